@@ -1,0 +1,38 @@
+"""Code search inside a notebook: one scope that every text search, semantic search and file list obeys."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import CodeIntelError
+    from .scopes.scope import Scope
+    from .search.hit import Hit, Results
+    from .workspace import Workspace
+
+__version__ = "0.1.0"
+__all__ = ["CodeIntelError", "Hit", "Results", "Scope", "Workspace", "load_ipython_extension"]
+
+_HOMES = {"Workspace": ".workspace", "Scope": ".scopes.scope", "Results": ".search.hit", "Hit": ".search.hit", "CodeIntelError": ".errors"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names when they are first used, so that importing the package stays cheap."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name], __name__), name)
+    if name in ("Workspace", "Results"):
+        hit = importlib.import_module(".search.hit", __name__)
+        hit.Results.presenter = staticmethod(lambda *shown: importlib.import_module(".notebook.display", __name__).present(*shown))
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext codeintel_nb``: register the magics."""
+    importlib.import_module(".notebook.magics", __name__).load(shell)

@@ -1,0 +1,196 @@
+"""Which paths a scope's globs admit: one implementation for every search and list.
+
+A glob reads like a line of a ``.gitignore``, plus ``{a,b}``, without ``!``: ``*`` and ``?`` stay inside one name,
+``**`` crosses folders, a glob without an inner ``/`` matches at any depth, a matched folder includes all that is in
+it. Globs are case-sensitive and relative to the repository, with ``/`` on every platform.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+from ..errors import ScopeError
+
+MAX_EXPANSIONS = 1000  # of the braces in one glob
+
+
+def check_glob(glob: str) -> str:
+    """The glob without surrounding blanks; ScopeError when it cannot be read."""
+    plain = glob.strip()
+    if not plain:
+        raise ScopeError("An empty glob matches nothing. Leave it out, or write '**' for everything.")
+    if plain.startswith("!"):
+        raise ScopeError(f"The glob {plain!r} begins with '!'. Put {plain[1:]!r} among the excluded globs instead.")
+    if "\0" in plain or "\n" in plain:
+        raise ScopeError(f"The glob {plain!r} holds a control character that no path can have.")
+    for expanded in expand_braces(plain):
+        glob_to_regex(expanded)
+    return plain
+
+
+def expand_braces(glob: str) -> list[str]:
+    """Every alternative of ``{a,b}``, nested ones too; braces without a comma stand for themselves."""
+    found: list[str] = []
+    pending = [glob]
+    while pending:
+        current = pending.pop()
+        span = _first_braces(current)
+        if span is None:
+            found.append(current)
+        else:
+            start, end, options = span
+            pending.extend(current[:start] + option + current[end:] for option in reversed(options))
+        if len(found) + len(pending) > MAX_EXPANSIONS:
+            raise ScopeError(f"The glob {glob!r} stands for more than {MAX_EXPANSIONS} alternatives. Write fewer braces.")
+    return found
+
+
+def _first_braces(glob: str) -> tuple[int, int, list[str]] | None:
+    """Start, end and options of the first ``{...,...}``."""
+    starts: list[int] = []
+    commas: list[list[int]] = []
+    best: tuple[int, int, list[int]] | None = None
+    i, in_class = 0, False
+    while i < len(glob):
+        character = glob[i]
+        if character == "\\":
+            i += 2
+            continue
+        if in_class:
+            in_class = character != "]"
+        elif character == "[" and "]" in glob[i + 2 :]:
+            in_class = True
+            i += 2 if glob[i + 1] in "!^" and "]" in glob[i + 3 :] else 1  # a first "]" belongs to the class
+        elif character == "{":
+            starts.append(i)
+            commas.append([])
+        elif character == "," and starts:
+            commas[-1].append(i)
+        elif character == "}":
+            if not starts:
+                raise ScopeError(f"The glob {glob!r} has a '}}' without its '{{'. Write '\\}}' for the character itself.")
+            start, inner = starts.pop(), commas.pop()
+            if inner and (best is None or start < best[0]):
+                best = (start, i + 1, inner)
+        i += 1
+    if starts:
+        raise ScopeError(f"The glob {glob!r} has a '{{' without its '}}'. Write '\\{{' for the character itself.")
+    if best is None:
+        return None
+    start, end, inner = best
+    cuts = [start, *inner, end - 1]
+    return start, end, [glob[a + 1 : b] for a, b in pairwise(cuts)]
+
+
+def glob_to_regex(glob: str) -> str:
+    """A regular expression, anchored at the path's start, for one glob without alternatives."""
+    names = glob.split("/")
+    folder_only = len(names) > 1 and names[-1] == ""
+    if folder_only:
+        names.pop()
+    if names and names[0] == "":  # a leading slash anchors
+        names.pop(0)
+        anchored = True
+    else:
+        anchored = len(names) > 1
+    if not any(names):
+        raise ScopeError(f"The glob {glob!r} names no file. Write '**' for everything.")
+    out = ["^" if anchored else "^(?:.*/)?"]
+    for i, name in enumerate(names):
+        last = i == len(names) - 1
+        if name == "":
+            raise ScopeError(f"The glob {glob!r} has an empty name between two slashes.")
+        if name == "**":
+            out.append("(?:.*/)?" if not last else ".+")
+        else:
+            out.append(_name_to_regex(name, glob))
+            if not last:
+                out.append("/")
+    if names[-1] == "**" and not folder_only:
+        return "".join(out) + "$"
+    return "".join(out) + ("/" if folder_only else "(?:/|$)")
+
+
+def _name_to_regex(name: str, glob: str) -> str:
+    if name.strip("*") == "":
+        return "[^/]+"
+    out: list[str] = []
+    i = 0
+    while i < len(name):
+        character = name[i]
+        i += 1
+        if character == "*":
+            while i < len(name) and name[i] == "*":
+                i += 1
+            out.append("[^/]*")
+        elif character == "?":
+            out.append("[^/]")
+        elif character == "\\":
+            if i == len(name):
+                raise ScopeError(f"The glob {glob!r} ends with a backslash. Write '\\\\' for the character itself.")
+            out.append(re.escape(name[i]))
+            i += 1
+        elif character == "[":
+            end = name.find("]", i + (2 if name[i : i + 1] in ("!", "^") else 1))
+            if end < 0:
+                raise ScopeError(f"The glob {glob!r} has a '[' without its ']'. Write '\\[' for the character itself.")
+            out.append(_class_to_regex(name[i:end], glob))
+            i = end + 1
+        else:
+            out.append(re.escape(character))
+    return "".join(out)
+
+
+def _class_to_regex(inside: str, glob: str) -> str:
+    negated = inside[:1] in ("!", "^")
+    body = inside[1:] if negated else inside
+    escaped = re.sub(r"([\\\[\]^&~|])", r"\\\1", body)
+    text = f"[^/{escaped}]" if negated else f"[{escaped}]"
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ScopeError(f"The glob {glob!r} has a set [{inside}] that cannot be read: {error}.") from None
+    return text
+
+
+class PathMatcher:
+    """Decides whether a path is in: some include matches (or none is given) and no exclude does."""
+
+    def __init__(self, include_globs: Sequence[str], exclude_globs: Sequence[str]) -> None:
+        self._includes, self._set = _compiled(tuple(include_globs), tuple(exclude_globs))
+
+    def admits(self, path: str) -> bool:
+        return self.admits_each([path])[0]
+
+    def admits_each(self, paths: Iterable[str]) -> list[bool]:
+        if self._set is None:
+            return [True for _ in paths]
+        match, includes = self._set.Match, self._includes
+        if not includes:
+            return [not match(path) for path in paths]
+        # positions of the globs that match: excludes are numbered from `includes` on
+        return [bool(found) and max(found) < includes for found in map(match, paths)]
+
+
+@lru_cache(256)
+def _compiled(include_globs: tuple[str, ...], exclude_globs: tuple[str, ...]) -> tuple[int, Any]:
+    """How many patterns include, and all of them as one set that a path is held against once; None for no globs."""
+    if not include_globs and not exclude_globs:
+        return 0, None
+    import re2  # globs come from people: no pattern of theirs may take more than linear time
+
+    options = re2.Options()
+    options.log_errors = False
+    options.dot_nl = True
+    options.never_capture = True
+    options.max_mem = 64 << 20
+    patterns = re2.Set.SearchSet(options)
+    includes = [one for glob in include_globs for one in expand_braces(glob)]
+    for one in (*includes, *(one for glob in exclude_globs for one in expand_braces(glob))):
+        patterns.Add(glob_to_regex(one))
+    patterns.Compile()
+    return len(includes), patterns

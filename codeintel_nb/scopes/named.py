@@ -1,0 +1,50 @@
+"""Scopes saved under a name, one file each, shared by all notebooks of a home."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from ..errors import ScopeError, did_you_mean
+from .scope import Scope, scope_from_wire
+from .storage import replace, storage_errors
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class NamedScopes:
+    """The folder ``$CODEINTEL_HOME/v1/scopes``."""
+
+    def __init__(self, home: Path) -> None:
+        self.folder = home / "v1" / "scopes"
+
+    def save(self, name: str, scope: Scope) -> None:
+        with storage_errors(self.folder):
+            path = self._path(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace(path, msgspec.json.encode(scope) + b"\n")
+
+    def load(self, name: str) -> Scope:
+        path = self._path(name)
+        try:
+            return scope_from_wire(msgspec.json.decode(path.read_bytes()))
+        except FileNotFoundError:
+            raise ScopeError(f"No scope is saved as {name!r}.{did_you_mean(name, self.names())}") from None
+        except msgspec.DecodeError as error:
+            raise ScopeError(f"The saved scope {path} is damaged: {error}. Save it again: %scope save {name}") from error
+
+    def remove(self, name: str) -> None:
+        try:
+            self._path(name).unlink()
+        except FileNotFoundError:
+            raise ScopeError(f"No scope is saved as {name!r}.{did_you_mean(name, self.names())}") from None
+
+    def names(self) -> list[str]:
+        return sorted(path.stem for path in self.folder.glob("*.json") if _NAME.fullmatch(path.stem))
+
+    def _path(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise ScopeError(f"A scope cannot be saved as {name!r}: 1 to 64 of A-Z a-z 0-9 . _ - that begin with a letter or digit.")
+        return self.folder / f"{name}.json"

@@ -1,0 +1,129 @@
+"""Scope: what a session may search, as one immutable value."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from ..errors import ScopeError, did_you_mean
+from .globs import PathMatcher, check_glob
+from .languages import language_named
+
+KINDS = ("function", "class", "method", "module", "cell", "markdown", "text")
+_OLD_NAMES = {"branches": "revisions", "commit": "revisions"}
+
+
+class Scope(msgspec.Struct, frozen=True, weakref=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Limits on what is searched; an empty field sets no limit.
+
+    Every field becomes a sorted tuple without repeats, languages by their usual names, so equal scopes compare equal
+    and hash alike. ``interned()`` gives the one shared instance.
+    """
+
+    repos: tuple[str, ...] = ()
+    revisions: tuple[str, ...] = ()
+    include_globs: tuple[str, ...] = ()
+    exclude_globs: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in self.__struct_fields__:
+            value = getattr(self, field)
+            if value != ():
+                force_setattr(self, field, _normal(field, value))
+
+    def merged(
+        self,
+        repos: Iterable[str] | None = None,
+        revisions: Iterable[str] | None = None,
+        include_globs: Iterable[str] | None = None,
+        exclude_globs: Iterable[str] | None = None,
+        languages: Iterable[str] | None = None,
+        kinds: Iterable[str] | None = None,
+    ) -> Scope:
+        """This scope with some fields replaced: ``None`` keeps a field, anything else, ``()`` too, replaces it."""
+        given = {
+            "repos": repos, "revisions": revisions, "include_globs": include_globs,
+            "exclude_globs": exclude_globs, "languages": languages, "kinds": kinds,
+        }  # fmt: skip
+        changed = {name: value for name, value in given.items() if value is not None}
+        return msgspec.structs.replace(self, **changed).interned() if changed else self.interned()
+
+    def interned(self) -> Scope:
+        """The one instance that all equal scopes share; it goes when its last user does."""
+        with _interning:
+            held = _interned.get(self)
+            shared = held() if held is not None else None
+            if shared is None:
+                _interned[self] = ref(self)
+                return self
+            return shared
+
+    def matcher(self) -> PathMatcher:
+        return PathMatcher(self.include_globs, self.exclude_globs)
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, field) for field in self.__struct_fields__)
+
+    def describe(self) -> str:
+        """One line for a person: the limits, spelled as the options that set them."""
+        spelled = {"repos": "--repo", "revisions": "--revision", "include_globs": "--include", "exclude_globs": "--exclude", "languages": "--lang", "kinds": "--kind"}
+        said = [f"{option} {value!r}" if " " in value or "*" in value else f"{option} {value}" for field, option in spelled.items() for value in getattr(self, field)]
+        return " ".join(said) or "everything"
+
+
+_interned: WeakKeyDictionary[Scope, ref[Scope]] = WeakKeyDictionary()
+_interning = threading.Lock()
+EVERYTHING = Scope()
+
+
+def _normal(field: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        raise ScopeError(f"The scope's {field} is the single text {value!r}; give a list: [{value!r}].")
+    try:
+        items = list(value)
+    except TypeError:
+        raise ScopeError(f"The scope's {field} is {value!r}; give a list of texts.") from None
+    for item in items:
+        if not isinstance(item, str) or not item.strip():
+            raise ScopeError(f"The scope's {field} holds {item!r}; every value is a text that is not empty.")
+    if field == "languages":
+        items = [language_named(item) for item in items]
+    elif field == "kinds":
+        items = [_kind(item) for item in items]
+    elif field.endswith("globs"):
+        items = [check_glob(item) for item in items]
+    return tuple(sorted(set(items)))
+
+
+def _kind(name: str) -> str:
+    if name in KINDS:
+        return name
+    raise ScopeError(f"There is no kind {name!r}.{did_you_mean(name, KINDS)}")
+
+
+def patched(scope: Scope, patch: object) -> Scope:
+    """Apply a JSON merge patch (RFC 7396): a field set to null goes back to "no limit", an absent one stays."""
+    if not isinstance(patch, dict):
+        raise ScopeError(f"A change of scope is an object of fields, not {type(patch).__name__}.")
+    changed: dict[str, tuple[str, ...]] = {}
+    for name, value in patch.items():
+        field = _OLD_NAMES.get(str(name), str(name))
+        if field not in Scope.__struct_fields__:
+            raise ScopeError(f"A scope has no field {name!r}.{did_you_mean(str(name), Scope.__struct_fields__)}")
+        values = (value,) if name == "commit" and isinstance(value, str) else value
+        changed[field] = changed.get(field, ()) + (() if values is None else _normal(field, values))
+    return scope.merged(**changed)
+
+
+def scope_from_wire(value: object) -> Scope:
+    """A scope from decoded JSON; the old names ``branches`` and ``commit`` are read as ``revisions``."""
+    return patched(EVERYTHING, value)
+
+

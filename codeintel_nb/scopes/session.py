@@ -1,0 +1,46 @@
+"""Whose scope applies: the session id, held in a context variable below a face."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from ..errors import ScopeError, SessionError
+
+_session_id: ContextVar[str] = ContextVar("codeintel_session_id")
+_VALID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def get_session_id() -> str:
+    """The session that the current call belongs to; SessionError outside of one."""
+    try:
+        return _session_id.get()
+    except LookupError:
+        raise SessionError(
+            "No session is set. A face sets one before it calls: wrap the call in scopes.session.session_context(id); "
+            "over HTTP and MCP the session middleware that reads X-Session-ID does it, so check that it is installed."
+        ) from None
+
+
+def check_session_id(session_id: str) -> str:
+    """The id, if it is 1 to 128 of ``[A-Za-z0-9._-]``."""
+    if not _VALID.fullmatch(session_id):
+        raise ScopeError(f"The session id {session_id[:140]!r} is not 1 to 128 of the characters A-Z a-z 0-9 . _ -")
+    return session_id
+
+
+def new_session_id() -> str:
+    return str(uuid.uuid4())
+
+
+@contextmanager
+def session_context(session_id: str) -> Iterator[str]:
+    """Run the block as the session; nested blocks restore the outer one."""
+    token = _session_id.set(check_session_id(session_id))
+    try:
+        yield session_id
+    finally:
+        _session_id.reset(token)

@@ -1,0 +1,119 @@
+"""Real repositories, real indexes, real shells."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from codeintel_nb import Workspace
+
+settings.register_profile("codeintel", deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+settings.load_profile("codeintel")
+
+FILES = {
+    "src/shop/cart.py": '''"""The shopping cart."""
+
+import json
+
+
+class Cart:
+    """Holds what a customer is about to buy."""
+
+    def __init__(self):
+        self.lines = []
+
+    def add_line(self, product, count=1):
+        """Put a product into the cart."""
+        self.lines.append((product, count))
+
+    def total_price(self):
+        # prices are in cents
+        return sum(product.price * count for product, count in self.lines)
+
+
+def load_cart(path):
+    """Read a cart from a JSON file."""
+    with open(path) as file:
+        return json.load(file)
+''',
+    "src/shop/payment.py": '''"""Payments by card."""
+
+
+class PaymentError(Exception):
+    pass
+
+
+def charge_card(card, cents):
+    """Charge a credit card and retry when the network fails."""
+    for attempt in range(3):
+        if card.send(cents):
+            return attempt
+    raise PaymentError("no answer")
+''',
+    "tests/test_cart.py": "from shop.cart import Cart\n\n\ndef test_total_price_of_empty_cart():\n    assert Cart().total_price() == 0\n",
+    "web/app.js": "export function renderCart(cart) {\n  return cart.lines.map((line) => `<li>${line.product}</li>`).join('');\n}\n\nconst formatPrice = (cents) => (cents / 100).toFixed(2);\n",
+    "web/style.css": ".cart { color: red; }\n",
+    "README.md": "# Shop\n\nSells things.\n\n## Payment\n\nCards are charged by `charge_card`.\n",
+    "data/unicode.txt": "na\u00efve caf\u00e9\nStra\u00dfe\n\u212aelvin and \u017fharp\nplain ascii line\n",
+    "data/crlf.txt": "first line\r\nsecond Cart line\r\nlast without newline",
+    "empty.py": "",
+}
+
+
+def write_tree(root: Path, files: dict[str, str | bytes]) -> Path:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return root
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees the home, the git configuration or the settings of who runs it."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("CODEINTEL_HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("IPYTHONDIR", str(home / "ipython"))
+    return home
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A small shop in several languages."""
+    return write_tree(tmp_path / "shop", dict(FILES))
+
+
+@pytest.fixture
+def make_workspace(tmp_path: Path) -> Iterator[Callable[..., Workspace]]:
+    made: list[Workspace] = []
+
+    def make(home: Path | None = None) -> Workspace:
+        made.append(Workspace.open(home or tmp_path / "home"))
+        return made[-1]
+
+    yield make
+    for workspace in made:
+        workspace.close()
+
+
+@pytest.fixture
+def shop(tree: Path, make_workspace: Callable[..., Workspace]) -> Workspace:
+    """A workspace with the shop indexed."""
+    workspace = make_workspace()
+    workspace.index(tree, name="shop")
+    return workspace
+
+
+@pytest.fixture
+def git(tmp_path: Path) -> Callable[..., str]:
+    def run(*arguments: str, cwd: Path) -> str:
+        command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main", *arguments]
+        return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout
+
+    return run

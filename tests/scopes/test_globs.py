@@ -1,0 +1,98 @@
+import shutil
+import subprocess
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pathspec import GitIgnoreSpec
+
+from codeintel_nb.errors import ScopeError
+from codeintel_nb.scopes.globs import PathMatcher, check_glob, expand_braces
+from tests.strategies import GLOBS, PATHS
+
+
+@given(GLOBS, st.lists(PATHS, max_size=20))
+def test_a_glob_matches_what_a_gitignore_line_ignores(glob, paths):
+    matcher = PathMatcher([glob], [])
+    oracle = GitIgnoreSpec.from_lines(expand_braces(glob))
+    for path in paths:
+        if "[!a]" in glob and "/" in path:
+            continue  # pathspec lets a negated set match a slash; git does not
+        if any(expanded.endswith("/**/") for expanded in expand_braces(glob)):
+            continue  # pathspec lets it match files; git only folders, as the law below holds
+        assert matcher.admits(path) == oracle.match_file(path), (glob, path)
+
+
+@pytest.fixture(scope="module")
+def git_ignores(tmp_path_factory):
+    """git's own answer: which of the paths, none of which needs to exist, the lines ignore."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    folder = tmp_path_factory.mktemp("ignores")
+    subprocess.run(["git", "init", "--quiet", folder], check=True)
+
+    def ignored(lines: list[str], paths: list[str]) -> set[str]:
+        (folder / ".gitignore").write_text("".join(f"{line}\n" for line in lines))
+        asked = "".join(f"{path}\0" for path in paths)
+        done = subprocess.run(["git", "check-ignore", "--no-index", "-z", "--stdin"], cwd=folder, input=asked, capture_output=True, text=True)
+        assert done.returncode in (0, 1), done.stderr
+        return set(filter(None, done.stdout.split("\0")))
+
+    return ignored
+
+
+@settings(deadline=None)
+@given(GLOBS, st.lists(PATHS, max_size=20))
+@example("*/**/", ["1/1", "1/2/3"])
+@example("[!a]b", ["a/b", "xb"])
+def test_a_glob_matches_what_git_ignores(git_ignores, glob, paths):
+    ignored = git_ignores(expand_braces(glob), paths)
+    for path in paths:
+        assert PathMatcher([glob], []).admits(path) == (path in ignored), (glob, path)
+
+
+@given(st.lists(GLOBS, max_size=3), st.lists(GLOBS, max_size=3), st.lists(PATHS, max_size=10))
+def test_in_means_some_include_or_none_given_and_no_exclude(include, exclude, paths):
+    matcher = PathMatcher(include, exclude)
+    for path in paths:
+        included = not include or any(PathMatcher([glob], []).admits(path) for glob in include)
+        excluded = any(PathMatcher([glob], []).admits(path) for glob in exclude)
+        assert matcher.admits(path) == (included and not excluded)
+    assert matcher.admits_each(paths) == [matcher.admits(path) for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("glob", "inside", "outside"),
+    [
+        ("*.py", ["a.py", "x/y/a.py"], ["a.pyc", "a.py~"]),
+        ("src", ["src/a.py", "x/src/b", "src"], ["srcs/a", "asrc"]),
+        ("src/", ["src/a.py"], ["src"]),
+        ("/src/*.py", ["src/a.py"], ["x/src/a.py", "src/x/a.py"]),
+        ("src/**", ["src/a", "src/x/y"], ["src", "x/src/a"]),
+        ("**/tests/**", ["tests/a", "x/y/tests/b"], ["tests", "test/a"]),
+        ("a/**/b", ["a/b", "a/x/y/b", "a/b/c"], ["b", "x/a/b"]),
+        ("{src,lib}/*.{py,js}", ["src/a.py", "lib/a.js"], ["src/a.go", "x/src/a.py"]),
+        ("a?c", ["abc", "x/abc"], ["a/c", "ac"]),
+        ("[!a]b", ["cb"], ["ab", "x/"]),
+        (r"\*.py", ["*.py"], ["a.py"]),
+        ("A", ["A"], ["a"]),
+        ("{a}", ["{a}"], ["a"]),
+        ("x{a,b{c,d}}", ["xa", "xbc", "xbd"], ["xb", "xc"]),
+    ],
+)
+def test_examples(glob, inside, outside):
+    matcher = PathMatcher([check_glob(glob)], [])
+    assert [path for path in inside if not matcher.admits(path)] == []
+    assert [path for path in outside if matcher.admits(path)] == []
+
+
+@pytest.mark.parametrize("glob", ["", "  ", "!a", "{a,b", "a}", "a[", "a\\", "/", "a//b", "[z-a]", "x\0", "{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}"])
+def test_what_cannot_be_read_is_said_in_one_line(glob):
+    with pytest.raises(ScopeError) as error:
+        check_glob(glob)
+    assert "\n" not in str(error.value).replace(repr(glob), "")
+
+
+def test_a_hostile_glob_takes_linear_time():
+    matcher = PathMatcher(["*a" * 25 + "b"], [])
+    assert not matcher.admits("a" * 20_000)

@@ -1,0 +1,64 @@
+"""Imports go one way, and what is heavy loads late."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import codeintel_nb
+
+ROOT = Path(codeintel_nb.__file__).parent
+FLOORS = [["errors", "settings"], ["scopes"], ["sources"], ["index"], ["search"], ["engines"], ["workspace"], ["api"], ["notebook", "cli"]]
+FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+
+
+def rooms_imported(path):
+    package = ["codeintel_nb", *path.relative_to(ROOT).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            target = package[: len(package) - node.level + 1] + (node.module.split(".") if node.module else [])
+            yield target[1] if len(target) > 1 else node.names[0].name
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_what_stands_below_it(path):
+    room = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    if room in FLOOR_OF:
+        for imported in rooms_imported(path):
+            if imported != room and imported in FLOOR_OF:
+                same_floor_values = room == "settings" and imported == "errors"
+                assert FLOOR_OF[imported] < FLOOR_OF[room] or same_floor_values, f"{room} imports {imported}"
+
+
+def modules_after(statement):
+    code = f"import sys; {statement}; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    loaded = modules_after("import codeintel_nb")
+    assert not loaded & {"numpy", "duckdb", "faiss", "tokenizers", "tree_sitter", "pandas", "pyarrow", "IPython", "msgspec"}
+
+
+def test_opening_a_workspace_loads_no_engine_part_before_it_is_needed():
+    loaded = modules_after("from codeintel_nb import Workspace; Workspace.open('/tmp/none')")
+    assert not loaded & {"duckdb", "faiss", "tokenizers", "tree_sitter", "pandas", "pyarrow", "IPython", "pathspec"}
+
+
+def test_the_public_names_are_the_frozen_ones():
+    assert sorted(codeintel_nb.__all__) == ["CodeIntelError", "Hit", "Results", "Scope", "Workspace", "load_ipython_extension"]
+    for name in codeintel_nb.__all__:
+        assert getattr(codeintel_nb, name) is not None
+    with pytest.raises(AttributeError):
+        _ = codeintel_nb.nothing
+
+
+def test_errors_are_one_tree():
+    from codeintel_nb import errors
+
+    for name, value in vars(errors).items():
+        if isinstance(value, type) and issubclass(value, Exception):
+            assert issubclass(value, errors.CodeIntelError)
+            assert name in (errors.__doc__ or "")
