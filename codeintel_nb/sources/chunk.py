@@ -1,0 +1,129 @@
+"""Chunk, Symbol and Document: a file as the index takes it in."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import NamedTuple
+
+from ..scopes.languages import language_of
+from .worktree import PRIVATE_KEY
+
+MAX_CHUNK_CHARACTERS = 750  # ranks best between 400 and 750 (measured on annotated queries)
+
+
+class Chunk(NamedTuple):
+    """Consecutive lines that belong together; lines count from 1, inclusive."""
+
+    start_line: int
+    end_line: int
+    kind: str
+    symbol: str = ""  # the definition the lines belong to, with its container: Index.join
+    cell: int | None = None  # index of the notebook cell, from 0
+
+
+class Symbol(NamedTuple):
+    """A definition; lines count from 1, inclusive."""
+
+    name: str
+    kind: str
+    container: str
+    signature: str
+    start_line: int
+    end_line: int
+
+
+class Document(NamedTuple):
+    """A file as it is indexed: its text as bytes of whole lines, and what it is cut into."""
+
+    path: str
+    language: str
+    content: bytes  # UTF-8, or the file's own bytes where they are not; ends with a newline unless empty
+    content_hash: bytes  # of the file's bytes, 16 long
+    chunks: list[Chunk]
+    symbols: list[Symbol]
+    ends_with_newline: bool  # whether the file itself did
+
+
+_CPP_HEADER = re.compile(rb"^[ \t]*(?:class|namespace|template|using|public:|private:)(?:\b|[ \t<])|^#include <[a-z_]+>", re.M)
+
+
+def content_hash(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def text_of(data: bytes) -> bytes | None:
+    """A file's text as bytes, UTF-16 and UTF-32 with a mark decoded, the mark left out; None for a binary file.
+
+    Bytes that are not UTF-8 stay as they are, so lines and matches are those that ripgrep sees.
+    """
+    for mark, encoding in ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+        if data.startswith(mark):
+            return data.decode(encoding, "replace").encode("utf-8")
+    if b"\0" in data:
+        return None
+    return data.removeprefix(b"\xef\xbb\xbf")
+
+
+def decoded(content: bytes) -> str:
+    """Text for people and for parsers: UTF-8, else Western European, never failing."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
+
+
+def refusal(path: str, data: bytes) -> str | None:
+    """Why the bytes of a file are not to be indexed; None when they are."""
+    if PRIVATE_KEY.match(data[:200]):
+        return "secret"
+    return "binary" if text_of(data) is None else None
+
+
+def document_of(path: str, data: bytes) -> Document:
+    """Cut a file into chunks by what it is: notebook cells, Markdown headings, syntax, or lines."""
+    from .cells import cells_of
+    from .chunker import chunk_by_lines, chunk_by_syntax
+    from .markdown import chunk_by_headings
+
+    content = text_of(data)
+    if content is None:
+        content = b""
+    language = language_of(path, content[:200])
+    hashed = content_hash(data)
+    if language == "c" and path.endswith(".h") and _CPP_HEADER.search(content):
+        language = "cpp"  # the C grammar would spend its time on what it takes for errors
+    if language == "notebook":
+        notebook = cells_of(content)
+        if notebook is not None:
+            return Document(path, notebook.language, notebook.content, hashed, notebook.chunks, notebook.symbols, True)
+        language = "json"  # not a notebook that can be read: searched as the JSON it is
+    ends_with_newline = content.endswith(b"\n") or not content
+    if not ends_with_newline:
+        content += b"\n"
+    symbols: list[Symbol] = []
+    if language == "markdown":
+        chunks = chunk_by_headings(content)
+    else:
+        by_syntax = chunk_by_syntax(content, language)
+        if by_syntax is None:
+            chunks = chunk_by_lines(content, "text" if language in PROSE else "module")
+        else:
+            chunks, symbols = by_syntax
+    return Document(path, language, content, hashed, chunks, symbols, ends_with_newline)
+
+
+PROSE = frozenset({"text", "rst", "asciidoc", "tex", "csv", "jsonl", "diff", "json", "yaml", "toml", "ini", "xml"})
+
+
+def chunk_failsafe(path: str, data: bytes) -> Document:
+    """``document_of``, but a file that its parser cannot take is cut by lines instead."""
+    from .chunker import chunk_by_lines
+
+    try:
+        return document_of(path, data)
+    except (RecursionError, ValueError, IndexError):
+        content = text_of(data) or b""
+        ends_with_newline = content.endswith(b"\n") or not content
+        content = content if ends_with_newline else content + b"\n"
+        return Document(path, "text", content, content_hash(data), chunk_by_lines(content, "text"), [], ends_with_newline)

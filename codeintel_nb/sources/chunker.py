@@ -1,0 +1,131 @@
+"""Cut source text into chunks that tile it: by syntax where there is a grammar, else by lines."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from .chunk import MAX_CHUNK_CHARACTERS, Chunk, Symbol
+from .syntax import parse
+
+MAX_DEPTH = 60  # of recursion into the tree; what is deeper is cut by lines
+_LEADING = ("comment", "attribute", "decorator", "annotation")
+
+
+def chunk_by_syntax(content: bytes, language: str) -> tuple[list[Chunk], list[Symbol]] | None:
+    """Chunks along the syntax tree and the definitions met; None for a language without a grammar here.
+
+    Definitions, with the comments and attributes that lead them, stay whole up to about MAX_CHUNK_CHARACTERS; longer
+    ones are cut between their statements, shorter neighbours are joined.
+    """
+    syntax = parse(content, language)
+    if syntax is None:
+        return None
+    lines = _Lines(content)
+    if lines.count == 0:
+        return [], []
+    starts = _starts(syntax.root, 0, lines.count, lines, 0)
+    sizes = [lines.size(a, b) for a, b in zip(starts, [*starts[1:], lines.count], strict=True)]
+    rows = join_short(starts, sizes, MAX_CHUNK_CHARACTERS)
+    return _labelled(rows, lines.count, syntax.symbols), syntax.symbols
+
+
+def chunk_by_lines(content: bytes, kind: str) -> list[Chunk]:
+    """Chunks of whole lines of up to about MAX_CHUNK_CHARACTERS."""
+    lines = _Lines(content)
+    if lines.count == 0:
+        return []
+    starts = list(range(lines.count))
+    rows = join_short(starts, lines.sizes, MAX_CHUNK_CHARACTERS)
+    return [Chunk(a + 1, b, kind) for a, b in zip(rows, [*rows[1:], lines.count], strict=True)]
+
+
+def join_short(starts: Sequence[int], sizes: Sequence[int], most: int) -> list[int]:
+    """The starts that remain when neighbours are joined as long as they fit in ``most`` characters together."""
+    kept: list[int] = []
+    filled = most + 1
+    for start, size in zip(starts, sizes, strict=True):
+        if filled + size > most:
+            kept.append(start)
+            filled = size
+        else:
+            filled += size
+    return kept
+
+
+class _Lines:
+    """Byte sizes of lines and of runs of lines; rows count from 0."""
+
+    def __init__(self, content: bytes) -> None:
+        self.sizes = [len(line) + 1 for line in content.split(b"\n")]
+        self.sizes.pop()  # content ends with a newline, behind which there is no line
+        self.count = len(self.sizes)
+        self._ends = [0]
+        for size in self.sizes:
+            self._ends.append(self._ends[-1] + size)
+
+    def size(self, first: int, end: int) -> int:
+        return self._ends[end] - self._ends[first]
+
+
+def _starts(node: Any, first: int, end: int, lines: _Lines, depth: int) -> list[int]:
+    """Rows from ``first`` to ``end`` (not included) at which a piece begins; ``node`` covers them."""
+    if lines.size(first, end) <= MAX_CHUNK_CHARACTERS or end - first < 2:
+        return [first]
+    if depth > MAX_DEPTH:
+        return list(range(first, end))
+    parts: list[tuple[int, Any]] = [(first, None)]
+    leading: int | None = None  # first row of the comments and attributes that lead the next node
+    for child in node.children:
+        row = child.start_point[0]
+        if _leads(child.type):
+            if leading is None or (parts and row <= parts[-1][0]):
+                leading = row
+            continue
+        start = row if leading is None else leading
+        leading = None
+        if start >= end:
+            break
+        if start > parts[-1][0]:
+            parts.append((start, child))
+        elif start == parts[-1][0] and (parts[-1][1] is None or _larger(child, parts[-1][1])):
+            parts[-1] = (start, child)
+    if leading is not None and parts[-1][0] < leading < end:
+        parts.append((leading, None))
+    out: list[int] = []
+    for i, (start, child) in enumerate(parts):
+        stop = parts[i + 1][0] if i + 1 < len(parts) else end
+        if child is not None and child.child_count and (len(parts) > 1 or child.end_byte - child.start_byte < node.end_byte - node.start_byte or child.type != node.type):
+            out += _starts(child, start, stop, lines, depth + 1)
+        elif lines.size(start, stop) > MAX_CHUNK_CHARACTERS:
+            out += range(start, stop)
+        else:
+            out.append(start)
+    return out
+
+
+@cache
+def _leads(node_type: str) -> bool:
+    """Whether nodes of this type belong to the one that follows."""
+    return any(mark in node_type for mark in _LEADING)
+
+
+def _larger(node: Any, other: Any) -> bool:
+    return bool(node.end_byte - node.start_byte > other.end_byte - other.start_byte)
+
+
+def _labelled(rows: list[int], count: int, symbols: list[Symbol]) -> list[Chunk]:
+    """Name each run of rows after the first definition that begins in it, else the innermost one around it."""
+    begins = [symbol.start_line for symbol in symbols]  # in order: the tree is read from top to bottom
+    chunks = []
+    for first, end in zip(rows, [*rows[1:], count], strict=True):
+        at = bisect_right(begins, first)
+        inside = symbols[at] if at < len(symbols) and symbols[at].start_line <= end else None
+        found = inside or next((s for s in reversed(symbols[:at][-200:]) if s.end_line > first), None)
+        if found is None:
+            chunks.append(Chunk(first + 1, end, "module"))
+        else:
+            chunks.append(Chunk(first + 1, end, found.kind, f"{found.container}.{found.name}" if found.container else found.name))
+    return chunks

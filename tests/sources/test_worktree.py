@@ -1,0 +1,102 @@
+import os
+import shutil
+
+import pytest
+
+from codeintel_nb.sources.repository import package, worktree
+from codeintel_nb.sources.worktree import Walk, is_secret_name
+from tests.conftest import write_tree
+
+
+def names(root, **options):
+    walk = Walk(worktree(root), options.get("max_file_bytes", 2_000_000))
+    return [stat.path for stat in walk], walk
+
+
+def test_files_come_in_path_order_with_their_size_and_time(tmp_path):
+    write_tree(tmp_path, {"b.py": "bb", "a/c.py": "c", "a/b/d.py": ""})
+    walk = Walk(worktree(tmp_path), 100)
+    found = list(walk)
+    assert [stat.path for stat in found] == ["a/b/d.py", "a/c.py", "b.py"]
+    assert [stat.size for stat in found] == [0, 1, 2]
+    assert found[2].mtime_ns == (tmp_path / "b.py").stat().st_mtime_ns
+
+
+def test_ignore_files_count_from_every_folder(tmp_path):
+    write_tree(
+        tmp_path,
+        {
+            ".gitignore": "*.log\n/out/\n!keep.log\n", "a.log": "", "keep.log": "", "out/x.py": "", "sub/out/x.py": "", "sub/.ignore": "*.tmp\n", "sub/b.tmp": "",
+            "b.tmp": "", "sub/deep/.codeintelignore": "secret*\n", "sub/deep/secret.py": "", "sub/deep/.gitignore": "!*.tmp\n", "sub/deep/c.tmp": "", "secret.py": "",
+        },
+    )  # fmt: skip
+    found, walk = names(tmp_path)
+    assert [name for name in found if not name.rpartition("/")[2].startswith(".")] == ["b.tmp", "keep.log", "secret.py", "sub/deep/c.tmp", "sub/out/x.py"]
+    assert walk.skipped["ignored"] == 3
+    assert walk.skipped["ignored folder"] == 1
+
+
+def test_the_repository_above_is_asked_and_its_exclude_file(tmp_path, git):
+    write_tree(tmp_path, {"pkg/a.py": "", "pkg/b.pyc": "", "pkg/c.local": "", ".gitignore": "*.pyc\npkg/sub/\n", "pkg/sub/d.py": ""})
+    git("init", cwd=tmp_path)
+    (tmp_path / ".git/info/exclude").write_text("*.local\n")
+    assert names(tmp_path / "pkg")[0] == ["a.py"]
+
+
+def test_a_folder_given_by_name_is_indexed_whatever_lies_above_it(tmp_path, git):
+    write_tree(tmp_path, {".gitignore": ".venv/\n*.md\n", ".venv/lib/a.py": "", ".venv/lib/b.md": ""})
+    git("init", cwd=tmp_path)
+    assert names(tmp_path / ".venv/lib")[0] == ["a.py", "b.md"]
+    assert names(tmp_path)[0] == [".gitignore"]
+
+
+def test_the_global_ignore_file_counts(tmp_path, own_home):
+    write_tree(own_home, {"config/git/ignore": "*.swp\n"})
+    write_tree(tmp_path, {"a.py": "", "a.swp": ""})
+    assert names(tmp_path)[0] == ["a.py"]
+    write_tree(own_home, {".gitconfig": "[core]\n\texcludesFile = ~/mine\n", "mine": "*.py\n"})
+    assert names(tmp_path)[0] == ["a.swp"]
+
+
+def test_a_package_is_read_whole(tmp_path, monkeypatch):
+    write_tree(tmp_path, {"mypkg/__init__.py": "", "mypkg/.gitignore": "*\n", "mypkg/a.py": ""})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    walk = Walk(package("mypkg"), 100)
+    assert [stat.path for stat in walk] == [".gitignore", "__init__.py", "a.py"]
+
+
+def test_what_is_left_out_is_counted_by_reason(tmp_path):
+    write_tree(tmp_path, {"a.py": "", "big.txt": "x" * 200, ".git/config": "", "__pycache__/a.pyc": "", "venv/pyvenv.cfg": "", "venv/lib/x.py": "", ".env": "", ".ssh/key": ""})
+    outside = tmp_path.parent / "outside.py"
+    outside.write_text("")
+    (tmp_path / "link.py").symlink_to(outside)
+    (tmp_path / "loop").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    found, walk = names(tmp_path, max_file_bytes=100)
+    assert found == ["a.py"]
+    assert dict(walk.skipped) == {"too large": 1, "tool folder": 2, "virtual environment": 1, "secret": 2, "symbolic link": 2, "not a regular file": 1}
+    assert walk.secrets == [".env", ".ssh/"]
+
+
+def test_a_folder_that_vanishes_during_the_walk_is_counted(tmp_path):
+    write_tree(tmp_path, {"a.py": "", "going/b.py": ""})
+    walk = Walk(worktree(tmp_path), 100)
+    files = iter(walk)
+    assert next(files).path == "a.py"
+    shutil.rmtree(tmp_path / "going")
+    assert list(files) == []
+    assert walk.skipped["unreadable folder"] == 1
+
+
+def test_names_that_are_no_text_are_counted(tmp_path):
+    (tmp_path / "a.py").write_text("")
+    with open(os.fsencode(tmp_path) + b"/\xff.py", "wb"):
+        pass
+    found, walk = names(tmp_path)
+    assert found == ["a.py"]
+    assert walk.skipped["name is not UTF-8"] == 1
+
+
+@pytest.mark.parametrize(("name", "secret"), [(".env", True), (".env.production", True), (".env.example", False), ("id_rsa", True), ("id_rsa.pub", False), ("server.pem", True), ("keys.py", False), ("credentials.json", True), ("monkey.py", False)])
+def test_secret_names(name, secret):
+    assert is_secret_name(name) is secret
