@@ -1,0 +1,1 @@
+"""Immutable shards, and how new ones come to be."""

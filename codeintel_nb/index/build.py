@@ -1,0 +1,190 @@
+"""Builds run in a child process at low priority: a grammar that crashes or eats memory takes no kernel with it."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from .. import errors
+from ..errors import CodeIntelError, EngineError
+from ..settings import Settings
+from ..sources.repository import Repository
+from .plan import plan_update
+from .snapshot import Store
+from .updater import IndexReport, Progress, update
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What the child is asked for, one line of JSON on its standard input."""
+
+    settings: Settings
+    repository: Repository
+    rebuild: bool = False
+
+
+class Failure(msgspec.Struct, frozen=True, tag="failure"):
+    error: str  # name of a class in errors.py
+    message: str
+
+
+_Line = Progress | IndexReport | Failure
+
+
+def build(
+    settings: Settings,
+    repository: Repository,
+    progress: Callable[[Progress], None] | None = None,
+    cancel: threading.Event | None = None,
+    rebuild: bool = False,
+) -> IndexReport:
+    """Bring a repository's index up to date in a child process; ``cancel`` or Ctrl-C ends it and harms nothing.
+
+    Raises
+    ------
+    SourceError, ShardError : what the child met, in its words.
+    EngineError : the child was cancelled or died; the last good index still answers.
+    """
+    stored = Store(settings.home).create(repository)
+    if not rebuild and (report := _nothing_to_do(settings, repository)) is not None:
+        return report
+    job = Job(settings, repository, rebuild)
+    with tempfile.TemporaryFile() as said:
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "codeintel_nb.index.build"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=_environment(settings), cwd=stored.folder, start_new_session=True,
+        )  # fmt: skip
+        try:
+            assert child.stdin is not None
+            child.stdin.write(msgspec.json.encode(job, enc_hook=str) + b"\n")
+            child.stdin.flush()  # and stays open: the child ends when it closes, however this process ends
+            return _follow(child, repository.name, progress, cancel, said)
+        except BrokenPipeError:
+            raise _died(child.wait(), repository.name, said) from None
+        finally:
+            if child.poll() is None:
+                child.kill()
+            child.wait()
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    _close(pipe)
+
+
+def _close(pipe: IO[bytes]) -> None:
+    try:
+        pipe.close()
+    except BrokenPipeError:
+        pass  # the child is gone; nothing was left to say to it
+
+
+def _nothing_to_do(settings: Settings, repository: Repository) -> IndexReport | None:
+    """The report of an update that finds nothing changed, without the cost of a child."""
+    from .embedder import TABLE
+
+    stored = Store(settings.home).create(repository)
+    embedder_id = str(msgspec.json.decode((TABLE / "config.json").read_bytes())["id"])
+    try:
+        plan = plan_update(stored, settings, embedder_id)
+    except FileNotFoundError:
+        return None
+    if not plan.is_empty:
+        return None
+    snapshot = plan.snapshot
+    return IndexReport(
+        repository=repository.name, files=snapshot.files, chunks=snapshot.chunks, content_bytes=snapshot.content_bytes, indexed=0, removed=0,
+        unchanged=plan.unchanged, embedded=0, reused=0, skipped=dict(plan.skipped), secrets=tuple(plan.secrets), seconds=0.0,
+    )  # fmt: skip
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    here = str(Path(__file__).resolve().parents[2])
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "SEMBLE_GRAMMARS_CACHE_DIR": os.environ.get("SEMBLE_GRAMMARS_CACHE_DIR", str(settings.home / "v1" / "grammars")),
+    }
+
+
+def _follow(
+    child: subprocess.Popen[bytes],
+    name: str,
+    progress: Callable[[Progress], None] | None,
+    cancel: threading.Event | None,
+    said: IO[bytes],
+) -> IndexReport:
+    lines: queue.Queue[bytes] = queue.Queue()
+
+    def read() -> None:
+        assert child.stdout is not None
+        for line in child.stdout:
+            lines.put(line)
+        lines.put(b"")
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=0.1)
+        except queue.Empty:
+            if cancel is not None and cancel.is_set():
+                raise EngineError(f"Indexing {name!r} was cancelled. What was indexed before still answers; go on with: codeintel index") from None
+            continue
+        if not line:
+            raise _died(child.wait(), name, said)
+        met: Any = msgspec.json.decode(line, type=_Line)
+        if isinstance(met, IndexReport):
+            return met
+        if isinstance(met, Failure):
+            raise getattr(errors, met.error, CodeIntelError)(met.message)
+        if progress is not None:
+            progress(met)
+
+
+def _died(status: int, name: str, said: IO[bytes]) -> EngineError:
+    said.seek(0)
+    last = said.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
+    how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+    why = f" It said: {last[-1][:300]}" if last else ""
+    hint = " Often that is for want of memory." if status == -9 else ""
+    return EngineError(f"The process that indexed {name!r} {how}.{hint}{why} What was indexed before still answers; run codeintel index again.")
+
+
+def main() -> None:
+    """The child: one job in, progress and a report or a failure out."""
+    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job, dec_hook=lambda kind, value: kind(value))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(10)
+    try:
+        from .embedder import default_embedder
+
+        stored = Store(job.settings.home).create(job.repository)
+        _say(update(stored, job.settings, default_embedder(), _say, job.rebuild))
+    except CodeIntelError as error:
+        _say(Failure(type(error).__name__, str(error)))
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 4096):  # not sys.stdin: its lock would be held while the interpreter ends
+        pass
+    os._exit(1)
+
+
+def _say(line: _Line) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""BM25 postings of a shard: which chunks hold a term, and how often.
+
+References
+----------
+Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from .arrays import Array, open_arrays, write_arrays
+from .embedder import gathered
+from .words import WORD, hash_of, terms_of
+
+K1 = 1.5  # how soon further mentions of a term stop counting
+B = 0.75  # how much a long chunk is discounted
+_MOST_WORDS = 1_000_000
+
+
+class LexiconBuilder:
+    """Collects the terms of chunks, in order, and writes them sorted by term."""
+
+    def __init__(self) -> None:
+        self._terms: dict[str, int] = {}
+        self._word_ids: dict[str, int] = {}
+        self._word_terms = array("i")
+        self._word_ends = array("q", [0])
+        self._postings: list[tuple[Array, Array, Array]] = []  # terms, chunks, counts
+        self._lengths: list[Array] = []
+        self._chunks = 0
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Take the next chunks' texts."""
+        self.add_words([WORD.findall(text) for text in texts])
+
+    def add_words(self, words: Sequence[list[str]]) -> None:
+        """Take the next chunks, each as its words."""
+        self._learn({word for found in words for word in found})
+        ids = self._word_ids
+        flat = np.fromiter(map(ids.__getitem__, chain.from_iterable(words)), np.int64)
+        terms, lengths = gathered(self._word_terms, self._word_ends, flat)
+        chunk_of_word = np.repeat(np.arange(len(words)), [len(found) for found in words])
+        owners = np.repeat(chunk_of_word, lengths)
+        keys, counts = np.unique(owners * (1 << 32) + terms, return_counts=True)
+        self._postings.append(
+            ((keys & 0xFFFFFFFF).astype(np.uint32), ((keys >> 32) + self._chunks).astype(np.uint32), np.minimum(counts, 255).astype(np.uint8))
+        )
+        self._lengths.append(np.bincount(owners, minlength=len(words)).astype(np.uint32))
+        self._chunks += len(words)
+
+    def _learn(self, words: set[str]) -> None:
+        if len(self._word_ids) + len(words) > _MOST_WORDS:
+            self._word_ids, self._word_terms, self._word_ends = {}, array("i"), array("q", [0])
+        known, terms = self._word_ids, self._terms
+        for word in words:
+            if word not in known:
+                known[word] = len(known)
+                self._word_terms.extend(terms.setdefault(term, len(terms)) for term in terms_of(word))
+                self._word_ends.append(len(self._word_terms))
+
+    def write(self, path: Path) -> None:
+        none = np.zeros(0, np.uint32)
+        terms = np.concatenate([p[0] for p in self._postings] or [none])
+        chunks = np.concatenate([p[1] for p in self._postings] or [none])
+        counts = np.concatenate([p[2] for p in self._postings] or [none.astype(np.uint8)])
+        self._postings.clear()
+        hashes = np.fromiter(map(hash_of, self._terms), np.uint64, len(self._terms))
+        by_hash = np.argsort(hashes)
+        rank = np.empty(len(hashes), np.uint32)
+        rank[by_hash] = np.arange(len(hashes), dtype=np.uint32)
+        terms = rank[terms]
+        order = np.argsort(terms, kind="stable")  # chunks stay in order within a term
+        starts = np.concatenate([[0], np.cumsum(np.bincount(terms, minlength=len(hashes)))]).astype(np.uint64)
+        lengths = np.concatenate(self._lengths or [none]).astype(np.uint32)
+        write_arrays(path, {"hashes": hashes[by_hash], "starts": starts, "chunks": chunks[order], "counts": counts[order], "lengths": lengths})
+
+
+class Lexicon:
+    """The BM25 postings of one shard, opened by mmap."""
+
+    def __init__(self, path: Path) -> None:
+        arrays = open_arrays(path)
+        self._hashes, self._starts = arrays["hashes"], arrays["starts"]
+        self._chunks, self._counts = arrays["chunks"], arrays["counts"]
+        self.lengths: npt.NDArray[np.uint32] = arrays["lengths"]
+        self.total_length = int(self.lengths.sum(dtype=np.int64))
+
+    def postings(self, term: str) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8]]:
+        """Chunks that hold the term, in order, and how often each does."""
+        wanted = np.uint64(hash_of(term))
+        at = int(np.searchsorted(self._hashes, wanted))
+        if at == len(self._hashes) or self._hashes[at] != wanted:
+            return self._chunks[:0], self._counts[:0]
+        start, end = int(self._starts[at]), int(self._starts[at + 1])
+        return self._chunks[start:end], self._counts[start:end]
+
+    def frequency(self, term: str) -> int:
+        """How many chunks hold the term."""
+        return len(self.postings(term)[0])
+
+    def scores(self, weights: dict[str, float], mean_length: float, mask: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.float32]:
+        """BM25 of every chunk in the mask; ``weights`` are the terms with their inverse document frequencies."""
+        scores = np.zeros(len(self.lengths), np.float32)
+        for term, weight in weights.items():
+            chunks, counts = self.postings(term)
+            if mask is not None:
+                inside = mask[chunks]
+                chunks, counts = chunks[inside], counts[inside]
+            tf = counts.astype(np.float32)
+            norm = K1 * (1 - B) + (K1 * B / mean_length) * self.lengths[chunks]
+            scores[chunks] += weight * tf / (norm.astype(np.float32) + tf)
+        return scores

@@ -1,0 +1,196 @@
+"""Shard: one immutable index of some documents, opened read-only by mmap."""
+
+from __future__ import annotations
+
+import mmap
+import zlib
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ShardError
+from ..sources.chunk import decoded
+from .arrays import Array, open_arrays
+from .lexicon import Lexicon
+from .vectors import VectorIndex
+from .words import hash_of
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+PARTS = ("content.bin", "columns.bin", "lexicon.bin", "vectors.faiss", "files.parquet", "chunks.parquet", "symbols.parquet")
+KINDS = ("function", "class", "method", "module", "cell", "markdown", "text")  # positions are stored: append only
+
+ENDS_WITH_NEWLINE = 1  # bits of a file's flags: the file itself ended so
+IS_ASCII = 2
+IS_GENERATED = 4
+IS_NOTEBOOK = 8
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Part(msgspec.Struct, frozen=True):
+    size: int  # bytes
+    crc32: int
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a shard holds; parts that a reader does not know are ignored."""
+
+    format: int
+    id: str
+    embedder: str
+    dim: int
+    files: int
+    chunks: int
+    content_bytes: int
+    languages: tuple[str, ...]
+    revisions: tuple[str, ...]  # bit i of a file's mask stands for revisions[i]
+    parts: dict[str, Part]
+
+
+class Shard:
+    """The parts of one shard. Ids of files and chunks count from 0, in path order."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = read_manifest(folder)
+        for name, part in self.manifest.parts.items():
+            path = folder / name
+            if not path.exists():
+                if name in PARTS:
+                    raise FileNotFoundError(path)
+            elif path.stat().st_size != part.size:
+                raise _damaged(folder, f"{name} has {path.stat().st_size} bytes instead of {part.size}")
+        if crc32_of(folder / "columns.bin") != self.manifest.parts["columns.bin"].crc32:
+            raise _damaged(folder, "columns.bin fails its checksum")
+        columns = open_arrays(folder / "columns.bin")
+        try:
+            self._read(columns)
+        except KeyError as error:
+            raise _damaged(folder, f"columns.bin lacks {error}") from error
+        self._mapped: mmap.mmap | None = None
+        if self.manifest.content_bytes:
+            with (folder / "content.bin").open("rb") as file:
+                self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def _read(self, columns: dict[str, Array]) -> None:
+        self._path_blob = columns["file_paths"]
+        self.file_language = columns["file_language"]  # position in manifest.languages
+        self.file_flags = columns["file_flags"]
+        self.file_revisions = columns["file_revisions"]
+        self.file_chunk = columns["file_chunk"]  # first chunk of each file, and the end
+        self.file_start = columns["file_start"]  # first byte of each file in the content, and the end
+        self.file_size = columns["file_size"]
+        self.file_mtime_ns = columns["file_mtime_ns"]
+        self.file_hash = columns["file_hash"]
+        self.chunk_file = columns["chunk_file"]
+        self.chunk_start = columns["chunk_start"]  # first byte of each chunk, and the end: chunks tile the content
+        self.chunk_line = columns["chunk_line"]
+        self.chunk_end_line = columns["chunk_end_line"]
+        self.chunk_kind = columns["chunk_kind"]  # position in KINDS
+        self.chunk_cell = columns["chunk_cell"]  # -1: not of a notebook
+        self.chunk_input = columns["chunk_input"]  # digest of what was embedded, two words
+        self._label_blob = columns["chunk_labels"]
+        self._label_end = columns["chunk_label_end"]
+        self.file_symbol = columns["file_symbol"]  # first symbol of each file, and the end; symbols are in line order
+        self._symbol_line = columns["symbol_line"]
+        self._symbol_end_line = columns["symbol_end_line"]
+        self._symbol_kind = columns["symbol_kind"]  # position in KINDS
+        self._symbol_blob = columns["symbol_labels"]
+        self._symbol_label_end = columns["symbol_label_end"]
+        self._definition_folded = columns["definition_folded"]  # sorted hashes of lower-case names
+        self._definition_exact = columns["definition_exact"]
+        self._definition_chunk = columns["definition_chunk"]
+
+    @property
+    def id(self) -> str:
+        return self.manifest.id
+
+    @property
+    def content(self) -> mmap.mmap | bytes:
+        return b"" if self._mapped is None else self._mapped
+
+    @cached_property
+    def paths(self) -> list[str]:
+        blob = self._path_blob.tobytes().decode("utf-8")
+        return blob.split("\0") if self.manifest.files else []
+
+    @cached_property
+    def vectors(self) -> VectorIndex:
+        return VectorIndex(self.folder / "vectors.faiss", self.manifest.chunks, self.manifest.dim)
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        return Lexicon(self.folder / "lexicon.bin")
+
+    def label(self, chunk: int) -> str:
+        """The symbol or heading that a chunk belongs to."""
+        return _text_at(self._label_blob, self._label_end, chunk)
+
+    def symbol_at(self, file: int, line: int) -> tuple[str, str] | None:
+        """Name, with its containers, and kind of the innermost definition around a line."""
+        first, end = int(self.file_symbol[file]), int(self.file_symbol[file + 1])
+        begun = first + int(np.searchsorted(self._symbol_line[first:end], line, "right"))
+        around = np.flatnonzero(self._symbol_end_line[first:begun] >= line)
+        if not len(around):
+            return None
+        symbol = first + int(around[-1])
+        return _text_at(self._symbol_blob, self._symbol_label_end, symbol), KINDS[int(self._symbol_kind[symbol])]
+
+    def language(self, file: int) -> str:
+        return self.manifest.languages[int(self.file_language[file])]
+
+    def revision(self, file: int) -> str:
+        """The first revision that holds the file."""
+        bits = int(self.file_revisions[file])
+        return self.manifest.revisions[(bits & -bits).bit_length() - 1]
+
+    def text(self, chunk: int) -> str:
+        return decoded(self.content[int(self.chunk_start[chunk]) : int(self.chunk_start[chunk + 1])])
+
+    def file_content(self, file: int) -> bytes:
+        """A file's text, as the file has it: the newline that the index added is left out."""
+        content = bytes(self.content[int(self.file_start[file]) : int(self.file_start[file + 1])])
+        return content if self.file_flags[file] & ENDS_WITH_NEWLINE or not content else content[:-1]
+
+    def definitions(self, name: str) -> list[tuple[int, bool]]:
+        """Chunks in which a definition of the name begins, and whether its letters have the same case."""
+        folded, exact = np.uint64(hash_of(name.lower())), hash_of(name)
+        start = int(np.searchsorted(self._definition_folded, folded, "left"))
+        end = int(np.searchsorted(self._definition_folded, folded, "right"))
+        return [(int(self._definition_chunk[i]), int(self._definition_exact[i]) == exact) for i in range(start, end)]
+
+
+def _text_at(blob: Array, ends: Array, position: int) -> str:
+    start = int(ends[position - 1]) if position else 0
+    return str(blob[start : int(ends[position])].tobytes().decode("utf-8"))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    data = (folder / MANIFEST).read_bytes()
+    try:
+        said = msgspec.json.decode(data)
+        if isinstance(said, dict) and said.get("format") != FORMAT:
+            raise ShardError(f"Shard {folder.name} is format {said.get('format')}, this version reads {FORMAT}. Rebuild it: codeintel index PATH --rebuild")
+        manifest = msgspec.convert(said, Manifest)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise _damaged(folder, f"its manifest cannot be read: {error}") from error
+    missing = [name for name in PARTS if name not in manifest.parts]
+    if missing:
+        raise _damaged(folder, f"its manifest does not name {missing[0]}")
+    return manifest
+
+
+def _damaged(folder: Path, what: str) -> ShardError:
+    return ShardError(f"Shard {folder.name} is damaged: {what}. Rebuild it: codeintel index PATH --rebuild (codeintel doctor says which repository).")
+
+
+def crc32_of(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            crc = zlib.crc32(block, crc)
+    return crc

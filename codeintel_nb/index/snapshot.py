@@ -1,0 +1,109 @@
+"""Store and Snapshot: which repositories there are, and which shards of each answer now."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from ..errors import ShardError
+from ..scopes.storage import replace, storage_errors
+from ..sources.repository import Repository
+from .shard import FORMAT
+
+
+class ShardRef(msgspec.Struct, frozen=True):
+    """A shard that answers; ``dead`` are its files that a later shard replaced or that are gone (tombstones)."""
+
+    id: str
+    dead: tuple[int, ...] = ()
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The state of a repository's index; replaced as a whole, never changed."""
+
+    format: int = FORMAT
+    generation: int = 0
+    embedder: str = ""
+    shards: tuple[ShardRef, ...] = ()
+    retired: dict[str, float] = {}  # shard id -> time (seconds since 1970) from which nothing new reads it
+    complete: bool = False  # False while a first build publishes shard by shard
+    files: int = 0
+    chunks: int = 0
+    content_bytes: int = 0
+    skipped: dict[str, int] = {}  # reason -> files or folders
+    secrets: tuple[str, ...] = ()  # paths left out because they are likely to hold keys
+    indexed_at: float = 0.0  # seconds since 1970
+
+
+class Stored(NamedTuple):
+    """A repository in the store."""
+
+    repository: Repository
+    folder: Path
+
+    @property
+    def shards(self) -> Path:
+        return self.folder / "shards"
+
+
+class Store:
+    """The folder that holds every repository's index: ``$CODEINTEL_HOME/v1/repositories``."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.root = home / "v1" / "repositories"
+
+    def repositories(self) -> list[Stored]:
+        """Every repository with a readable description, by name."""
+        found = []
+        try:
+            folders = list(self.root.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise ShardError(f"The index home {self.home} cannot be read ({error.strerror}). Set CODEINTEL_HOME to a folder that you own.") from error
+        for folder in folders:
+            try:
+                data = (folder / "repository.json").read_bytes()
+                found.append(Stored(msgspec.json.decode(data, type=Repository), folder))
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # being made or removed at this moment
+            except msgspec.DecodeError as error:
+                raise ShardError(f"The description {folder / 'repository.json'} is damaged: {error}. Remove the folder {folder} and index the repository again.") from error
+        return sorted(found, key=lambda stored: stored.repository.name)
+
+    def folder_of(self, name: str) -> Path:
+        return self.root / hashlib.blake2b(name.encode("utf-8"), digest_size=8).hexdigest()
+
+    def create(self, repository: Repository) -> Stored:
+        """Make or renew a repository's folder and description."""
+        stored = Stored(repository, self.folder_of(repository.name))
+        with storage_errors(self.home):
+            stored.shards.mkdir(parents=True, exist_ok=True)
+            os.chmod(stored.folder, 0o700)
+            replace(stored.folder / "repository.json", msgspec.json.encode(repository))
+        return stored
+
+
+def read_snapshot(folder: Path) -> Snapshot:
+    """The snapshot that answers now; an empty one before the first shard is published."""
+    try:
+        data = (folder / "snapshot.json").read_bytes()
+    except FileNotFoundError:
+        return Snapshot()
+    try:
+        snapshot = msgspec.json.decode(data, type=Snapshot)
+    except msgspec.DecodeError as error:
+        raise ShardError(f"The snapshot {folder / 'snapshot.json'} is damaged: {error}. Rebuild it: codeintel index PATH --rebuild") from error
+    if snapshot.format != FORMAT:
+        raise ShardError(f"The index in {folder.name} is format {snapshot.format}, this version reads {FORMAT}. Rebuild it: codeintel index PATH --rebuild")
+    return snapshot
+
+
+def write_snapshot(folder: Path, snapshot: Snapshot) -> None:
+    with storage_errors(folder):
+        replace(folder / "snapshot.json", msgspec.json.encode(snapshot))

@@ -1,0 +1,281 @@
+"""Bring an index up to date: new shards for what changed, tombstones for what is gone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+import numpy as np
+
+from ..errors import EngineError, ShardError
+from ..scopes.storage import replace, storage_errors
+from ..settings import Settings
+from ..sources.chunk import Document, chunk_failsafe, content_hash, refusal
+from ..sources.worktree import FileStat
+from .arrays import Array
+from .embedder import Embedder
+from .plan import Plan, plan_update
+from .shard import Shard
+from .snapshot import ShardRef, Snapshot, Stored, read_snapshot, write_snapshot
+from .writer import Known, ShardWriter
+
+CLOCK_STEP_NS = 20_000_000  # a file changed so shortly before it was read may change again within the same time stamp
+
+
+class Progress(msgspec.Struct, frozen=True, tag="progress"):
+    """How far a build is; ``files_total`` is 0 while the folder is being listed."""
+
+    stage: str
+    files_done: int = 0
+    files_total: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+
+
+class IndexReport(msgspec.Struct, frozen=True, tag="report"):
+    """What an index run did."""
+
+    repository: str
+    files: int  # that answer now
+    chunks: int
+    content_bytes: int
+    indexed: int  # files read and indexed by this run
+    removed: int  # files that answered before and are gone
+    unchanged: int
+    embedded: int  # chunks whose vectors were computed
+    reused: int  # chunks whose vectors were known
+    skipped: dict[str, int]
+    secrets: tuple[str, ...]
+    seconds: float
+
+
+def update(
+    stored: Stored,
+    settings: Settings,
+    embedder: Embedder,
+    progress: Callable[[Progress], None],
+    rebuild: bool = False,
+) -> IndexReport:
+    """Bring a repository's index up to date; each finished shard answers at once. One writer a repository."""
+    began = time.perf_counter()
+    progress(Progress("listing files"))
+    with one_writer(stored):
+        plan = plan_update(stored, settings, embedder.id, rebuild)
+        old = _replaced(stored) if rebuild or not plan.snapshot.shards else plan.snapshot
+        run = _Run(stored, settings, embedder, plan, old)
+        run.index(progress)
+        snapshot = run.finish()
+        with storage_errors(stored.folder):
+            replace(stored.folder / "seen.json", msgspec.json.encode(plan.seen))
+        sweep(stored, snapshot, settings.retired_shard_age_s)
+    return IndexReport(
+        repository=stored.repository.name, files=snapshot.files, chunks=snapshot.chunks, content_bytes=snapshot.content_bytes,
+        indexed=run.indexed, removed=len(plan.gone), unchanged=plan.unchanged + run.same, embedded=run.embedded, reused=run.reused,
+        skipped=snapshot.skipped, secrets=snapshot.secrets, seconds=time.perf_counter() - began,
+    )  # fmt: skip
+
+
+class _Run:
+    """One update as it goes: the shards it adds, the files it retires."""
+
+    def __init__(self, stored: Stored, settings: Settings, embedder: Embedder, plan: Plan, old: Snapshot) -> None:
+        self.stored, self.settings, self.embedder, self.plan = stored, settings, embedder, plan
+        self.generation = old.generation
+        self.retired = dict(old.retired)
+        self.replaced = [ref.id for ref in old.shards if ref.id not in {kept.id for kept in plan.snapshot.shards}]
+        self.refs = [[ref.id, set(ref.dead)] for ref in plan.snapshot.shards]
+        self.shards = {shard.id: shard for shard in plan.shards}
+        self.known = _known_vectors(plan.shards or _openable(stored, old), embedder.id)
+        self.skipped = Counter(plan.skipped)
+        self.indexed = self.same = self.embedded = self.reused = 0
+
+    def index(self, progress: Callable[[Progress], None]) -> None:
+        suspects = self.plan.suspects
+        total = sum(stat.size for stat in suspects)
+        done = files = 0
+        last = 0.0
+        pending = iter(suspects)
+        more = True
+        while more:
+            more = False
+            with ShardWriter(self.stored.shards, self.embedder, self.known) as writer:
+                replaced: list[str] = []
+                for stat in pending:
+                    self._take(stat, writer, replaced)
+                    files, done = files + 1, done + stat.size
+                    if time.monotonic() - last > 0.1:
+                        last = time.monotonic()
+                        progress(Progress("indexing", files, len(suspects), done, total))
+                    if writer.content_bytes >= self.settings.shard_bytes:
+                        more = True
+                        break
+                if len(writer):
+                    progress(Progress("writing", files, len(suspects), done, total))
+                    self._publish(writer, replaced)
+
+    def _take(self, stat: FileStat, writer: ShardWriter, replaced: list[str]) -> None:
+        path, seen = stat.path, self.plan.seen
+        read_at = time.time_ns()
+        try:
+            with open(os.path.join(self.stored.repository.root, path), "rb") as file:
+                data = file.read(self.settings.max_file_bytes + 1)
+        except OSError:
+            self.skipped["vanished or unreadable"] += 1
+            self._drop(path)
+            return
+        place = self.plan.places.get(path)
+        mtime_ns = stat.mtime_ns if stat.mtime_ns < read_at - CLOCK_STEP_NS else -1  # -1: read it again next time
+        if place is not None and place.shard not in self.plan.folded and place.content_hash == content_hash(data):
+            seen.touched[path] = (stat.size, mtime_ns)
+            self.same += 1
+            return
+        reason = refusal(path, data) if len(data) <= self.settings.max_file_bytes else "too large"
+        if reason is not None:
+            self.skipped[reason] += 1
+            seen.refused[path] = (stat.size, mtime_ns, reason)
+            self._drop(path)
+            return
+        document: Document = chunk_failsafe(path, data)
+        writer.add(document, stat.size, mtime_ns)
+        self.indexed += 1
+        seen.refused.pop(path, None)
+        seen.touched.pop(path, None)
+        if place is not None:
+            replaced.append(path)
+
+    def _drop(self, path: str) -> None:
+        if place := self.plan.places.get(path):
+            self._dead(place.shard).add(place.file)
+
+    def _dead(self, position: int) -> set[int]:
+        dead = self.refs[position][1]
+        assert isinstance(dead, set)
+        return dead
+
+    def _publish(self, writer: ShardWriter, replaced: list[str]) -> None:
+        shard_id = writer.save()
+        self.embedded += writer.embedded
+        self.reused += writer.reused
+        self.shards[shard_id] = Shard(self.stored.shards / shard_id)
+        for path in replaced:
+            self._drop(path)
+        self.refs.append([shard_id, set()])
+        if not self.replaced:  # a rebuild's shards would stand beside the old ones: they wait for the end
+            self._write(complete=False)
+
+    def finish(self) -> Snapshot:
+        for path in self.plan.gone:
+            self._drop(path)
+        now = time.time()
+        for ref in list(self.refs):
+            shard_id, dead = str(ref[0]), ref[1]
+            assert isinstance(dead, set)
+            if len(dead) == self.shards[shard_id].manifest.files:
+                self.refs.remove(ref)
+                self.retired[shard_id] = now
+        self.retired.update(dict.fromkeys(self.replaced, now))
+        return self._write(complete=True)
+
+    def _write(self, complete: bool) -> Snapshot:
+        refs = []
+        files = chunks = content_bytes = 0
+        for shard_id, dead in self.refs:
+            assert isinstance(dead, set)
+            shard = self.shards[str(shard_id)]
+            refs.append(ShardRef(shard.id, tuple(sorted(dead))))
+            gone = np.array(sorted(dead), np.int64)
+            files += shard.manifest.files - len(gone)
+            chunks += shard.manifest.chunks - int((shard.file_chunk[gone + 1].astype(np.int64) - shard.file_chunk[gone]).sum())
+            content_bytes += shard.manifest.content_bytes - int((shard.file_start[gone + 1] - shard.file_start[gone]).sum())
+        self.generation += 1
+        snapshot = Snapshot(
+            generation=self.generation, embedder=self.embedder.id, shards=tuple(refs), retired=self.retired, complete=complete, files=files,
+            chunks=chunks, content_bytes=content_bytes, skipped=dict(self.skipped), secrets=tuple(self.plan.secrets[:200]), indexed_at=time.time(),
+        )  # fmt: skip
+        write_snapshot(self.stored.folder, snapshot)
+        return snapshot
+
+
+def _replaced(stored: Stored) -> Snapshot:
+    """The snapshot that a rebuild replaces; one that cannot be read is replaced all the same."""
+    try:
+        return read_snapshot(stored.folder)
+    except ShardError:
+        return Snapshot(generation=int(time.time()))
+
+
+def _openable(stored: Stored, snapshot: Snapshot) -> list[Shard]:
+    """Shards that are about to be replaced, for the vectors they hold; damaged ones are left out."""
+    found = []
+    for ref in snapshot.shards:
+        try:
+            found.append(Shard(stored.shards / ref.id))
+        except (ShardError, OSError):
+            continue
+    return found
+
+
+def _known_vectors(shards: list[Shard], embedder_id: str) -> Known | None:
+    """Codes by digest of what was embedded, over all shards of the same model."""
+    usable = [shard for shard in shards if shard.manifest.embedder == embedder_id and shard.manifest.chunks]
+    if not usable:
+        return None
+    digests = np.concatenate([shard.chunk_input for shard in usable])
+    order = np.argsort(digests[:, 0], kind="stable")
+    first, second = digests[order, 0], digests[order, 1]
+    ends = np.cumsum([shard.manifest.chunks for shard in usable])
+
+    def known(wanted: Array) -> tuple[Array, Array]:
+        at = np.minimum(np.searchsorted(first, wanted[:, 0]), len(first) - 1)
+        found = (first[at] == wanted[:, 0]) & (second[at] == wanted[:, 1])
+        rows = order[at[found]]
+        owner = np.searchsorted(ends, rows, "right")
+        codes = np.empty((len(rows), usable[0].manifest.dim), np.uint8)
+        for i, shard in enumerate(usable):
+            mine = owner == i
+            codes[mine] = shard.vectors.codes[rows[mine] - (ends[i] - shard.manifest.chunks)]
+        return found, codes
+
+    return known
+
+
+@contextmanager
+def one_writer(stored: Stored) -> Iterator[None]:
+    """Hold the repository's write lock; EngineError names the process that holds it already."""
+    from filelock import FileLock, Timeout
+
+    owner = stored.folder / "writer.txt"
+    with storage_errors(stored.folder):
+        lock = FileLock(stored.folder / "writer.lock", timeout=0.5)
+        try:
+            lock.acquire()
+        except Timeout:
+            who = owner.read_text(encoding="utf-8").strip() if owner.exists() else "another process"
+            raise EngineError(f"{stored.repository.name!r} is being indexed by {who}. Wait for it, or stop it; searches go on meanwhile.") from None
+    try:
+        with storage_errors(stored.folder):
+            owner.write_text(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}\n", encoding="utf-8")
+        yield
+        owner.unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
+def sweep(stored: Stored, snapshot: Snapshot, retired_age_s: float) -> list[str]:
+    """Remove what nothing reads: shards retired long enough, half-built ones, those no snapshot names. Needs the write lock."""
+    live = {ref.id for ref in snapshot.shards}
+    now = time.time()
+    young = {shard_id: at for shard_id, at in snapshot.retired.items() if now - at < retired_age_s}
+    removed = []
+    for folder in stored.shards.iterdir():
+        if folder.name not in live and folder.name not in young:
+            shutil.rmtree(folder, ignore_errors=True)
+            removed.append(folder.name)
+    if young != snapshot.retired:
+        write_snapshot(stored.folder, msgspec.structs.replace(snapshot, retired=young))
+    return removed

@@ -1,0 +1,124 @@
+"""Vectors of one byte a component, in a FAISS file that is searched by mmap, always inside a mask.
+
+The quantizer is fixed by the dimension alone: equal vectors have equal codes in every shard, so a code can be copied
+from shard to shard when a chunk is met again.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ShardError
+
+Codes = npt.NDArray[np.uint8]
+Ids = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+FEW = 1500  # chunks in scope up to which gathering their codes beats a scan with a bitmap (measured)
+
+
+def component_range(dim: int) -> float:
+    """Largest absolute component that a code can say: 6.4 times that of a vector with equal components."""
+    return float(min(1.0, 6.4 / np.sqrt(dim)))
+
+
+def encode(vectors: Floats) -> Codes:
+    limit = component_range(vectors.shape[1])
+    steps = np.floor((vectors + limit) * np.float32(255 / (2 * limit)))
+    codes: Codes = np.clip(steps, 0, 255).astype(np.uint8)
+    return codes
+
+
+def decode(codes: Codes) -> Floats:
+    """The vectors that the codes stand for, as FAISS reads them: the middle of each step."""
+    limit = component_range(codes.shape[1])
+    return (codes.astype(np.float32) + 0.5) * np.float32(2 * limit / 255) - np.float32(limit)
+
+
+def write_vectors(path: Path, codes: Codes) -> None:
+    faiss = _faiss()
+    dim = codes.shape[1]
+    index = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit_uniform, faiss.METRIC_INNER_PRODUCT)
+    limit = component_range(dim)
+    faiss.copy_array_to_vector(np.array([-limit, 2 * limit], np.float32), index.sq.trained)
+    index.is_trained = True
+    if len(codes):
+        index.add_sa_codes(np.ascontiguousarray(codes))
+    faiss.write_index(index, str(path))
+
+
+class Found(NamedTuple):
+    ids: Ids  # chunks, best first
+    scores: Floats  # cosine as the codes say it
+
+
+class VectorIndex:
+    """The vectors of one shard, opened by mmap."""
+
+    def __init__(self, path: Path, count: int, dim: int) -> None:
+        self.path, self.count, self.dim = path, count, dim
+        self._index: Any = None
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if len(mapped) < count * dim:
+            raise ShardError(f"The vectors of shard {path.parent.name} are cut short.")
+        # FAISS writes the codes last, so numpy finds them without it
+        self.codes: Codes = np.frombuffer(mapped, np.uint8, count * dim, len(mapped) - count * dim).reshape(count, dim)
+
+    def search(self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None, in_scope: int) -> Found:
+        """The k chunks in the mask closest to the query; the mask bounds the search itself, so none is lost to it."""
+        k = min(k, in_scope)
+        if k <= 0:
+            return Found(np.zeros(0, np.int64), np.zeros(0, np.float32))
+        if in_scope <= FEW:
+            ids = np.arange(self.count) if mask is None else np.flatnonzero(mask)
+            scores = self._scores(query, ids)
+            best = top(scores, k)
+            return Found(ids[best], scores[best])
+        return self._scan(query, k, mask)
+
+    def _scores(self, query: Floats, ids: Ids) -> Floats:
+        codes = self.codes if len(ids) == self.count else self.codes[ids]
+        limit = component_range(self.dim)
+        step = np.float32(2 * limit / 255)
+        vector = query.reshape(-1)
+        # not a BLAS product: its threads wait for one another for 5 to 8 ms where the cores are busy
+        scores: Floats = np.einsum("ij,j->i", codes.astype(np.float32), vector * step) + (step / 2 - limit) * vector.sum()
+        return scores
+
+    def _scan(self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None) -> Found:
+        faiss = _faiss()
+        if self._index is None:
+            if not self.path.exists():  # FAISS would say RuntimeError; a reader that comes late retries on this
+                raise FileNotFoundError(self.path)
+            self._index = faiss.read_index(str(self.path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
+        faiss.omp_set_num_threads(1)  # holds for this thread alone: more threads on busy cores are 5 times slower
+        parameters = faiss.SearchParameters()
+        if mask is not None:
+            bits = np.packbits(mask, bitorder="little")
+            parameters.sel = faiss.IDSelectorBitmap(bits)
+        scores, ids = self._index.search(query.reshape(1, -1), k, params=parameters)
+        found = ids[0] >= 0
+        return Found(ids[0][found], scores[0][found])
+
+
+def _faiss() -> Any:
+    """FAISS, loaded when it is first needed: importing it takes a tenth of a second."""
+    import faiss
+
+    return faiss
+
+
+def top(scores: Floats, k: int) -> Ids:
+    """Positions of the k highest scores, highest first; equal scores in their order."""
+    if k < len(scores):
+        best = np.argpartition(-scores, k - 1)[:k]
+        best.sort()
+    else:
+        best = np.arange(len(scores))
+    return best[np.argsort(-scores[best], kind="stable")]

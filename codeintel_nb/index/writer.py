@@ -1,0 +1,255 @@
+"""ShardWriter: builds a shard in a temporary folder and publishes it by a rename."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import zlib
+from bisect import bisect_right
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+
+from ..scopes.storage import storage_errors, sync, write_synced
+from ..sources.chunk import Document, decoded
+from ..sources.repository import WORKTREE
+from .arrays import Array, write_arrays
+from .catalog import write_table
+from .embedder import Embedder, StaticEmbedder, embedder_input
+from .lexicon import LexiconBuilder
+from .shard import ENDS_WITH_NEWLINE, FORMAT, IS_ASCII, IS_GENERATED, IS_NOTEBOOK, KINDS, MANIFEST, PARTS, Manifest, Part, crc32_of
+from .vectors import encode, write_vectors
+from .words import WORD, hash_of
+
+BATCH = 2048  # chunks that are embedded together
+_GENERATED = re.compile(rb"@generated|do not edit|auto-?generated|generated (by|from|file|code)|this file was generated", re.I)
+
+Known = Callable[[Array], tuple[Array, Array]]
+
+
+class ShardWriter:
+    """Takes documents in path order; ``save`` publishes them as one shard.
+
+    ``known`` maps digests of embedder inputs, shape (n, 2), to which of them have codes already, and those codes.
+    """
+
+    def __init__(self, shards: Path, embedder: Embedder, known: Known | None = None) -> None:
+        self.id = secrets.token_hex(8)
+        self.shards = shards
+        self.folder = shards / f".building-{self.id}"
+        self.embedder = embedder
+        self.known = known
+        self.content_bytes = 0
+        self.embedded = self.reused = 0
+        self._content_crc = 0
+        with storage_errors(shards):
+            self.folder.mkdir(parents=True)
+            self._content = (self.folder / "content.bin").open("wb")
+        self._lexicon = LexiconBuilder()
+        self._pending: list[tuple[str, str]] = []  # path and text of chunks not embedded yet
+        self._codes: list[Array] = []
+        self._digests: list[Array] = []
+        self._files: list[tuple[Any, ...]] = []
+        self._chunks: list[tuple[Any, ...]] = []
+        self._labels: list[bytes] = []
+        self._symbols: list[tuple[Any, ...]] = []
+        self._definitions: list[tuple[int, int, int]] = []
+        self._languages: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        with suppress(OSError):  # what could not be written could not be flushed either
+            self._content.close()
+        if self.folder.exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def add(self, document: Document, size: int, mtime_ns: int) -> None:
+        """Take one document; ``size`` and ``mtime_ns`` are those of its file."""
+        file = len(self._files)
+        with storage_errors(self.shards):
+            self._content.write(document.content)
+        self._content_crc = zlib.crc32(document.content, self._content_crc)
+        offset = self.content_bytes
+        first_chunk = len(self._chunks)
+        lines = document.content.split(b"\n")
+        for chunk in document.chunks:
+            text = b"\n".join(lines[chunk.start_line - 1 : chunk.end_line]) + b"\n"
+            self._pending.append((document.path, decoded(text)))
+            cell = -1 if chunk.cell is None else chunk.cell
+            self._chunks.append((file, offset, chunk.start_line, chunk.end_line, KINDS.index(chunk.kind), cell))
+            self._labels.append(chunk.symbol.encode("utf-8", "replace"))
+            offset += len(text)
+        self.content_bytes += len(document.content)
+        language = self._languages.setdefault(document.language, len(self._languages))
+        self._files.append((document.path, language, _flags(document), first_chunk, offset - len(document.content), len(lines) - 1, size, mtime_ns, document.content_hash))
+        self._add_symbols(document, file, first_chunk)
+        if len(self._pending) >= BATCH:
+            self._embed()
+
+    def _add_symbols(self, document: Document, file: int, first_chunk: int) -> None:
+        begins = [chunk.start_line for chunk in document.chunks]
+        for symbol in document.symbols:
+            self._symbols.append((file, *symbol))
+            chunk = first_chunk + bisect_right(begins, symbol.start_line) - 1
+            self._definitions.append((hash_of(symbol.name.lower()), hash_of(symbol.name), chunk))
+
+    def _embed(self) -> None:
+        if not self._pending:
+            return
+        words = [WORD.findall(text) for _, text in self._pending]
+        self._lexicon.add_words([[*found, *WORD.findall(path_words(path))] for found, (path, _) in zip(words, self._pending, strict=True)])
+        paths = [path for path, _ in self._pending]
+        inputs = [embedder_input(path, text) for path, text in self._pending]
+        self._pending.clear()
+        digests = np.array([_digest(text) for text in inputs], np.uint64).reshape(-1, 2)
+        codes = np.zeros((len(inputs), self.embedder.dim), np.uint8)
+        fresh = np.ones(len(inputs), bool)
+        if self.known is not None:
+            found, their_codes = self.known(digests)
+            codes[found] = their_codes
+            fresh[found] = False
+        new = np.flatnonzero(fresh)
+        if len(new):
+            codes[new] = encode(self._vectors([(paths[i], words[i], inputs[i]) for i in new.tolist()]))
+        self.embedded += len(new)
+        self.reused += len(inputs) - len(new)
+        self._codes.append(codes)
+        self._digests.append(digests)
+
+    def _vectors(self, chunks: list[tuple[str, list[str], str]]) -> Array:
+        """Vectors of chunks given as path, words and embedder input; the static table needs the words alone."""
+        if isinstance(self.embedder, StaticEmbedder):
+            return self.embedder.embed_words([[*WORD.findall(path), *words] for path, words, _ in chunks])
+        return self.embedder.embed_code([text for _, _, text in chunks])
+
+    def save(self) -> str:
+        """Write every part, sync it, and rename the folder into place; the shard's id."""
+        with storage_errors(self.shards):
+            self._embed()
+            self._content.flush()
+            os.fsync(self._content.fileno())
+            self._content.close()
+            write_vectors(self.folder / "vectors.faiss", np.concatenate(self._codes) if self._codes else np.zeros((0, self.embedder.dim), np.uint8))
+            self._codes.clear()
+            self._lexicon.write(self.folder / "lexicon.bin")
+            self._write_columns()
+            self._write_catalog()
+            parts = {}
+            for name in PARTS:
+                path = self.folder / name
+                sync(path)
+                parts[name] = Part(path.stat().st_size, self._content_crc if name == "content.bin" else crc32_of(path))
+            manifest = Manifest(
+                format=FORMAT, id=self.id, embedder=self.embedder.id, dim=self.embedder.dim, files=len(self._files), chunks=len(self._chunks),
+                content_bytes=self.content_bytes, languages=tuple(self._languages), revisions=(WORKTREE,), parts=parts,
+            )  # fmt: skip
+            write_synced(self.folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
+            sync(self.folder)
+            self.folder.rename(self.shards / self.id)
+            sync(self.shards)
+        return self.id
+
+    def _write_columns(self) -> None:
+        paths, languages, flags, first_chunks, starts, _, sizes, mtimes, hashes = zip(*self._files, strict=True) if self._files else ((),) * 9
+        files, offsets, lines, end_lines, kinds, cells = zip(*self._chunks, strict=True) if self._chunks else ((),) * 6
+        definitions = np.array(self._definitions, np.uint64).reshape(-1, 3)
+        definitions = definitions[np.argsort(definitions[:, 0], kind="stable")]
+        labels = [f"{symbol[3]}.{symbol[1]}".strip(".").encode("utf-8", "replace") for symbol in self._symbols]
+        write_arrays(
+            self.folder / "columns.bin",
+            {
+                "file_paths": np.frombuffer("\0".join(paths).encode("utf-8"), np.uint8),
+                "file_language": np.array(languages, np.uint8),
+                "file_flags": np.array(flags, np.uint8),
+                "file_revisions": np.ones(len(paths), np.uint64),
+                "file_chunk": np.array([*first_chunks, len(self._chunks)], np.uint32),
+                "file_start": np.array([*starts, self.content_bytes], np.uint64),
+                "file_size": np.array(sizes, np.int64),
+                "file_mtime_ns": np.array(mtimes, np.int64),
+                "file_hash": np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 16),
+                "chunk_file": np.array(files, np.uint32),
+                "chunk_start": np.array([*offsets, self.content_bytes], np.uint64),
+                "chunk_line": np.array(lines, np.uint32),
+                "chunk_end_line": np.array(end_lines, np.uint32),
+                "chunk_kind": np.array(kinds, np.uint8),
+                "chunk_cell": np.array(cells, np.int32),
+                "chunk_input": np.concatenate(self._digests) if self._digests else np.zeros((0, 2), np.uint64),
+                "chunk_labels": np.frombuffer(b"".join(self._labels), np.uint8),
+                "chunk_label_end": np.cumsum([len(label) for label in self._labels]).astype(np.uint32),
+                "file_symbol": np.searchsorted([symbol[0] for symbol in self._symbols], np.arange(len(paths) + 1)).astype(np.uint32),
+                "symbol_line": np.array([symbol[5] for symbol in self._symbols], np.uint32),
+                "symbol_end_line": np.array([symbol[6] for symbol in self._symbols], np.uint32),
+                "symbol_kind": np.array([KINDS.index(symbol[2]) for symbol in self._symbols], np.uint8),
+                "symbol_labels": np.frombuffer(b"".join(labels), np.uint8),
+                "symbol_label_end": np.cumsum([len(label) for label in labels]).astype(np.uint32),
+                "definition_folded": definitions[:, 0],
+                "definition_exact": definitions[:, 1],
+                "definition_chunk": definitions[:, 2].astype(np.uint32),
+            },
+        )
+
+    def _write_catalog(self) -> None:
+        names = list(self._languages)
+        paths, languages, flags, _, _, lines, sizes, mtimes, _ = (list(column) for column in zip(*self._files, strict=True)) if self._files else ([],) * 9
+        write_table(
+            self.folder / "files.parquet",
+            {
+                "file_id": np.arange(len(paths), dtype=np.uint32), "path": paths, "language": [names[i] for i in languages],
+                "lines": np.array(lines, np.uint32), "size_bytes": np.array(sizes, np.int64), "mtime_ns": np.array(mtimes, np.int64),
+                "generated": np.array([bool(flag & IS_GENERATED) for flag in flags], bool),
+            },
+        )  # fmt: skip
+        files, _, starts, ends, kinds, cells = (list(column) for column in zip(*self._chunks, strict=True)) if self._chunks else ([],) * 6
+        write_table(
+            self.folder / "chunks.parquet",
+            {
+                "chunk_id": np.arange(len(files), dtype=np.uint32), "file_id": np.array(files, np.uint32),
+                "start_line": np.array(starts, np.uint32), "end_line": np.array(ends, np.uint32), "kind": [KINDS[k] for k in kinds],
+                "symbol": [label.decode("utf-8") or None for label in self._labels], "cell": np.array(cells, np.int32),
+            },
+        )  # fmt: skip
+        files, names, kinds, containers, signatures, starts, ends = (list(column) for column in zip(*self._symbols, strict=True)) if self._symbols else ([],) * 7
+        write_table(
+            self.folder / "symbols.parquet",
+            {
+                "file_id": np.array(files, np.uint32), "name": names, "kind": kinds, "container": containers, "signature": signatures,
+                "start_line": np.array(starts, np.uint32), "end_line": np.array(ends, np.uint32),
+            },
+        )  # fmt: skip
+
+
+def path_words(path: str) -> str:
+    """What BM25 reads of a path: the stem twice, and the last three folders."""
+    folder, _, name = path.rpartition("/")
+    stem = name.rpartition(".")[0] or name
+    return f"{stem} {stem} {' '.join(folder.split('/')[-3:])}"
+
+
+def _flags(document: Document) -> int:
+    flags = ENDS_WITH_NEWLINE if document.ends_with_newline else 0
+    if document.content.isascii():
+        flags |= IS_ASCII
+    if document.path.endswith(".ipynb"):
+        flags |= IS_NOTEBOOK
+    longest = len(document.content) / (1 + document.content.count(b"\n"))
+    if _GENERATED.search(document.content[:600]) or longest > 400:
+        flags |= IS_GENERATED
+    return flags
+
+
+def _digest(text: str) -> tuple[int, int]:
+    digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
+    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")

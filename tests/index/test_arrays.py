@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays, integer_dtypes
+
+from codeintel_nb.errors import ShardError
+from codeintel_nb.index.arrays import open_arrays, write_arrays
+
+
+@given(st.dictionaries(st.text("abc_", min_size=1), arrays(integer_dtypes(endianness="<"), array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=7)), max_size=4))
+def test_what_is_written_is_read_back(tmp_path_factory, given_arrays):
+    path = tmp_path_factory.mktemp("arrays") / "a.bin"
+    write_arrays(path, given_arrays)
+    found = open_arrays(path)
+    assert list(found) == list(given_arrays)
+    for name, array in given_arrays.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+
+
+@pytest.mark.parametrize("damage", [b"", b"CODEINT1", b"x" * 100, b"CODEINT1" + (10).to_bytes(8, "little") + b"{not json}" + b" " * 60, b"CODEINT1" + (20).to_bytes(8, "little") + b'{"a":["<i8",[99],0]}'])
+def test_a_damaged_file_is_one_clear_error(tmp_path, damage):
+    (tmp_path / "a.bin").write_bytes(damage)
+    with pytest.raises(ShardError, match=r"a\.bin"):
+        open_arrays(tmp_path / "a.bin")
+
+
+def test_a_missing_file_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        open_arrays(tmp_path / "gone.bin")

@@ -1,0 +1,67 @@
+import math
+from collections import Counter
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeintel_nb.index import lexicon as module
+from codeintel_nb.index.lexicon import K1, B, Lexicon, LexiconBuilder
+from codeintel_nb.index.words import WORD, hash_of, parts_of, stem, terms_of
+
+TEXTS = st.lists(st.lists(st.sampled_from(["readFile", "read_files", "reading", "HTTPServer", "x", "42", "naïve", "日本語", "a1"]), max_size=20).map(" ".join), max_size=12)
+
+
+def bag(text):
+    return Counter(term for word in WORD.findall(text) for term in terms_of(word))
+
+
+@given(TEXTS, st.integers(1, 5))
+def test_postings_are_a_plain_count_of_terms(tmp_path_factory, texts, batch):
+    path = tmp_path_factory.mktemp("lexicon") / "l.bin"
+    builder = LexiconBuilder()
+    for i in range(0, len(texts), batch):
+        builder.add(texts[i : i + batch])
+    builder.write(path)
+    lexicon = Lexicon(path)
+    bags = [bag(text) for text in texts]
+    assert lexicon.lengths.tolist() == [sum(counts.values()) for counts in bags]
+    for term in {term for counts in bags for term in counts} | {"absent"}:
+        chunks, counts = lexicon.postings(term)
+        assert list(zip(chunks.tolist(), counts.tolist(), strict=True)) == [(i, b[term]) for i, b in enumerate(bags) if b[term]]
+
+
+@given(TEXTS.filter(bool), st.data())
+def test_scores_are_bm25_inside_the_mask(tmp_path_factory, texts, data):
+    path = tmp_path_factory.mktemp("lexicon") / "l.bin"
+    builder = LexiconBuilder()
+    builder.add(texts)
+    builder.write(path)
+    lexicon = Lexicon(path)
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(texts), max_size=len(texts))))
+    bags = [bag(text) for text in texts]
+    mean = max(1.0, lexicon.total_length / len(texts))
+    weights = dict.fromkeys(("read", "fil", "readfil", "httpserv"), 1.5)
+    scores = lexicon.scores(weights, mean, mask)
+    for i, counts in enumerate(bags):
+        length = sum(counts.values())
+        expected = sum(w * counts[t] / (K1 * (1 - B + B * length / mean) + counts[t]) for t, w in weights.items() if counts[t])
+        assert math.isclose(scores[i], expected if mask[i] else 0, rel_tol=1e-4, abs_tol=1e-6)
+
+
+def test_forgetting_words_loses_no_posting(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_WORDS", 2)
+    builder = LexiconBuilder()
+    for text in ("read the file", "the other file", "read again"):
+        builder.add([text])
+    builder.write(tmp_path / "l.bin")
+    assert Lexicon(tmp_path / "l.bin").postings("read")[0].tolist() == [0, 2]
+
+
+def test_identifiers_are_split_and_stemmed():
+    assert parts_of("parseHTTPResponse_v2") == ["parse", "http", "response", "v", "2"]
+    assert terms_of("readFiles") == ("readfil", "read", "fil")
+    assert terms_of("2024") == ()
+    assert stem("connections") == stem("connection") == "connect"
+    assert stem("as") == "as"
+    assert hash_of("read") == hash_of("read") != hash_of("write")

@@ -1,0 +1,216 @@
+"""What a refresh reads, embeds, retires and keeps, on a real folder."""
+
+import os
+import shutil
+import time
+
+import msgspec
+import numpy as np
+import pytest
+
+from codeintel_nb.errors import EngineError, ShardError
+from codeintel_nb.index import plan as plan_module
+from codeintel_nb.index.embedder import default_embedder
+from codeintel_nb.index.shard import Shard
+from codeintel_nb.index.snapshot import Store, read_snapshot, write_snapshot
+from codeintel_nb.index.updater import one_writer, sweep, update
+from codeintel_nb.settings import Settings
+from codeintel_nb.sources.repository import worktree
+from tests.conftest import write_tree
+
+
+@pytest.fixture
+def setup(tree, tmp_path):
+    configured = Settings(home=tmp_path / "home")
+    stored = Store(configured.home).create(worktree(tree, "shop"))
+    old = time.time() - 100
+    for path in tree.rglob("*"):
+        os.utime(path, (old, old))
+
+    def run(settings=configured, rebuild=False):
+        return update(stored, settings, default_embedder(), lambda progress: None, rebuild)
+
+    return run, stored, tree, configured
+
+
+def paths_in(stored):
+    found = []
+    for ref in read_snapshot(stored.folder).shards:
+        shard = Shard(stored.shards / ref.id)
+        found += [path for i, path in enumerate(shard.paths) if i not in ref.dead]
+    return sorted(found)
+
+
+def test_a_first_run_indexes_everything(setup):
+    run, stored, tree, _ = setup
+    report = run()
+    assert report.indexed == report.files == 9
+    assert report.embedded == report.chunks > 5
+    assert paths_in(stored) == sorted(path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file())
+    assert read_snapshot(stored.folder).complete
+
+
+def test_a_second_run_reads_only_what_changed_and_embeds_only_what_is_new(setup):
+    run, stored, tree, _ = setup
+    functions = [f"def step_{i}(card):\n    return card.pay({i})\n\n\n" for i in range(60)]
+    write_tree(tree, {"src/shop/payment.py": "".join(functions)})
+    run()
+    write_tree(tree, {"src/shop/payment.py": "".join([*functions, "def refund(card):\n    return card.back()\n"])})
+    (tree / "web/app.js").unlink()
+    write_tree(tree, {"new/file.py": "def brand_new():\n    pass\n"})
+    report = run()
+    assert (report.indexed, report.removed, report.unchanged) == (2, 1, 7)
+    assert report.reused > report.embedded > 0, "the unchanged chunks of the changed file keep their vectors"
+    assert report.files == 9
+    assert "web/app.js" not in paths_in(stored)
+    assert paths_in(stored).count("src/shop/payment.py") == 1
+    assert len(read_snapshot(stored.folder).shards) == 2
+
+
+def test_a_run_that_finds_nothing_changed_writes_no_shard(setup):
+    run, stored, _, _ = setup
+    run()
+    before = read_snapshot(stored.folder).shards
+    report = run()
+    assert (report.indexed, report.embedded, report.unchanged) == (0, 0, 9)
+    assert read_snapshot(stored.folder).shards == before
+
+
+def test_a_touched_file_is_read_once_and_never_again(setup):
+    run, stored, tree, _ = setup
+    run()
+    path = tree / "src/shop/cart.py"
+    old = time.time() - 50
+    os.utime(path, (old, old))
+    assert (run().indexed, len(read_snapshot(stored.folder).shards)) == (0, 1)
+    path_bytes = path.read_bytes()
+    path.unlink()
+    write_tree(tree, {"src/shop/cart.py": path_bytes})
+    os.utime(path, (old, old))
+    assert run().unchanged == 9
+
+
+def test_a_file_written_in_the_same_instant_is_not_missed(setup):
+    run, stored, tree, _ = setup
+    path = tree / "src/shop/now.py"
+    path.write_text("aaa = 1\n")
+    now = time.time_ns()
+    os.utime(path, ns=(now, now))
+    run()
+    path.write_text("bbb = 2\n")
+    os.utime(path, ns=(now, now))  # same size, same time stamp
+    run()
+    shards = [Shard(stored.shards / ref.id) for ref in read_snapshot(stored.folder).shards]
+    assert any(b"bbb" in bytes(shard.content) for shard in shards)
+
+
+def test_binaries_are_refused_once(setup):
+    run, stored, tree, _ = setup
+    write_tree(tree, {"a.bin": b"\0\1\2"})
+    os.utime(tree / "a.bin", (1, 1))
+    assert run().skipped["binary"] == 1
+    plan = plan_module.plan_update(stored, setup[3], default_embedder().id)
+    assert plan.is_empty
+    assert plan.skipped["binary"] == 1
+
+
+def test_text_becomes_binary_and_leaves_the_index(setup):
+    run, stored, tree, _ = setup
+    run()
+    (tree / "README.md").write_bytes(b"\0")
+    assert run().files == 8
+    assert "README.md" not in paths_in(stored)
+
+
+def test_a_shard_holds_what_its_size_allows_and_each_is_published_at_once(setup):
+    run, stored, tree, configured = setup
+    write_tree(tree, {f"many/f{i:03}.py": f"def function_{i}():\n    return {i}\n" * 40 for i in range(30)})
+    report = run(msgspec.structs.replace(configured, shard_bytes=10_000))
+    snapshot = read_snapshot(stored.folder)
+    assert len(snapshot.shards) > 2
+    assert report.files == 39 == len(paths_in(stored)) == len(set(paths_in(stored)))
+    assert snapshot.generation == len(snapshot.shards) + 1
+
+
+def test_many_small_shards_are_folded_into_one(setup):
+    run, stored, tree, _ = setup
+    run()
+    for i in range(plan_module.MOST_SMALL_SHARDS + 2):
+        write_tree(tree, {f"more{i}.py": f"x = {i}\n"})
+        report = run()
+    assert len(read_snapshot(stored.folder).shards) <= 3
+    assert report.files == 9 + plan_module.MOST_SMALL_SHARDS + 2 == len(set(paths_in(stored)))
+    assert report.embedded <= 1, "folding copies vectors"
+
+
+def test_a_rebuild_replaces_every_shard_and_keeps_the_vectors(setup):
+    run, stored, _, _ = setup
+    before = run()
+    old = {ref.id for ref in read_snapshot(stored.folder).shards}
+    report = run(rebuild=True)
+    snapshot = read_snapshot(stored.folder)
+    assert not old & {ref.id for ref in snapshot.shards}
+    assert old <= set(snapshot.retired)
+    assert (report.embedded, report.reused) == (0, before.embedded)
+    assert all((stored.shards / name).is_dir() for name in old), "a reader may still be there"
+
+
+def test_retired_shards_and_orphans_are_swept_when_they_are_old_enough(setup):
+    run, stored, _, configured = setup
+    run()
+    run(rebuild=True)
+    (stored.shards / ".building-dead").mkdir()
+    (stored.shards / "0123456789abcdef").mkdir()
+    with one_writer(stored):
+        removed = sweep(stored, read_snapshot(stored.folder), 600)
+        assert sorted(removed) == [".building-dead", "0123456789abcdef"]
+        assert len(sweep(stored, read_snapshot(stored.folder), 0)) == 1
+    assert {folder.name for folder in stored.shards.iterdir()} == {ref.id for ref in read_snapshot(stored.folder).shards}
+
+
+def test_a_second_writer_is_told_who_is_first(setup):
+    run, stored, _, _ = setup
+    with one_writer(stored), pytest.raises(EngineError, match=f"being indexed by process {os.getpid()}"):
+        run()
+
+
+def test_another_model_embeds_everything_anew(setup):
+    run, stored, _, _ = setup
+    run()
+    snapshot = read_snapshot(stored.folder)
+    write_snapshot(stored.folder, msgspec.structs.replace(snapshot, embedder="other"))
+    report = run()
+    assert report.indexed == 9
+    assert read_snapshot(stored.folder).embedder == default_embedder().id
+
+
+def test_vectors_are_those_of_the_embedder_and_survive_an_update(setup):
+    run, stored, tree, _ = setup
+    run()
+    write_tree(tree, {"x.py": "y = 1\n"})
+    run(rebuild=True)
+    shard = Shard(stored.shards / read_snapshot(stored.folder).shards[0].id)
+    inputs = [f"{shard.paths[int(shard.chunk_file[i])]}\n{shard.text(i)}" for i in range(shard.manifest.chunks)]
+    exact = default_embedder().embed_code(inputs)
+    from codeintel_nb.index.vectors import decode
+
+    assert np.abs(decode(shard.vectors.codes) - exact).max() < 0.004
+
+
+@pytest.mark.parametrize("part", ["columns.bin", "manifest.json", "lexicon.bin", "content.bin"])
+def test_a_damaged_shard_is_named_with_the_command_that_rebuilds_it(setup, part):
+    run, stored, _, _ = setup
+    run()
+    shard_id = read_snapshot(stored.folder).shards[0].id
+    path = stored.shards / shard_id / part
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(ShardError, match=rf"{shard_id} is damaged.*codeintel index PATH --rebuild"):
+        run()
+    assert run(rebuild=True).files == 9
+
+
+def test_a_vanished_shard_folder_is_no_end_of_the_repository(setup):
+    run, stored, _, _ = setup
+    run()
+    shutil.rmtree(stored.shards / read_snapshot(stored.folder).shards[0].id)
+    assert run(rebuild=True).files == 9

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeintel_nb.errors import ShardError
+from codeintel_nb.index import vectors as module
+from codeintel_nb.index.vectors import VectorIndex, decode, encode, top, write_vectors
+
+
+def unit_rows(count, dim, seed=0):
+    rows = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def index(tmp_path):
+    codes = encode(unit_rows(3000, 64))
+    write_vectors(tmp_path / "v.faiss", codes)
+    return VectorIndex(tmp_path / "v.faiss", 3000, 64)
+
+
+def test_codes_are_those_of_faiss_and_copying_them_loses_nothing(tmp_path, index):
+    import faiss
+
+    vectors = unit_rows(3000, 64)
+    stored = faiss.read_index(str(index.path))
+    apart = stored.sa_encode(vectors).astype(int) - encode(vectors)
+    assert np.abs(apart).max() <= 1, "on the edge of a step, rounding decides"
+    assert np.count_nonzero(apart) < 20
+    np.testing.assert_allclose(stored.reconstruct_n(0, 3000), decode(index.codes), atol=1e-6)
+    np.testing.assert_array_equal(encode(decode(index.codes)), index.codes)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.integers(1, 40), st.booleans())
+def test_a_search_in_a_mask_is_brute_force_over_the_mask(index, seed, share, k, scan):
+    rng = np.random.default_rng(seed)
+    mask = rng.random(3000) < share
+    query = unit_rows(1, 64, seed)
+    ids = np.flatnonzero(mask)
+    scores = decode(index.codes[ids]) @ query[0]
+    best = np.sort(scores)[::-1][:k]
+    few, module.FEW = module.FEW, 0 if scan else module.FEW
+    try:
+        found = index.search(query, k, mask, len(ids))
+    finally:
+        module.FEW = few
+    assert len(found.ids) == min(k, len(ids))
+    assert mask[found.ids].all()
+    np.testing.assert_allclose(found.scores, best, atol=1e-5)
+
+
+def test_no_mask_means_all(index):
+    query = unit_rows(1, 64, 7)
+    found = index.search(query, 5, None, 3000)
+    everything = index.search(query, 5, np.ones(3000, bool), 3000)
+    np.testing.assert_array_equal(found.ids, everything.ids)
+
+
+def test_an_index_of_nothing_answers_nothing(tmp_path):
+    write_vectors(tmp_path / "v.faiss", np.zeros((0, 8), np.uint8))
+    assert len(VectorIndex(tmp_path / "v.faiss", 0, 8).search(unit_rows(1, 8), 5, None, 0).ids) == 0
+
+
+def test_a_file_cut_short_is_an_error(tmp_path):
+    (tmp_path / "v.faiss").write_bytes(b"short")
+    with pytest.raises(ShardError, match="cut short"):
+        VectorIndex(tmp_path / "v.faiss", 100, 64)
+
+
+def test_a_file_swept_away_before_the_scan_is_told_as_missing(index, monkeypatch):
+    monkeypatch.setattr(module, "FEW", 0)
+    index.path.unlink()
+    with pytest.raises(FileNotFoundError):
+        index.search(unit_rows(1, 64), 5, None, 3000)
+
+
+@given(st.lists(st.floats(-1, 1, width=32), max_size=60), st.integers(0, 70))
+def test_top_is_a_stable_sort(scores, k):
+    array = np.array(scores, np.float32)
+    values = array[top(array, k)] if k else array[:0]
+    np.testing.assert_array_equal(values, np.sort(array)[::-1][:k])
