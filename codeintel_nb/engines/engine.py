@@ -1,0 +1,52 @@
+"""The contract of an engine: it runs one query over many shards and merges what they answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from ..index.embedder import Embedder
+from ..scopes.scope import Scope
+from ..search.hit import Hit
+from ..search.query import Bounds, PathQuery, SemanticQuery, TextQuery
+
+
+class Target(NamedTuple):
+    """A shard to search and what of it counts; a value that another machine can act on."""
+
+    repo: str
+    folder: Path
+    dead: tuple[int, ...]
+    scope: Scope
+
+
+class Counts(NamedTuple):
+    files_in_scope: int
+    files: int
+    chunks_in_scope: int
+    chunks: int
+
+
+class Answer(NamedTuple):
+    """Merged hits in their final order."""
+
+    hits: list[Hit]
+    total: int  # found; where truncated, at least so many
+    truncated: bool
+    timings_ms: dict[str, float]
+
+
+class Engine(Protocol):
+    """A missing shard raises FileNotFoundError: the caller reads the snapshot again and retries."""
+
+    def count(self, targets: list[Target]) -> Counts:
+        """How much is in scope; makes the masks ready for the searches that follow."""
+        ...
+
+    def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds) -> Answer: ...
+
+    def semantic_search(self, query: SemanticQuery, targets: list[Target], bounds: Bounds, embedder: Embedder) -> Answer: ...
+
+    def list_paths(self, query: PathQuery, targets: list[Target]) -> Answer: ...
+
+    def close(self) -> None: ...

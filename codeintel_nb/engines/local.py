@@ -1,0 +1,131 @@
+"""LocalEngine: the shards of this machine, on threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import TypeVar
+
+from ..index.embedder import Embedder
+from ..index.shard import Shard
+from ..scopes.scope import Scope
+from ..search.hit import Hit
+from ..search.mask import ScopeMask, compile_mask
+from ..search.paths import list_paths
+from ..search.query import Bounds, PathQuery, SemanticQuery, TextQuery
+from ..search.semantic import candidates, hydrate, plan_search, rank, statistics
+from ..search.text import search_text
+from .engine import Answer, Counts, Target
+
+MOST_MASKS = 512
+_T = TypeVar("_T")
+
+
+class LocalEngine:
+    """Opened shards and compiled masks, shared by the threads of a process."""
+
+    def __init__(self, threads: int = 2) -> None:
+        self._threads = threads
+        self._pool: ThreadPoolExecutor | None = None
+        self._shards: dict[Path, Shard] = {}
+        self._masks: OrderedDict[tuple[Path, tuple[int, ...], Scope], ScopeMask] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def count(self, targets: list[Target]) -> Counts:
+        masks = [(self.shard(target.folder), self.mask(target)) for target in targets]
+        return Counts(
+            sum(mask.files_in_scope for _, mask in masks),
+            sum(shard.manifest.files for shard, _ in masks) - sum(len(target.dead) for target in targets),
+            sum(mask.chunks_in_scope for _, mask in masks),
+            sum(shard.manifest.chunks for shard, _ in masks),
+        )
+
+    def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds) -> Answer:
+        began = time.perf_counter()
+        answers = self._each(targets, lambda target: search_text(self.shard(target.folder), target.repo, self.mask(target), query, bounds))
+        hits = sorted((hit for answer in answers for hit in answer.hits), key=_place)
+        truncated = len(hits) > query.limit or any(answer.truncated for answer in answers)
+        return Answer(hits[: query.limit], len(hits), truncated, {"search": _ms(began)})
+
+    def semantic_search(self, query: SemanticQuery, targets: list[Target], bounds: Bounds, embedder: Embedder) -> Answer:
+        began = time.perf_counter()
+        plan = plan_search(query, embedder)
+        collection = reduce(or_, [statistics(self.shard(target.folder), plan.terms) for target in targets]) if targets else None
+        planned = time.perf_counter()
+        if collection is None:
+            return Answer([], 0, False, {"search": _ms(began)})
+        ready = [] if bounds.reached() else targets
+        found = self._each(ready, lambda target: [] if bounds.reached() else candidates(self.shard(target.folder), target.repo, self.mask(target), plan, collection))
+        searched = time.perf_counter()
+        ranked = rank([candidate for of_shard in found for candidate in of_shard], plan)
+        shards = {shard.id: shard for shard in (self.shard(target.folder) for target in targets)}
+        hits = [hydrate(shards[candidate.shard], candidate, score) for candidate, score in ranked]
+        timings = {"plan": (planned - began) * 1000, "candidates": (searched - planned) * 1000, "rank": _ms(searched)}
+        return Answer(hits, len(hits), bounds.reached(), timings)
+
+    def list_paths(self, query: PathQuery, targets: list[Target]) -> Answer:
+        began = time.perf_counter()
+        listed = self._each(targets, lambda target: list_paths(self.shard(target.folder), target.repo, self.mask(target), query.limit))
+        hits = sorted((hit for of_shard in listed for hit in of_shard), key=_place)
+        total = sum(self.mask(target).files_in_scope for target in targets)
+        return Answer(hits[: query.limit], total, query.limit is not None and total > query.limit, {"search": _ms(began)})
+
+    def shard(self, folder: Path) -> Shard:
+        found = self._shards.get(folder)
+        if found is None:
+            with self._lock:
+                found = self._shards.get(folder) or Shard(folder)
+                self._shards[folder] = found
+        return found
+
+    def mask(self, target: Target) -> ScopeMask:
+        scope = target.scope.merged(repos=())  # which repositories is decided by the targets
+        key = target.folder, target.dead, scope
+        with self._lock:
+            found = self._masks.get(key)
+            if found is not None:
+                self._masks.move_to_end(key)
+                return found
+        compiled = compile_mask(self.shard(target.folder), target.dead, scope)
+        with self._lock:
+            self._masks[key] = compiled
+            while len(self._masks) > MOST_MASKS:
+                self._masks.popitem(last=False)
+        return compiled
+
+    def keep_only(self, folders: set[Path]) -> None:
+        """Forget shards that no snapshot names any more."""
+        with self._lock:
+            for folder in self._shards.keys() - folders:
+                del self._shards[folder]
+            for key in [key for key in self._masks if key[0] not in folders]:
+                del self._masks[key]
+
+    def close(self) -> None:
+        self.keep_only(set())
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+    def _each(self, targets: list[Target], work: Callable[[Target], _T]) -> list[_T]:
+        if len(targets) < 2:
+            return [work(target) for target in targets]
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="codeintel")
+            pool = self._pool
+        return list(pool.map(work, targets))
+
+
+def _place(hit: Hit) -> tuple[str, str, int, int]:
+    return hit.repo, hit.path, hit.start_line, hit.column or 0
+
+
+def _ms(since: float) -> float:
+    return (time.perf_counter() - since) * 1000

@@ -1,0 +1,136 @@
+"""Hit and Results: what every search answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, overload
+
+import msgspec
+
+from ..errors import MissingExtra
+from ..scopes.scope import EVERYTHING, Scope
+from .query import PathQuery, SemanticQuery, TextQuery
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """Lines of a file that answer a query."""
+
+    repo: str
+    path: str
+    start_line: int  # 1-based, inclusive; of a notebook, in its cells' text as open_file shows it
+    end_line: int
+    score: float  # higher is better; only to be compared within one answer
+    snippet: str
+    snippet_line: int  # line at which the snippet begins: above start_line by the context asked for
+    language: str
+    kind: str
+    column: int | None = None  # of a text hit: where the match begins, 1-based, in characters
+    symbol: str = ""
+    cell: int | None = None  # index of the notebook cell, from 0
+    revision: str = ""
+
+
+class Coverage(msgspec.Struct, frozen=True):
+    """How much of what is indexed a search looked at."""
+
+    repositories: tuple[str, ...] = ()
+    files_in_scope: int = 0
+    files: int = 0
+    chunks_in_scope: int = 0
+    chunks: int = 0
+    building: tuple[str, ...] = ()  # repositories whose first index is not complete yet
+
+
+class Results(msgspec.Struct, frozen=True):
+    """Ranked hits, with the scope that was applied; a sequence of Hit."""
+
+    hits: tuple[Hit, ...]
+    scope: Scope = EVERYTHING
+    total: int = 0  # hits found; where truncated, at least so many
+    truncated: bool = False  # there are more, or the search was ended before it was through
+    coverage: Coverage = Coverage()
+    timings_ms: dict[str, float] = {}
+    query: TextQuery | SemanticQuery | PathQuery | None = None
+    roots: dict[str, str] = {}  # folder of each repository met, for links
+
+    presenter: ClassVar[Callable[..., dict[str, str]] | None] = None  # set by the notebook face
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> Results: ...
+    def __getitem__(self, index: int | slice) -> Hit | Results:
+        if isinstance(index, slice):
+            return msgspec.structs.replace(self, hits=self.hits[index])
+        return self.hits[index]
+
+    def __contains__(self, hit: object) -> bool:
+        return hit in self.hits
+
+    def __reversed__(self) -> Iterator[Hit]:
+        return reversed(self.hits)
+
+    def index(self, hit: Hit) -> int:
+        return self.hits.index(hit)
+
+    def count(self, hit: Hit) -> int:
+        return self.hits.count(hit)
+
+    def show(self, shown: int = 50) -> None:
+        """Display more of the hits than a result shows by itself."""
+        from IPython.display import display
+
+        if Results.presenter is not None:
+            display(Results.presenter(self, shown), raw=True)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        return [msgspec.structs.asdict(hit) for hit in self.hits]
+
+    def to_json(self) -> str:
+        """Hits and what belongs to them, as the command line and REST write it."""
+        return msgspec.json.encode(self).decode()
+
+    def to_df(self) -> Any:
+        """A pandas DataFrame, one row a hit."""
+        try:
+            import pandas
+        except ImportError:
+            raise MissingExtra("df", needed_by="Results.to_df") from None
+        return pandas.DataFrame(self.to_dicts(), columns=list(Hit.__struct_fields__))
+
+    def to_arrow(self) -> Any:
+        """A pyarrow Table, one row a hit."""
+        try:
+            import pyarrow
+        except ImportError:
+            raise MissingExtra("df", needed_by="Results.to_arrow") from None
+        types = {"start_line": "int64", "end_line": "int64", "snippet_line": "int64", "column": "int64", "cell": "int64", "score": "float64"}
+        schema = pyarrow.schema([(name, getattr(pyarrow, types.get(name, "string"))()) for name in Hit.__struct_fields__])
+        return pyarrow.Table.from_pylist(self.to_dicts(), schema=schema)
+
+    def relation(self) -> Any:
+        """A DuckDB relation, one row a hit."""
+        import duckdb
+
+        return duckdb.from_arrow(self.to_arrow())
+
+    def __repr__(self) -> str:
+        return self._presented()["text/plain"]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return self._presented()
+
+    def _presented(self) -> dict[str, str]:
+        if Results.presenter is None:
+            lines = [f"{hit.repo}:{hit.path}:{hit.start_line}" for hit in self.hits]
+            return {"text/plain": "\n".join(lines) or "no hits"}
+        return Results.presenter(self)
+
+
+Sequence.register(Results)

@@ -1,0 +1,79 @@
+"""What a text pattern means, so that lines are found as ripgrep finds them; and who can match it exactly."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from .query import TextQuery
+
+# what re2 reads otherwise than ripgrep's engine, or not at all: these patterns go to the rg binary
+_ONLY_RG = re.compile(r"\\[<>QEC]|\\b\{|\(\?[a-zA-Z]*[xRu]|\(\?-?[a-zA-Z]*-[a-zA-Z]*[xRu]|\\[uU][0-9{]")
+_UNICODE_CLASS = re.compile(r"\\[wWdDsSbB]")
+_MULTILINE = re.compile(r"\\n|\n|\(\?[a-zA-Z]*s")
+_META = re.compile(r"[.^$*+?()\[\]|]|\{\d+(?:,\d*)?\}")
+_ESCAPE = re.compile(r"\\(?:[pP](?:\{[^}]*\}|.)|x\{[0-9A-Fa-f]*\}|x[0-9A-Fa-f]{2}|.)|\(\?P?<[^>]*>|\(\?[a-zA-Z-]*[:)]|\[:\^?\w+:\]", re.S)
+
+
+class Pattern(NamedTuple):
+    """A compiled query."""
+
+    re2: Any  # None where only rg can match it
+    unicode: bool  # re2 is exact on ASCII files alone; the others go to rg
+    multiline: bool  # a match may span lines
+    insensitive: bool
+    group: int  # of the match proper: with word=True it has neighbours around it
+
+
+@lru_cache(64)
+def compile_pattern(query: TextQuery) -> Pattern:
+    """Compile once; a pattern that re2 refuses is left to rg, whose error message the user then gets."""
+    import re2
+
+    insensitive = query.case == "insensitive" or (query.case == "smart" and is_lower(query.pattern, query.regex))
+    source = query.pattern if query.regex else re2.escape(query.pattern)
+    multiline = bool(_MULTILINE.search(query.pattern)) if query.regex else "\n" in query.pattern
+    unicode = query.word or (query.regex and _UNICODE_CLASS.search(query.pattern) is not None)
+    if query.regex and (_ONLY_RG.search(_without_escaped_backslashes(query.pattern)) or _has_class_operation(query.pattern)):
+        return Pattern(None, True, multiline, insensitive, 0)
+    if query.word:
+        source = rf"(?:^|\W)({source})(?:$|\W)"
+    options = re2.Options()
+    options.log_errors = False
+    options.never_nl = not multiline
+    options.case_sensitive = not insensitive
+    options.max_mem = 128 << 20
+    try:
+        compiled = re2.compile(f"(?m){source}", options)
+    except re2.error:
+        return Pattern(None, True, multiline, insensitive, 0)
+    return Pattern(compiled, unicode, multiline, insensitive, 1 if query.word else 0)
+
+
+def is_lower(pattern: str, regex: bool) -> bool:
+    """ripgrep's smart case: insensitive when a literal character is there and none is upper case."""
+    literals = _META.sub("", _ESCAPE.sub(_escaped_character, pattern)) if regex else pattern
+    return bool(literals) and not any(c.isupper() for c in literals)
+
+
+def _escaped_character(match: re.Match[str]) -> str:
+    """A character like the one that an escape stands for; nothing for a class, an assertion or a group's opening."""
+    escape = match[0]
+    if escape.startswith("\\x"):
+        return chr(int(escape[2:].strip("{}") or "0", 16))
+    return "_" if escape[0] == "\\" and not escape[1].isalnum() else ""
+
+
+def _without_escaped_backslashes(pattern: str) -> str:
+    return pattern.replace("\\\\", "")
+
+
+def _has_class_operation(pattern: str) -> bool:
+    """Whether a set holds a set, or one of && -- ~~, which only ripgrep's engine reads."""
+    plain = re.sub(r"\\.", "xx", pattern, flags=re.S)
+    for match in re.finditer(r"\[\^?\]?(?:\[:\^?\w+:\]|[^\]])*\]", plain):
+        inside = re.sub(r"\[:\^?\w+:\]", "", match[0])[1:]
+        if "[" in inside or any(operator in inside for operator in ("&&", "--", "~~")):
+            return True
+    return False

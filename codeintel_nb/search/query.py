@@ -1,0 +1,93 @@
+"""Queries as values, and the bounds they run under."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from ..errors import SearchError
+
+Case = Literal["smart", "sensitive", "insensitive"]
+Mode = Literal["hybrid", "dense", "lexical"]
+CASES: tuple[Case, ...] = ("smart", "sensitive", "insensitive")
+MODES: tuple[Mode, ...] = ("hybrid", "dense", "lexical")
+MOST_PATTERN_CHARACTERS = 10_000
+MOST_QUERY_CHARACTERS = 10_000
+MOST_HITS = 100_000
+
+
+class TextQuery(msgspec.Struct, frozen=True, tag="text"):
+    """A pattern to find in lines of text."""
+
+    pattern: str
+    regex: bool = False
+    case: Case = "smart"
+    word: bool = False  # only where no word character stands before or behind
+    limit: int = 100
+    context: int = 0  # lines shown before and behind a match
+
+    def __post_init__(self) -> None:
+        if not self.pattern:
+            raise SearchError("The pattern is empty. Say what to look for: %textsearch PATTERN")
+        if len(self.pattern) > MOST_PATTERN_CHARACTERS:
+            raise SearchError(f"The pattern has {len(self.pattern):,} characters; the most is {MOST_PATTERN_CHARACTERS:,}.")
+        if self.case not in CASES:
+            raise SearchError(f"There is no case {self.case!r}. Known: {', '.join(CASES)}.")
+        check_limit(self.limit)
+        if not 0 <= self.context <= 100:
+            raise SearchError(f"The context is {self.context} lines; give 0 to 100.")
+
+
+class SemanticQuery(msgspec.Struct, frozen=True, tag="semantic"):
+    """A question in plain words, or the name of a symbol."""
+
+    text: str
+    limit: int = 10
+    mode: Mode = "hybrid"
+
+    def __post_init__(self) -> None:
+        if not self.text.strip():
+            raise SearchError("The question is empty. Say what to look for: %semsearch where are retries counted")
+        if len(self.text) > MOST_QUERY_CHARACTERS:
+            raise SearchError(f"The question has {len(self.text):,} characters; the most is {MOST_QUERY_CHARACTERS:,}.")
+        if self.mode not in MODES:
+            raise SearchError(f"There is no mode {self.mode!r}. Known: {', '.join(MODES)}.")
+        check_limit(self.limit)
+
+
+class PathQuery(msgspec.Struct, frozen=True, tag="paths"):
+    """All files in scope."""
+
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.limit is not None:
+            check_limit(self.limit)
+
+
+def check_limit(limit: int) -> None:
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST_HITS:
+        raise SearchError(f"The limit is {limit!r}; give a whole number from 1 to {MOST_HITS:,}.")
+
+
+class Bounds(NamedTuple):
+    """When a search must end with what it has."""
+
+    ends_at: float | None = None  # time.monotonic() seconds
+    cancel: threading.Event | None = None
+
+    @classmethod
+    def within(cls, deadline: float | None, cancel: threading.Event | None) -> Bounds:
+        """``deadline`` is seconds from now."""
+        if deadline is not None and not deadline > 0:
+            raise SearchError(f"The deadline is {deadline!r}; give a positive number of seconds.")
+        return cls(None if deadline is None else time.monotonic() + deadline, cancel)
+
+    def reached(self) -> bool:
+        return (self.cancel is not None and self.cancel.is_set()) or (self.ends_at is not None and time.monotonic() >= self.ends_at)
+
+    def left_s(self) -> float | None:
+        return None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())

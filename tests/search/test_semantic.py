@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+
+from codeintel_nb import Scope, Workspace
+from codeintel_nb.errors import SearchError
+from codeintel_nb.index.embedder import default_embedder, embedder_input
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    """Two real packages, several thousand chunks."""
+    workspace = Workspace.open(tmp_path_factory.mktemp("home"))
+    for name in ("IPython", "asyncio", "email"):
+        workspace.index_package(name)
+    yield workspace
+    workspace.close()
+
+
+def chunks_of(workspace, scope):
+    """Every chunk in scope with its exact vector: (repo, path, first line), vector."""
+    places, inputs = [], []
+    for target in workspace._targets(scope):
+        shard, mask = workspace._engine.shard(target.folder), workspace._engine.mask(target)
+        ids = range(shard.manifest.chunks) if mask.chunks is None else np.flatnonzero(mask.chunks)
+        for chunk in ids:
+            path = shard.paths[int(shard.chunk_file[chunk])]
+            places.append((target.repo, path, int(shard.chunk_line[chunk])))
+            inputs.append(embedder_input(path, shard.text(int(chunk))))
+    return places, default_embedder().embed_code(inputs)
+
+
+QUERIES = ["where is the traceback of an exception printed", "wait for several futures", "decode a header with an unknown charset", "cancel", "complete a name while typing"]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize(
+    "scope",
+    [Scope(), Scope(repos=("asyncio",)), Scope(include_globs=("core/**",)), Scope(include_globs=("base_tasks.py", "core/alias.py")), Scope(kinds=("class",)), Scope(repos=("email",), include_globs=("errors.py",))],
+    ids=["all", "a repository", "a folder", "0.1 % of the chunks", "classes", "one file"],
+)
+def test_dense_search_is_brute_force_over_exactly_the_chunks_in_scope(packages, scope, query):
+    places, vectors = chunks_of(packages, scope)
+    scores = vectors @ default_embedder().embed_query(query)[0]
+    best = np.argsort(-scores, kind="stable")[:10]
+    found = packages.semantic_search(query, scope, limit=10, mode="dense")
+    assert np.allclose([hit.score for hit in found], scores[best], atol=1e-5)
+    assert {(hit.repo, hit.path, hit.start_line) for hit in found} == {places[i] for i in best}
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "lexical", "dense"])
+def test_no_hit_is_ever_outside_of_the_scope(packages, mode):
+    scope = Scope(repos=("IPython",), include_globs=("core/**", "lib/**"), exclude_globs=("*magic*",), kinds=("method",), languages=("python",))
+    paths = {hit.path for hit in packages.list_paths(scope)}
+    for query in [*QUERIES, "InteractiveShell", "run_cell_magic"]:
+        found = packages.semantic_search(query, scope, limit=50, mode=mode)
+        assert len(found)
+        assert {hit.path for hit in found} <= paths
+        assert {hit.kind for hit in found} == {"method"}
+
+
+def test_a_narrow_scope_loses_nothing(packages):
+    """Filtering afterwards would find none of these: they are far from the best of all chunks."""
+    scope = Scope(repos=("email",), include_globs=("errors.py",))
+    found = packages.semantic_search("where is the traceback of an exception printed", scope, limit=100, mode="dense")
+    assert len(found) == packages.count(scope).chunks_in_scope
+
+
+def test_the_symbol_asked_for_is_defined_in_the_first_hit(packages):
+    for name, path in [("InteractiveShell", "core/interactiveshell.py"), ("run_cell_magic", "core/interactiveshell.py"), ("create_subprocess_exec", "subprocess.py"), ("CancelledError", "exceptions.py")]:
+        hit = packages.semantic_search(name, limit=1)[0]
+        assert hit.path == path
+        assert name in hit.snippet
+
+
+def test_plain_words_find_what_does_it(shop):
+    assert shop.semantic_search("where are cards charged again when the network is down")[0].symbol in ("PaymentError", "charge_card")
+    assert shop.semantic_search("sum up what everything costs")[0].path == "src/shop/cart.py"
+    assert shop.semantic_search("how are cards charged", Scope(languages=("markdown",)))[0].path == "README.md"
+
+
+def test_results_do_not_depend_on_the_number_of_shards(tmp_path, make_workspace, tree):
+    """One shard or many: the same collection, the same statistics, the same order."""
+    import msgspec
+
+    from codeintel_nb.settings import Settings
+    from tests.conftest import write_tree
+
+    write_tree(tree, {f"lib/part{i:02}.py": f"def part_{i}(cart, price):\n    return cart.add(price * {i})\n\n\n" * 8 for i in range(20)})
+    one = make_workspace(tmp_path / "one")
+    one.index(tree, name="shop")
+    many = Workspace(msgspec.structs.replace(Settings.from_environment(tmp_path / "many"), shard_bytes=2000))
+    many.index(tree, name="shop")
+    assert len(many._targets(Scope())) > 3
+    for query in ["add a price to the cart", "part_7", "charge"]:
+        for mode in ("hybrid", "lexical", "dense"):
+            a, b = one.semantic_search(query, mode=mode), many.semantic_search(query, mode=mode)
+            assert [(h.path, h.start_line, round(h.score, 4)) for h in a] == [(h.path, h.start_line, round(h.score, 4)) for h in b]
+    assert [h.path for h in one.list_paths()] == [h.path for h in many.list_paths()]
+    assert one.search_text("cart").hits == many.search_text("cart").hits
+
+
+def test_a_query_with_another_model_is_refused_with_the_command(shop):
+    class Other:
+        id, dim = "other-model", 256
+
+        def embed_code(self, texts):
+            return np.zeros((len(texts), 256), np.float32)
+
+        def embed_query(self, text):
+            return np.ones((1, 256), np.float32)
+
+    with pytest.raises(SearchError, match="other-model.*codeintel index PATH --rebuild"):
+        Workspace(shop.settings, embedder=Other).semantic_search("anything at all")
+
+
+def test_a_deadline_ends_it(shop):
+    assert shop.semantic_search("cart prices", deadline=1e-9).truncated
+
+
+@pytest.mark.parametrize(("query", "options"), [("", {}), ("  \n", {}), ("x", {"limit": 0}), ("x", {"limit": -3}), ("x", {"mode": "magic"}), ("x" * 20_000, {}), ("x", {"limit": True})])
+def test_bad_queries_are_one_line(shop, query, options):
+    with pytest.raises(SearchError) as error:
+        shop.semantic_search(query, **options)
+    assert "\n" not in str(error.value)
+
+
+def test_odd_queries_answer_or_say_nothing(shop):
+    for query in ["???", "日本語", "a", "the of and", "\0", "def " * 500, "{x} $y %z"]:
+        assert len(shop.semantic_search(query)) <= 10

@@ -1,0 +1,184 @@
+"""Text search finds the lines that ripgrep finds: the same program, on the same real trees."""
+
+import json
+import subprocess
+import threading
+import time
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codeintel_nb import Scope, Workspace
+from codeintel_nb.errors import SearchError
+from codeintel_nb.search.pattern import is_lower
+from codeintel_nb.search.text import rg_path
+from tests.conftest import write_tree
+
+FLAGS = {"smart": "--smart-case", "sensitive": "--case-sensitive", "insensitive": "--ignore-case"}
+CASES = [
+    ("import", {}), ("Error", {}), ("error", {}), ("error", {"case": "sensitive"}), ("ERROR", {"case": "insensitive"}), ("get", {"word": True}),
+    ("a.b", {}), ("(", {}), ("$", {}), ("\\", {}), ("--", {}), ("no such line anywhere", {}),
+    (r"def\s+_\w+", {"regex": True}), (r"class \w+\(.*Error\)", {"regex": True}), (r"^\s*return\b", {"regex": True}), (r"\bself\b.*\bself\b", {"regex": True}),
+    (r"(get|set)_\w+", {"regex": True, "word": True}), (r"[A-Z]{3,}_\d+", {"regex": True}), (r":$", {"regex": True}), (r"^$", {"regex": True}),
+    (r"x*", {"regex": True}), (r"(?i)TODO|fixme", {"regex": True}), (r"[^\x00-\x7f]", {"regex": True}), (r"\p{Lu}\p{Ll}+Error", {"regex": True}),
+    (r"\d{4}-\d{2}", {"regex": True}), (r"\S+@\S+", {"regex": True}), (r"[\w.]+\(\)", {"regex": True}), (r"[[:upper:]]{4}", {"regex": True}),
+    (r"\<get", {"regex": True}), (r"[a-z&&[^e]]{9}", {"regex": True}), (r"(?x) def \s+ \w+ \(", {"regex": True}), (r"a{1001}", {"regex": True}),
+    (r"\w+\s*=\s*lambda", {"regex": True, "case": "insensitive"}), ("é", {}), ("É", {"case": "insensitive"}), ("straße", {"case": "insensitive"}), ("kelvin", {}), ("ſharp", {"case": "insensitive"}),
+    (r"caf\w", {"regex": True}), (r"na.ve", {"regex": True}), ("caf", {"word": True}), (r"line\r$", {"regex": True}), (r"line$", {"regex": True}), (r"newline$", {"regex": True}),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """IPython and odd files, indexed; rg runs on the same folder."""
+    import shutil
+
+    import IPython
+
+    root = tmp_path_factory.mktemp("real") / "tree"
+    shutil.copytree(IPython.__path__[0], root / "IPython", ignore=shutil.ignore_patterns("__pycache__"))
+    write_tree(
+        root,
+        {
+            "unicode.txt": "naïve café\nStraße STRASSE\n\u212aelvin \u017fharp Kelvin\nÀÉÎ word_é\nplain\n日本語 テスト\n٣٤٥\n\u00a0nbsp\u2003em\n",
+            "crlf.txt": b"first line\r\nError line\r\nlast without newline",
+            "latin1.txt": b"caf\xe9 latin\nplain Error\n\xff\xfe\n",
+            "bom.txt": b"\xef\xbb\xbfimport first\nimport second\n",
+            "utf16.txt": "import wide\nÉrror wide\n".encode("utf-16"),
+            "lone_cr.txt": b"one\rimport two\rthree\nError\n",
+            "no_newline.py": b"import os\nraise ValueError",
+            "empty.txt": b"",
+            "only_newlines.txt": b"\n\n\n",
+            "long.txt": b"x" * 300_000 + b" Error " + b"y" * 300_000 + b"\n",
+        },
+    )
+    workspace = Workspace.open(tmp_path_factory.mktemp("home"))
+    workspace.index(root, name="real")
+    yield workspace, root
+    workspace.close()
+
+
+def lines_by_rg(root, pattern, regex=False, case="smart", word=False):
+    command = [rg_path(), "--no-config", "--json", "--hidden", FLAGS[case], *(["-w"] if word else []), *([] if regex else ["-F"]), "-e", pattern, "."]
+    done = subprocess.run(command, cwd=root, capture_output=True, check=False)
+    assert done.returncode < 2, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    return sorted((e["data"]["path"]["text"].removeprefix("./"), e["data"]["line_number"]) for e in events if e["type"] == "match")
+
+
+@pytest.mark.parametrize(("pattern", "options"), CASES)
+def test_the_lines_are_ripgreps(real, pattern, options):
+    workspace, root = real
+    results = workspace.search_text(pattern, limit=100_000, **options)
+    assert [(hit.path, hit.start_line) for hit in results] == lines_by_rg(root, pattern, **options)
+    assert not results.truncated
+    assert results.total == len(results)
+
+
+PIECES = st.sampled_from(["a", "e", "E", "_", "1", " ", "é", ".", r"\w", r"\s", r"\b", r"\d", "[a-f]", "[^a-z]", "(?:in|out)", "x?", "e+", "self", "^", "$", r"\.", "K", "ſ"])
+
+
+@settings(max_examples=60)
+@given(st.lists(PIECES, min_size=1, max_size=5).map("".join), st.sampled_from(sorted(FLAGS)), st.booleans())
+def test_any_regular_expression_finds_ripgreps_lines(real, pattern, case, word):
+    workspace, root = real
+    scope = Scope(include_globs=("*.txt", "utils/**", "no_newline.py"))
+    files = {hit.path for hit in workspace.list_paths(scope)}
+    expected = [place for place in lines_by_rg(root, pattern, True, case, word) if place[0] in files]
+    results = workspace.search_text(pattern, scope, regex=True, case=case, word=word, limit=100_000)
+    assert [(hit.path, hit.start_line) for hit in results] == expected
+
+
+def test_a_hit_says_where_the_match_begins_in_characters(real):
+    workspace, _ = real
+    (hit,) = workspace.search_text("word_é", Scope(include_globs=("unicode.txt",)))
+    assert (hit.path, hit.start_line, hit.end_line, hit.column, hit.snippet) == ("unicode.txt", 4, 4, 5, "ÀÉÎ word_é")
+    (hit,) = workspace.search_text("Kelvin", Scope(include_globs=("unicode.txt",)), word=True, case="sensitive")
+    assert hit.column == 14
+
+
+def test_a_limit_gives_the_first_lines_and_says_there_are_more(real):
+    workspace, _ = real
+    everything = workspace.search_text("import", limit=100_000)
+    few = workspace.search_text("import", limit=7)
+    assert few.hits == everything.hits[:7]
+    assert few.truncated
+    assert not workspace.search_text("import", limit=len(everything)).truncated
+
+
+def test_the_scope_bounds_every_line(real):
+    workspace, _ = real
+    scope = Scope(include_globs=("IPython/core/**",), exclude_globs=("*magic*",), languages=("python",))
+    paths = {hit.path for hit in workspace.list_paths(scope)}
+    hits = workspace.search_text("import", scope, limit=100_000)
+    assert {hit.path for hit in hits} <= paths
+    assert [hit for hit in workspace.search_text("import", limit=100_000) if hit.path in paths] == list(hits)
+
+
+def test_kinds_bound_the_lines_too(shop):
+    hits = shop.search_text("a", Scope(kinds=("markdown",)))
+    assert {hit.path for hit in hits} == {"README.md"}
+
+
+def test_context_lines_stay_inside_the_file(real):
+    workspace, _ = real
+    scope = Scope(include_globs=("no_newline.py", "unicode.txt", "only_newlines.txt"))
+    (hit,) = workspace.search_text("raise", scope, context=3)
+    assert (hit.snippet, hit.snippet_line, hit.start_line) == ("import os\nraise ValueError", 1, 2)
+    (hit,) = workspace.search_text("plain", scope, context=1)
+    assert (hit.snippet.split("\n"), hit.snippet_line) == (["ÀÉÎ word_é", "plain", "日本語 テスト"], 4)
+
+
+def test_a_pattern_over_lines_spans_them(shop):
+    results = shop.search_text(r"class Cart:\n\s+\"\"\"Holds", regex=True)
+    assert [(hit.path, hit.start_line, hit.end_line) for hit in results] == [("src/shop/cart.py", 6, 7)]
+
+
+def test_the_innermost_definition_names_a_hit(shop):
+    (hit,) = shop.search_text("prices are in cents")
+    assert (hit.symbol, hit.kind) == ("Cart.total_price", "method")
+    (hit,) = shop.search_text("import json")
+    assert (hit.symbol, hit.kind) == ("", "module")
+
+
+@pytest.mark.parametrize("pattern", ["(unclosed", "[z-a]", "*", r"\p{Nonsense}", "a**{", "(?P<n"])
+def test_an_expression_that_cannot_be_read_is_one_line(shop, pattern):
+    with pytest.raises(SearchError, match="cannot be read") as error:
+        shop.search_text(pattern, regex=True)
+    assert "\n" not in str(error.value)
+
+
+def test_a_hostile_pattern_takes_linear_time(tmp_path, make_workspace):
+    write_tree(tmp_path / "t", {"a.txt": "a" * 100_000 + "\n"})
+    workspace = make_workspace()
+    workspace.index(tmp_path / "t")
+    began = time.perf_counter()
+    assert not workspace.search_text("(a|aa|a*)*b", regex=True).hits
+    assert time.perf_counter() - began < 5
+
+
+def test_a_deadline_and_a_cancel_end_a_search_with_what_it_has(real):
+    workspace, _ = real
+    late = workspace.search_text("import", deadline=1e-9)
+    assert late.truncated
+    assert late.hits == ()
+    cancelled = threading.Event()
+    cancelled.set()
+    for options in ({}, {"regex": True, "word": True}):
+        assert workspace.search_text("import", cancel=cancelled, **options).truncated
+    with pytest.raises(SearchError, match="deadline"):
+        workspace.search_text("import", deadline=-1)
+
+
+@pytest.mark.parametrize(("pattern", "lower"), [("abc", True), ("aBc", False), (r"\Wabc", True), (r"\p{Lu}abc", True), ("123", True), (r"\w{3}", False), (r"\x41", False), (r"\.", True), (r"(?P<Name>abc)", True), ("É", False), ("[[:upper:]]a", True)])
+def test_smart_case_reads_letters_only(pattern, lower):
+    assert is_lower(pattern, regex=True) is lower
+
+
+def test_results_survive_the_wire(shop):
+    from codeintel_nb import Results
+
+    results = shop.search_text("cart")
+    assert msgspec.json.decode(results.to_json(), type=Results) == results

@@ -1,0 +1,345 @@
+"""The one door: what a person can ask of it, and what it says when that cannot be."""
+
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from codeintel_nb import CodeIntelError, Scope, Workspace
+from codeintel_nb.errors import EngineError, ScopeError, SearchError, ShardError, SourceError
+from codeintel_nb.index.snapshot import read_snapshot
+from tests.conftest import write_tree
+
+
+def test_a_folder_becomes_searchable(shop, tree):
+    (repository,) = shop.repositories()
+    assert (repository.name, repository.root) == ("shop", str(tree))
+    assert shop.search_text("charge_card").hits[0].path == "README.md"
+    assert shop.semantic_search("read a cart from a file")[0].path == "src/shop/cart.py"
+    (status,) = shop.status()
+    assert (status.files, status.complete) == (9, True)
+    assert status.index_bytes > status.content_bytes
+
+
+def test_progress_is_told(tree, make_workspace):
+    told = []
+    write_tree(tree, {f"x{i}.py": "y = 1\n" * 50 for i in range(50)})
+    make_workspace().index(tree, progress=told.append)
+    assert told[0].stage == "listing files"
+    assert told[-1].stage == "writing"
+    assert told[-1].files_done == told[-1].files_total == 59
+
+
+def test_the_scope_reaches_every_search(shop):
+    scope = Scope(languages=("javascript",))
+    assert {hit.path for hit in shop.search_text("cart", scope)} == {"web/app.js"}
+    assert {hit.path for hit in shop.semantic_search("total price of the cart", scope)} == {"web/app.js"}
+    assert [hit.path for hit in shop.list_paths(scope)] == ["web/app.js"]
+    assert shop.sql("select path from files", scope).rows() == [("web/app.js",)]
+    assert shop.search_text("cart", scope).scope is scope.interned()
+
+
+def test_a_scope_of_nothing_finds_nothing(shop):
+    scope = Scope(include_globs=("nowhere/**",))
+    assert len(shop.search_text("cart", scope)) == len(shop.semantic_search("cart", scope)) == len(shop.list_paths(scope)) == 0
+    assert shop.count(scope).chunks_in_scope == 0
+    assert shop.sql("select count(*) from chunks", scope).rows() == [(0,)]
+
+
+def test_another_workspace_sees_what_one_indexes_and_removes(shop, tree, make_workspace):
+    other = make_workspace(shop.settings.home)
+    assert other.search_text("charge_card").hits
+    write_tree(tree, {"fresh.py": "def brand_new_thing(): pass\n"})
+    shop.refresh("shop")
+    assert other.search_text("brand_new_thing").hits[0].path == "fresh.py"
+    shop.remove("shop")
+    with pytest.raises(SearchError, match="Nothing is indexed"):
+        other.search_text("charge_card")
+    assert tree.exists()
+
+
+def test_several_repositories_answer_together(shop, tmp_path):
+    write_tree(tmp_path / "two", {"cart.py": "def total_price(): pass\n"})
+    shop.index(tmp_path / "two")
+    assert {hit.repo for hit in shop.search_text("total_price")} == {"shop", "two"}
+    assert {hit.repo for hit in shop.search_text("total_price", Scope(repos=("two",)))} == {"two"}
+    assert shop.search_text("total_price").coverage.repositories == ("shop", "two")
+
+
+def test_a_file_is_read_by_lines(shop):
+    text = shop.open_file("shop", "src/shop/cart.py", 6, 7)
+    assert (text.text, text.start_line, text.end_line, text.language) == ('class Cart:\n    """Holds what a customer is about to buy."""', 6, 7, "python")
+    assert shop.open_file("shop", "data/crlf.txt").text.endswith("last without newline")
+    assert shop.open_file("shop", "empty.py").text == ""
+    assert shop.open_file("shop", "README.md").total_lines == 7
+
+
+def test_a_hit_in_a_notebook_opens_its_cell(tmp_path, make_workspace):
+    import json
+
+    cells = [{"cell_type": "markdown", "source": "# Title\n\nwords"}, {"cell_type": "code", "source": "x = 1\nneedle = 2", "outputs": [{"text": "needle shown"}]}]
+    write_tree(tmp_path / "nb", {"a.ipynb": json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})})
+    workspace = make_workspace()
+    workspace.index(tmp_path / "nb")
+    (hit,) = workspace.search_text("needle")
+    assert (hit.cell, hit.start_line, hit.snippet, hit.kind) == (1, 5, "needle = 2", "cell")
+    assert workspace.open_file("nb", "a.ipynb", hit.start_line, hit.end_line).text == hit.snippet
+
+
+def test_converting_results(shop):
+    hits = shop.search_text("cart", limit=3)
+    assert list(hits.to_df()["path"]) == [hit.path for hit in hits]
+    assert hits.to_arrow().num_rows == 3
+    assert hits.relation().aggregate("count(*)").fetchall() == [(3,)]
+    assert shop.search_text("no such text").to_df().shape == (0, 13)
+    assert isinstance(hits[:2], type(hits))
+    assert len(hits[:2]) == 2
+    assert hits[0] in hits
+
+
+# bad input: one clear line each, nothing lost
+
+
+def one_line(error):
+    assert isinstance(error.value, CodeIntelError)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_nothing_indexed_says_what_to_run(make_workspace):
+    workspace = make_workspace()
+    for search in (lambda: workspace.search_text("x"), lambda: workspace.semantic_search("x"), workspace.list_paths, lambda: workspace.sql("select 1")):
+        with pytest.raises(SearchError) as error:
+            search()
+        assert "%codeindex add PATH" in one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [({"repos": ("shp",)}, "Did you mean 'shop'?"), ({"revisions": ("main",)}, "No revision 'main'")],
+)
+def test_unknown_names_in_a_scope(shop, fields, said):
+    for search in (lambda s: shop.search_text("x", s), lambda s: shop.semantic_search("x", s), shop.list_paths, shop.count, lambda s: shop.sql("select 1", s)):
+        with pytest.raises(ScopeError) as error:
+            search(Scope(**fields))
+        assert said in one_line(error)
+
+
+@pytest.mark.parametrize(("limit", "context"), [(-1, 0), (0, 0), (10**9, 0), (1.5, 0), (10, -1), (10, 1000)])
+def test_bad_numbers(shop, limit, context):
+    with pytest.raises(SearchError) as error:
+        shop.search_text("x", limit=limit, context=context)
+    one_line(error)
+
+
+def test_empty_and_unknown(shop):
+    for search in (lambda: shop.search_text(""), lambda: shop.search_text("x", case="loud"), lambda: shop.search_text("x" * 20_000), lambda: shop.list_paths(limit=-1)):
+        with pytest.raises(SearchError) as error:
+            search()
+        one_line(error)
+
+
+@pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "src/../../x", "a\0b", "src\\..\\..\\x", "src/shop/crat.py"])
+def test_a_path_outside_of_the_repository(shop, path):
+    with pytest.raises(SourceError) as error:
+        shop.open_file("shop", path)
+    assert ("leads out" in one_line(error)) or ("Did you mean 'src/shop/cart.py'" in str(error.value))
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, None), (5, 3), (100, None)])
+def test_lines_that_are_not_there(shop, start, end):
+    with pytest.raises(SourceError) as error:
+        shop.open_file("shop", "README.md", start, end)
+    one_line(error)
+
+
+def test_a_name_that_is_taken(shop, tmp_path):
+    (tmp_path / "other").mkdir()
+    with pytest.raises(SourceError, match="--name NAME"):
+        shop.index(tmp_path / "other", name="shop")
+
+
+def test_a_repository_that_is_gone(shop, tree):
+    shutil.rmtree(tree)
+    with pytest.raises(SourceError, match="codeintel remove shop"):
+        shop.refresh("shop")
+    assert shop.search_text("charge_card").hits, "its index still answers"
+    with pytest.raises(ScopeError, match="Did you mean 'shop'"):
+        shop.remove("shpo")
+
+
+@pytest.mark.parametrize("part", ["columns.bin", "manifest.json"])
+def test_a_corrupt_shard(shop, part, make_workspace):
+    (shard,) = [path for path in (shop.settings.home / "v1/repositories").glob("*/shards/*") if path.is_dir()]
+    data = bytearray((shard / part).read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    (shard / part).write_bytes(data)
+    for search in (lambda w: w.search_text("x"), lambda w: w.semantic_search("x y"), lambda w: w.refresh("shop")):
+        with pytest.raises(ShardError) as error:
+            search(make_workspace(shop.settings.home))
+        assert shard.name in one_line(error)
+        assert "--rebuild" in str(error.value)
+    workspace = make_workspace(shop.settings.home)
+    workspace.refresh("shop", rebuild=True)
+    assert workspace.search_text("charge_card").hits
+
+
+def test_a_shard_of_another_format(shop, make_workspace):
+    (manifest,) = (shop.settings.home / "v1/repositories").glob("*/shards/*/manifest.json")
+    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 9'))
+    with pytest.raises(ShardError, match="is format 9, this version reads 1. Rebuild it: codeintel index PATH"):
+        make_workspace(shop.settings.home).search_text("x")
+
+
+def test_a_damaged_snapshot(shop, make_workspace):
+    (snapshot,) = (shop.settings.home / "v1/repositories").glob("*/snapshot.json")
+    snapshot.write_text("{")
+    with pytest.raises(ShardError) as error:
+        make_workspace(shop.settings.home).search_text("x")
+    assert "--rebuild" in one_line(error)
+    assert make_workspace(shop.settings.home).refresh("shop", rebuild=True).files == 9
+
+
+def test_a_home_that_cannot_be_written(tmp_path, tree, make_workspace):
+    (tmp_path / "file").write_text("")
+    workspace = make_workspace(tmp_path / "file" / "home")
+    with pytest.raises(ShardError, match="CODEINTEL_HOME") as error:
+        workspace.index(tree)
+    one_line(error)
+    with pytest.raises(SearchError, match="Nothing is indexed"):
+        workspace.search_text("x")
+
+
+FULL_DISK = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
+from codeintel_nb import CodeIntelError, Workspace
+try:
+    Workspace.open(sys.argv[1]).index(sys.argv[2], name="shop")
+except CodeIntelError as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.mark.parametrize("most_bytes", [10, 300, 2000, 6000, 20_000])
+def test_a_full_disk(shop, tree, most_bytes):
+    """Files may grow to a few bytes only, as on a disk that fills up: the write fails, the old index answers."""
+    before = shop.search_text("cart").hits
+    write_tree(tree, {f"more{i}.py": f"def function_{i}():\n    return {i}\n" * 200 for i in range(40)})
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(shop.settings.home), str(tree), str(most_bytes)], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("ShardError: "), done.stdout + done.stderr
+    assert done.stdout.count("\n") == 1
+    assert "full" in done.stdout or "failed" in done.stdout
+    assert shop.search_text("cart").hits == before
+    assert shop.index(tree, name="shop").files == 49
+    (stored,) = (shop.settings.home / "v1/repositories").iterdir()
+    live = {ref.id for ref in read_snapshot(stored).shards} | set(read_snapshot(stored).retired)
+    assert {path.name for path in (stored / "shards").iterdir()} == live, "what the failed write left behind is gone"
+
+
+def big_tree(tree, files=400):
+    return write_tree(tree, {f"big/f{i}.py": "".join(f"def function_{i}_{j}(x):\n    return x + {j}\n\n" for j in range(60)) for i in range(files)})
+
+
+def test_a_killed_child(shop, tree):
+    import threading
+
+    import psutil
+
+    big_tree(tree)
+    before, threads = shop.search_text("cart").hits, threading.active_count()
+
+    def kill(progress):
+        if progress.stage == "indexing":
+            for child in psutil.Process().children():
+                if "codeintel_nb.index.build" in child.cmdline():
+                    child.kill()
+
+    with pytest.raises(EngineError, match="killed by SIGKILL") as error:
+        shop.index(tree, name="shop", progress=kill)
+    one_line(error)
+    assert shop.search_text("cart").hits == before
+    assert shop.index(tree, name="shop").files == 409
+    assert threading.active_count() <= threads + 1, "no reader of the child is left behind"
+
+
+def test_cancel_leaves_the_old_index(shop, tree):
+    import threading
+
+    big_tree(tree)
+    cancel = threading.Event()
+    with pytest.raises(EngineError, match="cancelled"):
+        shop.index(tree, name="shop", progress=lambda progress: cancel.set(), cancel=cancel)
+    assert shop.count().files == 9
+    assert shop.index(tree, name="shop").files == 409
+
+
+def test_ctrl_c_leaves_the_old_index_and_no_child(shop, tree):
+    import psutil
+
+    big_tree(tree)
+
+    def interrupt(progress):
+        if progress.stage == "indexing":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        shop.index(tree, name="shop", progress=interrupt)
+    assert not [child for child in psutil.Process().children() if "codeintel_nb.index.build" in child.cmdline()]
+    assert shop.count().files == 9
+
+
+ORPHAN = """
+import os, signal, sys
+from codeintel_nb import Workspace
+def die(progress):
+    if progress.stage == "indexing":
+        os.kill(os.getpid(), signal.SIGKILL)
+Workspace.open(sys.argv[1]).index(sys.argv[2], name="shop", progress=die)
+"""
+
+
+def test_a_child_ends_with_its_parent(shop, tree):
+    import psutil
+
+    big_tree(tree, 2000)
+    subprocess.run([sys.executable, "-c", ORPHAN, str(shop.settings.home), str(tree)], check=False)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        left = [p for p in psutil.process_iter(["cmdline", "cwd"]) if "codeintel_nb.index.build" in (p.info["cmdline"] or []) and str(shop.settings.home) in (p.info["cwd"] or "")]
+        if not left:
+            break
+        time.sleep(0.1)
+    assert not left
+    assert shop.count().files == 9
+    assert shop.index(tree, name="shop").files == 2009, "the lock went with the child"
+
+
+def test_the_folders_of_the_index_are_private(shop):
+    (stored,) = (shop.settings.home / "v1/repositories").iterdir()
+    assert stored.stat().st_mode & 0o777 == 0o700
+    assert "shop" not in stored.name
+
+
+def test_an_opened_workspace_is_shared_by_threads(shop):
+    from concurrent.futures import ThreadPoolExecutor
+
+    expected = shop.search_text("cart").hits, shop.semantic_search("total price").hits
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(lambda i: (shop.search_text("cart").hits, shop.semantic_search("total price").hits), range(64)):
+            assert found == expected
+
+
+def test_open_reads_the_environment(own_home):
+    assert Workspace.open().settings.home == own_home
+    assert Workspace.open(own_home / "x").settings.home == own_home / "x"
+
+
+@pytest.mark.parametrize("value", ["soon", "-1", "0"])
+def test_a_bad_setting_is_named(monkeypatch, value):
+    monkeypatch.setenv("SESSION_MAX_AGE_SECONDS", value)
+    with pytest.raises(CodeIntelError, match="SESSION_MAX_AGE_SECONDS"):
+        Workspace.open()
