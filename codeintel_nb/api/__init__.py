@@ -1,0 +1,1 @@
+"""The operations, once for every face."""

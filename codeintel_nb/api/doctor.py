@@ -1,0 +1,160 @@
+"""Check an installation and a home: parts that are missing, shards against their checksums, what nothing reads."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ..errors import CodeIntelError
+from ..index.embedder import default_embedder
+from ..index.shard import Shard, crc32_of
+from ..index.snapshot import Snapshot, Store, Stored, read_snapshot
+from ..index.updater import one_writer, sweep
+from ..search.text import rg_path
+from ..settings import Settings
+from ..sources.syntax import GRAMMARS, grammar
+from .progress import size
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was looked at, and what to do where it is not well."""
+
+    level: Literal["ok", "warning", "error"]
+    subject: str
+    said: str
+
+
+def diagnose(settings: Settings, repair: bool = True, progress: Callable[[str], None] | None = None) -> list[Finding]:
+    """Everything worth looking at when something does not work."""
+    return [*_installation(settings), *examine(settings, repair, progress)]
+
+
+def _installation(settings: Settings) -> list[Finding]:
+    findings = [Finding("ok", "python", f"{platform.python_version()} on {platform.platform(terse=True)}, codeintel-nb {version('codeintel-nb')}")]
+    checks: tuple[tuple[str, Callable[[], str]], ...] = (("home", lambda: _home(settings.home)), ("ripgrep", rg_path), ("grammars", _grammars), ("embedding", _embedding), ("faiss", _faiss))
+    for subject, check in checks:
+        try:
+            findings.append(Finding("ok", subject, check()))
+        except (CodeIntelError, OSError, ImportError) as error:
+            findings.append(Finding("error", subject, f"{error} Install again: pip install --force-reinstall codeintel-nb"))
+    if sys.platform == "darwin" and "torch" in sys.modules:
+        findings.append(Finding("warning", "faiss", "torch is loaded in this process too; on macOS their OpenMP libraries may clash. Searches of up to 1,500 chunks use numpy alone."))
+    return findings
+
+
+def _home(home: Path) -> str:
+    place = home
+    while not place.exists():
+        place = place.parent
+    if not os.access(place, os.W_OK):
+        raise CodeIntelError(f"The index home {home} cannot be written. Set CODEINTEL_HOME to a folder that you own.")
+    free = shutil.disk_usage(place).free
+    return f"{home}, {size(free)} free"
+
+
+def _grammars() -> str:
+    for language in sorted(GRAMMARS):
+        grammar(language)
+    return f"{len(GRAMMARS)} load"
+
+
+def _embedding() -> str:
+    return default_embedder().id
+
+
+def _faiss() -> str:
+    import faiss
+
+    return str(faiss.__version__)
+
+
+def examine(settings: Settings, repair: bool = True, progress: Callable[[str], None] | None = None) -> list[Finding]:
+    """Check every repository of the home; with ``repair``, remove orphans that no snapshot names."""
+    store = Store(settings.home)
+    folders = sorted(store.root.iterdir()) if store.root.is_dir() else []
+    findings = [_without_description(folder, repair) for folder in folders if not (folder / "repository.json").exists()]
+    try:
+        stored = store.repositories()
+    except CodeIntelError as error:
+        return [*findings, Finding("error", str(settings.home), str(error))]
+    for one in stored:
+        if progress:
+            progress(one.repository.name)
+        findings += _repository(one, settings, repair)
+    return findings
+
+
+def _without_description(folder: Path, repair: bool) -> Finding:
+    """A folder that was being made or removed when its process died."""
+    young = time.time() - folder.stat().st_mtime < 600
+    if repair and not young:
+        shutil.rmtree(folder, ignore_errors=True)
+        return Finding("ok", folder.name, "half a repository, removed")
+    return Finding("warning", folder.name, "half a repository: being made, or its process died; codeintel doctor removes it when it is 10 minutes old")
+
+
+def _repository(stored: Stored, settings: Settings, repair: bool) -> list[Finding]:
+    name, root = stored.repository.name, stored.repository.root
+    findings = []
+    if not Path(root).is_dir():
+        findings.append(Finding("warning", name, f"its folder {root} is gone; the index still answers. To forget it: codeintel remove {name}"))
+    try:
+        snapshot = read_snapshot(stored.folder)
+    except CodeIntelError as error:
+        return [*findings, Finding("error", name, f"{error} Run: {_rebuild(stored)}")]
+    damaged = [said for ref in snapshot.shards if (said := _damage(stored, ref.id))]
+    findings += [Finding("error", name, f"{said} Run: {_rebuild(stored)}") for said in damaged]
+    if not snapshot.complete:
+        findings.append(Finding("warning", name, f"its index is not complete. Run: codeintel index {root} --name {name}"))
+    findings += _orphans(stored, snapshot, settings, repair)
+    if not any(finding.level == "error" for finding in findings):
+        findings.append(Finding("ok", name, f"{len(snapshot.shards)} shards, {snapshot.files:,} files, {snapshot.chunks:,} chunks, checksums hold"))
+    return findings
+
+
+def _rebuild(stored: Stored) -> str:
+    repository = stored.repository
+    place = f"--package {repository.name}" if repository.source == "package" else repository.root
+    return f"codeintel index {place} --name {repository.name} --rebuild"
+
+
+def _damage(stored: Stored, shard_id: str) -> str:
+    """What is wrong with a shard; empty when every part holds its checksum."""
+    folder = stored.shards / shard_id
+    try:
+        shard = Shard(folder)
+        for name, part in shard.manifest.parts.items():
+            if (folder / name).exists() and crc32_of(folder / name) != part.crc32:
+                return f"Shard {shard_id}: {name} fails its checksum."
+    except CodeIntelError as error:
+        return str(error)
+    except FileNotFoundError as error:
+        return f"Shard {shard_id}: {Path(str(error.filename or error)).name} is missing."
+    return ""
+
+
+def _orphans(stored: Stored, snapshot: Snapshot, settings: Settings, repair: bool) -> list[Finding]:
+    name = stored.repository.name
+    if not stored.shards.is_dir():
+        return []
+    known = {ref.id for ref in snapshot.shards} | set(snapshot.retired)
+    orphans = [folder.name for folder in stored.shards.iterdir() if folder.name not in known]
+    if not orphans:
+        return []
+    if not repair:
+        return [Finding("warning", name, f"{len(orphans)} folders that no snapshot names; codeintel doctor removes them")]
+    try:
+        with one_writer(stored):  # without the lock they may be a build at work
+            removed = sweep(stored, read_snapshot(stored.folder), settings.retired_shard_age_s)
+    except CodeIntelError as error:
+        return [Finding("warning", name, f"{len(orphans)} folders of a build at work: {error}")]
+    return [Finding("ok", name, f"{len(removed)} folders that no snapshot named, removed")]

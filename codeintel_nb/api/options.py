@@ -1,0 +1,151 @@
+"""The options of every face, spelled once: the magics parse them, the command line declares them, completion lists them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+from ..errors import SearchError, did_you_mean
+
+
+class Option(NamedTuple):
+    flags: tuple[str, ...]
+    field: str  # of the request or scope it fills
+    kind: Literal["list", "globs", "int", "number", "text", "flag"]
+    help: str
+    const: object = True  # what a flag stands for
+    metavar: str = ""
+
+
+SCOPE_OPTIONS = (
+    Option(("--repo", "-r"), "repos", "list", "only these repositories", metavar="NAME"),
+    Option(("--lang", "-l"), "languages", "list", "only these languages", metavar="LANGUAGE"),
+    Option(("--include", "-g"), "include_globs", "globs", "only paths that match, as in a .gitignore", metavar="GLOB"),
+    Option(("--exclude", "-x"), "exclude_globs", "globs", "no paths that match", metavar="GLOB"),
+    Option(("--kind", "-k"), "kinds", "list", "only function, class, method, module, cell, markdown or text", metavar="KIND"),
+    Option(("--revision",), "revisions", "list", "only these revisions", metavar="NAME"),
+)
+LIMIT = Option(("--limit", "-n"), "limit", "int", "most results", metavar="N")
+DEADLINE = Option(("--deadline",), "deadline", "number", "give what was found after so many seconds", metavar="SECONDS")
+OUT = Option(("--out", "-o"), "out", "text", "keep the results in this variable", metavar="NAME")
+TEXT_OPTIONS = (
+    Option(("--regex", "-e"), "regex", "flag", "the pattern is a regular expression"),
+    Option(("--word", "-w"), "word", "flag", "only whole words"),
+    Option(("--ignore-case", "-i"), "case", "flag", "upper and lower case are the same", "insensitive"),
+    Option(("--case-sensitive", "-s"), "case", "flag", "upper and lower case differ; by default they do when the pattern has upper case", "sensitive"),
+    Option(("--context", "-C"), "context", "int", "lines shown around a match", metavar="N"),
+    LIMIT,
+    DEADLINE,
+)
+SEMANTIC_OPTIONS = (
+    Option(("--mode", "-m"), "mode", "text", "hybrid, dense or lexical", metavar="MODE"),
+    LIMIT,
+    DEADLINE,
+)
+PATH_OPTIONS = (LIMIT,)
+SQL_OPTIONS = (DEADLINE,)
+
+_TOKEN = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+|\S+""")
+
+
+class Parsed(NamedTuple):
+    values: dict[str, Any]
+    rest: str  # everything that is no option, as it was typed
+
+
+def parse_line(line: str, options: Sequence[Option], raw: bool = False) -> Parsed:
+    """Options off both ends of a line; what is between them is left as it is.
+
+    With ``raw`` the rest is a query: a first unknown ``--word`` is an error, ``--`` ends the options, and one pair of
+    quotes around all of it is taken off. Without it, options may stand anywhere.
+    """
+    by_flag = {flag: option for option in options for flag in option.flags}
+    tokens = list(_TOKEN.finditer(line))
+    values: dict[str, Any] = {}
+    at = 0
+    while at < len(tokens):
+        word = tokens[at][0]
+        if word == "--":
+            return Parsed(values, _unquoted(line[tokens[at].end() :]) if raw else line[tokens[at].end() :].strip())
+        used = _take(tokens, at, by_flag, values)
+        if used == 0:
+            if word.startswith("-") and re.match(r"--?[A-Za-z][\w-]*(=|$)", word) and (raw or word not in by_flag):
+                hint = " To search for text that begins with a dash, put -- before it." if raw else ""
+                raise SearchError(f"There is no option {word.partition('=')[0]!r}.{did_you_mean(word, by_flag)}{hint}")
+            break
+        at += used
+    end = _options_at_the_end(tokens, at, by_flag, values)
+    rest = line[tokens[at].start() : tokens[end - 1].end()] if at < end else ""
+    return Parsed(values, _unquoted(rest) if raw else rest)
+
+
+def _options_at_the_end(tokens: list[re.Match[str]], first: int, by_flag: dict[str, Option], values: dict[str, Any]) -> int:
+    """Take the longest run of options that reaches the end; the position at which it begins."""
+    for start in range(first + 1, len(tokens)):
+        if tokens[start][0].partition("=")[0] not in by_flag:
+            continue
+        found: dict[str, Any] = {}
+        at = start
+        try:
+            while at < len(tokens) and (used := _take(tokens, at, by_flag, found)):
+                at += used
+        except SearchError:
+            continue
+        if at == len(tokens):
+            for field, value in found.items():
+                values[field] = [*values.get(field, []), *value] if isinstance(value, list) else value
+            return start
+    return len(tokens)
+
+
+def _take(tokens: list[re.Match[str]], at: int, by_flag: dict[str, Option], values: dict[str, Any]) -> int:
+    """Read the option at a position into ``values``; how many tokens it took, 0 for none."""
+    flag, equals, given = tokens[at][0].partition("=")
+    option = by_flag.get(flag)
+    if option is None:
+        return 0
+    if option.kind == "flag":
+        values[option.field] = option.const
+        return 1
+    if equals:
+        text, used = given, 1
+    elif at + 1 < len(tokens):
+        text, used = tokens[at + 1][0], 2
+    else:
+        raise SearchError(f"The option {flag} needs a value: {flag} {option.metavar}")
+    value = convert(option, flag, _unquoted(text))
+    if isinstance(value, list):
+        values.setdefault(option.field, []).extend(value)
+    else:
+        values[option.field] = value
+    return used
+
+
+def convert(option: Option, flag: str, text: str) -> Any:
+    """An option's value from its text; lists may be given with commas, globs may not."""
+    if option.kind == "list":
+        return [part for part in text.split(",") if part]
+    if option.kind == "globs":
+        return [text]
+    if option.kind in ("int", "number"):
+        try:
+            return int(text) if option.kind == "int" else float(text)
+        except ValueError:
+            kind = "a whole number" if option.kind == "int" else "a number"
+            raise SearchError(f"The option {flag} takes {kind}, not {text!r}.") from None
+    return text
+
+
+def _unquoted(text: str) -> str:
+    plain = text.strip()
+    if len(plain) >= 2 and plain[0] == plain[-1] and plain[0] in "\"'" and plain[0] not in plain[1:-1]:
+        return plain[1:-1]
+    return plain
+
+
+def describe(options: Sequence[Option]) -> str:
+    """The options as a list for a help text."""
+    rows = [(", ".join(option.flags) + (f" {option.metavar}" if option.metavar else ""), option.help) for option in options]
+    width = max(len(left) for left, _ in rows)
+    return "\n".join(f"  {left:<{width}}  {right}" for left, right in rows)

@@ -1,0 +1,100 @@
+"""How a build is told to a person."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from ..index.updater import IndexReport, Progress
+
+
+class Estimate:
+    """Turns progress into a line with a bar and the time that is left."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+
+    def share(self, progress: Progress) -> float:
+        return progress.bytes_done / progress.bytes_total if progress.bytes_total else 0.0
+
+    def line(self, progress: Progress) -> str:
+        if not progress.files_total:
+            return f"{progress.stage} ..."
+        now = time.monotonic()
+        self._began = self._began or now
+        share = self.share(progress)
+        spent = now - self._began
+        left = f", {duration(spent * (1 - share) / share)} left" if share > 0.02 and spent > 1 else ""
+        done = f"{progress.files_done:,} of {progress.files_total:,} files, {size(progress.bytes_done)} of {size(progress.bytes_total)}"
+        return f"{progress.stage} {100 * share:3.0f} %  {done}{left}"
+
+
+class TerminalProgress:
+    """One line on a terminal's standard error, renewed a few times a second and gone at the end; silent elsewhere."""
+
+    renewed_s = 0.2
+
+    def __init__(self) -> None:
+        self.estimate = Estimate()
+        self._last = 0.0
+        self._width = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._last >= self.renewed_s:
+            self._last = now
+            self.show(progress, self.estimate.line(progress))
+
+    def show(self, progress: Progress, line: str) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write("\r" + line.ljust(self._width))
+            sys.stderr.flush()
+            self._width = len(line)
+
+    def clear(self) -> None:
+        if self._width:
+            sys.stderr.write("\r" + " " * self._width + "\r")
+            sys.stderr.flush()
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.clear()
+
+
+def summary(report: IndexReport) -> str:
+    """What a finished run did, in one line."""
+    if not report.indexed and not report.removed:
+        return f"{report.repository}: nothing changed, {report.files:,} files and {report.chunks:,} chunks answer"
+    parts = [f"{report.indexed:,} files indexed"]
+    if report.removed:
+        parts.append(f"{report.removed:,} removed")
+    if report.unchanged:
+        parts.append(f"{report.unchanged:,} unchanged")
+    if report.reused:
+        parts.append(f"{report.reused:,} of {report.reused + report.embedded:,} vectors reused")
+    return f"{report.repository}: {', '.join(parts)}; {report.files:,} files and {report.chunks:,} chunks answer ({duration(report.seconds)})"
+
+
+def skipped(reasons: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])) or "nothing"
+
+
+def size(count: float) -> str:
+    """Bytes in the unit a person would use."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError("unreachable")
+
+
+def duration(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"

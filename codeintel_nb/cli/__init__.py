@@ -1,0 +1,223 @@
+"""The command line: codeintel COMMAND. Exit codes are grep's: 0 found, 1 none, 2 error."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from ..api.options import PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, TEXT_OPTIONS, Option, convert
+from ..api.progress import TerminalProgress, skipped, summary
+from ..api.text import aligned, plain, status_notes, status_table
+from ..errors import CodeIntelError
+from ..index.updater import IndexReport
+from ..scopes.scope import Scope
+from ..search.hit import Results
+from ..workspace import Workspace
+
+FOUND, NONE, ERROR = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    if not getattr(args, "run", None):
+        parser.print_help()
+        return ERROR
+    try:
+        code: int = args.run(args, Workspace.open(args.home))
+        sys.stdout.flush()
+        return code
+    except CodeIntelError as error:
+        return _failed(args, str(error))
+    except KeyboardInterrupt:
+        return _failed(args, "Stopped. What was indexed before still answers.")
+    except BrokenPipeError:  # the reader, head for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FOUND
+
+
+def _failed(args: argparse.Namespace, said: str) -> int:
+    if args.json:
+        print(json.dumps({"error": said}))
+    print(f"codeintel: {said}", file=sys.stderr)
+    return ERROR
+
+
+# commands
+
+
+def _index(args: argparse.Namespace, workspace: Workspace) -> int:
+    with TerminalProgress() as progress:
+        if args.package:
+            report = workspace.index_package(args.package, args.name, progress, rebuild=args.rebuild)
+        else:
+            report = workspace.index(args.path, args.name, progress, rebuild=args.rebuild)
+    _print(args, report, lambda: _report(report))
+    return FOUND
+
+
+def _report(report: IndexReport) -> str:
+    lines = [summary(report), f"left out: {skipped(report.skipped)}"]
+    if report.secrets:
+        lines.append(f"likely secrets, not indexed: {', '.join(report.secrets[:10])}{' ...' if len(report.secrets) > 10 else ''}")
+    return "\n".join(lines)
+
+
+def _status(args: argparse.Namespace, workspace: Workspace) -> int:
+    found = workspace.status()
+
+    _print(args, found, lambda: "\n".join([*status_notes(found, args.skipped), *(aligned(status_table(found)) if found else ())]))
+    return FOUND if found else NONE
+
+
+def _grep(args: argparse.Namespace, workspace: Workspace) -> int:
+    return _results(args, workspace.search_text(args.pattern, _scope(args), args.regex, args.case, args.word, args.limit, args.context, args.deadline))
+
+
+def _search(args: argparse.Namespace, workspace: Workspace) -> int:
+    return _results(args, workspace.semantic_search(" ".join(args.query), _scope(args), args.limit, args.mode, args.deadline))
+
+
+def _paths(args: argparse.Namespace, workspace: Workspace) -> int:
+    return _results(args, workspace.list_paths(_scope(args), args.limit))
+
+
+def _read(args: argparse.Namespace, workspace: Workspace) -> int:
+    first, _, last = (args.lines or "1:").partition(":")
+    try:
+        start, end = int(first or 1), int(last) if last else None
+    except ValueError:
+        raise CodeIntelError(f"The lines {args.lines!r} are no range. Give FIRST:LAST, as in --lines 10:20.") from None
+    text = workspace.open_file(args.repo, args.path, start, end)
+    _print(args, text, lambda: text.text)
+    return FOUND
+
+
+def _sql(args: argparse.Namespace, workspace: Workspace) -> int:
+    table = workspace.sql(args.statement, _scope(args), args.deadline)
+    if args.json:
+        print(json.dumps(table.to_dicts(), default=str))
+    else:
+        print(table)
+    return FOUND if len(table) else NONE
+
+
+def _remove(args: argparse.Namespace, workspace: Workspace) -> int:
+    workspace.remove(args.name)
+    _print(args, {"removed": args.name}, lambda: f"{args.name}: dropped from the index")
+    return FOUND
+
+
+def _doctor(args: argparse.Namespace, workspace: Workspace) -> int:
+    from ..api.doctor import diagnose
+
+    findings = diagnose(workspace.settings, repair=not args.dry_run)
+    marks = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
+    _print(args, findings, lambda: "\n".join(f"{marks[f.level]}  {f.subject}: {f.said}" for f in findings))
+    return ERROR if any(f.level == "error" for f in findings) else FOUND
+
+
+def _demo(args: argparse.Namespace, workspace: Workspace) -> int:
+    from .demo import run_demo
+
+    return run_demo(workspace, args.path, args.lab, args.json)
+
+
+# output
+
+
+def _print(args: argparse.Namespace, value: Any, text: Callable[[], str]) -> None:
+    print(msgspec.json.encode(value).decode() if args.json else text())
+
+
+def _results(args: argparse.Namespace, results: Results) -> int:
+    if args.json:
+        print(results.to_json())
+    elif results.hits:
+        print(plain(results))
+    else:
+        print(plain(results), file=sys.stderr)
+    return FOUND if results.hits else NONE
+
+
+# arguments
+
+
+def _scope(args: argparse.Namespace) -> Scope:
+    return Scope(**{option.field: tuple(getattr(args, option.field) or ()) for option in SCOPE_OPTIONS})
+
+
+class _Take(argparse.Action):
+    """Reads an option of api/options.py as the magics do."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, option: Option, **kwargs: Any) -> None:
+        self.option = option
+        super().__init__(option_strings, dest, **kwargs)
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+        if self.option.kind == "flag":
+            setattr(namespace, self.dest, self.option.const)
+            return
+        try:
+            value = convert(self.option, option_string or self.dest, values)
+        except CodeIntelError as error:
+            parser.error(str(error))
+        if isinstance(value, list):
+            value = [*(getattr(namespace, self.dest) or []), *value]
+        setattr(namespace, self.dest, value)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from .. import __version__
+
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="answer in JSON")
+    common.add_argument("--home", help="folder of the index; $CODEINTEL_HOME or the user's data folder by default")
+    parser = argparse.ArgumentParser(prog="codeintel", description="Code search under one scope: text, meaning, files, SQL.")
+    parser.add_argument("--version", action="version", version=f"codeintel-nb {__version__}")
+    parser.set_defaults(json=False, home=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace, Workspace], int], said: str, options: Sequence[Option] = (), **defaults: Any) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, parents=[common], help=said, description=said)
+        made.set_defaults(run=run, **defaults)
+        for option in options:
+            extra: dict[str, Any] = {"nargs": 0} if option.kind == "flag" else {"metavar": option.metavar}
+            made.add_argument(*option.flags, dest=option.field, action=_Take, option=option, default=defaults.get(option.field), help=option.help, **extra)
+        return made
+
+    index = command("index", _index, "index a folder or an installed package, or bring its index up to date")
+    index.add_argument("path", nargs="?", default=".", help="the folder; the current one by default")
+    index.add_argument("--name", help="name of the repository; the folder's own by default")
+    index.add_argument("--package", help="an installed package instead of a folder")
+    index.add_argument("--rebuild", action="store_true", help="read everything anew")
+    status = command("status", _status, "show what is indexed")
+    status.add_argument("--skipped", action="store_true", help="say what was left out, and why")
+    grep = command("grep", _grep, "find lines that hold a text or match a regular expression", (*TEXT_OPTIONS, *SCOPE_OPTIONS), regex=False, word=False, case="smart", context=0, limit=100)
+    grep.add_argument("pattern")
+    search = command("search", _search, "find code by what it does, or by a symbol's name", (*SEMANTIC_OPTIONS, *SCOPE_OPTIONS), mode="hybrid", limit=10)
+    search.add_argument("query", nargs="+")
+    command("paths", _paths, "list the files in scope", (*PATH_OPTIONS, *SCOPE_OPTIONS))
+    read = command("read", _read, "show lines of an indexed file")
+    read.add_argument("repo")
+    read.add_argument("path")
+    read.add_argument("--lines", metavar="FIRST:LAST", help="only these lines")
+    sql = command("sql", _sql, "ask in SQL about repositories, files, chunks and symbols in scope", (*SQL_OPTIONS, *SCOPE_OPTIONS))
+    sql.add_argument("statement")
+    remove = command("remove", _remove, "forget a repository; its files are not touched")
+    remove.add_argument("name")
+    doctor = command("doctor", _doctor, "check the index and the installation, and remove what nothing reads")
+    doctor.add_argument("--dry-run", action="store_true", help="remove nothing")
+    demo = command("demo", _demo, "index something, set a scope, search it, and say what to do next")
+    demo.add_argument("path", nargs="?", help="a folder of yours; this program's own code by default")
+    demo.add_argument("--lab", action="store_true", help="then open the quickstart notebook in JupyterLab")
+    return parser
+
+

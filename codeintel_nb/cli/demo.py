@@ -1,0 +1,76 @@
+"""codeintel demo: the main job once, on code that is there anyway, and what to do next."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import msgspec
+
+from ..api.progress import TerminalProgress, summary
+from ..api.text import plain
+from ..errors import MissingExtra
+from ..scopes.scope import Scope
+from ..workspace import Workspace
+
+PACKAGE = "IPython"  # a dependency, so it is always there
+HITS = 3
+
+
+def run_demo(workspace: Workspace, path: str | None, lab: bool, as_json: bool) -> int:
+    """Index, set a scope, search by text and by meaning."""
+    say = (lambda line="": None) if as_json else print
+    own = Path(__file__).resolve().parents[2]
+    folder = Path(path) if path else own if (own / "pyproject.toml").exists() else own / "codeintel_nb"
+    name = folder.resolve().name if path else "codeintel-nb"
+    say(f"Indexing {folder}{'' if path else f' and the installed package {PACKAGE}'}")
+    with TerminalProgress() as progress:
+        reports = [workspace.index(folder, name, progress)]
+        if not path:
+            reports.append(workspace.index_package(PACKAGE, progress=progress))
+    for report in reports:
+        say(f"  {summary(report)}")
+
+    scope = Scope(repos=(name,)) if path else Scope(repos=(PACKAGE,), languages=("python",), include_globs=("core/**",))
+    question = "how are files read" if path else "where is the traceback of an exception printed"
+    pattern = r"def \w*(open|read|load)\w*" if path else r"def \w*completer?_\w+"
+    say(f"\n%scope set {scope.describe()}")
+    coverage = workspace.count(scope)
+    say(f"  {coverage.files_in_scope:,} of {coverage.files:,} files, {coverage.chunks_in_scope:,} of {coverage.chunks:,} chunks in scope")
+    lines = workspace.search_text(pattern, scope, regex=True, limit=HITS)
+    say(f"\n%textsearch --limit {HITS} --regex {pattern}\n{plain(lines)}")
+    chunks = workspace.semantic_search(question, scope, limit=HITS)
+    say(f"\n%semsearch --limit {HITS} {question}\n{plain(chunks)}")
+    if as_json:
+        print(msgspec.json.encode({"indexed": reports, "scope": scope, "text": lines, "semantic": chunks}).decode())
+    if lab:
+        return open_quickstart()
+    say(
+        "\nNow in a notebook or IPython:\n"
+        "    %load_ext codeintel_nb\n"
+        "    %codeindex add PATH-TO-YOUR-CODE\n"
+        "    %scope set --lang python --exclude '**/tests/**'\n"
+        "    %semsearch what you are looking for, in plain words\n"
+        "Or open the quickstart in JupyterLab: codeintel demo --lab"
+    )
+    return 0
+
+
+def open_quickstart() -> int:
+    """JupyterLab on the quickstart notebook, until the person closes it."""
+    notebook = quickstart()
+    command = [sys.executable, "-m", "jupyterlab", str(notebook)]
+    if not sys.stdin.isatty():  # nobody there to close it: say that it could be opened, and end
+        print(f"Without a terminal JupyterLab is not started. Start it with: jupyter lab {notebook}", file=sys.stderr)
+        return 0
+    if subprocess.run([sys.executable, "-c", "import jupyterlab"], capture_output=True, check=False).returncode != 0:
+        raise MissingExtra("lab", needed_by="codeintel demo --lab")
+    return subprocess.run(command, check=False).returncode
+
+
+def quickstart() -> Path:
+    """The quickstart notebook: of the source tree, else the copy that was installed."""
+    own = Path(__file__).resolve().parents[2] / "notebooks" / "01_quickstart.ipynb"
+    return own if own.exists() else Path(sysconfig.get_path("data")) / "share" / "codeintel-nb" / "notebooks" / "01_quickstart.ipynb"

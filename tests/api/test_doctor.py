@@ -1,0 +1,58 @@
+import os
+import time
+
+import pytest
+
+from codeintel_nb.api.doctor import diagnose, examine
+
+
+def levels(findings):
+    return {finding.level for finding in findings}
+
+
+def test_all_is_well(shop):
+    findings = diagnose(shop.settings)
+    assert levels(findings) == {"ok"}
+    assert any("checksums hold" in finding.said for finding in findings)
+
+
+@pytest.mark.parametrize("part", ["content.bin", "lexicon.bin", "vectors.faiss", "files.parquet"])
+def test_a_flipped_bit_is_found_with_the_command_that_mends_it(shop, tree, part):
+    (path,) = (shop.settings.home / "v1/repositories").glob(f"*/shards/*/{part}")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 1
+    path.write_bytes(data)
+    (finding,) = [f for f in examine(shop.settings) if f.level == "error"]
+    assert part in finding.said
+    assert f"codeintel index {tree} --name shop --rebuild" in finding.said
+    shop.refresh("shop", rebuild=True)
+    assert levels(examine(shop.settings)) == {"ok"}
+
+
+def test_a_missing_part_is_found(shop):
+    (path,) = (shop.settings.home / "v1/repositories").glob("*/shards/*/lexicon.bin")
+    path.unlink()
+    (finding,) = [f for f in examine(shop.settings) if f.level == "error"]
+    assert "lexicon.bin is missing" in finding.said
+
+
+def test_orphans_are_removed_unless_told_otherwise(shop):
+    (shards,) = (shop.settings.home / "v1/repositories").glob("*/shards")
+    (shards / ".building-abc").mkdir()
+    half = shards.parent.parent / "0000000000000000"
+    half.mkdir()
+    os.utime(half, (time.time() - 1000,) * 2)
+    assert levels(examine(shop.settings, repair=False)) == {"ok", "warning"}
+    assert (shards / ".building-abc").exists()
+    assert half.exists()
+    examine(shop.settings)
+    assert not (shards / ".building-abc").exists()
+    assert not half.exists()
+    assert shop.search_text("cart").hits
+
+
+def test_a_repository_whose_folder_is_gone_is_a_warning(shop, tree):
+    import shutil
+
+    shutil.rmtree(tree)
+    assert any("codeintel remove shop" in f.said for f in examine(shop.settings) if f.level == "warning")

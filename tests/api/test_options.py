@@ -1,0 +1,58 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeintel_nb.api.options import OUT, SCOPE_OPTIONS, TEXT_OPTIONS, describe, parse_line
+from codeintel_nb.errors import SearchError
+
+OPTIONS = (*TEXT_OPTIONS, *SCOPE_OPTIONS, OUT)
+
+
+@pytest.mark.parametrize(
+    ("line", "values", "rest"),
+    [
+        ("foo bar", {}, "foo bar"),
+        ("  foo   bar ", {}, "foo   bar"),
+        ("-w foo", {"word": True}, "foo"),
+        ("foo -w", {"word": True}, "foo"),
+        ("--limit 5 foo bar --lang py --lang go", {"limit": 5, "languages": ["py", "go"]}, "foo bar"),
+        ("--lang=py,go foo", {"languages": ["py", "go"]}, "foo"),
+        ("--include 'src/**' --include '{a,b}/*.py' foo", {"include_globs": ["src/**", "{a,b}/*.py"]}, "foo"),
+        (r"--regex def\s+\w+{2} $x {y}", {"regex": True}, r"def\s+\w+{2} $x {y}"),
+        ('"quoted text"', {}, "quoted text"),
+        ("'it''s'", {}, "'it''s'"),
+        ("don't stop", {}, "don't stop"),
+        ('say "hello" twice', {}, 'say "hello" twice'),
+        ("-- --limit 5", {}, "--limit 5"),
+        ("-w -- -w", {"word": True}, "-w"),
+        ("a -x b c", {}, "a -x b c"),
+        ("x - y", {}, "x - y"),
+        ("-> foo", {}, "-> foo"),
+        ("-1 + 2", {}, "-1 + 2"),
+        ("", {}, ""),
+        ("foo --out hits", {"out": "hits"}, "foo"),
+        ("-i foo", {"case": "insensitive"}, "foo"),
+    ],
+)
+def test_options_are_taken_off_both_ends_and_the_rest_is_as_typed(line, values, rest):
+    assert parse_line(line, OPTIONS, raw=True) == (values, rest)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("--rgex foo", "Did you mean '--regex'?"), ("--limit many foo", "a whole number, not 'many'"), ("--limit", "needs a value"), ("--lnag=py foo", "Did you mean '--lang'?")],
+)
+def test_what_is_wrong_is_said(line, said):
+    with pytest.raises(SearchError) as error:
+        parse_line(line, OPTIONS, raw=True)
+    assert said in str(error.value)
+
+
+@given(st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp", "Zs")), min_size=1).filter(lambda t: not t.startswith("-") and t[0] not in "\"'"))
+def test_any_query_behind_a_double_dash_is_itself(query):
+    assert parse_line(f"--limit 3 -- {query}", OPTIONS, raw=True) == ({"limit": 3}, query)
+
+
+def test_help_lists_every_option():
+    text = describe(OPTIONS)
+    assert all(flag in text for option in OPTIONS for flag in option.flags)

@@ -1,0 +1,113 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from codeintel_nb.cli import main
+
+
+@pytest.fixture
+def run(capsys):
+    def run(*arguments):
+        try:
+            code = main(list(map(str, arguments)))
+        except SystemExit as ended:
+            code = ended.code
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def ready(run, tree):
+    assert run("index", tree, "--name", "shop")[0] == 0
+    return run
+
+
+def test_a_day_at_the_terminal(run, tree):
+    code, out, _ = run("index", tree, "--name", "shop")
+    assert (code, "9 files indexed" in out) == (0, True)
+    assert run("status")[1].splitlines()[1].startswith("shop")
+    code, out, _ = run("grep", "-w", "--lang", "py", "charge_card")
+    assert (code, out.splitlines()[0]) == (0, "src/shop/payment.py:8: def charge_card(card, cents):")
+    assert run("search", "read", "a", "cart", "from", "a", "file", "-n", "1")[1].startswith("src/shop/cart.py:")
+    assert run("paths", "--include", "web/**")[1].splitlines()[:2] == ["web/app.js", "web/style.css"]
+    assert run("read", "shop", "src/shop/cart.py", "--lines", "6:6")[1] == "class Cart:\n"
+    assert "javascript" in run("sql", "select distinct language from files")[1]
+    assert "nothing changed" in run("index", tree, "--name", "shop")[1]
+    assert run("doctor")[0] == 0
+    assert run("remove", "shop")[0] == 0
+    assert run("status")[0] == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status"], ["grep", "cart"], ["grep", "--regex", r"def \w+"], ["search", "total price"], ["paths"], ["read", "shop", "README.md"],
+        ["sql", "select * from files"], ["doctor"], ["doctor", "--dry-run"], ["status", "--skipped"],
+    ],
+)  # fmt: skip
+def test_every_command_answers_in_json(ready, arguments):
+    code, out, _ = ready(*arguments, "--json")
+    assert code == 0
+    assert json.loads(out)
+
+
+def test_index_and_remove_answer_in_json(run, tree):
+    assert json.loads(run("index", tree, "--json", "--name", "x")[1])["files"] == 9
+    assert json.loads(run("remove", "x", "--json")[1]) == {"removed": "x"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["grep", "nothing like this"], 1, "no matching lines"),
+        (["paths", "--include", "nowhere/**"], 1, "no files"),
+        (["sql", "select * from files where false"], 1, ""),
+        (["grep", "--regex", "("], 2, "cannot be read"),
+        (["grep", "x", "--lang", "pythn"], 2, "Did you mean 'python'?"),
+        (["grep", "x", "--limit", "0"], 2, "give a whole number"),
+        (["grep", "x", "--limit", "many"], 2, "a whole number, not 'many'"),
+        (["search", " "], 2, "The question is empty"),
+        (["read", "shop", "../x"], 2, "leads out"),
+        (["read", "shop", "README.md", "--lines", "a:b"], 2, "FIRST:LAST"),
+        (["remove", "nothing"], 2, "No repository 'nothing'"),
+        (["index", "/no/such/place"], 2, "There is no folder"),
+        (["sql", "select"], 2, "The SQL query failed"),
+        ([], 2, ""),
+        (["nonsense"], 2, "invalid choice"),
+    ],
+)  # fmt: skip
+def test_exit_codes_are_greps_and_errors_one_line(ready, arguments, code, said):
+    found, _, err = ready(*arguments)
+    assert found == code
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_an_error_in_json_is_json(ready):
+    code, out, err = ready("grep", "--json", "--regex", "(")
+    assert code == 2
+    assert "cannot be read" in json.loads(out)["error"]
+    assert err.startswith("codeintel: ")
+
+
+def test_the_demo_runs_without_a_terminal(own_home, tree):
+    for arguments in ([], [str(tree)], ["--json"], ["--lab", str(tree)]):
+        done = subprocess.run([sys.executable, "-m", "codeintel_nb.cli", "demo", *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        assert done.returncode == 0, done.stderr
+        if "--json" in arguments:
+            shown = json.loads(done.stdout)
+            assert shown["text"]["hits"]
+            assert shown["semantic"]["hits"]
+        else:
+            assert "%semsearch" in done.stdout
+            assert ("jupyter lab" in done.stderr) if "--lab" in arguments else ("Now in a notebook" in done.stdout)
+
+
+def test_a_closed_pipe_is_no_error(ready, own_home):
+    done = subprocess.run(f"{sys.executable} -m codeintel_nb.cli grep e | head -1", shell=True, capture_output=True, text=True, check=False)
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
