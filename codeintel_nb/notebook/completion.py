@@ -1,0 +1,94 @@
+"""Completion of the magics: options, commands, and values that come from the index."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from IPython.core.completer import SimpleCompletion, context_matcher
+
+from ..api.options import Option
+from ..errors import CodeIntelError
+from ..scopes.languages import LANGUAGES
+from ..scopes.scope import KINDS
+from ..search.query import MODES
+from ..workspace import Workspace
+
+_MOST_PATHS = 200
+
+
+class Completer:
+    """Completes ``%magic ... --option value`` and ``%scope command``."""
+
+    def __init__(self, workspace: Workspace, options: Mapping[str, Sequence[Option]], commands: Mapping[str, tuple[str, ...]]) -> None:
+        self.workspace = workspace
+        self.options = options
+        self.commands = commands
+        self._line = re.compile(rf"^\s*(?:\w+\s*=\s*)?%{{1,2}}({'|'.join(options)})\s(.*)$", re.S)
+
+    @context_matcher(identifier="codeintel")
+    def match(self, context: Any) -> dict[str, Any]:
+        found = self._line.match(context.text_until_cursor)
+        if found is None:
+            return {"completions": []}
+        magic, typed = found[1], found[2]
+        words = typed.split(" ")
+        last, before = words[-1], [word for word in words[:-1] if word]
+        fitting = sorted(word for word in self._words(magic, before, last) if word.startswith(last))
+        token = str(context.token)
+        return {
+            "completions": [SimpleCompletion(text=word[len(last) - len(token) :] if last.endswith(token) else word, type="param") for word in fitting],
+            "suppress": bool(fitting) or last.startswith("-"),
+        }
+
+    def _words(self, magic: str, before: list[str], last: str) -> Iterable[str]:
+        by_flag = {flag: option for option in self.options[magic] for flag in option.flags}
+        if before and (option := by_flag.get(before[-1])) is not None and option.kind != "flag":
+            return self._values(option, last)
+        if not before and magic in self.commands:
+            return self.commands[magic]
+        if before[:1] in (["use"], ["drop"]) and len(before) == 1 and not last.startswith("-"):
+            return self._names(magic)
+        if magic == "codeindex" and before[:1] == ["refresh"]:
+            return self._names(magic)
+        if last.startswith("-") or magic == "scope":
+            return by_flag
+        return ()
+
+    def _names(self, magic: str) -> list[str]:
+        from ..scopes.named import NamedScopes
+
+        if magic == "scope":
+            return NamedScopes(self.workspace.settings.home).names()
+        return [repository.name for repository in self.workspace.repositories()]
+
+    def _values(self, option: Option, last: str) -> Iterable[str]:
+        if option.field == "languages":
+            return LANGUAGES
+        if option.field == "kinds":
+            return KINDS
+        if option.field == "mode":
+            return MODES
+        try:
+            if option.field == "repos":
+                return self._names("codeindex")
+            if option.kind == "globs":
+                return self._folders(last)
+        except CodeIntelError:  # completion stays silent where a search would explain
+            return ()
+        return ()
+
+    def _folders(self, last: str) -> Iterable[str]:
+        """Paths one step deeper than what is typed: ``src/`` leads to its folders and files."""
+        typed = last.strip("'\"")
+        depth = typed.count("/") + 1
+        found: set[str] = set()
+        for hit in self.workspace.list_paths():
+            if hit.path.startswith(typed):
+                parts = hit.path.split("/")
+                found.add("/".join(parts[:depth]) + ("/**" if len(parts) > depth else ""))
+                if len(found) > _MOST_PATHS:
+                    break
+        return found | {os.path.dirname(typed) + "/**" for _ in (1,) if "/" in typed}

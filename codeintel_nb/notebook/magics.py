@@ -1,0 +1,298 @@
+"""The magics: parse a line, call one operation, show what it answers."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+import msgspec
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+from traitlets import Float, Int
+from traitlets.config import Configurable
+
+from ..api.operations import Operations
+from ..api.options import OUT, PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, TEXT_OPTIONS, Option, describe, parse_line
+from ..api.progress import TerminalProgress, summary
+from ..api.wire import PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
+from ..errors import CodeIntelError, ScopeError, SearchError, did_you_mean
+from ..scopes.registry import MemoryRegistry
+from ..scopes.scope import Scope
+from ..scopes.session import new_session_id, session_context
+from ..search.hit import Results
+from ..search.sql import Table
+from ..workspace import Workspace
+from .completion import Completer
+from .progress import NotebookProgress
+from .views import IndexView, ScopeView
+
+_T = TypeVar("_T")
+_NAME = Option(("--name",), "name", "text", "name of the repository; the folder's own by default", metavar="NAME")
+_PACKAGE = Option(("--package", "-p"), "package", "text", "an installed package instead of a folder", metavar="PACKAGE")
+_REBUILD = Option(("--rebuild",), "rebuild", "flag", "read everything anew")
+_SKIPPED = Option(("--skipped",), "skipped", "flag", "list what was left out, and why")
+ADD_OPTIONS = (_NAME, _PACKAGE, _REBUILD)
+REFRESH_OPTIONS = (_REBUILD,)
+STATUS_OPTIONS = (_SKIPPED,)
+SEARCH_OPTIONS: dict[str, Sequence[Option]] = {
+    "textsearch": (*TEXT_OPTIONS, *SCOPE_OPTIONS, OUT),
+    "semsearch": (*SEMANTIC_OPTIONS, *SCOPE_OPTIONS, OUT),
+    "paths": (*PATH_OPTIONS, *SCOPE_OPTIONS, OUT),
+    "codesql": (*SQL_OPTIONS, *SCOPE_OPTIONS, OUT),
+    "scope": SCOPE_OPTIONS,
+    "codeindex": (*ADD_OPTIONS, *STATUS_OPTIONS),
+}
+SCOPE_COMMANDS = ("show", "set", "add", "drop", "clear", "save", "use", "list")
+INDEX_COMMANDS = ("add", "status", "refresh", "drop")
+
+
+@magics_class
+class CodeintelMagics(Magics, Configurable):
+    """Code search under one scope: %scope, %textsearch, %semsearch, %paths, %codesql, %codeindex."""
+
+    text_limit = Int(100, help="Most lines that %textsearch finds.").tag(config=True)
+    top_k = Int(10, help="Most chunks that %semsearch finds.").tag(config=True)
+    deadline_s = Float(60.0, help="Seconds after which a search gives what it has.").tag(config=True)
+
+    def __init__(self, shell: Any, workspace: Workspace | None = None) -> None:
+        super().__init__(shell)
+        self.workspace = workspace or Workspace.open()
+        settings = self.workspace.settings
+        self.operations = Operations(self.workspace, MemoryRegistry(settings.max_sessions, settings.session_max_age_s), pin=True)
+        self.session_id = f"local-{new_session_id()}"
+        self._rich = hasattr(shell, "kernel")
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="codeintel-search")
+
+    @no_var_expand
+    @line_magic
+    def scope(self, line: str) -> ScopeView | None:
+        """Show or change what this notebook searches.
+
+            %scope [show]                     what is in scope now
+            %scope set OPTIONS                this, and nothing else, limits the searches that follow
+            %scope add OPTIONS                these values too
+            %scope drop OPTIONS               these values no longer
+            %scope clear                      no limits
+            %scope save NAME | use NAME | list    scopes kept for later, for every notebook
+
+        Options: --repo NAME, --lang LANGUAGE, --include GLOB, --exclude GLOB, --kind KIND, --revision NAME; each may be
+        given several times. Globs read like lines of a .gitignore, plus {a,b}.
+        """
+        return self._unless_silenced(line, self._scope)
+
+    def _scope(self, line: str) -> ScopeView | None:
+        command, rest = _command(line, SCOPE_COMMANDS, "scope", "show")
+        now = self.operations.get_scope()
+        if command in ("set", "add", "drop"):
+            parsed = parse_line(rest, SCOPE_OPTIONS)
+            if parsed.rest or not parsed.values:
+                what = f"does not understand {parsed.rest!r}" if parsed.rest else "needs at least one limit"
+                raise ScopeError(f"%scope {command} {what}. Its options are:\n{describe(SCOPE_OPTIONS)}")
+            now = self.operations.set_scope(_changed(now.scope, command, parsed.values))
+        elif command == "clear":
+            now = self.operations.clear_scope()
+        elif command == "save":
+            self.operations.named.save(rest.strip(), now.scope)
+        elif command == "use":
+            now = self.operations.set_scope(self.operations.named.load(rest.strip()))
+        elif command == "list":
+            return ScopeView(now, None, {name: self.operations.named.load(name) for name in self.operations.named.names()})
+        coverage = self.operations.count() if self.workspace.repositories() else None
+        return ScopeView(now, coverage, None)
+
+    @no_var_expand
+    @line_cell_magic
+    def textsearch(self, line: str, cell: str | None = None) -> Results | None:
+        r"""Find lines that hold a text or match a regular expression, inside the scope.
+
+            %textsearch [options] PATTERN [options]
+            hits = %textsearch -w --regex def\s+read_\w+
+            %textsearch hits << PATTERN
+
+        The pattern is taken as it is typed: no {} or $ is expanded, one pair of quotes around it is taken off, and what
+        stands behind -- is never an option.
+        """
+        return self._search("textsearch", line, cell, self._textsearch)
+
+    def _textsearch(self, query: str, values: dict[str, Any], cancel: threading.Event) -> SearchAnswer:
+        given = {"limit": self.text_limit, "deadline": self.deadline_s, **values}
+        return self.operations.search_text(TextRequest(pattern=query, **given), cancel)
+
+    @no_var_expand
+    @line_cell_magic
+    def semsearch(self, line: str, cell: str | None = None) -> Results | None:
+        """Find code by what it does, in plain words or by a symbol's name, inside the scope.
+
+            %semsearch [options] where are time zones converted [options]
+            hits = %semsearch --limit 50 read a parquet file in chunks
+            %semsearch hits << read a parquet file in chunks
+        """
+        return self._search("semsearch", line, cell, self._semsearch)
+
+    def _semsearch(self, query: str, values: dict[str, Any], cancel: threading.Event) -> SearchAnswer:
+        given = {"limit": self.top_k, "deadline": self.deadline_s, **values}
+        return self.operations.semantic_search(SemanticRequest(query=query, **given), cancel)
+
+    @no_var_expand
+    @line_magic
+    def paths(self, line: str) -> Results | None:
+        """List the files in scope: %paths [--limit N] [scope options]"""
+        return self._search("paths", line, None, lambda query, values, cancel: self.operations.list_paths(PathsRequest(**values)), takes_query=False)
+
+    @no_var_expand
+    @line_cell_magic
+    def codesql(self, line: str, cell: str | None = None) -> Table | None:
+        """Ask in SQL about what is in scope: tables repositories, files, chunks, symbols.
+
+            %codesql select language, count(*) from files group by all
+            %%codesql
+            select kind, count(*) from symbols group by all
+        """
+
+        def run() -> Table | None:
+            target, values, query = self._request("codesql", line, cell)
+            table = self.operations.sql(SqlRequest(statement=query, **{"deadline": self.deadline_s, **values}))
+            return self._keep(target, table)
+
+        return self._run(run)
+
+    @no_var_expand
+    @line_magic
+    def codeindex(self, line: str) -> IndexView | None:
+        """What is indexed, and more of it.
+
+            %codeindex [status] [--skipped]
+            %codeindex add [PATH] [--name NAME] [--rebuild]     a folder; the current one by default
+            %codeindex add --package NAME                       an installed package
+            %codeindex refresh [NAME] [--rebuild]               read what changed; all repositories by default
+            %codeindex drop NAME                                forget it; its files are not touched
+        """
+        return self._unless_silenced(line, self._codeindex)
+
+    def _codeindex(self, line: str) -> IndexView:
+        command, rest = _command(line, INDEX_COMMANDS, "codeindex", "status")
+        options = {"add": ADD_OPTIONS, "refresh": REFRESH_OPTIONS, "status": STATUS_OPTIONS, "drop": ()}[command]
+        values, place = parse_line(rest, options, raw=True)
+        done: list[str] = []
+        with NotebookProgress() if self._rich else TerminalProgress() as progress:
+            if command == "add" and "package" in values:
+                done.append(summary(self.workspace.index_package(values["package"], values.get("name"), progress, None, "rebuild" in values)))
+            elif command == "add":
+                done.append(summary(self.workspace.index(place or os.getcwd(), values.get("name"), progress, None, "rebuild" in values)))
+            elif command == "refresh":
+                names = [place] if place else [repository.name for repository in self.workspace.repositories()]
+                done += [summary(self.workspace.refresh(name, progress, None, "rebuild" in values)) for name in names]
+            elif command == "drop":
+                if not place:
+                    raise SearchError("%codeindex drop needs the name of a repository. %codeindex status lists them.")
+                self.workspace.remove(place)
+                done.append(f"{place}: dropped from the index")
+        return IndexView(self.workspace.status(), done, "skipped" in values)
+
+    # shared
+
+    def _unless_silenced(self, line: str, call: Callable[[str], _T]) -> _T | None:
+        """Run; a line that ends in ``;`` shows nothing. IPython's own decorator reads the line as Python, which fails on a regex."""
+        value = self._run(lambda: call(line.rstrip().removesuffix(";")))
+        return None if line.rstrip().endswith(";") else value
+
+    def _search(
+        self,
+        magic: str,
+        line: str,
+        cell: str | None,
+        search: Callable[[str, dict[str, Any], threading.Event], SearchAnswer],
+        takes_query: bool = True,
+    ) -> Results | None:
+        def run() -> Results | None:
+            target, values, query = self._request(magic, line, cell)
+            if query and not takes_query:
+                raise SearchError(f"%{magic} takes options only, not {query!r}. Its options are:\n{describe(SEARCH_OPTIONS[magic])}")
+            answer = self._interruptible(lambda cancel: search(query, values, cancel))
+            if answer.scope_expired:
+                print("The scope of this session had expired: nothing limited this search.")
+            return self._keep(target, answer.results)
+
+        return self._run(run)
+
+    def _request(self, magic: str, line: str, cell: str | None) -> tuple[str, dict[str, Any], str]:
+        """The variable to keep the answer in, the options, and the query."""
+        name, arrow, rest = line.partition("<<")
+        target = ""
+        if arrow and name.strip().isidentifier():
+            target, line = name.strip(), rest
+        values, query = parse_line(line, SEARCH_OPTIONS[magic], raw=True)
+        if cell is not None:
+            query = f"{query}\n{cell}".strip("\n") if query else cell.strip("\n")
+        target = values.pop("out", target)
+        if target and not target.isidentifier():
+            raise SearchError(f"{target!r} is no name for a variable: --out NAME")
+        return target, values, query
+
+    def _keep(self, target: str, value: _T) -> _T | None:
+        if not target:
+            return value
+        self.shell.user_ns[target] = value
+        print(f"{target} = {len(value)} rows" if isinstance(value, Table) else f"{target} = {len(value)} hits")  # type: ignore[arg-type]
+        return None
+
+    def _interruptible(self, search: Callable[[threading.Event], _T]) -> _T:
+        """Run on a thread, so that Ctrl-C ends the search early and still gives what it has."""
+        cancel = threading.Event()
+        running = self._pool.submit(copy_context().run, search, cancel)
+        try:
+            return running.result()
+        except KeyboardInterrupt:
+            cancel.set()
+            return running.result(timeout=10)
+
+    def _run(self, call: Callable[[], _T]) -> _T:
+        """Run as this kernel's session; an error of ours is one line, not a traceback."""
+        try:
+            with session_context(self.session_id):
+                return call()
+        except CodeIntelError as error:
+            raise UsageError(str(error)) from None
+        except msgspec.ValidationError as error:
+            raise UsageError(f"A value is not of its kind: {error}") from None
+
+
+def _command(line: str, commands: tuple[str, ...], magic: str, default: str) -> tuple[str, str]:
+    word, _, rest = line.strip().partition(" ")
+    if not word or word.startswith("-"):
+        return default, line
+    if word not in commands:
+        raise SearchError(f"%{magic} has no command {word!r}.{did_you_mean(word, commands)} %{magic}? says more.")
+    return word, rest
+
+
+def _changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:
+    if command == "set":
+        return Scope(**{field: tuple(given) for field, given in values.items()})
+    given = {field: getattr(Scope(**{field: tuple(items)}), field) for field, items in values.items()}
+    if command == "add":
+        return scope.merged(**{field: (*getattr(scope, field), *items) for field, items in given.items()})
+    for field, items in given.items():
+        for item in items:
+            if item not in getattr(scope, field):
+                raise ScopeError(f"{item!r} is not in the scope: {scope.describe()}.{did_you_mean(item, getattr(scope, field))}")
+    return scope.merged(**{field: tuple(item for item in getattr(scope, field) if item not in items) for field, items in given.items()})
+
+
+def load(shell: Any) -> CodeintelMagics:
+    """Register the magics and their completion with a shell."""
+    from ..search.hit import Results as Shown
+    from . import display
+
+    Shown.presenter = staticmethod(display.present)
+    magics = CodeintelMagics(shell)
+    shell.register_magics(magics)
+    shell.configurables.append(magics)
+    completer = getattr(shell, "Completer", None)
+    if completer is not None:
+        completer.custom_matchers.append(Completer(magics.workspace, SEARCH_OPTIONS, {"scope": SCOPE_COMMANDS, "codeindex": INDEX_COMMANDS}).match)
+    return magics

@@ -1,0 +1,74 @@
+"""What %scope and %codeindex answer, for the eye."""
+
+from __future__ import annotations
+
+import html
+from typing import NamedTuple
+
+from ..api.text import aligned, status_notes, status_table
+from ..api.wire import ScopeAnswer
+from ..scopes.scope import Scope
+from ..search.hit import Coverage
+from ..workspace import NOTHING, RepositoryStatus
+
+_LABELS = {
+    "repos": "repositories", "revisions": "revisions", "include_globs": "included", "exclude_globs": "excluded", "languages": "languages", "kinds": "kinds",
+}  # fmt: skip
+
+
+class ScopeView(NamedTuple):
+    """The session's scope and how much is in it, or the saved scopes."""
+
+    answer: ScopeAnswer
+    coverage: Coverage | None
+    saved: dict[str, Scope] | None
+
+    @property
+    def scope(self) -> Scope:
+        return self.answer.scope
+
+    def _rows(self) -> list[tuple[str, str]]:
+        if self.saved is not None:
+            return [(name, scope.describe()) for name, scope in self.saved.items()] or [("no scope is saved", "%scope save NAME keeps the present one")]
+        rows = [(_LABELS[field], ", ".join(getattr(self.scope, field))) for field in Scope.__struct_fields__ if getattr(self.scope, field)]
+        rows = rows or [("limits", "none: everything is searched")]
+        if self.coverage is not None:
+            c = self.coverage
+            rows.append(("in scope", f"{c.files_in_scope:,} of {c.files:,} files, {c.chunks_in_scope:,} of {c.chunks:,} chunks"))
+        else:
+            rows.append(("index", NOTHING))
+        if self.answer.scope_expired:
+            rows.append(("note", "the scope set earlier has expired"))
+        return rows
+
+    def __repr__(self) -> str:
+        width = max(len(name) for name, _ in self._rows())
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in self._rows())
+
+    def _repr_html_(self) -> str:
+        cells = "".join(f"<tr><th scope='row' style='text-align:left'>{html.escape(n)}</th><td style='text-align:left'>{html.escape(v)}</td></tr>" for n, v in self._rows())
+        title = "Saved scopes" if self.saved is not None else "Scope · local to this process"
+        return f"<table><caption style='text-align:left'>{title}</caption><tbody>{cells}</tbody></table>"
+
+
+class IndexView(NamedTuple):
+    """Every repository and its index, and what a command just did."""
+
+    repositories: list[RepositoryStatus]
+    done: list[str]
+    with_skipped: bool = False
+
+    def _notes(self) -> list[str]:
+        return [*self.done, *status_notes(self.repositories, self.with_skipped)]
+
+    def __repr__(self) -> str:
+        return "\n".join([*self._notes(), *(aligned(status_table(self.repositories)) if self.repositories else ())])
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<div>{html.escape(note)}</div>" for note in self._notes())
+        if not self.repositories:
+            return notes
+        heading, *rows = status_table(self.repositories)
+        heads = "".join(f"<th scope='col'>{name}</th>" for name in heading)
+        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        return f"{notes}<table><caption style='text-align:left'>Indexed repositories</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,0 +1,213 @@
+"""The magics in a live IPython shell."""
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from codeintel_nb import Results, Scope
+
+
+class Kept(InteractiveShell):
+    """A shell of its own for each test, without history on disk."""
+
+
+@pytest.fixture
+def shell(own_home):
+    Kept.clear_instance()
+    made = Kept.instance()
+    made.history_manager.enabled = False
+    made.run_cell("%load_ext codeintel_nb")
+    yield made
+    made.history_manager.end_session()
+    Kept.clear_instance()
+
+
+@pytest.fixture
+def run(shell, capsys):
+    """Run a cell; its value, or the text of its error."""
+
+    def run(cell):
+        capsys.readouterr()
+        result = shell.run_cell(cell)
+        out, err = capsys.readouterr()
+        run.out, run.err = out, err
+        if not result.success:
+            assert "Traceback" not in out + err, "an error of ours is one line"
+        return result.result
+
+    return run
+
+
+@pytest.fixture
+def ready(run, tree):
+    run(f"%codeindex add {tree} --name shop")
+    return run
+
+
+def test_nothing_indexed_is_one_line(run):
+    for cell in ("%textsearch x", "%semsearch x", "%paths", "%codesql select 1"):
+        run(cell)
+        assert run.err.startswith("UsageError: Nothing is indexed yet. Index a folder: %codeindex add PATH")
+        assert run.err.count("\n") == 1
+    assert "Nothing is indexed yet" in repr(run("%scope"))
+    assert "Nothing is indexed yet" in repr(run("%codeindex"))
+
+
+def test_a_folder_with_a_blank_in_its_name(run, tree):
+    moved = tree.rename(tree.with_name("my shop"))
+    assert "my shop: 9 files indexed" in repr(run(f"%codeindex add '{moved}'"))
+    assert "nothing changed" in repr(run(f"%codeindex add {moved}"))
+
+
+def test_the_scope_is_obeyed_until_it_is_changed(ready):
+    assert "2 of 9 files" in repr(ready("%scope set --lang python --include 'src/**'"))
+    assert {hit.path for hit in ready("%textsearch cart")} == {"src/shop/cart.py"}
+    assert {hit.path for hit in ready("%semsearch total price of all lines")} <= {"src/shop/cart.py", "src/shop/payment.py"}
+    assert len(ready("%paths")) == 2
+    assert ready("%codesql select count(*) from files").rows() == [(2,)]
+    assert "5 of 9 files" in repr(ready("%scope add --lang javascript --include 'web/**' --include '*.py'"))
+    assert "3 of 9 files" in repr(ready("%scope drop --include '*.py'"))
+    assert "everything is searched" in repr(ready("%scope clear"))
+    assert len(ready("%paths")) == 9
+
+
+def test_set_replaces_the_whole_scope(ready):
+    ready("%scope set --lang python")
+    assert ready("%scope set --kind class").scope == Scope(kinds=("class",))
+
+
+def test_an_option_holds_for_one_search(ready):
+    ready("%scope set --lang python")
+    assert {hit.language for hit in ready("%textsearch --lang js cart")} == {"javascript"}
+    assert {hit.language for hit in ready("%textsearch cart")} == {"python"}
+
+
+def test_queries_are_taken_as_typed(ready, shell):
+    shell.user_ns.update(x="EXPANDED", n=3)
+    for query in (r"\d{n} $n {x}", "don't", '"a" "b"', "a; b;", "# not a comment", "x = 'y'"):
+        assert ready(f"%textsearch {query}").query.pattern == query
+    assert ready("%textsearch 'a b'").query.pattern == "a b"
+    assert ready(r"%textsearch --regex class \w+Error\(").hits[0].path == "src/shop/payment.py"
+
+
+def test_results_go_into_a_variable(ready, shell):
+    ready("hits = %semsearch read a cart")
+    assert isinstance(shell.user_ns["hits"], Results)
+    assert ready("%semsearch found << read a cart") is None
+    assert "found = " in ready.out
+    assert shell.user_ns["found"].hits == shell.user_ns["hits"].hits
+    assert ready("%textsearch cart --out lines") is None
+    assert shell.user_ns["lines"].query.pattern == "cart"
+    assert ready("%%semsearch again <<\nread a cart") is None
+    assert shell.user_ns["again"].hits == shell.user_ns["hits"].hits
+    ready("%textsearch --out not-a-name cart")
+    assert "no name for a variable" in ready.err
+    assert ready("%textsearch -- a << b").query.pattern == "a << b"
+    assert ready("%textsearch a b << c").query.pattern == "a b << c"
+
+
+def test_cells_hold_long_queries(ready):
+    assert ready("%%textsearch --regex -n 1\nclass \\w+").hits[0].path == "src/shop/cart.py"
+    assert ready("%%semsearch\nread a cart\nfrom a file").query.text == "read a cart\nfrom a file"
+    assert ready("%%codesql --lang python\nselect count(*)\nfrom files").rows() == [(4,)]
+
+
+def test_a_semicolon_silences(ready):
+    assert ready("%scope set --lang python;") is None
+    assert ready("%codeindex;") is None
+    assert ready("%scope").scope == Scope(languages=("python",))
+
+
+def test_named_scopes(ready):
+    ready("%scope set --lang python")
+    ready("%scope save py")
+    ready("%scope clear")
+    assert "py" in repr(ready("%scope list"))
+    assert ready("%scope use py").scope == Scope(languages=("python",))
+    ready("%scope use yp")
+    assert "Did you mean 'py'" in ready.err
+
+
+def test_the_index_is_kept_up(ready, tree):
+    (tree / "new.py").write_text("def brand_new_function(): pass\n")
+    assert "1 files indexed" in repr(ready("%codeindex refresh"))
+    assert len(ready("%textsearch brand_new_function")) == 1
+    assert "skipped" in repr(ready("%codeindex status --skipped"))
+    assert "dropped" in repr(ready("%codeindex drop shop"))
+    assert "Nothing is indexed yet" in repr(ready("%codeindex"))
+
+
+def test_a_package_is_added_by_name(run):
+    assert "json: " in repr(run("%codeindex add --package json"))
+    assert run("%semsearch decode a string with escapes")[0].repo == "json"
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("%scope set --lang pythn", "Did you mean 'python'?"),
+        ("%scope set --kind klass", "Did you mean 'class'?"),
+        ("%scope set --repo shp", "Did you mean 'shop'?"),
+        ("%scope set --include '{a'", "without its '}'"),
+        ("%scope set python", "does not understand 'python'"),
+        ("%scope set", "needs at least one limit"),
+        ("%scope sett --lang python", "Did you mean 'set'?"),
+        ("%scope drop --lang go", "is not in the scope"),
+        ("%scope save a/b", "cannot be saved"),
+        ("%textsearch", "The pattern is empty"),
+        ("%textsearch --regex (", "cannot be read"),
+        ("%textsearch --limit -1 x", "give a whole number from 1"),
+        ("%textsearch --limit x y", "a whole number, not 'x'"),
+        ("%textsearch --nope x", "There is no option '--nope'"),
+        ("%semsearch", "The question is empty"),
+        ("%semsearch --mode magic x", "magic"),
+        ("%codesql select * from nothing", "The SQL query failed"),
+        ("%codeindex add /no/such/folder", "There is no folder"),
+        ("%codeindex add --package no_such_package", "installed"),
+        ("%codeindex drop", "needs the name"),
+        ("%codeindex drop nothing", "No repository 'nothing'"),
+        ("%codeindex ad", "Did you mean 'add'?"),
+        ("%paths foo", "takes options only"),
+    ],
+)
+def test_bad_input_is_one_clear_error(ready, cell, said):
+    assert ready(cell) is None
+    assert ready.err.startswith("UsageError: ")
+    assert said in ready.err
+
+
+def test_ctrl_c_ends_a_search_with_what_it_has(ready, shell):
+    """A KeyboardInterrupt in the waiting thread cancels the search, which then answers."""
+    import os
+    import signal
+    import threading
+    import time
+
+    magics = shell.magics_manager.registry["CodeintelMagics"]
+
+    def search(cancel):
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        assert cancel.wait(10), "the search is told"
+        return "what was found"
+
+    began = time.monotonic()
+    assert magics._interruptible(search) == "what was found"
+    assert time.monotonic() - began < 5
+
+
+def test_help_says_what_to_type(shell, capsys):
+    for name in ("scope", "textsearch", "semsearch", "paths", "codesql", "codeindex"):
+        assert f"%{name}" in shell.find_line_magic(name).__doc__
+
+
+def test_configuration(ready):
+    ready("%config CodeintelMagics.top_k = 2")
+    assert len(ready("%semsearch cart price")) == 2
+
+
+def test_two_shells_have_two_scopes(ready, shell):
+    from codeintel_nb.notebook.magics import CodeintelMagics
+
+    other = CodeintelMagics(shell)
+    ready("%scope set --lang python")
+    assert len(other.paths("")) == 9
+    assert len(ready("%paths")) == 4
