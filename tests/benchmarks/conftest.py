@@ -1,0 +1,76 @@
+"""Benchmarks print a table each, against a named peer in the same run; they assert answers and generous ratios, never a time.
+
+Quick by default, on packages that are installed anyway; ``CODEINTEL_BENCH=full`` takes the whole site-packages.
+"""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from codeintel_nb import Workspace
+from codeintel_nb.index.updater import IndexReport
+
+FULL = os.environ.get("CODEINTEL_BENCH") == "full"
+SITE = Path(sysconfig.get_path("purelib"))
+QUICK = ("IPython", "jedi", "pygments", "hypothesis", "mypy")
+
+
+class Corpus(NamedTuple):
+    workspace: Workspace
+    root: Path
+    report: IndexReport
+    cpu_s: float  # of the child that indexed
+    wall_s: float
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Real code, indexed once a run."""
+    import resource
+
+    root = SITE
+    if not FULL:
+        root = tmp_path_factory.mktemp("corpus")
+        for name in QUICK:
+            if (SITE / name).is_dir():
+                os.symlink(SITE / name, root / name)
+        root = _copied(root, tmp_path_factory.mktemp("tree") / "site")
+    workspace = Workspace.open(tmp_path_factory.mktemp("home"))
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    report = workspace.index(root, name="site")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Corpus(workspace, root, report, cpu, time.perf_counter() - began)
+
+
+def _copied(links: Path, target: Path) -> Path:
+    import shutil
+
+    shutil.copytree(links, target, symlinks=False, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    return target
+
+
+def median_ms(call: Callable[[], object], repeats: int = 9) -> float:
+    """Median of the wall milliseconds of a call, after one that does not count."""
+    call()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - began) * 1000)
+    return sorted(times)[len(times) // 2]
+
+
+def show(title: str, head: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+    cells = [head, *(tuple(f"{c:,.3f}" if isinstance(c, float) else str(c) for c in row) for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    print(f"\n\n{title}")
+    for row in cells:
+        print("  " + "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))))

@@ -1,0 +1,127 @@
+"""Searching: text against ripgrep on the tree, vectors against brute force, scopes against pathspec, the registry against a locked one."""
+
+import subprocess
+import threading
+import time
+import timeit
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+from pathspec import GitIgnoreSpec
+
+from codeintel_nb import Scope
+from codeintel_nb.index.embedder import default_embedder
+from codeintel_nb.index.vectors import decode
+from codeintel_nb.scopes.registry import MemoryRegistry
+from codeintel_nb.search.mask import compile_mask
+from codeintel_nb.search.text import rg_path
+from tests.benchmarks.conftest import median_ms, show
+
+pytestmark = pytest.mark.benchmark
+
+PATTERNS = [
+    ("rare literal", "check_is_fitted", {}), ("no match", "qzxvvkjh_nothing", {}), ("common literal, 50", "import", {"limit": 50}), ("common literal, all", "import", {}),
+    ("(?i)todo|fixme", "(?i)todo|fixme", {"regex": True}), ("def test_...(self", r"def\s+test_\w+\(self", {"regex": True}), ("word", "get_params", {"word": True}),
+]  # fmt: skip
+
+
+def test_text(corpus):
+    rows = []
+    for title, pattern, options in PATTERNS:
+        limit = options.get("limit", 100_000)
+        given = {**options, "limit": limit}
+        command = [rg_path(), "--no-config", "--json", "--hidden", "--no-ignore", "--smart-case", *(["-w"] if options.get("word") else []), *([] if options.get("regex") else ["-F"]), "-e", pattern, str(corpus.root)]
+        ours = median_ms(lambda p=pattern, g=given: corpus.workspace.search_text(p, **g), 5)
+        theirs = median_ms(lambda c=command: subprocess.run(c, capture_output=True, check=False), 5)
+        rows.append((title, len(corpus.workspace.search_text(pattern, **given)), ours, theirs, theirs / ours))
+    show("text search, warm, ms", ("", "lines", "codeintel", "rg --json on the tree", "ratio"), rows)
+    assert np.exp(np.mean([np.log(row[4]) for row in rows])) > 0.5, "in the mean at least half as fast as ripgrep"
+
+
+def test_vectors(corpus):
+    embedder = default_embedder()
+    targets = corpus.workspace._targets(Scope())
+    shards = [corpus.workspace._engine.shard(t.folder) for t in targets]
+    shard = max(shards, key=lambda s: s.manifest.chunks)
+    exact = decode(shard.vectors.codes)
+    query = embedder.embed_query("where are retries of a failed request counted")
+    rng = np.random.default_rng(0)
+    rows = []
+    for share in (1.0, 0.1, 0.01, 0.001):
+        mask = rng.random(shard.manifest.chunks) < share
+        ids = np.flatnonzero(mask)
+        found = shard.vectors.search(query, 10, mask, len(ids))
+        best = ids[np.argsort(-(exact[ids] @ query[0]), kind="stable")[:10]]
+        recall = len(set(best.tolist()) & set(found.ids.tolist())) / max(1, len(best))
+        ours = median_ms(lambda m=mask, i=ids: shard.vectors.search(query, 10, m, len(i)))
+        theirs = median_ms(lambda i=ids: np.argsort(-(exact[i] @ query[0]))[:10])
+        everything = np.argsort(-(exact @ query[0]), kind="stable")[:10]
+        afterwards = len(set(best.tolist()) & {int(i) for i in everything if mask[i]}) / max(1, len(best))
+        rows.append((f"{100 * share:g} % of {len(mask):,}", len(ids), ours, theirs, recall, afterwards))
+        assert recall >= 0.99
+    show("ten closest in scope, ms", ("scope", "chunks", "codeintel", "numpy float32", "recall@10", "recall if filtered afterwards"), rows)
+
+
+def test_semantic(corpus):
+    queries = ["where is the traceback of an exception printed", "how are completions computed", "HtmlFormatter", "parse a type annotation", "generate random text", "cache"]
+    rows = []
+    for mode in ("hybrid", "dense", "lexical"):
+        times = [median_ms(lambda q=query, m=mode: corpus.workspace.semantic_search(q, mode=m), 5) for query in queries]
+        rows.append((mode, float(np.median(times)), float(max(times))))
+    show(f"semantic search over {corpus.report.chunks:,} chunks, warm, ms", ("", "p50", "max"), rows)
+    scope = Scope(include_globs=("hypothesis/**",))
+    narrow = [median_ms(lambda q=query: corpus.workspace.semantic_search(q, scope), 5) for query in queries]
+    wide = [median_ms(lambda q=query: corpus.workspace.semantic_search(q), 5) for query in queries]
+    assert np.median(narrow) < 1.5 * np.median(wide), "a narrow scope makes nothing slower"
+
+
+def test_scope_to_mask(corpus):
+    scope = Scope(include_globs=("**/core/**", "*_test.py", "{src,lib}/**/*.py"), exclude_globs=("**/vendor/**", "*.min.js"), languages=("python",))
+    targets = corpus.workspace._targets(Scope())
+    shards = [corpus.workspace._engine.shard(t.folder) for t in targets]
+    ours = median_ms(lambda: [compile_mask(shard, (), scope) for shard in shards], 5)
+    paths = [path for shard in shards for path in shard.paths]
+    include = GitIgnoreSpec.from_lines(["**/core/**", "*_test.py", "src/**/*.py", "lib/**/*.py"])
+    exclude = GitIgnoreSpec.from_lines(scope.exclude_globs)
+    theirs = median_ms(lambda: [include.match_file(p) and not exclude.match_file(p) for p in paths], 3)
+    cached = median_ms(lambda: corpus.workspace.count(scope), 9)
+    show(f"scope to mask, {len(paths):,} files, {corpus.report.chunks:,} chunks, ms", ("codeintel, cold", "codeintel, cached", "pathspec"), [(ours, cached, theirs)])
+    assert ours < theirs
+
+
+class Locked:
+    """The peer: an ordered dictionary behind a lock, as LRU caches are usually written."""
+
+    def __init__(self):
+        self.lock, self.entries = threading.RLock(), OrderedDict()
+
+    def get(self, key):
+        with self.lock:
+            scope, used_at = self.entries[key]
+            if time.monotonic() - used_at > 3600:
+                return None
+            self.entries[key] = (scope, time.monotonic())
+            self.entries.move_to_end(key)
+            return scope
+
+    def set(self, key, scope):
+        with self.lock:
+            self.entries[key] = (scope, time.monotonic())
+            self.entries.move_to_end(key)
+            if len(self.entries) > 10_000:
+                self.entries.popitem(last=False)
+
+
+def test_registry():
+    scope = Scope(languages=("python",)).interned()
+    rows, count = [], 50_000
+    for name, registry in (("codeintel", MemoryRegistry()), ("RLock + OrderedDict", Locked())):
+        for i in range(1000):
+            registry.set(f"s{i}", scope)
+        get = min(timeit.repeat(lambda r=registry: r.get("s7"), number=count, repeat=5)) / count * 1e9
+        put = min(timeit.repeat(lambda r=registry: r.set("s7", scope), number=count, repeat=5)) / count * 1e9
+        rows.append((name, get, put))
+    show("scope registry, ns a call", ("", "get", "set"), rows)
+    assert rows[0][1] < rows[1][1]
+    assert rows[0][2] < 1.5 * rows[1][2]
