@@ -10,56 +10,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from .engines.engine import Answer, Target
 from .engines.local import LocalEngine
 from .errors import ScopeError, SearchError, SourceError, did_you_mean
 from .index.build import build
 from .index.embedder import Embedder, default_embedder
+from .index.report import NOTHING, IndexReport, Progress, RepositoryStatus
 from .index.snapshot import Snapshot, Store, Stored, read_snapshot
-from .index.updater import IndexReport, Progress, one_writer
+from .index.updater import one_writer
 from .scopes.scope import EVERYTHING, Scope
-from .search.hit import Coverage, Results
+from .search.hit import Coverage, FileText, Results
 from .search.query import Bounds, Case, Mode, PathQuery, SemanticQuery, TextQuery
-from .search.sql import InScope, Table, run_sql
+from .search.sql import MEMORY_LIMIT, MOST_ROWS, InScope, run_sql
+from .search.table import Table
 from .settings import Settings
 from .sources.chunk import decoded
 from .sources.repository import Repository, package, worktree
 
 RETRIES = 5  # of a search whose shard was replaced under it
-NOTHING = "Nothing is indexed yet. Index a folder: %codeindex add PATH in a notebook, codeintel index PATH in a terminal."
 
 _T = TypeVar("_T")
-
-
-class RepositoryStatus(msgspec.Struct, frozen=True):
-    """A repository and the state of its index."""
-
-    name: str
-    root: str
-    source: str
-    version: str
-    files: int
-    chunks: int
-    content_bytes: int
-    index_bytes: int
-    complete: bool
-    indexed_at: float  # seconds since 1970
-    skipped: dict[str, int]
-    secrets: tuple[str, ...]
-
-
-class FileText(msgspec.Struct, frozen=True):
-    """Lines of an indexed file."""
-
-    repo: str
-    path: str
-    start_line: int  # 1-based, inclusive
-    end_line: int
-    total_lines: int
-    language: str
-    text: str
 
 
 class Workspace:
@@ -93,7 +63,7 @@ class Workspace:
         rebuild: bool = False,
     ) -> IndexReport:
         """Index a folder, or bring its index up to date."""
-        return self._index(worktree(os.fspath(path), name), progress, cancel, rebuild)
+        return self.index_repository(worktree(os.fspath(path), name), progress, cancel, rebuild)
 
     def index_package(
         self,
@@ -104,7 +74,7 @@ class Workspace:
         rebuild: bool = False,
     ) -> IndexReport:
         """Index an installed package by its import name, whole: ignore files are not read."""
-        return self._index(package(import_name, name), progress, cancel, rebuild)
+        return self.index_repository(package(import_name, name), progress, cancel, rebuild)
 
     def refresh(
         self,
@@ -119,7 +89,14 @@ class Workspace:
             raise SourceError(f"The folder {repository.root} of {name!r} is gone. Its index still answers; remove it with: codeintel remove {name}")
         return build(self.settings, repository, progress, cancel, rebuild)
 
-    def _index(self, repository: Repository, progress: Callable[[Progress], None] | None, cancel: threading.Event | None, rebuild: bool) -> IndexReport:
+    def index_repository(
+        self,
+        repository: Repository,
+        progress: Callable[[Progress], None] | None = None,
+        cancel: threading.Event | None = None,
+        rebuild: bool = False,
+    ) -> IndexReport:
+        """Index a repository, or bring its index up to date; SourceError where its name stands for another."""
         for stored in self._all():
             known = stored.repository
             if known.name == repository.name and known.root != repository.root:
@@ -192,12 +169,21 @@ class Workspace:
         """How much is in scope; makes ready what the next searches need."""
         return self._retrying(scope, self._coverage)
 
-    def sql(self, statement: str, scope: Scope | None = None, deadline: float | None = None) -> Table:
+    def sql(
+        self,
+        statement: str,
+        scope: Scope | None = None,
+        deadline: float | None = None,
+        cancel: threading.Event | None = None,
+        most_rows: int = MOST_ROWS,
+        memory_bytes: int = MEMORY_LIMIT,
+    ) -> Table:
         """Rows of the tables repositories, files, chunks and symbols, as far as they are in scope."""
-        bounds = Bounds.within(deadline, None)
+        bounds = Bounds.within(deadline, cancel)
 
         def run(targets: list[Target]) -> Table:
-            return run_sql(statement, [InScope(t.repo, self._engine.shard(t.folder), self._engine.mask(t)) for t in targets], bounds)
+            shards = [InScope(t.repo, self._engine.shard(t.folder), self._engine.mask(t)) for t in targets]
+            return run_sql(statement, shards, bounds, most_rows, memory_bytes)
 
         return self._retrying(scope, run)
 

@@ -1,73 +1,95 @@
-"""What a client can ask for, in process; each call resolves its session to a scope and goes through the workspace."""
+"""What can be asked of one workspace, once for every face; the caller says whose scope applies."""
 
 from __future__ import annotations
 
 import threading
 
+import msgspec
+
+from ..errors import CodeIntelError, SearchError, SourceError
 from ..scopes.named import NamedScopes
-from ..scopes.registry import MemoryRegistry
-from ..scopes.scope import EVERYTHING, Scope
-from ..scopes.session import get_session_id
-from ..search.hit import Coverage
-from ..search.sql import Table
-from ..workspace import FileText, Workspace
-from .wire import FileRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
+from ..scopes.scope import Scope
+from ..search.hit import FileText
+from ..search.table import Table
+from ..sources.repository import Repository, package, package_at, worktree
+from ..workspace import Workspace
+from .wire import FileRequest, IndexRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one call may cost at most; None for no limit but the query's own."""
+
+    deadline_s: float | None = None
+    hits: int | None = None
+    rows: int = 1_000_000  # of an answer to SQL
+    sql_memory_bytes: int = 1_000_000_000
 
 
 class Operations:
-    """The operations of one workspace for the sessions of one registry.
+    """The operations; ``held`` is the scope of the session that asks, as its registry gave it."""
 
-    Every method runs as the session of ``scopes.session.session_context``. ``pin`` keeps a session's scope for as long
-    as the session lives, as a live kernel's must be.
-    """
-
-    def __init__(self, workspace: Workspace, registry: MemoryRegistry, pin: bool = False) -> None:
+    def __init__(self, workspace: Workspace, limits: Limits | None = None) -> None:
         self.workspace = workspace
-        self.registry = registry
+        self.limits = limits or Limits()
         self.named = NamedScopes(workspace.settings.home)
-        self._pin = pin
 
-    def get_scope(self) -> ScopeAnswer:
-        session_id = get_session_id()
-        scope = self.registry.get(session_id)
-        return ScopeAnswer(scope or EVERYTHING, session_id, scope is None and self.registry.take_expired(session_id))
-
-    def set_scope(self, scope: Scope) -> ScopeAnswer:
-        """Apply a scope to the session, after it has been held against what is indexed; it makes the masks ready."""
-        session_id = get_session_id()
+    def checked(self, scope: Scope) -> Scope:
+        """The scope, held against what is indexed; it makes ready what the next searches need."""
         if self.workspace.repositories():
             self.workspace.count(scope)
-        self.registry.set(session_id, scope.interned())
-        if self._pin:
-            self.registry.pin(session_id)
-        return ScopeAnswer(scope, session_id)
+        return scope.interned()
 
-    def clear_scope(self) -> ScopeAnswer:
-        session_id = get_session_id()
-        self.registry.clear(session_id)
-        return ScopeAnswer(EVERYTHING, session_id)
+    def counted(self, held: ScopeAnswer) -> ScopeAnswer:
+        """The answer with how much is in scope; without, where that cannot be told now."""
+        try:
+            coverage = self.workspace.count(held.scope) if self.workspace.repositories() else None
+        except CodeIntelError:  # a repository of the scope was removed, or its first shard is not written yet
+            coverage = None
+        return msgspec.structs.replace(held, coverage=coverage)
 
-    def count(self) -> Coverage:
-        return self.workspace.count(self.get_scope().scope)
-
-    def search_text(self, request: TextRequest, cancel: threading.Event | None = None) -> SearchAnswer:
-        held = self.get_scope()
+    def search_text(self, request: TextRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
         results = self.workspace.search_text(
-            request.pattern, request.narrowed(held.scope), request.regex, request.case, request.word, request.limit, request.context, request.deadline, cancel
+            request.pattern, request.narrowed(held.scope), request.regex, request.case, request.word,
+            self._limit(request.limit), request.context, self.deadline(request.deadline), cancel,
+        )  # fmt: skip
+        return SearchAnswer(results, held.session_id, held.scope_expired)
+
+    def semantic_search(self, request: SemanticRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
+        results = self.workspace.semantic_search(
+            request.query, request.narrowed(held.scope), self._limit(request.limit), request.mode, self.deadline(request.deadline), cancel
         )
         return SearchAnswer(results, held.session_id, held.scope_expired)
 
-    def semantic_search(self, request: SemanticRequest, cancel: threading.Event | None = None) -> SearchAnswer:
-        held = self.get_scope()
-        results = self.workspace.semantic_search(request.query, request.narrowed(held.scope), request.limit, request.mode, request.deadline, cancel)
-        return SearchAnswer(results, held.session_id, held.scope_expired)
+    def list_paths(self, request: PathsRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
+        limit = self.limits.hits if request.limit is None else self._limit(request.limit)
+        return SearchAnswer(self.workspace.list_paths(request.narrowed(held.scope), limit), held.session_id, held.scope_expired)
 
-    def list_paths(self, request: PathsRequest) -> SearchAnswer:
-        held = self.get_scope()
-        return SearchAnswer(self.workspace.list_paths(request.narrowed(held.scope), request.limit), held.session_id, held.scope_expired)
-
-    def sql(self, request: SqlRequest) -> Table:
-        return self.workspace.sql(request.statement, request.narrowed(self.get_scope().scope), request.deadline)
+    def sql(self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> Table:
+        scope, deadline = request.narrowed(held.scope), self.deadline(request.deadline)
+        return self.workspace.sql(request.statement, scope, deadline, cancel, self.limits.rows, self.limits.sql_memory_bytes)
 
     def open_file(self, request: FileRequest) -> FileText:
         return self.workspace.open_file(request.repo, request.path, request.start_line, request.end_line)
+
+    def repository(self, request: IndexRequest) -> Repository:
+        """What a request to index stands for."""
+        if request.package is None:
+            if request.path is None:
+                raise SourceError("Nothing to index was given. Name a folder (path) or an installed package (package).")
+            return worktree(request.path, request.name)
+        if request.path is not None:
+            return package_at(request.path, request.package, request.name)
+        return package(request.package, request.name)
+
+    def deadline(self, asked: float | None) -> float | None:
+        """Seconds a call may take: what was asked for, within the limit."""
+        most = self.limits.deadline_s
+        if asked is None or most is None or not asked > 0:
+            return most if asked is None else asked  # an invalid one is refused where it is used
+        return min(asked, most)
+
+    def _limit(self, asked: int) -> int:
+        most = self.limits.hits
+        if most is not None and asked > most:
+            raise SearchError(f"The limit is {asked:,}; this server gives at most {most:,} hits at once.")
+        return asked

@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from ..index.updater import IndexReport, Progress
+from ..index.report import IndexReport, Progress
 
 
 class Estimate:

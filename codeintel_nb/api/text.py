@@ -6,9 +6,9 @@ import re
 import time
 from collections.abc import Iterable
 
+from ..index.report import NOTHING, RepositoryStatus
 from ..search.hit import Hit, Results
 from ..search.query import PathQuery, SemanticQuery, TextQuery
-from ..workspace import NOTHING, RepositoryStatus
 from .progress import duration, size, skipped
 
 MOST_LINES = 6  # of a snippet: ten hits should fit a screen or two

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from ..index.report import IndexReport, Progress, RepositoryStatus
 from ..scopes.scope import Scope
-from ..search.hit import Results
+from ..search.hit import Coverage, Results
 from ..search.query import Case, Mode
+from ..search.table import Table
+
+# requests
 
 
 class ScopedRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -21,6 +25,10 @@ class ScopedRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     languages: tuple[str, ...] | None = None
     kinds: tuple[str, ...] | None = None
     deadline: float | None = None  # seconds
+
+    @property
+    def replaces_scope(self) -> bool:
+        return any(getattr(self, field) is not None for field in Scope.__struct_fields__)
 
     def narrowed(self, scope: Scope) -> Scope:
         """The session's scope with the fields given here in place of its own."""
@@ -57,6 +65,22 @@ class FileRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     end_line: int | None = None
 
 
+class IndexRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A folder, or an installed package; with both, the package as it is installed in that folder."""
+
+    path: str | None = None
+    package: str | None = None
+    name: str | None = None
+    rebuild: bool = False
+
+
+class RefreshRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    rebuild: bool = False
+
+
+# answers
+
+
 class SearchAnswer(msgspec.Struct, frozen=True):
     """A search's results and what the session must know with them."""
 
@@ -65,10 +89,87 @@ class SearchAnswer(msgspec.Struct, frozen=True):
     scope_expired: bool = False  # the session's scope was dropped for age since its last call: nothing limits it now
 
 
-class ScopeAnswer(msgspec.Struct, frozen=True):
+class TableAnswer(msgspec.Struct, frozen=True):
+    """Rows that SQL found; cells that JSON has no kind for are DuckDB's text of them."""
+
+    columns: list[str]
+    types: list[str]  # DuckDB's
+    rows: msgspec.Raw  # an array of arrays
+    truncated: bool
     scope: Scope
     session_id: str
     scope_expired: bool = False
+    timings_ms: dict[str, float] = {}
+
+    def table(self) -> Table:
+        return Table(self.columns, self.types, msgspec.json.decode(self.rows), self.truncated, self.timings_ms)
+
+
+class ScopeAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A session's scope."""
+
+    scope: Scope
+    session_id: str
+    scope_expired: bool = False
+    coverage: Coverage | None = None  # None while nothing is indexed
+    offered: Scope | None = None  # the scope of the kernel that this one took the place of
+
+
+class SessionState(msgspec.Struct, frozen=True):
+    """A session that has a scope, as its owner sees it."""
+
+    session_id: str
+    scope: Scope
+    kernel_name: str = ""  # empty: a client that is no kernel
+    paths: tuple[str, ...] = ()  # of the notebooks and consoles that use the kernel
+
+
+class SessionsAnswer(msgspec.Struct, frozen=True):
+    sessions: tuple[SessionState, ...]
+
+
+class SavedScopes(msgspec.Struct, frozen=True):
+    scopes: dict[str, Scope]
+
+
+class RepositoriesAnswer(msgspec.Struct, frozen=True):
+    repositories: tuple[RepositoryStatus, ...]
+
+
+class JobState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An indexing run, waiting or at work or ended."""
+
+    repository: str
+    state: Literal["waiting", "running", "done", "failed", "cancelled"]
+    progress: Progress | None = None
+    report: IndexReport | None = None
+    error: str = ""  # name of a class in errors.py
+    detail: str = ""
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ("done", "failed", "cancelled")
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Whether the service is well, and where it is not what to do."""
+
+    status: Literal["ok", "degraded"]
+    reasons: tuple[str, ...]
+    version: str
+    sessions: int
+    repositories: int
+    jobs: tuple[JobState, ...]
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An RFC 9457 problem document."""
+
+    title: str
+    status: int
+    detail: str
+    type: str = "about:blank"
+    error: str = ""  # name of a class in errors.py, where one says more than the status
 
 
 def to_wire(value: Any) -> bytes:

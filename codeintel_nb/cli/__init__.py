@@ -15,7 +15,7 @@ from ..api.options import PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPT
 from ..api.progress import TerminalProgress, skipped, summary
 from ..api.text import aligned, plain, status_notes, status_table
 from ..errors import CodeIntelError
-from ..index.updater import IndexReport
+from ..index.report import IndexReport
 from ..scopes.scope import Scope
 from ..search.hit import Results
 from ..workspace import Workspace

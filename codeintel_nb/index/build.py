@@ -20,8 +20,9 @@ from ..errors import CodeIntelError, EngineError
 from ..settings import Settings
 from ..sources.repository import Repository
 from .plan import plan_update
+from .report import IndexReport, Progress
 from .snapshot import Store
-from .updater import IndexReport, Progress, update
+from .updater import update
 
 
 class Job(msgspec.Struct, frozen=True):

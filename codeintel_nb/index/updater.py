@@ -20,38 +20,12 @@ from ..sources.worktree import FileStat
 from .arrays import Array
 from .embedder import Embedder
 from .plan import Plan, plan_update
+from .report import IndexReport, Progress
 from .shard import Shard
 from .snapshot import ShardRef, Snapshot, Stored, read_snapshot, write_snapshot
 from .writer import Known, ShardWriter
 
 CLOCK_STEP_NS = 20_000_000  # a file changed so shortly before it was read may change again within the same time stamp
-
-
-class Progress(msgspec.Struct, frozen=True, tag="progress"):
-    """How far a build is; ``files_total`` is 0 while the folder is being listed."""
-
-    stage: str
-    files_done: int = 0
-    files_total: int = 0
-    bytes_done: int = 0
-    bytes_total: int = 0
-
-
-class IndexReport(msgspec.Struct, frozen=True, tag="report"):
-    """What an index run did."""
-
-    repository: str
-    files: int  # that answer now
-    chunks: int
-    content_bytes: int
-    indexed: int  # files read and indexed by this run
-    removed: int  # files that answered before and are gone
-    unchanged: int
-    embedded: int  # chunks whose vectors were computed
-    reused: int  # chunks whose vectors were known
-    skipped: dict[str, int]
-    secrets: tuple[str, ...]
-    seconds: float
 
 
 def update(

@@ -9,12 +9,13 @@ from typing import Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 
+from ..api.contract import Client
 from ..api.options import Option
+from ..api.wire import PathsRequest
 from ..errors import CodeIntelError
 from ..scopes.languages import LANGUAGES
 from ..scopes.scope import KINDS
 from ..search.query import MODES
-from ..workspace import Workspace
 
 _MOST_PATHS = 200
 
@@ -22,8 +23,8 @@ _MOST_PATHS = 200
 class Completer:
     """Completes ``%magic ... --option value`` and ``%scope command``."""
 
-    def __init__(self, workspace: Workspace, options: Mapping[str, Sequence[Option]], commands: Mapping[str, tuple[str, ...]]) -> None:
-        self.workspace = workspace
+    def __init__(self, client: Client, options: Mapping[str, Sequence[Option]], commands: Mapping[str, tuple[str, ...]]) -> None:
+        self.client = client
         self.options = options
         self.commands = commands
         self._line = re.compile(rf"^\s*(?:\w+\s*=\s*)?%{{1,2}}({'|'.join(options)})\s(.*)$", re.S)
@@ -58,11 +59,9 @@ class Completer:
         return ()
 
     def _names(self, magic: str) -> list[str]:
-        from ..scopes.named import NamedScopes
-
         if magic == "scope":
-            return NamedScopes(self.workspace.settings.home).names()
-        return [repository.name for repository in self.workspace.repositories()]
+            return sorted(self.client.saved_scopes())
+        return [repository.name for repository in self.client.status()]
 
     def _values(self, option: Option, last: str) -> Iterable[str]:
         if option.field == "languages":
@@ -85,7 +84,10 @@ class Completer:
         typed = last.strip("'\"")
         depth = typed.count("/") + 1
         found: set[str] = set()
-        for hit in self.workspace.list_paths():
+        escaped = re.sub(r"([*?{}\[\]\\])", r"\\\1", typed)
+        begun = (f"/{escaped}*",) if typed else ()
+        request = PathsRequest(repos=(), revisions=(), include_globs=begun, exclude_globs=(), languages=(), kinds=())
+        for hit in self.client.list_paths(request).results:
             if hit.path.startswith(typed):
                 parts = hit.path.split("/")
                 found.add("/".join(parts[:depth]) + ("/**" if len(parts) > depth else ""))

@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,17 +14,16 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from traitlets import Float, Int
 from traitlets.config import Configurable
 
-from ..api.operations import Operations
+from ..api.connection import Connection
+from ..api.contract import Client
 from ..api.options import OUT, PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, TEXT_OPTIONS, Option, describe, parse_line
 from ..api.progress import TerminalProgress, summary
-from ..api.wire import PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
-from ..errors import CodeIntelError, ScopeError, SearchError, did_you_mean
-from ..scopes.registry import MemoryRegistry
+from ..api.wire import IndexRequest, PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
+from ..errors import CodeIntelError, ScopeError, SearchError, SourceError, did_you_mean
 from ..scopes.scope import Scope
-from ..scopes.session import new_session_id, session_context
 from ..search.hit import Results
-from ..search.sql import Table
-from ..workspace import Workspace
+from ..search.table import Table
+from ..sources.repository import package
 from .completion import Completer
 from .progress import NotebookProgress
 from .views import IndexView, ScopeView
@@ -46,7 +44,7 @@ SEARCH_OPTIONS: dict[str, Sequence[Option]] = {
     "scope": SCOPE_OPTIONS,
     "codeindex": (*ADD_OPTIONS, *STATUS_OPTIONS),
 }
-SCOPE_COMMANDS = ("show", "set", "add", "drop", "clear", "save", "use", "list")
+SCOPE_COMMANDS = ("show", "set", "add", "drop", "clear", "save", "use", "list", "restore")
 INDEX_COMMANDS = ("add", "status", "refresh", "drop")
 
 
@@ -58,12 +56,9 @@ class CodeintelMagics(Magics, Configurable):
     top_k = Int(10, help="Most chunks that %semsearch finds.").tag(config=True)
     deadline_s = Float(60.0, help="Seconds after which a search gives what it has.").tag(config=True)
 
-    def __init__(self, shell: Any, workspace: Workspace | None = None) -> None:
+    def __init__(self, shell: Any, client: Client | None = None) -> None:
         super().__init__(shell)
-        self.workspace = workspace or Workspace.open()
-        settings = self.workspace.settings
-        self.operations = Operations(self.workspace, MemoryRegistry(settings.max_sessions, settings.session_max_age_s), pin=True)
-        self.session_id = f"local-{new_session_id()}"
+        self.client = client or Connection()
         self._rich = hasattr(shell, "kernel")
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="codeintel-search")
 
@@ -78,6 +73,7 @@ class CodeintelMagics(Magics, Configurable):
             %scope drop OPTIONS               these values no longer
             %scope clear                      no limits
             %scope save NAME | use NAME | list    scopes kept for later, for every notebook
+            %scope restore                    after a change of kernel: the scope of the one before
 
         Options: --repo NAME, --lang LANGUAGE, --include GLOB, --exclude GLOB, --kind KIND, --revision NAME; each may be
         given several times. Globs read like lines of a .gitignore, plus {a,b}.
@@ -86,23 +82,26 @@ class CodeintelMagics(Magics, Configurable):
 
     def _scope(self, line: str) -> ScopeView | None:
         command, rest = _command(line, SCOPE_COMMANDS, "scope", "show")
-        now = self.operations.get_scope()
+        client = self.client
+        now = client.get_scope()
         if command in ("set", "add", "drop"):
             parsed = parse_line(rest, SCOPE_OPTIONS)
             if parsed.rest or not parsed.values:
                 what = f"does not understand {parsed.rest!r}" if parsed.rest else "needs at least one limit"
                 raise ScopeError(f"%scope {command} {what}. Its options are:\n{describe(SCOPE_OPTIONS)}")
-            now = self.operations.set_scope(_changed(now.scope, command, parsed.values))
+            now = client.set_scope(_changed(now.scope, command, parsed.values))
         elif command == "clear":
-            now = self.operations.clear_scope()
+            now = client.clear_scope()
         elif command == "save":
-            self.operations.named.save(rest.strip(), now.scope)
+            client.save_scope(rest.strip(), now.scope)
         elif command == "use":
-            now = self.operations.set_scope(self.operations.named.load(rest.strip()))
-        elif command == "list":
-            return ScopeView(now, None, {name: self.operations.named.load(name) for name in self.operations.named.names()})
-        coverage = self.operations.count() if self.workspace.repositories() else None
-        return ScopeView(now, coverage, None)
+            now = client.set_scope(client.load_scope(rest.strip()))
+        elif command == "restore":
+            if now.offered is None:
+                raise ScopeError("There is no scope to restore: it is kept when a notebook's kernel is changed for another, until a scope is set.")
+            now = client.set_scope(now.offered)
+        saved = client.saved_scopes() if command == "list" else None
+        return ScopeView(now, client.where, saved)
 
     @no_var_expand
     @line_cell_magic
@@ -120,7 +119,7 @@ class CodeintelMagics(Magics, Configurable):
 
     def _textsearch(self, query: str, values: dict[str, Any], cancel: threading.Event) -> SearchAnswer:
         given = {"limit": self.text_limit, "deadline": self.deadline_s, **values}
-        return self.operations.search_text(TextRequest(pattern=query, **given), cancel)
+        return self.client.search_text(TextRequest(pattern=query, **given), cancel)
 
     @no_var_expand
     @line_cell_magic
@@ -135,13 +134,13 @@ class CodeintelMagics(Magics, Configurable):
 
     def _semsearch(self, query: str, values: dict[str, Any], cancel: threading.Event) -> SearchAnswer:
         given = {"limit": self.top_k, "deadline": self.deadline_s, **values}
-        return self.operations.semantic_search(SemanticRequest(query=query, **given), cancel)
+        return self.client.semantic_search(SemanticRequest(query=query, **given), cancel)
 
     @no_var_expand
     @line_magic
     def paths(self, line: str) -> Results | None:
         """List the files in scope: %paths [--limit N] [scope options]"""
-        return self._search("paths", line, None, lambda query, values, cancel: self.operations.list_paths(PathsRequest(**values)), takes_query=False)
+        return self._search("paths", line, None, lambda query, values, cancel: self.client.list_paths(PathsRequest(**values), cancel), takes_query=False)
 
     @no_var_expand
     @line_cell_magic
@@ -155,7 +154,8 @@ class CodeintelMagics(Magics, Configurable):
 
         def run() -> Table | None:
             target, values, query = self._request("codesql", line, cell)
-            table = self.operations.sql(SqlRequest(statement=query, **{"deadline": self.deadline_s, **values}))
+            request = SqlRequest(statement=query, **{"deadline": self.deadline_s, **values})
+            table = self._interruptible(lambda cancel: self.client.sql(request, cancel))
             return self._keep(target, table)
 
         return self._run(run)
@@ -179,19 +179,20 @@ class CodeintelMagics(Magics, Configurable):
         values, place = parse_line(rest, options, raw=True)
         done: list[str] = []
         with NotebookProgress() if self._rich else TerminalProgress() as progress:
-            if command == "add" and "package" in values:
-                done.append(summary(self.workspace.index_package(values["package"], values.get("name"), progress, None, "rebuild" in values)))
-            elif command == "add":
-                done.append(summary(self.workspace.index(place or os.getcwd(), values.get("name"), progress, None, "rebuild" in values)))
+            if command == "add":
+                package = values.get("package")
+                path = _package_path(package) if package else os.path.abspath(os.path.expanduser(place or "."))
+                request = IndexRequest(path=path, package=package, name=values.get("name"), rebuild="rebuild" in values)
+                done.append(summary(self.client.index(request, progress)))
             elif command == "refresh":
-                names = [place] if place else [repository.name for repository in self.workspace.repositories()]
-                done += [summary(self.workspace.refresh(name, progress, None, "rebuild" in values)) for name in names]
+                names = [place] if place else [repository.name for repository in self.client.status()]
+                done += [summary(self.client.refresh(name, "rebuild" in values, progress)) for name in names]
             elif command == "drop":
                 if not place:
                     raise SearchError("%codeindex drop needs the name of a repository. %codeindex status lists them.")
-                self.workspace.remove(place)
+                self.client.remove(place)
                 done.append(f"{place}: dropped from the index")
-        return IndexView(self.workspace.status(), done, "skipped" in values)
+        return IndexView(self.client.status(), done, "skipped" in values)
 
     # shared
 
@@ -243,7 +244,7 @@ class CodeintelMagics(Magics, Configurable):
     def _interruptible(self, search: Callable[[threading.Event], _T]) -> _T:
         """Run on a thread, so that Ctrl-C ends the search early and still gives what it has."""
         cancel = threading.Event()
-        running = self._pool.submit(copy_context().run, search, cancel)
+        running = self._pool.submit(search, cancel)
         try:
             return running.result()
         except KeyboardInterrupt:
@@ -251,10 +252,9 @@ class CodeintelMagics(Magics, Configurable):
             return running.result(timeout=10)
 
     def _run(self, call: Callable[[], _T]) -> _T:
-        """Run as this kernel's session; an error of ours is one line, not a traceback."""
+        """Run; an error of ours is one line, not a traceback."""
         try:
-            with session_context(self.session_id):
-                return call()
+            return call()
         except CodeIntelError as error:
             raise UsageError(str(error)) from None
         except msgspec.ValidationError as error:
@@ -268,6 +268,14 @@ def _command(line: str, commands: tuple[str, ...], magic: str, default: str) -> 
     if word not in commands:
         raise SearchError(f"%{magic} has no command {word!r}.{did_you_mean(word, commands)} %{magic}? says more.")
     return word, rest
+
+
+def _package_path(name: str) -> str | None:
+    """Where this environment, which may not be the server's, has the package."""
+    try:
+        return package(name).root
+    except SourceError:
+        return None  # the engine's own environment may have it, and says so if not
 
 
 def _changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:
@@ -294,5 +302,5 @@ def load(shell: Any) -> CodeintelMagics:
     shell.configurables.append(magics)
     completer = getattr(shell, "Completer", None)
     if completer is not None:
-        completer.custom_matchers.append(Completer(magics.workspace, SEARCH_OPTIONS, {"scope": SCOPE_COMMANDS, "codeindex": INDEX_COMMANDS}).match)
+        completer.custom_matchers.append(Completer(magics.client, SEARCH_OPTIONS, {"scope": SCOPE_COMMANDS, "codeindex": INDEX_COMMANDS}).match)
     return magics

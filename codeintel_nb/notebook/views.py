@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from ..api.text import aligned, status_notes, status_table
 from ..api.wire import ScopeAnswer
+from ..index.report import NOTHING, RepositoryStatus
 from ..scopes.scope import Scope
-from ..search.hit import Coverage
-from ..workspace import NOTHING, RepositoryStatus
 
 _LABELS = {
     "repos": "repositories", "revisions": "revisions", "include_globs": "included", "exclude_globs": "excluded", "languages": "languages", "kinds": "kinds",
@@ -20,7 +19,7 @@ class ScopeView(NamedTuple):
     """The session's scope and how much is in it, or the saved scopes."""
 
     answer: ScopeAnswer
-    coverage: Coverage | None
+    where: str  # its keeper
     saved: dict[str, Scope] | None
 
     @property
@@ -32,13 +31,15 @@ class ScopeView(NamedTuple):
             return [(name, scope.describe()) for name, scope in self.saved.items()] or [("no scope is saved", "%scope save NAME keeps the present one")]
         rows = [(_LABELS[field], ", ".join(getattr(self.scope, field))) for field in Scope.__struct_fields__ if getattr(self.scope, field)]
         rows = rows or [("limits", "none: everything is searched")]
-        if self.coverage is not None:
-            c = self.coverage
+        c = self.answer.coverage
+        if c is not None:
             rows.append(("in scope", f"{c.files_in_scope:,} of {c.files:,} files, {c.chunks_in_scope:,} of {c.chunks:,} chunks"))
         else:
             rows.append(("index", NOTHING))
         if self.answer.scope_expired:
             rows.append(("note", "the scope set earlier has expired"))
+        if self.answer.offered is not None:
+            rows.append(("kernel before", f"{self.answer.offered.describe()} (%scope restore takes it over)"))
         return rows
 
     def __repr__(self) -> str:
@@ -47,7 +48,7 @@ class ScopeView(NamedTuple):
 
     def _repr_html_(self) -> str:
         cells = "".join(f"<tr><th scope='row' style='text-align:left'>{html.escape(n)}</th><td style='text-align:left'>{html.escape(v)}</td></tr>" for n, v in self._rows())
-        title = "Saved scopes" if self.saved is not None else "Scope · local to this process"
+        title = "Saved scopes" if self.saved is not None else f"Scope · {html.escape(self.where)}"
         return f"<table><caption style='text-align:left'>{title}</caption><tbody>{cells}</tbody></table>"
 
 

@@ -41,6 +41,9 @@ class NamedScopes:
         except FileNotFoundError:
             raise ScopeError(f"No scope is saved as {name!r}.{did_you_mean(name, self.names())}") from None
 
+    def all(self) -> dict[str, Scope]:
+        return {name: self.load(name) for name in self.names()}
+
     def names(self) -> list[str]:
         return sorted(path.stem for path in self.folder.glob("*.json") if _NAME.fullmatch(path.stem))
 

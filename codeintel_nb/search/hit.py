@@ -30,6 +30,18 @@ class Hit(msgspec.Struct, frozen=True):
     revision: str = ""
 
 
+class FileText(msgspec.Struct, frozen=True):
+    """Lines of an indexed file."""
+
+    repo: str
+    path: str
+    start_line: int  # 1-based, inclusive
+    end_line: int
+    total_lines: int
+    language: str
+    text: str
+
+
 class Coverage(msgspec.Struct, frozen=True):
     """How much of what is indexed a search looked at."""
 

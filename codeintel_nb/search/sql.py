@@ -6,18 +6,21 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import MissingExtra, SearchError, ShardError
+from ..errors import SearchError, ShardError
 from ..index.catalog import read_table
 from ..index.shard import Shard
 from .mask import ScopeMask
 from .query import Bounds
+from .table import Table
 
 MOST_ROWS = 1_000_000
-MEMORY_LIMIT = "1GB"
+WATCHED_S = 0.05  # between looks at a query's bounds
+MEMORY_LIMIT = 1_000_000_000  # bytes
 _COLUMNS = {
     "files": "repo, path, language, lines, size_bytes, make_timestamp(mtime_ns // 1000) as modified, generated",
     "chunks": "repo, path, language, start_line, end_line, kind, symbol, nullif(cell, -1) as cell",
@@ -33,74 +36,14 @@ class InScope(NamedTuple):
     mask: ScopeMask
 
 
-class Table:
-    """The answer to a query: rows in memory, with the columns' names and types."""
-
-    def __init__(self, connection: Any, timings_ms: dict[str, float]) -> None:
-        self._connection = connection
-        self.timings_ms = timings_ms
-        described = connection.execute("describe answer").fetchall()
-        self.columns: list[str] = [row[0] for row in described]
-        self.types: list[str] = [row[1] for row in described]
-
-    def relation(self) -> Any:
-        """A DuckDB relation over the rows."""
-        return self._connection.table("answer")
-
-    def rows(self, limit: int | None = None) -> list[tuple[Any, ...]]:
-        cursor = self._connection.cursor().execute("from answer")
-        found: list[tuple[Any, ...]] = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
-        return found
-
-    def to_dicts(self) -> list[dict[str, Any]]:
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows()]
-
-    def to_arrow(self) -> Any:
-        """A pyarrow Table."""
-        try:
-            import pyarrow  # noqa: F401
-        except ImportError:
-            raise MissingExtra("df", needed_by="Table.to_arrow") from None
-        answer = self.relation().arrow()
-        return answer.read_all() if hasattr(answer, "read_all") else answer
-
-    def to_df(self) -> Any:
-        """A pandas DataFrame."""
-        try:
-            import pandas  # noqa: F401
-        except ImportError:
-            raise MissingExtra("df", needed_by="Table.to_df") from None
-        return self.relation().df()
-
-    def __len__(self) -> int:
-        return int(self._connection.cursor().execute("select count(*) from answer").fetchone()[0])
-
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return iter(self.rows())
-
-    def __repr__(self) -> str:
-        return str(self.relation())
-
-    def _repr_html_(self) -> str:
-        import html
-
-        def cells(tag: str, values: list[Any] | tuple[Any, ...]) -> str:
-            return "".join(f"<{tag}>{html.escape('' if value is None else str(value)[:300])}</{tag}>" for value in values)
-
-        body = "".join(f"<tr>{cells('td', row)}</tr>" for row in self.rows(100))
-        count = len(self)
-        note = f"<caption>{count:,} rows{', the first 100 shown' if count > 100 else ''}</caption>"
-        return f"<table>{note}<thead><tr>{cells('th', self.columns)}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def run_sql(statement: str, shards: list[InScope], bounds: Bounds) -> Table:
+def run_sql(statement: str, shards: list[InScope], bounds: Bounds, most_rows: int = MOST_ROWS, memory_bytes: int = MEMORY_LIMIT) -> Table:
     """Answer one statement over files, chunks, symbols and repositories, as far as they are in scope."""
     import duckdb
 
     if not statement.strip():
         raise SearchError("The SQL statement is empty. Try: select language, count(*) from files group by all")
     began = time.perf_counter()
-    connection = duckdb.connect(config={"threads": "1", "temp_directory": "", "memory_limit": MEMORY_LIMIT})
+    connection = duckdb.connect(config={"threads": "1", "temp_directory": "", "memory_limit": f"{memory_bytes}B"})
     mentioned = [name for name in _COLUMNS if re.search(rf"\b{name}\b", statement, re.I)]
     connection.execute("create table repositories (repo varchar, files bigint, chunks bigint)")
     for repo in dict.fromkeys(part.repo for part in shards):
@@ -117,22 +60,40 @@ def run_sql(statement: str, shards: list[InScope], bounds: Bounds) -> Table:
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
     loaded = time.perf_counter()
-    left = bounds.left_s()
-    timer = threading.Timer(left, connection.interrupt) if left is not None else None
-    if timer:
-        timer.start()
     try:
-        query = statement.strip().rstrip(";")
-        connection.execute(f"create table answer as select * from ({query}\n) limit {MOST_ROWS}")
+        with _interrupted(connection, bounds):
+            query = statement.strip().rstrip(";")
+            connection.execute(f"create table answer as select * from ({query}\n) limit {most_rows + 1}")
+            truncated = connection.execute("select count(*) from answer").fetchone()[0] > most_rows
+            if truncated:
+                connection.execute(f"delete from answer where rowid >= {most_rows}")
     except duckdb.InterruptException:
+        if bounds.cancel is not None and bounds.cancel.is_set():
+            raise SearchError("The SQL query was cancelled.") from None
         raise SearchError("The SQL query took longer than its deadline. Narrow the scope, or give it more time.") from None
     except duckdb.Error as error:
         first = str(error).strip().splitlines()[0]
         raise SearchError(f"The SQL query failed: {first} The tables are repositories, files, chunks and symbols.") from None
+    return Table.of_connection(connection, truncated, {"load": (loaded - began) * 1000, "query": (time.perf_counter() - loaded) * 1000})
+
+
+@contextmanager
+def _interrupted(connection: Any, bounds: Bounds) -> Iterator[None]:
+    """Interrupt what the connection does in the block when its bounds are reached."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(WATCHED_S):
+            if bounds.reached():
+                connection.interrupt()
+
+    watcher = threading.Thread(target=watch, name="codeintel-sql-bounds", daemon=True)
+    watcher.start()
+    try:
+        yield
     finally:
-        if timer:
-            timer.cancel()
-    return Table(connection, {"load": (loaded - began) * 1000, "query": (time.perf_counter() - loaded) * 1000})
+        done.set()
+        watcher.join()
 
 
 def _load(connection: Any, name: str, shards: list[InScope]) -> None:

@@ -61,6 +61,17 @@ def package(import_name: str, name: str | None = None) -> Repository:
     return Repository(check_name(name or module), str(root), "package", distribution, version)
 
 
+def package_at(folder: str | Path, import_name: str, name: str | None = None) -> Repository:
+    """A package as it is installed in a folder, which another environment's may be; SourceError where there is none."""
+    module = import_name.strip()
+    found = worktree(folder, name or module)
+    if _package_folder(module) == Path(found.root):
+        return package(module, name)
+    if Path(found.root).name != module:
+        raise SourceError(f"The folder {found.root} does not hold the package {module!r}. Give its own folder, or index it as a folder: codeintel index PATH")
+    return Repository(found.name, found.root, "package")
+
+
 def _package_folder(module: str) -> Path | None:
     if not re.fullmatch(r"\w+", module):
         return None

@@ -1,0 +1,248 @@
+"""The operations over HTTP: a kernel asks its Jupyter server, signed with the kernel's own key."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import select
+import socket
+import ssl
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+import msgspec
+
+from .. import __version__, errors
+from ..errors import CodeIntelError, EngineError
+from ..index.report import IndexReport, RepositoryStatus
+from ..scopes.scope import Scope
+from ..search.hit import FileText
+from ..search.table import Table
+from .contract import OnProgress
+from .kernel import Kernel, NoServer
+from .signature import credential
+from .wire import (
+    FileRequest,
+    IndexRequest,
+    JobState,
+    PathsRequest,
+    Problem,
+    RefreshRequest,
+    RepositoriesAnswer,
+    SavedScopes,
+    ScopeAnswer,
+    SearchAnswer,
+    SemanticRequest,
+    SqlRequest,
+    TableAnswer,
+    TextRequest,
+    to_wire,
+)
+
+BASE = "codeintel/v1/"
+VERSION_HEADER = "X-CodeIntel-Version"
+REQUEST_ID = "X-Request-ID"
+CONNECT_S = 3.0
+SLACK_S = 10.0  # beyond a search's own deadline
+ANSWER_S = 60.0  # for every other call
+HEARTBEAT_S = 45.0  # an event stream says something more often than this
+POLL_S = 0.05  # between looks at a cancel event
+
+_T = TypeVar("_T")
+
+
+class ServerClient:
+    """A Client (api/contract.py) of one kernel. NoServer says that the server is gone, refuses, or is of another version."""
+
+    where = "kept by the Jupyter server"
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self._address = urlsplit(kernel.url)
+        self._base = self._address.path.rstrip("/") + "/" + BASE
+        self._scope = f"sessions/{kernel.id}/scope"
+
+    def get_scope(self) -> ScopeAnswer:
+        return self._call("GET", self._scope, ScopeAnswer)
+
+    def set_scope(self, scope: Scope) -> ScopeAnswer:
+        return self._call("PUT", self._scope, ScopeAnswer, scope)
+
+    def clear_scope(self) -> ScopeAnswer:
+        return self._call("DELETE", self._scope, ScopeAnswer)
+
+    def saved_scopes(self) -> dict[str, Scope]:
+        return self._call("GET", "scopes", SavedScopes).scopes
+
+    def save_scope(self, name: str, scope: Scope) -> None:
+        self._call("PUT", f"scopes/{quote(name, safe='')}", Scope, scope)
+
+    def load_scope(self, name: str) -> Scope:
+        return self._call("GET", f"scopes/{quote(name, safe='')}", Scope)
+
+    def search_text(self, request: TextRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+        return self._search("search/text", request, SearchAnswer, request.deadline, cancel)
+
+    def semantic_search(self, request: SemanticRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+        return self._search("search/semantic", request, SearchAnswer, request.deadline, cancel)
+
+    def list_paths(self, request: PathsRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+        return self._search("paths", request, SearchAnswer, request.deadline, cancel)
+
+    def sql(self, request: SqlRequest, cancel: threading.Event | None = None) -> Table:
+        return self._search("sql", request, TableAnswer, request.deadline, cancel).table()
+
+    def open_file(self, request: FileRequest) -> FileText:
+        asked = {name: value for name, value in msgspec.structs.asdict(request).items() if value is not None}
+        return self._call("GET", f"files?{urlencode(asked)}", FileText)
+
+    def status(self) -> list[RepositoryStatus]:
+        return list(self._call("GET", "repositories", RepositoriesAnswer).repositories)
+
+    def index(self, request: IndexRequest, progress: OnProgress | None = None) -> IndexReport:
+        return self._follow(self._call("POST", "repositories", JobState, request), progress)
+
+    def refresh(self, name: str, rebuild: bool = False, progress: OnProgress | None = None) -> IndexReport:
+        return self._follow(self._call("POST", f"repositories/{quote(name, safe='')}/refresh", JobState, RefreshRequest(rebuild=rebuild)), progress)
+
+    def remove(self, name: str) -> None:
+        self._call("DELETE", f"repositories/{quote(name, safe='')}", None)
+
+    # the way there
+
+    def _call(self, method: str, place: str, kind: type[_T] | None, payload: Any = None) -> _T:
+        with self._request(method, place, payload, ANSWER_S) as connection:
+            return self._answer(connection, kind)
+
+    def _search(self, place: str, request: Any, kind: type[_T], deadline: float | None, cancel: threading.Event | None) -> _T:
+        """Ask; a set ``cancel`` ends the search on the server, which then answers with what it has."""
+        request_id = str(uuid.uuid4())
+        with self._request("POST", place, request, (deadline or ANSWER_S) + SLACK_S, {REQUEST_ID: request_id}) as connection:
+            if cancel is not None:
+                self._wait(connection, cancel, request_id)
+            return self._answer(connection, kind)
+
+    def _wait(self, connection: http.client.HTTPConnection, cancel: threading.Event, request_id: str) -> None:
+        while not select.select([connection.sock], [], [], POLL_S)[0]:
+            if cancel.is_set():
+                self._call("DELETE", f"searches/{request_id}", None)
+                return
+
+    def _follow(self, job: JobState, progress: OnProgress | None) -> IndexReport:
+        """Read a job's events to its end; Ctrl-C cancels it."""
+        place = f"repositories/{quote(job.repository, safe='')}"
+        try:
+            with self._request("GET", f"{place}/events", None, HEARTBEAT_S) as connection:
+                for state in _events(self._accepted(connection)):
+                    if state.progress is not None and progress is not None:
+                        progress(state.progress)
+                    if state.ended:
+                        return _report(state)
+        except KeyboardInterrupt:
+            with suppress(NoServer):  # then the job ended with it
+                self._call("DELETE", f"{place}/job", None)
+            raise
+        raise NoServer("the server ended in the middle of an indexing run")
+
+    @contextmanager
+    def _request(self, method: str, place: str, payload: Any, timeout_s: float, headers: dict[str, str] | None = None) -> Iterator[http.client.HTTPConnection]:
+        """A connection on which a signed request was sent; what breaks it says NoServer."""
+        uri = self._base + place
+        body = b"" if payload is None else to_wire(payload)
+        sent = {
+            "Authorization": credential(self.kernel.key, self.kernel.id, method, uri, body),
+            "Content-Type": "application/json",
+            VERSION_HEADER: __version__,
+            **(headers or {}),
+        }
+        connection = self._connection()
+        try:
+            try:
+                connection.connect()
+            except TimeoutError:
+                raise NoServer(f"the Jupyter server took no connection within {CONNECT_S:.0f} s") from None
+            connection.sock.settimeout(timeout_s)
+            connection.request(method, uri, body=body, headers=sent)
+            yield connection
+        except TimeoutError:
+            raise EngineError(f"The Jupyter server did not answer within {timeout_s:.0f} s. Ask again, or narrow the scope.") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise NoServer(f"the Jupyter server does not answer ({type(error).__name__})") from None
+        finally:
+            connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        """Not connected yet; no proxy variable is read."""
+        address = self._address
+        if address.scheme == "http+unix":
+            return _UnixConnection(unquote(address.netloc))
+        host = address.hostname or "127.0.0.1"
+        if address.scheme == "https":
+            context = ssl.create_default_context(cafile=os.environ.get("CODEINTEL_SERVER_CA"))
+            return http.client.HTTPSConnection(host, address.port, timeout=CONNECT_S, context=context)
+        return http.client.HTTPConnection(host, address.port, timeout=CONNECT_S)
+
+    def _accepted(self, connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
+        """The response, if it is one of success; the server's own error otherwise."""
+        response = connection.getresponse()
+        if response.status < 300:
+            check_version(response.headers.get(VERSION_HEADER, ""))
+            return response
+        said = response.read()
+        try:
+            problem = msgspec.json.decode(said, type=Problem)
+        except msgspec.DecodeError:
+            raise NoServer(f"the Jupyter server refuses ({response.status} {response.reason}): is codeintel-nb enabled there?") from None
+        kind = getattr(errors, problem.error, None)
+        if isinstance(kind, type) and issubclass(kind, CodeIntelError):
+            raise _error(kind, problem.detail)
+        raise NoServer(f"the Jupyter server refuses ({problem.status}): {problem.detail}")
+
+    def _answer(self, connection: http.client.HTTPConnection, kind: type[_T] | None) -> _T:
+        said = self._accepted(connection).read()
+        try:
+            return msgspec.json.decode(said, type=kind) if kind is not None else None  # type: ignore[return-value]
+        except msgspec.DecodeError as error:
+            raise NoServer(f"the Jupyter server's answer cannot be read ({error})") from None
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=CONNECT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def check_version(theirs: str) -> None:
+    """NoServer, with the command that joins them, unless both halves are of one minor version."""
+    if theirs.split(".")[:2] != __version__.split(".")[:2]:
+        said = f"the Jupyter server runs codeintel-nb {theirs}" if theirs else "the Jupyter server does not tell its version of codeintel-nb"
+        command = f"%pip install codeintel-nb=={theirs}" if theirs else "%pip install --upgrade codeintel-nb"
+        raise NoServer(f"{said}, this kernel {__version__}. To join them: {command}, then restart the kernel")
+
+
+def _events(response: http.client.HTTPResponse) -> Iterator[JobState]:
+    for line in response:
+        if line.startswith(b"data:"):
+            yield msgspec.json.decode(line[5:], type=JobState)
+
+
+def _report(state: JobState) -> IndexReport:
+    if state.report is None:
+        kind = getattr(errors, state.error, EngineError)
+        raise _error(kind, state.detail)
+    return state.report
+
+
+def _error(kind: type[CodeIntelError], said: str) -> CodeIntelError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, said)  # MissingExtra makes its own text of other arguments
+    return error

@@ -1,0 +1,187 @@
+"""Connection: the Jupyter server's engine while it answers, this process's own while it does not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from ..errors import CodeIntelError, EngineError
+from ..index.report import IndexReport, RepositoryStatus
+from ..scopes.scope import EVERYTHING, Scope
+from ..search.hit import FileText
+from ..search.table import Table
+from .client import ServerClient
+from .contract import Client, OnProgress
+from .kernel import Kernel, NoServer, this_kernel
+from .wire import FileRequest, IndexRequest, PathsRequest, ScopeAnswer, ScopedRequest, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
+
+if TYPE_CHECKING:
+    from .embedded import EmbeddedClient
+
+RETRY_S = 5.0  # after which a server that was gone is asked again
+
+_T = TypeVar("_T")
+
+
+def embedded() -> EmbeddedClient:
+    """The engine in this process; EngineError where its parts are not installed."""
+    try:
+        from ..workspace import Workspace
+        from .embedded import EmbeddedClient
+    except ImportError as error:
+        raise EngineError(f"The engine is not installed in this environment (no module {error.name!r}). Install it: %pip install codeintel-nb") from error
+    return EmbeddedClient(Workspace.open())
+
+
+class Connection:
+    """A Client (api/contract.py) that is always there, with the last known scope; ``say`` gets each change of place once."""
+
+    def __init__(
+        self,
+        say: Callable[[str], None] = print,
+        find: Callable[[], Kernel] = this_kernel,
+        make_embedded: Callable[[], EmbeddedClient] = embedded,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._say = say
+        self._find = find
+        self._make_embedded = make_embedded
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._server: ServerClient | None = None
+        self._local: EmbeddedClient | None = None
+        self._is_kernel = True  # of a server that may come back
+        self._asked_at: float | None = None  # when the server last failed
+        self._scope = EVERYTHING  # last known
+        self._changed_here = False  # since the server was last heard of
+
+    @property
+    def where(self) -> str:
+        return (self._server or self._local or ServerClient).where
+
+    # scopes
+
+    def get_scope(self) -> ScopeAnswer:
+        return self._known(self._call(lambda client: client.get_scope()))
+
+    def set_scope(self, scope: Scope) -> ScopeAnswer:
+        return self._known(self._call(lambda client: client.set_scope(scope)), changed=True)
+
+    def clear_scope(self) -> ScopeAnswer:
+        return self._known(self._call(lambda client: client.clear_scope()), changed=True)
+
+    def _known(self, answer: ScopeAnswer, changed: bool = False) -> ScopeAnswer:
+        self._scope = answer.scope
+        self._changed_here = (self._changed_here or changed) and self._server is None
+        return answer
+
+    def saved_scopes(self) -> dict[str, Scope]:
+        return self._call(lambda client: client.saved_scopes())
+
+    def save_scope(self, name: str, scope: Scope) -> None:
+        self._call(lambda client: client.save_scope(name, scope))
+
+    def load_scope(self, name: str) -> Scope:
+        return self._call(lambda client: client.load_scope(name))
+
+    # searches
+
+    def search_text(self, request: TextRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+        return self._searched(request, self._call(lambda client: client.search_text(request, cancel)))
+
+    def semantic_search(self, request: SemanticRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+        return self._searched(request, self._call(lambda client: client.semantic_search(request, cancel)))
+
+    def list_paths(self, request: PathsRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+        return self._searched(request, self._call(lambda client: client.list_paths(request, cancel)))
+
+    def _searched(self, request: ScopedRequest, answer: SearchAnswer) -> SearchAnswer:
+        if not request.replaces_scope:
+            self._scope = answer.results.scope  # which a panel may have changed
+        return answer
+
+    def sql(self, request: SqlRequest, cancel: threading.Event | None = None) -> Table:
+        return self._call(lambda client: client.sql(request, cancel))
+
+    def open_file(self, request: FileRequest) -> FileText:
+        return self._call(lambda client: client.open_file(request))
+
+    # repositories
+
+    def status(self) -> list[RepositoryStatus]:
+        return self._call(lambda client: client.status())
+
+    def index(self, request: IndexRequest, progress: OnProgress | None = None) -> IndexReport:
+        return self._call(lambda client: client.index(request, progress))
+
+    def refresh(self, name: str, rebuild: bool = False, progress: OnProgress | None = None) -> IndexReport:
+        return self._call(lambda client: client.refresh(name, rebuild, progress))
+
+    def remove(self, name: str) -> None:
+        self._call(lambda client: client.remove(name))
+
+    # where they go
+
+    def _call(self, ask: Callable[[Client], _T]) -> _T:
+        with self._lock:
+            client = self._answering()
+        if isinstance(client, ServerClient):
+            try:
+                return ask(client)
+            except NoServer as gone:
+                with self._lock:
+                    client = self._fall_back(str(gone))
+        return ask(client)
+
+    def _answering(self) -> Client:
+        """The server's client, made or found again if need be, else the local one."""
+        if self._server is not None:
+            return self._server
+        due = self._asked_at is None or (self._is_kernel and self._clock() - self._asked_at >= RETRY_S)
+        if due:
+            first = self._asked_at is None
+            try:
+                self._join(ServerClient(self._find()), first)
+            except NoServer as reason:
+                self._asked_at = self._clock()
+                if first:
+                    return self._fall_back(str(reason))
+        return self._server or self._local or self._fall_back("")
+
+    def _join(self, server: ServerClient, first: bool) -> None:
+        """Go over to the server: with the scope that was changed here, else with the server's own."""
+        held = server.get_scope()
+        if self._changed_here or (self._scope and not held.scope and not held.scope_expired):
+            try:
+                held = server.set_scope(self._scope) if self._scope else server.clear_scope()
+            except NoServer:
+                raise
+            except CodeIntelError as error:
+                self._say(f"codeintel: the scope could not be given to the Jupyter server again: {error}")
+        self._server, self._asked_at = server, None
+        self._known(held)
+        if not first:
+            self._say(f"codeintel: the Jupyter server answers again; scope: {self._scope.describe()}")
+
+    def _fall_back(self, reason: str) -> EmbeddedClient:
+        """Go on in this process with the last known scope, and say so."""
+        try:
+            self._find()
+        except NoServer:
+            self._is_kernel = False
+        was_there, self._server, self._asked_at = self._server is not None, None, self._clock()
+        if self._local is None:
+            try:
+                self._local = self._make_embedded()
+            except EngineError as error:
+                self._asked_at = None  # nothing else can answer: ask the server again at once
+                raise EngineError(f"{error} Until then searches need the Jupyter server: {reason}.") from error.__cause__
+        if self._scope:
+            self._local.adopt(self._scope)
+        elif was_there:
+            self._local.clear_scope()
+        lasting = "" if not was_there else f"; scope: {self._scope.describe()}"
+        self._say(f"codeintel: {reason}. The scope is local to this process, which searches by itself{lasting}")
+        return self._local

@@ -1,0 +1,55 @@
+"""Which kernel this process is, and which Jupyter server it belongs to."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import Any, NamedTuple
+
+URL = "CODEINTEL_SERVER_URL"  # set by the server extension for the kernels that it starts
+PID = "CODEINTEL_SERVER_PID"
+_CONNECTION_FILE = re.compile(r"kernel-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.json$")
+
+
+class NoServer(Exception):
+    """No Jupyter server with codeintel-nb can be reached from here; the text says why."""
+
+
+class Kernel(NamedTuple):
+    """A kernel of a Jupyter server that runs the extension."""
+
+    url: str  # of the server, with its base
+    id: str
+    key: bytes  # of the connection file
+
+
+def this_kernel() -> Kernel:
+    """The kernel that this process is.
+
+    Raises
+    ------
+    NoServer : it is none, or its server does not run the extension.
+    """
+    url = os.environ.get(URL)
+    if not url:
+        raise NoServer("no Jupyter server with codeintel-nb started this process")
+    parent, server = os.environ.get("JPY_PARENT_PID"), os.environ.get(PID)
+    if os.name == "posix" and parent and server and parent != server:
+        raise NoServer("this process only inherited the address of a Jupyter server")
+    if "ipykernel" not in sys.modules:
+        raise NoServer("this process is no Jupyter kernel")
+    try:
+        from ipykernel.connect import get_connection_file, get_connection_info
+
+        path = str(get_connection_file())
+        connection: Any = get_connection_info(unpack=True)
+        key = connection["key"]
+    except Exception as error:  # a RuntimeError in python, a MultipleInstanceError in terminal IPython
+        raise NoServer(f"this process is no Jupyter kernel ({type(error).__name__})") from None
+    found = _CONNECTION_FILE.search(os.path.basename(path))
+    if found is None:
+        raise NoServer("no Jupyter server started this kernel")
+    if not key:
+        raise NoServer("this kernel's messages are not signed, so it cannot prove who it is")
+    return Kernel(url, found[1], key if isinstance(key, bytes) else str(key).encode())

@@ -1,0 +1,39 @@
+"""Sessions of many clients: the current session's scope out of an async registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..scopes.registry import ScopeRegistry
+from ..scopes.scope import EVERYTHING, Scope
+from ..scopes.session import get_session_id
+from .wire import ScopeAnswer
+
+
+class Sessions:
+    """The scope of the session of ``scopes.session.session_context``.
+
+    ``is_live`` tells whether a session is a live kernel's: such a scope lasts until the kernel ends, whatever its age.
+    """
+
+    def __init__(self, registry: ScopeRegistry, is_live: Callable[[str], bool] = lambda session_id: False) -> None:
+        self.registry = registry
+        self._is_live = is_live
+
+    async def get(self) -> ScopeAnswer:
+        session_id = get_session_id()
+        scope = await self.registry.get(session_id)
+        expired = scope is None and await self.registry.take_expired(session_id)
+        return ScopeAnswer(scope or EVERYTHING, session_id, expired)
+
+    async def set(self, scope: Scope) -> ScopeAnswer:
+        session_id = get_session_id()
+        await self.registry.set(session_id, scope)
+        if self._is_live(session_id):
+            await self.registry.pin(session_id)
+        return ScopeAnswer(scope, session_id)
+
+    async def clear(self) -> ScopeAnswer:
+        session_id = get_session_id()
+        await self.registry.clear(session_id)
+        return ScopeAnswer(EVERYTHING, session_id)

@@ -1,0 +1,51 @@
+"""What an index and a run over it tell a client; light, so that a client without the engine's parts can read it."""
+
+from __future__ import annotations
+
+import msgspec
+
+NOTHING = "Nothing is indexed yet. Index a folder: %codeindex add PATH in a notebook, codeintel index PATH in a terminal."
+
+
+class Progress(msgspec.Struct, frozen=True, tag="progress"):
+    """How far a build is; ``files_total`` is 0 while the folder is being listed."""
+
+    stage: str
+    files_done: int = 0
+    files_total: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+
+
+class IndexReport(msgspec.Struct, frozen=True, tag="report"):
+    """What an index run did."""
+
+    repository: str
+    files: int  # that answer now
+    chunks: int
+    content_bytes: int
+    indexed: int  # files read and indexed by this run
+    removed: int  # files that answered before and are gone
+    unchanged: int
+    embedded: int  # chunks whose vectors were computed
+    reused: int  # chunks whose vectors were known
+    skipped: dict[str, int]
+    secrets: tuple[str, ...]
+    seconds: float
+
+
+class RepositoryStatus(msgspec.Struct, frozen=True):
+    """A repository and the state of its index."""
+
+    name: str
+    root: str
+    source: str
+    version: str
+    files: int
+    chunks: int
+    content_bytes: int
+    index_bytes: int
+    complete: bool
+    indexed_at: float  # seconds since 1970
+    skipped: dict[str, int]
+    secrets: tuple[str, ...]

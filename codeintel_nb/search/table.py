@@ -1,0 +1,126 @@
+"""Table: what SQL answers, in memory with DuckDB or as it came over the wire."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ..errors import MissingExtra
+
+_PLAIN = {"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "VARCHAR"}  # as they are in JSON
+_SHOWN = 100
+
+
+class Table:
+    """Rows in memory, with the columns' names and DuckDB types.
+
+    A table that came over the wire holds its cells as JSON gave them, and becomes a DuckDB relation when that is asked
+    for; where DuckDB is not installed the cells serve as they are, dates and the like as text.
+    """
+
+    def __init__(self, columns: list[str], types: list[str], cells: list[list[Any]] | None, truncated: bool, timings_ms: dict[str, float], connection: Any = None) -> None:
+        self.columns = columns
+        self.types = types
+        self.truncated = truncated  # the answer has more rows than are kept
+        self.timings_ms = timings_ms
+        self._cells = cells
+        self._connection = connection
+
+    @classmethod
+    def of_connection(cls, connection: Any, truncated: bool, timings_ms: dict[str, float]) -> Table:
+        """The table ``answer`` of a DuckDB connection."""
+        described = connection.execute("describe answer").fetchall()
+        return cls([row[0] for row in described], [row[1] for row in described], None, truncated, timings_ms, connection)
+
+    def wire_cells(self) -> bytes:
+        """The rows as JSON: an array of arrays, in which what JSON has no kind for is DuckDB's text of it."""
+        if self._connection is None:
+            return msgspec.json.encode(self._cells)
+        exact = [_cell(name, kind) for name, kind in zip(self.columns, self.types, strict=True)]
+        rows = self._connection.cursor().execute(f"select json_array({', '.join(exact)})::varchar from answer").fetchall()
+        return b"[" + b",".join(row[0].encode("utf-8", "replace") for row in rows) + b"]"
+
+    def relation(self) -> Any:
+        """A DuckDB relation over the rows."""
+        return self._connected().table("answer")
+
+    def rows(self, limit: int | None = None) -> list[tuple[Any, ...]]:
+        try:
+            cursor = self._connected().cursor().execute("from answer")
+        except ImportError:
+            return [tuple(row) for row in (self._cells or [])[:limit]]
+        found: list[tuple[Any, ...]] = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
+        return found
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows()]
+
+    def to_arrow(self) -> Any:
+        """A pyarrow Table."""
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError:
+            raise MissingExtra("df", needed_by="Table.to_arrow") from None
+        answer = self.relation().arrow()
+        return answer.read_all() if hasattr(answer, "read_all") else answer
+
+    def to_df(self) -> Any:
+        """A pandas DataFrame."""
+        try:
+            import pandas  # noqa: F401
+        except ImportError:
+            raise MissingExtra("df", needed_by="Table.to_df") from None
+        return self.relation().df()
+
+    def _connected(self) -> Any:
+        if self._connection is None:
+            import duckdb
+
+            connection = duckdb.connect(config={"threads": "1", "temp_directory": ""})
+            columns = ", ".join(f"{_quoted(name)} {kind}" for name, kind in zip(self.columns, self.types, strict=True))
+            connection.execute(f"create table answer ({columns})")
+            casts = ", ".join(f"cast(r->>{i} as {kind})" for i, kind in enumerate(self.types))
+            connection.execute(f"insert into answer select {casts} from (select unnest(cast(? as json[])) r)", [msgspec.json.encode(self._cells).decode()])
+            self._connection = connection
+        return self._connection
+
+    def __len__(self) -> int:
+        if self._cells is not None:
+            return len(self._cells)
+        return int(self._connection.cursor().execute("select count(*) from answer").fetchone()[0])
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self.rows())
+
+    def __repr__(self) -> str:
+        try:
+            return str(self.relation())
+        except ImportError:
+            rows = [self.columns, *([str(cell) for cell in row] for row in self.rows(_SHOWN))]
+            return "\n".join("  ".join(row) for row in rows)
+
+    def _repr_html_(self) -> str:
+        def cells(tag: str, values: list[Any] | tuple[Any, ...]) -> str:
+            return "".join(f"<{tag}>{html.escape('' if value is None else str(value)[:300])}</{tag}>" for value in values)
+
+        body = "".join(f"<tr>{cells('td', row)}</tr>" for row in self.rows(_SHOWN))
+        count = len(self)
+        kept = f"the first {count:,} rows" if self.truncated else f"{count:,} rows"
+        note = f"<caption>{kept}{f', the first {_SHOWN} shown' if count > _SHOWN else ''}</caption>"
+        return f"<table>{note}<thead><tr>{cells('th', self.columns)}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(name: str, kind: str) -> str:
+    column = _quoted(name)
+    if kind in _PLAIN:
+        return column
+    if kind in ("FLOAT", "DOUBLE"):  # JSON has no NaN and no infinity
+        return f"case when isfinite({column}) then to_json({column}) else to_json({column}::varchar) end"
+    return f"{column}::varchar"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
