@@ -84,10 +84,7 @@ class Workspace:
         rebuild: bool = False,
     ) -> IndexReport:
         """Bring a repository's index up to date."""
-        repository = self._stored(name).repository
-        if not Path(repository.root).is_dir():
-            raise SourceError(f"The folder {repository.root} of {name!r} is gone. Its index still answers; remove it with: codeintel remove {name}")
-        return build(self.settings, repository, progress, cancel, rebuild)
+        return build(self.settings, self.repository(name), progress, cancel, rebuild)
 
     def index_repository(
         self,
@@ -109,6 +106,13 @@ class Workspace:
         with one_writer(stored):
             (stored.folder / "repository.json").unlink(missing_ok=True)
         shutil.rmtree(stored.folder, ignore_errors=True)
+
+    def repository(self, name: str) -> Repository:
+        """The repository of this name; ScopeError where none is, SourceError where its folder is gone."""
+        repository = self._stored(name).repository
+        if not Path(repository.root).is_dir():
+            raise SourceError(f"The folder {repository.root} of {name!r} is gone. Its index still answers; remove it with: codeintel remove {name}")
+        return repository
 
     def repositories(self) -> list[Repository]:
         return [stored.repository for stored in self._all()]

@@ -15,7 +15,7 @@ from ..search.table import Table
 # requests
 
 
-class ScopedRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ScopedRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Fields that every search takes: None keeps the session's value, anything else replaces it for this call."""
 
     repos: tuple[str, ...] | None = None
@@ -35,7 +35,7 @@ class ScopedRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         return scope.merged(self.repos, self.revisions, self.include_globs, self.exclude_globs, self.languages, self.kinds)
 
 
-class TextRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True):
+class TextRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     pattern: str
     regex: bool = False
     case: Case = "smart"
@@ -44,28 +44,28 @@ class TextRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True):
     context: int = 0
 
 
-class SemanticRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True):
+class SemanticRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     query: str
     limit: int = 10
     mode: Mode = "hybrid"
 
 
-class PathsRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True):
+class PathsRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     limit: int | None = None
 
 
-class SqlRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True):
+class SqlRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     statement: str
 
 
-class FileRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class FileRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     repo: str
     path: str
     start_line: int = 1
     end_line: int | None = None
 
 
-class IndexRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class IndexRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A folder, or an installed package; with both, the package as it is installed in that folder."""
 
     path: str | None = None
@@ -74,7 +74,7 @@ class IndexRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     rebuild: bool = False
 
 
-class RefreshRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RefreshRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     rebuild: bool = False
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import queue
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO, Any
 
 import msgspec
@@ -19,6 +16,7 @@ from .. import errors
 from ..errors import CodeIntelError, EngineError
 from ..settings import Settings
 from ..sources.repository import Repository
+from .child import end, how_it_ended, serve_parent, spawn
 from .plan import plan_update
 from .report import IndexReport, Progress
 from .snapshot import Store
@@ -60,10 +58,7 @@ def build(
         return report
     job = Job(settings, repository, rebuild)
     with tempfile.TemporaryFile() as said:
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "codeintel_nb.index.build"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=_environment(settings), cwd=stored.folder, start_new_session=True,
-        )  # fmt: skip
+        child = spawn("codeintel_nb.index.build", settings, said, stored.folder)
         try:
             assert child.stdin is not None
             child.stdin.write(msgspec.json.encode(job, enc_hook=str) + b"\n")
@@ -72,19 +67,7 @@ def build(
         except BrokenPipeError:
             raise _died(child.wait(), repository.name, said) from None
         finally:
-            if child.poll() is None:
-                child.kill()
-            child.wait()
-            for pipe in (child.stdin, child.stdout):
-                if pipe is not None:
-                    _close(pipe)
-
-
-def _close(pipe: IO[bytes]) -> None:
-    try:
-        pipe.close()
-    except BrokenPipeError:
-        pass  # the child is gone; nothing was left to say to it
+            end(child)
 
 
 def _nothing_to_do(settings: Settings, repository: Repository) -> IndexReport | None:
@@ -104,18 +87,6 @@ def _nothing_to_do(settings: Settings, repository: Repository) -> IndexReport | 
         repository=repository.name, files=snapshot.files, chunks=snapshot.chunks, content_bytes=snapshot.content_bytes, indexed=0, removed=0,
         unchanged=plan.unchanged, embedded=0, reused=0, skipped=dict(plan.skipped), secrets=tuple(plan.secrets), seconds=0.0,
     )  # fmt: skip
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    here = str(Path(__file__).resolve().parents[2])
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])]),
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "SEMBLE_GRAMMARS_CACHE_DIR": os.environ.get("SEMBLE_GRAMMARS_CACHE_DIR", str(settings.home / "v1" / "grammars")),
-    }
 
 
 def _follow(
@@ -153,20 +124,13 @@ def _follow(
 
 
 def _died(status: int, name: str, said: IO[bytes]) -> EngineError:
-    said.seek(0)
-    last = said.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
-    how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-    why = f" It said: {last[-1][:300]}" if last else ""
-    hint = " Often that is for want of memory." if status == -9 else ""
-    return EngineError(f"The process that indexed {name!r} {how}.{hint}{why} What was indexed before still answers; run codeintel index again.")
+    return EngineError(f"The process that indexed {name!r} {how_it_ended(status, said)} What was indexed before still answers; run codeintel index again.")
 
 
 def main() -> None:
     """The child: one job in, progress and a report or a failure out."""
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job, dec_hook=lambda kind, value: kind(value))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    if hasattr(os, "nice"):
-        os.nice(10)
+    serve_parent()
     try:
         from .embedder import default_embedder
 
@@ -174,12 +138,6 @@ def main() -> None:
         _say(update(stored, job.settings, default_embedder(), _say, job.rebuild))
     except CodeIntelError as error:
         _say(Failure(type(error).__name__, str(error)))
-
-
-def _end_with_parent() -> None:
-    while os.read(0, 4096):  # not sys.stdin: its lock would be held while the interpreter ends
-        pass
-    os._exit(1)
 
 
 def _say(line: _Line) -> None:

@@ -19,7 +19,7 @@ import msgspec
 from ..api.text import MOST_LINE_CHARACTERS, caption, clean, location, plain
 from ..index.words import FILLERS, stem
 from ..search.hit import Hit, Results
-from ..search.pattern import compile_pattern
+from ..search.pattern import compile_pattern, is_lower
 from ..search.query import PathQuery, SemanticQuery, TextQuery
 
 SHOWN = 10  # hits; `results.show(50)` and slices show others
@@ -108,7 +108,11 @@ def spans_in(results: Results, text: str) -> Spans:
     """Where the query's matches, or its words, stand in a snippet."""
     query = results.query
     if isinstance(query, TextQuery):
-        pattern = compile_pattern(query)
+        try:
+            pattern = compile_pattern(query)
+        except ImportError:  # the engine is the server's alone: a literal can be found without it
+            flags = 0 if query.case == "sensitive" or not is_lower(query.pattern, False) else re.IGNORECASE
+            return [] if query.regex else [match.span() for match in re.finditer(re.escape(query.pattern), text, flags)]
         if pattern.re2 is None:
             return []
         data = text.encode("utf-8")

@@ -180,10 +180,7 @@ class CodeintelMagics(Magics, Configurable):
         done: list[str] = []
         with NotebookProgress() if self._rich else TerminalProgress() as progress:
             if command == "add":
-                package = values.get("package")
-                path = _package_path(package) if package else os.path.abspath(os.path.expanduser(place or "."))
-                request = IndexRequest(path=path, package=package, name=values.get("name"), rebuild="rebuild" in values)
-                done.append(summary(self.client.index(request, progress)))
+                done.append(summary(self.client.index(_index_request(place, values), progress)))
             elif command == "refresh":
                 names = [place] if place else [repository.name for repository in self.client.status()]
                 done += [summary(self.client.refresh(name, "rebuild" in values, progress)) for name in names]
@@ -270,12 +267,16 @@ def _command(line: str, commands: tuple[str, ...], magic: str, default: str) -> 
     return word, rest
 
 
-def _package_path(name: str) -> str | None:
-    """Where this environment, which may not be the server's, has the package."""
+def _index_request(place: str, values: dict[str, Any]) -> IndexRequest:
+    """A folder as it is called here, or a package as it is installed here: the engine may run elsewhere."""
+    rebuild, name = "rebuild" in values, values.get("name")
+    if "package" not in values:
+        return IndexRequest(path=os.path.abspath(os.path.expanduser(place or ".")), name=name, rebuild=rebuild)
     try:
-        return package(name).root
-    except SourceError:
-        return None  # the engine's own environment may have it, and says so if not
+        found = package(values["package"], name)
+    except SourceError:  # the engine's environment may have it, and says so if not
+        return IndexRequest(package=values["package"], name=name, rebuild=rebuild)
+    return IndexRequest(path=found.root, package=os.path.basename(found.root), name=name, rebuild=rebuild)
 
 
 def _changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:

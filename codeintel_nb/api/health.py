@@ -1,0 +1,34 @@
+"""Whether a service that many clients share is well."""
+
+from __future__ import annotations
+
+from .. import __version__
+from ..errors import CodeIntelError
+from ..index.shard import Shard
+from ..index.snapshot import Store, read_snapshot
+from ..workspace import Workspace
+from .jobs import Jobs
+from .wire import Health
+
+MOST_SESSIONS = 10_000
+STUCK_S = 300.0  # an indexing run that tells nothing for so long is stuck
+
+
+def health(workspace: Workspace, sessions: int, jobs: Jobs) -> Health:
+    """Degraded above 10,000 sessions, with a shard that cannot be read, or with an indexing run that does not move."""
+    reasons = []
+    if sessions > MOST_SESSIONS:
+        reasons.append(f"{sessions:,} sessions hold a scope; beyond {MOST_SESSIONS:,} the oldest are dropped. Let them expire sooner: session_max_age_s")
+    stored = []
+    try:
+        stored = Store(workspace.settings.home).repositories()
+    except CodeIntelError as error:
+        reasons.append(str(error))
+    for one in stored:
+        try:
+            for ref in read_snapshot(one.folder).shards:
+                Shard(one.shards / ref.id)
+        except (CodeIntelError, OSError) as error:
+            reasons.append(f"{one.repository.name}: {error} Run: codeintel doctor")
+    reasons += [f"{name}: its indexing run has told nothing for {STUCK_S / 60:.0f} minutes. Cancel it, and run codeintel doctor" for name in jobs.stuck(STUCK_S)]
+    return Health("degraded" if reasons else "ok", tuple(reasons), __version__, sessions, len(stored), tuple(jobs.states()))

@@ -1,0 +1,117 @@
+"""Indexing beside other work: one run at a time, each in a process of its own, followed by any number of clients."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import msgspec
+
+from ..errors import CodeIntelError, ScopeError
+from ..index.report import IndexReport, Progress
+from ..sources.repository import Repository
+from .wire import JobState
+
+Tell = Callable[[JobState], None]
+
+
+class Indexes(Protocol):
+    """What runs a job: ``Workspace.index_repository``."""
+
+    def __call__(self, repository: Repository, progress: Callable[[Progress], None] | None, cancel: threading.Event | None, rebuild: bool) -> IndexReport: ...
+
+
+class _Job:
+    def __init__(self, repository: Repository, rebuild: bool) -> None:
+        self.repository = repository
+        self.rebuild = rebuild
+        self.state = JobState(repository.name, "waiting")
+        self.cancel = threading.Event()
+        self.followers: dict[int, Tell] = {}
+        self.moved_at = time.monotonic()
+
+
+class Jobs:
+    """Runs of ``index``, by name of the repository; a cancelled or failed one leaves the index that was there."""
+
+    def __init__(self, index: Indexes) -> None:
+        self._index = index
+        self._jobs: dict[str, _Job] = {}  # the last of each repository
+        self._lock = threading.Lock()
+        self._numbers = itertools.count()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="codeintel-index")
+
+    def start(self, repository: Repository, rebuild: bool = False) -> JobState:
+        """Begin a run, or join the one of this repository that has not ended."""
+        with self._lock:
+            job = self._jobs.get(repository.name)
+            if job is None or job.state.ended:
+                job = self._jobs[repository.name] = _Job(repository, rebuild)
+                self._worker.submit(self._run, job)
+            return job.state
+
+    def states(self) -> list[JobState]:
+        return [job.state for job in list(self._jobs.values())]
+
+    def state(self, name: str) -> JobState:
+        """The last run of a repository; ScopeError where there was none."""
+        job = self._jobs.get(name)
+        if job is None:
+            raise ScopeError(f"{name!r} has not been indexed since this server started, so there is no run to tell of.")
+        return job.state
+
+    def cancel(self, name: str) -> JobState:
+        """Ask a run to end; its followers are told when it has."""
+        self.state(name)
+        self._jobs[name].cancel.set()
+        return self.state(name)
+
+    def follow(self, name: str, tell: Tell) -> Callable[[], None]:
+        """Have ``tell`` called, from another thread, with the present state and each new one; the call that ends this."""
+        self.state(name)
+        job, number = self._jobs[name], next(self._numbers)
+        with self._lock:
+            job.followers[number] = tell
+            tell(job.state)
+        return lambda: job.followers.pop(number, None) and None
+
+    def stuck(self, after_s: float) -> list[str]:
+        """Repositories whose run has told nothing for so many seconds."""
+        now = time.monotonic()
+        return [name for name, job in list(self._jobs.items()) if job.state.state == "running" and now - job.moved_at > after_s]
+
+    def close(self) -> None:
+        """Cancel every run and wait until the last has ended."""
+        for job in list(self._jobs.values()):
+            job.cancel.set()
+        self._worker.shutdown(wait=True)
+
+    def _run(self, job: _Job) -> None:
+        def moved(progress: Progress) -> None:
+            self._tell(job, msgspec.structs.replace(job.state, state="running", progress=progress))
+
+        try:
+            if not job.cancel.is_set():
+                moved(Progress("starting"))
+                report = self._index(job.repository, moved, job.cancel, job.rebuild)
+                self._tell(job, JobState(job.repository.name, "done", job.state.progress, report))
+                return
+            ended = JobState(job.repository.name, "cancelled", None, None, "EngineError", "The run was cancelled before it began.")
+        except CodeIntelError as error:
+            ended = JobState(job.repository.name, "cancelled" if job.cancel.is_set() else "failed", job.state.progress, None, type(error).__name__, str(error))
+        except Exception as error:  # a mistake of ours must end the run for those who wait
+            ended = JobState(job.repository.name, "failed", job.state.progress, None, "EngineError", f"Indexing failed: {type(error).__name__}: {error}")
+        self._tell(job, ended)
+
+    def _tell(self, job: _Job, state: JobState) -> None:
+        with self._lock:
+            job.state = state
+            job.moved_at = time.monotonic()
+            for tell in list(job.followers.values()):
+                tell(state)
+            if state.ended:
+                job.followers.clear()

@@ -1,0 +1,188 @@
+"""SQL in a child process under the system's own memory limit: DuckDB's limits and interrupts alone were seen to fail."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from subprocess import Popen
+from typing import IO
+
+import msgspec
+
+from .. import errors
+from ..errors import CodeIntelError, EngineError, SearchError
+from ..index.child import end, how_it_ended, serve_parent, spawn
+from ..scopes.scope import Scope
+from ..search.query import Bounds
+from ..settings import Settings
+from .wire import TableAnswer
+
+GRACE_S = 1.0  # beyond a query's deadline, in which the child may stop by itself
+_LOOKED_S = 0.05
+
+
+class Query(msgspec.Struct, frozen=True):
+    """What the child is asked, one line of JSON on its standard input."""
+
+    settings: Settings
+    statement: str
+    scope: Scope
+    deadline_s: float | None
+    most_rows: int
+    memory_bytes: int  # of the whole child
+
+
+class Header(msgspec.Struct, frozen=True, tag="header"):
+    """The first line of the answer; the rows follow, as JSON."""
+
+    columns: list[str]
+    types: list[str]
+    truncated: bool
+    timings_ms: dict[str, float]
+
+
+class Failure(msgspec.Struct, frozen=True, tag="failure"):
+    error: str
+    message: str
+
+
+class SqlChildren:
+    """Runs each query in a fresh child; one stands ready for the next, as starting takes longer than most queries."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._spare: tuple[Popen[bytes], IO[bytes]] | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def run(self, statement: str, scope: Scope, session_id: str, bounds: Bounds, most_rows: int, memory_bytes: int) -> TableAnswer:
+        """The answer to a query.
+
+        Raises
+        ------
+        SearchError : the query is wrong, was cancelled, or needs more time or memory than it may have.
+        """
+        query = Query(self._settings, statement, scope, bounds.left_s(), most_rows, memory_bytes)
+        child, said = self._take()
+        try:
+            out = _exchange(child, msgspec.json.encode(query, enc_hook=str) + b"\n", bounds)
+            first, newline, rest = out.partition(b"\n")
+            if not newline:
+                raise _died(child.wait(), said, memory_bytes)
+            met: Header | Failure = msgspec.json.decode(first, type=Header | Failure)
+            if isinstance(met, Failure):
+                raise getattr(errors, met.error, CodeIntelError)(met.message)
+            return TableAnswer(met.columns, met.types, msgspec.Raw(rest), met.truncated, scope, session_id, False, met.timings_ms)
+        finally:
+            end(child)
+            said.close()
+            self._prepare()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            if self._spare is not None:
+                end(self._spare[0])
+                self._spare[1].close()
+                self._spare = None
+
+    def _take(self) -> tuple[Popen[bytes], IO[bytes]]:
+        with self._lock:
+            spare, self._spare = self._spare, None
+        return spare if spare is not None and spare[0].poll() is None else self._start()
+
+    def _prepare(self) -> None:
+        with self._lock:
+            if self._spare is None and not self._closed:
+                self._spare = self._start()
+
+    def _start(self) -> tuple[Popen[bytes], IO[bytes]]:
+        said = tempfile.TemporaryFile()  # noqa: SIM115 (closed with its child)
+        return spawn("codeintel_nb.api.sql_child", self._settings, said, Path(tempfile.gettempdir())), said
+
+
+def _exchange(child: Popen[bytes], asked: bytes, bounds: Bounds) -> bytes:
+    """Send the query and read all of the answer; the child is killed when its bounds are passed."""
+    found: list[bytes] = []
+    ended = threading.Event()
+
+    def read() -> None:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            child.stdin.write(asked)
+            child.stdin.flush()  # and stays open: the child ends when it closes
+            found.append(child.stdout.read())
+        except (OSError, ValueError):  # the child died, or was killed below
+            pass
+        ended.set()
+
+    threading.Thread(target=read, name="codeintel-sql", daemon=True).start()
+    limit = bounds.left_s()
+    waited = 0.0
+    while not ended.wait(_LOOKED_S):
+        waited += _LOOKED_S
+        if bounds.cancel is not None and bounds.cancel.is_set():
+            child.kill()
+            raise SearchError("The SQL query was cancelled.")
+        if limit is not None and waited > limit + GRACE_S:
+            child.kill()
+            raise SearchError("The SQL query took longer than its deadline. Narrow the scope, or give it more time.")
+    return found[0] if found else b""
+
+
+def _died(status: int, said: IO[bytes], memory_bytes: int) -> CodeIntelError:
+    how = how_it_ended(status, said)
+    if status < 0 or "Memory" in how or "alloc" in how:
+        return _too_large(memory_bytes)
+    return EngineError(f"The process that ran the SQL query {how}")
+
+
+def _too_large(memory_bytes: int) -> SearchError:
+    return SearchError(f"The SQL query needs more than the {memory_bytes / 1e9:.1f} GB of memory it may have. Narrow the scope, or ask for fewer rows.")
+
+
+def main() -> None:
+    """The child: one query in; a header and rows, or a failure, out."""
+    import duckdb  # noqa: F401 (before the wait for a query, not within it)
+
+    from ..workspace import Workspace
+
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return  # it was the spare one, and is not needed any more
+    query = msgspec.json.decode(line, type=Query, dec_hook=lambda kind, value: kind(value))
+    serve_parent()
+    _limit_memory(query.memory_bytes)
+    out = sys.stdout.buffer
+    try:
+        table = Workspace(query.settings).sql(query.statement, query.scope, query.deadline_s, None, query.most_rows, query.memory_bytes // 2)
+        header = Header(table.columns, table.types, table.truncated, table.timings_ms)
+        answer = msgspec.json.encode(header) + b"\n" + table.wire_cells()
+    except CodeIntelError as error:
+        answer = msgspec.json.encode(Failure(type(error).__name__, str(error))) + b"\n"
+    except MemoryError:
+        answer = msgspec.json.encode(Failure("SearchError", str(_too_large(query.memory_bytes)))) + b"\n"
+    out.write(answer)
+    out.flush()
+    os._exit(0)  # the reader waits for the end, and an orderly one takes longer than most queries
+
+
+def _limit_memory(most_bytes: int) -> None:
+    """Have the system refuse more; what is mapped from files does not count where the system can tell it apart."""
+    try:
+        import resource
+    except ImportError:
+        return  # Windows: DuckDB's own limit stands alone
+    kind = resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS
+    try:
+        resource.setrlimit(kind, (most_bytes, most_bytes))
+    except (OSError, ValueError):
+        pass  # a lower limit was set from outside
+
+
+if __name__ == "__main__":
+    main()

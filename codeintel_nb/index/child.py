@@ -1,0 +1,68 @@
+"""Child processes: work at low priority whose crash or hunger takes no kernel or server with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO
+
+from ..settings import Settings
+
+
+def spawn(module: str, settings: Settings, said: IO[bytes], folder: Path) -> subprocess.Popen[bytes]:
+    """Start ``python -m module`` with pipes; ``said`` takes what it writes to its standard error."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", module],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=_environment(settings), cwd=folder, start_new_session=True,
+    )  # fmt: skip
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    here = str(Path(__file__).resolve().parents[2])
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "SEMBLE_GRAMMARS_CACHE_DIR": os.environ.get("SEMBLE_GRAMMARS_CACHE_DIR", str(settings.home / "v1" / "grammars")),
+    }
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """Kill the child if it still runs, and let go of its pipes."""
+    if child.poll() is None:
+        child.kill()
+    child.wait()
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                pass  # the child is gone; nothing was left to say to it
+
+
+def how_it_ended(status: int, said: IO[bytes]) -> str:
+    """The end of a sentence about a child that ended too early."""
+    said.seek(0)
+    last = said.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
+    how = f"was killed by {signal.Signals(-status).name}." if status < 0 else f"ended with status {status}."
+    hint = " Often that is for want of memory." if status == -9 else ""
+    return f"{how}{hint}{f' It said: {last[-1][:300]}' if last else ''}"
+
+
+def serve_parent() -> None:
+    """In the child: give way to others, and end when the parent ends or closes the pipe."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(10)
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 4096):  # not sys.stdin: its lock would be held while the interpreter ends
+        pass
+    os._exit(1)

@@ -1,0 +1,161 @@
+"""CodeIntelApp: the extension's settings and lifetime."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.extension.application import ExtensionApp
+from tornado.ioloop import PeriodicCallback
+from traitlets import Float, Int, List, Unicode, validate
+
+from codeintel_nb.api.jobs import Jobs
+from codeintel_nb.api.kernel import PID, URL
+from codeintel_nb.api.operations import Limits, Operations
+from codeintel_nb.api.sessions import Sessions
+from codeintel_nb.api.sql_child import SqlChildren
+from codeintel_nb.errors import CodeIntelError, SourceError
+from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry, ScopeRegistry
+from codeintel_nb.settings import Settings
+from codeintel_nb.sources.repository import Repository
+from codeintel_nb.workspace import Workspace
+
+from .credentials import Signatures
+from .kernels import ACTIONS, Kernels
+from .metrics import RegistryCollector
+
+SETTING = "codeintel_service"  # key in the web application's settings
+REAP_S = 5.0
+
+
+class Service:
+    """What the handlers of one server share."""
+
+    def __init__(self, workspace: Workspace, registry: ScopeRegistry, limits: Limits, roots: list[str], threads: int, kernel_manager: Any, session_manager: Any) -> None:
+        self.workspace = workspace
+        self.operations = Operations(workspace, limits)
+        self.limits = limits
+        self.kernels = Kernels(registry, kernel_manager, session_manager)
+        self.signatures = Signatures(self.kernels)
+        self.sessions = Sessions(registry, self.kernels.is_live)
+        self.jobs = Jobs(workspace.index_repository)
+        self.sql = SqlChildren(workspace.settings)
+        self.registry_counts = RegistryCollector()
+        self.searching = ThreadPoolExecutor(threads, thread_name_prefix="codeintel-serve")
+        self.running: dict[str, threading.Event] = {}  # session and request id of a search -> what cancels it
+        self._roots = [Path(root).expanduser().resolve() for root in roots]
+
+    def checked_root(self, repository: Repository, kernel_python: str = "") -> Repository:
+        """The repository, if this server may index where it lies; SourceError otherwise."""
+        allowed = [*self._roots, *(_site_packages(kernel_python) if repository.source == "package" else ())]
+        root = Path(repository.root)
+        if any(root.is_relative_to(folder) for folder in allowed):
+            return repository
+        named = ", ".join(map(str, self._roots))
+        raise SourceError(
+            f"This server indexes only below {named}, and {repository.root} is not. "
+            f"Its owner allows more in jupyter_server_config.py: c.CodeIntelApp.allowed_roots = [{repository.root!r}]"
+        )
+
+    async def tick(self) -> None:
+        """What is done every few seconds: the scopes of dead kernels, the registry's counts."""
+        await self.kernels.reap()
+        self.registry_counts.latest = await self.sessions.registry.metrics()
+
+    def close(self) -> None:
+        self.registry_counts.unregister()
+        self.jobs.close()
+        self.sql.close()
+        self.searching.shutdown(wait=True, cancel_futures=True)
+        self.workspace.close()
+
+
+def _site_packages(python: str) -> list[Path]:
+    """Where this interpreter's packages are, and those of a kernel's interpreter in another environment."""
+    import site
+    import sysconfig
+
+    found = {*site.getsitepackages(), site.getusersitepackages(), *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))}
+    if os.path.isabs(python):
+        prefix = Path(python).parent.parent  # without symlinks resolved: a virtual environment's python is one
+        found |= {str(folder) for folder in prefix.glob("lib/python*/site-packages")} | {str(prefix / "Lib" / "site-packages")}
+    return [Path(folder).resolve() for folder in found]
+
+
+class CodeIntelApp(ExtensionApp):
+    """Code search for every kernel of this server, each under its own scope."""
+
+    name = "codeintel"
+    load_other_extensions = True
+
+    home = Unicode("", help="Folder of the index; $CODEINTEL_HOME, else the user's data folder by default.").tag(config=True)
+    registry_url = Unicode("memory://", help="Where scopes are kept. memory:// is this server's memory.").tag(config=True)
+    session_max_age_s = Float(0.0, help="Seconds after which the scope of a client that is no kernel expires; $SESSION_MAX_AGE_SECONDS, else 3600 by default.").tag(config=True)
+    registry_size = Int(10_000, min=1, help="Most sessions whose scope is kept; live kernels' are always.").tag(config=True)
+    prune_interval_s = Float(600.0, min=1.0, help="Seconds between sweeps of expired scopes.").tag(config=True)
+    search_deadline_s = Float(30.0, min=0.1, help="Seconds after which a search gives what it has.").tag(config=True)
+    search_threads = Int(4, min=1, help="Searches that run at once.").tag(config=True)
+    most_hits = Int(100_000, min=1, help="Most hits of one answer.").tag(config=True)
+    most_rows = Int(100_000, min=1, help="Most rows of an answer to SQL.").tag(config=True)
+    sql_memory_bytes = Int(1_500_000_000, min=300_000_000, help="Memory of the process that runs one SQL query.").tag(config=True)
+    allowed_roots = List(Unicode(), help="Folders below which clients may index, besides the server's root folder and installed packages.").tag(config=True)
+
+    @validate("registry_url")
+    def _known_registry(self, proposal: Any) -> Any:
+        if proposal["value"] != "memory://":
+            raise CodeIntelError(f"c.CodeIntelApp.registry_url is {proposal['value']!r}; this version keeps scopes in memory alone: memory://")
+        return proposal["value"]
+
+    def initialize_settings(self) -> None:
+        server = self._server()
+        settings = Settings.from_environment(self.home or None)
+        workspace = Workspace(settings)
+        registry = AsyncMemoryRegistry(MemoryRegistry(self.registry_size, self.session_max_age_s or settings.session_max_age_s, self.prune_interval_s))
+        limits = Limits(self.search_deadline_s, self.most_hits, self.most_rows, self.sql_memory_bytes)
+        roots = [server.root_dir, *self.allowed_roots]
+        self.service = Service(workspace, registry, limits, roots, self.search_threads, server.kernel_manager, server.session_manager)
+        self.service.registry_counts.register()
+        self.settings[SETTING] = self.service
+        server.event_logger.add_listener(schema_id=ACTIONS, listener=self.service.kernels.on_action)
+
+    def initialize_handlers(self) -> None:
+        from .handlers import routes
+
+        self.handlers.extend(routes())
+
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        """Tell the kernels where the server is, which is certain only now; watch for those that die."""
+        os.environ[URL] = server_url(serverapp)
+        os.environ[PID] = str(os.getpid())
+        if self.home:
+            os.environ["CODEINTEL_HOME"] = str(self.service.workspace.settings.home)  # for kernels that go on without the server
+        self.ticking = PeriodicCallback(self.service.tick, REAP_S * 1000)
+        self.ticking.start()
+
+    async def stop_extension(self) -> None:
+        if hasattr(self, "ticking"):
+            self.ticking.stop()
+        for name in (URL, PID):
+            os.environ.pop(name, None)
+        await self.service.sessions.registry.close()
+        self.service.close()
+
+    def _server(self) -> Any:
+        if self.serverapp is None:
+            sys.exit("codeintel-nb is an extension: start it with jupyter server, or jupyter lab")
+        return self.serverapp
+
+
+def server_url(serverapp: Any) -> str:
+    """The server's address for its own kernels: the loop-back one where it listens on all.
+
+    ``_get_urlparts`` is Jupyter's own, so a test of ours holds it.
+    """
+    from jupyter_server.serverapp import WILDCARD_IPS
+
+    ip = "127.0.0.1" if not serverapp.ip or serverapp.ip in WILDCARD_IPS else serverapp.ip
+    return str(serverapp._get_urlparts(path=serverapp.base_url, ip=ip).geturl())

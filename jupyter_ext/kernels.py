@@ -1,0 +1,83 @@
+"""Kernels: whose scope lives as long as its kernel, and who is offered the scope of the kernel before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from codeintel_nb.scopes.registry import ScopeRegistry
+from codeintel_nb.scopes.scope import Scope
+
+ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
+
+
+class Kernels:
+    """The live kernels of a server, and the end of their scopes.
+
+    A kernel that is shut down, culled or replaced says so by an event. One that dies again and again says nothing at
+    the end; ``reap`` finds it missing.
+    """
+
+    def __init__(self, registry: ScopeRegistry, kernel_manager: Any, session_manager: Any) -> None:
+        self._registry = registry
+        self._kernels = kernel_manager
+        self._sessions = session_manager
+        self._holders: dict[str, str] = {}  # kernel id -> id of the Jupyter session that it serves; empty while unknown
+        self._offers: dict[str, Scope] = {}  # kernel id -> scope of the kernel it took the place of
+
+    def is_live(self, session_id: str) -> bool:
+        return session_id in self._kernels
+
+    def key(self, kernel_id: str) -> bytes:
+        """The key of the kernel's connection file; empty where there is no such kernel or it does not sign."""
+        try:
+            return bytes(self._kernels.get_kernel(kernel_id).session.key)
+        except Exception:  # an unknown kernel raises what the kernel manager at hand likes to
+            return b""
+
+    def offered(self, session_id: str) -> Scope | None:
+        return self._offers.get(session_id)
+
+    async def has_scope(self, session_id: str) -> None:
+        """Note that the session, if it is a kernel, was given a scope."""
+        if self.is_live(session_id):
+            self._offers.pop(session_id, None)
+            self._holders.setdefault(session_id, "")
+            await self._learn_sessions()
+
+    async def on_action(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+        """Called for each action of the kernel manager."""
+        if data.get("action") == "shutdown" and data.get("status") == "success":
+            await self._ended(str(data.get("kernel_id")))
+
+    async def reap(self) -> None:
+        """Drop the scopes of kernels that are gone without a word."""
+        for kernel_id in [kernel_id for kernel_id in {*self._holders, *self._offers} if not self.is_live(kernel_id)]:
+            await self._ended(kernel_id)
+        if self._holders:
+            await self._learn_sessions()
+
+    async def labels(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Of each live kernel its kernel's name and the paths of the notebooks and consoles that use it."""
+        found: dict[str, tuple[str, tuple[str, ...]]] = {str(kernel_id): (str(self._kernels.get_kernel(kernel_id).kernel_name), ()) for kernel_id in self._kernels.list_kernel_ids()}
+        for session in await self._sessions.list_sessions():
+            name, paths = found.get(session["kernel"]["id"], (session["kernel"]["name"], ()))
+            found[session["kernel"]["id"]] = (name, (*paths, str(session["path"])))
+        return found
+
+    async def _ended(self, kernel_id: str) -> None:
+        holder = self._holders.pop(kernel_id, "")
+        self._offers.pop(kernel_id, None)
+        scope = await self._registry.get(kernel_id)
+        await self._registry.clear(kernel_id)
+        if scope and holder:
+            try:
+                successor = (await self._sessions.get_session(session_id=holder))["kernel"]["id"]
+            except Exception:  # the session ended with its kernel
+                return
+            if successor != kernel_id and self.is_live(successor) and await self._registry.get(successor) is None:
+                self._offers[successor] = scope
+
+    async def _learn_sessions(self) -> None:
+        for session in await self._sessions.list_sessions():
+            if session["kernel"]["id"] in self._holders:
+                self._holders[session["kernel"]["id"]] = session["id"]

@@ -1,0 +1,33 @@
+"""Counters in Jupyter's own /metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import REGISTRY, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from codeintel_nb.scopes.registry import RegistryMetrics
+
+SEARCHES = Counter("codeintel_searches", "Searches by kind and outcome", ["kind", "outcome"])
+SEARCH_SECONDS = Histogram("codeintel_search_seconds", "Time from request to answer", ["kind"], buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30))
+
+
+class RegistryCollector(Collector):
+    """The scope registry's counts, as they were last read from it."""
+
+    def __init__(self) -> None:
+        self.latest = RegistryMetrics(0, 0, 0, 0, 0, 0)
+
+    def register(self) -> None:
+        REGISTRY.register(self)
+
+    def unregister(self) -> None:
+        REGISTRY.unregister(self)
+
+    def collect(self) -> Iterable[Metric]:
+        now = self.latest
+        for name, count in (("hits", now.hits), ("misses", now.misses), ("sets", now.sets), ("evictions", now.evictions), ("expiries", now.expiries)):
+            yield CounterMetricFamily(f"codeintel_scope_{name}", f"Scope registry: {name}", value=count)
+        yield GaugeMetricFamily("codeintel_sessions", "Sessions that hold a scope", value=now.sessions)

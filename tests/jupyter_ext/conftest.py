@@ -1,0 +1,196 @@
+"""A real Jupyter server in a process of its own, and real kernels that it starts."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import pytest
+from jupyter_client import BlockingKernelClient
+
+from codeintel_nb.api.client import BASE
+from codeintel_nb.api.signature import credential
+from tests.conftest import FILES, write_tree
+
+TOKEN = "secret-of-the-tests"
+CULLING = ["--MappingKernelManager.cull_interval=1", "--MappingKernelManager.cull_connected=True"]
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Server:
+    """A server, and how a person with its token speaks to it."""
+
+    base_url = "/a%40b/"  # as JupyterHub has it for a name with an @: the signature covers what is sent
+
+    def __init__(self, folder: Path, *options: str, environment: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self.root = folder / "root"
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.home = folder / "index-home"
+        self.runtime = folder / "runtime"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.environment = {
+            **os.environ, "JUPYTER_RUNTIME_DIR": str(self.runtime), "JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_DATA_DIR": str(folder / "data"),
+            "IPYTHONDIR": str(folder / "ipython"), "CODEINTEL_HOME": str(self.home), **(environment or {}),
+        }  # fmt: skip
+        self.options = options
+        self.start()
+
+    def start(self) -> None:
+        self.log = self.folder / "server.log"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable, "-m", "jupyter_server", "--allow-root", "--no-browser", f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0",
+                    "--ServerApp.ip=127.0.0.1", f"--ServerApp.base_url={self.base_url}", f"--IdentityProvider.token={TOKEN}",
+                    f"--ServerApp.root_dir={self.root}", "--ServerApp.reraise_server_extension_failures=True", *self.options,
+                ],
+                env=self.environment, stdout=log, stderr=subprocess.STDOUT, cwd=self.root,
+            )  # fmt: skip
+        for _ in range(300):
+            try:
+                answer = self.ask("GET", "health")
+                assert answer.status == 200, f"{answer.body!r}\n{self.log.read_text()[-3000:]}"
+                return
+            except OSError:
+                assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.1)
+        raise AssertionError(self.log.read_text())
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def ask(self, method: str, place: str, payload: Any = None, headers: dict[str, str] | None = None, api: bool = False) -> Answer:
+        """A request with the server's token, below our own base or Jupyter's ``api``; bytes are sent as they are."""
+        return self.raw(method, place, payload, {"Authorization": f"token {TOKEN}", **(headers or {})}, api)
+
+    def raw(self, method: str, place: str, payload: Any = None, headers: dict[str, str] | None = None, api: bool = False) -> Answer:
+        body = payload if isinstance(payload, bytes | None) else json.dumps(payload).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, self.uri(place, api), body, {"Content-Type": "application/json", **(headers or {})})
+            response = connection.getresponse()
+            return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+
+    def uri(self, place: str, api: bool = False) -> str:
+        return self.base_url + ("api/" if api else BASE) + place
+
+    def signed(self, kernel_id: str, method: str, place: str, payload: Any = None, key: bytes | None = None, **headers: str) -> Answer:
+        """A request as the kernel itself would make it."""
+        body = b"" if payload is None else json.dumps(payload).encode()
+        signature = credential(self.key(kernel_id) if key is None else key, kernel_id, method, self.uri(place), body)
+        return self.raw(method, place, body or None, {"Authorization": signature, **headers})
+
+    def key(self, kernel_id: str) -> bytes:
+        return str(json.loads((self.runtime / f"kernel-{kernel_id}.json").read_text())["key"]).encode()
+
+    def index(self, path: Path, name: str) -> None:
+        assert self.ask("POST", "repositories", {"path": str(path), "name": name}).status == 202
+        self.until(lambda: self.ask("GET", f"repositories/{quote(name)}/job").json["state"] == "done")
+
+    @staticmethod
+    def until(holds: Callable[[], Any], within_s: float = 30.0) -> None:
+        ends = time.monotonic() + within_s
+        while not holds():
+            assert time.monotonic() < ends, "what was waited for did not come"
+            time.sleep(0.05)
+
+
+class Notebook:
+    """A notebook's session and its kernel, which runs cells."""
+
+    def __init__(self, server: Server, path: str, kernel_name: str = "python3") -> None:
+        self.server = server
+        created = server.ask("POST", "sessions", {"path": path, "type": "notebook", "name": path, "kernel": {"name": kernel_name}}, api=True)
+        assert created.status == 201, created.body
+        self.session_id = created.json["id"]
+        self.kernel_id = created.json["kernel"]["id"]
+        self.connect()
+
+    def connect(self) -> None:
+        self.client = BlockingKernelClient(connection_file=str(self.server.runtime / f"kernel-{self.kernel_id}.json"))
+        self.client.load_connection_file()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
+
+    def run(self, cell: str) -> str:
+        """Everything that the cell shows, as plain text; an error's message in its place."""
+        shown: list[str] = []
+
+        def take(message: dict[str, Any]) -> None:
+            content = message["content"]
+            if message["msg_type"] == "stream":
+                shown.append(content["text"])
+            elif message["msg_type"] in ("execute_result", "display_data"):
+                shown.append(content["data"].get("text/plain", ""))
+            elif message["msg_type"] == "error":
+                shown.append(f"{content['ename']}: {content['evalue']}")
+
+        self.client.execute_interactive(cell, timeout=60, output_hook=take)
+        return "\n".join(shown)
+
+    def close(self) -> None:
+        self.client.stop_channels()
+        self.server.ask("DELETE", f"sessions/{self.session_id}", api=True)
+
+
+@pytest.fixture(scope="session")
+def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    made: list[Server] = []
+
+    def make(*options: str, environment: dict[str, str] | None = None) -> Server:
+        made.append(Server(tmp_path_factory.mktemp("server"), *options, environment=environment))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def server(make_server: Callable[..., Server]) -> Server:
+    """A server with the small shop indexed as ``shop``."""
+    made = make_server()
+    write_tree(made.root / "shop", dict(FILES))
+    made.index(made.root / "shop", "shop")
+    return made
+
+
+@pytest.fixture
+def open_notebook(server: Server) -> Iterator[Callable[..., Notebook]]:
+    opened: list[Notebook] = []
+
+    def open_one(path: str = "work.ipynb", on: Server | None = None, kernel_name: str = "python3") -> Notebook:
+        opened.append(Notebook(on or server, path, kernel_name))
+        return opened[-1]
+
+    yield open_one
+    for notebook in opened:
+        notebook.close()
