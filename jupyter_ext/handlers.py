@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -383,6 +384,8 @@ class RepositoriesHandler(CodeIntelHandler):
     @kernel_or_user("write")
     async def post(self) -> None:
         request = self.decoded(IndexRequest)
+        if request.path is not None:  # a relative one is meant as the server shows it
+            request = msgspec.structs.replace(request, path=os.path.join(self.settings["server_root_dir"], os.path.expanduser(request.path)))
         try:
             repository = await self.off_loop(lambda: self.service.operations.repository(request))
         except SourceError as error:

@@ -32,13 +32,17 @@ class Estimate:
 
 
 class TerminalProgress:
-    """One line on a terminal's standard error, renewed a few times a second and gone at the end; silent elsewhere."""
+    """One line on a terminal's standard error, renewed a few times a second and gone at the end; silent elsewhere.
+
+    What ends at once shows nothing.
+    """
 
     renewed_s = 0.2
+    patience_s = 0.4
 
     def __init__(self) -> None:
         self.estimate = Estimate()
-        self._last = 0.0
+        self._last = time.monotonic() + self.patience_s - self.renewed_s
         self._width = 0
 
     def __enter__(self) -> Self:

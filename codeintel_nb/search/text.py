@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sysconfig
 import threading
+import time
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
 
@@ -20,7 +21,10 @@ from .mask import ScopeMask
 from .pattern import Pattern, compile_pattern
 from .query import Bounds, TextQuery
 
-SEGMENT = 8 << 20  # bytes searched between two looks at the clock
+SEGMENT = 8 << 20  # bytes searched between two looks at the clock, at most
+FIRST_SEGMENT = 256 << 10  # before the pattern's speed is known: a slow one reads 2 MB a second, a fast one 5 GB
+SMALLEST_SEGMENT = 32 << 10
+LOOKED_S = 0.05
 MOST_SNIPPET_CHARACTERS = 2000
 
 Offsets = npt.NDArray[np.int64]
@@ -32,6 +36,21 @@ class Match(NamedTuple):
     line_start: int
     line_end: int  # behind the last character of the last line matched
     start: int
+
+
+class Pace:
+    """How much to search between two looks at the clock, from how long the last part took."""
+
+    def __init__(self) -> None:
+        self.segment = FIRST_SEGMENT
+        self._began = 0.0
+
+    def begin(self) -> None:
+        self._began = time.perf_counter()
+
+    def ended(self, searched: int) -> None:
+        spent = max(time.perf_counter() - self._began, 1e-6)
+        self.segment = int(min(SEGMENT, max(SMALLEST_SEGMENT, searched / spent * LOOKED_S)))
 
 
 class TextAnswer(NamedTuple):
@@ -61,8 +80,8 @@ def search_text(shard: Shard, repo: str, mask: ScopeMask, query: TextQuery, boun
     return TextAnswer(_hits(shard, repo, found[: query.limit], query), ended or bounds.reached() or len(found) > query.limit)
 
 
-def runs(shard: Shard, chunks: npt.NDArray[np.bool_], by_file: bool = False) -> Iterator[tuple[int, int]]:
-    """Byte ranges of the content that the mask covers, at most about SEGMENT long, cut at chunks."""
+def runs(shard: Shard, chunks: npt.NDArray[np.bool_], by_file: bool = False, pace: Pace | None = None) -> Iterator[tuple[int, int]]:
+    """Byte ranges of the content that the mask covers, about as long as the pace says, cut at chunks."""
     edges = np.flatnonzero(np.diff(chunks.astype(np.int8), prepend=0, append=0))
     starts = shard.chunk_start
     for first, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
@@ -70,7 +89,7 @@ def runs(shard: Shard, chunks: npt.NDArray[np.bool_], by_file: bool = False) -> 
             if by_file:
                 stop = min(end, int(shard.file_chunk[int(shard.chunk_file[first]) + 1]))
             else:
-                stop = int(np.searchsorted(starts, starts[first] + np.uint64(SEGMENT), "right")) - 1
+                stop = int(np.searchsorted(starts, starts[first] + np.uint64(pace.segment if pace else SEGMENT), "right")) - 1
                 stop = min(end, max(first + 1, stop))
             yield int(starts[first]), int(starts[stop])
             first = stop
@@ -81,9 +100,11 @@ def _with_re2(shard: Shard, chunks: npt.NDArray[np.bool_], pattern: Pattern, mos
     found: list[Match] = []
     if search is None:
         return found, False
-    for begin, end in runs(shard, chunks, by_file=pattern.multiline):
+    pace = Pace()
+    for begin, end in runs(shard, chunks, pattern.multiline, pace):
         if bounds.reached():
             return found, True
+        pace.begin()
         at = begin
         while at < end and (match := search(content, at, end)) is not None:
             start = match.start(pattern.group)
@@ -96,9 +117,10 @@ def _with_re2(shard: Shard, chunks: npt.NDArray[np.bool_], pattern: Pattern, mos
             found.append(Match(line_start, line_end, start))
             if len(found) >= most:
                 return found, False
-            if len(found) % 1024 == 0 and bounds.reached():
+            if len(found) % 64 == 0 and bounds.reached():
                 return found, True
             at = line_end + 1
+        pace.ended(end - begin)
     return found, False
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import pytest
 from jupyter_client import BlockingKernelClient
@@ -135,10 +135,18 @@ class Notebook:
         self.connect()
 
     def connect(self) -> None:
-        self.client = BlockingKernelClient(connection_file=str(self.server.runtime / f"kernel-{self.kernel_id}.json"))
-        self.client.load_connection_file()
-        self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
+        """Meet the kernel, which may be on its way up again."""
+        for _ in range(20):
+            self.client = BlockingKernelClient(connection_file=str(self.server.runtime / f"kernel-{self.kernel_id}.json"))
+            self.client.load_connection_file()
+            self.client.start_channels()
+            try:
+                self.client.wait_for_ready(timeout=60)
+                return
+            except RuntimeError:  # its heart does not beat yet
+                self.client.stop_channels()
+                time.sleep(0.5)
+        raise AssertionError("the kernel did not come up")
 
     def run(self, cell: str) -> str:
         """Everything that the cell shows, as plain text; an error's message in its place."""

@@ -1,0 +1,157 @@
+"""Scopes live and end with their kernels."""
+
+import os
+import signal
+import threading
+
+import psutil
+import pytest
+
+from tests.conftest import FILES, write_tree
+from tests.jupyter_ext.conftest import CULLING
+
+PYTHON = {"languages": ["python"]}
+
+
+def scope_of(server, kernel_id):
+    """As its owner sees it; None where the session holds none."""
+    return {state["session_id"]: state["scope"] for state in server.ask("GET", "sessions").json["sessions"]}.get(kernel_id)
+
+
+def pid_of(notebook):
+    return int(notebook.run("import os; print(os.getpid())"))
+
+
+def test_two_notebooks_search_at_once_and_never_see_each_others_scope(server, open_notebook):
+    python, script = open_notebook("python.ipynb"), open_notebook("script.ipynb")
+    python.run("%load_ext codeintel_nb\n%scope set --lang python")
+    script.run("%load_ext codeintel_nb\n%scope set --lang javascript")
+    calls = 50  # each asks twice, in two notebooks: 200 interleaved calls
+    cell = (
+        "import json\n"
+        "shell, seen = get_ipython(), []\n"
+        f"for _ in range({calls}):\n"
+        "    seen += [h.language for h in shell.run_line_magic('textsearch', 'cart')]\n"
+        "    seen += [h.language for h in shell.run_line_magic('semsearch', 'lines of the cart')]\n"
+        "print(json.dumps([len(seen), sorted(set(seen))]))"
+    )
+    said = {}
+    threads = [threading.Thread(target=lambda n=notebook: said.__setitem__(n.kernel_id, n.run(cell))) for notebook in (python, script)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert '["python"]' in said[python.kernel_id]
+    assert '["javascript"]' in said[script.kernel_id]
+    assert all(int(text.split("[")[1].split(",")[0]) >= 2 * calls for text in said.values())
+
+
+def test_a_restart_keeps_the_scope(server, open_notebook):
+    notebook = open_notebook()
+    notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
+    before = pid_of(notebook)
+    assert server.ask("POST", f"kernels/{notebook.kernel_id}/restart", {}, api=True).status == 200
+    notebook.connect()
+    assert pid_of(notebook) != before
+    assert "python" in notebook.run("%load_ext codeintel_nb\n%scope")
+
+
+def test_a_kernel_that_dies_once_is_started_again_with_its_scope(server, open_notebook):
+    notebook = open_notebook()
+    notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
+    before = pid_of(notebook)
+    os.kill(before, signal.SIGKILL)
+    server.until(lambda: not psutil.pid_exists(before) or psutil.Process(before).status() == psutil.STATUS_ZOMBIE)
+    notebook.client.stop_channels()
+    notebook.connect()
+    assert "python" in notebook.run("%load_ext codeintel_nb\n%scope")
+
+
+def test_a_shutdown_drops_the_scope(server, open_notebook):
+    notebook = open_notebook()
+    notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
+    assert scope_of(server, notebook.kernel_id) == PYTHON
+    server.ask("DELETE", f"kernels/{notebook.kernel_id}", api=True)
+    assert scope_of(server, notebook.kernel_id) is None
+
+
+def test_a_kernel_that_dies_again_and_again_is_found_by_the_sweep(server, open_notebook):
+    notebook = open_notebook("doomed.ipynb")
+    notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
+
+    def kill():
+        for process in psutil.Process(server.process.pid).children(recursive=True):
+            try:
+                if any(notebook.kernel_id in word for word in process.cmdline()):
+                    process.kill()
+            except psutil.Error:
+                pass
+        return notebook.kernel_id not in {kernel["id"] for kernel in server.ask("GET", "kernels", api=True).json}
+
+    server.until(kill, within_s=90)
+    server.until(lambda: scope_of(server, notebook.kernel_id) is None, within_s=10)
+    assert "shutdown" not in server.log.read_text().split(notebook.kernel_id)[-1]
+
+
+def test_renaming_the_notebook_changes_its_label_alone(server, open_notebook):
+    notebook = open_notebook("before.ipynb")
+    notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
+    server.ask("PATCH", f"sessions/{notebook.session_id}", {"path": "after.ipynb"}, api=True)
+    assert "python" in notebook.run("%scope")
+    (state,) = [s for s in server.ask("GET", "sessions").json["sessions"] if s["session_id"] == notebook.kernel_id]
+    assert state == {"session_id": notebook.kernel_id, "scope": PYTHON, "kernel_name": "python3", "paths": ["after.ipynb"]}
+
+
+def test_a_console_of_the_notebooks_kernel_shares_its_scope(server, open_notebook):
+    notebook = open_notebook("with-console.ipynb")
+    notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
+    console = {"path": "console-1", "type": "console", "name": "Console 1", "kernel": {"id": notebook.kernel_id}}
+    assert server.ask("POST", "sessions", console, api=True).status == 201
+    (state,) = [s for s in server.ask("GET", "sessions").json["sessions"] if s["session_id"] == notebook.kernel_id]
+    assert sorted(state["paths"]) == ["console-1", "with-console.ipynb"]
+
+
+def test_a_changed_kernel_is_offered_the_scope_of_the_one_before(server, open_notebook):
+    notebook = open_notebook("changed.ipynb")
+    notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
+    before = notebook.kernel_id
+    changed = server.ask("PATCH", f"sessions/{notebook.session_id}", {"kernel": {"name": "python3", "id": None}}, api=True)
+    notebook.kernel_id = changed.json["kernel"]["id"]
+    assert notebook.kernel_id != before
+    server.until(lambda: scope_of(server, before) is None)
+    notebook.client.stop_channels()
+    notebook.connect()
+    shown = notebook.run("%load_ext codeintel_nb\n%scope")
+    assert "everything is searched" in shown, "the new kernel has no scope before it takes one"
+    assert "--lang python (%scope restore takes it over)" in shown
+    assert "languages  python" in notebook.run("%scope restore")
+    assert "There is no scope to restore" in notebook.run("%scope restore")
+
+
+def test_an_idle_kernel_keeps_its_scope_until_it_is_culled_and_a_script_is_told_of_its_loss_once(make_server, open_notebook):
+    hasty = make_server("--CodeIntelApp.session_max_age_s=0.5", "--CodeIntelApp.prune_interval_s=1", "--MappingKernelManager.cull_idle_timeout=8", *CULLING)
+    write_tree(hasty.root / "shop", dict(FILES))
+    hasty.index(hasty.root / "shop", "shop")
+    notebook = open_notebook(on=hasty)
+    notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
+    script = {"X-Session-ID": "nightly.script"}
+    assert hasty.ask("PUT", "sessions/nightly.script/scope", PYTHON).status == 200
+    hasty.until(lambda: scope_of(hasty, "nightly.script") is None)
+    assert scope_of(hasty, notebook.kernel_id) == PYTHON, "sixteen times its age, if it were a script"
+    answer = hasty.ask("POST", "paths", {}, script)
+    assert answer.json["scope_expired"], "it is told that nothing limits it any more"
+    assert answer.headers["x-session-id"] == "nightly.script"
+    assert not hasty.ask("POST", "paths", {}, script).json["scope_expired"]
+    notebook.client.stop_channels()
+    hasty.until(lambda: scope_of(hasty, notebook.kernel_id) is None, within_s=40)
+    assert notebook.kernel_id not in {kernel["id"] for kernel in hasty.ask("GET", "kernels", api=True).json}
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_an_unknown_repository_leaves_the_scope_that_was(server, open_notebook, method):
+    notebook = open_notebook()
+    notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
+    answer = server.ask(method, f"sessions/{notebook.kernel_id}/scope", {"repos": ["shp"]})
+    assert answer.status == 400
+    assert "Did you mean 'shop'" in answer.json["detail"]
+    assert scope_of(server, notebook.kernel_id) == PYTHON
