@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from codeintel_nb import Workspace
+from tests.live import make_server, open_notebook, server  # noqa: F401 (fixtures of every test)
 
 settings.register_profile("codeintel", deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 settings.load_profile("codeintel")

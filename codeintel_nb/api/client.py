@@ -47,8 +47,9 @@ BASE = "codeintel/v1/"
 VERSION_HEADER = "X-CodeIntel-Version"
 REQUEST_ID = "X-Request-ID"
 CONNECT_S = 3.0
+SEARCH_S = 60.0  # for a search without a deadline of its own
 SLACK_S = 10.0  # beyond a search's own deadline
-ANSWER_S = 60.0  # for every other call
+ANSWER_S = 15.0  # for every other call
 HEARTBEAT_S = 45.0  # an event stream says something more often than this
 POLL_S = 0.05  # between looks at a cancel event
 
@@ -121,7 +122,7 @@ class ServerClient:
     def _search(self, place: str, request: Any, kind: type[_T], deadline: float | None, cancel: threading.Event | None) -> _T:
         """Ask; a set ``cancel`` ends the search on the server, which then answers with what it has."""
         request_id = str(uuid.uuid4())
-        with self._request("POST", place, request, (deadline or ANSWER_S) + SLACK_S, {REQUEST_ID: request_id}) as connection:
+        with self._request("POST", place, request, (deadline or SEARCH_S) + SLACK_S, {REQUEST_ID: request_id}) as connection:
             if cancel is not None:
                 self._wait(connection, cancel, request_id)
             return self._answer(connection, kind)
@@ -169,7 +170,7 @@ class ServerClient:
             connection.request(method, uri, body=body, headers=sent)
             yield connection
         except TimeoutError:
-            raise EngineError(f"The Jupyter server did not answer within {timeout_s:.0f} s. Ask again, or narrow the scope.") from None
+            raise NoServer(f"the Jupyter server did not answer within {timeout_s:.0f} s") from None
         except (OSError, http.client.HTTPException) as error:
             raise NoServer(f"the Jupyter server does not answer ({type(error).__name__})") from None
         finally:

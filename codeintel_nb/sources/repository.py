@@ -34,11 +34,11 @@ class Repository(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def worktree(path: str | Path, name: str | None = None) -> Repository:
     """The folder at ``path`` as a repository, named after it unless told otherwise."""
-    root = Path(path).expanduser()
+    root = Path(path)
     try:
-        resolved = root.resolve(strict=True)
-    except (OSError, RuntimeError) as error:
-        raise SourceError(f"There is no folder {root}. Check the path: codeintel index PATH.") from error
+        resolved = root.expanduser().resolve(strict=True)
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, an unknown user, a zero byte
+        raise SourceError(f"There is no folder {str(root)!r}. Check the path: codeintel index PATH.") from error
     if not resolved.is_dir():
         raise SourceError(f"{root} is a file. Index the folder that holds it: codeintel index {resolved.parent}")
     return Repository(check_name(name or resolved.name or "root"), str(resolved))

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.conftest import FILES, write_tree
-from tests.jupyter_ext.conftest import CULLING
+from tests.live import CULLING
 
 PYTHON = {"languages": ["python"]}
 

@@ -17,7 +17,7 @@ from codeintel_nb.api import wire
 from codeintel_nb.scopes.scope import Scope
 from codeintel_nb.search.hit import FileText
 from jupyter_ext.handlers import ROUTES
-from tests.jupyter_ext.conftest import TOKEN
+from tests.live import TOKEN
 
 DESCRIPTION = Path(jupyter_ext.__file__).parent / "openapi.yml"
 METHODS = {"get", "put", "post", "patch", "delete"}

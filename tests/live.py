@@ -19,7 +19,6 @@ from jupyter_client import BlockingKernelClient
 
 from codeintel_nb.api.client import BASE
 from codeintel_nb.api.signature import credential
-from tests.conftest import FILES, write_tree
 
 TOKEN = "secret-of-the-tests"
 CULLING = ["--MappingKernelManager.cull_interval=1", "--MappingKernelManager.cull_connected=True"]
@@ -185,6 +184,8 @@ def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
 @pytest.fixture(scope="session")
 def server(make_server: Callable[..., Server]) -> Server:
     """A server with the small shop indexed as ``shop``."""
+    from tests.conftest import FILES, write_tree
+
     made = make_server()
     write_tree(made.root / "shop", dict(FILES))
     made.index(made.root / "shop", "shop")

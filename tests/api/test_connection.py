@@ -1,0 +1,280 @@
+"""The magics' connection: a real server and a real kernel's key, behind a gate that can be closed."""
+
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from codeintel_nb import Scope, Workspace
+from codeintel_nb.api.client import ServerClient, check_version
+from codeintel_nb.api.connection import RETRY_S, Connection
+from codeintel_nb.api.embedded import EmbeddedClient
+from codeintel_nb.api.kernel import Kernel, NoServer
+from codeintel_nb.api.wire import FileRequest, IndexRequest, PathsRequest, SemanticRequest, SqlRequest, TextRequest
+from codeintel_nb.errors import EngineError, ScopeError, SearchError, SourceError
+from tests.conftest import write_tree
+
+PYTHON, SCRIPT = Scope(languages=("python",)), Scope(languages=("javascript",))
+
+
+class Gate:
+    """Passes connections on to a server while it is open; closed, it is as if nothing listened."""
+
+    def __init__(self, port):
+        self.target = port
+        self.listener = None
+        self.port = 0
+        self.open()
+
+    def open(self):
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def _accept(self, listener):
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.target))
+            for source, sink in ((client, server), (server, client)):
+                threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
+
+    def _pass(self, source, sink):
+        with source:
+            while said := source.recv(65536):
+                sink.sendall(said)
+            try:
+                sink.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def kernel(server):
+    made = server.ask("POST", "kernels", {"name": "python3"}, api=True).json["id"]
+    yield made
+    server.ask("DELETE", f"kernels/{made}", api=True)
+
+
+@pytest.fixture
+def gate(server):
+    made = Gate(server.port)
+    yield made
+    try:
+        made.close()
+    except OSError:
+        pass
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def connection(server, kernel, gate, said, clock):
+    found = Kernel(f"http://127.0.0.1:{gate.port}{server.base_url}", kernel, server.key(kernel))
+    return Connection(said.append, lambda: found, lambda: EmbeddedClient(Workspace.open(server.home)), clock)
+
+
+def on_server(server, kernel):
+    return {state["session_id"]: state["scope"] for state in server.ask("GET", "sessions").json["sessions"]}.get(kernel)
+
+
+def languages(connection):
+    return {hit.language for hit in connection.search_text(TextRequest(pattern="cart")).results}
+
+
+def test_the_server_answers_as_the_embedded_engine_does(server, connection, said):
+    here = EmbeddedClient(Workspace.open(server.home))
+    for client in (connection, here):
+        assert client.set_scope(PYTHON).coverage.files_in_scope == 4
+        client.save_scope("kept", PYTHON)
+        assert client.load_scope("kept") == PYTHON
+        assert "kept" in client.saved_scopes()
+    for ask in (
+        lambda c: c.search_text(TextRequest(pattern=r"def \w+", regex=True, context=1)).results.hits,
+        lambda c: c.semantic_search(SemanticRequest(query="charge a card")).results.hits,
+        lambda c: c.list_paths(PathsRequest(languages=("markdown",))).results.hits,
+        lambda c: c.search_text(TextRequest(pattern="cart")).results.query,
+        lambda c: c.sql(SqlRequest(statement="select path, modified, [lines] as l, 0.5::double / 0 as inf from files order by 1")).rows(),
+        lambda c: c.open_file(FileRequest(repo="shop", path="src/shop/cart.py", start_line=3, end_line=9)),
+        lambda c: [(one.name, one.files, one.root) for one in c.status()],
+    ):
+        assert ask(connection) == ask(here)
+    assert connection.where == "kept by the Jupyter server"
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    ("ask", "kind"),
+    [
+        (lambda c: c.search_text(TextRequest(pattern="(", regex=True)), SearchError),
+        (lambda c: c.search_text(TextRequest(pattern="")), SearchError),
+        (lambda c: c.set_scope(Scope(repos=("shp",))), ScopeError),
+        (lambda c: c.load_scope("nothing"), ScopeError),
+        (lambda c: c.open_file(FileRequest(repo="shop", path="../x")), SourceError),
+        (lambda c: c.sql(SqlRequest(statement="selec 1")), SearchError),
+        (lambda c: c.index(IndexRequest(path="/nowhere/at/all")), SourceError),
+        (lambda c: c.refresh("shp"), ScopeError),
+        (lambda c: c.remove("shp"), ScopeError),
+    ],
+)
+def test_the_servers_errors_are_those_of_the_embedded_engine(server, connection, said, ask, kind):
+    messages = []
+    for client in (connection, EmbeddedClient(Workspace.open(server.home))):
+        with pytest.raises(kind) as error:
+            ask(client)
+        assert type(error.value) is kind
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
+    assert said == []
+
+
+def test_a_server_that_goes_is_stood_in_for_once_said_and_taken_back(server, kernel, gate, connection, said, clock):
+    connection.set_scope(PYTHON)
+    gate.close()
+    assert languages(connection) == {"python"}, "the last known scope goes on"
+    assert languages(connection) == {"python"}
+    assert len(said) == 1
+    assert "local to this process" in said[0]
+    assert "--lang python" in said[0]
+    connection.set_scope(SCRIPT)
+    assert languages(connection) == {"javascript"}
+    assert on_server(server, kernel) == {"languages": ["python"]}
+    gate.open()
+    assert languages(connection) == {"javascript"}
+    assert on_server(server, kernel) == {"languages": ["python"]}, "it is not asked again at once"
+    clock.now += RETRY_S
+    assert languages(connection) == {"javascript"}
+    assert on_server(server, kernel) == {"languages": ["javascript"]}, "what was set meanwhile is given to the server"
+    assert len(said) == 2
+    assert "answers again" in said[1]
+
+
+def test_a_scope_that_the_panel_changed_meanwhile_is_the_servers(server, kernel, gate, connection, clock):
+    connection.set_scope(PYTHON)
+    gate.close()
+    assert languages(connection) == {"python"}
+    server.ask("PUT", f"sessions/{kernel}/scope", {"languages": ["javascript"]})
+    gate.open()
+    clock.now += RETRY_S
+    assert languages(connection) == {"javascript"}
+
+
+def test_a_scope_cleared_while_the_server_was_away_stays_cleared(server, kernel, gate, connection, clock):
+    connection.set_scope(PYTHON)
+    gate.close()
+    connection.clear_scope()
+    gate.open()
+    clock.now += RETRY_S
+    assert len(languages(connection)) > 1
+    assert on_server(server, kernel) is None
+
+
+def test_a_server_that_lost_the_scope_is_given_it_again(server, kernel, gate, connection, clock):
+    connection.set_scope(PYTHON)
+    gate.close()
+    languages(connection)
+    server.ask("DELETE", f"sessions/{kernel}/scope")
+    gate.open()
+    clock.now += RETRY_S
+    assert languages(connection) == {"python"}
+    assert on_server(server, kernel) == {"languages": ["python"]}
+
+
+def test_a_search_learns_what_the_panel_set(server, kernel, gate, connection):
+    connection.set_scope(PYTHON)
+    server.ask("PUT", f"sessions/{kernel}/scope", {"languages": ["javascript"]})
+    assert languages(connection) == {"javascript"}
+    gate.close()
+    assert languages(connection) == {"javascript"}
+
+
+def test_a_scope_that_does_not_fit_here_never_widens(server, gate, connection, said, tmp_path):
+    connection.set_scope(Scope(repos=("shop",)))
+    empty = Workspace.open(tmp_path / "another-home")
+    write_tree(tmp_path / "t", {"a.py": "cart = 1\n"})
+    empty.index(tmp_path / "t", name="other")
+    connection._make_embedded = lambda: EmbeddedClient(empty)
+    gate.close()
+    with pytest.raises(ScopeError, match="No repository 'shop'"):
+        languages(connection)
+
+
+def test_a_refused_kernel_searches_by_itself(server, gate, said):
+    found = Kernel(f"http://127.0.0.1:{gate.port}{server.base_url}", "0" * 8, b"no key of this server")
+    connection = Connection(said.append, lambda: found, lambda: EmbeddedClient(Workspace.open(server.home)))
+    assert len(languages(connection)) > 1
+    assert len(said) == 1
+    assert "refuses (403)" in said[0]
+
+
+def test_a_server_without_the_extension_is_stood_in_for(server, said):
+    found = Kernel(f"http://127.0.0.1:{server.port}{server.base_url}no-such-thing/", "0" * 8, b"key")
+    connection = Connection(said.append, lambda: found, lambda: EmbeddedClient(Workspace.open(server.home)))
+    assert len(languages(connection)) > 1
+    assert "is codeintel-nb enabled there?" in said[0]
+
+
+def test_without_an_engine_the_error_says_what_to_install(gate, server, kernel, said):
+    def missing():
+        raise EngineError("The engine is not installed in this environment (no module 'duckdb'). Install it: %pip install codeintel-nb")
+
+    found = Kernel(f"http://127.0.0.1:{gate.port}{server.base_url}", kernel, server.key(kernel))
+    connection = Connection(said.append, lambda: found, missing)
+    gate.close()
+    with pytest.raises(EngineError, match=r"pip install codeintel-nb.*Until then searches need the Jupyter server: the Jupyter server does not answer"):
+        languages(connection)
+    gate.open()
+    assert len(languages(connection)) > 1, "it is asked again at once: nothing else could answer"
+
+
+@pytest.mark.parametrize("theirs", ["", "0.2.0", "1.1.0", "nonsense"])
+def test_halves_of_different_versions_are_told_how_to_join(theirs):
+    with pytest.raises(NoServer, match="%pip install"):
+        check_version(theirs)
+
+
+def test_a_cancelled_search_gives_what_it_has(server, kernel):
+    client = ServerClient(Kernel(f"http://127.0.0.1:{server.port}{server.base_url}", kernel, server.key(kernel)))
+    cancel = threading.Event()
+    threading.Timer(0.3, cancel.set).start()
+    with pytest.raises(SearchError, match="cancelled"):
+        client.sql(SqlRequest(statement="select count(*) from range(100000) a, range(100000) b where a.range * b.range = 7"), cancel)
+
+
+def reason(environment, code="from codeintel_nb.api.kernel import this_kernel, NoServer\ntry:\n    this_kernel()\nexcept NoServer as error:\n    print(error)"):
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_who_is_no_kernel_of_a_server_knows_why():
+    import os
+
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("CODEINTEL_SERVER", "JPY"))}
+    assert "no Jupyter server" in reason(plain)
+    url = {**plain, "CODEINTEL_SERVER_URL": "http://127.0.0.1:1/", "CODEINTEL_SERVER_PID": "1"}
+    assert "is no Jupyter kernel" in reason(url)
+    assert "only inherited" in reason({**url, "JPY_PARENT_PID": "2"})
+    shell = "from IPython.core.interactiveshell import InteractiveShell\nInteractiveShell.instance()\nimport ipykernel\n"
+    assert "is no Jupyter kernel" in reason(url, shell + "from codeintel_nb.api.kernel import *\ntry:\n    this_kernel()\nexcept NoServer as error:\n    print(error)")

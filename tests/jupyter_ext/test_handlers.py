@@ -1,0 +1,270 @@
+"""What a live server answers: searches under a session's scope, and bad input of every kind."""
+
+import http.client
+import json
+import random
+import time
+from contextlib import suppress
+from urllib.parse import quote
+
+import psutil
+import pytest
+
+from tests.conftest import write_tree
+from tests.jupyter_ext.test_credentials import problem
+from tests.live import TOKEN
+
+SLOW = "a.{60}b.{3}zz"  # re2 gives up its automaton for this one and reads about 2 MB a second
+LONG_SQL = "select count(*) from range(100000) a, range(100000) b where a.range * b.range = 7"
+
+
+@pytest.fixture(scope="module")
+def large(server):
+    """Text that a slow pattern takes seconds to read."""
+    letters = random.Random(7)
+    lines = "\n".join("".join(letters.choices("ab ", k=100)) for _ in range(18_000))
+    write_tree(server.root / "large", {f"{i}.txt": f"{i}\n{lines}" for i in range(8)})
+    server.index(server.root / "large", "large")
+    return server
+
+
+def test_a_search_obeys_its_session_and_an_explicit_field_wins(server):
+    mine = {"X-Session-ID": "mine"}
+    assert server.ask("PUT", "sessions/mine/scope", {"languages": ["py"], "repos": ["shop"]}).json["scope"] == {"languages": ["python"], "repos": ["shop"]}
+    found = server.ask("POST", "search/text", {"pattern": "cart"}, mine).json
+    assert {hit["language"] for hit in found["results"]["hits"]} == {"python"}
+    assert found["results"]["scope"] == {"languages": ["python"], "repos": ["shop"]}
+    other = server.ask("POST", "search/text", {"pattern": "cart", "languages": ["javascript"]}, mine).json
+    assert {hit["language"] for hit in other["results"]["hits"]} == {"javascript"}
+    assert {hit["language"] for hit in server.ask("POST", "search/semantic", {"query": "cart"}, mine).json["results"]["hits"]} == {"python"}
+    assert server.ask("POST", "sql", {"statement": "select distinct language from files"}, mine).json["rows"] == [["python"]]
+    assert len(server.ask("POST", "paths", {}, mine).json["results"]["hits"]) == 4
+    assert server.ask("PATCH", "sessions/mine/scope", {"languages": None, "branches": []}).json["scope"] == {"repos": ["shop"]}
+    assert len(server.ask("POST", "paths", {}, mine).json["results"]["hits"]) == 9
+    assert server.ask("DELETE", "sessions/mine/scope").json["scope"] == {}
+
+
+def test_without_a_session_one_is_made(server):
+    answer = server.ask("POST", "paths", {})
+    made = answer.headers["x-session-id"]
+    assert answer.json["session_id"] == made
+    assert len(made) == 36
+    assert server.ask("POST", "paths", {}).headers["x-session-id"] != made
+    assert "1 to 128" in problem(server.ask("POST", "paths", {}, {"X-Session-ID": "a b"}), 400)
+    problem(server.ask("POST", "paths", {}, {"X-Session-ID": "x" * 129}), 400)
+
+
+def test_saved_scopes(server):
+    assert server.ask("PUT", "scopes/tests", {"include_globs": ["tests/**"]}).status == 200
+    assert server.ask("GET", "scopes/tests").json == {"include_globs": ["tests/**"]}
+    assert server.ask("GET", "scopes").json["scopes"]["tests"] == {"include_globs": ["tests/**"]}
+    assert server.ask("DELETE", "scopes/tests").status == 204
+    assert "No scope is saved as 'tests'" in problem(server.ask("GET", "scopes/tests"), 404)
+    problem(server.ask("PUT", "scopes/" + quote("../x", safe=""), {}), 400)
+
+
+def test_lines_of_a_file(server):
+    read = server.ask("GET", "files?repo=shop&path=src/shop/cart.py&start_line=6&end_line=7").json
+    assert read["text"] == 'class Cart:\n    """Holds what a customer is about to buy."""'
+    for path in ("../../../etc/passwd", "/etc/passwd", "src/../../x", "..\\x", "%2e%2e/x", "a%00b"):
+        problem(server.ask("GET", f"files?repo=shop&path={quote(path) if '%' not in path else path}"), 404)
+    problem(server.ask("GET", "files?repo=shop"), 400)
+    problem(server.ask("GET", "files?repo=shop&path=README.md&start_line=x"), 400)
+    problem(server.ask("GET", "files?repo=shop&path=README.md&start_line=0"), 404)
+
+
+def test_folders_out_of_bounds_are_not_indexed(server, tmp_path):
+    (server.root / "way-out").symlink_to("/etc")
+    (tmp_path / "elsewhere").mkdir()
+    for path in ("/etc", str(tmp_path / "elsewhere"), "..", "../..", "~", "way-out", str(server.root / "way-out")):
+        detail = problem(server.ask("POST", "repositories", {"path": path, "name": "out"}), 403)
+        assert "indexes only below" in detail
+        assert "allowed_roots" in detail
+    problem(server.ask("POST", "repositories", {"path": str(tmp_path), "package": tmp_path.name}), 403)
+    problem(server.ask("POST", "repositories", {"path": "nowhere"}), 400)
+    problem(server.ask("POST", "repositories", {}), 400)
+    problem(server.ask("POST", "repositories", {"path": "shop", "name": "a/b"}), 400)
+    assert "out" not in {one["name"] for one in server.ask("GET", "repositories").json["repositories"]}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select * from read_csv('/etc/passwd')", "select * from '/etc/passwd'", "copy files to '/tmp/x.csv'", "attach '/tmp/x.db'", "select * from glob('/*')",
+        "select * from read_text('/etc/hostname')", "install httpfs", "load httpfs", "set enable_external_access = true", "pragma database_list", "select 1; select 2",
+    ],
+)  # fmt: skip
+def test_sql_reaches_nothing_else(server, statement):
+    problem(server.ask("POST", "sql", {"statement": statement}), 400)
+
+
+def test_sql_is_bounded_in_time_memory_and_rows(make_server):
+    small = make_server("--CodeIntelApp.sql_memory_bytes=300000000", "--CodeIntelApp.most_rows=10", "--CodeIntelApp.search_deadline_s=1", "--CodeIntelApp.most_hits=5")
+    write_tree(small.root / "t", {f"{i}.py": f"x{i} = 1\n" for i in range(12)})
+    small.index(small.root / "t", "t")
+    cut = small.ask("POST", "sql", {"statement": "select * from range(1000)"}).json
+    assert (len(cut["rows"]), cut["truncated"]) == (10, True)
+    began = time.monotonic()
+    assert "deadline" in problem(small.ask("POST", "sql", {"statement": LONG_SQL, "deadline": 100}), 400)
+    assert time.monotonic() - began < 4
+    assert "emory" in problem(small.ask("POST", "sql", {"statement": "select list(range) from range(300000000)"}), 400)
+    assert "at most 5 hits" in problem(small.ask("POST", "search/text", {"pattern": "x", "limit": 6}), 400)
+    assert len(small.ask("POST", "paths", {}).json["results"]["hits"]) == 5
+    assert small.ask("GET", "health").json["status"] == "ok"
+
+
+def nested(depth):
+    return b"[" * depth + b"]" * depth
+
+
+@pytest.mark.parametrize(
+    ("place", "body", "headers", "status"),
+    [
+        ("search/text", b'{"pattern": "' + b"x" * 100_000 + b'"}', {}, 400),
+        ("search/text", b'{"pattern": "(' + b"a|" * 40_000 + b')", "regex": true}', {}, 400),
+        ("search/text", b'{"pattern": "x", "junk": "' + b"x" * 10_000_000 + b'"}', {}, 413),
+        ("search/semantic", b'{"query": "' + b"x" * 100_000 + b'"}', {}, 400),
+        ("search/text", b'{"pattern": "a", "repos": ' + nested(50_000) + b"}", {}, 400),
+        ("search/text", nested(100_000), {}, 400),
+        ("search/text", b'{"pattern": "a"}', {"Content-Type": "text/plain"}, 415),
+        ("search/text", b"pattern=a", {"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ("search/text", b"", {}, 400),
+        ("search/text", b"\xff\xfe", {}, 400),
+        ("search/text", b'{"pattern": "\xff"}', {}, 400),
+        ("search/text", b'{"pattern": "a", "deadline": NaN}', {}, 400),
+        ("search/text", b'{"pattern": "a", "deadline": 1e999}', {}, 400),
+        ("search/text", b'{"pattern": "a", "deadline": -1}', {}, 400),
+        ("search/text", b'{"pattern": "a", "limit": -1}', {}, 400),
+        ("search/text", b'{"pattern": "a", "limit": 99999999999999999999}', {}, 400),
+        ("search/text", b'{"pattern": "a", "languges": ["python"]}', {}, 400),
+        ("search/text", b'{"pattern": "a", "languages": "python"}', {}, 400),
+        ("search/text", b'{"pattern": "(", "regex": true}', {}, 400),
+        ("search/text", b'{"pattern": ""}', {}, 400),
+        ("search/text", b"[1]", {}, 400),
+        ("sql", b'{"statement": ""}', {}, 400),
+        ("sql", b'{"statement": "select ' + b"(" * 20_000 + b'"}', {}, 400),
+        ("paths", b'{"include_globs": ["{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}"]}', {}, 400),
+        ("repositories", b'{"path": "a\\u0000b"}', {}, 400),
+        ("repositories", b'{"path": "' + b"x" * 5_000 + b'"}', {}, 400),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, bytes) else None,
+)
+def test_bad_input_is_a_problem_and_one_line_in_the_log(server, place, body, headers, status):
+    before = server.log.stat().st_size
+    problem(server.ask("POST", place, body, headers), status)
+
+    def logged():
+        with server.log.open() as log:
+            log.seek(before)
+            return [line for line in log.read().splitlines() if "Kernel" not in line]
+
+    server.until(logged, within_s=5)
+    said = logged()
+    assert len(said) == 1, said
+    assert f"{status} POST" in said[0]
+
+
+@pytest.mark.parametrize("scope", [b'{"languages": ["pyhton"]}', b'{"kinds": 3}', b"[]", b"3", b'{"colour": ["red"]}', b'{"include_globs": ["["]}', b"null", nested(80_000)])
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_scope_that_cannot_be_read_is_a_problem(server, method, scope):
+    problem(server.ask(method, "sessions/bad/scope", scope), 400)
+    assert server.ask("GET", "sessions/bad/scope").json["scope"] == {}
+
+
+def test_unknown_places_and_methods(server):
+    for place in ("nothing", "search", "sessions/a/b/c", "repositories/x/y", ""):
+        problem(server.ask("GET", place), 404)
+    problem(server.ask("PUT", "search/text", {"pattern": "x"}), 405)
+    problem(server.ask("GET", "repositories/none/job"), 404)
+    problem(server.ask("DELETE", "repositories/none"), 404)
+    problem(server.ask("POST", "repositories/none/refresh", {}), 404)
+
+
+def test_a_search_past_its_deadline_answers_with_what_it_has(large):
+    began = time.monotonic()
+    found = large.ask("POST", "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"], "deadline": 0.5}).json
+    assert found["results"]["truncated"]
+    assert time.monotonic() - began < 2.5
+
+
+def counted(server, kind, outcome):
+    wanted = f'codeintel_searches_total{{kind="{kind}",outcome="{outcome}"}} '
+    lines = metrics(server).splitlines()
+    return next((float(line.removeprefix(wanted)) for line in lines if line.startswith(wanted)), 0.0)
+
+
+def metrics(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection.request("GET", f"{server.base_url}metrics", headers={"Authorization": f"token {TOKEN}"})
+    said = connection.getresponse().read().decode()
+    connection.close()
+    return said
+
+
+def begun(server, place, payload, **headers):
+    """A connection on which a search was sent and is at work."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    sent = {"Authorization": f"token {TOKEN}", "Content-Type": "application/json", **headers}
+    connection.request("POST", server.uri(place), json.dumps(payload), sent)
+    time.sleep(0.7)
+    return connection
+
+
+def test_a_search_stops_when_its_client_goes(large):
+    before = counted(large, "text", "cancelled")
+    connection = begun(large, "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"]})
+    assert counted(large, "text", "cancelled") == before
+    connection.close()
+    large.until(lambda: counted(large, "text", "cancelled") == before + 1, within_s=0.5)
+
+
+def test_sql_stops_when_its_client_goes(server):
+    def at_work():
+        found = []
+        for child in psutil.Process(server.process.pid).children():
+            with suppress(psutil.Error):  # it has ended
+                found += [child] if "codeintel_nb.api.sql_child" in " ".join(child.cmdline()) and child.cpu_times().user > 0.9 else []
+        return found
+
+    connection = begun(server, "sql", {"statement": LONG_SQL})
+    server.until(at_work, within_s=10)
+    connection.close()
+    server.until(lambda: not at_work(), within_s=0.5)
+
+
+def test_a_search_can_be_ended_by_name_and_gives_what_it_has(large):
+    connection = begun(large, "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"]}, **{"X-Request-ID": "slow-one", "X-Session-ID": "me"})
+    assert large.ask("DELETE", "searches/slow-one", headers={"X-Session-ID": "somebody-else"}).status == 204
+    assert large.ask("DELETE", "searches/slow-one", headers={"X-Session-ID": "me"}).status == 204
+    began = time.monotonic()
+    assert json.loads(connection.getresponse().read())["results"]["truncated"]
+    assert time.monotonic() - began < 1
+    connection.close()
+
+
+def test_searches_and_sessions_are_counted(server):
+    before = counted(server, "semantic", "found")
+    server.ask("POST", "search/semantic", {"query": "charge a card"})
+    server.ask("POST", "search/text", {"pattern": "nowhere to be found"})
+    server.ask("POST", "search/text", {"pattern": ""})
+    assert counted(server, "semantic", "found") == before + 1
+    assert counted(server, "text", "none") >= 1
+    assert counted(server, "text", "error") >= 1
+    said = metrics(server)
+    for name in ("codeintel_search_seconds_bucket", "codeintel_scope_hits_total", "codeintel_scope_misses_total", "codeintel_scope_evictions_total", "codeintel_scope_expiries_total", "codeintel_sessions"):
+        assert name in said
+
+
+def test_health_names_a_damaged_shard(make_server):
+    ill = make_server()
+    write_tree(ill.root / "t", {"a.py": "x = 1\n"})
+    ill.index(ill.root / "t", "t")
+    assert ill.ask("GET", "health").json == {
+        "status": "ok", "reasons": [], "version": ill.ask("GET", "health").headers["x-codeintel-version"], "sessions": 0, "repositories": 1,
+        "jobs": [ill.ask("GET", "repositories/t/job").json],
+    }  # fmt: skip
+    (manifest,) = ill.home.glob("v1/repositories/*/shards/*/manifest.json")
+    manifest.write_text("{")
+    said = ill.ask("GET", "health").json
+    assert said["status"] == "degraded"
+    assert "codeintel doctor" in said["reasons"][0]
