@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import codeintel_nb
+import jupyter_ext
 
 ROOT = Path(codeintel_nb.__file__).parent
 FLOORS = [["errors", "settings"], ["scopes"], ["sources"], ["index"], ["search"], ["engines"], ["workspace"], ["api"], ["notebook", "cli"]]
@@ -45,6 +46,25 @@ def test_importing_the_package_loads_nothing_heavy():
 def test_opening_a_workspace_loads_no_engine_part_before_it_is_needed():
     loaded = modules_after("from codeintel_nb import Workspace; Workspace.open('/tmp/none')")
     assert not loaded & {"duckdb", "faiss", "tokenizers", "tree_sitter", "pandas", "pyarrow", "IPython", "pathspec"}
+
+
+ENGINE = {"numpy", "duckdb", "faiss", "re2", "tokenizers", "tree_sitter", "semble_grammars", "pathspec", "filelock", "jupyter_server", "pandas", "pyarrow"}
+
+
+def test_the_magics_and_the_client_need_nothing_but_msgspec_and_ipython():
+    """A kernel's environment without the engine's parts works through the server."""
+    modules = [path.relative_to(ROOT).with_suffix("").parts for path in (*sorted((ROOT / "notebook").glob("*.py")), ROOT / "api" / "client.py", ROOT / "api" / "connection.py")]
+    loaded = modules_after("import " + ", ".join(".".join(("codeintel_nb", *parts)).removesuffix(".__init__") for parts in modules))
+    assert not loaded & ENGINE
+    third_party = {name.partition(".")[0] for name in loaded - modules_after("import IPython.core.magic, IPython.display, IPython.core.completer, msgspec, pygments.lexers")}
+    assert third_party - set(sys.stdlib_module_names) == {"codeintel_nb"}
+
+
+@pytest.mark.parametrize("path", sorted(Path(jupyter_ext.__file__).parent.glob("*.py")), ids=lambda path: path.name)
+def test_the_extension_stands_beside_the_other_faces_not_on_them(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("codeintel_nb."):
+            assert node.module.split(".")[1] in set().union(*FLOORS[:-1]), node.module
 
 
 def test_the_public_names_are_the_frozen_ones():

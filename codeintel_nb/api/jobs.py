@@ -46,10 +46,10 @@ class Jobs:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="codeintel-index")
 
     def start(self, repository: Repository, rebuild: bool = False) -> JobState:
-        """Begin a run, or join the one of this repository that has not ended."""
+        """Begin a run, or join the one of this repository that has neither ended nor been cancelled."""
         with self._lock:
             job = self._jobs.get(repository.name)
-            if job is None or job.state.ended:
+            if job is None or job.state.ended or job.cancel.is_set():
                 job = self._jobs[repository.name] = _Job(repository, rebuild)
                 self._worker.submit(self._run, job)
             return job.state

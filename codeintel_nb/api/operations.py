@@ -6,7 +6,7 @@ import threading
 
 import msgspec
 
-from ..errors import CodeIntelError, SearchError, SourceError
+from ..errors import CodeIntelError, SourceError
 from ..scopes.named import NamedScopes
 from ..scopes.scope import Scope
 from ..search.hit import FileText
@@ -89,7 +89,5 @@ class Operations:
         return min(asked, most)
 
     def _limit(self, asked: int) -> int:
-        most = self.limits.hits
-        if most is not None and asked > most:
-            raise SearchError(f"The limit is {asked:,}; this server gives at most {most:,} hits at once.")
-        return asked
+        """Hits to find: an answer that this cuts short says so as one that the caller's limit cuts."""
+        return asked if self.limits.hits is None else min(asked, self.limits.hits)

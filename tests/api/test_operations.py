@@ -1,10 +1,15 @@
+import asyncio
+from pathlib import Path
+
+import msgspec
 import pytest
 
 from codeintel_nb import Scope
-from codeintel_nb.api.operations import Operations
-from codeintel_nb.api.wire import FileRequest, PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, TextRequest, to_wire
-from codeintel_nb.errors import ScopeError, SessionError
-from codeintel_nb.scopes.registry import MemoryRegistry
+from codeintel_nb.api.operations import Limits, Operations
+from codeintel_nb.api.sessions import Sessions
+from codeintel_nb.api.wire import FileRequest, IndexRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, SqlRequest, TextRequest, to_wire
+from codeintel_nb.errors import ScopeError, SearchError, SessionError, SourceError
+from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry
 from codeintel_nb.scopes.session import session_context
 
 
@@ -21,71 +26,128 @@ def clock():
 
 
 @pytest.fixture
-def operations(shop, clock):
-    return Operations(shop, MemoryRegistry(max_age_s=10, clock=clock))
+def operations(shop):
+    return Operations(shop)
 
 
-def test_each_session_searches_its_own_scope(operations):
+class Caller:
+    """A face with many sessions: the scope of the session out of the registry, then the operation."""
+
+    def __init__(self, operations, clock):
+        self.operations = operations
+        self.live = set()
+        self.sessions = Sessions(AsyncMemoryRegistry(MemoryRegistry(max_age_s=10, clock=clock)), self.live.__contains__)
+
+    def set_scope(self, scope):
+        return asyncio.run(self.sessions.set(self.operations.checked(scope)))
+
+    def clear_scope(self):
+        return asyncio.run(self.sessions.clear())
+
+    def held(self):
+        return asyncio.run(self.sessions.get())
+
+    def __getattr__(self, name):
+        return lambda request: getattr(self.operations, name)(request, self.held())
+
+
+@pytest.fixture
+def caller(operations, clock):
+    return Caller(operations, clock)
+
+
+def test_each_session_searches_its_own_scope(caller):
     with session_context("a"):
-        operations.set_scope(Scope(languages=("javascript",)))
+        caller.set_scope(Scope(languages=("javascript",)))
     with session_context("b"):
-        operations.set_scope(Scope(languages=("python",)))
-        assert {h.language for h in operations.search_text(TextRequest(pattern="cart")).results} == {"python"}
+        caller.set_scope(Scope(languages=("python",)))
+        assert {h.language for h in caller.search_text(TextRequest(pattern="cart")).results} == {"python"}
     with session_context("a"):
-        assert {h.language for h in operations.semantic_search(SemanticRequest(query="cart lines")).results} == {"javascript"}
-        assert [h.path for h in operations.list_paths(PathsRequest()).results] == ["web/app.js"]
-        assert operations.sql(SqlRequest(statement="select path from files")).rows() == [("web/app.js",)]
-        assert operations.clear_scope().scope == Scope()
-        assert len(operations.list_paths(PathsRequest()).results) == 9
+        assert {h.language for h in caller.semantic_search(SemanticRequest(query="cart lines")).results} == {"javascript"}
+        assert [h.path for h in caller.list_paths(PathsRequest()).results] == ["web/app.js"]
+        assert caller.sql(SqlRequest(statement="select path from files")).rows() == [("web/app.js",)]
+        assert caller.clear_scope().scope == Scope()
+        assert len(caller.list_paths(PathsRequest()).results) == 9
 
 
-def test_an_explicit_field_wins_for_one_call(operations):
+def test_an_explicit_field_wins_for_one_call(caller):
     with session_context("a"):
-        operations.set_scope(Scope(languages=("javascript",), repos=("shop",)))
-        answer = operations.list_paths(PathsRequest(languages=("markdown",)))
+        caller.set_scope(Scope(languages=("javascript",), repos=("shop",)))
+        answer = caller.list_paths(PathsRequest(languages=("markdown",)))
         assert answer.results.scope == Scope(languages=("markdown",), repos=("shop",))
         assert [h.path for h in answer.results] == ["README.md"]
-        assert len(operations.list_paths(PathsRequest(languages=())).results) == 9
-        assert operations.get_scope().scope.languages == ("javascript",)
+        assert len(caller.list_paths(PathsRequest(languages=())).results) == 9
+        assert caller.held().scope.languages == ("javascript",)
 
 
-def test_an_expired_scope_is_told_once(operations, clock):
+def test_an_expired_scope_is_told_once(caller, clock):
     with session_context("a"):
-        operations.set_scope(Scope(languages=("javascript",)))
+        caller.set_scope(Scope(languages=("javascript",)))
         clock.now += 11
-        assert operations.list_paths(PathsRequest()).scope_expired
-        assert not operations.list_paths(PathsRequest()).scope_expired
+        assert caller.list_paths(PathsRequest()).scope_expired
+        assert not caller.list_paths(PathsRequest()).scope_expired
 
 
-def test_a_scope_is_held_against_what_is_indexed_before_it_applies(operations):
+def test_a_live_kernels_scope_outlives_any_idle_hour(caller, clock):
+    caller.live.add("kernel")
+    with session_context("kernel"):
+        caller.set_scope(Scope(languages=("javascript",)))
+        clock.now += 100 * 3600
+        assert asyncio.run(caller.sessions.registry.prune_expired()) == 0
+        answer = caller.list_paths(PathsRequest())
+        assert (answer.results.scope, answer.scope_expired) == (Scope(languages=("javascript",)), False)
+
+
+def test_a_scope_is_held_against_what_is_indexed_before_it_applies(caller):
     with session_context("a"):
-        operations.set_scope(Scope(languages=("python",)))
+        caller.set_scope(Scope(languages=("python",)))
         with pytest.raises(ScopeError, match="Did you mean 'shop'"):
-            operations.set_scope(Scope(repos=("shp",)))
-        assert operations.get_scope().scope == Scope(languages=("python",))
+            caller.set_scope(Scope(repos=("shp",)))
+        assert caller.held().scope == Scope(languages=("python",))
 
 
-def test_outside_of_a_session_nothing_is_searched(operations):
+def test_outside_of_a_session_nothing_is_searched(caller):
     with pytest.raises(SessionError, match="middleware"):
-        operations.search_text(TextRequest(pattern="x"))
+        caller.search_text(TextRequest(pattern="x"))
+
+
+def test_limits_bound_a_call(shop):
+    bounded = Operations(shop, Limits(deadline_s=5, hits=3, rows=2))
+    held = ScopeAnswer(Scope(), "a")
+    assert [bounded.deadline(asked) for asked in (None, 2, 100)] == [5, 2, 5]
+    assert [Operations(shop).deadline(asked) for asked in (None, 2, 100)] == [None, 2, 100]
+    cut = bounded.search_text(TextRequest(pattern="cart", limit=4), held).results
+    assert (len(cut), cut.truncated) == (3, True)
+    assert len(bounded.list_paths(PathsRequest(), held).results) == 3
+    assert len(bounded.sql(SqlRequest(statement="from files"), held)) == 2
+    with pytest.raises(SearchError, match="deadline is -1"):
+        bounded.search_text(TextRequest(pattern="cart", deadline=-1), held)
+
+
+def test_a_package_of_another_environment_is_found_by_its_folder(operations, tmp_path):
+    (tmp_path / "lib" / "shelf").mkdir(parents=True)
+    made = operations.repository(IndexRequest(package="shelf", path=str(tmp_path / "lib" / "shelf")))
+    assert (made.name, made.root, made.source) == ("shelf", str(tmp_path / "lib" / "shelf"), "package")
+    assert operations.repository(IndexRequest(package="msgspec")).distribution == "msgspec"
+    assert operations.repository(IndexRequest(package="msgspec", path=str(Path(msgspec.__file__).parent))).version == msgspec.__version__
+    with pytest.raises(SourceError, match="does not hold the package"):
+        operations.repository(IndexRequest(package="shelf", path=str(tmp_path)))
+    with pytest.raises(SourceError, match="Nothing to index was given"):
+        operations.repository(IndexRequest())
 
 
 def test_answers_cross_the_wire(operations):
-    import msgspec
-
-    with session_context("a"):
-        answer = operations.search_text(TextRequest(pattern="cart"))
+    answer = operations.search_text(TextRequest(pattern="cart"), ScopeAnswer(Scope(), "a"))
     assert msgspec.json.decode(to_wire(answer), type=SearchAnswer) == answer
     request = msgspec.json.decode(b'{"pattern": "x", "languages": null, "limit": 3}', type=TextRequest)
     assert (request.languages, request.limit) == (None, 3)
-    with session_context("a"):
-        assert operations.open_file(FileRequest(repo="shop", path="README.md", end_line=1)).text == "# Shop"
+    assert operations.open_file(FileRequest(repo="shop", path="README.md", end_line=1)).text == "# Shop"
 
 
 def test_named_scopes_are_kept(operations, shop):
     scope = Scope(languages=("python",), include_globs=("src/**",))
     operations.named.save("mine", scope)
-    again = Operations(shop, MemoryRegistry())
+    again = Operations(shop)
     assert again.named.names() == ["mine"]
     assert again.named.load("mine") == scope
     with pytest.raises(ScopeError, match="Did you mean 'mine'"):

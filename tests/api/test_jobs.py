@@ -1,0 +1,100 @@
+import threading
+
+import pytest
+
+from codeintel_nb.api.jobs import Jobs
+from codeintel_nb.errors import ScopeError, ShardError
+from codeintel_nb.index.report import Progress
+from codeintel_nb.sources.repository import Repository
+
+REPOSITORY = Repository("shop", "/shop")
+
+
+@pytest.fixture
+def gate():
+    return threading.Event()
+
+
+@pytest.fixture
+def jobs(gate, shop):
+    """Runs of a real index, which wait until the gate opens."""
+
+    def index(repository, progress, cancel, rebuild):
+        progress(Progress("waiting"))
+        gate.wait(10)
+        if repository.name == "damaged":
+            raise ShardError("it is damaged")
+        if repository.name == "broken":
+            raise RuntimeError("a mistake")
+        return shop.index_repository(shop.repository("shop"), progress, cancel, rebuild)
+
+    made = Jobs(index)
+    yield made
+    gate.set()
+    made.close()
+
+
+def ended(jobs, name):
+    done = threading.Event()
+    states = []
+
+    def tell(state):
+        states.append(state)
+        if state.ended:
+            done.set()
+
+    jobs.follow(name, tell)
+    assert done.wait(10)
+    return states
+
+
+def test_a_run_is_joined_until_it_ends_or_is_cancelled(jobs, gate):
+    jobs.start(REPOSITORY)
+    assert len(jobs.states()) == 1
+    jobs.start(REPOSITORY)
+    gate.set()
+    assert ended(jobs, "shop")[-1].state == "done"
+    gate.clear()
+    assert jobs.start(REPOSITORY).state == "waiting", "one that has ended is not joined"
+    cancelled = jobs.cancel("shop")
+    assert not cancelled.ended
+    jobs.start(REPOSITORY)
+    gate.set()
+    assert ended(jobs, "shop")[-1].state == "done", "nor one that was cancelled"
+
+
+def test_runs_wait_for_one_another_and_a_waiting_one_can_be_cancelled(jobs, gate):
+    jobs.start(REPOSITORY)
+    jobs.start(Repository("other", "/other"))
+    assert jobs.state("other").state == "waiting"
+    jobs.cancel("other")
+    gate.set()
+    assert ended(jobs, "other")[-1].state == "cancelled"
+
+
+@pytest.mark.parametrize(("name", "error", "said"), [("damaged", "ShardError", "it is damaged"), ("broken", "EngineError", "RuntimeError: a mistake")])
+def test_what_fails_is_told(jobs, gate, name, error, said):
+    jobs.start(Repository(name, "/x"))
+    gate.set()
+    last = ended(jobs, name)[-1]
+    assert (last.state, last.error) == ("failed", error)
+    assert said in last.detail
+
+
+def test_a_follower_who_leaves_is_told_no_more(jobs, gate):
+    jobs.start(REPOSITORY)
+    states = []
+    jobs.follow("shop", states.append)()
+    gate.set()
+    ended(jobs, "shop")
+    assert not any(state.ended for state in states)
+
+
+def test_a_run_that_tells_nothing_is_stuck(jobs):
+    jobs.start(REPOSITORY)
+    while jobs.state("shop").state != "running":
+        pass
+    assert jobs.stuck(1000) == []
+    assert jobs.stuck(0) == ["shop"]
+    with pytest.raises(ScopeError, match="has not been indexed since"):
+        jobs.state("none")

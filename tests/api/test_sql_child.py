@@ -1,0 +1,111 @@
+import threading
+import time
+
+import psutil
+import pytest
+
+from codeintel_nb import Scope
+from codeintel_nb.api.sql_child import SqlChildren
+from codeintel_nb.errors import EngineError, SearchError
+from codeintel_nb.search.query import Bounds
+
+ALL = Scope()
+EVERYTHING = "select * from files order by path"
+LONG = "select count(*) from range(100000) a, range(100000) b where a.range * b.range = 7"
+
+
+@pytest.fixture
+def children(shop):
+    made = SqlChildren(shop.settings)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def run(children):
+    def run(statement, scope=ALL, deadline=20.0, cancel=None, rows=1000, memory=1_500_000_000):
+        return children.run(statement, scope, "me", Bounds.within(deadline, cancel), rows, memory)
+
+    return run
+
+
+def test_a_child_answers_as_this_process_does(shop, run):
+    scope = Scope(languages=("python",))
+    for statement in (EVERYTHING, "select 1 where false", "select count(*) from symbols"):
+        table = run(statement, scope).table()
+        here = shop.sql(statement, scope)
+        assert (table.columns, table.types, table.rows(), len(table)) == (here.columns, here.types, here.rows(), len(here))
+    assert table.to_df().equals(here.to_df())
+    assert table.to_arrow().equals(here.to_arrow())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "'nan'::double", "'-inf'::float", "0.1::double", "12345678901234567890123::hugeint", "18446744073709551615::ubigint", "1.23::decimal(5, 2)", "date '2020-02-29'",
+        "timestamp '2020-01-02 03:04:05.678901'", "interval 3 days", "[1, null, 3]", "{'x': 1, 'y': 'it''s [a] \"test\"'}", "map {'a': 1}", "'\\x00\\xFF'::blob", "true",
+        "null", "'a\nb\"c\\d'", "''", "'\U0001f600'", "uuid '6c0b1acf-0e76-4ecc-829a-49da0893b7ba'", "['nan'::double]", "time '12:34:56'",
+    ],
+)  # fmt: skip
+def test_every_value_crosses_as_it_is(shop, run, value):
+    statement = f'select {value} as "a ""quoted"" name"'
+    table, here = run(statement).table(), shop.sql(statement)
+    assert table.types == here.types
+    assert repr(table.rows()) == repr(here.rows())  # nan is not equal to itself
+    assert table.columns == here.columns
+
+
+def test_rows_are_bounded(run):
+    answer = run("select * from range(50)", rows=10)
+    assert answer.truncated
+    assert len(answer.table()) == 10
+    assert not run("select * from range(10)", rows=10).truncated
+
+
+@pytest.mark.parametrize("statement", ["selec", "select * from nothing", "", "select * from read_csv('/etc/passwd')"])
+def test_the_childs_error_is_the_one_this_process_gives(shop, run, statement):
+    with pytest.raises(SearchError) as theirs:
+        run(statement)
+    with pytest.raises(SearchError) as ours:
+        shop.sql(statement)
+    assert str(theirs.value) == str(ours.value)
+
+
+def test_time_and_cancel_end_it(run):
+    began = time.monotonic()
+    with pytest.raises(SearchError, match="deadline"):
+        run(LONG, deadline=0.3)
+    cancel = threading.Event()
+    threading.Timer(0.2, cancel.set).start()
+    with pytest.raises(SearchError, match="cancelled"):
+        run(LONG, cancel=cancel)
+    assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("statement", ["select list(range) from range(100000000)", "select string_agg(repeat('x', 1000000), '') from range(1000)"])
+def test_memory_is_bounded_by_the_system(run, statement):
+    with pytest.raises(SearchError, match="emory"):
+        run(statement, memory=300_000_000)
+
+
+def test_a_child_that_is_killed_is_told_and_the_next_one_answers(run):
+    run("select 1")
+
+    def kill():
+        for child in psutil.Process().children():
+            if "sql_child" in " ".join(child.cmdline()):
+                child.kill()
+
+    threading.Timer(0.5, kill).start()
+    with pytest.raises((SearchError, EngineError)):
+        run(LONG)
+    assert run("select 1").table().rows() == [(1,)]
+
+
+def test_no_child_outlives_its_owner(children, run):
+    run("select 1")
+    mine = [child for child in psutil.Process().children() if "sql_child" in " ".join(child.cmdline())]
+    assert len(mine) == 1, "one stands ready"
+    children.close()
+    psutil.wait_procs(mine, 5)
+    assert not any(child.is_running() for child in mine)

@@ -1,0 +1,124 @@
+"""Indexing beside a live server: a process of its own, progress to every client, nothing lost."""
+
+import http.client
+import json
+import threading
+import time
+
+import psutil
+import pytest
+
+from codeintel_nb.api.client import ServerClient
+from codeintel_nb.api.kernel import Kernel
+from tests.conftest import write_tree
+from tests.live import TOKEN
+
+FUNCTION = "def function_{i}_{j}(argument):\n    '''Compute the value number {j}.'''\n    return argument * {j} + {i}\n\n\n"
+
+
+def many_files(root, count=600):
+    return write_tree(root, {f"package{i // 50}/module{i}.py": "".join(FUNCTION.format(i=i, j=j) for j in range(30)) for i in range(count)})
+
+
+@pytest.fixture
+def work(server):
+    """A folder whose index takes a few seconds to build; forgotten afterwards."""
+    many_files(server.root / "work")
+    yield server
+    server.ask("DELETE", "repositories/work/job")
+    server.until(lambda: server.ask("DELETE", "repositories/work").status in (204, 404))
+
+
+def events(server, name):
+    """The states that one client is told of, to the end of the run."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.request("GET", server.uri(f"repositories/{name}/events"), headers={"Authorization": f"token {TOKEN}"})
+    response = connection.getresponse()
+    assert response.headers["content-type"] == "text/event-stream"
+    found = [json.loads(line[5:]) for line in response if line.startswith(b"data:")]
+    connection.close()
+    return found
+
+
+def builders(server):
+    return [child for child in psutil.Process(server.process.pid).children() if "codeintel_nb.index.build" in " ".join(child.cmdline())]
+
+
+def test_every_client_that_asks_is_told_how_far_it_is(work):
+    assert work.ask("POST", "repositories", {"path": "work"}).json["state"] in ("waiting", "running")
+    told = [[], []]
+    clients = [threading.Thread(target=lambda of=one: of.extend(events(work, "work"))) for one in told]
+    for client in clients:
+        client.start()
+    assert work.ask("POST", "repositories", {"path": "work"}).json["state"] in ("waiting", "running"), "it joins the run there is"
+    for client in clients:
+        client.join()
+    for states in told:
+        assert states[-1]["state"] == "done"
+        assert states[-1]["report"]["indexed"] == 600
+        done = [state["progress"]["files_done"] for state in states if state["state"] == "running"]
+        assert done == sorted(done)
+        assert any(0 < count < 600 for count in done), "not only the beginning and the end"
+    assert events(work, "work") == [told[0][-1]], "who comes late is told the end"
+    assert work.ask("POST", "repositories/work/refresh").status == 202
+    assert events(work, "work")[-1]["report"]["indexed"] == 0
+
+
+def test_the_worker_gives_way_to_others(work):
+    work.ask("POST", "repositories", {"path": "work"})
+    work.until(lambda: builders(work) and builders(work)[0].nice() == 10)
+
+
+def test_searches_answer_from_the_old_index_after_a_cancelled_and_a_killed_run(work):
+    work.index(work.root / "work", "work")
+    count = work.ask("POST", "search/text", {"pattern": "def function_1_", "repos": ["work"], "limit": 1000}).json["results"]["total"]
+    for how in ("cancelled", "killed"):
+        assert work.ask("POST", "repositories/work/refresh", {"rebuild": True}).status == 202
+        work.until(lambda: work.ask("GET", "repositories/work/job").json.get("progress", {}).get("files_done", 0) > 0)
+        if how == "cancelled":
+            assert work.ask("DELETE", "repositories/work/job").status == 202
+        else:
+            builders(work)[0].kill()
+        last = events(work, "work")[-1]
+        assert last["state"] == ("cancelled" if how == "cancelled" else "failed")
+        assert last["error"] == "EngineError"
+        assert "still answers" in last["detail"]
+        again = work.ask("POST", "search/text", {"pattern": "def function_1_", "repos": ["work"], "limit": 1000}).json["results"]
+        assert (again["total"], again["truncated"], again["coverage"]["building"]) == (count, False, [])
+
+
+def test_a_repository_is_not_removed_while_it_is_indexed(work):
+    work.ask("POST", "repositories", {"path": "work"})
+    work.until(lambda: builders(work) and work.ask("GET", "repositories/work/job").json.get("progress", {}).get("files_total"))
+    refused = work.ask("DELETE", "repositories/work")
+    assert refused.status == 409
+    assert "is being indexed by process" in refused.json["detail"]
+
+
+def test_ctrl_c_in_a_notebook_cancels_the_run(work, open_notebook):
+    notebook = open_notebook()
+    notebook.run("%load_ext codeintel_nb")
+
+    def interrupt():
+        work.until(lambda: builders(work))
+        time.sleep(0.5)
+        work.ask("POST", f"kernels/{notebook.kernel_id}/interrupt", {}, api=True)
+
+    waiting = threading.Thread(target=interrupt)
+    waiting.start()
+    said = notebook.run("%codeindex add work")
+    waiting.join()
+    assert "KeyboardInterrupt" in said
+    work.until(lambda: work.ask("GET", "repositories/work/job").json["state"] == "cancelled")
+
+
+def test_a_client_shows_the_progress_of_a_run(work):
+    kernel_id = work.ask("POST", "kernels", {"name": "python3"}, api=True).json["id"]
+    client = ServerClient(Kernel(f"http://127.0.0.1:{work.port}{work.base_url}", kernel_id, work.key(kernel_id)))
+    met = []
+    from codeintel_nb.api.wire import IndexRequest
+
+    report = client.index(IndexRequest(path=str(work.root / "work")), met.append)
+    assert report.indexed == 600
+    assert any(0 < progress.files_done < 600 for progress in met)
+    work.ask("DELETE", f"kernels/{kernel_id}", api=True)
