@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,8 +40,9 @@ class Workspace:
     ``truncated`` set.
     """
 
-    def __init__(self, settings: Settings, embedder: Callable[[], Embedder] = default_embedder) -> None:
+    def __init__(self, settings: Settings, embedder: Callable[[], Embedder] = default_embedder, look_here: bool = True) -> None:
         self.settings = settings
+        self._look_here = look_here  # as index/build.py says
         self._embedder = embedder
         self._store = Store(settings.home)
         self._engine = LocalEngine()
@@ -84,7 +86,7 @@ class Workspace:
         rebuild: bool = False,
     ) -> IndexReport:
         """Bring a repository's index up to date."""
-        return build(self.settings, self.repository(name), progress, cancel, rebuild)
+        return build(self.settings, self.repository(name), progress, cancel, rebuild, self._look_here)
 
     def index_repository(
         self,
@@ -98,7 +100,7 @@ class Workspace:
             known = stored.repository
             if known.name == repository.name and known.root != repository.root:
                 raise SourceError(f"The name {known.name!r} stands for {known.root} already. Give another: --name NAME, or remove it: codeintel remove {known.name}")
-        return build(self.settings, repository, progress, cancel, rebuild)
+        return build(self.settings, repository, progress, cancel, rebuild, self._look_here)
 
     def remove(self, name: str) -> None:
         """Forget a repository and delete its index; the repository itself is not touched."""
@@ -172,6 +174,13 @@ class Workspace:
     def count(self, scope: Scope | None = None) -> Coverage:
         """How much is in scope; makes ready what the next searches need."""
         return self._retrying(scope, self._coverage)
+
+    def prepare(self) -> None:
+        """Load what the first search would have to wait for, if there is anything to search."""
+        if self._all():
+            self._embedder().embed_query("prepare")
+            with suppress(SearchError):  # no shard is finished yet
+                self.count()
 
     def sql(
         self,

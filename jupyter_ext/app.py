@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jupyter_server.extension.application import ExtensionApp
 from tornado.ioloop import PeriodicCallback
@@ -19,6 +21,7 @@ from codeintel_nb.api.operations import Limits, Operations
 from codeintel_nb.api.sessions import Sessions
 from codeintel_nb.api.sql_child import SqlChildren
 from codeintel_nb.errors import CodeIntelError, SourceError
+from codeintel_nb.index.report import IndexReport, Progress
 from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry, ScopeRegistry
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import Repository
@@ -30,6 +33,9 @@ from .metrics import RegistryCollector
 
 SETTING = "codeintel_service"  # key in the web application's settings
 REAP_S = 5.0
+PATIENCE_S = 0.1
+
+_T = TypeVar("_T")
 
 
 class Service:
@@ -42,11 +48,12 @@ class Service:
         self.kernels = Kernels(registry, kernel_manager, session_manager)
         self.signatures = Signatures(self.kernels)
         self.sessions = Sessions(registry, self.kernels.is_live)
-        self.jobs = Jobs(workspace.index_repository)
+        self.jobs = Jobs(self._index)
         self.sql = SqlChildren(workspace.settings)
         self.registry_counts = RegistryCollector()
         self.searching = ThreadPoolExecutor(threads, thread_name_prefix="codeintel-serve")
         self.running: dict[str, threading.Event] = {}  # session and request id of a search -> what cancels it
+        self._turn = threading.Lock()
         self._roots = [Path(root).expanduser().resolve() for root in roots]
 
     def checked_root(self, repository: Repository, kernel_python: str = "") -> Repository:
@@ -60,6 +67,26 @@ class Service:
             f"This server indexes only below {named}, and {repository.root} is not. "
             f"Its owner allows more in jupyter_server_config.py: c.CodeIntelApp.allowed_roots = [{repository.root!r}]"
         )
+
+    def _index(self, repository: Repository, progress: Callable[[Progress], None] | None, cancel: threading.Event | None, rebuild: bool) -> IndexReport:
+        report = self.workspace.index_repository(repository, progress, cancel, rebuild)
+        self.prepare()
+        return report
+
+    def prepare(self) -> None:
+        """Have the engine ready before somebody searches; what stands in the way is for the search to tell."""
+        with suppress(CodeIntelError):
+            self.workspace.prepare()
+
+    def in_turn(self, work: Callable[[], _T]) -> _T:
+        """Run on a search thread, short searches one after the other: two would only contend for the interpreter's lock
+        with each other and with the event loop. Who waits for a long one goes on beside it after a moment."""
+        mine = self._turn.acquire(timeout=PATIENCE_S)
+        try:
+            return work()
+        finally:
+            if mine:
+                self._turn.release()
 
     async def tick(self) -> None:
         """What is done every few seconds: the scopes of dead kernels, the registry's counts."""
@@ -113,7 +140,7 @@ class CodeIntelApp(ExtensionApp):
     def initialize_settings(self) -> None:
         server = self._server()
         settings = Settings.from_environment(self.home or None)
-        workspace = Workspace(settings)
+        workspace = Workspace(settings, look_here=False)
         registry = AsyncMemoryRegistry(MemoryRegistry(self.registry_size, self.session_max_age_s or settings.session_max_age_s, self.prune_interval_s))
         limits = Limits(self.search_deadline_s, self.most_hits, self.most_rows, self.sql_memory_bytes)
         roots = [server.root_dir, *self.allowed_roots]
@@ -135,6 +162,7 @@ class CodeIntelApp(ExtensionApp):
             os.environ["CODEINTEL_HOME"] = str(self.service.workspace.settings.home)  # for kernels that go on without the server
         self.ticking = PeriodicCallback(self.service.tick, REAP_S * 1000)
         self.ticking.start()
+        self.service.searching.submit(self.service.prepare)
 
     async def stop_extension(self) -> None:
         if hasattr(self, "ticking"):

@@ -124,7 +124,7 @@ class CodeIntelHandler(APIHandler):
 
     async def off_loop(self, work: Callable[[], _T]) -> _T:
         """Run on a thread, so that no other request waits for it."""
-        return await asyncio.get_running_loop().run_in_executor(self.service.searching, work)
+        return await asyncio.get_running_loop().run_in_executor(self.service.searching, self.service.in_turn, work)
 
     async def held(self) -> ScopeAnswer:
         with session_context(self.session_id):

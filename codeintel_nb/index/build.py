@@ -45,8 +45,12 @@ def build(
     progress: Callable[[Progress], None] | None = None,
     cancel: threading.Event | None = None,
     rebuild: bool = False,
+    look_here: bool = True,
 ) -> IndexReport:
     """Bring a repository's index up to date in a child process; ``cancel`` or Ctrl-C ends it and harms nothing.
+
+    With ``look_here`` this process looks first whether anything changed, which saves the child where nothing did; a
+    server leaves that to the child, as it holds the interpreter for a moment.
 
     Raises
     ------
@@ -54,7 +58,7 @@ def build(
     EngineError : the child was cancelled or died; the last good index still answers.
     """
     stored = Store(settings.home).create(repository)
-    if not rebuild and (report := _nothing_to_do(settings, repository)) is not None:
+    if look_here and not rebuild and (report := _nothing_to_do(settings, repository)) is not None:
         return report
     job = Job(settings, repository, rebuild)
     with tempfile.TemporaryFile() as said:

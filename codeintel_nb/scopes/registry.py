@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -41,8 +41,10 @@ class _Entry:
 class MemoryRegistry:
     """Scopes by session id for one process.
 
-    A read takes no lock: a dictionary look-up, one load of the scope and one store of a time are each atomic, so a reader
-    sees the old scope or the new one. Writers take one; evictions go in batches, oldest use first.
+    Neither a read nor a write to a session that is there takes a lock: a dictionary look-up and a load or store of a
+    field are each atomic, so a reader sees the old scope or the new one. Who drops a session takes it out first and looks
+    then whether it was used meanwhile, in which case it is put back; who finds it out looks again under the lock.
+    Evictions go in batches, oldest use first.
 
     Parameters
     ----------
@@ -65,8 +67,7 @@ class MemoryRegistry:
         self._entries: dict[str, _Entry] = {}
         self._expired: dict[str, None] = {}  # sessions to tell once that their scope is gone, oldest first
         self._lock = threading.Lock()
-        self._hits, self._misses, self._sets = itertools.count(), itertools.count(), itertools.count()
-        self._count_hit, self._count_miss, self._count_set = self._hits.__next__, self._misses.__next__, self._sets.__next__
+        self._hits = self._misses = self._sets = 0  # exact where threads share one interpreter lock, else nearly so
         self._expiries = self._evictions = 0
         self._closed = threading.Event()
         if prune_interval_s is not None:
@@ -74,33 +75,49 @@ class MemoryRegistry:
 
     def get(self, session_id: str) -> Scope | None:
         """The session's scope, kept alive by this access; None when it has none."""
-        entry = self._entries.get(session_id)
-        if entry is None:
-            self._count_miss()
-            return None
+        try:
+            entry = self._entries[session_id]
+        except KeyError:
+            found = self._find(session_id)
+            if found is None:
+                self._misses += 1
+                return None
+            entry = found
         now = self._clock()
         if now - entry.used_at > self.max_age_s and not entry.pinned and self._expire(session_id, entry, now - self.max_age_s):
-            self._count_miss()
+            self._misses += 1
             return None
         entry.used_at = now
-        self._count_hit()
+        self._hits += 1
         return entry.scope
+
+    def _find(self, session_id: str) -> _Entry | None:
+        """The entry after all, if it was out for a moment only."""
+        with self._lock:
+            return self._entries.get(session_id)
 
     def set(self, session_id: str, scope: Scope) -> None:
         """Give the session a scope; another session is evicted when there are too many."""
-        now = self._clock()
+        self._sets += 1
+        try:
+            entry = self._entries[session_id]
+            entry.scope = scope
+            entry.used_at = self._clock()
+            if self._entries[session_id] is entry:
+                return
+        except KeyError:
+            pass
         with self._lock:
-            entry = self._entries.get(session_id)
-            if entry is not None:
-                entry.scope = scope
-                entry.used_at = now
-            else:
-                check_session_id(session_id)
-                self._entries[session_id] = _Entry(scope, now, False)
-                self._expired.pop(session_id, None)
-                if len(self._entries) > self.max_sessions:
-                    self._evict()
-        self._count_set()
+            again = self._entries.get(session_id)
+            if again is not None:
+                again.scope = scope
+                again.used_at = self._clock()
+                return
+            check_session_id(session_id)
+            self._entries[session_id] = _Entry(scope, self._clock(), False)
+            self._expired.pop(session_id, None)
+            if len(self._entries) > self.max_sessions:
+                self._evict()
 
     def clear(self, session_id: str) -> bool:
         """Forget the session, pinned or not; whether it had a scope."""
@@ -133,7 +150,7 @@ class MemoryRegistry:
         return {key: entry.scope for key, entry in list(self._entries.items())}
 
     def metrics(self) -> RegistryMetrics:
-        return RegistryMetrics(_count(self._hits), _count(self._misses), _count(self._sets), self._expiries, self._evictions, len(self._entries))
+        return RegistryMetrics(self._hits, self._misses, self._sets, self._expiries, self._evictions, len(self._entries))
 
     def close(self) -> None:
         """Stop the background sweep; the scopes stay readable."""
@@ -142,35 +159,32 @@ class MemoryRegistry:
     def _expire(self, session_id: str, entry: _Entry, limit: float) -> bool:
         """Drop an entry, unless another thread renewed or dropped it meanwhile."""
         with self._lock:
-            if self._entries.get(session_id) is not entry or entry.used_at >= limit or entry.pinned:
+            if self._entries.get(session_id) is not entry or not self._drop(session_id, entry, limit):
                 return False
-            del self._entries[session_id]
             self._expiries += 1
-            self._remember(session_id)
             return True
+
+    def _drop(self, session_id: str, entry: _Entry, limit: float) -> bool:
+        """Take an entry out for good if it was not used since ``limit``. The lock is held."""
+        del self._entries[session_id]
+        if entry.used_at >= limit or entry.pinned:  # by one who had found it before it was out
+            self._entries[session_id] = entry
+            return False
+        self._expired[session_id] = None
+        while len(self._expired) > _REMEMBERED_EXPIRIES:
+            self._expired.pop(next(iter(self._expired)), None)
+        return True
 
     def _evict(self) -> None:
         """Drop the surplus and a batch more, so that the sort is paid for once in many writes. The lock is held."""
         batch = len(self._entries) - self.max_sessions + self.max_sessions // 32
         loose = sorted((entry.used_at, key) for key, entry in self._entries.items() if not entry.pinned)
-        for _, key in loose[: min(batch, max(0, len(loose) - 1))]:  # never the one that was just set
-            del self._entries[key]
-            self._evictions += 1
-            self._remember(key)
-
-    def _remember(self, session_id: str) -> None:
-        self._expired[session_id] = None
-        while len(self._expired) > _REMEMBERED_EXPIRIES:
-            self._expired.pop(next(iter(self._expired)), None)
+        for used_at, key in loose[: min(batch, max(0, len(loose) - 1))]:  # never the one that was just set
+            self._evictions += self._drop(key, self._entries[key], math.nextafter(used_at, math.inf))
 
     def _prune_forever(self, interval_s: float) -> None:
         while not self._closed.wait(interval_s):
             self.prune_expired()
-
-
-def _count(counter: itertools.count[int]) -> int:
-    """The value a counter would give next, without taking it."""
-    return int(repr(counter)[6:-1])
 
 
 class ScopeRegistry(Protocol):

@@ -8,6 +8,7 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
+from cachetools import TTLCache
 from pathspec import GitIgnoreSpec
 
 from codeintel_nb import Scope
@@ -113,15 +114,45 @@ class Locked:
                 self.entries.popitem(last=False)
 
 
+class LockedCache:
+    """The peer: cachetools' cache with a lock, as its documentation says it needs among threads."""
+
+    def __init__(self):
+        self.lock, self.cache = threading.RLock(), TTLCache(10_000, 3600)
+
+    def get(self, key):
+        with self.lock:
+            return self.cache.get(key)
+
+    def set(self, key, scope):
+        with self.lock:
+            self.cache[key] = scope
+
+
+class Bare:
+    """The floor: a dictionary with an expiry, which neither bounds nor renews nor counts."""
+
+    def __init__(self):
+        self.entries = {}
+
+    def get(self, key):
+        found = self.entries.get(key)
+        return None if found is None or time.monotonic() - found[1] > 3600 else found[0]
+
+    def set(self, key, scope):
+        self.entries[key] = (scope, time.monotonic())
+
+
 def test_registry():
     scope = Scope(languages=("python",)).interned()
     rows, count = [], 50_000
-    for name, registry in (("codeintel", MemoryRegistry()), ("RLock + OrderedDict", Locked())):
+    for name, registry in (("codeintel", MemoryRegistry()), ("RLock + OrderedDict", Locked()), ("RLock + cachetools.TTLCache", LockedCache()), ("no bound, no lock: dict", Bare())):
         for i in range(1000):
             registry.set(f"s{i}", scope)
-        get = min(timeit.repeat(lambda r=registry: r.get("s7"), number=count, repeat=5)) / count * 1e9
-        put = min(timeit.repeat(lambda r=registry: r.set("s7", scope), number=count, repeat=5)) / count * 1e9
-        rows.append((name, get, put))
-    show("scope registry, ns a call", ("", "get", "set"), rows)
-    assert rows[0][1] < rows[1][1]
-    assert rows[0][2] < 1.5 * rows[1][2]
+        timed = {"get": "get('s7')", "set": "put('s7', scope)"}
+        names = {"get": registry.get, "put": registry.set, "scope": scope}
+        ns = [min(timeit.repeat(call, globals=names, number=count, repeat=7, timer=time.process_time)) / count * 1e9 for call in timed.values()]
+        rows.append((name, *ns))
+    show("scope registry, ns of CPU a call", ("", "get", "set"), rows)
+    ours, *locked, _ = rows
+    assert all(ours[1] < peer[1] and ours[2] < peer[2] for peer in locked)

@@ -287,3 +287,48 @@ def test_a_session_whose_scope_is_shared_takes_little_memory():
     finally:
         tracemalloc.stop()
     assert taken / 10_000 <= 250, "bytes a session, its id included"
+
+
+@pytest.mark.parametrize("drop", ["prune", "read", "evict"])
+def test_what_is_set_while_it_is_dropped_is_never_lost(drop):
+    """A stale session is dropped and given a new scope at once: the new scope stays, whichever comes first."""
+    clock = Clock()
+    registry = MemoryRegistry(max_sessions=40, max_age_s=10, clock=clock)
+    rounds, lost = 400, []
+    both = threading.Barrier(2)
+
+    def dropper():
+        for number in range(rounds):
+            both.wait()
+            if drop == "prune":
+                registry.prune_expired()
+            elif drop == "read":
+                for i in range(30):
+                    registry.get(f"s{i}")
+            else:
+                registry.set(f"new{number}", Scope(languages=("go",)))
+            both.wait()
+
+    def setter():
+        for number in range(rounds):
+            for i in range(40 if drop == "evict" else 30):
+                registry.set(f"s{i}", Scope(languages=("python",)))
+            clock.now += 11
+            both.wait()
+            for i in range(30):
+                registry.set(f"s{i}", Scope(languages=("rust",)))
+            both.wait()
+            lost.extend((number, i) for i in range(30) if registry.get(f"s{i}") != Scope(languages=("rust",)))
+            registry.clear(f"new{number}")
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work) for work in (dropper, setter)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert lost == []
