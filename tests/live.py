@@ -68,7 +68,7 @@ class Server:
             )  # fmt: skip
         for _ in range(300):
             try:
-                answer = self.ask("GET", "health")
+                answer = self.ask("GET", "status", api=True)
                 assert answer.status == 200, f"{answer.body!r}\n{self.log.read_text()[-3000:]}"
                 return
             except OSError:

@@ -10,9 +10,6 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
-
-import msgspec
 
 from ..errors import CodeIntelError
 from ..index.embedder import default_embedder
@@ -22,20 +19,14 @@ from ..index.updater import one_writer, sweep
 from ..search.text import rg_path
 from ..settings import Settings
 from ..sources.syntax import GRAMMARS, grammar
+from .jupyter import examine_jupyter
 from .progress import size
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at, and what to do where it is not well."""
-
-    level: Literal["ok", "warning", "error"]
-    subject: str
-    said: str
+from .wire import Finding
 
 
 def diagnose(settings: Settings, repair: bool = True, progress: Callable[[str], None] | None = None) -> list[Finding]:
     """Everything worth looking at when something does not work."""
-    return [*_installation(settings), *examine(settings, repair, progress)]
+    return [*_installation(settings), *examine_jupyter(), *examine(settings, repair, progress)]
 
 
 def _installation(settings: Settings) -> list[Finding]:

@@ -162,6 +162,14 @@ class Health(msgspec.Struct, frozen=True):
     jobs: tuple[JobState, ...]
 
 
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was looked at, and what to do where it is not well."""
+
+    level: Literal["ok", "warning", "error"]
+    subject: str
+    said: str
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """An RFC 9457 problem document."""
 

@@ -1,0 +1,123 @@
+"""Whether the halves in Jupyter fit together: the server extension, the servers that run, the kernels' environments."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+
+from .. import __version__
+from .client import BASE, VERSION_HEADER
+from .wire import Finding, Health
+
+EXTENSION = "jupyter_ext"
+ANSWER_S = 5.0
+LOOK = """
+import importlib.metadata, importlib.util, json
+def has(name): return importlib.util.find_spec(name) is not None
+try: version = importlib.metadata.version("codeintel-nb")
+except importlib.metadata.PackageNotFoundError: version = ""
+engine = ("duckdb", "faiss", "numpy", "re2", "tokenizers", "tree_sitter", "semble_grammars", "filelock", "pathspec", "platformdirs")
+print(json.dumps({"version": version, "ipykernel": has("ipykernel"), "missing": [name for name in engine if not has(name)]}))
+"""  # runs in a kernel's environment, which may have nothing of ours
+
+
+def examine_jupyter() -> list[Finding]:
+    """One finding for the extension, one for each running server, one for each Python kernel."""
+    try:
+        import jupyter_server
+    except ImportError:
+        return [Finding("warning", "jupyter", f"no jupyter-server in this environment, so its servers do not run the extension: {sys.executable} -m pip install codeintel-nb")]
+    return [extension_finding(_enabled(), str(jupyter_server.__version__)), *_servers(), *_kernels()]
+
+
+def _enabled() -> bool | None:
+    """What Jupyter's configuration says of the extension; None when it does not mention it."""
+    from jupyter_core.paths import jupyter_config_path
+    from jupyter_server.config_manager import BaseJSONConfigManager, recursive_update
+
+    found: dict[str, Any] = {}
+    for folder in reversed(jupyter_config_path()):
+        recursive_update(found, BaseJSONConfigManager(config_dir=folder, read_directory=True).get("jupyter_server_config"))
+    said = found.get("ServerApp", {}).get("jpserver_extensions", {}).get(EXTENSION)
+    return None if said is None else bool(said)
+
+
+def extension_finding(enabled: bool | None, server_version: str) -> Finding:
+    if enabled:
+        return Finding("ok", "jupyter extension", f"enabled for jupyter-server {server_version}")
+    why = "is switched off by a configuration file" if enabled is False else "is installed but not enabled: its configuration file is not where this Jupyter looks"
+    return Finding("error", "jupyter extension", f"{why}. Run: jupyter server extension enable {EXTENSION}{'' if enabled is False else ' --sys-prefix'} and start the server again")
+
+
+def _servers() -> list[Finding]:
+    from jupyter_server.serverapp import list_running_servers
+
+    return [_server(server["url"], str(server.get("token", ""))) for server in list_running_servers() if server["url"].startswith("http://")]
+
+
+def _server(url: str, token: str) -> Finding:
+    """A running server: whether it has the extension, in this version, and is well."""
+    subject = f"server {url}"
+    request = urllib.request.Request(url.rstrip("/") + "/" + BASE + "health", headers={"Authorization": f"token {token}"})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this machine
+    try:
+        with opener.open(request, timeout=ANSWER_S) as response:
+            health = msgspec.json.decode(response.read(), type=Health)
+    except urllib.error.HTTPError as error:
+        with error:
+            ours = VERSION_HEADER in error.headers
+        if error.code == 403 or ours:
+            return Finding("warning", subject, f"does not let this program look ({error.code}); open {url}{BASE}health in a browser that is logged in")
+        return Finding("error", subject, "runs without the extension: it was started before codeintel-nb was installed, from another environment, or with it disabled. Start it again")
+    except (OSError, msgspec.DecodeError) as error:
+        return Finding("warning", subject, f"is listed but does not answer ({error})")
+    if health.version != __version__:
+        return Finding("error", subject, f"runs codeintel-nb {health.version}, and {__version__} is installed. Start it again")
+    if health.reasons:
+        return Finding("warning", subject, f"is degraded: {' '.join(health.reasons)}")
+    return Finding("ok", subject, f"runs codeintel-nb {health.version}, {health.sessions} sessions hold a scope")
+
+
+def _kernels() -> list[Finding]:
+    try:
+        from jupyter_client.kernelspec import KernelSpecManager
+
+        specs = KernelSpecManager().get_all_specs()
+    except (ImportError, OSError) as error:
+        return [Finding("warning", "kernels", f"cannot be listed ({error})")]
+    pythons = [(name, spec["spec"]["argv"][0]) for name, spec in sorted(specs.items()) if spec["spec"].get("language") == "python" and spec["spec"].get("argv")]
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(lambda kernel: _kernel(*kernel), pythons))
+
+
+def _kernel(name: str, python: str) -> Finding:
+    """A Python kernel: what its environment has of codeintel-nb."""
+    subject = f"kernel {name}"
+    command = sys.executable if python in ("python", "python3") else python  # as jupyter_client reads these two
+    try:
+        done = subprocess.run([command, "-c", LOOK], capture_output=True, text=True, timeout=60, check=True, cwd=os.path.expanduser("~"))
+        found = json.loads(done.stdout.strip().splitlines()[-1])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
+        return Finding("warning", subject, f"its interpreter {command} cannot be asked ({type(error).__name__}). If it is gone: jupyter kernelspec remove {name}")
+    return kernel_finding(subject, command, found["version"], found["missing"], found["ipykernel"])
+
+
+def kernel_finding(subject: str, python: str, version: str, missing: list[str], ipykernel: bool) -> Finding:
+    install = f"{python} -m pip install"
+    if not ipykernel:
+        return Finding("error", subject, f"cannot start: its environment has no ipykernel. Run: {install} ipykernel")
+    if not version:
+        return Finding("warning", subject, f"has no codeintel-nb, so %load_ext codeintel_nb fails there. Run: {install} codeintel-nb")
+    if version != __version__:
+        return Finding("warning", subject, f"has codeintel-nb {version}, and the server's environment {__version__}. Run: {install} codeintel-nb=={__version__} and restart the kernel")
+    if missing:
+        return Finding("warning", subject, f"searches through the Jupyter server alone: its environment has no {', '.join(missing)}. To search without: {install} codeintel-nb")
+    return Finding("ok", subject, f"has codeintel-nb {version}")

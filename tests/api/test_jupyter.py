@@ -1,0 +1,89 @@
+"""What doctor says of each way in which the halves in Jupyter do not fit together."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from codeintel_nb import __version__
+from codeintel_nb.api.jupyter import examine_jupyter, extension_finding, kernel_finding
+
+
+@pytest.fixture
+def look(tmp_path, monkeypatch):
+    """The findings with configuration, running servers and kernels of the test's own, by subject."""
+    for name in ("CONFIG", "RUNTIME", "DATA"):
+        monkeypatch.setenv(f"JUPYTER_{name}_DIR", str(tmp_path / name.lower()))
+
+    def look(runtime=None):
+        if runtime is not None:
+            monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(runtime))
+        return {finding.subject: finding for finding in examine_jupyter()}
+
+    return look
+
+
+def kernelspec(tmp_path, name, python):
+    folder = tmp_path / "data" / "kernels" / name
+    folder.mkdir(parents=True)
+    spec = {"argv": [str(python), "-m", "ipykernel", "-f", "{connection_file}"], "display_name": name, "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+
+
+def test_all_is_well(look, server):
+    found = look(server.runtime)
+    assert {finding.level for finding in found.values()} == {"ok"}
+    assert f"server http://127.0.0.1:{server.port}{server.base_url}" in found
+    assert "kernel python3" in found
+
+
+def test_an_extension_that_was_switched_off(look, tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")  # as outside of a virtual environment
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "jupyter_server_config.json").write_text('{"ServerApp": {"jpserver_extensions": {"jupyter_ext": false}}}')
+    finding = look()["jupyter extension"]
+    assert finding.level == "error"
+    assert "jupyter server extension enable jupyter_ext" in finding.said
+    subprocess.run([sys.executable, "-m", "jupyter", "server", "extension", "enable", "jupyter_ext"], check=True, capture_output=True)
+    assert look()["jupyter extension"].level == "ok", "the command mends it"
+
+
+def test_an_extension_whose_configuration_is_elsewhere():
+    assert "jupyter server extension enable jupyter_ext --sys-prefix" in extension_finding(None, "2.0").said
+
+
+def test_a_server_that_runs_without_the_extension(look, make_server):
+    without = make_server("--ServerApp.jpserver_extensions=jupyter_ext=False")
+    finding = look(without.runtime)[f"server http://127.0.0.1:{without.port}{without.base_url}"]
+    assert finding.level == "error"
+    assert "Start it again" in finding.said
+
+
+def test_a_kernel_whose_interpreter_is_gone(look, tmp_path):
+    kernelspec(tmp_path, "gone", tmp_path / "no" / "python")
+    finding = look()["kernel gone"]
+    assert "jupyter kernelspec remove gone" in finding.said
+
+
+def test_a_kernel_of_an_empty_environment(look, tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)
+    python = tmp_path / "env" / "bin" / "python"
+    kernelspec(tmp_path, "empty", python)
+    assert f"{python} -m pip install ipykernel" in look()["kernel empty"].said
+
+
+@pytest.mark.parametrize(
+    ("version", "missing", "ipykernel", "level", "said"),
+    [
+        (__version__, [], True, "ok", __version__),
+        ("", [], True, "warning", "/env/python -m pip install codeintel-nb"),
+        ("0.0.9", [], True, "warning", f"/env/python -m pip install codeintel-nb=={__version__}"),
+        (__version__, ["duckdb"], True, "warning", "through the Jupyter server alone: its environment has no duckdb"),
+        ("", ["duckdb"], False, "error", "/env/python -m pip install ipykernel"),
+    ],
+)
+def test_each_kernel_is_told_its_command(version, missing, ipykernel, level, said):
+    finding = kernel_finding("kernel x", "/env/python", version, missing, ipykernel)
+    assert finding.level == level
+    assert said in finding.said
