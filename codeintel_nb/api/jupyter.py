@@ -9,6 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -35,26 +36,37 @@ def examine_jupyter() -> list[Finding]:
         import jupyter_server
     except ImportError:
         return [Finding("warning", "jupyter", f"no jupyter-server in this environment, so its servers do not run the extension: {sys.executable} -m pip install codeintel-nb")]
-    return [extension_finding(_enabled(), str(jupyter_server.__version__)), *_servers(), *_kernels()]
+    return [extension_finding(_switch(), str(jupyter_server.__version__)), *_servers(), *_kernels()]
 
 
-def _enabled() -> bool | None:
-    """What Jupyter's configuration says of the extension; None when it does not mention it."""
+def _switch() -> tuple[bool, Path] | None:
+    """Whether Jupyter's configuration enables the extension, and the file or folder that has the word; None when none mentions it."""
     from jupyter_core.paths import jupyter_config_path
-    from jupyter_server.config_manager import BaseJSONConfigManager, recursive_update
+    from jupyter_server.config_manager import BaseJSONConfigManager
 
-    found: dict[str, Any] = {}
-    for folder in reversed(jupyter_config_path()):
-        recursive_update(found, BaseJSONConfigManager(config_dir=folder, read_directory=True).get("jupyter_server_config"))
-    said = found.get("ServerApp", {}).get("jpserver_extensions", {}).get(EXTENSION)
-    return None if said is None else bool(said)
+    for folder in jupyter_config_path():  # the first that mentions it decides, and a folder's own file before its .d
+        for directory, place in ((False, Path(folder, "jupyter_server_config.json")), (True, Path(folder))):
+            config: dict[str, Any] = BaseJSONConfigManager(config_dir=folder, read_directory=directory).get("jupyter_server_config")
+            said = config.get("ServerApp", {}).get("jpserver_extensions", {}).get(EXTENSION)
+            if said is not None:
+                return bool(said), place
+    return None
 
 
-def extension_finding(enabled: bool | None, server_version: str) -> Finding:
-    if enabled:
-        return Finding("ok", "jupyter extension", f"enabled for jupyter-server {server_version}")
-    why = "is switched off by a configuration file" if enabled is False else "is installed but not enabled: its configuration file is not where this Jupyter looks"
-    return Finding("error", "jupyter extension", f"{why}. Run: jupyter server extension enable {EXTENSION}{'' if enabled is False else ' --sys-prefix'} and start the server again")
+def extension_finding(switch: tuple[bool, Path] | None, server_version: str) -> Finding:
+    from jupyter_core.paths import SYSTEM_CONFIG_PATH, jupyter_config_dir
+
+    subject, enable = "jupyter extension", f"jupyter server extension enable {EXTENSION}"
+    if switch is None:
+        why = f"is installed but not enabled: its configuration file is not where this Jupyter looks. Run: {enable} --sys-prefix"
+    elif switch[0]:
+        return Finding("ok", subject, f"enabled for jupyter-server {server_version}")
+    elif switch[1].suffix == ".json":
+        why = f"is switched off by {switch[1]}, before which no command comes. Take {EXTENSION} out of that file"
+    else:
+        level = "--user" if str(switch[1]) == jupyter_config_dir() else "--system" if str(switch[1]) in SYSTEM_CONFIG_PATH else "--sys-prefix"
+        why = f"is switched off in {switch[1]}. Run: {enable} {level}"
+    return Finding("error", subject, f"{why} and start the server again")
 
 
 def _servers() -> list[Finding]:

@@ -40,13 +40,23 @@ def test_all_is_well(look, server):
 
 def test_an_extension_that_was_switched_off(look, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")  # as outside of a virtual environment
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "jupyter_server_config.json").write_text('{"ServerApp": {"jpserver_extensions": {"jupyter_ext": false}}}')
+    for switch in ("enable", "disable"):  # it disables only what is mentioned at the same level
+        subprocess.run([sys.executable, "-m", "jupyter", "server", "extension", switch, "jupyter_ext", "--user"], check=True, capture_output=True)
     finding = look()["jupyter extension"]
     assert finding.level == "error"
-    assert "jupyter server extension enable jupyter_ext" in finding.said
-    subprocess.run([sys.executable, "-m", "jupyter", "server", "extension", "enable", "jupyter_ext"], check=True, capture_output=True)
+    command = finding.said.partition("Run: ")[2].partition(" and start")[0]
+    assert command == "jupyter server extension enable jupyter_ext --user"
+    subprocess.run([sys.executable, "-m", *command.split()], check=True, capture_output=True)
     assert look()["jupyter extension"].level == "ok", "the command mends it"
+
+
+def test_an_extension_that_was_switched_off_by_hand(look, tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+    (tmp_path / "config").mkdir()
+    file = tmp_path / "config" / "jupyter_server_config.json"
+    file.write_text('{"ServerApp": {"jpserver_extensions": {"jupyter_ext": false}}}')
+    assert "Take jupyter_ext out of that file" in look()["jupyter extension"].said
+    assert str(file) in look()["jupyter extension"].said
 
 
 def test_an_extension_whose_configuration_is_elsewhere():
