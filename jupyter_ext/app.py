@@ -156,10 +156,14 @@ class CodeIntelApp(ExtensionApp):
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         """Tell the kernels where the server is, which is certain only now; watch for those that die."""
-        os.environ[URL] = server_url(serverapp)
-        os.environ[PID] = str(os.getpid())
-        if self.home:
-            os.environ["CODEINTEL_HOME"] = str(self.service.workspace.settings.home)  # for kernels that go on without the server
+        told = {
+            URL: server_url(serverapp),
+            PID: str(os.getpid()),
+            "CODEINTEL_HOME": str(self.service.workspace.settings.home),  # for kernels that go on without the server
+            "JUPYTER_SERVER_ROOT": serverapp.root_dir,  # links in results lead where the server shows files
+        }
+        self._environment_before = {name: os.environ.get(name) for name in told}
+        os.environ.update(told)
         self.ticking = PeriodicCallback(self.service.tick, REAP_S * 1000)
         self.ticking.start()
         self.service.searching.submit(self.service.prepare)
@@ -167,8 +171,11 @@ class CodeIntelApp(ExtensionApp):
     async def stop_extension(self) -> None:
         if hasattr(self, "ticking"):
             self.ticking.stop()
-        for name in (URL, PID):
-            os.environ.pop(name, None)
+        for name, value in getattr(self, "_environment_before", {}).items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
         await self.service.sessions.registry.close()
         self.service.close()
 

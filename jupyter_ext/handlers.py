@@ -47,7 +47,7 @@ from codeintel_nb.scopes.scope import Scope, patched, scope_from_wire
 from codeintel_nb.scopes.session import check_session_id, new_session_id, session_context
 from codeintel_nb.search.query import Bounds
 
-from .credentials import Refused, kernel_or_user, refused
+from .credentials import RESOURCE, Refused, kernel_or_user, refused
 from .metrics import SEARCH_SECONDS, SEARCHES
 
 SESSION_HEADER = "X-Session-ID"
@@ -70,6 +70,7 @@ class CodeIntelHandler(APIHandler):
     """What all have in common: who asks, for which session, and errors as RFC 9457 problem documents."""
 
     statuses: ClassVar[dict[type[CodeIntelError], HTTPStatus]] = {}  # where they differ from STATUS
+    auth_resource = RESOURCE
     kernel_id: str | None = None
     session_id = ""
     cancel: threading.Event

@@ -182,6 +182,6 @@ class Connection:
             self._local.adopt(self._scope)
         elif was_there:
             self._local.clear_scope()
-        lasting = "" if not was_there else f"; scope: {self._scope.describe()}"
-        self._say(f"codeintel: {reason}. The scope is local to this process, which searches by itself{lasting}")
+        lasting = f" now; scope: {self._scope.describe()}" if was_there else ""
+        self._say(f"codeintel: {reason}; scope and searches are local to this process{lasting}")
         return self._local

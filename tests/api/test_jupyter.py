@@ -8,6 +8,7 @@ import pytest
 
 from codeintel_nb import __version__
 from codeintel_nb.api.jupyter import examine_jupyter, extension_finding, kernel_finding
+from tests.conftest import write_tree
 
 
 @pytest.fixture
@@ -40,8 +41,7 @@ def test_all_is_well(look, server):
 
 def test_an_extension_that_was_switched_off(look, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")  # as outside of a virtual environment
-    for switch in ("enable", "disable"):  # it disables only what is mentioned at the same level
-        subprocess.run([sys.executable, "-m", "jupyter", "server", "extension", switch, "jupyter_ext", "--user"], check=True, capture_output=True)
+    write_tree(tmp_path / "config" / "jupyter_server_config.d", {"jupyter_ext.json": '{"ServerApp": {"jpserver_extensions": {"jupyter_ext": false}}}'})
     finding = look()["jupyter extension"]
     assert finding.level == "error"
     command = finding.said.partition("Run: ")[2].partition(" and start")[0]

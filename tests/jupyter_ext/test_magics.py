@@ -99,6 +99,8 @@ def test_a_folder_is_meant_as_the_notebook_names_it(server, open_notebook):
     notebook = open_notebook("deep/inside.ipynb")
     said = notebook.run("%load_ext codeintel_nb\n%codeindex add project")
     assert "project: 1 files indexed" in said
+    shown = notebook.run("hits = %textsearch --repo shop class Cart\nprint(hits._repr_mimebundle_()['text/html'])")
+    assert 'href="../shop/src/shop/cart.py#line=5"' in shown, "links lead to where the server shows the file"
     assert "dropped" in notebook.run("%codeindex drop project")
 
 

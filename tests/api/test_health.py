@@ -1,0 +1,33 @@
+import threading
+
+from codeintel_nb import __version__
+from codeintel_nb.api.health import health
+from codeintel_nb.api.jobs import Jobs
+from codeintel_nb.index.report import Progress
+
+
+def test_what_makes_a_service_degraded(shop):
+    over = threading.Event()
+
+    def index(repository, progress, cancel, rebuild):
+        progress(Progress("listing files"))
+        over.wait(20)
+        return shop.index_repository(repository)
+
+    jobs = Jobs(index)
+    well = health(shop, 10_000, jobs)
+    assert (well.status, well.reasons, well.version, well.repositories) == ("ok", (), __version__, 1)
+    (crowded,) = health(shop, 10_001, jobs).reasons
+    assert "10,001 sessions" in crowded
+    jobs.start(shop.repository("shop"))
+    while jobs.state("shop").progress is None or jobs.state("shop").progress.stage != "listing files":
+        pass
+    assert health(shop, 1, jobs).reasons == ()
+    (stuck,) = health(shop, 1, jobs, stuck_s=0).reasons
+    assert "shop: its indexing run has told nothing" in stuck
+    over.set()
+    jobs.close()
+    next((shop.settings.home / "v1/repositories").glob("*/shards/*/columns.bin")).unlink()
+    damaged = health(shop, 1, jobs)
+    assert damaged.status == "degraded"
+    assert "codeintel doctor" in damaged.reasons[0]
