@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +17,11 @@ from ..api.connection import Connection
 from ..api.contract import Client
 from ..api.options import OUT, PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, TEXT_OPTIONS, Option, describe, parse_line
 from ..api.progress import TerminalProgress, summary
-from ..api.wire import IndexRequest, PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
-from ..errors import CodeIntelError, ScopeError, SearchError, SourceError, did_you_mean
-from ..scopes.scope import Scope
+from ..api.wire import PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
+from ..errors import CodeIntelError, ScopeError, SearchError
 from ..search.hit import Results
 from ..search.table import Table
-from ..sources.repository import package
+from .commands import changed, command_of, index_request
 from .completion import Completer
 from .progress import NotebookProgress
 from .views import IndexView, ScopeView
@@ -81,7 +79,7 @@ class CodeintelMagics(Magics, Configurable):
         return self._unless_silenced(line, self._scope)
 
     def _scope(self, line: str) -> ScopeView | None:
-        command, rest = _command(line, SCOPE_COMMANDS, "scope", "show")
+        command, rest = command_of(line, SCOPE_COMMANDS, "scope", "show")
         client = self.client
         now = client.get_scope()
         if command in ("set", "add", "drop"):
@@ -89,7 +87,7 @@ class CodeintelMagics(Magics, Configurable):
             if parsed.rest or not parsed.values:
                 what = f"does not understand {parsed.rest!r}" if parsed.rest else "needs at least one limit"
                 raise ScopeError(f"%scope {command} {what}. Its options are:\n{describe(SCOPE_OPTIONS)}")
-            now = client.set_scope(_changed(now.scope, command, parsed.values))
+            now = client.set_scope(changed(now.scope, command, parsed.values))
         elif command == "clear":
             now = client.clear_scope()
         elif command == "save":
@@ -174,13 +172,13 @@ class CodeintelMagics(Magics, Configurable):
         return self._unless_silenced(line, self._codeindex)
 
     def _codeindex(self, line: str) -> IndexView:
-        command, rest = _command(line, INDEX_COMMANDS, "codeindex", "status")
+        command, rest = command_of(line, INDEX_COMMANDS, "codeindex", "status")
         options = {"add": ADD_OPTIONS, "refresh": REFRESH_OPTIONS, "status": STATUS_OPTIONS, "drop": ()}[command]
         values, place = parse_line(rest, options, raw=True)
         done: list[str] = []
         with NotebookProgress() if self._rich else TerminalProgress() as progress:
             if command == "add":
-                done.append(summary(self.client.index(_index_request(place, values), progress)))
+                done.append(summary(self.client.index(index_request(place, values), progress)))
             elif command == "refresh":
                 names = [place] if place else [repository.name for repository in self.client.status()]
                 done += [summary(self.client.refresh(name, "rebuild" in values, progress)) for name in names]
@@ -256,40 +254,6 @@ class CodeintelMagics(Magics, Configurable):
             raise UsageError(str(error)) from None
         except msgspec.ValidationError as error:
             raise UsageError(f"A value is not of its kind: {error}") from None
-
-
-def _command(line: str, commands: tuple[str, ...], magic: str, default: str) -> tuple[str, str]:
-    word, _, rest = line.strip().partition(" ")
-    if not word or word.startswith("-"):
-        return default, line
-    if word not in commands:
-        raise SearchError(f"%{magic} has no command {word!r}.{did_you_mean(word, commands)} %{magic}? says more.")
-    return word, rest
-
-
-def _index_request(place: str, values: dict[str, Any]) -> IndexRequest:
-    """A folder as it is called here, or a package as it is installed here: the engine may run elsewhere."""
-    rebuild, name = "rebuild" in values, values.get("name")
-    if "package" not in values:
-        return IndexRequest(path=os.path.abspath(os.path.expanduser(place or ".")), name=name, rebuild=rebuild)
-    try:
-        found = package(values["package"], name)
-    except SourceError:  # the engine's environment may have it, and says so if not
-        return IndexRequest(package=values["package"], name=name, rebuild=rebuild)
-    return IndexRequest(path=found.root, package=os.path.basename(found.root), name=name, rebuild=rebuild)
-
-
-def _changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:
-    if command == "set":
-        return Scope(**{field: tuple(given) for field, given in values.items()})
-    given = {field: getattr(Scope(**{field: tuple(items)}), field) for field, items in values.items()}
-    if command == "add":
-        return scope.merged(**{field: (*getattr(scope, field), *items) for field, items in given.items()})
-    for field, items in given.items():
-        for item in items:
-            if item not in getattr(scope, field):
-                raise ScopeError(f"{item!r} is not in the scope: {scope.describe()}.{did_you_mean(item, getattr(scope, field))}")
-    return scope.merged(**{field: tuple(item for item in getattr(scope, field) if item not in items) for field, items in given.items()})
 
 
 def load(shell: Any) -> CodeintelMagics:

@@ -1,0 +1,45 @@
+"""What a line of %scope or %codeindex asks for."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ..api.wire import IndexRequest
+from ..errors import ScopeError, SearchError, SourceError, did_you_mean
+from ..scopes.scope import Scope
+from ..sources.repository import package
+
+
+def command_of(line: str, commands: tuple[str, ...], magic: str, default: str) -> tuple[str, str]:
+    word, _, rest = line.strip().partition(" ")
+    if not word or word.startswith("-"):
+        return default, line
+    if word not in commands:
+        raise SearchError(f"%{magic} has no command {word!r}.{did_you_mean(word, commands)} %{magic}? says more.")
+    return word, rest
+
+
+def index_request(place: str, values: dict[str, Any]) -> IndexRequest:
+    """A folder as it is called here, or a package as it is installed here: the engine may run elsewhere."""
+    rebuild, name = "rebuild" in values, values.get("name")
+    if "package" not in values:
+        return IndexRequest(path=os.path.abspath(os.path.expanduser(place or ".")), name=name, rebuild=rebuild)
+    try:
+        found = package(values["package"], name)
+    except SourceError:  # the engine's environment may have it, and says so if not
+        return IndexRequest(package=values["package"], name=name, rebuild=rebuild)
+    return IndexRequest(path=found.root, package=os.path.basename(found.root), name=name, rebuild=rebuild)
+
+
+def changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:
+    if command == "set":
+        return Scope(**{field: tuple(given) for field, given in values.items()})
+    given = {field: getattr(Scope(**{field: tuple(items)}), field) for field, items in values.items()}
+    if command == "add":
+        return scope.merged(**{field: (*getattr(scope, field), *items) for field, items in given.items()})
+    for field, items in given.items():
+        for item in items:
+            if item not in getattr(scope, field):
+                raise ScopeError(f"{item!r} is not in the scope: {scope.describe()}.{did_you_mean(item, getattr(scope, field))}")
+    return scope.merged(**{field: tuple(item for item in getattr(scope, field) if item not in items) for field, items in given.items()})

@@ -1,0 +1,152 @@
+"""What all handlers have in common: who asks, for which session, and errors as RFC 9457 problem documents."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+from jupyter_server.base.handlers import APIHandler
+from tornado.web import HTTPError
+
+from codeintel_nb import __version__
+from codeintel_nb.api.client import VERSION_HEADER
+from codeintel_nb.api.signature import SCHEME
+from codeintel_nb.api.wire import Problem, ScopeAnswer, to_wire
+from codeintel_nb.errors import CodeIntelError, EngineError, MissingExtra, ScopeError, SearchError, ShardError, SourceError
+from codeintel_nb.scopes.session import check_session_id, new_session_id, session_context
+
+from .credentials import RESOURCE, Refused, refused
+
+SESSION_HEADER = "X-Session-ID"
+MOST_BODY_BYTES = 1_000_000
+STATUS = {  # the nearest class decides
+    ScopeError: HTTPStatus.BAD_REQUEST,
+    SearchError: HTTPStatus.BAD_REQUEST,
+    SourceError: HTTPStatus.BAD_REQUEST,
+    EngineError: HTTPStatus.SERVICE_UNAVAILABLE,
+    ShardError: HTTPStatus.SERVICE_UNAVAILABLE,
+    MissingExtra: HTTPStatus.NOT_IMPLEMENTED,
+    CodeIntelError: HTTPStatus.BAD_REQUEST,
+}
+
+_T = TypeVar("_T")
+
+
+class CodeIntelHandler(APIHandler):
+    """Base of every handler."""
+
+    statuses: ClassVar[dict[type[CodeIntelError], HTTPStatus]] = {}  # where they differ from STATUS
+    auth_resource = RESOURCE
+    kernel_id: str | None = None
+    session_id = ""
+    cancel: threading.Event
+
+    @property
+    def service(self) -> Any:
+        return self.settings["codeintel_service"]
+
+    async def prepare(self) -> None:
+        self.cancel = threading.Event()
+        self.set_header(VERSION_HEADER, __version__)
+        header = self.request.headers.get("Authorization", "")
+        if header.startswith(SCHEME + " "):
+            self.kernel_id = self.service.signatures.kernel_of(header, self.request.method, self.request.uri, self.request.body)
+            if self.kernel_id is None:
+                raise refused("The kernel's signature is not good: of an unknown kernel, forged, used before or too old.")
+        await super().prepare()
+        if len(self.request.body) > MOST_BODY_BYTES:
+            raise Refused(413, f"The body has {len(self.request.body):,} bytes; the most is {MOST_BODY_BYTES:,}.")
+        if self.request.body and not self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower().endswith("json"):
+            raise Refused(415, f"The body is {self.request.headers.get('Content-Type', 'of no type')!r}; send application/json.")
+        self.session_id = self._session()
+        self.set_header(SESSION_HEADER, self.session_id)
+
+    def _session(self) -> str:
+        asked = self.request.headers.get(SESSION_HEADER)
+        if self.kernel_id is not None:
+            if asked not in (None, self.kernel_id):
+                raise refused("A kernel's signature is good for its own session alone.")
+            return self.kernel_id
+        try:
+            return check_session_id(asked) if asked is not None else new_session_id()
+        except ScopeError as error:
+            raise Refused(400, str(error), "ScopeError") from None
+
+    def check_xsrf_cookie(self) -> None:
+        if self.kernel_id is None:  # a signature is no ambient credential: there is nothing to forge
+            super().check_xsrf_cookie()
+
+    # requests
+
+    def decoded(self, kind: type[_T]) -> _T:
+        """The body as a value of this type."""
+        return readable(lambda: msgspec.json.decode(self.request.body or b"{}", type=kind))
+
+    def queried(self, kind: type[_T]) -> _T:
+        """The query string as a value of this type."""
+        given = {name: self.get_query_argument(name) for name in self.request.query_arguments if name != "token"}
+        return readable(lambda: msgspec.convert(given, kind, strict=False))
+
+    # work
+
+    async def off_loop(self, work: Callable[[], _T]) -> _T:
+        """Run on a thread, so that no other request waits for it."""
+        return await asyncio.get_running_loop().run_in_executor(self.service.searching, self.service.in_turn, work)
+
+    async def held(self) -> ScopeAnswer:
+        with session_context(self.session_id):
+            answer: ScopeAnswer = await self.service.sessions.get()
+            return answer
+
+    def on_connection_close(self) -> None:
+        self.cancel.set()
+
+    # answers
+
+    def answer(self, value: Any, status: int = 200) -> None:
+        self.set_status(status)
+        self.finish(value if isinstance(value, bytes) else to_wire(value))
+
+    def log_exception(self, kind: Any, value: Any, trace: Any) -> None:
+        if not isinstance(value, HTTPError | CodeIntelError):
+            super().log_exception(kind, value, trace)
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(error, CodeIntelError):
+            status_code = self._status(error)
+        super().send_error(status_code, **kwargs)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        detail, name = HTTPStatus(status_code).phrase, ""
+        if isinstance(error, Refused):
+            detail, name = error.detail, error.error
+        elif isinstance(error, CodeIntelError):
+            detail, name = str(error), type(error).__name__
+        elif isinstance(error, HTTPError):
+            detail = error.log_message or error.reason or detail
+        self.set_header(VERSION_HEADER, __version__)
+        if self.session_id:
+            self.set_header(SESSION_HEADER, self.session_id)
+        problem = Problem(HTTPStatus(status_code).phrase, status_code, detail, error=name)
+        self.finish(to_wire(problem), set_content_type="application/problem+json")
+
+    def _status(self, error: CodeIntelError) -> int:
+        for kind in type(error).__mro__:
+            if (status := self.statuses.get(kind) or STATUS.get(kind)) is not None:
+                return int(status)
+        return int(HTTPStatus.BAD_REQUEST)
+
+
+def readable(decode: Callable[[], _T]) -> _T:
+    try:
+        return decode()
+    except CodeIntelError:
+        raise
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(400, f"The request cannot be read: {str(error) or 'it is nested too deeply'}.".replace("..", "."), "SearchError") from None

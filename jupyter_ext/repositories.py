@@ -1,0 +1,122 @@
+"""Repositories over REST: what is indexed, and the runs that index it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from http import HTTPStatus
+from typing import ClassVar
+
+import msgspec
+from tornado.iostream import StreamClosedError
+
+from codeintel_nb.api.client import HEARTBEAT_S
+from codeintel_nb.api.wire import IndexRequest, JobState, RefreshRequest, RepositoriesAnswer, to_wire
+from codeintel_nb.errors import EngineError, ScopeError, SourceError
+
+from .base import CodeIntelHandler
+from .credentials import Refused, kernel_or_user
+
+MOST_EVENT_STREAMS = 64
+
+
+class RepositoriesHandler(CodeIntelHandler):
+    statuses: ClassVar = {SourceError: HTTPStatus.FORBIDDEN}
+
+    @kernel_or_user("read")
+    async def get(self) -> None:
+        self.answer(RepositoriesAnswer(tuple(await self.off_loop(self.service.workspace.status))))
+
+    @kernel_or_user("write")
+    async def post(self) -> None:
+        request = self.decoded(IndexRequest)
+        if request.path is not None:  # a relative one is meant as the server shows it
+            request = msgspec.structs.replace(request, path=os.path.join(self.settings["server_root_dir"], os.path.expanduser(request.path)))
+        try:
+            repository = await self.off_loop(lambda: self.service.operations.repository(request))
+        except SourceError as error:
+            raise Refused(400, str(error), "SourceError") from None
+        await self.off_loop(lambda: self.service.checked_root(repository, self._kernel_python()))
+        self.answer(self.service.jobs.start(repository, request.rebuild), 202)
+
+    def _kernel_python(self) -> str:
+        """The interpreter of the kernel that asks, whose packages it may have indexed."""
+        if self.kernel_id is None:
+            return ""
+        try:
+            return str(self.kernel_manager.get_kernel(self.kernel_id).kernel_spec.argv[0])
+        except Exception:  # no such kernel spec any more
+            return ""
+
+
+class RepositoryHandler(CodeIntelHandler):
+    statuses: ClassVar = {ScopeError: HTTPStatus.NOT_FOUND, EngineError: HTTPStatus.CONFLICT}
+
+    @kernel_or_user("write")
+    async def delete(self, name: str) -> None:
+        await self.off_loop(lambda: self.service.workspace.remove(name))
+        self.set_status(204)
+        self.finish()
+
+
+class RefreshHandler(CodeIntelHandler):
+    statuses: ClassVar = {ScopeError: HTTPStatus.NOT_FOUND}
+
+    @kernel_or_user("write")
+    async def post(self, name: str) -> None:
+        request = self.decoded(RefreshRequest)
+        repository = await self.off_loop(lambda: self.service.workspace.repository(name))
+        self.answer(self.service.jobs.start(repository, request.rebuild), 202)
+
+
+class JobHandler(CodeIntelHandler):
+    statuses: ClassVar = {ScopeError: HTTPStatus.NOT_FOUND}
+
+    @kernel_or_user("read")
+    async def get(self, name: str) -> None:
+        self.answer(self.service.jobs.state(name))
+
+    @kernel_or_user("write")
+    async def delete(self, name: str) -> None:
+        self.answer(self.service.jobs.cancel(name), 202)
+
+
+class EventsHandler(CodeIntelHandler):
+    """An indexing run as server-sent events, one JobState each, until it ends."""
+
+    statuses: ClassVar = {ScopeError: HTTPStatus.NOT_FOUND}
+    _open = 0
+
+    @kernel_or_user("read")
+    async def get(self, name: str) -> None:
+        if EventsHandler._open >= MOST_EVENT_STREAMS:
+            raise Refused(429, f"{MOST_EVENT_STREAMS} clients follow indexing runs already. Ask for repositories/NAME/job now and then instead.")
+        states: asyncio.Queue[JobState] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        stop = self.service.jobs.follow(name, lambda state: loop.call_soon_threadsafe(states.put_nowait, state))
+        EventsHandler._open += 1
+        try:
+            await self._stream(states)
+        except StreamClosedError:
+            pass  # the client has gone
+        finally:
+            EventsHandler._open -= 1
+            stop()
+
+    async def _stream(self, states: asyncio.Queue[JobState]) -> None:
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("X-Accel-Buffering", "no")  # a proxy in front must not collect them
+        while not self.cancel.is_set():
+            try:
+                state = await asyncio.wait_for(states.get(), HEARTBEAT_S / 3)
+                while not states.empty():  # a slow client needs the newest alone
+                    state = states.get_nowait()
+            except TimeoutError:
+                self.write(": still here\n\n")
+            else:
+                self.write(b"event: " + state.state.encode() + b"\ndata: " + to_wire(state) + b"\n\n")
+                if state.ended:
+                    break
+            await self.flush()
+        await self.finish(set_content_type="text/event-stream")

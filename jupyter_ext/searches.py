@@ -1,0 +1,105 @@
+"""Searches over REST: bounded by a deadline, ended when the client goes or asks for it, counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from codeintel_nb.api.client import REQUEST_ID
+from codeintel_nb.api.wire import PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, SqlRequest, TableAnswer, TextRequest, to_wire
+from codeintel_nb.search.query import Bounds
+
+from .base import CodeIntelHandler
+from .credentials import kernel_or_user
+from .metrics import SEARCH_SECONDS, SEARCHES
+
+_T = TypeVar("_T")
+
+
+class SearchHandler(CodeIntelHandler):
+    """A search: bounded by a deadline, ended when its client goes or asks for it, counted."""
+
+    kind = ""
+
+    async def search(self, request: _T, work: Callable[[_T, ScopeAnswer, threading.Event], SearchAnswer | TableAnswer]) -> None:
+        arrived = time.monotonic()
+        held = await self.held()
+        limit = self.service.operations.deadline(getattr(request, "deadline", None))
+        running = f"{self.session_id} {self.request.headers.get(REQUEST_ID, id(self))}"
+        self.service.running[running] = self.cancel
+
+        def run() -> tuple[bytes, str]:
+            waited = time.monotonic() - arrived  # for a thread: part of the deadline
+            bounded = request if limit is None or not limit > 0 else msgspec.structs.replace(request, deadline=max(limit - waited, 0.001))  # type: ignore[type-var]
+            found = work(bounded, held, self.cancel)
+            return to_wire(found), _outcome(found, self.cancel)
+
+        outcome = "error"
+        try:
+            said, outcome = await self.off_loop(run)
+            self.answer(said)
+        finally:
+            self.service.running.pop(running, None)
+            SEARCHES.labels(self.kind, outcome).inc()
+            SEARCH_SECONDS.labels(self.kind).observe(time.monotonic() - arrived)
+
+
+def _outcome(found: SearchAnswer | TableAnswer, cancel: threading.Event) -> str:
+    if cancel.is_set():
+        return "cancelled"
+    if isinstance(found, TableAnswer):
+        return "truncated" if found.truncated else "found"
+    return "none" if not found.results.hits else "truncated" if found.results.truncated else "found"
+
+
+class TextHandler(SearchHandler):
+    kind = "text"
+
+    @kernel_or_user("read")
+    async def post(self) -> None:
+        await self.search(self.decoded(TextRequest), self.service.operations.search_text)
+
+
+class SemanticHandler(SearchHandler):
+    kind = "semantic"
+
+    @kernel_or_user("read")
+    async def post(self) -> None:
+        await self.search(self.decoded(SemanticRequest), self.service.operations.semantic_search)
+
+
+class PathsHandler(SearchHandler):
+    kind = "paths"
+
+    @kernel_or_user("read")
+    async def post(self) -> None:
+        await self.search(self.decoded(PathsRequest), self.service.operations.list_paths)
+
+
+class SqlHandler(SearchHandler):
+    kind = "sql"
+
+    @kernel_or_user("read")
+    async def post(self) -> None:
+        limits = self.service.limits
+
+        def run(request: SqlRequest, held: ScopeAnswer, cancel: threading.Event) -> TableAnswer:
+            bounds = Bounds.within(request.deadline, cancel)
+            found: TableAnswer = self.service.sql.run(request.statement, request.narrowed(held.scope), held.session_id, bounds, limits.rows, limits.sql_memory_bytes)
+            return msgspec.structs.replace(found, scope_expired=held.scope_expired)
+
+        await self.search(self.decoded(SqlRequest), run)
+
+
+class RunningSearchHandler(CodeIntelHandler):
+    @kernel_or_user("read")
+    async def delete(self, request_id: str) -> None:
+        """End a search of this session early: it answers with what it has."""
+        if (cancel := self.service.running.get(f"{self.session_id} {request_id}")) is not None:
+            cancel.set()
+        self.set_status(204)
+        self.finish()
