@@ -27,11 +27,11 @@ from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import Repository
 from codeintel_nb.workspace import Workspace
 
+from .base import SETTING
 from .credentials import Signatures
 from .kernels import ACTIONS, Kernels
 from .metrics import RegistryCollector
 
-SETTING = "codeintel_service"  # key in the web application's settings
 REAP_S = 5.0
 PATIENCE_S = 0.1
 

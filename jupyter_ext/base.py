@@ -21,6 +21,7 @@ from codeintel_nb.scopes.session import check_session_id, new_session_id, sessio
 
 from .credentials import RESOURCE, Refused, refused
 
+SETTING = "codeintel_service"  # key of the service in the web application's settings
 SESSION_HEADER = "X-Session-ID"
 MOST_BODY_BYTES = 1_000_000
 STATUS = {  # the nearest class decides
@@ -47,7 +48,7 @@ class CodeIntelHandler(APIHandler):
 
     @property
     def service(self) -> Any:
-        return self.settings["codeintel_service"]
+        return self.settings[SETTING]
 
     async def prepare(self) -> None:
         self.cancel = threading.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -168,28 +170,32 @@ class Notebook:
         self.server.ask("DELETE", f"sessions/{self.session_id}", api=True)
 
 
-@pytest.fixture(scope="session")
-def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
-    made: list[Server] = []
-
-    def make(*options: str, environment: dict[str, str] | None = None) -> Server:
-        made.append(Server(tmp_path_factory.mktemp("server"), *options, environment=environment))
-        return made[-1]
-
-    yield make
-    for server in made:
+@contextmanager
+def running(folder: Path, *options: str, environment: dict[str, str] | None = None) -> Iterator[Server]:
+    server = Server(folder, *options, environment=environment)
+    try:
+        yield server
+    finally:
         server.stop()
 
 
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Servers of the test's own."""
+    with ExitStack() as stack:
+        numbers = itertools.count()
+        yield lambda *options, **given: stack.enter_context(running(tmp_path / f"server{next(numbers)}", *options, **given))
+
+
 @pytest.fixture(scope="session")
-def server(make_server: Callable[..., Server]) -> Server:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with the small shop indexed as ``shop``."""
     from tests.conftest import FILES, write_tree
 
-    made = make_server()
-    write_tree(made.root / "shop", dict(FILES))
-    made.index(made.root / "shop", "shop")
-    return made
+    with running(tmp_path_factory.mktemp("server")) as made:
+        write_tree(made.root / "shop", dict(FILES))
+        made.index(made.root / "shop", "shop")
+        yield made
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from codeintel_nb.api.wire import SemanticRequest, TextRequest
 from codeintel_nb.scopes.registry import MemoryRegistry
 from tests.benchmarks.conftest import FULL, show
 from tests.conftest import write_tree
-from tests.live import TOKEN
+from tests.live import TOKEN, running
 
 pytestmark = pytest.mark.benchmark
 
@@ -26,11 +26,12 @@ SOURCE = "def compute_{i}_{j}(argument, retries={j}):\n    '''Count the retries 
 
 
 @pytest.fixture(scope="module")
-def ticking(make_server):
-    made = make_server("--ServerApp.jpserver_extensions=tests.benchmarks.ticking=True", environment={"PYTHONPATH": str(Path(__file__).parents[2])})
-    write_tree(made.root / "known", {f"{i // 100}/module_{i}.py": "".join(SOURCE.format(i=i, j=j) for j in range(8)) for i in range(2_000)})
-    made.index(made.root / "known", "known")
-    return made
+def ticking(tmp_path_factory):
+    here = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with running(tmp_path_factory.mktemp("server"), "--ServerApp.jpserver_extensions=tests.benchmarks.ticking=True", environment=here) as made:
+        write_tree(made.root / "known", {f"{i // 100}/module_{i}.py": "".join(SOURCE.format(i=i, j=j) for j in range(8)) for i in range(2_000)})
+        made.index(made.root / "known", "known")
+        yield made
 
 
 def fetch(server, path):
