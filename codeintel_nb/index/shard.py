@@ -15,12 +15,14 @@ from ..errors import ShardError
 from ..sources.chunk import decoded
 from .arrays import Array, open_arrays
 from .lexicon import Lexicon
+from .postings import Postings
 from .vectors import VectorIndex
 from .words import hash_of
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 PARTS = ("content.bin", "columns.bin", "lexicon.bin", "vectors.faiss", "files.parquet", "chunks.parquet", "symbols.parquet")
+OPTIONAL = ("postings.bin",)  # a shard without them is searched whole
 KINDS = ("function", "class", "method", "module", "cell", "markdown", "text")  # positions are stored: append only
 
 ENDS_WITH_NEWLINE = 1  # bits of a file's flags: the file itself ended so
@@ -121,6 +123,10 @@ class Shard:
     @cached_property
     def vectors(self) -> VectorIndex:
         return VectorIndex(self.folder / "vectors.faiss", self.manifest.chunks, self.manifest.dim)
+
+    @cached_property
+    def postings(self) -> Postings | None:
+        return Postings(self.folder / "postings.bin") if "postings.bin" in self.manifest.parts else None
 
     @cached_property
     def lexicon(self) -> Lexicon:

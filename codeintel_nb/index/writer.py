@@ -25,7 +25,8 @@ from .arrays import Array, write_arrays
 from .catalog import write_table
 from .embedder import Embedder, StaticEmbedder, embedder_input
 from .lexicon import LexiconBuilder
-from .shard import ENDS_WITH_NEWLINE, FORMAT, IS_ASCII, IS_GENERATED, IS_NOTEBOOK, KINDS, MANIFEST, PARTS, Manifest, Part, crc32_of
+from .postings import PostingsBuilder
+from .shard import ENDS_WITH_NEWLINE, FORMAT, IS_ASCII, IS_GENERATED, IS_NOTEBOOK, KINDS, MANIFEST, OPTIONAL, PARTS, Manifest, Part, crc32_of
 from .vectors import encode, write_vectors
 from .words import WORD, hash_of
 
@@ -54,6 +55,7 @@ class ShardWriter:
             self.folder.mkdir(parents=True)
             self._content = (self.folder / "content.bin").open("wb")
         self._lexicon = LexiconBuilder()
+        self._postings = PostingsBuilder()
         self._pending: list[tuple[str, str]] = []  # path and text of chunks not embedded yet
         self._codes: list[Array] = []
         self._digests: list[Array] = []
@@ -81,6 +83,7 @@ class ShardWriter:
         file = len(self._files)
         with storage_errors(self.shards):
             self._content.write(document.content)
+        self._postings.add(document.content)
         self._content_crc = zlib.crc32(document.content, self._content_crc)
         offset = self.content_bytes
         first_chunk = len(self._chunks)
@@ -145,10 +148,11 @@ class ShardWriter:
             write_vectors(self.folder / "vectors.faiss", np.concatenate(self._codes) if self._codes else np.zeros((0, self.embedder.dim), np.uint8))
             self._codes.clear()
             self._lexicon.write(self.folder / "lexicon.bin")
+            self._postings.write(self.folder / "postings.bin")
             self._write_columns()
             self._write_catalog()
             parts = {}
-            for name in PARTS:
+            for name in (*PARTS, *OPTIONAL):
                 path = self.folder / name
                 sync(path)
                 parts[name] = Part(path.stat().st_size, self._content_crc if name == "content.bin" else crc32_of(path))

@@ -9,6 +9,7 @@ import sysconfig
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from .hit import Hit
 from .mask import ScopeMask
 from .pattern import Pattern, compile_pattern
 from .query import Bounds, TextQuery
+from .trigrams import NOTHING, Need, blocks_that_may, needs
 
 SEGMENT = 8 << 20  # bytes searched between two looks at the clock, at most
 FIRST_SEGMENT = 256 << 10  # before the pattern's speed is known: a slow one reads 2 MB a second, a fast one 5 GB
@@ -72,36 +74,81 @@ def search_text(shard: Shard, repo: str, mask: ScopeMask, query: TextQuery, boun
     else:
         exact, foreign = chunks, np.zeros_like(chunks)
     most = query.limit + 1  # one more tells whether there are more
-    found, ended = _with_re2(shard, exact, pattern, most, bounds)
+    need = NOTHING if pattern.multiline else needs(query.pattern, query.regex, pattern.insensitive)
+    found, ended = _with_re2(shard, ranges_of(shard, exact, need), pattern, most, bounds)
     if foreign.any() and not bounds.reached():
-        others, ended_too = _with_rg(shard, foreign, query, pattern, most, bounds)
+        others, ended_too = _with_rg(shard, ranges_of(shard, foreign, need), query, pattern, most, bounds)
         found = sorted({*found, *others})
         ended = ended or ended_too
     return TextAnswer(_hits(shard, repo, found[: query.limit], query), ended or bounds.reached() or len(found) > query.limit)
 
 
-def runs(shard: Shard, chunks: npt.NDArray[np.bool_], by_file: bool = False, pace: Pace | None = None) -> Iterator[tuple[int, int]]:
-    """Byte ranges of the content that the mask covers, about as long as the pace says, cut at chunks."""
+class Ranges(NamedTuple):
+    """Byte ranges of the content, ascending and apart, and the places at which they may be cut."""
+
+    begins: Offsets
+    ends: Offsets
+    cuts: npt.NDArray[np.uint64]
+
+    def pieces(self, pace: Pace | None = None) -> Iterator[tuple[int, int]]:
+        """The ranges in pieces about as long as the pace says; ranges that touch are taken together."""
+        begins, ends, cuts = self.begins.tolist(), self.ends.tolist(), self.cuts
+        i, count = 0, len(begins)
+        while i < count:
+            begin, end = begins[i], ends[i]
+            while True:
+                segment = pace.segment if pace else SEGMENT
+                while i + 1 < count and begins[i + 1] == end and end - begin < segment:
+                    i += 1
+                    end = ends[i]
+                if end - begin <= segment:
+                    yield begin, end
+                    break
+                at = int(np.searchsorted(cuts, np.uint64(begin + segment), "right")) - 1
+                stop = int(cuts[at]) if int(cuts[at]) > begin else int(cuts[at + 1])
+                if stop >= end:
+                    yield begin, end
+                    break
+                yield begin, stop
+                begin = stop
+            i += 1
+
+    def by_file(self, file_start: npt.NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
+        """The ranges cut where a file ends: a match of several lines stays within one."""
+        for begin, end in zip(self.begins.tolist(), self.ends.tolist(), strict=True):
+            first = int(np.searchsorted(file_start, np.uint64(begin), "right"))
+            last = int(np.searchsorted(file_start, np.uint64(end), "left"))
+            edges = [begin, *(int(edge) for edge in file_start[first:last] if begin < edge < end), end]
+            yield from pairwise(edges)
+
+
+def ranges_of(shard: Shard, chunks: npt.NDArray[np.bool_], need: Need = NOTHING) -> Ranges:
+    """Where the chunks of the mask lie, as far as their blocks hold the trigrams needed."""
     edges = np.flatnonzero(np.diff(chunks.astype(np.int8), prepend=0, append=0))
-    starts = shard.chunk_start
-    for first, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-        while first < end:
-            if by_file:
-                stop = min(end, int(shard.file_chunk[int(shard.chunk_file[first]) + 1]))
-            else:
-                stop = int(np.searchsorted(starts, starts[first] + np.uint64(pace.segment if pace else SEGMENT), "right")) - 1
-                stop = min(end, max(first + 1, stop))
-            yield int(starts[first]), int(starts[stop])
-            first = stop
+    begins, ends = shard.chunk_start[edges[::2]].astype(np.int64), shard.chunk_start[edges[1::2]].astype(np.int64)
+    postings = shard.postings
+    if postings is None:
+        return Ranges(begins, ends, shard.chunk_start)
+    blocks = blocks_that_may(need, postings)
+    if blocks is None:
+        return Ranges(begins, ends, postings.starts if chunks.all() else shard.chunk_start)
+    block_begins, block_ends = postings.starts[blocks].astype(np.int64), postings.starts[blocks + 1].astype(np.int64)
+    if len(begins) == 1 and begins[0] == 0 and ends[0] == shard.manifest.content_bytes:
+        return Ranges(block_begins, block_ends, postings.starts)
+    first = np.searchsorted(ends, block_begins, "right")
+    counts = np.maximum(np.searchsorted(begins, block_ends, "left") - first, 0)
+    owner = np.repeat(np.arange(len(blocks)), counts)
+    span = np.repeat(first, counts) + np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return Ranges(np.maximum(block_begins[owner], begins[span]), np.minimum(block_ends[owner], ends[span]), shard.chunk_start)
 
 
-def _with_re2(shard: Shard, chunks: npt.NDArray[np.bool_], pattern: Pattern, most: int, bounds: Bounds) -> tuple[list[Match], bool]:
+def _with_re2(shard: Shard, ranges: Ranges, pattern: Pattern, most: int, bounds: Bounds) -> tuple[list[Match], bool]:
     content, search = shard.content, pattern.re2.search if pattern.re2 is not None else None
     found: list[Match] = []
     if search is None:
         return found, False
     pace = Pace()
-    for begin, end in runs(shard, chunks, pattern.multiline, pace):
+    for begin, end in ranges.by_file(shard.file_start) if pattern.multiline else ranges.pieces(pace):
         if bounds.reached():
             return found, True
         pace.begin()
@@ -133,9 +180,9 @@ def rg_path() -> str:
     return found
 
 
-def _with_rg(shard: Shard, chunks: npt.NDArray[np.bool_], query: TextQuery, pattern: Pattern, most: int, bounds: Bounds) -> tuple[list[Match], bool]:
+def _with_rg(shard: Shard, found_in: Ranges, query: TextQuery, pattern: Pattern, most: int, bounds: Bounds) -> tuple[list[Match], bool]:
     """Stream the content in scope through one rg process and map its offsets back."""
-    ranges = list(runs(shard, chunks))
+    ranges = list(found_in.pieces())
     command = [rg_path(), "--no-config", "--json", "--text", "--encoding", "none", "--no-mmap", "--max-count", str(most)]
     command += ["--ignore-case"] if pattern.insensitive else ["--case-sensitive"]
     command += ["--word-regexp"] if query.word else []

@@ -1,0 +1,180 @@
+"""What a pattern needs: a tree of trigrams that any text it matches must hold.
+
+References
+----------
+Cox, "Regular Expression Matching with a Trigram Index", 2012.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from functools import lru_cache, reduce
+from itertools import product
+from re import _constants as op  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..index.postings import Blocks, Postings, code_of, fold
+
+MOST_STRINGS = 24  # that a part of a pattern may stand for before they are cut short
+MOST_CLASS = 6  # characters of a set that are spelled out
+MOST_LENGTH = 64  # bytes of such a string before it is cut
+FEW_BLOCKS = 8  # it costs less to read so many than to look for fewer
+_SAFE_ESCAPE = re.compile(r"\\(?:[dDwWsSbBAntrfv]|x[0-9a-fA-F]{2}|[^\w\s<>])")
+_OTHERWISE_READ = re.compile(r"\[:|&&|--|~~|\[[^\]]*\[|\(\?[a-zA-Z]*x|\(\?[a-zA-Z]*[uULa]")
+
+
+class Need(NamedTuple):
+    """All of the trigrams and all of the parts, or any of the parts."""
+
+    trigrams: frozenset[int] = frozenset()
+    parts: tuple[Need, ...] = ()
+    any_of: bool = False
+
+
+NOTHING = Need()  # every text may match
+
+
+class _Part(NamedTuple):
+    """What is known of a part of the pattern: what it needs, and the strings that it may end with since its last gap."""
+
+    need: Need
+    tail: frozenset[bytes]
+    whole: bool  # the tail is all of it
+
+
+_EMPTY = _Part(NOTHING, frozenset([b""]), True)
+_GAP = _Part(NOTHING, frozenset([b""]), False)  # anything may stand here
+
+
+@lru_cache(256)
+def needs(pattern: str, regex: bool, insensitive: bool) -> Need:
+    """The trigrams that a match holds; NOTHING where the pattern says none, or may be read otherwise than here."""
+    if not regex:
+        return _finished(reduce(_joined, (_character(ord(character), insensitive) for character in pattern), _EMPTY))
+    if _OTHERWISE_READ.search(pattern) or "\\" in _SAFE_ESCAPE.sub("", pattern):
+        return NOTHING
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of sets that are read otherwise some day
+            parsed = parser.parse(pattern)
+    except (re.error, RecursionError, OverflowError, Warning, MemoryError):
+        return NOTHING
+    return _finished(_sequence(parsed, insensitive or bool(parsed.state.flags & re.IGNORECASE)))
+
+
+def _sequence(items: Iterable[Any], insensitive: bool) -> _Part:
+    return reduce(_joined, (_item(kind, value, insensitive) for kind, value in items), _EMPTY)
+
+
+def _item(kind: Any, value: Any, insensitive: bool) -> _Part:
+    if kind is op.LITERAL:
+        return _character(value, insensitive)
+    if kind is op.IN:
+        return _set(value, insensitive)
+    if kind is op.SUBPATTERN:
+        _, added, removed, inner = value
+        return _sequence(inner, (insensitive or bool(added & re.IGNORECASE)) and not removed & re.IGNORECASE)
+    if kind is op.BRANCH:
+        return _branches([_sequence(branch, insensitive) for branch in value[1]])
+    if kind in (op.MAX_REPEAT, op.MIN_REPEAT):
+        return _repeated(value[0], value[1], value[2], insensitive)
+    return _EMPTY if kind is op.AT else _GAP  # any character, a negated one, what only Python has
+
+
+def _character(code: int, insensitive: bool) -> _Part:
+    if code == 10 or (code > 127 and insensitive):
+        return _GAP  # no trigram spans a line; folding beyond ASCII is for the verifier
+    return _Part(NOTHING, frozenset([fold(chr(code).encode("utf-8", "replace"))]), True)
+
+
+def _set(items: Sequence[Any], insensitive: bool) -> _Part:
+    codes: set[int] = set()
+    for kind, value in items:
+        if kind is op.LITERAL:
+            codes.add(value)
+        elif kind is op.RANGE and value[1] - value[0] < MOST_CLASS:
+            codes.update(range(value[0], value[1] + 1))
+        else:
+            return _GAP
+    return _branches([_character(code, insensitive) for code in codes]) if 0 < len(codes) <= MOST_CLASS else _GAP
+
+
+def _branches(parts: Sequence[_Part]) -> _Part:
+    strings: frozenset[bytes] = frozenset().union(*(part.tail for part in parts))
+    if all(part.whole and part.need == NOTHING for part in parts) and len(strings) <= MOST_STRINGS:
+        return _Part(NOTHING, strings, True)
+    return _Part(_any([_finished(part) for part in parts]), _GAP.tail, False)
+
+
+def _repeated(least: int, most: Any, inner: Any, insensitive: bool) -> _Part:
+    part = _sequence(inner, insensitive)
+    if least == 0:
+        return _branches([part, _EMPTY]) if most == 1 and part.whole and part.need == NOTHING else _GAP
+    repeated = reduce(_joined, [part] * min(int(least), 8))
+    return repeated if least == most and least <= 8 else _joined(repeated, _GAP)
+
+
+def _joined(left: _Part, right: _Part) -> _Part:
+    if not right.whole:
+        return _Part(_all([_finished(left), right.need]), right.tail, False)
+    need = _all([left.need, right.need])
+    if len(left.tail) * len(right.tail) > MOST_STRINGS:
+        return _Part(_all([need, _strings(left.tail)]), right.tail, False)
+    strings = frozenset(a + b for a, b in product(left.tail, right.tail))
+    if any(len(text) > MOST_LENGTH for text in strings):
+        return _Part(_all([need, _strings(strings)]), frozenset(text[-2:] for text in strings), False)
+    return _Part(need, strings, left.whole)
+
+
+def _finished(part: _Part) -> Need:
+    """What a part needs when nothing that is known stands behind it."""
+    return _all([part.need, _strings(part.tail)])
+
+
+def _strings(texts: Iterable[bytes]) -> Need:
+    return _any([_of_string(text) for text in texts])
+
+
+def _of_string(text: bytes) -> Need:
+    return Need(frozenset(code_of(text[i : i + 3]) for i in range(len(text) - 2) if b"\n" not in text[i : i + 3]))
+
+
+def _all(needs: Sequence[Need]) -> Need:
+    trigrams: frozenset[int] = frozenset().union(*(need.trigrams for need in needs if not need.any_of))
+    parts = tuple(dict.fromkeys(part for need in needs for part in ([need] if need.any_of else need.parts)))
+    return parts[0] if len(parts) == 1 and not trigrams else Need(trigrams, parts)
+
+
+def _any(needs: Sequence[Need]) -> Need:
+    distinct = tuple(dict.fromkeys(needs))
+    if not distinct or NOTHING in distinct:
+        return NOTHING
+    return distinct[0] if len(distinct) == 1 else Need(frozenset(), distinct, True)
+
+
+def blocks_that_may(need: Need, postings: Postings) -> Blocks | None:
+    """Blocks in which the pattern may match, ascending; None for all of them."""
+    if need == NOTHING:
+        return None
+    if need.any_of:
+        found = [blocks_that_may(part, postings) for part in need.parts]
+        kept = [blocks for blocks in found if blocks is not None]
+        return None if len(kept) < len(found) else np.unique(np.concatenate(kept))
+    positions = postings.find(sorted(need.trigrams)) if need.trigrams else []
+    if -1 in positions:
+        return np.zeros(0, np.int64)
+    held: Blocks | None = None
+    for position in sorted(positions, key=postings.size):  # rarest first
+        held = postings.read(position) if held is None else held[np.isin(held, postings.read(position), assume_unique=True)]
+        if len(held) <= FEW_BLOCKS:
+            return held
+    for part in need.parts:
+        more = blocks_that_may(part, postings)
+        if more is not None:
+            held = more if held is None else held[np.isin(held, more, assume_unique=True)]
+    return held

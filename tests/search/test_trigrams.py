@@ -1,0 +1,112 @@
+"""What a pattern needs is never more than what a match holds."""
+
+import re
+
+import numpy as np
+import pytest
+import re2
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from codeintel_nb.index.postings import BITS, BLOCK, GAPS, IDS, Postings, PostingsBuilder, code_of, fold
+from codeintel_nb.search.trigrams import NOTHING, blocks_that_may, needs
+
+_atoms = st.sampled_from(["a", "b", "k", "S", "s", "_", "1", r"\.", r"\w", r"\d", r"\s", ".", "[ab]", "[a-c]", "[^a]", "[kK_]", "é", "(?:ab)", "abc", "sks", "(?i:ka)", r"\b", "^", "$"])
+_repeats = st.sampled_from(["", "", "", "", "?", "*", "+", "{2}", "{1,3}", "{0,2}", "+?"])
+_runs = st.lists(st.tuples(_atoms, _repeats).map("".join), min_size=1, max_size=6).map("".join)
+PATTERNS = st.one_of(_runs, st.lists(_runs, min_size=2, max_size=3).map(lambda parts: "(" + "|".join(parts) + ")"), st.tuples(_runs, _runs, _runs).map(lambda p: f"{p[0]}({p[1]}|{p[2]})"))
+TEXTS = st.lists(st.text(st.sampled_from("abckKsS_1. é\u212a\u017f"), max_size=25), min_size=1, max_size=8).map("\n".join)
+
+
+def postings_of(content, folder):
+    builder = PostingsBuilder()
+    lines = content.splitlines(keepends=True)
+    for i in range(0, len(lines), 100):
+        builder.add(b"".join(lines[i : i + 100]))
+    builder.write(folder / "postings.bin")
+    return Postings(folder / "postings.bin")
+
+
+@given(PATTERNS, TEXTS, st.booleans())
+def test_a_text_that_matches_is_among_the_blocks(tmp_path, pattern, text, insensitive):
+    options = re2.Options()
+    options.log_errors, options.never_nl, options.case_sensitive = False, True, not insensitive
+    try:
+        compiled = re2.compile(f"(?m){pattern}", options)
+    except re2.error:
+        assume(False)
+    content = (text + "\n").encode()
+    matches = compiled.search(content) is not None
+    found = blocks_that_may(needs(pattern, True, insensitive), postings_of(content, tmp_path))
+    assert found is None or not matches or found.tolist() == [0]
+
+
+@given(st.text(st.sampled_from("abkKsS_é.\u212a"), min_size=1, max_size=9), TEXTS, st.booleans())
+def test_a_literal_that_is_there_is_among_the_blocks(tmp_path, literal, text, insensitive):
+    content = (text + "\n").encode()
+    there = re.search(re.escape(literal), text, re.I if insensitive else 0) is not None
+    found = blocks_that_may(needs(literal, False, insensitive), postings_of(content, tmp_path))
+    assert found is None or not there or found.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "trigrams"),
+    [
+        (r"def\s+test_\w+\(self", {"def", "tes", "est", "st_", "(se", "sel", "elf"}),
+        (r"\bget_params\b", {"get", "et_", "t_p", "_pa", "par", "ara", "ram", "ams"}),
+        ("[Hh]ello", {"hel", "ell", "llo"}),
+        ("x{3}yz", {"xxx", "xxy", "xyz"}),
+        ("(abc)+def", {"abc", "def"}),
+        ("a.*b", set()),
+        ("abc|", set()),
+    ],
+)
+def test_what_a_pattern_needs(pattern, trigrams):
+    assert needs(pattern, True, False).trigrams == {code_of(t.encode()) for t in trigrams}
+
+
+def test_an_alternation_needs_one_of_its_branches():
+    need = needs("(?i)todo|fixme", True, False)
+    assert need.any_of
+    assert {part.trigrams for part in need.parts} == {frozenset(code_of(t) for t in (b"tod", b"odo")), frozenset(code_of(t) for t in (b"fix", b"ixm", b"xme"))}
+
+
+@pytest.mark.parametrize("pattern", ["[[:alpha:]]abc", r"\<abc", "[a&&b]abc", "(?x) a b c", r"\pLabc", "(abc", r"\x{41}bcd", "[a[b]]cde", "\\Qabc\\E", "(?U)abc"])
+def test_what_another_engine_reads_otherwise_needs_nothing(pattern):
+    assert needs(pattern, True, False) == NOTHING
+
+
+def test_each_form_gives_back_its_blocks(tmp_path):
+    rng = np.random.default_rng(3)
+    words = ["common"] + [f"w{i}x" for i in range(300)]
+    lines = []
+    for number in range(48_000):
+        chosen = ["common"] if number % 2 else []
+        chosen += [words[int(i)] for i in rng.zipf(1.3, 12) % len(words)] + ([f"rare{number}q"] if number % 97 == 0 else [])
+        lines.append((" ".join(chosen) + " " + "-" * 60 + "\n").encode())
+    content = b"".join([*lines, b"only here: zqx\n"])
+    postings = postings_of(content, tmp_path)
+    folded = fold(content)
+    edges = postings.starts.tolist()
+    assert edges[0] == 0
+    assert edges[-1] == len(content)
+    assert all(content[edge - 1 : edge] == b"\n" for edge in edges[1:])
+    assert max(np.diff(edges)) <= BLOCK
+    for form in (IDS, GAPS, BITS):
+        chosen = np.flatnonzero(postings._forms == form)
+        assert len(chosen), "each form is met"
+        for position in chosen[:: max(1, len(chosen) // 20)].tolist():
+            code = int(postings._codes[position])
+            trigram = bytes([code >> 16, code >> 8 & 255, code & 255])
+            assert postings.find([code]) == [position]
+            assert postings.read(position).tolist() == [i for i in range(postings.blocks) if trigram in folded[edges[i] : edges[i + 1]]]
+    assert postings.find([code_of(b"~~~")]) == [-1]
+
+
+def test_a_line_longer_than_a_block_and_no_text_at_all(tmp_path):
+    postings = postings_of(b"x" * 3 * BLOCK + b"needle\nshort\n", tmp_path)
+    assert blocks_that_may(needs("needle", False, False), postings).tolist() == [0]
+    empty = PostingsBuilder()
+    empty.write(tmp_path / "empty.bin")
+    assert Postings(tmp_path / "empty.bin").blocks == 0
+    assert blocks_that_may(needs("needle", False, False), Postings(tmp_path / "empty.bin")).tolist() == []
