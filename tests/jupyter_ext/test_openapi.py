@@ -25,7 +25,7 @@ VALUES = (
     wire.TextRequest, wire.SemanticRequest, wire.PathsRequest, wire.SqlRequest, wire.IndexRequest, wire.RefreshRequest, wire.SearchAnswer, wire.TableAnswer,
     wire.ScopeAnswer, wire.SessionsAnswer, wire.SavedScopes, wire.RepositoriesAnswer, wire.JobState, wire.Health, wire.Problem, FileText, Scope,
 )  # fmt: skip
-CASES = 2_400
+CASES = 2_100
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
 
 described = yaml.safe_load(DESCRIPTION.read_text())
