@@ -21,7 +21,7 @@ from .index.snapshot import Snapshot, Store, Stored, read_snapshot
 from .index.updater import one_writer
 from .scopes.scope import EVERYTHING, Scope
 from .search.hit import Coverage, FileText, Results
-from .search.query import Bounds, Case, Mode, PathQuery, SemanticQuery, TextQuery
+from .search.query import Bounds, Case, Mode, PathQuery, SemanticQuery, Show, TextQuery
 from .search.sql import MEMORY_LIMIT, MOST_ROWS, InScope, run_sql
 from .search.table import Table
 from .settings import Settings
@@ -146,9 +146,16 @@ class Workspace:
         context: int = 0,
         deadline: float | None = None,
         cancel: threading.Event | None = None,
+        per_file: int | None = None,
+        rank: bool = False,
+        show: Show = "lines",
     ) -> Results:
-        """Lines that hold the pattern, in path order: the lines that ``rg --no-config`` prints of the same files."""
-        query = TextQuery(pattern, regex, case, word, limit, context)
+        """Lines that hold the pattern, in path order: the lines that ``rg --no-config`` prints of the same files.
+
+        With ``rank`` definitions and files with many matches come first. ``show="files"`` gives a hit for each file, with
+        its first line; ``show="counts"`` the same with the number of its lines as the score.
+        """
+        query = TextQuery(pattern, regex, case, word, limit, context, per_file, rank, show)
         bounds = Bounds.within(deadline, cancel)
         return self._search(scope, query, lambda targets: self._engine.search_text(query, targets, bounds))
 
@@ -245,7 +252,7 @@ class Workspace:
             rounded = {name: round(ms, 3) for name, ms in timings.items()}
             met = {hit.repo for hit in answer.hits}
             roots = {s.repository.name: s.repository.root for s in self._all() if s.repository.name in met}
-            return Results(tuple(answer.hits), applied, answer.total, answer.truncated, coverage, rounded, query, roots)
+            return Results(tuple(answer.hits), applied, answer.total, answer.truncated, answer.exact, coverage, rounded, query, roots)
 
         return self._retrying(applied, search)
 

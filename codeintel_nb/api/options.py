@@ -35,6 +35,10 @@ TEXT_OPTIONS = (
     Option(("--ignore-case", "-i"), "case", "flag", "upper and lower case are the same", "insensitive"),
     Option(("--case-sensitive", "-s"), "case", "flag", "upper and lower case differ; by default they do when the pattern has upper case", "sensitive"),
     Option(("--context", "-C"), "context", "int", "lines shown around a match", metavar="N"),
+    Option(("--files", "-f"), "show", "flag", "only the files, each with its first line", "files"),
+    Option(("--count", "-c"), "show", "flag", "only the files, each with the number of its lines", "counts"),
+    Option(("--per-file",), "per_file", "int", "most lines of one file", metavar="N"),
+    Option(("--rank",), "rank", "flag", "definitions and files with many matches first"),
     LIMIT,
     DEADLINE,
 )

@@ -25,6 +25,8 @@ def plain(results: Results, shown: int | None = None) -> str:
         name = f"{clean(hit.repo)}/{location(hit)}" if several else location(hit)
         if isinstance(results.query, PathQuery):
             lines.append(name)
+        elif isinstance(results.query, TextQuery) and results.query.show == "counts":
+            lines.append(f"{name.rpartition(':')[0]}: {hit.score:.0f}")
         elif isinstance(results.query, TextQuery) and not results.query.context:
             lines.append(f"{name}: {clean(hit.snippet).strip()[:MOST_LINE_CHARACTERS]}")
         else:
@@ -43,10 +45,15 @@ def caption(results: Results, shown: int) -> str:
     """How many there are, of what, and how long it took."""
     nouns: tuple[tuple[type, str], ...] = ((PathQuery, "files"), (TextQuery, "matching lines"), (SemanticQuery, "chunks"))
     noun = next((noun for kind, noun in nouns if isinstance(results.query, kind)), "hits")
+    show = results.query.show if isinstance(results.query, TextQuery) else "lines"
+    if show == "files":
+        noun = "files with matches"
     if not results.hits:
         counted = f"no {noun}"
-    elif results.truncated and isinstance(results.query, TextQuery):
-        counted = f"{shown:,} of more than {len(results.hits):,} {noun}"
+    elif show == "counts":
+        counted = f"{shown:,} files shown, {'' if results.total_exact else 'at least '}{results.total:,} {noun}"
+    elif not results.total_exact:
+        counted = f"{shown:,} of at least {results.total:,} {noun}"
     elif max(results.total, len(results.hits)) > shown:
         counted = f"{shown:,} of {max(results.total, len(results.hits)):,} {noun}"
     else:

@@ -9,7 +9,7 @@ import msgspec
 from ..index.report import IndexReport, Progress, RepositoryStatus
 from ..scopes.scope import Scope
 from ..search.hit import Coverage, Results
-from ..search.query import Case, Mode
+from ..search.query import Case, Mode, Show
 from ..search.table import Table
 
 # requests
@@ -42,6 +42,9 @@ class TextRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, 
     word: bool = False
     limit: int = 100
     context: int = 0
+    per_file: int | None = None
+    rank: bool = False
+    show: Show = "lines"
 
 
 class SemanticRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

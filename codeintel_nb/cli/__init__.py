@@ -78,7 +78,13 @@ def _status(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _grep(args: argparse.Namespace, workspace: Workspace) -> int:
-    return _results(args, workspace.search_text(args.pattern, _scope(args), args.regex, args.case, args.word, args.limit, args.context, args.deadline))
+    return _results(
+        args,
+        workspace.search_text(
+            args.pattern, _scope(args), args.regex, args.case, args.word, args.limit, args.context, args.deadline,
+            per_file=args.per_file, rank=args.rank, show=args.show,
+        ),
+    )  # fmt: skip
 
 
 def _search(args: argparse.Namespace, workspace: Workspace) -> int:
@@ -200,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     index.add_argument("--rebuild", action="store_true", help="read everything anew")
     status = command("status", _status, "show what is indexed")
     status.add_argument("--skipped", action="store_true", help="say what was left out, and why")
-    grep = command("grep", _grep, "find lines that hold a text or match a regular expression", (*TEXT_OPTIONS, *SCOPE_OPTIONS), regex=False, word=False, case="smart", context=0, limit=100)
+    grep = command("grep", _grep, "find lines that hold a text or match a regular expression", (*TEXT_OPTIONS, *SCOPE_OPTIONS), regex=False, word=False, case="smart", context=0, limit=100, rank=False, show="lines")
     grep.add_argument("pattern")
     search = command("search", _search, "find code by what it does, or by a symbol's name", (*SEMANTIC_OPTIONS, *SCOPE_OPTIONS), mode="hybrid", limit=10)
     search.add_argument("query", nargs="+")

@@ -31,9 +31,10 @@ class Answer(NamedTuple):
     """Merged hits in their final order."""
 
     hits: list[Hit]
-    total: int  # found; where truncated, at least so many
+    total: int  # there are, as far as is known
     truncated: bool
     timings_ms: dict[str, float]
+    exact: bool = True  # else there are at least ``total``
 
 
 class Engine(Protocol):

@@ -12,6 +12,8 @@ from operator import or_
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from ..index.embedder import Embedder
 from ..index.shard import Shard
 from ..scopes.scope import Scope
@@ -20,10 +22,11 @@ from ..search.mask import ScopeMask, compile_mask
 from ..search.paths import list_paths
 from ..search.query import Bounds, PathQuery, SemanticQuery, TextQuery
 from ..search.semantic import candidates, hydrate, plan_search, rank, statistics
-from ..search.text import search_text
+from ..search.text import ranked, search_text
 from .engine import Answer, Counts, Target
 
 MOST_MASKS = 512
+MOST_RANKED = 5_000  # matches of a shard that a ranked text search weighs
 _T = TypeVar("_T")
 
 
@@ -48,10 +51,14 @@ class LocalEngine:
 
     def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds) -> Answer:
         began = time.perf_counter()
-        answers = self._each(targets, lambda target: search_text(self.shard(target.folder), target.repo, self.mask(target), query, bounds))
+        asked = msgspec.structs.replace(query, limit=max(query.limit, MOST_RANKED)) if query.rank else query
+        answers = self._each(targets, lambda target: search_text(self.shard(target.folder), target.repo, self.mask(target), asked, bounds))
         hits = sorted((hit for answer in answers for hit in answer.hits), key=_place)
         truncated = len(hits) > query.limit or any(answer.truncated for answer in answers)
-        return Answer(hits[: query.limit], len(hits), truncated, {"search": _ms(began)})
+        if query.rank:
+            hits = ranked(hits)
+        total, exact = sum(answer.total for answer in answers), all(answer.exact for answer in answers)
+        return Answer(hits[: query.limit], total, truncated, {"search": _ms(began)}, exact)
 
     def semantic_search(self, query: SemanticQuery, targets: list[Target], bounds: Bounds, embedder: Embedder) -> Answer:
         began = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import zlib
+from bisect import bisect_right
 from functools import cached_property
 from pathlib import Path
 
@@ -73,6 +74,7 @@ class Shard:
             self._read(columns)
         except KeyError as error:
             raise _damaged(folder, f"columns.bin lacks {error}") from error
+        self._symbols_of: tuple[int, int, list[int], list[int]] = (-1, 0, [], [])  # the file last asked about: hits come file by file
         self._mapped: mmap.mmap | None = None
         if self.manifest.content_bytes:
             with (folder / "content.bin").open("rb") as file:
@@ -125,6 +127,16 @@ class Shard:
         return VectorIndex(self.folder / "vectors.faiss", self.manifest.chunks, self.manifest.dim)
 
     @cached_property
+    def ascii_chunks(self) -> Mask:
+        """Chunks of files that hold nothing but ASCII."""
+        held: Mask = (self.file_flags & IS_ASCII).astype(bool)[self.chunk_file]
+        return held
+
+    @cached_property
+    def is_ascii(self) -> bool:
+        return bool(self.ascii_chunks.all())
+
+    @cached_property
     def postings(self) -> Postings | None:
         return Postings(self.folder / "postings.bin") if "postings.bin" in self.manifest.parts else None
 
@@ -138,13 +150,25 @@ class Shard:
 
     def symbol_at(self, file: int, line: int) -> tuple[str, str] | None:
         """Name, with its containers, and kind of the innermost definition around a line."""
-        first, end = int(self.file_symbol[file]), int(self.file_symbol[file + 1])
-        begun = first + int(np.searchsorted(self._symbol_line[first:end], line, "right"))
-        around = np.flatnonzero(self._symbol_end_line[first:begun] >= line)
-        if not len(around):
-            return None
-        symbol = first + int(around[-1])
-        return _text_at(self._symbol_blob, self._symbol_label_end, symbol), KINDS[int(self._symbol_kind[symbol])]
+        _, first, lines, end_lines = self._symbols(file)
+        for symbol in range(bisect_right(lines, line) - 1, -1, -1):
+            if end_lines[symbol] >= line:
+                return _text_at(self._symbol_blob, self._symbol_label_end, first + symbol), KINDS[int(self._symbol_kind[first + symbol])]
+        return None
+
+    def defines(self, file: int, line: int) -> bool:
+        """Whether a definition begins at the line."""
+        lines = self._symbols(file)[2]
+        at = bisect_right(lines, line)
+        return at > 0 and lines[at - 1] == line
+
+    def _symbols(self, file: int) -> tuple[int, int, list[int], list[int]]:
+        """The file, its first symbol, and the first and last lines of its symbols."""
+        known = self._symbols_of  # another thread may replace it
+        if known[0] != file:
+            first, end = int(self.file_symbol[file]), int(self.file_symbol[file + 1])
+            known = self._symbols_of = (file, first, self._symbol_line[first:end].tolist(), self._symbol_end_line[first:end].tolist())
+        return known
 
     def language(self, file: int) -> str:
         return self.manifest.languages[int(self.file_language[file])]

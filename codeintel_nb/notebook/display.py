@@ -66,6 +66,8 @@ def _advice(results: Results) -> str:
 def _row(results: Results, hit: Hit, several: bool) -> str:
     repo = f"<td style='text-align:left;vertical-align:top'>{html.escape(clean(hit.repo))}</td>" if several else ""
     symbol = f"<br><small>{html.escape(hit.kind)} <code>{html.escape(clean(hit.symbol))}</code></small>" if hit.symbol else ""
+    if isinstance(results.query, TextQuery) and results.query.show == "counts":
+        symbol = f"<br><small>{hit.score:,.0f} lines</small>"
     where = f"<th scope='row' style='text-align:left;vertical-align:top;font-weight:normal'>{_link(results, hit)}{symbol}</th>"
     what = "" if isinstance(results.query, PathQuery) else f"<td style='text-align:left'>{_code(results, hit)}</td>"
     return f"<tr>{repo}{where}{what}</tr>"

@@ -58,8 +58,9 @@ class Results(msgspec.Struct, frozen=True):
 
     hits: tuple[Hit, ...]
     scope: Scope = EVERYTHING
-    total: int = 0  # hits found; where truncated, at least so many
+    total: int = 0  # hits there are, whether given or not; of "counts", matching lines
     truncated: bool = False  # there are more, or the search was ended before it was through
+    total_exact: bool = True  # else there are at least so many
     coverage: Coverage = Coverage()
     timings_ms: dict[str, float] = {}
     query: TextQuery | SemanticQuery | PathQuery | None = None

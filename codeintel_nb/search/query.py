@@ -12,7 +12,9 @@ from ..errors import SearchError
 
 Case = Literal["smart", "sensitive", "insensitive"]
 Mode = Literal["hybrid", "dense", "lexical"]
+Show = Literal["lines", "files", "counts"]
 CASES: tuple[Case, ...] = ("smart", "sensitive", "insensitive")
+SHOWS: tuple[Show, ...] = ("lines", "files", "counts")
 MODES: tuple[Mode, ...] = ("hybrid", "dense", "lexical")
 MOST_PATTERN_CHARACTERS = 10_000
 MOST_QUERY_CHARACTERS = 10_000
@@ -28,6 +30,9 @@ class TextQuery(msgspec.Struct, frozen=True, tag="text"):
     word: bool = False  # only where no word character stands before or behind
     limit: int = 100
     context: int = 0  # lines shown before and behind a match
+    per_file: int | None = None  # most lines of one file
+    rank: bool = False  # definitions and files with many matches first, instead of path order
+    show: Show = "lines"  # a hit for each line, or for each file with its first line, or with how many lines it has
 
     def __post_init__(self) -> None:
         if not self.pattern:
@@ -37,6 +42,10 @@ class TextQuery(msgspec.Struct, frozen=True, tag="text"):
         if self.case not in CASES:
             raise SearchError(f"There is no case {self.case!r}. Known: {', '.join(CASES)}.")
         check_limit(self.limit)
+        if self.show not in SHOWS:
+            raise SearchError(f"There is no way {self.show!r} to show matches. Known: {', '.join(SHOWS)}.")
+        if self.per_file is not None and (not isinstance(self.per_file, int) or isinstance(self.per_file, bool) or self.per_file < 1):
+            raise SearchError(f"The most lines of a file is {self.per_file!r}; give a whole number from 1.")
         if not 0 <= self.context <= 100:
             raise SearchError(f"The context is {self.context} lines; give 0 to 100.")
 

@@ -102,7 +102,7 @@ def test_only_the_first_are_shown_and_the_rest_is_said(shop, tree):
     results = shop.search_text("many_things", limit=200)
     plain = repr(results)
     assert plain.count("many.py:") == 10
-    assert "10 of more than 200 matching lines" in plain
+    assert "10 of 300 matching lines" in plain
     assert repr(results[:3]).count("many.py:") == 3
     assert "results.show(50)" in results._repr_mimebundle_()["text/html"]
 

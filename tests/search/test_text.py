@@ -182,3 +182,87 @@ def test_results_survive_the_wire(shop):
 
     results = shop.search_text("cart")
     assert msgspec.json.decode(results.to_json(), type=Results) == results
+
+
+def rg_counts(root, *arguments):
+    """Matching lines by path, as rg counts them."""
+    done = subprocess.run([rg_path(), "--no-config", "--hidden", "--no-ignore", "--text", "--count", *arguments, "."], cwd=root, capture_output=True, text=True, check=False)
+    return {line.rpartition(":")[0].removeprefix("./"): int(line.rpartition(":")[2]) for line in done.stdout.splitlines()}
+
+
+@pytest.mark.parametrize(("pattern", "regex"), [("import", False), (r"def\s+_\w+", True), ("é", False), (r"\w+Error\b", True)])
+def test_counts_and_files_are_ripgreps(real, pattern, regex):
+    workspace, root = real
+    expected = rg_counts(root, "--case-sensitive", *([] if regex else ["--fixed-strings"]), "-e", pattern)
+    expected = {path: count for path, count in expected.items() if not path.startswith("utf16")}  # rg does not read it without its mark
+    counts = workspace.search_text(pattern, regex=regex, case="sensitive", show="counts", limit=100_000)
+    found = {hit.path: int(hit.score) for hit in counts if not hit.path.startswith("utf16")}
+    assert found == expected
+    assert counts.total == sum(int(hit.score) for hit in counts)
+    assert counts.total_exact
+    files = workspace.search_text(pattern, regex=regex, case="sensitive", show="files", limit=100_000)
+    assert [hit.path for hit in files] == [hit.path for hit in counts]
+    assert files.total == len(files)
+    first = {}
+    for hit in workspace.search_text(pattern, regex=regex, case="sensitive", limit=100_000):
+        first.setdefault(hit.path, hit.start_line)
+    assert {hit.path: hit.start_line for hit in files} == first
+
+
+def test_a_cap_for_each_file(real):
+    workspace, _ = real
+    everything = workspace.search_text("import", limit=100_000)
+    capped = workspace.search_text("import", limit=100_000, per_file=2)
+    expected, seen = [], {}
+    for hit in everything:
+        seen[hit.path] = seen.get(hit.path, 0) + 1
+        if seen[hit.path] <= 2:
+            expected.append((hit.path, hit.start_line))
+    assert [(hit.path, hit.start_line) for hit in capped] == expected
+    assert capped.total == len(capped)
+    assert not capped.truncated
+
+
+def test_the_total_goes_on_beyond_the_limit(real, tmp_path, make_workspace):
+    workspace, _ = real
+    everything = workspace.search_text("check_same", limit=100_000)
+    few = workspace.search_text("import", limit=3)
+    assert few.truncated
+    assert 3 < few.total <= workspace.search_text("import", limit=100_000).total
+    assert everything.total_exact
+    write_tree(tmp_path / "t", {f"{i}.txt": "needle here\n" * 100_000 for i in range(3)})
+    many = make_workspace(tmp_path / "another")
+    many.index(tmp_path / "t", name="t")
+    bound = many.search_text("needle", limit=1)
+    assert bound.truncated
+    assert not bound.total_exact
+    assert 1 < bound.total < 300_000
+    assert "of at least" in bound._repr_mimebundle_()["text/plain"]
+
+
+def test_definitions_come_first_when_ranked(shop):
+    plain = shop.search_text("cart", case="insensitive")
+    ranked = shop.search_text("cart", case="insensitive", rank=True)
+    assert sorted((h.path, h.start_line) for h in ranked) == sorted((h.path, h.start_line) for h in plain)
+    assert [h.path for h in plain] == sorted(h.path for h in plain)
+    first = [h.snippet.strip() for h in ranked[:4]]
+    assert set(first) == {"class Cart:", "def load_cart(path):", "export function renderCart(cart) {", "def test_total_price_of_empty_cart():"}
+    assert [h.score for h in ranked] == sorted((h.score for h in ranked), reverse=True)
+    assert shop.search_text("cart", case="insensitive", rank=True, limit=2)[0] == ranked[0]
+
+
+@pytest.mark.parametrize(("given", "said"), [({"show": "words"}, "Known: lines, files, counts"), ({"per_file": 0}, "whole number from 1"), ({"per_file": True}, "whole number from 1")])
+def test_what_cannot_be_shown_is_said(shop, given, said):
+    with pytest.raises(SearchError, match=said):
+        shop.search_text("x", **given)
+
+
+def test_a_shard_without_postings_answers_the_same(shop):
+    expected = [(h.path, h.start_line, h.column) for h in shop.search_text("cart")]
+    for manifest in (shop.settings.home / "v1/repositories").glob("*/shards/*/manifest.json"):
+        said = msgspec.json.decode(manifest.read_bytes())
+        del said["parts"]["postings.bin"]  # as an earlier version wrote it
+        manifest.write_bytes(msgspec.json.encode(said))
+        (manifest.parent / "postings.bin").unlink()
+    shop.close()
+    assert [(h.path, h.start_line, h.column) for h in shop.search_text("cart")] == expected
