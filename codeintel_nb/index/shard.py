@@ -16,6 +16,7 @@ from ..errors import ShardError
 from ..sources.chunk import decoded
 from .arrays import Array, open_arrays
 from .lexicon import Lexicon
+from .path_table import PathTable
 from .postings import Postings
 from .vectors import VectorIndex
 from .words import hash_of
@@ -81,6 +82,7 @@ class Shard:
                 self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def _read(self, columns: dict[str, Array]) -> None:
+        self._columns = columns
         self._path_blob = columns["file_paths"]
         self.file_language = columns["file_language"]  # position in manifest.languages
         self.file_flags = columns["file_flags"]
@@ -121,6 +123,10 @@ class Shard:
     def paths(self) -> list[str]:
         blob = self._path_blob.tobytes().decode("utf-8")
         return blob.split("\0") if self.manifest.files else []
+
+    @cached_property
+    def path_table(self) -> PathTable:
+        return PathTable.stored(self._columns) or PathTable.of(self.paths)
 
     @cached_property
     def vectors(self) -> VectorIndex:

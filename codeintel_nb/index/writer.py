@@ -25,6 +25,7 @@ from .arrays import Array, write_arrays
 from .catalog import write_table
 from .embedder import Embedder, StaticEmbedder, embedder_input
 from .lexicon import LexiconBuilder
+from .path_table import PathTable
 from .postings import PostingsBuilder
 from .shard import ENDS_WITH_NEWLINE, FORMAT, IS_ASCII, IS_GENERATED, IS_NOTEBOOK, KINDS, MANIFEST, OPTIONAL, PARTS, Manifest, Part, crc32_of
 from .vectors import encode, write_vectors
@@ -175,6 +176,7 @@ class ShardWriter:
         write_arrays(
             self.folder / "columns.bin",
             {
+                **PathTable.of(paths).arrays(),
                 "file_paths": np.frombuffer("\0".join(paths).encode("utf-8"), np.uint8),
                 "file_language": np.array(languages, np.uint8),
                 "file_flags": np.array(flags, np.uint8),

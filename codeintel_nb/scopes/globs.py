@@ -8,7 +8,7 @@ it. Globs are case-sensitive and relative to the repository, with ``/`` on every
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -88,6 +88,21 @@ def _first_braces(glob: str) -> tuple[int, int, list[str]] | None:
 
 def glob_to_regex(glob: str) -> str:
     """A regular expression, anchored at the path's start, for one glob without alternatives."""
+    anchored, names, folder_only = glob_names(glob)
+    out = ["^" if anchored else "^(?:.*/)?"]
+    for i, name in enumerate(names):
+        last = i == len(names) - 1
+        if name == "**":
+            out.append("(?:.*/)?" if not last else ".+")
+        else:
+            out.append(_name_to_regex(name, glob) + ("" if last else "/"))
+    if names[-1] == "**" and not folder_only:
+        return "".join(out) + "$"
+    return "".join(out) + ("/" if folder_only else "(?:/|$)")
+
+
+def glob_names(glob: str) -> tuple[bool, list[str], bool]:
+    """Whether the glob begins at the root, its names, and whether it speaks of folders alone."""
     names = glob.split("/")
     folder_only = len(names) > 1 and names[-1] == ""
     if folder_only:
@@ -99,20 +114,9 @@ def glob_to_regex(glob: str) -> str:
         anchored = len(names) > 1
     if not any(names):
         raise ScopeError(f"The glob {glob!r} names no file. Write '**' for everything.")
-    out = ["^" if anchored else "^(?:.*/)?"]
-    for i, name in enumerate(names):
-        last = i == len(names) - 1
-        if name == "":
-            raise ScopeError(f"The glob {glob!r} has an empty name between two slashes.")
-        if name == "**":
-            out.append("(?:.*/)?" if not last else ".+")
-        else:
-            out.append(_name_to_regex(name, glob))
-            if not last:
-                out.append("/")
-    if names[-1] == "**" and not folder_only:
-        return "".join(out) + "$"
-    return "".join(out) + ("/" if folder_only else "(?:/|$)")
+    if "" in names:
+        raise ScopeError(f"The glob {glob!r} has an empty name between two slashes.")
+    return anchored, names, folder_only
 
 
 def _name_to_regex(name: str, glob: str) -> str:
@@ -157,6 +161,14 @@ def _class_to_regex(inside: str, glob: str) -> str:
     return text
 
 
+def name_matcher(pattern: str) -> Callable[[str], bool]:
+    """Whether a name, of a file or a folder, is one that a glob without a slash matches."""
+    import re2
+
+    compiled = re2.compile(f"^(?:{_name_to_regex(pattern, pattern)})$", _options())
+    return lambda name: compiled.search(name) is not None
+
+
 class PathMatcher:
     """Decides whether a path is in: some include matches (or none is given) and no exclude does."""
 
@@ -176,6 +188,17 @@ class PathMatcher:
         return [bool(found) and max(found) < includes for found in map(match, paths)]
 
 
+def _options() -> Any:
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    options.dot_nl = True
+    options.never_capture = True
+    options.max_mem = 64 << 20
+    return options
+
+
 @lru_cache(256)
 def _compiled(include_globs: tuple[str, ...], exclude_globs: tuple[str, ...]) -> tuple[int, Any]:
     """How many patterns include, and all of them as one set that a path is held against once; None for no globs."""
@@ -183,12 +206,7 @@ def _compiled(include_globs: tuple[str, ...], exclude_globs: tuple[str, ...]) ->
         return 0, None
     import re2  # globs come from people: no pattern of theirs may take more than linear time
 
-    options = re2.Options()
-    options.log_errors = False
-    options.dot_nl = True
-    options.never_capture = True
-    options.max_mem = 64 << 20
-    patterns = re2.Set.SearchSet(options)
+    patterns = re2.Set.SearchSet(_options())
     includes = [one for glob in include_globs for one in expand_braces(glob)]
     for one in (*includes, *(one for glob in exclude_globs for one in expand_braces(glob))):
         patterns.Add(glob_to_regex(one))

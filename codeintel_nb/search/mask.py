@@ -31,9 +31,7 @@ def compile_mask(shard: Shard, dead: tuple[int, ...], scope: Scope) -> ScopeMask
         wanted = np.array([name in scope.languages for name in shard.manifest.languages], bool)
         files &= wanted[shard.file_language] if len(wanted) else False
     if scope.include_globs or scope.exclude_globs:
-        left = np.flatnonzero(files)
-        paths = shard.paths
-        files[left] = scope.matcher().admits_each([paths[i] for i in left.tolist()])
+        files &= shard.path_table.admitted(scope.include_globs, scope.exclude_globs)
     count = int(files.sum())
     everything = count == len(files)
     if everything and not scope.kinds:

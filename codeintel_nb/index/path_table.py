@@ -1,0 +1,135 @@
+"""Which files of a shard a scope's globs admit: names and folders are looked at once, not path by path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from ..scopes.globs import expand_braces, glob_names, name_matcher
+from .arrays import Array
+
+Mask = npt.NDArray[np.bool_]
+_PLAIN = re.compile(r"[^*?\[\]\\{}]+")
+
+
+class _Names:
+    """Distinct names, numbered as they were met."""
+
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        self.ids = {name: i for i, name in enumerate(names)}
+
+    def number(self, name: str) -> int:
+        return self.ids.setdefault(name, len(self.ids))
+
+    @cached_property
+    def array(self) -> npt.NDArray[np.bytes_]:
+        return np.array([name.encode("utf-8", "replace") for name in self.ids] or [b""], np.bytes_)[: len(self.ids)]
+
+    @cached_property
+    def filled(self) -> Mask:
+        """All but the empty one, which is the root's."""
+        return np.fromiter(map(bool, self.ids), bool, len(self.ids))
+
+
+class PathTable:
+    """The folders and names that the paths of a shard are made of; the root is the first folder."""
+
+    def __init__(self, folders: Sequence[str], names: Sequence[str], file_folder: Array, file_name: Array) -> None:
+        self.folders, self.file_folder, self.file_name = folders, file_folder, file_name
+        self.names, self._parts = _Names(names), _Names()
+        split = [folder.rpartition("/") for folder in folders]
+        numbers = {folder: i for i, folder in enumerate(folders)}
+        self._part = np.array([self._parts.number(part) for _, _, part in split], np.int64)
+        self._parent = np.array([numbers[above] for above, _, _ in split], np.int64)
+        depths = np.array([folder.count("/") + 1 if folder else 0 for folder in folders], np.int64)
+        self._levels = [np.flatnonzero(depths == depth) for depth in range(1, int(depths.max()) + 1)]
+
+    @classmethod
+    def of(cls, paths: Sequence[str]) -> PathTable:
+        folders: dict[str, int] = {"": 0}
+        names = _Names()
+        file_folder, file_name = np.empty(len(paths), np.uint32), np.empty(len(paths), np.uint32)
+        for i, path in enumerate(paths):
+            folder, _, name = path.rpartition("/")
+            file_folder[i] = folders.setdefault(folder, len(folders))
+            file_name[i] = names.number(name)
+        for folder in list(folders):  # those that hold only folders
+            while folder:
+                folder = folder.rpartition("/")[0]
+                if folder in folders:
+                    break
+                folders[folder] = len(folders)
+        return cls(list(folders), list(names.ids), file_folder, file_name)
+
+    def arrays(self) -> dict[str, Array]:
+        """What a shard stores of it."""
+        texts = {"table_folders": self.folders, "table_names": list(self.names.ids)}
+        blobs = {name: np.frombuffer("\0".join(held).encode("utf-8"), np.uint8) for name, held in texts.items()}
+        return {**blobs, "file_folder": self.file_folder, "file_name": self.file_name}
+
+    @classmethod
+    def stored(cls, arrays: dict[str, Array]) -> PathTable | None:
+        """The table out of a shard's arrays; None where an earlier version wrote them."""
+        if "table_folders" not in arrays:
+            return None
+        folders, names = (arrays[name].tobytes().decode("utf-8").split("\0") for name in ("table_folders", "table_names"))
+        return cls(folders, names if len(arrays["file_name"]) else [], arrays["file_folder"], arrays["file_name"])
+
+    def admitted(self, include_globs: Sequence[str], exclude_globs: Sequence[str]) -> Mask:
+        """The files that some include matches, or none is given, and no exclude does."""
+        kept = self._any(include_globs) if include_globs else np.ones(len(self.file_name), bool)
+        return kept & ~self._any(exclude_globs) if exclude_globs else kept
+
+    def _any(self, globs: Sequence[str]) -> Mask:
+        found = np.zeros(len(self.file_name), bool)
+        for glob in globs:
+            for one in expand_braces(glob):
+                found |= self._matching(one)
+        return found
+
+    def _matching(self, glob: str) -> Mask:
+        """Files that one glob without braces matches: its names are followed down the tree of folders, all at once."""
+        anchored, names, folder_only = glob_names(glob)
+        reached = np.zeros(len(self.folders), bool)  # folders to which the names so far lead
+        reached[0] = True
+        for name in names[:-1] if anchored else ("**", *names[:-1]):
+            reached = self._below(reached) if name == "**" else self._named(name, self._parts)[self._part] & self._children(reached)
+        last = names[-1]
+        inside = self._children(reached) if last == "**" else self._named(last, self._parts)[self._part] & self._children(reached)
+        found: Mask = self._below(inside)[self.file_folder]
+        if folder_only:
+            return found
+        here: Mask = reached[self.file_folder]
+        return found | (here if last == "**" else here & self._named(last, self.names)[self.file_name])
+
+    def _children(self, folders: Mask) -> Mask:
+        """The folders that lie directly in these."""
+        held: Mask = folders[self._parent]
+        held[0] = False
+        return held
+
+    def _below(self, folders: Mask) -> Mask:
+        """These folders and all within them."""
+        inside = folders.copy()
+        for level in self._levels:
+            inside[level] |= inside[self._parent[level]]
+        return inside
+
+    def _named(self, pattern: str, names: _Names) -> Mask:
+        """Which of the names a glob for one name matches."""
+        if pattern.strip("*") == "":
+            return names.filled
+        if _PLAIN.fullmatch(pattern):
+            found = np.zeros(len(names.ids), bool)
+            if (at := names.ids.get(pattern)) is not None:
+                found[at] = True
+            return found
+        if pattern[0] == "*" and _PLAIN.fullmatch(pattern[1:]):
+            return np.char.endswith(names.array, pattern[1:].encode())
+        if pattern[-1] == "*" and _PLAIN.fullmatch(pattern[:-1]):
+            return np.char.startswith(names.array, pattern[:-1].encode())
+        return np.fromiter(map(name_matcher(pattern), names.ids), bool, len(names.ids)) & names.filled
