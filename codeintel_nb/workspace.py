@@ -6,7 +6,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,7 @@ from .index.embedder import Embedder, default_embedder
 from .index.report import NOTHING, IndexReport, Progress, RepositoryStatus
 from .index.snapshot import Snapshot, Store, Stored, read_snapshot
 from .index.updater import one_writer
+from .index.watcher import Watcher
 from .scopes.scope import EVERYTHING, Scope
 from .search.hit import Coverage, FileText, Results
 from .search.query import Bounds, Case, Mode, PathQuery, SemanticQuery, Show, TextQuery
@@ -101,6 +102,24 @@ class Workspace:
             if known.name == repository.name and known.root != repository.root:
                 raise SourceError(f"The name {known.name!r} stands for {known.root} already. Give another: --name NAME, or remove it: codeintel remove {known.name}")
         return build(self.settings, repository, progress, cancel, rebuild, self._look_here)
+
+    def watch(self, names: Sequence[str] = (), updated: Callable[[IndexReport], None] | None = None, failed: Callable[[str, str], None] | None = None) -> Watcher:
+        """Follow repositories, all of them by default, and keep their indexes up to date until the watcher is closed.
+
+        ``updated`` is told each run that found something to do, ``failed`` a name and what went wrong.
+        """
+        followed = [self.repository(name) for name in names] if names else self.repositories()
+        if not followed:
+            raise SourceError(NOTHING)
+
+        def update(repository: Repository) -> None:
+            report = build(self.settings, self.repository(repository.name), look_here=False)  # something did change
+            if updated is not None and (report.indexed or report.removed):
+                updated(report)
+
+        watcher = Watcher(update, failed or (lambda name, said: None))
+        watcher.follow(followed)
+        return watcher
 
     def remove(self, name: str) -> None:
         """Forget a repository and delete its index; the repository itself is not touched."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 
 from jupyter_server.extension.application import ExtensionApp
 from tornado.ioloop import PeriodicCallback
-from traitlets import Float, Int, List, Unicode, validate
+from traitlets import Bool, Float, Int, List, Unicode, validate
 
 from codeintel_nb.api.jobs import Jobs
 from codeintel_nb.api.kernel import PID, URL
@@ -22,6 +23,7 @@ from codeintel_nb.api.sessions import Sessions
 from codeintel_nb.api.sql_child import SqlChildren
 from codeintel_nb.errors import CodeIntelError, SourceError
 from codeintel_nb.index.report import IndexReport, Progress
+from codeintel_nb.index.watcher import Watcher
 from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry, ScopeRegistry
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import Repository
@@ -41,7 +43,7 @@ _T = TypeVar("_T")
 class Service:
     """What the handlers of one server share."""
 
-    def __init__(self, workspace: Workspace, registry: ScopeRegistry, limits: Limits, roots: list[str], threads: int, kernel_manager: Any, session_manager: Any) -> None:
+    def __init__(self, workspace: Workspace, registry: ScopeRegistry, limits: Limits, roots: list[str], threads: int, kernel_manager: Any, session_manager: Any, watch: bool, log: Callable[[str, str], None]) -> None:
         self.workspace = workspace
         self.operations = Operations(workspace, limits)
         self.limits = limits
@@ -50,6 +52,7 @@ class Service:
         self.sessions = Sessions(registry, self.kernels.is_live)
         self.jobs = Jobs(self._index)
         self.sql = SqlChildren(workspace.settings)
+        self.watcher = Watcher(self._update, log) if watch else None
         self.registry_counts = RegistryCollector()
         self.searching = ThreadPoolExecutor(threads, thread_name_prefix="codeintel-serve")
         self.running: dict[str, threading.Event] = {}  # session and request id of a search -> what cancels it
@@ -73,6 +76,13 @@ class Service:
         self.prepare()
         return report
 
+    def _update(self, repository: Repository) -> None:
+        """Run after files changed; a run that had begun before may have missed them, so another follows it."""
+        joined = self.jobs.start(self.workspace.repository(repository.name)).state == "running"
+        self.jobs.wait(repository.name)
+        if joined:
+            self._update(repository)
+
     def prepare(self) -> None:
         """Have the engine ready before somebody searches; what stands in the way is for the search to tell."""
         with suppress(CodeIntelError):
@@ -91,10 +101,15 @@ class Service:
     async def tick(self) -> None:
         """What is done every few seconds: the scopes of dead kernels, the registry's counts."""
         await self.kernels.reap()
+        if self.watcher is not None:
+            with suppress(CodeIntelError):  # a damaged description, of which health tells
+                self.watcher.follow(await asyncio.get_running_loop().run_in_executor(self.searching, self.workspace.repositories))
         self.registry_counts.latest = await self.sessions.registry.metrics()
 
     def close(self) -> None:
         self.registry_counts.unregister()
+        if self.watcher is not None:
+            self.watcher.close()
         self.jobs.close()
         self.sql.close()
         self.searching.shutdown(wait=True, cancel_futures=True)
@@ -125,6 +140,7 @@ class CodeIntelApp(ExtensionApp):
     registry_size = Int(10_000, min=1, help="Most sessions whose scope is kept; live kernels' are always.").tag(config=True)
     prune_interval_s = Float(600.0, min=1.0, help="Seconds between sweeps of expired scopes.").tag(config=True)
     search_deadline_s = Float(30.0, min=0.1, help="Seconds after which a search gives what it has.").tag(config=True)
+    watch = Bool(True, help="Follow changes of indexed folders and keep the index up to date.").tag(config=True)
     search_threads = Int(4, min=1, help="Searches that run at once.").tag(config=True)
     most_hits = Int(100_000, min=1, help="Most hits of one answer.").tag(config=True)
     most_rows = Int(100_000, min=1, help="Most rows of an answer to SQL.").tag(config=True)
@@ -144,7 +160,7 @@ class CodeIntelApp(ExtensionApp):
         registry = AsyncMemoryRegistry(MemoryRegistry(self.registry_size, self.session_max_age_s or settings.session_max_age_s, self.prune_interval_s))
         limits = Limits(self.search_deadline_s, self.most_hits, self.most_rows, self.sql_memory_bytes)
         roots = [server.root_dir, *self.allowed_roots]
-        self.service = Service(workspace, registry, limits, roots, self.search_threads, server.kernel_manager, server.session_manager)
+        self.service = Service(workspace, registry, limits, roots, self.search_threads, server.kernel_manager, server.session_manager, self.watch, lambda name, said: self.log.warning("codeintel: %s", said))
         self.service.registry_counts.register()
         self.settings[SETTING] = self.service
         server.event_logger.add_listener(schema_id=ACTIONS, listener=self.service.kernels.on_action)

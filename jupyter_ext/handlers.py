@@ -138,7 +138,7 @@ class HealthHandler(CodeIntelHandler):
     @kernel_or_user("read")
     async def get(self) -> None:
         sessions = await self.service.sessions.registry.session_count()
-        self.answer(await self.off_loop(lambda: health(self.service.workspace, sessions, self.service.jobs)))
+        self.answer(await self.off_loop(lambda: health(self.service.workspace, sessions, self.service.jobs, self.service.watcher.names if self.service.watcher else ())))
 
 
 class DescriptionHandler(CodeIntelHandler):

@@ -54,7 +54,8 @@ class Server:
             **os.environ, "JUPYTER_RUNTIME_DIR": str(self.runtime), "JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_DATA_DIR": str(folder / "data"),
             "IPYTHONDIR": str(folder / "ipython"), "CODEINTEL_HOME": str(self.home), **(environment or {}),
         }  # fmt: skip
-        self.options = options
+        watch = () if any("watch=" in option for option in options) else ("--CodeIntelApp.watch=False",)
+        self.options = (*options, *watch)  # a run of the server's own accord would come between those of the tests
         self.start()
 
     def start(self) -> None:
@@ -64,7 +65,8 @@ class Server:
                 [
                     sys.executable, "-m", "jupyter_server", "--allow-root", "--no-browser", f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0",
                     "--ServerApp.ip=127.0.0.1", f"--ServerApp.base_url={self.base_url}", f"--IdentityProvider.token={TOKEN}",
-                    f"--ServerApp.root_dir={self.root}", "--ServerApp.reraise_server_extension_failures=True", *self.options,
+                    f"--ServerApp.root_dir={self.root}", "--ServerApp.reraise_server_extension_failures=True",
+                    *self.options,
                 ],
                 env=self.environment, stdout=log, stderr=subprocess.STDOUT, cwd=self.root,
             )  # fmt: skip

@@ -27,6 +27,7 @@ from .kernel import Kernel, NoServer
 from .signature import credential
 from .wire import (
     FileRequest,
+    Health,
     IndexRequest,
     JobState,
     PathsRequest,
@@ -112,6 +113,9 @@ class ServerClient:
 
     def remove(self, name: str) -> None:
         self._call("DELETE", f"repositories/{quote(name, safe='')}", None)
+
+    def watch(self) -> tuple[str, ...]:
+        return self._call("GET", "health", Health).watching
 
     # the way there
 

@@ -122,6 +122,9 @@ class Connection:
     def remove(self, name: str) -> None:
         self._call(lambda client: client.remove(name))
 
+    def watch(self) -> tuple[str, ...]:
+        return self._call(lambda client: client.watch())
+
     # where they go
 
     def _call(self, ask: Callable[[Client], _T]) -> _T:

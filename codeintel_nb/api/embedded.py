@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from ..index.report import IndexReport, RepositoryStatus
+from ..index.watcher import Watcher
 from ..scopes.registry import MemoryRegistry
 from ..scopes.scope import EVERYTHING, Scope
 from ..scopes.session import new_session_id
@@ -26,6 +27,7 @@ class EmbeddedClient:
         self.workspace = workspace
         self.session_id = session_id or f"local-{new_session_id()}"
         self._registry = registry or MemoryRegistry(1)
+        self._watcher: Watcher | None = None
 
     def get_scope(self) -> ScopeAnswer:
         return self.operations.counted(self._held())
@@ -78,6 +80,12 @@ class EmbeddedClient:
 
     def remove(self, name: str) -> None:
         self.workspace.remove(name)
+
+    def watch(self) -> tuple[str, ...]:
+        if self._watcher is None:
+            self._watcher = self.workspace.watch(failed=lambda name, said: print(f"codeintel: {said}"))
+        self._watcher.follow(self.workspace.repositories())
+        return self._watcher.names
 
     def _held(self) -> ScopeAnswer:
         scope = self._registry.get(self.session_id)

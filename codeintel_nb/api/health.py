@@ -15,7 +15,7 @@ MOST_SESSIONS = 10_000
 STUCK_S = 300.0  # an indexing run that tells nothing for so long is stuck
 
 
-def health(workspace: Workspace, sessions: int, jobs: Jobs, stuck_s: float = STUCK_S) -> Health:
+def health(workspace: Workspace, sessions: int, jobs: Jobs, watching: tuple[str, ...] = (), stuck_s: float = STUCK_S) -> Health:
     """Degraded above 10,000 sessions, with a shard that cannot be read, or with an indexing run that does not move."""
     reasons = []
     if sessions > MOST_SESSIONS:
@@ -32,4 +32,4 @@ def health(workspace: Workspace, sessions: int, jobs: Jobs, stuck_s: float = STU
         except (CodeIntelError, OSError) as error:
             reasons.append(f"{one.repository.name}: {error} Run: codeintel doctor")
     reasons += [f"{name}: its indexing run has told nothing for {duration(stuck_s)}. Cancel it, and run codeintel doctor" for name in jobs.stuck(stuck_s)]
-    return Health("degraded" if reasons else "ok", tuple(reasons), __version__, sessions, len(stored), tuple(jobs.states()))
+    return Health("degraded" if reasons else "ok", tuple(reasons), __version__, sessions, len(stored), tuple(jobs.states()), watching)

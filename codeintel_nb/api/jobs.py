@@ -79,6 +79,13 @@ class Jobs:
             tell(job.state)
         return lambda: job.followers.pop(number, None) and None
 
+    def wait(self, name: str) -> JobState:
+        """Wait until the run of a repository has ended."""
+        ended = threading.Event()
+        self.follow(name, lambda state: ended.set() if state.ended else None)
+        ended.wait()
+        return self.state(name)
+
     def stuck(self, after_s: float) -> list[str]:
         """Repositories whose run has told nothing for so many seconds."""
         now = time.monotonic()

@@ -163,6 +163,7 @@ class Health(msgspec.Struct, frozen=True):
     sessions: int
     repositories: int
     jobs: tuple[JobState, ...]
+    watching: tuple[str, ...] = ()  # repositories whose files are followed
 
 
 class Finding(msgspec.Struct, frozen=True):

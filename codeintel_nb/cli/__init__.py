@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -121,6 +122,25 @@ def _remove(args: argparse.Namespace, workspace: Workspace) -> int:
     return FOUND
 
 
+def _watch(args: argparse.Namespace, workspace: Workspace) -> int:
+    def failed(name: str, said: str) -> None:
+        print(f"codeintel: {said}", file=sys.stderr, flush=True)
+
+    def updated(report: IndexReport) -> None:
+        print(msgspec.json.encode(report).decode() if args.json else summary(report), flush=True)
+
+    watcher = workspace.watch(args.names, updated, failed)
+    print(f"Following {', '.join(watcher.names)}. Ctrl-C ends it.", file=sys.stderr, flush=True)
+    try:
+        while watcher.names:
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        watcher.close()
+    return FOUND
+
+
 def _doctor(args: argparse.Namespace, workspace: Workspace) -> int:
     from ..api.doctor import diagnose
 
@@ -219,6 +239,8 @@ def _parser() -> argparse.ArgumentParser:
     sql.add_argument("statement")
     remove = command("remove", _remove, "forget a repository; its files are not touched")
     remove.add_argument("name")
+    watch = command("watch", _watch, "keep the index up to date while files change, until Ctrl-C")
+    watch.add_argument("names", nargs="*", help="repositories; all of them by default")
     doctor = command("doctor", _doctor, "check the index and the installation, and remove what nothing reads")
     doctor.add_argument("--dry-run", action="store_true", help="remove nothing")
     demo = command("demo", _demo, "index something, set a scope, search it, and say what to do next")

@@ -43,7 +43,7 @@ SEARCH_OPTIONS: dict[str, Sequence[Option]] = {
     "codeindex": (*ADD_OPTIONS, *STATUS_OPTIONS),
 }
 SCOPE_COMMANDS = ("show", "set", "add", "drop", "clear", "save", "use", "list", "restore")
-INDEX_COMMANDS = ("add", "status", "refresh", "drop")
+INDEX_COMMANDS = ("add", "status", "refresh", "drop", "watch")
 
 
 @magics_class
@@ -168,12 +168,13 @@ class CodeintelMagics(Magics, Configurable):
             %codeindex add --package NAME                       an installed package
             %codeindex refresh [NAME] [--rebuild]               read what changed; all repositories by default
             %codeindex drop NAME                                forget it; its files are not touched
+            %codeindex watch                                    follow changes of files from now on, as a server does by itself
         """
         return self._unless_silenced(line, self._codeindex)
 
     def _codeindex(self, line: str) -> IndexView:
         command, rest = command_of(line, INDEX_COMMANDS, "codeindex", "status")
-        options = {"add": ADD_OPTIONS, "refresh": REFRESH_OPTIONS, "status": STATUS_OPTIONS, "drop": ()}[command]
+        options = {"add": ADD_OPTIONS, "refresh": REFRESH_OPTIONS, "status": STATUS_OPTIONS, "drop": (), "watch": ()}[command]
         values, place = parse_line(rest, options, raw=True)
         done: list[str] = []
         with NotebookProgress() if self._rich else TerminalProgress() as progress:
@@ -187,6 +188,8 @@ class CodeintelMagics(Magics, Configurable):
                     raise SearchError("%codeindex drop needs the name of a repository. %codeindex status lists them.")
                 self.client.remove(place)
                 done.append(f"{place}: dropped from the index")
+            elif command == "watch":
+                done.append(f"changes are followed in {', '.join(self.client.watch()) or 'nothing'}")
         return IndexView(self.client.status(), done, "skipped" in values)
 
     # shared

@@ -110,3 +110,12 @@ def test_completion_comes_from_the_servers_index(open_notebook):
     complete = "print(sorted(c.text for c in get_ipython().Completer.completions({!r}, {})))"
     for line, expected in (("%semsearch --repo sh", "shop"), ("%textsearch --include src/", "src/shop/**")):
         assert expected in notebook.run(f"import warnings; warnings.simplefilter('ignore')\n{complete.format(line, len(line))}")
+
+
+def test_the_server_says_what_it_follows(make_server, open_notebook):
+    following = make_server("--CodeIntelApp.watch=True")
+    write_tree(following.root / "t", {"a.py": "x = 1\n"})
+    following.index(following.root / "t", "t")
+    following.until(lambda: following.ask("GET", "health").json["watching"] == ["t"])
+    notebook = open_notebook(on=following)
+    assert "changes are followed in t" in notebook.run("%load_ext codeintel_nb\n%codeindex watch")

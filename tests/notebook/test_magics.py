@@ -43,6 +43,18 @@ def ready(run, tree):
     return run
 
 
+def test_changes_are_followed_from_now_on(ready, shell, tree):
+    import time
+
+    assert "changes are followed in shop" in repr(ready("%codeindex watch"))
+    (tree / "followed.py").write_text("followed_from_now_on = 1\n")
+    ends = time.monotonic() + 15
+    while not ready("%textsearch followed_from_now_on"):
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+    shell.find_magic("codeindex").__self__.client._local._watcher.close()
+
+
 def test_nothing_indexed_is_one_line(run):
     for cell in ("%textsearch x", "%semsearch x", "%paths", "%codesql select 1"):
         run(cell)

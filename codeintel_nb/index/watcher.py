@@ -1,0 +1,75 @@
+"""Follows the folders of repositories and has each one's index brought up to date soon after it changed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from ..errors import CodeIntelError, SourceError
+from ..sources.repository import Repository
+
+QUIET_MS = 200  # without a change before what was collected is looked at
+PAUSE = 2.0  # times as long as the last update took: a folder that changes all the time takes a third of a core at most
+
+
+class Watcher:
+    """A thread for each repository, which calls ``update`` with it after changes, once for all that came together.
+
+    ``failed`` is told the repository's name and why it cannot be followed, or why an update went wrong.
+    """
+
+    def __init__(self, update: Callable[[Repository], None], failed: Callable[[str, str], None]) -> None:
+        self._update = update
+        self._failed = failed
+        self._followed: dict[str, tuple[str, threading.Event]] = {}  # name -> root, and what ends its thread
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self._followed))
+
+    def follow(self, repositories: Iterable[Repository]) -> None:
+        """Follow these and no others; one that was not followed before is brought up to date at once."""
+        wanted = {repository.name: repository for repository in repositories}
+        with self._lock:
+            for name, (root, over) in list(self._followed.items()):
+                if name not in wanted or wanted[name].root != root:
+                    over.set()
+                    del self._followed[name]
+            for name, repository in wanted.items():
+                if name not in self._followed and not self._closed:
+                    over = threading.Event()
+                    self._followed[name] = (repository.root, over)
+                    threading.Thread(target=self._follow, args=(repository, over), name=f"codeintel-watch-{name}", daemon=True).start()
+
+    def close(self) -> None:
+        self._closed = True
+        self.follow(())
+
+    def _follow(self, repository: Repository, over: threading.Event) -> None:
+        import watchfiles
+
+        try:
+            self._updated(repository, over)
+            changes = watchfiles.watch(repository.root, debounce=4 * QUIET_MS, step=QUIET_MS, stop_event=over, rust_timeout=1000, raise_interrupt=False, ignore_permission_denied=True)
+            for _ in changes:
+                self._updated(repository, over)
+                if over.is_set():
+                    return
+        except (OSError, RuntimeError) as error:
+            if over.is_set():
+                return
+            self._failed(repository.name, f"{repository.name!r} is not followed: {error}. Refresh it by hand: codeintel index {repository.root}")
+
+    def _updated(self, repository: Repository, over: threading.Event) -> None:
+        began = time.monotonic()
+        try:
+            self._update(repository)
+        except SourceError as error:  # its folder is gone: nothing is left to follow
+            over.set()
+            self._failed(repository.name, str(error))
+        except CodeIntelError as error:
+            self._failed(repository.name, str(error))
+        over.wait(PAUSE * (time.monotonic() - began))

@@ -1,0 +1,99 @@
+"""Files that change are searchable soon, without anybody asking for it."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from codeintel_nb.errors import SourceError
+from tests.conftest import write_tree
+
+
+def until(holds, within_s=15.0):
+    ends = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < ends, "what was waited for did not come"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def watched(shop):
+    reports, failures = [], []
+    watcher = shop.watch(updated=reports.append, failed=lambda name, said: failures.append((name, said)))
+    yield shop, watcher, reports, failures
+    watcher.close()
+
+
+def test_what_is_saved_renamed_and_deleted_is_followed(watched, tree):
+    shop, watcher, reports, failures = watched
+    assert watcher.names == ("shop",)
+    time.sleep(1.5)  # until it follows
+    (tree / "src" / "new.py").write_text("def brand_new_thing():\n    pass\n")
+    until(lambda: shop.search_text("brand_new_thing").hits)
+    assert shop.semantic_search("brand new thing").hits[0].path == "src/new.py"
+    (tree / "src" / "new.py").rename(tree / "src" / "newer.py")
+    until(lambda: [hit.path for hit in shop.search_text("brand_new_thing")] == ["src/newer.py"])
+    (tree / "src" / "newer.py").unlink()
+    until(lambda: not shop.search_text("brand_new_thing").hits)
+    assert sum(report.indexed for report in reports) >= 2
+    assert failures == []
+
+
+def test_what_changed_before_is_found_at_the_start(shop, tree):
+    (tree / "early.py").write_text("early_bird = 1\n")
+    watcher = shop.watch()
+    until(lambda: shop.search_text("early_bird").hits)
+    watcher.close()
+
+
+def test_after_its_end_nothing_is_followed(watched, tree):
+    shop, watcher, reports, _ = watched
+    time.sleep(1.5)
+    watcher.close()
+    assert watcher.names == ()
+    (tree / "late.py").write_text("late_bird = 1\n")
+    time.sleep(2)
+    assert not shop.search_text("late_bird").hits
+
+
+def test_a_folder_that_goes_is_told(watched, tree):
+    _, _, _, failures = watched
+    time.sleep(1.5)
+    shutil.rmtree(tree)
+    until(lambda: failures)
+    assert failures[0][0] == "shop"
+    assert "is gone" in failures[0][1] or "not followed" in failures[0][1]
+
+
+def test_nothing_to_follow_says_what_to_do(make_workspace):
+    with pytest.raises(SourceError, match="Nothing is indexed yet"):
+        make_workspace().watch()
+
+
+def test_the_command_tells_each_update_until_it_is_stopped(shop, tree):
+    command = [sys.executable, "-m", "codeintel_nb.cli", "watch", "--home", str(shop.settings.home)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr.readline() == "Following shop. Ctrl-C ends it.\n"
+    time.sleep(2)
+    write_tree(tree, {"told.py": "told = 1\n"})
+    assert process.stdout.readline().startswith("shop: 1 files indexed")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 0
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_a_server_follows_what_it_indexed(make_server):
+    server = make_server("--CodeIntelApp.watch=True")
+    write_tree(server.root / "t", {"a.py": "x = 1\n"})
+    server.index(server.root / "t", "t")
+    server.until(lambda: server.ask("GET", "health").json["watching"] == ["t"])
+    time.sleep(2)
+    write_tree(server.root / "t", {"b.py": "fresh_on_the_server = 1\n"})
+    server.until(lambda: server.ask("POST", "search/text", {"pattern": "fresh_on_the_server"}).json["results"]["hits"])
+    assert server.ask("DELETE", "repositories/t").status in (204, 409)
+    server.until(lambda: server.ask("DELETE", "repositories/t").status == 404)
+    server.until(lambda: server.ask("GET", "health").json["watching"] == [])
