@@ -11,12 +11,14 @@ from array import array
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .arrays import Array, open_arrays, write_arrays
 from .embedder import gathered
+from .id_lists import IdLists, packed
 from .words import WORD, hash_of, terms_of
 
 K1 = 1.5  # how soon further mentions of a term stop counting
@@ -77,9 +79,10 @@ class LexiconBuilder:
         rank[by_hash] = np.arange(len(hashes), dtype=np.uint32)
         terms = rank[terms]
         order = np.argsort(terms, kind="stable")  # chunks stay in order within a term
-        starts = np.concatenate([[0], np.cumsum(np.bincount(terms, minlength=len(hashes)))]).astype(np.uint64)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(terms, minlength=len(hashes)))]).astype(np.uint32)
         lengths = np.concatenate(self._lengths or [none]).astype(np.uint32)
-        write_arrays(path, {"hashes": hashes[by_hash], "starts": starts, "chunks": chunks[order], "counts": counts[order], "lengths": lengths})
+        lists = packed(chunks[order], starts[:-1].astype(np.int64), self._chunks)
+        write_arrays(path, {"hashes": hashes[by_hash], "starts": starts, **lists, "counts": counts[order], "lengths": lengths})
 
 
 class Lexicon:
@@ -88,22 +91,31 @@ class Lexicon:
     def __init__(self, path: Path) -> None:
         arrays = open_arrays(path)
         self._hashes, self._starts = arrays["hashes"], arrays["starts"]
-        self._chunks, self._counts = arrays["chunks"], arrays["counts"]
+        self._counts = arrays["counts"]
         self.lengths: npt.NDArray[np.uint32] = arrays["lengths"]
+        self._plain = arrays.get("chunks")  # as an earlier version wrote them
+        self._lists = IdLists(arrays, len(self.lengths)) if self._plain is None else None
         self.total_length = int(self.lengths.sum(dtype=np.int64))
 
-    def postings(self, term: str) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8]]:
+    def postings(self, term: str) -> tuple[npt.NDArray[np.integer[Any]], npt.NDArray[np.uint8]]:
         """Chunks that hold the term, in order, and how often each does."""
-        wanted = np.uint64(hash_of(term))
-        at = int(np.searchsorted(self._hashes, wanted))
-        if at == len(self._hashes) or self._hashes[at] != wanted:
-            return self._chunks[:0], self._counts[:0]
+        at = self._position(term)
+        if at is None:
+            return np.zeros(0, np.int64), self._counts[:0]
         start, end = int(self._starts[at]), int(self._starts[at + 1])
-        return self._chunks[start:end], self._counts[start:end]
+        chunks = self._lists.read(at) if self._lists is not None else self._plain[start:end] if self._plain is not None else None
+        assert chunks is not None
+        return chunks, self._counts[start:end]
 
     def frequency(self, term: str) -> int:
         """How many chunks hold the term."""
-        return len(self.postings(term)[0])
+        at = self._position(term)
+        return 0 if at is None else int(self._starts[at + 1]) - int(self._starts[at])
+
+    def _position(self, term: str) -> int | None:
+        wanted = np.uint64(hash_of(term))
+        at = int(np.searchsorted(self._hashes, wanted))
+        return None if at == len(self._hashes) or self._hashes[at] != wanted else at
 
     def scores(self, weights: dict[str, float], mean_length: float, mask: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.float32]:
         """BM25 of every chunk in the mask; ``weights`` are the terms with their inverse document frequencies."""

@@ -1,11 +1,7 @@
 """Trigram postings of a shard: which blocks of the content hold a trigram.
 
 Text is folded to lower case (ASCII; the Kelvin sign and the long s count as k and s too) and cut into blocks of about
-16 KiB at line ends; a trigram never spans a newline. Each trigram's blocks are stored in the smallest of three forms:
-
-- ids: two bytes a block;
-- gaps: a byte a block, the distance from the block before; 255 stands for 255 blocks and no posting;
-- bits: a bit for every block of the shard.
+16 KiB at line ends; a trigram never spans a newline.
 """
 
 from __future__ import annotations
@@ -18,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import Array, open_arrays, write_arrays
+from .id_lists import IdLists, packed
 
 BLOCK = 16 << 10  # bytes, about: a block ends with a line
-IDS, GAPS, BITS = 0, 1, 2
-MOST_BLOCKS = 1 << 16  # that two bytes can name
 _FOLD = bytes(range(256)).lower()
 _NEWLINE = 10
 _FOLDED_CHARACTERS = ((b"\xe2\x84\xaa", b"k"), (b"\xc5\xbf", b"s"))  # what re2 and ripgrep match with k and s, ignoring case
@@ -81,12 +76,11 @@ class PostingsBuilder:
         pairs = np.concatenate([codes.astype(np.uint64) << np.uint64(32) | np.uint64(block) for block, codes in enumerate(self._codes)] or [np.zeros(0, np.uint64)])
         self._codes.clear()
         pairs.sort()
-        owners = (pairs & np.uint64(0xFFFFFFFF)).astype(np.uint16 if blocks <= MOST_BLOCKS else np.uint32)
+        owners = (pairs & np.uint64(0xFFFFFFFF)).astype(np.uint32)
         codes = (pairs >> np.uint64(32)).astype(np.uint32)
         del pairs
         starts = np.flatnonzero(np.diff(codes, prepend=np.uint32(0xFFFFFFFF)))
-        forms, offsets, data = _encoded(owners, starts, blocks)
-        write_arrays(path, {"starts": np.array(self._starts, np.uint64), "codes": codes[starts], "forms": forms, "offsets": offsets, "data": data})
+        write_arrays(path, {"starts": np.array(self._starts, np.uint64), "codes": codes[starts], **packed(owners, starts, blocks)})
 
 
 def distinct_trigrams(block: bytes) -> Array:
@@ -114,49 +108,15 @@ def _trigrams(text: bytes) -> Array:
     return kept
 
 
-def _encoded(owners: Array, starts: Array, blocks: int) -> tuple[Array, Array, Array]:
-    """Form and place of each trigram's blocks, and the bytes of all; ``starts`` is where each trigram's owners begin."""
-    if not len(starts):
-        return np.zeros(0, np.uint8), np.zeros(1, np.uint64), np.zeros(0, np.uint8)
-    ends = np.append(starts[1:], len(owners))
-    counts = ends - starts
-    gaps = np.diff(owners.astype(np.int32), prepend=np.int32(-1)) - np.int32(1)
-    gaps[starts] = owners[starts]
-    spare = gaps // np.int32(255)  # bytes of 255 before the gap's own
-    gap_sizes = counts + np.add.reduceat(spare, starts)
-    id_sizes = counts * owners.dtype.itemsize
-    bit_size = (blocks + 7) // 8
-    sizes = np.minimum(id_sizes, gap_sizes)
-    forms = np.where(id_sizes <= gap_sizes, IDS, GAPS).astype(np.uint8)
-    forms[sizes > bit_size] = BITS
-    offsets = np.concatenate([[0], np.cumsum(np.minimum(sizes, bit_size))]).astype(np.uint64)
-    data = np.full(int(offsets[-1]), 255, np.uint8)
-    form_of = np.repeat(forms, counts)
-    # data of one form lies in the order of its trigrams, so each form is written by one assignment
-    place = np.repeat(forms, np.minimum(sizes, bit_size))
-    data[place == IDS] = owners[form_of == IDS].astype(f"<u{owners.dtype.itemsize}").view(np.uint8)
-    in_gaps = form_of == GAPS
-    steps = spare[in_gaps] + 1
-    written = np.full(int(steps.sum()), 255, np.uint8)
-    written[np.cumsum(steps) - 1] = gaps[in_gaps] - 255 * spare[in_gaps]
-    data[place == GAPS] = written
-    held = np.zeros(blocks, bool)
-    for trigram in np.flatnonzero(forms == BITS).tolist():
-        held[:] = False
-        held[owners[starts[trigram] : ends[trigram]]] = True
-        data[int(offsets[trigram]) : int(offsets[trigram + 1])] = np.packbits(held)
-    return forms, offsets, data
-
-
 class Postings:
     """The trigram postings of one shard, opened by mmap."""
 
     def __init__(self, path: Path) -> None:
         arrays = open_arrays(path)
         self.starts = arrays["starts"]  # first byte of each block, and the end
-        self._codes, self._forms, self._offsets, self._data = arrays["codes"], arrays["forms"], arrays["offsets"], arrays["data"]
+        self._codes = arrays["codes"]
         self.blocks = max(0, len(self.starts) - 1)
-        self._width = 2 if self.blocks <= MOST_BLOCKS else 4
+        self._lists = IdLists(arrays, self.blocks)
 
     def find(self, codes: Sequence[int]) -> list[int]:
         """Position of each trigram, for ``size`` and ``read``; -1 for one that no block holds."""
@@ -168,17 +128,8 @@ class Postings:
 
     def size(self, position: int) -> int:
         """Bytes that a trigram's blocks take: what says, without reading them, which one is rare."""
-        return int(self._offsets[position + 1]) - int(self._offsets[position])
+        return self._lists.size(position)
 
     def read(self, position: int) -> Blocks:
         """The blocks that hold a trigram."""
-        data = self._data[int(self._offsets[position]) : int(self._offsets[position + 1])]
-        form = int(self._forms[position])
-        if form == IDS:
-            return np.frombuffer(data.tobytes(), f"<u{self._width}").astype(np.int64)
-        if form == BITS:
-            return np.flatnonzero(np.unpackbits(data, count=self.blocks))
-        ends = data != 255
-        steps = np.where(ends, data.astype(np.int64) + 1, 255)
-        blocks: Blocks = np.cumsum(steps)[ends] - 1
-        return blocks
+        return self._lists.read(position)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeintel_nb.index import lexicon as module
+from codeintel_nb.index.arrays import open_arrays, write_arrays
 from codeintel_nb.index.lexicon import K1, B, Lexicon, LexiconBuilder
 from codeintel_nb.index.words import WORD, hash_of, parts_of, stem, terms_of
 
@@ -65,3 +66,19 @@ def test_identifiers_are_split_and_stemmed():
     assert stem("connections") == stem("connection") == "connect"
     assert stem("as") == "as"
     assert hash_of("read") == hash_of("read") != hash_of("write")
+
+
+def test_postings_as_an_earlier_version_wrote_them(tmp_path):
+    builder = LexiconBuilder()
+    builder.add(["alpha beta beta", "beta gamma", "alpha", "delta alpha"])
+    builder.write(tmp_path / "lexicon.bin")
+    now = Lexicon(tmp_path / "lexicon.bin")
+    arrays = open_arrays(tmp_path / "lexicon.bin")
+    positions = range(len(arrays["hashes"]))
+    chunks = np.concatenate([now._lists.read(i) for i in positions]).astype(np.uint32)
+    old = {"hashes": arrays["hashes"], "starts": arrays["starts"].astype(np.uint64), "chunks": chunks, "counts": arrays["counts"], "lengths": arrays["lengths"]}
+    write_arrays(tmp_path / "old.bin", old)
+    before = Lexicon(tmp_path / "old.bin")
+    for term in ("alpha", "beta", "gamma", "delta", "nothing"):
+        assert before.frequency(term) == now.frequency(term)
+        assert [list(part) for part in before.postings(term)] == [list(part) for part in now.postings(term)]

@@ -8,7 +8,8 @@ import re2
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from codeintel_nb.index.postings import BITS, BLOCK, GAPS, IDS, Postings, PostingsBuilder, code_of, fold
+from codeintel_nb.index.id_lists import BITS, BYTES, IDS
+from codeintel_nb.index.postings import BLOCK, Postings, PostingsBuilder, code_of, fold
 from codeintel_nb.search.trigrams import NOTHING, blocks_that_may, needs
 
 _atoms = st.sampled_from(["a", "b", "k", "S", "s", "_", "1", r"\.", r"\w", r"\d", r"\s", ".", "[ab]", "[a-c]", "[^a]", "[kK_]", "é", "(?:ab)", "abc", "sks", "(?i:ka)", r"\b", "^", "$"])
@@ -92,8 +93,8 @@ def test_each_form_gives_back_its_blocks(tmp_path):
     assert edges[-1] == len(content)
     assert all(content[edge - 1 : edge] == b"\n" for edge in edges[1:])
     assert max(np.diff(edges)) <= BLOCK
-    for form in (IDS, GAPS, BITS):
-        chosen = np.flatnonzero(postings._forms == form)
+    for form in (IDS, BYTES, BITS):
+        chosen = np.flatnonzero(postings._lists._forms == form)
         assert len(chosen), "each form is met"
         for position in chosen[:: max(1, len(chosen) // 20)].tolist():
             code = int(postings._codes[position])
