@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable
 from ..errors import CodeIntelError, SourceError
 from ..sources.repository import Repository
 
-QUIET_MS = 200  # without a change before what was collected is looked at
-PAUSE = 2.0  # times as long as the last update took: a folder that changes all the time takes a third of a core at most
+QUIET_MS = 100  # without a change before what was collected is looked at
+LOOKED_MS = 500  # between looks at whether it is over
+PAUSE = 2.0  # times as long as the last update took: a folder that changes all the time takes a third of a core
+MOST_PAUSE_S = 3.0  # as who saves a file after a long update waits for it
 
 
 class Watcher:
@@ -51,11 +53,15 @@ class Watcher:
     def _follow(self, repository: Repository, over: threading.Event) -> None:
         import watchfiles
 
+        first = True  # what changed before is looked for once the events are being collected, so that nothing falls between
         try:
-            self._updated(repository, over)
-            changes = watchfiles.watch(repository.root, debounce=4 * QUIET_MS, step=QUIET_MS, stop_event=over, rust_timeout=1000, raise_interrupt=False, ignore_permission_denied=True)
-            for _ in changes:
-                self._updated(repository, over)
+            for changes in watchfiles.watch(
+                repository.root, debounce=4 * QUIET_MS, step=QUIET_MS, stop_event=over, rust_timeout=LOOKED_MS, yield_on_timeout=True,
+                raise_interrupt=False, ignore_permission_denied=True,
+            ):  # fmt: skip
+                if first or changes:
+                    first = False
+                    self._updated(repository, over)
                 if over.is_set():
                     return
         except (OSError, RuntimeError) as error:
@@ -72,4 +78,4 @@ class Watcher:
             self._failed(repository.name, str(error))
         except CodeIntelError as error:
             self._failed(repository.name, str(error))
-        over.wait(PAUSE * (time.monotonic() - began))
+        over.wait(min(MOST_PAUSE_S, PAUSE * (time.monotonic() - began)))
