@@ -16,7 +16,7 @@ from ..index.embedder import default_embedder
 from ..index.shard import Shard, crc32_of
 from ..index.snapshot import Snapshot, Store, Stored, read_snapshot
 from ..index.updater import one_writer, sweep
-from ..search.text import rg_path
+from ..search.ripgrep import rg_path
 from ..settings import Settings
 from ..sources.syntax import GRAMMARS, grammar
 from .jupyter import examine_jupyter

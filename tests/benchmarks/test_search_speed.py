@@ -19,7 +19,7 @@ from codeintel_nb.index.vectors import decode
 from codeintel_nb.scopes.globs import PathMatcher
 from codeintel_nb.scopes.registry import MemoryRegistry
 from codeintel_nb.search.mask import compile_mask
-from codeintel_nb.search.text import rg_path
+from codeintel_nb.search.ripgrep import rg_path
 from tests.benchmarks.conftest import median_ms, show
 
 pytestmark = pytest.mark.benchmark

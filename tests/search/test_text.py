@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import SearchError
 from codeintel_nb.search.pattern import is_lower
-from codeintel_nb.search.text import rg_path
+from codeintel_nb.search.ripgrep import rg_path
 from tests.conftest import write_tree
 
 FLAGS = {"smart": "--smart-case", "sensitive": "--case-sensitive", "insensitive": "--ignore-case"}
