@@ -43,7 +43,18 @@ _T = TypeVar("_T")
 class Service:
     """What the handlers of one server share."""
 
-    def __init__(self, workspace: Workspace, registry: ScopeRegistry, limits: Limits, roots: list[str], threads: int, kernel_manager: Any, session_manager: Any, watch: bool, log: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        registry: ScopeRegistry,
+        limits: Limits,
+        roots: list[str],
+        threads: int,
+        kernel_manager: Any,
+        session_manager: Any,
+        watch: bool,
+        log: Callable[[str, str], None],
+    ) -> None:
         self.workspace = workspace
         self.operations = Operations(workspace, limits)
         self.limits = limits
@@ -110,6 +121,8 @@ class Service:
         self.registry_counts.unregister()
         if self.watcher is not None:
             self.watcher.close()
+        for cancel in list(self.running.values()):
+            cancel.set()
         self.jobs.close()
         self.sql.close()
         self.searching.shutdown(wait=True, cancel_futures=True)
