@@ -79,7 +79,7 @@ def test_time_and_cancel_end_it(run):
     threading.Timer(0.2, cancel.set).start()
     with pytest.raises(SearchError, match="cancelled"):
         run(LONG, cancel=cancel)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize("statement", ["select list(range) from range(100000000)", "select string_agg(repeat('x', 1000000), '') from range(1000)"])

@@ -95,7 +95,7 @@ def test_sql_is_bounded_in_time_memory_and_rows(make_server):
     assert (len(cut["rows"]), cut["truncated"]) == (10, True)
     began = time.monotonic()
     assert "deadline" in problem(small.ask("POST", "sql", {"statement": LONG_SQL, "deadline": 100}), 400)
-    assert time.monotonic() - began < 15, "not the hundred seconds that were asked for"
+    assert time.monotonic() - began < 4
     assert "emory" in problem(small.ask("POST", "sql", {"statement": "select list(range) from range(300000000)"}), 400)
     found = small.ask("POST", "search/text", {"pattern": "x", "limit": 6}).json["results"]
     assert (len(found["hits"]), found["truncated"]) == (5, True)
@@ -205,7 +205,7 @@ def test_a_search_stops_when_its_client_goes(large):
     connection = begun(large, "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"]})
     assert counted(large, "text", "cancelled") == before
     connection.close()
-    large.until(lambda: counted(large, "text", "cancelled") == before + 1, within_s=2)  # of some seven that it would take
+    large.until(lambda: counted(large, "text", "cancelled") == before + 1, within_s=0.5)
 
 
 def test_sql_stops_when_its_client_goes(server):
@@ -219,7 +219,7 @@ def test_sql_stops_when_its_client_goes(server):
     connection = begun(server, "sql", {"statement": LONG_SQL})
     server.until(at_work, within_s=10)
     connection.close()
-    server.until(lambda: not at_work(), within_s=3)  # its deadline is 30
+    server.until(lambda: not at_work(), within_s=0.5)
 
 
 def test_a_search_can_be_ended_by_name_and_gives_what_it_has(large):
@@ -228,7 +228,7 @@ def test_a_search_can_be_ended_by_name_and_gives_what_it_has(large):
     assert large.ask("DELETE", "searches/slow-one", headers={"X-Session-ID": "me"}).status == 204
     began = time.monotonic()
     assert json.loads(connection.getresponse().read())["results"]["truncated"]
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 1
     connection.close()
 
 

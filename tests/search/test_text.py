@@ -80,7 +80,7 @@ def test_the_lines_are_ripgreps(real, pattern, options):
 PIECES = st.sampled_from(["a", "e", "E", "_", "1", " ", "é", ".", r"\w", r"\s", r"\b", r"\d", "[a-f]", "[^a-z]", "(?:in|out)", "x?", "e+", "self", "^", "$", r"\.", "K", "ſ"])
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(st.lists(PIECES, min_size=1, max_size=5).map("".join), st.sampled_from(sorted(FLAGS)), st.booleans())
 def test_any_regular_expression_finds_ripgreps_lines(real, pattern, case, word):
     workspace, root = real
