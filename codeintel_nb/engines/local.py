@@ -12,22 +12,24 @@ from operator import or_
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from ..index.embedder import Embedder
 from ..index.shard import Shard
 from ..scopes.scope import Scope
-from ..search.hit import Hit
+from ..search.hit import merged, path_order
+from ..search.lines import ranked
 from ..search.mask import ScopeMask, compile_mask
+from ..search.matches import Counting
 from ..search.paths import list_paths
 from ..search.query import Bounds, PathQuery, SemanticQuery, TextQuery
 from ..search.semantic import candidates, hydrate, plan_search, rank, statistics
-from ..search.text import ranked, search_text
+from ..search.text import MOST_FORWARD, TextAnswer, TextPlan, plan_text, search_text
 from .engine import Answer, Counts, Target
 
 MOST_MASKS = 512
 MOST_RANKED = 5_000  # matches of a shard that a ranked text search weighs
+PARALLEL_BYTES = 8 << 20  # to read, from which a second thread is worth its start
 _T = TypeVar("_T")
+_V = TypeVar("_V")
 
 
 class LocalEngine:
@@ -51,14 +53,29 @@ class LocalEngine:
 
     def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds) -> Answer:
         began = time.perf_counter()
-        asked = msgspec.structs.replace(query, limit=max(query.limit, MOST_RANKED)) if query.rank else query
-        answers = self._each(targets, lambda target: search_text(self.shard(target.folder), target.repo, self.mask(target), asked, bounds))
-        hits = sorted((hit for answer in answers for hit in answer.hits), key=_place)
+        limit = max(query.limit, MOST_RANKED) if query.rank else query.limit
+        plans = [plan for target in targets if (plan := plan_text(self.shard(target.folder), target.repo, self.mask(target), query)) is not None]
+        plans.sort(key=lambda plan: path_order(plan.repo, plan.first_path))
+        planned = time.perf_counter()
+        counting, answers = Counting(), list[TextAnswer]()
+        at_once = 1 if limit <= MOST_FORWARD else len(plans)  # what is wanted is often in the first shard
+        while plans:
+            if _has_all(limit, answers, plans[0]):  # what follows would only be counted
+                if counting.over() or plans[0].is_much:
+                    answers.append(TextAnswer([], True, 0, False))
+                    break
+                answers.append(search_text(plans.pop(0), query, 0, bounds, counting))
+                continue
+            wave, plans = plans[:at_once], plans[at_once:]
+            parallel = sum(plan.bytes_to_read for plan in wave) >= PARALLEL_BYTES
+            answers += self._each(wave, lambda plan: search_text(plan, query, limit, bounds, counting), parallel)
+            at_once = self._threads
+        hits = merged([answer.hits for answer in answers])
         truncated = len(hits) > query.limit or any(answer.truncated for answer in answers)
         if query.rank:
             hits = ranked(hits)
         total, exact = sum(answer.total for answer in answers), all(answer.exact for answer in answers)
-        return Answer(hits[: query.limit], total, truncated, {"search": _ms(began)}, exact)
+        return Answer(hits[: query.limit], total, truncated, {"plan": (planned - began) * 1000, "search": _ms(planned)}, exact)
 
     def semantic_search(self, query: SemanticQuery, targets: list[Target], bounds: Bounds, embedder: Embedder) -> Answer:
         began = time.perf_counter()
@@ -79,7 +96,7 @@ class LocalEngine:
     def list_paths(self, query: PathQuery, targets: list[Target]) -> Answer:
         began = time.perf_counter()
         listed = self._each(targets, lambda target: list_paths(self.shard(target.folder), target.repo, self.mask(target), query.limit))
-        hits = sorted((hit for of_shard in listed for hit in of_shard), key=_place)
+        hits = merged(listed)
         total = sum(self.mask(target).files_in_scope for target in targets)
         return Answer(hits[: query.limit], total, query.limit is not None and total > query.limit, {"search": _ms(began)})
 
@@ -120,18 +137,22 @@ class LocalEngine:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
-    def _each(self, targets: list[Target], work: Callable[[Target], _T]) -> list[_T]:
-        if len(targets) < 2:
-            return [work(target) for target in targets]
+    def _each(self, values: list[_V], work: Callable[[_V], _T], parallel: bool = True) -> list[_T]:
+        if len(values) < 2 or not parallel:
+            return [work(value) for value in values]
         with self._lock:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="codeintel")
             pool = self._pool
-        return list(pool.map(work, targets))
+        return list(pool.map(work, values))
 
 
-def _place(hit: Hit) -> tuple[str, str, int, int]:
-    return hit.repo, hit.path, hit.start_line, hit.column or 0
+def _has_all(limit: int, answers: list[TextAnswer], plan: TextPlan) -> bool:
+    """Whether as many hits as are wanted are there, and those of the plan come behind them."""
+    if sum(len(answer.hits) for answer in answers) < limit:
+        return False
+    last = max(path_order(answer.hits[-1].repo, answer.hits[-1].path) for answer in answers if answer.hits)
+    return path_order(plan.repo, plan.first_path) > last
 
 
 def _ms(since: float) -> float:

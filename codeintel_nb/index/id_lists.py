@@ -83,3 +83,13 @@ class IdLists:
         steps += ends
         ids: npt.NDArray[np.int64] = np.cumsum(steps)[ends] - 1
         return ids
+
+    def among(self, position: int, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Those of the ids that a list holds."""
+        if int(self._forms[position]) == BITS:
+            data = self._data[int(self._offsets[position]) : int(self._offsets[position + 1])]
+            kept: npt.NDArray[np.int64] = ids[(data[ids >> 3] >> (7 - (ids & 7)).astype(np.uint8)) & 1 > 0]
+            return kept
+        held = np.zeros(self._universe, bool)
+        held[self.read(position)] = True
+        return ids[held[ids]]

@@ -6,7 +6,6 @@ Text is folded to lower case (ASCII; the Kelvin sign and the long s count as k a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from .id_lists import IdLists, packed
 BLOCK = 16 << 10  # bytes, about: a block ends with a line
 _FOLD = bytes(range(256)).lower()
 _NEWLINE = 10
-_FOLDED_CHARACTERS = ((b"\xe2\x84\xaa", b"k"), (b"\xc5\xbf", b"s"))  # what re2 and ripgrep match with k and s, ignoring case
+FOLDED_CHARACTERS = ((b"\xe2\x84\xaa", b"k"), (b"\xc5\xbf", b"s"))  # what re2 and ripgrep match with k and s, ignoring case
 
 Blocks = npt.NDArray[np.int64]  # ids, ascending
 
@@ -86,7 +85,7 @@ class PostingsBuilder:
 def distinct_trigrams(block: bytes) -> Array:
     """Codes of the trigrams of a block, each once, ascending."""
     codes = _trigrams(fold(block))
-    for character, plain in _FOLDED_CHARACTERS:
+    for character, plain in FOLDED_CHARACTERS:
         if character in block:
             codes = np.concatenate([codes, _trigrams(fold(block.replace(character, plain)))])
     codes.sort()
@@ -118,13 +117,12 @@ class Postings:
         self.blocks = max(0, len(self.starts) - 1)
         self._lists = IdLists(arrays, self.blocks)
 
-    def find(self, codes: Sequence[int]) -> list[int]:
+    def find(self, codes: npt.NDArray[np.uint32]) -> list[int]:
         """Position of each trigram, for ``size`` and ``read``; -1 for one that no block holds."""
-        wanted = np.array(codes, np.uint32)
-        at = np.searchsorted(self._codes, wanted)
-        inside = np.minimum(at, max(0, len(self._codes) - 1))
-        found = self._codes[inside] == wanted if len(self._codes) else np.zeros(len(wanted), bool)
-        return np.where(found, inside, -1).tolist()  # type: ignore[no-any-return]
+        if not len(self._codes):
+            return [-1] * len(codes)
+        at = np.minimum(np.searchsorted(self._codes, codes), len(self._codes) - 1)
+        return np.where(self._codes[at] == codes, at, -1).tolist()  # type: ignore[no-any-return]
 
     def size(self, position: int) -> int:
         """Bytes that a trigram's blocks take: what says, without reading them, which one is rare."""
@@ -133,3 +131,7 @@ class Postings:
     def read(self, position: int) -> Blocks:
         """The blocks that hold a trigram."""
         return self._lists.read(position)
+
+    def among(self, position: int, blocks: Blocks) -> Blocks:
+        """Those of the blocks that hold a trigram."""
+        return self._lists.among(position, blocks)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby, pairwise
+from operator import attrgetter
 from typing import Any, ClassVar, overload
 
 import msgspec
@@ -12,7 +14,7 @@ from ..scopes.scope import EVERYTHING, Scope
 from .query import PathQuery, SemanticQuery, TextQuery
 
 
-class Hit(msgspec.Struct, frozen=True):
+class Hit(msgspec.Struct, frozen=True, gc=False):
     """Lines of a file that answer a query."""
 
     repo: str
@@ -28,6 +30,22 @@ class Hit(msgspec.Struct, frozen=True):
     symbol: str = ""
     cell: int | None = None  # index of the notebook cell, from 0
     revision: str = ""
+
+
+def path_order(repo: str, path: str) -> tuple[str, list[str]]:
+    """What hits are ordered by: names one by one, so that a folder's files stay together."""
+    return repo, path.split("/")
+
+
+def merged(answers: list[list[Hit]]) -> list[Hit]:
+    """What several shards answer, each in path and line order, as one such list; a file lies in one shard alone."""
+    filled = [hits for hits in answers if hits]
+    filled.sort(key=lambda hits: path_order(hits[0].repo, hits[0].path))
+    hits = [hit for hits in filled for hit in hits]
+    if all(path_order(one[-1].repo, one[-1].path) < path_order(other[0].repo, other[0].path) for one, other in pairwise(filled)):
+        return hits
+    runs = {place: list(run) for place, run in groupby(hits, key=attrgetter("repo", "path"))}
+    return [hit for place in sorted(runs, key=lambda place: path_order(*place)) for hit in runs[place]]
 
 
 class FileText(msgspec.Struct, frozen=True):

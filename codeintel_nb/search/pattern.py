@@ -23,7 +23,8 @@ class Pattern(NamedTuple):
     unicode: bool  # re2 is exact on ASCII files alone; the others go to rg
     multiline: bool  # a match may span lines
     insensitive: bool
-    group: int  # of the match proper: with word=True it has neighbours around it
+    group: int = 0  # of the match proper: with word=True it has neighbours around it
+    literal: bytes | None = None  # the bytes to find, where that is all there is to it
 
 
 @lru_cache(64)
@@ -36,7 +37,7 @@ def compile_pattern(query: TextQuery) -> Pattern:
     multiline = bool(_MULTILINE.search(query.pattern)) if query.regex else "\n" in query.pattern
     unicode = query.word or (query.regex and _UNICODE_CLASS.search(query.pattern) is not None)
     if query.regex and (_ONLY_RG.search(_without_escaped_backslashes(query.pattern)) or _has_class_operation(query.pattern)):
-        return Pattern(None, True, multiline, insensitive, 0)
+        return Pattern(None, True, multiline, insensitive)
     if query.word:
         source = rf"(?:^|\W)({source})(?:$|\W)"
     options = re2.Options()
@@ -47,8 +48,10 @@ def compile_pattern(query: TextQuery) -> Pattern:
     try:
         compiled = re2.compile(f"(?m){source}", options)
     except re2.error:
-        return Pattern(None, True, multiline, insensitive, 0)
-    return Pattern(compiled, unicode, multiline, insensitive, 1 if query.word else 0)
+        return Pattern(None, True, multiline, insensitive)
+    caseless = query.pattern.isascii() and query.pattern.upper() == query.pattern.lower()
+    plain = not (query.regex or query.word or multiline) and (caseless or not insensitive)
+    return Pattern(compiled, unicode, multiline, insensitive, 1 if query.word else 0, query.pattern.encode("utf-8", "replace") if plain else None)
 
 
 def is_lower(pattern: str, regex: bool) -> bool:

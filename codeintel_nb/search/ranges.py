@@ -44,6 +44,32 @@ class Ranges(NamedTuple):
     ends: Offsets
     cuts: npt.NDArray[np.uint64]
 
+    @property
+    def size(self) -> int:
+        return int((self.ends - self.begins).sum())
+
+    def chosen(self, wanted: list[bool]) -> Ranges:
+        kept = np.array(wanted, bool)
+        return Ranges(self.begins[kept], self.ends[kept], self.cuts)
+
+    def parted(self, size: int) -> tuple[Ranges, Ranges]:
+        """The ranges with the first ``size`` bytes, about, and the others."""
+        before = np.cumsum(self.ends - self.begins) - (self.ends - self.begins)  # bytes of the ranges before each
+        last = max(0, int(np.searchsorted(before, size, "left")) - 1)
+        if last >= len(self.begins):
+            return self, Ranges(self.begins[:0], self.ends[:0], self.cuts)
+        wanted = int(self.begins[last]) + size - int(before[last])
+        cut = int(self.cuts[min(int(np.searchsorted(self.cuts, np.uint64(wanted), "left")), len(self.cuts) - 1)])
+        if cut >= self.ends[last]:
+            return Ranges(self.begins[: last + 1], self.ends[: last + 1], self.cuts), Ranges(self.begins[last + 1 :], self.ends[last + 1 :], self.cuts)
+        head = Ranges(self.begins[: last + 1], np.append(self.ends[:last], cut), self.cuts)
+        return head, Ranges(np.insert(self.begins[last + 1 :], 0, cut), self.ends[last:], self.cuts)
+
+    def and_also(self, others: Ranges) -> Ranges:
+        """Both, which are apart."""
+        order = np.argsort(np.concatenate([self.begins, others.begins]), kind="stable")
+        return Ranges(np.concatenate([self.begins, others.begins])[order], np.concatenate([self.ends, others.ends])[order], self.cuts)
+
     def pieces(self, pace: Pace | None = None) -> Iterator[tuple[int, int]]:
         """The ranges in pieces about as long as the pace says; ranges that touch are taken together."""
         begins, ends, cuts = self.begins.tolist(), self.ends.tolist(), self.cuts
@@ -76,6 +102,9 @@ class Ranges(NamedTuple):
             yield from pairwise(edges)
 
 
+NOWHERE = Ranges(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint64))
+
+
 def ranges_of(shard: Shard, chunks: Chunks | None, blocks: Blocks | None) -> Ranges:
     """Where the chunks lie, as far as they are in the blocks; None stands for all of either."""
     postings = shard.postings
@@ -85,13 +114,18 @@ def ranges_of(shard: Shard, chunks: Chunks | None, blocks: Blocks | None) -> Ran
             return Ranges(postings.starts[blocks].astype(np.int64), postings.starts[blocks + 1].astype(np.int64), cuts)
         size = shard.manifest.content_bytes
         return Ranges(np.array([0] if size else [], np.int64), np.array([size] if size else [], np.int64), cuts)
-    edges = np.flatnonzero(np.diff(chunks.view(np.int8), prepend=np.int8(0), append=np.int8(0)))
-    begins, ends = shard.chunk_start[edges[::2]].astype(np.int64), shard.chunk_start[edges[1::2]].astype(np.int64)
     if blocks is None or postings is None:
+        edges = np.flatnonzero(np.diff(chunks.view(np.int8), prepend=np.int8(0), append=np.int8(0)))
+        begins, ends = shard.chunk_start[edges[::2]].astype(np.int64), shard.chunk_start[edges[1::2]].astype(np.int64)
         return Ranges(begins, ends, shard.chunk_start)
-    block_begins, block_ends = postings.starts[blocks].astype(np.int64), postings.starts[blocks + 1].astype(np.int64)
-    first = np.searchsorted(ends, block_begins, "right")
-    counts = np.maximum(np.searchsorted(begins, block_ends, "left") - first, 0)
-    owner = np.repeat(np.arange(len(blocks)), counts)
-    span = np.repeat(first, counts) + np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return Ranges(np.maximum(block_begins[owner], begins[span]), np.minimum(block_ends[owner], ends[span]), shard.chunk_start)
+    block_begins, block_ends = postings.starts[blocks], postings.starts[blocks + 1]
+    first = np.searchsorted(shard.chunk_start, block_begins, "right") - 1
+    counts = np.searchsorted(shard.chunk_start, block_ends, "left") - first
+    block = np.repeat(np.arange(len(blocks)), counts)
+    held = np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(len(block))  # chunks, one after the other
+    wanted = chunks[held]
+    held, block = held[wanted], block[wanted]
+    begins = np.maximum(shard.chunk_start[held], block_begins[block]).astype(np.int64)
+    ends = np.minimum(shard.chunk_start[held + 1], block_ends[block]).astype(np.int64)
+    apart = np.flatnonzero(begins[1:] != ends[:-1]) + 1  # those that touch are one range
+    return Ranges(begins[np.append(0, apart)] if len(begins) else begins, ends[np.append(apart - 1, len(ends) - 1)] if len(ends) else ends, shard.chunk_start)

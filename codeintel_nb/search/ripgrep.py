@@ -1,14 +1,18 @@
-"""The rg program, for what re2 would read otherwise: content is streamed to it, its matches are mapped back."""
+"""The rg program: it reads what re2 would read otherwise, and it is the fastest to read much where no posting list helps."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 import threading
 from collections.abc import Iterator
-from typing import IO, Any
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +23,12 @@ from .pattern import Pattern
 from .query import Bounds, TextQuery
 from .ranges import Ranges
 
+FEW = 1000  # hits wanted: they are likely to be there long before rg is through
+_OUTPUT = 256 << 10  # bytes of rg's output read at once
+_PLACE = re.compile(rb"^(\d+):(\d+):", re.M)  # column and offset of a line
 
+
+@lru_cache(1)
 def rg_path() -> str:
     """The rg binary: the one pip installed beside this Python, else the system's."""
     beside = shutil.which("rg", path=sysconfig.get_path("scripts"))
@@ -29,47 +38,87 @@ def rg_path() -> str:
     return found
 
 
-def with_rg(shard: Shard, found_in: Ranges, query: TextQuery, pattern: Pattern, kept: Kept, bounds: Bounds) -> bool:
-    """Stream the content in scope through one rg process, map its offsets back and give every match to ``kept``."""
+class Streamed(NamedTuple):
+    matches: list[Match]
+    ended: bool  # by the bounds
+    more: bool  # than were asked for
+
+
+def stream(shard: Shard, found_in: Ranges, query: TextQuery, pattern: Pattern, bounds: Bounds, most: int) -> Streamed:
+    """Give rg the content in the ranges, and map the offsets of its first matches back."""
     ranges = list(found_in.pieces())
-    if not ranges and pattern.re2 is not None:  # else rg still has to judge the pattern
+    matches: list[Match] = []
+    more = False
+    with _rg([*_options(query, pattern), "--json", "--no-mmap", "-"], query, bounds, subprocess.PIPE) as process:
+        feeder = threading.Thread(target=_feed, args=(process.stdin, shard, ranges), daemon=True)
+        feeder.start()
+        try:
+            for match in _matches(_out(process), ranges):
+                if more := len(matches) == most:
+                    break
+                matches.append(match)
+        finally:
+            if more or sys.exc_info()[0] is not None:
+                process.kill()  # or the feeder would wait for a reader
+            feeder.join()
+    return Streamed(matches, process.returncode < 0 and not more, more)
+
+
+def scan(shard: Shard, within: Ranges, query: TextQuery, pattern: Pattern, kept: Kept, bounds: Bounds) -> bool:
+    """Have rg read the whole mapped content, and leave out what is not in the ranges. Not for matches of several lines."""
+    if not len(within.begins):
         return False
-    command = [rg_path(), "--no-config", "--json", "--text", "--encoding", "none", "--no-mmap"]
-    command += ["--ignore-case"] if pattern.insensitive else ["--case-sensitive"]
-    command += ["--word-regexp"] if query.word else []
-    command += ["--multiline"] if pattern.multiline else []
-    command += [] if query.regex else ["--fixed-strings"]
-    process = subprocess.Popen([*command, "--regexp", query.pattern, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    timer = threading.Timer(bounds.left_s() or 0, process.kill) if bounds.ends_at is not None else None
-    watcher = threading.Thread(target=_kill_when_cancelled, args=(process, bounds.cancel), daemon=True)
-    feeder = threading.Thread(target=_feed, args=(process.stdin, shard, ranges), daemon=True)
-    for thread in (timer, watcher, feeder):
-        if thread is not None:
-            thread.start()
-    try:
-        met = enough = False
-        for match in _matches(process.stdout, ranges):
-            met = True
-            if kept.take(match) < 0:
-                enough = True
+    # of a line that is longer it prints a remark: the place is all that is wanted
+    options = ["--no-filename", "--no-heading", "--no-line-number", "--column", "--byte-offset", "--max-columns=1", "--color=never", "--mmap"]
+    options += ["--line-buffered"] if kept.limit <= FEW else []
+    with _rg([*_options(query, pattern), *options, str(shard.folder / "content.bin")], query, bounds, None) as process:
+        content, end = shard.content, shard.manifest.content_bytes
+        for starts, columns in _places(_out(process)):
+            at = np.minimum(np.searchsorted(within.ends, starts, "right"), len(within.begins) - 1)
+            inside = (within.begins[at] <= starts) & (starts < within.ends[at])
+            places = zip(starts[inside].tolist(), columns[inside].tolist(), strict=True)
+            if not kept.take_all((start, content.find(b"\n", start, end), start + column - 1) for start, column in places):
                 process.kill()
                 break
+    return process.returncode < 0 and kept.exact
+
+
+def _options(query: TextQuery, pattern: Pattern) -> list[str]:
+    flags = ["--no-config", "--text", "--encoding", "none", "--ignore-case" if pattern.insensitive else "--case-sensitive"]
+    flags += ["--word-regexp"] if query.word else []
+    flags += ["--multiline"] if pattern.multiline else []
+    flags += [] if query.regex else ["--fixed-strings"]
+    return [*flags, "--regexp", query.pattern]
+
+
+@contextmanager
+def _rg(options: list[str], query: TextQuery, bounds: Bounds, stdin: int | None) -> Iterator[subprocess.Popen[bytes]]:
+    """A running rg, which the bounds end; SearchError where it cannot read the pattern."""
+    process = subprocess.Popen([rg_path(), *options], stdin=subprocess.DEVNULL if stdin is None else stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    over = threading.Event()
+    watched = bounds.ends_at is not None or bounds.cancel is not None
+    watcher = threading.Thread(target=_kill_when_reached, args=(process, bounds, over), daemon=True) if watched else None
+    if watcher is not None:
+        watcher.start()
+    try:
+        yield process
+        assert process.stderr is not None
         said = process.stderr.read().decode("utf-8", "replace")
-        status = process.wait()
+        if process.wait() == 2 and said:
+            raise SearchError(f"The regular expression {query.pattern!r} cannot be read: {_reason(said)}. To search for it as plain text, leave out --regex.")
     finally:
         process.kill()
         process.wait()
-        feeder.join()
-        process.stdout.close()
-        process.stderr.close()
-        if timer is not None:
-            timer.cancel()
-    if status == 2 and not met:
-        raise SearchError(f"The regular expression {query.pattern!r} cannot be read: {_reason(said)}. To search for it as plain text, leave out --regex.")
-    return status < 0 and not enough
+        over.set()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+
+
+def _out(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert process.stdout is not None
+    return process.stdout
 
 
 def _reason(said: str) -> str:
@@ -83,19 +132,18 @@ def _feed(pipe: IO[bytes], shard: Shard, ranges: list[tuple[int, int]]) -> None:
         for begin, end in ranges:
             pipe.write(view[begin:end])
         pipe.close()
-    except (BrokenPipeError, ValueError, OSError):
-        try:
+    except (ValueError, OSError):
+        with suppress(OSError):  # rg has all the matches it was asked for, or was stopped
             pipe.close()
-        except OSError:
-            pass  # rg has all the matches it was asked for, or was stopped
     finally:
         view.release()
 
 
-def _kill_when_cancelled(process: subprocess.Popen[bytes], cancel: threading.Event | None) -> None:
-    while cancel is not None and process.poll() is None:
-        if cancel.wait(0.05):
+def _kill_when_reached(process: subprocess.Popen[bytes], bounds: Bounds, over: threading.Event) -> None:
+    while not over.wait(0.02 if bounds.cancel is not None else bounds.left_s()):
+        if bounds.reached():
             process.kill()
+            return
 
 
 def _matches(lines: IO[bytes], ranges: list[tuple[int, int]]) -> Iterator[Match]:
@@ -111,4 +159,16 @@ def _matches(lines: IO[bytes], ranges: list[tuple[int, int]]) -> Iterator[Match]
         text = event["data"]["lines"]
         length = len(text["text"].encode()) if "text" in text else len(text["bytes"]) * 3 // 4 - text["bytes"].count("=")
         submatches = event["data"]["submatches"]
-        yield Match(line_start, line_start + length - 1, line_start + (submatches[0]["start"] if submatches else 0))
+        yield line_start, line_start + length - 1, line_start + (submatches[0]["start"] if submatches else 0)
+
+
+def _places(out: IO[bytes]) -> Iterator[tuple[Any, Any]]:
+    """Byte offsets of matching lines, and the 1-based byte columns of their first matches."""
+    rest = b""
+    while block := out.read1(_OUTPUT):  # type: ignore[attr-defined]
+        rest += block
+        cut = rest.rfind(b"\n") + 1
+        if found := _PLACE.findall(rest[:cut]):
+            columns, starts = np.array(found, np.bytes_).astype(np.int64).T
+            yield starts, columns
+        rest = rest[cut:]

@@ -1,24 +1,57 @@
-"""Text search in one shard: re2 over the mapped content in scope, ripgrep where re2 reads a pattern otherwise."""
+"""Text search in one shard: what may match by the postings, read by re2, or by ripgrep where it reads otherwise or is faster."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from ..index.shard import IS_ASCII, KINDS, Shard
+from ..index.shard import Shard
 from .hit import Hit
+from .lines import hits_of
 from .mask import ScopeMask
-from .matches import Kept, Match
+from .matches import Counting, Kept, Match
 from .pattern import Pattern, compile_pattern
-from .query import Bounds, TextQuery
-from .ranges import Chunks, Pace, Ranges, ranges_of
-from .ripgrep import with_rg
-from .trigrams import blocks_that_may, needs
+from .query import MOST_HITS, Bounds, TextQuery
+from .ranges import NOWHERE, SMALLEST_SEGMENT, Chunks, Pace, Ranges, ranges_of
+from .ripgrep import scan, stream
+from .trigrams import NOTHING, blocks_that_may, files_that_may, may_match, needs
 
-MOST_SNIPPET_CHARACTERS = 2000
+FORWARD = 1 << 20  # bytes that are read here, in order, before rg is asked: a common pattern is through by then
+MOST_FORWARD = 1000  # hits asked for, for that to be likely
+LITERAL, PATTERN, BY_RG = 2e9, 0.8e9, 8e9  # bytes a second: found as they are, read by re2, and by rg
+RG_START_S = 0.004
+
+
+class TextPlan(NamedTuple):
+    """Where in a shard a query is to look."""
+
+    shard: Shard
+    repo: str
+    pattern: Pattern
+    exact: Ranges  # for re2
+    foreign: Ranges | None  # what re2 would read otherwise than ripgrep
+
+    @property
+    def bytes_to_read(self) -> int:
+        return self.exact.size + (0 if self.foreign is None else self.foreign.size)
+
+    @property
+    def is_much(self) -> bool:
+        """Whether rg is through with all of the content sooner than what may match is read here."""
+        content = self.shard.manifest.content_bytes
+        if self.pattern.multiline or self.bytes_to_read < 4 * FORWARD:
+            return False
+        return self.bytes_to_read / (PATTERN if self.pattern.literal is None else LITERAL) > RG_START_S + content / BY_RG
+
+    @property
+    def first_path(self) -> str:
+        """Of what is to be read."""
+        begins = [int(ranges.begins[0]) for ranges in (self.exact, self.foreign) if ranges is not None and len(ranges.begins)]
+        return self.shard.paths[int(np.searchsorted(self.shard.file_start, np.uint64(min(begins)), "right")) - 1] if begins else ""
 
 
 class TextAnswer(NamedTuple):
@@ -30,114 +63,109 @@ class TextAnswer(NamedTuple):
     exact: bool  # of the total
 
 
-def search_text(shard: Shard, repo: str, mask: ScopeMask, query: TextQuery, bounds: Bounds) -> TextAnswer:
-    """Lines in scope that match, the first ``query.limit`` of them."""
+def plan_text(shard: Shard, repo: str, mask: ScopeMask, query: TextQuery) -> TextPlan | None:
+    """Where the pattern may match in scope; None where it cannot."""
     pattern = compile_pattern(query)
-    blocks = None
-    if not pattern.multiline and shard.postings is not None:
-        blocks = blocks_that_may(needs(query.pattern, query.regex, pattern.insensitive), shard.postings)
-        if blocks is not None and not len(blocks) and pattern.re2 is not None:  # what re2 cannot read is for rg to judge
-            return TextAnswer([], bounds.reached(), 0, True)
-    exact: Chunks | None = mask.chunks
-    foreign: Chunks | None = None  # what re2 would read otherwise than ripgrep
+    chunks, blocks = mask.chunks, None
+    need = needs(query.pattern, query.regex, pattern.insensitive)
+    if shard.postings is not None:
+        if pattern.multiline:  # its trigrams may lie in several blocks of a file
+            files = files_that_may(need, shard.postings, shard.file_start)
+            if files is not None:
+                may = np.repeat(files, np.diff(shard.file_chunk))
+                chunks = may if chunks is None else chunks & may
+        else:
+            blocks = blocks_that_may(need, shard.postings)
+            if blocks is not None and not len(blocks) and pattern.re2 is not None:  # what re2 cannot read is for rg to judge
+                return None
     if pattern.re2 is None:
-        exact, foreign = np.zeros(shard.manifest.chunks, bool), np.ones(shard.manifest.chunks, bool) if mask.chunks is None else mask.chunks
-    elif pattern.unicode and not pattern.multiline and not shard.is_ascii:
-        exact = shard.ascii_chunks if mask.chunks is None else mask.chunks & shard.ascii_chunks
-        foreign = ~shard.ascii_chunks if mask.chunks is None else mask.chunks & ~shard.ascii_chunks
-    kept = Kept(shard, query)
-    ended = _with_re2(shard, ranges_of(shard, exact, blocks), pattern, kept, bounds)
-    if foreign is not None and foreign.any() and not bounds.reached():
-        others = Kept(shard, query)
-        ended = with_rg(shard, ranges_of(shard, foreign, blocks), query, pattern, others, bounds) or ended
-        kept.merge(others)
+        return TextPlan(shard, repo, pattern, NOWHERE, ranges_of(shard, chunks, blocks))
+    exact: Chunks | None = chunks
+    foreign: Ranges | None = None
+    if pattern.unicode and not pattern.multiline and not shard.is_ascii:
+        exact = shard.ascii_chunks if chunks is None else chunks & shard.ascii_chunks
+        foreign = ranges_of(shard, ~shard.ascii_chunks if chunks is None else chunks & ~shard.ascii_chunks, blocks)
+        if need != NOTHING and foreign.size < FORWARD:  # rarely is there any, and then rg need not be started
+            content = shard.content
+            foreign = foreign.chosen([may_match(need, content[begin:end]) for begin, end in zip(foreign.begins.tolist(), foreign.ends.tolist(), strict=True)])
+        foreign = foreign if foreign.size else None
+    plan = TextPlan(shard, repo, pattern, ranges_of(shard, exact, blocks), foreign)
+    return plan if plan.bytes_to_read else None
+
+
+def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, counting: Counting) -> TextAnswer:
+    """Lines that match, the first ``limit`` of them; more are counted for as long as ``counting`` lasts."""
+    kept = Kept(plan.shard, query, limit, counting)
+    ended = _all_by_rg(plan, query, kept, bounds) if plan.is_much else _here(plan, query, kept, bounds)
     ended = ended or bounds.reached()
-    hits = _hits(shard, repo, kept.found, query)
+    hits = hits_of(plan.shard, plan.repo, kept.found, query)
     if query.show == "counts":
-        hits = [msgspec.structs.replace(hit, score=float(kept.counts[match.line_start])) for hit, match in zip(hits, kept.found, strict=True)]
+        hits = [msgspec.structs.replace(hit, score=float(kept.counts[match[0]])) for hit, match in zip(hits, kept.found, strict=True)]
     return TextAnswer(hits, ended or kept.more, kept.total, kept.exact and not ended)
 
 
-def _with_re2(shard: Shard, ranges: Ranges, pattern: Pattern, kept: Kept, bounds: Bounds) -> bool:
-    """Give every match to ``kept``; whether the bounds ended it early."""
-    if pattern.re2 is None:
-        return False
-    content, search, group, take = shard.content, pattern.re2.search, pattern.group, kept.take
-    pace = Pace()
+def _here(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> bool:
+    """Read what may match, and have rg read what re2 would read otherwise; whether the bounds ended it early."""
+    if plan.foreign is None:
+        return _read(plan.shard, plan.exact, plan.pattern, kept.take, kept, bounds)
+    by_rg = stream(plan.shard, plan.foreign, query, plan.pattern, bounds, max(1, kept.limit) if kept.by_line else MOST_HITS)
+    waiting = deque(by_rg.matches)
+
+    def take(match: Match) -> int:
+        while waiting and waiting[0] < match:
+            kept.take(waiting.popleft())
+        return kept.take(match)
+
+    ended = plan.pattern.re2 is not None and _read(plan.shard, plan.exact, plan.pattern, take, kept, bounds)
+    for match in waiting:
+        kept.take(match)
+    kept.exact, kept.more = kept.exact and not by_rg.more, kept.more or by_rg.more
+    return ended or by_rg.ended
+
+
+def _all_by_rg(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> bool:
+    """Read a little here, where a common pattern has all that is asked for, then have rg read it all."""
+    if plan.foreign is not None:
+        return scan(plan.shard, plan.exact.and_also(plan.foreign), query, plan.pattern, kept, bounds)
+    if kept.limit > MOST_FORWARD:
+        return scan(plan.shard, plan.exact, query, plan.pattern, kept, bounds)
+    first, rest = plan.exact.parted(FORWARD)
+    if _read(plan.shard, first, plan.pattern, kept.take, kept, bounds):
+        return True
+    return not kept.enough() and scan(plan.shard, rest, query, plan.pattern, kept, bounds)
+
+
+def _read(shard: Shard, ranges: Ranges, pattern: Pattern, take: Callable[[Match], int], kept: Kept, bounds: Bounds) -> bool:
+    """Find every match for ``take``, which says where to go on; whether the bounds ended it early."""
+    content, pace = shard.content, Pace()
+    find, rfind, literal, search, group = content.find, content.rfind, pattern.literal, pattern.re2.search, pattern.group
     number = behind = 0
     for begin, end in ranges.by_file(shard.file_start) if pattern.multiline else ranges.pieces(pace):
         if bounds.reached():
             return True
         pace.begin()
         at = max(begin, behind)
-        while at < end and (match := search(content, at, end)) is not None:
-            start, last = match.span(group)
-            if start >= end:
-                break  # an empty match behind the last line
-            line_start = content.rfind(b"\n", begin, start) + 1 or begin
-            line_end = content.find(b"\n", max(start, last - 1), end)
-            at = take(Match(line_start, end if line_end < 0 else line_end, start))
-            if at < 0:
-                return False
+        while at < end:
+            stop = end
+            if kept.full:  # what follows is only counted, and not for long
+                if kept.enough():
+                    return False
+                stop = find(b"\n", at + SMALLEST_SEGMENT, end) + 1 or end
+            if literal is not None:
+                start = find(literal, at, stop)
+                last = start
+            else:
+                match = search(content, at, stop)
+                start, last = match.span(group) if match is not None else (-1, -1)
+            if start < 0 or start >= stop:  # an empty match behind the last line is none
+                at = stop
+                continue
+            line_start = rfind(b"\n", begin, start) + 1 or begin
+            line_end = find(b"\n", max(start, last - 1), end)
+            at = take((line_start, end if line_end < 0 else line_end, start))
             number += 1
             if number % 64 == 0 and bounds.reached():
                 return True
         behind = at
         pace.ended(end - begin)
     return False
-
-
-def _hits(shard: Shard, repo: str, found: list[Match], query: TextQuery) -> list[Hit]:
-    """Hits of matches in content order; what several share, a chunk or a file, is looked up once."""
-    if not found:
-        return []
-    content = shard.content
-    starts = np.array([match.line_start for match in found], np.uint64)
-    chunks = (np.searchsorted(shard.chunk_start, starts, "right") - 1).tolist()
-    hits, chunk, counted, line = [], -1, 0, 0
-    for match, its_chunk in zip(found, chunks, strict=True):
-        if its_chunk != chunk:
-            chunk, counted, line = its_chunk, int(shard.chunk_start[its_chunk]), int(shard.chunk_line[its_chunk])
-            file = int(shard.chunk_file[chunk])
-            path, language, revision, ascii_only = shard.paths[file], shard.language(file), shard.revision(file), bool(shard.file_flags[file] & IS_ASCII)
-            cell = int(shard.chunk_cell[chunk])
-            label, its_kind = shard.label(chunk), KINDS[int(shard.chunk_kind[chunk])]
-        line += content[counted : match.line_start].count(b"\n")
-        counted = match.line_start
-        symbol, kind = label, its_kind
-        if kind in ("function", "class", "method"):  # a chunk may hold several: name the one around the line
-            symbol, kind = shard.symbol_at(file, line) or ("", "module" if cell < 0 else "cell")
-        last_line = line + content[match.line_start : match.line_end].count(b"\n") if query.regex or "\n" in query.pattern else line
-        column = match.start - match.line_start + 1 if ascii_only else len(_text(content[match.line_start : match.start])) + 1
-        shown, above = _snippet(shard, file, match, query.context) if query.context else (_text(content[match.line_start : match.line_end])[:MOST_SNIPPET_CHARACTERS], 0)
-        score = 2.0 if query.rank and shard.defines(file, line) else 1.0
-        hits.append(Hit(repo, path, line, last_line, score, shown, line - above, language, kind, column, symbol, None if cell < 0 else cell, revision))
-    return hits
-
-
-def ranked(hits: list[Hit]) -> list[Hit]:
-    """Lines that define a symbol first, then files with many matches; a hit's score says how far up it belongs."""
-    in_file = Counter((hit.repo, hit.path) for hit in hits)
-    scored = [msgspec.structs.replace(hit, score=hit.score + in_file[hit.repo, hit.path] / (10 + in_file[hit.repo, hit.path])) for hit in hits]
-    return sorted(scored, key=lambda hit: -hit.score)
-
-
-def _snippet(shard: Shard, file: int, match: Match, context: int) -> tuple[str, int]:
-    """The matched lines with context, and how many lines of it stand above."""
-    content = shard.content
-    first, end = int(shard.file_start[file]), int(shard.file_start[file + 1])
-    start, stop, above = match.line_start, match.line_end, 0
-    for _ in range(context):
-        if start <= first:
-            break
-        start = max(first, content.rfind(b"\n", first, start - 1) + 1)
-        above += 1
-    for _ in range(context):
-        if stop + 1 >= end:
-            break
-        stop = content.find(b"\n", stop + 1, end)
-    return _text(content[start:stop])[: MOST_SNIPPET_CHARACTERS * (1 + 2 * context)], above
-
-
-def _text(line: bytes) -> str:
-    return line.decode("utf-8", "replace").rstrip("\r")

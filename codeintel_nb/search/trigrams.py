@@ -17,15 +17,21 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from ..index.postings import Blocks, Postings, code_of, fold
+from ..index.postings import FOLDED_CHARACTERS, Blocks, Postings, code_of, fold
 
 MOST_STRINGS = 24  # that a part of a pattern may stand for before they are cut short
 MOST_CLASS = 6  # characters of a set that are spelled out
 MOST_LENGTH = 64  # bytes of such a string before it is cut
-FEW_BLOCKS = 8  # it costs less to read so many than to look for fewer
+READ_US, BYTE_US = 8.0, 0.003  # what it costs to read a list, and each byte of it
+SPARED_US = 0.6  # what a list spares for each block that is still to be looked into: it drops some, and each costs 3 to 20
 _SAFE_ESCAPE = re.compile(r"\\(?:[dDwWsSbBAntrfv]|x[0-9a-fA-F]{2}|[^\w\s<>])")
 _OTHERWISE_READ = re.compile(r"\[:|&&|--|~~|\[[^\]]*\[|\(\?[a-zA-Z]*x|\(\?[a-zA-Z]*[uULa]")
+
+
+Mask = npt.NDArray[np.bool_]
+Offsets = npt.NDArray[np.uint64]
 
 
 class Need(NamedTuple):
@@ -165,16 +171,66 @@ def blocks_that_may(need: Need, postings: Postings) -> Blocks | None:
         found = [blocks_that_may(part, postings) for part in need.parts]
         kept = [blocks for blocks in found if blocks is not None]
         return None if len(kept) < len(found) else np.unique(np.concatenate(kept))
-    positions = postings.find(sorted(need.trigrams)) if need.trigrams else []
+    positions = postings.find(_codes(need.trigrams)) if need.trigrams else []
     if -1 in positions:
         return np.zeros(0, np.int64)
     held: Blocks | None = None
-    for position in sorted(positions, key=postings.size):  # rarest first
-        held = postings.read(position) if held is None else held[np.isin(held, postings.read(position), assume_unique=True)]
-        if len(held) <= FEW_BLOCKS:
-            return held
+    for size, position in sorted((postings.size(position), position) for position in positions):  # rarest first
+        if held is None:
+            held = postings.read(position)
+        elif READ_US + size * BYTE_US > len(held) * SPARED_US:
+            break  # it costs less to look into the blocks than to read which of them to leave out
+        else:
+            held = postings.among(position, held)
     for part in need.parts:
+        if held is not None and len(held) * SPARED_US < READ_US:
+            return held
         more = blocks_that_may(part, postings)
         if more is not None:
             held = more if held is None else held[np.isin(held, more, assume_unique=True)]
     return held
+
+
+def may_match(need: Need, text: bytes) -> bool:
+    """Whether a text holds what the pattern needs."""
+    folded = fold(text)
+    for character, plain in FOLDED_CHARACTERS:
+        if character in text:
+            folded += b"\n" + fold(text.replace(character, plain))
+    return _held(need, folded)
+
+
+def _held(need: Need, folded: bytes) -> bool:
+    if need.any_of:
+        return any(_held(part, folded) for part in need.parts)
+    return all(code.to_bytes(3, "big") in folded for code in need.trigrams) and all(_held(part, folded) for part in need.parts)
+
+
+def files_that_may(need: Need, postings: Postings, file_start: Offsets) -> Mask | None:
+    """Files in which a pattern of several lines may match, as its trigrams may lie in several blocks; None for all of them."""
+    if need == NOTHING:
+        return None
+    if need.any_of:
+        found = [files_that_may(part, postings, file_start) for part in need.parts]
+        kept = [files for files in found if files is not None]
+        return None if len(kept) < len(found) else np.logical_or.reduce(kept)
+    positions = postings.find(_codes(need.trigrams)) if need.trigrams else []
+    if -1 in positions:
+        return np.zeros(len(file_start) - 1, bool)
+    parts = [files_that_may(part, postings, file_start) for part in need.parts]
+    masks = [*(_files_of(postings.read(position), postings, file_start) for position in positions), *(files for files in parts if files is not None)]
+    return np.logical_and.reduce(masks) if masks else None
+
+
+def _files_of(blocks: Blocks, postings: Postings, file_start: Offsets) -> Mask:
+    """The files that have a part in one of the blocks."""
+    first = np.searchsorted(file_start, postings.starts[blocks], "right") - 1
+    behind = np.searchsorted(file_start, postings.starts[blocks + 1], "left")
+    count = len(file_start)
+    held: Mask = np.cumsum(np.bincount(first, minlength=count) - np.bincount(behind, minlength=count))[: count - 1] > 0
+    return held
+
+
+@lru_cache(256)
+def _codes(trigrams: frozenset[int]) -> npt.NDArray[np.uint32]:
+    return np.array(sorted(trigrams), np.uint32)

@@ -1,0 +1,98 @@
+"""Text search: fourteen queries against ripgrep and csearch on the tree, and python-ripgrep."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from codeintel_nb.search.query import MOST_HITS
+from codeintel_nb.search.ripgrep import rg_path
+from tests.benchmarks.conftest import Corpus, median_ms, show
+
+pytestmark = pytest.mark.benchmark
+
+# title, pattern, case, hits asked for; None: all. Literals are written so that csearch, which knows only regular expressions, reads them alike.
+QUERIES = (
+    ("rare literal", "check_is_fitted", "sensitive", None),
+    ("very rare literal", "_check_feature_names_in", "sensitive", None),
+    ("mid literal, 50", "ValueError", "sensitive", 50),
+    ("mid literal, all", "ValueError", "sensitive", None),
+    ("common literal, 50", "import", "sensitive", 50),
+    ("common literal, all", "deprecated", "sensitive", None),
+    ("(?i)todo|fixme, 50", "todo|fixme", "insensitive", 50),
+    ("(?i)todo|fixme, all", "todo|fixme", "insensitive", None),
+    ("(?i) rare", "CHECK_IS_FITTED", "insensitive", None),
+    ("def test_...(self, 50", r"def\s+test_\w+\(self", "sensitive", 50),
+    ("def test_...(self, all", r"def\s+test_\w+\(self", "sensitive", None),
+    ("(get|set)_params", "(get|set)_params", "sensitive", None),
+    ('...Error(f"[A-Z]', r'(?:ValueError|TypeError)\(f"[A-Z]', "sensitive", None),
+    (r"\bfit_transform\b", r"\bfit_transform\b", "sensitive", None),
+    ("no literal, 50", r"[0-9]{3}-[0-9]{4}", "sensitive", 50),
+    ("no literal, all", r"[0-9]{3}-[0-9]{4}", "sensitive", None),
+    ("no literal, no match", r"[qzx]{9}[0-9]{9}", "sensitive", None),
+    ("no match", "qzxvvkjh_nothing", "sensitive", None),
+)  # fmt: skip
+UNSELECTIVE = ("mid literal", "common literal", "(?i)todo", "def test", "no literal")
+
+
+def test_fourteen_queries(corpus: Corpus, tmp_path: Path) -> None:
+    """Lines, milliseconds, and how many times as long each peer takes.
+
+    The peers are whole processes, as a person starts them: their output is read to the end, or to the line asked for.
+    """
+    csearch = _csearch(corpus.root, tmp_path)
+    rows = []
+    for title, pattern, case, limit in QUERIES:
+        regex = not pattern.replace("_", "").isalnum()
+        most = limit or MOST_HITS
+        found = corpus.workspace.search_text(pattern, regex=regex, case=case, limit=most)
+        ours = median_ms(lambda: corpus.workspace.search_text(pattern, regex=regex, case=case, limit=most), 5)
+        rg = [rg_path(), "--no-config", "--json", "--hidden", "--no-ignore", "-i" if case == "insensitive" else "-s", "-e", pattern, str(corpus.root)]
+        theirs = median_ms(lambda: _lines(rg, limit, b'{"type":"match"'), 3)
+        peer = [*csearch, "-n", *(["-i"] if case == "insensitive" else []), pattern] if csearch else None
+        other = median_ms(lambda: _lines(peer, limit), 3) if peer else float("nan")
+        in_process = float("nan") if case == "insensitive" or limit else median_ms(lambda: _python_ripgrep(pattern, corpus.root), 1)
+        rows.append((title, len(found), ours, theirs, other, in_process, theirs / ours, other / ours))
+    show(
+        f"text, {corpus.report.files:,} files, {corpus.report.content_bytes / 1e6:,.0f} MB, warm, ms",
+        ("", "lines", "codeintel", "rg --json on the tree", "csearch", "python-ripgrep", "rg / ours", "csearch / ours"),
+        rows,
+    )
+    selective = [row for row in rows if not row[0].startswith(UNSELECTIVE)]
+    assert all(row[6] > 3 for row in selective), "what the postings narrow down is several times faster than a scan"
+    assert sum(row[6] > 1 for row in rows) > 0.7 * len(rows)
+
+
+def _csearch(root: Path, folder: Path) -> list[str] | None:
+    """The command of csearch with an index of the tree; None where it is not installed."""
+    if shutil.which("cindex") is None:
+        return None
+    environment = {**os.environ, "CSEARCHINDEX": str(folder / "csearch")}
+    subprocess.run(["cindex", str(root)], env=environment, check=True, capture_output=True)
+    return ["env", f"CSEARCHINDEX={folder / 'csearch'}", "csearch"]
+
+
+def _lines(command: list[str], limit: int | None, begins: bytes = b"") -> int:
+    """Read what a command prints, up to so many lines that begin so."""
+    count = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        if limit is None:
+            count = sum(block.count(b"\n") for block in iter(lambda: process.stdout.read(1 << 20), b""))
+        else:
+            for line in process.stdout:
+                count += line.startswith(begins)
+                if count >= limit:
+                    break
+            process.kill()
+    return count
+
+
+def _python_ripgrep(pattern: str, root: Path) -> int:
+    import python_ripgrep
+
+    return len(python_ripgrep.search(patterns=[pattern], paths=[str(root)], line_number=True))
