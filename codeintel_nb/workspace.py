@@ -13,21 +13,25 @@ from typing import TypeVar
 
 from .engines.engine import Answer, Target
 from .engines.local import LocalEngine
-from .errors import ScopeError, SearchError, SourceError, did_you_mean
+from .errors import EngineError, ScopeError, SearchError, SourceError, did_you_mean
 from .index.build import build
+from .index.compact import compact_in_child, to_merge
 from .index.embedder import Embedder, default_embedder
+from .index.freshness import Freshness
 from .index.report import NOTHING, IndexReport, Progress, RepositoryStatus
 from .index.snapshot import Snapshot, Store, Stored, read_snapshot
 from .index.updater import one_writer
 from .index.watcher import Watcher
 from .scopes.scope import EVERYTHING, Scope
 from .search.hit import Coverage, FileText, Results
+from .search.loose import LooseTarget
 from .search.query import Bounds, Case, Mode, PathQuery, SemanticQuery, Show, TextQuery
 from .search.sql import MEMORY_LIMIT, MOST_ROWS, InScope, run_sql
 from .search.table import Table
 from .settings import Settings
 from .sources.chunk import decoded
-from .sources.repository import Repository, package, worktree
+from .sources.repository import WORKTREE, Repository, package, worktree
+from .sources.worktree import Walk
 
 RETRIES = 5  # of a search whose shard was replaced under it
 
@@ -41,19 +45,27 @@ class Workspace:
     ``truncated`` set.
     """
 
-    def __init__(self, settings: Settings, embedder: Callable[[], Embedder] = default_embedder, look_here: bool = True) -> None:
+    def __init__(self, settings: Settings, embedder: Callable[[], Embedder] = default_embedder, look_here: bool = True, here: str = "", follow: bool = True) -> None:
+        """``here`` is what a text search reads while nothing is indexed.
+
+        ``follow`` says that the process goes on: changes of files are told to it, and it compacts shards in the background.
+        """
         self.settings = settings
+        self.here = here
         self._look_here = look_here  # as index/build.py says
         self._embedder = embedder
         self._store = Store(settings.home)
         self._engine = LocalEngine()
+        self._freshness = Freshness(settings, follow)
+        self._follow = follow
+        self._compacting: dict[str, threading.Thread] = {}
         self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
         self._repositories: tuple[tuple[tuple[str, int, int], ...], list[Stored]] = ((), [])
 
     @classmethod
-    def open(cls, home: str | os.PathLike[str] | None = None) -> Workspace:
+    def open(cls, home: str | os.PathLike[str] | None = None, follow: bool = True) -> Workspace:
         """The workspace in ``home``, else ``$CODEINTEL_HOME``, else the platform's user data folder."""
-        return cls(Settings.from_environment(None if home is None else os.fspath(home)))
+        return cls(Settings.from_environment(None if home is None else os.fspath(home)), follow=follow)
 
     # indexing
 
@@ -87,7 +99,7 @@ class Workspace:
         rebuild: bool = False,
     ) -> IndexReport:
         """Bring a repository's index up to date."""
-        return build(self.settings, self.repository(name), progress, cancel, rebuild, self._look_here)
+        return self._built(self.repository(name), progress, cancel, rebuild)
 
     def index_repository(
         self,
@@ -101,7 +113,29 @@ class Workspace:
             known = stored.repository
             if known.name == repository.name and known.root != repository.root:
                 raise SourceError(f"The name {known.name!r} stands for {known.root} already. Give another: --name NAME, or remove it: codeintel remove {known.name}")
-        return build(self.settings, repository, progress, cancel, rebuild, self._look_here)
+        return self._built(repository, progress, cancel, rebuild)
+
+    def _built(self, repository: Repository, progress: Callable[[Progress], None] | None, cancel: threading.Event | None, rebuild: bool) -> IndexReport:
+        report = build(self.settings, repository, progress, cancel, rebuild, self._look_here)
+        self._compact(repository, progress, cancel)
+        return report
+
+    def _compact(self, repository: Repository, progress: Callable[[Progress], None] | None = None, cancel: threading.Event | None = None) -> None:
+        """Merge shards where that is due: in the background if this process goes on, else now."""
+        stored = self._store.stored(repository)
+        if not to_merge(self._snapshot(stored), lambda shard_id: self._engine.shard(stored.shards / shard_id), self.settings.shard_bytes):
+            return
+
+        def compact() -> None:
+            with suppress(EngineError):  # nothing is lost, and the next update tries again
+                compact_in_child(self.settings, repository, progress, cancel)
+
+        if not self._follow:
+            compact()
+        elif not ((running := self._compacting.get(repository.name)) and running.is_alive()):
+            progress = cancel = None
+            self._compacting[repository.name] = threading.Thread(target=compact, name=f"codeintel-compact-{repository.name}", daemon=True)
+            self._compacting[repository.name].start()
 
     def watch(self, names: Sequence[str] = (), updated: Callable[[IndexReport], None] | None = None, failed: Callable[[str, str], None] | None = None) -> Watcher:
         """Follow repositories, all of them by default, and keep their indexes up to date until the watcher is closed.
@@ -114,6 +148,7 @@ class Workspace:
 
         def update(repository: Repository) -> None:
             report = build(self.settings, self.repository(repository.name), look_here=False)  # something did change
+            self._compact(repository)
             if updated is not None and (report.indexed or report.removed):
                 updated(report)
 
@@ -171,12 +206,15 @@ class Workspace:
     ) -> Results:
         """Lines that hold the pattern, in path order: the lines that ``rg --no-config`` prints of the same files.
 
+        They are those of the files as they are at this moment: what is newer than the index, or not in it, is read. A scope
+        of kinds or revisions asks for what only the index knows.
+
         With ``rank`` definitions and files with many matches come first. ``show="files"`` gives a hit for each file, with
         its first line; ``show="counts"`` the same with the number of its lines as the score.
         """
         query = TextQuery(pattern, regex, case, word, limit, context, per_file, rank, show)
         bounds = Bounds.within(deadline, cancel)
-        return self._search(scope, query, lambda targets: self._engine.search_text(query, targets, bounds))
+        return self._search(scope, query, lambda targets, loose: self._engine.search_text(query, targets, bounds, loose), fresh=True)
 
     def semantic_search(
         self,
@@ -190,12 +228,12 @@ class Workspace:
         """Chunks that answer a question, best first."""
         asked = SemanticQuery(query, limit, mode)
         bounds = Bounds.within(deadline, cancel)
-        return self._search(scope, asked, lambda targets: self._engine.semantic_search(asked, targets, bounds, self._embedder()))
+        return self._search(scope, asked, lambda targets, _: self._engine.semantic_search(asked, targets, bounds, self._embedder()))
 
     def list_paths(self, scope: Scope | None = None, limit: int | None = None) -> Results:
         """The files in scope, one hit each."""
         query = PathQuery(limit)
-        return self._search(scope, query, lambda targets: self._engine.list_paths(query, targets))
+        return self._search(scope, query, lambda targets, _: self._engine.list_paths(query, targets))
 
     def count(self, scope: Scope | None = None) -> Coverage:
         """How much is in scope; makes ready what the next searches need."""
@@ -255,37 +293,68 @@ class Workspace:
 
     def close(self) -> None:
         """Let go of the mapped files."""
+        self._freshness.close()
         self._engine.close()
 
     # the way down
 
-    def _search(self, scope: Scope | None, query: TextQuery | SemanticQuery | PathQuery, run: Callable[[list[Target]], Answer]) -> Results:
+    def _search(self, scope: Scope | None, query: TextQuery | SemanticQuery | PathQuery, run: Callable[[list[Target], list[LooseTarget]], Answer], fresh: bool = False) -> Results:
         began = time.perf_counter()
         applied = (scope or EVERYTHING).interned()
 
         def search(targets: list[Target]) -> Results:
-            coverage = self._coverage(targets)
+            current, loose = self._with_changes(targets, applied) if fresh else (targets, [])
+            coverage = self._coverage(targets, loose)
             scoped = time.perf_counter()
-            answer = run(targets)
+            answer = run(current, loose)
             timings = {"scope": (scoped - began) * 1000, **answer.timings_ms, "total": (time.perf_counter() - began) * 1000}
             rounded = {name: round(ms, 3) for name, ms in timings.items()}
             met = {hit.repo for hit in answer.hits}
             roots = {s.repository.name: s.repository.root for s in self._all() if s.repository.name in met}
+            roots |= {files.repo: files.root for files in loose if files.repo in met}
             return Results(tuple(answer.hits), applied, answer.total, answer.truncated, answer.exact, coverage, rounded, query, roots)
 
-        return self._retrying(applied, search)
+        return self._retrying(applied, search, fresh)
 
-    def _coverage(self, targets: list[Target]) -> Coverage:
+    def _with_changes(self, targets: list[Target], scope: Scope) -> tuple[list[Target], list[LooseTarget]]:
+        """The targets without what changed since, and the files to read instead."""
+        if scope.kinds or (scope.revisions and WORKTREE not in scope.revisions):
+            return targets, []
+        if not self._all():
+            return [], [self._unindexed(scope)]
+        current, loose = [], []
+        for stored in self._chosen(scope):
+            snapshot = self._snapshot(stored)
+            shards = [(ref, self._engine.shard(stored.shards / ref.id)) for ref in snapshot.shards]
+            changes = self._freshness.changes(stored, snapshot, shards)
+            repository = stored.repository
+            current += [Target(repository.name, shard.folder, changes.dead(ref, shard), scope) for ref, shard in shards]
+            if changes.files:
+                loose.append(LooseTarget(repository.name, repository.root, changes.files, scope, self.settings.max_file_bytes))
+        return current, loose
+
+    def _unindexed(self, scope: Scope) -> LooseTarget:
+        """The files of the folder that this is about while nothing is indexed."""
+        repository = worktree(self.here or os.getcwd())
+        if scope.repos and repository.name not in scope.repos:
+            raise SearchError(NOTHING)
+        return LooseTarget(repository.name, repository.root, Walk(repository, self.settings.max_file_bytes), scope, self.settings.max_file_bytes)
+
+    def _coverage(self, targets: list[Target], loose: Sequence[LooseTarget] = ()) -> Coverage:
         counts = self._engine.count(targets)
-        repositories = tuple(dict.fromkeys(target.repo for target in targets))
-        building = tuple(s.repository.name for s in self._all() if s.repository.name in repositories and not self._snapshot(s).complete)
-        return Coverage(repositories, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks, building)
+        stored = self._all()
+        if not stored:
+            return Coverage(folder=loose[0].root if loose else "")
+        repositories = tuple(dict.fromkeys([*(target.repo for target in targets), *(files.repo for files in loose)]))
+        building = tuple(s.repository.name for s in stored if s.repository.name in repositories and not self._snapshot(s).complete)
+        unindexed = sum(len(files.files) for files in loose if isinstance(files.files, tuple))
+        return Coverage(repositories, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks, building, unindexed)
 
-    def _retrying(self, scope: Scope | None, work: Callable[[list[Target]], _T]) -> _T:
+    def _retrying(self, scope: Scope | None, work: Callable[[list[Target]], _T], fresh: bool = False) -> _T:
         """Run on the shards that answer now; when one was swept away meanwhile, on those that do then."""
         for attempt in range(RETRIES):
             try:
-                return work(self._targets(scope or EVERYTHING))
+                return work(self._targets(scope or EVERYTHING, fresh))
             except FileNotFoundError:
                 self._snapshots.clear()
                 if attempt == RETRIES - 1:
@@ -293,23 +362,28 @@ class Workspace:
                 time.sleep(0.01 * (attempt + 1))
         raise AssertionError("unreachable")
 
-    def _targets(self, scope: Scope) -> list[Target]:
-        stored = self._all()
-        if not stored:
+    def _targets(self, scope: Scope, fresh: bool = False) -> list[Target]:
+        """The shards that answer; ``fresh`` if what is in none may be read."""
+        if not self._all():
+            if fresh and not scope.kinds and not scope.revisions:
+                return []
             raise SearchError(NOTHING)
+        chosen = self._chosen(scope)
+        snapshots = [(s, self._snapshot(s)) for s in chosen]
+        targets = [Target(s.repository.name, s.shards / ref.id, ref.dead, scope) for s, snapshot in snapshots for ref in snapshot.shards]
+        if not targets and not fresh and not any(snapshot.generation for _, snapshot in snapshots):
+            raise SearchError(f"The index of {', '.join(s.repository.name for s in chosen)} has no finished part yet. Wait for it, or run: codeintel status")
+        self._check_revisions(scope, targets)
+        return targets
+
+    def _chosen(self, scope: Scope) -> list[Stored]:
+        """The repositories in scope."""
+        stored = self._all()
         names = [s.repository.name for s in stored]
         for name in scope.repos:
             if name not in names:
                 raise ScopeError(f"No repository {name!r} is indexed.{did_you_mean(name, names)} Index it: codeintel index PATH --name {name}")
-        chosen = [s for s in stored if not scope.repos or s.repository.name in scope.repos]
-        snapshots = [(s, self._snapshot(s)) for s in chosen]
-        targets = [
-            Target(s.repository.name, s.shards / ref.id, ref.dead, scope) for s, snapshot in snapshots for ref in snapshot.shards
-        ]
-        if not targets and not any(snapshot.generation for _, snapshot in snapshots):
-            raise SearchError(f"The index of {', '.join(s.repository.name for s in chosen)} has no finished part yet. Wait for it, or run: codeintel status")
-        self._check_revisions(scope, targets)
-        return targets
+        return [s for s in stored if not scope.repos or s.repository.name in scope.repos]
 
     def _check_revisions(self, scope: Scope, targets: list[Target]) -> None:
         if not scope.revisions:

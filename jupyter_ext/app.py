@@ -169,7 +169,7 @@ class CodeIntelApp(ExtensionApp):
     def initialize_settings(self) -> None:
         server = self._server()
         settings = Settings.from_environment(self.home or None)
-        workspace = Workspace(settings, look_here=False)
+        workspace = Workspace(settings, look_here=False, here=server.root_dir)
         registry = AsyncMemoryRegistry(MemoryRegistry(self.registry_size, self.session_max_age_s or settings.session_max_age_s, self.prune_interval_s))
         limits = Limits(self.search_deadline_s, self.most_hits, self.most_rows, self.sql_memory_bytes)
         roots = [server.root_dir, *self.allowed_roots]

@@ -59,12 +59,17 @@ def caption(results: Results, shown: int) -> str:
     else:
         counted = f"{shown:,} {noun}"
     where = results.coverage
-    within = f"{where.files_in_scope:,} of {where.files:,} files in scope" if where.files_in_scope != where.files else f"all {where.files:,} files"
+    if where.folder:
+        within = f"nothing is indexed: {clean(where.folder)} was read as it is"
+    else:
+        within = f"{where.files_in_scope:,} of {where.files:,} files in scope" if where.files_in_scope != where.files else f"all {where.files:,} files"
     parts = [counted, within]
     if "total" in results.timings_ms:
         parts.append(f"{results.timings_ms['total']:.0f} ms")
     if where.building:
         parts.append(f"{', '.join(where.building)} still being indexed")
+    if where.unindexed:
+        parts.append(f"{where.unindexed:,} newer than the index")
     return " · ".join(parts)
 
 

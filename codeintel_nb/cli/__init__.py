@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return ERROR
     try:
-        code: int = args.run(args, Workspace.open(args.home))
+        code: int = args.run(args, Workspace.open(args.home, follow=False))
         sys.stdout.flush()
         return code
     except CodeIntelError as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from ..index.embedder import Embedder
 from ..scopes.scope import Scope
 from ..search.hit import Hit
+from ..search.loose import LooseTarget
 from ..search.query import Bounds, PathQuery, SemanticQuery, TextQuery
 
 
@@ -44,7 +46,9 @@ class Engine(Protocol):
         """How much is in scope; makes the masks ready for the searches that follow."""
         ...
 
-    def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds) -> Answer: ...
+    def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds, loose: Sequence[LooseTarget] = ()) -> Answer:
+        """``loose`` are files that no target holds as they are now."""
+        ...
 
     def semantic_search(self, query: SemanticQuery, targets: list[Target], bounds: Bounds, embedder: Embedder) -> Answer: ...
 

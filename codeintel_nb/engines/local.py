@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from operator import or_
@@ -17,6 +17,7 @@ from ..index.shard import Shard
 from ..scopes.scope import Scope
 from ..search.hit import merged, path_order
 from ..search.lines import ranked
+from ..search.loose import LooseTarget, search_loose
 from ..search.mask import ScopeMask, compile_mask
 from ..search.matches import Counting
 from ..search.paths import list_paths
@@ -51,7 +52,7 @@ class LocalEngine:
             sum(shard.manifest.chunks for shard, _ in masks),
         )
 
-    def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds) -> Answer:
+    def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds, loose: Sequence[LooseTarget] = ()) -> Answer:
         began = time.perf_counter()
         limit = max(query.limit, MOST_RANKED) if query.rank else query.limit
         plans = [plan for target in targets if (plan := plan_text(self.shard(target.folder), target.repo, self.mask(target), query)) is not None]
@@ -70,6 +71,8 @@ class LocalEngine:
             parallel = sum(plan.bytes_to_read for plan in wave) >= PARALLEL_BYTES
             answers += self._each(wave, lambda plan: search_text(plan, query, limit, bounds, counting), parallel)
             at_once = self._threads
+        for files in loose:
+            answers += search_loose(files, query, limit, bounds, counting)
         hits = merged([answer.hits for answer in answers])
         truncated = len(hits) > query.limit or any(answer.truncated for answer in answers)
         if query.rank:

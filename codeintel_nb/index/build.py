@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from .. import errors
 from ..errors import CodeIntelError, EngineError
 from ..settings import Settings
 from ..sources.repository import Repository
-from .child import end, how_it_ended, serve_parent, spawn
+from .child import Cancelled, ask, end, how_it_ended, lines_of, serve_parent, spawn
 from .plan import plan_update
 from .report import IndexReport, Progress
 from .snapshot import Store
@@ -64,9 +63,7 @@ def build(
     with tempfile.TemporaryFile() as said:
         child = spawn("codeintel_nb.index.build", settings, said, stored.folder)
         try:
-            assert child.stdin is not None
-            child.stdin.write(msgspec.json.encode(job, enc_hook=str) + b"\n")
-            child.stdin.flush()  # and stays open: the child ends when it closes, however this process ends
+            ask(child, msgspec.json.encode(job, enc_hook=str))
             return _follow(child, repository.name, progress, cancel, said)
         except BrokenPipeError:
             raise _died(child.wait(), repository.name, said) from None
@@ -100,31 +97,18 @@ def _follow(
     cancel: threading.Event | None,
     said: IO[bytes],
 ) -> IndexReport:
-    lines: queue.Queue[bytes] = queue.Queue()
-
-    def read() -> None:
-        assert child.stdout is not None
-        for line in child.stdout:
-            lines.put(line)
-        lines.put(b"")
-
-    threading.Thread(target=read, daemon=True).start()
-    while True:
-        try:
-            line = lines.get(timeout=0.1)
-        except queue.Empty:
-            if cancel is not None and cancel.is_set():
-                raise EngineError(f"Indexing {name!r} was cancelled. What was indexed before still answers; go on with: codeintel index") from None
-            continue
-        if not line:
-            raise _died(child.wait(), name, said)
-        met: Any = msgspec.json.decode(line, type=_Line)
-        if isinstance(met, IndexReport):
-            return met
-        if isinstance(met, Failure):
-            raise getattr(errors, met.error, CodeIntelError)(met.message)
-        if progress is not None:
-            progress(met)
+    try:
+        for line in lines_of(child, cancel):
+            met: Any = msgspec.json.decode(line, type=_Line)
+            if isinstance(met, IndexReport):
+                return met
+            if isinstance(met, Failure):
+                raise getattr(errors, met.error, CodeIntelError)(met.message)
+            if progress is not None:
+                progress(met)
+    except Cancelled:
+        raise EngineError(f"Indexing {name!r} was cancelled. What was indexed before still answers; go on with: codeintel index") from None
+    raise _died(child.wait(), name, said)
 
 
 def _died(status: int, name: str, said: IO[bytes]) -> EngineError:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +21,40 @@ def spawn(module: str, settings: Settings, said: IO[bytes], folder: Path) -> sub
         [sys.executable, "-P", "-m", module],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=_environment(settings), cwd=folder, start_new_session=True,
     )  # fmt: skip
+
+
+def ask(child: subprocess.Popen[bytes], job: bytes) -> None:
+    """Give a child its job, a line; the pipe stays open, and the child ends when it closes, however this process ends."""
+    assert child.stdin is not None
+    child.stdin.write(job + b"\n")
+    child.stdin.flush()
+
+
+class Cancelled(Exception):
+    """The work was to end before it was done."""
+
+
+def lines_of(child: subprocess.Popen[bytes], cancel: threading.Event | None) -> Iterator[bytes]:
+    """What a child says, line by line, until it ends; Cancelled once that is asked for."""
+    lines: queue.Queue[bytes] = queue.Queue()
+
+    def read() -> None:
+        assert child.stdout is not None
+        for line in child.stdout:
+            lines.put(line)
+        lines.put(b"")
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=0.1)
+        except queue.Empty:
+            if cancel is not None and cancel.is_set():
+                raise Cancelled from None
+            continue
+        if not line:
+            return
+        yield line
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -13,10 +13,6 @@ from ..sources.worktree import FileStat, Walk
 from .shard import Shard
 from .snapshot import Snapshot, Stored, read_snapshot
 
-MOST_SMALL_SHARDS = 8  # more are folded into one by the next update
-SMALL_SHARE = 0.1  # of the size of a full shard
-MOST_DEAD_SHARE = 0.5  # of a shard's files; beyond it the rest moves to a new shard
-
 
 class Seen(msgspec.Struct):
     """What the updater remembers of files outside of the shards; only saves time, so it may be lost."""
@@ -47,7 +43,6 @@ class Plan(NamedTuple):
     secrets: list[str]
     seen: Seen
     shards: list[Shard]
-    folded: set[int]  # positions of shards whose files all move to a new one
 
     @property
     def is_empty(self) -> bool:
@@ -72,8 +67,7 @@ def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, reb
         for file, path in enumerate(shard.paths):
             if file not in dead:
                 places[path] = Place(position, file, sizes[file], times[file], hashes[16 * file : 16 * file + 16])
-    seen = Seen() if rebuild else _read_seen(stored.folder)
-    folded = _to_fold(snapshot, shards, settings)
+    seen = Seen() if rebuild else read_seen(stored.folder)
     walk = Walk(stored.repository, settings.max_file_bytes)
     suspects, unchanged = [], 0
     found = set()
@@ -87,22 +81,15 @@ def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, reb
                 refused[known[2]] += 1
             else:
                 suspects.append(stat)
-        elif place.shard in folded or (stat.size, stat.mtime_ns) not in ((place.size, place.mtime_ns), seen.touched.get(stat.path)):
+        elif (stat.size, stat.mtime_ns) not in ((place.size, place.mtime_ns), seen.touched.get(stat.path)):
             suspects.append(stat)
         else:
             unchanged += 1
     gone = [path for path in places if path not in found]
-    return Plan(snapshot, suspects, places, gone, unchanged, walk.skipped + refused, walk.secrets, seen, shards, folded)
+    return Plan(snapshot, suspects, places, gone, unchanged, walk.skipped + refused, walk.secrets, seen, shards)
 
 
-def _to_fold(snapshot: Snapshot, shards: list[Shard], settings: Settings) -> set[int]:
-    """Positions of shards that the next update replaces: many small ones, and those that are mostly dead."""
-    small = [i for i, shard in enumerate(shards) if shard.manifest.content_bytes < SMALL_SHARE * settings.shard_bytes]
-    mostly_dead = {i for i, ref in enumerate(snapshot.shards) if len(ref.dead) > MOST_DEAD_SHARE * max(1, shards[i].manifest.files)}
-    return mostly_dead | (set(small) if len(small) > MOST_SMALL_SHARDS else set())
-
-
-def _read_seen(folder: Path) -> Seen:
+def read_seen(folder: Path) -> Seen:
     try:
         return msgspec.json.decode((folder / "seen.json").read_bytes(), type=Seen)
     except (OSError, msgspec.DecodeError):

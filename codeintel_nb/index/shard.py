@@ -118,10 +118,30 @@ class Shard:
     def content(self) -> mmap.mmap | bytes:
         return b"" if self._mapped is None else self._mapped
 
+    @property
+    def size(self) -> int:
+        """Bytes of the content."""
+        return self.manifest.content_bytes
+
     @cached_property
     def paths(self) -> list[str]:
         blob = self._path_blob.tobytes().decode("utf-8")
         return blob.split("\0") if self.manifest.files else []
+
+    @cached_property
+    def file_numbers(self) -> dict[str, int]:
+        """The number of each file, by its path."""
+        return {path: number for number, path in enumerate(self.paths)}
+
+    def below(self, folder: str) -> list[str]:
+        """The paths of the files in a folder and all within it."""
+        if folder not in self._folders:
+            return []
+        return [path for path in self.paths if path.startswith(f"{folder}/")]
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        return frozenset(self.path_table.folders)
 
     @cached_property
     def path_table(self) -> PathTable:

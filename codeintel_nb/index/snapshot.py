@@ -79,9 +79,12 @@ class Store:
     def folder_of(self, name: str) -> Path:
         return self.root / hashlib.blake2b(name.encode("utf-8"), digest_size=8).hexdigest()
 
+    def stored(self, repository: Repository) -> Stored:
+        return Stored(repository, self.folder_of(repository.name))
+
     def create(self, repository: Repository) -> Stored:
         """Make or renew a repository's folder and description."""
-        stored = Stored(repository, self.folder_of(repository.name))
+        stored = self.stored(repository)
         with storage_errors(self.home):
             stored.shards.mkdir(parents=True, exist_ok=True)
             os.chmod(stored.folder, 0o700)

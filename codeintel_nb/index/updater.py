@@ -25,6 +25,7 @@ from .shard import Shard
 from .snapshot import ShardRef, Snapshot, Stored, read_snapshot, write_snapshot
 from .writer import Known, ShardWriter
 
+COMPACTING = ".compacting-"  # how the folder of a shard begins that is written beside updates
 CLOCK_STEP_NS = 20_000_000  # a file changed so shortly before it was read may change again within the same time stamp
 
 
@@ -64,7 +65,7 @@ class _Run:
         self.replaced = [ref.id for ref in old.shards if ref.id not in {kept.id for kept in plan.snapshot.shards}]
         self.refs = [[ref.id, set(ref.dead)] for ref in plan.snapshot.shards]
         self.shards = {shard.id: shard for shard in plan.shards}
-        self.known = _known_vectors(plan.shards or _openable(stored, old), embedder.id)
+        self.known = known_vectors(plan.shards or _openable(stored, old), embedder.id)
         self.skipped = Counter(plan.skipped)
         self.indexed = self.same = self.embedded = self.reused = 0
 
@@ -104,7 +105,7 @@ class _Run:
             return
         place = self.plan.places.get(path)
         mtime_ns = stat.mtime_ns if stat.mtime_ns < read_at - CLOCK_STEP_NS else -1  # -1: read it again next time
-        if place is not None and place.shard not in self.plan.folded and place.content_hash == content_hash(data):
+        if place is not None and place.content_hash == content_hash(data):
             seen.touched[path] = (stat.size, mtime_ns)
             self.same += 1
             return
@@ -194,7 +195,7 @@ def _openable(stored: Stored, snapshot: Snapshot) -> list[Shard]:
     return found
 
 
-def _known_vectors(shards: list[Shard], embedder_id: str) -> Known | None:
+def known_vectors(shards: list[Shard], embedder_id: str) -> Known | None:
     """Codes by digest of what was embedded, over all shards of the same model."""
     usable = [shard for shard in shards if shard.manifest.embedder == embedder_id and shard.manifest.chunks]
     if not usable:
@@ -219,13 +220,13 @@ def _known_vectors(shards: list[Shard], embedder_id: str) -> Known | None:
 
 
 @contextmanager
-def one_writer(stored: Stored) -> Iterator[None]:
+def one_writer(stored: Stored, wait_s: float = 0.5) -> Iterator[None]:
     """Hold the repository's write lock; EngineError names the process that holds it already."""
     from filelock import FileLock, Timeout
 
     owner = stored.folder / "writer.txt"
     with storage_errors(stored.folder):
-        lock = FileLock(stored.folder / "writer.lock", timeout=0.5)
+        lock = FileLock(stored.folder / "writer.lock", timeout=wait_s)
         try:
             lock.acquire()
         except Timeout:
@@ -246,10 +247,24 @@ def sweep(stored: Stored, snapshot: Snapshot, retired_age_s: float) -> list[str]
     now = time.time()
     young = {shard_id: at for shard_id, at in snapshot.retired.items() if now - at < retired_age_s}
     removed = []
+    compacting = _is_compacting(stored)
     for folder in stored.shards.iterdir():
-        if folder.name not in live and folder.name not in young:
+        if folder.name not in live and folder.name not in young and not (compacting and folder.name.startswith(COMPACTING)):
             shutil.rmtree(folder, ignore_errors=True)
             removed.append(folder.name)
     if young != snapshot.retired:
         write_snapshot(stored.folder, msgspec.structs.replace(snapshot, retired=young))
     return removed
+
+
+def _is_compacting(stored: Stored) -> bool:
+    """Whether some process writes a merged shard, without the write lock."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(stored.folder / "compact.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    lock.release()
+    return False

@@ -43,10 +43,10 @@ class ShardWriter:
     ``known`` maps digests of embedder inputs, shape (n, 2), to which of them have codes already, and those codes.
     """
 
-    def __init__(self, shards: Path, embedder: Embedder, known: Known | None = None) -> None:
+    def __init__(self, shards: Path, embedder: Embedder, known: Known | None = None, prefix: str = ".building-") -> None:
         self.id = secrets.token_hex(8)
         self.shards = shards
-        self.folder = shards / f".building-{self.id}"
+        self.folder = shards / f"{prefix}{self.id}"
         self.embedder = embedder
         self.known = known
         self.content_bytes = 0
@@ -140,7 +140,12 @@ class ShardWriter:
         return self.embedder.embed_code([text for _, _, text in chunks])
 
     def save(self) -> str:
-        """Write every part, sync it, and rename the folder into place; the shard's id."""
+        """Write every part and publish the shard; its id."""
+        self.write()
+        return self.publish()
+
+    def write(self) -> None:
+        """Write every part, and sync it."""
         with storage_errors(self.shards):
             self._embed()
             self._content.flush()
@@ -163,6 +168,10 @@ class ShardWriter:
             )  # fmt: skip
             write_synced(self.folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
             sync(self.folder)
+
+    def publish(self) -> str:
+        """Rename the folder into place; the shard's id."""
+        with storage_errors(self.shards):
             self.folder.rename(self.shards / self.id)
             sync(self.shards)
         return self.id

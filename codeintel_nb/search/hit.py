@@ -69,6 +69,8 @@ class Coverage(msgspec.Struct, frozen=True):
     chunks_in_scope: int = 0
     chunks: int = 0
     building: tuple[str, ...] = ()  # repositories whose first index is not complete yet
+    unindexed: int = 0  # files in these repositories that are newer than the index or not in it: a text search reads them as they are
+    folder: str = ""  # that a text search read as it is, because nothing is indexed
 
 
 class Results(msgspec.Struct, frozen=True):

@@ -7,16 +7,17 @@ from collections import Counter
 import msgspec
 import numpy as np
 
-from ..index.shard import IS_ASCII, KINDS, Shard
+from ..index.shard import IS_ASCII, KINDS
 from .hit import Hit
 from .matches import Match
 from .query import TextQuery
+from .searchable import Searchable
 
 MOST_SNIPPET_CHARACTERS = 2000
 _NAMED = 3  # the first kinds are those of definitions: function, class, method
 
 
-def hits_of(shard: Shard, repo: str, found: list[Match], query: TextQuery) -> list[Hit]:
+def hits_of(shard: Searchable, repo: str, found: list[Match], query: TextQuery) -> list[Hit]:
     """Hits of matches in content order; what several share, a chunk, a file or a symbol, is looked up once."""
     if not found:
         return []
@@ -69,7 +70,7 @@ def ranked(hits: list[Hit]) -> list[Hit]:
     return sorted(scored, key=lambda hit: -hit.score)
 
 
-def _snippet(shard: Shard, file: int, start: int, stop: int, context: int) -> tuple[str, int]:
+def _snippet(shard: Searchable, file: int, start: int, stop: int, context: int) -> tuple[str, int]:
     """The matched lines with context, and how many lines of it stand above."""
     content = shard.content
     first, end = int(shard.file_start[file]), int(shard.file_start[file + 1])

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..index.shard import Shard
 from .query import TextQuery
+from .searchable import Searchable
 
 COUNTED_S = 0.001  # spent on counting matches beyond the limit
 
@@ -35,7 +35,7 @@ class Counting:
 class Kept:
     """Takes matches in content order and keeps those that the query asks for; beyond its limit it only counts, for a moment."""
 
-    def __init__(self, shard: Shard, query: TextQuery, limit: int, counting: Counting) -> None:
+    def __init__(self, shard: Searchable, query: TextQuery, limit: int, counting: Counting) -> None:
         self.found: list[Match] = []
         self.counts: dict[int, int] = {}  # start of a file's first matching line -> its matching lines
         self.total = 0

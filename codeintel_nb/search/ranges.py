@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..index.postings import Blocks
-from ..index.shard import Shard
+from .searchable import Searchable
 
 SEGMENT = 8 << 20  # bytes searched between two looks at the clock, at most
 FIRST_SEGMENT = 256 << 10  # before the pattern's speed is known: a slow one reads 2 MB a second, a fast one 5 GB
@@ -105,14 +105,14 @@ class Ranges(NamedTuple):
 NOWHERE = Ranges(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint64))
 
 
-def ranges_of(shard: Shard, chunks: Chunks | None, blocks: Blocks | None) -> Ranges:
+def ranges_of(shard: Searchable, chunks: Chunks | None, blocks: Blocks | None) -> Ranges:
     """Where the chunks lie, as far as they are in the blocks; None stands for all of either."""
     postings = shard.postings
     cuts = shard.chunk_start if postings is None else postings.starts
     if chunks is None:
         if blocks is not None and postings is not None:
             return Ranges(postings.starts[blocks].astype(np.int64), postings.starts[blocks + 1].astype(np.int64), cuts)
-        size = shard.manifest.content_bytes
+        size = shard.size
         return Ranges(np.array([0] if size else [], np.int64), np.array([size] if size else [], np.int64), cuts)
     if blocks is None or postings is None:
         edges = np.flatnonzero(np.diff(chunks.view(np.int8), prepend=np.int8(0), append=np.int8(0)))

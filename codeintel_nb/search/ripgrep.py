@@ -17,11 +17,11 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from ..errors import MissingExtra, SearchError
-from ..index.shard import Shard
 from .matches import Kept, Match
 from .pattern import Pattern
 from .query import Bounds, TextQuery
 from .ranges import Ranges
+from .searchable import Searchable
 
 FEW = 1000  # hits wanted: they are likely to be there long before rg is through
 _OUTPUT = 256 << 10  # bytes of rg's output read at once
@@ -44,12 +44,12 @@ class Streamed(NamedTuple):
     more: bool  # than were asked for
 
 
-def stream(shard: Shard, found_in: Ranges, query: TextQuery, pattern: Pattern, bounds: Bounds, most: int) -> Streamed:
+def stream(shard: Searchable, found_in: Ranges, query: TextQuery, pattern: Pattern, bounds: Bounds, most: int) -> Streamed:
     """Give rg the content in the ranges, and map the offsets of its first matches back."""
     ranges = list(found_in.pieces())
     matches: list[Match] = []
     more = False
-    with _rg([*_options(query, pattern), "--json", "--no-mmap", "-"], query, bounds, subprocess.PIPE) as process:
+    with _rg([*options_of(query, pattern), "--json", "--no-mmap", "-"], query, bounds, subprocess.PIPE) as process:
         feeder = threading.Thread(target=_feed, args=(process.stdin, shard, ranges), daemon=True)
         feeder.start()
         try:
@@ -64,15 +64,15 @@ def stream(shard: Shard, found_in: Ranges, query: TextQuery, pattern: Pattern, b
     return Streamed(matches, process.returncode < 0 and not more, more)
 
 
-def scan(shard: Shard, within: Ranges, query: TextQuery, pattern: Pattern, kept: Kept, bounds: Bounds) -> bool:
+def scan(shard: Searchable, within: Ranges, query: TextQuery, pattern: Pattern, kept: Kept, bounds: Bounds) -> bool:
     """Have rg read the whole mapped content, and leave out what is not in the ranges. Not for matches of several lines."""
-    if not len(within.begins):
+    if not len(within.begins) or shard.folder is None:
         return False
     # of a line that is longer it prints a remark: the place is all that is wanted
     options = ["--no-filename", "--no-heading", "--no-line-number", "--column", "--byte-offset", "--max-columns=1", "--color=never", "--mmap"]
     options += ["--line-buffered"] if kept.limit <= FEW else []
-    with _rg([*_options(query, pattern), *options, str(shard.folder / "content.bin")], query, bounds, None) as process:
-        content, end = shard.content, shard.manifest.content_bytes
+    with _rg([*options_of(query, pattern), *options, str(shard.folder / "content.bin")], query, bounds, None) as process:
+        content, end = shard.content, shard.size
         for starts, columns in _places(_out(process)):
             at = np.minimum(np.searchsorted(within.ends, starts, "right"), len(within.begins) - 1)
             inside = (within.begins[at] <= starts) & (starts < within.ends[at])
@@ -83,7 +83,7 @@ def scan(shard: Shard, within: Ranges, query: TextQuery, pattern: Pattern, kept:
     return process.returncode < 0 and kept.exact
 
 
-def _options(query: TextQuery, pattern: Pattern) -> list[str]:
+def options_of(query: TextQuery, pattern: Pattern) -> list[str]:
     flags = ["--no-config", "--text", "--encoding", "none", "--ignore-case" if pattern.insensitive else "--case-sensitive"]
     flags += ["--word-regexp"] if query.word else []
     flags += ["--multiline"] if pattern.multiline else []
@@ -126,7 +126,7 @@ def _reason(said: str) -> str:
     return (errors[0].removeprefix("error:").strip() if errors else said.strip().splitlines()[0] if said.strip() else "rg gave no reason").rstrip(".")
 
 
-def _feed(pipe: IO[bytes], shard: Shard, ranges: list[tuple[int, int]]) -> None:
+def _feed(pipe: IO[bytes], shard: Searchable, ranges: list[tuple[int, int]]) -> None:
     view = memoryview(shard.content)
     try:
         for begin, end in ranges:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from ..index.shard import Shard
 from .hit import Hit
 from .lines import hits_of
 from .mask import ScopeMask
@@ -18,6 +17,7 @@ from .pattern import Pattern, compile_pattern
 from .query import MOST_HITS, Bounds, TextQuery
 from .ranges import NOWHERE, SMALLEST_SEGMENT, Chunks, Pace, Ranges, ranges_of
 from .ripgrep import scan, stream
+from .searchable import Searchable
 from .trigrams import NOTHING, blocks_that_may, files_that_may, may_match, needs
 
 FORWARD = 1 << 20  # bytes that are read here, in order, before rg is asked: a common pattern is through by then
@@ -29,7 +29,7 @@ RG_START_S = 0.004
 class TextPlan(NamedTuple):
     """Where in a shard a query is to look."""
 
-    shard: Shard
+    shard: Searchable
     repo: str
     pattern: Pattern
     exact: Ranges  # for re2
@@ -42,10 +42,9 @@ class TextPlan(NamedTuple):
     @property
     def is_much(self) -> bool:
         """Whether rg is through with all of the content sooner than what may match is read here."""
-        content = self.shard.manifest.content_bytes
-        if self.pattern.multiline or self.bytes_to_read < 4 * FORWARD:
+        if self.shard.folder is None or self.pattern.multiline or self.bytes_to_read < 4 * FORWARD:
             return False
-        return self.bytes_to_read / (PATTERN if self.pattern.literal is None else LITERAL) > RG_START_S + content / BY_RG
+        return self.bytes_to_read / (PATTERN if self.pattern.literal is None else LITERAL) > RG_START_S + self.shard.size / BY_RG
 
     @property
     def first_path(self) -> str:
@@ -63,7 +62,7 @@ class TextAnswer(NamedTuple):
     exact: bool  # of the total
 
 
-def plan_text(shard: Shard, repo: str, mask: ScopeMask, query: TextQuery) -> TextPlan | None:
+def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -> TextPlan | None:
     """Where the pattern may match in scope; None where it cannot."""
     pattern = compile_pattern(query)
     chunks, blocks = mask.chunks, None
@@ -135,7 +134,7 @@ def _all_by_rg(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> 
     return not kept.enough() and scan(plan.shard, rest, query, plan.pattern, kept, bounds)
 
 
-def _read(shard: Shard, ranges: Ranges, pattern: Pattern, take: Callable[[Match], int], kept: Kept, bounds: Bounds) -> bool:
+def _read(shard: Searchable, ranges: Ranges, pattern: Pattern, take: Callable[[Match], int], kept: Kept, bounds: Bounds) -> bool:
     """Find every match for ``take``, which says where to go on; whether the bounds ended it early."""
     content, pace = shard.content, Pace()
     find, rfind, literal, search, group = content.find, content.rfind, pattern.literal, pattern.re2.search, pattern.group

@@ -89,10 +89,8 @@ def document_of(path: str, data: bytes) -> Document:
     content = text_of(data)
     if content is None:
         content = b""
-    language = language_of(path, content[:200])
+    language = _language(path, content)
     hashed = content_hash(data)
-    if language == "c" and path.endswith(".h") and _CPP_HEADER.search(content):
-        language = "cpp"  # the C grammar would spend its time on what it takes for errors
     if language == "notebook":
         notebook = cells_of(content)
         if notebook is not None:
@@ -111,6 +109,31 @@ def document_of(path: str, data: bytes) -> Document:
         else:
             chunks, symbols = by_syntax
     return Document(path, language, content, hashed, chunks, symbols, ends_with_newline)
+
+
+def plain_document(path: str, data: bytes) -> Document:
+    """A file whole, or the cells of a notebook, without a look at its syntax: nothing in it can harm who reads it."""
+    from .cells import plain_cells
+
+    content = text_of(data) or b""
+    language = _language(path, content)
+    if language == "notebook":
+        notebook = plain_cells(content)
+        if notebook is not None:
+            return Document(path, notebook.language, notebook.content, content_hash(data), notebook.chunks, [], True)
+        language = "json"
+    ends_with_newline = content.endswith(b"\n") or not content
+    content = content if ends_with_newline else content + b"\n"
+    kind = "markdown" if language == "markdown" else "text" if language in PROSE else "module"
+    chunks = [Chunk(1, content.count(b"\n"), kind)] if content else []
+    return Document(path, language, content, content_hash(data), chunks, [], ends_with_newline)
+
+
+def _language(path: str, content: bytes) -> str:
+    language = language_of(path, content[:200])
+    if language == "c" and path.endswith(".h") and _CPP_HEADER.search(content):
+        return "cpp"  # the C grammar would spend its time on what it takes for errors
+    return language
 
 
 PROSE = frozenset({"text", "rst", "asciidoc", "tex", "csv", "jsonl", "diff", "json", "yaml", "toml", "ini", "xml"})

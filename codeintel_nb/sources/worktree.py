@@ -7,7 +7,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,10 +37,12 @@ class FileStat(NamedTuple):
 class Walk:
     """One walk over a repository: iterate it for the files, then read what was ``skipped``."""
 
-    def __init__(self, repository: Repository, max_file_bytes: int) -> None:
+    def __init__(self, repository: Repository, max_file_bytes: int, entered: Callable[[str], None] = lambda folder: None) -> None:
         self.root = repository.root
         self.max_file_bytes = max_file_bytes
         self.reads_ignore_files = repository.reads_ignore_files
+        self.entered = entered  # is told each folder before it is listed
+        self._rules: dict[str, _Rules | None] = {}  # of the folders that ``of`` went through
         self.skipped: Counter[str] = Counter()
         self.secrets: list[str] = []
 
@@ -49,7 +51,34 @@ class Walk:
         rules = _Rules.above(self.root) if self.reads_ignore_files else None
         yield from self._folder("", rules)
 
+    def of(self, path: str) -> Iterator[FileStat]:
+        """The file at a path, or the files below it, as far as a walk would come there."""
+        parts = path.split("/")
+        try:
+            rules = self._rules_of("")
+            for depth, name in enumerate(parts, 1):
+                place = "/".join(parts[:depth])
+                entry = _Entry(os.path.join(self.root, place), name)
+                if depth == len(parts):
+                    yield from self._entry(entry, place, rules)
+                    return
+                if entry.is_symlink() or not entry.is_dir() or name in NEVER or name in SECRET_FOLDERS or (rules is not None and rules.ignores(place, True)):
+                    return
+                if self.reads_ignore_files and os.path.exists(os.path.join(self.root, place, "pyvenv.cfg")):
+                    return
+                rules = self._rules_of(place, rules)
+        except OSError:
+            return
+
+    def _rules_of(self, folder: str, outer: _Rules | None = None) -> _Rules | None:
+        if not self.reads_ignore_files:
+            return None
+        if folder not in self._rules:
+            self._rules[folder] = _Rules.below(outer if folder else _Rules.above(self.root), self.root, folder, set(IGNORE_FILES))
+        return self._rules[folder]
+
     def _folder(self, folder: str, rules: _Rules | None) -> Iterator[FileStat]:
+        self.entered(folder)
         try:
             with os.scandir(os.path.join(self.root, folder)) as entries:
                 found = sorted(entries, key=lambda e: e.name)
@@ -69,7 +98,7 @@ class Walk:
             except OSError:
                 self.skipped["vanished or unreadable"] += 1
 
-    def _entry(self, entry: os.DirEntry[str], path: str, rules: _Rules | None) -> Iterator[FileStat]:
+    def _entry(self, entry: os.DirEntry[str] | _Entry, path: str, rules: _Rules | None) -> Iterator[FileStat]:
         if entry.is_symlink():
             self.skipped["symbolic link"] += 1  # what it points to is indexed where it lies, or lies outside
             return
@@ -99,6 +128,23 @@ class Walk:
             self.skipped["too large"] += 1
         else:
             yield FileStat(path, state.st_size, state.st_mtime_ns)
+
+
+class _Entry:
+    """A path that was not met in a listing, asked as an entry of one is."""
+
+    def __init__(self, path: str, name: str) -> None:
+        self.name = name
+        self._state = os.lstat(path)
+
+    def is_symlink(self) -> bool:
+        return stat.S_ISLNK(self._state.st_mode)
+
+    def is_dir(self, *, follow_symlinks: bool = False) -> bool:
+        return stat.S_ISDIR(self._state.st_mode)
+
+    def stat(self, *, follow_symlinks: bool = False) -> os.stat_result:
+        return self._state
 
 
 def is_secret_name(name: str) -> bool:

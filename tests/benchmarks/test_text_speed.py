@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -50,12 +51,12 @@ def test_fourteen_queries(corpus: Corpus, tmp_path: Path) -> None:
         regex = not pattern.replace("_", "").isalnum()
         most = limit or MOST_HITS
         found = corpus.workspace.search_text(pattern, regex=regex, case=case, limit=most)
-        ours = median_ms(lambda: corpus.workspace.search_text(pattern, regex=regex, case=case, limit=most), 5)
+        ours = median_ms(partial(corpus.workspace.search_text, pattern, regex=regex, case=case, limit=most), 5)
         rg = [rg_path(), "--no-config", "--json", "--hidden", "--no-ignore", "-i" if case == "insensitive" else "-s", "-e", pattern, str(corpus.root)]
-        theirs = median_ms(lambda: _lines(rg, limit, b'{"type":"match"'), 3)
+        theirs = median_ms(partial(_lines, rg, limit, b'{"type":"match"'), 3)
         peer = [*csearch, "-n", *(["-i"] if case == "insensitive" else []), pattern] if csearch else None
-        other = median_ms(lambda: _lines(peer, limit), 3) if peer else float("nan")
-        in_process = float("nan") if case == "insensitive" or limit else median_ms(lambda: _python_ripgrep(pattern, corpus.root), 1)
+        other = median_ms(partial(_lines, peer, limit), 3) if peer else float("nan")
+        in_process = float("nan") if case == "insensitive" or limit else median_ms(partial(_python_ripgrep, pattern, corpus.root), 1)
         rows.append((title, len(found), ours, theirs, other, in_process, theirs / ours, other / ours))
     show(
         f"text, {corpus.report.files:,} files, {corpus.report.content_bytes / 1e6:,.0f} MB, warm, ms",

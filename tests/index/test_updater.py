@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from codeintel_nb.errors import EngineError, ShardError
-from codeintel_nb.index import plan as plan_module
 from codeintel_nb.index.embedder import default_embedder
+from codeintel_nb.index.plan import plan_update
 from codeintel_nb.index.shard import Shard
 from codeintel_nb.index.snapshot import Store, read_snapshot, write_snapshot
 from codeintel_nb.index.updater import one_writer, sweep, update
@@ -109,7 +109,7 @@ def test_binaries_are_refused_once(setup):
     write_tree(tree, {"a.bin": b"\0\1\2"})
     os.utime(tree / "a.bin", (1, 1))
     assert run().skipped["binary"] == 1
-    plan = plan_module.plan_update(stored, setup[3], default_embedder().id)
+    plan = plan_update(stored, setup[3], default_embedder().id)
     assert plan.is_empty
     assert plan.skipped["binary"] == 1
 
@@ -130,17 +130,6 @@ def test_a_shard_holds_what_its_size_allows_and_each_is_published_at_once(setup)
     assert len(snapshot.shards) > 2
     assert report.files == 39 == len(paths_in(stored)) == len(set(paths_in(stored)))
     assert snapshot.generation == len(snapshot.shards) + 1
-
-
-def test_many_small_shards_are_folded_into_one(setup):
-    run, stored, tree, _ = setup
-    run()
-    for i in range(plan_module.MOST_SMALL_SHARDS + 2):
-        write_tree(tree, {f"more{i}.py": f"x = {i}\n"})
-        report = run()
-    assert len(read_snapshot(stored.folder).shards) <= 3
-    assert report.files == 9 + plan_module.MOST_SMALL_SHARDS + 2 == len(set(paths_in(stored)))
-    assert report.embedded <= 1, "folding copies vectors"
 
 
 def test_a_rebuild_replaces_every_shard_and_keeps_the_vectors(setup):

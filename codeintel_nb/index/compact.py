@@ -1,0 +1,193 @@
+"""Compaction: many small shards, and those that are mostly tombstones, become one, while searches and updates go on.
+
+The new shard is written without the repository's write lock, from what the old ones hold; only to put it into the snapshot
+is the lock taken, and files that were replaced meanwhile are dead in it from the start.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ..errors import EngineError
+from ..scopes.storage import storage_errors
+from ..settings import Settings
+from ..sources.chunk import Chunk, Document, Symbol
+from ..sources.repository import Repository
+from .catalog import read_table
+from .child import Cancelled, ask, end, how_it_ended, lines_of, serve_parent, spawn
+from .embedder import Embedder
+from .report import Progress
+from .shard import ENDS_WITH_NEWLINE, KINDS, Shard
+from .snapshot import ShardRef, Snapshot, Store, Stored, read_snapshot, write_snapshot
+from .updater import COMPACTING, known_vectors, one_writer, sweep
+from .writer import ShardWriter
+
+MOST_SMALL_SHARDS = 8  # more become one
+FEWEST_MERGED = 4  # as the merged shard is written anew each time, it takes some to be worth it
+SMALL_SHARE = 0.1  # of the size of a full shard
+MOST_DEAD_SHARE = 0.5  # of a shard's text
+GROWTH = 2  # a shard more than so many times as large as those before it together is left as it is
+WAIT_S = 600.0  # for an update at work
+
+
+def to_merge(snapshot: Snapshot, opened: Callable[[str], Shard], shard_bytes: int) -> list[str]:
+    """Ids of the shards that are better one: the smallest of many small ones, or one that is mostly dead."""
+    live: dict[str, int] = {}
+    for ref in snapshot.shards:
+        shard = opened(ref.id)
+        dead = np.array(ref.dead, np.int64)
+        live[ref.id] = shard.size - int((shard.file_start[dead + 1] - shard.file_start[dead]).sum())
+        if len(dead) == shard.manifest.files or live[ref.id] < (1 - MOST_DEAD_SHARE) * shard.size:
+            return [ref.id]
+    small = sorted((ref.id for ref in snapshot.shards if live[ref.id] < SMALL_SHARE * shard_bytes), key=live.__getitem__)
+    if len(small) <= MOST_SMALL_SHARDS:
+        return []
+    merged, size = small[:FEWEST_MERGED], sum(live[shard_id] for shard_id in small[:FEWEST_MERGED])
+    for shard_id in small[FEWEST_MERGED:]:
+        if live[shard_id] > GROWTH * size and len(small) - len(merged) < MOST_SMALL_SHARDS:
+            break
+        merged.append(shard_id)
+        size += live[shard_id]
+    return merged
+
+
+def compact(stored: Stored, settings: Settings, embedder: Embedder, progress: Callable[[Progress], None] = lambda event: None) -> bool:
+    """Merge what is due, until nothing is; whether anything was. At most one process compacts a repository."""
+    done = False
+    with _one_compactor(stored) as alone:
+        while alone and (merged := to_merge(snapshot := read_snapshot(stored.folder), lambda shard_id: Shard(stored.shards / shard_id), settings.shard_bytes)):
+            if snapshot.embedder != embedder.id:
+                break  # everything is about to be embedded anew
+            if not _merge(stored, settings, embedder, [ref for ref in snapshot.shards if ref.id in merged], progress):
+                break
+            done = True
+    return done
+
+
+def _merge(stored: Stored, settings: Settings, embedder: Embedder, refs: list[ShardRef], progress: Callable[[Progress], None]) -> bool:
+    """Write the live files of the shards as one, and have it answer in their stead; False where they are gone meanwhile."""
+    shards = [Shard(stored.shards / ref.id) for ref in refs]
+    live = [np.setdiff1d(np.arange(shard.manifest.files), ref.dead).tolist() for ref, shard in zip(refs, shards, strict=True)]
+    files = sorted(((shards[i].paths[number], i, number) for i, numbers in enumerate(live) for number in numbers), key=lambda file: file[0].split("/"))
+    symbols = [_symbols(shard) for shard in shards]
+    place = {(refs[i].id, number): at for at, (_, i, number) in enumerate(files)}
+    last = 0.0
+    with ShardWriter(stored.shards, embedder, known_vectors(shards, embedder.id), COMPACTING) as writer:
+        for at, (_, i, number) in enumerate(files):
+            shard = shards[i]
+            writer.add(_document(shard, number, symbols[i].get(number, [])), int(shard.file_size[number]), int(shard.file_mtime_ns[number]))
+            if time.monotonic() - last > 0.1:
+                last = time.monotonic()
+                progress(Progress("compacting", at, len(files)))
+        if files:
+            writer.write()
+        with one_writer(stored, WAIT_S):
+            snapshot = read_snapshot(stored.folder)
+            now = {ref.id: ref for ref in snapshot.shards}
+            if not any(ref.id in now for ref in refs):
+                return False
+            # of a shard that is gone from the snapshot every file was replaced or removed
+            lost = {(ref.id, number) for i, ref in enumerate(refs) for number in (set(now[ref.id].dead) - set(ref.dead) if ref.id in now else live[i])}
+            dead = sorted(place[file] for file in lost)
+            merged = [ShardRef(writer.publish(), tuple(dead))] if files else []
+            ids = {ref.id for ref in refs}
+            kept = [ref for ref in snapshot.shards if ref.id not in ids]
+            retired = {**snapshot.retired, **dict.fromkeys(ids & now.keys(), time.time())}
+            replaced = msgspec.structs.replace(snapshot, generation=snapshot.generation + 1, shards=(*kept, *merged), retired=retired)
+            write_snapshot(stored.folder, replaced)
+            sweep(stored, replaced, settings.retired_shard_age_s)
+    return True
+
+
+def _document(shard: Shard, number: int, symbols: list[Symbol]) -> Document:
+    """A file as it was given to the shard's writer."""
+    first, end = int(shard.file_chunk[number]), int(shard.file_chunk[number + 1])
+    cells = shard.chunk_cell[first:end].tolist()
+    columns = (shard.chunk_line[first:end].tolist(), shard.chunk_end_line[first:end].tolist(), shard.chunk_kind[first:end].tolist(), cells)
+    chunks = [Chunk(line, end_line, KINDS[kind], shard.label(first + i), None if cell < 0 else cell) for i, (line, end_line, kind, cell) in enumerate(zip(*columns, strict=True))]
+    content = bytes(shard.content[int(shard.file_start[number]) : int(shard.file_start[number + 1])])
+    return Document(
+        shard.paths[number], shard.language(number), content, shard.file_hash[number].tobytes(), chunks, symbols, bool(shard.file_flags[number] & ENDS_WITH_NEWLINE)
+    )
+
+
+def _symbols(shard: Shard) -> dict[int, list[Symbol]]:
+    """The definitions of each file."""
+    import duckdb
+
+    found: dict[int, list[Symbol]] = {}
+    with duckdb.connect() as connection:
+        connection.execute("set threads = 1")
+        rows: Any = connection.execute(f"select file_id, name, kind, container, signature, start_line, end_line from {read_table(shard.folder / 'symbols.parquet')}").fetchall()
+    for file, *symbol in rows:
+        found.setdefault(file, []).append(Symbol(*symbol))
+    return found
+
+
+@contextmanager
+def _one_compactor(stored: Stored) -> Iterator[bool]:
+    """Whether this process is the one; what it writes is then left alone by others' sweeps."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(stored.folder / "compact.lock", timeout=0)
+    try:
+        with storage_errors(stored.folder):
+            lock.acquire()
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+class Compaction(msgspec.Struct, frozen=True):
+    """What a child is asked for, one line of JSON on its standard input."""
+
+    settings: Settings
+    repository: Repository
+
+
+def compact_in_child(settings: Settings, repository: Repository, progress: Callable[[Progress], None] | None = None, cancel: threading.Event | None = None) -> None:
+    """Merge what is due in a child process; a failure is an EngineError, and leaves everything as it was."""
+    stored = Store(settings.home).stored(repository)
+    with tempfile.TemporaryFile() as said:
+        child = spawn("codeintel_nb.index.compact", settings, said, stored.folder)
+        try:
+            ask(child, msgspec.json.encode(Compaction(settings, repository), enc_hook=str))
+            for line in lines_of(child, cancel):
+                if progress is not None:
+                    progress(msgspec.json.decode(line, type=Progress))
+            if status := child.wait():
+                raise EngineError(f"The process that compacted the index of {repository.name!r} {how_it_ended(status, said)} Nothing is lost; the next update tries again.")
+        except (BrokenPipeError, Cancelled):
+            raise EngineError(f"Compacting the index of {repository.name!r} was ended. Nothing is lost; the next update tries again.") from None
+        finally:
+            end(child)
+
+
+def main() -> None:
+    """The child: progress out, a line each; done when it ends with 0."""
+    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Compaction, dec_hook=lambda kind, value: kind(value))
+    serve_parent()
+    from .embedder import default_embedder
+
+    def say(event: Progress) -> None:
+        sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
+        sys.stdout.buffer.flush()
+
+    compact(Store(job.settings.home).stored(job.repository), job.settings, default_embedder(), say)
+
+
+if __name__ == "__main__":
+    main()

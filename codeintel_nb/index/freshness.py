@@ -1,0 +1,268 @@
+"""What of a folder its index does not hold as it is now: looked for once, then told by the system as it changes."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..settings import Settings
+from ..sources.chunk import content_hash
+from ..sources.repository import Repository
+from ..sources.worktree import IGNORE_FILES, NEVER, FileStat, Walk
+from .plan import read_seen
+from .shard import Shard
+from .snapshot import ShardRef, Snapshot, Stored
+
+SHORT_S = 0.1  # a look that takes no longer is taken at every search, where nothing tells of changes
+LOOKED_AGAIN = 20  # times as long as a longer one took, before the next
+MOST_TOLD = 5_000  # changed paths from which all are looked at instead
+
+Shards = list[tuple[ShardRef, Shard]]
+
+
+class Changes(NamedTuple):
+    """Files that differ from the index, or are not in it, in path order; and the indexed paths that answer no longer."""
+
+    files: tuple[FileStat, ...] = ()
+    gone: frozenset[str] = frozenset()
+
+    def dead(self, ref: ShardRef, shard: Shard) -> tuple[int, ...]:
+        """A shard's tombstones, with what changed since."""
+        if not self.gone:
+            return ref.dead
+        changed = {number for path in self.gone if (number := shard.file_numbers.get(path)) is not None}
+        return tuple(sorted(changed.union(ref.dead))) if changed else ref.dead
+
+
+class Freshness:
+    """Compares folders with their indexes, for all searches of a process.
+
+    With ``follow`` the system's own notice of changes is read at each search, which takes microseconds; without, or where
+    there is none, the folder is looked at again.
+    """
+
+    def __init__(self, settings: Settings, follow: bool = True) -> None:
+        self._settings = settings
+        self._notices = _Notices() if follow else None
+        self._trees: dict[Path, _Tree] = {}
+        self._lock = threading.Lock()
+
+    def changes(self, stored: Stored, snapshot: Snapshot, shards: Shards) -> Changes:
+        """What changed since the snapshot; it is exact where changes are told, else as old as the last look at the folder."""
+        with self._lock:
+            tree = self._trees.get(stored.folder)
+            if tree is None or tree.repository != stored.repository:
+                tree = self._trees[stored.folder] = _Tree(stored, self._settings)
+        with tree.lock:
+            return tree.changes(snapshot, shards, self._notices)
+
+    def close(self) -> None:
+        if self._notices is not None:
+            self._notices.close()
+        self._trees.clear()
+
+
+class _Tree:
+    """One folder: which of its files are known to differ, or may."""
+
+    def __init__(self, stored: Stored, settings: Settings) -> None:
+        self.repository: Repository = stored.repository
+        self.folder = stored.folder
+        self.lock = threading.Lock()
+        self.told: set[str] = set()  # paths that changed, as the notices say; "" for anything
+        self._settings = settings
+        self._suspects: set[str] = set()  # paths that differed when they were looked at
+        self._same: dict[str, tuple[int, int]] = {}  # size and time of files that differ from the index in their time alone
+        self._known: Changes | None = None
+        self._generation = -1
+        self._followed = False
+        self._looked_at = self._took = 0.0
+
+    def changes(self, snapshot: Snapshot, shards: Shards, notices: _Notices | None) -> Changes:
+        told = notices.read(self) if notices is not None else set()
+        stale = not self._followed and (self._took < SHORT_S or time.monotonic() - self._looked_at > LOOKED_AGAIN * self._took)
+        if self._known is None or "" in told or len(told) > MOST_TOLD or stale:
+            return self._look(snapshot, shards, notices)
+        if told or snapshot.generation != self._generation:
+            return self._compare(self._suspects | told, snapshot, shards, notices)
+        return self._known
+
+    def _look(self, snapshot: Snapshot, shards: Shards, notices: _Notices | None) -> Changes:
+        """Look at the whole folder, and have its changes told from now on."""
+        began = time.monotonic()
+        walk, watched = self._walk(notices)
+        refused = read_seen(self.folder).refused
+        found = {}
+        for stat in walk:
+            if refused.get(stat.path, ())[:2] != (stat.size, stat.mtime_ns):
+                found[stat.path] = stat
+        self._followed = watched is not None and watched.complete
+        if not found and not os.path.isdir(self.repository.root):
+            self._known = Changes()  # the folder is gone or away: what was indexed still answers
+        else:
+            known = {path for ref, shard in shards for path in _live(ref, shard)}
+            self._known = self._differing(found, known - found.keys(), shards)
+        self._remember(snapshot)
+        self._looked_at, self._took = time.monotonic(), time.monotonic() - began
+        return self._known
+
+    def _compare(self, paths: Iterable[str], snapshot: Snapshot, shards: Shards, notices: _Notices | None) -> Changes:
+        """Look at the paths alone, or at what lies below them."""
+        walk, watched = self._walk(notices)
+        found: dict[str, FileStat] = {}
+        missing: set[str] = set()
+        for path in paths:
+            here = {stat.path: stat for stat in walk.of(path)}
+            found.update(here)
+            missing.update(known for ref, shard in shards for known in _at(path, ref, shard) if known not in here)
+        if not os.path.isdir(self.repository.root):
+            found, missing = {}, set()
+        self._followed = self._followed and watched is not None and watched.complete
+        self._known = self._differing(found, missing - found.keys(), shards)
+        self._remember(snapshot)
+        return self._known
+
+    def _walk(self, notices: _Notices | None) -> tuple[Walk, _Watched | None]:
+        """A walk that has the folders it enters watched."""
+        watched = notices.follow(self) if notices is not None else None
+        return Walk(self.repository, self._settings.max_file_bytes, (lambda folder: None) if watched is None else watched.folder), watched
+
+    def _differing(self, found: dict[str, FileStat], missing: set[str], shards: Shards) -> Changes:
+        files, gone = [], set(missing)
+        for path, stat in found.items():
+            place = next(((shard, number) for ref, shard in shards if (number := shard.file_numbers.get(path)) is not None and number not in ref.dead), None)
+            if place is None:
+                files.append(stat)
+            elif not self._is_same(stat, *place):
+                files.append(stat)
+                gone.add(path)
+        return Changes(tuple(sorted(files, key=lambda stat: stat.path.split("/"))), frozenset(gone))
+
+    def _is_same(self, stat: FileStat, shard: Shard, number: int) -> bool:
+        """By size and time; where only the time differs, by content, once."""
+        if stat.size != int(shard.file_size[number]):
+            return False
+        if stat.mtime_ns == int(shard.file_mtime_ns[number]):
+            return True
+        stamp = (stat.size, stat.mtime_ns)
+        if self._same.get(stat.path) == stamp:
+            return True
+        try:
+            data = Path(self.repository.root, stat.path).read_bytes()
+        except OSError:
+            return False
+        if content_hash(data) != shard.file_hash[number].tobytes():
+            return False
+        self._same[stat.path] = stamp
+        return True
+
+    def _remember(self, snapshot: Snapshot) -> None:
+        assert self._known is not None
+        self._suspects = {stat.path for stat in self._known.files} | self._known.gone
+        self._generation = snapshot.generation
+
+
+def _live(ref: ShardRef, shard: Shard) -> Iterable[str]:
+    dead = set(ref.dead)
+    return shard.paths if not dead else (path for number, path in enumerate(shard.paths) if number not in dead)
+
+
+def _at(path: str, ref: ShardRef, shard: Shard) -> list[str]:
+    """The live indexed file at a path, or those below it."""
+    number = shard.file_numbers.get(path)
+    if number is not None:
+        return [] if number in ref.dead else [path]
+    return [known for known in shard.below(path) if shard.file_numbers[known] not in ref.dead]
+
+
+class _Watched:
+    """The folders of one tree, as they are entered."""
+
+    def __init__(self, tree: _Tree, add: Callable[[_Tree, str], bool]) -> None:
+        self._tree, self._add = tree, add
+        self.complete = True
+
+    def folder(self, folder: str) -> None:
+        self.complete = self._add(self._tree, folder) and self.complete
+
+
+class _Notices:
+    """Linux's inotify, one instance a process; elsewhere nothing is told."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._folders: dict[int, list[tuple[_Tree, str]]] = {}  # watch -> the trees that hold the folder, and where
+        self._inotify: Any = None
+        self._tried = False
+
+    def follow(self, tree: _Tree) -> _Watched | None:
+        with self._lock:
+            if not self._tried:
+                self._tried = True
+                self._open()
+        return None if self._inotify is None else _Watched(tree, self._add)
+
+    def _open(self) -> None:
+        try:
+            from inotify_simple import INotify, flags
+
+            self._inotify = INotify(nonblocking=True)
+        except (ImportError, OSError, AttributeError):
+            return  # another system, or the user's instances are all taken
+        weakref.finalize(self, self._inotify.close)
+        self._flags = flags
+        self._mask = (
+            flags.CLOSE_WRITE | flags.MODIFY | flags.ATTRIB | flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
+            | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR | flags.DONT_FOLLOW
+        )  # fmt: skip
+
+    def _add(self, tree: _Tree, folder: str) -> bool:
+        with self._lock:
+            try:
+                watch = self._inotify.add_watch(os.path.join(tree.repository.root, folder), self._mask)
+            except (OSError, ValueError):
+                return False  # the user's watches are all taken, or the folder is gone again
+            places = self._folders.setdefault(watch, [])
+            if (tree, folder) not in places:
+                places[:] = [place for place in places if place[0] is not tree] + [(tree, folder)]
+            return True
+
+    def read(self, tree: _Tree) -> set[str]:
+        """What changed in a tree since this was asked the last time; other trees' changes are kept for them."""
+        with self._lock:
+            try:
+                for event in () if self._inotify is None else self._inotify.read(timeout=0):
+                    self._hand_out(event)
+            except (OSError, ValueError):
+                tree.told.add("")
+            told, tree.told = tree.told, set()
+            return told
+
+    def _hand_out(self, event: Any) -> None:
+        flags = self._flags
+        if event.mask & flags.Q_OVERFLOW:
+            for places in self._folders.values():
+                for tree, _ in places:
+                    tree.told.add("")
+            return
+        is_folder = bool(event.mask & flags.ISDIR)
+        if event.mask & flags.IGNORED:
+            self._folders.pop(event.wd, None)
+            return
+        if is_folder and (event.name in NEVER or not event.mask & ~(flags.ATTRIB | flags.ISDIR)):
+            return
+        for tree, folder in self._folders.get(event.wd, ()):
+            path = f"{folder}/{event.name}" if folder and event.name else folder or event.name
+            rules = event.name in IGNORE_FILES or event.name == "pyvenv.cfg"  # may concern every file
+            tree.told.add("" if rules else path)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._inotify is not None:
+                self._inotify.close()
+                self._inotify, self._tried = None, False

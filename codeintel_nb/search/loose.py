@@ -1,0 +1,163 @@
+"""Text search in files that no shard holds as they are now: read, and searched as a shard is."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..index.postings import Postings
+from ..index.shard import END, IS_ASCII, KINDS, Mask
+from ..scopes.globs import PathMatcher
+from ..scopes.languages import language_of
+from ..scopes.scope import Scope
+from ..sources.chunk import Document, plain_document, refusal
+from ..sources.repository import WORKTREE
+from ..sources.worktree import FileStat
+from .mask import ScopeMask
+from .matches import Counting
+from .pattern import compile_pattern
+from .query import Bounds, TextQuery
+from .ripgrep import options_of, rg_path
+from .text import TextAnswer, plan_text, search_text
+
+FIRST_BATCH, MOST_IN_BATCH = 32, 2_048  # files; a common pattern is through with the first
+FEW = 64  # files that are read at once, and not sifted by rg first
+MOST_ARGUMENTS = 500_000  # bytes of paths on a command line
+MOST_FILES = 200_000
+_BY_CONTENT = frozenset({"text", "notebook", "c"})  # languages of which the name alone does not say enough
+
+
+class LooseTarget(NamedTuple):
+    """Files of a folder, as they are now, in path order."""
+
+    repo: str
+    root: str
+    files: Iterable[FileStat]
+    scope: Scope
+    max_file_bytes: int
+
+
+class LooseFiles:
+    """Documents in memory, with what a text search reads of a shard. Each is one chunk, of a notebook each cell."""
+
+    folder: Path | None = None
+    postings: Postings | None = None
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self._documents = documents
+        self.content = b"".join(document.content for document in documents)
+        self.size = len(self.content)
+        self.paths = [document.path for document in documents]
+        self.file_start = np.cumsum([0, *(len(document.content) for document in documents)]).astype(np.uint64)
+        self.file_flags = np.array([IS_ASCII if document.content.isascii() else 0 for document in documents], np.uint8)
+        chunks = [(file, chunk) for file, document in enumerate(documents) for chunk in document.chunks]
+        self.file_chunk = np.searchsorted([file for file, _ in chunks], np.arange(len(documents) + 1)).astype(np.uint32)
+        self.chunk_file = np.array([file for file, _ in chunks], np.uint32)
+        self.chunk_line = np.array([chunk.start_line for _, chunk in chunks], np.uint32)
+        self.chunk_kind = np.array([KINDS.index(chunk.kind) for _, chunk in chunks], np.uint8)
+        self.chunk_cell = np.array([-1 if chunk.cell is None else chunk.cell for _, chunk in chunks], np.int32)
+        self.chunk_start = np.array([*self._chunk_starts(), self.size], np.uint64)
+
+    def _chunk_starts(self) -> Iterator[int]:
+        for begin, document in zip(self.file_start.tolist(), self._documents, strict=False):
+            lines = document.content.split(b"\n") if len(document.chunks) > 1 else []
+            for i, chunk in enumerate(document.chunks):
+                yield begin
+                if i + 1 < len(document.chunks):
+                    begin += sum(len(line) + 1 for line in lines[chunk.start_line - 1 : chunk.end_line])
+
+    @cached_property
+    def is_ascii(self) -> bool:
+        return self.content.isascii()
+
+    @cached_property
+    def ascii_chunks(self) -> Mask:
+        held: Mask = (self.file_flags & IS_ASCII).astype(bool)[self.chunk_file]
+        return held
+
+    def language(self, file: int) -> str:
+        return self._documents[file].language
+
+    def revision(self, file: int) -> str:
+        return WORKTREE
+
+    def label(self, chunk: int) -> str:
+        return ""
+
+    def symbol_around(self, file: int, line: int) -> tuple[str, str, int]:
+        return "", "", END
+
+    def defines(self, file: int, line: int) -> bool:
+        return False
+
+
+def search_loose(target: LooseTarget, query: TextQuery, limit: int, bounds: Bounds, counting: Counting) -> list[TextAnswer]:
+    """Answers in path order, until there are hits enough."""
+    answers: list[TextAnswer] = []
+    found = looked = 0
+    for batch in _batches(_named_in_scope(target)):
+        if bounds.reached() or looked > MOST_FILES or (found >= limit and counting.over()):
+            return [*answers, TextAnswer([], True, 0, False)]
+        looked += len(batch)
+        files = LooseFiles(_documents(target, batch if len(batch) <= FEW else _sifted(target.root, batch, query)))
+        plan = plan_text(files, target.repo, ScopeMask(None, None, len(files.paths), len(files.chunk_file)), query)
+        if plan is not None:
+            answers.append(search_text(plan, query, max(0, limit - found), bounds, counting))
+            found += len(answers[-1].hits)
+    return answers
+
+
+def _batches(files: Iterator[FileStat]) -> Iterator[list[FileStat]]:
+    size = FIRST_BATCH
+    while batch := list(islice(files, size)):
+        yield batch
+        size = min(MOST_IN_BATCH, 4 * size)
+
+
+def _named_in_scope(target: LooseTarget) -> Iterator[FileStat]:
+    """Files that their names leave in scope; of some the language shows when they are read."""
+    scope = target.scope
+    matcher = PathMatcher(scope.include_globs, scope.exclude_globs)
+    for stat in target.files:
+        if matcher.admits(stat.path) and (not scope.languages or (language := language_of(stat.path)) in scope.languages or language in _BY_CONTENT):
+            yield stat
+
+
+def _documents(target: LooseTarget, files: Iterable[FileStat]) -> list[Document]:
+    documents = []
+    for stat in files:
+        try:
+            with Path(target.root, stat.path).open("rb") as file:
+                data = file.read(target.max_file_bytes + 1)
+        except OSError:
+            continue  # gone since it was listed
+        if len(data) > target.max_file_bytes or refusal(stat.path, data) is not None:
+            continue
+        document = plain_document(stat.path, data)
+        if not target.scope.languages or document.language in target.scope.languages:
+            documents.append(document)
+    return documents
+
+
+def _sifted(root: str, files: list[FileStat], query: TextQuery) -> list[FileStat]:
+    """The files that rg, on all cores, finds the pattern in, and those that it cannot read as they are searched here."""
+    found: set[str] = set()
+    options = [*options_of(query, compile_pattern(query)), "--encoding", "auto", "--files-with-matches", "--null", "--no-messages", "--"]
+    rest = [stat.path for stat in files if not stat.path.endswith(".ipynb")]
+    while rest:
+        count, length = 0, 0
+        while count < len(rest) and length < MOST_ARGUMENTS:
+            length += len(rest[count].encode()) + 3
+            count += 1
+        done = subprocess.run([rg_path(), *options, *(f"./{path}" for path in rest[:count])], cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+        found.update(path.removeprefix("./") for path in done.stdout.decode("utf-8", "replace").split("\0"))
+        rest = rest[count:]
+        if done.returncode == 2 and not done.stdout:
+            return files  # a pattern that rg refuses: whoever reads the files says so
+    return [stat for stat in files if stat.path in found or stat.path.endswith(".ipynb")]

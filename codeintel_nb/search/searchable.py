@@ -1,0 +1,70 @@
+"""Searchable: what a text search reads of a shard, or of files that are in none."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import Protocol
+
+from ..index.arrays import Array
+from ..index.postings import Postings
+from ..index.shard import Mask
+
+
+class Searchable(Protocol):
+    """Text of files one after the other, cut into chunks that tile it; see ``index/shard.py``."""
+
+    @property
+    def folder(self) -> Path | None: ...  # that holds content.bin; None: in memory
+
+    @property
+    def content(self) -> mmap.mmap | bytes: ...
+
+    @property
+    def size(self) -> int: ...  # of the content, bytes
+
+    @property
+    def postings(self) -> Postings | None: ...
+
+    @property
+    def paths(self) -> list[str]: ...
+
+    @property
+    def file_start(self) -> Array: ...
+
+    @property
+    def file_chunk(self) -> Array: ...
+
+    @property
+    def file_flags(self) -> Array: ...
+
+    @property
+    def chunk_start(self) -> Array: ...
+
+    @property
+    def chunk_line(self) -> Array: ...
+
+    @property
+    def chunk_file(self) -> Array: ...
+
+    @property
+    def chunk_kind(self) -> Array: ...
+
+    @property
+    def chunk_cell(self) -> Array: ...
+
+    @property
+    def is_ascii(self) -> bool: ...
+
+    @property
+    def ascii_chunks(self) -> Mask: ...
+
+    def language(self, file: int) -> str: ...
+
+    def revision(self, file: int) -> str: ...
+
+    def label(self, chunk: int) -> str: ...
+
+    def symbol_around(self, file: int, line: int) -> tuple[str, str, int]: ...
+
+    def defines(self, file: int, line: int) -> bool: ...

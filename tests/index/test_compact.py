@@ -1,0 +1,165 @@
+"""Compaction: the same answers from fewer shards, while others read and write."""
+
+import os
+import time
+
+import msgspec
+import pytest
+
+from codeintel_nb import Scope, Workspace
+from codeintel_nb.index.compact import MOST_SMALL_SHARDS, compact, compact_in_child
+from codeintel_nb.index.embedder import default_embedder
+from codeintel_nb.index.shard import Shard
+from codeintel_nb.index.snapshot import Store, read_snapshot, write_snapshot
+from codeintel_nb.index.updater import COMPACTING, one_writer, sweep, update
+from codeintel_nb.settings import Settings
+from codeintel_nb.sources.repository import worktree
+from tests.conftest import write_tree
+
+
+@pytest.fixture
+def setup(tree, tmp_path):
+    """A repository of many small shards, and what updates it."""
+    configured = Settings(home=tmp_path / "home")
+    stored = Store(configured.home).create(worktree(tree, "shop"))
+
+    def run():
+        return update(stored, configured, default_embedder(), lambda event: None)
+
+    run()
+    for i in range(MOST_SMALL_SHARDS + 2):
+        write_tree(tree, {f"more/f{i}.py": f"class Part{i}:\n    '''Part {i} of é.'''\n\n    def price(self):\n        return {i}\n"})
+        run()
+    (tree / "more" / "f0.py").unlink()
+    run()
+    return stored, configured, tree, run
+
+
+def answers(settings):
+    """What the index says to all kinds of questions."""
+    workspace = Workspace(settings)
+    tables = {table: sorted(workspace.sql(f"select * from {table}").rows(), key=str) for table in ("files", "symbols")}
+    chunks = sorted(workspace.sql("select path, start_line, end_line, kind, symbol, cell from chunks").rows(), key=str)
+    return (
+        [msgspec.structs.replace(hit, revision="") for hit in workspace.search_text(".", regex=True, limit=10_000)],
+        [(hit.path, hit.start_line, hit.symbol, round(hit.score, 4)) for hit in workspace.semantic_search("the price of a part", limit=20)],
+        [hit.path for hit in workspace.semantic_search("Part3", limit=3)],
+        workspace.list_paths(Scope(exclude_globs=("more/**",))).hits,
+        [row[1:] for row in tables["files"]] and sorted(row[1] for row in tables["files"]),
+        len(tables["symbols"]),
+        chunks,
+        [msgspec.structs.replace(status, index_bytes=0, indexed_at=0) for status in workspace.status()],
+    )
+
+
+def shards_of(stored):
+    return [ref.id for ref in read_snapshot(stored.folder).shards]
+
+
+def test_many_small_shards_become_one_and_answer_the_same(setup):
+    stored, configured, _, run = setup
+    before, old = answers(configured), shards_of(stored)
+    assert len(old) > MOST_SMALL_SHARDS
+    assert compact(stored, configured, default_embedder())
+    assert len(shards_of(stored)) < len(old) / 2
+    assert answers(configured) == before
+    assert not compact(stored, configured, default_embedder()), "nothing is left to do"
+    assert run().indexed == 0, "the sizes and times of the files went along"
+    assert all((stored.shards / shard_id).is_dir() for shard_id in old), "readers that opened them may still be there"
+
+
+def test_a_shard_that_is_mostly_dead_is_written_anew(setup):
+    stored, configured, tree, run = setup
+    compact(stored, configured, default_embedder())
+    for path in tree.rglob("*.py"):
+        path.write_text(path.read_text() + "# changed\n")
+    run()
+    before = answers(configured)
+    assert compact(stored, configured, default_embedder())
+    assert answers(configured) == before
+    assert all(len(ref.dead) <= 0.5 * Shard(stored.shards / ref.id).manifest.files for ref in read_snapshot(stored.folder).shards)
+
+
+def test_updates_go_on_meanwhile_and_are_not_lost(setup):
+    stored, configured, tree, run = setup
+    changed = []
+
+    def progress(event):
+        if not changed:
+            changed.append(event)
+            (tree / "more" / "f1.py").write_text("value = 'written during the merge'\n")
+            (tree / "more" / "f2.py").unlink()
+            run()
+
+    assert compact(stored, configured, default_embedder(), progress)
+    workspace = Workspace(configured)
+    assert "more/f2.py" not in [hit.path for hit in workspace.list_paths()]
+    assert workspace.open_file("shop", "more/f1.py").text == "value = 'written during the merge'"
+    paths = [hit.path for hit in workspace.list_paths()]
+    assert len(paths) == len(set(paths))
+
+
+def test_a_merge_whose_shards_were_replaced_meanwhile_is_given_up(setup):
+    stored, configured, _, _ = setup
+
+    def progress(event):
+        if event.files_done == 0:
+            update(stored, configured, default_embedder(), lambda event: None, rebuild=True)
+
+    assert not compact(stored, configured, default_embedder(), progress)
+    assert not list(stored.shards.glob(f"{COMPACTING}*"))
+    assert len(shards_of(stored)) == 1
+
+
+def test_readers_opened_before_go_on_and_late_ones_read_the_snapshot_again(setup):
+    stored, configured, _, _ = setup
+    early, late = Workspace(configured), Workspace(configured)
+    expected = early.search_text("price").hits
+    late.status()  # has read the snapshot, opened no shard
+    old = shards_of(stored)
+    compact(stored, configured, default_embedder())
+    write_snapshot(stored.folder, msgspec.structs.replace(read_snapshot(stored.folder), retired=dict.fromkeys(old, time.time() - 601)))
+    with one_writer(stored):
+        assert set(sweep(stored, read_snapshot(stored.folder), 600)) >= set(old) - set(shards_of(stored))
+    assert [hit.path for hit in early.search_text("price").hits] == [hit.path for hit in expected]
+    assert [hit.path for hit in late.search_text("price").hits] == [hit.path for hit in expected]
+
+
+def test_what_a_killed_merge_left_is_swept_and_one_at_work_is_not(setup):
+    stored, configured, _, run = setup
+    (stored.shards / f"{COMPACTING}dead").mkdir()
+    seen = []
+
+    def progress(event):
+        run()  # sweeps
+        seen.append(len(list(stored.shards.glob(f"{COMPACTING}*"))))
+
+    compact(stored, configured, default_embedder(), progress)
+    assert min(seen) >= 1
+    with one_writer(stored):
+        sweep(stored, read_snapshot(stored.folder), 600)
+    assert not list(stored.shards.glob(f"{COMPACTING}*"))
+
+
+def test_a_process_that_goes_on_compacts_by_itself(tree, tmp_path):
+    for follow in (True, False):
+        workspace = Workspace(Settings.from_environment(tmp_path / f"home{follow}"), follow=follow)
+        for i in range(MOST_SMALL_SHARDS + 2):
+            write_tree(tree, {f"more/f{i}.py": f"x = {i}\n"})
+            os.utime(tree / "more" / f"f{i}.py", (1, i + 1000 * follow))
+            workspace.index(tree, name="shop")
+        stored = Store(workspace.settings.home).stored(workspace.repository("shop"))
+        ends = time.monotonic() + 30
+        while len(shards_of(stored)) > MOST_SMALL_SHARDS and follow and time.monotonic() < ends:
+            time.sleep(0.05)
+        assert len(shards_of(stored)) <= MOST_SMALL_SHARDS
+        assert len(workspace.search_text("x = ", Scope(include_globs=("more/**",)))) == MOST_SMALL_SHARDS + 2
+        workspace.close()
+
+
+def test_the_child_says_what_went_wrong(setup):
+    stored, configured, _, _ = setup
+    part = stored.shards / shards_of(stored)[-1] / "content.bin"
+    part.write_bytes(b"cut")
+    with pytest.raises(Exception, match="Nothing is lost"):
+        compact_in_child(configured, stored.repository)

@@ -1,0 +1,239 @@
+"""A text search is right at the moment it is asked: what changed since the index was written is read as it is."""
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from codeintel_nb import Scope, Workspace
+from codeintel_nb.errors import SearchError
+from codeintel_nb.settings import Settings
+from tests.conftest import write_tree
+
+TREE = {"a.py": "def first():\n    return 1\n", "b/c.py": "value = 1\n", "b/d.md": "# Title\n\nvalue of prose\n", "e.txt": "plain\n"}
+
+
+@pytest.fixture(params=["told", "looked at"])
+def ws(request, tmp_path):
+    """A workspace that has changes told, and one that looks at the folder at every search."""
+    workspace = Workspace(Settings.from_environment(tmp_path / "home"), follow=request.param == "told")
+    yield workspace
+    workspace.close()
+
+
+@pytest.fixture
+def tree(ws, tmp_path):
+    root = write_tree(tmp_path / "tree", TREE)
+    ws.index(root)
+    return root
+
+
+def found(workspace, pattern, **options):
+    return [(hit.path, hit.start_line) for hit in workspace.search_text(pattern, limit=10_000, **options)]
+
+
+def test_what_was_saved_a_moment_ago_is_found(ws, tree):
+    assert found(ws, "zebra") == []
+    for i in range(20):
+        (tree / "a.py").write_text(f"zebra_{i} = 1\n")
+        assert found(ws, f"zebra_{i}") == [("a.py", 1)]
+        assert found(ws, "def first") == []
+    results = ws.search_text("zebra")
+    assert results.coverage.unindexed == 1
+    (hit,) = results
+    assert (hit.repo, hit.language, hit.kind, hit.column, hit.revision) == ("tree", "python", "module", 1, "worktree")
+
+
+def test_new_removed_and_renamed_files(ws, tree):
+    assert found(ws, "value") == [("b/c.py", 1), ("b/d.md", 3)]
+    write_tree(tree, {"new/deep/er.py": "value = 2\n", "b/.hidden": "value\n"})
+    assert found(ws, "value") == [("b/.hidden", 1), ("b/c.py", 1), ("b/d.md", 3), ("new/deep/er.py", 1)]
+    write_tree(tree, {"new/deep/second.py": "value = 3\n"})
+    (tree / "b" / "d.md").unlink()
+    assert found(ws, "value") == [("b/.hidden", 1), ("b/c.py", 1), ("new/deep/er.py", 1), ("new/deep/second.py", 1)]
+    (tree / "b").rename(tree / "z")
+    assert found(ws, "value") == [("new/deep/er.py", 1), ("new/deep/second.py", 1), ("z/.hidden", 1), ("z/c.py", 1)]
+    (tree / "z" / "c.py").write_text("other\n")
+    assert ("z/c.py", 1) in found(ws, "other")
+    shutil.rmtree(tree / "new")
+    assert found(ws, "value") == [("z/.hidden", 1)]
+
+
+def test_ignore_files_count_from_the_moment_they_are_written(ws, tree):
+    assert found(ws, "value = 1") == [("b/c.py", 1)]
+    (tree / ".gitignore").write_text("c.py\n")
+    write_tree(tree, {"x/c.py": "value = 1\n", "x/k.py": "value = 1\n"})
+    assert found(ws, "value = 1") == [("x/k.py", 1)]
+    (tree / ".gitignore").unlink()
+    assert found(ws, "value = 1") == [("b/c.py", 1), ("x/c.py", 1), ("x/k.py", 1)]
+
+
+def test_what_no_index_would_hold_is_not_read(ws, tree):
+    write_tree(tree, {".env": "TOKEN=value\n", "key.pem": "value\n", "bin.dat": b"value\0", "node_modules/m.js": "value\n", "big.txt": "value\n" * 400_000})
+    (tree / "link.py").symlink_to(tree / "b" / "c.py")
+    (tree / "out.txt").symlink_to("/etc/hostname")
+    assert found(ws, "value") == [("b/c.py", 1), ("b/d.md", 3)]
+    assert found(ws, ".", regex=True, scope=Scope(include_globs=("out.txt", "key.pem"))) == []
+
+
+def test_the_scope_holds_for_what_is_new(ws, tree):
+    write_tree(tree, {"n.py": "value\n", "n.js": "value\n", "t/n.py": "value\n", "run": "#!/usr/bin/env python\nvalue\n", "h.h": "class value {\n};\n"})
+    assert found(ws, "value", scope=Scope(languages=("python",))) == [("b/c.py", 1), ("n.py", 1), ("run", 2), ("t/n.py", 1)]
+    assert found(ws, "value", scope=Scope(languages=("cpp",))) == [("h.h", 1)]
+    assert found(ws, "value", scope=Scope(include_globs=("*.py",), exclude_globs=("t/**",))) == [("b/c.py", 1), ("n.py", 1)]
+    assert found(ws, "value", scope=Scope(kinds=("markdown",))) == [("b/d.md", 3)]
+
+
+def test_a_new_notebook_is_searched_as_its_cells(ws, tree):
+    cells = [{"cell_type": "markdown", "source": "# zebra\n"}, {"cell_type": "code", "source": ["import zebra\n", "%timeit zebra"], "outputs": [{"text": "zebra"}]}]
+    (tree / "n.ipynb").write_text(json.dumps({"cells": cells, "metadata": {"kernelspec": {"language": "python"}}, "nbformat": 4, "nbformat_minor": 5}))
+    hits = ws.search_text("zebra")
+    assert [(hit.start_line, hit.cell, hit.kind, hit.language) for hit in hits] == [(1, 0, "markdown", "python"), (2, 1, "cell", "python"), (3, 1, "cell", "python")]
+    (tree / "n.ipynb").write_text("zebra, but no notebook\n")
+    assert [(hit.cell, hit.language) for hit in ws.search_text("zebra")] == [(None, "json")]
+
+
+def test_a_limit_counts_over_index_and_files(ws, tree):
+    write_tree(tree, {f"b/n{i:03}.py": "value\nvalue\n" for i in range(300)})
+    results = ws.search_text("value", limit=5)
+    assert [(hit.path, hit.start_line) for hit in results] == [("b/c.py", 1), ("b/d.md", 3), ("b/n000.py", 1), ("b/n000.py", 2), ("b/n001.py", 1)]
+    assert results.truncated
+    assert ws.search_text("value", limit=10_000).total == 602
+    assert len(ws.search_text("value", show="files", limit=10_000)) == 302
+    assert {hit.score for hit in ws.search_text("value", show="counts", limit=10_000, scope=Scope(include_globs=("b/n*",)))} == {2.0}
+    cancel = threading.Event()
+    cancel.set()
+    assert ws.search_text("value", cancel=cancel).truncated
+
+
+def test_touched_files_and_a_checkout_back_and_forth_are_not_read_for_ever(ws, tree):
+    os.utime(tree / "a.py")
+    results = ws.search_text("first")
+    assert results.coverage.unindexed == 0
+    assert results[0].symbol == "first"
+
+
+def test_the_index_catches_up(ws, tree):
+    (tree / "a.py").write_text("def later():\n    return 2\n")
+    assert ws.search_text("later").coverage.unindexed == 1
+    ws.index(tree)
+    results = ws.search_text("later")
+    assert results.coverage.unindexed == 0
+    assert results[0].symbol == "later"
+
+
+def test_a_folder_that_is_gone_leaves_its_index(ws, tree):
+    shutil.rmtree(tree)
+    assert found(ws, "def first") == [("a.py", 1)]
+
+
+def test_while_nothing_is_indexed_the_folder_one_works_in_is_read(tmp_path):
+    write_tree(tmp_path / "here", {**TREE, **{f"many/{i}.py": f"number = {i}\n" for i in range(500)}})
+    workspace = Workspace(Settings.from_environment(tmp_path / "home"), here=str(tmp_path / "here"))
+    results = workspace.search_text("value")
+    assert [(hit.repo, hit.path) for hit in results] == [("here", "b/c.py"), ("here", "b/d.md")]
+    assert results.coverage.folder == str(tmp_path / "here")
+    assert results.roots == {"here": str(tmp_path / "here")}
+    assert found(workspace, r"number = \d*7$", regex=True) == sorted((f"many/{i}.py", 1) for i in range(500) if i % 10 == 7)
+    assert len(workspace.search_text("number", limit=3)) == 3
+    with pytest.raises(SearchError, match="cannot be read"):
+        workspace.search_text("(unclosed", regex=True)
+    with pytest.raises(SearchError, match="Nothing is indexed"):
+        workspace.search_text("value", Scope(repos=("other",)))
+    with pytest.raises(SearchError, match="Nothing is indexed"):
+        workspace.semantic_search("value")
+
+
+def test_a_first_index_that_is_not_finished_hides_nothing(tmp_path):
+    """Killed in the middle of its first build, a repository's text is searched all the same."""
+    root = write_tree(tmp_path / "tree", {f"f{i:03}.py": f"token_{i} = 1\n" * 50 for i in range(400)})
+    small = msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), shard_bytes=60_000)
+    workspace = Workspace(small)
+    cancel = threading.Event()
+
+    def progress(event):
+        if event.stage == "writing":
+            cancel.set()
+
+    with pytest.raises(Exception, match="cancelled"):
+        workspace.index(root, progress=progress, cancel=cancel)
+    assert len(found(workspace, "token_", show="files")) == 400
+
+
+class Edits(RuleBasedStateMachine):
+    """Whatever is done to a tree, a search finds what a plain scan of it finds."""
+
+    names = st.sampled_from(["a.py", "b.txt", "d/a.py", "d/e/f.md", "g/h.py", "d/e/i.py"])
+    words = st.sampled_from(["alpha", "beta", "gamma"])
+
+    @initialize()
+    def begin(self):
+        import tempfile
+        from pathlib import Path
+
+        self.base = Path(tempfile.mkdtemp())
+        self.root = write_tree(self.base / "tree", {"a.py": "alpha\n", "d/a.py": "beta\n"})
+        self.workspace = Workspace(Settings.from_environment(self.base / "home"))
+        self.workspace.index(self.root)
+
+    @rule(name=names, word=words, count=st.integers(1, 3))
+    def write(self, name, word, count):
+        if all(not parent.is_file() for parent in (self.root / name).parents):
+            write_tree(self.root, {name: f"{word}\n" * count})
+
+    @rule(name=names)
+    def remove(self, name):
+        (self.root / name).unlink(missing_ok=True)
+
+    @rule(one=st.sampled_from(["d", "g", "d/e", "k"]), other=st.sampled_from(["m", "g", "d/n", "k"]))
+    def move(self, one, other):
+        if (self.root / one).is_dir() and not (self.root / other).exists() and (self.root / other).parent.is_dir() and not other.startswith(f"{one}/"):
+            (self.root / one).rename(self.root / other)
+
+    @rule()
+    def index(self):
+        self.workspace.index(self.root)
+
+    @invariant()
+    def the_same_as_a_plain_scan(self):
+        if not hasattr(self, "root"):
+            return
+        for word in ("alpha", "gamma"):
+            expected = [
+                (str(path.relative_to(self.root)), number)
+                for path in sorted(self.root.rglob("*"), key=lambda path: path.parts)
+                if path.is_file()
+                for number, line in enumerate(path.read_text().split("\n"), 1)
+                if word in line
+            ]
+            assert found(self.workspace, word) == expected
+
+    def teardown(self):
+        if hasattr(self, "workspace"):
+            self.workspace.close()
+            shutil.rmtree(self.base)
+
+
+TestEdits = Edits.TestCase
+TestEdits.settings = settings(max_examples=8, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@given(st.lists(st.sampled_from(["import", "x", "é", "Error", " ", "\n", "def f():", "K", "ſ", "\r"]), max_size=30), st.sampled_from(["import", "error", r"\w+", "^x", "k", "s", r"\bx\b", "x$"]))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_files_are_read_as_ripgrep_reads_them(tmp_path_factory, pieces, pattern):
+    from codeintel_nb.search.ripgrep import rg_path
+
+    here = tmp_path_factory.mktemp("loose")
+    (here / "f.txt").write_bytes("".join(pieces).encode())
+    workspace = Workspace(Settings.from_environment(here.with_suffix(".home")), here=str(here))
+    done = subprocess.run([rg_path(), "--no-config", "--json", "--smart-case", "-e", pattern, "f.txt"], cwd=here, capture_output=True, check=False)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    expected = [e["data"]["line_number"] for e in events if e["type"] == "match"]
+    assert [hit.start_line for hit in workspace.search_text(pattern, regex=True, limit=1000)] == expected
