@@ -5,9 +5,11 @@ import subprocess
 import sys
 import time
 
+import msgspec
 import pytest
 
 from codeintel_nb import CodeIntelError, Scope, Workspace
+from codeintel_nb.api.doctor import examine
 from codeintel_nb.errors import EngineError, ScopeError, SearchError, ShardError, SourceError
 from codeintel_nb.index.snapshot import read_snapshot
 from tests.conftest import write_tree
@@ -56,7 +58,7 @@ def test_another_workspace_sees_what_one_indexes_and_removes(shop, tree, make_wo
     assert other.search_text("brand_new_thing").hits[0].path == "fresh.py"
     shop.remove("shop")
     with pytest.raises(SearchError, match="Nothing is indexed"):
-        other.search_text("charge_card")
+        other.list_paths()
     assert tree.exists()
 
 
@@ -110,7 +112,7 @@ def one_line(error):
 
 def test_nothing_indexed_says_what_to_run(make_workspace):
     workspace = make_workspace()
-    for search in (lambda: workspace.search_text("x"), lambda: workspace.semantic_search("x"), workspace.list_paths, lambda: workspace.sql("select 1")):
+    for search in (lambda: workspace.search_text("x", Scope(kinds=("cell",))), lambda: workspace.semantic_search("x"), workspace.list_paths, lambda: workspace.sql("select 1")):
         with pytest.raises(SearchError) as error:
             search()
         assert "%codeindex add PATH" in one_line(error)
@@ -172,7 +174,7 @@ def test_a_repository_that_is_gone(shop, tree):
 
 @pytest.mark.parametrize("part", ["columns.bin", "manifest.json"])
 def test_a_corrupt_shard(shop, part, make_workspace):
-    (shard,) = [path for path in (shop.settings.home / "v1/repositories").glob("*/shards/*") if path.is_dir()]
+    (shard,) = [path for path in (shop.settings.home / "v2/repositories").glob("*/shards/*") if path.is_dir()]
     data = bytearray((shard / part).read_bytes())
     data[len(data) // 2] ^= 0xFF
     (shard / part).write_bytes(data)
@@ -187,14 +189,14 @@ def test_a_corrupt_shard(shop, part, make_workspace):
 
 
 def test_a_shard_of_another_format(shop, make_workspace):
-    (manifest,) = (shop.settings.home / "v1/repositories").glob("*/shards/*/manifest.json")
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 9'))
-    with pytest.raises(ShardError, match="is format 9, this version reads 1. Rebuild it: codeintel index PATH"):
+    (manifest,) = (shop.settings.home / "v2/repositories").glob("*/shards/*/manifest.json")
+    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 9'))
+    with pytest.raises(ShardError, match="is format 9, this version reads 2. Rebuild it: codeintel index PATH"):
         make_workspace(shop.settings.home).search_text("x")
 
 
 def test_a_damaged_snapshot(shop, make_workspace):
-    (snapshot,) = (shop.settings.home / "v1/repositories").glob("*/snapshot.json")
+    (snapshot,) = (shop.settings.home / "v2/repositories").glob("*/snapshot.json")
     snapshot.write_text("{")
     with pytest.raises(ShardError) as error:
         make_workspace(shop.settings.home).search_text("x")
@@ -209,7 +211,27 @@ def test_a_home_that_cannot_be_written(tmp_path, tree, make_workspace):
         workspace.index(tree)
     one_line(error)
     with pytest.raises(SearchError, match="Nothing is indexed"):
-        workspace.search_text("x")
+        workspace.list_paths()
+
+
+def test_two_versions_of_the_format_lie_beside_each_other(shop, tree):
+    """What another version keeps in the same home is neither read nor touched, and what a later one adds to a shard is left alone."""
+    home = shop.settings.home
+    other = home / "v1" / "repositories" / "0123456789abcdef"
+    write_tree(other, {"repository.json": b"{", "snapshot.json": b"{\"format\": 1}", "shards/0011/manifest.json": b"{}", "shards/.building-11/x": b"x"})
+    held = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
+    (manifest,) = (home / "v2/repositories").glob("*/shards/*/manifest.json")
+    said = msgspec.json.decode(manifest.read_bytes())
+    said["parts"]["graph.bin"] = {"size": 5, "crc32": 0}
+    said["later"] = "what this version does not know"
+    manifest.write_bytes(msgspec.json.encode(said))
+    workspace = Workspace(shop.settings)
+    assert workspace.search_text("charge_card").hits
+    (tree / "new.py").write_text("def charge_card_again(): pass\n")
+    assert workspace.refresh("shop").indexed == 1
+    assert [finding for finding in examine(workspace.settings) if finding.level == "error"] == []
+    assert workspace.refresh("shop", rebuild=True).files == 10
+    assert {path: path.read_bytes() for path in other.rglob("*") if path.is_file()} == held
 
 
 FULL_DISK = """
@@ -235,7 +257,7 @@ def test_a_full_disk(shop, tree, most_bytes):
     assert "full" in done.stdout or "failed" in done.stdout
     assert shop.search_text("cart").hits == before
     assert shop.index(tree, name="shop").files == 49
-    (stored,) = (shop.settings.home / "v1/repositories").iterdir()
+    (stored,) = (shop.settings.home / "v2/repositories").iterdir()
     live = {ref.id for ref in read_snapshot(stored).shards} | set(read_snapshot(stored).retired)
     assert {path.name for path in (stored / "shards").iterdir()} == live, "what the failed write left behind is gone"
 
@@ -319,7 +341,7 @@ def test_a_child_ends_with_its_parent(shop, tree):
 
 
 def test_the_folders_of_the_index_are_private(shop):
-    (stored,) = (shop.settings.home / "v1/repositories").iterdir()
+    (stored,) = (shop.settings.home / "v2/repositories").iterdir()
     assert stored.stat().st_mode & 0o777 == 0o700
     assert "shop" not in stored.name
 

@@ -1,6 +1,6 @@
 """Lists of ascending ids, each in the smallest of four forms.
 
-- ids: two bytes an id where there are at most 65,536 of them, else four;
+- ids: two bytes an id where there are at most 65,536 of them, three up to 16 million, else four;
 - bytes: a byte an id, the gap from the id before; 255 stands for 255 ids and none;
 - words: the same in two bytes, with 65,535;
 - bits: a bit for every id there is.
@@ -18,8 +18,8 @@ _ESCAPES = {BYTES: 255, WORDS: 65_535}
 _KINDS = {BYTES: "<u1", WORDS: "<u2"}
 
 
-def _id_kind(universe: int) -> str:
-    return "<u2" if universe <= 1 << 16 else "<u4"
+def _id_bytes(universe: int) -> int:
+    return 2 if universe <= 1 << 16 else 3 if universe <= 1 << 24 else 4
 
 
 def packed(ids: Array, starts: Array, universe: int) -> dict[str, Array]:
@@ -30,7 +30,7 @@ def packed(ids: Array, starts: Array, universe: int) -> dict[str, Array]:
     gaps = np.diff(ids.astype(np.int32), prepend=np.int32(-1)) - np.int32(1)
     gaps[starts] = ids[starts]
     sizes = np.empty((4, len(starts)), np.int64)
-    sizes[IDS] = counts * np.dtype(_id_kind(universe)).itemsize
+    sizes[IDS] = counts * _id_bytes(universe)
     sizes[BITS] = (universe + 7) // 8
     for form, escape in _ESCAPES.items():
         sizes[form] = (counts + np.add.reduceat(gaps // np.int32(escape), starts)) * np.dtype(_KINDS[form]).itemsize
@@ -41,7 +41,7 @@ def packed(ids: Array, starts: Array, universe: int) -> dict[str, Array]:
     data = np.empty(total, np.uint8)
     # what is of one form lies in the order of its lists, so each form is written by one assignment
     form_of, place = np.repeat(forms, counts), np.repeat(forms, chosen)
-    data[place == IDS] = ids[form_of == IDS].astype(_id_kind(universe)).view(np.uint8)
+    data[place == IDS] = ids[form_of == IDS].astype("<u4").view(np.uint8).reshape(-1, 4)[:, : _id_bytes(universe)].ravel()
     for form, escape in _ESCAPES.items():
         data[place == form] = _escaped(gaps[form_of == form], escape, _KINDS[form]).view(np.uint8)
     held = np.zeros(universe, bool)
@@ -74,7 +74,10 @@ class IdLists:
         data = self._data[int(self._offsets[position]) : int(self._offsets[position + 1])]
         form = int(self._forms[position])
         if form == IDS:
-            return np.frombuffer(data.tobytes(), _id_kind(self._universe)).astype(np.int64)
+            width = _id_bytes(self._universe)
+            whole = np.zeros((len(data) // width, 4), np.uint8)
+            whole[:, :width] = data.reshape(-1, width)
+            return whole.view("<u4").ravel().astype(np.int64)
         if form == BITS:
             return np.flatnonzero(np.unpackbits(data, count=self._universe))
         escape = _ESCAPES[form]

@@ -24,6 +24,10 @@ from .words import WORD, hash_of, terms_of
 K1 = 1.5  # how soon further mentions of a term stop counting
 B = 0.75  # how much a long chunk is discounted
 _MOST_WORDS = 1_000_000
+# how often a chunk holds a term, in four bits: beyond 10 the nearest step changes what the term adds by about a hundredth
+STEPS = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 19, 26, 40, 110], np.uint8)
+_COUNTS = np.arange(256)[:, None]
+_STEP_OF = np.abs(_COUNTS / (_COUNTS + K1) - STEPS / (STEPS + K1)).argmin(axis=1).astype(np.uint8)
 
 
 class LexiconBuilder:
@@ -82,7 +86,14 @@ class LexiconBuilder:
         starts = np.concatenate([[0], np.cumsum(np.bincount(terms, minlength=len(hashes)))]).astype(np.uint32)
         lengths = np.concatenate(self._lengths or [none]).astype(np.uint32)
         lists = packed(chunks[order], starts[:-1].astype(np.int64), self._chunks)
-        write_arrays(path, {"hashes": hashes[by_hash], "starts": starts, **lists, "counts": counts[order], "lengths": lengths})
+        write_arrays(path, {"hashes": hashes[by_hash], "starts": starts, **lists, "counts": _halved(_STEP_OF[counts[order]]), "lengths": lengths})
+
+
+def _halved(steps: Array) -> Array:
+    """Two to a byte, the first in the lower half."""
+    even = np.append(steps, np.zeros(len(steps) % 2, np.uint8)).reshape(-1, 2)
+    halved: Array = even[:, 0] | even[:, 1] << 4
+    return halved
 
 
 class Lexicon:
@@ -93,19 +104,18 @@ class Lexicon:
         self._hashes, self._starts = arrays["hashes"], arrays["starts"]
         self._counts = arrays["counts"]
         self.lengths: npt.NDArray[np.uint32] = arrays["lengths"]
-        self._plain = arrays.get("chunks")  # as an earlier version wrote them
-        self._lists = IdLists(arrays, len(self.lengths)) if self._plain is None else None
+        self._lists = IdLists(arrays, len(self.lengths))
         self.total_length = int(self.lengths.sum(dtype=np.int64))
 
     def postings(self, term: str) -> tuple[npt.NDArray[np.integer[Any]], npt.NDArray[np.uint8]]:
-        """Chunks that hold the term, in order, and how often each does."""
+        """Chunks that hold the term, in order, and how often each does, one of STEPS."""
         at = self._position(term)
         if at is None:
-            return np.zeros(0, np.int64), self._counts[:0]
+            return np.zeros(0, np.int64), np.zeros(0, np.uint8)
         start, end = int(self._starts[at]), int(self._starts[at + 1])
-        chunks = self._lists.read(at) if self._lists is not None else self._plain[start:end] if self._plain is not None else None
-        assert chunks is not None
-        return chunks, self._counts[start:end]
+        halves = self._counts[start // 2 : (end + 1) // 2]
+        steps = np.stack([halves & 15, halves >> 4], axis=1).ravel()[start % 2 :][: end - start]
+        return self._lists.read(at), STEPS[steps]
 
     def frequency(self, term: str) -> int:
         """How many chunks hold the term."""

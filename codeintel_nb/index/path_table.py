@@ -72,10 +72,8 @@ class PathTable:
         return {**blobs, "file_folder": self.file_folder, "file_name": self.file_name}
 
     @classmethod
-    def stored(cls, arrays: dict[str, Array]) -> PathTable | None:
-        """The table out of a shard's arrays; None where an earlier version wrote them."""
-        if "table_folders" not in arrays:
-            return None
+    def stored(cls, arrays: dict[str, Array]) -> PathTable:
+        """The table out of a shard's arrays."""
         folders, names = (arrays[name].tobytes().decode("utf-8").split("\0") for name in ("table_folders", "table_names"))
         return cls(folders, names if len(arrays["file_name"]) else [], arrays["file_folder"], arrays["file_name"])
 

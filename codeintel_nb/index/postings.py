@@ -72,39 +72,46 @@ class PostingsBuilder:
         if self._tail:
             self._cut(final=True)
         blocks = len(self._codes)
-        pairs = np.concatenate([codes.astype(np.uint64) << np.uint64(32) | np.uint64(block) for block, codes in enumerate(self._codes)] or [np.zeros(0, np.uint64)])
+        pairs = np.empty(sum(map(len, self._codes)), np.uint64)  # a trigram and a block that holds it
+        at = 0
+        for block, codes in enumerate(self._codes):
+            part = pairs[at : at + len(codes)]
+            part[:] = codes
+            part <<= np.uint64(32)
+            part |= np.uint64(block)
+            at += len(codes)
         self._codes.clear()
         pairs.sort()
-        owners = (pairs & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-        codes = (pairs >> np.uint64(32)).astype(np.uint32)
-        del pairs
-        starts = np.flatnonzero(np.diff(codes, prepend=np.uint32(0xFFFFFFFF)))
-        write_arrays(path, {"starts": np.array(self._starts, np.uint64), "codes": codes[starts], **packed(owners, starts, blocks)})
+        halves = pairs.astype("<u8", copy=False).view("<u4").reshape(-1, 2)
+        owners, ordered = halves[:, 0].copy(), halves[:, 1]
+        starts = np.flatnonzero(np.append(np.ones(min(1, at), bool), ordered[1:] != ordered[:-1]))
+        codes = ordered[starts].copy()
+        del pairs, halves, ordered
+        write_arrays(path, {"starts": np.array(self._starts, np.uint64), "codes": codes, **packed(owners, starts, blocks)})
 
 
 def distinct_trigrams(block: bytes) -> Array:
-    """Codes of the trigrams of a block, each once, ascending."""
+    """Codes of the trigrams of a block, each once, ascending; none spans a newline."""
     codes = _trigrams(fold(block))
     for character, plain in FOLDED_CHARACTERS:
         if character in block:
             codes = np.concatenate([codes, _trigrams(fold(block.replace(character, plain)))])
     codes.sort()
-    first = np.ones(len(codes), bool)
-    np.not_equal(codes[1:], codes[:-1], out=first[1:])
-    distinct: Array = codes[first]
-    return distinct
+    distinct = codes[np.append(np.flatnonzero(codes[1:] != codes[:-1]), len(codes) - 1)] if len(codes) else codes
+    broken = (distinct >> 16 == _NEWLINE) | (distinct >> 8 & 0xFF == _NEWLINE) | (distinct & 0xFF == _NEWLINE)
+    kept: Array = distinct[~broken]
+    return kept
 
 
 def _trigrams(text: bytes) -> Array:
-    """Codes of all trigrams without a newline."""
     letters = np.frombuffer(text, np.uint8)
     if len(letters) < 3:
         return np.zeros(0, np.uint32)
-    wide = letters.astype(np.uint32)
-    codes = wide[:-2] << np.uint32(16) | wide[1:-1] << np.uint32(8) | wide[2:]
-    broken = letters == _NEWLINE
-    kept: Array = codes[~(broken[:-2] | broken[1:-1] | broken[2:])]
-    return kept
+    codes = letters[:-2].astype(np.uint32)
+    for following in (letters[1:-1], letters[2:]):
+        codes <<= 8
+        codes |= following
+    return codes
 
 
 class Postings:

@@ -21,10 +21,9 @@ from .postings import Postings
 from .vectors import VectorIndex
 from .words import hash_of
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
-PARTS = ("content.bin", "columns.bin", "lexicon.bin", "vectors.faiss", "files.parquet", "chunks.parquet", "symbols.parquet")
-OPTIONAL = ("postings.bin",)  # a shard without them is searched whole
+PARTS = ("content.bin", "columns.bin", "postings.bin", "lexicon.bin", "vectors.faiss", "files.parquet", "chunks.parquet", "symbols.parquet")
 KINDS = ("function", "class", "method", "module", "cell", "markdown", "text")  # positions are stored: append only
 
 ENDS_WITH_NEWLINE = 1  # bits of a file's flags: the file itself ended so
@@ -32,6 +31,7 @@ IS_ASCII = 2
 IS_GENERATED = 4
 IS_NOTEBOOK = 8
 END = 1 << 62  # behind every line
+HALF = 0xFFFFFFFF  # of a hash is enough to know a name by
 
 Mask = npt.NDArray[np.bool_]
 
@@ -92,20 +92,21 @@ class Shard:
         self.file_size = columns["file_size"]
         self.file_mtime_ns = columns["file_mtime_ns"]
         self.file_hash = columns["file_hash"]
-        self.chunk_file = columns["chunk_file"]
+        self.file_lines = columns["file_lines"]
         self.chunk_start = columns["chunk_start"]  # first byte of each chunk, and the end: chunks tile the content
         self.chunk_line = columns["chunk_line"]
-        self.chunk_end_line = columns["chunk_end_line"]
         self.chunk_kind = columns["chunk_kind"]  # position in KINDS
-        self.chunk_cell = columns["chunk_cell"]  # -1: not of a notebook
-        self.chunk_input = columns["chunk_input"]  # digest of what was embedded, two words
-        self._labels = _Texts(columns["chunk_labels"], columns["chunk_label_end"])
+        none = np.broadcast_to(np.int32(-1), (self.manifest.chunks,))
+        self.chunk_cell = columns.get("chunk_cell", none)  # -1: not of a notebook
+        self.chunk_input = columns["chunk_input"]  # digest of what was embedded
         self.file_symbol = columns["file_symbol"]  # first symbol of each file, and the end; symbols are in line order
         # looked at one by one, which a memoryview answers in a tenth of an array's time
         self._symbol_line = memoryview(columns["symbol_line"].data)
         self._symbol_end_line = memoryview(columns["symbol_end_line"].data)
         self._symbol_kind = memoryview(columns["symbol_kind"].data)  # position in KINDS
-        self._symbol_labels = _Texts(columns["symbol_labels"], columns["symbol_label_end"])
+        self._symbol_labels = _Texts(columns["symbol_label_texts"], columns["symbol_label_ends"])
+        self._chunk_label = memoryview(columns["chunk_label"].data)  # a symbol, or another text counted down from -1
+        self._labels = _Texts(columns["label_texts"], columns["label_ends"])
         self._definition_folded = columns["definition_folded"]  # sorted hashes of lower-case names
         self._definition_exact = columns["definition_exact"]
         self._definition_chunk = columns["definition_chunk"]
@@ -145,7 +146,21 @@ class Shard:
 
     @cached_property
     def path_table(self) -> PathTable:
-        return PathTable.stored(self._columns) or PathTable.of(self.paths)
+        return PathTable.stored(self._columns)
+
+    @cached_property
+    def chunk_file(self) -> Array:
+        counts = self.file_chunk[1:].astype(np.int64) - self.file_chunk[:-1]
+        return np.repeat(np.arange(self.manifest.files, dtype=np.uint32), counts)
+
+    @cached_property
+    def chunk_end_line(self) -> Array:
+        """The last line of each chunk: chunks tile their file."""
+        ends = np.append(self.chunk_line[1:], np.uint32(1)) - np.uint32(1)
+        last = self.file_chunk[1:].astype(np.int64) - 1
+        filled = np.diff(self.file_chunk.astype(np.int64)) > 0
+        ends[last[filled]] = self.file_lines[filled]
+        return ends
 
     @cached_property
     def vectors(self) -> VectorIndex:
@@ -167,7 +182,7 @@ class Shard:
 
     @cached_property
     def postings(self) -> Postings | None:
-        return Postings(self.folder / "postings.bin") if "postings.bin" in self.manifest.parts else None
+        return Postings(self.folder / "postings.bin")
 
     @cached_property
     def lexicon(self) -> Lexicon:
@@ -175,7 +190,8 @@ class Shard:
 
     def label(self, chunk: int) -> str:
         """The symbol or heading that a chunk belongs to."""
-        return self._labels[chunk]
+        number = self._chunk_label[chunk]
+        return self._symbol_labels[number] if number >= 0 else self._labels[-1 - number]
 
     def symbol_around(self, file: int, line: int) -> tuple[str, str, int]:
         """Name, with its containers, and kind of the innermost definition around a line, both empty where none is; and the
@@ -212,7 +228,7 @@ class Shard:
 
     def definitions(self, name: str) -> list[tuple[int, bool]]:
         """Chunks in which a definition of the name begins, and whether its letters have the same case."""
-        folded, exact = np.uint64(hash_of(name.lower())), hash_of(name)
+        folded, exact = np.uint32(hash_of(name.lower()) & HALF), hash_of(name) & HALF
         start = int(np.searchsorted(self._definition_folded, folded, "left"))
         end = int(np.searchsorted(self._definition_folded, folded, "right"))
         return [(int(self._definition_chunk[i]), int(self._definition_exact[i]) == exact) for i in range(start, end)]

@@ -51,11 +51,11 @@ class Stored(NamedTuple):
 
 
 class Store:
-    """The folder that holds every repository's index: ``$CODEINTEL_HOME/v1/repositories``."""
+    """The folder that holds every repository's index: ``$CODEINTEL_HOME/v2/repositories``; another format lies in a folder of its own."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.root = home / "v1" / "repositories"
+        self.root = home / f"v{FORMAT}" / "repositories"
 
     def repositories(self) -> list[Stored]:
         """Every repository with a readable description, by name."""

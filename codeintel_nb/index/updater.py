@@ -201,13 +201,13 @@ def known_vectors(shards: list[Shard], embedder_id: str) -> Known | None:
     if not usable:
         return None
     digests = np.concatenate([shard.chunk_input for shard in usable])
-    order = np.argsort(digests[:, 0], kind="stable")
-    first, second = digests[order, 0], digests[order, 1]
+    order = np.argsort(digests, kind="stable")
+    ordered = digests[order]
     ends = np.cumsum([shard.manifest.chunks for shard in usable])
 
     def known(wanted: Array) -> tuple[Array, Array]:
-        at = np.minimum(np.searchsorted(first, wanted[:, 0]), len(first) - 1)
-        found = (first[at] == wanted[:, 0]) & (second[at] == wanted[:, 1])
+        at = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
+        found = ordered[at] == wanted
         rows = order[at[found]]
         owner = np.searchsorted(ends, rows, "right")
         codes = np.empty((len(rows), usable[0].manifest.dim), np.uint8)

@@ -27,7 +27,7 @@ from .embedder import Embedder, StaticEmbedder, embedder_input
 from .lexicon import LexiconBuilder
 from .path_table import PathTable
 from .postings import PostingsBuilder
-from .shard import ENDS_WITH_NEWLINE, FORMAT, IS_ASCII, IS_GENERATED, IS_NOTEBOOK, KINDS, MANIFEST, OPTIONAL, PARTS, Manifest, Part, crc32_of
+from .shard import ENDS_WITH_NEWLINE, FORMAT, HALF, IS_ASCII, IS_GENERATED, IS_NOTEBOOK, KINDS, MANIFEST, PARTS, Manifest, Part, crc32_of
 from .vectors import encode, write_vectors
 from .words import WORD, hash_of
 
@@ -40,7 +40,7 @@ Known = Callable[[Array], tuple[Array, Array]]
 class ShardWriter:
     """Takes documents in path order; ``save`` publishes them as one shard.
 
-    ``known`` maps digests of embedder inputs, shape (n, 2), to which of them have codes already, and those codes.
+    ``known`` maps digests of embedder inputs to which of them have codes already, and those codes.
     """
 
     def __init__(self, shards: Path, embedder: Embedder, known: Known | None = None, prefix: str = ".building-") -> None:
@@ -62,7 +62,7 @@ class ShardWriter:
         self._digests: list[Array] = []
         self._files: list[tuple[Any, ...]] = []
         self._chunks: list[tuple[Any, ...]] = []
-        self._labels: list[bytes] = []
+        self._labels: list[str] = []
         self._symbols: list[tuple[Any, ...]] = []
         self._definitions: list[tuple[int, int, int]] = []
         self._languages: dict[str, int] = {}
@@ -94,7 +94,7 @@ class ShardWriter:
             self._pending.append((document.path, decoded(text)))
             cell = -1 if chunk.cell is None else chunk.cell
             self._chunks.append((file, offset, chunk.start_line, chunk.end_line, KINDS.index(chunk.kind), cell))
-            self._labels.append(chunk.symbol.encode("utf-8", "replace"))
+            self._labels.append(chunk.symbol)
             offset += len(text)
         self.content_bytes += len(document.content)
         language = self._languages.setdefault(document.language, len(self._languages))
@@ -108,7 +108,7 @@ class ShardWriter:
         for symbol in document.symbols:
             self._symbols.append((file, *symbol))
             chunk = first_chunk + bisect_right(begins, symbol.start_line) - 1
-            self._definitions.append((hash_of(symbol.name.lower()), hash_of(symbol.name), chunk))
+            self._definitions.append((hash_of(symbol.name.lower()) & HALF, hash_of(symbol.name) & HALF, chunk))
 
     def _embed(self) -> None:
         if not self._pending:
@@ -118,7 +118,7 @@ class ShardWriter:
         paths = [path for path, _ in self._pending]
         inputs = [embedder_input(path, text) for path, text in self._pending]
         self._pending.clear()
-        digests = np.array([_digest(text) for text in inputs], np.uint64).reshape(-1, 2)
+        digests = np.array([_digest(text) for text in inputs], np.uint64)
         codes = np.zeros((len(inputs), self.embedder.dim), np.uint8)
         fresh = np.ones(len(inputs), bool)
         if self.known is not None:
@@ -158,7 +158,7 @@ class ShardWriter:
             self._write_columns()
             self._write_catalog()
             parts = {}
-            for name in (*PARTS, *OPTIONAL):
+            for name in PARTS:
                 path = self.folder / name
                 sync(path)
                 parts[name] = Part(path.stat().st_size, self._content_crc if name == "content.bin" else crc32_of(path))
@@ -177,11 +177,13 @@ class ShardWriter:
         return self.id
 
     def _write_columns(self) -> None:
-        paths, languages, flags, first_chunks, starts, _, sizes, mtimes, hashes = zip(*self._files, strict=True) if self._files else ((),) * 9
-        files, offsets, lines, end_lines, kinds, cells = zip(*self._chunks, strict=True) if self._chunks else ((),) * 6
-        definitions = np.array(self._definitions, np.uint64).reshape(-1, 3)
+        paths, languages, flags, first_chunks, starts, lines, sizes, mtimes, hashes = zip(*self._files, strict=True) if self._files else ((),) * 9
+        _, offsets, chunk_lines, _, kinds, cells = zip(*self._chunks, strict=True) if self._chunks else ((),) * 6
+        definitions = np.array(self._definitions, np.uint32).reshape(-1, 3)
         definitions = definitions[np.argsort(definitions[:, 0], kind="stable")]
-        labels = [f"{symbol[3]}.{symbol[1]}".strip(".").encode("utf-8", "replace") for symbol in self._symbols]
+        symbol_files = [symbol[0] for symbol in self._symbols]
+        labels = [f"{symbol[3]}.{symbol[1]}".strip(".") for symbol in self._symbols]
+        chunk_labels, others = self._label_numbers(labels)
         write_arrays(
             self.folder / "columns.bin",
             {
@@ -192,29 +194,39 @@ class ShardWriter:
                 "file_revisions": np.ones(len(paths), np.uint64),
                 "file_chunk": np.array([*first_chunks, len(self._chunks)], np.uint32),
                 "file_start": np.array([*starts, self.content_bytes], np.uint64),
+                "file_lines": np.array(lines, np.uint32),
                 "file_size": np.array(sizes, np.int64),
                 "file_mtime_ns": np.array(mtimes, np.int64),
                 "file_hash": np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 16),
-                "chunk_file": np.array(files, np.uint32),
                 "chunk_start": np.array([*offsets, self.content_bytes], np.uint64),
-                "chunk_line": np.array(lines, np.uint32),
-                "chunk_end_line": np.array(end_lines, np.uint32),
+                "chunk_line": np.array(chunk_lines, np.uint32),
                 "chunk_kind": np.array(kinds, np.uint8),
-                "chunk_cell": np.array(cells, np.int32),
-                "chunk_input": np.concatenate(self._digests) if self._digests else np.zeros((0, 2), np.uint64),
-                "chunk_labels": np.frombuffer(b"".join(self._labels), np.uint8),
-                "chunk_label_end": np.cumsum([len(label) for label in self._labels]).astype(np.uint32),
-                "file_symbol": np.searchsorted([symbol[0] for symbol in self._symbols], np.arange(len(paths) + 1)).astype(np.uint32),
+                **({"chunk_cell": np.array(cells, np.int32)} if any(cell >= 0 for cell in cells) else {}),
+                "chunk_input": np.concatenate(self._digests) if self._digests else np.zeros(0, np.uint64),
+                "chunk_label": chunk_labels,
+                **_texts("label", others),
+                "file_symbol": np.searchsorted(symbol_files, np.arange(len(paths) + 1)).astype(np.uint32),
                 "symbol_line": np.array([symbol[5] for symbol in self._symbols], np.uint32),
                 "symbol_end_line": np.array([symbol[6] for symbol in self._symbols], np.uint32),
                 "symbol_kind": np.array([KINDS.index(symbol[2]) for symbol in self._symbols], np.uint8),
-                "symbol_labels": np.frombuffer(b"".join(labels), np.uint8),
-                "symbol_label_end": np.cumsum([len(label) for label in labels]).astype(np.uint32),
+                **_texts("symbol_label", labels),
                 "definition_folded": definitions[:, 0],
                 "definition_exact": definitions[:, 1],
-                "definition_chunk": definitions[:, 2].astype(np.uint32),
+                "definition_chunk": definitions[:, 2],
             },
         )
+
+    def _label_numbers(self, symbol_labels: list[str]) -> tuple[Array, list[str]]:
+        """What each chunk belongs to: the number of a symbol, or of another text, counted down from -1, which is the empty one."""
+        numbers: dict[tuple[int, str], int] = {}
+        for number, (symbol, label) in enumerate(zip(self._symbols, symbol_labels, strict=True)):
+            numbers.setdefault((symbol[0], label), number)
+        others = {"": 0}
+        of_chunk = []
+        for chunk, label in zip(self._chunks, self._labels, strict=True):
+            known = numbers.get((chunk[0], label))
+            of_chunk.append(-1 - others.setdefault(label, len(others)) if known is None else known)
+        return np.array(of_chunk, np.int32), list(others)
 
     def _write_catalog(self) -> None:
         names = list(self._languages)
@@ -233,7 +245,7 @@ class ShardWriter:
             {
                 "chunk_id": np.arange(len(files), dtype=np.uint32), "file_id": np.array(files, np.uint32),
                 "start_line": np.array(starts, np.uint32), "end_line": np.array(ends, np.uint32), "kind": [KINDS[k] for k in kinds],
-                "symbol": [label.decode("utf-8") or None for label in self._labels], "cell": np.array(cells, np.int32),
+                "symbol": [label or None for label in self._labels], "cell": np.array(cells, np.int32),
             },
         )  # fmt: skip
         files, names, kinds, containers, signatures, starts, ends = (list(column) for column in zip(*self._symbols, strict=True)) if self._symbols else ([],) * 7
@@ -244,6 +256,11 @@ class ShardWriter:
                 "start_line": np.array(starts, np.uint32), "end_line": np.array(ends, np.uint32),
             },
         )  # fmt: skip
+
+
+def _texts(name: str, texts: list[str]) -> dict[str, Array]:
+    encoded = [text.encode("utf-8", "replace") for text in texts]
+    return {f"{name}_texts": np.frombuffer(b"".join(encoded), np.uint8), f"{name}_ends": np.cumsum([len(text) for text in encoded]).astype(np.uint32)}
 
 
 def path_words(path: str) -> str:
@@ -265,6 +282,5 @@ def _flags(document: Document) -> int:
     return flags
 
 
-def _digest(text: str) -> tuple[int, int]:
-    digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
-    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little")

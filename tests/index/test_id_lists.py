@@ -30,7 +30,7 @@ def test_lists_come_back_as_they_were(universe_and_lists):
 def test_the_smallest_form_is_taken(ids, universe, form):
     (back,), (taken,) = read_back([ids], universe)
     assert back == ids
-    sizes = {IDS: len(ids) * (2 if universe <= 65_536 else 4), BITS: (universe + 7) // 8}
+    sizes = {IDS: len(ids) * (2 if universe <= 65_536 else 3), BITS: (universe + 7) // 8}
     gaps = np.diff(ids, prepend=-1) - 1
     gaps[0] = ids[0]
     sizes |= {BYTES: int((gaps // 255 + 1).sum()), WORDS: int((gaps // 65_535 + 1).sum()) * 2}

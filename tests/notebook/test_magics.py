@@ -55,8 +55,15 @@ def test_changes_are_followed_from_now_on(ready, shell, tree):
     shell.find_magic("codeindex").__self__.client._local._watcher.close()
 
 
+def test_text_is_found_before_anything_is_indexed(run, tree, monkeypatch):
+    monkeypatch.chdir(tree)
+    said = repr(run("%textsearch charge_card"))
+    assert "README.md:7" in said
+    assert f"nothing is indexed: {tree} was read as it is" in said
+
+
 def test_nothing_indexed_is_one_line(run):
-    for cell in ("%textsearch x", "%semsearch x", "%paths", "%codesql select 1"):
+    for cell in ("%semsearch x", "%paths", "%codesql select 1"):
         run(cell)
         assert run.err.startswith("UsageError: Nothing is indexed yet. Index a folder: %codeindex add PATH")
         assert run.err.count("\n") == 1

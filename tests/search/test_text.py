@@ -255,14 +255,3 @@ def test_definitions_come_first_when_ranked(shop):
 def test_what_cannot_be_shown_is_said(shop, given, said):
     with pytest.raises(SearchError, match=said):
         shop.search_text("x", **given)
-
-
-def test_a_shard_without_postings_answers_the_same(shop):
-    expected = [(h.path, h.start_line, h.column) for h in shop.search_text("cart")]
-    for manifest in (shop.settings.home / "v1/repositories").glob("*/shards/*/manifest.json"):
-        said = msgspec.json.decode(manifest.read_bytes())
-        del said["parts"]["postings.bin"]  # as an earlier version wrote it
-        manifest.write_bytes(msgspec.json.encode(said))
-        (manifest.parent / "postings.bin").unlink()
-    shop.close()
-    assert [(h.path, h.start_line, h.column) for h in shop.search_text("cart")] == expected

@@ -1,0 +1,95 @@
+"""Freshness: how soon a saved file and a switched branch are found, and what it costs to ask; peer: ripgrep on the tree."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from codeintel_nb import Scope, Workspace
+from codeintel_nb.search.ripgrep import rg_path
+from tests.benchmarks.conftest import FULL, SITE, median_ms, show
+
+pytestmark = pytest.mark.benchmark
+
+FILES, SWITCHED = (50_000, 2_000) if FULL else (4_000, 400)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real Python files, as many as are asked for, some of them more than once."""
+    root = tmp_path_factory.mktemp("tree") / "repo"
+    sources = [path for path in sorted(SITE.rglob("*.py")) if path.stat().st_size < 20_000]
+    for number in range(FILES):
+        source = sources[number % len(sources)]
+        path = root / f"copy{number // len(sources)}" / source.relative_to(SITE)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, path)
+    return root
+
+
+def test_saved_and_switched(tree: Path, tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path / "home")
+    workspace.index(tree, name="repo")
+    unchanged_s = [timed(lambda: workspace.index(tree, name="repo")) for _ in range(3)]
+    first_s = timed(lambda: workspace.search_text("no_such_name_anywhere"))
+    asked_ms = median_ms(lambda: workspace.search_text("no_such_name_anywhere"))
+    theirs_ms = median_ms(lambda: subprocess.run([rg_path(), "--no-config", "no_such_name_anywhere", str(tree)], check=False), 3)
+    watcher = workspace.watch(["repo"])
+    time.sleep(3)  # it looks at once for what changed before
+    text_ms, semantic_s = [], []
+    paths = sorted(tree.rglob("*.py"))
+    for number, path in enumerate(paths[:: len(paths) // 6][:6]):
+        name = f"zanzibar_{number}_quokka"
+        path.write_text(path.read_text("utf-8", "replace") + f"\n\ndef {name}():\n    return {number}\n")
+        began = time.perf_counter()
+        assert workspace.search_text(name), "a search is right when it is asked"
+        text_ms.append((time.perf_counter() - began) * 1000)
+        while not any(name in hit.snippet for hit in workspace.semantic_search(name, limit=3)):
+            assert time.perf_counter() - began < 60, f"{path} is not indexed"
+            time.sleep(0.01)
+        semantic_s.append(time.perf_counter() - began)
+    for path in paths[5 :: len(paths) // SWITCHED][:SWITCHED]:
+        path.write_text("# switched_branch\n" + path.read_text("utf-8", "replace"))
+    began = time.perf_counter()
+    searches, over = [], threading.Event()
+
+    def search() -> None:
+        while not over.is_set():
+            at = time.perf_counter()
+            assert len(workspace.search_text("# switched_branch", limit=10_000)) == SWITCHED
+            assert workspace.semantic_search("where is a package version compared", limit=3)
+            searches.append((time.perf_counter() - at) * 1000)
+
+    searcher = threading.Thread(target=search)
+    searcher.start()
+    try:
+        while workspace.search_text("# switched_branch", Scope(), limit=1).coverage.unindexed:
+            assert time.perf_counter() - began < 120, "the index does not catch up"
+            time.sleep(0.05)
+        switched_s = time.perf_counter() - began
+    finally:
+        over.set()
+        searcher.join()
+        watcher.close()
+    show(
+        f"freshness, {FILES:,} files",
+        ("", "median", "most"),
+        [
+            ("saved file found by text, ms", sorted(text_ms)[3], max(text_ms)), ("saved file found by meaning, s", sorted(semantic_s)[3], max(semantic_s)),
+            (f"{SWITCHED:,} files switched: until indexed, s", switched_s, switched_s), (f"  {len(searches)} pairs of searches meanwhile, ms", sorted(searches)[len(searches) // 2], max(searches)),
+            ("update that changes nothing, s", sorted(unchanged_s)[1], max(unchanged_s)), ("first text search, which looks at the folder, s", first_s, first_s),
+            ("a text search that finds nothing, ms", asked_ms, asked_ms), ("rg on the tree that finds nothing, ms", theirs_ms, theirs_ms),
+        ],
+    )  # fmt: skip
+    assert asked_ms < theirs_ms
+
+
+def timed(call: object) -> float:
+    began = time.perf_counter()
+    call()  # type: ignore[operator]
+    return time.perf_counter() - began

@@ -1,0 +1,91 @@
+"""Patterns made to hang a backtracking engine, and files made to fill the memory, do no harm to a text search."""
+
+import resource
+import time
+
+import pytest
+
+from codeintel_nb import Scope, Workspace
+from codeintel_nb.settings import Settings
+from tests.conftest import write_tree
+
+EVIL = [
+    r"(a+)+$", r"(a|a)*$", r"(a|aa)+$", r"(.*a){12}$", r"^(([a-z])+.)+[A-Z]([a-z])+$", r"([a-zA-Z]+)*$", r"(a*)*b", r"(?:a?){30}a{30}$", r"(x+x+)+y", r"^(a+)+b$",
+    r"(\w+\s?)+$", r"((a*)*)*c", r"(.*)*d$", r"a.*a.*a.*a.*a.*b", r"(?i)(A+)+z", r"\b(a+a+)+\b!",
+]  # fmt: skip
+
+
+def lines(length):
+    return "".join(f"{'a' * length}!\n{'x' * length}\n{'a ' * (length // 2)}\n{'ab' * (length // 2)}C\n" for _ in range(4))
+
+
+@pytest.fixture(scope="module")
+def workspaces(tmp_path_factory):
+    """The same text once in lines of 20,000 characters and once in lines four times as long."""
+    made = []
+    for length in (20_000, 80_000):
+        base = tmp_path_factory.mktemp("evil")
+        workspace = Workspace(Settings.from_environment(base / "home"))
+        workspace.index(write_tree(base / "tree", {"long.txt": lines(length)}))
+        made.append(workspace)
+    yield made
+    for workspace in made:
+        workspace.close()
+
+
+@pytest.mark.parametrize("pattern", EVIL)
+def test_patterns_made_to_hang_take_linear_time(workspaces, pattern):
+    took = []
+    for workspace in workspaces:
+        best = min(timed(workspace, pattern) for _ in range(2))
+        took.append(best)
+    assert took[1] < 16 * took[0] + 0.5, "four times the text takes about four times as long; backtracking would take for ever"
+
+
+def timed(workspace, pattern):
+    began = time.perf_counter()
+    results = workspace.search_text(pattern, regex=True, limit=100, deadline=20)
+    took = time.perf_counter() - began
+    assert not results.truncated
+    return took
+
+
+def test_a_line_of_200_mb_does_no_harm(tmp_path):
+    tree = write_tree(tmp_path / "tree", {"a.py": "needle = 1\n"})
+    with (tree / "one_line.json").open("wb") as file:
+        for _ in range(200):
+            file.write(b"needle, " * 125_000)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unindexed = Workspace(Settings.from_environment(tmp_path / "none"), here=str(tree))
+    assert [hit.path for hit in unindexed.search_text("needle")] == ["a.py"]
+    workspace = Workspace(Settings.from_environment(tmp_path / "home"))
+    report = workspace.index(tree)
+    assert report.skipped["too large"] == 1
+    assert [hit.path for hit in workspace.search_text("needle")] == ["a.py"]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, "kB: it is not even read"
+    (tree / "minified.js").write_text("needle;" * 250_000)  # 1.7 MB, which is indexed
+    hit = workspace.search_text("needle", Scope(languages=("javascript",)))[0]
+    assert len(hit.snippet) == 2000
+    workspace.index(tree)
+    (hit,) = workspace.search_text("needle", Scope(languages=("javascript",)))
+    assert (hit.column, len(hit.snippet)) == (1, 2000)
+
+
+def test_one_per_cent_in_scope_costs_a_tenth(tmp_path):
+    """The scope is pushed down: what is out of it is not read."""
+    text = "".join(f"value_{i} = compute({i}) or fallback\n" for i in range(1500))
+    workspace = Workspace(Settings.from_environment(tmp_path / "home"))
+    workspace.index(write_tree(tmp_path / "tree", {f"f{i:03}.txt": text for i in range(400)}))
+    scope = Scope(include_globs=("f00[0-3].txt",))
+
+    def best(scope):
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            results = workspace.search_text(r"[0-9]{3}7\) or", scope, regex=True, limit=100_000)
+            times.append(time.perf_counter() - began)
+        return min(times), len(results)
+
+    (whole_s, found), (narrow_s, inside) = best(None), best(scope)
+    assert found == 100 * inside == 100 * 4 * 50
+    assert narrow_s < whole_s / 10
