@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from .engines.engine import Answer, Target
 from .engines.local import LocalEngine
@@ -24,7 +24,7 @@ from .index.updater import one_writer
 from .index.watcher import Watcher
 from .scopes.scope import EVERYTHING, Scope
 from .search.hit import Coverage, FileText, Results
-from .search.loose import LooseTarget
+from .search.loose import LooseTarget, read_document
 from .search.query import Bounds, Case, Mode, PathQuery, SemanticQuery, Show, TextQuery
 from .search.sql import MEMORY_LIMIT, MOST_ROWS, InScope, run_sql
 from .search.table import Table
@@ -36,6 +36,13 @@ from .sources.worktree import Walk
 RETRIES = 5  # of a search whose shard was replaced under it
 
 _T = TypeVar("_T")
+
+
+class _Now(NamedTuple):
+    """What there is to search while a call runs."""
+
+    chosen: list[tuple[Stored, Snapshot]]  # the repositories in scope
+    targets: list[Target]
 
 
 class Workspace:
@@ -107,16 +114,27 @@ class Workspace:
         progress: Callable[[Progress], None] | None = None,
         cancel: threading.Event | None = None,
         rebuild: bool = False,
+        only: Sequence[str] | None = None,
     ) -> IndexReport:
-        """Index a repository, or bring its index up to date; SourceError where its name stands for another."""
+        """Index a repository, or bring its index up to date; SourceError where its name stands for another.
+
+        With ``only`` those paths, and what is below them, are all that is looked at.
+        """
         for stored in self._all():
             known = stored.repository
             if known.name == repository.name and known.root != repository.root:
                 raise SourceError(f"The name {known.name!r} stands for {known.root} already. Give another: --name NAME, or remove it: codeintel remove {known.name}")
-        return self._built(repository, progress, cancel, rebuild)
+        return self._built(repository, progress, cancel, rebuild, only)
 
-    def _built(self, repository: Repository, progress: Callable[[Progress], None] | None, cancel: threading.Event | None, rebuild: bool) -> IndexReport:
-        report = build(self.settings, repository, progress, cancel, rebuild, self._look_here)
+    def _built(
+        self,
+        repository: Repository,
+        progress: Callable[[Progress], None] | None,
+        cancel: threading.Event | None,
+        rebuild: bool,
+        only: Sequence[str] | None = None,
+    ) -> IndexReport:
+        report = build(self.settings, repository, progress, cancel, rebuild, self._look_here and only is None, only)
         self._compact(repository, progress, cancel)
         return report
 
@@ -146,8 +164,8 @@ class Workspace:
         if not followed:
             raise SourceError(NOTHING)
 
-        def update(repository: Repository) -> None:
-            report = build(self.settings, self.repository(repository.name), look_here=False)  # something did change
+        def update(repository: Repository, paths: Sequence[str] | None) -> None:
+            report = build(self.settings, self.repository(repository.name), look_here=False, only=paths)  # something did change
             self._compact(repository)
             if updated is not None and (report.indexed or report.removed):
                 updated(report)
@@ -244,7 +262,7 @@ class Workspace:
         if self._all():
             self._embedder().embed_query("prepare")
             with suppress(SearchError):  # no shard is finished yet
-                self.count()
+                self._retrying(EVERYTHING, lambda now: self._coverage(now, self._with_changes(now, EVERYTHING)[1]))
 
     def sql(
         self,
@@ -258,14 +276,14 @@ class Workspace:
         """Rows of the tables repositories, files, chunks and symbols, as far as they are in scope."""
         bounds = Bounds.within(deadline, cancel)
 
-        def run(targets: list[Target]) -> Table:
-            shards = [InScope(t.repo, self._engine.shard(t.folder), self._engine.mask(t)) for t in targets]
+        def run(now: _Now) -> Table:
+            shards = [InScope(t.repo, self._engine.shard(t.folder), self._engine.mask(t)) for t in now.targets]
             return run_sql(statement, shards, bounds, most_rows, memory_bytes)
 
         return self._retrying(scope, run)
 
     def open_file(self, repo: str, path: str, start_line: int = 1, end_line: int | None = None) -> FileText:
-        """Lines of a file as it was indexed; of a notebook, the text of its cells."""
+        """Lines of a file, as it is now where it changed since it was indexed; of a notebook, the text of its cells."""
         wanted = path.replace("\\", "/")
         if wanted.startswith("/") or ".." in wanted.split("/") or "\0" in wanted:
             raise SourceError(f"The path {path!r} leads out of the repository {repo!r}. Give a path relative to its root.")
@@ -273,19 +291,17 @@ class Workspace:
             raise SourceError(f"Lines {start_line} to {end_line} are no range: lines count from 1, and the first comes first.")
         self._stored(repo)
 
-        def run(targets: list[Target]) -> FileText:
+        def run(now: _Now) -> FileText:
+            targets, loose = self._with_changes(now, Scope(repos=(repo,)))
             for target in targets:
                 shard = self._engine.shard(target.folder)
-                dead = set(target.dead)
-                for file, found in enumerate(shard.paths):
-                    if found == wanted and file not in dead:
-                        lines = decoded(shard.file_content(file)).split("\n")
-                        if len(lines) > 1 and not lines[-1]:
-                            lines.pop()  # what stands behind the last newline is no line
-                        last = min(len(lines), end_line or len(lines))
-                        if start_line > max(1, len(lines)):
-                            raise SourceError(f"{path} has {len(lines)} lines, so there is no line {start_line}.")
-                        return FileText(repo, found, start_line, last, len(lines), shard.language(file), "\n".join(lines[start_line - 1 : last]))
+                number = shard.file_numbers.get(wanted)
+                if number is not None and number not in target.dead:
+                    return _lines_of(repo, wanted, shard.file_content(number), shard.language(number), start_line, end_line)
+            for files in loose:
+                if any(stat.path == wanted for stat in files.files) and (document := read_document(files, wanted)) is not None:
+                    content = document.content if document.ends_with_newline else document.content[:-1]
+                    return _lines_of(repo, wanted, content, document.language, start_line, end_line)
             known = [p for t in targets for p in self._engine.shard(t.folder).paths]
             raise SourceError(f"There is no indexed file {path!r} in {repo!r}.{did_you_mean(wanted, known)}")
 
@@ -302,29 +318,28 @@ class Workspace:
         began = time.perf_counter()
         applied = (scope or EVERYTHING).interned()
 
-        def search(targets: list[Target]) -> Results:
-            current, loose = self._with_changes(targets, applied) if fresh else (targets, [])
-            coverage = self._coverage(targets, loose)
+        def search(now: _Now) -> Results:
+            current, loose = self._with_changes(now, applied) if fresh else (now.targets, [])
+            coverage = self._coverage(now, loose)
             scoped = time.perf_counter()
             answer = run(current, loose)
             timings = {"scope": (scoped - began) * 1000, **answer.timings_ms, "total": (time.perf_counter() - began) * 1000}
             rounded = {name: round(ms, 3) for name, ms in timings.items()}
             met = {hit.repo for hit in answer.hits}
-            roots = {s.repository.name: s.repository.root for s in self._all() if s.repository.name in met}
+            roots = {stored.repository.name: stored.repository.root for stored, _ in now.chosen if stored.repository.name in met}
             roots |= {files.repo: files.root for files in loose if files.repo in met}
             return Results(tuple(answer.hits), applied, answer.total, answer.truncated, answer.exact, coverage, rounded, query, roots)
 
         return self._retrying(applied, search, fresh)
 
-    def _with_changes(self, targets: list[Target], scope: Scope) -> tuple[list[Target], list[LooseTarget]]:
+    def _with_changes(self, now: _Now, scope: Scope) -> tuple[list[Target], list[LooseTarget]]:
         """The targets without what changed since, and the files to read instead."""
         if scope.kinds or (scope.revisions and WORKTREE not in scope.revisions):
-            return targets, []
-        if not self._all():
+            return now.targets, []
+        if not now.chosen:
             return [], [self._unindexed(scope)]
         current, loose = [], []
-        for stored in self._chosen(scope):
-            snapshot = self._snapshot(stored)
+        for stored, snapshot in now.chosen:
             shards = [(ref, self._engine.shard(stored.shards / ref.id)) for ref in snapshot.shards]
             changes = self._freshness.changes(stored, snapshot, shards)
             repository = stored.repository
@@ -340,21 +355,20 @@ class Workspace:
             raise SearchError(NOTHING)
         return LooseTarget(repository.name, repository.root, Walk(repository, self.settings.max_file_bytes), scope, self.settings.max_file_bytes)
 
-    def _coverage(self, targets: list[Target], loose: Sequence[LooseTarget] = ()) -> Coverage:
-        counts = self._engine.count(targets)
-        stored = self._all()
-        if not stored:
+    def _coverage(self, now: _Now, loose: Sequence[LooseTarget] = ()) -> Coverage:
+        if not now.chosen:
             return Coverage(folder=loose[0].root if loose else "")
-        repositories = tuple(dict.fromkeys([*(target.repo for target in targets), *(files.repo for files in loose)]))
-        building = tuple(s.repository.name for s in stored if s.repository.name in repositories and not self._snapshot(s).complete)
-        unindexed = sum(len(files.files) for files in loose if isinstance(files.files, tuple))
-        return Coverage(repositories, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks, building, unindexed)
+        counts = self._engine.count(now.targets)
+        unindexed = {files.repo: len(files.files) for files in loose if isinstance(files.files, tuple)}
+        repositories = tuple(stored.repository.name for stored, snapshot in now.chosen if snapshot.shards or stored.repository.name in unindexed)
+        building = tuple(stored.repository.name for stored, snapshot in now.chosen if stored.repository.name in repositories and not snapshot.complete)
+        return Coverage(repositories, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks, building, sum(unindexed.values()))
 
-    def _retrying(self, scope: Scope | None, work: Callable[[list[Target]], _T], fresh: bool = False) -> _T:
+    def _retrying(self, scope: Scope | None, work: Callable[[_Now], _T], fresh: bool = False) -> _T:
         """Run on the shards that answer now; when one was swept away meanwhile, on those that do then."""
         for attempt in range(RETRIES):
             try:
-                return work(self._targets(scope or EVERYTHING, fresh))
+                return work(self._now(scope or EVERYTHING, fresh))
             except FileNotFoundError:
                 self._snapshots.clear()
                 if attempt == RETRIES - 1:
@@ -362,28 +376,27 @@ class Workspace:
                 time.sleep(0.01 * (attempt + 1))
         raise AssertionError("unreachable")
 
-    def _targets(self, scope: Scope, fresh: bool = False) -> list[Target]:
-        """The shards that answer; ``fresh`` if what is in none may be read."""
-        if not self._all():
-            if fresh and not scope.kinds and not scope.revisions:
-                return []
-            raise SearchError(NOTHING)
-        chosen = self._chosen(scope)
-        snapshots = [(s, self._snapshot(s)) for s in chosen]
-        targets = [Target(s.repository.name, s.shards / ref.id, ref.dead, scope) for s, snapshot in snapshots for ref in snapshot.shards]
-        if not targets and not fresh and not any(snapshot.generation for _, snapshot in snapshots):
-            raise SearchError(f"The index of {', '.join(s.repository.name for s in chosen)} has no finished part yet. Wait for it, or run: codeintel status")
-        self._check_revisions(scope, targets)
-        return targets
+    def _targets(self, scope: Scope) -> list[Target]:
+        return self._now(scope).targets
 
-    def _chosen(self, scope: Scope) -> list[Stored]:
-        """The repositories in scope."""
+    def _now(self, scope: Scope, fresh: bool = False) -> _Now:
+        """The repositories in scope and the shards that answer; ``fresh`` if what is in none may be read."""
         stored = self._all()
-        names = [s.repository.name for s in stored]
-        for name in scope.repos:
-            if name not in names:
-                raise ScopeError(f"No repository {name!r} is indexed.{did_you_mean(name, names)} Index it: codeintel index PATH --name {name}")
-        return [s for s in stored if not scope.repos or s.repository.name in scope.repos]
+        if not stored:
+            if fresh and not scope.kinds and not scope.revisions:
+                return _Now([], [])
+            raise SearchError(NOTHING)
+        if scope.repos:
+            names = [s.repository.name for s in stored]
+            for name in scope.repos:
+                if name not in names:
+                    raise ScopeError(f"No repository {name!r} is indexed.{did_you_mean(name, names)} Index it: codeintel index PATH --name {name}")
+        chosen = [(s, self._snapshot(s)) for s in stored if not scope.repos or s.repository.name in scope.repos]
+        targets = [Target(s.repository.name, s.shards / ref.id, ref.dead, scope) for s, snapshot in chosen for ref in snapshot.shards]
+        if not targets and not fresh and not any(snapshot.generation for _, snapshot in chosen):
+            raise SearchError(f"The index of {', '.join(s.repository.name for s, _ in chosen)} has no finished part yet. Wait for it, or run: codeintel status")
+        self._check_revisions(scope, targets)
+        return _Now(chosen, targets)
 
     def _check_revisions(self, scope: Scope, targets: list[Target]) -> None:
         if not scope.revisions:
@@ -435,3 +448,13 @@ class Workspace:
             live = {s.shards / ref.id for s in self._all() for ref in (self._snapshots.get(s.folder, (None, Snapshot()))[1]).shards}
             self._engine.keep_only(live)
         return snapshot
+
+
+def _lines_of(repo: str, path: str, content: bytes, language: str, start_line: int, end_line: int | None) -> FileText:
+    lines = decoded(content).split("\n")
+    if len(lines) > 1 and not lines[-1]:
+        lines.pop()  # what stands behind the last newline is no line
+    last = min(len(lines), end_line or len(lines))
+    if start_line > max(1, len(lines)):
+        raise SourceError(f"{path} has {len(lines)} lines, so there is no line {start_line}.")
+    return FileText(repo, path, start_line, last, len(lines), language, "\n".join(lines[start_line - 1 : last]))

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -82,17 +82,20 @@ class Service:
             f"Its owner allows more in jupyter_server_config.py: c.CodeIntelApp.allowed_roots = [{repository.root!r}]"
         )
 
-    def _index(self, repository: Repository, progress: Callable[[Progress], None] | None, cancel: threading.Event | None, rebuild: bool) -> IndexReport:
-        report = self.workspace.index_repository(repository, progress, cancel, rebuild)
+    def _index(
+        self, repository: Repository, progress: Callable[[Progress], None] | None, cancel: threading.Event | None, rebuild: bool, only: Sequence[str] | None
+    ) -> IndexReport:
+        report = self.workspace.index_repository(repository, progress, cancel, rebuild, only)
         self.prepare()
         return report
 
-    def _update(self, repository: Repository) -> None:
+    def _update(self, repository: Repository, paths: Sequence[str] | None) -> None:
         """Run after files changed; a run that had begun before may have missed them, so another follows it."""
-        joined = self.jobs.start(self.workspace.repository(repository.name)).state == "running"
-        self.jobs.wait(repository.name)
-        if joined:
-            self._update(repository)
+        while True:
+            joined = self.jobs.start(self.workspace.repository(repository.name), only=paths).state == "running"
+            self.jobs.wait(repository.name)
+            if not joined:
+                return
 
     def prepare(self) -> None:
         """Have the engine ready before somebody searches; what stands in the way is for the search to tell."""

@@ -229,7 +229,9 @@ def test_two_versions_of_the_format_lie_beside_each_other(shop, tree):
     assert workspace.search_text("charge_card").hits
     (tree / "new.py").write_text("def charge_card_again(): pass\n")
     assert workspace.refresh("shop").indexed == 1
-    assert [finding for finding in examine(workspace.settings) if finding.level == "error"] == []
+    findings = examine(workspace.settings)
+    assert [finding for finding in findings if finding.level == "error"] == []
+    assert "another version's format" in findings[-1].said
     assert workspace.refresh("shop", rebuild=True).files == 10
     assert {path: path.read_bytes() for path in other.rglob("*") if path.is_file()} == held
 

@@ -81,7 +81,17 @@ def examine(settings: Settings, repair: bool = True, progress: Callable[[str], N
         if progress:
             progress(one.repository.name)
         findings += _repository(one, settings, repair)
-    return findings
+    return [*findings, *_other_formats(store)]
+
+
+def _other_formats(store: Store) -> list[Finding]:
+    """What other versions keep in this home, which is theirs."""
+    found = []
+    for root in sorted(store.home.glob("v[0-9]*/repositories")):
+        if root != store.root and any(root.iterdir()):
+            held = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
+            found.append(Finding("ok", root.parent.name, f"{size(held)} of indexes in another version's format, left alone. If no such version is used any more, delete the folder {root}"))
+    return found
 
 
 def _without_description(folder: Path, repair: bool) -> Finding:

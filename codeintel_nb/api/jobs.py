@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -22,13 +22,16 @@ Tell = Callable[[JobState], None]
 class Indexes(Protocol):
     """What runs a job: ``Workspace.index_repository``."""
 
-    def __call__(self, repository: Repository, progress: Callable[[Progress], None] | None, cancel: threading.Event | None, rebuild: bool) -> IndexReport: ...
+    def __call__(
+        self, repository: Repository, progress: Callable[[Progress], None] | None, cancel: threading.Event | None, rebuild: bool, only: Sequence[str] | None
+    ) -> IndexReport: ...
 
 
 class _Job:
-    def __init__(self, repository: Repository, rebuild: bool) -> None:
+    def __init__(self, repository: Repository, rebuild: bool, only: Sequence[str] | None) -> None:
         self.repository = repository
         self.rebuild = rebuild
+        self.only = only
         self.state = JobState(repository.name, "waiting")
         self.cancel = threading.Event()
         self.followers: dict[int, Tell] = {}
@@ -45,12 +48,12 @@ class Jobs:
         self._numbers = itertools.count()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="codeintel-index")
 
-    def start(self, repository: Repository, rebuild: bool = False) -> JobState:
+    def start(self, repository: Repository, rebuild: bool = False, only: Sequence[str] | None = None) -> JobState:
         """Begin a run, or join the one of this repository that has neither ended nor been cancelled."""
         with self._lock:
             job = self._jobs.get(repository.name)
             if job is None or job.state.ended or job.cancel.is_set():
-                job = self._jobs[repository.name] = _Job(repository, rebuild)
+                job = self._jobs[repository.name] = _Job(repository, rebuild, only)
                 self._worker.submit(self._run, job)
             return job.state
 
@@ -104,7 +107,7 @@ class Jobs:
         try:
             if not job.cancel.is_set():
                 moved(Progress("starting"))
-                report = self._index(job.repository, moved, job.cancel, job.rebuild)
+                report = self._index(job.repository, moved, job.cancel, job.rebuild, job.only)
                 self._tell(job, JobState(job.repository.name, "done", job.state.progress, report))
                 return
             ended = JobState(job.repository.name, "cancelled", None, None, "EngineError", "The run was cancelled before it began.")

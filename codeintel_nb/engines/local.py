@@ -112,7 +112,7 @@ class LocalEngine:
         return found
 
     def mask(self, target: Target) -> ScopeMask:
-        scope = target.scope.merged(repos=())  # which repositories is decided by the targets
+        scope = target.scope.merged(repos=()) if target.scope.repos else target.scope  # which repositories is decided by the targets
         key = target.folder, target.dead, scope
         with self._lock:
             found = self._masks.get(key)

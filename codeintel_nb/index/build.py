@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 import msgspec
@@ -28,6 +28,7 @@ class Job(msgspec.Struct, frozen=True):
     settings: Settings
     repository: Repository
     rebuild: bool = False
+    only: tuple[str, ...] | None = None  # paths that are all that is to be looked at
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure"):
@@ -45,11 +46,13 @@ def build(
     cancel: threading.Event | None = None,
     rebuild: bool = False,
     look_here: bool = True,
+    only: Sequence[str] | None = None,
 ) -> IndexReport:
     """Bring a repository's index up to date in a child process; ``cancel`` or Ctrl-C ends it and harms nothing.
 
     With ``look_here`` this process looks first whether anything changed, which saves the child where nothing did; a
-    server leaves that to the child, as it holds the interpreter for a moment.
+    server leaves that to the child, as it holds the interpreter for a moment. With ``only`` those paths, and what is below
+    them, are all that is looked at.
 
     Raises
     ------
@@ -59,7 +62,7 @@ def build(
     stored = Store(settings.home).create(repository)
     if look_here and not rebuild and (report := _nothing_to_do(settings, repository)) is not None:
         return report
-    job = Job(settings, repository, rebuild)
+    job = Job(settings, repository, rebuild, None if only is None else tuple(only))
     with tempfile.TemporaryFile() as said:
         child = spawn("codeintel_nb.index.build", settings, said, stored.folder)
         try:
@@ -123,7 +126,7 @@ def main() -> None:
         from .embedder import default_embedder
 
         stored = Store(job.settings.home).create(job.repository)
-        _say(update(stored, job.settings, default_embedder(), _say, job.rebuild))
+        _say(update(stored, job.settings, default_embedder(), _say, job.rebuild, job.only))
     except CodeIntelError as error:
         _say(Failure(type(error).__name__, str(error)))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,9 +29,37 @@ class Place(NamedTuple):
 
     shard: int  # position in the snapshot
     file: int
-    size: int
-    mtime_ns: int
     content_hash: bytes
+
+
+class Places:
+    """Where each live file lies, and what it was like; by one number for all shards, as there may be a hundred thousand."""
+
+    def __init__(self, shards: list[Shard], dead: list[tuple[int, ...]]) -> None:
+        self._shards = shards
+        self._first = [0, *accumulate(shard.manifest.files for shard in shards)]
+        self.sizes = [size for shard in shards for size in shard.file_size.tolist()]  # bytes
+        self.times = [time for shard in shards for time in shard.file_mtime_ns.tolist()]
+        self.numbers: dict[str, int] = {}
+        for shard, first, gone in zip(shards, self._first, dead, strict=False):
+            live = dict(zip(shard.paths, range(first, first + shard.manifest.files), strict=True))
+            for file in gone:
+                del live[shard.paths[file]]
+            self.numbers.update(live)
+
+    def get(self, path: str) -> Place | None:
+        number = self.numbers.get(path)
+        if number is None:
+            return None
+        position = bisect_right(self._first, number) - 1
+        file = number - self._first[position]
+        return Place(position, file, self._shards[position].file_hash[file].tobytes())
+
+    def at(self, path: str) -> list[str]:
+        """The live files at a path, or below it."""
+        if path in self.numbers:
+            return [path]
+        return [known for shard in self._shards for known in shard.below(path) if known in self.numbers]
 
 
 class Plan(NamedTuple):
@@ -36,7 +67,7 @@ class Plan(NamedTuple):
 
     snapshot: Snapshot
     suspects: list[FileStat]
-    places: dict[str, Place]
+    places: Places
     gone: list[str]
     unchanged: int
     skipped: Counter[str]
@@ -49,43 +80,44 @@ class Plan(NamedTuple):
         return not self.suspects and not self.gone and self.snapshot.complete
 
 
-def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, rebuild: bool = False) -> Plan:
+def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, rebuild: bool = False, only: Sequence[str] | None = None) -> Plan:
     """Compare the folder with its index by size and time; nothing is read but the folder.
 
-    ``embedder_id`` None takes the index's own, for a caller that only asks whether anything changed.
+    ``embedder_id`` None takes the index's own, for a caller that only asks whether anything changed. With ``only`` those
+    paths, and what is below them, are all that is looked at.
     """
     snapshot = Snapshot() if rebuild else read_snapshot(stored.folder)
     if embedder_id is not None and snapshot.shards and snapshot.embedder != embedder_id:
         snapshot = Snapshot(generation=snapshot.generation)  # vectors of another model: everything anew
         rebuild = True
+    if rebuild or not snapshot.complete:
+        only = None
     shards = [Shard(stored.shards / ref.id) for ref in snapshot.shards]
-    places: dict[str, Place] = {}
-    for position, (ref, shard) in enumerate(zip(snapshot.shards, shards, strict=True)):
-        dead = set(ref.dead)
-        sizes, times = shard.file_size.tolist(), shard.file_mtime_ns.tolist()
-        hashes = shard.file_hash.tobytes()
-        for file, path in enumerate(shard.paths):
-            if file not in dead:
-                places[path] = Place(position, file, sizes[file], times[file], hashes[16 * file : 16 * file + 16])
+    places = Places(shards, [ref.dead for ref in snapshot.shards])
     seen = Seen() if rebuild else read_seen(stored.folder)
     walk = Walk(stored.repository, settings.max_file_bytes)
-    suspects, unchanged = [], 0
-    found = set()
+    stats = iter(walk) if only is None else iter({stat.path: stat for path in only for stat in walk.of(path)}.values())
+    suspects, found = [], set()
     refused: Counter[str] = Counter()
-    for stat in walk:
-        found.add(stat.path)
-        place = places.get(stat.path)
-        if place is None:
-            known = seen.refused.get(stat.path)
-            if known is not None and known[:2] == (stat.size, stat.mtime_ns):
+    numbers, sizes, times = places.numbers, places.sizes, places.times
+    for stat in stats:
+        path, size, mtime_ns = stat
+        number = numbers.get(path)
+        if number is None:
+            known = seen.refused.get(path)
+            if known is not None and known[:2] == (size, mtime_ns):
                 refused[known[2]] += 1
             else:
                 suspects.append(stat)
-        elif (stat.size, stat.mtime_ns) not in ((place.size, place.mtime_ns), seen.touched.get(stat.path)):
+            continue
+        found.add(path)
+        if (size != sizes[number] or mtime_ns != times[number]) and (size, mtime_ns) != seen.touched.get(path):
             suspects.append(stat)
-        else:
-            unchanged += 1
-    gone = [path for path in places if path not in found]
+    expected = numbers.keys() if only is None else {known for path in only for known in places.at(path)}
+    gone = [path for path in expected if path not in found]
+    unchanged = len(numbers) - len(gone) - sum(stat.path in numbers for stat in suspects)
+    if only is not None:  # of the rest of the folder is true what was true before
+        return Plan(snapshot, suspects, places, gone, unchanged, Counter(snapshot.skipped), list(snapshot.secrets), seen, shards)
     return Plan(snapshot, suspects, places, gone, unchanged, walk.skipped + refused, walk.secrets, seen, shards)
 
 

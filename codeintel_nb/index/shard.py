@@ -99,8 +99,8 @@ class Shard:
         none = np.broadcast_to(np.int32(-1), (self.manifest.chunks,))
         self.chunk_cell = columns.get("chunk_cell", none)  # -1: not of a notebook
         self.chunk_input = columns["chunk_input"]  # digest of what was embedded
-        self.file_symbol = columns["file_symbol"]  # first symbol of each file, and the end; symbols are in line order
         # looked at one by one, which a memoryview answers in a tenth of an array's time
+        self._file_symbol = memoryview(columns["file_symbol"].data)  # first symbol of each file, and the end; symbols are in line order
         self._symbol_line = memoryview(columns["symbol_line"].data)
         self._symbol_end_line = memoryview(columns["symbol_end_line"].data)
         self._symbol_kind = memoryview(columns["symbol_kind"].data)  # position in KINDS
@@ -147,6 +147,11 @@ class Shard:
     @cached_property
     def path_table(self) -> PathTable:
         return PathTable.stored(self._columns)
+
+    @cached_property
+    def lines_before(self) -> Array:
+        """Lines of the files before each file."""
+        return np.cumsum(self.file_lines, dtype=np.int64) - self.file_lines
 
     @cached_property
     def chunk_file(self) -> Array:
@@ -196,17 +201,18 @@ class Shard:
     def symbol_around(self, file: int, line: int) -> tuple[str, str, int]:
         """Name, with its containers, and kind of the innermost definition around a line, both empty where none is; and the
         line, behind this one, up to which that is so."""
-        first, end = int(self.file_symbol[file]), int(self.file_symbol[file + 1])
+        first, end = self._file_symbol[file], self._file_symbol[file + 1]
         behind = bisect_right(self._symbol_line, line, first, end)
         until = self._symbol_line[behind] if behind < end else END
         for symbol in range(behind - 1, first - 1, -1):
-            if self._symbol_end_line[symbol] >= line:
-                return self._symbol_labels[symbol], KINDS[self._symbol_kind[symbol]], min(until, self._symbol_end_line[symbol] + 1)
+            last = self._symbol_end_line[symbol]
+            if last >= line:
+                return self._symbol_labels[symbol], KINDS[self._symbol_kind[symbol]], until if until <= last else last + 1
         return "", "", until
 
     def defines(self, file: int, line: int) -> bool:
         """Whether a definition begins at the line."""
-        first, end = int(self.file_symbol[file]), int(self.file_symbol[file + 1])
+        first, end = self._file_symbol[file], self._file_symbol[file + 1]
         at = bisect_right(self._symbol_line, line, first, end)
         return at > first and self._symbol_line[at - 1] == line
 
@@ -215,6 +221,8 @@ class Shard:
 
     def revision(self, file: int) -> str:
         """The first revision that holds the file."""
+        if len(self.manifest.revisions) == 1:
+            return self.manifest.revisions[0]
         bits = int(self.file_revisions[file])
         return self.manifest.revisions[(bits & -bits).bit_length() - 1]
 

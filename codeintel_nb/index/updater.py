@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -35,12 +35,16 @@ def update(
     embedder: Embedder,
     progress: Callable[[Progress], None],
     rebuild: bool = False,
+    only: Sequence[str] | None = None,
 ) -> IndexReport:
-    """Bring a repository's index up to date; each finished shard answers at once. One writer a repository."""
+    """Bring a repository's index up to date; each finished shard answers at once. One writer a repository.
+
+    With ``only`` those paths, and what is below them, are all that is looked at.
+    """
     began = time.perf_counter()
     progress(Progress("listing files"))
     with one_writer(stored):
-        plan = plan_update(stored, settings, embedder.id, rebuild)
+        plan = plan_update(stored, settings, embedder.id, rebuild, only)
         old = _replaced(stored) if rebuild or not plan.snapshot.shards else plan.snapshot
         run = _Run(stored, settings, embedder, plan, old)
         run.index(progress)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from ..errors import CodeIntelError, SourceError
 from ..sources.repository import Repository
+from ..sources.worktree import IGNORE_FILES
 
 QUIET_MS = 100  # without a change before what was collected is looked at
 LOOKED_MS = 500  # between looks at whether it is over
 PAUSE = 2.0  # times as long as the last update took: a folder that changes all the time takes a third of a core
+MOST_PATHS = 5_000  # changed together, from which all are looked at instead
 MOST_PAUSE_S = 3.0  # as who saves a file after a long update waits for it
 
 
 class Watcher:
-    """A thread for each repository, which calls ``update`` with it after changes, once for all that came together.
+    """A thread for each repository, which calls ``update`` after changes, once for all that came together: with the
+    repository and the paths that changed, or None for anything.
 
     ``failed`` is told the repository's name and why it cannot be followed, or why an update went wrong.
     """
 
-    def __init__(self, update: Callable[[Repository], None], failed: Callable[[str, str], None]) -> None:
+    def __init__(self, update: Callable[[Repository, Sequence[str] | None], None], failed: Callable[[str, str], None]) -> None:
         self._update = update
         self._failed = failed
         self._followed: dict[str, tuple[str, threading.Event]] = {}  # name -> root, and what ends its thread
@@ -53,6 +57,7 @@ class Watcher:
     def _follow(self, repository: Repository, over: threading.Event) -> None:
         import watchfiles
 
+        root = repository.root + os.sep
         first = True  # what changed before is looked for once the events are being collected, so that nothing falls between
         try:
             for changes in watchfiles.watch(
@@ -60,8 +65,10 @@ class Watcher:
                 raise_interrupt=False, ignore_permission_denied=True,
             ):  # fmt: skip
                 if first or changes:
+                    paths = sorted({path.removeprefix(root).replace(os.sep, "/") for _, path in changes})
+                    rules = any(path.rpartition("/")[2] in (*IGNORE_FILES, "pyvenv.cfg") for path in paths)  # may concern every file
+                    self._updated(repository, None if first or rules or len(paths) > MOST_PATHS or repository.root in paths else paths, over)
                     first = False
-                    self._updated(repository, over)
                 if over.is_set():
                     return
         except (OSError, RuntimeError) as error:
@@ -69,10 +76,10 @@ class Watcher:
                 return
             self._failed(repository.name, f"{repository.name!r} is not followed: {error}. Refresh it by hand: codeintel index {repository.root}")
 
-    def _updated(self, repository: Repository, over: threading.Event) -> None:
+    def _updated(self, repository: Repository, paths: Sequence[str] | None, over: threading.Event) -> None:
         began = time.monotonic()
         try:
-            self._update(repository)
+            self._update(repository, paths)
         except SourceError as error:  # its folder is gone: nothing is left to follow
             over.set()
             self._failed(repository.name, str(error))

@@ -27,15 +27,16 @@ def hits_of(shard: Searchable, repo: str, found: list[Match], query: TextQuery) 
     columns = (at, shard.chunk_start[at], shard.chunk_line[at], shard.chunk_file[at], shard.chunk_kind[at], shard.chunk_cell[at])
     hits: list[Hit] = []
     chunk = file = -1
-    counted = line = until_line = 0
+    counted = line = until_line = lines_before = 0
     path = language = revision = symbol = kind = ""
     cell: int | None = None
     ascii_only = named = False
-    for (line_start, line_end, start), its_chunk, chunk_start, chunk_line, its_file, its_kind, its_cell in zip(found, *(column.tolist() for column in columns), strict=True):
+    for (line_start, line_end, start, in_all), its_chunk, chunk_start, chunk_line, its_file, its_kind, its_cell in zip(found, *(column.tolist() for column in columns), strict=True):
         if its_chunk != chunk:
             chunk, counted, line = its_chunk, chunk_start, chunk_line
             if its_file != file:
                 file, until_line = its_file, 0
+                lines_before = int(shard.lines_before[file])
                 path, language, revision, ascii_only = paths[file], shard.language(file), shard.revision(file), bool(shard.file_flags[file] & IS_ASCII)
             cell = None if its_cell < 0 else its_cell
             if named and its_kind >= _NAMED:
@@ -43,7 +44,9 @@ def hits_of(shard: Searchable, repo: str, found: list[Match], query: TextQuery) 
             named = its_kind < _NAMED
             if not named:
                 symbol, kind = shard.label(chunk), KINDS[its_kind]
-        if line_start != counted:
+        if in_all:
+            line, counted = in_all - lines_before, line_start
+        elif line_start != counted:
             line += content[counted:line_start].count(b"\n")
             counted = line_start
         if named and line >= until_line:  # a chunk may hold several definitions: name the one around the line

@@ -55,6 +55,7 @@ class LooseFiles:
         self.size = len(self.content)
         self.paths = [document.path for document in documents]
         self.file_start = np.cumsum([0, *(len(document.content) for document in documents)]).astype(np.uint64)
+        self.lines_before = np.zeros(len(documents), np.int64)  # not asked for: these are never read by rg as a whole
         self.file_flags = np.array([IS_ASCII if document.content.isascii() else 0 for document in documents], np.uint8)
         chunks = [(file, chunk) for file, document in enumerate(documents) for chunk in document.chunks]
         self.file_chunk = np.searchsorted([file for file, _ in chunks], np.arange(len(documents) + 1)).astype(np.uint32)
@@ -130,19 +131,18 @@ def _named_in_scope(target: LooseTarget) -> Iterator[FileStat]:
 
 
 def _documents(target: LooseTarget, files: Iterable[FileStat]) -> list[Document]:
-    documents = []
-    for stat in files:
-        try:
-            with Path(target.root, stat.path).open("rb") as file:
-                data = file.read(target.max_file_bytes + 1)
-        except OSError:
-            continue  # gone since it was listed
-        if len(data) > target.max_file_bytes or refusal(stat.path, data) is not None:
-            continue
-        document = plain_document(stat.path, data)
-        if not target.scope.languages or document.language in target.scope.languages:
-            documents.append(document)
-    return documents
+    read = (read_document(target, stat.path) for stat in files)
+    return [document for document in read if document is not None and (not target.scope.languages or document.language in target.scope.languages)]
+
+
+def read_document(target: LooseTarget, path: str) -> Document | None:
+    """A file as it is now; None where it is gone since it was listed, or is none that is indexed."""
+    try:
+        with Path(target.root, path).open("rb") as file:
+            data = file.read(target.max_file_bytes + 1)
+    except OSError:
+        return None
+    return None if len(data) > target.max_file_bytes or refusal(path, data) is not None else plain_document(path, data)
 
 
 def _sifted(root: str, files: list[FileStat], query: TextQuery) -> list[FileStat]:

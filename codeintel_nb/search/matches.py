@@ -14,8 +14,9 @@ COUNTED_S = 0.001  # spent on counting matches beyond the limit
 
 
 # Byte offsets in a shard's content: where the first line of the match begins, behind the last character of its last line,
-# and where the match itself begins. A plain tuple, as there may be a hundred thousand.
-Match = tuple[int, int, int]
+# and where the match itself begins; and the number of its first line in all of the content, from 1, or 0 where it is not
+# known. A plain tuple, as there may be a hundred thousand.
+Match = tuple[int, int, int, int]
 
 
 class Counting:
@@ -52,7 +53,7 @@ class Kept:
 
     def take(self, match: Match) -> int:
         """Keep a match, or count it; the offset at which to go on."""
-        line_start, line_end, _ = match
+        line_start, line_end, _, _ = match
         if not self.by_line:
             if line_start >= self._file_end:
                 self._file_end = int(self._file_start[int(np.searchsorted(self._file_start, np.uint64(line_start), "right"))])

@@ -22,10 +22,11 @@ from .pattern import Pattern
 from .query import Bounds, TextQuery
 from .ranges import Ranges
 from .searchable import Searchable
+from .trigrams import NOTHING, needs
 
 FEW = 1000  # hits wanted: they are likely to be there long before rg is through
 _OUTPUT = 256 << 10  # bytes of rg's output read at once
-_PLACE = re.compile(rb"^(\d+):(\d+):", re.M)  # column and offset of a line
+_PLACE = re.compile(rb"^(\d+):(\d+):(\d+):", re.M)  # number, column and offset of a line
 
 
 @lru_cache(1)
@@ -68,16 +69,19 @@ def scan(shard: Searchable, within: Ranges, query: TextQuery, pattern: Pattern, 
     """Have rg read the whole mapped content, and leave out what is not in the ranges. Not for matches of several lines."""
     if not len(within.begins) or shard.folder is None:
         return False
-    # of a line that is longer it prints a remark: the place is all that is wanted
-    options = ["--no-filename", "--no-heading", "--no-line-number", "--column", "--byte-offset", "--max-columns=1", "--color=never", "--mmap"]
+    options = ["--no-filename", "--no-heading", "--line-number", "--column", "--byte-offset", "--color=never", "--mmap"]
+    # places are all that is wanted, which rg prints fastest for each match; where there may be one at every character it
+    # prints them for each line, with a remark in place of a text of any length
+    by_match = needs(query.pattern, query.regex, pattern.insensitive) != NOTHING
+    options += ["--only-matching", "--replace="] if by_match else ["--max-columns=1"]
     options += ["--line-buffered"] if kept.limit <= FEW else []
     with _rg([*options_of(query, pattern), *options, str(shard.folder / "content.bin")], query, bounds, None) as process:
-        content, end = shard.content, shard.size
-        for starts, columns in _places(_out(process)):
+        find, end = shard.content.find, shard.size
+        for lines, starts, offsets in _places(_out(process), by_match):
             at = np.minimum(np.searchsorted(within.ends, starts, "right"), len(within.begins) - 1)
             inside = (within.begins[at] <= starts) & (starts < within.ends[at])
-            places = zip(starts[inside].tolist(), columns[inside].tolist(), strict=True)
-            if not kept.take_all((start, content.find(b"\n", start, end), start + column - 1) for start, column in places):
+            places = zip(starts[inside].tolist(), offsets[inside].tolist(), lines[inside].tolist(), strict=True)
+            if not kept.take_all([(start, find(b"\n", offset, end), offset, line) for start, offset, line in places]):
                 process.kill()
                 break
     return process.returncode < 0 and kept.exact
@@ -159,16 +163,25 @@ def _matches(lines: IO[bytes], ranges: list[tuple[int, int]]) -> Iterator[Match]
         text = event["data"]["lines"]
         length = len(text["text"].encode()) if "text" in text else len(text["bytes"]) * 3 // 4 - text["bytes"].count("=")
         submatches = event["data"]["submatches"]
-        yield line_start, line_start + length - 1, line_start + (submatches[0]["start"] if submatches else 0)
+        yield line_start, line_start + length - 1, line_start + (submatches[0]["start"] if submatches else 0), 0
 
 
-def _places(out: IO[bytes]) -> Iterator[tuple[Any, Any]]:
-    """Byte offsets of matching lines, and the 1-based byte columns of their first matches."""
+def _places(out: IO[bytes], by_match: bool) -> Iterator[tuple[Any, Any, Any]]:
+    """Of each line that matches its number from 1, where it begins, and where its first match does, in bytes."""
     rest = b""
+    last = 0
     while block := out.read1(_OUTPUT):  # type: ignore[attr-defined]
         rest += block
         cut = rest.rfind(b"\n") + 1
-        if found := _PLACE.findall(rest[:cut]):
-            columns, starts = np.array(found, np.bytes_).astype(np.int64).T
-            yield starts, columns
+        if by_match:
+            lines, columns, offsets = np.fromstring(rest[:cut].replace(b":", b" "), np.int64, sep=" ").reshape(-1, 3).T
+            first = np.diff(lines, prepend=last) != 0
+            lines, columns, offsets = lines[first], columns[first], offsets[first]
+            starts = offsets - columns + 1
+        else:
+            lines, columns, starts = np.array(_PLACE.findall(rest[:cut]), np.bytes_).astype(np.int64).reshape(-1, 3).T
+            offsets = starts + columns - 1
+        if len(lines):
+            last = int(lines[-1])
+            yield lines, starts, offsets
         rest = rest[cut:]

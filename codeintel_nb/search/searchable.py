@@ -33,6 +33,9 @@ class Searchable(Protocol):
     def file_start(self) -> Array: ...
 
     @property
+    def lines_before(self) -> Array: ...  # of each file, in all of the content
+
+    @property
     def file_chunk(self) -> Array: ...
 
     @property

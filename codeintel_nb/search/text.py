@@ -18,12 +18,14 @@ from .query import MOST_HITS, Bounds, TextQuery
 from .ranges import NOWHERE, SMALLEST_SEGMENT, Chunks, Pace, Ranges, ranges_of
 from .ripgrep import scan, stream
 from .searchable import Searchable
-from .trigrams import NOTHING, blocks_that_may, files_that_may, may_match, needs
+from .trigrams import blocks_that_may, files_that_may, may_match, needle, needs
 
 FORWARD = 1 << 20  # bytes that are read here, in order, before rg is asked: a common pattern is through by then
 MOST_FORWARD = 1000  # hits asked for, for that to be likely
 LITERAL, PATTERN, BY_RG = 2e9, 0.8e9, 8e9  # bytes a second: found as they are, read by re2, and by rg
 RG_START_S = 0.004
+SIFTED = 8 << 20  # bytes that are looked through for a pattern's trigrams, to spare rg's start
+NEEDLE = 4  # the share of a shard, one in so many, below which lines with a certain text are rare enough to be judged one by one
 
 
 class TextPlan(NamedTuple):
@@ -34,6 +36,7 @@ class TextPlan(NamedTuple):
     pattern: Pattern
     exact: Ranges  # for re2
     foreign: Ranges | None  # what re2 would read otherwise than ripgrep
+    needle: bytes = b""  # that a line must hold, where looking for it first is worth it
 
     @property
     def bytes_to_read(self) -> int:
@@ -79,16 +82,20 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
                 return None
     if pattern.re2 is None:
         return TextPlan(shard, repo, pattern, NOWHERE, ranges_of(shard, chunks, blocks))
+    certain = needle(query.pattern, pattern.insensitive) if query.regex else b"" if pattern.insensitive else query.pattern.encode("utf-8", "replace")
+    certain = b"" if pattern.multiline or len(certain) < 3 else certain
     exact: Chunks | None = chunks
     foreign: Ranges | None = None
     if pattern.unicode and not pattern.multiline and not shard.is_ascii:
         exact = shard.ascii_chunks if chunks is None else chunks & shard.ascii_chunks
         foreign = ranges_of(shard, ~shard.ascii_chunks if chunks is None else chunks & ~shard.ascii_chunks, blocks)
-        if need != NOTHING and foreign.size < FORWARD:  # rarely is there any, and then rg need not be started
-            content = shard.content
-            foreign = foreign.chosen([may_match(need, content[begin:end]) for begin, end in zip(foreign.begins.tolist(), foreign.ends.tolist(), strict=True)])
-        foreign = foreign if foreign.size else None
-    plan = TextPlan(shard, repo, pattern, ranges_of(shard, exact, blocks), foreign)
+    ranges = ranges_of(shard, exact, blocks)
+    plan = TextPlan(shard, repo, pattern, ranges, foreign, certain if NEEDLE * ranges.size < shard.size else b"")
+    if foreign is not None and foreign.size < SIFTED and not plan.is_much:  # rarely is there any, and then rg need not be started
+        content = shard.content
+        texts = (content[begin:end] for begin, end in zip(foreign.begins.tolist(), foreign.ends.tolist(), strict=True))
+        sifted = foreign.chosen([certain in text and may_match(need, text) for text in texts])
+        plan = plan._replace(foreign=sifted if sifted.size else None)
     return plan if plan.bytes_to_read else None
 
 
@@ -106,7 +113,7 @@ def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, co
 def _here(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> bool:
     """Read what may match, and have rg read what re2 would read otherwise; whether the bounds ended it early."""
     if plan.foreign is None:
-        return _read(plan.shard, plan.exact, plan.pattern, kept.take, kept, bounds)
+        return _read(plan, plan.exact, kept.take, kept, bounds)
     by_rg = stream(plan.shard, plan.foreign, query, plan.pattern, bounds, max(1, kept.limit) if kept.by_line else MOST_HITS)
     waiting = deque(by_rg.matches)
 
@@ -115,7 +122,7 @@ def _here(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> bool:
             kept.take(waiting.popleft())
         return kept.take(match)
 
-    ended = plan.pattern.re2 is not None and _read(plan.shard, plan.exact, plan.pattern, take, kept, bounds)
+    ended = plan.pattern.re2 is not None and _read(plan, plan.exact, take, kept, bounds)
     for match in waiting:
         kept.take(match)
     kept.exact, kept.more = kept.exact and not by_rg.more, kept.more or by_rg.more
@@ -129,13 +136,14 @@ def _all_by_rg(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> 
     if kept.limit > MOST_FORWARD:
         return scan(plan.shard, plan.exact, query, plan.pattern, kept, bounds)
     first, rest = plan.exact.parted(FORWARD)
-    if _read(plan.shard, first, plan.pattern, kept.take, kept, bounds):
+    if _read(plan, first, kept.take, kept, bounds):
         return True
     return not kept.enough() and scan(plan.shard, rest, query, plan.pattern, kept, bounds)
 
 
-def _read(shard: Searchable, ranges: Ranges, pattern: Pattern, take: Callable[[Match], int], kept: Kept, bounds: Bounds) -> bool:
+def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Kept, bounds: Bounds) -> bool:
     """Find every match for ``take``, which says where to go on; whether the bounds ended it early."""
+    shard, pattern, certain = plan.shard, plan.pattern, plan.needle
     content, pace = shard.content, Pace()
     find, rfind, literal, search, group = content.find, content.rfind, pattern.literal, pattern.re2.search, pattern.group
     number = behind = 0
@@ -153,6 +161,17 @@ def _read(shard: Searchable, ranges: Ranges, pattern: Pattern, take: Callable[[M
             if literal is not None:
                 start = find(literal, at, stop)
                 last = start
+            elif certain:
+                held = find(certain, at, stop)
+                if held < 0:
+                    at = stop
+                    continue
+                ends = find(b"\n", held, end)
+                match = search(content, rfind(b"\n", begin, held) + 1 or begin, ends)
+                if match is None:
+                    at = ends + 1
+                    continue
+                start, last = match.span(group)
             else:
                 match = search(content, at, stop)
                 start, last = match.span(group) if match is not None else (-1, -1)
@@ -161,7 +180,7 @@ def _read(shard: Searchable, ranges: Ranges, pattern: Pattern, take: Callable[[M
                 continue
             line_start = rfind(b"\n", begin, start) + 1 or begin
             line_end = find(b"\n", max(start, last - 1), end)
-            at = take((line_start, end if line_end < 0 else line_end, start))
+            at = take((line_start, end if line_end < 0 else line_end, start, 0))
             number += 1
             if number % 64 == 0 and bounds.reached():
                 return True

@@ -8,6 +8,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ SECRETS = (
 )  # fmt: skip
 NO_SECRETS = re.compile(r"\.env\.(example|sample|template|dist|defaults?)$|\.pub$|\.py$")
 SECRET_FOLDERS = frozenset({".ssh", ".aws", ".gnupg", ".kube", ".azure", ".gcloud"})
+_NAME = attrgetter("name")
 _SECRET = re.compile("|".join(fnmatch.translate(glob) for glob in SECRETS))
 PRIVATE_KEY = re.compile(rb"\s*-----BEGIN [A-Z ]*PRIVATE KEY")
 
@@ -60,7 +62,11 @@ class Walk:
                 place = "/".join(parts[:depth])
                 entry = _Entry(os.path.join(self.root, place), name)
                 if depth == len(parts):
-                    yield from self._entry(entry, place, rules)
+                    met = self._entry(entry, place, rules)
+                    if isinstance(met, FileStat):
+                        yield met
+                    elif met:
+                        yield from self._folder(place, rules)
                     return
                 if entry.is_symlink() or not entry.is_dir() or name in NEVER or name in SECRET_FOLDERS or (rules is not None and rules.ignores(place, True)):
                     return
@@ -78,56 +84,87 @@ class Walk:
         return self._rules[folder]
 
     def _folder(self, folder: str, rules: _Rules | None) -> Iterator[FileStat]:
+        """The files of a folder and all within it, without a generator for each level, which would hand on every file."""
+        levels = [self._listed(folder, rules)]
+        while levels:
+            met, rules = levels[-1]
+            for one in met:
+                if isinstance(one, FileStat):
+                    yield one
+                else:
+                    levels.append(self._listed(one, rules))
+                    break
+            else:
+                levels.pop()
+
+    def _listed(self, folder: str, rules: _Rules | None) -> tuple[Iterator[FileStat | str], _Rules | None]:
+        """The files and folders that are wanted of a folder, by name, and the rules for what is below."""
+        met: list[FileStat | str] = []
         self.entered(folder)
+        handle = None
         try:
-            with os.scandir(os.path.join(self.root, folder)) as entries:
-                found = sorted(entries, key=lambda e: e.name)
+            # relative to an open folder a file's state is found without a walk down its path
+            handle = os.open(os.path.join(self.root, folder), os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if folder else 0)) if os.scandir in os.supports_fd else None
+            with os.scandir(os.path.join(self.root, folder) if handle is None else handle) as entries:
+                found = sorted(entries, key=_NAME)
+            if self.reads_ignore_files:
+                names = {entry.name for entry in found}
+                if folder and "pyvenv.cfg" in names:
+                    self.skipped["virtual environment"] += 1
+                    return iter(()), rules
+                rules = _Rules.below(rules, self.root, folder, names)
+            below = f"{folder}/" if folder else ""
+            for entry in found:
+                path = below + entry.name
+                try:
+                    wanted = self._entry(entry, path, rules)
+                except OSError:
+                    self.skipped["vanished or unreadable"] += 1
+                    continue
+                if isinstance(wanted, FileStat):
+                    met.append(wanted)
+                elif wanted:
+                    met.append(path)
         except OSError:
             self.skipped["unreadable folder"] += 1
-            return
-        names = {entry.name for entry in found}
-        if folder and "pyvenv.cfg" in names and self.reads_ignore_files:
-            self.skipped["virtual environment"] += 1
-            return
-        if self.reads_ignore_files:
-            rules = _Rules.below(rules, self.root, folder, names)
-        for entry in found:
-            path = f"{folder}/{entry.name}" if folder else entry.name
-            try:
-                yield from self._entry(entry, path, rules)
-            except OSError:
-                self.skipped["vanished or unreadable"] += 1
+        finally:
+            if handle is not None:
+                os.close(handle)
+        return iter(met), rules
 
-    def _entry(self, entry: os.DirEntry[str] | _Entry, path: str, rules: _Rules | None) -> Iterator[FileStat]:
+    def _entry(self, entry: os.DirEntry[str] | _Entry, path: str, rules: _Rules | None) -> FileStat | bool:
+        """A file that is wanted, or whether it is a folder to go into."""
+        name = entry.name
         if entry.is_symlink():
             self.skipped["symbolic link"] += 1  # what it points to is indexed where it lies, or lies outside
-            return
-        if not _is_text(entry.name):
+            return False
+        if not name.isascii() and not _is_text(name):
             self.skipped["name is not UTF-8"] += 1
-            return
+            return False
         if entry.is_dir(follow_symlinks=False):
-            if entry.name in NEVER:
+            if name in NEVER:
                 self.skipped["tool folder"] += 1
-            elif entry.name in SECRET_FOLDERS:
+            elif name in SECRET_FOLDERS:
                 self.skipped["secret"] += 1
                 self.secrets.append(path + "/")
             elif rules is not None and rules.ignores(path, True):
                 self.skipped["ignored folder"] += 1
             else:
-                yield from self._folder(path, rules)
-            return
+                return True
+            return False
         state = entry.stat(follow_symlinks=False)
         if not stat.S_ISREG(state.st_mode):
             self.skipped["not a regular file"] += 1
         elif rules is not None and rules.ignores(path, False):
             self.skipped["ignored"] += 1
-        elif is_secret_name(entry.name):
+        elif is_secret_name(name):
             self.skipped["secret"] += 1
             self.secrets.append(path)
         elif state.st_size > self.max_file_bytes:
             self.skipped["too large"] += 1
         else:
-            yield FileStat(path, state.st_size, state.st_mtime_ns)
+            return FileStat(path, state.st_size, state.st_mtime_ns)
+        return False
 
 
 class _Entry:

@@ -19,7 +19,7 @@ def gate():
 def jobs(gate, shop):
     """Runs of a real index, which wait until the gate opens."""
 
-    def index(repository, progress, cancel, rebuild):
+    def index(repository, progress, cancel, rebuild, only):
         progress(Progress("waiting"))
         gate.wait(10)
         if repository.name == "damaged":

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from codeintel_nb import Scope, Workspace
-from codeintel_nb.errors import SearchError
+from codeintel_nb.errors import SearchError, SourceError
 from codeintel_nb.settings import Settings
 from tests.conftest import write_tree
 
@@ -48,6 +48,10 @@ def test_what_was_saved_a_moment_ago_is_found(ws, tree):
     results = ws.search_text("zebra")
     assert results.coverage.unindexed == 1
     (hit,) = results
+    assert ws.open_file("tree", "a.py").text == "zebra_19 = 1"
+    (tree / "a.py").unlink()
+    with pytest.raises(SourceError, match="no indexed file"):
+        ws.open_file("tree", "a.py")
     assert (hit.repo, hit.language, hit.kind, hit.column, hit.revision) == ("tree", "python", "module", 1, "worktree")
 
 

@@ -203,3 +203,28 @@ def test_a_vanished_shard_folder_is_no_end_of_the_repository(setup):
     run()
     shutil.rmtree(stored.shards / read_snapshot(stored.folder).shards[0].id)
     assert run(rebuild=True).files == 9
+
+
+def test_paths_that_are_told_are_all_that_is_looked_at(setup):
+    run, stored, tree, configured = setup
+    run()
+    write_tree(tree, {"src/shop/told.py": "told = 1\n", "src/shop/untold.py": "untold = 1\n", "new/a.py": "a = 1\n", "new/deep/b.py": "b = 1\n"})
+    (tree / "README.md").unlink()
+    (tree / "src" / "shop" / "cart.py").unlink()
+
+    def told(*paths):
+        return update(stored, configured, default_embedder(), lambda progress: None, only=paths)
+
+    report = told("src/shop/told.py", "new", "README.md", "nowhere.py")
+    assert (report.indexed, report.removed, report.files) == (3, 1, 11)
+    assert {"src/shop/told.py", "new/a.py", "new/deep/b.py", "src/shop/cart.py"} <= set(paths_in(stored))
+    assert not {"src/shop/untold.py", "README.md"} & set(paths_in(stored))
+    assert told("src/shop/told.py").indexed == 0
+    report = run()
+    assert (report.indexed, report.removed) == (1, 1)
+    shutil.rmtree(tree / "new")
+    assert told("new").removed == 2
+    (tree / "src" / "shop" / "told.py").write_text("told = 2\n")
+    (tree / ".gitignore").write_text("told.py\n")
+    report = told("src/shop/told.py")
+    assert (report.indexed, report.removed) == (0, 1), "the rules hold for a single path too"

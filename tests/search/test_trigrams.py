@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from codeintel_nb.index.id_lists import BITS, BYTES, IDS
 from codeintel_nb.index.postings import BLOCK, Postings, PostingsBuilder, code_of, fold
-from codeintel_nb.search.trigrams import NOTHING, blocks_that_may, needs
+from codeintel_nb.search.trigrams import NOTHING, blocks_that_may, may_match, needle, needs
 
 _atoms = st.sampled_from(["a", "b", "k", "S", "s", "_", "1", r"\.", r"\w", r"\d", r"\s", ".", "[ab]", "[a-c]", "[^a]", "[kK_]", "é", "(?:ab)", "abc", "sks", "(?i:ka)", r"\b", "^", "$"])
 _repeats = st.sampled_from(["", "", "", "", "?", "*", "+", "{2}", "{1,3}", "{0,2}", "+?"])
@@ -111,3 +111,37 @@ def test_a_line_longer_than_a_block_and_no_text_at_all(tmp_path):
     empty.write(tmp_path / "empty.bin")
     assert Postings(tmp_path / "empty.bin").blocks == 0
     assert blocks_that_may(needs("needle", False, False), Postings(tmp_path / "empty.bin")).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "held"),
+    [
+        (r'(?:ValueError|TypeError)\(f"[A-Z]', b'eError(f"'), (r"\bfit_transform\b", b"fit_transform"), (r"def\s+test_\w+\(self", b"test_"), ("(get|set)_params", b"et_params"),
+        ("a|b", b""), ("(?i)abc1234", b"1234"), ("[ab]cdef", b"cdef"), ("(foo)?barbaz", b"barbaz"), ("(?:ab){2}cde", b"abcde"), ("abc*def", b"def"), ("(abc|abd)ef", b"ab"),
+    ],
+)  # fmt: skip
+def test_the_text_that_is_certain(pattern, held):
+    assert needle(pattern, False) == held
+
+
+@given(PATTERNS, TEXTS, st.booleans())
+def test_what_is_certain_is_in_every_match(pattern, text, insensitive):
+    options = re2.Options()
+    options.log_errors, options.never_nl, options.case_sensitive = False, True, not insensitive
+    try:
+        compiled = re2.compile(f"(?m){pattern}", options)
+    except re2.error:
+        assume(False)
+    found = compiled.search(text.encode())
+    assert found is None or needle(pattern, insensitive) in found[0]
+
+
+@given(PATTERNS, TEXTS, st.booleans())
+def test_a_text_that_matches_may(pattern, text, insensitive):
+    options = re2.Options()
+    options.log_errors, options.never_nl, options.case_sensitive = False, True, not insensitive
+    try:
+        compiled = re2.compile(f"(?m){pattern}", options)
+    except re2.error:
+        assume(False)
+    assert compiled.search(text.encode()) is None or may_match(needs(pattern, True, insensitive), text.encode())

@@ -1,0 +1,36 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeintel_nb.search.ranges import Ranges
+
+
+@st.composite
+def ranges(draw):
+    """Some ranges over content that may be cut at any multiple of ten."""
+    edges = sorted(draw(st.sets(st.integers(0, 60), max_size=12)))
+    edges = edges[: len(edges) // 2 * 2]
+    cuts = np.arange(0, 610, 10, dtype=np.uint64)
+    return Ranges(np.array(edges[::2], np.int64) * 10, np.array(edges[1::2], np.int64) * 10, cuts)
+
+
+def places(*many):
+    return sorted(place for one in many for begin, end in zip(one.begins.tolist(), one.ends.tolist(), strict=True) for place in range(begin, end))
+
+
+@given(ranges(), st.integers(1, 700))
+def test_two_parts_are_the_whole(whole, size):
+    first, rest = whole.parted(size)
+    assert places(first, rest) == places(whole)
+    assert not first.size or not rest.size or first.ends[-1] <= rest.begins[0]
+    assert abs(first.size - min(size, whole.size)) <= 10, "cut where a line ends"
+    assert (first.begins < first.ends).all()
+    assert (rest.begins < rest.ends).all()
+
+
+@given(ranges(), st.data())
+def test_what_is_chosen_and_put_together(whole, data):
+    wanted = data.draw(st.lists(st.booleans(), min_size=len(whole.begins), max_size=len(whole.begins)))
+    some, others = whole.chosen(wanted), whole.chosen([not one for one in wanted])
+    assert places(some.and_also(others)) == places(whole)
+    assert (np.diff(some.and_also(others).begins) > 0).all()
