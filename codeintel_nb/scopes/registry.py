@@ -139,7 +139,7 @@ class MemoryRegistry:
     def prune_expired(self, max_age_s: float | None = None) -> int:
         """Drop every session unused for longer than ``max_age_s`` seconds; how many there were."""
         limit = self._clock() - (self.max_age_s if max_age_s is None else max_age_s)
-        stale = [(key, entry) for key, entry in list(self._entries.items()) if entry.used_at < limit and not entry.pinned]
+        stale = [(key, entry) for key, entry in self._entries.copy().items() if entry.used_at < limit and not entry.pinned]
         return sum(self._expire(key, entry, limit) for key, entry in stale)
 
     def session_count(self) -> int:
@@ -147,7 +147,7 @@ class MemoryRegistry:
 
     def snapshot(self) -> dict[str, Scope]:
         """Every session's scope at this moment; reading them here keeps none alive."""
-        return {key: entry.scope for key, entry in list(self._entries.items())}
+        return {key: entry.scope for key, entry in self._entries.copy().items()}
 
     def metrics(self) -> RegistryMetrics:
         return RegistryMetrics(self._hits, self._misses, self._sets, self._expiries, self._evictions, len(self._entries))
@@ -178,7 +178,7 @@ class MemoryRegistry:
     def _evict(self) -> None:
         """Drop the surplus and a batch more, so that the sort is paid for once in many writes. The lock is held."""
         batch = len(self._entries) - self.max_sessions + self.max_sessions // 32
-        loose = sorted((entry.used_at, key) for key, entry in self._entries.items() if not entry.pinned)
+        loose = sorted((entry.used_at, key) for key, entry in self._entries.copy().items() if not entry.pinned)  # a copy: others go on setting
         for used_at, key in loose[: min(batch, max(0, len(loose) - 1))]:  # never the one that was just set
             self._evictions += self._drop(key, self._entries[key], math.nextafter(used_at, math.inf))
 
