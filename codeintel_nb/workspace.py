@@ -141,7 +141,7 @@ class Workspace:
     def _compact(self, repository: Repository, progress: Callable[[Progress], None] | None = None, cancel: threading.Event | None = None) -> None:
         """Merge shards where that is due: in the background if this process goes on, else now."""
         stored = self._store.stored(repository)
-        if not to_merge(self._snapshot(stored), lambda shard_id: self._engine.shard(stored.shards / shard_id), self.settings.shard_bytes):
+        if not to_merge(self._snapshot(stored), lambda shard_id: self._engine.shard(stored.shard(shard_id)), self.settings.shard_bytes):
             return
 
         def compact() -> None:
@@ -340,7 +340,7 @@ class Workspace:
             return [], [self._unindexed(scope)]
         current, loose = [], []
         for stored, snapshot in now.chosen:
-            shards = [(ref, self._engine.shard(stored.shards / ref.id)) for ref in snapshot.shards]
+            shards = [(ref, self._engine.shard(stored.shard(ref.id))) for ref in snapshot.shards]
             changes = self._freshness.changes(stored, snapshot, shards)
             repository = stored.repository
             current += [Target(repository.name, shard.folder, changes.dead(ref, shard), scope) for ref, shard in shards]
@@ -392,7 +392,7 @@ class Workspace:
                 if name not in names:
                     raise ScopeError(f"No repository {name!r} is indexed.{did_you_mean(name, names)} Index it: codeintel index PATH --name {name}")
         chosen = [(s, self._snapshot(s)) for s in stored if not scope.repos or s.repository.name in scope.repos]
-        targets = [Target(s.repository.name, s.shards / ref.id, ref.dead, scope) for s, snapshot in chosen for ref in snapshot.shards]
+        targets = [Target(s.repository.name, s.shard(ref.id), ref.dead, scope) for s, snapshot in chosen for ref in snapshot.shards]
         if not targets and not fresh and not any(snapshot.generation for _, snapshot in chosen):
             raise SearchError(f"The index of {', '.join(s.repository.name for s, _ in chosen)} has no finished part yet. Wait for it, or run: codeintel status")
         self._check_revisions(scope, targets)
@@ -445,7 +445,7 @@ class Workspace:
         snapshot = read_snapshot(stored.folder)
         self._snapshots[stored.folder] = (stamp, snapshot)
         if known is not None:  # shards may have gone
-            live = {s.shards / ref.id for s in self._all() for ref in (self._snapshots.get(s.folder, (None, Snapshot()))[1]).shards}
+            live = {s.shard(ref.id) for s in self._all() for ref in (self._snapshots.get(s.folder, (None, Snapshot()))[1]).shards}
             self._engine.keep_only(live)
         return snapshot
 

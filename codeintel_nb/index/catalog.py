@@ -12,16 +12,18 @@ from .arrays import Array
 TABLES = ("files", "chunks", "symbols")
 
 
-def write_table(path: Path, columns: dict[str, Array | list[Any]]) -> None:
-    """Write equally long columns; texts are lists, numbers are arrays."""
+def write_tables(folder: Path, tables: dict[str, dict[str, Array | list[Any]]]) -> None:
+    """Write tables of equally long columns, a file each; texts are lists, numbers are arrays."""
     import duckdb
 
-    table = {name: np.array(values, dtype=object) if isinstance(values, list) else values for name, values in columns.items()}
-    with duckdb.connect() as connection:
+    with duckdb.connect() as connection:  # one for all: to open it costs more than to write a small table
         connection.execute("set threads = 1")
-        connection.register("columns_given", table)
-        texts = ", ".join(f'"{name}"::varchar as "{name}"' if isinstance(values, list) else f'"{name}"' for name, values in columns.items())
-        connection.execute(f"copy (select {texts} from columns_given) to '{_quoted(path)}' (format parquet, compression zstd)")
+        for name, columns in tables.items():
+            given = {column: np.array(values, dtype=object) if isinstance(values, list) else values for column, values in columns.items()}
+            connection.register("columns_given", given)
+            texts = ", ".join(f'"{column}"::varchar as "{column}"' if isinstance(values, list) else f'"{column}"' for column, values in columns.items())
+            connection.execute(f"copy (select {texts} from columns_given) to '{_quoted(folder / f'{name}.parquet')}' (format parquet, compression zstd)")
+            connection.unregister("columns_given")
 
 
 def _quoted(path: Path) -> str:

@@ -6,6 +6,8 @@ Text is folded to lower case (ASCII; the Kelvin sign and the long s count as k a
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -120,16 +122,20 @@ class Postings:
     def __init__(self, path: Path) -> None:
         arrays = open_arrays(path)
         self.starts = arrays["starts"]  # first byte of each block, and the end
-        self._codes = arrays["codes"]
+        self._codes = memoryview(arrays["codes"].data)
         self.blocks = max(0, len(self.starts) - 1)
         self._lists = IdLists(arrays, self.blocks)
 
-    def find(self, codes: npt.NDArray[np.uint32]) -> list[int]:
-        """Position of each trigram, for ``size`` and ``read``; -1 for one that no block holds."""
-        if not len(self._codes):
-            return [-1] * len(codes)
-        at = np.minimum(np.searchsorted(self._codes, codes), len(self._codes) - 1)
-        return np.where(self._codes[at] == codes, at, -1).tolist()  # type: ignore[no-any-return]
+    def find(self, codes: Sequence[int]) -> list[int] | None:
+        """Position of each trigram, for ``size`` and ``read``; None where one of them is in no block."""
+        positions = []
+        known, count = self._codes, len(self._codes)
+        for code in codes:
+            at = bisect_left(known, code)
+            if at == count or known[at] != code:
+                return None
+            positions.append(at)
+        return positions
 
     def size(self, position: int) -> int:
         """Bytes that a trigram's blocks take: what says, without reading them, which one is rare."""

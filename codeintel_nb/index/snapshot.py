@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,6 +49,15 @@ class Stored(NamedTuple):
     @property
     def shards(self) -> Path:
         return self.folder / "shards"
+
+    def shard(self, shard_id: str) -> Path:
+        """The folder of a shard; the same object each time, as every search asks for every shard's."""
+        return _shard_folder(self.folder, shard_id)
+
+
+@lru_cache(4096)
+def _shard_folder(folder: Path, shard_id: str) -> Path:
+    return folder / "shards" / shard_id
 
 
 class Store:

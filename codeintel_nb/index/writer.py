@@ -22,7 +22,7 @@ from ..scopes.storage import storage_errors, sync, write_synced
 from ..sources.chunk import Document, decoded
 from ..sources.repository import WORKTREE
 from .arrays import Array, write_arrays
-from .catalog import write_table
+from .catalog import write_tables
 from .embedder import Embedder, StaticEmbedder, embedder_input
 from .lexicon import LexiconBuilder
 from .path_table import PathTable
@@ -231,31 +231,29 @@ class ShardWriter:
     def _write_catalog(self) -> None:
         names = list(self._languages)
         paths, languages, flags, _, _, lines, sizes, mtimes, _ = (list(column) for column in zip(*self._files, strict=True)) if self._files else ([],) * 9
-        write_table(
-            self.folder / "files.parquet",
-            {
+        tables: dict[str, dict[str, Any]] = {
+            "files": {
                 "file_id": np.arange(len(paths), dtype=np.uint32), "path": paths, "language": [names[i] for i in languages],
                 "lines": np.array(lines, np.uint32), "size_bytes": np.array(sizes, np.int64), "mtime_ns": np.array(mtimes, np.int64),
                 "generated": np.array([bool(flag & IS_GENERATED) for flag in flags], bool),
             },
-        )  # fmt: skip
+        }  # fmt: skip
         files, _, starts, ends, kinds, cells = (list(column) for column in zip(*self._chunks, strict=True)) if self._chunks else ([],) * 6
-        write_table(
-            self.folder / "chunks.parquet",
-            {
+        tables |= {
+            "chunks": {
                 "chunk_id": np.arange(len(files), dtype=np.uint32), "file_id": np.array(files, np.uint32),
                 "start_line": np.array(starts, np.uint32), "end_line": np.array(ends, np.uint32), "kind": [KINDS[k] for k in kinds],
                 "symbol": [label or None for label in self._labels], "cell": np.array(cells, np.int32),
             },
-        )  # fmt: skip
+        }  # fmt: skip
         files, names, kinds, containers, signatures, starts, ends = (list(column) for column in zip(*self._symbols, strict=True)) if self._symbols else ([],) * 7
-        write_table(
-            self.folder / "symbols.parquet",
-            {
+        tables |= {
+            "symbols": {
                 "file_id": np.array(files, np.uint32), "name": names, "kind": kinds, "container": containers, "signature": signatures,
                 "start_line": np.array(starts, np.uint32), "end_line": np.array(ends, np.uint32),
             },
-        )  # fmt: skip
+        }  # fmt: skip
+        write_tables(self.folder, tables)
 
 
 def _texts(name: str, texts: list[str]) -> dict[str, Array]:

@@ -171,8 +171,8 @@ def blocks_that_may(need: Need, postings: Postings) -> Blocks | None:
         found = [blocks_that_may(part, postings) for part in need.parts]
         kept = [blocks for blocks in found if blocks is not None]
         return None if len(kept) < len(found) else np.unique(np.concatenate(kept))
-    positions = postings.find(_codes(need.trigrams)) if need.trigrams else []
-    if -1 in positions:
+    positions = postings.find(_codes(need.trigrams))
+    if positions is None:
         return np.zeros(0, np.int64)
     held: Blocks | None = None
     for size, position in sorted((postings.size(position), position) for position in positions):  # rarest first
@@ -278,8 +278,8 @@ def files_that_may(need: Need, postings: Postings, file_start: Offsets) -> Mask 
         found = [files_that_may(part, postings, file_start) for part in need.parts]
         kept = [files for files in found if files is not None]
         return None if len(kept) < len(found) else np.logical_or.reduce(kept)
-    positions = postings.find(_codes(need.trigrams)) if need.trigrams else []
-    if -1 in positions:
+    positions = postings.find(_codes(need.trigrams))
+    if positions is None:
         return np.zeros(len(file_start) - 1, bool)
     parts = [files_that_may(part, postings, file_start) for part in need.parts]
     masks = [*(_files_of(postings.read(position), postings, file_start) for position in positions), *(files for files in parts if files is not None)]
@@ -296,5 +296,5 @@ def _files_of(blocks: Blocks, postings: Postings, file_start: Offsets) -> Mask:
 
 
 @lru_cache(256)
-def _codes(trigrams: frozenset[int]) -> npt.NDArray[np.uint32]:
-    return np.array(sorted(trigrams), np.uint32)
+def _codes(trigrams: frozenset[int]) -> tuple[int, ...]:
+    return tuple(sorted(trigrams))
