@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import CodeIntelError
+    from .notebook.panel import Panel
     from .scopes.scope import Scope
     from .search.hit import Hit, Results
     from .workspace import Workspace
 
 __version__ = "0.1.0"
-__all__ = ["CodeIntelError", "Hit", "Results", "Scope", "Workspace", "load_ipython_extension"]
+__all__ = ["CodeIntelError", "Hit", "Panel", "Results", "Scope", "Workspace", "load_ipython_extension"]
 
-_HOMES = {"Workspace": ".workspace", "Scope": ".scopes.scope", "Results": ".search.hit", "Hit": ".search.hit", "CodeIntelError": ".errors"}
+_HOMES = {"Workspace": ".workspace", "Scope": ".scopes.scope", "Results": ".search.hit", "Hit": ".search.hit", "Panel": ".notebook.panel", "CodeIntelError": ".errors"}
 
 
 def __getattr__(name: str) -> Any:

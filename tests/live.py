@@ -41,8 +41,9 @@ class Server:
 
     base_url = "/a%40b/"  # as JupyterHub has it for a name with an @: the signature covers what is sent
 
-    def __init__(self, folder: Path, *options: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, *options: str, environment: dict[str, str] | None = None, program: str = "jupyter_server") -> None:
         self.folder = folder
+        self.program = program
         self.root = folder / "root"
         self.root.mkdir(parents=True, exist_ok=True)
         self.home = folder / "index-home"
@@ -63,7 +64,7 @@ class Server:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    sys.executable, "-m", "jupyter_server", "--allow-root", "--no-browser", f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0",
+                    sys.executable, "-m", self.program, "--allow-root", "--no-browser", f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0",
                     "--ServerApp.ip=127.0.0.1", f"--ServerApp.base_url={self.base_url}", f"--IdentityProvider.token={TOKEN}",
                     f"--ServerApp.root_dir={self.root}", "--ServerApp.reraise_server_extension_failures=True",
                     *self.options,
@@ -173,8 +174,8 @@ class Notebook:
 
 
 @contextmanager
-def running(folder: Path, *options: str, environment: dict[str, str] | None = None) -> Iterator[Server]:
-    server = Server(folder, *options, environment=environment)
+def running(folder: Path, *options: str, **given: Any) -> Iterator[Server]:
+    server = Server(folder, *options, **given)
     try:
         yield server
     finally:

@@ -51,9 +51,18 @@ def test_opening_a_workspace_loads_no_engine_part_before_it_is_needed():
 ENGINE = {"numpy", "duckdb", "faiss", "re2", "tokenizers", "tree_sitter", "semble_grammars", "pathspec", "filelock", "jupyter_server", "pandas", "pyarrow"}
 
 
+PANEL = ROOT / "notebook" / "panel.py"
+
+
+def test_the_panel_needs_a_widget_and_no_engine():
+    loaded = modules_after("import codeintel_nb.notebook.panel")
+    assert "anywidget" in loaded
+    assert not loaded & ENGINE
+
+
 def test_the_magics_and_the_client_need_nothing_but_msgspec_and_ipython():
     """A kernel's environment without the engine's parts works through the server."""
-    modules = [path.relative_to(ROOT).with_suffix("").parts for path in (*sorted((ROOT / "notebook").glob("*.py")), ROOT / "api" / "client.py", ROOT / "api" / "connection.py")]
+    modules = [path.relative_to(ROOT).with_suffix("").parts for path in (*sorted(set((ROOT / "notebook").glob("*.py")) - {PANEL}), ROOT / "api" / "client.py", ROOT / "api" / "connection.py")]
     loaded = modules_after("import " + ", ".join(".".join(("codeintel_nb", *parts)).removesuffix(".__init__") for parts in modules))
     assert not loaded & ENGINE
     third_party = {name.partition(".")[0] for name in loaded - modules_after("import IPython.core.magic, IPython.display, IPython.core.completer, msgspec, pygments.lexers")}
@@ -68,7 +77,7 @@ def test_the_extension_stands_beside_the_other_faces_not_on_them(path):
 
 
 def test_the_public_names_are_the_frozen_ones():
-    assert sorted(codeintel_nb.__all__) == ["CodeIntelError", "Hit", "Results", "Scope", "Workspace", "load_ipython_extension"]
+    assert sorted(codeintel_nb.__all__) == ["CodeIntelError", "Hit", "Panel", "Results", "Scope", "Workspace", "load_ipython_extension"]
     for name in codeintel_nb.__all__:
         assert getattr(codeintel_nb, name) is not None
     with pytest.raises(AttributeError):

@@ -128,16 +128,23 @@ def spans_in(results: Results, text: str) -> Spans:
 
 def coloured(text: str, language: str, spans: Spans) -> str:
     """The text as HTML with Pygments' classes and ``<mark>`` around the spans."""
-    marks = sorted(spans)
     out: list[str] = []
+    for css, marked, piece in segments(text, language, spans):
+        escaped = html.escape(piece)
+        inner = f"<mark>{escaped}</mark>" if marked else escaped
+        out.append(f'<span class="{css}">{inner}</span>' if css else inner)
+    return "".join(out)
+
+
+def segments(text: str, language: str, spans: Spans) -> list[tuple[str, bool, str]]:
+    """The text in pieces: Pygments' class of each, whether it is marked, and the piece itself, which is not escaped."""
+    marks = sorted(spans)
+    out: list[tuple[str, bool, str]] = []
     at = 0
     for css, value in _tokens(text, language):
-        for piece, marked in _cut(value, at, marks):
-            escaped = html.escape(piece)
-            inner = f"<mark>{escaped}</mark>" if marked else escaped
-            out.append(f'<span class="{css}">{inner}</span>' if css else inner)
+        out += [(css, marked, piece) for piece, marked in _cut(value, at, marks)]
         at += len(value)
-    return "".join(out)
+    return out
 
 
 def _cut(value: str, at: int, marks: Spans) -> Iterable[tuple[str, bool]]:

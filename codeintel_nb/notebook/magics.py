@@ -42,7 +42,7 @@ SEARCH_OPTIONS: dict[str, Sequence[Option]] = {
     "scope": SCOPE_OPTIONS,
     "codeindex": (*ADD_OPTIONS, *STATUS_OPTIONS),
 }
-SCOPE_COMMANDS = ("show", "set", "add", "drop", "clear", "save", "use", "list", "restore")
+SCOPE_COMMANDS = ("show", "set", "add", "drop", "clear", "save", "use", "list", "restore", "panel")
 INDEX_COMMANDS = ("add", "status", "refresh", "drop", "watch")
 
 
@@ -62,7 +62,7 @@ class CodeintelMagics(Magics, Configurable):
 
     @no_var_expand
     @line_magic
-    def scope(self, line: str) -> ScopeView | None:
+    def scope(self, line: str) -> Any:
         """Show or change what this notebook searches.
 
             %scope [show]                     what is in scope now
@@ -72,15 +72,20 @@ class CodeintelMagics(Magics, Configurable):
             %scope clear                      no limits
             %scope save NAME | use NAME | list    scopes kept for later, for every notebook
             %scope restore                    after a change of kernel: the scope of the one before
+            %scope panel                      a widget that edits it and searches as you type
 
         Options: --repo NAME, --lang LANGUAGE, --include GLOB, --exclude GLOB, --kind KIND, --revision NAME; each may be
         given several times. Globs read like lines of a .gitignore, plus {a,b}.
         """
         return self._unless_silenced(line, self._scope)
 
-    def _scope(self, line: str) -> ScopeView | None:
+    def _scope(self, line: str) -> Any:
         command, rest = command_of(line, SCOPE_COMMANDS, "scope", "show")
         client = self.client
+        if command == "panel":
+            from .panel import panel_for
+
+            return panel_for(client, self.shell)
         now = client.get_scope()
         if command in ("set", "add", "drop"):
             parsed = parse_line(rest, SCOPE_OPTIONS)

@@ -1,0 +1,252 @@
+// The panel's view: what the kernel sends is shown as text, never as HTML; what a person does is asked of the kernel.
+
+const QUIET_MS = 120; // without a key before a search is sent
+const FIELDS = [
+  ["repos", "Repositories", "repositories"],
+  ["languages", "Languages", "languages"],
+  ["kinds", "Kinds", "kinds"],
+];
+const GLOBS = [
+  ["include_globs", "Include", "src/**"],
+  ["exclude_globs", "Exclude", "**/tests/**"],
+];
+const MODES = [
+  ["meaning", "Meaning", "Search by what code does, in plain words"],
+  ["regex", ".*", "The text is a regular expression"],
+  ["word", "Word", "Whole words only"],
+  ["case", "Aa", "Upper and lower case differ"],
+];
+
+function element(name, given = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(given)) {
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (key === "text") made.textContent = value;
+    else if (value !== false && value != null) made.setAttribute(key, value === true ? "" : value);
+  }
+  made.append(...children);
+  return made;
+}
+
+const number = new Intl.NumberFormat("en").format;
+const described = ([files, allFiles, chunks, allChunks]) => `${number(chunks)} of ${number(allChunks)} chunks in ${number(files)} of ${number(allFiles)} files`;
+
+// Questions to the kernel, each answered once; one of a kind is under way at a time, and only the last that waits is sent.
+function questions(model) {
+  const open = new Map();
+  let last = 0;
+  const heard = (message) => {
+    const held = open.get(message.number);
+    if (!held) return;
+    open.delete(message.number);
+    message.error === undefined ? held.resolve(message.answer) : held.reject(new Error(message.error));
+  };
+  model.on("msg:custom", heard);
+  const ask = (what, given = {}) =>
+    new Promise((resolve, reject) => {
+      open.set(++last, { resolve, reject });
+      model.send({ number: last, what, ...given });
+    });
+  const lanes = new Map();
+  const askLast = async (what, given, take, fail) => {
+    const lane = lanes.get(what) ?? { busy: false, next: null };
+    lanes.set(what, lane);
+    if (lane.busy) return void (lane.next = [given, take, fail]);
+    lane.busy = true;
+    try {
+      const answer = await ask(what, given);
+      if (!lane.next) take(answer);
+    } catch (error) {
+      if (!lane.next) fail(error);
+    } finally {
+      lane.busy = false;
+      const next = lane.next;
+      lane.next = null;
+      if (next) askLast(what, ...next);
+    }
+  };
+  return { ask, askLast, close: () => model.off("msg:custom", heard) };
+}
+
+function render({ model, el }) {
+  const { ask, askLast, close } = questions(model);
+  const id = Math.random().toString(36).slice(2);
+  const counts = element("span", { class: "counts", role: "status", "aria-live": "polite" });
+  const where = element("small");
+  const limits = element("dl");
+  const said = element("p", { class: "said", role: "status", "aria-live": "polite" });
+  const results = element("div", { class: "results", role: "listbox", "aria-label": "Results", tabindex: "0", id: `results-${id}` });
+  const query = element("input", { type: "search", "aria-label": "Search in scope", placeholder: "Search in scope", autocomplete: "off", spellcheck: "false", "aria-controls": `results-${id}` });
+  const on = { meaning: false, regex: false, word: false, case: false };
+  let timer = 0;
+  let hits = [];
+  let selected = -1;
+
+  const failed = (error) => {
+    said.className = "said error";
+    said.textContent = error.message;
+  };
+  let wanted = null; // the scope that is being set: a second click builds on the first
+  const scope = () => ({ ...(wanted ?? model.get("state").scope) });
+  function setScope(changed) {
+    wanted = changed;
+    askLast("scope", { scope: changed }, () => { wanted = null; search(0); }, (error) => { wanted = null; failed(error); });
+  }
+  const toggled = (held = [], name) => (held.includes(name) ? held.filter((one) => one !== name) : [...held, name]);
+
+  function drawScope(focus) {
+    const state = model.get("state");
+    where.textContent = state.where;
+    counts.textContent = state.counts ? described(state.counts) : state.note;
+    limits.replaceChildren();
+    for (const [field, title, of] of FIELDS) {
+      const chosen = state.scope[field] ?? [];
+      const known = new Map(state[of]);
+      for (const name of chosen) if (!known.has(name)) known.set(name, 0);
+      if (!known.size || (field === "repos" && known.size < 2 && !chosen.length)) continue;
+      const buttons = [...known].map(([name, count]) => {
+        const pressed = chosen.includes(name);
+        return element("button", {
+          type: "button", "aria-pressed": String(pressed), "data-key": `${field}:${name}`, text: `${name} ${number(count)}`,
+          onclick: () => setScope({ ...scope(), [field]: toggled(scope()[field], name) }),
+        });
+      });
+      limits.append(element("dt", { text: title }), element("dd", { role: "group", "aria-label": title }, ...buttons));
+    }
+    for (const [field, title, example] of GLOBS) limits.append(element("dt", { text: title }), globs(field, title, example, state.scope[field] ?? []));
+    limits.append(element("dt", { text: "Saved" }), saved(state.saved));
+    if (focus) limits.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus();
+  }
+
+  function globs(field, title, example, held) {
+    const chips = held.map((glob) =>
+      element("span", { class: "chip" }, glob, element("button", { type: "button", "aria-label": `Remove ${glob}`, text: "×", onclick: () => setScope({ ...scope(), [field]: toggled(scope()[field], glob) }) })),
+    );
+    const input = element("input", {
+      type: "text", placeholder: example, "aria-label": `${title}: a glob, Enter adds it`, "data-key": `${field}:`, spellcheck: "false",
+      oninput: () => {
+        const typed = input.value.trim();
+        if (!typed) return drawCounts(model.get("state").counts);
+        askLast("count", { scope: { ...scope(), [field]: [...held, typed] } }, drawCounts, failed);
+      },
+      onkeydown: (event) => {
+        if (event.key === "Enter" && input.value.trim()) setScope({ ...scope(), [field]: [...held, input.value.trim()] });
+        if (event.key === "Backspace" && !input.value && held.length) setScope({ ...scope(), [field]: held.slice(0, -1) });
+        event.stopPropagation(); // Lab's own keys
+      },
+    });
+    return element("dd", { role: "group", "aria-label": title }, ...chips, input);
+  }
+
+  const drawCounts = (numbers) => {
+    if (numbers) counts.textContent = described(numbers);
+  };
+
+  function saved(names) {
+    const use = element("select", { "aria-label": "Use a saved scope", onchange: () => use.value && ask("use", { name: use.value }).then(() => search(0), failed) }, element("option", { value: "", text: "use…" }), ...names.map((name) => element("option", { value: name, text: name })));
+    const name = element("input", { type: "text", placeholder: "save as…", "aria-label": "Save this scope as, Enter saves", "data-key": "save:", onkeydown: (event) => {
+      if (event.key === "Enter" && name.value.trim()) ask("save", { name: name.value.trim() }).catch(failed);
+      event.stopPropagation();
+    } });
+    const clear = element("button", { type: "button", text: "Clear scope", onclick: () => setScope({}) });
+    return element("dd", {}, use, name, clear);
+  }
+
+  function search(wait = QUIET_MS) {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      const text = query.value;
+      if (!text.trim()) return drawResults({ caption: "", files: [] });
+      const given = { query: text, meaning: on.meaning };
+      if (!on.meaning) Object.assign(given, { regex: on.regex, word: on.word, case: on.case ? "sensitive" : "smart" });
+      askLast("search", given, drawResults, failed);
+    }, wait);
+  }
+
+  function drawResults(answer) {
+    said.className = "said";
+    said.textContent = answer.caption;
+    hits = [];
+    selected = -1;
+    const groups = answer.files.map((file) => {
+      const title = answer.several ? `${file.repo}: ${file.path}` : file.path;
+      const rows = file.hits.map((hit) => {
+        const code = element("pre", { class: "highlight" });
+        for (const [css, marked, text] of hit.segments) {
+          const piece = element(marked ? "mark" : "span", { class: css || false, text });
+          code.append(piece);
+        }
+        const place = hit.cell == null ? `${hit.line}` : `[${hit.cell}] ${hit.line}`;
+        const row = element("div", { class: "hit", role: "option", "aria-selected": "false", id: `hit-${id}-${hits.length}`, title: hit.symbol ? `${hit.kind} ${hit.symbol}` : false }, element("span", { class: "line", text: place }), code);
+        const index = hits.length;
+        row.addEventListener("click", () => {
+          select(index);
+          open(hit, row);
+        });
+        hits.push([hit, row]);
+        return row;
+      });
+      return element("div", { role: "group", "aria-label": title }, element("div", { class: "file", text: title }), ...rows);
+    });
+    results.replaceChildren(...groups);
+    results.scrollTop = 0;
+  }
+
+  function select(index) {
+    hits[selected]?.[1].setAttribute("aria-selected", "false");
+    selected = Math.max(0, Math.min(hits.length - 1, index));
+    const row = hits[selected]?.[1];
+    if (!row) return;
+    row.setAttribute("aria-selected", "true");
+    results.setAttribute("aria-activedescendant", row.id);
+    row.scrollIntoView({ block: "nearest" });
+  }
+
+  // Who listens opens the file at its line, or the notebook at its cell; else the server shows it in a tab of its own.
+  function open(hit) {
+    const event = new CustomEvent("codeintel:open", { detail: { path: hit.target, line: hit.line, cell: hit.cell }, cancelable: true });
+    if (!document.dispatchEvent(event)) return;
+    const config = JSON.parse(document.getElementById("jupyter-config-data")?.textContent ?? "{}");
+    if (!hit.place || !config.baseUrl) return void (said.textContent = "This file lies outside of what a Jupyter server shows here.");
+    window.open(`${config.baseUrl}${config.appUrl === "/lab" ? "lab/tree" : "edit"}/${hit.place.split("/").map(encodeURIComponent).join("/")}`, "_blank", "noopener");
+  }
+
+  const keys = (event) => {
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      if (hits.length) select(selected + (event.key === "ArrowDown" ? 1 : -1));
+      event.preventDefault();
+    } else if (event.key === "Enter" && selected >= 0) open(hits[selected][0]);
+    else if (event.key === "Escape" && event.target === query) (query.value = ""), search(0);
+    event.stopPropagation(); // else Lab takes a letter for a command
+  };
+  query.addEventListener("input", () => search());
+  query.addEventListener("keydown", keys);
+  results.addEventListener("keydown", keys);
+  const switches = MODES.map(([name, text, title]) => {
+    const button = element("button", { type: "button", text, title, "aria-label": title, "aria-pressed": "false", onclick: () => {
+      on[name] = !on[name];
+      button.setAttribute("aria-pressed", String(on[name]));
+      search(0);
+    } });
+    return button;
+  });
+
+  const root = element("section", { class: "codeintel", "aria-label": "Code search" },
+    element("div", { class: "head" }, element("h3", { text: "Scope" }), counts, where),
+    limits,
+    element("div", { class: "search", role: "search" }, query, ...switches),
+    said, results);
+  const dark = document.body.dataset.jpThemeLight === "false" || (document.body.dataset.jpThemeLight === undefined && matchMedia("(prefers-color-scheme: dark)").matches);
+  root.dataset.theme = dark ? "dark" : "light";
+  el.append(root);
+  const redraw = () => drawScope(root.contains(document.activeElement) ? document.activeElement.dataset?.key : undefined);
+  model.on("change:state", redraw);
+  redraw();
+  return () => {
+    clearTimeout(timer);
+    model.off("change:state", redraw);
+    close();
+  };
+}
+
+export default { render };

@@ -1,0 +1,178 @@
+"""The panel in a notebook: what it asks, what it shows, in this process and in a real JupyterLab."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from codeintel_nb.api.embedded import EmbeddedClient
+from codeintel_nb.notebook.panel import Panel
+from codeintel_nb.scopes.scope import Scope
+from tests.conftest import write_tree
+
+HOSTILE = {
+    "evil/<img src=x onerror=window.ran=1>.py": "needle = '<script>window.ran = 1</script>'\n",
+    "evil/rtl\u202egnp.py": "needle = '\u202e\u0000</pre><svg onload=window.ran=1>'\n".replace("\u0000", "\x07"),
+    "evil/long.py": "needle = '" + "x" * 100_000 + "'\n",
+}
+
+
+@pytest.fixture
+def panel(shop):
+    made = Panel(EmbeddedClient(shop))
+    made.said = []
+    made.send = lambda message, buffers=None: made.said.append(message)
+    yield made
+    made.close()
+
+
+def ask(panel, **content):
+    panel._asked(panel, {"number": 7, **content}, [])
+    said = panel.said[-1]
+    assert said["number"] == 7
+    return said
+
+
+def test_the_state_says_what_there_is_to_choose_from(panel):
+    state = panel.state
+    assert state["scope"] == {}
+    assert state["counts"][0] == state["counts"][1] == 9
+    assert state["repositories"] == [["shop", 9]]
+    assert ["python", 4] in [list(row) for row in state["languages"]]
+    assert {row[0] for row in state["kinds"]} >= {"function", "class", "markdown"}
+
+
+def test_a_scope_is_set_counted_saved_and_used(panel):
+    answer = ask(panel, what="scope", scope={"languages": ["py"]})["answer"]
+    assert list(answer["scope"]["languages"]) == ["python"]
+    assert answer["counts"][:2] == [4, 9]
+    assert len(answer["languages"]) > 1, "what a click would bring in"
+    assert ask(panel, what="count", scope={"languages": ["python"], "exclude_globs": ["tests"]})["answer"][:2] == [3, 9]
+    assert panel._client.get_scope().scope == Scope(languages=("python",)), "counting sets nothing"
+    assert ask(panel, what="save", name="mine")["answer"]["saved"] == ["mine"]
+    ask(panel, what="scope", scope={})
+    assert ask(panel, what="use", name="mine")["answer"]["counts"][:2] == [4, 9]
+
+
+def test_a_search_is_grouped_by_file_and_marked(panel):
+    answer = ask(panel, what="search", query="charge_card")["answer"]
+    assert [file["path"] for file in answer["files"]] == ["README.md", "src/shop/payment.py"]
+    hit = answer["files"][1]["hits"][0]
+    assert (hit["line"], hit["symbol"]) == (8, "charge_card")
+    assert [text for _, marked, text in hit["segments"] if marked] == ["charge_card"]
+    assert "".join(text for _, _, text in hit["segments"]) == "def charge_card(card, cents):"
+    assert ask(panel, what="search", query="read a cart from a file", meaning=True)["answer"]["files"][0]["path"] == "src/shop/cart.py"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"what": "search", "query": "(", "regex": True}, "cannot be read"), ({"what": "scope", "scope": {"languages": ["pyton"]}}, "Did you mean"),
+        ({"what": "use", "name": "nothing"}, "nothing"), ({"what": "steal"}, "Invalid value"), ({}, "what"), ({"what": "search"}, "query"), ({"what": "scope", "scope": 3}, "object"),
+    ],
+)  # fmt: skip
+def test_what_goes_wrong_is_answered(panel, content, said):
+    assert said in ask(panel, **content)["error"]
+
+
+def test_it_is_light():
+    import gzip
+
+    here = Path(__file__).parents[2] / "codeintel_nb" / "notebook"
+    assert sum(len(gzip.compress((here / name).read_bytes())) for name in ("panel.js", "panel.css")) < 20_000
+    assert "innerHTML" not in (here / "panel.js").read_text(), "what the kernel sends is shown as text"
+
+
+def test_what_stays_in_a_saved_notebook(panel):
+    bundle = panel._repr_mimebundle_()
+    held = bundle[0] if isinstance(bundle, tuple) else bundle
+    assert "in scope" in held["text/html"]
+    assert "9 of 9 files" in held["text/plain"]
+    assert "application/vnd.jupyter.widget-view+json" in held
+
+
+SETUP = "%load_ext codeintel_nb\n%scope clear"
+
+
+def test_scope_and_search_in_lab(lab, open_lab, tmp_path):
+    """One panel in a real notebook: it sets what %scope shows, follows %scope, and searches as one types."""
+    page = open_lab("panel.ipynb", SETUP, "%scope panel", "%scope", "%scope set --lang javascript")
+    panel = page.locator(".codeintel")
+    panel.get_by_text("chunks in 1 of 9 files").wait_for()  # the last cell's scope: the panel followed the magic
+    assert panel.locator("[data-key='languages:javascript']").get_attribute("aria-pressed") == "true"
+
+    panel.locator("[data-key='languages:javascript']").click()
+    panel.locator("[data-key='languages:python']").click()  # before the first is answered
+    panel.get_by_text("chunks in 4 of 9 files").wait_for()
+    exclude = panel.get_by_label("Exclude: a glob, Enter adds it")
+    exclude.fill("tests")
+    panel.get_by_text("chunks in 3 of 9 files").wait_for()  # counted as it is typed
+    exclude.press("Enter")
+    panel.locator(".chip", has_text="tests").wait_for()
+    run_cell(page, 2)
+    page.locator(".jp-OutputArea-output", has_text="3 of 9 files").first.wait_for()
+    assert "tests" in page.locator(".jp-Cell").nth(2).inner_text()
+
+    query = panel.get_by_label("Search in scope", exact=True)
+    query.press_sequentially("total_price")
+    panel.locator(".hit mark", has_text="total_price").first.wait_for()
+    assert panel.locator(".file").all_inner_texts() == ["src/shop/cart.py"]
+    query.press("ArrowDown")
+    assert panel.locator(".hit[aria-selected=true]").count() == 1
+    with page.context.expect_page() as opened:
+        query.press("Enter")
+    opened.value.wait_for_url("**/lab/tree/shop/src/shop/cart.py")
+    opened.value.close()
+    panel.get_by_title("The text is a regular expression").click()
+    query.fill("def (add|total)_")
+    panel.locator(".hit").nth(1).wait_for()
+    query.fill("(")
+    panel.locator(".said.error").wait_for()
+    page.locator(".codeintel").screenshot(path=str(tmp_path / "panel.png"))
+
+
+def run_cell(page, index):
+    page.evaluate(
+        """async (index) => {
+          const app = window.jupyterapp, content = app.shell.currentWidget.content;
+          content.activeCellIndex = index; await app.commands.execute('notebook:run-cell');
+        }""",
+        index,
+    )
+
+
+def test_twelve_keys_send_few_searches_and_the_last_wins(lab, open_lab):
+    page = open_lab("keys.ipynb", SETUP, "%scope panel")
+    page.evaluate(
+        """() => {
+          window.searches = 0;
+          const send = WebSocket.prototype.send;
+          WebSocket.prototype.send = function (data) {
+            const text = typeof data === 'string' ? data : new TextDecoder().decode(data);
+            if (text.includes('"what":"search"')) window.searches += 1;
+            return send.call(this, data);
+          };
+        }"""
+    )
+    query = page.locator(".codeintel").get_by_label("Search in scope", exact=True)
+    query.press_sequentially("charge_card(", delay=60)
+    page.wait_for_function("document.querySelectorAll('.codeintel .hit').length === 1")
+    assert page.locator(".codeintel .file").all_inner_texts() == ["src/shop/payment.py"]
+    assert page.evaluate("window.searches") <= 4
+
+
+def test_hostile_names_and_code_are_text(lab, open_lab, tmp_path):
+    write_tree(lab.root / "hostile", HOSTILE)
+    lab.index(lab.root / "hostile", "hostile")
+    page = open_lab("hostile.ipynb", SETUP, "%scope panel")
+    query = page.locator(".codeintel").get_by_label("Search in scope", exact=True)
+    query.fill("needle")
+    page.wait_for_function("document.querySelectorAll('.codeintel .hit').length === 3")
+    time.sleep(0.5)
+    assert page.evaluate("window.ran") is None, "no script ran"
+    assert page.locator(".codeintel .results script, .codeintel .results img, .codeintel .results svg").count() == 0
+    shown = page.locator(".codeintel .results").inner_text()
+    assert "<img src=x onerror=window.ran=1>.py" in shown
+    assert "\u202e" not in shown
+    assert max(map(len, shown.split("\n"))) < 1000
+    assert lab.ask("DELETE", "repositories/hostile").status == 204
