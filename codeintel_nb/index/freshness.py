@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat as stat_module
 import threading
 import time
 import weakref
@@ -13,10 +14,10 @@ from typing import Any, NamedTuple
 from ..settings import Settings
 from ..sources.chunk import content_hash
 from ..sources.repository import Repository
-from ..sources.worktree import IGNORE_FILES, NEVER, FileStat, Walk
-from .plan import read_seen
+from ..sources.worktree import IGNORE_FILES, NEVER, FileStat, Walk, rules_above
+from .plan import CLOCK_STEP_NS, read_seen
 from .shard import Shard
-from .snapshot import ShardRef, Snapshot, Stored
+from .snapshot import ShardRef, Snapshot, Stored, read_snapshot
 
 SHORT_S = 0.1  # a look that takes no longer is taken at every search, where nothing tells of changes
 LOOKED_AGAIN = 20  # times as long as a longer one took, before the next
@@ -77,24 +78,43 @@ class _Tree:
         self.told: set[str] = set()  # paths that changed, as the notices say; "" for anything
         self._settings = settings
         self._suspects: set[str] = set()  # paths that differed when they were looked at
-        self._same: dict[str, tuple[int, int]] = {}  # size and time of files that differ from the index in their time alone
+        self._same: dict[str, tuple[int, int, bytes]] = {}  # size, time and hash of files that differ from the index in their time alone
         self._known: Changes | None = None
         self._generation = -1
+        self._dead: dict[str, tuple[Shard, set[int]]] = {}  # the shards of that generation and their tombstones
+        self._above: tuple[tuple[int, ...], ...] = ()  # what the root and the rules that lie above it were like
         self._followed = False
         self._looked_at = self._took = 0.0
 
     def changes(self, snapshot: Snapshot, shards: Shards, notices: _Notices | None) -> Changes:
         told = notices.read(self) if notices is not None else set()
+        if snapshot.generation < self._generation:  # read before another search saw a newer one
+            if read_snapshot(self.folder).generation > snapshot.generation:
+                self.told |= told
+                raise FileNotFoundError(f"generation {snapshot.generation} of {self.folder.name} was replaced")
+            self._known = None  # it was removed and indexed anew
         stale = not self._followed and (self._took < SHORT_S or time.monotonic() - self._looked_at > LOOKED_AGAIN * self._took)
-        if self._known is None or "" in told or len(told) > MOST_TOLD or stale:
+        if self._known is None or "" in told or len(told) > MOST_TOLD or stale or self._above != _stamps(self.repository):
             return self._look(snapshot, shards, notices)
-        if told or snapshot.generation != self._generation:
-            return self._compare(self._suspects | told, snapshot, shards, notices)
-        return self._known
+        if snapshot.generation != self._generation:
+            told |= self._indexed_since(shards)
+        elif not told:
+            return self._known
+        return self._compare(self._suspects | told, snapshot, shards, notices)
+
+    def _indexed_since(self, shards: Shards) -> set[str]:
+        """Paths of which the index says something else than the generation before did: it may have read them at any moment."""
+        now = {shard.id: set(ref.dead) for ref, shard in shards}
+        found = {path for ref, shard in shards if shard.id not in self._dead for path in shard.paths}
+        for shard_id, (shard, dead) in self._dead.items():
+            gone = range(shard.manifest.files) if shard_id not in now else now[shard_id] - dead
+            found.update(shard.paths[number] for number in gone if number not in dead)
+        return found
 
     def _look(self, snapshot: Snapshot, shards: Shards, notices: _Notices | None) -> Changes:
         """Look at the whole folder, and have its changes told from now on."""
         began = time.monotonic()
+        self._above = _stamps(self.repository)
         walk, watched = self._walk(notices)
         refused = read_seen(self.folder).refused
         found = {}
@@ -107,7 +127,7 @@ class _Tree:
         else:
             known = {path for ref, shard in shards for path in _live(ref, shard)}
             self._known = self._differing(found, known - found.keys(), shards)
-        self._remember(snapshot)
+        self._remember(snapshot, shards)
         self._looked_at, self._took = time.monotonic(), time.monotonic() - began
         return self._known
 
@@ -124,7 +144,7 @@ class _Tree:
             found, missing = {}, set()
         self._followed = self._followed and watched is not None and watched.complete
         self._known = self._differing(found, missing - found.keys(), shards)
-        self._remember(snapshot)
+        self._remember(snapshot, shards)
         return self._known
 
     def _walk(self, notices: _Notices | None) -> tuple[Walk, _Watched | None]:
@@ -149,22 +169,40 @@ class _Tree:
             return False
         if stat.mtime_ns == int(shard.file_mtime_ns[number]):
             return True
-        stamp = (stat.size, stat.mtime_ns)
+        indexed = shard.file_hash[number].tobytes()
+        stamp = (stat.size, stat.mtime_ns, indexed)
         if self._same.get(stat.path) == stamp:
             return True
+        read_at = time.time_ns()
         try:
             data = Path(self.repository.root, stat.path).read_bytes()
         except OSError:
             return False
-        if content_hash(data) != shard.file_hash[number].tobytes():
+        if content_hash(data) != indexed:
             return False
-        self._same[stat.path] = stamp
+        if stat.mtime_ns < read_at - CLOCK_STEP_NS:  # else it may change again within the same time stamp
+            self._same[stat.path] = stamp
         return True
 
-    def _remember(self, snapshot: Snapshot) -> None:
+    def _remember(self, snapshot: Snapshot, shards: Shards) -> None:
         assert self._known is not None
         self._suspects = {stat.path for stat in self._known.files} | self._known.gone
-        self._generation = snapshot.generation
+        if snapshot.generation != self._generation:
+            self._generation = snapshot.generation
+            self._dead = {shard.id: (shard, set(ref.dead)) for ref, shard in shards}
+
+
+def _stamps(repository: Repository) -> tuple[tuple[int, ...], ...]:
+    """What tells that the root was exchanged for another folder, or that rules above it changed, of which nothing is told."""
+    return tuple(_stamp(path) for path in (repository.root, *rules_above(repository)))
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    try:
+        state = os.stat(path)
+    except OSError:
+        return ()
+    return (state.st_dev, state.st_ino) if stat_module.S_ISDIR(state.st_mode) else (state.st_ino, state.st_mtime_ns)
 
 
 def _live(ref: ShardRef, shard: Shard) -> Iterable[str]:
@@ -223,6 +261,8 @@ class _Notices:
 
     def _add(self, tree: _Tree, folder: str) -> bool:
         with self._lock:
+            if self._inotify is None:
+                return False  # closed meanwhile
             try:
                 watch = self._inotify.add_watch(os.path.join(tree.repository.root, folder), self._mask)
             except (OSError, ValueError):
@@ -266,3 +306,4 @@ class _Notices:
             if self._inotify is not None:
                 self._inotify.close()
                 self._inotify, self._tried = None, False
+                self._folders.clear()

@@ -16,6 +16,8 @@ from ..sources.worktree import FileStat, Walk
 from .shard import Shard
 from .snapshot import Snapshot, Stored, read_snapshot
 
+CLOCK_STEP_NS = 20_000_000  # a file changed so shortly before it was read may change again within the same time stamp
+
 
 class Seen(msgspec.Struct):
     """What the updater remembers of files outside of the shards; only saves time, so it may be lost."""

@@ -27,10 +27,11 @@ PARTS = ("content.bin", "columns.bin", "postings.bin", "lexicon.bin", "vectors.f
 KINDS = ("function", "class", "method", "module", "cell", "markdown", "text")  # positions are stored: append only
 
 ENDS_WITH_NEWLINE = 1  # bits of a file's flags: the file itself ended so
-IS_ASCII = 2
+IS_ASCII = 2  # and without a vertical tab, which is a space to ripgrep and none to re2
 IS_GENERATED = 4
 IS_NOTEBOOK = 8
 END = 1 << 62  # behind every line
+VERTICAL_TAB = 11
 HALF = 0xFFFFFFFF  # of a hash is enough to know a name by
 
 Mask = npt.NDArray[np.bool_]
@@ -177,7 +178,8 @@ class Shard:
         held = np.ones(self.manifest.chunks, bool)
         for file in np.flatnonzero(self.file_flags & IS_ASCII == 0).tolist():
             begin, end = int(self.file_start[file]), int(self.file_start[file + 1])
-            beyond = np.flatnonzero(np.frombuffer(self.content[begin:end], np.int8) < 0) + begin
+            content = np.frombuffer(self.content[begin:end], np.int8)
+            beyond = np.flatnonzero((content < 0) | (content == VERTICAL_TAB)) + begin
             held[np.searchsorted(self.chunk_start, beyond.astype(np.uint64), "right") - 1] = False
         return held
 
@@ -269,6 +271,11 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _damaged(folder: Path, what: str) -> ShardError:
     return ShardError(f"Shard {folder.name} is damaged: {what}. Rebuild it: codeintel index PATH --rebuild (codeintel doctor says which repository).")
+
+
+def is_plain(content: bytes) -> bool:
+    """Whether every expression means the same to re2 and to ripgrep in a text."""
+    return content.isascii() and VERTICAL_TAB not in content
 
 
 def crc32_of(path: Path) -> int:

@@ -19,14 +19,13 @@ from ..sources.chunk import Document, chunk_failsafe, content_hash, refusal
 from ..sources.worktree import FileStat
 from .arrays import Array
 from .embedder import Embedder
-from .plan import Plan, plan_update
+from .plan import CLOCK_STEP_NS, Plan, plan_update
 from .report import IndexReport, Progress
 from .shard import Shard
 from .snapshot import ShardRef, Snapshot, Stored, read_snapshot, write_snapshot
 from .writer import Known, ShardWriter
 
 COMPACTING = ".compacting-"  # how the folder of a shard begins that is written beside updates
-CLOCK_STEP_NS = 20_000_000  # a file changed so shortly before it was read may change again within the same time stamp
 
 
 def update(

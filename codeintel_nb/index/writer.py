@@ -27,7 +27,7 @@ from .embedder import Embedder, StaticEmbedder, embedder_input
 from .lexicon import LexiconBuilder
 from .path_table import PathTable
 from .postings import PostingsBuilder
-from .shard import ENDS_WITH_NEWLINE, FORMAT, HALF, IS_ASCII, IS_GENERATED, IS_NOTEBOOK, KINDS, MANIFEST, PARTS, Manifest, Part, crc32_of
+from .shard import ENDS_WITH_NEWLINE, FORMAT, HALF, IS_ASCII, IS_GENERATED, IS_NOTEBOOK, KINDS, MANIFEST, PARTS, Manifest, Part, crc32_of, is_plain
 from .vectors import encode, write_vectors
 from .words import WORD, hash_of
 
@@ -270,7 +270,7 @@ def path_words(path: str) -> str:
 
 def _flags(document: Document) -> int:
     flags = ENDS_WITH_NEWLINE if document.ends_with_newline else 0
-    if document.content.isascii():
+    if is_plain(document.content):
         flags |= IS_ASCII
     if document.path.endswith(".ipynb"):
         flags |= IS_NOTEBOOK

@@ -93,6 +93,12 @@ class Ranges(NamedTuple):
                 begin = stop
             i += 1
 
+    def each_file(self, file_start: npt.NDArray[np.uint64]) -> list[Ranges]:
+        """The ranges, those of each file together."""
+        edges = np.array([*self.by_file(file_start)], np.int64).reshape(-1, 2)
+        owners = np.searchsorted(file_start, edges[:, 0].astype(np.uint64), "right")
+        return [Ranges(of_file[:, 0], of_file[:, 1], self.cuts) for of_file in np.split(edges, np.flatnonzero(np.diff(owners)) + 1) if len(of_file)]
+
     def by_file(self, file_start: npt.NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
         """The ranges cut where a file ends: a match of several lines stays within one."""
         for begin, end in zip(self.begins.tolist(), self.ends.tolist(), strict=True):

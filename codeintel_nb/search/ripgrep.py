@@ -75,7 +75,10 @@ def scan(shard: Searchable, within: Ranges, query: TextQuery, pattern: Pattern, 
     by_match = needs(query.pattern, query.regex, pattern.insensitive) != NOTHING
     options += ["--only-matching", "--replace="] if by_match else ["--max-columns=1"]
     options += ["--line-buffered"] if kept.limit <= FEW else []
-    with _rg([*options_of(query, pattern), *options, str(shard.folder / "content.bin")], query, bounds, None) as process:
+    content = shard.folder / "content.bin"
+    if not content.exists():
+        raise FileNotFoundError(content)  # the shard was swept away: whoever asks reads the snapshot again
+    with _rg([*options_of(query, pattern), *options, str(content)], query, bounds, None) as process:
         find, end = shard.content.find, shard.size
         for lines, starts, offsets in _places(_out(process), by_match):
             at = np.minimum(np.searchsorted(within.ends, starts, "right"), len(within.begins) - 1)

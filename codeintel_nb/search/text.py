@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from ..index.shard import IS_ASCII
 from .hit import Hit
 from .lines import hits_of
 from .mask import ScopeMask
@@ -16,7 +17,7 @@ from .matches import Counting, Kept, Match
 from .pattern import Pattern, compile_pattern
 from .query import MOST_HITS, Bounds, TextQuery
 from .ranges import NOWHERE, SMALLEST_SEGMENT, Chunks, Pace, Ranges, ranges_of
-from .ripgrep import scan, stream
+from .ripgrep import Streamed, scan, stream
 from .searchable import Searchable
 from .trigrams import blocks_that_may, files_that_may, may_match, needle, needs
 
@@ -81,14 +82,16 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
             if blocks is not None and not len(blocks) and pattern.re2 is not None:  # what re2 cannot read is for rg to judge
                 return None
     if pattern.re2 is None:
-        return TextPlan(shard, repo, pattern, NOWHERE, ranges_of(shard, chunks, blocks))
+        plan = TextPlan(shard, repo, pattern, NOWHERE, ranges_of(shard, chunks, blocks))
+        return plan if plan.bytes_to_read or not pattern.multiline else None
     certain = needle(query.pattern, pattern.insensitive) if query.regex else b"" if pattern.insensitive else query.pattern.encode("utf-8", "replace")
     certain = b"" if pattern.multiline or len(certain) < 3 else certain
     exact: Chunks | None = chunks
     foreign: Ranges | None = None
-    if pattern.unicode and not pattern.multiline and not shard.is_ascii:
-        exact = shard.ascii_chunks if chunks is None else chunks & shard.ascii_chunks
-        foreign = ranges_of(shard, ~shard.ascii_chunks if chunks is None else chunks & ~shard.ascii_chunks, blocks)
+    if pattern.unicode and not shard.is_ascii:
+        plain = shard.ascii_chunks if not pattern.multiline else (shard.file_flags & IS_ASCII).astype(bool)[shard.chunk_file]  # a match may span chunks
+        exact = plain if chunks is None else chunks & plain
+        foreign = ranges_of(shard, ~plain if chunks is None else chunks & ~plain, blocks)
     ranges = ranges_of(shard, exact, blocks)
     plan = TextPlan(shard, repo, pattern, ranges, foreign, certain if NEEDLE * ranges.size < shard.size else b"")
     if foreign is not None and foreign.size < SIFTED and not plan.is_much:  # rarely is there any, and then rg need not be started
@@ -113,8 +116,17 @@ def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, co
 def _here(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> bool:
     """Read what may match, and have rg read what re2 would read otherwise; whether the bounds ended it early."""
     if plan.foreign is None:
-        return _read(plan, plan.exact, kept.take, kept, bounds)
-    by_rg = stream(plan.shard, plan.foreign, query, plan.pattern, bounds, max(1, kept.limit) if kept.by_line else MOST_HITS)
+        return (_read_lines_together if plan.pattern.multiline else _read)(plan, plan.exact, kept.take, kept, bounds)
+    most = max(1, kept.limit) if kept.by_line else MOST_HITS
+    # where a match may span lines each file is streamed to an rg of its own: none is to span files
+    parts = plan.foreign.each_file(plan.shard.file_start) if plan.pattern.multiline else [plan.foreign]
+    by_rg = Streamed([], False, False)
+    for part in parts:
+        if by_rg.ended or by_rg.more or bounds.reached():
+            by_rg = by_rg._replace(ended=not by_rg.more)
+            break
+        found = stream(plan.shard, part, query, plan.pattern, bounds, most - len(by_rg.matches))
+        by_rg = Streamed([*by_rg.matches, *found.matches], found.ended, found.more)
     waiting = deque(by_rg.matches)
 
     def take(match: Match) -> int:
@@ -122,7 +134,8 @@ def _here(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> bool:
             kept.take(waiting.popleft())
         return kept.take(match)
 
-    ended = plan.pattern.re2 is not None and _read(plan, plan.exact, take, kept, bounds)
+    read = _read_lines_together if plan.pattern.multiline else _read
+    ended = plan.pattern.re2 is not None and read(plan, plan.exact, take, kept, bounds)
     for match in waiting:
         kept.take(match)
     kept.exact, kept.more = kept.exact and not by_rg.more, kept.more or by_rg.more
@@ -147,7 +160,7 @@ def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Ke
     content, pace = shard.content, Pace()
     find, rfind, literal, search, group = content.find, content.rfind, pattern.literal, pattern.re2.search, pattern.group
     number = behind = 0
-    for begin, end in ranges.by_file(shard.file_start) if pattern.multiline else ranges.pieces(pace):
+    for begin, end in ranges.pieces(pace):
         if bounds.reached():
             return True
         pace.begin()
@@ -186,4 +199,38 @@ def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Ke
                 return True
         behind = at
         pace.ended(end - begin)
+    return False
+
+
+def _read_lines_together(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Kept, bounds: Bounds) -> bool:
+    """The same for matches of several lines, file by file; those that meet on a line are one, as ripgrep has it."""
+    content = plan.shard.content
+    search = plan.pattern.re2.search
+    for begin, end in ranges.by_file(plan.shard.file_start):
+        held: Match | None = None
+        at = begin
+        while at < end and (match := search(content, at, end)) is not None:
+            start, last = match.span(plan.pattern.group)
+            if start >= end:
+                break  # an empty match behind the last line
+            if bounds.reached():
+                return True
+            line_start = content.rfind(b"\n", begin, start) + 1 or begin
+            line_end = content.find(b"\n", max(start, last - 1), end)
+            line_end = end if line_end < 0 else line_end
+            if held is not None and line_start <= held[1]:
+                held = (held[0], max(held[1], line_end), held[2], 0)
+            else:
+                if held is not None:
+                    take(held)
+                    if kept.full and kept.enough():
+                        return False
+                held = (line_start, line_end, start, 0)
+            at = max(last, start + 1)
+        if held is not None:
+            take(held)
+        if bounds.reached():
+            return True
+        if kept.full and kept.enough():
+            return False
     return False

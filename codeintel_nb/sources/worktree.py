@@ -8,6 +8,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -263,6 +264,22 @@ def _lines(file: str) -> list[str]:
 def _prefix(top: str, root: str) -> str:
     relative = os.path.relpath(root, top).replace(os.sep, "/")
     return "" if relative == "." else relative + "/"
+
+
+@lru_cache(256)
+def rules_above(repository: Repository) -> tuple[str, ...]:
+    """The files above a repository's root that may say what of it is ignored, whether they exist or not."""
+    if not repository.reads_ignore_files:
+        return ()
+    found = [_global_ignore_file()]
+    top = _git_top(repository.root)
+    if top is not None:
+        found.append(os.path.join(_git_folder(top), "info", "exclude"))
+        folder = top
+        while folder != repository.root:
+            found += [os.path.join(folder, name) for name in IGNORE_FILES]
+            folder = os.path.join(folder, os.path.relpath(repository.root, folder).split(os.sep)[0])
+    return tuple(found)
 
 
 def _git_top(root: str) -> str | None:

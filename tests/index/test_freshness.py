@@ -241,3 +241,65 @@ def test_files_are_read_as_ripgrep_reads_them(tmp_path_factory, pieces, pattern)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     expected = [e["data"]["line_number"] for e in events if e["type"] == "match"]
     assert [hit.start_line for hit in workspace.search_text(pattern, regex=True, limit=1000)] == expected
+
+
+def test_what_an_index_run_read_in_between_is_looked_at_again(tmp_path):
+    """A file that was changed and changed back while it was being indexed: its notices were read against the index before."""
+    root = write_tree(tmp_path / "tree", {"f.txt": "aaaa\n"})
+    workspace = Workspace(Settings.from_environment(tmp_path / "home"))
+    workspace.index(root)
+    assert found(workspace, "aaaa") == [("f.txt", 1)]
+    write_tree(root, {"tmp.txt": "needle_gone\n", "f.txt": "bbbb\n"})
+
+    def progress(event):
+        if event.stage == "writing":
+            (root / "tmp.txt").unlink(missing_ok=True)
+            (root / "f.txt").write_text("aaaa\n")
+            found(workspace, "needle_gone")
+
+    workspace.index(root, progress=progress)
+    assert found(workspace, "needle_gone") == []
+    assert found(workspace, "aaaa") == [("f.txt", 1)]
+    assert found(workspace, "bbbb") == []
+
+
+def test_a_search_that_read_an_older_snapshot_reads_it_again(ws, tree):
+    (tree / "a.py").write_text("new_word\n")
+    through, once = ws._with_changes, [1]
+
+    def late(now, scope):
+        if once:
+            once.clear()
+            ws.index(tree)
+            assert found(ws, "new_word") == [("a.py", 1)]
+        return through(now, scope)
+
+    ws._with_changes = late
+    assert found(ws, "def first") == []
+
+
+def test_a_time_that_was_vouched_for_is_so_for_that_content_alone(ws, tmp_path):
+    root = write_tree(tmp_path / "other", {"f.txt": "aaaa\n"})
+    ws.index(root)
+    os.utime(root / "f.txt", (1, 1))
+    assert found(ws, "aaaa") == [("f.txt", 1)]
+    (root / "f.txt").rename(tmp_path / "kept")
+    (root / "f.txt").write_text("bbbb\n")
+    ws.index(root)
+    assert found(ws, "bbbb") == [("f.txt", 1)]
+    (tmp_path / "kept").rename(root / "f.txt")
+    assert found(ws, "aaaa") == [("f.txt", 1)]
+    assert found(ws, "bbbb") == []
+
+
+def test_a_root_that_was_exchanged_and_rules_above_it(ws, tmp_path, git):
+    top = write_tree(tmp_path / "top", {"sub/f.txt": "aaaa\n", "sub/g.log": "aaaa\n"})
+    git("init", "-q", cwd=top)
+    ws.index(top / "sub")
+    assert found(ws, "aaaa") == [("f.txt", 1), ("g.log", 1)]
+    (top / ".gitignore").write_text("*.log\n")
+    assert found(ws, "aaaa") == [("f.txt", 1)]
+    top.rename(tmp_path / "moved")
+    write_tree(tmp_path / "top", {"sub/f.txt": "cccc\n"})
+    assert found(ws, "aaaa") == []
+    assert found(ws, "cccc") == [("f.txt", 1)]

@@ -255,3 +255,43 @@ def test_definitions_come_first_when_ranked(shop):
 def test_what_cannot_be_shown_is_said(shop, given, said):
     with pytest.raises(SearchError, match=said):
         shop.search_text("x", **given)
+
+
+MULTILINE = {
+    "accents.txt": "café\nfoo\nplain\nfoo\n", "meet.txt": "x y\nx y\nx y\n", "apart/c.txt": "zz end\n", "apart/d.txt": "start\n", "ascii.txt": "one\ntwo\n\n\nthree\n",
+    "crlf.txt": b"one\r\ntwo\r\n", "both.txt": "end\nstart é\nend\nstart\n",
+}  # fmt: skip
+SPANNING = [r"\w\nfoo", r"caf\w\nfoo", r"\W\nfoo", r"y\nx", r"end\n\<start", r"end\nstart", r"\n\n", r"(?s)one.*three", r"o\n", r"one\r\ntwo", r"\s+\w+\n\w", r"[^\n]\n\n"]
+
+
+@pytest.mark.parametrize("pattern", SPANNING)
+@pytest.mark.parametrize("word", [False, True])
+def test_matches_of_several_lines_cover_the_lines_that_ripgrep_prints(tmp_path, make_workspace, pattern, word):
+    root = write_tree(tmp_path / "tree", MULTILINE)
+    workspace = make_workspace()
+    unindexed = Workspace(workspace.settings, here=str(root))
+    found = [lines_covered(unindexed.search_text(pattern, regex=True, word=word))]
+    workspace.index(root)
+    found.append(lines_covered(workspace.search_text(pattern, regex=True, word=word)))
+    command = [rg_path(), "--no-config", "--json", "--smart-case", "--multiline", *(["-w"] if word else []), "-e", pattern, "."]
+    done = subprocess.run(command, cwd=root, capture_output=True, check=False)
+    expected = set()
+    for line in done.stdout.splitlines():
+        event = json.loads(line)
+        if event["type"] == "match":
+            first, text = event["data"]["line_number"], event["data"]["lines"]["text"]
+            expected |= {(event["data"]["path"]["text"].removeprefix("./"), first + i) for i in range(len(text.splitlines()))}
+    assert found[0] == found[1]
+    assert found[0] == expected
+
+
+def lines_covered(results):
+    return {(hit.path, line) for hit in results for line in range(hit.start_line, hit.end_line + 1)}
+
+
+def test_a_vertical_tab_is_a_space(make_workspace, tmp_path):
+    root = write_tree(tmp_path / "tree", {"a.txt": b"a\x0bb\na b\n"})
+    workspace = make_workspace()
+    workspace.index(root)
+    for pattern in (r"a\sb", r"a\Sb", r"a[\s]b", r"a[^\s]b", r"a\Wb"):
+        assert [hit.start_line for hit in workspace.search_text(pattern, regex=True)] == [line for _, line in lines_by_rg(root, pattern, True)], pattern
