@@ -2,9 +2,15 @@
 
 import sqlite3
 import time
+from collections import Counter
+from itertools import pairwise
 
+import numpy as np
 import pytest
 
+from codeintel_nb.index.postings import Postings, PostingsBuilder
+from codeintel_nb.index.shard import PARTS, Shard
+from codeintel_nb.index.snapshot import Store, read_snapshot
 from tests.benchmarks.conftest import FULL, show
 
 pytestmark = pytest.mark.benchmark
@@ -41,3 +47,45 @@ def test_build(corpus, tmp_path):
     assert again.indexed == 0
     assert again_s < corpus.wall_s / 5
     assert status.index_bytes < 4 * status.content_bytes
+
+
+def test_parts(corpus, tmp_path):
+    """What each part of an index takes, how fast content and postings are built, and what other layouts of the lists would take."""
+    store = Store(corpus.workspace.settings.home)
+    (stored,) = store.repositories()
+    shards = [Shard(stored.shard(ref.id)) for ref in read_snapshot(stored.folder).shards]
+    source = sum(shard.size for shard in shards)
+    sizes = Counter({name: sum(shard.manifest.parts[name].size for shard in shards) for name in PARTS})
+    rows = [(name, size / 1e6, size / source) for name, size in sizes.most_common()]
+    show(f"an index of {source / 1e6:,.0f} MB of text", ("part", "MB", "of the text"), [*rows, ("in all", sum(sizes.values()) / 1e6, sum(sizes.values()) / source)])
+
+    shard = max(shards, key=lambda shard: shard.size)
+    content = shard.content[: 64 << 20]
+    began = time.process_time()
+    builder = PostingsBuilder()
+    with (tmp_path / "content.bin").open("wb") as out:
+        for begin, end in pairwise([*(int(start) for start in shard.file_start if start < len(content)), len(content)]):
+            out.write(content[begin:end])
+            builder.add(content[begin:end])
+    builder.write(tmp_path / "postings.bin")
+    rate = len(content) / 1e6 / (time.process_time() - began)
+
+    postings = Postings(tmp_path / "postings.bin")
+    counts, gaps, roaring = [], [], 0
+    for position in range(len(postings._codes)):
+        blocks = postings.read(position)
+        counts.append(len(blocks))
+        gaps.append(np.diff(blocks, prepend=-1) - 1)
+        roaring += 8 + min(2 * len(blocks), 8192)  # a header, then an array or a bitmap; there are less than 65,536 blocks
+    n, all_gaps = np.array(counts), np.concatenate(gaps)
+    elias_fano = float(np.sum(n * (2 + np.maximum(0, np.log2(postings.blocks / n))) / 8 + 4))
+    varint = float(np.sum(1 + (all_gaps >= 1 << 7) + (all_gaps >= 1 << 14)))
+    stream_vbyte = float(np.sum(1 + (all_gaps >= 1 << 8)) + np.sum((n + 3) // 4))
+    ours = int(sum(postings.size(position) for position in range(len(counts))))
+    show(
+        f"posting lists of {len(content) / 1e6:,.0f} MB, built with the content at {rate:.1f} MB/s of CPU",
+        ("layout", "MB", "of the text"),
+        [(name, size / 1e6, size / len(content)) for name, size in (("ids, gaps or bits", ours), ("Elias-Fano", elias_fano), ("StreamVByte", stream_vbyte), ("varint", varint), ("roaring", float(roaring)))],
+    )
+    assert sizes["postings.bin"] < 0.16 * source
+    assert ours < min(stream_vbyte, varint, roaring)

@@ -28,14 +28,18 @@ def postings_of(content, folder):
     return Postings(folder / "postings.bin")
 
 
-@given(PATTERNS, TEXTS, st.booleans())
-def test_a_text_that_matches_is_among_the_blocks(tmp_path, pattern, text, insensitive):
+def compiled_by_re2(pattern, insensitive):
     options = re2.Options()
     options.log_errors, options.never_nl, options.case_sensitive = False, True, not insensitive
     try:
-        compiled = re2.compile(f"(?m){pattern}", options)
+        return re2.compile(f"(?m){pattern}", options)
     except re2.error:
         assume(False)
+
+
+@given(PATTERNS, TEXTS, st.booleans())
+def test_a_text_that_matches_is_among_the_blocks(tmp_path, pattern, text, insensitive):
+    compiled = compiled_by_re2(pattern, insensitive)
     content = (text + "\n").encode()
     matches = compiled.search(content) is not None
     found = blocks_that_may(needs(pattern, True, insensitive), postings_of(content, tmp_path))
@@ -126,22 +130,12 @@ def test_the_text_that_is_certain(pattern, held):
 
 @given(PATTERNS, TEXTS, st.booleans())
 def test_what_is_certain_is_in_every_match(pattern, text, insensitive):
-    options = re2.Options()
-    options.log_errors, options.never_nl, options.case_sensitive = False, True, not insensitive
-    try:
-        compiled = re2.compile(f"(?m){pattern}", options)
-    except re2.error:
-        assume(False)
+    compiled = compiled_by_re2(pattern, insensitive)
     found = compiled.search(text.encode())
     assert found is None or needle(pattern, insensitive) in found[0]
 
 
 @given(PATTERNS, TEXTS, st.booleans())
 def test_a_text_that_matches_may(pattern, text, insensitive):
-    options = re2.Options()
-    options.log_errors, options.never_nl, options.case_sensitive = False, True, not insensitive
-    try:
-        compiled = re2.compile(f"(?m){pattern}", options)
-    except re2.error:
-        assume(False)
+    compiled = compiled_by_re2(pattern, insensitive)
     assert compiled.search(text.encode()) is None or may_match(needs(pattern, True, insensitive), text.encode())
