@@ -3,6 +3,7 @@
 import resource
 import time
 
+import msgspec
 import pytest
 
 from codeintel_nb import Scope, Workspace
@@ -89,3 +90,25 @@ def test_one_per_cent_in_scope_costs_a_tenth(tmp_path):
     (whole_s, found), (narrow_s, inside) = best(None), best(scope)
     assert found == 100 * inside == 100 * 4 * 50
     assert narrow_s < whole_s / 10
+
+
+def test_a_shard_that_is_swept_away_during_a_scan_is_searched_in_its_successor(tmp_path):
+    text = "".join(f"value_{i} = compute({i}) or fallback\n" for i in range(1500))
+    tree = write_tree(tmp_path / "tree", {f"f{i:03}.txt": text for i in range(130)})
+    settings = msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), retired_shard_age_s=0.0)
+    reader, writer = Workspace(settings), Workspace(settings)
+    writer.index(tree)
+    pattern = r"[0-9]{3}7\) or"
+    expected = reader.search_text(pattern, regex=True, limit=100_000).hits
+    through, once = reader._with_changes, [1]
+
+    def late(now, scope):
+        if once:
+            once.clear()
+            writer.index(tree, rebuild=True)
+            assert not any(target.folder.exists() for target in now.targets)
+        return through(now, scope)
+
+    reader._with_changes = late
+    assert reader.search_text(pattern, regex=True, limit=100_000).hits == expected
+    assert not once
