@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from IPython.core.error import UsageError
@@ -25,6 +25,9 @@ from .commands import changed, command_of, index_request
 from .completion import Completer
 from .progress import NotebookProgress
 from .views import IndexView, ScopeView
+
+if TYPE_CHECKING:
+    from .panel import Panel
 
 _T = TypeVar("_T")
 _NAME = Option(("--name",), "name", "text", "name of the repository; the folder's own by default", metavar="NAME")
@@ -58,11 +61,12 @@ class CodeintelMagics(Magics, Configurable):
         super().__init__(shell)
         self.client = client or Connection()
         self._rich = hasattr(shell, "kernel")
+        self._panel: Panel | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="codeintel-search")
 
     @no_var_expand
     @line_magic
-    def scope(self, line: str) -> Any:
+    def scope(self, line: str) -> ScopeView | Panel | None:
         """Show or change what this notebook searches.
 
             %scope [show]                     what is in scope now
@@ -79,13 +83,15 @@ class CodeintelMagics(Magics, Configurable):
         """
         return self._unless_silenced(line, self._scope)
 
-    def _scope(self, line: str) -> Any:
+    def _scope(self, line: str) -> ScopeView | Panel | None:
         command, rest = command_of(line, SCOPE_COMMANDS, "scope", "show")
         client = self.client
         if command == "panel":
             from .panel import panel_for
 
-            return panel_for(client, self.shell)
+            if self._panel is None or self._panel.comm is None:  # one for all its views: each looks after every cell
+                self._panel = panel_for(client, self.shell)
+            return self._panel
         now = client.get_scope()
         if command in ("set", "add", "drop"):
             parsed = parse_line(rest, SCOPE_OPTIONS)

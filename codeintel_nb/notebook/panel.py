@@ -76,9 +76,7 @@ class Panel(anywidget.AnyWidget):
     def __init__(self, client: Client | None = None, shell: Any = None) -> None:
         super().__init__()
         if client is None:
-            from ..api.connection import Connection
-
-            client = Connection()
+            client, shell = _running()
         self._client = client
         self._shell = shell
         self.state = self._state()
@@ -186,6 +184,17 @@ def _counted(answer: SearchAnswer) -> list[int]:
 
 def _limits(scope: Scope) -> dict[str, Any]:
     return {field: getattr(scope, field) for field in Scope.__struct_fields__}
+
+
+def _running() -> tuple[Client, Any]:
+    """The client of this notebook's magics, as it may hold the scope itself, and the shell; a client of its own without them."""
+    from IPython.core.getipython import get_ipython
+
+    from ..api.connection import Connection
+
+    shell = get_ipython()
+    magics = None if shell is None else shell.magics_manager.registry.get("CodeintelMagics")
+    return (Connection(), None) if magics is None else (magics.client, shell)
 
 
 def panel_for(client: Client, shell: Any) -> Panel:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from codeintel_nb.api.embedded import EmbeddedClient
-from codeintel_nb.notebook.panel import Panel
+from codeintel_nb.notebook.panel import Panel, SetScope
 from codeintel_nb.scopes.scope import Scope
 from tests.conftest import write_tree
 
@@ -73,6 +73,41 @@ def test_a_search_is_grouped_by_file_and_marked(panel):
 )  # fmt: skip
 def test_what_goes_wrong_is_answered(panel, content, said):
     assert said in ask(panel, **content)["error"]
+
+
+def test_a_panel_made_by_hand_has_the_scope_of_the_magics(shop, monkeypatch):
+    """Without a server the magics' client holds the scope itself: a client of the panel's own would hold another."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from codeintel_nb.notebook.magics import CodeintelMagics
+
+    shell = InteractiveShell()
+    shell.register_magics(CodeintelMagics(shell, EmbeddedClient(shop)))
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
+    made = Panel()
+    shell.run_line_magic("scope", "set --lang javascript")
+    shell.events.trigger("post_run_cell", None)
+    assert list(made.state["scope"]["languages"]) == ["javascript"]
+    made._answer(SetScope(Scope(languages=("css",))))
+    assert "css" in repr(shell.run_line_magic("scope", ""))
+    made.close()
+    shell.events.trigger("post_run_cell", None)
+
+
+def test_there_is_one_panel_for_all_its_views(shop):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from codeintel_nb.notebook.magics import CodeintelMagics
+
+    shell = InteractiveShell()
+    shell.kernel = object()  # as a kernel's shell has one
+    shell.register_magics(CodeintelMagics(shell, EmbeddedClient(shop)))
+    first = shell.run_line_magic("scope", "panel")
+    assert shell.run_line_magic("scope", "panel") is first
+    first.close()
+    second = shell.run_line_magic("scope", "panel")
+    assert second is not first
+    second.close()
 
 
 def test_it_is_light():
