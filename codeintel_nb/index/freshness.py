@@ -6,15 +6,16 @@ import os
 import stat as stat_module
 import threading
 import time
-import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..settings import Settings
 from ..sources.chunk import content_hash
+from ..sources.ignore import rules_above
 from ..sources.repository import Repository
-from ..sources.worktree import IGNORE_FILES, NEVER, FileStat, Walk, rules_above
+from ..sources.worktree import FileStat, Walk
+from .notices import Notices, Watched
 from .plan import CLOCK_STEP_NS, read_seen
 from .shard import Shard
 from .snapshot import ShardRef, Snapshot, Stored, read_snapshot
@@ -49,7 +50,7 @@ class Freshness:
 
     def __init__(self, settings: Settings, follow: bool = True) -> None:
         self._settings = settings
-        self._notices = _Notices() if follow else None
+        self._notices = Notices() if follow else None
         self._trees: dict[Path, _Tree] = {}
         self._lock = threading.Lock()
 
@@ -86,7 +87,11 @@ class _Tree:
         self._followed = False
         self._looked_at = self._took = 0.0
 
-    def changes(self, snapshot: Snapshot, shards: Shards, notices: _Notices | None) -> Changes:
+    @property
+    def root(self) -> str:
+        return self.repository.root
+
+    def changes(self, snapshot: Snapshot, shards: Shards, notices: Notices | None) -> Changes:
         told = notices.read(self) if notices is not None else set()
         if snapshot.generation < self._generation:  # read before another search saw a newer one
             if read_snapshot(self.folder).generation > snapshot.generation:
@@ -111,7 +116,7 @@ class _Tree:
             found.update(shard.paths[number] for number in gone if number not in dead)
         return found
 
-    def _look(self, snapshot: Snapshot, shards: Shards, notices: _Notices | None) -> Changes:
+    def _look(self, snapshot: Snapshot, shards: Shards, notices: Notices | None) -> Changes:
         """Look at the whole folder, and have its changes told from now on."""
         began = time.monotonic()
         self._above = _stamps(self.repository)
@@ -131,7 +136,7 @@ class _Tree:
         self._looked_at, self._took = time.monotonic(), time.monotonic() - began
         return self._known
 
-    def _compare(self, paths: Iterable[str], snapshot: Snapshot, shards: Shards, notices: _Notices | None) -> Changes:
+    def _compare(self, paths: Iterable[str], snapshot: Snapshot, shards: Shards, notices: Notices | None) -> Changes:
         """Look at the paths alone, or at what lies below them."""
         walk, watched = self._walk(notices)
         found: dict[str, FileStat] = {}
@@ -147,7 +152,7 @@ class _Tree:
         self._remember(snapshot, shards)
         return self._known
 
-    def _walk(self, notices: _Notices | None) -> tuple[Walk, _Watched | None]:
+    def _walk(self, notices: Notices | None) -> tuple[Walk, Watched | None]:
         """A walk that has the folders it enters watched."""
         watched = notices.follow(self) if notices is not None else None
         return Walk(self.repository, self._settings.max_file_bytes, (lambda folder: None) if watched is None else watched.folder), watched
@@ -216,94 +221,3 @@ def _at(path: str, ref: ShardRef, shard: Shard) -> list[str]:
     if number is not None:
         return [] if number in ref.dead else [path]
     return [known for known in shard.below(path) if shard.file_numbers[known] not in ref.dead]
-
-
-class _Watched:
-    """The folders of one tree, as they are entered."""
-
-    def __init__(self, tree: _Tree, add: Callable[[_Tree, str], bool]) -> None:
-        self._tree, self._add = tree, add
-        self.complete = True
-
-    def folder(self, folder: str) -> None:
-        self.complete = self._add(self._tree, folder) and self.complete
-
-
-class _Notices:
-    """Linux's inotify, one instance a process; elsewhere nothing is told."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._folders: dict[int, list[tuple[_Tree, str]]] = {}  # watch -> the trees that hold the folder, and where
-        self._inotify: Any = None
-        self._tried = False
-
-    def follow(self, tree: _Tree) -> _Watched | None:
-        with self._lock:
-            if not self._tried:
-                self._tried = True
-                self._open()
-        return None if self._inotify is None else _Watched(tree, self._add)
-
-    def _open(self) -> None:
-        try:
-            from inotify_simple import INotify, flags
-
-            self._inotify = INotify(nonblocking=True)
-        except (ImportError, OSError, AttributeError):
-            return  # another system, or the user's instances are all taken
-        weakref.finalize(self, self._inotify.close)
-        self._flags = flags
-        self._mask = (
-            flags.CLOSE_WRITE | flags.MODIFY | flags.ATTRIB | flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
-            | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR | flags.DONT_FOLLOW
-        )  # fmt: skip
-
-    def _add(self, tree: _Tree, folder: str) -> bool:
-        with self._lock:
-            if self._inotify is None:
-                return False  # closed meanwhile
-            try:
-                watch = self._inotify.add_watch(os.path.join(tree.repository.root, folder), self._mask)
-            except (OSError, ValueError):
-                return False  # the user's watches are all taken, or the folder is gone again
-            places = self._folders.setdefault(watch, [])
-            if (tree, folder) not in places:
-                places[:] = [place for place in places if place[0] is not tree] + [(tree, folder)]
-            return True
-
-    def read(self, tree: _Tree) -> set[str]:
-        """What changed in a tree since this was asked the last time; other trees' changes are kept for them."""
-        with self._lock:
-            try:
-                for event in () if self._inotify is None else self._inotify.read(timeout=0):
-                    self._hand_out(event)
-            except (OSError, ValueError):
-                tree.told.add("")
-            told, tree.told = tree.told, set()
-            return told
-
-    def _hand_out(self, event: Any) -> None:
-        flags = self._flags
-        if event.mask & flags.Q_OVERFLOW:
-            for places in self._folders.values():
-                for tree, _ in places:
-                    tree.told.add("")
-            return
-        is_folder = bool(event.mask & flags.ISDIR)
-        if event.mask & flags.IGNORED:
-            self._folders.pop(event.wd, None)
-            return
-        if is_folder and (event.name in NEVER or not event.mask & ~(flags.ATTRIB | flags.ISDIR)):
-            return
-        for tree, folder in self._folders.get(event.wd, ()):
-            path = f"{folder}/{event.name}" if folder and event.name else folder or event.name
-            rules = event.name in IGNORE_FILES or event.name == "pyvenv.cfg"  # may concern every file
-            tree.told.add("" if rules else path)
-
-    def close(self) -> None:
-        with self._lock:
-            if self._inotify is not None:
-                self._inotify.close()
-                self._inotify, self._tried = None, False
-                self._folders.clear()

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from ..errors import CodeIntelError, SourceError
+from ..sources.ignore import IGNORE_FILES
 from ..sources.repository import Repository
-from ..sources.worktree import IGNORE_FILES
 
 QUIET_MS = 100  # without a change before what was collected is looked at
 LOOKED_MS = 500  # between looks at whether it is over

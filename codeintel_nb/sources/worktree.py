@@ -8,14 +8,12 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from operator import attrgetter
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from .ignore import IGNORE_FILES, Rules
 from .repository import Repository
 
-IGNORE_FILES = (".gitignore", ".ignore", ".codeintelignore")
 NEVER = frozenset({".git", ".hg", ".svn", ".jj", ".bzr", "CVS", "__pycache__", ".ipynb_checkpoints", "node_modules", ".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"})
 SECRETS = (
     ".env", ".env.*", "*.pem", "*.key", "*.pfx", "*.p12", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "id_rsa*", "id_dsa*", "id_ecdsa*",
@@ -45,13 +43,13 @@ class Walk:
         self.max_file_bytes = max_file_bytes
         self.reads_ignore_files = repository.reads_ignore_files
         self.entered = entered  # is told each folder before it is listed
-        self._rules: dict[str, _Rules | None] = {}  # of the folders that ``of`` went through
+        self._rules: dict[str, Rules | None] = {}  # of the folders that ``of`` went through
         self.skipped: Counter[str] = Counter()
         self.secrets: list[str] = []
 
     def __iter__(self) -> Iterator[FileStat]:
         """Files in path order, folder by folder."""
-        rules = _Rules.above(self.root) if self.reads_ignore_files else None
+        rules = Rules.above(self.root) if self.reads_ignore_files else None
         yield from self._folder("", rules)
 
     def of(self, path: str) -> Iterator[FileStat]:
@@ -77,14 +75,14 @@ class Walk:
         except OSError:
             return
 
-    def _rules_of(self, folder: str, outer: _Rules | None = None) -> _Rules | None:
+    def _rules_of(self, folder: str, outer: Rules | None = None) -> Rules | None:
         if not self.reads_ignore_files:
             return None
         if folder not in self._rules:
-            self._rules[folder] = _Rules.below(outer if folder else _Rules.above(self.root), self.root, folder, set(IGNORE_FILES))
+            self._rules[folder] = Rules.below(outer if folder else Rules.above(self.root), self.root, folder, set(IGNORE_FILES))
         return self._rules[folder]
 
-    def _folder(self, folder: str, rules: _Rules | None) -> Iterator[FileStat]:
+    def _folder(self, folder: str, rules: Rules | None) -> Iterator[FileStat]:
         """The files of a folder and all within it, without a generator for each level, which would hand on every file."""
         levels = [self._listed(folder, rules)]
         while levels:
@@ -98,7 +96,7 @@ class Walk:
             else:
                 levels.pop()
 
-    def _listed(self, folder: str, rules: _Rules | None) -> tuple[Iterator[FileStat | str], _Rules | None]:
+    def _listed(self, folder: str, rules: Rules | None) -> tuple[Iterator[FileStat | str], Rules | None]:
         """The files and folders that are wanted of a folder, by name, and the rules for what is below."""
         met: list[FileStat | str] = []
         self.entered(folder)
@@ -113,7 +111,7 @@ class Walk:
                 if folder and "pyvenv.cfg" in names:
                     self.skipped["virtual environment"] += 1
                     return iter(()), rules
-                rules = _Rules.below(rules, self.root, folder, names)
+                rules = Rules.below(rules, self.root, folder, names)
             below = f"{folder}/" if folder else ""
             for entry in found:
                 path = below + entry.name
@@ -133,7 +131,7 @@ class Walk:
                 os.close(handle)
         return iter(met), rules
 
-    def _entry(self, entry: os.DirEntry[str] | _Entry, path: str, rules: _Rules | None) -> FileStat | bool:
+    def _entry(self, entry: os.DirEntry[str] | _Entry, path: str, rules: Rules | None) -> FileStat | bool:
         """A file that is wanted, or whether it is a folder to go into."""
         name = entry.name
         if entry.is_symlink():
@@ -196,114 +194,3 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-class _Rules:
-    """Ignore files from a folder up to the root; the deepest that speaks of a path decides, and in it the last line."""
-
-    def __init__(self, spec: Any, folder: str, outer: _Rules | None, prefix: str = "") -> None:
-        self.spec = spec
-        self.folder = folder  # relative to the root; the spec's paths are relative to it
-        self.outer = outer
-        self.prefix = prefix  # of a spec that lies above the root: the root's path, relative to the spec's folder
-
-    @staticmethod
-    def above(root: str) -> _Rules | None:
-        """The rules that lie above the root: git's global ones, and those of the repository that holds it."""
-        rules: _Rules | None = None
-        top = _git_top(root)
-        lines = _lines(_global_ignore_file())
-        if top is not None:
-            lines += _lines(os.path.join(_git_folder(top), "info", "exclude"))
-        if lines:
-            rules = _Rules(_spec(lines), "", None, _prefix(top or root, root))
-        if top is None or top == root:
-            return rules
-        outer = rules
-        folder = top
-        for part in [*os.path.relpath(root, top).split(os.sep)]:
-            lines = [line for name in IGNORE_FILES for line in _lines(os.path.join(folder, name))]
-            if lines:
-                rules = _Rules(_spec(lines), "", rules, _prefix(folder, root))
-            folder = os.path.join(folder, part)
-        if rules is not None and rules.ignores("", True):
-            return None if outer is not None and outer.ignores("", True) else outer  # an ignored folder given by name is wanted whole
-        return rules
-
-    @staticmethod
-    def below(outer: _Rules | None, root: str, folder: str, names: set[str]) -> _Rules | None:
-        """The rules for a folder whose entries have the given names."""
-        lines = [line for name in IGNORE_FILES if name in names for line in _lines(os.path.join(root, folder, name))]
-        return _Rules(_spec(lines), folder, outer) if lines else outer
-
-    def ignores(self, path: str, is_folder: bool) -> bool:
-        rules: _Rules | None = self
-        while rules is not None:
-            inside = path[len(rules.folder) + 1 :] if rules.folder else rules.prefix + path
-            verdict = rules.spec.check_file(inside.rstrip("/") + "/" if is_folder else inside).include
-            if verdict is not None:
-                return bool(verdict)
-            rules = rules.outer
-        return False
-
-
-def _spec(lines: list[str]) -> Any:
-    from pathspec import GitIgnoreSpec
-
-    return GitIgnoreSpec.from_lines(lines)
-
-
-def _lines(file: str) -> list[str]:
-    try:
-        with open(file, encoding="utf-8", errors="replace") as lines:
-            return [line.rstrip("\n") for line in lines if line.strip() and not line.startswith("#")]
-    except OSError:
-        return []
-
-
-def _prefix(top: str, root: str) -> str:
-    relative = os.path.relpath(root, top).replace(os.sep, "/")
-    return "" if relative == "." else relative + "/"
-
-
-@lru_cache(256)
-def rules_above(repository: Repository) -> tuple[str, ...]:
-    """The files above a repository's root that may say what of it is ignored, whether they exist or not."""
-    if not repository.reads_ignore_files:
-        return ()
-    found = [_global_ignore_file()]
-    top = _git_top(repository.root)
-    if top is not None:
-        found.append(os.path.join(_git_folder(top), "info", "exclude"))
-        folder = top
-        while folder != repository.root:
-            found += [os.path.join(folder, name) for name in IGNORE_FILES]
-            folder = os.path.join(folder, os.path.relpath(repository.root, folder).split(os.sep)[0])
-    return tuple(found)
-
-
-def _git_top(root: str) -> str | None:
-    folder = Path(root)
-    for candidate in (folder, *folder.parents):
-        if (candidate / ".git").exists():
-            return str(candidate)
-    return None
-
-
-def _git_folder(top: str) -> str:
-    """The .git folder; of a linked worktree or submodule, the folder that its .git file names."""
-    marker = os.path.join(top, ".git")
-    if os.path.isfile(marker):
-        for line in _lines(marker):
-            if line.startswith("gitdir:"):
-                return os.path.normpath(os.path.join(top, line.removeprefix("gitdir:").strip()))
-    return marker
-
-
-def _global_ignore_file() -> str:
-    """Where git's ``core.excludesFile`` points, read from the configuration without running git."""
-    for config in ("~/.gitconfig", os.path.join(os.environ.get("XDG_CONFIG_HOME", "~/.config"), "git/config")):
-        for line in _lines(os.path.expanduser(config)):
-            if match := re.match(r"\s*excludesfile\s*=\s*(.+)", line, re.I):
-                return os.path.expanduser(match[1].strip().strip('"'))
-    return os.path.expanduser(os.path.join(os.environ.get("XDG_CONFIG_HOME", "~/.config"), "git/ignore"))

@@ -1,0 +1,113 @@
+"""What the system says of changes in folders, read without a wait."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ..sources.ignore import IGNORE_FILES
+from ..sources.worktree import NEVER
+
+
+class Told(Protocol):
+    """A tree that changes are told of."""
+
+    @property
+    def root(self) -> str: ...
+
+    told: set[str]  # paths that changed since they were read; "" for anything
+
+
+class Watched:
+    """The folders of one tree, as they are entered."""
+
+    def __init__(self, tree: Told, add: Callable[[Told, str], bool]) -> None:
+        self._tree, self._add = tree, add
+        self.complete = True
+
+    def folder(self, folder: str) -> None:
+        self.complete = self._add(self._tree, folder) and self.complete
+
+
+class Notices:
+    """Linux's inotify, one instance a process; elsewhere nothing is told."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._folders: dict[int, list[tuple[Told, str]]] = {}  # watch -> the trees that hold the folder, and where
+        self._inotify: Any = None
+        self._tried = False
+
+    def follow(self, tree: Told) -> Watched | None:
+        """What is to be told each folder of a tree, to have it watched; None where nothing can be."""
+        with self._lock:
+            if not self._tried:
+                self._tried = True
+                self._open()
+        return None if self._inotify is None else Watched(tree, self._add)
+
+    def _open(self) -> None:
+        try:
+            from inotify_simple import INotify, flags
+
+            self._inotify = INotify(nonblocking=True)
+        except (ImportError, OSError, AttributeError):
+            return  # another system, or the user's instances are all taken
+        weakref.finalize(self, self._inotify.close)
+        self._flags = flags
+        self._mask = (
+            flags.CLOSE_WRITE | flags.MODIFY | flags.ATTRIB | flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
+            | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR | flags.DONT_FOLLOW
+        )  # fmt: skip
+
+    def _add(self, tree: Told, folder: str) -> bool:
+        with self._lock:
+            if self._inotify is None:
+                return False  # closed meanwhile
+            try:
+                watch = self._inotify.add_watch(os.path.join(tree.root, folder), self._mask)
+            except (OSError, ValueError):
+                return False  # the user's watches are all taken, or the folder is gone again
+            places = self._folders.setdefault(watch, [])
+            if (tree, folder) not in places:
+                places[:] = [place for place in places if place[0] is not tree] + [(tree, folder)]
+            return True
+
+    def read(self, tree: Told) -> set[str]:
+        """What changed in a tree since this was asked the last time; other trees' changes are kept for them."""
+        with self._lock:
+            try:
+                for event in () if self._inotify is None else self._inotify.read(timeout=0):
+                    self._hand_out(event)
+            except (OSError, ValueError):
+                tree.told.add("")
+            told, tree.told = tree.told, set()
+            return told
+
+    def _hand_out(self, event: Any) -> None:
+        flags = self._flags
+        if event.mask & flags.Q_OVERFLOW:
+            for places in self._folders.values():
+                for tree, _ in places:
+                    tree.told.add("")
+            return
+        is_folder = bool(event.mask & flags.ISDIR)
+        if event.mask & flags.IGNORED:
+            self._folders.pop(event.wd, None)
+            return
+        if is_folder and (event.name in NEVER or not event.mask & ~(flags.ATTRIB | flags.ISDIR)):
+            return
+        for tree, folder in self._folders.get(event.wd, ()):
+            path = f"{folder}/{event.name}" if folder and event.name else folder or event.name
+            rules = event.name in IGNORE_FILES or event.name == "pyvenv.cfg"  # may concern every file
+            tree.told.add("" if rules else path)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._inotify is not None:
+                self._inotify.close()
+                self._inotify, self._tried = None, False
+                self._folders.clear()
