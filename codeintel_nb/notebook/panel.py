@@ -29,10 +29,6 @@ _COUNT_LANGUAGES = "select language, count(*) from files group by all order by 2
 _COUNT_KINDS = "select kind, count(*) from chunks group by all order by 2 desc, 1"
 
 
-class Show(msgspec.Struct, tag="show", tag_field="what", forbid_unknown_fields=True):
-    """The state as it is; asked for when a view opens."""
-
-
 class SetScope(msgspec.Struct, tag="scope", tag_field="what", forbid_unknown_fields=True):
     scope: Scope
 
@@ -59,7 +55,7 @@ class Use(msgspec.Struct, tag="use", tag_field="what", forbid_unknown_fields=Tru
     name: str
 
 
-Asked = Show | SetScope | Count | Search | Save | Use
+Asked = SetScope | Count | Search | Save | Use
 
 
 class Panel(anywidget.AnyWidget):
@@ -115,7 +111,7 @@ class Panel(anywidget.AnyWidget):
             self._client.set_scope(asked.scope)
         elif isinstance(asked, Save):
             self._client.save_scope(asked.name, self._client.get_scope().scope)
-        elif isinstance(asked, Use):
+        else:
             self._client.set_scope(self._client.load_scope(asked.name))
         self.state = self._state()
         return self.state

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import sysconfig
 import threading
 from collections.abc import Iterator
@@ -58,9 +57,12 @@ def stream(shard: Searchable, found_in: Ranges, query: TextQuery, pattern: Patte
                 if more := len(matches) == most:
                     break
                 matches.append(match)
-        finally:
-            if more or sys.exc_info()[0] is not None:
+            if more:
                 process.kill()  # or the feeder would wait for a reader
+        except BaseException:
+            process.kill()
+            raise
+        finally:
             feeder.join()
     return Streamed(matches, process.returncode < 0 and not more, more)
 
