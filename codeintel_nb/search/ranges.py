@@ -48,9 +48,10 @@ class Ranges(NamedTuple):
     def size(self) -> int:
         return int((self.ends - self.begins).sum())
 
-    def chosen(self, wanted: list[bool]) -> Ranges:
-        kept = np.array(wanted, bool)
-        return Ranges(self.begins[kept], self.ends[kept], self.cuts)
+    @classmethod
+    def of(cls, edges: list[tuple[int, int]], cuts: npt.NDArray[np.uint64]) -> Ranges:
+        both = np.array(edges, np.int64).reshape(-1, 2)
+        return cls(both[:, 0], both[:, 1], cuts)
 
     def parted(self, size: int) -> tuple[Ranges, Ranges]:
         """The ranges with the first ``size`` bytes, about, and the others."""

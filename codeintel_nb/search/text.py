@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from ..index.shard import IS_ASCII
+from ..index.shard import IS_ASCII, is_plain
 from .hit import Hit
 from .lines import hits_of
 from .mask import ScopeMask
@@ -95,11 +95,31 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
     ranges = ranges_of(shard, exact, blocks)
     plan = TextPlan(shard, repo, pattern, ranges, foreign, certain if NEEDLE * ranges.size < shard.size else b"")
     if foreign is not None and foreign.size < SIFTED and not plan.is_much:  # rarely is there any, and then rg need not be started
-        content = shard.content
-        texts = (content[begin:end] for begin, end in zip(foreign.begins.tolist(), foreign.ends.tolist(), strict=True))
-        sifted = foreign.chosen([certain in text and may_match(need, text) for text in texts])
-        plan = plan._replace(foreign=sifted if sifted.size else None)
+        plan = _sifted(plan, foreign, lambda text: certain in text and may_match(need, text))
     return plan if plan.bytes_to_read else None
+
+
+def _sifted(plan: TextPlan, foreign: Ranges, may: Callable[[bytes], bool]) -> TextPlan:
+    """The plan with those lines alone for rg that may match and hold more than ASCII: re2 reads the others around them."""
+    content = plan.shard.content
+    plain, held = list[tuple[int, int]](), list[tuple[int, int]]()
+    for begin, end in zip(foreign.begins.tolist(), foreign.ends.tolist(), strict=True):
+        text = content[begin:end]
+        if not may(text):
+            continue
+        if plan.pattern.multiline:
+            held.append((begin, end))
+            continue
+        at = begin
+        for line in (part + b"\n" for part in text.split(b"\n")):
+            behind = min(at + len(line), end)
+            if at < behind and is_plain(line):
+                plain.append((at, behind))
+            elif at < behind and may(line):
+                held.append((at, behind))
+            at = behind
+    exact = plan.exact.and_also(Ranges.of(plain, plan.exact.cuts)) if plain else plan.exact
+    return plan._replace(exact=exact, foreign=Ranges.of(held, foreign.cuts) if held else None)
 
 
 def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, counting: Counting) -> TextAnswer:
@@ -158,7 +178,8 @@ def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Ke
     """Find every match for ``take``, which says where to go on; whether the bounds ended it early."""
     shard, pattern, certain = plan.shard, plan.pattern, plan.needle
     content, pace = shard.content, Pace()
-    find, rfind, literal, search, group = content.find, content.rfind, pattern.literal, pattern.re2.search, pattern.group
+    find, rfind, literal, search = content.find, content.rfind, pattern.literal, pattern.search
+    assert search is not None  # what re2 cannot read has no range here
     number = behind = 0
     for begin, end in ranges.pieces(pace):
         if bounds.reached():
@@ -180,14 +201,12 @@ def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Ke
                     at = stop
                     continue
                 ends = find(b"\n", held, end)
-                match = search(content, rfind(b"\n", begin, held) + 1 or begin, ends)
-                if match is None:
-                    at = ends + 1
+                start, last = search(content, rfind(b"\n", begin, held) + 1 or begin, end if ends < 0 else ends)
+                if start < 0:
+                    at = end if ends < 0 else ends + 1
                     continue
-                start, last = match.span(group)
             else:
-                match = search(content, at, stop)
-                start, last = match.span(group) if match is not None else (-1, -1)
+                start, last = search(content, at, stop)
             if start < 0 or start >= stop:  # an empty match behind the last line is none
                 at = stop
                 continue
@@ -205,14 +224,15 @@ def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Ke
 def _read_lines_together(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Kept, bounds: Bounds) -> bool:
     """The same for matches of several lines, file by file; those that meet on a line are one, as ripgrep has it."""
     content = plan.shard.content
-    search = plan.pattern.re2.search
+    search = plan.pattern.search
+    assert search is not None
     for begin, end in ranges.by_file(plan.shard.file_start):
         held: Match | None = None
         at = begin
-        while at < end and (match := search(content, at, end)) is not None:
-            start, last = match.span(plan.pattern.group)
-            if start >= end:
-                break  # an empty match behind the last line
+        while at < end:
+            start, last = search(content, at, end)
+            if start < 0 or start >= end:
+                break  # an empty match behind the last line is none
             if bounds.reached():
                 return True
             line_start = content.rfind(b"\n", begin, start) + 1 or begin

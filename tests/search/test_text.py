@@ -295,3 +295,19 @@ def test_a_vertical_tab_is_a_space(make_workspace, tmp_path):
     workspace.index(root)
     for pattern in (r"a\sb", r"a\Sb", r"a[\s]b", r"a[^\s]b", r"a\Wb"):
         assert [hit.start_line for hit in workspace.search_text(pattern, regex=True)] == [line for _, line in lines_by_rg(root, pattern, True)], pattern
+
+
+@pytest.mark.parametrize(("lines", "asked_rg"), [("café\nfoo bar\nénd\n", False), ("foo bar\nfoo é\n", True), ("éfoo\nfoo\n", True), ("naïve\r\nfoo bar\r\n", False)])
+def test_rg_judges_only_lines_that_hold_more_than_ascii(make_workspace, tmp_path, monkeypatch, lines, asked_rg):
+    """A chunk with an accent in it does not cost rg's start: the ASCII lines around it mean the same to re2."""
+    from codeintel_nb.search import text
+
+    write_tree(tmp_path / "t", {"a.txt": lines})
+    workspace = make_workspace()
+    workspace.index(tmp_path / "t")
+    asked, stream = [], text.stream
+    monkeypatch.setattr(text, "stream", lambda *given: asked.append(given) or stream(*given))
+    found = [hit.snippet for hit in workspace.search_text(r"\bfoo\b", regex=True)]
+    plain = subprocess.run([rg_path(), "--no-config", "-N", r"\bfoo\b", str(tmp_path / "t" / "a.txt")], capture_output=True, text=True).stdout
+    assert found == plain.replace("\r", "").splitlines()
+    assert bool(asked) == asked_rg
