@@ -23,6 +23,7 @@ from .index.snapshot import Snapshot, Store, Stored, read_snapshot
 from .index.updater import one_writer
 from .index.watcher import Watcher
 from .scopes.scope import EVERYTHING, Scope
+from .search.facets import Facets
 from .search.hit import Coverage, FileText, Results
 from .search.loose import LooseTarget, read_document
 from .search.query import Bounds, Case, Mode, PathQuery, SemanticQuery, Show, TextQuery
@@ -256,6 +257,16 @@ class Workspace:
     def count(self, scope: Scope | None = None) -> Coverage:
         """How much is in scope; makes ready what the next searches need."""
         return self._retrying(scope, self._coverage)
+
+    def facets(self, scope: Scope | None = None, most_folders: int = 12) -> Facets:
+        """What is in scope, counted by language, kind and folder."""
+        applied = (scope or EVERYTHING).interned()
+        without = {field: applied.merged(**{field: ()}) for field in ("languages", "kinds")}
+
+        def run(now: _Now) -> Facets:
+            return self._engine.facets(now.targets, without["languages"], without["kinds"], most_folders)
+
+        return self._retrying(applied, run)
 
     def prepare(self) -> None:
         """Load what the first search would have to wait for, if there is anything to search."""

@@ -20,12 +20,14 @@ from .. import __version__, errors
 from ..errors import CodeIntelError, EngineError
 from ..index.report import IndexReport, RepositoryStatus
 from ..scopes.scope import Scope
+from ..search.facets import Facets
 from ..search.hit import FileText
 from ..search.table import Table
 from .contract import OnProgress
 from .kernel import Kernel, NoServer
 from .signature import credential
 from .wire import (
+    FacetsRequest,
     FileRequest,
     Health,
     IndexRequest,
@@ -95,6 +97,9 @@ class ServerClient:
     def list_paths(self, request: PathsRequest, cancel: threading.Event | None = None) -> SearchAnswer:
         return self._search("paths", request, SearchAnswer, request.deadline, cancel)
 
+    def facets(self, request: FacetsRequest) -> Facets:
+        return self._call("POST", "facets", Facets, request)
+
     def sql(self, request: SqlRequest, cancel: threading.Event | None = None) -> Table:
         return self._search("sql", request, TableAnswer, request.deadline, cancel).table()
 
@@ -105,8 +110,8 @@ class ServerClient:
     def status(self) -> list[RepositoryStatus]:
         return list(self._call("GET", "repositories", RepositoriesAnswer).repositories)
 
-    def index(self, request: IndexRequest, progress: OnProgress | None = None) -> IndexReport:
-        return self._follow(self._call("POST", "repositories", JobState, request), progress)
+    def index(self, request: IndexRequest, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
+        return self._follow(self._call("POST", "repositories", JobState, request), progress, cancel)
 
     def refresh(self, name: str, rebuild: bool = False, progress: OnProgress | None = None) -> IndexReport:
         return self._follow(self._call("POST", f"repositories/{quote(name, safe='')}/refresh", JobState, RefreshRequest(rebuild=rebuild)), progress)
@@ -137,14 +142,16 @@ class ServerClient:
                 self._call("DELETE", f"searches/{request_id}", None)
                 return
 
-    def _follow(self, job: JobState, progress: OnProgress | None) -> IndexReport:
-        """Read a job's events to its end; Ctrl-C cancels it."""
+    def _follow(self, job: JobState, progress: OnProgress | None, cancel: threading.Event | None = None) -> IndexReport:
+        """Read a job's events to its end; ``cancel`` and Ctrl-C cancel it."""
         place = f"repositories/{quote(job.repository, safe='')}"
         try:
             with self._request("GET", f"{place}/events", None, HEARTBEAT_S) as connection:
                 for state in _events(self._accepted(connection)):
                     if state.progress is not None and progress is not None:
                         progress(state.progress)
+                    if cancel is not None and cancel.is_set() and not state.ended:
+                        self._call("DELETE", f"{place}/job", None)
                     if state.ended:
                         return _report(state)
         except KeyboardInterrupt:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, TypeVar
 from ..errors import CodeIntelError, EngineError
 from ..index.report import IndexReport, RepositoryStatus
 from ..scopes.scope import EVERYTHING, Scope
+from ..search.facets import Facets
 from ..search.hit import FileText
 from ..search.table import Table
 from .client import ServerClient
 from .contract import Client, OnProgress
 from .kernel import Kernel, NoServer, this_kernel
-from .wire import FileRequest, IndexRequest, PathsRequest, ScopeAnswer, ScopedRequest, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
+from .wire import FacetsRequest, FileRequest, IndexRequest, PathsRequest, ScopeAnswer, ScopedRequest, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
 
 if TYPE_CHECKING:
     from .embedded import EmbeddedClient
@@ -102,6 +103,9 @@ class Connection:
             self._scope = answer.results.scope  # which a panel may have changed
         return answer
 
+    def facets(self, request: FacetsRequest) -> Facets:
+        return self._call(lambda client: client.facets(request))
+
     def sql(self, request: SqlRequest, cancel: threading.Event | None = None) -> Table:
         return self._call(lambda client: client.sql(request, cancel))
 
@@ -113,8 +117,8 @@ class Connection:
     def status(self) -> list[RepositoryStatus]:
         return self._call(lambda client: client.status())
 
-    def index(self, request: IndexRequest, progress: OnProgress | None = None) -> IndexReport:
-        return self._call(lambda client: client.index(request, progress))
+    def index(self, request: IndexRequest, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
+        return self._call(lambda client: client.index(request, progress, cancel))
 
     def refresh(self, name: str, rebuild: bool = False, progress: OnProgress | None = None) -> IndexReport:
         return self._call(lambda client: client.refresh(name, rebuild, progress))

@@ -7,13 +7,15 @@ import threading
 import msgspec
 
 from ..errors import CodeIntelError, SourceError
+from ..index.report import RepositoryStatus
 from ..scopes.named import NamedScopes
 from ..scopes.scope import Scope
+from ..search.facets import Facets
 from ..search.hit import FileText
 from ..search.table import Table
 from ..sources.repository import Repository, package, package_at, worktree
 from ..workspace import Workspace
-from .wire import FileRequest, IndexRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
+from .wire import FacetsRequest, FileRequest, IndexRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -64,6 +66,9 @@ class Operations:
         limit = self.limits.hits if request.limit is None else self._limit(request.limit)
         return SearchAnswer(self.workspace.list_paths(request.narrowed(held.scope), limit), held.session_id, held.scope_expired)
 
+    def facets(self, request: FacetsRequest, held: ScopeAnswer) -> Facets:
+        return self.workspace.facets(request.narrowed(held.scope), max(0, request.folders))
+
     def sql(self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> Table:
         scope, deadline = request.narrowed(held.scope), self.deadline(request.deadline)
         return self.workspace.sql(request.statement, scope, deadline, cancel, self.limits.rows, self.limits.sql_memory_bytes)
@@ -91,3 +96,55 @@ class Operations:
     def _limit(self, asked: int) -> int:
         """Hits to find: an answer that this cuts short says so as one that the caller's limit cuts."""
         return asked if self.limits.hits is None else min(asked, self.limits.hits)
+
+
+class Session:
+    """What one session may look at, under the scope that ``held`` gives."""
+
+    where = ""  # who keeps the scope
+
+    def __init__(self, operations: Operations) -> None:
+        self.operations = operations
+
+    def held(self) -> ScopeAnswer:
+        raise NotImplementedError
+
+    def get_scope(self) -> ScopeAnswer:
+        return self.operations.counted(self.held())
+
+    def saved_scopes(self) -> dict[str, Scope]:
+        return self.operations.named.all()
+
+    def search_text(self, request: TextRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+        return self.operations.search_text(request, self.held(), cancel)
+
+    def semantic_search(self, request: SemanticRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+        return self.operations.semantic_search(request, self.held(), cancel)
+
+    def list_paths(self, request: PathsRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+        return self.operations.list_paths(request, self.held(), cancel)
+
+    def facets(self, request: FacetsRequest) -> Facets:
+        return self.operations.facets(request, self.held())
+
+    def sql(self, request: SqlRequest, cancel: threading.Event | None = None) -> Table:
+        return self.operations.sql(request, self.held(), cancel)
+
+    def open_file(self, request: FileRequest) -> FileText:
+        return self.operations.open_file(request)
+
+    def status(self) -> list[RepositoryStatus]:
+        return self.operations.workspace.status()
+
+
+class HeldSession(Session):
+    """A session of which the scope was read already."""
+
+    where = "kept by the Jupyter server"
+
+    def __init__(self, operations: Operations, held: ScopeAnswer) -> None:
+        super().__init__(operations)
+        self._answer = held
+
+    def held(self) -> ScopeAnswer:
+        return self._answer

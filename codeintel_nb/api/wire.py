@@ -61,6 +61,10 @@ class SqlRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, f
     statement: str
 
 
+class FacetsRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    folders: int = 12  # most of them
+
+
 class FileRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     repo: str
     path: str

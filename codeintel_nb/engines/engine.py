@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from ..index.embedder import Embedder
 from ..scopes.scope import Scope
+from ..search.facets import Facets
 from ..search.hit import Hit
 from ..search.loose import LooseTarget
 from ..search.query import Bounds, PathQuery, SemanticQuery, TextQuery
@@ -44,6 +45,10 @@ class Engine(Protocol):
 
     def count(self, targets: list[Target]) -> Counts:
         """How much is in scope; makes the masks ready for the searches that follow."""
+        ...
+
+    def facets(self, targets: list[Target], without_languages: Scope, without_kinds: Scope, most_folders: int) -> Facets:
+        """Counts by language in one scope, by kind in another, by folder in that of the targets."""
         ...
 
     def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds, loose: Sequence[LooseTarget] = ()) -> Answer:

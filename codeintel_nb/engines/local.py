@@ -15,6 +15,8 @@ from typing import TypeVar
 from ..index.embedder import Embedder
 from ..index.shard import Shard
 from ..scopes.scope import Scope
+from ..search.facet_counts import Counted, count_facets
+from ..search.facets import Facets
 from ..search.hit import merged, path_order
 from ..search.lines import ranked
 from ..search.loose import LooseTarget, search_loose
@@ -51,6 +53,13 @@ class LocalEngine:
             sum(mask.chunks_in_scope for _, mask in masks),
             sum(shard.manifest.chunks for shard, _ in masks),
         )
+
+    def facets(self, targets: list[Target], without_languages: Scope, without_kinds: Scope, most_folders: int) -> Facets:
+        def counted(scope: Scope | None = None) -> list[Counted]:
+            asked = targets if scope is None else [target._replace(scope=scope) for target in targets]
+            return [Counted(target.repo, self.shard(target.folder), self.mask(target)) for target in asked]
+
+        return count_facets(counted(without_languages), counted(without_kinds), counted(), most_folders)
 
     def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds, loose: Sequence[LooseTarget] = ()) -> Answer:
         began = time.perf_counter()

@@ -32,6 +32,11 @@ def check_glob(glob: str) -> str:
     return plain
 
 
+def plain_glob(path: str) -> str:
+    """A glob that means this path alone."""
+    return re.sub(r"[*?\[\]{}\\]", r"\\\g<0>", path)
+
+
 def expand_braces(glob: str) -> list[str]:
     """Every alternative of ``{a,b}``, nested ones too; braces without a comma stand for themselves."""
     found: list[str] = []

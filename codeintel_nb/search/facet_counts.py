@@ -1,0 +1,88 @@
+"""What a scope holds, counted by language, kind and folder: read from the columns of its shards."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from os.path import commonpath
+from typing import NamedTuple
+
+import numpy as np
+
+from ..index.arrays import Array
+from ..index.shard import KINDS, Shard
+from ..scopes.globs import plain_glob
+from .facets import Facets, FolderCount
+from .mask import ScopeMask
+
+
+class Counted(NamedTuple):
+    """A shard and what of it is in a scope."""
+
+    repo: str
+    shard: Shard
+    mask: ScopeMask
+
+
+_Folders = dict[tuple[str, str], Counter[str]]  # (repository, folder) -> chunks by language, and files under the name ""
+
+
+def count_facets(for_languages: Iterable[Counted], for_kinds: Iterable[Counted], for_folders: Iterable[Counted], most_folders: int) -> Facets:
+    languages, kinds, folders = Counter[str](), Counter[str](), defaultdict[tuple[str, str], Counter[str]](Counter)
+    for one in for_languages:
+        files = one.shard.file_language if one.mask.files is None else one.shard.file_language[one.mask.files]
+        _add(languages, np.bincount(files), one.shard.manifest.languages)
+    for one in for_kinds:
+        chunks = one.shard.chunk_kind if one.mask.chunks is None else one.shard.chunk_kind[one.mask.chunks]
+        _add(kinds, np.bincount(chunks), KINDS)
+    for one in for_folders:
+        _add_folders(folders, one)
+    base, grouped = _grouped(folders)
+    shown = sorted(grouped, key=lambda folder: (-folder.chunks, folder.repo, folder.path))
+    return Facets(dict(languages.most_common()), dict(kinds.most_common()), tuple(shown[:most_folders]), base, max(0, len(shown) - most_folders))
+
+
+def _add(counts: Counter[str], by_number: Array, names: Sequence[str]) -> None:
+    for number in np.flatnonzero(by_number).tolist():
+        counts[names[number]] += int(by_number[number])
+
+
+def _add_folders(folders: _Folders, one: Counted) -> None:
+    shard, names = one.shard, one.shard.manifest.languages
+    if not names:
+        return
+    chunks = np.diff(shard.file_chunk.astype(np.int64)) if one.mask.chunks is None else np.bincount(shard.chunk_file[one.mask.chunks], minlength=shard.manifest.files)
+    kept = np.arange(shard.manifest.files) if one.mask.files is None else np.flatnonzero(one.mask.files)
+    pairs = shard.path_table.file_folder[kept].astype(np.int64) * len(names) + shard.file_language[kept]
+    found, where, files = np.unique(pairs, return_inverse=True, return_counts=True)
+    held = np.bincount(where, chunks[kept], len(found)).astype(np.int64)
+    for pair, file_count, chunk_count in zip(found.tolist(), files.tolist(), held.tolist(), strict=True):
+        counts = folders[one.repo, shard.path_table.folders[pair // len(names)]]
+        counts[""] += file_count
+        counts[names[pair % len(names)]] += chunk_count
+
+
+def _grouped(folders: _Folders) -> tuple[str, list[FolderCount]]:
+    """The folders as children of the deepest that holds them all, or as repositories where there are several."""
+    repos = {repo for repo, _ in folders}
+    several = len(repos) > 1
+    base = "" if several or not folders else commonpath([f"/{path}" for _, path in folders])[1:]
+    groups: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
+    for (repo, path), counts in folders.items():
+        inside = path[len(base) :].lstrip("/")
+        child = inside.partition("/")[0]
+        if several:
+            place = repo, "", ""
+        elif child:
+            folder = f"{base}/{child}".lstrip("/")
+            place = repo, folder, f"{plain_glob(folder)}/**"
+        else:
+            place = repo, base, ""
+        groups[place].update(counts)
+    return base, [_folder(*place, counts) for place, counts in groups.items()]
+
+
+def _folder(repo: str, path: str, glob: str, counts: Counter[str]) -> FolderCount:
+    files = counts.pop("")
+    return FolderCount(repo, path, files, counts.total(), dict(counts.most_common()), glob)
+

@@ -1,0 +1,71 @@
+"""What is in scope, counted: the numbers are those of the lists that the same scope gives."""
+
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codeintel_nb.scopes.globs import expand_braces, glob_to_regex, plain_glob
+from codeintel_nb.scopes.scope import Scope
+
+SCOPES = st.builds(
+    Scope,
+    languages=st.sampled_from([(), ("python",), ("python", "javascript")]),
+    kinds=st.sampled_from([(), ("function",), ("class", "markdown")]),
+    include_globs=st.sampled_from([(), ("src/**",), ("*.py",), ("src/shop/**", "web/**")]),
+    exclude_globs=st.sampled_from([(), ("tests",), ("**/*.js",)]),
+)
+
+
+def languages(ws, scope):
+    return Counter(hit.language for hit in ws.list_paths(scope))
+
+
+@settings(max_examples=60)
+@given(scope=SCOPES)
+def test_counts_are_those_of_the_lists(shop, scope):
+    facets = shop.facets(scope, most_folders=100)
+    assert facets.languages == languages(shop, scope.merged(languages=())), "what a choice of a language would bring"
+    kinds = shop.sql("select kind, count(*) from chunks group by all", scope.merged(kinds=())).rows()
+    assert facets.kinds == dict(kinds)
+    coverage = shop.count(scope)
+    assert sum(folder.files for folder in facets.folders) == coverage.files_in_scope
+    assert sum(folder.chunks for folder in facets.folders) == coverage.chunks_in_scope
+    assert all(sum(folder.languages.values()) == folder.chunks for folder in facets.folders)
+
+
+@given(scope=SCOPES)
+def test_a_folder_is_narrowed_to_by_its_glob(shop, scope):
+    for folder in shop.facets(scope).folders:
+        if folder.glob:
+            inside = shop.list_paths(scope.merged(include_globs=(folder.glob,)))
+            assert inside.total >= folder.files > 0
+            assert all(hit.path.startswith(f"{folder.path}/") for hit in inside)
+
+
+def test_the_chart_begins_where_the_folders_part(shop):
+    everything = shop.facets()
+    assert (everything.base, {folder.path for folder in everything.folders if folder.glob}) == ("", {"data", "src", "tests", "web"})
+    source = shop.facets(Scope(include_globs=("src/**",)))
+    assert source.base == "src/shop"
+    assert [(folder.path, folder.glob) for folder in source.folders] == [("src/shop", "")]
+    cut = shop.facets(most_folders=1)
+    assert len(cut.folders) == 1
+    assert cut.more_folders == len(everything.folders) - 1
+
+
+def test_several_repositories_come_before_their_folders(shop, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "one.py").write_text("x = 1\n")
+    shop.index(tmp_path / "other", "other")
+    assert {(folder.repo, folder.path) for folder in shop.facets().folders} == {("shop", ""), ("other", "")}
+
+
+@pytest.mark.parametrize("path", ["a/b", "odd [x]/{a,b}", "star*/what?", "back\\slash", "!no", "#note", "a b"])
+def test_a_plain_glob_means_one_path(path, tmp_path):
+    (expanded,) = expand_braces(f"{plain_glob(path)}/**")
+    pattern = re.compile(glob_to_regex(expanded))
+    assert pattern.fullmatch(f"{path}/x.py")
+    assert not pattern.fullmatch("ax/b/x.py")
