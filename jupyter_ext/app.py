@@ -31,6 +31,7 @@ from codeintel_nb.workspace import Workspace
 
 from .base import SETTING
 from .credentials import Signatures
+from .events import Events
 from .kernels import ACTIONS, Kernels
 from .metrics import RegistryCollector
 
@@ -52,6 +53,7 @@ class Service:
         threads: int,
         kernel_manager: Any,
         session_manager: Any,
+        events: Events,
         watch: bool,
         log: Callable[[str, str], None],
     ) -> None:
@@ -61,7 +63,8 @@ class Service:
         self.kernels = Kernels(registry, kernel_manager, session_manager)
         self.signatures = Signatures(self.kernels)
         self.sessions = Sessions(registry, self.kernels.is_live)
-        self.jobs = Jobs(self._index)
+        self.events = events
+        self.jobs = Jobs(self._index, events.job_moved)
         self.sql = SqlChildren(workspace.settings)
         self.watcher = Watcher(self._update, log) if watch else None
         self.registry_counts = RegistryCollector()
@@ -176,7 +179,7 @@ class CodeIntelApp(ExtensionApp):
         registry = AsyncMemoryRegistry(MemoryRegistry(self.registry_size, self.session_max_age_s or settings.session_max_age_s, self.prune_interval_s))
         limits = Limits(self.search_deadline_s, self.most_hits, self.most_rows, self.sql_memory_bytes)
         roots = [server.root_dir, *self.allowed_roots]
-        self.service = Service(workspace, registry, limits, roots, self.search_threads, server.kernel_manager, server.session_manager, self.watch, lambda name, said: self.log.warning("codeintel: %s", said))
+        self.service = Service(workspace, registry, limits, roots, self.search_threads, server.kernel_manager, server.session_manager, Events(server.event_logger), self.watch, lambda name, said: self.log.warning("codeintel: %s", said))
         self.service.registry_counts.register()
         self.settings[SETTING] = self.service
         server.event_logger.add_listener(schema_id=ACTIONS, listener=self.service.kernels.on_action)
@@ -194,6 +197,7 @@ class CodeIntelApp(ExtensionApp):
             "CODEINTEL_HOME": str(self.service.workspace.settings.home),  # for kernels that go on without the server
             "JUPYTER_SERVER_ROOT": serverapp.root_dir,  # links in results lead where the server shows files
         }
+        self.service.events.begin()
         self._environment_before = {name: os.environ.get(name) for name in told}
         os.environ.update(told)
         self.ticking = PeriodicCallback(self.service.tick, REAP_S * 1000)

@@ -15,6 +15,8 @@ import msgspec
 
 from codeintel_nb.api.client import BASE
 from codeintel_nb.api.health import health
+from codeintel_nb.api.operations import HeldSession
+from codeintel_nb.api.panel import Looked, look
 from codeintel_nb.api.wire import FileRequest, SavedScopes, ScopeAnswer, SessionsAnswer, SessionState, to_wire
 from codeintel_nb.errors import ScopeError, SourceError
 from codeintel_nb.scopes.scope import Scope, patched, scope_from_wire
@@ -23,7 +25,7 @@ from codeintel_nb.scopes.session import check_session_id, session_context
 from .base import SESSION_HEADER, CodeIntelHandler, readable
 from .credentials import Refused, kernel_or_user
 from .repositories import EventsHandler, JobHandler, RefreshHandler, RepositoriesHandler, RepositoryHandler
-from .searches import PathsHandler, RunningSearchHandler, SemanticHandler, SqlHandler, TextHandler
+from .searches import FacetsHandler, PathsHandler, RunningSearchHandler, SemanticHandler, SqlHandler, TextHandler
 
 _T = TypeVar("_T")
 
@@ -50,7 +52,9 @@ class SessionsHandler(CodeIntelHandler):
         self.answer(SessionsAnswer(tuple(states)))
 
 
-class ScopeHandler(CodeIntelHandler):
+class SessionHandler(CodeIntelHandler):
+    """The path names the session."""
+
     async def prepare(self) -> None:
         await super().prepare()
         try:
@@ -59,6 +63,12 @@ class ScopeHandler(CodeIntelHandler):
             raise Refused(400, str(error), "ScopeError") from None
         self.set_header(SESSION_HEADER, self.session_id)
 
+    def with_offer(self, held: ScopeAnswer) -> ScopeAnswer:
+        """The scope held, or the one that a change of kernel left behind."""
+        return held if held.scope else msgspec.structs.replace(held, offered=self.service.kernels.offered(self.session_id))
+
+
+class ScopeHandler(SessionHandler):
     @kernel_or_user("read", kernels="own")
     async def get(self, session_id: str) -> None:
         await self._tell(await self.held())
@@ -77,6 +87,7 @@ class ScopeHandler(CodeIntelHandler):
     async def delete(self, session_id: str) -> None:
         with session_context(self.session_id):
             cleared = await self.service.sessions.clear()
+        self.service.events.scope_changed(self.session_id)
         await self._tell(cleared)
 
     async def _set(self, scope: Scope) -> None:
@@ -84,12 +95,21 @@ class ScopeHandler(CodeIntelHandler):
         with session_context(self.session_id):
             kept = await self.service.sessions.set(checked)
         await self.service.kernels.has_scope(self.session_id)
+        self.service.events.scope_changed(self.session_id)
         await self._tell(kept)
 
     async def _tell(self, held: ScopeAnswer) -> None:
-        offered = None if held.scope else self.service.kernels.offered(self.session_id)
-        counted = await self.off_loop(lambda: self.service.operations.counted(held))
-        self.answer(msgspec.structs.replace(counted, offered=offered))
+        self.answer(await self.off_loop(lambda: self.service.operations.counted(self.with_offer(held))))
+
+
+class PanelHandler(SessionHandler):
+    """What a panel beside the notebook shows. It sets the scope and saves it as everybody does."""
+
+    @kernel_or_user("read", kernels="own")
+    async def post(self, session_id: str) -> None:
+        asked: Looked = self.decoded(Looked)  # type: ignore[arg-type]
+        session = HeldSession(self.service.operations, self.with_offer(await self.held()))
+        self.answer(await self.off_loop(lambda: to_wire(look(session, asked, self.settings["server_root_dir"]))))
 
 
 class SavedScopesHandler(CodeIntelHandler):
@@ -150,11 +170,13 @@ class DescriptionHandler(CodeIntelHandler):
 ROUTES: tuple[tuple[str, type[CodeIntelHandler]], ...] = (
     ("sessions", SessionsHandler),
     ("sessions/{session_id}/scope", ScopeHandler),
+    ("sessions/{session_id}/panel", PanelHandler),
     ("scopes", SavedScopesHandler),
     ("scopes/{name}", SavedScopeHandler),
     ("search/text", TextHandler),
     ("search/semantic", SemanticHandler),
     ("paths", PathsHandler),
+    ("facets", FacetsHandler),
     ("sql", SqlHandler),
     ("searches/{request_id}", RunningSearchHandler),
     ("files", FilesHandler),

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from codeintel_nb.api.client import REQUEST_ID
-from codeintel_nb.api.wire import PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, SqlRequest, TableAnswer, TextRequest, to_wire
+from codeintel_nb.api.wire import FacetsRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, SqlRequest, TableAnswer, TextRequest, to_wire
 from codeintel_nb.search.query import Bounds
 
 from .base import CodeIntelHandler
@@ -78,6 +78,13 @@ class PathsHandler(SearchHandler):
     @kernel_or_user("read")
     async def post(self) -> None:
         await self.search(self.decoded(PathsRequest), self.service.operations.list_paths)
+
+
+class FacetsHandler(CodeIntelHandler):
+    @kernel_or_user("read")
+    async def post(self) -> None:
+        request, held = self.decoded(FacetsRequest), await self.held()
+        self.answer(await self.off_loop(lambda: self.service.operations.facets(request, held)))
 
 
 class SqlHandler(SearchHandler):

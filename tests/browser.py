@@ -23,6 +23,10 @@ RUN_ALL = """async () => {
   await w.context.ready; await w.sessionContext.ready; await w.sessionContext.session.kernel.info;
   await app.commands.execute('notebook:run-all-cells');
 }"""
+OPENED = """([path, line]) => {
+  const content = window.jupyterapp.shell.currentWidget;
+  return content?.context?.path === path && content.content.editor?.getCursorPosition().line === line - 1;
+}"""  # a file is shown with the cursor on a line
 QUIET = ("favicon", "manifest", "Autofocus processing", "was preloaded using link preload")  # what Lab itself says
 
 

@@ -41,8 +41,9 @@ class _Job:
 class Jobs:
     """Runs of ``index``, by name of the repository; a cancelled or failed one leaves the index that was there."""
 
-    def __init__(self, index: Indexes) -> None:
+    def __init__(self, index: Indexes, told: Tell = lambda state: None) -> None:
         self._index = index
+        self._told = told  # of every state of every run
         self._jobs: dict[str, _Job] = {}  # the last of each repository
         self._lock = threading.Lock()
         self._numbers = itertools.count()
@@ -121,6 +122,7 @@ class Jobs:
         with self._lock:
             job.state = state
             job.moved_at = time.monotonic()
+            self._told(state)
             for tell in list(job.followers.values()):
                 tell(state)
             if state.ended:

@@ -9,25 +9,17 @@ from __future__ import annotations
 import html
 import os
 import re
-from collections.abc import Iterable
-from functools import lru_cache
-from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
+from ..api.marked import MOST_LINES, Spans, segments, spans_in
 from ..api.text import MOST_LINE_CHARACTERS, caption, clean, location, plain
-from ..index.words import FILLERS, stem
 from ..search.hit import Hit, Results
-from ..search.pattern import compile_pattern, is_lower
-from ..search.query import PathQuery, SemanticQuery, TextQuery
+from ..search.query import PathQuery, TextQuery
 
 SHOWN = 10  # hits; `results.show(50)` and slices show others
-MOST_LINES = 14  # of a snippet
-_WORD_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 VENDOR = "application/vnd.codeintel.results+json"
-
-Spans = list[tuple[int, int]]
 
 
 def present(results: Results, shown: int | None = None) -> dict[str, str]:
@@ -106,26 +98,6 @@ def _code(results: Results, hit: Hit) -> str:
     return f"<div class='highlight'><pre style='margin:0;text-align:left'>{coloured(text, hit.language, spans_in(results, text))}{more}</pre></div>"
 
 
-def spans_in(results: Results, text: str) -> Spans:
-    """Where the query's matches, or its words, stand in a snippet."""
-    query = results.query
-    if isinstance(query, TextQuery):
-        try:
-            pattern = compile_pattern(query)
-        except ImportError:  # the engine is the server's alone: a literal can be found without it
-            flags = 0 if query.case == "sensitive" or not is_lower(query.pattern, False) else re.IGNORECASE
-            return [] if query.regex else [match.span() for match in re.finditer(re.escape(query.pattern), text, flags)]
-        if pattern.re2 is None:
-            return []
-        data = text.encode("utf-8")
-        spans = (match.span(pattern.group) for match in pattern.re2.finditer(data))
-        return [(len(data[:a].decode("utf-8", "replace")), len(data[:b].decode("utf-8", "replace"))) for a, b in spans if b > a]
-    if isinstance(query, SemanticQuery):
-        stems = {stem(word) for word in re.findall(r"[a-z]{3,}", query.text.lower()) if word not in FILLERS}
-        return [part.span() for part in _WORD_PART.finditer(text) if stem(part[0].lower()) in stems]
-    return []
-
-
 def coloured(text: str, language: str, spans: Spans) -> str:
     """The text as HTML with Pygments' classes and ``<mark>`` around the spans."""
     out: list[str] = []
@@ -134,54 +106,6 @@ def coloured(text: str, language: str, spans: Spans) -> str:
         inner = f"<mark>{escaped}</mark>" if marked else escaped
         out.append(f'<span class="{css}">{inner}</span>' if css else inner)
     return "".join(out)
-
-
-def segments(text: str, language: str, spans: Spans) -> list[tuple[str, bool, str]]:
-    """The text in pieces: Pygments' class of each, whether it is marked, and the piece itself, which is not escaped."""
-    marks = sorted(spans)
-    out: list[tuple[str, bool, str]] = []
-    at = 0
-    for css, value in _tokens(text, language):
-        out += [(css, marked, piece) for piece, marked in _cut(value, at, marks)]
-        at += len(value)
-    return out
-
-
-def _cut(value: str, at: int, marks: Spans) -> Iterable[tuple[str, bool]]:
-    """Split a token at the edges of the marks."""
-    end, position = at + len(value), at
-    for start, stop in marks:
-        if stop <= position or start >= end:
-            continue
-        if start > position:
-            yield value[position - at : start - at], False
-            position = start
-        reach = min(stop, end)
-        yield value[position - at : reach - at], True
-        position = reach
-    if position < end:
-        yield value[position - at :], False
-
-
-def _tokens(text: str, language: str) -> Iterable[tuple[str, str]]:
-    lexer = _lexer(language)
-    if lexer is None:
-        return [("", text)]
-    from pygments.token import STANDARD_TYPES
-
-    found = [(STANDARD_TYPES.get(kind, ""), value) for kind, value in lexer.get_tokens(text)]
-    return found if "".join(value for _, value in found) == text else [("", text)]
-
-
-@lru_cache(32)
-def _lexer(language: str) -> Any:
-    from pygments.lexers import get_lexer_by_name
-    from pygments.util import ClassNotFound
-
-    try:
-        return get_lexer_by_name({"template": "html+jinja", "proto": "protobuf"}.get(language, language), stripnl=False, ensurenl=False)
-    except ClassNotFound:
-        return None
 
 
 # Markdown

@@ -10,6 +10,7 @@ const GLOBS = [
   ["include_globs", "Include", "src/**"],
   ["exclude_globs", "Exclude", "**/tests/**"],
 ];
+const COLOURS = 6; // of languages in the chart; the others share the last
 const MODES = [
   ["meaning", "Meaning", "Search by what code does, in plain words"],
   ["regex", ".*", "The text is a regular expression"],
@@ -29,7 +30,6 @@ function element(name, given = {}, ...children) {
 }
 
 const number = new Intl.NumberFormat("en").format;
-const described = ([files, allFiles, chunks, allChunks]) => `${number(chunks)} of ${number(allChunks)} chunks in ${number(files)} of ${number(allFiles)} files`;
 
 // Questions to the kernel, each answered once; one of a kind is under way at a time, and only the last that waits is sent.
 function questions(model) {
@@ -68,15 +68,23 @@ function questions(model) {
   return { ask, askLast, close: () => model.off("msg:custom", heard) };
 }
 
-function render({ model, el }) {
+// A text in the reader's language, where the page has a catalogue: %1 and so on stand for values.
+const translator = (trans) => (text, ...values) => (trans ? trans.__(text, ...values) : text.replace(/%(\d)/g, (_, n) => values[n - 1]));
+
+function render({ model, el, trans }) {
+  const t = translator(trans);
+  const described = ([files, allFiles, chunks, allChunks]) => t("%1 of %2 chunks in %3 of %4 files", number(chunks), number(allChunks), number(files), number(allFiles));
   const { ask, askLast, close } = questions(model);
   const id = Math.random().toString(36).slice(2);
   const counts = element("span", { class: "counts", role: "status", "aria-live": "polite" });
   const where = element("small");
   const limits = element("dl");
   const said = element("p", { class: "said", role: "status", "aria-live": "polite" });
-  const results = element("div", { class: "results", role: "listbox", "aria-label": "Results", tabindex: "0", id: `results-${id}` });
-  const query = element("input", { type: "search", "aria-label": "Search in scope", placeholder: "Search in scope", autocomplete: "off", spellcheck: "false", "aria-controls": `results-${id}` });
+  const results = element("div", { class: "results", role: "listbox", "aria-label": t("Results"), tabindex: "0", id: `results-${id}` });
+  const offer = element("div", { class: "offer" });
+  const chart = element("div", { class: "chart", role: "group", "aria-label": t("What is in scope, by folder") });
+  const indexing = element("div", { class: "indexing" });
+  const query = element("input", { type: "search", "aria-label": t("Search in scope"), placeholder: t("Search in scope"), autocomplete: "off", spellcheck: "false", "aria-controls": `results-${id}` });
   const on = { meaning: false, regex: false, word: false, case: false };
   let timer = 0;
   let hits = [];
@@ -90,14 +98,14 @@ function render({ model, el }) {
   const scope = () => ({ ...(wanted ?? model.get("state").scope) });
   function setScope(changed) {
     wanted = changed;
-    askLast("scope", { scope: changed }, () => { wanted = null; search(0); }, (error) => { wanted = null; failed(error); });
+    askLast("scope", { scope: changed }, () => (wanted = null), (error) => { wanted = null; failed(error); });
   }
   const toggled = (held = [], name) => (held.includes(name) ? held.filter((one) => one !== name) : [...held, name]);
 
   function drawScope(focus) {
     const state = model.get("state");
     where.textContent = state.where;
-    counts.textContent = state.counts ? described(state.counts) : state.note;
+    counts.textContent = state.note || (state.counts ? described(state.counts) : "");
     limits.replaceChildren();
     for (const [field, title, of] of FIELDS) {
       const chosen = state.scope[field] ?? [];
@@ -111,19 +119,76 @@ function render({ model, el }) {
           onclick: () => setScope({ ...scope(), [field]: toggled(scope()[field], name) }),
         });
       });
-      limits.append(element("dt", { text: title }), element("dd", { role: "group", "aria-label": title }, ...buttons));
+      limits.append(element("dt", { text: t(title) }), element("dd", { role: "group", "aria-label": t(title) }, ...buttons));
     }
-    for (const [field, title, example] of GLOBS) limits.append(element("dt", { text: title }), globs(field, title, example, state.scope[field] ?? []));
-    limits.append(element("dt", { text: "Saved" }), saved(state.saved));
-    if (focus) limits.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus();
+    for (const [field, title, example] of GLOBS) limits.append(element("dt", { text: t(title) }), globs(field, title, example, state.scope[field] ?? []));
+    limits.append(element("dt", { text: t("Saved") }), saved(state.saved));
+    drawOffer(state);
+    drawChart(state);
+    if (focus) root.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus();
+  }
+
+  function drawOffer(state) {
+    offer.replaceChildren();
+    if (state.expired) offer.append(t("The scope set earlier has expired."), " ");
+    if (!state.offered) return;
+    const [text, before] = state.offered;
+    offer.append(t("The kernel before had a scope: %1", text), " ", element("button", { type: "button", text: t("Take it over"), onclick: () => setScope(before) }));
+  }
+
+  // One bar a folder, as long as it holds chunks, in pieces by language; a click narrows the scope to it.
+  function drawChart(state) {
+    chart.replaceChildren();
+    const folders = state.folders ?? [];
+    if (!folders.length) return;
+    const totals = new Map();
+    for (const folder of folders) for (const [language, chunks] of folder.languages) totals.set(language, (totals.get(language) ?? 0) + chunks);
+    const ranked = [...totals].sort((a, b) => b[1] - a[1]).map(([language]) => language);
+    const colour = (language) => Math.min(ranked.indexOf(language), COLOURS - 1);
+    const named = ranked.length > COLOURS ? [...ranked.slice(0, COLOURS - 1), t("others")] : ranked;
+    const several = new Set(folders.map((folder) => folder.repo)).size > 1;
+    const most = Math.max(1, ...folders.map((folder) => folder.chunks));
+    for (const folder of folders) {
+      const name = several ? folder.repo : folder.glob ? `${folder.path.split("/").pop()}/` : t("files here");
+      const bar = element("span", { class: "bar", "aria-hidden": "true" });
+      for (const [language, chunks] of folder.languages) bar.append(element("span", { class: `piece c${colour(language)}`, style: `width:${(100 * chunks) / most}%`, title: `${language} ${number(chunks)}` }));
+      const said = `${several ? folder.repo : folder.path || state.base || t("the root")}: ${t("%1 chunks in %2 files", number(folder.chunks), number(folder.files))}, ${folder.languages.map(([language, chunks]) => `${language} ${number(chunks)}`).join(", ")}`;
+      const row = [element("span", { class: "name", text: name }), bar, element("span", { class: "count", text: number(folder.chunks) })];
+      const narrow = several ? { repos: [folder.repo] } : folder.glob ? { include_globs: [folder.glob] } : null;
+      chart.append(narrow
+        ? element("button", { type: "button", class: "folder", "aria-label": t("Narrow to %1", said), title: said, "data-key": `folder:${folder.repo}:${folder.path}`, onclick: () => setScope({ ...scope(), ...narrow }) }, ...row)
+        : element("div", { class: "folder", title: said }, ...row));
+    }
+    const legend = named.map((language, i) => element("span", { class: "key" }, element("span", { class: `piece c${i}`, "aria-hidden": "true" }), language));
+    if (state.more_folders) legend.push(element("span", { text: t("and %1 more folders", number(state.more_folders)) }));
+    if (state.base) legend.unshift(element("span", { text: t("in %1/", state.base) }));
+    chart.append(element("div", { class: "legend" }, ...legend));
+  }
+
+  function drawIndexing() {
+    const job = model.get("job") ?? {};
+    const busy = job.state === "waiting" || job.state === "running";
+    const line = element("span", { text: job.line ?? "", role: "status", class: job.state === "failed" ? "error" : false });
+    if (busy) {
+      const bar = element("progress", { max: "1", value: job.share ? String(job.share) : false, "aria-label": t("indexing") });
+      const cancel = element("button", { type: "button", text: t("Cancel"), "aria-label": t("Cancel indexing"), onclick: () => ask("cancel").catch(failed) });
+      return indexing.replaceChildren(bar, line, cancel);
+    }
+    const folder = element("input", { type: "text", placeholder: t("this folder"), "aria-label": t("A folder to index; empty: the one of the notebook"), spellcheck: "false" });
+    const begin = () => ask("index", { path: folder.value.trim() }).catch(failed);
+    folder.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") begin();
+      event.stopPropagation();
+    });
+    indexing.replaceChildren(folder, element("button", { type: "button", text: t("Index"), onclick: begin }), line);
   }
 
   function globs(field, title, example, held) {
     const chips = held.map((glob) =>
-      element("span", { class: "chip" }, glob, element("button", { type: "button", "aria-label": `Remove ${glob}`, text: "×", onclick: () => setScope({ ...scope(), [field]: toggled(scope()[field], glob) }) })),
+      element("span", { class: "chip" }, glob, element("button", { type: "button", "aria-label": t("Remove %1", glob), text: "×", onclick: () => setScope({ ...scope(), [field]: toggled(scope()[field], glob) }) })),
     );
     const input = element("input", {
-      type: "text", placeholder: example, "aria-label": `${title}: a glob, Enter adds it`, "data-key": `${field}:`, spellcheck: "false",
+      type: "text", placeholder: example, "aria-label": t("%1: a glob, Enter adds it", t(title)), "data-key": `${field}:`, spellcheck: "false",
       oninput: () => {
         const typed = input.value.trim();
         if (!typed) return drawCounts(model.get("state").counts);
@@ -135,7 +200,7 @@ function render({ model, el }) {
         event.stopPropagation(); // Lab's own keys
       },
     });
-    return element("dd", { role: "group", "aria-label": title }, ...chips, input);
+    return element("dd", { role: "group", "aria-label": t(title) }, ...chips, input);
   }
 
   const drawCounts = (numbers) => {
@@ -143,12 +208,12 @@ function render({ model, el }) {
   };
 
   function saved(names) {
-    const use = element("select", { "aria-label": "Use a saved scope", onchange: () => use.value && ask("use", { name: use.value }).then(() => search(0), failed) }, element("option", { value: "", text: "use…" }), ...names.map((name) => element("option", { value: name, text: name })));
-    const name = element("input", { type: "text", placeholder: "save as…", "aria-label": "Save this scope as, Enter saves", "data-key": "save:", onkeydown: (event) => {
+    const use = element("select", { "aria-label": t("Use a saved scope"), onchange: () => use.value && ask("use", { name: use.value }).catch(failed) }, element("option", { value: "", text: t("use…") }), ...names.map((name) => element("option", { value: name, text: name })));
+    const name = element("input", { type: "text", placeholder: t("save as…"), "aria-label": t("Save this scope as, Enter saves"), "data-key": "save:", onkeydown: (event) => {
       if (event.key === "Enter" && name.value.trim()) ask("save", { name: name.value.trim() }).catch(failed);
       event.stopPropagation();
     } });
-    const clear = element("button", { type: "button", text: "Clear scope", onclick: () => setScope({}) });
+    const clear = element("button", { type: "button", text: t("Clear scope"), onclick: () => setScope({}) });
     return element("dd", {}, use, name, clear);
   }
 
@@ -204,10 +269,10 @@ function render({ model, el }) {
 
   // Who listens opens the file at its line, or the notebook at its cell; else the server shows it in a tab of its own.
   function open(hit) {
-    const event = new CustomEvent("codeintel:open", { detail: { path: hit.target, line: hit.line, cell: hit.cell }, cancelable: true });
+    const event = new CustomEvent("codeintel:open", { detail: { path: hit.place, line: hit.line, column: hit.column, cell: hit.cell }, cancelable: true });
     if (!document.dispatchEvent(event)) return;
     const config = JSON.parse(document.getElementById("jupyter-config-data")?.textContent ?? "{}");
-    if (!hit.place || !config.baseUrl) return void (said.textContent = "This file lies outside of what a Jupyter server shows here.");
+    if (!hit.place || !config.baseUrl) return void (said.textContent = t("This file lies outside of what a Jupyter server shows here."));
     window.open(`${config.baseUrl}${config.appUrl === "/lab" ? "lab/tree" : "edit"}/${hit.place.split("/").map(encodeURIComponent).join("/")}`, "_blank", "noopener");
   }
 
@@ -223,7 +288,7 @@ function render({ model, el }) {
   query.addEventListener("keydown", keys);
   results.addEventListener("keydown", keys);
   const switches = MODES.map(([name, text, title]) => {
-    const button = element("button", { type: "button", text, title, "aria-label": title, "aria-pressed": "false", onclick: () => {
+    const button = element("button", { type: "button", text: t(text), title: t(title), "aria-label": t(title), "aria-pressed": "false", onclick: () => {
       on[name] = !on[name];
       button.setAttribute("aria-pressed", String(on[name]));
       search(0);
@@ -231,20 +296,37 @@ function render({ model, el }) {
     return button;
   });
 
-  const root = element("section", { class: "codeintel", "aria-label": "Code search" },
-    element("div", { class: "head" }, element("h3", { text: "Scope" }), counts, where),
-    limits,
+  const root = element("section", { class: "codeintel", "aria-label": t("Code search") },
+    element("div", { class: "head" }, element("h3", { text: t("Scope") }), counts, where),
+    offer,
     element("div", { class: "search", role: "search" }, query, ...switches),
-    said, results);
-  const dark = document.body.dataset.jpThemeLight === "false" || (document.body.dataset.jpThemeLight === undefined && matchMedia("(prefers-color-scheme: dark)").matches);
-  root.dataset.theme = dark ? "dark" : "light";
+    element("details", { class: "limits", open: true }, element("summary", { text: t("What is searched") }), limits, chart),
+    said, results, indexing);
+  const drawTheme = () => {
+    const light = document.body.dataset.jpThemeLight;
+    root.dataset.theme = light === "false" || (light === undefined && matchMedia("(prefers-color-scheme: dark)").matches) ? "dark" : "light";
+  };
+  const themed = new MutationObserver(drawTheme);
+  themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
+  drawTheme();
   el.append(root);
-  const redraw = () => drawScope(root.contains(document.activeElement) ? document.activeElement.dataset?.key : undefined);
+  let shown = "";
+  const redraw = () => {
+    const { scope, session } = model.get("state");
+    drawScope(root.contains(document.activeElement) ? document.activeElement.dataset?.key : undefined);
+    const now = JSON.stringify([scope, session]);
+    if (shown && shown !== now) search(0); // what is found is found in the new scope
+    shown = now;
+  };
   model.on("change:state", redraw);
+  model.on("change:job", drawIndexing);
   redraw();
+  drawIndexing();
   return () => {
     clearTimeout(timer);
+    themed.disconnect();
     model.off("change:state", redraw);
+    model.off("change:job", drawIndexing);
     close();
   };
 }

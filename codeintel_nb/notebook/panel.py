@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +14,22 @@ import msgspec
 import traitlets
 
 from ..api.contract import Client
-from ..api.text import MOST_LINE_CHARACTERS, caption, clean
-from ..api.wire import PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
-from ..errors import CodeIntelError, ScopeError
-from ..index.report import NOTHING
+from ..api.panel import Looked, look, state_of
+from ..api.progress import Estimate, summary
+from ..api.text import clean
+from ..api.wire import IndexRequest
+from ..errors import CodeIntelError, EngineError, ScopeError
+from ..index.report import Progress
 from ..scopes.scope import Scope
-from ..search.hit import Hit, Results
-from ..search.query import Case
-from .display import MOST_LINES, relative_target, segments, spans_in
+from .commands import index_request
 from .views import ScopeView
 
 HERE = Path(__file__).parent
-SHOWN = 100  # hits a search brings into the panel
-MOST_LANGUAGES = 12
-_COUNT_LANGUAGES = "select language, count(*) from files group by all order by 2 desc, 1"
-_COUNT_KINDS = "select kind, count(*) from chunks group by all order by 2 desc, 1"
+TOLD_S = 0.2  # between two words on how far an indexing run is
 
 
 class SetScope(msgspec.Struct, tag="scope", tag_field="what", forbid_unknown_fields=True):
     scope: Scope
-
-
-class Count(msgspec.Struct, tag="count", tag_field="what", forbid_unknown_fields=True):
-    """How much a scope would hold, while it is being typed."""
-
-    scope: Scope
-
-
-class Search(msgspec.Struct, tag="search", tag_field="what", forbid_unknown_fields=True):
-    query: str
-    meaning: bool = False  # else a text
-    regex: bool = False
-    word: bool = False
-    case: Case = "smart"
 
 
 class Save(msgspec.Struct, tag="save", tag_field="what", forbid_unknown_fields=True):
@@ -55,7 +40,15 @@ class Use(msgspec.Struct, tag="use", tag_field="what", forbid_unknown_fields=Tru
     name: str
 
 
-Asked = SetScope | Count | Search | Save | Use
+class Index(msgspec.Struct, tag="index", tag_field="what", forbid_unknown_fields=True):
+    path: str  # empty: the notebook's folder
+
+
+class Cancel(msgspec.Struct, tag="cancel", tag_field="what", forbid_unknown_fields=True):
+    """End the indexing run that this panel began."""
+
+
+Asked = Looked | SetScope | Save | Use | Index | Cancel
 
 
 class Panel(anywidget.AnyWidget):
@@ -68,6 +61,7 @@ class Panel(anywidget.AnyWidget):
     _esm = HERE / "panel.js"
     _css = HERE / "panel.css"
     state = traitlets.Dict(help="The scope, how much is in it, and what there is to choose from.").tag(sync=True)
+    job = traitlets.Dict(help="The indexing run that the panel began: its state, a line about it, the share that is done.").tag(sync=True)
 
     def __init__(self, client: Client | None = None, shell: Any = None) -> None:
         super().__init__()
@@ -75,12 +69,15 @@ class Panel(anywidget.AnyWidget):
             client, shell = _running()
         self._client = client
         self._shell = shell
-        self.state = self._state()
+        self._indexing: threading.Thread | None = None
+        self._cancel = threading.Event()
+        self.state = state_of(self._client)
         self.on_msg(self._asked)
         if shell is not None:
             shell.events.register("post_run_cell", self._after_cell)
 
     def close(self) -> None:
+        self._cancel.set()
         if self._shell is not None:
             self._shell.events.unregister("post_run_cell", self._after_cell)
             self._shell = None
@@ -90,7 +87,7 @@ class Panel(anywidget.AnyWidget):
         """A magic may have changed the scope."""
         try:
             if self._client.get_scope().scope != msgspec.convert(self.state.get("scope", {}), Scope):
-                self.state = self._state()
+                self.state = state_of(self._client)
         except CodeIntelError:
             pass  # the magic has said it
 
@@ -103,46 +100,47 @@ class Panel(anywidget.AnyWidget):
             self.send({"number": number, "error": str(error)})
 
     def _answer(self, asked: Asked) -> Any:
-        if isinstance(asked, Search):
-            return self._found(asked)
-        if isinstance(asked, Count):
-            return _counted(self._client.list_paths(PathsRequest(limit=1, **_limits(asked.scope))))
+        if isinstance(asked, Looked):
+            return look(self._client, asked, os.environ.get("JUPYTER_SERVER_ROOT", ""))
+        if isinstance(asked, Index):
+            return self._begin(asked.path)
+        if isinstance(asked, Cancel):
+            return self._cancel.set()
         if isinstance(asked, SetScope):
             self._client.set_scope(asked.scope)
         elif isinstance(asked, Save):
             self._client.save_scope(asked.name, self._client.get_scope().scope)
         else:
             self._client.set_scope(self._client.load_scope(asked.name))
-        self.state = self._state()
+        self.state = state_of(self._client)
         return self.state
 
-    def _state(self) -> dict[str, Any]:
-        now = self._client.get_scope()
-        repositories = self._client.status()
-        state: dict[str, Any] = {
-            "scope": msgspec.to_builtins(now.scope), "where": self._client.where, "expired": now.scope_expired, "note": "" if repositories else NOTHING,
-            "repositories": [[status.name, status.files] for status in repositories], "languages": [], "kinds": [], "saved": sorted(self._client.saved_scopes()),
-        }  # fmt: skip
-        if now.coverage is not None:
-            c = now.coverage
-            state["counts"] = [c.files_in_scope, c.files, c.chunks_in_scope, c.chunks]
-            # counted in the scope without the limit itself: what a click would bring in
-            state["languages"] = self._client.sql(SqlRequest(statement=_COUNT_LANGUAGES, languages=())).rows()[:MOST_LANGUAGES]
-            state["kinds"] = self._client.sql(SqlRequest(statement=_COUNT_KINDS, kinds=())).rows()
-        return state
+    # indexing, beside the cells that run meanwhile
 
-    def _found(self, asked: Search) -> dict[str, Any]:
-        answer: SearchAnswer
-        if asked.meaning:
-            answer = self._client.semantic_search(SemanticRequest(query=asked.query, limit=20))
-        else:
-            answer = self._client.search_text(TextRequest(pattern=asked.query, regex=asked.regex, word=asked.word, case=asked.case, limit=SHOWN))
-        results = answer.results
-        files: dict[tuple[str, str], dict[str, Any]] = {}
-        for hit in results:
-            file = files.setdefault((hit.repo, hit.path), {"repo": clean(hit.repo), "path": clean(hit.path), "hits": []})
-            file["hits"].append(_hit(results, hit))
-        return {"caption": caption(results, len(results)), "files": list(files.values()), "several": len(results.coverage.repositories) > 1}
+    def _begin(self, path: str) -> None:
+        if self._indexing is not None and self._indexing.is_alive():
+            raise EngineError("This panel is indexing already. Wait for it, or cancel it.")
+        request = index_request(path, {})
+        self._cancel = threading.Event()
+        self._indexing = threading.Thread(target=self._index, args=(request, self._cancel), name="codeintel-panel-index", daemon=True)
+        self.job = {"state": "waiting", "line": f"indexing {clean(request.path or '')} ...", "share": 0.0}
+        self._indexing.start()
+
+    def _index(self, request: IndexRequest, cancel: threading.Event) -> None:
+        estimate, told = Estimate(), 0.0
+
+        def moved(progress: Progress) -> None:
+            nonlocal told
+            if time.monotonic() - told >= TOLD_S:
+                told = time.monotonic()
+                self.job = {"state": "running", "line": estimate.line(progress), "share": estimate.share(progress)}
+
+        try:
+            done = summary(self._client.index(request, moved, cancel))
+            self.job = {"state": "done", "line": done, "share": 1.0}
+            self.state = state_of(self._client)
+        except CodeIntelError as error:
+            self.job = {"state": "cancelled" if cancel.is_set() else "failed", "line": str(error), "share": 0.0}
 
     def _repr_mimebundle_(self, **given: Any) -> Any:
         """The widget, and what stays of it in a saved or untrusted notebook."""
@@ -153,33 +151,6 @@ class Panel(anywidget.AnyWidget):
             held["text/plain"] = repr(view)
             held["text/html"] = f"{view._repr_html_()}<p><small>{html.escape('A panel to change it: %scope panel')}</small></p>"
         return bundle
-
-
-def _hit(results: Results, hit: Hit) -> dict[str, Any]:
-    lines = hit.snippet.split("\n")[:MOST_LINES]
-    text = "\n".join(clean(line)[:MOST_LINE_CHARACTERS] for line in lines)
-    root = results.roots.get(hit.repo, "")
-    return {
-        "line": hit.start_line, "cell": hit.cell, "symbol": clean(hit.symbol), "kind": hit.kind, "first_line": hit.snippet_line,
-        "segments": segments(text, hit.language, spans_in(results, text)), "target": relative_target(root, hit.path), "place": _place(root, hit.path),
-    }  # fmt: skip
-
-
-def _place(root: str, path: str) -> str | None:
-    """The file's path from the server's root folder, if the server shows it."""
-    shown = os.environ.get("JUPYTER_SERVER_ROOT")
-    if not shown or relative_target(root, path) is None:
-        return None
-    return os.path.relpath(os.path.join(root, *path.split("/")), shown).replace(os.sep, "/")
-
-
-def _counted(answer: SearchAnswer) -> list[int]:
-    c = answer.results.coverage
-    return [c.files_in_scope, c.files, c.chunks_in_scope, c.chunks]
-
-
-def _limits(scope: Scope) -> dict[str, Any]:
-    return {field: getattr(scope, field) for field in Scope.__struct_fields__}
 
 
 def _running() -> tuple[Client, Any]:

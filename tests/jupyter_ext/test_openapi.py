@@ -13,17 +13,19 @@ from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
 import jupyter_ext
-from codeintel_nb.api import wire
+from codeintel_nb.api import panel, wire
 from codeintel_nb.scopes.scope import Scope
+from codeintel_nb.search.facets import Facets
 from codeintel_nb.search.hit import FileText
 from jupyter_ext.handlers import ROUTES
 from tests.live import TOKEN
 
 DESCRIPTION = Path(jupyter_ext.__file__).parent / "openapi.yml"
 METHODS = {"get", "put", "post", "patch", "delete"}
+PANEL = (panel.PanelState, panel.PanelCount, panel.PanelSearch, panel.PanelFolder)
 VALUES = (
-    wire.TextRequest, wire.SemanticRequest, wire.PathsRequest, wire.SqlRequest, wire.IndexRequest, wire.RefreshRequest, wire.SearchAnswer, wire.TableAnswer,
-    wire.ScopeAnswer, wire.SessionsAnswer, wire.SavedScopes, wire.RepositoriesAnswer, wire.JobState, wire.Health, wire.Problem, FileText, Scope,
+    wire.TextRequest, wire.SemanticRequest, wire.PathsRequest, wire.SqlRequest, wire.IndexRequest, wire.RefreshRequest, wire.FacetsRequest, wire.SearchAnswer, wire.TableAnswer,
+    wire.ScopeAnswer, wire.SessionsAnswer, wire.SavedScopes, wire.RepositoriesAnswer, wire.JobState, wire.Health, wire.Problem, FileText, Facets, Scope, *PANEL,
 )  # fmt: skip
 CASES = 2_100
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)

@@ -8,8 +8,10 @@ import pytest
 from codeintel_nb.api.embedded import EmbeddedClient
 from codeintel_nb.notebook.panel import Panel, SetScope
 from codeintel_nb.scopes.scope import Scope
+from tests.browser import OPENED
 from tests.conftest import write_tree
 
+CELL = ".jp-OutputArea .codeintel"  # beside it is the one in the side bar
 HOSTILE = {
     "evil/<img src=x onerror=window.ran=1>.py": "needle = '<script>window.ran = 1</script>'\n",
     "evil/rtl\u202egnp.py": "needle = '\u202e\u0000</pre><svg onload=window.ran=1>'\n".replace("\u0000", "\x07"),
@@ -132,7 +134,7 @@ SETUP = "%load_ext codeintel_nb\n%scope clear"
 def test_scope_and_search_in_lab(lab, open_lab, tmp_path):
     """One panel in a real notebook: it sets what %scope shows, follows %scope, and searches as one types."""
     page = open_lab("panel.ipynb", SETUP, "%scope panel", "%scope", "%scope set --lang javascript")
-    panel = page.locator(".codeintel")
+    panel = page.locator(CELL)
     panel.get_by_text("chunks in 1 of 9 files").wait_for()  # the last cell's scope: the panel followed the magic
     assert panel.locator("[data-key='languages:javascript']").get_attribute("aria-pressed") == "true"
 
@@ -154,16 +156,15 @@ def test_scope_and_search_in_lab(lab, open_lab, tmp_path):
     assert panel.locator(".file").all_inner_texts() == ["src/shop/cart.py"]
     query.press("ArrowDown")
     assert panel.locator(".hit[aria-selected=true]").count() == 1
-    with page.context.expect_page() as opened:
-        query.press("Enter")
-    opened.value.wait_for_url("**/lab/tree/shop/src/shop/cart.py")
-    opened.value.close()
+    query.press("Enter")
+    page.wait_for_function(OPENED, arg=["shop/src/shop/cart.py", 16])
+    page.evaluate("window.jupyterapp.commands.execute('docmanager:open', {path: 'panel.ipynb'})")
     panel.get_by_title("The text is a regular expression").click()
     query.fill("def (add|total)_")
     panel.locator(".hit").nth(1).wait_for()
     query.fill("(")
     panel.locator(".said.error").wait_for()
-    page.locator(".codeintel").screenshot(path=str(tmp_path / "panel.png"))
+    page.locator(CELL).screenshot(path=str(tmp_path / "panel.png"))
 
 
 def run_cell(page, index):
@@ -189,10 +190,10 @@ def test_twelve_keys_send_few_searches_and_the_last_wins(lab, open_lab):
           };
         }"""
     )
-    query = page.locator(".codeintel").get_by_label("Search in scope", exact=True)
+    query = page.locator(CELL).get_by_label("Search in scope", exact=True)
     query.press_sequentially("charge_card(", delay=60)
-    page.wait_for_function("document.querySelectorAll('.codeintel .hit').length === 1")
-    assert page.locator(".codeintel .file").all_inner_texts() == ["src/shop/payment.py"]
+    page.wait_for_function("document.querySelectorAll('.jp-OutputArea .codeintel .hit').length === 1")
+    assert page.locator(f"{CELL} .file").all_inner_texts() == ["src/shop/payment.py"]
     assert page.evaluate("window.searches") <= 4
 
 
@@ -200,13 +201,13 @@ def test_hostile_names_and_code_are_text(lab, open_lab, tmp_path):
     write_tree(lab.root / "hostile", HOSTILE)
     lab.index(lab.root / "hostile", "hostile")
     page = open_lab("hostile.ipynb", SETUP, "%scope panel")
-    query = page.locator(".codeintel").get_by_label("Search in scope", exact=True)
+    query = page.locator(CELL).get_by_label("Search in scope", exact=True)
     query.fill("needle")
-    page.wait_for_function("document.querySelectorAll('.codeintel .hit').length === 3")
+    page.wait_for_function("document.querySelectorAll('.jp-OutputArea .codeintel .hit').length === 3")
     time.sleep(0.5)
     assert page.evaluate("window.ran") is None, "no script ran"
-    assert page.locator(".codeintel .results script, .codeintel .results img, .codeintel .results svg").count() == 0
-    shown = page.locator(".codeintel .results").inner_text()
+    assert page.locator(f"{CELL} .results :is(script, img, svg)").count() == 0
+    shown = page.locator(f"{CELL} .results").inner_text()
     assert "<img src=x onerror=window.ran=1>.py" in shown
     assert "\u202e" not in shown
     assert max(map(len, shown.split("\n"))) < 1000

@@ -1,0 +1,86 @@
+"""A snippet in coloured and marked pieces, for every face that shows one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from ..index.words import FILLERS, stem
+from ..search.hit import Results
+from ..search.pattern import compile_pattern, is_lower
+from ..search.query import SemanticQuery, TextQuery
+
+MOST_LINES = 14  # of a snippet
+_WORD_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+Spans = list[tuple[int, int]]
+
+
+def spans_in(results: Results, text: str) -> Spans:
+    """Where the query's matches, or its words, stand in a snippet."""
+    query = results.query
+    if isinstance(query, TextQuery):
+        try:
+            pattern = compile_pattern(query)
+        except ImportError:  # the engine is the server's alone: a literal can be found without it
+            flags = 0 if query.case == "sensitive" or not is_lower(query.pattern, False) else re.IGNORECASE
+            return [] if query.regex else [match.span() for match in re.finditer(re.escape(query.pattern), text, flags)]
+        if pattern.re2 is None:
+            return []
+        data = text.encode("utf-8")
+        spans = (match.span(pattern.group) for match in pattern.re2.finditer(data))
+        return [(len(data[:a].decode("utf-8", "replace")), len(data[:b].decode("utf-8", "replace"))) for a, b in spans if b > a]
+    if isinstance(query, SemanticQuery):
+        stems = {stem(word) for word in re.findall(r"[a-z]{3,}", query.text.lower()) if word not in FILLERS}
+        return [part.span() for part in _WORD_PART.finditer(text) if stem(part[0].lower()) in stems]
+    return []
+
+
+def segments(text: str, language: str, spans: Spans) -> list[tuple[str, bool, str]]:
+    """The text in pieces: Pygments' class of each, whether it is marked, and the piece itself, which is not escaped."""
+    marks = sorted(spans)
+    out: list[tuple[str, bool, str]] = []
+    at = 0
+    for css, value in _tokens(text, language):
+        out += [(css, marked, piece) for piece, marked in _cut(value, at, marks)]
+        at += len(value)
+    return out
+
+
+def _cut(value: str, at: int, marks: Spans) -> Iterable[tuple[str, bool]]:
+    """Split a token at the edges of the marks."""
+    end, position = at + len(value), at
+    for start, stop in marks:
+        if stop <= position or start >= end:
+            continue
+        if start > position:
+            yield value[position - at : start - at], False
+            position = start
+        reach = min(stop, end)
+        yield value[position - at : reach - at], True
+        position = reach
+    if position < end:
+        yield value[position - at :], False
+
+
+def _tokens(text: str, language: str) -> Iterable[tuple[str, str]]:
+    lexer = _lexer(language)
+    if lexer is None:
+        return [("", text)]
+    from pygments.token import STANDARD_TYPES
+
+    found = [(STANDARD_TYPES.get(kind, ""), value) for kind, value in lexer.get_tokens(text)]
+    return found if "".join(value for _, value in found) == text else [("", text)]
+
+
+@lru_cache(32)
+def _lexer(language: str) -> Any:
+    from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
+
+    try:
+        return get_lexer_by_name({"template": "html+jinja", "proto": "protobuf"}.get(language, language), stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        return None

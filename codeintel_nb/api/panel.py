@@ -1,0 +1,170 @@
+"""What a panel shows, wherever it is: the scope and what there is to choose from, and what a search found as plain texts."""
+
+from __future__ import annotations
+
+import os
+from textwrap import dedent
+from typing import Any, Protocol
+
+import msgspec
+
+from ..errors import CodeIntelError, ScopeError
+from ..index.report import NOTHING, RepositoryStatus
+from ..scopes.globs import plain_glob
+from ..scopes.scope import Scope
+from ..search.facets import Facets
+from ..search.hit import Hit, Results
+from ..search.query import Case
+from .marked import MOST_LINES, segments, spans_in
+from .text import MOST_LINE_CHARACTERS, caption, clean
+from .wire import FacetsRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, TextRequest
+
+SHOWN = 100  # hits a search brings into a panel
+MOST_LANGUAGES = 12
+MOST_FOLDERS = 8
+MEANT = 20  # hits of a search by meaning
+
+
+class PanelState(msgspec.Struct, tag="state", tag_field="what", forbid_unknown_fields=True):
+    """The scope, how much is in it, and what there is to choose from."""
+
+
+class PanelCount(msgspec.Struct, tag="count", tag_field="what", forbid_unknown_fields=True):
+    """How much a scope would hold, while it is being typed."""
+
+    scope: Scope
+
+
+class PanelSearch(msgspec.Struct, tag="search", tag_field="what", forbid_unknown_fields=True):
+    query: str
+    meaning: bool = False  # else a text
+    regex: bool = False
+    word: bool = False
+    case: Case = "smart"
+    limit: int = SHOWN
+
+
+class PanelFolder(msgspec.Struct, tag="folder", tag_field="what", forbid_unknown_fields=True):
+    """The session's scope within a folder, or without it; the path is the server's."""
+
+    path: str
+    exclude: bool = False
+
+
+Looked = PanelState | PanelCount | PanelSearch | PanelFolder
+
+
+class Reads(Protocol):
+    """What a panel asks of a Client."""
+
+    @property
+    def where(self) -> str: ...
+    def get_scope(self) -> ScopeAnswer: ...
+    def saved_scopes(self) -> dict[str, Scope]: ...
+    def search_text(self, request: TextRequest) -> SearchAnswer: ...
+    def semantic_search(self, request: SemanticRequest) -> SearchAnswer: ...
+    def list_paths(self, request: PathsRequest) -> SearchAnswer: ...
+    def facets(self, request: FacetsRequest) -> Facets: ...
+    def status(self) -> list[RepositoryStatus]: ...
+
+
+def look(client: Reads, asked: Looked, shown_root: str) -> Any:
+    """The answer as values that JSON has; ``shown_root`` is the folder that the Jupyter server shows, empty if there is none."""
+    if isinstance(asked, PanelSearch):
+        return _found(client, asked, shown_root)
+    if isinstance(asked, PanelCount):
+        c = client.list_paths(PathsRequest(limit=1, **_limits(asked.scope))).results.coverage
+        return [c.files_in_scope, c.files, c.chunks_in_scope, c.chunks]
+    if isinstance(asked, PanelFolder):
+        return msgspec.to_builtins(_with_folder(client, asked, shown_root))
+    return state_of(client)
+
+
+def state_of(client: Reads) -> dict[str, Any]:
+    now = client.get_scope()
+    repositories = client.status()
+    state: dict[str, Any] = {
+        "scope": msgspec.to_builtins(now.scope), "session": now.session_id, "where": client.where, "expired": now.scope_expired,
+        "note": "" if repositories else NOTHING, "repositories": [[clean(status.name), status.files] for status in repositories],
+        "languages": [], "kinds": [], "folders": [], "base": "", "more_folders": 0, "saved": sorted(client.saved_scopes()),
+        "offered": None if now.offered is None else [clean(now.offered.describe()), msgspec.to_builtins(now.offered)],
+    }  # fmt: skip
+    if now.coverage is not None:
+        c = now.coverage
+        state["counts"] = [c.files_in_scope, c.files, c.chunks_in_scope, c.chunks]
+        try:
+            facets = client.facets(FacetsRequest(folders=MOST_FOLDERS))
+        except CodeIntelError:  # it went between the two
+            return state
+        state["languages"] = list(facets.languages.items())[:MOST_LANGUAGES]
+        state["kinds"] = list(facets.kinds.items())
+        state["folders"] = [
+            {"repo": clean(f.repo), "path": clean(f.path), "files": f.files, "chunks": f.chunks, "languages": list(f.languages.items()), "glob": f.glob}
+            for f in facets.folders
+        ]  # fmt: skip
+        state["base"], state["more_folders"] = clean(facets.base), facets.more_folders
+    return state
+
+
+def _found(client: Reads, asked: PanelSearch, shown_root: str) -> dict[str, Any]:
+    if asked.meaning:
+        answer = client.semantic_search(SemanticRequest(query=asked.query, limit=min(asked.limit, MEANT)))
+    else:
+        answer = client.search_text(TextRequest(pattern=asked.query, regex=asked.regex, word=asked.word, case=asked.case, limit=asked.limit))
+    results = answer.results
+    files: dict[tuple[str, str], dict[str, Any]] = {}
+    for hit in results:
+        file = files.setdefault((hit.repo, hit.path), {"repo": clean(hit.repo), "path": clean(hit.path), "hits": []})
+        file["hits"].append(_hit(results, hit, shown_root))
+    return {"caption": caption(results, len(results)), "files": list(files.values()), "several": len(results.coverage.repositories) > 1}
+
+
+def _hit(results: Results, hit: Hit, shown_root: str) -> dict[str, Any]:
+    lines = hit.snippet.split("\n")[:MOST_LINES]
+    text = dedent("\n".join(clean(line)[:MOST_LINE_CHARACTERS] for line in lines))  # a side bar is narrow
+    return {
+        "line": hit.start_line, "cell": hit.cell, "column": hit.column, "symbol": clean(hit.symbol), "kind": hit.kind, "first_line": hit.snippet_line,
+        "segments": segments(text, hit.language, spans_in(results, text)), "place": place(shown_root, results.roots.get(hit.repo, ""), hit.path),
+    }  # fmt: skip
+
+
+def place(shown_root: str, root: str, path: str) -> str | None:
+    """The file's path from the folder that the server shows, if it lies below it."""
+    if not shown_root or not root:
+        return None
+    full, above = os.path.realpath(os.path.join(root, *path.split("/"))), os.path.realpath(shown_root)
+    try:
+        if os.path.commonpath([above, full]) != above:
+            return None
+    except ValueError:  # another drive
+        return None
+    return os.path.relpath(full, above).replace(os.sep, "/")
+
+
+def _with_folder(client: Reads, asked: PanelFolder, shown_root: str) -> Scope:
+    """The scope narrowed to a folder, which may be within a repository or hold some."""
+    folder = os.path.realpath(os.path.join(shown_root or os.getcwd(), asked.path.strip("/")))
+    scope = client.get_scope().scope
+    held = [(status.name, os.path.realpath(status.root)) for status in client.status()]
+    around = [(name, root) for name, root in held if folder == root or folder.startswith(root.rstrip(os.sep) + os.sep)]
+    if around:
+        name, root = max(around, key=lambda one: len(one[1]))
+        inside = os.path.relpath(folder, root).replace(os.sep, "/")
+        glob = "" if inside == "." else f"{plain_glob(inside)}/**"
+        if not asked.exclude:
+            return scope.merged(repos=(name,), include_globs=(glob,) if glob else ())
+        if glob:
+            return scope.merged(exclude_globs=(*scope.exclude_globs, *({glob} - {*scope.exclude_globs})))
+        left = tuple(other for other, _ in held if other != name and (not scope.repos or other in scope.repos))
+    else:
+        within = {name for name, root in held if root.startswith(folder.rstrip(os.sep) + os.sep)}
+        if not within:
+            raise ScopeError(f"{asked.path or 'The root folder'} is not indexed. Index it in the panel, or with %codeindex add.")
+        left = tuple(name for name, _ in held if (name in within) != asked.exclude and (not scope.repos or name in scope.repos or not asked.exclude))
+    if not left:
+        raise ScopeError(f"Without {asked.path or 'the root folder'} nothing that is indexed would be left to search.")
+    return scope.merged(repos=left)
+
+
+def _limits(scope: Scope) -> dict[str, Any]:
+    return {field: getattr(scope, field) for field in Scope.__struct_fields__}

@@ -1,0 +1,70 @@
+"""What a panel is told, by whoever serves it."""
+
+import pytest
+
+from codeintel_nb import Scope
+from codeintel_nb.api.embedded import EmbeddedClient
+from codeintel_nb.api.panel import PanelFolder, PanelSearch, PanelState, look, place
+from codeintel_nb.errors import ScopeError
+from tests.conftest import write_tree
+
+
+@pytest.fixture
+def client(shop, tmp_path):
+    """The shop, and beside it ``more/one`` and ``more/two`` each a repository."""
+    for name in ("one", "two"):
+        write_tree(tmp_path / "more" / name, {"lib/a.py": f"x = '{name}'\n", "b.py": "y = 1\n"})
+        shop.index(tmp_path / "more" / name, name)
+    return EmbeddedClient(shop)
+
+
+def scoped(client, root, path, exclude=False):
+    return look(client, PanelFolder(path, exclude), str(root))
+
+
+def test_a_folder_narrows_the_scope(client, tmp_path):
+    client.set_scope(Scope(languages=("python",)))
+    assert scoped(client, tmp_path, "more/one/lib") == {"repos": ("one",), "include_globs": ("lib/**",), "languages": ("python",)}
+    assert scoped(client, tmp_path, "/more/one/") == {"repos": ("one",), "languages": ("python",)}
+    assert scoped(client, tmp_path, "more") == {"repos": ("one", "two"), "languages": ("python",)}
+    with pytest.raises(ScopeError, match="not indexed"):
+        scoped(client, tmp_path, "nowhere")
+
+
+def test_a_folder_is_left_out(client, tmp_path):
+    client.set_scope(Scope(exclude_globs=("docs",)))
+    assert scoped(client, tmp_path, "more/one/lib", True) == {"exclude_globs": ("docs", "lib/**")}
+    assert scoped(client, tmp_path, "more", True) == {"repos": ("shop",), "exclude_globs": ("docs",)}
+    client.set_scope(Scope(repos=("one", "two")))
+    assert scoped(client, tmp_path, "more/one", True) == {"repos": ("two",)}
+    with pytest.raises(ScopeError, match="nothing that is indexed"):
+        scoped(client, tmp_path, "more", True)
+
+
+def test_a_folder_that_is_narrowed_to_is_searched_alone(client, tmp_path):
+    client.set_scope(Scope(**scoped(client, tmp_path, "more/two/lib")))
+    found = look(client, PanelSearch("x ="), str(tmp_path))
+    assert [(file["repo"], file["path"], file["hits"][0]["place"]) for file in found["files"]] == [("two", "lib/a.py", "more/two/lib/a.py")]
+
+
+def test_the_state_counts_what_is_in_scope(client):
+    client.set_scope(Scope(repos=("shop",), include_globs=("src/**",)))
+    state = look(client, PanelState(), "")
+    assert state["base"] == "src/shop"
+    assert state["counts"][0] == sum(folder["files"] for folder in state["folders"])
+    assert state["repositories"] == [["one", 2], ["shop", 9], ["two", 2]]
+
+
+def test_a_place_is_below_what_the_server_shows(tmp_path):
+    write_tree(tmp_path, {"shown/repo/a b.py": "", "other/c.py": ""})
+    assert place(str(tmp_path / "shown"), str(tmp_path / "shown" / "repo"), "a b.py") == "repo/a b.py"
+    assert place(str(tmp_path / "shown"), str(tmp_path / "other"), "c.py") is None
+    assert place("", str(tmp_path), "c.py") is None
+    (tmp_path / "shown" / "link").symlink_to(tmp_path / "other")
+    assert place(str(tmp_path / "shown"), str(tmp_path / "shown" / "link"), "c.py") is None
+
+
+def test_a_hit_of_many_lines_keeps_its_shape_without_the_margin(client):
+    (hit,) = [hit for file in look(client, PanelSearch("self.lines.append"), "")["files"] for hit in file["hits"]]
+    assert "".join(text for _, _, text in hit["segments"]) == "self.lines.append((product, count))"
+    assert "".join(text for _, marked, text in hit["segments"] if marked) == "self.lines.append"
