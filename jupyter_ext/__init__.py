@@ -9,3 +9,7 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
     from .app import CodeIntelApp
 
     return [{"module": "jupyter_ext", "app": CodeIntelApp}]
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    return [{"src": "labextension", "dest": "codeintel-jupyter"}]

@@ -1,0 +1,72 @@
+import { JupyterFrontEnd } from '@jupyterlab/application';
+import { ISessionContext } from '@jupyterlab/apputils';
+import { IConsoleTracker } from '@jupyterlab/console';
+import { PathExt } from '@jupyterlab/coreutils';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { ISignal, Signal } from '@lumino/signaling';
+import { Widget } from '@lumino/widgets';
+import { Session } from './model';
+
+type Holder = Widget & { sessionContext: ISessionContext };
+
+/** The kernel of the notebook or console that was last looked at. */
+export class ActiveKernel {
+  constructor(app: JupyterFrontEnd, notebooks: INotebookTracker | null, consoles: IConsoleTracker | null, alone: Session) {
+    this._alone = alone;
+    for (const tracker of [notebooks, consoles]) {
+      tracker?.currentChanged.connect((_, widget) => this._look(widget as Holder | null));
+      tracker?.widgetAdded.connect((_, widget) => widget.disposed.connect(() => this._closed(widget as Holder)));
+    }
+    const shell = app.shell as any; // Notebook 7's tells nothing of the sort: it has one notebook a page
+    shell.currentChanged?.connect(() => {
+      const widget = app.shell.currentWidget;
+      if (widget && (notebooks?.has(widget) || consoles?.has(widget))) {
+        this._look(widget as Holder);
+      }
+    });
+    this._look((notebooks?.currentWidget ?? consoles?.currentWidget ?? null) as Holder | null);
+  }
+
+  /** Emitted when another kernel is the active one, or its notebook has another name. */
+  get changed(): ISignal<this, Session> {
+    return this._changed;
+  }
+
+  get session(): Session {
+    const context = this._holder?.sessionContext;
+    const id = context?.session?.kernel?.id;
+    return context && id ? { id, label: context.name || context.path, folder: PathExt.dirname(context.path) } : this._alone;
+  }
+
+  private _look(holder: Holder | null): void {
+    if (!holder || holder === this._holder) {
+      return;
+    }
+    this._disconnect();
+    this._holder = holder;
+    holder.sessionContext.kernelChanged.connect(this._told, this);
+    holder.sessionContext.propertyChanged.connect(this._told, this);
+    this._told();
+  }
+
+  private _closed(holder: Holder): void {
+    if (holder === this._holder) {
+      this._disconnect();
+      this._told();
+    }
+  }
+
+  private _disconnect(): void {
+    this._holder?.sessionContext.kernelChanged.disconnect(this._told, this);
+    this._holder?.sessionContext.propertyChanged.disconnect(this._told, this);
+    this._holder = null;
+  }
+
+  private _told(): void {
+    this._changed.emit(this.session);
+  }
+
+  private _alone: Session;
+  private _holder: Holder | null = null;
+  private _changed = new Signal<this, Session>(this);
+}

@@ -1,0 +1,237 @@
+import { Event, EventManager } from '@jupyterlab/services';
+import { TranslationBundle } from '@jupyterlab/translation';
+import { Refused, ask, place } from './server';
+
+const CHANGES = 'urn:codeintel-nb:changes:v1';
+const AGAIN_MS = 2000; // between two tries to reach a server that is gone
+
+export interface Scope {
+  repos?: string[];
+  revisions?: string[];
+  include_globs?: string[];
+  exclude_globs?: string[];
+  languages?: string[];
+  kinds?: string[];
+}
+
+export interface State {
+  scope: Scope;
+  session: string;
+  where: string;
+  note: string;
+  counts?: number[];
+  [name: string]: unknown;
+}
+
+interface Job {
+  repository?: string;
+  state?: string;
+  line?: string;
+  share?: number;
+}
+
+type Listener = (given?: any) => void;
+
+/** Whose scope the panel shows. */
+export interface Session {
+  id: string;
+  label: string;
+  folder: string; // that its notebook lies in, as the server shows it
+}
+
+/**
+ * The view's model: what the widget in a cell asks of its kernel, this asks of the server for the active kernel.
+ */
+export class Model {
+  hits = 100;
+
+  constructor(session: Session, trans: TranslationBundle) {
+    this._session = session;
+    this._trans = trans;
+    this._values = { state: this._empty(trans.__('Asking the Jupyter server …')), job: {} };
+    this._listen();
+    void this.refresh();
+  }
+
+  get state(): State {
+    return this._values.state;
+  }
+
+  get session(): Session {
+    return this._session;
+  }
+
+  /** Called with the first error after the server answered, and with null when it answers again. */
+  reached: (error: Error | null) => void = () => undefined;
+
+  follow(session: Session): void {
+    const other = session.id !== this._session.id;
+    this._session = session;
+    if (other) {
+      void this.refresh();
+    } else if (session.label !== this.state.where) {
+      this._set('state', { ...this.state, where: session.label });
+    }
+  }
+
+  /** Read what the session's scope is; tries again until the server answers. */
+  async refresh(): Promise<void> {
+    const { id } = this._session;
+    window.clearTimeout(this._again);
+    try {
+      const state = await this._panel({ what: 'state' });
+      if (id !== this._session.id) {
+        return; // of a kernel that is not looked at any more
+      }
+      this._set('state', { ...state, where: this._session.label });
+      if (this._gone) {
+        this._gone = false;
+        this._listen(); // the old one waits ever longer before it tries again
+      }
+      this.reached(null);
+    } catch (error) {
+      if (id === this._session.id) {
+        this._lost(error as Error);
+      }
+    }
+  }
+
+  async setScope(scope: Scope): Promise<void> {
+    await ask(`${place('sessions', this._session.id)}/scope`, 'PUT', scope);
+    await this.refresh();
+  }
+
+  /** Narrow the scope to a folder that the server shows, or leave it out. */
+  async setFolder(path: string, exclude: boolean): Promise<void> {
+    await this.setScope(await this._panel({ what: 'folder', path, exclude }));
+  }
+
+  // what the view expects of a model
+
+  get(name: 'state' | 'job'): any {
+    return this._values[name];
+  }
+
+  on(name: string, listener: Listener): void {
+    this._listeners.set(name, [...(this._listeners.get(name) ?? []), listener]);
+  }
+
+  off(name: string, listener: Listener): void {
+    this._listeners.set(
+      name,
+      (this._listeners.get(name) ?? []).filter(one => one !== listener)
+    );
+  }
+
+  send(message: any): void {
+    const { number, ...asked } = message;
+    this._answer(asked).then(
+      answer => this._emit('msg:custom', { number, answer }),
+      error => {
+        this._emit('msg:custom', { number, error: error.message });
+        if (!(error instanceof Refused)) {
+          this._lost(error);
+        }
+      }
+    );
+  }
+
+  dispose(): void {
+    window.clearTimeout(this._again);
+    this._events?.dispose();
+    this._listeners.clear();
+  }
+
+  private async _answer(asked: any): Promise<any> {
+    switch (asked.what) {
+      case 'scope':
+        return this.setScope(asked.scope);
+      case 'use':
+        return this.setScope(await ask(place('scopes', asked.name)));
+      case 'save':
+        await ask(place('scopes', asked.name), 'PUT', this.state.scope);
+        return this.refresh();
+      case 'index':
+        this._set('job', { state: 'waiting', line: '' });
+        try {
+          this._set('job', { ...(await ask('repositories', 'POST', { path: asked.path || this._session.folder || '.' })), line: '' });
+        } catch (error) {
+          this._set('job', { state: 'failed', line: (error as Error).message });
+        }
+        return null;
+      case 'cancel':
+        return ask(`${place('repositories', this._values.job.repository ?? '')}/job`, 'DELETE');
+      case 'search':
+        return this._panel({ ...asked, limit: this.hits });
+      default:
+        return this._panel(asked);
+    }
+  }
+
+  private _panel(asked: unknown): Promise<any> {
+    return ask(`${place('sessions', this._session.id)}/panel`, 'POST', asked);
+  }
+
+  private _lost(error: Error): void {
+    this._gone = true;
+    const note =
+      error instanceof Refused && !error.ours && error.status === 404
+        ? this._trans.__('This Jupyter server runs without codeintel-nb. Run: jupyter server extension enable jupyter_ext, and start the server again.')
+        : error instanceof Refused
+          ? error.message
+          : this._trans.__('%1 Trying again …', error.message);
+    this._set('state', { ...this.state, where: this._session.label, note });
+    this.reached(error);
+    window.clearTimeout(this._again);
+    this._again = window.setTimeout(() => void this.refresh(), AGAIN_MS);
+  }
+
+  private _listen(): void {
+    this._events?.dispose();
+    this._events = new EventManager({ standby: 'never' });
+    this._events.stream.connect((_, event) => this._heard(event));
+  }
+
+  private _heard(event: Event.Emission): void {
+    if (event.schema_id !== CHANGES) {
+      return;
+    }
+    if (event.what === 'scope' && event.session === this._session.id) {
+      void this.refresh();
+    } else if (event.what === 'index') {
+      this._set('job', event as Job);
+      if (event.state === 'done') {
+        void this.refresh();
+      }
+    }
+  }
+
+  private _set(name: 'state' | 'job', value: any): void {
+    this._values[name] = value;
+    this._emit(`change:${name}`);
+  }
+
+  private _emit(name: string, given?: any): void {
+    for (const listener of this._listeners.get(name) ?? []) {
+      listener(given);
+    }
+  }
+
+  private _empty(note: string): State {
+    return { scope: {}, session: '', where: this._session.label, note, repositories: [], languages: [], kinds: [], folders: [], saved: [] };
+  }
+
+  private _session: Session;
+  private _trans: TranslationBundle;
+  private _values: { state: State; job: Job };
+  private _listeners = new Map<string, Listener[]>();
+  private _events: EventManager | null = null;
+  private _gone = false;
+  private _again = 0;
+}
+
+/** A scope in a few words. */
+export function described(scope: Scope): string {
+  const excluded = (scope.exclude_globs ?? []).map(glob => `!${glob}`);
+  return [scope.repos, scope.languages, scope.kinds, scope.include_globs, excluded, scope.revisions].flatMap(held => held ?? []).join(' ');
+}

@@ -1,0 +1,47 @@
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+
+/** What the server extension said was wrong. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly ours: boolean // else there is no extension that could have said it
+  ) {
+    super(message);
+  }
+}
+
+/** The version that the server's half had when it last answered; empty before. */
+export let serverVersion = '';
+
+/** Ask the server extension; Refused with its own words, or TypeError where no server answers. */
+export async function ask(path: string, method = 'GET', body?: unknown): Promise<any> {
+  const settings = ServerConnection.makeSettings();
+  const url = URLExt.join(settings.baseUrl, 'codeintel/v1', path);
+  let response: Response;
+  try {
+    const sent = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } };
+    response = await ServerConnection.makeRequest(url, { method, ...sent }, settings);
+  } catch (error) {
+    throw new TypeError(`The Jupyter server does not answer (${(error as Error).message}).`);
+  }
+  const version = response.headers.get('X-CodeIntel-Version');
+  serverVersion = version ?? serverVersion;
+  const text = await response.text();
+  if (response.ok) {
+    return text ? JSON.parse(text) : null;
+  }
+  let said = response.statusText;
+  try {
+    said = JSON.parse(text).detail ?? said;
+  } catch {
+    // a page of somebody in between
+  }
+  throw new Refused(response.status, said, version !== null);
+}
+
+/** A path of several parts, each of which may hold anything. */
+export function place(...parts: string[]): string {
+  return parts.map(encodeURIComponent).join('/');
+}
