@@ -18,6 +18,7 @@ from .index.build import build
 from .index.compact import compact_in_child, to_merge
 from .index.embedder import Embedder, default_embedder
 from .index.freshness import Freshness
+from .index.projection import forget_others, landmarks_of
 from .index.report import NOTHING, IndexReport, Progress, RepositoryStatus
 from .index.snapshot import Snapshot, Store, Stored, read_snapshot
 from .index.updater import one_writer
@@ -26,6 +27,7 @@ from .scopes.scope import EVERYTHING, Scope
 from .search.facets import Facets
 from .search.hit import Coverage, FileText, Results
 from .search.loose import LooseTarget, read_document
+from .search.points import Points
 from .search.query import Bounds, Case, Mode, PathQuery, SemanticQuery, Show, TextQuery
 from .search.sql import MEMORY_LIMIT, MOST_ROWS, InScope, run_sql
 from .search.table import Table
@@ -66,6 +68,7 @@ class Workspace:
         self._engine = LocalEngine()
         self._freshness = Freshness(settings, follow)
         self._follow = follow
+        self._mapping = threading.Lock()
         self._compacting: dict[str, threading.Thread] = {}
         self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
         self._repositories: tuple[tuple[tuple[str, int, int], ...], list[Stored]] = ((), [])
@@ -267,6 +270,24 @@ class Workspace:
             return self._engine.facets(now.targets, without["languages"], without["kinds"], most_folders)
 
         return self._retrying(applied, run)
+
+    def points(self, scope: Scope | None = None, most: int = 100_000) -> Points:
+        """The chunks in scope on a map of all that is indexed, at most so many of them, evenly spread.
+
+        The map is laid out when it is first asked for, which takes some ten seconds; MissingExtra where that cannot be.
+        """
+
+        def run(now: _Now) -> Points:
+            everything = self._now(EVERYTHING).targets
+            folder = self._store.root.parent / "map"
+            with self._mapping:
+                shards = [self._engine.shard(target.folder) for target in everything]
+                landmarks = landmarks_of(shards, folder / "landmarks.npz")
+                found = self._engine.points(now.targets, landmarks, folder, most)
+                forget_others(folder, {shard.id for shard in shards}, landmarks)
+            return found
+
+        return self._retrying(scope, run)
 
     def prepare(self) -> None:
         """Load what the first search would have to wait for, if there is anything to search."""

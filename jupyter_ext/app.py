@@ -60,7 +60,7 @@ class Service:
         self.workspace = workspace
         self.operations = Operations(workspace, limits)
         self.limits = limits
-        self.kernels = Kernels(registry, kernel_manager, session_manager)
+        self.kernels = Kernels(registry, kernel_manager, session_manager, events.scope_changed)
         self.signatures = Signatures(self.kernels)
         self.sessions = Sessions(registry, self.kernels.is_live)
         self.events = events

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from codeintel_nb.scopes.registry import ScopeRegistry
@@ -17,10 +18,11 @@ class Kernels:
     the end; ``reap`` finds it missing.
     """
 
-    def __init__(self, registry: ScopeRegistry, kernel_manager: Any, session_manager: Any) -> None:
+    def __init__(self, registry: ScopeRegistry, kernel_manager: Any, session_manager: Any, offering: Callable[[str], None] = lambda kernel_id: None) -> None:
         self._registry = registry
         self._kernels = kernel_manager
         self._sessions = session_manager
+        self._offering = offering  # told of a kernel that is offered a scope
         self._holders: dict[str, str] = {}  # kernel id -> id of the Jupyter session that it serves; empty while unknown
         self._offers: dict[str, Scope] = {}  # kernel id -> scope of the kernel it took the place of
 
@@ -76,6 +78,7 @@ class Kernels:
                 return
             if successor != kernel_id and self.is_live(successor) and await self._registry.get(successor) is None:
                 self._offers[successor] = scope
+                self._offering(successor)
 
     async def _learn_sessions(self) -> None:
         for session in await self._sessions.list_sessions():

@@ -10,7 +10,18 @@ from typing import TypeVar
 import msgspec
 
 from codeintel_nb.api.client import REQUEST_ID
-from codeintel_nb.api.wire import FacetsRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, SqlRequest, TableAnswer, TextRequest, to_wire
+from codeintel_nb.api.wire import (
+    FacetsRequest,
+    MapRequest,
+    PathsRequest,
+    ScopeAnswer,
+    SearchAnswer,
+    SemanticRequest,
+    SqlRequest,
+    TableAnswer,
+    TextRequest,
+    to_wire,
+)
 from codeintel_nb.search.query import Bounds
 
 from .base import CodeIntelHandler
@@ -85,6 +96,13 @@ class FacetsHandler(CodeIntelHandler):
     async def post(self) -> None:
         request, held = self.decoded(FacetsRequest), await self.held()
         self.answer(await self.off_loop(lambda: self.service.operations.facets(request, held)))
+
+
+class MapHandler(CodeIntelHandler):
+    @kernel_or_user("read")
+    async def post(self) -> None:
+        request, held = self.decoded(MapRequest), await self.held()
+        self.answer(await self.off_loop(lambda: to_wire(self.service.operations.code_map(request, held))))
 
 
 class SqlHandler(SearchHandler):

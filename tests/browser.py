@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ OPENED = """([path, line]) => {
   const content = window.jupyterapp.shell.currentWidget;
   return content?.context?.path === path && content.content.editor?.getCursorPosition().line === line - 1;
 }"""  # a file is shown with the cursor on a line
-QUIET = ("favicon", "manifest", "Autofocus processing", "was preloaded using link preload")  # what Lab itself says
+QUIET = ("favicon", "manifest", "Autofocus processing", "was preloaded using link preload", "debugger state")  # what Lab itself says
 
 
 @pytest.fixture(scope="session")
@@ -59,21 +60,36 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture
-def page(chromium: Any, lab: Server, tmp_path: Path) -> Iterator[Any]:
+@contextmanager
+def watched(chromium: Any, server: Server, folder: Path) -> Iterator[Any]:
+    """A page that fails when a request leaves the machine or the console shows an error."""
     context = chromium.new_context(viewport={"width": 1300, "height": 1000})
     made = context.new_page()
     made.set_default_timeout(30_000)
     outside: list[str] = []
     said: list[str] = []
-    made.on("request", lambda request: outside.append(request.url) if not request.url.startswith((f"http://127.0.0.1:{lab.port}", "data:", "blob:")) else None)
+    made.on("request", lambda request: outside.append(request.url) if not request.url.startswith((f"http://127.0.0.1:{server.port}", "data:", "blob:")) else None)
     made.on("console", lambda message: said.append(message.text) if message.type == "error" and not any(word in message.text for word in QUIET) else None)
     made.on("pageerror", lambda error: said.append(str(error)))
+    made.expected = []  # what the test itself brings about
     yield made
-    made.screenshot(path=str(tmp_path / "last.png"))
+    said = [text for text in said if not any(word in text for word in made.expected)]
+    made.screenshot(path=str(folder / "last.png"))
     context.close()
     assert not outside, f"requests left the machine: {outside}"
     assert not said, f"the console shows errors: {said}"
+
+
+@pytest.fixture
+def page(chromium: Any, lab: Server, tmp_path: Path) -> Iterator[Any]:
+    with watched(chromium, lab, tmp_path) as made:
+        yield made
+
+
+def write_notebook(path: Path, *cells: str) -> None:
+    written = [{"cell_type": "code", "execution_count": None, "id": f"cell{i}", "metadata": {}, "outputs": [], "source": cell} for i, cell in enumerate(cells)]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    path.write_text(json.dumps({"cells": written, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}))
 
 
 @pytest.fixture
@@ -81,9 +97,7 @@ def open_lab(lab: Server, page: Any) -> Callable[..., Any]:
     """Open a notebook of these cells in JupyterLab, and run it."""
 
     def open_one(name: str, *cells: str, run: bool = True) -> Any:
-        written = [{"cell_type": "code", "execution_count": None, "id": f"cell{i}", "metadata": {}, "outputs": [], "source": cell} for i, cell in enumerate(cells)]
-        kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-        (lab.root / name).write_text(json.dumps({"cells": written, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}))
+        write_notebook(lab.root / name, *cells)
         page.goto(f"http://127.0.0.1:{lab.port}{lab.base_url}lab/tree/{name}?reset&token={TOKEN}")
         page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext")
         if run:

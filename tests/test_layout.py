@@ -51,7 +51,7 @@ def test_opening_a_workspace_loads_no_engine_part_before_it_is_needed():
 ENGINE = {"numpy", "duckdb", "faiss", "re2", "tokenizers", "tree_sitter", "semble_grammars", "pathspec", "filelock", "jupyter_server", "pandas", "pyarrow"}
 
 
-PANEL = ROOT / "notebook" / "panel.py"
+PANEL, MAP = (ROOT / "notebook" / name for name in ("panel.py", "codemap.py"))
 
 
 def test_the_panel_needs_a_widget_and_no_engine():
@@ -62,7 +62,7 @@ def test_the_panel_needs_a_widget_and_no_engine():
 
 def test_the_magics_and_the_client_need_nothing_but_msgspec_and_ipython():
     """A kernel's environment without the engine's parts works through the server."""
-    modules = [path.relative_to(ROOT).with_suffix("").parts for path in (*sorted(set((ROOT / "notebook").glob("*.py")) - {PANEL}), ROOT / "api" / "client.py", ROOT / "api" / "connection.py")]
+    modules = [path.relative_to(ROOT).with_suffix("").parts for path in (*sorted(set((ROOT / "notebook").glob("*.py")) - {PANEL, MAP}), ROOT / "api" / "client.py", ROOT / "api" / "connection.py")]
     loaded = modules_after("import " + ", ".join(".".join(("codeintel_nb", *parts)).removesuffix(".__init__") for parts in modules))
     assert not loaded & ENGINE
     third_party = {name.partition(".")[0] for name in loaded - modules_after("import IPython.core.magic, IPython.display, IPython.core.completer, msgspec, pygments.lexers")}

@@ -22,6 +22,7 @@ from ..index.report import IndexReport, RepositoryStatus
 from ..scopes.scope import Scope
 from ..search.facets import Facets
 from ..search.hit import FileText
+from ..search.points import Points
 from ..search.table import Table
 from .contract import OnProgress
 from .kernel import Kernel, NoServer
@@ -32,6 +33,7 @@ from .wire import (
     Health,
     IndexRequest,
     JobState,
+    MapRequest,
     PathsRequest,
     Problem,
     RefreshRequest,
@@ -52,6 +54,7 @@ REQUEST_ID = "X-Request-ID"
 CONNECT_S = 3.0
 SEARCH_S = 60.0  # for a search without a deadline of its own
 SLACK_S = 10.0  # beyond a search's own deadline
+MAP_S = 120.0  # a map is laid out when it is first asked for
 ANSWER_S = 15.0  # for every other call
 HEARTBEAT_S = 45.0  # an event stream says something more often than this
 POLL_S = 0.05  # between looks at a cancel event
@@ -99,6 +102,10 @@ class ServerClient:
 
     def facets(self, request: FacetsRequest) -> Facets:
         return self._call("POST", "facets", Facets, request)
+
+    def code_map(self, request: MapRequest) -> Points:
+        with self._request("POST", "map", request, MAP_S) as connection:
+            return self._answer(connection, Points)
 
     def sql(self, request: SqlRequest, cancel: threading.Event | None = None) -> Table:
         return self._search("sql", request, TableAnswer, request.deadline, cancel).table()

@@ -12,11 +12,24 @@ from ..index.report import IndexReport, RepositoryStatus
 from ..scopes.scope import EVERYTHING, Scope
 from ..search.facets import Facets
 from ..search.hit import FileText
+from ..search.points import Points
 from ..search.table import Table
 from .client import ServerClient
 from .contract import Client, OnProgress
 from .kernel import Kernel, NoServer, this_kernel
-from .wire import FacetsRequest, FileRequest, IndexRequest, PathsRequest, ScopeAnswer, ScopedRequest, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
+from .wire import (
+    FacetsRequest,
+    FileRequest,
+    IndexRequest,
+    MapRequest,
+    PathsRequest,
+    ScopeAnswer,
+    ScopedRequest,
+    SearchAnswer,
+    SemanticRequest,
+    SqlRequest,
+    TextRequest,
+)
 
 if TYPE_CHECKING:
     from .embedded import EmbeddedClient
@@ -105,6 +118,9 @@ class Connection:
 
     def facets(self, request: FacetsRequest) -> Facets:
         return self._call(lambda client: client.facets(request))
+
+    def code_map(self, request: MapRequest) -> Points:
+        return self._call(lambda client: client.code_map(request))
 
     def sql(self, request: SqlRequest, cancel: threading.Event | None = None) -> Table:
         return self._call(lambda client: client.sql(request, cancel))

@@ -12,10 +12,13 @@ from ..scopes.named import NamedScopes
 from ..scopes.scope import Scope
 from ..search.facets import Facets
 from ..search.hit import FileText
+from ..search.points import Points
 from ..search.table import Table
 from ..sources.repository import Repository, package, package_at, worktree
 from ..workspace import Workspace
-from .wire import FacetsRequest, FileRequest, IndexRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
+from .wire import FacetsRequest, FileRequest, IndexRequest, MapRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
+
+MOST_POINTS = 1_000_000  # of a map
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -68,6 +71,9 @@ class Operations:
 
     def facets(self, request: FacetsRequest, held: ScopeAnswer) -> Facets:
         return self.workspace.facets(request.narrowed(held.scope), max(0, request.folders))
+
+    def code_map(self, request: MapRequest, held: ScopeAnswer) -> Points:
+        return self.workspace.points(request.narrowed(held.scope), max(1, min(request.most, MOST_POINTS)))
 
     def sql(self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> Table:
         scope, deadline = request.narrowed(held.scope), self.deadline(request.deadline)
@@ -126,6 +132,9 @@ class Session:
 
     def facets(self, request: FacetsRequest) -> Facets:
         return self.operations.facets(request, self.held())
+
+    def code_map(self, request: MapRequest) -> Points:
+        return self.operations.code_map(request, self.held())
 
     def sql(self, request: SqlRequest, cancel: threading.Event | None = None) -> Table:
         return self.operations.sql(request, self.held(), cancel)

@@ -65,6 +65,10 @@ class FacetsRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True
     folders: int = 12  # most of them
 
 
+class MapRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    most: int = 100_000  # points
+
+
 class FileRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     repo: str
     path: str

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from ..index.embedder import Embedder
+from ..index.projection import Landmarks
 from ..scopes.scope import Scope
 from ..search.facets import Facets
 from ..search.hit import Hit
 from ..search.loose import LooseTarget
+from ..search.points import Points
 from ..search.query import Bounds, PathQuery, SemanticQuery, TextQuery
 
 
@@ -49,6 +51,10 @@ class Engine(Protocol):
 
     def facets(self, targets: list[Target], without_languages: Scope, without_kinds: Scope, most_folders: int) -> Facets:
         """Counts by language in one scope, by kind in another, by folder in that of the targets."""
+        ...
+
+    def points(self, targets: list[Target], landmarks: Landmarks, folder: Path, most: int) -> Points:
+        """The chunks in scope on the map that the landmarks make; ``folder`` keeps what was computed."""
         ...
 
     def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds, loose: Sequence[LooseTarget] = ()) -> Answer:

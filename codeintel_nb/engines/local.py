@@ -12,8 +12,11 @@ from operator import or_
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from ..index.embedder import Embedder
-from ..index.shard import Shard
+from ..index.projection import Landmarks, points_of
+from ..index.shard import KINDS, Shard
 from ..scopes.scope import Scope
 from ..search.facet_counts import Counted, count_facets
 from ..search.facets import Facets
@@ -23,6 +26,7 @@ from ..search.loose import LooseTarget, search_loose
 from ..search.mask import ScopeMask, compile_mask
 from ..search.matches import Counting
 from ..search.paths import list_paths
+from ..search.points import Points
 from ..search.query import Bounds, PathQuery, SemanticQuery, TextQuery
 from ..search.semantic import candidates, hydrate, plan_search, rank, statistics
 from ..search.text import MOST_FORWARD, TextAnswer, TextPlan, plan_text, search_text
@@ -60,6 +64,32 @@ class LocalEngine:
             return [Counted(target.repo, self.shard(target.folder), self.mask(target)) for target in asked]
 
         return count_facets(counted(without_languages), counted(without_kinds), counted(), most_folders)
+
+    def points(self, targets: list[Target], landmarks: Landmarks, folder: Path, most: int) -> Points:
+        masks = [self.mask(target) for target in targets]
+        total = sum(mask.chunks_in_scope for mask in masks)
+        places, owners, lines, kinds = [np.zeros((0, 2), np.float32)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.uint8)]
+        repos, paths, languages = list[str](), list[str](), list[str]()
+        for target, mask in zip(targets, masks, strict=True):
+            if not mask.chunks_in_scope:
+                continue
+            shard = self.shard(target.folder)
+            chunks = np.arange(shard.manifest.chunks) if mask.chunks is None else np.flatnonzero(mask.chunks)
+            if total > most:  # spread evenly over each shard
+                chunks = chunks[np.linspace(0, len(chunks) - 1, max(1, most * len(chunks) // total)).astype(np.int64)]
+            met, owner = np.unique(shard.chunk_file[chunks], return_inverse=True)
+            owners.append(owner + len(paths))
+            repos += [target.repo] * len(met)
+            paths += [shard.paths[file] for file in met.tolist()]
+            languages += [shard.language(file) for file in met.tolist()]
+            places.append(points_of(shard, landmarks, folder)[chunks])
+            lines.append(shard.chunk_line[chunks])
+            kinds.append(shard.chunk_kind[chunks])
+        at = np.concatenate(places)
+        return Points(
+            at[:, 0].astype("<f4").tobytes(), at[:, 1].astype("<f4").tobytes(), np.concatenate(owners).astype("<u4").tobytes(),
+            np.concatenate(lines).astype("<u4").tobytes(), np.concatenate(kinds).astype("<u1").tobytes(), repos, paths, languages, KINDS, total,
+        )  # fmt: skip
 
     def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds, loose: Sequence[LooseTarget] = ()) -> Answer:
         began = time.perf_counter()

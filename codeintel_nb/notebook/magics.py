@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -19,6 +19,8 @@ from ..api.options import OUT, PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQ
 from ..api.progress import TerminalProgress, summary
 from ..api.wire import PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
 from ..errors import CodeIntelError, ScopeError, SearchError
+from ..index.report import Progress
+from ..scopes.scope import Scope
 from ..search.hit import Results
 from ..search.table import Table
 from .commands import changed, command_of, index_request
@@ -27,6 +29,7 @@ from .progress import NotebookProgress
 from .views import IndexView, ScopeView
 
 if TYPE_CHECKING:
+    from .codemap import CodeMap
     from .panel import Panel
 
 _T = TypeVar("_T")
@@ -34,6 +37,10 @@ _NAME = Option(("--name",), "name", "text", "name of the repository; the folder'
 _PACKAGE = Option(("--package", "-p"), "package", "text", "an installed package instead of a folder", metavar="PACKAGE")
 _REBUILD = Option(("--rebuild",), "rebuild", "flag", "read everything anew")
 _SKIPPED = Option(("--skipped",), "skipped", "flag", "list what was left out, and why")
+_BY = Option(("--by",), "by", "text", "what the colours mean: folder, language or kind", metavar="WHAT")
+MAPPED_HITS = 20  # lit on a map
+MEANWHILE_S = 0.2  # between two words on something that takes long
+DRAWING = "drawing the map"  # once laid out, it is drawn in a moment
 ADD_OPTIONS = (_NAME, _PACKAGE, _REBUILD)
 REFRESH_OPTIONS = (_REBUILD,)
 STATUS_OPTIONS = (_SKIPPED,)
@@ -42,6 +49,7 @@ SEARCH_OPTIONS: dict[str, Sequence[Option]] = {
     "semsearch": (*SEMANTIC_OPTIONS, *SCOPE_OPTIONS, OUT),
     "paths": (*PATH_OPTIONS, *SCOPE_OPTIONS, OUT),
     "codesql": (*SQL_OPTIONS, *SCOPE_OPTIONS, OUT),
+    "codemap": (_BY, *SCOPE_OPTIONS),
     "scope": SCOPE_OPTIONS,
     "codeindex": (*ADD_OPTIONS, *STATUS_OPTIONS),
 }
@@ -51,7 +59,7 @@ INDEX_COMMANDS = ("add", "status", "refresh", "drop", "watch")
 
 @magics_class
 class CodeintelMagics(Magics, Configurable):
-    """Code search under one scope: %scope, %textsearch, %semsearch, %paths, %codesql, %codeindex."""
+    """Code search under one scope: %scope, %textsearch, %semsearch, %paths, %codesql, %codemap, %codeindex."""
 
     text_limit = Int(100, help="Most lines that %textsearch finds.").tag(config=True)
     top_k = Int(10, help="Most chunks that %semsearch finds.").tag(config=True)
@@ -188,7 +196,7 @@ class CodeintelMagics(Magics, Configurable):
         options = {"add": ADD_OPTIONS, "refresh": REFRESH_OPTIONS, "status": STATUS_OPTIONS, "drop": (), "watch": ()}[command]
         values, place = parse_line(rest, options, raw=True)
         done: list[str] = []
-        with NotebookProgress() if self._rich else TerminalProgress() as progress:
+        with self._progress() as progress:
             if command == "add":
                 done.append(summary(self.client.index(index_request(place, values), progress)))
             elif command == "refresh":
@@ -203,7 +211,42 @@ class CodeintelMagics(Magics, Configurable):
                 done.append(f"changes are followed in {', '.join(self.client.watch()) or 'nothing'}")
         return IndexView(self.client.status(), done, "skipped" in values)
 
+    @no_var_expand
+    @line_magic
+    def codemap(self, line: str) -> CodeMap | None:
+        """Draw what is in scope as a map on which chunks of like meaning lie close together.
+
+            %codemap                          the scope
+            %codemap where are time zones converted       and light what this finds
+            %codemap --by language|kind|folder            what the colours mean
+
+        Hover a point to see its code, click it to open the file, drag to move, scroll to zoom. Needs codeintel-nb[map].
+        """
+
+        def run() -> CodeMap:
+            _, values, query = self._request("codemap", line, None)
+            colour = values.pop("by", "folder")
+            limits = {field: value for field, value in values.items() if field in Scope.__struct_fields__}
+            results = None
+            if query:
+                request = SemanticRequest(query=query, limit=MAPPED_HITS, deadline=self.deadline_s, **limits)
+                results = self._interruptible(lambda cancel: self.client.semantic_search(request, cancel)).results
+            return self.draw(self.client.get_scope().scope.merged(**limits), results, colour)
+
+        return self._run(run)
+
+    def draw(self, scope: Scope, results: Results | None, colour: Any) -> CodeMap:
+        """The map of a scope; the first one takes some seconds, of which a line tells."""
+        from .codemap import CodeMap, points_in
+
+        with self._progress() as progress:
+            found = self._interruptible(lambda cancel: points_in(self.client, scope, colour), lambda: progress(Progress(DRAWING)))
+        return CodeMap(self.client, found, results, colour)
+
     # shared
+
+    def _progress(self) -> TerminalProgress:
+        return NotebookProgress() if self._rich else TerminalProgress()
 
     def _unless_silenced(self, line: str, call: Callable[[str], _T]) -> _T | None:
         """Run; a line that ends in ``;`` shows nothing. IPython's own decorator reads the line as Python, which fails on a regex."""
@@ -250,11 +293,14 @@ class CodeintelMagics(Magics, Configurable):
         print(f"{target} = {len(value)} rows" if isinstance(value, Table) else f"{target} = {len(value)} hits")  # type: ignore[arg-type]
         return None
 
-    def _interruptible(self, search: Callable[[threading.Event], _T]) -> _T:
+    def _interruptible(self, search: Callable[[threading.Event], _T], meanwhile: Callable[[], None] | None = None) -> _T:
         """Run on a thread, so that Ctrl-C ends the search early and still gives what it has."""
         cancel = threading.Event()
         running = self._pool.submit(search, cancel)
         try:
+            while meanwhile is not None and not running.done():
+                meanwhile()
+                wait([running], MEANWHILE_S)
             return running.result()
         except KeyboardInterrupt:
             cancel.set()
@@ -277,6 +323,8 @@ def load(shell: Any) -> CodeintelMagics:
 
     Shown.presenter = staticmethod(display.present)
     magics = CodeintelMagics(shell)
+
+    Shown.mapper = staticmethod(lambda results, colour: magics.draw(results.scope, results, colour))
     shell.register_magics(magics)
     shell.configurables.append(magics)
     completer = getattr(shell, "Completer", None)

@@ -1,5 +1,6 @@
 // The panel's view: what the kernel sends is shown as text, never as HTML; what a person does is asked of the kernel.
 
+const FOLDED = "codeintel-nb:limits"; // whether a reader has folded them away, kept by the browser
 const QUIET_MS = 120; // without a key before a search is sent
 const FIELDS = [
   ["repos", "Repositories", "repositories"],
@@ -68,17 +69,69 @@ function questions(model) {
   return { ask, askLast, close: () => model.off("msg:custom", heard) };
 }
 
+const OUTSIDE = "This file lies outside of what a Jupyter server shows here.";
+
+// Who listens opens the file at its line, or the notebook at its cell; else the server shows it in a tab of its own.
+function openPlace(hit, outside) {
+  const event = new CustomEvent("codeintel:open", { detail: { path: hit.place, line: hit.line, column: hit.column, cell: hit.cell }, cancelable: true });
+  if (!document.dispatchEvent(event)) return;
+  const config = JSON.parse(document.getElementById("jupyter-config-data")?.textContent ?? "{}");
+  if (!hit.place || !config.baseUrl) return void outside();
+  window.open(`${config.baseUrl}${config.appUrl === "/lab" ? "lab/tree" : "edit"}/${hit.place.split("/").map(encodeURIComponent).join("/")}`, "_blank", "noopener");
+}
+
+// Code in coloured and marked pieces, as texts.
+const pieces = (segments) => segments.map(([css, marked, text]) => element(marked ? "mark" : "span", { class: css || false, text }));
+
+// The theme of the page, followed as it changes; the call that ends it.
+function themed(root) {
+  const draw = () => {
+    const light = document.body.dataset.jpThemeLight;
+    root.dataset.theme = light === "false" || (light === undefined && matchMedia("(prefers-color-scheme: dark)").matches) ? "dark" : "light";
+  };
+  const seen = new MutationObserver(draw);
+  seen.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
+  draw();
+  return () => seen.disconnect();
+}
+
+// Below a map: what the pointer is on.
+function renderPlace({ model, el }) {
+  const title = element("button", { type: "button", class: "title", onclick: () => open() });
+  const note = element("span", { role: "status" });
+  const code = element("pre", { class: "highlight" });
+  const root = element("section", { class: "codeintel place", "aria-label": "The code of a point" }, title, note, code);
+  const open = () => openPlace(model.get("place"), () => (note.textContent = OUTSIDE));
+  const draw = () => {
+    const place = model.get("place");
+    title.textContent = place.title ?? "";
+    title.hidden = !place.title;
+    note.textContent = place.note ?? "";
+    code.replaceChildren(...pieces(place.segments ?? []));
+  };
+  const end = themed(root);
+  model.on("change:place", draw);
+  model.on("change:opened", open);
+  draw();
+  el.append(root);
+  return () => {
+    end();
+    model.off("change:place", draw);
+    model.off("change:opened", open);
+  };
+}
+
 // A text in the reader's language, where the page has a catalogue: %1 and so on stand for values.
 const translator = (trans) => (text, ...values) => (trans ? trans.__(text, ...values) : text.replace(/%(\d)/g, (_, n) => values[n - 1]));
 
-function render({ model, el, trans }) {
+function renderPanel({ model, el, trans }) {
   const t = translator(trans);
   const described = ([files, allFiles, chunks, allChunks]) => t("%1 of %2 chunks in %3 of %4 files", number(chunks), number(allChunks), number(files), number(allFiles));
   const { ask, askLast, close } = questions(model);
   const id = Math.random().toString(36).slice(2);
   const counts = element("span", { class: "counts", role: "status", "aria-live": "polite" });
   const where = element("small");
-  const limits = element("dl");
+  const limits = element("div", { class: "grid" });
   const said = element("p", { class: "said", role: "status", "aria-live": "polite" });
   const results = element("div", { class: "results", role: "listbox", "aria-label": t("Results"), tabindex: "0", id: `results-${id}` });
   const offer = element("div", { class: "offer" });
@@ -119,10 +172,10 @@ function render({ model, el, trans }) {
           onclick: () => setScope({ ...scope(), [field]: toggled(scope()[field], name) }),
         });
       });
-      limits.append(element("dt", { text: t(title) }), element("dd", { role: "group", "aria-label": t(title) }, ...buttons));
+      limits.append(element("span", { text: t(title) }), element("div", { role: "group", "aria-label": t(title) }, ...buttons));
     }
-    for (const [field, title, example] of GLOBS) limits.append(element("dt", { text: t(title) }), globs(field, title, example, state.scope[field] ?? []));
-    limits.append(element("dt", { text: t("Saved") }), saved(state.saved));
+    for (const [field, title, example] of GLOBS) limits.append(element("span", { text: t(title) }), globs(field, title, example, state.scope[field] ?? []));
+    limits.append(element("span", { text: t("Saved") }), saved(state.saved));
     drawOffer(state);
     drawChart(state);
     if (focus) root.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus();
@@ -151,7 +204,7 @@ function render({ model, el, trans }) {
     for (const folder of folders) {
       const name = several ? folder.repo : folder.glob ? `${folder.path.split("/").pop()}/` : t("files here");
       const bar = element("span", { class: "bar", "aria-hidden": "true" });
-      for (const [language, chunks] of folder.languages) bar.append(element("span", { class: `piece c${colour(language)}`, style: `width:${(100 * chunks) / most}%`, title: `${language} ${number(chunks)}` }));
+      for (const [language, chunks] of folder.languages) bar.append(element("span", { class: `piece hue${colour(language)}`, style: `width:${(100 * chunks) / most}%`, title: `${language} ${number(chunks)}` }));
       const said = `${several ? folder.repo : folder.path || state.base || t("the root")}: ${t("%1 chunks in %2 files", number(folder.chunks), number(folder.files))}, ${folder.languages.map(([language, chunks]) => `${language} ${number(chunks)}`).join(", ")}`;
       const row = [element("span", { class: "name", text: name }), bar, element("span", { class: "count", text: number(folder.chunks) })];
       const narrow = several ? { repos: [folder.repo] } : folder.glob ? { include_globs: [folder.glob] } : null;
@@ -159,7 +212,7 @@ function render({ model, el, trans }) {
         ? element("button", { type: "button", class: "folder", "aria-label": t("Narrow to %1", said), title: said, "data-key": `folder:${folder.repo}:${folder.path}`, onclick: () => setScope({ ...scope(), ...narrow }) }, ...row)
         : element("div", { class: "folder", title: said }, ...row));
     }
-    const legend = named.map((language, i) => element("span", { class: "key" }, element("span", { class: `piece c${i}`, "aria-hidden": "true" }), language));
+    const legend = named.map((language, i) => element("span", { class: "key" }, element("span", { class: `piece hue${i}`, "aria-hidden": "true" }), language));
     if (state.more_folders) legend.push(element("span", { text: t("and %1 more folders", number(state.more_folders)) }));
     if (state.base) legend.unshift(element("span", { text: t("in %1/", state.base) }));
     chart.append(element("div", { class: "legend" }, ...legend));
@@ -200,7 +253,7 @@ function render({ model, el, trans }) {
         event.stopPropagation(); // Lab's own keys
       },
     });
-    return element("dd", { role: "group", "aria-label": t(title) }, ...chips, input);
+    return element("div", { role: "group", "aria-label": t(title) }, ...chips, input);
   }
 
   const drawCounts = (numbers) => {
@@ -214,7 +267,7 @@ function render({ model, el, trans }) {
       event.stopPropagation();
     } });
     const clear = element("button", { type: "button", text: t("Clear scope"), onclick: () => setScope({}) });
-    return element("dd", {}, use, name, clear);
+    return element("div", { role: "group", "aria-label": t("Saved") }, use, name, clear);
   }
 
   function search(wait = QUIET_MS) {
@@ -237,10 +290,7 @@ function render({ model, el, trans }) {
       const title = answer.several ? `${file.repo}: ${file.path}` : file.path;
       const rows = file.hits.map((hit) => {
         const code = element("pre", { class: "highlight" });
-        for (const [css, marked, text] of hit.segments) {
-          const piece = element(marked ? "mark" : "span", { class: css || false, text });
-          code.append(piece);
-        }
+        code.append(...pieces(hit.segments));
         const place = hit.cell == null ? `${hit.line}` : `[${hit.cell}] ${hit.line}`;
         const row = element("div", { class: "hit", role: "option", "aria-selected": "false", id: `hit-${id}-${hits.length}`, title: hit.symbol ? `${hit.kind} ${hit.symbol}` : false }, element("span", { class: "line", text: place }), code);
         const index = hits.length;
@@ -267,14 +317,7 @@ function render({ model, el, trans }) {
     row.scrollIntoView({ block: "nearest" });
   }
 
-  // Who listens opens the file at its line, or the notebook at its cell; else the server shows it in a tab of its own.
-  function open(hit) {
-    const event = new CustomEvent("codeintel:open", { detail: { path: hit.place, line: hit.line, column: hit.column, cell: hit.cell }, cancelable: true });
-    if (!document.dispatchEvent(event)) return;
-    const config = JSON.parse(document.getElementById("jupyter-config-data")?.textContent ?? "{}");
-    if (!hit.place || !config.baseUrl) return void (said.textContent = t("This file lies outside of what a Jupyter server shows here."));
-    window.open(`${config.baseUrl}${config.appUrl === "/lab" ? "lab/tree" : "edit"}/${hit.place.split("/").map(encodeURIComponent).join("/")}`, "_blank", "noopener");
-  }
+  const open = (hit) => openPlace(hit, () => (said.textContent = t(OUTSIDE)));
 
   const keys = (event) => {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
@@ -300,15 +343,9 @@ function render({ model, el, trans }) {
     element("div", { class: "head" }, element("h3", { text: t("Scope") }), counts, where),
     offer,
     element("div", { class: "search", role: "search" }, query, ...switches),
-    element("details", { class: "limits", open: true }, element("summary", { text: t("What is searched") }), limits, chart),
+    element("details", { class: "limits", open: localStorage.getItem(FOLDED) !== "folded", ontoggle: (event) => localStorage.setItem(FOLDED, event.target.open ? "" : "folded") }, element("summary", { text: t("What is searched") }), limits, chart),
     said, results, indexing);
-  const drawTheme = () => {
-    const light = document.body.dataset.jpThemeLight;
-    root.dataset.theme = light === "false" || (light === undefined && matchMedia("(prefers-color-scheme: dark)").matches) ? "dark" : "light";
-  };
-  const themed = new MutationObserver(drawTheme);
-  themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
-  drawTheme();
+  const endTheme = themed(root);
   el.append(root);
   let shown = "";
   const redraw = () => {
@@ -324,11 +361,13 @@ function render({ model, el, trans }) {
   drawIndexing();
   return () => {
     clearTimeout(timer);
-    themed.disconnect();
+    endTheme();
     model.off("change:state", redraw);
     model.off("change:job", drawIndexing);
     close();
   };
 }
+
+const render = (given) => (given.model.get("place") === undefined ? renderPanel(given) : renderPlace(given));
 
 export default { render };

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, overload
 
 import msgspec
 
-from ..errors import MissingExtra
+from ..errors import MissingExtra, SearchError
 from ..scopes.scope import EVERYTHING, Scope
 from .query import PathQuery, SemanticQuery, TextQuery
 
@@ -86,6 +86,7 @@ class Results(msgspec.Struct, frozen=True):
     query: TextQuery | SemanticQuery | PathQuery | None = None
     roots: dict[str, str] = {}  # folder of each repository met, for links
 
+    mapper: ClassVar[Callable[..., Any] | None] = None  # set by the notebook face, as the next
     presenter: ClassVar[Callable[..., dict[str, str]] | None] = None  # set by the notebook face
 
     def __len__(self) -> int:
@@ -121,6 +122,12 @@ class Results(msgspec.Struct, frozen=True):
 
         if Results.presenter is not None:
             display(Results.presenter(self, shown), raw=True)
+
+    def map(self, colour: str = "folder") -> Any:
+        """The scope of this search on a map of the code, these hits lit; coloured by folder, language or kind."""
+        if Results.mapper is None:
+            raise SearchError("A map is drawn in a notebook that has loaded the magics: %load_ext codeintel_nb")
+        return Results.mapper(self, colour)
 
     def to_dicts(self) -> list[dict[str, Any]]:
         return [msgspec.structs.asdict(hit) for hit in self.hits]

@@ -17,6 +17,7 @@ from codeintel_nb.api import panel, wire
 from codeintel_nb.scopes.scope import Scope
 from codeintel_nb.search.facets import Facets
 from codeintel_nb.search.hit import FileText
+from codeintel_nb.search.points import Points
 from jupyter_ext.handlers import ROUTES
 from tests.live import TOKEN
 
@@ -24,8 +25,8 @@ DESCRIPTION = Path(jupyter_ext.__file__).parent / "openapi.yml"
 METHODS = {"get", "put", "post", "patch", "delete"}
 PANEL = (panel.PanelState, panel.PanelCount, panel.PanelSearch, panel.PanelFolder)
 VALUES = (
-    wire.TextRequest, wire.SemanticRequest, wire.PathsRequest, wire.SqlRequest, wire.IndexRequest, wire.RefreshRequest, wire.FacetsRequest, wire.SearchAnswer, wire.TableAnswer,
-    wire.ScopeAnswer, wire.SessionsAnswer, wire.SavedScopes, wire.RepositoriesAnswer, wire.JobState, wire.Health, wire.Problem, FileText, Facets, Scope, *PANEL,
+    wire.TextRequest, wire.SemanticRequest, wire.PathsRequest, wire.SqlRequest, wire.IndexRequest, wire.RefreshRequest, wire.FacetsRequest, wire.MapRequest, wire.SearchAnswer, wire.TableAnswer,
+    wire.ScopeAnswer, wire.SessionsAnswer, wire.SavedScopes, wire.RepositoriesAnswer, wire.JobState, wire.Health, wire.Problem, FileText, Facets, Points, Scope, *PANEL,
 )  # fmt: skip
 CASES = 2_100
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)

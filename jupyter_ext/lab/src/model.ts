@@ -108,8 +108,8 @@ export class Model {
 
   // what the view expects of a model
 
-  get(name: 'state' | 'job'): any {
-    return this._values[name];
+  get(name: string): any {
+    return (this._values as Record<string, any>)[name];
   }
 
   on(name: string, listener: Listener): void {

@@ -1,0 +1,20 @@
+"""The chunks of a scope as points of a map."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Points(msgspec.Struct, frozen=True):
+    """Chunks on a map; the arrays are little-endian bytes, an item a chunk."""
+
+    x: bytes  # float32, about -1 to 1
+    y: bytes
+    file: bytes  # uint32, position in repos, paths and languages
+    line: bytes  # uint32, first of the chunk
+    kind: bytes  # uint8, position in kinds
+    repos: list[str]  # of each file, and so on
+    paths: list[str]
+    languages: list[str]
+    kinds: tuple[str, ...]
+    total: int  # chunks in scope, of which these are an even sample where they are fewer

@@ -1,0 +1,136 @@
+"""The map: one layout for all shards, computed once, on which what is alike lies close together."""
+
+from pathlib import Path
+
+import IPython
+import numpy as np
+import pytest
+
+from codeintel_nb import Scope, Workspace
+from codeintel_nb.errors import MissingExtra, SearchError
+from codeintel_nb.index.projection import landmarks_of, points_of
+from codeintel_nb.index.vectors import decode
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory):
+    """IPython's own sources."""
+    workspace = Workspace.open(tmp_path_factory.mktemp("mapped"))
+    workspace.index(Path(IPython.__file__).parent, "ipython")
+    workspace.points()
+    yield workspace
+    workspace.close()
+
+
+def folder_of(workspace):
+    return workspace.settings.home / "v2" / "map"
+
+
+def places(points):
+    return np.stack([np.frombuffer(points.x, "<f4"), np.frombuffer(points.y, "<f4")], axis=1)
+
+
+def test_what_is_alike_lies_close_together(mapped):
+    (target,) = mapped._targets(Scope())
+    vectors = decode(mapped._engine.shard(target.folder).vectors.codes)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    at = places(mapped.points())
+    assert len(at) == len(vectors)
+    random = np.random.default_rng(0)
+    chosen = random.choice(len(vectors), 300, replace=False)
+    nearest = np.argsort(-(vectors[chosen] @ vectors.T), axis=1)[:, 1:6]
+    near = np.linalg.norm(at[nearest] - at[chosen][:, None], axis=2).mean()
+    any_two = np.linalg.norm(at[random.permutation(chosen)] - at[chosen], axis=1).mean()
+    assert near < any_two / 3
+    assert np.abs(at).max() <= 1.05
+
+
+def test_a_chunk_lies_where_it_lies_in_every_scope(mapped):
+    everything, some = mapped.points(), mapped.points(Scope(include_globs=("core/**",)))
+    assert 0 < some.total < everything.total
+    lines = lambda points: dict(zip(zip((points.paths[i] for i in np.frombuffer(points.file, "<u4")), np.frombuffer(points.line, "<u4").tolist(), strict=True), places(points).tolist(), strict=True))  # noqa: E731
+    all_lines = lines(everything)
+    assert lines(some) == {key: place for key, place in all_lines.items() if key[0].startswith("core/")}
+
+
+def test_many_points_are_an_even_sample(mapped):
+    few = mapped.points(most=100)
+    assert few.total == mapped.points().total
+    assert 90 <= len(places(few)) <= 100
+    assert len(few.paths) > 30
+
+
+def test_points_are_kept_and_what_is_damaged_is_made_again(mapped):
+    before = places(mapped.points())
+    stamps = {path.name: path.stat().st_mtime_ns for path in folder_of(mapped).iterdir()}
+    assert len(stamps) == 2
+    assert (places(mapped.points()) == before).all()
+    assert {path.name: path.stat().st_mtime_ns for path in folder_of(mapped).iterdir()} == stamps, "read, not computed"
+    (points,) = folder_of(mapped).glob("*-*.bin")
+    points.write_bytes(points.read_bytes()[:-3])
+    assert np.allclose(places(mapped.points()), before)
+    (folder_of(mapped) / "landmarks.npz").write_bytes(b"PK nonsense")
+    assert np.allclose(places(mapped.points()), before, atol=1e-3), "the layout is the same again"
+    assert len(list(folder_of(mapped).iterdir())) == 2, "points of other landmarks are gone"
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 60])
+def test_a_few_chunks_have_a_map_too(make_workspace, tmp_path, count):
+    (tmp_path / "t").mkdir()
+    for i in range(count):
+        (tmp_path / "t" / f"m{i}.py").write_text(f"def function_{i}(a):\n    return a + {i}\n")
+    workspace = make_workspace()
+    workspace.index(tmp_path / "t")
+    at = places(workspace.points())
+    assert len(at) >= count
+    assert np.isfinite(at).all()
+
+
+def test_a_grown_index_keeps_its_map_until_it_outgrows_it(make_workspace, tmp_path):
+    def write(begin, end):
+        for i in range(begin, end):
+            (tmp_path / "t" / f"m{i}.py").write_text(f"def function_{i}(a):\n    return a * {i}\n")
+
+    (tmp_path / "t").mkdir()
+    write(0, 30)
+    workspace = make_workspace()
+    workspace.index(tmp_path / "t")
+    kept = folder_of(workspace) / "landmarks.npz"
+    workspace.points()
+    first = kept.read_bytes()
+    write(30, 60)
+    workspace.index(tmp_path / "t")
+    workspace.points()
+    assert kept.read_bytes() == first
+    write(60, 300)
+    workspace.index(tmp_path / "t")
+    workspace.points()
+    assert kept.read_bytes() != first
+
+
+def test_a_map_needs_no_home_that_can_be_written(mapped, monkeypatch):
+    from codeintel_nb.index import projection
+
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(projection, "replace", full)
+    (target,) = mapped._targets(Scope())
+    shard = mapped._engine.shard(target.folder)
+    landmarks = landmarks_of([shard], folder_of(mapped) / "landmarks.npz")
+    assert len(points_of(shard, landmarks, Path("/nowhere"))) == shard.manifest.chunks
+
+
+def test_without_its_part_the_map_says_how_to_get_it(make_workspace, tree, monkeypatch):
+    import sys
+
+    workspace = make_workspace()
+    workspace.index(tree)
+    monkeypatch.setitem(sys.modules, "openTSNE", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'codeintel-nb\[map\]'"):
+        workspace.points()
+
+
+def test_nothing_indexed_is_nothing_to_map(make_workspace):
+    with pytest.raises(SearchError):
+        make_workspace().points()

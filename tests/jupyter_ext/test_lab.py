@@ -1,0 +1,349 @@
+"""The side bar, the status bar and the commands, in a real JupyterLab and Notebook 7 in headless Chromium."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+import codeintel_nb
+import jupyter_ext
+from tests.browser import OPENED, watched, write_notebook
+from tests.conftest import FILES, write_tree
+from tests.jupyter_ext.test_jobs import many_files
+from tests.live import TOKEN, running
+from tests.notebook.test_panel import HOSTILE, run_cell
+
+HERE = Path(jupyter_ext.__file__).parent
+SIDE = ".codeintel-SidePanel"
+STATUS = ".codeintel-Status"
+SETUP = "%load_ext codeintel_nb\n%scope clear"
+SCREENSHOTS = os.environ.get("CODEINTEL_SCREENSHOTS")  # a folder that keeps them; the README's picture is one
+
+SESSION = """() => {
+  return performance.getEntriesByType('resource').map((one) => one.name.match(/sessions\\/(page-[^/]+)\\/panel/)?.[1]).filter(Boolean).pop();
+}"""  # of the page that has no notebook
+
+
+def show_panel(page):
+    page.evaluate("window.jupyterapp.restored.then(() => window.jupyterapp.commands.execute('codeintel:search'))")
+    panel = page.locator(SIDE)
+    panel.get_by_label("Search in scope", exact=True).wait_for()
+    return panel
+
+
+def execute(page, command, **given):
+    return page.evaluate("([command, given]) => window.jupyterapp.commands.execute(command, given)", [command, given])
+
+
+def open_path(page, path):
+    execute(page, "docmanager:open", path=path)
+    page.wait_for_function("path => window.jupyterapp.shell.currentWidget?.context?.path === path && window.jupyterapp.shell.currentWidget.context.isReady", arg=path)
+
+
+def keep(page, name, tmp_path, **given):
+    """A screenshot, for who looks at the run, and in the folder that was asked for."""
+    for folder in (tmp_path, *([Path(SCREENSHOTS)] if SCREENSHOTS else [])):
+        page.screenshot(path=str(folder / f"{name}.png"), **given)
+
+
+def test_both_halves_are_of_one_version():
+    package = json.loads((HERE / "lab" / "package.json").read_text())
+    built = json.loads((HERE / "labextension" / "package.json").read_text())
+    said = re.search(r"VERSION = '([^']+)'", (HERE / "lab" / "src" / "version.ts").read_text())[1]
+    assert package["version"] == built["version"] == said == codeintel_nb.__version__
+
+
+def test_the_scope_goes_both_ways_and_the_panel_follows_the_notebook(lab, open_lab):
+    write_notebook(lab.root / "other.ipynb", SETUP, "%scope set --lang javascript")
+    page = open_lab("first.ipynb", SETUP, "%scope")
+    panel = show_panel(page)
+    panel.get_by_text("chunks in 9 of 9 files").wait_for()
+    panel.get_by_text("first.ipynb").wait_for()
+    panel.locator("[data-key='languages:python']").click()
+    panel.get_by_text("chunks in 4 of 9 files").wait_for()
+    page.locator(STATUS, has_text="Scope: python").wait_for()
+    run_cell(page, 1)
+    page.locator(".jp-OutputArea-output", has_text="4 of 9 files").wait_for()
+
+    open_path(page, "other.ipynb")
+    panel.get_by_text("other.ipynb").wait_for()
+    panel.get_by_text("chunks in 9 of 9 files").wait_for()
+    page.locator(STATUS, has_text="Scope: everything").wait_for()
+    run_cell(page, 0)
+    page.locator(".jp-OutputArea-output:visible", has_text="none: everything is searched").wait_for()
+    run_cell(page, 1)
+    page.locator(".jp-OutputArea-output:visible", has_text="1 of 9 files").wait_for()
+    page.locator(STATUS, has_text="Scope: javascript").wait_for(timeout=1000)  # the magic has set it: the page follows within a second
+    panel.get_by_text("chunks in 1 of 9 files").wait_for(timeout=1000)
+
+    open_path(page, "first.ipynb")
+    page.locator(STATUS, has_text="Scope: python").wait_for()
+    panel.get_by_text("chunks in 4 of 9 files").wait_for()
+
+
+def test_a_restart_keeps_the_scope_and_a_change_of_kernel_offers_it(lab, open_lab):
+    page = open_lab("kernels.ipynb", SETUP, "%scope set --lang css", "%scope")
+    panel = show_panel(page)
+    page.locator(STATUS, has_text="Scope: css").wait_for()
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.info")
+    time.sleep(1)
+    assert page.locator(STATUS).inner_text() == "Scope: css"
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.changeKernel({name: 'python3'}).then(() => true)")
+    page.locator(STATUS, has_text="Scope: everything").wait_for()
+    panel.get_by_text("The kernel before had a scope: --lang css").wait_for()
+    panel.get_by_text("Take it over").click()
+    page.locator(STATUS, has_text="Scope: css").wait_for()
+    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.info")
+    run_cell(page, 0)  # clears it
+    page.locator(STATUS, has_text="Scope: everything").wait_for()
+
+
+def test_the_panel_outlives_its_server(tmp_path, chromium):
+    """The server goes and comes again: the panel says so, and recovers without a reload."""
+    with running(tmp_path / "lab", "--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly", program="jupyterlab") as server:
+        write_tree(server.root / "shop", dict(FILES))
+        server.index(server.root / "shop", "shop")
+        page = chromium.new_page()
+        page.set_default_timeout(30_000)
+        page.goto(f"http://127.0.0.1:{server.port}{server.base_url}lab?reset&token={TOKEN}")
+        page.wait_for_function("window.jupyterapp?.commands.hasCommand('codeintel:search')")
+        panel = show_panel(page)
+        panel.locator("[data-key='languages:python']").click()
+        panel.get_by_text("chunks in 4 of 9 files").wait_for()
+        server.stop()
+        panel.get_by_label("Search in scope", exact=True).fill("cart")
+        panel.get_by_text("Trying again").first.wait_for()
+        server.start()
+        panel.get_by_text("chunks in 9 of 9 files").wait_for(timeout=20_000)  # scopes in memory went with the server
+        panel.get_by_label("Search in scope", exact=True).fill("charge_card")
+        panel.locator(".hit mark", has_text="charge_card").first.wait_for()
+        server.ask("PUT", f"sessions/{page.evaluate(SESSION)}/scope", {"languages": ["css"]})
+        page.locator(STATUS, has_text="Scope: css").wait_for(timeout=3000)  # it hears of changes again
+        page.close()
+
+
+def test_twelve_keys_send_few_searches_and_the_last_wins(lab, open_lab):
+    page = open_lab("sidekeys.ipynb", SETUP)
+    panel = show_panel(page)
+    sent = []
+    page.on("request", lambda request: sent.append(request) if "/panel" in request.url and '"search"' in (request.post_data or "") else None)
+    panel.get_by_label("Search in scope", exact=True).press_sequentially("charge_card(", delay=60)
+    page.wait_for_function(f"document.querySelectorAll('{SIDE} .hit').length === 1")
+    assert panel.locator(".file").all_inner_texts() == ["src/shop/payment.py"]
+    assert 1 <= len(sent) <= 4
+
+
+def test_a_result_opens_at_its_line_and_a_notebook_at_its_cell(lab, open_lab):
+    (lab.root / "work").mkdir()
+    write_notebook(lab.root / "work" / "notes.ipynb", *(f"x{i} = {i}\n" * 30 for i in range(12)), "marmalade = 1")
+    lab.index(lab.root / "work", "work")
+    page = open_lab("results.ipynb", SETUP)
+    panel = show_panel(page)
+    query = panel.get_by_label("Search in scope", exact=True)
+    query.fill("total_price")
+    panel.locator(".hit").first.wait_for()
+    panel.locator(".hit").first.click()
+    page.wait_for_function(OPENED, arg=["shop/src/shop/cart.py", 16])
+    query.fill("marmalade")
+    panel.locator(".hit", has_text="[12]").wait_for()
+    panel.locator(".hit").first.click()
+    page.wait_for_function(
+        """() => {
+          const widget = window.jupyterapp.shell.currentWidget;
+          const node = widget?.context?.path === 'work/notes.ipynb' && widget.content?.activeCellIndex === 12 && widget.content.activeCell?.node;
+          const box = node && node.getBoundingClientRect(), seen = node && widget.content.node.getBoundingClientRect();
+          return node && box.top >= seen.top - 5 && box.bottom <= seen.bottom + 5;
+        }"""
+    )
+    for wrong in ({"path": "/etc/passwd", "line": 1}, {"path": "../secret", "line": 1}, {"path": "https://x/y", "line": 1}, {"path": 3}, {}):
+        page.evaluate("detail => document.dispatchEvent(new CustomEvent('codeintel:open', {detail}))", wrong)
+    time.sleep(0.3)
+    assert page.evaluate("window.jupyterapp.shell.currentWidget.context.path") == "work/notes.ipynb", "what is no place opens nothing"
+    assert lab.ask("DELETE", "repositories/work").status == 204
+
+
+def test_a_folders_menu_narrows_the_scope(lab, open_lab):
+    page = open_lab("folders.ipynb", SETUP)
+    execute(page, "filebrowser:open-path", path="shop")
+    page.locator(".jp-DirListing-item", has_text="src").click(button="right")
+    page.locator(".lm-Menu-item", has_text="Search in This Folder").click()
+    page.locator(STATUS, has_text="Scope: shop src/**").wait_for()
+    page.locator(SIDE).get_by_text("chunks in 2 of 9 files").wait_for()
+    execute(page, "filebrowser:activate")
+    page.locator(".jp-DirListing-item", has_text="tests").click(button="right")
+    page.locator(".lm-Menu-item", has_text="Exclude from Code Search").click()
+    page.locator(STATUS, has_text="!tests/**").wait_for()
+    execute(page, "codeintel:clear-scope")
+    page.locator(STATUS, has_text="Scope: everything").wait_for()
+    execute(page, "filebrowser:open-path", path="shop/tests")
+    execute(page, "docmanager:open", path="shop/tests/test_cart.py", factory="Editor")
+    page.wait_for_function(OPENED, arg=["shop/tests/test_cart.py", 1])
+    execute(page, "codeintel:scope-from-folder")
+    page.locator(STATUS, has_text="Scope: shop tests/**").wait_for()
+    execute(page, "codeintel:clear-scope")
+    page.locator(STATUS, has_text="Scope: everything").wait_for()
+    page.evaluate("window.jupyterapp.shell.currentWidget.content.editor.setSelection({start: {line: 0, column: 22}, end: {line: 0, column: 26}})")
+    execute(page, "codeintel:search-selection")
+    assert page.locator(SIDE).get_by_label("Search in scope", exact=True).input_value() == "Cart"
+    page.locator(SIDE).locator(".hit mark", has_text="Cart").first.wait_for()
+    page.locator(STATUS).get_by_role("button").click()  # shows the panel
+    assert page.locator(SIDE).is_visible()
+
+
+def test_hostile_names_and_code_are_text(lab, open_lab):
+    write_tree(lab.root / "hostile", HOSTILE)
+    lab.index(lab.root / "hostile", "hostile<img src=x onerror=window.ran=1>")
+    page = open_lab("sidehostile.ipynb", SETUP)
+    panel = show_panel(page)
+    panel.get_by_label("Search in scope", exact=True).fill("needle")
+    page.wait_for_function(f"document.querySelectorAll('{SIDE} .hit').length === 3")
+    time.sleep(0.5)
+    assert page.evaluate("window.ran") is None, "no script ran"
+    assert panel.locator("script, img").count() == 0
+    shown = panel.inner_text()
+    assert "<img src=x onerror=window.ran=1>.py" in shown
+    assert "\u202e" not in shown
+    assert max(map(len, shown.split("\n"))) < 1000
+    assert lab.ask("DELETE", "repositories/hostile%3Cimg%20src%3Dx%20onerror%3Dwindow.ran%3D1%3E").status == 204
+
+
+def test_indexing_shows_how_far_it_is_and_can_be_ended(lab, open_lab):
+    many_files(lab.root / "many", 2000)
+    page = open_lab("indexing.ipynb", SETUP)
+    panel = show_panel(page)
+    panel.get_by_label("A folder to index").fill("many")
+    panel.get_by_role("button", name="Index", exact=True).click()
+    panel.get_by_label("Cancel indexing").click()
+    panel.get_by_text(re.compile("cancelled|ended", re.I)).first.wait_for()
+    panel.get_by_label("A folder to index").fill("many")
+    panel.get_by_label("A folder to index").press("Enter")
+    panel.locator(".indexing progress[value]").wait_for(timeout=60_000)
+    panel.get_by_text(re.compile(r"many: 2,000 files")).wait_for(timeout=120_000)
+    panel.get_by_text("of 2,009 files").wait_for()
+    page.expected.append("400 (Bad Request)")
+    panel.get_by_label("A folder to index").fill("no/such/folder")
+    panel.get_by_label("A folder to index").press("Enter")
+    panel.locator(".indexing .error").wait_for()
+    assert lab.ask("DELETE", "repositories/many").status == 204
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_is_accessible(lab, open_lab, tmp_path, theme):
+    """axe-core finds no serious violation, in the side bar and in the cell."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed: pip install 'codeintel-nb[test]'")
+    page = open_lab(f"look-{theme}.ipynb", SETUP, "%scope panel")
+    execute(page, "apputils:change-theme", theme=f"JupyterLab {theme.title()}")
+    page.wait_for_function("light => document.body.dataset.jpThemeLight === String(light)", arg=theme == "light")
+    panel = show_panel(page)
+    for place in (panel, page.locator(".jp-OutputArea .codeintel")):
+        place.get_by_label("Search in scope", exact=True).fill("cart")
+        place.locator(".hit").first.wait_for()
+        place.locator("[data-key='languages:python']").click()
+        place.get_by_text("chunks in 4 of 9 files" if place is panel else "9 of 9 chunks in 9 of 9 files").wait_for()
+    keep(page, f"lab-{theme}", tmp_path)
+    found = axe.Axe().run(page, context=f"{SIDE}, {STATUS}, .jp-OutputArea .codeintel").response
+    assert found["passes"], "it looked at something"
+    bad = [(one["id"], one["help"], [node["html"][:200] for node in one["nodes"]]) for one in found["violations"] if one["impact"] in ("serious", "critical")]
+    assert not bad
+    execute(page, "apputils:change-theme", theme="JupyterLab Light")
+
+
+def test_halves_of_two_versions_say_how_to_mend_it(lab, page):
+    def other(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, headers={**answer.headers, "x-codeintel-version": "9.9.0"})
+
+    page.route("**/codeintel/v1/**", other)
+    page.goto(f"http://127.0.0.1:{lab.port}{lab.base_url}lab?reset&token={TOKEN}")
+    page.get_by_text(f"this page has version {codeintel_nb.__version__} and the Jupyter server 9.9.0").wait_for()
+
+
+def test_a_server_without_the_extension_says_how_to_enable_it(lab, chromium):
+    page = chromium.new_page()
+    page.route("**/codeintel/v1/**", lambda route: route.fulfill(status=404, body="nothing here"))
+    page.goto(f"http://127.0.0.1:{lab.port}{lab.base_url}lab?reset&token={TOKEN}")
+    page.wait_for_function("window.jupyterapp?.commands.hasCommand('codeintel:search')")
+    show_panel(page).get_by_text("jupyter server extension enable jupyter_ext").wait_for()
+    page.close()
+
+
+def test_notebook_7_has_the_panel_too(tmp_path, chromium):
+    pytest.importorskip("notebook", reason="Notebook 7 is not installed: pip install 'codeintel-nb[test]'")
+    with running(tmp_path / "notebook", "--JupyterNotebookApp.expose_app_in_browser=True", program="notebook") as server:
+        write_tree(server.root / "shop", dict(FILES))
+        server.index(server.root / "shop", "shop")
+        write_notebook(server.root / "work.ipynb", SETUP, "%scope set --lang python", "%scope panel")
+        with watched(chromium, server, tmp_path) as page:
+            page.expected.append("reading 'schema'")  # Notebook 7.6 itself says so, without any extension
+            page.goto(f"http://127.0.0.1:{server.port}{server.base_url}notebooks/work.ipynb?token={TOKEN}")
+            page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel")
+            page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.info")
+            panel = show_panel(page)
+            panel.get_by_text("chunks in 9 of 9 files").wait_for()
+            page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+            panel.get_by_text("chunks in 4 of 9 files").wait_for()
+            cell = page.locator(".jp-OutputArea .codeintel")
+            cell.get_by_label("Search in scope", exact=True).fill("charge_card")
+            cell.locator(".hit").first.wait_for()
+            panel.get_by_label("Search in scope", exact=True).fill("total_price")
+            panel.locator(".hit").first.wait_for()
+            keep(page, "notebook7", tmp_path)
+            with page.context.expect_page() as opened:
+                panel.locator(".hit").first.click()
+            opened.value.wait_for_url("**/edit/shop/src/shop/cart.py**")
+            opened.value.close()
+
+
+def test_a_point_of_the_map_shows_its_code_and_opens_it(lab, open_lab, tmp_path):
+    pytest.importorskip("jscatter", reason="the map's parts are not installed: pip install 'codeintel-nb[map]'")
+    page = open_lab("map.ipynb", "%load_ext codeintel_nb\n%scope set --repo shop", "%codemap charge a credit card")
+    canvas = page.locator(".jp-OutputArea canvas").first
+    canvas.wait_for()
+    page.get_by_text("chunks in scope").first.wait_for()
+    time.sleep(2)  # the points fly to their places
+    box, title = canvas.bounding_box(), page.locator(".codeintel.place .title")
+    at = next((place for place in grid(box, 8) if hovered(page, title, place)), None)
+    assert at, "no point was met"
+    assert page.locator(".codeintel.place pre").inner_text().strip()
+    keep(page, "map", tmp_path)
+    page.mouse.click(*at)
+    page.wait_for_function("window.jupyterapp.shell.currentWidget?.context?.path?.startsWith('shop/')")
+    assert page.evaluate("window.jupyterapp.shell.currentWidget.context.path").removeprefix("shop/") in FILES
+
+
+def grid(box, step):
+    return [(box["x"] + x, box["y"] + y) for y in range(4, int(box["height"]), step) for x in range(4, int(box["width"]), step)]
+
+
+def hovered(page, title, place):
+    """Whether the pointer is on a point there, and stays so: the kernel's answer takes a moment."""
+    page.mouse.move(*place)
+    if not title.inner_text():
+        return False
+    page.mouse.move(place[0] + 1, place[1])
+    page.mouse.move(*place)
+    time.sleep(0.3)
+    return bool(title.inner_text())
+
+
+def test_settings_are_obeyed(lab, open_lab):
+    page = open_lab("settings.ipynb", SETUP)
+    page.locator(STATUS).wait_for()
+    change = "([name, value]) => window.jupyterapp.serviceManager.settings.save('codeintel-jupyter:plugin', JSON.stringify({[name]: value}))"
+    page.evaluate(change, ["showScope", False])
+    page.reload()
+    page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext")
+    page.locator(STATUS).wait_for(state="hidden")
+    page.evaluate(change, ["hits", 10])
+    page.reload()
+    page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext")
+    panel = show_panel(page)
+    panel.get_by_label("Search in scope", exact=True).fill("a")
+    page.wait_for_function(f"document.querySelectorAll('{SIDE} .hit').length === 10")
+    page.evaluate("window.jupyterapp.serviceManager.settings.save('codeintel-jupyter:plugin', '{}')")
