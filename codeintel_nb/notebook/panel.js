@@ -1,6 +1,5 @@
 // The panel's view: what the kernel sends is shown as text, never as HTML; what a person does is asked of the kernel.
 
-const FOLDED = "codeintel-nb:limits"; // whether a reader has folded them away, kept by the browser
 const QUIET_MS = 120; // without a key before a search is sent
 const FIELDS = [
   ["repos", "Repositories", "repositories"],
@@ -139,6 +138,10 @@ function renderPanel({ model, el, trans }) {
   const indexing = element("div", { class: "indexing" });
   const query = element("input", { type: "search", "aria-label": t("Search in scope"), placeholder: t("Search in scope"), autocomplete: "off", spellcheck: "false", "aria-controls": `results-${id}` });
   const on = { meaning: false, regex: false, word: false, case: false };
+  const summary = element("summary");
+  const narrow = model.get("narrow"); // a side bar: there the results come first
+  const fold = `codeintel-nb:limits-${narrow ? "side" : "cell"}`; // whether a reader folded them away, kept by the browser
+  const kept = localStorage.getItem(fold);
   let timer = 0;
   let hits = [];
   let selected = -1;
@@ -159,6 +162,9 @@ function renderPanel({ model, el, trans }) {
     const state = model.get("state");
     where.textContent = state.where;
     counts.textContent = state.note || (state.counts ? described(state.counts) : "");
+    const { exclude_globs: left = [], ...others } = state.scope;
+    const said = [...Object.values(others).flat(), ...left.map((glob) => `!${glob}`)].join(" ");
+    summary.textContent = said ? t("Searched: %1", said) : t("Everything is searched");
     limits.replaceChildren();
     for (const [field, title, of] of FIELDS) {
       const chosen = state.scope[field] ?? [];
@@ -343,7 +349,7 @@ function renderPanel({ model, el, trans }) {
     element("div", { class: "head" }, element("h3", { text: t("Scope") }), counts, where),
     offer,
     element("div", { class: "search", role: "search" }, query, ...switches),
-    element("details", { class: "limits", open: localStorage.getItem(FOLDED) !== "folded", ontoggle: (event) => localStorage.setItem(FOLDED, event.target.open ? "" : "folded") }, element("summary", { text: t("What is searched") }), limits, chart),
+    element("details", { class: "limits", open: kept ? kept === "open" : !narrow, ontoggle: (event) => localStorage.setItem(fold, event.target.open ? "open" : "folded") }, summary, limits, chart),
     said, results, indexing);
   const endTheme = themed(root);
   el.append(root);

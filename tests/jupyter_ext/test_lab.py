@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import time
 from pathlib import Path
 
@@ -29,10 +30,11 @@ SESSION = """() => {
 }"""  # of the page that has no notebook
 
 
-def show_panel(page):
+def show_panel(page, unfolded=True):
     page.evaluate("window.jupyterapp.restored.then(() => window.jupyterapp.commands.execute('codeintel:search'))")
     panel = page.locator(SIDE)
     panel.get_by_label("Search in scope", exact=True).wait_for()
+    panel.locator("details").evaluate("(details, open) => (details.open = open)", unfolded)
     return panel
 
 
@@ -231,6 +233,24 @@ def test_indexing_shows_how_far_it_is_and_can_be_ended(lab, open_lab):
     panel.get_by_label("A folder to index").press("Enter")
     panel.locator(".indexing .error").wait_for()
     assert lab.ask("DELETE", "repositories/many").status == 204
+
+
+def test_the_readmes_picture(lab, open_lab, tmp_path):
+    """Real code, a scope, a search by meaning in a cell and one by text in the side bar: CODEINTEL_SCREENSHOTS=notebooks renews it."""
+    import IPython
+
+    shutil.copytree(Path(IPython.__file__).parent, lab.root / "IPython", ignore=shutil.ignore_patterns("__pycache__"))
+    lab.index(lab.root / "IPython", "IPython")
+    setup = "%load_ext codeintel_nb\n%scope set --repo IPython --lang python --exclude '**/tests/**'"
+    page = open_lab("find.ipynb", setup, "%semsearch --limit 3 complete a name while the user types")
+    panel = show_panel(page, unfolded=False)
+    panel.get_by_label("Search in scope", exact=True).press_sequentially("def complete")
+    panel.locator(".hit").nth(3).wait_for()
+    page.locator(".jp-OutputArea mark").first.wait_for()
+    page.mouse.move(640, 990)
+    keep(page, "panel", tmp_path)
+    assert "notebooks/panel.png" in (HERE.parent / "README.md").read_text(encoding="utf-8")
+    assert lab.ask("DELETE", "repositories/IPython").status == 204
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -48,7 +48,7 @@ export class Model {
   constructor(session: Session, trans: TranslationBundle) {
     this._session = session;
     this._trans = trans;
-    this._values = { state: this._empty(trans.__('Asking the Jupyter server …')), job: {} };
+    this._values = { state: this._empty(trans.__('Asking the Jupyter server …')), job: {}, narrow: true };
     this._listen();
     void this.refresh();
   }
@@ -223,7 +223,7 @@ export class Model {
 
   private _session: Session;
   private _trans: TranslationBundle;
-  private _values: { state: State; job: Job };
+  private _values: { state: State; job: Job; narrow: boolean };
   private _listeners = new Map<string, Listener[]>();
   private _events: EventManager | null = null;
   private _gone = false;

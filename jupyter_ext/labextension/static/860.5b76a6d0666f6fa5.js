@@ -34,7 +34,7 @@
 .codeintel .indexing progress { accent-color: var(--jp-brand-color1, #0b66d0); }
 .codeintel .error { color: var(--jp-error-color0, #a40e26); }
 .codeintel[data-theme="dark"] .error { color: #ff8f8f; }
-.codeintel summary { cursor: pointer; margin-top: 8px; font-weight: 600; }
+.codeintel summary { cursor: pointer; margin-top: 8px; overflow-wrap: anywhere; unicode-bidi: isolate; }
 .codeintel .search { display: flex; gap: 4px; flex-wrap: wrap; margin-top: 8px; }
 .codeintel .search input { flex: 1 1 16rem; font-family: var(--jp-code-font-family, monospace); }
 .codeintel .said { min-height: 1.45em; margin: 4px 0; }
