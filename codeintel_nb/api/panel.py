@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from textwrap import dedent
 from typing import Any, Protocol
 
@@ -132,13 +133,20 @@ def place(shown_root: str, root: str, path: str) -> str | None:
     """The file's path from the folder that the server shows, if it lies below it."""
     if not shown_root or not root:
         return None
-    full, above = os.path.realpath(os.path.join(root, *path.split("/"))), os.path.realpath(shown_root)
+    above = _real(shown_root)
+    folder, name = os.path.split(os.path.join(root, *path.split("/")))
+    full = os.path.join(_real(folder), name)
     try:
         if os.path.commonpath([above, full]) != above:
             return None
     except ValueError:  # another drive
         return None
     return os.path.relpath(full, above).replace(os.sep, "/")
+
+
+@lru_cache(1024)
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 def _with_folder(client: Reads, asked: PanelFolder, shown_root: str) -> Scope:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -58,6 +59,14 @@ def test_both_halves_are_of_one_version():
     built = json.loads((HERE / "labextension" / "package.json").read_text())
     said = re.search(r"VERSION = '([^']+)'", (HERE / "lab" / "src" / "version.ts").read_text())[1]
     assert package["version"] == built["version"] == said == codeintel_nb.__version__
+
+
+def test_a_page_loads_little():
+    """All that the extension adds to a page, compressed, and nothing of it is loaded from elsewhere."""
+    built = [path for path in (HERE / "labextension" / "static").iterdir() if path.suffix == ".js"]
+    assert len(built) >= 3
+    assert sum(len(gzip.compress(path.read_bytes())) for path in built) < 100_000
+    assert not any(re.search(rb"https?://(?!www\.w3\.org/)", path.read_bytes()) for path in built)
 
 
 def test_the_scope_goes_both_ways_and_the_panel_follows_the_notebook(lab, open_lab):
