@@ -69,6 +69,7 @@ class Workspace:
         self._freshness = Freshness(settings, follow)
         self._follow = follow
         self._mapping = threading.Lock()
+        self._closing = threading.Event()
         self._compacting: dict[str, threading.Thread] = {}
         self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
         self._repositories: tuple[tuple[tuple[str, int, int], ...], list[Stored]] = ((), [])
@@ -138,9 +139,22 @@ class Workspace:
         rebuild: bool,
         only: Sequence[str] | None = None,
     ) -> IndexReport:
+        if only is None and not rebuild and self._is_unchanged(repository):
+            only = ()
         report = build(self.settings, repository, progress, cancel, rebuild, self._look_here and only is None, only)
         self._compact(repository, progress, cancel)
         return report
+
+    def _is_unchanged(self, repository: Repository) -> bool:
+        """Whether the system, which tells of changes, told of none since the index was made."""
+        stored = next((stored for stored in self._all() if stored.repository == repository), None)
+        if stored is None:
+            return False
+        snapshot = self._snapshot(stored)
+        try:
+            return self._freshness.is_unchanged(stored, snapshot, [(ref, self._engine.shard(stored.shard(ref.id))) for ref in snapshot.shards])
+        except FileNotFoundError:  # it was replaced meanwhile
+            return False
 
     def _compact(self, repository: Repository, progress: Callable[[Progress], None] | None = None, cancel: threading.Event | None = None) -> None:
         """Merge shards where that is due: in the background if this process goes on, else now."""
@@ -155,7 +169,7 @@ class Workspace:
         if not self._follow:
             compact()
         elif not ((running := self._compacting.get(repository.name)) and running.is_alive()):
-            progress = cancel = None
+            progress, cancel = None, self._closing
             self._compacting[repository.name] = threading.Thread(target=compact, name=f"codeintel-compact-{repository.name}", daemon=True)
             self._compacting[repository.name].start()
 
@@ -340,7 +354,10 @@ class Workspace:
         return self._retrying(Scope(repos=(repo,)), run)
 
     def close(self) -> None:
-        """Let go of the mapped files."""
+        """End what runs in the background, and let go of the mapped files."""
+        self._closing.set()
+        for compacting in self._compacting.values():
+            compacting.join()
         self._freshness.close()
         self._engine.close()
 

@@ -52,7 +52,7 @@ def build(
 
     With ``look_here`` this process looks first whether anything changed, which saves the child where nothing did; a
     server leaves that to the child, as it holds the interpreter for a moment. With ``only`` those paths, and what is below
-    them, are all that is looked at.
+    them, are all that is looked at: with none of them nothing is.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def build(
     EngineError : the child was cancelled or died; the last good index still answers.
     """
     stored = Store(settings.home).create(repository)
-    if look_here and not rebuild and (report := _nothing_to_do(settings, repository)) is not None:
+    if (look_here or only == ()) and not rebuild and (report := _nothing_to_do(settings, repository, only)) is not None:
         return report
     job = Job(settings, repository, rebuild, None if only is None else tuple(only))
     with tempfile.TemporaryFile() as said:
@@ -74,14 +74,14 @@ def build(
             end(child)
 
 
-def _nothing_to_do(settings: Settings, repository: Repository) -> IndexReport | None:
+def _nothing_to_do(settings: Settings, repository: Repository, only: Sequence[str] | None = None) -> IndexReport | None:
     """The report of an update that finds nothing changed, without the cost of a child."""
     from .embedder import TABLE
 
     stored = Store(settings.home).create(repository)
     embedder_id = str(msgspec.json.decode((TABLE / "config.json").read_bytes())["id"])
     try:
-        plan = plan_update(stored, settings, embedder_id)
+        plan = plan_update(stored, settings, embedder_id, only=only)
     except FileNotFoundError:
         return None
     if not plan.is_empty:

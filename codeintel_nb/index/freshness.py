@@ -63,6 +63,14 @@ class Freshness:
         with tree.lock:
             return tree.changes(snapshot, shards, self._notices)
 
+    def is_unchanged(self, stored: Stored, snapshot: Snapshot, shards: Shards) -> bool:
+        """Whether nothing changed since the folder was compared with this snapshot; False as well where no changes are told."""
+        tree = self._trees.get(stored.folder)
+        if tree is None or tree.repository != stored.repository:
+            return False
+        with tree.lock:
+            return tree.followed and tree.changes(snapshot, shards, self._notices) == Changes() and tree.followed
+
     def close(self) -> None:
         if self._notices is not None:
             self._notices.close()
@@ -84,7 +92,7 @@ class _Tree:
         self._generation = -1
         self._dead: dict[str, tuple[Shard, set[int]]] = {}  # the shards of that generation and their tombstones
         self._above: tuple[tuple[int, ...], ...] = ()  # what the root and the rules that lie above it were like
-        self._followed = False
+        self.followed = False  # every change is told
         self._looked_at = self._took = 0.0
 
     @property
@@ -98,7 +106,7 @@ class _Tree:
                 self.told |= told
                 raise FileNotFoundError(f"generation {snapshot.generation} of {self.folder.name} was replaced")
             self._known = None  # it was removed and indexed anew
-        stale = not self._followed and (self._took < SHORT_S or time.monotonic() - self._looked_at > LOOKED_AGAIN * self._took)
+        stale = not self.followed and (self._took < SHORT_S or time.monotonic() - self._looked_at > LOOKED_AGAIN * self._took)
         if self._known is None or "" in told or len(told) > MOST_TOLD or stale or self._above != _stamps(self.repository):
             return self._look(snapshot, shards, notices)
         if snapshot.generation != self._generation:
@@ -126,7 +134,7 @@ class _Tree:
         for stat in walk:
             if refused.get(stat.path, ())[:2] != (stat.size, stat.mtime_ns):
                 found[stat.path] = stat
-        self._followed = watched is not None and watched.complete
+        self.followed = watched is not None and watched.complete
         if not found and not os.path.isdir(self.repository.root):
             self._known = Changes()  # the folder is gone or away: what was indexed still answers
         else:
@@ -147,7 +155,7 @@ class _Tree:
             missing.update(known for ref, shard in shards for known in _at(path, ref, shard) if known not in here)
         if not os.path.isdir(self.repository.root):
             found, missing = {}, set()
-        self._followed = self._followed and watched is not None and watched.complete
+        self.followed = self.followed and watched is not None and watched.complete
         self._known = self._differing(found, missing - found.keys(), shards)
         self._remember(snapshot, shards)
         return self._known

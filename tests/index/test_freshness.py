@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import SearchError, SourceError
 from codeintel_nb.settings import Settings
+from codeintel_nb.sources.worktree import Walk
 from tests.conftest import write_tree
 
 TREE = {"a.py": "def first():\n    return 1\n", "b/c.py": "value = 1\n", "b/d.md": "# Title\n\nvalue of prose\n", "e.txt": "plain\n"}
@@ -303,3 +304,24 @@ def test_a_root_that_was_exchanged_and_rules_above_it(ws, tmp_path, git):
     write_tree(tmp_path / "top", {"sub/f.txt": "cccc\n"})
     assert found(ws, "aaaa") == []
     assert found(ws, "cccc") == [("f.txt", 1)]
+
+
+def test_an_update_looks_at_nothing_where_no_change_was_told(ws, tree, monkeypatch):
+    found(ws, "zebra")  # compares the folder once, and has its changes told from then on
+    looked, walk = [], Walk.__iter__
+    monkeypatch.setattr(Walk, "__iter__", lambda self: looked.append(1) or walk(self))
+    report = ws.refresh("tree")
+    assert (report.indexed, report.removed, report.unchanged, report.files) == (0, 0, len(TREE), len(TREE))
+    assert bool(looked) == (ws._freshness._notices is None)
+    for change, expected in [
+        (lambda: (tree / "a.py").write_text("zebra = 1\n"), (1, 0)),
+        (lambda: (tree / ".ignore").write_text("b/\n"), (1, 2)),
+        (lambda: ((tree / "new.py").write_text("zebra = 2\n"), (tree / "e.txt").unlink()), (1, 1)),
+        (lambda: (tree / ".ignore").unlink(), (2, 1)),
+        (lambda: os.utime(tree / "a.py"), (0, 0)),
+    ]:
+        change()
+        report = ws.refresh("tree")
+        assert (report.indexed, report.removed) == expected
+        found(ws, "zebra")
+    assert found(ws, "value") == [("b/c.py", 1), ("b/d.md", 3)]
