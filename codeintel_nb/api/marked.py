@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -36,6 +37,24 @@ def spans_in(results: Results, text: str) -> Spans:
         stems = {stem(word) for word in re.findall(r"[a-z]{3,}", query.text.lower()) if word not in FILLERS}
         return [part.span() for part in _WORD_PART.finditer(text) if stem(part[0].lower()) in stems]
     return []
+
+
+def without_margin(text: str, spans: Spans) -> tuple[str, Spans]:
+    """The text without the blanks that begin all of its lines, and where the spans are then."""
+    lines = text.split("\n")
+    margin = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
+    places, at, to = list[tuple[int, int, int]](), 0, 0  # of each line: where it began, how much went, where it begins
+    for line in lines:
+        gone = min(margin, len(line))
+        places.append((at, gone, to))
+        at, to = at + len(line) + 1, to + len(line) - gone + 1
+
+    def moved(offset: int) -> int:
+        begin, gone, begins = places[bisect_right(places, (offset, len(text), len(text))) - 1]
+        return begins + max(0, offset - begin - gone)
+
+    shifted = [(moved(start), moved(stop)) for start, stop in spans]
+    return "\n".join(line[margin:] for line in lines), [(start, stop) for start, stop in shifted if stop > start]
 
 
 def segments(text: str, language: str, spans: Spans) -> list[tuple[str, bool, str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from textwrap import dedent
 from typing import Any, Protocol
 
 import msgspec
@@ -16,7 +15,7 @@ from ..scopes.scope import Scope
 from ..search.facets import Facets
 from ..search.hit import Hit, Results
 from ..search.query import Case
-from .marked import MOST_LINES, segments, spans_in
+from .marked import MOST_LINES, segments, spans_in, without_margin
 from .text import MOST_LINE_CHARACTERS, caption, clean
 from .wire import FacetsRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, TextRequest
 
@@ -122,10 +121,11 @@ def _found(client: Reads, asked: PanelSearch, shown_root: str) -> dict[str, Any]
 
 def _hit(results: Results, hit: Hit, shown_root: str) -> dict[str, Any]:
     lines = hit.snippet.split("\n")[:MOST_LINES]
-    text = dedent("\n".join(clean(line)[:MOST_LINE_CHARACTERS] for line in lines))  # a side bar is narrow
+    text = "\n".join(clean(line)[:MOST_LINE_CHARACTERS] for line in lines)
+    text, spans = without_margin(text, spans_in(results, text))  # a side bar is narrow
     return {
         "line": hit.start_line, "cell": hit.cell, "column": hit.column, "symbol": clean(hit.symbol), "kind": hit.kind, "first_line": hit.snippet_line,
-        "segments": segments(text, hit.language, spans_in(results, text)), "place": place(shown_root, results.roots.get(hit.repo, ""), hit.path),
+        "segments": segments(text, hit.language, spans), "place": place(shown_root, results.roots.get(hit.repo, ""), hit.path),
     }  # fmt: skip
 
 

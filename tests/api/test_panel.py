@@ -1,9 +1,12 @@
 """What a panel is told, by whoever serves it."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from codeintel_nb import Scope
 from codeintel_nb.api.embedded import EmbeddedClient
+from codeintel_nb.api.marked import without_margin
 from codeintel_nb.api.panel import PanelFolder, PanelSearch, PanelState, look, place
 from codeintel_nb.errors import ScopeError
 from tests.conftest import write_tree
@@ -62,6 +65,23 @@ def test_a_place_is_below_what_the_server_shows(tmp_path):
     assert place("", str(tmp_path), "c.py") is None
     (tmp_path / "shown" / "link").symlink_to(tmp_path / "other")
     assert place(str(tmp_path / "shown"), str(tmp_path / "shown" / "link"), "c.py") is None
+
+
+@given(st.lists(st.text(" \tab", max_size=8), min_size=1, max_size=5), st.data())
+def test_a_margin_goes_and_the_marks_stay_where_they_were(lines, data):
+    text = "\n".join(lines)
+    start = data.draw(st.integers(0, len(text)))
+    stop = data.draw(st.integers(start, len(text)))
+    shown, spans = without_margin(text, [(start, stop)])
+    assert [line.strip() for line in shown.split("\n")] == [line.strip() for line in lines]
+    assert not shown.strip() or any(line[:1].strip() for line in shown.split("\n"))
+    marked = "".join(shown[a:b] for a, b in spans)
+    assert "".join(marked.split()) == "".join(text[start:stop].split())
+
+
+def test_a_mark_that_begins_in_the_margin_is_kept(client):
+    (hit,) = [hit for file in look(client, PanelSearch("        self.lines.append"), "")["files"] for hit in file["hits"]]
+    assert "".join(text for _, marked, text in hit["segments"] if marked) == "self.lines.append"
 
 
 def test_a_hit_of_many_lines_keeps_its_shape_without_the_margin(client):

@@ -96,6 +96,10 @@ def test_the_scope_goes_both_ways_and_the_panel_follows_the_notebook(lab, open_l
     page.locator(STATUS, has_text="Scope: python").wait_for()
     panel.get_by_text("chunks in 4 of 9 files").wait_for()
 
+    page.evaluate("window.jupyterapp.commands.execute('console:create', {kernelPreference: {name: 'python3'}, activate: true}).then(() => true)")
+    page.locator(STATUS, has_text="Scope: everything").wait_for()  # a console has a kernel and a scope of its own
+    panel.get_by_text("Console 1").wait_for()
+
 
 def test_a_restart_keeps_the_scope_and_a_change_of_kernel_offers_it(lab, open_lab):
     page = open_lab("kernels.ipynb", SETUP, "%scope set --lang css", "%scope")

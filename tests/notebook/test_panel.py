@@ -66,6 +66,38 @@ def test_a_search_is_grouped_by_file_and_marked(panel):
     assert ask(panel, what="search", query="read a cart from a file", meaning=True)["answer"]["files"][0]["path"] == "src/shop/cart.py"
 
 
+def until(holds):
+    ends = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < ends, "what was waited for did not come"
+        time.sleep(0.02)
+
+
+def test_a_folder_is_indexed_beside_the_cells(panel, tmp_path):
+    write_tree(tmp_path / "more", {"a.py": "x = 1\n"})
+    told = []
+    panel.observe(lambda change: told.append(change["new"]["state"]), "job")
+    assert ask(panel, what="index", path=str(tmp_path / "more"))["answer"] is None
+    until(lambda: panel.job["state"] == "done")
+    assert "1 files" in panel.job["line"]
+    until(lambda: ["more", 1] in panel.state["repositories"])
+    assert told[0] == "waiting"
+    assert told[-1] == "done"
+    ask(panel, what="index", path=str(tmp_path / "nowhere"))
+    until(lambda: panel.job["state"] == "failed")
+    assert "nowhere" in panel.job["line"]
+
+
+def test_indexing_in_the_panel_can_be_ended(panel, tmp_path):
+    write_tree(tmp_path / "many", {f"f{i}.py": f"def f{i}():\n    return {i}\n" * 20 for i in range(3000)})
+    ask(panel, what="index", path=str(tmp_path / "many"))
+    assert "already" in ask(panel, what="index", path=str(tmp_path / "many"))["error"]
+    ask(panel, what="cancel")
+    until(lambda: panel.job["state"] not in ("waiting", "running"))
+    assert panel.job["state"] == "cancelled"
+    assert ask(panel, what="search", query="charge_card")["answer"]["files"], "the index from before answers"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

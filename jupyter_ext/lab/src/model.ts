@@ -4,6 +4,7 @@ import { Refused, ask, place } from './server';
 
 const CHANGES = 'urn:codeintel-nb:changes:v1';
 const AGAIN_MS = 2000; // between two tries to reach a server that is gone
+const REFUSED_AGAIN_MS = 30_000; // and one that refuses
 
 export interface Scope {
   repos?: string[];
@@ -183,7 +184,7 @@ export class Model {
     this._set('state', { ...this.state, where: this._session.label, note });
     this.reached(error);
     window.clearTimeout(this._again);
-    this._again = window.setTimeout(() => void this.refresh(), AGAIN_MS);
+    this._again = window.setTimeout(() => void this.refresh(), error instanceof Refused ? REFUSED_AGAIN_MS : AGAIN_MS);
   }
 
   private _listen(): void {
