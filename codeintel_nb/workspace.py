@@ -18,7 +18,7 @@ from .index.build import build
 from .index.compact import compact_in_child, to_merge
 from .index.embedder import Embedder, default_embedder
 from .index.freshness import Freshness
-from .index.projection import forget_others, landmarks_of
+from .index.projection import Projection
 from .index.report import NOTHING, IndexReport, Progress, RepositoryStatus
 from .index.snapshot import Snapshot, Store, Stored, read_snapshot
 from .index.updater import one_writer
@@ -68,7 +68,8 @@ class Workspace:
         self._engine = LocalEngine()
         self._freshness = Freshness(settings, follow)
         self._follow = follow
-        self._mapping = threading.Lock()
+        self._projection = Projection(self._store.root.parent / "map")
+        self._mapping = threading.Lock()  # its points are computed once
         self._closing = threading.Event()
         self._compacting: dict[str, threading.Thread] = {}
         self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
@@ -292,14 +293,11 @@ class Workspace:
         """
 
         def run(now: _Now) -> Points:
-            everything = self._now(EVERYTHING).targets
-            folder = self._store.root.parent / "map"
+            shards = [self._engine.shard(target.folder) for target in self._now(EVERYTHING).targets]
             with self._mapping:
-                shards = [self._engine.shard(target.folder) for target in everything]
-                landmarks = landmarks_of(shards, folder / "landmarks.npz")
-                found = self._engine.points(now.targets, landmarks, folder, most)
-                forget_others(folder, {shard.id for shard in shards}, landmarks)
-            return found
+                if shards:
+                    self._projection.prepare(shards)
+                return self._engine.points(now.targets, self._projection, most)
 
         return self._retrying(scope, run)
 

@@ -63,7 +63,7 @@ class Events:
             line, share = summary(state.report) if state.report else state.detail, 1.0
         elif state.progress is not None:
             line, share = f"{state.repository}: {estimate.line(state.progress)}", estimate.share(state.progress)
-        self._emit({"what": "index", "repository": clean(state.repository), "state": state.state, "line": clean(line), "share": share})
+        self._emit({"what": "index", "repository": state.repository, "state": state.state, "line": clean(line), "share": share})
 
     def _emit(self, data: dict[str, Any]) -> None:
         if self._loop is not None:

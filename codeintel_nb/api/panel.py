@@ -85,7 +85,7 @@ def state_of(client: Reads) -> dict[str, Any]:
     repositories = client.status()
     state: dict[str, Any] = {
         "scope": msgspec.to_builtins(now.scope), "session": now.session_id, "where": client.where, "expired": now.scope_expired,
-        "note": "" if repositories else NOTHING, "repositories": [[clean(status.name), status.files] for status in repositories],
+        "note": "" if repositories else NOTHING, "repositories": [[status.name, status.files] for status in repositories],
         "languages": [], "kinds": [], "folders": [], "base": "", "more_folders": 0, "saved": sorted(client.saved_scopes()),
         "offered": None if now.offered is None else [clean(now.offered.describe()), msgspec.to_builtins(now.offered)],
     }  # fmt: skip
@@ -96,10 +96,10 @@ def state_of(client: Reads) -> dict[str, Any]:
             facets = client.facets(FacetsRequest(folders=MOST_FOLDERS))
         except CodeIntelError:  # it went between the two
             return state
-        state["languages"] = list(facets.languages.items())[:MOST_LANGUAGES]
+        state["languages"] = [entry for i, entry in enumerate(facets.languages.items()) if i < MOST_LANGUAGES or entry[0] in now.scope.languages]
         state["kinds"] = list(facets.kinds.items())
         state["folders"] = [
-            {"repo": clean(f.repo), "path": clean(f.path), "files": f.files, "chunks": f.chunks, "languages": list(f.languages.items()), "glob": f.glob}
+            {"repo": f.repo, "path": clean(f.path), "files": f.files, "chunks": f.chunks, "languages": list(f.languages.items()), "glob": f.glob}
             for f in facets.folders
         ]  # fmt: skip
         state["base"], state["more_folders"] = clean(facets.base), facets.more_folders
@@ -162,6 +162,12 @@ def _with_folder(client: Reads, asked: PanelFolder, shown_root: str) -> Scope:
         if not asked.exclude:
             return scope.merged(repos=(name,), include_globs=(glob,) if glob else ())
         if glob:
+            others = [other for other, _ in held if other != name and (not scope.repos or other in scope.repos)]
+            if others:
+                raise ScopeError(
+                    f"A scope's globs hold for every repository in it, so {glob!r} would be left out of {', '.join(others)} too. "
+                    f"Search in {name} alone first, or leave it out of all of them: %scope add --exclude {glob!r}"
+                )
             return scope.merged(exclude_globs=(*scope.exclude_globs, *({glob} - {*scope.exclude_globs})))
         left = tuple(other for other, _ in held if other != name and (not scope.repos or other in scope.repos))
     else:
@@ -171,7 +177,7 @@ def _with_folder(client: Reads, asked: PanelFolder, shown_root: str) -> Scope:
         left = tuple(name for name, _ in held if (name in within) != asked.exclude and (not scope.repos or name in scope.repos or not asked.exclude))
     if not left:
         raise ScopeError(f"Without {asked.path or 'the root folder'} nothing that is indexed would be left to search.")
-    return scope.merged(repos=left)
+    return scope.merged(repos=left) if asked.exclude else scope.merged(repos=left, include_globs=())
 
 
 def _limits(scope: Scope) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from ..index.embedder import Embedder
-from ..index.projection import Landmarks
+from ..index.projection import Projection
 from ..scopes.scope import Scope
 from ..search.facets import Facets
 from ..search.hit import Hit
@@ -53,8 +53,8 @@ class Engine(Protocol):
         """Counts by language in one scope, by kind in another, by folder in that of the targets."""
         ...
 
-    def points(self, targets: list[Target], landmarks: Landmarks, folder: Path, most: int) -> Points:
-        """The chunks in scope on the map that the landmarks make; ``folder`` keeps what was computed."""
+    def points(self, targets: list[Target], projection: Projection, most: int) -> Points:
+        """The chunks in scope on a map, at most so many of them."""
         ...
 
     def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds, loose: Sequence[LooseTarget] = ()) -> Answer:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from ..index.embedder import Embedder
-from ..index.projection import Landmarks, points_of
+from ..index.projection import Projection
 from ..index.shard import KINDS, Shard
 from ..scopes.scope import Scope
 from ..search.facet_counts import Counted, count_facets
@@ -65,24 +65,27 @@ class LocalEngine:
 
         return count_facets(counted(without_languages), counted(without_kinds), counted(), most_folders)
 
-    def points(self, targets: list[Target], landmarks: Landmarks, folder: Path, most: int) -> Points:
+    def points(self, targets: list[Target], projection: Projection, most: int) -> Points:
         masks = [self.mask(target) for target in targets]
         total = sum(mask.chunks_in_scope for mask in masks)
         places, owners, lines, kinds = [np.zeros((0, 2), np.float32)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.uint8)]
         repos, paths, languages = list[str](), list[str](), list[str]()
+        before = 0  # chunks in scope of the shards before
         for target, mask in zip(targets, masks, strict=True):
-            if not mask.chunks_in_scope:
-                continue
             shard = self.shard(target.folder)
             chunks = np.arange(shard.manifest.chunks) if mask.chunks is None else np.flatnonzero(mask.chunks)
-            if total > most:  # spread evenly over each shard
-                chunks = chunks[np.linspace(0, len(chunks) - 1, max(1, most * len(chunks) // total)).astype(np.int64)]
+            if total > most:  # those at which one more of the even steps is taken
+                number = np.arange(before, before + len(chunks))
+                before += len(chunks)
+                chunks = chunks[(number + 1) * most // total > number * most // total]
+            if not len(chunks):
+                continue
             met, owner = np.unique(shard.chunk_file[chunks], return_inverse=True)
             owners.append(owner + len(paths))
             repos += [target.repo] * len(met)
             paths += [shard.paths[file] for file in met.tolist()]
             languages += [shard.language(file) for file in met.tolist()]
-            places.append(points_of(shard, landmarks, folder)[chunks])
+            places.append(projection.points(shard)[chunks])
             lines.append(shard.chunk_line[chunks])
             kinds.append(shard.chunk_kind[chunks])
         at = np.concatenate(places)

@@ -49,41 +49,59 @@ class Landmarks(NamedTuple):
         return hashlib.sha256(self.places.tobytes()).hexdigest()[:12]
 
 
-def landmarks_of(shards: Sequence[Shard], kept: Path) -> Landmarks:
-    """The landmarks that are kept, if they serve these shards; else new ones, which take some ten seconds."""
-    chunks = sum(shard.manifest.chunks for shard in shards)
-    embedder = shards[0].manifest.embedder
-    known = _read(kept)
-    if known is not None and known.embedder == embedder and chunks <= OUTGROWN * known.chunks:
-        return known
-    made = _laid_out(shards, chunks, embedder)
-    written = io.BytesIO()
-    np.savez(written, vectors=made.vectors, places=made.places, chunks=np.int64(chunks), embedder=np.frombuffer(embedder.encode(), np.uint8))
-    _keep(kept, written.getvalue())
-    return made
+class Projection:
+    """The map of a home, kept in a folder of it, and in memory where that cannot be written. For one thread at a time."""
 
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._landmarks: Landmarks | None = None
+        self._points: dict[str, Floats] = {}  # by id of the shard
 
-def points_of(shard: Shard, landmarks: Landmarks, folder: Path) -> Floats:
-    """Where the shard's chunks lie (n, 2); kept in the folder, and read from there the next time."""
-    kept = folder / f"{shard.id}-{landmarks.id}.bin"
-    try:
-        points: Floats = np.frombuffer(kept.read_bytes(), "<f4").reshape(-1, 2)
-        if len(points) == shard.manifest.chunks:
-            return points
-    except (OSError, ValueError):
-        pass  # not there, or cut short
-    points = _placed(shard, landmarks)
-    _keep(kept, points.astype("<f4").tobytes())
-    return points
+    def prepare(self, shards: Sequence[Shard]) -> None:
+        """Have landmarks that serve these shards, all that there are: new ones take some ten seconds."""
+        chunks = sum(shard.manifest.chunks for shard in shards)
+        embedder = shards[0].manifest.embedder
+        known = self._landmarks or _read(self.folder / "landmarks.npz")
+        if known is None or known.embedder != embedder or chunks > OUTGROWN * known.chunks:
+            known = _laid_out(shards, chunks, embedder)
+            written = io.BytesIO()
+            np.savez(written, vectors=known.vectors, places=known.places, chunks=np.int64(chunks), embedder=np.frombuffer(embedder.encode(), np.uint8))
+            _keep(self.folder / "landmarks.npz", written.getvalue())
+        if self._landmarks is None or known.id != self._landmarks.id:
+            self._landmarks = known
+            self._points.clear()
+        self._forget_all_but({shard.id for shard in shards})
 
+    def points(self, shard: Shard) -> Floats:
+        """Where the shard's chunks lie (n, 2)."""
+        found = self._points.get(shard.id)
+        if found is None:
+            found = self._points[shard.id] = self._kept_or_placed(shard)
+        return found
 
-def forget_others(folder: Path, shards: set[str], landmarks: Landmarks) -> None:
-    """Remove the points of shards that answer no more, and those of other landmarks."""
-    for kept in folder.glob("*-*.bin"):
-        shard, _, of = kept.stem.rpartition("-")
-        if shard not in shards or of != landmarks.id:
-            with suppress(OSError):
-                kept.unlink()
+    def _kept_or_placed(self, shard: Shard) -> Floats:
+        assert self._landmarks is not None
+        kept = self.folder / f"{shard.id}-{self._landmarks.id}.bin"
+        try:
+            points: Floats = np.frombuffer(kept.read_bytes(), "<f4").reshape(-1, 2)
+            if len(points) == shard.manifest.chunks:
+                return points
+        except (OSError, ValueError):
+            pass  # not there, or cut short
+        points = _placed(shard, self._landmarks)
+        _keep(kept, points.astype("<f4").tobytes())
+        return points
+
+    def _forget_all_but(self, shards: set[str]) -> None:
+        """The points of shards that answer no more, and those of other landmarks, are of no use."""
+        assert self._landmarks is not None
+        for gone in self._points.keys() - shards:
+            del self._points[gone]
+        for kept in self.folder.glob("*-*.bin"):
+            shard, _, of = kept.stem.rpartition("-")
+            if shard not in shards or of != self._landmarks.id:
+                with suppress(OSError):
+                    kept.unlink()
 
 
 def _laid_out(shards: Sequence[Shard], chunks: int, embedder: str) -> Landmarks:

@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import os
+import posixpath
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
@@ -147,7 +148,7 @@ def _frame(pandas: Any, found: Points, colour: Colour) -> Any:
     repos, paths, languages = (np.array(values, object) for values in (found.repos, found.paths, found.languages))
     kinds = np.array(found.kinds, object)[np.frombuffer(found.kind, "<u1")]
     groups = {"language": lambda: languages[owner], "kind": lambda: kinds, "folder": lambda: _folders(repos, paths)[owner]}[colour]()
-    kept = [name for name, _ in Counter(groups.tolist()).most_common(MOST_GROUPS)]
+    kept = [name for name, _ in Counter(groups.tolist()).most_common(MOST_GROUPS) if name != OTHERS]
     named = pandas.Categorical([name if name in kept else OTHERS for name in groups], categories=[*kept, *([OTHERS] if len(set(groups.tolist())) > len(kept) else [])])
     return pandas.DataFrame({
         "x": np.frombuffer(found.x, "<f4"), "y": np.frombuffer(found.y, "<f4"), "repo": repos[owner], "path": paths[owner],
@@ -160,7 +161,7 @@ def _folders(repos: Any, paths: Any) -> Any:
     if len(set(repos.tolist())) > 1:
         return repos
     folders = [path.rpartition("/")[0] for path in paths]
-    base = os.path.commonpath([f"/{folder}" for folder in folders])[1:]
+    base = posixpath.commonpath([f"/{folder}" for folder in folders])[1:]
     return np.array([folder[len(base) :].lstrip("/").partition("/")[0] or "files here" for folder in folders], object)
 
 

@@ -30,6 +30,11 @@ function element(name, given = {}, ...children) {
   return made;
 }
 
+const MOST_CHOICES = 50; // buttons of a kind
+
+// A name without what would turn or hide the text around it.
+const plain = (name) => name.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+
 const number = new Intl.NumberFormat("en").format;
 
 // Questions to the kernel, each answered once; one of a kind is under way at a time, and only the last that waits is sent.
@@ -49,24 +54,34 @@ function questions(model) {
       model.send({ number: last, what, ...given });
     });
   const lanes = new Map();
+  const lane = (what) => {
+    if (!lanes.has(what)) lanes.set(what, { busy: false, next: null, dropped: 0 });
+    return lanes.get(what);
+  };
   const askLast = async (what, given, take, fail) => {
-    const lane = lanes.get(what) ?? { busy: false, next: null };
-    lanes.set(what, lane);
-    if (lane.busy) return void (lane.next = [given, take, fail]);
-    lane.busy = true;
+    const held = lane(what);
+    if (held.busy) return void (held.next = [given, take, fail]);
+    held.busy = true;
+    const { dropped } = held;
+    const stands = () => !held.next && held.dropped === dropped;
     try {
       const answer = await ask(what, given);
-      if (!lane.next) take(answer);
+      if (stands()) take(answer);
     } catch (error) {
-      if (!lane.next) fail(error);
+      if (stands()) fail(error);
     } finally {
-      lane.busy = false;
-      const next = lane.next;
-      lane.next = null;
+      held.busy = false;
+      const next = held.next;
+      held.next = null;
       if (next) askLast(what, ...next);
     }
   };
-  return { ask, askLast, close: () => model.off("msg:custom", heard) };
+  // what is under way of a kind is not wanted any more
+  const drop = (what) => {
+    lane(what).dropped += 1;
+    lane(what).next = null;
+  };
+  return { ask, askLast, drop, close: () => model.off("msg:custom", heard) };
 }
 
 const OUTSIDE = "This file lies outside of what a Jupyter server shows here.";
@@ -127,7 +142,7 @@ const translator = (trans) => (text, ...values) => (trans ? trans.__(text, ...va
 function renderPanel({ model, el, trans }) {
   const t = translator(trans);
   const described = ([files, allFiles, chunks, allChunks]) => t("%1 of %2 chunks in %3 of %4 files", number(chunks), number(allChunks), number(files), number(allFiles));
-  const { ask, askLast, close } = questions(model);
+  const { ask, askLast, drop, close } = questions(model);
   const id = Math.random().toString(36).slice(2);
   const counts = element("span", { class: "counts", role: "status", "aria-live": "polite" });
   const where = element("small");
@@ -137,7 +152,7 @@ function renderPanel({ model, el, trans }) {
   const offer = element("div", { class: "offer" });
   const chart = element("div", { class: "chart", role: "group", "aria-label": t("What is in scope, by folder") });
   const indexing = element("div", { class: "indexing" });
-  const query = element("input", { type: "search", "aria-label": t("Search in scope"), placeholder: t("Search in scope"), autocomplete: "off", spellcheck: "false", "aria-controls": `results-${id}` });
+  const query = element("input", { type: "search", "aria-label": t("Search in scope"), placeholder: t("Search in scope"), autocomplete: "off", spellcheck: "false", "aria-controls": `results-${id}`, role: "combobox", "aria-expanded": "false", "aria-autocomplete": "none" });
   const on = { meaning: false, regex: false, word: false, case: false };
   const summary = element("summary");
   const narrow = model.get("narrow"); // a side bar: there the results come first
@@ -153,6 +168,7 @@ function renderPanel({ model, el, trans }) {
     said.className = "said error";
     said.textContent = error.message;
   };
+  let finished = ""; // the input whose text was taken
   let wanted = null; // the scope that is being set: a second click builds on the first
   const scope = () => ({ ...(wanted ?? model.get("state").scope) });
   function setScope(changed) {
@@ -161,8 +177,12 @@ function renderPanel({ model, el, trans }) {
   }
   const toggled = (held = [], name) => (held.includes(name) ? held.filter((one) => one !== name) : [...held, name]);
 
-  function drawScope(focus) {
+  const keyed = (key) => root.querySelector(`[data-key="${CSS.escape(key)}"]`);
+
+  function drawScope() {
     const state = model.get("state");
+    const typed = [...limits.querySelectorAll("input")].map((input) => [input.dataset.key, input.value, input.selectionStart, input.selectionEnd]);
+    const focus = root.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
     where.textContent = state.where;
     counts.textContent = state.note || (state.counts ? described(state.counts) : "");
     const { exclude_globs: left = [], ...others } = state.scope;
@@ -174,20 +194,30 @@ function renderPanel({ model, el, trans }) {
       const known = new Map(state[of]);
       for (const name of chosen) if (!known.has(name)) known.set(name, 0);
       if (!known.size || (field === "repos" && known.size < 2 && !chosen.length)) continue;
-      const buttons = [...known].map(([name, count]) => {
+      const shown = [...known].filter(([name], i) => i < MOST_CHOICES || chosen.includes(name));
+      const buttons = shown.map(([name, count]) => {
         const pressed = chosen.includes(name);
         return element("button", {
-          type: "button", "aria-pressed": String(pressed), "data-key": `${field}:${name}`, text: `${name} ${number(count)}`,
+          type: "button", "aria-pressed": String(pressed), "data-key": `${field}:${name}`, text: `${plain(name)} ${number(count)}`,
           onclick: () => setScope({ ...scope(), [field]: toggled(scope()[field], name) }),
         });
       });
-      limits.append(element("span", { text: t(title) }), element("div", { role: "group", "aria-label": t(title) }, ...buttons));
+      const more = known.size > shown.length ? [element("span", { text: t("and %1 more", number(known.size - shown.length)) })] : [];
+      limits.append(element("span", { text: t(title) }), element("div", { role: "group", "aria-label": t(title) }, ...buttons, ...more));
     }
     for (const [field, title, example] of GLOBS) limits.append(element("span", { text: t(title) }), globs(field, title, example, state.scope[field] ?? []));
     limits.append(element("span", { text: t("Saved") }), saved(state.saved));
     drawOffer(state);
     drawChart(state);
-    if (focus) root.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus();
+    for (const [key, value, start, end] of typed) {
+      const input = value && keyed(key);
+      if (!input || finished === key) continue;
+      input.value = value;
+      input.setSelectionRange(start, end);
+    }
+    finished = "";
+    // what was focused, or where it was
+    if (focus && !root.contains(document.activeElement)) (keyed(focus) ?? keyed(`${focus.split(":")[0]}:`) ?? query).focus();
   }
 
   function drawOffer(state) {
@@ -195,7 +225,7 @@ function renderPanel({ model, el, trans }) {
     if (state.expired) offer.append(t("The scope set earlier has expired."), " ");
     if (!state.offered) return;
     const [text, before] = state.offered;
-    offer.append(t("The kernel before had a scope: %1", text), " ", element("button", { type: "button", text: t("Take it over"), onclick: () => setScope(before) }));
+    offer.append(t("The kernel before had a scope: %1", text), " ", element("button", { type: "button", text: t("Take it over"), "data-key": "offer:", onclick: () => setScope(before) }));
   }
 
   // One bar a folder, as long as it holds chunks, in pieces by language; a click narrows the scope to it.
@@ -211,10 +241,10 @@ function renderPanel({ model, el, trans }) {
     const several = new Set(folders.map((folder) => folder.repo)).size > 1;
     const most = Math.max(1, ...folders.map((folder) => folder.chunks));
     for (const folder of folders) {
-      const name = several ? folder.repo : folder.glob ? `${folder.path.split("/").pop()}/` : t("files here");
+      const name = several ? plain(folder.repo) : folder.glob ? `${folder.path.split("/").pop()}/` : t("files here");
       const bar = element("span", { class: "bar", "aria-hidden": "true" });
       for (const [language, chunks] of folder.languages) bar.append(element("span", { class: `piece hue${colour(language)}`, style: `width:${(100 * chunks) / most}%`, title: `${language} ${number(chunks)}` }));
-      const said = `${several ? folder.repo : folder.path || state.base || t("the root")}: ${t("%1 chunks in %2 files", number(folder.chunks), number(folder.files))}, ${folder.languages.map(([language, chunks]) => `${language} ${number(chunks)}`).join(", ")}`;
+      const said = `${several ? plain(folder.repo) : folder.path || state.base || t("the root")}: ${t("%1 chunks in %2 files", number(folder.chunks), number(folder.files))}, ${folder.languages.map(([language, chunks]) => `${language} ${number(chunks)}`).join(", ")}`;
       const row = [element("span", { class: "name", text: name }), bar, element("span", { class: "count", text: number(folder.chunks) })];
       const narrow = several ? { repos: [folder.repo] } : folder.glob ? { include_globs: [folder.glob] } : null;
       chart.append(narrow
@@ -227,37 +257,51 @@ function renderPanel({ model, el, trans }) {
     chart.append(element("div", { class: "legend" }, ...legend));
   }
 
+  // made once: what a reader types, presses or has focused stays while a run tells how far it is
+  const line = element("span", { role: "status" });
+  const bar = element("progress", { max: "1", "aria-label": t("indexing") });
+  const cancel = element("button", { type: "button", text: t("Cancel"), "aria-label": t("Cancel indexing"), onclick: () => ask("cancel").catch(failed) });
+  const folder = element("input", { type: "text", placeholder: t("this folder"), "aria-label": t("A folder to index; empty: the one of the notebook"), spellcheck: "false" });
+  const beginIndex = () => ask("index", { path: folder.value.trim() }).then(() => (folder.value = ""), failed);
+  const begin = element("button", { type: "button", text: t("Index"), onclick: beginIndex });
+  folder.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") beginIndex();
+    event.stopPropagation();
+  });
+  indexing.append(folder, begin, bar, line, cancel);
+
   function drawIndexing() {
     const job = model.get("job") ?? {};
     const busy = job.state === "waiting" || job.state === "running";
-    const line = element("span", { text: job.line ?? "", role: "status", class: job.state === "failed" ? "error" : false });
-    if (busy) {
-      const bar = element("progress", { max: "1", value: job.share ? String(job.share) : false, "aria-label": t("indexing") });
-      const cancel = element("button", { type: "button", text: t("Cancel"), "aria-label": t("Cancel indexing"), onclick: () => ask("cancel").catch(failed) });
-      return indexing.replaceChildren(bar, line, cancel);
-    }
-    const folder = element("input", { type: "text", placeholder: t("this folder"), "aria-label": t("A folder to index; empty: the one of the notebook"), spellcheck: "false" });
-    const begin = () => ask("index", { path: folder.value.trim() }).catch(failed);
-    folder.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") begin();
-      event.stopPropagation();
-    });
-    indexing.replaceChildren(folder, element("button", { type: "button", text: t("Index"), onclick: begin }), line);
+    const had = indexing.contains(document.activeElement);
+    line.textContent = job.line ?? "";
+    line.className = job.state === "failed" ? "error" : "";
+    job.share ? bar.setAttribute("value", String(job.share)) : bar.removeAttribute("value");
+    folder.hidden = begin.hidden = busy;
+    bar.hidden = cancel.hidden = !busy;
+    if (had && document.activeElement?.hidden !== false) (busy ? cancel : folder).focus();
   }
 
   function globs(field, title, example, held) {
     const chips = held.map((glob) =>
-      element("span", { class: "chip" }, glob, element("button", { type: "button", "aria-label": t("Remove %1", glob), text: "×", onclick: () => setScope({ ...scope(), [field]: toggled(scope()[field], glob) }) })),
+      element("span", { class: "chip" }, glob, element("button", { type: "button", "aria-label": t("Remove %1", glob), text: "×", "data-key": `${field}:×${glob}`, onclick: () => setScope({ ...scope(), [field]: toggled(scope()[field], glob) }) })),
     );
     const input = element("input", {
       type: "text", placeholder: example, "aria-label": t("%1: a glob, Enter adds it", t(title)), "data-key": `${field}:`, spellcheck: "false",
       oninput: () => {
         const typed = input.value.trim();
-        if (!typed) return drawCounts(model.get("state").counts);
+        if (!typed) {
+          drop("count");
+          return drawCounts(model.get("state").counts);
+        }
         askLast("count", { scope: { ...scope(), [field]: [...held, typed] } }, drawCounts, failed);
       },
       onkeydown: (event) => {
-        if (event.key === "Enter" && input.value.trim()) setScope({ ...scope(), [field]: [...held, input.value.trim()] });
+        if (event.key === "Enter" && input.value.trim()) {
+          finished = input.dataset.key;
+          drop("count");
+          setScope({ ...scope(), [field]: [...held, input.value.trim()] });
+        }
         if (event.key === "Backspace" && !input.value && held.length) setScope({ ...scope(), [field]: held.slice(0, -1) });
         event.stopPropagation(); // Lab's own keys
       },
@@ -270,12 +314,15 @@ function renderPanel({ model, el, trans }) {
   };
 
   function saved(names) {
-    const use = element("select", { "aria-label": t("Use a saved scope"), onchange: () => use.value && ask("use", { name: use.value }).catch(failed) }, element("option", { value: "", text: t("use…") }), ...names.map((name) => element("option", { value: name, text: name })));
+    const use = element("select", { "aria-label": t("Use a saved scope"), "data-key": "use:", onchange: () => use.value && ask("use", { name: use.value }).catch(failed) }, element("option", { value: "", text: t("use…") }), ...names.map((name) => element("option", { value: name, text: name })));
     const name = element("input", { type: "text", placeholder: t("save as…"), "aria-label": t("Save this scope as, Enter saves"), "data-key": "save:", onkeydown: (event) => {
-      if (event.key === "Enter" && name.value.trim()) ask("save", { name: name.value.trim() }).catch(failed);
+      if (event.key === "Enter" && name.value.trim()) {
+        finished = name.dataset.key;
+        ask("save", { name: name.value.trim() }).catch(failed);
+      }
       event.stopPropagation();
     } });
-    const clear = element("button", { type: "button", text: t("Clear scope"), onclick: () => setScope({}) });
+    const clear = element("button", { type: "button", text: t("Clear scope"), "data-key": "clear:", onclick: () => setScope({}) });
     return element("div", { role: "group", "aria-label": t("Saved") }, use, name, clear);
   }
 
@@ -291,7 +338,10 @@ function renderPanel({ model, el, trans }) {
     timer = setTimeout(() => {
       early += 1;
       const text = query.value;
-      if (!text.trim()) return drawResults({ caption: "", files: [] });
+      if (!text.trim()) {
+        drop("search");
+        return drawResults({ caption: "", files: [] });
+      }
       const given = { query: text, meaning: on.meaning };
       if (!on.meaning) Object.assign(given, { regex: on.regex, word: on.word, case: on.case ? "sensitive" : "smart" });
       askLast("search", given, drawResults, failed);
@@ -321,6 +371,8 @@ function renderPanel({ model, el, trans }) {
       return element("div", { role: "group", "aria-label": title }, element("div", { class: "file", text: title }), ...rows);
     });
     results.replaceChildren(...groups);
+    for (const who of [results, query]) who.removeAttribute("aria-activedescendant");
+    query.setAttribute("aria-expanded", String(hits.length > 0));
     results.scrollTop = 0;
   }
 
@@ -330,7 +382,7 @@ function renderPanel({ model, el, trans }) {
     const row = hits[selected]?.[1];
     if (!row) return;
     row.setAttribute("aria-selected", "true");
-    results.setAttribute("aria-activedescendant", row.id);
+    for (const who of [results, query]) who.setAttribute("aria-activedescendant", row.id);
     row.scrollIntoView({ block: "nearest" });
   }
 
@@ -365,13 +417,25 @@ function renderPanel({ model, el, trans }) {
   const endTheme = themed(root);
   el.append(root);
   let shown = "";
+  let shownSession;
   const redraw = () => {
     const { scope, session } = model.get("state");
-    drawScope(root.contains(document.activeElement) ? document.activeElement.dataset?.key : undefined);
+    if (session !== shownSession) {
+      wanted = null; // it was for the session before
+      drop("scope");
+      drop("count");
+    }
+    shownSession = session;
+    drawScope();
     const now = JSON.stringify([scope, session]);
-    if (shown && shown !== now) search(0); // what is found is found in the new scope
+    if (shown && shown !== now && session) search(0); // what is found is found in the new scope
     shown = now;
   };
+  // somebody else on the page has heard that a scope changed: a cell's panel is told by nobody
+  const elsewhere = (event) => {
+    if (event.detail?.session === model.get("state").session) ask("state").catch(() => undefined);
+  };
+  if (!narrow) document.addEventListener("codeintel:changed", elsewhere);
   model.on("change:state", redraw);
   model.on("change:job", drawIndexing);
   redraw();
@@ -379,6 +443,7 @@ function renderPanel({ model, el, trans }) {
   return () => {
     clearTimeout(timer);
     endTheme();
+    document.removeEventListener("codeintel:changed", elsewhere);
     model.off("change:state", redraw);
     model.off("change:job", drawIndexing);
     close();

@@ -14,7 +14,7 @@ import msgspec
 import traitlets
 
 from ..api.contract import Client
-from ..api.panel import Looked, look, state_of
+from ..api.panel import Looked, PanelState, look, state_of
 from ..api.progress import Estimate, summary
 from ..api.text import clean
 from ..api.wire import IndexRequest
@@ -100,6 +100,9 @@ class Panel(anywidget.AnyWidget):
             self.send({"number": number, "error": str(error)})
 
     def _answer(self, asked: Asked) -> Any:
+        if isinstance(asked, PanelState):  # somebody else changed the scope
+            self.state = state_of(self._client)
+            return None
         if isinstance(asked, Looked):
             return look(self._client, asked, os.environ.get("JUPYTER_SERVER_ROOT", ""))
         if isinstance(asked, Index):

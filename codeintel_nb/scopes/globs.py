@@ -33,8 +33,9 @@ def check_glob(glob: str) -> str:
 
 
 def plain_glob(path: str) -> str:
-    """A glob that means this path alone."""
-    return re.sub(r"[*?\[\]{}\\]", r"\\\g<0>", path)
+    """A glob that means this path alone, and what is in it."""
+    escaped = re.sub(r"[*?\[\]{}\\]", r"\\\g<0>", path)
+    return f"/{escaped}" if path[:1] in ("!", "#") or path[:1].isspace() else escaped  # a "/" at the front changes nothing else
 
 
 def expand_braces(glob: str) -> list[str]:

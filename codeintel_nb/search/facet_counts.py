@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from os.path import commonpath
+from posixpath import commonpath
 from typing import NamedTuple
 
 import numpy as np
@@ -75,7 +75,7 @@ def _grouped(folders: _Folders) -> tuple[str, list[FolderCount]]:
             place = repo, "", ""
         elif child:
             folder = f"{base}/{child}".lstrip("/")
-            place = repo, folder, f"{plain_glob(folder)}/**"
+            place = repo, folder, "" if "\n" in folder else f"{plain_glob(folder)}/**"
         else:
             place = repo, base, ""
         groups[place].update(counts)

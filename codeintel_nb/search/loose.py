@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..index.postings import Postings
-from ..index.shard import END, IS_ASCII, KINDS, Mask, is_plain
+from ..index.shard import END, ENDS_WITH_NEWLINE, IS_ASCII, KINDS, Mask, is_plain
 from ..scopes.globs import PathMatcher
 from ..scopes.languages import language_of
 from ..scopes.scope import Scope
@@ -56,7 +56,7 @@ class LooseFiles:
         self.paths = [document.path for document in documents]
         self.file_start = np.cumsum([0, *(len(document.content) for document in documents)]).astype(np.uint64)
         self.lines_before = np.zeros(len(documents), np.int64)  # not asked for: these are never read by rg as a whole
-        self.file_flags = np.array([IS_ASCII if is_plain(document.content) else 0 for document in documents], np.uint8)
+        self.file_flags = np.array([(IS_ASCII if is_plain(document.content) else 0) | (ENDS_WITH_NEWLINE if document.ends_with_newline else 0) for document in documents], np.uint8)
         chunks = [(file, chunk) for file, document in enumerate(documents) for chunk in document.chunks]
         self.file_chunk = np.searchsorted([file for file, _ in chunks], np.arange(len(documents) + 1)).astype(np.uint32)
         self.chunk_file = np.array([file for file, _ in chunks], np.uint32)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from ..index.shard import IS_ASCII, is_plain
+from ..index.shard import ENDS_WITH_NEWLINE, IS_ASCII, is_plain
 from .hit import Hit
 from .lines import hits_of
 from .mask import ScopeMask
@@ -139,7 +139,7 @@ def _here(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> bool:
         return (_read_lines_together if plan.pattern.multiline else _read)(plan, plan.exact, kept.take, kept, bounds)
     most = max(1, kept.limit) if kept.by_line else MOST_HITS
     # where a match may span lines each file is streamed to an rg of its own: none is to span files
-    parts = plan.foreign.each_file(plan.shard.file_start) if plan.pattern.multiline else [plan.foreign]
+    parts = _as_files_have_them(plan.shard, plan.foreign).each_file(plan.shard.file_start) if plan.pattern.multiline else [plan.foreign]
     by_rg = Streamed([], False, False)
     for part in parts:
         if by_rg.ended or by_rg.more or bounds.reached():
@@ -221,18 +221,29 @@ def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Ke
     return False
 
 
+def _as_files_have_them(shard: Searchable, ranges: Ranges) -> Ranges:
+    """The ranges, file by file, without the newline that the index puts behind a file that ends without: a match may hold one."""
+    edges = np.array([*ranges.by_file(shard.file_start)], np.int64).reshape(-1, 2)
+    behind = np.searchsorted(shard.file_start, edges[:, 1].astype(np.uint64), "left")  # the file that begins at the end of each, or lies around it
+    at_end = shard.file_start[behind].astype(np.int64) == edges[:, 1]
+    added = at_end & (shard.file_flags[np.maximum(behind.astype(np.int64) - 1, 0)] & ENDS_WITH_NEWLINE == 0)
+    return Ranges(edges[:, 0], edges[:, 1] - added, ranges.cuts)
+
+
 def _read_lines_together(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Kept, bounds: Bounds) -> bool:
     """The same for matches of several lines, file by file; those that meet on a line are one, as ripgrep has it."""
     content = plan.shard.content
     search = plan.pattern.search
     assert search is not None
-    for begin, end in ranges.by_file(plan.shard.file_start):
+    for begin, end in _as_files_have_them(plan.shard, ranges).by_file(plan.shard.file_start):
         held: Match | None = None
+        text = content[begin:end]  # by itself: what follows in the next file is not to be seen
         at = begin
         while at < end:
-            start, last = search(content, at, end)
-            if start < 0 or start >= end:
+            start, last = search(text, at - begin, end - begin)
+            if start < 0 or start >= end - begin:
                 break  # an empty match behind the last line is none
+            start, last = start + begin, last + begin
             if bounds.reached():
                 return True
             line_start = content.rfind(b"\n", begin, start) + 1 or begin

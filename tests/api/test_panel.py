@@ -35,13 +35,32 @@ def test_a_folder_narrows_the_scope(client, tmp_path):
 
 
 def test_a_folder_is_left_out(client, tmp_path):
+    client.set_scope(Scope(repos=("one",), exclude_globs=("docs",)))
+    assert scoped(client, tmp_path, "more/one/lib", True) == {"repos": ("one",), "exclude_globs": ("docs", "lib/**")}
     client.set_scope(Scope(exclude_globs=("docs",)))
-    assert scoped(client, tmp_path, "more/one/lib", True) == {"exclude_globs": ("docs", "lib/**")}
+    with pytest.raises(ScopeError, match="left out of shop, two too"):  # a glob holds for every repository
+        scoped(client, tmp_path, "more/one/lib", True)
     assert scoped(client, tmp_path, "more", True) == {"repos": ("shop",), "exclude_globs": ("docs",)}
     client.set_scope(Scope(repos=("one", "two")))
     assert scoped(client, tmp_path, "more/one", True) == {"repos": ("two",)}
     with pytest.raises(ScopeError, match="nothing that is indexed"):
         scoped(client, tmp_path, "more", True)
+
+
+def test_what_a_folder_was_narrowed_by_before_goes(client, tmp_path):
+    client.set_scope(Scope(**scoped(client, tmp_path, "more/one/lib")))
+    assert scoped(client, tmp_path, "more") == {"repos": ("one", "two")}
+
+
+def test_a_chosen_language_is_always_counted(make_workspace, tmp_path):
+    write_tree(tmp_path / "t", {f"f.{ending}": "x\n" for ending in "py js ts go rs c cpp java rb php sh lua css html sql".split()})
+    workspace = make_workspace()
+    workspace.index(tmp_path / "t")
+    client = EmbeddedClient(workspace)
+    every = [name for name, _ in workspace.facets().languages.items()]
+    assert len(every) > 12
+    client.set_scope(Scope(languages=(every[-1],)))
+    assert [every[-1], 1] in [list(entry) for entry in look(client, PanelState(), "")["languages"]]
 
 
 def test_a_folder_that_is_narrowed_to_is_searched_alone(client, tmp_path):

@@ -101,6 +101,75 @@ def test_the_scope_goes_both_ways_and_the_panel_follows_the_notebook(lab, open_l
     panel.get_by_text("Console 1").wait_for()
 
 
+def test_what_is_typed_and_focused_stays_while_the_panel_is_told_of_changes(lab, open_lab):
+    page = open_lab("typing.ipynb", SETUP)
+    panel = show_panel(page)
+    panel.get_by_text("chunks in 9 of 9 files").wait_for()
+    glob = panel.get_by_label("Include: a glob, Enter adds it")
+    glob.press_sequentially("src/**/ca")
+    panel.get_by_label("A folder to index").fill("some/fol")
+    glob.focus()
+    kernel = page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.id")
+    lab.ask("PUT", f"sessions/{kernel}/scope", {"languages": ["python"]})
+    lab.index(lab.root / "shop", "shop")  # a run's events
+    panel.get_by_text("chunks in 4 of 9 files").wait_for()
+    assert glob.input_value() == "src/**/ca"
+    assert panel.get_by_label("A folder to index").input_value() == "some/fol"
+    assert page.evaluate("document.activeElement.dataset.key") == "include_globs:"
+    glob.fill("src/**")
+    glob.press("Enter")
+    panel.get_by_text("chunks in 2 of 9 files").wait_for()
+    assert glob.input_value() == ""
+    panel.get_by_label("Remove src/**").click()
+    panel.get_by_text("chunks in 4 of 9 files").wait_for()
+    assert page.evaluate("document.activeElement.dataset.key") == "include_globs:", "focus stays near what went"
+    panel.get_by_role("button", name="Clear scope").click()
+    panel.get_by_text("chunks in 9 of 9 files").wait_for()
+    assert page.evaluate("document.activeElement.dataset.key") == "clear:"
+
+
+def test_one_kernels_scope_is_never_written_into_anothers(lab, open_lab):
+    """Between two notebooks nothing can be clicked until the second one's scope is there."""
+    write_notebook(lab.root / "second.ipynb", SETUP)
+    page = open_lab("one.ipynb", SETUP, "%scope set --repo shop --include 'src/**'")
+    panel = show_panel(page)
+    panel.get_by_text("chunks in 2 of 9 files").wait_for()
+    held = []
+    page.route("**/panel*", lambda route: held.append(route))
+    open_path(page, "second.ipynb")
+    panel.get_by_text("Asking the Jupyter server").wait_for()
+    assert panel.get_by_text("second.ipynb").is_visible()
+    assert panel.locator("[data-key='languages:python'], .chip").count() == 0
+    waiting, held[:] = held[:], []
+    for route in waiting:
+        route.continue_()
+    page.unroute("**/panel*")
+    panel.get_by_text("chunks in 9 of 9 files").wait_for()
+    open_path(page, "one.ipynb")
+    panel.get_by_text("chunks in 2 of 9 files").wait_for()
+
+
+def test_a_question_that_is_gone_has_no_answer(lab, open_lab):
+    page = open_lab("gone.ipynb", SETUP)
+    panel = show_panel(page)
+    panel.get_by_text("chunks in 9 of 9 files").wait_for()
+    page.route("**/panel*", lambda route: (time.sleep(0.6) if '"search"' in (route.request.post_data or "") else None, route.continue_()))
+    query = panel.get_by_label("Search in scope", exact=True)
+    query.fill("cart")
+    time.sleep(0.3)
+    query.press("Escape")
+    time.sleep(1)
+    assert query.input_value() == ""
+    assert panel.locator(".hit").count() == 0
+    query.fill("cart")
+    panel.locator(".hit").first.wait_for()
+    query.press("ArrowDown")
+    chosen = query.get_attribute("aria-activedescendant")
+    assert panel.locator(f"#{chosen}").get_attribute("aria-selected") == "true"
+    query.fill("price")
+    page.wait_for_function(f"document.querySelector('{SIDE} input[type=search]').getAttribute('aria-activedescendant') === null")
+
+
 def test_a_restart_keeps_the_scope_and_a_change_of_kernel_offers_it(lab, open_lab):
     page = open_lab("kernels.ipynb", SETUP, "%scope set --lang css", "%scope")
     panel = show_panel(page)
@@ -277,8 +346,9 @@ def test_it_is_accessible(lab, open_lab, tmp_path, theme):
     for place in (panel, page.locator(".jp-OutputArea .codeintel")):
         place.get_by_label("Search in scope", exact=True).fill("cart")
         place.locator(".hit").first.wait_for()
-        place.locator("[data-key='languages:python']").click()
-        place.get_by_text("chunks in 4 of 9 files" if place is panel else "9 of 9 chunks in 9 of 9 files").wait_for()
+    panel.locator("[data-key='languages:python']").click()
+    for place in (panel, page.locator(".jp-OutputArea .codeintel")):
+        place.get_by_text("chunks in 4 of 9 files").wait_for(timeout=3000)  # each panel follows the other
     keep(page, f"lab-{theme}", tmp_path)
     found = axe.Axe().run(page, context=f"{SIDE}, {STATUS}, .jp-OutputArea .codeintel").response
     assert found["passes"], "it looked at something"

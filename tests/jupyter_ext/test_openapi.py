@@ -54,6 +54,8 @@ def test_the_components_are_the_values_that_cross_the_wire():
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 def test_no_request_meets_a_server_error_or_an_undocumented_answer(server, path, method, mode):
+    if path == "/map":
+        server.ask("POST", "map", {})  # the first one is laid out, which takes longer than a client of these waits
     operation = SCHEMA[path][method.upper()]
     wanted, met = CASES // len(OPERATIONS) // 2 + 1, []
 

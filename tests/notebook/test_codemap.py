@@ -10,6 +10,7 @@ from PIL import Image
 from codeintel_nb.api.embedded import EmbeddedClient
 from codeintel_nb.errors import SearchError
 from codeintel_nb.search.hit import Results
+from tests.conftest import write_tree
 from tests.notebook.test_magics import ready, run, shell  # noqa: F401 (fixtures)
 
 
@@ -37,6 +38,14 @@ def test_colours_say_what_was_asked_for(ready, by):  # noqa: F811
     expected = {"folder": {"src", "tests", "web"}, "language": {"python", "javascript", "markdown"}, "kind": {"function", "class"}}[by]
     assert expected <= groups
     assert not drawn.hits
+
+
+def test_a_folder_may_be_called_as_the_rest_is(run, tmp_path):  # noqa: F811
+    for i in range(10):
+        write_tree(tmp_path / "t", {f"folder{i}/a.py": f"x = {i}\n", "others/b.py": "y = 1\n", "others/c.py": "z = 1\n"})
+    run(f"%codeindex add {tmp_path / 't'}")
+    groups = run("%codemap").points["group"]
+    assert list(groups.cat.categories).count("others") == 1
 
 
 def test_hovering_shows_the_code_and_a_click_asks_to_open_it(ready):  # noqa: F811

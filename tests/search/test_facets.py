@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeintel_nb.scopes.globs import expand_braces, glob_to_regex, plain_glob
+from codeintel_nb.scopes.globs import check_glob, expand_braces, glob_to_regex, plain_glob
 from codeintel_nb.scopes.scope import Scope
 
 SCOPES = st.builds(
@@ -63,9 +63,9 @@ def test_several_repositories_come_before_their_folders(shop, tmp_path):
     assert {(folder.repo, folder.path) for folder in shop.facets().folders} == {("shop", ""), ("other", "")}
 
 
-@pytest.mark.parametrize("path", ["a/b", "odd [x]/{a,b}", "star*/what?", "back\\slash", "!no", "#note", "a b"])
+@pytest.mark.parametrize("path", ["a/b", "odd [x]/{a,b}", "star*/what?", "back\\slash", "!no", "#note", "a b", " blank", "\ttab"])
 def test_a_plain_glob_means_one_path(path, tmp_path):
-    (expanded,) = expand_braces(f"{plain_glob(path)}/**")
+    (expanded,) = expand_braces(check_glob(f"{plain_glob(path)}/**"))
     pattern = re.compile(glob_to_regex(expanded))
     assert pattern.fullmatch(f"{path}/x.py")
     assert not pattern.fullmatch("ax/b/x.py")

@@ -260,8 +260,9 @@ def test_what_cannot_be_shown_is_said(shop, given, said):
 MULTILINE = {
     "accents.txt": "café\nfoo\nplain\nfoo\n", "meet.txt": "x y\nx y\nx y\n", "apart/c.txt": "zz end\n", "apart/d.txt": "start\n", "ascii.txt": "one\ntwo\n\n\nthree\n",
     "crlf.txt": b"one\r\ntwo\r\n", "both.txt": "end\nstart é\nend\nstart\n",
+    "open/e.txt": "foo\nfoo ", "open/f.txt": "é\nfoo", "open/g.txt": "start",
 }  # fmt: skip
-SPANNING = [r"\w\nfoo", r"caf\w\nfoo", r"\W\nfoo", r"y\nx", r"end\n\<start", r"end\nstart", r"\n\n", r"(?s)one.*three", r"o\n", r"one\r\ntwo", r"\s+\w+\n\w", r"[^\n]\n\n"]
+SPANNING = [r"\w\nfoo", r"caf\w\nfoo", r"\W\nfoo", r"y\nx", r"end\n\<start", r"end\nstart", r"\n\n", r"(?s)one.*three", r"o\n", r"one\r\ntwo", r"\s+\w+\n\w", r"[^\n]\n\n", r"foo\s\n", r"foo\n", r"start\n"]
 
 
 @pytest.mark.parametrize("pattern", SPANNING)

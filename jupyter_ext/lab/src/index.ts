@@ -37,7 +37,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load('codeintel_nb');
     // without a notebook the page has a scope of its own
     const alone = { id: `page-${crypto.randomUUID?.() ?? Math.random().toString(36).slice(2)}`, label: trans.__('no notebook'), folder: '' };
-    const kernels = new ActiveKernel(app, notebooks, consoles, alone);
+    const kernels = new ActiveKernel(app, notebooks, consoles, alone, path => app.serviceManager.contents.localPath(path));
     const model = new Model(kernels.session, trans);
     kernels.changed.connect((_, session) => model.follow(session));
 
@@ -82,9 +82,16 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const failed = (error: Error) => Notification.error(error.message, { autoClose: 8000 });
     const selected = () => {
       const item = browser ? Array.from(browser.selectedItems())[0] : undefined;
-      return item ? (item.type === 'directory' ? item.path : PathExt.dirname(item.path)) : null;
+      return item && isServers(item.path) ? local(item.type === 'directory' ? item.path : PathExt.dirname(item.path)) : null;
     };
-    const here = () => (notebooks?.currentWidget && notebooks.currentWidget === app.shell.currentWidget ? PathExt.dirname(notebooks.currentWidget.context.path) : null) ?? browser?.model.path ?? model.session.folder;
+    const contents = app.serviceManager.contents;
+    const local = (path: string) => contents.localPath(path); // without the name of a drive
+    const isServers = (path: string) => ['', 'RTC'].includes(contents.driveName(path)); // the drives that show the server's own folder
+    const here = () => {
+      const notebook = notebooks?.currentWidget;
+      const path = notebook && notebook === app.shell.currentWidget ? PathExt.dirname(notebook.context.path) : (browser?.model.path ?? model.session.folder);
+      return local(path);
+    };
     const add = (id: string, label: string, execute: (args: any) => unknown, more: object = {}) => {
       app.commands.addCommand(id, { label, execute, describedBy: { args: { type: 'object', properties: { path: { type: 'string' } } } }, ...more });
       palette?.addItem({ command: id, category: trans.__('Code Search') });

@@ -11,8 +11,9 @@ type Holder = Widget & { sessionContext: ISessionContext };
 
 /** The kernel of the notebook or console that was last looked at. */
 export class ActiveKernel {
-  constructor(app: JupyterFrontEnd, notebooks: INotebookTracker | null, consoles: IConsoleTracker | null, alone: Session) {
+  constructor(app: JupyterFrontEnd, notebooks: INotebookTracker | null, consoles: IConsoleTracker | null, alone: Session, local: (path: string) => string) {
     this._alone = alone;
+    this._local = local;
     for (const tracker of [notebooks, consoles]) {
       tracker?.currentChanged.connect((_, widget) => this._look(widget as Holder | null));
       tracker?.widgetAdded.connect((_, widget) => widget.disposed.connect(() => this._closed(widget as Holder)));
@@ -35,7 +36,7 @@ export class ActiveKernel {
   get session(): Session {
     const context = this._holder?.sessionContext;
     const id = context?.session?.kernel?.id;
-    return context && id ? { id, label: context.name || context.path, folder: PathExt.dirname(context.path) } : this._alone;
+    return context && id ? { id, label: context.name || context.path, folder: PathExt.dirname(this._local(context.path)) } : this._alone;
   }
 
   private _look(holder: Holder | null): void {
@@ -67,6 +68,7 @@ export class ActiveKernel {
   }
 
   private _alone: Session;
+  private _local: (path: string) => string;
   private _holder: Holder | null = null;
   private _changed = new Signal<this, Session>(this);
 }

@@ -4,6 +4,7 @@ import { Refused, ask, place } from './server';
 
 const CHANGES = 'urn:codeintel-nb:changes:v1';
 const AGAIN_MS = 2000; // between two tries to reach a server that is gone
+const WATCH_MS = 3000; // between two looks at a run that its events tell of
 const REFUSED_AGAIN_MS = 30_000; // and one that refuses
 
 export interface Scope {
@@ -51,6 +52,7 @@ export class Model {
     this._trans = trans;
     this._values = { state: this._empty(trans.__('Asking the Jupyter server …')), job: {}, narrow: true };
     this._listen();
+    document.addEventListener('visibilitychange', this._seen);
     void this.refresh();
   }
 
@@ -69,6 +71,7 @@ export class Model {
     const other = session.id !== this._session.id;
     this._session = session;
     if (other) {
+      this._set('state', this._empty(this._trans.__('Asking the Jupyter server …'))); // nothing of one session is written into another
       void this.refresh();
     } else if (session.label !== this.state.where) {
       this._set('state', { ...this.state, where: session.label });
@@ -97,14 +100,15 @@ export class Model {
     }
   }
 
-  async setScope(scope: Scope): Promise<void> {
-    await ask(`${place('sessions', this._session.id)}/scope`, 'PUT', scope);
+  async setScope(scope: Scope, id = this._session.id): Promise<void> {
+    await ask(`${place('sessions', id)}/scope`, 'PUT', scope);
     await this.refresh();
   }
 
   /** Narrow the scope to a folder that the server shows, or leave it out. */
   async setFolder(path: string, exclude: boolean): Promise<void> {
-    await this.setScope(await this._panel({ what: 'folder', path, exclude }));
+    const { id } = this._session;
+    await this.setScope(await this._panel({ what: 'folder', path, exclude }), id);
   }
 
   // what the view expects of a model
@@ -139,6 +143,8 @@ export class Model {
 
   dispose(): void {
     window.clearTimeout(this._again);
+    window.clearTimeout(this._watching);
+    document.removeEventListener('visibilitychange', this._seen);
     this._events?.dispose();
     this._listeners.clear();
   }
@@ -148,25 +154,72 @@ export class Model {
       case 'scope':
         return this.setScope(asked.scope);
       case 'use':
-        return this.setScope(await ask(place('scopes', asked.name)));
+        return this._use(asked.name);
       case 'save':
         await ask(place('scopes', asked.name), 'PUT', this.state.scope);
         return this.refresh();
       case 'index':
-        this._set('job', { state: 'waiting', line: '' });
-        try {
-          this._set('job', { ...(await ask('repositories', 'POST', { path: asked.path || this._session.folder || '.' })), line: '' });
-        } catch (error) {
-          this._set('job', { state: 'failed', line: (error as Error).message });
-        }
-        return null;
+        return this._index(asked.path || this._session.folder || '.');
       case 'cancel':
-        return ask(`${place('repositories', this._values.job.repository ?? '')}/job`, 'DELETE');
+        return this._cancel();
       case 'search':
         return this._panel({ ...asked, limit: this.hits });
       default:
         return this._panel(asked);
     }
+  }
+
+  private async _use(name: string): Promise<void> {
+    const { id } = this._session;
+    await this.setScope(await ask(place('scopes', name)), id);
+  }
+
+  private async _index(path: string): Promise<void> {
+    const begun: Job = { state: 'waiting', line: '' };
+    this._cancelled = false;
+    this._set('job', begun);
+    try {
+      const run: Job = await ask('repositories', 'POST', { path });
+      if (this._values.job === begun) {
+        this._set('job', { ...run, line: '' }); // else its events have told more meanwhile
+      }
+      if (this._cancelled) {
+        await this._cancel(run.repository);
+      }
+      this._watchJob();
+    } catch (error) {
+      this._set('job', { state: 'failed', line: (error as Error).message });
+    }
+  }
+
+  private async _cancel(repository = this._values.job.repository): Promise<void> {
+    this._cancelled = true; // a run of which the server has not answered yet is ended once it has
+    if (repository) {
+      await ask(`${place('repositories', repository)}/job`, 'DELETE');
+    }
+  }
+
+  /** Ask how far a run is now and then, as an event may be lost with its connection. */
+  private _watchJob(): void {
+    window.clearTimeout(this._watching);
+    const { repository, state } = this._values.job;
+    if (!repository || (state !== 'waiting' && state !== 'running')) {
+      return;
+    }
+    this._watching = window.setTimeout(async () => {
+      try {
+        const run: Job & { detail?: string } = await ask(`${place('repositories', repository)}/job`);
+        if (run.state !== 'waiting' && run.state !== 'running' && this._values.job.repository === repository) {
+          this._set('job', { ...run, line: this._values.job.state === run.state ? this._values.job.line : (run.detail ?? '') });
+          void this.refresh();
+        }
+      } catch (error) {
+        if (error instanceof Refused) {
+          this._set('job', { state: 'failed', line: error.message }); // the server was started again meanwhile
+        }
+      }
+      this._watchJob();
+    }, WATCH_MS);
   }
 
   private _panel(asked: unknown): Promise<any> {
@@ -197,10 +250,14 @@ export class Model {
     if (event.schema_id !== CHANGES) {
       return;
     }
-    if (event.what === 'scope' && event.session === this._session.id) {
-      void this.refresh();
+    if (event.what === 'scope') {
+      document.dispatchEvent(new CustomEvent('codeintel:changed', { detail: { session: event.session } })); // for panels in cells
+      if (event.session === this._session.id) {
+        void this.refresh();
+      }
     } else if (event.what === 'index') {
       this._set('job', event as Job);
+      this._watchJob();
       if (event.state === 'done') {
         void this.refresh();
       }
@@ -222,6 +279,13 @@ export class Model {
     return { scope: {}, session: '', where: this._session.label, note, repositories: [], languages: [], kinds: [], folders: [], saved: [] };
   }
 
+  /** What was missed while the page slept. */
+  private _seen = () => {
+    if (document.visibilityState === 'visible') {
+      void this.refresh();
+    }
+  };
+
   private _session: Session;
   private _trans: TranslationBundle;
   private _values: { state: State; job: Job; narrow: boolean };
@@ -229,6 +293,8 @@ export class Model {
   private _events: EventManager | null = null;
   private _gone = false;
   private _again = 0;
+  private _watching = 0;
+  private _cancelled = false;
 }
 
 /** A scope in a few words. */

@@ -43,5 +43,8 @@ export async function ask(path: string, method = 'GET', body?: unknown): Promise
 
 /** A path of several parts, each of which may hold anything. */
 export function place(...parts: string[]): string {
+  if (parts.some(part => ['', '.', '..'].includes(part))) {
+    throw new Error(`There is nothing of the name "${parts[parts.length - 1]}".`);
+  }
   return parts.map(encodeURIComponent).join('/');
 }
