@@ -56,15 +56,14 @@ def chromium() -> Iterator[Any]:
         pytest.skip("there is no Chromium: apt-get install chromium")
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
+        yield browser.new_context(viewport={"width": 1300, "height": 1000})  # one for all: Lab's own files are loaded once
         browser.close()
 
 
 @contextmanager
 def watched(chromium: Any, server: Server, folder: Path) -> Iterator[Any]:
     """A page that fails when a request leaves the machine or the console shows an error."""
-    context = chromium.new_context(viewport={"width": 1300, "height": 1000})
-    made = context.new_page()
+    made = chromium.new_page()
     made.set_default_timeout(30_000)
     outside: list[str] = []
     said: list[str] = []
@@ -75,7 +74,7 @@ def watched(chromium: Any, server: Server, folder: Path) -> Iterator[Any]:
     yield made
     said = [text for text in said if not any(word in text for word in made.expected)]
     made.screenshot(path=str(folder / "last.png"))
-    context.close()
+    made.close()
     assert not outside, f"requests left the machine: {outside}"
     assert not said, f"the console shows errors: {said}"
 
@@ -84,6 +83,8 @@ def watched(chromium: Any, server: Server, folder: Path) -> Iterator[Any]:
 def page(chromium: Any, lab: Server, tmp_path: Path) -> Iterator[Any]:
     with watched(chromium, lab, tmp_path) as made:
         yield made
+    for session in lab.ask("GET", "sessions", api=True).json:
+        lab.ask("DELETE", f"sessions/{session['id']}", api=True)
 
 
 def write_notebook(path: Path, *cells: str) -> None:

@@ -19,7 +19,7 @@ from .marked import MOST_LINES, segments, spans_in, without_margin
 from .text import MOST_LINE_CHARACTERS, caption, clean
 from .wire import FacetsRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, TextRequest
 
-SHOWN = 100  # hits a search brings into a panel
+SHOWN = 60  # hits a search brings into a panel
 MOST_LANGUAGES = 12
 MOST_FOLDERS = 8
 MEANT = 20  # hits of a search by meaning

@@ -77,8 +77,8 @@ class CodeMap:
     @property
     def caption(self) -> str:
         shown = len(self.points)
-        drawn = f"{shown:,} of {self.total:,} chunks, an even sample" if shown < self.total else f"{shown:,} chunks"
-        return f"{drawn} in scope" + (f", {len(self.hits):,} hits lit" if self.hits else "")
+        drawn = f"{shown:,} of {self.total:,} chunks in scope, an even sample" if shown < self.total else f"{shown:,} chunks in scope"
+        return drawn + (f", {len(self.hits):,} hits lit" if self.hits else "")
 
     def _hovered(self, change: Any) -> None:
         self.place.place = self._hint if change["new"] is None else self._shown(int(change["new"]))

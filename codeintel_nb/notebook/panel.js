@@ -168,12 +168,18 @@ function renderPanel({ model, el, trans }) {
     said.className = "said error";
     said.textContent = error.message;
   };
-  let finished = ""; // the input whose text was taken
   let wanted = null; // the scope that is being set: a second click builds on the first
   const scope = () => ({ ...(wanted ?? model.get("state").scope) });
-  function setScope(changed) {
+  function setScope(changed, restore = () => undefined) {
     wanted = changed;
-    askLast("scope", { scope: changed }, () => (wanted = null), (error) => { wanted = null; failed(error); });
+    askLast("scope", { scope: changed }, () => (wanted = null), (error) => { wanted = null; restore(); failed(error); });
+  }
+  // the text of an input, which is empty from then on; the call that puts it back, where it could not be used
+  function taken(input) {
+    const text = input.value.trim();
+    const { key } = input.dataset;
+    input.value = "";
+    return [text, () => keyed(key) && !keyed(key).value && (keyed(key).value = text)];
   }
   const toggled = (held = [], name) => (held.includes(name) ? held.filter((one) => one !== name) : [...held, name]);
 
@@ -211,11 +217,10 @@ function renderPanel({ model, el, trans }) {
     drawChart(state);
     for (const [key, value, start, end] of typed) {
       const input = value && keyed(key);
-      if (!input || finished === key) continue;
+      if (!input) continue;
       input.value = value;
       input.setSelectionRange(start, end);
     }
-    finished = "";
     // what was focused, or where it was
     if (focus && !root.contains(document.activeElement)) (keyed(focus) ?? keyed(`${focus.split(":")[0]}:`) ?? query).focus();
   }
@@ -298,9 +303,9 @@ function renderPanel({ model, el, trans }) {
       },
       onkeydown: (event) => {
         if (event.key === "Enter" && input.value.trim()) {
-          finished = input.dataset.key;
           drop("count");
-          setScope({ ...scope(), [field]: [...held, input.value.trim()] });
+          const [glob, restore] = taken(input);
+          setScope({ ...scope(), [field]: [...(scope()[field] ?? []), glob] }, restore);
         }
         if (event.key === "Backspace" && !input.value && held.length) setScope({ ...scope(), [field]: held.slice(0, -1) });
         event.stopPropagation(); // Lab's own keys
@@ -317,8 +322,11 @@ function renderPanel({ model, el, trans }) {
     const use = element("select", { "aria-label": t("Use a saved scope"), "data-key": "use:", onchange: () => use.value && ask("use", { name: use.value }).catch(failed) }, element("option", { value: "", text: t("use…") }), ...names.map((name) => element("option", { value: name, text: name })));
     const name = element("input", { type: "text", placeholder: t("save as…"), "aria-label": t("Save this scope as, Enter saves"), "data-key": "save:", onkeydown: (event) => {
       if (event.key === "Enter" && name.value.trim()) {
-        finished = name.dataset.key;
-        ask("save", { name: name.value.trim() }).catch(failed);
+        const [text, restore] = taken(name);
+        ask("save", { name: text }).catch((error) => {
+          restore();
+          failed(error);
+        });
       }
       event.stopPropagation();
     } });

@@ -30,7 +30,7 @@ def test_results_as_one_types(corpus: Corpus, chromium: Any, tmp_path: Path) -> 
     environment = {"CODEINTEL_HOME": str(corpus.workspace.settings.home)}
     rows, sent = [], list[str]()
     with running(tmp_path / "lab", "--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly", environment=environment, program="jupyterlab") as server:
-        page = chromium.new_page(viewport={"width": 1300, "height": 1000})
+        page = chromium.new_page()
         page.set_default_timeout(60_000)
         page.on("request", lambda request: sent.append(request.post_data) if "/panel" in request.url and '"search"' in (request.post_data or "") else None)
         page.goto(f"http://127.0.0.1:{server.port}{server.base_url}lab?reset&token={TOKEN}")

@@ -116,6 +116,11 @@ def test_what_is_typed_and_focused_stays_while_the_panel_is_told_of_changes(lab,
     assert glob.input_value() == "src/**/ca"
     assert panel.get_by_label("A folder to index").input_value() == "some/fol"
     assert page.evaluate("document.activeElement.dataset.key") == "include_globs:"
+    page.expected.append("400 (Bad Request)")
+    glob.fill("!no")
+    glob.press("Enter")
+    panel.locator(".said.error").wait_for()
+    assert glob.input_value() == "!no", "what could not be used is there to be mended"
     glob.fill("src/**")
     glob.press("Enter")
     panel.get_by_text("chunks in 2 of 9 files").wait_for()

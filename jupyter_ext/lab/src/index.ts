@@ -70,7 +70,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         loaded => {
           const read = () => {
             status.wanted = loaded.get('showScope').composite !== false;
-            model.hits = Number(loaded.get('hits').composite) || 100;
+            model.hits = Number(loaded.get('hits').composite) || 60;
           };
           loaded.changed.connect(read);
           read();

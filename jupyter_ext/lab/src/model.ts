@@ -45,7 +45,7 @@ export interface Session {
  * The view's model: what the widget in a cell asks of its kernel, this asks of the server for the active kernel.
  */
 export class Model {
-  hits = 100;
+  hits = 60;
 
   constructor(session: Session, trans: TranslationBundle) {
     this._session = session;
@@ -80,12 +80,12 @@ export class Model {
 
   /** Read what the session's scope is; tries again until the server answers. */
   async refresh(): Promise<void> {
-    const { id } = this._session;
+    const turn = ++this._turn;
     window.clearTimeout(this._again);
     try {
       const state = await this._panel({ what: 'state' });
-      if (id !== this._session.id) {
-        return; // of a kernel that is not looked at any more
+      if (turn !== this._turn) {
+        return; // it was asked again meanwhile, or another kernel is looked at
       }
       this._set('state', { ...state, where: this._session.label });
       if (this._gone) {
@@ -94,7 +94,7 @@ export class Model {
       }
       this.reached(null);
     } catch (error) {
-      if (id === this._session.id) {
+      if (turn === this._turn) {
         this._lost(error as Error);
       }
     }
@@ -156,6 +156,9 @@ export class Model {
       case 'use':
         return this._use(asked.name);
       case 'save':
+        if (!this.state.session) {
+          throw new Error(this.state.note); // its scope is not known yet
+        }
         await ask(place('scopes', asked.name), 'PUT', this.state.scope);
         return this.refresh();
       case 'index':
@@ -292,6 +295,7 @@ export class Model {
   private _listeners = new Map<string, Listener[]>();
   private _events: EventManager | null = null;
   private _gone = false;
+  private _turn = 0; // of the last question for the state
   private _again = 0;
   private _watching = 0;
   private _cancelled = false;
