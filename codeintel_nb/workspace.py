@@ -32,7 +32,6 @@ from .search.query import Bounds, Case, Mode, PathQuery, SemanticQuery, Show, Te
 from .search.sql import MEMORY_LIMIT, MOST_ROWS, InScope, run_sql
 from .search.table import Table
 from .settings import Settings
-from .sources.chunk import decoded
 from .sources.repository import WORKTREE, Repository, package, worktree
 from .sources.worktree import Walk
 
@@ -341,11 +340,11 @@ class Workspace:
                 shard = self._engine.shard(target.folder)
                 number = shard.file_numbers.get(wanted)
                 if number is not None and number not in target.dead:
-                    return _lines_of(repo, wanted, shard.file_content(number), shard.language(number), start_line, end_line)
+                    return FileText.cut(repo, wanted, shard.file_content(number), shard.language(number), start_line, end_line)
             for files in loose:
                 if any(stat.path == wanted for stat in files.files) and (document := read_document(files, wanted)) is not None:
                     content = document.content if document.ends_with_newline else document.content[:-1]
-                    return _lines_of(repo, wanted, content, document.language, start_line, end_line)
+                    return FileText.cut(repo, wanted, content, document.language, start_line, end_line)
             known = [p for t in targets for p in self._engine.shard(t.folder).paths]
             raise SourceError(f"There is no indexed file {path!r} in {repo!r}.{did_you_mean(wanted, known)}")
 
@@ -495,13 +494,3 @@ class Workspace:
             live = {s.shard(ref.id) for s in self._all() for ref in (self._snapshots.get(s.folder, (None, Snapshot()))[1]).shards}
             self._engine.keep_only(live)
         return snapshot
-
-
-def _lines_of(repo: str, path: str, content: bytes, language: str, start_line: int, end_line: int | None) -> FileText:
-    lines = decoded(content).split("\n")
-    if len(lines) > 1 and not lines[-1]:
-        lines.pop()  # what stands behind the last newline is no line
-    last = min(len(lines), end_line or len(lines))
-    if start_line > max(1, len(lines)):
-        raise SourceError(f"{path} has {len(lines)} lines, so there is no line {start_line}.")
-    return FileText(repo, path, start_line, last, len(lines), language, "\n".join(lines[start_line - 1 : last]))

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, overload
 
 import msgspec
 
-from ..errors import MissingExtra, SearchError
+from ..errors import MissingExtra, SearchError, SourceError
 from ..scopes.scope import EVERYTHING, Scope
+from ..sources.chunk import decoded
 from .query import PathQuery, SemanticQuery, TextQuery
 
 
@@ -58,6 +59,17 @@ class FileText(msgspec.Struct, frozen=True):
     total_lines: int
     language: str
     text: str
+
+    @classmethod
+    def cut(cls, repo: str, path: str, content: bytes, language: str, start_line: int, end_line: int | None) -> FileText:
+        """Lines of a file's content; SourceError where it has no such lines."""
+        lines = decoded(content).split("\n")
+        if len(lines) > 1 and not lines[-1]:
+            lines.pop()  # what stands behind the last newline is no line
+        last = min(len(lines), end_line or len(lines))
+        if start_line > max(1, len(lines)):
+            raise SourceError(f"{path} has {len(lines)} lines, so there is no line {start_line}.")
+        return cls(repo, path, start_line, last, len(lines), language, "\n".join(lines[start_line - 1 : last]))
 
 
 class Coverage(msgspec.Struct, frozen=True):
