@@ -294,7 +294,7 @@ class Workspace:
         def run(now: _Now) -> Points:
             shards = [self._engine.shard(target.folder) for target in self._now(EVERYTHING).targets]
             with self._mapping:
-                if shards:
+                if any(shard.manifest.chunks for shard in shards):
                     self._projection.prepare(shards)
                 return self._engine.points(now.targets, self._projection, most)
 

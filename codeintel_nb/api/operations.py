@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 
 import msgspec
 
@@ -104,7 +105,7 @@ class Operations:
         return asked if self.limits.hits is None else min(asked, self.limits.hits)
 
 
-class Session:
+class Session(ABC):
     """What one session may look at, under the scope that ``held`` gives."""
 
     where = ""  # who keeps the scope
@@ -112,8 +113,8 @@ class Session:
     def __init__(self, operations: Operations) -> None:
         self.operations = operations
 
-    def held(self) -> ScopeAnswer:
-        raise NotImplementedError
+    @abstractmethod
+    def held(self) -> ScopeAnswer: ...
 
     def get_scope(self) -> ScopeAnswer:
         return self.operations.counted(self.held())

@@ -61,7 +61,7 @@ class Projection:
         """Have landmarks that serve these shards, all that there are: new ones take some ten seconds."""
         chunks = sum(shard.manifest.chunks for shard in shards)
         embedder = shards[0].manifest.embedder
-        known = self._landmarks or _read(self.folder / "landmarks.npz")
+        known = _read(self.folder / "landmarks.npz") or self._landmarks  # another process may have laid them out anew
         if known is None or known.embedder != embedder or chunks > OUTGROWN * known.chunks:
             known = _laid_out(shards, chunks, embedder)
             written = io.BytesIO()

@@ -22,6 +22,7 @@ from ..api.text import clean
 from ..api.wire import FileRequest, MapRequest
 from ..errors import CodeIntelError, MissingExtra, SearchError
 from ..index.report import RepositoryStatus
+from ..scopes.globs import plain_glob
 from ..scopes.scope import Scope
 from ..search.hit import Results
 from ..search.points import Points
@@ -50,7 +51,7 @@ class CodeMap:
     ``scatter`` is the jupyter-scatter plot, ``points`` the DataFrame behind it, one row a chunk.
     """
 
-    def __init__(self, client: Client, found: Points, results: Results | None = None, colour: Colour = "folder") -> None:
+    def __init__(self, client: Client, found: list[Points], results: Results | None = None, colour: Colour = "folder") -> None:
         try:
             import ipywidgets
             import jscatter
@@ -58,7 +59,7 @@ class CodeMap:
         except ImportError:
             raise MissingExtra("map", needed_by="A map of the code") from None
         self._client = client
-        self.total = found.total
+        self.total = found[0].total
         self._repositories = {status.name: status for status in client.status()}
         self.points = _frame(pandas, found, colour)
         self.hits = _rows_of(self.points, results)
@@ -133,26 +134,43 @@ class CodeMap:
         return written.getvalue()
 
 
-def points_in(client: Client, scope: Scope, colour: str) -> Points:
-    """What there is to draw; SearchError where that is nothing, or cannot be coloured so."""
+def points_in(client: Client, scope: Scope, colour: str, results: Results | None = None) -> list[Points]:
+    """What there is to draw, a sample of it and the files of the hits, which a sample would miss; SearchError where that
+    is nothing, or cannot be coloured so."""
     if colour not in ("folder", "language", "kind"):
         raise SearchError(f"A map cannot be coloured by {colour!r}: choose folder, language or kind.")
-    found = client.code_map(MapRequest(most=MOST_POINTS, **{field: getattr(scope, field) for field in Scope.__struct_fields__}))
+    found = client.code_map(_request(scope))
     if not found.paths:
         raise SearchError(f"Nothing is in scope, so there is nothing to draw: {scope.describe()}.")
-    return found
+    if not results or len(found.x) // 4 == found.total:
+        return [found]
+    files = {(hit.repo, hit.path) for hit in results}
+    globs = tuple("/" + plain_glob(path).lstrip("/") for path in sorted({path for _, path in files}))
+    return [found, client.code_map(_request(scope.merged(repos=tuple(sorted({repo for repo, _ in files})), include_globs=globs)))]
 
 
-def _frame(pandas: Any, found: Points, colour: Colour) -> Any:
+def _request(scope: Scope) -> MapRequest:
+    return MapRequest(most=MOST_POINTS, **{field: getattr(scope, field) for field in Scope.__struct_fields__})
+
+
+def _frame(pandas: Any, found: list[Points], colour: Colour) -> Any:
+    drawn = pandas.concat([_table(pandas, points) for points in found], ignore_index=True).drop_duplicates(["repo", "path", "line"], ignore_index=True)
+    by_file = drawn[["repo", "path"]].drop_duplicates(ignore_index=True)
+    by_file["folder"] = _folders(by_file["repo"].to_numpy(), by_file["path"].to_numpy())
+    groups = drawn.merge(by_file, on=["repo", "path"], how="left")[colour].to_numpy()
+    kept = [name for name, _ in Counter(groups.tolist()).most_common(MOST_GROUPS) if name != OTHERS]
+    others = [OTHERS] if len(set(groups.tolist())) > len(kept) else []
+    drawn["group"] = pandas.Categorical([name if name in kept else OTHERS for name in groups], categories=[*kept, *others])
+    return drawn
+
+
+def _table(pandas: Any, found: Points) -> Any:
     owner = np.frombuffer(found.file, "<u4")
     repos, paths, languages = (np.array(values, object) for values in (found.repos, found.paths, found.languages))
     kinds = np.array(found.kinds, object)[np.frombuffer(found.kind, "<u1")]
-    groups = {"language": lambda: languages[owner], "kind": lambda: kinds, "folder": lambda: _folders(repos, paths)[owner]}[colour]()
-    kept = [name for name, _ in Counter(groups.tolist()).most_common(MOST_GROUPS) if name != OTHERS]
-    named = pandas.Categorical([name if name in kept else OTHERS for name in groups], categories=[*kept, *([OTHERS] if len(set(groups.tolist())) > len(kept) else [])])
     return pandas.DataFrame({
         "x": np.frombuffer(found.x, "<f4"), "y": np.frombuffer(found.y, "<f4"), "repo": repos[owner], "path": paths[owner],
-        "line": np.frombuffer(found.line, "<u4").astype(np.int64), "kind": kinds, "language": languages[owner], "group": named,
+        "line": np.frombuffer(found.line, "<u4").astype(np.int64), "kind": kinds, "language": languages[owner],
     })  # fmt: skip
 
 

@@ -240,7 +240,7 @@ class CodeintelMagics(Magics, Configurable):
         from .codemap import CodeMap, points_in
 
         with self._progress() as progress:
-            found = self._interruptible(lambda cancel: points_in(self.client, scope, colour), lambda: progress(Progress(DRAWING)))
+            found = self._interruptible(lambda cancel: points_in(self.client, scope, colour, results), lambda: progress(Progress(DRAWING)))
         return CodeMap(self.client, found, results, colour)
 
     # shared

@@ -24,6 +24,18 @@ def test_the_scope_is_drawn_and_hits_are_lit(ready):  # noqa: F811
     ready("%scope clear")
 
 
+def test_a_sample_has_every_hit(ready, monkeypatch):  # noqa: F811
+    """What is lit is the hit's own chunk, however few of the others are drawn."""
+    from codeintel_nb.notebook import codemap
+
+    whole = ready("hits = %textsearch cart\nhits.map()")
+    monkeypatch.setattr(codemap, "MOST_POINTS", 4)
+    few = ready("hits.map()")
+    assert len(few.points) < len(whole.points) == few.total
+    places = [drawn.points.loc[drawn.hits, ["path", "line"]].to_numpy().tolist() for drawn in (few, whole)]
+    assert sorted(places[0]) == sorted(places[1])
+
+
 def test_results_draw_their_own_scope(ready):  # noqa: F811
     drawn = ready("hits = %textsearch --lang python charge_card\nhits.map('language')")
     assert set(drawn.points["language"]) == set(drawn.points["group"]) == {"python"}
