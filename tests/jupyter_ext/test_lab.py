@@ -119,8 +119,9 @@ def test_what_is_typed_and_focused_stays_while_the_panel_is_told_of_changes(lab,
     page.expected.append("400 (Bad Request)")
     glob.fill("!no")
     glob.press("Enter")
+    # typing alone says the same error, before Enter: what could not be used comes back to be mended after the server's answer
+    page.wait_for_function("(side) => document.querySelector(`${side} [data-key='include_globs:']`).value === '!no'", arg=SIDE)
     panel.locator(".said.error").wait_for()
-    assert glob.input_value() == "!no", "what could not be used is there to be mended"
     glob.fill("src/**")
     glob.press("Enter")
     panel.get_by_text("chunks in 2 of 9 files").wait_for()
