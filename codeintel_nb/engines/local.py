@@ -68,7 +68,7 @@ class LocalEngine:
     def points(self, targets: list[Target], projection: Projection, most: int) -> Points:
         masks = [self.mask(target) for target in targets]
         total = sum(mask.chunks_in_scope for mask in masks)
-        places, owners, lines, kinds = [np.zeros((0, 2), np.float32)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.uint8)]
+        places, owners, lines, cells, kinds = [np.zeros((0, 2), np.float32)], *([np.zeros(0, np.int64)] for _ in range(4))
         repos, paths, languages = list[str](), list[str](), list[str]()
         before = 0  # chunks in scope of the shards before
         for target, mask in zip(targets, masks, strict=True):
@@ -87,11 +87,12 @@ class LocalEngine:
             languages += [shard.language(file) for file in met.tolist()]
             places.append(projection.points(shard)[chunks])
             lines.append(shard.chunk_line[chunks])
+            cells.append(shard.chunk_cell[chunks])
             kinds.append(shard.chunk_kind[chunks])
         at = np.concatenate(places)
         return Points(
             at[:, 0].astype("<f4").tobytes(), at[:, 1].astype("<f4").tobytes(), np.concatenate(owners).astype("<u4").tobytes(),
-            np.concatenate(lines).astype("<u4").tobytes(), np.concatenate(kinds).astype("<u1").tobytes(), repos, paths, languages, KINDS, total,
+            np.concatenate(lines).astype("<u4").tobytes(), np.concatenate(cells).astype("<i4").tobytes(), np.concatenate(kinds).astype("<u1").tobytes(), repos, paths, languages, KINDS, total,
         )  # fmt: skip
 
     def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds, loose: Sequence[LooseTarget] = ()) -> Answer:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import anywidget
+import msgspec
 import numpy as np
 import traitlets
 
@@ -36,71 +37,85 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8A7A00", "#56B4E9", "#
 _PICTURE = (640, 400)  # of what stays in a saved notebook
 
 
-class Place(anywidget.AnyWidget):
-    """What the pointer is on; the page is asked to open it when ``opened`` counts up."""
+class Look(msgspec.Struct, tag="look", tag_field="what", forbid_unknown_fields=True):
+    row: int
+
+
+class Choose(msgspec.Struct, tag="choose", tag_field="what", forbid_unknown_fields=True):
+    rows: list[int]
+
+
+class CodeMap(anywidget.AnyWidget):
+    """A map to hover, zoom, click and choose from: ``results.map()`` or ``%codemap``.
+
+    ``points`` has arrays of one length, an item a chunk: x, y, repo, path, line, cell (-1 outside of notebooks), kind,
+    language and group; ``pandas.DataFrame(map.points)`` is a table of them. ``lit`` are the rows of the hits, ``chosen``
+    those that were drawn around. The view asks by numbered messages, as a Panel's does.
+    """
 
     _esm = Path(__file__).parent / "panel.js"
     _css = Path(__file__).parent / "panel.css"
-    place = traitlets.Dict(help="Where it is, and its first lines in coloured pieces.").tag(sync=True)
-    opened = traitlets.Int(0).tag(sync=True)
-
-
-class CodeMap:
-    """A map to hover, zoom, lasso and click: ``results.map()`` or ``%codemap``.
-
-    ``scatter`` is the jupyter-scatter plot, ``points`` the DataFrame behind it, one row a chunk.
-    """
+    x = traitlets.Bytes(help="float32, little-endian, a point each.").tag(sync=True)
+    y = traitlets.Bytes().tag(sync=True)
+    group = traitlets.Bytes(help="uint8: position in groups.").tag(sync=True)
+    groups = traitlets.List(help="Name, colour and number of points of each group.").tag(sync=True)
+    hits = traitlets.List(help="Points that are lit.").tag(sync=True)
+    caption = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, client: Client, found: list[Points], results: Results | None = None, colour: Colour = "folder") -> None:
         try:
-            import ipywidgets
-            import jscatter
-            import pandas
+            import PIL.Image  # noqa: F401
         except ImportError:
             raise MissingExtra("map", needed_by="A map of the code") from None
-        self._client = client
+        self.points = _points(found)
         self.total = found[0].total
+        self.lit = _rows_of(self.points, results)
+        self.chosen: list[int] = []
+        self._client = client
         self._repositories = {status.name: status for status in client.status()}
-        self.points = _frame(pandas, found, colour)
-        self.hits = _rows_of(self.points, results)
-        self.place = Place()
-        self._hint = {"title": "", "note": "Hover a point to see its code, click it to open the file."}
-        self.place.place = self._hint
-        self.scatter = jscatter.Scatter(data=self.points, x="x", y="y", color_by="group", color_map=_colours(self.points), legend=True, height=480, axes=False, opacity=0.7)
-        self.scatter.size(default=_size(len(self.points)))
-        if self.hits:
-            self.scatter.selection(self.hits)
-        widget = self.scatter.widget
-        widget.observe(self._hovered, "hovering")
-        widget.observe(self._selected, "selection")
-        self.view = ipywidgets.VBox([ipywidgets.HTML(f"<small>{html.escape(self.caption)}</small>"), self.scatter.show(), self.place])
+        names, group = _grouped(_folders(self.points["repo"], self.points["path"]) if colour == "folder" else self.points[colour])
+        self.points["group"] = np.array(names, object)[group]
+        counts = np.bincount(group, minlength=len(names)).tolist()
+        super().__init__(
+            x=self.points["x"].tobytes(), y=self.points["y"].tobytes(), group=group.tobytes(), hits=self.lit, caption=self._caption(),
+            groups=[(clean(name), _COLOURS[-1] if name == OTHERS else _COLOURS[i], count) for i, (name, count) in enumerate(zip(names, counts, strict=True))],
+        )  # fmt: skip
+        self.on_msg(self._asked)
 
-    @property
-    def caption(self) -> str:
-        shown = len(self.points)
+    def _caption(self) -> str:
+        shown = len(self.points["x"])
         drawn = f"{shown:,} of {self.total:,} chunks in scope, an even sample" if shown < self.total else f"{shown:,} chunks in scope"
-        return drawn + (f", {len(self.hits):,} hits lit" if self.hits else "")
+        return drawn + (f", {len(self.lit):,} hits lit" if self.lit else "")
 
-    def _hovered(self, change: Any) -> None:
-        self.place.place = self._hint if change["new"] is None else self._shown(int(change["new"]))
+    def _asked(self, _: object, content: Any, __: object) -> None:
+        number = content.get("number") if isinstance(content, dict) else None
+        try:
+            asked = msgspec.convert({name: value for name, value in content.items() if name != "number"}, Look | Choose)
+            self.send({"number": number, "answer": self._look(asked.row) if isinstance(asked, Look) else self._choose(asked.rows)})
+        except (CodeIntelError, msgspec.ValidationError, IndexError) as error:
+            self.send({"number": number, "error": str(error)})
 
-    def _selected(self, change: Any) -> None:
-        chosen = [] if change["new"] is None else list(change["new"])
-        if len(chosen) == 1 and chosen != self.hits:
-            self.place.place = self._shown(int(chosen[0]))
-            self.place.opened += 1
+    def _choose(self, rows: list[int]) -> str:
+        self.chosen = rows
+        if not rows:
+            return ""
+        files = len(set(zip(self.points["repo"][rows], self.points["path"][rows], strict=True)))
+        return f"{len(rows):,} chunks in {files:,} files are chosen: the rows in .chosen of this map. Esc lets go of them."
 
-    def _shown(self, row: int) -> dict[str, Any]:
-        repo, path, line, language = self.points.loc[row, ["repo", "path", "line", "language"]]
+    def _look(self, row: int) -> dict[str, Any]:
+        repo, path, language = (self.points[name][row] for name in ("repo", "path", "language"))
+        line, cell = (int(self.points[name][row]) for name in ("line", "cell"))
         status: RepositoryStatus | None = self._repositories.get(repo)
         try:
-            text = self._client.open_file(FileRequest(repo=repo, path=path, start_line=int(line), end_line=int(line) + HOVERED_LINES - 1)).text
+            text = self._client.open_file(FileRequest(repo=repo, path=path, start_line=line, end_line=line + HOVERED_LINES - 1)).text
             note = ""
         except CodeIntelError as error:  # it changed meanwhile, or is gone
             text, note = "", str(error)
         shown = "\n".join(clean(part)[:300] for part in text.split("\n"))
+        at = f":{line}" if cell < 0 else f" [{cell}] {line}"
         return {
-            "title": f"{clean(repo)}: {clean(path)}:{line}", "note": note, "segments": segments(shown, language, []), "line": int(line), "cell": None, "column": 1,
+            "title": f"{clean(repo)}: {clean(path)}{at}", "note": note, "segments": segments(shown, language, []),
+            "line": line, "cell": None if cell < 0 else cell, "column": 1,
             "place": None if status is None else place(os.environ.get("JUPYTER_SERVER_ROOT", ""), status.root, path),
         }  # fmt: skip
 
@@ -109,12 +124,14 @@ class CodeMap:
 
     def _repr_mimebundle_(self, **given: Any) -> Any:
         """The widget, and a picture of it for a saved or untrusted notebook."""
-        bundle = self.view._repr_mimebundle_(**given)
-        held = dict(bundle[0] if isinstance(bundle, tuple) else bundle)
+        bundle = super()._repr_mimebundle_(**given)
+        held = bundle[0] if isinstance(bundle, tuple) else bundle
+        if held is None:
+            return bundle
         held["text/plain"] = repr(self)
         alt = html.escape(repr(self))
         held["text/html"] = f'<figure style="margin:0"><img alt="{alt}" src="data:image/png;base64,{base64.b64encode(self.picture()).decode()}"><figcaption>{alt}</figcaption></figure>'
-        return held
+        return bundle
 
     def picture(self) -> bytes:
         """The map as a PNG image: points in the colours of their groups, hits larger and dark."""
@@ -122,12 +139,11 @@ class CodeMap:
 
         width, height = _PICTURE
         canvas = np.full((height, width, 3), 255, np.uint8)
-        colours = _colours(self.points)
-        palette = np.array([[int(colours[name][i : i + 2], 16) for i in (1, 3, 5)] for name in self.points["group"].cat.categories], np.uint8)
-        across = ((self.points["x"].to_numpy() + 1.02) / 2.04 * (width - 1)).astype(int).clip(1, width - 2)
-        down = ((1.02 - self.points["y"].to_numpy()) / 2.04 * (height - 1)).astype(int).clip(1, height - 2)
-        canvas[down, across] = palette[self.points["group"].cat.codes.to_numpy()]
-        for row in self.hits:
+        palette = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for _, colour, _ in self.groups], np.uint8)
+        across = ((self.points["x"] + 1.02) / 2.04 * (width - 1)).astype(int).clip(1, width - 2)
+        down = ((1.02 - self.points["y"]) / 2.04 * (height - 1)).astype(int).clip(1, height - 2)
+        canvas[down, across] = palette[np.frombuffer(self.group, np.uint8)]
+        for row in self.lit:
             canvas[down[row] - 1 : down[row] + 2, across[row] - 1 : across[row] + 2] = 0
         written = io.BytesIO()
         Image.fromarray(canvas).save(written, "PNG", optimize=True)
@@ -153,34 +169,41 @@ def _request(scope: Scope) -> MapRequest:
     return MapRequest(most=MOST_POINTS, **{field: getattr(scope, field) for field in Scope.__struct_fields__})
 
 
-def _frame(pandas: Any, found: list[Points], colour: Colour) -> Any:
-    drawn = pandas.concat([_table(pandas, points) for points in found], ignore_index=True).drop_duplicates(["repo", "path", "line"], ignore_index=True)
-    by_file = drawn[["repo", "path"]].drop_duplicates(ignore_index=True)
-    by_file["folder"] = _folders(by_file["repo"].to_numpy(), by_file["path"].to_numpy())
-    groups = drawn.merge(by_file, on=["repo", "path"], how="left")[colour].to_numpy()
-    kept = [name for name, _ in Counter(groups.tolist()).most_common(MOST_GROUPS) if name != OTHERS]
-    others = [OTHERS] if len(set(groups.tolist())) > len(kept) else []
-    drawn["group"] = pandas.Categorical([name if name in kept else OTHERS for name in groups], categories=[*kept, *others])
-    return drawn
+def _points(found: list[Points]) -> dict[str, Any]:
+    """The columns of what was found, a chunk that is in several of them once."""
+    files = dict[tuple[str, str], int]()
+    columns = dict[str, list[Any]]()
+    for points in found:
+        owner = np.frombuffer(points.file, "<u4")
+        file = np.array([files.setdefault(key, len(files)) for key in zip(points.repos, points.paths, strict=True)], np.int64)
+        repos, paths, languages, kinds = (np.array(values, object) for values in (points.repos, points.paths, points.languages, points.kinds))
+        x, y, line, cell, kind = (np.frombuffer(*held) for held in ((points.x, "<f4"), (points.y, "<f4"), (points.line, "<u4"), (points.cell, "<i4"), (points.kind, "<u1")))
+        for name, column in {
+            "x": x, "y": y, "repo": repos[owner], "path": paths[owner], "line": line.astype(np.int64), "cell": cell.astype(np.int64), "kind": kinds[kind],
+            "language": languages[owner], "chunk": (file[owner] << 32) + line,
+        }.items():  # fmt: skip
+            columns.setdefault(name, []).append(column)
+    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
+    first = np.sort(np.unique(joined.pop("chunk"), return_index=True)[1])
+    return {name: column[first] for name, column in joined.items()}
 
 
-def _table(pandas: Any, found: Points) -> Any:
-    owner = np.frombuffer(found.file, "<u4")
-    repos, paths, languages = (np.array(values, object) for values in (found.repos, found.paths, found.languages))
-    kinds = np.array(found.kinds, object)[np.frombuffer(found.kind, "<u1")]
-    return pandas.DataFrame({
-        "x": np.frombuffer(found.x, "<f4"), "y": np.frombuffer(found.y, "<f4"), "repo": repos[owner], "path": paths[owner],
-        "line": np.frombuffer(found.line, "<u4").astype(np.int64), "kind": kinds, "language": languages[owner],
-    })  # fmt: skip
+def _grouped(names: Any) -> tuple[list[str], Any]:
+    """The commonest names, and of each point which; the others share the last."""
+    kept = [name for name, _ in Counter(names.tolist()).most_common(MOST_GROUPS) if name != OTHERS]
+    position = {name: i for i, name in enumerate(kept)}
+    group = np.array([position.get(name, len(kept)) for name in names.tolist()], np.uint8)
+    return [*kept, *([OTHERS] if len(kept) in group else [])], group
 
 
 def _folders(repos: Any, paths: Any) -> Any:
-    """Of each file its repository where there are several, else the first folder in which they differ."""
+    """Of each point its repository where there are several, else the first folder in which paths differ."""
     if len(set(repos.tolist())) > 1:
         return repos
-    folders = [path.rpartition("/")[0] for path in paths]
-    base = posixpath.commonpath([f"/{folder}" for folder in folders])[1:]
-    return np.array([folder[len(base) :].lstrip("/").partition("/")[0] or "files here" for folder in folders], object)
+    folders = {path: path.rpartition("/")[0] for path in paths.tolist()}
+    base = posixpath.commonpath([f"/{folder}" for folder in set(folders.values())])[1:]
+    below = {path: folder[len(base) :].lstrip("/").partition("/")[0] or "files here" for path, folder in folders.items()}
+    return np.array([below[path] for path in paths.tolist()], object)
 
 
 def _rows_of(points: Any, results: Results | None) -> list[int]:
@@ -189,20 +212,12 @@ def _rows_of(points: Any, results: Results | None) -> list[int]:
         return []
     wanted = {(hit.repo, hit.path) for hit in results}
     places: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    held = points[points["path"].isin({path for _, path in wanted})]
-    for row, repo, path, line in zip(held.index.tolist(), held["repo"], held["path"], held["line"].tolist(), strict=True):
-        places.setdefault((repo, path), []).append((line, row))
+    for row, key in enumerate(zip(points["repo"].tolist(), points["path"].tolist(), strict=True)):
+        if key in wanted:
+            places.setdefault(key, []).append((int(points["line"][row]), row))
     found: dict[int, None] = {}
     for hit in results:
         before = [(line, row) for line, row in places.get((hit.repo, hit.path), []) if line <= hit.start_line]
         if before:
             found[max(before)[1]] = None
     return list(found)
-
-
-def _colours(points: Any) -> dict[str, str]:
-    return {name: _COLOURS[-1] if name == OTHERS else _COLOURS[i] for i, name in enumerate(points["group"].cat.categories)}
-
-
-def _size(points: int) -> int:
-    return 2 if points > 50_000 else 4 if points > 5_000 else 7

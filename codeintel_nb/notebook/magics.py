@@ -220,7 +220,8 @@ class CodeintelMagics(Magics, Configurable):
             %codemap where are time zones converted       and light what this finds
             %codemap --by language|kind|folder            what the colours mean
 
-        Hover a point to see its code, click it to open the file, drag to move, scroll to zoom. Needs codeintel-nb[map].
+        Hover a point to see its code, click it to open its file or cell, drag to move, Ctrl and the wheel to zoom, Shift
+        and drag to choose points. Needs codeintel-nb[map].
         """
 
         def run() -> CodeMap:

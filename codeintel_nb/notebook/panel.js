@@ -40,7 +40,7 @@ const number = new Intl.NumberFormat("en").format;
 // Questions to the kernel, each answered once; one of a kind is under way at a time, and only the last that waits is sent.
 function questions(model) {
   const open = new Map();
-  let last = 0;
+  let last = Math.floor(Math.random() * 2 ** 50); // two views of a widget hear each other's answers
   const heard = (message) => {
     const held = open.get(message.number);
     if (!held) return;
@@ -99,10 +99,11 @@ function openPlace(hit, outside) {
 const pieces = (segments) => segments.map(([css, marked, text]) => element(marked ? "mark" : "span", { class: css || false, text }));
 
 // The theme of the page, followed as it changes; the call that ends it.
-function themed(root) {
+function themed(root, changed = () => undefined) {
   const draw = () => {
     const light = document.body.dataset.jpThemeLight;
     root.dataset.theme = light === "false" || (light === undefined && matchMedia("(prefers-color-scheme: dark)").matches) ? "dark" : "light";
+    changed();
   };
   const seen = new MutationObserver(draw);
   seen.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
@@ -110,29 +111,285 @@ function themed(root) {
   return () => seen.disconnect();
 }
 
-// Below a map: what the pointer is on.
-function renderPlace({ model, el }) {
-  const title = element("button", { type: "button", class: "title", onclick: () => open() });
-  const note = element("span", { role: "status" });
-  const code = element("pre", { class: "highlight" });
-  const root = element("section", { class: "codeintel place", "aria-label": "The code of a point" }, title, note, code);
-  const open = () => openPlace(model.get("place"), () => (note.textContent = OUTSIDE));
-  const draw = () => {
-    const place = model.get("place");
-    title.textContent = place.title ?? "";
-    title.hidden = !place.title;
-    note.textContent = place.note ?? "";
-    code.replaceChildren(...pieces(place.segments ?? []));
+const MAP_HEIGHT = 480;
+const NEAR = 8; // pixels around the pointer in which a point is met
+const MOST_ZOOM = 400; // times the whole map
+const HINT = "Hover a point to see its code, click it to open its file. Drag moves, Ctrl and the wheel or + and - zoom, 0 shows all, Shift and drag choose, N goes to the next hit, Enter opens it.";
+
+// A colour "#rrggbb" as a pixel, paler towards another.
+function pixel(colour, towards = colour, share = 0) {
+  const part = (text, i) => parseInt(text.slice(1 + 2 * i, 3 + 2 * i), 16);
+  const [red, green, blue] = [0, 1, 2].map((i) => Math.round(part(colour, i) * (1 - share) + part(towards, i) * share));
+  return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+}
+
+// Where the pixels of a disc lie from its middle, in an image of so many pixels a row.
+function disc(diameter, width) {
+  const radius = diameter / 2;
+  const offsets = [];
+  for (let y = -Math.floor(radius); y < radius; y++) for (let x = -Math.floor(radius); x < radius; x++) if (Math.hypot(x + 0.5, y + 0.5) <= radius + 0.2) offsets.push(y * width + x);
+  return Int32Array.from(offsets);
+}
+
+// A map of points drawn pixel by pixel, which stays quick where there is no graphics card: a click, a hover and what is
+// chosen are asked of the kernel.
+function renderMap({ model, el }) {
+  const { ask, askLast, drop, close } = questions(model);
+  const bytes = (name) => {
+    const held = model.get(name);
+    return held.buffer.slice(held.byteOffset, held.byteOffset + held.byteLength);
   };
-  const end = themed(root);
-  model.on("change:place", draw);
-  model.on("change:opened", open);
-  draw();
+  const [xs, ys, group] = [new Float32Array(bytes("x")), new Float32Array(bytes("y")), new Uint8Array(bytes("group"))];
+  const hits = model.get("hits");
+  const groups = model.get("groups"); // [name, colour, points]
+  const hidden = new Uint8Array(groups.length);
+  let chosen = null; // a byte a point, 1 where it is chosen
+  let hovered = -1;
+  let read = -1; // whose code is shown
+  let lasso = null; // the corners of what is drawn around points
+  let frame = 0;
+  let image, pixels;
+
+  const canvas = element("canvas", { tabindex: "0", role: "application", "aria-roledescription": "map", "aria-label": model.get("caption"), "aria-describedby": `hint-${model.model_id}` });
+  const context = canvas.getContext("2d");
+  const title = element("button", { type: "button", class: "title", hidden: true, onclick: () => open(read) });
+  const note = element("span", { role: "status", text: HINT, id: `hint-${model.model_id}` });
+  const picked = element("small", { role: "status", class: "picked" });
+  const code = element("pre", { class: "highlight" });
+  const legend = element("div", { class: "legend", role: "group", "aria-label": "Groups: press one to hide or show it" });
+  for (const [i, [name, colour, points]] of groups.entries()) {
+    const key = element("button", { type: "button", class: "key", "aria-pressed": "true", onclick: () => {
+      hidden[i] = 1 - hidden[i];
+      key.setAttribute("aria-pressed", String(!hidden[i]));
+      dirty();
+    } }, element("span", { class: `swatch${colour === "#000000" ? " ink" : ""}`, style: `background:${colour}`, "aria-hidden": "true" }), `${plain(name)} ${number(points)}`);
+    legend.append(key);
+  }
+  const root = element("section", { class: "codeintel map", "aria-label": "Map of the code" }, element("small", { class: "counts", text: model.get("caption") }), canvas, legend, picked, title, note, code);
+
+  // what is seen: the point in the middle, and pixels a unit
+  const view = { x: 0, y: 0, scale: 1 };
+  const all = { x: 0, y: 0, scale: 1 };
+  function fit() {
+    let [left, right, low, high] = [Infinity, -Infinity, Infinity, -Infinity];
+    for (let i = 0; i < xs.length; i++) {
+      left = Math.min(left, xs[i]);
+      right = Math.max(right, xs[i]);
+      low = Math.min(low, ys[i]);
+      high = Math.max(high, ys[i]);
+    }
+    const scale = 0.94 * Math.min(canvas.width / Math.max(right - left, 1e-3), canvas.height / Math.max(high - low, 1e-3));
+    const zoomed = view.scale / all.scale;
+    if (view.scale === all.scale) Object.assign(view, { x: (left + right) / 2, y: (low + high) / 2 });
+    Object.assign(all, { x: (left + right) / 2, y: (low + high) / 2, scale });
+    view.scale = zoomed * scale;
+  }
+  const across = (x) => (x - view.x) * view.scale + canvas.width / 2;
+  const down = (y) => canvas.height / 2 - (y - view.y) * view.scale;
+  const ratio = () => canvas.width / Math.max(canvas.clientWidth, 1);
+  const placed = (event) => {
+    const box = canvas.getBoundingClientRect();
+    return [(event.clientX - box.left) * ratio(), (event.clientY - box.top) * ratio()];
+  };
+
+  function dirty() {
+    if (!frame) frame = requestAnimationFrame(draw);
+  }
+
+  function draw() {
+    frame = 0;
+    if (!canvas.width || !canvas.height) return;
+    const ink = root.dataset.theme === "dark" ? "#ffffff" : "#000000";
+    const paper = `#${getComputedStyle(root).backgroundColor.match(/\d+/g).slice(0, 3).map((part) => Number(part).toString(16).padStart(2, "0")).join("")}`;
+    const colours = groups.map(([, colour]) => (colour === "#000000" ? ink : colour));
+    const [full, pale] = [0, 0.8].map((share) => Uint32Array.from(colours, (colour) => pixel(colour, paper, share)));
+    if (image?.width !== canvas.width || image.height !== canvas.height) {
+      image = context.createImageData(canvas.width, canvas.height);
+      pixels = new Uint32Array(image.data.buffer);
+    }
+    pixels.fill(pixel(paper));
+    const { width, height } = canvas;
+    const usual = xs.length > 50_000 ? 2 : xs.length > 5_000 ? 4 : 7;
+    const size = Math.round(usual * ratio() * Math.min(4, Math.sqrt(view.scale / all.scale)));
+    const offsets = disc(size, width);
+    const rim = Math.ceil(size / 2) + 1;
+    for (const [only, colour] of chosen ? [[0, pale], [1, full]] : [[undefined, full]]) {
+      for (let i = 0; i < xs.length; i++) {
+        const of = group[i];
+        if (hidden[of] || (only !== undefined && chosen[i] !== only)) continue;
+        const x = across(xs[i]) | 0;
+        const y = down(ys[i]) | 0;
+        if (x < rim || y < rim || x >= width - rim || y >= height - rim) continue;
+        const at = y * width + x;
+        for (let k = 0; k < offsets.length; k++) pixels[at + offsets[k]] = colour[of];
+      }
+    }
+    context.putImageData(image, 0, 0);
+    for (const i of hits) if (!hidden[group[i]]) ring(i, Math.max(4 * ratio(), size * 0.7), colours[group[i]], ink, paper);
+    if (hovered >= 0) ring(hovered, Math.max(7 * ratio(), size), colours[group[hovered]], ink, paper);
+    context.lineWidth = 1.5 * ratio();
+    if (lasso) {
+      context.beginPath();
+      for (const [x, y] of lasso) context.lineTo(across(x), down(y));
+      context.closePath();
+      context.strokeStyle = ink;
+      context.stroke();
+    }
+  }
+
+  function ring(i, radius, inside, line, halo) {
+    context.beginPath();
+    context.arc(across(xs[i]), down(ys[i]), radius, 0, 7);
+    for (const [width, colour] of [[5, halo], [2.5, line]]) {
+      context.lineWidth = width * ratio();
+      context.strokeStyle = colour;
+      context.stroke();
+    }
+    context.fillStyle = inside;
+    context.fill();
+  }
+
+  // The point that is seen closest to a place, a hit before others; -1 where none is near.
+  function nearest([x, y]) {
+    const [at, from] = [view.x + (x - canvas.width / 2) / view.scale, view.y - (y - canvas.height / 2) / view.scale];
+    const reach = (NEAR * ratio()) / view.scale;
+    let [best, found] = [reach * reach, -1];
+    const look = (i) => {
+      const far = (xs[i] - at) ** 2 + (ys[i] - from) ** 2;
+      if (far < best && !hidden[group[i]]) [best, found] = [far, i];
+    };
+    for (const i of hits) look(i);
+    if (found < 0) for (let i = 0; i < xs.length; i++) look(i);
+    return found;
+  }
+
+  const said = (error) => (note.textContent = error.message);
+  function hover(i) {
+    if (i === hovered) return;
+    hovered = i;
+    dirty();
+    if (i < 0) return void drop("look"); // what was read stays
+    askLast("look", { row: i }, (place) => {
+      read = i;
+      title.textContent = place.title;
+      title.hidden = false;
+      note.textContent = place.note;
+      code.replaceChildren(...pieces(place.segments));
+    }, said);
+  }
+  function open(i) {
+    if (i >= 0) ask("look", { row: i }).then((place) => openPlace(place, () => (note.textContent = OUTSIDE)), said);
+  }
+
+  function zoom(by, [x, y] = [canvas.width / 2, canvas.height / 2]) {
+    const scale = Math.max(all.scale / 2, Math.min(all.scale * MOST_ZOOM, view.scale * by));
+    const kept = 1 / view.scale - 1 / scale; // what is below the pointer stays there
+    view.x += (x - canvas.width / 2) * kept;
+    view.y -= (y - canvas.height / 2) * kept;
+    view.scale = scale;
+    dirty();
+  }
+  function move(x, y) {
+    view.x -= x / view.scale;
+    view.y += y / view.scale;
+    dirty();
+  }
+  function choose(corners) {
+    const inside = (x, y) => {
+      let within = false;
+      for (let i = 0, j = corners.length - 1; i < corners.length; j = i++) {
+        const [[x1, y1], [x2, y2]] = [corners[i], corners[j]];
+        if (y1 > y !== y2 > y && x < ((x2 - x1) * (y - y1)) / (y2 - y1) + x1) within = !within;
+      }
+      return within;
+    };
+    const rows = [];
+    if (corners) for (let i = 0; i < xs.length; i++) if (!hidden[group[i]] && inside(xs[i], ys[i])) rows.push(i);
+    chosen = rows.length ? new Uint8Array(xs.length) : null;
+    for (const row of rows) chosen[row] = 1;
+    ask("choose", { rows }).then((text) => (picked.textContent = text), said);
+    dirty();
+  }
+
+  let held = null; // where the pointer went down, and how far it has moved
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    canvas.setPointerCapture(event.pointerId);
+    held = { at: placed(event), moved: 0 };
+    if (event.shiftKey) lasso = [];
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const at = placed(event);
+    if (!held) return hover(nearest(at));
+    const [x, y] = [at[0] - held.at[0], at[1] - held.at[1]];
+    held.moved += Math.hypot(x, y);
+    held.at = at;
+    if (lasso) {
+      lasso.push([view.x + (at[0] - canvas.width / 2) / view.scale, view.y - (at[1] - canvas.height / 2) / view.scale]);
+      dirty();
+    } else if (held.moved > 3 * ratio()) move(x, y);
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    if (!held) return;
+    const { moved } = held;
+    held = null;
+    if (lasso) {
+      const drawn = lasso;
+      lasso = null;
+      choose(drawn.length > 2 ? drawn : null);
+    } else if (moved <= 3 * ratio()) {
+      hover(nearest(placed(event)));
+      open(hovered);
+    }
+  });
+  canvas.addEventListener("mousedown", (event) => event.shiftKey && event.stopPropagation()); // Lab would choose cells
+  canvas.addEventListener("pointercancel", () => {
+    held = lasso = null;
+    dirty();
+  });
+  canvas.addEventListener("pointerleave", () => !held && hover(-1));
+  canvas.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey && !event.metaKey) return; // else the page is scrolled
+    event.preventDefault();
+    zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), placed(event));
+  }, { passive: false });
+  let next = -1; // of the hits
+  const KEYS = {
+    ArrowLeft: () => move(40, 0), ArrowRight: () => move(-40, 0), ArrowUp: () => move(0, 40), ArrowDown: () => move(0, -40),
+    "+": () => zoom(1.4), "=": () => zoom(1.4), "-": () => zoom(1 / 1.4),
+    0: () => {
+      Object.assign(view, all);
+      dirty();
+    },
+    n: () => hits.length && hover(hits[(next = (next + 1) % hits.length)]),
+    Enter: () => open(hovered),
+    Escape: () => chosen && choose(null),
+  };
+  canvas.addEventListener("keydown", (event) => {
+    const act = !event.ctrlKey && !event.metaKey && !event.altKey && KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!act) return;
+    act();
+    event.preventDefault();
+    event.stopPropagation(); // Lab's own keys
+  });
+
+  const sized = new ResizeObserver(() => {
+    const dots = devicePixelRatio || 1;
+    const [width, height] = [Math.round(canvas.clientWidth * dots), Math.round(MAP_HEIGHT * dots)];
+    if (!width || (canvas.width === width && canvas.height === height)) return;
+    Object.assign(canvas, { width, height });
+    fit();
+    dirty();
+  });
+  canvas.style.height = `${MAP_HEIGHT}px`;
+  sized.observe(canvas);
+  const endTheme = themed(root, dirty);
   el.append(root);
   return () => {
-    end();
-    model.off("change:place", draw);
-    model.off("change:opened", open);
+    sized.disconnect();
+    endTheme();
+    cancelAnimationFrame(frame);
+    close();
   };
 }
 
@@ -458,6 +715,6 @@ function renderPanel({ model, el, trans }) {
   };
 }
 
-const render = (given) => (given.model.get("place") === undefined ? renderPanel(given) : renderPlace(given));
+const render = (given) => (given.model.get("groups") === undefined ? renderPanel(given) : renderMap(given));
 
 export default { render };

@@ -12,6 +12,7 @@ class Points(msgspec.Struct, frozen=True):
     y: bytes
     file: bytes  # uint32, position in repos, paths and languages
     line: bytes  # uint32, first of the chunk
+    cell: bytes  # int32, -1 outside of notebooks
     kind: bytes  # uint8, position in kinds
     repos: list[str]  # of each file, and so on
     paths: list[str]

@@ -229,6 +229,14 @@ def test_twelve_keys_send_few_searches_and_the_last_wins(lab, open_lab):
     assert 1 <= len(sent) <= 4
 
 
+AT_CELL = """([path, cell]) => {
+  const widget = window.jupyterapp.shell.currentWidget;
+  const node = widget?.context?.path === path && widget.content?.activeCellIndex === cell && widget.content.activeCell?.node;
+  const box = node && node.getBoundingClientRect(), seen = node && widget.content.node.getBoundingClientRect();
+  return node && box.top >= seen.top - 5 && box.bottom <= seen.bottom + 5;
+}"""  # a notebook is shown with a cell active and in sight
+
+
 def test_a_result_opens_at_its_line_and_a_notebook_at_its_cell(lab, open_lab):
     (lab.root / "work").mkdir()
     write_notebook(lab.root / "work" / "notes.ipynb", *(f"x{i} = {i}\n" * 30 for i in range(12)), "marmalade = 1")
@@ -243,14 +251,7 @@ def test_a_result_opens_at_its_line_and_a_notebook_at_its_cell(lab, open_lab):
     query.fill("marmalade")
     panel.locator(".hit", has_text="[12]").wait_for()
     panel.locator(".hit").first.click()
-    page.wait_for_function(
-        """() => {
-          const widget = window.jupyterapp.shell.currentWidget;
-          const node = widget?.context?.path === 'work/notes.ipynb' && widget.content?.activeCellIndex === 12 && widget.content.activeCell?.node;
-          const box = node && node.getBoundingClientRect(), seen = node && widget.content.node.getBoundingClientRect();
-          return node && box.top >= seen.top - 5 && box.bottom <= seen.bottom + 5;
-        }"""
-    )
+    page.wait_for_function(AT_CELL, arg=["work/notes.ipynb", 12])
     for wrong in ({"path": "/etc/passwd", "line": 1}, {"path": "../secret", "line": 1}, {"path": "https://x/y", "line": 1}, {"path": 3}, {}):
         page.evaluate("detail => document.dispatchEvent(new CustomEvent('codeintel:open', {detail}))", wrong)
     time.sleep(0.3)
@@ -343,18 +344,19 @@ def test_the_readmes_picture(lab, open_lab, tmp_path):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_is_accessible(lab, open_lab, tmp_path, theme):
-    """axe-core finds no serious violation, in the side bar and in the cell."""
+    """axe-core finds no serious violation, in the side bar, in the cell and in a map."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed: pip install 'codeintel-nb[test]'")
-    page = open_lab(f"look-{theme}.ipynb", SETUP, "%scope panel")
+    page = open_lab(f"look-{theme}.ipynb", SETUP, "%scope panel", "%codemap")
     execute(page, "apputils:change-theme", theme=f"JupyterLab {theme.title()}")
     page.wait_for_function("light => document.body.dataset.jpThemeLight === String(light)", arg=theme == "light")
     panel = show_panel(page)
-    for place in (panel, page.locator(".jp-OutputArea .codeintel")):
+    for place in (panel, page.locator(".jp-OutputArea .codeintel:not(.map)")):
         place.get_by_label("Search in scope", exact=True).fill("cart")
         place.locator(".hit").first.wait_for()
     panel.locator("[data-key='languages:python']").click()
-    for place in (panel, page.locator(".jp-OutputArea .codeintel")):
+    for place in (panel, page.locator(".jp-OutputArea .codeintel:not(.map)")):
         place.get_by_text("chunks in 4 of 9 files").wait_for(timeout=3000)  # each panel follows the other
+    page.locator(".map canvas").wait_for()
     keep(page, f"lab-{theme}", tmp_path)
     found = axe.Axe().run(page, context=f"{SIDE}, {STATUS}, .jp-OutputArea .codeintel").response
     assert found["passes"], "it looked at something"
@@ -409,36 +411,57 @@ def test_notebook_7_has_the_panel_too(tmp_path, chromium):
             opened.value.close()
 
 
+INK = """(canvas) => {
+  const {data, width} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height), box = canvas.getBoundingClientRect();
+  for (let i = 0; i < data.length; i += 4) if (data[i] + data[i + 1] + data[i + 2] === 0) return [box.x + (i / 4 % width) * box.width / width, box.y + (i / 4 / width + 3) * box.height / canvas.height];
+}"""  # a hit that is lit
+
+
 def test_a_point_of_the_map_shows_its_code_and_opens_it(lab, open_lab, tmp_path):
-    pytest.importorskip("jscatter", reason="the map's parts are not installed: pip install 'codeintel-nb[map]'")
-    page = open_lab("map.ipynb", "%load_ext codeintel_nb\n%scope set --repo shop", "%codemap charge a credit card")
-    canvas = page.locator(".jp-OutputArea canvas").first
+    page = open_lab("map.ipynb", "%load_ext codeintel_nb\n%scope set --repo shop", "drawn = %codemap charge a credit card\ndrawn", "print(len(drawn.chosen))")
+    canvas, title = page.locator(".jp-OutputArea .map canvas"), page.locator(".map .title")
     canvas.wait_for()
-    page.get_by_text("chunks in scope").first.wait_for()
-    time.sleep(2)  # the points fly to their places
-    box, title = canvas.bounding_box(), page.locator(".codeintel.place .title")
-    at = next((place for place in grid(box, 8) if hovered(page, title, place)), None)
-    assert at, "no point was met"
-    assert page.locator(".codeintel.place pre").inner_text().strip()
+    page.wait_for_function(f"({INK})(document.querySelector('.map canvas'))")
+    page.mouse.move(*canvas.evaluate(INK))
+    title.wait_for()
+    assert page.locator(".map pre").inner_text().strip()
     keep(page, "map", tmp_path)
-    page.mouse.click(*at)
+    box = canvas.bounding_box()
+    corners = [(2, 2), (box["width"] - 2, 2), (box["width"] - 2, box["height"] - 2), (2, box["height"] - 2)]
+    page.keyboard.down("Shift")
+    page.mouse.move(box["x"] + 1, box["y"] + 1)
+    page.mouse.down()
+    for x, y in corners:
+        page.mouse.move(box["x"] + x, box["y"] + y)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    chosen = page.locator(".map .picked", has_text="are chosen").inner_text()
+    run_cell(page, 2)
+    page.locator(".jp-Cell").nth(2).locator(".jp-OutputArea-output", has_text=chosen.split()[0]).wait_for()
+    page.mouse.move(box["x"] + 1, box["y"] + 1)
+    page.mouse.click(*canvas.evaluate(INK))
     page.wait_for_function("window.jupyterapp.shell.currentWidget?.context?.path?.startsWith('shop/')")
     assert page.evaluate("window.jupyterapp.shell.currentWidget.context.path").removeprefix("shop/") in FILES
 
 
-def grid(box, step):
-    return [(box["x"] + x, box["y"] + y) for y in range(4, int(box["height"]), step) for x in range(4, int(box["width"]), step)]
-
-
-def hovered(page, title, place):
-    """Whether the pointer is on a point there, and stays so: the kernel's answer takes a moment."""
-    page.mouse.move(*place)
-    if not title.inner_text():
-        return False
-    page.mouse.move(place[0] + 1, place[1])
-    page.mouse.move(*place)
-    time.sleep(0.3)
-    return bool(title.inner_text())
+def test_a_point_of_a_notebook_opens_its_cell_by_keys_alone(lab, open_lab):
+    (lab.root / "cells").mkdir()
+    write_notebook(lab.root / "cells" / "many.ipynb", *(f"x{i} = {i}\n" * 30 for i in range(9)), "def preserve(marmalade):\n    return marmalade * 2\n")
+    lab.index(lab.root / "cells", "cells")
+    page = open_lab("keyed.ipynb", "%load_ext codeintel_nb\n%scope set --repo cells", "hits = %textsearch marmalade\nhits.map()")
+    canvas = page.locator(".jp-OutputArea .map canvas")
+    canvas.wait_for()
+    legend = page.get_by_role("group", name="Groups").get_by_role("button").first
+    legend.press("Enter")
+    assert legend.get_attribute("aria-pressed") == "false"
+    legend.press("Enter")
+    canvas.press("n")
+    page.locator(".map .title", has_text="many.ipynb [9]").wait_for()
+    for key in ("+", "ArrowLeft", "0"):
+        canvas.press(key)
+    canvas.press("Enter")
+    page.wait_for_function(AT_CELL, arg=["cells/many.ipynb", 9])
+    assert lab.ask("DELETE", "repositories/cells").status == 204
 
 
 def test_settings_are_obeyed(lab, open_lab):
