@@ -18,7 +18,8 @@ from ..index.snapshot import Snapshot, Store, Stored, read_snapshot
 from ..index.updater import one_writer, sweep
 from ..search.ripgrep import rg_path
 from ..settings import Settings
-from ..sources.syntax import GRAMMARS, grammar
+from ..sources.grammars import LANGUAGES
+from ..sources.syntax import grammar
 from .jupyter import examine_jupyter
 from .progress import size
 from .wire import Finding
@@ -53,9 +54,9 @@ def _home(home: Path) -> str:
 
 
 def _grammars() -> str:
-    for language in sorted(GRAMMARS):
+    for language in sorted(LANGUAGES):
         grammar(language)
-    return f"{len(GRAMMARS)} load"
+    return f"{len(LANGUAGES)} load"
 
 
 def _embedding() -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from .arrays import Array
 
 TABLES = ("files", "chunks", "symbols")
+ROWS = 20_480  # of a group, which is what a look at a few rows reads
 
 
 def write_tables(folder: Path, tables: dict[str, dict[str, Array | list[Any]]]) -> None:
@@ -22,7 +23,7 @@ def write_tables(folder: Path, tables: dict[str, dict[str, Array | list[Any]]]) 
             given = {column: np.array(values, dtype=object) if isinstance(values, list) else values for column, values in columns.items()}
             connection.register("columns_given", given)
             texts = ", ".join(f'"{column}"::varchar as "{column}"' if isinstance(values, list) else f'"{column}"' for column, values in columns.items())
-            connection.execute(f"copy (select {texts} from columns_given) to '{_quoted(folder / f'{name}.parquet')}' (format parquet, compression zstd)")
+            connection.execute(f"copy (select {texts} from columns_given) to '{_quoted(folder / f'{name}.parquet')}' (format parquet, compression zstd, compression_level 9, row_group_size {ROWS})")
             connection.unregister("columns_given")
 
 

@@ -127,7 +127,7 @@ def _symbols(shard: Shard) -> dict[int, list[Symbol]]:
     found: dict[int, list[Symbol]] = {}
     with duckdb.connect() as connection:
         connection.execute("set threads = 1")
-        rows: Any = connection.execute(f"select file_id, name, kind, container, signature, start_line, end_line from {read_table(shard.folder / 'symbols.parquet')}").fetchall()
+        rows: Any = connection.execute(f"select file_id, name, kind, container, signature, start_line, end_line, doc from {read_table(shard.folder / 'symbols.parquet')}").fetchall()
     for file, *symbol in rows:
         found.setdefault(file, []).append(Symbol(*symbol))
     return found

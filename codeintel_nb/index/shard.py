@@ -21,7 +21,7 @@ from .postings import Postings
 from .vectors import VectorIndex
 from .words import hash_of
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 PARTS = ("content.bin", "columns.bin", "postings.bin", "lexicon.bin", "vectors.faiss", "files.parquet", "chunks.parquet", "symbols.parquet")
 KINDS = ("function", "class", "method", "module", "cell", "markdown", "text")  # positions are stored: append only
@@ -102,7 +102,10 @@ class Shard:
         self.chunk_input = columns["chunk_input"]  # digest of what was embedded
         # looked at one by one, which a memoryview answers in a tenth of an array's time
         self._file_symbol = memoryview(columns["file_symbol"].data)  # first symbol of each file, and the end; symbols are in line order
-        self._symbol_line = memoryview(columns["symbol_line"].data)
+        self.symbol_line = columns["symbol_line"]
+        self.symbol_kind = columns["symbol_kind"]  # position in KINDS
+        self.symbol_texts = columns["symbol_label_texts"], columns["symbol_label_ends"]  # name with containers: all in one, and where each ends
+        self._symbol_line = memoryview(self.symbol_line.data)
         self._symbol_end_line = memoryview(columns["symbol_end_line"].data)
         self._symbol_kind = memoryview(columns["symbol_kind"].data)  # position in KINDS
         self._symbol_labels = _Texts(columns["symbol_label_texts"], columns["symbol_label_ends"])
@@ -158,6 +161,25 @@ class Shard:
     def chunk_file(self) -> Array:
         counts = self.file_chunk[1:].astype(np.int64) - self.file_chunk[:-1]
         return np.repeat(np.arange(self.manifest.files, dtype=np.uint32), counts)
+
+    @property
+    def symbols(self) -> int:
+        """How many definitions it holds."""
+        return len(self.symbol_line)
+
+    @cached_property
+    def symbol_file(self) -> Array:
+        first = np.asarray(self._file_symbol).astype(np.int64)
+        return np.repeat(np.arange(self.manifest.files, dtype=np.uint32), np.diff(first))
+
+    def symbol_label(self, number: int) -> str:
+        """A definition's name with its containers."""
+        return self._symbol_labels[number]
+
+    def chunk_at(self, file: int, line: int) -> int:
+        """The chunk that holds a line of a file."""
+        first, end = int(self.file_chunk[file]), int(self.file_chunk[file + 1])
+        return first + int(np.searchsorted(self.chunk_line[first:end], line, "right")) - 1
 
     @cached_property
     def chunk_end_line(self) -> Array:

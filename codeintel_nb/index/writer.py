@@ -246,11 +246,11 @@ class ShardWriter:
                 "symbol": [label or None for label in self._labels], "cell": np.array(cells, np.int32),
             },
         }  # fmt: skip
-        files, names, kinds, containers, signatures, starts, ends = (list(column) for column in zip(*self._symbols, strict=True)) if self._symbols else ([],) * 7
+        files, names, kinds, containers, signatures, starts, ends, docs = (list(column) for column in zip(*self._symbols, strict=True)) if self._symbols else ([],) * 8
         tables |= {
             "symbols": {
                 "file_id": np.array(files, np.uint32), "name": names, "kind": kinds, "container": containers, "signature": signatures,
-                "start_line": np.array(starts, np.uint32), "end_line": np.array(ends, np.uint32),
+                "start_line": np.array(starts, np.uint32), "end_line": np.array(ends, np.uint32), "doc": docs,
             },
         }  # fmt: skip
         write_tables(self.folder, tables)

@@ -31,6 +31,7 @@ class Symbol(NamedTuple):
     signature: str
     start_line: int
     end_line: int
+    doc: str = ""  # first paragraph of the comment that leads it, or of its docstring, without their marks
 
 
 class Document(NamedTuple):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 from .chunk import MAX_CHUNK_CHARACTERS, Chunk, Symbol
-from .syntax import parse
+from .syntax import Syntax, leads, parse
 
 MAX_DEPTH = 60  # of recursion into the tree; what is deeper is cut by lines
-_LEADING = ("comment", "attribute", "decorator", "annotation")
 
 
 def chunk_by_syntax(content: bytes, language: str) -> tuple[list[Chunk], list[Symbol]] | None:
@@ -26,7 +24,7 @@ def chunk_by_syntax(content: bytes, language: str) -> tuple[list[Chunk], list[Sy
     lines = _Lines(content)
     if lines.count == 0:
         return [], []
-    starts = _starts(syntax.root, 0, lines.count, lines, 0)
+    starts = _starts(syntax.root, 0, lines.count, lines, 0, language, syntax)
     sizes = [lines.size(a, b) for a, b in zip(starts, [*starts[1:], lines.count], strict=True)]
     rows = join_short(starts, sizes, MAX_CHUNK_CHARACTERS)
     return _labelled(rows, lines.count, syntax.symbols), syntax.symbols
@@ -70,7 +68,7 @@ class _Lines:
         return self._ends[end] - self._ends[first]
 
 
-def _starts(node: Any, first: int, end: int, lines: _Lines, depth: int) -> list[int]:
+def _starts(node: Any, first: int, end: int, lines: _Lines, depth: int, language: str, syntax: Syntax) -> list[int]:
     """Rows from ``first`` to ``end`` (not included) at which a piece begins; ``node`` covers them."""
     if lines.size(first, end) <= MAX_CHUNK_CHARACTERS or end - first < 2:
         return [first]
@@ -80,12 +78,14 @@ def _starts(node: Any, first: int, end: int, lines: _Lines, depth: int) -> list[
     leading: int | None = None  # first row of the comments and attributes that lead the next node
     for child in node.children:
         row = child.start_point[0]
-        if _leads(child.type):
+        if leads(child.type, language):
             if leading is None or (parts and row <= parts[-1][0]):
                 leading = row
             continue
         start = row if leading is None else leading
         leading = None
+        while (above := syntax.leading.get(start - 1, first)) > max(first, parts[-1][0]):
+            start = above  # a comment that the grammar takes for a part of what is before it
         if start >= end:
             break
         if start > parts[-1][0]:
@@ -97,19 +97,13 @@ def _starts(node: Any, first: int, end: int, lines: _Lines, depth: int) -> list[
     out: list[int] = []
     for i, (start, child) in enumerate(parts):
         stop = parts[i + 1][0] if i + 1 < len(parts) else end
-        if child is not None and child.child_count and (len(parts) > 1 or child.end_byte - child.start_byte < node.end_byte - node.start_byte or child.type != node.type):
-            out += _starts(child, start, stop, lines, depth + 1)
+        if child is not None and (child.child_count or child.id in syntax.inner) and (len(parts) > 1 or child.end_byte - child.start_byte < node.end_byte - node.start_byte or child.type != node.type):
+            out += _starts(syntax.inner.get(child.id, child), start, stop, lines, depth + 1, language, syntax)
         elif lines.size(start, stop) > MAX_CHUNK_CHARACTERS:
             out += range(start, stop)
         else:
             out.append(start)
     return out
-
-
-@cache
-def _leads(node_type: str) -> bool:
-    """Whether nodes of this type belong to the one that follows."""
-    return any(mark in node_type for mark in _LEADING)
 
 
 def _larger(node: Any, other: Any) -> bool:

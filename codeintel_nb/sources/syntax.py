@@ -1,59 +1,36 @@
-"""Grammars and the one table that says what a definition looks like in each language."""
+"""Definitions in source text, by the syntax tree."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
 from .chunk import Symbol
+from .grammars import LANGUAGES
 
-# definition node types by kind; a `container` gives its name to what it holds
-DEFINITIONS: dict[str, dict[str, str]] = {
-    "python": {"function_definition": "function", "class_definition": "class"},
-    "javascript": {
-        "function_declaration": "function", "generator_function_declaration": "function", "class_declaration": "class",
-        "method_definition": "method", "variable_declarator": "function?", "assignment_expression": "function?", "pair": "function?",
-        "field_definition": "function?",
-    },
-    "typescript": {
-        "function_declaration": "function", "generator_function_declaration": "function", "function_signature": "function",
-        "class_declaration": "class", "abstract_class_declaration": "class", "interface_declaration": "class", "enum_declaration": "class",
-        "type_alias_declaration": "class", "internal_module": "class", "method_definition": "method", "method_signature": "method",
-        "abstract_method_signature": "method", "variable_declarator": "function?", "assignment_expression": "function?", "pair": "function?",
-        "public_field_definition": "function?",
-    },
-    "go": {"function_declaration": "function", "method_declaration": "method", "type_spec": "class", "type_alias": "class"},
-    "rust": {
-        "function_item": "function", "function_signature_item": "function", "struct_item": "class", "enum_item": "class", "union_item": "class",
-        "trait_item": "class", "type_item": "class", "impl_item": "container", "mod_item": "class", "macro_definition": "function",
-    },
-    "java": {
-        "class_declaration": "class", "interface_declaration": "class", "enum_declaration": "class", "record_declaration": "class",
-        "annotation_type_declaration": "class", "method_declaration": "method", "constructor_declaration": "method",
-    },
-    "c": {
-        "function_definition": "function", "struct_specifier": "class!", "enum_specifier": "class!", "union_specifier": "class!",
-        "type_definition": "class", "preproc_function_def": "function",
-    },
-    "cpp": {
-        "function_definition": "function", "struct_specifier": "class!", "enum_specifier": "class!", "union_specifier": "class!",
-        "class_specifier": "class!", "type_definition": "class", "alias_declaration": "class", "namespace_definition": "container",
-        "concept_definition": "class", "preproc_function_def": "function",
-    },
-}  # fmt: skip
-DEFINITIONS["tsx"] = DEFINITIONS["typescript"]
-GRAMMARS = {"python", "javascript", "typescript", "tsx", "go", "rust", "java", "c", "cpp"}
-
+MOST_KEYS = 1000  # definitions of kind text, keys of data; a file with more is data, not settings
+MOST_DOC = 300  # characters that are kept of the first paragraph that is said of a definition
 _NAME_TYPES = ("identifier", "type_identifier", "field_identifier", "property_identifier", "private_property_identifier", "namespace_identifier", "string")
 _FUNCTION_VALUES = ("arrow_function", "function", "function_expression", "generator_function", "class")
+_LEADING = ("comment", "attribute", "decorator", "annotation")
+_SAYING = ("comment", "haddock", "string")  # leading nodes that say something; the others are decorators and the like
 
 
 class Syntax(NamedTuple):
-    """A parsed file: the tree's root, and its definitions in order."""
+    """A parsed file: the tree's root, its definitions in order, and what else the chunker goes by."""
 
     root: Any
     symbols: list[Symbol]
+    inner: dict[int, Any]  # roots of what is of another language, by the node that holds it
+    leading: dict[int, int]  # the last and the first row of comments and the like
+
+
+class _Found(NamedTuple):
+    node: Any
+    kind: str
+    name: str
 
 
 @cache
@@ -61,40 +38,99 @@ def grammar(language: str) -> Any:
     """The tree-sitter grammar of a language; the one place that loads any."""
     from semble_grammars import get_language
 
-    return get_language(language)
+    return get_language(LANGUAGES[language].grammar or language)
 
 
 @cache
-def _tools(language: str) -> tuple[Any, Any]:
+def _tools(language: str) -> tuple[Any, Any, Any]:
+    """Parser, query for plain nodes and leading ones, and query for the others."""
     from tree_sitter import Parser, Query
 
-    kinds = DEFINITIONS[language]
-    return Parser(grammar(language)), Query(grammar(language), "\n".join(f"({node_type}) @d" for node_type in kinds))
+    how, tree = LANGUAGES[language], grammar(language)
+    kinds = {tree.node_kind_for_id(i) for i in range(tree.node_kind_count) if tree.node_kind_is_named(i) and tree.node_kind_is_visible(i)}
+    plain = [f"({node_type}) @d" for node_type in how.nodes] + [f"({node_type}) @leading" for node_type in sorted(kinds) if leads(node_type, language)]
+    inner = [f"({node_type} (raw_text) @{other}) @host" for node_type, other in how.inner if node_type in kinds]
+    return Parser(tree), Query(tree, "\n".join([*plain, how.docs])), Query(tree, "\n".join([how.query, *inner])) if how.query else None
+
+
+@cache
+def leads(node_type: str, language: str) -> bool:
+    """Whether nodes of this type belong to the one that follows."""
+    how = LANGUAGES[language]
+    marks = _LEADING[:1] if how.raw_names else _LEADING  # an attribute of an element does not lead it
+    return any(mark in node_type for mark in marks) or node_type in how.leading
 
 
 def parse(content: bytes, language: str) -> Syntax | None:
     """The syntax of a file; None for a language without a grammar here."""
-    if language not in GRAMMARS:
+    if language not in LANGUAGES:
         return None
+    parser, _, _ = _tools(language)
+    return _read(content, language, parser.parse(content).root_node)
+
+
+def _read(content: bytes, language: str, root: Any) -> Syntax:
     from tree_sitter import QueryCursor
 
-    parser, query = _tools(language)
-    root = parser.parse(content).root_node
-    nodes = QueryCursor(query).captures(root).get("d", [])
-    nodes.sort(key=lambda node: (node.start_byte, -node.end_byte))
-    return Syntax(root, list(_symbols(nodes, content, DEFINITIONS[language], language)))
+    how = LANGUAGES[language]
+    _, plain, special = _tools(language)
+    captured = QueryCursor(plain).captures(root)
+    found = [_Found(node, how.nodes[node.type], _name(node, content)) for node in captured.get("d", [])]
+    inner: dict[int, Any] = {}
+    symbols = list[Symbol]()
+    if special is not None:
+        by_node: dict[int, _Found] = {}
+        for _, match in QueryCursor(special).matches(root):
+            kind = next((kind for kind in match if kind in ("function", "class", "method", "module", "container", "text")), None)
+            if kind is not None:
+                node = match[kind][0]
+                if (met := by_node.get(node.id)) is None or met.kind == kind:  # of several names the last: Dart's Catalog.empty
+                    by_node[node.id] = _Found(node, kind, _cleaned(_text(match["name"][0], content), how.raw_names))
+            elif "host" in match:
+                (other,) = (name for name in match if name in LANGUAGES)
+                held = match[other][0]
+                inside = _read(content, *_part(content, held, _said_language(match["host"][0], content) or other))
+                inner[held.id] = inside.root
+                symbols += inside.symbols
+        found += by_node.values()
+    found.sort(key=lambda one: (one.node.start_byte, -one.node.end_byte))
+    docs = _Docs(content, captured.get("leading", []), captured.get("doc", []))
+    symbols += _symbols(found, content, language, docs)
+    if language == "template":
+        symbols += _template_symbols(content)
+    if symbols and (inner or language == "template"):
+        symbols.sort(key=lambda symbol: (symbol.start_line, -symbol.end_line))
+    if sum(symbol.kind == "text" for symbol in symbols) > MOST_KEYS:
+        symbols = [symbol for symbol in symbols if symbol.kind != "text"]
+    return Syntax(root, symbols, inner, docs.rows)
 
 
-def _symbols(nodes: list[Any], content: bytes, kinds: dict[str, str], language: str) -> Any:
+def _part(content: bytes, node: Any, language: str) -> tuple[str, Any]:
+    """The tree of a part of a file in a language of its own; its places are those of the whole file."""
+    from tree_sitter import Parser, Range
+
+    parser = Parser(grammar(language))
+    parser.included_ranges = [Range(node.start_point, node.end_point, node.start_byte, node.end_byte)]
+    return language, parser.parse(content).root_node
+
+
+def _said_language(host: Any, content: bytes) -> str:
+    head = _text(host.children[0], content)
+    said = re.search(r"\b(?:lang|type)\s*=\s*[\"']?(?:text/|application/)?(\w+)", head)
+    name = {"ts": "typescript", "js": "javascript", "babel": "javascript", "module": "javascript", "sass": "scss"}.get(said[1], said[1]) if said else ""
+    return name if name in LANGUAGES else ""
+
+
+def _symbols(found: list[_Found], content: bytes, language: str, docs: _Docs) -> Iterator[Symbol]:
+    how = LANGUAGES[language]
     holders: list[tuple[int, str, str]] = []  # end byte, name, kind of what is open here
-    for node in nodes:
-        kind = kinds[node.type]
+    before: Symbol | None = None  # not told yet: another clause of it may follow
+    for node, kind, name in found:
         if kind.endswith("?") and not _holds_function(node):
             continue
         if kind.endswith("!") and node.child_by_field_name("body") is None:
             continue  # a mention of a type, not its definition
         kind = kind.rstrip("!?")
-        name = _name(node, content)
         while holders and holders[-1][0] <= node.start_byte:
             holders.pop()
         if not name:
@@ -102,18 +138,39 @@ def _symbols(nodes: list[Any], content: bytes, kinds: dict[str, str], language: 
         container = ".".join(holder[1] for holder in holders)
         if language == "go" and node.type == "method_declaration":
             container = _receiver(node, content)
-        elif "::" in name:  # a member defined outside of its class
-            outer, _, name = name.rpartition("::")
-            container, kind = f"{container}.{outer}".strip(".").replace("::", "."), "method" if kind == "function" else kind
+        elif how.member and (inside := how.member.fullmatch(name)):  # defined outside of what it is a member of
+            container, name = f"{container}.{inside[1]}".strip(".").replace("::", "."), inside[2]
+            kind = "method" if kind == "function" else kind
         elif kind == "function" and holders and holders[-1][2] in ("class", "impl"):
             kind = "method"
-        first = node.start_point[0]
+        end, last = _end(node)
         if kind == "container":
-            holders.append((node.end_byte, name, "impl" if node.type == "impl_item" else "namespace"))
+            holders.append((end, name, "namespace" if node.type in ("namespace_definition", "namespace_declaration") else "impl"))
             continue
-        holders.append((node.end_byte, name, kind))
-        last = node.end_point[0] - (node.end_point[1] == 0 and node.end_point[0] > first)  # a macro ends behind its newline
-        yield Symbol(name, kind, container, _signature(node, content), first + 1, last + 1)
+        holders.append((end, name, kind))
+        first = node.start_point[0]
+        symbol = Symbol(name, kind, container, _signature(node, content, language), first + 1, last + 1, docs.of(node))
+        if not how.clauses:
+            yield symbol
+        elif before is not None and (before.name, before.kind, before.container) == (name, kind, container) and symbol.start_line > before.end_line:
+            before = before._replace(end_line=symbol.end_line)
+        else:
+            if before is not None:
+                yield before
+            before = symbol
+    if before is not None:
+        yield before
+
+
+def _end(node: Any) -> tuple[int, int]:
+    """The byte and the row at which a definition ends; in Dart the body is a neighbour of its head."""
+    last = node
+    while last.parent is not None and last.parent.type == "method_signature":
+        last = last.parent
+    if last.type.endswith("_signature") and (behind := last.next_named_sibling) is not None and behind.type == "function_body":
+        last = behind
+    row = last.end_point[0]
+    return last.end_byte, row - (last.end_point[1] == 0 and row > node.start_point[0])  # a macro ends behind its newline
 
 
 def _holds_function(node: Any) -> bool:
@@ -121,8 +178,14 @@ def _holds_function(node: Any) -> bool:
     return value is not None and value.type in _FUNCTION_VALUES
 
 
+def _text(node: Any, content: bytes) -> str:
+    return content[node.start_byte : node.end_byte].decode("utf-8", "replace")
+
+
 def _name(node: Any, content: bytes) -> str:
     found = node.child_by_field_name("name") or node.child_by_field_name("left") or node.child_by_field_name("key") or node.child_by_field_name("property")
+    if found is not None and found.is_missing:  # Kotlin's fun String.toSku(): the grammar takes the name for a part of the type
+        found = next((child.named_children[-1] for child in node.named_children if child.type == "user_type" and child.end_byte <= found.start_byte), None)
     if found is None and node.type == "impl_item":
         found = node.child_by_field_name("type")
     inner = node
@@ -131,9 +194,18 @@ def _name(node: Any, content: bytes) -> str:
             found = inner
     if found is None:
         return ""
-    text = content[found.start_byte : found.end_byte].decode("utf-8", "replace")
-    text = re.sub(r"<[^<>]*>|\s+", "", text.split("(")[0] if found.type != "operator_name" else text).strip("\"'`")
-    return text.rpartition(".")[2][-120:] if node.type == "assignment_expression" else text[-120:]
+    text = _text(found, content)
+    if found.type in ("operator_name", "operator"):
+        return re.sub(r"\s+", "", text)[-120:]
+    text = _cleaned(text)
+    return text.rpartition(".")[2] if node.type == "assignment_expression" else text
+
+
+def _cleaned(text: str, raw: bool = False) -> str:
+    """A name as people write it: without type parameters, arguments and quotes."""
+    if raw:
+        return re.sub(r"\s+", " ", text).strip("\"' :")[:120]
+    return re.sub(r"<[^<>]*>|\s+", "", re.split(r"[({]|<:", text, maxsplit=1)[0]).strip("\"'`:")[-120:]
 
 
 def _declared(node: Any) -> Any:
@@ -145,14 +217,88 @@ def _declared(node: Any) -> Any:
 
 def _receiver(node: Any, content: bytes) -> str:
     receiver = node.child_by_field_name("receiver")
-    text = content[receiver.start_byte : receiver.end_byte].decode("utf-8", "replace") if receiver else ""
+    text = _text(receiver, content) if receiver else ""
     match = re.search(r"(\w+)(?:\[[^\]]*\])?\s*\)\s*$", text)
     return match[1] if match else ""
 
 
-def _signature(node: Any, content: bytes) -> str:
+_BODIES = ("block", "do_block", "declaration_list")
+_BODY_FIELDS = ("body", "value", "right", "rhs", "declarations", "match")
+_OPENED = ("zig", "css", "scss", "swift")  # a body that has no node of its own begins with a brace
+
+
+def _signature(node: Any, content: bytes, language: str) -> str:
     """From the definition's start to its body, on one line."""
-    body = node.child_by_field_name("body") or node.child_by_field_name("value") or node.child_by_field_name("right")
+    body = next((found for field in _BODY_FIELDS if (found := node.child_by_field_name(field)) is not None), None)
+    if body is None:
+        body = next((child for child in node.named_children if child.type.endswith("_body") or child.type in _BODIES), None)
+    elif (inner := body.child_by_field_name("body")) is not None:
+        body = inner  # of the function that is assigned
+    begin = node.parent.start_byte if node.type.endswith("_binding") and node.parent is not None else node.start_byte  # OCaml's let
     end = body.start_byte if body is not None and body.start_byte > node.start_byte else node.end_byte
-    text = content[node.start_byte : min(end, node.start_byte + 600)].decode("utf-8", "replace")
-    return re.sub(r"\s+", " ", text).strip().rstrip("{:=").strip()[:200]
+    for child in node.named_children:
+        if node.start_byte < child.start_byte < end and "comment" in child.type:
+            end = child.start_byte
+    text = content[begin : min(end, begin + 600)].decode("utf-8", "replace")
+    if body is None and language in _OPENED:
+        text = text.partition("{")[0]
+    elif LANGUAGES[language].inner:
+        text = text.partition("\n")[0]
+    return re.sub(r"\s+", " ", text).strip().rstrip("{:=|").strip()[:200]
+
+
+class _Docs:
+    """What is said of definitions: the comments that lead them, or the text behind their heads."""
+
+    def __init__(self, content: bytes, leading: list[Any], inside: list[Any]) -> None:
+        self._content = content
+        self._by_end: dict[int, Any] = {}  # rows
+        for node in leading:
+            kept = self._by_end.setdefault(node.end_point[0] - (node.end_point[1] == 0), node)
+            if node.start_byte < kept.start_byte:  # a comment has parts of its own in some grammars
+                self._by_end[node.end_point[0] - (node.end_point[1] == 0)] = node
+        self.rows = {row: node.start_point[0] for row, node in self._by_end.items()}
+        self._inside = {node.parent.parent.parent.parent.id: node for node in inside}
+
+    def of(self, node: Any) -> str:
+        if said := self._inside.get(node.id):
+            return _said([_text(said, self._content)])
+        row, parts = node.start_point[0] - 1, list[str]()
+        while (lead := self._by_end.get(row)) is not None and lead.start_byte < node.start_byte and self._is_alone(lead):
+            text = _text(lead, self._content)
+            if any(mark in lead.type for mark in _SAYING) or text.startswith("@doc"):
+                parts.append(text.removeprefix("@doc").lstrip("( "))
+            row = min(row, lead.start_point[0]) - 1
+        return _said(parts[::-1])
+
+    def _is_alone(self, node: Any) -> bool:
+        """Whether nothing else is on its lines."""
+        before = self._content[self._content.rfind(b"\n", 0, node.start_byte) + 1 : node.start_byte]
+        behind = self._content[node.end_byte : self._content.find(b"\n", node.end_byte)] if node.end_point[1] else b""
+        return not before.strip() and not behind.strip()
+
+
+_MARK = re.compile(r"^\s*(?:/\*+!?|\*+/|\*(?!\*)|//[/!]*|#+[':!]?|--+ ?[|^]?|\(\*+|\*+\)|;+|%+|<!--|\{-+\|?|\"{1,3}|~[sS]\"{1,3})?[ \t]?")
+_TAG = re.compile(r"</?(?:summary|remarks|returns|para|inheritdoc|value|exception|param)\b[^>]*>")  # C#'s
+_MARK_END = re.compile(r"\s*(?:\*+/|\*+\)|-->|-\}|\"{1,3})?\s*$")
+
+
+def _said(parts: list[str]) -> str:
+    lines = [_TAG.sub("", _MARK_END.sub("", _MARK.sub("", line))) for part in parts for line in part.strip().split("\n")]
+    return "\n".join(lines).strip().partition("\n\n")[0][:MOST_DOC].rstrip()
+
+
+_TEMPLATE = re.compile(r"\{%[-+]?\s*(?:(end)?(macro|block|component|partial))(?:\s+([\w.-]+))?[^%]*%\}")
+
+
+def _template_symbols(content: bytes) -> Iterator[Symbol]:
+    """Macros and blocks of a template, which its HTML knows nothing of."""
+    open_ones: list[tuple[str, str, int, str]] = []  # kind, name, line, signature
+    for row, line in enumerate(content.decode("utf-8", "replace").split("\n"), 1):
+        for match in _TEMPLATE.finditer(line):
+            ends, kind, name = match.groups()
+            if not ends and name:
+                open_ones.append((kind, name, row, re.sub(r"^\{%[-+]?\s*|\s*[-+]?%\}$", "", match[0])[:200]))
+            elif ends and open_ones and open_ones[-1][0] == kind:
+                kind, name, first, signature = open_ones.pop()
+                yield Symbol(name, "function" if kind == "macro" else "class", ".".join(held[1] for held in open_ones), signature, first, row)

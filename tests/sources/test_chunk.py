@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codeintel_nb.scopes.languages import language_of
 from codeintel_nb.sources.chunk import MAX_CHUNK_CHARACTERS, chunk_failsafe, document_of, refusal, text_of
-from codeintel_nb.sources.syntax import GRAMMARS
+from codeintel_nb.sources.grammars import LANGUAGES
 from tests.strategies import SOURCE_TEXT
 
 ENDINGS = {"python": "py", "javascript": "js", "typescript": "ts", "tsx": "tsx", "go": "go", "rust": "rs", "java": "java", "c": "c", "cpp": "cpp"}
-assert set(ENDINGS) == GRAMMARS
+OTHERS = ("cs", "rb", "php", "kt", "scala", "swift", "sh", "lua", "ex", "hs", "sql", "r", "jl", "ml", "zig", "dart", "css", "scss", "html", "j2", "vue", "svelte", "yaml", "toml", "json")
+assert {language_of(f"a.{ending}") for ending in (*ENDINGS.values(), *OTHERS)} == set(LANGUAGES)
 
 
 def assert_tiles(document):
@@ -27,7 +29,7 @@ def assert_tiles(document):
         assert 1 <= symbol.start_line <= symbol.end_line <= lines
 
 
-@given(SOURCE_TEXT, st.sampled_from([*ENDINGS.values(), "md", "txt", "json", "unknown"]))
+@given(SOURCE_TEXT, st.sampled_from([*ENDINGS.values(), *OTHERS, "md", "txt", "unknown"]))
 def test_chunks_tile_any_text(text, ending):
     assert_tiles(document_of(f"a.{ending}", text.encode()))
 

@@ -1,0 +1,84 @@
+"""Every language: a file as people write it, and each definition in it with its lines, kind, container and first line of documentation."""
+
+from pathlib import Path
+
+import pytest
+
+from codeintel_nb.scopes.languages import LANGUAGES as NAMES
+from codeintel_nb.sources.chunk import document_of
+from codeintel_nb.sources.grammars import LANGUAGES
+
+HERE = Path(__file__).parent / "languages"
+EXPECTED = {head.partition(":")[0]: (head.partition(": ")[2], definitions) for head, *definitions in (part.splitlines() for part in (HERE / "expected.txt").read_text().strip().split("\n\n"))}
+
+
+def as_lines(symbols):
+    return [
+        f"    {s.start_line}-{s.end_line} {s.kind} {f'{s.container} > ' if s.container else ''}{s.name}{f'  # {s.doc.splitlines()[0]}' if s.doc else ''}" for s in symbols
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_all_definitions_of_a_file_are_found(name):
+    language, expected = EXPECTED[name]
+    document = document_of(name, (HERE / name).read_bytes())
+    assert document.language == language
+    assert as_lines(document.symbols) == expected
+
+
+def test_each_language_has_a_file():
+    """The first nine have theirs in test_syntax.py."""
+    assert {path.name for path in HERE.iterdir()} == {*EXPECTED, "expected.txt"}
+    first = {"python", "javascript", "typescript", "tsx", "go", "rust", "java", "c", "cpp"}
+    assert {language for language, _ in EXPECTED.values()} | first == set(LANGUAGES)
+    assert set(LANGUAGES) <= set(NAMES)
+    assert len(LANGUAGES) >= 25
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_what_leads_a_definition_is_in_its_chunk(name):
+    """Each definition with its documentation, in a file too long for one chunk, is cut where the documentation begins."""
+    language, expected = EXPECTED[name]
+    if language in ("html", "template", "vue", "svelte", "yaml", "toml", "json"):
+        pytest.skip("markup and data are cut where elements and keys begin")
+    document = document_of(name, (HERE / name).read_bytes())
+    lines = document.content.decode().split("\n")
+    starts = {chunk.start_line for chunk in document.chunks}
+    for symbol in document.symbols:
+        if symbol.start_line in starts and symbol.doc:
+            above = lines[symbol.start_line - 2]
+            assert symbol.doc.splitlines()[-1] not in above, f"{symbol.name} was cut off from what is said of it"
+
+
+SAID = {
+    "a.py": ('class Shop:\n    """Sells things.\n\n    All of them.\n    """\n\n    # counts\n    @cached\n    def count(self): ...\n', {"Shop": "Sells things.", "count": "counts"}),
+    "a.js": ("/**\n * Adds two numbers.\n * @returns the sum\n */\nfunction add(a, b) { return a + b; }\n\nlet x = 1; // not of this\nfunction next() {}\n", {"add": "Adds two numbers.\n@returns the sum", "next": ""}),
+    "a.rs": ("/// Adds.\n#[inline]\nfn add() {}\n", {"add": "Adds."}),
+    "a.go": ("// Add adds\n// two numbers.\nfunc Add() {}\n\n// about nothing\n\nfunc Next() {}\n", {"Add": "Add adds\ntwo numbers.", "Next": ""}),
+    "A.java": ("/** Sells. */\n@Service\nclass Shop {\n  /* the price */\n  int price() { return 1; }\n}\n", {"Shop": "Sells.", "price": "the price"}),
+    "a.cpp": ("/* Adds. */\nint add() { return 1; }\n", {"add": "Adds."}),
+}
+
+
+@pytest.mark.parametrize("path", sorted(SAID))
+def test_what_is_said_of_a_definition(path):
+    text, expected = SAID[path]
+    assert {symbol.name: symbol.doc for symbol in document_of(path, text.encode()).symbols} == expected
+
+
+def test_a_script_in_a_page_may_be_of_another_language():
+    page = '<script lang="ts">\ninterface Item { price: number }\nexport function sell(what: Item): number { return what.price; }\n</script>\n'
+    assert [(s.name, s.kind, s.start_line) for s in document_of("a.vue", page.encode()).symbols] == [("Item", "class", 2), ("sell", "function", 3)]
+
+
+def test_a_long_script_in_a_page_is_cut_between_its_functions():
+    functions = "".join(f"function step{i}() {{\n" + f"  work({i});\n" * 60 + "}\n" for i in range(6))
+    document = document_of("a.html", f"<html>\n<body>\n<script>\n{functions}</script>\n</body>\n</html>\n".encode())
+    begins = {symbol.start_line for symbol in document.symbols}
+    assert len(begins) == 6  # the first one stands with the lines before it
+    assert begins - {4} <= {chunk.start_line for chunk in document.chunks}
+
+
+def test_data_has_no_definitions():
+    rows = "{" + ",\n".join(f'"key{i}": {i}' for i in range(3000)) + "}\n"
+    assert document_of("a.json", rows.encode()).symbols == []
