@@ -28,7 +28,7 @@ from .search.facets import Facets
 from .search.hit import Coverage, FileText, Results
 from .search.loose import LooseTarget, read_document
 from .search.points import Points
-from .search.query import Bounds, Case, Mode, PathQuery, SemanticQuery, Show, TextQuery
+from .search.query import Bounds, Case, Mode, PathQuery, SemanticQuery, Show, SymbolQuery, TextQuery
 from .search.sql import MEMORY_LIMIT, MOST_ROWS, InScope, run_sql
 from .search.table import Table
 from .settings import Settings
@@ -266,6 +266,26 @@ class Workspace:
         bounds = Bounds.within(deadline, cancel)
         return self._search(scope, asked, lambda targets, _: self._engine.semantic_search(asked, targets, bounds, self._embedder()))
 
+    def symbols(
+        self,
+        name: str,
+        kind: str | Sequence[str] | None = None,
+        scope: Scope | None = None,
+        limit: int = 20,
+        deadline: float | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Results:
+        """Definitions by name or glob, ``DataFrame.merge`` or ``read_*``: the same name first, then names that begin with it
+        or hold it, and where there are none, names spelled much like it.
+
+        ``kind`` is function, class, method, module or text (a key of data), or several of them, in place of the scope's own.
+        Each hit says its ``signature`` and ``doc``.
+        """
+        if kind is not None:
+            scope = (scope or EVERYTHING).merged(kinds=(kind,) if isinstance(kind, str) else tuple(kind))
+        query, bounds = SymbolQuery(name, limit), Bounds.within(deadline, cancel)
+        return self._search(scope, query, lambda targets, _: self._engine.symbols(query, targets, bounds))
+
     def list_paths(self, scope: Scope | None = None, limit: int | None = None) -> Results:
         """The files in scope, one hit each."""
         query = PathQuery(limit)
@@ -360,7 +380,7 @@ class Workspace:
 
     # the way down
 
-    def _search(self, scope: Scope | None, query: TextQuery | SemanticQuery | PathQuery, run: Callable[[list[Target], list[LooseTarget]], Answer], fresh: bool = False) -> Results:
+    def _search(self, scope: Scope | None, query: TextQuery | SemanticQuery | PathQuery | SymbolQuery, run: Callable[[list[Target], list[LooseTarget]], Answer], fresh: bool = False) -> Results:
         began = time.perf_counter()
         applied = (scope or EVERYTHING).interned()
 

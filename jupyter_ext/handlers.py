@@ -25,7 +25,7 @@ from codeintel_nb.scopes.session import check_session_id, session_context
 from .base import SESSION_HEADER, CodeIntelHandler, readable
 from .credentials import Refused, kernel_or_user
 from .repositories import EventsHandler, JobHandler, RefreshHandler, RepositoriesHandler, RepositoryHandler
-from .searches import FacetsHandler, MapHandler, PathsHandler, RunningSearchHandler, SemanticHandler, SqlHandler, TextHandler
+from .searches import FacetsHandler, MapHandler, PathsHandler, RunningSearchHandler, SemanticHandler, SqlHandler, SymbolsHandler, TextHandler
 
 _T = TypeVar("_T")
 
@@ -175,6 +175,7 @@ ROUTES: tuple[tuple[str, type[CodeIntelHandler]], ...] = (
     ("scopes/{name}", SavedScopeHandler),
     ("search/text", TextHandler),
     ("search/semantic", SemanticHandler),
+    ("search/symbols", SymbolsHandler),
     ("paths", PathsHandler),
     ("facets", FacetsHandler),
     ("map", MapHandler),

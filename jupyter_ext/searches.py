@@ -18,6 +18,7 @@ from codeintel_nb.api.wire import (
     SearchAnswer,
     SemanticRequest,
     SqlRequest,
+    SymbolsRequest,
     TableAnswer,
     TextRequest,
     to_wire,
@@ -81,6 +82,14 @@ class SemanticHandler(SearchHandler):
     @kernel_or_user("read")
     async def post(self) -> None:
         await self.search(self.decoded(SemanticRequest), self.service.operations.semantic_search)
+
+
+class SymbolsHandler(SearchHandler):
+    kind = "symbols"
+
+    @kernel_or_user("read")
+    async def post(self) -> None:
+        await self.search(self.decoded(SymbolsRequest), self.service.operations.symbols)
 
 
 class PathsHandler(SearchHandler):

@@ -34,6 +34,9 @@ def test_a_day_at_the_terminal(run, tree):
     assert (code, out.splitlines()[0]) == (0, "src/shop/payment.py:8: def charge_card(card, cents):")
     assert run("search", "read", "a", "cart", "from", "a", "file", "-n", "1")[1].startswith("src/shop/cart.py:")
     assert run("paths", "--include", "web/**")[1].splitlines()[:2] == ["web/app.js", "web/style.css"]
+    code, out, _ = run("symbols", "charge_*", "--kind", "function")
+    assert (code, out.splitlines()[0]) == (0, "src/shop/payment.py:8  function charge_card")
+    assert run("symbols", "charge_card", "--lang", "javascript")[0] == 1
     assert run("read", "shop", "src/shop/cart.py", "--lines", "6:6")[1] == "class Cart:\n"
     assert "javascript" in run("sql", "select distinct language from files")[1]
     assert "nothing changed" in run("index", tree, "--name", "shop")[1]

@@ -43,6 +43,7 @@ from .wire import (
     SearchAnswer,
     SemanticRequest,
     SqlRequest,
+    SymbolsRequest,
     TableAnswer,
     TextRequest,
     to_wire,
@@ -96,6 +97,9 @@ class ServerClient:
 
     def semantic_search(self, request: SemanticRequest, cancel: threading.Event | None = None) -> SearchAnswer:
         return self._search("search/semantic", request, SearchAnswer, request.deadline, cancel)
+
+    def symbols(self, request: SymbolsRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+        return self._search("search/symbols", request, SearchAnswer, request.deadline, cancel)
 
     def list_paths(self, request: PathsRequest, cancel: threading.Event | None = None) -> SearchAnswer:
         return self._search("paths", request, SearchAnswer, request.deadline, cancel)

@@ -28,6 +28,7 @@ from .wire import (
     SearchAnswer,
     SemanticRequest,
     SqlRequest,
+    SymbolsRequest,
     TextRequest,
 )
 
@@ -107,6 +108,9 @@ class Connection:
 
     def semantic_search(self, request: SemanticRequest, cancel: threading.Event | None = None) -> SearchAnswer:
         return self._searched(request, self._call(lambda client: client.semantic_search(request, cancel)))
+
+    def symbols(self, request: SymbolsRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+        return self._searched(request, self._call(lambda client: client.symbols(request, cancel)))
 
     def list_paths(self, request: PathsRequest, cancel: threading.Event | None = None) -> SearchAnswer:
         return self._searched(request, self._call(lambda client: client.list_paths(request, cancel)))

@@ -12,7 +12,19 @@ from ..search.facets import Facets
 from ..search.hit import FileText
 from ..search.points import Points
 from ..search.table import Table
-from .wire import FacetsRequest, FileRequest, IndexRequest, MapRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
+from .wire import (
+    FacetsRequest,
+    FileRequest,
+    IndexRequest,
+    MapRequest,
+    PathsRequest,
+    ScopeAnswer,
+    SearchAnswer,
+    SemanticRequest,
+    SqlRequest,
+    SymbolsRequest,
+    TextRequest,
+)
 
 OnProgress = Callable[[Progress], None]
 
@@ -34,6 +46,7 @@ class Client(Protocol):
 
     def search_text(self, request: TextRequest, cancel: threading.Event | None = None) -> SearchAnswer: ...
     def semantic_search(self, request: SemanticRequest, cancel: threading.Event | None = None) -> SearchAnswer: ...
+    def symbols(self, request: SymbolsRequest, cancel: threading.Event | None = None) -> SearchAnswer: ...
     def list_paths(self, request: PathsRequest, cancel: threading.Event | None = None) -> SearchAnswer: ...
     def facets(self, request: FacetsRequest) -> Facets: ...
     def code_map(self, request: MapRequest) -> Points: ...

@@ -11,7 +11,7 @@ from typing import Any
 from ..index.words import FILLERS, stem
 from ..search.hit import Results
 from ..search.pattern import compile_pattern, is_lower
-from ..search.query import SemanticQuery, TextQuery
+from ..search.query import SemanticQuery, SymbolQuery, TextQuery
 
 MOST_LINES = 14  # of a snippet
 _WORD_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -33,6 +33,9 @@ def spans_in(results: Results, text: str) -> Spans:
         data = text.encode("utf-8")
         spans = (match.span(pattern.group) for match in pattern.re2.finditer(data))
         return [(len(data[:a].decode("utf-8", "replace")), len(data[:b].decode("utf-8", "replace"))) for a, b in spans if b > a]
+    if isinstance(query, SymbolQuery):
+        name = re.split(r"[.:#]", query.name)[-1].strip("*?")
+        return [match.span() for match in re.finditer(re.escape(name), text, re.IGNORECASE)] if name else []
     if isinstance(query, SemanticQuery):
         stems = {stem(word) for word in re.findall(r"[a-z]{3,}", query.text.lower()) if word not in FILLERS}
         return [part.span() for part in _WORD_PART.finditer(text) if stem(part[0].lower()) in stems]

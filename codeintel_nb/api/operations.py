@@ -17,7 +17,19 @@ from ..search.points import Points
 from ..search.table import Table
 from ..sources.repository import Repository, package, package_at, worktree
 from ..workspace import Workspace
-from .wire import FacetsRequest, FileRequest, IndexRequest, MapRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
+from .wire import (
+    FacetsRequest,
+    FileRequest,
+    IndexRequest,
+    MapRequest,
+    PathsRequest,
+    ScopeAnswer,
+    SearchAnswer,
+    SemanticRequest,
+    SqlRequest,
+    SymbolsRequest,
+    TextRequest,
+)
 
 MOST_POINTS = 1_000_000  # of a map
 
@@ -64,6 +76,10 @@ class Operations:
         results = self.workspace.semantic_search(
             request.query, request.narrowed(held.scope), self._limit(request.limit), request.mode, self.deadline(request.deadline), cancel
         )
+        return SearchAnswer(results, held.session_id, held.scope_expired)
+
+    def symbols(self, request: SymbolsRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
+        results = self.workspace.symbols(request.name, None, request.narrowed(held.scope), self._limit(request.limit), self.deadline(request.deadline), cancel)
         return SearchAnswer(results, held.session_id, held.scope_expired)
 
     def list_paths(self, request: PathsRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
@@ -127,6 +143,9 @@ class Session(ABC):
 
     def semantic_search(self, request: SemanticRequest, cancel: threading.Event | None = None) -> SearchAnswer:
         return self.operations.semantic_search(request, self.held(), cancel)
+
+    def symbols(self, request: SymbolsRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+        return self.operations.symbols(request, self.held(), cancel)
 
     def list_paths(self, request: PathsRequest, cancel: threading.Event | None = None) -> SearchAnswer:
         return self.operations.list_paths(request, self.held(), cancel)

@@ -48,6 +48,7 @@ SEMANTIC_OPTIONS = (
     DEADLINE,
 )
 PATH_OPTIONS = (LIMIT,)
+SYMBOL_OPTIONS = (LIMIT, DEADLINE)
 SQL_OPTIONS = (DEADLINE,)
 
 _TOKEN = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+|\S+""")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from ..index.report import NOTHING, RepositoryStatus
 from ..search.hit import Hit, Results
-from ..search.query import PathQuery, SemanticQuery, TextQuery
+from ..search.query import PathQuery, SemanticQuery, SymbolQuery, TextQuery
 from .progress import duration, size, skipped
 
 MOST_LINES = 6  # of a snippet: ten hits should fit a screen or two
@@ -29,6 +29,9 @@ def plain(results: Results, shown: int | None = None) -> str:
             lines.append(f"{name.rpartition(':')[0]}: {hit.score:.0f}")
         elif isinstance(results.query, TextQuery) and not results.query.context:
             lines.append(f"{name}: {clean(hit.snippet).strip()[:MOST_LINE_CHARACTERS]}")
+        elif isinstance(results.query, SymbolQuery):
+            lines.append(f"{name}  {hit.kind} {clean(hit.symbol)}")
+            lines += [f"       {clean(text)[:MOST_LINE_CHARACTERS]}" for text in (hit.signature, hit.doc.split("\n")[0]) if text]
         else:
             lines.append(f"{name}  {clean(hit.symbol)}".rstrip())
             lines += [f"  {number:>5}  {text}" for number, text in _numbered(hit)]
@@ -43,7 +46,7 @@ def _numbered(hit: Hit) -> Iterable[tuple[int, str]]:
 
 def caption(results: Results, shown: int) -> str:
     """How many there are, of what, and how long it took."""
-    nouns: tuple[tuple[type, str], ...] = ((PathQuery, "files"), (TextQuery, "matching lines"), (SemanticQuery, "chunks"))
+    nouns: tuple[tuple[type, str], ...] = ((PathQuery, "files"), (TextQuery, "matching lines"), (SemanticQuery, "chunks"), (SymbolQuery, "definitions"))
     noun = next((noun for kind, noun in nouns if isinstance(results.query, kind)), "hits")
     show = results.query.show if isinstance(results.query, TextQuery) else "lines"
     if show == "files":

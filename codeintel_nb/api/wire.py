@@ -53,6 +53,11 @@ class SemanticRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=Tr
     mode: Mode = "hybrid"
 
 
+class SymbolsRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    name: str
+    limit: int = 20
+
+
 class PathsRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     limit: int | None = None
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..api.options import PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, TEXT_OPTIONS, Option, convert
+from ..api.options import PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, SYMBOL_OPTIONS, TEXT_OPTIONS, Option, convert
 from ..api.progress import TerminalProgress, skipped, summary
 from ..api.text import aligned, plain, status_notes, status_table
 from ..errors import CodeIntelError
@@ -90,6 +90,10 @@ def _grep(args: argparse.Namespace, workspace: Workspace) -> int:
 
 def _search(args: argparse.Namespace, workspace: Workspace) -> int:
     return _results(args, workspace.semantic_search(" ".join(args.query), _scope(args), args.limit, args.mode, args.deadline))
+
+
+def _symbols(args: argparse.Namespace, workspace: Workspace) -> int:
+    return _results(args, workspace.symbols(args.name, None, _scope(args), args.limit, args.deadline))
 
 
 def _paths(args: argparse.Namespace, workspace: Workspace) -> int:
@@ -230,6 +234,8 @@ def _parser() -> argparse.ArgumentParser:
     grep.add_argument("pattern")
     search = command("search", _search, "find code by what it does, or by a symbol's name", (*SEMANTIC_OPTIONS, *SCOPE_OPTIONS), mode="hybrid", limit=10)
     search.add_argument("query", nargs="+")
+    symbols = command("symbols", _symbols, "find definitions by name or glob", (*SYMBOL_OPTIONS, *SCOPE_OPTIONS), limit=20)
+    symbols.add_argument("name")
     command("paths", _paths, "list the files in scope", (*PATH_OPTIONS, *SCOPE_OPTIONS))
     read = command("read", _read, "show lines of an indexed file")
     read.add_argument("repo")

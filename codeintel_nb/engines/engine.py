@@ -13,7 +13,7 @@ from ..search.facets import Facets
 from ..search.hit import Hit
 from ..search.loose import LooseTarget
 from ..search.points import Points
-from ..search.query import Bounds, PathQuery, SemanticQuery, TextQuery
+from ..search.query import Bounds, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 
 
 class Target(NamedTuple):
@@ -62,6 +62,8 @@ class Engine(Protocol):
         ...
 
     def semantic_search(self, query: SemanticQuery, targets: list[Target], bounds: Bounds, embedder: Embedder) -> Answer: ...
+
+    def symbols(self, query: SymbolQuery, targets: list[Target], bounds: Bounds) -> Answer: ...
 
     def list_paths(self, query: PathQuery, targets: list[Target]) -> Answer: ...
 

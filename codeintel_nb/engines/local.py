@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
+from heapq import nsmallest
 from operator import or_
 from pathlib import Path
 from typing import TypeVar
@@ -27,8 +28,9 @@ from ..search.mask import ScopeMask, compile_mask
 from ..search.matches import Counting
 from ..search.paths import list_paths
 from ..search.points import Points
-from ..search.query import Bounds, PathQuery, SemanticQuery, TextQuery
+from ..search.query import Bounds, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 from ..search.semantic import candidates, hydrate, plan_search, rank, statistics
+from ..search.symbols import FoundSymbol, find_alike, find_symbols, in_scope, symbol_hits
 from ..search.text import MOST_FORWARD, TextAnswer, TextPlan, plan_text, search_text
 from .engine import Answer, Counts, Target
 
@@ -138,6 +140,31 @@ class LocalEngine:
         hits = [hydrate(shards[candidate.shard], candidate, score) for candidate, score in ranked]
         timings = {"plan": (planned - began) * 1000, "candidates": (searched - planned) * 1000, "rank": _ms(searched)}
         return Answer(hits, len(hits), bounds.reached(), timings)
+
+    def symbols(self, query: SymbolQuery, targets: list[Target], bounds: Bounds) -> Answer:
+        began = time.perf_counter()
+        held = []  # a definition has a kind of its own, whatever the chunk that it begins in is
+        for target in targets:
+            mask = self.mask(target._replace(scope=target.scope.merged(kinds=())))
+            held.append((target, self.shard(target.folder), in_scope(self.shard(target.folder), mask, target.scope.kinds)))
+        found = [(target, one) for target, shard, counts in held for one in find_symbols(shard, counts, query, bounds)]
+        if not found and not query.is_glob and not bounds.reached():
+            found = [(target, one) for target, shard, counts in held for one in find_alike(shard, counts, query)]
+
+        def order(met: tuple[Target, FoundSymbol]) -> tuple[float, int, tuple[str, list[str]], int]:
+            target, one = met
+            shard = self.shard(target.folder)
+            return -one.score, one.length, path_order(target.repo, shard.paths[int(shard.symbol_file[one.number])]), one.number
+
+        first = nsmallest(query.limit, found, key=order)
+        matched = time.perf_counter()
+        by_target: dict[int, list[FoundSymbol]] = {}
+        for target, one in first:
+            by_target.setdefault(id(target), []).append(one)
+        read = {id(target): iter(symbol_hits(self.shard(target.folder), target.repo, by_target[id(target)])) for target in targets if id(target) in by_target}
+        hits = [next(read[id(target)]) for target, _ in first]
+        timings = {"match": (matched - began) * 1000, "read": (time.perf_counter() - matched) * 1000}
+        return Answer(hits, len(found), len(found) > len(hits) or bounds.reached(), timings, not bounds.reached())
 
     def list_paths(self, query: PathQuery, targets: list[Target]) -> Answer:
         began = time.perf_counter()

@@ -61,7 +61,8 @@ def _row(results: Results, hit: Hit, several: bool) -> str:
     if isinstance(results.query, TextQuery) and results.query.show == "counts":
         symbol = f"<br><small>{hit.score:,.0f} lines</small>"
     where = f"<th scope='row' style='text-align:left;vertical-align:top;font-weight:normal'>{_link(results, hit)}{symbol}</th>"
-    what = "" if isinstance(results.query, PathQuery) else f"<td style='text-align:left'>{_code(results, hit)}</td>"
+    said = f"<small>{html.escape(clean(hit.doc.partition(chr(10))[0]))}</small>" if hit.doc else ""
+    what = "" if isinstance(results.query, PathQuery) else f"<td style='text-align:left'>{_code(results, hit)}{said}</td>"
     return f"<tr>{repo}{where}{what}</tr>"
 
 

@@ -15,9 +15,9 @@ from traitlets.config import Configurable
 
 from ..api.connection import Connection
 from ..api.contract import Client
-from ..api.options import OUT, PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, TEXT_OPTIONS, Option, describe, parse_line
+from ..api.options import OUT, PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, SYMBOL_OPTIONS, TEXT_OPTIONS, Option, describe, parse_line
 from ..api.progress import TerminalProgress, summary
-from ..api.wire import PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, TextRequest
+from ..api.wire import PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, SymbolsRequest, TextRequest
 from ..errors import CodeIntelError, ScopeError, SearchError
 from ..index.report import Progress
 from ..scopes.scope import Scope
@@ -47,6 +47,7 @@ STATUS_OPTIONS = (_SKIPPED,)
 SEARCH_OPTIONS: dict[str, Sequence[Option]] = {
     "textsearch": (*TEXT_OPTIONS, *SCOPE_OPTIONS, OUT),
     "semsearch": (*SEMANTIC_OPTIONS, *SCOPE_OPTIONS, OUT),
+    "symbol": (*SYMBOL_OPTIONS, *SCOPE_OPTIONS, OUT),
     "paths": (*PATH_OPTIONS, *SCOPE_OPTIONS, OUT),
     "codesql": (*SQL_OPTIONS, *SCOPE_OPTIONS, OUT),
     "codemap": (_BY, *SCOPE_OPTIONS),
@@ -59,7 +60,7 @@ INDEX_COMMANDS = ("add", "status", "refresh", "drop", "watch")
 
 @magics_class
 class CodeintelMagics(Magics, Configurable):
-    """Code search under one scope: %scope, %textsearch, %semsearch, %paths, %codesql, %codemap, %codeindex."""
+    """Code search under one scope: %scope, %textsearch, %semsearch, %symbol, %paths, %codesql, %codemap, %codeindex."""
 
     text_limit = Int(100, help="Most lines that %textsearch finds.").tag(config=True)
     top_k = Int(10, help="Most chunks that %semsearch finds.").tag(config=True)
@@ -152,6 +153,20 @@ class CodeintelMagics(Magics, Configurable):
     def _semsearch(self, query: str, values: dict[str, Any], cancel: threading.Event) -> SearchAnswer:
         given = {"limit": self.top_k, "deadline": self.deadline_s, **values}
         return self.client.semantic_search(SemanticRequest(query=query, **given), cancel)
+
+    @no_var_expand
+    @line_magic
+    def symbol(self, line: str) -> Results | None:
+        """Find definitions by name, inside the scope: %symbol [options] NAME
+
+            %symbol merge                     this name, then names that begin with it or hold it, or are spelled alike
+            %symbol DataFrame.merge           a member
+            %symbol read_* --kind function    a glob
+        """
+        return self._search("symbol", line, None, self._symbol)
+
+    def _symbol(self, query: str, values: dict[str, Any], cancel: threading.Event) -> SearchAnswer:
+        return self.client.symbols(SymbolsRequest(name=query, **{"deadline": self.deadline_s, **values}), cancel)
 
     @no_var_expand
     @line_magic

@@ -12,7 +12,7 @@ import msgspec
 from ..errors import MissingExtra, SearchError, SourceError
 from ..scopes.scope import EVERYTHING, Scope
 from ..sources.chunk import decoded
-from .query import PathQuery, SemanticQuery, TextQuery
+from .query import PathQuery, SemanticQuery, SymbolQuery, TextQuery
 
 
 class Hit(msgspec.Struct, frozen=True, gc=False):
@@ -31,6 +31,8 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     symbol: str = ""
     cell: int | None = None  # index of the notebook cell, from 0
     revision: str = ""
+    signature: str = ""  # of a definition that was looked for by name: from its start to its body, on one line
+    doc: str = ""  # first paragraph of the comment before it, or of its docstring
 
 
 def path_order(repo: str, path: str) -> tuple[str, list[str]]:
@@ -95,7 +97,7 @@ class Results(msgspec.Struct, frozen=True):
     total_exact: bool = True  # else there are at least so many
     coverage: Coverage = Coverage()
     timings_ms: dict[str, float] = {}
-    query: TextQuery | SemanticQuery | PathQuery | None = None
+    query: TextQuery | SemanticQuery | PathQuery | SymbolQuery | None = None
     roots: dict[str, str] = {}  # folder of each repository met, for links
 
     mapper: ClassVar[Callable[..., Any] | None] = None  # set by the notebook face, as the next

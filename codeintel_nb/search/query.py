@@ -19,6 +19,7 @@ MODES: tuple[Mode, ...] = ("hybrid", "dense", "lexical")
 MOST_PATTERN_CHARACTERS = 10_000
 MOST_QUERY_CHARACTERS = 10_000
 MOST_HITS = 100_000
+MOST_NAME_CHARACTERS = 500
 
 
 class TextQuery(msgspec.Struct, frozen=True, tag="text"):
@@ -65,6 +66,24 @@ class SemanticQuery(msgspec.Struct, frozen=True, tag="semantic"):
         if self.mode not in MODES:
             raise SearchError(f"There is no mode {self.mode!r}. Known: {', '.join(MODES)}.")
         check_limit(self.limit)
+
+
+class SymbolQuery(msgspec.Struct, frozen=True, tag="symbols"):
+    """The name of a definition, perhaps with what contains it, or a glob: ``merge``, ``DataFrame.merge``, ``read_*``."""
+
+    name: str
+    limit: int = 20
+
+    def __post_init__(self) -> None:
+        if not self.name.strip(" .:#"):
+            raise SearchError("The name is empty. Say what is defined: %symbol NAME, or a glob such as read_*")
+        if len(self.name) > MOST_NAME_CHARACTERS:
+            raise SearchError(f"The name has {len(self.name):,} characters; the most is {MOST_NAME_CHARACTERS:,}.")
+        check_limit(self.limit)
+
+    @property
+    def is_glob(self) -> bool:
+        return any(mark in self.name for mark in "*?[")
 
 
 class PathQuery(msgspec.Struct, frozen=True, tag="paths"):

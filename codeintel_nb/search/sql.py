@@ -24,7 +24,7 @@ MEMORY_LIMIT = 1_000_000_000  # bytes
 _COLUMNS = {
     "files": "repo, path, language, lines, size_bytes, make_timestamp(mtime_ns // 1000) as modified, generated",
     "chunks": "repo, path, language, start_line, end_line, kind, symbol, nullif(cell, -1) as cell",
-    "symbols": "repo, path, language, name, kind, container, signature, start_line, end_line",
+    "symbols": "repo, path, language, name, kind, container, signature, start_line, end_line, doc",
 }
 
 

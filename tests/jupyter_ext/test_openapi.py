@@ -25,7 +25,7 @@ DESCRIPTION = Path(jupyter_ext.__file__).parent / "openapi.yml"
 METHODS = {"get", "put", "post", "patch", "delete"}
 PANEL = (panel.PanelState, panel.PanelCount, panel.PanelSearch, panel.PanelFolder)
 VALUES = (
-    wire.TextRequest, wire.SemanticRequest, wire.PathsRequest, wire.SqlRequest, wire.IndexRequest, wire.RefreshRequest, wire.FacetsRequest, wire.MapRequest, wire.SearchAnswer, wire.TableAnswer,
+    wire.TextRequest, wire.SemanticRequest, wire.SymbolsRequest, wire.PathsRequest, wire.SqlRequest, wire.IndexRequest, wire.RefreshRequest, wire.FacetsRequest, wire.MapRequest, wire.SearchAnswer, wire.TableAnswer,
     wire.ScopeAnswer, wire.SessionsAnswer, wire.SavedScopes, wire.RepositoriesAnswer, wire.JobState, wire.Health, wire.Problem, FileText, Facets, Points, Scope, *PANEL,
 )  # fmt: skip
 CASES = 2_100

@@ -81,6 +81,7 @@ def test_the_scope_is_obeyed_until_it_is_changed(ready):
     assert "2 of 9 files" in repr(ready("%scope set --lang python --include 'src/**'"))
     assert {hit.path for hit in ready("%textsearch cart")} == {"src/shop/cart.py"}
     assert {hit.path for hit in ready("%semsearch total price of all lines")} <= {"src/shop/cart.py", "src/shop/payment.py"}
+    assert {hit.path for hit in ready("%symbol *")} == {"src/shop/cart.py", "src/shop/payment.py"}
     assert len(ready("%paths")) == 2
     assert ready("%codesql select count(*) from files").rows() == [(2,)]
     assert "5 of 9 files" in repr(ready("%scope add --lang javascript --include 'web/**' --include '*.py'"))

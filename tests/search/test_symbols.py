@@ -1,0 +1,136 @@
+"""Definitions by name: which are found, in what order, and what is said of them."""
+
+import re
+from fnmatch import fnmatchcase
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codeintel_nb.errors import ScopeError, SearchError
+from codeintel_nb.scopes.scope import Scope
+from tests.conftest import write_tree
+
+TREE = {
+    "a/frame.py": '''class Frame:
+    """A table.
+
+    With columns.
+    """
+
+    # joins two tables
+    def merge(self, other):
+        def merge_rows(): ...
+
+    def to_csv(self): ...
+
+
+def merge(left, right):
+    return left.merge(right)
+
+
+def mergesort(values): ...
+''',
+    "b/frame.js": "class Frame {\n  merge(other) { return other; }\n}\nfunction Merge() {}\n",
+    "c/settings.toml": "[tool.merge]\nlevel = 3\n",
+    "d/work.ipynb": '{"cells": [{"cell_type": "markdown", "source": "# Merge"}, {"cell_type": "code", "source": "def merge_cell():\\n    pass\\n"}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
+    "e/Frame.java": "/** Sorts. */\nclass Sorter {\n  int sortAll() { return 1; }\n}\n",
+}
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    from codeintel_nb import Workspace
+
+    workspace = Workspace.open(tmp_path_factory.mktemp("home"))
+    workspace.index(write_tree(tmp_path_factory.mktemp("tree"), TREE), name="frames")
+    yield workspace
+    workspace.close()
+
+
+def named(results):
+    return [f"{hit.path}:{hit.start_line} {hit.symbol}" for hit in results]
+
+
+def test_the_name_itself_comes_first_then_what_begins_with_it_or_holds_it(frames):
+    found = frames.symbols("merge")
+    assert named(found) == [
+        "a/frame.py:14 merge", "a/frame.py:8 Frame.merge", "b/frame.js:2 Frame.merge",  # the same name, shorter ones first
+        "b/frame.js:4 Merge", "c/settings.toml:1 tool.merge", "a/frame.py:18 mergesort", "d/work.ipynb:3 merge_cell", "a/frame.py:9 Frame.merge.merge_rows",
+    ]  # fmt: skip
+    assert (found.total, found.truncated, found.total_exact) == (8, False, True)
+    scores = [hit.score for hit in found]
+    assert scores == sorted(scores, reverse=True)
+    cut = frames.symbols("merge", limit=3)
+    assert (named(cut), cut.total, cut.truncated) == (named(found)[:3], 8, True)
+
+
+def test_a_member_is_found_by_what_contains_it(frames):
+    assert named(frames.symbols("Frame.merge"))[:2] == ["a/frame.py:8 Frame.merge", "b/frame.js:2 Frame.merge"]
+    assert named(frames.symbols("Frame::to_csv")) == ["a/frame.py:11 Frame.to_csv"]
+
+
+def test_a_definition_says_what_it_is(frames):
+    (hit,) = frames.symbols("Frame.merge", scope=Scope(languages=("python",)), kind="method")
+    assert (hit.kind, hit.signature, hit.doc) == ("method", "def merge(self, other)", "joins two tables")
+    assert (hit.start_line, hit.end_line, hit.language) == (8, 9, "python")
+    hit = frames.symbols("Frame")[0]
+    assert (hit.kind, hit.signature, hit.doc) == ("class", "class Frame", "A table.")
+    (hit,) = frames.symbols("merge_cell")
+    assert hit.cell == 1
+
+
+def test_the_scope_is_obeyed(frames):
+    assert {hit.language for hit in frames.symbols("merge", scope=Scope(languages=("javascript",)))} == {"javascript"}
+    assert {hit.path for hit in frames.symbols("merge", scope=Scope(include_globs=("a/**",)))} == {"a/frame.py"}
+    assert {hit.kind for hit in frames.symbols("merge", scope=Scope(kinds=("function",)))} == {"function"}
+    assert {hit.kind for hit in frames.symbols("merge", kind=("class", "text"))} == {"text"}
+    assert not frames.symbols("merge", kind="markdown")
+    with pytest.raises(ScopeError, match="markup"):
+        frames.symbols("merge", kind="markup")
+
+
+def test_a_name_that_nothing_has_finds_names_spelled_alike(frames):
+    assert "e/Frame.java:3 Sorter.sortAll" in named(frames.symbols("sortAl1"))
+    assert named(frames.symbols("megre"))[0].endswith("merge")
+    assert not frames.symbols("zzzzqqqq")
+    assert not frames.symbols("zz*"), "a glob means what it says"
+
+
+def test_bad_names(frames):
+    for name in ("", "  ", ".", "a" * 501):
+        with pytest.raises(SearchError, match="name"):
+            frames.symbols(name)
+    with pytest.raises(SearchError, match="limit"):
+        frames.symbols("a", limit=0)
+
+
+PIECES = st.sampled_from(["merge", "Frame", "*", "?", "m", "[a-s]", "_", "to_", "r", "."])
+
+
+@settings(max_examples=150)
+@given(glob=st.lists(PIECES, min_size=1, max_size=4).map("".join).filter(lambda text: text.strip(".")))
+def test_a_glob_finds_what_fnmatch_does(frames, glob):
+    """Every part of the qualified name from some dot on."""
+    rows = frames.sql("select path, start_line, container, name from symbols").rows()
+    labels = {(path, line): f"{container}.{name}".strip(".").lower() for path, line, container, name in rows}
+    folded = re.sub(r"\[.*?\]", lambda match: match[0], glob.lower())
+    is_glob = any(mark in glob for mark in "*?[")
+
+    def fits(label):
+        tails = [label[i:] for i in range(len(label)) if i == 0 or label[i - 1] == "."]
+        return any(fnmatchcase(tail, folded) for tail in tails)
+
+    if is_glob:
+        found = {(hit.path, hit.start_line) for hit in frames.symbols(glob, limit=1000)}
+        assert found == {place for place, label in labels.items() if fits(label)}
+
+
+def test_a_changed_file_is_found_once_it_is_indexed(frames, make_workspace, tmp_path):
+    workspace = make_workspace()
+    root = write_tree(tmp_path / "t", {"a.py": "def before(): ...\n"})
+    workspace.index(root, name="t")
+    (root / "a.py").write_text("def after(): ...\n")
+    workspace.index(root, name="t")
+    assert named(workspace.symbols("after")) == ["a.py:1 after"]
+    assert not workspace.symbols("before")
