@@ -25,7 +25,7 @@ from .index.updater import one_writer
 from .index.watcher import Watcher
 from .scopes.scope import EVERYTHING, Scope
 from .search.facets import Facets
-from .search.hit import Coverage, FileText, Results
+from .search.hit import Coverage, FileText, Hit, Results
 from .search.loose import LooseTarget, read_document
 from .search.points import Points
 from .search.query import Bounds, Case, Mode, PathQuery, SemanticQuery, Show, SymbolQuery, TextQuery
@@ -335,13 +335,15 @@ class Workspace:
         cancel: threading.Event | None = None,
         most_rows: int = MOST_ROWS,
         memory_bytes: int = MEMORY_LIMIT,
+        hits: Sequence[Hit] = (),
     ) -> Table:
-        """Rows of the tables repositories, files, chunks and symbols, as far as they are in scope."""
+        """Rows of the tables repositories, files, chunks, symbols and cells, as far as they are in scope; and of hits, which
+        are those of a search that is given."""
         bounds = Bounds.within(deadline, cancel)
 
         def run(now: _Now) -> Table:
             shards = [InScope(t.repo, self._engine.shard(t.folder), self._engine.mask(t)) for t in now.targets]
-            return run_sql(statement, shards, bounds, most_rows, memory_bytes)
+            return run_sql(statement, shards, bounds, most_rows, memory_bytes, hits)
 
         return self._retrying(scope, run)
 

@@ -123,7 +123,7 @@ class SqlHandler(SearchHandler):
 
         def run(request: SqlRequest, held: ScopeAnswer, cancel: threading.Event) -> TableAnswer:
             bounds = Bounds.within(request.deadline, cancel)
-            found: TableAnswer = self.service.sql.run(request.statement, request.narrowed(held.scope), held.session_id, bounds, limits.rows, limits.sql_memory_bytes)
+            found: TableAnswer = self.service.sql.run(request.statement, request.narrowed(held.scope), held.session_id, bounds, limits.rows, limits.sql_memory_bytes, request.hits)
             return msgspec.structs.replace(found, scope_expired=held.scope_expired)
 
         await self.search(self.decoded(SqlRequest), run)

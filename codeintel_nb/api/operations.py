@@ -94,7 +94,7 @@ class Operations:
 
     def sql(self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> Table:
         scope, deadline = request.narrowed(held.scope), self.deadline(request.deadline)
-        return self.workspace.sql(request.statement, scope, deadline, cancel, self.limits.rows, self.limits.sql_memory_bytes)
+        return self.workspace.sql(request.statement, scope, deadline, cancel, self.limits.rows, self.limits.sql_memory_bytes, request.hits)
 
     def open_file(self, request: FileRequest) -> FileText:
         return self.workspace.open_file(request.repo, request.path, request.start_line, request.end_line)

@@ -16,6 +16,7 @@ from .. import errors
 from ..errors import CodeIntelError, EngineError, SearchError
 from ..index.child import end, how_it_ended, serve_parent, spawn
 from ..scopes.scope import Scope
+from ..search.hit import Hit
 from ..search.query import Bounds
 from ..settings import Settings
 from .wire import TableAnswer
@@ -33,6 +34,7 @@ class Query(msgspec.Struct, frozen=True):
     deadline_s: float | None
     most_rows: int
     memory_bytes: int  # of the whole child
+    hits: tuple[Hit, ...] = ()
 
 
 class Header(msgspec.Struct, frozen=True, tag="header"):
@@ -58,14 +60,14 @@ class SqlChildren:
         self._lock = threading.Lock()
         self._closed = False
 
-    def run(self, statement: str, scope: Scope, session_id: str, bounds: Bounds, most_rows: int, memory_bytes: int) -> TableAnswer:
+    def run(self, statement: str, scope: Scope, session_id: str, bounds: Bounds, most_rows: int, memory_bytes: int, hits: tuple[Hit, ...] = ()) -> TableAnswer:
         """The answer to a query.
 
         Raises
         ------
         SearchError : the query is wrong, was cancelled, or needs more time or memory than it may have.
         """
-        query = Query(self._settings, statement, scope, bounds.left_s(), most_rows, memory_bytes)
+        query = Query(self._settings, statement, scope, bounds.left_s(), most_rows, memory_bytes, hits)
         child, said = self._take()
         try:
             out = _exchange(child, msgspec.json.encode(query, enc_hook=str) + b"\n", bounds)
@@ -159,7 +161,7 @@ def main() -> None:
     _limit_memory(query.memory_bytes)
     out = sys.stdout.buffer
     try:
-        table = Workspace(query.settings).sql(query.statement, query.scope, query.deadline_s, None, query.most_rows, query.memory_bytes // 2)
+        table = Workspace(query.settings).sql(query.statement, query.scope, query.deadline_s, None, query.most_rows, query.memory_bytes // 2, query.hits)
         header = Header(table.columns, table.types, table.truncated, table.timings_ms)
         answer = msgspec.json.encode(header) + b"\n" + table.wire_cells()
     except CodeIntelError as error:

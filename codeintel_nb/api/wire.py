@@ -8,7 +8,7 @@ import msgspec
 
 from ..index.report import IndexReport, Progress, RepositoryStatus
 from ..scopes.scope import Scope
-from ..search.hit import Coverage, Results
+from ..search.hit import Coverage, Hit, Results
 from ..search.query import Case, Mode, Show
 from ..search.table import Table
 
@@ -64,6 +64,7 @@ class PathsRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True,
 
 class SqlRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     statement: str
+    hits: tuple[Hit, ...] = ()  # of a search, for the table hits
 
 
 class FacetsRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

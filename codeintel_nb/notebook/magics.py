@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -21,7 +22,7 @@ from ..api.wire import PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, 
 from ..errors import CodeIntelError, ScopeError, SearchError
 from ..index.report import Progress
 from ..scopes.scope import Scope
-from ..search.hit import Results
+from ..search.hit import Hit, Results
 from ..search.table import Table
 from .commands import changed, command_of, index_request
 from .completion import Completer
@@ -38,6 +39,8 @@ _PACKAGE = Option(("--package", "-p"), "package", "text", "an installed package 
 _REBUILD = Option(("--rebuild",), "rebuild", "flag", "read everything anew")
 _SKIPPED = Option(("--skipped",), "skipped", "flag", "list what was left out, and why")
 _BY = Option(("--by",), "by", "text", "what the colours mean: folder, language or kind", metavar="WHAT")
+MOST_SQL_HITS = 2_000  # that go along with a query, each with so many characters of its snippet
+MOST_SQL_SNIPPET = 200
 MAPPED_HITS = 20  # lit on a map
 MEANWHILE_S = 0.2  # between two words on something that takes long
 DRAWING = "drawing the map"  # once laid out, it is drawn in a moment
@@ -71,6 +74,7 @@ class CodeintelMagics(Magics, Configurable):
         self.client = client or Connection()
         self._rich = hasattr(shell, "kernel")
         self._panel: Panel | None = None
+        self._last: Results | None = None  # of the searches of this notebook
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="codeintel-search")
 
     @no_var_expand
@@ -177,20 +181,29 @@ class CodeintelMagics(Magics, Configurable):
     @no_var_expand
     @line_cell_magic
     def codesql(self, line: str, cell: str | None = None) -> Table | None:
-        """Ask in SQL about what is in scope: tables repositories, files, chunks, symbols.
+        """Ask in SQL about what is in scope: tables repositories, files, chunks, symbols, cells; and hits, those of the last search.
 
             %codesql select language, count(*) from files group by all
             %%codesql
             select kind, count(*) from symbols group by all
+            %codesql select path, count(*) from hits group by all order by 2 desc
         """
 
         def run() -> Table | None:
             target, values, query = self._request("codesql", line, cell)
-            request = SqlRequest(statement=query, **{"deadline": self.deadline_s, **values})
+            request = SqlRequest(statement=query, hits=self._last_hits() if re.search(r"\bhits\b", query, re.I) else (), **{"deadline": self.deadline_s, **values})
             table = self._interruptible(lambda cancel: self.client.sql(request, cancel))
             return self._keep(target, table)
 
         return self._run(run)
+
+    def _last_hits(self) -> tuple[Hit, ...]:
+        """The hits of this notebook's last search, for SQL."""
+        if self._last is None:
+            raise SearchError("The table hits is empty: nothing was searched in this notebook yet. Search first: %textsearch PATTERN")
+        if len(self._last) > MOST_SQL_HITS:
+            print(f"The table hits has the first {MOST_SQL_HITS:,} of {len(self._last):,} hits.")
+        return tuple(msgspec.structs.replace(hit, snippet=hit.snippet[:MOST_SQL_SNIPPET], signature="", doc="") for hit in self._last.hits[:MOST_SQL_HITS])
 
     @no_var_expand
     @line_magic
@@ -284,6 +297,7 @@ class CodeintelMagics(Magics, Configurable):
             answer = self._interruptible(lambda cancel: search(query, values, cancel))
             if answer.scope_expired:
                 print("The scope of this session had expired: nothing limited this search.")
+            self._last = answer.results
             return self._keep(target, answer.results)
 
         return self._run(run)
@@ -314,9 +328,10 @@ class CodeintelMagics(Magics, Configurable):
         cancel = threading.Event()
         running = self._pool.submit(search, cancel)
         try:
-            while meanwhile is not None and not running.done():
-                meanwhile()
-                wait([running], MEANWHILE_S)
+            while not running.done():
+                if meanwhile is not None:
+                    meanwhile()
+                wait([running], MEANWHILE_S)  # not for longer: a library that takes signals, Polars for one, has a wait go on after Ctrl-C
             return running.result()
         except KeyboardInterrupt:
             cancel.set()

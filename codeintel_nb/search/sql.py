@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from ..errors import SearchError, ShardError
 from ..index.catalog import read_table
-from ..index.shard import Shard
+from ..index.shard import KINDS, Shard
+from ..sources.chunk import decoded
+from .hit import Hit
 from .mask import ScopeMask
 from .query import Bounds
 from .table import Table
@@ -28,6 +31,16 @@ _COLUMNS = {
 }
 
 
+_HITS = {
+    "repo": "varchar", "path": "varchar", "start_line": "bigint", "end_line": "bigint", "score": "double", "kind": "varchar", "symbol": "varchar",
+    "language": "varchar", "cell": "bigint", "snippet": "varchar",
+}  # fmt: skip
+
+
+# functions of DuckDB that read files, run text as SQL, or tell of settings, folders and secrets
+_TELLING = re.compile(r"(?:duckdb|pragma|read|parquet|sniff|sqlite|postgres|mysql|iceberg|delta|json_execute|enable|disable)_|(?:glob|query|query_table|current_setting|getenv|getvariable|which_secret|load_aws_credentials|st_read|from_substrait|test_all_types|checkpoint|force_checkpoint)$")
+
+
 class InScope(NamedTuple):
     """A shard, whose it is, and what of it is in scope."""
 
@@ -36,16 +49,22 @@ class InScope(NamedTuple):
     mask: ScopeMask
 
 
-def run_sql(statement: str, shards: list[InScope], bounds: Bounds, most_rows: int = MOST_ROWS, memory_bytes: int = MEMORY_LIMIT) -> Table:
-    """Answer one statement over files, chunks, symbols and repositories, as far as they are in scope."""
+def run_sql(
+    statement: str, shards: list[InScope], bounds: Bounds, most_rows: int = MOST_ROWS, memory_bytes: int = MEMORY_LIMIT, hits: Sequence[Hit] = ()
+) -> Table:
+    """Answer one statement over repositories, files, chunks, symbols and cells, as far as they are in scope, and hits, those given."""
     import duckdb
 
     if not statement.strip():
         raise SearchError("The SQL statement is empty. Try: select language, count(*) from files group by all")
     began = time.perf_counter()
     connection = duckdb.connect(config={"threads": "1", "temp_directory": "", "memory_limit": f"{memory_bytes}B"})
-    mentioned = [name for name in _COLUMNS if re.search(rf"\b{name}\b", statement, re.I)]
+    mentioned = [name for name in _COLUMNS if _mentions(statement, name)]
     connection.execute("create table repositories (repo varchar, files bigint, chunks bigint)")
+    if _mentions(statement, "hits"):
+        _load_hits(connection, hits)
+    if _mentions(statement, "cells"):
+        _load_cells(connection, shards)
     for repo in dict.fromkeys(part.repo for part in shards):
         parts = [part.mask for part in shards if part.repo == repo]
         connection.execute("insert into repositories values (?, ?, ?)", [repo, sum(m.files_in_scope for m in parts), sum(m.chunks_in_scope for m in parts)])
@@ -62,7 +81,7 @@ def run_sql(statement: str, shards: list[InScope], bounds: Bounds, most_rows: in
     loaded = time.perf_counter()
     try:
         with _interrupted(connection, bounds):
-            query = statement.strip().rstrip(";")
+            query = _checked(connection, statement)
             connection.execute(f"create table answer as select * from ({query}\n) limit {most_rows + 1}")
             truncated = connection.execute("select count(*) from answer").fetchone()[0] > most_rows
             if truncated:
@@ -73,8 +92,80 @@ def run_sql(statement: str, shards: list[InScope], bounds: Bounds, most_rows: in
         raise SearchError("The SQL query took longer than its deadline. Narrow the scope, or give it more time.") from None
     except duckdb.Error as error:
         first = str(error).strip().splitlines()[0]
-        raise SearchError(f"The SQL query failed: {first} The tables are repositories, files, chunks and symbols.") from None
+        raise SearchError(f"The SQL query failed: {first} The tables are repositories, files, chunks, symbols, cells and hits.") from None
     return Table.of_connection(connection, truncated, {"load": (loaded - began) * 1000, "query": (time.perf_counter() - loaded) * 1000})
+
+
+def _checked(connection: Any, statement: str) -> str:
+    """The statement, which is one query and calls nothing that tells of the machine; SearchError where it is not."""
+    import duckdb
+
+    query = statement.strip().rstrip(";").rstrip()
+    statements = duckdb.extract_statements(query)
+    if len(statements) != 1:
+        raise SearchError(f"There are {len(statements)} SQL statements. Give one query: they are answered one by one.")
+    if statements[0].type != duckdb.StatementType.SELECT:
+        raise SearchError(f"The SQL statement is no query: {query.split()[0]} is not possible here. Ask with select, or from.")
+    read = msgspec.json.decode(connection.execute("select json_serialize_sql(?::varchar)", [query]).fetchone()[0])
+    if read["error"]:
+        raise SearchError(f"The SQL query cannot be checked: {read.get('error_message', '')}. Ask with select, or from.")
+    for name in _called(read):
+        if _TELLING.match(name):
+            raise SearchError(f"The SQL query may not use {name}: what is in scope can be asked for, not the machine it is on.")
+    return query
+
+
+def _called(node: Any) -> Iterator[str]:
+    """The functions and tables that a parsed query names."""
+    if isinstance(node, dict):
+        for key in ("function_name", "table_name"):
+            if isinstance(node.get(key), str):
+                yield node[key].lower()
+        node = list(node.values())
+    if isinstance(node, list):
+        for part in node:
+            yield from _called(part)
+
+
+def _mentions(statement: str, table: str) -> bool:
+    return re.search(rf"\b{table}\b", statement, re.I) is not None
+
+
+def _load_hits(connection: Any, hits: Sequence[Hit]) -> None:
+    """The hits of a search, best first."""
+    columns = [f"{name} {_HITS[name]}" for name in _HITS]
+    connection.execute(f"create table hits (rank bigint, {', '.join(columns)})")
+    if hits:
+        rows = {"rank": np.arange(1, len(hits) + 1), **{name: np.array([getattr(hit, name) for hit in hits], object) for name in _HITS}}
+        connection.register("given", rows)
+        connection.execute(f"insert into hits select rank, {', '.join(_HITS)} from given")
+        connection.unregister("given")
+
+
+def _load_cells(connection: Any, shards: list[InScope]) -> None:
+    """The cells of notebooks that have a chunk in scope, a row each with its text."""
+    connection.execute("create table cells (repo varchar, path varchar, cell bigint, kind varchar, language varchar, start_line bigint, end_line bigint, source varchar)")
+    for repo, shard, mask in shards:
+        held = shard.chunk_cell >= 0
+        chunks = np.flatnonzero(held if mask.chunks is None else held & mask.chunks)
+        if not len(chunks):
+            continue
+        wanted = {(file, cell) for file, cell in zip(shard.chunk_file[chunks].tolist(), shard.chunk_cell[chunks].tolist(), strict=True)}
+        chunks = np.flatnonzero(held & np.isin(shard.chunk_file, [file for file, _ in wanted]))  # a cell is shown whole
+        files, cells = shard.chunk_file[chunks].astype(np.int64), shard.chunk_cell[chunks].astype(np.int64)
+        first = np.flatnonzero(np.diff(files * (1 << 32) + cells, prepend=-1))
+        last = np.append(first[1:], len(chunks)) - 1
+        rows = list[tuple[Any, ...]]()
+        for a, b in zip(chunks[first].tolist(), chunks[last].tolist(), strict=True):
+            file, cell = int(shard.chunk_file[a]), int(shard.chunk_cell[a])
+            if (file, cell) in wanted:
+                source = decoded(shard.content[int(shard.chunk_start[a]) : int(shard.chunk_start[b + 1])])
+                kind = "markdown" if KINDS[int(shard.chunk_kind[a])] == "markdown" else "code"
+                rows.append((repo, shard.paths[file], cell, kind, shard.language(file), int(shard.chunk_line[a]), int(shard.chunk_end_line[b]), source.removesuffix("\n")))
+        names = ("repo", "path", "cell", "kind", "language", "start_line", "end_line", "source")
+        connection.register("given", {name: np.array(column, object) for name, column in zip(names, zip(*rows, strict=True), strict=True)})
+        connection.execute(f"insert into cells select {', '.join(names)} from given")
+        connection.unregister("given")
 
 
 @contextmanager

@@ -75,6 +75,14 @@ class Table:
             raise MissingExtra("df", needed_by="Table.to_df") from None
         return self.relation().df()
 
+    def to_polars(self) -> Any:
+        """A Polars DataFrame."""
+        try:
+            import polars
+        except ImportError:
+            raise MissingExtra("polars", needed_by="Table.to_polars") from None
+        return polars.from_arrow(self.to_arrow())
+
     def _connected(self) -> Any:
         if self._connection is None:
             import duckdb

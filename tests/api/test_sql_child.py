@@ -8,6 +8,7 @@ from codeintel_nb import Scope
 from codeintel_nb.api.sql_child import SqlChildren
 from codeintel_nb.errors import EngineError, SearchError
 from codeintel_nb.search.query import Bounds
+from tests.sql_attempts import ATTEMPTS
 
 ALL = Scope()
 EVERYTHING = "select * from files order by path"
@@ -69,6 +70,35 @@ def test_the_childs_error_is_the_one_this_process_gives(shop, run, statement):
     with pytest.raises(SearchError) as ours:
         shop.sql(statement)
     assert str(theirs.value) == str(ours.value)
+
+
+def test_no_attempt_succeeds_in_the_child_either(shop, run, tmp_path):
+    for statement in ATTEMPTS:
+        with pytest.raises(SearchError) as error:
+            run(statement.format(home=shop.settings.home, out=tmp_path / "out"))
+        assert ".duckdb/" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+    assert len(ATTEMPTS) >= 40
+
+
+OUTLIVE = [
+    LONG, "with recursive t as (select 1 as n union all select n + 1 from t) select count(*) from t", "select max(md5(repeat(range::varchar, 1000))) from range(100000000)",
+    "select count(*) from range(10000000) a join range(10000000) b on a.range % 7 = b.range % 7", "select count(*) from range(100000000) where regexp_matches(repeat(range::varchar, 1000), '(1+)+$')",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("statement", OUTLIVE)
+def test_no_query_outlives_its_time(run, statement):
+    began = time.monotonic()
+    with pytest.raises((SearchError, EngineError)):
+        run(statement, deadline=0.5, memory=600_000_000)
+    assert time.monotonic() - began < 6
+
+
+def test_hits_cross_to_the_child(shop, children):
+    hits = shop.search_text("cart").hits
+    answer = children.run("select path from hits order by rank", ALL, "me", Bounds.within(20, None), 1000, 1_500_000_000, hits)
+    assert [path for (path,) in answer.table().rows()] == [hit.path for hit in hits]
 
 
 def test_time_and_cancel_end_it(run):

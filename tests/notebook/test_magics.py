@@ -90,6 +90,14 @@ def test_the_scope_is_obeyed_until_it_is_changed(ready):
     assert len(ready("%paths")) == 9
 
 
+def test_the_last_search_is_a_table(ready, run):
+    ready("%codesql select * from hits")
+    assert "nothing was searched in this notebook yet" in run.err
+    found = ready("%textsearch cart")
+    assert ready("%codesql select count(*) from hits").rows() == [(len(found),)]
+    assert ready("%codesql select distinct path from hits order by 1").rows() == [(path,) for path in sorted({hit.path for hit in found})]
+
+
 def test_set_replaces_the_whole_scope(ready):
     ready("%scope set --lang python")
     assert ready("%scope set --kind class").scope == Scope(kinds=("class",))

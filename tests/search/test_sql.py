@@ -1,7 +1,11 @@
+import json
+
 import pytest
 
 from codeintel_nb import Scope
 from codeintel_nb.errors import SearchError
+from tests.conftest import write_tree
+from tests.sql_attempts import ATTEMPTS
 
 
 def test_the_tables_hold_what_is_in_scope(shop):
@@ -30,30 +34,80 @@ def test_a_table_converts(shop):
     assert table.to_arrow().column_names == ["path", "lines"]
     assert table.relation().aggregate("sum(lines)").fetchall()[0][0] > 20
     assert table.to_dicts()[0]["path"] == "README.md"
+    assert table.to_polars().shape == (9, 2)
     assert "README.md" in repr(table)
     assert "<table>" in table._repr_html_()
 
 
 def test_html_in_names_is_text(tmp_path, make_workspace):
-    from tests.conftest import write_tree
-
     write_tree(tmp_path / "t", {"<img src=x onerror=alert(1)>.py": "x = 1\n"})
     workspace = make_workspace()
     workspace.index(tmp_path / "t")
     assert "<img" not in workspace.sql("select path from files")._repr_html_()
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "select * from read_csv('/etc/passwd')", "select * from '/etc/passwd'", "copy files to '/tmp/x.csv'", "attach '/tmp/x.db'", "set enable_external_access = true",
-        "install httpfs", "select * from nothing", "selec 1", "", "select 1; drop table files", "select getenv('HOME')",
-    ],
-)  # fmt: skip
-def test_nothing_outside_is_reached_and_errors_are_one_line(shop, statement):
+@pytest.mark.parametrize("statement", [*ATTEMPTS, "select * from nothing", "selec 1", "", ";", "select 1 from", "select $1", "-- nothing"])
+def test_nothing_outside_is_reached_and_errors_are_one_line(shop, tmp_path, statement):
+    out = tmp_path / "out"
+    out.mkdir()
     with pytest.raises(SearchError) as error:
-        shop.sql(statement)
+        shop.sql(statement.format(home=shop.settings.home, out=out))
     assert "\n" not in str(error.value)
+    assert ".duckdb/" not in str(error.value), "an error tells of no folder of the machine"
+    assert not list(out.iterdir())
+    assert shop.sql("select count(*) from files").rows() == [(9,)]
+
+
+def test_what_is_out_of_scope_is_in_no_table(shop):
+    """By whatever way it is asked for: rows that are not there cannot be found."""
+    scope = Scope(include_globs=("src/shop/cart.py",))
+    hits = shop.search_text("cart", scope).hits
+    for statement in (
+        "select path from files", "select path from chunks", "select path from symbols", "select path from cells", "select path from hits", "select path from main.files",
+        "select path from memory.main.files", "select path from files union all select path from symbols", "select distinct path from (from files)",
+        "with recursive t as (select path from files union select path from t) select * from t", "select unnest(list(path)) from files",
+    ):  # fmt: skip
+        assert {path for (path,) in shop.sql(statement, scope, hits=hits).rows()} <= {"src/shop/cart.py"}
+    assert shop.sql("select table_name from information_schema.tables order by 1", scope).rows() == [("answer",), ("repositories",)], "others are not even made"
+    assert shop.sql("select files from repositories", scope).rows() == [(1,)]
+
+
+def test_cells_of_notebooks(tmp_path, make_workspace):
+    cells = [
+        {"cell_type": "markdown", "source": ["# Prices\n", "\n", "of all\n"]},
+        {"cell_type": "code", "source": "def price():\n    return 1\n\n%time price()\n" + "x = 1\n" * 400},
+        {"cell_type": "code", "source": ""},
+        {"cell_type": "code", "source": "price()"},
+    ]
+    workspace = make_workspace()
+    workspace.index(write_tree(tmp_path / "t", {"a.ipynb": json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}), "b.py": "x = 1\n"}), name="t")
+    rows = workspace.sql("select path, cell, kind, language, start_line, end_line, length(source) from cells order by cell").rows()
+    assert rows == [("a.ipynb", 0, "markdown", "python", 1, 3, 16), ("a.ipynb", 1, "code", "python", 4, 407, 2440), ("a.ipynb", 3, "code", "python", 408, 408, 7)]
+    assert workspace.sql("select source from cells where cell = 3").rows() == [("price()",)]
+    assert workspace.sql("select count(*) from cells", Scope(kinds=("markdown",))).rows() == [(1,)]
+    assert workspace.sql("select cell, length(source) from cells", Scope(kinds=("function",))).rows() == [(1, 2440)], "a cell is shown whole"
+    assert workspace.sql("select * from cells", Scope(languages=("sql",))).rows() == []
+
+
+def test_hits_of_a_search(shop):
+    found = shop.search_text("cart")
+    rows = shop.sql("select path, count(*), min(rank) from hits group by all order by 3", hits=found.hits).rows()
+    assert sum(row[1] for row in rows) == len(found)
+    assert rows[0][0] == found[0].path
+    joined = shop.sql("select h.path, f.lines from hits h join files f using (repo, path) where h.rank = 1", hits=found.hits).rows()
+    assert joined[0][0] == found[0].path
+    assert shop.sql("select * from hits").rows() == []
+
+
+def test_queries_of_every_form(shop):
+    """A check of what a query calls must not stand in the way of one that calls nothing wrong."""
+    for statement in (
+        "from files", "select * from (summarize files)", "summarize files", "describe files", "values (1)", "select * exclude (path) from files", "table files",
+        "select path, row_number() over (order by lines) from files qualify row_number() over (order by lines) < 3", "select count(*) filter (where lines > 3) from files;",
+        "select regexp_extract(path, '[a-z]+'), list_sort(list(path)) from files group by 1", "select * from range(3)", "select 1 -- a comment", "select ';'",
+        "with a as (select 1 as x) select * from a order by x limit 1", "select struct_pack(a := 1)", "select [x for x in [1, 2]]",
+    ):  # fmt: skip
+        assert shop.sql(statement).columns
 
 
 def test_a_query_that_takes_too_long_is_stopped(shop):
@@ -62,8 +116,6 @@ def test_a_query_that_takes_too_long_is_stopped(shop):
 
 
 def test_a_quote_in_a_path_is_no_way_in(tmp_path, make_workspace):
-    from tests.conftest import write_tree
-
     home = tmp_path / "it's a home"
     write_tree(tmp_path / "t", {"o'brien.py": "x = 1\n"})
     workspace = make_workspace(home)

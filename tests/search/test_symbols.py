@@ -56,7 +56,7 @@ def test_the_name_itself_comes_first_then_what_begins_with_it_or_holds_it(frames
     found = frames.symbols("merge")
     assert named(found) == [
         "a/frame.py:14 merge", "a/frame.py:8 Frame.merge", "b/frame.js:2 Frame.merge",  # the same name, shorter ones first
-        "b/frame.js:4 Merge", "c/settings.toml:1 tool.merge", "a/frame.py:18 mergesort", "d/work.ipynb:3 merge_cell", "a/frame.py:9 Frame.merge.merge_rows",
+        "b/frame.js:4 Merge", "c/settings.toml:1 tool.merge", "a/frame.py:18 mergesort", "d/work.ipynb:2 merge_cell", "a/frame.py:9 Frame.merge.merge_rows",
     ]  # fmt: skip
     assert (found.total, found.truncated, found.total_exact) == (8, False, True)
     scores = [hit.score for hit in found]
