@@ -13,8 +13,8 @@ from typing import NamedTuple, TypeVar
 
 from .engines.engine import Answer, Target
 from .engines.local import LocalEngine
-from .errors import EngineError, ScopeError, SearchError, SourceError, did_you_mean
-from .index.build import build
+from .errors import EngineError, ScopeError, SearchError, ShardError, SourceError, did_you_mean
+from .index.build import build, unchanged
 from .index.compact import compact_in_child, to_merge
 from .index.embedder import Embedder, default_embedder
 from .index.freshness import Freshness
@@ -23,7 +23,7 @@ from .index.report import NOTHING, IndexReport, Progress, RepositoryStatus
 from .index.snapshot import Snapshot, Store, Stored, read_snapshot
 from .index.updater import one_writer
 from .index.watcher import Watcher
-from .scopes.scope import EVERYTHING, Scope
+from .scopes.scope import EVERYTHING, Scope, fits
 from .search.facets import Facets
 from .search.hit import Coverage, FileText, Hit, Results
 from .search.loose import LooseTarget, read_document
@@ -45,6 +45,7 @@ class _Now(NamedTuple):
 
     chosen: list[tuple[Stored, Snapshot]]  # the repositories in scope
     targets: list[Target]
+    failed: dict[str, str] = {}  # repositories in scope that cannot be read, and why
 
 
 class Workspace:
@@ -71,6 +72,7 @@ class Workspace:
         self._mapping = threading.Lock()  # its points are computed once
         self._closing = threading.Event()
         self._compacting: dict[str, threading.Thread] = {}
+        self._damaged: dict[Path, str] = {}  # shards with a part that could not be read, and why
         self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
         self._repositories: tuple[tuple[tuple[str, int, int], ...], list[Stored]] = ((), [])
 
@@ -125,11 +127,21 @@ class Workspace:
 
         With ``only`` those paths, and what is below them, are all that is looked at.
         """
+        former = None
         for stored in self._all():
             known = stored.repository
-            if known.name == repository.name and known.root != repository.root:
+            if known.source == repository.source == "package" and known.record and not rebuild and (known.name, known.record) == (repository.name, repository.record):
+                snapshot = self._snapshot(stored)
+                if snapshot.complete and snapshot.shards and Path(known.root).is_dir():  # the same files, of this environment or of another
+                    return unchanged(known, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets)
+            if known.source == "package" and known.root == repository.root and known.distribution == repository.distribution and known.version != repository.version:
+                former = known.name
+            if known.name == repository.name and known.root != repository.root and not (known.record and known.record == repository.record):
                 raise SourceError(f"The name {known.name!r} stands for {known.root} already. Give another: --name NAME, or remove it: codeintel remove {known.name}")
-        return self._built(repository, progress, cancel, rebuild, only)
+        report = self._built(repository, progress, cancel, rebuild, only)
+        if former is not None and former != repository.name:  # the version that was installed there before
+            self.remove(former)
+        return report
 
     def _built(
         self,
@@ -213,12 +225,16 @@ class Workspace:
         """Every repository with the size and age of its index."""
         found = []
         for stored in self._all():
-            repository, snapshot = stored.repository, self._snapshot(stored)
+            repository, damaged = stored.repository, ""
+            try:
+                snapshot = self._snapshot(stored)
+            except ShardError as error:
+                snapshot, damaged = Snapshot(), str(error)
             size = sum(file.stat().st_size for ref in snapshot.shards for file in (stored.shards / ref.id).glob("*"))
             found.append(
                 RepositoryStatus(
                     repository.name, repository.root, repository.source, repository.version, snapshot.files, snapshot.chunks, snapshot.content_bytes,
-                    size, snapshot.complete, snapshot.indexed_at, snapshot.skipped, snapshot.secrets,
+                    size, snapshot.complete, snapshot.indexed_at, snapshot.skipped, snapshot.secrets, damaged,
                 )
             )  # fmt: skip
         return found
@@ -419,7 +435,7 @@ class Workspace:
     def _unindexed(self, scope: Scope) -> LooseTarget:
         """The files of the folder that this is about while nothing is indexed."""
         repository = worktree(self.here or os.getcwd())
-        if scope.repos and repository.name not in scope.repos:
+        if not scope.admits(repository.name):
             raise SearchError(NOTHING)
         return LooseTarget(repository.name, repository.root, Walk(repository, self.settings.max_file_bytes), scope, self.settings.max_file_bytes)
 
@@ -430,19 +446,25 @@ class Workspace:
         unindexed = {files.repo: len(files.files) for files in loose if isinstance(files.files, tuple)}
         repositories = tuple(stored.repository.name for stored, snapshot in now.chosen if snapshot.shards or stored.repository.name in unindexed)
         building = tuple(stored.repository.name for stored, snapshot in now.chosen if stored.repository.name in repositories and not snapshot.complete)
-        return Coverage(repositories, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks, building, sum(unindexed.values()))
+        return Coverage(repositories, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks, building, sum(unindexed.values()), failed=now.failed)
 
     def _retrying(self, scope: Scope | None, work: Callable[[_Now], _T], fresh: bool = False) -> _T:
         """Run on the shards that answer now; when one was swept away meanwhile, on those that do then."""
-        for attempt in range(RETRIES):
+        attempt = 0
+        while True:
             try:
                 return work(self._now(scope or EVERYTHING, fresh))
             except FileNotFoundError:
                 self._snapshots.clear()
-                if attempt == RETRIES - 1:
+                attempt += 1
+                if attempt == RETRIES:
                     raise
-                time.sleep(0.01 * (attempt + 1))
-        raise AssertionError("unreachable")
+                time.sleep(0.01 * attempt)
+            except ShardError as error:  # met in a part that is opened when it is needed
+                met = [s.shard(ref.id) for s in self._all() for ref in self._snapshots.get(s.folder, ((0, 0), Snapshot()))[1].shards if ref.id in str(error)]
+                if not met or met[0] in self._damaged:
+                    raise
+                self._damaged[met[0]] = str(error)
 
     def _targets(self, scope: Scope) -> list[Target]:
         return self._now(scope).targets
@@ -457,14 +479,34 @@ class Workspace:
         if scope.repos:
             names = [s.repository.name for s in stored]
             for name in scope.repos:
-                if name not in names:
+                if not any(fits(known, name) for known in names):
                     raise ScopeError(f"No repository {name!r} is indexed.{did_you_mean(name, names)} Index it: codeintel index PATH --name {name}")
-        chosen = [(s, self._snapshot(s)) for s in stored if not scope.repos or s.repository.name in scope.repos]
+        wanted = [s for s in stored if scope.admits(s.repository.name)]
+        chosen, failed = self._readable(wanted)
+        if not chosen and failed:
+            raise ShardError(next(iter(failed.values())))
         targets = [Target(s.repository.name, s.shard(ref.id), ref.dead, scope) for s, snapshot in chosen for ref in snapshot.shards]
         if not targets and not fresh and not any(snapshot.generation for _, snapshot in chosen):
             raise SearchError(f"The index of {', '.join(s.repository.name for s, _ in chosen)} has no finished part yet. Wait for it, or run: codeintel status")
         self._check_revisions(scope, targets)
-        return _Now(chosen, targets)
+        return _Now(chosen, targets, failed)
+
+    def _readable(self, stored: list[Stored]) -> tuple[list[tuple[Stored, Snapshot]], dict[str, str]]:
+        """The repositories whose shards can be opened, and what is wrong with the others: one that is damaged spoils no search
+        of the rest."""
+        chosen, failed = list[tuple[Stored, Snapshot]](), dict(self._store.damaged)
+        for one in stored:
+            try:
+                snapshot = self._snapshot(one)
+                for ref in snapshot.shards:
+                    folder = one.shard(ref.id)
+                    if folder in self._damaged:
+                        raise ShardError(self._damaged[folder])
+                    self._engine.shard(folder)
+                chosen.append((one, snapshot))
+            except ShardError as error:
+                failed[one.repository.name] = str(error)
+        return chosen, failed
 
     def _check_revisions(self, scope: Scope, targets: list[Target]) -> None:
         if not scope.revisions:

@@ -28,6 +28,6 @@ def test_a_notebook_runs_and_every_search_finds_something(path, own_home, tmp_pa
 
 
 def test_the_notebooks_are_kept_without_outputs():
-    assert [path.name for path in NOTEBOOKS] == ["01_quickstart.ipynb", "02_scopes.ipynb", "03_panel.ipynb"]
+    assert [path.name for path in NOTEBOOKS] == ["01_quickstart.ipynb", "02_scopes.ipynb", "03_panel.ipynb", "04_sql_and_packages.ipynb"]
     for path in NOTEBOOKS:
         assert all(not cell.get("outputs") for cell in nbformat.read(path, as_version=4).cells)

@@ -95,7 +95,7 @@ def test_converting_results(shop):
     assert list(hits.to_df()["path"]) == [hit.path for hit in hits]
     assert hits.to_arrow().num_rows == 3
     assert hits.relation().aggregate("count(*)").fetchall() == [(3,)]
-    assert shop.search_text("no such text").to_df().shape == (0, 13)
+    assert shop.search_text("no such text").to_df().shape == (0, 15)
     assert isinstance(hits[:2], type(hits))
     assert len(hits[:2]) == 2
     assert hits[0] in hits
@@ -190,9 +190,47 @@ def test_a_corrupt_shard(shop, part, make_workspace):
 
 def test_a_shard_of_another_format(shop, make_workspace):
     (manifest,) = (shop.settings.home / "v3/repositories").glob("*/shards/*/manifest.json")
-    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 9'))
-    with pytest.raises(ShardError, match="is format 9, this version reads 2. Rebuild it: codeintel index PATH"):
+    manifest.write_text(manifest.read_text().replace('"format": 3', '"format": 9'))
+    with pytest.raises(ShardError, match="is format 9, this version reads 3. Rebuild it: codeintel index PATH"):
         make_workspace(shop.settings.home).search_text("x")
+
+
+@pytest.mark.parametrize("part", ["columns.bin", "manifest.json", "postings.bin", "lexicon.bin", "vectors.faiss", "snapshot.json", "repository.json"])
+def test_a_repository_that_cannot_be_read_spoils_no_other(shop, tmp_path, make_workspace, part):
+    for name in ("left", "right"):
+        shop.index(write_tree(tmp_path / name, {"a.py": f"def {name}(): return 'charge_card'\n"}), name=name)
+    folder = next(path.parent for path in (shop.settings.home / "v3/repositories").glob("*/repository.json") if '"left"' in path.read_text())
+    (damaged,) = list(folder.rglob(part))
+    damaged.write_bytes(damaged.read_bytes()[:9] if part.endswith("json") else b"\0" * damaged.stat().st_size)
+    workspace = make_workspace(shop.settings.home)
+    named = folder.name if part == "repository.json" else "left"
+    searches = {
+        "text": lambda: workspace.search_text("charge_card"), "meaning": lambda: workspace.semantic_search("charge a card", limit=50),
+        "names": lambda: workspace.symbols("right"), "paths": workspace.list_paths,
+    }  # fmt: skip
+    failed = set()
+    for search in searches.values():
+        found = search()
+        assert {"shop", "right"} & {hit.repo for hit in found}
+        assert set(found.coverage.failed) <= {named}
+        failed |= set(found.coverage.failed)
+        assert ("left" in {hit.repo for hit in found}) <= (not found.coverage.failed)
+    assert failed == {named}, "who asks is told"
+    assert f"{named} cannot be read: codeintel doctor" in repr(searches["text"]()) or part in ("lexicon.bin", "vectors.faiss")
+    assert {status.name for status in workspace.status()} >= {"shop", "right"}
+    with pytest.raises((ShardError, ScopeError)):
+        workspace.semantic_search("charge a card", Scope(repos=("left",)))
+
+
+def test_repositories_by_glob(shop, tmp_path):
+    for name in ("pkg:left==1.0", "pkg:right==2.0", "odd[name]"):
+        shop.index(write_tree(tmp_path / name, {"a.py": "charge_card = 1\n"}), name=name)
+    names = lambda *wanted: {hit.repo for hit in shop.search_text("charge_card", Scope(repos=wanted))}  # noqa: E731
+    assert names("pkg:*") == {"pkg:left==1.0", "pkg:right==2.0"}
+    assert names("pkg:left==*", "sh?p") == {"pkg:left==1.0", "shop"}
+    assert names("odd[name]") == {"odd[name]"}, "a name may look like a glob"
+    with pytest.raises(ScopeError, match="No repository 'pkg:up"):
+        names("pkg:up*")
 
 
 def test_a_damaged_snapshot(shop, make_workspace):

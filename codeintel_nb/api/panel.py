@@ -162,19 +162,19 @@ def _with_folder(client: Reads, asked: PanelFolder, shown_root: str) -> Scope:
         if not asked.exclude:
             return scope.merged(repos=(name,), include_globs=(glob,) if glob else ())
         if glob:
-            others = [other for other, _ in held if other != name and (not scope.repos or other in scope.repos)]
+            others = [other for other, _ in held if other != name and scope.admits(other)]
             if others:
                 raise ScopeError(
                     f"A scope's globs hold for every repository in it, so {glob!r} would be left out of {', '.join(others)} too. "
                     f"Search in {name} alone first, or leave it out of all of them: %scope add --exclude {glob!r}"
                 )
             return scope.merged(exclude_globs=(*scope.exclude_globs, *({glob} - {*scope.exclude_globs})))
-        left = tuple(other for other, _ in held if other != name and (not scope.repos or other in scope.repos))
+        left = tuple(other for other, _ in held if other != name and scope.admits(other))
     else:
         within = {name for name, root in held if root.startswith(folder.rstrip(os.sep) + os.sep)}
         if not within:
             raise ScopeError(f"{asked.path or 'The root folder'} is not indexed. Index it in the panel, or with %codeindex add.")
-        left = tuple(name for name, _ in held if (name in within) != asked.exclude and (not scope.repos or name in scope.repos or not asked.exclude))
+        left = tuple(name for name, _ in held if (name in within) != asked.exclude and (scope.admits(name) or not asked.exclude))
     if not left:
         raise ScopeError(f"Without {asked.path or 'the root folder'} nothing that is indexed would be left to search.")
     return scope.merged(repos=left) if asked.exclude else scope.merged(repos=left, include_globs=())

@@ -71,6 +71,8 @@ def caption(results: Results, shown: int) -> str:
         parts.append(f"{results.timings_ms['total']:.0f} ms")
     if where.building:
         parts.append(f"{', '.join(where.building)} still being indexed")
+    if where.failed:
+        parts.append(f"{', '.join(map(clean, where.failed))} cannot be read: codeintel doctor")
     if where.unindexed:
         parts.append(f"{where.unindexed:,} newer than the index")
     return " · ".join(parts)
@@ -104,6 +106,7 @@ def status_table(repositories: list[RepositoryStatus]) -> list[tuple[str, ...]]:
 def status_notes(repositories: list[RepositoryStatus], with_skipped: bool) -> list[str]:
     """What else is to be said: nothing indexed, what was left out."""
     notes = [] if repositories else [NOTHING]
+    notes += [f"{r.name} cannot be read: {r.damaged}" for r in repositories if r.damaged]
     for r in repositories if with_skipped else ():
         notes.append(f"{r.name} skipped: {skipped(r.skipped)}")
         if r.secrets:

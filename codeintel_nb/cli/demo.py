@@ -33,7 +33,7 @@ def run_demo(workspace: Workspace, path: str | None, lab: bool, as_json: bool) -
     for report in reports:
         say(f"  {summary(report)}")
 
-    scope = Scope(repos=(name,)) if path else Scope(repos=(PACKAGE,), languages=("python",), include_globs=("core/**",))
+    scope = Scope(repos=(name,)) if path else Scope(repos=(reports[-1].repository,), languages=("python",), include_globs=("core/**",))
     question = "how are files read" if path else "where is the traceback of an exception printed"
     pattern = r"def \w*(open|read|load)\w*" if path else r"def \w*completer?_\w+"
     say(f"\n%scope set {scope.describe()}")

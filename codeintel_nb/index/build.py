@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
 import msgspec
@@ -18,7 +18,7 @@ from ..sources.repository import Repository
 from .child import Cancelled, ask, end, how_it_ended, lines_of, serve_parent, spawn
 from .plan import plan_update
 from .report import IndexReport, Progress
-from .snapshot import Store
+from .snapshot import Snapshot, Store
 from .updater import update
 
 
@@ -86,10 +86,14 @@ def _nothing_to_do(settings: Settings, repository: Repository, only: Sequence[st
         return None
     if not plan.is_empty:
         return None
-    snapshot = plan.snapshot
+    return unchanged(repository, plan.snapshot, plan.unchanged, plan.skipped, plan.secrets)
+
+
+def unchanged(repository: Repository, snapshot: Snapshot, files: int, skipped: Mapping[str, int], secrets: Sequence[str]) -> IndexReport:
+    """The report of a run that had nothing to do."""
     return IndexReport(
         repository=repository.name, files=snapshot.files, chunks=snapshot.chunks, content_bytes=snapshot.content_bytes, indexed=0, removed=0,
-        unchanged=plan.unchanged, embedded=0, reused=0, skipped=dict(plan.skipped), secrets=tuple(plan.secrets), seconds=0.0,
+        unchanged=files, embedded=0, reused=0, skipped=dict(skipped), secrets=tuple(secrets), seconds=0.0,
     )  # fmt: skip
 
 

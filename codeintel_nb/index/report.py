@@ -49,3 +49,4 @@ class RepositoryStatus(msgspec.Struct, frozen=True):
     indexed_at: float  # seconds since 1970
     skipped: dict[str, int]
     secrets: tuple[str, ...]
+    damaged: str = ""  # why its index cannot be read, and what to do

@@ -65,11 +65,12 @@ class Store:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.damaged: dict[str, str] = {}  # folders whose description cannot be read, and why
         self.root = home / f"v{FORMAT}" / "repositories"
 
     def repositories(self) -> list[Stored]:
         """Every repository with a readable description, by name."""
-        found = []
+        found, damaged = list[Stored](), dict[str, str]()
         try:
             folders = list(self.root.iterdir())
         except (FileNotFoundError, NotADirectoryError):
@@ -83,7 +84,10 @@ class Store:
             except (FileNotFoundError, NotADirectoryError):
                 continue  # being made or removed at this moment
             except msgspec.DecodeError as error:
-                raise ShardError(f"The description {folder / 'repository.json'} is damaged: {error}. Remove the folder {folder} and index the repository again.") from error
+                damaged[folder.name] = f"The description {folder / 'repository.json'} is damaged: {error}. Remove the folder {folder} and index the repository again."
+        self.damaged = damaged
+        if damaged and not found:
+            raise ShardError(next(iter(damaged.values())))
         return sorted(found, key=lambda stored: stored.repository.name)
 
     def folder_of(self, name: str) -> Path:

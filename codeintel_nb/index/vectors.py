@@ -52,6 +52,9 @@ def write_vectors(path: Path, codes: Codes) -> None:
     faiss.write_index(index, str(path))
 
 
+FAISS_SQ = b"IxSQ"  # with which FAISS begins a file of scalar-quantized vectors, and then their dimension
+
+
 class Found(NamedTuple):
     ids: Ids  # chunks, best first
     scores: Floats  # cosine as the codes say it
@@ -67,6 +70,8 @@ class VectorIndex:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         if len(mapped) < count * dim:
             raise ShardError(f"The vectors of shard {path.parent.name} are cut short.")
+        if mapped[: len(FAISS_SQ)] != FAISS_SQ or int.from_bytes(mapped[len(FAISS_SQ) : len(FAISS_SQ) + 4], "little") != dim:
+            raise ShardError(f"The vectors of shard {path.parent.name} do not begin as such.")
         # FAISS writes the codes last, so numpy finds them without it
         self.codes: Codes = np.frombuffer(mapped, np.uint8, count * dim, len(mapped) - count * dim).reshape(count, dim)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ..api.wire import IndexRequest
 from ..errors import ScopeError, SearchError, SourceError, did_you_mean
 from ..scopes.scope import Scope
 from ..sources.repository import package
+from .imported import imported_packages, project_of
 
 
 def command_of(line: str, commands: tuple[str, ...], magic: str, default: str) -> tuple[str, str]:
@@ -24,12 +27,22 @@ def index_request(place: str, values: dict[str, Any]) -> IndexRequest:
     """A folder as it is called here, or a package as it is installed here: the engine may run elsewhere."""
     rebuild, name = "rebuild" in values, values.get("name")
     if "package" not in values:
-        return IndexRequest(path=os.path.abspath(os.path.expanduser(place or ".")), name=name, rebuild=rebuild)
+        shown = os.environ.get("JUPYTER_SERVER_ROOT")  # what a server may index
+        path = os.path.abspath(os.path.expanduser(place)) if place else str(project_of(Path.cwd(), Path(shown).resolve() if shown else None))
+        return IndexRequest(path=path, name=name, rebuild=rebuild)
     try:
         found = package(values["package"], name)
     except SourceError:  # the engine's environment may have it, and says so if not
         return IndexRequest(package=values["package"], name=name, rebuild=rebuild)
     return IndexRequest(path=found.root, package=os.path.basename(found.root), name=name, rebuild=rebuild)
+
+
+def kernel_requests(namespace: Mapping[str, Any], rebuild: bool) -> list[IndexRequest]:
+    """The installed packages that this kernel has imported; SearchError where there is none."""
+    found = imported_packages(namespace)
+    if not found:
+        raise SearchError("This kernel has imported no installed package but those that it needs itself. Import some first, or name one: %codeindex add --package NAME")
+    return [IndexRequest(path=str(folder), package=name, rebuild=rebuild) for name, folder in found]
 
 
 def changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:

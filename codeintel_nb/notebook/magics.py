@@ -24,7 +24,7 @@ from ..index.report import Progress
 from ..scopes.scope import Scope
 from ..search.hit import Hit, Results
 from ..search.table import Table
-from .commands import changed, command_of, index_request
+from .commands import changed, command_of, index_request, kernel_requests
 from .completion import Completer
 from .progress import NotebookProgress
 from .views import IndexView, ScopeView
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _NAME = Option(("--name",), "name", "text", "name of the repository; the folder's own by default", metavar="NAME")
 _PACKAGE = Option(("--package", "-p"), "package", "text", "an installed package instead of a folder", metavar="PACKAGE")
+_KERNEL = Option(("--kernel",), "kernel", "flag", "the installed packages that this kernel has imported")
 _REBUILD = Option(("--rebuild",), "rebuild", "flag", "read everything anew")
 _SKIPPED = Option(("--skipped",), "skipped", "flag", "list what was left out, and why")
 _BY = Option(("--by",), "by", "text", "what the colours mean: folder, language or kind", metavar="WHAT")
@@ -44,7 +45,7 @@ MOST_SQL_SNIPPET = 200
 MAPPED_HITS = 20  # lit on a map
 MEANWHILE_S = 0.2  # between two words on something that takes long
 DRAWING = "drawing the map"  # once laid out, it is drawn in a moment
-ADD_OPTIONS = (_NAME, _PACKAGE, _REBUILD)
+ADD_OPTIONS = (_NAME, _PACKAGE, _KERNEL, _REBUILD)
 REFRESH_OPTIONS = (_REBUILD,)
 STATUS_OPTIONS = (_SKIPPED,)
 SEARCH_OPTIONS: dict[str, Sequence[Option]] = {
@@ -211,8 +212,9 @@ class CodeintelMagics(Magics, Configurable):
         """What is indexed, and more of it.
 
             %codeindex [status] [--skipped]
-            %codeindex add [PATH] [--name NAME] [--rebuild]     a folder; the current one by default
-            %codeindex add --package NAME                       an installed package
+            %codeindex add [PATH] [--name NAME] [--rebuild]     a folder; the notebook's own project by default
+            %codeindex add --package NAME                       an installed package, named pkg:scikit-learn==1.7.2 and so on
+            %codeindex add --kernel                             the packages that this kernel has imported
             %codeindex refresh [NAME] [--rebuild]               read what changed; all repositories by default
             %codeindex drop NAME                                forget it; its files are not touched
             %codeindex watch                                    follow changes of files from now on, as a server does by itself
@@ -226,7 +228,11 @@ class CodeintelMagics(Magics, Configurable):
         done: list[str] = []
         with self._progress() as progress:
             if command == "add":
-                done.append(summary(self.client.index(index_request(place, values), progress)))
+                if "kernel" in values:
+                    requests = kernel_requests(self.shell.user_ns, "rebuild" in values)
+                    done += [summary(self.client.index(request, progress)) for request in requests]
+                else:
+                    done.append(summary(self.client.index(index_request(place, values), progress)))
             elif command == "refresh":
                 names = [place] if place else [repository.name for repository in self.client.status()]
                 done += [summary(self.client.refresh(name, "rebuild" in values, progress)) for name in names]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -65,6 +66,10 @@ class Scope(msgspec.Struct, frozen=True, weakref=True, omit_defaults=True, forbi
                 return self
             return shared
 
+    def admits(self, repository: str) -> bool:
+        """Whether a repository is in scope: none is named, or its name is, or fits a glob such as ``pkg:scikit*``."""
+        return not self.repos or any(fits(repository, wanted) for wanted in self.repos)
+
     def matcher(self) -> PathMatcher:
         return PathMatcher(self.include_globs, self.exclude_globs)
 
@@ -76,6 +81,11 @@ class Scope(msgspec.Struct, frozen=True, weakref=True, omit_defaults=True, forbi
         spelled = {"repos": "--repo", "revisions": "--revision", "include_globs": "--include", "exclude_globs": "--exclude", "languages": "--lang", "kinds": "--kind"}
         said = [f"{option} {value!r}" if " " in value or "*" in value else f"{option} {value}" for field, option in spelled.items() for value in getattr(self, field)]
         return " ".join(said) or "everything"
+
+
+def fits(repository: str, wanted: str) -> bool:
+    """Whether a repository's name is the one wanted, or fits it as a glob: names may hold brackets themselves."""
+    return repository == wanted or (any(mark in wanted for mark in "*?[") and fnmatchcase(repository, wanted))
 
 
 _interned: WeakKeyDictionary[Scope, ref[Scope]] = WeakKeyDictionary()

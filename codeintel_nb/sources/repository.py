@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import importlib.util
+import os
 import re
 import sys
 from pathlib import Path
@@ -25,6 +27,7 @@ class Repository(msgspec.Struct, frozen=True, omit_defaults=True):
     source: Literal["worktree", "package"] = "worktree"
     distribution: str = ""  # of a package: its distribution's name and version
     version: str = ""
+    record: str = ""  # of a package: a digest of the list of its files with their hashes
 
     @property
     def reads_ignore_files(self) -> bool:
@@ -52,24 +55,62 @@ def package(import_name: str, name: str | None = None) -> Repository:
         wanted = _plain(module)
         for imported, distributions in importlib.metadata.packages_distributions().items():
             if wanted in map(_plain, distributions) and (root := _package_folder(imported)) is not None:
-                module = imported
                 break
     if root is None:
         known = [n for n in importlib.metadata.packages_distributions() if not n.startswith("_")]
         raise SourceError(f"No package {import_name!r} is installed in {sys.prefix}.{did_you_mean(module, known)} Install it, or give its folder: codeintel index PATH")
-    distribution, version = _distribution_of(module)
-    return Repository(check_name(name or module), str(root), "package", distribution, version)
+    return _package(root, name)
 
 
 def package_at(folder: str | Path, import_name: str, name: str | None = None) -> Repository:
     """A package as it is installed in a folder, which another environment's may be; SourceError where there is none."""
     module = import_name.strip()
     found = worktree(folder, name or module)
-    if _package_folder(module) == Path(found.root):
-        return package(module, name)
     if Path(found.root).name != module:
         raise SourceError(f"The folder {found.root} does not hold the package {module!r}. Give its own folder, or index it as a folder: codeintel index PATH")
-    return Repository(found.name, found.root, "package")
+    return _package(Path(found.root), name)
+
+
+def _package(root: Path, name: str | None) -> Repository:
+    """The package in a folder, named after its distribution and version, as ``pkg:scikit-learn==1.7.2``."""
+    distribution, version, record = _distribution_at(root)
+    if not version:
+        said = f"pkg:{root.name}"
+    elif distribution == "python":
+        said = f"pkg:{root.name}=={version}"
+    elif _plain(distribution) == _plain(root.name) or _is_only_package(root, distribution):
+        said = f"pkg:{distribution}=={version}"
+    else:  # one of several packages of its distribution
+        said = f"pkg:{distribution}[{root.name}]=={version}"
+    return Repository(check_name(name or said), str(root), "package", distribution, version, record)
+
+
+def _distribution_at(root: Path) -> tuple[str, str, str]:
+    """Distribution, version and a digest of the list of its files, of the package in a folder; empty where there is none."""
+    folder = root.parent
+    if (folder / "os.py").is_file():  # the standard library, each package of which goes by itself
+        return "python", ".".join(map(str, sys.version_info[:3])) if folder == Path(os.__file__).resolve().parent else "", ""
+    held = sorted(folder.glob("*.dist-info"), key=lambda path: _plain(path.name.partition("-")[0]) != _plain(root.name))  # the one called alike first
+    for path in held:
+        files = _text(path / "RECORD")
+        listed = f"\n{root.name}/" in files or files.startswith(f"{root.name}/")
+        if listed or root.name in _text(path / "top_level.txt").split():
+            entry = importlib.metadata.Distribution.at(path)
+            return entry.name, entry.version, hashlib.blake2b(files.encode("utf-8", "replace"), digest_size=8).hexdigest() if listed else ""
+    return "", "", ""
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _is_only_package(root: Path, distribution: str) -> bool:
+    files = next((entry.read_text("RECORD") or "" for entry in importlib.metadata.distributions(name=distribution, path=[str(root.parent)])), "")
+    tops = {path.partition("/")[0] for path in re.findall(r"^([^,\n]+/__init__\.py),", files, re.M)}
+    return {top for top in tops if not top.startswith("_")} <= {root.name}
 
 
 def _package_folder(module: str) -> Path | None:
@@ -83,13 +124,6 @@ def _package_folder(module: str) -> Path | None:
         if Path(folder).is_dir():
             return Path(folder).resolve()
     return None
-
-
-def _distribution_of(module: str) -> tuple[str, str]:
-    names = importlib.metadata.packages_distributions().get(module)
-    if names:
-        return names[0], importlib.metadata.version(names[0])
-    return ("python", ".".join(map(str, sys.version_info[:3]))) if module in sys.stdlib_module_names else ("", "")
 
 
 def _plain(name: str) -> str:

@@ -127,7 +127,7 @@ def test_limits_bound_a_call(shop):
 def test_a_package_of_another_environment_is_found_by_its_folder(operations, tmp_path):
     (tmp_path / "lib" / "shelf").mkdir(parents=True)
     made = operations.repository(IndexRequest(package="shelf", path=str(tmp_path / "lib" / "shelf")))
-    assert (made.name, made.root, made.source) == ("shelf", str(tmp_path / "lib" / "shelf"), "package")
+    assert (made.name, made.root, made.source) == ("pkg:shelf", str(tmp_path / "lib" / "shelf"), "package")
     assert operations.repository(IndexRequest(package="msgspec")).distribution == "msgspec"
     assert operations.repository(IndexRequest(package="msgspec", path=str(Path(msgspec.__file__).parent))).version == msgspec.__version__
     with pytest.raises(SourceError, match="does not hold the package"):

@@ -165,8 +165,8 @@ def test_the_index_is_kept_up(ready, tree):
 
 
 def test_a_package_is_added_by_name(run):
-    assert "json: " in repr(run("%codeindex add --package json"))
-    assert run("%semsearch decode a string with escapes")[0].repo == "json"
+    assert "pkg:json==" in repr(run("%codeindex add --package json"))
+    assert run("%semsearch decode a string with escapes")[0].repo.startswith("pkg:json==")
 
 
 @pytest.mark.parametrize(

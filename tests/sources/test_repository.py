@@ -1,7 +1,10 @@
+import shutil
+
 import pytest
 
 from codeintel_nb.errors import SourceError
-from codeintel_nb.sources.repository import check_name, package, worktree
+from codeintel_nb.sources.repository import check_name, package, package_at, worktree
+from tests.conftest import write_tree
 
 
 def test_a_folder_is_named_after_itself(tmp_path):
@@ -14,7 +17,55 @@ def test_an_installed_package_goes_by_its_import_name_or_its_distributions():
     by_import, by_distribution = package("IPython"), package("ipython")
     assert by_import == by_distribution
     assert by_import.version.count(".") >= 1
-    assert package("asyncio").distribution == "python"
+    assert by_import.name == f"pkg:ipython=={by_import.version}"
+    asyncio = package("asyncio")
+    assert (asyncio.distribution, asyncio.name) == ("python", f"pkg:asyncio=={asyncio.version}")
+    assert package("msgspec", "mine").name == "mine"
+
+
+def installed(folder, name, version, *packages, listed=True):
+    """A distribution as pip leaves it."""
+    rows = [f"{package}/__init__.py,sha256=x{version},1" for package in packages] if listed else []
+    files = {f"{package}/__init__.py": f"version = '{version}'\n" for package in packages}
+    info = f"{name.replace('-', '_')}-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    return write_tree(folder, {**files, f"{info}/METADATA": metadata, f"{info}/RECORD": "\n".join([*rows, f"{info}/METADATA,,"]), f"{info}/top_level.txt": "\n".join(packages)})
+
+
+def test_a_package_is_named_after_its_distribution(tmp_path):
+    site = installed(tmp_path / "site", "Scikit-Learn", "1.7.2", "sklearn")
+    installed(site, "tools", "3.0", "tools", "pkg_tools")
+    installed(site, "editable", "0.1", "editable", listed=False)
+    (site / "alone").mkdir()
+    names = {module: package_at(site / module, module).name for module in ("sklearn", "tools", "pkg_tools", "editable", "alone")}
+    assert names == {
+        "sklearn": "pkg:Scikit-Learn==1.7.2", "tools": "pkg:tools==3.0", "pkg_tools": "pkg:tools[pkg_tools]==3.0", "editable": "pkg:editable==0.1", "alone": "pkg:alone",
+    }  # fmt: skip
+    assert package_at(site / "sklearn", "sklearn").record
+    assert not package_at(site / "editable", "editable").record, "its files are elsewhere, and may change"
+
+
+def test_a_package_is_shared_by_content_and_replaced_by_its_next_version(tmp_path, make_workspace):
+    one, other = (installed(tmp_path / name, "shelf", "1.0", "shelf") for name in ("one", "other"))
+    workspace = make_workspace()
+    assert workspace.index_repository(package_at(one / "shelf", "shelf")).indexed == 1
+    report = workspace.index_repository(package_at(other / "shelf", "shelf"))
+    assert (report.repository, report.indexed, report.unchanged) == ("pkg:shelf==1.0", 0, 1), "another environment has the same files"
+    assert [repository.root for repository in workspace.repositories()] == [str(one / "shelf")]
+    shutil.rmtree(one)
+    assert workspace.index_repository(package_at(other / "shelf", "shelf")).files == 1
+    assert [repository.root for repository in workspace.repositories()] == [str(other / "shelf")], "the first environment is gone"
+
+    shutil.rmtree(other)
+    installed(tmp_path / "other", "shelf", "2.0", "shelf")
+    assert workspace.index_repository(package_at(other / "shelf", "shelf")).repository == "pkg:shelf==2.0"
+    assert [repository.name for repository in workspace.repositories()] == ["pkg:shelf==2.0"]
+    assert workspace.search_text("2.0").hits
+
+    patched = installed(tmp_path / "patched", "shelf", "2.0", "shelf")
+    (patched / "shelf-2.0.dist-info" / "RECORD").write_text("shelf/__init__.py,sha256=other,1\n")
+    with pytest.raises(SourceError, match="stands for"):
+        workspace.index_repository(package_at(patched / "shelf", "shelf"))
 
 
 @pytest.mark.parametrize("name", ["no_such_package", "../etc", "", "os"])

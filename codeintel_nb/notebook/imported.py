@@ -1,0 +1,84 @@
+"""What a kernel has imported, and the project that a notebook belongs to."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+# of what a kernel itself needs, only what something else needs too is the notebook's
+KERNEL = ("ipykernel", "ipython", "codeintel-nb", "jupyter-server", "debugpy", "comm", "jupyter-client")
+MARKS = (".git", ".hg", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "environment.yml", "package.json", "go.mod", "Cargo.toml", "pom.xml", "DESCRIPTION")
+
+
+def imported_packages(namespace: Mapping[str, Any]) -> list[tuple[str, Path]]:
+    """Import name and folder of each installed package that this process has imported and that the notebook asked for, or
+    what it asked for needs; those that only the kernel needs are left out, as is the standard library."""
+    owners = _owners()
+    asked = {value.__name__.partition(".")[0] for value in namespace.values() if isinstance(value, ModuleType)}
+    kernel = _needed_by({_plain(name) for name in KERNEL})
+    folders: dict[str, Path] = {}
+    for name, module in sorted(sys.modules.items()):
+        if "." not in name and not name.startswith("_") and name in owners and (folder := _folder(module)) is not None:
+            folders[name] = folder
+    wanted = {_plain(owner) for name in folders for owner in owners[name] if _plain(owner) not in kernel or name in asked}
+    wanted |= _needed_by(wanted)
+    own = {_plain(name) for name in ("codeintel-nb",)}
+    return [(name, folder) for name, folder in folders.items() if any(_plain(owner) in wanted - own for owner in owners[name])]
+
+
+def project_of(folder: Path, limit: Path | None = None) -> Path:
+    """The nearest folder, from this one up, that is a project's root; the folder itself where none is, or none below ``limit``."""
+    home = Path.home()
+    for parent in (folder, *folder.parents):
+        if parent in (home, Path(parent.anchor)) or (limit is not None and not parent.is_relative_to(limit)):
+            break
+        if any((parent / mark).exists() for mark in MARKS):
+            return parent
+    return folder
+
+
+def _folder(module: Any) -> Path | None:
+    """The folder of a package; None for a module of one file, and for one whose folder is not called as it is."""
+    for place in getattr(module, "__path__", None) or ():
+        folder = Path(place)
+        if folder.name == module.__name__ and folder.is_dir():
+            return Path(os.path.realpath(folder))
+    return None
+
+
+@lru_cache(1)
+def _owners() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
+
+
+def _needed_by(names: set[str]) -> set[str]:
+    """What these distributions require, and what that requires, and so on, as far as it is installed; they themselves too."""
+    found, left = set[str](), set(names)
+    while left:
+        name = left.pop()
+        if name in found:
+            continue
+        found.add(name)
+        for line in _requirements(name):
+            if "extra ==" not in line and (match := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)):
+                left.add(_plain(match[0]))
+    return found
+
+
+@lru_cache(1024)
+def _requirements(name: str) -> tuple[str, ...]:
+    try:
+        return tuple(importlib.metadata.requires(name) or ())
+    except importlib.metadata.PackageNotFoundError:
+        return ()
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,50 @@
+"""Which packages a kernel has imported for its notebook, and which folder is the notebook's project."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from codeintel_nb.notebook.imported import project_of
+
+LIST = """
+import json, sys
+import ipykernel, IPython, jedi
+{imports}
+from codeintel_nb.notebook.imported import imported_packages
+print(json.dumps([name for name, _ in imported_packages(dict(globals()) if {asked} else {{}})]))
+"""
+
+
+def imported(imports, asked=False):
+    return set(json.loads(subprocess.run([sys.executable, "-c", LIST.format(imports=imports, asked=asked)], capture_output=True, text=True, check=True).stdout))
+
+
+def test_what_only_the_kernel_needs_is_left_out():
+    assert imported("import json, asyncio") == set()
+    found = imported("import pandas")
+    assert {"pandas", "numpy", "dateutil"} <= found, "what it needs belongs to it"
+    assert not found & {"ipykernel", "IPython", "jedi", "tornado", "codeintel_nb", "json"}
+
+
+def test_what_the_notebook_names_counts_though_the_kernel_needs_it_too():
+    assert {"IPython", "jedi"} <= imported("", asked=True)
+
+
+@pytest.mark.parametrize(("mark", "at"), [(".git", "shop"), ("pyproject.toml", "shop"), ("package.json", "shop/web"), (None, "shop/web/notebooks")])
+def test_a_project_is_where_its_marks_are(tmp_path, mark, at):
+    here = tmp_path / "shop" / "web" / "notebooks"
+    here.mkdir(parents=True)
+    if mark:
+        (tmp_path / at / mark).mkdir()
+    assert project_of(here) == tmp_path / at
+    assert project_of(here, tmp_path / "shop" / "web") == (tmp_path / at if at != "shop" else here), "no further than the server shows"
+
+
+def test_the_home_folder_is_no_project(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "notes").mkdir()
+    assert project_of(tmp_path / "notes") == tmp_path / "notes"
