@@ -365,7 +365,7 @@ class Workspace:
 
     def open_file(self, repo: str, path: str, start_line: int = 1, end_line: int | None = None) -> FileText:
         """Lines of a file, as it is now where it changed since it was indexed; of a notebook, the text of its cells."""
-        wanted = path.replace("\\", "/")
+        wanted = path.replace("\\", "/") if os.sep == "\\" else path
         if wanted.startswith("/") or ".." in wanted.split("/") or "\0" in wanted:
             raise SourceError(f"The path {path!r} leads out of the repository {repo!r}. Give a path relative to its root.")
         if start_line < 1 or (end_line is not None and end_line < start_line):

@@ -16,10 +16,13 @@ from ..errors import CodeIntelError, EngineError
 from ..settings import Settings
 from ..sources.repository import Repository
 from .child import Cancelled, ask, end, how_it_ended, lines_of, serve_parent, spawn
+from .guard import Guard, culprit
 from .plan import plan_update
 from .report import IndexReport, Progress
-from .snapshot import Snapshot, Store
+from .snapshot import Snapshot, Store, Stored
 from .updater import update
+
+MOST_CRASHES = 100  # of one run, each on another file
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -29,6 +32,7 @@ class Job(msgspec.Struct, frozen=True):
     repository: Repository
     rebuild: bool = False
     only: tuple[str, ...] | None = None  # paths that are all that is to be looked at
+    avoid: tuple[str, ...] = ()  # files to read without a look at their syntax: on one of them the child before this one crashed
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure"):
@@ -63,13 +67,31 @@ def build(
     if (look_here or only == ()) and not rebuild and (report := _nothing_to_do(settings, repository, only)) is not None:
         return report
     job = Job(settings, repository, rebuild, None if only is None else tuple(only))
+    while True:
+        try:
+            return _in_child(settings, job, stored, progress, cancel)
+        except _Crashed as crash:  # a grammar, on this file: what was published before the crash stands
+            if crash.path in job.avoid or len(job.avoid) >= MOST_CRASHES:
+                raise EngineError(str(crash)) from None
+            job = msgspec.structs.replace(job, avoid=(*job.avoid, crash.path))
+
+
+class _Crashed(EngineError):
+    """The child crashed while it read a file."""
+
+    def __init__(self, said: str, path: str) -> None:
+        super().__init__(said)
+        self.path = path
+
+
+def _in_child(settings: Settings, job: Job, stored: Stored, progress: Callable[[Progress], None] | None, cancel: threading.Event | None) -> IndexReport:
     with tempfile.TemporaryFile() as said:
         child = spawn("codeintel_nb.index.build", settings, said, stored.folder)
         try:
             ask(child, msgspec.json.encode(job, enc_hook=str))
-            return _follow(child, repository.name, progress, cancel, said)
+            return _follow(child, stored, progress, cancel, said)
         except BrokenPipeError:
-            raise _died(child.wait(), repository.name, said) from None
+            raise _died(child.wait(), stored, said) from None
         finally:
             end(child)
 
@@ -99,7 +121,7 @@ def unchanged(repository: Repository, snapshot: Snapshot, files: int, skipped: M
 
 def _follow(
     child: subprocess.Popen[bytes],
-    name: str,
+    stored: Stored,
     progress: Callable[[Progress], None] | None,
     cancel: threading.Event | None,
     said: IO[bytes],
@@ -114,12 +136,14 @@ def _follow(
             if progress is not None:
                 progress(met)
     except Cancelled:
-        raise EngineError(f"Indexing {name!r} was cancelled. What was indexed before still answers; go on with: codeintel index") from None
-    raise _died(child.wait(), name, said)
+        raise EngineError(f"Indexing {stored.repository.name!r} was cancelled. What was indexed before still answers; go on with: codeintel index") from None
+    raise _died(child.wait(), stored, said)
 
 
-def _died(status: int, name: str, said: IO[bytes]) -> EngineError:
-    return EngineError(f"The process that indexed {name!r} {how_it_ended(status, said)} What was indexed before still answers; run codeintel index again.")
+def _died(status: int, stored: Stored, said: IO[bytes]) -> EngineError:
+    how = f"The process that indexed {stored.repository.name!r} {how_it_ended(status, said)} What was indexed before still answers; run codeintel index again."
+    path = culprit(stored.folder, status)
+    return _Crashed(how, path) if path else EngineError(how)
 
 
 def main() -> None:
@@ -130,7 +154,7 @@ def main() -> None:
         from .embedder import default_embedder
 
         stored = Store(job.settings.home).create(job.repository)
-        _say(update(stored, job.settings, default_embedder(), _say, job.rebuild, job.only))
+        _say(update(stored, job.settings, default_embedder(), _say, job.rebuild, job.only, Guard(stored.folder), job.avoid))
     except CodeIntelError as error:
         _say(Failure(type(error).__name__, str(error)))
 

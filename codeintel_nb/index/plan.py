@@ -19,11 +19,15 @@ from .snapshot import Snapshot, Stored, read_snapshot
 CLOCK_STEP_NS = 20_000_000  # a file changed so shortly before it was read may change again within the same time stamp
 
 
+UNPARSED = "read by lines, as its grammar failed"  # of files that are indexed all the same
+
+
 class Seen(msgspec.Struct):
     """What the updater remembers of files outside of the shards; only saves time, so it may be lost."""
 
     refused: dict[str, tuple[int, int, str]] = {}  # path -> size, mtime_ns, reason
     touched: dict[str, tuple[int, int]] = {}  # path -> size and mtime_ns of a file whose time changed, not its text
+    unparsed: dict[str, tuple[int, int]] = {}  # path -> size and mtime_ns of a file whose grammar crashed, or never ended
 
 
 class Place(NamedTuple):
@@ -120,7 +124,9 @@ def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, reb
     unchanged = len(numbers) - len(gone) - sum(stat.path in numbers for stat in suspects)
     if only is not None:  # of the rest of the folder is true what was true before
         return Plan(snapshot, suspects, places, gone, unchanged, Counter(snapshot.skipped), list(snapshot.secrets), seen, shards)
-    return Plan(snapshot, suspects, places, gone, unchanged, walk.skipped + refused, walk.secrets, seen, shards)
+    seen.unparsed = {path: state for path, state in seen.unparsed.items() if path in found}
+    by_lines = Counter({UNPARSED: len(seen.unparsed)})
+    return Plan(snapshot, suspects, places, gone, unchanged, walk.skipped + refused + by_lines, walk.secrets, seen, shards)
 
 
 def read_seen(folder: Path) -> Seen:

@@ -15,11 +15,12 @@ import numpy as np
 from ..errors import EngineError, ShardError
 from ..scopes.storage import replace, storage_errors
 from ..settings import Settings
-from ..sources.chunk import Document, chunk_failsafe, content_hash, refusal
+from ..sources.chunk import Document, chunk_failsafe, content_hash, document_by_lines, refusal
 from ..sources.worktree import FileStat
 from .arrays import Array
 from .embedder import Embedder
-from .plan import CLOCK_STEP_NS, Plan, plan_update
+from .guard import Guard
+from .plan import CLOCK_STEP_NS, UNPARSED, Plan, plan_update
 from .report import IndexReport, Progress
 from .shard import Shard
 from .snapshot import ShardRef, Snapshot, Stored, read_snapshot, write_snapshot
@@ -35,17 +36,20 @@ def update(
     progress: Callable[[Progress], None],
     rebuild: bool = False,
     only: Sequence[str] | None = None,
+    guard: Guard | None = None,
+    avoid: Sequence[str] = (),
 ) -> IndexReport:
     """Bring a repository's index up to date; each finished shard answers at once. One writer a repository.
 
-    With ``only`` those paths, and what is below them, are all that is looked at.
+    With ``only`` those paths, and what is below them, are all that is looked at. ``guard`` is told which file is read, and
+    the files in ``avoid`` are read without a look at their syntax.
     """
     began = time.perf_counter()
     progress(Progress("listing files"))
     with one_writer(stored):
         plan = plan_update(stored, settings, embedder.id, rebuild, only)
         old = _replaced(stored) if rebuild or not plan.snapshot.shards else plan.snapshot
-        run = _Run(stored, settings, embedder, plan, old)
+        run = _Run(stored, settings, embedder, plan, old, guard, frozenset(avoid))
         run.index(progress)
         snapshot = run.finish()
         with storage_errors(stored.folder):
@@ -61,8 +65,11 @@ def update(
 class _Run:
     """One update as it goes: the shards it adds, the files it retires."""
 
-    def __init__(self, stored: Stored, settings: Settings, embedder: Embedder, plan: Plan, old: Snapshot) -> None:
+    def __init__(
+        self, stored: Stored, settings: Settings, embedder: Embedder, plan: Plan, old: Snapshot, guard: Guard | None, avoid: frozenset[str]
+    ) -> None:
         self.stored, self.settings, self.embedder, self.plan = stored, settings, embedder, plan
+        self.guard, self.avoid = guard, avoid
         self.generation = old.generation
         self.retired = dict(old.retired)
         self.replaced = [ref.id for ref in old.shards if ref.id not in {kept.id for kept in plan.snapshot.shards}]
@@ -118,13 +125,26 @@ class _Run:
             seen.refused[path] = (stat.size, mtime_ns, reason)
             self._drop(path)
             return
-        document: Document = chunk_failsafe(path, data)
+        document = self._document(path, data, (stat.size, mtime_ns))
         writer.add(document, stat.size, mtime_ns)
         self.indexed += 1
         seen.refused.pop(path, None)
         seen.touched.pop(path, None)
         if place is not None:
             replaced.append(path)
+
+    def _document(self, path: str, data: bytes, state: tuple[int, int]) -> Document:
+        if path in self.avoid or self.plan.seen.unparsed.get(path) == state:
+            if self.plan.seen.unparsed.get(path) is None:
+                self.skipped[UNPARSED] += 1
+            self.plan.seen.unparsed[path] = state
+            return document_by_lines(path, data)
+        if self.guard is None:
+            return chunk_failsafe(path, data)
+        self.guard.begin(path)
+        document = chunk_failsafe(path, data)
+        self.guard.end()
+        return document
 
     def _drop(self, path: str) -> None:
         if place := self.plan.places.get(path):

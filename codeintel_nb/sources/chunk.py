@@ -62,8 +62,22 @@ def text_of(data: bytes) -> bytes | None:
         if data.startswith(mark):
             return data.decode(encoding, "replace").encode("utf-8")
     if b"\0" in data:
-        return None
+        wide = _wide(data)
+        return None if wide is None else data.decode(wide, "replace").encode("utf-8", "replace")
     return data.removeprefix(b"\xef\xbb\xbf")
+
+
+def _wide(data: bytes) -> str | None:
+    """UTF-16 of a text without a mark: nearly every other byte is zero, and none of the others; None for anything else."""
+    sample = data[:4096]
+    if len(data) % 2 or len(sample) < 8:
+        return None
+    even, odd = sample[::2].count(0) / (len(sample) // 2), sample[1::2].count(0) / (len(sample) // 2)
+    encoding = "utf-16-le" if odd > 0.6 and even == 0 else "utf-16-be" if even > 0.6 and odd == 0 else None
+    if encoding is None:
+        return None
+    text = sample.decode(encoding, "replace")
+    return encoding if not re.search(r"[\x00-\x08\x0e-\x1a\ufffd]", text) else None
 
 
 def decoded(content: bytes) -> str:
@@ -142,12 +156,18 @@ PROSE = frozenset({"text", "rst", "asciidoc", "tex", "csv", "jsonl", "diff", "js
 
 def chunk_failsafe(path: str, data: bytes) -> Document:
     """``document_of``, but a file that its parser cannot take is cut by lines instead."""
-    from .chunker import chunk_by_lines
-
     try:
         return document_of(path, data)
-    except (RecursionError, ValueError, IndexError):
-        content = text_of(data) or b""
-        ends_with_newline = content.endswith(b"\n") or not content
-        content = content if ends_with_newline else content + b"\n"
-        return Document(path, "text", content, content_hash(data), chunk_by_lines(content, "text"), [], ends_with_newline)
+    except Exception:  # whatever it is: one file must not spoil an index
+        return document_by_lines(path, data)
+
+
+def document_by_lines(path: str, data: bytes) -> Document:
+    """A file cut by lines, of a notebook each cell, without a look at its syntax."""
+    from .chunker import chunk_by_lines
+
+    whole = plain_document(path, data)
+    if whole.path.endswith(".ipynb") and whole.language != "json":
+        return whole
+    kind = whole.chunks[0].kind if whole.chunks else "text"
+    return whole._replace(chunks=chunk_by_lines(whole.content, kind))

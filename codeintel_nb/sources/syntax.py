@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
@@ -10,6 +11,8 @@ from typing import Any, NamedTuple
 from .chunk import Symbol
 from .grammars import LANGUAGES
 
+MOST_S = 1.0  # for the tree of one file
+TIMED_BYTES = 1 << 15  # of a file, from which on its tree may take long
 MOST_KEYS = 1000  # definitions of kind text, keys of data; a file with more is data, not settings
 MOST_DOC = 300  # characters that are kept of the first paragraph that is said of a definition
 _NAME_TYPES = ("identifier", "type_identifier", "field_identifier", "property_identifier", "private_property_identifier", "namespace_identifier", "string")
@@ -66,7 +69,20 @@ def parse(content: bytes, language: str) -> Syntax | None:
     if language not in LANGUAGES:
         return None
     parser, _, _ = _tools(language)
-    return _read(content, language, parser.parse(content).root_node)
+    return _read(content, language, _tree(parser, content))
+
+
+def _tree(parser: Any, content: bytes) -> Any:
+    """The root of the tree; ValueError where it takes too long: some grammars are slow in thousands of nested things."""
+    if len(content) < TIMED_BYTES:
+        return parser.parse(content).root_node
+    ends = time.monotonic() + MOST_S
+    try:
+        tree = parser.parse(lambda at, _: content[at : at + TIMED_BYTES], progress_callback=lambda *_: time.monotonic() > ends)
+    except ValueError:
+        parser.reset()
+        raise
+    return tree.root_node
 
 
 def _read(content: bytes, language: str, root: Any) -> Syntax:
@@ -93,6 +109,8 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
                 inner[held.id] = inside.root
                 symbols += inside.symbols
         found += by_node.values()
+    if sum(one.kind == "text" for one in found) > MOST_KEYS:
+        found = [one for one in found if one.kind != "text"]
     found.sort(key=lambda one: (one.node.start_byte, -one.node.end_byte))
     docs = _Docs(content, captured.get("leading", []), captured.get("doc", []))
     symbols += _symbols(found, content, language, docs)
@@ -100,8 +118,6 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
         symbols += _template_symbols(content)
     if symbols and (inner or language == "template"):
         symbols.sort(key=lambda symbol: (symbol.start_line, -symbol.end_line))
-    if sum(symbol.kind == "text" for symbol in symbols) > MOST_KEYS:
-        symbols = [symbol for symbol in symbols if symbol.kind != "text"]
     return Syntax(root, symbols, inner, docs.rows)
 
 
@@ -111,7 +127,7 @@ def _part(content: bytes, node: Any, language: str) -> tuple[str, Any]:
 
     parser = Parser(grammar(language))
     parser.included_ranges = [Range(node.start_point, node.end_point, node.start_byte, node.end_byte)]
-    return language, parser.parse(content).root_node
+    return language, _tree(parser, content)
 
 
 def _said_language(host: Any, content: bytes) -> str:

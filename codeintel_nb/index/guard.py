@@ -1,0 +1,52 @@
+"""Which file is being read, told where a crash cannot take it along: a grammar may crash, or never end."""
+
+from __future__ import annotations
+
+import mmap
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+MARK = "reading"
+MOST_S = 10.0  # for one file: two megabytes of C++ take less than two
+_SIZE = 8192  # of the mark: two bytes of length, and a path
+# how a grammar ends a process; by the others somebody else does
+CRASHES = frozenset(-getattr(signal, name) for name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGALRM") if hasattr(signal, name))
+
+
+class Guard:
+    """Marks the file that is being read, and has the system end the process when that takes too long."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / MARK
+        with suppress(FileNotFoundError):
+            path.unlink()
+        with path.open("w+b") as file:
+            file.truncate(_SIZE)
+            self._mark = mmap.mmap(file.fileno(), _SIZE)
+        self._timed = hasattr(signal, "setitimer")
+        if self._timed:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process, whatever it is in
+
+    def begin(self, path: str) -> None:
+        name = path.encode("utf-8", "surrogateescape")[: _SIZE - 2]
+        self._mark[2 : 2 + len(name)] = name
+        self._mark[:2] = len(name).to_bytes(2, "little")
+        if self._timed:
+            signal.setitimer(signal.ITIMER_REAL, MOST_S)
+
+    def end(self) -> None:
+        if self._timed:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        self._mark[:2] = b"\0\0"
+
+
+def culprit(folder: Path, status: int) -> str:
+    """The file that was being read when a process crashed; empty where it ended otherwise, or read none."""
+    if status not in CRASHES:
+        return ""
+    try:
+        held = (folder / MARK).read_bytes()
+    except OSError:
+        return ""
+    return held[2 : 2 + int.from_bytes(held[:2], "little")].decode("utf-8", "surrogateescape")

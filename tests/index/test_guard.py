@@ -1,0 +1,70 @@
+"""A grammar that crashes, never ends or raises costs its one file the syntax, and nothing else."""
+
+import os
+
+import pytest
+
+from codeintel_nb import Workspace
+from codeintel_nb.errors import EngineError
+from tests.conftest import write_tree
+
+FAULTS = """
+import os, re, signal
+from codeintel_nb.index import guard
+from codeintel_nb.sources import chunk
+
+guard.MOST_S = 1.0
+cut = chunk.document_of
+
+def document_of(path, data):
+    if b"crashes" in data:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if b"spins" in data:
+        re.match("(a+)+$", "a" * 50 + "b")  # and holds the interpreter's lock
+    if b"raises" in data:
+        raise TypeError("as a bug would")
+    if b"is killed" in data:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return cut(path, data)
+
+chunk.document_of = document_of
+"""  # in the child that indexes, as if a grammar did it
+FAILED = "read by lines, as its grammar failed"
+TREE = {
+    "a.py": "def before(): ...\n", "b.py": "def it_crashes(): ...\n", "c.py": "def between(): ...\n", "d.rb": "def it_spins\nend\n",
+    "e.js": "function it_raises() {}\n", "f.py": "def behind(): ...\n", "g.ipynb": '{"cells": [{"cell_type": "code", "source": "crashes = 1"}], "metadata": {}, "nbformat": 4}',
+}  # fmt: skip
+
+
+@pytest.fixture
+def faulty(tmp_path, monkeypatch):
+    write_tree(tmp_path / "faults", {"sitecustomize.py": FAULTS})
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "faults"), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    workspace = Workspace.open(tmp_path / "home")
+    yield workspace
+    workspace.close()
+
+
+def test_one_file_spoils_nothing(faulty, tmp_path):
+    root = write_tree(tmp_path / "tree", TREE)
+    report = faulty.index(root, name="tree")
+    assert report.files == len(TREE)
+    assert report.skipped[FAILED] == 3
+    assert {hit.path for hit in faulty.search_text("crashes")} == {"b.py", "g.ipynb"}
+    assert faulty.search_text("crashes = 1")[0].cell == 0, "a notebook keeps its cells"
+    assert {hit.path for hit in faulty.search_text("it_spins")} == {"d.rb"}
+    names = {name for (name,) in faulty.sql("select name from symbols").rows()}
+    assert names == {"before", "between", "behind"}
+
+    assert faulty.index(root, name="tree").unchanged == len(TREE), "what crashed once is not parsed again"
+    (root / "a.py").write_text("def after(): ...\n")
+    report = faulty.index(root, name="tree")
+    assert (report.indexed, report.skipped[FAILED]) == (1, 3)
+    report = faulty.refresh("tree", rebuild=True)
+    assert (report.files, report.skipped[FAILED]) == (len(TREE), 3)
+    assert faulty.symbols("after")
+
+
+def test_what_is_killed_from_outside_is_not_started_again(faulty, tmp_path):
+    with pytest.raises(EngineError, match="killed by SIGKILL"):
+        faulty.index(write_tree(tmp_path / "tree", {"a.py": "# is killed\n"}))
