@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import msgspec
+
 from .engines.engine import Answer, Target
 from .engines.local import LocalEngine
 from .errors import EngineError, ScopeError, SearchError, ShardError, SourceError, did_you_mean
@@ -90,9 +92,11 @@ class Workspace:
         progress: Callable[[Progress], None] | None = None,
         cancel: threading.Event | None = None,
         rebuild: bool = False,
+        outputs: bool = False,
     ) -> IndexReport:
-        """Index a folder, or bring its index up to date."""
-        return self.index_repository(worktree(os.fspath(path), name), progress, cancel, rebuild)
+        """Index a folder, or bring its index up to date; with ``outputs`` what the cells of notebooks printed is searched too,
+        from then on."""
+        return self.index_repository(worktree(os.fspath(path), name, outputs), progress, cancel, rebuild)
 
     def index_package(
         self,
@@ -136,6 +140,9 @@ class Workspace:
                     return unchanged(known, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets)
             if known.source == "package" and known.root == repository.root and known.distribution == repository.distribution and known.version != repository.version:
                 former = known.name
+            if (known.name, known.root) == (repository.name, repository.root) and known.outputs != repository.outputs:
+                repository = msgspec.structs.replace(repository, outputs=True)
+                rebuild = rebuild or not known.outputs  # once asked for they stay
             if known.name == repository.name and known.root != repository.root and not (known.record and known.record == repository.record):
                 raise SourceError(f"The name {known.name!r} stands for {known.root} already. Give another: --name NAME, or remove it: codeintel remove {known.name}")
         report = self._built(repository, progress, cancel, rebuild, only)

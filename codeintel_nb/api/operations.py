@@ -104,7 +104,7 @@ class Operations:
         if request.package is None:
             if request.path is None:
                 raise SourceError("Nothing to index was given. Name a folder (path) or an installed package (package).")
-            return worktree(request.path, request.name)
+            return worktree(request.path, request.name, request.outputs)
         if request.path is not None:
             return package_at(request.path, request.package, request.name)
         return package(request.package, request.name)

@@ -89,6 +89,7 @@ class IndexRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     package: str | None = None
     name: str | None = None
     rebuild: bool = False
+    outputs: bool = False  # what the cells of notebooks printed is searched too, from then on
 
 
 class RefreshRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -59,7 +59,7 @@ def _index(args: argparse.Namespace, workspace: Workspace) -> int:
         if args.package:
             report = workspace.index_package(args.package, args.name, progress, rebuild=args.rebuild)
         else:
-            report = workspace.index(args.path, args.name, progress, rebuild=args.rebuild)
+            report = workspace.index(args.path, args.name, progress, rebuild=args.rebuild, outputs=args.outputs)
     _print(args, report, lambda: _report(report))
     return FOUND
 
@@ -227,6 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     index.add_argument("path", nargs="?", default=".", help="the folder; the current one by default")
     index.add_argument("--name", help="name of the repository; the folder's own by default")
     index.add_argument("--package", help="an installed package instead of a folder")
+    index.add_argument("--outputs", action="store_true", help="what the cells of notebooks printed is searched too, from then on")
     index.add_argument("--rebuild", action="store_true", help="read everything anew")
     status = command("status", _status, "show what is indexed")
     status.add_argument("--skipped", action="store_true", help="say what was left out, and why")

@@ -140,9 +140,9 @@ class _Run:
             self.plan.seen.unparsed[path] = state
             return document_by_lines(path, data)
         if self.guard is None:
-            return chunk_failsafe(path, data)
+            return chunk_failsafe(path, data, self.stored.repository.outputs)
         self.guard.begin(path)
-        document = chunk_failsafe(path, data)
+        document = chunk_failsafe(path, data, self.stored.repository.outputs)
         self.guard.end()
         return document
 

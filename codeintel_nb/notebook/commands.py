@@ -29,7 +29,7 @@ def index_request(place: str, values: dict[str, Any]) -> IndexRequest:
     if "package" not in values:
         shown = os.environ.get("JUPYTER_SERVER_ROOT")  # what a server may index
         path = os.path.abspath(os.path.expanduser(place)) if place else str(project_of(Path.cwd(), Path(shown).resolve() if shown else None))
-        return IndexRequest(path=path, name=name, rebuild=rebuild)
+        return IndexRequest(path=path, name=name, rebuild=rebuild, outputs="outputs" in values)
     try:
         found = package(values["package"], name)
     except SourceError:  # the engine's environment may have it, and says so if not

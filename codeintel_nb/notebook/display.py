@@ -72,7 +72,7 @@ def _link(results: Results, hit: Hit) -> str:
     target = relative_target(results.roots.get(hit.repo, ""), hit.path)
     if target is None:
         return text
-    anchor = "" if hit.cell is not None or hit.kind == "file" else f"#line={hit.start_line - 1}"
+    anchor = "" if hit.path.endswith(".ipynb") or hit.kind == "file" else f"#line={hit.start_line - 1}"
     return f'<a href="{html.escape(quote(target) + anchor)}">{text}</a>'
 
 

@@ -37,6 +37,7 @@ _T = TypeVar("_T")
 _NAME = Option(("--name",), "name", "text", "name of the repository; the folder's own by default", metavar="NAME")
 _PACKAGE = Option(("--package", "-p"), "package", "text", "an installed package instead of a folder", metavar="PACKAGE")
 _KERNEL = Option(("--kernel",), "kernel", "flag", "the installed packages that this kernel has imported")
+_OUTPUTS = Option(("--outputs",), "outputs", "flag", "what the cells of notebooks printed is searched too, from then on")
 _REBUILD = Option(("--rebuild",), "rebuild", "flag", "read everything anew")
 _SKIPPED = Option(("--skipped",), "skipped", "flag", "list what was left out, and why")
 _BY = Option(("--by",), "by", "text", "what the colours mean: folder, language or kind", metavar="WHAT")
@@ -45,7 +46,7 @@ MOST_SQL_SNIPPET = 200
 MAPPED_HITS = 20  # lit on a map
 MEANWHILE_S = 0.2  # between two words on something that takes long
 DRAWING = "drawing the map"  # once laid out, it is drawn in a moment
-ADD_OPTIONS = (_NAME, _PACKAGE, _KERNEL, _REBUILD)
+ADD_OPTIONS = (_NAME, _PACKAGE, _KERNEL, _OUTPUTS, _REBUILD)
 REFRESH_OPTIONS = (_REBUILD,)
 STATUS_OPTIONS = (_SKIPPED,)
 SEARCH_OPTIONS: dict[str, Sequence[Option]] = {
@@ -212,7 +213,7 @@ class CodeintelMagics(Magics, Configurable):
         """What is indexed, and more of it.
 
             %codeindex [status] [--skipped]
-            %codeindex add [PATH] [--name NAME] [--rebuild]     a folder; the notebook's own project by default
+            %codeindex add [PATH] [--name NAME] [--outputs] [--rebuild]    a folder; the notebook's own project by default
             %codeindex add --package NAME                       an installed package, named pkg:scikit-learn==1.7.2 and so on
             %codeindex add --kernel                             the packages that this kernel has imported
             %codeindex refresh [NAME] [--rebuild]               read what changed; all repositories by default

@@ -18,6 +18,7 @@ DEFINES_IN_NAMED_FILE = 1.5  # times DEFINES, where the file is named after it
 EMBEDDED = 0.5  # times DEFINES, for a name that stands inside a sentence
 OTHER_CASE = 0.5  # times DEFINES, where the letters' case differs
 PATH = 1.0  # times the top score, when every word of the query is in the path
+NAME = 0.15  # times the top score, when every word of the query is in the name of the definition that the chunk belongs to
 FILE_SUM = 0.1  # times the top score, for the best piece of the file whose pieces score most together
 FURTHER_PIECE = 0.5  # each further piece of a file counts half of the one before
 
@@ -50,6 +51,7 @@ class Candidate(NamedTuple):
     dense: float  # cosine; -1 where it was not among the closest
     defines: tuple[tuple[str, bool], ...] = ()  # names of the query it defines, and whether in the same case
     generated: bool = False
+    label: str = ""  # the definition or heading that the chunk belongs to
 
     @property
     def key(self) -> tuple[str, int]:
@@ -94,7 +96,7 @@ def rerank(candidates: list[Candidate], scores: dict[tuple[str, int], float], as
     for c in candidates:
         boosted[c.key] += top * _definition(c, asked)
         if not asked.is_symbol:
-            boosted[c.key] += top * PATH * _words_in_path(c.path, asked.words)
+            boosted[c.key] += top * (PATH * _words_in_path(c.path, asked.words) + NAME * _words_in_name(c.label, asked.words))
         boosted[c.key] *= _penalty(c.path, asked.text) * (GENERATED if c.generated else 1.0)
     ranked = sorted((c for c in candidates if boosted[c.key] > 0), key=lambda c: (-boosted[c.key], c.order))
     pieces: dict[tuple[str, str], int] = defaultdict(int)
@@ -152,6 +154,16 @@ def _words_in_path(path: str, words: frozenset[str]) -> float:
     stems = _path_stems(path)
     met = sum(1 for word in words if word in stems or any(min(len(word), len(s)) >= 3 and (word.startswith(s) or s.startswith(word)) for s in stems))
     return met / len(words)
+
+
+@lru_cache(8192)
+def _name_stems(label: str) -> frozenset[str]:
+    return frozenset(map(stem, parts_of(label.rpartition(".")[2])))
+
+
+def _words_in_name(label: str, words: frozenset[str]) -> float:
+    """Share of the query's words that a definition's name holds."""
+    return len(words & _name_stems(label)) / len(words) if words and label else 0.0
 
 
 @lru_cache(8192)

@@ -95,7 +95,7 @@ def candidates(shard: Shard, repo: str, mask: ScopeMask, plan: SearchPlan, colle
     return [
         Candidate(
             shard.id, chunk, repo, shard.paths[file := int(shard.chunk_file[chunk])], int(shard.chunk_line[chunk]), lexical.get(chunk, 0.0),
-            dense.get(chunk, -1.0), tuple(defining.get(chunk, ())), bool(shard.file_flags[file] & IS_GENERATED),
+            dense.get(chunk, -1.0), tuple(defining.get(chunk, ())), bool(shard.file_flags[file] & IS_GENERATED), shard.label(chunk),
         )
         for chunk in {**lexical, **dense, **defining}
     ]  # fmt: skip

@@ -95,9 +95,10 @@ def refusal(path: str, data: bytes) -> str | None:
     return "binary" if text_of(data) is None else None
 
 
-def document_of(path: str, data: bytes) -> Document:
-    """Cut a file into chunks by what it is: notebook cells, Markdown headings, syntax, or lines."""
-    from .cells import cells_of
+def document_of(path: str, data: bytes, outputs: bool = False) -> Document:
+    """Cut a file into chunks by what it is: notebook cells, Markdown headings, syntax, or lines. With ``outputs`` the text of
+    a notebook has what its cells printed."""
+    from .cells import cells_of, percent_cells
     from .chunker import chunk_by_lines, chunk_by_syntax
     from .markdown import chunk_by_headings
 
@@ -107,7 +108,7 @@ def document_of(path: str, data: bytes) -> Document:
     language = _language(path, content)
     hashed = content_hash(data)
     if language == "notebook":
-        notebook = cells_of(content)
+        notebook = cells_of(content, outputs)
         if notebook is not None:
             return Document(path, notebook.language, notebook.content, hashed, notebook.chunks, notebook.symbols, True)
         language = "json"  # not a notebook that can be read: searched as the JSON it is
@@ -117,6 +118,8 @@ def document_of(path: str, data: bytes) -> Document:
     symbols: list[Symbol] = []
     if language == "markdown":
         chunks = chunk_by_headings(content)
+    elif (cells := percent_cells(content, language)) is not None:
+        chunks, symbols = cells
     else:
         by_syntax = chunk_by_syntax(content, language)
         if by_syntax is None:
@@ -154,10 +157,10 @@ def _language(path: str, content: bytes) -> str:
 PROSE = frozenset({"text", "rst", "asciidoc", "tex", "csv", "jsonl", "diff", "json", "yaml", "toml", "ini", "xml"})
 
 
-def chunk_failsafe(path: str, data: bytes) -> Document:
+def chunk_failsafe(path: str, data: bytes, outputs: bool = False) -> Document:
     """``document_of``, but a file that its parser cannot take is cut by lines instead."""
     try:
-        return document_of(path, data)
+        return document_of(path, data, outputs)
     except Exception:  # whatever it is: one file must not spoil an index
         return document_by_lines(path, data)
 

@@ -27,6 +27,7 @@ class Repository(msgspec.Struct, frozen=True, omit_defaults=True):
     source: Literal["worktree", "package"] = "worktree"
     distribution: str = ""  # of a package: its distribution's name and version
     version: str = ""
+    outputs: bool = False  # of notebooks are part of their text
     record: str = ""  # of a package: a digest of the list of its files with their hashes
 
     @property
@@ -35,7 +36,7 @@ class Repository(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.source == "worktree"
 
 
-def worktree(path: str | Path, name: str | None = None) -> Repository:
+def worktree(path: str | Path, name: str | None = None, outputs: bool = False) -> Repository:
     """The folder at ``path`` as a repository, named after it unless told otherwise."""
     root = Path(path)
     try:
@@ -44,7 +45,7 @@ def worktree(path: str | Path, name: str | None = None) -> Repository:
         raise SourceError(f"There is no folder {str(root)!r}. Check the path: codeintel index PATH.") from error
     if not resolved.is_dir():
         raise SourceError(f"{root} is a file. Index the folder that holds it: codeintel index {resolved.parent}")
-    return Repository(check_name(name or resolved.name or "root"), str(resolved))
+    return Repository(check_name(name or resolved.name or "root"), str(resolved), outputs=outputs)
 
 
 def package(import_name: str, name: str | None = None) -> Repository:
@@ -82,7 +83,7 @@ def _package(root: Path, name: str | None) -> Repository:
         said = f"pkg:{distribution}=={version}"
     else:  # one of several packages of its distribution
         said = f"pkg:{distribution}[{root.name}]=={version}"
-    return Repository(check_name(name or said), str(root), "package", distribution, version, record)
+    return Repository(check_name(name or said), str(root), "package", distribution, version, record=record)
 
 
 def _distribution_at(root: Path) -> tuple[str, str, str]:

@@ -1,7 +1,9 @@
 import json
 
+from codeintel_nb import Scope
 from codeintel_nb.sources.cells import cells_of
 from codeintel_nb.sources.chunk import document_of
+from tests.conftest import write_tree
 
 
 def notebook(*cells, **metadata):
@@ -33,3 +35,80 @@ def test_what_is_no_notebook_is_searched_as_the_json_it_is():
     assert document.content == b'{"cells": 3}\n'
     assert document.language == "json"
     assert document_of("a.ipynb", b"not json").content == b"not json\n"
+
+
+def test_headings_of_the_third_format_are_headings():
+    old = {"nbformat": 3, "worksheets": [{"cells": [{"cell_type": "heading", "level": 2, "source": "Load"}, {"cell_type": "code", "input": "x", "language": "python"}]}]}
+    found = cells_of(json.dumps(old).encode())
+    assert found.content == b"## Load\nx\n"
+    assert found.chunks[0].symbol == "Load"
+
+
+def test_magics_survive_and_stand_in_no_definitions_way():
+    source = "%load_ext autoreload\n!pip list\ndef first():\n    %time work()\n    return 1\n?print\ndef second():\n    pass\n"
+    found = cells_of(notebook(("code", source), ("code", "%%bash\nlist() {\n  ls\n}\n"), ("code", "%%timeit -n 3\ndef third(): pass\n"), ("code", "%%sql\ncreate table t (a int);\n")))
+    assert source.encode() in found.content
+    assert [(s.name, s.start_line) for s in found.symbols] == [("first", 3), ("second", 7), ("list", 10), ("third", 14), ("t", 16)]
+
+
+PERCENT = """# ---
+# jupyter: {}
+# ---
+
+# %% [markdown]
+# # Prices
+# of all
+
+# %% load
+import pandas
+
+%matplotlib inline
+def price():
+    return 1
+
+# %%
+price()
+"""
+
+
+def test_a_script_in_the_percent_format_has_cells():
+    document = document_of("prices.py", PERCENT.encode())
+    assert document.content == PERCENT.encode(), "its lines are those of the file"
+    assert [(c.start_line, c.end_line, c.kind, c.cell) for c in document.chunks] == [(1, 4, "module", None), (5, 8, "markdown", 0), (9, 15, "function", 1), (16, 17, "cell", 2)]
+    assert document.chunks[1].symbol == "Prices"
+    assert [(s.name, s.start_line) for s in document.symbols] == [("price", 13)]
+
+
+def test_what_stands_before_the_first_mark_is_a_cell_too():
+    for text, cells in (("x = 1\n# %%\ny = 2\n", [0, 1]), ("\n\n# %%\ny = 2\n", [0]), ("# %%\ny = 2\n", [0]), ("# ---\n# a: 1\n# ---\nx = 1\n#%% b\n", [None, 0, 1])):
+        chunks = document_of("a.py", text.encode()).chunks
+        assert [chunk.cell for chunk in chunks] == cells
+        assert chunks[0].start_line == 1
+    assert document_of("a.jl", b"# %%\nf(x) = 1\n").chunks[0].cell == 0
+    assert document_of("a.py", b"x = 5 # %% no mark\n# %%%\n# %%time\n").chunks[0].cell is None
+
+
+def test_outputs_are_text_when_they_are_asked_for():
+    outputs = [
+        {"output_type": "stream", "name": "stdout", "text": ["one\n", "\x1b[31mtwo\x1b[0m"]}, {"output_type": "display_data", "data": {"text/plain": "<Figure>", "image/png": "AAAA"}},
+        {"output_type": "error", "ename": "E", "traceback": ["Traceback", "\x1b[0;31mValueError\x1b[0m: no such price"]}, {"output_type": "execute_result", "data": {"text/plain": ["table\n", "of prices"], "text/html": "<b>"}},
+        None, {"text": 5}, {"output_type": "error", "traceback": None},
+    ]  # fmt: skip
+    data = json.dumps({"cells": [{"cell_type": "code", "source": "price()", "outputs": outputs}, {"cell_type": "code", "source": "", "outputs": [{"text": "alone"}]}], "metadata": {}}).encode()
+    found = cells_of(data, outputs=True)
+    assert found.content.decode() == "price()\none\ntwo\n<Figure>\nTraceback\nValueError: no such price\ntable\nof prices\nalone\n"
+    assert [(c.kind, c.symbol, c.cell) for c in found.chunks] == [("cell", "", 0), ("text", "output", 0), ("text", "output", 1)]
+    assert cells_of(data).content == b"price()\n"
+    assert document_of("a.ipynb", data, outputs=True).content == found.content
+
+
+def test_outputs_once_asked_for_stay(tmp_path, make_workspace):
+    root = write_tree(tmp_path / "t", {"a.ipynb": json.dumps({"cells": [{"cell_type": "code", "source": "price()", "outputs": [{"text": "4 euros"}]}], "metadata": {}})})
+    workspace = make_workspace()
+    workspace.index(root, name="t")
+    assert not workspace.search_text("4 euros", Scope(kinds=("text",)))
+    workspace.index(root, name="t", outputs=True)
+    (hit,) = workspace.search_text("4 euros")
+    assert (hit.cell, hit.kind) == (0, "text")
+    workspace.index(root, name="t")
+    assert workspace.search_text("4 euros", Scope(kinds=("text",)))
