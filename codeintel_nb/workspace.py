@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 import time
@@ -20,6 +21,7 @@ from .index.build import build, unchanged
 from .index.compact import compact_in_child, to_merge
 from .index.embedder import Embedder, default_embedder
 from .index.freshness import Freshness
+from .index.plan import CLOCK_STEP_NS
 from .index.projection import Projection
 from .index.report import NOTHING, IndexReport, Progress, RepositoryStatus
 from .index.snapshot import Snapshot, Store, Stored, read_snapshot
@@ -37,6 +39,7 @@ from .settings import Settings
 from .sources.repository import WORKTREE, Repository, package, worktree
 from .sources.worktree import Walk
 
+MOST_CHOICES = 1000  # of repositories by a scope that are remembered
 RETRIES = 5  # of a search whose shard was replaced under it
 
 _T = TypeVar("_T")
@@ -77,6 +80,8 @@ class Workspace:
         self._damaged: dict[Path, str] = {}  # shards with a part that could not be read, and why
         self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
         self._repositories: tuple[tuple[tuple[str, int, int], ...], list[Stored]] = ((), [])
+        self._chosen: tuple[list[Stored], dict[tuple[str, ...], list[Stored]]] = ([], {})  # of the repositories those that a scope names
+        self._listed: tuple[int, int] | None = None  # what the folder of all of them was like then, if that says whether any came or went
 
     @classmethod
     def open(cls, home: str | os.PathLike[str] | None = None, follow: bool = True) -> Workspace:
@@ -373,7 +378,7 @@ class Workspace:
     def open_file(self, repo: str, path: str, start_line: int = 1, end_line: int | None = None) -> FileText:
         """Lines of a file, as it is now where it changed since it was indexed; of a notebook, the text of its cells."""
         wanted = path.replace("\\", "/") if os.sep == "\\" else path
-        if wanted.startswith("/") or ".." in wanted.split("/") or "\0" in wanted:
+        if wanted.startswith("/") or ".." in re.split(r"[/\\]", wanted) or "\0" in wanted:
             raise SourceError(f"The path {path!r} leads out of the repository {repo!r}. Give a path relative to its root.")
         if start_line < 1 or (end_line is not None and end_line < start_line):
             raise SourceError(f"Lines {start_line} to {end_line} are no range: lines count from 1, and the first comes first.")
@@ -478,18 +483,12 @@ class Workspace:
 
     def _now(self, scope: Scope, fresh: bool = False) -> _Now:
         """The repositories in scope and the shards that answer; ``fresh`` if what is in none may be read."""
-        stored = self._all()
+        stored = self._known(scope)
         if not stored:
             if fresh and not scope.kinds and not scope.revisions:
                 return _Now([], [])
             raise SearchError(NOTHING)
-        if scope.repos:
-            names = [s.repository.name for s in stored]
-            for name in scope.repos:
-                if not any(fits(known, name) for known in names):
-                    raise ScopeError(f"No repository {name!r} is indexed.{did_you_mean(name, names)} Index it: codeintel index PATH --name {name}")
-        wanted = [s for s in stored if scope.admits(s.repository.name)]
-        chosen, failed = self._readable(wanted)
+        chosen, failed = self._readable(self._admitted(stored, scope))
         if not chosen and failed:
             raise ShardError(next(iter(failed.values())))
         targets = [Target(s.repository.name, s.shard(ref.id), ref.dead, scope) for s, snapshot in chosen for ref in snapshot.shards]
@@ -523,15 +522,54 @@ class Workspace:
             if name not in known:
                 raise ScopeError(f"No revision {name!r} is indexed.{did_you_mean(name, known)}")
 
+    def _known(self, scope: Scope) -> list[Stored]:
+        """The stored repositories, of which those in scope are as they are described now: a search need not look at the others."""
+        try:
+            folder = os.stat(self._store.root)
+        except OSError:
+            return self._all()
+        stamps, stored = self._repositories
+        if self._listed != (folder.st_mtime_ns, folder.st_ino):
+            return self._all()
+        try:
+            admitted = self._admitted(stored, scope)
+        except ScopeError:  # it may have come since
+            return self._all()
+        for one in admitted:
+            try:
+                state = os.stat(f"{one.folder}/repository.json")
+            except OSError:
+                return self._all()
+            if (one.folder.name, state.st_mtime_ns, state.st_ino) not in stamps:
+                return self._all()
+        return stored
+
+    def _admitted(self, stored: list[Stored], scope: Scope) -> list[Stored]:
+        """The repositories in scope; ScopeError where one that it names is not indexed."""
+        if not scope.repos:
+            return stored
+        if self._chosen[0] is not stored or len(self._chosen[1]) > MOST_CHOICES:
+            self._chosen = stored, {}
+        chosen = self._chosen[1].get(scope.repos)
+        if chosen is None:
+            names = [s.repository.name for s in stored]
+            for name in scope.repos:
+                if not any(fits(known, name) for known in names):
+                    raise ScopeError(f"No repository {name!r} is indexed.{did_you_mean(name, names)} Index it: codeintel index PATH --name {name}")
+            chosen = self._chosen[1][scope.repos] = [s for s in stored if scope.admits(s.repository.name)]
+        return chosen
+
     def _all(self) -> list[Stored]:
         """The stored repositories, read again only when their descriptions changed."""
-        stamps = []
+        stamps, whole = [], True
         try:
+            folder = os.stat(self._store.root)
             with os.scandir(self._store.root) as entries:
                 for entry in entries:
                     try:
                         state = os.stat(os.path.join(entry.path, "repository.json"))
                     except OSError:
+                        whole = False  # it is being made
                         continue
                     stamps.append((entry.name, state.st_mtime_ns, state.st_ino))
         except OSError:
@@ -539,6 +577,8 @@ class Workspace:
         key = tuple(sorted(stamps))
         if key != self._repositories[0]:
             self._repositories = (key, self._store.repositories())
+        settled = whole and not self._store.damaged and time.time_ns() - folder.st_mtime_ns > CLOCK_STEP_NS
+        self._listed = (folder.st_mtime_ns, folder.st_ino) if settled else None
         return self._repositories[1]
 
     def _stored(self, name: str) -> Stored:

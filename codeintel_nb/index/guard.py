@@ -18,11 +18,10 @@ class Guard:
     """Marks the file that is being read, and has the system end the process when that takes too long."""
 
     def __init__(self, folder: Path) -> None:
-        path = folder / MARK
-        with suppress(FileNotFoundError):
-            path.unlink()
-        with path.open("w+b") as file:
-            file.truncate(_SIZE)
+        self._mark: mmap.mmap | bytearray = bytearray(_SIZE)
+        with suppress(OSError), (folder / MARK).open("w+b") as file:  # where nothing can be written a crash names no file
+            file.write(bytes(_SIZE))  # else a write to the mark would need room that is not there
+            file.flush()
             self._mark = mmap.mmap(file.fileno(), _SIZE)
         self._timed = hasattr(signal, "setitimer")
         if self._timed:
