@@ -36,7 +36,7 @@ from .search.query import Bounds, Case, Mode, PathQuery, SemanticQuery, Show, Sy
 from .search.sql import MEMORY_LIMIT, MOST_ROWS, InScope, run_sql
 from .search.table import Table
 from .settings import Settings
-from .sources.repository import WORKTREE, Repository, package, worktree
+from .sources.repository import WORKTREE, Repository, package, renewed, worktree
 from .sources.worktree import Walk
 
 MOST_CHOICES = 1000  # of repositories by a scope that are remembered
@@ -121,8 +121,10 @@ class Workspace:
         cancel: threading.Event | None = None,
         rebuild: bool = False,
     ) -> IndexReport:
-        """Bring a repository's index up to date."""
-        return self._built(self.repository(name), progress, cancel, rebuild)
+        """Bring a repository's index up to date; a package of which another version was installed goes by its new name then."""
+        repository = self.repository(name)
+        now = renewed(repository)
+        return self._built(repository, progress, cancel, rebuild) if now == repository else self.index_repository(now, progress, cancel, rebuild)
 
     def index_repository(
         self,

@@ -72,6 +72,14 @@ def package_at(folder: str | Path, import_name: str, name: str | None = None) ->
     return _package(Path(found.root), name)
 
 
+def renewed(repository: Repository) -> Repository:
+    """The repository as it is now: of a package that was named after its version, the version that is installed there now."""
+    if repository.source != "package" or not repository.name.startswith("pkg:"):
+        return repository
+    now = _package(Path(repository.root), None)
+    return repository if now.version == repository.version else now
+
+
 def _package(root: Path, name: str | None) -> Repository:
     """The package in a folder, named after its distribution and version, as ``pkg:scikit-learn==1.7.2``."""
     distribution, version, record = _distribution_at(root)

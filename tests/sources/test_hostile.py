@@ -11,7 +11,7 @@ import time
 import pytest
 
 from codeintel_nb import Scope
-from codeintel_nb.sources.chunk import chunk_failsafe, refusal, text_of
+from codeintel_nb.sources.chunk import chunk_failsafe, decoded, refusal, text_of
 from tests.conftest import write_tree
 from tests.index.test_guard import FAILED
 from tests.sources.test_chunk import assert_tiles
@@ -163,14 +163,26 @@ def mutated(data, chance):
     return bytes(data)
 
 
-def test_no_mutant_fails_hangs_or_breaks_the_tiling():
-    """Files of every language and notebooks, each broken in some ways."""
+def test_no_mutant_fails_hangs_or_breaks_the_tiling(tmp_path, make_workspace):
+    """Files of every language and notebooks, each broken in some ways, one by one, and all of them as a folder."""
     names, chance, slowest = sorted(SEEDS), random.Random(20), (0.0, "", b"")
     for number in range(MUTANTS):
         name = names[number % len(names)]
         data = mutated(SEEDS[name], chance)
+        place = tmp_path / "tree" / str(number // 500)
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{number}{name}").write_bytes(data)
         began = time.perf_counter()
         if refusal(name, data) is None:
             assert_tiles(chunk_failsafe(name, data))
         slowest = max(slowest, (time.perf_counter() - began, name, data))
     assert slowest[0] < LONGEST_S, slowest
+    workspace = make_workspace()
+    report = workspace.index(tmp_path / "tree", name="tree")
+    assert report.files + report.skipped["binary"] == MUTANTS
+    assert set(report.skipped) == {"binary"}
+    shown = workspace.list_paths(limit=None)
+    for hit in random.Random(4).sample(list(shown), 200):
+        text = text_of((tmp_path / "tree" / hit.path).read_bytes())
+        if not hit.path.endswith(".ipynb"):
+            assert workspace.open_file("tree", hit.path).text == decoded(text).removesuffix("\n")

@@ -62,8 +62,14 @@ def test_a_package_is_shared_by_content_and_replaced_by_its_next_version(tmp_pat
     assert [repository.name for repository in workspace.repositories()] == ["pkg:shelf==2.0"]
     assert workspace.search_text("2.0").hits
 
-    patched = installed(tmp_path / "patched", "shelf", "2.0", "shelf")
-    (patched / "shelf-2.0.dist-info" / "RECORD").write_text("shelf/__init__.py,sha256=other,1\n")
+    shutil.rmtree(other)
+    installed(tmp_path / "other", "shelf", "2.1", "shelf")
+    assert workspace.refresh("pkg:shelf==2.0").repository == "pkg:shelf==2.1"
+    assert workspace.refresh("pkg:shelf==2.1").indexed == 0
+    assert [repository.name for repository in workspace.repositories()] == ["pkg:shelf==2.1"]
+
+    patched = installed(tmp_path / "patched", "shelf", "2.1", "shelf")
+    (patched / "shelf-2.1.dist-info" / "RECORD").write_text("shelf/__init__.py,sha256=other,1\n")
     with pytest.raises(SourceError, match="stands for"):
         workspace.index_repository(package_at(patched / "shelf", "shelf"))
 
