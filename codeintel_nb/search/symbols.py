@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fnmatch import translate
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,6 +106,14 @@ def _that_hold(shard: Shard, needle: str, held: Mask) -> list[int]:
     return numbers[held[numbers]].tolist()  # type: ignore[no-any-return]
 
 
+@cache
+def _reader() -> Any:
+    """One database for all looks at catalogs: to open one takes longer than to read a few rows."""
+    import duckdb
+
+    return duckdb.connect(config={"threads": "1", "temp_directory": ""})
+
+
 def symbol_hits(shard: Shard, repo: str, found: Sequence[FoundSymbol]) -> list[Hit]:
     """Hits of definitions, with what the shard's catalog knows of them; FileNotFoundError where it was swept away."""
     import duckdb
@@ -114,7 +123,7 @@ def symbol_hits(shard: Shard, repo: str, found: Sequence[FoundSymbol]) -> list[H
     files = sorted({int(shard.symbol_file[one.number]) for one in found})
     source = read_table(shard.folder / "symbols.parquet")
     try:
-        with duckdb.connect(config={"threads": "1"}) as connection:
+        with _reader().cursor() as connection:
             rows: list[Any] = connection.execute(
                 f"select file_id, start_line, end_line, name, container, signature, doc from {source} where file_id >= {files[0]} and file_id <= {files[-1]} and file_id in ({', '.join(map(str, files))})"
             ).fetchall()
