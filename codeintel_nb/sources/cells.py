@@ -45,7 +45,7 @@ def percent_cells(content: bytes, language: str) -> tuple[list[Chunk], list[Symb
     header between ``# ---`` lines is not.
     """
     mark = _MARKS.get(language)
-    if mark is None or mark.search(content) is None:
+    if mark is None or b"%%" not in content or mark.search(content) is None:
         return None
     lines = content.split(b"\n")[:-1]
     header = 0

@@ -74,6 +74,7 @@ def _starts(node: Any, first: int, end: int, lines: _Lines, depth: int, language
         return [first]
     if depth > MAX_DEPTH:
         return list(range(first, end))
+    led = syntax.leading
     parts: list[tuple[int, Any]] = [(first, None)]
     leading: int | None = None  # first row of the comments and attributes that lead the next node
     for child in node.children:
@@ -84,8 +85,9 @@ def _starts(node: Any, first: int, end: int, lines: _Lines, depth: int, language
             continue
         start = row if leading is None else leading
         leading = None
-        while (above := syntax.leading.get(start - 1, first)) > max(first, parts[-1][0]):
-            start = above  # a comment that the grammar takes for a part of what is before it
+        if start - 1 in led:  # a comment that the grammar takes for a part of what is before it
+            while (above := led.get(start - 1, first)) > max(first, parts[-1][0]):
+                start = above
         if start >= end:
             break
         if start > parts[-1][0]:

@@ -12,9 +12,11 @@ from .chunk import Symbol
 from .grammars import LANGUAGES
 
 MOST_S = 1.0  # for the tree of one file
+SLICE_BYTES = 1 << 20  # that a parser is given at once
 TIMED_BYTES = 1 << 15  # of a file, from which on its tree may take long
 MOST_KEYS = 1000  # definitions of kind text, keys of data; a file with more is data, not settings
 MOST_DOC = 300  # characters that are kept of the first paragraph that is said of a definition
+MOST_READ = 4 * MOST_DOC  # bytes of a comment, to find that in
 _NAME_TYPES = ("identifier", "type_identifier", "field_identifier", "property_identifier", "private_property_identifier", "namespace_identifier", "string")
 _FUNCTION_VALUES = ("arrow_function", "function", "function_expression", "generator_function", "class")
 _LEADING = ("comment", "attribute", "decorator", "annotation")
@@ -78,7 +80,7 @@ def _tree(parser: Any, content: bytes) -> Any:
         return parser.parse(content).root_node
     ends = time.monotonic() + MOST_S
     try:
-        tree = parser.parse(lambda at, _: content[at : at + TIMED_BYTES], progress_callback=lambda *_: time.monotonic() > ends)
+        tree = parser.parse(lambda at, _: content[at : at + SLICE_BYTES], progress_callback=lambda *_: time.monotonic() > ends)
     except ValueError:
         parser.reset()
         raise
@@ -134,7 +136,7 @@ def _said_language(host: Any, content: bytes) -> str:
     head = _text(host.children[0], content)
     said = re.search(r"\b(?:lang|type)\s*=\s*[\"']?(?:text/|application/)?(\w+)", head)
     name = {"ts": "typescript", "js": "javascript", "babel": "javascript", "module": "javascript", "sass": "scss"}.get(said[1], said[1]) if said else ""
-    return name if name in LANGUAGES else ""
+    return name if name in ("typescript", "tsx", "javascript", "json", "css", "scss") else ""
 
 
 def _symbols(found: list[_Found], content: bytes, language: str, docs: _Docs) -> Iterator[Symbol]:
@@ -181,7 +183,7 @@ def _symbols(found: list[_Found], content: bytes, language: str, docs: _Docs) ->
 def _end(node: Any) -> tuple[int, int]:
     """The byte and the row at which a definition ends; in Dart the body is a neighbour of its head."""
     last = node
-    while last.parent is not None and last.parent.type == "method_signature":
+    while node.type.endswith("_signature") and last.parent is not None and last.parent.type == "method_signature":
         last = last.parent
     if last.type.endswith("_signature") and (behind := last.next_named_sibling) is not None and behind.type == "function_body":
         last = behind
@@ -194,8 +196,9 @@ def _holds_function(node: Any) -> bool:
     return value is not None and value.type in _FUNCTION_VALUES
 
 
-def _text(node: Any, content: bytes) -> str:
-    return content[node.start_byte : node.end_byte].decode("utf-8", "replace")
+def _text(node: Any, content: bytes, most: int | None = None) -> str:
+    end = node.end_byte if most is None else min(node.end_byte, node.start_byte + most)
+    return content[node.start_byte : end].decode("utf-8", "replace")
 
 
 def _name(node: Any, content: bytes) -> str:
@@ -278,10 +281,10 @@ class _Docs:
 
     def of(self, node: Any) -> str:
         if said := self._inside.get(node.id):
-            return _said([_text(said, self._content)])
+            return _said([_text(said, self._content, MOST_READ)])
         row, parts = node.start_point[0] - 1, list[str]()
         while (lead := self._by_end.get(row)) is not None and lead.start_byte < node.start_byte and self._is_alone(lead):
-            text = _text(lead, self._content)
+            text = _text(lead, self._content, MOST_READ)
             if any(mark in lead.type for mark in _SAYING) or text.startswith("@doc"):
                 parts.append(text.removeprefix("@doc").lstrip("( "))
             row = min(row, lead.start_point[0]) - 1
@@ -300,8 +303,18 @@ _MARK_END = re.compile(r"\s*(?:\*+/|\*+\)|-->|-\}|\"{1,3})?\s*$")
 
 
 def _said(parts: list[str]) -> str:
-    lines = [_TAG.sub("", _MARK_END.sub("", _MARK.sub("", line))) for part in parts for line in part.strip().split("\n")]
-    return "\n".join(lines).strip().partition("\n\n")[0][:MOST_DOC].rstrip()
+    """The first paragraph of what is said, without the marks of comments."""
+    said, length = list[str](), 0
+    for line in (line for part in parts for line in part.strip().split("\n")):
+        plain = _MARK_END.sub("", _MARK.sub("", line))
+        if "<" in plain:
+            plain = _TAG.sub("", plain)
+        if plain:
+            said.append(plain)
+            length += len(plain) + 1
+        if length > MOST_DOC or (said and not plain):
+            break
+    return "\n".join(said).strip()[:MOST_DOC].rstrip()
 
 
 _TEMPLATE = re.compile(r"\{%[-+]?\s*(?:(end)?(macro|block|component|partial))(?:\s+([\w.-]+))?[^%]*%\}")

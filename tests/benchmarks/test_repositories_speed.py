@@ -14,7 +14,7 @@ from tests.benchmarks.conftest import Corpus, median_ms, show
 pytestmark = pytest.mark.benchmark
 
 MANY, IN_SCOPE = 20, 2
-ROUNDS = 7
+ROUNDS = 3
 
 
 def test_repositories_out_of_scope_cost_little(corpus: Corpus, tmp_path: Path) -> None:
