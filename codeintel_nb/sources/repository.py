@@ -77,7 +77,7 @@ def renewed(repository: Repository) -> Repository:
     if repository.source != "package" or not repository.name.startswith("pkg:"):
         return repository
     now = _package(Path(repository.root), None)
-    return repository if now.version == repository.version else now
+    return repository if now.version in ("", repository.version) else now  # none is known while pip is at work
 
 
 def _package(root: Path, name: str | None) -> Repository:

@@ -68,6 +68,9 @@ def test_a_package_is_shared_by_content_and_replaced_by_its_next_version(tmp_pat
     assert workspace.refresh("pkg:shelf==2.1").indexed == 0
     assert [repository.name for repository in workspace.repositories()] == ["pkg:shelf==2.1"]
 
+    shutil.move(other / "shelf-2.1.dist-info", tmp_path / "away")
+    assert workspace.refresh("pkg:shelf==2.1").repository == "pkg:shelf==2.1", "pip is at work there"
+
     patched = installed(tmp_path / "patched", "shelf", "2.1", "shelf")
     (patched / "shelf-2.1.dist-info" / "RECORD").write_text("shelf/__init__.py,sha256=other,1\n")
     with pytest.raises(SourceError, match="stands for"):
