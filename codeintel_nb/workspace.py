@@ -248,7 +248,7 @@ class Workspace:
             found.append(
                 RepositoryStatus(
                     repository.name, repository.root, repository.source, repository.version, snapshot.files, snapshot.chunks, snapshot.content_bytes,
-                    size, snapshot.complete, snapshot.indexed_at, snapshot.skipped, snapshot.secrets, damaged,
+                    size, snapshot.complete, snapshot.indexed_at, snapshot.skipped, snapshot.secrets, snapshot.examples, damaged,
                 )
             )  # fmt: skip
         return found

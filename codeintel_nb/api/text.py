@@ -13,6 +13,7 @@ from .progress import duration, size, skipped
 
 MOST_LINES = 6  # of a snippet: ten hits should fit a screen or two
 MOST_LINE_CHARACTERS = 240
+MOST_PATHS = 10  # named of those left out for one reason
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 
 
@@ -109,6 +110,11 @@ def status_notes(repositories: list[RepositoryStatus], with_skipped: bool) -> li
     notes += [f"{r.name} cannot be read: {r.damaged}" for r in repositories if r.damaged]
     for r in repositories if with_skipped else ():
         notes.append(f"{r.name} skipped: {skipped(r.skipped)}")
+        for reason, count in sorted(r.skipped.items(), key=lambda item: -item[1]):
+            paths = [clean(path) for path in r.examples.get(reason, [])[:MOST_PATHS]]
+            more = f" and {count - len(paths):,} more" if count > len(paths) else ""
+            if paths:
+                notes.append(f"  {reason}: {', '.join(paths)}{more}")
         if r.secrets:
             notes.append(f"{r.name} holds likely secrets, not indexed: {', '.join(r.secrets[:20])}")
     return notes

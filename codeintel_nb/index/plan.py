@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from ..settings import Settings
-from ..sources.worktree import FileStat, Walk
+from ..sources.worktree import MOST_EXAMPLES, FileStat, Walk
 from .shard import Shard
 from .snapshot import Snapshot, Stored, read_snapshot
 
@@ -77,6 +77,7 @@ class Plan(NamedTuple):
     gone: list[str]
     unchanged: int
     skipped: Counter[str]
+    examples: dict[str, list[str]]  # the first paths of each reason
     secrets: list[str]
     seen: Seen
     shards: list[Shard]
@@ -123,10 +124,16 @@ def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, reb
     gone = [path for path in expected if path not in found]
     unchanged = len(numbers) - len(gone) - sum(stat.path in numbers for stat in suspects)
     if only is not None:  # of the rest of the folder is true what was true before
-        return Plan(snapshot, suspects, places, gone, unchanged, Counter(snapshot.skipped), list(snapshot.secrets), seen, shards)
+        return Plan(snapshot, suspects, places, gone, unchanged, Counter(snapshot.skipped), {reason: list(paths) for reason, paths in snapshot.examples.items()}, list(snapshot.secrets), seen, shards)
     seen.unparsed = {path: state for path, state in seen.unparsed.items() if path in found}
     by_lines = Counter({UNPARSED: len(seen.unparsed)})
-    return Plan(snapshot, suspects, places, gone, unchanged, walk.skipped + refused + by_lines, walk.secrets, seen, shards)
+    examples = walk.examples
+    for path, (_, _, reason) in seen.refused.items():
+        if refused[reason] and len(examples.setdefault(reason, [])) < MOST_EXAMPLES:
+            examples[reason].append(path)
+    if seen.unparsed:
+        examples[UNPARSED] = list(seen.unparsed)[:MOST_EXAMPLES]
+    return Plan(snapshot, suspects, places, gone, unchanged, walk.skipped + refused + by_lines, examples, walk.secrets, seen, shards)
 
 
 def read_seen(folder: Path) -> Seen:

@@ -49,4 +49,5 @@ class RepositoryStatus(msgspec.Struct, frozen=True):
     indexed_at: float  # seconds since 1970
     skipped: dict[str, int]
     secrets: tuple[str, ...]
+    examples: dict[str, list[str]] = {}  # of what was left out for each reason the first paths
     damaged: str = ""  # why its index cannot be read, and what to do

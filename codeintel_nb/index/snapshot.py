@@ -36,6 +36,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     chunks: int = 0
     content_bytes: int = 0
     skipped: dict[str, int] = {}  # reason -> files or folders
+    examples: dict[str, list[str]] = {}  # reason -> the first of them by name
     secrets: tuple[str, ...] = ()  # paths left out because they are likely to hold keys
     indexed_at: float = 0.0  # seconds since 1970
 

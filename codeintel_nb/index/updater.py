@@ -16,7 +16,7 @@ from ..errors import EngineError, ShardError
 from ..scopes.storage import replace, storage_errors
 from ..settings import Settings
 from ..sources.chunk import Document, chunk_failsafe, content_hash, document_by_lines, refusal
-from ..sources.worktree import FileStat
+from ..sources.worktree import MOST_EXAMPLES, FileStat
 from .arrays import Array
 from .embedder import Embedder
 from .guard import Guard
@@ -76,7 +76,7 @@ class _Run:
         self.refs = [[ref.id, set(ref.dead)] for ref in plan.snapshot.shards]
         self.shards = {shard.id: shard for shard in plan.shards}
         self.known = known_vectors(plan.shards or _openable(stored, old), embedder.id)
-        self.skipped = Counter(plan.skipped)
+        self.skipped, self.examples = Counter(plan.skipped), plan.examples
         self.indexed = self.same = self.embedded = self.reused = 0
 
     def index(self, progress: Callable[[Progress], None]) -> None:
@@ -110,7 +110,7 @@ class _Run:
             with open(os.path.join(self.stored.repository.root, path), "rb") as file:
                 data = file.read(self.settings.max_file_bytes + 1)
         except OSError:
-            self.skipped["vanished or unreadable"] += 1
+            self._leave("vanished or unreadable", path)
             self._drop(path)
             return
         place = self.plan.places.get(path)
@@ -121,7 +121,7 @@ class _Run:
             return
         reason = refusal(path, data) if len(data) <= self.settings.max_file_bytes else "too large"
         if reason is not None:
-            self.skipped[reason] += 1
+            self._leave(reason, path)
             seen.refused[path] = (stat.size, mtime_ns, reason)
             self._drop(path)
             return
@@ -136,7 +136,7 @@ class _Run:
     def _document(self, path: str, data: bytes, state: tuple[int, int]) -> Document:
         if path in self.avoid or self.plan.seen.unparsed.get(path) == state:
             if self.plan.seen.unparsed.get(path) is None:
-                self.skipped[UNPARSED] += 1
+                self._leave(UNPARSED, path)
             self.plan.seen.unparsed[path] = state
             return document_by_lines(path, data)
         if self.guard is None:
@@ -145,6 +145,11 @@ class _Run:
         document = chunk_failsafe(path, data, self.stored.repository.outputs)
         self.guard.end()
         return document
+
+    def _leave(self, reason: str, path: str) -> None:
+        self.skipped[reason] += 1
+        if len(examples := self.examples.setdefault(reason, [])) < MOST_EXAMPLES and path not in examples:
+            examples.append(path)
 
     def _drop(self, path: str) -> None:
         if place := self.plan.places.get(path):
@@ -193,7 +198,7 @@ class _Run:
         self.generation += 1
         snapshot = Snapshot(
             generation=self.generation, embedder=self.embedder.id, shards=tuple(refs), retired=self.retired, complete=complete, files=files,
-            chunks=chunks, content_bytes=content_bytes, skipped=dict(self.skipped), secrets=tuple(self.plan.secrets[:200]), indexed_at=time.time(),
+            chunks=chunks, content_bytes=content_bytes, skipped=dict(self.skipped), examples=self.examples, secrets=tuple(self.plan.secrets[:200]), indexed_at=time.time(),
         )  # fmt: skip
         write_snapshot(self.stored.folder, snapshot)
         return snapshot

@@ -27,6 +27,9 @@ _SECRET = re.compile("|".join(fnmatch.translate(glob) for glob in SECRETS))
 PRIVATE_KEY = re.compile(rb"\s*-----BEGIN [A-Z ]*PRIVATE KEY")
 
 
+MOST_EXAMPLES = 20  # of what is left out for one reason, kept by name
+
+
 class FileStat(NamedTuple):
     """A file as the walk saw it; ``path`` is relative to the root, with ``/``."""
 
@@ -45,6 +48,7 @@ class Walk:
         self.entered = entered  # is told each folder before it is listed
         self._rules: dict[str, Rules | None] = {}  # of the folders that ``of`` went through
         self.skipped: Counter[str] = Counter()
+        self.examples: dict[str, list[str]] = {}  # reason -> the first paths
         self.secrets: list[str] = []
 
     def __iter__(self) -> Iterator[FileStat]:
@@ -109,7 +113,7 @@ class Walk:
             if self.reads_ignore_files:
                 names = {entry.name for entry in found}
                 if folder and "pyvenv.cfg" in names:
-                    self.skipped["virtual environment"] += 1
+                    self._leave("virtual environment", folder)
                     return iter(()), rules
                 rules = Rules.below(rules, self.root, folder, names)
             below = f"{folder}/" if folder else ""
@@ -118,49 +122,55 @@ class Walk:
                 try:
                     wanted = self._entry(entry, path, rules)
                 except OSError:
-                    self.skipped["vanished or unreadable"] += 1
+                    self._leave("vanished or unreadable", path)
                     continue
                 if isinstance(wanted, FileStat):
                     met.append(wanted)
                 elif wanted:
                     met.append(path)
         except OSError:
-            self.skipped["unreadable folder"] += 1
+            self._leave("unreadable folder", folder)
         finally:
             if handle is not None:
                 os.close(handle)
         return iter(met), rules
 
+    def _leave(self, reason: str, path: str) -> None:
+        self.skipped[reason] += 1
+        examples = self.examples.setdefault(reason, [])
+        if len(examples) < MOST_EXAMPLES:
+            examples.append(path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+
     def _entry(self, entry: os.DirEntry[str] | _Entry, path: str, rules: Rules | None) -> FileStat | bool:
         """A file that is wanted, or whether it is a folder to go into."""
         name = entry.name
         if entry.is_symlink():
-            self.skipped["symbolic link"] += 1  # what it points to is indexed where it lies, or lies outside
+            self._leave("symbolic link", path)  # what it points to is indexed where it lies, or lies outside
             return False
         if not name.isascii() and not _is_text(name):
-            self.skipped["name is not UTF-8"] += 1
+            self._leave("name is not UTF-8", path)
             return False
         if entry.is_dir(follow_symlinks=False):
             if name in NEVER:
-                self.skipped["tool folder"] += 1
+                self._leave("tool folder", path)
             elif name in SECRET_FOLDERS:
-                self.skipped["secret"] += 1
+                self._leave("secret", path)
                 self.secrets.append(path + "/")
             elif rules is not None and rules.ignores(path, True):
-                self.skipped["ignored folder"] += 1
+                self._leave("ignored folder", path)
             else:
                 return True
             return False
         state = entry.stat(follow_symlinks=False)
         if not stat.S_ISREG(state.st_mode):
-            self.skipped["not a regular file"] += 1
+            self._leave("not a regular file", path)
         elif rules is not None and rules.ignores(path, False):
-            self.skipped["ignored"] += 1
+            self._leave("ignored", path)
         elif is_secret_name(name):
-            self.skipped["secret"] += 1
+            self._leave("secret", path)
             self.secrets.append(path)
         elif state.st_size > self.max_file_bytes:
-            self.skipped["too large"] += 1
+            self._leave("too large", path)
         else:
             return FileStat(path, state.st_size, state.st_mtime_ns)
         return False

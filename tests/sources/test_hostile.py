@@ -11,6 +11,7 @@ import time
 import pytest
 
 from codeintel_nb import Scope
+from codeintel_nb.api.text import status_notes
 from codeintel_nb.sources.chunk import chunk_failsafe, decoded, refusal, text_of
 from tests.conftest import write_tree
 from tests.index.test_guard import FAILED
@@ -79,6 +80,19 @@ def test_everything_readable_is_indexed_and_the_rest_counted(hostile):
     assert report.files == 10_000 + len(ODD_NAMES) + len(CONTENT) + 1
     assert report.skipped.pop("not a regular file") >= 2
     assert report.skipped == {"binary": len(BINARY), "too large": 1, "symbolic link": 5, "name is not UTF-8": 1, FAILED: 1}, "YAML's grammar crashes on lists in lists"
+
+
+def test_what_is_left_out_is_named(hostile):
+    workspace, _, _ = hostile
+    (status,) = workspace.status()
+    assert set(status.examples["binary"]) == {f"content/{name}" for name in BINARY}
+    assert status.examples["too large"] == ["huge.txt"]
+    assert status.examples[FAILED] == ["content/yaml.yaml"]
+    assert "special/escaping.py" in status.examples["symbolic link"]
+    assert status.examples["name is not UTF-8"] == ["names/not utf-8 \ufffd.py"]
+    said = "\n".join(status_notes([status], True))
+    assert "  too large: huge.txt" in said
+    assert "content/nul.py" in said
 
 
 def test_it_is_found_under_its_own_name(hostile):
