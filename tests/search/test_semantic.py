@@ -11,7 +11,7 @@ def packages(tmp_path_factory):
     """Two real packages, several thousand chunks."""
     workspace = Workspace.open(tmp_path_factory.mktemp("home"))
     for name in ("IPython", "asyncio", "email"):
-        workspace.index_package(name)
+        workspace.index_package(name, name)
     yield workspace
     workspace.close()
 
