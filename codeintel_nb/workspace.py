@@ -79,9 +79,10 @@ class Workspace:
         self._compacting: dict[str, threading.Thread] = {}
         self._damaged: dict[Path, str] = {}  # shards with a part that could not be read, and why
         self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
-        self._repositories: tuple[tuple[tuple[str, int, int], ...], list[Stored]] = ((), [])
+        # stamps of their descriptions, they themselves, and what their folder was like, if that says whether any came or went: one
+        # value, as threads read and replace it
+        self._repositories: tuple[tuple[tuple[str, int, int], ...], list[Stored], tuple[int, int] | None] = ((), [], None)
         self._chosen: tuple[list[Stored], dict[tuple[str, ...], list[Stored]]] = ([], {})  # of the repositories those that a scope names
-        self._listed: tuple[int, int] | None = None  # what the folder of all of them was like then, if that says whether any came or went
 
     @classmethod
     def open(cls, home: str | os.PathLike[str] | None = None, follow: bool = True) -> Workspace:
@@ -145,7 +146,8 @@ class Workspace:
                 snapshot = self._snapshot(stored)
                 if snapshot.complete and snapshot.shards and Path(known.root).is_dir():  # the same files, of this environment or of another
                     return unchanged(known, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets)
-            if known.source == "package" and known.root == repository.root and known.distribution == repository.distribution and known.version != repository.version:
+            replaced = known.name.startswith("pkg:") and known.version != repository.version  # what a person named is not ours to drop
+            if known.source == repository.source == "package" and replaced and (known.root, known.distribution) == (repository.root, repository.distribution):
                 former = known.name
             if (known.name, known.root) == (repository.name, repository.root) and known.outputs != repository.outputs:
                 repository = msgspec.structs.replace(repository, outputs=True)
@@ -372,6 +374,8 @@ class Workspace:
         bounds = Bounds.within(deadline, cancel)
 
         def run(now: _Now) -> Table:
+            if now.failed:  # a table has no place to say that some of its rows are missing
+                raise ShardError(next(iter(now.failed.values())))
             shards = [InScope(t.repo, self._engine.shard(t.folder), self._engine.mask(t)) for t in now.targets]
             return run_sql(statement, shards, bounds, most_rows, memory_bytes, hits)
 
@@ -530,8 +534,8 @@ class Workspace:
             folder = os.stat(self._store.root)
         except OSError:
             return self._all()
-        stamps, stored = self._repositories
-        if self._listed != (folder.st_mtime_ns, folder.st_ino):
+        stamps, stored, listed = self._repositories
+        if listed != (folder.st_mtime_ns, folder.st_ino):
             return self._all()
         try:
             admitted = self._admitted(stored, scope)
@@ -550,15 +554,17 @@ class Workspace:
         """The repositories in scope; ScopeError where one that it names is not indexed."""
         if not scope.repos:
             return stored
-        if self._chosen[0] is not stored or len(self._chosen[1]) > MOST_CHOICES:
-            self._chosen = stored, {}
-        chosen = self._chosen[1].get(scope.repos)
+        known, choices = self._chosen
+        if known is not stored or len(choices) > MOST_CHOICES:
+            choices = {}
+            self._chosen = stored, choices
+        chosen = choices.get(scope.repos)
         if chosen is None:
             names = [s.repository.name for s in stored]
             for name in scope.repos:
                 if not any(fits(known, name) for known in names):
                     raise ScopeError(f"No repository {name!r} is indexed.{did_you_mean(name, names)} Index it: codeintel index PATH --name {name}")
-            chosen = self._chosen[1][scope.repos] = [s for s in stored if scope.admits(s.repository.name)]
+            chosen = choices[scope.repos] = [s for s in stored if scope.admits(s.repository.name)]
         return chosen
 
     def _all(self) -> list[Stored]:
@@ -577,11 +583,12 @@ class Workspace:
         except OSError:
             return self._store.repositories()
         key = tuple(sorted(stamps))
-        if key != self._repositories[0]:
-            self._repositories = (key, self._store.repositories())
+        before, stored, _ = self._repositories
+        if key != before:
+            stored = self._store.repositories()
         settled = whole and not self._store.damaged and time.time_ns() - folder.st_mtime_ns > CLOCK_STEP_NS
-        self._listed = (folder.st_mtime_ns, folder.st_ino) if settled else None
-        return self._repositories[1]
+        self._repositories = key, stored, (folder.st_mtime_ns, folder.st_ino) if settled else None
+        return stored
 
     def _stored(self, name: str) -> Stored:
         stored = self._all()

@@ -195,7 +195,7 @@ def test_a_shard_of_another_format(shop, make_workspace):
         make_workspace(shop.settings.home).search_text("x")
 
 
-@pytest.mark.parametrize("part", ["columns.bin", "manifest.json", "postings.bin", "lexicon.bin", "vectors.faiss", "snapshot.json", "repository.json"])
+@pytest.mark.parametrize("part", ["columns.bin", "manifest.json", "postings.bin", "lexicon.bin", "vectors.faiss", "symbols.parquet", "snapshot.json", "repository.json"])
 def test_a_repository_that_cannot_be_read_spoils_no_other(shop, tmp_path, make_workspace, part):
     for name in ("left", "right"):
         shop.index(write_tree(tmp_path / name, {"a.py": f"def {name}(): return 'charge_card'\n"}), name=name)
@@ -206,7 +206,7 @@ def test_a_repository_that_cannot_be_read_spoils_no_other(shop, tmp_path, make_w
     named = folder.name if part == "repository.json" else "left"
     searches = {
         "text": lambda: workspace.search_text("charge_card"), "meaning": lambda: workspace.semantic_search("charge a card", limit=50),
-        "names": lambda: workspace.symbols("right"), "paths": workspace.list_paths,
+        "names": lambda: workspace.symbols("*"), "paths": workspace.list_paths,
     }  # fmt: skip
     failed = set()
     for search in searches.values():
@@ -217,6 +217,8 @@ def test_a_repository_that_cannot_be_read_spoils_no_other(shop, tmp_path, make_w
         assert ("left" in {hit.repo for hit in found}) <= (not found.coverage.failed)
     assert failed == {named}, "who asks is told"
     assert f"{named} cannot be read: codeintel doctor" in repr(searches["text"]()) or part in ("lexicon.bin", "vectors.faiss")
+    with pytest.raises(ShardError):  # a table could not say what it lacks
+        workspace.sql("select count(*) from symbols")
     assert {status.name for status in workspace.status()} >= {"shop", "right"}
     with pytest.raises((ShardError, ScopeError)):
         workspace.semantic_search("charge a card", Scope(repos=("left",)))

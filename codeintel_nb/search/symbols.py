@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import ShardError
 from ..index.catalog import read_table
 from ..index.shard import KINDS, Mask, Shard
 from .hit import Hit
@@ -127,8 +128,10 @@ def symbol_hits(shard: Shard, repo: str, found: Sequence[FoundSymbol]) -> list[H
             rows: list[Any] = connection.execute(
                 f"select file_id, start_line, end_line, name, container, signature, doc from {source} where file_id >= {files[0]} and file_id <= {files[-1]} and file_id in ({', '.join(map(str, files))})"
             ).fetchall()
-    except duckdb.IOException as error:
-        raise FileNotFoundError(shard.folder) from error
+    except duckdb.Error as error:
+        if not (shard.folder / "symbols.parquet").exists():
+            raise FileNotFoundError(shard.folder) from error  # replaced meanwhile: the caller retries
+        raise ShardError(f"The definitions of shard {shard.id} cannot be read: {str(error).splitlines()[0]} Run: codeintel doctor") from error
     known = {(row[0], row[1], f"{row[4]}.{row[3]}".strip(".")): row for row in rows}
     hits = []
     for one in found:

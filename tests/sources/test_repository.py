@@ -71,8 +71,15 @@ def test_a_package_is_shared_by_content_and_replaced_by_its_next_version(tmp_pat
     shutil.move(other / "shelf-2.1.dist-info", tmp_path / "away")
     assert workspace.refresh("pkg:shelf==2.1").repository == "pkg:shelf==2.1", "pip is at work there"
 
-    patched = installed(tmp_path / "patched", "shelf", "2.1", "shelf")
-    (patched / "shelf-2.1.dist-info" / "RECORD").write_text("shelf/__init__.py,sha256=other,1\n")
+    shutil.move(tmp_path / "away", other / "shelf-2.1.dist-info")
+    workspace.index_repository(package_at(other / "shelf", "shelf", "mine"))
+    shutil.rmtree(other)
+    installed(tmp_path / "other", "shelf", "2.2", "shelf")
+    workspace.index_repository(package_at(other / "shelf", "shelf"))
+    assert [repository.name for repository in workspace.repositories()] == ["mine", "pkg:shelf==2.2"], "what a person named stays"
+
+    patched = installed(tmp_path / "patched", "shelf", "2.2", "shelf")
+    (patched / "shelf-2.2.dist-info" / "RECORD").write_text("shelf/__init__.py,sha256=other,1\n")
     with pytest.raises(SourceError, match="stands for"):
         workspace.index_repository(package_at(patched / "shelf", "shelf"))
 
