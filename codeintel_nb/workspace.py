@@ -36,7 +36,7 @@ from .search.query import Bounds, Case, Mode, PathQuery, SemanticQuery, Show, Sy
 from .search.sql import MEMORY_LIMIT, MOST_ROWS, InScope, run_sql
 from .search.table import Table
 from .settings import Settings
-from .sources.repository import WORKTREE, Repository, package, renewed, worktree
+from .sources.repository import WORKTREE, Repository, how_to_index, package, renewed, worktree
 from .sources.worktree import Walk
 
 MOST_CHOICES = 1000  # of repositories by a scope that are remembered
@@ -563,7 +563,7 @@ class Workspace:
             names = [s.repository.name for s in stored]
             for name in scope.repos:
                 if not any(fits(known, name) for known in names):
-                    raise ScopeError(f"No repository {name!r} is indexed.{did_you_mean(name, names)} Index it: codeintel index PATH --name {name}")
+                    raise ScopeError(f"No repository {name!r} is indexed.{did_you_mean(name, names)} Index it: {how_to_index(name)}")
             chosen = choices[scope.repos] = [s for s in stored if scope.admits(s.repository.name)]
         return chosen
 

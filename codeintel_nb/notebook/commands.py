@@ -30,6 +30,8 @@ def index_request(place: str, values: dict[str, Any]) -> IndexRequest:
         shown = os.environ.get("JUPYTER_SERVER_ROOT")  # what a server may index
         path = os.path.abspath(os.path.expanduser(place)) if place else str(project_of(Path.cwd(), Path(shown).resolve() if shown else None))
         return IndexRequest(path=path, name=name, rebuild=rebuild, outputs="outputs" in values)
+    if "outputs" in values:
+        raise SearchError("--outputs is for a folder of notebooks, not for a package. Give its folder: %codeindex add PATH --outputs")
     try:
         found = package(values["package"], name)
     except SourceError:  # the engine's environment may have it, and says so if not
@@ -37,12 +39,14 @@ def index_request(place: str, values: dict[str, Any]) -> IndexRequest:
     return IndexRequest(path=found.root, package=os.path.basename(found.root), name=name, rebuild=rebuild)
 
 
-def kernel_requests(namespace: Mapping[str, Any], rebuild: bool) -> list[IndexRequest]:
+def kernel_requests(namespace: Mapping[str, Any], place: str, values: dict[str, Any]) -> list[IndexRequest]:
     """The installed packages that this kernel has imported; SearchError where there is none."""
+    if place or values.keys() - {"kernel", "rebuild"}:
+        raise SearchError("%codeindex add --kernel takes the packages that are imported, and besides only --rebuild. For one package: %codeindex add --package NAME")
     found = imported_packages(namespace)
     if not found:
         raise SearchError("This kernel has imported no installed package but those that it needs itself. Import some first, or name one: %codeindex add --package NAME")
-    return [IndexRequest(path=str(folder), package=name, rebuild=rebuild) for name, folder in found]
+    return [IndexRequest(path=str(folder), package=name, rebuild="rebuild" in values) for name, folder in found]
 
 
 def changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:

@@ -230,7 +230,7 @@ class CodeintelMagics(Magics, Configurable):
         with self._progress() as progress:
             if command == "add":
                 if "kernel" in values:
-                    requests = kernel_requests(self.shell.user_ns, "rebuild" in values)
+                    requests = kernel_requests(self.shell.user_ns, place, values)
                     done += [summary(self.client.index(request, progress)) for request in requests]
                 else:
                     done.append(summary(self.client.index(index_request(place, values), progress)))

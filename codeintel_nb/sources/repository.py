@@ -139,6 +139,13 @@ def _plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def how_to_index(name: str) -> str:
+    """The command that would make a repository of this name."""
+    if match := re.match(r"pkg:([\w.-]+)", name):
+        return f"codeintel index --package {match[1]}"
+    return "codeintel index PATH" if any(mark in name for mark in "*?[") else f"codeintel index PATH --name {name}"
+
+
 def check_name(name: str) -> str:
     """The name, if a person can type it: no slash, no control character, at most 128 characters."""
     if not _NAME.fullmatch(name):
