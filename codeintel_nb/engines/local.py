@@ -21,7 +21,7 @@ from ..index.shard import KINDS, Shard
 from ..scopes.scope import Scope
 from ..search.facet_counts import Counted, count_facets
 from ..search.facets import Facets
-from ..search.hit import merged, path_order
+from ..search.hit import Hit, merged, path_order
 from ..search.lines import ranked
 from ..search.loose import LooseTarget, search_loose
 from ..search.mask import ScopeMask, compile_mask
@@ -158,11 +158,12 @@ class LocalEngine:
 
         first = nsmallest(query.limit, found, key=order)
         matched = time.perf_counter()
-        by_target: dict[int, list[FoundSymbol]] = {}
-        for target, one in first:
-            by_target.setdefault(id(target), []).append(one)
-        read = {id(target): iter(symbol_hits(self.shard(target.folder), target.repo, by_target[id(target)])) for target in targets if id(target) in by_target}
-        hits = [next(read[id(target)]) for target, _ in first]
+        read: dict[tuple[Path, int], Hit] = {}
+        for target in targets:
+            ones = [one for of, one in first if of is target]
+            hits_here = symbol_hits(self.shard(target.folder), target.repo, ones)
+            read |= {(target.folder, one.number): hit for one, hit in zip(ones, hits_here, strict=True)}
+        hits = [read[target.folder, one.number] for target, one in first]
         timings = {"match": (matched - began) * 1000, "read": (time.perf_counter() - matched) * 1000}
         return Answer(hits, len(found), len(found) > len(hits) or bounds.reached(), timings, not bounds.reached())
 

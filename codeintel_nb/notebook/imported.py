@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..sources.repository import plain_name
+
 # of what a kernel itself needs, only what something else needs too is the notebook's
 KERNEL = ("ipykernel", "ipython", "codeintel-nb", "jupyter-server", "debugpy", "comm", "jupyter-client")
 MARKS = (".git", ".hg", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "environment.yml", "package.json", "go.mod", "Cargo.toml", "pom.xml", "DESCRIPTION")
@@ -22,15 +24,15 @@ def imported_packages(namespace: Mapping[str, Any]) -> list[tuple[str, Path]]:
     what it asked for needs; those that only the kernel needs are left out, as is the standard library."""
     owners = _owners()
     asked = {value.__name__.partition(".")[0] for value in namespace.values() if isinstance(value, ModuleType)}
-    kernel = _needed_by({_plain(name) for name in KERNEL})
+    kernel = _needed_by({plain_name(name) for name in KERNEL})
     folders: dict[str, Path] = {}
     for name, module in sorted(sys.modules.items()):
         if "." not in name and not name.startswith("_") and name in owners and (folder := _folder(module)) is not None:
             folders[name] = folder
-    wanted = {_plain(owner) for name in folders for owner in owners[name] if _plain(owner) not in kernel or name in asked}
+    wanted = {plain_name(owner) for name in folders for owner in owners[name] if plain_name(owner) not in kernel or name in asked}
     wanted |= _needed_by(wanted)
-    own = {_plain(name) for name in ("codeintel-nb",)}
-    return [(name, folder) for name, folder in folders.items() if any(_plain(owner) in wanted - own for owner in owners[name])]
+    wanted -= {"codeintel-nb"}
+    return [(name, folder) for name, folder in folders.items() if any(plain_name(owner) in wanted for owner in owners[name])]
 
 
 def project_of(folder: Path, limit: Path | None = None) -> Path:
@@ -68,7 +70,7 @@ def _needed_by(names: set[str]) -> set[str]:
         found.add(name)
         for line in _requirements(name):
             if "extra ==" not in line and (match := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)):
-                left.add(_plain(match[0]))
+                left.add(plain_name(match[0]))
     return found
 
 
@@ -78,7 +80,3 @@ def _requirements(name: str) -> tuple[str, ...]:
         return tuple(importlib.metadata.requires(name) or ())
     except importlib.metadata.PackageNotFoundError:
         return ()
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

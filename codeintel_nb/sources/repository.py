@@ -53,9 +53,9 @@ def package(import_name: str, name: str | None = None) -> Repository:
     module = import_name.strip()
     root = _package_folder(module)
     if root is None:  # scikit-learn is imported as sklearn
-        wanted = _plain(module)
+        wanted = plain_name(module)
         for imported, distributions in importlib.metadata.packages_distributions().items():
-            if wanted in map(_plain, distributions) and (root := _package_folder(imported)) is not None:
+            if wanted in map(plain_name, distributions) and (root := _package_folder(imported)) is not None:
                 break
     if root is None:
         known = [n for n in importlib.metadata.packages_distributions() if not n.startswith("_")]
@@ -87,7 +87,7 @@ def _package(root: Path, name: str | None) -> Repository:
         said = f"pkg:{root.name}"
     elif distribution == "python":
         said = f"pkg:{root.name}=={version}"
-    elif _plain(distribution) == _plain(root.name) or _is_only_package(root, distribution):
+    elif plain_name(distribution) == plain_name(root.name) or _is_only_package(root, distribution):
         said = f"pkg:{distribution}=={version}"
     else:  # one of several packages of its distribution
         said = f"pkg:{distribution}[{root.name}]=={version}"
@@ -99,7 +99,7 @@ def _distribution_at(root: Path) -> tuple[str, str, str]:
     folder = root.parent
     if (folder / "os.py").is_file():  # the standard library, each package of which goes by itself
         return "python", ".".join(map(str, sys.version_info[:3])) if folder == Path(os.__file__).resolve().parent else "", ""
-    held = sorted(folder.glob("*.dist-info"), key=lambda path: _plain(path.name.partition("-")[0]) != _plain(root.name))  # the one called alike first
+    held = sorted(folder.glob("*.dist-info"), key=lambda path: plain_name(path.name.partition("-")[0]) != plain_name(root.name))  # the one called alike first
     for path in held:
         files = _text(path / "RECORD")
         listed = f"\n{root.name}/" in files or files.startswith(f"{root.name}/")
@@ -135,7 +135,8 @@ def _package_folder(module: str) -> Path | None:
     return None
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A distribution's name as PEP 503 compares them."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
