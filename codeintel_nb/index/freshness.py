@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ..settings import Settings
 from ..sources.chunk import content_hash
 from ..sources.ignore import rules_above
-from ..sources.repository import Repository
+from ..sources.repository import Repository, is_readable
 from ..sources.worktree import FileStat, Walk
 from .notices import Notices, Watched
 from .plan import CLOCK_STEP_NS, read_seen
@@ -135,7 +135,7 @@ class _Tree:
             if refused.get(stat.path, ())[:2] != (stat.size, stat.mtime_ns):
                 found[stat.path] = stat
         self.followed = watched is not None and watched.complete
-        if not found and not os.path.isdir(self.repository.root):
+        if not found and not is_readable(self.repository.root):
             self._known = Changes()  # the folder is gone or away: what was indexed still answers
         else:
             known = {path for ref, shard in shards for path in _live(ref, shard)}
@@ -153,7 +153,7 @@ class _Tree:
             here = {stat.path: stat for stat in walk.of(path)}
             found.update(here)
             missing.update(known for ref, shard in shards for known in _at(path, ref, shard) if known not in here)
-        if not os.path.isdir(self.repository.root):
+        if not is_readable(self.repository.root):
             found, missing = {}, set()
         self.followed = self.followed and watched is not None and watched.complete
         self._known = self._differing(found, missing - found.keys(), shards)

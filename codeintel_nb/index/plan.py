@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from ..errors import SourceError
 from ..settings import Settings
+from ..sources.repository import is_readable
 from ..sources.worktree import MOST_EXAMPLES, FileStat, Walk
 from .shard import Shard
 from .snapshot import Snapshot, Stored, read_snapshot
@@ -120,6 +122,9 @@ def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, reb
         found.add(path)
         if (size != sizes[number] or mtime_ns != times[number]) and (size, mtime_ns) != seen.touched.get(path):
             suspects.append(stat)
+    root = stored.repository.root
+    if not found and not suspects and not is_readable(root):
+        raise SourceError(f"The folder {root} of {stored.repository.name!r} cannot be read: it is gone, or you lack the right to. What was indexed before still answers.")
     expected = numbers.keys() if only is None else {known for path in only for known in places.at(path)}
     gone = [path for path in expected if path not in found]
     unchanged = len(numbers) - len(gone) - sum(stat.path in numbers for stat in suspects)

@@ -100,7 +100,7 @@ def rules_above(repository: Repository) -> tuple[str, ...]:
 def _git_top(root: str) -> str | None:
     folder = Path(root)
     for candidate in (folder, *folder.parents):
-        if (candidate / ".git").exists():
+        if os.path.exists(candidate / ".git"):
             return str(candidate)
     return None
 

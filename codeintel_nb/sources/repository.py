@@ -45,6 +45,8 @@ def worktree(path: str | Path, name: str | None = None, outputs: bool = False) -
         raise SourceError(f"There is no folder {str(root)!r}. Check the path: codeintel index PATH.") from error
     if not resolved.is_dir():
         raise SourceError(f"{root} is a file. Index the folder that holds it: codeintel index {resolved.parent}")
+    if not is_readable(resolved):
+        raise SourceError(f"You may not read the folder {resolved}. Ask its owner for the right to, or index another: codeintel index PATH")
     return Repository(check_name(name or resolved.name or "root"), str(resolved), outputs=outputs)
 
 
@@ -133,6 +135,11 @@ def _package_folder(module: str) -> Path | None:
         if Path(folder).is_dir():
             return Path(folder).resolve()
     return None
+
+
+def is_readable(folder: str | Path) -> bool:
+    """Whether there is a folder that this user may list and enter."""
+    return os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)
 
 
 def plain_name(name: str) -> str:

@@ -24,6 +24,7 @@ NO_SECRETS = re.compile(r"\.env\.(example|sample|template|dist|defaults?)$|\.pub
 SECRET_FOLDERS = frozenset({".ssh", ".aws", ".gnupg", ".kube", ".azure", ".gcloud"})
 _NAME = attrgetter("name")
 _SECRET = re.compile("|".join(fnmatch.translate(glob) for glob in SECRETS))
+_READABLE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH  # by everybody, so that nobody has to ask
 PRIVATE_KEY = re.compile(rb"\s*-----BEGIN [A-Z ]*PRIVATE KEY")
 
 
@@ -171,6 +172,8 @@ class Walk:
             self.secrets.append(path)
         elif state.st_size > self.max_file_bytes:
             self._leave("too large", path)
+        elif state.st_mode & _READABLE != _READABLE and not os.access(os.path.join(self.root, path), os.R_OK):
+            self._leave("unreadable", path)
         else:
             return FileStat(path, state.st_size, state.st_mtime_ns)
         return False

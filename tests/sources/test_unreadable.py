@@ -1,0 +1,95 @@
+"""Files and folders that the user may not read, met by a process without the rights of root."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import write_tree
+
+PLAIN = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits"),
+    pytest.mark.skipif(bool(PLAIN) and shutil.which("setpriv") is None, reason="setpriv, of util-linux, is not installed, and root may read everything"),
+]
+
+
+@pytest.fixture
+def tree(tmp_path):
+    tree = write_tree(tmp_path / "t", {"a.py": "open_one = 1\n", "closed.py": "closed_one = 1\n", "shut/b.py": "shut_in = 1\n", "last.py": "last_one = 1\n"})
+    yield tree
+    (tree / "shut").chmod(0o755)  # so that it can be deleted
+
+
+def codeintel(*arguments):
+    done = subprocess.run([*PLAIN, sys.executable, "-m", "codeintel_nb.cli", *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def found(pattern):
+    return [line.partition(":")[0] for line in codeintel("grep", pattern)[1].splitlines() if ":" in line]
+
+
+def close(tree):
+    (tree / "closed.py").chmod(0)
+    (tree / "shut").chmod(0)
+
+
+def open_again(tree):
+    (tree / "closed.py").chmod(0o644)
+    (tree / "shut").chmod(0o755)
+
+
+def test_what_may_not_be_read_is_left_out_and_named(tree):
+    close(tree)
+    code, out, err = codeintel("index", tree)
+    assert (code, "2 files indexed" in out) == (0, True), out + err
+    assert found("_one = 1") == ["a.py", "last.py"]
+    code, out, _ = codeintel("status", "--skipped")
+    assert code == 0
+    assert "unreadable" in out
+    assert "closed.py" in out
+    assert "shut" in out
+
+    open_again(tree)
+    assert found("_one = 1|shut_in") == []
+    assert found("shut_in") == ["shut/b.py"], "a text search reads what can be read now"
+    code, out, err = codeintel("index", tree)
+    assert (code, "2 files indexed" in out) == (0, True), out + err
+    assert "unreadable" not in codeintel("status", "--skipped")[1]
+
+
+def test_what_was_indexed_and_is_closed_is_found_no_more(tree):
+    assert codeintel("index", tree)[0] == 0
+    assert found("closed_one") == ["closed.py"]
+    close(tree)
+    assert codeintel("index", tree)[0] == 0
+    assert found("closed_one") == found("shut_in") == []
+    assert found("_one = 1") == ["a.py", "last.py"]
+
+
+def test_a_folder_that_may_not_be_read_at_all_is_an_error(tree):
+    shut = tree / "shut"
+    shut.chmod(0)
+    code, out, err = codeintel("index", shut)
+    assert code == 2
+    assert str(shut) in err
+    assert "read" in err
+    assert "Traceback" not in err + out
+
+
+def test_an_index_outlives_the_right_to_read_its_folder(tree):
+    assert codeintel("index", tree)[0] == 0
+    tree.chmod(0)
+    try:
+        code, out, err = codeintel("index", tree)
+        assert (code, "may not read" in err, "Traceback" in out + err) == (2, True, False), out + err
+        refresh = [*PLAIN, sys.executable, "-c", "from codeintel_nb import Workspace; Workspace.open().refresh('t')"]
+        assert "SourceError: The folder" in subprocess.run(refresh, capture_output=True, text=True, timeout=60).stderr
+        assert found("closed_one") == ["closed.py"]
+    finally:
+        tree.chmod(0o755)
+    assert codeintel("index", tree)[0] == 0
+    assert found("closed_one") == ["closed.py"]
