@@ -123,8 +123,7 @@ class Workspace:
         rebuild: bool = False,
     ) -> IndexReport:
         """Bring a repository's index up to date; a package of which another version was installed goes by its new name then."""
-        repository = self.repository(name)
-        now = renewed(repository)
+        repository, now = self.repository(name), self.current(name)
         return self._built(repository, progress, cancel, rebuild) if now == repository else self.index_repository(now, progress, cancel, rebuild)
 
     def index_repository(
@@ -142,9 +141,9 @@ class Workspace:
         former = None
         for stored in self._all():
             known = stored.repository
-            if known.source == repository.source == "package" and known.record and not rebuild and (known.name, known.record) == (repository.name, repository.record):
+            if known.source == repository.source == "package" and known.record and not rebuild and known.root != repository.root and (known.name, known.record) == (repository.name, repository.record):
                 snapshot = self._snapshot(stored)
-                if snapshot.complete and snapshot.shards and Path(known.root).is_dir():  # the same files, of this environment or of another
+                if snapshot.complete and snapshot.shards and Path(known.root).is_dir():  # the same files in another environment
                     return unchanged(known, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets)
             replaced = known.name.startswith("pkg:") and known.version != repository.version  # what a person named is not ours to drop
             if known.source == repository.source == "package" and replaced and (known.root, known.distribution) == (repository.root, repository.distribution):
@@ -211,8 +210,12 @@ class Workspace:
             raise SourceError(NOTHING)
 
         def update(repository: Repository, paths: Sequence[str] | None) -> None:
-            report = build(self.settings, self.repository(repository.name), look_here=False, only=paths)  # something did change
-            self._compact(repository)
+            known, now = self.repository(repository.name), self.current(repository.name)
+            if now == known:
+                report = build(self.settings, now, look_here=False, only=paths)  # something did change
+                self._compact(now)
+            else:
+                report = self.index_repository(now)
             if updated is not None and (report.indexed or report.removed):
                 updated(report)
 
@@ -233,6 +236,10 @@ class Workspace:
         if not Path(repository.root).is_dir():
             raise SourceError(f"The folder {repository.root} of {name!r} is gone. Its index still answers; remove it with: codeintel remove {name}")
         return repository
+
+    def current(self, name: str) -> Repository:
+        """The same; of a package that was indexed by its version, the version that is installed there now."""
+        return renewed(self.repository(name))
 
     def repositories(self) -> list[Repository]:
         return [stored.repository for stored in self._all()]

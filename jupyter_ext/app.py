@@ -95,8 +95,8 @@ class Service:
     def _update(self, repository: Repository, paths: Sequence[str] | None) -> None:
         """Run after files changed; a run that had begun before may have missed them, so another follows it."""
         while True:
-            joined = self.jobs.start(self.workspace.repository(repository.name), only=paths).state == "running"
-            self.jobs.wait(repository.name)
+            joined = self.jobs.start(now := self.workspace.current(repository.name), only=paths).state == "running"
+            self.jobs.wait(now.name)
             if not joined:
                 return
 

@@ -13,7 +13,6 @@ from tornado.iostream import StreamClosedError
 from codeintel_nb.api.client import HEARTBEAT_S
 from codeintel_nb.api.wire import IndexRequest, JobState, RefreshRequest, RepositoriesAnswer, to_wire
 from codeintel_nb.errors import EngineError, ScopeError, SourceError
-from codeintel_nb.sources.repository import renewed
 
 from .base import CodeIntelHandler
 from .credentials import Refused, kernel_or_user
@@ -66,7 +65,7 @@ class RefreshHandler(CodeIntelHandler):
     @kernel_or_user("write")
     async def post(self, name: str) -> None:
         request = self.decoded(RefreshRequest)
-        repository = await self.off_loop(lambda: renewed(self.service.workspace.repository(name)))
+        repository = await self.off_loop(lambda: self.service.workspace.current(name))
         self.answer(self.service.jobs.start(repository, request.rebuild), 202)
 
 

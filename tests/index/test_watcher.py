@@ -1,16 +1,20 @@
 """Files that change are searchable soon, without anybody asking for it."""
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import venv
+import zipfile
 
 import pytest
 
 from codeintel_nb import Scope
 from codeintel_nb.errors import SourceError
 from codeintel_nb.index.shard import KINDS
+from codeintel_nb.sources.repository import package_at
 from tests.conftest import write_tree
 
 
@@ -105,3 +109,82 @@ def test_a_server_follows_what_it_indexed(make_server):
     assert server.ask("DELETE", "repositories/t").status in (204, 409)
     server.until(lambda: server.ask("DELETE", "repositories/t").status == 404)
     server.until(lambda: server.ask("GET", "health").json["watching"] == [])
+
+
+def test_a_folder_that_comes_back_is_followed_again(watched, tree):
+    shop, watcher, _, failures = watched
+    time.sleep(1.5)
+    tree.rename(tree.parent / "away")
+    until(lambda: failures)
+    assert indexed(shop, "class Cart") == ["src/shop/cart.py"], "its index still answers"
+    write_tree(tree.parent / "away", {"back.py": "came_back = 1\n"})
+    (tree.parent / "away").rename(tree)
+    until(lambda: indexed(shop, "came_back"))
+    write_tree(tree, {"later.py": "later_on = 1\n"})
+    until(lambda: indexed(shop, "later_on"))
+    assert watcher.names == ("shop",)
+    assert len(failures) == 1
+
+
+def wheel(folder, version):
+    """A wheel of a package called shelf."""
+    info = f"shelf-{version}.dist-info"
+    files = {
+        "shelf/__init__.py": f"version_{version.replace('.', '_')} = 1\n",
+        "shelf/rules.py": "def rules(): ...\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: shelf\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    path = folder / f"shelf-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+        archive.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in (*files, f"{info}/RECORD")))
+    return path
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """A virtual environment in which pip installs, and where its packages lie."""
+    venv.create(tmp_path / "env", with_pip=False, symlinks=True)
+
+    def install(version):
+        pip = [sys.executable, "-m", "pip", "--python", str(tmp_path / "env"), "install", "--quiet", "--no-index", "--no-deps", str(wheel(tmp_path, version))]
+        subprocess.run(pip, check=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
+
+    install("1.0")
+    return install, next((tmp_path / "env").glob("lib/python*/site-packages"))
+
+
+def test_a_package_that_pip_upgrades_goes_by_its_new_version(environment, make_workspace):
+    install, site = environment
+    workspace, failures = make_workspace(), []
+    assert workspace.index_repository(package_at(site / "shelf", "shelf")).repository == "pkg:shelf==1.0"
+    watcher = workspace.watch(failed=lambda name, said: failures.append((name, said)))
+    try:
+        time.sleep(1.5)
+        for version in ("1.1", "2.0"):
+            install(version)
+            until(lambda version=version: [r.name for r in workspace.repositories()] == [f"pkg:shelf=={version}"])
+            until(lambda version=version: watcher.names == (f"pkg:shelf=={version}",))
+            assert indexed(workspace, rf"version_{version.replace('.', '_')}") == ["__init__.py"]
+        assert not indexed(workspace, "version_1_1")
+        time.sleep(1.5)
+        (site / "shelf" / "rules.py").write_text("by_hand = 1\n")
+        until(lambda: indexed(workspace, "by_hand"))
+        assert failures == []
+    finally:
+        watcher.close()
+
+
+def test_a_server_follows_a_package_that_pip_upgrades(environment, make_server):
+    install, site = environment
+    server = make_server("--CodeIntelApp.watch=True", f"--CodeIntelApp.allowed_roots={site}")
+    assert server.ask("POST", "repositories", {"path": str(site / "shelf"), "package": "shelf"}).status == 202
+    server.until(lambda: server.ask("GET", "health").json["watching"] == ["pkg:shelf==1.0"])
+    time.sleep(2)
+    install("2.0")
+    server.until(lambda: server.ask("GET", "health").json["watching"] == ["pkg:shelf==2.0"])
+    server.until(lambda: [r["name"] for r in server.ask("GET", "repositories").json["repositories"]] == ["pkg:shelf==2.0"])
+    (site / "shelf" / "rules.py").write_text("by_hand = 1\n")
+    server.until(lambda: server.ask("POST", "search/semantic", {"query": "by_hand", "mode": "lexical"}).json["results"]["hits"])
