@@ -25,10 +25,15 @@ class Language(NamedTuple):
     clauses: bool = False  # neighbours of one name are one definition
     raw_names: bool = False  # a name may hold spaces and brackets
     member: re.Pattern[str] | None = None  # a name that says what it is a member of, and how it is called there
+    head: re.Pattern[str] | None = None  # finds the name in a definition's text, where its tree may be wrong about it
 
 
 _COLONS = re.compile(r"(.+)::(.+)")
 _DOTS = re.compile(r"(.+)[.:](.+)")
+_CREATE = re.compile(  # also where a variable stands for the schema, as in :schema.add_job and {{ schema }}.jobs
+    r"(?i)create\s+(?:or\s+replace\s+)?(?:(?:global|local|temp|temporary|unlogged|constraint|materialized)\s+)*"
+    r"(?:table|view|function|trigger|type|schema)\s+(?:if\s+not\s+exists\s+)?(?:(?:\{\{.*?\}\}|[^\s.(;]+)\.)*([^\s.(;]+)"
+)
 _PYTHON_DOCS = "(function_definition body: (block . (expression_statement (string (string_content) @doc)))) (class_definition body: (block . (expression_statement (string (string_content) @doc))))"
 _ELEMENTS = """
     (element (start_tag (attribute (attribute_name) @a (quoted_attribute_value (attribute_value) @name))) (#eq? @a "id")) @class
@@ -79,6 +84,7 @@ LANGUAGES: dict[str, Language] = {
         """
         (assignment left: (constant) @name right: (call receiver: (constant) @r (#any-of? @r "Struct" "Class" "Module" "Data"))) @class
         (call method: (identifier) @m arguments: (argument_list . (simple_symbol) @name) (#eq? @m "define_method")) @method
+        (call method: (identifier) @m arguments: (argument_list (simple_symbol) @name @method) (#any-of? @m "attr_reader" "attr_writer" "attr_accessor"))
         """,
         member=_COLONS,
     ),
@@ -126,7 +132,8 @@ LANGUAGES: dict[str, Language] = {
     ),
     "haskell": Language(
         {"data_type": "class", "newtype": "class", "type_synomym": "class", "class": "class", "type_family": "class", "instance": "container",
-         "function": "function", "signature": "function", "bind": "function"},
+         "function": "function", "signature": "function"},
+        "(_ [declaration: (bind name: (_) @name) @function]) (declarations (bind name: (_) @name) @function)",
         leading=("haddock", "pragma"), clauses=True,
     ),
     "sql": Language(query="""
@@ -137,7 +144,7 @@ LANGUAGES: dict[str, Language] = {
         (create_schema (identifier) @name) @class
         (create_function (object_reference name: (identifier) @name)) @function
         (create_trigger (keyword_trigger) . (object_reference name: (identifier) @name)) @function
-    """),
+    """, head=_CREATE),
     "r": Language(query="""
         (binary_operator lhs: [(identifier) (string)] @name rhs: (function_definition)) @function
         (binary_operator lhs: (identifier) @name rhs: (call function: (identifier) @f) (#any-of? @f "R6Class" "setRefClass")) @class

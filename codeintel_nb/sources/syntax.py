@@ -19,6 +19,9 @@ MOST_DOC = 300  # characters that are kept of the first paragraph that is said o
 MOST_READ = 4 * MOST_DOC  # bytes of a comment, to find that in
 _NAME_TYPES = ("identifier", "type_identifier", "field_identifier", "property_identifier", "private_property_identifier", "namespace_identifier", "string")
 _FUNCTION_VALUES = ("arrow_function", "function", "function_expression", "generator_function", "class")
+_WRAPPERS = ("memo", "forwardRef", "observer", "lazy", "useCallback", "debounce", "throttle", "once", "memoize")
+_EXPORTS = re.compile(r"^(?:(?:module\s*\.\s*)?exports|this|self|window|globalThis)\s*\.\s*")
+_ASSIGNED = re.compile(r"(.+?)(?:\.prototype)?\.([^.]+)")
 _LEADING = ("comment", "attribute", "decorator", "annotation")
 _SAYING = ("comment", "haddock", "string")  # leading nodes that say something; the others are decorators and the like
 
@@ -103,7 +106,9 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
             if kind is not None:
                 node = match[kind][0]
                 if (met := by_node.get(node.id)) is None or met.kind == kind:  # of several names the last: Dart's Catalog.empty
-                    by_node[node.id] = _Found(node, kind, _cleaned(_text(match["name"][0], content), how.raw_names))
+                    name = how.head.match(_text(node, content, MOST_READ)) if how.head else None
+                    said = name[1] if name else _text(match["name"][0], content)
+                    by_node[node.id] = _Found(node, kind, _cleaned(said, how.raw_names or match["name"][0].type == "string_content"))
             elif "host" in match:
                 (other,) = (name for name in match if name in LANGUAGES)
                 held = match[other][0]
@@ -144,7 +149,7 @@ def _symbols(found: list[_Found], content: bytes, language: str, docs: _Docs) ->
     holders: list[tuple[int, str, str]] = []  # end byte, name, kind of what is open here
     before: Symbol | None = None  # not told yet: another clause of it may follow
     for node, kind, name in found:
-        if kind.endswith("?") and not _holds_function(node):
+        if kind.endswith("?") and not _is_function(node.child_by_field_name("value") or node.child_by_field_name("right"), content):
             continue
         if kind.endswith("!") and node.child_by_field_name("body") is None:
             continue  # a mention of a type, not its definition
@@ -156,7 +161,7 @@ def _symbols(found: list[_Found], content: bytes, language: str, docs: _Docs) ->
         container = ".".join(holder[1] for holder in holders)
         if language == "go" and node.type == "method_declaration":
             container = _receiver(node, content)
-        elif how.member and (inside := how.member.fullmatch(name)):  # defined outside of what it is a member of
+        elif (member := _ASSIGNED if node.type == "assignment_expression" else how.member) and (inside := member.fullmatch(name)):  # defined outside of what it is a member of
             container, name = f"{container}.{inside[1]}".strip(".").replace("::", "."), inside[2]
             kind = "method" if kind == "function" else kind
         elif kind == "function" and holders and holders[-1][2] in ("class", "impl"):
@@ -191,9 +196,14 @@ def _end(node: Any) -> tuple[int, int]:
     return last.end_byte, row - (last.end_point[1] == 0 and row > node.start_point[0])  # a macro ends behind its newline
 
 
-def _holds_function(node: Any) -> bool:
-    value = node.child_by_field_name("value") or node.child_by_field_name("right")
-    return value is not None and value.type in _FUNCTION_VALUES
+def _is_function(value: Any, content: bytes) -> bool:
+    """Whether a function is assigned, be it one that is wrapped: ``memo(forwardRef((props, ref) => ...))``."""
+    if value is None or value.type in _FUNCTION_VALUES:
+        return value is not None
+    called, given = value.child_by_field_name("function"), value.child_by_field_name("arguments")
+    if value.type != "call_expression" or given is None or _text(called, content).rpartition(".")[2] not in _WRAPPERS:
+        return False
+    return bool(given.named_children) and _is_function(given.named_children[0], content)
 
 
 def _text(node: Any, content: bytes, most: int | None = None) -> str:
@@ -216,15 +226,17 @@ def _name(node: Any, content: bytes) -> str:
     text = _text(found, content)
     if found.type in ("operator_name", "operator"):
         return re.sub(r"\s+", "", text)[-120:]
-    text = _cleaned(text)
-    return text.rpartition(".")[2] if node.type == "assignment_expression" else text
+    return _cleaned(_EXPORTS.sub("", text) if node.type == "assignment_expression" else text)
 
 
 def _cleaned(text: str, raw: bool = False) -> str:
     """A name as people write it: without type parameters, arguments and quotes."""
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":
+        text = text[1:-1]
     if raw:
-        return re.sub(r"\s+", " ", text).strip("\"' :")[:120]
-    return re.sub(r"<[^<>]*>|\s+", "", re.split(r"[({]|<:", text, maxsplit=1)[0]).strip("\"'`:")[-120:]
+        return re.sub(r"\s+", " ", text)[:120]
+    return re.sub(r"<[^<>]*>|\s+", "", re.split(r"[({]|<:", text, maxsplit=1)[0]).strip(":")[-120:]
 
 
 def _declared(node: Any) -> Any:
@@ -266,6 +278,10 @@ def _signature(node: Any, content: bytes, language: str) -> str:
     return re.sub(r"\s+", " ", text).strip().rstrip("{:=|").strip()[:200]
 
 
+_APART = re.compile(rb"[ \t\r]*\n[ \t\r]*\n[ \t]*[^\s/]")
+_OF_FILE = re.compile(rb"@file|@license|@module|@package|[Cc]opyright|SPDX")
+
+
 class _Docs:
     """What is said of definitions: the comments that lead them, or the text behind their heads."""
 
@@ -276,6 +292,8 @@ class _Docs:
             kept = self._by_end.setdefault(node.end_point[0] - (node.end_point[1] == 0), node)
             if node.start_byte < kept.start_byte:  # a comment has parts of its own in some grammars
                 self._by_end[node.end_point[0] - (node.end_point[1] == 0)] = node
+            if _APART.match(content, node.end_byte) and content.startswith(b"/**", node.start_byte) and not _OF_FILE.search(content, node.start_byte, node.end_byte):
+                self._by_end[node.end_point[0] + 1] = node  # leads what comes after an empty line
         self.rows = {row: node.start_point[0] for row, node in self._by_end.items()}
         self._inside = {node.parent.parent.parent.parent.id: node for node in inside}
 

@@ -1,4 +1,8 @@
-"""Every language: a file as people write it, and each definition in it with its lines, kind, container and first line of documentation."""
+"""Every language: files as people write them, and each definition in them with its lines, kind, container and first line of documentation.
+
+Those in ``languages/`` were written to have every construct; those in ``projects/`` are of programs that many people use,
+each project with its licence.
+"""
 
 from pathlib import Path
 
@@ -9,7 +13,16 @@ from codeintel_nb.sources.chunk import document_of
 from codeintel_nb.sources.grammars import LANGUAGES
 
 HERE = Path(__file__).parent / "languages"
-EXPECTED = {head.partition(":")[0]: (head.partition(": ")[2], definitions) for head, *definitions in (part.splitlines() for part in (HERE / "expected.txt").read_text().strip().split("\n\n"))}
+PROJECTS = Path(__file__).parent / "projects"
+
+
+def expected_in(folder):
+    parts = (part.splitlines() for part in (folder / "expected.txt").read_text().strip().split("\n\n"))
+    return {head.partition(": ")[0]: (head.partition(": ")[2].partition(",")[0], definitions) for head, *definitions in parts}
+
+
+EXPECTED = expected_in(HERE)
+REAL = expected_in(PROJECTS)
 
 
 def as_lines(symbols):
@@ -26,9 +39,20 @@ def test_all_definitions_of_a_file_are_found(name):
     assert as_lines(document.symbols) == expected
 
 
-def test_each_language_has_a_file():
-    """The first nine have theirs in test_syntax.py."""
+@pytest.mark.parametrize("name", sorted(REAL))
+def test_all_definitions_of_a_file_of_a_project_are_found(name):
+    language, expected = REAL[name]
+    document = document_of(name, (PROJECTS / name).read_bytes())
+    assert document.language == language
+    assert as_lines(document.symbols) == expected
+
+
+def test_each_language_has_a_file_and_one_of_a_project():
+    """The first nine have their constructs in test_syntax.py."""
     assert {path.name for path in HERE.iterdir()} == {*EXPECTED, "expected.txt"}
+    files = {path.relative_to(PROJECTS).as_posix() for path in PROJECTS.rglob("*") if path.is_file()}
+    assert {name for name in files if not name.endswith(("LICENSE", "expected.txt"))} == set(REAL)
+    assert {language for language, _ in REAL.values()} == set(LANGUAGES)
     first = {"python", "javascript", "typescript", "tsx", "go", "rust", "java", "c", "cpp"}
     assert {language for language, _ in EXPECTED.values()} | first == set(LANGUAGES)
     assert set(LANGUAGES) <= set(NAMES)
