@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from codeintel_nb.errors import ScopeError
+from codeintel_nb.scopes.redis_registry import RedisRegistry
 from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry, ScopeRegistry
 from codeintel_nb.scopes.scope import Scope
 
@@ -27,30 +28,73 @@ class Clock:
         return self.now
 
 
+SCALE = 1 / 20  # of a second of the laws to one of Redis, which has no clock but its own
+MOST_WAIT_S = 3.0
+
+
+class RealClock:
+    """Time that passes by waiting for it."""
+
+    def __init__(self):
+        self._now = 1000.0
+
+    @property
+    def now(self):
+        return self._now
+
+    @now.setter
+    def now(self, later):
+        time.sleep(min((later - self._now) * SCALE, MOST_WAIT_S))
+        self._now = later
+
+
+class Faster(RedisRegistry):
+    """A registry whose seconds are those of RealClock."""
+
+    def __init__(self, url, max_age_s=3600.0, **options):
+        super().__init__(url, max_age_s=max_age_s * SCALE, **options)
+
+    async def prune_expired(self, max_age_s=None):
+        return await super().prune_expired(None if max_age_s is None else max_age_s * SCALE)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def kind(request):
+    return request.param
+
+
 @pytest.fixture
-def clock():
-    return Clock()
+def clock(kind):
+    return Clock() if kind == "memory" else RealClock()
 
 
-@pytest.fixture(params=["memory"])
-def make_registry(request, clock):
+@pytest.fixture
+def make_registry(kind, clock, request):
     """A registry by its kind: a further kind joins the parameters, and every law below."""
-    made = []
-
-    def make(**options) -> ScopeRegistry:
-        made.append(AsyncMemoryRegistry(MemoryRegistry(clock=clock, **options)))
-        return made[-1]
-
-    yield make
-    for registry in made:
-        asyncio.run(registry.close())
+    if kind == "memory":
+        return lambda **options: AsyncMemoryRegistry(MemoryRegistry(clock=clock, **options))
+    redis = request.getfixturevalue("redis")
+    return lambda **options: Faster(redis.url, **options)
 
 
 def law(test):
     """Run an async law to its end."""
 
     def run(make_registry, clock):
-        asyncio.run(test(make_registry, clock))
+        async def held():
+            made = []
+
+            def make(**options) -> ScopeRegistry:
+                made.append(make_registry(**options))
+                return made[-1]
+
+            try:
+                await test(make, clock)
+            finally:
+                for registry in made:
+                    await registry.close()
+
+        asyncio.run(held())
 
     run.__name__ = test.__name__
     return run

@@ -1,0 +1,239 @@
+"""The way to Redis: clients by URL, and the connection on which Redis says which keys changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+from ..errors import EngineError, MissingExtra, ScopeError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+MOST_CONNECTIONS = 32
+ANSWER_S = 2.0  # for a connection and for each answer
+ALIVE_S = 0.5  # between signs of life of a connection on which nothing is said
+FIRST_WAIT_S, MOST_WAIT_S = 0.02, 0.5  # before another attempt to connect
+CHANNEL = b"__redis__:invalidate"
+
+Command = tuple[str | bytes | int | float, ...]
+
+
+def make_client(url: str) -> Redis:
+    """A client for a URL: ``redis://``, ``rediss://``, ``unix://`` as redis-py reads them, with user, password and database;
+    ``redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB`` and ``redis+cluster://HOST:PORT`` besides.
+
+    Raises
+    ------
+    MissingExtra : redis-py is not installed.
+    ScopeError : the URL cannot be read.
+    """
+    try:
+        from redis.asyncio import Redis, RedisCluster
+        from redis.asyncio.connection import BlockingConnectionPool
+        from redis.asyncio.retry import Retry
+        from redis.asyncio.sentinel import Sentinel
+        from redis.backoff import NoBackoff
+    except ImportError:
+        raise MissingExtra("redis", needed_by="A registry of scopes in Redis") from None
+    scheme = urlsplit(url).scheme
+    # a connection that the other side had closed is tried once more, an absent Redis is not waited for
+    options: dict[str, Any] = {"socket_timeout": ANSWER_S, "socket_connect_timeout": ANSWER_S, "protocol": 2, "retry": Retry(NoBackoff(), 1)}
+    try:
+        if scheme in ("redis", "rediss", "unix"):
+            pool = BlockingConnectionPool.from_url(url, max_connections=MOST_CONNECTIONS, timeout=ANSWER_S, **options)
+            return Redis.from_pool(pool)
+        parts = urlsplit(url)
+        if scheme.endswith("+cluster"):
+            cluster: Any = RedisCluster.from_url(urlunsplit(parts._replace(scheme=scheme.partition("+")[0])), **options)
+            return cluster  # type: ignore[no-any-return]
+        if scheme.endswith("+sentinel"):
+            service, _, database = parts.path.strip("/").partition("/")
+            if not service:
+                raise ValueError("it names no service: redis+sentinel://HOST:PORT,HOST:PORT/SERVICE")
+            who, _, places = parts.netloc.rpartition("@")
+            user, _, password = who.partition(":")
+            said = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+            options |= {"db": int(database or 0), "username": user or None, "password": password or None, "ssl": scheme.startswith("rediss")}
+            sentinels = [(host, int(port or 26379)) for host, _, port in (place.rpartition(":") if ":" in place else (place, "", "") for place in places.split(","))]
+            asked = {"password": said["sentinel_password"]} if "sentinel_password" in said else {}
+            watch: Any = Sentinel  # has no types
+            master: Redis = watch(sentinels, sentinel_kwargs={"socket_timeout": ANSWER_S, "socket_connect_timeout": ANSWER_S, **asked}, **options).master_for(service)
+            return master
+    except (ValueError, TypeError) as error:
+        raise ScopeError(f"The address {shown(url)} of Redis cannot be read: {error}.") from None
+    raise ScopeError(f"The address {shown(url)} of Redis begins with none of {', '.join(f'{known}://' for known in SCHEMES)}.")
+
+
+async def close_client(client: Any) -> None:
+    await client.aclose()
+    if (pool := getattr(client, "connection_pool", None)) is not None:
+        await pool.disconnect()
+        for sentinel in getattr(getattr(pool, "sentinel_manager", None), "sentinels", ()):
+            await sentinel.aclose()
+            await sentinel.connection_pool.disconnect()
+
+
+def shown(url: str) -> str:
+    """The URL without the password."""
+    parts = urlsplit(url)
+    who, _, where = parts.netloc.rpartition("@")
+    user = who.partition(":")[0]
+    return urlunsplit(parts._replace(netloc=f"{user}@{where}" if user else where, query=""))
+
+
+class Pipe:
+    """A connection on which calls follow each other without a wait; ``read`` hands out the answers, and ends with it."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._lock = asyncio.Lock()
+        self._lost: Exception | None = None
+
+    async def send(self, commands: Sequence[Command]) -> list[asyncio.Future[Any]]:
+        """Where the answers to these commands will be, errors of single ones among them. That the connection is dead is
+        found out by its Tracker."""
+        loop = asyncio.get_running_loop()
+        answers = [loop.create_future() for _ in commands]
+        async with self._lock:
+            if self._lost is not None:
+                raise self._lost
+            self._waiting.extend(answers)
+            await self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+        return answers
+
+    async def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers to these commands."""
+        return [await answer for answer in await self.send(commands)]
+
+    async def read(self) -> None:
+        from redis.exceptions import ConnectionError as Unconnected
+        from redis.exceptions import RedisError, ResponseError
+
+        try:
+            while True:
+                try:
+                    met = await self._connection.read_response()
+                except ResponseError as error:
+                    met = error
+                answer = self._waiting.popleft()
+                if not answer.done():
+                    answer.set_result(met)
+        except (RedisError, OSError) as error:
+            self._lost = error
+            raise
+        finally:
+            self._lost = self._lost or Unconnected("The connection was closed.")
+            for answer in self._waiting:
+                if not answer.done():
+                    answer.set_exception(self._lost)
+                    answer.exception()  # its asker may have gone
+
+
+class Tracker:
+    """Follows which keys below a prefix are changed by others.
+
+    Two connections: on one Redis says which keys changed; on the other, a Pipe, this process makes its own changes, of
+    which it is told nothing. ``up`` is called each time both stand and nothing is missed from then on, with the identity of
+    the Redis process; ``changed`` with a key, or None for any; ``down`` once each time one of them is lost, before
+    anything else is read. ``refused`` is called, and no more attempt is made, where Redis does not do this.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        prefix: str,
+        up: Callable[[str, Pipe], Awaitable[None]],
+        changed: Callable[[bytes | None], None],
+        down: Callable[[str], None],
+        refused: Callable[[str], None],
+    ) -> None:
+        self._client, self._prefix = client, prefix
+        self._up, self._changed, self._down, self._refused = up, changed, down, refused
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        from redis.exceptions import RedisError, ResponseError
+
+        pool = getattr(self._client, "connection_pool", None)
+        if pool is None or not hasattr(pool, "connection_class"):
+            self._refused("a cluster has no one connection that tells of all keys")
+            return
+        wait_s = FIRST_WAIT_S
+        while True:
+            told, own = (pool.connection_class(**{**pool.connection_kwargs, "socket_timeout": timeout_s}) for timeout_s in (ANSWER_S, None))
+            try:
+                await told.connect()
+                await own.connect()
+                identity = await self._subscribe(told, own)
+                wait_s = FIRST_WAIT_S
+                await self._follow(told, Pipe(own), identity)
+            except ResponseError as error:
+                if told.is_connected and own.is_connected:
+                    self._refused(str(error))
+                    return
+                self._down(str(error))
+            except (RedisError, OSError, TimeoutError, EngineError) as error:
+                self._down(str(error) or type(error).__name__)
+            finally:
+                for connection in (told, own):
+                    with suppress(RedisError, OSError, TimeoutError):
+                        await connection.disconnect()
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, MOST_WAIT_S)
+
+    async def _subscribe(self, told: Any, own: Any) -> str:
+        from redis.exceptions import NoPermissionError
+
+        async def ask(connection: Any, *command: str) -> Any:
+            await connection.send_command(*command)
+            return await asyncio.wait_for(connection.read_response(), ANSWER_S)
+
+        try:
+            about = bytes(await ask(told, "INFO", "server"))
+            identity = next((line[7:].strip().decode() for line in about.splitlines() if line.startswith(b"run_id:")), "")
+        except NoPermissionError:
+            identity = ""  # as if it were another each time
+        number = await ask(told, "CLIENT", "ID")
+        await ask(told, "SUBSCRIBE", CHANNEL.decode())
+        await ask(own, "CLIENT", "TRACKING", "ON", "REDIRECT", str(number), "BCAST", "PREFIX", self._prefix, "NOLOOP")
+        return identity
+
+    async def _follow(self, told: Any, pipe: Pipe, identity: str) -> None:
+        """Until a connection is lost, which raises why."""
+        parts = [asyncio.ensure_future(part) for part in (self._listen(told), pipe.read(), self._stay(pipe, identity))]
+        try:
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for part in done:
+                part.result()
+        finally:
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
+
+    async def _listen(self, told: Any) -> None:
+        asked = False
+        while True:
+            message = await told.read_response(timeout=ALIVE_S)
+            if message is None:
+                if asked:
+                    raise TimeoutError("Redis gave no sign of life")
+                await told.send_command("PING")
+                asked = True
+                continue
+            asked = False
+            if message[0] == b"message" and message[1] == CHANNEL:
+                for key in message[2] if message[2] is not None else (None,):
+                    self._changed(key)
+
+    async def _stay(self, pipe: Pipe, identity: str) -> None:
+        await self._up(identity, pipe)
+        while True:
+            await asyncio.sleep(ALIVE_S)
+            await asyncio.wait_for(pipe.ask([("PING",)]), ANSWER_S)

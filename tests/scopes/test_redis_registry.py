@@ -1,0 +1,564 @@
+"""Scopes in Redis: what one server of many must hold to while others write, and while Redis dies and comes back."""
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import random
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+import warnings
+
+import pytest
+
+from codeintel_nb.errors import EngineError, ScopeError
+from codeintel_nb.scopes.redis_link import SCHEMES, make_client, shown
+from codeintel_nb.scopes.redis_registry import MOST_PAYLOAD, RedisRegistry
+from codeintel_nb.scopes.scope import Scope
+from tests.scopes.redis_peer import SESSIONS
+
+A, B = Scope(languages=("python",)), Scope(languages=("go",))
+
+
+def on_redis(*registries):
+    """Run an async test with registries on the Redis of the test, and close them."""
+
+    def decorate(test):
+        def run(redis):
+            async def held():
+                made = []
+
+                def make(**options):
+                    made.append(RedisRegistry(redis.url, **options))
+                    return made[-1]
+
+                try:
+                    await asyncio.wait_for(test(redis, make), 120)
+                finally:
+                    for registry in made:
+                        await registry.close()
+
+            asyncio.run(held())
+
+        run.__name__ = test.__name__
+        return run
+
+    return decorate
+
+
+def calls(redis, *commands):
+    """How often Redis was asked these commands."""
+    stats = redis.ask("INFO", "commandstats")
+    return sum(int(found[1]) for command in commands if (found := re.search(rf"cmdstat_{command}:calls=(\d+)", stats)))
+
+
+async def until(holds, within_s=5.0):
+    ends = time.monotonic() + within_s
+    while not await holds():
+        assert time.monotonic() < ends, "what was waited for did not come"
+        await asyncio.sleep(0.002)
+
+
+@on_redis()
+async def test_what_one_server_sets_the_others_have(redis, make):
+    one, other = make(), make()
+    await one.set("s", A)
+    assert await other.get("s") == A
+    before = (await other.metrics()).l1_hits
+    for _ in range(10):
+        assert await other.get("s") == A
+    assert (await other.metrics()).l1_hits == before + 10, "from memory"
+
+    async def has_b():
+        return await other.get("s") == B
+
+    await one.set("s", B)
+    await until(has_b, 1)
+    await other.clear("s")
+
+    async def has_none():
+        return await one.get("s") is None
+
+    await until(has_none, 1)
+    assert await one.take_expired("s") is False, "it was cleared, not lost"
+
+
+@on_redis()
+async def test_a_loss_is_told_once_by_whichever_server_is_asked(redis, make):
+    one, other = make(max_age_s=0.3), make(max_age_s=0.3)
+    await one.set("s", A)
+    assert await other.get("s") == A
+    await asyncio.sleep(0.4)
+    assert await one.get("s") is None
+    assert await other.get("s") is None
+    assert [await one.take_expired("s"), await other.take_expired("s"), await one.take_expired("s")] == [True, False, False]
+
+
+@on_redis()
+async def test_what_is_read_from_memory_keeps_the_scope_alive_in_redis(redis, make):
+    one, other = make(max_age_s=0.5), make(max_age_s=0.5)
+    await one.set("s", A)
+    for _ in range(12):
+        await asyncio.sleep(0.1)
+        assert await one.get("s") == A
+    assert await other.get("s") == A
+    metrics = await one.metrics()
+    assert metrics.l1_hits >= 6, "telling Redis of the use drops nothing from memory"
+
+
+@on_redis()
+async def test_a_thousand_misses_at_once_ask_once(redis, make):
+    one, other = make(), make()
+    await one.set("s", A)
+    await other.get("another")
+    before = calls(redis, "get", "getex")
+    assert await asyncio.gather(*(other.get("s") for _ in range(1000))) == [A] * 1000
+    assert calls(redis, "get", "getex") == before + 1
+
+
+def test_a_failure_in_flight_reaches_all_who_wait_and_is_not_kept(make_redis):
+    async def run():
+        one, other = RedisRegistry(redis.url), RedisRegistry(redis.url)
+        await one.set("s", A)
+        await other.get("another")
+        redis.ask("CLIENT", "PAUSE", "10000", "ALL")
+        waiting = [asyncio.ensure_future(other.get("s")) for _ in range(100)]
+        await asyncio.sleep(0.05)
+        redis.kill()
+        met = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(error, EngineError) for error in met), met[:3]
+        assert len({id(error) for error in met}) == 1, "one flight"
+        redis.start()
+
+        async def answers():
+            try:
+                return await other.get("s") == A and await one.get("s") == A
+            except EngineError:
+                return False
+
+        await until(answers)
+        await one.close()
+        await other.close()
+
+    redis = make_redis()
+    asyncio.run(run())
+
+
+@on_redis()
+async def test_who_stops_waiting_stops_nobody_else(redis, make):
+    one, other = make(), make()
+    await one.set("s", A)
+    await other.get("another")
+    redis.ask("CLIENT", "PAUSE", "200", "ALL")
+    waiting = [asyncio.ensure_future(other.get("s")) for _ in range(10)]
+    await asyncio.sleep(0.02)
+    waiting[0].cancel()
+    waiting[5].cancel()
+    met = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [isinstance(value, asyncio.CancelledError) for value in met] == [i in (0, 5) for i in range(10)]
+    assert [value for i, value in enumerate(met) if i not in (0, 5)] == [A] * 8
+
+
+@pytest.mark.parametrize("payload", ["no json", '{"scope": {}}', '{"scope": {"languages": ["no such"]}, "at": 1}', '{"scope": {"new field": []}, "at": 1}', "[" * 100_000, "\xff", "x" * 1_000_000])
+def test_what_is_no_scope_counts_as_a_miss_and_warns_once(redis, caplog, payload):
+    async def run():
+        registry = RedisRegistry(redis.url)
+        await registry.set("other", A)
+        subprocess.run(["redis-cli", "-p", str(redis.port), "-x", "SET", "codeintel:scope:s"], input=payload.encode("latin-1"), check=True, capture_output=True)
+        assert [await registry.get("s") for _ in range(3)] == [None] * 3
+        assert await registry.snapshot() == {"other": A}
+        await registry.set("s", B)
+        assert await registry.get("s") == B
+        await registry.close()
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(run())
+    assert len([record for record in caplog.records if "cannot be read" in record.message]) == 1
+
+
+def test_a_foreign_kind_of_value_counts_as_a_miss_and_warns_once(redis, caplog):
+    async def run():
+        registry = RedisRegistry(redis.url)
+        await registry.set("other", A)
+        redis.ask("LPUSH", "codeintel:scope:s", "1", "2")
+        redis.ask("LPUSH", "codeintel:scope:t", "1", "2")
+        redis.ask("ZADD", "codeintel:used", str(time.time()), "t")
+        assert [await registry.get("s") for _ in range(3)] == [None] * 3
+        assert await registry.snapshot() == {"other": A}
+        await registry.set("s", B)
+        assert await registry.get("s") == B
+        await registry.close()
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(run())
+    assert len([record for record in caplog.records if "session s cannot be read" in record.message]) == 1
+
+
+@on_redis()
+async def test_a_scope_that_is_too_large_is_refused(redis, make):
+    with pytest.raises(ScopeError, match="bytes"):
+        await make().set("s", Scope(include_globs=tuple(f"{i}{'x' * 200}" for i in range(MOST_PAYLOAD // 200))))
+
+
+@on_redis()
+async def test_evicted_from_memory_it_is_read_again(redis, make):
+    registry = make(l1_size=4)
+    for i in range(8):
+        await registry.set(f"s{i}", A)
+    assert len(registry._l1) == 4
+    assert [await registry.get(f"s{i}") for i in range(8)] == [A] * 8
+    registry.evict_l1("s7")
+    registry.evict_l1()
+    assert len(registry._l1) == 0
+    assert await registry.get("s7") == A
+
+
+SECONDS = float(os.environ.get("CODEINTEL_REDIS_SECONDS", "6"))
+
+
+def test_two_processes_that_write_never_read_what_is_older_than_what_they_heard(redis):
+    """MONITOR tells the order in which Redis took the writes; of each process's reads is known how many changes by the
+    other it had heard of before. NOLOOP leaves out its own, so what it heard are at least as many writes of the other."""
+    monitor = socket.create_connection(("127.0.0.1", redis.port))
+    monitor.sendall(b"MONITOR\r\n")
+    lines, over = [], threading.Event()
+
+    def listen():
+        with monitor.makefile("rb") as said:
+            lines.extend(said)
+        over.set()
+
+    threading.Thread(target=listen, daemon=True).start()
+    peers = [subprocess.Popen([sys.executable, "-m", "tests.scopes.redis_peer", redis.url, str(number), str(SECONDS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for number in range(2)]
+    for word in ("ready", "written"):
+        for peer in peers:
+            assert peer.stdout.readline().strip() == word
+        for peer in peers:
+            peer.stdin.write("go\n")
+            peer.stdin.flush()
+    said = [json.loads(peer.stdout.readline()) for peer in peers]
+    for peer in peers:
+        assert peer.wait(20) == 0
+        peer.stdin.close()
+        peer.stdout.close()
+    time.sleep(0.2)
+    monitor.shutdown(socket.SHUT_RDWR)
+    assert over.wait(10)
+    monitor.close()
+
+    met = [found for line in lines if (found := re.search(rb'\[0 ([^\]]+)\] "(SET|GETEX|PEXPIRE)" "codeintel:scope:(s\d)"(?:.*(p(\d)-\d+))?', line))]
+    writers = {found[1]: int(found[5]) for found in met if found[5]}
+    order = {session: [""] for session in SESSIONS}
+    changes = {(session, number): [] for session in SESSIONS for number in range(2)}  # by the other: number of the value then
+    for found in met:
+        session = found[3].decode()
+        if found[2] == b"SET":
+            order[session].append(found[4].decode())
+        changes[session, 1 - writers[found[1]]].append(len(order[session]) - 1)
+    assert sum(len(values) for values in order.values()) - len(SESSIONS) == sum(one["writes"] for one in said), "MONITOR told every write"
+    places = {session: {value: i for i, value in enumerate(values)} for session, values in order.items()}
+    stale = [
+        (number, session, heard, value)
+        for number, one in enumerate(said)
+        for session, heard, value in one["reads"]
+        if heard and places[session][value] < (known := changes[session, number])[min(heard, len(known)) - 1]
+    ]
+    assert stale == []
+    assert said[0]["final"] == said[1]["final"] == {session: values[-1] for session, values in order.items()}
+    assert all(one["l1_hits"] > one["l2_hits"] for one in said), "most reads are from memory"
+    print(f"{sum(len(one['reads']) for one in said):,} reads, {sum(one['writes'] for one in said):,} writes in {SECONDS:.0f} s")
+
+
+def connections(redis):
+    return [line for line in redis.ask("CLIENT", "LIST").splitlines() if "cmd=client|list" not in line]
+
+
+def test_redis_killed_and_started_again_under_load(make_redis):
+    """Each of 100 clients reads what it set last, or what it tried to set since; Redis keeps nothing on disk."""
+    redis = make_redis()
+    wrong, recoveries, failed_writes, reads_away = [], [], 0, 0
+
+    async def client(registry, number, stop):
+        nonlocal failed_writes, reads_away
+        session, count, rng = f"client{number}", 0, random.Random(number)
+        allowed = set()
+        while not stop.is_set():
+            if not allowed or rng.random() < 0.2:
+                count += 1
+                value = Scope(include_globs=(f"{number}-{count}",))
+                try:
+                    await registry.set(session, value)
+                    allowed = {value}
+                except EngineError:
+                    failed_writes += 1
+                    if allowed:
+                        allowed.add(value)
+            else:
+                try:
+                    met = await registry.get(session)
+                    reads_away += registry.is_away()
+                except EngineError as error:
+                    met = error
+                if met not in allowed:
+                    wrong.append((session, met, allowed))
+            await asyncio.sleep(rng.random() * 0.02)
+
+    async def run():
+        registry = RedisRegistry(redis.url)
+        await registry.get("s")
+        stop = asyncio.Event()
+        clients = [asyncio.ensure_future(client(registry, number, stop)) for number in range(100)]
+        loop, rng = asyncio.get_running_loop(), random.Random(7)
+        for _ in range(20):
+            await asyncio.sleep(0.1 + rng.random() * 0.2)
+            redis.kill()
+            await asyncio.sleep(rng.random() * 0.3)
+            await loop.run_in_executor(None, redis.start)
+            began = time.monotonic()
+
+            async def sets():
+                try:
+                    await registry.set("probe", A)
+                    return not registry.is_away()
+                except EngineError:
+                    return False
+
+            await until(sets)
+            recoveries.append(time.monotonic() - began)
+        await asyncio.sleep(0.3)
+        stop.set()
+        await asyncio.gather(*clients)
+        metrics = await registry.metrics()
+        await registry.close()
+        assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+        await asyncio.sleep(0.05)
+        assert connections(redis) == []
+        return metrics
+
+    metrics = asyncio.run(run())
+    assert wrong == []
+    assert max(recoveries) < 2.0
+    assert metrics.restored > 100, "what Redis had lost was given back"
+    assert failed_writes > 0
+    assert reads_away > 0, "reads went on from memory"
+
+
+def test_a_session_that_is_not_known_is_not_answered_while_redis_is_away(make_redis):
+    redis = make_redis()
+
+    async def run():
+        registry = RedisRegistry(redis.url)
+        await registry.set("s", A)
+        redis.kill()
+        assert await registry.get("s") == A
+        with pytest.raises(EngineError, match="does not answer"):
+            await registry.get("unknown")
+        with pytest.raises(EngineError, match="was not set"):
+            await registry.set("s", B)
+        with pytest.raises(EngineError, match="was not cleared"):
+            await registry.clear("s")
+        assert registry.is_away()
+        assert "is away" in registry.state()
+        began = time.monotonic()
+        for _ in range(1000):
+            assert await registry.get("s") == A
+        assert time.monotonic() - began < 5
+        assert await registry.session_count() >= 0
+        await registry.close()
+
+    asyncio.run(run())
+    redis.start()
+
+
+def test_where_redis_was_never_there_that_is_said():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    async def run():
+        registry = RedisRegistry(f"redis://:secret@127.0.0.1:{port}")
+        with pytest.raises(EngineError, match=f"127.0.0.1:{port}") as met:
+            await registry.get("s")
+        assert "secret" not in str(met.value) + registry.state()
+        await registry.close()
+
+    asyncio.run(run())
+
+
+@on_redis()
+async def test_a_connection_that_is_cut_loses_nothing(redis, make):
+    one, other = make(), make()
+    await one.set("s", A)
+    assert await other.get("s") == A
+    for number in range(5):
+        redis.ask("CLIENT", "KILL", "TYPE", "normal" if number % 2 else "pubsub")
+        scope = Scope(include_globs=(f"{number}",))
+
+        async def sets(scope=scope):
+            try:
+                await one.set("s", scope)
+                return True
+            except EngineError:
+                return False
+
+        await until(sets)
+
+        async def has_it(scope=scope):
+            return await other.get("s") == scope
+
+        await until(has_it, 2)
+
+
+@on_redis()
+async def test_flushing_redis_is_heard_of(redis, make):
+    registry = make()
+    await registry.set("s", A)
+    assert await registry.get("s") == A
+    redis.ask("FLUSHALL")
+
+    async def is_gone():
+        return await registry.get("s") is None
+
+    await until(is_gone, 1)
+
+
+def test_a_redis_that_does_not_tell_of_changes_is_asked_again_after_a_second(make_redis, caplog):
+    redis = make_redis()
+    redis.ask("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-client|tracking")
+
+    async def run():
+        one, other = (RedisRegistry(f"redis://app:secret@127.0.0.1:{redis.port}") for _ in range(2))
+        await one.set("s", A)
+        assert await other.get("s") == A
+        await one.set("s", B)
+
+        async def has_b():
+            return await other.get("s") == B
+
+        await until(has_b, 2)
+        before = (await other.metrics()).l1_hits
+        assert await other.get("s") == B
+        assert (await other.metrics()).l1_hits == before + 1
+        assert "does not tell of changes" in one.state()
+        await one.close()
+        await other.close()
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(run())
+    assert "does not tell of changes" in caplog.text
+
+
+def test_sockets_passwords_users_and_prefixes(make_redis, tmp_path):
+    path = f"/tmp/codeintel-{os.getpid()}.sock"
+    redis = make_redis("--unixsocket", path)
+    redis.ask("ACL", "SETUSER", "app", "on", ">secret", "~mine:*", "&*", "+@all")
+
+    async def run():
+        by_socket = RedisRegistry(f"unix://app:secret@{path}", prefix="mine:")
+        by_port = RedisRegistry(f"redis://app:secret@127.0.0.1:{redis.port}/0", prefix="mine:")
+        other = RedisRegistry(redis.url, prefix="other:")
+        await by_socket.set("s", A)
+        assert await by_port.get("s") == A
+        assert await other.get("s") is None
+        denied = RedisRegistry(f"redis://app:secret@127.0.0.1:{redis.port}")
+        with pytest.raises(EngineError, match="No permissions|NOPERM|no permissions"):
+            await denied.set("s", A)
+        for registry in (by_socket, by_port, other, denied):
+            await registry.close()
+
+    asyncio.run(run())
+
+
+def test_a_cluster_by_its_url(make_redis):
+    redis = make_redis("--cluster-enabled", "yes")
+    redis.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+    for _ in range(200):
+        if "cluster_state:ok" in redis.ask("CLUSTER", "INFO"):
+            break
+        time.sleep(0.05)
+
+    async def run():
+        one, other = (RedisRegistry(f"redis+cluster://127.0.0.1:{redis.port}") for _ in range(2))
+        await one.set("s", A)
+        assert await other.get("s") == A
+        assert await one.session_count() == 1
+        assert await one.snapshot() == {"s": A}
+        assert await other.clear("s") is True
+        assert "cluster" in one.state()
+        await one.close()
+        await other.close()
+
+    asyncio.run(run())
+
+
+def test_sentinels_by_their_url_follow_a_new_master(make_redis, tmp_path):
+    master = make_redis()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    replica = make_redis("--replicaof", "127.0.0.1", str(master.port))
+    config = tmp_path / "sentinel.conf"
+    config.write_text(f"port {port}\nbind 127.0.0.1\nsentinel monitor scopes 127.0.0.1 {master.port} 1\nsentinel down-after-milliseconds scopes 500\nsentinel failover-timeout scopes 2000\n")
+    with subprocess.Popen(["redis-server", str(config), "--sentinel"], stdout=subprocess.DEVNULL) as sentinel:
+        try:
+            for _ in range(300):
+                told = subprocess.run(["redis-cli", "-p", str(port), "SENTINEL", "replicas", "scopes"], capture_output=True, text=True).stdout
+                if str(replica.port) in told and "master-link-status\nok" in told:
+                    break
+                time.sleep(0.1)
+
+            async def run():
+                registry = RedisRegistry(f"redis+sentinel://127.0.0.1:{port}/scopes")
+                await registry.set("s", A)
+                assert await registry.get("s") == A
+                await asyncio.sleep(0.5)
+                master.kill()
+
+                async def sets():
+                    assert await registry.get("s") == A
+                    try:
+                        await registry.set("t", B)
+                        return True
+                    except EngineError:
+                        return False
+
+                await until(sets, 30)
+                assert await registry.get("s") == A
+                await registry.close()
+
+            asyncio.run(run())
+            assert "codeintel:scope:t" in replica.ask("KEYS", "*")
+        finally:
+            sentinel.kill()
+    master.start()
+
+
+@pytest.mark.parametrize("url", ["http://x", "redis+sentinel://127.0.0.1", "memory", "redis://127.0.0.1:x"])
+def test_an_address_that_cannot_be_read(url):
+    with pytest.raises(ScopeError, match="address"):
+        make_client(url)
+
+
+def test_addresses_are_shown_without_their_passwords():
+    assert shown("rediss://me:secret@host:1/2?password=x") == "rediss://me@host:1/2"
+    assert shown("redis://:secret@host") == "redis://host"
+    assert len(SCHEMES) == 7
+
+
+def test_nothing_is_left_open(redis):
+    async def run():
+        for _ in range(5):
+            registry = RedisRegistry(redis.url)
+            await registry.set("s", A)
+            await registry.close()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        asyncio.run(run())
+        gc.collect()
+    assert connections(redis) == []
