@@ -24,7 +24,8 @@ from codeintel_nb.api.sql_child import SqlChildren
 from codeintel_nb.errors import CodeIntelError, SourceError
 from codeintel_nb.index.report import IndexReport, Progress
 from codeintel_nb.index.watcher import Watcher
-from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry, ScopeRegistry
+from codeintel_nb.scopes.redis_link import SCHEMES
+from codeintel_nb.scopes.registry import ScopeRegistry, open_registry
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import Repository
 from codeintel_nb.workspace import Workspace
@@ -154,7 +155,7 @@ class CodeIntelApp(ExtensionApp):
     load_other_extensions = True
 
     home = Unicode("", help="Folder of the index; $CODEINTEL_HOME, else the user's data folder by default.").tag(config=True)
-    registry_url = Unicode("memory://", help="Where scopes are kept. memory:// is this server's memory.").tag(config=True)
+    registry_url = Unicode("memory://", help="Where scopes are kept: memory:// is this server's memory; redis://, rediss:// or unix:// a Redis that servers share.").tag(config=True)
     session_max_age_s = Float(0.0, help="Seconds after which the scope of a client that is no kernel expires; $SESSION_MAX_AGE_SECONDS, else 3600 by default.").tag(config=True)
     registry_size = Int(10_000, min=1, help="Most sessions whose scope is kept; live kernels' are always.").tag(config=True)
     prune_interval_s = Float(600.0, min=1.0, help="Seconds between sweeps of expired scopes.").tag(config=True)
@@ -168,15 +169,16 @@ class CodeIntelApp(ExtensionApp):
 
     @validate("registry_url")
     def _known_registry(self, proposal: Any) -> Any:
-        if proposal["value"] != "memory://":
-            raise CodeIntelError(f"c.CodeIntelApp.registry_url is {proposal['value']!r}; this version keeps scopes in memory alone: memory://")
-        return proposal["value"]
+        url = proposal["value"]
+        if url != "memory://" and url.partition("://")[0] not in SCHEMES:
+            raise CodeIntelError(f"c.CodeIntelApp.registry_url is {url!r}; it begins with memory:// or one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}.")
+        return url
 
     def initialize_settings(self) -> None:
         server = self._server()
         settings = Settings.from_environment(self.home or None)
         workspace = Workspace(settings, look_here=False, here=server.root_dir)
-        registry = AsyncMemoryRegistry(MemoryRegistry(self.registry_size, self.session_max_age_s or settings.session_max_age_s, self.prune_interval_s))
+        registry = open_registry(self.registry_url, self.registry_size, self.session_max_age_s or settings.session_max_age_s, self.prune_interval_s)
         limits = Limits(self.search_deadline_s, self.most_hits, self.most_rows, self.sql_memory_bytes)
         roots = [server.root_dir, *self.allowed_roots]
         self.service = Service(workspace, registry, limits, roots, self.search_threads, server.kernel_manager, server.session_manager, Events(server.event_logger), self.watch, lambda name, said: self.log.warning("codeintel: %s", said))

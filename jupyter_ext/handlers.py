@@ -157,8 +157,10 @@ class FilesHandler(CodeIntelHandler):
 class HealthHandler(CodeIntelHandler):
     @kernel_or_user("read")
     async def get(self) -> None:
-        sessions = await self.service.sessions.registry.session_count()
-        self.answer(await self.off_loop(lambda: health(self.service.workspace, sessions, self.service.jobs, self.service.watcher.names if self.service.watcher else ())))
+        registry = self.service.sessions.registry
+        sessions = await registry.session_count()
+        watching = self.service.watcher.names if self.service.watcher else ()
+        self.answer(await self.off_loop(lambda: health(self.service.workspace, sessions, self.service.jobs, watching, registry=registry)))
 
 
 class DescriptionHandler(CodeIntelHandler):

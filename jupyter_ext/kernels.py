@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+from codeintel_nb.errors import EngineError
 from codeintel_nb.scopes.registry import ScopeRegistry
 from codeintel_nb.scopes.scope import Scope
 
@@ -49,12 +51,16 @@ class Kernels:
     async def on_action(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         """Called for each action of the kernel manager."""
         if data.get("action") == "shutdown" and data.get("status") == "success":
-            await self._ended(str(data.get("kernel_id")))
+            kernel_id = str(data.get("kernel_id"))
+            self._holders.setdefault(kernel_id, "")
+            with suppress(EngineError):
+                await self._ended(kernel_id)
 
     async def reap(self) -> None:
         """Drop the scopes of kernels that are gone without a word."""
         for kernel_id in [kernel_id for kernel_id in {*self._holders, *self._offers} if not self.is_live(kernel_id)]:
-            await self._ended(kernel_id)
+            with suppress(EngineError):  # the registry is away
+                await self._ended(kernel_id)
         if self._holders:
             await self._learn_sessions()
 
@@ -67,10 +73,10 @@ class Kernels:
         return found
 
     async def _ended(self, kernel_id: str) -> None:
+        scope = await self._registry.get(kernel_id)
+        await self._registry.clear(kernel_id)  # where that fails the next reap tries again
         holder = self._holders.pop(kernel_id, "")
         self._offers.pop(kernel_id, None)
-        scope = await self._registry.get(kernel_id)
-        await self._registry.clear(kernel_id)
         if scope and holder:
             try:
                 successor = (await self._sessions.get_session(session_id=holder))["kernel"]["id"]

@@ -30,4 +30,7 @@ class RegistryCollector(Collector):
         now = self.latest
         for name, count in (("hits", now.hits), ("misses", now.misses), ("sets", now.sets), ("evictions", now.evictions), ("expiries", now.expiries)):
             yield CounterMetricFamily(f"codeintel_scope_{name}", f"Scope registry: {name}", value=count)
+        for name in ("l1_hits", "l2_hits", "invalidations", "flushes", "restored", "failures"):  # of a registry in Redis
+            if hasattr(now, name):
+                yield CounterMetricFamily(f"codeintel_redis_{name}", f"Scope registry in Redis: {name}", value=getattr(now, name))
         yield GaugeMetricFamily("codeintel_sessions", "Sessions that hold a scope", value=now.sessions)

@@ -6,6 +6,7 @@ from .. import __version__
 from ..errors import CodeIntelError
 from ..index.shard import Shard
 from ..index.snapshot import Store, read_snapshot
+from ..scopes.registry import ScopeRegistry
 from ..workspace import Workspace
 from .jobs import Jobs
 from .progress import duration
@@ -15,9 +16,12 @@ MOST_SESSIONS = 10_000
 STUCK_S = 300.0  # an indexing run that tells nothing for so long is stuck
 
 
-def health(workspace: Workspace, sessions: int, jobs: Jobs, watching: tuple[str, ...] = (), stuck_s: float = STUCK_S) -> Health:
-    """Degraded above 10,000 sessions, with a shard that cannot be read, or with an indexing run that does not move."""
+def health(workspace: Workspace, sessions: int, jobs: Jobs, watching: tuple[str, ...] = (), stuck_s: float = STUCK_S, registry: ScopeRegistry | None = None) -> Health:
+    """Degraded above 10,000 sessions, with a registry that is away, a shard that cannot be read, or an indexing run that
+    does not move."""
     reasons = []
+    if registry is not None and registry.is_away():
+        reasons.append(f"{registry.state()} Known scopes go on, none can be set. It is tried again by itself")
     if sessions > MOST_SESSIONS:
         reasons.append(f"{sessions:,} sessions hold a scope; beyond {MOST_SESSIONS:,} the oldest are dropped. Let them expire sooner: session_max_age_s")
     stored = []
@@ -32,4 +36,4 @@ def health(workspace: Workspace, sessions: int, jobs: Jobs, watching: tuple[str,
         except (CodeIntelError, OSError) as error:
             reasons.append(f"{one.repository.name}: {error} Run: codeintel doctor")
     reasons += [f"{name}: its indexing run has told nothing for {duration(stuck_s)}. Cancel it, and run codeintel doctor" for name in jobs.stuck(stuck_s)]
-    return Health("degraded" if reasons else "ok", tuple(reasons), __version__, sessions, len(stored), tuple(jobs.states()), watching)
+    return Health("degraded" if reasons else "ok", tuple(reasons), __version__, sessions, len(stored), tuple(jobs.states()), watching, registry.state() if registry is not None else "")

@@ -179,6 +179,7 @@ class Health(msgspec.Struct, frozen=True):
     repositories: int
     jobs: tuple[JobState, ...]
     watching: tuple[str, ...] = ()  # repositories whose files are followed
+    registry: str = ""  # where the scopes are, and how it is with that
 
 
 class Finding(msgspec.Struct, frozen=True):

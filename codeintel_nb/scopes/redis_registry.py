@@ -95,6 +95,10 @@ class _Change:
         self.over()
 
 
+class _NotAskedError(EngineError):
+    """Who was to ask Redis for all who wait was cancelled before."""
+
+
 class _Asked(NamedTuple):
     """A question to Redis that is under way."""
 
@@ -214,12 +218,15 @@ class RedisRegistry:
         mine: asyncio.Future[_Kept] = asyncio.get_running_loop().create_future()
         if waiters is not None:
             waiters.append(mine)
-            return await mine
+            try:
+                return await mine
+            except _NotAskedError:
+                return await self._flight(session_id)
         waiters = self._flights[session_id] = [mine]
         try:
             asked = await self._sent(session_id)
         except BaseException as error:
-            self._landed(session_id, waiters, None, error if isinstance(error, EngineError) else self._away("the call was cancelled"))
+            self._landed(session_id, waiters, None, error if isinstance(error, EngineError) else _NotAskedError())
             raise
         self._task(self._fetch(session_id, waiters, asked))  # Redis is at work meanwhile
         return await mine

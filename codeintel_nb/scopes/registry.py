@@ -201,6 +201,14 @@ class ScopeRegistry(Protocol):
     async def metrics(self) -> RegistryMetrics: ...
     async def close(self) -> None: ...
 
+    def state(self) -> str:
+        """Where the scopes are, and how it is with that, for a person."""
+        ...
+
+    def is_away(self) -> bool:
+        """Whether scopes can neither be set nor shared now."""
+        ...
+
 
 class AsyncMemoryRegistry:
     """A MemoryRegistry behind the async protocol; nothing in it waits."""
@@ -237,3 +245,18 @@ class AsyncMemoryRegistry:
 
     async def close(self) -> None:
         self.registry.close()
+
+    def state(self) -> str:
+        return "this process's memory"
+
+    def is_away(self) -> bool:
+        return False
+
+
+def open_registry(url: str, max_sessions: int = MAX_SESSIONS, max_age_s: float = MAX_AGE_S, prune_interval_s: float | None = None) -> ScopeRegistry:
+    """The registry at a URL: ``memory://``, or Redis as ``redis_link.make_client`` reads it; ScopeError where it is neither."""
+    if url == "memory://":
+        return AsyncMemoryRegistry(MemoryRegistry(max_sessions, max_age_s, prune_interval_s))
+    from .redis_registry import RedisRegistry
+
+    return RedisRegistry(url, max_sessions=max_sessions, max_age_s=max_age_s, l1_size=max_sessions, prune_interval_s=prune_interval_s)

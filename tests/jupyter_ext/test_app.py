@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -64,3 +65,43 @@ def test_a_registry_that_is_not_there_is_named_at_the_start(tmp_path):
 def test_alone_it_says_how_it_is_started():
     with pytest.raises(SystemExit, match="jupyter server"):
         CodeIntelApp._server(SimpleNamespace(serverapp=None))
+
+
+def redis_of(server):
+    return server.ask("GET", "health").json
+
+
+def test_two_servers_share_scopes_through_redis(make_server, make_redis):
+    redis = make_redis()
+    one, other = (make_server(f"--CodeIntelApp.registry_url={redis.url}") for _ in range(2))
+    scope = {"languages": ["python"]}
+    assert one.ask("PUT", "sessions/team/scope", scope).status == 200
+    assert other.ask("GET", "sessions/team/scope").json["scope"]["languages"] == ["python"]
+    assert other.ask("PATCH", "sessions/team/scope", {"include_globs": ["src/**"]}).status == 200
+    one.until(lambda: one.ask("GET", "sessions/team/scope").json["scope"].get("include_globs") == ["src/**"], 2)
+    assert "answers" in redis_of(one)["registry"]
+    assert redis_of(one)["status"] == "ok"
+
+    redis.kill()
+    assert one.ask("GET", "sessions/team/scope").json["scope"]["languages"] == ["python"], "from memory"
+    refused = one.ask("PUT", "sessions/team/scope", {})
+    assert (refused.status, refused.json["error"]) == (503, "EngineError")
+    assert "was not set" in refused.json["detail"]
+    one.until(lambda: redis_of(one)["status"] == "degraded")
+    assert "is away" in redis_of(one)["reasons"][0]
+
+    redis.start()
+    one.until(lambda: one.ask("PUT", "sessions/team/scope", {"languages": ["go"]}).status == 200, 3)
+    other.until(lambda: other.ask("GET", "sessions/team/scope").json["scope"].get("languages") == ["go"], 3)
+    assert redis_of(one)["status"] == "ok"
+
+
+def test_a_kernel_keeps_its_scope_in_redis_until_it_ends(make_server, make_redis, open_notebook):
+    redis = make_redis()
+    server = make_server(f"--CodeIntelApp.registry_url={redis.url}", "--CodeIntelApp.session_max_age_s=1")
+    notebook = open_notebook("a.ipynb", server)
+    assert server.ask("PUT", f"sessions/{notebook.kernel_id}/scope", {"languages": ["python"]}).status == 200
+    time.sleep(2.5)
+    assert "--lang python" in notebook.run("%load_ext codeintel_nb\n%scope")
+    assert server.ask("DELETE", f"kernels/{notebook.kernel_id}", api=True).status == 204
+    server.until(lambda: redis.ask("KEYS", "codeintel:scope:*") == "")
