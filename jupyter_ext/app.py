@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 from tornado.ioloop import PeriodicCallback
 from traitlets import Bool, Float, Int, List, Unicode, validate
 
-from codeintel_nb.api.jobs import Jobs
 from codeintel_nb.api.kernel import PID, URL
-from codeintel_nb.api.operations import Limits, Operations
-from codeintel_nb.api.sessions import Sessions
-from codeintel_nb.api.sql_child import SqlChildren
-from codeintel_nb.errors import CodeIntelError, SourceError
-from codeintel_nb.index.report import IndexReport, Progress
-from codeintel_nb.index.watcher import Watcher
+from codeintel_nb.api.operations import Limits
+from codeintel_nb.api.service import SharedService
+from codeintel_nb.errors import CodeIntelError
 from codeintel_nb.scopes.redis_link import SCHEMES
 from codeintel_nb.scopes.registry import ScopeRegistry, open_registry
 from codeintel_nb.settings import Settings
-from codeintel_nb.sources.repository import Repository
 from codeintel_nb.workspace import Workspace
 
 from .base import SETTING
@@ -37,13 +27,10 @@ from .kernels import ACTIONS, Kernels
 from .metrics import RegistryCollector
 
 REAP_S = 5.0
-PATIENCE_S = 0.1
-
-_T = TypeVar("_T")
 
 
-class Service:
-    """What the handlers of one server share."""
+class Service(SharedService):
+    """What the handlers of one Jupyter server share."""
 
     def __init__(
         self,
@@ -58,94 +45,21 @@ class Service:
         watch: bool,
         log: Callable[[str, str], None],
     ) -> None:
-        self.workspace = workspace
-        self.operations = Operations(workspace, limits)
-        self.limits = limits
         self.kernels = Kernels(registry, kernel_manager, session_manager, events.scope_changed)
+        super().__init__(workspace, registry, limits, roots, threads, watch, log, events.job_moved, self.kernels.is_live)
         self.signatures = Signatures(self.kernels)
-        self.sessions = Sessions(registry, self.kernels.is_live)
         self.events = events
-        self.jobs = Jobs(self._index, events.job_moved)
-        self.sql = SqlChildren(workspace.settings)
-        self.watcher = Watcher(self._update, log) if watch else None
         self.registry_counts = RegistryCollector()
-        self.searching = ThreadPoolExecutor(threads, thread_name_prefix="codeintel-serve")
-        self.running: dict[str, threading.Event] = {}  # session and request id of a search -> what cancels it
-        self._turn = threading.Lock()
-        self._roots = [Path(root).expanduser().resolve() for root in roots]
-
-    def checked_root(self, repository: Repository, kernel_python: str = "") -> Repository:
-        """The repository, if this server may index where it lies; SourceError otherwise."""
-        allowed = [*self._roots, *(_site_packages(kernel_python) if repository.source == "package" else ())]
-        root = Path(repository.root)
-        if any(root.is_relative_to(folder) for folder in allowed):
-            return repository
-        named = ", ".join(map(str, self._roots))
-        raise SourceError(
-            f"This server indexes only below {named}, and {repository.root} is not. "
-            f"Its owner allows more in jupyter_server_config.py: c.CodeIntelApp.allowed_roots = [{repository.root!r}]"
-        )
-
-    def _index(
-        self, repository: Repository, progress: Callable[[Progress], None] | None, cancel: threading.Event | None, rebuild: bool, only: Sequence[str] | None
-    ) -> IndexReport:
-        report = self.workspace.index_repository(repository, progress, cancel, rebuild, only)
-        self.prepare()
-        return report
-
-    def _update(self, repository: Repository, paths: Sequence[str] | None) -> None:
-        """Run after files changed; a run that had begun before may have missed them, so another follows it."""
-        while True:
-            joined = self.jobs.start(now := self.workspace.current(repository.name), only=paths).state == "running"
-            self.jobs.wait(now.name)
-            if not joined:
-                return
-
-    def prepare(self) -> None:
-        """Have the engine ready before somebody searches; what stands in the way is for the search to tell."""
-        with suppress(CodeIntelError):
-            self.workspace.prepare()
-
-    def in_turn(self, work: Callable[[], _T]) -> _T:
-        """Run on a search thread, short searches one after the other: two would only contend for the interpreter's lock
-        with each other and with the event loop. Who waits for a long one goes on beside it after a moment."""
-        mine = self._turn.acquire(timeout=PATIENCE_S)
-        try:
-            return work()
-        finally:
-            if mine:
-                self._turn.release()
 
     async def tick(self) -> None:
         """What is done every few seconds: the scopes of dead kernels, the registry's counts."""
         await self.kernels.reap()
-        if self.watcher is not None:
-            with suppress(CodeIntelError):  # a damaged description, of which health tells
-                self.watcher.follow(await asyncio.get_running_loop().run_in_executor(self.searching, self.workspace.repositories))
+        await self.follow()
         self.registry_counts.latest = await self.sessions.registry.metrics()
 
     def close(self) -> None:
         self.registry_counts.unregister()
-        if self.watcher is not None:
-            self.watcher.close()
-        for cancel in list(self.running.values()):
-            cancel.set()
-        self.jobs.close()
-        self.sql.close()
-        self.searching.shutdown(wait=True, cancel_futures=True)
-        self.workspace.close()
-
-
-def _site_packages(python: str) -> list[Path]:
-    """Where this interpreter's packages are, and those of a kernel's interpreter in another environment."""
-    import site
-    import sysconfig
-
-    found = {*site.getsitepackages(), site.getusersitepackages(), *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))}
-    if os.path.isabs(python):
-        prefix = Path(python).parent.parent  # without symlinks resolved: a virtual environment's python is one
-        found |= {str(folder) for folder in prefix.glob("lib/python*/site-packages")} | {str(prefix / "Lib" / "site-packages")}
-    return [Path(folder).resolve() for folder in found]
+        super().close()
 
 
 class CodeIntelApp(ExtensionApp):

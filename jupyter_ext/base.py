@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -15,7 +14,7 @@ from tornado.web import HTTPError
 from codeintel_nb import __version__
 from codeintel_nb.api.client import VERSION_HEADER
 from codeintel_nb.api.signature import SCHEME
-from codeintel_nb.api.wire import Problem, ScopeAnswer, to_wire
+from codeintel_nb.api.wire import Problem, ScopeAnswer, from_wire, to_wire
 from codeintel_nb.errors import CodeIntelError, EngineError, MissingExtra, ScopeError, SearchError, ShardError, SourceError
 from codeintel_nb.scopes.session import check_session_id, new_session_id, session_context
 
@@ -85,7 +84,7 @@ class CodeIntelHandler(APIHandler):
 
     def decoded(self, kind: type[_T]) -> _T:
         """The body as a value of this type."""
-        return readable(lambda: msgspec.json.decode(self.request.body or b"{}", type=kind))
+        return readable(lambda: from_wire(self.request.body or b"{}", kind))
 
     def queried(self, kind: type[_T]) -> _T:
         """The query string as a value of this type."""
@@ -96,7 +95,8 @@ class CodeIntelHandler(APIHandler):
 
     async def off_loop(self, work: Callable[[], _T]) -> _T:
         """Run on a thread, so that no other request waits for it."""
-        return await asyncio.get_running_loop().run_in_executor(self.service.searching, self.service.in_turn, work)
+        found: _T = await self.service.off_loop(work)
+        return found
 
     async def held(self) -> ScopeAnswer:
         with session_context(self.session_id):

@@ -177,7 +177,7 @@ class ServerClient:
         uri = self._base + place
         body = b"" if payload is None else to_wire(payload)
         sent = {
-            "Authorization": credential(self.kernel.key, self.kernel.id, method, uri, body),
+            **self._credential(method, uri, body),
             "Content-Type": "application/json",
             VERSION_HEADER: __version__,
             **(headers or {}),
@@ -197,6 +197,11 @@ class ServerClient:
             raise NoServer(f"the Jupyter server does not answer ({type(error).__name__})") from None
         finally:
             connection.close()
+
+    def _credential(self, method: str, uri: str, body: bytes) -> dict[str, str]:
+        if self.kernel.token:
+            return {"Authorization": f"token {self.kernel.token}", "X-Session-ID": self.kernel.id}
+        return {"Authorization": credential(self.kernel.key, self.kernel.id, method, uri, body)}
 
     def _connection(self) -> http.client.HTTPConnection:
         """Not connected yet; no proxy variable is read."""

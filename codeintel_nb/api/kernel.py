@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -22,6 +23,27 @@ class Kernel(NamedTuple):
     url: str  # of the server, with its base
     id: str
     key: bytes  # of the connection file
+    token: str = ""  # of the server, in place of the key: for who is not on its machine
+
+
+def kernel_by_id(url: str, kernel_id: str, token: str = "") -> Kernel:
+    """A kernel of the server at ``url``, for another process of the same user; with the server's token, of any.
+
+    Raises
+    ------
+    NoServer : its connection file is not here, and no token was given.
+    """
+    if token:
+        return Kernel(url, kernel_id, b"", token)
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    path = os.path.join(jupyter_runtime_dir(), f"kernel-{os.path.basename(kernel_id)}.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            key = json.load(file)["key"]
+    except (OSError, ValueError, KeyError):
+        raise NoServer(f"there is no kernel {kernel_id!r} on this machine (no {path}). %scope mcp in the notebook prints its id; elsewhere give the server's token: CODEINTEL_SERVER_TOKEN") from None
+    return Kernel(url, kernel_id, str(key).encode())
 
 
 def this_kernel() -> Kernel:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from ..index.report import IndexReport, Progress, RepositoryStatus
-from ..scopes.scope import Scope
+from ..scopes.scope import OLD_NAMES, Scope
 from ..search.hit import Coverage, Hit, Results
 from ..search.query import Case, Mode, Show
 from ..search.table import Table
@@ -198,6 +198,31 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str
     type: str = "about:blank"
     error: str = ""  # name of a class in errors.py, where one says more than the status
+
+
+_T = TypeVar("_T")
+
+
+def from_wire(said: bytes, kind: type[_T]) -> _T:
+    """A request in JSON, old names of its scope's fields understood; msgspec's errors where it is none."""
+    try:
+        return msgspec.json.decode(said, type=kind)
+    except msgspec.ValidationError:
+        value = msgspec.json.decode(said)
+        if not isinstance(value, dict) or OLD_NAMES.keys().isdisjoint(value):
+            raise
+        return from_builtins(value, kind)
+
+
+def from_builtins(value: dict[str, Any], kind: type[_T]) -> _T:
+    """The same of decoded JSON."""
+    if not OLD_NAMES.keys().isdisjoint(value) and "revisions" in getattr(kind, "__struct_fields__", ()):
+        value = dict(value)
+        for old in OLD_NAMES.keys() & value.keys():
+            given = value.pop(old)
+            values = [given] if isinstance(given, str) else given
+            value["revisions"] = [*(value.get("revisions") or ()), *(values or ())]
+    return msgspec.convert(value, kind)
 
 
 def to_wire(value: Any) -> bytes:

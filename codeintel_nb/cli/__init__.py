@@ -154,6 +154,54 @@ def _doctor(args: argparse.Namespace, workspace: Workspace) -> int:
     return ERROR if any(f.level == "error" for f in findings) else FOUND
 
 
+def _serve(args: argparse.Namespace, workspace: Workspace) -> int:
+    from ..serve import Options, new_token, run
+
+    token = "" if args.no_token else args.token or os.environ.get("CODEINTEL_TOKEN") or new_token()
+    options = Options(
+        str(workspace.settings.home), args.host, args.port, token, args.registry_url, args.workers, tuple(args.root or ()), tuple(args.allow_host or ()), not args.no_watch,
+    )  # fmt: skip
+    workspace.close()
+    if token and not args.token and "CODEINTEL_TOKEN" not in os.environ:
+        print(f"codeintel: token: {token}", file=sys.stderr, flush=True)
+    run(options, lambda said: print(f"codeintel: {said}", file=sys.stderr, flush=True))
+    return FOUND
+
+
+def _mcp(args: argparse.Namespace, workspace: Workspace) -> int:
+    import asyncio
+
+    from ..api.client import ServerClient
+    from ..api.kernel import NoServer, kernel_by_id
+    from ..api.operations import Limits
+    from ..api.service import SharedService
+    from ..mcp_server import KernelBackend, ServiceBackend, serve_stdio
+    from ..scopes.registry import open_registry
+
+    if args.server:
+        if not args.session:
+            raise CodeIntelError("codeintel mcp --server URL needs the session to speak for: --session KERNEL_ID. %scope mcp in the notebook prints both.")
+        try:
+            kernel = kernel_by_id(args.server, args.session, args.token or os.environ.get("CODEINTEL_SERVER_TOKEN", ""))
+        except NoServer as error:
+            raise CodeIntelError(f"{error}.") from None
+        asyncio.run(serve_stdio(KernelBackend(ServerClient(kernel))))
+        return FOUND
+
+    async def embedded() -> None:
+        settings = workspace.settings
+        registry = open_registry(args.registry_url, settings.max_sessions, settings.session_max_age_s, settings.prune_interval_s)
+        service = SharedService(workspace, registry, Limits(30.0, 100_000), (), 4, False, lambda name, said: None)
+        try:
+            await serve_stdio(ServiceBackend(service, args.session or ""))
+        finally:
+            await registry.close()
+            service.close()
+
+    asyncio.run(embedded())
+    return FOUND
+
+
 def _demo(args: argparse.Namespace, workspace: Workspace) -> int:
     from .demo import run_demo
 
@@ -248,6 +296,21 @@ def _parser() -> argparse.ArgumentParser:
     remove.add_argument("name")
     watch = command("watch", _watch, "keep the index up to date while files change, until Ctrl-C")
     watch.add_argument("names", nargs="*", help="repositories; all of them by default")
+    serve = command("serve", _serve, "answer over REST and MCP, without Jupyter, until Ctrl-C")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on; the loop-back one by default")
+    serve.add_argument("--port", type=int, default=8787, help="8787 by default")
+    serve.add_argument("--token", help="what clients must send as Authorization: Bearer TOKEN; $CODEINTEL_TOKEN or a new one, which is printed, by default")
+    serve.add_argument("--no-token", action="store_true", help="answer everybody")
+    serve.add_argument("--workers", type=int, default=1, help="processes; several need a registry that they share, and index nothing by themselves")
+    serve.add_argument("--registry-url", default="memory://", help="where scopes are kept: memory:// or redis://HOST")
+    serve.add_argument("--root", action="append", metavar="FOLDER", help="below which clients may index, besides packages")
+    serve.add_argument("--allow-host", action="append", metavar="NAME", help="a name that the server is reached by, besides its address")
+    serve.add_argument("--no-watch", action="store_true", help="do not follow changes of indexed folders")
+    mcp = command("mcp", _mcp, "serve an assistant over its standard streams (MCP)")
+    mcp.add_argument("--server", metavar="URL", help="ask this Jupyter server in place of an index of one's own")
+    mcp.add_argument("--session", metavar="ID", help="the session to speak for: a kernel's id, whose notebook's scope applies then")
+    mcp.add_argument("--token", help="the Jupyter server's token, where the kernel is not on this machine; $CODEINTEL_SERVER_TOKEN by default")
+    mcp.add_argument("--registry-url", default="memory://", help="where scopes are kept: memory:// or redis://HOST")
     doctor = command("doctor", _doctor, "check the index and the installation, and remove what nothing reads")
     doctor.add_argument("--dry-run", action="store_true", help="remove nothing")
     demo = command("demo", _demo, "index something, set a scope, search it, and say what to do next")

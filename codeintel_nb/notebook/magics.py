@@ -24,6 +24,7 @@ from ..index.report import Progress
 from ..scopes.scope import Scope
 from ..search.hit import Hit, Results
 from ..search.table import Table
+from .assistants import AssistantSettings
 from .commands import changed, command_of, index_request, kernel_requests
 from .completion import Completer
 from .progress import NotebookProgress
@@ -59,7 +60,7 @@ SEARCH_OPTIONS: dict[str, Sequence[Option]] = {
     "scope": SCOPE_OPTIONS,
     "codeindex": (*ADD_OPTIONS, *STATUS_OPTIONS),
 }
-SCOPE_COMMANDS = ("show", "set", "add", "drop", "clear", "save", "use", "list", "restore", "panel")
+SCOPE_COMMANDS = ("show", "set", "add", "drop", "clear", "save", "use", "list", "restore", "panel", "mcp")
 INDEX_COMMANDS = ("add", "status", "refresh", "drop", "watch")
 
 
@@ -81,7 +82,7 @@ class CodeintelMagics(Magics, Configurable):
 
     @no_var_expand
     @line_magic
-    def scope(self, line: str) -> ScopeView | Panel | None:
+    def scope(self, line: str) -> ScopeView | Panel | AssistantSettings | None:
         """Show or change what this notebook searches.
 
             %scope [show]                     what is in scope now
@@ -92,13 +93,14 @@ class CodeintelMagics(Magics, Configurable):
             %scope save NAME | use NAME | list    scopes kept for later, for every notebook
             %scope restore                    after a change of kernel: the scope of the one before
             %scope panel                      a widget that edits it and searches as you type
+            %scope mcp                        what to paste into an assistant, so that it searches under this scope
 
         Options: --repo NAME, --lang LANGUAGE, --include GLOB, --exclude GLOB, --kind KIND, --revision NAME; each may be
         given several times. Globs read like lines of a .gitignore, plus {a,b}.
         """
         return self._unless_silenced(line, self._scope)
 
-    def _scope(self, line: str) -> ScopeView | Panel | None:
+    def _scope(self, line: str) -> ScopeView | Panel | AssistantSettings | None:
         command, rest = command_of(line, SCOPE_COMMANDS, "scope", "show")
         client = self.client
         if command == "panel":
@@ -107,6 +109,8 @@ class CodeintelMagics(Magics, Configurable):
             if self._panel is None or self._panel.comm is None:  # one for all its views: each looks after every cell
                 self._panel = panel_for(client, self.shell)
             return self._panel
+        if command == "mcp":
+            return AssistantSettings()
         now = client.get_scope()
         if command in ("set", "add", "drop"):
             parsed = parse_line(rest, SCOPE_OPTIONS)

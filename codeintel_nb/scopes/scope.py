@@ -16,7 +16,7 @@ from .globs import PathMatcher, check_glob
 from .languages import language_named
 
 KINDS = ("function", "class", "method", "module", "cell", "markdown", "text")
-_OLD_NAMES = {"branches": "revisions", "commit": "revisions"}
+OLD_NAMES = {"branches": "revisions", "commit": "revisions"}  # of fields, as clients of old say them
 
 
 class Scope(msgspec.Struct, frozen=True, weakref=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -124,7 +124,7 @@ def patched(scope: Scope, patch: object) -> Scope:
         raise ScopeError(f"A change of scope is an object of fields, not {type(patch).__name__}.")
     changed: dict[str, tuple[str, ...]] = {}
     for name, value in patch.items():
-        field = _OLD_NAMES.get(str(name), str(name))
+        field = OLD_NAMES.get(str(name), str(name))
         if field not in Scope.__struct_fields__:
             raise ScopeError(f"A scope has no field {name!r}.{did_you_mean(str(name), Scope.__struct_fields__)}")
         values = (value,) if name == "commit" and isinstance(value, str) else value

@@ -102,6 +102,6 @@ def test_a_kernel_keeps_its_scope_in_redis_until_it_ends(make_server, make_redis
     notebook = open_notebook("a.ipynb", server)
     assert server.ask("PUT", f"sessions/{notebook.kernel_id}/scope", {"languages": ["python"]}).status == 200
     time.sleep(2.5)
-    assert "--lang python" in notebook.run("%load_ext codeintel_nb\n%scope")
+    assert "python" in notebook.run("%load_ext codeintel_nb\n%scope")
     assert server.ask("DELETE", f"kernels/{notebook.kernel_id}", api=True).status == 204
     server.until(lambda: redis.ask("KEYS", "codeintel:scope:*") == "")

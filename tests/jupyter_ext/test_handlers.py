@@ -251,7 +251,7 @@ def test_health_names_a_damaged_shard(make_server):
     ill.index(ill.root / "t", "t")
     assert ill.ask("GET", "health").json == {
         "status": "ok", "reasons": [], "version": ill.ask("GET", "health").headers["x-codeintel-version"], "sessions": 0, "repositories": 1,
-        "jobs": [ill.ask("GET", "repositories/t/job").json], "watching": [],
+        "jobs": [ill.ask("GET", "repositories/t/job").json], "watching": [], "registry": "this process's memory",
     }  # fmt: skip
     (manifest,) = ill.home.glob("v3/repositories/*/shards/*/manifest.json")
     manifest.write_text("{")

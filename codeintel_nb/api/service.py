@@ -1,0 +1,129 @@
+"""What one server shares among its clients: the workspace, their scopes, the threads that search, the runs that index."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from ..errors import CodeIntelError, SourceError
+from ..index.report import IndexReport, Progress
+from ..index.watcher import Watcher
+from ..scopes.registry import ScopeRegistry
+from ..sources.repository import Repository
+from ..workspace import Workspace
+from .jobs import Jobs, Tell
+from .operations import Limits, Operations
+from .sessions import Sessions
+from .sql_child import SqlChildren
+
+PATIENCE_S = 0.1
+
+_T = TypeVar("_T")
+
+
+class SharedService:
+    """The parts of a server that are the same behind Jupyter and without it."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        registry: ScopeRegistry,
+        limits: Limits,
+        roots: Sequence[str],
+        threads: int,
+        watch: bool,
+        log: Callable[[str, str], None],
+        job_moved: Tell = lambda state: None,
+        is_live: Callable[[str], bool] = lambda session_id: False,
+    ) -> None:
+        self.workspace = workspace
+        self.operations = Operations(workspace, limits)
+        self.limits = limits
+        self.sessions = Sessions(registry, is_live)
+        self.jobs = Jobs(self._index, job_moved)
+        self.sql = SqlChildren(workspace.settings)
+        self.watcher = Watcher(self._update, log) if watch else None
+        self.searching = ThreadPoolExecutor(threads, thread_name_prefix="codeintel-serve")
+        self.running: dict[str, threading.Event] = {}  # session and request id of a search -> what cancels it
+        self._turn = threading.Lock()
+        self._roots = [Path(root).expanduser().resolve() for root in roots]
+
+    def checked_root(self, repository: Repository, kernel_python: str = "") -> Repository:
+        """The repository, if this server may index where it lies; SourceError otherwise."""
+        allowed = [*self._roots, *(_site_packages(kernel_python) if repository.source == "package" else ())]
+        root = Path(repository.root)
+        if any(root.is_relative_to(folder) for folder in allowed):
+            return repository
+        named = ", ".join(map(str, self._roots)) or "the folders of its packages"
+        raise SourceError(
+            f"This server indexes only below {named}, and {repository.root} is not. "
+            f"Its owner allows more: c.CodeIntelApp.allowed_roots = [{repository.root!r}] in jupyter_server_config.py, codeintel serve --root {repository.root}"
+        )
+
+    def _index(
+        self, repository: Repository, progress: Callable[[Progress], None] | None, cancel: threading.Event | None, rebuild: bool, only: Sequence[str] | None
+    ) -> IndexReport:
+        report = self.workspace.index_repository(repository, progress, cancel, rebuild, only)
+        self.prepare()
+        return report
+
+    def _update(self, repository: Repository, paths: Sequence[str] | None) -> None:
+        """Run after files changed; a run that had begun before may have missed them, so another follows it."""
+        while True:
+            joined = self.jobs.start(now := self.workspace.current(repository.name), only=paths).state == "running"
+            self.jobs.wait(now.name)
+            if not joined:
+                return
+
+    def prepare(self) -> None:
+        """Have the engine ready before somebody searches; what stands in the way is for the search to tell."""
+        with suppress(CodeIntelError):
+            self.workspace.prepare()
+
+    async def off_loop(self, work: Callable[[], _T]) -> _T:
+        """Run on a thread, so that no other request waits for it."""
+        return await asyncio.get_running_loop().run_in_executor(self.searching, self.in_turn, work)
+
+    def in_turn(self, work: Callable[[], _T]) -> _T:
+        """Run on a search thread, short searches one after the other: two would only contend for the interpreter's lock
+        with each other and with the event loop. Who waits for a long one goes on beside it after a moment."""
+        mine = self._turn.acquire(timeout=PATIENCE_S)
+        try:
+            return work()
+        finally:
+            if mine:
+                self._turn.release()
+
+    async def follow(self) -> None:
+        """Follow the repositories that there are now."""
+        if self.watcher is not None:
+            with suppress(CodeIntelError):  # a damaged description, of which health tells
+                self.watcher.follow(await asyncio.get_running_loop().run_in_executor(self.searching, self.workspace.repositories))
+
+    def close(self) -> None:
+        if self.watcher is not None:
+            self.watcher.close()
+        for cancel in list(self.running.values()):
+            cancel.set()
+        self.jobs.close()
+        self.sql.close()
+        self.searching.shutdown(wait=True, cancel_futures=True)
+        self.workspace.close()
+
+
+def _site_packages(python: str) -> list[Path]:
+    """Where this interpreter's packages are, and those of a kernel's interpreter in another environment."""
+    import site
+    import sysconfig
+
+    found = {*site.getsitepackages(), site.getusersitepackages(), *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))}
+    if os.path.isabs(python):
+        prefix = Path(python).parent.parent  # without symlinks resolved: a virtual environment's python is one
+        found |= {str(folder) for folder in prefix.glob("lib/python*/site-packages")} | {str(prefix / "Lib" / "site-packages")}
+    return [Path(folder).resolve() for folder in found]

@@ -1,0 +1,33 @@
+"""What an assistant is given so that it searches as this notebook does."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from html import escape
+from typing import Any
+
+from ..api.kernel import NoServer, this_kernel
+
+
+class AssistantSettings:
+    """Settings of an MCP client, to paste into an assistant's own."""
+
+    def __init__(self, home: str | None = None) -> None:
+        try:
+            kernel = this_kernel()
+            arguments = ["--server", kernel.url, "--session", kernel.id]
+            self.note = "The assistant searches under this notebook's scope, whatever it is then, until the kernel is shut down."
+        except NoServer:
+            home = home or os.environ.get("CODEINTEL_HOME")
+            arguments = ["--home", home] if home else []
+            self.note = "This process keeps its scope to itself: the assistant searches the same index, under a scope of its own."
+        self.settings: dict[str, Any] = {"mcpServers": {"codeintel": {"command": sys.executable, "args": ["-m", "codeintel_nb.cli", "mcp", *arguments]}}}
+
+    def __repr__(self) -> str:
+        return f"{json.dumps(self.settings, indent=2)}\n{self.note} It needs: pip install 'codeintel-nb[mcp]'"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        said, _, note = repr(self).rpartition("\n")
+        return {"text/plain": repr(self), "text/html": f"<pre>{escape(said)}</pre><p>{escape(note)}</p>"}
