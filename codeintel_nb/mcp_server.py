@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
@@ -22,12 +23,12 @@ from .api.kernel import NoServer
 from .api.operations import HeldSession
 from .api.service import SharedService
 from .api.text import plain, status_notes
-from .api.wire import FileRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, SymbolsRequest, TextRequest, from_builtins, to_wire
+from .api.wire import FileRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, SymbolsRequest, TextRequest, from_builtins
 from .errors import CodeIntelError, EngineError, MissingExtra, ScopeError, SourceError, did_you_mean
 from .index.report import RepositoryStatus
 from .scopes.scope import Scope
 from .scopes.session import check_session_id, get_session_id, new_session_id, session_context
-from .search.hit import FileText
+from .search.hit import Coverage, FileText, Hit
 from .search.query import Case, Mode, Show
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class TextArguments(NarrowedArguments, frozen=True, kw_only=True, forbid_unknown
     regex: bool = False
     case: Annotated[Case, Meta(description="smart: letters match in either case unless the pattern has a capital.")] = "smart"
     word: Annotated[bool, Meta(description="Only whole words.")] = False
-    limit: Annotated[int, Meta(description="Most lines (or files) in the answer.", ge=1, le=1_000)] = 50
+    limit: Annotated[int, Meta(description="Most lines (or files) in the answer.", ge=1, le=1_000)] = 30
     context: Annotated[int, Meta(description="Lines before and after each.", ge=0, le=50)] = 0
     per_file: Annotated[Positive | None, Meta(description="Most lines of one file.")] = None
     rank: Annotated[bool, Meta(description="Definitions and files with many matches first, in place of path order.")] = False
@@ -119,6 +120,54 @@ class FileArguments(SessionArguments, frozen=True, kw_only=True, forbid_unknown_
 
 
 # answers
+
+
+class FoundHit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A hit as an assistant reads it: what says nothing is left out, as every field is read, checked and paid for."""
+
+    repo: str
+    path: str
+    start_line: int  # 1-based, inclusive
+    end_line: int
+    snippet: str = ""
+    language: str = ""
+    kind: str = ""
+    symbol: str = ""
+    column: int | msgspec.UnsetType = msgspec.UNSET  # 1-based, characters
+    cell: int | msgspec.UnsetType = msgspec.UNSET  # of a notebook, from 0
+    score: float = 1.0
+    signature: str = ""
+    doc: str = ""
+
+    @classmethod
+    def of(cls, hit: Hit) -> FoundHit:
+        column, cell = (msgspec.UNSET if value is None else value for value in (hit.column, hit.cell))
+        return cls(
+            repo=hit.repo, path=hit.path, start_line=hit.start_line, end_line=hit.end_line, snippet=hit.snippet, language=hit.language, kind=hit.kind,
+            symbol=hit.symbol, column=column, cell=cell, score=hit.score, signature=hit.signature, doc=hit.doc,
+        )  # fmt: skip
+
+
+class FoundAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a search found, and under which scope."""
+
+    hits: tuple[FoundHit, ...]
+    total: int  # there are, given or not
+    truncated: bool  # there are more, or the search was ended before it was through
+    total_exact: bool = True  # else there are at least so many
+    scope: Scope
+    coverage: Coverage
+    session_id: str
+    scope_expired: bool = False
+    timings_ms: dict[str, float] = {}
+
+    @classmethod
+    def of(cls, answer: SearchAnswer) -> FoundAnswer:
+        found = answer.results
+        return cls(
+            hits=tuple(map(FoundHit.of, found.hits)), total=found.total, truncated=found.truncated, total_exact=found.total_exact, scope=found.scope,
+            coverage=found.coverage, session_id=answer.session_id, scope_expired=answer.scope_expired, timings_ms=found.timings_ms,
+        )  # fmt: skip
 
 
 class FileAnswer(msgspec.Struct, frozen=True):
@@ -254,8 +303,8 @@ def _said(answer: ScopeAnswer) -> str:
     return f"scope: {answer.scope.describe()}{counted}. session_id: {answer.session_id}.{lost}"
 
 
-def _searches(kind: Kind, request: type) -> Callable[[Backend, Any], Awaitable[tuple[SearchAnswer, str]]]:
-    async def search(backend: Backend, asked: Any) -> tuple[SearchAnswer, str]:
+def _searches(kind: Kind, request: type) -> Callable[[Backend, Any], Awaitable[tuple[FoundAnswer, str]]]:
+    async def search(backend: Backend, asked: Any) -> tuple[FoundAnswer, str]:
         fields = {name: value for name, value in msgspec.structs.asdict(asked).items() if name != "session_id"}
         cancel = threading.Event()
         try:
@@ -264,7 +313,7 @@ def _searches(kind: Kind, request: type) -> Callable[[Backend, Any], Awaitable[t
             cancel.set()
             raise
         lost = "\nThe scope of this session had expired: nothing limits it now." if answer.scope_expired else ""
-        return answer, f"{plain(answer.results)}\nsession_id: {answer.session_id}{lost}"
+        return FoundAnswer.of(answer), f"{plain(answer.results)}\nsession_id: {answer.session_id}{lost}"
 
     return search
 
@@ -289,23 +338,32 @@ TOOLS: dict[str, Tool] = {
     "set_scope": Tool("Set the scope", "Limit every later call of the session: to repositories, revisions, paths, languages and kinds of code. Fields that are left out set no limit.", ScopeArguments, ScopeAnswer, _set_scope, True),
     "get_scope": Tool("Show the scope", "The session's scope, and how many files are in it.", SessionArguments, ScopeAnswer, _get_scope),
     "clear_scope": Tool("Clear the scope", "Take all limits from the session.", SessionArguments, ScopeAnswer, _clear_scope, True),
-    "list_paths": Tool("List files", f"Paths of the indexed files in scope, in path order, 200 unless limit says otherwise, at most 10,000.{_NARROWS}", PathsArguments, SearchAnswer, _searches("list_paths", PathsRequest)),
+    "list_paths": Tool("List files", f"Paths of the indexed files in scope, in path order, 200 unless limit says otherwise, at most 10,000.{_NARROWS}", PathsArguments, FoundAnswer, _searches("list_paths", PathsRequest)),
     "open_file": Tool("Read a file", f"Lines of an indexed file, {MOST_LINES} unless end_line says otherwise, as it is now; of a notebook the text of its cells.", FileArguments, FileAnswer, _open_file),
-    "search_text": Tool("Search text", f"Lines that hold a text or match a regular expression, as ripgrep finds them, 50 unless limit says otherwise, at most 1,000. Right at the moment it is asked, also for files that changed since they were indexed.{_NARROWS}", TextArguments, SearchAnswer, _searches("search_text", TextRequest)),
-    "semantic_search": Tool("Search by meaning", f"Chunks of code, some 750 characters each, that answer a question in plain words, best first, 10 unless limit says otherwise, at most 200. Scores are only to be compared within one answer.{_NARROWS}", SemanticArguments, SearchAnswer, _searches("semantic_search", SemanticRequest)),
-    "search_symbols": Tool("Find definitions", f"Definitions by name or glob, with signature and documentation, 20 unless limit says otherwise, at most 1,000.{_NARROWS}", SymbolsArguments, SearchAnswer, _searches("symbols", SymbolsRequest)),
+    "search_text": Tool("Search text", f"Lines that hold a text or match a regular expression, as ripgrep finds them, 30 unless limit says otherwise, at most 1,000. Right at the moment it is asked, also for files that changed since they were indexed.{_NARROWS}", TextArguments, FoundAnswer, _searches("search_text", TextRequest)),
+    "semantic_search": Tool("Search by meaning", f"Chunks of code, some 750 characters each, that answer a question in plain words, best first, 10 unless limit says otherwise, at most 200. Scores are only to be compared within one answer.{_NARROWS}", SemanticArguments, FoundAnswer, _searches("semantic_search", SemanticRequest)),
+    "search_symbols": Tool("Find definitions", f"Definitions by name or glob, with signature and documentation, 20 unless limit says otherwise, at most 1,000.{_NARROWS}", SymbolsArguments, FoundAnswer, _searches("symbols", SymbolsRequest)),
     "repository_status": Tool("Show what is indexed", "Every indexed repository with its files, chunks, bytes and age in seconds since 1970.", SessionArguments, StatusAnswer, _status),
 }  # fmt: skip
 
 
+@cache
 def schema_of(kind: type) -> dict[str, Any]:
-    """JSON Schema of a struct, an object at its root."""
+    """JSON Schema of a struct, an object at its root. Parts stand where they are used: clients check every
+    answer against it, a hit at a time."""
     (root,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
-    name = str(root["$ref"]).rpartition("/")[2]
-    whole: dict[str, Any] = dict(parts[name])
-    used = msgspec.json.encode({key: value for key, value in parts.items() if key != name} | {"": whole}).decode()
-    rest = {key: value for key, value in parts.items() if f'"#/$defs/{key}"' in used}
-    return {**whole, **({"$defs": rest} if rest else {})}
+    whole: dict[str, Any] = _resolved(root, parts)
+    return whole
+
+
+def _resolved(schema: Any, parts: dict[str, Any]) -> Any:
+    if isinstance(schema, list):
+        return [_resolved(value, parts) for value in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _resolved(parts[str(schema["$ref"]).rpartition("/")[2]], parts)
+    return {key: _resolved(value, parts) for key, value in schema.items()}
 
 
 # the server
@@ -326,8 +384,10 @@ class SessionMiddleware:
         argument = arguments.get("session_id") if isinstance(arguments, dict) else None
         own = headers.get("mcp-session-id")
         asked = headers.get(SESSION_HEADER) or argument or self._backend.default_session or self._of_process or (f"mcp-{own}" if own else new_session_id())
+        if not isinstance(asked, str):
+            raise _protocol_error(f"The session id {asked!r} is no text of 1 to 128 of the characters A-Z a-z 0-9 . _ -")
         try:
-            check_session_id(asked if isinstance(asked, str) else repr(asked))
+            check_session_id(asked)
         except ScopeError as error:
             raise _protocol_error(str(error)) from None
         with session_context(asked):
@@ -362,7 +422,7 @@ def make_server(backend: Backend, of_process: str = "") -> Server[Any]:
             answer, said = await call(backend, tool, asked)
         except CodeIntelError as error:
             return types.CallToolResult(content=[types.TextContent(type="text", text=f"{type(error).__name__}: {error}")], is_error=True)
-        return types.CallToolResult(content=[types.TextContent(type="text", text=said)], structured_content=msgspec.json.decode(to_wire(answer)))
+        return types.CallToolResult(content=[types.TextContent(type="text", text=said)], structured_content=msgspec.to_builtins(answer))
 
     async def list_templates(context: Any, params: Any) -> types.ListResourceTemplatesResult:
         template = types.ResourceTemplate(

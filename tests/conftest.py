@@ -13,6 +13,7 @@ from codeintel_nb import Workspace
 from tests.browser import chromium, lab, open_lab, page  # noqa: F401 (fixtures of every test)
 from tests.live import make_server, open_notebook, server  # noqa: F401
 from tests.redis_server import make_redis, one_redis, redis  # noqa: F401
+from tests.serving import make_serving, served_home, serving  # noqa: F401
 
 settings.register_profile("codeintel", deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 settings.load_profile("codeintel")

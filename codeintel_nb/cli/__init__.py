@@ -191,7 +191,8 @@ def _mcp(args: argparse.Namespace, workspace: Workspace) -> int:
     async def embedded() -> None:
         settings = workspace.settings
         registry = open_registry(args.registry_url, settings.max_sessions, settings.session_max_age_s, settings.prune_interval_s)
-        service = SharedService(workspace, registry, Limits(30.0, 100_000), (), 4, False, lambda name, said: None)
+        lasting = Workspace(settings, look_here=False, here=os.getcwd())  # unlike that of a command that ends, it is told of changes
+        service = SharedService(lasting, registry, Limits(30.0, 100_000), (), 4, False, lambda name, said: None)
         try:
             await serve_stdio(ServiceBackend(service, args.session or ""))
         finally:

@@ -1,0 +1,104 @@
+"""codeintel serve in a process of its own, and how to ask it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+TOKEN = "token-of-the-tests"
+
+
+class Serving:
+    """codeintel serve in a process of its own."""
+
+    def __init__(self, home: Path, *options: str, token: str = TOKEN) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.token = token
+        command = [sys.executable, "-m", "codeintel_nb.cli", "serve", "--home", str(home), "--port", str(self.port), "--no-watch", *options, *(["--token", token] if token else [])]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        for _ in range(300):
+            try:
+                self.ask("GET", "health")
+                return
+            except OSError:
+                assert self.process.poll() is None, self.process.stderr.read()
+                time.sleep(0.05)
+        raise AssertionError("it did not come up")
+
+    def ask(self, method: str, place: str, payload: Any = None, headers: dict[str, str] | None = None, base: str = "/codeintel/v1/") -> tuple[int, Any, Any]:
+        """Status, headers and body of an answer."""
+        body = None if payload is None else json.dumps(payload).encode()
+        token = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        request = urllib.request.Request(self.url + base + place, body, {"Content-Type": "application/json", **token, **(headers or {})}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                said = answer.read()
+                return answer.status, answer.headers, json.loads(said) if said else None
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers, json.loads(error.read() or b"null")
+
+    @asynccontextmanager
+    async def client(self, mode: str = "auto", **headers: str) -> AsyncIterator[Client]:
+        async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {self.token}", **headers}, timeout=30) as http, Client(streamable_http_client(f"{self.url}/mcp", http_client=http), mode=mode) as client:
+            yield client
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+        self.process.stderr.close()
+
+
+@pytest.fixture(scope="session")
+def served_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of the small shop, and of two hundred folders with a file each."""
+    from codeintel_nb import Workspace
+    from tests.conftest import FILES, write_tree
+
+    folder = tmp_path_factory.mktemp("mcp")
+    write_tree(folder / "shop", dict(FILES))
+    write_tree(folder / "many", {f"d{i}/f.py": f"def needle_{i}():\n    return {i}\n" for i in range(200)})
+    workspace = Workspace.open(folder / "home")
+    workspace.index(folder / "shop", name="shop")
+    workspace.index(folder / "many", name="many")
+    workspace.close()
+    return folder / "home"
+
+
+@pytest.fixture
+def make_serving(tmp_path: Path) -> Iterator[Callable[..., Serving]]:
+    """Servers of the test's own, of the index in the test's folder ``home``."""
+    made: list[Serving] = []
+
+    def make(*options: str, **given: Any) -> Serving:
+        made.append(Serving(tmp_path / "home", *options, **given))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture(scope="session")
+def serving(served_home: Path) -> Iterator[Serving]:
+    made = Serving(served_home)
+    yield made
+    made.stop()
