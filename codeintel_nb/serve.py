@@ -77,6 +77,7 @@ class Options(msgspec.Struct, frozen=True):
     port: int = 8787
     token: str = ""  # empty: none is asked for
     registry_url: str = "memory://"
+    registry_prefix: str = "codeintel:"
     workers: int = 1
     roots: tuple[str, ...] = ()  # folders below which clients may index, besides those of packages
     allowed_hosts: tuple[str, ...] = ()  # names that it is reached by, besides its address
@@ -240,7 +241,7 @@ class _Rest(ServiceBackend):
     async def running(self) -> AsyncIterator[None]:
         options, settings = self.options, Settings.from_environment(self.options.home)
         workspace = Workspace(settings, look_here=False)
-        registry = open_registry(options.registry_url, settings.max_sessions, settings.session_max_age_s, settings.prune_interval_s)
+        registry = open_registry(options.registry_url, settings.max_sessions, settings.session_max_age_s, settings.prune_interval_s, options.registry_prefix)
         limits = Limits(options.deadline_s, 100_000, 100_000, 1_500_000_000)
         watch = options.watch and options.workers == 1
         self._service = SharedService(workspace, registry, limits, options.roots, options.search_threads, watch, lambda name, said: print(f"codeintel: {said}", file=sys.stderr, flush=True))

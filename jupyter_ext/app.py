@@ -70,6 +70,7 @@ class CodeIntelApp(ExtensionApp):
 
     home = Unicode("", help="Folder of the index; $CODEINTEL_HOME, else the user's data folder by default.").tag(config=True)
     registry_url = Unicode("memory://", help="Where scopes are kept: memory:// is this server's memory; redis://, rediss:// or unix:// a Redis that servers share.").tag(config=True)
+    registry_prefix = Unicode("codeintel:", help="How the keys in Redis begin; one of their own for servers that share a Redis but no scopes.").tag(config=True)
     session_max_age_s = Float(0.0, help="Seconds after which the scope of a client that is no kernel expires; $SESSION_MAX_AGE_SECONDS, else 3600 by default.").tag(config=True)
     registry_size = Int(10_000, min=1, help="Most sessions whose scope is kept; live kernels' are always.").tag(config=True)
     prune_interval_s = Float(600.0, min=1.0, help="Seconds between sweeps of expired scopes.").tag(config=True)
@@ -92,7 +93,7 @@ class CodeIntelApp(ExtensionApp):
         server = self._server()
         settings = Settings.from_environment(self.home or None)
         workspace = Workspace(settings, look_here=False, here=server.root_dir)
-        registry = open_registry(self.registry_url, self.registry_size, self.session_max_age_s or settings.session_max_age_s, self.prune_interval_s)
+        registry = open_registry(self.registry_url, self.registry_size, self.session_max_age_s or settings.session_max_age_s, self.prune_interval_s, self.registry_prefix)
         limits = Limits(self.search_deadline_s, self.most_hits, self.most_rows, self.sql_memory_bytes)
         roots = [server.root_dir, *self.allowed_roots]
         self.service = Service(workspace, registry, limits, roots, self.search_threads, server.kernel_manager, server.session_manager, Events(server.event_logger), self.watch, lambda name, said: self.log.warning("codeintel: %s", said))

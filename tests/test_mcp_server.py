@@ -109,6 +109,25 @@ def test_every_tool_over_http(serving, mode):
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("version", HANDSHAKE_PROTOCOL_VERSIONS)
+def test_every_version_that_begins_with_a_handshake(serving, version):
+    """As clients that are not of the SDK speak: JSON-RPC over plain HTTP."""
+    accept = {"Accept": "application/json, text/event-stream"}
+    hello = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    status, headers, answer = serving.ask("POST", "mcp", {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}, accept, "/")
+    assert (status, answer["result"]["protocolVersion"]) == (200, version)
+    assert "set_scope" in answer["result"]["instructions"]
+    session = {**accept, "Mcp-Session-Id": headers["Mcp-Session-Id"], "MCP-Protocol-Version": version}
+    assert serving.ask("POST", "mcp", {"jsonrpc": "2.0", "method": "notifications/initialized"}, session, "/")[0] == 202
+
+    def tool(name, **arguments):
+        return serving.ask("POST", "mcp", {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": name, "arguments": arguments}}, session, "/")[2]
+
+    assert "session_id" in tool("set_scope", languages=["go"])["result"]["content"][0]["text"]
+    assert "--lang go" in tool("get_scope")["result"]["content"][0]["text"], "the session is the transport's own"
+    assert tool("nothing")["error"]["code"] == -32602
+
+
 def test_without_a_name_the_session_is_the_transports_own_or_a_new_one(serving):
     async def run():
         async with serving.client("legacy") as client, serving.client("legacy") as other:

@@ -159,7 +159,7 @@ def _serve(args: argparse.Namespace, workspace: Workspace) -> int:
 
     token = "" if args.no_token else args.token or os.environ.get("CODEINTEL_TOKEN") or new_token()
     options = Options(
-        str(workspace.settings.home), args.host, args.port, token, args.registry_url, args.workers, tuple(args.root or ()), tuple(args.allow_host or ()), not args.no_watch,
+        str(workspace.settings.home), args.host, args.port, token, args.registry_url, args.registry_prefix, args.workers, tuple(args.root or ()), tuple(args.allow_host or ()), not args.no_watch,
     )  # fmt: skip
     workspace.close()
     if token and not args.token and "CODEINTEL_TOKEN" not in os.environ:
@@ -190,7 +190,7 @@ def _mcp(args: argparse.Namespace, workspace: Workspace) -> int:
 
     async def embedded() -> None:
         settings = workspace.settings
-        registry = open_registry(args.registry_url, settings.max_sessions, settings.session_max_age_s, settings.prune_interval_s)
+        registry = open_registry(args.registry_url, settings.max_sessions, settings.session_max_age_s, settings.prune_interval_s, args.registry_prefix)
         lasting = Workspace(settings, look_here=False, here=os.getcwd())  # unlike that of a command that ends, it is told of changes
         service = SharedService(lasting, registry, Limits(30.0, 100_000), (), 4, False, lambda name, said: None)
         try:
@@ -304,6 +304,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--no-token", action="store_true", help="answer everybody")
     serve.add_argument("--workers", type=int, default=1, help="processes; several need a registry that they share, and index nothing by themselves")
     serve.add_argument("--registry-url", default="memory://", help="where scopes are kept: memory:// or redis://HOST")
+    serve.add_argument("--registry-prefix", default="codeintel:", help="how the keys in Redis begin")
     serve.add_argument("--root", action="append", metavar="FOLDER", help="below which clients may index, besides packages")
     serve.add_argument("--allow-host", action="append", metavar="NAME", help="a name that the server is reached by, besides its address")
     serve.add_argument("--no-watch", action="store_true", help="do not follow changes of indexed folders")
@@ -312,6 +313,7 @@ def _parser() -> argparse.ArgumentParser:
     mcp.add_argument("--session", metavar="ID", help="the session to speak for: a kernel's id, whose notebook's scope applies then")
     mcp.add_argument("--token", help="the Jupyter server's token, where the kernel is not on this machine; $CODEINTEL_SERVER_TOKEN by default")
     mcp.add_argument("--registry-url", default="memory://", help="where scopes are kept: memory:// or redis://HOST")
+    mcp.add_argument("--registry-prefix", default="codeintel:", help="how the keys in Redis begin")
     doctor = command("doctor", _doctor, "check the index and the installation, and remove what nothing reads")
     doctor.add_argument("--dry-run", action="store_true", help="remove nothing")
     demo = command("demo", _demo, "index something, set a scope, search it, and say what to do next")

@@ -253,10 +253,15 @@ class AsyncMemoryRegistry:
         return False
 
 
-def open_registry(url: str, max_sessions: int = MAX_SESSIONS, max_age_s: float = MAX_AGE_S, prune_interval_s: float | None = None) -> ScopeRegistry:
-    """The registry at a URL: ``memory://``, or Redis as ``redis_link.make_client`` reads it; ScopeError where it is neither."""
+def open_registry(
+    url: str, max_sessions: int = MAX_SESSIONS, max_age_s: float = MAX_AGE_S, prune_interval_s: float | None = None, prefix: str = "codeintel:"
+) -> ScopeRegistry:
+    """The registry at a URL: ``memory://``, or Redis as ``redis_link.make_client`` reads it; ScopeError where it is neither.
+
+    ``prefix`` is that of all keys in Redis.
+    """
     if url == "memory://":
         return AsyncMemoryRegistry(MemoryRegistry(max_sessions, max_age_s, prune_interval_s))
     from .redis_registry import RedisRegistry
 
-    return RedisRegistry(url, max_sessions=max_sessions, max_age_s=max_age_s, l1_size=max_sessions, prune_interval_s=prune_interval_s)
+    return RedisRegistry(url, prefix, max_sessions=max_sessions, max_age_s=max_age_s, l1_size=max_sessions, prune_interval_s=prune_interval_s)

@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -470,6 +471,33 @@ def test_sockets_passwords_users_and_prefixes(make_redis, tmp_path):
             await denied.set("s", A)
         for registry in (by_socket, by_port, other, denied):
             await registry.close()
+
+    asyncio.run(run())
+
+
+def test_an_encrypted_connection(make_redis, tmp_path):
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(made, check=True, capture_output=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    make_redis("--tls-port", str(port), "--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-ca-cert-file", str(certificate), "--tls-auth-clients", "no")
+
+    async def run():
+        one, other = (RedisRegistry(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}") for _ in range(2))
+        await one.set("s", A)
+        assert await other.get("s") == A
+        await other.get("s")
+        assert (await other.metrics()).l1_hits == 1
+        untrusted = RedisRegistry(f"rediss://127.0.0.1:{port}")
+        with pytest.raises(EngineError, match="certificate"):
+            await untrusted.get("s")
+        for registry in (one, other, untrusted):
+            await registry.close()
+        await asyncio.sleep(0.1)  # asyncio ends encrypted connections by and by
 
     asyncio.run(run())
 
