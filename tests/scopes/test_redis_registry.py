@@ -19,7 +19,8 @@ import pytest
 
 from codeintel_nb.errors import EngineError, ScopeError
 from codeintel_nb.scopes.redis_link import SCHEMES, make_client, shown
-from codeintel_nb.scopes.redis_registry import MOST_PAYLOAD, RedisRegistry
+from codeintel_nb.scopes.redis_memory import MOST_PAYLOAD
+from codeintel_nb.scopes.redis_registry import RedisRegistry
 from codeintel_nb.scopes.scope import Scope
 from tests.scopes.redis_peer import SESSIONS
 
