@@ -15,7 +15,8 @@ import yaml
 
 import jupyter_ext
 from codeintel_nb import Workspace
-from codeintel_nb.serve import Options, make_app
+from codeintel_nb.rest import Options
+from codeintel_nb.serve import make_app
 from tests.conftest import FILES, write_tree
 from tests.serving import TOKEN
 from tests.test_mcp_server import ask

@@ -155,7 +155,8 @@ def _doctor(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _serve(args: argparse.Namespace, workspace: Workspace) -> int:
-    from ..serve import Options, new_token, run
+    from ..rest import Options
+    from ..serve import new_token, run
 
     token = "" if args.no_token else args.token or os.environ.get("CODEINTEL_TOKEN") or new_token()
     options = Options(

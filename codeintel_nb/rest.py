@@ -1,0 +1,356 @@
+"""REST without Jupyter: each path reads a request, calls one operation off the event loop, and gives its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from .api.client import HEARTBEAT_S, REQUEST_ID
+from .api.health import health
+from .api.operations import HeldSession, Limits, Operations
+from .api.service import SharedService
+from .api.wire import (
+    FacetsRequest,
+    FileRequest,
+    IndexRequest,
+    JobState,
+    MapRequest,
+    PathsRequest,
+    RefreshRequest,
+    RepositoriesAnswer,
+    SavedScopes,
+    ScopeAnswer,
+    SemanticRequest,
+    SessionsAnswer,
+    SessionState,
+    SqlRequest,
+    SymbolsRequest,
+    TableAnswer,
+    TextRequest,
+    from_wire,
+    to_wire,
+)
+from .errors import CodeIntelError, EngineError, MissingExtra, ScopeError, SearchError, ShardError, SourceError
+from .mcp_server import ServiceBackend
+from .scopes.registry import open_registry
+from .scopes.scope import Scope, patched, scope_from_wire
+from .scopes.session import check_session_id, new_session_id
+from .search.query import Bounds
+from .settings import Settings
+from .workspace import Workspace
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+MOST_BODY_BYTES = 1_000_000
+FOLLOW_S = 5.0  # between looks for repositories to follow
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+STATUS: tuple[tuple[type[CodeIntelError], HTTPStatus], ...] = (
+    (EngineError, HTTPStatus.SERVICE_UNAVAILABLE), (ShardError, HTTPStatus.SERVICE_UNAVAILABLE), (MissingExtra, HTTPStatus.NOT_IMPLEMENTED), (CodeIntelError, HTTPStatus.BAD_REQUEST),
+)  # fmt: skip
+
+_T = TypeVar("_T")
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How to serve."""
+
+    home: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8787
+    token: str = ""  # empty: none is asked for
+    registry_url: str = "memory://"
+    registry_prefix: str = "codeintel:"
+    workers: int = 1
+    roots: tuple[str, ...] = ()  # folders below which clients may index, besides those of packages
+    allowed_hosts: tuple[str, ...] = ()  # names that it is reached by, besides its address
+    watch: bool = True
+    deadline_s: float = 30.0
+    search_threads: int = 4
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Values of the Host header that are this server's."""
+        names = {*self.allowed_hosts, *(LOOPBACK if self.host in (*LOOPBACK, "0.0.0.0", "::") else ()), self.host}
+        return tuple(sorted(f"[{name}]" if ":" in name else name for name in names))
+
+
+class Refused(Exception):
+    """A request that is not answered, and why."""
+
+    def __init__(self, status: int, detail: str, error: str = "", headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.error, self.headers = status, detail, error, headers or {}
+
+
+class Call:
+    """A request: its session, its body, its parameters."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.body = b""
+        self.session_id = ""
+        self.cancel = threading.Event()
+
+    async def read(self) -> None:
+        length = self.request.headers.get("content-length", "0")
+        if length.isdigit() and int(length) > MOST_BODY_BYTES:
+            raise Refused(413, f"The body has {int(length):,} bytes; the most is {MOST_BODY_BYTES:,}.")
+        async for part in self.request.stream():
+            self.body += part
+            if len(self.body) > MOST_BODY_BYTES:
+                raise Refused(413, f"The body has more than {MOST_BODY_BYTES:,} bytes.")
+        kind = self.request.headers.get("content-type", "")
+        if self.body and not kind.partition(";")[0].strip().lower().endswith("json"):
+            raise Refused(415, f"The body is {kind or 'of no type'!r}; send application/json.")
+        asked = self.request.path_params.get("session_id") or self.request.headers.get("x-session-id")
+        self.session_id = check_session_id(asked) if asked is not None else new_session_id()
+
+    def named(self, name: str) -> str:
+        return str(self.request.path_params[name])
+
+    def decoded(self, kind: type[_T]) -> _T:
+        return _readable(lambda: from_wire(self.body or b"{}", kind))
+
+    def queried(self, kind: type[_T]) -> _T:
+        return _readable(lambda: msgspec.convert(dict(self.request.query_params), kind, strict=False))
+
+    @asynccontextmanager
+    async def cancelling(self) -> AsyncIterator[threading.Event]:
+        """Sets ``cancel`` when the client goes."""
+
+        async def watch() -> None:
+            while not await self.request.is_disconnected():
+                await asyncio.sleep(0.1)
+            self.cancel.set()
+
+        watching = asyncio.ensure_future(watch())
+        try:
+            yield self.cancel
+        finally:
+            watching.cancel()
+
+
+class Rest(ServiceBackend):
+    """REST's answers; also what MCP's tools ask. The service is there while the application runs."""
+
+    default_session = ""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        options, settings = self.options, Settings.from_environment(self.options.home)
+        workspace = Workspace(settings, look_here=False)
+        registry = open_registry(options.registry_url, settings.max_sessions, settings.session_max_age_s, settings.prune_interval_s, options.registry_prefix)
+        limits = Limits(options.deadline_s, 100_000, 100_000, 1_500_000_000)
+        watch = options.watch and options.workers == 1
+        self._service = SharedService(workspace, registry, limits, options.roots, options.search_threads, watch, lambda name, said: print(f"codeintel: {said}", file=sys.stderr, flush=True))
+        self._service.searching.submit(self._service.prepare)
+        following = asyncio.ensure_future(self._follow())
+        try:
+            yield
+        finally:
+            following.cancel()
+            await registry.close()
+            await asyncio.to_thread(self._service.close)
+
+    async def _follow(self) -> None:
+        while True:
+            await self._service.follow()
+            await asyncio.sleep(FOLLOW_S)
+
+    def routes(self) -> list[tuple[str, str, Callable[[Call], Awaitable[Any]], int]]:
+        def operations() -> Operations:
+            return self._service.operations  # not there before the application runs
+
+        searches: list[tuple[str, type, Callable[..., Any]]] = [
+            ("search/text", TextRequest, lambda *given: operations().search_text(*given)),
+            ("search/semantic", SemanticRequest, lambda *given: operations().semantic_search(*given)),
+            ("search/symbols", SymbolsRequest, lambda *given: operations().symbols(*given)),
+            ("paths", PathsRequest, lambda *given: operations().list_paths(*given)),
+            ("sql", SqlRequest, self._sql),
+            ("facets", FacetsRequest, lambda request, held, cancel: operations().facets(request, held)),
+            ("map", MapRequest, lambda request, held, cancel: operations().code_map(request, held)),
+        ]
+        return [
+            *((path, "POST", self._searching(kind, work), 200) for path, kind, work in searches),
+            ("searches/{request_id}", "DELETE", self._end_search, 200),
+            ("sessions", "GET", self._sessions, 200),
+            ("sessions/{session_id}/scope", "GET", lambda call: self.get_scope(), 200),
+            ("sessions/{session_id}/scope", "PUT", lambda call: self.set_scope(_readable(lambda: scope_from_wire(call.decoded(object)))), 200),
+            ("sessions/{session_id}/scope", "PATCH", self._patch_scope, 200),
+            ("sessions/{session_id}/scope", "DELETE", lambda call: self.clear_scope(), 200),
+            ("scopes", "GET", self._saved, 200),
+            ("scopes/{name}", "GET", lambda call: self._found(lambda: operations().named.load(call.named("name"))), 200),
+            ("scopes/{name}", "PUT", self._save, 200),
+            ("scopes/{name}", "DELETE", lambda call: self._found(lambda: operations().named.remove(call.named("name"))), 200),
+            ("files", "GET", self._file, 200),
+            ("repositories", "GET", self._repositories, 200),
+            ("repositories", "POST", self._index, 202),
+            ("repositories/{name}", "DELETE", self._remove, 200),
+            ("repositories/{name}/refresh", "POST", self._refresh, 202),
+            ("repositories/{name}/job", "GET", self._job, 200),
+            ("repositories/{name}/job", "DELETE", self._cancel_job, 202),
+            ("repositories/{name}/events", "GET", self._events, 200),
+            ("health", "GET", self._health, 200),
+        ]
+
+    # scopes
+
+    async def _sessions(self, call: Call) -> SessionsAnswer:
+        scopes = await self._service.sessions.registry.snapshot()
+        return SessionsAnswer(tuple(SessionState(session_id, scope) for session_id, scope in sorted(scopes.items())))
+
+    async def _patch_scope(self, call: Call) -> ScopeAnswer:
+        change = call.decoded(object)
+        held = await self._service.sessions.get()
+        return await self.set_scope(_readable(lambda: patched(held.scope, change)))
+
+    async def _saved(self, call: Call) -> SavedScopes:
+        return SavedScopes(await self._service.off_loop(self._service.operations.named.all))
+
+    async def _save(self, call: Call) -> Scope:
+        scope = _readable(lambda: scope_from_wire(call.decoded(object)))
+        await self._service.off_loop(lambda: self._service.operations.named.save(call.named("name"), scope))
+        return scope
+
+    async def _found(self, work: Callable[[], _T]) -> _T:
+        """The answer, where what a path names is there."""
+        try:
+            return await self._service.off_loop(work)
+        except (ScopeError, SourceError) as error:
+            raise Refused(404, str(error), type(error).__name__) from None
+
+    # searches
+
+    def _searching(self, kind: type[Any], work: Callable[..., Any]) -> Callable[[Call], Awaitable[bytes]]:
+        async def search(call: Call) -> bytes:
+            request, arrived = call.decoded(kind), time.monotonic()
+            held = await self._service.sessions.get()
+            limit = self._service.operations.deadline(getattr(request, "deadline", None))
+            running = f"{call.session_id} {call.request.headers.get(REQUEST_ID, id(call))}"
+            self._service.running[running] = call.cancel
+
+            def run() -> bytes:
+                waited = time.monotonic() - arrived  # for a thread: part of the deadline
+                bounded = request if limit is None or not limit > 0 else msgspec.structs.replace(request, deadline=max(limit - waited, 0.001))
+                return to_wire(work(bounded, held, call.cancel))
+
+            try:
+                async with call.cancelling():
+                    return await self._service.off_loop(run)
+            finally:
+                self._service.running.pop(running, None)
+
+        return search
+
+    def _sql(self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event) -> TableAnswer:
+        limits = self._service.limits
+        found = self._service.sql.run(request.statement, request.narrowed(held.scope), held.session_id, Bounds.within(request.deadline, cancel), limits.rows, limits.sql_memory_bytes, request.hits)
+        return msgspec.structs.replace(found, scope_expired=held.scope_expired)
+
+    async def _end_search(self, call: Call) -> None:
+        if (cancel := self._service.running.get(f"{call.session_id} {call.named('request_id')}")) is not None:
+            cancel.set()
+
+    async def _file(self, call: Call) -> Any:
+        request = call.queried(FileRequest)
+        return await self._found(lambda: HeldSession(self._service.operations, ScopeAnswer(Scope(), call.session_id)).open_file(request))
+
+    # repositories
+
+    async def _repositories(self, call: Call) -> RepositoriesAnswer:
+        return RepositoriesAnswer(tuple(await self.status()))
+
+    def _alone(self) -> None:
+        if self.options.workers > 1:
+            raise Refused(409, "A server of several workers indexes nothing by itself. Index beside it: codeintel index PATH, or codeintel watch", "EngineError")
+
+    async def _index(self, call: Call) -> JobState:
+        self._alone()
+        request = call.decoded(IndexRequest)
+        if request.path is not None and not os.path.isabs(os.path.expanduser(request.path)):
+            raise Refused(400, f"The path {request.path!r} is relative; give a whole one.", "SourceError")
+        repository = await self._service.off_loop(lambda: self._service.operations.repository(request))
+        try:
+            await self._service.off_loop(lambda: self._service.checked_root(repository))
+        except SourceError as error:
+            raise Refused(403, str(error), "SourceError") from None
+        return self._service.jobs.start(repository, request.rebuild)
+
+    async def _remove(self, call: Call) -> None:
+        try:
+            await self._found(lambda: self._service.workspace.remove(call.named("name")))
+        except EngineError as error:
+            raise Refused(409, str(error), "EngineError") from None
+
+    async def _refresh(self, call: Call) -> JobState:
+        self._alone()
+        request = call.decoded(RefreshRequest)
+        repository = await self._found(lambda: self._service.workspace.current(call.named("name")))
+        return self._service.jobs.start(repository, request.rebuild)
+
+    async def _job(self, call: Call) -> JobState:
+        return await self._found(lambda: self._service.jobs.state(call.named("name")))
+
+    async def _cancel_job(self, call: Call) -> JobState:
+        return await self._found(lambda: self._service.jobs.cancel(call.named("name")))
+
+    async def _events(self, call: Call) -> AsyncIterator[bytes]:
+        await self._job(call)
+        states: asyncio.Queue[JobState] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(state: JobState) -> None:
+            loop.call_soon_threadsafe(states.put_nowait, state)
+
+        stop = self._service.jobs.follow(call.named("name"), tell)
+
+        async def stream() -> AsyncIterator[bytes]:
+            try:
+                while True:
+                    try:
+                        state = await asyncio.wait_for(states.get(), HEARTBEAT_S / 3)
+                    except TimeoutError:
+                        yield b": still here\n\n"
+                        continue
+                    while not states.empty():  # a slow client needs the newest alone
+                        state = states.get_nowait()
+                    yield b"event: " + state.state.encode() + b"\ndata: " + to_wire(state) + b"\n\n"
+                    if state.ended:
+                        return
+            finally:
+                stop()
+
+        return stream()
+
+    async def _health(self, call: Call) -> Any:
+        registry = self._service.sessions.registry
+        sessions = await registry.session_count()
+        watching = self._service.watcher.names if self._service.watcher else ()
+        return await self._service.off_loop(lambda: health(self._service.workspace, sessions, self._service.jobs, watching, registry=registry))
+
+
+def _readable(decode: Callable[[], _T]) -> _T:
+    try:
+        return decode()
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+        raise SearchError(f"The request cannot be read: {str(error) or 'it is nested too deeply'}.".replace("..", ".")) from None
+
+
+def refusal(error: Refused | CodeIntelError) -> Refused:
+    if isinstance(error, Refused):
+        return error
+    status = next(status for kind, status in STATUS if isinstance(error, kind))
+    return Refused(int(status), str(error), type(error).__name__)
