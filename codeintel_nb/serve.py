@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
@@ -123,13 +124,14 @@ def app_of_worker() -> Starlette:
     return make_app(msgspec.json.decode(os.environ[OPTIONS], type=Options))
 
 
-def run(options: Options, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests under way are answered first.
+def run(options: Options, announce: Callable[[str], None], tell_token: bool = False) -> None:
+    """Serve until SIGTERM or Ctrl-C; requests under way are answered first. ``announce`` is told where, and the token if that
+    is wanted.
 
     Raises
     ------
     MissingExtra : Starlette, uvicorn or the MCP SDK is not installed.
-    CodeIntelError : several workers were asked for without a registry that they share.
+    CodeIntelError : several workers were asked for without a registry that they share; the address is taken.
     """
     try:
         import uvicorn
@@ -138,6 +140,13 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
     if options.workers > 1 and options.registry_url == "memory://":
         raise CodeIntelError("Several workers need scopes that they share: codeintel serve --workers N --registry-url redis://HOST")
     open_registry(options.registry_url)  # an address that cannot be read is said now
+    try:
+        with socket.create_server((options.host, options.port), family=socket.AF_INET6 if ":" in options.host else socket.AF_INET):
+            pass
+    except (OSError, OverflowError) as error:
+        raise CodeIntelError(f"{options.host} port {options.port} cannot be listened on ({getattr(error, 'strerror', None) or error}). Give another: codeintel serve --port N") from None
+    if tell_token:
+        announce(f"token: {options.token}")
     where = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{options.port}"
     announce(f"REST at {where}/{BASE}, MCP at {where}/mcp. Ctrl-C ends it.")
     if options.host not in LOOPBACK:

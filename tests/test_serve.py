@@ -186,6 +186,11 @@ def test_what_is_missing_is_said(tmp_path):
     assert (code, "--registry-url redis://HOST" in said) == (2, True)
     code, said = run("serve", "--registry-url", "ftp://x")
     assert (code, "ftp://x" in said) == (2, True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, said = run("serve", "--port", str(taken.getsockname()[1]))
+        assert (code, "--port N" in said, "token" in said) == (2, True, False)
+    code, said = run("serve", "--port", "70000")
+    assert (code, "--port N" in said) == (2, True)
     code, said = run("mcp", "--server", "http://127.0.0.1:1")
     assert (code, "--session KERNEL_ID" in said) == (2, True)
 

@@ -163,9 +163,8 @@ def _serve(args: argparse.Namespace, workspace: Workspace) -> int:
         str(workspace.settings.home), args.host, args.port, token, args.registry_url, args.registry_prefix, args.workers, tuple(args.root or ()), tuple(args.allow_host or ()), not args.no_watch,
     )  # fmt: skip
     workspace.close()
-    if token and not args.token and "CODEINTEL_TOKEN" not in os.environ:
-        print(f"codeintel: token: {token}", file=sys.stderr, flush=True)
-    run(options, lambda said: print(f"codeintel: {said}", file=sys.stderr, flush=True))
+    mine = bool(args.token or os.environ.get("CODEINTEL_TOKEN"))
+    run(options, lambda said: print(f"codeintel: {said}", file=sys.stderr, flush=True), tell_token=bool(token) and not mine)
     return FOUND
 
 
