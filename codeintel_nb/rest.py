@@ -151,7 +151,7 @@ class Rest(ServiceBackend):
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         options, settings = self.options, Settings.from_environment(self.options.home)
-        workspace = Workspace(settings, look_here=False)
+        workspace = Workspace(settings, look_here=False, here=options.roots[0] if options.roots else None)  # not the folder that it happens to run in
         registry = open_registry(options.registry_url, settings.max_sessions, settings.session_max_age_s, settings.prune_interval_s, options.registry_prefix)
         limits = Limits(options.deadline_s, 100_000, 100_000, 1_500_000_000)
         watch = options.watch and options.workers == 1

@@ -60,8 +60,8 @@ class Workspace:
     ``truncated`` set.
     """
 
-    def __init__(self, settings: Settings, embedder: Callable[[], Embedder] = default_embedder, look_here: bool = True, here: str = "", follow: bool = True) -> None:
-        """``here`` is what a text search reads while nothing is indexed.
+    def __init__(self, settings: Settings, embedder: Callable[[], Embedder] = default_embedder, look_here: bool = True, here: str | None = "", follow: bool = True) -> None:
+        """``here`` is what a text search reads while nothing is indexed: the current folder by default, None for nothing.
 
         ``follow`` says that the process goes on: changes of files are told to it, and it compacts shards in the background.
         """
@@ -459,6 +459,8 @@ class Workspace:
 
     def _unindexed(self, scope: Scope) -> LooseTarget:
         """The files of the folder that this is about while nothing is indexed."""
+        if self.here is None:
+            raise SearchError(NOTHING)
         repository = worktree(self.here or os.getcwd())
         if not scope.admits(repository.name):
             raise SearchError(NOTHING)

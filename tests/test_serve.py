@@ -104,6 +104,15 @@ def test_errors_are_problem_documents(serving, method, place, body, status, said
     assert said in problem["detail"]
 
 
+def test_nothing_is_read_that_nobody_indexed(make_serving, tmp_path):
+    one = make_serving()
+    status, _, problem = one.ask("POST", "search/text", {"pattern": "import"})
+    assert (status, "Nothing is indexed yet" in problem["detail"]) == (400, True)
+    write_tree(tmp_path / "code", {"a.py": "import this\n"})
+    other = make_serving("--root", str(tmp_path / "code"))
+    assert [hit["path"] for hit in other.ask("POST", "search/text", {"pattern": "import"})[2]["results"]["hits"]] == ["a.py"]
+
+
 def test_a_body_of_another_type_is_refused(serving):
     assert serving.ask("POST", "search/text", {"pattern": "x"}, {"Content-Type": "text/plain"})[0] == 415
 
