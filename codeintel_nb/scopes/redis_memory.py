@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -168,17 +169,28 @@ class RedisMemory:
             said = msgspec.json.decode(raw, type=Payload)
             return Kept(_scope(bytes(said.scope)), said.at, raw, now, self._epoch)
         except (ValueError, RecursionError, CodeIntelError) as error:  # msgspec's are ValueErrors
-            self._drop(session_id, str(error) or type(error).__name__)
+            self._drop(session_id, str(error) or type(error).__name__, raw)
             return Kept(None, 0, b"", now, self._epoch)
 
-    def _drop(self, session_id: str, why: str) -> None:
-        """Delete what no scope can be read from."""
+    def _drop(self, session_id: str, why: str, raw: bytes | None) -> None:
+        """Delete what no scope can be read from; ``raw`` None for a value of another type."""
         if session_id not in self._warned:
             _log.warning("What Redis holds as the scope of session %s cannot be read (%s); it is dropped, and the session has no scope.", session_id, why[:200])
             self._warned[session_id] = None
             while len(self._warned) > self.l1_size:
                 self._warned.popitem(last=False)
-        self._task(self._quietly([("UNLINK", self._key(session_id))]))
+        self._task(self._unlink(session_id, raw))
+
+    async def _unlink(self, session_id: str, raw: bytes | None) -> None:
+        """Delete a value, unless another was set meanwhile."""
+        key = self._key(session_id)
+        if self._pipe is None:
+            await self._quietly([("UNLINK", key)])
+            return
+        with suppress(EngineError):
+            _, met = await self._ask([("WATCH", key), ("GET", key)], strict=False)
+            same = isinstance(met, Exception) if raw is None else met == raw
+            await self._ask([("MULTI",), ("UNLINK", key), ("EXEC",)] if same else [("UNWATCH",)])
 
     def _changed(self, key: bytes | None) -> None:
         """A key changed, or all may have."""
@@ -290,7 +302,7 @@ class RedisMemory:
         if isinstance(met, Exception):
             if not str(met).startswith("WRONGTYPE"):
                 raise self._failed(met) from met
-            self._drop(session_id, "it is of another type")
+            self._drop(session_id, "it is of another type", None)
             return None
         return None if met is None else bytes(met)
 
@@ -344,7 +356,6 @@ class RedisMemory:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
 
 
 def _done(answer: Any) -> asyncio.Future[Any]:

@@ -61,7 +61,7 @@ class RedisRegistry(RedisMemory):
 
     Parameters
     ----------
-    url : where Redis is, as ``redis_link.make_client`` reads it; Redis 6 or newer for reads from memory beyond a second.
+    url : where Redis is, as ``redis_link.make_client`` reads it; Redis 6.2 or newer.
     prefix : of all keys, so that several installations may share one Redis.
     max_sessions : most sessions kept in Redis, the least used going first; those of live kernels are not counted out.
     max_age_s : seconds since the last use after which a scope expires, to within a fiftieth of it.
@@ -215,7 +215,6 @@ class RedisRegistry(RedisMemory):
         if len(raw) > MOST_PAYLOAD:
             raise ScopeError(f"The scope takes {len(raw):,} bytes; the most is {MOST_PAYLOAD:,}. Use globs in place of long lists.")
         now, epoch = self._clock(), self._epoch
-
         with Change(self._waiting, session_id) as change:
             try:
                 *_, sessions = await self._ask([*self._writes(session_id, raw, now), ("ZCARD", self._used)])
@@ -233,7 +232,6 @@ class RedisRegistry(RedisMemory):
     async def clear(self, session_id: str) -> bool:
         """Forget the session, pinned or not; whether it had a scope. EngineError where Redis is away."""
         self._pinned.discard(session_id)
-
         epoch = self._epoch
         with Change(self._waiting, session_id) as change:
             try:
@@ -284,7 +282,6 @@ class RedisRegistry(RedisMemory):
     async def _evict(self, kept: str) -> None:
         """Drop the surplus and a batch more, least used first."""
         await self._tell_used()
-
         loose, total = await self._quietly([("ZCOUNT", self._used, "-inf", "(inf"), ("ZCARD", self._used)]) or (0, 0)
         batch = min(total - self.max_sessions + self.max_sessions // 32, loose - 1)
         if batch > 0:
@@ -296,7 +293,6 @@ class RedisRegistry(RedisMemory):
         dropped = 0
         for first in range(0, len(sessions), BATCH):
             some = sessions[first : first + BATCH]
-
             commands = [command for session in some for command in (("ZREM", self._used, session), ("UNLINK", self._key("").encode() + session))]
             dropped += sum((await self._ask(commands))[::2])
             for session in some:
@@ -350,7 +346,6 @@ class RedisRegistry(RedisMemory):
     async def _tell_due(self) -> None:
         while self._due:
             some = [self._due.pop() for _ in range(min(BATCH, len(self._due)))]
-
             commands = list[Command]()
             for session_id in some:
                 if self._clock() - self._renewed.get(session_id, 0.0) > self._step_s / 2:  # else a read did
@@ -365,7 +360,6 @@ class RedisRegistry(RedisMemory):
     async def _tell_used(self) -> None:
         """Tell Redis the last uses that it does not know yet."""
         uses = {session_id: kept.used_at for session_id, kept in self._l1.items() if kept.scope is not None and session_id not in self._pinned}
-
         names = list(uses)
         for first in range(0, len(names), BATCH):
             some = [part for name in names[first : first + BATCH] for part in (uses[name], name)]

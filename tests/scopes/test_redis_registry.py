@@ -202,6 +202,26 @@ def test_a_foreign_kind_of_value_counts_as_a_miss_and_warns_once(redis, caplog):
 
 
 @on_redis()
+async def test_what_cannot_be_read_is_deleted_unless_it_was_set_meanwhile(redis, make):
+    registry = make()
+    await registry.set("other", A)
+    redis.ask("SET", "codeintel:scope:s", "no json")
+    assert await registry.get("s") is None
+
+    async def is_gone():
+        return redis.ask("EXISTS", "codeintel:scope:s") == "0"
+
+    await until(is_gone)
+    await registry.set("s", A)
+    await registry._unlink("s", b"no json")
+    assert redis.ask("EXISTS", "codeintel:scope:s") == "1", "another server has set it since it was read"
+    redis.ask("LPUSH", "codeintel:scope:t", "1")
+    await registry._unlink("t", None)
+    assert redis.ask("EXISTS", "codeintel:scope:t") == "0"
+    assert await registry.get("s") == A
+
+
+@on_redis()
 async def test_a_scope_that_is_too_large_is_refused(redis, make):
     with pytest.raises(ScopeError, match="bytes"):
         await make().set("s", Scope(include_globs=tuple(f"{i}{'x' * 200}" for i in range(MOST_PAYLOAD // 200))))
