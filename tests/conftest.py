@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -106,11 +107,26 @@ def make_workspace(tmp_path: Path) -> Iterator[Callable[..., Workspace]]:
         workspace.close()
 
 
+@pytest.fixture(scope="session")
+def indexed_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shop and a home in which it is indexed, once a run: each test that wants it has a copy."""
+    folder = tmp_path_factory.mktemp("indexed")
+    workspace = Workspace.open(folder / "home")
+    workspace.index(write_tree(folder / "shop", dict(FILES)), name="shop")
+    workspace.close()
+    return folder
+
+
 @pytest.fixture
-def shop(tree: Path, make_workspace: Callable[..., Workspace]) -> Workspace:
+def shop(tree: Path, indexed_shop: Path, make_workspace: Callable[..., Workspace], tmp_path: Path) -> Workspace:
     """A workspace with the shop indexed."""
+    for path in FILES:
+        shutil.copystat(indexed_shop / "shop" / path, tree / path)
+    shutil.copytree(indexed_shop / "home", tmp_path / "home")
+    (description,) = (tmp_path / "home").glob("v*/repositories/*/repository.json")
+    description.write_text(description.read_text().replace(str(indexed_shop / "shop"), str(tree)))
     workspace = make_workspace()
-    workspace.index(tree, name="shop")
+    assert workspace.repository("shop").root == str(tree)
     return workspace
 
 
