@@ -52,7 +52,8 @@ class _Asked(NamedTuple):
 
     change: Change
     epoch: int
-    renews: bool  # the age of the scope
+    is_due: bool  # that Redis is told of the use of the session
+    renews: bool  # the age of the scope, by itself
     answer: Awaitable[Any]
 
 
@@ -61,7 +62,7 @@ class RedisRegistry(RedisMemory):
 
     Parameters
     ----------
-    url : where Redis is, as ``redis_link.make_client`` reads it; Redis 6.2 or newer.
+    url : where Redis is, as ``redis_link.make_client`` reads it; Redis 6 or newer.
     prefix : of all keys, so that several installations may share one Redis.
     max_sessions : most sessions kept in Redis, the least used going first; those of live kernels are not counted out.
     max_age_s : seconds since the last use after which a scope expires, to within a fiftieth of it.
@@ -86,6 +87,7 @@ class RedisRegistry(RedisMemory):
         self._renewed: OrderedDict[str, float] = OrderedDict()  # when the use of a session was told to Redis
         self._due: set[str] = set()  # sessions of which it is to be told
         self._renewing: asyncio.Task[None] | None = None
+        self._has_getex = True  # which Redis has since 6.2; else the age is set after the read
         self._l1_hits = self._l2_hits = self._misses = self._sets = self._expiries = self._evictions = 0
         self._sessions = 0
 
@@ -153,10 +155,10 @@ class RedisRegistry(RedisMemory):
         """A question to Redis that is under way."""
         key, epoch = self._key(session_id), self._epoch
         renews = self._clock() - self._renewed.get(session_id, 0.0) > self._step_s
-        command: Command = ("GETEX", key, "PX", self._ttl_ms(session_id)) if renews else ("GET", key)
+        command: Command = ("GETEX", key, "PX", self._ttl_ms(session_id)) if renews and self._has_getex else ("GET", key)
         change = Change(self._waiting, session_id)
         try:
-            return _Asked(change, epoch, renews, (await self._send([command]))[0])
+            return _Asked(change, epoch, renews, command[0] == "GETEX", (await self._send([command]))[0])
         except BaseException:
             change.over()
             raise
@@ -166,15 +168,20 @@ class RedisRegistry(RedisMemory):
         try:
             for left in reversed(range(REREADS)):
                 try:
-                    raw = self._value(await asked.answer, session_id)
+                    met = await asked.answer
                 except lost_errors() as error:
                     raise self._failed(error) from error
                 finally:
                     asked.change.over()
+                if asked.renews and isinstance(met, Exception) and "unknown command" in str(met):
+                    self._has_getex = False
+                    asked = await self._sent(session_id)
+                    continue
+                raw = self._value(met, session_id)
                 if asked.renews:
                     self._told(session_id)
-                    if raw is not None:
-                        self._renew(session_id)
+                if asked.is_due and raw is not None:
+                    self._renew(session_id)
                 if not asked.change.seen or not left:
                     break
                 asked = await self._sent(session_id)
