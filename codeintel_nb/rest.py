@@ -6,17 +6,16 @@ import asyncio
 import os
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from .api.client import HEARTBEAT_S, REQUEST_ID
+from .api.client import REQUEST_ID
 from .api.health import health
 from .api.operations import HeldSession, Limits, Operations
+from .api.problems import MOST_BODY_BYTES, readable, status_of
 from .api.service import SharedService
 from .api.wire import (
     FacetsRequest,
@@ -34,30 +33,23 @@ from .api.wire import (
     SessionState,
     SqlRequest,
     SymbolsRequest,
-    TableAnswer,
     TextRequest,
     from_wire,
     to_wire,
 )
-from .errors import CodeIntelError, EngineError, MissingExtra, ScopeError, SearchError, ShardError, SourceError
+from .errors import CodeIntelError, EngineError, ScopeError, SourceError
 from .mcp_server import ServiceBackend
 from .scopes.registry import open_registry
 from .scopes.scope import Scope, patched, scope_from_wire
 from .scopes.session import check_session_id, new_session_id
-from .search.query import Bounds
 from .settings import Settings
 from .workspace import Workspace
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-MOST_BODY_BYTES = 1_000_000
 FOLLOW_S = 5.0  # between looks for repositories to follow
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-STATUS: tuple[tuple[type[CodeIntelError], HTTPStatus], ...] = (
-    (EngineError, HTTPStatus.SERVICE_UNAVAILABLE), (ShardError, HTTPStatus.SERVICE_UNAVAILABLE), (MissingExtra, HTTPStatus.NOT_IMPLEMENTED), (CodeIntelError, HTTPStatus.BAD_REQUEST),
-)  # fmt: skip
-
 _T = TypeVar("_T")
 
 
@@ -119,10 +111,10 @@ class Call:
         return str(self.request.path_params[name])
 
     def decoded(self, kind: type[_T]) -> _T:
-        return _readable(lambda: from_wire(self.body or b"{}", kind))
+        return readable(lambda: from_wire(self.body or b"{}", kind))
 
     def queried(self, kind: type[_T]) -> _T:
-        return _readable(lambda: msgspec.convert(dict(self.request.query_params), kind, strict=False))
+        return readable(lambda: msgspec.convert(dict(self.request.query_params), kind, strict=False))
 
     @asynccontextmanager
     async def cancelling(self) -> AsyncIterator[threading.Event]:
@@ -179,7 +171,7 @@ class Rest(ServiceBackend):
             ("search/semantic", SemanticRequest, lambda *given: operations().semantic_search(*given)),
             ("search/symbols", SymbolsRequest, lambda *given: operations().symbols(*given)),
             ("paths", PathsRequest, lambda *given: operations().list_paths(*given)),
-            ("sql", SqlRequest, self._sql),
+            ("sql", SqlRequest, lambda *given: self._service.run_sql(*given)),
             ("facets", FacetsRequest, lambda request, held, cancel: operations().facets(request, held)),
             ("map", MapRequest, lambda request, held, cancel: operations().code_map(request, held)),
         ]
@@ -188,7 +180,7 @@ class Rest(ServiceBackend):
             ("searches/{request_id}", "DELETE", self._end_search, 200),
             ("sessions", "GET", self._sessions, 200),
             ("sessions/{session_id}/scope", "GET", lambda call: self.get_scope(), 200),
-            ("sessions/{session_id}/scope", "PUT", lambda call: self.set_scope(_readable(lambda: scope_from_wire(call.decoded(object)))), 200),
+            ("sessions/{session_id}/scope", "PUT", lambda call: self.set_scope(readable(lambda: scope_from_wire(call.decoded(object)))), 200),
             ("sessions/{session_id}/scope", "PATCH", self._patch_scope, 200),
             ("sessions/{session_id}/scope", "DELETE", lambda call: self.clear_scope(), 200),
             ("scopes", "GET", self._saved, 200),
@@ -215,13 +207,13 @@ class Rest(ServiceBackend):
     async def _patch_scope(self, call: Call) -> ScopeAnswer:
         change = call.decoded(object)
         held = await self._service.sessions.get()
-        return await self.set_scope(_readable(lambda: patched(held.scope, change)))
+        return await self.set_scope(readable(lambda: patched(held.scope, change)))
 
     async def _saved(self, call: Call) -> SavedScopes:
         return SavedScopes(await self._service.off_loop(self._service.operations.named.all))
 
     async def _save(self, call: Call) -> Scope:
-        scope = _readable(lambda: scope_from_wire(call.decoded(object)))
+        scope = readable(lambda: scope_from_wire(call.decoded(object)))
         await self._service.off_loop(lambda: self._service.operations.named.save(call.named("name"), scope))
         return scope
 
@@ -236,33 +228,15 @@ class Rest(ServiceBackend):
 
     def _searching(self, kind: type[Any], work: Callable[..., Any]) -> Callable[[Call], Awaitable[bytes]]:
         async def search(call: Call) -> bytes:
-            request, arrived = call.decoded(kind), time.monotonic()
-            held = await self._service.sessions.get()
-            limit = self._service.operations.deadline(getattr(request, "deadline", None))
-            running = f"{call.session_id} {call.request.headers.get(REQUEST_ID, id(call))}"
-            self._service.running[running] = call.cancel
-
-            def run() -> bytes:
-                waited = time.monotonic() - arrived  # for a thread: part of the deadline
-                bounded = request if limit is None or not limit > 0 else msgspec.structs.replace(request, deadline=max(limit - waited, 0.001))
-                return to_wire(work(bounded, held, call.cancel))
-
-            try:
-                async with call.cancelling():
-                    return await self._service.off_loop(run)
-            finally:
-                self._service.running.pop(running, None)
+            request, held = call.decoded(kind), await self._service.sessions.get()
+            request_id = call.request.headers.get(REQUEST_ID, id(call))
+            async with call.cancelling() as cancel:
+                return await self._service.search(request, held, cancel, request_id, lambda *given: to_wire(work(*given)))
 
         return search
 
-    def _sql(self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event) -> TableAnswer:
-        limits = self._service.limits
-        found = self._service.sql.run(request.statement, request.narrowed(held.scope), held.session_id, Bounds.within(request.deadline, cancel), limits.rows, limits.sql_memory_bytes, request.hits)
-        return msgspec.structs.replace(found, scope_expired=held.scope_expired)
-
     async def _end_search(self, call: Call) -> None:
-        if (cancel := self._service.running.get(f"{call.session_id} {call.named('request_id')}")) is not None:
-            cancel.set()
+        self._service.end_search(call.session_id, call.named("request_id"))
 
     async def _file(self, call: Call) -> Any:
         request = call.queried(FileRequest)
@@ -309,31 +283,7 @@ class Rest(ServiceBackend):
 
     async def _events(self, call: Call) -> AsyncIterator[bytes]:
         await self._job(call)
-        states: asyncio.Queue[JobState] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-
-        def tell(state: JobState) -> None:
-            loop.call_soon_threadsafe(states.put_nowait, state)
-
-        stop = self._service.jobs.follow(call.named("name"), tell)
-
-        async def stream() -> AsyncIterator[bytes]:
-            try:
-                while True:
-                    try:
-                        state = await asyncio.wait_for(states.get(), HEARTBEAT_S / 3)
-                    except TimeoutError:
-                        yield b": still here\n\n"
-                        continue
-                    while not states.empty():  # a slow client needs the newest alone
-                        state = states.get_nowait()
-                    yield b"event: " + state.state.encode() + b"\ndata: " + to_wire(state) + b"\n\n"
-                    if state.ended:
-                        return
-            finally:
-                stop()
-
-        return stream()
+        return await self._service.job_events(call.named("name"))
 
     async def _health(self, call: Call) -> Any:
         registry = self._service.sessions.registry
@@ -342,15 +292,7 @@ class Rest(ServiceBackend):
         return await self._service.off_loop(lambda: health(self._service.workspace, sessions, self._service.jobs, watching, registry=registry))
 
 
-def _readable(decode: Callable[[], _T]) -> _T:
-    try:
-        return decode()
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
-        raise SearchError(f"The request cannot be read: {str(error) or 'it is nested too deeply'}.".replace("..", ".")) from None
-
-
 def refusal(error: Refused | CodeIntelError) -> Refused:
     if isinstance(error, Refused):
         return error
-    status = next(status for kind, status in STATUS if isinstance(error, kind))
-    return Refused(int(status), str(error), type(error).__name__)
+    return Refused(status_of(error), str(error), type(error).__name__)

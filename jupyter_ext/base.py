@@ -13,25 +13,16 @@ from tornado.web import HTTPError
 
 from codeintel_nb import __version__
 from codeintel_nb.api.client import VERSION_HEADER
+from codeintel_nb.api.problems import MOST_BODY_BYTES, readable, status_of
 from codeintel_nb.api.signature import SCHEME
 from codeintel_nb.api.wire import Problem, ScopeAnswer, from_wire, to_wire
-from codeintel_nb.errors import CodeIntelError, EngineError, MissingExtra, ScopeError, SearchError, ShardError, SourceError
+from codeintel_nb.errors import CodeIntelError, ScopeError
 from codeintel_nb.scopes.session import check_session_id, new_session_id, session_context
 
 from .credentials import RESOURCE, Refused, refused
 
 SETTING = "codeintel_service"  # key of the service in the web application's settings
 SESSION_HEADER = "X-Session-ID"
-MOST_BODY_BYTES = 1_000_000
-STATUS = {  # the nearest class decides
-    ScopeError: HTTPStatus.BAD_REQUEST,
-    SearchError: HTTPStatus.BAD_REQUEST,
-    SourceError: HTTPStatus.BAD_REQUEST,
-    EngineError: HTTPStatus.SERVICE_UNAVAILABLE,
-    ShardError: HTTPStatus.SERVICE_UNAVAILABLE,
-    MissingExtra: HTTPStatus.NOT_IMPLEMENTED,
-    CodeIntelError: HTTPStatus.BAD_REQUEST,
-}
 
 _T = TypeVar("_T")
 
@@ -39,7 +30,7 @@ _T = TypeVar("_T")
 class CodeIntelHandler(APIHandler):
     """Base of every handler."""
 
-    statuses: ClassVar[dict[type[CodeIntelError], HTTPStatus]] = {}  # where they differ from STATUS
+    statuses: ClassVar[dict[type[CodeIntelError], HTTPStatus]] = {}  # where they differ from api/problems.py
     auth_resource = RESOURCE
     kernel_id: str | None = None
     session_id = ""
@@ -119,7 +110,7 @@ class CodeIntelHandler(APIHandler):
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
         if isinstance(error, CodeIntelError):
-            status_code = self._status(error)
+            status_code = status_of(error, self.statuses)
         super().send_error(status_code, **kwargs)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
@@ -136,18 +127,3 @@ class CodeIntelHandler(APIHandler):
             self.set_header(SESSION_HEADER, self.session_id)
         problem = Problem(HTTPStatus(status_code).phrase, status_code, detail, error=name)
         self.finish(to_wire(problem), set_content_type="application/problem+json")
-
-    def _status(self, error: CodeIntelError) -> int:
-        for kind in type(error).__mro__:
-            if (status := self.statuses.get(kind) or STATUS.get(kind)) is not None:
-                return int(status)
-        return int(HTTPStatus.BAD_REQUEST)
-
-
-def readable(decode: Callable[[], _T]) -> _T:
-    try:
-        return decode()
-    except CodeIntelError:
-        raise
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(400, f"The request cannot be read: {str(error) or 'it is nested too deeply'}.".replace("..", "."), "SearchError") from None

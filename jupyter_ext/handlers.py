@@ -17,12 +17,13 @@ from codeintel_nb.api.client import BASE
 from codeintel_nb.api.health import health
 from codeintel_nb.api.operations import HeldSession
 from codeintel_nb.api.panel import Looked, look
+from codeintel_nb.api.problems import readable
 from codeintel_nb.api.wire import FileRequest, SavedScopes, ScopeAnswer, SessionsAnswer, SessionState, to_wire
 from codeintel_nb.errors import ScopeError, SourceError
 from codeintel_nb.scopes.scope import Scope, patched, scope_from_wire
 from codeintel_nb.scopes.session import check_session_id, session_context
 
-from .base import SESSION_HEADER, CodeIntelHandler, readable
+from .base import SESSION_HEADER, CodeIntelHandler
 from .credentials import Refused, kernel_or_user
 from .repositories import EventsHandler, JobHandler, RefreshHandler, RepositoriesHandler, RepositoryHandler
 from .searches import FacetsHandler, MapHandler, PathsHandler, RunningSearchHandler, SemanticHandler, SqlHandler, SymbolsHandler, TextHandler

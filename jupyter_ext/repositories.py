@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from http import HTTPStatus
 from typing import ClassVar
@@ -10,8 +9,7 @@ from typing import ClassVar
 import msgspec
 from tornado.iostream import StreamClosedError
 
-from codeintel_nb.api.client import HEARTBEAT_S
-from codeintel_nb.api.wire import IndexRequest, JobState, RefreshRequest, RepositoriesAnswer, to_wire
+from codeintel_nb.api.wire import IndexRequest, RefreshRequest, RepositoriesAnswer
 from codeintel_nb.errors import EngineError, ScopeError, SourceError
 
 from .base import CodeIntelHandler
@@ -91,32 +89,20 @@ class EventsHandler(CodeIntelHandler):
     async def get(self, name: str) -> None:
         if EventsHandler._open >= MOST_EVENT_STREAMS:
             raise Refused(429, f"{MOST_EVENT_STREAMS} clients follow indexing runs already. Ask for repositories/NAME/job now and then instead.")
-        states: asyncio.Queue[JobState] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-        stop = self.service.jobs.follow(name, lambda state: loop.call_soon_threadsafe(states.put_nowait, state))
+        events = await self.service.job_events(name)
         EventsHandler._open += 1
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("X-Accel-Buffering", "no")  # a proxy in front must not collect them
         try:
-            await self._stream(states)
+            async for event in events:
+                if self.cancel.is_set():
+                    break
+                self.write(event)
+                await self.flush()
+            await self.finish(set_content_type="text/event-stream")
         except StreamClosedError:
             pass  # the client has gone
         finally:
             EventsHandler._open -= 1
-            stop()
-
-    async def _stream(self, states: asyncio.Queue[JobState]) -> None:
-        self.set_header("Content-Type", "text/event-stream")
-        self.set_header("Cache-Control", "no-cache")
-        self.set_header("X-Accel-Buffering", "no")  # a proxy in front must not collect them
-        while not self.cancel.is_set():
-            try:
-                state = await asyncio.wait_for(states.get(), HEARTBEAT_S / 3)
-                while not states.empty():  # a slow client needs the newest alone
-                    state = states.get_nowait()
-            except TimeoutError:
-                self.write(": still here\n\n")
-            else:
-                self.write(b"event: " + state.state.encode() + b"\ndata: " + to_wire(state) + b"\n\n")
-                if state.ended:
-                    break
-            await self.flush()
-        await self.finish(set_content_type="text/event-stream")
+            await events.aclose()

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import msgspec
-
 from codeintel_nb.api.client import REQUEST_ID
 from codeintel_nb.api.wire import (
     FacetsRequest,
@@ -23,7 +21,6 @@ from codeintel_nb.api.wire import (
     TextRequest,
     to_wire,
 )
-from codeintel_nb.search.query import Bounds
 
 from .base import CodeIntelHandler
 from .credentials import kernel_or_user
@@ -39,23 +36,17 @@ class SearchHandler(CodeIntelHandler):
 
     async def search(self, request: _T, work: Callable[[_T, ScopeAnswer, threading.Event], SearchAnswer | TableAnswer]) -> None:
         arrived = time.monotonic()
-        held = await self.held()
-        limit = self.service.operations.deadline(getattr(request, "deadline", None))
-        running = f"{self.session_id} {self.request.headers.get(REQUEST_ID, id(self))}"
-        self.service.running[running] = self.cancel
+        held, cancel = await self.held(), self.cancel
 
-        def run() -> tuple[bytes, str]:
-            waited = time.monotonic() - arrived  # for a thread: part of the deadline
-            bounded = request if limit is None or not limit > 0 else msgspec.structs.replace(request, deadline=max(limit - waited, 0.001))  # type: ignore[type-var]
-            found = work(bounded, held, self.cancel)
-            return to_wire(found), _outcome(found, self.cancel)
+        def run(bounded: _T, held: ScopeAnswer, cancel: threading.Event) -> tuple[bytes, str]:
+            found = work(bounded, held, cancel)
+            return to_wire(found), _outcome(found, cancel)
 
         outcome = "error"
         try:
-            said, outcome = await self.off_loop(run)
+            said, outcome = await self.service.search(request, held, cancel, self.request.headers.get(REQUEST_ID, id(self)), run)
             self.answer(said)
         finally:
-            self.service.running.pop(running, None)
             SEARCHES.labels(self.kind, outcome).inc()
             SEARCH_SECONDS.labels(self.kind).observe(time.monotonic() - arrived)
 
@@ -119,21 +110,13 @@ class SqlHandler(SearchHandler):
 
     @kernel_or_user("read")
     async def post(self) -> None:
-        limits = self.service.limits
-
-        def run(request: SqlRequest, held: ScopeAnswer, cancel: threading.Event) -> TableAnswer:
-            bounds = Bounds.within(request.deadline, cancel)
-            found: TableAnswer = self.service.sql.run(request.statement, request.narrowed(held.scope), held.session_id, bounds, limits.rows, limits.sql_memory_bytes, request.hits)
-            return msgspec.structs.replace(found, scope_expired=held.scope_expired)
-
-        await self.search(self.decoded(SqlRequest), run)
+        await self.search(self.decoded(SqlRequest), self.service.run_sql)
 
 
 class RunningSearchHandler(CodeIntelHandler):
     @kernel_or_user("read")
     async def delete(self, request_id: str) -> None:
         """End a search of this session early: it answers with what it has."""
-        if (cancel := self.service.running.get(f"{self.session_id} {request_id}")) is not None:
-            cancel.set()
+        self.service.end_search(self.session_id, request_id)
         self.set_status(204)
         self.finish()

@@ -5,26 +5,33 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from ..errors import CodeIntelError, SourceError
 from ..index.report import IndexReport, Progress
 from ..index.watcher import Watcher
 from ..scopes.registry import ScopeRegistry
+from ..search.query import Bounds
 from ..sources.repository import Repository
 from ..workspace import Workspace
+from .client import HEARTBEAT_S
 from .jobs import Jobs, Tell
 from .operations import Limits, Operations
 from .sessions import Sessions
 from .sql_child import SqlChildren
+from .wire import JobState, ScopeAnswer, ScopedRequest, SqlRequest, TableAnswer, to_wire
 
 PATIENCE_S = 0.1
 
 _T = TypeVar("_T")
+_R = TypeVar("_R", bound=ScopedRequest)
 
 
 class SharedService:
@@ -100,6 +107,44 @@ class SharedService:
             if mine:
                 self._turn.release()
 
+    async def search(self, request: _R, held: ScopeAnswer, cancel: threading.Event, request_id: object, work: Callable[[_R, ScopeAnswer, threading.Event], _T]) -> _T:
+        """What ``work`` answers on a thread, bounded by the request's deadline, of which the wait for a thread is part.
+        ``end_search`` ends it early."""
+        arrived = time.monotonic()
+        limit = self.operations.deadline(getattr(request, "deadline", None))
+        running = f"{held.session_id} {request_id}"
+        self.running[running] = cancel
+
+        def run() -> _T:
+            waited = time.monotonic() - arrived
+            bounded = request if limit is None or not limit > 0 else msgspec.structs.replace(request, deadline=max(limit - waited, 0.001))
+            return work(bounded, held, cancel)
+
+        try:
+            return await self.off_loop(run)
+        finally:
+            self.running.pop(running, None)
+
+    def end_search(self, session_id: str, request_id: str) -> None:
+        """Have a session's search answer with what it has."""
+        if (cancel := self.running.get(f"{session_id} {request_id}")) is not None:
+            cancel.set()
+
+    def run_sql(self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event) -> TableAnswer:
+        bounds, limits = Bounds.within(request.deadline, cancel), self.limits
+        found = self.sql.run(request.statement, request.narrowed(held.scope), held.session_id, bounds, limits.rows, limits.sql_memory_bytes, request.hits)
+        return msgspec.structs.replace(found, scope_expired=held.scope_expired)
+
+    async def job_events(self, name: str) -> AsyncIterator[bytes]:
+        """An indexing run as server-sent events, one JobState each, until it ends; ScopeError where there was none."""
+        states: asyncio.Queue[JobState] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(state: JobState) -> None:
+            loop.call_soon_threadsafe(states.put_nowait, state)
+
+        return _stream(states, self.jobs.follow(name, tell))
+
     async def follow(self) -> None:
         """Follow the repositories that there are now."""
         if self.watcher is not None:
@@ -115,6 +160,23 @@ class SharedService:
         self.sql.close()
         self.searching.shutdown(wait=True, cancel_futures=True)
         self.workspace.close()
+
+
+async def _stream(states: asyncio.Queue[JobState], stop: Callable[[], None]) -> AsyncIterator[bytes]:
+    try:
+        while True:
+            try:
+                state = await asyncio.wait_for(states.get(), HEARTBEAT_S / 3)
+            except TimeoutError:
+                yield b": still here\n\n"
+                continue
+            while not states.empty():  # a slow client needs the newest alone
+                state = states.get_nowait()
+            yield b"event: " + state.state.encode() + b"\ndata: " + to_wire(state) + b"\n\n"
+            if state.ended:
+                return
+    finally:
+        stop()
 
 
 def _site_packages(python: str) -> list[Path]:

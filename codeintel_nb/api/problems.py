@@ -1,0 +1,41 @@
+"""What is wrong with a request, as HTTP says it: the same behind Jupyter and without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import TypeVar
+
+import msgspec
+
+from ..errors import CodeIntelError, EngineError, MissingExtra, ScopeError, SearchError, ShardError, SourceError
+
+MOST_BODY_BYTES = 1_000_000
+STATUS: dict[type[CodeIntelError], HTTPStatus] = {  # the nearest class decides
+    ScopeError: HTTPStatus.BAD_REQUEST,
+    SearchError: HTTPStatus.BAD_REQUEST,
+    SourceError: HTTPStatus.BAD_REQUEST,
+    EngineError: HTTPStatus.SERVICE_UNAVAILABLE,
+    ShardError: HTTPStatus.SERVICE_UNAVAILABLE,
+    MissingExtra: HTTPStatus.NOT_IMPLEMENTED,
+    CodeIntelError: HTTPStatus.BAD_REQUEST,
+}
+
+_T = TypeVar("_T")
+_NONE: Mapping[type[CodeIntelError], HTTPStatus] = {}
+
+
+def status_of(error: CodeIntelError, special: Mapping[type[CodeIntelError], HTTPStatus] = _NONE) -> int:
+    """The status that says what an error is; ``special`` is where a path's differ from STATUS."""
+    for kind in type(error).__mro__:
+        if (status := special.get(kind) or STATUS.get(kind)) is not None:
+            return int(status)
+    return int(HTTPStatus.BAD_REQUEST)
+
+
+def readable(decode: Callable[[], _T]) -> _T:
+    """What was decoded; SearchError where the request cannot be read."""
+    try:
+        return decode()
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+        raise SearchError(f"The request cannot be read: {str(error) or 'it is nested too deeply'}.".replace("..", ".")) from None
