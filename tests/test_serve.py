@@ -202,6 +202,10 @@ def test_what_is_missing_is_said(tmp_path):
         assert (code, "--port N" in said, "token" in said) == (2, True, False)
     code, said = run("serve", "--port", "70000")
     assert (code, "--port N" in said) == (2, True)
+    code, said = run("mcp", "--session", "a b")
+    assert (code, "1 to 128" in said) == (2, True)
+    code, said = run("mcp", "--server", "localhost:8888", "--session", "x", "--token", "t")
+    assert (code, "is no URL" in said) == (2, True)
     code, said = run("mcp", "--server", "http://127.0.0.1:1")
     assert (code, "--session KERNEL_ID" in said) == (2, True)
 

@@ -177,8 +177,13 @@ def _mcp(args: argparse.Namespace, workspace: Workspace) -> int:
     from ..api.service import SharedService
     from ..mcp_server import KernelBackend, ServiceBackend, serve_stdio
     from ..scopes.registry import open_registry
+    from ..scopes.session import check_session_id
 
+    if args.session:
+        check_session_id(args.session)
     if args.server:
+        if not args.server.startswith(("http://", "https://", "http+unix://")):
+            raise CodeIntelError(f"The server's address {args.server!r} is no URL. %scope mcp in the notebook prints it: http://HOST:PORT/")
         if not args.session:
             raise CodeIntelError("codeintel mcp --server URL needs the session to speak for: --session KERNEL_ID. %scope mcp in the notebook prints both.")
         try:

@@ -67,7 +67,7 @@ def make_client(url: str) -> Redis:
             return master
     except (ValueError, TypeError) as error:
         raise ScopeError(f"The address {shown(url)} of Redis cannot be read: {error}.") from None
-    raise ScopeError(f"The address {shown(url)} of Redis begins with none of {', '.join(f'{known}://' for known in SCHEMES)}.")
+    raise ScopeError(f"The address {shown(url)} of the scopes begins with none of memory://, {', '.join(f'{known}://' for known in SCHEMES)}.")
 
 
 async def close_client(client: Any) -> None:

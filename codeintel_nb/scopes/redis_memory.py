@@ -349,7 +349,7 @@ class RedisMemory:
         return self._away(str(error) or type(error).__name__)
 
     def _away(self, why: str = "") -> EngineError:
-        return EngineError(f"Redis at {shown(self.url)}, which holds the scopes, does not answer ({why or self._why_away}). It is tried again by itself; where it stays away, look at its log, or at c.CodeIntelApp.registry_url.")
+        return EngineError(f"Redis at {shown(self.url)}, which holds the scopes, does not answer ({(why or self._why_away).rstrip('.')}). It is tried again by itself; where it stays away, look at its log, or at the address that this server was given.")
 
     def _task(self, work: Any) -> Any:
         task = asyncio.ensure_future(work)

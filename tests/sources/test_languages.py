@@ -31,18 +31,10 @@ def as_lines(symbols):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", sorted(EXPECTED))
-def test_all_definitions_of_a_file_are_found(name):
-    language, expected = EXPECTED[name]
-    document = document_of(name, (HERE / name).read_bytes())
-    assert document.language == language
-    assert as_lines(document.symbols) == expected
-
-
-@pytest.mark.parametrize("name", sorted(REAL))
-def test_all_definitions_of_a_file_of_a_project_are_found(name):
-    language, expected = REAL[name]
-    document = document_of(name, (PROJECTS / name).read_bytes())
+@pytest.mark.parametrize(("folder", "name"), [*((HERE, name) for name in sorted(EXPECTED)), *((PROJECTS, name) for name in sorted(REAL))], ids=lambda value: getattr(value, "name", value))
+def test_all_definitions_of_a_file_are_found(folder, name):
+    language, expected = (EXPECTED if folder is HERE else REAL)[name]
+    document = document_of(name, (folder / name).read_bytes())
     assert document.language == language
     assert as_lines(document.symbols) == expected
 
