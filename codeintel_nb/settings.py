@@ -16,7 +16,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     home: Path
     max_file_bytes: int = 2_000_000
-    shard_bytes: int = 128_000_000  # text in one shard; a larger shard takes more memory to build
+    shard_bytes: int = 250_000_000  # text in one shard; a larger shard takes more memory to build
     retired_shard_age_s: float = 600.0
     session_max_age_s: float = 3600.0
     max_sessions: int = 10_000

@@ -1,9 +1,15 @@
-"""Lists of ascending ids, each in the smallest of four forms.
+"""Lists of ascending ids, each in the smallest of three forms.
 
 - ids: two bytes an id where there are at most 65,536 of them, three up to 16 million, else four;
-- bytes: a byte an id, the gap from the id before; 255 stands for 255 ids and none;
-- words: the same in two bytes, with 65,535;
-- bits: a bit for every id there is.
+- bits: a bit for every id there is;
+- Elias-Fano: the upper bits of the ids in unary, their lower bits plane by plane, the lowest first.
+
+The bits of an Elias-Fano list of n ids below u, with l lower bits each: three that say how many at the end are not used;
+then for every i the bit ``(ids[i] >> l) + i`` set among ``n + (u >> l) + 1``; then n bits for each of the l planes.
+
+References
+----------
+Vigna, "Quasi-Succinct Indices", 2013.
 """
 
 from __future__ import annotations
@@ -13,9 +19,12 @@ import numpy.typing as npt
 
 from .arrays import Array
 
-IDS, BYTES, WORDS, BITS = range(4)
-_ESCAPES = {BYTES: 255, WORDS: 65_535}
-_KINDS = {BYTES: "<u1", WORDS: "<u2"}
+IDS, BITS, ELIAS_FANO = range(3)  # the last with the number of lower bits added to it
+_AT_ONCE = 1 << 19  # ids that are packed together: what the processor's caches hold
+_PAD = 3  # bits
+_FEW = 500  # ids of which the bits are put together in one step, which is slow for many
+
+Ids = npt.NDArray[np.int64]
 
 
 def _id_bytes(universe: int) -> int:
@@ -24,75 +33,115 @@ def _id_bytes(universe: int) -> int:
 
 def packed(ids: Array, starts: Array, universe: int) -> dict[str, Array]:
     """The arrays of an IdLists; ``starts`` is where each list begins in ``ids``, whose values are below ``universe``."""
-    if not len(starts):
-        return {"forms": np.zeros(0, np.uint8), "offsets": np.zeros(1, np.uint64), "data": np.zeros(0, np.uint8)}
-    counts = np.diff(starts, append=len(ids))
-    gaps = np.diff(ids.astype(np.int32), prepend=np.int32(-1)) - np.int32(1)
-    gaps[starts] = ids[starts]
-    sizes = np.empty((4, len(starts)), np.int64)
-    sizes[IDS] = counts * _id_bytes(universe)
-    sizes[BITS] = (universe + 7) // 8
-    for form, escape in _ESCAPES.items():
-        sizes[form] = (counts + np.add.reduceat(gaps // np.int32(escape), starts)) * np.dtype(_KINDS[form]).itemsize
-    forms = np.argmin(sizes, axis=0).astype(np.uint8)
-    chosen = sizes[forms, np.arange(len(starts))]
-    total = int(chosen.sum())
-    offsets = np.concatenate([[0], np.cumsum(chosen)]).astype(np.uint32 if total < 1 << 32 else np.uint64)
+    counts = np.diff(starts, append=len(ids)).astype(np.int64)
+    lower = np.log2(np.maximum(1, universe / np.maximum(1, counts))).astype(np.int64)
+    bits = _PAD + counts + (universe >> lower) + 1 + counts * lower
+    sizes = np.stack([counts * _id_bytes(universe), np.full(len(counts), (universe + 7) // 8), (bits + 7) // 8])
+    best = np.argmin(sizes, axis=0)
+    taken = sizes[best, np.arange(len(counts))]
+    forms = np.where(best == ELIAS_FANO, ELIAS_FANO + lower, best).astype(np.uint8)
+    total = int(taken.sum())
+    offsets = np.concatenate([[0], np.cumsum(taken)]).astype(np.uint32 if total < 1 << 32 else np.uint64)
     data = np.empty(total, np.uint8)
-    # what is of one form lies in the order of its lists, so each form is written by one assignment
-    form_of, place = np.repeat(forms, counts), np.repeat(forms, chosen)
-    data[place == IDS] = ids[form_of == IDS].astype("<u4").view(np.uint8).reshape(-1, 4)[:, : _id_bytes(universe)].ravel()
-    for form, escape in _ESCAPES.items():
-        data[place == form] = _escaped(gaps[form_of == form], escape, _KINDS[form]).view(np.uint8)
-    held = np.zeros(universe, bool)
-    for position in np.flatnonzero(forms == BITS).tolist():
-        held[:] = False
-        held[ids[starts[position] : starts[position] + counts[position]]] = True
-        data[int(offsets[position]) : int(offsets[position + 1])] = np.packbits(held)
+    first, behind = 0, np.append(np.asarray(starts, np.int64)[1:], len(ids))
+    while first < len(counts):
+        last = max(first + 1, int(np.searchsorted(behind, behind[first] - counts[first] + _AT_ONCE, "right")))
+        part = slice(first, last)
+        _pack(ids[int(starts[first]) : int(behind[last - 1])], counts[part], forms[part], taken[part], universe, data[int(offsets[first]) : int(offsets[last])])
+        first = last
     return {"forms": forms, "offsets": offsets, "data": data}
 
 
-def _escaped(gaps: Array, escape: int, kind: str) -> Array:
-    steps = gaps // escape + 1
-    written = np.full(int(steps.sum()), escape, kind)
-    written[np.cumsum(steps) - 1] = gaps % escape
-    return written
+def _pack(ids: Array, counts: Ids, forms: Array, sizes: Ids, universe: int, out: Array) -> None:
+    """Write some lists, one after the other; those of a form lie in the same order in ``ids`` and in ``out``."""
+    form_of, place = np.repeat(forms, counts), np.repeat(forms, sizes)
+    for form in np.unique(forms).tolist():
+        chosen = forms == form
+        of_form, its_counts, its_sizes = ids[form_of == form], counts[chosen], sizes[chosen]
+        if form == IDS:
+            out[place == form] = of_form.astype("<u4").view(np.uint8).reshape(-1, 4)[:, : _id_bytes(universe)].ravel()
+            continue
+        bits = np.zeros(8 * int(its_sizes.sum()), bool)
+        begins = 8 * (np.cumsum(its_sizes) - its_sizes)
+        of_form = of_form.astype(np.int64)
+        if form == BITS:
+            bits[np.repeat(begins, its_counts) + of_form] = True
+        else:
+            lower = form - ELIAS_FANO
+            upper = its_counts + (universe >> lower) + 1
+            unused = 8 * its_sizes - _PAD - upper - its_counts * lower
+            for bit in range(_PAD):
+                bits[begins + bit] = unused >> (_PAD - 1 - bit) & 1
+            number = np.arange(len(of_form)) - np.repeat(np.cumsum(its_counts) - its_counts, its_counts)
+            bits[np.repeat(begins + _PAD, its_counts) + (of_form >> lower) + number] = True
+            at = np.repeat(begins + _PAD + upper, its_counts) + number
+            step = np.repeat(its_counts, its_counts)
+            for plane in range(lower):
+                bits[at[of_form >> plane & 1 > 0]] = True
+                at += step
+        out[place == form] = np.packbits(bits)
 
 
 class IdLists:
     """Reads the lists that ``packed`` made."""
 
     def __init__(self, arrays: dict[str, Array], universe: int) -> None:
-        self._forms, self._offsets, self._data = arrays["forms"], arrays["offsets"], arrays["data"]
+        forms, self._offsets, self._data = arrays["forms"], arrays["offsets"], arrays["data"]
+        self._form, self._offset = memoryview(forms.data), memoryview(self._offsets.data)  # to look at one
         self._universe = universe
 
-    def size(self, position: int) -> int:
-        """Bytes that a list takes."""
-        return int(self._offsets[position + 1]) - int(self._offsets[position])
+    def sizes(self, positions: Ids) -> list[int]:
+        """Bytes that each of some lists takes: what says, without reading them, which one is short."""
+        sizes: list[int] = (self._offsets[positions + 1] - self._offsets[positions]).tolist()
+        return sizes
 
-    def read(self, position: int) -> npt.NDArray[np.int64]:
-        data = self._data[int(self._offsets[position]) : int(self._offsets[position + 1])]
-        form = int(self._forms[position])
+    def read(self, position: int) -> Ids:
+        data = self._data[self._offset[position] : self._offset[position + 1]]
+        form = self._form[position]
         if form == IDS:
             width = _id_bytes(self._universe)
+            if width == 2:
+                return np.frombuffer(data, "<u2").astype(np.int64)
             whole = np.zeros((len(data) // width, 4), np.uint8)
             whole[:, :width] = data.reshape(-1, width)
             return whole.view("<u4").ravel().astype(np.int64)
+        bits = np.unpackbits(data)
         if form == BITS:
-            return np.flatnonzero(np.unpackbits(data, count=self._universe))
-        escape = _ESCAPES[form]
-        steps = np.frombuffer(data.tobytes(), _KINDS[form]).astype(np.int64)
-        ends = steps != escape
-        steps += ends
-        ids: npt.NDArray[np.int64] = np.cumsum(steps)[ends] - 1
+            return np.flatnonzero(bits.view(bool))
+        lower = form - ELIAS_FANO
+        zeros = (self._universe >> lower) + 1
+        unused = int(data[0]) >> (8 - _PAD)
+        count = (len(bits) - unused - _PAD - zeros) // (lower + 1)
+        upper_end = _PAD + count + zeros
+        ids: Ids = np.flatnonzero(bits[_PAD:upper_end].view(bool))
+        ids -= np.arange(count)
+        if lower:
+            ids <<= lower
+            planes = bits[upper_end : upper_end + lower * count].reshape(lower, count)
+            for first in range(0, lower, 8):
+                ids |= _byte_of(planes[first : first + 8]).astype(np.int64) << first
         return ids
 
-    def among(self, position: int, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def is_bits(self, position: int) -> bool:
+        return self._form[position] == BITS
+
+    def among(self, position: int, ids: Ids) -> Ids:
         """Those of the ids that a list holds."""
-        if int(self._forms[position]) == BITS:
-            data = self._data[int(self._offsets[position]) : int(self._offsets[position + 1])]
-            kept: npt.NDArray[np.int64] = ids[(data[ids >> 3] >> (7 - (ids & 7)).astype(np.uint8)) & 1 > 0]
+        if self.is_bits(position):
+            data = self._data[self._offset[position] : self._offset[position + 1]]
+            kept: Ids = ids[(data[ids >> 3] >> (7 - (ids & 7)).astype(np.uint8)) & 1 > 0]
             return kept
         held = np.zeros(self._universe, bool)
         held[self.read(position)] = True
         return ids[held[ids]]
+
+
+def _byte_of(planes: Array) -> Array:
+    """Up to eight planes of bits, the lowest first, as a number for each column."""
+    if planes.shape[1] < _FEW:
+        low: Array = np.packbits(planes, axis=0, bitorder="little")[0]
+        return low
+    low = planes[0].copy()
+    for bit in range(1, len(planes)):
+        low |= planes[bit] << np.uint8(bit)
+    return low

@@ -21,7 +21,7 @@ from .postings import Postings
 from .vectors import VectorIndex
 from .words import hash_of
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 PARTS = ("content.bin", "columns.bin", "postings.bin", "lexicon.bin", "vectors.faiss", "files.parquet", "chunks.parquet", "symbols.parquet")
 KINDS = ("function", "class", "method", "module", "cell", "markdown", "text")  # positions are stored: append only

@@ -1,4 +1,4 @@
-"""What a pattern needs: a tree of trigrams that any text it matches must hold.
+"""What a pattern needs: a tree of trigrams, and joints, that any text it matches must hold.
 
 References
 ----------
@@ -19,13 +19,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..index.postings import FOLDED_CHARACTERS, Blocks, Postings, code_of, fold
+from ..index.postings import FOLDED_CHARACTERS, Blocks, Postings, code_of, fold, joint_of, text_of
 
 MOST_STRINGS = 24  # that a part of a pattern may stand for before they are cut short
 MOST_CLASS = 6  # characters of a set that are spelled out
 MOST_LENGTH = 64  # bytes of such a string before it is cut
-READ_US, BYTE_US = 8.0, 0.003  # what it costs to read a list, and each byte of it
-SPARED_US = 0.6  # what a list spares for each block that is still to be looked into: it drops some, and each costs 3 to 20
+READ_US, BYTE_US, BITS_US = 10.0, 0.007, 5.0  # what it costs to read a list, and each byte of it; and to ask one that is bits
+SPARED_US = 2.0  # what a list spares for each block that is still to be looked into: it drops some, and each costs 3 to 20
 _SAFE_ESCAPE = re.compile(r"\\(?:[dDwWsSbBAntrfv]|x[0-9a-fA-F]{2}|[^\w\s<>])")
 _OTHERWISE_READ = re.compile(r"\[:|&&|--|~~|\[[^\]]*\[|\(\?[a-zA-Z]*x|\(\?[a-zA-Z]*[uULa]")
 
@@ -35,7 +35,7 @@ Offsets = npt.NDArray[np.uint64]
 
 
 class Need(NamedTuple):
-    """All of the trigrams and all of the parts, or any of the parts."""
+    """All of the trigrams and joints and all of the parts, or any of the parts."""
 
     trigrams: frozenset[int] = frozenset()
     parts: tuple[Need, ...] = ()
@@ -147,7 +147,9 @@ def _strings(texts: Iterable[bytes]) -> Need:
 
 
 def _of_string(text: bytes) -> Need:
-    return Need(frozenset(code_of(text[i : i + 3]) for i in range(len(text) - 2) if b"\n" not in text[i : i + 3]))
+    trigrams = {code_of(text[i : i + 3]) for i in range(len(text) - 2) if b"\n" not in text[i : i + 3]}
+    joints = [joint_of(text[i : i + 5]) for i in range(len(text) - 4)]
+    return Need(frozenset([*trigrams, *(joint for joint in joints if joint is not None)]))
 
 
 def _all(needs: Sequence[Need]) -> Need:
@@ -175,10 +177,10 @@ def blocks_that_may(need: Need, postings: Postings) -> Blocks | None:
     if positions is None:
         return np.zeros(0, np.int64)
     held: Blocks | None = None
-    for size, position in sorted((postings.size(position), position) for position in positions):  # rarest first
+    for size, position in positions:
         if held is None:
             held = postings.read(position)
-        elif READ_US + size * BYTE_US > len(held) * SPARED_US:
+        elif (BITS_US if postings.is_bits(position) else READ_US + size * BYTE_US) > len(held) * SPARED_US:
             break  # it costs less to look into the blocks than to read which of them to leave out
         else:
             held = postings.among(position, held)
@@ -213,6 +215,30 @@ def needle(pattern: str, insensitive: bool) -> bytes:
         warnings.simplefilter("ignore")
         parsed = parser.parse(pattern)
     return _literal(parsed, insensitive or bool(parsed.state.flags & re.IGNORECASE)).inner
+
+
+@lru_cache(256)
+def word_literal(pattern: str) -> tuple[bytes, bool, bool] | None:
+    """The text that a regular expression is, where it is nothing else, but perhaps a word boundary (``\\b``) before and one
+    behind it, next to an ASCII word character; and whether they are there."""
+    if needs(pattern, True, False) == NOTHING:
+        return None  # or it may be read otherwise than here
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parsed = parser.parse(pattern)
+    items = list(parsed)
+    before, behind = (items[i] == (op.AT, op.AT_BOUNDARY) for i in (0, -1))
+    text = items[before : len(items) - behind]
+    if parsed.state.flags & re.IGNORECASE or not all(kind is op.LITERAL for kind, _ in text):
+        return None
+    literal = "".join(chr(code) for _, code in text)
+    if "\n" in literal or (before and not is_word(literal[0])) or (behind and not is_word(literal[-1])):
+        return None
+    return literal.encode("utf-8", "replace"), before, behind
+
+
+def is_word(character: str) -> bool:
+    return character.isascii() and (character.isalnum() or character == "_")
 
 
 def _literal(items: Iterable[Any], insensitive: bool) -> _Literal:
@@ -267,7 +293,7 @@ def may_match(need: Need, text: bytes) -> bool:
 def _held(need: Need, folded: bytes) -> bool:
     if need.any_of:
         return any(_held(part, folded) for part in need.parts)
-    return all(code.to_bytes(3, "big") in folded for code in need.trigrams) and all(_held(part, folded) for part in need.parts)
+    return all(text_of(code) in folded for code in need.trigrams) and all(_held(part, folded) for part in need.parts)
 
 
 def files_that_may(need: Need, postings: Postings, file_start: Offsets) -> Mask | None:
@@ -282,7 +308,7 @@ def files_that_may(need: Need, postings: Postings, file_start: Offsets) -> Mask 
     if positions is None:
         return np.zeros(len(file_start) - 1, bool)
     parts = [files_that_may(part, postings, file_start) for part in need.parts]
-    masks = [*(_files_of(postings.read(position), postings, file_start) for position in positions), *(files for files in parts if files is not None)]
+    masks = [*(_files_of(postings.read(position), postings, file_start) for _, position in positions), *(files for files in parts if files is not None)]
     return np.logical_and.reduce(masks) if masks else None
 
 
@@ -296,5 +322,5 @@ def _files_of(blocks: Blocks, postings: Postings, file_start: Offsets) -> Mask:
 
 
 @lru_cache(256)
-def _codes(trigrams: frozenset[int]) -> tuple[int, ...]:
-    return tuple(sorted(trigrams))
+def _codes(trigrams: frozenset[int]) -> npt.NDArray[np.uint32]:
+    return np.array(sorted(trigrams), np.uint32)

@@ -8,15 +8,16 @@ import re2
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from codeintel_nb.index.id_lists import BITS, BYTES, IDS
-from codeintel_nb.index.postings import BLOCK, Postings, PostingsBuilder, code_of, fold
+from codeintel_nb.index.id_lists import BITS, ELIAS_FANO, IDS
+from codeintel_nb.index.postings import BLOCK, Postings, PostingsBuilder, code_of, fold, joint_of, text_of
 from codeintel_nb.search.trigrams import NOTHING, blocks_that_may, may_match, needle, needs
 
-_atoms = st.sampled_from(["a", "b", "k", "S", "s", "_", "1", r"\.", r"\w", r"\d", r"\s", ".", "[ab]", "[a-c]", "[^a]", "[kK_]", "é", "(?:ab)", "abc", "sks", "(?i:ka)", r"\b", "^", "$"])
+_atoms = st.sampled_from(["a", "ab_sk", "b", "k", "S", "s", "_", "1", r"\.", r"\w", r"\d", r"\s", ".", "[ab]", "[a-c]", "[^a]", "[kK_]", "é", "(?:ab)", "abc", "sks", "(?i:ka)", r"\b", "^", "$"])
 _repeats = st.sampled_from(["", "", "", "", "?", "*", "+", "{2}", "{1,3}", "{0,2}", "+?"])
 _runs = st.lists(st.tuples(_atoms, _repeats).map("".join), min_size=1, max_size=6).map("".join)
 PATTERNS = st.one_of(_runs, st.lists(_runs, min_size=2, max_size=3).map(lambda parts: "(" + "|".join(parts) + ")"), st.tuples(_runs, _runs, _runs).map(lambda p: f"{p[0]}({p[1]}|{p[2]})"))
-TEXTS = st.lists(st.text(st.sampled_from("abckKsS_1. é\u212a\u017f"), max_size=25), min_size=1, max_size=8).map("\n".join)
+_words = st.lists(st.one_of(st.text(st.sampled_from("abckKsS_1. é\u212a\u017f"), max_size=25), st.sampled_from(["ab_sk", "aB_\u017fK", "_sk_a1", "b_s\u212a"])), max_size=4).map("".join)
+TEXTS = st.lists(_words, min_size=1, max_size=8).map("\n".join)
 
 
 def postings_of(content, folder):
@@ -58,7 +59,9 @@ def test_a_literal_that_is_there_is_among_the_blocks(tmp_path, literal, text, in
     ("pattern", "trigrams"),
     [
         (r"def\s+test_\w+\(self", {"def", "tes", "est", "st_", "(se", "sel", "elf"}),
-        (r"\bget_params\b", {"get", "et_", "t_p", "_pa", "par", "ara", "ram", "ams"}),
+        (r"\bget_params\b", {"get", "et_", "t_p", "_pa", "par", "ara", "ram", "ams", "et_pa"}),
+        ("a_set_x_y_", {"a_s", "_se", "set", "et_", "t_x", "_x_", "x_y", "_y_", "et_x_", "_x_y_"}),
+        ("__init__", {"__i", "_in", "ini", "nit", "it_", "t__"}),
         ("[Hh]ello", {"hel", "ell", "llo"}),
         ("x{3}yz", {"xxx", "xxy", "xyz"}),
         ("(abc)+def", {"abc", "def"}),
@@ -67,7 +70,27 @@ def test_a_literal_that_is_there_is_among_the_blocks(tmp_path, literal, text, in
     ],
 )
 def test_what_a_pattern_needs(pattern, trigrams):
-    assert needs(pattern, True, False).trigrams == {code_of(t.encode()) for t in trigrams}
+    assert needs(pattern, True, False).trigrams == {joint_of(t.encode()) if len(t) == 5 else code_of(t.encode()) for t in trigrams}
+
+
+def test_a_joint_keeps_apart_what_trigrams_do_not(tmp_path):
+    parts = [b"get_x = list_params\n", b"GET_params(1)\n", b"target_parameters\n"]
+    postings = postings_of(b"".join((part + b"#").ljust(BLOCK - 1, b"-") + b"\n" for part in parts), tmp_path)
+    assert postings.blocks == 3
+    codes = needs("get_params", False, False).trigrams
+    for chosen, blocks in ((codes, [1]), (codes - {joint_of(b"et_pa")}, [0, 1])):
+        held = [set(postings.read(position).tolist()) for _, position in postings.find(np.array(sorted(chosen), np.uint32))]
+        assert sorted(set.intersection(*held)) == blocks
+
+
+@pytest.mark.parametrize("text", [b"ab_cd", b"1b_c2", b"_b_c_", b"abc"])
+def test_a_number_says_what_it_stands_for(text):
+    assert text_of(joint_of(text) if len(text) == 5 else code_of(text)) == text
+
+
+@pytest.mark.parametrize("text", [b"ab_c", b"ab-cd", b"a__cd", b"ab__d", b"a _cd", b"ab_c\n", "éb_c".encode(), b"AB_CD"])
+def test_what_is_no_joint(text):
+    assert joint_of(text) is None
 
 
 def test_an_alternation_needs_one_of_its_branches():
@@ -97,15 +120,16 @@ def test_each_form_gives_back_its_blocks(tmp_path):
     assert edges[-1] == len(content)
     assert all(content[edge - 1 : edge] == b"\n" for edge in edges[1:])
     assert max(np.diff(edges)) <= BLOCK
-    for form in (IDS, BYTES, BITS):
-        chosen = np.flatnonzero(postings._lists._forms == form)
+    forms = np.minimum(np.asarray(postings._lists._form), ELIAS_FANO)
+    for form in (IDS, BITS, ELIAS_FANO):
+        chosen = np.flatnonzero(forms == form)
         assert len(chosen), "each form is met"
         for position in chosen[:: max(1, len(chosen) // 20)].tolist():
             code = int(postings._codes[position])
-            trigram = bytes([code >> 16, code >> 8 & 255, code & 255])
-            assert postings.find([code]) == [position]
-            assert postings.read(position).tolist() == [i for i in range(postings.blocks) if trigram in folded[edges[i] : edges[i + 1]]]
-    assert postings.find([code, code_of(b"~~~")]) is None
+            held = text_of(code)
+            assert [found for _, found in postings.find(np.array([code], np.uint32))] == [position]
+            assert postings.read(position).tolist() == [i for i in range(postings.blocks) if held in folded[edges[i] : edges[i + 1]]]
+    assert postings.find(np.array([code, code_of(b"~~~")], np.uint32)) is None
 
 
 def test_a_line_longer_than_a_block_and_no_text_at_all(tmp_path):
