@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ..errors import ShardError
 from ..sources.chunk import decoded
 from .arrays import Array, open_arrays
+from .id_lists import Ids
 from .lexicon import Lexicon
 from .path_table import PathTable
 from .postings import Postings
@@ -30,7 +31,7 @@ ENDS_WITH_NEWLINE = 1  # bits of a file's flags: the file itself ended so
 IS_ASCII = 2  # and without a vertical tab, which is a space to ripgrep and none to re2
 IS_GENERATED = 4
 IS_NOTEBOOK = 8
-END = 1 << 62  # behind every line
+_NEAR = 8  # definitions that are looked at, back from a line, before all of its file are
 VERTICAL_TAB = 11
 HALF = 0xFFFFFFFF  # of a hash is enough to know a name by
 
@@ -106,7 +107,8 @@ class Shard:
         self.symbol_kind = columns["symbol_kind"]  # position in KINDS
         self.symbol_texts = columns["symbol_label_texts"], columns["symbol_label_ends"]  # name with containers: all in one, and where each ends
         self._symbol_line = memoryview(self.symbol_line.data)
-        self._symbol_end_line = memoryview(columns["symbol_end_line"].data)
+        self.symbol_end_line = columns["symbol_end_line"]
+        self._symbol_end_line = memoryview(self.symbol_end_line.data)
         self._symbol_kind = memoryview(columns["symbol_kind"].data)  # position in KINDS
         self._symbol_labels = _Texts(columns["symbol_label_texts"], columns["symbol_label_ends"])
         self._chunk_label = memoryview(columns["chunk_label"].data)  # a symbol, or another text counted down from -1
@@ -176,6 +178,10 @@ class Shard:
         """A definition's name with its containers."""
         return self._symbol_labels[number]
 
+    def symbol_labels(self, numbers: Ids) -> list[str]:
+        """The names with containers of some definitions; none for -1."""
+        return self._symbol_labels.each(numbers)
+
     def chunk_at(self, file: int, line: int) -> int:
         """The chunk that holds a line of a file."""
         first, end = int(self.file_chunk[file]), int(self.file_chunk[file + 1])
@@ -222,17 +228,45 @@ class Shard:
         number = self._chunk_label[chunk]
         return self._symbol_labels[number] if number >= 0 else self._labels[-1 - number]
 
-    def symbol_around(self, file: int, line: int) -> tuple[str, str, int]:
-        """Name, with its containers, and kind of the innermost definition around a line, both empty where none is; and the
-        line, behind this one, up to which that is so."""
-        first, end = self._file_symbol[file], self._file_symbol[file + 1]
-        behind = bisect_right(self._symbol_line, line, first, end)
-        until = self._symbol_line[behind] if behind < end else END
-        for symbol in range(behind - 1, first - 1, -1):
-            last = self._symbol_end_line[symbol]
-            if last >= line:
-                return self._symbol_labels[symbol], KINDS[self._symbol_kind[symbol]], until if until <= last else last + 1
-        return "", "", until
+    def definitions_around(self, files: Ids, lines: Ids) -> Ids:
+        """The innermost definition around each line, as its number; -1 where none is. The lines of a file are in order."""
+        if not self.symbols:
+            return np.full(len(files), -1)
+        first = self._first_symbol[files]
+        around: Ids = self._symbol_keys.searchsorted(files << 32 | lines, "right") - 1
+        far = np.arange(len(around))
+        for _ in range(_NEAR):
+            far = far[(around[far] >= first[far]) & (self.symbol_end_line[around[far]] < lines[far])]
+            if not len(far):
+                break
+            around[far] -= 1
+        around[around < first] = -1
+        for file in set(files[far].tolist()):
+            of_file = far[files[far] == file]
+            around[of_file] = self._swept(file, lines[of_file].tolist())
+        return around
+
+    def _swept(self, file: int, lines: list[int]) -> list[int]:
+        """The same for ascending lines of a file, in one sweep over its definitions."""
+        opened, found = list[int](), list[int]()
+        number, end = self._file_symbol[file], self._file_symbol[file + 1]
+        for line in lines:
+            while number < end and self._symbol_line[number] <= line:
+                opened.append(number)
+                number += 1
+            while opened and self._symbol_end_line[opened[-1]] < line:
+                opened.pop()
+            found.append(opened[-1] if opened else -1)
+        return found
+
+    @cached_property
+    def _first_symbol(self) -> Ids:
+        return np.asarray(self._file_symbol).astype(np.int64)
+
+    @cached_property
+    def _symbol_keys(self) -> Ids:
+        """File and line of each definition, in one number."""
+        return self.symbol_file.astype(np.int64) << 32 | self.symbol_line
 
     def defines(self, file: int, line: int) -> bool:
         """Whether a definition begins at the line."""
@@ -267,10 +301,20 @@ class Shard:
 
 
 class _Texts:
-    """Many short texts in one blob, decoded one by one."""
+    """Many short texts in one blob."""
 
     def __init__(self, blob: Array, ends: Array) -> None:
-        self._blob, self._ends = memoryview(blob.data), memoryview(ends.data)
+        self._blob, self._ends, self._all_ends = memoryview(blob.data), memoryview(ends.data), ends
+
+    def each(self, positions: Ids) -> list[str]:
+        """Some of the texts, decoded together; an empty one for -1."""
+        if not len(positions) or not len(self._all_ends):
+            return [""] * len(positions)
+        ends = np.where(positions < 0, 0, self._all_ends[np.maximum(positions, 0)])
+        begins = np.where(positions < 1, 0, self._all_ends[np.maximum(positions - 1, 0)])
+        texts = [self._blob[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+        together = b"\0".join(texts).decode("utf-8").split("\0")
+        return together if len(together) == len(texts) else [str(text, "utf-8") for text in texts]  # a notebook's may hold a NUL
 
     def __getitem__(self, position: int) -> str:
         return str(self._blob[self._ends[position - 1] if position else 0 : self._ends[position]], "utf-8")

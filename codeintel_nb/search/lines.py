@@ -3,67 +3,95 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 import msgspec
 import numpy as np
 
-from ..index.shard import IS_ASCII, KINDS
+from ..index.arrays import Array
+from ..index.id_lists import Ids
+from ..index.shard import KINDS
 from .hit import Hit
 from .matches import Match
+from .pattern import compile_pattern
 from .query import TextQuery
 from .searchable import Searchable
 
 MOST_SNIPPET_CHARACTERS = 2000
+_MOST_BYTES = 4 * MOST_SNIPPET_CHARACTERS + 4  # that hold them
 _NAMED = 3  # the first kinds are those of definitions: function, class, method
+_MODULE, _CELL = KINDS.index("module"), KINDS.index("cell")
 
 
 def hits_of(shard: Searchable, repo: str, found: list[Match], query: TextQuery) -> list[Hit]:
-    """Hits of matches in content order; what several share, a chunk, a file or a symbol, is looked up once."""
+    """Hits of matches in content order: column by column, as there may be a hundred thousand."""
     if not found:
         return []
-    content, paths = shard.content, shard.paths
-    spans = query.regex or "\n" in query.pattern  # a match may have several lines
-    at = np.searchsorted(shard.chunk_start, np.array([match[0] for match in found], np.uint64), "right") - 1
-    columns = (at, shard.chunk_start[at], shard.chunk_line[at], shard.chunk_file[at], shard.chunk_kind[at], shard.chunk_cell[at])
-    hits: list[Hit] = []
-    chunk = file = -1
-    counted = line = until_line = lines_before = 0
-    path = language = revision = symbol = kind = ""
-    cell: int | None = None
-    ascii_only = named = False
-    for (line_start, line_end, start, in_all), its_chunk, chunk_start, chunk_line, its_file, its_kind, its_cell in zip(found, *(column.tolist() for column in columns), strict=True):
-        if its_chunk != chunk:
-            chunk, counted, line = its_chunk, chunk_start, chunk_line
-            if its_file != file:
-                file, until_line = its_file, 0
-                lines_before = int(shard.lines_before[file])
-                path, language, revision, ascii_only = paths[file], shard.language(file), shard.revision(file), bool(shard.file_flags[file] & IS_ASCII)
-            cell = None if its_cell < 0 else its_cell
-            if named and its_kind >= _NAMED:
-                until_line = 0
-            named = its_kind < _NAMED
-            if not named:
-                symbol, kind = shard.label(chunk), KINDS[its_kind]
-        if in_all:
-            line, counted = in_all - lines_before, line_start
-        elif line_start != counted:
-            line += content[counted:line_start].count(b"\n")
-            counted = line_start
-        if named and line >= until_line:  # a chunk may hold several definitions: name the one around the line
-            symbol, kind, until_line = shard.symbol_around(file, line)
-            kind = kind or ("module" if cell is None else "cell")
-        text = content[line_start:line_end]
-        last_line = line + text.count(b"\n") if spans else line
-        shown = text.decode("ascii") if ascii_only else _text(text)
-        column = start - line_start + 1 if ascii_only else len(_text(content[line_start:start])) + 1
-        above = 0
-        if query.context:
-            shown, above = _snippet(shard, file, line_start, line_end, query.context)
-        elif len(shown) > MOST_SNIPPET_CHARACTERS or shown[-1:] == "\r":
-            shown = shown.rstrip("\r")[:MOST_SNIPPET_CHARACTERS]
-        score = 2.0 if query.rank and shard.defines(file, line) else 1.0
-        hits.append(Hit(repo, path, line, last_line, score, shown, line - above, language, kind, column, symbol, cell, revision))
-    return hits
+    line_starts, line_ends, starts, numbers = zip(*found, strict=True)
+    chunks = shard.chunk_start.searchsorted(np.array(line_starts, np.uint64), "right") - 1
+    files = shard.chunk_file[chunks].astype(np.int64)
+    of_file = {file: (shard.paths[file], shard.language(file), shard.revision(file)) for file in set(files.tolist())}
+    paths, languages, revisions = zip(*[of_file[file] for file in files.tolist()], strict=True)
+    lines = _lines(shard, chunks, files, line_starts, numbers)
+    last_lines = first_lines = lines
+    in_cells = shard.chunk_cell[chunks]
+    cells = [None if cell < 0 else cell for cell in in_cells.tolist()]
+    symbols, kinds = _symbols(shard, chunks, files, lines, in_cells)
+    snippets, columns = _texts(shard, line_starts, line_ends, starts)
+    if compile_pattern(query).multiline:
+        last_lines = [line + shard.content[begin:end].count(b"\n") for line, begin, end in zip(lines, line_starts, line_ends, strict=True)]
+    if query.context:
+        shown = [_snippet(shard, *match, query.context) for match in zip(files.tolist(), line_starts, line_ends, strict=True)]
+        snippets = [snippet for snippet, _ in shown]
+        first_lines = [line - above for line, (_, above) in zip(lines, shown, strict=True)]
+    scores: Iterable[float] = [2.0 if shard.defines(*place) else 1.0 for place in zip(files.tolist(), lines, strict=True)] if query.rank else repeat(1.0)
+    return list(map(Hit, repeat(repo), paths, lines, last_lines, scores, snippets, first_lines, languages, kinds, columns, symbols, cells, revisions))
+
+
+def _lines(shard: Searchable, chunks: Ids, files: Ids, line_starts: Sequence[int], numbers: Sequence[int]) -> list[int]:
+    """The number of each line in its file; where it is not known it is counted from the beginning of its chunk, or from the match before."""
+    content, counted, line, lines = shard.content, -1, 0, list[int]()
+    columns = (numbers, shard.lines_before[files].tolist(), shard.chunk_start[chunks].tolist(), shard.chunk_line[chunks].tolist())
+    for line_start, number, lines_before, chunk_start, chunk_line in zip(line_starts, *columns, strict=True):
+        if number:
+            line, counted = number - lines_before, line_start
+        else:
+            if chunk_start > counted:
+                counted, line = chunk_start, chunk_line
+            if line_start != counted:
+                line += content[counted:line_start].count(b"\n")
+                counted = line_start
+        lines.append(line)
+    return lines
+
+
+def _symbols(shard: Searchable, chunks: Ids, files: Ids, lines: list[int], cells: Array) -> tuple[list[str], list[str]]:
+    """What each line belongs to, and its kind: a chunk may hold several definitions, of which the innermost around the line counts."""
+    own = shard.chunk_kind[chunks]
+    named = own < _NAMED
+    around = np.where(named, shard.definitions_around(files, np.array(lines)), -1)
+    kinds = np.where(cells < 0, _MODULE, _CELL)
+    kinds[around >= 0] = shard.symbol_kind[around[around >= 0]]
+    kinds[~named] = own[~named]
+    numbers, which = np.unique(around, return_inverse=True)
+    labels = shard.symbol_labels(numbers)
+    symbols = [labels[i] for i in which.tolist()]
+    of_chunks = {chunk: shard.label(chunk) for chunk in set(chunks[~named].tolist())}
+    for i in np.flatnonzero(~named).tolist():
+        symbols[i] = of_chunks[int(chunks[i])]
+    return symbols, [KINDS[kind] for kind in kinds.tolist()]
+
+
+def _texts(shard: Searchable, line_starts: Sequence[int], line_ends: Sequence[int], starts: Sequence[int]) -> tuple[list[str], list[int]]:
+    """The lines, as far as they are shown, and the columns in characters at which the matches begin."""
+    content = shard.content
+    texts = [content[begin : end if end - begin < _MOST_BYTES else begin + _MOST_BYTES] for begin, end in zip(line_starts, line_ends, strict=True)]
+    together = b"\0".join(texts)
+    if together.isascii() and len(max(texts, key=len)) <= MOST_SNIPPET_CHARACTERS and b"\r" not in together and together.count(b"\0") == len(texts) - 1:
+        return together.decode("ascii").split("\0"), [start - begin + 1 for begin, start in zip(line_starts, starts, strict=True)]
+    before = [content[begin:start] for begin, start in zip(line_starts, starts, strict=True)]
+    return [_text(text).rstrip("\r")[:MOST_SNIPPET_CHARACTERS] for text in texts], [(len(text) if text.isascii() else len(_text(text))) + 1 for text in before]
 
 
 def ranked(hits: list[Hit]) -> list[Hit]:

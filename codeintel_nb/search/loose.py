@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..index.id_lists import Ids
 from ..index.postings import Postings
-from ..index.shard import END, ENDS_WITH_NEWLINE, IS_ASCII, KINDS, Mask, is_plain
+from ..index.shard import ENDS_WITH_NEWLINE, IS_ASCII, KINDS, Mask, is_plain
 from ..scopes.globs import PathMatcher
 from ..scopes.languages import language_of
 from ..scopes.scope import Scope
@@ -48,6 +49,7 @@ class LooseFiles:
 
     folder: Path | None = None
     postings: Postings | None = None
+    symbol_kind = np.zeros(0, np.uint8)
 
     def __init__(self, documents: Sequence[Document]) -> None:
         self._documents = documents
@@ -91,8 +93,11 @@ class LooseFiles:
     def label(self, chunk: int) -> str:
         return ""
 
-    def symbol_around(self, file: int, line: int) -> tuple[str, str, int]:
-        return "", "", END
+    def symbol_labels(self, numbers: Ids) -> list[str]:
+        return [""] * len(numbers)
+
+    def definitions_around(self, files: Ids, lines: Ids) -> Ids:
+        return np.full(len(files), -1)
 
     def defines(self, file: int, line: int) -> bool:
         return False

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .query import TextQuery
+from .trigrams import word_literal
 
 # what re2 reads otherwise than ripgrep's engine, or not at all: these patterns go to the rg binary
 _ONLY_RG = re.compile(r"\\[<>QEC]|\\b\{|\(\?[a-zA-Z]*[xRu]|\(\?-?[a-zA-Z]*-[a-zA-Z]*[xRu]|\\[uU][0-9{]")
@@ -27,6 +28,8 @@ class Pattern(NamedTuple):
     insensitive: bool
     group: int = 0  # of the match proper: with word=True it has neighbours around it
     literal: bytes | None = None  # the bytes to find, where that is all there is to it
+    before: bool = False  # and no word character stands before them
+    behind: bool = False
 
 
 @lru_cache(64)
@@ -52,9 +55,16 @@ def compile_pattern(query: TextQuery) -> Pattern:
         compiled = re2.compile(f"(?m){source}", options)
     except re2.error:
         return Pattern(None, None, True, multiline, insensitive)
+    literal = None if multiline else _literal(query, insensitive)
+    return Pattern(compiled, _search_of(compiled, int(query.word)), unicode, multiline, insensitive, 1 if query.word else 0, *literal or (None,))
+
+
+def _literal(query: TextQuery, insensitive: bool) -> tuple[bytes, bool, bool] | None:
+    """The text that a query looks for, where it is nothing else, and whether it is to be a word."""
+    if query.regex:
+        return None if insensitive or query.word else word_literal(query.pattern)
     caseless = query.pattern.isascii() and query.pattern.upper() == query.pattern.lower()
-    plain = not (query.regex or query.word or multiline) and (caseless or not insensitive)
-    return Pattern(compiled, _search_of(compiled, int(query.word)), unicode, multiline, insensitive, 1 if query.word else 0, query.pattern.encode("utf-8", "replace") if plain else None)
+    return (query.pattern.encode("utf-8", "replace"), query.word, query.word) if caseless or not insensitive else None
 
 
 def _search_of(compiled: Any, group: int) -> Callable[[Any, int, int], tuple[int, int]]:

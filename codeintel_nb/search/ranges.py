@@ -17,6 +17,7 @@ SEGMENT = 8 << 20  # bytes searched between two looks at the clock, at most
 FIRST_SEGMENT = 256 << 10  # before the pattern's speed is known: a slow one reads 2 MB a second, a fast one 5 GB
 SMALLEST_SEGMENT = 32 << 10
 LOOKED_S = 0.05
+FEW = 32  # blocks that are looked at as they come
 
 Offsets = npt.NDArray[np.int64]
 Chunks = npt.NDArray[np.bool_]
@@ -118,7 +119,11 @@ def ranges_of(shard: Searchable, chunks: Chunks | None, blocks: Blocks | None) -
     cuts = shard.chunk_start if postings is None else postings.starts
     if chunks is None:
         if blocks is not None and postings is not None:
-            return Ranges(postings.starts[blocks].astype(np.int64), postings.starts[blocks + 1].astype(np.int64), cuts)
+            if len(blocks) < FEW:
+                return Ranges(postings.starts[blocks].astype(np.int64), postings.starts[blocks + 1].astype(np.int64), cuts)
+            apart = np.flatnonzero(np.diff(blocks) != 1)  # those that touch are one range
+            firsts, lasts = blocks[np.append(0, apart + 1)], blocks[np.append(apart, -1)]
+            return Ranges(postings.starts[firsts].astype(np.int64), postings.starts[lasts + 1].astype(np.int64), cuts)
         size = shard.size
         return Ranges(np.array([0] if size else [], np.int64), np.array([size] if size else [], np.int64), cuts)
     if blocks is None or postings is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..index.arrays import Array
+from ..index.id_lists import Ids
 from ..index.postings import Postings
 from ..index.shard import Mask
 
@@ -68,6 +69,11 @@ class Searchable(Protocol):
 
     def label(self, chunk: int) -> str: ...
 
-    def symbol_around(self, file: int, line: int) -> tuple[str, str, int]: ...
+    @property
+    def symbol_kind(self) -> Array: ...
+
+    def symbol_labels(self, numbers: Ids) -> list[str]: ...
+
+    def definitions_around(self, files: Ids, lines: Ids) -> Ids: ...
 
     def defines(self, file: int, line: int) -> bool: ...

@@ -19,13 +19,15 @@ from .query import MOST_HITS, Bounds, TextQuery
 from .ranges import NOWHERE, SMALLEST_SEGMENT, Chunks, Pace, Ranges, ranges_of
 from .ripgrep import Streamed, scan, stream
 from .searchable import Searchable
-from .trigrams import blocks_that_may, files_that_may, may_match, needle, needs
+from .trigrams import blocks_that_may, files_that_may, is_word, may_match, needle, needs
 
 FORWARD = 1 << 20  # bytes that are read here, in order, before rg is asked: a common pattern is through by then
 MOST_FORWARD = 1000  # hits asked for, for that to be likely
 LITERAL, PATTERN, BY_RG = 2e9, 0.8e9, 8e9  # bytes a second: found as they are, read by re2, and by rg
+RANGE_S = 2e-6  # beside them, for each range
 RG_START_S = 0.004
 SIFTED = 8 << 20  # bytes that are looked through for a pattern's trigrams, to spare rg's start
+_WORD = bytes(is_word(chr(code)) for code in range(256))
 NEEDLE = 4  # the share of a shard, one in so many, below which lines with a certain text are rare enough to be judged one by one
 
 
@@ -37,18 +39,19 @@ class TextPlan(NamedTuple):
     pattern: Pattern
     exact: Ranges  # for re2
     foreign: Ranges | None  # what re2 would read otherwise than ripgrep
-    needle: bytes = b""  # that a line must hold, where looking for it first is worth it
+    needle: bytes  # that a line must hold, where looking for it first is worth it
+    bytes_to_read: int
+    is_much: bool  # rg is through with all of the content sooner than what may match is read here
 
-    @property
-    def bytes_to_read(self) -> int:
-        return self.exact.size + (0 if self.foreign is None else self.foreign.size)
-
-    @property
-    def is_much(self) -> bool:
-        """Whether rg is through with all of the content sooner than what may match is read here."""
-        if self.shard.folder is None or self.pattern.multiline or self.bytes_to_read < 4 * FORWARD:
-            return False
-        return self.bytes_to_read / (PATTERN if self.pattern.literal is None else LITERAL) > RG_START_S + self.shard.size / BY_RG
+    @classmethod
+    def of(cls, shard: Searchable, repo: str, pattern: Pattern, exact: Ranges, foreign: Ranges | None = None, needle: bytes = b"") -> TextPlan:
+        size = exact.size + (0 if foreign is None else foreign.size)
+        needle = needle if NEEDLE * size < shard.size else b""
+        is_much = False
+        if size >= 4 * FORWARD and shard.folder is not None and not pattern.multiline:
+            here_s = size / (PATTERN if pattern.literal is None and not needle else LITERAL) + len(exact.begins) * RANGE_S
+            is_much = here_s > RG_START_S + shard.size / BY_RG
+        return cls(shard, repo, pattern, exact, foreign, needle, size, is_much)
 
     @property
     def first_path(self) -> str:
@@ -82,9 +85,9 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
             if blocks is not None and not len(blocks) and pattern.re2 is not None:  # what re2 cannot read is for rg to judge
                 return None
     if pattern.re2 is None:
-        plan = TextPlan(shard, repo, pattern, NOWHERE, ranges_of(shard, chunks, blocks))
+        plan = TextPlan.of(shard, repo, pattern, NOWHERE, ranges_of(shard, chunks, blocks))
         return plan if plan.bytes_to_read or not pattern.multiline else None
-    certain = needle(query.pattern, pattern.insensitive) if query.regex else b"" if pattern.insensitive else query.pattern.encode("utf-8", "replace")
+    certain = pattern.literal or (needle(query.pattern, pattern.insensitive) if query.regex else b"" if pattern.insensitive else query.pattern.encode("utf-8", "replace"))
     certain = b"" if pattern.multiline or len(certain) < 3 else certain
     exact: Chunks | None = chunks
     foreign: Ranges | None = None
@@ -92,8 +95,7 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
         plain = shard.ascii_chunks if not pattern.multiline else (shard.file_flags & IS_ASCII).astype(bool)[shard.chunk_file]  # a match may span chunks
         exact = plain if chunks is None else chunks & plain
         foreign = ranges_of(shard, ~plain if chunks is None else chunks & ~plain, blocks)
-    ranges = ranges_of(shard, exact, blocks)
-    plan = TextPlan(shard, repo, pattern, ranges, foreign, certain if NEEDLE * ranges.size < shard.size else b"")
+    plan = TextPlan.of(shard, repo, pattern, ranges_of(shard, exact, blocks), foreign, certain)
     if foreign is not None and foreign.size < SIFTED and not plan.is_much:  # rarely is there any, and then rg need not be started
         plan = _sifted(plan, foreign, lambda text: certain in text and may_match(need, text))
     return plan if plan.bytes_to_read else None
@@ -119,7 +121,7 @@ def _sifted(plan: TextPlan, foreign: Ranges, may: Callable[[bytes], bool]) -> Te
                 held.append((at, behind))
             at = behind
     exact = plan.exact.and_also(Ranges.of(plain, plan.exact.cuts)) if plain else plan.exact
-    return plan._replace(exact=exact, foreign=Ranges.of(held, foreign.cuts) if held else None)
+    return TextPlan.of(plan.shard, plan.repo, plan.pattern, exact, Ranges.of(held, foreign.cuts) if held else None, plan.needle)
 
 
 def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, counting: Counting) -> TextAnswer:
@@ -179,12 +181,20 @@ def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Ke
     shard, pattern, certain = plan.shard, plan.pattern, plan.needle
     content, pace = shard.content, Pace()
     find, rfind, literal, search = content.find, content.rfind, pattern.literal, pattern.search
+    before, behind_it = pattern.before, pattern.behind
     assert search is not None  # what re2 cannot read has no range here
-    number = behind = 0
+    if bounds.reached():
+        return True
+    number = behind = read = 0
+    pace.begin()
     for begin, end in ranges.pieces(pace):
-        if bounds.reached():
-            return True
-        pace.begin()
+        if read >= pace.segment:
+            if bounds.reached():
+                return True
+            pace.ended(read)
+            pace.begin()
+            read = 0
+        read += end - begin
         at = max(begin, behind)
         while at < end:
             stop = end
@@ -193,8 +203,10 @@ def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Ke
                     return False
                 stop = find(b"\n", at + SMALLEST_SEGMENT, end) + 1 or end
             if literal is not None:
-                start = find(literal, at, stop)
-                last = start
+                start = last = find(literal, at, stop)
+                if start >= 0 and ((before and start and _WORD[content[start - 1]]) or (behind_it and _WORD[content[start + len(literal)]])):
+                    at = start + 1
+                    continue
             elif certain:
                 held = find(certain, at, stop)
                 if held < 0:
@@ -217,7 +229,6 @@ def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Ke
             if number % 64 == 0 and bounds.reached():
                 return True
         behind = at
-        pace.ended(end - begin)
     return False
 
 

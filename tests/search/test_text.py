@@ -1,11 +1,13 @@
 """Text search finds the lines that ripgrep finds: the same program, on the same real trees."""
 
 import json
+import re
 import subprocess
 import threading
 import time
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import SearchError
 from codeintel_nb.search.pattern import is_lower
 from codeintel_nb.search.ripgrep import rg_path
+from codeintel_nb.search.trigrams import word_literal
 from tests.conftest import write_tree
 
 FLAGS = {"smart": "--smart-case", "sensitive": "--case-sensitive", "insensitive": "--ignore-case"}
@@ -91,6 +94,32 @@ def test_any_regular_expression_finds_ripgreps_lines(real, pattern, case, word):
     assert [(hit.path, hit.start_line) for hit in results] == expected
 
 
+WORDS = st.sampled_from(["self", "get", "e", "_", "Error", "in", ".", "(", " ", "1", "=", "é", "x", "ValueError", "import os"])
+
+
+@settings(max_examples=80)
+@given(st.lists(WORDS, min_size=1, max_size=3).map("".join), st.sampled_from(["", r"\b"]), st.sampled_from(["", r"\b"]), st.sampled_from(sorted(FLAGS)), st.sampled_from(["text", "word", "regex"]))
+def test_any_text_as_a_word_finds_ripgreps_lines(real, text, before, behind, case, way):
+    workspace, root = real
+    pattern = before + re.escape(text) + behind if way == "regex" else text
+    scope = Scope(include_globs=("*.txt", "utils/**", "no_newline.py"))
+    files = {hit.path for hit in workspace.list_paths(scope)}
+    expected = [place for place in lines_by_rg(root, pattern, way == "regex", case, way == "word") if place[0] in files]
+    results = workspace.search_text(pattern, scope, regex=way == "regex", case=case, word=way == "word", limit=100_000)
+    assert [(hit.path, hit.start_line) for hit in results] == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        (r"\bget_x\b", (b"get_x", True, True)), (r"\bget", (b"get", True, False)), (r"a\.b\b", (b"a.b", False, True)), ("get_", (b"get_", False, False)),
+        (r"\b\.abc", None), (r"abc\.\b", None), (r"abc$", None), ("ab|cd", None), (r"ab\b\b", None), (r"\bab", None), ("(?i)abc", None), (r"abc\n", None), ("ab[cd]", None), (r"\béab", None),
+    ],
+)  # fmt: skip
+def test_an_expression_that_is_a_text_or_a_word(pattern, found):
+    assert word_literal(pattern) == found
+
+
 def test_a_hit_says_where_the_match_begins_in_characters(real):
     workspace, _ = real
     (hit,) = workspace.search_text("word_é", Scope(include_globs=("unicode.txt",)))
@@ -141,6 +170,37 @@ def test_the_innermost_definition_names_a_hit(shop):
     assert (hit.symbol, hit.kind) == ("Cart.total_price", "method")
     (hit,) = shop.search_text("import json")
     assert (hit.symbol, hit.kind) == ("", "module")
+
+
+def test_every_line_lies_in_the_definition_that_began_last_and_has_not_ended(real):
+    workspace, _ = real
+    (target,) = workspace._targets(Scope())
+    shard = workspace._engine.shard(target.folder)
+    files = np.repeat(np.arange(shard.manifest.files), shard.file_lines)
+    lines = np.concatenate([np.arange(1, count + 1) for count in shard.file_lines.tolist()])
+    begins, ends, owners = shard.symbol_line.tolist(), shard.symbol_end_line.tolist(), shard.symbol_file.tolist()
+    expected, around = {}, [-1] * len(files)
+    for number, (file, begin, end) in enumerate(zip(owners, begins, ends, strict=True)):
+        expected.update(((file, line), number) for line in range(begin, end + 1))
+    around = [expected.get(place, -1) for place in zip(files.tolist(), lines.tolist(), strict=True)]
+    assert shard.definitions_around(files, lines).tolist() == around
+    assert max(np.diff(np.flatnonzero(np.diff(owners)))) > 40, "files with more definitions than are looked at one by one"
+    shuffled = np.sort(np.random.default_rng(3).choice(len(files), 999, replace=False))
+    assert shard.definitions_around(files[shuffled], lines[shuffled]).tolist() == [around[i] for i in shuffled]
+    numbers = np.unique(np.array(around))
+    assert shard.symbol_labels(numbers) == ["", *(shard.symbol_label(number) for number in numbers.tolist()[1:])]
+
+
+@pytest.mark.parametrize("before", ["", "x" * 1990, "x" * 9000, "é" * 1990, "é" * 9000, "\U0001f600" * 2000, "a\r", "\t", "x" * 8003 + "é"])
+@pytest.mark.parametrize("behind", ["", "\r", "\r\r", "y" * 30, "é" * 30, "z" * 9000])
+def test_a_long_line_is_cut_and_its_column_counted(make_workspace, tmp_path, before, behind):
+    line = f"{before}needle{behind}"
+    write_tree(tmp_path / "t", {"a.txt": f"first needle\n{line}\nneedle"})
+    workspace = make_workspace()
+    workspace.index(tmp_path / "t")
+    first, hit, last = workspace.search_text("needle")
+    assert (hit.start_line, hit.end_line, hit.column, hit.snippet) == (2, 2, len(before) + 1, line[:2000].rstrip("\r") if len(line) <= 2000 else line[:2000])
+    assert [(one.start_line, one.column, one.snippet) for one in (first, last)] == [(1, 7, "first needle"), (3, 1, "needle")]
 
 
 @pytest.mark.parametrize("pattern", ["(unclosed", "[z-a]", "*", r"\p{Nonsense}", "a**{", "(?P<n"])
