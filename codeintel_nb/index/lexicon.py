@@ -24,9 +24,11 @@ from .words import WORD, hash_of, terms_of
 K1 = 1.5  # how soon further mentions of a term stop counting
 B = 0.75  # how much a long chunk is discounted
 _MOST_WORDS = 1_000_000
-# how often a chunk holds a term, in four bits: beyond 10 the nearest step changes what the term adds by about a hundredth
+# how often a chunk holds a term: a bit says whether it is more than once, which is rare, and then four bits how often; beyond
+# 10 the nearest step changes what the term adds by about a hundredth
 STEPS = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 19, 26, 40, 110], np.uint8)
 _COUNTS = np.arange(256)[:, None]
+_RANKED = 4096  # postings after which it is said how many before are of more than once
 _STEP_OF = np.abs(_COUNTS / (_COUNTS + K1) - STEPS / (STEPS + K1)).argmin(axis=1).astype(np.uint8)
 
 
@@ -86,7 +88,11 @@ class LexiconBuilder:
         starts = np.concatenate([[0], np.cumsum(np.bincount(terms, minlength=len(hashes)))]).astype(np.uint32)
         lengths = np.concatenate(self._lengths or [none]).astype(np.uint32)
         lists = packed(chunks[order], starts[:-1].astype(np.int64), self._chunks)
-        write_arrays(path, {"hashes": hashes[by_hash], "starts": starts, **lists, "counts": _halved(_STEP_OF[counts[order]]), "lengths": lengths})
+        steps = _STEP_OF[counts[order]]
+        several = steps > 0
+        ranks = np.concatenate([[0], np.cumsum(several)])[::_RANKED].astype(np.uint32)
+        tf: dict[str, Array] = {"several": np.packbits(several, bitorder="little"), "ranks": ranks, "counts": _halved(steps[several])}
+        write_arrays(path, {"hashes": hashes[by_hash], "starts": starts, **lists, **tf, "lengths": lengths})
 
 
 def _halved(steps: Array) -> Array:
@@ -102,7 +108,7 @@ class Lexicon:
     def __init__(self, path: Path) -> None:
         arrays = open_arrays(path)
         self._hashes, self._starts = arrays["hashes"], arrays["starts"]
-        self._counts = arrays["counts"]
+        self._several, self._ranks, self._counts = arrays["several"], arrays["ranks"], arrays["counts"]
         self.lengths: npt.NDArray[np.uint32] = arrays["lengths"]
         self._lists = IdLists(arrays, len(self.lengths))
         self.total_length = int(self.lengths.sum(dtype=np.int64))
@@ -113,9 +119,17 @@ class Lexicon:
         if at is None:
             return np.zeros(0, np.int64), np.zeros(0, np.uint8)
         start, end = int(self._starts[at]), int(self._starts[at + 1])
-        halves = self._counts[start // 2 : (end + 1) // 2]
-        steps = np.stack([halves & 15, halves >> 4], axis=1).ravel()[start % 2 :][: end - start]
+        steps = self._are_several(start, end)
+        ranked = start // _RANKED
+        first = int(self._ranks[ranked]) + int(self._are_several(ranked * _RANKED, start).sum())
+        end = first + int(steps.sum())
+        halves = self._counts[first // 2 : (end + 1) // 2]
+        steps[steps > 0] = np.stack([halves & 15, halves >> 4], axis=1).ravel()[first % 2 :][: end - first]
         return self._lists.read(at), STEPS[steps]
+
+    def _are_several(self, start: int, end: int) -> npt.NDArray[np.uint8]:
+        """Of each posting of a range 1 where the chunk holds the term more than once, else 0."""
+        return np.unpackbits(self._several[start // 8 : (end + 7) // 8], bitorder="little")[start % 8 :][: end - start]
 
     def frequency(self, term: str) -> int:
         """How many chunks hold the term."""

@@ -41,6 +41,20 @@ def test_postings_are_a_plain_count_of_terms(tmp_path_factory, texts, batch):
         assert list(zip(chunks.tolist(), counts.tolist(), strict=True)) == [(i, stored(b[term])) for i, b in enumerate(bags) if b[term]]
 
 
+def test_counts_are_found_among_many(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_RANKED", 24)
+    rng = np.random.default_rng(5)
+    texts = [" ".join(f"w{int(word)}q" for word in rng.zipf(1.4, 30) % 60) for _ in range(400)]
+    builder = LexiconBuilder()
+    builder.add(texts)
+    builder.write(tmp_path / "l.bin")
+    lexicon = Lexicon(tmp_path / "l.bin")
+    bags = [bag(text) for text in texts]
+    for term in {term for counts in bags for term in counts}:
+        chunks, counts = lexicon.postings(term)
+        assert list(zip(chunks.tolist(), counts.tolist(), strict=True)) == [(i, stored(b[term])) for i, b in enumerate(bags) if b[term]]
+
+
 @given(TEXTS.filter(bool), st.data())
 def test_scores_are_bm25_inside_the_mask(tmp_path_factory, texts, data):
     path = tmp_path_factory.mktemp("lexicon") / "l.bin"
