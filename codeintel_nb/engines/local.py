@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import reduce
+from functools import partial, reduce
 from heapq import nsmallest
 from operator import or_
 from pathlib import Path
@@ -31,7 +31,7 @@ from ..search.points import Points
 from ..search.query import Bounds, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 from ..search.semantic import candidates, hydrate, plan_search, rank, statistics
 from ..search.symbols import FoundSymbol, find_alike, find_symbols, in_scope, symbol_hits
-from ..search.text import MOST_FORWARD, TextAnswer, TextPlan, plan_text, search_text
+from ..search.text import MOST_FORWARD, TextAnswer, plan_text, search_text
 from .engine import Answer, Counts, Target
 
 MOST_MASKS = 512
@@ -100,22 +100,23 @@ class LocalEngine:
     def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds, loose: Sequence[LooseTarget] = ()) -> Answer:
         began = time.perf_counter()
         limit = max(query.limit, MOST_RANKED) if query.rank else query.limit
-        plans = [plan for target in targets if (plan := plan_text(self.shard(target.folder), target.repo, self.mask(target), query)) is not None]
-        plans.sort(key=lambda plan: path_order(plan.repo, plan.first_path))
-        planned = time.perf_counter()
-        counting, answers = Counting(), list[TextAnswer]()
-        at_once = 1 if limit <= MOST_FORWARD else len(plans)  # what is wanted is often in the first shard
-        while plans:
-            if _has_all(limit, answers, plans[0]):  # what follows would only be counted
-                if counting.over() or plans[0].is_much:
-                    answers.append(TextAnswer([], True, 0, False))
-                    break
-                answers.append(search_text(plans.pop(0), query, 0, bounds, counting))
-                continue
-            wave, plans = plans[:at_once], plans[at_once:]
-            parallel = sum(plan.bytes_to_read for plan in wave) >= PARALLEL_BYTES
-            answers += self._each(wave, lambda plan: search_text(plan, query, limit, bounds, counting), parallel)
-            at_once = self._threads
+        planned, counting, answers = 0.0, Counting(), list[TextAnswer]()
+        waiting = sorted(targets, key=self._begin)
+        at_once = 1 if limit <= MOST_FORWARD else len(waiting)  # what is wanted is often in the first shard
+        while waiting:
+            over = _has_all(limit, answers, self._begin(waiting[0]))
+            if over and counting.over():  # what follows would only be counted
+                answers.append(TextAnswer([], True, 0, False))
+                break
+            wave, waiting = waiting[:at_once], waiting[at_once:]
+            began_wave = time.perf_counter()
+            plans = [plan for target in wave if (plan := plan_text(self.shard(target.folder), target.repo, self.mask(target), query)) is not None]
+            planned += _ms(began_wave)
+            if over and any(plan.is_much for plan in plans):
+                answers.append(TextAnswer([], True, 0, False))
+                break
+            parallel = sum(plan.bytes_to_read for plan in plans) >= PARALLEL_BYTES
+            answers += self._each(plans, partial(search_text, query=query, limit=0 if over else limit, bounds=bounds, counting=counting), parallel)
         for files in loose:
             answers += search_loose(files, query, limit, bounds, counting)
         hits = merged([answer.hits for answer in answers])
@@ -123,7 +124,7 @@ class LocalEngine:
         if query.rank:
             hits = ranked(hits)
         total, exact = sum(answer.total for answer in answers), all(answer.exact for answer in answers)
-        return Answer(hits[: query.limit], total, truncated, {"plan": (planned - began) * 1000, "search": _ms(planned)}, exact)
+        return Answer(hits[: query.limit], total, truncated, {"plan": planned, "search": _ms(began) - planned}, exact)
 
     def semantic_search(self, query: SemanticQuery, targets: list[Target], bounds: Bounds, embedder: Embedder) -> Answer:
         began = time.perf_counter()
@@ -211,6 +212,11 @@ class LocalEngine:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
+    def _begin(self, target: Target) -> tuple[str, list[str]]:
+        """Where a shard's files begin in the order of hits."""
+        paths = self.shard(target.folder).paths
+        return path_order(target.repo, paths[0] if paths else "")
+
     def _each(self, values: list[_V], work: Callable[[_V], _T], parallel: bool = True) -> list[_T]:
         if len(values) < 2 or not parallel:
             return [work(value) for value in values]
@@ -221,12 +227,12 @@ class LocalEngine:
         return list(pool.map(work, values))
 
 
-def _has_all(limit: int, answers: list[TextAnswer], plan: TextPlan) -> bool:
-    """Whether as many hits as are wanted are there, and those of the plan come behind them."""
+def _has_all(limit: int, answers: list[TextAnswer], begin: tuple[str, list[str]]) -> bool:
+    """Whether as many hits as are wanted are there, and all that begins at a path comes behind them."""
     if sum(len(answer.hits) for answer in answers) < limit:
         return False
     last = max(path_order(answer.hits[-1].repo, answer.hits[-1].path) for answer in answers if answer.hits)
-    return path_order(plan.repo, plan.first_path) > last
+    return begin > last
 
 
 def _ms(since: float) -> float:

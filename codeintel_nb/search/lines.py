@@ -31,12 +31,12 @@ def hits_of(shard: Searchable, repo: str, found: list[Match], query: TextQuery) 
     line_starts, line_ends, starts, numbers = zip(*found, strict=True)
     chunks = shard.chunk_start.searchsorted(np.array(line_starts, np.uint64), "right") - 1
     files = shard.chunk_file[chunks].astype(np.int64)
-    of_file = {file: (shard.paths[file], shard.language(file), shard.revision(file)) for file in set(files.tolist())}
-    paths, languages, revisions = zip(*[of_file[file] for file in files.tolist()], strict=True)
+    distinct, which = np.unique(files, return_inverse=True)
+    paths, languages, revisions = (_picked([of(file) for file in distinct.tolist()], which) for of in (shard.paths.__getitem__, shard.language, shard.revision))
     lines = _lines(shard, chunks, files, line_starts, numbers)
     last_lines = first_lines = lines
     in_cells = shard.chunk_cell[chunks]
-    cells = [None if cell < 0 else cell for cell in in_cells.tolist()]
+    cells: Iterable[int | None] = repeat(None) if (in_cells < 0).all() else [None if cell < 0 else cell for cell in in_cells.tolist()]
     symbols, kinds = _symbols(shard, chunks, files, lines, in_cells)
     snippets, columns = _texts(shard, line_starts, line_ends, starts)
     if compile_pattern(query).multiline:
@@ -49,8 +49,17 @@ def hits_of(shard: Searchable, repo: str, found: list[Match], query: TextQuery) 
     return list(map(Hit, repeat(repo), paths, lines, last_lines, scores, snippets, first_lines, languages, kinds, columns, symbols, cells, revisions))
 
 
+def _picked(values: Sequence[str], which: Ids) -> list[str]:
+    """A value for each position."""
+    picked: list[str] = np.array(values, object)[which].tolist()
+    return picked
+
+
 def _lines(shard: Searchable, chunks: Ids, files: Ids, line_starts: Sequence[int], numbers: Sequence[int]) -> list[int]:
     """The number of each line in its file; where it is not known it is counted from the beginning of its chunk, or from the match before."""
+    if all(numbers):
+        known: list[int] = (np.array(numbers) - shard.lines_before[files]).tolist()
+        return known
     content, counted, line, lines = shard.content, -1, 0, list[int]()
     columns = (numbers, shard.lines_before[files].tolist(), shard.chunk_start[chunks].tolist(), shard.chunk_line[chunks].tolist())
     for line_start, number, lines_before, chunk_start, chunk_line in zip(line_starts, *columns, strict=True):
@@ -75,12 +84,12 @@ def _symbols(shard: Searchable, chunks: Ids, files: Ids, lines: list[int], cells
     kinds[around >= 0] = shard.symbol_kind[around[around >= 0]]
     kinds[~named] = own[~named]
     numbers, which = np.unique(around, return_inverse=True)
-    labels = shard.symbol_labels(numbers)
-    symbols = [labels[i] for i in which.tolist()]
-    of_chunks = {chunk: shard.label(chunk) for chunk in set(chunks[~named].tolist())}
-    for i in np.flatnonzero(~named).tolist():
-        symbols[i] = of_chunks[int(chunks[i])]
-    return symbols, [KINDS[kind] for kind in kinds.tolist()]
+    symbols = _picked(shard.symbol_labels(numbers), which)
+    by_chunk = chunks[~named].tolist()
+    of_chunk = {chunk: shard.label(chunk) for chunk in set(by_chunk)}
+    for i, chunk in zip(np.flatnonzero(~named).tolist(), by_chunk, strict=True):
+        symbols[i] = of_chunk[chunk]
+    return symbols, _picked(KINDS, kinds)
 
 
 def _texts(shard: Searchable, line_starts: Sequence[int], line_ends: Sequence[int], starts: Sequence[int]) -> tuple[list[str], list[int]]:
@@ -88,10 +97,17 @@ def _texts(shard: Searchable, line_starts: Sequence[int], line_ends: Sequence[in
     content = shard.content
     texts = [content[begin : end if end - begin < _MOST_BYTES else begin + _MOST_BYTES] for begin, end in zip(line_starts, line_ends, strict=True)]
     together = b"\0".join(texts)
-    if together.isascii() and len(max(texts, key=len)) <= MOST_SNIPPET_CHARACTERS and b"\r" not in together and together.count(b"\0") == len(texts) - 1:
-        return together.decode("ascii").split("\0"), [start - begin + 1 for begin, start in zip(line_starts, starts, strict=True)]
-    before = [content[begin:start] for begin, start in zip(line_starts, starts, strict=True)]
-    return [_text(text).rstrip("\r")[:MOST_SNIPPET_CHARACTERS] for text in texts], [(len(text) if text.isascii() else len(_text(text))) + 1 for text in before]
+    shown = _text(together).split("\0")
+    if len(shown) > len(texts):  # a notebook's may hold a NUL
+        shown = [_text(text) for text in texts]
+    longest = len(max(texts, key=len))
+    if longest > MOST_SNIPPET_CHARACTERS or b"\r" in together:
+        shown = [text.rstrip("\r")[:MOST_SNIPPET_CHARACTERS] for text in shown]
+    columns = [start - begin + 1 for begin, start in zip(line_starts, starts, strict=True)]
+    if longest == _MOST_BYTES or not together.isascii():
+        before = [content[begin:start] for begin, start in zip(line_starts, starts, strict=True)]
+        columns = [column if text.isascii() else len(_text(text)) + 1 for text, column in zip(before, columns, strict=True)]
+    return shown, columns
 
 
 def ranked(hits: list[Hit]) -> list[Hit]:

@@ -50,6 +50,7 @@ class LooseFiles:
     folder: Path | None = None
     postings: Postings | None = None
     symbol_kind = np.zeros(0, np.uint8)
+    mixed_blocks = np.zeros(0, bool)
 
     def __init__(self, documents: Sequence[Document]) -> None:
         self._documents = documents

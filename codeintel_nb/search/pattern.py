@@ -28,8 +28,7 @@ class Pattern(NamedTuple):
     insensitive: bool
     group: int = 0  # of the match proper: with word=True it has neighbours around it
     literal: bytes | None = None  # the bytes to find, where that is all there is to it
-    before: bool = False  # and no word character stands before them
-    behind: bool = False
+    alone: tuple[bool, bool] = (False, False)  # and whether no word character is to stand before them, and behind them
 
 
 @lru_cache(64)
@@ -56,18 +55,18 @@ def compile_pattern(query: TextQuery) -> Pattern:
     except re2.error:
         return Pattern(None, None, True, multiline, insensitive)
     literal = None if multiline else _literal(query, insensitive)
-    return Pattern(compiled, _search_of(compiled, int(query.word)), unicode, multiline, insensitive, 1 if query.word else 0, *literal or (None,))
+    return Pattern(compiled, search_of(compiled, int(query.word)), unicode, multiline, insensitive, 1 if query.word else 0, *literal or (None,))
 
 
-def _literal(query: TextQuery, insensitive: bool) -> tuple[bytes, bool, bool] | None:
+def _literal(query: TextQuery, insensitive: bool) -> tuple[bytes, tuple[bool, bool]] | None:
     """The text that a query looks for, where it is nothing else, and whether it is to be a word."""
     if query.regex:
         return None if insensitive or query.word else word_literal(query.pattern)
     caseless = query.pattern.isascii() and query.pattern.upper() == query.pattern.lower()
-    return (query.pattern.encode("utf-8", "replace"), query.word, query.word) if caseless or not insensitive else None
+    return (query.pattern.encode("utf-8", "replace"), (query.word, query.word)) if caseless or not insensitive else None
 
 
-def _search_of(compiled: Any, group: int) -> Callable[[Any, int, int], tuple[int, int]]:
+def search_of(compiled: Any, group: int) -> Callable[[Any, int, int], tuple[int, int]]:
     """re2's search without the object that its wrapper makes of each match, half of what a short line costs."""
     import re2
 

@@ -67,6 +67,14 @@ class Ranges(NamedTuple):
         head = Ranges(self.begins[: last + 1], np.append(self.ends[:last], cut), self.cuts)
         return head, Ranges(np.insert(self.begins[last + 1 :], 0, cut), self.ends[last:], self.cuts)
 
+    def cut(self, offset: int) -> tuple[Ranges, Ranges]:
+        """What lies before an offset, and what behind it."""
+        first = int(np.searchsorted(self.begins, offset, "left"))
+        across = first > 0 and self.ends[first - 1] > offset
+        head = Ranges(self.begins[:first], np.minimum(self.ends[:first], offset), self.cuts)
+        rest = first - across
+        return head, Ranges(np.maximum(self.begins[rest:], offset), self.ends[rest:], self.cuts)
+
     def and_also(self, others: Ranges) -> Ranges:
         """Both, which are apart."""
         order = np.argsort(np.concatenate([self.begins, others.begins]), kind="stable")

@@ -63,6 +63,9 @@ class Searchable(Protocol):
     @property
     def ascii_chunks(self) -> Mask: ...
 
+    @property
+    def mixed_blocks(self) -> Mask: ...  # of the postings: they hold more than such chunks
+
     def language(self, file: int) -> str: ...
 
     def revision(self, file: int) -> str: ...

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import mmap
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
+from ..index.postings import Blocks
 from ..index.shard import ENDS_WITH_NEWLINE, IS_ASCII, is_plain
 from .hit import Hit
 from .lines import hits_of
@@ -19,7 +21,7 @@ from .query import MOST_HITS, Bounds, TextQuery
 from .ranges import NOWHERE, SMALLEST_SEGMENT, Chunks, Pace, Ranges, ranges_of
 from .ripgrep import Streamed, scan, stream
 from .searchable import Searchable
-from .trigrams import blocks_that_may, files_that_may, is_word, may_match, needle, needs
+from .trigrams import NOTHING, Need, blocks_that_may, files_that_may, is_word, may_match, needle, needs
 
 FORWARD = 1 << 20  # bytes that are read here, in order, before rg is asked: a common pattern is through by then
 MOST_FORWARD = 1000  # hits asked for, for that to be likely
@@ -31,6 +33,9 @@ _WORD = bytes(is_word(chr(code)) for code in range(256))
 NEEDLE = 4  # the share of a shard, one in so many, below which lines with a certain text are rare enough to be judged one by one
 
 
+Finder = Callable[[int, int], tuple[int, int]]
+
+
 class TextPlan(NamedTuple):
     """Where in a shard a query is to look."""
 
@@ -39,25 +44,37 @@ class TextPlan(NamedTuple):
     pattern: Pattern
     exact: Ranges  # for re2
     foreign: Ranges | None  # what re2 would read otherwise than ripgrep
+    need: Need
     needle: bytes  # that a line must hold, where looking for it first is worth it
     bytes_to_read: int
     is_much: bool  # rg is through with all of the content sooner than what may match is read here
 
     @classmethod
-    def of(cls, shard: Searchable, repo: str, pattern: Pattern, exact: Ranges, foreign: Ranges | None = None, needle: bytes = b"") -> TextPlan:
+    def of(cls, shard: Searchable, repo: str, pattern: Pattern, exact: Ranges, foreign: Ranges | None, need: Need = NOTHING, needle: bytes = b"") -> TextPlan:
         size = exact.size + (0 if foreign is None else foreign.size)
         needle = needle if NEEDLE * size < shard.size else b""
         is_much = False
         if size >= 4 * FORWARD and shard.folder is not None and not pattern.multiline:
             here_s = size / (PATTERN if pattern.literal is None and not needle else LITERAL) + len(exact.begins) * RANGE_S
             is_much = here_s > RG_START_S + shard.size / BY_RG
-        return cls(shard, repo, pattern, exact, foreign, needle, size, is_much)
+        return cls(shard, repo, pattern, exact, foreign, need, needle, size, is_much)
 
-    @property
-    def first_path(self) -> str:
-        """Of what is to be read."""
-        begins = [int(ranges.begins[0]) for ranges in (self.exact, self.foreign) if ranges is not None and len(ranges.begins)]
-        return self.shard.paths[int(np.searchsorted(self.shard.file_start, np.uint64(min(begins)), "right")) - 1] if begins else ""
+    def only(self, exact: Ranges, foreign: Ranges | None) -> TextPlan:
+        """To look at a part of it."""
+        return TextPlan.of(self.shard, self.repo, self.pattern, exact, foreign, self.need, self.needle)
+
+    def parts(self, kept: Kept) -> Iterator[TextPlan]:
+        """The plan, where a few hits are wanted in growing parts: they are often in the first."""
+        size, exact, foreign = FORWARD, self.exact, self.foreign
+        while foreign is not None and not self.pattern.multiline and kept.limit <= MOST_FORWARD:
+            _, rest = foreign.and_also(exact).parted(size)
+            if not len(rest.begins):
+                break
+            cut = int(rest.begins[0])
+            (head, exact), (other, foreign) = exact.cut(cut), foreign.cut(cut)
+            yield self.only(head, other)
+            size *= 4
+        yield self.only(exact, foreign)
 
 
 class TextAnswer(NamedTuple):
@@ -89,20 +106,32 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
         return plan if plan.bytes_to_read or not pattern.multiline else None
     certain = pattern.literal or (needle(query.pattern, pattern.insensitive) if query.regex else b"" if pattern.insensitive else query.pattern.encode("utf-8", "replace"))
     certain = b"" if pattern.multiline or len(certain) < 3 else certain
-    exact: Chunks | None = chunks
-    foreign: Ranges | None = None
     if pattern.unicode and not shard.is_ascii:
         plain = shard.ascii_chunks if not pattern.multiline else (shard.file_flags & IS_ASCII).astype(bool)[shard.chunk_file]  # a match may span chunks
-        exact = plain if chunks is None else chunks & plain
-        foreign = ranges_of(shard, ~plain if chunks is None else chunks & ~plain, blocks)
-    plan = TextPlan.of(shard, repo, pattern, ranges_of(shard, exact, blocks), foreign, certain)
-    if foreign is not None and foreign.size < SIFTED and not plan.is_much:  # rarely is there any, and then rg need not be started
-        plan = _sifted(plan, foreign, lambda text: certain in text and may_match(need, text))
+        exact, foreign = _by_reader(shard, plain, chunks, blocks)
+    else:
+        exact, foreign = ranges_of(shard, chunks, blocks), None
+    plan = TextPlan.of(shard, repo, pattern, exact, foreign, need, certain)
     return plan if plan.bytes_to_read else None
 
 
-def _sifted(plan: TextPlan, foreign: Ranges, may: Callable[[bytes], bool]) -> TextPlan:
+def _by_reader(shard: Searchable, plain: Chunks, chunks: Chunks | None, blocks: Blocks | None) -> tuple[Ranges, Ranges]:
+    """Where re2 is to look and where rg is: in the plain chunks, and in the others."""
+    if chunks is not None or blocks is None:
+        return ranges_of(shard, plain if chunks is None else chunks & plain, blocks), ranges_of(shard, ~plain if chunks is None else chunks & ~plain, blocks)
+    mixed = shard.mixed_blocks[blocks]  # few, and only there need chunks be told apart
+    return ranges_of(shard, None, blocks[~mixed]).and_also(ranges_of(shard, plain, blocks[mixed])), ranges_of(shard, ~plain, blocks[mixed])
+
+
+def _sifted(plan: TextPlan) -> TextPlan:
     """The plan with those lines alone for rg that may match and hold more than ASCII: re2 reads the others around them."""
+    foreign, certain = plan.foreign, plan.needle
+    if plan.pattern.re2 is None or foreign is None or foreign.size >= SIFTED:
+        return plan
+
+    def may(text: bytes) -> bool:
+        return certain in text and may_match(plan.need, text)
+
     content = plan.shard.content
     plain, held = list[tuple[int, int]](), list[tuple[int, int]]()
     for begin, end in zip(foreign.begins.tolist(), foreign.ends.tolist(), strict=True):
@@ -121,7 +150,7 @@ def _sifted(plan: TextPlan, foreign: Ranges, may: Callable[[bytes], bool]) -> Te
                 held.append((at, behind))
             at = behind
     exact = plan.exact.and_also(Ranges.of(plain, plan.exact.cuts)) if plain else plan.exact
-    return TextPlan.of(plan.shard, plan.repo, plan.pattern, exact, Ranges.of(held, foreign.cuts) if held else None, plan.needle)
+    return plan.only(exact, Ranges.of(held, foreign.cuts) if held else None)
 
 
 def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, counting: Counting) -> TextAnswer:
@@ -136,10 +165,20 @@ def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, co
 
 
 def _here(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> bool:
+    """Read what may match; whether the bounds ended it early."""
+    for part in plan.parts(kept):
+        if _part_here(_sifted(part), query, kept, bounds):
+            return True
+        if kept.full and kept.enough():
+            return False
+    return False
+
+
+def _part_here(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> bool:
     """Read what may match, and have rg read what re2 would read otherwise; whether the bounds ended it early."""
     if plan.foreign is None:
         return (_read_lines_together if plan.pattern.multiline else _read)(plan, plan.exact, kept.take, kept, bounds)
-    most = max(1, kept.limit) if kept.by_line else MOST_HITS
+    most = max(1, kept.limit - len(kept.found)) if kept.by_line else MOST_HITS
     # where a match may span lines each file is streamed to an rg of its own: none is to span files
     parts = _as_files_have_them(plan.shard, plan.foreign).each_file(plan.shard.file_start) if plan.pattern.multiline else [plan.foreign]
     by_rg = Streamed([], False, False)
@@ -178,11 +217,8 @@ def _all_by_rg(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> 
 
 def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Kept, bounds: Bounds) -> bool:
     """Find every match for ``take``, which says where to go on; whether the bounds ended it early."""
-    shard, pattern, certain = plan.shard, plan.pattern, plan.needle
-    content, pace = shard.content, Pace()
-    find, rfind, literal, search = content.find, content.rfind, pattern.literal, pattern.search
-    before, behind_it = pattern.before, pattern.behind
-    assert search is not None  # what re2 cannot read has no range here
+    content, first_in, pace = plan.shard.content, _finder(plan), Pace()
+    at_once = kept.by_line and kept.limit > MOST_FORWARD and take == kept.take
     if bounds.reached():
         return True
     number = behind = read = 0
@@ -195,41 +231,78 @@ def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Ke
             pace.begin()
             read = 0
         read += end - begin
+        if at_once:
+            if not kept.take_all(_lines_in(content, first_in, begin, end)):
+                return False
+            continue
         at = max(begin, behind)
         while at < end:
             stop = end
             if kept.full:  # what follows is only counted, and not for long
                 if kept.enough():
                     return False
-                stop = find(b"\n", at + SMALLEST_SEGMENT, end) + 1 or end
-            if literal is not None:
-                start = last = find(literal, at, stop)
-                if start >= 0 and ((before and start and _WORD[content[start - 1]]) or (behind_it and _WORD[content[start + len(literal)]])):
-                    at = start + 1
-                    continue
-            elif certain:
-                held = find(certain, at, stop)
-                if held < 0:
-                    at = stop
-                    continue
-                ends = find(b"\n", held, end)
-                start, last = search(content, rfind(b"\n", begin, held) + 1 or begin, end if ends < 0 else ends)
-                if start < 0:
-                    at = end if ends < 0 else ends + 1
-                    continue
-            else:
-                start, last = search(content, at, stop)
-            if start < 0 or start >= stop:  # an empty match behind the last line is none
+                stop = content.find(b"\n", at + SMALLEST_SEGMENT, end) + 1 or end
+            start, last = first_in(at, stop)
+            if start < 0:
                 at = stop
                 continue
-            line_start = rfind(b"\n", begin, start) + 1 or begin
-            line_end = find(b"\n", max(start, last - 1), end)
-            at = take((line_start, end if line_end < 0 else line_end, start, 0))
+            at = take(_line_of(content, begin, start, last, end))
             number += 1
             if number % 64 == 0 and bounds.reached():
                 return True
         behind = at
     return False
+
+
+def _lines_in(content: mmap.mmap | bytes, first_in: Finder, begin: int, end: int) -> list[Match]:
+    """Every line of a piece that matches."""
+    matches = list[Match]()
+    at = begin
+    while at < end:
+        start, last = first_in(at, end)
+        if start < 0:
+            break
+        matches.append(_line_of(content, begin, start, last, end))
+        at = matches[-1][1] + 1
+    return matches
+
+
+def _line_of(content: mmap.mmap | bytes, begin: int, start: int, last: int, end: int) -> Match:
+    """The lines, within two offsets, of a match from ``start`` up to ``last``."""
+    line_end = content.find(b"\n", max(start, last - 1), end)
+    return content.rfind(b"\n", begin, start) + 1 or begin, end if line_end < 0 else line_end, start, 0
+
+
+def _finder(plan: TextPlan) -> Finder:
+    """Where the first match begins and ends in a part of the content, of whole lines; -1 where none is."""
+    content, certain, search = plan.shard.content, plan.needle, plan.pattern.search
+    literal, (before, behind) = plan.pattern.literal, plan.pattern.alone
+    find, rfind = content.find, content.rfind
+    assert search is not None  # what re2 cannot read has no range here
+
+    def text_in(begin: int, end: int) -> tuple[int, int]:
+        assert literal is not None
+        start = find(literal, begin, end)
+        while start >= 0 and ((before and start and _WORD[content[start - 1]]) or (behind and _WORD[content[start + len(literal)]])):
+            start = find(literal, start + 1, end)
+        return start, start
+
+    def pattern_in(begin: int, end: int) -> tuple[int, int]:
+        start, last = search(content, begin, end)
+        return (start, last) if start < end else (-1, -1)  # an empty match behind the last line is none
+
+    def line_by_line(begin: int, end: int) -> tuple[int, int]:
+        held = find(certain, begin, end)
+        while held >= 0:
+            line_end = find(b"\n", held, end)
+            line_end = end if line_end < 0 else line_end
+            start, last = search(content, rfind(b"\n", begin, held) + 1 or begin, line_end)
+            if start >= 0:
+                return start, last
+            held = find(certain, line_end, end)
+        return -1, -1
+
+    return text_in if literal is not None else line_by_line if certain else pattern_in
 
 
 def _as_files_have_them(shard: Searchable, ranges: Ranges) -> Ranges:

@@ -218,7 +218,7 @@ def needle(pattern: str, insensitive: bool) -> bytes:
 
 
 @lru_cache(256)
-def word_literal(pattern: str) -> tuple[bytes, bool, bool] | None:
+def word_literal(pattern: str) -> tuple[bytes, tuple[bool, bool]] | None:
     """The text that a regular expression is, where it is nothing else, but perhaps a word boundary (``\\b``) before and one
     behind it, next to an ASCII word character; and whether they are there."""
     if needs(pattern, True, False) == NOTHING:
@@ -234,7 +234,7 @@ def word_literal(pattern: str) -> tuple[bytes, bool, bool] | None:
     literal = "".join(chr(code) for _, code in text)
     if "\n" in literal or (before and not is_word(literal[0])) or (behind and not is_word(literal[-1])):
         return None
-    return literal.encode("utf-8", "replace"), before, behind
+    return literal.encode("utf-8", "replace"), (before, behind)
 
 
 def is_word(character: str) -> bool:

@@ -35,3 +35,11 @@ def test_what_is_chosen_and_put_together(whole, data):
     some, others = (Ranges.of([edge for edge, one in zip(edges, wanted, strict=True) if one == kept], whole.cuts) for kept in (True, False))
     assert places(some.and_also(others)) == places(whole)
     assert (np.diff(some.and_also(others).begins) > 0).all()
+
+
+@given(ranges(), st.integers(0, 62))
+def test_a_cut_parts_what_lies_before_from_what_lies_behind(whole, tens):
+    head, rest = whole.cut(10 * tens)
+    assert places(head) == [place for place in places(whole) if place < 10 * tens]
+    assert places(rest) == [place for place in places(whole) if place >= 10 * tens]
+    assert all((one.begins < one.ends).all() for one in (head, rest))

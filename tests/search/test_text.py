@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import SearchError
+from codeintel_nb.index.shard import is_plain
+from codeintel_nb.search import text as text_module
 from codeintel_nb.search.pattern import is_lower
 from codeintel_nb.search.ripgrep import rg_path
 from codeintel_nb.search.trigrams import word_literal
@@ -112,7 +114,7 @@ def test_any_text_as_a_word_finds_ripgreps_lines(real, text, before, behind, cas
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [
-        (r"\bget_x\b", (b"get_x", True, True)), (r"\bget", (b"get", True, False)), (r"a\.b\b", (b"a.b", False, True)), ("get_", (b"get_", False, False)),
+        (r"\bget_x\b", (b"get_x", (True, True))), (r"\bget", (b"get", (True, False))), (r"a\.b\b", (b"a.b", (False, True))), ("get_", (b"get_", (False, False))),
         (r"\b\.abc", None), (r"abc\.\b", None), (r"abc$", None), ("ab|cd", None), (r"ab\b\b", None), (r"\bab", None), ("(?i)abc", None), (r"abc\n", None), ("ab[cd]", None), (r"\béab", None),
     ],
 )  # fmt: skip
@@ -135,6 +137,43 @@ def test_a_limit_gives_the_first_lines_and_says_there_are_more(real):
     assert few.hits == everything.hits[:7]
     assert few.truncated
     assert not workspace.search_text("import", limit=len(everything)).truncated
+
+
+@pytest.mark.parametrize("pattern", [r"\w+\(", r"\bself\b", "import", r"e\w?\s", r"[^\x00-\x7f]", r"\p{Lu}\w"])
+def test_the_first_hits_are_the_first_of_all(real, monkeypatch, pattern):
+    """Also where they are looked for in parts, of which some lines are for ripgrep."""
+    monkeypatch.setattr(text_module, "FORWARD", 3000)
+    workspace, _ = real
+    for scope in (Scope(), Scope(include_globs=("*.txt", "IPython/core/**"))):
+        every = workspace.search_text(pattern, scope, regex=True, limit=100_000)
+        assert len(every) > 2
+        for limit in (1, 2, 7, 60, 900):
+            first = workspace.search_text(pattern, scope, regex=True, limit=limit)
+            assert first.hits == every.hits[:limit]
+            assert first.truncated == (limit < len(every))
+            assert first.total == len(every) if first.total_exact else limit <= first.total <= len(every)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_blocks_are_parted_by_who_is_to_read_them(real, seed):
+    workspace, _ = real
+    (target,) = workspace._targets(Scope())
+    shard = workspace._engine.shard(target.folder)
+    rng = np.random.default_rng(seed)
+    blocks = np.sort(rng.choice(shard.postings.blocks, shard.postings.blocks // 2, replace=False))
+    exact, foreign = text_module._by_reader(shard, shard.ascii_chunks, None, blocks)
+    read = np.zeros(shard.size, np.int8)
+    for begin, end in zip(exact.begins.tolist(), exact.ends.tolist(), strict=True):
+        assert is_plain(shard.content[begin:end])
+        read[begin:end] += 1
+    for begin, end in zip(foreign.begins.tolist(), foreign.ends.tolist(), strict=True):
+        read[begin:end] += 2
+    assert (read == 2).any()
+    chosen = np.zeros(shard.size, bool)
+    for block in blocks.tolist():
+        chosen[int(shard.postings.starts[block]) : int(shard.postings.starts[block + 1])] = True
+    assert (chosen == (read > 0)).all()
+    assert read.max() == 2, "nothing is read twice"
 
 
 def test_the_scope_bounds_every_line(real):
