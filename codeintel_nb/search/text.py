@@ -25,7 +25,7 @@ from .trigrams import NOTHING, Need, blocks_that_may, files_that_may, is_word, m
 
 FORWARD = 1 << 20  # bytes that are read here, in order, before rg is asked: a common pattern is through by then
 MOST_FORWARD = 1000  # hits asked for, for that to be likely
-LITERAL, PATTERN, BY_RG = 2e9, 0.8e9, 8e9  # bytes a second: found as they are, read by re2, and by rg
+LITERAL, PATTERN, BY_RG = 1.2e9, 0.8e9, 8e9  # bytes a second: found as they are, read by re2, and by rg
 RANGE_S = 2e-6  # beside them, for each range
 RG_START_S = 0.004
 SIFTED = 8 << 20  # bytes that are looked through for a pattern's trigrams, to spare rg's start
@@ -63,18 +63,25 @@ class TextPlan(NamedTuple):
         """To look at a part of it."""
         return TextPlan.of(self.shard, self.repo, self.pattern, exact, foreign, self.need, self.needle)
 
+    def parted(self, size: int) -> tuple[TextPlan, TextPlan | None]:
+        """The first ``size`` bytes to read, about, and what follows them."""
+        _, rest = (self.exact if self.foreign is None else self.foreign.and_also(self.exact)).parted(size)
+        if not len(rest.begins):
+            return self, None
+        (head, tail), (other_head, other_tail) = ((None, None) if ranges is None else ranges.cut(int(rest.begins[0])) for ranges in (self.exact, self.foreign))
+        assert head is not None
+        assert tail is not None
+        return self.only(head, other_head), self.only(tail, other_tail)
+
     def parts(self, kept: Kept) -> Iterator[TextPlan]:
-        """The plan, where a few hits are wanted in growing parts: they are often in the first."""
-        size, exact, foreign = FORWARD, self.exact, self.foreign
-        while foreign is not None and not self.pattern.multiline and kept.limit <= MOST_FORWARD:
-            _, rest = foreign.and_also(exact).parted(size)
-            if not len(rest.begins):
-                break
-            cut = int(rest.begins[0])
-            (head, exact), (other, foreign) = exact.cut(cut), foreign.cut(cut)
-            yield self.only(head, other)
+        """The plan; in growing parts where a few hits are wanted, which are often in the first, and finding them may need rg."""
+        size, rest = FORWARD, self if self.foreign is not None and not self.pattern.multiline and kept.limit <= MOST_FORWARD else None
+        if rest is None:
+            yield self
+        while rest is not None:
+            part, rest = rest.parted(size)
+            yield part
             size *= 4
-        yield self.only(exact, foreign)
 
 
 class TextAnswer(NamedTuple):
@@ -205,14 +212,14 @@ def _part_here(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> 
 
 def _all_by_rg(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> bool:
     """Read a little here, where a common pattern has all that is asked for, then have rg read it all."""
-    if plan.foreign is not None:
-        return scan(plan.shard, plan.exact.and_also(plan.foreign), query, plan.pattern, kept, bounds)
-    if kept.limit > MOST_FORWARD:
-        return scan(plan.shard, plan.exact, query, plan.pattern, kept, bounds)
-    first, rest = plan.exact.parted(FORWARD)
-    if _read(plan, first, kept.take, kept, bounds):
-        return True
-    return not kept.enough() and scan(plan.shard, rest, query, plan.pattern, kept, bounds)
+    rest: TextPlan | None = plan
+    if kept.limit <= MOST_FORWARD:
+        first, rest = plan.parted(FORWARD)
+        if _part_here(_sifted(first), query, kept, bounds):
+            return True
+    if rest is None or (kept.full and kept.enough()):
+        return False
+    return scan(plan.shard, rest.exact if rest.foreign is None else rest.exact.and_also(rest.foreign), query, plan.pattern, kept, bounds)
 
 
 def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Kept, bounds: Bounds) -> bool:
