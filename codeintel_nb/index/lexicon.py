@@ -74,23 +74,30 @@ class LexiconBuilder:
                 self._word_ends.append(len(self._word_terms))
 
     def write(self, path: Path) -> None:
-        none = np.zeros(0, np.uint32)
-        terms = np.concatenate([p[0] for p in self._postings] or [none])
-        chunks = np.concatenate([p[1] for p in self._postings] or [none])
-        counts = np.concatenate([p[2] for p in self._postings] or [none.astype(np.uint8)])
-        self._postings.clear()
         hashes = np.fromiter(map(hash_of, self._terms), np.uint64, len(self._terms))
         by_hash = np.argsort(hashes)
-        rank = np.empty(len(hashes), np.uint32)
-        rank[by_hash] = np.arange(len(hashes), dtype=np.uint32)
-        terms = rank[terms]
-        order = np.argsort(terms, kind="stable")  # chunks stay in order within a term
-        starts = np.concatenate([[0], np.cumsum(np.bincount(terms, minlength=len(hashes)))]).astype(np.uint32)
-        lengths = np.concatenate(self._lengths or [none]).astype(np.uint32)
-        lists = packed(chunks[order], starts[:-1].astype(np.int64), self._chunks)
-        steps = _STEP_OF[counts[order]]
+        rank = np.empty(len(hashes), np.uint64)
+        rank[by_hash] = np.arange(len(hashes), dtype=np.uint64)
+        keys = np.empty(sum(len(terms) for terms, _, _ in self._postings), "<u8")  # term, chunk and count in one number, to be sorted where it lies
+        at = 0
+        while self._postings:
+            terms, chunks, counts = self._postings.pop()
+            part = keys[at : at + len(terms)]
+            part[:] = rank[terms]
+            part <<= np.uint64(28)
+            part |= chunks
+            part <<= np.uint64(4)
+            part |= _STEP_OF[counts]
+            at += len(terms)
+        keys.sort()
+        starts = np.searchsorted(keys, np.arange(len(hashes) + 1, dtype=np.uint64) << np.uint64(32)).astype(np.uint32)
+        low = keys.view("<u4")[::2]
+        chunks, steps = low >> 4, (low & 15).astype(np.uint8)
+        del keys, low
+        lengths = np.concatenate(self._lengths or [np.zeros(0, np.uint32)]).astype(np.uint32)
+        lists = packed(chunks, starts[:-1].astype(np.int64), self._chunks)
         several = steps > 0
-        ranks = np.concatenate([[0], np.cumsum(several)])[::_RANKED].astype(np.uint32)
+        ranks = np.cumsum([0, *several[: len(several) // _RANKED * _RANKED].reshape(-1, _RANKED).sum(axis=1)]).astype(np.uint32)
         tf: dict[str, Array] = {"several": np.packbits(several, bitorder="little"), "ranks": ranks, "counts": _halved(steps[several])}
         write_arrays(path, {"hashes": hashes[by_hash], "starts": starts, **lists, **tf, "lengths": lengths})
 
