@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .query import TextQuery
-from .trigrams import word_literal
 
 # what re2 reads otherwise than ripgrep's engine, or not at all: these patterns go to the rg binary
 _ONLY_RG = re.compile(r"\\[<>QEC]|\\b\{|\(\?[a-zA-Z]*[xRu]|\(\?-?[a-zA-Z]*-[a-zA-Z]*[xRu]|\\[uU][0-9{]")
@@ -61,6 +60,8 @@ def compile_pattern(query: TextQuery) -> Pattern:
 def _literal(query: TextQuery, insensitive: bool) -> tuple[bytes, tuple[bool, bool]] | None:
     """The text that a query looks for, where it is nothing else, and whether it is to be a word."""
     if query.regex:
+        from .trigrams import word_literal  # which needs numpy, as a kernel without an engine does not
+
         return None if insensitive or query.word else word_literal(query.pattern)
     caseless = query.pattern.isascii() and query.pattern.upper() == query.pattern.lower()
     return (query.pattern.encode("utf-8", "replace"), (query.word, query.word)) if caseless or not insensitive else None
