@@ -24,13 +24,20 @@ _BATCH = 256  # blocks whose trigrams are sorted together: as many as a byte can
 _FOLD = bytes(range(256)).lower()
 _NEWLINE, _UNDERSCORE = 10, 95
 _WORD = np.isin(np.arange(256), np.frombuffer(b"abcdefghijklmnopqrstuvwxyz0123456789_", np.uint8))
-FOLDED_CHARACTERS = ((b"\xe2\x84\xaa", b"k"), (b"\xc5\xbf", b"s"))  # what re2 and ripgrep match with k and s, ignoring case
+AS_LETTERS = {"\u212a": "k", "\u017f": "s"}  # what re2 and ripgrep match with k and s, ignoring case
 
 Blocks = npt.NDArray[np.int64]  # ids, ascending
 
 
 def fold(text: bytes) -> bytes:
     return text.translate(_FOLD)
+
+
+def with_letters(text: bytes) -> bytes:
+    """The text with letters for the characters that are matched with them, ignoring case."""
+    for character, letter in AS_LETTERS.items():
+        text = text.replace(character.encode(), letter.encode())
+    return text
 
 
 def code_of(trigram: bytes) -> int:
@@ -144,16 +151,14 @@ def _joints_of(texts: Sequence[_Folded]) -> Array:
 
 
 def _folded(content: bytes, starts: Sequence[int]) -> Iterator[_Folded]:
-    """The blocks that begin at ``starts``, whose last is the end; and those with a character that is matched with a letter,
-    ignoring case, with that letter."""
+    """The blocks that begin at ``starts``, whose last is the end; and those with characters that are matched with letters,
+    ignoring case, with those letters."""
     text = content[starts[0] : starts[-1]]
     edges = [start - starts[0] for start in starts]
     yield fold(text), edges, range(len(edges) - 1)
-    for character, plain in FOLDED_CHARACTERS:
-        if character in text:
-            holding = [number for number, (start, end) in enumerate(pairwise(edges)) if character in text[start:end]]
-            folded = [fold(text[edges[number] : edges[number + 1]].replace(character, plain)) for number in holding]
-            yield b"".join(folded), [0, *accumulate(map(len, folded))], holding
+    if with_letters(text) != text:
+        blocks = [(number, plain) for number, (start, end) in enumerate(pairwise(edges)) if (plain := with_letters(text[start:end])) != text[start:end]]
+        yield fold(b"".join(plain for _, plain in blocks)), [0, *accumulate(len(plain) for _, plain in blocks)], [number for number, _ in blocks]
 
 
 def _sorted_keys(folded: bytes, edges: Sequence[int], numbers: Sequence[int]) -> Array:

@@ -54,7 +54,7 @@ def compile_pattern(query: TextQuery) -> Pattern:
     except re2.error:
         return Pattern(None, None, True, multiline, insensitive)
     literal = None if multiline else _literal(query, insensitive)
-    return Pattern(compiled, search_of(compiled, int(query.word)), unicode, multiline, insensitive, 1 if query.word else 0, *literal or (None,))
+    return Pattern(compiled, _search_of(compiled, int(query.word)), unicode, multiline, insensitive, 1 if query.word else 0, *literal or (None,))
 
 
 def _literal(query: TextQuery, insensitive: bool) -> tuple[bytes, tuple[bool, bool]] | None:
@@ -67,7 +67,7 @@ def _literal(query: TextQuery, insensitive: bool) -> tuple[bytes, tuple[bool, bo
     return (query.pattern.encode("utf-8", "replace"), (query.word, query.word)) if caseless or not insensitive else None
 
 
-def search_of(compiled: Any, group: int) -> Callable[[Any, int, int], tuple[int, int]]:
+def _search_of(compiled: Any, group: int) -> Callable[[Any, int, int], tuple[int, int]]:
     """re2's search without the object that its wrapper makes of each match, half of what a short line costs."""
     import re2
 

@@ -29,11 +29,10 @@ LITERAL, PATTERN, BY_RG = 1.2e9, 0.8e9, 8e9  # bytes a second: found as they are
 RANGE_S = 2e-6  # beside them, for each range
 RG_START_S = 0.004
 SIFTED = 8 << 20  # bytes that are looked through for a pattern's trigrams, to spare rg's start
-_WORD = bytes(is_word(chr(code)) for code in range(256))
 NEEDLE = 4  # the share of a shard, one in so many, below which lines with a certain text are rare enough to be judged one by one
+_WORD = bytes(is_word(chr(code)) for code in range(256))
 
-
-Finder = Callable[[int, int], tuple[int, int]]
+Finder = Callable[[int, int], tuple[int, int]]  # first match within two offsets: where it begins and ends, or -1
 
 
 class TextPlan(NamedTuple):

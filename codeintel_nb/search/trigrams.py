@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..index.postings import FOLDED_CHARACTERS, Blocks, Postings, code_of, fold, joint_of, text_of
+from ..index.postings import AS_LETTERS, Blocks, Postings, code_of, fold, joint_of, text_of, with_letters
 
 MOST_STRINGS = 24  # that a part of a pattern may stand for before they are cut short
 MOST_CLASS = 6  # characters of a set that are spelled out
@@ -93,8 +93,8 @@ def _item(kind: Any, value: Any, insensitive: bool) -> _Part:
 
 
 def _character(code: int, insensitive: bool) -> _Part:
-    if code == 10 or (code > 127 and insensitive):
-        return _GAP  # no trigram spans a line; folding beyond ASCII is for the verifier
+    if code == 10 or (code > 127 and insensitive) or chr(code) in AS_LETTERS:
+        return _GAP  # no trigram spans a line; folding beyond ASCII is for the verifier, and so is what is indexed as a letter too
     return _Part(NOTHING, frozenset([fold(chr(code).encode("utf-8", "replace"))]), True)
 
 
@@ -283,11 +283,7 @@ def _followed(one: _Literal, other: _Literal) -> _Literal:
 
 def may_match(need: Need, text: bytes) -> bool:
     """Whether a text holds what the pattern needs."""
-    folded = fold(text)
-    for character, plain in FOLDED_CHARACTERS:
-        if character in text:
-            folded += b"\n" + fold(text.replace(character, plain))
-    return _held(need, folded)
+    return _held(need, fold(text) if text.isascii() else fold(text + b"\n" + with_letters(text)))
 
 
 def _held(need: Need, folded: bytes) -> bool:

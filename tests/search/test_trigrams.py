@@ -47,6 +47,24 @@ def test_a_text_that_matches_is_among_the_blocks(tmp_path, pattern, text, insens
     assert found is None or not matches or found.tolist() == [0]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("(?i)sks", "\u017f\u212as"), ("(?i)ab_sk", "AB_\u017f\u212a"), ("(?i)k_sks_s", "..\u212a_\u017fks_\u017f"), ("(?i)sk_ks", "\u017f\u212a_\u212a\u017f"), ("(?i:s)\u017fab", "\u017f\u017fab"), ("\u017fab", "\u017fab"),
+        ("(?i:k)\u212a_\u212a", "\u212a\u212a_\u212a"), ("(?i)kéks", "\u212aÉ\u212a\u017f"), ("K(?i:s)bc", "K\u017fbc"),
+    ],
+)  # fmt: skip
+def test_characters_that_are_matched_with_letters(tmp_path, pattern, text):
+    """One and several of them, also beside themselves."""
+    compiled = compiled_by_re2(pattern, False)
+    content = f"first\n{text}\n".encode()
+    assert compiled.search(content) is not None
+    need = needs(pattern, True, False)
+    found = blocks_that_may(need, postings_of(content, tmp_path))
+    assert found is None or found.tolist() == [0]
+    assert may_match(need, content)
+
+
 @given(st.text(st.sampled_from("abkKsS_é.\u212a"), min_size=1, max_size=9), TEXTS, st.booleans())
 def test_a_literal_that_is_there_is_among_the_blocks(tmp_path, literal, text, insensitive):
     content = (text + "\n").encode()
