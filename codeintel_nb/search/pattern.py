@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from .query import TextQuery
 
 # what re2 reads otherwise than ripgrep's engine, or not at all: these patterns go to the rg binary
-_ONLY_RG = re.compile(r"\\[<>QEC]|\\b\{|\(\?[a-zA-Z]*[xRu]|\(\?-?[a-zA-Z]*-[a-zA-Z]*[xRu]|\\[uU][0-9{]")
+_ONLY_RG = re.compile(r"\\[<>QECAz]|\\b\{|\(\?[a-zA-Z]*[xRu]|\(\?[a-zA-Z]*-[a-zA-Z]*[mxRu]|\\[uU][0-9{]")
 _UNICODE_CLASS = re.compile(r"\\[wWdDsSbB]")
 _MULTILINE = re.compile(r"\\n|\n|\(\?[a-zA-Z]*s")
 _META = re.compile(r"[.^$*+?()\[\]|]|\{\d+(?:,\d*)?\}")
@@ -39,7 +39,7 @@ def compile_pattern(query: TextQuery) -> Pattern:
     source = query.pattern if query.regex else re2.escape(query.pattern)
     multiline = bool(_MULTILINE.search(query.pattern)) if query.regex else "\n" in query.pattern
     unicode = query.word or (query.regex and _UNICODE_CLASS.search(query.pattern) is not None)
-    if query.regex and (_ONLY_RG.search(_without_escaped_backslashes(query.pattern)) or _has_class_operation(query.pattern)):
+    if query.regex and (_ONLY_RG.search(_without_escaped_backslashes(query.pattern)) or _has_class_operation(query.pattern) or _has_odd_brace(query.pattern)):
         return Pattern(None, None, True, multiline, insensitive)
     if query.word:
         source = rf"(?:^|\W)({source})(?:$|\W)"
@@ -110,3 +110,9 @@ def _has_class_operation(pattern: str) -> bool:
         if "[" in inside or any(operator in inside for operator in ("&&", "--", "~~")):
             return True
     return False
+
+
+def _has_odd_brace(pattern: str) -> bool:
+    """Whether a brace opens what is no repetition: ripgrep refuses it, re2 takes it as it stands."""
+    plain = re.sub(r"\\(?:[pPx]\{[^}]*\}|.)", "xx", pattern, flags=re.S)
+    return re.search(r"\{(?!\d+(?:,\d*)?\})", re.sub(r"\[\^?\]?(?:\[:\^?\w+:\]|[^\]])*\]", "x", plain)) is not None

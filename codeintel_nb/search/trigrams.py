@@ -27,7 +27,7 @@ MOST_LENGTH = 64  # bytes of such a string before it is cut
 READ_US, BYTE_US, BITS_US = 10.0, 0.007, 5.0  # what it costs to read a list, and each byte of it; and to ask one that is bits
 SPARED_US = 2.0  # what a list spares for each block that is still to be looked into: it drops some, and each costs 3 to 20
 _SAFE_ESCAPE = re.compile(r"\\(?:[dDwWsSbBAntrfv]|x[0-9a-fA-F]{2}|[^\w\s<>])")
-_OTHERWISE_READ = re.compile(r"\[:|&&|--|~~|\[[^\]]*\[|\(\?[a-zA-Z]*x|\(\?[a-zA-Z]*[uULa]")
+_OTHERWISE_READ = re.compile(r"\\b\{|\[:|&&|--|~~|\[[^\]]*\[|\(\?[a-zA-Z]*x|\(\?[a-zA-Z]*[uULa]")
 
 
 Mask = npt.NDArray[np.bool_]

@@ -31,6 +31,8 @@ CASES = [
     (r"\d{4}-\d{2}", {"regex": True}), (r"\S+@\S+", {"regex": True}), (r"[\w.]+\(\)", {"regex": True}), (r"[[:upper:]]{4}", {"regex": True}),
     (r"\<get", {"regex": True}), (r"[a-z&&[^e]]{9}", {"regex": True}), (r"(?x) def \s+ \w+ \(", {"regex": True}), (r"a{1001}", {"regex": True}),
     (r"\w+\s*=\s*lambda", {"regex": True, "case": "insensitive"}), ("é", {}), ("É", {"case": "insensitive"}), ("straße", {"case": "insensitive"}), ("kelvin", {}), ("ſharp", {"case": "insensitive"}),
+    (r"self\b{end}", {"regex": True}), (r"\b{start}get", {"regex": True}), (r"\Aimport", {"regex": True}), (r"Error\z", {"regex": True}), (r"(?-m)^import", {"regex": True}), (r"(?i-m)error$", {"regex": True}),
+    (r"\Afrom\b", {"regex": True, "word": True}), (r"x{2,}", {"regex": True}), (r"[{}]", {"regex": True}), (r"\{\w+\}", {"regex": True}), (r"\p{Lu}{3}", {"regex": True}), ("}$", {"regex": True}),
     (r"caf\w", {"regex": True}), (r"na.ve", {"regex": True}), ("caf", {"word": True}), (r"line\r$", {"regex": True}), (r"line$", {"regex": True}), (r"newline$", {"regex": True}),
 ]  # fmt: skip
 
@@ -242,7 +244,7 @@ def test_a_long_line_is_cut_and_its_column_counted(make_workspace, tmp_path, bef
     assert [(one.start_line, one.column, one.snippet) for one in (first, last)] == [(1, 7, "first needle"), (3, 1, "needle")]
 
 
-@pytest.mark.parametrize("pattern", ["(unclosed", "[z-a]", "*", r"\p{Nonsense}", "a**{", "(?P<n"])
+@pytest.mark.parametrize("pattern", ["(unclosed", "[z-a]", "*", r"\p{Nonsense}", "a**{", "(?P<n", "a{,3}", "self{", "}{", "a{1,2"])
 def test_an_expression_that_cannot_be_read_is_one_line(shop, pattern):
     with pytest.raises(SearchError, match="cannot be read") as error:
         shop.search_text(pattern, regex=True)
