@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 FOLLOW_S = 5.0  # between looks for repositories to follow
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _T = TypeVar("_T")
+MOST_DRAINED_BYTES = 16 * MOST_BODY_BYTES  # that are read of a body that is too long
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -83,7 +84,6 @@ class Refused(Exception):
         super().__init__(detail)
         self.status, self.detail, self.error, self.headers = status, detail, error, headers or {}
 
-
 class Call:
     """A request: its session, its body, its parameters."""
 
@@ -94,13 +94,15 @@ class Call:
         self.cancel = threading.Event()
 
     async def read(self) -> None:
-        length = self.request.headers.get("content-length", "0")
-        if length.isdigit() and int(length) > MOST_BODY_BYTES:
-            raise Refused(413, f"The body has {int(length):,} bytes; the most is {MOST_BODY_BYTES:,}.")
+        received = 0
         async for part in self.request.stream():
-            self.body += part
-            if len(self.body) > MOST_BODY_BYTES:
-                raise Refused(413, f"The body has more than {MOST_BODY_BYTES:,} bytes.")
+            received += len(part)
+            if received <= MOST_BODY_BYTES:
+                self.body += part
+            elif received > MOST_DRAINED_BYTES:
+                break
+        if received > MOST_BODY_BYTES:  # said when it was all sent: who is still sending would meet a closed connection instead
+            raise Refused(413, f"The body has {'more than ' * (received > MOST_DRAINED_BYTES)}{received:,} bytes; the most is {MOST_BODY_BYTES:,}.")
         kind = self.request.headers.get("content-type", "")
         if self.body and not kind.partition(";")[0].strip().lower().endswith("json"):
             raise Refused(415, f"The body is {kind or 'of no type'!r}; send application/json.")

@@ -1,6 +1,7 @@
 """The magics in kernels of a live server."""
 
 import json
+import re
 import sys
 import threading
 import time
@@ -42,7 +43,7 @@ def test_a_kernel_without_the_engine_works_through_the_server(light):
     assert "python" in light.run("%codesql select language, modified from files")
     assert "shop" in light.run("%codeindex")
     assert "nothing changed" in light.run("%codeindex refresh shop")
-    assert "light  --repo shop --lang python" in light.run("%scope save light\n%scope list")
+    assert re.search(r"^light +--repo shop --lang python$", light.run("%scope save light\n%scope list"), re.M)
 
 
 def test_without_engine_and_server_a_kernel_says_what_to_install(light):
