@@ -109,7 +109,6 @@ class Shard:
         self._symbol_line = memoryview(self.symbol_line.data)
         self.symbol_end_line = columns["symbol_end_line"]
         self._symbol_end_line = memoryview(self.symbol_end_line.data)
-        self._symbol_kind = memoryview(columns["symbol_kind"].data)  # position in KINDS
         self._symbol_labels = _Texts(columns["symbol_label_texts"], columns["symbol_label_ends"])
         self._chunk_label = memoryview(columns["chunk_label"].data)  # a symbol, or another text counted down from -1
         self._labels = _Texts(columns["label_texts"], columns["label_ends"])
@@ -171,8 +170,7 @@ class Shard:
 
     @cached_property
     def symbol_file(self) -> Array:
-        first = np.asarray(self._file_symbol).astype(np.int64)
-        return np.repeat(np.arange(self.manifest.files, dtype=np.uint32), np.diff(first))
+        return np.repeat(np.arange(self.manifest.files, dtype=np.uint32), np.diff(self._first_symbol))
 
     def symbol_label(self, number: int) -> str:
         """A definition's name with its containers."""

@@ -110,7 +110,7 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
     if pattern.re2 is None:
         plan = TextPlan.of(shard, repo, pattern, NOWHERE, ranges_of(shard, chunks, blocks))
         return plan if plan.bytes_to_read or not pattern.multiline else None
-    certain = pattern.literal or (needle(query.pattern, pattern.insensitive) if query.regex else b"" if pattern.insensitive else query.pattern.encode("utf-8", "replace"))
+    certain = pattern.literal or (needle(query.pattern, pattern.insensitive) if query.regex else b"")
     certain = b"" if pattern.multiline or len(certain) < 3 else certain
     if pattern.unicode and not shard.is_ascii:
         plain = shard.ascii_chunks if not pattern.multiline else (shard.file_flags & IS_ASCII).astype(bool)[shard.chunk_file]  # a match may span chunks

@@ -220,7 +220,7 @@ def test_every_line_lies_in_the_definition_that_began_last_and_has_not_ended(rea
     files = np.repeat(np.arange(shard.manifest.files), shard.file_lines)
     lines = np.concatenate([np.arange(1, count + 1) for count in shard.file_lines.tolist()])
     begins, ends, owners = shard.symbol_line.tolist(), shard.symbol_end_line.tolist(), shard.symbol_file.tolist()
-    expected, around = {}, [-1] * len(files)
+    expected = {}
     for number, (file, begin, end) in enumerate(zip(owners, begins, ends, strict=True)):
         expected.update(((file, line), number) for line in range(begin, end + 1))
     around = [expected.get(place, -1) for place in zip(files.tolist(), lines.tolist(), strict=True)]
