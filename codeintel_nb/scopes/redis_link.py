@@ -141,8 +141,9 @@ class Tracker:
 
     Two connections: on one Redis says which keys changed; on the other, a Pipe, this process makes its own changes, of
     which it is told nothing. ``up`` is called each time both stand and nothing is missed from then on, with the identity of
-    the Redis process; ``changed`` with a key, or None for any; ``down`` once each time one of them is lost, before
-    anything else is read. ``refused`` is called, and no more attempt is made, where Redis does not do this.
+    the Redis process; ``changed`` with a key, or None for any; ``down`` once each time one of them is lost, before who
+    waits for an answer hears of it, and once for each attempt that fails. ``refused`` is called, and no more attempt is
+    made, where Redis does not do this.
     """
 
     def __init__(
@@ -156,6 +157,7 @@ class Tracker:
     ) -> None:
         self._client, self._prefix = client, prefix
         self._up, self._changed, self._down, self._refused = up, changed, down, refused
+        self._is_lost = False  # which ``down`` was told of these connections
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -168,6 +170,7 @@ class Tracker:
         wait_s = FIRST_WAIT_S
         while True:
             told, own = (pool.connection_class(**{**pool.connection_kwargs, "socket_timeout": timeout_s}) for timeout_s in (ANSWER_S, None))
+            self._is_lost = False
             try:
                 await told.connect()
                 await own.connect()
@@ -178,15 +181,20 @@ class Tracker:
                 if told.is_connected and own.is_connected:
                     self._refused(str(error))
                     return
-                self._down(str(error))
+                self._lost(error)
             except (RedisError, OSError, TimeoutError, EngineError) as error:
-                self._down(str(error) or type(error).__name__)
+                self._lost(error)
             finally:
                 for connection in (told, own):
                     with suppress(RedisError, OSError, TimeoutError):
                         await connection.disconnect()
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, MOST_WAIT_S)
+
+    def _lost(self, error: Exception) -> None:
+        if not self._is_lost:
+            self._is_lost = True
+            self._down(str(error) or type(error).__name__)
 
     async def _subscribe(self, told: Any, own: Any) -> str:
         from redis.exceptions import NoPermissionError
@@ -207,7 +215,7 @@ class Tracker:
 
     async def _follow(self, told: Any, pipe: Pipe, identity: str) -> None:
         """Until a connection is lost, which raises why."""
-        parts = [asyncio.ensure_future(part) for part in (self._listen(told), pipe.read(), self._stay(pipe, identity))]
+        parts = [asyncio.ensure_future(self._while_up(part)) for part in (self._listen(told), pipe.read(), self._stay(pipe, identity))]
         try:
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in done:
@@ -216,6 +224,16 @@ class Tracker:
             for part in parts:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
+
+    async def _while_up(self, part: Awaitable[None]) -> None:
+        from redis.exceptions import RedisError, ResponseError
+
+        try:
+            await part
+        except (RedisError, OSError, TimeoutError, EngineError) as error:
+            if not isinstance(error, ResponseError):
+                self._lost(error)
+            raise
 
     async def _listen(self, told: Any) -> None:
         asked = False

@@ -106,7 +106,7 @@ class RedisMemory:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._began = False
         self._closed = False
-        self._met = asyncio.Event()  # Redis, or that it is away
+        self._met = asyncio.Event()  # Redis, or that it is away; not while a lost connection is tried again
         self._tracking: bool | None = None  # None while the connection is down, False where Redis does not track
         self._epoch = 0
         self._identity: str | None = None  # of the Redis process that was spoken to last
@@ -220,8 +220,10 @@ class RedisMemory:
             self._flushes += 1
             self._epoch += 1
             self._flights.clear()
+            self._met.clear()  # a new connection is tried at once: who must ask waits for that
+        else:
+            self._met.set()
         self._tracking, self._why_away, self._pipe = None, why, None
-        self._met.set()
 
     def _untracked(self, why: str) -> None:
         _log.warning("Redis at %s does not tell of changes (%s): a scope that is set on another server applies here within %.0f s.", shown(self.url), why, UNTRACKED_S)

@@ -118,19 +118,28 @@ class RedisRegistry(RedisMemory):
                 if now - self._renewed.get(session_id, 0.0) > self._step_s:
                     self._renew(session_id)
                 return kept.scope
-        try:
-            found = await self._flight(session_id)
-        except EngineError:
-            known = self._l1.get(session_id)
-            if known is None or self._is_old(session_id, known):
-                raise
-            found = known
+        if kept is not None and self._tracking is None and not self._is_old(session_id, kept):
+            found = kept  # as it was last known: no read waits for a connection
+        else:
+            found = await self._asked(session_id)
         found.used_at = self._clock()
         if found.scope is None:
             self._misses += 1
         else:
             self._l2_hits += 1
         return found.scope
+
+    async def _asked(self, session_id: str) -> Kept:
+        """What Redis holds of a session, or what is known of it where it does not answer."""
+        try:
+            return await self._flight(session_id)
+        except EngineError:
+            known = self._l1.get(session_id)
+            if known is not None and not self._is_old(session_id, known):
+                return known
+            if self._met.is_set():
+                raise
+        return await self._flight(session_id)  # the connection was cut meanwhile: by the next one
 
     async def _flight(self, session_id: str) -> Kept:
         """What Redis holds of a session, asked once for all who ask at a time; who stops waiting stops nobody else."""

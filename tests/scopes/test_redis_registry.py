@@ -455,6 +455,23 @@ async def test_a_connection_that_is_cut_loses_nothing(redis, make):
 
 
 @on_redis()
+async def test_a_read_that_needs_redis_waits_for_the_next_connection_where_one_was_cut(redis, make):
+    one, other = make(), make()
+    for number in range(60):
+        await one.set(f"s{number}", Scope(include_globs=(f"{number}",)))
+    await other.get("s0")
+    loop = asyncio.get_running_loop()
+    for number in range(1, 60):
+        killing = loop.run_in_executor(None, redis.ask, "CLIENT", "KILL", "TYPE", "normal" if number % 2 else "pubsub")
+        for repeat in range(20):
+            other.evict_l1(f"s{number}")
+            assert await other.get(f"s{number}") == Scope(include_globs=(f"{number}",)), repeat
+            await asyncio.sleep(0.001)
+        await killing
+    assert (await other.metrics()).flushes > 10
+
+
+@on_redis()
 async def test_flushing_redis_is_heard_of(redis, make):
     registry = make()
     await registry.set("s", A)
