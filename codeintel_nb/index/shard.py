@@ -100,6 +100,7 @@ class Shard:
         self.chunk_kind = columns["chunk_kind"]  # position in KINDS
         none = np.broadcast_to(np.int32(-1), (self.manifest.chunks,))
         self.chunk_cell = columns.get("chunk_cell", none)  # -1: not of a notebook
+        self._chunk_plain = columns["chunk_plain"]  # a bit for each
         self.chunk_input = columns["chunk_input"]  # digest of what was embedded
         # looked at one by one, which a memoryview answers in a tenth of an array's time
         self._file_symbol = memoryview(columns["file_symbol"].data)  # first symbol of each file, and the end; symbols are in line order
@@ -200,14 +201,8 @@ class Shard:
 
     @cached_property
     def ascii_chunks(self) -> Mask:
-        """Chunks that hold nothing but ASCII; looked for, once, in the files that hold more."""
-        held = np.ones(self.manifest.chunks, bool)
-        for file in np.flatnonzero(self.file_flags & IS_ASCII == 0).tolist():
-            begin, end = int(self.file_start[file]), int(self.file_start[file + 1])
-            content = np.frombuffer(self.content[begin:end], np.int8)
-            beyond = np.flatnonzero((content < 0) | (content == VERTICAL_TAB)) + begin
-            held[np.searchsorted(self.chunk_start, beyond.astype(np.uint64), "right") - 1] = False
-        return held
+        """Chunks that hold nothing but ASCII, as files that are flagged so."""
+        return np.unpackbits(self._chunk_plain, count=self.manifest.chunks).view(bool)
 
     @cached_property
     def mixed_blocks(self) -> Mask:

@@ -62,6 +62,7 @@ class ShardWriter:
         self._digests: list[Array] = []
         self._files: list[tuple[Any, ...]] = []
         self._chunks: list[tuple[Any, ...]] = []
+        self._plain: list[bool] = []  # of each chunk
         self._labels: list[str] = []
         self._symbols: list[tuple[Any, ...]] = []
         self._definitions: list[tuple[int, int, int]] = []
@@ -89,16 +90,18 @@ class ShardWriter:
         offset = self.content_bytes
         first_chunk = len(self._chunks)
         lines = document.content.split(b"\n")
+        flags = _flags(document)
         for chunk in document.chunks:
             text = b"\n".join(lines[chunk.start_line - 1 : chunk.end_line]) + b"\n"
             self._pending.append((document.path, decoded(text)))
             cell = -1 if chunk.cell is None else chunk.cell
             self._chunks.append((file, offset, chunk.start_line, chunk.end_line, KINDS.index(chunk.kind), cell))
+            self._plain.append(bool(flags & IS_ASCII) or is_plain(text))
             self._labels.append(chunk.symbol)
             offset += len(text)
         self.content_bytes += len(document.content)
         language = self._languages.setdefault(document.language, len(self._languages))
-        self._files.append((document.path, language, _flags(document), first_chunk, offset - len(document.content), len(lines) - 1, size, mtime_ns, document.content_hash))
+        self._files.append((document.path, language, flags, first_chunk, offset - len(document.content), len(lines) - 1, size, mtime_ns, document.content_hash))
         self._add_symbols(document, file, first_chunk)
         if len(self._pending) >= BATCH:
             self._embed()
@@ -201,6 +204,7 @@ class ShardWriter:
                 "chunk_start": np.array([*offsets, self.content_bytes], np.uint64),
                 "chunk_line": np.array(chunk_lines, np.uint32),
                 "chunk_kind": np.array(kinds, np.uint8),
+                "chunk_plain": np.packbits(np.array(self._plain, bool)),
                 **({"chunk_cell": np.array(cells, np.int32)} if any(cell >= 0 for cell in cells) else {}),
                 "chunk_input": np.concatenate(self._digests) if self._digests else np.zeros(0, np.uint64),
                 "chunk_label": chunk_labels,

@@ -5,6 +5,7 @@ import re
 import subprocess
 import threading
 import time
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -154,6 +155,16 @@ def test_the_first_hits_are_the_first_of_all(real, monkeypatch, pattern):
             assert first.hits == every.hits[:limit]
             assert first.truncated == (limit < len(every))
             assert first.total == len(every) if first.total_exact else limit <= first.total <= len(every)
+
+
+def test_a_shard_says_which_chunks_are_plain(real):
+    workspace, _ = real
+    (target,) = workspace._targets(Scope())
+    shard = workspace._engine.shard(target.folder)
+    edges = shard.chunk_start.tolist()
+    plain = [is_plain(shard.content[begin:end]) for begin, end in pairwise(edges)]
+    assert shard.ascii_chunks.tolist() == plain
+    assert len(set(plain)) == 2
 
 
 @pytest.mark.parametrize("seed", range(4))
