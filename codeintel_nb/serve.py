@@ -15,10 +15,10 @@ import msgspec
 
 from . import __version__
 from .api.client import BASE, VERSION_HEADER
+from .api.rest import LOOPBACK, Call, Options, Refused, Rest, refusal
 from .api.wire import Problem, to_wire
 from .errors import CodeIntelError, MissingExtra
-from .mcp_server import make_server
-from .rest import LOOPBACK, Call, Options, Refused, Rest, refusal
+from .mcp_server.server import make_server
 from .scopes.registry import open_registry
 from .scopes.session import session_context
 

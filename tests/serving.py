@@ -49,7 +49,7 @@ class Serving:
         token = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         request = urllib.request.Request(self.url + base + place, body, {"Content-Type": "application/json", **token, **(headers or {})}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=120) as answer:
                 said = answer.read()
                 return answer.status, answer.headers, json.loads(said) if said else None
         except urllib.error.HTTPError as error:
@@ -58,7 +58,7 @@ class Serving:
 
     @asynccontextmanager
     async def client(self, mode: str = "auto", **headers: str) -> AsyncIterator[Client]:
-        async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {self.token}", **headers}, timeout=30) as http, Client(streamable_http_client(f"{self.url}/mcp", http_client=http), mode=mode) as client:
+        async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {self.token}", **headers}, timeout=120) as http, Client(streamable_http_client(f"{self.url}/mcp", http_client=http), mode=mode) as client:
             yield client
 
     def stop(self) -> None:

@@ -11,7 +11,7 @@ import codeintel_nb
 import jupyter_ext
 
 ROOT = Path(codeintel_nb.__file__).parent
-FLOORS = [["errors", "settings"], ["scopes"], ["sources"], ["index"], ["search"], ["engines"], ["workspace"], ["api"], ["mcp_server"], ["rest"], ["serve"], ["notebook", "cli"]]
+FLOORS = [["errors", "settings"], ["scopes"], ["sources"], ["index"], ["search"], ["engines"], ["workspace"], ["api"], ["mcp_server"], ["serve"], ["notebook", "cli"]]
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 
 

@@ -15,7 +15,7 @@ import yaml
 
 import jupyter_ext
 from codeintel_nb import Workspace
-from codeintel_nb.rest import Options
+from codeintel_nb.api.rest import Options
 from codeintel_nb.serve import make_app
 from tests.conftest import FILES, write_tree
 from tests.serving import TOKEN
@@ -51,7 +51,7 @@ def test_a_day_over_rest(make_serving, tmp_path):
     status, _, job = one.ask("POST", "repositories", {"path": str(tmp_path / "shop"), "name": "shop"})
     assert (status, job["repository"]) == (202, "shop")
     request = urllib.request.Request(f"{one.url}/codeintel/v1/repositories/shop/events", headers={"Authorization": f"Bearer {TOKEN}"})
-    with urllib.request.urlopen(request, timeout=30) as events:
+    with urllib.request.urlopen(request, timeout=120) as events:
         assert events.headers["Content-Type"].startswith("text/event-stream")
         assert b"event: done" in events.read()
     assert one.ask("GET", "repositories/shop/job")[2]["state"] == "done"
@@ -190,7 +190,7 @@ def test_several_workers_share_scopes_through_redis(make_serving, make_redis, tm
 
 def test_what_is_missing_is_said(tmp_path):
     def run(*options):
-        done = subprocess.run([sys.executable, "-m", "codeintel_nb.cli", *options, "--home", str(tmp_path)], capture_output=True, text=True, timeout=30)
+        done = subprocess.run([sys.executable, "-m", "codeintel_nb.cli", *options, "--home", str(tmp_path)], capture_output=True, text=True, timeout=120)
         return done.returncode, done.stderr
 
     code, said = run("serve", "--workers", "2", "--port", "1")

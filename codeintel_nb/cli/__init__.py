@@ -155,7 +155,7 @@ def _doctor(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _serve(args: argparse.Namespace, workspace: Workspace) -> int:
-    from ..rest import Options
+    from ..api.rest import Options
     from ..serve import new_token, run
 
     token = "" if args.no_token else args.token or os.environ.get("CODEINTEL_TOKEN") or new_token()
@@ -171,11 +171,12 @@ def _serve(args: argparse.Namespace, workspace: Workspace) -> int:
 def _mcp(args: argparse.Namespace, workspace: Workspace) -> int:
     import asyncio
 
+    from ..api.backend import KernelBackend, ServiceBackend
     from ..api.client import ServerClient
     from ..api.kernel import NoServer, kernel_by_id
     from ..api.operations import Limits
     from ..api.service import SharedService
-    from ..mcp_server import KernelBackend, ServiceBackend, serve_stdio
+    from ..mcp_server.server import serve_stdio
     from ..scopes.registry import open_registry
     from ..scopes.session import check_session_id
 

@@ -21,7 +21,7 @@ def get_session_id() -> str:
     except LookupError:
         raise SessionError(
             "No session is set. A face sets one before it calls: wrap the call in scopes.session.session_context(id); "
-            "over HTTP and MCP the session middleware that reads X-Session-ID does it (mcp_server.SessionMiddleware), so check that it is installed."
+            "over HTTP and MCP the session middleware that reads X-Session-ID does it (mcp_server/server.py, SessionMiddleware), so check that it is installed."
         ) from None
 
 

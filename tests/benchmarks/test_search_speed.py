@@ -45,7 +45,7 @@ def test_text(corpus):
 
 def test_vectors(corpus):
     embedder = default_embedder()
-    targets = corpus.workspace._targets(Scope())
+    targets = corpus.workspace._roster.now(Scope()).targets
     shards = [corpus.workspace._engine.shard(t.folder) for t in targets]
     shard = max(shards, key=lambda s: s.manifest.chunks)
     exact = decode(shard.vectors.codes)
@@ -82,7 +82,7 @@ def test_semantic(corpus):
 
 def test_scope_to_mask(corpus):
     scope = Scope(include_globs=("**/core/**", "*_test.py", "{src,lib}/**/*.py"), exclude_globs=("**/vendor/**", "*.min.js"), languages=("python",))
-    targets = corpus.workspace._targets(Scope())
+    targets = corpus.workspace._roster.now(Scope()).targets
     shards = [corpus.workspace._engine.shard(t.folder) for t in targets]
     ours = median_ms(lambda: [compile_mask(shard, (), scope) for shard in shards], 5)
     paths = [path for shard in shards for path in shard.paths]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from codeintel_nb import Scope
-from codeintel_nb.mcp_server import TextArguments
+from codeintel_nb.mcp_server.values import TextArguments
 from codeintel_nb.scopes.redis_registry import RedisRegistry
 from tests.benchmarks.conftest import Corpus, median_ms, show
 from tests.benchmarks.redis_client import SESSIONS

@@ -266,7 +266,7 @@ def test_what_an_index_run_read_in_between_is_looked_at_again(tmp_path):
 
 def test_a_search_that_read_an_older_snapshot_reads_it_again(ws, tree):
     (tree / "a.py").write_text("new_word\n")
-    through, once = ws._with_changes, [1]
+    through, once = ws._roster.with_changes, [1]
 
     def late(now, scope):
         if once:
@@ -275,7 +275,7 @@ def test_a_search_that_read_an_older_snapshot_reads_it_again(ws, tree):
             assert found(ws, "new_word") == [("a.py", 1)]
         return through(now, scope)
 
-    ws._with_changes = late
+    ws._roster.with_changes = late
     assert found(ws, "def first") == []
 
 

@@ -19,7 +19,7 @@ def packages(tmp_path_factory):
 def chunks_of(workspace, scope):
     """Every chunk in scope with its exact vector: (repo, path, first line), vector."""
     places, inputs = [], []
-    for target in workspace._targets(scope):
+    for target in workspace._roster.now(scope).targets:
         shard, mask = workspace._engine.shard(target.folder), workspace._engine.mask(target)
         ids = range(shard.manifest.chunks) if mask.chunks is None else np.flatnonzero(mask.chunks)
         for chunk in ids:

@@ -159,7 +159,7 @@ def test_the_first_hits_are_the_first_of_all(real, monkeypatch, pattern):
 
 def test_a_shard_says_which_chunks_are_plain(real):
     workspace, _ = real
-    (target,) = workspace._targets(Scope())
+    (target,) = workspace._roster.now(Scope()).targets
     shard = workspace._engine.shard(target.folder)
     edges = shard.chunk_start.tolist()
     plain = [is_plain(shard.content[begin:end]) for begin, end in pairwise(edges)]
@@ -170,7 +170,7 @@ def test_a_shard_says_which_chunks_are_plain(real):
 @pytest.mark.parametrize("seed", range(4))
 def test_blocks_are_parted_by_who_is_to_read_them(real, seed):
     workspace, _ = real
-    (target,) = workspace._targets(Scope())
+    (target,) = workspace._roster.now(Scope()).targets
     shard = workspace._engine.shard(target.folder)
     rng = np.random.default_rng(seed)
     blocks = np.sort(rng.choice(shard.postings.blocks, shard.postings.blocks // 2, replace=False))
@@ -226,7 +226,7 @@ def test_the_innermost_definition_names_a_hit(shop):
 
 def test_every_line_lies_in_the_definition_that_began_last_and_has_not_ended(real):
     workspace, _ = real
-    (target,) = workspace._targets(Scope())
+    (target,) = workspace._roster.now(Scope()).targets
     shard = workspace._engine.shard(target.folder)
     files = np.repeat(np.arange(shard.manifest.files), shard.file_lines)
     lines = np.concatenate([np.arange(1, count + 1) for count in shard.file_lines.tolist()])

@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from .api.client import REQUEST_ID
-from .api.health import health
-from .api.operations import HeldSession, Limits, Operations
-from .api.problems import MOST_BODY_BYTES, readable, status_of
-from .api.service import SharedService
-from .api.wire import (
+from ..errors import CodeIntelError, EngineError, ScopeError, SourceError
+from ..scopes.registry import open_registry
+from ..scopes.scope import Scope, patched, scope_from_wire
+from ..scopes.session import check_session_id, new_session_id
+from ..settings import Settings
+from ..workspace import Workspace
+from .backend import ServiceBackend
+from .client import REQUEST_ID
+from .health import health
+from .operations import HeldSession, Limits, Operations
+from .problems import MOST_BODY_BYTES, readable, status_of
+from .service import SharedService
+from .wire import (
     FacetsRequest,
     FileRequest,
     IndexRequest,
@@ -37,13 +44,6 @@ from .api.wire import (
     from_wire,
     to_wire,
 )
-from .errors import CodeIntelError, EngineError, ScopeError, SourceError
-from .mcp_server import ServiceBackend
-from .scopes.registry import open_registry
-from .scopes.scope import Scope, patched, scope_from_wire
-from .scopes.session import check_session_id, new_session_id
-from .settings import Settings
-from .workspace import Workspace
 
 if TYPE_CHECKING:
     from starlette.requests import Request

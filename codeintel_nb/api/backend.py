@@ -1,0 +1,101 @@
+"""Backends: who answers the calls of assistants and scripts, each for the session of ``get_session_id()``."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any, Literal, Protocol, TypeVar
+
+from ..errors import EngineError, ScopeError
+from ..index.report import RepositoryStatus
+from ..scopes.scope import Scope
+from ..scopes.session import get_session_id
+from ..search.hit import FileText
+from .client import ServerClient
+from .kernel import NoServer
+from .operations import HeldSession
+from .service import SharedService
+from .wire import FileRequest, ScopeAnswer, SearchAnswer
+
+Kind = Literal["search_text", "semantic_search", "symbols", "list_paths"]
+
+_T = TypeVar("_T")
+
+
+class Backend(Protocol):
+    """What is asked."""
+
+    default_session: str
+
+    async def get_scope(self) -> ScopeAnswer: ...
+    async def set_scope(self, scope: Scope) -> ScopeAnswer: ...
+    async def clear_scope(self) -> ScopeAnswer: ...
+    async def search(self, kind: Kind, request: Any, cancel: threading.Event) -> SearchAnswer: ...
+    async def open_file(self, request: FileRequest) -> FileText: ...
+    async def status(self) -> list[RepositoryStatus]: ...
+
+
+class ServiceBackend:
+    """The index of this process."""
+
+    def __init__(self, service: SharedService, default_session: str = "") -> None:
+        self._service = service
+        self.default_session = default_session
+
+    async def get_scope(self) -> ScopeAnswer:
+        held = await self._service.sessions.get()
+        return await self._service.off_loop(lambda: self._service.operations.counted(held))
+
+    async def set_scope(self, scope: Scope) -> ScopeAnswer:
+        checked = await self._service.off_loop(lambda: self._service.operations.checked(scope))
+        kept = await self._service.sessions.set(checked)
+        return await self._service.off_loop(lambda: self._service.operations.counted(kept))
+
+    async def clear_scope(self) -> ScopeAnswer:
+        cleared = await self._service.sessions.clear()
+        return await self._service.off_loop(lambda: self._service.operations.counted(cleared))
+
+    async def search(self, kind: Kind, request: Any, cancel: threading.Event) -> SearchAnswer:
+        session = HeldSession(self._service.operations, await self._service.sessions.get())
+        return await self._service.off_loop(lambda: getattr(session, kind)(request, cancel))
+
+    async def open_file(self, request: FileRequest) -> FileText:
+        return await self._service.off_loop(lambda: self._service.operations.open_file(request))
+
+    async def status(self) -> list[RepositoryStatus]:
+        return await self._service.off_loop(self._service.workspace.status)
+
+
+class KernelBackend:
+    """A Jupyter server, asked as one of its kernels: the scope is that notebook's."""
+
+    def __init__(self, client: ServerClient) -> None:
+        self._client = client
+        self.default_session = client.kernel.id
+
+    async def get_scope(self) -> ScopeAnswer:
+        return await self._ask(self._client.get_scope)
+
+    async def set_scope(self, scope: Scope) -> ScopeAnswer:
+        return await self._ask(lambda: self._client.set_scope(scope))
+
+    async def clear_scope(self) -> ScopeAnswer:
+        return await self._ask(self._client.clear_scope)
+
+    async def search(self, kind: Kind, request: Any, cancel: threading.Event) -> SearchAnswer:
+        return await self._ask(lambda: getattr(self._client, kind)(request, cancel))
+
+    async def open_file(self, request: FileRequest) -> FileText:
+        return await self._ask(lambda: self._client.open_file(request))
+
+    async def status(self) -> list[RepositoryStatus]:
+        return await self._ask(self._client.status)
+
+    async def _ask(self, call: Callable[[], _T]) -> _T:
+        if (asked := get_session_id()) != self.default_session:
+            raise ScopeError(f"This server speaks for the session {self.default_session} alone, not for {asked!r}. Leave session_id out, or start another: codeintel mcp --server URL --session ID")
+        try:
+            return await asyncio.to_thread(call)
+        except NoServer as gone:
+            raise EngineError(f"{gone}. If the notebook's kernel has ended, print the settings of another: %scope mcp") from None

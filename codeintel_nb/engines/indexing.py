@@ -1,0 +1,219 @@
+"""Indexing: repositories are indexed, brought up to date, followed and forgotten."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from ..errors import EngineError, ShardError, SourceError
+from ..index.build import build, unchanged
+from ..index.compact import compact_in_child, to_merge
+from ..index.freshness import Freshness
+from ..index.report import NOTHING, IndexReport, Progress, RepositoryStatus
+from ..index.snapshot import Snapshot, Store
+from ..index.updater import one_writer
+from ..index.watcher import Watcher
+from ..settings import Settings
+from ..sources.repository import Repository, package, renewed, worktree
+from .local import LocalEngine
+from .roster import Roster
+
+
+class Indexing:
+    """The indexes of the repositories of one home."""
+
+    def __init__(self, settings: Settings, look_here: bool, here: str | None, follow: bool) -> None:
+        self.settings = settings
+        self._look_here = look_here  # as index/build.py says
+        self._follow = follow
+        self._store = Store(settings.home)
+        self._engine = LocalEngine()
+        self._freshness = Freshness(settings, follow)
+        self._roster = Roster(settings, self._store, self._engine, self._freshness, here)
+        self._closing = threading.Event()
+        self._compacting: dict[str, threading.Thread] = {}
+
+    def index(
+        self,
+        path: str | os.PathLike[str],
+        name: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        cancel: threading.Event | None = None,
+        rebuild: bool = False,
+        outputs: bool = False,
+    ) -> IndexReport:
+        """Index a folder, or bring its index up to date; with ``outputs`` what the cells of notebooks printed is searched too,
+        from then on."""
+        return self.index_repository(worktree(os.fspath(path), name, outputs), progress, cancel, rebuild)
+
+    def index_package(
+        self,
+        import_name: str,
+        name: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        cancel: threading.Event | None = None,
+        rebuild: bool = False,
+    ) -> IndexReport:
+        """Index an installed package by its import name, whole: ignore files are not read."""
+        return self.index_repository(package(import_name, name), progress, cancel, rebuild)
+
+    def refresh(
+        self,
+        name: str,
+        progress: Callable[[Progress], None] | None = None,
+        cancel: threading.Event | None = None,
+        rebuild: bool = False,
+    ) -> IndexReport:
+        """Bring a repository's index up to date; a package of which another version was installed goes by its new name then."""
+        repository, now = self.repository(name), self.current(name)
+        return self._built(repository, progress, cancel, rebuild) if now == repository else self.index_repository(now, progress, cancel, rebuild)
+
+    def index_repository(
+        self,
+        repository: Repository,
+        progress: Callable[[Progress], None] | None = None,
+        cancel: threading.Event | None = None,
+        rebuild: bool = False,
+        only: Sequence[str] | None = None,
+    ) -> IndexReport:
+        """Index a repository, or bring its index up to date; SourceError where its name stands for another.
+
+        With ``only`` those paths, and what is below them, are all that is looked at.
+        """
+        former = None
+        for stored in self._roster.all():
+            known = stored.repository
+            if known.source == repository.source == "package" and known.record and not rebuild and known.root != repository.root and (known.name, known.record) == (repository.name, repository.record):
+                snapshot = self._roster.snapshot(stored)
+                if snapshot.complete and snapshot.shards and Path(known.root).is_dir():  # the same files in another environment
+                    return unchanged(known, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets)
+            replaced = known.name.startswith("pkg:") and known.version != repository.version  # what a person named is not ours to drop
+            if known.source == repository.source == "package" and replaced and (known.root, known.distribution) == (repository.root, repository.distribution):
+                former = known.name
+            if (known.name, known.root) == (repository.name, repository.root) and known.outputs != repository.outputs:
+                repository = msgspec.structs.replace(repository, outputs=True)
+                rebuild = rebuild or not known.outputs  # once asked for they stay
+            if known.name == repository.name and known.root != repository.root and not (known.record and known.record == repository.record):
+                raise SourceError(f"The name {known.name!r} stands for {known.root} already. Give another: --name NAME, or remove it: codeintel remove {known.name}")
+        report = self._built(repository, progress, cancel, rebuild, only)
+        if former is not None and former != repository.name:  # the version that was installed there before
+            self.remove(former)
+        return report
+
+    def _built(
+        self,
+        repository: Repository,
+        progress: Callable[[Progress], None] | None,
+        cancel: threading.Event | None,
+        rebuild: bool,
+        only: Sequence[str] | None = None,
+    ) -> IndexReport:
+        if only is None and not rebuild and self._is_unchanged(repository):
+            only = ()
+        report = build(self.settings, repository, progress, cancel, rebuild, self._look_here and only is None, only)
+        self._compact(repository, progress, cancel)
+        return report
+
+    def _is_unchanged(self, repository: Repository) -> bool:
+        """Whether the system, which tells of changes, told of none since the index was made."""
+        stored = next((stored for stored in self._roster.all() if stored.repository == repository), None)
+        if stored is None:
+            return False
+        snapshot = self._roster.snapshot(stored)
+        try:
+            return self._freshness.is_unchanged(stored, snapshot, [(ref, self._engine.shard(stored.shard(ref.id))) for ref in snapshot.shards])
+        except FileNotFoundError:  # it was replaced meanwhile
+            return False
+
+    def _compact(self, repository: Repository, progress: Callable[[Progress], None] | None = None, cancel: threading.Event | None = None) -> None:
+        """Merge shards where that is due: in the background if this process goes on, else now."""
+        stored = self._store.stored(repository)
+        if not to_merge(self._roster.snapshot(stored), lambda shard_id: self._engine.shard(stored.shard(shard_id)), self.settings.shard_bytes):
+            return
+
+        def compact() -> None:
+            with suppress(EngineError):  # nothing is lost, and the next update tries again
+                compact_in_child(self.settings, repository, progress, cancel)
+
+        if not self._follow:
+            compact()
+        elif not ((running := self._compacting.get(repository.name)) and running.is_alive()):
+            progress, cancel = None, self._closing
+            self._compacting[repository.name] = threading.Thread(target=compact, name=f"codeintel-compact-{repository.name}", daemon=True)
+            self._compacting[repository.name].start()
+
+    def watch(self, names: Sequence[str] = (), updated: Callable[[IndexReport], None] | None = None, failed: Callable[[str, str], None] | None = None) -> Watcher:
+        """Follow repositories, all of them by default, and keep their indexes up to date until the watcher is closed.
+
+        ``updated`` is told each run that found something to do, ``failed`` a name and what went wrong.
+        """
+        followed = [self.repository(name) for name in names] if names else self.repositories()
+        if not followed:
+            raise SourceError(NOTHING)
+
+        def update(repository: Repository, paths: Sequence[str] | None) -> None:
+            known, now = self.repository(repository.name), self.current(repository.name)
+            if now == known:
+                report = build(self.settings, now, look_here=False, only=paths)  # something did change
+                self._compact(now)
+            else:
+                report = self.index_repository(now)
+            if updated is not None and (report.indexed or report.removed):
+                updated(report)
+
+        watcher = Watcher(update, failed or (lambda name, said: None))
+        watcher.follow(followed)
+        return watcher
+
+    def remove(self, name: str) -> None:
+        """Forget a repository and delete its index; the repository itself is not touched."""
+        stored = self._roster.stored(name)
+        with one_writer(stored):
+            (stored.folder / "repository.json").unlink(missing_ok=True)
+        shutil.rmtree(stored.folder, ignore_errors=True)
+
+    def repository(self, name: str) -> Repository:
+        """The repository of this name; ScopeError where none is, SourceError where its folder is gone."""
+        repository = self._roster.stored(name).repository
+        if not Path(repository.root).is_dir():
+            raise SourceError(f"The folder {repository.root} of {name!r} is gone. Its index still answers; remove it with: codeintel remove {name}")
+        return repository
+
+    def current(self, name: str) -> Repository:
+        """The same; of a package that was indexed by its version, the version that is installed there now."""
+        return renewed(self.repository(name))
+
+    def repositories(self) -> list[Repository]:
+        return [stored.repository for stored in self._roster.all()]
+
+    def status(self) -> list[RepositoryStatus]:
+        """Every repository with the size and age of its index."""
+        found = []
+        for stored in self._roster.all():
+            repository, damaged = stored.repository, ""
+            try:
+                snapshot = self._roster.snapshot(stored)
+            except ShardError as error:
+                snapshot, damaged = Snapshot(), str(error)
+            size = sum(file.stat().st_size for ref in snapshot.shards for file in (stored.shards / ref.id).glob("*"))
+            found.append(
+                RepositoryStatus(
+                    repository.name, repository.root, repository.source, repository.version, snapshot.files, snapshot.chunks, snapshot.content_bytes,
+                    size, snapshot.complete, snapshot.indexed_at, snapshot.skipped, snapshot.secrets, snapshot.examples, damaged,
+                )
+            )  # fmt: skip
+        return found
+
+    def close(self) -> None:
+        """End what runs in the background, and let go of the mapped files."""
+        self._closing.set()
+        for compacting in self._compacting.values():
+            compacting.join()
+        self._freshness.close()
+        self._engine.close()

@@ -1,0 +1,233 @@
+"""Roster: the repositories of a home, and the shards that answer for them now."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from ..errors import ScopeError, SearchError, ShardError, did_you_mean
+from ..index.freshness import Freshness
+from ..index.plan import CLOCK_STEP_NS
+from ..index.report import NOTHING
+from ..index.snapshot import Snapshot, Store, Stored, read_snapshot
+from ..scopes.scope import EVERYTHING, Scope, fits
+from ..search.hit import Coverage
+from ..search.loose import LooseTarget
+from ..settings import Settings
+from ..sources.repository import WORKTREE, how_to_index, worktree
+from ..sources.worktree import Walk
+from .engine import Target
+from .local import LocalEngine
+
+MOST_CHOICES = 1000  # of repositories by a scope that are remembered
+RETRIES = 5  # of a search whose shard was replaced under it
+
+_T = TypeVar("_T")
+
+
+class Now(NamedTuple):
+    """What there is to search while a call runs."""
+
+    chosen: list[tuple[Stored, Snapshot]]  # the repositories in scope
+    targets: list[Target]
+    failed: dict[str, str] = {}  # repositories in scope that cannot be read, and why
+
+
+class Roster:
+    """What a home holds, looked at again when it changed; safe to share between threads.
+
+    ``here`` is what is read while nothing is indexed: the current folder where it is empty, None for nothing.
+    """
+
+    def __init__(self, settings: Settings, store: Store, engine: LocalEngine, freshness: Freshness, here: str | None) -> None:
+        self._settings, self._store, self._engine, self._freshness = settings, store, engine, freshness
+        self._here = here
+        self._damaged: dict[Path, str] = {}  # shards with a part that could not be read, and why
+        self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
+        # stamps of their descriptions, they themselves, and what their folder was like, if that says whether any came or went: one
+        # value, as threads read and replace it
+        self._repositories: tuple[tuple[tuple[str, int, int], ...], list[Stored], tuple[int, int] | None] = ((), [], None)
+        self._chosen: tuple[list[Stored], dict[tuple[str, ...], list[Stored]]] = ([], {})  # of the repositories those that a scope names
+
+    def all(self) -> list[Stored]:
+        """The stored repositories, read again only when their descriptions changed."""
+        stamps, whole = [], True
+        try:
+            folder = os.stat(self._store.root)
+            with os.scandir(self._store.root) as entries:
+                for entry in entries:
+                    try:
+                        state = os.stat(os.path.join(entry.path, "repository.json"))
+                    except OSError:
+                        whole = False  # it is being made
+                        continue
+                    stamps.append((entry.name, state.st_mtime_ns, state.st_ino))
+        except OSError:
+            return self._store.repositories()
+        key = tuple(sorted(stamps))
+        before, stored, _ = self._repositories
+        if key != before:
+            stored = self._store.repositories()
+        settled = whole and not self._store.damaged and time.time_ns() - folder.st_mtime_ns > CLOCK_STEP_NS
+        self._repositories = key, stored, (folder.st_mtime_ns, folder.st_ino) if settled else None
+        return stored
+
+    def stored(self, name: str) -> Stored:
+        stored = self.all()
+        for one in stored:
+            if one.repository.name == name:
+                return one
+        if not stored:
+            raise ScopeError(NOTHING)
+        raise ScopeError(f"No repository {name!r} is indexed.{did_you_mean(name, [s.repository.name for s in stored])}")
+
+    def snapshot(self, stored: Stored) -> Snapshot:
+        try:
+            state = os.stat(stored.folder / "snapshot.json")
+        except FileNotFoundError:
+            return Snapshot()
+        stamp = state.st_mtime_ns, state.st_ino
+        known = self._snapshots.get(stored.folder)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        snapshot = read_snapshot(stored.folder)
+        self._snapshots[stored.folder] = (stamp, snapshot)
+        if known is not None:  # shards may have gone
+            live = {s.shard(ref.id) for s in self.all() for ref in (self._snapshots.get(s.folder, (None, Snapshot()))[1]).shards}
+            self._engine.keep_only(live)
+        return snapshot
+
+    def retrying(self, scope: Scope | None, work: Callable[[Now], _T], fresh: bool = False) -> _T:
+        """Run on the shards that answer now; when one was swept away meanwhile, on those that do then."""
+        attempt = 0
+        while True:
+            try:
+                return work(self.now(scope or EVERYTHING, fresh))
+            except FileNotFoundError:
+                self._snapshots.clear()
+                attempt += 1
+                if attempt == RETRIES:
+                    raise
+                time.sleep(0.01 * attempt)
+            except ShardError as error:  # met in a part that is opened when it is needed
+                met = [s.shard(ref.id) for s in self.all() for ref in self._snapshots.get(s.folder, ((0, 0), Snapshot()))[1].shards if ref.id in str(error)]
+                if not met or met[0] in self._damaged:
+                    raise
+                self._damaged[met[0]] = str(error)
+
+    def now(self, scope: Scope, fresh: bool = False) -> Now:
+        """The repositories in scope and the shards that answer; ``fresh`` if what is in none may be read."""
+        stored = self._known(scope)
+        if not stored:
+            if fresh and not scope.kinds and not scope.revisions:
+                return Now([], [])
+            raise SearchError(NOTHING)
+        chosen, failed = self._readable(self._admitted(stored, scope))
+        if not chosen and failed:
+            raise ShardError(next(iter(failed.values())))
+        targets = [Target(s.repository.name, s.shard(ref.id), ref.dead, scope) for s, snapshot in chosen for ref in snapshot.shards]
+        if not targets and not fresh and not any(snapshot.generation for _, snapshot in chosen):
+            raise SearchError(f"The index of {', '.join(s.repository.name for s, _ in chosen)} has no finished part yet. Wait for it, or run: codeintel status")
+        self._check_revisions(scope, targets)
+        return Now(chosen, targets, failed)
+
+    def _known(self, scope: Scope) -> list[Stored]:
+        """The stored repositories, of which those in scope are as they are described now: a search need not look at the others."""
+        try:
+            folder = os.stat(self._store.root)
+        except OSError:
+            return self.all()
+        stamps, stored, listed = self._repositories
+        if listed != (folder.st_mtime_ns, folder.st_ino):
+            return self.all()
+        try:
+            admitted = self._admitted(stored, scope)
+        except ScopeError:  # it may have come since
+            return self.all()
+        for one in admitted:
+            try:
+                state = os.stat(f"{one.folder}/repository.json")
+            except OSError:
+                return self.all()
+            if (one.folder.name, state.st_mtime_ns, state.st_ino) not in stamps:
+                return self.all()
+        return stored
+
+    def _admitted(self, stored: list[Stored], scope: Scope) -> list[Stored]:
+        """The repositories in scope; ScopeError where one that it names is not indexed."""
+        if not scope.repos:
+            return stored
+        known, choices = self._chosen
+        if known is not stored or len(choices) > MOST_CHOICES:
+            choices = {}
+            self._chosen = stored, choices
+        chosen = choices.get(scope.repos)
+        if chosen is None:
+            names = [s.repository.name for s in stored]
+            for name in scope.repos:
+                if not any(fits(known, name) for known in names):
+                    raise ScopeError(f"No repository {name!r} is indexed.{did_you_mean(name, names)} Index it: {how_to_index(name)}")
+            chosen = choices[scope.repos] = [s for s in stored if scope.admits(s.repository.name)]
+        return chosen
+
+    def _readable(self, stored: list[Stored]) -> tuple[list[tuple[Stored, Snapshot]], dict[str, str]]:
+        """The repositories whose shards can be opened, and what is wrong with the others: one that is damaged spoils no search
+        of the rest."""
+        chosen, failed = list[tuple[Stored, Snapshot]](), dict(self._store.damaged)
+        for one in stored:
+            try:
+                snapshot = self.snapshot(one)
+                for ref in snapshot.shards:
+                    folder = one.shard(ref.id)
+                    if folder in self._damaged:
+                        raise ShardError(self._damaged[folder])
+                    self._engine.shard(folder)
+                chosen.append((one, snapshot))
+            except ShardError as error:
+                failed[one.repository.name] = str(error)
+        return chosen, failed
+
+    def _check_revisions(self, scope: Scope, targets: list[Target]) -> None:
+        if not scope.revisions:
+            return
+        known = {revision for target in targets for revision in self._engine.shard(target.folder).manifest.revisions}
+        for name in scope.revisions:
+            if name not in known:
+                raise ScopeError(f"No revision {name!r} is indexed.{did_you_mean(name, known)}")
+
+    def with_changes(self, now: Now, scope: Scope) -> tuple[list[Target], list[LooseTarget]]:
+        """The targets without what changed since, and the files to read instead."""
+        if scope.kinds or (scope.revisions and WORKTREE not in scope.revisions):
+            return now.targets, []
+        if not now.chosen:
+            return [], [self._unindexed(scope)]
+        current, loose = [], []
+        for stored, snapshot in now.chosen:
+            shards = [(ref, self._engine.shard(stored.shard(ref.id))) for ref in snapshot.shards]
+            changes = self._freshness.changes(stored, snapshot, shards)
+            repository = stored.repository
+            current += [Target(repository.name, shard.folder, changes.dead(ref, shard), scope) for ref, shard in shards]
+            if changes.files:
+                loose.append(LooseTarget(repository.name, repository.root, changes.files, scope, self._settings.max_file_bytes))
+        return current, loose
+
+    def _unindexed(self, scope: Scope) -> LooseTarget:
+        """The files of the folder that this is about while nothing is indexed."""
+        if self._here is None:
+            raise SearchError(NOTHING)
+        repository = worktree(self._here or os.getcwd())
+        if not scope.admits(repository.name):
+            raise SearchError(NOTHING)
+        return LooseTarget(repository.name, repository.root, Walk(repository, self._settings.max_file_bytes), scope, self._settings.max_file_bytes)
+
+    def coverage(self, now: Now, loose: Sequence[LooseTarget] = ()) -> Coverage:
+        if not now.chosen:
+            return Coverage(folder=loose[0].root if loose else "")
+        counts = self._engine.count(now.targets)
+        unindexed = {files.repo: len(files.files) for files in loose if isinstance(files.files, tuple)}
+        repositories = tuple(stored.repository.name for stored, snapshot in now.chosen if snapshot.shards or stored.repository.name in unindexed)
+        building = tuple(stored.repository.name for stored, snapshot in now.chosen if stored.repository.name in repositories and not snapshot.complete)
+        return Coverage(repositories, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks, building, sum(unindexed.values()), failed=now.failed)
