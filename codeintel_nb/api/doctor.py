@@ -13,7 +13,8 @@ from pathlib import Path
 
 from ..errors import CodeIntelError
 from ..index.embedder import default_embedder
-from ..index.shard import Shard, crc32_of
+from ..index.manifest import crc32_of
+from ..index.shard import Shard
 from ..index.snapshot import Snapshot, Store, Stored, read_snapshot
 from ..index.updater import one_writer, sweep
 from ..search.ripgrep import rg_path

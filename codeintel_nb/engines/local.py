@@ -31,7 +31,8 @@ from ..search.points import Points
 from ..search.query import Bounds, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 from ..search.semantic import candidates, hydrate, plan_search, rank, statistics
 from ..search.symbols import FoundSymbol, find_alike, find_symbols, in_scope, symbol_hits
-from ..search.text import MOST_FORWARD, TextAnswer, plan_text, search_text
+from ..search.text import TextAnswer, search_text
+from ..search.text_plan import MOST_FORWARD, plan_text
 from .engine import Answer, Counts, Target
 
 MOST_MASKS = 512

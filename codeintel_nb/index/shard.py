@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import mmap
-import zlib
 from bisect import bisect_right
 from functools import cached_property
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ShardError
 from ..sources.chunk import decoded
 from .arrays import Array, open_arrays
 from .id_lists import Ids
 from .lexicon import Lexicon
+from .manifest import PARTS, crc32_of, damaged, read_manifest
 from .path_table import PathTable
 from .postings import Postings
 from .vectors import VectorIndex
 from .words import hash_of
 
-FORMAT = 4
-MANIFEST = "manifest.json"
-PARTS = ("content.bin", "columns.bin", "postings.bin", "lexicon.bin", "vectors.faiss", "files.parquet", "chunks.parquet", "symbols.parquet")
 KINDS = ("function", "class", "method", "module", "cell", "markdown", "text")  # positions are stored: append only
 
 ENDS_WITH_NEWLINE = 1  # bits of a file's flags: the file itself ended so
@@ -36,26 +31,6 @@ VERTICAL_TAB = 11
 HALF = 0xFFFFFFFF  # of a hash is enough to know a name by
 
 Mask = npt.NDArray[np.bool_]
-
-
-class Part(msgspec.Struct, frozen=True):
-    size: int  # bytes
-    crc32: int
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """What a shard holds; parts that a reader does not know are ignored."""
-
-    format: int
-    id: str
-    embedder: str
-    dim: int
-    files: int
-    chunks: int
-    content_bytes: int
-    languages: tuple[str, ...]
-    revisions: tuple[str, ...]  # bit i of a file's mask stands for revisions[i]
-    parts: dict[str, Part]
 
 
 class Shard:
@@ -70,14 +45,14 @@ class Shard:
                 if name in PARTS:
                     raise FileNotFoundError(path)
             elif path.stat().st_size != part.size:
-                raise _damaged(folder, f"{name} has {path.stat().st_size} bytes instead of {part.size}")
+                raise damaged(folder, f"{name} has {path.stat().st_size} bytes instead of {part.size}")
         if crc32_of(folder / "columns.bin") != self.manifest.parts["columns.bin"].crc32:
-            raise _damaged(folder, "columns.bin fails its checksum")
+            raise damaged(folder, "columns.bin fails its checksum")
         columns = open_arrays(folder / "columns.bin")
         try:
             self._read(columns)
         except KeyError as error:
-            raise _damaged(folder, f"columns.bin lacks {error}") from error
+            raise damaged(folder, f"columns.bin lacks {error}") from error
         self._mapped: mmap.mmap | None = None
         if self.manifest.content_bytes:
             with (folder / "content.bin").open("rb") as file:
@@ -325,33 +300,6 @@ class _Texts:
         return str(self._blob[self._ends[position - 1] if position else 0 : self._ends[position]], "utf-8")
 
 
-def read_manifest(folder: Path) -> Manifest:
-    data = (folder / MANIFEST).read_bytes()
-    try:
-        said = msgspec.json.decode(data)
-        if isinstance(said, dict) and said.get("format") != FORMAT:
-            raise ShardError(f"Shard {folder.name} is format {said.get('format')}, this version reads {FORMAT}. Rebuild it: codeintel index PATH --rebuild")
-        manifest = msgspec.convert(said, Manifest)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise _damaged(folder, f"its manifest cannot be read: {error}") from error
-    missing = [name for name in PARTS if name not in manifest.parts]
-    if missing:
-        raise _damaged(folder, f"its manifest does not name {missing[0]}")
-    return manifest
-
-
-def _damaged(folder: Path, what: str) -> ShardError:
-    return ShardError(f"Shard {folder.name} is damaged: {what}. Rebuild it: codeintel index PATH --rebuild (codeintel doctor says which repository).")
-
-
 def is_plain(content: bytes) -> bool:
     """Whether every expression means the same to re2 and to ripgrep in a text."""
     return content.isascii() and VERTICAL_TAB not in content
-
-
-def crc32_of(path: Path) -> int:
-    crc = 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            crc = zlib.crc32(block, crc)
-    return crc

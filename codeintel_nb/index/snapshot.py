@@ -13,7 +13,7 @@ import msgspec
 from ..errors import ShardError
 from ..scopes.storage import replace, storage_errors
 from ..sources.repository import Repository
-from .shard import FORMAT
+from .manifest import FORMAT
 
 
 class ShardRef(msgspec.Struct, frozen=True):

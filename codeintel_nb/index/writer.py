@@ -25,9 +25,10 @@ from .arrays import Array, write_arrays
 from .catalog import write_tables
 from .embedder import Embedder, StaticEmbedder, embedder_input
 from .lexicon import LexiconBuilder
+from .manifest import FORMAT, MANIFEST, PARTS, Manifest, Part, crc32_of
 from .path_table import PathTable
 from .postings import PostingsBuilder
-from .shard import ENDS_WITH_NEWLINE, FORMAT, HALF, IS_ASCII, IS_GENERATED, IS_NOTEBOOK, KINDS, MANIFEST, PARTS, Manifest, Part, crc32_of, is_plain
+from .shard import ENDS_WITH_NEWLINE, HALF, IS_ASCII, IS_GENERATED, IS_NOTEBOOK, KINDS, is_plain
 from .vectors import encode, write_vectors
 from .words import WORD, hash_of
 

@@ -25,7 +25,8 @@ from .matches import Counting
 from .pattern import compile_pattern
 from .query import Bounds, TextQuery
 from .ripgrep import options_of, rg_path
-from .text import TextAnswer, plan_text, search_text
+from .text import TextAnswer, search_text
+from .text_plan import plan_text
 
 FIRST_BATCH, MOST_IN_BATCH = 32, 2_048  # files; a common pattern is through with the first
 FEW = 64  # files that are read at once, and not sifted by rg first

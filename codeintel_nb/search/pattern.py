@@ -60,7 +60,7 @@ def compile_pattern(query: TextQuery) -> Pattern:
 def _literal(query: TextQuery, insensitive: bool) -> tuple[bytes, tuple[bool, bool]] | None:
     """The text that a query looks for, where it is nothing else, and whether it is to be a word."""
     if query.regex:
-        from .trigrams import word_literal  # which needs numpy, as a kernel without an engine does not
+        from .literals import word_literal  # which needs numpy, as a kernel without an engine does not
 
         return None if insensitive or query.word else word_literal(query.pattern)
     caseless = query.pattern.isascii() and query.pattern.upper() == query.pattern.lower()

@@ -1,86 +1,29 @@
-"""Text search in one shard: what may match by the postings, read by re2, or by ripgrep where it reads otherwise or is faster."""
+"""Text search in one shard: read by re2, or by ripgrep where it reads otherwise or is faster."""
 
 from __future__ import annotations
 
 import mmap
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
-from ..index.postings import Blocks
-from ..index.shard import ENDS_WITH_NEWLINE, IS_ASCII, is_plain
+from ..index.shard import ENDS_WITH_NEWLINE
 from .hit import Hit
 from .lines import hits_of
-from .mask import ScopeMask
+from .literals import is_word
 from .matches import Counting, Kept, Match
-from .pattern import Pattern, compile_pattern
 from .query import MOST_HITS, Bounds, TextQuery
-from .ranges import NOWHERE, SMALLEST_SEGMENT, Chunks, Pace, Ranges, ranges_of
+from .ranges import SMALLEST_SEGMENT, Pace, Ranges
 from .ripgrep import Streamed, scan, stream
 from .searchable import Searchable
-from .trigrams import NOTHING, Need, blocks_that_may, files_that_may, is_word, may_match, needle, needs
+from .text_plan import MOST_FORWARD, TextPlan
 
-FORWARD = 1 << 20  # bytes that are read here, in order, before rg is asked: a common pattern is through by then
-MOST_FORWARD = 1000  # hits asked for, for that to be likely
-LITERAL, PATTERN, BY_RG = 1.2e9, 0.8e9, 8e9  # bytes a second: found as they are, read by re2, and by rg
-RANGE_S = 2e-6  # beside them, for each range
-RG_START_S = 0.004
-SIFTED = 8 << 20  # bytes that are looked through for a pattern's trigrams, to spare rg's start
-NEEDLE = 4  # the share of a shard, one in so many, below which lines with a certain text are rare enough to be judged one by one
 _WORD = bytes(is_word(chr(code)) for code in range(256))
 
 Finder = Callable[[int, int], tuple[int, int]]  # first match within two offsets: where it begins and ends, or -1
-
-
-class TextPlan(NamedTuple):
-    """Where in a shard a query is to look."""
-
-    shard: Searchable
-    repo: str
-    pattern: Pattern
-    exact: Ranges  # for re2
-    foreign: Ranges | None  # what re2 would read otherwise than ripgrep
-    need: Need
-    needle: bytes  # that a line must hold, where looking for it first is worth it
-    bytes_to_read: int
-    is_much: bool  # rg is through with all of the content sooner than what may match is read here
-
-    @classmethod
-    def of(cls, shard: Searchable, repo: str, pattern: Pattern, exact: Ranges, foreign: Ranges | None, need: Need = NOTHING, needle: bytes = b"") -> TextPlan:
-        size = exact.size + (0 if foreign is None else foreign.size)
-        needle = needle if NEEDLE * size < shard.size else b""
-        is_much = False
-        if size >= 4 * FORWARD and shard.folder is not None and not pattern.multiline:
-            here_s = size / (PATTERN if pattern.literal is None and not needle else LITERAL) + len(exact.begins) * RANGE_S
-            is_much = here_s > RG_START_S + shard.size / BY_RG
-        return cls(shard, repo, pattern, exact, foreign, need, needle, size, is_much)
-
-    def only(self, exact: Ranges, foreign: Ranges | None) -> TextPlan:
-        """To look at a part of it."""
-        return TextPlan.of(self.shard, self.repo, self.pattern, exact, foreign, self.need, self.needle)
-
-    def parted(self, size: int) -> tuple[TextPlan, TextPlan | None]:
-        """The first ``size`` bytes to read, about, and what follows them."""
-        _, rest = (self.exact if self.foreign is None else self.foreign.and_also(self.exact)).parted(size)
-        if not len(rest.begins):
-            return self, None
-        (head, tail), (other_head, other_tail) = ((None, None) if ranges is None else ranges.cut(int(rest.begins[0])) for ranges in (self.exact, self.foreign))
-        assert head is not None
-        assert tail is not None
-        return self.only(head, other_head), self.only(tail, other_tail)
-
-    def parts(self, kept: Kept) -> Iterator[TextPlan]:
-        """The plan; in growing parts where a few hits are wanted, which are often in the first, and finding them may need rg."""
-        size, rest = FORWARD, self if self.foreign is not None and not self.pattern.multiline and kept.limit <= MOST_FORWARD else None
-        if rest is None:
-            yield self
-        while rest is not None:
-            part, rest = rest.parted(size)
-            yield part
-            size *= 4
 
 
 class TextAnswer(NamedTuple):
@@ -90,73 +33,6 @@ class TextAnswer(NamedTuple):
     truncated: bool
     total: int
     exact: bool  # of the total
-
-
-def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -> TextPlan | None:
-    """Where the pattern may match in scope; None where it cannot."""
-    pattern = compile_pattern(query)
-    chunks, blocks = mask.chunks, None
-    need = needs(query.pattern, query.regex, pattern.insensitive)
-    if shard.postings is not None:
-        if pattern.multiline:  # its trigrams may lie in several blocks of a file
-            files = files_that_may(need, shard.postings, shard.file_start)
-            if files is not None:
-                may = np.repeat(files, np.diff(shard.file_chunk))
-                chunks = may if chunks is None else chunks & may
-        else:
-            blocks = blocks_that_may(need, shard.postings)
-            if blocks is not None and not len(blocks) and pattern.re2 is not None:  # what re2 cannot read is for rg to judge
-                return None
-    if pattern.re2 is None:
-        plan = TextPlan.of(shard, repo, pattern, NOWHERE, ranges_of(shard, chunks, blocks))
-        return plan if plan.bytes_to_read or not pattern.multiline else None
-    certain = pattern.literal or (needle(query.pattern, pattern.insensitive) if query.regex else b"")
-    certain = b"" if pattern.multiline or len(certain) < 3 else certain
-    if pattern.unicode and not shard.is_ascii:
-        plain = shard.ascii_chunks if not pattern.multiline else (shard.file_flags & IS_ASCII).astype(bool)[shard.chunk_file]  # a match may span chunks
-        exact, foreign = _by_reader(shard, plain, chunks, blocks)
-    else:
-        exact, foreign = ranges_of(shard, chunks, blocks), None
-    plan = TextPlan.of(shard, repo, pattern, exact, foreign, need, certain)
-    return plan if plan.bytes_to_read else None
-
-
-def _by_reader(shard: Searchable, plain: Chunks, chunks: Chunks | None, blocks: Blocks | None) -> tuple[Ranges, Ranges]:
-    """Where re2 is to look and where rg is: in the plain chunks, and in the others."""
-    if chunks is not None or blocks is None:
-        return ranges_of(shard, plain if chunks is None else chunks & plain, blocks), ranges_of(shard, ~plain if chunks is None else chunks & ~plain, blocks)
-    mixed = shard.mixed_blocks[blocks]  # few, and only there need chunks be told apart
-    return ranges_of(shard, None, blocks[~mixed]).and_also(ranges_of(shard, plain, blocks[mixed])), ranges_of(shard, ~plain, blocks[mixed])
-
-
-def _sifted(plan: TextPlan) -> TextPlan:
-    """The plan with those lines alone for rg that may match and hold more than ASCII: re2 reads the others around them."""
-    foreign, certain = plan.foreign, plan.needle
-    if plan.pattern.re2 is None or foreign is None or foreign.size >= SIFTED:
-        return plan
-
-    def may(text: bytes) -> bool:
-        return certain in text and may_match(plan.need, text)
-
-    content = plan.shard.content
-    plain, held = list[tuple[int, int]](), list[tuple[int, int]]()
-    for begin, end in zip(foreign.begins.tolist(), foreign.ends.tolist(), strict=True):
-        text = content[begin:end]
-        if not may(text):
-            continue
-        if plan.pattern.multiline:
-            held.append((begin, end))
-            continue
-        at = begin
-        for line in (part + b"\n" for part in text.split(b"\n")):
-            behind = min(at + len(line), end)
-            if at < behind and is_plain(line):
-                plain.append((at, behind))
-            elif at < behind and may(line):
-                held.append((at, behind))
-            at = behind
-    exact = plan.exact.and_also(Ranges.of(plain, plan.exact.cuts)) if plain else plan.exact
-    return plan.only(exact, Ranges.of(held, foreign.cuts) if held else None)
 
 
 def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, counting: Counting) -> TextAnswer:
@@ -173,7 +49,7 @@ def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, co
 def _here(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> bool:
     """Read what may match; whether the bounds ended it early."""
     for part in plan.parts(kept):
-        if _part_here(_sifted(part), query, kept, bounds):
+        if _part_here(part.sifted(), query, kept, bounds):
             return True
         if kept.full and kept.enough():
             return False
@@ -213,8 +89,8 @@ def _all_by_rg(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> 
     """Read a little here, where a common pattern has all that is asked for, then have rg read it all."""
     rest: TextPlan | None = plan
     if kept.limit <= MOST_FORWARD:
-        first, rest = plan.parted(FORWARD)
-        if _part_here(_sifted(first), query, kept, bounds):
+        first, rest = plan.first()
+        if _part_here(first.sifted(), query, kept, bounds):
             return True
     if rest is None or (kept.full and kept.enough()):
         return False

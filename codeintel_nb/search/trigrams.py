@@ -8,26 +8,23 @@ Cox, "Regular Expression Matching with a Trigram Index", 2012.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from functools import lru_cache, reduce
 from itertools import product
-from re import _constants as op  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..index.postings import AS_LETTERS, Blocks, Postings, code_of, fold, joint_of, text_of, with_letters
+from .expression import op, parsed
 
 MOST_STRINGS = 24  # that a part of a pattern may stand for before they are cut short
 MOST_CLASS = 6  # characters of a set that are spelled out
 MOST_LENGTH = 64  # bytes of such a string before it is cut
 READ_US, BYTE_US, BITS_US = 10.0, 0.007, 5.0  # what it costs to read a list, and each byte of it; and to ask one that is bits
 SPARED_US = 2.0  # what a list spares for each block that is still to be looked into: it drops some, and each costs 3 to 20
-_SAFE_ESCAPE = re.compile(r"\\(?:[dDwWsSbBAntrfv]|x[0-9a-fA-F]{2}|[^\w\s<>])")
-_OTHERWISE_READ = re.compile(r"\\b\{|\[:|&&|--|~~|\[[^\]]*\[|\(\?[a-zA-Z]*x|\(\?[a-zA-Z]*[uULa]")
+
 
 
 Mask = npt.NDArray[np.bool_]
@@ -62,15 +59,9 @@ def needs(pattern: str, regex: bool, insensitive: bool) -> Need:
     """The trigrams that a match holds; NOTHING where the pattern says none, or may be read otherwise than here."""
     if not regex:
         return _finished(reduce(_joined, (_character(ord(character), insensitive) for character in pattern), _EMPTY))
-    if _OTHERWISE_READ.search(pattern) or "\\" in _SAFE_ESCAPE.sub("", pattern):
+    if (read := parsed(pattern)) is None:
         return NOTHING
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # of sets that are read otherwise some day
-            parsed = parser.parse(pattern)
-    except (re.error, RecursionError, OverflowError, Warning, MemoryError):
-        return NOTHING
-    return _finished(_sequence(parsed, insensitive or bool(parsed.state.flags & re.IGNORECASE)))
+    return _finished(_sequence(read, insensitive or bool(read.state.flags & re.IGNORECASE)))
 
 
 def _sequence(items: Iterable[Any], insensitive: bool) -> _Part:
@@ -191,94 +182,6 @@ def blocks_that_may(need: Need, postings: Postings) -> Blocks | None:
         if more is not None:
             held = more if held is None else held[np.isin(held, more, assume_unique=True)]
     return held
-
-
-class _Literal(NamedTuple):
-    """What is certain of the text that a part of a pattern matches."""
-
-    exact: bytes | None  # all of it
-    begin: bytes
-    end: bytes
-    inner: bytes  # the longest that is certain anywhere in it
-
-
-_ANY = _Literal(None, b"", b"", b"")
-_NONE = _Literal(b"", b"", b"", b"")
-
-
-@lru_cache(256)
-def needle(pattern: str, insensitive: bool) -> bytes:
-    """The longest text that every match of a regular expression holds; empty where none is certain."""
-    if needs(pattern, True, insensitive) == NOTHING:
-        return b""  # or it may be read otherwise than here
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        parsed = parser.parse(pattern)
-    return _literal(parsed, insensitive or bool(parsed.state.flags & re.IGNORECASE)).inner
-
-
-@lru_cache(256)
-def word_literal(pattern: str) -> tuple[bytes, tuple[bool, bool]] | None:
-    """The text that a regular expression is, where it is nothing else, but perhaps a word boundary (``\\b``) before and one
-    behind it, next to an ASCII word character; and whether they are there."""
-    if needs(pattern, True, False) == NOTHING:
-        return None  # or it may be read otherwise than here
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        parsed = parser.parse(pattern)
-    items = list(parsed)
-    before, behind = (items[i] == (op.AT, op.AT_BOUNDARY) for i in (0, -1))
-    text = items[before : len(items) - behind]
-    if parsed.state.flags & re.IGNORECASE or not all(kind is op.LITERAL for kind, _ in text):
-        return None
-    literal = "".join(chr(code) for _, code in text)
-    if "\n" in literal or (before and not is_word(literal[0])) or (behind and not is_word(literal[-1])):
-        return None
-    return literal.encode("utf-8", "replace"), (before, behind)
-
-
-def is_word(character: str) -> bool:
-    return character.isascii() and (character.isalnum() or character == "_")
-
-
-def _literal(items: Iterable[Any], insensitive: bool) -> _Literal:
-    return reduce(_followed, (_literal_of(kind, value, insensitive) for kind, value in items), _NONE)
-
-
-def _literal_of(kind: Any, value: Any, insensitive: bool) -> _Literal:
-    if kind is op.LITERAL:
-        character = chr(value)
-        if character == "\n" or (insensitive and (not character.isascii() or character.isalpha())):
-            return _ANY
-        text = character.encode("utf-8", "replace")
-        return _Literal(text, text, text, text)
-    if kind is op.SUBPATTERN:
-        _, added, removed, inner = value
-        return _literal(inner, (insensitive or bool(added & re.IGNORECASE)) and not removed & re.IGNORECASE)
-    if kind is op.BRANCH:
-        branches = [_literal(branch, insensitive) for branch in value[1]]
-        begin, end = _common([b.begin for b in branches]), _common([b.end[::-1] for b in branches])[::-1]
-        exact = branches[0].exact if len({b.exact for b in branches}) == 1 else None
-        return _Literal(exact, begin, end, max(begin, end, key=len))
-    if kind in (op.MAX_REPEAT, op.MIN_REPEAT) and value[0] > 0:
-        return _literal(value[2], insensitive)._replace(exact=None)
-    return _NONE if kind is op.AT else _ANY
-
-
-def _common(texts: Sequence[bytes]) -> bytes:
-    """How all of them begin."""
-    first, last = min(texts), max(texts)
-    length = next((i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), min(len(first), len(last)))
-    return first[:length]
-
-
-def _followed(one: _Literal, other: _Literal) -> _Literal:
-    return _Literal(
-        one.exact + other.exact if one.exact is not None and other.exact is not None else None,
-        one.exact + other.begin if one.exact is not None else one.begin,
-        one.end + other.exact if other.exact is not None else other.end,
-        max(one.inner, other.inner, one.end + other.begin, key=len),
-    )
 
 
 def may_match(need: Need, text: bytes) -> bool:

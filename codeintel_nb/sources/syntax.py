@@ -9,21 +9,19 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from .chunk import Symbol
+from .docs import MOST_READ, Docs, text_of
 from .grammars import LANGUAGES
 
 MOST_S = 1.0  # for the tree of one file
 SLICE_BYTES = 1 << 20  # that a parser is given at once
 TIMED_BYTES = 1 << 15  # of a file, from which on its tree may take long
 MOST_KEYS = 1000  # definitions of kind text, keys of data; a file with more is data, not settings
-MOST_DOC = 300  # characters that are kept of the first paragraph that is said of a definition
-MOST_READ = 4 * MOST_DOC  # bytes of a comment, to find that in
 _NAME_TYPES = ("identifier", "type_identifier", "field_identifier", "property_identifier", "private_property_identifier", "namespace_identifier", "string")
 _FUNCTION_VALUES = ("arrow_function", "function", "function_expression", "generator_function", "class")
 _WRAPPERS = ("memo", "forwardRef", "observer", "lazy", "useCallback", "debounce", "throttle", "once", "memoize")
 _EXPORTS = re.compile(r"^(?:(?:module\s*\.\s*)?exports|this|self|window|globalThis)\s*\.\s*")
 _ASSIGNED = re.compile(r"(.+?)(?:\.prototype)?\.([^.]+)")
 _LEADING = ("comment", "attribute", "decorator", "annotation")
-_SAYING = ("comment", "haddock", "string")  # leading nodes that say something; the others are decorators and the like
 
 
 class Syntax(NamedTuple):
@@ -106,8 +104,8 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
             if kind is not None:
                 node = match[kind][0]
                 if (met := by_node.get(node.id)) is None or met.kind == kind:  # of several names the last: Dart's Catalog.empty
-                    name = how.head.match(_text(node, content, MOST_READ)) if how.head else None
-                    said = name[1] if name else _text(match["name"][0], content)
+                    name = how.head.match(text_of(node, content, MOST_READ)) if how.head else None
+                    said = name[1] if name else text_of(match["name"][0], content)
                     by_node[node.id] = _Found(node, kind, _cleaned(said, how.raw_names or match["name"][0].type == "string_content"))
             elif "host" in match:
                 (other,) = (name for name in match if name in LANGUAGES)
@@ -119,7 +117,7 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
     if sum(one.kind == "text" for one in found) > MOST_KEYS:
         found = [one for one in found if one.kind != "text"]
     found.sort(key=lambda one: (one.node.start_byte, -one.node.end_byte))
-    docs = _Docs(content, captured.get("leading", []), captured.get("doc", []))
+    docs = Docs(content, captured.get("leading", []), captured.get("doc", []))
     symbols += _symbols(found, content, language, docs)
     if language == "template":
         symbols += _template_symbols(content)
@@ -138,13 +136,13 @@ def _part(content: bytes, node: Any, language: str) -> tuple[str, Any]:
 
 
 def _said_language(host: Any, content: bytes) -> str:
-    head = _text(host.children[0], content)
+    head = text_of(host.children[0], content)
     said = re.search(r"\b(?:lang|type)\s*=\s*[\"']?(?:text/|application/)?(\w+)", head)
     name = {"ts": "typescript", "js": "javascript", "babel": "javascript", "module": "javascript", "sass": "scss"}.get(said[1], said[1]) if said else ""
     return name if name in ("typescript", "tsx", "javascript", "json", "css", "scss") else ""
 
 
-def _symbols(found: list[_Found], content: bytes, language: str, docs: _Docs) -> Iterator[Symbol]:
+def _symbols(found: list[_Found], content: bytes, language: str, docs: Docs) -> Iterator[Symbol]:
     how = LANGUAGES[language]
     holders: list[tuple[int, str, str]] = []  # end byte, name, kind of what is open here
     before: Symbol | None = None  # not told yet: another clause of it may follow
@@ -201,14 +199,9 @@ def _is_function(value: Any, content: bytes) -> bool:
     if value is None or value.type in _FUNCTION_VALUES:
         return value is not None
     called, given = value.child_by_field_name("function"), value.child_by_field_name("arguments")
-    if value.type != "call_expression" or given is None or _text(called, content).rpartition(".")[2] not in _WRAPPERS:
+    if value.type != "call_expression" or given is None or text_of(called, content).rpartition(".")[2] not in _WRAPPERS:
         return False
     return bool(given.named_children) and _is_function(given.named_children[0], content)
-
-
-def _text(node: Any, content: bytes, most: int | None = None) -> str:
-    end = node.end_byte if most is None else min(node.end_byte, node.start_byte + most)
-    return content[node.start_byte : end].decode("utf-8", "replace")
 
 
 def _name(node: Any, content: bytes) -> str:
@@ -223,7 +216,7 @@ def _name(node: Any, content: bytes) -> str:
             found = inner
     if found is None:
         return ""
-    text = _text(found, content)
+    text = text_of(found, content)
     if found.type in ("operator_name", "operator"):
         return re.sub(r"\s+", "", text)[-120:]
     return _cleaned(_EXPORTS.sub("", text) if node.type == "assignment_expression" else text)
@@ -248,7 +241,7 @@ def _declared(node: Any) -> Any:
 
 def _receiver(node: Any, content: bytes) -> str:
     receiver = node.child_by_field_name("receiver")
-    text = _text(receiver, content) if receiver else ""
+    text = text_of(receiver, content) if receiver else ""
     match = re.search(r"(\w+)(?:\[[^\]]*\])?\s*\)\s*$", text)
     return match[1] if match else ""
 
@@ -276,63 +269,6 @@ def _signature(node: Any, content: bytes, language: str) -> str:
     elif LANGUAGES[language].inner:
         text = text.partition("\n")[0]
     return re.sub(r"\s+", " ", text).strip().rstrip("{:=|").strip()[:200]
-
-
-_APART = re.compile(rb"[ \t\r]*\n[ \t\r]*\n[ \t]*[^\s/]")
-_OF_FILE = re.compile(rb"@file|@license|@module|@package|[Cc]opyright|SPDX")
-
-
-class _Docs:
-    """What is said of definitions: the comments that lead them, or the text behind their heads."""
-
-    def __init__(self, content: bytes, leading: list[Any], inside: list[Any]) -> None:
-        self._content = content
-        self._by_end: dict[int, Any] = {}  # rows
-        for node in leading:
-            kept = self._by_end.setdefault(node.end_point[0] - (node.end_point[1] == 0), node)
-            if node.start_byte < kept.start_byte:  # a comment has parts of its own in some grammars
-                self._by_end[node.end_point[0] - (node.end_point[1] == 0)] = node
-            if _APART.match(content, node.end_byte) and content.startswith(b"/**", node.start_byte) and not _OF_FILE.search(content, node.start_byte, node.end_byte):
-                self._by_end[node.end_point[0] + 1] = node  # leads what comes after an empty line
-        self.rows = {row: node.start_point[0] for row, node in self._by_end.items()}
-        self._inside = {node.parent.parent.parent.parent.id: node for node in inside}
-
-    def of(self, node: Any) -> str:
-        if said := self._inside.get(node.id):
-            return _said([_text(said, self._content, MOST_READ)])
-        row, parts = node.start_point[0] - 1, list[str]()
-        while (lead := self._by_end.get(row)) is not None and lead.start_byte < node.start_byte and self._is_alone(lead):
-            text = _text(lead, self._content, MOST_READ)
-            if any(mark in lead.type for mark in _SAYING) or text.startswith("@doc"):
-                parts.append(text.removeprefix("@doc").lstrip("( "))
-            row = min(row, lead.start_point[0]) - 1
-        return _said(parts[::-1])
-
-    def _is_alone(self, node: Any) -> bool:
-        """Whether nothing else is on its lines."""
-        before = self._content[self._content.rfind(b"\n", 0, node.start_byte) + 1 : node.start_byte]
-        behind = self._content[node.end_byte : self._content.find(b"\n", node.end_byte)] if node.end_point[1] else b""
-        return not before.strip() and not behind.strip()
-
-
-_MARK = re.compile(r"^\s*(?:/\*+!?|\*+/|\*(?!\*)|//[/!]*|#+[':!]?|--+ ?[|^]?|\(\*+|\*+\)|;+|%+|<!--|\{-+\|?|\"{1,3}|~[sS]\"{1,3})?[ \t]?")
-_TAG = re.compile(r"</?(?:summary|remarks|returns|para|inheritdoc|value|exception|param)\b[^>]*>")  # C#'s
-_MARK_END = re.compile(r"\s*(?:\*+/|\*+\)|-->|-\}|\"{1,3})?\s*$")
-
-
-def _said(parts: list[str]) -> str:
-    """The first paragraph of what is said, without the marks of comments."""
-    said, length = list[str](), 0
-    for line in (line for part in parts for line in part.strip().split("\n")):
-        plain = _MARK_END.sub("", _MARK.sub("", line))
-        if "<" in plain:
-            plain = _TAG.sub("", plain)
-        if plain:
-            said.append(plain)
-            length += len(plain) + 1
-        if length > MOST_DOC or (said and not plain):
-            break
-    return "\n".join(said).strip()[:MOST_DOC].rstrip()
 
 
 _TEMPLATE = re.compile(r"\{%[-+]?\s*(?:(end)?(macro|block|component|partial))(?:\s+([\w.-]+))?[^%]*%\}")

@@ -8,8 +8,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from codeintel_nb.index.manifest import PARTS
 from codeintel_nb.index.postings import Postings, PostingsBuilder
-from codeintel_nb.index.shard import PARTS, Shard
+from codeintel_nb.index.shard import Shard
 from codeintel_nb.index.snapshot import Store, read_snapshot
 from tests.benchmarks.conftest import FULL, show
 

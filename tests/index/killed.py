@@ -25,7 +25,8 @@ import msgspec
 from codeintel_nb import Workspace
 from codeintel_nb.index.compact import compact, to_merge
 from codeintel_nb.index.embedder import default_embedder
-from codeintel_nb.index.shard import Shard, crc32_of
+from codeintel_nb.index.manifest import crc32_of
+from codeintel_nb.index.shard import Shard
 from codeintel_nb.index.snapshot import Store, Stored, read_snapshot
 from codeintel_nb.index.updater import one_writer, sweep, update
 from codeintel_nb.settings import Settings

@@ -31,7 +31,7 @@ def places(points):
 
 
 def test_what_is_alike_lies_close_together(mapped):
-    (target,) = mapped._targets(Scope())
+    (target,) = mapped._roster.now(Scope()).targets
     vectors = decode(mapped._engine.shard(target.folder).vectors.codes)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     at = places(mapped.points())
@@ -127,7 +127,7 @@ def test_a_map_needs_no_home_that_can_be_written(mapped, monkeypatch):
     monkeypatch.setattr(projection, "replace", full)
     laid_out, lay_out = [], projection._laid_out
     monkeypatch.setattr(projection, "_laid_out", lambda *given: laid_out.append(1) or lay_out(*given))
-    (target,) = mapped._targets(Scope())
+    (target,) = mapped._roster.now(Scope()).targets
     shard = mapped._engine.shard(target.folder)
     made = Projection(Path("/nowhere"))
     for _ in range(3):

@@ -100,7 +100,7 @@ def test_a_shard_that_is_swept_away_during_a_scan_is_searched_in_its_successor(t
     writer.index(tree)
     pattern = r"[0-9]{3}7\) or"
     expected = reader.search_text(pattern, regex=True, limit=100_000).hits
-    through, once = reader._with_changes, [1]
+    through, once = reader._roster.with_changes, [1]
 
     def late(now, scope):
         if once:
@@ -109,6 +109,6 @@ def test_a_shard_that_is_swept_away_during_a_scan_is_searched_in_its_successor(t
             assert not any(target.folder.exists() for target in now.targets)
         return through(now, scope)
 
-    reader._with_changes = late
+    reader._roster.with_changes = late
     assert reader.search_text(pattern, regex=True, limit=100_000).hits == expected
     assert not once

@@ -90,7 +90,7 @@ def test_results_do_not_depend_on_the_number_of_shards(tmp_path, make_workspace,
     one.index(tree, name="shop")
     many = Workspace(msgspec.structs.replace(Settings.from_environment(tmp_path / "many"), shard_bytes=2000))
     many.index(tree, name="shop")
-    assert len(many._targets(Scope())) > 3
+    assert len(many._roster.now(Scope()).targets) > 3
     for query in ["add a price to the cart", "part_7", "charge"]:
         for mode in ("hybrid", "lexical", "dense"):
             a, b = one.semantic_search(query, mode=mode), many.semantic_search(query, mode=mode)

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import SearchError
 from codeintel_nb.index.shard import is_plain
-from codeintel_nb.search import text as text_module
+from codeintel_nb.search import text_plan
+from codeintel_nb.search.literals import word_literal
 from codeintel_nb.search.pattern import is_lower
 from codeintel_nb.search.ripgrep import rg_path
-from codeintel_nb.search.trigrams import word_literal
 from tests.conftest import write_tree
 
 FLAGS = {"smart": "--smart-case", "sensitive": "--case-sensitive", "insensitive": "--ignore-case"}
@@ -145,7 +145,7 @@ def test_a_limit_gives_the_first_lines_and_says_there_are_more(real):
 @pytest.mark.parametrize("pattern", [r"\w+\(", r"\bself\b", "import", r"e\w?\s", r"[^\x00-\x7f]", r"\p{Lu}\w"])
 def test_the_first_hits_are_the_first_of_all(real, monkeypatch, pattern):
     """Also where they are looked for in parts, of which some lines are for ripgrep."""
-    monkeypatch.setattr(text_module, "FORWARD", 3000)
+    monkeypatch.setattr(text_plan, "FORWARD", 3000)
     workspace, _ = real
     for scope in (Scope(), Scope(include_globs=("*.txt", "IPython/core/**"))):
         every = workspace.search_text(pattern, scope, regex=True, limit=100_000)
@@ -174,7 +174,7 @@ def test_blocks_are_parted_by_who_is_to_read_them(real, seed):
     shard = workspace._engine.shard(target.folder)
     rng = np.random.default_rng(seed)
     blocks = np.sort(rng.choice(shard.postings.blocks, shard.postings.blocks // 2, replace=False))
-    exact, foreign = text_module._by_reader(shard, shard.ascii_chunks, None, blocks)
+    exact, foreign = text_plan._by_reader(shard, shard.ascii_chunks, None, blocks)
     read = np.zeros(shard.size, np.int8)
     for begin, end in zip(exact.begins.tolist(), exact.ends.tolist(), strict=True):
         assert is_plain(shard.content[begin:end])

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from codeintel_nb.index.id_lists import BITS, ELIAS_FANO, IDS
 from codeintel_nb.index.postings import BLOCK, Postings, PostingsBuilder, code_of, fold, joint_of, text_of
-from codeintel_nb.search.trigrams import NOTHING, blocks_that_may, may_match, needle, needs
+from codeintel_nb.search.literals import needle
+from codeintel_nb.search.trigrams import NOTHING, blocks_that_may, may_match, needs
 
 _atoms = st.sampled_from(["a", "ab_sk", "b", "k", "S", "s", "_", "1", r"\.", r"\w", r"\d", r"\s", ".", "[ab]", "[a-c]", "[^a]", "[kK_]", "é", "(?:ab)", "abc", "sks", "(?i:ka)", r"\b", "^", "$"])
 _repeats = st.sampled_from(["", "", "", "", "?", "*", "+", "{2}", "{1,3}", "{0,2}", "+?"])

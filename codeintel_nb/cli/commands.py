@@ -1,0 +1,203 @@
+"""The commands: each asks the workspace, prints the answer, and gives the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ..api.options import SCOPE_OPTIONS
+from ..api.progress import TerminalProgress, skipped, summary
+from ..api.text import aligned, plain, status_notes, status_table
+from ..errors import CodeIntelError
+from ..index.report import IndexReport
+from ..scopes.scope import Scope
+from ..search.hit import Results
+from ..workspace import Workspace
+
+FOUND, NONE, ERROR = 0, 1, 2
+
+
+def index(args: argparse.Namespace, workspace: Workspace) -> int:
+    with TerminalProgress() as progress:
+        if args.package:
+            report = workspace.index_package(args.package, args.name, progress, rebuild=args.rebuild)
+        else:
+            report = workspace.index(args.path, args.name, progress, rebuild=args.rebuild, outputs=args.outputs)
+    _print(args, report, lambda: _report(report))
+    return FOUND
+
+
+def _report(report: IndexReport) -> str:
+    lines = [summary(report), f"left out: {skipped(report.skipped)}"]
+    if report.secrets:
+        lines.append(f"likely secrets, not indexed: {', '.join(report.secrets[:10])}{' ...' if len(report.secrets) > 10 else ''}")
+    return "\n".join(lines)
+
+
+def status(args: argparse.Namespace, workspace: Workspace) -> int:
+    found = workspace.status()
+
+    _print(args, found, lambda: "\n".join([*status_notes(found, args.skipped), *(aligned(status_table(found)) if found else ())]))
+    return FOUND if found else NONE
+
+
+def grep(args: argparse.Namespace, workspace: Workspace) -> int:
+    return _results(
+        args,
+        workspace.search_text(
+            args.pattern, _scope(args), args.regex, args.case, args.word, args.limit, args.context, args.deadline,
+            per_file=args.per_file, rank=args.rank, show=args.show,
+        ),
+    )  # fmt: skip
+
+
+def search(args: argparse.Namespace, workspace: Workspace) -> int:
+    return _results(args, workspace.semantic_search(" ".join(args.query), _scope(args), args.limit, args.mode, args.deadline))
+
+
+def symbols(args: argparse.Namespace, workspace: Workspace) -> int:
+    return _results(args, workspace.symbols(args.name, None, _scope(args), args.limit, args.deadline))
+
+
+def paths(args: argparse.Namespace, workspace: Workspace) -> int:
+    return _results(args, workspace.list_paths(_scope(args), args.limit))
+
+
+def read(args: argparse.Namespace, workspace: Workspace) -> int:
+    first, _, last = (args.lines or "1:").partition(":")
+    try:
+        start, end = int(first or 1), int(last) if last else None
+    except ValueError:
+        raise CodeIntelError(f"The lines {args.lines!r} are no range. Give FIRST:LAST, as in --lines 10:20.") from None
+    text = workspace.open_file(args.repo, args.path, start, end)
+    _print(args, text, lambda: text.text)
+    return FOUND
+
+
+def sql(args: argparse.Namespace, workspace: Workspace) -> int:
+    table = workspace.sql(args.statement, _scope(args), args.deadline)
+    if args.json:
+        print(json.dumps(table.to_dicts(), default=str))
+    else:
+        print(table)
+    return FOUND if len(table) else NONE
+
+
+def remove(args: argparse.Namespace, workspace: Workspace) -> int:
+    workspace.remove(args.name)
+    _print(args, {"removed": args.name}, lambda: f"{args.name}: dropped from the index")
+    return FOUND
+
+
+def watch(args: argparse.Namespace, workspace: Workspace) -> int:
+    def failed(name: str, said: str) -> None:
+        print(f"codeintel: {said}", file=sys.stderr, flush=True)
+
+    def updated(report: IndexReport) -> None:
+        print(msgspec.json.encode(report).decode() if args.json else summary(report), flush=True)
+
+    watcher = workspace.watch(args.names, updated, failed)
+    print(f"Following {', '.join(watcher.names)}. Ctrl-C ends it.", file=sys.stderr, flush=True)
+    try:
+        while watcher.names:
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        watcher.close()
+    return FOUND
+
+
+def doctor(args: argparse.Namespace, workspace: Workspace) -> int:
+    from ..api.doctor import diagnose
+
+    findings = diagnose(workspace.settings, repair=not args.dry_run)
+    marks = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
+    _print(args, findings, lambda: "\n".join(f"{marks[f.level]}  {f.subject}: {f.said}" for f in findings))
+    return ERROR if any(f.level == "error" for f in findings) else FOUND
+
+
+def serve(args: argparse.Namespace, workspace: Workspace) -> int:
+    from ..api.rest import Options
+    from ..serve import new_token, run
+
+    token = "" if args.no_token else args.token or os.environ.get("CODEINTEL_TOKEN") or new_token()
+    options = Options(
+        str(workspace.settings.home), args.host, args.port, token, args.registry_url, args.registry_prefix, args.workers, tuple(args.root or ()), tuple(args.allow_host or ()), not args.no_watch,
+    )  # fmt: skip
+    workspace.close()
+    mine = bool(args.token or os.environ.get("CODEINTEL_TOKEN"))
+    run(options, lambda said: print(f"codeintel: {said}", file=sys.stderr, flush=True), tell_token=bool(token) and not mine)
+    return FOUND
+
+
+def mcp(args: argparse.Namespace, workspace: Workspace) -> int:
+    import asyncio
+
+    from ..api.backend import KernelBackend, ServiceBackend
+    from ..api.client import ServerClient
+    from ..api.kernel import NoServer, kernel_by_id
+    from ..api.operations import Limits
+    from ..api.service import SharedService
+    from ..mcp_server.server import serve_stdio
+    from ..scopes.registry import open_registry
+    from ..scopes.session import check_session_id
+
+    if args.session:
+        check_session_id(args.session)
+    if args.server:
+        if not args.server.startswith(("http://", "https://", "http+unix://")):
+            raise CodeIntelError(f"The server's address {args.server!r} is no URL. %scope mcp in the notebook prints it: http://HOST:PORT/")
+        if not args.session:
+            raise CodeIntelError("codeintel mcp --server URL needs the session to speak for: --session KERNEL_ID. %scope mcp in the notebook prints both.")
+        try:
+            kernel = kernel_by_id(args.server, args.session, args.token or os.environ.get("CODEINTEL_SERVER_TOKEN", ""))
+        except NoServer as error:
+            raise CodeIntelError(f"{error}.") from None
+        asyncio.run(serve_stdio(KernelBackend(ServerClient(kernel))))
+        return FOUND
+
+    async def embedded() -> None:
+        settings = workspace.settings
+        registry = open_registry(args.registry_url, settings.max_sessions, settings.session_max_age_s, settings.prune_interval_s, args.registry_prefix)
+        lasting = Workspace(settings, look_here=False, here=os.getcwd())  # unlike that of a command that ends, it is told of changes
+        service = SharedService(lasting, registry, Limits(30.0, 100_000), (), 4, False, lambda name, said: None)
+        try:
+            await serve_stdio(ServiceBackend(service, args.session or ""))
+        finally:
+            await registry.close()
+            service.close()
+
+    asyncio.run(embedded())
+    return FOUND
+
+
+def demo(args: argparse.Namespace, workspace: Workspace) -> int:
+    from .demo import run_demo
+
+    return run_demo(workspace, args.path, args.lab, args.json)
+
+
+def _print(args: argparse.Namespace, value: Any, text: Callable[[], str]) -> None:
+    print(msgspec.json.encode(value).decode() if args.json else text())
+
+
+def _results(args: argparse.Namespace, results: Results) -> int:
+    if args.json:
+        print(results.to_json())
+    elif results.hits:
+        print(plain(results))
+    else:
+        print(plain(results), file=sys.stderr)
+    return FOUND if results.hits else NONE
+
+
+def _scope(args: argparse.Namespace) -> Scope:
+    return Scope(**{option.field: tuple(getattr(args, option.field) or ()) for option in SCOPE_OPTIONS})

@@ -1,0 +1,61 @@
+"""The manifest of a shard: its parts with their sizes and checksums, and what it holds."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import msgspec
+
+from ..errors import ShardError
+
+FORMAT = 4
+MANIFEST = "manifest.json"
+PARTS = ("content.bin", "columns.bin", "postings.bin", "lexicon.bin", "vectors.faiss", "files.parquet", "chunks.parquet", "symbols.parquet")
+
+
+class Part(msgspec.Struct, frozen=True):
+    size: int  # bytes
+    crc32: int
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a shard holds; parts that a reader does not know are ignored."""
+
+    format: int
+    id: str
+    embedder: str
+    dim: int
+    files: int
+    chunks: int
+    content_bytes: int
+    languages: tuple[str, ...]
+    revisions: tuple[str, ...]  # bit i of a file's mask stands for revisions[i]
+    parts: dict[str, Part]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    data = (folder / MANIFEST).read_bytes()
+    try:
+        said = msgspec.json.decode(data)
+        if isinstance(said, dict) and said.get("format") != FORMAT:
+            raise ShardError(f"Shard {folder.name} is format {said.get('format')}, this version reads {FORMAT}. Rebuild it: codeintel index PATH --rebuild")
+        manifest = msgspec.convert(said, Manifest)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise damaged(folder, f"its manifest cannot be read: {error}") from error
+    missing = [name for name in PARTS if name not in manifest.parts]
+    if missing:
+        raise damaged(folder, f"its manifest does not name {missing[0]}")
+    return manifest
+
+
+def damaged(folder: Path, what: str) -> ShardError:
+    return ShardError(f"Shard {folder.name} is damaged: {what}. Rebuild it: codeintel index PATH --rebuild (codeintel doctor says which repository).")
+
+
+def crc32_of(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            crc = zlib.crc32(block, crc)
+    return crc

@@ -1,0 +1,95 @@
+"""What is certain of the text that a regular expression matches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache, reduce
+from typing import Any, NamedTuple
+
+from .expression import op, parsed
+from .trigrams import NOTHING, needs
+
+
+class _Literal(NamedTuple):
+    """What is certain of the text that a part of a pattern matches."""
+
+    exact: bytes | None  # all of it
+    begin: bytes
+    end: bytes
+    inner: bytes  # the longest that is certain anywhere in it
+
+
+_ANY = _Literal(None, b"", b"", b"")
+_NONE = _Literal(b"", b"", b"", b"")
+
+
+@lru_cache(256)
+def needle(pattern: str, insensitive: bool) -> bytes:
+    """The longest text that every match of a regular expression holds; empty where none is certain."""
+    read = parsed(pattern)
+    if read is None or needs(pattern, True, insensitive) == NOTHING:
+        return b""
+    return _literal(read, insensitive or bool(read.state.flags & re.IGNORECASE)).inner
+
+
+@lru_cache(256)
+def word_literal(pattern: str) -> tuple[bytes, tuple[bool, bool]] | None:
+    """The text that a regular expression is, where it is nothing else, but perhaps a word boundary (``\\b``) before and one
+    behind it, next to an ASCII word character; and whether they are there."""
+    read = parsed(pattern)
+    if read is None or needs(pattern, True, False) == NOTHING:
+        return None
+    items = list(read)
+    before, behind = (items[i] == (op.AT, op.AT_BOUNDARY) for i in (0, -1))
+    text = items[before : len(items) - behind]
+    if read.state.flags & re.IGNORECASE or not all(kind is op.LITERAL for kind, _ in text):
+        return None
+    literal = "".join(chr(code) for _, code in text)
+    if "\n" in literal or (before and not is_word(literal[0])) or (behind and not is_word(literal[-1])):
+        return None
+    return literal.encode("utf-8", "replace"), (before, behind)
+
+
+def is_word(character: str) -> bool:
+    return character.isascii() and (character.isalnum() or character == "_")
+
+
+def _literal(items: Iterable[Any], insensitive: bool) -> _Literal:
+    return reduce(_followed, (_literal_of(kind, value, insensitive) for kind, value in items), _NONE)
+
+
+def _literal_of(kind: Any, value: Any, insensitive: bool) -> _Literal:
+    if kind is op.LITERAL:
+        character = chr(value)
+        if character == "\n" or (insensitive and (not character.isascii() or character.isalpha())):
+            return _ANY
+        text = character.encode("utf-8", "replace")
+        return _Literal(text, text, text, text)
+    if kind is op.SUBPATTERN:
+        _, added, removed, inner = value
+        return _literal(inner, (insensitive or bool(added & re.IGNORECASE)) and not removed & re.IGNORECASE)
+    if kind is op.BRANCH:
+        branches = [_literal(branch, insensitive) for branch in value[1]]
+        begin, end = _common([b.begin for b in branches]), _common([b.end[::-1] for b in branches])[::-1]
+        exact = branches[0].exact if len({b.exact for b in branches}) == 1 else None
+        return _Literal(exact, begin, end, max(begin, end, key=len))
+    if kind in (op.MAX_REPEAT, op.MIN_REPEAT) and value[0] > 0:
+        return _literal(value[2], insensitive)._replace(exact=None)
+    return _NONE if kind is op.AT else _ANY
+
+
+def _common(texts: Sequence[bytes]) -> bytes:
+    """How all of them begin."""
+    first, last = min(texts), max(texts)
+    length = next((i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), min(len(first), len(last)))
+    return first[:length]
+
+
+def _followed(one: _Literal, other: _Literal) -> _Literal:
+    return _Literal(
+        one.exact + other.exact if one.exact is not None and other.exact is not None else None,
+        one.exact + other.begin if one.exact is not None else one.begin,
+        one.end + other.exact if other.exact is not None else other.end,
+        max(one.inner, other.inner, one.end + other.begin, key=len),
+    )
