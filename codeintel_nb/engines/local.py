@@ -116,7 +116,7 @@ class LocalEngine:
             if over and any(plan.is_much for plan in plans):
                 answers.append(TextAnswer([], True, 0, False))
                 break
-            parallel = sum(plan.bytes_to_read for plan in plans) >= PARALLEL_BYTES
+            parallel = sum(plan.bytes_to_read for plan in plans if plan.is_free) >= PARALLEL_BYTES
             answers += self._each(plans, partial(search_text, query=query, limit=0 if over else limit, bounds=bounds, counting=counting), parallel)
         for files in loose:
             answers += search_loose(files, query, limit, bounds, counting)

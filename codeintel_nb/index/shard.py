@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from stringzilla import Str
 
 from ..sources.chunk import decoded
 from .arrays import Array, open_arrays
@@ -99,6 +100,11 @@ class Shard:
     @property
     def content(self) -> mmap.mmap | bytes:
         return b"" if self._mapped is None else self._mapped
+
+    @cached_property
+    def view(self) -> Str:
+        """The content, to find and count bytes in: some ten times as fast as by its own methods, and less for a call."""
+        return Str(memoryview(self.content))
 
     @property
     def size(self) -> int:

@@ -40,7 +40,7 @@ def hits_of(shard: Searchable, repo: str, found: list[Match], query: TextQuery) 
     symbols, kinds = _symbols(shard, chunks, files, lines, in_cells)
     snippets, columns = _texts(shard, line_starts, line_ends, starts)
     if compile_pattern(query).multiline:
-        last_lines = [line + shard.content[begin:end].count(b"\n") for line, begin, end in zip(lines, line_starts, line_ends, strict=True)]
+        last_lines = [line + shard.view.count(b"\n", begin, end) for line, begin, end in zip(lines, line_starts, line_ends, strict=True)]
     if query.context:
         shown = [_snippet(shard, *match, query.context) for match in zip(files.tolist(), line_starts, line_ends, strict=True)]
         snippets = [snippet for snippet, _ in shown]
@@ -60,7 +60,7 @@ def _lines(shard: Searchable, chunks: Ids, files: Ids, line_starts: Sequence[int
     if all(numbers):
         known: list[int] = (np.array(numbers) - shard.lines_before[files]).tolist()
         return known
-    content, counted, line, lines = shard.content, -1, 0, list[int]()
+    count, counted, line, lines = shard.view.count, -1, 0, list[int]()
     columns = (numbers, shard.lines_before[files].tolist(), shard.chunk_start[chunks].tolist(), shard.chunk_line[chunks].tolist())
     for line_start, number, lines_before, chunk_start, chunk_line in zip(line_starts, *columns, strict=True):
         if number:
@@ -69,7 +69,7 @@ def _lines(shard: Searchable, chunks: Ids, files: Ids, line_starts: Sequence[int
             if chunk_start > counted:
                 counted, line = chunk_start, chunk_line
             if line_start != counted:
-                line += content[counted:line_start].count(b"\n")
+                line += count(b"\n", counted, line_start)
                 counted = line_start
         lines.append(line)
     return lines
@@ -125,12 +125,12 @@ def _snippet(shard: Searchable, file: int, start: int, stop: int, context: int) 
     for _ in range(context):
         if start <= first:
             break
-        start = max(first, content.rfind(b"\n", first, start - 1) + 1)
+        start = max(first, shard.view.rfind(b"\n", first, start - 1) + 1)
         above += 1
     for _ in range(context):
         if stop + 1 >= end:
             break
-        stop = content.find(b"\n", stop + 1, end)
+        stop = shard.view.find(b"\n", stop + 1, end)
     return _text(content[start:stop])[: MOST_SNIPPET_CHARACTERS * (1 + 2 * context)].rstrip("\r"), above
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from stringzilla import Str
 
 from ..index.id_lists import Ids
 from ..index.postings import Postings
@@ -56,6 +57,7 @@ class LooseFiles:
     def __init__(self, documents: Sequence[Document]) -> None:
         self._documents = documents
         self.content = b"".join(document.content for document in documents)
+        self.view = Str(self.content)
         self.size = len(self.content)
         self.paths = [document.path for document in documents]
         self.file_start = np.cumsum([0, *(len(document.content) for document in documents)]).astype(np.uint64)

@@ -92,5 +92,9 @@ class Kept:
     def enough(self) -> bool:
         """Whether all that is asked for is kept, and the others were counted for long enough."""
         if self.full and self.exact and self.counting.over():
-            self.exact, self.more = False, True  # as far as is known
+            self.leave()
         return not self.exact
+
+    def leave(self) -> None:
+        """Look at no more: there are others, as far as is known."""
+        self.exact, self.more = False, True

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from stringzilla import Str
 
 from ..index.postings import Blocks
 from .searchable import Searchable
@@ -74,6 +75,16 @@ class Ranges(NamedTuple):
         head = Ranges(self.begins[:first], np.minimum(self.ends[:first], offset), self.cuts)
         rest = first - across
         return head, Ranges(np.maximum(self.begins[rest:], offset), self.ends[rest:], self.cuts)
+
+    def occurrences(self, view: Str, text: bytes, samples: int, size: int) -> float:
+        """How often a text is there, about: by so many samples of at most so many bytes, evenly spread."""
+        before = np.cumsum(self.ends - self.begins) - (self.ends - self.begins)
+        wanted = np.linspace(0, self.size, samples, endpoint=False).astype(np.int64)
+        of = np.searchsorted(before, wanted, "right") - 1
+        begins = self.begins[of] + wanted - before[of]
+        ends = np.minimum(begins + size, self.ends[of])
+        held: int = sum(view.count(text, begin, end) for begin, end in zip(begins.tolist(), ends.tolist(), strict=True))
+        return held * self.size / max(1, int((ends - begins).sum()))
 
     def and_also(self, others: Ranges) -> Ranges:
         """Both, which are apart."""

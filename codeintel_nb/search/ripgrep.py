@@ -81,7 +81,7 @@ def scan(shard: Searchable, within: Ranges, query: TextQuery, pattern: Pattern, 
     if not content.exists():
         raise FileNotFoundError(content)  # the shard was swept away: whoever asks reads the snapshot again
     with _rg([*options_of(query, pattern), *options, str(content)], query, bounds, None) as process:
-        find, end = shard.content.find, shard.size
+        find, end = shard.view.find, shard.size
         for lines, starts, offsets in _places(_out(process), by_match):
             at = np.minimum(np.searchsorted(within.ends, starts, "right"), len(within.begins) - 1)
             inside = (within.begins[at] <= starts) & (starts < within.ends[at])

@@ -6,6 +6,8 @@ import mmap
 from pathlib import Path
 from typing import Protocol
 
+from stringzilla import Str
+
 from ..index.arrays import Array
 from ..index.id_lists import Ids
 from ..index.postings import Postings
@@ -26,6 +28,9 @@ class Searchable(Protocol):
 
     @property
     def postings(self) -> Postings | None: ...
+
+    @property
+    def view(self) -> Str: ...  # of the content, to find and count bytes in
 
     @property
     def paths(self) -> list[str]: ...

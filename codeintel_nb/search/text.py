@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import mmap
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from stringzilla import Str
 
 from ..index.shard import ENDS_WITH_NEWLINE
 from .hit import Hit
@@ -92,15 +92,19 @@ def _all_by_rg(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> 
         first, rest = plan.first()
         if _part_here(first.sifted(), query, kept, bounds):
             return True
-    if rest is None or (kept.full and kept.enough()):
+    if rest is None:
+        return False
+    if kept.full:  # rg is not started to count
+        kept.leave()
         return False
     return scan(plan.shard, rest.exact if rest.foreign is None else rest.exact.and_also(rest.foreign), query, plan.pattern, kept, bounds)
 
 
 def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Kept, bounds: Bounds) -> bool:
     """Find every match for ``take``, which says where to go on; whether the bounds ended it early."""
-    content, first_in, pace = plan.shard.content, _finder(plan), Pace()
+    view, first_in, pace = plan.shard.view, _finder(plan), Pace()
     at_once = kept.by_line and kept.limit > MOST_FORWARD and take == kept.take
+    all_in = _all_in(plan, first_in)
     if bounds.reached():
         return True
     number = behind = read = 0
@@ -114,7 +118,7 @@ def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Ke
             read = 0
         read += end - begin
         if at_once:
-            if not kept.take_all(_lines_in(content, first_in, begin, end)):
+            if not kept.take_all(all_in(begin, end)):
                 return False
             continue
         at = max(begin, behind)
@@ -123,12 +127,12 @@ def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Ke
             if kept.full:  # what follows is only counted, and not for long
                 if kept.enough():
                     return False
-                stop = content.find(b"\n", at + SMALLEST_SEGMENT, end) + 1 or end
+                stop = view.find(b"\n", at + SMALLEST_SEGMENT, end) + 1 or end
             start, last = first_in(at, stop)
             if start < 0:
                 at = stop
                 continue
-            at = take(_line_of(content, begin, start, last, end))
+            at = take(_line_of(view, begin, start, last, end))
             number += 1
             if number % 64 == 0 and bounds.reached():
                 return True
@@ -136,30 +140,46 @@ def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Ke
     return False
 
 
-def _lines_in(content: mmap.mmap | bytes, first_in: Finder, begin: int, end: int) -> list[Match]:
+def _all_in(plan: TextPlan, first_in: Finder) -> Callable[[int, int], list[Match]]:
     """Every line of a piece that matches."""
-    matches = list[Match]()
-    at = begin
-    while at < end:
-        start, last = first_in(at, end)
-        if start < 0:
-            break
-        matches.append(_line_of(content, begin, start, last, end))
-        at = matches[-1][1] + 1
-    return matches
+    view, literal = plan.shard.view, plan.pattern.literal
+    find, rfind = view.find, view.rfind
+
+    def lines_in(begin: int, end: int) -> list[Match]:
+        matches = list[Match]()
+        at = begin
+        while at < end:
+            start, last = first_in(at, end)
+            if start < 0:
+                break
+            matches.append(_line_of(view, begin, start, last, end))
+            at = matches[-1][1] + 1
+        return matches
+
+    def lines_with_text(begin: int, end: int) -> list[Match]:  # the same, in half the time
+        matches = list[Match]()
+        start = find(literal, begin, end)
+        while start >= 0:
+            line_end = find(b"\n", start, end)
+            line_end = end if line_end < 0 else line_end
+            matches.append((rfind(b"\n", begin, start) + 1 or begin, line_end, start, 0))
+            start = find(literal, line_end, end)
+        return matches
+
+    return lines_in if literal is None or any(plan.pattern.alone) else lines_with_text
 
 
-def _line_of(content: mmap.mmap | bytes, begin: int, start: int, last: int, end: int) -> Match:
+def _line_of(view: Str, begin: int, start: int, last: int, end: int) -> Match:
     """The lines, within two offsets, of a match from ``start`` up to ``last``."""
-    line_end = content.find(b"\n", max(start, last - 1), end)
-    return content.rfind(b"\n", begin, start) + 1 or begin, end if line_end < 0 else line_end, start, 0
+    line_end = view.find(b"\n", max(start, last - 1), end)
+    return view.rfind(b"\n", begin, start) + 1 or begin, end if line_end < 0 else line_end, start, 0
 
 
 def _finder(plan: TextPlan) -> Finder:
     """Where the first match begins and ends in a part of the content, of whole lines; -1 where none is."""
     content, certain, search = plan.shard.content, plan.needle, plan.pattern.search
     literal, (before, behind) = plan.pattern.literal, plan.pattern.alone
-    find, rfind = content.find, content.rfind
+    find, rfind = plan.shard.view.find, plan.shard.view.rfind
     assert search is not None  # what re2 cannot read has no range here
 
     def text_in(begin: int, end: int) -> tuple[int, int]:
@@ -198,7 +218,7 @@ def _as_files_have_them(shard: Searchable, ranges: Ranges) -> Ranges:
 
 def _read_lines_together(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Kept, bounds: Bounds) -> bool:
     """The same for matches of several lines, file by file; those that meet on a line are one, as ripgrep has it."""
-    content = plan.shard.content
+    content, view = plan.shard.content, plan.shard.view
     search = plan.pattern.search
     assert search is not None
     for begin, end in _as_files_have_them(plan.shard, ranges).by_file(plan.shard.file_start):
@@ -212,8 +232,8 @@ def _read_lines_together(plan: TextPlan, ranges: Ranges, take: Callable[[Match],
             start, last = start + begin, last + begin
             if bounds.reached():
                 return True
-            line_start = content.rfind(b"\n", begin, start) + 1 or begin
-            line_end = content.find(b"\n", max(start, last - 1), end)
+            line_start = view.rfind(b"\n", begin, start) + 1 or begin
+            line_end = view.find(b"\n", max(start, last - 1), end)
             line_end = end if line_end < 0 else line_end
             if held is not None and line_start <= held[1]:
                 held = (held[0], max(held[1], line_end), held[2], 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -20,11 +21,11 @@ from .trigrams import NOTHING, Need, blocks_that_may, files_that_may, may_match,
 
 FORWARD = 1 << 20  # bytes that are read here, in order, before rg is asked: a common pattern is through by then
 MOST_FORWARD = 1000  # hits asked for, for that to be likely
-LITERAL, PATTERN, BY_RG = 1.2e9, 0.8e9, 8e9  # bytes a second: found as they are, read by re2, and by rg
-RANGE_S = 2e-6  # beside them, for each range
+LITERAL, PATTERN, BY_RG = 4e9, 0.8e9, 8e9  # bytes a second: found as they are, read by re2, and by rg
+RANGE_S, JUDGED_S = 2e-6, 2e-6  # beside them, for each range; for each line with a needle
 RG_START_S = 0.004
+SAMPLES, SAMPLED = 64, 8192  # how often, and how many bytes, is looked for a needle to know how frequent it is
 SIFTED = 8 << 20  # bytes that are looked through for a pattern's trigrams, to spare rg's start
-NEEDLE = 4  # the share of a shard, one in so many, below which lines with a certain text are rare enough to be judged one by one
 
 
 class TextPlan(NamedTuple):
@@ -38,17 +39,28 @@ class TextPlan(NamedTuple):
     need: Need
     needle: bytes  # that a line must hold, where looking for it first is worth it
     bytes_to_read: int
-    is_much: bool  # rg is through with all of the content sooner than what may match is read here
+    here_s: float  # to read it here, about
+    rg_s: float  # to have rg read all of the content
 
     @classmethod
     def of(cls, shard: Searchable, repo: str, pattern: Pattern, exact: Ranges, foreign: Ranges | None, need: Need = NOTHING, needle: bytes = b"") -> TextPlan:
         size = exact.size + (0 if foreign is None else foreign.size)
-        needle = needle if NEEDLE * size < shard.size else b""
-        is_much = False
-        if size >= 4 * FORWARD and shard.folder is not None and not pattern.multiline:
-            here_s = size / (PATTERN if pattern.literal is None and not needle else LITERAL) + len(exact.begins) * RANGE_S
-            is_much = here_s > RG_START_S + shard.size / BY_RG
-        return cls(shard, repo, pattern, exact, foreign, need, needle, size, is_much)
+        read_s = size / (PATTERN if pattern.literal is None else LITERAL)
+        if needle and pattern.literal is None:
+            judged_s = size / LITERAL + JUDGED_S * (exact.occurrences(shard.view, needle, SAMPLES, SAMPLED) if size >= FORWARD else 0.0)
+            needle, read_s = (needle, judged_s) if judged_s < read_s else (b"", read_s)
+        rg_s = RG_START_S + shard.size / BY_RG if shard.folder is not None and not pattern.multiline else inf
+        return cls(shard, repo, pattern, exact, foreign, need, needle, size, read_s + len(exact.begins) * RANGE_S, rg_s)
+
+    @property
+    def is_much(self) -> bool:
+        """rg is through with all of the content sooner than what may match is read here."""
+        return self.bytes_to_read >= 4 * FORWARD and self.here_s > self.rg_s
+
+    @property
+    def is_free(self) -> bool:
+        """Who reads lets go of the interpreter's lock."""
+        return self.is_much or (self.pattern.literal is None and not self.needle)
 
     def only(self, exact: Ranges, foreign: Ranges | None) -> TextPlan:
         """To look at a part of it."""
