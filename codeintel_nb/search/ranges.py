@@ -78,13 +78,15 @@ class Ranges(NamedTuple):
 
     def occurrences(self, view: Str, text: bytes, samples: int, size: int) -> float:
         """How often a text is there, about: by so many samples of at most so many bytes, evenly spread."""
+        if not self.size:
+            return 0.0
         before = np.cumsum(self.ends - self.begins) - (self.ends - self.begins)
         wanted = np.linspace(0, self.size, samples, endpoint=False).astype(np.int64)
         of = np.searchsorted(before, wanted, "right") - 1
         begins = self.begins[of] + wanted - before[of]
         ends = np.minimum(begins + size, self.ends[of])
         held: int = sum(view.count(text, begin, end) for begin, end in zip(begins.tolist(), ends.tolist(), strict=True))
-        return held * self.size / max(1, int((ends - begins).sum()))
+        return held * self.size / int((ends - begins).sum())
 
     def and_also(self, others: Ranges) -> Ranges:
         """Both, which are apart."""

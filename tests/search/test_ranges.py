@@ -1,6 +1,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from stringzilla import Str
 
 from codeintel_nb.search.ranges import Ranges
 
@@ -43,3 +44,9 @@ def test_a_cut_parts_what_lies_before_from_what_lies_behind(whole, tens):
     assert places(head) == [place for place in places(whole) if place < 10 * tens]
     assert places(rest) == [place for place in places(whole) if place >= 10 * tens]
     assert all((one.begins < one.ends).all() for one in (head, rest))
+
+
+@given(ranges(), st.integers(1, 100), st.integers(1, 300))
+def test_how_often_a_text_is_there_is_known_from_samples(whole, samples, size):
+    assert whole.occurrences(Str(b"a" * 620), b"a", samples, size) == whole.size
+    assert whole.occurrences(Str(b"a" * 620), b"b", samples, size) == 0

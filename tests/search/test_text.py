@@ -402,6 +402,16 @@ def lines_covered(results):
     return {(hit.path, line) for hit in results for line in range(hit.start_line, hit.end_line + 1)}
 
 
+def test_where_every_line_is_for_ripgrep(make_workspace, tmp_path, monkeypatch):
+    """What a pattern's certain text costs is sampled where re2 reads, which may be nowhere."""
+    monkeypatch.setattr(text_plan, "FORWARD", 100)
+    write_tree(tmp_path / "t", {"a.txt": "é foo1\n" * 500})
+    workspace = make_workspace()
+    workspace.index(tmp_path / "t")
+    for limit in (10, 10_000):
+        assert len(workspace.search_text(r"foo\w", regex=True, case="sensitive", limit=limit)) == min(limit, 500)
+
+
 def test_a_vertical_tab_is_a_space(make_workspace, tmp_path):
     root = write_tree(tmp_path / "tree", {"a.txt": b"a\x0bb\na b\n"})
     workspace = make_workspace()
