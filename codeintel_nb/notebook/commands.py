@@ -1,17 +1,41 @@
-"""What a line of %scope or %codeindex asks for."""
+"""What the magics can be asked: their options and commands, and what a line of %scope or %codeindex asks for."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..api.options import OUT, PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, SYMBOL_OPTIONS, TEXT_OPTIONS, Option
 from ..api.wire import IndexRequest
 from ..errors import ScopeError, SearchError, SourceError, did_you_mean
 from ..scopes.scope import Scope
 from ..sources.repository import package
 from .imported import imported_packages, project_of
+
+_NAME = Option(("--name",), "name", "text", "name of the repository; the folder's own by default", metavar="NAME")
+_PACKAGE = Option(("--package", "-p"), "package", "text", "an installed package instead of a folder", metavar="PACKAGE")
+_KERNEL = Option(("--kernel",), "kernel", "flag", "the installed packages that this kernel has imported")
+_OUTPUTS = Option(("--outputs",), "outputs", "flag", "what the cells of notebooks printed is searched too, from then on")
+_REBUILD = Option(("--rebuild",), "rebuild", "flag", "read everything anew")
+_SKIPPED = Option(("--skipped",), "skipped", "flag", "list what was left out, and why")
+_BY = Option(("--by",), "by", "text", "what the colours mean: folder, language or kind", metavar="WHAT")
+ADD_OPTIONS = (_NAME, _PACKAGE, _KERNEL, _OUTPUTS, _REBUILD)
+REFRESH_OPTIONS = (_REBUILD,)
+STATUS_OPTIONS = (_SKIPPED,)
+SEARCH_OPTIONS: dict[str, Sequence[Option]] = {
+    "textsearch": (*TEXT_OPTIONS, *SCOPE_OPTIONS, OUT),
+    "semsearch": (*SEMANTIC_OPTIONS, *SCOPE_OPTIONS, OUT),
+    "symbol": (*SYMBOL_OPTIONS, *SCOPE_OPTIONS, OUT),
+    "paths": (*PATH_OPTIONS, *SCOPE_OPTIONS, OUT),
+    "codesql": (*SQL_OPTIONS, *SCOPE_OPTIONS, OUT),
+    "codemap": (_BY, *SCOPE_OPTIONS),
+    "scope": SCOPE_OPTIONS,
+    "codeindex": (*ADD_OPTIONS, *STATUS_OPTIONS),
+}
+SCOPE_COMMANDS = ("show", "set", "add", "drop", "clear", "save", "use", "list", "restore", "panel", "mcp")
+INDEX_COMMANDS = ("add", "status", "refresh", "drop", "watch")
 
 
 def command_of(line: str, commands: tuple[str, ...], magic: str, default: str) -> tuple[str, str]:

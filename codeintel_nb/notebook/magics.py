@@ -4,68 +4,51 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from IPython.core.error import UsageError
-from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic import line_cell_magic, line_magic, magics_class, no_var_expand
 from traitlets import Float, Int
-from traitlets.config import Configurable
 
 from ..api.connection import Connection
 from ..api.contract import Client
-from ..api.options import OUT, PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, SYMBOL_OPTIONS, TEXT_OPTIONS, Option, describe, parse_line
-from ..api.progress import TerminalProgress, summary
+from ..api.options import SCOPE_OPTIONS, describe, parse_line
+from ..api.progress import summary
 from ..api.wire import PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, SymbolsRequest, TextRequest
-from ..errors import CodeIntelError, ScopeError, SearchError
+from ..errors import ScopeError, SearchError
 from ..index.report import Progress
 from ..scopes.scope import Scope
 from ..search.hit import Hit, Results
 from ..search.table import Table
 from .assistants import AssistantSettings
-from .commands import changed, command_of, index_request, kernel_requests
+from .commands import (
+    ADD_OPTIONS,
+    INDEX_COMMANDS,
+    REFRESH_OPTIONS,
+    SCOPE_COMMANDS,
+    SEARCH_OPTIONS,
+    STATUS_OPTIONS,
+    changed,
+    command_of,
+    index_request,
+    kernel_requests,
+)
 from .completion import Completer
-from .progress import NotebookProgress
+from .running import Running
 from .views import IndexView, ScopeView
 
 if TYPE_CHECKING:
     from .codemap import CodeMap
     from .panel import Panel
 
-_T = TypeVar("_T")
-_NAME = Option(("--name",), "name", "text", "name of the repository; the folder's own by default", metavar="NAME")
-_PACKAGE = Option(("--package", "-p"), "package", "text", "an installed package instead of a folder", metavar="PACKAGE")
-_KERNEL = Option(("--kernel",), "kernel", "flag", "the installed packages that this kernel has imported")
-_OUTPUTS = Option(("--outputs",), "outputs", "flag", "what the cells of notebooks printed is searched too, from then on")
-_REBUILD = Option(("--rebuild",), "rebuild", "flag", "read everything anew")
-_SKIPPED = Option(("--skipped",), "skipped", "flag", "list what was left out, and why")
-_BY = Option(("--by",), "by", "text", "what the colours mean: folder, language or kind", metavar="WHAT")
 MOST_SQL_HITS = 2_000  # that go along with a query, each with so many characters of its snippet
 MOST_SQL_SNIPPET = 200
 MAPPED_HITS = 20  # lit on a map
-MEANWHILE_S = 0.2  # between two words on something that takes long
 DRAWING = "drawing the map"  # once laid out, it is drawn in a moment
-ADD_OPTIONS = (_NAME, _PACKAGE, _KERNEL, _OUTPUTS, _REBUILD)
-REFRESH_OPTIONS = (_REBUILD,)
-STATUS_OPTIONS = (_SKIPPED,)
-SEARCH_OPTIONS: dict[str, Sequence[Option]] = {
-    "textsearch": (*TEXT_OPTIONS, *SCOPE_OPTIONS, OUT),
-    "semsearch": (*SEMANTIC_OPTIONS, *SCOPE_OPTIONS, OUT),
-    "symbol": (*SYMBOL_OPTIONS, *SCOPE_OPTIONS, OUT),
-    "paths": (*PATH_OPTIONS, *SCOPE_OPTIONS, OUT),
-    "codesql": (*SQL_OPTIONS, *SCOPE_OPTIONS, OUT),
-    "codemap": (_BY, *SCOPE_OPTIONS),
-    "scope": SCOPE_OPTIONS,
-    "codeindex": (*ADD_OPTIONS, *STATUS_OPTIONS),
-}
-SCOPE_COMMANDS = ("show", "set", "add", "drop", "clear", "save", "use", "list", "restore", "panel", "mcp")
-INDEX_COMMANDS = ("add", "status", "refresh", "drop", "watch")
 
 
 @magics_class
-class CodeintelMagics(Magics, Configurable):
+class CodeintelMagics(Running):
     """Code search under one scope: %scope, %textsearch, %semsearch, %symbol, %paths, %codesql, %codemap, %codeindex."""
 
     text_limit = Int(100, help="Most lines that %textsearch finds.").tag(config=True)
@@ -75,10 +58,7 @@ class CodeintelMagics(Magics, Configurable):
     def __init__(self, shell: Any, client: Client | None = None) -> None:
         super().__init__(shell)
         self.client = client or Connection()
-        self._rich = hasattr(shell, "kernel")
         self._panel: Panel | None = None
-        self._last: Results | None = None  # of the searches of this notebook
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="codeintel-search")
 
     @no_var_expand
     @line_magic
@@ -282,80 +262,6 @@ class CodeintelMagics(Magics, Configurable):
         with self._progress() as progress:
             found = self._interruptible(lambda cancel: points_in(self.client, scope, colour, results), lambda: progress(Progress(DRAWING)))
         return CodeMap(self.client, found, results, colour)
-
-    # shared
-
-    def _progress(self) -> TerminalProgress:
-        return NotebookProgress() if self._rich else TerminalProgress()
-
-    def _unless_silenced(self, line: str, call: Callable[[str], _T]) -> _T | None:
-        """Run; a line that ends in ``;`` shows nothing. IPython's own decorator reads the line as Python, which fails on a regex."""
-        value = self._run(lambda: call(line.rstrip().removesuffix(";")))
-        return None if line.rstrip().endswith(";") else value
-
-    def _search(
-        self,
-        magic: str,
-        line: str,
-        cell: str | None,
-        search: Callable[[str, dict[str, Any], threading.Event], SearchAnswer],
-        takes_query: bool = True,
-    ) -> Results | None:
-        def run() -> Results | None:
-            target, values, query = self._request(magic, line, cell)
-            if query and not takes_query:
-                raise SearchError(f"%{magic} takes options only, not {query!r}. Its options are:\n{describe(SEARCH_OPTIONS[magic])}")
-            answer = self._interruptible(lambda cancel: search(query, values, cancel))
-            if answer.scope_expired:
-                print("The scope of this session had expired: nothing limited this search.")
-            self._last = answer.results
-            return self._keep(target, answer.results)
-
-        return self._run(run)
-
-    def _request(self, magic: str, line: str, cell: str | None) -> tuple[str, dict[str, Any], str]:
-        """The variable to keep the answer in, the options, and the query."""
-        name, arrow, rest = line.partition("<<")
-        target = ""
-        if arrow and name.strip().isidentifier():
-            target, line = name.strip(), rest
-        values, query = parse_line(line, SEARCH_OPTIONS[magic], raw=True)
-        if cell is not None:
-            query = f"{query}\n{cell}".strip("\n") if query else cell.strip("\n")
-        target = values.pop("out", target)
-        if target and not target.isidentifier():
-            raise SearchError(f"{target!r} is no name for a variable: --out NAME")
-        return target, values, query
-
-    def _keep(self, target: str, value: _T) -> _T | None:
-        if not target:
-            return value
-        self.shell.user_ns[target] = value
-        print(f"{target} = {len(value)} rows" if isinstance(value, Table) else f"{target} = {len(value)} hits")  # type: ignore[arg-type]
-        return None
-
-    def _interruptible(self, search: Callable[[threading.Event], _T], meanwhile: Callable[[], None] | None = None) -> _T:
-        """Run on a thread, so that Ctrl-C ends the search early and still gives what it has."""
-        cancel = threading.Event()
-        running = self._pool.submit(search, cancel)
-        try:
-            while not running.done():
-                if meanwhile is not None:
-                    meanwhile()
-                wait([running], MEANWHILE_S)  # not for longer: a library that takes signals, Polars for one, has a wait go on after Ctrl-C
-            return running.result()
-        except KeyboardInterrupt:
-            cancel.set()
-            return running.result(timeout=10)
-
-    def _run(self, call: Callable[[], _T]) -> _T:
-        """Run; an error of ours is one line, not a traceback."""
-        try:
-            return call()
-        except CodeIntelError as error:
-            raise UsageError(str(error)) from None
-        except msgspec.ValidationError as error:
-            raise UsageError(f"A value is not of its kind: {error}") from None
 
 
 def load(shell: Any) -> CodeintelMagics:
