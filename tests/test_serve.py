@@ -190,7 +190,7 @@ def test_several_workers_share_scopes_through_redis(make_serving, make_redis, tm
 
 def test_what_is_missing_is_said(tmp_path):
     def run(*options):
-        done = subprocess.run([sys.executable, "-m", "codeintel_nb.cli", *options, "--home", str(tmp_path)], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([sys.executable, "-m", "codeintel_nb.cli", *options, "--home", str(tmp_path)], capture_output=True, text=True, timeout=30)
         return done.returncode, done.stderr
 
     code, said = run("serve", "--workers", "2", "--port", "1")

@@ -200,20 +200,27 @@ def begun(server, place, payload, **headers):
     return connection
 
 
-def worked_s(pid):
-    """Seconds of work of a process, which other work on the machine does not add to."""
-    times = psutil.Process(pid).cpu_times()
-    return times.user + times.system
+def once_in_three(within_s, attempt):
+    """Whether what an attempt waits for comes within so many seconds: a busy machine may take a moment away, not three times."""
+
+    def took():
+        began = attempt()
+        return time.monotonic() - began
+
+    return any(took() < within_s for _ in range(3))
 
 
 def test_a_search_stops_when_its_client_goes(large):
-    before = counted(large, "text", "cancelled")
-    connection = begun(large, "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"]})
-    assert counted(large, "text", "cancelled") == before
-    connection.close()
-    worked = worked_s(large.process.pid)
-    large.until(lambda: counted(large, "text", "cancelled") == before + 1)
-    assert worked_s(large.process.pid) - worked < 0.5
+    def attempt():
+        before = counted(large, "text", "cancelled")
+        connection = begun(large, "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"]})
+        assert counted(large, "text", "cancelled") == before
+        connection.close()
+        gone = time.monotonic()
+        large.until(lambda: counted(large, "text", "cancelled") == before + 1)
+        return gone
+
+    assert once_in_three(0.5, attempt)
 
 
 def test_sql_stops_when_its_client_goes(server):
@@ -224,31 +231,28 @@ def test_sql_stops_when_its_client_goes(server):
                 found += [child] if "codeintel_nb.api.sql_child" in " ".join(child.cmdline()) and child.cpu_times().user > 0.9 else []
         return found
 
-    connection = begun(server, "sql", {"statement": LONG_SQL})
-    server.until(at_work, within_s=10)
-    (child,) = at_work()
-    worked = [worked_s(child.pid)]
-    connection.close()
+    def attempt():
+        connection = begun(server, "sql", {"statement": LONG_SQL})
+        server.until(at_work, within_s=10)
+        connection.close()
+        gone = time.monotonic()
+        server.until(lambda: not at_work())
+        return gone
 
-    def has_ended():
-        try:
-            worked.append(worked_s(child.pid))
-        except psutil.Error:
-            return True
-        return not child.is_running()
-
-    server.until(has_ended)
-    assert worked[-1] - worked[0] < 0.5
+    assert once_in_three(0.5, attempt)
 
 
 def test_a_search_can_be_ended_by_name_and_gives_what_it_has(large):
-    connection = begun(large, "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"]}, **{"X-Request-ID": "slow-one", "X-Session-ID": "me"})
-    assert large.ask("DELETE", "searches/slow-one", headers={"X-Session-ID": "somebody-else"}).status == 204
-    assert large.ask("DELETE", "searches/slow-one", headers={"X-Session-ID": "me"}).status == 204
-    worked = worked_s(large.process.pid)
-    assert json.loads(connection.getresponse().read())["results"]["truncated"]
-    assert worked_s(large.process.pid) - worked < 1
-    connection.close()
+    def attempt():
+        connection = begun(large, "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"]}, **{"X-Request-ID": "slow-one", "X-Session-ID": "me"})
+        assert large.ask("DELETE", "searches/slow-one", headers={"X-Session-ID": "somebody-else"}).status == 204
+        assert large.ask("DELETE", "searches/slow-one", headers={"X-Session-ID": "me"}).status == 204
+        ended = time.monotonic()
+        assert json.loads(connection.getresponse().read())["results"]["truncated"]
+        connection.close()
+        return ended
+
+    assert once_in_three(1, attempt)
 
 
 def test_searches_and_sessions_are_counted(server):
