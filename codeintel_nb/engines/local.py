@@ -37,7 +37,7 @@ from .engine import Answer, Counts, Target
 
 MOST_MASKS = 512
 MOST_RANKED = 5_000  # matches of a shard that a ranked text search weighs
-PARALLEL_BYTES = 8 << 20  # to read, from which a second thread is worth its start
+PARALLEL_BYTES = 8 << 20  # to read without the lock of the interpreter, from which a second thread is worth its start
 _T = TypeVar("_T")
 _V = TypeVar("_V")
 

@@ -1,4 +1,4 @@
-"""Text search in one shard: read by re2, or by ripgrep where it reads otherwise or is faster."""
+"""Text search in one shard: a text is found as it is, the rest read by re2, or by ripgrep where it reads otherwise or is faster."""
 
 from __future__ import annotations
 
@@ -104,7 +104,6 @@ def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Ke
     """Find every match for ``take``, which says where to go on; whether the bounds ended it early."""
     view, first_in, pace = plan.shard.view, _finder(plan), Pace()
     at_once = kept.by_line and kept.limit > MOST_FORWARD and take == kept.take
-    all_in = _all_in(plan, first_in)
     if bounds.reached():
         return True
     number = behind = read = 0
@@ -118,7 +117,7 @@ def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Ke
             read = 0
         read += end - begin
         if at_once:
-            if not kept.take_all(all_in(begin, end)):
+            if not kept.take_all(_lines_in(view, first_in, begin, end)):
                 return False
             continue
         at = max(begin, behind)
@@ -140,33 +139,17 @@ def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Ke
     return False
 
 
-def _all_in(plan: TextPlan, first_in: Finder) -> Callable[[int, int], list[Match]]:
+def _lines_in(view: Str, first_in: Finder, begin: int, end: int) -> list[Match]:
     """Every line of a piece that matches."""
-    view, literal = plan.shard.view, plan.pattern.literal
-    find, rfind = view.find, view.rfind
-
-    def lines_in(begin: int, end: int) -> list[Match]:
-        matches = list[Match]()
-        at = begin
-        while at < end:
-            start, last = first_in(at, end)
-            if start < 0:
-                break
-            matches.append(_line_of(view, begin, start, last, end))
-            at = matches[-1][1] + 1
-        return matches
-
-    def lines_with_text(begin: int, end: int) -> list[Match]:  # the same, in half the time
-        matches = list[Match]()
-        start = find(literal, begin, end)
-        while start >= 0:
-            line_end = find(b"\n", start, end)
-            line_end = end if line_end < 0 else line_end
-            matches.append((rfind(b"\n", begin, start) + 1 or begin, line_end, start, 0))
-            start = find(literal, line_end, end)
-        return matches
-
-    return lines_in if literal is None or any(plan.pattern.alone) else lines_with_text
+    matches = list[Match]()
+    at = begin
+    while at < end:
+        start, last = first_in(at, end)
+        if start < 0:
+            break
+        matches.append(_line_of(view, begin, start, last, end))
+        at = matches[-1][1] + 1
+    return matches
 
 
 def _line_of(view: Str, begin: int, start: int, last: int, end: int) -> Match:

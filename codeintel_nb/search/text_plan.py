@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -38,24 +37,24 @@ class TextPlan(NamedTuple):
     foreign: Ranges | None  # what re2 would read otherwise than ripgrep
     need: Need
     needle: bytes  # that a line must hold, where looking for it first is worth it
-    bytes_to_read: int
-    here_s: float  # to read it here, about
-    rg_s: float  # to have rg read all of the content
+    is_much: bool  # rg is through with all of the content sooner than what may match is read here
 
     @classmethod
     def of(cls, shard: Searchable, repo: str, pattern: Pattern, exact: Ranges, foreign: Ranges | None, need: Need = NOTHING, needle: bytes = b"") -> TextPlan:
+        """To look at all of it; who is to read is decided here, once for all its parts."""
         size = exact.size + (0 if foreign is None else foreign.size)
         read_s = size / (PATTERN if pattern.literal is None else LITERAL)
         if needle and pattern.literal is None:
             judged_s = size / LITERAL + JUDGED_S * (exact.occurrences(shard.view, needle, SAMPLES, SAMPLED) if size >= FORWARD else 0.0)
             needle, read_s = (needle, judged_s) if judged_s < read_s else (b"", read_s)
-        rg_s = RG_START_S + shard.size / BY_RG if shard.folder is not None and not pattern.multiline else inf
-        return cls(shard, repo, pattern, exact, foreign, need, needle, size, read_s + len(exact.begins) * RANGE_S, rg_s)
+        is_much = False
+        if size >= 4 * FORWARD and shard.folder is not None and not pattern.multiline:
+            is_much = read_s + RANGE_S * len(exact.begins) > RG_START_S + shard.size / BY_RG
+        return cls(shard, repo, pattern, exact, foreign, need, needle, is_much)
 
     @property
-    def is_much(self) -> bool:
-        """rg is through with all of the content sooner than what may match is read here."""
-        return self.bytes_to_read >= 4 * FORWARD and self.here_s > self.rg_s
+    def bytes_to_read(self) -> int:
+        return self.exact.size + (0 if self.foreign is None else self.foreign.size)
 
     @property
     def is_free(self) -> bool:
@@ -64,7 +63,7 @@ class TextPlan(NamedTuple):
 
     def only(self, exact: Ranges, foreign: Ranges | None) -> TextPlan:
         """To look at a part of it."""
-        return TextPlan.of(self.shard, self.repo, self.pattern, exact, foreign, self.need, self.needle)
+        return self._replace(exact=exact, foreign=foreign)
 
     def parted(self, size: int) -> tuple[TextPlan, TextPlan | None]:
         """The first ``size`` bytes to read, about, and what follows them."""
