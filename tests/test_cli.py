@@ -81,6 +81,8 @@ def test_index_and_remove_answer_in_json(run, tree):
         (["sql", "select"], 2, "The SQL query failed"),
         ([], 2, ""),
         (["nonsense"], 2, "invalid choice"),
+        (["grep", "--case", "sensitive", "x"], 2, "there is no option '--case'. Did you mean '--ignore-case'?"),
+        (["grep", "two", "words"], 2, "'words' is one argument too many"),
     ],
 )  # fmt: skip
 def test_exit_codes_are_greps_and_errors_one_line(ready, arguments, code, said):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..api.options import PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, SYMBOL_OPTIONS, TEXT_OPTIONS, Option, convert
-from ..errors import CodeIntelError
+from ..errors import CodeIntelError, did_you_mean
 from ..workspace import Workspace
 from . import commands
 from .commands import ERROR, FOUND
@@ -19,7 +20,9 @@ from .commands import ERROR, FOUND
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     parser = _parser()
-    args = parser.parse_args(arguments)
+    args, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        args.parser.error(_unknown(unknown, args.parser.format_help()))
     if not getattr(args, "run", None):
         parser.print_help()
         return ERROR
@@ -34,6 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, head for one, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FOUND
+
+
+def _unknown(words: list[str], known: str) -> str:
+    option = next((word.partition("=")[0] for word in words if word.startswith("-")), None)
+    if option is None:
+        return f"{words[0]!r} is one argument too many. Put quotes around what has spaces in it."
+    return f"there is no option {option!r}.{did_you_mean(option, set(re.findall(r'--[a-z-]+', known)))} To search for text that begins with a dash, put -- before it."
 
 
 def _failed(args: argparse.Namespace, said: str) -> int:
@@ -69,14 +79,14 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="answer in JSON")
     common.add_argument("--home", help="folder of the index; $CODEINTEL_HOME or the user's data folder by default")
-    parser = argparse.ArgumentParser(prog="codeintel", description="Code search under one scope: text, meaning, files, SQL.")
+    parser = argparse.ArgumentParser(prog="codeintel", allow_abbrev=False, description="Code search under one scope: text, meaning, files, SQL.")
     parser.add_argument("--version", action="version", version=f"codeintel-nb {__version__}")
-    parser.set_defaults(json=False, home=None)
+    parser.set_defaults(json=False, home=None, parser=parser)
     parsers = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace, Workspace], int], said: str, options: Sequence[Option] = (), **defaults: Any) -> argparse.ArgumentParser:
-        made = parsers.add_parser(name, parents=[common], help=said, description=said)
-        made.set_defaults(run=run, **defaults)
+        made = parsers.add_parser(name, parents=[common], help=said, description=said, allow_abbrev=False)
+        made.set_defaults(run=run, parser=made, **defaults)
         for option in options:
             extra: dict[str, Any] = {"nargs": 0} if option.kind == "flag" else {"metavar": option.metavar}
             made.add_argument(*option.flags, dest=option.field, action=_Take, option=option, default=defaults.get(option.field), help=option.help, **extra)
