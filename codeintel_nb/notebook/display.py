@@ -96,7 +96,7 @@ def _code(results: Results, hit: Hit) -> str:
     cut = [clean(line)[:MOST_LINE_CHARACTERS] + ("…" if len(line) > MOST_LINE_CHARACTERS else "") for line in shown[:MOST_LINES]]
     text = "\n".join(cut)
     more = f"\n<small>… {len(shown) - MOST_LINES} more lines</small>" if len(shown) > MOST_LINES else ""
-    return f"<div class='highlight'><pre style='margin:0;text-align:left'>{coloured(text, hit.language, spans_in(results, text))}{more}</pre></div>"
+    return f"<div class='highlight' style='background:none'><pre style='margin:0;text-align:left;background:none;font-family:monospace'>{coloured(text, hit.language, spans_in(results, text))}{more}</pre></div>"
 
 
 def coloured(text: str, language: str, spans: Spans) -> str:

@@ -1,7 +1,9 @@
 import re
 from html.parser import HTMLParser
 
+import nbformat
 import pytest
+from nbconvert import HTMLExporter
 
 from codeintel_nb import Scope
 from codeintel_nb.notebook.display import coloured, relative_target
@@ -59,6 +61,21 @@ def test_what_an_untrusted_notebook_strips_is_not_relied_on(shop):
     assert "<style" not in html
     assert "var(" not in html
     assert "data-" not in html
+
+
+def test_code_stands_in_columns_on_a_saved_page(shop, chromium, tmp_path):
+    """nbconvert's style sheet gives what an output shows as preformatted the font of its text."""
+    html = shop.search_text("cart")._repr_mimebundle_()["text/html"]
+    output = nbformat.v4.new_output("execute_result", {"text/html": html}, execution_count=1)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%textsearch cart", outputs=[output])])
+    (tmp_path / "page.html").write_text(HTMLExporter().from_notebook_node(notebook)[0])
+    page = chromium.new_page()
+    page.route(re.compile("^https?:"), lambda route: route.abort())
+    page.goto((tmp_path / "page.html").as_uri())
+    code = page.locator("td pre").first
+    assert code.evaluate("element => getComputedStyle(element).fontFamily") == "monospace"
+    assert code.evaluate("element => getComputedStyle(element).backgroundColor") == "rgba(0, 0, 0, 0)", "the row's own shows through"
+    page.close()
 
 
 def test_matches_are_marked(shop):
