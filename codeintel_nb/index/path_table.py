@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..scopes.globs import expand_braces, glob_names, name_matcher
+from ..scopes.globs import PathMatcher, expand_braces, glob_names, matches_name_by_name, name_matcher
 from .arrays import Array
 
 Mask = npt.NDArray[np.bool_]
@@ -91,6 +91,8 @@ class PathTable:
 
     def _matching(self, glob: str) -> Mask:
         """Files that one glob without braces matches: its names are followed down the tree of folders, all at once."""
+        if not matches_name_by_name(glob):
+            return np.array(PathMatcher([glob], []).admits_each(self._paths()), bool)
         anchored, names, folder_only = glob_names(glob)
         reached = np.zeros(len(self.folders), bool)  # folders to which the names so far lead
         reached[0] = True
@@ -103,6 +105,11 @@ class PathTable:
             return found
         here: Mask = reached[self.file_folder]
         return found | (here if last == "**" else here & self._named(last, self.names)[self.file_name])
+
+    def _paths(self) -> list[str]:
+        names, folders = list(self.names.ids), self.folders
+        places = zip(self.file_folder.tolist(), self.file_name.tolist(), strict=True)
+        return [f"{folders[folder]}/{names[name]}".removeprefix("/") for folder, name in places]
 
     def _children(self, folders: Mask) -> Mask:
         """The folders that lie directly in these."""

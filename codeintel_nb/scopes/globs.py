@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
 from ..errors import ScopeError
+from .wildmatch import RegexSet, Unreadable, literal_length, name_atoms, options, path_atoms
 
 MAX_EXPANSIONS = 1000  # of the braces in one glob
 
@@ -93,18 +93,13 @@ def _first_braces(glob: str) -> tuple[int, int, list[str]] | None:
 
 
 def glob_to_regex(glob: str) -> str:
-    """A regular expression, anchored at the path's start, for one glob without alternatives."""
+    """Return an expression, anchored at the path's start, for one glob without alternatives."""
     anchored, names, folder_only = glob_names(glob)
-    out = ["^" if anchored else "^(?:.*/)?"]
-    for i, name in enumerate(names):
-        last = i == len(names) - 1
-        if name == "**":
-            out.append("(?:.*/)?" if not last else ".+")
-        else:
-            out.append(_name_to_regex(name, glob) + ("" if last else "/"))
-    if names[-1] == "**" and not folder_only:
-        return "".join(out) + "$"
-    return "".join(out) + ("/" if folder_only else "(?:/|$)")
+    try:
+        atoms = path_atoms("/".join(names), strict=True) if anchored else ["(?:.*/)?", *name_atoms(names[0], strict=True)]
+    except Unreadable as error:
+        raise ScopeError(f"The glob {glob!r} matches nothing: {error}. Write a backslash before a character that is meant as itself.") from None
+    return f"^{''.join(atoms)}{'/' if folder_only else '(?:/|$)'}"
 
 
 def glob_names(glob: str) -> tuple[bool, list[str], bool]:
@@ -125,53 +120,30 @@ def glob_names(glob: str) -> tuple[bool, list[str], bool]:
     return anchored, names, folder_only
 
 
-def _name_to_regex(name: str, glob: str) -> str:
-    if name.strip("*") == "":
-        return "[^/]+"
-    out: list[str] = []
-    i = 0
-    while i < len(name):
-        character = name[i]
-        i += 1
-        if character == "*":
-            while i < len(name) and name[i] == "*":
-                i += 1
-            out.append("[^/]*")
-        elif character == "?":
-            out.append("[^/]")
-        elif character == "\\":
-            if i == len(name):
-                raise ScopeError(f"The glob {glob!r} ends with a backslash. Write '\\\\' for the character itself.")
-            out.append(re.escape(name[i]))
-            i += 1
-        elif character == "[":
-            end = name.find("]", i + (2 if name[i : i + 1] in ("!", "^") else 1))
-            if end < 0:
-                raise ScopeError(f"The glob {glob!r} has a '[' without its ']'. Write '\\[' for the character itself.")
-            out.append(_class_to_regex(name[i:end], glob))
-            i = end + 1
-        else:
-            out.append(re.escape(character))
-    return "".join(out)
-
-
-def _class_to_regex(inside: str, glob: str) -> str:
-    negated = inside[:1] in ("!", "^")
-    body = inside[1:] if negated else inside
-    escaped = re.sub(r"([\\\[\]^&~|])", r"\\\1", body)
-    text = f"[^/{escaped}]" if negated else f"[{escaped}]"
+def matches_name_by_name(glob: str) -> bool:
+    """Whether each name of a path can be matched by itself: not with a set that holds a slash, nor with the ``**`` behind a
+    literal text (``src/test_**/*.py``), which crosses folders in git."""
+    anchored, names, _ = glob_names(glob)
+    if not anchored:
+        return True
+    joined = "/".join(names)
+    length = literal_length(joined)
+    stars = joined[length:]
+    if stars.startswith("**") and stars.lstrip("*")[:1] in ("", "/") and joined[length - 1 : length] not in ("", "/"):
+        return False
     try:
-        re.compile(text)
-    except re.error as error:
-        raise ScopeError(f"The glob {glob!r} has a set [{inside}] that cannot be read: {error}.") from None
-    return text
+        for name in names:
+            name_atoms(name)
+    except Unreadable:  # a part of a set
+        return False
+    return True
 
 
 def name_matcher(pattern: str) -> Callable[[str], bool]:
     """Whether a name, of a file or a folder, is one that a glob without a slash matches."""
     import re2
 
-    compiled = re2.compile(f"^(?:{_name_to_regex(pattern, pattern)})$", _options())
+    compiled = re2.compile(f"^{''.join(name_atoms(pattern))}$", options())
     return lambda name: compiled.search(name) is not None
 
 
@@ -187,34 +159,18 @@ class PathMatcher:
     def admits_each(self, paths: Iterable[str]) -> list[bool]:
         if self._set is None:
             return [True for _ in paths]
-        match, includes = self._set.Match, self._includes
+        matches, includes = self._set.matches, self._includes
         if not includes:
-            return [not match(path) for path in paths]
-        # positions of the globs that match: excludes are numbered from `includes` on
-        return [bool(found) and max(found) < includes for found in map(match, paths)]
-
-
-def _options() -> Any:
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
-    options.dot_nl = True
-    options.never_capture = True
-    options.max_mem = 64 << 20
-    return options
+            return [not matches(path) for path in paths]
+        # numbers of the globs that match: excludes are numbered from `includes` on
+        return [bool(found) and max(found) < includes for found in map(matches, paths)]
 
 
 @lru_cache(256)
-def _compiled(include_globs: tuple[str, ...], exclude_globs: tuple[str, ...]) -> tuple[int, Any]:
+def _compiled(include_globs: tuple[str, ...], exclude_globs: tuple[str, ...]) -> tuple[int, RegexSet | None]:
     """How many patterns include, and all of them as one set that a path is held against once; None for no globs."""
     if not include_globs and not exclude_globs:
         return 0, None
-    import re2  # globs come from people: no pattern of theirs may take more than linear time
-
-    patterns = re2.Set.SearchSet(_options())
     includes = [one for glob in include_globs for one in expand_braces(glob)]
-    for one in (*includes, *(one for glob in exclude_globs for one in expand_braces(glob))):
-        patterns.Add(glob_to_regex(one))
-    patterns.Compile()
-    return len(includes), patterns
+    excludes = [one for glob in exclude_globs for one in expand_braces(glob)]
+    return len(includes), RegexSet(map(glob_to_regex, (*includes, *excludes)))

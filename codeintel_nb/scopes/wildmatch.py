@@ -1,0 +1,226 @@
+"""Git's wildmatch as regular expressions: the one matcher of ignore rules and of a scope's globs.
+
+A pattern is translated once into RE2 syntax, so that no pattern takes more than linear time. ``*`` and ``?`` stay inside
+one name, ``**`` between slashes crosses folders, sets know ranges, ``!`` and ``^``, ``\\`` and the POSIX classes.
+
+References
+----------
+Git's ``wildmatch.c``, and "PATTERN FORMAT" in gitignore(5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+MAX_PART_CHARACTERS = 20_000  # of expressions compiled together: a larger automaton may run out of memory
+MAX_PART_LENGTH = 200  # expressions compiled together
+_WILDCARD = re.compile(r"[*?\[\\]")
+_SLASH = ord("/")
+_STAR, _FOLDERS, _ANYTHING = "[^/]*", "(?:.*/)?", ".*"
+_ELASTIC = (_STAR, _FOLDERS, _ANYTHING)
+_Ranges = list[tuple[int, int]]  # code points, both ends included
+_CLASSES = {
+    name: [(ord(ends[0]), ord(ends[-1])) for ends in ranges]
+    for name, ranges in {
+        "alnum": ("09", "AZ", "az"), "alpha": ("AZ", "az"), "blank": ("\t", " "), "cntrl": ("\0\x1f", "\x7f"), "digit": ("09",), "graph": ("!~",),
+        "lower": ("az",), "print": (" ~",), "punct": ("!/", ":@", "[`", "{~"), "space": ("\t\r", " "), "upper": ("AZ",), "xdigit": ("09", "AF", "af"),
+    }.items()
+}  # fmt: skip
+
+
+class Unreadable(ValueError):
+    """A pattern that matches nothing, and the reason."""
+
+
+def literal_length(pattern: str) -> int:
+    """Characters before the first wildcard."""
+    found = _WILDCARD.search(pattern)
+    return len(pattern) if found is None else found.start()
+
+
+def path_atoms(pattern: str, fold: bool = False, strict: bool = False) -> list[str]:
+    """Return the parts of an expression for the paths that a pattern with a slash matches.
+
+    Git compares what precedes the first wildcard by itself and matches the rest as a pattern of its own, so the ``**`` of
+    ``a**/b`` crosses folders. With ``fold`` the texts are in lower case (``core.ignorecase``); with ``strict`` a range that
+    holds nothing, such as ``[z-a]``, is unreadable too.
+
+    Raises
+    ------
+    Unreadable : no path can match the pattern.
+    """
+    length = literal_length(pattern)
+    return [*(_literal(c, fold) for c in pattern[:length]), *name_atoms(pattern[length:], fold, strict)]
+
+
+def name_atoms(pattern: str, fold: bool = False, strict: bool = False) -> list[str]:
+    """Return the same for a pattern that is matched as a whole, as one for names is."""
+    out: list[str] = []
+    at = 0
+    while at < len(pattern):
+        character = pattern[at]
+        if character == "*":
+            text, at = _stars(pattern, at)
+        elif character == "[":
+            text, at = _set(pattern, at + 1, fold, strict)
+        elif character == "?":
+            text, at = "[^/]", at + 1
+        else:
+            at += character == "\\"
+            if at == len(pattern):
+                raise Unreadable("it ends with a backslash")
+            text, at = _literal(pattern[at], fold), at + 1
+        out.append(text)
+    return out
+
+
+def least_length(atoms: Iterable[str]) -> int:
+    """Characters that a text has at least to match."""
+    return sum(atom not in _ELASTIC for atom in atoms)
+
+
+def lower(text: str) -> str:
+    """ASCII letters in lower case, and no others: those that git folds."""
+    return text.lower() if text.isascii() else "".join(c.lower() if c.isascii() else c for c in text)
+
+
+def _stars(pattern: str, begin: int) -> tuple[str, int]:
+    """The expression for a run of stars, and where the pattern goes on."""
+    end = begin
+    while end < len(pattern) and pattern[end] == "*":
+        end += 1
+    behind = pattern[end : end + 2]
+    crosses = end - begin > 1 and (begin == 0 or pattern[begin - 1] == "/") and (behind[:1] in ("", "/") or behind == "\\/")
+    if not crosses:
+        return _STAR, end
+    return (_FOLDERS, end + 1) if behind[:1] == "/" else (_ANYTHING, end)
+
+
+def _literal(character: str, fold: bool) -> str:
+    if character.isascii() and character.isalnum():
+        return character.lower() if fold else character
+    return rf"\x{{{ord(character):x}}}"
+
+
+def _set(pattern: str, at: int, fold: bool, strict: bool) -> tuple[str, int]:
+    """The expression for a set, given the place behind its ``[``, and where the pattern goes on."""
+    negated = pattern[at : at + 1] in ("!", "^") and at < len(pattern)
+    at += negated
+    ranges: _Ranges = []
+    first, before = True, ""  # the character that may begin a range
+    while first or pattern[at : at + 1] != "]":
+        first = False
+        character = _character(pattern, at)
+        if character == "-" and before and pattern[at + 1 : at + 2] not in ("", "]"):
+            at += 2 if pattern[at + 1] == "\\" else 1
+            last = _character(pattern, at)
+            if strict and last < before:
+                raise Unreadable(f"the range {before}-{last} holds nothing")
+            ranges += _folded([(ord(before), ord(last))]) if fold else [(ord(before), ord(last))]
+            before = ""
+        elif character == "[" and (name := _class_name(pattern, at)) is not None:
+            ranges += _folded(_CLASSES[name]) if fold and name == "upper" else _CLASSES[name]
+            at, before = at + len(name) + 3, ""
+        else:
+            at += character == "\\"
+            before = _character(pattern, at)
+            ranges.append((ord(before), ord(before)))
+        at += 1
+    return _set_regex(ranges, negated), at + 1
+
+
+def _character(pattern: str, at: int) -> str:
+    if at >= len(pattern):
+        raise Unreadable("a '[' has no ']'")
+    return pattern[at]
+
+
+def _class_name(pattern: str, at: int) -> str | None:
+    """The name of a class ``[:name:]`` that begins at a place; None where none does."""
+    if pattern[at + 1 : at + 2] != ":":
+        return None
+    end = pattern.find("]", at + 2)
+    _character(pattern, end if end >= 0 else len(pattern))
+    if end < at + 3 or pattern[end - 1] != ":":
+        return None
+    name = pattern[at + 2 : end - 1]
+    if name not in _CLASSES:
+        raise Unreadable(f"there is no class [:{name}:]")
+    return name
+
+
+def _folded(ranges: _Ranges) -> _Ranges:
+    """The ranges, with the small letters of the capitals in them."""
+    capitals = [(max(first, 65), min(last, 90)) for first, last in ranges]
+    return [*ranges, *((first + 32, last + 32) for first, last in capitals)]
+
+
+def _set_regex(ranges: _Ranges, negated: bool) -> str:
+    """The expression for a set, which never matches a slash."""
+    if not negated:
+        ranges = [part for first, last in ranges for part in ((first, min(last, _SLASH - 1)), (max(first, _SLASH + 1), last))]
+    held = "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in sorted(set(ranges)) if first <= last)
+    if not held and not negated:
+        raise Unreadable("a set holds nothing")
+    return f"[^/{held}]" if negated else f"[{held}]"
+
+
+def options() -> Any:
+    """Return the options of RE2 for paths: silent, and a newline is a character like others."""
+    import re2
+
+    made = re2.Options()
+    made.log_errors = False
+    made.dot_nl = True
+    made.never_capture = True
+    made.max_mem = 64 << 20
+    return made
+
+
+class RegexSet:
+    """Anchored expressions that a text is held against together, as many as there are."""
+
+    def __init__(self, expressions: Iterable[str]) -> None:
+        self._sets: list[tuple[list[int], Any]] = []  # numbers of the expressions, and they themselves as one
+        self._single: list[tuple[int, Any]] = []  # those that are too large for a set
+        part: list[tuple[int, str]] = []
+        size = 0
+        for number, expression in enumerate(expressions):
+            if part and (size + len(expression) > MAX_PART_CHARACTERS or len(part) >= MAX_PART_LENGTH):
+                self._add(part)
+                part, size = [], 0
+            part.append((number, expression))
+            size += len(expression)
+        self._add(part)
+
+    def _add(self, part: Sequence[tuple[int, str]]) -> None:
+        import re2
+
+        if len(part) > 1 or (part and len(part[0][1]) <= MAX_PART_CHARACTERS):
+            made = re2.Set.SearchSet(options())
+            try:
+                for _, expression in part:
+                    made.Add(expression)
+                made.Compile()
+            except re2.error:
+                if len(part) > 1:
+                    self._add(part[: len(part) // 2])
+                    self._add(part[len(part) // 2 :])
+                    return
+            else:
+                self._sets.append(([number for number, _ in part], made))
+                return
+        for number, expression in part:
+            try:
+                self._single.append((number, re2.compile(expression, options())))
+            except re2.error:
+                continue  # over 64 MB: longer than any path
+
+    def matches(self, text: str) -> list[int]:
+        """Return the numbers of the expressions that match, in no order."""
+        found = [numbers[i] for numbers, made in self._sets for i in made.Match(text) or ()]
+        if self._single:
+            found += [number for number, made in self._single if made.search(text) is not None]
+        return found
