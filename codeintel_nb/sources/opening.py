@@ -1,0 +1,149 @@
+"""Open files that others may have exchanged: regular ones alone, of a bounded size, through no link where none belongs."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import NamedTuple, Self
+
+from ..errors import SourceError
+
+MAX_RULE_BYTES = 1_000_000  # of an ignore file or a configuration
+_HAS_FOLDER_HANDLES = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY")
+_FILE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)  # a pipe must not block
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class NotReadable(OSError):
+    """A file that exists and is not read: no regular file, a link, or too large."""
+
+
+class FileState(NamedTuple):
+    """What tells whether a file changed: that which git's index keeps of it."""
+
+    size: int  # bytes
+    mtime_ns: int
+    ctime_ns: int  # 0 on Windows, where it is the time of creation
+    inode: int  # 0 on Windows, whose listings do not tell it
+
+    @classmethod
+    def of(cls, state: os.stat_result) -> FileState:
+        if os.name == "nt":
+            return cls(state.st_size, state.st_mtime_ns, 0, 0)
+        return cls(state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+
+
+def read_rules(path: str, follow: bool = False, folder: int | None = None) -> bytes:
+    """Return the content of an ignore file or a configuration.
+
+    Parameters
+    ----------
+    follow : whether the last name may be a link, as a person's own configuration often is.
+    folder : handle of an open folder that the path is relative to.
+
+    Raises
+    ------
+    NotReadable : it is a link, a device, a pipe or a folder, has more than 1 MB, or may not be read.
+    FileNotFoundError, NotADirectoryError : it is missing.
+    """
+    if not _NO_LINK and not follow and os.path.islink(path):
+        raise NotReadable(f"{path} is a link")
+    try:
+        handle = os.open(path, _FILE | (0 if follow else _NO_LINK), dir_fd=folder)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise NotReadable(f"{path} is not read: {error.strerror}") from error
+    return _read(handle, path, MAX_RULE_BYTES)[0]
+
+
+def _read(handle: int, path: str, max_bytes: int) -> tuple[bytes, os.stat_result]:
+    """Read an open file and close it."""
+    try:
+        state = os.fstat(handle)
+        if not stat.S_ISREG(state.st_mode):
+            raise NotReadable(f"{path} is no regular file")
+        parts, size = list[bytes](), 0
+        while size <= max_bytes and (part := os.read(handle, min(max_bytes + 1 - size, max(state.st_size, 4096) + 1))):
+            parts.append(part)
+            size += len(part)
+    finally:
+        os.close(handle)
+    if size > max_bytes:
+        raise NotReadable(f"{path} has more than {max_bytes:,} bytes")
+    return b"".join(parts), state
+
+
+def stamp_of(path: str) -> tuple[int, ...]:
+    """What tells that a file changed, or that a folder was exchanged for another; empty where there is none."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return ()
+    return (state.st_dev, state.st_ino) if stat.S_ISDIR(state.st_mode) else (state.st_dev, *FileState.of(state))
+
+
+def check_root(root: str) -> None:
+    """Raise SourceError where a folder that was indexed has become a link, or lies behind one."""
+    resolved = os.path.realpath(root)
+    if resolved != root:
+        raise SourceError(
+            f"The folder {root} leads elsewhere now, to {resolved}, and is not read. If that is meant, index {resolved} under another name: codeintel index {resolved}"
+        )
+
+
+class FolderReader:
+    """Reads files below a root by handles of the folders on the way, so that no link leads out of it.
+
+    Folders stay open from file to file: in path order each is opened once.
+    """
+
+    def __init__(self, root: str) -> None:
+        check_root(root)
+        self._root = root
+        self._open: list[tuple[str, int]] = []  # the root and the folders below it that the last file lies in
+        if _HAS_FOLDER_HANDLES:
+            self._open.append(("", os.open(root, _FOLDER | _NO_LINK)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._close(0)
+
+    def read(self, path: str, max_bytes: int) -> tuple[bytes, FileState]:
+        """Return a file's content, and its state before it was read.
+
+        Raises
+        ------
+        NotReadable : it is no regular file, or larger than ``max_bytes``.
+        OSError : it is gone, or a folder on the way is a link now.
+        """
+        *folders, name = path.split("/")
+        if _HAS_FOLDER_HANDLES:
+            handle = os.open(name, _FILE | _NO_LINK, dir_fd=self._folder(folders))
+        else:
+            place = os.path.join(self._root, *folders, name)
+            if os.path.realpath(place) != place:
+                raise NotReadable(f"{place} is a link, or lies behind one")
+            handle = os.open(place, _FILE)
+        data, state = _read(handle, path, max_bytes)
+        return data, FileState.of(state)
+
+    def _folder(self, names: list[str]) -> int:
+        same = 1
+        while same < len(self._open) and same <= len(names) and self._open[same][0] == names[same - 1]:
+            same += 1
+        self._close(same)
+        for name in names[same - 1 :]:
+            self._open.append((name, os.open(name, _FOLDER | _NO_LINK, dir_fd=self._open[-1][1])))
+        return self._open[-1][1]
+
+    def _close(self, first: int) -> None:
+        for _, handle in self._open[first:]:
+            os.close(handle)
+        del self._open[first:]
