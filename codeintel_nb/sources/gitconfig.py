@@ -1,0 +1,273 @@
+"""Read git's configuration as git does, without git: the two settings that decide what is ignored.
+
+References
+----------
+git-config(1): "CONFIGURATION FILE", "Includes", "Conditional includes", "FILES", "ENVIRONMENT".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+from ..scopes.wildmatch import Unreadable, lower, name_atoms
+from .opening import read_rules, stamp_of
+
+MAX_DEPTH = 10  # of files that include one another
+_SECTION = re.compile(r'\[\s*([A-Za-z0-9.-]+)(?:[ \t]+"((?:[^"\\\n]|\\.)*)")?\s*\]')
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_ESCAPES = {"n": "\n", "t": "\t", "b": "\b", "\\": "\\", '"': '"'}
+
+
+class Setting(NamedTuple):
+    """A variable as a file says it; ``key`` as ``core.excludesfile``, a subsection in its own case."""
+
+    key: str
+    value: str | None  # None: the key alone, which means true
+
+
+class GitConfig:
+    """The configuration that holds in a repository, or outside of any."""
+
+    def __init__(self, folder: str = "", common: str = "", environment: Mapping[str, str] = os.environ) -> None:
+        """``folder`` is the ``.git`` folder of the worktree, ``common`` that of its repository."""
+        self._folder, self._common, self._environment = folder, common, environment
+        self.files: dict[str, tuple[int, ...]] = {}  # that were looked for, with their stamps before they were read
+
+    @property
+    def ignores_case(self) -> bool:
+        return _is_true(self._last("core.ignorecase"))
+
+    def excludes_file(self, top: str) -> str:
+        """The file of ``core.excludesFile``, which is relative to the top of the worktree, or its default."""
+        setting = self._last("core.excludesfile")
+        if setting is None or not setting.value:
+            config = self._environment.get("XDG_CONFIG_HOME") or self._expanded("~/.config")
+            return os.path.join(config, "git", "ignore") if setting is None else ""
+        return os.path.join(top, self._expanded(setting.value.removeprefix(":(optional)")))
+
+    def _last(self, key: str) -> Setting | None:
+        return self._settings.get(key)
+
+    @cached_property
+    def _settings(self) -> dict[str, Setting]:
+        """The last value of each variable, as conditions on remotes need those before them."""
+        return {setting.key: setting for setting in self._all()}
+
+    @cached_property
+    def _remotes(self) -> list[str]:
+        """The addresses of all remotes, which ``hasconfig:remote.*.url`` asks for."""
+        plain = GitConfig(self._folder, self._common, self._environment)
+        plain.__dict__["_remotes"] = []
+        return [setting.value or "" for setting in plain._all() if re.fullmatch(r"remote\..*\.url", setting.key, re.S)]
+
+    def _all(self) -> Iterator[Setting]:
+        for file in self._sources():
+            yield from self._of_file(file, 0)
+        yield from self._of_environment()
+
+    def _sources(self) -> Iterator[str]:
+        environment = self._environment
+        if not _is_true(Setting("", environment.get("GIT_CONFIG_NOSYSTEM", "0"))):
+            yield from [environment["GIT_CONFIG_SYSTEM"]] if "GIT_CONFIG_SYSTEM" in environment else _system_files(environment)
+        if "GIT_CONFIG_GLOBAL" in environment:
+            yield environment["GIT_CONFIG_GLOBAL"]
+        else:
+            yield os.path.join(environment.get("XDG_CONFIG_HOME") or self._expanded("~/.config"), "git", "config")
+            yield self._expanded("~/.gitconfig")
+        if self._common:
+            local = os.path.join(self._common, "config")
+            yield local
+            extensions = [setting for setting in self._of_file(local, 0) if setting.key == "extensions.worktreeconfig"]
+            if extensions and _is_true(extensions[-1]):
+                yield os.path.join(self._folder, "config.worktree")
+
+    def _of_environment(self) -> Iterator[Setting]:
+        environment = self._environment
+        count = environment.get("GIT_CONFIG_COUNT", "")
+        for number in range(min(int(count), 10_000) if count.isdecimal() else 0):
+            if key := environment.get(f"GIT_CONFIG_KEY_{number}"):
+                yield Setting(_canonical(key), environment.get(f"GIT_CONFIG_VALUE_{number}", ""))
+        try:
+            given = shlex.split(environment.get("GIT_CONFIG_PARAMETERS", ""))
+        except ValueError:
+            given = []
+        for pair in given:
+            key, equals, value = pair.partition("=")
+            yield Setting(_canonical(key), value if equals else None)
+
+    def _of_file(self, file: str, depth: int) -> Iterator[Setting]:
+        """The settings of a file and of those that it includes, in their order."""
+        if depth > MAX_DEPTH or not file:
+            return
+        self.files.setdefault(file, stamp_of(file))
+        try:
+            text = read_rules(file, follow=True).decode("utf-8", "surrogateescape")
+        except OSError:
+            return
+        for setting in parse(text):
+            yield setting
+            if setting.value and (setting.key == "include.path" or self._includes(setting.key, file)):
+                path = self._expanded(setting.value.removeprefix(":(optional)"))
+                yield from self._of_file(os.path.join(os.path.dirname(file), path), depth + 1)
+
+    def _includes(self, key: str, file: str) -> bool:
+        """Whether a key is the path of a conditional include whose condition holds."""
+        if not (key.startswith("includeif.") and key.endswith(".path")):
+            return False
+        kind, _, pattern = key[len("includeif.") : -len(".path")].partition(":")
+        if kind in ("gitdir", "gitdir/i"):
+            return bool(self._folder) and self._lies_in(pattern, file, kind == "gitdir/i")
+        if kind == "onbranch":
+            branch = self._branch()
+            return bool(branch) and _matches(pattern + "**" if pattern.endswith("/") else pattern, branch)
+        if kind == "hasconfig" and pattern.startswith("remote.*.url:"):
+            return any(_matches(pattern.removeprefix("remote.*.url:"), url) for url in self._remotes)
+        return False
+
+    def _lies_in(self, pattern: str, file: str, fold: bool) -> bool:
+        pattern = self._expanded(pattern)
+        prefix = ""
+        if pattern.startswith("./"):
+            prefix = os.path.dirname(os.path.realpath(file)).replace(os.sep, "/") + "/"
+            pattern = pattern[2:]
+        elif not os.path.isabs(pattern):
+            pattern = "**/" + pattern
+        pattern += "**" if pattern.endswith("/") else ""
+        for folder in dict.fromkeys((os.path.realpath(self._folder), os.path.abspath(self._folder))):
+            place = folder.replace(os.sep, "/")
+            begins = lower(place).startswith(lower(prefix)) if fold else place.startswith(prefix)
+            if begins and _matches(pattern, place[len(prefix) :], fold):
+                return True
+        return False
+
+    def _branch(self) -> str:
+        head = os.path.join(self._folder, "HEAD")
+        self.files.setdefault(head, stamp_of(head))
+        try:
+            said = read_rules(head).decode("utf-8", "replace").strip() if self._folder else ""
+        except OSError:
+            return ""
+        return said.removeprefix("ref:").strip().removeprefix("refs/heads/") if said.startswith("ref:") else ""
+
+    def _expanded(self, path: str) -> str:
+        """A path with ``~``, ``~user`` or ``%(prefix)`` in front made whole; unchanged where that cannot be."""
+        if path.startswith("%(prefix)/"):
+            return os.path.join(_prefix(self._environment), path.removeprefix("%(prefix)/"))
+        if path == "~" or path.startswith("~/"):
+            home = self._environment.get("HOME") or (os.path.expanduser("~") if self._environment is os.environ else "")
+            return os.path.join(home, path[2:]) if home and home != "~" else path
+        return os.path.expanduser(path)
+
+
+def parse(text: str) -> Iterator[Setting]:
+    """Yield the settings of a file's text up to the first line that git could not read either."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    at, section = 0, ""
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+        elif text[at] in "#;":
+            end = text.find("\n", at)
+            at = len(text) if end < 0 else end
+        elif text[at] == "[":
+            found = _SECTION.match(text, at)
+            if found is None:
+                return
+            section = _joined(found[1].lower(), found[2])
+            at = found.end()
+        else:
+            found = _KEY.match(text, at)
+            if found is None:
+                return
+            value, at = _value(text, found.end())
+            if at < 0:
+                return
+            yield Setting(f"{section}.{found[0].lower()}".removeprefix("."), value)
+
+
+def _joined(section: str, inner: str | None) -> str:
+    return section if inner is None else section + "." + re.sub(r"\\(.)", r"\1", inner)
+
+
+def _value(text: str, at: int) -> tuple[str | None, int]:
+    """The value behind a key and the place behind it, -1 where it cannot be read."""
+    while at < len(text) and text[at] in " \t":
+        at += 1
+    if at == len(text) or text[at] == "\n":
+        return None, at
+    if text[at] in "#;":
+        end = text.find("\n", at)
+        return None, len(text) if end < 0 else end
+    if text[at] != "=":
+        return None, -1
+    at += 1
+    out: list[str] = []
+    blanks = ""  # that count only if more follows
+    quoted = False
+    while at < len(text) and (text[at] != "\n"):
+        character = text[at]
+        at += 1
+        if not quoted and character in "#;":
+            end = text.find("\n", at)
+            return "".join(out), len(text) if end < 0 else end
+        if not quoted and character.isspace():
+            blanks += character if out else ""
+            continue
+        out.append(blanks)
+        blanks = ""
+        if character == '"':
+            quoted = not quoted
+        elif character == "\\":
+            follows = text[at : at + 1]
+            at += 1
+            if follows == "\n":
+                continue
+            if follows not in _ESCAPES or not follows:
+                return None, -1
+            out.append(_ESCAPES[follows])
+        else:
+            out.append(character)
+    return (None, -1) if quoted else ("".join(out), at)
+
+
+def _canonical(key: str) -> str:
+    section, dot, rest = key.partition(".")
+    inner, _, name = rest.rpartition(".")
+    return f"{section.lower()}{dot}{f'{inner}.' if inner else ''}{name.lower()}"
+
+
+def _is_true(setting: Setting | None) -> bool:
+    if setting is None:
+        return False
+    if setting.value is None:
+        return True
+    said = setting.value.strip().lower()
+    return said in ("true", "yes", "on") or (re.fullmatch(r"[+-]?\d+[kmg]?", said) is not None and re.sub(r"\D", "", said).strip("0") != "")
+
+
+def _matches(pattern: str, text: str, fold: bool = False) -> bool:
+    import re2
+
+    try:
+        return re2.fullmatch(f"(?s:{''.join(name_atoms(pattern, fold))})", lower(text) if fold else text) is not None
+    except Unreadable:
+        return False
+
+
+def _prefix(environment: Mapping[str, str]) -> str:
+    """The folder that git is installed in, by where its program lies."""
+    program = shutil.which("git", path=environment.get("PATH", os.defpath))
+    return os.path.dirname(os.path.dirname(os.path.realpath(program))) if program else "/usr"
+
+
+def _system_files(environment: Mapping[str, str]) -> list[str]:
+    prefix = _prefix(environment)
+    if os.name == "nt":
+        return [os.path.join(prefix, "etc", "gitconfig")]
+    return ["/etc/gitconfig", *([os.path.join(prefix, "etc", "gitconfig")] if prefix not in ("/usr", "/") else [])]

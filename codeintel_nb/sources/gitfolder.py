@@ -1,0 +1,77 @@
+"""Where git keeps a repository: the folder of a worktree, of a linked one, of a submodule; found without git."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import NamedTuple
+
+from .opening import read_rules
+
+_HEAD = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}", re.I)
+
+
+class GitFolder(NamedTuple):
+    """A repository's worktree and where git keeps what belongs to it."""
+
+    top: str  # the worktree
+    folder: str  # its .git folder; of a linked worktree the one of its own
+    common: str  # the folder that all worktrees of the repository share
+
+    @property
+    def exclude_file(self) -> str:
+        return os.path.join(self.common, "info", "exclude")
+
+
+def git_folder(top: str) -> GitFolder | None:
+    """The repository whose worktree begins at a folder; None where git would see none."""
+    marker = os.path.join(top, ".git")
+    folder = marker if os.path.isdir(marker) else _named_folder(marker)
+    if folder is None:
+        return None
+    common = _common_folder(folder)
+    found = _is_head(os.path.join(folder, "HEAD")) and all(os.path.isdir(os.path.join(common, name)) for name in ("objects", "refs"))
+    return GitFolder(top, folder, common) if found else None
+
+
+def enclosing_git_folder(root: str) -> GitFolder | None:
+    """The repository that a folder lies in, on the same file system; None where it lies in none."""
+    folder = root
+    try:
+        device = os.stat(root).st_dev
+        while True:
+            if os.path.lexists(os.path.join(folder, ".git")) and (found := git_folder(folder)) is not None:
+                return found
+            above = os.path.dirname(folder)
+            if above == folder or os.stat(above).st_dev != device:
+                return None
+            folder = above
+    except OSError:
+        return None
+
+
+def _named_folder(marker: str) -> str | None:
+    """The folder that a ``.git`` file names."""
+    try:
+        said = os.fsdecode(read_rules(marker, follow=True)).rstrip("\r\n")
+    except OSError:
+        return None
+    return os.path.normpath(os.path.join(os.path.dirname(marker), said.removeprefix("gitdir: "))) if said.startswith("gitdir: ") else None
+
+
+def _common_folder(folder: str) -> str:
+    try:
+        said = os.fsdecode(read_rules(os.path.join(folder, "commondir"))).rstrip("\r\n")
+    except OSError:
+        return folder
+    return os.path.normpath(os.path.join(folder, said))
+
+
+def _is_head(path: str) -> bool:
+    """Whether a file is a HEAD: a reference, or the hash of a commit."""
+    if os.path.islink(path):  # as old versions wrote it
+        return os.readlink(path).startswith("refs/")
+    try:
+        return _HEAD.match(read_rules(path)) is not None
+    except OSError:
+        return False
