@@ -15,7 +15,8 @@ class Settings(msgspec.Struct, frozen=True):
     """What an owner may set; every field has a default that serves one person on one machine."""
 
     home: Path
-    max_file_bytes: int = 2_000_000
+    max_file_bytes: int = 2_000_000  # of the text that is searched: of a notebook, its cells
+    max_notebook_bytes: int = 100_000_000  # of a notebook's file, with the pictures in its outputs
     shard_bytes: int = 250_000_000  # text in one shard; a larger shard takes more memory to build
     retired_shard_age_s: float = 600.0
     session_max_age_s: float = 3600.0
@@ -24,12 +25,23 @@ class Settings(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_environment(cls, home: str | Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Settings with ``CODEINTEL_HOME``, ``CODEINTEL_MAX_FILE_BYTES`` and ``SESSION_MAX_AGE_SECONDS`` applied."""
+        """Settings with ``CODEINTEL_HOME``, ``CODEINTEL_MAX_FILE_BYTES``, ``CODEINTEL_MAX_NOTEBOOK_BYTES`` and
+        ``SESSION_MAX_AGE_SECONDS`` applied; CodeIntelError where the user has no home folder and none is set."""
+        folder = home or environment.get("CODEINTEL_HOME") or _user_data_folder()
+        try:
+            place = Path(folder).expanduser().absolute()
+        except RuntimeError as error:
+            raise CodeIntelError(f"This user has no home folder to keep the index in ({error}). Set CODEINTEL_HOME to a folder that you own.") from None
         return cls(
-            home=Path(home or environment.get("CODEINTEL_HOME") or _user_data_folder()).expanduser().absolute(),
+            home=place,
             max_file_bytes=int(_number(environment, "CODEINTEL_MAX_FILE_BYTES", 2_000_000)),
+            max_notebook_bytes=int(_number(environment, "CODEINTEL_MAX_NOTEBOOK_BYTES", 100_000_000)),
             session_max_age_s=_number(environment, "SESSION_MAX_AGE_SECONDS", 3600.0),
         )
+
+    def raw_limit(self, path: str) -> int:
+        """Bytes that a file of this name may have to be read at all."""
+        return max(self.max_notebook_bytes, self.max_file_bytes) if path.lower().endswith(".ipynb") else self.max_file_bytes
 
 
 def _user_data_folder() -> str:

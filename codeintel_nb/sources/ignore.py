@@ -1,124 +1,268 @@
-"""Which paths ignore files leave out: git's rules, nested, global and above the root, and those of other tools."""
+"""Which paths ignore files leave out: git's rules as git reads and finds them, and those of ``.ignore`` and ``.codeintelignore``.
+
+The rules of one kind are levels, from the folder that a path lies in outwards; of a level the last line that matches
+decides. What ``.codeintelignore`` says goes before ``.ignore``, and that before git's rules, as in ripgrep. Git's end where
+another repository begins; the other two do not.
+
+References
+----------
+gitignore(5), git's ``dir.c``; ripgrep's guide, "Automatic filtering".
+"""
 
 from __future__ import annotations
 
 import os
-import re
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
-from .repository import Repository
+from ..scopes.wildmatch import RegexSet, Unreadable, least_length, literal_length, lower, name_atoms, path_atoms
+from .gitconfig import GitConfig
+from .gitfolder import GitFolder, enclosing_git_folder, git_folder
+from .opening import NotReadable, read_rules, stamp_of
 
-IGNORE_FILES = (".gitignore", ".ignore", ".codeintelignore")
+CODEINTEL, DOT, GIT = ".codeintelignore", ".ignore", ".gitignore"  # in the order in which they decide
+IGNORE_FILES = (GIT, DOT, CODEINTEL)
+MAX_NAME_CHARACTERS, MAX_PATH_CHARACTERS = 1_020, 16_384  # of any file: a pattern that needs more matches nothing
 
 
-class Rules:
-    """Ignore files from a folder up to the root; the deepest that speaks of a path decides, and in it the last line."""
+class Pattern(NamedTuple):
+    """A line of an ignore file."""
 
-    def __init__(self, spec: Any, folder: str, outer: Rules | None, prefix: str = "") -> None:
-        self.spec = spec
-        self.folder = folder  # relative to the root; the spec's paths are relative to it
-        self.outer = outer
-        self.prefix = prefix  # of a spec that lies above the root: the root's path, relative to the spec's folder
+    number: int  # the later decides
+    text: str  # without ``!`` and slashes around it; each character is a byte, as in git
+    ignores: bool
+    folders_only: bool
+    is_path: bool  # it holds a slash, and is matched against the path from the file's folder
 
-    @staticmethod
-    def above(root: str) -> Rules | None:
-        """The rules that lie above the root: git's global ones, and those of the repository that holds it."""
-        rules: Rules | None = None
-        top = _git_top(root)
-        lines = _lines(_global_ignore_file())
-        if top is not None:
-            lines += _lines(os.path.join(_git_folder(top), "info", "exclude"))
-        if lines:
-            rules = Rules(_spec(lines), "", None, _prefix(top or root, root))
-        if top is None or top == root:
-            return rules
-        outer = rules
-        folder = top
-        for part in [*os.path.relpath(root, top).split(os.sep)]:
-            lines = [line for name in IGNORE_FILES for line in _lines(os.path.join(folder, name))]
-            if lines:
-                rules = Rules(_spec(lines), "", rules, _prefix(folder, root))
-            folder = os.path.join(folder, part)
-        if rules is not None and rules.ignores("", True):
-            return None if outer is not None and outer.ignores("", True) else outer  # an ignored folder given by name is wanted whole
-        return rules
 
-    @staticmethod
-    def below(outer: Rules | None, root: str, folder: str, names: set[str]) -> Rules | None:
-        """The rules for a folder whose entries have the given names."""
-        lines = [line for name in IGNORE_FILES if name in names for line in _lines(os.path.join(root, folder, name))]
-        return Rules(_spec(lines), folder, outer) if lines else outer
+def read_patterns(data: bytes) -> Iterator[Pattern]:
+    """Yield the patterns of an ignore file, read as git does: by bytes, lines end at a newline alone."""
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n")):
+        if not line or line.startswith(b"#"):
+            continue
+        text = _without_trailing_spaces(line.removesuffix(b"\r").partition(b"\0")[0].decode("latin-1"))
+        ignores = not text.startswith("!")
+        text = text if ignores else text[1:]
+        folders_only = text.endswith("/")
+        text = text[:-1] if folders_only else text
+        is_path = "/" in text
+        text = text.removeprefix("/") if is_path else text
+        if text:
+            yield Pattern(number, text, ignores, folders_only, is_path)
+
+
+def _without_trailing_spaces(text: str) -> str:
+    bare = text.rstrip(" ")
+    if bare == text:
+        return text
+    backslashes = len(bare) - len(bare.rstrip("\\"))
+    return bare + " " if backslashes % 2 else bare  # the first space is quoted
+
+
+class PatternList:
+    """The patterns of one ignore file, found by the name or the path where they have no wildcard."""
+
+    def __init__(self, patterns: Iterable[Pattern], fold: bool = False) -> None:
+        self._fold = fold
+        self._ignores: list[bool] = []
+        self._names: tuple[dict[str, int], dict[str, int]] = {}, {}  # for files, and for folders: name -> the last that matches
+        self._endings: tuple[dict[str, int], dict[str, int]] = {}, {}  # of names, for ``*.py``
+        self._paths: tuple[dict[str, int], dict[str, int]] = {}, {}
+        self._globs: list[tuple[int, bool, str]] = []  # place, whether for folders alone, and the expression
+        for pattern in patterns:
+            self._add(len(self._ignores), pattern)
+            self._ignores.append(pattern.ignores)
+        self._lengths = tuple(sorted({len(ending) for table in self._endings for ending in table}))
+        self._last_glob = self._globs[-1][0] if self._globs else -1
+
+    def _add(self, place: int, pattern: Pattern) -> None:
+        text = lower(pattern.text) if self._fold else pattern.text
+        plain = literal_length(text) == len(text)
+        if plain or (not pattern.is_path and text[0] == "*" and literal_length(text[1:]) == len(text) - 1):
+            table = self._paths if pattern.is_path else self._names if plain else self._endings
+            key = text if plain else text[1:]
+            for is_folder in (False, True)[pattern.folders_only :]:
+                table[is_folder][key] = place
+            return
+        try:
+            atoms = path_atoms(pattern.text, self._fold) if pattern.is_path else name_atoms(pattern.text, self._fold)
+        except Unreadable:  # git too lets it match nothing
+            return
+        if least_length(atoms) <= (MAX_PATH_CHARACTERS if pattern.is_path else MAX_NAME_CHARACTERS):
+            self._globs.append((place, pattern.folders_only, f"^{'' if pattern.is_path else '(?:.*/)?'}{''.join(atoms)}$"))
+
+    @cached_property
+    def _set(self) -> RegexSet:
+        return RegexSet(expression for _, _, expression in self._globs)
+
+    def ignores(self, path: str, is_folder: bool) -> bool | None:
+        """Whether a path, relative to the folder of the ignore file, is ignored; None where no line matches it."""
+        if not path.isascii():
+            path = path.encode("utf-8", "surrogateescape").decode("latin-1")
+        if self._fold:
+            path = lower(path)
+        name = path[path.rfind("/") + 1 :]
+        last = max(self._names[is_folder].get(name, -1), self._paths[is_folder].get(path, -1))
+        if self._lengths:
+            endings, length = self._endings[is_folder], len(name)
+            for ending in self._lengths:
+                if ending > length:
+                    break
+                last = max(last, endings.get(name[length - ending :], -1))
+        if last < self._last_glob:
+            for number in self._set.matches(path):
+                place, folders_only, _ = self._globs[number]
+                if place > last and (is_folder or not folders_only):
+                    last = place
+        return self._ignores[last] if last >= 0 else None
+
+
+@lru_cache(512)
+def pattern_list(data: bytes, fold: bool) -> PatternList | None:
+    """The patterns in the content of an ignore file; None where there are none. Equal files are read once."""
+    patterns = list(read_patterns(data))
+    return PatternList(patterns, fold) if patterns else None
+
+
+class Level(NamedTuple):
+    """The patterns of one file, and those outside of them."""
+
+    patterns: PatternList
+    folder: str  # that holds the file, relative to the root; the root's own is empty, as is one above it
+    prefix: str  # of a file above the root: the root's path relative to its folder, with a slash behind
+    outer: Level | None
+
+
+class Rules(NamedTuple):
+    """What is ignored in a folder, by the kind of the file that says so."""
+
+    codeintel: Level | None = None
+    dot: Level | None = None
+    git: Level | None = None
+    fold: bool = False  # git's patterns do not tell capitals apart
 
     def ignores(self, path: str, is_folder: bool) -> bool:
-        rules: Rules | None = self
-        while rules is not None:
-            inside = path[len(rules.folder) + 1 :] if rules.folder else rules.prefix + path
-            verdict = rules.spec.check_file(inside.rstrip("/") + "/" if is_folder else inside).include
-            if verdict is not None:
-                return bool(verdict)
-            rules = rules.outer
+        for level in (self.codeintel, self.dot, self.git):
+            while level is not None:
+                inside = path[len(level.folder) + 1 :] if level.folder else level.prefix + path
+                said = level.patterns.ignores(inside, is_folder)
+                if said is not None:
+                    return said
+                level = level.outer
         return False
 
-
-def _spec(lines: list[str]) -> Any:
-    from pathspec import GitIgnoreSpec
-
-    return GitIgnoreSpec.from_lines(lines)
-
-
-def _lines(file: str) -> list[str]:
-    try:
-        with open(file, encoding="utf-8", errors="replace") as lines:
-            return [line.rstrip("\n") for line in lines if line.strip() and not line.startswith("#")]
-    except OSError:
-        return []
+    def _with(self, kind: str, data: bytes, folder: str, prefix: str = "") -> Rules:
+        """These rules and, before them, those of an ignore file."""
+        patterns = pattern_list(data, self.fold and kind == GIT)
+        if patterns is None:
+            return self
+        if kind == GIT:
+            return self._replace(git=Level(patterns, folder, prefix, self.git))
+        if kind == DOT:
+            return self._replace(dot=Level(patterns, folder, prefix, self.dot))
+        return self._replace(codeintel=Level(patterns, folder, prefix, self.codeintel))
 
 
-def _prefix(top: str, root: str) -> str:
+class RuleReader:
+    """Finds and reads the rules of a walk; what it could not read, and where it looked outside of the root."""
+
+    def __init__(self, root: str, unread: Callable[[str], None] = lambda path: None) -> None:
+        self._root, self._unread = root, unread
+        # files and folders that decide and get no events, whether they exist or not, with their stamps before they were read
+        self.outside: dict[str, tuple[int, ...]] = {root: stamp_of(root)}
+
+    def at_root(self) -> Rules:
+        """The rules that lie above the root, without those of its own ignore files."""
+        enclosing = enclosing_git_folder(self._root)
+        rules = self._of_repository(Rules(), enclosing, "") if enclosing is not None else self._global(Rules(), self._root, GitConfig(), "")
+        before = rules
+        for folder in reversed(list(_parents(self._root))):
+            in_git = enclosing is not None and (folder + os.sep).startswith(enclosing.top.rstrip(os.sep) + os.sep)
+            prefix = _relative(self._root, folder)
+            for kind in IGNORE_FILES if in_git else (DOT, CODEINTEL):
+                file = os.path.join(folder, kind)
+                self._note(file)
+                if (data := self._read(file)) is not None:
+                    rules = rules._with(kind, data, "", prefix)
+        if _leave_out_the_root(rules):  # a folder that is given by name is wanted whole
+            return Rules(fold=rules.fold) if _leave_out_the_root(before) else before
+        return rules
+
+    def entering(self, rules: Rules, folder: str, names: Iterable[str], handle: int | None = None) -> Rules:
+        """The rules for the entries of a folder of the root, whose names are given; ``handle`` is the open folder."""
+        place = os.path.join(self._root, folder)
+        if folder and ".git" in names and (inner := git_folder(place)) is not None:
+            rules = self._of_repository(rules, inner, folder)
+        for kind in IGNORE_FILES:
+            if kind in names:
+                data = self._read(kind if handle is not None else os.path.join(place, kind), handle, f"{folder}/{kind}".removeprefix("/"))
+                if data is not None:
+                    rules = rules._with(kind, data, folder)
+        return rules
+
+    def _of_repository(self, rules: Rules, repository: GitFolder, folder: str) -> Rules:
+        """The rules where a repository begins, in place of git's around it; ``folder`` is where in the root that is."""
+        config = GitConfig(repository.folder, repository.common)
+        rules = rules._replace(git=None, fold=config.ignores_case)
+        prefix = "" if folder else _relative(self._root, repository.top)
+        rules = self._global(rules, repository.top, config, prefix, folder)
+        self._note(repository.exclude_file)
+        data = self._read(repository.exclude_file, follow=True)
+        return rules if data is None else rules._with(GIT, data, folder, prefix)
+
+    def _global(self, rules: Rules, top: str, config: GitConfig, prefix: str, folder: str = "") -> Rules:
+        file = config.excludes_file(top)
+        self.outside = config.files | self.outside
+        if file:
+            self._note(file)
+        data = self._read(file, follow=True) if file else None
+        return rules if data is None else rules._with(GIT, data, folder, prefix)
+
+    def _note(self, file: str) -> None:
+        if file not in self.outside:
+            self.outside[file] = stamp_of(file)
+
+    def _read(self, file: str, handle: int | None = None, shown: str = "", follow: bool = False) -> bytes | None:
+        try:
+            return read_rules(file, follow, handle)
+        except NotReadable:
+            self._unread(shown or file)
+        except OSError:
+            pass
+        return None
+
+
+def _parents(root: str) -> Iterator[str]:
+    """The folders above the root, the nearest first."""
+    folder = os.path.dirname(root)
+    while folder != root:
+        yield folder
+        root, folder = folder, os.path.dirname(folder)
+
+
+def _relative(root: str, top: str) -> str:
+    """The root's path in a folder above it, with a slash behind; empty for the folder itself."""
     relative = os.path.relpath(root, top).replace(os.sep, "/")
     return "" if relative == "." else relative + "/"
 
 
-@lru_cache(256)
-def rules_above(repository: Repository) -> tuple[str, ...]:
-    """The files above a repository's root that may say what of it is ignored, whether they exist or not."""
-    if not repository.reads_ignore_files:
-        return ()
-    found = [_global_ignore_file()]
-    top = _git_top(repository.root)
-    if top is not None:
-        found.append(os.path.join(_git_folder(top), "info", "exclude"))
-        folder = top
-        while folder != repository.root:
-            found += [os.path.join(folder, name) for name in IGNORE_FILES]
-            folder = os.path.join(folder, os.path.relpath(repository.root, folder).split(os.sep)[0])
-    return tuple(found)
+def _leave_out_the_root(rules: Rules) -> bool:
+    """Whether rules above the root ignore it, or a folder that it lies in."""
+    kinds = [list(_levels(first)) for first in (rules.codeintel, rules.dot, rules.git)]
+    depth = max((level.prefix.count("/") for levels in kinds for level in levels), default=0)
+    for up in range(depth):  # 0 is the root, 1 the folder that holds it
+        said = None
+        for level in (level for levels in kinds for level in levels):
+            names = level.prefix.split("/")[:-1]
+            if said is None and len(names) > up:
+                said = level.patterns.ignores("/".join(names[: len(names) - up]), True)
+        if said:
+            return True
+    return False
 
 
-def _git_top(root: str) -> str | None:
-    folder = Path(root)
-    for candidate in (folder, *folder.parents):
-        if os.path.exists(candidate / ".git"):
-            return str(candidate)
-    return None
-
-
-def _git_folder(top: str) -> str:
-    """The .git folder; of a linked worktree or submodule, the folder that its .git file names."""
-    marker = os.path.join(top, ".git")
-    if os.path.isfile(marker):
-        for line in _lines(marker):
-            if line.startswith("gitdir:"):
-                return os.path.normpath(os.path.join(top, line.removeprefix("gitdir:").strip()))
-    return marker
-
-
-def _global_ignore_file() -> str:
-    """Where git's ``core.excludesFile`` points, read from the configuration without running git."""
-    for config in ("~/.gitconfig", os.path.join(os.environ.get("XDG_CONFIG_HOME", "~/.config"), "git/config")):
-        for line in _lines(os.path.expanduser(config)):
-            if match := re.match(r"\s*excludesfile\s*=\s*(.+)", line, re.I):
-                return os.path.expanduser(match[1].strip().strip('"'))
-    return os.path.expanduser(os.path.join(os.environ.get("XDG_CONFIG_HOME", "~/.config"), "git/ignore"))
+def _levels(level: Level | None) -> Iterator[Level]:
+    while level is not None:
+        yield level
+        level = level.outer

@@ -11,10 +11,23 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import NamedTuple
 
-from .ignore import IGNORE_FILES, Rules
+from ..errors import SourceError
+from ..settings import Settings
+from .ignore import IGNORE_FILES, RuleReader, Rules
+from .opening import FileState, check_root
 from .repository import Repository
 
-NEVER = frozenset({".git", ".hg", ".svn", ".jj", ".bzr", "CVS", "__pycache__", ".ipynb_checkpoints", "node_modules", ".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"})
+HISTORIES = frozenset({".git", ".hg", ".svn", ".jj", ".bzr", "CVS"})  # of version control
+NEVER = HISTORIES | {
+    "__pycache__", "__pypackages__", ".ipynb_checkpoints", "node_modules", ".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis",
+}  # fmt: skip
+ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta", "bin/activate_this.py", "Scripts/activate_this.py")  # of venv, conda, and virtualenv before version 20
+OWN_INDEX = "index of codeintel"
+_FORMATS = frozenset(f"v{number}" for number in range(1, 100))  # folders of an index home
+_REPOSITORY = re.compile(r"[0-9a-f]{16}")  # a folder in one of these
+_RULE_NAMES = (".git", *IGNORE_FILES)
+# what JupyterLab's collaboration writes at each key
+_COLLABORATION = re.compile(r"\.jupyter_ystore\.db.*|.*\.ystore(?:\.db)?(?:-journal|-wal|-shm)?|\..+\.ipynb\.y|collaboration_sessions\.json")
 SECRETS = (
     ".env", ".env.*", "*.pem", "*.key", "*.pfx", "*.p12", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "id_rsa*", "id_dsa*", "id_ecdsa*",
     "id_ed25519*", ".netrc", "_netrc", ".pgpass", ".htpasswd", ".pypirc", ".npmrc", ".git-credentials", ".dockercfg", "credentials.json",
@@ -28,7 +41,8 @@ _READABLE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH  # by everybody, so that 
 PRIVATE_KEY = re.compile(rb"\s*-----BEGIN [A-Z ]*PRIVATE KEY")
 
 
-MOST_EXAMPLES = 20  # of what is left out for one reason, kept by name
+MAX_EXAMPLES = 20  # of what is left out for one reason, kept by name
+UNREAD_RULES = "ignore file that is not read: no regular file, or over 1 MB"
 
 
 class FileStat(NamedTuple):
@@ -37,62 +51,102 @@ class FileStat(NamedTuple):
     path: str
     size: int  # bytes
     mtime_ns: int
+    ctime_ns: int = 0
+    inode: int = 0
+
+    @property
+    def state(self) -> FileState:
+        return FileState(*self[1:])
 
 
 class Walk:
-    """One walk over a repository: iterate it for the files, then read what was ``skipped``."""
+    """One walk over a repository: iterate it for the files, then read what was ``skipped``.
 
-    def __init__(self, repository: Repository, max_file_bytes: int, entered: Callable[[str], None] = lambda folder: None) -> None:
+    With ``no_ignore`` what ignore files and the folders of tools and environments hold is walked too, as by
+    ``rg --no-ignore``; histories of version control and likely secrets are not.
+
+    Raises
+    ------
+    SourceError : the root leads elsewhere now, or is an index of codeintel itself.
+    """
+
+    def __init__(self, repository: Repository, settings: Settings, entered: Callable[[str], None] = lambda folder: None, no_ignore: bool = False) -> None:
         self.root = repository.root
-        self.max_file_bytes = max_file_bytes
-        self.reads_ignore_files = repository.reads_ignore_files
-        self.entered = entered  # is told each folder before it is listed
-        self._rules: dict[str, Rules | None] = {}  # of the folders that ``of`` went through
+        self.reads_ignore_files = repository.reads_ignore_files and not no_ignore
+        self.entered = entered  # is given each folder before it is listed
         self.skipped: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}  # reason -> the first paths
         self.secrets: list[str] = []
+        self._settings = settings
+        self._never = HISTORIES if no_ignore else NEVER
+        self._home = _identity(settings.home)
+        self._reader = RuleReader(self.root, lambda path: self._leave(UNREAD_RULES, path))
+        self._rules: dict[str, Rules] = {}  # of the folders that ``of`` went through
+
+    @property
+    def outside(self) -> dict[str, tuple[int, ...]]:
+        """Files that decide what is walked and that no listing of it shows, whether they exist or not, with their stamps."""
+        return self._reader.outside
 
     def __iter__(self) -> Iterator[FileStat]:
         """Files in path order, folder by folder."""
-        rules = Rules.above(self.root) if self.reads_ignore_files else None
-        yield from self._folder("", rules)
+        self._check_root()
+        yield from self._folder("", self._reader.at_root() if self.reads_ignore_files else Rules())
 
     def of(self, path: str) -> Iterator[FileStat]:
         """The file at a path, or the files below it, as far as a walk would come there."""
+        self._check_root()
         parts = path.split("/")
         try:
-            rules = self._rules_of("")
+            rules = self._rules_of("", Rules())
             for depth, name in enumerate(parts, 1):
                 place = "/".join(parts[:depth])
                 entry = _Entry(os.path.join(self.root, place), name)
                 if depth == len(parts):
-                    met = self._entry(entry, place, rules)
-                    if isinstance(met, FileStat):
-                        yield met
-                    elif met:
+                    wanted = self._entry(entry, place, rules)
+                    if isinstance(wanted, FileStat):
+                        yield wanted
+                    elif wanted:
                         yield from self._folder(place, rules)
                     return
-                if entry.is_symlink() or not entry.is_dir() or name in NEVER or name in SECRET_FOLDERS or (rules is not None and rules.ignores(place, True)):
+                if entry.is_symlink() or not entry.is_dir() or self._reason_outside(place, name, rules) is not None:
                     return
-                if self.reads_ignore_files and os.path.exists(os.path.join(self.root, place, "pyvenv.cfg")):
+                if self._is_home(os.path.join(self.root, place)) or self._reason_inside(place, self._marks(place) | {parts[depth]}) is not None:
                     return
                 rules = self._rules_of(place, rules)
         except OSError:
             return
 
-    def _rules_of(self, folder: str, outer: Rules | None = None) -> Rules | None:
+    def _check_root(self) -> None:
+        check_root(self.root)
+        folder = self.root
+        while self._home is not None:
+            if _identity(folder) == self._home:
+                raise SourceError(f"The folder {self.root} holds codeintel's own index, which is not indexed. Name another folder: codeintel index PATH")
+            above = os.path.dirname(folder)
+            if above == folder:
+                return
+            folder = above
+
+    def _marks(self, folder: str) -> set[str]:
+        """Those entries of a folder that decide whether and how it is read."""
+        place = os.path.join(self.root, folder)
+        return {name for name in (*_RULE_NAMES, "pyvenv.cfg", "conda-meta", "bin", "Scripts") if os.path.lexists(os.path.join(place, name))}
+
+    def _rules_of(self, folder: str, outer: Rules) -> Rules:
         if not self.reads_ignore_files:
-            return None
+            return outer
         if folder not in self._rules:
-            self._rules[folder] = Rules.below(outer if folder else Rules.above(self.root), self.root, folder, set(IGNORE_FILES))
+            rules = outer if folder else self._reader.at_root()
+            self._rules[folder] = self._reader.entering(rules, folder, self._marks(folder))
         return self._rules[folder]
 
-    def _folder(self, folder: str, rules: Rules | None) -> Iterator[FileStat]:
+    def _folder(self, folder: str, rules: Rules) -> Iterator[FileStat]:
         """The files of a folder and all within it, without a generator for each level, which would hand on every file."""
         levels = [self._listed(folder, rules)]
         while levels:
-            met, rules = levels[-1]
-            for one in met:
+            entries, rules = levels[-1]
+            for one in entries:
                 if isinstance(one, FileStat):
                     yield one
                 else:
@@ -101,48 +155,52 @@ class Walk:
             else:
                 levels.pop()
 
-    def _listed(self, folder: str, rules: Rules | None) -> tuple[Iterator[FileStat | str], Rules | None]:
+    def _listed(self, folder: str, rules: Rules) -> tuple[Iterator[FileStat | str], Rules]:
         """The files and folders that are wanted of a folder, by name, and the rules for what is below."""
-        met: list[FileStat | str] = []
-        self.entered(folder)
+        wanted: list[FileStat | str] = []
         handle = None
         try:
+            place = os.path.join(self.root, folder)
             # relative to an open folder a file's state is found without a walk down its path
-            handle = os.open(os.path.join(self.root, folder), os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if folder else 0)) if os.scandir in os.supports_fd else None
-            with os.scandir(os.path.join(self.root, folder) if handle is None else handle) as entries:
-                found = sorted(entries, key=_NAME)
+            handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if folder else 0)) if os.scandir in os.supports_fd else None
+            if self._is_home(place if handle is None else handle):
+                self._leave(OWN_INDEX, folder)
+                return iter(()), rules
+            self.entered(folder)
+            with os.scandir(place if handle is None else handle) as listing:
+                entries = sorted(listing, key=_NAME)
+            names = {entry.name for entry in entries}
+            if folder and (reason := self._reason_inside(folder, names)) is not None:
+                self._leave(reason, folder)
+                return iter(()), rules
             if self.reads_ignore_files:
-                names = {entry.name for entry in found}
-                if folder and "pyvenv.cfg" in names:
-                    self._leave("virtual environment", folder)
-                    return iter(()), rules
-                rules = Rules.below(rules, self.root, folder, names)
+                rules = self._reader.entering(rules, folder, names, handle)
             below = f"{folder}/" if folder else ""
-            for entry in found:
+            for entry in entries:
                 path = below + entry.name
                 try:
-                    wanted = self._entry(entry, path, rules)
+                    one = self._entry(entry, path, rules)
                 except OSError:
                     self._leave("vanished or unreadable", path)
                     continue
-                if isinstance(wanted, FileStat):
-                    met.append(wanted)
-                elif wanted:
-                    met.append(path)
+                if isinstance(one, FileStat):
+                    wanted.append(one)
+                elif one:
+                    wanted.append(path)
         except OSError:
             self._leave("unreadable folder", folder)
         finally:
             if handle is not None:
                 os.close(handle)
-        return iter(met), rules
+        return iter(wanted), rules
 
     def _leave(self, reason: str, path: str) -> None:
         self.skipped[reason] += 1
         examples = self.examples.setdefault(reason, [])
-        if len(examples) < MOST_EXAMPLES:
+        if len(examples) < MAX_EXAMPLES:
             examples.append(path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
 
-    def _entry(self, entry: os.DirEntry[str] | _Entry, path: str, rules: Rules | None) -> FileStat | bool:
+    def _entry(self, entry: os.DirEntry[str] | _Entry, path: str, rules: Rules) -> FileStat | bool:
         """A file that is wanted, or whether it is a folder to go into."""
         name = entry.name
         if entry.is_symlink():
@@ -152,31 +210,77 @@ class Walk:
             self._leave("name is not UTF-8", path)
             return False
         if entry.is_dir(follow_symlinks=False):
-            if name in NEVER:
-                self._leave("tool folder", path)
-            elif name in SECRET_FOLDERS:
-                self._leave("secret", path)
-                self.secrets.append(path + "/")
-            elif rules is not None and rules.ignores(path, True):
-                self._leave("ignored folder", path)
-            else:
-                return True
-            return False
+            reason = self._reason_outside(path, name, rules)
+            if reason is not None:
+                self._leave(reason, path)
+                if reason == "secret":
+                    self.secrets.append(path + "/")
+            return reason is None
         state = entry.stat(follow_symlinks=False)
         if not stat.S_ISREG(state.st_mode):
             self._leave("not a regular file", path)
-        elif rules is not None and rules.ignores(path, False):
+        elif name == ".git":
+            self._leave("tool folder", path)  # of a linked worktree or a submodule: the path of git's folder
+        elif rules.ignores(path, False):
             self._leave("ignored", path)
         elif is_secret_name(name):
             self._leave("secret", path)
             self.secrets.append(path)
-        elif state.st_size > self.max_file_bytes:
+        elif _COLLABORATION.fullmatch(name):
+            self._leave("written at each key by collaboration", path)
+        elif state.st_size > self._settings.raw_limit(name):
             self._leave("too large", path)
         elif state.st_mode & _READABLE != _READABLE and not os.access(os.path.join(self.root, path), os.R_OK):
             self._leave("unreadable", path)
         else:
-            return FileStat(path, state.st_size, state.st_mtime_ns)
+            return FileStat(path, *FileState.of(state))
         return False
+
+    def _reason_outside(self, path: str, name: str, rules: Rules) -> str | None:
+        """Why a folder is not entered, by its name and the rules around it."""
+        if name in self._never:
+            return "tool folder"
+        if name in SECRET_FOLDERS:
+            return "secret"
+        return "ignored folder" if rules.ignores(path, True) else None
+
+    def _is_home(self, folder: str | int) -> bool:
+        return self._home is not None and _identity(folder) == self._home
+
+    def _reason_inside(self, folder: str, names: set[str]) -> str | None:
+        """Why a folder is not read, by what it holds."""
+        place = os.path.join(self.root, folder)
+        if self.reads_ignore_files and is_environment(names, place):
+            return "virtual environment"
+        return OWN_INDEX if not _FORMATS.isdisjoint(names) and _is_index_home(place, names) else None
+
+
+def is_environment(names: set[str], folder: str) -> bool:
+    """Whether a folder, of whose entries the names are given, holds an environment of venv, virtualenv or conda."""
+    if "pyvenv.cfg" in names or ("conda-meta" in names and os.path.isdir(os.path.join(folder, "conda-meta"))):
+        return True
+    return any(mark.partition("/")[0] in names and os.path.isfile(os.path.join(folder, mark)) for mark in ENVIRONMENT_MARKS[2:])
+
+
+def _is_index_home(folder: str, names: set[str]) -> bool:
+    """Whether a folder is an index home, of this process or of any other."""
+    for name in sorted(_FORMATS & names):
+        try:
+            with os.scandir(os.path.join(folder, name, "repositories")) as entries:
+                if any(_REPOSITORY.fullmatch(entry.name) and os.path.exists(os.path.join(entry.path, "repository.json")) for entry in entries):
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+def _identity(place: str | os.PathLike[str] | int) -> tuple[int, int] | None:
+    """Device and inode of a folder; None where it is missing."""
+    try:
+        state = os.stat(place)
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
 
 
 class _Entry:

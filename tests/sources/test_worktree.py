@@ -1,21 +1,27 @@
 import os
 import shutil
 
+import msgspec
 import pytest
 
+from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import package, worktree
 from codeintel_nb.sources.worktree import Walk, is_secret_name
 from tests.conftest import write_tree
 
 
+def limited(max_file_bytes=2_000_000):
+    return msgspec.structs.replace(Settings.from_environment(), max_file_bytes=max_file_bytes)
+
+
 def names(root, **options):
-    walk = Walk(worktree(root), options.get("max_file_bytes", 2_000_000))
+    walk = Walk(worktree(root), limited(**options))
     return [stat.path for stat in walk], walk
 
 
 def test_files_come_in_path_order_with_their_size_and_time(tmp_path):
     write_tree(tmp_path, {"b.py": "bb", "a/c.py": "c", "a/b/d.py": ""})
-    walk = Walk(worktree(tmp_path), 100)
+    walk = Walk(worktree(tmp_path), limited(100))
     found = list(walk)
     assert [stat.path for stat in found] == ["a/b/d.py", "a/c.py", "b.py"]
     assert [stat.size for stat in found] == [0, 1, 2]
@@ -31,8 +37,8 @@ def test_ignore_files_count_from_every_folder(tmp_path):
         },
     )  # fmt: skip
     found, walk = names(tmp_path)
-    assert [name for name in found if not name.rpartition("/")[2].startswith(".")] == ["b.tmp", "keep.log", "secret.py", "sub/deep/c.tmp", "sub/out/x.py"]
-    assert walk.skipped["ignored"] == 3
+    assert [name for name in found if not name.rpartition("/")[2].startswith(".")] == ["b.tmp", "keep.log", "secret.py", "sub/out/x.py"], ".ignore goes before .gitignore"
+    assert walk.skipped["ignored"] == 4
     assert walk.skipped["ignored folder"] == 1
 
 
@@ -61,7 +67,7 @@ def test_the_global_ignore_file_counts(tmp_path, own_home):
 def test_a_package_is_read_whole(tmp_path, monkeypatch):
     write_tree(tmp_path, {"mypkg/__init__.py": "", "mypkg/.gitignore": "*\n", "mypkg/a.py": ""})
     monkeypatch.syspath_prepend(str(tmp_path))
-    walk = Walk(package("mypkg"), 100)
+    walk = Walk(package("mypkg"), limited(100))
     assert [stat.path for stat in walk] == [".gitignore", "__init__.py", "a.py"]
 
 
@@ -80,7 +86,7 @@ def test_what_is_left_out_is_counted_by_reason(tmp_path):
 
 def test_a_folder_that_vanishes_during_the_walk_is_counted(tmp_path):
     write_tree(tmp_path, {"a.py": "", "going/b.py": ""})
-    walk = Walk(worktree(tmp_path), 100)
+    walk = Walk(worktree(tmp_path), limited(100))
     files = iter(walk)
     assert next(files).path == "a.py"
     shutil.rmtree(tmp_path / "going")
