@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from .engines.engine import Answer, Target
 from .engines.indexing import Indexing
-from .engines.roster import Now
+from .engines.roster import Current, Now
 from .errors import SearchError, ShardError, SourceError, did_you_mean
 from .index.embedder import Embedder, default_embedder
 from .index.projection import Projection
@@ -62,6 +62,7 @@ class Workspace(Indexing):
         per_file: int | None = None,
         rank: bool = False,
         show: Show = "lines",
+        no_ignore: bool = False,
     ) -> Results:
         """Lines that hold the pattern, in path order: the lines that ``rg --no-config`` prints of the same files.
 
@@ -69,11 +70,12 @@ class Workspace(Indexing):
         of kinds or revisions asks for what only the index knows.
 
         With ``rank`` definitions and files with many matches come first. ``show="files"`` gives a hit for each file, with
-        its first line; ``show="counts"`` the same with the number of its lines as the score.
+        its first line; ``show="counts"`` the same with the number of its lines as the score. With ``no_ignore`` the files that
+        ignore rules leave out and those in the folders of tools and environments are read too, as by ``rg --no-ignore``.
         """
         query = TextQuery(pattern, regex, case, word, limit, context, per_file, rank, show)
         bounds = Bounds.within(deadline, cancel)
-        return self._search(scope, query, lambda targets, loose: self._engine.search_text(query, targets, bounds, loose), fresh=True)
+        return self._search(scope, query, lambda targets, loose: self._engine.search_text(query, targets, bounds, loose), fresh=True, no_ignore=no_ignore)
 
     def semantic_search(
         self,
@@ -148,7 +150,7 @@ class Workspace(Indexing):
         if self._roster.all():
             self._embedder().embed_query("prepare")
             with suppress(SearchError):  # no shard is finished yet
-                self._roster.retrying(EVERYTHING, lambda now: self._roster.coverage(now, self._roster.with_changes(now, EVERYTHING)[1]))
+                self._roster.retrying(EVERYTHING, lambda now: self._roster.coverage(now, self._roster.with_changes(now, EVERYTHING).unindexed))
 
     def sql(
         self,
@@ -182,7 +184,7 @@ class Workspace(Indexing):
         self._roster.stored(repo)
 
         def run(now: Now) -> FileText:
-            targets, loose = self._roster.with_changes(now, Scope(repos=(repo,)))
+            _, targets, loose, _ = self._roster.with_changes(now, Scope(repos=(repo,)))
             for target in targets:
                 shard = self._engine.shard(target.folder)
                 number = shard.file_numbers.get(wanted)
@@ -197,15 +199,16 @@ class Workspace(Indexing):
 
         return self._roster.retrying(Scope(repos=(repo,)), run)
 
-    def _search(self, scope: Scope | None, query: TextQuery | SemanticQuery | PathQuery | SymbolQuery, run: Callable[[list[Target], list[LooseTarget]], Answer], fresh: bool = False) -> Results:
+    def _search(self, scope: Scope | None, query: TextQuery | SemanticQuery | PathQuery | SymbolQuery, run: Callable[[list[Target], list[LooseTarget]], Answer], fresh: bool = False, no_ignore: bool = False) -> Results:
         began = time.perf_counter()
         applied = (scope or EVERYTHING).interned()
 
         def search(now: Now) -> Results:
-            current, loose = self._roster.with_changes(now, applied) if fresh else (now.targets, [])
-            coverage = self._roster.coverage(now, loose)
+            current = self._roster.with_changes(now, applied, no_ignore) if fresh else Current(now, now.targets, [])
+            now, loose = current.now, current.unindexed
+            coverage = self._roster.coverage(now, loose, current.unwatched)
             scoped = time.perf_counter()
-            answer = run(current, loose)
+            answer = run(current.targets, loose)
             timings = {"scope": (scoped - began) * 1000, **answer.timings_ms, "total": (time.perf_counter() - began) * 1000}
             rounded = {name: round(ms, 3) for name, ms in timings.items()}
             met = {hit.repo for hit in answer.hits}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
-from ..errors import ScopeError, SearchError, ShardError, did_you_mean
-from ..index.freshness import Freshness
+from ..errors import CodeIntelError, EngineError, ScopeError, SearchError, ShardError, did_you_mean
+from ..index.freshness import Changes, Freshness, Shards, SnapshotReplaced
 from ..index.plan import CLOCK_STEP_NS
 from ..index.report import NOTHING
 from ..index.snapshot import Snapshot, Store, Stored, read_snapshot
@@ -17,8 +18,8 @@ from ..scopes.scope import EVERYTHING, Scope, fits
 from ..search.hit import Coverage
 from ..search.loose import LooseTarget
 from ..settings import Settings
-from ..sources.repository import WORKTREE, how_to_index, worktree
-from ..sources.worktree import Walk
+from ..sources.repository import WORKTREE, Repository, how_to_index, worktree
+from ..sources.worktree import FileStat, Walk
 from .engine import Target
 from .local import LocalEngine
 
@@ -36,6 +37,15 @@ class Now(NamedTuple):
     failed: dict[str, str] = {}  # repositories in scope that cannot be read, and why
 
 
+class Current(NamedTuple):
+    """What answers a text search at this moment."""
+
+    now: Now  # without the repositories that cannot be compared with their folders
+    targets: list[Target]
+    unindexed: list[LooseTarget]
+    unwatched: dict[str, str] = {}  # repositories whose folders were scanned, as they get no events, and why
+
+
 class Roster:
     """What a home holds, looked at again when it changed; safe to share between threads.
 
@@ -45,6 +55,7 @@ class Roster:
     def __init__(self, settings: Settings, store: Store, engine: LocalEngine, freshness: Freshness, here: str | None) -> None:
         self._settings, self._store, self._engine, self._freshness = settings, store, engine, freshness
         self._here = here
+        self.failures: dict[str, str] = {}  # repositories that could not be compared with their folders when they were last searched, and why
         self._damaged: dict[Path, str] = {}  # shards with a part that could not be read, and why
         self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
         # stamps of their descriptions, they themselves, and what their folder was like, if that says whether any came or went: one
@@ -198,36 +209,69 @@ class Roster:
             if name not in known:
                 raise ScopeError(f"No revision {name!r} is indexed.{did_you_mean(name, known)}")
 
-    def with_changes(self, now: Now, scope: Scope) -> tuple[list[Target], list[LooseTarget]]:
-        """The targets without what changed since, and the files to read instead."""
+    def with_changes(self, now: Now, scope: Scope, no_ignore: bool = False) -> Current:
+        """What answers a text search: the targets without what changed since, and the files to read instead.
+
+        A repository whose folder cannot be compared with its index is left out, and named. With ``no_ignore`` the files that
+        ignore rules leave out are read as well.
+
+        Raises
+        ------
+        CodeIntelError : no repository is left; the error of the first.
+        """
         if scope.kinds or (scope.revisions and WORKTREE not in scope.revisions):
-            return now.targets, []
+            return Current(now, now.targets, [])
         if not now.chosen:
-            return [], [self._unindexed(scope)]
-        current, loose = [], []
+            return Current(now, [], [self._unindexed(scope, no_ignore)])
+        chosen, targets, unindexed, failed, unwatched = [], list[Target](), list[LooseTarget](), dict(now.failed), dict[str, str]()
+        first: CodeIntelError | None = None
         for stored, snapshot in now.chosen:
             shards = [(ref, self._engine.shard(stored.shard(ref.id))) for ref in snapshot.shards]
-            changes = self._freshness.changes(stored, snapshot, shards)
-            repository = stored.repository
-            current += [Target(repository.name, shard.folder, changes.dead(ref, shard), scope) for ref, shard in shards]
-            if changes.files:
-                loose.append(LooseTarget(repository.name, repository.root, changes.files, scope, self._settings.max_file_bytes))
-        return current, loose
+            name = stored.repository.name
+            try:
+                changes = self._freshness.changes(stored, snapshot, shards)
+                files = self._with_ignored(stored.repository, changes, shards) if no_ignore else changes.files
+            except SnapshotReplaced:
+                raise
+            except Exception as error:  # whatever it is: one repository must not stop the others
+                named = error if isinstance(error, CodeIntelError) else EngineError(f"The folder of {name!r} cannot be compared with its index: {error!r}")
+                failed[name] = self.failures[name] = str(named)
+                first = first or named
+                continue
+            self.failures.pop(name, None)
+            chosen.append((stored, snapshot))
+            targets += [Target(name, shard.folder, changes.dead(ref, shard), scope) for ref, shard in shards]
+            if files:
+                unindexed.append(LooseTarget(name, stored.repository.root, files, scope, self._settings))
+            if changes.unwatched:
+                unwatched[name] = changes.unwatched
+        if first is not None and not chosen:
+            raise first
+        return Current(Now(chosen, [target for target in now.targets if target.repo not in failed], failed), targets, unindexed, unwatched)
 
-    def _unindexed(self, scope: Scope) -> LooseTarget:
+    def _with_ignored(self, repository: Repository, changes: Changes, shards: Shards) -> tuple[FileStat, ...]:
+        """The files to read besides the index where nothing is ignored."""
+        files = {stat.path: stat for stat in changes.files}
+        indexed = {path for ref, shard in shards for number, path in enumerate(shard.paths) if number not in ref.dead}
+        for stat in Walk(repository, self._settings, no_ignore=True):
+            if stat.path not in indexed:
+                files[stat.path] = stat
+        return tuple(sorted(files.values(), key=lambda stat: stat.path.split("/")))
+
+    def _unindexed(self, scope: Scope, no_ignore: bool) -> LooseTarget:
         """The files of the folder that this is about while nothing is indexed."""
         if self._here is None:
             raise SearchError(NOTHING)
         repository = worktree(self._here or os.getcwd())
         if not scope.admits(repository.name):
             raise SearchError(NOTHING)
-        return LooseTarget(repository.name, repository.root, Walk(repository, self._settings.max_file_bytes), scope, self._settings.max_file_bytes)
+        return LooseTarget(repository.name, repository.root, Walk(repository, self._settings, no_ignore=no_ignore), scope, self._settings)
 
-    def coverage(self, now: Now, loose: Sequence[LooseTarget] = ()) -> Coverage:
+    def coverage(self, now: Now, loose: Sequence[LooseTarget] = (), unwatched: Mapping[str, str] = MappingProxyType({})) -> Coverage:
         if not now.chosen:
             return Coverage(folder=loose[0].root if loose else "")
         counts = self._engine.count(now.targets)
         unindexed = {files.repo: len(files.files) for files in loose if isinstance(files.files, tuple)}
         repositories = tuple(stored.repository.name for stored, snapshot in now.chosen if snapshot.shards or stored.repository.name in unindexed)
         building = tuple(stored.repository.name for stored, snapshot in now.chosen if stored.repository.name in repositories and not snapshot.complete)
-        return Coverage(repositories, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks, building, sum(unindexed.values()), failed=now.failed)
+        return Coverage(repositories, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks, building, sum(unindexed.values()), failed=now.failed, unwatched=dict(unwatched))

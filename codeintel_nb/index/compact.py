@@ -84,7 +84,7 @@ def _merge(stored: Stored, settings: Settings, embedder: Embedder, refs: list[Sh
     with ShardWriter(stored.shards, embedder, known_vectors(shards, embedder.id), COMPACTING) as writer:
         for at, (_, i, number) in enumerate(files):
             shard = shards[i]
-            writer.add(_document(shard, number, symbols[i].get(number, [])), int(shard.file_size[number]), int(shard.file_mtime_ns[number]))
+            writer.add(_document(shard, number, symbols[i].get(number, [])), shard.file_state(number))
             if time.monotonic() - last > 0.1:
                 last = time.monotonic()
                 progress(Progress("compacting", at, len(files)))

@@ -1,30 +1,33 @@
-"""What of a folder its index does not hold as it is now: looked for once, then told by the system as it changes."""
+"""Files that changed since they were indexed: one scan of the folder, then file-change events.
+
+A folder that gets no events, as the system has none or its watches are used up, is scanned again at every search.
+"""
 
 from __future__ import annotations
 
-import os
-import stat as stat_module
 import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from ..settings import Settings
 from ..sources.chunk import content_hash
-from ..sources.ignore import rules_above
+from ..sources.opening import FileState, FolderReader, stamp_of
 from ..sources.repository import Repository, is_readable
 from ..sources.worktree import FileStat, Walk
 from .notices import Notices, Watched
-from .plan import CLOCK_STEP_NS, read_seen
+from .plan import Seen, is_settled, read_seen
 from .shard import Shard
 from .snapshot import ShardRef, Snapshot, Stored, read_snapshot
 
-SHORT_S = 0.1  # a look that takes no longer is taken at every search, where nothing tells of changes
-LOOKED_AGAIN = 20  # times as long as a longer one took, before the next
 MOST_TOLD = 5_000  # changed paths from which all are looked at instead
 
 Shards = list[tuple[ShardRef, Shard]]
+
+
+class SnapshotReplaced(FileNotFoundError):
+    """A search holds a snapshot that is older than the one that answers now: it has to read the new one."""
 
 
 class Changes(NamedTuple):
@@ -32,6 +35,7 @@ class Changes(NamedTuple):
 
     files: tuple[FileStat, ...] = ()
     gone: frozenset[str] = frozenset()
+    unwatched: str = ""  # why the folder was scanned and no events were read; empty where they were
 
     def dead(self, ref: ShardRef, shard: Shard) -> tuple[int, ...]:
         """A shard's tombstones, with what changed since."""
@@ -44,8 +48,8 @@ class Changes(NamedTuple):
 class Freshness:
     """Compares folders with their indexes, for all searches of a process.
 
-    With ``follow`` the system's own notice of changes is read at each search, which takes microseconds; without, or where
-    there is none, the folder is looked at again.
+    With ``follow`` events are read at each search, which takes microseconds; without, or where there are none, the folder is
+    scanned again.
     """
 
     def __init__(self, settings: Settings, follow: bool = True) -> None:
@@ -55,13 +59,26 @@ class Freshness:
         self._lock = threading.Lock()
 
     def changes(self, stored: Stored, snapshot: Snapshot, shards: Shards) -> Changes:
-        """What changed since the snapshot; it is exact where changes are told, else as old as the last look at the folder."""
+        """Return what changed since the snapshot, as it is at this moment.
+
+        Raises
+        ------
+        SnapshotReplaced : a newer snapshot answers.
+        """
         with self._lock:
             tree = self._trees.get(stored.folder)
             if tree is None or tree.repository != stored.repository:
                 tree = self._trees[stored.folder] = _Tree(stored, self._settings)
         with tree.lock:
-            return tree.changes(snapshot, shards, self._notices)
+            changes = tree.changes(snapshot, shards, self._notices)
+        return changes._replace(unwatched=tree.unwatched_reason(self._notices) if self._notices is not None else "")
+
+    def unwatched(self) -> dict[str, str]:
+        """Repositories that get no events for all of their folders, by name, and why."""
+        if self._notices is None:
+            return {}
+        reasons = {tree.repository.name: tree.unwatched_reason(self._notices) for tree in list(self._trees.values()) if tree.is_known}
+        return {name: reason for name, reason in reasons.items() if reason}
 
     def is_unchanged(self, stored: Stored, snapshot: Snapshot, shards: Shards) -> bool:
         """Whether nothing changed since the folder was compared with this snapshot; False as well where no changes are told."""
@@ -69,7 +86,7 @@ class Freshness:
         if tree is None or tree.repository != stored.repository:
             return False
         with tree.lock:
-            return tree.followed and tree.changes(snapshot, shards, self._notices) == Changes() and tree.followed
+            return tree.is_watched and tree.changes(snapshot, shards, self._notices) == Changes() and tree.is_watched
 
     def close(self) -> None:
         if self._notices is not None:
@@ -84,30 +101,44 @@ class _Tree:
         self.repository: Repository = stored.repository
         self.folder = stored.folder
         self.lock = threading.Lock()
-        self.told: set[str] = set()  # paths that changed, as the notices say; "" for anything
+        self.told: set[str] = set()  # paths that changed, as the events say; "" for anything
         self._settings = settings
         self._suspects: set[str] = set()  # paths that differed when they were looked at
-        self._same: dict[str, tuple[int, int, bytes]] = {}  # size, time and hash of files that differ from the index in their time alone
+        self._same: dict[str, tuple[FileState, bytes]] = {}  # state and hash of files that differ from the index in their state alone
         self._known: Changes | None = None
         self._generation = -1
         self._dead: dict[str, tuple[Shard, set[int]]] = {}  # the shards of that generation and their tombstones
-        self._above: tuple[tuple[int, ...], ...] = ()  # what the root and the rules that lie above it were like
-        self.followed = False  # every change is told
-        self._looked_at = self._took = 0.0
+        self._outside: dict[str, tuple[int, ...]] = {}  # files that decide what is read and get no events, with their stamps
+        self._seen: tuple[tuple[int, ...], Seen] = (), Seen()
+        self._unwatched: set[str] = {""}  # folders without events; "" for all
 
     @property
     def root(self) -> str:
         return self.repository.root
+
+    @property
+    def is_known(self) -> bool:
+        return self._known is not None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether every change comes as an event."""
+        return not self._unwatched
+
+    def unwatched_reason(self, notices: Notices) -> str:
+        if self.is_watched:
+            return ""
+        return notices.reason or f"{len(self._unwatched):,} folders have no watch: the user's inotify watches are used up (sysctl fs.inotify.max_user_watches)"
 
     def changes(self, snapshot: Snapshot, shards: Shards, notices: Notices | None) -> Changes:
         told = notices.read(self) if notices is not None else set()
         if snapshot.generation < self._generation:  # read before another search saw a newer one
             if read_snapshot(self.folder).generation > snapshot.generation:
                 self.told |= told
-                raise FileNotFoundError(f"generation {snapshot.generation} of {self.folder.name} was replaced")
+                raise SnapshotReplaced(f"generation {snapshot.generation} of {self.folder.name} was replaced")
             self._known = None  # it was removed and indexed anew
-        stale = not self.followed and (self._took < SHORT_S or time.monotonic() - self._looked_at > LOOKED_AGAIN * self._took)
-        if self._known is None or "" in told or len(told) > MOST_TOLD or stale or self._above != _stamps(self.repository):
+        told |= self._unwatched
+        if self._known is None or "" in told or len(told) > MOST_TOLD or any(stamp_of(path) != stamp for path, stamp in self._outside.items()):
             return self._look(snapshot, shards, notices)
         if snapshot.generation != self._generation:
             told |= self._indexed_since(shards)
@@ -125,24 +156,18 @@ class _Tree:
         return found
 
     def _look(self, snapshot: Snapshot, shards: Shards, notices: Notices | None) -> Changes:
-        """Look at the whole folder, and have its changes told from now on."""
-        began = time.monotonic()
-        self._above = _stamps(self.repository)
+        """Scan the whole folder, and have its changes come as events from now on."""
+        self._known, self._outside, self._unwatched = None, {}, {""}  # where it fails, the next search scans again
         walk, watched = self._walk(notices)
-        refused = read_seen(self.folder).refused
-        found = {}
-        for stat in walk:
-            if refused.get(stat.path, ())[:2] != (stat.size, stat.mtime_ns):
-                found[stat.path] = stat
-        self.followed = watched is not None and watched.complete
+        found = {stat.path: stat for stat in walk}
+        self._outside = dict(walk.outside)
         if not found and not is_readable(self.repository.root):
-            self._known = Changes()  # the folder is gone or away: what was indexed still answers
+            known = Changes()  # the folder is gone or away: what was indexed still answers
         else:
-            known = {path for ref, shard in shards for path in _live(ref, shard)}
-            self._known = self._differing(found, known - found.keys(), shards)
-        self._remember(snapshot, shards)
-        self._looked_at, self._took = time.monotonic(), time.monotonic() - began
-        return self._known
+            indexed = {path for ref, shard in shards for path in _live(ref, shard)}
+            known = self._differing(found, indexed - found.keys(), shards)
+        self._unwatched = {""} if watched is None else _topmost(watched.missed)
+        return self._remember(known, snapshot, shards)
 
     def _compare(self, paths: Iterable[str], snapshot: Snapshot, shards: Shards, notices: Notices | None) -> Changes:
         """Look at the paths alone, or at what lies below them."""
@@ -153,69 +178,97 @@ class _Tree:
             here = {stat.path: stat for stat in walk.of(path)}
             found.update(here)
             missing.update(known for ref, shard in shards for known in _at(path, ref, shard) if known not in here)
+        self._outside = walk.outside | self._outside
         if not is_readable(self.repository.root):
             found, missing = {}, set()
-        self.followed = self.followed and watched is not None and watched.complete
-        self._known = self._differing(found, missing - found.keys(), shards)
-        self._remember(snapshot, shards)
-        return self._known
+        known = self._differing(found, missing - found.keys(), shards)
+        self._unwatched = {""} if watched is None else _topmost(watched.missed)  # those without a watch are among the paths
+        return self._remember(known, snapshot, shards)
 
     def _walk(self, notices: Notices | None) -> tuple[Walk, Watched | None]:
         """A walk that has the folders it enters watched."""
         watched = notices.follow(self) if notices is not None else None
-        return Walk(self.repository, self._settings.max_file_bytes, (lambda folder: None) if watched is None else watched.folder), watched
+        return Walk(self.repository, self._settings, (lambda folder: None) if watched is None else watched.folder), watched
 
     def _differing(self, found: dict[str, FileStat], missing: set[str], shards: Shards) -> Changes:
         files, gone = [], set(missing)
-        for path, stat in found.items():
-            place = next(((shard, number) for ref, shard in shards if (number := shard.file_numbers.get(path)) is not None and number not in ref.dead), None)
-            if place is None:
-                files.append(stat)
-            elif not self._is_same(stat, *place):
-                files.append(stat)
-                gone.add(path)
+        seen = self._read_seen()
+        with _Reader(self.root, self._settings) as reader:
+            for path, stat in found.items():
+                place = next(((shard, number) for ref, shard in shards if (number := shard.file_numbers.get(path)) is not None and number not in ref.dead), None)
+                if place is None:
+                    if path not in seen.refused or seen.refused[path].state != stat.state:
+                        files.append(stat)
+                elif not self._is_same(stat, *place, seen, reader):
+                    files.append(stat)
+                    gone.add(path)
         return Changes(tuple(sorted(files, key=lambda stat: stat.path.split("/"))), frozenset(gone))
 
-    def _is_same(self, stat: FileStat, shard: Shard, number: int) -> bool:
-        """By size and time; where only the time differs, by content, once."""
-        if stat.size != int(shard.file_size[number]):
+    def _read_seen(self) -> Seen:
+        stamp = stamp_of(str(self.folder / "seen.json"))
+        if stamp != self._seen[0]:
+            self._seen = stamp, read_seen(self.folder)
+        return self._seen[1]
+
+    def _is_same(self, stat: FileStat, shard: Shard, number: int, seen: Seen, reader: _Reader) -> bool:
+        """By the file's state; where that differs and the size does not, by content, once."""
+        state = stat.state
+        if state.size != int(shard.file_size[number]):
             return False
-        if stat.mtime_ns == int(shard.file_mtime_ns[number]):
+        if state == shard.file_state(number) or state == seen.touched.get(stat.path):
             return True
-        indexed = shard.file_hash[number].tobytes()
-        stamp = (stat.size, stat.mtime_ns, indexed)
+        stamp = (state, shard.file_hash[number].tobytes())
         if self._same.get(stat.path) == stamp:
             return True
         read_at = time.time_ns()
-        try:
-            data = Path(self.repository.root, stat.path).read_bytes()
-        except OSError:
+        data = reader.read(stat.path)
+        if data is None or content_hash(data) != stamp[1]:
             return False
-        if content_hash(data) != indexed:
-            return False
-        if stat.mtime_ns < read_at - CLOCK_STEP_NS:  # else it may change again within the same time stamp
+        if is_settled(state, read_at):  # else it may change again within the same time stamp
             self._same[stat.path] = stamp
         return True
 
-    def _remember(self, snapshot: Snapshot, shards: Shards) -> None:
-        assert self._known is not None
-        self._suspects = {stat.path for stat in self._known.files} | self._known.gone
+    def _remember(self, known: Changes, snapshot: Snapshot, shards: Shards) -> Changes:
+        self._known = known
+        self._suspects = {stat.path for stat in known.files} | known.gone
         if snapshot.generation != self._generation:
             self._generation = snapshot.generation
             self._dead = {shard.id: (shard, set(ref.dead)) for ref, shard in shards}
+        return known
 
 
-def _stamps(repository: Repository) -> tuple[tuple[int, ...], ...]:
-    """What tells that the root was exchanged for another folder, or that rules above it changed, of which nothing is told."""
-    return tuple(_stamp(path) for path in (repository.root, *rules_above(repository)))
+class _Reader:
+    """Reads files of a folder, which is opened with the first."""
+
+    def __init__(self, root: str, settings: Settings) -> None:
+        self._root, self._settings = root, settings
+        self._reader: FolderReader | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a file; None where it is gone, or none that is read."""
+        try:
+            if self._reader is None:
+                self._reader = FolderReader(self._root)
+            return self._reader.read(path, self._settings.raw_limit(path))[0]
+        except OSError:
+            return None
 
 
-def _stamp(path: str) -> tuple[int, ...]:
-    try:
-        state = os.stat(path)
-    except OSError:
-        return ()
-    return (state.st_dev, state.st_ino) if stat_module.S_ISDIR(state.st_mode) else (state.st_ino, state.st_mtime_ns)
+def _topmost(folders: set[str]) -> set[str]:
+    """Those of the folders that lie in none of the others."""
+    found: set[str] = set()
+    for folder in sorted(folders):
+        parts = folder.split("/")
+        if not any("/".join(parts[:depth]) in found for depth in range(1, len(parts))) and ("" not in found or not folder):
+            found.add(folder)
+    return found
 
 
 def _live(ref: ShardRef, shard: Shard) -> Iterable[str]:

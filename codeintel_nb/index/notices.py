@@ -1,15 +1,20 @@
-"""What the system says of changes in folders, read without a wait."""
+"""File-change events from inotify, read without blocking."""
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..sources.ignore import IGNORE_FILES
 from ..sources.worktree import NEVER
+
+DECIDING = frozenset({".git", "pyvenv.cfg", "conda-meta", *IGNORE_FILES})  # entries that decide whether and how the others of a folder are read
+RETRY_S = 30.0  # between attempts to get an instance where the user has no more
 
 
 class Told(Protocol):
@@ -26,26 +31,28 @@ class Watched:
 
     def __init__(self, tree: Told, add: Callable[[Told, str], bool]) -> None:
         self._tree, self._add = tree, add
-        self.complete = True
+        self.missed: set[str] = set()  # folders that could not be watched
 
     def folder(self, folder: str) -> None:
-        self.complete = self._add(self._tree, folder) and self.complete
+        if not self._add(self._tree, folder):
+            self.missed.add(folder)
 
 
 class Notices:
-    """Linux's inotify, one instance a process; elsewhere nothing is told."""
+    """Linux's inotify, one instance a process; elsewhere there are no events."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._folders: dict[int, list[tuple[Told, str]]] = {}  # watch -> the trees that hold the folder, and where
         self._inotify: Any = None
-        self._tried = False
+        self._tried_at = -RETRY_S
+        self.reason = ""  # why there are no events at all
 
     def follow(self, tree: Told) -> Watched | None:
         """What is to be told each folder of a tree, to have it watched; None where nothing can be."""
         with self._lock:
-            if not self._tried:
-                self._tried = True
+            if self._inotify is None and time.monotonic() - self._tried_at > RETRY_S:
+                self._tried_at = time.monotonic()
                 self._open()
         return None if self._inotify is None else Watched(tree, self._add)
 
@@ -54,8 +61,13 @@ class Notices:
             from inotify_simple import INotify, flags
 
             self._inotify = INotify(nonblocking=True)
-        except (ImportError, OSError, AttributeError):
-            return  # another system, or the user's instances are all taken
+        except (ImportError, AttributeError):
+            self.reason = f"there are no file-change events on {sys.platform} that are read without waiting"
+            return
+        except OSError as error:
+            self.reason = f"no inotify instance is left ({error.strerror}): sysctl fs.inotify.max_user_instances"
+            return
+        self.reason = ""
         weakref.finalize(self, self._inotify.close)
         self._flags = flags
         self._mask = (
@@ -98,16 +110,16 @@ class Notices:
         if event.mask & flags.IGNORED:
             self._folders.pop(event.wd, None)
             return
-        if is_folder and (event.name in NEVER or not event.mask & ~(flags.ATTRIB | flags.ISDIR)):
+        decides = event.name in DECIDING
+        if is_folder and ((event.name in NEVER and not decides) or not event.mask & ~(flags.ATTRIB | flags.ISDIR)):
             return
         for tree, folder in self._folders.get(event.wd, ()):
             path = f"{folder}/{event.name}" if folder and event.name else folder or event.name
-            rules = event.name in IGNORE_FILES or event.name == "pyvenv.cfg"  # may concern every file
-            tree.told.add("" if rules else path)
+            tree.told.add(folder if decides else path)
 
     def close(self) -> None:
         with self._lock:
             if self._inotify is not None:
                 self._inotify.close()
-                self._inotify, self._tried = None, False
+                self._inotify, self._tried_at = None, -RETRY_S
                 self._folders.clear()

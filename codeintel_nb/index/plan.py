@@ -1,7 +1,8 @@
-"""What changed in a repository since its index was written: by size and time, nothing is read but the folder."""
+"""What changed in a repository since its index was written, by the state of each file: nothing is read but the folder."""
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
@@ -13,23 +14,43 @@ import msgspec
 
 from ..errors import SourceError
 from ..settings import Settings
+from ..sources.opening import FileState
 from ..sources.repository import is_readable
-from ..sources.worktree import MOST_EXAMPLES, FileStat, Walk
+from ..sources.worktree import MAX_EXAMPLES, FileStat, Walk
 from .shard import Shard
 from .snapshot import Snapshot, Stored, read_snapshot
 
 CLOCK_STEP_NS = 20_000_000  # a file changed so shortly before it was read may change again within the same time stamp
 
 
-UNPARSED = "read by lines, as its grammar failed"  # of files that are indexed all the same
+MAX_ATTEMPTS = 3  # to parse a file that does not change
+
+
+class Refused(NamedTuple):
+    """A file that was read and not indexed."""
+
+    state: FileState
+    reason: str
+
+
+class Unparsed(NamedTuple):
+    """A file that is indexed by lines, as its syntax could not be read."""
+
+    state: FileState
+    reason: str
+    attempts: int  # the grammar's crash counts as all of them
+
+    @property
+    def is_settled(self) -> bool:
+        return self.attempts >= MAX_ATTEMPTS
 
 
 class Seen(msgspec.Struct):
     """What the updater remembers of files outside of the shards; only saves time, so it may be lost."""
 
-    refused: dict[str, tuple[int, int, str]] = {}  # path -> size, mtime_ns, reason
-    touched: dict[str, tuple[int, int]] = {}  # path -> size and mtime_ns of a file whose time changed, not its text
-    unparsed: dict[str, tuple[int, int]] = {}  # path -> size and mtime_ns of a file whose grammar crashed, or never ended
+    refused: dict[str, Refused] = {}
+    touched: dict[str, FileState] = {}  # of files whose state changed, and not their text
+    unparsed: dict[str, Unparsed] = {}
 
 
 class Place(NamedTuple):
@@ -46,8 +67,8 @@ class Places:
     def __init__(self, shards: list[Shard], dead: list[tuple[int, ...]]) -> None:
         self._shards = shards
         self._first = [0, *accumulate(shard.manifest.files for shard in shards)]
-        self.sizes = [size for shard in shards for size in shard.file_size.tolist()]  # bytes
-        self.times = [time for shard in shards for time in shard.file_mtime_ns.tolist()]
+        columns = [(shard.file_size, shard.file_mtime_ns, shard.file_ctime_ns, shard.file_inode) for shard in shards]
+        self.states = [state for shard in columns for state in zip(*(column.tolist() for column in shard), strict=True)]
         self.numbers: dict[str, int] = {}
         for shard, first, gone in zip(shards, self._first, dead, strict=False):
             live = dict(zip(shard.paths, range(first, first + shard.manifest.files), strict=True))
@@ -90,7 +111,7 @@ class Plan(NamedTuple):
 
 
 def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, rebuild: bool = False, only: Sequence[str] | None = None) -> Plan:
-    """Compare the folder with its index by size and time; nothing is read but the folder.
+    """Compare the folder with its index by the state of each file; nothing is read but the folder.
 
     ``embedder_id`` None takes the index's own, for a caller that only asks whether anything changed. With ``only`` those
     paths, and what is below them, are all that is looked at.
@@ -104,23 +125,23 @@ def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, reb
     shards = [Shard(stored.shards / ref.id) for ref in snapshot.shards]
     places = Places(shards, [ref.dead for ref in snapshot.shards])
     seen = Seen() if rebuild else read_seen(stored.folder)
-    walk = Walk(stored.repository, settings.max_file_bytes)
+    walk = Walk(stored.repository, settings)
     stats = iter(walk) if only is None else iter({stat.path: stat for path in only for stat in walk.of(path)}.values())
     suspects, found = [], set()
     refused: Counter[str] = Counter()
-    numbers, sizes, times = places.numbers, places.sizes, places.times
+    numbers, states = places.numbers, places.states
     for stat in stats:
-        path, size, mtime_ns = stat
+        path, state = stat.path, stat[1:]
         number = numbers.get(path)
         if number is None:
             known = seen.refused.get(path)
-            if known is not None and known[:2] == (size, mtime_ns):
-                refused[known[2]] += 1
+            if known is not None and known.state == state:
+                refused[known.reason] += 1
             else:
                 suspects.append(stat)
             continue
         found.add(path)
-        if (size != sizes[number] or mtime_ns != times[number]) and (size, mtime_ns) != seen.touched.get(path):
+        if (state != states[number] and state != seen.touched.get(path)) or (path in seen.unparsed and not seen.unparsed[path].is_settled):
             suspects.append(stat)
     root = stored.repository.root
     if not found and not suspects and not is_readable(root):
@@ -130,15 +151,17 @@ def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, reb
     unchanged = len(numbers) - len(gone) - sum(stat.path in numbers for stat in suspects)
     if only is not None:  # of the rest of the folder is true what was true before
         return Plan(snapshot, suspects, places, gone, unchanged, Counter(snapshot.skipped), {reason: list(paths) for reason, paths in snapshot.examples.items()}, list(snapshot.secrets), seen, shards)
-    seen.unparsed = {path: state for path, state in seen.unparsed.items() if path in found}
-    by_lines = Counter({UNPARSED: len(seen.unparsed)})
+    seen.unparsed = {path: known for path, known in seen.unparsed.items() if path in found}
     examples = walk.examples
-    for path, (_, _, reason) in seen.refused.items():
-        if refused[reason] and len(examples.setdefault(reason, [])) < MOST_EXAMPLES:
+    for path, (_, reason) in seen.refused.items():
+        if refused[reason] and len(examples.setdefault(reason, [])) < MAX_EXAMPLES:
             examples[reason].append(path)
-    if seen.unparsed:
-        examples[UNPARSED] = list(seen.unparsed)[:MOST_EXAMPLES]
-    return Plan(snapshot, suspects, places, gone, unchanged, walk.skipped + refused + by_lines, examples, walk.secrets, seen, shards)
+    return Plan(snapshot, suspects, places, gone, unchanged, walk.skipped + refused, examples, walk.secrets, seen, shards)
+
+
+def is_settled(state: FileState, read_at_ns: int) -> bool:
+    """Whether a file that was in this state when it was read cannot change without its state's changing."""
+    return max(state.mtime_ns if os.name == "nt" else 0, state.ctime_ns) < read_at_ns - CLOCK_STEP_NS
 
 
 def read_seen(folder: Path) -> Seen:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from stringzilla import Str
 
 from ..sources.chunk import decoded
+from ..sources.opening import FileState
 from .arrays import Array, open_arrays
 from .id_lists import Ids
 from .lexicon import Lexicon
@@ -69,6 +70,8 @@ class Shard:
         self.file_start = columns["file_start"]  # first byte of each file in the content, and the end
         self.file_size = columns["file_size"]
         self.file_mtime_ns = columns["file_mtime_ns"]
+        self.file_ctime_ns = columns["file_ctime_ns"]
+        self.file_inode = columns["file_inode"]
         self.file_hash = columns["file_hash"]
         self.file_lines = columns["file_lines"]
         self.chunk_start = columns["chunk_start"]  # first byte of each chunk, and the end: chunks tile the content
@@ -272,6 +275,10 @@ class Shard:
 
     def text(self, chunk: int) -> str:
         return decoded(self.content[int(self.chunk_start[chunk]) : int(self.chunk_start[chunk + 1])])
+
+    def file_state(self, file: int) -> FileState:
+        """What a file was like when it was read; a time of -1 says that it has to be read again."""
+        return FileState(int(self.file_size[file]), int(self.file_mtime_ns[file]), int(self.file_ctime_ns[file]), int(self.file_inode[file]))
 
     def file_content(self, file: int) -> bytes:
         """A file's text, as the file has it: the newline that the index added is left out."""

@@ -62,7 +62,7 @@ def _shard_folder(folder: Path, shard_id: str) -> Path:
 
 
 class Store:
-    """The folder that holds every repository's index: ``$CODEINTEL_HOME/v4/repositories``; another format lies in a folder of its own."""
+    """The folder that holds every repository's index: ``$CODEINTEL_HOME/v5/repositories``; another format lies in a folder of its own."""
 
     def __init__(self, home: Path) -> None:
         self.home = home

@@ -15,12 +15,13 @@ import numpy as np
 from ..errors import EngineError, ShardError
 from ..scopes.storage import replace, storage_errors
 from ..settings import Settings
-from ..sources.chunk import Document, chunk_failsafe, content_hash, document_by_lines, refusal
-from ..sources.worktree import MOST_EXAMPLES, FileStat
+from ..sources.chunk import BY_LINES, UNPARSED, Document, chunk_failsafe, content_hash, document_by_lines, refusal
+from ..sources.opening import FileState, FolderReader
+from ..sources.worktree import MAX_EXAMPLES, FileStat
 from .arrays import Array
 from .embedder import Embedder
 from .guard import Guard
-from .plan import CLOCK_STEP_NS, UNPARSED, Plan, plan_update
+from .plan import MAX_ATTEMPTS, Plan, Refused, Unparsed, is_settled, plan_update
 from .report import IndexReport, Progress
 from .shard import Shard
 from .snapshot import ShardRef, Snapshot, Stored, read_snapshot, write_snapshot
@@ -78,8 +79,13 @@ class _Run:
         self.known = known_vectors(plan.shards or _openable(stored, old), embedder.id)
         self.skipped, self.examples = Counter(plan.skipped), plan.examples
         self.indexed = self.same = self.embedded = self.reused = 0
+        self.is_changed = bool(self.replaced)  # something else answers than before
 
     def index(self, progress: Callable[[Progress], None]) -> None:
+        with FolderReader(self.stored.repository.root) as reader:
+            self._index(reader, progress)
+
+    def _index(self, reader: FolderReader, progress: Callable[[Progress], None]) -> None:
         suspects = self.plan.suspects
         total = sum(stat.size for stat in suspects)
         done = files = 0
@@ -91,7 +97,7 @@ class _Run:
             with ShardWriter(self.stored.shards, self.embedder, self.known) as writer:
                 replaced: list[str] = []
                 for stat in pending:
-                    self._take(stat, writer, replaced)
+                    self._take(stat, reader, writer, replaced)
                     files, done = files + 1, done + stat.size
                     if time.monotonic() - last > 0.1:
                         last = time.monotonic()
@@ -103,57 +109,74 @@ class _Run:
                     progress(Progress("writing", files, len(suspects), done, total))
                     self._publish(writer, replaced)
 
-    def _take(self, stat: FileStat, writer: ShardWriter, replaced: list[str]) -> None:
+    def _take(self, stat: FileStat, reader: FolderReader, writer: ShardWriter, replaced: list[str]) -> None:
         path, seen = stat.path, self.plan.seen
         read_at = time.time_ns()
         try:
-            with open(os.path.join(self.stored.repository.root, path), "rb") as file:
-                data = file.read(self.settings.max_file_bytes + 1)
+            data, state = reader.read(path, self.settings.raw_limit(path))
         except OSError:
             self._leave("vanished or unreadable", path)
             self._drop(path)
             return
+        if not is_settled(state, read_at):
+            state = state._replace(mtime_ns=-1)  # read it again next time
         place = self.plan.places.get(path)
-        mtime_ns = stat.mtime_ns if stat.mtime_ns < read_at - CLOCK_STEP_NS else -1  # -1: read it again next time
-        if place is not None and place.content_hash == content_hash(data):
-            seen.touched[path] = (stat.size, mtime_ns)
+        unchanged = place is not None and place.content_hash == content_hash(data)
+        if unchanged and (path not in seen.unparsed or seen.unparsed[path].is_settled):
+            seen.touched[path] = state
             self.same += 1
             return
-        reason = refusal(path, data) if len(data) <= self.settings.max_file_bytes else "too large"
-        if reason is not None:
-            self._leave(reason, path)
-            seen.refused[path] = (stat.size, mtime_ns, reason)
-            self._drop(path)
+        reason = refusal(path, data)
+        document = self._document(path, data, state) if reason is None else None
+        if document is not None and len(document.content) > self.settings.max_file_bytes:
+            reason = "too large"
+        if document is None or reason is not None:
+            self._refuse(path, reason or "too large", state)
             return
-        document = self._document(path, data, (stat.size, mtime_ns))
-        writer.add(document, stat.size, mtime_ns)
+        if unchanged and document.unparsed:
+            self.same += 1
+            return
+        writer.add(document, state)
         self.indexed += 1
         seen.refused.pop(path, None)
         seen.touched.pop(path, None)
         if place is not None:
             replaced.append(path)
 
-    def _document(self, path: str, data: bytes, state: tuple[int, int]) -> Document:
-        if path in self.avoid or self.plan.seen.unparsed.get(path) == state:
-            if self.plan.seen.unparsed.get(path) is None:
-                self._leave(UNPARSED, path)
-            self.plan.seen.unparsed[path] = state
-            return document_by_lines(path, data)
-        if self.guard is None:
-            return chunk_failsafe(path, data, self.stored.repository.outputs)
-        self.guard.begin(path)
-        document = chunk_failsafe(path, data, self.stored.repository.outputs)
-        self.guard.end()
+    def _refuse(self, path: str, reason: str, state: FileState) -> None:
+        self._leave(reason, path)
+        self.plan.seen.refused[path] = Refused(state, reason)
+        self._drop(path)
+
+    def _document(self, path: str, data: bytes, state: FileState) -> Document:
+        """Cut a file into chunks; one whose syntax cannot be read is remembered, and tried again a few times."""
+        known = self.plan.seen.unparsed.pop(path, None)
+        if known is not None and known.state != state:
+            known = None
+        if path in self.avoid:
+            known = Unparsed(state, UNPARSED, MAX_ATTEMPTS)
+        if known is not None and known.is_settled:
+            document = document_by_lines(path, data, known.reason)
+        else:
+            if self.guard is not None:
+                self.guard.begin(path)
+            document = chunk_failsafe(path, data, self.stored.repository.outputs)
+            if self.guard is not None:
+                self.guard.end()
+        if document.unparsed:
+            attempts = known.attempts if known is not None else 0
+            self.plan.seen.unparsed[path] = Unparsed(state, document.unparsed, min(attempts + 1, MAX_ATTEMPTS))
         return document
 
     def _leave(self, reason: str, path: str) -> None:
         self.skipped[reason] += 1
-        if len(examples := self.examples.setdefault(reason, [])) < MOST_EXAMPLES and path not in examples:
+        if len(examples := self.examples.setdefault(reason, [])) < MAX_EXAMPLES and path not in examples:
             examples.append(path)
 
     def _drop(self, path: str) -> None:
         if place := self.plan.places.get(path):
             self._dead(place.shard).add(place.file)
+            self.is_changed = True
 
     def _dead(self, position: int) -> set[int]:
         dead = self.refs[position][1]
@@ -168,6 +191,7 @@ class _Run:
         for path in replaced:
             self._drop(path)
         self.refs.append([shard_id, set()])
+        self.is_changed = True
         if not self.replaced:  # a rebuild's shards would stand beside the old ones: they wait for the end
             self._write(complete=False)
 
@@ -182,7 +206,24 @@ class _Run:
                 self.refs.remove(ref)
                 self.retired[shard_id] = now
         self.retired.update(dict.fromkeys(self.replaced, now))
-        return self._write(complete=True)
+        self._count_unparsed()
+        return self._write(complete=True) if self._differs(self.plan.snapshot) else self.plan.snapshot
+
+    def _count_unparsed(self) -> None:
+        """Count and name what is read by lines, in place of what the snapshot before said of it."""
+        unparsed = self.plan.seen.unparsed
+        for path in self.plan.gone:
+            unparsed.pop(path, None)
+        for reason in [reason for reason in self.skipped if reason.startswith(BY_LINES)]:
+            del self.skipped[reason]
+            self.examples.pop(reason, None)
+        for path, known in unparsed.items():
+            self._leave(known.reason, path)
+
+    def _differs(self, old: Snapshot) -> bool:
+        """Whether a snapshot would say anything else than the old one: one that does not is not written, as others watch it."""
+        left_out = (dict(+self.skipped), self.examples, tuple(self.plan.secrets[:200]))
+        return self.is_changed or not old.complete or left_out != (old.skipped, old.examples, old.secrets)
 
     def _write(self, complete: bool) -> Snapshot:
         refs = []
@@ -198,7 +239,7 @@ class _Run:
         self.generation += 1
         snapshot = Snapshot(
             generation=self.generation, embedder=self.embedder.id, shards=tuple(refs), retired=self.retired, complete=complete, files=files,
-            chunks=chunks, content_bytes=content_bytes, skipped=dict(self.skipped), examples=self.examples, secrets=tuple(self.plan.secrets[:200]), indexed_at=time.time(),
+            chunks=chunks, content_bytes=content_bytes, skipped=dict(+self.skipped), examples=self.examples, secrets=tuple(self.plan.secrets[:200]), indexed_at=time.time(),
         )  # fmt: skip
         write_snapshot(self.stored.folder, snapshot)
         return snapshot

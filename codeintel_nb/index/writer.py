@@ -20,6 +20,7 @@ import numpy as np
 
 from ..scopes.storage import storage_errors, sync, write_synced
 from ..sources.chunk import Document, decoded
+from ..sources.opening import FileState
 from ..sources.repository import WORKTREE
 from .arrays import Array, write_arrays
 from .catalog import write_tables
@@ -81,8 +82,8 @@ class ShardWriter:
     def __len__(self) -> int:
         return len(self._files)
 
-    def add(self, document: Document, size: int, mtime_ns: int) -> None:
-        """Take one document; ``size`` and ``mtime_ns`` are those of its file."""
+    def add(self, document: Document, state: FileState) -> None:
+        """Take one document, and the state of its file."""
         file = len(self._files)
         with storage_errors(self.shards):
             self._content.write(document.content)
@@ -102,7 +103,7 @@ class ShardWriter:
             offset += len(text)
         self.content_bytes += len(document.content)
         language = self._languages.setdefault(document.language, len(self._languages))
-        self._files.append((document.path, language, flags, first_chunk, offset - len(document.content), len(lines) - 1, size, mtime_ns, document.content_hash))
+        self._files.append((document.path, language, flags, first_chunk, offset - len(document.content), len(lines) - 1, document.content_hash, *state))
         self._add_symbols(document, file, first_chunk)
         if len(self._pending) >= BATCH:
             self._embed()
@@ -181,7 +182,7 @@ class ShardWriter:
         return self.id
 
     def _write_columns(self) -> None:
-        paths, languages, flags, first_chunks, starts, lines, sizes, mtimes, hashes = zip(*self._files, strict=True) if self._files else ((),) * 9
+        paths, languages, flags, first_chunks, starts, lines, hashes, sizes, mtimes, ctimes, inodes = zip(*self._files, strict=True) if self._files else ((),) * 11
         _, offsets, chunk_lines, _, kinds, cells = zip(*self._chunks, strict=True) if self._chunks else ((),) * 6
         definitions = np.array(self._definitions, np.uint32).reshape(-1, 3)
         definitions = definitions[np.argsort(definitions[:, 0], kind="stable")]
@@ -201,6 +202,8 @@ class ShardWriter:
                 "file_lines": np.array(lines, np.uint32),
                 "file_size": np.array(sizes, np.int64),
                 "file_mtime_ns": np.array(mtimes, np.int64),
+                "file_ctime_ns": np.array(ctimes, np.int64),
+                "file_inode": np.array(inodes, np.uint64),
                 "file_hash": np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 16),
                 "chunk_start": np.array([*offsets, self.content_bytes], np.uint64),
                 "chunk_line": np.array(chunk_lines, np.uint32),
@@ -235,7 +238,7 @@ class ShardWriter:
 
     def _write_catalog(self) -> None:
         names = list(self._languages)
-        paths, languages, flags, _, _, lines, sizes, mtimes, _ = (list(column) for column in zip(*self._files, strict=True)) if self._files else ([],) * 9
+        paths, languages, flags, _, _, lines, _, sizes, mtimes, _, _ = (list(column) for column in zip(*self._files, strict=True)) if self._files else ([],) * 11
         tables: dict[str, dict[str, Any]] = {
             "files": {
                 "file_id": np.arange(len(paths), dtype=np.uint32), "path": paths, "language": [names[i] for i in languages],

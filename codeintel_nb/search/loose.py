@@ -18,7 +18,9 @@ from ..index.shard import ENDS_WITH_NEWLINE, IS_ASCII, KINDS, Mask, is_plain
 from ..scopes.globs import PathMatcher
 from ..scopes.languages import language_of
 from ..scopes.scope import Scope
+from ..settings import Settings
 from ..sources.chunk import Document, plain_document, refusal
+from ..sources.opening import FolderReader
 from ..sources.repository import WORKTREE
 from ..sources.worktree import FileStat
 from .mask import ScopeMask
@@ -43,7 +45,7 @@ class LooseTarget(NamedTuple):
     root: str
     files: Iterable[FileStat]
     scope: Scope
-    max_file_bytes: int
+    settings: Settings
 
 
 class LooseFiles:
@@ -140,18 +142,24 @@ def _named_in_scope(target: LooseTarget) -> Iterator[FileStat]:
 
 
 def _documents(target: LooseTarget, files: Iterable[FileStat]) -> list[Document]:
-    read = (read_document(target, stat.path) for stat in files)
-    return [document for document in read if document is not None and (not target.scope.languages or document.language in target.scope.languages)]
+    with FolderReader(target.root) as reader:
+        read = (_document(reader, target.settings, stat.path) for stat in files)
+        return [document for document in read if document is not None and (not target.scope.languages or document.language in target.scope.languages)]
 
 
 def read_document(target: LooseTarget, path: str) -> Document | None:
     """A file as it is now; None where it is gone since it was listed, or is none that is indexed."""
+    with FolderReader(target.root) as reader:
+        return _document(reader, target.settings, path)
+
+
+def _document(reader: FolderReader, settings: Settings, path: str) -> Document | None:
     try:
-        with Path(target.root, path).open("rb") as file:
-            data = file.read(target.max_file_bytes + 1)
+        data, _ = reader.read(path, settings.raw_limit(path))
     except OSError:
         return None
-    return None if len(data) > target.max_file_bytes or refusal(path, data) is not None else plain_document(path, data)
+    document = plain_document(path, data) if refusal(path, data) is None else None
+    return None if document is None or len(document.content) > settings.max_file_bytes else document
 
 
 def _sifted(root: str, files: list[FileStat], query: TextQuery) -> list[FileStat]:

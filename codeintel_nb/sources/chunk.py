@@ -44,8 +44,11 @@ class Document(NamedTuple):
     chunks: list[Chunk]
     symbols: list[Symbol]
     ends_with_newline: bool  # whether the file itself did
+    unparsed: str = ""  # why it is cut by lines although there is a grammar for it
 
 
+BY_LINES = "read by lines, "  # begins each reason for that
+UNPARSED = f"{BY_LINES}as its grammar failed"
 _CPP_HEADER = re.compile(rb"^[ \t]*(?:class|namespace|template|using|public:|private:)(?:\b|[ \t<])|^#include <[a-z_]+>", re.M)
 
 
@@ -158,18 +161,24 @@ PROSE = frozenset({"text", "rst", "asciidoc", "tex", "csv", "jsonl", "diff", "js
 
 
 def chunk_failsafe(path: str, data: bytes, outputs: bool = False) -> Document:
-    """``document_of``, but a file that its parser cannot take is cut by lines instead."""
+    """``document_of``, but a file that its parser cannot take is cut by lines instead, and says why."""
+    from .syntax import GrammarNotLoaded, ParseTimeout
+
     try:
         return document_of(path, data, outputs)
+    except ParseTimeout:
+        return document_by_lines(path, data, f"{BY_LINES}as its grammar took too long")
+    except GrammarNotLoaded as error:
+        return document_by_lines(path, data, f"{BY_LINES}as the grammar of {error.language} cannot be loaded")
     except Exception:  # whatever it is: one file must not spoil an index
-        return document_by_lines(path, data)
+        return document_by_lines(path, data, UNPARSED)
 
 
-def document_by_lines(path: str, data: bytes) -> Document:
-    """A file cut by lines, of a notebook each cell, without a look at its syntax."""
+def document_by_lines(path: str, data: bytes, reason: str = "") -> Document:
+    """A file cut by lines, of a notebook each cell, without a look at its syntax, for a reason."""
     from .chunker import chunk_by_lines
 
-    whole = plain_document(path, data)
+    whole = plain_document(path, data)._replace(unparsed=reason)
     if whole.path.endswith(".ipynb") and whole.language != "json":
         return whole
     kind = whole.chunks[0].kind if whole.chunks else "text"

@@ -12,7 +12,7 @@ from .chunk import Symbol
 from .docs import MOST_READ, Docs, text_of
 from .grammars import LANGUAGES
 
-MOST_S = 1.0  # for the tree of one file
+LIMIT_S, LIMIT_S_PER_MB = 1.0, 2.0  # of the thread's own CPU time, for the tree of one file: a busy machine must not decide what is indexed
 SLICE_BYTES = 1 << 20  # that a parser is given at once
 TIMED_BYTES = 1 << 15  # of a file, from which on its tree may take long
 MOST_KEYS = 1000  # definitions of kind text, keys of data; a file with more is data, not settings
@@ -39,12 +39,40 @@ class _Found(NamedTuple):
     name: str
 
 
-@cache
-def grammar(language: str) -> Any:
-    """The tree-sitter grammar of a language; the one place that loads any."""
-    from semble_grammars import get_language
+class GrammarNotLoaded(Exception):
+    """A grammar that is not to be had here, though it is for this language."""
 
-    return get_language(LANGUAGES[language].grammar or language)
+    def __init__(self, language: str, reason: str) -> None:
+        super().__init__(f"The grammar of {language} cannot be loaded: {reason}.")
+        self.language = language
+
+
+class ParseTimeout(Exception):
+    """A file whose tree takes too long: some grammars are slow in thousands of nested things."""
+
+
+def grammar(language: str) -> Any:
+    """The tree-sitter grammar of a language; the one place that loads any.
+
+    Raises
+    ------
+    GrammarNotLoaded : its library cannot be unpacked or loaded; it is not tried again in this process.
+    """
+    found = _grammar(LANGUAGES[language].grammar or language)
+    if isinstance(found, str):
+        raise GrammarNotLoaded(language, found)
+    return found
+
+
+@cache
+def _grammar(name: str) -> Any:
+    """A grammar, or why it is not to be had."""
+    from semble_grammars import GrammarLoadError, UnsupportedPlatformError, get_language
+
+    try:
+        return get_language(name)
+    except (GrammarLoadError, UnsupportedPlatformError, OSError, RuntimeError) as error:
+        return f"{error} ({error.__cause__})" if error.__cause__ is not None else str(error)
 
 
 @cache
@@ -76,15 +104,15 @@ def parse(content: bytes, language: str) -> Syntax | None:
 
 
 def _tree(parser: Any, content: bytes) -> Any:
-    """The root of the tree; ValueError where it takes too long: some grammars are slow in thousands of nested things."""
+    """The root of the tree; ParseTimeout where it takes too long."""
     if len(content) < TIMED_BYTES:
         return parser.parse(content).root_node
-    ends = time.monotonic() + MOST_S
+    ends = time.thread_time() + LIMIT_S + LIMIT_S_PER_MB * len(content) / 1_000_000
     try:
-        tree = parser.parse(lambda at, _: content[at : at + SLICE_BYTES], progress_callback=lambda *_: time.monotonic() > ends)
+        tree = parser.parse(lambda at, _: content[at : at + SLICE_BYTES], progress_callback=lambda *_: time.thread_time() > ends)
     except ValueError:
         parser.reset()
-        raise
+        raise ParseTimeout from None
     return tree.root_node
 
 

@@ -268,12 +268,12 @@ def test_a_search_that_read_an_older_snapshot_reads_it_again(ws, tree):
     (tree / "a.py").write_text("new_word\n")
     through, once = ws._roster.with_changes, [1]
 
-    def late(now, scope):
+    def late(now, scope, no_ignore=False):
         if once:
             once.clear()
             ws.index(tree)
             assert found(ws, "new_word") == [("a.py", 1)]
-        return through(now, scope)
+        return through(now, scope, no_ignore)
 
     ws._roster.with_changes = late
     assert found(ws, "def first") == []

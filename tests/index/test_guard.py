@@ -30,6 +30,7 @@ def document_of(path, data, *others):
 chunk.document_of = document_of
 """  # in the child that indexes, as if a grammar did it
 FAILED = "read by lines, as its grammar failed"
+SLOW = "read by lines, as its grammar took too long"
 TREE = {
     "a.py": "def before(): ...\n", "b.py": "def it_crashes(): ...\n", "c.py": "def between(): ...\n", "d.rb": "def it_spins\nend\n",
     "e.js": "function it_raises() {}\n", "f.py": "def behind(): ...\n", "g.ipynb": '{"cells": [{"cell_type": "code", "source": "crashes = 1"}], "metadata": {}, "nbformat": 4}',
@@ -49,19 +50,19 @@ def test_one_file_spoils_nothing(faulty, tmp_path):
     root = write_tree(tmp_path / "tree", TREE)
     report = faulty.index(root, name="tree")
     assert report.files == len(TREE)
-    assert report.skipped[FAILED] == 3
+    assert report.skipped[FAILED] == 4
     assert {hit.path for hit in faulty.search_text("crashes")} == {"b.py", "g.ipynb"}
     assert faulty.search_text("crashes = 1")[0].cell == 0, "a notebook keeps its cells"
     assert {hit.path for hit in faulty.search_text("it_spins")} == {"d.rb"}
     names = {name for (name,) in faulty.sql("select name from symbols").rows()}
     assert names == {"before", "between", "behind"}
 
-    assert faulty.index(root, name="tree").unchanged == len(TREE), "what crashed once is not parsed again"
+    assert faulty.index(root, name="tree").unchanged == len(TREE), "what crashed once is not parsed again, and what failed otherwise is, to no avail"
     (root / "a.py").write_text("def after(): ...\n")
     report = faulty.index(root, name="tree")
-    assert (report.indexed, report.skipped[FAILED]) == (1, 3)
+    assert (report.indexed, report.skipped[FAILED]) == (1, 4)
     report = faulty.refresh("tree", rebuild=True)
-    assert (report.files, report.skipped[FAILED]) == (len(TREE), 3)
+    assert (report.files, report.skipped[FAILED]) == (len(TREE), 4)
     assert faulty.symbols("after")
 
 

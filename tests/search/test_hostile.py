@@ -102,12 +102,12 @@ def test_a_shard_that_is_swept_away_during_a_scan_is_searched_in_its_successor(t
     expected = reader.search_text(pattern, regex=True, limit=100_000).hits
     through, once = reader._roster.with_changes, [1]
 
-    def late(now, scope):
+    def late(now, scope, no_ignore=False):
         if once:
             once.clear()
             writer.index(tree, rebuild=True)
             assert not any(target.folder.exists() for target in now.targets)
-        return through(now, scope)
+        return through(now, scope, no_ignore)
 
     reader._roster.with_changes = late
     assert reader.search_text(pattern, regex=True, limit=100_000).hits == expected
