@@ -16,6 +16,7 @@ from typing import TypeVar
 import numpy as np
 
 from ..index.embedder import Embedder
+from ..index.mapping import raise_descriptor_limit
 from ..index.projection import Projection
 from ..index.shard import KINDS, Shard
 from ..scopes.scope import Scope
@@ -46,6 +47,7 @@ class LocalEngine:
     """Opened shards and compiled masks, shared by the threads of a process."""
 
     def __init__(self, threads: int = 2) -> None:
+        raise_descriptor_limit()  # a search of many repositories has many files open for a moment
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
         self._shards: dict[Path, Shard] = {}

@@ -7,8 +7,6 @@ aligned to 64 bytes. Little-endian throughout.
 from __future__ import annotations
 
 import json
-import mmap
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ShardError
+from .mapping import map_file
 
 MAGIC = b"CODEINT1"
 _ALIGN = 64
@@ -41,11 +40,9 @@ def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
 
 def open_arrays(path: Path) -> dict[str, Array]:
     """The arrays as read-only views of the mapped file; FileNotFoundError when it is gone."""
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size < 16:
-            raise ShardError(f"The index part {path.name} of shard {path.parent.name} is cut short.")
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    mapped = map_file(path)
+    if len(mapped) < 16:
+        raise ShardError(f"The index part {path.name} of shard {path.parent.name} is cut short.")
     if mapped[:8] != MAGIC:
         raise ShardError(f"The index part {path.name} of shard {path.parent.name} does not begin as one.")
     length = int.from_bytes(mapped[8:16], "little")
@@ -56,6 +53,6 @@ def open_arrays(path: Path) -> dict[str, Array]:
         raise ShardError(f"The index part {path.name} of shard {path.parent.name} is damaged: {error}.") from error
 
 
-def _view(mapped: mmap.mmap, dtype: str, shape: list[int], offset: int) -> Array:
+def _view(mapped: Any, dtype: str, shape: list[int], offset: int) -> Array:
     count = int(np.prod(shape, dtype=np.int64))
     return np.frombuffer(mapped, dtype=np.dtype(dtype), count=count, offset=offset if count else 0).reshape(shape)

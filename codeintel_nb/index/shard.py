@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from bisect import bisect_right
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ from .arrays import Array, open_arrays
 from .id_lists import Ids
 from .lexicon import Lexicon
 from .manifest import PARTS, crc32_of, damaged, read_manifest
+from .mapping import map_file
 from .path_table import PathTable
 from .postings import Postings
 from .vectors import VectorIndex
@@ -55,10 +55,7 @@ class Shard:
             self._read(columns)
         except KeyError as error:
             raise damaged(folder, f"columns.bin lacks {error}") from error
-        self._mapped: mmap.mmap | None = None
-        if self.manifest.content_bytes:
-            with (folder / "content.bin").open("rb") as file:
-                self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.content = map_file(folder / "content.bin")  # a buffer of which slices are bytes
 
     def _read(self, columns: dict[str, Array]) -> None:
         self._columns = columns
@@ -100,14 +97,10 @@ class Shard:
     def id(self) -> str:
         return self.manifest.id
 
-    @property
-    def content(self) -> mmap.mmap | bytes:
-        return b"" if self._mapped is None else self._mapped
-
     @cached_property
     def view(self) -> Str:
         """The content, to find and count bytes in: five to eight times as fast as by its own methods."""
-        return Str(memoryview(self.content))
+        return Str(memoryview(self.content).cast("B"))
 
     @property
     def size(self) -> int:

@@ -6,7 +6,6 @@ from shard to shard when a chunk is met again.
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ShardError
+from .mapping import map_file
 
 Codes = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.int64]
@@ -66,8 +66,7 @@ class VectorIndex:
     def __init__(self, path: Path, count: int, dim: int) -> None:
         self.path, self.count, self.dim = path, count, dim
         self._index: Any = None
-        with path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        mapped = map_file(path)
         if len(mapped) < count * dim:
             raise ShardError(f"The vectors of shard {path.parent.name} are cut short.")
         if mapped[: len(FAISS_SQ)] != FAISS_SQ or int.from_bytes(mapped[len(FAISS_SQ) : len(FAISS_SQ) + 4], "little") != dim:

@@ -34,6 +34,7 @@ class TextQuery(msgspec.Struct, frozen=True, tag="text"):
     per_file: int | None = None  # most lines of one file
     rank: bool = False  # definitions and files with many matches first, instead of path order
     show: Show = "lines"  # a hit for each line, or for each file with its first line, or with how many lines it has
+    no_ignore: bool = False  # files that ignore rules leave out too, and those in folders of tools and environments
 
     def __post_init__(self) -> None:
         if not self.pattern:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from stringzilla import Str
 
@@ -21,7 +20,7 @@ class Searchable(Protocol):
     def folder(self) -> Path | None: ...  # that holds content.bin; None: in memory
 
     @property
-    def content(self) -> mmap.mmap | bytes: ...
+    def content(self) -> Any: ...  # a buffer of which slices are bytes
 
     @property
     def size(self) -> int: ...  # of the content, bytes

@@ -161,6 +161,7 @@ def _line_of(view: Str, begin: int, start: int, last: int, end: int) -> Match:
 def _finder(plan: TextPlan) -> Finder:
     """Where the first match begins and ends in a part of the content, of whole lines; -1 where none is."""
     content, certain, search = plan.shard.content, plan.needle, plan.pattern.search
+    characters = memoryview(content).cast("B")
     literal, (before, behind) = plan.pattern.literal, plan.pattern.alone
     find, rfind = plan.shard.view.find, plan.shard.view.rfind
     assert search is not None  # what re2 cannot read has no range here
@@ -168,7 +169,7 @@ def _finder(plan: TextPlan) -> Finder:
     def text_in(begin: int, end: int) -> tuple[int, int]:
         assert literal is not None
         start = find(literal, begin, end)
-        while start >= 0 and ((before and start and _WORD[content[start - 1]]) or (behind and _WORD[content[start + len(literal)]])):
+        while start >= 0 and ((before and start and _WORD[characters[start - 1]]) or (behind and _WORD[characters[start + len(literal)]])):
             start = find(literal, start + 1, end)
         return start, start
 
