@@ -25,6 +25,7 @@ from ..sources.repository import Repository
 from .catalog import read_table
 from .child import Cancelled, ask, end, how_it_ended, lines_of, serve_parent, spawn
 from .embedder import Embedder
+from .locking import acquire_lock
 from .report import Progress
 from .shard import ENDS_WITH_NEWLINE, KINDS, Shard
 from .snapshot import ShardRef, Snapshot, Store, Stored, read_snapshot, write_snapshot
@@ -136,12 +137,11 @@ def _symbols(shard: Shard) -> dict[int, list[Symbol]]:
 @contextmanager
 def _one_compactor(stored: Stored) -> Iterator[bool]:
     """Whether this process is the one; what it writes is then left alone by others' sweeps."""
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
-    lock = FileLock(stored.folder / "compact.lock", timeout=0)
     try:
         with storage_errors(stored.folder):
-            lock.acquire()
+            lock = acquire_lock(stored.folder / "compact.lock", 0)
     except Timeout:
         yield False
         return

@@ -21,6 +21,7 @@ from ..sources.worktree import MAX_EXAMPLES, FileStat
 from .arrays import Array
 from .embedder import Embedder
 from .guard import Guard
+from .locking import acquire_lock
 from .plan import MAX_ATTEMPTS, Plan, Refused, Unparsed, is_settled, plan_update
 from .report import IndexReport, Progress
 from .shard import Shard
@@ -291,13 +292,12 @@ def known_vectors(shards: list[Shard], embedder_id: str) -> Known | None:
 @contextmanager
 def one_writer(stored: Stored, wait_s: float = 0.5) -> Iterator[None]:
     """Hold the repository's write lock; EngineError names the process that holds it already."""
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
     owner = stored.folder / "writer.txt"
     with storage_errors(stored.folder):
-        lock = FileLock(stored.folder / "writer.lock", timeout=wait_s)
         try:
-            lock.acquire()
+            lock = acquire_lock(stored.folder / "writer.lock", wait_s)
         except Timeout:
             who = owner.read_text(encoding="utf-8").strip() if owner.exists() else "another process"
             raise EngineError(f"{stored.repository.name!r} is being indexed by {who}. Wait for it, or stop it; searches go on meanwhile.") from None
@@ -328,12 +328,10 @@ def sweep(stored: Stored, snapshot: Snapshot, retired_age_s: float) -> list[str]
 
 def _is_compacting(stored: Stored) -> bool:
     """Whether some process writes a merged shard, without the write lock."""
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
-    lock = FileLock(stored.folder / "compact.lock", timeout=0)
     try:
-        lock.acquire()
+        acquire_lock(stored.folder / "compact.lock", 0).release()
     except Timeout:
         return True
-    lock.release()
     return False
