@@ -73,7 +73,7 @@ class Workspace(Indexing):
         its first line; ``show="counts"`` the same with the number of its lines as the score. With ``no_ignore`` the files that
         ignore rules leave out and those in the folders of tools and environments are read too, as by ``rg --no-ignore``.
         """
-        query = TextQuery(pattern, regex, case, word, limit, context, per_file, rank, show)
+        query = TextQuery(pattern, regex, case, word, limit, context, per_file, rank, show, no_ignore)
         bounds = Bounds.within(deadline, cancel)
         return self._search(scope, query, lambda targets, loose: self._engine.search_text(query, targets, bounds, loose), fresh=True, no_ignore=no_ignore)
 

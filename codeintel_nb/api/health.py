@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from .. import __version__
 from ..errors import CodeIntelError
 from ..index.shard import Shard
 from ..index.snapshot import Store, read_snapshot
 from ..scopes.registry import ScopeRegistry
+from ..sources.opening import check_root
 from ..workspace import Workspace
 from .jobs import Jobs
 from .progress import duration
@@ -17,8 +20,8 @@ STUCK_S = 300.0  # an indexing run that tells nothing for so long is stuck
 
 
 def health(workspace: Workspace, sessions: int, jobs: Jobs, watching: tuple[str, ...] = (), stuck_s: float = STUCK_S, registry: ScopeRegistry | None = None) -> Health:
-    """Degraded above 10,000 sessions, with a registry that is away, a shard that cannot be read, or an indexing run that
-    does not move."""
+    """Degraded above 10,000 sessions, with a registry that is away, a shard or a folder that cannot be read, a folder without
+    notice of its changes, or an indexing run that does not move."""
     reasons = []
     if registry is not None and registry.is_away():
         reasons.append(f"{registry.state()} Known scopes go on, none can be set. It is tried again by itself")
@@ -31,9 +34,15 @@ def health(workspace: Workspace, sessions: int, jobs: Jobs, watching: tuple[str,
         reasons.append(str(error))
     for one in stored:
         try:
+            if os.path.isdir(one.repository.root):
+                check_root(one.repository.root)
             for ref in read_snapshot(one.folder).shards:
                 Shard(one.shards / ref.id)
         except (CodeIntelError, OSError) as error:
             reasons.append(f"{one.repository.name}: {error} Run: codeintel doctor")
+    for name, said in workspace.failures.items():
+        if not any(reason.startswith(f"{name}: ") for reason in reasons):
+            reasons.append(f"{name}: {said} Searches leave it out. Run: codeintel doctor")
+    reasons += [f"{name}: no notice of changes comes in some folders, which each text search scans: {said}" for name, said in workspace.unwatched.items()]
     reasons += [f"{name}: its indexing run has told nothing for {duration(stuck_s)}. Cancel it, and run codeintel doctor" for name in jobs.stuck(stuck_s)]
     return Health("degraded" if reasons else "ok", tuple(reasons), __version__, sessions, len(stored), tuple(jobs.states()), watching, registry.state() if registry is not None else "")

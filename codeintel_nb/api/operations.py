@@ -68,7 +68,7 @@ class Operations:
     def search_text(self, request: TextRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
         results = self.workspace.search_text(
             request.pattern, request.narrowed(held.scope), request.regex, request.case, request.word,
-            self._limit(request.limit), request.context, self.deadline(request.deadline), cancel, request.per_file, request.rank, request.show,
+            self._limit(request.limit), request.context, self.deadline(request.deadline), cancel, request.per_file, request.rank, request.show, request.no_ignore,
         )  # fmt: skip
         return SearchAnswer(results, held.session_id, held.scope_expired)
 

@@ -39,6 +39,7 @@ TEXT_OPTIONS = (
     Option(("--count", "-c"), "show", "flag", "only the files, each with the number of its lines", "counts"),
     Option(("--per-file",), "per_file", "int", "most lines of one file", metavar="N"),
     Option(("--rank",), "rank", "flag", "definitions and files with many matches first"),
+    Option(("--no-ignore",), "no_ignore", "flag", "search what ignore files leave out too, and folders of tools and environments"),
     LIMIT,
     DEADLINE,
 )

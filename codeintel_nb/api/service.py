@@ -55,7 +55,7 @@ class SharedService:
         self.sessions = Sessions(registry, is_live)
         self.jobs = Jobs(self._index, job_moved)
         self.sql = SqlChildren(workspace.settings)
-        self.watcher = Watcher(self._update, log) if watch else None
+        self.watcher = Watcher(workspace.settings, self._update, log, workspace.differs) if watch else None
         self.searching = ThreadPoolExecutor(threads, thread_name_prefix="codeintel-serve")
         self.running: dict[str, threading.Event] = {}  # session and request id of a search -> what cancels it
         self._turn = threading.Lock()

@@ -75,7 +75,10 @@ def caption(results: Results, shown: int) -> str:
     if where.failed:
         parts.append(f"{', '.join(map(clean, where.failed))} cannot be read: codeintel doctor")
     if where.unindexed:
-        parts.append(f"{where.unindexed:,} newer than the index")
+        ignored = isinstance(results.query, TextQuery) and results.query.no_ignore
+        parts.append(f"{where.unindexed:,} {'ignored or ' if ignored else ''}newer than the index")
+    if where.unwatched:
+        parts.append(f"{', '.join(map(clean, where.unwatched))} scanned anew, as no notice of changes comes: codeintel doctor")
     return " · ".join(parts)
 
 

@@ -45,6 +45,7 @@ class TextRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, 
     per_file: int | None = None
     rank: bool = False
     show: Show = "lines"
+    no_ignore: bool = False
 
 
 class SemanticRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     index.add_argument("--rebuild", action="store_true", help="read everything anew")
     status = command("status", commands.status, "show what is indexed")
     status.add_argument("--skipped", action="store_true", help="say what was left out, and why")
-    grep = command("grep", commands.grep, "find lines that hold a text or match a regular expression", (*TEXT_OPTIONS, *SCOPE_OPTIONS), regex=False, word=False, case="smart", context=0, limit=100, rank=False, show="lines")
+    grep = command("grep", commands.grep, "find lines that hold a text or match a regular expression", (*TEXT_OPTIONS, *SCOPE_OPTIONS), regex=False, word=False, case="smart", context=0, limit=100, rank=False, show="lines", no_ignore=False)
     grep.add_argument("pattern")
     search = command("search", commands.search, "find code by what it does, or by a symbol's name", (*SEMANTIC_OPTIONS, *SCOPE_OPTIONS), mode="hybrid", limit=10)
     search.add_argument("query", nargs="+")

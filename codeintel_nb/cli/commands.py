@@ -53,7 +53,7 @@ def grep(args: argparse.Namespace, workspace: Workspace) -> int:
         args,
         workspace.search_text(
             args.pattern, _scope(args), args.regex, args.case, args.word, args.limit, args.context, args.deadline,
-            per_file=args.per_file, rank=args.rank, show=args.show,
+            per_file=args.per_file, rank=args.rank, show=args.show, no_ignore=args.no_ignore,
         ),
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ from ..errors import EngineError, ShardError, SourceError
 from ..index.build import build, unchanged
 from ..index.compact import compact_in_child, to_merge
 from ..index.freshness import Freshness
+from ..index.plan import plan_update
 from ..index.report import NOTHING, IndexReport, Progress, RepositoryStatus
 from ..index.snapshot import Snapshot, Store
 from ..index.updater import one_writer
@@ -167,9 +168,27 @@ class Indexing:
             if updated is not None and (report.indexed or report.removed):
                 updated(report)
 
-        watcher = Watcher(update, failed or (lambda name, said: None))
+        watcher = Watcher(self.settings, update, failed or (lambda name, said: None), self.differs)
         watcher.follow(followed)
         return watcher
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Repositories whose folders could not be compared with their indexes when they were last searched, and why."""
+        names = {stored.repository.name for stored in self._roster.all()}
+        return {name: said for name, said in self._roster.failures.items() if name in names}
+
+    @property
+    def unwatched(self) -> dict[str, str]:
+        """Repositories with folders that get no file-change events, and why."""
+        return self._freshness.unwatched()
+
+    def differs(self, repository: Repository, paths: Sequence[str] | None) -> bool:
+        """Whether a folder differs from its index, at some paths or anywhere, by the state of its files."""
+        try:
+            return not plan_update(self._store.stored(repository), self.settings, None, only=paths).is_empty
+        except FileNotFoundError:  # the snapshot was replaced meanwhile
+            return True
 
     def remove(self, name: str) -> None:
         """Forget a repository and delete its index; the repository itself is not touched."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ from .local import LocalEngine
 
 MOST_CHOICES = 1000  # of repositories by a scope that are remembered
 RETRIES = 5  # of a search whose shard was replaced under it
+TOO_MANY_FILES = "This process has as many files open as it may. Let it have more (ulimit -n 4096) and start it again, or search fewer repositories at once: --repo NAME"
 
 _T = TypeVar("_T")
 
@@ -123,6 +125,10 @@ class Roster:
                 if attempt == RETRIES:
                     raise
                 time.sleep(0.01 * attempt)
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    raise EngineError(TOO_MANY_FILES) from error
+                raise
             except ShardError as error:  # met in a part that is opened when it is needed
                 met = [s.shard(ref.id) for s in self.all() for ref in self._snapshots.get(s.folder, ((0, 0), Snapshot()))[1].shards if ref.id in str(error)]
                 if not met or met[0] in self._damaged:

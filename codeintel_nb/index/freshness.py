@@ -126,9 +126,7 @@ class _Tree:
         return not self._unwatched
 
     def unwatched_reason(self, notices: Notices) -> str:
-        if self.is_watched:
-            return ""
-        return notices.reason or f"{len(self._unwatched):,} folders have no watch: the user's inotify watches are used up (sysctl fs.inotify.max_user_watches)"
+        return notices.reason_for(self._unwatched)
 
     def changes(self, snapshot: Snapshot, shards: Shards, notices: Notices | None) -> Changes:
         told = notices.read(self) if notices is not None else set()

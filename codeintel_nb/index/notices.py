@@ -48,6 +48,14 @@ class Notices:
         self._tried_at = -RETRY_S
         self.reason = ""  # why there are no events at all
 
+    is_linux = sys.platform == "linux"
+
+    def reason_for(self, folders: set[str]) -> str:
+        """Why folders without a watch have none; empty for no folders."""
+        if not folders or not self.is_linux:  # elsewhere folders are always scanned
+            return ""
+        return self.reason or "the user's inotify watches are used up: sysctl fs.inotify.max_user_watches"
+
     def follow(self, tree: Told) -> Watched | None:
         """What is to be told each folder of a tree, to have it watched; None where nothing can be."""
         with self._lock:

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from ..errors import CodeIntelError, SourceError
-from ..sources.ignore import IGNORE_FILES
+from ..settings import Settings
+from ..sources.opening import check_root
 from ..sources.repository import Repository, renewed
+from .folder_events import LOOKED_S, FolderEvents
+from .notices import Notices
 
-QUIET_MS = 100  # without a change before what was collected is looked at
-LOOKED_MS = 500  # between looks at whether it is over
 PAUSE = 2.0  # times as long as the last update took: a folder that changes all the time takes a third of a core
 MOST_PATHS = 5_000  # changed together, from which all are looked at instead
 MOST_PAUSE_S = 3.0  # as who saves a file after a long update waits for it
@@ -24,12 +25,21 @@ class Watcher:
     """A thread for each repository, which calls ``update`` after changes, once for all that came together: with the
     repository and the paths that changed, or None for anything.
 
-    ``failed`` is told the repository's name and why it cannot be followed, or why an update went wrong.
+    ``failed`` is told the repository's name and why it cannot be followed, or why an update went wrong. ``differs`` compares
+    paths with the index: it is asked for folders that get no events.
     """
 
-    def __init__(self, update: Callable[[Repository, Sequence[str] | None], None], failed: Callable[[str, str], None]) -> None:
-        self._update = update
-        self._failed = failed
+    def __init__(
+        self,
+        settings: Settings,
+        update: Callable[[Repository, Sequence[str] | None], None],
+        failed: Callable[[str, str], None],
+        differs: Callable[[Repository, Sequence[str] | None], bool],
+    ) -> None:
+        self._settings = settings
+        self._update, self._failed, self._differs = update, failed, differs
+        self._notices = Notices()
+        self.unwatched: dict[str, str] = {}  # repositories with folders that get no events, which are looked at now and then, and why
         self._followed: dict[str, tuple[str, threading.Event]] = {}  # name -> root, and what ends its thread
         self._lock = threading.Lock()
         self._closed = False
@@ -55,12 +65,16 @@ class Watcher:
     def close(self) -> None:
         self._closed = True
         self.follow(())
+        self._notices.close()
 
     def _follow(self, repository: Repository, over: threading.Event) -> None:
         while not over.is_set():
             try:
                 repository = self._follow_folder(repository, over)
-            except (OSError, RuntimeError) as error:
+            except CodeIntelError as error:
+                self._failed(repository.name, str(error))
+                self._wait_for_root(repository, over)
+            except Exception as error:  # whatever it is: the other repositories are followed
                 if not over.is_set() and os.path.isdir(repository.root):
                     self._failed(repository.name, f"{repository.name!r} is not followed: {error}. Refresh it by hand: codeintel index {repository.root}")
                     return
@@ -69,25 +83,37 @@ class Watcher:
     def _follow_folder(self, repository: Repository, over: threading.Event) -> Repository:
         """Follow a folder until it is gone or another has taken its place, or it holds another version of a package; what
         is to be followed then."""
-        import watchfiles
-
-        root = repository.root + os.sep
         first = True  # what changed before is looked for once the events are being collected, so that nothing falls between
         place, installed = _folder_id(repository.root), _Installed(repository)
-        for changes in watchfiles.watch(
-            repository.root, debounce=4 * QUIET_MS, step=QUIET_MS, stop_event=over, rust_timeout=LOOKED_MS, yield_on_timeout=True,
-            raise_interrupt=False, ignore_permission_denied=True,
-        ):  # fmt: skip
+        events = FolderEvents(repository, self._settings, self._notices, over)
+        for changed in events:
             if over.is_set() or place is None or _folder_id(repository.root) != place:
                 break
             if installed.is_another() and self._updated(repository, None, over):
                 return self._renamed(repository, over)
-            if first or changes:
-                paths = sorted({path.removeprefix(root).replace(os.sep, "/") for _, path in changes})
-                rules = any(path.rpartition("/")[2] in (*IGNORE_FILES, "pyvenv.cfg") for path in paths)  # may concern every file
-                self._updated(repository, None if first or rules or len(paths) > MOST_PATHS or repository.root in paths else paths, over)
+            self._note_unwatched(repository, events.unwatched)
+            paths = None if first or "" in changed or len(changed) > MOST_PATHS else sorted(changed)
+            if first or (changed and (not events.unwatched or self._differs(repository, paths))):
+                self._updated(repository, paths, over)
                 first = False
         return repository
+
+    def _note_unwatched(self, repository: Repository, reason: str) -> None:
+        """Say once that a repository's folders get no events."""
+        if not reason:
+            self.unwatched.pop(repository.name, None)
+        elif repository.name not in self.unwatched:
+            self.unwatched[repository.name] = reason
+            self._failed(repository.name, f"{repository.name!r} gets no notice of changes in some folders, which are looked at every few seconds: {reason}")
+
+    def _wait_for_root(self, repository: Repository, over: threading.Event) -> None:
+        """Wait while the root leads elsewhere."""
+        while not over.wait(LOOKED_S):
+            try:
+                check_root(repository.root)
+                return
+            except SourceError:
+                continue
 
     def _wait_for_folder(self, repository: Repository, over: threading.Event) -> None:
         missed_at = time.monotonic() + (MISSED_S if repository.source == "package" else 0)
@@ -96,7 +122,7 @@ class Watcher:
             if not told and time.monotonic() >= missed_at:
                 told = True
                 self._failed(repository.name, f"The folder {repository.root} of {repository.name!r} is gone; it is followed again when it is back. Its index still answers; remove it with: codeintel remove {repository.name}")
-            over.wait(LOOKED_MS / 1000)
+            over.wait(LOOKED_S)
 
     def _renamed(self, repository: Repository, over: threading.Event) -> Repository:
         """The repository by the name that it goes by now."""

@@ -64,6 +64,7 @@ class TextArguments(NarrowedArguments, frozen=True, kw_only=True, forbid_unknown
     per_file: Annotated[Positive | None, Meta(description="Most lines of one file.")] = None
     rank: Annotated[bool, Meta(description="Definitions and files with many matches first, in place of path order.")] = False
     show: Annotated[Show, Meta(description="lines; files: each file with its first line; counts: the same with the number of lines as score.")] = "lines"
+    no_ignore: Annotated[bool, Meta(description="Search what ignore files leave out too, and folders of tools and environments.")] = False
     deadline: Deadline = None
 
 

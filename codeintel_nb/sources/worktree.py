@@ -22,12 +22,13 @@ NEVER = HISTORIES | {
     "__pycache__", "__pypackages__", ".ipynb_checkpoints", "node_modules", ".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis",
 }  # fmt: skip
 ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta", "bin/activate_this.py", "Scripts/activate_this.py")  # of venv, conda, and virtualenv before version 20
-OWN_INDEX = "index of codeintel"
+OWN_INDEX, BY_COLLABORATION = "index of codeintel", "written at each key by collaboration"
+IGNORED = frozenset({"ignored", "ignored folder", OWN_INDEX, BY_COLLABORATION})  # reasons for which a file was not in the index either
 _FORMATS = frozenset(f"v{number}" for number in range(1, 100))  # folders of an index home
 _REPOSITORY = re.compile(r"[0-9a-f]{16}")  # a folder in one of these
 _RULE_NAMES = (".git", *IGNORE_FILES)
 # what JupyterLab's collaboration writes at each key
-_COLLABORATION = re.compile(r"\.jupyter_ystore\.db.*|.*\.ystore(?:\.db)?(?:-journal|-wal|-shm)?|\..+\.ipynb\.y|collaboration_sessions\.json")
+COLLABORATION = re.compile(r"\.jupyter_ystore\.db.*|.*\.ystore(?:\.db)?(?:-journal|-wal|-shm)?|\..+\.ipynb\.y|collaboration_sessions\.json")
 SECRETS = (
     ".env", ".env.*", "*.pem", "*.key", "*.pfx", "*.p12", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "id_rsa*", "id_dsa*", "id_ecdsa*",
     "id_ed25519*", ".netrc", "_netrc", ".pgpass", ".htpasswd", ".pypirc", ".npmrc", ".git-credentials", ".dockercfg", "credentials.json",
@@ -226,8 +227,8 @@ class Walk:
         elif is_secret_name(name):
             self._leave("secret", path)
             self.secrets.append(path)
-        elif _COLLABORATION.fullmatch(name):
-            self._leave("written at each key by collaboration", path)
+        elif COLLABORATION.fullmatch(name):
+            self._leave(BY_COLLABORATION, path)
         elif state.st_size > self._settings.raw_limit(name):
             self._leave("too large", path)
         elif state.st_mode & _READABLE != _READABLE and not os.access(os.path.join(self.root, path), os.R_OK):
