@@ -28,6 +28,7 @@ ENDS_WITH_NEWLINE = 1  # bits of a file's flags: the file itself ended so
 IS_ASCII = 2  # and without a vertical tab, which is a space to ripgrep and none to re2
 IS_GENERATED = 4
 IS_NOTEBOOK = 8
+IS_ILL_FORMED = 16  # not UTF-8: re2 takes surrogates, overlong forms and numbers beyond Unicode for characters, ripgrep does not
 _NEAR = 8  # definitions that are looked at, back from a line, before all of its file are
 VERTICAL_TAB = 11
 HALF = 0xFFFFFFFF  # of a hash is enough to know a name by
@@ -182,6 +183,12 @@ class Shard:
         return np.unpackbits(self._chunk_plain, count=self.manifest.chunks).view(bool)
 
     @cached_property
+    def ill_formed_chunks(self) -> Mask:
+        """Chunks of files that are not UTF-8."""
+        flagged: Mask = (self.file_flags & IS_ILL_FORMED).astype(bool)
+        return flagged[self.chunk_file]
+
+    @cached_property
     def mixed_blocks(self) -> Mask:
         """Blocks of the postings with a part of a chunk that holds more than ASCII."""
         if self.postings is None:
@@ -304,6 +311,17 @@ class _Texts:
 
     def __getitem__(self, position: int) -> str:
         return str(self._blob[self._ends[position - 1] if position else 0 : self._ends[position]], "utf-8")
+
+
+def is_ill_formed(content: bytes) -> bool:
+    """Whether a text is not UTF-8."""
+    if content.isascii():
+        return False
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def is_plain(content: bytes) -> bool:

@@ -29,7 +29,7 @@ from .lexicon import LexiconBuilder
 from .manifest import FORMAT, MANIFEST, PARTS, Manifest, Part, crc32_of
 from .path_table import PathTable
 from .postings import PostingsBuilder
-from .shard import ENDS_WITH_NEWLINE, HALF, IS_ASCII, IS_GENERATED, IS_NOTEBOOK, KINDS, is_plain
+from .shard import ENDS_WITH_NEWLINE, HALF, IS_ASCII, IS_GENERATED, IS_ILL_FORMED, IS_NOTEBOOK, KINDS, is_ill_formed, is_plain
 from .vectors import encode, write_vectors
 from .words import WORD, hash_of
 
@@ -280,6 +280,8 @@ def _flags(document: Document) -> int:
     flags = ENDS_WITH_NEWLINE if document.ends_with_newline else 0
     if is_plain(document.content):
         flags |= IS_ASCII
+    elif is_ill_formed(document.content):
+        flags |= IS_ILL_FORMED
     if document.path.endswith(".ipynb"):
         flags |= IS_NOTEBOOK
     longest = len(document.content) / (1 + document.content.count(b"\n"))

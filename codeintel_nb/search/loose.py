@@ -14,7 +14,7 @@ from stringzilla import Str
 
 from ..index.id_lists import Ids
 from ..index.postings import Postings
-from ..index.shard import ENDS_WITH_NEWLINE, IS_ASCII, KINDS, Mask, is_plain
+from ..index.shard import ENDS_WITH_NEWLINE, IS_ASCII, IS_ILL_FORMED, KINDS, Mask, is_ill_formed, is_plain
 from ..scopes.globs import PathMatcher
 from ..scopes.languages import language_of
 from ..scopes.scope import Scope
@@ -64,7 +64,7 @@ class LooseFiles:
         self.paths = [document.path for document in documents]
         self.file_start = np.cumsum([0, *(len(document.content) for document in documents)]).astype(np.uint64)
         self.lines_before = np.zeros(len(documents), np.int64)  # not asked for: these are never read by rg as a whole
-        self.file_flags = np.array([(IS_ASCII if is_plain(document.content) else 0) | (ENDS_WITH_NEWLINE if document.ends_with_newline else 0) for document in documents], np.uint8)
+        self.file_flags = np.array([_flags(document) for document in documents], np.uint8)
         chunks = [(file, chunk) for file, document in enumerate(documents) for chunk in document.chunks]
         self.file_chunk = np.searchsorted([file for file, _ in chunks], np.arange(len(documents) + 1)).astype(np.uint32)
         self.chunk_file = np.array([file for file, _ in chunks], np.uint32)
@@ -90,6 +90,11 @@ class LooseFiles:
         held: Mask = (self.file_flags & IS_ASCII).astype(bool)[self.chunk_file]
         return held
 
+    @cached_property
+    def ill_formed_chunks(self) -> Mask:
+        flagged: Mask = (self.file_flags & IS_ILL_FORMED).astype(bool)[self.chunk_file]
+        return flagged
+
     def language(self, file: int) -> str:
         return self._documents[file].language
 
@@ -107,6 +112,11 @@ class LooseFiles:
 
     def defines(self, file: int, line: int) -> bool:
         return False
+
+
+def _flags(document: Document) -> int:
+    flags = IS_ASCII if is_plain(document.content) else IS_ILL_FORMED if is_ill_formed(document.content) else 0
+    return flags | (ENDS_WITH_NEWLINE if document.ends_with_newline else 0)
 
 
 def search_loose(target: LooseTarget, query: TextQuery, limit: int, bounds: Bounds, counting: Counting) -> list[TextAnswer]:

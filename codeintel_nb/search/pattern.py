@@ -12,7 +12,8 @@ from .query import TextQuery
 # what re2 reads otherwise than ripgrep's engine, or not at all: these patterns go to the rg binary
 _ONLY_RG = re.compile(r"\\[<>QECAz]|\\b\{|\(\?[a-zA-Z]*[xRu]|\(\?[a-zA-Z]*-[a-zA-Z]*[mxRu]|\\[uU][0-9{]")
 _UNICODE_CLASS = re.compile(r"\\[wWdDsSbB]")
-_MULTILINE = re.compile(r"\\n|\n|\(\?[a-zA-Z]*s")
+_NEWLINE = re.compile(r"\\n|\n|\\x0[aA]|\\x\{0*[aA]\}|\\u000[aA]|\\U0000000[aA]|\\[uU]\{0*[aA]\}|\(\?[a-zA-Z]*s")
+_NEGATED_SET = re.compile(r"\[\^\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]", re.S)
 _META = re.compile(r"[.^$*+?()\[\]|]|\{\d+(?:,\d*)?\}")
 _ESCAPE = re.compile(r"\\(?:[pP](?:\{[^}]*\}|.)|x\{[0-9A-Fa-f]*\}|x[0-9A-Fa-f]{2}|.)|\(\?P?<[^>]*>|\(\?[a-zA-Z-]*[:)]|\[:\^?\w+:\]", re.S)
 
@@ -37,7 +38,7 @@ def compile_pattern(query: TextQuery) -> Pattern:
 
     insensitive = query.case == "insensitive" or (query.case == "smart" and is_lower(query.pattern, query.regex))
     source = query.pattern if query.regex else re2.escape(query.pattern)
-    multiline = bool(_MULTILINE.search(query.pattern)) if query.regex else "\n" in query.pattern
+    multiline = _spans_lines(query.pattern) if query.regex else "\n" in query.pattern
     unicode = query.word or (query.regex and _UNICODE_CLASS.search(query.pattern) is not None)
     if query.regex and (_ONLY_RG.search(_without_escaped_backslashes(query.pattern)) or _has_class_operation(query.pattern) or _has_odd_brace(query.pattern)):
         return Pattern(None, None, True, multiline, insensitive)
@@ -96,6 +97,11 @@ def _escaped_character(match: re.Match[str]) -> str:
     if escape.startswith("\\x"):
         return chr(int(escape[2:].strip("{}") or "0", 16))
     return "_" if escape[0] == "\\" and not escape[1].isalnum() else ""
+
+
+def _spans_lines(pattern: str) -> bool:
+    """Whether an expression names a newline that it may match: not in a set that leaves it out."""
+    return _NEWLINE.search(_NEGATED_SET.sub("", _without_escaped_backslashes(pattern))) is not None
 
 
 def _without_escaped_backslashes(pattern: str) -> str:

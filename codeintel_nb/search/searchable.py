@@ -68,6 +68,9 @@ class Searchable(Protocol):
     def ascii_chunks(self) -> Mask: ...
 
     @property
+    def ill_formed_chunks(self) -> Mask: ...  # of files that are not UTF-8
+
+    @property
     def mixed_blocks(self) -> Mask: ...  # of the postings: they hold more than such chunks
 
     def language(self, file: int) -> str: ...

@@ -22,6 +22,7 @@ from .query import Bounds
 from .table import Table
 
 MOST_ROWS = 1_000_000
+EMPTY = "The SQL statement is empty. Try: select language, count(*) from files group by all"
 WATCHED_S = 0.05  # between looks at a query's bounds
 MEMORY_LIMIT = 1_000_000_000  # bytes
 _COLUMNS = {
@@ -56,7 +57,7 @@ def run_sql(
     import duckdb
 
     if not statement.strip():
-        raise SearchError("The SQL statement is empty. Try: select language, count(*) from files group by all")
+        raise SearchError(EMPTY)
     began = time.perf_counter()
     connection = duckdb.connect(config={"threads": "1", "temp_directory": "", "memory_limit": f"{memory_bytes}B"})
     mentioned = [name for name in _COLUMNS if _mentions(statement, name)]
@@ -100,8 +101,10 @@ def _checked(connection: Any, statement: str) -> str:
     """The statement, which is one query and calls nothing that tells of the machine; SearchError where it is not."""
     import duckdb
 
-    query = statement.strip().rstrip(";").rstrip()
+    query = _bare(statement)
     statements = duckdb.extract_statements(query)
+    if not statements:
+        raise SearchError(EMPTY)
     if len(statements) != 1:
         raise SearchError(f"There are {len(statements)} SQL statements. Give one query: they are answered one by one.")
     if statements[0].type != duckdb.StatementType.SELECT:
@@ -113,6 +116,17 @@ def _checked(connection: Any, statement: str) -> str:
         if _TELLING.match(name):
             raise SearchError(f"The SQL query may not use {name}: what is in scope can be asked for, not the machine it is on.")
     return query
+
+
+def _bare(statement: str) -> str:
+    """A statement without the semicolons and comments around it, as DuckDB tells them apart from text."""
+    import duckdb
+
+    text = statement.encode("utf-8", "replace")
+    tokens = [(at, text[at : at + 1] == b";" or kind == duckdb.token_type.comment) for at, kind in duckdb.tokenize(text.decode())]
+    ends = [*(at for at, _ in tokens[1:]), len(text)]
+    parts = [(at, end) for (at, is_idle), end in zip(tokens, ends, strict=True) if not is_idle]
+    return text[parts[0][0] : parts[-1][1]].decode().strip() if parts else ""
 
 
 def _called(node: Any) -> Iterator[str]:

@@ -142,6 +142,8 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
     if pattern.unicode and not shard.is_ascii:
         plain = shard.ascii_chunks if not pattern.multiline else (shard.file_flags & IS_ASCII).astype(bool)[shard.chunk_file]  # a match may span chunks
         exact, foreign = _by_reader(shard, plain, chunks, blocks)
+    elif query.regex and pattern.literal is None and shard.ill_formed_chunks.any():
+        exact, foreign = _by_reader(shard, ~shard.ill_formed_chunks, chunks, blocks)
     else:
         exact, foreign = ranges_of(shard, chunks, blocks), None
     plan = TextPlan.of(shard, repo, pattern, exact, foreign, need, certain)
