@@ -103,7 +103,7 @@ class SqlChildren:
 
     def _start(self) -> tuple[Popen[bytes], IO[bytes]]:
         said = tempfile.TemporaryFile()  # noqa: SIM115 (closed with its child)
-        return spawn("codeintel_nb.api.sql_child", self._settings, said, Path(tempfile.gettempdir())), said
+        return spawn("codeintel_nb.api.sql_child", said, Path(tempfile.gettempdir())), said
 
 
 def _exchange(child: Popen[bytes], asked: bytes, bounds: Bounds) -> bytes:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import IO, Any
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from .. import errors
 from ..errors import CodeIntelError, EngineError
 from ..settings import Settings
+from ..sources.grammar_folder import use_grammar_folder
 from ..sources.repository import Repository
 from .child import Cancelled, ask, end, how_it_ended, lines_of, serve_parent, spawn
 from .guard import Guard, culprit
@@ -86,7 +88,7 @@ class _Crashed(EngineError):
 
 def _in_child(settings: Settings, job: Job, stored: Stored, progress: Callable[[Progress], None] | None, cancel: threading.Event | None) -> IndexReport:
     with tempfile.TemporaryFile() as said:
-        child = spawn("codeintel_nb.index.build", settings, said, stored.folder)
+        child = spawn("codeintel_nb.index.build", said, stored.folder)
         try:
             ask(child, msgspec.json.encode(job, enc_hook=str))
             return _follow(child, stored, progress, cancel, said)
@@ -153,6 +155,8 @@ def main() -> None:
     try:
         from .embedder import default_embedder
 
+        with suppress(EngineError):  # files are read by lines then, and counted
+            use_grammar_folder(job.settings.home)
         stored = Store(job.settings.home).create(job.repository)
         _say(update(stored, job.settings, default_embedder(), _say, job.rebuild, job.only, Guard(stored.folder), job.avoid))
     except CodeIntelError as error:

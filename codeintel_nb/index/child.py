@@ -12,14 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from ..settings import Settings
 
-
-def spawn(module: str, settings: Settings, said: IO[bytes], folder: Path) -> subprocess.Popen[bytes]:
+def spawn(module: str, said: IO[bytes], folder: Path) -> subprocess.Popen[bytes]:
     """Start ``python -m module`` with pipes; ``said`` takes what it writes to its standard error."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=_environment(settings), cwd=folder, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=_environment(), cwd=folder, start_new_session=True,
     )  # fmt: skip
 
 
@@ -57,7 +55,7 @@ def lines_of(child: subprocess.Popen[bytes], cancel: threading.Event | None) -> 
         yield line
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     here = str(Path(__file__).resolve().parents[2])
     return {
         **os.environ,
@@ -65,7 +63,6 @@ def _environment(settings: Settings) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        "SEMBLE_GRAMMARS_CACHE_DIR": os.environ.get("SEMBLE_GRAMMARS_CACHE_DIR", str(settings.home / "v1" / "grammars")),
     }
 
 

@@ -162,7 +162,7 @@ def compact_in_child(settings: Settings, repository: Repository, progress: Calla
     """Merge what is due in a child process; a failure is an EngineError, and leaves everything as it was."""
     stored = Store(settings.home).stored(repository)
     with tempfile.TemporaryFile() as said:
-        child = spawn("codeintel_nb.index.compact", settings, said, stored.folder)
+        child = spawn("codeintel_nb.index.compact", said, stored.folder)
         try:
             ask(child, msgspec.json.encode(Compaction(settings, repository), enc_hook=str))
             for line in lines_of(child, cancel):

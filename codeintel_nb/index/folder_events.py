@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 
 from ..settings import Settings
@@ -65,8 +66,8 @@ class FolderEvents:
         missed: set[str] = set()
         for path in paths:
             walk = Walk(self._repository, self._settings, (lambda folder: None) if watched is None else watched.folder)
-            is_wanted = any([True for _ in (walk.of(path) if path else walk)])
-            if is_wanted or not path or not (walk.skipped.keys() <= IGNORED and walk.skipped):
+            files = deque(walk.of(path) if path else walk, maxlen=1)  # the whole walk, for its folders
+            if files or not path or not walk.skipped or not walk.skipped.keys() <= IGNORED:
                 found.add(path)
             missed |= {path} if watched is None else watched.missed
         beside = {folder for folder in self._missed if not any(folder == path or not path or folder.startswith(f"{path}/") for path in paths)}

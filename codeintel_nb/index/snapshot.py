@@ -84,6 +84,8 @@ class Store:
                 found.append(Stored(msgspec.json.decode(data, type=Repository), folder))
             except (FileNotFoundError, NotADirectoryError):
                 continue  # being made or removed at this moment
+            except OSError as error:
+                damaged[folder.name] = f"The index {folder} may not be read ({error.strerror}). Ask its owner for the right to, or set CODEINTEL_HOME to a folder that you own."
             except msgspec.DecodeError as error:
                 damaged[folder.name] = f"The description {folder / 'repository.json'} is damaged: {error}. Remove the folder {folder} and index the repository again."
         self.damaged = damaged
