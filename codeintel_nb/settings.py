@@ -27,9 +27,8 @@ class Settings(msgspec.Struct, frozen=True):
     def from_environment(cls, home: str | Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
         """Settings with ``CODEINTEL_HOME``, ``CODEINTEL_MAX_FILE_BYTES``, ``CODEINTEL_MAX_NOTEBOOK_BYTES`` and
         ``SESSION_MAX_AGE_SECONDS`` applied; CodeIntelError where the user has no home folder and none is set."""
-        folder = home or environment.get("CODEINTEL_HOME") or _user_data_folder()
         try:
-            place = Path(folder).expanduser().absolute()
+            place = Path(home or environment.get("CODEINTEL_HOME") or _user_data_folder()).expanduser().absolute()
         except RuntimeError as error:
             raise CodeIntelError(f"This user has no home folder to keep the index in ({error}). Set CODEINTEL_HOME to a folder that you own.") from None
         return cls(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..api.options import PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, SYMBOL_OPTIONS, TEXT_OPTIONS, Option, convert
+from ..api.terminal import NotWritten, emit_json, open_missing_streams, print_anything, silence
 from ..errors import CodeIntelError, did_you_mean
 from ..workspace import Workspace
 from . import commands
@@ -19,6 +19,9 @@ from .commands import ERROR, FOUND
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
+    was_open = open_missing_streams()
+    for stream in (sys.stdout, sys.stderr):
+        print_anything(stream)
     parser = _parser()
     args, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -28,15 +31,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ERROR
     try:
         code: int = args.run(args, Workspace.open(args.home, follow=False))
-        sys.stdout.flush()
-        return code
+        return code if was_open else _failed(args, "The output is closed: there is nowhere to write the answer to.")
     except CodeIntelError as error:
         return _failed(args, str(error))
     except KeyboardInterrupt:
         return _failed(args, "Stopped. What was indexed before still answers.")
     except BrokenPipeError:  # the reader, head for one, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout, 1)
         return FOUND
+    except NotWritten as error:
+        silence(sys.stdout, 1)
+        args.json = False  # it would go the same way
+        return _failed(args, f"The answer cannot be written: {error}. Free some space, or send it elsewhere.")
 
 
 def _unknown(words: list[str], known: str) -> str:
@@ -48,8 +54,11 @@ def _unknown(words: list[str], known: str) -> str:
 
 def _failed(args: argparse.Namespace, said: str) -> int:
     if args.json:
-        print(json.dumps({"error": said}))
-    print(f"codeintel: {said}", file=sys.stderr)
+        emit_json(json.dumps({"error": said}))
+    try:
+        print(f"codeintel: {said}", file=sys.stderr)
+    except OSError:
+        silence(sys.stderr, 2)
     return ERROR
 
 

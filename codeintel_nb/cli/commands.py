@@ -14,6 +14,7 @@ import msgspec
 
 from ..api.options import SCOPE_OPTIONS
 from ..api.progress import TerminalProgress, skipped, summary
+from ..api.terminal import emit, emit_json
 from ..api.text import aligned, plain, status_notes, status_table
 from ..errors import CodeIntelError
 from ..index.report import IndexReport
@@ -84,9 +85,9 @@ def read(args: argparse.Namespace, workspace: Workspace) -> int:
 def sql(args: argparse.Namespace, workspace: Workspace) -> int:
     table = workspace.sql(args.statement, _scope(args), args.deadline)
     if args.json:
-        print(json.dumps(table.to_dicts(), default=str))
+        emit_json(json.dumps(table.to_dicts(), default=str))
     else:
-        print(table)
+        emit(str(table))
     return FOUND if len(table) else NONE
 
 
@@ -101,7 +102,7 @@ def watch(args: argparse.Namespace, workspace: Workspace) -> int:
         print(f"codeintel: {said}", file=sys.stderr, flush=True)
 
     def updated(report: IndexReport) -> None:
-        print(msgspec.json.encode(report).decode() if args.json else summary(report), flush=True)
+        _print(args, report, lambda: summary(report))
 
     watcher = workspace.watch(args.names, updated, failed)
     print(f"Following {', '.join(watcher.names)}. Ctrl-C ends it.", file=sys.stderr, flush=True)
@@ -186,14 +187,17 @@ def demo(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _print(args: argparse.Namespace, value: Any, text: Callable[[], str]) -> None:
-    print(msgspec.json.encode(value).decode() if args.json else text())
+    if args.json:
+        emit_json(msgspec.json.encode(value).decode())
+    else:
+        emit(text())
 
 
 def _results(args: argparse.Namespace, results: Results) -> int:
     if args.json:
-        print(results.to_json())
+        emit_json(results.to_json())
     elif results.hits:
-        print(plain(results))
+        emit(plain(results))
     else:
         print(plain(results), file=sys.stderr)
     return FOUND if results.hits else NONE

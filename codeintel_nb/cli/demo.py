@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ..api.progress import TerminalProgress, summary
+from ..api.terminal import emit_json
 from ..api.text import plain
 from ..errors import MissingExtra
 from ..scopes.scope import Scope
@@ -44,7 +45,7 @@ def run_demo(workspace: Workspace, path: str | None, lab: bool, as_json: bool) -
     chunks = workspace.semantic_search(question, scope, limit=HITS)
     say(f"\n%semsearch --limit {HITS} {question}\n{plain(chunks)}")
     if as_json:
-        print(msgspec.json.encode({"indexed": reports, "scope": scope, "text": lines, "semantic": chunks}).decode())
+        emit_json(msgspec.json.encode({"indexed": reports, "scope": scope, "text": lines, "semantic": chunks}).decode())
     if lab:
         return open_quickstart()
     say(

@@ -37,7 +37,10 @@ def imported_packages(namespace: Mapping[str, Any]) -> list[tuple[str, Path]]:
 
 def project_of(folder: Path, limit: Path | None = None) -> Path:
     """The nearest folder, from this one up, that is a project's root; the folder itself where none is, or none below ``limit``."""
-    home = Path.home()
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without an entry and without HOME
+        home = None
     for parent in (folder, *folder.parents):
         if parent in (home, Path(parent.anchor)) or (limit is not None and not parent.is_relative_to(limit)):
             break
