@@ -11,16 +11,20 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from ..errors import CodeIntelError
+from ..errors import CodeIntelError, EngineError
 from ..index.embedder import default_embedder
 from ..index.manifest import crc32_of
+from ..index.notices import Notices
 from ..index.shard import Shard
 from ..index.snapshot import Snapshot, Store, Stored, read_snapshot
 from ..index.updater import one_writer, sweep
 from ..search.ripgrep import rg_path
 from ..settings import Settings
+from ..sources.chunk import BY_LINES
+from ..sources.grammar_folder import use_grammar_folder
 from ..sources.grammars import LANGUAGES
-from ..sources.syntax import grammar
+from ..sources.syntax import GrammarNotLoaded, grammar
+from ..sources.worktree import UNREAD_RULES, Walk
 from .jupyter import examine_jupyter
 from .progress import size
 from .wire import Finding
@@ -28,36 +32,48 @@ from .wire import Finding
 
 def diagnose(settings: Settings, repair: bool = True, progress: Callable[[str], None] | None = None) -> list[Finding]:
     """Everything worth looking at when something does not work."""
-    return [*_installation(settings), *examine_jupyter(), *examine(settings, repair, progress)]
+    return [*_installation(settings), *_jupyter(), *examine(settings, repair, progress)]
+
+
+def _jupyter() -> list[Finding]:
+    try:
+        return examine_jupyter()
+    except (OSError, RuntimeError) as error:  # no home folder, say
+        return [Finding("warning", "jupyter", f"its configuration cannot be looked at: {error}")]
 
 
 def _installation(settings: Settings) -> list[Finding]:
     findings = [Finding("ok", "python", f"{platform.python_version()} on {platform.platform(terse=True)}, codeintel-nb {version('codeintel-nb')}")]
-    checks: tuple[tuple[str, Callable[[], str]], ...] = (("home", lambda: _home(settings.home)), ("ripgrep", rg_path), ("grammars", _grammars), ("embedding", _embedding), ("faiss", _faiss))
+    findings.append(_home(settings.home))
+    checks: tuple[tuple[str, Callable[[], str]], ...] = (("ripgrep", rg_path), ("grammars", lambda: _grammars(settings.home)), ("embedding", _embedding), ("faiss", _faiss))
     for subject, check in checks:
         try:
             findings.append(Finding("ok", subject, check()))
-        except (CodeIntelError, OSError, ImportError) as error:
+        except EngineError as error:  # of this machine, not of the installation
+            findings.append(Finding("error", subject, str(error)))
+        except (CodeIntelError, GrammarNotLoaded, OSError, ImportError) as error:
             findings.append(Finding("error", subject, f"{error} Install again: pip install --force-reinstall codeintel-nb"))
     if sys.platform == "darwin" and "torch" in sys.modules:
         findings.append(Finding("warning", "faiss", "torch is loaded in this process too; on macOS their OpenMP libraries may clash. Searches of up to 1,500 chunks use numpy alone."))
     return findings
 
 
-def _home(home: Path) -> str:
+def _home(home: Path) -> Finding:
     place = home
-    while not place.exists():
+    while not os.path.lexists(place):
         place = place.parent
+    if not os.access(place, os.R_OK | os.X_OK):
+        return Finding("error", "home", f"the index home {home} may not be read. Ask its owner for the right to, or set CODEINTEL_HOME to a folder that you own.")
     if not os.access(place, os.W_OK):
-        raise CodeIntelError(f"The index home {home} cannot be written. Set CODEINTEL_HOME to a folder that you own.")
-    free = shutil.disk_usage(place).free
-    return f"{home}, {size(free)} free"
+        return Finding("warning", "home", f"{home} may be read and not be written: searches work, and who owns it indexes. To index by yourself set CODEINTEL_HOME to a folder that you own.")
+    return Finding("ok", "home", f"{home}, {size(shutil.disk_usage(place).free)} free")
 
 
-def _grammars() -> str:
+def _grammars(home: Path) -> str:
+    folder = use_grammar_folder(home)
     for language in sorted(LANGUAGES):
         grammar(language)
-    return f"{len(LANGUAGES)} load"
+    return f"{len(LANGUAGES)} load from {folder}"
 
 
 def _embedding() -> str:
@@ -73,17 +89,46 @@ def _faiss() -> str:
 def examine(settings: Settings, repair: bool = True, progress: Callable[[str], None] | None = None) -> list[Finding]:
     """Check every repository of the home; with ``repair``, remove orphans that no snapshot names."""
     store = Store(settings.home)
-    folders = sorted(store.root.iterdir()) if store.root.is_dir() else []
-    findings = [_without_description(folder, repair) for folder in folders if not (folder / "repository.json").exists()]
     try:
+        folders = sorted(store.root.iterdir()) if store.root.is_dir() else []
         stored = store.repositories()
-    except CodeIntelError as error:
-        return [*findings, Finding("error", str(settings.home), str(error))]
+    except (CodeIntelError, OSError) as error:
+        return [Finding("error", str(settings.home), str(error))]
+    findings = [_without_description(folder, repair) for folder in folders if folder.name not in store.damaged and not (folder / "repository.json").exists()]
+    findings += [Finding("error", name, said) for name, said in store.damaged.items()]
+    notices = Notices()
     for one in stored:
         if progress:
             progress(one.repository.name)
         findings += _repository(one, settings, repair)
+        findings += _folder(one, settings, notices)
+    notices.close()
     return [*findings, *_other_formats(store)]
+
+
+def _folder(stored: Stored, settings: Settings, notices: Notices) -> list[Finding]:
+    """Whether a repository's folder can be walked, its ignore files be read, and its changes be noticed."""
+    name = stored.repository.name
+    watched = notices.follow(_Tree(stored.repository.root))
+    walk = Walk(stored.repository, settings, (lambda folder: None) if watched is None else watched.folder)
+    try:
+        for _ in walk:
+            pass
+    except Exception as error:  # whatever it is: the other repositories are looked at too
+        return [Finding("error", name, f"its folder cannot be walked, and searches leave it out: {error}")]
+    findings = [Finding("warning", name, f"its {reason}: {', '.join(paths)}") for reason, paths in walk.examples.items() if reason == UNREAD_RULES]
+    if reason := notices.reason_for({""} if watched is None else watched.missed):
+        said = "all folders" if watched is None else f"{len(watched.missed):,} folders"
+        findings.append(Finding("warning", name, f"no notice of changes comes for {said}, and each text search scans them: {reason}"))
+    return findings
+
+
+class _Tree:
+    """A folder that is watched for as long as it is looked at."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.told: set[str] = set()
 
 
 def _other_formats(store: Store) -> list[Finding]:
@@ -118,6 +163,8 @@ def _repository(stored: Stored, settings: Settings, repair: bool) -> list[Findin
     findings += [Finding("error", name, f"{said} Run: {_rebuild(stored)}") for said in damaged]
     if not snapshot.complete:
         findings.append(Finding("warning", name, f"its index is not complete. Run: codeintel index {root} --name {name}"))
+    unloaded = [f"{count:,} files {reason}" for reason, count in snapshot.skipped.items() if reason.startswith(f"{BY_LINES}as the grammar of")]
+    findings += [Finding("warning", name, f"{said}. When grammars load again, run: {_rebuild(stored)}") for said in unloaded]
     findings += _orphans(stored, snapshot, settings, repair)
     if not any(finding.level == "error" for finding in findings):
         findings.append(Finding("ok", name, f"{len(snapshot.shards)} shards, {snapshot.files:,} files, {snapshot.chunks:,} chunks, checksums hold"))

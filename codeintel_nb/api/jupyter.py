@@ -25,7 +25,7 @@ import importlib.metadata, importlib.util, json
 def has(name): return importlib.util.find_spec(name) is not None
 try: version = importlib.metadata.version("codeintel-nb")
 except importlib.metadata.PackageNotFoundError: version = ""
-engine = ("duckdb", "faiss", "numpy", "re2", "tokenizers", "tree_sitter", "semble_grammars", "filelock", "pathspec", "platformdirs")
+engine = ("duckdb", "faiss", "numpy", "re2", "tokenizers", "tree_sitter", "semble_grammars", "filelock", "platformdirs")
 print(json.dumps({"version": version, "ipykernel": has("ipykernel"), "missing": [name for name in engine if not has(name)]}))
 """  # runs in a kernel's environment, which may have nothing of ours
 
@@ -113,9 +113,10 @@ def _kernels() -> list[Finding]:
 def _kernel(name: str, python: str) -> Finding:
     """A Python kernel: what its environment has of codeintel-nb."""
     subject = f"kernel {name}"
+    home = os.path.expanduser("~")
     command = sys.executable if python in ("python", "python3") else python  # as jupyter_client reads these two
     try:
-        done = subprocess.run([command, "-c", LOOK], capture_output=True, text=True, timeout=60, check=True, cwd=os.path.expanduser("~"))
+        done = subprocess.run([command, "-c", LOOK], capture_output=True, text=True, timeout=60, check=True, cwd=home if os.path.isdir(home) else os.sep)
         found = json.loads(done.stdout.strip().splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
         return Finding("warning", subject, f"its interpreter {command} cannot be asked ({type(error).__name__}). If it is gone: jupyter kernelspec remove {name}")

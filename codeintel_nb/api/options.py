@@ -52,12 +52,14 @@ PATH_OPTIONS = (LIMIT,)
 SYMBOL_OPTIONS = (LIMIT, DEADLINE)
 SQL_OPTIONS = (DEADLINE,)
 
-_TOKEN = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+|\S+""")
+# a quote opens at the start of a word, or behind the = of an option, and closes at the end of one: an apostrophe does neither
+_TOKEN = re.compile(r"""(?:--?[\w-]+=)?(?:"[^"]*"|'[^']*')(?!\S)|\S+""")
 
 
 class Parsed(NamedTuple):
     values: dict[str, Any]
     rest: str  # everything that is no option, as it was typed
+    unread: tuple[str, ...] = ()  # words in the rest that would be options at its start or its end
 
 
 def parse_line(line: str, options: Sequence[Option], raw: bool = False) -> Parsed:
@@ -83,7 +85,8 @@ def parse_line(line: str, options: Sequence[Option], raw: bool = False) -> Parse
         at += used
     end = _options_at_the_end(tokens, at, by_flag, values)
     rest = line[tokens[at].start() : tokens[end - 1].end()] if at < end else ""
-    return Parsed(values, _unquoted(rest) if raw else rest)
+    unread = tuple(token[0] for token in tokens[at:end] if token[0].startswith("--") and token[0].partition("=")[0] in by_flag)
+    return Parsed(values, _unquoted(rest) if raw else rest, unread if raw else ())
 
 
 def _options_at_the_end(tokens: list[re.Match[str]], first: int, by_flag: dict[str, Option], values: dict[str, Any]) -> int:

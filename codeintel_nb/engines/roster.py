@@ -74,7 +74,7 @@ class Roster:
                 for entry in entries:
                     try:
                         state = os.stat(os.path.join(entry.path, "repository.json"))
-                    except OSError:
+                    except (FileNotFoundError, NotADirectoryError):
                         whole = False  # it is being made
                         continue
                     stamps.append((entry.name, state.st_mtime_ns, state.st_ino))

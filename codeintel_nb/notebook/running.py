@@ -69,7 +69,9 @@ class Running(Magics, Configurable):
         target = ""
         if arrow and name.strip().isidentifier():
             target, line = name.strip(), rest
-        values, query = parse_line(line, SEARCH_OPTIONS[magic], raw=True)
+        values, query, unread = parse_line(line, SEARCH_OPTIONS[magic], raw=True)
+        if unread:
+            print(f"{', '.join(unread)} stands inside the text and is searched for as a part of it. Options go to the start or the end of the line.")
         if cell is not None:
             query = f"{query}\n{cell}".strip("\n") if query else cell.strip("\n")
         target = values.pop("out", target)
