@@ -59,7 +59,6 @@ _TOKEN = re.compile(r"""(?:--?[\w-]+=)?(?:"[^"]*"|'[^']*')(?!\S)|\S+""")
 class Parsed(NamedTuple):
     values: dict[str, Any]
     rest: str  # everything that is no option, as it was typed
-    unread: tuple[str, ...] = ()  # words in the rest that would be options at its start or its end
 
 
 def parse_line(line: str, options: Sequence[Option], raw: bool = False) -> Parsed:
@@ -85,8 +84,14 @@ def parse_line(line: str, options: Sequence[Option], raw: bool = False) -> Parse
         at += used
     end = _options_at_the_end(tokens, at, by_flag, values)
     rest = line[tokens[at].start() : tokens[end - 1].end()] if at < end else ""
-    unread = tuple(token[0] for token in tokens[at:end] if token[0].startswith("--") and token[0].partition("=")[0] in by_flag)
-    return Parsed(values, _unquoted(rest) if raw else rest, unread if raw else ())
+    return Parsed(values, _unquoted(rest) if raw else rest)
+
+
+def unread_options(line: str, query: str, options: Sequence[Option]) -> list[str]:
+    """The words of a line that are options and stand inside the query, which they are a part of."""
+    known = {flag for option in options for flag in option.flags if flag.startswith("--")}
+    words = [token[0] for token in _TOKEN.finditer(line)]
+    return [] if "--" in words else [word for word in words if word.partition("=")[0] in known and word in query]
 
 
 def _options_at_the_end(tokens: list[re.Match[str]], first: int, by_flag: dict[str, Option], values: dict[str, Any]) -> int:

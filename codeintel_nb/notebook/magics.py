@@ -209,7 +209,7 @@ class CodeintelMagics(Running):
     def _codeindex(self, line: str) -> IndexView:
         command, rest = command_of(line, INDEX_COMMANDS, "codeindex", "status")
         options = {"add": ADD_OPTIONS, "refresh": REFRESH_OPTIONS, "status": STATUS_OPTIONS, "drop": (), "watch": ()}[command]
-        values, place, _ = parse_line(rest, options, raw=True)
+        values, place = parse_line(rest, options, raw=True)
         done: list[str] = []
         with self._progress() as progress:
             if command == "add":

@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics
 from traitlets.config import Configurable
 
-from ..api.options import describe, parse_line
+from ..api.options import describe, parse_line, unread_options
 from ..api.progress import TerminalProgress
 from ..api.wire import SearchAnswer
 from ..errors import CodeIntelError, SearchError
@@ -69,8 +69,8 @@ class Running(Magics, Configurable):
         target = ""
         if arrow and name.strip().isidentifier():
             target, line = name.strip(), rest
-        values, query, unread = parse_line(line, SEARCH_OPTIONS[magic], raw=True)
-        if unread:
+        values, query = parse_line(line, SEARCH_OPTIONS[magic], raw=True)
+        if unread := unread_options(line, query, SEARCH_OPTIONS[magic]):
             print(f"{', '.join(unread)} stands inside the text and is searched for as a part of it. Options go to the start or the end of the line.")
         if cell is not None:
             query = f"{query}\n{cell}".strip("\n") if query else cell.strip("\n")

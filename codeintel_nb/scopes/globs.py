@@ -117,7 +117,7 @@ def glob_names(glob: str) -> tuple[bool, list[str], bool]:
         raise ScopeError(f"The glob {glob!r} names no file. Write '**' for everything.")
     if "" in names:
         raise ScopeError(f"The glob {glob!r} has an empty name between two slashes.")
-    return anchored, names, folder_only
+    return anchored, ["**" if len(name) > 1 and not name.strip("*") else name for name in names], folder_only
 
 
 def matches_name_by_name(glob: str) -> bool:
