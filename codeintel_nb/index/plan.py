@@ -156,7 +156,11 @@ def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, reb
     for path, (_, reason) in seen.refused.items():
         if refused[reason] and len(examples.setdefault(reason, [])) < MAX_EXAMPLES:
             examples[reason].append(path)
-    return Plan(snapshot, suspects, places, gone, unchanged, walk.skipped + refused, examples, walk.secrets, seen, shards)
+    by_lines = Counter(known.reason for known in seen.unparsed.values())
+    for path, known in seen.unparsed.items():
+        if len(named := examples.setdefault(known.reason, [])) < MAX_EXAMPLES:
+            named.append(path)
+    return Plan(snapshot, suspects, places, gone, unchanged, walk.skipped + refused + by_lines, examples, walk.secrets, seen, shards)
 
 
 def is_settled(state: FileState, read_at_ns: int) -> bool:

@@ -56,3 +56,18 @@ def test_a_repository_whose_folder_is_gone_is_a_warning(shop, tree):
 
     shutil.rmtree(tree)
     assert any("codeintel remove shop" in f.said for f in examine(shop.settings) if f.level == "warning")
+
+
+def test_a_folder_that_leads_elsewhere_is_named(shop, tree, tmp_path):
+    tree.rename(tmp_path / "kept")
+    tree.symlink_to(tmp_path / "kept")
+    (finding,) = [finding for finding in examine(shop.settings) if finding.level == "error"]
+    assert (finding.subject, "leads elsewhere now" in finding.said) == ("shop", True)
+
+
+def test_an_ignore_file_that_is_not_read_is_named(shop, tree):
+    (tree / "src/.gitignore").symlink_to("/dev/zero")
+    (finding,) = [finding for finding in examine(shop.settings) if finding.level != "ok"]
+    assert (finding.level, finding.subject) == ("warning", "shop")
+    assert "ignore file that is not read" in finding.said
+    assert "src/.gitignore" in finding.said

@@ -31,3 +31,17 @@ def test_what_makes_a_service_degraded(shop):
     damaged = health(shop, 1, jobs)
     assert damaged.status == "degraded"
     assert "codeintel doctor" in damaged.reasons[0]
+
+
+def test_a_folder_that_leads_elsewhere_is_told(shop, tree, tmp_path):
+    jobs = Jobs(lambda *_: None)
+    tree.rename(tmp_path / "kept")
+    tree.symlink_to(tmp_path / "kept")
+    ill = health(shop, 1, jobs)
+    assert ill.status == "degraded"
+    assert "shop: The folder" in ill.reasons[0]
+    assert "leads elsewhere now" in ill.reasons[0]
+    tree.unlink()
+    (tmp_path / "kept").rename(tree)
+    assert health(shop, 1, jobs).status == "ok"
+    jobs.close()

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeintel_nb.api.options import OUT, SCOPE_OPTIONS, TEXT_OPTIONS, describe, parse_line
+from codeintel_nb.api.options import OUT, SCOPE_OPTIONS, TEXT_OPTIONS, describe, parse_line, unread_options
 from codeintel_nb.errors import SearchError
 
 OPTIONS = (*TEXT_OPTIONS, *SCOPE_OPTIONS, OUT)
@@ -56,3 +56,21 @@ def test_any_query_behind_a_double_dash_is_itself(query):
 def test_help_lists_every_option():
     text = describe(OPTIONS)
     assert all(flag in text for option in OPTIONS for flag in option.flags)
+
+
+@pytest.mark.parametrize(
+    ("line", "values", "rest"),
+    [
+        ("what's slow --include 'core/**'", {"include_globs": ["core/**"]}, "what's slow"), ("the user's slow list --limit 5 --exclude 'docs/**'", {"limit": 5, "exclude_globs": ["docs/**"]}, "the user's slow list"),
+        ('5" disk --include "core/**"', {"include_globs": ["core/**"]}, '5" disk'), ("'tis slow --include 'core/**'", {"include_globs": ["core/**"]}, "'tis slow"), ("--include='a b/**' dogs' and cats' --limit 2", {"include_globs": ["a b/**"], "limit": 2}, "dogs' and cats'"),
+        ('say "a --limit 3 b" --limit 4', {"limit": 4}, 'say "a --limit 3 b"'), ("x='a b' --limit 3", {"limit": 3}, "x='a b'"),
+        ("don't and won't --include \"a'b/**\"", {"include_globs": ["a'b/**"]}, "don't and won't"), ("\"unclosed --limit 3", {"limit": 3}, '"unclosed'),
+    ],
+)  # fmt: skip
+def test_an_apostrophe_opens_no_quote(line, values, rest):
+    assert parse_line(line, OPTIONS, raw=True) == (values, rest)
+
+
+@pytest.mark.parametrize(("line", "unread"), [("what --limit 5 is slow", ["--limit"]), ("a --include=x b", ["--include=x"]), ("slow --limit 5", []), ("-- what --limit 5 is", []), ('"what --limit 5 is"', []), ("a --nothing b", [])])
+def test_an_option_inside_a_query_is_named(line, unread):
+    assert unread_options(line, parse_line(line, OPTIONS, raw=True).rest, OPTIONS) == unread

@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
+import time
 
 import msgspec
 import pytest
@@ -14,9 +16,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import SearchError, SourceError
+from codeintel_nb.search.ripgrep import rg_path
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.worktree import Walk
 from tests.conftest import write_tree
+from tests.sources.ignore_trees import make_repository
 
 TREE = {"a.py": "def first():\n    return 1\n", "b/c.py": "value = 1\n", "b/d.md": "# Title\n\nvalue of prose\n", "e.txt": "plain\n"}
 
@@ -325,3 +329,186 @@ def test_an_update_looks_at_nothing_where_no_change_was_told(ws, tree, monkeypat
         assert (report.indexed, report.removed) == expected
         found(ws, "zebra")
     assert found(ws, "value") == [("b/c.py", 1), ("b/d.md", 3)]
+
+
+def replaced_in_place(root):
+    (root / "a.py").write_text('VERSION = "1.4.2"\n')
+
+
+def moved_over(root):
+    (root.parent / "new").write_text('VERSION = "1.4.2"\n')
+    os.utime(root.parent / "new", (1_600_000_000, 1_600_000_000))
+    (root.parent / "new").replace(root / "a.py")
+
+
+def folders_that_change_places(root):
+    (root / "one").rename(root / "three")
+    (root / "two").rename(root / "one")
+    (root / "three").rename(root / "two")
+
+
+def linked_over(root):
+    (root / "a.py").unlink()
+    os.link(root / "one/a.py", root / "a.py")
+
+
+@pytest.mark.parametrize("change", [replaced_in_place, moved_over, folders_that_change_places, linked_over])
+@pytest.mark.parametrize("known", [False, True], ids=["at first", "after a search"])
+def test_the_same_size_and_time_do_not_hide_a_change(tmp_path, change, known):
+    root = write_tree(tmp_path / "r", {"a.py": 'VERSION = "1.4.1"\n', "one/a.py": 'VERSION = "2.0.1"\n', "two/a.py": 'VERSION = "2.0.2"\n'})
+    for path in root.rglob("*.py"):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    time.sleep(0.05)
+    workspace = Workspace.open(tmp_path / "home")
+    workspace.index(root)
+    if known:
+        assert len(found(workspace, "VERSION")) == 3
+    change(root)
+    for path in root.rglob("*.py"):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    expected = {(str(path.relative_to(root)), path.read_text().strip()) for path in root.rglob("*.py")}
+    assert {(hit.path, hit.snippet) for hit in workspace.search_text("VERSION")} == expected
+    assert workspace.index(root).indexed >= 1
+    assert {(hit.path, hit.snippet) for hit in workspace.semantic_search("VERSION")} == expected
+    assert workspace.index(root).indexed == 0
+    workspace.close()
+
+
+@pytest.mark.parametrize("limits", [{"max_inotify_watches": 20}, {"max_inotify_watches": 0}, {"max_inotify_instances": 0}], ids=str)
+def test_a_search_is_right_and_says_so_where_the_system_grants_no_notices(tmp_path, limits):
+    script = """
+import sys, shutil, random
+from pathlib import Path
+from codeintel_nb import Workspace
+from codeintel_nb.api.text import caption
+root, workspace = Path(sys.argv[1]), Workspace.open(sys.argv[2])
+workspace.index(root)
+stale = 0
+for number in range(40):
+    (root / f"d{number % 50}/a.py").write_text(f"changed_{number} = 1\\n")
+    stale += len(workspace.search_text(f"changed_{number} ")) != 1
+    (root / f"new{number}/sub").mkdir(parents=True)
+    (root / f"new{number}/sub/x.py").write_text(f"newly_{number} = 1\\n")
+    stale += len(workspace.search_text(f"newly_{number} ")) != 1
+    shutil.rmtree(root / f"new{number}")
+    stale += len(workspace.search_text(f"newly_{number} ")) != 0
+results = workspace.search_text("changed")
+print(stale, "scanned anew" in caption(results, len(results)), sorted(results.coverage.unwatched), sorted(workspace.unwatched))
+"""
+    root = write_tree(tmp_path / "r", {f"d{number}/a.py": "x = 1\n" for number in range(50)})
+    setting = " && ".join(f"echo {value} > /proc/sys/user/{name}" for name, value in limits.items())
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", f'{setting} && exec "$0" -c "$1" "$2" "$3"', sys.executable, script, root, tmp_path / "home"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "0 True ['r'] ['r']\n", done.stderr
+
+
+def test_one_repository_that_leads_elsewhere_stops_no_other(tmp_path, ws):
+    """A root that was exchanged for a link leads out of what may be indexed: it is left out, named, and comes back."""
+    root = write_tree(tmp_path / "tree", TREE)
+    other = write_tree(tmp_path / "other", {"x.py": "value_of_another = 1\n"})
+    outside = write_tree(tmp_path / "outside", {"secret.py": "value_from_outside = 1\n", "a.py": "value_from_outside = 1\n"})
+    ws.index(root)
+    ws.index(other)
+    root.rename(tmp_path / "kept")
+    root.symlink_to(outside)
+    results = ws.search_text("value")
+    assert [hit.path for hit in results] == ["x.py"]
+    assert "leads elsewhere now" in results.coverage.failed["tree"]
+    assert "leads elsewhere now" in ws.failures["tree"]
+    with pytest.raises(SourceError, match="leads elsewhere now"):
+        ws.refresh("tree")
+    with pytest.raises(SourceError, match="leads elsewhere now"):
+        ws.search_text("value", Scope(repos=("tree",)))
+    assert [hit.path for hit in ws.list_paths(Scope(repos=("tree",)))] == list(TREE), "the index answers as before"
+    root.unlink()
+    (tmp_path / "kept").rename(root)
+    assert found(ws, "value = 1") == [("b/c.py", 1)]
+    assert ws.failures == {}
+
+
+def test_a_file_or_folder_exchanged_for_a_link_while_it_is_read_leads_nowhere(tmp_path, ws):
+    root = write_tree(tmp_path / "tree", {"sub/a.py": "inside = 1\n", "b.py": "inside = 2\n"})
+    write_tree(tmp_path / "outside", {"a.py": "outside = 1\n"})
+    ws.index(root)
+    over = threading.Event()
+
+    def exchange():
+        while not over.is_set():
+            (root / "b.py").unlink()
+            (root / "b.py").symlink_to(tmp_path / "outside/a.py")
+            (root / "sub").rename(tmp_path / "away")
+            (root / "sub").symlink_to(tmp_path / "outside")
+            (root / "sub").unlink()
+            (tmp_path / "away").rename(root / "sub")
+            (root / "sub/a.py").write_text(f"inside = {time.time_ns()}\n")
+            (root / "b.py").unlink()
+            (root / "b.py").write_text(f"inside = {time.time_ns()}\n")
+
+    thread = threading.Thread(target=exchange)
+    thread.start()
+    try:
+        for _ in range(150):
+            assert found(ws, "outside") == []
+    finally:
+        over.set()
+        thread.join()
+    assert len(found(ws, "inside")) == 2
+
+
+def test_a_pipe_for_an_ignore_file_stops_no_search(tmp_path, ws):
+    root, other = write_tree(tmp_path / "tree", TREE), write_tree(tmp_path / "other", {"x.py": "value = 1\n"})
+    ws.index(root)
+    ws.index(other)
+    os.mkfifo(root / ".gitignore")
+    (root / "b/.ignore").symlink_to("/dev/zero")
+    assert found(ws, "value = 1") == [("x.py", 1), ("b/c.py", 1)]
+    assert ws.index(root, rebuild=True).skipped["ignore file that is not read: no regular file, or over 1 MB"] == 2
+
+
+def test_rules_outside_of_the_folder_count_from_the_moment_they_are_written(tmp_path, ws, own_home):
+    root = tmp_path / "above" / "tree"
+    write_tree(root, {"a.log": "value\n", "inner/b.log": "value\n", "inner/c.tmp": "value\n"})
+    make_repository(root / "inner")
+    ws.index(root)
+    assert [path for path, _ in found(ws, "value")] == ["a.log", "inner/b.log", "inner/c.tmp"]
+    write_tree(own_home, {"config/git/ignore": "*.log\n"})
+    assert [path for path, _ in found(ws, "value")] == ["inner/c.tmp"]
+    write_tree(own_home, {".gitconfig": "[core]\n\texcludesFile = ~/mine\n"})
+    assert [path for path, _ in found(ws, "value")] == ["a.log", "inner/b.log", "inner/c.tmp"]
+    write_tree(own_home, {"mine": "*.tmp\n"})
+    assert [path for path, _ in found(ws, "value")] == ["a.log", "inner/b.log"]
+    (root / "inner/.git/info/exclude").write_text("b.*\n")
+    assert [path for path, _ in found(ws, "value")] == ["a.log"]
+    (tmp_path / ".ignore").write_text("!*.tmp\n")
+    assert [path for path, _ in found(ws, "value")] == ["a.log", "inner/c.tmp"]
+
+
+def test_a_repository_that_appears_inside_has_rules_of_its_own(tmp_path, ws):
+    root = write_tree(tmp_path / "tree", {".gitignore": "*.log\n", "inner/b.log": "value\n"})
+    ws.index(root)
+    assert found(ws, "value") == []
+    make_repository(tmp_path / "made")
+    (tmp_path / "made/.git").rename(root / "inner/.git")
+    assert found(ws, "value") == [("inner/b.log", 1)]
+    shutil.rmtree(root / "inner/.git")
+    assert found(ws, "value") == []
+
+
+def test_what_is_ignored_is_searched_on_request_as_ripgrep_does(tmp_path, ws):
+    files = {
+        ".gitignore": "*.log\nout/\n", "a.log": "value\n", "out/b.py": "value\n", "c.py": "value\n", ".ignore": "d.py\n", "d.py": "value\n", "node_modules/m.js": "value\n", "env/pyvenv.cfg": "value\n",
+        "env/lib/x.py": "value\n", ".env": "value\n",
+    }  # fmt: skip
+    root = write_tree(tmp_path / "tree", files)
+    make_repository(root)
+    ws.index(root)
+    assert [path for path, _ in found(ws, "value")] == ["c.py"]
+    theirs = subprocess.run([rg_path(), "--no-config", "--hidden", "--no-ignore", "-g", "!.git", "-l", "value"], cwd=root, capture_output=True, text=True, check=True).stdout.split()
+    ours = [path for path, _ in found(ws, "value", no_ignore=True)]
+    assert sorted(ours) == sorted(set(theirs) - {".env"}), "a likely secret is never read"
+    assert ours == sorted(ours, key=lambda path: path.split("/"))
+    assert [path for path, _ in found(ws, "value", no_ignore=True, scope=Scope(include_globs=("*.log",)))] == ["a.log"]
+    here = Workspace(Settings.from_environment(tmp_path / "empty"), here=str(root))
+    assert [path for path, _ in found(here, "value", no_ignore=True)] == ours
+    assert [path for path, _ in found(here, "value")] == ["c.py"]
+    here.close()

@@ -69,3 +69,50 @@ def test_one_file_spoils_nothing(faulty, tmp_path):
 def test_what_is_killed_from_outside_is_not_started_again(faulty, tmp_path):
     with pytest.raises(EngineError, match="killed by SIGKILL"):
         faulty.index(write_tree(tmp_path / "tree", {"a.py": "# is killed\n"}))
+
+
+TIMED_OUT = """
+import os
+from codeintel_nb.sources import chunk, syntax
+cut = chunk.document_of
+
+def document_of(path, data, *others):
+    if b"slow_one" in data and os.environ.get("SLOW"):
+        raise syntax.ParseTimeout
+    return cut(path, data, *others)
+
+chunk.document_of = document_of
+"""
+
+
+@pytest.fixture
+def slow(tmp_path, monkeypatch):
+    write_tree(tmp_path / "slow", {"sitecustomize.py": TIMED_OUT})
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "slow"), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    monkeypatch.setenv("SLOW", "1")
+    workspace = Workspace.open(tmp_path / "home")
+    yield workspace
+    workspace.close()
+
+
+def test_a_file_that_took_too_long_is_named_and_parsed_again(slow, tmp_path, monkeypatch):
+    root = write_tree(tmp_path / "tree", {"a.py": "def slow_one(): ...\n", "b.py": "def other(): ...\n"})
+    assert slow.index(root).skipped[SLOW] == 1
+    assert slow.status()[0].examples[SLOW] == ["a.py"]
+    assert not slow.symbols("slow_one")
+    assert slow.index(root).skipped[SLOW] == 1
+    monkeypatch.delenv("SLOW")
+    assert slow.index(root).skipped == {}
+    assert slow.symbols("slow_one")
+    assert slow.status()[0].skipped == {}
+
+
+def test_a_file_that_always_takes_too_long_is_left_in_peace_until_it_changes(slow, tmp_path, monkeypatch):
+    root = write_tree(tmp_path / "tree", {"a.py": "def slow_one(): ...\n"})
+    for _ in range(4):
+        assert slow.index(root).skipped[SLOW] == 1
+    monkeypatch.delenv("SLOW")
+    assert slow.index(root).skipped[SLOW] == 1
+    (root / "a.py").write_text("def slow_one_changed(): ...\n")
+    assert slow.index(root).skipped == {}
+    assert slow.symbols("slow_one_changed")

@@ -1,13 +1,17 @@
 """What a refresh reads, embeds, retires and keeps, on a real folder."""
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 
 import msgspec
 import numpy as np
 import pytest
 
+from codeintel_nb import Workspace
 from codeintel_nb.errors import EngineError, ShardError
 from codeintel_nb.index.embedder import default_embedder
 from codeintel_nb.index.plan import plan_update
@@ -228,3 +232,74 @@ def test_paths_that_are_told_are_all_that_is_looked_at(setup):
     (tree / ".gitignore").write_text("told.py\n")
     report = told("src/shop/told.py")
     assert (report.indexed, report.removed) == (0, 1), "the rules hold for a single path too"
+
+
+def notebook(*sources, output="", language="python"):
+    cells = [{"cell_type": "code", "metadata": {}, "execution_count": 1, "source": source, "outputs": [{"output_type": "display_data", "metadata": {}, "data": {"image/png": output}}]} for source in sources]
+    return json.dumps({"cells": cells, "metadata": {"language_info": {"name": language}}, "nbformat": 4, "nbformat_minor": 5})
+
+
+PICTURE = "iVBORw0KGgo" + "A" * 1_500_000
+
+
+def test_a_notebook_is_as_large_as_its_cells(setup):
+    run, stored, tree, settings = setup
+    printed = json.loads(notebook("print(1)"))
+    printed["cells"][0]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["line of output\n"] * 200_000}]
+    widget = json.loads(notebook("def from_widget(): ..."))
+    widget["metadata"]["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": "x" * 3_000_000}}
+    write_tree(
+        tree,
+        {
+            "plots.ipynb": notebook("def churn(rows): ...", "churn([1])", output=PICTURE), "printed.ipynb": json.dumps(printed), "widget.ipynb": json.dumps(widget),
+            "long.ipynb": notebook("x = 1\n" * 400_000), "none.ipynb": '{"not": "a notebook", "x": "' + "y" * 2_500_000 + '"}', "long.py": "x = 1\n" * 400_000,
+        },
+    )  # fmt: skip
+    report = run()
+    assert {path for path in paths_in(stored) if path.endswith(".ipynb")} == {"plots.ipynb", "printed.ipynb", "widget.ipynb"}
+    assert report.skipped["too large"] == 3
+    assert run().indexed == 0
+    assert run().skipped["too large"] == 3
+    workspace = Workspace(settings, here=str(tree))
+    assert {hit.path for hit in workspace.search_text("churn")} == {"plots.ipynb"}
+    small = Workspace(msgspec.structs.replace(settings, home=settings.home / "none", max_notebook_bytes=1_000_000), here=str(tree))
+    assert {hit.path for hit in small.search_text("churn")} == set(), "the file has a larger cap of its own"
+    workspace.close()
+    small.close()
+
+
+def test_outputs_that_are_asked_for_count(setup):
+    _, stored, tree, settings = setup
+    printed = json.loads(notebook("print(1)"))
+    printed["cells"] = [{**printed["cells"][0], "outputs": [{"output_type": "stream", "name": "stdout", "text": "word of output\n" * 1_000}]} for _ in range(200)]
+    write_tree(tree, {"printed.ipynb": json.dumps(printed)})
+    with_outputs = Store(settings.home).create(msgspec.structs.replace(stored.repository, outputs=True))
+    assert update(with_outputs, settings, default_embedder(), lambda event: None).skipped == {"too large": 1}
+    assert update(Store(settings.home).create(stored.repository), settings, default_embedder(), lambda event: None, rebuild=True).skipped == {}
+
+
+def test_an_update_that_changes_nothing_writes_no_snapshot(setup):
+    run, stored, tree, settings = setup
+    time.sleep(0.05)
+    run()
+    before = (stored.folder / "snapshot.json").read_bytes()
+    for only in (None, ["src"], ["nothing/here"], []):
+        update(stored, settings, default_embedder(), lambda event: None, only=only)
+        assert (stored.folder / "snapshot.json").read_bytes() == before
+
+
+def test_a_busy_machine_loses_no_definitions(tmp_path):
+    """The tree of a file is bounded by its own CPU time: 0.2 s of it take longer than a second on a clock that others share."""
+    source = tmp_path / "big.c"
+    source.write_text("".join(f"int function_{i}(int a, int b)\n{{\n    if (a > {i}) {{ return (a + b) * {i}; }}\n    return a - b;\n}}\n\n" for i in range(9_000)))
+    code = "import sys; from pathlib import Path; from codeintel_nb.sources.chunk import chunk_failsafe; d = chunk_failsafe('big.c', Path(sys.argv[1]).read_bytes()); print(len(d.symbols), len(d.chunks), repr(d.unparsed))"
+    alone = subprocess.run([sys.executable, "-c", code, source], capture_output=True, text=True, check=True).stdout
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3 * (os.cpu_count() or 2))]
+    try:
+        busy = subprocess.run(["nice", "-n", "19", sys.executable, "-c", code, source], capture_output=True, text=True, check=True).stdout
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+    assert alone == busy
+    assert alone.startswith("9000 ")

@@ -1,5 +1,6 @@
 """Files that change are searchable soon, without anybody asking for it."""
 
+import json
 import os
 import shutil
 import signal
@@ -188,3 +189,72 @@ def test_a_server_follows_a_package_that_pip_upgrades(environment, make_server):
     server.until(lambda: [r["name"] for r in server.ask("GET", "repositories").json["repositories"]] == ["pkg:shelf==2.0"])
     (site / "shelf" / "rules.py").write_text("by_hand = 1\n")
     server.until(lambda: server.ask("POST", "search/semantic", {"query": "by_hand", "mode": "lexical"}).json["results"]["hits"])
+
+
+def generation(workspace):
+    (snapshot,) = workspace.settings.home.glob("v*/repositories/*/snapshot.json")
+    return json.loads(snapshot.read_bytes())["generation"]
+
+
+@pytest.mark.parametrize("place", [".local/share/codeintel", "index-home", "deep/er/home"])
+def test_an_index_does_not_feed_on_itself(tmp_path, make_workspace, place):
+    root = write_tree(tmp_path / "user", {"work/a.py": "alpha = 1\n", ".jupyter_ystore.db": "SQLite format 3", ".jupyter/collaboration_sessions.json": "{}"})
+    workspace = make_workspace(root / place)
+    assert workspace.index(root, name="me").files == 1
+    reports = []
+    watcher = workspace.watch(updated=reports.append)
+    time.sleep(1)
+    before = generation(workspace)
+    for number in range(8):
+        (root / ".jupyter_ystore.db").write_text(f"SQLite format 3 {number}")
+        (root / ".jupyter/collaboration_sessions.json").write_text(f"{number}")
+        time.sleep(0.5)
+    assert (generation(workspace), reports) == (before, [])
+    assert [hit.path for hit in workspace.search_text("alpha")] == ["work/a.py"]
+    assert workspace.search_text("alpha").coverage.unindexed == 0
+    (root / "work/b.py").write_text("beta = 1\n")
+    until(lambda: reports)
+    watcher.close()
+    assert workspace.status()[0].skipped["index of codeintel"] == 1
+
+
+@pytest.mark.parametrize("inside", ["", "v5", "v5/repositories"])
+def test_the_index_itself_is_not_indexed(shop, inside):
+    with pytest.raises(SourceError, match="codeintel's own index"):
+        shop.index(shop.settings.home / inside)
+
+
+def test_a_folder_without_watches_is_followed_and_it_is_said(tmp_path):
+    script = """
+import sys, time
+from pathlib import Path
+from codeintel_nb import Workspace
+root, workspace, said = Path(sys.argv[1]), Workspace.open(sys.argv[2]), []
+workspace.index(root)
+watcher = workspace.watch(failed=lambda name, text: said.append(text))
+time.sleep(2)
+for number in (0, 25, 49):
+    (root / f"d{number}/a.py").write_text(f"def followed_{number}(): pass\\n")
+ends = time.monotonic() + 40
+while len(workspace.symbols("followed_*")) < 3 and time.monotonic() < ends:
+    time.sleep(0.2)
+print(len(workspace.symbols("followed_*")), len(said), "max_user_watches" in said[0], sorted(watcher.unwatched))
+watcher.close()
+"""
+    root = write_tree(tmp_path / "r", {f"d{number}/a.py": "x = 1\n" for number in range(50)})
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", 'echo 20 > /proc/sys/user/max_inotify_watches && exec "$0" -c "$1" "$2" "$3"', sys.executable, script, root, tmp_path / "home"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "3 1 True ['r']\n", done.stderr
+
+
+def test_an_ignored_file_that_changes_all_the_time_starts_no_update(watched, tree):
+    shop, _, reports, _ = watched
+    (tree / ".gitignore").write_text("*.log\n")
+    until(lambda: indexed(shop, "*.log"))
+    time.sleep(1)
+    before = generation(shop)
+    for number in range(6):
+        (tree / "run.log").write_text(f"{number}\n")
+        time.sleep(0.3)
+    time.sleep(1)
+    assert generation(shop) == before

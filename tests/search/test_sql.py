@@ -121,3 +121,25 @@ def test_a_quote_in_a_path_is_no_way_in(tmp_path, make_workspace):
     workspace = make_workspace(home)
     workspace.index(tmp_path / "t", name="o'repo")
     assert workspace.sql("select repo, path from files").rows() == [("o'repo", "o'brien.py")]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select count(*) from files;", "select count(*) from files; -- all of them", "select count(*) from files; /* a; b */", "-- all\nselect count(*) from files", "/* ; */ select count(*) from files /* ; */ ;;\n--;", ";select count(*) from files",
+        "from files select count(*) -- é", "select count(*) from files where path <> ';--' ; -- 'x", "select count(*) from files where path <> 'é;' ;",
+    ],
+)  # fmt: skip
+def test_semicolons_and_comments_around_a_query_are_no_part_of_it(shop, statement):
+    assert shop.sql(statement).rows() == [(9,)]
+
+
+@pytest.mark.parametrize("statement", ["-- nothing but this", ";", "/* */", " ;; -- x"])
+def test_nothing_but_comments_is_empty(shop, statement):
+    with pytest.raises(SearchError, match="is empty"):
+        shop.sql(statement)
+
+
+def test_two_queries_are_refused_whatever_stands_between(shop):
+    with pytest.raises(SearchError, match="There are 2 SQL statements"):
+        shop.sql("select 1; -- one\nselect 2; -- two")

@@ -106,3 +106,44 @@ def test_names_that_are_no_text_are_counted(tmp_path):
 @pytest.mark.parametrize(("name", "secret"), [(".env", True), (".env.production", True), (".env.example", False), ("id_rsa", True), ("id_rsa.pub", False), ("server.pem", True), ("keys.py", False), ("credentials.json", True), ("monkey.py", False)])
 def test_secret_names(name, secret):
     assert is_secret_name(name) is secret
+
+
+@pytest.mark.parametrize("marks", [{"pyvenv.cfg": ""}, {"conda-meta/history": "==> now <=="}, {"bin/activate_this.py": ""}, {"Scripts/activate_this.py": ""}])
+def test_environments_inside_are_left_out_and_named(tmp_path, marks):
+    write_tree(tmp_path, {"app.py": "", **{f"env/{path}": text for path, text in marks.items()}, "env/lib/site-packages/numpy/core.py": "", "notes/conda-meta": "a file", "bin/tool.py": ""})
+    found, walk = names(tmp_path)
+    assert found == ["app.py", "bin/tool.py", "notes/conda-meta"]
+    assert walk.examples["virtual environment"] == ["env"]
+    assert list(walk.of("env/lib/site-packages/numpy/core.py")) == []
+    assert [stat.path for stat in walk.of("notes")] == ["notes/conda-meta"]
+    assert names(tmp_path / "env")[0], "an environment that is given by name is wanted"
+
+
+def test_what_collaboration_writes_at_each_key_is_left_out(tmp_path):
+    write_tree(tmp_path, dict.fromkeys(["a.ipynb", ".jupyter_ystore.db", ".jupyter_ystore.db-journal", "x.ystore", ".a.ipynb.y", ".jupyter/collaboration_sessions.json", "ystore.py"], ""))
+    assert names(tmp_path)[0] == ["a.ipynb", "ystore.py"]
+
+
+@pytest.mark.parametrize("path", ["v1/repositories/x.py", "v2/repositories/0123456789abcdef/x.py", "v3/x.py"])
+def test_a_folder_that_only_looks_like_an_index_is_walked(tmp_path, path):
+    write_tree(tmp_path, {f"api/{path}": ""})
+    assert names(tmp_path)[0] == [f"api/{path}"]
+
+
+def test_one_path_is_walked_as_the_whole_is(tmp_path, git):
+    write_tree(
+        tmp_path,
+        {
+            ".gitignore": "*.log\nout/\n!keep.log\n", "a.log": "", "out/x.py": "", "sub/keep.log": "", "sub/.ignore": "*.tmp\n", "sub/deep/b.tmp": "", "sub/deep/c.py": "", "env/conda-meta/history": "",
+            "env/d.py": "", "inner/e.log": "", ".jupyter/f.py": "", "node_modules/g.js": "",
+        },
+    )  # fmt: skip
+    git("init", cwd=tmp_path)
+    git("init", cwd=tmp_path / "inner")
+    whole, walk = names(tmp_path)
+    assert "inner/e.log" in whole
+    for path in tmp_path.rglob("*"):
+        place = str(path.relative_to(tmp_path))
+        if not place.startswith((".git/", "inner/.git/")):
+            expected = [name for name in whole if name == place or name.startswith(f"{place}/")]
+            assert [stat.path for stat in walk.of(place)] == expected, place
