@@ -68,10 +68,11 @@ def name_atoms(pattern: str, fold: bool = False, strict: bool = False) -> list[s
         elif character == "?":
             text, at = "[^/]", at + 1
         else:
-            at += character == "\\"
+            escaped = character == "\\"
+            at += escaped
             if at == len(pattern):
                 raise Unreadable("it ends with a backslash")
-            text, at = _literal(pattern[at], fold), at + 1
+            text, at = _literal(pattern[at], fold and not escaped), at + 1  # git folds no escaped capital: nothing is one then
         out.append(text)
     return out
 
@@ -220,6 +221,8 @@ class RegexSet:
 
     def matches(self, text: str) -> list[int]:
         """Return the numbers of the expressions that match, in no order."""
+        if len(self._sets) == 1 and not self._single:  # whose numbers are those of its expressions
+            return self._sets[0][1].Match(text) or []
         found = [numbers[i] for numbers, made in self._sets for i in made.Match(text) or ()]
         if self._single:
             found += [number for number, made in self._single if made.search(text) is not None]

@@ -23,6 +23,7 @@ from .opening import NotReadable, read_rules, stamp_of
 
 CODEINTEL, DOT, GIT = ".codeintelignore", ".ignore", ".gitignore"  # in the order in which they decide
 IGNORE_FILES = (GIT, DOT, CODEINTEL)
+MAX_KNOWN_NAMES = 10_000  # of one ignore file that are remembered
 MAX_NAME_CHARACTERS, MAX_PATH_CHARACTERS = 1_020, 16_384  # of any file: a pattern that needs more matches nothing
 
 
@@ -69,12 +70,13 @@ class PatternList:
         self._names: tuple[dict[str, int], dict[str, int]] = {}, {}  # for files, and for folders: name -> the last that matches
         self._endings: tuple[dict[str, int], dict[str, int]] = {}, {}  # of names, for ``*.py``
         self._paths: tuple[dict[str, int], dict[str, int]] = {}, {}
-        self._globs: list[tuple[int, bool, str]] = []  # place, whether for folders alone, and the expression
+        self._name_globs, self._path_globs = _Globs(), _Globs()
         for pattern in patterns:
             self._add(len(self._ignores), pattern)
             self._ignores.append(pattern.ignores)
         self._lengths = tuple(sorted({len(ending) for table in self._endings for ending in table}))
-        self._last_glob = self._globs[-1][0] if self._globs else -1
+        self._has_paths = bool(self._paths[True]) or self._path_globs.last >= 0
+        self._by_name: tuple[dict[str, int], dict[str, int]] = {}, {}  # names that were asked for, with the last that matches
 
     def _add(self, place: int, pattern: Pattern) -> None:
         text = lower(pattern.text) if self._fold else pattern.text
@@ -90,11 +92,7 @@ class PatternList:
         except Unreadable:  # git too lets it match nothing
             return
         if least_length(atoms) <= (MAX_PATH_CHARACTERS if pattern.is_path else MAX_NAME_CHARACTERS):
-            self._globs.append((place, pattern.folders_only, f"^{'' if pattern.is_path else '(?:.*/)?'}{''.join(atoms)}$"))
-
-    @cached_property
-    def _set(self) -> RegexSet:
-        return RegexSet(expression for _, _, expression in self._globs)
+            (self._path_globs if pattern.is_path else self._name_globs).add(place, pattern.folders_only, f"^{''.join(atoms)}$")
 
     def ignores(self, path: str, is_folder: bool) -> bool | None:
         """Whether a path, relative to the folder of the ignore file, is ignored; None where no line matches it."""
@@ -103,19 +101,51 @@ class PatternList:
         if self._fold:
             path = lower(path)
         name = path[path.rfind("/") + 1 :]
-        last = max(self._names[is_folder].get(name, -1), self._paths[is_folder].get(path, -1))
-        if self._lengths:
-            endings, length = self._endings[is_folder], len(name)
-            for ending in self._lengths:
-                if ending > length:
-                    break
-                last = max(last, endings.get(name[length - ending :], -1))
-        if last < self._last_glob:
-            for number in self._set.matches(path):
+        known = self._by_name[is_folder]
+        last = known.get(name)
+        if last is None:
+            if len(known) >= MAX_KNOWN_NAMES:
+                known.clear()
+            last = known[name] = self._last_by_name(name, is_folder)
+        if self._has_paths:
+            last = max(last, self._paths[is_folder].get(path, -1))
+            last = self._path_globs.last_match(path, is_folder, last)
+        return self._ignores[last] if last >= 0 else None
+
+    def _last_by_name(self, name: str, is_folder: bool) -> int:
+        """The last pattern without a slash that matches a name; -1 where none does."""
+        last = self._names[is_folder].get(name, -1)
+        endings, length = self._endings[is_folder], len(name)
+        for ending in self._lengths:
+            if ending > length:
+                break
+            last = max(last, endings.get(name[length - ending :], -1))
+        return self._name_globs.last_match(name, is_folder, last)
+
+
+class _Globs:
+    """Patterns with wildcards, compiled together when they are first needed."""
+
+    def __init__(self) -> None:
+        self._globs: list[tuple[int, bool, str]] = []  # place in the file, whether for folders alone, and the expression
+        self.last = -1  # the last place
+
+    def add(self, place: int, folders_only: bool, expression: str) -> None:
+        self._globs.append((place, folders_only, expression))
+        self.last = place
+
+    @cached_property
+    def _set(self) -> RegexSet:
+        return RegexSet(expression for _, _, expression in self._globs)
+
+    def last_match(self, text: str, is_folder: bool, last: int) -> int:
+        """The place of the last that matches, if it comes after another place; else that."""
+        if last < self.last:
+            for number in self._set.matches(text):
                 place, folders_only, _ = self._globs[number]
                 if place > last and (is_folder or not folders_only):
                     last = place
-        return self._ignores[last] if last >= 0 else None
+        return last
 
 
 @lru_cache(512)
@@ -133,6 +163,17 @@ class Level(NamedTuple):
     prefix: str  # of a file above the root: the root's path relative to its folder, with a slash behind
     outer: Level | None
 
+    def ignores(self, path: str, is_folder: bool) -> bool | None:
+        """What the first of these levels that has a line for a path says."""
+        level: Level | None = self
+        while level is not None:
+            inside = path[len(level.folder) + 1 :] if level.folder else level.prefix + path if level.prefix else path
+            said = level.patterns.ignores(inside, is_folder)
+            if said is not None:
+                return said
+            level = level.outer
+        return None
+
 
 class Rules(NamedTuple):
     """What is ignored in a folder, by the kind of the file that says so."""
@@ -143,14 +184,11 @@ class Rules(NamedTuple):
     fold: bool = False  # git's patterns do not tell capitals apart
 
     def ignores(self, path: str, is_folder: bool) -> bool:
-        for level in (self.codeintel, self.dot, self.git):
-            while level is not None:
-                inside = path[len(level.folder) + 1 :] if level.folder else level.prefix + path
-                said = level.patterns.ignores(inside, is_folder)
-                if said is not None:
-                    return said
-                level = level.outer
-        return False
+        if self.codeintel is not None and (said := self.codeintel.ignores(path, is_folder)) is not None:
+            return said
+        if self.dot is not None and (said := self.dot.ignores(path, is_folder)) is not None:
+            return said
+        return self.git is not None and self.git.ignores(path, is_folder) is True
 
     def _with(self, kind: str, data: bytes, folder: str, prefix: str = "") -> Rules:
         """These rules and, before them, those of an ignore file."""

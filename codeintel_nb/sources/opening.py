@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 
 from ..errors import SourceError
 
+HAS_INODES = os.name != "nt"  # in listings, and times of change beside them
 MAX_RULE_BYTES = 1_000_000  # of an ignore file or a configuration
 _HAS_FOLDER_HANDLES = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY")
 _FILE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)  # a pipe must not block
@@ -29,9 +30,9 @@ class FileState(NamedTuple):
 
     @classmethod
     def of(cls, state: os.stat_result) -> FileState:
-        if os.name == "nt":
-            return cls(state.st_size, state.st_mtime_ns, 0, 0)
-        return cls(state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+        if HAS_INODES:
+            return cls(state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+        return cls(state.st_size, state.st_mtime_ns, 0, 0)
 
 
 def read_rules(path: str, follow: bool = False, folder: int | None = None) -> bytes:

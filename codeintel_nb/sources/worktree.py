@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..errors import SourceError
 from ..settings import Settings
 from .ignore import IGNORE_FILES, RuleReader, Rules
-from .opening import FileState, check_root
+from .opening import HAS_INODES, FileState, check_root
 from .repository import Repository
 
 HISTORIES = frozenset({".git", ".hg", ".svn", ".jj", ".bzr", "CVS"})  # of version control
@@ -29,6 +29,7 @@ _REPOSITORY = re.compile(r"[0-9a-f]{16}")  # a folder in one of these
 _RULE_NAMES = (".git", *IGNORE_FILES)
 # what JupyterLab's collaboration writes at each key
 COLLABORATION = re.compile(r"\.jupyter_ystore\.db.*|.*\.ystore(?:\.db)?(?:-journal|-wal|-shm)?|\..+\.ipynb\.y|collaboration_sessions\.json")
+_MAY_COLLABORATE = re.compile(r"ystore|\.y$|collaboration")  # which is told sooner
 SECRETS = (
     ".env", ".env.*", "*.pem", "*.key", "*.pfx", "*.p12", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "id_rsa*", "id_dsa*", "id_ecdsa*",
     "id_ed25519*", ".netrc", "_netrc", ".pgpass", ".htpasswd", ".pypirc", ".npmrc", ".git-credentials", ".dockercfg", "credentials.json",
@@ -227,14 +228,14 @@ class Walk:
         elif is_secret_name(name):
             self._leave("secret", path)
             self.secrets.append(path)
-        elif COLLABORATION.fullmatch(name):
+        elif _MAY_COLLABORATE.search(name) and COLLABORATION.fullmatch(name):
             self._leave(BY_COLLABORATION, path)
-        elif state.st_size > self._settings.raw_limit(name):
+        elif state.st_size > self._settings.max_file_bytes and state.st_size > self._settings.raw_limit(name):
             self._leave("too large", path)
         elif state.st_mode & _READABLE != _READABLE and not os.access(os.path.join(self.root, path), os.R_OK):
             self._leave("unreadable", path)
         else:
-            return FileStat(path, *FileState.of(state))
+            return FileStat(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino) if HAS_INODES else FileStat(path, *FileState.of(state))
         return False
 
     def _reason_outside(self, path: str, name: str, rules: Rules) -> str | None:

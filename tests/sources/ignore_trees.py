@@ -91,7 +91,7 @@ def make_tree(root: Path, rng: random.Random, ignore_files: tuple[str, ...] = ("
             if not file.exists():
                 file.write_bytes(b"")
     for file in ignore_files:
-        for folder in {root, rng.choice(folders), rng.choice(folders)}:
+        for folder in dict.fromkeys([root, rng.choice(folders), rng.choice(folders)]):
             if rng.random() < 0.7:
                 (folder / file).write_bytes(rules(rng, paths_below(folder)))
     return folders

@@ -98,7 +98,7 @@ LINES = [
     b"d/*/g.h", b"d/*/*/g.h", b"**/*/g.h", b"a*b*c", b"d/**\\/g.h", b"src/**/more.py", b"s*c/**", b"**/x.py", b"x.py", b"/x.py", b"data", b"data/", b"/data", b"/data/", b"lib/data", b"*data", b"core/*",
     # blanks, line ends, marks
     b"\xef\xbb\xbfsecrets_dump/", b"#\n\xef\xbb\xbfrun.log", b"Icon\r\r", b"*.ts\r", b"run.log\r\n*.py\r\n", b"*.ts\r*.py", b"sp\\ ", b"sp ", b"tab\t", b"run.log  ", b"run.log\\  ", b"notes old.md", b"notes\\ old.md", b" run.log",
-    b"*.log\f", b"*.log\x0b", "*.py\u2028".encode(),
+    b"*.log\f", b"*.log\x0b", b"run.\\LOG", b"\\Readme", b"Run.\\log", b"core/\\X.py", "*.py\u2028".encode(),
 ]  # fmt: skip
 
 
