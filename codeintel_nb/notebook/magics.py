@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from ..api.connection import Connection
 from ..api.contract import Client
 from ..api.options import SCOPE_OPTIONS, describe, parse_line
 from ..api.progress import summary
+from ..api.terminal import print_anything
 from ..api.wire import PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, SymbolsRequest, TextRequest
 from ..errors import ScopeError, SearchError
 from ..index.report import Progress
@@ -270,6 +272,8 @@ def load(shell: Any) -> CodeintelMagics:
     from . import display
 
     Shown.presenter = staticmethod(display.present)
+    if not hasattr(shell, "kernel"):  # a terminal, in an encoding that may lack what is found
+        print_anything(sys.stdout)
     magics = CodeintelMagics(shell)
 
     Shown.mapper = staticmethod(lambda results, colour: magics.draw(results.scope, results, colour))
