@@ -156,9 +156,9 @@ def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, reb
     for path, (_, reason) in seen.refused.items():
         if refused[reason] and len(examples.setdefault(reason, [])) < MAX_EXAMPLES:
             examples[reason].append(path)
-    by_lines = Counter(known.reason for known in seen.unparsed.values())
-    for path, known in seen.unparsed.items():
-        if len(named := examples.setdefault(known.reason, [])) < MAX_EXAMPLES:
+    by_lines = Counter(unparsed.reason for unparsed in seen.unparsed.values())
+    for path, unparsed in seen.unparsed.items():
+        if len(named := examples.setdefault(unparsed.reason, [])) < MAX_EXAMPLES:
             named.append(path)
     return Plan(snapshot, suspects, places, gone, unchanged, walk.skipped + refused + by_lines, examples, walk.secrets, seen, shards)
 
