@@ -1,4 +1,4 @@
-"""Standard streams as they come: in any encoding, closed, or full."""
+"""Standard streams in any state: of any encoding, closed, or full."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ _PLAIN = {
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
-    """What stands for characters that an encoding lacks: like ones of ASCII, else their escapes."""
+    """Replace characters that an encoding lacks: by similar ASCII ones, else by escapes."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    met = error.object[error.start : error.end]
-    return "".join(_PLAIN.get(c) or c.encode("ascii", "backslashreplace").decode("ascii") for c in met), error.end
+    missing = error.object[error.start : error.end]
+    return "".join(
+        _PLAIN.get(c) or c.encode("ascii", "backslashreplace").decode("ascii") for c in missing
+    ), error.end
 
 
 codecs.register_error("codeintel", _replace)
 
 
 def print_anything(stream: IO[str] | None) -> None:
-    """Let a stream take every text, whatever its encoding lacks."""
+    """Make a stream accept every text, whatever its encoding lacks."""
     if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
         stream.reconfigure(errors="codeintel")
 
@@ -38,9 +40,9 @@ def takes_all_characters(stream: IO[str] | None) -> bool:
 
 
 def open_missing_streams() -> bool:
-    """Put the null device in place of closed standard streams; whether the output was open.
+    """Open the null device in place of closed standard streams; return whether the output was open.
 
-    A file that is opened next would have the number of a closed stream, and what is printed would be written into it.
+    Otherwise the next file to be opened would get the number of a closed stream, and take what is printed.
     """
     was_open = sys.stdout is not None
     for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
@@ -58,7 +60,7 @@ def open_missing_streams() -> bool:
 
 
 def silence(stream: IO[str] | None, number: int) -> None:
-    """Send what is left in a stream's buffer to the null device, as the interpreter writes it at its end."""
+    """Redirect a stream to the null device, so that the interpreter can flush it at its exit."""
     handle = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(handle, number)
@@ -71,16 +73,16 @@ def silence(stream: IO[str] | None, number: int) -> None:
 
 
 class NotWritten(Exception):
-    """The standard output took no more: the disk is full, say."""
+    """A write to the standard output that failed, for want of space, say."""
 
 
 def emit(text: str) -> None:
-    """Print a text, at once.
+    """Print a text and flush it.
 
     Raises
     ------
-    NotWritten : the output took less than all of it.
-    BrokenPipeError : its reader has gone.
+    NotWritten : the write failed.
+    BrokenPipeError : the reader has gone.
     """
     try:
         print(text, flush=True)
@@ -91,5 +93,9 @@ def emit(text: str) -> None:
 
 
 def emit_json(text: str) -> None:
-    """Print JSON, with escapes in place of what the output's encoding may lack."""
-    emit(text if text.isascii() or takes_all_characters(sys.stdout) else "".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text))
+    """Print JSON, escaping characters that the output's encoding may lack."""
+    emit(
+        text
+        if text.isascii() or takes_all_characters(sys.stdout)
+        else "".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text)
+    )

@@ -1,4 +1,4 @@
-"""Changes of a followed folder, in batches: by inotify on Linux, by watchfiles elsewhere, by looking where events are missing."""
+"""Changes of a watched folder, in batches: by inotify, by watchfiles elsewhere, by polling where events are missing."""
 
 from __future__ import annotations
 
@@ -15,66 +15,97 @@ from .notices import DECIDING, Notices, Watched
 
 QUIET_S = 0.1  # without a change before a batch is complete
 MAX_BATCH_S = 0.4  # from the first change to the end of its batch
-LOOKED_S = 0.5  # between empty batches
-POLL_S = 5.0  # at least, between looks at folders without events
-POLL_TIMES = 20  # as long as a look takes, between two
+IDLE_S = 0.2  # between reads while nothing changes
+EMPTY_BATCH_S = 0.5  # between empty batches
+MIN_POLL_S = 5.0  # between scans of folders without events
+POLL_TIMES = 20  # at most a twentieth of the time is spent on these scans
+MAX_PATHS = 1_000  # changed together; beyond that the whole folder is scanned
 
 
 class FolderEvents:
-    """What changes below a repository's root. Each batch holds paths, ``""`` for anything; an empty one says that nothing did.
+    """Batches of changed paths below a repository's root; ``""`` stands for anything, an empty batch for no change.
 
-    ``unwatched`` says why folders get no events; they are in a batch now and then, changed or not.
+    ``unwatched`` is the reason why some folders get no events. These are polled: a batch may name them unchanged.
     """
 
-    def __init__(self, repository: Repository, settings: Settings, notices: Notices, over: threading.Event) -> None:
+    def __init__(
+        self, repository: Repository, settings: Settings, notices: Notices, over: threading.Event
+    ) -> None:
         self.root = repository.root
         self.told: set[str] = set()
         self.unwatched = ""
-        self._repository, self._settings, self._notices, self._over = repository, settings, notices, over
+        self._repository, self._settings, self._notices, self._over = (
+            repository,
+            settings,
+            notices,
+            over,
+        )
         self._missed: set[str] = set()  # folders without events
         self._polled_at = self._took_s = 0.0
 
     def __iter__(self) -> Iterator[set[str]]:
         watched = self._notices.follow(self)
-        return self._by_inotify(watched) if watched is not None or self._notices.is_linux else self._by_watchfiles()
+        return (
+            self._by_inotify(watched)
+            if watched is not None or self._notices.is_linux
+            else self._by_watchfiles()
+        )
 
     def _by_inotify(self, watched: Watched | None) -> Iterator[set[str]]:
-        """Batches of inotify's events; folders that appear are watched before their batch is given. None: no instance is left."""
+        """Yield batches of inotify events; new folders are watched before their batch. None: no instance is left."""
         self._look(watched, [""])
         yield set()
         emptied_at = time.monotonic()
-        while not self._over.wait(QUIET_S):
+        while not self._over.wait(IDLE_S):
             changed = self._notices.read(self)
             if changed:
                 ends_at = time.monotonic() + MAX_BATCH_S
-                while not self._over.wait(QUIET_S) and (more := self._notices.read(self)) and time.monotonic() < ends_at:
+                while (
+                    not self._over.wait(QUIET_S)
+                    and (more := self._notices.read(self))
+                    and time.monotonic() < ends_at
+                ):
                     changed |= more
                 changed |= self._notices.read(self)
                 changed = self._look(self._notices.follow(self), sorted(changed))
-            if self._missed and time.monotonic() - self._polled_at > max(POLL_S, POLL_TIMES * self._took_s):
+            if self._missed and time.monotonic() - self._polled_at > max(
+                MIN_POLL_S, POLL_TIMES * self._took_s
+            ):
                 changed |= self._missed
                 self._look(self._notices.follow(self), sorted(self._missed))
                 self._polled_at = time.monotonic()
-            if changed or time.monotonic() - emptied_at > LOOKED_S:
+            if changed or time.monotonic() - emptied_at > EMPTY_BATCH_S:
                 emptied_at = time.monotonic()
                 yield changed
 
     def _look(self, watched: Watched | None, paths: list[str]) -> set[str]:
-        """Watch the folders at and below some paths; those of the paths that are not ignored."""
+        """Watch the folders at and below some paths; return the paths that are not ignored."""
         began = time.monotonic()
-        found: set[str] = set()
-        missed: set[str] = set()
+        if "" in paths or len(paths) > MAX_PATHS:
+            paths = [""]
+        walk = Walk(
+            self._repository,
+            self._settings,
+            (lambda folder: None) if watched is None else watched.folder,
+        )
+        wanted: set[str] = set()
         for path in paths:
-            walk = Walk(self._repository, self._settings, (lambda folder: None) if watched is None else watched.folder)
-            files = deque(walk.of(path) if path else walk, maxlen=1)  # the whole walk, for its folders
+            walk.skipped.clear()
+            files = deque(
+                walk.of(path) if path else walk, maxlen=1
+            )  # the whole walk, for its folders
             if files or not path or not walk.skipped or not walk.skipped.keys() <= IGNORED:
-                found.add(path)
-            missed |= {path} if watched is None else watched.missed
-        beside = {folder for folder in self._missed if not any(folder == path or not path or folder.startswith(f"{path}/") for path in paths)}
-        self._missed = beside | missed
+                wanted.add(path)
+        missed = set(paths) if watched is None else watched.missed
+        elsewhere = {
+            folder
+            for folder in self._missed
+            if not any(is_at_or_below(folder, path) for path in paths)
+        }
+        self._missed = elsewhere | missed
         self._took_s = time.monotonic() - began
         self.unwatched = self._notices.reason_for(self._missed)
-        return found
+        return wanted
 
     def _by_watchfiles(self) -> Iterator[set[str]]:
         import watchfiles
@@ -82,15 +113,31 @@ class FolderEvents:
         root = self.root + os.sep
         for changes in watchfiles.watch(
             self.root, watch_filter=lambda change, path: self._is_followed(path.removeprefix(root)), debounce=int(1000 * MAX_BATCH_S), step=int(1000 * QUIET_S), stop_event=self._over,
-            rust_timeout=int(1000 * LOOKED_S), yield_on_timeout=True, raise_interrupt=False, ignore_permission_denied=True,
+            rust_timeout=int(1000 * EMPTY_BATCH_S), yield_on_timeout=True, raise_interrupt=False, ignore_permission_denied=True,
         ):  # fmt: skip
             paths = {path.removeprefix(root).replace(os.sep, "/") for _, path in changes}
             # what decides how a folder is read may concern all that is in it
-            yield {path.rpartition("/")[0] if path.rpartition("/")[2] in DECIDING else "" if path == self.root else path for path in paths}
+            yield {
+                path.rpartition("/")[0]
+                if path.rpartition("/")[2] in DECIDING
+                else ""
+                if path == self.root
+                else path
+                for path in paths
+            }
 
     def _is_followed(self, path: str) -> bool:
-        """Whether a path lies in no folder of a tool and in no index home, and is not written at each key."""
+        """Whether changes of a path count: not in tool folders, the index home, or collaboration stores."""
         *folders, name = path.split(os.sep)
         home = os.path.realpath(self._settings.home)
         place = os.path.join(self.root, path)
-        return NEVER.isdisjoint(folders) and not COLLABORATION.fullmatch(name) and not f"{place}{os.sep}".startswith(f"{home}{os.sep}")
+        return (
+            NEVER.isdisjoint(folders)
+            and not COLLABORATION.fullmatch(name)
+            and not f"{place}{os.sep}".startswith(f"{home}{os.sep}")
+        )
+
+
+def is_at_or_below(path: str, folder: str) -> bool:
+    """Whether a path is a folder or lies in it; ``""`` is the root."""
+    return not folder or path == folder or path.startswith(f"{folder}/")

@@ -1,4 +1,4 @@
-"""File locks that hold between processes, on file systems without locks too."""
+"""Locks between processes, also on file systems without locks."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import errno
 from pathlib import Path
 from typing import Any
 
-_WITHOUT_LOCKS = frozenset(getattr(errno, name) for name in ("ENOLCK", "ENOSYS", "EOPNOTSUPP", "ENOTSUP", "EINVAL") if hasattr(errno, name))
+_WITHOUT_LOCKS = frozenset(
+    getattr(errno, name)
+    for name in ("ENOLCK", "ENOSYS", "EOPNOTSUPP", "ENOTSUP", "EINVAL")
+    if hasattr(errno, name)
+)
 
 
 def acquire_lock(path: Path, timeout_s: float) -> Any:
-    """Acquire and return a lock, which has ``release``.
+    """Acquire a lock and return it; call its ``release``.
 
-    Where the system refuses locks on this file system (NFS mounted with nolock, Lustre without flock), a file that exists as
-    long as the lock is held serves instead; one that a dead process left is taken over.
+    Where the file system has no locks (NFS mounted with nolock, Lustre without flock), fall back to a lock file, which is
+    taken over from a dead process.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Map files into memory without keeping a descriptor: a hundred repositories must fit into the 256 files of a macOS shell."""
+"""Map files without keeping descriptors: a macOS shell may have 256, and a hundred repositories must fit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FAILED = ctypes.c_void_p(-1).value
 
 
 def map_file(path: Path) -> Any:
-    """Return a file's content, mapped read-only: a buffer of which slices are bytes. It stays readable after the file is removed.
+    """Map a file read-only, as a buffer whose slices are bytes; it stays readable after the file is removed.
 
     Python's ``mmap`` keeps a duplicate of the descriptor, up to version 3.12 always.
     """
@@ -25,7 +25,12 @@ def map_file(path: Path) -> Any:
         if not size:
             return b""
         if sys.version_info >= (3, 13):
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ, **({} if os.name == "nt" else {"trackfd": False}))
+            return mmap.mmap(
+                file.fileno(),
+                0,
+                access=mmap.ACCESS_READ,
+                **({} if os.name == "nt" else {"trackfd": False}),
+            )
         if os.name == "nt":  # which has no such limit
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return _map_by_libc(file.fileno(), size)
@@ -38,29 +43,38 @@ def _map_by_libc(descriptor: int, size: int) -> Any:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
     buffer = (ctypes.c_char * size).from_address(address)
-    weakref.finalize(buffer, libc.munmap, address, size).atexit = False  # at its end the system does it
+    weakref.finalize(
+        buffer, libc.munmap, address, size
+    ).atexit = False  # at its end the system does it
     return buffer
 
 
 @cache
 def _libc() -> Any:
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_ssize_t]
+    libc.mmap.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_size_t,
+        ctypes.c_int,
+        ctypes.c_int,
+        ctypes.c_int,
+        ctypes.c_ssize_t,
+    ]
     libc.mmap.restype = ctypes.c_void_p
     libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     return libc
 
 
-def raise_descriptor_limit(wanted: int = 4096) -> None:
-    """Raise this process's soft limit of open files, as far as the hard one admits."""
+def raise_descriptor_limit(target: int = 4096) -> None:
+    """Raise the soft limit of open files, as far as the hard limit admits."""
     if os.name == "nt":
         return
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
+    limit = target if hard == resource.RLIM_INFINITY else min(target, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
         try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
         except (OSError, ValueError):  # macOS refuses more than it has for a process
             pass

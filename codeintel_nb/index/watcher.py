@@ -11,7 +11,7 @@ from ..errors import CodeIntelError, SourceError
 from ..settings import Settings
 from ..sources.opening import check_root
 from ..sources.repository import Repository, renewed
-from .folder_events import LOOKED_S, FolderEvents
+from .folder_events import EMPTY_BATCH_S, FolderEvents
 from .notices import Notices
 
 PAUSE = 2.0  # times as long as the last update took: a folder that changes all the time takes a third of a core
@@ -108,7 +108,7 @@ class Watcher:
 
     def _wait_for_root(self, repository: Repository, over: threading.Event) -> None:
         """Wait while the root leads elsewhere."""
-        while not over.wait(LOOKED_S):
+        while not over.wait(EMPTY_BATCH_S):
             try:
                 check_root(repository.root)
                 return
@@ -122,7 +122,7 @@ class Watcher:
             if not told and time.monotonic() >= missed_at:
                 told = True
                 self._failed(repository.name, f"The folder {repository.root} of {repository.name!r} is gone; it is followed again when it is back. Its index still answers; remove it with: codeintel remove {repository.name}")
-            over.wait(LOOKED_S)
+            over.wait(EMPTY_BATCH_S)
 
     def _renamed(self, repository: Repository, over: threading.Event) -> Repository:
         """The repository by the name that it goes by now."""

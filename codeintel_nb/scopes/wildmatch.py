@@ -14,7 +14,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-MAX_PART_CHARACTERS = 20_000  # of expressions compiled together: a larger automaton may run out of memory
+MAX_PART_CHARACTERS = (
+    20_000  # of expressions compiled together: a larger automaton may run out of memory
+)
 MAX_PART_LENGTH = 200  # expressions compiled together
 _WILDCARD = re.compile(r"[*?\[\\]")
 _SLASH = ord("/")
@@ -35,28 +37,31 @@ class Unreadable(ValueError):
 
 
 def literal_length(pattern: str) -> int:
-    """Characters before the first wildcard."""
-    found = _WILDCARD.search(pattern)
-    return len(pattern) if found is None else found.start()
+    """Return the number of characters before the first wildcard."""
+    wildcard = _WILDCARD.search(pattern)
+    return len(pattern) if wildcard is None else wildcard.start()
 
 
 def path_atoms(pattern: str, fold: bool = False, strict: bool = False) -> list[str]:
-    """Return the parts of an expression for the paths that a pattern with a slash matches.
+    """Translate a pattern with a slash, which is matched against whole paths.
 
-    Git compares what precedes the first wildcard by itself and matches the rest as a pattern of its own, so the ``**`` of
-    ``a**/b`` crosses folders. With ``fold`` the texts are in lower case (``core.ignorecase``); with ``strict`` a range that
-    holds nothing, such as ``[z-a]``, is unreadable too.
+    Git compares the literal prefix by itself and matches the rest as a pattern of its own, so the ``**`` of ``a**/b``
+    crosses folders. With ``fold``, texts are in lower case (``core.ignorecase``). With ``strict``, an empty range such as
+    ``[z-a]`` is unreadable too.
 
     Raises
     ------
     Unreadable : no path can match the pattern.
     """
     length = literal_length(pattern)
-    return [*(_literal(c, fold) for c in pattern[:length]), *name_atoms(pattern[length:], fold, strict)]
+    return [
+        *(_literal(c, fold) for c in pattern[:length]),
+        *name_atoms(pattern[length:], fold, strict),
+    ]
 
 
 def name_atoms(pattern: str, fold: bool = False, strict: bool = False) -> list[str]:
-    """Return the same for a pattern that is matched as a whole, as one for names is."""
+    """Translate a pattern that is matched as a whole, such as one for names."""
     out: list[str] = []
     at = 0
     while at < len(pattern):
@@ -72,28 +77,37 @@ def name_atoms(pattern: str, fold: bool = False, strict: bool = False) -> list[s
             at += escaped
             if at == len(pattern):
                 raise Unreadable("it ends with a backslash")
-            text, at = _literal(pattern[at], fold and not escaped), at + 1  # git folds no escaped capital: nothing is one then
+            text, at = (
+                _literal(pattern[at], fold and not escaped),
+                at + 1,
+            )  # git folds no escaped capital: nothing is one then
         out.append(text)
     return out
 
 
 def least_length(atoms: Iterable[str]) -> int:
-    """Characters that a text has at least to match."""
+    """Return the length of the shortest text that can match."""
     return sum(atom not in _ELASTIC for atom in atoms)
 
 
 def lower(text: str) -> str:
-    """ASCII letters in lower case, and no others: those that git folds."""
-    return text.lower() if text.isascii() else "".join(c.lower() if c.isascii() else c for c in text)
+    """Fold ASCII letters, and no others, as git does."""
+    return (
+        text.lower() if text.isascii() else "".join(c.lower() if c.isascii() else c for c in text)
+    )
 
 
 def _stars(pattern: str, begin: int) -> tuple[str, int]:
-    """The expression for a run of stars, and where the pattern goes on."""
+    """Translate a run of stars; return the place behind it as well."""
     end = begin
     while end < len(pattern) and pattern[end] == "*":
         end += 1
     behind = pattern[end : end + 2]
-    crosses = end - begin > 1 and (begin == 0 or pattern[begin - 1] == "/") and (behind[:1] in ("", "/") or behind == "\\/")
+    crosses = (
+        end - begin > 1
+        and (begin == 0 or pattern[begin - 1] == "/")
+        and (behind[:1] in ("", "/") or behind == "\\/")
+    )
     if not crosses:
         return _STAR, end
     return (_FOLDERS, end + 1) if behind[:1] == "/" else (_ANYTHING, end)
@@ -106,7 +120,7 @@ def _literal(character: str, fold: bool) -> str:
 
 
 def _set(pattern: str, at: int, fold: bool, strict: bool) -> tuple[str, int]:
-    """The expression for a set, given the place behind its ``[``, and where the pattern goes on."""
+    """Translate a set, from behind its ``[``; return the place behind it as well."""
     negated = pattern[at : at + 1] in ("!", "^") and at < len(pattern)
     at += negated
     ranges: _Ranges = []
@@ -139,7 +153,7 @@ def _character(pattern: str, at: int) -> str:
 
 
 def _class_name(pattern: str, at: int) -> str | None:
-    """The name of a class ``[:name:]`` that begins at a place; None where none does."""
+    """Return the name of the class ``[:name:]`` at a place, or None."""
     if pattern[at + 1 : at + 2] != ":":
         return None
     end = pattern.find("]", at + 2)
@@ -153,19 +167,25 @@ def _class_name(pattern: str, at: int) -> str | None:
 
 
 def _folded(ranges: _Ranges) -> _Ranges:
-    """The ranges, with the small letters of the capitals in them."""
+    """Add the small letters of the capitals in some ranges."""
     capitals = [(max(first, 65), min(last, 90)) for first, last in ranges]
     return [*ranges, *((first + 32, last + 32) for first, last in capitals)]
 
 
 def _set_regex(ranges: _Ranges, negated: bool) -> str:
-    """The expression for a set, which never matches a slash."""
+    """Write a set as an expression that never matches a slash."""
     if not negated:
-        ranges = [part for first, last in ranges for part in ((first, min(last, _SLASH - 1)), (max(first, _SLASH + 1), last))]
-    held = "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in sorted(set(ranges)) if first <= last)
-    if not held and not negated:
+        ranges = [
+            part
+            for first, last in ranges
+            for part in ((first, min(last, _SLASH - 1)), (max(first, _SLASH + 1), last))
+        ]
+    members = "".join(
+        rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in sorted(set(ranges)) if first <= last
+    )
+    if not members and not negated:
         raise Unreadable("a set holds nothing")
-    return f"[^/{held}]" if negated else f"[{held}]"
+    return f"[^/{members}]" if negated else f"[{members}]"
 
 
 def options() -> Any:
@@ -181,15 +201,19 @@ def options() -> Any:
 
 
 class RegexSet:
-    """Anchored expressions that a text is held against together, as many as there are."""
+    """Any number of anchored expressions, matched against a text together."""
 
     def __init__(self, expressions: Iterable[str]) -> None:
-        self._sets: list[tuple[list[int], Any]] = []  # numbers of the expressions, and they themselves as one
+        self._sets: list[
+            tuple[list[int], Any]
+        ] = []  # numbers of the expressions, and they themselves as one
         self._single: list[tuple[int, Any]] = []  # those that are too large for a set
         part: list[tuple[int, str]] = []
         size = 0
         for number, expression in enumerate(expressions):
-            if part and (size + len(expression) > MAX_PART_CHARACTERS or len(part) >= MAX_PART_LENGTH):
+            if part and (
+                size + len(expression) > MAX_PART_CHARACTERS or len(part) >= MAX_PART_LENGTH
+            ):
                 self._add(part)
                 part, size = [], 0
             part.append((number, expression))
@@ -223,7 +247,7 @@ class RegexSet:
         """Return the numbers of the expressions that match, in no order."""
         if len(self._sets) == 1 and not self._single:  # whose numbers are those of its expressions
             return self._sets[0][1].Match(text) or []
-        found = [numbers[i] for numbers, made in self._sets for i in made.Match(text) or ()]
+        matches = [numbers[i] for numbers, made in self._sets for i in made.Match(text) or ()]
         if self._single:
-            found += [number for number, made in self._single if made.search(text) is not None]
-        return found
+            matches += [number for number, made in self._single if made.search(text) is not None]
+        return matches

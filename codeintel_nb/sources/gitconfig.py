@@ -1,4 +1,4 @@
-"""Read git's configuration as git does, without git: the two settings that decide what is ignored.
+"""Git's configuration, read without git: ``core.excludesFile`` and ``core.ignorecase``.
 
 References
 ----------
@@ -25,26 +25,30 @@ _ESCAPES = {"n": "\n", "t": "\t", "b": "\b", "\\": "\\", '"': '"'}
 
 
 class Setting(NamedTuple):
-    """A variable as a file says it; ``key`` as ``core.excludesfile``, a subsection in its own case."""
+    """A variable of a configuration file; ``key`` as in ``core.excludesfile``, subsections in their own case."""
 
     key: str
     value: str | None  # None: the key alone, which means true
 
 
 class GitConfig:
-    """The configuration that holds in a repository, or outside of any."""
+    """The configuration of a repository, or of no repository."""
 
-    def __init__(self, folder: str = "", common: str = "", environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, folder: str = "", common: str = "", environment: Mapping[str, str] = os.environ
+    ) -> None:
         """``folder`` is the ``.git`` folder of the worktree, ``common`` that of its repository."""
         self._folder, self._common, self._environment = folder, common, environment
-        self.files: dict[str, tuple[int, ...]] = {}  # that were looked for, with their stamps before they were read
+        self.files: dict[
+            str, tuple[int, ...]
+        ] = {}  # that were looked for, with their stamps before they were read
 
     @property
     def ignores_case(self) -> bool:
         return _is_true(self._last("core.ignorecase"))
 
     def excludes_file(self, top: str) -> str:
-        """The file of ``core.excludesFile``, which is relative to the top of the worktree, or its default."""
+        """Return the path of ``core.excludesFile``, relative to the top of the worktree, or its default."""
         setting = self._last("core.excludesfile")
         if setting is None or not setting.value:
             config = self._environment.get("XDG_CONFIG_HOME") or self._expanded("~/.config")
@@ -56,15 +60,19 @@ class GitConfig:
 
     @cached_property
     def _settings(self) -> dict[str, Setting]:
-        """The last value of each variable, as conditions on remotes need those before them."""
+        """Map each key to its last setting."""
         return {setting.key: setting for setting in self._all()}
 
     @cached_property
     def _remotes(self) -> list[str]:
-        """The addresses of all remotes, which ``hasconfig:remote.*.url`` asks for."""
+        """List the URLs of all remotes, for ``hasconfig:remote.*.url``."""
         plain = GitConfig(self._folder, self._common, self._environment)
         plain.__dict__["_remotes"] = []
-        return [setting.value or "" for setting in plain._all() if re.fullmatch(r"remote\..*\.url", setting.key, re.S)]
+        return [
+            setting.value or ""
+            for setting in plain._all()
+            if re.fullmatch(r"remote\..*\.url", setting.key, re.S)
+        ]
 
     def _all(self) -> Iterator[Setting]:
         for file in self._sources():
@@ -74,16 +82,26 @@ class GitConfig:
     def _sources(self) -> Iterator[str]:
         environment = self._environment
         if not _is_true(Setting("", environment.get("GIT_CONFIG_NOSYSTEM", "0"))):
-            yield from [environment["GIT_CONFIG_SYSTEM"]] if "GIT_CONFIG_SYSTEM" in environment else _system_files(environment)
+            yield from (
+                [environment["GIT_CONFIG_SYSTEM"]]
+                if "GIT_CONFIG_SYSTEM" in environment
+                else _system_files(environment)
+            )
         if "GIT_CONFIG_GLOBAL" in environment:
             yield environment["GIT_CONFIG_GLOBAL"]
         else:
-            yield os.path.join(environment.get("XDG_CONFIG_HOME") or self._expanded("~/.config"), "git", "config")
+            yield os.path.join(
+                environment.get("XDG_CONFIG_HOME") or self._expanded("~/.config"), "git", "config"
+            )
             yield self._expanded("~/.gitconfig")
         if self._common:
             local = os.path.join(self._common, "config")
             yield local
-            extensions = [setting for setting in self._of_file(local, 0) if setting.key == "extensions.worktreeconfig"]
+            extensions = [
+                setting
+                for setting in self._of_file(local, 0)
+                if setting.key == "extensions.worktreeconfig"
+            ]
             if extensions and _is_true(extensions[-1]):
                 yield os.path.join(self._folder, "config.worktree")
 
@@ -94,15 +112,15 @@ class GitConfig:
             if key := environment.get(f"GIT_CONFIG_KEY_{number}"):
                 yield Setting(_canonical(key), environment.get(f"GIT_CONFIG_VALUE_{number}", ""))
         try:
-            given = shlex.split(environment.get("GIT_CONFIG_PARAMETERS", ""))
+            pairs = shlex.split(environment.get("GIT_CONFIG_PARAMETERS", ""))
         except ValueError:
-            given = []
-        for pair in given:
+            pairs = []
+        for pair in pairs:
             key, equals, value = pair.partition("=")
             yield Setting(_canonical(key), value if equals else None)
 
     def _of_file(self, file: str, depth: int) -> Iterator[Setting]:
-        """The settings of a file and of those that it includes, in their order."""
+        """Yield the settings of a file, and of the files it includes, in order."""
         if depth > MAX_DEPTH or not file:
             return
         self.files.setdefault(file, stamp_of(file))
@@ -112,7 +130,9 @@ class GitConfig:
             return
         for setting in parse(text):
             yield setting
-            if setting.value and (setting.key == "include.path" or self._includes(setting.key, file)):
+            if setting.value and (
+                setting.key == "include.path" or self._includes(setting.key, file)
+            ):
                 path = self._expanded(setting.value.removeprefix(":(optional)"))
                 yield from self._of_file(os.path.join(os.path.dirname(file), path), depth + 1)
 
@@ -125,9 +145,13 @@ class GitConfig:
             return bool(self._folder) and self._lies_in(pattern, file, kind == "gitdir/i")
         if kind == "onbranch":
             branch = self._branch()
-            return bool(branch) and _matches(pattern + "**" if pattern.endswith("/") else pattern, branch)
+            return bool(branch) and _matches(
+                pattern + "**" if pattern.endswith("/") else pattern, branch
+            )
         if kind == "hasconfig" and pattern.startswith("remote.*.url:"):
-            return any(_matches(pattern.removeprefix("remote.*.url:"), url) for url in self._remotes)
+            return any(
+                _matches(pattern.removeprefix("remote.*.url:"), url) for url in self._remotes
+            )
         return False
 
     def _lies_in(self, pattern: str, file: str, fold: bool) -> bool:
@@ -139,7 +163,9 @@ class GitConfig:
         elif not os.path.isabs(pattern):
             pattern = "**/" + pattern
         pattern += "**" if pattern.endswith("/") else ""
-        for folder in dict.fromkeys((os.path.realpath(self._folder), os.path.abspath(self._folder))):
+        for folder in dict.fromkeys(
+            (os.path.realpath(self._folder), os.path.abspath(self._folder))
+        ):
             place = folder.replace(os.sep, "/")
             begins = lower(place).startswith(lower(prefix)) if fold else place.startswith(prefix)
             if begins and _matches(pattern, place[len(prefix) :], fold):
@@ -150,23 +176,29 @@ class GitConfig:
         head = os.path.join(self._folder, "HEAD")
         self.files.setdefault(head, stamp_of(head))
         try:
-            said = read_rules(head).decode("utf-8", "replace").strip() if self._folder else ""
+            text = read_rules(head).decode("utf-8", "replace").strip() if self._folder else ""
         except OSError:
             return ""
-        return said.removeprefix("ref:").strip().removeprefix("refs/heads/") if said.startswith("ref:") else ""
+        return (
+            text.removeprefix("ref:").strip().removeprefix("refs/heads/")
+            if text.startswith("ref:")
+            else ""
+        )
 
     def _expanded(self, path: str) -> str:
-        """A path with ``~``, ``~user`` or ``%(prefix)`` in front made whole; unchanged where that cannot be."""
+        """Expand a leading ``~``, ``~user`` or ``%(prefix)``; return the path as it is where that fails."""
         if path.startswith("%(prefix)/"):
             return os.path.join(_prefix(self._environment), path.removeprefix("%(prefix)/"))
         if path == "~" or path.startswith("~/"):
-            home = self._environment.get("HOME") or (os.path.expanduser("~") if self._environment is os.environ else "")
+            home = self._environment.get("HOME") or (
+                os.path.expanduser("~") if self._environment is os.environ else ""
+            )
             return os.path.join(home, path[2:]) if home and home != "~" else path
         return os.path.expanduser(path)
 
 
 def parse(text: str) -> Iterator[Setting]:
-    """Yield the settings of a file's text up to the first line that git could not read either."""
+    """Yield the settings of a text, up to the first syntax error."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     at, section = 0, ""
     while at < len(text):
@@ -176,19 +208,19 @@ def parse(text: str) -> Iterator[Setting]:
             end = text.find("\n", at)
             at = len(text) if end < 0 else end
         elif text[at] == "[":
-            found = _SECTION.match(text, at)
-            if found is None:
+            header = _SECTION.match(text, at)
+            if header is None:
                 return
-            section = _joined(found[1].lower(), found[2])
-            at = found.end()
+            section = _joined(header[1].lower(), header[2])
+            at = header.end()
         else:
-            found = _KEY.match(text, at)
-            if found is None:
+            name = _KEY.match(text, at)
+            if name is None:
                 return
-            value, at = _value(text, found.end())
+            value, at = _value(text, name.end())
             if at < 0:
                 return
-            yield Setting(f"{section}.{found[0].lower()}".removeprefix("."), value)
+            yield Setting(f"{section}.{name[0].lower()}".removeprefix("."), value)
 
 
 def _joined(section: str, inner: str | None) -> str:
@@ -196,7 +228,7 @@ def _joined(section: str, inner: str | None) -> str:
 
 
 def _value(text: str, at: int) -> tuple[str | None, int]:
-    """The value behind a key and the place behind it, -1 where it cannot be read."""
+    """Return the value behind a key and the place behind that, -1 for a syntax error."""
     while at < len(text) and text[at] in " \t":
         at += 1
     if at == len(text) or text[at] == "\n":
@@ -247,21 +279,29 @@ def _is_true(setting: Setting | None) -> bool:
         return False
     if setting.value is None:
         return True
-    said = setting.value.strip().lower()
-    return said in ("true", "yes", "on") or (re.fullmatch(r"[+-]?\d+[kmg]?", said) is not None and re.sub(r"\D", "", said).strip("0") != "")
+    value = setting.value.strip().lower()
+    is_number = re.fullmatch(r"[+-]?\d+[kmg]?", value) is not None
+    return value in ("true", "yes", "on") or (
+        is_number and re.sub(r"\D", "", value).strip("0") != ""
+    )
 
 
 def _matches(pattern: str, text: str, fold: bool = False) -> bool:
     import re2
 
     try:
-        return re2.fullmatch(f"(?s:{''.join(name_atoms(pattern, fold))})", lower(text) if fold else text) is not None
+        return (
+            re2.fullmatch(
+                f"(?s:{''.join(name_atoms(pattern, fold))})", lower(text) if fold else text
+            )
+            is not None
+        )
     except Unreadable:
         return False
 
 
 def _prefix(environment: Mapping[str, str]) -> str:
-    """The folder that git is installed in, by where its program lies."""
+    """Return git's installation prefix, by the place of its program."""
     program = shutil.which("git", path=environment.get("PATH", os.defpath))
     return os.path.dirname(os.path.dirname(os.path.realpath(program))) if program else "/usr"
 
@@ -270,4 +310,7 @@ def _system_files(environment: Mapping[str, str]) -> list[str]:
     prefix = _prefix(environment)
     if os.name == "nt":
         return [os.path.join(prefix, "etc", "gitconfig")]
-    return ["/etc/gitconfig", *([os.path.join(prefix, "etc", "gitconfig")] if prefix not in ("/usr", "/") else [])]
+    return [
+        "/etc/gitconfig",
+        *([os.path.join(prefix, "etc", "gitconfig")] if prefix not in ("/usr", "/") else []),
+    ]

@@ -1,4 +1,4 @@
-"""Where git keeps a repository: the folder of a worktree, of a linked one, of a submodule; found without git."""
+"""Git repositories, located without git: plain and linked worktrees, submodules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HEAD = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}", re.I)
 
 
 class GitFolder(NamedTuple):
-    """A repository's worktree and where git keeps what belongs to it."""
+    """A worktree and its git folders."""
 
     top: str  # the worktree
     folder: str  # its .git folder; of a linked worktree the one of its own
@@ -24,24 +24,31 @@ class GitFolder(NamedTuple):
 
 
 def git_folder(top: str) -> GitFolder | None:
-    """The repository whose worktree begins at a folder; None where git would see none."""
+    """Return the repository whose worktree begins at a folder, or None where git sees none."""
     marker = os.path.join(top, ".git")
     folder = marker if os.path.isdir(marker) else _named_folder(marker)
     if folder is None:
         return None
     common = _common_folder(folder)
-    found = _is_head(os.path.join(folder, "HEAD")) and all(os.path.isdir(os.path.join(common, name)) for name in ("objects", "refs"))
-    return GitFolder(top, folder, common) if found else None
+    is_complete = all(os.path.isdir(os.path.join(common, name)) for name in ("objects", "refs"))
+    return (
+        GitFolder(top, folder, common)
+        if is_complete and _is_head(os.path.join(folder, "HEAD"))
+        else None
+    )
 
 
 def enclosing_git_folder(root: str) -> GitFolder | None:
-    """The repository that a folder lies in, on the same file system; None where it lies in none."""
+    """Return the repository around a folder, on the same file system, or None."""
     folder = root
     try:
         device = os.stat(root).st_dev
         while True:
-            if os.path.lexists(os.path.join(folder, ".git")) and (found := git_folder(folder)) is not None:
-                return found
+            if (
+                os.path.lexists(os.path.join(folder, ".git"))
+                and (repository := git_folder(folder)) is not None
+            ):
+                return repository
             above = os.path.dirname(folder)
             if above == folder or os.stat(above).st_dev != device:
                 return None
@@ -51,20 +58,22 @@ def enclosing_git_folder(root: str) -> GitFolder | None:
 
 
 def _named_folder(marker: str) -> str | None:
-    """The folder that a ``.git`` file names."""
+    """Return the folder that a ``.git`` file names, or None."""
     try:
-        said = os.fsdecode(read_rules(marker, follow=True)).rstrip("\r\n")
+        text = os.fsdecode(read_rules(marker, follow=True)).rstrip("\r\n")
     except OSError:
         return None
-    return os.path.normpath(os.path.join(os.path.dirname(marker), said.removeprefix("gitdir: "))) if said.startswith("gitdir: ") else None
+    if not text.startswith("gitdir: "):
+        return None
+    return os.path.normpath(os.path.join(os.path.dirname(marker), text.removeprefix("gitdir: ")))
 
 
 def _common_folder(folder: str) -> str:
     try:
-        said = os.fsdecode(read_rules(os.path.join(folder, "commondir"))).rstrip("\r\n")
+        text = os.fsdecode(read_rules(os.path.join(folder, "commondir"))).rstrip("\r\n")
     except OSError:
         return folder
-    return os.path.normpath(os.path.join(folder, said))
+    return os.path.normpath(os.path.join(folder, text))
 
 
 def _is_head(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Where the libraries of the grammars are unpacked: a folder that a library can be loaded from."""
+"""Choose the folder that grammars are unpacked into: one that libraries can be loaded from."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from pathlib import Path
 
 from ..errors import EngineError
 
-VARIABLE = "SEMBLE_GRAMMARS_CACHE_DIR"  # by which the package of the grammars is told
+VARIABLE = "SEMBLE_GRAMMARS_CACHE_DIR"  # read by the grammars' package
 PROBE = "json"  # the smallest grammar
 
 
 def use_grammar_folder(home: Path) -> str:
-    """Have this process unpack grammars where they can be loaded, and return the folder.
+    """Make this process unpack grammars where they can be loaded; return the folder.
 
-    A home that is mounted without the right to execute (noexec) cannot hold them: then they go to the user's cache, or to a
-    folder of this process alone.
+    On a home that is mounted noexec they cannot: they go to the user's cache then, or to a folder of this process.
 
     Raises
     ------
@@ -37,12 +36,14 @@ def use_grammar_folder(home: Path) -> str:
         else:
             return folder
     del os.environ[VARIABLE]
-    raise EngineError(f"No grammar can be loaded ({'; '.join(reasons)}). Set {VARIABLE} to a folder that programs may be run from.")
+    raise EngineError(
+        f"No grammar can be loaded ({'; '.join(reasons)}). Set {VARIABLE} to a folder that programs may be run from."
+    )
 
 
 def _folders(home: Path) -> Iterator[str]:
-    if given := os.environ.get(VARIABLE):
-        yield given
+    if configured := os.environ.get(VARIABLE):
+        yield configured
     yield str(home / "v1" / "grammars")
     cache = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     if os.path.isabs(cache):

@@ -1,8 +1,8 @@
-"""Which paths ignore files leave out: git's rules as git reads and finds them, and those of ``.ignore`` and ``.codeintelignore``.
+"""Ignore rules: git's, as git reads and finds them, and those of ``.ignore`` and ``.codeintelignore``.
 
-The rules of one kind are levels, from the folder that a path lies in outwards; of a level the last line that matches
-decides. What ``.codeintelignore`` says goes before ``.ignore``, and that before git's rules, as in ripgrep. Git's end where
-another repository begins; the other two do not.
+The rules of each kind form levels, from a path's folder outwards; in a level the last matching line decides.
+``.codeintelignore`` goes before ``.ignore``, and ``.ignore`` before git's rules, as in ripgrep. Git's rules end where
+another repository begins; the others go on.
 
 References
 ----------
@@ -16,15 +16,30 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from ..scopes.wildmatch import RegexSet, Unreadable, least_length, literal_length, lower, name_atoms, path_atoms
+from ..scopes.wildmatch import (
+    RegexSet,
+    Unreadable,
+    least_length,
+    literal_length,
+    lower,
+    name_atoms,
+    path_atoms,
+)
 from .gitconfig import GitConfig
 from .gitfolder import GitFolder, enclosing_git_folder, git_folder
 from .opening import NotReadable, read_rules, stamp_of
 
-CODEINTEL, DOT, GIT = ".codeintelignore", ".ignore", ".gitignore"  # in the order in which they decide
+CODEINTEL, DOT, GIT = (
+    ".codeintelignore",
+    ".ignore",
+    ".gitignore",
+)  # in the order in which they decide
 IGNORE_FILES = (GIT, DOT, CODEINTEL)
-MAX_KNOWN_NAMES = 10_000  # of one ignore file that are remembered
-MAX_NAME_CHARACTERS, MAX_PATH_CHARACTERS = 1_020, 16_384  # of any file: a pattern that needs more matches nothing
+MAX_CACHED_NAMES = 10_000  # for each ignore file
+MAX_NAME_CHARACTERS, MAX_PATH_CHARACTERS = (
+    1_020,
+    16_384,
+)  # of any file: a pattern that needs more matches nothing
 
 
 class Pattern(NamedTuple):
@@ -38,11 +53,13 @@ class Pattern(NamedTuple):
 
 
 def read_patterns(data: bytes) -> Iterator[Pattern]:
-    """Yield the patterns of an ignore file, read as git does: by bytes, lines end at a newline alone."""
+    """Yield the patterns of an ignore file as git reads it: bytes, with lines that end at a newline alone."""
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n")):
         if not line or line.startswith(b"#"):
             continue
-        text = _without_trailing_spaces(line.removesuffix(b"\r").partition(b"\0")[0].decode("latin-1"))
+        text = _without_trailing_spaces(
+            line.removesuffix(b"\r").partition(b"\0")[0].decode("latin-1")
+        )
         ignores = not text.startswith("!")
         text = text if ignores else text[1:]
         folders_only = text.endswith("/")
@@ -62,12 +79,15 @@ def _without_trailing_spaces(text: str) -> str:
 
 
 class PatternList:
-    """The patterns of one ignore file, found by the name or the path where they have no wildcard."""
+    """The patterns of one ignore file; those without wildcards are looked up by name or path."""
 
     def __init__(self, patterns: Iterable[Pattern], fold: bool = False) -> None:
         self._fold = fold
         self._ignores: list[bool] = []
-        self._names: tuple[dict[str, int], dict[str, int]] = {}, {}  # for files, and for folders: name -> the last that matches
+        self._names: tuple[dict[str, int], dict[str, int]] = (
+            {},
+            {},
+        )  # for files, and for folders: name -> the last that matches
         self._endings: tuple[dict[str, int], dict[str, int]] = {}, {}  # of names, for ``*.py``
         self._paths: tuple[dict[str, int], dict[str, int]] = {}, {}
         self._name_globs, self._path_globs = _Globs(), _Globs()
@@ -76,23 +96,34 @@ class PatternList:
             self._ignores.append(pattern.ignores)
         self._lengths = tuple(sorted({len(ending) for table in self._endings for ending in table}))
         self._has_paths = bool(self._paths[True]) or self._path_globs.last >= 0
-        self._by_name: tuple[dict[str, int], dict[str, int]] = {}, {}  # names that were asked for, with the last that matches
+        self._by_name: tuple[dict[str, int], dict[str, int]] = (
+            {},
+            {},
+        )  # a cache: name -> the last that matches
 
     def _add(self, place: int, pattern: Pattern) -> None:
         text = lower(pattern.text) if self._fold else pattern.text
         plain = literal_length(text) == len(text)
-        if plain or (not pattern.is_path and text[0] == "*" and literal_length(text[1:]) == len(text) - 1):
+        if plain or (
+            not pattern.is_path and text[0] == "*" and literal_length(text[1:]) == len(text) - 1
+        ):
             table = self._paths if pattern.is_path else self._names if plain else self._endings
             key = text if plain else text[1:]
             for is_folder in (False, True)[pattern.folders_only :]:
                 table[is_folder][key] = place
             return
         try:
-            atoms = path_atoms(pattern.text, self._fold) if pattern.is_path else name_atoms(pattern.text, self._fold)
+            atoms = (
+                path_atoms(pattern.text, self._fold)
+                if pattern.is_path
+                else name_atoms(pattern.text, self._fold)
+            )
         except Unreadable:  # git too lets it match nothing
             return
         if least_length(atoms) <= (MAX_PATH_CHARACTERS if pattern.is_path else MAX_NAME_CHARACTERS):
-            (self._path_globs if pattern.is_path else self._name_globs).add(place, pattern.folders_only, f"^{''.join(atoms)}$")
+            (self._path_globs if pattern.is_path else self._name_globs).add(
+                place, pattern.folders_only, f"^{''.join(atoms)}$"
+            )
 
     def ignores(self, path: str, is_folder: bool) -> bool | None:
         """Whether a path, relative to the folder of the ignore file, is ignored; None where no line matches it."""
@@ -101,19 +132,19 @@ class PatternList:
         if self._fold:
             path = lower(path)
         name = path[path.rfind("/") + 1 :]
-        known = self._by_name[is_folder]
-        last = known.get(name)
+        cache = self._by_name[is_folder]
+        last = cache.get(name)
         if last is None:
-            if len(known) >= MAX_KNOWN_NAMES:
-                known.clear()
-            last = known[name] = self._last_by_name(name, is_folder)
+            if len(cache) >= MAX_CACHED_NAMES:
+                cache.clear()
+            last = cache[name] = self._last_by_name(name, is_folder)
         if self._has_paths:
             last = max(last, self._paths[is_folder].get(path, -1))
             last = self._path_globs.last_match(path, is_folder, last)
         return self._ignores[last] if last >= 0 else None
 
     def _last_by_name(self, name: str, is_folder: bool) -> int:
-        """The last pattern without a slash that matches a name; -1 where none does."""
+        """Return the place of the last pattern without a slash that matches a name, or -1."""
         last = self._names[is_folder].get(name, -1)
         endings, length = self._endings[is_folder], len(name)
         for ending in self._lengths:
@@ -124,10 +155,12 @@ class PatternList:
 
 
 class _Globs:
-    """Patterns with wildcards, compiled together when they are first needed."""
+    """Patterns with wildcards, compiled together on first use."""
 
     def __init__(self) -> None:
-        self._globs: list[tuple[int, bool, str]] = []  # place in the file, whether for folders alone, and the expression
+        self._globs: list[
+            tuple[int, bool, str]
+        ] = []  # place in the file, whether for folders alone, and the expression
         self.last = -1  # the last place
 
     def add(self, place: int, folders_only: bool, expression: str) -> None:
@@ -139,7 +172,7 @@ class _Globs:
         return RegexSet(expression for _, _, expression in self._globs)
 
     def last_match(self, text: str, is_folder: bool, last: int) -> int:
-        """The place of the last that matches, if it comes after another place; else that."""
+        """Return the place of the last match behind a given place, or the given place."""
         if last < self.last:
             for number in self._set.matches(text):
                 place, folders_only, _ = self._globs[number]
@@ -150,7 +183,7 @@ class _Globs:
 
 @lru_cache(512)
 def pattern_list(data: bytes, fold: bool) -> PatternList | None:
-    """The patterns in the content of an ignore file; None where there are none. Equal files are read once."""
+    """Return the patterns of an ignore file's content, or None. Equal files are parsed once."""
     patterns = list(read_patterns(data))
     return PatternList(patterns, fold) if patterns else None
 
@@ -160,23 +193,31 @@ class Level(NamedTuple):
 
     patterns: PatternList
     folder: str  # that holds the file, relative to the root; the root's own is empty, as is one above it
-    prefix: str  # of a file above the root: the root's path relative to its folder, with a slash behind
+    prefix: (
+        str  # of a file above the root: the root's path relative to its folder, with a slash behind
+    )
     outer: Level | None
 
     def ignores(self, path: str, is_folder: bool) -> bool | None:
-        """What the first of these levels that has a line for a path says."""
+        """Return the verdict of the first level with a matching line, or None."""
         level: Level | None = self
         while level is not None:
-            inside = path[len(level.folder) + 1 :] if level.folder else level.prefix + path if level.prefix else path
-            said = level.patterns.ignores(inside, is_folder)
-            if said is not None:
-                return said
+            inside = (
+                path[len(level.folder) + 1 :]
+                if level.folder
+                else level.prefix + path
+                if level.prefix
+                else path
+            )
+            verdict = level.patterns.ignores(inside, is_folder)
+            if verdict is not None:
+                return verdict
             level = level.outer
         return None
 
 
 class Rules(NamedTuple):
-    """What is ignored in a folder, by the kind of the file that says so."""
+    """The rules that apply in a folder, by kind of ignore file."""
 
     codeintel: Level | None = None
     dot: Level | None = None
@@ -184,14 +225,17 @@ class Rules(NamedTuple):
     fold: bool = False  # git's patterns do not tell capitals apart
 
     def ignores(self, path: str, is_folder: bool) -> bool:
-        if self.codeintel is not None and (said := self.codeintel.ignores(path, is_folder)) is not None:
-            return said
-        if self.dot is not None and (said := self.dot.ignores(path, is_folder)) is not None:
-            return said
+        if (
+            self.codeintel is not None
+            and (verdict := self.codeintel.ignores(path, is_folder)) is not None
+        ):
+            return verdict
+        if self.dot is not None and (verdict := self.dot.ignores(path, is_folder)) is not None:
+            return verdict
         return self.git is not None and self.git.ignores(path, is_folder) is True
 
     def _with(self, kind: str, data: bytes, folder: str, prefix: str = "") -> Rules:
-        """These rules and, before them, those of an ignore file."""
+        """Put the rules of an ignore file before these."""
         patterns = pattern_list(data, self.fold and kind == GIT)
         if patterns is None:
             return self
@@ -203,7 +247,7 @@ class Rules(NamedTuple):
 
 
 class RuleReader:
-    """Finds and reads the rules of a walk; what it could not read, and where it looked outside of the root."""
+    """A reader of the rules for one walk; it notes unreadable files, and files outside of the root."""
 
     def __init__(self, root: str, unread: Callable[[str], None] = lambda path: None) -> None:
         self._root, self._unread = root, unread
@@ -211,36 +255,48 @@ class RuleReader:
         self.outside: dict[str, tuple[int, ...]] = {root: stamp_of(root)}
 
     def at_root(self) -> Rules:
-        """The rules that lie above the root, without those of its own ignore files."""
+        """Read the rules from above the root, without its own ignore files."""
         enclosing = enclosing_git_folder(self._root)
-        rules = self._of_repository(Rules(), enclosing, "") if enclosing is not None else self._global(Rules(), self._root, GitConfig(), "")
+        rules = (
+            self._of_repository(Rules(), enclosing, "")
+            if enclosing is not None
+            else self._global(Rules(), self._root, GitConfig(), "")
+        )
         before = rules
         for folder in reversed(list(_parents(self._root))):
-            in_git = enclosing is not None and (folder + os.sep).startswith(enclosing.top.rstrip(os.sep) + os.sep)
+            in_git = enclosing is not None and (folder + os.sep).startswith(
+                enclosing.top.rstrip(os.sep) + os.sep
+            )
             prefix = _relative(self._root, folder)
             for kind in IGNORE_FILES if in_git else (DOT, CODEINTEL):
                 file = os.path.join(folder, kind)
                 self._note(file)
                 if (data := self._read(file)) is not None:
                     rules = rules._with(kind, data, "", prefix)
-        if _leave_out_the_root(rules):  # a folder that is given by name is wanted whole
+        if _leave_out_the_root(rules):  # the user named the folder: index all of it
             return Rules(fold=rules.fold) if _leave_out_the_root(before) else before
         return rules
 
-    def entering(self, rules: Rules, folder: str, names: Iterable[str], handle: int | None = None) -> Rules:
-        """The rules for the entries of a folder of the root, whose names are given; ``handle`` is the open folder."""
+    def entering(
+        self, rules: Rules, folder: str, names: Iterable[str], handle: int | None = None
+    ) -> Rules:
+        """Read the rules for the entries of a folder, given their names and, if it is open, its handle."""
         place = os.path.join(self._root, folder)
         if folder and ".git" in names and (inner := git_folder(place)) is not None:
             rules = self._of_repository(rules, inner, folder)
         for kind in IGNORE_FILES:
             if kind in names:
-                data = self._read(kind if handle is not None else os.path.join(place, kind), handle, f"{folder}/{kind}".removeprefix("/"))
+                data = self._read(
+                    kind if handle is not None else os.path.join(place, kind),
+                    handle,
+                    f"{folder}/{kind}".removeprefix("/"),
+                )
                 if data is not None:
                     rules = rules._with(kind, data, folder)
         return rules
 
     def _of_repository(self, rules: Rules, repository: GitFolder, folder: str) -> Rules:
-        """The rules where a repository begins, in place of git's around it; ``folder`` is where in the root that is."""
+        """Replace git's rules by those of a repository that begins at a folder of the root."""
         config = GitConfig(repository.folder, repository.common)
         rules = rules._replace(git=None, fold=config.ignores_case)
         prefix = "" if folder else _relative(self._root, repository.top)
@@ -249,7 +305,9 @@ class RuleReader:
         data = self._read(repository.exclude_file, follow=True)
         return rules if data is None else rules._with(GIT, data, folder, prefix)
 
-    def _global(self, rules: Rules, top: str, config: GitConfig, prefix: str, folder: str = "") -> Rules:
+    def _global(
+        self, rules: Rules, top: str, config: GitConfig, prefix: str, folder: str = ""
+    ) -> Rules:
         file = config.excludes_file(top)
         self.outside = config.files | self.outside
         if file:
@@ -261,7 +319,9 @@ class RuleReader:
         if file not in self.outside:
             self.outside[file] = stamp_of(file)
 
-    def _read(self, file: str, handle: int | None = None, shown: str = "", follow: bool = False) -> bytes | None:
+    def _read(
+        self, file: str, handle: int | None = None, shown: str = "", follow: bool = False
+    ) -> bytes | None:
         try:
             return read_rules(file, follow, handle)
         except NotReadable:
@@ -272,7 +332,7 @@ class RuleReader:
 
 
 def _parents(root: str) -> Iterator[str]:
-    """The folders above the root, the nearest first."""
+    """Yield the folders above the root, the nearest first."""
     folder = os.path.dirname(root)
     while folder != root:
         yield folder
@@ -280,7 +340,7 @@ def _parents(root: str) -> Iterator[str]:
 
 
 def _relative(root: str, top: str) -> str:
-    """The root's path in a folder above it, with a slash behind; empty for the folder itself."""
+    """Return the root's path relative to a folder above it, with a trailing slash; empty for the folder itself."""
     relative = os.path.relpath(root, top).replace(os.sep, "/")
     return "" if relative == "." else relative + "/"
 
@@ -290,12 +350,12 @@ def _leave_out_the_root(rules: Rules) -> bool:
     kinds = [list(_levels(first)) for first in (rules.codeintel, rules.dot, rules.git)]
     depth = max((level.prefix.count("/") for levels in kinds for level in levels), default=0)
     for up in range(depth):  # 0 is the root, 1 the folder that holds it
-        said = None
+        verdict = None
         for level in (level for levels in kinds for level in levels):
             names = level.prefix.split("/")[:-1]
-            if said is None and len(names) > up:
-                said = level.patterns.ignores("/".join(names[: len(names) - up]), True)
-        if said:
+            if verdict is None and len(names) > up:
+                verdict = level.patterns.ignores("/".join(names[: len(names) - up]), True)
+        if verdict:
             return True
     return False
 

@@ -1,4 +1,4 @@
-"""Open files that others may have exchanged: regular ones alone, of a bounded size, through no link where none belongs."""
+"""Open files that others may have replaced: only regular ones, of bounded size, without following links."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from ..errors import SourceError
 
 HAS_INODES = os.name != "nt"  # in listings, and times of change beside them
 MAX_RULE_BYTES = 1_000_000  # of an ignore file or a configuration
-_HAS_FOLDER_HANDLES = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY")
-_FILE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)  # a pipe must not block
+_HAS_FOLDER_HANDLES = (
+    os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY")
+)
+_FILE = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)  # a pipe must not block
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -21,7 +28,7 @@ class NotReadable(OSError):
 
 
 class FileState(NamedTuple):
-    """What tells whether a file changed: that which git's index keeps of it."""
+    """The attributes by which git's index, too, tells that a file changed."""
 
     size: int  # bytes
     mtime_ns: int
@@ -66,7 +73,9 @@ def _read(handle: int, path: str, max_bytes: int) -> tuple[bytes, os.stat_result
         if not stat.S_ISREG(state.st_mode):
             raise NotReadable(f"{path} is no regular file")
         parts, size = list[bytes](), 0
-        while size <= max_bytes and (part := os.read(handle, min(max_bytes + 1 - size, max(state.st_size, 4096) + 1))):
+        while size <= max_bytes and (
+            part := os.read(handle, min(max_bytes + 1 - size, max(state.st_size, 4096) + 1))
+        ):
             parts.append(part)
             size += len(part)
     finally:
@@ -77,16 +86,20 @@ def _read(handle: int, path: str, max_bytes: int) -> tuple[bytes, os.stat_result
 
 
 def stamp_of(path: str) -> tuple[int, ...]:
-    """What tells that a file changed, or that a folder was exchanged for another; empty where there is none."""
+    """Return attributes that change with a file, or with the folder at a path; empty for a missing one."""
     try:
         state = os.stat(path)
     except OSError:
         return ()
-    return (state.st_dev, state.st_ino) if stat.S_ISDIR(state.st_mode) else (state.st_dev, *FileState.of(state))
+    return (
+        (state.st_dev, state.st_ino)
+        if stat.S_ISDIR(state.st_mode)
+        else (state.st_dev, *FileState.of(state))
+    )
 
 
 def check_root(root: str) -> None:
-    """Raise SourceError where a folder that was indexed has become a link, or lies behind one."""
+    """Raise SourceError if an indexed folder has become a link, or lies behind one."""
     resolved = os.path.realpath(root)
     if resolved != root:
         raise SourceError(
@@ -95,15 +108,17 @@ def check_root(root: str) -> None:
 
 
 class FolderReader:
-    """Reads files below a root by handles of the folders on the way, so that no link leads out of it.
+    """A reader of files below a root that opens each folder on the way by handle, so that no link leads out.
 
-    Folders stay open from file to file: in path order each is opened once.
+    Folders stay open between files: in path order each is opened once.
     """
 
     def __init__(self, root: str) -> None:
         check_root(root)
         self._root = root
-        self._open: list[tuple[str, int]] = []  # the root and the folders below it that the last file lies in
+        self._open: list[
+            tuple[str, int]
+        ] = []  # the root and the folders below it that the last file lies in
         if _HAS_FOLDER_HANDLES:
             self._open.append(("", os.open(root, _FOLDER | _NO_LINK)))
 
@@ -117,7 +132,7 @@ class FolderReader:
         self._close(0)
 
     def read(self, path: str, max_bytes: int) -> tuple[bytes, FileState]:
-        """Return a file's content, and its state before it was read.
+        """Return a file's content and its state before the read.
 
         Raises
         ------
@@ -137,7 +152,9 @@ class FolderReader:
 
     def _folder(self, names: list[str]) -> int:
         same = 1
-        while same < len(self._open) and same <= len(names) and self._open[same][0] == names[same - 1]:
+        while (
+            same < len(self._open) and same <= len(names) and self._open[same][0] == names[same - 1]
+        ):
             same += 1
         self._close(same)
         for name in names[same - 1 :]:
