@@ -226,3 +226,17 @@ def test_warnings_and_a_token_of_its_own(make_serving, tmp_path):
         process.terminate()
     assert "loop-back" in lines[1]
     assert "no token" in lines[2]
+
+
+def test_the_index_home_is_not_taken_for_a_folder_to_index(make_serving, tmp_path):
+    write_tree(tmp_path / "shop", dict(FILES))
+    one = make_serving("--root", str(tmp_path))
+    assert one.ask("POST", "repositories", {"path": str(tmp_path / "shop")})[0] == 202
+    until(lambda: one.ask("GET", "repositories/shop/job")[2]["state"] == "done")
+    status, _, problem = one.ask("POST", "repositories", {"path": str(tmp_path / "home")})
+    assert (status, "codeintel's own index" in problem["detail"]) == (403, True)
+    assert one.ask("POST", "repositories", {"path": str(tmp_path), "name": "all"})[0] == 202, "a folder that holds it is indexed without it"
+    until(lambda: one.ask("GET", "repositories/all/job")[2]["state"] == "done")
+    paths = [hit["path"] for hit in one.ask("POST", "paths", {"repos": ["all"]})[2]["results"]["hits"]]
+    assert paths
+    assert not [path for path in paths if path.startswith("home/")]

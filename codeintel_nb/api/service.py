@@ -20,6 +20,7 @@ from ..index.watcher import Watcher
 from ..scopes.registry import ScopeRegistry
 from ..search.query import Bounds
 from ..sources.repository import Repository
+from ..sources.worktree import check_is_no_index
 from ..workspace import Workspace
 from .client import HEARTBEAT_S
 from .jobs import Jobs, Tell
@@ -63,6 +64,7 @@ class SharedService:
 
     def checked_root(self, repository: Repository, kernel_python: str = "") -> Repository:
         """The repository, if this server may index where it lies; SourceError otherwise."""
+        check_is_no_index(repository.root, self.workspace.settings.home)
         allowed = [*self._roots, *(_site_packages(kernel_python) if repository.source == "package" else ())]
         root = Path(repository.root)
         if any(root.is_relative_to(folder) for folder in allowed):

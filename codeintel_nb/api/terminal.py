@@ -42,7 +42,8 @@ def takes_all_characters(stream: IO[str] | None) -> bool:
 def open_missing_streams() -> bool:
     """Open the null device in place of closed standard streams; return whether the output was open.
 
-    Otherwise the next file to be opened would get the number of a closed stream, and take what is printed.
+    Otherwise the next file to be opened would get the number of a closed stream, and take what is
+    printed.
     """
     was_open = sys.stdout is not None
     for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):

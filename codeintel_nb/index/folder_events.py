@@ -1,4 +1,6 @@
-"""Changes of a watched folder, in batches: by inotify, by watchfiles elsewhere, by polling where events are missing."""
+"""Changes of a watched folder, in batches: by inotify, by watchfiles elsewhere, by polling where
+events are missing.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,11 @@ MAX_PATHS = 1_000  # changed together; beyond that the whole folder is scanned
 
 
 class FolderEvents:
-    """Batches of changed paths below a repository's root; ``""`` stands for anything, an empty batch for no change.
+    """Batches of changed paths below a repository's root; ``""`` stands for anything, an empty
+    batch for no change.
 
-    ``unwatched`` is the reason why some folders get no events. These are polled: a batch may name them unchanged.
+    ``unwatched`` is the reason why some folders get no events. These are polled: a batch may name
+    them unchanged.
     """
 
     def __init__(
@@ -52,7 +56,9 @@ class FolderEvents:
         )
 
     def _by_inotify(self, watched: Watched | None) -> Iterator[set[str]]:
-        """Yield batches of inotify events; new folders are watched before their batch. None: no instance is left."""
+        """Yield batches of inotify events; new folders are watched before their batch. None: no
+        instance is left.
+        """
         self._look(watched, [""])
         yield set()
         emptied_at = time.monotonic()
@@ -127,7 +133,9 @@ class FolderEvents:
             }
 
     def _is_followed(self, path: str) -> bool:
-        """Whether changes of a path count: not in tool folders, the index home, or collaboration stores."""
+        """Whether changes of a path count: not in tool folders, the index home, or collaboration
+        stores.
+        """
         *folders, name = path.split(os.sep)
         home = os.path.realpath(self._settings.home)
         place = os.path.join(self.root, path)

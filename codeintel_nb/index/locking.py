@@ -16,8 +16,8 @@ _WITHOUT_LOCKS = frozenset(
 def acquire_lock(path: Path, timeout_s: float) -> Any:
     """Acquire a lock and return it; call its ``release``.
 
-    Where the file system has no locks (NFS mounted with nolock, Lustre without flock), fall back to a lock file, which is
-    taken over from a dead process.
+    Where the file system has no locks (NFS mounted with nolock, Lustre without flock), fall back to
+    a lock file, which is taken over from a dead process.
 
     Raises
     ------

@@ -1,4 +1,6 @@
-"""Map files without keeping descriptors: a macOS shell may have 256, and a hundred repositories must fit."""
+"""Map files without keeping descriptors: a macOS shell may have 256, and a hundred repositories
+must fit.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ _FAILED = ctypes.c_void_p(-1).value
 
 
 def map_file(path: Path) -> Any:
-    """Map a file read-only, as a buffer whose slices are bytes; it stays readable after the file is removed.
+    """Map a file read-only, as a buffer whose slices are bytes; it stays readable after the file is
+    removed.
 
     Python's ``mmap`` keeps a duplicate of the descriptor, up to version 3.12 always.
     """

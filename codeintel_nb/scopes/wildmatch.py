@@ -1,7 +1,8 @@
 """Git's wildmatch as regular expressions: the one matcher of ignore rules and of a scope's globs.
 
-A pattern is translated once into RE2 syntax, so that no pattern takes more than linear time. ``*`` and ``?`` stay inside
-one name, ``**`` between slashes crosses folders, sets know ranges, ``!`` and ``^``, ``\\`` and the POSIX classes.
+A pattern is translated once into RE2 syntax, so that no pattern takes more than linear time. ``*``
+and ``?`` stay inside one name, ``**`` between slashes crosses folders, sets know ranges, ``!`` and
+``^``, ``\\`` and the POSIX classes.
 
 References
 ----------
@@ -45,9 +46,9 @@ def literal_length(pattern: str) -> int:
 def path_atoms(pattern: str, fold: bool = False, strict: bool = False) -> list[str]:
     """Translate a pattern with a slash, which is matched against whole paths.
 
-    Git compares the literal prefix by itself and matches the rest as a pattern of its own, so the ``**`` of ``a**/b``
-    crosses folders. With ``fold``, texts are in lower case (``core.ignorecase``). With ``strict``, an empty range such as
-    ``[z-a]`` is unreadable too.
+    Git compares the literal prefix by itself and matches the rest as a pattern of its own, so the
+    ``**`` of ``a**/b`` crosses folders. With ``fold``, texts are in lower case
+    (``core.ignorecase``). With ``strict``, an empty range such as ``[z-a]`` is unreadable too.
 
     Raises
     ------

@@ -25,7 +25,9 @@ _ESCAPES = {"n": "\n", "t": "\t", "b": "\b", "\\": "\\", '"': '"'}
 
 
 class Setting(NamedTuple):
-    """A variable of a configuration file; ``key`` as in ``core.excludesfile``, subsections in their own case."""
+    """A variable of a configuration file; ``key`` as in ``core.excludesfile``, subsections in their
+    own case.
+    """
 
     key: str
     value: str | None  # None: the key alone, which means true
@@ -48,7 +50,9 @@ class GitConfig:
         return _is_true(self._last("core.ignorecase"))
 
     def excludes_file(self, top: str) -> str:
-        """Return the path of ``core.excludesFile``, relative to the top of the worktree, or its default."""
+        """Return the path of ``core.excludesFile``, relative to the top of the worktree, or its
+        default.
+        """
         setting = self._last("core.excludesfile")
         if setting is None or not setting.value:
             config = self._environment.get("XDG_CONFIG_HOME") or self._expanded("~/.config")
@@ -186,7 +190,9 @@ class GitConfig:
         )
 
     def _expanded(self, path: str) -> str:
-        """Expand a leading ``~``, ``~user`` or ``%(prefix)``; return the path as it is where that fails."""
+        """Expand a leading ``~``, ``~user`` or ``%(prefix)``; return the path as it is where that
+        fails.
+        """
         if path.startswith("%(prefix)/"):
             return os.path.join(_prefix(self._environment), path.removeprefix("%(prefix)/"))
         if path == "~" or path.startswith("~/"):

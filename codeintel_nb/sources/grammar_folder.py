@@ -18,7 +18,8 @@ PROBE = "json"  # the smallest grammar
 def use_grammar_folder(home: Path) -> str:
     """Make this process unpack grammars where they can be loaded; return the folder.
 
-    On a home that is mounted noexec they cannot: they go to the user's cache then, or to a folder of this process.
+    On a home that is mounted noexec they cannot: they go to the user's cache then, or to a folder
+    of this process.
 
     Raises
     ------
@@ -37,7 +38,8 @@ def use_grammar_folder(home: Path) -> str:
             return folder
     del os.environ[VARIABLE]
     raise EngineError(
-        f"No grammar can be loaded ({'; '.join(reasons)}). Set {VARIABLE} to a folder that programs may be run from."
+        f"No grammar can be loaded ({'; '.join(reasons)}). "
+        f"Set {VARIABLE} to a folder that programs may be run from."
     )
 
 

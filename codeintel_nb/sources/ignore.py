@@ -1,8 +1,9 @@
-"""Ignore rules: git's, as git reads and finds them, and those of ``.ignore`` and ``.codeintelignore``.
+"""Ignore rules: git's, as git reads and finds them, and those of ``.ignore`` and
+``.codeintelignore``.
 
-The rules of each kind form levels, from a path's folder outwards; in a level the last matching line decides.
-``.codeintelignore`` goes before ``.ignore``, and ``.ignore`` before git's rules, as in ripgrep. Git's rules end where
-another repository begins; the others go on.
+The rules of each kind form levels, from a path's folder outwards; in a level the last matching line
+decides. ``.codeintelignore`` goes before ``.ignore``, and ``.ignore`` before git's rules, as in
+ripgrep. Git's rules end where another repository begins; the others go on.
 
 References
 ----------
@@ -53,7 +54,9 @@ class Pattern(NamedTuple):
 
 
 def read_patterns(data: bytes) -> Iterator[Pattern]:
-    """Yield the patterns of an ignore file as git reads it: bytes, with lines that end at a newline alone."""
+    """Yield the patterns of an ignore file as git reads it: bytes, with lines that end at a newline
+    alone.
+    """
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n")):
         if not line or line.startswith(b"#"):
             continue
@@ -126,7 +129,9 @@ class PatternList:
             )
 
     def ignores(self, path: str, is_folder: bool) -> bool | None:
-        """Whether a path, relative to the folder of the ignore file, is ignored; None where no line matches it."""
+        """Whether a path, relative to the folder of the ignore file, is ignored; None where no line
+        matches it.
+        """
         if not path.isascii():
             path = path.encode("utf-8", "surrogateescape").decode("latin-1")
         if self._fold:
@@ -192,7 +197,8 @@ class Level(NamedTuple):
     """The patterns of one file, and those outside of them."""
 
     patterns: PatternList
-    folder: str  # that holds the file, relative to the root; the root's own is empty, as is one above it
+    # that holds the file, relative to the root; the root's own is empty, as is one above it
+    folder: str
     prefix: (
         str  # of a file above the root: the root's path relative to its folder, with a slash behind
     )
@@ -247,11 +253,13 @@ class Rules(NamedTuple):
 
 
 class RuleReader:
-    """A reader of the rules for one walk; it notes unreadable files, and files outside of the root."""
+    """A reader of the rules for one walk; it notes unreadable files, and files outside of the
+    root.
+    """
 
     def __init__(self, root: str, unread: Callable[[str], None] = lambda path: None) -> None:
         self._root, self._unread = root, unread
-        # files and folders that decide and get no events, whether they exist or not, with their stamps before they were read
+        # files that decide and get no events, existing or not, with their stamps before the read
         self.outside: dict[str, tuple[int, ...]] = {root: stamp_of(root)}
 
     def at_root(self) -> Rules:
@@ -280,7 +288,9 @@ class RuleReader:
     def entering(
         self, rules: Rules, folder: str, names: Iterable[str], handle: int | None = None
     ) -> Rules:
-        """Read the rules for the entries of a folder, given their names and, if it is open, its handle."""
+        """Read the rules for the entries of a folder, given their names and, if it is open, its
+        handle.
+        """
         place = os.path.join(self._root, folder)
         if folder and ".git" in names and (inner := git_folder(place)) is not None:
             rules = self._of_repository(rules, inner, folder)
@@ -340,7 +350,9 @@ def _parents(root: str) -> Iterator[str]:
 
 
 def _relative(root: str, top: str) -> str:
-    """Return the root's path relative to a folder above it, with a trailing slash; empty for the folder itself."""
+    """Return the root's path relative to a folder above it, with a trailing slash; empty for the
+    folder itself.
+    """
     relative = os.path.relpath(root, top).replace(os.sep, "/")
     return "" if relative == "." else relative + "/"
 

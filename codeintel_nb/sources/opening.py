@@ -1,4 +1,6 @@
-"""Open files that others may have replaced: only regular ones, of bounded size, without following links."""
+"""Open files that others may have replaced: only regular ones, of bounded size, without following
+links.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,7 @@ def read_rules(path: str, follow: bool = False, folder: int | None = None) -> by
 
     Raises
     ------
-    NotReadable : it is a link, a device, a pipe or a folder, has more than 1 MB, or may not be read.
+    NotReadable : no regular file, a link, over 1 MB, or without the right to be read.
     FileNotFoundError, NotADirectoryError : it is missing.
     """
     if not _NO_LINK and not follow and os.path.islink(path):
@@ -86,7 +88,9 @@ def _read(handle: int, path: str, max_bytes: int) -> tuple[bytes, os.stat_result
 
 
 def stamp_of(path: str) -> tuple[int, ...]:
-    """Return attributes that change with a file, or with the folder at a path; empty for a missing one."""
+    """Return attributes that change with a file, or with the folder at a path; empty for a missing
+    one.
+    """
     try:
         state = os.stat(path)
     except OSError:
@@ -103,12 +107,14 @@ def check_root(root: str) -> None:
     resolved = os.path.realpath(root)
     if resolved != root:
         raise SourceError(
-            f"The folder {root} leads elsewhere now, to {resolved}, and is not read. If that is meant, index {resolved} under another name: codeintel index {resolved}"
+            f"The folder {root} leads elsewhere now, to {resolved}, and is not read. "
+            f"If that is meant, index {resolved} under another name: codeintel index {resolved}"
         )
 
 
 class FolderReader:
-    """A reader of files below a root that opens each folder on the way by handle, so that no link leads out.
+    """A reader of files below a root that opens each folder on the way by handle, so that no link
+    leads out.
 
     Folders stay open between files: in path order each is opened once.
     """

@@ -9,6 +9,7 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
 from operator import attrgetter
+from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import SourceError
@@ -121,14 +122,7 @@ class Walk:
 
     def _check_root(self) -> None:
         check_root(self.root)
-        folder = self.root
-        while self._home is not None:
-            if _identity(folder) == self._home:
-                raise SourceError(f"The folder {self.root} holds codeintel's own index, which is not indexed. Name another folder: codeintel index PATH")
-            above = os.path.dirname(folder)
-            if above == folder:
-                return
-            folder = above
+        check_is_no_index(self.root, self._settings.home)
 
     def _marks(self, folder: str) -> set[str]:
         """Those entries of a folder that decide whether and how it is read."""
@@ -255,6 +249,19 @@ class Walk:
         if self.reads_ignore_files and is_environment(names, place):
             return "virtual environment"
         return OWN_INDEX if not _FORMATS.isdisjoint(names) and _is_index_home(place, names) else None
+
+
+def check_is_no_index(root: str, home: Path) -> None:
+    """Raise SourceError if a folder is the index home or lies in it, under whatever name."""
+    identity = _identity(home)
+    folder = root
+    while identity is not None:
+        if _identity(folder) == identity:
+            raise SourceError(f"The folder {root} holds codeintel's own index, which is not indexed. Name another folder: codeintel index PATH")
+        above = os.path.dirname(folder)
+        if above == folder:
+            return
+        folder = above
 
 
 def is_environment(names: set[str], folder: str) -> bool:
