@@ -30,7 +30,7 @@ codecs.register_error("codeintel", _replace)
 
 def print_anything(stream: IO[str] | None) -> None:
     """Make a stream accept every text, whatever its encoding lacks."""
-    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+    if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
         stream.reconfigure(errors="codeintel")
 
 

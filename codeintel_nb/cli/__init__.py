@@ -53,8 +53,11 @@ def _unknown(words: list[str], known: str) -> str:
 
 
 def _failed(args: argparse.Namespace, said: str) -> int:
-    if args.json:
-        emit_json(json.dumps({"error": said}))
+    try:
+        if args.json:
+            emit_json(json.dumps({"error": said}))
+    except (NotWritten, OSError):
+        silence(sys.stdout, 1)
     try:
         print(f"codeintel: {said}", file=sys.stderr)
     except OSError:

@@ -21,6 +21,8 @@ MAX_EXPANSIONS = 1000  # of the braces in one glob
 def check_glob(glob: str) -> str:
     """The glob without surrounding blanks; ScopeError when it cannot be read."""
     plain = glob.strip()
+    if (len(plain) - len(plain.rstrip("\\"))) % 2 and (behind := glob.lstrip()[len(plain) :]):
+        plain += behind[0]  # a blank that is quoted
     if not plain:
         raise ScopeError("An empty glob matches nothing. Leave it out, or write '**' for everything.")
     if plain.startswith("!"):
@@ -34,7 +36,7 @@ def check_glob(glob: str) -> str:
 
 def plain_glob(path: str) -> str:
     """A glob that means this path alone, and what is in it."""
-    escaped = re.sub(r"[*?\[\]{}\\]", r"\\\g<0>", path)
+    escaped = re.sub(r"[*?\[\]{}\\]|\s$", r"\\\g<0>", path)
     return f"/{escaped}" if path[:1] in ("!", "#") or path[:1].isspace() else escaped  # a "/" at the front changes nothing else
 
 

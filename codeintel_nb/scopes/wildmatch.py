@@ -125,10 +125,13 @@ def _set(pattern: str, at: int, fold: bool, strict: bool) -> tuple[str, int]:
     negated = pattern[at : at + 1] in ("!", "^") and at < len(pattern)
     at += negated
     ranges: _Ranges = []
+    closing = -1  # the "]" that was looked for last: looked for once, however many "[:" precede it
     first, before = True, ""  # the character that may begin a range
     while first or pattern[at : at + 1] != "]":
         first = False
         character = _character(pattern, at)
+        if character == "[" and pattern[at + 1 : at + 2] == ":" and closing < at + 2:
+            closing = pattern.find("]", at + 2)
         if character == "-" and before and pattern[at + 1 : at + 2] not in ("", "]"):
             at += 2 if pattern[at + 1] == "\\" else 1
             last = _character(pattern, at)
@@ -136,7 +139,7 @@ def _set(pattern: str, at: int, fold: bool, strict: bool) -> tuple[str, int]:
                 raise Unreadable(f"the range {before}-{last} holds nothing")
             ranges += _folded([(ord(before), ord(last))]) if fold else [(ord(before), ord(last))]
             before = ""
-        elif character == "[" and (name := _class_name(pattern, at)) is not None:
+        elif character == "[" and (name := _class_name(pattern, at, closing)) is not None:
             ranges += _folded(_CLASSES[name]) if fold and name == "upper" else _CLASSES[name]
             at, before = at + len(name) + 3, ""
         else:
@@ -153,17 +156,16 @@ def _character(pattern: str, at: int) -> str:
     return pattern[at]
 
 
-def _class_name(pattern: str, at: int) -> str | None:
-    """Return the name of the class ``[:name:]`` at a place, or None."""
+def _class_name(pattern: str, at: int, closing: int) -> str | None:
+    """Return the name of the class ``[:name:]`` at a place, or None; ``closing`` is the next ``]``."""
     if pattern[at + 1 : at + 2] != ":":
         return None
-    end = pattern.find("]", at + 2)
-    _character(pattern, end if end >= 0 else len(pattern))
-    if end < at + 3 or pattern[end - 1] != ":":
+    _character(pattern, closing if closing >= 0 else len(pattern))
+    if closing < at + 3 or pattern[closing - 1] != ":":
         return None
-    name = pattern[at + 2 : end - 1]
+    name = pattern[at + 2 : closing - 1]
     if name not in _CLASSES:
-        raise Unreadable(f"there is no class [:{name}:]")
+        raise Unreadable(f"there is no class [:{name[:20]}:]")
     return name
 
 

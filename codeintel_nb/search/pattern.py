@@ -95,7 +95,10 @@ def _escaped_character(match: re.Match[str]) -> str:
     """A character like the one that an escape stands for; nothing for a class, an assertion or a group's opening."""
     escape = match[0]
     if escape.startswith("\\x"):
-        return chr(int(escape[2:].strip("{}") or "0", 16))
+        try:
+            return chr(int(escape[2:].strip("{}") or "0", 16))
+        except (ValueError, OverflowError):  # no character: whoever compiles it says so
+            return "_"
     return "_" if escape[0] == "\\" and not escape[1].isalnum() else ""
 
 

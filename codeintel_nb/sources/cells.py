@@ -89,7 +89,7 @@ def _cut(data: bytes, cut: Callable[[dict[str, Any], bytes, str], tuple[list[Chu
         sheets = notebook.get("worksheets")
         if not isinstance(sheets, list):
             return None
-        cells = [cell for sheet in sheets if isinstance(sheet, dict) for cell in sheet.get("cells") or []]
+        cells = [cell for sheet in sheets if isinstance(sheet, dict) and isinstance(sheet.get("cells"), list) for cell in sheet["cells"]]
     language = _language(notebook)
     content = bytearray()
     chunks: list[Chunk] = []

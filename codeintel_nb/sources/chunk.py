@@ -139,7 +139,10 @@ def plain_document(path: str, data: bytes) -> Document:
     content = text_of(data) or b""
     language = _language(path, content)
     if language == "notebook":
-        notebook = plain_cells(content)
+        try:
+            notebook = plain_cells(content)
+        except Exception:  # whatever it is: a search must not end at an odd file
+            notebook = None
         if notebook is not None:
             return Document(path, notebook.language, notebook.content, content_hash(data), notebook.chunks, [], True)
         language = "json"

@@ -254,8 +254,8 @@ def _value(text: str, at: int) -> tuple[str | None, int]:
         if not quoted and character in "#;":
             end = text.find("\n", at)
             return "".join(out), len(text) if end < 0 else end
-        if not quoted and character.isspace():
-            blanks += character if out else ""
+        if not quoted and character in " \t\r\n":
+            blanks += character if any(out) else ""
             continue
         out.append(blanks)
         blanks = ""

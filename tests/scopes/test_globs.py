@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from codeintel_nb.errors import ScopeError
-from codeintel_nb.scopes.globs import PathMatcher, check_glob, expand_braces
+from codeintel_nb.scopes.globs import PathMatcher, check_glob, expand_braces, plain_glob
 from tests.strategies import GLOBS, PATHS
 
 
@@ -90,3 +90,10 @@ def test_what_cannot_be_read_is_said_in_one_line(glob):
 def test_a_hostile_glob_takes_linear_time():
     matcher = PathMatcher(["*a" * 25 + "b"], [])
     assert not matcher.admits("a" * 20_000)
+
+
+@pytest.mark.parametrize("name", ["foo ", "foo  ", "a\t", " x ", "back\\ ", "[x] "])
+def test_a_plain_glob_keeps_the_blanks_of_a_name(name):
+    matcher = PathMatcher([check_glob(plain_glob(name))], [])
+    assert matcher.admits(name)
+    assert not matcher.admits(name.rstrip())
