@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from ..settings import Settings
+from ..sources.opening import stamp_of
 from ..sources.repository import Repository
 from ..sources.worktree import COLLABORATION, IGNORED, NEVER, Walk
 from .notices import DECIDING, Notices, Watched
@@ -45,6 +46,9 @@ class FolderEvents:
             over,
         )
         self._missed: set[str] = set()  # folders without events
+        self._outside: dict[
+            str, tuple[int, ...]
+        ] = {}  # rules that get no events, with their stamps
         self._polled_at = self._took_s = 0.0
 
     def __iter__(self) -> Iterator[set[str]]:
@@ -74,6 +78,8 @@ class FolderEvents:
                     changed |= more
                 changed |= self._notices.read(self)
                 changed = self._look(self._notices.follow(self), sorted(changed))
+            if time.monotonic() - emptied_at > EMPTY_BATCH_S and self._rules_changed():
+                changed = self._look(self._notices.follow(self), [""])
             if self._missed and time.monotonic() - self._polled_at > max(
                 MIN_POLL_S, POLL_TIMES * self._took_s
             ):
@@ -83,6 +89,10 @@ class FolderEvents:
             if changed or time.monotonic() - emptied_at > EMPTY_BATCH_S:
                 emptied_at = time.monotonic()
                 yield changed
+
+    def _rules_changed(self) -> bool:
+        """Whether a file outside of the folder that decides what is read has changed."""
+        return any(stamp_of(path) != stamp for path, stamp in self._outside.items())
 
     def _look(self, watched: Watched | None, paths: list[str]) -> set[str]:
         """Watch the folders at and below some paths; return the paths that are not ignored."""
@@ -102,6 +112,7 @@ class FolderEvents:
             )  # the whole walk, for its folders
             if files or not path or not walk.skipped or not walk.skipped.keys() <= IGNORED:
                 wanted.add(path)
+        self._outside = dict(walk.outside) if paths == [""] else walk.outside | self._outside
         missed = set(paths) if watched is None else watched.missed
         elsewhere = {
             folder

@@ -5,6 +5,7 @@ A folder that gets no events, as the system has none or its watches are used up,
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterable
@@ -111,6 +112,8 @@ class _Tree:
         self._outside: dict[str, tuple[int, ...]] = {}  # files that decide what is read and get no events, with their stamps
         self._seen: tuple[tuple[int, ...], Seen] = (), Seen()
         self._unwatched: set[str] = {""}  # folders without events; "" for all
+        self._unlisted: set[str] = set()  # folders that could not be listed
+        self._linked: dict[str, FileState] = {}  # files with several names, and their states when they were looked at
 
     @property
     def root(self) -> str:
@@ -135,14 +138,25 @@ class _Tree:
                 self.told |= told
                 raise SnapshotReplaced(f"generation {snapshot.generation} of {self.folder.name} was replaced")
             self._known = None  # it was removed and indexed anew
-        told |= self._unwatched
+        told |= self._unwatched | self._unlisted
+        told.update(path for path, state in self._linked.items() if self._state(path) != state)
         if self._known is None or "" in told or len(told) > MOST_TOLD or any(stamp_of(path) != stamp for path, stamp in self._outside.items()):
             return self._look(snapshot, shards, notices)
         if snapshot.generation != self._generation:
             told |= self._indexed_since(shards)
         elif not told:
             return self._known
-        return self._compare(self._suspects | told, snapshot, shards, notices)
+        try:
+            return self._compare(self._suspects | told, snapshot, shards, notices)
+        except BaseException:
+            self._known = None  # the events are read: the next search scans
+            raise
+
+    def _state(self, path: str) -> FileState | None:
+        try:
+            return FileState.of(os.lstat(os.path.join(self.root, path)))
+        except OSError:
+            return None
 
     def _indexed_since(self, shards: Shards) -> set[str]:
         """Paths of which the index says something else than the generation before did: it may have read them at any moment."""
@@ -165,6 +179,7 @@ class _Tree:
             indexed = {path for ref, shard in shards for path in _live(ref, shard)}
             known = self._differing(found, indexed - found.keys(), shards)
         self._unwatched = {""} if watched is None else _topmost(watched.missed)
+        self._unlisted, self._linked = walk.unlisted, self._noted(walk)
         return self._remember(known, snapshot, shards)
 
     def _compare(self, paths: Iterable[str], snapshot: Snapshot, shards: Shards, notices: Notices | None) -> Changes:
@@ -172,7 +187,8 @@ class _Tree:
         walk, watched = self._walk(notices)
         found: dict[str, FileStat] = {}
         missing: set[str] = set()
-        for path in paths:
+        told = tuple(paths)
+        for path in told:
             here = {stat.path: stat for stat in walk.of(path)}
             found.update(here)
             missing.update(known for ref, shard in shards for known in _at(path, ref, shard) if known not in here)
@@ -181,7 +197,14 @@ class _Tree:
             found, missing = {}, set()
         known = self._differing(found, missing - found.keys(), shards)
         self._unwatched = {""} if watched is None else _topmost(watched.missed)  # those without a watch are among the paths
+        self._unlisted = walk.unlisted
+        looked_at = missing.union(told, found)
+        self._linked = {path: state for path, state in self._linked.items() if path not in looked_at} | self._noted(walk)
         return self._remember(known, snapshot, shards)
+
+    def _noted(self, walk: Walk) -> dict[str, FileState]:
+        """Files whose changes under another name give no event; a package is replaced, not written to."""
+        return walk.linked if self.repository.source == "worktree" else {}
 
     def _walk(self, notices: Notices | None) -> tuple[Walk, Watched | None]:
         """A walk that has the folders it enters watched."""

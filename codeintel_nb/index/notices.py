@@ -14,6 +14,7 @@ from ..sources.ignore import IGNORE_FILES
 from ..sources.worktree import NEVER
 
 DECIDING = frozenset({".git", "pyvenv.cfg", "conda-meta", *IGNORE_FILES})  # entries that decide whether and how the others of a folder are read
+OLD_ENVIRONMENT = "activate_this.py"  # of virtualenv before version 20: it decides for the folder two above
 RETRY_S = 30.0  # between attempts to get an instance where the user has no more
 
 
@@ -93,7 +94,8 @@ class Notices:
                 return False  # the user's watches are all taken, or the folder is gone again
             places = self._folders.setdefault(watch, [])
             if (tree, folder) not in places:
-                places[:] = [place for place in places if place[0] is not tree] + [(tree, folder)]
+                # one watch serves all names of a folder: an earlier one counts while it still names the same, as a bind mount does
+                places[:] = [place for place in places if place[0] is not tree or _is_same_folder(tree.root, place[1], folder)] + [(tree, folder)]
             return True
 
     def read(self, tree: Told) -> set[str]:
@@ -115,6 +117,10 @@ class Notices:
                     tree.told.add("")
             return
         is_folder = bool(event.mask & flags.ISDIR)
+        if event.mask & flags.UNMOUNT:
+            for tree, _ in self._folders.get(event.wd, ()):
+                tree.told.add("")
+            return
         if event.mask & flags.IGNORED:
             self._folders.pop(event.wd, None)
             return
@@ -123,7 +129,7 @@ class Notices:
             return
         for tree, folder in self._folders.get(event.wd, ()):
             path = f"{folder}/{event.name}" if folder and event.name else folder or event.name
-            tree.told.add(folder if decides else path)
+            tree.told.add(folder if decides else folder.rpartition("/")[0] if event.name == OLD_ENVIRONMENT else path)
 
     def close(self) -> None:
         with self._lock:
@@ -131,3 +137,11 @@ class Notices:
                 self._inotify.close()
                 self._inotify, self._tried_at = None, -RETRY_S
                 self._folders.clear()
+
+
+def _is_same_folder(root: str, one: str, other: str) -> bool:
+    """Whether two paths below a root name one folder."""
+    try:
+        return os.path.samefile(os.path.join(root, one), os.path.join(root, other))
+    except OSError:
+        return False

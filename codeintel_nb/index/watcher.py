@@ -18,6 +18,7 @@ PAUSE = 2.0  # times as long as the last update took: a folder that changes all 
 MOST_PATHS = 5_000  # changed together, from which all are looked at instead
 MOST_PAUSE_S = 3.0  # as who saves a file after a long update waits for it
 MISSED_S = 60.0  # a package's folder is away while pip is at work
+MIN_RETRY_S, MAX_RETRY_S = 1.0, 60.0  # after an update that failed
 SETTLED_S = 30.0  # after the last change beside a package: pip writes the list of its files last
 
 
@@ -39,6 +40,7 @@ class Watcher:
         self._settings = settings
         self._update, self._failed, self._differs = update, failed, differs
         self._notices = Notices()
+        self._reported: dict[str, str] = {}  # the last failure of each repository: one that stays is told once
         self.unwatched: dict[str, str] = {}  # repositories with folders that get no events, which are looked at now and then, and why
         self._followed: dict[str, tuple[str, threading.Event]] = {}  # name -> root, and what ends its thread
         self._lock = threading.Lock()
@@ -83,7 +85,8 @@ class Watcher:
     def _follow_folder(self, repository: Repository, over: threading.Event) -> Repository:
         """Follow a folder until it is gone or another has taken its place, or it holds another version of a package; what
         is to be followed then."""
-        first = True  # what changed before is looked for once the events are being collected, so that nothing falls between
+        first = is_new = True  # what changed before is looked for once the events are being collected, so that nothing falls between
+        pending, retry_at, delay_s = set[str](), 0.0, 0.0
         place, installed = _folder_id(repository.root), _Installed(repository)
         events = FolderEvents(repository, self._settings, self._notices, over)
         for changed in events:
@@ -92,10 +95,18 @@ class Watcher:
             if installed.is_another() and self._updated(repository, None, over):
                 return self._renamed(repository, over)
             self._note_unwatched(repository, events.unwatched)
-            paths = None if first or "" in changed or len(changed) > MOST_PATHS else sorted(changed)
-            if first or (changed and (not events.unwatched or self._differs(repository, paths))):
-                self._updated(repository, paths, over)
-                first = False
+            pending |= {""} if first else changed
+            first = False
+            if not pending or time.monotonic() < retry_at:
+                continue
+            paths = None if "" in pending or len(pending) > MOST_PATHS else sorted(pending)
+            if delay_s == 0.0 and events.unwatched and not is_new and not self._differs(repository, paths):
+                pending = set()
+            elif self._updated(repository, paths, over):
+                pending, delay_s, is_new = set(), 0.0, False
+            else:  # nothing that changed is forgotten: it is part of the next attempt
+                delay_s = min(MAX_RETRY_S, 2 * delay_s or MIN_RETRY_S)
+                retry_at = time.monotonic() + delay_s
         return repository
 
     def _note_unwatched(self, repository: Repository, reason: str) -> None:
@@ -138,11 +149,12 @@ class Watcher:
         try:
             self._update(repository, paths)
             done = True
-        except SourceError as error:
-            if os.path.isdir(repository.root):  # else it is waited for
-                self._failed(repository.name, str(error))
+            self._reported.pop(repository.name, None)
         except CodeIntelError as error:
-            self._failed(repository.name, str(error))
+            is_away = isinstance(error, SourceError) and not os.path.isdir(repository.root)  # then it is waited for
+            if not is_away and self._reported.get(repository.name) != str(error):
+                self._failed(repository.name, str(error))
+                self._reported[repository.name] = str(error)
         over.wait(min(MOST_PAUSE_S, PAUSE * (time.monotonic() - began)))
         return done
 

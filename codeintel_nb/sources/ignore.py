@@ -270,6 +270,10 @@ class RuleReader:
             if enclosing is not None
             else self._global(Rules(), self._root, GitConfig(), "")
         )
+        for folder in (self._root, *_parents(self._root)):  # a repository may begin there, or end
+            self._note_git(folder)
+            if enclosing is not None and folder == enclosing.top:
+                break
         before = rules
         for folder in reversed(list(_parents(self._root))):
             in_git = enclosing is not None and (folder + os.sep).startswith(
@@ -292,8 +296,10 @@ class RuleReader:
         handle.
         """
         place = os.path.join(self._root, folder)
-        if folder and ".git" in names and (inner := git_folder(place)) is not None:
-            rules = self._of_repository(rules, inner, folder)
+        if folder and ".git" in names:
+            self._note_git(place)
+            if (inner := git_folder(place)) is not None:
+                rules = self._of_repository(rules, inner, folder)
         for kind in IGNORE_FILES:
             if kind in names:
                 data = self._read(
@@ -324,6 +330,14 @@ class RuleReader:
             self._note(file)
         data = self._read(file, follow=True) if file else None
         return rules if data is None else rules._with(GIT, data, folder, prefix)
+
+    def _note_git(self, folder: str) -> None:
+        """Note what decides whether a repository begins at a folder."""
+        marker = os.path.join(folder, ".git")
+        self._note(marker)
+        if os.path.isdir(marker):
+            for name in ("HEAD", "objects", "refs"):
+                self._note(os.path.join(marker, name))
 
     def _note(self, file: str) -> None:
         if file not in self.outside:

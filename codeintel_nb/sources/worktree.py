@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import os
 import re
@@ -25,7 +26,8 @@ NEVER = HISTORIES | {
 ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta", "bin/activate_this.py", "Scripts/activate_this.py")  # of venv, conda, and virtualenv before version 20
 OWN_INDEX, BY_COLLABORATION = "index of codeintel", "written at each key by collaboration"
 IGNORED = frozenset({"ignored", "ignored folder", OWN_INDEX, BY_COLLABORATION})  # reasons for which a file was not in the index either
-_FORMATS = frozenset(f"v{number}" for number in range(1, 100))  # folders of an index home
+_TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, getattr(errno, "ESTALE", errno.EIO)})
+_FORMATS = frozenset(f"v{number}" for number in range(1, 10))  # folders of an index home
 _REPOSITORY = re.compile(r"[0-9a-f]{16}")  # a folder in one of these
 _RULE_NAMES = (".git", *IGNORE_FILES)
 # what JupyterLab's collaboration writes at each key
@@ -80,6 +82,8 @@ class Walk:
         self.skipped: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}  # reason -> the first paths
         self.secrets: list[str] = []
+        self.unlisted: set[str] = set()  # folders that could not be listed: no event says when they can be
+        self.linked: dict[str, FileState] = {}  # files with other names, whose changes under these give no event
         self._settings = settings
         self._never = HISTORIES if no_ignore else NEVER
         self._home = _identity(settings.home)
@@ -114,7 +118,7 @@ class Walk:
                     return
                 if entry.is_symlink() or not entry.is_dir() or self._reason_outside(place, name, rules) is not None:
                     return
-                if self._is_home(os.path.join(self.root, place)) or self._reason_inside(place, self._marks(place) | {parts[depth]}) is not None:
+                if self._is_home(os.path.join(self.root, place)) or self._reason_inside(place, self._marks(place)) is not None:
                     return
                 rules = self._rules_of(place, rules)
         except OSError:
@@ -127,7 +131,7 @@ class Walk:
     def _marks(self, folder: str) -> set[str]:
         """Those entries of a folder that decide whether and how it is read."""
         place = os.path.join(self.root, folder)
-        return {name for name in (*_RULE_NAMES, "pyvenv.cfg", "conda-meta", "bin", "Scripts") if os.path.lexists(os.path.join(place, name))}
+        return {name for name in (*_RULE_NAMES, "pyvenv.cfg", "conda-meta", "bin", "Scripts", *_FORMATS) if os.path.lexists(os.path.join(place, name))}
 
     def _rules_of(self, folder: str, outer: Rules) -> Rules:
         if not self.reads_ignore_files:
@@ -183,8 +187,11 @@ class Walk:
                     wanted.append(one)
                 elif one:
                     wanted.append(path)
-        except OSError:
+        except OSError as error:
+            if error.errno in _TRANSIENT:  # what lies below is there all the same: nothing may be taken for gone
+                raise SourceError(f"The folder {os.path.join(self.root, folder)} cannot be listed now ({error.strerror}). What was indexed before still answers; try again.") from error
             self._leave("unreadable folder", folder)
+            self.unlisted.add(folder)
         finally:
             if handle is not None:
                 os.close(handle)
@@ -229,6 +236,8 @@ class Walk:
         elif state.st_mode & _READABLE != _READABLE and not os.access(os.path.join(self.root, path), os.R_OK):
             self._leave("unreadable", path)
         else:
+            if state.st_nlink > 1:
+                self.linked[path] = FileState.of(state)
             return FileStat(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino) if HAS_INODES else FileStat(path, *FileState.of(state))
         return False
 

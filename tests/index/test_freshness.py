@@ -512,3 +512,63 @@ def test_what_is_ignored_is_searched_on_request_as_ripgrep_does(tmp_path, ws):
     assert [path for path, _ in found(here, "value", no_ignore=True)] == ours
     assert [path for path, _ in found(here, "value")] == ["c.py"]
     here.close()
+
+
+def test_a_change_under_another_name_of_a_file_or_folder_is_seen(tmp_path, ws):
+    root = write_tree(tmp_path / "tree", {"a/f.py": "old_value = 1\n", "b/g.py": "x = 1\n"})
+    os.link(root / "a/f.py", root / "b/f.py")
+    outside = write_tree(tmp_path / "outside", {"o.py": "old_value = 2\n"})
+    os.link(outside / "o.py", root / "o.py")
+    ws.index(root)
+    assert len(found(ws, "old_value")) == 3
+    (root / "a/f.py").write_text("new_value = 1\n")
+    (outside / "o.py").write_text("new_value = 2\n")
+    assert [path for path, _ in found(ws, "new_value")] == ["a/f.py", "b/f.py", "o.py"]
+    assert found(ws, "old_value") == []
+    (root / "o.py").unlink()
+    shutil.rmtree(root / "b")
+    assert [path for path, _ in found(ws, "value")] == ["a/f.py"]
+
+
+def test_a_folder_that_is_mounted_twice_is_seen_under_both_names(tmp_path):
+    script = """
+import subprocess, sys
+from pathlib import Path
+from codeintel_nb import Workspace
+root, workspace = Path(sys.argv[1]), Workspace.open(sys.argv[2])
+subprocess.run(["mount", "--bind", root / "a", root / "b"], check=True)
+def paths(pattern): return sorted(hit.path for hit in workspace.search_text(pattern))
+workspace.index(root)
+print(paths("old"))
+(root / "a/f.py").write_text("new = 1\\n")
+(root / "a/g.py").write_text("new = 2\\n")
+print(paths("old"), paths("new"))
+subprocess.run(["umount", root / "b"], check=True)
+print(paths("new"))
+"""
+    root = write_tree(tmp_path / "r", {"a/f.py": "old = 1\n"})
+    (root / "b").mkdir()
+    done = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", script, root, tmp_path / "home"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.splitlines() == ["['a/f.py', 'b/f.py']", "[] ['a/f.py', 'a/g.py', 'b/f.py', 'b/g.py']", "['a/f.py', 'a/g.py']"], done.stderr
+
+
+def test_a_repository_that_begins_above_or_is_finished_inside_counts(tmp_path, ws, git):
+    root = write_tree(tmp_path / "p/sub", {"a.log": "value\n", "deep/.git/config": "", "deep/b.tmp": "value\n", ".ignore": "", ".gitignore": "*.tmp\n"})
+    (tmp_path / "p/.gitignore").write_text("*.log\n")
+    ws.index(root)
+    assert [path for path, _ in found(ws, "value")] == ["a.log"]
+    git("init", cwd=tmp_path / "p")
+    assert found(ws, "value") == []
+    git("init", cwd=root / "deep")
+    assert [path for path, _ in found(ws, "value")] == ["deep/b.tmp"]
+    shutil.rmtree(tmp_path / "p/.git")
+    assert [path for path, _ in found(ws, "value")] == ["a.log", "deep/b.tmp"]
+
+
+@pytest.mark.parametrize("notebook", ['{"worksheets":[{"cells":5}]}', '{"cells":true}', '{"worksheets":[5, null]}', '{"cells":[5,{"source":{"a":1}}], "metadata":[1]}', '{"worksheets":[{"cells":true}],"metadata":5}'])
+def test_an_odd_notebook_stops_nothing(tmp_path, ws, notebook):
+    root = write_tree(tmp_path / "tree", {"bad.ipynb": notebook, "a.py": "value = 1\n"})
+    ws.index(root)
+    assert found(ws, "value = 1") == [("a.py", 1)]
+    (root / "worse.ipynb").write_text(notebook)
+    assert found(ws, "value = 1") == [("a.py", 1)]

@@ -93,3 +93,38 @@ def test_an_index_outlives_the_right_to_read_its_folder(tree):
         tree.chmod(0o755)
     assert codeintel("index", tree)[0] == 0
     assert found("closed_one") == ["closed.py"]
+
+
+SEARCHED_WHILE_IT_OPENS = """
+import os, sys
+from pathlib import Path
+from codeintel_nb import Workspace
+root, workspace = Path(sys.argv[1]), Workspace.open(sys.argv[2])
+def paths(): return sorted(hit.path for hit in workspace.search_text("_one = 1|shut_in", regex=True))
+(root / "shut").chmod(0)
+workspace.index(root)
+print(paths())
+(root / "shut").chmod(0o755)
+print(paths())
+(root / "shut/b.py").write_text("shut_in = 2\\n")
+print(len(workspace.search_text("shut_in = 2")))
+handles = []
+try:
+    while True:
+        handles.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    pass
+try:
+    print(paths() != [])
+except Exception as error:
+    print(type(error).__name__ in ("SourceError", "EngineError"))
+for handle in handles:
+    os.close(handle)
+print(paths())
+"""
+
+
+def test_a_folder_that_may_be_read_again_is_searched_at_once(tree, tmp_path):
+    done = subprocess.run([*PLAIN, sys.executable, "-c", SEARCHED_WHILE_IT_OPENS, tree, tmp_path / "home"], capture_output=True, text=True, timeout=60)
+    everything = "['a.py', 'closed.py', 'last.py', 'shut/b.py']"
+    assert done.stdout.splitlines() == ["['a.py', 'closed.py', 'last.py']", everything, "1", "True", everything], done.stderr
