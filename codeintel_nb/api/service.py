@@ -14,7 +14,8 @@ from typing import TypeVar
 
 import msgspec
 
-from ..errors import CodeIntelError, SourceError
+from .. import errors
+from ..errors import CodeIntelError, EngineError, SourceError
 from ..index.report import IndexReport, Progress
 from ..index.watcher import Watcher
 from ..scopes.registry import ScopeRegistry
@@ -86,7 +87,9 @@ class SharedService:
         """Run after files changed; a run that had begun before may have missed them, so another follows it."""
         while True:
             joined = self.jobs.start(now := self.workspace.current(repository.name), only=paths).state == "running"
-            self.jobs.wait(now.name)
+            ended = self.jobs.wait(now.name)
+            if ended.state == "failed":  # whoever follows the folder tries again
+                raise getattr(errors, ended.error, EngineError)(ended.detail)
             if not joined:
                 return
 

@@ -226,6 +226,8 @@ class Roster:
         CodeIntelError : no repository is left; the error of the first.
         """
         if scope.kinds or (scope.revisions and WORKTREE not in scope.revisions):
+            if no_ignore:
+                raise SearchError("Files that are ignored are in no index, and only an index knows kinds and revisions. Leave out --no-ignore, or the kinds and revisions of the scope.")
             return Current(now, now.targets, [])
         if not now.chosen:
             return Current(now, [], [self._unindexed(scope, no_ignore)])

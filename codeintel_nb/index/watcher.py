@@ -74,7 +74,7 @@ class Watcher:
             try:
                 repository = self._follow_folder(repository, over)
             except CodeIntelError as error:
-                self._failed(repository.name, str(error))
+                self._report(repository.name, str(error))
                 self._wait_for_root(repository, over)
             except Exception as error:  # whatever it is: the other repositories are followed
                 if not over.is_set() and os.path.isdir(repository.root):
@@ -108,6 +108,12 @@ class Watcher:
                 delay_s = min(MAX_RETRY_S, 2 * delay_s or MIN_RETRY_S)
                 retry_at = time.monotonic() + delay_s
         return repository
+
+    def _report(self, name: str, message: str) -> None:
+        """Report a failure, unless it is the one that was reported last."""
+        if self._reported.get(name) != message:
+            self._reported[name] = message
+            self._failed(name, message)
 
     def _note_unwatched(self, repository: Repository, reason: str) -> None:
         """Say once that a repository's folders get no events."""
@@ -152,9 +158,8 @@ class Watcher:
             self._reported.pop(repository.name, None)
         except CodeIntelError as error:
             is_away = isinstance(error, SourceError) and not os.path.isdir(repository.root)  # then it is waited for
-            if not is_away and self._reported.get(repository.name) != str(error):
-                self._failed(repository.name, str(error))
-                self._reported[repository.name] = str(error)
+            if not is_away:
+                self._report(repository.name, str(error))
         over.wait(min(MOST_PAUSE_S, PAUSE * (time.monotonic() - began)))
         return done
 

@@ -508,6 +508,8 @@ def test_what_is_ignored_is_searched_on_request_as_ripgrep_does(tmp_path, ws):
     assert sorted(ours) == sorted(set(theirs) - {".env"}), "a likely secret is never read"
     assert ours == sorted(ours, key=lambda path: path.split("/"))
     assert [path for path, _ in found(ws, "value", no_ignore=True, scope=Scope(include_globs=("*.log",)))] == ["a.log"]
+    with pytest.raises(SearchError, match="Leave out --no-ignore"):
+        ws.search_text("value", Scope(kinds=("module",)), no_ignore=True)
     here = Workspace(Settings.from_environment(tmp_path / "empty"), here=str(root))
     assert [path for path, _ in found(here, "value", no_ignore=True)] == ours
     assert [path for path, _ in found(here, "value")] == ["c.py"]
