@@ -66,8 +66,8 @@ class Workspace(Indexing):
     ) -> Results:
         """Lines that hold the pattern, in path order: the lines that ``rg --no-config`` prints of the same files.
 
-        They are those of the files as they are at this moment: what is newer than the index, or not in it, is read. A scope
-        of kinds or revisions asks for what only the index knows.
+        They are those of the files as they are at this moment: what is newer than the index, or not in it, is read. Kinds are
+        known of indexed files alone: with kinds in scope, changed files are left out and counted (``coverage.unindexed``).
 
         With ``rank`` definitions and files with many matches come first. ``show="files"`` gives a hit for each file, with
         its first line; ``show="counts"`` the same with the number of its lines as the score. With ``no_ignore`` the files that
@@ -208,7 +208,7 @@ class Workspace(Indexing):
             now, loose = current.now, current.unindexed
             coverage = self._roster.coverage(now, loose, current.unwatched)
             scoped = time.perf_counter()
-            answer = run(current.targets, loose)
+            answer = run(current.targets, [] if applied.kinds else loose)  # a changed file has no kinds before it is indexed
             timings = {"scope": (scoped - began) * 1000, **answer.timings_ms, "total": (time.perf_counter() - began) * 1000}
             rounded = {name: round(ms, 3) for name, ms in timings.items()}
             met = {hit.repo for hit in answer.hits}

@@ -114,8 +114,35 @@ def test_eighty_repositories_are_searched_with_two_hundred_and_fifty_six_files(t
 
 def test_too_few_files_are_said_in_one_line(tmp_path, own_home):
     indexed(own_home, [write_tree(tmp_path / f"repo{number}", {"a.py": "shared_word\n"}) for number in range(3)])
-    done = run(*CLI, "grep", "shared_word", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4)))
-    assert done.returncode != 0
+    code = """
+import os
+from codeintel_nb import Workspace
+from codeintel_nb.errors import CodeIntelError
+def searched(workspace):
+    handles = []
+    try:
+        while True:
+            handles.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        pass
+    try:
+        return len(workspace.search_text("shared_word"))
+    except CodeIntelError as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        for handle in handles:
+            os.close(handle)
+ready = Workspace.open()
+assert len(ready.search_text("shared_word")) == 3
+print(searched(Workspace.open()))
+print(searched(ready))
+print(len(ready.search_text("shared_word")))
+"""
+    done = run(sys.executable, "-c", code)
+    new, ready, after = done.stdout.decode().splitlines()
+    assert "reached its limit of open files" in new, done.stderr
+    assert ready == "3", "an index that is open needs no file more"
+    assert after == "3"
 
 
 @pytest.mark.parametrize("refusal", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from ..errors import CodeIntelError, EngineError, ScopeError, SearchError, ShardError, did_you_mean
 from ..index.freshness import Changes, Freshness, Shards, SnapshotReplaced
+from ..index.mapping import FILES_EXHAUSTED
 from ..index.plan import CLOCK_STEP_NS
 from ..index.report import NOTHING
 from ..index.snapshot import Snapshot, Store, Stored, read_snapshot
@@ -26,7 +26,7 @@ from .local import LocalEngine
 
 MOST_CHOICES = 1000  # of repositories by a scope that are remembered
 RETRIES = 5  # of a search whose shard was replaced under it
-TOO_MANY_FILES = "This process has as many files open as it may. Let it have more (ulimit -n 4096) and start it again, or search fewer repositories at once: --repo NAME"
+TOO_MANY_FILES = "This process has reached its limit of open files. Raise it (ulimit -n 4096) and start the process again, or search fewer repositories: --repo NAME"
 
 _T = TypeVar("_T")
 
@@ -40,7 +40,7 @@ class Now(NamedTuple):
 
 
 class Current(NamedTuple):
-    """What answers a text search at this moment."""
+    """The shards and files that a text search reads."""
 
     now: Now  # without the repositories that cannot be compared with their folders
     targets: list[Target]
@@ -78,7 +78,9 @@ class Roster:
                         whole = False  # it is being made
                         continue
                     stamps.append((entry.name, state.st_mtime_ns, state.st_ino))
-        except OSError:
+        except OSError as error:
+            if error.errno in FILES_EXHAUSTED:
+                raise
             return self._store.repositories()
         key = tuple(sorted(stamps))
         before, stored, _ = self._repositories
@@ -126,7 +128,7 @@ class Roster:
                     raise
                 time.sleep(0.01 * attempt)
             except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE):
+                if error.errno in FILES_EXHAUSTED:
                     raise EngineError(TOO_MANY_FILES) from error
                 raise
             except ShardError as error:  # met in a part that is opened when it is needed
@@ -216,18 +218,18 @@ class Roster:
                 raise ScopeError(f"No revision {name!r} is indexed.{did_you_mean(name, known)}")
 
     def with_changes(self, now: Now, scope: Scope, no_ignore: bool = False) -> Current:
-        """What answers a text search: the targets without what changed since, and the files to read instead.
+        """Return the shards without outdated files, and the files to read instead.
 
-        A repository whose folder cannot be compared with its index is left out, and named. With ``no_ignore`` the files that
-        ignore rules leave out are read as well.
+        A repository that cannot be compared with its folder is left out and named. With ``no_ignore``, ignored files are read
+        as well.
 
         Raises
         ------
         CodeIntelError : no repository is left; the error of the first.
         """
-        if scope.kinds or (scope.revisions and WORKTREE not in scope.revisions):
-            if no_ignore:
-                raise SearchError("Files that are ignored are in no index, and only an index knows kinds and revisions. Leave out --no-ignore, or the kinds and revisions of the scope.")
+        if no_ignore and (scope.kinds or scope.revisions):
+            raise SearchError("Ignored files are not in the index, so they have no kinds or revisions. Leave out --no-ignore, or the scope's kinds and revisions.")
+        if scope.revisions and WORKTREE not in scope.revisions:
             return Current(now, now.targets, [])
         if not now.chosen:
             return Current(now, [], [self._unindexed(scope, no_ignore)])
@@ -258,7 +260,7 @@ class Roster:
         return Current(Now(chosen, [target for target in now.targets if target.repo not in failed], failed), targets, unindexed, unwatched)
 
     def _with_ignored(self, repository: Repository, changes: Changes, shards: Shards) -> tuple[FileStat, ...]:
-        """The files to read besides the index where nothing is ignored."""
+        """Add ignored files to the changed ones."""
         files = {stat.path: stat for stat in changes.files}
         indexed = {path for ref, shard in shards for number, path in enumerate(shard.paths) if number not in ref.dead}
         for stat in Walk(repository, self._settings, no_ignore=True):

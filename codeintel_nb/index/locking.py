@@ -30,7 +30,7 @@ def acquire_lock(path: Path, timeout_s: float) -> Any:
     try:
         lock.acquire()
     except OSError as error:
-        if error.errno not in _WITHOUT_LOCKS or type(error).__name__ == "Timeout":
+        if error.errno not in _WITHOUT_LOCKS:
             raise
         lock = SoftFileLock(path.with_suffix(".held"), timeout=timeout_s)
         lock.acquire()

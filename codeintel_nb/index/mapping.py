@@ -5,6 +5,7 @@ must fit.
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 _READ, _SHARED = 1, 1  # PROT_READ and MAP_SHARED, which are the same on Linux, macOS and the BSDs
+FILES_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
 _FAILED = ctypes.c_void_p(-1).value
 
 

@@ -14,6 +14,7 @@ from ..errors import ShardError
 from ..scopes.storage import replace, storage_errors
 from ..sources.repository import Repository
 from .manifest import FORMAT
+from .mapping import FILES_EXHAUSTED
 
 
 class ShardRef(msgspec.Struct, frozen=True):
@@ -77,6 +78,8 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
+            if error.errno in FILES_EXHAUSTED:
+                raise
             raise ShardError(f"The index home {self.home} cannot be read ({error.strerror}). Set CODEINTEL_HOME to a folder that you own.") from error
         for folder in folders:
             try:
@@ -85,6 +88,8 @@ class Store:
             except (FileNotFoundError, NotADirectoryError):
                 continue  # being made or removed at this moment
             except OSError as error:
+                if error.errno in FILES_EXHAUSTED:
+                    raise
                 damaged[folder.name] = f"The index {folder} may not be read ({error.strerror}). Ask its owner for the right to, or set CODEINTEL_HOME to a folder that you own."
             except msgspec.DecodeError as error:
                 damaged[folder.name] = f"The description {folder / 'repository.json'} is damaged: {error}. Remove the folder {folder} and index the repository again."

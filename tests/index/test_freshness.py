@@ -494,6 +494,17 @@ def test_a_repository_that_appears_inside_has_rules_of_its_own(tmp_path, ws):
     assert found(ws, "value") == []
 
 
+def test_a_scope_of_kinds_gives_no_line_that_is_gone_and_counts_what_is_newer(ws, tree):
+    functions = Scope(kinds=("function",))
+    assert found(ws, "first", scope=functions) == [("a.py", 1)]
+    (tree / "a.py").write_text("def second():\n    return 1\n")
+    assert found(ws, "first", scope=functions) == []
+    results = ws.search_text("second", functions)
+    assert (len(results), results.coverage.unindexed) == (0, 1)
+    ws.index(tree)
+    assert found(ws, "second", scope=functions) == [("a.py", 1)]
+
+
 def test_what_is_ignored_is_searched_on_request_as_ripgrep_does(tmp_path, ws):
     files = {
         ".gitignore": "*.log\nout/\n", "a.log": "value\n", "out/b.py": "value\n", "c.py": "value\n", ".ignore": "d.py\n", "d.py": "value\n", "node_modules/m.js": "value\n", "env/pyvenv.cfg": "value\n",
