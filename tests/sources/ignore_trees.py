@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 STEMS = ["a", "b", "ab", "A", "B1", "build", "Build", "keep", "x y", "é", "k", "1st", "data", "_b", "-c", "a[b]", "foo", "foobar", "#h", "!n"]
@@ -77,7 +79,28 @@ def rules(rng: random.Random, paths: list[str]) -> bytes:
     return (b"\xef\xbb\xbf" if rng.random() < 0.08 else b"") + b"\n".join(lines) + rng.choice([b"", b"\n"])
 
 
-def make_tree(root: Path, rng: random.Random, ignore_files: tuple[str, ...] = (".gitignore",)) -> list[Path]:
+def plain_line(rng: random.Random, paths: list[str]) -> bytes:
+    """A line that git and ripgrep read alike: no set, no backslash, no blank at its end, ASCII alone."""
+    plain = [path for path in paths if re.fullmatch(r"[\w./-]+", path, re.A)]
+    parts = rng.choice(plain or ["a"]).split("/")
+    parts = parts[: rng.randrange(1, len(parts) + 1)]
+    parts = parts[rng.randrange(len(parts)) :] if rng.random() < 0.5 else parts
+    for i, part in enumerate(parts):
+        if rng.random() < 0.4:
+            stem, dot, ending = part.partition(".")
+            parts[i] = rng.choice(["*", "**", f"*{dot}{ending}", f"{stem}*", f"{part[:1]}*", f"*{part[-1:]}", f"?{part[1:]}" if len(part) > 1 else "?"])
+    text = rng.choice(["", "", "", "/", "**/"]) + "/".join(parts) + rng.choice(["", "", "", "", "/", "/**", "/*"])
+    return (rng.choice(["", "", "!"]) + text).encode()
+
+
+def plain_rules(rng: random.Random, paths: list[str]) -> bytes:
+    lines = [plain_line(rng, paths) for _ in range(rng.choice([1, 2, 3, 5]))]
+    if rng.random() < 0.15:
+        lines[:0] = [rng.choice([b"*", b"/*", b"**"]), rng.choice([b"!*/", b"!*.py", b"!keep"])]
+    return b"\n".join(lines) + b"\n"
+
+
+def make_tree(root: Path, rng: random.Random, ignore_files: tuple[str, ...] = (".gitignore",), rules: Callable[[random.Random, list[str]], bytes] = rules) -> list[Path]:
     """Fill a folder, and return the folders in it; no folder is empty."""
     folders = [root]
     for _ in range(rng.randrange(2, 9)):
