@@ -380,6 +380,9 @@ def test_a_search_is_right_and_says_so_where_the_system_grants_no_notices(tmp_pa
 import sys, shutil, random
 from pathlib import Path
 from codeintel_nb import Workspace
+from codeintel_nb.api.doctor import examine
+from codeintel_nb.api.health import health
+from codeintel_nb.api.jobs import Jobs
 from codeintel_nb.api.text import caption
 root, workspace = Path(sys.argv[1]), Workspace.open(sys.argv[2])
 workspace.index(root)
@@ -393,13 +396,17 @@ for number in range(40):
     shutil.rmtree(root / f"new{number}")
     stale += len(workspace.search_text(f"newly_{number} ")) != 0
 results = workspace.search_text("changed")
-print(stale, "scanned anew" in caption(results, len(results)), sorted(results.coverage.unwatched), sorted(workspace.unwatched))
+print(stale, "scanned anew" in caption(results, len(results)), sorted(results.coverage.unwatched))
+jobs = Jobs(lambda *_: None)
+told = [health(workspace, 1, jobs).reasons, [finding.said for finding in examine(workspace.settings) if finding.level == "warning"]]
+print([sum("sysctl fs.inotify.max_user_" in text for text in texts) for texts in told])
+jobs.close()
 """
     root = write_tree(tmp_path / "r", {f"d{number}/a.py": "x = 1\n" for number in range(50)})
     setting = " && ".join(f"echo {value} > /proc/sys/user/{name}" for name, value in limits.items())
     command = ["unshare", "--user", "--map-root-user", "sh", "-c", f'{setting} && exec "$0" -c "$1" "$2" "$3"', sys.executable, script, root, tmp_path / "home"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout == "0 True ['r'] ['r']\n", done.stderr
+    assert done.stdout == "0 True ['r']\n[1, 1]\n", done.stderr
 
 
 def test_one_repository_that_leads_elsewhere_stops_no_other(tmp_path, ws):

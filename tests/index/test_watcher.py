@@ -206,7 +206,7 @@ def test_an_index_does_not_feed_on_itself(tmp_path, make_workspace, place):
     watcher = workspace.watch(updated=reports.append)
     time.sleep(1)
     before = generation(workspace)
-    for number in range(8):
+    for number in range(10):  # five seconds
         (root / ".jupyter_ystore.db").write_text(f"SQLite format 3 {number}")
         (root / ".jupyter/collaboration_sessions.json").write_text(f"{number}")
         time.sleep(0.5)
