@@ -39,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True):
         )
 
     def raw_limit(self, path: str) -> int:
-        """Bytes that a file of this name may have to be read at all."""
+        """Return the largest file size, in bytes, that is read under this name."""
         return max(self.max_notebook_bytes, self.max_file_bytes) if path.lower().endswith(".ipynb") else self.max_file_bytes
 
 

@@ -222,8 +222,8 @@ def test_a_shared_home_that_may_only_be_read_is_no_broken_installation(closed_ho
     said = run(*PLAIN, *CLI, "doctor", "--home", closed_home).stdout.decode()
     for path in (closed_home, *closed_home.rglob("*")):
         path.chmod(0o755)
-    assert "may be read and not be written: searches work" in said
-    assert "home:" in said.partition("may be read")[0].splitlines()[-1]
+    assert "is read-only: searches work" in said
+    assert "home:" in said.partition("is read-only")[0].splitlines()[-1]
     assert "Install again" not in said
 
 

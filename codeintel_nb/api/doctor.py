@@ -63,9 +63,9 @@ def _home(home: Path) -> Finding:
     while not os.path.lexists(place):
         place = place.parent
     if not os.access(place, os.R_OK | os.X_OK):
-        return Finding("error", "home", f"the index home {home} may not be read. Ask its owner for the right to, or set CODEINTEL_HOME to a folder that you own.")
+        return Finding("error", "home", f"the index home {home} may not be read. Ask its owner for access, or set CODEINTEL_HOME to a folder that you own.")
     if not os.access(place, os.W_OK):
-        return Finding("warning", "home", f"{home} may be read and not be written: searches work, and who owns it indexes. To index by yourself set CODEINTEL_HOME to a folder that you own.")
+        return Finding("warning", "home", f"{home} is read-only: searches work, and its owner does the indexing. To index yourself, set CODEINTEL_HOME to a folder that you own.")
     return Finding("ok", "home", f"{home}, {size(shutil.disk_usage(place).free)} free")
 
 
@@ -107,7 +107,7 @@ def examine(settings: Settings, repair: bool = True, progress: Callable[[str], N
 
 
 def _folder(stored: Stored, settings: Settings, notices: Notices) -> list[Finding]:
-    """Whether a repository's folder can be walked, its ignore files be read, and its changes be noticed."""
+    """Check that a repository's folder can be walked, its ignore files read, and its changes watched."""
     name = stored.repository.name
     watched = notices.follow(_Tree(stored.repository.root))
     walk = Walk(stored.repository, settings, (lambda folder: None) if watched is None else watched.folder)
@@ -115,16 +115,16 @@ def _folder(stored: Stored, settings: Settings, notices: Notices) -> list[Findin
         for _ in walk:
             pass
     except Exception as error:  # whatever it is: the other repositories are looked at too
-        return [Finding("error", name, f"its folder cannot be walked, and searches leave it out: {error}")]
+        return [Finding("error", name, f"its folder cannot be read, so searches leave it out: {error}")]
     findings = [Finding("warning", name, f"its {reason}: {', '.join(paths)}") for reason, paths in walk.examples.items() if reason == UNREAD_RULES]
     if reason := notices.reason_for({""} if watched is None else watched.missed):
-        said = "all folders" if watched is None else f"{len(watched.missed):,} folders"
-        findings.append(Finding("warning", name, f"no notice of changes comes for {said}, and each text search scans them: {reason}"))
+        folders = "all folders" if watched is None else f"{len(watched.missed):,} folders"
+        findings.append(Finding("warning", name, f"{folders} are not watched, so each text search scans them: {reason}"))
     return findings
 
 
 class _Tree:
-    """A folder that is watched for as long as it is looked at."""
+    """A watch target for the duration of the check."""
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -164,7 +164,7 @@ def _repository(stored: Stored, settings: Settings, repair: bool) -> list[Findin
     if not snapshot.complete:
         findings.append(Finding("warning", name, f"its index is not complete. Run: codeintel index {root} --name {name}"))
     unloaded = [f"{count:,} files {reason}" for reason, count in snapshot.skipped.items() if reason.startswith(f"{BY_LINES}as the grammar of")]
-    findings += [Finding("warning", name, f"{said}. When grammars load again, run: {_rebuild(stored)}") for said in unloaded]
+    findings += [Finding("warning", name, f"{said}. Once grammars load again, run: {_rebuild(stored)}") for said in unloaded]
     findings += _orphans(stored, snapshot, settings, repair)
     if not any(finding.level == "error" for finding in findings):
         findings.append(Finding("ok", name, f"{len(snapshot.shards)} shards, {snapshot.files:,} files, {snapshot.chunks:,} chunks, checksums hold"))

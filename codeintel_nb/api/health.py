@@ -43,6 +43,6 @@ def health(workspace: Workspace, sessions: int, jobs: Jobs, watching: tuple[str,
     for name, said in workspace.failures.items():
         if not any(reason.startswith(f"{name}: ") for reason in reasons):
             reasons.append(f"{name}: {said} Searches leave it out. Run: codeintel doctor")
-    reasons += [f"{name}: no notice of changes comes in some folders, which each text search scans: {said}" for name, said in workspace.unwatched.items()]
+    reasons += [f"{name}: some folders are not watched, so each text search scans them: {said}" for name, said in workspace.unwatched.items()]
     reasons += [f"{name}: its indexing run has told nothing for {duration(stuck_s)}. Cancel it, and run codeintel doctor" for name in jobs.stuck(stuck_s)]
     return Health("degraded" if reasons else "ok", tuple(reasons), __version__, sessions, len(stored), tuple(jobs.states()), watching, registry.state() if registry is not None else "")

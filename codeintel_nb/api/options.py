@@ -88,7 +88,7 @@ def parse_line(line: str, options: Sequence[Option], raw: bool = False) -> Parse
 
 
 def unread_options(line: str, query: str, options: Sequence[Option]) -> list[str]:
-    """The words of a line that are options and stand inside the query, which they are a part of."""
+    """Return the options inside a query, which are searched for as text."""
     known = {flag for option in options for flag in option.flags if flag.startswith("--")}
     words = [token[0] for token in _TOKEN.finditer(line)]
     return [] if "--" in words else [word for word in words if word.partition("=")[0] in known and word in query]

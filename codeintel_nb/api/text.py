@@ -78,7 +78,7 @@ def caption(results: Results, shown: int) -> str:
         ignored = isinstance(results.query, TextQuery) and results.query.no_ignore
         parts.append(f"{where.unindexed:,} {'ignored or ' if ignored else ''}newer than the index")
     if where.unwatched:
-        parts.append(f"{', '.join(map(clean, where.unwatched))} scanned anew, as no notice of changes comes: codeintel doctor")
+        parts.append(f"{', '.join(map(clean, where.unwatched))} scanned, as not all folders are watched: codeintel doctor")
     return " · ".join(parts)
 
 

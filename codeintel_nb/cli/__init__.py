@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ERROR
     try:
         code: int = args.run(args, Workspace.open(args.home, follow=False))
-        return code if was_open else _failed(args, "The output is closed: there is nowhere to write the answer to.")
+        return code if was_open else _failed(args, "The output is closed, so the answer cannot be written.")
     except CodeIntelError as error:
         return _failed(args, str(error))
     except KeyboardInterrupt:

@@ -174,13 +174,13 @@ class Indexing:
 
     @property
     def failures(self) -> dict[str, str]:
-        """Repositories whose folders could not be compared with their indexes when they were last searched, and why."""
+        """Repositories that the last search could not compare with their folders, and the reasons."""
         names = {stored.repository.name for stored in self._roster.all()}
         return {name: said for name, said in self._roster.failures.items() if name in names}
 
     @property
     def unwatched(self) -> dict[str, str]:
-        """Repositories with folders that get no file-change events, and why."""
+        """Repositories with unwatched folders, and the reasons."""
         return self._freshness.unwatched()
 
     def differs(self, repository: Repository, paths: Sequence[str] | None) -> bool:

@@ -45,7 +45,7 @@ class Current(NamedTuple):
     now: Now  # without the repositories that cannot be compared with their folders
     targets: list[Target]
     unindexed: list[LooseTarget]
-    unwatched: dict[str, str] = {}  # repositories whose folders were scanned, as they get no events, and why
+    unwatched: dict[str, str] = {}  # repositories with unwatched folders, and the reasons
 
 
 class Roster:
@@ -57,7 +57,7 @@ class Roster:
     def __init__(self, settings: Settings, store: Store, engine: LocalEngine, freshness: Freshness, here: str | None) -> None:
         self._settings, self._store, self._engine, self._freshness = settings, store, engine, freshness
         self._here = here
-        self.failures: dict[str, str] = {}  # repositories that could not be compared with their folders when they were last searched, and why
+        self.failures: dict[str, str] = {}  # repositories that the last search could not compare with their folders, and the reasons
         self._damaged: dict[Path, str] = {}  # shards with a part that could not be read, and why
         self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
         # stamps of their descriptions, they themselves, and what their folder was like, if that says whether any came or went: one

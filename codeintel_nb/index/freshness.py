@@ -28,7 +28,7 @@ Shards = list[tuple[ShardRef, Shard]]
 
 
 class SnapshotReplaced(FileNotFoundError):
-    """A search holds a snapshot that is older than the one that answers now: it has to read the new one."""
+    """A search holds an outdated snapshot and has to read the current one."""
 
 
 class Changes(NamedTuple):
@@ -60,7 +60,7 @@ class Freshness:
         self._lock = threading.Lock()
 
     def changes(self, stored: Stored, snapshot: Snapshot, shards: Shards) -> Changes:
-        """Return what changed since the snapshot, as it is at this moment.
+        """Return what changed since the snapshot.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class Freshness:
         return changes._replace(unwatched=tree.unwatched_reason(self._notices) if self._notices is not None else "")
 
     def unwatched(self) -> dict[str, str]:
-        """Repositories that get no events for all of their folders, by name, and why."""
+        """Map repositories with unwatched folders to the reasons."""
         if self._notices is None:
             return {}
         reasons = {tree.repository.name: tree.unwatched_reason(self._notices) for tree in list(self._trees.values()) if tree.is_known}
@@ -125,7 +125,7 @@ class _Tree:
 
     @property
     def is_watched(self) -> bool:
-        """Whether every change comes as an event."""
+        """Whether all folders are watched."""
         return not self._unwatched
 
     def unwatched_reason(self, notices: Notices) -> str:
@@ -168,7 +168,7 @@ class _Tree:
         return found
 
     def _look(self, snapshot: Snapshot, shards: Shards, notices: Notices | None) -> Changes:
-        """Scan the whole folder, and have its changes come as events from now on."""
+        """Scan the whole folder and watch it."""
         self._known, self._outside, self._unwatched = None, {}, {""}  # where it fails, the next search scans again
         walk, watched = self._walk(notices)
         found = {stat.path: stat for stat in walk}
@@ -179,7 +179,7 @@ class _Tree:
             indexed = {path for ref, shard in shards for path in _live(ref, shard)}
             known = self._differing(found, indexed - found.keys(), shards)
         self._unwatched = {""} if watched is None else _topmost(watched.missed)
-        self._unlisted, self._linked = walk.unlisted, self._noted(walk)
+        self._unlisted, self._linked = walk.unlisted, self._hard_linked(walk)
         return self._remember(known, snapshot, shards)
 
     def _compare(self, paths: Iterable[str], snapshot: Snapshot, shards: Shards, notices: Notices | None) -> Changes:
@@ -199,11 +199,11 @@ class _Tree:
         self._unwatched = {""} if watched is None else _topmost(watched.missed)  # those without a watch are among the paths
         self._unlisted = walk.unlisted
         looked_at = missing.union(told, found)
-        self._linked = {path: state for path, state in self._linked.items() if path not in looked_at} | self._noted(walk)
+        self._linked = {path: state for path, state in self._linked.items() if path not in looked_at} | self._hard_linked(walk)
         return self._remember(known, snapshot, shards)
 
-    def _noted(self, walk: Walk) -> dict[str, FileState]:
-        """Files whose changes under another name give no event; a package is replaced, not written to."""
+    def _hard_linked(self, walk: Walk) -> dict[str, FileState]:
+        """Return hard-linked files: a write under another name gives no event. Packages are replaced, not written to."""
         return walk.linked if self.repository.source == "worktree" else {}
 
     def _walk(self, notices: Notices | None) -> tuple[Walk, Watched | None]:
@@ -232,7 +232,7 @@ class _Tree:
         return self._seen[1]
 
     def _is_same(self, stat: FileStat, shard: Shard, number: int, seen: Seen, reader: _Reader) -> bool:
-        """By the file's state; where that differs and the size does not, by content, once."""
+        """Compare a file with the index by its state, else by its content."""
         state = stat.state
         if state.size != int(shard.file_size[number]):
             return False
@@ -259,7 +259,7 @@ class _Tree:
 
 
 class _Reader:
-    """Reads files of a folder, which is opened with the first."""
+    """A reader of a folder's files that opens it on first use."""
 
     def __init__(self, root: str, settings: Settings) -> None:
         self._root, self._settings = root, settings
@@ -273,7 +273,7 @@ class _Reader:
             self._reader.close()
 
     def read(self, path: str) -> bytes | None:
-        """The content of a file; None where it is gone, or none that is read."""
+        """Return a file's content, or None if it cannot be read."""
         try:
             if self._reader is None:
                 self._reader = FolderReader(self._root)
@@ -283,7 +283,7 @@ class _Reader:
 
 
 def _topmost(folders: set[str]) -> set[str]:
-    """Those of the folders that lie in none of the others."""
+    """Return the folders that lie in none of the others."""
     found: set[str] = set()
     for folder in sorted(folders):
         parts = folder.split("/")

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from ..sources.ignore import IGNORE_FILES
 from ..sources.worktree import NEVER
 
-DECIDING = frozenset({".git", "pyvenv.cfg", "conda-meta", *IGNORE_FILES})  # entries that decide whether and how the others of a folder are read
-OLD_ENVIRONMENT = "activate_this.py"  # of virtualenv before version 20: it decides for the folder two above
+DECIDING = frozenset({".git", "pyvenv.cfg", "conda-meta", *IGNORE_FILES})  # entries that decide how their folder is read
+OLD_ENVIRONMENT = "activate_this.py"  # of virtualenv before version 20, in ENVIRONMENT/bin
 RETRY_S = 30.0  # between attempts to get an instance where the user has no more
 
 
@@ -52,7 +52,7 @@ class Notices:
     is_linux = sys.platform == "linux"
 
     def reason_for(self, folders: set[str]) -> str:
-        """Why folders without a watch have none; empty for no folders."""
+        """Return the reason why some folders are not watched; empty for no folders."""
         if not folders or not self.is_linux:  # elsewhere folders are always scanned
             return ""
         return self.reason or "the user's inotify watches are used up: sysctl fs.inotify.max_user_watches"
@@ -71,7 +71,7 @@ class Notices:
 
             self._inotify = INotify(nonblocking=True)
         except (ImportError, AttributeError):
-            self.reason = f"there are no file-change events on {sys.platform} that are read without waiting"
+            self.reason = f"{sys.platform} has no inotify"
             return
         except OSError as error:
             self.reason = f"no inotify instance is left ({error.strerror}): sysctl fs.inotify.max_user_instances"
@@ -94,7 +94,7 @@ class Notices:
                 return False  # the user's watches are all taken, or the folder is gone again
             places = self._folders.setdefault(watch, [])
             if (tree, folder) not in places:
-                # one watch serves all names of a folder: an earlier one counts while it still names the same, as a bind mount does
+                # inotify has one watch for all names of a folder (bind mounts): keep those that still name it
                 places[:] = [place for place in places if place[0] is not tree or _is_same_folder(tree.root, place[1], folder)] + [(tree, folder)]
             return True
 

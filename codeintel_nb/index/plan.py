@@ -34,11 +34,11 @@ class Refused(NamedTuple):
 
 
 class Unparsed(NamedTuple):
-    """A file that is indexed by lines, as its syntax could not be read."""
+    """A file that is indexed by lines because parsing failed."""
 
     state: FileState
     reason: str
-    attempts: int  # the grammar's crash counts as all of them
+    attempts: int  # a crash of the grammar counts as MAX_ATTEMPTS
 
     @property
     def is_settled(self) -> bool:
@@ -49,7 +49,7 @@ class Seen(msgspec.Struct):
     """What the updater remembers of files outside of the shards; only saves time, so it may be lost."""
 
     refused: dict[str, Refused] = {}
-    touched: dict[str, FileState] = {}  # of files whose state changed, and not their text
+    touched: dict[str, FileState] = {}  # files whose state changed but not their content
     unparsed: dict[str, Unparsed] = {}
 
 
@@ -164,7 +164,7 @@ def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, reb
 
 
 def is_settled(state: FileState, read_at_ns: int) -> bool:
-    """Whether a file that was in this state when it was read cannot change without its state's changing."""
+    """Whether any later change of a file will show in its state."""
     return max(state.mtime_ns if os.name == "nt" else 0, state.ctime_ns) < read_at_ns - CLOCK_STEP_NS
 
 

@@ -28,7 +28,7 @@ ENDS_WITH_NEWLINE = 1  # bits of a file's flags: the file itself ended so
 IS_ASCII = 2  # and without a vertical tab, which is a space to ripgrep and none to re2
 IS_GENERATED = 4
 IS_NOTEBOOK = 8
-IS_ILL_FORMED = 16  # not UTF-8: re2 takes surrogates, overlong forms and numbers beyond Unicode for characters, ripgrep does not
+IS_ILL_FORMED = 16  # not UTF-8: re2 accepts surrogates and overlong forms as characters, ripgrep does not
 _NEAR = 8  # definitions that are looked at, back from a line, before all of its file are
 VERTICAL_TAB = 11
 HALF = 0xFFFFFFFF  # of a hash is enough to know a name by
@@ -277,7 +277,7 @@ class Shard:
         return decoded(self.content[int(self.chunk_start[chunk]) : int(self.chunk_start[chunk + 1])])
 
     def file_state(self, file: int) -> FileState:
-        """What a file was like when it was read; a time of -1 says that it has to be read again."""
+        """Return a file's state when it was read; a time of -1 marks it for another read."""
         return FileState(int(self.file_size[file]), int(self.file_mtime_ns[file]), int(self.file_ctime_ns[file]), int(self.file_inode[file]))
 
     def file_content(self, file: int) -> bytes:

@@ -90,7 +90,7 @@ class Store:
             except OSError as error:
                 if error.errno in FILES_EXHAUSTED:
                     raise
-                damaged[folder.name] = f"The index {folder} may not be read ({error.strerror}). Ask its owner for the right to, or set CODEINTEL_HOME to a folder that you own."
+                damaged[folder.name] = f"The index {folder} may not be read ({error.strerror}). Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
             except msgspec.DecodeError as error:
                 damaged[folder.name] = f"The description {folder / 'repository.json'} is damaged: {error}. Remove the folder {folder} and index the repository again."
         self.damaged = damaged

@@ -80,7 +80,7 @@ class _Run:
         self.known = known_vectors(plan.shards or _openable(stored, old), embedder.id)
         self.skipped, self.examples = Counter(plan.skipped), plan.examples
         self.indexed = self.same = self.embedded = self.reused = 0
-        self.is_changed = bool(self.replaced)  # something else answers than before
+        self.is_changed = bool(self.replaced)  # the set of live files differs
 
     def index(self, progress: Callable[[Progress], None]) -> None:
         with FolderReader(self.stored.repository.root) as reader:
@@ -150,7 +150,7 @@ class _Run:
         self._drop(path)
 
     def _document(self, path: str, data: bytes, state: FileState) -> Document:
-        """Cut a file into chunks; one whose syntax cannot be read is remembered, and tried again a few times."""
+        """Cut a file into chunks; note parsing failures, which later updates retry."""
         known = self.plan.seen.unparsed.pop(path, None)
         if known is not None and known.state != state:
             known = None
@@ -211,7 +211,7 @@ class _Run:
         return self._write(complete=True) if self._differs(self.plan.snapshot) else self.plan.snapshot
 
     def _count_unparsed(self) -> None:
-        """Count and name what is read by lines, in place of what the snapshot before said of it."""
+        """Recount the files that are read by lines."""
         unparsed = self.plan.seen.unparsed
         for path in self.plan.gone:
             unparsed.pop(path, None)
@@ -222,7 +222,7 @@ class _Run:
             self._leave(known.reason, path)
 
     def _differs(self, old: Snapshot) -> bool:
-        """Whether a snapshot would say anything else than the old one: one that does not is not written, as others watch it."""
+        """Whether a new snapshot would differ from the old one; an equal one is not written."""
         left_out = (dict(+self.skipped), self.examples, tuple(self.plan.secrets[:200]))
         return self.is_changed or not old.complete or left_out != (old.skipped, old.examples, old.secrets)
 

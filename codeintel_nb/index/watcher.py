@@ -40,8 +40,8 @@ class Watcher:
         self._settings = settings
         self._update, self._failed, self._differs = update, failed, differs
         self._notices = Notices()
-        self._reported: dict[str, str] = {}  # the last failure of each repository: one that stays is told once
-        self.unwatched: dict[str, str] = {}  # repositories with folders that get no events, which are looked at now and then, and why
+        self._reported: dict[str, str] = {}  # the last failure of each repository, reported once
+        self.unwatched: dict[str, str] = {}  # repositories with unwatched folders, which are polled, and the reasons
         self._followed: dict[str, tuple[str, threading.Event]] = {}  # name -> root, and what ends its thread
         self._lock = threading.Lock()
         self._closed = False
@@ -85,7 +85,7 @@ class Watcher:
     def _follow_folder(self, repository: Repository, over: threading.Event) -> Repository:
         """Follow a folder until it is gone or another has taken its place, or it holds another version of a package; what
         is to be followed then."""
-        first = is_new = True  # what changed before is looked for once the events are being collected, so that nothing falls between
+        first = is_new = True  # once events are collected, find what changed before
         pending, retry_at, delay_s = set[str](), 0.0, 0.0
         place, installed = _folder_id(repository.root), _Installed(repository)
         events = FolderEvents(repository, self._settings, self._notices, over)
@@ -104,24 +104,24 @@ class Watcher:
                 pending = set()
             elif self._updated(repository, paths, over):
                 pending, delay_s, is_new = set(), 0.0, False
-            else:  # nothing that changed is forgotten: it is part of the next attempt
+            else:  # keep the changes for the next attempt
                 delay_s = min(MAX_RETRY_S, 2 * delay_s or MIN_RETRY_S)
                 retry_at = time.monotonic() + delay_s
         return repository
 
     def _report(self, name: str, message: str) -> None:
-        """Report a failure, unless it is the one that was reported last."""
+        """Report a failure, unless it was the last one reported."""
         if self._reported.get(name) != message:
             self._reported[name] = message
             self._failed(name, message)
 
     def _note_unwatched(self, repository: Repository, reason: str) -> None:
-        """Say once that a repository's folders get no events."""
+        """Report once that some folders are not watched."""
         if not reason:
             self.unwatched.pop(repository.name, None)
         elif repository.name not in self.unwatched:
             self.unwatched[repository.name] = reason
-            self._failed(repository.name, f"{repository.name!r} gets no notice of changes in some folders, which are looked at every few seconds: {reason}")
+            self._failed(repository.name, f"{repository.name!r} is not watched as a whole; the other folders are polled every few seconds: {reason}")
 
     def _wait_for_root(self, repository: Repository, over: threading.Event) -> None:
         """Wait while the root leads elsewhere."""

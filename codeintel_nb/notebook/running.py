@@ -71,7 +71,7 @@ class Running(Magics, Configurable):
             target, line = name.strip(), rest
         values, query = parse_line(line, SEARCH_OPTIONS[magic], raw=True)
         if unread := unread_options(line, query, SEARCH_OPTIONS[magic]):
-            print(f"{', '.join(unread)} stands inside the text and is searched for as a part of it. Options go to the start or the end of the line.")
+            print(f"{', '.join(unread)} was searched for as part of the text. Put options at the start or the end of the line.")
         if cell is not None:
             query = f"{query}\n{cell}".strip("\n") if query else cell.strip("\n")
         target = values.pop("out", target)

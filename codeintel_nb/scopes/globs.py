@@ -100,7 +100,7 @@ def glob_to_regex(glob: str) -> str:
     try:
         atoms = path_atoms("/".join(names), strict=True) if anchored else ["(?:.*/)?", *name_atoms(names[0], strict=True)]
     except Unreadable as error:
-        raise ScopeError(f"The glob {glob!r} matches nothing: {error}. Write a backslash before a character that is meant as itself.") from None
+        raise ScopeError(f"The glob {glob!r} matches nothing: {error}. Put a backslash before a literal character.") from None
     return f"^{''.join(atoms)}{'/' if folder_only else '(?:/|$)'}"
 
 
@@ -123,8 +123,10 @@ def glob_names(glob: str) -> tuple[bool, list[str], bool]:
 
 
 def matches_name_by_name(glob: str) -> bool:
-    """Whether each name of a path can be matched by itself: not with a set that holds a slash, nor with the ``**`` behind a
-    literal text (``src/test_**/*.py``), which crosses folders in git."""
+    """Whether a glob can be matched one name at a time.
+
+    Sets with a slash cannot, nor can ``**`` behind a literal (``src/test_**/*.py``), which crosses folders in git.
+    """
     anchored, names, _ = glob_names(glob)
     if not anchored:
         return True

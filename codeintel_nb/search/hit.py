@@ -86,7 +86,7 @@ class Coverage(msgspec.Struct, frozen=True):
     unindexed: int = 0  # files in these repositories that are newer than the index or not in it: a text search reads them as they are
     folder: str = ""  # that a text search read as it is, because nothing is indexed
     failed: dict[str, str] = {}  # repositories in scope whose index or folder cannot be read, and why: nothing of them is in the answer
-    unwatched: dict[str, str] = {}  # repositories whose folders a text search scans each time, as they get no file-change events, and why
+    unwatched: dict[str, str] = {}  # repositories with unwatched folders, which text searches scan, and the reasons
 
 
 class Results(msgspec.Struct, frozen=True):

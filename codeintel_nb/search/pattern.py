@@ -103,7 +103,7 @@ def _escaped_character(match: re.Match[str]) -> str:
 
 
 def _spans_lines(pattern: str) -> bool:
-    """Whether an expression names a newline that it may match: not in a set that leaves it out."""
+    """Whether an expression can match a newline explicitly; negated sets do not count."""
     return _NEWLINE.search(_NEGATED_SET.sub("", _without_escaped_backslashes(pattern))) is not None
 
 

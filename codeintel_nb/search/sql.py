@@ -119,7 +119,7 @@ def _checked(connection: Any, statement: str) -> str:
 
 
 def _bare(statement: str) -> str:
-    """A statement without the semicolons and comments around it, as DuckDB tells them apart from text."""
+    """Strip semicolons and comments around a statement, by DuckDB's tokenizer."""
     import duckdb
 
     text = statement.encode("utf-8", "replace")

@@ -164,7 +164,7 @@ PROSE = frozenset({"text", "rst", "asciidoc", "tex", "csv", "jsonl", "diff", "js
 
 
 def chunk_failsafe(path: str, data: bytes, outputs: bool = False) -> Document:
-    """``document_of``, but a file that its parser cannot take is cut by lines instead, and says why."""
+    """Cut a file into chunks; fall back to lines, with the reason, when parsing fails."""
     from .syntax import GrammarNotLoaded, ParseTimeout
 
     try:
@@ -178,7 +178,7 @@ def chunk_failsafe(path: str, data: bytes, outputs: bool = False) -> Document:
 
 
 def document_by_lines(path: str, data: bytes, reason: str = "") -> Document:
-    """A file cut by lines, of a notebook each cell, without a look at its syntax, for a reason."""
+    """Cut a file by lines, and a notebook by cells, without parsing."""
     from .chunker import chunk_by_lines
 
     whole = plain_document(path, data)._replace(unparsed=reason)

@@ -107,8 +107,8 @@ def check_root(root: str) -> None:
     resolved = os.path.realpath(root)
     if resolved != root:
         raise SourceError(
-            f"The folder {root} leads elsewhere now, to {resolved}, and is not read. "
-            f"If that is meant, index {resolved} under another name: codeintel index {resolved}"
+            f"The folder {root} leads elsewhere now, to {resolved}, so it is not read. "
+            f"If that is intended, index {resolved} under another name: codeintel index {resolved}"
         )
 
 

@@ -24,15 +24,15 @@ NEVER = HISTORIES | {
     "__pycache__", "__pypackages__", ".ipynb_checkpoints", "node_modules", ".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis",
 }  # fmt: skip
 ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta", "bin/activate_this.py", "Scripts/activate_this.py")  # of venv, conda, and virtualenv before version 20
-OWN_INDEX, BY_COLLABORATION = "index of codeintel", "written at each key by collaboration"
+OWN_INDEX, BY_COLLABORATION = "index of codeintel", "rewritten by collaboration at each keystroke"
 IGNORED = frozenset({"ignored", "ignored folder", OWN_INDEX, BY_COLLABORATION})  # reasons for which a file was not in the index either
 _TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, getattr(errno, "ESTALE", errno.EIO)})
 _FORMATS = frozenset(f"v{number}" for number in range(1, 10))  # folders of an index home
 _REPOSITORY = re.compile(r"[0-9a-f]{16}")  # a folder in one of these
 _RULE_NAMES = (".git", *IGNORE_FILES)
-# what JupyterLab's collaboration writes at each key
+# files that JupyterLab's collaboration rewrites at each keystroke
 COLLABORATION = re.compile(r"\.jupyter_ystore\.db.*|.*\.ystore(?:\.db)?(?:-journal|-wal|-shm)?|\..+\.ipynb\.y|collaboration_sessions\.json")
-_MAY_COLLABORATE = re.compile(r"ystore|\.y$|collaboration")  # which is told sooner
+_MAY_COLLABORATE = re.compile(r"ystore|\.y$|collaboration")  # a cheap filter
 SECRETS = (
     ".env", ".env.*", "*.pem", "*.key", "*.pfx", "*.p12", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "id_rsa*", "id_dsa*", "id_ecdsa*",
     "id_ed25519*", ".netrc", "_netrc", ".pgpass", ".htpasswd", ".pypirc", ".npmrc", ".git-credentials", ".dockercfg", "credentials.json",
@@ -92,7 +92,7 @@ class Walk:
 
     @property
     def outside(self) -> dict[str, tuple[int, ...]]:
-        """Files that decide what is walked and that no listing of it shows, whether they exist or not, with their stamps."""
+        """Files outside of the walk that decide what it finds, existing or not, with their stamps."""
         return self._reader.outside
 
     def __iter__(self) -> Iterator[FileStat]:
@@ -129,7 +129,7 @@ class Walk:
         check_is_no_index(self.root, self._settings.home)
 
     def _marks(self, folder: str) -> set[str]:
-        """Those entries of a folder that decide whether and how it is read."""
+        """Return the entries of a folder that decide how it is read."""
         place = os.path.join(self.root, folder)
         return {name for name in (*_RULE_NAMES, "pyvenv.cfg", "conda-meta", "bin", "Scripts", *_FORMATS) if os.path.lexists(os.path.join(place, name))}
 
@@ -188,7 +188,7 @@ class Walk:
                 elif one:
                     wanted.append(path)
         except OSError as error:
-            if error.errno in _TRANSIENT:  # what lies below is there all the same: nothing may be taken for gone
+            if error.errno in _TRANSIENT:  # the files still exist: do not report them as deleted
                 raise SourceError(f"The folder {os.path.join(self.root, folder)} cannot be listed now ({error.strerror}). What was indexed before still answers; try again.") from error
             self._leave("unreadable folder", folder)
             self.unlisted.add(folder)
@@ -242,7 +242,7 @@ class Walk:
         return False
 
     def _reason_outside(self, path: str, name: str, rules: Rules) -> str | None:
-        """Why a folder is not entered, by its name and the rules around it."""
+        """Return the reason to skip a folder, by its name and the rules around it, or None."""
         if name in self._never:
             return "tool folder"
         if name in SECRET_FOLDERS:
@@ -253,7 +253,7 @@ class Walk:
         return self._home is not None and _identity(folder) == self._home
 
     def _reason_inside(self, folder: str, names: set[str]) -> str | None:
-        """Why a folder is not read, by what it holds."""
+        """Return the reason to skip a folder, by its entries, or None."""
         place = os.path.join(self.root, folder)
         if self.reads_ignore_files and is_environment(names, place):
             return "virtual environment"
@@ -261,12 +261,12 @@ class Walk:
 
 
 def check_is_no_index(root: str, home: Path) -> None:
-    """Raise SourceError if a folder is the index home or lies in it, under whatever name."""
+    """Raise SourceError if a folder is the index home, or lies in it."""
     identity = _identity(home)
     folder = root
     while identity is not None:
         if _identity(folder) == identity:
-            raise SourceError(f"The folder {root} holds codeintel's own index, which is not indexed. Name another folder: codeintel index PATH")
+            raise SourceError(f"The folder {root} holds codeintel's own index. Choose another folder: codeintel index PATH")
         above = os.path.dirname(folder)
         if above == folder:
             return
@@ -274,14 +274,14 @@ def check_is_no_index(root: str, home: Path) -> None:
 
 
 def is_environment(names: set[str], folder: str) -> bool:
-    """Whether a folder, of whose entries the names are given, holds an environment of venv, virtualenv or conda."""
+    """Whether a folder is an environment of venv, virtualenv or conda, by the names of its entries."""
     if "pyvenv.cfg" in names or ("conda-meta" in names and os.path.isdir(os.path.join(folder, "conda-meta"))):
         return True
     return any(mark.partition("/")[0] in names and os.path.isfile(os.path.join(folder, mark)) for mark in ENVIRONMENT_MARKS[2:])
 
 
 def _is_index_home(folder: str, names: set[str]) -> bool:
-    """Whether a folder is an index home, of this process or of any other."""
+    """Whether a folder is an index home of any process."""
     for name in sorted(_FORMATS & names):
         try:
             with os.scandir(os.path.join(folder, name, "repositories")) as entries:
@@ -293,7 +293,7 @@ def _is_index_home(folder: str, names: set[str]) -> bool:
 
 
 def _identity(place: str | os.PathLike[str] | int) -> tuple[int, int] | None:
-    """Device and inode of a folder; None where it is missing."""
+    """Return the device and inode of a folder, or None if it is missing."""
     try:
         state = os.stat(place)
     except OSError:

@@ -396,7 +396,7 @@ for number in range(40):
     shutil.rmtree(root / f"new{number}")
     stale += len(workspace.search_text(f"newly_{number} ")) != 0
 results = workspace.search_text("changed")
-print(stale, "scanned anew" in caption(results, len(results)), sorted(results.coverage.unwatched))
+print(stale, "not all folders are watched" in caption(results, len(results)), sorted(results.coverage.unwatched))
 jobs = Jobs(lambda *_: None)
 told = [health(workspace, 1, jobs).reasons, [finding.said for finding in examine(workspace.settings) if finding.level == "warning"]]
 print([sum("sysctl fs.inotify.max_user_" in text for text in texts) for texts in told])
