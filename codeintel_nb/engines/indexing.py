@@ -22,6 +22,7 @@ from ..index.updater import one_writer
 from ..index.watcher import Watcher
 from ..settings import Settings
 from ..sources.repository import Repository, package, renewed, worktree
+from ..sources.worktree import check_is_no_index
 from .local import LocalEngine
 from .roster import Roster
 
@@ -87,6 +88,7 @@ class Indexing:
 
         With ``only`` those paths, and what is below them, are all that is looked at.
         """
+        check_is_no_index(repository.root, self.settings.home)  # before a description of it is stored
         former = None
         for stored in self._roster.all():
             known = stored.repository

@@ -262,15 +262,14 @@ class Walk:
 
 def check_is_no_index(root: str, home: Path) -> None:
     """Raise SourceError if a folder is the index home, or lies in it."""
-    identity = _identity(home)
+    identity, resolved = _identity(home), os.path.realpath(home)  # by path as well, while it does not exist yet
     folder = root
-    while identity is not None:
-        if _identity(folder) == identity:
-            raise SourceError(f"The folder {root} holds codeintel's own index. Choose another folder: codeintel index PATH")
+    while folder != resolved and (identity is None or _identity(folder) != identity):
         above = os.path.dirname(folder)
         if above == folder:
             return
         folder = above
+    raise SourceError(f"The folder {root} holds codeintel's own index. Choose another folder: codeintel index PATH")
 
 
 def is_environment(names: set[str], folder: str) -> bool:

@@ -223,6 +223,16 @@ def test_an_index_does_not_feed_on_itself(tmp_path, make_workspace, place):
 def test_the_index_itself_is_not_indexed(shop, inside):
     with pytest.raises(SourceError, match="codeintel's own index"):
         shop.index(shop.settings.home / inside)
+    assert [status.name for status in shop.status()] == ["shop"]
+    assert shop.search_text("Cart").coverage.failed == {}
+
+
+def test_a_home_that_does_not_exist_yet_is_not_indexed(tmp_path, make_workspace):
+    (tmp_path / "new").mkdir()
+    workspace = make_workspace(tmp_path / "new")
+    with pytest.raises(SourceError, match="codeintel's own index"):
+        workspace.index(tmp_path / "new")
+    assert workspace.status() == []
 
 
 def test_a_folder_without_watches_is_followed_and_it_is_said(tmp_path):
