@@ -128,9 +128,7 @@ class Roster:
                     raise
                 time.sleep(0.01 * attempt)
             except OSError as error:
-                if error.errno in FILES_EXHAUSTED:
-                    raise EngineError(TOO_MANY_FILES) from error
-                raise
+                raise EngineError(TOO_MANY_FILES if error.errno in FILES_EXHAUSTED else f"A file cannot be read: {error}. Try again, or run: codeintel doctor") from error
             except ShardError as error:  # met in a part that is opened when it is needed
                 met = [s.shard(ref.id) for s in self.all() for ref in self._snapshots.get(s.folder, ((0, 0), Snapshot()))[1].shards if ref.id in str(error)]
                 if not met or met[0] in self._damaged:

@@ -10,11 +10,11 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from ..settings import Settings
 from ..sources.chunk import content_hash
-from ..sources.opening import FileState, FolderReader, stamp_of
+from ..sources.opening import TRANSIENT, FileState, FolderReader, stamp_of
 from ..sources.repository import Repository, is_readable
 from ..sources.worktree import FileStat, Walk
 from .notices import Notices, Watched
@@ -214,7 +214,7 @@ class _Tree:
     def _differing(self, found: dict[str, FileStat], missing: set[str], shards: Shards) -> Changes:
         files, gone = [], set(missing)
         seen = self._read_seen()
-        with _Reader(self.root, self._settings) as reader:
+        with FolderReader(self.root) as reader:
             for path, stat in found.items():
                 place = next(((shard, number) for ref, shard in shards if (number := shard.file_numbers.get(path)) is not None and number not in ref.dead), None)
                 if place is None:
@@ -231,7 +231,7 @@ class _Tree:
             self._seen = stamp, read_seen(self.folder)
         return self._seen[1]
 
-    def _is_same(self, stat: FileStat, shard: Shard, number: int, seen: Seen, reader: _Reader) -> bool:
+    def _is_same(self, stat: FileStat, shard: Shard, number: int, seen: Seen, reader: FolderReader) -> bool:
         """Compare a file with the index by its state, else by its content."""
         state = stat.state
         if state.size != int(shard.file_size[number]):
@@ -242,8 +242,13 @@ class _Tree:
         if self._same.get(stat.path) == stamp:
             return True
         read_at = time.time_ns()
-        data = reader.read(stat.path)
-        if data is None or content_hash(data) != stamp[1]:
+        try:
+            data, _ = reader.read(stat.path, self._settings.raw_limit(stat.path))
+        except OSError as error:
+            if error.errno in TRANSIENT:
+                raise
+            return False
+        if content_hash(data) != stamp[1]:
             return False
         if is_settled(state, read_at):  # else it may change again within the same time stamp
             self._same[stat.path] = stamp
@@ -256,30 +261,6 @@ class _Tree:
             self._generation = snapshot.generation
             self._dead = {shard.id: (shard, set(ref.dead)) for ref, shard in shards}
         return known
-
-
-class _Reader:
-    """A reader of a folder's files that opens it on first use."""
-
-    def __init__(self, root: str, settings: Settings) -> None:
-        self._root, self._settings = root, settings
-        self._reader: FolderReader | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._reader is not None:
-            self._reader.close()
-
-    def read(self, path: str) -> bytes | None:
-        """Return a file's content, or None if it cannot be read."""
-        try:
-            if self._reader is None:
-                self._reader = FolderReader(self._root)
-            return self._reader.read(path, self._settings.raw_limit(path))[0]
-        except OSError:
-            return None
 
 
 def _topmost(folders: set[str]) -> set[str]:

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 import msgspec
 import numpy as np
 
-from ..errors import EngineError, ShardError
+from ..errors import EngineError, ShardError, SourceError
 from ..scopes.storage import replace, storage_errors
 from ..settings import Settings
 from ..sources.chunk import BY_LINES, UNPARSED, Document, chunk_failsafe, content_hash, document_by_lines, refusal
-from ..sources.opening import FileState, FolderReader
+from ..sources.opening import TRANSIENT, FileState, FolderReader
 from ..sources.worktree import MAX_EXAMPLES, FileStat
 from .arrays import Array
 from .embedder import Embedder
@@ -115,7 +115,9 @@ class _Run:
         read_at = time.time_ns()
         try:
             data, state = reader.read(path, self.settings.raw_limit(path))
-        except OSError:
+        except OSError as error:
+            if error.errno in TRANSIENT:
+                raise SourceError(f"The file {path} of {self.stored.repository.name!r} cannot be read now ({error.strerror}). What was indexed before still answers; try again.") from error
             self._leave("vanished or unreadable", path)
             self._drop(path)
             return

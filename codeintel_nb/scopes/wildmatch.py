@@ -1,8 +1,8 @@
-"""Git's wildmatch as regular expressions: the one matcher of ignore rules and of a scope's globs.
+"""Git's wildmatch as regular expressions, for ignore rules and a scope's globs.
 
-A pattern is translated once into RE2 syntax, so that no pattern takes more than linear time. ``*``
-and ``?`` stay inside one name, ``**`` between slashes crosses folders, sets know ranges, ``!`` and
-``^``, ``\\`` and the POSIX classes.
+A pattern is translated once into RE2 syntax, so matching takes linear time. ``*`` and ``?`` stay
+inside one name, and ``**`` between slashes crosses folders. Sets have ranges, negation by ``!`` or
+``^``, escapes and POSIX classes.
 
 References
 ----------
@@ -15,10 +15,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-MAX_PART_CHARACTERS = (
-    20_000  # of expressions compiled together: a larger automaton may run out of memory
-)
-MAX_PART_LENGTH = 200  # expressions compiled together
+# of expressions compiled together: a larger automaton may run out of memory
+MAX_PART_CHARACTERS = 20_000
+MAX_PART_LENGTH = 200
 _WILDCARD = re.compile(r"[*?\[\\]")
 _SLASH = ord("/")
 _STAR, _FOLDERS, _ANYTHING = "[^/]*", "(?:.*/)?", ".*"
@@ -78,10 +77,8 @@ def name_atoms(pattern: str, fold: bool = False, strict: bool = False) -> list[s
             at += escaped
             if at == len(pattern):
                 raise Unreadable("it ends with a backslash")
-            text, at = (
-                _literal(pattern[at], fold and not escaped),
-                at + 1,
-            )  # git folds no escaped capital: nothing is one then
+            # git does not fold an escaped capital, so no folded text matches it
+            text, at = _literal(pattern[at], fold and not escaped), at + 1
         out.append(text)
     return out
 
@@ -93,13 +90,13 @@ def least_length(atoms: Iterable[str]) -> int:
 
 def lower(text: str) -> str:
     """Fold ASCII letters, and no others, as git does."""
-    return (
-        text.lower() if text.isascii() else "".join(c.lower() if c.isascii() else c for c in text)
-    )
+    if text.isascii():
+        return text.lower()
+    return "".join(c.lower() if c.isascii() else c for c in text)
 
 
 def _stars(pattern: str, begin: int) -> tuple[str, int]:
-    """Translate a run of stars; return the place behind it as well."""
+    """Translate a run of stars; also return the place behind it."""
     end = begin
     while end < len(pattern) and pattern[end] == "*":
         end += 1
@@ -121,11 +118,11 @@ def _literal(character: str, fold: bool) -> str:
 
 
 def _set(pattern: str, at: int, fold: bool, strict: bool) -> tuple[str, int]:
-    """Translate a set, from behind its ``[``; return the place behind it as well."""
+    """Translate a set, from behind its ``[``; also return the place behind it."""
     negated = pattern[at : at + 1] in ("!", "^") and at < len(pattern)
     at += negated
     ranges: _Ranges = []
-    closing = -1  # the "]" that was looked for last: looked for once, however many "[:" precede it
+    closing = -1  # the next "]", searched once for any number of "[:" before it
     first, before = True, ""  # the character that may begin a range
     while first or pattern[at : at + 1] != "]":
         first = False
@@ -136,7 +133,7 @@ def _set(pattern: str, at: int, fold: bool, strict: bool) -> tuple[str, int]:
             at += 2 if pattern[at + 1] == "\\" else 1
             last = _character(pattern, at)
             if strict and last < before:
-                raise Unreadable(f"the range {before}-{last} holds nothing")
+                raise Unreadable(f"the range {before}-{last} is empty")
             ranges += _folded([(ord(before), ord(last))]) if fold else [(ord(before), ord(last))]
             before = ""
         elif character == "[" and (name := _class_name(pattern, at, closing)) is not None:
@@ -187,12 +184,12 @@ def _set_regex(ranges: _Ranges, negated: bool) -> str:
         rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in sorted(set(ranges)) if first <= last
     )
     if not members and not negated:
-        raise Unreadable("a set holds nothing")
+        raise Unreadable("a set is empty")
     return f"[^/{members}]" if negated else f"[{members}]"
 
 
 def options() -> Any:
-    """Return the options of RE2 for paths: silent, and a newline is a character like others."""
+    """Return RE2's options for paths: silent, and ``.`` matches a newline."""
     import re2
 
     made = re2.Options()
@@ -207,10 +204,8 @@ class RegexSet:
     """Any number of anchored expressions, matched against a text together."""
 
     def __init__(self, expressions: Iterable[str]) -> None:
-        self._sets: list[
-            tuple[list[int], Any]
-        ] = []  # numbers of the expressions, and they themselves as one
-        self._single: list[tuple[int, Any]] = []  # those that are too large for a set
+        self._sets: list[tuple[list[int], Any]] = []  # numbers of expressions, and their set
+        self._single: list[tuple[int, Any]] = []  # expressions too large for a set
         part: list[tuple[int, str]] = []
         size = 0
         for number, expression in enumerate(expressions):
@@ -248,7 +243,7 @@ class RegexSet:
 
     def matches(self, text: str) -> list[int]:
         """Return the numbers of the expressions that match, in no order."""
-        if len(self._sets) == 1 and not self._single:  # whose numbers are those of its expressions
+        if len(self._sets) == 1 and not self._single:  # then its numbers are ours
             return self._sets[0][1].Match(text) or []
         matches = [numbers[i] for numbers, made in self._sets for i in made.Match(text) or ()]
         if self._single:

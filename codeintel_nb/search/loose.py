@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from stringzilla import Str
 
+from ..errors import SourceError
 from ..index.id_lists import Ids
 from ..index.postings import Postings
 from ..index.shard import ENDS_WITH_NEWLINE, IS_ASCII, IS_ILL_FORMED, KINDS, Mask, is_ill_formed, is_plain
@@ -20,7 +21,7 @@ from ..scopes.languages import language_of
 from ..scopes.scope import Scope
 from ..settings import Settings
 from ..sources.chunk import Document, plain_document, refusal
-from ..sources.opening import FolderReader
+from ..sources.opening import TRANSIENT, FolderReader
 from ..sources.repository import WORKTREE
 from ..sources.worktree import FileStat
 from .mask import ScopeMask
@@ -166,8 +167,10 @@ def read_document(target: LooseTarget, path: str) -> Document | None:
 def _document(reader: FolderReader, settings: Settings, path: str) -> Document | None:
     try:
         data, _ = reader.read(path, settings.raw_limit(path))
-    except OSError:
-        return None
+    except (OSError, SourceError) as error:
+        if isinstance(error, OSError) and error.errno in TRANSIENT:
+            raise
+        return None  # exchanged since it was listed: the next comparison tells
     document = plain_document(path, data) if refusal(path, data) is None else None
     return None if document is None or len(document.content) > settings.max_file_bytes else document
 

@@ -12,11 +12,11 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from ..scopes.wildmatch import Unreadable, lower, name_atoms
-from .opening import read_rules, stamp_of
+from .opening import ABSENT, read_rules, stamp_of
 
 MAX_DEPTH = 10  # of files that include one another
 _SECTION = re.compile(r'\[\s*([A-Za-z0-9.-]+)(?:[ \t]+"((?:[^"\\\n]|\\.)*)")?\s*\]')
@@ -25,11 +25,9 @@ _ESCAPES = {"n": "\n", "t": "\t", "b": "\b", "\\": "\\", '"': '"'}
 
 
 class Setting(NamedTuple):
-    """A variable of a configuration file; ``key`` as in ``core.excludesfile``, subsections in their
-    own case.
-    """
+    """A variable of a configuration file."""
 
-    key: str
+    key: str  # as core.excludesfile, a subsection in its own case
     value: str | None  # None: the key alone, which means true
 
 
@@ -41,18 +39,15 @@ class GitConfig:
     ) -> None:
         """``folder`` is the ``.git`` folder of the worktree, ``common`` that of its repository."""
         self._folder, self._common, self._environment = folder, common, environment
-        self.files: dict[
-            str, tuple[int, ...]
-        ] = {}  # that were looked for, with their stamps before they were read
+        # files that were looked for, with their stamps before the read
+        self.files: dict[str, tuple[int, ...]] = {}
 
     @property
     def ignores_case(self) -> bool:
         return _is_true(self._last("core.ignorecase"))
 
     def excludes_file(self, top: str) -> str:
-        """Return the path of ``core.excludesFile``, relative to the top of the worktree, or its
-        default.
-        """
+        """Return the path of ``core.excludesFile``, or its default."""
         setting = self._last("core.excludesfile")
         if setting is None or not setting.value:
             config = self._environment.get("XDG_CONFIG_HOME") or self._expanded("~/.config")
@@ -130,7 +125,7 @@ class GitConfig:
         self.files.setdefault(file, stamp_of(file))
         try:
             text = read_rules(file, follow=True).decode("utf-8", "surrogateescape")
-        except OSError:
+        except ABSENT:
             return
         for setting in parse(text):
             yield setting
@@ -181,20 +176,18 @@ class GitConfig:
         self.files.setdefault(head, stamp_of(head))
         try:
             text = read_rules(head).decode("utf-8", "replace").strip() if self._folder else ""
-        except OSError:
+        except ABSENT:
             return ""
-        return (
-            text.removeprefix("ref:").strip().removeprefix("refs/heads/")
-            if text.startswith("ref:")
-            else ""
-        )
+        if not text.startswith("ref:"):
+            return ""
+        return text.removeprefix("ref:").strip().removeprefix("refs/heads/")
 
     def _expanded(self, path: str) -> str:
-        """Expand a leading ``~``, ``~user`` or ``%(prefix)``; return the path as it is where that
-        fails.
-        """
+        """Expand a leading ``~``, ``~user`` or ``%(prefix)``, if possible."""
         if path.startswith("%(prefix)/"):
-            return os.path.join(_prefix(self._environment), path.removeprefix("%(prefix)/"))
+            return os.path.join(
+                _prefix(self._environment.get("PATH", os.defpath)), path.removeprefix("%(prefix)/")
+            )
         if path == "~" or path.startswith("~/"):
             home = self._environment.get("HOME") or (
                 os.path.expanduser("~") if self._environment is os.environ else ""
@@ -296,24 +289,21 @@ def _matches(pattern: str, text: str, fold: bool = False) -> bool:
     import re2
 
     try:
-        return (
-            re2.fullmatch(
-                f"(?s:{''.join(name_atoms(pattern, fold))})", lower(text) if fold else text
-            )
-            is not None
-        )
+        expression = "".join(name_atoms(pattern, fold))
     except Unreadable:
         return False
+    return re2.fullmatch(f"(?s:{expression})", lower(text) if fold else text) is not None
 
 
-def _prefix(environment: Mapping[str, str]) -> str:
-    """Return git's installation prefix, by the place of its program."""
-    program = shutil.which("git", path=environment.get("PATH", os.defpath))
+@lru_cache(8)
+def _prefix(path: str) -> str:
+    """Return git's installation prefix, by the place of its program on the search path."""
+    program = shutil.which("git", path=path)
     return os.path.dirname(os.path.dirname(os.path.realpath(program))) if program else "/usr"
 
 
 def _system_files(environment: Mapping[str, str]) -> list[str]:
-    prefix = _prefix(environment)
+    prefix = _prefix(environment.get("PATH", os.defpath))
     if os.name == "nt":
         return [os.path.join(prefix, "etc", "gitconfig")]
     return [

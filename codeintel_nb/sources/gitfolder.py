@@ -6,7 +6,7 @@ import os
 import re
 from typing import NamedTuple
 
-from .opening import read_rules
+from .opening import ABSENT, read_rules
 
 _HEAD = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}", re.I)
 
@@ -53,7 +53,7 @@ def enclosing_git_folder(root: str) -> GitFolder | None:
             if above == folder or os.stat(above).st_dev != device:
                 return None
             folder = above
-    except OSError:
+    except (*ABSENT, PermissionError):
         return None
 
 
@@ -61,7 +61,7 @@ def _named_folder(marker: str) -> str | None:
     """Return the folder that a ``.git`` file names, or None."""
     try:
         text = os.fsdecode(read_rules(marker, follow=True)).rstrip("\r\n")
-    except OSError:
+    except ABSENT:
         return None
     if not text.startswith("gitdir: "):
         return None
@@ -71,7 +71,7 @@ def _named_folder(marker: str) -> str | None:
 def _common_folder(folder: str) -> str:
     try:
         text = os.fsdecode(read_rules(os.path.join(folder, "commondir"))).rstrip("\r\n")
-    except OSError:
+    except ABSENT:
         return folder
     return os.path.normpath(os.path.join(folder, text))
 
@@ -82,5 +82,5 @@ def _is_head(path: str) -> bool:
         return os.readlink(path).startswith("refs/")
     try:
         return _HEAD.match(read_rules(path)) is not None
-    except OSError:
+    except ABSENT:
         return False

@@ -1,7 +1,6 @@
-"""Ignore rules: git's, as git reads and finds them, and those of ``.ignore`` and
-``.codeintelignore``.
+"""Ignore rules: those of git, ``.ignore`` and ``.codeintelignore``.
 
-The rules of each kind form levels, from a path's folder outwards; in a level the last matching line
+Git's are read and found as git does. The rules of each kind form levels, from a path's folder outwards; in a level the last matching line
 decides. ``.codeintelignore`` goes before ``.ignore``, and ``.ignore`` before git's rules, as in
 ripgrep. Git's rules end where another repository begins; the others go on.
 
@@ -28,25 +27,19 @@ from ..scopes.wildmatch import (
 )
 from .gitconfig import GitConfig
 from .gitfolder import GitFolder, enclosing_git_folder, git_folder
-from .opening import NotReadable, read_rules, stamp_of
+from .opening import ABSENT, NotReadable, read_rules, stamp_of
 
-CODEINTEL, DOT, GIT = (
-    ".codeintelignore",
-    ".ignore",
-    ".gitignore",
-)  # in the order in which they decide
+# in order of precedence
+CODEINTEL, DOT, GIT = ".codeintelignore", ".ignore", ".gitignore"
 IGNORE_FILES = (GIT, DOT, CODEINTEL)
 MAX_CACHED_NAMES = 10_000  # for each ignore file
-MAX_NAME_CHARACTERS, MAX_PATH_CHARACTERS = (
-    1_020,
-    16_384,
-)  # of any file: a pattern that needs more matches nothing
+# of any file; a pattern that needs more matches nothing
+MAX_NAME_CHARACTERS, MAX_PATH_CHARACTERS = 1_020, 16_384
 
 
 class Pattern(NamedTuple):
     """A line of an ignore file."""
 
-    number: int  # the later decides
     text: str  # without ``!`` and slashes around it; each character is a byte, as in git
     ignores: bool
     folders_only: bool
@@ -54,10 +47,8 @@ class Pattern(NamedTuple):
 
 
 def read_patterns(data: bytes) -> Iterator[Pattern]:
-    """Yield the patterns of an ignore file as git reads it: bytes, with lines that end at a newline
-    alone.
-    """
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n")):
+    """Yield the patterns of an ignore file; as for git, only a newline ends a line."""
+    for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
         if not line or line.startswith(b"#"):
             continue
         text = _without_trailing_spaces(
@@ -70,7 +61,7 @@ def read_patterns(data: bytes) -> Iterator[Pattern]:
         is_path = "/" in text
         text = text.removeprefix("/") if is_path else text
         if text:
-            yield Pattern(number, text, ignores, folders_only, is_path)
+            yield Pattern(text, ignores, folders_only, is_path)
 
 
 def _without_trailing_spaces(text: str) -> str:
@@ -81,28 +72,26 @@ def _without_trailing_spaces(text: str) -> str:
     return bare + " " if backslashes % 2 else bare  # the first space is quoted
 
 
+_Tables = tuple[dict[str, int], dict[str, int]]
+
+
 class PatternList:
     """The patterns of one ignore file; those without wildcards are looked up by name or path."""
 
     def __init__(self, patterns: Iterable[Pattern], fold: bool = False) -> None:
         self._fold = fold
         self._ignores: list[bool] = []
-        self._names: tuple[dict[str, int], dict[str, int]] = (
-            {},
-            {},
-        )  # for files, and for folders: name -> the last that matches
-        self._endings: tuple[dict[str, int], dict[str, int]] = {}, {}  # of names, for ``*.py``
-        self._paths: tuple[dict[str, int], dict[str, int]] = {}, {}
+        # of files and of folders, the place of the last pattern for a name, a name's ending, a path
+        self._names: _Tables = {}, {}
+        self._endings: _Tables = {}, {}
+        self._paths: _Tables = {}, {}
         self._name_globs, self._path_globs = _Globs(), _Globs()
         for pattern in patterns:
             self._add(len(self._ignores), pattern)
             self._ignores.append(pattern.ignores)
         self._lengths = tuple(sorted({len(ending) for table in self._endings for ending in table}))
         self._has_paths = bool(self._paths[True]) or self._path_globs.last >= 0
-        self._by_name: tuple[dict[str, int], dict[str, int]] = (
-            {},
-            {},
-        )  # a cache: name -> the last that matches
+        self._by_name: _Tables = {}, {}  # a cache of all patterns without a slash
 
     def _add(self, place: int, pattern: Pattern) -> None:
         text = lower(pattern.text) if self._fold else pattern.text
@@ -129,9 +118,7 @@ class PatternList:
             )
 
     def ignores(self, path: str, is_folder: bool) -> bool | None:
-        """Whether a path, relative to the folder of the ignore file, is ignored; None where no line
-        matches it.
-        """
+        """Return the verdict on a path relative to the ignore file; None if no line matches."""
         if not path.isascii():
             path = path.encode("utf-8", "surrogateescape").decode("latin-1")
         if self._fold:
@@ -163,9 +150,7 @@ class _Globs:
     """Patterns with wildcards, compiled together on first use."""
 
     def __init__(self) -> None:
-        self._globs: list[
-            tuple[int, bool, str]
-        ] = []  # place in the file, whether for folders alone, and the expression
+        self._globs: list[tuple[int, bool, str]] = []  # place, folders only, expression
         self.last = -1  # the last place
 
     def add(self, place: int, folders_only: bool, expression: str) -> None:
@@ -194,27 +179,18 @@ def pattern_list(data: bytes, fold: bool) -> PatternList | None:
 
 
 class Level(NamedTuple):
-    """The patterns of one file, and those outside of them."""
+    """The patterns of one file, and the next level outwards."""
 
     patterns: PatternList
-    # that holds the file, relative to the root; the root's own is empty, as is one above it
-    folder: str
-    prefix: (
-        str  # of a file above the root: the root's path relative to its folder, with a slash behind
-    )
+    folder: str  # of the file, relative to the root; empty for the root and above
+    prefix: str  # the root's path relative to a file above it, with a trailing slash
     outer: Level | None
 
     def ignores(self, path: str, is_folder: bool) -> bool | None:
         """Return the verdict of the first level with a matching line, or None."""
         level: Level | None = self
         while level is not None:
-            inside = (
-                path[len(level.folder) + 1 :]
-                if level.folder
-                else level.prefix + path
-                if level.prefix
-                else path
-            )
+            inside = path[len(level.folder) + 1 :] if level.folder else level.prefix + path
             verdict = level.patterns.ignores(inside, is_folder)
             if verdict is not None:
                 return verdict
@@ -253,13 +229,11 @@ class Rules(NamedTuple):
 
 
 class RuleReader:
-    """A reader of the rules for one walk; it notes unreadable files, and files outside of the
-    root.
-    """
+    """A reader of the rules for one walk."""
 
     def __init__(self, root: str, unread: Callable[[str], None] = lambda path: None) -> None:
         self._root, self._unread = root, unread
-        # files that decide and get no events, existing or not, with their stamps before the read
+        # files outside of the walk that decide, existing or not, with their stamps before the read
         self.outside: dict[str, tuple[int, ...]] = {root: stamp_of(root)}
 
     def at_root(self) -> Rules:
@@ -270,7 +244,7 @@ class RuleReader:
             if enclosing is not None
             else self._global(Rules(), self._root, GitConfig(), "")
         )
-        for folder in (self._root, *_parents(self._root)):  # a repository may begin there, or end
+        for folder in (self._root, *_parents(self._root)):  # it may become a repository
             self._note_git(folder)
             if enclosing is not None and folder == enclosing.top:
                 break
@@ -292,9 +266,7 @@ class RuleReader:
     def entering(
         self, rules: Rules, folder: str, names: Iterable[str], handle: int | None = None
     ) -> Rules:
-        """Read the rules for the entries of a folder, given their names and, if it is open, its
-        handle.
-        """
+        """Read the rules for a folder's entries; ``handle`` is the folder if it is open."""
         place = os.path.join(self._root, folder)
         if folder and ".git" in names:
             self._note_git(place)
@@ -350,7 +322,7 @@ class RuleReader:
             return read_rules(file, follow, handle)
         except NotReadable:
             self._unread(shown or file)
-        except OSError:
+        except ABSENT:
             pass
         return None
 
@@ -364,9 +336,7 @@ def _parents(root: str) -> Iterator[str]:
 
 
 def _relative(root: str, top: str) -> str:
-    """Return the root's path relative to a folder above it, with a trailing slash; empty for the
-    folder itself.
-    """
+    """Return the root's path below a folder, with a trailing slash; empty for the folder itself."""
     relative = os.path.relpath(root, top).replace(os.sep, "/")
     return "" if relative == "." else relative + "/"
 

@@ -1,32 +1,36 @@
-"""Open files that others may have replaced: only regular ones, of bounded size, without following
-links.
-"""
+"""Open files that others may have replaced: regular ones of bounded size, through no link."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import NamedTuple, Self
 
 from ..errors import SourceError
 
-HAS_INODES = os.name != "nt"  # in listings, and times of change beside them
+HAS_INODES = os.name != "nt"  # in listings, and the time of the last change beside them
 MAX_RULE_BYTES = 1_000_000  # of an ignore file or a configuration
 _HAS_FOLDER_HANDLES = (
     os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY")
 )
-_FILE = (
-    os.O_RDONLY
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-)  # a pipe must not block
+# O_NONBLOCK: opening a pipe must not wait for its writer
+_FILE = sum(getattr(os, name, 0) for name in ("O_RDONLY", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class NotReadable(OSError):
-    """A file that exists and is not read: no regular file, a link, or too large."""
+    """A file that is not read although it exists: no regular file, a link, or too large."""
+
+
+# errors that say nothing about the file: it must not be taken for missing
+TRANSIENT = frozenset(
+    getattr(errno, name)
+    for name in ("EMFILE", "ENFILE", "ENOMEM", "EIO", "ESTALE")
+    if hasattr(errno, name)
+)
+ABSENT = (FileNotFoundError, NotADirectoryError, NotReadable)  # to a reader of rules, all the same
 
 
 class FileState(NamedTuple):
@@ -56,14 +60,15 @@ def read_rules(path: str, follow: bool = False, folder: int | None = None) -> by
     ------
     NotReadable : no regular file, a link, over 1 MB, or without the right to be read.
     FileNotFoundError, NotADirectoryError : it is missing.
+    OSError : it cannot be read now, for want of descriptors, say.
     """
     if not _NO_LINK and not follow and os.path.islink(path):
         raise NotReadable(f"{path} is a link")
     try:
         handle = os.open(path, _FILE | (0 if follow else _NO_LINK), dir_fd=folder)
-    except (FileNotFoundError, NotADirectoryError):
-        raise
     except OSError as error:
+        if isinstance(error, ABSENT) or error.errno in TRANSIENT:
+            raise
         raise NotReadable(f"{path} is not read: {error.strerror}") from error
     return _read(handle, path, MAX_RULE_BYTES)[0]
 
@@ -88,18 +93,14 @@ def _read(handle: int, path: str, max_bytes: int) -> tuple[bytes, os.stat_result
 
 
 def stamp_of(path: str) -> tuple[int, ...]:
-    """Return attributes that change with a file, or with the folder at a path; empty for a missing
-    one.
-    """
+    """Return attributes that change with a file, or with the folder at a path; empty if missing."""
     try:
         state = os.stat(path)
     except OSError:
         return ()
-    return (
-        (state.st_dev, state.st_ino)
-        if stat.S_ISDIR(state.st_mode)
-        else (state.st_dev, *FileState.of(state))
-    )
+    if stat.S_ISDIR(state.st_mode):
+        return state.st_dev, state.st_ino
+    return state.st_dev, *FileState.of(state)
 
 
 def check_root(root: str) -> None:
@@ -113,20 +114,14 @@ def check_root(root: str) -> None:
 
 
 class FolderReader:
-    """A reader of files below a root that opens each folder on the way by handle, so that no link
-    leads out.
+    """A reader of files below a root that follows no link on the way.
 
-    Folders stay open between files: in path order each is opened once.
+    Folders are opened by handle and stay open between files: in path order each is opened once.
     """
 
     def __init__(self, root: str) -> None:
-        check_root(root)
         self._root = root
-        self._open: list[
-            tuple[str, int]
-        ] = []  # the root and the folders below it that the last file lies in
-        if _HAS_FOLDER_HANDLES:
-            self._open.append(("", os.open(root, _FOLDER | _NO_LINK)))
+        self._open: list[tuple[str, int]] = []  # the root, opened on first use, and folders below
 
     def __enter__(self) -> Self:
         return self
@@ -142,6 +137,7 @@ class FolderReader:
 
         Raises
         ------
+        SourceError : the root leads elsewhere now.
         NotReadable : it is no regular file, or larger than ``max_bytes``.
         OSError : it is gone, or a folder on the way is a link now.
         """
@@ -149,6 +145,7 @@ class FolderReader:
         if _HAS_FOLDER_HANDLES:
             handle = os.open(name, _FILE | _NO_LINK, dir_fd=self._folder(folders))
         else:
+            check_root(self._root)
             place = os.path.join(self._root, *folders, name)
             if os.path.realpath(place) != place:
                 raise NotReadable(f"{place} is a link, or lies behind one")
@@ -157,6 +154,9 @@ class FolderReader:
         return data, FileState.of(state)
 
     def _folder(self, names: list[str]) -> int:
+        if not self._open:
+            check_root(self._root)
+            self._open.append(("", os.open(self._root, _FOLDER | _NO_LINK)))
         same = 1
         while (
             same < len(self._open) and same <= len(names) and self._open[same][0] == names[same - 1]

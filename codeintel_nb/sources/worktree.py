@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fnmatch
 import os
 import re
@@ -16,7 +15,7 @@ from typing import NamedTuple
 from ..errors import SourceError
 from ..settings import Settings
 from .ignore import IGNORE_FILES, RuleReader, Rules
-from .opening import HAS_INODES, FileState, check_root
+from .opening import HAS_INODES, TRANSIENT, FileState, check_root
 from .repository import Repository
 
 HISTORIES = frozenset({".git", ".hg", ".svn", ".jj", ".bzr", "CVS"})  # of version control
@@ -26,7 +25,6 @@ NEVER = HISTORIES | {
 ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta", "bin/activate_this.py", "Scripts/activate_this.py")  # of venv, conda, and virtualenv before version 20
 OWN_INDEX, BY_COLLABORATION = "index of codeintel", "rewritten by collaboration at each keystroke"
 IGNORED = frozenset({"ignored", "ignored folder", OWN_INDEX, BY_COLLABORATION})  # reasons for which a file was not in the index either
-_TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, getattr(errno, "ESTALE", errno.EIO)})
 _FORMATS = frozenset(f"v{number}" for number in range(1, 10))  # folders of an index home
 _REPOSITORY = re.compile(r"[0-9a-f]{16}")  # a folder in one of these
 _RULE_NAMES = (".git", *IGNORE_FILES)
@@ -67,12 +65,12 @@ class FileStat(NamedTuple):
 class Walk:
     """One walk over a repository: iterate it for the files, then read what was ``skipped``.
 
-    With ``no_ignore`` what ignore files and the folders of tools and environments hold is walked too, as by
-    ``rg --no-ignore``; histories of version control and likely secrets are not.
+    With ``no_ignore``, ignored files, tool folders and environments are walked too, as by ``rg --no-ignore``. Version
+    control's folders and likely secrets are not.
 
     Raises
     ------
-    SourceError : the root leads elsewhere now, or is an index of codeintel itself.
+    SourceError : the root leads elsewhere now or is the index home, or a folder cannot be listed now.
     """
 
     def __init__(self, repository: Repository, settings: Settings, entered: Callable[[str], None] = lambda folder: None, no_ignore: bool = False) -> None:
@@ -121,7 +119,9 @@ class Walk:
                 if self._is_home(os.path.join(self.root, place)) or self._reason_inside(place, self._marks(place)) is not None:
                     return
                 rules = self._rules_of(place, rules)
-        except OSError:
+        except OSError as error:
+            if error.errno in TRANSIENT:
+                raise SourceError(f"The file {os.path.join(self.root, path)} cannot be looked at now ({error.strerror}). What was indexed before still answers; try again.") from error
             return
 
     def _check_root(self) -> None:
@@ -188,7 +188,7 @@ class Walk:
                 elif one:
                     wanted.append(path)
         except OSError as error:
-            if error.errno in _TRANSIENT:  # the files still exist: do not report them as deleted
+            if error.errno in TRANSIENT:  # the files still exist: do not report them as deleted
                 raise SourceError(f"The folder {os.path.join(self.root, folder)} cannot be listed now ({error.strerror}). What was indexed before still answers; try again.") from error
             self._leave("unreadable folder", folder)
             self.unlisted.add(folder)
