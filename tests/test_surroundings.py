@@ -187,7 +187,7 @@ def test_where_no_folder_can_be_run_from_it_is_said(tmp_path, tree, own_home):
     assert b"read by lines, as the grammar of python cannot be loaded" in done.stdout, done
     said = run(*CLI, "doctor", env=environment).stdout.decode()
     assert "No grammar can be loaded" in said
-    assert "as the grammar of python cannot be loaded. When grammars load again, run: codeintel index" in said
+    assert "as the grammar of python cannot be loaded. Once grammars load again, run: codeintel index" in said
     assert run(*CLI, "index", tree).returncode == 0
     assert b"class Cart" in run(*CLI, "symbols", "Cart").stdout, "and they are read again when grammars load"
 

@@ -9,10 +9,8 @@ import os
 import sys
 from typing import IO
 
-_PLAIN = {
-    "·": "-", "–": "-", "—": "-", "…": "...", "→": "->", "×": "x", "•": "*", "‘": "'", "’": "'", "“": '"', "”": '"', "│": "|", "─": "-", "┌": "+", "┐": "+", "└": "+", "┘": "+", "├": "+", "┤": "+", "┬": "+",
-    "┴": "+", "┼": "+",
-}  # fmt: skip
+_SIGNS = zip("·–—×•‘’“”│─┌┐└┘├┤┬┴┼", "---x*''\"\"|-+++++++++", strict=True)
+_PLAIN = {"…": "...", "→": "->", **dict(_SIGNS)}
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
@@ -20,9 +18,10 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     missing = error.object[error.start : error.end]
-    return "".join(
+    plain = (
         _PLAIN.get(c) or c.encode("ascii", "backslashreplace").decode("ascii") for c in missing
-    ), error.end
+    )
+    return "".join(plain), error.end
 
 
 codecs.register_error("codeintel", _replace)
@@ -56,7 +55,8 @@ def open_missing_streams() -> bool:
                 os.close(handle)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (a standard stream stays open)
+            stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (it stays open)
+            setattr(sys, name, stream)
     return was_open
 
 
@@ -95,8 +95,6 @@ def emit(text: str) -> None:
 
 def emit_json(text: str) -> None:
     """Print JSON, escaping characters that the output's encoding may lack."""
-    emit(
-        text
-        if text.isascii() or takes_all_characters(sys.stdout)
-        else "".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text)
-    )
+    if not text.isascii() and not takes_all_characters(sys.stdout):
+        text = "".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text)
+    emit(text)

@@ -1,6 +1,4 @@
-"""Changes of a watched folder, in batches: by inotify, by watchfiles elsewhere, by polling where
-events are missing.
-"""
+"""Batches of changes in a folder, by inotify, watchfiles or polling."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from ..settings import Settings
 from ..sources.opening import stamp_of
 from ..sources.repository import Repository
 from ..sources.worktree import COLLABORATION, IGNORED, NEVER, Walk
-from .notices import DECIDING, Notices, Watched
+from .notices import DECIDING, Notices
 
 QUIET_S = 0.1  # without a change before a batch is complete
 MAX_BATCH_S = 0.4  # from the first change to the end of its batch
@@ -26,11 +24,10 @@ MAX_PATHS = 1_000  # changed together; beyond that the whole folder is scanned
 
 
 class FolderEvents:
-    """Batches of changed paths below a repository's root; ``""`` stands for anything, an empty
-    batch for no change.
+    """Batches of changed paths below a repository's root.
 
-    ``unwatched`` is the reason why some folders get no events. These are polled: a batch may name
-    them unchanged.
+    In a batch ``""`` stands for any path; an empty batch means no change. ``unwatched`` is the
+    reason why some folders get no events. They are polled, so a batch may name them unchanged.
     """
 
     def __init__(
@@ -39,31 +36,20 @@ class FolderEvents:
         self.root = repository.root
         self.told: set[str] = set()
         self.unwatched = ""
-        self._repository, self._settings, self._notices, self._over = (
-            repository,
-            settings,
-            notices,
-            over,
-        )
+        self._repository, self._settings = repository, settings
+        self._notices, self._over = notices, over
         self._missed: set[str] = set()  # folders without events
-        self._outside: dict[
-            str, tuple[int, ...]
-        ] = {}  # rules that get no events, with their stamps
+        self._outside: dict[str, tuple[int, ...]] = {}  # rules outside of the folder, and stamps
         self._polled_at = self._took_s = 0.0
 
     def __iter__(self) -> Iterator[set[str]]:
-        watched = self._notices.follow(self)
-        return (
-            self._by_inotify(watched)
-            if watched is not None or self._notices.is_linux
-            else self._by_watchfiles()
-        )
+        if self._notices.is_linux:
+            return self._by_inotify()
+        return self._by_watchfiles()
 
-    def _by_inotify(self, watched: Watched | None) -> Iterator[set[str]]:
-        """Yield batches of inotify events; new folders are watched before their batch. None: no
-        instance is left.
-        """
-        self._look(watched, [""])
+    def _by_inotify(self) -> Iterator[set[str]]:
+        """Yield batches of inotify events; new folders are watched before their batch."""
+        self._look([""])
         yield set()
         emptied_at = time.monotonic()
         while not self._over.wait(IDLE_S):
@@ -77,14 +63,13 @@ class FolderEvents:
                 ):
                     changed |= more
                 changed |= self._notices.read(self)
-                changed = self._look(self._notices.follow(self), sorted(changed))
+                changed = self._look(sorted(changed))
             if time.monotonic() - emptied_at > EMPTY_BATCH_S and self._rules_changed():
-                changed = self._look(self._notices.follow(self), [""])
-            if self._missed and time.monotonic() - self._polled_at > max(
-                MIN_POLL_S, POLL_TIMES * self._took_s
-            ):
+                changed = self._look([""])
+            poll_s = max(MIN_POLL_S, POLL_TIMES * self._took_s)
+            if self._missed and time.monotonic() - self._polled_at > poll_s:
                 changed |= self._missed
-                self._look(self._notices.follow(self), sorted(self._missed))
+                self._look(sorted(self._missed))
                 self._polled_at = time.monotonic()
             if changed or time.monotonic() - emptied_at > EMPTY_BATCH_S:
                 emptied_at = time.monotonic()
@@ -94,22 +79,19 @@ class FolderEvents:
         """Whether a file outside of the folder that decides what is read has changed."""
         return any(stamp_of(path) != stamp for path, stamp in self._outside.items())
 
-    def _look(self, watched: Watched | None, paths: list[str]) -> set[str]:
+    def _look(self, paths: list[str]) -> set[str]:
         """Watch the folders at and below some paths; return the paths that are not ignored."""
         began = time.monotonic()
+        watched = self._notices.follow(self)
         if "" in paths or len(paths) > MAX_PATHS:
             paths = [""]
-        walk = Walk(
-            self._repository,
-            self._settings,
-            (lambda folder: None) if watched is None else watched.folder,
-        )
+        entered = (lambda folder: None) if watched is None else watched.folder
+        walk = Walk(self._repository, self._settings, entered)
         wanted: set[str] = set()
         for path in paths:
             walk.skipped.clear()
-            files = deque(
-                walk.of(path) if path else walk, maxlen=1
-            )  # the whole walk, for its folders
+            # a deque runs the whole walk, for the folders that it enters
+            files = deque(walk.of(path) if path else walk, maxlen=1)
             if files or not path or not walk.skipped or not walk.skipped.keys() <= IGNORED:
                 wanted.add(path)
         self._outside = dict(walk.outside) if paths == [""] else walk.outside | self._outside
@@ -129,24 +111,26 @@ class FolderEvents:
 
         root = self.root + os.sep
         for changes in watchfiles.watch(
-            self.root, watch_filter=lambda change, path: self._is_followed(path.removeprefix(root)), debounce=int(1000 * MAX_BATCH_S), step=int(1000 * QUIET_S), stop_event=self._over,
-            rust_timeout=int(1000 * EMPTY_BATCH_S), yield_on_timeout=True, raise_interrupt=False, ignore_permission_denied=True,
-        ):  # fmt: skip
+            self.root,
+            watch_filter=lambda change, path: self._is_followed(path.removeprefix(root)),
+            debounce=int(1000 * MAX_BATCH_S),
+            step=int(1000 * QUIET_S),
+            stop_event=self._over,
+            rust_timeout=int(1000 * EMPTY_BATCH_S),
+            yield_on_timeout=True,
+            raise_interrupt=False,
+            ignore_permission_denied=True,
+        ):
             paths = {path.removeprefix(root).replace(os.sep, "/") for _, path in changes}
-            # what decides how a folder is read may concern all that is in it
-            yield {
-                path.rpartition("/")[0]
-                if path.rpartition("/")[2] in DECIDING
-                else ""
-                if path == self.root
-                else path
-                for path in paths
-            }
+            yield {self._concerned(path) for path in paths}
+
+    def _concerned(self, path: str) -> str:
+        """Return the path that a change concerns: the folder, if it decides how that is read."""
+        folder, _, name = path.rpartition("/")
+        return "" if path == self.root else folder if name in DECIDING else path
 
     def _is_followed(self, path: str) -> bool:
-        """Whether changes of a path count: not in tool folders, the index home, or collaboration
-        stores.
-        """
+        """Whether changes of a path count."""
         *folders, name = path.split(os.sep)
         home = os.path.realpath(self._settings.home)
         place = os.path.join(self.root, path)

@@ -1,6 +1,4 @@
-"""Map files without keeping descriptors: a macOS shell may have 256, and a hundred repositories
-must fit.
-"""
+"""Map files without keeping descriptors, of which a macOS shell has 256."""
 
 from __future__ import annotations
 
@@ -20,22 +18,17 @@ _FAILED = ctypes.c_void_p(-1).value
 
 
 def map_file(path: Path) -> Any:
-    """Map a file read-only, as a buffer whose slices are bytes; it stays readable after the file is
-    removed.
+    """Map a file read-only, as a buffer whose slices are bytes.
 
-    Python's ``mmap`` keeps a duplicate of the descriptor, up to version 3.12 always.
+    The buffer outlives the file. Up to Python 3.12, ``mmap`` keeps a duplicate of the descriptor.
     """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if not size:
             return b""
         if sys.version_info >= (3, 13):
-            return mmap.mmap(
-                file.fileno(),
-                0,
-                access=mmap.ACCESS_READ,
-                **({} if os.name == "nt" else {"trackfd": False}),
-            )
+            options = {} if os.name == "nt" else {"trackfd": False}
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ, **options)
         if os.name == "nt":  # which has no such limit
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return _map_by_libc(file.fileno(), size)
@@ -48,23 +41,16 @@ def _map_by_libc(descriptor: int, size: int) -> Any:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
     buffer = (ctypes.c_char * size).from_address(address)
-    weakref.finalize(
-        buffer, libc.munmap, address, size
-    ).atexit = False  # at its end the system does it
+    unmap = weakref.finalize(buffer, libc.munmap, address, size)
+    unmap.atexit = False  # the system does it when the process ends
     return buffer
 
 
 @cache
 def _libc() -> Any:
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.mmap.argtypes = [
-        ctypes.c_void_p,
-        ctypes.c_size_t,
-        ctypes.c_int,
-        ctypes.c_int,
-        ctypes.c_int,
-        ctypes.c_ssize_t,
-    ]
+    number = ctypes.c_int
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *3 * (number,), ctypes.c_ssize_t]
     libc.mmap.restype = ctypes.c_void_p
     libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     return libc

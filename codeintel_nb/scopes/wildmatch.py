@@ -154,7 +154,7 @@ def _character(pattern: str, at: int) -> str:
 
 
 def _class_name(pattern: str, at: int, closing: int) -> str | None:
-    """Return the name of the class ``[:name:]`` at a place, or None; ``closing`` is the next ``]``."""
+    """Return the name of the class ``[:name:]`` at a place, whose next ``]`` is given, or None."""
     if pattern[at + 1 : at + 2] != ":":
         return None
     _character(pattern, closing if closing >= 0 else len(pattern))

@@ -31,11 +31,8 @@ def git_folder(top: str) -> GitFolder | None:
         return None
     common = _common_folder(folder)
     is_complete = all(os.path.isdir(os.path.join(common, name)) for name in ("objects", "refs"))
-    return (
-        GitFolder(top, folder, common)
-        if is_complete and _is_head(os.path.join(folder, "HEAD"))
-        else None
-    )
+    is_repository = is_complete and _is_head(os.path.join(folder, "HEAD"))
+    return GitFolder(top, folder, common) if is_repository else None
 
 
 def enclosing_git_folder(root: str) -> GitFolder | None:
@@ -44,10 +41,7 @@ def enclosing_git_folder(root: str) -> GitFolder | None:
     try:
         device = os.stat(root).st_dev
         while True:
-            if (
-                os.path.lexists(os.path.join(folder, ".git"))
-                and (repository := git_folder(folder)) is not None
-            ):
+            if (repository := git_folder(folder)) is not None:
                 return repository
             above = os.path.dirname(folder)
             if above == folder or os.stat(above).st_dev != device:

@@ -1,8 +1,9 @@
 """Ignore rules: those of git, ``.ignore`` and ``.codeintelignore``.
 
-Git's are read and found as git does. The rules of each kind form levels, from a path's folder outwards; in a level the last matching line
-decides. ``.codeintelignore`` goes before ``.ignore``, and ``.ignore`` before git's rules, as in
-ripgrep. Git's rules end where another repository begins; the others go on.
+Git's rules are found and read as git does it. The rules of each kind form levels, from a path's
+folder outwards; in a level the last matching line decides. ``.codeintelignore`` overrides
+``.ignore``, which overrides git's rules, as in ripgrep. Git's rules end where another repository
+begins; the others go on.
 
 References
 ----------

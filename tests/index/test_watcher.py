@@ -15,7 +15,8 @@ import pytest
 from codeintel_nb import Scope
 from codeintel_nb.errors import SourceError
 from codeintel_nb.index.locking import acquire_lock
-from codeintel_nb.index.shard import KINDS
+from codeintel_nb.index.shard import Shard
+from codeintel_nb.index.snapshot import Store, read_snapshot
 from codeintel_nb.sources.repository import package_at
 from tests.conftest import write_tree
 
@@ -28,8 +29,13 @@ def until(holds, within_s=15.0):
 
 
 def indexed(shop, pattern):
-    """Where the index alone has it: a scope of kinds leaves out what is not in it yet."""
-    return [hit.path for hit in shop.search_text(pattern, Scope(kinds=KINDS))]
+    """The live files of the index that hold a text; the folder is not looked at."""
+    found = []
+    for stored in Store(shop.settings.home).repositories():
+        for ref in read_snapshot(stored.folder).shards:
+            shard = Shard(stored.shard(ref.id))
+            found += [path for number, path in enumerate(shard.paths) if number not in ref.dead and pattern.encode() in shard.file_content(number)]
+    return found
 
 
 @pytest.fixture
