@@ -1,78 +1,125 @@
-"""The language of a file, by its name, its ending and its ``#!`` line; and the names people call languages by."""
+"""The language of a file by its name, its ``#!`` line and its text; and the names of languages.
+
+The reference is linguist's published data: names, endings, interpreters, rules for endings that
+languages share. We differ on purpose:
+
+- Close relatives are one language: Cython is python, Less and Sass are scss, all dialects of SQL
+  are sql, all shells but fish are bash, JSON5 and JSON with comments are json, C++/CLI and CUDA
+  are cpp, every template language is template, HLSL and WGSL are glsl, Tcl has no dialects.
+- A name that says enough is not overruled by a modeline or a ``#!`` line: ``a.py`` is python.
+  Where a name says too little, modelines and ``#!`` lines come before rules, as in linguist.
+- Rules never give up. Where none matches, the language that most such files have is taken
+  (``.m`` matlab, ``.pl`` perl, ``.cls`` text); linguist asks a classifier that was trained.
+- ``<TS`` makes a ``.ts`` file XML only at its beginning: TypeScript may hold it as a type.
+- Comments do not make a ``.h`` file C++. ``virtual``, ``nullptr`` and any header of the standard
+  library without an ending do; a mode line does as well.
+- A ``.C`` or ``.H`` file is C++, as compilers have it, unless all that it shows is C.
+- ``.pl`` and ``.pro`` are Prolog only by a clause that begins a line.
+- ``config.py.in`` and ``settings.yml.example`` are what they are templates of.
+- qmake, Mercury, MUF and others without a use here are text.
+"""
 
 from __future__ import annotations
 
-import re
-
 from ..errors import ScopeError, did_you_mean
+from .content_rules import RULES, CONSIDERED_BYTES
+from .interpreters import interpreter_words, modeline
 
 # name: aliases; endings and whole file names; interpreters of a #! line
 _TABLE = """
-python: py py3; .py .pyi .pyw .pyx .pxd SConstruct SConscript wscript; python pypy
-javascript: js node jsx ecmascript; .js .mjs .cjs .jsx; node nodejs deno bun
-typescript: ts; .ts .mts .cts; ts-node tsx
+python: py py3 cython sage sagemath pyspark ipython micropython; .py .pyi .pyw .pyx .pxd .pxi .py3 .pyde .pyp .pyt .lmi .gyp .gypi .rpy .tac .wsgi .xpy .xonsh .sage SConstruct SConscript wscript DEPS .gclient .pythonrc .pythonstartup; python ipython pypy jython micropython sage pytest marimo streamlit xonsh py
+javascript: js node nodejs jsx ecmascript ojs; .js .mjs .cjs .jsx .es6 .es .javascript .jsm .jss .njs .pac .sjs .ssjs .xsjs .xsjslib .jsfl .jscad .jake .gs .ojs .bones Jakefile; node nodejs bun gjs js qjs rhino d8 v8 chakra zx osascript
+typescript: ts; .ts .mts .cts; ts-node tsx deno ts-node-esm
 tsx: ; .tsx;
-go: golang; .go;
-rust: rs; .rs; rust-script
-java: ; .java; java
-c: ; .c .h;
-cpp: c++ cc cxx hpp; .cc .cpp .cxx .c++ .hpp .hh .hxx .h++ .inl .ipp .tpp .cu .cuh;
-csharp: c# cs dotnet; .cs .csx;
-ruby: rb; .rb .rake .gemspec .ru Rakefile Gemfile Vagrantfile Podfile Guardfile Capfile Brewfile; ruby
-php: ; .php .phtml .php5; php
-kotlin: kt; .kt .kts; kotlin
-scala: ; .scala .sc .sbt; scala
+go: golang gonb; .go; gorun
+rust: rs evcxr; .rs; rust-script cargo
+java: ijava; .java .jav .jsh; java jbang jshell
+c: ; .c .h .cats .idc; tcc
+cpp: c++ cc cxx hpp cuda xcpp; .cc .cpp .cxx .c++ .cp .hpp .hh .hxx .h++ .inl .ipp .tpp .tcc .txx .cppm .ixx .ino .cu .cuh .C .H; cling
+csharp: c# cs dotnet; .cs .csx .cake .linq .cs.pp; dotnet-script csharp csi
+fsharp: f# fs; .fs .fsi .fsx; fsharpi fsi
+ruby: rb iruby; .rb .rake .gemspec .ru .builder .eye .jbuilder .mspec .podspec .prawn .rabl .rbi .rbuild .rbw .rbx .ruby .thor .watchr Rakefile Gemfile Vagrantfile Podfile Guardfile Capfile Brewfile Appraisals Berksfile Buildfile buildfile Dangerfile Deliverfile Fastfile Jarfile Mavenfile Puppetfile Snapfile Steepfile Thorfile .irbrc .pryrc .simplecov; ruby jruby macruby rake rbx truffleruby
+php: hack; .php .phtml .php3 .php4 .php5 .php7 .php8 .phps .phpt .ctp .aw .hack .php_cs .php_cs.dist Phakefile; php hhvm
+kotlin: kt; .kt .kts .ktm; kotlin kotlinc kscript
+scala: almond spark; .scala .sc .sbt .kojo .mill; scala scala-cli amm
 swift: ; .swift; swift
-bash: sh shell zsh ksh; .sh .bash .zsh .ksh .bats .bashrc .bash_profile .zshrc .profile PKGBUILD; sh bash zsh ksh dash ash bats
-lua: ; .lua .rockspec; lua luajit
-elixir: ex; .ex .exs; elixir
-haskell: hs; .hs .lhs; runhaskell
-sql: ; .sql .ddl .dml;
-r: rlang; .r .R .Rprofile; Rscript
+bash: sh shell zsh ksh console; .sh .bash .zsh .ksh .bats .command .sbatch .slurm .tool .trigger .zsh-theme .tmux .ebuild .eclass .pacscript .bashrc .bash_profile .bash_aliases .bash_functions .bash_history .bash_logout .zshrc .zshenv .zprofile .zlogin .zlogout .profile .cshrc .kshrc .login .envrc .flaskenv .xinitrc .xsession PKGBUILD APKBUILD bashrc bash_profile bash_aliases bash_logout profile zshrc zshenv zprofile zlogin zlogout kshrc cshrc gradlew mvnw; sh bash zsh ksh dash ash bats mksh pdksh rc oksh csh tcsh
+fish: ; .fish; fish
+lua: ; .lua .rockspec .nse .pd_lua .rbxs .wlua .p8 .luacheckrc; lua luajit luau
+elixir: ex; .ex .exs mix.lock; elixir iex
+haskell: hs ihaskell; .hs .lhs .hs-boot .hsc; runhaskell runghc runhugs stack cabal
+sql: postgresql postgres mysql sqlite duckdb tsql plsql plpgsql hiveql sparksql bigquery snowflake; .sql .ddl .dml .pgsql .psql .mysql .tsql .plsql .pls .bdy .fnc .pck .pkb .pks .plb .prc .spc .tpb .tps .trg .vw .viw .udf .hql .q .db2 .dbsql .bteq .cql; psql sqlite3 mysql duckdb
+r: rlang ir; .r .rsx .rhistory .Rprofile .Rhistory .Rapp.history expr-dist; Rscript R littler
 julia: jl; .jl; julia
-ocaml: ml; .ml .mli; ocaml
-zig: ; .zig .zon;
+ocaml: ml; .ml .mli .ml4 .mll .mly .eliom .eliomi; ocaml ocamlrun ocamlscript utop
+zig: ; .zig .zon .zig.zon; zig
 dart: ; .dart; dart
 css: ; .css;
 scss: sass less; .scss .sass .less;
-html: htm xhtml; .html .htm .xhtml;
-template: jinja jinja2 mustache handlebars erb; .j2 .jinja .jinja2 .mustache .hbs .erb .ejs .tmpl;
+html: htm xhtml; .html .htm .xhtml .xht .hta .html.hl;
+template: jinja jinja2 mustache handlebars erb twig liquid ejs; .j2 .jinja .jinja2 .mustache .hbs .handlebars .erb .erb.deface .rhtml .ejs .ect .ejs.t .jst .tmpl .tpl .twig .liquid .eex .html.eex .heex .leex;
 vue: ; .vue;
 svelte: ; .svelte;
-yaml: yml; .yaml .yml .clang-format .clang-tidy;
-toml: ; .toml Cargo.lock poetry.lock uv.lock Pipfile;
-json: ; .json .jsonc .json5 .geojson .webmanifest .eslintrc .prettierrc .babelrc;
+yaml: yml; .yaml .yml .mir .reek .rviz .sublime-syntax .syntax .yaml-tmlanguage .yaml.sed .yml.mysql .clang-format .clang-tidy .clangd .gemrc CITATION.cff CITATIONS.cff glide.lock pixi.lock yarn.lock pubspec.lock Podfile.lock; ansible-playbook
+toml: ; .toml .toml.example Cargo.lock Cargo.toml.orig Gopkg.lock poetry.lock uv.lock pdm.lock pylock.lock mise.lock mise.local.lock Pipfile;
+json: ; .json .jsonc .json5 .geojson .topojson .webmanifest .avsc .gltf .har .sarif .tfstate .tfstate.backup .mcmeta .webapp .yyp .hujson .4DForm .4DProject .JSON-tmLanguage .json.example .code-snippets .code-workspace .sublime-build .sublime-commands .sublime-completions .sublime-keymap .sublime-menu .sublime-mousemap .sublime-project .sublime-settings .sublime-theme .sublime-color-scheme .eslintrc .prettierrc .babelrc .jshintrc .jscsrc .jslintrc .swcrc .nycrc .c8rc .htmlhintrc .all-contributorsrc .arcconfig .auto-changelog .tern-config .tern-project .watchmanconfig .releaserc .secrets.baseline MODULE.bazel.lock Package.resolved Pipfile.lock bun.lock composer.lock deno.lock flake.lock mcmod.info;
 jsonl: ndjson; .jsonl .ndjson;
-xml: ; .xml .xsd .xsl .xslt .svg .plist .csproj .pom .rss .wsdl;
-ini: cfg conf properties; .ini .cfg .conf .properties .editorconfig .gitconfig;
-markdown: md mdx; .md .markdown .mdx .rmd .qmd;
-rst: restructuredtext; .rst;
-asciidoc: adoc; .adoc .asciidoc;
-tex: latex; .tex .sty .cls .bib;
-text: txt plain; .txt .text LICENSE NOTICE AUTHORS COPYING CHANGELOG INSTALL README METADATA RECORD;
-notebook: ipynb jupyter; .ipynb;
-dockerfile: docker; .dockerfile Dockerfile Containerfile;
-make: makefile; .mk .mak Makefile makefile GNUmakefile; make
-cmake: ; .cmake CMakeLists.txt;
-perl: pl; .pl .pm .t; perl
-powershell: ps1 pwsh; .ps1 .psm1 .psd1; pwsh
-batch: bat cmd; .bat .cmd;
-fortran: f90; .f .f77 .f90 .f95 .f03 .f08;
-matlab: octave; .m;
-objc: objective-c; .mm;
-clojure: clj; .clj .cljs .cljc .edn;
-erlang: erl; .erl .hrl; escript
-groovy: gradle; .groovy .gradle Jenkinsfile; groovy
-graphql: gql; .graphql .gql;
+xml: ; .xml .xsd .xsl .xslt .svg .plist .csproj .fsproj .vbproj .vcxproj .vcxproj.filters .njsproj .sqlproj .shproj .wixproj .proj .pkgproj .pyproj .props .targets .pom .rss .atom .rdf .wsdl .wsf .xaml .axaml .axml .resx .nuspec .natvis .filters .storyboard .xib .xlf .xliff .xmi .xul .xacro .urdf .srdf .launch .ui .qrc .glade .gml .gpx .kml .iml .ivy .jelly .mxml .fxml .dita .ditamap .ditaval .ditaprop .dtd .ent .osm .owl .tmx .ts.xml .admx .adml .ps1xml .psc1 .clixml .pubxml .scxml .vxml .wxi .wxl .wxs .x3d .xproj .xspec .zcml .slnx .sch .rng .sublime-snippet .tmLanguage .tmTheme .tmPreferences .tmSnippet .vsixmanifest .vssettings .vstemplate .workflow .dll.config .xml.dist .classpath .cproject .project App.config Web.config Web.Debug.config Web.Release.config NuGet.config packages.config Settings.StyleCop;
+ini: cfg conf properties dosini; .ini .cfg .conf .properties .cnf .prefs .desktop .service .socket .target .timer .mount .network .container .dof .lektorproject .url .editorconfig .gitconfig .gitmodules .tgitconfig .buckconfig .coveragerc .flake8 .gitreview .pylintrc .npmrc .pypirc .env buildozer.spec pylintrc vlcrc;
+markdown: md mdx rmd rmarkdown qmd quarto; .md .markdown .mdx .mdown .mdwn .mkd .mkdn .mkdown .livemd .ronn .scd .workbook .rmd .qmd .rmarkdown .myst .mystnb contents.lr;
+rst: restructuredtext; .rst .rest .rst.txt .rest.txt;
+asciidoc: adoc; .adoc .asciidoc .asc;
+tex: latex bibtex; .tex .sty .cls .bib .bibtex .ltx .dtx .ins .bbx .cbx .lbx .mkii .mkiv .mkvi;
+text: txt plain plaintext; .txt .text .lock .log .sum LICENSE NOTICE AUTHORS COPYING CHANGELOG INSTALL README METADATA RECORD CODEOWNERS go.mod go.sum go.work;
+notebook: ipynb jupyter; .ipynb .dib .zpln note.json;
+dockerfile: docker; .dockerfile .containerfile Dockerfile Containerfile;
+make: makefile; .mk .mak .make .makefile .mkfile Makefile makefile GNUmakefile BSDmakefile Kbuild mkfile Makefile.am Makefile.in; make gmake
+cmake: ; .cmake .cmake.in CMakeLists.txt;
+perl: pl; .pl .pm .t .al .perl .ph .plx .psgi .pod .latexmkrc latexmkrc Rexfile cpanfile Makefile.PL; perl cperl
+raku: perl6; .raku .rakumod .rakutest .p6 .pm6 .pl6 .6pl .6pm .p6l .p6m .nqp; raku perl6 rakudo
+prolog: ; .prolog .plt .yap; swipl yap
+powershell: ps1 pwsh; .ps1 .psm1 .psd1; pwsh powershell
+batch: bat cmd dosbatch; .bat .cmd;
+fortran: f90 f77; .f .f77 .f90 .f95 .f03 .f08 .f18 .for .ftn .fpp;
+matlab: octave; .m .matlab; octave
+wolfram: mathematica; .wl .wls .nb .mt; wolframscript
+objc: objective-c obj-c objectivec objective-c++; .mm;
+apex: ; .apex .apxc .trigger.cls;
+vb: visualbasic vba vbnet; .vb .vbs .bas .frm .vba;
+clojure: clj; .clj .cljs .cljc .cljx .cl2 .cljscm .cljs.hl .hic .boot .edn .bb riemann.config; bb clojure clj
+lisp: common-lisp elisp emacs-lisp; .lisp .lsp .el .asd .ny .podsl .sexp .emacs .spacemacs; sbcl clisp ecl ccl emacs
+scheme: racket; .scm .sld .sls .sps .rkt .rktl .rktd; guile racket gosh csi chibi-scheme
+erlang: erl; .erl .hrl .xrl .yrl .escript .app.src Emakefile rebar.config rebar.config.lock rebar.lock; escript
+groovy: gradle; .groovy .grt .gtpl .gvy .gradle .nf Jenkinsfile; groovy nextflow
+graphql: gql; .graphql .gql .graphqls;
 proto: protobuf; .proto;
-hcl: terraform tf; .tf .tfvars .hcl;
+thrift: ; .thrift;
+hcl: terraform tf; .tf .tfvars .hcl .nomad .tofu;
 nix: ; .nix;
-vim: viml; .vim .vimrc;
-cython: ; .pxi;
+vim: viml; .vim .vimrc .gvimrc .exrc _vimrc vimrc; vim
+awk: gawk; .awk .gawk .mawk .nawk .auk; awk gawk mawk nawk
+tcl: ; .tcl .adp .sdc .xdc; tclsh wish expect
+verilog: systemverilog; .sv .svh .vh .v .veo;
+vhdl: ; .vhd .vhdl .vho .vht;
+glsl: hlsl shader; .glsl .vert .frag .geom .tesc .tese .vsh .fsh .glslf .glslv .hlsl .hlsli .fx .fxh .wgsl .metal .shader;
+pascal: delphi; .pas .dpr .dpk .lpr .dfm; instantfpc
+ada: ; .adb .ads .ada;
+d: dlang; .d .di; rdmd dmd
+nim: ; .nim .nims .nimble nim.cfg; nim
+crystal: cr; .cr; crystal
+coffeescript: coffee; .coffee .cson .iced Cakefile; coffee
+elm: ; .elm;
+gdscript: ; .gd;
+starlark: bazel; .bzl .star .bazel BUILD WORKSPACE MODULE.bazel Tiltfile BUCK;
+puppet: ; .pp;
+typst: ; .typ;
+roff: man troff; .roff .man .mdoc .1 .2 .3 .4 .5 .6 .7 .8 .9 .1in .3pm;
+gettext: po; .po .pot;
 csv: tsv; .csv .tsv;
-assembly: asm; .s .S .asm;
+assembly: asm nasm; .s .asm .nasm .nas .a51;
 diff: patch; .diff .patch;
 solidity: sol; .sol;
+coq: rocq; .coq;
 """
 
 LANGUAGES: tuple[str, ...]
@@ -80,6 +127,7 @@ _BY_ALIAS: dict[str, str] = {}
 _BY_ENDING: dict[str, str] = {}
 _BY_NAME: dict[str, str] = {}
 _BY_INTERPRETER: dict[str, str] = {}
+_TEMPLATES = (".in", ".example", ".sample", ".dist", ".template", ".default", ".orig", ".bak")
 
 
 def _read_table() -> tuple[str, ...]:
@@ -96,29 +144,76 @@ def _read_table() -> tuple[str, ...]:
 
 
 LANGUAGES = _read_table()
-_SHEBANG = re.compile(rb"#!\s*(?:\S*/)?(?:env\s+(?:-\S+\s+)*(?:\w+=\S+\s+)*)?(?:\S*/)?([A-Za-z][\w+-]*?)[\d.]*(?:\s|$)")
+NOTEBOOK = "notebook"  # of files, whatever the language of their cells
+
+
+def is_notebook(path: str) -> bool:
+    """Whether a file is a notebook, by its name."""
+    return _by_name(path.rpartition("/")[2])[0] == NOTEBOOK
 
 
 def language_named(name: str) -> str:
-    """The language a person means by a name or alias; ScopeError with the nearest name for an unknown one."""
-    found = _BY_ALIAS.get(name.strip().lower())
-    if found is None:
+    """Return the language of a name or alias; ScopeError with the nearest name for an unknown one."""
+    language = _BY_ALIAS.get(name.strip().lower())
+    if language is None:
         raise ScopeError(f"There is no language {name!r}.{did_you_mean(name.lower(), _BY_ALIAS)}")
-    return found
+    return language
 
 
-def language_of(path: str, head: bytes = b"") -> str:
-    """The language of a file by its path and first bytes; ``text`` when nothing says more."""
+def language_of(path: str, content: bytes = b"") -> str:
+    """Return the language of a file by its path and the beginning of its text; ``text`` at worst."""
     name = path.rpartition("/")[2]
-    if found := _BY_NAME.get(name):
-        return found
+    language, ending = _by_name(name)
+    if language is not None and ending not in RULES:
+        return language
+    content = content[:CONSIDERED_BYTES]
+    if stated := _by_modeline(content) or _by_interpreter(content):
+        return stated
+    for result, rule in RULES.get(ending, ()):
+        if rule(content):
+            return result
+    if language is None and content.lstrip()[:5] == b"<?xml":
+        return "xml"
+    return language or "text"
+
+
+def depends_on_text(path: str) -> bool:
+    """Whether the text of a file decides its language, not the name alone."""
+    language, ending = _by_name(path.rpartition("/")[2])
+    return language is None or ending in RULES
+
+
+def _by_name(name: str) -> tuple[str | None, str]:
+    """Return the language that a file's name gives, and the ending that gave it."""
+    if language := _BY_NAME.get(name):
+        return language, ""
+    at = name.find(".")
+    while at >= 0:
+        ending = name[at:]
+        if ending in RULES:
+            return _BY_ENDING.get(ending), ending
+        if language := _BY_ENDING.get(ending):
+            return language, ending
+        if (folded := ending.lower()) in RULES:
+            return _BY_ENDING.get(folded), folded
+        if language := _BY_ENDING.get(folded):
+            return language, folded
+        at = name.find(".", at + 1)
     stem, dot, ending = name.rpartition(".")
-    if dot:
-        ending = "." + ending
-        if found := _BY_ENDING.get(ending) or _BY_ENDING.get(ending.lower()):
-            return found
-    if found := _BY_NAME.get(stem):  # Dockerfile.dev, LICENSE.MIT
-        return found
-    if head.startswith(b"#!") and (match := _SHEBANG.match(head[:200])):
-        return _BY_INTERPRETER.get(match[1].decode("ascii"), "text")
-    return "text"
+    if dot + ending in _TEMPLATES and stem:
+        return _by_name(stem)
+    return _BY_NAME.get(name.partition(".")[0]), ""  # Dockerfile.dev, LICENSE.MIT
+
+
+def _by_interpreter(content: bytes) -> str | None:
+    """Return the language of the interpreter that a ``#!`` line names."""
+    for word in interpreter_words(content):
+        if language := _BY_INTERPRETER.get(word) or _BY_INTERPRETER.get(word.lower()):
+            return language
+    return None
+
+
+def _by_modeline(content: bytes) -> str | None:
+    """Return the language that a line for Emacs or Vim states."""
+    name = modeline(content)
+    return _BY_ALIAS.get(name) if name else None
