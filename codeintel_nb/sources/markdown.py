@@ -1,43 +1,170 @@
-"""Markdown: a chunk a section, long sections split at blank lines."""
+"""Markdown: a chunk a section, long sections split at blank lines. Blocks are CommonMark's."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from .chunk import MAX_CHUNK_CHARACTERS, Chunk, decoded
 from .chunker import join_short
 
-_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
-_FENCE = re.compile(r"\s{0,3}(```+|~~~+)")
+MAX_NAME = 200  # characters of a section's name
+_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t\r]*$")
+_UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t\r]*$")
+_ATTRIBUTES = re.compile(r"[ \t]*\{[ \t]*[#.:-][^{}]*\}$")  # of Pandoc: {#sec-load .unnumbered}
+_FENCE = re.compile(r" {0,3}(?:(`{3,})[^`]*|(~{3,}).*)$")
+_BREAK = re.compile(r" {0,3}(?:(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|(?:-[ \t]*){3,})\r?$")
+_NO_PARAGRAPH = re.compile(r"    | {0,3}(?:\t|>|[-+*](?:[ \t\r]|$)|\d{1,9}[.)](?:[ \t\r]|$))")
+_LIST_ITEM = re.compile(r" {0,3}(?:[-+*]|\d{1,9}[.)])(?:[ \t\r]|$)")
+_BLOCK_NAMES = (
+    "address|article|aside|base|basefont|blockquote|body|caption|center|col|colgroup|dd|details|"
+    "dialog|dir|div|dl|dt|fieldset|figcaption|figure|footer|form|frame|frameset|h[1-6]|head|header|"
+    "hr|html|iframe|legend|li|link|main|menu|menuitem|nav|noframes|ol|optgroup|option|p|param|"
+    "search|section|summary|table|tbody|td|tfoot|th|thead|title|tr|track|ul"
+)
+# how blocks without headings begin, and what ends them: the start conditions of CommonMark 4.6,
+# and displayed mathematics
+_BLOCKS = tuple(
+    (re.compile(start, re.I), re.compile(end, re.I))
+    for start, end in (
+        (r" {0,3}<(?:script|pre|style|textarea)(?:\s|>|$)", r"</(?:script|pre|style|textarea)>"),
+        (r" {0,3}<!--", r"-->"),
+        (r" {0,3}<\?", r"\?>"),
+        (r" {0,3}<![A-Z]", r">"),
+        (r" {0,3}<!\[CDATA\[", r"\]\]>"),
+        (rf" {{0,3}}</?(?:{_BLOCK_NAMES})(?:\s|/?>|$)", r"^\s*$"),
+        (r" {0,3}\$\$(?!.*\$\$)", r"\$\$"),
+        (r" {0,3}\\begin\{", r"\\end\{"),
+    )
+)
+_ANY_TAG = re.compile(r" {0,3}<(?:[A-Za-z][\w-]*(?:\s+[^<>]*)?/?|/[A-Za-z][\w-]*\s*)>\s*$")
+_BLANK = re.compile(r"^\s*$")
 
 
-def chunk_by_headings(content: bytes) -> list[Chunk]:
-    """Chunks named by their headings: ``Install > From source``."""
+class Heading(NamedTuple):
+    """A heading; its rows count from 0, ``end`` is the row behind it."""
+
+    row: int
+    end: int
+    level: int
+    text: str
+
+
+class Headings:
+    """The headings that a line stands below."""
+
+    def __init__(self) -> None:
+        self._trail: list[Heading] = []
+
+    def enter(self, heading: Heading) -> None:
+        self._trail = [above for above in self._trail if above.level < heading.level] + [heading]
+
+    @property
+    def name(self) -> str:
+        """Return ``Install > From source``."""
+        return " > ".join(heading.text for heading in self._trail if heading.text)[:MAX_NAME]
+
+
+def chunk_by_headings(content: bytes, headings: Headings | None = None) -> list[Chunk]:
+    """Cut Markdown into chunks named by their headings: ``Install > From source``.
+
+    ``headings`` are those that the text stands below, and takes part in.
+    """
     lines = decoded(content).split("\n")[:-1]
     if not lines:
         return []
-    chunks: list[Chunk] = []
-    trail: list[tuple[int, str]] = []
-    begin, fence = 0, ""
-    for row, line in enumerate(lines):
-        if mark := _FENCE.match(line):
-            fence = "" if fence and mark[1].startswith(fence) else fence or mark[1]
-        heading = None if fence else _HEADING.match(line)
-        if heading is None:
+    trail = Headings() if headings is None else headings
+    chunks, begin = list[Chunk](), 0
+    for heading in headings_of(lines):
+        chunks += _section(lines, begin, heading.row, trail.name)
+        begin = heading.row
+        trail.enter(heading)
+    return chunks + _section(lines, begin, len(lines), trail.name)
+
+
+def front_matter_rows(lines: Sequence[str]) -> int:
+    """Return how many rows of YAML or TOML stand at the top, their marks included."""
+    mark = lines[0].rstrip() if lines else ""
+    if mark not in ("---", "+++") or len(lines) < 2 or not lines[1].strip():
+        return 0
+    ends = ("---", "...") if mark == "---" else ("+++",)
+    return next((row + 1 for row, line in enumerate(lines) if row and line.rstrip() in ends), 0)
+
+
+def headings_of(lines: Sequence[str]) -> Iterator[Heading]:
+    """Yield the headings of a Markdown text, of ``#`` marks and of underlines."""
+    end: re.Pattern[str] | None = None  # of the block that is open
+    paragraph: int | None = None  # its first row
+    in_list = False
+    row = front_matter_rows(lines)
+    for row, line in enumerate(lines[row:], row):
+        if end is not None:
+            if end.search(line):
+                end = None
             continue
-        chunks += _section(lines, begin, row, trail)
-        begin = row
-        level = len(heading[1])
-        trail = [t for t in trail if t[0] < level] + [(level, heading[2])]
-    return chunks + _section(lines, begin, len(lines), trail)
+        if not line.strip():
+            paragraph = None
+            continue
+        if paragraph is not None and (mark := _UNDERLINE.match(line)):
+            text = " ".join(part.strip() for part in lines[paragraph:row])
+            yield Heading(paragraph, row + 1, 1 if mark[1][0] == "=" else 2, _title(text))
+            paragraph = None
+        elif (mark := _ATX.match(line)) is not None:
+            yield Heading(row, row + 1, len(mark[1]), _title(mark[2] or ""))
+            paragraph, in_list = None, False
+        elif (end := _block_end(line, paragraph is not None)) is not None:
+            paragraph = None
+            if end is not _BLANK and _closes_itself(line, end):
+                end = None
+        elif _BREAK.match(line):
+            paragraph = None
+        elif paragraph is None:
+            blank_above = row == 0 or not lines[row - 1].strip()
+            if _LIST_ITEM.match(line):
+                in_list = True
+            elif not line[0].isspace() and blank_above:
+                in_list = False
+            if not _NO_PARAGRAPH.match(line) and not in_list:
+                paragraph = row if _starts_paragraph(lines, row) else None
 
 
-def _section(lines: list[str], begin: int, end: int, trail: list[tuple[int, str]]) -> list[Chunk]:
-    """Rows ``begin`` to ``end`` (not included), split at blank lines where they are long."""
+def _title(text: str) -> str:
+    return _ATTRIBUTES.sub("", text.strip()).strip()
+
+
+def _starts_paragraph(lines: Sequence[str], row: int) -> bool:
+    """Whether a line does not go on with a quotation above it."""
+    return row == 0 or not lines[row - 1].lstrip().startswith(">")
+
+
+def _block_end(line: str, in_paragraph: bool) -> re.Pattern[str] | None:
+    """Return what ends the block without headings that a line begins; None if it begins none."""
+    first = line.lstrip(" ")[:1]
+    if first in "`~" and (fence := _FENCE.match(line)):
+        mark = fence[1] or fence[2]
+        return re.compile(rf" {{0,3}}{re.escape(mark[0])}{{{len(mark)},}}[ \t\r]*$")
+    if first in "<$\\":
+        for start, end in _BLOCKS:
+            if start.match(line):
+                return end
+        if not in_paragraph and _ANY_TAG.match(line):
+            return _BLANK
+    return None
+
+
+def _closes_itself(line: str, end: re.Pattern[str]) -> bool:
+    """Whether a block ends on the line that begins it; a fence does not."""
+    return line.lstrip(" ")[:1] in "<$\\" and bool(end.search(line.lstrip(" ")[2:]))
+
+
+def _section(lines: Sequence[str], begin: int, end: int, name: str) -> list[Chunk]:
+    """Cut rows ``begin`` to ``end`` (not included) at blank lines where they are long."""
     if begin == end:
         return []
     starts = [begin] + [row + 1 for row in range(begin, end - 1) if not lines[row].strip()]
-    sizes = [sum(len(line) + 1 for line in lines[a:b]) for a, b in zip(starts, [*starts[1:], end], strict=True)]
-    name = " > ".join(text for _, text in trail)[:200]
+    stops = [*starts[1:], end]
+    sizes = [sum(len(line) + 1 for line in lines[a:b]) for a, b in zip(starts, stops, strict=True)]
     rows = join_short(starts, sizes, MAX_CHUNK_CHARACTERS)
-    return [Chunk(a + 1, b, "markdown", name) for a, b in zip(rows, [*rows[1:], end], strict=True)]
+    stops = [*rows[1:], end]
+    return [Chunk(a + 1, b, "markdown", name) for a, b in zip(rows, stops, strict=True)]
