@@ -40,7 +40,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     def raw_limit(self, path: str) -> int:
         """Return the largest file size, in bytes, that is read under this name."""
-        return max(self.max_notebook_bytes, self.max_file_bytes) if path.lower().endswith(".ipynb") else self.max_file_bytes
+        return max(self.max_notebook_bytes, self.max_file_bytes) if path.lower().endswith((".ipynb", ".zpln")) else self.max_file_bytes
 
 
 def _user_data_folder() -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..scopes.languages import language_of
 from .worktree import PRIVATE_KEY
+
+if TYPE_CHECKING:
+    from .cells import Cell
 
 MAX_CHUNK_CHARACTERS = 750  # ranks best between 400 and 750 (measured on annotated queries)
 
@@ -20,6 +23,7 @@ class Chunk(NamedTuple):
     kind: str
     symbol: str = ""  # the definition the lines belong to, with its container: Index.join
     cell: int | None = None  # index of the notebook cell, from 0
+    language: str = ""  # of a cell of code; none: the document's
 
 
 class Symbol(NamedTuple):
@@ -49,7 +53,6 @@ class Document(NamedTuple):
 
 BY_LINES = "read by lines, "  # begins each reason for that
 UNPARSED = f"{BY_LINES}as its grammar failed"
-_CPP_HEADER = re.compile(rb"^[ \t]*(?:class|namespace|template|using|public:|private:)(?:\b|[ \t<])|^#include <[a-z_]+>", re.M)
 
 
 def content_hash(data: bytes) -> bytes:
@@ -98,66 +101,88 @@ def refusal(path: str, data: bytes) -> str | None:
     return "binary" if text_of(data) is None else None
 
 
-def document_of(path: str, data: bytes, outputs: bool = False) -> Document:
-    """Cut a file into chunks by what it is: notebook cells, Markdown headings, syntax, or lines. With ``outputs`` the text of
-    a notebook has what its cells printed."""
-    from .cells import cells_of, percent_cells
-    from .chunker import chunk_by_lines, chunk_by_syntax
-    from .markdown import chunk_by_headings
+NO_NOTEBOOK = "json"  # language of a notebook's file that holds no cells: searched as it is
 
-    content = text_of(data)
-    if content is None:
-        content = b""
-    language = _language(path, content)
-    hashed = content_hash(data)
-    if language == "notebook":
-        notebook = cells_of(content, outputs)
-        if notebook is not None:
-            return Document(path, notebook.language, notebook.content, hashed, notebook.chunks, notebook.symbols, True)
-        language = "json"  # not a notebook that can be read: searched as the JSON it is
-    ends_with_newline = content.endswith(b"\n") or not content
-    if not ends_with_newline:
-        content += b"\n"
+
+class _Text(NamedTuple):
+    """A file's text before it is cut into chunks."""
+
+    language: str
+    content: bytes
+    ends_with_newline: bool
+    cells: list[Cell] | None = None  # None: it has none
+
+
+def document_of(path: str, data: bytes, outputs: bool = False) -> Document:
+    """Cut a file into chunks by what it is: cells, Markdown headings, syntax, or lines.
+
+    With ``outputs`` the text of a notebook has what its cells printed.
+    """
+    from .cells import cut_cells
+    from .chunker import chunk_by_lines, chunk_by_syntax
+    from .markdown import Headings, chunk_by_headings
+
+    text = _text(path, data, outputs)
     symbols: list[Symbol] = []
-    if language == "markdown":
-        chunks = chunk_by_headings(content)
-    elif (cells := percent_cells(content, language)) is not None:
-        chunks, symbols = cells
+    if text.cells is not None:
+        cut = cut_cells(text.cells, Headings() if text.language == "markdown" else None)
+        chunks, symbols = _with_language(cut.chunks, text.language), cut.symbols
+    elif text.language == "markdown":
+        chunks = chunk_by_headings(text.content)
+    elif (by_syntax := chunk_by_syntax(text.content, text.language)) is not None:
+        chunks, symbols = by_syntax
     else:
-        by_syntax = chunk_by_syntax(content, language)
-        if by_syntax is None:
-            chunks = chunk_by_lines(content, "text" if language in PROSE else "module")
-        else:
-            chunks, symbols = by_syntax
-    return Document(path, language, content, hashed, chunks, symbols, ends_with_newline)
+        chunks = chunk_by_lines(text.content, "text" if text.language in PROSE else "module")
+    return Document(path, text.language, text.content, content_hash(data), chunks, symbols, text.ends_with_newline)
 
 
 def plain_document(path: str, data: bytes) -> Document:
-    """A file whole, or the cells of a notebook, without a look at its syntax: nothing in it can harm who reads it."""
+    """Take a file whole, or cut it into cells, without a look at its syntax.
+
+    Nothing in the file can harm its reader.
+    """
     from .cells import plain_cells
 
+    try:
+        text = _text(path, data)
+    except Exception:  # whatever it is: a search must not end at an odd file
+        text = _whole(path, data)
+    if text.cells is not None:
+        chunks = _with_language(plain_cells(text.cells).chunks, text.language)
+    else:
+        kind = "markdown" if text.language == "markdown" else "text" if text.language in PROSE else "module"
+        chunks = [Chunk(1, text.content.count(b"\n"), kind)] if text.content else []
+    return Document(path, text.language, text.content, content_hash(data), chunks, [], text.ends_with_newline)
+
+
+def _text(path: str, data: bytes, outputs: bool = False) -> _Text:
+    """Read a file's text, its language and its cells."""
+    from .literate import document_cells
+    from .notebooks import notebook_of
+    from .scripts import script_cells
+
     content = text_of(data) or b""
-    language = _language(path, content)
-    if language == "notebook":
-        try:
-            notebook = plain_cells(content)
-        except Exception:  # whatever it is: a search must not end at an odd file
-            notebook = None
+    if language_of(path, content) == "notebook":
+        notebook = notebook_of(path, content, outputs)
         if notebook is not None:
-            return Document(path, notebook.language, notebook.content, content_hash(data), notebook.chunks, [], True)
-        language = "json"
+            return _Text(notebook.language, b"".join(cell.text for cell in notebook.cells), True, notebook.cells)
+    text = _whole(path, data)
+    if text.language == "markdown":
+        return text._replace(cells=document_cells(path, text.content))
+    return text._replace(cells=script_cells(text.content, text.language))
+
+
+def _whole(path: str, data: bytes) -> _Text:
+    content = text_of(data) or b""
+    language = language_of(path, content)
     ends_with_newline = content.endswith(b"\n") or not content
     content = content if ends_with_newline else content + b"\n"
-    kind = "markdown" if language == "markdown" else "text" if language in PROSE else "module"
-    chunks = [Chunk(1, content.count(b"\n"), kind)] if content else []
-    return Document(path, language, content, content_hash(data), chunks, [], ends_with_newline)
+    return _Text(NO_NOTEBOOK if language == "notebook" else language, content, ends_with_newline)
 
 
-def _language(path: str, content: bytes) -> str:
-    language = language_of(path, content[:200])
-    if language == "c" and path.endswith(".h") and _CPP_HEADER.search(content):
-        return "cpp"  # the C grammar would spend its time on what it takes for errors
-    return language
+def _with_language(chunks: list[Chunk], language: str) -> list[Chunk]:
+    """Leave out the language of chunks where it is the document's."""
+    return [chunk._replace(language="") if chunk.language == language else chunk for chunk in chunks]
 
 
 PROSE = frozenset({"text", "rst", "asciidoc", "tex", "csv", "jsonl", "diff", "json", "yaml", "toml", "ini", "xml"})
@@ -178,11 +203,11 @@ def chunk_failsafe(path: str, data: bytes, outputs: bool = False) -> Document:
 
 
 def document_by_lines(path: str, data: bytes, reason: str = "") -> Document:
-    """Cut a file by lines, and a notebook by cells, without parsing."""
+    """Cut a file by lines, and one with cells by cells, without parsing."""
     from .chunker import chunk_by_lines
 
-    whole = plain_document(path, data)._replace(unparsed=reason)
-    if whole.path.endswith(".ipynb") and whole.language != "json":
-        return whole
-    kind = whole.chunks[0].kind if whole.chunks else "text"
-    return whole._replace(chunks=chunk_by_lines(whole.content, kind))
+    document = plain_document(path, data)._replace(unparsed=reason)
+    if any(chunk.cell is not None for chunk in document.chunks):
+        return document
+    kind = document.chunks[0].kind if document.chunks else "text"
+    return document._replace(chunks=chunk_by_lines(document.content, kind))

@@ -103,6 +103,12 @@ def parse(content: bytes, language: str) -> Syntax | None:
     return _read(content, language, _tree(parser, content))
 
 
+def has_errors(content: bytes, language: str) -> bool:
+    """Whether a text is not of its language, to the grammar."""
+    parser, _, _ = _tools(language)
+    return bool(_tree(parser, content).has_error)
+
+
 def _tree(parser: Any, content: bytes) -> Any:
     """The root of the tree; ParseTimeout where it takes too long."""
     if len(content) < TIMED_BYTES:

@@ -1,7 +1,6 @@
 import json
 
 from codeintel_nb import Scope
-from codeintel_nb.sources.cells import cells_of
 from codeintel_nb.sources.chunk import document_of
 from tests.conftest import write_tree
 
@@ -9,6 +8,10 @@ from tests.conftest import write_tree
 def notebook(*cells, **metadata):
     made = [{"cell_type": kind, "source": source, "outputs": [{"text": "SHOWN"}]} for kind, source in cells]
     return json.dumps({"cells": made, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}).encode()
+
+
+def cells_of(data, outputs=False):
+    return document_of("a.ipynb", data, outputs)
 
 
 def test_each_cell_is_a_chunk_of_its_own_with_its_index():

@@ -1,0 +1,311 @@
+"""Files that are notebooks: nbformat 1 to 4, .NET's ``.dib``, Zeppelin's notes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from typing import Any, NamedTuple
+
+from .broken_json import merge_sides, read_broken_json
+from .cells import Cell, markup_cell
+from .chunk import decoded
+from .kernel_languages import cell_language, known_language, named_kernels, notebook_language
+from .magics import code_of
+
+MAX_OUTPUT = 20_000  # characters of one output
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_HEADINGS = range(1, 7)
+
+
+class Notebook(NamedTuple):
+    """A notebook's language and cells."""
+
+    language: str
+    cells: list[Cell]
+
+
+def notebook_of(path: str, data: bytes, outputs: bool = False) -> Notebook | None:
+    """Read the cells of a notebook file, with ``outputs`` what they printed too; None for no notebook.
+
+    A file that is nearly JSON (merge marks, a trailing comma, a cut-off end) gives the cells that
+    can be recovered.
+    """
+    if path.endswith(".dib"):
+        return _of_dib(data)
+    notebook = _json(data)
+    if not isinstance(notebook, dict):
+        return None
+    if isinstance(notebook.get("paragraphs"), list):
+        return _of_zeppelin(notebook)
+    if not isinstance(notebook.get("cells"), list) and not isinstance(notebook.get("worksheets"), list):
+        return None
+    return _of_jupyter(notebook, _cells(notebook), outputs)
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except RecursionError:
+        return None
+    except ValueError:
+        if b'"cells"' not in data and b'"worksheets"' not in data and b'"paragraphs"' not in data:
+            return None
+        text = decoded(data)
+        sides = merge_sides(text)
+        if sides is None:
+            return read_broken_json(text)
+        return _merged(*(read_broken_json(side) for side in sides))
+
+
+def _merged(ours: Any, theirs: Any) -> Any:
+    """Return a notebook with the cells of both sides of a merge; a cell of both has the lines of both."""
+    if not isinstance(ours, dict) or not isinstance(theirs, dict):
+        return ours if isinstance(ours, dict) else theirs
+    mine, other = (_cells(side) for side in (ours, theirs))
+    matcher = SequenceMatcher(None, *([_identity(cell) for cell in side] for side in (mine, other)))
+    cells = list[Any]()
+    for tag, a, b, c, d in matcher.get_opcodes():
+        cells += mine[a:b] if tag == "equal" else _both(mine[a:b], other[c:d])
+    return ours | {"cells": cells}
+
+
+def _cells(notebook: dict[str, Any]) -> list[Any]:
+    cells = notebook.get("cells")
+    if isinstance(cells, list):
+        return cells
+    sheets = notebook.get("worksheets")
+    return [cell for sheet in sheets if isinstance(sheet, dict) and isinstance(sheet.get("cells"), list) for cell in sheet["cells"]] if isinstance(sheets, list) else []
+
+
+def _identity(cell: Any) -> tuple[str, str]:
+    return (str(cell.get("cell_type")), _source(cell)) if isinstance(cell, dict) else ("", "")
+
+
+def _both(ours: Sequence[Any], theirs: Sequence[Any]) -> list[Any]:
+    """Return cells that differ: those of one id as one, the others of each side in turn."""
+    by_id = {cell["id"]: cell for cell in theirs if isinstance(cell, dict) and isinstance(cell.get("id"), str)}
+    pairs = list(zip(ours, theirs, strict=True)) if len(ours) == len(theirs) else []
+    cells, used = list[Any](), list[Any]()
+    for number, cell in enumerate(ours):
+        peer = by_id.get(cell.get("id")) if isinstance(cell, dict) else None
+        if peer is None and pairs and _is_same(*pairs[number]):
+            peer = pairs[number][1]
+        if peer is not None and peer.get("cell_type") == cell.get("cell_type"):
+            used.append(peer)
+            cell = cell | {"source": _merged_lines(_source(cell), _source(peer)), "cell_type": cell.get("cell_type")}
+        cells.append(cell)
+    return cells + [cell for cell in theirs if not any(cell is one for one in used)]
+
+
+def _is_same(cell: Any, peer: Any) -> bool:
+    """Whether cells without ids are likely one, edited on both sides."""
+    if not isinstance(cell, dict) or not isinstance(peer, dict) or ("id" in cell and "id" in peer):
+        return False
+    return SequenceMatcher(None, _source(cell).split("\n"), _source(peer).split("\n")).ratio() > 0.5
+
+
+def _merged_lines(ours: str, theirs: str) -> str:
+    mine, other = ours.split("\n"), theirs.split("\n")
+    lines = list[str]()
+    for tag, a, b, c, d in SequenceMatcher(None, mine, other).get_opcodes():
+        lines += mine[a:b] if tag == "equal" else mine[a:b] + other[c:d]
+    return "\n".join(lines)
+
+
+def _of_jupyter(notebook: dict[str, Any], cells: Sequence[Any], outputs: bool) -> Notebook:
+    language = notebook_language(notebook)
+    metadata = notebook.get("metadata")
+    keys = metadata if isinstance(metadata, dict) else {}
+    databricks = _is_databricks(keys, cells)
+    kernels = named_kernels(notebook)
+    ends = notebook.get("nbformat") == 2
+    dotnet = any("polyglot" in key or "dotnet" in key for key in keys) or _is_dotnet(keys)
+    read = list[Cell]()
+    for number, cell in enumerate(cells):
+        if not isinstance(cell, dict):
+            continue
+        if text := lines_of(_source(cell, ends)):
+            if cell.get("cell_type") == "code":
+                stated = cell_language(cell, language, kernels)
+                read.append(code_cell(text, stated, number, databricks, dotnet))
+            else:
+                read.append(markup_cell("raw" if cell.get("cell_type") in ("raw", "plaintext") else "markdown", text, text, number))
+        if outputs and (text := lines_of(_outputs(cell))):
+            read.append(Cell("output", "text", text, text, number))
+    return Notebook(language, read)
+
+
+def _is_databricks(metadata: dict[str, Any], cells: Sequence[Any]) -> bool:
+    """Whether Databricks wrote a notebook, by its own metadata or that of its first cell."""
+    first = next((cell["metadata"] for cell in cells if isinstance(cell, dict) and isinstance(cell.get("metadata"), dict)), {})
+    return any(key.startswith("application/vnd.databricks") for key in (*metadata, *first))
+
+
+def _is_dotnet(metadata: dict[str, Any]) -> bool:
+    spec = metadata.get("kernelspec")
+    return isinstance(spec, dict) and str(spec.get("name", "")).startswith(".net")
+
+
+def code_cell(text: bytes, language: str, number: int | None, databricks: bool = False, dotnet: bool = False, code: bytes | None = None) -> Cell:
+    """Make a cell of code; magics above it may say that it is of another language, or Markdown."""
+    language, code = code_of(text if code is None else code, language, databricks, dotnet)
+    if language == "markdown":
+        return markup_cell("markdown", text, code, number)
+    return Cell("code", language, text, code, number)
+
+
+def lines_of(text: str) -> bytes:
+    """Return a text as bytes of whole lines."""
+    data = text.encode("utf-8", "replace")
+    return data if not data or data.endswith(b"\n") else data + b"\n"
+
+
+def _source(cell: dict[str, Any], ends: bool = False) -> str:
+    """Return a cell's text; with ``ends`` its lines may be listed without their newlines."""
+    source = next((cell[key] for key in ("source", "input", "code", "text") if cell.get(key) is not None), "")
+    text = _joined(source)
+    if ends and isinstance(source, list) and not any(isinstance(line, str) and line.endswith("\n") for line in source[:-1]):
+        text = "\n".join(line for line in source if isinstance(line, str))  # nbformat 2
+    if cell.get("cell_type") == "heading":  # of nbformat 3
+        level = cell.get("level")
+        return f"{'#' * (level if isinstance(level, int) and level in _HEADINGS else 1)} {text}"
+    return text
+
+
+def _joined(text: Any) -> str:
+    if isinstance(text, list):
+        return "".join(part for part in text if isinstance(part, str))
+    return text if isinstance(text, str) else ""
+
+
+def _outputs(cell: dict[str, Any]) -> str:
+    """Return what a cell printed, as text of whole lines: no picture, no HTML, no colours."""
+    outputs = cell.get("outputs")
+    parts = list[str]()
+    for output in outputs if isinstance(outputs, list) else ():
+        if not isinstance(output, dict):
+            continue
+        data = output.get("data")
+        text = _joined(output.get("text")) or _joined(data.get("text/plain") if isinstance(data, dict) else None)
+        if not text and output.get("output_type") in ("error", "pyerr"):
+            text = "\n".join(line for line in output.get("traceback") or () if isinstance(line, str))
+        if text := _COLOUR.sub("", text)[:MAX_OUTPUT]:
+            parts.append(text if text.endswith("\n") else text + "\n")
+    return "".join(parts)
+
+
+# Zeppelin
+
+_INTERPRETER = re.compile(r"\A\s*%([\w.-]+)(?:\([^)\n]*\))?")
+_ACE_MODES = {"sh": "bash", "golang": "go", "c_cpp": "cpp"}
+_INTERPRETERS = {"spark": "scala", "livy": "scala", "flink": "scala", "ipyspark": "python", "ipython": "python"}
+
+
+def _of_zeppelin(note: dict[str, Any]) -> Notebook:
+    """Read a note's paragraphs; each names its interpreter, or has the note's."""
+    group = note.get("defaultInterpreterGroup")
+    language = _interpreter_language(group if isinstance(group, str) else "spark") or "scala"
+    cells = list[Cell]()
+    for number, paragraph in enumerate(note["paragraphs"]):
+        text = _joined(paragraph.get("text")) if isinstance(paragraph, dict) else ""
+        if _INTERPRETER.sub("", text, count=1).strip():
+            cells.append(_paragraph(paragraph, lines_of(text), text, language, number))
+    return Notebook(language, cells)
+
+
+def _paragraph(paragraph: dict[str, Any], data: bytes, text: str, language: str, number: int) -> Cell:
+    code = data
+    if match := _INTERPRETER.match(text):
+        language = _interpreter_language(match[1]) or "text"
+        blank = re.sub(r"[^\n]", " ", match[0])
+        code = lines_of(blank + text[match.end() :])
+    else:
+        config = paragraph.get("config")
+        setting = config.get("editorSetting") if isinstance(config, dict) else None
+        stated = setting.get("language") if isinstance(setting, dict) else None
+        if stated is None and isinstance(config, dict):
+            stated = str(config.get("editorMode", "")).rpartition("/")[2]
+        language = _ACE_MODES.get(str(stated)) or known_language(stated) or language
+    if language == "markdown":
+        return markup_cell("markdown", data, code, number)
+    return Cell("code", language, data, code, number)
+
+
+def _interpreter_language(name: str) -> str | None:
+    """Return the language of ``%spark.pyspark``, ``%md``, ``%jdbc``: of the part that is known."""
+    group, _, interpreter = name.lower().partition(".")
+    for part in (interpreter, group):
+        if part and (language := _INTERPRETERS.get(part) or known_language(part)):
+            return language
+    return None
+
+
+# .dib of .NET Interactive and Polyglot Notebooks
+
+_DIB_KERNELS = {
+    "csharp": "csharp", "c#": "csharp", "cs": "csharp", "fsharp": "fsharp", "f#": "fsharp",
+    "fs": "fsharp", "pwsh": "powershell", "powershell": "powershell", "javascript": "javascript",
+    "js": "javascript", "html": "html", "sql": "sql", "kql": "text", "mermaid": "text",
+    "http": "text", "value": "text", "markdown": "markdown", "md": "markdown", "python": "python",
+    "r": "r", "meta": "text",
+}  # fmt: skip
+
+
+def _of_dib(data: bytes) -> Notebook:
+    """Read the cells that ``#!csharp`` and the like begin, each on a line of its own."""
+    kernels, default, header = dict(_DIB_KERNELS), "csharp", 0
+    if data.startswith(b"#!meta"):
+        header = _end_of_json(data)
+        meta, _ = _leading_json(data)
+        kernels |= named_kernels({"metadata": {"polyglot_notebook": meta}})
+        info = meta.get("kernelInfo")
+        name = info.get("defaultKernelName") if isinstance(info, dict) else None
+        default = kernels.get(str(name).lower(), default)
+    text = data if data.endswith(b"\n") or not data else data + b"\n"
+    cells = [Cell("", "text", text[:header], text[:header])] if header else []
+    return Notebook(default, [*cells, *_dib_cells(text[header:], default, kernels)])
+
+
+def _dib_cells(text: bytes, language: str, kernels: dict[str, str]) -> Iterator[Cell]:
+    number, begin, body = 0, 0, 0
+    starts = [mark for mark in _DIB_LINE.finditer(text) if _kernel_of(mark, kernels) in kernels]
+    for mark in [*starts, None]:
+        end = mark.start() if mark else len(text)
+        if text[body:end].strip():
+            whole, code = text[begin:end], b" " * max(0, body - begin - 1) + b"\n" * (body > begin) + text[body:end]
+            kind = "markdown" if language == "markdown" else "code"
+            yield markup_cell(kind, whole, code, number) if kind == "markdown" else Cell(kind, language, whole, code, number)
+            number += 1
+        elif end > begin:
+            yield Cell("", "text", text[begin:end], text[begin:end])
+        if mark:
+            language = kernels[_kernel_of(mark, kernels)]
+            begin, body = mark.start(), mark.end()
+
+
+_DIB_LINE = re.compile(rb"^#!([\w.+#-]+)\r?\n", re.M)
+
+
+def _kernel_of(mark: re.Match[bytes], kernels: dict[str, str]) -> str:
+    """Return the name of the kernel that a mark names; a connection's is ``sql-`` and its own."""
+    name = mark[1].decode("utf-8", "replace").lower()
+    family = name.partition("-")[0]
+    return family if name not in kernels and family in ("sql", "kql") else name
+
+
+def _leading_json(data: bytes) -> tuple[dict[str, Any], int]:
+    """Return the JSON object that a text begins with, after its mark, and where it ends."""
+    text = data.decode("utf-8", "surrogateescape")
+    try:
+        value, end = json.JSONDecoder().raw_decode(text, text.index("{"))
+    except (ValueError, RecursionError):
+        return {}, len(data)
+    return value, len(text[:end].encode("utf-8", "surrogateescape"))
+
+
+def _end_of_json(data: bytes) -> int:
+    """Return where the lines of the JSON object end that a text begins with."""
+    _, end = _leading_json(data)
+    return data.find(b"\n", end) + 1 or len(data)

@@ -1,0 +1,80 @@
+"""Notebooks of every public form, with the cells and languages that their own tools give them.
+
+Each line of ``notebook_forms/FORM.jsonl`` is one: its text, its cells (kind, language, first and last
+line that holds something), its definitions, and which tool or documentation the values are from.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from codeintel_nb.scopes.languages import language_of
+from codeintel_nb.sources.chunk import document_of, plain_document, text_of
+from codeintel_nb.sources.literate import document_cells
+from codeintel_nb.sources.notebooks import notebook_of
+from codeintel_nb.sources.scripts import script_cells
+from tests.sources.test_chunk import assert_tiles
+
+FORMS = Path(__file__).parent / "notebook_forms"
+
+
+def cases():
+    for path in sorted(FORMS.glob("*.jsonl")):
+        with path.open(encoding="utf-8", newline="\n") as lines:
+            for line in lines:
+                case = json.loads(line)
+                yield pytest.param(case, id=f"{path.stem}-{case['name']}")
+
+
+CASES = list(cases())
+
+
+def cells_of(path, data):
+    """Return the cells of a file that hold something."""
+    content = text_of(data)
+    content += b"" if content.endswith(b"\n") else b"\n"
+    language = language_of(path, content)
+    if language == "notebook":
+        cells = notebook_of(path, content).cells
+    else:
+        cells = document_cells(path, content) if language == "markdown" else script_cells(content, language)
+    return [cell for cell in cells if cell.kind and cell.number is not None]
+
+
+def bare(line):
+    """A line without the signs that comment a magic out in scripts."""
+    return line.strip().lstrip("#/% ")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_cells_of_a_notebook_are_those_of_its_tool(case):
+    cells = cells_of(case["path"], case["text"].encode("utf-8", "surrogatepass"))
+    assert [[cell.kind, cell.language] for cell in cells] == [[kind, language] for kind, language, *_ in case["cells"]]
+    for cell, (*_, first, last) in zip(cells, case["cells"], strict=True):
+        lines = [bare(line) for line in (cell.code + cell.text).decode("utf-8", "replace").split("\n")]
+        assert bare(first) in lines
+        assert bare(last) in lines
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_definitions_in_a_notebook_are_those_of_its_languages(case):
+    document = document_of(case["path"], case["text"].encode("utf-8", "surrogatepass"))
+    names = [f"{symbol.container}.{symbol.name}".strip(".") for symbol in document.symbols]
+    assert names == case["definitions"]
+    assert_tiles(document)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_cells_are_the_same_without_a_look_at_their_syntax(case):
+    data = case["text"].encode("utf-8", "surrogatepass")
+    document, plain = document_of(case["path"], data), plain_document(case["path"], data)
+    assert plain.content == document.content
+    cells = {chunk.cell: (chunk.start_line, chunk.language) for chunk in reversed(document.chunks)}
+    assert {chunk.cell: (chunk.start_line, chunk.language) for chunk in reversed(plain.chunks)} == cells
+
+
+def test_there_are_twenty_of_each_form():
+    assert len(list(FORMS.glob("*.jsonl"))) == 22
+    for path in FORMS.glob("*.jsonl"):
+        assert path.read_bytes().count(b"\n") >= 20, path.name
