@@ -3,10 +3,10 @@
 ATTEMPTS = [
     # read
     "select * from read_csv('/etc/passwd')", "select * from '/etc/passwd'", "select * from read_text('/etc/passwd')", "select * from read_blob('/etc/passwd')",
-    "select * from read_parquet('{home}/v5/repositories/*/shards/*/files.parquet')", "select * from '{home}/v5/repositories/*/shards/*/symbols.parquet'",
-    "select * from read_json('/etc/passwd')", "select * from read_json_auto('{home}/v5/repositories/*/snapshot.json')", "select * from read_ndjson('/etc/passwd')",
-    "select * from glob('/*')", "select * from sniff_csv('/etc/passwd')", "select * from parquet_metadata('{home}/v5/repositories/*/shards/*/files.parquet')",
-    "select * from parquet_schema('{home}/v5/repositories/*/shards/*/files.parquet')", "select * from 'https://example.com/x.csv'", "select * from read_csv('s3://bucket/x')",
+    "select * from read_parquet('{home}/v6/repositories/*/shards/*/files.parquet')", "select * from '{home}/v6/repositories/*/shards/*/symbols.parquet'",
+    "select * from read_json('/etc/passwd')", "select * from read_json_auto('{home}/v6/repositories/*/snapshot.json')", "select * from read_ndjson('/etc/passwd')",
+    "select * from glob('/*')", "select * from sniff_csv('/etc/passwd')", "select * from parquet_metadata('{home}/v6/repositories/*/shards/*/files.parquet')",
+    "select * from parquet_schema('{home}/v6/repositories/*/shards/*/files.parquet')", "select * from 'https://example.com/x.csv'", "select * from read_csv('s3://bucket/x')",
     # write
     "copy files to '{out}/x.csv'", "copy (select 1) to '{out}/x.parquet'", "export database '{out}/db'", "create table x as select 1", "insert into files select * from files",
     "update files set path = 'x'", "delete from files", "drop table files", "alter table files add column x int", "create view v as select 1", "create macro m() as 1",

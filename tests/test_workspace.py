@@ -174,7 +174,7 @@ def test_a_repository_that_is_gone(shop, tree):
 
 @pytest.mark.parametrize("part", ["columns.bin", "manifest.json"])
 def test_a_corrupt_shard(shop, part, make_workspace):
-    (shard,) = [path for path in (shop.settings.home / "v5/repositories").glob("*/shards/*") if path.is_dir()]
+    (shard,) = [path for path in (shop.settings.home / "v6/repositories").glob("*/shards/*") if path.is_dir()]
     data = bytearray((shard / part).read_bytes())
     data[len(data) // 2] ^= 0xFF
     (shard / part).write_bytes(data)
@@ -189,7 +189,7 @@ def test_a_corrupt_shard(shop, part, make_workspace):
 
 
 def test_a_shard_of_another_format(shop, make_workspace):
-    (manifest,) = (shop.settings.home / "v5/repositories").glob("*/shards/*/manifest.json")
+    (manifest,) = (shop.settings.home / "v6/repositories").glob("*/shards/*/manifest.json")
     manifest.write_text(manifest.read_text().replace('"format": 5', '"format": 9'))
     with pytest.raises(ShardError, match="is format 9, this version reads 5. Rebuild it: codeintel index PATH"):
         make_workspace(shop.settings.home).search_text("x")
@@ -199,7 +199,7 @@ def test_a_shard_of_another_format(shop, make_workspace):
 def test_a_repository_that_cannot_be_read_spoils_no_other(shop, tmp_path, make_workspace, part):
     for name in ("left", "right"):
         shop.index(write_tree(tmp_path / name, {"a.py": f"def {name}(): return 'charge_card'\n"}), name=name)
-    folder = next(path.parent for path in (shop.settings.home / "v5/repositories").glob("*/repository.json") if '"left"' in path.read_text())
+    folder = next(path.parent for path in (shop.settings.home / "v6/repositories").glob("*/repository.json") if '"left"' in path.read_text())
     (damaged,) = list(folder.rglob(part))
     damaged.write_bytes(damaged.read_bytes()[:9] if part.endswith("json") else b"\0" * damaged.stat().st_size)
     workspace = make_workspace(shop.settings.home)
@@ -236,7 +236,7 @@ def test_repositories_by_glob(shop, tmp_path):
 
 
 def test_a_damaged_snapshot(shop, make_workspace):
-    (snapshot,) = (shop.settings.home / "v5/repositories").glob("*/snapshot.json")
+    (snapshot,) = (shop.settings.home / "v6/repositories").glob("*/snapshot.json")
     snapshot.write_text("{")
     with pytest.raises(ShardError) as error:
         make_workspace(shop.settings.home).search_text("x")
@@ -260,7 +260,7 @@ def test_two_versions_of_the_format_lie_beside_each_other(shop, tree):
     other = home / "v1" / "repositories" / "0123456789abcdef"
     write_tree(other, {"repository.json": b"{", "snapshot.json": b"{\"format\": 1}", "shards/0011/manifest.json": b"{}", "shards/.building-11/x": b"x"})
     held = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
-    (manifest,) = (home / "v5/repositories").glob("*/shards/*/manifest.json")
+    (manifest,) = (home / "v6/repositories").glob("*/shards/*/manifest.json")
     said = msgspec.json.decode(manifest.read_bytes())
     said["parts"]["graph.bin"] = {"size": 5, "crc32": 0}
     said["later"] = "what this version does not know"
@@ -299,7 +299,7 @@ def test_a_full_disk(shop, tree, most_bytes):
     assert "full" in done.stdout or "failed" in done.stdout
     assert shop.search_text("cart").hits == before
     assert shop.index(tree, name="shop").files == 49
-    (stored,) = (shop.settings.home / "v5/repositories").iterdir()
+    (stored,) = (shop.settings.home / "v6/repositories").iterdir()
     live = {ref.id for ref in read_snapshot(stored).shards} | set(read_snapshot(stored).retired)
     assert {path.name for path in (stored / "shards").iterdir()} == live, "what the failed write left behind is gone"
 
@@ -383,7 +383,7 @@ def test_a_child_ends_with_its_parent(shop, tree):
 
 
 def test_the_folders_of_the_index_are_private(shop):
-    (stored,) = (shop.settings.home / "v5/repositories").iterdir()
+    (stored,) = (shop.settings.home / "v6/repositories").iterdir()
     assert stored.stat().st_mode & 0o777 == 0o700
     assert "shop" not in stored.name
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..index.words import FILLERS, stem
-from ..search.hit import Results
+from ..search.hit import Hit, Results
 from ..search.pattern import compile_pattern, is_lower
 from ..search.query import SemanticQuery, SymbolQuery, TextQuery
 
@@ -60,6 +60,19 @@ def without_margin(text: str, spans: Spans) -> tuple[str, Spans]:
     return "\n".join(line[margin:] for line in lines), [(start, stop) for start, stop in shifted if stop > start]
 
 
+_LEXERS = {
+    "template": "html+jinja", "proto": "protobuf", "vb": "vb.net", "apex": "java", "lisp": "common-lisp", "wolfram": "wolfram",
+    "roff": "groff", "assembly": "nasm", "coq": "coq", "starlark": "python", "typst": "typst", "hcl": "terraform", "jsonl": "json",
+}  # fmt: skip
+
+
+def shown_language(hit: Hit) -> str:
+    """Return the language to colour a hit in: prose is Markdown, and outputs are text, in any notebook."""
+    if hit.kind == "markdown":
+        return "markdown"
+    return "text" if hit.kind == "text" and hit.cell is not None else hit.language
+
+
 def segments(text: str, language: str, spans: Spans) -> list[tuple[str, bool, str]]:
     """The text in pieces: Pygments' class of each, whether it is marked, and the piece itself, which is not escaped."""
     marks = sorted(spans)
@@ -103,6 +116,6 @@ def _lexer(language: str) -> Any:
     from pygments.util import ClassNotFound
 
     try:
-        return get_lexer_by_name({"template": "html+jinja", "proto": "protobuf"}.get(language, language), stripnl=False, ensurenl=False)
+        return get_lexer_by_name(_LEXERS.get(language, language), stripnl=False, ensurenl=False)
     except ClassNotFound:
         return None

@@ -15,7 +15,7 @@ from ..scopes.scope import Scope
 from ..search.facets import Facets
 from ..search.hit import Hit, Results
 from ..search.query import Case
-from .marked import MOST_LINES, segments, spans_in, without_margin
+from .marked import MOST_LINES, segments, shown_language, spans_in, without_margin
 from .text import MOST_LINE_CHARACTERS, caption, clean
 from .wire import FacetsRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, TextRequest
 
@@ -125,7 +125,7 @@ def _hit(results: Results, hit: Hit, shown_root: str) -> dict[str, Any]:
     text, spans = without_margin(text, spans_in(results, text))  # a side bar is narrow
     return {
         "line": hit.start_line, "cell": hit.cell, "column": hit.column, "symbol": clean(hit.symbol), "kind": hit.kind, "first_line": hit.snippet_line,
-        "segments": segments(text, hit.language, spans), "place": place(shown_root, results.roots.get(hit.repo, ""), hit.path),
+        "segments": segments(text, shown_language(hit), spans), "place": place(shown_root, results.roots.get(hit.repo, ""), hit.path),
     }  # fmt: skip
 
 

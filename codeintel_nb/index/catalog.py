@@ -31,6 +31,6 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
-def read_table(path: Path) -> str:
-    """The SQL that reads a table's file."""
-    return f"read_parquet('{_quoted(path)}')"
+def read_table(path: Path, numbered: bool = False) -> str:
+    """Return the SQL that reads a table's file, with ``numbered`` rows as ``file_row_number``."""
+    return f"read_parquet('{_quoted(path)}'{', file_row_number = true' if numbered else ''})"

@@ -112,12 +112,15 @@ def _merge(stored: Stored, settings: Settings, embedder: Embedder, refs: list[Sh
 def _document(shard: Shard, number: int, symbols: list[Symbol]) -> Document:
     """A file as it was given to the shard's writer."""
     first, end = int(shard.file_chunk[number]), int(shard.file_chunk[number + 1])
-    cells = shard.chunk_cell[first:end].tolist()
-    columns = (shard.chunk_line[first:end].tolist(), shard.chunk_end_line[first:end].tolist(), shard.chunk_kind[first:end].tolist(), cells)
-    chunks = [Chunk(line, end_line, KINDS[kind], shard.label(first + i), None if cell < 0 else cell) for i, (line, end_line, kind, cell) in enumerate(zip(*columns, strict=True))]
+    language = shard.language(number)
+    columns = (part[first:end].tolist() for part in (shard.chunk_line, shard.chunk_end_line, shard.chunk_kind, shard.chunk_cell, shard.chunk_language))
+    chunks = [
+        Chunk(line, end_line, KINDS[kind], shard.label(first + i), None if cell < 0 else cell, "" if shard.languages[own] == language else shard.languages[own])
+        for i, (line, end_line, kind, cell, own) in enumerate(zip(*columns, strict=True))
+    ]
     content = bytes(shard.content[int(shard.file_start[number]) : int(shard.file_start[number + 1])])
     return Document(
-        shard.paths[number], shard.language(number), content, shard.file_hash[number].tobytes(), chunks, symbols, bool(shard.file_flags[number] & ENDS_WITH_NEWLINE)
+        shard.paths[number], language, content, shard.file_hash[number].tobytes(), chunks, symbols, bool(shard.file_flags[number] & ENDS_WITH_NEWLINE)
     )
 
 

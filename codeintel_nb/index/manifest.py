@@ -9,7 +9,7 @@ import msgspec
 
 from ..errors import ShardError
 
-FORMAT = 5
+FORMAT = 6
 MANIFEST = "manifest.json"
 PARTS = ("content.bin", "columns.bin", "postings.bin", "lexicon.bin", "vectors.faiss", "files.parquet", "chunks.parquet", "symbols.parquet")
 

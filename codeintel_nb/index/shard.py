@@ -77,6 +77,7 @@ class Shard:
         self.chunk_kind = columns["chunk_kind"]  # position in KINDS
         none = np.broadcast_to(np.int32(-1), (self.manifest.chunks,))
         self.chunk_cell = columns.get("chunk_cell", none)  # -1: not of a notebook
+        self._own_language = columns.get("chunk_language")  # position in manifest.languages; none: as the file's
         self._chunk_plain = columns["chunk_plain"]  # a bit for each
         self.chunk_input = columns["chunk_input"]  # digest of what was embedded
         # looked at one by one, which a memoryview answers in a tenth of an array's time
@@ -172,6 +173,26 @@ class Shard:
         filled = np.diff(self.file_chunk.astype(np.int64)) > 0
         ends[last[filled]] = self.file_lines[filled]
         return ends
+
+    @property
+    def has_mixed_files(self) -> bool:
+        """Whether a file has chunks in another language than its own: cells, mostly."""
+        return self._own_language is not None
+
+    @cached_property
+    def chunk_language(self) -> Array:
+        """Return the language of each chunk, as its position in ``languages``."""
+        return self.file_language[self.chunk_file] if self._own_language is None else self._own_language
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return self.manifest.languages
+
+    @cached_property
+    def symbol_chunk(self) -> Ids:
+        """Return the chunk in which each definition begins."""
+        keys = self.chunk_file.astype(np.int64) << 32 | self.chunk_line
+        return np.searchsorted(keys, self.symbol_file.astype(np.int64) << 32 | self.symbol_line, "right") - 1
 
     @cached_property
     def vectors(self) -> VectorIndex:

@@ -18,6 +18,7 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
+from ..scopes.languages import is_notebook
 from ..scopes.storage import storage_errors, sync, write_synced
 from ..sources.chunk import Document, decoded
 from ..sources.opening import FileState
@@ -93,20 +94,24 @@ class ShardWriter:
         first_chunk = len(self._chunks)
         lines = document.content.split(b"\n")
         flags = _flags(document)
+        language = self._language(document.language)
         for chunk in document.chunks:
             text = b"\n".join(lines[chunk.start_line - 1 : chunk.end_line]) + b"\n"
             self._pending.append((document.path, decoded(text)))
             cell = -1 if chunk.cell is None else chunk.cell
-            self._chunks.append((file, offset, chunk.start_line, chunk.end_line, KINDS.index(chunk.kind), cell))
+            own = self._language(chunk.language or document.language)
+            self._chunks.append((file, offset, chunk.start_line, chunk.end_line, KINDS.index(chunk.kind), cell, own))
             self._plain.append(bool(flags & IS_ASCII) or is_plain(text))
             self._labels.append(chunk.symbol)
             offset += len(text)
         self.content_bytes += len(document.content)
-        language = self._languages.setdefault(document.language, len(self._languages))
         self._files.append((document.path, language, flags, first_chunk, offset - len(document.content), len(lines) - 1, document.content_hash, *state))
         self._add_symbols(document, file, first_chunk)
         if len(self._pending) >= BATCH:
             self._embed()
+
+    def _language(self, name: str) -> int:
+        return self._languages.setdefault(name, len(self._languages))
 
     def _add_symbols(self, document: Document, file: int, first_chunk: int) -> None:
         begins = [chunk.start_line for chunk in document.chunks]
@@ -183,7 +188,8 @@ class ShardWriter:
 
     def _write_columns(self) -> None:
         paths, languages, flags, first_chunks, starts, lines, hashes, sizes, mtimes, ctimes, inodes = zip(*self._files, strict=True) if self._files else ((),) * 11
-        _, offsets, chunk_lines, _, kinds, cells = zip(*self._chunks, strict=True) if self._chunks else ((),) * 6
+        owners, offsets, chunk_lines, _, kinds, cells, own_languages = zip(*self._chunks, strict=True) if self._chunks else ((),) * 7
+        differ = any(languages[file] != own for file, own in zip(owners, own_languages, strict=True))
         definitions = np.array(self._definitions, np.uint32).reshape(-1, 3)
         definitions = definitions[np.argsort(definitions[:, 0], kind="stable")]
         symbol_files = [symbol[0] for symbol in self._symbols]
@@ -210,6 +216,7 @@ class ShardWriter:
                 "chunk_kind": np.array(kinds, np.uint8),
                 "chunk_plain": np.packbits(np.array(self._plain, bool)),
                 **({"chunk_cell": np.array(cells, np.int32)} if any(cell >= 0 for cell in cells) else {}),
+                **({"chunk_language": np.array(own_languages, np.uint8)} if differ else {}),
                 "chunk_input": np.concatenate(self._digests) if self._digests else np.zeros(0, np.uint64),
                 "chunk_label": chunk_labels,
                 **_texts("label", others),
@@ -246,19 +253,22 @@ class ShardWriter:
                 "generated": np.array([bool(flag & IS_GENERATED) for flag in flags], bool),
             },
         }  # fmt: skip
-        files, _, starts, ends, kinds, cells = (list(column) for column in zip(*self._chunks, strict=True)) if self._chunks else ([],) * 6
+        files, _, starts, ends, kinds, cells, own = (list(column) for column in zip(*self._chunks, strict=True)) if self._chunks else ([],) * 7
+        own_languages = [None if languages[file] == language else names[language] for file, language in zip(files, own, strict=True)]
         tables |= {
             "chunks": {
                 "chunk_id": np.arange(len(files), dtype=np.uint32), "file_id": np.array(files, np.uint32),
                 "start_line": np.array(starts, np.uint32), "end_line": np.array(ends, np.uint32), "kind": [KINDS[k] for k in kinds],
-                "symbol": [label or None for label in self._labels], "cell": np.array(cells, np.int32),
+                "symbol": [label or None for label in self._labels], "cell": np.array(cells, np.int32), "own_language": own_languages,
             },
         }  # fmt: skip
+        symbol_languages = [own_languages[chunk] for _, _, chunk in self._definitions]
         files, names, kinds, containers, signatures, starts, ends, docs = (list(column) for column in zip(*self._symbols, strict=True)) if self._symbols else ([],) * 8
         tables |= {
             "symbols": {
                 "file_id": np.array(files, np.uint32), "name": names, "kind": kinds, "container": containers, "signature": signatures,
                 "start_line": np.array(starts, np.uint32), "end_line": np.array(ends, np.uint32), "doc": docs,
+                "own_language": symbol_languages,
             },
         }  # fmt: skip
         write_tables(self.folder, tables)
@@ -282,7 +292,7 @@ def _flags(document: Document) -> int:
         flags |= IS_ASCII
     elif is_ill_formed(document.content):
         flags |= IS_ILL_FORMED
-    if document.path.endswith(".ipynb"):
+    if is_notebook(document.path):
         flags |= IS_NOTEBOOK
     longest = len(document.content) / (1 + document.content.count(b"\n"))
     if _GENERATED.search(document.content[:600]) or longest > 400:

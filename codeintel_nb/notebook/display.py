@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from ..api.marked import MOST_LINES, Spans, segments, spans_in
+from ..api.marked import MOST_LINES, Spans, segments, shown_language, spans_in
 from ..api.text import MOST_LINE_CHARACTERS, caption, clean, location, plain
 from ..search.hit import Hit, Results
 from ..search.query import PathQuery, TextQuery
@@ -96,7 +96,7 @@ def _code(results: Results, hit: Hit) -> str:
     cut = [clean(line)[:MOST_LINE_CHARACTERS] + ("…" if len(line) > MOST_LINE_CHARACTERS else "") for line in shown[:MOST_LINES]]
     text = "\n".join(cut)
     more = f"\n<small>… {len(shown) - MOST_LINES} more lines</small>" if len(shown) > MOST_LINES else ""
-    return f"<div class='highlight' style='background:none'><pre style='margin:0;text-align:left;background:none;font-family:monospace'>{coloured(text, hit.language, spans_in(results, text))}{more}</pre></div>"
+    return f"<div class='highlight' style='background:none'><pre style='margin:0;text-align:left;background:none;font-family:monospace'>{coloured(text, shown_language(hit), spans_in(results, text))}{more}</pre></div>"
 
 
 def coloured(text: str, language: str, spans: Spans) -> str:
@@ -121,7 +121,7 @@ def _markdown(results: Results, hits: tuple[Hit, ...]) -> str:
         if hit.snippet:
             lines = "\n".join(clean(line)[:MOST_LINE_CHARACTERS] for line in hit.snippet.split("\n")[:MOST_LINES])
             fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", lines)), default=0))
-            parts.append(f"{fence}{hit.language}\n{lines}\n{fence}")
+            parts.append(f"{fence}{shown_language(hit)}\n{lines}\n{fence}")
     return "\n\n".join(parts)
 
 

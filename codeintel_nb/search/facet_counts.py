@@ -30,8 +30,7 @@ _Folders = dict[tuple[str, str], Counter[str]]  # (repository, folder) -> chunks
 def count_facets(for_languages: Iterable[Counted], for_kinds: Iterable[Counted], for_folders: Iterable[Counted], most_folders: int) -> Facets:
     languages, kinds, folders = Counter[str](), Counter[str](), defaultdict[tuple[str, str], Counter[str]](Counter)
     for one in for_languages:
-        files = one.shard.file_language if one.mask.files is None else one.shard.file_language[one.mask.files]
-        _add(languages, np.bincount(files), one.shard.manifest.languages)
+        _add(languages, _files_by_language(one), one.shard.languages)
     for one in for_kinds:
         chunks = one.shard.chunk_kind if one.mask.chunks is None else one.shard.chunk_kind[one.mask.chunks]
         _add(kinds, np.bincount(chunks), KINDS)
@@ -40,6 +39,19 @@ def count_facets(for_languages: Iterable[Counted], for_kinds: Iterable[Counted],
     base, grouped = _grouped(folders)
     shown = sorted(grouped, key=lambda folder: (-folder.chunks, folder.repo, folder.path))
     return Facets(dict(languages.most_common()), dict(kinds.most_common()), tuple(shown[:most_folders]), base, max(0, len(shown) - most_folders))
+
+
+def _files_by_language(one: Counted) -> Array:
+    """Return how many files have each language, cells of a language of their own counted too."""
+    shard, mask = one.shard, one.mask
+    files = np.arange(shard.manifest.files) if mask.files is None else np.flatnonzero(mask.files)
+    of_files = shard.file_language[files].astype(np.int64)
+    if not shard.has_mixed_files:
+        return np.bincount(of_files)
+    chunks = np.arange(shard.manifest.chunks) if mask.chunks is None else np.flatnonzero(mask.chunks)
+    of_chunks = shard.chunk_file[chunks].astype(np.int64) * len(shard.languages) + shard.chunk_language[chunks]
+    pairs = np.unique(np.concatenate([files * len(shard.languages) + of_files, of_chunks]))
+    return np.bincount(pairs % len(shard.languages))
 
 
 def _add(counts: Counter[str], by_number: Array, names: Sequence[str]) -> None:

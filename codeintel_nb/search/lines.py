@@ -32,7 +32,8 @@ def hits_of(shard: Searchable, repo: str, found: list[Match], query: TextQuery) 
     chunks = shard.chunk_start.searchsorted(np.array(line_starts, np.uint64), "right") - 1
     files = shard.chunk_file[chunks].astype(np.int64)
     distinct, which = np.unique(files, return_inverse=True)
-    paths, languages, revisions = (_picked([of(file) for file in distinct.tolist()], which) for of in (shard.paths.__getitem__, shard.language, shard.revision))
+    paths, revisions = (_picked([of(file) for file in distinct.tolist()], which) for of in (shard.paths.__getitem__, shard.revision))
+    languages = _picked(shard.languages, shard.chunk_language[chunks])
     lines = _lines(shard, chunks, files, line_starts, numbers)
     last_lines = first_lines = lines
     in_cells = shard.chunk_cell[chunks]

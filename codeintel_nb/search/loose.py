@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -17,14 +17,14 @@ from ..index.id_lists import Ids
 from ..index.postings import Postings
 from ..index.shard import ENDS_WITH_NEWLINE, IS_ASCII, IS_ILL_FORMED, KINDS, Mask, is_ill_formed, is_plain
 from ..scopes.globs import PathMatcher
-from ..scopes.languages import language_of
+from ..scopes.languages import NOTEBOOK, depends_on_text, is_notebook, language_of
 from ..scopes.scope import Scope
 from ..settings import Settings
 from ..sources.chunk import Document, plain_document, refusal
 from ..sources.opening import TRANSIENT, FolderReader
 from ..sources.repository import WORKTREE
 from ..sources.worktree import FileStat
-from .mask import ScopeMask
+from .mask import ScopeMask, chunks_of_languages
 from .matches import Counting
 from .pattern import compile_pattern
 from .query import Bounds, TextQuery
@@ -36,7 +36,7 @@ FIRST_BATCH, MOST_IN_BATCH = 32, 2_048  # files; a common pattern is through wit
 FEW = 64  # files that are read at once, and not sifted by rg first
 MOST_ARGUMENTS = 500_000  # bytes of paths on a command line
 MOST_FILES = 200_000
-_BY_CONTENT = frozenset({"text", "notebook", "c"})  # languages of which the name alone does not say enough
+_WITH_CELLS = frozenset({"notebook", "markdown", "python", "r", "julia", "scala", "sql"})  # may be in other languages than the file
 
 
 class LooseTarget(NamedTuple):
@@ -72,6 +72,10 @@ class LooseFiles:
         self.chunk_line = np.array([chunk.start_line for _, chunk in chunks], np.uint32)
         self.chunk_kind = np.array([KINDS.index(chunk.kind) for _, chunk in chunks], np.uint8)
         self.chunk_cell = np.array([-1 if chunk.cell is None else chunk.cell for _, chunk in chunks], np.int32)
+        self.languages = sorted({language for document in documents for language in _languages(document)})
+        numbers = {language: number for number, language in enumerate(self.languages)}
+        self.file_language = np.array([numbers[document.language] for document in documents], np.uint8)
+        self.chunk_language = np.array([numbers[chunk.language or documents[file].language] for file, chunk in chunks], np.uint8)
         self.chunk_start = np.array([*self._chunk_starts(), self.size], np.uint64)
 
     def _chunk_starts(self) -> Iterator[int]:
@@ -129,11 +133,26 @@ def search_loose(target: LooseTarget, query: TextQuery, limit: int, bounds: Boun
             return [*answers, TextAnswer([], True, 0, False)]
         looked += len(batch)
         files = LooseFiles(_documents(target, batch if len(batch) <= FEW else _sifted(target.root, batch, query)))
-        plan = plan_text(files, target.repo, ScopeMask(None, None, len(files.paths), len(files.chunk_file)), query)
+        plan = plan_text(files, target.repo, _mask(files, target.scope), query)
         if plan is not None:
             answers.append(search_text(plan, query, max(0, limit - found), bounds, counting))
             found += len(answers[-1].hits)
     return answers
+
+
+def _languages(document: Document) -> Iterator[str]:
+    yield document.language
+    yield from (chunk.language for chunk in document.chunks if chunk.language)
+
+
+def _mask(files: LooseFiles, scope: Scope) -> ScopeMask:
+    """Return what is in a scope by its languages: globs were applied to the names."""
+    count = len(files.paths)
+    if not scope.languages or not count:
+        return ScopeMask(None, None, count, len(files.chunk_file))
+    chunks = chunks_of_languages(files, scope.languages)
+    held = np.bincount(files.chunk_file[chunks], minlength=count) > 0
+    return ScopeMask(held, chunks, int(held.sum()), int(chunks.sum()), chunks)
 
 
 def _batches(files: Iterator[FileStat]) -> Iterator[list[FileStat]]:
@@ -148,14 +167,20 @@ def _named_in_scope(target: LooseTarget) -> Iterator[FileStat]:
     scope = target.scope
     matcher = PathMatcher(scope.include_globs, scope.exclude_globs)
     for stat in target.files:
-        if matcher.admits(stat.path) and (not scope.languages or (language := language_of(stat.path)) in scope.languages or language in _BY_CONTENT):
+        if matcher.admits(stat.path) and (not scope.languages or _may_hold(stat.path, scope.languages)):
             yield stat
+
+
+def _may_hold(path: str, languages: Collection[str]) -> bool:
+    """Whether a file may hold a language: files with cells, and those whose text decides, hold any."""
+    language = language_of(path)
+    return language in languages or language in _WITH_CELLS or depends_on_text(path) or (NOTEBOOK in languages and is_notebook(path))
 
 
 def _documents(target: LooseTarget, files: Iterable[FileStat]) -> list[Document]:
     with FolderReader(target.root) as reader:
         read = (_document(reader, target.settings, stat.path) for stat in files)
-        return [document for document in read if document is not None and (not target.scope.languages or document.language in target.scope.languages)]
+        return [document for document in read if document is not None]
 
 
 def read_document(target: LooseTarget, path: str) -> Document | None:
@@ -179,7 +204,7 @@ def _sifted(root: str, files: list[FileStat], query: TextQuery) -> list[FileStat
     """The files that rg, on all cores, finds the pattern in, and those that it cannot read as they are searched here."""
     found: set[str] = set()
     options = [*options_of(query, compile_pattern(query)), "--encoding", "auto", "--files-with-matches", "--null", "--no-messages", "--"]
-    rest = [stat.path for stat in files if not stat.path.endswith(".ipynb")]
+    rest = [stat.path for stat in files if not is_notebook(stat.path)]
     while rest:
         count, length = 0, 0
         while count < len(rest) and length < MOST_ARGUMENTS:
@@ -190,4 +215,4 @@ def _sifted(root: str, files: list[FileStat], query: TextQuery) -> list[FileStat
         rest = rest[count:]
         if done.returncode == 2 and not done.stdout:
             return files  # a pattern that rg refuses: whoever reads the files says so
-    return [stat for stat in files if stat.path in found or stat.path.endswith(".ipynb")]
+    return [stat for stat in files if stat.path in found or is_notebook(stat.path)]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ..index.shard import KINDS, Mask, Shard
+from ..index.arrays import Array
+from ..index.shard import IS_NOTEBOOK, KINDS, Mask, Shard
+from ..scopes.languages import NOTEBOOK
 from ..scopes.scope import Scope
 
 
@@ -17,6 +20,7 @@ class ScopeMask(NamedTuple):
     chunks: Mask | None
     files_in_scope: int
     chunks_in_scope: int
+    of_languages: Mask | None = None  # chunks whose own language is in scope, where that differs from their file's
 
 
 def compile_mask(shard: Shard, dead: tuple[int, ...], scope: Scope) -> ScopeMask:
@@ -27,19 +31,59 @@ def compile_mask(shard: Shard, dead: tuple[int, ...], scope: Scope) -> ScopeMask
     if scope.revisions:
         bits = sum(1 << i for i, name in enumerate(shard.manifest.revisions) if name in scope.revisions)
         files &= (shard.file_revisions & np.uint64(bits)) != 0
-    if scope.languages:
-        wanted = np.array([name in scope.languages for name in shard.manifest.languages], bool)
-        files &= wanted[shard.file_language] if len(wanted) else False
+    of_languages: Mask | None = None
+    if scope.languages and shard.has_mixed_files:
+        of_languages = chunks_of_languages(shard, scope.languages)
+        files &= np.bincount(shard.chunk_file[of_languages], minlength=len(files)) > 0
+    elif scope.languages:
+        files &= files_of_languages(shard, scope.languages)
     if scope.include_globs or scope.exclude_globs:
         files &= shard.path_table.admitted(scope.include_globs, scope.exclude_globs)
     count = int(files.sum())
     everything = count == len(files)
-    if everything and not scope.kinds:
+    if everything and not scope.kinds and of_languages is None:
         return ScopeMask(None, None, count, shard.manifest.chunks)
     chunks: Mask = np.repeat(files, shard.file_chunk[1:] - shard.file_chunk[:-1])
+    if of_languages is not None:
+        chunks &= of_languages
     if scope.kinds:
         wanted = np.array([name in scope.kinds for name in KINDS], bool)
         chunks &= wanted[shard.chunk_kind]
         files &= np.bincount(shard.chunk_file[chunks], minlength=len(files)) > 0
         count = int(files.sum())
-    return ScopeMask(files, chunks, count, int(chunks.sum()))
+    return ScopeMask(files, chunks, count, int(chunks.sum()), of_languages)
+
+
+class _Languages(Protocol):
+    """What says the languages of files and of their chunks."""
+
+    @property
+    def languages(self) -> Sequence[str]: ...
+
+    @property
+    def file_language(self) -> Array: ...
+
+    @property
+    def file_flags(self) -> Array: ...
+
+    @property
+    def chunk_file(self) -> Array: ...
+
+    @property
+    def chunk_language(self) -> Array: ...
+
+
+def files_of_languages(shard: _Languages, languages: Collection[str]) -> Mask:
+    """Return the files of some languages; ``notebook`` is a language of files."""
+    if not len(shard.languages):
+        return np.zeros(len(shard.file_language), bool)
+    wanted = np.array([name in languages for name in shard.languages], bool)
+    files: Mask = wanted[shard.file_language]
+    return files | (shard.file_flags & IS_NOTEBOOK).astype(bool) if NOTEBOOK in languages else files
+
+
+def chunks_of_languages(shard: _Languages, languages: Collection[str]) -> Mask:
+    """Return the chunks of some languages, code in cells by its own, prose and outputs by their file's."""
+    wanted = np.array([name in languages for name in shard.languages], bool)
+    chunks: Mask = wanted[shard.chunk_language]
+    return chunks | (shard.file_flags & IS_NOTEBOOK).astype(bool)[shard.chunk_file] if NOTEBOOK in languages else chunks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -60,6 +61,12 @@ class Searchable(Protocol):
 
     @property
     def chunk_cell(self) -> Array: ...
+
+    @property
+    def languages(self) -> Sequence[str]: ...
+
+    @property
+    def chunk_language(self) -> Array: ...  # position in languages
 
     @property
     def is_ascii(self) -> bool: ...

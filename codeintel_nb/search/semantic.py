@@ -134,6 +134,6 @@ def hydrate(shard: Shard, candidate: Candidate, score: float) -> Hit:
     cell = int(shard.chunk_cell[chunk])
     return Hit(
         repo=candidate.repo, path=candidate.path, start_line=candidate.start_line, end_line=int(shard.chunk_end_line[chunk]), score=round(score, 6),
-        snippet=shard.text(chunk)[:MOST_SNIPPET_CHARACTERS].rstrip("\n"), snippet_line=candidate.start_line, language=shard.language(file),
+        snippet=shard.text(chunk)[:MOST_SNIPPET_CHARACTERS].rstrip("\n"), snippet_line=candidate.start_line, language=shard.languages[int(shard.chunk_language[chunk])],
         kind=KINDS[int(shard.chunk_kind[chunk])], symbol=shard.label(chunk), cell=None if cell < 0 else cell, revision=shard.revision(file),
     )  # fmt: skip

@@ -25,10 +25,11 @@ MOST_ROWS = 1_000_000
 EMPTY = "The SQL statement is empty. Try: select language, count(*) from files group by all"
 WATCHED_S = 0.05  # between looks at a query's bounds
 MEMORY_LIMIT = 1_000_000_000  # bytes
+_OWN = "coalesce(own_language, language)"  # of a cell, or its file's
 _COLUMNS = {
     "files": "repo, path, language, lines, size_bytes, make_timestamp(mtime_ns // 1000) as modified, generated",
-    "chunks": "repo, path, language, start_line, end_line, kind, symbol, nullif(cell, -1) as cell",
-    "symbols": "repo, path, language, name, kind, container, signature, start_line, end_line, doc",
+    "chunks": f"repo, path, {_OWN} as language, start_line, end_line, kind, symbol, nullif(cell, -1) as cell",
+    "symbols": f"repo, path, {_OWN} as language, name, kind, container, signature, start_line, end_line, doc",
 }
 
 
@@ -175,7 +176,7 @@ def _load_cells(connection: Any, shards: list[InScope]) -> None:
             if (file, cell) in wanted:
                 source = decoded(shard.content[int(shard.chunk_start[a]) : int(shard.chunk_start[b + 1])])
                 kind = "markdown" if KINDS[int(shard.chunk_kind[a])] == "markdown" else "code"
-                rows.append((repo, shard.paths[file], cell, kind, shard.language(file), int(shard.chunk_line[a]), int(shard.chunk_end_line[b]), source.removesuffix("\n")))
+                rows.append((repo, shard.paths[file], cell, kind, shard.languages[int(shard.chunk_language[a])], int(shard.chunk_line[a]), int(shard.chunk_end_line[b]), source.removesuffix("\n")))
         names = ("repo", "path", "cell", "kind", "language", "start_line", "end_line", "source")
         connection.register("given", {name: np.array(column, object) for name, column in zip(names, zip(*rows, strict=True), strict=True)})
         connection.execute(f"insert into cells select {', '.join(names)} from given")
@@ -211,14 +212,19 @@ def _load(connection: Any, name: str, shards: list[InScope]) -> None:
         source = f"{read_table(folder / 'files.parquet')} f"
         where = "f.file_id in (select id from in_scope)"
         if name != "files":
-            source += f" join {read_table(folder / (name + '.parquet'))} using (file_id)"
+            source += f" join {read_table(folder / (name + '.parquet'), numbered=name == 'symbols')} using (file_id)"
         if name == "chunks" and part.mask.chunks is not None:
             connection.register("chunks_in_scope", {"id": np.flatnonzero(part.mask.chunks)})
             where = "chunk_id in (select id from chunks_in_scope)"
+        if name == "symbols" and part.mask.of_languages is not None:
+            connection.register("symbols_in_scope", {"id": np.flatnonzero(part.mask.of_languages[part.shard.symbol_chunk])})
+            where += " and file_row_number in (select id from symbols_in_scope)"
         select = f"select {_COLUMNS[name]} from (select $repo as repo, * from {source} where {where})"
         verb = f"insert into {name}" if created else f"create table {name} as"
         connection.execute(f"{verb} {select}", {"repo": part.repo})
         created = True
         connection.unregister("in_scope")
+        if name == "symbols" and part.mask.of_languages is not None:
+            connection.unregister("symbols_in_scope")
         if name == "chunks" and part.mask.chunks is not None:
             connection.unregister("chunks_in_scope")

@@ -27,6 +27,8 @@ _TEXT = KINDS.index("text")
 def in_scope(shard: Shard, mask: ScopeMask, kinds: Sequence[str]) -> Mask:
     """Which definitions of a shard count: those in files in scope, of these kinds, if any are given."""
     held = np.ones(shard.symbols, bool) if mask.files is None else mask.files[shard.symbol_file]
+    if mask.of_languages is not None:
+        held = held & mask.of_languages[shard.symbol_chunk]
     if kinds:
         held = held & np.array([kind in kinds for kind in KINDS], bool)[shard.symbol_kind]
     return held
@@ -145,7 +147,7 @@ def symbol_hits(shard: Shard, repo: str, found: Sequence[FoundSymbol]) -> list[H
         hits.append(
             Hit(
                 repo=repo, path=shard.paths[file], start_line=start_line, end_line=end_line, score=round(one.score, 4), snippet=signature, snippet_line=start_line,
-                language=shard.language(file), kind=KINDS[int(shard.symbol_kind[one.number])], symbol=label, cell=None if cell < 0 else cell,
+                language=shard.languages[int(shard.chunk_language[chunk])], kind=KINDS[int(shard.symbol_kind[one.number])], symbol=label, cell=None if cell < 0 else cell,
                 revision=shard.revision(file), signature=signature, doc=doc,
             )
         )  # fmt: skip

@@ -27,7 +27,7 @@ def test_what_makes_a_service_degraded(shop):
     assert "shop: its indexing run has told nothing" in stuck
     over.set()
     jobs.close()
-    next((shop.settings.home / "v5/repositories").glob("*/shards/*/columns.bin")).unlink()
+    next((shop.settings.home / "v6/repositories").glob("*/shards/*/columns.bin")).unlink()
     damaged = health(shop, 1, jobs)
     assert damaged.status == "degraded"
     assert "codeintel doctor" in damaged.reasons[0]

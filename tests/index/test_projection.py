@@ -23,7 +23,7 @@ def mapped(tmp_path_factory):
 
 
 def folder_of(workspace):
-    return workspace.settings.home / "v5" / "map"
+    return workspace.settings.home / "v6" / "map"
 
 
 def places(points):

@@ -225,7 +225,7 @@ def test_an_index_does_not_feed_on_itself(tmp_path, make_workspace, place):
     assert workspace.status()[0].skipped["index of codeintel"] == 1
 
 
-@pytest.mark.parametrize("inside", ["", "v5", "v5/repositories"])
+@pytest.mark.parametrize("inside", ["", "v6", "v6/repositories"])
 def test_the_index_itself_is_not_indexed(shop, inside):
     with pytest.raises(SourceError, match="codeintel's own index"):
         shop.index(shop.settings.home / inside)

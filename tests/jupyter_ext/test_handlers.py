@@ -276,7 +276,7 @@ def test_health_names_a_damaged_shard(make_server):
         "status": "ok", "reasons": [], "version": ill.ask("GET", "health").headers["x-codeintel-version"], "sessions": 0, "repositories": 1,
         "jobs": [ill.ask("GET", "repositories/t/job").json], "watching": [], "registry": "this process's memory",
     }  # fmt: skip
-    (manifest,) = ill.home.glob("v5/repositories/*/shards/*/manifest.json")
+    (manifest,) = ill.home.glob("v6/repositories/*/shards/*/manifest.json")
     manifest.write_text("{")
     said = ill.ask("GET", "health").json
     assert said["status"] == "degraded"
