@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
+
+from .c_macros import without_macros
 
 
 class Language(NamedTuple):
@@ -25,6 +28,7 @@ class Language(NamedTuple):
     clauses: bool = False  # neighbours of one name are one definition
     raw_names: bool = False  # a name may hold spaces and brackets
     member: re.Pattern[str] | None = None  # a name that says what it is a member of, and how it is called there
+    prepare: Callable[[bytes], bytes] | None = None  # what its grammar reads, byte for byte in the same place
     head: re.Pattern[str] | None = None  # finds the name in a definition's text, where its tree may be wrong about it
 
 
@@ -68,12 +72,12 @@ LANGUAGES: dict[str, Language] = {
     "c": Language({
         "function_definition": "function", "struct_specifier": "class!", "enum_specifier": "class!", "union_specifier": "class!",
         "type_definition": "class", "preproc_function_def": "function",
-    }),
+    }, prepare=without_macros),
     "cpp": Language({
         "function_definition": "function", "struct_specifier": "class!", "enum_specifier": "class!", "union_specifier": "class!",
         "class_specifier": "class!", "type_definition": "class", "alias_declaration": "class", "namespace_definition": "container",
         "concept_definition": "class", "preproc_function_def": "function",
-    }, member=_COLONS),
+    }, member=_COLONS, prepare=without_macros),
     "csharp": Language({
         "class_declaration": "class", "interface_declaration": "class", "struct_declaration": "class", "record_declaration": "class",
         "enum_declaration": "class", "delegate_declaration": "class", "method_declaration": "method", "constructor_declaration": "method",

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from .chunk import Symbol
 from .docs import MOST_READ, Docs, text_of
 from .grammars import LANGUAGES
+from .lost_lines import LostLine, lost_lines
 
 LIMIT_S, LIMIT_S_PER_MB = 1.0, 2.0  # of the thread's own CPU time, for the tree of one file: a busy machine must not decide what is indexed
 SLICE_BYTES = 1 << 20  # that a parser is given at once
@@ -84,6 +85,7 @@ def _tools(language: str) -> tuple[Any, Any, Any]:
     kinds = {tree.node_kind_for_id(i) for i in range(tree.node_kind_count) if tree.node_kind_is_named(i) and tree.node_kind_is_visible(i)}
     plain = [f"({node_type}) @d" for node_type in how.nodes] + [f"({node_type}) @leading" for node_type in sorted(kinds) if leads(node_type, language)]
     inner = [f"({node_type} (raw_text) @{other}) @host" for node_type, other in how.inner if node_type in kinds]
+    plain.append("(ERROR) @error")
     return Parser(tree), Query(tree, "\n".join([*plain, how.docs])), Query(tree, "\n".join([how.query, *inner])) if how.query else None
 
 
@@ -100,7 +102,8 @@ def parse(content: bytes, language: str) -> Syntax | None:
     if language not in LANGUAGES:
         return None
     parser, _, _ = _tools(language)
-    return _read(content, language, _tree(parser, content))
+    prepare = LANGUAGES[language].prepare
+    return _read(content, language, _tree(parser, prepare(content) if prepare else content))
 
 
 def has_errors(content: bytes, language: str) -> bool:
@@ -153,11 +156,39 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
     found.sort(key=lambda one: (one.node.start_byte, -one.node.end_byte))
     docs = Docs(content, captured.get("leading", []), captured.get("doc", []))
     symbols += _symbols(found, content, language, docs)
+    if root.has_error:
+        symbols = _with_lost(symbols, content, language, root, captured.get("error", []))
     if language == "template":
         symbols += _template_symbols(content)
     if symbols and (inner or language == "template"):
         symbols.sort(key=lambda symbol: (symbol.start_line, -symbol.end_line))
     return Syntax(root, symbols, inner, docs.rows)
+
+
+def _with_lost(symbols: list[Symbol], content: bytes, language: str, root: Any, errors: list[Any]) -> list[Symbol]:
+    """Return definitions in order, with those that errors in the tree hide."""
+    starts = {(symbol.start_line - 1, symbol.name) for symbol in symbols}
+    lost = list[Symbol]()
+    for line in lost_lines(content, language, root, errors, starts):
+        container, name = "", line.name
+        if "::" in name:
+            container, _, name = name.rpartition("::")
+        kind = line.kind
+        around = _around(symbols, line)
+        if around is not None and not container:
+            container = f"{around.container}.{around.name}".strip(".")
+            kind = "method" if kind == "function" and around.kind == "class" else kind
+        kind = "method" if "::" in line.name and kind == "function" else kind
+        head = content[line.begin : min(line.end, line.begin + 600)].split(b"{")[0].decode("utf-8", "replace")
+        signature = re.sub(r"\s+", " ", head).strip()[:200]
+        lost.append(Symbol(name, kind, container.replace("::", "."), signature, line.row + 1, line.last_row + 1))
+    return sorted([*symbols, *lost], key=lambda symbol: (symbol.start_line, -symbol.end_line)) if lost else symbols
+
+
+def _around(symbols: list[Symbol], line: LostLine) -> Symbol | None:
+    """Return the innermost class or module around a line that is not in the tree."""
+    inside = [one for one in symbols if one.kind in ("class", "module") and one.start_line <= line.row and one.end_line > line.last_row + 1]
+    return inside[-1] if inside else None
 
 
 def _part(content: bytes, node: Any, language: str) -> tuple[str, Any]:
@@ -246,14 +277,40 @@ def _name(node: Any, content: bytes) -> str:
         found = node.child_by_field_name("type")
     inner = node
     while found is None and (inner := inner.child_by_field_name("declarator") or _declared(inner)) is not None:
-        if inner.type in _NAME_TYPES or inner.type in ("qualified_identifier", "destructor_name", "operator_name", "operator_cast"):
+        if inner.type in _NAME_TYPES or inner.type in ("qualified_identifier", "destructor_name", "operator_name", "operator_cast", "template_function", "primitive_type"):
             found = inner
     if found is None:
         return ""
+    if found.type in ("template_type", "template_function") and (plain := found.child_by_field_name("name")) is not None:
+        found = plain
     text = text_of(found, content)
     if found.type in ("operator_name", "operator"):
         return re.sub(r"\s+", "", text)[-120:]
+    if found.type in ("operator_cast", "qualified_identifier") and (operator := _OPERATOR.search(text)):
+        return _cleaned(text[: operator.start()]) + ("::" if operator.start() else "") + _operator(operator[1])
     return _cleaned(_EXPORTS.sub("", text) if node.type == "assignment_expression" else text)
+
+
+_OPERATOR = re.compile(r"(?<!\w)(operator\b.*)", re.S)
+
+
+def _operator(text: str) -> str:
+    """Return an operator's name: ``operator()``, ``operator bool``."""
+    symbol = re.match(r"operator\s*(\(\s*\)|\[\s*\]|[^\w\s(]+)", text)
+    if symbol:
+        return "operator" + re.sub(r"\s+", "", symbol[1])
+    return re.sub(r"\s+", " ", text.partition("(")[0]).strip()[:120]
+
+
+def _without_arguments(text: str) -> str:
+    """Return a name without its type arguments, which may nest."""
+    plain, depth = list[str](), 0
+    for character in text:
+        depth += character == "<"
+        if depth == 0:
+            plain.append(character)
+        depth -= character == ">" and depth > 0
+    return "".join(plain)
 
 
 def _cleaned(text: str, raw: bool = False) -> str:
@@ -263,7 +320,11 @@ def _cleaned(text: str, raw: bool = False) -> str:
         text = text[1:-1]
     if raw:
         return re.sub(r"\s+", " ", text)[:120]
-    return re.sub(r"<[^<>]*>|\s+", "", re.split(r"[({]|<:", text, maxsplit=1)[0]).strip(":")[-120:]
+    if not re.search(r"\w", text):
+        return text[-120:]  # an operator
+    if "<" in text:
+        text = _without_arguments(text.replace("<:", "{"))
+    return re.sub(r"\s+", "", re.split(r"[({]", text, maxsplit=1)[0]).strip(":")[-120:]
 
 
 def _declared(node: Any) -> Any:

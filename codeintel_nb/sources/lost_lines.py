@@ -1,0 +1,180 @@
+"""Definitions that a syntax tree with errors has lost: found by the words that begin their lines."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+MAX_BODY = 20_000  # bytes that are looked through for the end of a body
+_BRACES = re.compile(rb"[{}]|;[ \t]*$", re.M)
+_NO_FUNCTIONS = frozenset(
+    b"if for while switch return else do catch try case using new delete throw sizeof match with"
+    b" until unless elif except foreach lock fixed synchronized defined when and or not in is".split()
+)
+
+
+class LostLine(NamedTuple):
+    """A definition by its first line; bytes and rows as in the file."""
+
+    kind: str
+    name: str
+    begin: int
+    end: int
+    row: int
+    last_row: int
+
+
+class LineRule(NamedTuple):
+    """How a definition's first line begins; the pattern's only group is its name."""
+
+    kind: str
+    pattern: re.Pattern[bytes]
+    anywhere: bool = False  # counts outside of errors too, in a tree that has any
+    body: str = "braces"  # that ends it: braces, indent or line
+
+
+def rule(kind: str, pattern: str, body: str = "braces", anywhere: bool = False, flags: int = 0) -> LineRule:
+    """Make a rule; spaces at the beginning of the line are added."""
+    return LineRule(kind, re.compile(rb"^[ \t]*" + pattern.encode(), re.M | flags), anywhere, body)
+
+
+_MODIFIERS = r"(?:(?:public|private|protected|internal|static|final|abstract|sealed|partial|open|override|virtual|async|export|default|declare|readonly|unsafe|data|inner|inline|suspend|operator|infix|tailrec|external|lateinit|fileprivate|mutating|required|convenience|indirect|case|implicit|lazy|const|pub(?:\([^)\n]*\))?|extern(?:[ \t]+\"[^\"\n]*\")?)[ \t]+)*"
+_TYPE = rule("class", _MODIFIERS + r"(?:class|interface|enum|struct|trait|record|object|protocol|actor|union|mixin|extension|annotation class|enum class|data class)[ \t]+([A-Za-z_$][\w$]*)")
+_MEMBER = rule("method", r"(?:(?:public|private|protected|internal|static|final|abstract|override|virtual|async|sealed|synchronized)[ \t]+)+(?:[\w<>\[\],.?]+[ \t]+)?([A-Za-z_$][\w$]*)[ \t]*\([^;{}\n]*(?:\)|$)")
+RULES: dict[str, tuple[LineRule, ...]] = {
+    "c": (
+        rule("function", r"#[ \t]*define[ \t]+([A-Za-z_]\w*)\(", "line", anywhere=True),
+        rule("class", r"(?:typedef[ \t]+)?(?:struct|union|enum)[ \t]+([A-Za-z_]\w*)[ \t\n]*\{"),
+        rule("function", r"(?:[A-Za-z_]\w*[ \t*]+)+\**([A-Za-z_]\w*)[ \t]*\([^;{}()]*\)[ \t\n]*\{"),
+    ),
+    "cpp": (
+        rule("function", r"#[ \t]*define[ \t]+([A-Za-z_]\w*)\(", "line", anywhere=True),
+        rule("class", r"(?:template[ \t]*<[^;{}\n]*>[ \t\n]*)?(?:typedef[ \t]+)?(?:class|struct|union|enum(?:[ \t]+class)?)[ \t]+([A-Za-z_]\w*)(?:<[^;{}]*>)?(?:[ \t]+final)?[ \t\n]*(?:\{|:(?!:)[^;{}()]*\{)"),
+        rule("function", r"(?:[A-Za-z_][\w:]*(?:<[^;{}()\n]*>)?[ \t*&]+)+((?:[A-Za-z_]\w*::)*~?[A-Za-z_]\w*)[ \t]*\([^;{}()]*\)[ \t]*(?:const[ \t]*|noexcept[ \t]*|override[ \t]*)*\n?[ \t]*\{"),
+    ),
+    "java": (_TYPE, _MEMBER),
+    "csharp": (_TYPE, _MEMBER),
+    "kotlin": (_TYPE, rule("function", _MODIFIERS + r"fun[ \t]+(?:<[^>\n]*>[ \t]*)?(?:[\w<>?]+\.)?`?([A-Za-z_]\w*)`?[ \t]*\(")),
+    "scala": (_TYPE, rule("function", _MODIFIERS + r"def[ \t]+([A-Za-z_]\w*)", "line")),
+    "swift": (_TYPE, rule("function", _MODIFIERS + r"func[ \t]+(`[^`\n]+`|[A-Za-z_]\w*)")),
+    "php": (_TYPE, rule("function", _MODIFIERS + r"function[ \t]+&?([A-Za-z_]\w*)[ \t]*\(")),
+    "javascript": (_TYPE, rule("function", _MODIFIERS + r"function[ \t]*\*?[ \t]*([A-Za-z_$][\w$]*)[ \t]*[(<]")),
+    "typescript": (_TYPE, rule("function", _MODIFIERS + r"function[ \t]*\*?[ \t]*([A-Za-z_$][\w$]*)[ \t]*[(<]")),
+    "go": (
+        rule("function", r"func[ \t]+(?:\([^)\n]*\)[ \t]*)?([A-Za-z_]\w*)[ \t]*[(\[]"),
+        rule("class", r"type[ \t]+([A-Za-z_]\w*)[ \t]+(?:struct|interface)\b"),
+    ),
+    "rust": (_TYPE, rule("function", _MODIFIERS + r"(?:async[ \t]+|unsafe[ \t]+)*fn[ \t]+([A-Za-z_]\w*)[ \t]*[(<]")),
+    "python": (
+        rule("class", r"class[ \t]+([A-Za-z_]\w*)[ \t]*[(:\[]", "indent"),
+        rule("function", r"(?:async[ \t]+)?def[ \t]+([A-Za-z_]\w*)[ \t]*[(\[]", "indent"),
+    ),
+    "ruby": (
+        rule("class", r"(?:class|module)[ \t]+([A-Z][\w:]*)", "indent"),
+        rule("function", r"def[ \t]+(?:self\.)?([A-Za-z_]\w*[?!=]?)", "indent"),
+    ),
+    "lua": (rule("function", r"(?:local[ \t]+)?function[ \t]+([A-Za-z_][\w.:]*)[ \t]*\(", "indent"),),
+    "bash": (rule("function", r"(?:function[ \t]+)?([A-Za-z_][\w-]*)[ \t]*\(\)[ \t\n]*\{"), rule("function", r"function[ \t]+([A-Za-z_][\w-]*)[ \t\n]*\{")),
+    "julia": (
+        rule("function", r"function[ \t]+([A-Za-z_][\w.!]*)[ \t]*[({]", "indent"),
+        rule("class", r"(?:mutable[ \t]+)?struct[ \t]+([A-Za-z_]\w*)", "indent"),
+    ),
+    "r": (rule("function", r"([A-Za-z.][\w.]*)[ \t]*(?:<-|=)[ \t]*function[ \t]*\("),),
+    "dart": (_TYPE,),
+    "zig": (
+        rule("function", _MODIFIERS + r"fn[ \t]+([A-Za-z_]\w*)[ \t]*\("),
+        rule("class", _MODIFIERS + r"const[ \t]+([A-Za-z_]\w*)[ \t]*=[ \t]*(?:packed[ \t]+|extern[ \t]+)?(?:struct|enum|union|opaque|error)\b"),
+    ),
+    "scss": (rule("function", r"@(?:mixin|function)[ \t]+([\w-]+)"),),
+    "elixir": (
+        rule("module", r"def(?:module|protocol)[ \t]+([A-Z][\w.]*)", "indent"),
+        rule("function", r"def(?:p|macro|macrop|guard|guardp|delegate)?[ \t]+([a-z_]\w*[?!]?)", "indent"),
+    ),
+    "ocaml": (rule("class", r"type[ \t]+(?:nonrec[ \t]+)?(?:'\w+[ \t]+)?([a-z_]\w*)[ \t]*=", "line"),),
+}  # fmt: skip
+RULES["tsx"] = RULES["typescript"]
+
+
+def lost_lines(content: bytes, language: str, root: Any, errors: Sequence[Any], starts: Collection[tuple[int, str]]) -> Iterator[LostLine]:
+    """Yield the definitions in a tree's errors that are not in the tree.
+
+    ``starts`` are row and name of those that are.
+    """
+    spans = _merged(errors)
+    begins = [begin for begin, _ in spans]
+    line_starts = [0, *(match.end() for match in re.finditer(rb"\n", content))]
+    taken = set(starts)
+    for one in RULES.get(language, ()):
+        for match in one.pattern.finditer(content):
+            at = match.start(1)
+            span = bisect_right(begins, at) - 1
+            if not one.anywhere and (span < 0 or at >= spans[span][1]):
+                continue
+            name = match[1].decode("utf-8", "replace").strip("`")
+            row, name_row = (bisect_right(line_starts, place) - 1 for place in (_first(content, match), at))
+            if name in _NO_FUNCTIONS_TEXT or any((near, name) in taken for near in range(row - 1, name_row + 2)) or _is_in_text(root, at):
+                continue
+            taken.add((name_row, name))
+            end = _end(content, match, one.body)
+            yield LostLine(one.kind, name, _first(content, match), end, row, bisect_right(line_starts, max(match.end() - 1, end - 1)) - 1)
+
+
+_NO_FUNCTIONS_TEXT = frozenset(word.decode() for word in _NO_FUNCTIONS)
+
+
+def _first(content: bytes, match: re.Match[bytes]) -> int:
+    """Return where a line's text begins."""
+    return match.start() + len(match[0]) - len(match[0].lstrip())
+
+
+def _merged(errors: Sequence[Any]) -> list[tuple[int, int]]:
+    spans = list[tuple[int, int]]()
+    for begin, end in sorted((node.start_byte, node.end_byte) for node in errors):
+        if spans and begin <= spans[-1][1]:
+            spans[-1] = spans[-1][0], max(spans[-1][1], end)
+        else:
+            spans.append((begin, end))
+    return spans
+
+
+def _is_in_text(root: Any, at: int) -> bool:
+    """Whether a place is in a comment or a string."""
+    node = root.descendant_for_byte_range(at, at + 1)
+    for _ in range(3):
+        if node is None:
+            return False
+        if "comment" in node.type or "string" in node.type:
+            return True
+        node = node.parent
+    return False
+
+
+def _end(content: bytes, match: re.Match[bytes], body: str) -> int:
+    """Return where a definition ends, as far as braces or the margin say."""
+    line_end = content.find(b"\n", match.end() - 1)
+    line_end = len(content) if line_end < 0 else line_end
+    if body == "braces":
+        depth = 0
+        for mark in _BRACES.finditer(content, match.start(1), match.start(1) + MAX_BODY):
+            if mark[0] == b"{":
+                depth += 1
+            elif mark[0] == b"}":
+                depth -= 1
+                if depth <= 0:
+                    return mark.end()
+            elif depth == 0:
+                return mark.end()
+    elif body == "indent":
+        indent = re.match(rb"[ \t]*", match[0])
+        size = len(indent[0]) if indent else 0
+        end = re.compile(rb"^[ \t]{0,%d}(?=[^\s#)\]}])(?!end\b)" % size, re.M).search(content, line_end, line_end + MAX_BODY)
+        if end:
+            return len(content[: end.start()].rstrip()) + 1
+    elif content[line_end - 1 : line_end] == b"\\":
+        while content[line_end - 1 : line_end] == b"\\" and line_end < len(content):
+            line_end = content.find(b"\n", line_end + 1)
+            if line_end < 0:
+                return len(content)
+    return line_end
