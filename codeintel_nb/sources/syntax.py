@@ -12,6 +12,7 @@ from .chunk import Symbol
 from .docs import MOST_READ, Docs, text_of
 from .grammars import LANGUAGES
 from .lost_lines import LostLine, lost_lines
+from .sql_statements import sql_definitions
 
 LIMIT_S, LIMIT_S_PER_MB = 1.0, 2.0  # of the thread's own CPU time, for the tree of one file: a busy machine must not decide what is indexed
 SLICE_BYTES = 1 << 20  # that a parser is given at once
@@ -156,6 +157,8 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
     found.sort(key=lambda one: (one.node.start_byte, -one.node.end_byte))
     docs = Docs(content, captured.get("leading", []), captured.get("doc", []))
     symbols += _symbols(found, content, language, docs)
+    if language == "sql":
+        symbols = _with_statements(symbols, content)
     if root.has_error:
         symbols = _with_lost(symbols, content, language, root, captured.get("error", []))
     if language == "template":
@@ -163,6 +166,33 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
     if symbols and (inner or language == "template"):
         symbols.sort(key=lambda symbol: (symbol.start_line, -symbol.end_line))
     return Syntax(root, symbols, inner, docs.rows)
+
+
+def _with_statements(symbols: list[Symbol], content: bytes) -> list[Symbol]:
+    """Return the definitions of SQL statements; what the tree knows of the same ones is kept."""
+    text = content.decode("latin-1")
+    by_row = {symbol.start_line - 1: symbol for symbol in symbols}
+    merged = list[Symbol]()
+    covered = set[int]()
+    for one in sql_definitions(text):
+        known = by_row.get(one.row)
+        head = re.sub(r"\s+", " ", _utf8(text[one.begin : min(one.end, one.begin + 600)])).strip()[:200]
+        name, container = _utf8(one.name), _utf8(one.container)
+        end_line = max(one.last_row + 1, one.row + 1)
+        if known is not None:
+            merged.append(known._replace(name=name, kind=one.kind, container=container, end_line=max(known.end_line, end_line)))
+        else:
+            merged.append(Symbol(name, one.kind, container, head, one.row + 1, end_line))
+        covered.update(range(one.row, end_line))
+    merged += [symbol for symbol in symbols if symbol.start_line - 1 not in covered and not _OPERATOR_CLASS.match(symbol.signature)]
+    return sorted(merged, key=lambda symbol: (symbol.start_line, -symbol.end_line))
+
+
+_OPERATOR_CLASS = re.compile(r"(?i)create\s+operator\b")  # names a type that it does not define
+
+
+def _utf8(text: str) -> str:
+    return text.encode("latin-1").decode("utf-8", "replace")
 
 
 def _with_lost(symbols: list[Symbol], content: bytes, language: str, root: Any, errors: list[Any]) -> list[Symbol]:
@@ -221,19 +251,20 @@ def _symbols(found: list[_Found], content: bytes, language: str, docs: Docs) -> 
             holders.pop()
         if not name:
             continue
-        container = ".".join(holder[1] for holder in holders)
+        around = container = ".".join(holder[1] for holder in holders)
         if language == "go" and node.type == "method_declaration":
             container = _receiver(node, content)
-        elif (member := _ASSIGNED if node.type == "assignment_expression" else how.member) and (inside := member.fullmatch(name)):  # defined outside of what it is a member of
+        elif (member := _ASSIGNED if node.type == "assignment_expression" else how.member) and (inside := _OPERATOR_OF.fullmatch(name) or member.fullmatch(name)):  # defined outside of what it is a member of
             container, name = f"{container}.{inside[1]}".strip(".").replace("::", "."), inside[2]
             kind = "method" if kind == "function" else kind
         elif kind == "function" and holders and holders[-1][2] in ("class", "impl"):
             kind = "method"
         end, last = _end(node)
+        inside_name = name if container == around or language == "go" else f"{container}.{name}".removeprefix(around).lstrip(".")
         if kind == "container":
-            holders.append((end, name, "namespace" if node.type in ("namespace_definition", "namespace_declaration") else "impl"))
+            holders.append((end, inside_name, "namespace" if node.type in ("namespace_definition", "namespace_declaration") else "impl"))
             continue
-        holders.append((end, name, kind))
+        holders.append((end, inside_name, kind))
         first = node.start_point[0]
         symbol = Symbol(name, kind, container, _signature(node, content, language), first + 1, last + 1, docs.of(node))
         if not how.clauses:
@@ -285,18 +316,21 @@ def _name(node: Any, content: bytes) -> str:
         found = plain
     text = text_of(found, content)
     if found.type in ("operator_name", "operator"):
-        return re.sub(r"\s+", "", text)[-120:]
+        return _operator(text) if node.type == "function_definition" else re.sub(r"\s+", "", text)[-120:]
+    if node.type == "function_definition" and (type_node := node.child_by_field_name("type")) is not None and text_of(type_node, content).endswith("::operator"):
+        return f"{_cleaned(text_of(type_node, content))} {_cleaned(text)}"  # RNG::operator unsigned(): taken for a type
     if found.type in ("operator_cast", "qualified_identifier") and (operator := _OPERATOR.search(text)):
         return _cleaned(text[: operator.start()]) + ("::" if operator.start() else "") + _operator(operator[1])
     return _cleaned(_EXPORTS.sub("", text) if node.type == "assignment_expression" else text)
 
 
+_OPERATOR_OF = re.compile(r"(.+)::(operator\b.*)")
 _OPERATOR = re.compile(r"(?<!\w)(operator\b.*)", re.S)
 
 
 def _operator(text: str) -> str:
     """Return an operator's name: ``operator()``, ``operator bool``."""
-    symbol = re.match(r"operator\s*(\(\s*\)|\[\s*\]|[^\w\s(]+)", text)
+    symbol = re.match(r"operator\s*(\"\"\s*\w+|\(\s*\)|\[\s*\]|[^\w\s(]+)", text)
     if symbol:
         return "operator" + re.sub(r"\s+", "", symbol[1])
     return re.sub(r"\s+", " ", text.partition("(")[0]).strip()[:120]

@@ -1,0 +1,176 @@
+"""What SQL statements define, whatever the dialect: read from their heads, not from a tree.
+
+A grammar of standard SQL loses procedures, packages and all that follows a statement it cannot
+read. Heads are looked for at the beginning of lines, outside of comments, strings and bodies.
+Dialects: PostgreSQL, MySQL, SQLite, SQL Server, Oracle, Snowflake, BigQuery, DuckDB; dbt's macros.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Definition(NamedTuple):
+    """A definition; bytes and rows of the file, rows count from 0."""
+
+    kind: str
+    name: str
+    container: str
+    begin: int
+    end: int
+    row: int
+    last_row: int
+
+
+_MODIFIERS = (
+    r"(?:(?:global|local|temp|temporary|unlogged|constraint|materialized|editionable|noneditionable|"
+    r"editioning|force|no\s+force|recursive|foreign|external|transient|virtual|secure|persistent|"
+    r"private|public|dynamic|iceberg|hybrid|volatile|multiset|columnar|live|streaming|snapshot|"
+    r"cached|memory|definer|invoker|remote|dbcompat|aggregate(?=\s+function)|table(?=\s+function)|"
+    r"algorithm\s*=\s*\w+|definer\s*=\s*\S+|sql\s+security\s+\w+)\s+)*"
+)
+_GAP = r"(?:\s|/\*(?:[^*]|\*(?!/))*\*/|--[^\n]*\n)"
+_PART = r"(?:\"(?:[^\"]|\"\")+\"|\[[^\]\n]+\]|`[^`]+`|\{\{.*?\}\}|:?[\w$#@&\x80-\xff]+)"
+_NAME = rf"{_PART}(?:\s*\.+\s*{_PART})*"
+_KINDS = {
+    "table": "class", "view": "class", "type": "class", "type body": "class", "schema": "class",
+    "package": "module", "package body": "module", "function": "function", "procedure": "function",
+    "proc": "function", "trigger": "function", "aggregate": "function", "macro": "function",
+    "event": "function", "task": "function", "rule": "function",
+}  # fmt: skip
+_HEAD = re.compile(
+    rf"(?:^|(?<=;))[ \t]*(?P<verb>(?:re)?create(?:\s+or\s+(?:replace|alter))?|alter(?=\s+(?:proc|procedure|function|trigger)\b))\s+{_MODIFIERS}"
+    r"(?P<kind>table|materialized\s+view|view|function|procedure|proc|trigger|type\s+body|type|schema|package\s+body|package|aggregate|macro|event(?!\s+session)|task)"
+    rf"{_GAP}+(?:if\s+not\s+exists{_GAP}+)?(?:authorization\s+)?(?P<name>{_NAME})",
+    re.I | re.M,
+)
+_LAST_PART = re.compile(rf"({_PART})\s*$")
+_TOKEN = re.compile(
+    r"--[^\n]*|/\*.*?\*/"
+    r"|(?P<text>(?:\be)?'(?:[^'\n]|''|\n(?!create\s))*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"
+    r"|\"(?:[^\"\n]|\"\")*\"|`[^`\n]*`|\[[^\]\n]*\]"
+    r"|(?P<batch>^[ \t]*(?:go|/)[ \t]*(?:\d+[ \t]*)?\r?$)|^[ \t]*delimiter[ \t]+(?P<delimiter>[^\s\w=,]{1,4})(?=[ \t\r]*$)"
+    r"|(?P<mark>[;()]|\$\$|//)|(?P<word>\b(?:begin|end|case|is|as|declare)\b)"
+    r"|(?P<head>^[ \t]*(?:(?:re)?create\s|alter\s+(?:proc|procedure|function|trigger)\s))",
+    re.I | re.M | re.S,
+)
+_TOKEN_WITH_ESCAPES = re.compile(_TOKEN.pattern.replace(r"'(?:[^'\n]|''", r"'(?:[^'\\\n]|\\.|''"), _TOKEN.flags)
+_MYSQL = re.compile(_TOKEN_WITH_ESCAPES.pattern.replace(r"|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$", "|(?P<tag>(?!))"), _TOKEN.flags)  # no dollar quotes
+_BLOCK_BEGIN = re.compile(r"begin\b(?!\s*(?:;|tran|transaction|work|deferred|immediate|exclusive))", re.I)
+_BLOCK_END = re.compile(r"end\b(?!\s+(?:if|loop|while|repeat|for)\b)", re.I)
+_BODY_BEHIND = re.compile(r"(?:as|is)\b\s*(?:--[^\n]*\n\s*)*(?!['$(]|\be'|begin\b|select\b|with\b|language\b|return\b|external\b|replace\b|on\b)\S", re.I)
+_MEMBER = re.compile(rf"^[ \t]*(?:(?:member|static|constructor|map|order|overriding|final|not|instantiable)\s+)*(?:procedure|function)\s+(?P<name>{_NAME})", re.I | re.M)
+_MACRO = re.compile(r"\{%[-+]?\s*(?P<kind>macro|test|materialization|snapshot|data_test)\s+(?P<name>\w+).*?%\}", re.S)
+
+
+def sql_definitions(text: str) -> list[Definition]:
+    """Return what a SQL script defines, in order. Names have no quotes, and no schema."""
+    rows = _Rows(text)
+    found = sorted([*_statements(text, rows), *_macros(text, rows)], key=lambda one: (one.begin, -one.end))
+    return found
+
+
+class _Rows:
+    """Rows of places in a text."""
+
+    def __init__(self, text: str) -> None:
+        self._ends = [match.start() for match in re.finditer("\n", text)]
+
+    def of(self, place: int) -> int:
+        from bisect import bisect_left
+
+        return bisect_left(self._ends, place)
+
+
+def plain_name(name: str) -> str:
+    """Return the last part of a name, without quotes and brackets."""
+    last = _LAST_PART.search(name)
+    part = last[1] if last else name
+    if part[:1] in "\"[`":
+        part = part[1:-1].replace('""', '"')
+        part = part.rpartition(".")[2] if name[:1] == "`" else part  # `project.dataset.name`
+    return "" if part.startswith("{{") else part.lstrip(":")[:120]
+
+
+def _statements(text: str, rows: _Rows) -> Iterator[Definition]:
+    tokens = _MYSQL if re.search(r"^[ \t]*delimiter[ \t]+[^\s\w=,]{1,4}[ \t\r]*$", text, re.I | re.M) else _TOKEN_WITH_ESCAPES if "\\'" in text else _TOKEN
+    at, delimiter = 0, ";"
+    while token := tokens.search(text, at):
+        at = max(token.end(), at + 1)
+        if token["delimiter"]:
+            delimiter = token["delimiter"]
+        if not token["head"] and not (token["mark"] == ";" and _HEAD.match(text, at)):
+            continue
+        head = _HEAD.match(text, token.start() if token["head"] else at)
+        if head is None:
+            continue
+        begin = head.start("verb")
+        kind = " ".join(head["kind"].lower().split()).removeprefix("materialized ")
+        end, delimiter = _end(text, head.end(), tokens, kind, delimiter)
+        at = max(end, head.end())
+        name = plain_name(head["name"])
+        if not name or (head["verb"][:1] in "aA" and not re.search(r"\b(?:as|begin)\b", text[head.end() : end], re.I)):
+            continue
+        yield Definition(_KINDS[kind], name, "", begin, end, rows.of(begin), rows.of(max(begin, end - 1)))
+        if kind in ("package", "package body", "type body"):
+            for member in _MEMBER.finditer(text, head.end(), end):
+                place = member.start() + len(member[0]) - len(member[0].lstrip())
+                stop = min(_end(text, member.end(), tokens, "procedure", ";")[0], end)
+                yield Definition("function", plain_name(member["name"]), name, place, stop, rows.of(place), rows.of(stop - 1))
+
+
+def _end(text: str, at: int, tokens: re.Pattern[str], kind: str, delimiter: str) -> tuple[int, str]:
+    """Return where a statement ends, and the delimiter that is in force there."""
+    if delimiter != ";":
+        ends = [place for place in (text.find(delimiter, at), text.lower().find("\ndelimiter", at)) if place >= 0]
+        return min(ends, default=len(text)), delimiter
+    routine = _KINDS[kind] in ("function", "module") and kind not in ("macro", "aggregate", "rule")
+    package = _KINDS[kind] == "module" or kind == "type body"
+    blocks = parentheses = 0
+    open_body = package
+    last = at
+    while token := tokens.search(text, at):
+        at = max(token.end(), at + 1)
+        mark, word = token["mark"], token["word"]
+        if token["batch"]:
+            return token.start(), delimiter
+        if token["delimiter"]:
+            return token.start(), token["delimiter"]
+        if token["head"]:
+            if not blocks and not (open_body and not package and routine and _is_batch(text, last)) and _HEAD.match(text, token.start()):
+                return token.start(), delimiter
+        elif mark in ("(", ")"):
+            parentheses = max(0, parentheses + (1 if mark == "(" else -1))
+        elif mark and mark == delimiter:
+            if not blocks and not open_body:
+                return token.end(), delimiter
+        elif word and routine and not parentheses:
+            lower = word.lower()
+            if lower == "begin":
+                blocks += _BLOCK_BEGIN.match(text, token.start()) is not None
+                open_body = package
+            elif lower == "case":
+                blocks += bool(blocks) and not re.search(r"end\s+$", text[max(0, token.start() - 8) : token.start()], re.I)
+            elif lower == "end" and _BLOCK_END.match(text, token.start()):
+                blocks = max(0, blocks - 1)
+            elif lower in ("is", "as") and not blocks and _BODY_BEHIND.match(text, token.start()):
+                open_body = True
+        last = at
+    return len(text), delimiter
+
+
+def _is_batch(text: str, at: int) -> bool:
+    """Whether statements are separated by GO, as SQL Server's tools have it."""
+    return re.search(r"^[ \t]*go[ \t]*\r?$", text[at:], re.I | re.M) is not None
+
+
+def _macros(text: str, rows: _Rows) -> Iterator[Definition]:
+    """Yield dbt's macros, tests, snapshots and materializations."""
+    if "{%" not in text:
+        return
+    for match in _MACRO.finditer(text):
+        ends = re.compile(rf"\{{%[-+]?\s*end{match['kind']}\s*[-+]?%\}}").search(text, match.end())
+        end = ends.end() if ends else match.end()
+        yield Definition("class" if match["kind"] == "snapshot" else "function", match["name"], "", match.start(), end, rows.of(match.start()), rows.of(end - 1))
