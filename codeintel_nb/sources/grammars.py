@@ -63,7 +63,7 @@ LANGUAGES: dict[str, Language] = {
     "go": Language({"function_declaration": "function", "method_declaration": "method", "type_spec": "class", "type_alias": "class"}),
     "rust": Language({
         "function_item": "function", "function_signature_item": "function", "struct_item": "class", "enum_item": "class", "union_item": "class",
-        "trait_item": "class", "type_item": "class", "impl_item": "container", "mod_item": "class", "macro_definition": "function",
+        "trait_item": "class", "type_item": "class", "associated_type": "class", "impl_item": "container", "mod_item": "class", "macro_definition": "function",
     }),
     "java": Language({
         "class_declaration": "class", "interface_declaration": "class", "enum_declaration": "class", "record_declaration": "class",
@@ -81,7 +81,7 @@ LANGUAGES: dict[str, Language] = {
     "csharp": Language({
         "class_declaration": "class", "interface_declaration": "class", "struct_declaration": "class", "record_declaration": "class",
         "enum_declaration": "class", "delegate_declaration": "class", "method_declaration": "method", "constructor_declaration": "method",
-        "property_declaration": "method", "local_function_statement": "function", "namespace_declaration": "container",
+        "property_declaration": "method", "local_function_statement": "function", "destructor_declaration": "method", "namespace_declaration": "container",
     }),
     "ruby": Language(
         {"class": "class", "module": "class", "method": "function", "singleton_method": "function"},
@@ -120,6 +120,7 @@ LANGUAGES: dict[str, Language] = {
         """
         (assignment_statement (variable_list . name: (_) @name) (expression_list . value: (function_definition))) @function
         (field name: (identifier) @name value: (function_definition)) @function
+        (field name: (string) @name value: (function_definition)) @function
         """,
         member=_DOTS,
     ),
@@ -151,12 +152,16 @@ LANGUAGES: dict[str, Language] = {
     """, head=_CREATE),
     "r": Language(query="""
         (binary_operator lhs: [(identifier) (string)] @name rhs: (function_definition)) @function
-        (binary_operator lhs: (identifier) @name rhs: (call function: (identifier) @f) (#any-of? @f "R6Class" "setRefClass")) @class
-        (call function: (identifier) @f (#any-of? @f "R6Class" "setRefClass")
+        (binary_operator lhs: (function_definition) operator: "->" rhs: (identifier) @name) @function
+        (call function: (identifier) @c (#eq? @c "assign") arguments: (arguments . (argument value: (string (string_content) @name)) (argument value: (function_definition)))) @function
+        (binary_operator lhs: (identifier) @name rhs: (call function: [(identifier) @f (namespace_operator rhs: (identifier) @f)]) (#any-of? @f "R6Class" "setRefClass" "ggproto")) @class
+        (call function: [(identifier) @f (namespace_operator rhs: (identifier) @f)] (#any-of? @f "R6Class" "setRefClass")
           arguments: (arguments (argument value: (call function: (identifier) @l (#eq? @l "list")
             arguments: (arguments (argument name: (identifier) @name value: (function_definition)) @method)))))
-        (call function: (identifier) @f arguments: (arguments . (argument value: (string (string_content) @name))) (#any-of? @f "setClass" "setClassUnion")) @class
-        (call function: (identifier) @f arguments: (arguments . (argument value: (string (string_content) @name))) (#any-of? @f "setGeneric" "setMethod")) @function
+        (call function: [(identifier) @f (namespace_operator rhs: (identifier) @f)] (#eq? @f "ggproto")
+          arguments: (arguments (argument name: (identifier) @name value: (function_definition)) @method))
+        (call function: [(identifier) @f (namespace_operator rhs: (identifier) @f)] arguments: (arguments . (argument value: (string (string_content) @name))) (#any-of? @f "setClass" "setClassUnion")) @class
+        (call function: [(identifier) @f (namespace_operator rhs: (identifier) @f)] arguments: (arguments . (argument value: (string (string_content) @name))) (#any-of? @f "setGeneric" "setMethod" "setValidity" "setReplaceMethod")) @function
     """),
     "julia": Language(
         {"module_definition": "module"},
@@ -173,9 +178,12 @@ LANGUAGES: dict[str, Language] = {
         leading=("string_literal",), member=_DOTS,
     ),
     "ocaml": Language(query="""
-        (let_binding pattern: (value_name) @name (parameter)) @function
+        (let_binding pattern: [(value_name) (parenthesized_operator)] @name (parameter)) @function
+        (let_binding pattern: (parenthesized_operator) @name !body) @function
+        (let_binding pattern: (parenthesized_operator) @name body: (_)) @function
         (let_binding pattern: (value_name) @name body: [(fun_expression) (function_expression)]) @function
-        (value_specification (value_name) @name) @function
+        (value_specification [(value_name) (parenthesized_operator)] @name) @function
+        (class_type_binding (class_type_name) @name) @class
         (external (value_name) @name) @function
         (module_binding (module_name) @name) @module
         (module_type_definition (module_type_name) @name) @class
@@ -187,7 +195,7 @@ LANGUAGES: dict[str, Language] = {
     "zig": Language(
         {"function_declaration": "function"},
         """
-        (variable_declaration (identifier) @name [(struct_declaration) (enum_declaration) (union_declaration) (opaque_declaration) (error_set_declaration)]) @class
+        (variable_declaration (identifier) @name [(struct_declaration) (enum_declaration) (union_declaration) (opaque_declaration) (error_set_declaration) (binary_expression (error_set_declaration))]) @class
         (test_declaration (string (string_content) @name)) @function
         """,
     ),
