@@ -190,8 +190,8 @@ def test_a_corrupt_shard(shop, part, make_workspace):
 
 def test_a_shard_of_another_format(shop, make_workspace):
     (manifest,) = (shop.settings.home / "v6/repositories").glob("*/shards/*/manifest.json")
-    manifest.write_text(manifest.read_text().replace('"format": 5', '"format": 9'))
-    with pytest.raises(ShardError, match="is format 9, this version reads 5. Rebuild it: codeintel index PATH"):
+    manifest.write_text(manifest.read_text().replace('"format": 6', '"format": 9'))
+    with pytest.raises(ShardError, match="is format 9, this version reads 6. Rebuild it: codeintel index PATH"):
         make_workspace(shop.settings.home).search_text("x")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 # default interpreters of runners, where they are not told another
 _RUNNERS = {
@@ -101,16 +102,15 @@ def _named(words: Sequence[str]) -> Iterator[str]:
             yield bare
         if bare in _RUNNERS:
             default = default or _RUNNERS[bare]
-        elif not default and bare not in ("run", "exec", "tool", "shell", "x", "dlx"):
-            if at == 1:
-                break  # what follows an interpreter are its own words
+        elif at == 1:
+            break  # what follows an interpreter are its own words
     if default:
         yield _INTERPRETER_OF.get(default, default)
 
 
 def _nix_command(words: Sequence[str]) -> Iterator[str]:
     """Yield the interpreter that nix-shell is told with ``-i``, or nix shell with ``--command``."""
-    for option, value in zip(words, words[1:], strict=False):
+    for option, value in pairwise(words):
         if option in ("-i", "--command", "-c", "--run"):
             yield from _named([value.split()[0] if value.split() else value])
 

@@ -22,7 +22,7 @@ languages share. We differ on purpose:
 from __future__ import annotations
 
 from ..errors import ScopeError, did_you_mean
-from .content_rules import RULES, CONSIDERED_BYTES
+from .content_rules import CONSIDERED_BYTES, RULES
 from .interpreters import interpreter_words, modeline
 
 # name: aliases; endings and whole file names; interpreters of a #! line

@@ -36,7 +36,7 @@ def merge_sides(text: str) -> tuple[str, str] | None:
     The common ancestor that diff3 shows belongs to neither.
     """
     sides: tuple[list[str], list[str]] = ([], [])
-    current = (0, 1)
+    current: tuple[int, ...] = (0, 1)
     marks = 0
     for line in text.split("\n"):
         mark = line[0] if line[:1] in ("<", "|", "=", ">") and _MERGE_MARKS.match(line) else ""

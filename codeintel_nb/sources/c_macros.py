@@ -34,7 +34,7 @@ _IN_STATEMENT = _NO_TYPES - frozenset((b"else",)) | frozenset((b"void", b"int", 
 
 _WORD = rb"[A-Za-z_][\w:]*(?:<[^;{}()]{0,120}>)?"
 # what stands behind a macro
-_CLASS_BODY = re.compile(_WORD + rb"(?:\s+[A-Za-z_]\w*(?:\s*\([^()]{0,80}\))?){0,3}\s*(?:\{|:(?!:))")
+_CLASS_BODY = re.compile(rb"(?:[A-Z_]\w*\s*\([^()]{0,80}\)\s*)?" + _WORD + rb"(?:\s+[A-Za-z_]\w*(?:\s*\([^()]{0,80}\))?){0,3}\s*(?:\{|:(?!:))")
 _BODY = re.compile(rb"\{|;|:(?!:)|=\s*(?:0|default|delete)\b|(?:const|override|final|noexcept)\b")
 _FUNCTION = re.compile(
     rb"(?:" + _WORD + rb"[\s*&]+){1,4}~?[A-Za-z_][\w:~]*\s*\("
@@ -55,7 +55,7 @@ def without_macros(content: bytes) -> bytes:
     while match := _MACRO.search(code, at):
         begin, end = match.span()
         at = end
-        if match[0] in _KEPT:
+        if content[begin:end] in _KEPT:
             continue
         end = _end_of_arguments(code, end)
         if _is_in_the_way(code, begin, end):
@@ -71,7 +71,7 @@ def _spaces(text: bytes | bytearray) -> bytes:
 def _end_of_arguments(code: bytearray, end: int) -> int:
     """Return where the arguments behind a macro end; ``end`` where it has none."""
     opening = end
-    while code[opening : opening + 1] in (b" ", b"\t"):
+    while code.startswith((b" ", b"\t"), opening):
         opening += 1
     if code[opening : opening + 1] != b"(":
         return end

@@ -127,9 +127,9 @@ def kernel_language(name: object) -> str | None:
         return "python"
     inside = re.search(r"\(([^()]+)\)", text)
     for part in (inside[1], text) if inside else (text,):
-        words = [word for word in _WORDS.findall(_FAMILY.sub("", part))]
-        word = words[0] if words and (len(words) < 4 or len(words[0]) > 2) else ""
-        if len(word) > 2 or (word in _SHORT_KERNELS and part.startswith(word) and (part == word or not part[len(word)].isalpha())):
+        words = _WORDS.findall(_FAMILY.sub("", part))
+        word = words[0] if words else ""
+        if len(word) > 2 or (word in _SHORT_KERNELS and (part == word or name.strip().startswith(("R ", "C ", "C++")))):
             language = known_language(word)
             if language not in _WITHOUT_KERNEL:
                 return language

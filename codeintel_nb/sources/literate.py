@@ -56,9 +56,9 @@ def document_cells(path: str, content: bytes) -> list[Cell] | None:
 def _kernel(header: bytes) -> str:
     """Return the language that front matter states; Python at worst."""
     for match in _KERNEL.finditer(header):
-        if language := known_language(match[1].decode("utf-8", "replace")):
-            if language not in ("markdown", "text"):
-                return language
+        language = known_language(match[1].decode("utf-8", "replace"))
+        if language not in (None, "markdown", "text"):
+            return language
     return "python"
 
 

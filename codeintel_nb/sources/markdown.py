@@ -97,8 +97,8 @@ def headings_of(lines: Sequence[str]) -> Iterator[Heading]:
     end: re.Pattern[str] | None = None  # of the block that is open
     paragraph: int | None = None  # its first row
     in_list = False
-    row = front_matter_rows(lines)
-    for row, line in enumerate(lines[row:], row):
+    top = front_matter_rows(lines)
+    for row, line in enumerate(lines[top:], top):
         if end is not None:
             if end.search(line):
                 end = None

@@ -64,7 +64,7 @@ def _merged(ours: Any, theirs: Any) -> Any:
     if not isinstance(ours, dict) or not isinstance(theirs, dict):
         return ours if isinstance(ours, dict) else theirs
     mine, other = (_cells(side) for side in (ours, theirs))
-    matcher = SequenceMatcher(None, *([_identity(cell) for cell in side] for side in (mine, other)))
+    matcher = SequenceMatcher(None, [_identity(cell) for cell in mine], [_identity(cell) for cell in other])
     cells = list[Any]()
     for tag, a, b, c, d in matcher.get_opcodes():
         cells += mine[a:b] if tag == "equal" else _both(mine[a:b], other[c:d])
@@ -139,7 +139,7 @@ def _of_jupyter(notebook: dict[str, Any], cells: Sequence[Any], outputs: bool) -
 
 def _is_databricks(metadata: dict[str, Any], cells: Sequence[Any]) -> bool:
     """Whether Databricks wrote a notebook, by its own metadata or that of its first cell."""
-    first = next((cell["metadata"] for cell in cells if isinstance(cell, dict) and isinstance(cell.get("metadata"), dict)), {})
+    first: dict[str, Any] = next((cell["metadata"] for cell in cells if isinstance(cell, dict) and isinstance(cell.get("metadata"), dict)), {})
     return any(key.startswith("application/vnd.databricks") for key in (*metadata, *first))
 
 

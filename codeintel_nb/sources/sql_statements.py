@@ -97,13 +97,15 @@ def plain_name(name: str) -> str:
 def _statements(text: str, rows: _Rows) -> Iterator[Definition]:
     tokens = _MYSQL if re.search(r"^[ \t]*delimiter[ \t]+[^\s\w=,]{1,4}[ \t\r]*$", text, re.I | re.M) else _TOKEN_WITH_ESCAPES if "\\'" in text else _TOKEN
     at, delimiter = 0, ";"
-    while token := tokens.search(text, at):
-        at = max(token.end(), at + 1)
-        if token["delimiter"]:
-            delimiter = token["delimiter"]
-        if not token["head"] and not (token["mark"] == ";" and _HEAD.match(text, at)):
-            continue
-        head = _HEAD.match(text, token.start() if token["head"] else at)
+    while at < len(text):
+        head = _HEAD.match(text, at) if text[at - 1 : at] == ";" else None  # on the line of another
+        if head is None:
+            token = tokens.search(text, at)
+            if token is None:
+                return
+            at = max(token.end(), at + 1)
+            delimiter = token["delimiter"] or delimiter
+            head = _HEAD.match(text, token.start()) if token["head"] else None
         if head is None:
             continue
         begin = head.start("verb")

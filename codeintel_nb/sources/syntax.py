@@ -180,11 +180,11 @@ def _with_statements(symbols: list[Symbol], content: bytes) -> list[Symbol]:
         name, container = _utf8(one.name), _utf8(one.container)
         end_line = max(one.last_row + 1, one.row + 1)
         if known is not None:
-            merged.append(known._replace(name=name, kind=one.kind, container=container, end_line=max(known.end_line, end_line)))
+            merged.append(known._replace(name=name, kind=one.kind, container=container, end_line=end_line))
         else:
             merged.append(Symbol(name, one.kind, container, head, one.row + 1, end_line))
         covered.update(range(one.row, end_line))
-    merged += [symbol for symbol in symbols if symbol.start_line - 1 not in covered and not _OPERATOR_CLASS.match(symbol.signature)]
+    merged += [symbol for symbol in symbols if symbol.start_line - 1 not in covered and not _OPERATOR_CLASS.match(symbol.signature) and "{" not in symbol.name]
     return sorted(merged, key=lambda symbol: (symbol.start_line, -symbol.end_line))
 
 

@@ -1,0 +1,118 @@
+"""What SQL scripts define, in the dialects that people have."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from codeintel_nb.sources.chunk import document_of
+from codeintel_nb.sources.sql_statements import sql_definitions
+
+DIALECTS = Path(__file__).parent / "dialects"
+EXPECTED = {
+    "postgresql": [
+        "1-7 function load_rows",
+        "8-8 class t",
+        "9-9 function f",
+        "10-10 function a",
+        "11-11 class p",
+        "12-12 class my table",
+        "13-13 class v",
+    ],
+    "sqlserver": [
+        "1-7 function LoadRows",
+        "9-9 function AddOne",
+        "11-13 function P2",
+        "15-15 function t",
+    ],
+    "mysql": [
+        "2-6 function p1",
+        "7-8 function f2",
+        "10-10 class t1",
+        "11-11 class v",
+        "12-12 function tr",
+        "13-13 function e",
+    ],
+    "oracle": [
+        "1-12 module emp_mgmt",
+        "3-7 function emp_mgmt.hire",
+        "8-11 function emp_mgmt.fire",
+        "14-18 function f3",
+        "20-23 function p5",
+    ],
+    "bigquery": [
+        "1-1 function addone",
+        "2-4 function js",
+        "5-5 function tf",
+        "6-9 function pp",
+    ],
+    "snowflake": [
+        "1-6 function sp",
+        "7-7 function fx",
+        "8-13 function sp2",
+        "14-14 class tt",
+    ],
+    "duckdb": [
+        "1-1 function add",
+        "2-2 function t2",
+        "3-3 function f9",
+        "4-4 class t",
+    ],
+    "dbt": [
+        "1-3 function cents_to_dollars",
+        "4-5 function x",
+        "6-6 function is_even",
+    ],
+    "sqlite": [
+        "1-1 class fts",
+        "2-2 function t",
+        "3-3 class z",
+    ],
+    "mediawiki": [
+        "1-1 class abuse_filter",
+        "2-2 class b",
+        "7-7 class no4",
+    ],
+    "psql": [
+        "3-3 class a",
+        "7-7 class c",
+        "7-7 class e",
+        "8-8 class mood",
+        "9-9 class s",
+        "10-10 class joe",
+        "11-11 function g",
+    ],
+}
+
+
+@pytest.mark.parametrize("dialect", EXPECTED)
+def test_definitions_of_a_dialect(dialect):
+    document = document_of(f"{dialect}.sql", (DIALECTS / f"{dialect}.sql").read_bytes())
+    assert [f"{s.start_line}-{s.end_line} {s.kind} {f'{s.container}.{s.name}'.strip('.')}" for s in document.symbols] == EXPECTED[dialect]
+
+
+def test_every_dialect_has_a_file():
+    assert {path.stem for path in DIALECTS.iterdir()} == set(EXPECTED)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("create table été (a int);\n", ["été"]), ('create view "a""b" as select 1;\n', ['a"b']), ("create table a . b . c (d int);\n", ["c"]),
+        ("execute 'create table a (b int)';\n", []), ("comment on table a is '\ncreate table';\n", []), ("create\n  or replace\n  function\n  f() returns int as '1' language sql;\n", ["f"]),
+        ("create index i on t (a);\ncreate table t (a int);\n", ["t"]), ("select 'it''s';\ncreate table t (a int);\n", ["t"]), ("insert into t values ('\\'');\ncreate table u (a int);\n", ["u"]),
+        ("select 'never closed\ncreate table t (a int);\n", ["t"]), ("create type t (\n  delimiter = ':',\n  x = y\n);\ncreate table u (a int);\n", ["t", "u"]),
+        ("alter function f() owner to joe;\nalter procedure p as select 1;\n", ["p"]), ("create operator class o for type t using btree as storage int;\n", []),
+        ("create table {{ schema }}.jobs (a int);\ncreate table :schema.runs (a int);\n", ["jobs", "runs"]), ("create table {{ this }} as select 1;\n", []),
+        ("create function f() returns int as $$ begin; create table x (a int); $$ language plpgsql;\n", ["f"]),
+    ],
+)  # fmt: skip
+def test_heads_are_read_as_people_write_them(text, names):
+    assert [symbol.name for symbol in document_of("a.sql", text.encode()).symbols] == names
+
+
+@pytest.mark.parametrize("text", ["create table " + "a." * 20_000, "create procedure p as begin " * 5_000, "'" * 50_000, "$" * 50_000, "create function f() as begin case " * 5_000, "/*" * 50_000, "(" * 100_000])
+def test_odd_scripts_take_time_in_proportion(text):
+    began = time.process_time()
+    sql_definitions(text + "\n")
+    assert time.process_time() - began < 5
