@@ -15,7 +15,7 @@ from stringzilla import Str
 from ..errors import SourceError
 from ..index.id_lists import Ids
 from ..index.postings import Postings
-from ..index.shard import ENDS_WITH_NEWLINE, IS_ASCII, IS_ILL_FORMED, KINDS, Mask, is_ill_formed, is_plain
+from ..index.shard import ENDS_WITH_NEWLINE, IS_ASCII, IS_ILL_FORMED, IS_NOTEBOOK, KINDS, Mask, is_ill_formed, is_plain
 from ..scopes.globs import PathMatcher
 from ..scopes.languages import NOTEBOOK, depends_on_text, is_notebook, language_of
 from ..scopes.scope import Scope
@@ -121,7 +121,7 @@ class LooseFiles:
 
 def _flags(document: Document) -> int:
     flags = IS_ASCII if is_plain(document.content) else IS_ILL_FORMED if is_ill_formed(document.content) else 0
-    return flags | (ENDS_WITH_NEWLINE if document.ends_with_newline else 0)
+    return flags | (ENDS_WITH_NEWLINE if document.ends_with_newline else 0) | (IS_NOTEBOOK if is_notebook(document.path) else 0)
 
 
 def search_loose(target: LooseTarget, query: TextQuery, limit: int, bounds: Bounds, counting: Counting) -> list[TextAnswer]:

@@ -34,7 +34,9 @@ def compile_mask(shard: Shard, dead: tuple[int, ...], scope: Scope) -> ScopeMask
     of_languages: Mask | None = None
     if scope.languages and shard.has_mixed_files:
         of_languages = chunks_of_languages(shard, scope.languages)
-        files &= np.bincount(shard.chunk_file[of_languages], minlength=len(files)) > 0
+        is_empty = np.diff(shard.file_chunk.astype(np.int64)) == 0
+        with_chunks = np.bincount(shard.chunk_file[of_languages], minlength=len(files)) > 0
+        files &= np.where(is_empty, files_of_languages(shard, scope.languages), with_chunks)
     elif scope.languages:
         files &= files_of_languages(shard, scope.languages)
     if scope.include_globs or scope.exclude_globs:

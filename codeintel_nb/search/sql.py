@@ -212,13 +212,13 @@ def _load(connection: Any, name: str, shards: list[InScope]) -> None:
         source = f"{read_table(folder / 'files.parquet')} f"
         where = "f.file_id in (select id from in_scope)"
         if name != "files":
-            source += f" join {read_table(folder / (name + '.parquet'), numbered=name == 'symbols')} using (file_id)"
+            source += f" join {read_table(folder / (name + '.parquet'), numbered=name == 'symbols')} t using (file_id)"
         if name == "chunks" and part.mask.chunks is not None:
             connection.register("chunks_in_scope", {"id": np.flatnonzero(part.mask.chunks)})
             where = "chunk_id in (select id from chunks_in_scope)"
         if name == "symbols" and part.mask.of_languages is not None:
             connection.register("symbols_in_scope", {"id": np.flatnonzero(part.mask.of_languages[part.shard.symbol_chunk])})
-            where += " and file_row_number in (select id from symbols_in_scope)"
+            where += " and t.file_row_number in (select id from symbols_in_scope)"
         select = f"select {_COLUMNS[name]} from (select $repo as repo, * from {source} where {where})"
         verb = f"insert into {name}" if created else f"create table {name} as"
         connection.execute(f"{verb} {select}", {"repo": part.repo})

@@ -31,7 +31,6 @@ _MODIFIERS = (
     r"cached|memory|definer|invoker|remote|dbcompat|aggregate(?=\s+function)|table(?=\s+function)|"
     r"algorithm\s*=\s*\w+|definer\s*=\s*\S+|sql\s+security\s+\w+)\s+)*"
 )
-_GAP = r"(?:\s|/\*(?:[^*]|\*(?!/))*\*/|--[^\n]*\n)"
 _PART = r"(?:\"(?:[^\"]|\"\")+\"|\[[^\]\n]+\]|`[^`]+`|\{\{.*?\}\}|:?[\w$#@&\x80-\xff]+)"
 _NAME = rf"{_PART}(?:\s*\.+\s*{_PART})*"
 _KINDS = {
@@ -43,24 +42,26 @@ _KINDS = {
 _HEAD = re.compile(
     rf"(?:^|(?<=;))[ \t]*(?P<verb>(?:re)?create(?:\s+or\s+(?:replace|alter))?|alter(?=\s+(?:proc|procedure|function|trigger)\b))\s+{_MODIFIERS}"
     r"(?P<kind>table|materialized\s+view|view|function|procedure|proc|trigger|type\s+body|type|schema|package\s+body|package|aggregate|macro|event(?!\s+session)|task)"
-    rf"{_GAP}+(?:if\s+not\s+exists{_GAP}+)?(?:authorization\s+)?(?P<name>{_NAME})",
+    rf"\s+(?:if\s+not\s+exists\s+)?(?:authorization\s+)?(?P<name>{_NAME})",
     re.I | re.M,
 )
 _LAST_PART = re.compile(rf"({_PART})\s*$")
+_OPENING = re.compile(r"--[^\n]*|/\*|(?P<quote>(?:\be)?')|\$(?P<tag>\w{0,60})\$|\"[^\"\n]*\"|`[^`\n]*`|\[[^\]\n]*\]", re.I)
+_STRING = re.compile(r"(?:[^'\n]|''|\n(?!create\s))*'", re.I)
+_STRING_WITH_ESCAPES = re.compile(r"(?:[^'\\\n]|\\.|''|\n(?!create\s))*'", re.I | re.S)
+MAX_UNCLOSED = 100  # dollar quotes without an end, after which a script has none
 _TOKEN = re.compile(
-    r"--[^\n]*|/\*.*?\*/"
-    r"|(?P<text>(?:\be)?'(?:[^'\n]|''|\n(?!create\s))*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"
-    r"|\"(?:[^\"\n]|\"\")*\"|`[^`\n]*`|\[[^\]\n]*\]"
-    r"|(?P<batch>^[ \t]*(?:go|/)[ \t]*(?:\d+[ \t]*)?\r?$)|^[ \t]*delimiter[ \t]+(?P<delimiter>[^\s\w=,]{1,4})(?=[ \t\r]*$)"
-    r"|(?P<mark>[;()]|\$\$|//)|(?P<word>\b(?:begin|end|case|is|as|declare)\b)"
+    r"\"[^\"\n]*\"|`[^`\n]*`|\[[^\]\n]*\]"
+    r"|(?P<batch>^[ \t]*(?:go|/)[ \t]*(?:\d+[ \t]*)?\r?$)"
+    r"|^[ \t]*delimiter[ \t]+(?P<delimiter>[^\s\w=,]{1,4})(?=[ \t\r]*$)"
+    r"|(?P<mark>[;()])|(?P<word>\b(?:begin|end|case|is|as|declare)\b)"
     r"|(?P<head>^[ \t]*(?:(?:re)?create\s|alter\s+(?:proc|procedure|function|trigger)\s))",
-    re.I | re.M | re.S,
+    re.I | re.M,
 )
-_TOKEN_WITH_ESCAPES = re.compile(_TOKEN.pattern.replace(r"'(?:[^'\n]|''", r"'(?:[^'\\\n]|\\.|''"), _TOKEN.flags)
-_MYSQL = re.compile(_TOKEN_WITH_ESCAPES.pattern.replace(r"|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$", "|(?P<tag>(?!))"), _TOKEN.flags)  # no dollar quotes
+_DELIMITER = re.compile(r"^[ \t]*delimiter[ \t]+[^\s\w=,]{1,4}[ \t\r]*$", re.I | re.M)  # of MySQL
 _BLOCK_BEGIN = re.compile(r"begin\b(?!\s*(?:;|tran|transaction|work|deferred|immediate|exclusive))", re.I)
 _BLOCK_END = re.compile(r"end\b(?!\s+(?:if|loop|while|repeat|for)\b)", re.I)
-_BODY_BEHIND = re.compile(r"(?:as|is)\b\s*(?:--[^\n]*\n\s*)*(?!['$(]|\be'|begin\b|select\b|with\b|language\b|return\b|external\b|replace\b|on\b)\S", re.I)
+_BODY_BEHIND = re.compile(r"(?:as|is)\b\s*(?!['$(]|\be'|begin\b|select\b|with\b|language\b|return\b|external\b|replace\b|on\b)\S", re.I)
 _MEMBER = re.compile(rf"^[ \t]*(?:(?:member|static|constructor|map|order|overriding|final|not|instantiable)\s+)*(?:procedure|function)\s+(?P<name>{_NAME})", re.I | re.M)
 _MACRO = re.compile(r"\{%[-+]?\s*(?P<kind>macro|test|materialization|snapshot|data_test)\s+(?P<name>\w+).*?%\}", re.S)
 
@@ -94,46 +95,77 @@ def plain_name(name: str) -> str:
     return "" if part.startswith("{{") else part.lstrip(":")[:120]
 
 
+def _without_text(text: str) -> str:
+    """Return a script with comments and what strings hold as spaces; newlines stay."""
+    string = _STRING_WITH_ESCAPES if "\\'" in text else _STRING
+    dollars = 0 if _DELIMITER.search(text) else MAX_UNCLOSED
+    parts, at, done = list[str](), 0, 0
+    while opening := _OPENING.search(text, at):
+        begin, at = opening.span()
+        if opening["quote"]:
+            closing = string.match(text, at)
+            begin, at = at, (closing.end() - 1 if closing else at)
+            behind = at + bool(closing)
+        elif opening["tag"] is not None:
+            end = text.find(opening[0], at) if dollars > 0 else -1
+            dollars -= end < 0
+            begin, at = at, (end if end >= 0 else at)
+            behind = at + (len(opening[0]) if end >= 0 else 0)
+        elif opening[0] == "/*":
+            end = text.find("*/", at)
+            behind = at = len(text) if end < 0 else end + 2
+        elif opening[0].startswith("--"):
+            behind = at
+        else:
+            continue
+        parts += (text[done:begin], _NO_NEWLINE.sub(" ", text[begin:at]))
+        done, at = at, behind
+    return "".join((*parts, text[done:]))
+
+
+_NO_NEWLINE = re.compile(r"[^\n]")
+
+
 def _statements(text: str, rows: _Rows) -> Iterator[Definition]:
-    tokens = _MYSQL if re.search(r"^[ \t]*delimiter[ \t]+[^\s\w=,]{1,4}[ \t\r]*$", text, re.I | re.M) else _TOKEN_WITH_ESCAPES if "\\'" in text else _TOKEN
+    code = _without_text(text)
     at, delimiter = 0, ";"
-    while at < len(text):
-        head = _HEAD.match(text, at) if text[at - 1 : at] == ";" else None  # on the line of another
+    while at < len(code):
+        head = _HEAD.match(code, at) if code[at - 1 : at] == ";" else None  # on the line of another
         if head is None:
-            token = tokens.search(text, at)
+            token = _TOKEN.search(code, at)
             if token is None:
                 return
             at = max(token.end(), at + 1)
             delimiter = token["delimiter"] or delimiter
-            head = _HEAD.match(text, token.start()) if token["head"] else None
+            head = _HEAD.match(code, token.start()) if token["head"] else None
         if head is None:
             continue
         begin = head.start("verb")
         kind = " ".join(head["kind"].lower().split()).removeprefix("materialized ")
-        end, delimiter = _end(text, head.end(), tokens, kind, delimiter)
+        end, delimiter = _end(code, head.end(), kind, delimiter)
         at = max(end, head.end())
         name = plain_name(head["name"])
-        if not name or (head["verb"][:1] in "aA" and not re.search(r"\b(?:as|begin)\b", text[head.end() : end], re.I)):
+        if not name or (head["verb"][:1] in "aA" and not re.search(r"\b(?:as|begin)\b", code[head.end() : end], re.I)):
             continue
         yield Definition(_KINDS[kind], name, "", begin, end, rows.of(begin), rows.of(max(begin, end - 1)))
         if kind in ("package", "package body", "type body"):
-            for member in _MEMBER.finditer(text, head.end(), end):
+            for member in _MEMBER.finditer(code, head.end(), end):
                 place = member.start() + len(member[0]) - len(member[0].lstrip())
-                stop = min(_end(text, member.end(), tokens, "procedure", ";")[0], end)
+                stop = min(_end(code, member.end(), "procedure", ";")[0], end)
                 yield Definition("function", plain_name(member["name"]), name, place, stop, rows.of(place), rows.of(stop - 1))
 
 
-def _end(text: str, at: int, tokens: re.Pattern[str], kind: str, delimiter: str) -> tuple[int, str]:
+def _end(text: str, at: int, kind: str, delimiter: str) -> tuple[int, str]:
     """Return where a statement ends, and the delimiter that is in force there."""
     if delimiter != ";":
-        ends = [place for place in (text.find(delimiter, at), text.lower().find("\ndelimiter", at)) if place >= 0]
+        ends = [place for place in (text.find(delimiter, at), text.find("\nDELIMITER", at), text.find("\ndelimiter", at)) if place >= 0]
         return min(ends, default=len(text)), delimiter
     routine = _KINDS[kind] in ("function", "module") and kind not in ("macro", "aggregate", "rule")
     package = _KINDS[kind] == "module" or kind == "type body"
     blocks = parentheses = 0
     open_body = package
     last = at
-    while token := tokens.search(text, at):
+    while token := _TOKEN.search(text, at):
         at = max(token.end(), at + 1)
         mark, word = token["mark"], token["word"]
         if token["batch"]:

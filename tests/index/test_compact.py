@@ -1,5 +1,6 @@
 """Compaction: the same answers from fewer shards, while others read and write."""
 
+import json
 import os
 import time
 
@@ -30,6 +31,8 @@ def setup(tree, tmp_path):
     for i in range(MOST_SMALL_SHARDS + 2):
         write_tree(tree, {f"more/f{i}.py": f"class Part{i}:\n    '''Part {i} of é.'''\n\n    def price(self):\n        return {i}\n"})
         run()
+    cells = [{"cell_type": "code", "source": "%%sql\nselect 1 as part"}, {"cell_type": "code", "source": "part = 1"}]
+    write_tree(tree, {"more/n.ipynb": json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})})
     (tree / "more" / "f0.py").unlink()
     run()
     return stored, configured, tree, run
@@ -39,7 +42,7 @@ def answers(settings):
     """What the index says to all kinds of questions."""
     workspace = Workspace(settings)
     tables = {table: sorted(workspace.sql(f"select * from {table}").rows(), key=str) for table in ("files", "symbols")}
-    chunks = sorted(workspace.sql("select path, start_line, end_line, kind, symbol, cell from chunks").rows(), key=str)
+    chunks = sorted(workspace.sql("select path, start_line, end_line, kind, symbol, cell, language from chunks").rows(), key=str)
     return (
         [msgspec.structs.replace(hit, revision="") for hit in workspace.search_text(".", regex=True, limit=10_000)],
         [(hit.path, hit.start_line, hit.symbol, round(hit.score, 4)) for hit in workspace.semantic_search("the price of a part", limit=20)],

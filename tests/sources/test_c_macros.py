@@ -1,5 +1,7 @@
 """Classes and functions of C and C++ among the macros of real headers."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,3 +75,10 @@ def test_every_byte_keeps_its_place(parts):
 def test_other_code_is_left_alone():
     for text in (b"int a = MAX_SIZE;\n", b"return FOO_BAR(x);\n", b'const char *a = "MY_API x";\n', b"// class MY_API Foo {\n", b"struct FILE_INFO info;\n", b"#define MY_API class\n", b"FOO_T a, b;\n"):
         assert without_macros(text) == text
+
+
+@pytest.mark.parametrize("text", ["A_B(" * 20_000, "class A_B " * 20_000, "/* " * 50_000 + "A_B\n", "A_B\n" * 20_000, "template <" * 10_000 + "A_B x", 'R"(' * 30_000 + " A_B", "A_B a::" * 20_000, "class A_B x<" * 10_000, ") A_B " * 20_000])
+def test_long_files_take_time_in_proportion(text):
+    began = time.process_time()
+    without_macros(text.encode())
+    assert time.process_time() - began < 5

@@ -111,7 +111,7 @@ def test_heads_are_read_as_people_write_them(text, names):
     assert [symbol.name for symbol in document_of("a.sql", text.encode()).symbols] == names
 
 
-@pytest.mark.parametrize("text", ["create table " + "a." * 20_000, "create procedure p as begin " * 5_000, "'" * 50_000, "$" * 50_000, "create function f() as begin case " * 5_000, "/*" * 50_000, "(" * 100_000])
+@pytest.mark.parametrize("text", ["create table " + "a." * 20_000, "create procedure p as begin " * 5_000, "'" * 50_000, "$" * 50_000, "create function f() as begin case " * 5_000, "/* " * 50_000, "(" * 100_000, "".join(f"${n}$ " for n in range(30_000)), "create package p as procedure q is " * 2_000, "create table t (a int)\ngo\n" * 20_000])
 def test_odd_scripts_take_time_in_proportion(text):
     began = time.process_time()
     sql_definitions(text + "\n")
