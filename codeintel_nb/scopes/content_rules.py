@@ -57,17 +57,47 @@ _PERL = _finds(
     r"^[ \t]*(?:my|our|local)[ \t]*[\$@%(]",
     r"^[ \t]*sub[ \t]+\w+",
 )
-_RAKU = _finds(r"^[ \t]*use[ \t]+v6", r"^[ \t]*(?:unit[ \t]+)?(?:module|role|grammar)[ \t]+\w", r"^[ \t]*(?:my[ \t]+|unit[ \t]+)?class[ \t]+\w")
+_RAKU = _finds(
+    r"^[ \t]*use[ \t]+v6",
+    r"^[ \t]*(?:unit[ \t]+)?(?:module|role|grammar)[ \t]+\w",
+    r"^[ \t]*(?:my[ \t]+|unit[ \t]+)?class[ \t]+\w",
+)
 _PROLOG = _finds(r"^[ \t]*:-[ \t]*\w", r"^[a-z]\w*(?:\([^\n]*\))?[ \t]*:-")
-_LISP = _finds(r"^[ \t]*\((?:defun|defmacro|defvar|in-package|defpackage|defclass|defparameter)\b", flags=re.I)
+_LISP = _finds(
+    r"^[ \t]*\((?:defun|defmacro|defvar|in-package|defpackage|defclass|defparameter)\b", flags=re.I
+)
 _MAN = _finds(r"^[.'][ \t]*(?:TH|SH|Dd|Dt|Sh|PP|B|I|TP)\b", r"^[.']\\\"")
-_PASCAL = _finds(r"^[ \t]*end[.;][ \t]*$", r"\{\$(?:mode|ifdef|undef|define)\b", r"^[ \t]*(?:unit|program|interface|implementation)\b", flags=re.I)
-_ASSEMBLY = _finds(r"^[^\"m\n]*\bmov[lqbw]?[ \t]+[^\s]+,", r"^[ \t]+d[bwdq][ \t]+[a-z\d$\"']", r"^[ \t]*\.(?:globl|section|text|align)\b", r"^[ \t]*%(?:macro|define|include)\b", flags=re.I)
+_PASCAL = _finds(
+    r"^[ \t]*end[.;][ \t]*$",
+    r"\{\$(?:mode|ifdef|undef|define)\b",
+    r"^[ \t]*(?:unit|program|interface|implementation)\b",
+    flags=re.I,
+)
+_ASSEMBLY = _finds(
+    r"^[^\"m\n]*\bmov[lqbw]?[ \t]+[^\s]+,",
+    r"^[ \t]+d[bwdq][ \t]+[a-z\d$\"']",
+    r"^[ \t]*\.(?:globl|section|text|align)\b",
+    r"^[ \t]*%(?:macro|define|include)\b",
+    flags=re.I,
+)
 _PHP = _finds(r"<\?(?:php\b|=|[ \t\n])")
-_SQL = _finds(r"^[ \t]*(?:create|alter|drop|insert[ \t]+into|select|update|delete[ \t]+from|grant|use|set)[ \t]+[\w\[`\"*@]", flags=re.I)
-_HTML = _finds(r"^[ \t]*<(?:!DOCTYPE|!--|html|head|body|div|p|table|ul|script|link|meta|form|span|a|h[1-6])\b", flags=re.I)
-_VB = _finds(r"^[ ]*VERSION[ ]+\d\.\d", r"^[ ]*Attribute[ ]+VB_", r"^[ ]*Option[ ]+Explicit", r"^[ ]*(?:Public|Private)[ ]+(?:Sub|Function|Property|Declare)\b")
-_TEX = _finds(r"\\(?:NeedsTeXFormat|Provides(?:Class|Package|File)|LoadClass|DeclareOption|RequirePackage|documentclass|newcommand|def|let)\b")
+_SQL = _finds(
+    r"^[ \t]*(?:create|alter|drop|insert[ \t]+into|select|update|delete[ \t]+from|grant|use|set)[ \t]+[\w\[`\"*@]",
+    flags=re.I,
+)
+_HTML = _finds(
+    r"^[ \t]*<(?:!DOCTYPE|!--|html|head|body|div|p|table|ul|script|link|meta|form|span|a|h[1-6])\b",
+    flags=re.I,
+)
+_VB = _finds(
+    r"^[ ]*VERSION[ ]+\d\.\d",
+    r"^[ ]*Attribute[ ]+VB_",
+    r"^[ ]*Option[ ]+Explicit",
+    r"^[ ]*(?:Public|Private)[ ]+(?:Sub|Function|Property|Declare)\b",
+)
+_TEX = _finds(
+    r"\\(?:NeedsTeXFormat|Provides(?:Class|Package|File)|LoadClass|DeclareOption|RequirePackage|documentclass|newcommand|def|let)\b"
+)
 _APEX = _finds(
     r"^[ \t]*(?:@\w+[ \t]*(?:\([^)\n]*\)[ \t]*)?\s*)?(?:(?:public|private|protected|global|virtual|abstract|static|with|without|inherited|sharing|transient)[ \t]+)+(?:class|interface|enum)[ \t]+\w",
     r"^[ \t]*(?:class|interface|enum)[ \t]+\w+[^\n:]*\{",

@@ -52,7 +52,9 @@ def interpreter_words(content: bytes) -> Iterator[str]:
         yield from _nix_command(words)
         return
     if name in ("sh", "bash", "dash", "ksh"):
-        for match in _EXEC.finditer(rest[:1024]):  # ''':' and its like: the shell hands over at once
+        for match in _EXEC.finditer(
+            rest[:1024]
+        ):  # ''':' and its like: the shell hands over at once
             yield from (word for word in _named(_words(match[1])) if word not in ("sh", "bash"))
     yield from _named(words)
 

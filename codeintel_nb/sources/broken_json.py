@@ -112,7 +112,11 @@ class _Reader:
         elif key is not None:
             self._keys[-1] = None
             holder[key] = value
-        elif isinstance(value, dict) and isinstance(self._root, dict) and isinstance(self._root.get("cells"), list):
+        elif (
+            isinstance(value, dict)
+            and isinstance(self._root, dict)
+            and isinstance(self._root.get("cells"), list)
+        ):
             self._root["cells"].append(value)  # behind a bracket too many
 
 

@@ -11,7 +11,9 @@ import re
 
 NEAR = 240  # bytes around a macro that decide what it is
 MAX_ARGUMENTS = 2_000  # bytes of a macro's arguments
-_MACRO = re.compile(rb"\b(?:[A-Z][A-Z0-9]*_[A-Z0-9_]*|[A-Z][A-Z0-9]{2,}|_[A-Z][A-Z0-9_]{2,}|__\w+)\b")
+_MACRO = re.compile(
+    rb"\b(?:[A-Z][A-Z0-9]*_[A-Z0-9_]*|[A-Z][A-Z0-9]{2,}|_[A-Z][A-Z0-9_]{2,}|__\w+)\b"
+)
 _KEPT = frozenset(
     b"__attribute__ __declspec __asm__ __extension__ __typeof__ __typeof __restrict __inline"
     b" __inline__ __int64 __int32 __int16 __int8 __int128 __m128 __m256 __m512 __m128i __m256i"
@@ -25,16 +27,40 @@ _NO_CODE = re.compile(
 _PARENTHESIS = re.compile(rb"[()]")
 _TOKEN_BEFORE = re.compile(rb"(?:\w+|[^\w\s])\Z")
 _CLASS_KEYS = frozenset((b"class", b"struct", b"union", b"enum"))
-_SPECIFIERS = frozenset((b"static", b"inline", b"extern", b"virtual", b"constexpr", b"friend", b"explicit"))
-_NO_TYPES = _CLASS_KEYS | _SPECIFIERS | frozenset(
-    b"const volatile return new typename typedef else case goto register define if while using"
-    b" delete throw sizeof operator namespace public private protected co_return".split()
+_SPECIFIERS = frozenset(
+    (b"static", b"inline", b"extern", b"virtual", b"constexpr", b"friend", b"explicit")
 )
-_IN_STATEMENT = _NO_TYPES - frozenset((b"else",)) | frozenset((b"void", b"int", b"char", b"long", b"short", b"unsigned", b"signed", b"bool", b"float", b"double", b"auto"))
+_NO_TYPES = (
+    _CLASS_KEYS
+    | _SPECIFIERS
+    | frozenset(
+        b"const volatile return new typename typedef else case goto register define if while using"
+        b" delete throw sizeof operator namespace public private protected co_return".split()
+    )
+)
+_IN_STATEMENT = _NO_TYPES - frozenset((b"else",)) | frozenset(
+    (
+        b"void",
+        b"int",
+        b"char",
+        b"long",
+        b"short",
+        b"unsigned",
+        b"signed",
+        b"bool",
+        b"float",
+        b"double",
+        b"auto",
+    )
+)
 
 _WORD = rb"[A-Za-z_][\w:]*(?:<[^;{}()]{0,120}>)?"
 # what stands behind a macro
-_CLASS_BODY = re.compile(rb"(?:[A-Z_]\w*\s*\([^()]{0,80}\)\s*)?" + _WORD + rb"(?:\s+[A-Za-z_]\w*(?:\s*\([^()]{0,80}\))?){0,3}\s*(?:\{|:(?!:))")
+_CLASS_BODY = re.compile(
+    rb"(?:[A-Z_]\w*\s*\([^()]{0,80}\)\s*)?"
+    + _WORD
+    + rb"(?:\s+[A-Za-z_]\w*(?:\s*\([^()]{0,80}\))?){0,3}\s*(?:\{|:(?!:))"
+)
 _BODY = re.compile(rb"\{|;|:(?!:)|=\s*(?:0|default|delete)\b|(?:const|override|final|noexcept)\b")
 _FUNCTION = re.compile(
     rb"(?:" + _WORD + rb"[\s*&]+){1,4}~?[A-Za-z_][\w:~]*\s*\("
@@ -109,7 +135,11 @@ def _is_in_the_way(code: bytearray, begin: int, end: int) -> bool:
 
 def _stands_alone(token: bytes, before: bytes, behind: bytes) -> bool:
     """Whether a line that holds nothing but a macro is no part of the lines around it."""
-    if token and token not in (b";", b"}", b"{", b":", b")", b">") and not (token[:1].isalnum() or token[:1] == b"_"):
+    if (
+        token
+        and token not in (b";", b"}", b"{", b":", b")", b">")
+        and not (token[:1].isalnum() or token[:1] == b"_")
+    ):
         return False
     if token in _IN_STATEMENT or (token == b"{" and behind[:1] == b"}"):
         return False

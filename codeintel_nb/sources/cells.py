@@ -46,10 +46,18 @@ def cut_cells(cells: Iterable[Cell], headings: Headings | None = None) -> CellTe
     for cell in cells:
         pieces, definitions = _cut(cell, headings)
         chunks += (
-            piece._replace(start_line=piece.start_line + row, end_line=piece.end_line + row, cell=cell.number, language=_own_language(cell))
+            piece._replace(
+                start_line=piece.start_line + row,
+                end_line=piece.end_line + row,
+                cell=cell.number,
+                language=_own_language(cell),
+            )
             for piece in pieces
         )
-        symbols += (one._replace(start_line=one.start_line + row, end_line=one.end_line + row) for one in definitions)
+        symbols += (
+            one._replace(start_line=one.start_line + row, end_line=one.end_line + row)
+            for one in definitions
+        )
         content.append(cell.text)
         row += cell.text.count(b"\n")
     return CellText(b"".join(content), chunks, symbols)
@@ -61,7 +69,9 @@ def plain_cells(cells: Iterable[Cell]) -> CellText:
     for cell in cells:
         lines = cell.text.count(b"\n")
         if lines:
-            chunks.append(Chunk(row + 1, row + lines, _kind(cell), "", cell.number, _own_language(cell)))
+            chunks.append(
+                Chunk(row + 1, row + lines, _kind(cell), "", cell.number, _own_language(cell))
+            )
         content.append(cell.text)
         row += lines
     return CellText(b"".join(content), chunks, [])
@@ -105,4 +115,6 @@ def _cut(cell: Cell, headings: Headings | None) -> tuple[Sequence[Chunk], Sequen
     if by_syntax is None:
         return chunk_by_lines(cell.text, "cell"), ()
     pieces, definitions = by_syntax
-    return [piece._replace(kind="cell") if piece.kind == "module" else piece for piece in pieces], definitions
+    return [
+        piece._replace(kind="cell") if piece.kind == "module" else piece for piece in pieces
+    ], definitions

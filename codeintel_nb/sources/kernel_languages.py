@@ -37,13 +37,39 @@ _OTHER_NAMES = {
     "javascriptreact": "javascript", "typescriptreact": "tsx", "jsonc": "json", "proto3": "proto",
     "cuda-cpp": "cpp", "dockercompose": "yaml", "objective-cpp": "objc", "viml": "vim", "bat": "batch", "md-sandbox": "markdown", "rd": "r",
 }  # fmt: skip
-_PYTHON = re.compile(r"(?:i?python|pypy|conda|venv|\.venv|py\d|pyspark|xpython|sage|azureml|glue_py|synapse_py|micropython)", re.I)
+_PYTHON = re.compile(
+    r"(?:i?python|pypy|conda|venv|\.venv|py\d|pyspark|xpython|sage|azureml|glue_py|synapse_py|micropython)",
+    re.I,
+)
 _CONDA = re.compile(r"conda-(?:env-.*|root|base)-(py|r|ir|jl|julia)$")
 _NUMBER = re.compile(r"[\s_\-.]*\(?v?\d[\w.]*\)?$")
 _WORDS = re.compile(r"[a-z][a-z+#]*")
-_FAMILY = re.compile(r"^\.?(?:net|calysto|jupyter|apache|toree|cling|xeus|glue|synapse|conda|mamba)[\s_.-]+")
-_SHORT_KERNELS = frozenset({"r", "c", "ir", "xr", "js", "ts", "go", "py", "sh", "jl", "c#", "f#", "rb"})
-_WITHOUT_KERNEL = frozenset({None, "text", "template", "dockerfile", "make", "cmake", "diff", "csv", "ini", "yaml", "toml", "json", "jsonl", "notebook", "tex", "gettext"})
+_FAMILY = re.compile(
+    r"^\.?(?:net|calysto|jupyter|apache|toree|cling|xeus|glue|synapse|conda|mamba)[\s_.-]+"
+)
+_SHORT_KERNELS = frozenset(
+    {"r", "c", "ir", "xr", "js", "ts", "go", "py", "sh", "jl", "c#", "f#", "rb"}
+)
+_WITHOUT_KERNEL = frozenset(
+    {
+        None,
+        "text",
+        "template",
+        "dockerfile",
+        "make",
+        "cmake",
+        "diff",
+        "csv",
+        "ini",
+        "yaml",
+        "toml",
+        "json",
+        "jsonl",
+        "notebook",
+        "tex",
+        "gettext",
+    }
+)
 
 
 def known_language(name: object) -> str | None:
@@ -73,7 +99,11 @@ def notebook_language(notebook: dict[str, Any]) -> str:
         if language:
             return language
     info, spec = _mapping(metadata.get("language_info")), _mapping(metadata.get("kernelspec"))
-    return "text" if any(_stated(value) for value in (info.get("name"), spec.get("language"))) else "python"
+    return (
+        "text"
+        if any(_stated(value) for value in (info.get("name"), spec.get("language")))
+        else "python"
+    )
 
 
 def _stated(name: object) -> bool:
@@ -100,11 +130,24 @@ def _candidates(metadata: dict[str, Any]) -> Iterator[str | None]:
     if any(_PYTHON.match(name.strip()) and not _CONDA.match(name.strip()) for name in names):
         yield "python"
     yield from map(kernel_language, names)
-    polyglot = _mapping(_mapping(metadata.get("polyglot_notebook")).get("kernelInfo")) or _mapping(metadata.get("polyglot_notebook"))
+    polyglot = _mapping(_mapping(metadata.get("polyglot_notebook")).get("kernelInfo")) or _mapping(
+        metadata.get("polyglot_notebook")
+    )
     yield known_language(polyglot.get("defaultKernelName"))
-    for key in ("dotnet_interactive", "microsoft", "kaggle", "vscode", "kernel_info", "azdata", "jupytext"):
+    for key in (
+        "dotnet_interactive",
+        "microsoft",
+        "kaggle",
+        "vscode",
+        "kernel_info",
+        "azdata",
+        "jupytext",
+    ):
         vendor = _mapping(metadata.get(key))
-        yield from (kernel_language(vendor.get(name)) for name in ("language", "languageId", "name", "main_language"))
+        yield from (
+            kernel_language(vendor.get(name))
+            for name in ("language", "languageId", "name", "main_language")
+        )
     yield kernel_language(metadata.get("language"))
 
 
@@ -129,7 +172,10 @@ def kernel_language(name: object) -> str | None:
     for part in (inside[1], text) if inside else (text,):
         words = _WORDS.findall(_FAMILY.sub("", part))
         word = words[0] if words else ""
-        if len(word) > 2 or (word in _SHORT_KERNELS and (part == word or name.strip().startswith(("R ", "C ", "C++")))):
+        if len(word) > 2 or (
+            word in _SHORT_KERNELS
+            and (part == word or name.strip().startswith(("R ", "C ", "C++")))
+        ):
             language = known_language(word)
             if language not in _WITHOUT_KERNEL:
                 return language
@@ -149,7 +195,10 @@ def named_kernels(notebook: dict[str, Any]) -> dict[str, str]:
     listed = _mapping(metadata.get("sos")).get("kernels")
     for row in listed if isinstance(listed, list) else ():
         if isinstance(row, list) and row and isinstance(row[0], str):
-            languages = (known_language(row[2]) if len(row) > 2 else None, *map(kernel_language, row[1::-1]))
+            languages = (
+                known_language(row[2]) if len(row) > 2 else None,
+                *map(kernel_language, row[1::-1]),
+            )
             kernels[row[0].lower()] = next((language for language in languages if language), "text")
     return kernels
 
@@ -176,7 +225,11 @@ def cell_language(cell: dict[str, Any], language: str, kernels: dict[str, str]) 
         if isinstance(name, str) and name.strip():
             if name.lower() in kernels:
                 return kernels[name.lower()]
-            return known_language(name) or kernel_language(name) or ("text" if name.strip().lower() in _OTHER_NAMES else language)
+            return (
+                known_language(name)
+                or kernel_language(name)
+                or ("text" if name.strip().lower() in _OTHER_NAMES else language)
+            )
     return language
 
 

@@ -18,7 +18,10 @@ _DIRECTIVE = re.compile(rb"\{(code-cell|code|raw-cell)\}[ \t]*(.*)$")
 _ACTIVE = re.compile(rb"\bactive=\"([^\"]*)\"")
 _REGION = re.compile(rb"<!-- #(end)?(region|md|raw)\b")
 _OPTION = re.compile(rb"[ \t]*:[\w-]+:")
-_KERNEL = re.compile(rb"^(?:jupyter|engine|  language|    language|  name|    name|knitr):[ \t]*['\"]?([\w.+-]+)", re.M)
+_KERNEL = re.compile(
+    rb"^(?:jupyter|engine|  language|    language|  name|    name|knitr):[ \t]*['\"]?([\w.+-]+)",
+    re.M,
+)
 _OTHER = {
     "webr-r": "r", "webr": "r", "pyodide-python": "python", "pyodide": "python", "rcpp": "cpp",
     "ojs": "javascript", "js": "javascript", "node": "javascript", "psql": "sql", "sas": "text",
@@ -128,7 +131,11 @@ class _Reader:
         if not words or (active and b"ipynb" not in active[1]) or ".noeval" in words:
             return None
         language = known_language(words[0])
-        return None if language in ("text", "markdown", "json", "yaml", "toml", "xml", "diff", "css") else language
+        return (
+            None
+            if language in ("text", "markdown", "json", "yaml", "toml", "xml", "diff", "css")
+            else language
+        )
 
     def _chunk(self, fence: _Fence) -> Cell:
         text = self._text(fence.begin, fence.end)

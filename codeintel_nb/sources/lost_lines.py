@@ -35,14 +35,23 @@ class LineRule(NamedTuple):
     body: str = "braces"  # that ends it: braces, indent or line
 
 
-def rule(kind: str, pattern: str, body: str = "braces", anywhere: bool = False, flags: int = 0) -> LineRule:
+def rule(
+    kind: str, pattern: str, body: str = "braces", anywhere: bool = False, flags: int = 0
+) -> LineRule:
     """Make a rule; spaces at the beginning of the line are added."""
     return LineRule(kind, re.compile(rb"^[ \t]*" + pattern.encode(), re.M | flags), anywhere, body)
 
 
 _MODIFIERS = r"(?:(?:public|private|protected|internal|static|final|abstract|sealed|partial|open|override|virtual|async|export|default|declare|readonly|unsafe|data|inner|inline|suspend|operator|infix|tailrec|external|lateinit|fileprivate|mutating|required|convenience|indirect|case|implicit|lazy|const|pub(?:\([^)\n]*\))?|extern(?:[ \t]+\"[^\"\n]*\")?)[ \t]+)*"
-_TYPE = rule("class", _MODIFIERS + r"(?:class|interface|enum|struct|trait|record|object|protocol|actor|union|mixin|extension|annotation class|enum class|data class)[ \t]+([A-Za-z_$][\w$]*)")
-_MEMBER = rule("method", r"(?:(?:public|private|protected|internal|static|final|abstract|override|virtual|async|sealed|synchronized)[ \t]+)+(?:[\w<>\[\],.?]+[ \t]+)?([A-Za-z_$][\w$]*)[ \t]*\([^;{}\n]*(?:\)|$)")
+_TYPE = rule(
+    "class",
+    _MODIFIERS
+    + r"(?:class|interface|enum|struct|trait|record|object|protocol|actor|union|mixin|extension|annotation class|enum class|data class)[ \t]+([A-Za-z_$][\w$]*)",
+)
+_MEMBER = rule(
+    "method",
+    r"(?:(?:public|private|protected|internal|static|final|abstract|override|virtual|async|sealed|synchronized)[ \t]+)+(?:[\w<>\[\],.?]+[ \t]+)?([A-Za-z_$][\w$]*)[ \t]*\([^;{}\n]*(?:\)|$)",
+)
 RULES: dict[str, tuple[LineRule, ...]] = {
     "c": (
         rule("function", r"#[ \t]*define[ \t]+([A-Za-z_]\w*)\(", "line", anywhere=True),
@@ -97,7 +106,13 @@ RULES: dict[str, tuple[LineRule, ...]] = {
 RULES["tsx"] = RULES["typescript"]
 
 
-def lost_lines(content: bytes, language: str, root: Any, errors: Sequence[Any], starts: Collection[tuple[int, str]]) -> Iterator[LostLine]:
+def lost_lines(
+    content: bytes,
+    language: str,
+    root: Any,
+    errors: Sequence[Any],
+    starts: Collection[tuple[int, str]],
+) -> Iterator[LostLine]:
     """Yield the definitions in a tree's errors that are not in the tree.
 
     ``starts`` are row and name of those that are.
@@ -113,12 +128,25 @@ def lost_lines(content: bytes, language: str, root: Any, errors: Sequence[Any], 
             if not one.anywhere and (span < 0 or at >= spans[span][1]):
                 continue
             name = match[1].decode("utf-8", "replace").strip("`")
-            row, name_row = (bisect_right(line_starts, place) - 1 for place in (_first(content, match), at))
-            if name in _NO_FUNCTIONS_TEXT or any((near, name) in taken for near in range(row - 1, name_row + 2)) or _is_in_text(root, at):
+            row, name_row = (
+                bisect_right(line_starts, place) - 1 for place in (_first(content, match), at)
+            )
+            if (
+                name in _NO_FUNCTIONS_TEXT
+                or any((near, name) in taken for near in range(row - 1, name_row + 2))
+                or _is_in_text(root, at)
+            ):
                 continue
             taken.add((name_row, name))
             end = _end(content, match, one.body)
-            yield LostLine(one.kind, name, _first(content, match), end, row, bisect_right(line_starts, max(match.end() - 1, end - 1)) - 1)
+            yield LostLine(
+                one.kind,
+                name,
+                _first(content, match),
+                end,
+                row,
+                bisect_right(line_starts, max(match.end() - 1, end - 1)) - 1,
+            )
 
 
 _NO_FUNCTIONS_TEXT = frozenset(word.decode() for word in _NO_FUNCTIONS)
@@ -169,7 +197,9 @@ def _end(content: bytes, match: re.Match[bytes], body: str) -> int:
     elif body == "indent":
         indent = re.match(rb"[ \t]*", match[0])
         size = len(indent[0]) if indent else 0
-        end = re.compile(rb"^[ \t]{0,%d}(?=[^\s#)\]}])(?!end\b)" % size, re.M).search(content, line_end, line_end + MAX_BODY)
+        end = re.compile(rb"^[ \t]{0,%d}(?=[^\s#)\]}])(?!end\b)" % size, re.M).search(
+            content, line_end, line_end + MAX_BODY
+        )
         if end:
             return len(content[: end.start()].rstrip()) + 1
     elif content[line_end - 1 : line_end] == b"\\":

@@ -34,7 +34,9 @@ _DATABRICKS = {
 _TOP = re.compile(rb"(?:[ \t]*(?:(?:#(?!!)|//|--)[^\n]*)?\r?\n)*")  # blank lines and comments
 _CELL_MAGIC = re.compile(rb"[ \t]*%%([A-Za-z_!][\w-]*)[ \t]*([^\r\n]*)")
 _SHARP_BANG = re.compile(rb"#!([\w.+#-]+)[^\r\n]*")  # of .NET Interactive
-_FIRST_WORD = re.compile(rb"[ \t]*%([A-Za-z][\w.-]*)(?:\([^\n)]*\))?(?=[ \t\r\n]|$)")  # of Databricks
+_FIRST_WORD = re.compile(
+    rb"[ \t]*%([A-Za-z][\w.-]*)(?:\([^\n)]*\))?(?=[ \t\r\n]|$)"
+)  # of Databricks
 _SPARK_SQL = re.compile(r"(?:-c|--context)[ =]sql\b")
 
 
@@ -58,9 +60,15 @@ def code_of(text: bytes, language: str, databricks: bool = False, dotnet: bool =
         if dotnet and (mark := _SHARP_BANG.match(code, at)):
             stated, ends = dotnet_language(mark[1].decode("ascii", "replace")), False
         elif language != "matlab" and (mark := _CELL_MAGIC.match(code, at)):
-            stated = _magic_language(mark[1].decode("ascii", "replace"), mark[2].decode("utf-8", "replace"))
+            stated = _magic_language(
+                mark[1].decode("ascii", "replace"), mark[2].decode("utf-8", "replace")
+            )
             ends = stated is not None
-        elif databricks and (mark := _FIRST_WORD.match(code, at)) and mark[1].decode().lower() in _DATABRICKS:
+        elif (
+            databricks
+            and (mark := _FIRST_WORD.match(code, at))
+            and mark[1].decode().lower() in _DATABRICKS
+        ):
             stated, ends = _DATABRICKS[mark[1].decode().lower()], True
         else:
             break
@@ -98,7 +106,10 @@ _TOKEN = re.compile(
     re.S,
 )
 _LONG_END = {mark: re.compile(rb"(?:\\.|[^\\])*?" + mark, re.S) for mark in (b'"""', b"'''")}
-_LINE_MAGIC = re.compile(rb"[ \t]*([%!?])|[ \t]*[\w.,()\[\] \t]+?(?<![=!<>%])=[ \t]*([!%])(?!=)|[ \t]*[%\w.*]+(?:\[[^\]\n]*\])*(\?{1,2})[ \t\r]*$", re.M)
+_LINE_MAGIC = re.compile(
+    rb"[ \t]*([%!?])|[ \t]*[\w.,()\[\] \t]+?(?<![=!<>%])=[ \t]*([!%])(?!=)|[ \t]*[%\w.*]+(?:\[[^\]\n]*\])*(\?{1,2})[ \t\r]*$",
+    re.M,
+)
 _REST = re.compile(rb"(?:[^\n]*\\\r?\n)*[^\n]*")  # of a line that backslashes continue
 
 

@@ -39,7 +39,9 @@ def notebook_of(path: str, data: bytes, outputs: bool = False) -> Notebook | Non
         return None
     if isinstance(notebook.get("paragraphs"), list):
         return _of_zeppelin(notebook)
-    if not isinstance(notebook.get("cells"), list) and not isinstance(notebook.get("worksheets"), list):
+    if not isinstance(notebook.get("cells"), list) and not isinstance(
+        notebook.get("worksheets"), list
+    ):
         return None
     return _of_jupyter(notebook, _cells(notebook), outputs)
 
@@ -64,7 +66,9 @@ def _merged(ours: Any, theirs: Any) -> Any:
     if not isinstance(ours, dict) or not isinstance(theirs, dict):
         return ours if isinstance(ours, dict) else theirs
     mine, other = (_cells(side) for side in (ours, theirs))
-    matcher = SequenceMatcher(None, [_identity(cell) for cell in mine], [_identity(cell) for cell in other])
+    matcher = SequenceMatcher(
+        None, [_identity(cell) for cell in mine], [_identity(cell) for cell in other]
+    )
     cells = list[Any]()
     for tag, a, b, c, d in matcher.get_opcodes():
         cells += mine[a:b] if tag == "equal" else _both(mine[a:b], other[c:d])
@@ -76,7 +80,16 @@ def _cells(notebook: dict[str, Any]) -> list[Any]:
     if isinstance(cells, list):
         return cells
     sheets = notebook.get("worksheets")
-    return [cell for sheet in sheets if isinstance(sheet, dict) and isinstance(sheet.get("cells"), list) for cell in sheet["cells"]] if isinstance(sheets, list) else []
+    return (
+        [
+            cell
+            for sheet in sheets
+            if isinstance(sheet, dict) and isinstance(sheet.get("cells"), list)
+            for cell in sheet["cells"]
+        ]
+        if isinstance(sheets, list)
+        else []
+    )
 
 
 def _identity(cell: Any) -> tuple[str, str]:
@@ -85,7 +98,11 @@ def _identity(cell: Any) -> tuple[str, str]:
 
 def _both(ours: Sequence[Any], theirs: Sequence[Any]) -> list[Any]:
     """Return cells that differ: those of one id as one, the others of each side in turn."""
-    by_id = {cell["id"]: cell for cell in theirs if isinstance(cell, dict) and isinstance(cell.get("id"), str)}
+    by_id = {
+        cell["id"]: cell
+        for cell in theirs
+        if isinstance(cell, dict) and isinstance(cell.get("id"), str)
+    }
     pairs = list(zip(ours, theirs, strict=True)) if len(ours) == len(theirs) else []
     cells, used = list[Any](), list[Any]()
     for number, cell in enumerate(ours):
@@ -94,7 +111,10 @@ def _both(ours: Sequence[Any], theirs: Sequence[Any]) -> list[Any]:
             peer = pairs[number][1]
         if peer is not None and peer.get("cell_type") == cell.get("cell_type"):
             used.append(peer)
-            cell = cell | {"source": _merged_lines(_source(cell), _source(peer)), "cell_type": cell.get("cell_type")}
+            cell = cell | {
+                "source": _merged_lines(_source(cell), _source(peer)),
+                "cell_type": cell.get("cell_type"),
+            }
         cells.append(cell)
     return cells + [cell for cell in theirs if not any(cell is one for one in used)]
 
@@ -131,7 +151,14 @@ def _of_jupyter(notebook: dict[str, Any], cells: Sequence[Any], outputs: bool) -
                 stated = cell_language(cell, language, kernels)
                 read.append(code_cell(text, stated, number, databricks, dotnet))
             else:
-                read.append(markup_cell("raw" if cell.get("cell_type") in ("raw", "plaintext") else "markdown", text, text, number))
+                read.append(
+                    markup_cell(
+                        "raw" if cell.get("cell_type") in ("raw", "plaintext") else "markdown",
+                        text,
+                        text,
+                        number,
+                    )
+                )
         if outputs and (text := lines_of(_outputs(cell))):
             read.append(Cell("output", "text", text, text, number))
     return Notebook(language, read)
@@ -139,7 +166,14 @@ def _of_jupyter(notebook: dict[str, Any], cells: Sequence[Any], outputs: bool) -
 
 def _is_databricks(metadata: dict[str, Any], cells: Sequence[Any]) -> bool:
     """Whether Databricks wrote a notebook, by its own metadata or that of its first cell."""
-    first: dict[str, Any] = next((cell["metadata"] for cell in cells if isinstance(cell, dict) and isinstance(cell.get("metadata"), dict)), {})
+    first: dict[str, Any] = next(
+        (
+            cell["metadata"]
+            for cell in cells
+            if isinstance(cell, dict) and isinstance(cell.get("metadata"), dict)
+        ),
+        {},
+    )
     return any(key.startswith("application/vnd.databricks") for key in (*metadata, *first))
 
 
@@ -148,7 +182,14 @@ def _is_dotnet(metadata: dict[str, Any]) -> bool:
     return isinstance(spec, dict) and str(spec.get("name", "")).startswith(".net")
 
 
-def code_cell(text: bytes, language: str, number: int | None, databricks: bool = False, dotnet: bool = False, code: bytes | None = None) -> Cell:
+def code_cell(
+    text: bytes,
+    language: str,
+    number: int | None,
+    databricks: bool = False,
+    dotnet: bool = False,
+    code: bytes | None = None,
+) -> Cell:
     """Make a cell of code; magics above it may say that it is of another language, or Markdown."""
     language, code = code_of(text if code is None else code, language, databricks, dotnet)
     if language == "markdown":
@@ -164,9 +205,15 @@ def lines_of(text: str) -> bytes:
 
 def _source(cell: dict[str, Any], ends: bool = False) -> str:
     """Return a cell's text; with ``ends`` its lines may be listed without their newlines."""
-    source = next((cell[key] for key in ("source", "input", "code", "text") if cell.get(key) is not None), "")
+    source = next(
+        (cell[key] for key in ("source", "input", "code", "text") if cell.get(key) is not None), ""
+    )
     text = _joined(source)
-    if ends and isinstance(source, list) and not any(isinstance(line, str) and line.endswith("\n") for line in source[:-1]):
+    if (
+        ends
+        and isinstance(source, list)
+        and not any(isinstance(line, str) and line.endswith("\n") for line in source[:-1])
+    ):
         text = "\n".join(line for line in source if isinstance(line, str))  # nbformat 2
     if cell.get("cell_type") == "heading":  # of nbformat 3
         level = cell.get("level")
@@ -188,9 +235,13 @@ def _outputs(cell: dict[str, Any]) -> str:
         if not isinstance(output, dict):
             continue
         data = output.get("data")
-        text = _joined(output.get("text")) or _joined(data.get("text/plain") if isinstance(data, dict) else None)
+        text = _joined(output.get("text")) or _joined(
+            data.get("text/plain") if isinstance(data, dict) else None
+        )
         if not text and output.get("output_type") in ("error", "pyerr"):
-            text = "\n".join(line for line in output.get("traceback") or () if isinstance(line, str))
+            text = "\n".join(
+                line for line in output.get("traceback") or () if isinstance(line, str)
+            )
         if text := _COLOUR.sub("", text)[:MAX_OUTPUT]:
             parts.append(text if text.endswith("\n") else text + "\n")
     return "".join(parts)
@@ -200,7 +251,13 @@ def _outputs(cell: dict[str, Any]) -> str:
 
 _INTERPRETER = re.compile(r"\A\s*%([\w.-]+)(?:\([^)\n]*\))?")
 _ACE_MODES = {"sh": "bash", "golang": "go", "c_cpp": "cpp"}
-_INTERPRETERS = {"spark": "scala", "livy": "scala", "flink": "scala", "ipyspark": "python", "ipython": "python"}
+_INTERPRETERS = {
+    "spark": "scala",
+    "livy": "scala",
+    "flink": "scala",
+    "ipyspark": "python",
+    "ipython": "python",
+}
 
 
 def _of_zeppelin(note: dict[str, Any]) -> Notebook:
@@ -215,7 +272,9 @@ def _of_zeppelin(note: dict[str, Any]) -> Notebook:
     return Notebook(language, cells)
 
 
-def _paragraph(paragraph: dict[str, Any], data: bytes, text: str, language: str, number: int) -> Cell:
+def _paragraph(
+    paragraph: dict[str, Any], data: bytes, text: str, language: str, number: int
+) -> Cell:
     code = data
     if match := _INTERPRETER.match(text):
         language = _interpreter_language(match[1]) or "text"
@@ -274,9 +333,16 @@ def _dib_cells(text: bytes, language: str, kernels: dict[str, str]) -> Iterator[
     for mark in [*starts, None]:
         end = mark.start() if mark else len(text)
         if text[body:end].strip():
-            whole, code = text[begin:end], b" " * max(0, body - begin - 1) + b"\n" * (body > begin) + text[body:end]
+            whole, code = (
+                text[begin:end],
+                b" " * max(0, body - begin - 1) + b"\n" * (body > begin) + text[body:end],
+            )
             kind = "markdown" if language == "markdown" else "code"
-            yield markup_cell(kind, whole, code, number) if kind == "markdown" else Cell(kind, language, whole, code, number)
+            yield (
+                markup_cell(kind, whole, code, number)
+                if kind == "markdown"
+                else Cell(kind, language, whole, code, number)
+            )
             number += 1
         elif end > begin:
             yield Cell("", "text", text[begin:end], text[begin:end])

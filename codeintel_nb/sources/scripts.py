@@ -15,14 +15,29 @@ from .kernel_languages import known_language
 from .magics import quoted_rows
 from .notebooks import code_cell
 
-_SLASHES = ("javascript", "typescript", "rust", "cpp", "c", "java", "scala", "csharp", "go", "kotlin", "swift", "groovy", "dart", "php", "fsharp")
+_SLASHES = (
+    "javascript",
+    "typescript",
+    "rust",
+    "cpp",
+    "c",
+    "java",
+    "scala",
+    "csharp",
+    "go",
+    "kotlin",
+    "swift",
+    "groovy",
+    "dart",
+    "php",
+    "fsharp",
+)
 _COMMENTS = {
     **dict.fromkeys(("python", "r", "julia", "ruby", "bash", "perl", "powershell", "elixir"), b"#"),
     **dict.fromkeys(_SLASHES, b"//"),
     **dict.fromkeys(("sql", "lua", "haskell"), b"--"),
     "matlab": b"%", "clojure": b";;", "scheme": b";;",
 }  # fmt: skip
-_HEADER_END = b"---"
 
 
 class Part(NamedTuple):
@@ -47,7 +62,10 @@ class Script(NamedTuple):
     def uncommented(self, lines: Iterable[bytes]) -> list[bytes]:
         """Return lines without comment marks; those without any stay."""
         size = len(self.comment)
-        return [line[size + line.startswith(b" ", size) :] if line.startswith(self.comment) else line for line in lines]
+        return [
+            line[size + line.startswith(b" ", size) :] if line.startswith(self.comment) else line
+            for line in lines
+        ]
 
     def is_comment(self, row: int) -> bool:
         return self.lines[row].startswith(self.comment)
@@ -73,12 +91,23 @@ def script_cells(content: bytes, language: str) -> list[Cell] | None:
     return None
 
 
-_HINTS = (b"%%", b"Databricks notebook source", b"marimo", b" In[", b" In [", b"codecell>", b"# +", b"// +", b"-- +", b"jupytext")
+_HINTS = (
+    b"%%",
+    b"Databricks notebook source",
+    b"marimo",
+    b" In[",
+    b" In [",
+    b"codecell>",
+    b"# +",
+    b"// +",
+    b"-- +",
+    b"jupytext",
+)
 
 
 def _cell(script: Script, part: Part) -> Cell:
     text = _joined(script.lines[part.begin : part.end])
-    code = text if part.code is None else _joined(part.code)
+    code = _joined(part.code)
     if part.kind in ("markdown", "raw"):
         return markup_cell(part.kind, text, code, part.number)
     language = part.language or script.language
@@ -98,7 +127,9 @@ def _is_empty(lines: Iterable[bytes]) -> bool:
 def _header_end(script: Script) -> int:
     """Return the row behind a header of YAML in comments, and behind ``#!`` and coding lines above."""
     lines, row = script.lines, 0
-    while row < min(3, len(lines)) and re.match(rb"#!|\S+[ \t]*-\*-.*coding|\S+ (?:en)?coding[:=]", lines[row]):
+    while row < min(3, len(lines)) and re.match(
+        rb"#!|\S+[ \t]*-\*-.*coding|\S+ (?:en)?coding[:=]", lines[row]
+    ):
         row += 1
     mark = script.comment + b" ---"
     if row < len(lines) and lines[row].rstrip() == mark:
@@ -136,8 +167,13 @@ def _databricks(script: Script) -> list[Part] | None:
 
 # marimo
 
-_APP = re.compile(rb"(?:@app\.(cell|function|class_definition)\b|with (app\.setup)\b|app\.(_unparsable_cell)\()")
-_PROSE = re.compile(rb"\s*mo\.md\(\s*[rR]?(?:(\"\"\"|''')((?:(?!\1).)*)\1|(\"|')((?:(?!\3).)*)\3)\s*,?\s*\)\s*;?\s*$", re.S)
+_APP = re.compile(
+    rb"(?:@app\.(cell|function|class_definition)\b|with (app\.setup)\b|app\.(_unparsable_cell)\()"
+)
+_PROSE = re.compile(
+    rb"\s*mo\.md\(\s*[rR]?(?:(\"\"\"|''')((?:(?!\1).)*)\1|(\"|')((?:(?!\3).)*)\3)\s*,?\s*\)\s*;?\s*$",
+    re.S,
+)
 _UNPARSABLE = re.compile(rb"app\._unparsable_cell\(\s*[rR]?(\"\"\"|'''|\"|')(.*?)\1.*", re.S)
 
 
@@ -146,11 +182,18 @@ def _marimo(script: Script) -> list[Part] | None:
     if script.language != "python" or not any(b"marimo.App(" in line for line in lines):
         return None
     quoted = quoted_rows(_joined(lines))
-    tops = [row for row, line in enumerate(lines) if row not in quoted and line[:1] not in (b"", b" ", b"\t", b"#", b")")]
+    tops = [
+        row
+        for row, line in enumerate(lines)
+        if row not in quoted and line[:1] not in (b"", b" ", b"\t", b"#", b")")
+    ]
     starts = [row for row in tops if _APP.match(lines[row])]
     if not starts:
         return None
-    last = next((row for row in tops if row > starts[-1] and lines[row].startswith(b"if __name__")), len(lines))
+    last = next(
+        (row for row in tops if row > starts[-1] and lines[row].startswith(b"if __name__")),
+        len(lines),
+    )
     parts = [Part("", 0, starts[0], lines[: starts[0]])]
     for number, (begin, end) in enumerate(zip(starts, [*starts[1:], last], strict=True)):
         kind, code = _marimo_code(lines[begin:end])
@@ -215,7 +258,9 @@ def _only_group(text: bytes, pattern: re.Pattern[bytes], count: int) -> list[byt
 
 _SPYDER = rb"(?:%%(?![%\w])|%%%+[ \t]|<(?:code|markdown|raw|html)cell>|In\[[ \d]*\]:?[ \t\r]*$)"
 _TYPE = re.compile(rb"\[(markdown|md|raw)\]")
-_ACTIVE = re.compile(rb"\bactive=\"([^\"]*)\"")  # where Jupytext keeps a cell; raw if not in notebooks
+_ACTIVE = re.compile(
+    rb"\bactive=\"([^\"]*)\""
+)  # where Jupytext keeps a cell; raw if not in notebooks
 _LANGUAGE = re.compile(rb"\blanguage=\"([\w+#-]+)\"")
 _QUOTE = re.compile(rb"\s*[rRuUfF]{0,2}(\"\"\"|''')")
 
@@ -241,11 +286,15 @@ def _percent(script: Script) -> list[Part] | None:
     parts = [Part("", 0, header, lines[:header])]
     number = 0
     for begin, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-        top = next((row for row in range(begin, min(end, first + 1)) if mark.match(lines[row])), begin)
+        top = next(
+            (row for row in range(begin, min(end, first + 1)) if mark.match(lines[row])), begin
+        )
         if mark.match(lines[top]) and script.language == "python" and _in_fence(script, parts, top):
             parts[-1] = _percent_part(script, parts[-1].begin, end, True, parts[-1].number)
             continue
-        part = _percent_part(script, begin, end, mark.match(lines[top]) is not None, number, top - begin)
+        part = _percent_part(
+            script, begin, end, mark.match(lines[top]) is not None, number, top - begin
+        )
         parts += _split_prose(script, part) if part.kind == "markdown" else [part]
         number = (parts[-1].number or 0) + 1
     return parts
@@ -255,7 +304,12 @@ def _split_prose(script: Script, part: Part) -> list[Part]:
     """Split a Markdown cell where code without a mark follows: it is a cell of its own."""
     lines, quoted = script.lines, quoted_rows(_joined(script.lines[part.begin : part.end]))
     row = part.begin + 1
-    while row < part.end and (not lines[row].strip() or script.is_comment(row) or row - part.begin in quoted or _QUOTE.match(lines[row])):
+    while row < part.end and (
+        not lines[row].strip()
+        or script.is_comment(row)
+        or row - part.begin in quoted
+        or _QUOTE.match(lines[row])
+    ):
         row += 1
     if row == part.end or part.number is None or script.language != "python":
         return [part]
@@ -273,7 +327,9 @@ def _in_fence(script: Script, parts: Sequence[Part], row: int) -> bool:
     return len(fences) % 2 == 1 and any(line.strip() == b"```" for line in behind)
 
 
-def _percent_part(script: Script, begin: int, end: int, marked: bool, number: int | None, above: int = 0) -> Part:
+def _percent_part(
+    script: Script, begin: int, end: int, marked: bool, number: int | None, above: int = 0
+) -> Part:
     lines = script.lines[begin:end]
     if not marked:
         return Part("code", begin, end, lines, number)
@@ -288,7 +344,9 @@ def _percent_part(script: Script, begin: int, end: int, marked: bool, number: in
     return part._replace(kind="") if _is_empty(part.code) else part
 
 
-def _code_part(script: Script, begin: int, end: int, code: list[bytes], head: bytes, number: int | None) -> Part:
+def _code_part(
+    script: Script, begin: int, end: int, code: list[bytes], head: bytes, number: int | None
+) -> Part:
     """Make a part of code; a cell of another language, or with a cell magic, may be commented out."""
     if (active := _ACTIVE.search(head)) and b"ipynb" not in active[1]:
         return Part("raw", begin, end, script.uncommented(code), number)
@@ -349,7 +407,11 @@ def _has_light_marks(script: Script) -> bool:
     """Whether a script without a header has marks that comments would hardly be."""
     lines = [line.rstrip() for line in script.lines]
     plus, minus = script.comment + b" +", script.comment + b" -"
-    begins = sum(line == plus or bool(re.match(re.escape(plus) + rb" (?:\[(?:markdown|md|raw)\]|[\w.-]+=|\{\")", line)) for line in lines)
+    begins = sum(
+        line == plus
+        or bool(re.match(re.escape(plus) + rb" (?:\[(?:markdown|md|raw)\]|[\w.-]+=|\{\")", line))
+        for line in lines
+    )
     return begins > 0 and minus in lines
 
 
@@ -361,9 +423,13 @@ class _LightReader:
         begin, _, end = markers.partition(b",")
         comment = re.escape(script.comment) + rb"[ \t]*"
         self._plain = begin == b"+"
-        self._begin = re.compile(comment + re.escape(begin) + (rb"(.*)$" if self._plain else rb"(?:\s(.*))?$"))
+        self._begin = re.compile(
+            comment + re.escape(begin) + (rb"(.*)$" if self._plain else rb"(?:\s(.*))?$")
+        )
         self._end = re.compile(comment + re.escape(end or b"-") + rb"[ \t\r]*$")
-        self._quoted = quoted_rows(_joined(script.lines)) if script.language == "python" else frozenset[int]()
+        self._quoted = (
+            quoted_rows(_joined(script.lines)) if script.language == "python" else frozenset[int]()
+        )
 
     def next(self, row: int, number: int) -> Part:
         lines, count = self._script.lines, len(self._script.lines)
@@ -375,7 +441,11 @@ class _LightReader:
         head = self._begin.match(lines[row]) if row not in self._quoted else None
         if head is None and self._script.is_comment(row):
             end = row
-            while end < count and self._script.is_comment(end) and not (end > row and self._begin.match(lines[end])):
+            while (
+                end < count
+                and self._script.is_comment(end)
+                and not (end > row and self._begin.match(lines[end]))
+            ):
                 end += 1
             if end == count or self._script.is_blank(end):
                 return Part("markdown", row, end, self._script.uncommented(lines[row:end]), number)
@@ -385,7 +455,11 @@ class _LightReader:
         lines, script = self._script.lines, self._script
         options = (head[1] or b"") if head else b""
         ending = _END_OF_CELL.search(options)
-        last = re.compile(re.escape(script.comment + b" " + ending[1]) + rb"[ \t\r]*$") if ending else self._end
+        last = (
+            re.compile(re.escape(script.comment + b" " + ending[1]) + rb"[ \t\r]*$")
+            if ending
+            else self._end
+        )
         end, closing = row + 1, 0
         while end < len(lines):
             if end in self._quoted:
@@ -402,7 +476,9 @@ class _LightReader:
         stated = _TYPE.search(options)
         if stated:
             kind = "raw" if stated[1] == b"raw" else "markdown"
-            return Part(kind, row, end + closing, [*_markup(script, code), *[b""] * closing], number)
+            return Part(
+                kind, row, end + closing, [*_markup(script, code), *[b""] * closing], number
+            )
         part = _code_part(script, row, end + closing, [*code, *[b""] * closing], options, number)
         return part._replace(kind="") if _is_empty(part.code) else part
 
@@ -441,7 +517,9 @@ def _nbconvert(script: Script) -> list[Part] | None:
         else:
             parts.append(Part("", begin, code_end, lines[begin:code_end]))
         for first, stop in prose:
-            parts.append(Part("markdown", first, stop, script.uncommented(lines[first:stop]), number))
+            parts.append(
+                Part("markdown", first, stop, script.uncommented(lines[first:stop]), number)
+            )
             number += 1
     return parts
 

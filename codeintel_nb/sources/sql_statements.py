@@ -8,6 +8,7 @@ Dialects: PostgreSQL, MySQL, SQLite, SQL Server, Oracle, Snowflake, BigQuery, Du
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -46,7 +47,10 @@ _HEAD = re.compile(
     re.I | re.M,
 )
 _LAST_PART = re.compile(rf"({_PART})\s*$")
-_OPENING = re.compile(r"--[^\n]*|/\*|(?P<quote>(?:\be)?')|\$(?P<tag>\w{0,60})\$|\"[^\"\n]*\"|`[^`\n]*`|\[[^\]\n]*\]", re.I)
+_OPENING = re.compile(
+    r"--[^\n]*|/\*|(?P<quote>(?:\be)?')|\$(?P<tag>\w{0,60})\$|\"[^\"\n]*\"|`[^`\n]*`|\[[^\]\n]*\]",
+    re.I,
+)
 _STRING = re.compile(r"(?:[^'\n]|''|\n(?!create\s))*'", re.I)
 _STRING_WITH_ESCAPES = re.compile(r"(?:[^'\\\n]|\\.|''|\n(?!create\s))*'", re.I | re.S)
 MAX_UNCLOSED = 100  # dollar quotes without an end, after which a script has none
@@ -59,18 +63,29 @@ _TOKEN = re.compile(
     re.I | re.M,
 )
 _DELIMITER = re.compile(r"^[ \t]*delimiter[ \t]+[^\s\w=,]{1,4}[ \t\r]*$", re.I | re.M)  # of MySQL
-_BLOCK_BEGIN = re.compile(r"begin\b(?!\s*(?:;|tran|transaction|work|deferred|immediate|exclusive))", re.I)
+_BLOCK_BEGIN = re.compile(
+    r"begin\b(?!\s*(?:;|tran|transaction|work|deferred|immediate|exclusive))", re.I
+)
 _BLOCK_END = re.compile(r"end\b(?!\s+(?:if|loop|while|repeat|for)\b)", re.I)
-_BODY_BEHIND = re.compile(r"(?:as|is)\b\s*(?!['$(]|\be'|begin\b|select\b|with\b|language\b|return\b|external\b|replace\b|on\b)\S", re.I)
-_MEMBER = re.compile(rf"^[ \t]*(?:(?:member|static|constructor|map|order|overriding|final|not|instantiable)\s+)*(?:procedure|function)\s+(?P<name>{_NAME})", re.I | re.M)
-_MACRO = re.compile(r"\{%[-+]?\s*(?P<kind>macro|test|materialization|snapshot|data_test)\s+(?P<name>\w+).*?%\}", re.S)
+_BODY_BEHIND = re.compile(
+    r"(?:as|is)\b\s*(?!['$(]|\be'|begin\b|select\b|with\b|language\b|return\b|external\b|replace\b|on\b)\S",
+    re.I,
+)
+_MEMBER = re.compile(
+    rf"^[ \t]*(?:(?:member|static|constructor|map|order|overriding|final|not|instantiable)\s+)*(?:procedure|function)\s+(?P<name>{_NAME})",
+    re.I | re.M,
+)
+_MACRO = re.compile(
+    r"\{%[-+]?\s*(?P<kind>macro|test|materialization|snapshot|data_test)\s+(?P<name>\w+).*?%\}",
+    re.S,
+)
 
 
 def sql_definitions(text: str) -> list[Definition]:
     """Return what a SQL script defines, in order. Names have no quotes, and no schema."""
     rows = _Rows(text)
-    found = sorted([*_statements(text, rows), *_macros(text, rows)], key=lambda one: (one.begin, -one.end))
-    return found
+    definitions = [*_statements(text, rows), *_macros(text, rows)]
+    return sorted(definitions, key=lambda one: (one.begin, -one.end))
 
 
 class _Rows:
@@ -80,8 +95,6 @@ class _Rows:
         self._ends = [match.start() for match in re.finditer("\n", text)]
 
     def of(self, place: int) -> int:
-        from bisect import bisect_left
-
         return bisect_left(self._ends, place)
 
 
@@ -89,7 +102,7 @@ def plain_name(name: str) -> str:
     """Return the last part of a name, without quotes and brackets."""
     last = _LAST_PART.search(name)
     part = last[1] if last else name
-    if part[:1] in "\"[`":
+    if part[:1] in '"[`':
         part = part[1:-1].replace('""', '"')
         part = part.rpartition(".")[2] if name[:1] == "`" else part  # `project.dataset.name`
     return "" if part.startswith("{{") else part.lstrip(":")[:120]
@@ -145,20 +158,41 @@ def _statements(text: str, rows: _Rows) -> Iterator[Definition]:
         end, delimiter = _end(code, head.end(), kind, delimiter)
         at = max(end, head.end())
         name = plain_name(head["name"])
-        if not name or (head["verb"][:1] in "aA" and not re.search(r"\b(?:as|begin)\b", code[head.end() : end], re.I)):
+        if not name or (
+            head["verb"][:1] in "aA"
+            and not re.search(r"\b(?:as|begin)\b", code[head.end() : end], re.I)
+        ):
             continue
-        yield Definition(_KINDS[kind], name, "", begin, end, rows.of(begin), rows.of(max(begin, end - 1)))
+        yield Definition(
+            _KINDS[kind], name, "", begin, end, rows.of(begin), rows.of(max(begin, end - 1))
+        )
         if kind in ("package", "package body", "type body"):
             for member in _MEMBER.finditer(code, head.end(), end):
                 place = member.start() + len(member[0]) - len(member[0].lstrip())
                 stop = min(_end(code, member.end(), "procedure", ";")[0], end)
-                yield Definition("function", plain_name(member["name"]), name, place, stop, rows.of(place), rows.of(stop - 1))
+                yield Definition(
+                    "function",
+                    plain_name(member["name"]),
+                    name,
+                    place,
+                    stop,
+                    rows.of(place),
+                    rows.of(stop - 1),
+                )
 
 
 def _end(text: str, at: int, kind: str, delimiter: str) -> tuple[int, str]:
     """Return where a statement ends, and the delimiter that is in force there."""
     if delimiter != ";":
-        ends = [place for place in (text.find(delimiter, at), text.find("\nDELIMITER", at), text.find("\ndelimiter", at)) if place >= 0]
+        ends = [
+            place
+            for place in (
+                text.find(delimiter, at),
+                text.find("\nDELIMITER", at),
+                text.find("\ndelimiter", at),
+            )
+            if place >= 0
+        ]
         return min(ends, default=len(text)), delimiter
     routine = _KINDS[kind] in ("function", "module") and kind not in ("macro", "aggregate", "rule")
     package = _KINDS[kind] == "module" or kind == "type body"
@@ -173,7 +207,11 @@ def _end(text: str, at: int, kind: str, delimiter: str) -> tuple[int, str]:
         if token["delimiter"]:
             return token.start(), token["delimiter"]
         if token["head"]:
-            if not blocks and not (open_body and not package and routine and _is_batch(text, last)) and _HEAD.match(text, token.start()):
+            if (
+                not blocks
+                and not (open_body and not package and routine and _is_batch(text, last))
+                and _HEAD.match(text, token.start())
+            ):
                 return token.start(), delimiter
         elif mark in ("(", ")"):
             parentheses = max(0, parentheses + (1 if mark == "(" else -1))
@@ -186,7 +224,9 @@ def _end(text: str, at: int, kind: str, delimiter: str) -> tuple[int, str]:
                 blocks += _BLOCK_BEGIN.match(text, token.start()) is not None
                 open_body = package
             elif lower == "case":
-                blocks += bool(blocks) and not re.search(r"end\s+$", text[max(0, token.start() - 8) : token.start()], re.I)
+                blocks += bool(blocks) and not re.search(
+                    r"end\s+$", text[max(0, token.start() - 8) : token.start()], re.I
+                )
             elif lower == "end" and _BLOCK_END.match(text, token.start()):
                 blocks = max(0, blocks - 1)
             elif lower in ("is", "as") and not blocks and _BODY_BEHIND.match(text, token.start()):
@@ -207,4 +247,12 @@ def _macros(text: str, rows: _Rows) -> Iterator[Definition]:
     for match in _MACRO.finditer(text):
         ends = re.compile(rf"\{{%[-+]?\s*end{match['kind']}\s*[-+]?%\}}").search(text, match.end())
         end = ends.end() if ends else match.end()
-        yield Definition("class" if match["kind"] == "snapshot" else "function", match["name"], "", match.start(), end, rows.of(match.start()), rows.of(end - 1))
+        yield Definition(
+            "class" if match["kind"] == "snapshot" else "function",
+            match["name"],
+            "",
+            match.start(),
+            end,
+            rows.of(match.start()),
+            rows.of(end - 1),
+        )

@@ -44,7 +44,7 @@ def test_a_notebook_that_was_cut_off_gives_the_cells_before(cut):
     text = json.dumps(CELLS, indent=1)[:cut]
     document = document_of("a.ipynb", text.encode())
     complete = text.count('"source"') and "    return '}],'\\n\"" in text
-    assert (["f"] == [symbol.name for symbol in document.symbols]) or not complete
+    assert ([symbol.name for symbol in document.symbols] == ["f"]) or not complete
     assert_tiles(document)
 
 
