@@ -57,6 +57,10 @@ _PERL = _finds(
     r"^[ \t]*(?:my|our|local)[ \t]*[\$@%(]",
     r"^[ \t]*sub[ \t]+\w+",
 )
+_PERL_ALONE = _finds(
+    r"^[ \t]*use[ \t]+(?:strict|warnings|constant|base|parent|lib|utf8|Test::|v?5\b)",
+    r"^[ \t]*package[ \t]+[A-Za-z_]\w*(?:::\w+)*[ \t]*;",
+)
 _RAKU = _finds(
     r"^[ \t]*use[ \t]+v6",
     r"^[ \t]*(?:unit[ \t]+)?(?:module|role|grammar)[ \t]+\w",
@@ -105,6 +109,15 @@ _APEX = _finds(
 )
 _ERLANG = _finds(r"^-(?:module|export)\(", r"^[ \t]*main\s*\(.*?\)\s*->", r"^%%")
 
+
+def _is_raku(content: bytes) -> object:
+    return _USE_V6(content) or (not _PERL_ALONE(content) and _RAKU(content))
+
+
+_USE_V6 = _finds(r"^[ \t]*use[ \t]+v6")
+ANY_LANGUAGE = frozenset(
+    {".t", ".inc", ".cgi", ".fcgi", ".spec", ".tool", ".command"}
+)  # of scripts
 RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
     ".h": (("objc", _in_code(_OBJC)), ("cpp", _in_code(_CPP))),
     ".C": (("cpp", _in_code(_CPP)), ("c", _in_code(_C_ONLY))),
@@ -136,21 +149,27 @@ RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
         ("text", _finds(r"")),
     ),
     ".t": (
-        ("raku", lambda content: not _PERL(content) and _RAKU(content)),
+        ("raku", _is_raku),
         ("perl", _PERL),
         ("text", _finds(r"^  \$ \w", r"^[ \t]*%[ \t]+\w")),  # cram, Turing
         ("bash", _finds(r"^test_description=", r"^[ \t]*test_expect_(?:success|failure)\b", r"^\. \.?/")),
         ("lua", _finds(r"^[ \t]*local[ \t]+\w+[ \t]*=", r"^[ \t]*require[ \t]*\(?['\"]")),
     ),
     ".pl": (
-        ("prolog", lambda content: not _PERL(content) and _PROLOG(content)),
-        ("raku", lambda content: not _PERL(content) and _RAKU(content)),
+        ("prolog", lambda content: not _PERL_ALONE(content) and _PROLOG(content)),
+        ("raku", _is_raku),
     ),
     ".pro": (("prolog", _PROLOG), ("text", _finds(r""))),
     ".pm": (
         ("c", _finds(r"\A\s*/\* XPM \*/")),
-        ("raku", lambda content: not _PERL(content) and _RAKU(content)),
+        ("raku", _is_raku),
     ),
+    ".trigger": (("apex", _finds(r"^[ \t]*trigger[ \t]+\w+[ \t]+on[ \t]")),),
+    ".hh": (("php", _finds(r"<\?hh\b")),),
+    ".re": (("cpp", _finds(r"^[ \t]*#[ \t]*(?:if|ifdef|define|pragma|include)\b", r"^[ \t]*template[ \t]*<")), ("text", _finds(r""))),
+    ".app": (("erlang", _finds(r"^\{[ \t\n]*'?application'?[ \t\n]*,")), ("text", _finds(r""))),
+    ".pluginspec": (("xml", _finds(r"\A\s*<")), ("ruby", _finds(r""))),
+    ".ms": (("roff", _MAN), ("assembly", _ASSEMBLY), ("text", _finds(r""))),
     ".rs": (("xml", _XML), ("c", _finds(r"^[ \t]*#pragma[ \t]+(?:rs|version)\b"))),
     ".r": (
         ("text", _finds(r"\A\s*rebol\s*\[", flags=re.I)),

@@ -22,7 +22,7 @@ languages share. We differ on purpose:
 from __future__ import annotations
 
 from ..errors import ScopeError, did_you_mean
-from .content_rules import CONSIDERED_BYTES, RULES
+from .content_rules import ANY_LANGUAGE, CONSIDERED_BYTES, RULES
 from .interpreters import interpreter_words, modeline
 
 # name: aliases; endings and whole file names; interpreters of a #! line
@@ -35,15 +35,15 @@ go: golang gonb; .go; gorun
 rust: rs evcxr; .rs; rust-script cargo
 java: ijava; .java .jav .jsh; java jbang jshell
 c: ; .c .h .cats .idc; tcc
-cpp: c++ cc cxx hpp cuda xcpp; .cc .cpp .cxx .c++ .cp .hpp .hh .hxx .h++ .inl .ipp .tpp .tcc .txx .cppm .ixx .ino .cu .cuh .C .H; cling
+cpp: c++ cc cxx hpp cuda xcpp; .cc .cpp .cxx .c++ .cp .hpp .hh .hxx .h++ .inl .ipp .tpp .tcc .txx .cppm .ixx .re .ino .cu .cuh .C .H; cling
 csharp: c# cs dotnet; .cs .csx .cake .linq .cs.pp; dotnet-script csharp csi
 fsharp: f# fs; .fs .fsi .fsx; fsharpi fsi
 ruby: rb iruby; .rb .rake .gemspec .ru .builder .eye .jbuilder .mspec .podspec .prawn .rabl .rbi .rbuild .rbw .rbx .ruby .thor .watchr Rakefile Gemfile Vagrantfile Podfile Guardfile Capfile Brewfile Appraisals Berksfile Buildfile buildfile Dangerfile Deliverfile Fastfile Jarfile Mavenfile Puppetfile Snapfile Steepfile Thorfile .irbrc .pryrc .simplecov; ruby jruby macruby rake rbx truffleruby
-php: hack; .php .phtml .php3 .php4 .php5 .php7 .php8 .phps .phpt .ctp .aw .hack .php_cs .php_cs.dist Phakefile; php hhvm
+php: hack; .php .phtml .php3 .php4 .php5 .php7 .php8 .hhi .phps .phpt .ctp .aw .hack .php_cs .php_cs.dist Phakefile; php hhvm
 kotlin: kt; .kt .kts .ktm; kotlin kotlinc kscript
 scala: almond spark; .scala .sc .sbt .kojo .mill; scala scala-cli amm
 swift: ; .swift; swift
-bash: sh shell zsh ksh console; .sh .bash .zsh .ksh .bats .command .sbatch .slurm .tool .trigger .zsh-theme .tmux .ebuild .eclass .pacscript .bashrc .bash_profile .bash_aliases .bash_functions .bash_history .bash_logout .zshrc .zshenv .zprofile .zlogin .zlogout .profile .cshrc .kshrc .login .envrc .flaskenv .xinitrc .xsession PKGBUILD APKBUILD bashrc bash_profile bash_aliases bash_logout profile zshrc zshenv zprofile zlogin zlogout kshrc cshrc gradlew mvnw; sh bash zsh ksh dash ash bats mksh pdksh rc oksh csh tcsh
+bash: sh shell zsh ksh console; .sh .bash .zsh .ksh .csh .tcsh .bats .command .sbatch .slurm .tool .trigger .zsh-theme .tmux .ebuild .eclass .pacscript .bashrc .bash_profile .bash_aliases .bash_functions .bash_history .bash_logout .zshrc .zshenv .zprofile .zlogin .zlogout .profile .cshrc .kshrc .login .envrc .flaskenv .xinitrc .xsession .tmux.conf tmux.conf xinitrc xsession login PKGBUILD APKBUILD bashrc bash_profile bash_aliases bash_logout profile zshrc zshenv zprofile zlogin zlogout kshrc cshrc gradlew mvnw; sh bash zsh ksh dash ash bats mksh pdksh rc oksh csh tcsh
 fish: ; .fish; fish
 lua: ; .lua .rockspec .nse .pd_lua .rbxs .wlua .p8 .luacheckrc; lua luajit luau
 elixir: ex; .ex .exs mix.lock; elixir iex
@@ -62,9 +62,9 @@ vue: ; .vue;
 svelte: ; .svelte;
 yaml: yml; .yaml .yml .mir .reek .rviz .sublime-syntax .syntax .yaml-tmlanguage .yaml.sed .yml.mysql .clang-format .clang-tidy .clangd .gemrc CITATION.cff CITATIONS.cff glide.lock pixi.lock yarn.lock pubspec.lock Podfile.lock; ansible-playbook
 toml: ; .toml .toml.example Cargo.lock Cargo.toml.orig Gopkg.lock poetry.lock uv.lock pdm.lock pylock.lock mise.lock mise.local.lock Pipfile;
-json: ; .json .jsonc .json5 .geojson .topojson .webmanifest .avsc .gltf .har .sarif .tfstate .tfstate.backup .mcmeta .webapp .yyp .hujson .4DForm .4DProject .JSON-tmLanguage .json.example .code-snippets .code-workspace .sublime-build .sublime-commands .sublime-completions .sublime-keymap .sublime-menu .sublime-mousemap .sublime-project .sublime-settings .sublime-theme .sublime-color-scheme .eslintrc .prettierrc .babelrc .jshintrc .jscsrc .jslintrc .swcrc .nycrc .c8rc .htmlhintrc .all-contributorsrc .arcconfig .auto-changelog .tern-config .tern-project .watchmanconfig .releaserc .secrets.baseline MODULE.bazel.lock Package.resolved Pipfile.lock bun.lock composer.lock deno.lock flake.lock mcmod.info;
+json: ; .json .jsonc .json5 .geojson .topojson .webmanifest .avsc .gltf .har .sarif .tfstate .tfstate.backup .mcmeta .webapp .yyp .hujson .4DForm .4DProject .JSON-tmLanguage .json.example .code-snippets .code-workspace .sublime-build .sublime-commands .sublime-completions .sublime-keymap .sublime-menu .sublime-mousemap .sublime-project .sublime-settings .sublime-macro .sublime-workspace .sublime_metrics .sublime_session .sublime-theme .sublime-color-scheme .eslintrc .prettierrc .babelrc .jshintrc .jscsrc .jslintrc .swcrc .nycrc .imgbotconfig .c8rc .htmlhintrc .all-contributorsrc .arcconfig .auto-changelog .tern-config .tern-project .watchmanconfig .releaserc .secrets.baseline MODULE.bazel.lock Package.resolved Pipfile.lock bun.lock composer.lock deno.lock flake.lock mcmod.info;
 jsonl: ndjson; .jsonl .ndjson;
-xml: ; .xml .xsd .xsl .xslt .svg .plist .csproj .fsproj .vbproj .vcxproj .vcxproj.filters .njsproj .sqlproj .shproj .wixproj .proj .pkgproj .pyproj .props .targets .pom .rss .atom .rdf .wsdl .wsf .xaml .axaml .axml .resx .nuspec .natvis .filters .storyboard .xib .xlf .xliff .xmi .xul .xacro .urdf .srdf .launch .ui .qrc .glade .gml .gpx .kml .iml .ivy .jelly .mxml .fxml .dita .ditamap .ditaval .ditaprop .dtd .ent .osm .owl .tmx .ts.xml .admx .adml .ps1xml .psc1 .clixml .pubxml .scxml .vxml .wxi .wxl .wxs .x3d .xproj .xspec .zcml .slnx .sch .rng .sublime-snippet .tmLanguage .tmTheme .tmPreferences .tmSnippet .vsixmanifest .vssettings .vstemplate .workflow .dll.config .xml.dist .classpath .cproject .project App.config Web.config Web.Debug.config Web.Release.config NuGet.config packages.config Settings.StyleCop;
+xml: ; .xml .xsd .xsl .xslt .svg .plist .csproj .fsproj .vbproj .jsproj .nproj .ndproj .sfproj .depproj .ccproj .vcxproj .vcxproj.filters .njsproj .sqlproj .shproj .wixproj .proj .pkgproj .pyproj .props .targets .pom .rss .atom .rdf .xmp .mjml .ant .ccxml .cscfg .csdef .dotsettings .gmx .grxml .hzp .icls .meta4 .qhelp .rbxmx .ux .wsdl .wsf .xaml .axaml .axml .resx .nuspec .natvis .filters .storyboard .xib .xlf .xliff .xmi .xul .xacro .urdf .srdf .launch .ui .qrc .glade .gml .gpx .kml .iml .ivy .jelly .mxml .fxml .dita .ditamap .ditaval .ditaprop .dtd .ent .osm .owl .tmx .ts.xml .admx .adml .ps1xml .psc1 .clixml .pubxml .scxml .vxml .wxi .wxl .wxs .x3d .xproj .xspec .zcml .slnx .sch .rng .sublime-snippet .tmLanguage .tmTheme .tmPreferences .tmSnippet .vsixmanifest .vssettings .vstemplate .workflow .dll.config .xml.dist .classpath .cproject .project App.config Web.config Web.Debug.config Web.Release.config NuGet.config packages.config Settings.StyleCop;
 ini: cfg conf properties dosini; .ini .cfg .conf .properties .cnf .prefs .desktop .service .socket .target .timer .mount .network .container .dof .lektorproject .url .editorconfig .gitconfig .gitmodules .tgitconfig .buckconfig .coveragerc .flake8 .gitreview .pylintrc .npmrc .pypirc .env buildozer.spec pylintrc vlcrc;
 markdown: md mdx rmd rmarkdown qmd quarto; .md .markdown .mdx .mdown .mdwn .mkd .mkdn .mkdown .livemd .ronn .scd .workbook .rmd .qmd .rmarkdown .myst .mystnb contents.lr;
 rst: restructuredtext; .rst .rest .rst.txt .rest.txt;
@@ -73,7 +73,7 @@ tex: latex bibtex; .tex .sty .cls .bib .bibtex .ltx .dtx .ins .bbx .cbx .lbx .mk
 text: txt plain plaintext; .txt .text .lock .log .sum LICENSE NOTICE AUTHORS COPYING CHANGELOG INSTALL README METADATA RECORD CODEOWNERS go.mod go.sum go.work;
 notebook: ipynb jupyter; .ipynb .dib .zpln note.json;
 dockerfile: docker; .dockerfile .containerfile Dockerfile Containerfile;
-make: makefile; .mk .mak .make .makefile .mkfile Makefile makefile GNUmakefile BSDmakefile Kbuild mkfile Makefile.am Makefile.in; make gmake
+make: makefile; .mk .mak .make .makefile .mkfile Makefile makefile GNUmakefile BSDmakefile Makefile.boot Makefile.frag Makefile.inc Kbuild mkfile Makefile.am Makefile.in; make gmake
 cmake: ; .cmake .cmake.in CMakeLists.txt;
 perl: pl; .pl .pm .t .al .perl .ph .plx .psgi .pod .latexmkrc latexmkrc Rexfile cpanfile Makefile.PL; perl cperl
 raku: perl6; .raku .rakumod .rakutest .p6 .pm6 .pl6 .6pl .6pm .p6l .p6m .nqp; raku perl6 rakudo
@@ -82,15 +82,15 @@ powershell: ps1 pwsh; .ps1 .psm1 .psd1; pwsh powershell
 batch: bat cmd dosbatch; .bat .cmd;
 fortran: f90 f77; .f .f77 .f90 .f95 .f03 .f08 .f18 .for .ftn .fpp;
 matlab: octave; .m .matlab; octave
-wolfram: mathematica; .wl .wls .nb .mt; wolframscript
+wolfram: mathematica; .wl .wls .wlt .nb .nbp .mt .ma .cdf .mathematica; wolframscript
 objc: objective-c obj-c objectivec objective-c++; .mm;
 apex: ; .apex .apxc .trigger.cls;
 vb: visualbasic vba vbnet; .vb .vbs .bas .frm .vba;
 clojure: clj; .clj .cljs .cljc .cljx .cl2 .cljscm .cljs.hl .hic .boot .edn .bb riemann.config; bb clojure clj
-lisp: common-lisp elisp emacs-lisp; .lisp .lsp .el .asd .ny .podsl .sexp .emacs .spacemacs; sbcl clisp ecl ccl emacs
+lisp: common-lisp elisp emacs-lisp; .lisp .lsp .el .asd .ny .podsl .sexp .emacs .emacs.desktop .spacemacs .gnus .viper .abbrev_defs abbrev_defs _emacs Cask Eask Project.ede; sbcl clisp ecl ccl emacs
 scheme: racket; .scm .sld .sls .sps .rkt .rktl .rktd; guile racket gosh csi chibi-scheme
-erlang: erl; .erl .hrl .xrl .yrl .escript .app.src Emakefile rebar.config rebar.config.lock rebar.lock; escript
-groovy: gradle; .groovy .grt .gtpl .gvy .gradle .nf Jenkinsfile; groovy nextflow
+erlang: erl; .erl .hrl .app .xrl .yrl .escript .app.src Emakefile rebar.config rebar.config.lock rebar.lock; escript
+groovy: gradle; .groovy .grt .gtpl .gvy .gradle .nf nextflow.config Jenkinsfile; groovy nextflow
 graphql: gql; .graphql .gql .graphqls;
 proto: protobuf; .proto;
 thrift: ; .thrift;
@@ -100,20 +100,20 @@ vim: viml; .vim .vimrc .gvimrc .exrc _vimrc vimrc; vim
 awk: gawk; .awk .gawk .mawk .nawk .auk; awk gawk mawk nawk
 tcl: ; .tcl .adp .sdc .xdc; tclsh wish expect
 verilog: systemverilog; .sv .svh .vh .v .veo;
-vhdl: ; .vhd .vhdl .vho .vht;
-glsl: hlsl shader; .glsl .vert .frag .geom .tesc .tese .vsh .fsh .glslf .glslv .hlsl .hlsli .fx .fxh .wgsl .metal .shader;
-pascal: delphi; .pas .dpr .dpk .lpr .dfm; instantfpc
+vhdl: ; .vhd .vhdl .vhf .vhi .vho .vhs .vht .vhw;
+glsl: hlsl shader; .glsl .vert .frag .vrx .frg .vs .fp .fshader .vshader .gshader .geo .rchit .rmiss .cginc .geom .tesc .tese .vsh .fsh .glslf .glslv .hlsl .hlsli .fx .fxh .wgsl .metal .shader;
+pascal: delphi; .pas .pascal .dpr .dpk .lpr .dfm; instantfpc
 ada: ; .adb .ads .ada;
 d: dlang; .d .di; rdmd dmd
-nim: ; .nim .nims .nimble nim.cfg; nim
+nim: ; .nim .nims .nimble .nimrod .nim.cfg nim.cfg; nim
 crystal: cr; .cr; crystal
-coffeescript: coffee; .coffee .cson .iced Cakefile; coffee
+coffeescript: coffee; .coffee ._coffee .cjsx .cson .iced Cakefile; coffee
 elm: ; .elm;
 gdscript: ; .gd;
 starlark: bazel; .bzl .star .bazel BUILD WORKSPACE MODULE.bazel Tiltfile BUCK;
 puppet: ; .pp;
 typst: ; .typ;
-roff: man troff; .roff .man .mdoc .1 .2 .3 .4 .5 .6 .7 .8 .9 .1in .3pm;
+roff: man troff; .roff .man .mdoc .1 .2 .3 .4 .5 .6 .7 .8 .9 .1in .1m .1x .3in .3m .3p .3pm .3qt .3x .nr .rno .tmac .ms;
 gettext: po; .po .pot;
 csv: tsv; .csv .tsv;
 assembly: asm nasm; .s .asm .nasm .nas .a51;
@@ -167,14 +167,20 @@ def language_of(path: str, content: bytes = b"") -> str:
     if language is not None and ending not in RULES:
         return language
     content = content[:CONSIDERED_BYTES]
-    if stated := _by_modeline(content) or _by_interpreter(content):
-        return stated
+    for stated in (_by_modeline(content), _by_interpreter(content)):
+        if stated and (ending not in RULES or ending in ANY_LANGUAGE or stated in _possible(ending)):
+            return stated
     for result, rule in RULES.get(ending, ()):
         if rule(content):
             return result
     if language is None and content.lstrip()[:5] == b"<?xml":
         return "xml"
     return language or "text"
+
+
+def _possible(ending: str) -> set[str | None]:
+    """Return the languages that files of an ending may be in."""
+    return {_BY_ENDING.get(ending), *(language for language, _ in RULES[ending])}
 
 
 def depends_on_text(path: str) -> bool:

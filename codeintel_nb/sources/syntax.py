@@ -176,7 +176,8 @@ def _with_statements(symbols: list[Symbol], content: bytes) -> list[Symbol]:
     covered = set[int]()
     for one in sql_definitions(text):
         known = by_row.get(one.row)
-        head = re.sub(r"\s+", " ", _utf8(text[one.begin : min(one.end, one.begin + 600)])).strip()[:200]
+        head = re.sub(r"\s+", " ", _utf8(text[one.begin : min(one.end, one.begin + 600)])).strip()
+        head = (_ROUTINE_BODY.split(head, maxsplit=1)[0] if one.kind == "function" else head)[:200].rstrip("; ")
         name, container = _utf8(one.name), _utf8(one.container)
         end_line = max(one.last_row + 1, one.row + 1)
         if known is not None:
@@ -188,6 +189,7 @@ def _with_statements(symbols: list[Symbol], content: bytes) -> list[Symbol]:
     return sorted(merged, key=lambda symbol: (symbol.start_line, -symbol.end_line))
 
 
+_ROUTINE_BODY = re.compile(r"(?i)\s+(?:as|is)\s*(?=\$|'|begin\b|declare\b|$)|\bbegin\b|;")
 _OPERATOR_CLASS = re.compile(r"(?i)create\s+operator\b")  # names a type that it does not define
 
 
