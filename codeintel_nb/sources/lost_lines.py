@@ -118,15 +118,11 @@ def lost_lines(
     ``starts`` are row and name of those that are.
     """
     spans = _merged(errors)
-    begins = [begin for begin, _ in spans]
     line_starts = [0, *(match.end() for match in re.finditer(rb"\n", content))]
     taken = set(starts)
     for one in RULES.get(language, ()):
-        for match in one.pattern.finditer(content):
+        for match in _matches(one, content, spans):
             at = match.start(1)
-            span = bisect_right(begins, at) - 1
-            if not one.anywhere and (span < 0 or at >= spans[span][1]):
-                continue
             name = match[1].decode("utf-8", "replace").strip("`")
             row, name_row = (
                 bisect_right(line_starts, place) - 1 for place in (_first(content, match), at)
@@ -147,6 +143,17 @@ def lost_lines(
                 row,
                 bisect_right(line_starts, max(match.end() - 1, end - 1)) - 1,
             )
+
+
+def _matches(
+    one: LineRule, content: bytes, spans: Sequence[tuple[int, int]]
+) -> Iterator[re.Match[bytes]]:
+    """Yield the lines that a rule fits: those of errors, or of the whole file."""
+    for begin, end in [(0, len(content))] if one.anywhere else spans:
+        start = content.rfind(b"\n", 0, begin) + 1
+        for match in one.pattern.finditer(content, start, end):
+            if match.start(1) >= begin:
+                yield match
 
 
 _NO_FUNCTIONS_TEXT = frozenset(word.decode() for word in _NO_FUNCTIONS)

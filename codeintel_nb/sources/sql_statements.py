@@ -62,6 +62,10 @@ _TOKEN = re.compile(
     r"|(?P<head>^[ \t]*(?:(?:re)?create\s|alter\s+(?:proc|procedure|function|trigger)\s))",
     re.I | re.M,
 )
+_LINE = re.compile(
+    r"^[ \t]*(?:(?:re)?create\s|alter\s|delimiter[ \t]+(?P<delimiter>[^\s\w=,]{1,4})(?=[ \t\r]*$))",
+    re.I | re.M,
+)
 _DELIMITER = re.compile(r"^[ \t]*delimiter[ \t]+[^\s\w=,]{1,4}[ \t\r]*$", re.I | re.M)  # of MySQL
 _BLOCK_BEGIN = re.compile(
     r"begin\b(?!\s*(?:;|tran|transaction|work|deferred|immediate|exclusive))", re.I
@@ -131,12 +135,10 @@ def _without_text(text: str) -> str:
             behind = at
         else:
             continue
-        parts += (text[done:begin], _NO_NEWLINE.sub(" ", text[begin:at]))
+        blank = "\n".join(" " * len(line) for line in text[begin:at].split("\n"))
+        parts += (text[done:begin], blank)
         done, at = at, behind
     return "".join((*parts, text[done:]))
-
-
-_NO_NEWLINE = re.compile(r"[^\n]")
 
 
 def _statements(text: str, rows: _Rows) -> Iterator[Definition]:
@@ -145,12 +147,12 @@ def _statements(text: str, rows: _Rows) -> Iterator[Definition]:
     while at < len(code):
         head = _HEAD.match(code, at) if code[at - 1 : at] == ";" else None  # on the line of another
         if head is None:
-            token = _TOKEN.search(code, at)
-            if token is None:
+            line = _LINE.search(code, at)
+            if line is None:
                 return
-            at = max(token.end(), at + 1)
-            delimiter = token["delimiter"] or delimiter
-            head = _HEAD.match(code, token.start()) if token["head"] else None
+            at = max(line.end(), at + 1)
+            delimiter = line["delimiter"] or delimiter
+            head = None if line["delimiter"] else _HEAD.match(code, line.start())
         if head is None:
             continue
         begin = head.start("verb")
