@@ -41,6 +41,7 @@ _CPP = _finds(
     r"^[ \t]*(?:private|public|protected)(?:[ \t]+\w+)?[ \t]*:",
     r"^[ \t]*(?:try[ \t]*\{|catch[ \t]*\(|constexpr[ \t])",
     r"\bstd::\w",
+    r"\bcout[ \t]*<<|\bnew[ \t]+[A-Z]\w*[ \t]*[(\[;]|^[ \t]*delete[ \t]+\w+;",
     r"\b(?:virtual[ \t]+[\w~]|nullptr\b|noexcept\b|static_cast[ \t]*<|dynamic_cast[ \t]*<|reinterpret_cast[ \t]*<)",
     r"\)[ \t]*(?:const[ \t]*)?(?:override|final)\b|\)[ \t]*=[ \t]*(?:default|delete)[ \t]*;",
     r"\boperator[ \t]*(?:==|=|<<|>>|\(\)|\[\]|\+|-|\*|<|!)",
@@ -56,6 +57,7 @@ _PERL = _finds(
     r"^[ \t]*package[ \t]+[A-Za-z_]\w*(?:::\w+)*[ \t]*[;{]",
     r"^[ \t]*(?:my|our|local)[ \t]*[\$@%(]",
     r"^[ \t]*sub[ \t]+\w+",
+    r"^[ \t]*use[ \t]+t::|^__(?:DATA|END)__|^[ \t]*run_tests\b",
 )
 _PERL_ALONE = _finds(
     r"^[ \t]*use[ \t]+(?:strict|warnings|constant|base|parent|lib|utf8|Test::|v?5\b)",
@@ -74,7 +76,7 @@ _MAN = _finds(r"^[.'][ \t]*(?:TH|SH|Dd|Dt|Sh|PP|B|I|TP)\b", r"^[.']\\\"")
 _PASCAL = _finds(
     r"^[ \t]*end[.;][ \t]*$",
     r"\{\$(?:mode|ifdef|undef|define)\b",
-    r"^[ \t]*(?:unit|program|interface|implementation)\b",
+    r"^[ \t]*(?:(?:unit|program)[ \t]+\w+[ \t]*;|(?:interface|implementation)[ \t]*$)",
     flags=re.I,
 )
 _ASSEMBLY = _finds(
@@ -100,7 +102,7 @@ _VB = _finds(
     r"^[ ]*(?:Public|Private)[ ]+(?:Sub|Function|Property|Declare)\b",
 )
 _TEX = _finds(
-    r"\\(?:NeedsTeXFormat|Provides(?:Class|Package|File)|LoadClass|DeclareOption|RequirePackage|documentclass|newcommand|def|let)\b"
+    r"^[ \t]*\\(?:NeedsTeXFormat|Provides(?:Class|Package|File)|LoadClass|DeclareOption|RequirePackage|documentclass|newcommand|def|let)\b"
 )
 _APEX = _finds(
     r"^[ \t]*(?:@\w+[ \t]*(?:\([^)\n]*\)[ \t]*)?\s*)?(?:(?:public|private|protected|global|virtual|abstract|static|with|without|inherited|sharing|transient)[ \t]+)+(?:class|interface|enum)[ \t]+\w",
@@ -164,6 +166,9 @@ RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
         ("c", _finds(r"\A\s*/\* XPM \*/")),
         ("raku", _is_raku),
     ),
+    ".scd": (("markdown", _finds(r"^#+[ \t]+(?:NAME|SYNOPSIS|DESCRIPTION)\b")), ("text", _finds(r""))),
+    ".plt": (("prolog", _PROLOG), ("text", _finds(r""))),
+    ".sld": (("xml", _finds(r"\A\s*<")),),
     ".trigger": (("apex", _finds(r"^[ \t]*trigger[ \t]+\w+[ \t]+on[ \t]")),),
     ".hh": (("php", _finds(r"<\?hh\b")),),
     ".re": (("cpp", _finds(r"^[ \t]*#[ \t]*(?:if|ifdef|define|pragma|include)\b", r"^[ \t]*template[ \t]*<")), ("text", _finds(r""))),
@@ -186,7 +191,7 @@ RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
         ("text", _finds(r"^[ \t]*(?:pub[ \t]+)?fn[ \t]+\w+\(.*\{")),  # V
     ),
     ".d": (
-        ("make", lambda content: not _finds(r"^[ \t]*(?:module|import)[ \t]+[\w.]+[^\n]*;", r"\bunittest\b")(content) and _finds(r"^[^\s:#]+[ \t]*:[ \t]+[^\n]*\\?$")(content)),
+        ("make", lambda content: not _finds(r"^[ \t]*(?:module|import)[ \t]+[\w.]+[^\n]*;", r"\bunittest\b")(content) and _finds(r"^[^\s:#]*[./][^\s:#]*[ \t]*:(?:[ \t]|$)")(content)),
         ("text", _finds(r"^(?:\w+:\w*:\w*:\w*|provider[ \t]+\w|#pragma[ \t]+D[ \t])")),  # DTrace
     ),
     ".pp": (("pascal", _PASCAL),),
@@ -203,6 +208,8 @@ RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
     ".sc": (("text", _finds(r"\^(?:this|super)\.", r"^[ \t]*~\w+[ \t]*=\.", r"\bSynthDef\b")),),
     ".plist": (("text", lambda content: not _XML(content) and not _finds(r"\A\s*<")(content)),),
     ".properties": (),
+    ".command": (),
+    ".tool": (),
     ".cgi": (),
     ".fcgi": (),
     ".releaserc": (("json", _finds(r"\A\s*\{")), ("yaml", _finds(r"^[ \t]*[\w#-][^:\n]*:"))),

@@ -30,7 +30,7 @@ _WITH_VALUE = frozenset(
 _TOKEN = re.compile(r"\"([^\"]*)\"|'([^']*)'|(\S+)")
 _VERSION = re.compile(r"(?<=[A-Za-z])[-._]?\d[\w.]*$|-dbg$")
 _NIX = re.compile(rb"(?m)^(?:#!|//|--|#)[ \t]*!?[ \t]*nix-shell\b(.*)$|^#![ \t]*nix\b(.*)$")
-_EXEC = re.compile(rb"(?m)^[ \t]*[\"':]*[ \t]*[\"']*exec[\"']*[ \t]+(.*\$\{?[0@*].*)$")
+_EXEC = re.compile(rb"(?m)^[ \t]*[\"':]*[ \t]*[\"']*exec[\"']*[ \t]+(.*\$\{?0.*)$")
 _EMACS = re.compile(rb"-\*-[ \t]*(?:.*?\bmode[ \t]*:[ \t]*)?([\w+#-]+)[ \t]*(?:;.*)?-\*-", re.I)
 _VIM = re.compile(rb"(?:^|[ \t])(?:vi|vim|ex)\d*:.*?\b(?:ft|filetype|syntax)=([\w+#-]+)")
 _MODES = {"shell-script": "bash", "cperl": "perl", "js2": "javascript", "js-mode": "javascript"}

@@ -28,7 +28,7 @@ from .interpreters import interpreter_words, modeline
 # name: aliases; endings and whole file names; interpreters of a #! line
 _TABLE = """
 python: py py3 cython sage sagemath pyspark ipython micropython; .py .pyi .pyw .pyx .pxd .pxi .py3 .pyde .pyp .pyt .lmi .gyp .gypi .rpy .tac .wsgi .xpy .xonsh .sage SConstruct SConscript wscript DEPS .gclient .pythonrc .pythonstartup; python ipython pypy jython micropython sage pytest marimo streamlit xonsh py
-javascript: js node nodejs jsx ecmascript ojs; .js .mjs .cjs .jsx .es6 .es .javascript .jsm .jss .njs .pac .sjs .ssjs .xsjs .xsjslib .jsfl .jscad .jake .gs .ojs .bones Jakefile; node nodejs bun gjs js qjs rhino d8 v8 chakra zx osascript
+javascript: js node nodejs jsx ecmascript ojs; .js .mjs .cjs .jsx .es6 .es .javascript .jsm .jss .njs .pac .sjs .ssjs .xsjs .xsjslib .jsfl .jscad .jake .gs .ojs .bones Jakefile; node nodejs bun gjs js qjs rhino d8 v8 chakra zx
 typescript: ts; .ts .mts .cts; ts-node tsx deno ts-node-esm
 tsx: ; .tsx;
 go: golang gonb; .go; gorun
@@ -38,12 +38,12 @@ c: ; .c .h .cats .idc; tcc
 cpp: c++ cc cxx hpp cuda xcpp; .cc .cpp .cxx .c++ .cp .hpp .hh .hxx .h++ .inl .ipp .tpp .tcc .txx .cppm .ixx .re .ino .cu .cuh .C .H; cling
 csharp: c# cs dotnet; .cs .csx .cake .linq .cs.pp; dotnet-script csharp csi
 fsharp: f# fs; .fs .fsi .fsx; fsharpi fsi
-ruby: rb iruby; .rb .rake .gemspec .ru .builder .eye .jbuilder .mspec .podspec .prawn .rabl .rbi .rbuild .rbw .rbx .ruby .thor .watchr Rakefile Gemfile Vagrantfile Podfile Guardfile Capfile Brewfile Appraisals Berksfile Buildfile buildfile Dangerfile Deliverfile Fastfile Jarfile Mavenfile Puppetfile Snapfile Steepfile Thorfile .irbrc .pryrc .simplecov; ruby jruby macruby rake rbx truffleruby
+ruby: rb iruby; .rb .rake .gemspec .ru .builder .eye .jbuilder .mspec .podspec .prawn .rabl .rbi .rbuild .rbw .rbx .ruby .thor .watchr Rakefile Gemfile Vagrantfile Podfile Guardfile Capfile Brewfile Appraisals Berksfile Buildfile buildfile Dangerfile Deliverfile Fastfile Jarfile Mavenfile Puppetfile Snapfile Steepfile Thorfile .irbrc .pryrc .simplecov; ruby jruby macruby rake rbx truffleruby rails
 php: hack; .php .phtml .php3 .php4 .php5 .php7 .php8 .hhi .phps .phpt .ctp .aw .hack .php_cs .php_cs.dist Phakefile; php hhvm
 kotlin: kt; .kt .kts .ktm; kotlin kotlinc kscript
 scala: almond spark; .scala .sc .sbt .kojo .mill; scala scala-cli amm
 swift: ; .swift; swift
-bash: sh shell zsh ksh console; .sh .bash .zsh .ksh .csh .tcsh .bats .command .sbatch .slurm .tool .trigger .zsh-theme .tmux .ebuild .eclass .pacscript .bashrc .bash_profile .bash_aliases .bash_functions .bash_history .bash_logout .zshrc .zshenv .zprofile .zlogin .zlogout .profile .cshrc .kshrc .login .envrc .flaskenv .xinitrc .xsession .tmux.conf tmux.conf xinitrc xsession login PKGBUILD APKBUILD bashrc bash_profile bash_aliases bash_logout profile zshrc zshenv zprofile zlogin zlogout kshrc cshrc gradlew mvnw; sh bash zsh ksh dash ash bats mksh pdksh rc oksh csh tcsh
+bash: sh shell zsh ksh console; .sh .bash .zsh .ksh .csh .tcsh .bats .command .sbatch .slurm .tool .trigger .zsh-theme .tmux .ebuild .eclass .pacscript .bashrc .bash_profile .bash_aliases .bash_functions .bash_history .bash_logout .zshrc .zshenv .zprofile .zlogin .zlogout .profile .cshrc .kshrc .login .envrc .flaskenv .xinitrc .xsession .tmux.conf tmux.conf xinitrc xsession login PKGBUILD APKBUILD bashrc bash_profile bash_aliases bash_logout profile zshrc zshenv zprofile zlogin zlogout kshrc cshrc gradlew mvnw; sh bash zsh ksh dash ash bats mksh pdksh rc oksh csh tcsh openrc-run
 fish: ; .fish; fish
 lua: ; .lua .rockspec .nse .pd_lua .rbxs .wlua .p8 .luacheckrc; lua luajit luau
 elixir: ex; .ex .exs mix.lock; elixir iex
@@ -88,7 +88,7 @@ apex: ; .apex .apxc .trigger.cls;
 vb: visualbasic vba vbnet; .vb .vbs .bas .frm .vba;
 clojure: clj; .clj .cljs .cljc .cljx .cl2 .cljscm .cljs.hl .hic .boot .edn .bb riemann.config; bb clojure clj
 lisp: common-lisp elisp emacs-lisp; .lisp .lsp .el .asd .ny .podsl .sexp .emacs .emacs.desktop .spacemacs .gnus .viper .abbrev_defs abbrev_defs _emacs Cask Eask Project.ede; sbcl clisp ecl ccl emacs
-scheme: racket; .scm .sld .sls .sps .rkt .rktl .rktd; guile racket gosh csi chibi-scheme
+scheme: racket; .scm .sld .sls .rkt .rktl .rktd; guile racket gosh csi chibi-scheme
 erlang: erl; .erl .hrl .app .xrl .yrl .escript .app.src Emakefile rebar.config rebar.config.lock rebar.lock; escript
 groovy: gradle; .groovy .grt .gtpl .gvy .gradle .nf nextflow.config Jenkinsfile; groovy nextflow
 graphql: gql; .graphql .gql .graphqls;
@@ -101,7 +101,7 @@ awk: gawk; .awk .gawk .mawk .nawk .auk; awk gawk mawk nawk
 tcl: ; .tcl .adp .sdc .xdc; tclsh wish expect
 verilog: systemverilog; .sv .svh .vh .v .veo;
 vhdl: ; .vhd .vhdl .vhf .vhi .vho .vhs .vht .vhw;
-glsl: hlsl shader; .glsl .vert .frag .vrx .frg .vs .fp .fshader .vshader .gshader .geo .rchit .rmiss .cginc .geom .tesc .tese .vsh .fsh .glslf .glslv .hlsl .hlsli .fx .fxh .wgsl .metal .shader;
+glsl: hlsl shader; .glsl .vert .frag .vrx .frg .vs .fp .fshader .vshader .gshader .rchit .rmiss .cginc .geom .tesc .tese .vsh .fsh .glslf .glslv .hlsl .hlsli .fx .fxh .wgsl .metal .shader;
 pascal: delphi; .pas .pascal .dpr .dpk .lpr .dfm; instantfpc
 ada: ; .adb .ads .ada;
 d: dlang; .d .di; rdmd dmd

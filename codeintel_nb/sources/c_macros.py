@@ -58,6 +58,7 @@ _WORD = rb"[A-Za-z_][\w:]*(?:<[^;{}()]{0,120}>)?"
 # what stands behind a macro
 _CLASS_BODY = re.compile(
     rb"(?:[A-Z_]\w*\s*\([^()]{0,80}\)\s*)?"
+    + rb"(?!(?:final|override)\b)"
     + _WORD
     + rb"(?:\s+[A-Za-z_]\w*(?:\s*\([^()]{0,80}\))?){0,3}\s*(?:\{|:(?!:))"
 )

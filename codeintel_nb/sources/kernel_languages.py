@@ -42,7 +42,7 @@ _PYTHON = re.compile(
     re.I,
 )
 _CONDA = re.compile(r"conda-(?:env-.*|root|base)-(py|r|ir|jl|julia)$")
-_NUMBER = re.compile(r"[\s_\-.]*\(?v?\d[\w.]*\)?$")
+_NUMBER = re.compile(r"[\s_\-.]*\(?v?\d[\d.]*\)?$")
 _WORDS = re.compile(r"[a-z][a-z+#]*")
 _FAMILY = re.compile(
     r"^\.?(?:net|calysto|jupyter|apache|toree|cling|xeus|glue|synapse|conda|mamba)[\s_.-]+"

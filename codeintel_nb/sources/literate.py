@@ -53,7 +53,10 @@ def document_cells(path: str, content: bytes) -> list[Cell] | None:
         style = "jupytext"
     else:
         return None
-    return list(_Reader(lines, top, style, _kernel(header)).cells())
+    reader = _Reader(lines, top, style, _kernel(header))
+    if style == "myst" and b"format_name: myst" not in header and not any(reader.fences()):
+        return None  # a page that speaks of the directive
+    return list(reader.cells())
 
 
 def _kernel(header: bytes) -> str:
@@ -77,7 +80,7 @@ class _Reader:
             text = self._text(0, self._top)
             yield markup_cell("markdown", text, text, None)
         row = self._top
-        for fence in self._fences():
+        for fence in self.fences():
             yield from self._prose(row, fence.begin)
             yield self._chunk(fence)
             row = fence.end
@@ -86,7 +89,7 @@ class _Reader:
     def _text(self, begin: int, end: int) -> bytes:
         return b"".join(line + b"\n" for line in self._lines[begin:end])
 
-    def _fences(self) -> Iterator[_Fence]:
+    def fences(self) -> Iterator[_Fence]:
         """Yield the fences that are cells; what is within another fence is not looked at."""
         row, opened = self._top, None
         mark, info = b"", b""

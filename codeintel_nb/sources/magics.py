@@ -24,7 +24,8 @@ _CELL_MAGICS = {
     "fortran": "fortran", "yaml": "yaml", "json": "json", "configure": "json", "toml": "toml",
     "csharp": "csharp", "fsharp": "fsharp", "mermaid": "text", "dot": "text", "stan": "text",
     "vega": "json", "node": "javascript", "brython": "python", "groovy": "groovy", "awk": "awk",
-    "sed": "text", "text": "text", "clojure": "clojure", "haskell": "haskell",
+    "sed": "text", "ai": "text", "kql": "text", "gremlin": "text", "oc": "text", "sparql": "text",
+    "graph_notebook_config": "json", "text": "text", "clojure": "clojure", "haskell": "haskell",
 }  # fmt: skip
 _FILE_MAGICS = frozenset({"writefile", "file", "writetemplate", "overwrite"})
 _DATABRICKS = {

@@ -38,6 +38,8 @@ _BLOCKS = tuple(
         (r" {0,3}\\begin\{", r"\\end\{"),
     )
 )
+_MATHEMATICS = frozenset(end for _, end in _BLOCKS[-2:])
+_DEFINITION = re.compile(r" {0,3}\[[^\]]+\]:")  # of a link
 _ANY_TAG = re.compile(r" {0,3}<(?:[A-Za-z][\w-]*(?:\s+[^<>]*)?/?|/[A-Za-z][\w-]*\s*)>\s*$")
 _BLANK = re.compile(r"^\s*$")
 
@@ -97,6 +99,7 @@ def headings_of(lines: Sequence[str]) -> Iterator[Heading]:
     end: re.Pattern[str] | None = None  # of the block that is open
     paragraph: int | None = None  # its first row
     in_list = False
+    unclosed = set[re.Pattern[str]]()
     top = front_matter_rows(lines)
     for row, line in enumerate(lines[top:], top):
         if end is not None:
@@ -117,6 +120,11 @@ def headings_of(lines: Sequence[str]) -> Iterator[Heading]:
             paragraph = None
             if end is not _BLANK and _closes_itself(line, end):
                 end = None
+            elif end in _MATHEMATICS and (
+                end in unclosed or not any(end.search(other) for other in lines[row + 1 :])
+            ):
+                unclosed.add(end)  # a shell's $$, not a formula
+                end = None
         elif _BREAK.match(line):
             paragraph = None
         elif paragraph is None:
@@ -125,7 +133,7 @@ def headings_of(lines: Sequence[str]) -> Iterator[Heading]:
                 in_list = True
             elif not line[0].isspace() and blank_above:
                 in_list = False
-            if not _NO_PARAGRAPH.match(line) and not in_list:
+            if not _NO_PARAGRAPH.match(line) and not in_list and not _DEFINITION.match(line):
                 paragraph = row if _starts_paragraph(lines, row) else None
 
 

@@ -262,6 +262,7 @@ _ACTIVE = re.compile(
     rb"\bactive=\"([^\"]*)\""
 )  # where Jupytext keeps a cell; raw if not in notebooks
 _LANGUAGE = re.compile(rb"\blanguage=\"([\w+#-]+)\"")
+MAX_FENCED = 200  # lines of a fenced block that may hold a mark
 _QUOTE = re.compile(rb"\s*[rRuUfF]{0,2}(\"\"\"|''')")
 
 
@@ -269,11 +270,14 @@ def _percent(script: Script) -> list[Part] | None:
     lines = script.lines
     mark = re.compile(re.escape(script.comment) + rb"[ \t]*" + _SPYDER)
     rows = [row for row, line in enumerate(lines) if mark.match(line)]
-    if not any(b"%%" in lines[row] or b"cell>" in lines[row] for row in rows):
+    if not rows:
         return None
     quoted = quoted_rows(_joined(lines)) if script.language == "python" else frozenset[int]()
+    marks = {row for row in rows if row not in quoted}
+    if not any(b"%%" in lines[row] or b"cell>" in lines[row] for row in marks):
+        return None
     header = _header_end(script)
-    starts = [row for row in rows if row >= header and row not in quoted]
+    starts = [row for row in rows if row >= header and row in marks]
     first = starts[0] if starts else len(lines)
     if not _is_empty(lines[header:first]):
         starts = [header, *starts]
@@ -286,15 +290,11 @@ def _percent(script: Script) -> list[Part] | None:
     parts = [Part("", 0, header, lines[:header])]
     number = 0
     for begin, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-        top = next(
-            (row for row in range(begin, min(end, first + 1)) if mark.match(lines[row])), begin
-        )
-        if mark.match(lines[top]) and script.language == "python" and _in_fence(script, parts, top):
+        top = next((row for row in range(begin, min(end, first + 1)) if row in marks), begin)
+        if top in marks and script.language == "python" and _in_fence(script, parts, top):
             parts[-1] = _percent_part(script, parts[-1].begin, end, True, parts[-1].number)
             continue
-        part = _percent_part(
-            script, begin, end, mark.match(lines[top]) is not None, number, top - begin
-        )
+        part = _percent_part(script, begin, end, top in marks, number, top - begin)
         parts += _split_prose(script, part) if part.kind == "markdown" else [part]
         number = (parts[-1].number or 0) + 1
     return parts
@@ -320,10 +320,10 @@ def _split_prose(script: Script, part: Part) -> list[Part]:
 def _in_fence(script: Script, parts: Sequence[Part], row: int) -> bool:
     """Whether a mark stands in a fenced block of the Markdown cell above, as ``%%`` of Mermaid."""
     part = parts[-1]
-    if part.kind not in ("markdown", "raw"):
+    if part.kind not in ("markdown", "raw") or part.end - part.begin > MAX_FENCED:
         return False
     fences = [line for line in part.code if line.lstrip().startswith((b"```", b"~~~"))]
-    behind = script.uncommented(script.lines[row + 1 :])
+    behind = script.uncommented(script.lines[row + 1 : row + MAX_FENCED])
     return len(fences) % 2 == 1 and any(line.strip() == b"```" for line in behind)
 
 
@@ -504,10 +504,13 @@ def _nbconvert(script: Script) -> list[Part] | None:
     while header < len(lines) and (lines[header].startswith(b"#!") or b"coding:" in lines[header]):
         header += 1
     parts, number = [Part("", 0, header, lines[:header])], 0
+    is_mark = frozenset(marks)
     for begin, end in zip([header, *marks], [*marks, len(lines)], strict=True):
-        prose = _prose_above(script, begin, end)
+        if begin == end:
+            continue
+        prose = _prose_above(script, begin, end, begin in is_mark)
         code_end = prose[0][0] if prose else end
-        if begin in marks:
+        if begin in is_mark:
             code = [b"", *lines[begin + 1 : code_end]]
             parts.append(Part("" if _is_empty(code) else "code", begin, code_end, code, number))
             number += 1
@@ -524,12 +527,13 @@ def _nbconvert(script: Script) -> list[Part] | None:
     return parts
 
 
-def _prose_above(script: Script, begin: int, end: int) -> list[tuple[int, int]]:
-    """Return the Markdown cells between a cell's code and row ``end``, each with the blank lines below.
+def _prose_above(script: Script, begin: int, end: int, marked: bool) -> list[tuple[int, int]]:
+    """Return the Markdown cells between a cell's code and row ``end``, with the blank lines below.
 
-    nbconvert leaves one blank line below Markdown, and two below code.
+    nbconvert leaves one blank line below Markdown, and two below code and below a mark.
     """
     found, stop = list[tuple[int, int]](), end
+    begin += marked
     while stop > begin:
         row = stop
         while row > begin and script.is_blank(row - 1):
@@ -541,6 +545,8 @@ def _prose_above(script: Script, begin: int, end: int) -> list[tuple[int, int]]:
             first -= 1
         if first == row or (first > begin and not script.is_blank(first - 1)):
             break
+        if marked and first - begin <= 2 and _is_empty(script.lines[begin:first]):
+            break  # the cell's own comment
         found.append((first, stop))
         stop = first
         if first - 2 >= begin and script.is_blank(first - 2):

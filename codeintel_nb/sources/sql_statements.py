@@ -32,7 +32,11 @@ _MODIFIERS = (
     r"cached|memory|definer|invoker|remote|dbcompat|aggregate(?=\s+function)|table(?=\s+function)|"
     r"algorithm\s*=\s*\w+|definer\s*=\s*\S+|sql\s+security\s+\w+)\s+)*"
 )
-_PART = r"(?:\"(?:[^\"]|\"\")+\"|\[[^\]\n]+\]|`[^`]+`|\{\{.*?\}\}|:?[\w$#@&\x80-\xff]+)"
+_HOLE = r"(?:[$@]\{[^}\n]*\}|\$\([^)\n]*\))"  # filled in by whoever runs the script
+_PART = (
+    r"(?:\"(?:[^\"]|\"\")+\"|\[[^\]\n]+\]|`[^`]+`|\{\{.*?\}\}"
+    rf"|:?(?:{_HOLE}|[\w$#@&\x80-\xff])+)"
+)
 _NAME = rf"{_PART}(?:\s*\.+\s*{_PART})*"
 _KINDS = {
     "table": "class", "view": "class", "type": "class", "type body": "class", "schema": "class",
@@ -48,11 +52,12 @@ _HEAD = re.compile(
 )
 _LAST_PART = re.compile(rf"({_PART})\s*$")
 _OPENING = re.compile(
-    r"--[^\n]*|/\*|(?P<quote>(?:\be)?')|\$(?P<tag>\w{0,60})\$|\"[^\"\n]*\"|`[^`\n]*`|\[[^\]\n]*\]",
+    r"--[^\n]*|/\*|(?P<quote>(?:\be)?')|(?P<triple>\"\"\")|\$(?P<tag>\w{0,60})\$|\"[^\"\n]*\"|`[^`\n]*`|\[[^\]\n]*\]",
     re.I,
 )
 _STRING = re.compile(r"(?:[^'\n]|''|\n(?!create\s))*'", re.I)
 _STRING_WITH_ESCAPES = re.compile(r"(?:[^'\\\n]|\\.|''|\n(?!create\s))*'", re.I | re.S)
+MAX_MEMBER = 3_000  # characters of a package member that are looked through for its end
 MAX_UNCLOSED = 100  # dollar quotes without an end, after which a script has none
 _TOKEN = re.compile(
     r"\"[^\"\n]*\"|`[^`\n]*`|\[[^\]\n]*\]"
@@ -66,6 +71,7 @@ _LINE = re.compile(
     r"^[ \t]*(?:(?:re)?create\s|alter\s|delimiter[ \t]+(?P<delimiter>[^\s\w=,]{1,4})(?=[ \t\r]*$))",
     re.I | re.M,
 )
+_BATCH = re.compile(r"^[ \t]*go[ \t]*\r?$", re.I | re.M)  # of SQL Server
 _DELIMITER = re.compile(r"^[ \t]*delimiter[ \t]+[^\s\w=,]{1,4}[ \t\r]*$", re.I | re.M)  # of MySQL
 _BLOCK_BEGIN = re.compile(
     r"begin\b(?!\s*(?:;|tran|transaction|work|deferred|immediate|exclusive))", re.I
@@ -109,6 +115,7 @@ def plain_name(name: str) -> str:
     if part[:1] in '"[`':
         part = part[1:-1].replace('""', '"')
         part = part.rpartition(".")[2] if name[:1] == "`" else part  # `project.dataset.name`
+    part = re.sub(_HOLE, "", part)
     return "" if part.startswith("{{") else part.lstrip(":")[:120]
 
 
@@ -128,6 +135,10 @@ def _without_text(text: str) -> str:
             dollars -= end < 0
             begin, at = at, (end if end >= 0 else at)
             behind = at + (len(opening[0]) if end >= 0 else 0)
+        elif opening["triple"]:
+            end = text.find('"""', at)
+            begin, at = at, (end if end >= 0 else at)
+            behind = at + 3 * (end >= 0)
         elif opening[0] == "/*":
             end = text.find("*/", at)
             behind = at = len(text) if end < 0 else end + 2
@@ -144,6 +155,7 @@ def _without_text(text: str) -> str:
 def _statements(text: str, rows: _Rows) -> Iterator[Definition]:
     code = _without_text(text)
     at, delimiter = 0, ";"
+    batches = _BATCH.search(code) is not None
     while at < len(code):
         head = _HEAD.match(code, at) if code[at - 1 : at] == ";" else None  # on the line of another
         if head is None:
@@ -157,9 +169,11 @@ def _statements(text: str, rows: _Rows) -> Iterator[Definition]:
             continue
         begin = head.start("verb")
         kind = " ".join(head["kind"].lower().split()).removeprefix("materialized ")
-        end, delimiter = _end(code, head.end(), kind, delimiter)
+        end, delimiter = _end(code, head.end(), kind, delimiter, batches)
         at = max(end, head.end())
         name = plain_name(head["name"])
+        if name.lower() == "identifier" and code[head.end() : head.end() + 1] == "(":
+            name = ""  # Snowflake's, of a variable
         if not name or (
             head["verb"][:1] in "aA"
             and not re.search(r"\b(?:as|begin)\b", code[head.end() : end], re.I)
@@ -171,7 +185,8 @@ def _statements(text: str, rows: _Rows) -> Iterator[Definition]:
         if kind in ("package", "package body", "type body"):
             for member in _MEMBER.finditer(code, head.end(), end):
                 place = member.start() + len(member[0]) - len(member[0].lstrip())
-                stop = min(_end(code, member.end(), "procedure", ";")[0], end)
+                limit = min(end, member.end() + MAX_MEMBER)
+                stop = _end(code[:limit], member.end(), "procedure", ";")[0]
                 yield Definition(
                     "function",
                     plain_name(member["name"]),
@@ -183,7 +198,7 @@ def _statements(text: str, rows: _Rows) -> Iterator[Definition]:
                 )
 
 
-def _end(text: str, at: int, kind: str, delimiter: str) -> tuple[int, str]:
+def _end(text: str, at: int, kind: str, delimiter: str, batches: bool = False) -> tuple[int, str]:
     """Return where a statement ends, and the delimiter that is in force there."""
     if delimiter != ";":
         ends = [
@@ -196,11 +211,12 @@ def _end(text: str, at: int, kind: str, delimiter: str) -> tuple[int, str]:
             if place >= 0
         ]
         return min(ends, default=len(text)), delimiter
-    routine = _KINDS[kind] in ("function", "module") and kind not in ("macro", "aggregate", "rule")
+    routine = _KINDS[kind] in ("function", "module") and kind not in (
+        "macro", "aggregate", "rule", "task",
+    )  # fmt: skip
     package = _KINDS[kind] == "module" or kind == "type body"
     blocks = parentheses = 0
     open_body = package
-    last = at
     while token := _TOKEN.search(text, at):
         at = max(token.end(), at + 1)
         mark, word = token["mark"], token["word"]
@@ -211,7 +227,7 @@ def _end(text: str, at: int, kind: str, delimiter: str) -> tuple[int, str]:
         if token["head"]:
             if (
                 not blocks
-                and not (open_body and not package and routine and _is_batch(text, last))
+                and not (open_body and batches and routine and not package)
                 and _HEAD.match(text, token.start())
             ):
                 return token.start(), delimiter
@@ -231,15 +247,23 @@ def _end(text: str, at: int, kind: str, delimiter: str) -> tuple[int, str]:
                 )
             elif lower == "end" and _BLOCK_END.match(text, token.start()):
                 blocks = max(0, blocks - 1)
-            elif lower in ("is", "as") and not blocks and _BODY_BEHIND.match(text, token.start()):
-                open_body = True
-        last = at
+            elif lower in ("is", "as") and not blocks:
+                is_procedure = kind in ("procedure", "proc", "trigger")
+                open_body = (batches and is_procedure) or _has_block(text, token.start())
     return len(text), delimiter
 
 
-def _is_batch(text: str, at: int) -> bool:
-    """Whether statements are separated by GO, as SQL Server's tools have it."""
-    return re.search(r"^[ \t]*go[ \t]*\r?$", text[at:], re.I | re.M) is not None
+def _has_block(text: str, at: int) -> bool:
+    """Whether declarations stand behind AS or IS: a block follows before another statement."""
+    if not _BODY_BEHIND.match(text, at):
+        return False
+    following = _BLOCK_OR_HEAD.search(text, at)
+    return following is not None and following["begin"] is not None
+
+
+_BLOCK_OR_HEAD = re.compile(
+    r"(?P<begin>\bbegin\b)|^[ \t]*(?:create|alter)\s|^[ \t]*(?:go|/)[ \t]*\r?$", re.I | re.M
+)
 
 
 def _macros(text: str, rows: _Rows) -> Iterator[Definition]:

@@ -185,7 +185,7 @@ def _with_statements(symbols: list[Symbol], content: bytes) -> list[Symbol]:
         else:
             merged.append(Symbol(name, one.kind, container, head, one.row + 1, end_line))
         covered.update(range(one.row, end_line))
-    merged += [symbol for symbol in symbols if symbol.start_line - 1 not in covered and not _OPERATOR_CLASS.match(symbol.signature) and "{" not in symbol.name]
+    merged += [symbol for symbol in symbols if symbol.start_line - 1 not in covered and not _OPERATOR_CLASS.match(symbol.signature) and "{" not in symbol.name and symbol.name.lower() != "identifier"]
     return sorted(merged, key=lambda symbol: (symbol.start_line, -symbol.end_line))
 
 

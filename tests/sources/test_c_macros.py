@@ -26,6 +26,8 @@ def definitions(text, path="a.cpp"):
         ("template <typename T> class FOO_API Tmpl : public B<T> { void x() {} };\n", [("class", "Tmpl"), ("method", "Tmpl.x")]),
         ("enum class MYLIB_EXPORT Color { Red };\n", [("class", "Color")]), ("struct LLVM_ABI Foo : Bar { int x; };\n", [("class", "Foo")]),
         ("class A_API B_DEPRECATED(\"old\") Both : X { };\n", [("class", "Both")]), ("class Name Q_DECL_FINAL : public Base { };\n", [("class", "Name")]),
+        ("class A_B final : public C { void m() {} };\nstruct AABB final { int x; };\nclass SHA256 final\n : public H {\n};\n", [("class", "A_B"), ("method", "A_B.m"), ("class", "AABB"), ("class", "SHA256")]),
+        ("class EXPORT_X A_B final { };\n", [("class", "A_B")]),
         ("class MY_API ns::Inner : public Base { int f() { return 1; } };\n", [("class", "ns.Inner"), ("method", "ns.Inner.f")]),
         ("class alignas(8) A { };\nclass __attribute__((packed)) B { };\nclass [[nodiscard]] C { };\n", [("class", "A"), ("class", "B"), ("class", "C")]),
         ("SPDLOG_INLINE std::shared_ptr<logger> make(const std::string &n) { return 1; }\n", [("function", "make")]),

@@ -115,3 +115,23 @@ def test_outputs_once_asked_for_stay(tmp_path, make_workspace):
     assert (hit.cell, hit.kind) == (0, "text")
     workspace.index(root, name="t")
     assert workspace.search_text("4 euros", Scope(kinds=("text",)))
+
+
+def test_a_mark_in_a_string_makes_no_notebook():
+    for text in ('x = """\n# %% a\n"""\n', 'def g():\n    return """\n# %% [markdown]\n"""\n'):
+        document = document_of("a.py", text.encode())
+        assert {chunk.cell for chunk in document.chunks} == {None}
+    assert [symbol.name for symbol in document.symbols] == ["g"]
+
+
+def test_cells_of_a_script_of_nbconvert_count_from_its_first():
+    def cells(text):
+        return [(chunk.cell, chunk.kind, chunk.start_line) for chunk in document_of("a.py", text.encode()).chunks if chunk.cell is not None]
+
+    assert cells("# In[1]:\n\n\nx = 1\n\n\n# In[ ]:\n\n\n\n\n") == [(0, "cell", 1), (1, "cell", 7)]
+    assert cells("#!/usr/bin/env python\n# coding: utf-8\n\n# # Title\n\n# In[1]:\n\n\n# only comment\n\n\n") == [(0, "markdown", 4), (1, "cell", 6)]
+
+
+def test_a_page_about_a_directive_has_no_cells():
+    page = "# A\n\nUse the `{code-cell}` directive.\n\n+++\n\n````\n```{code-cell}\n```\n````\n"
+    assert {chunk.cell for chunk in document_of("a.md", page.encode()).chunks} == {None}

@@ -38,7 +38,7 @@ def headings(text):
         ("> a\n---\n", []), ("> a\nlazy\n===\n", []), ("    code\n---\n", []), ("a | b\n--- | ---\n", []), ("1. a\n---\n", []), ("***\n---\n", []), ("# A\n---\n", [(1, 1, "A")]),
         ("#\n# \n## B ##\n#no\n####### no\n   # C\n    # no\n# D \\#\n", [(1, 1, ""), (2, 1, ""), (3, 2, "B"), (6, 1, "C"), (8, 1, "D \\#")]), ("# A {#sec-a .x}\n", [(1, 1, "A")]),
         ("<div>\n# no\n\n# A\n</div>\n", [(4, 1, "A")]), ("<script>\n# no\n\n# no\n</script>\n# A\n", [(6, 1, "A")]), ("$$\nx\n=\ny\n$$\n# A\n", [(6, 1, "A")]), ("$$ x $$\n# A\n", [(2, 1, "A")]),
-        ("\\begin{align}\na\n---\n\\end{align}\n# A\n", [(5, 1, "A")]), ("A\r\n===\r\n# B\r\n", [(1, 1, "A"), (3, 1, "B")]), ("<!-- a\n# no\n", []), ("<?php\n# no\n?>\n# A\n", [(4, 1, "A")]),
+        ("\\begin{align}\na\n---\n\\end{align}\n# A\n", [(5, 1, "A")]), ("A\r\n===\r\n# B\r\n", [(1, 1, "A"), (3, 1, "B")]), ("<!-- a\n# no\n", []), ("$$ is the process id\n\n# B\n", [(3, 1, "B")]), ("[a]: http://x\n---\n", []), ("<?php\n# no\n?>\n# A\n", [(4, 1, "A")]),
     ],
 )  # fmt: skip
 def test_headings_are_those_of_commonmark(text, expected):

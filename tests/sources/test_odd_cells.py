@@ -60,7 +60,7 @@ def test_a_merge_gives_the_cells_of_both_sides():
     [
         ("a.py", "# %%\n" * 20_000), ("a.py", "# +\n" * 20_000 + "# -\n"), ("a.py", "# In[1]:\n" * 20_000), ("a.py", "# Databricks notebook source\n" + "# COMMAND ----------\n" * 20_000),
         ("a.py", "import marimo\napp = marimo.App()\n" + "@app.cell\ndef _():\n    return\n" * 5_000), ("a.py", "# %%\n" + '"""\n' * 20_000), ("a.py", "# %% [markdown]\n" + "# ```\n# %%\n" * 5_000),
-        ("a.qmd", "```{python}\n" * 20_000), ("a.qmd", "```{python}\n```\n" * 10_000), ("a.md", "---\njupytext:\n  text_representation:\n---\n" + "\n\na\n" * 10_000), ("a.md", "```{code-cell}\n+++\n" * 10_000),
+        ("a.py", "# %% [markdown]\n# ```\n" * 8_000), ("a.qmd", "```{python}\n" * 20_000), ("a.qmd", "```{python}\n```\n" * 10_000), ("a.md", "---\njupytext:\n  text_representation:\n---\n" + "\n\na\n" * 10_000), ("a.md", "```{code-cell}\n+++\n" * 10_000),
         ("a.dib", "#!csharp\n" * 20_000), ("a.dib", "#!meta\n{" + "\n" * 50_000), ("a.ipynb", '{"cells": [' + "{" * 50_000), ("a.ipynb", '{"cells": [' + '{"a": 1} ' * 20_000), ("a.ipynb", '{"cells": ["' + "\\" * 50_001),
         ("a.ipynb", '{"cells": [' + '<<<<<<< a\n{"source": "a"},\n=======\n{"source": "b"},\n>>>>>>> b\n' * 2_000 + "]}"), ("a.py", "%time x\n" * 20_000),
     ],

@@ -91,6 +91,17 @@ def test_definitions_of_a_dialect(dialect):
     assert [f"{s.start_line}-{s.end_line} {s.kind} {f'{s.container}.{s.name}'.strip('.')}" for s in document.symbols] == EXPECTED[dialect]
 
 
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("CREATE PROC p AS\nSELECT 1;\nSELECT 2;\nGO\nSELECT 3;\n", [(1, 3)]), ("CREATE TASK a WAREHOUSE=w AS INSERT INTO t SELECT 1;\nCREATE TABLE b (c int);\n", [(1, 1), (2, 2)]),
+        ("CREATE FUNCTION f(a int) RETURNS int AS a + 1;\nSELECT 1;\n", [(1, 1)]), ("create function f return number is\n  x number;\nbegin\n  return 1;\nend;\n/\nselect 1;\n", [(1, 5)]),
+    ],
+)  # fmt: skip
+def test_where_a_statement_ends(text, rows):
+    assert [(symbol.start_line, symbol.end_line) for symbol in document_of("a.sql", text.encode()).symbols] == rows
+
+
 def test_every_dialect_has_a_file():
     assert {path.stem for path in DIALECTS.iterdir()} == set(EXPECTED)
 
@@ -103,7 +114,7 @@ def test_every_dialect_has_a_file():
         ("create index i on t (a);\ncreate table t (a int);\n", ["t"]), ("select 'it''s';\ncreate table t (a int);\n", ["t"]), ("insert into t values ('\\'');\ncreate table u (a int);\n", ["u"]),
         ("select 'never closed\ncreate table t (a int);\n", ["t"]), ("create type t (\n  delimiter = ':',\n  x = y\n);\ncreate table u (a int);\n", ["t", "u"]),
         ("alter function f() owner to joe;\nalter procedure p as select 1;\n", ["p"]), ("create operator class o for type t using btree as storage int;\n", []),
-        ("create table {{ schema }}.jobs (a int);\ncreate table :schema.runs (a int);\n", ["jobs", "runs"]), ("create table {{ this }} as select 1;\n", []),
+        ("create table {{ schema }}.jobs (a int);\ncreate table :schema.runs (a int);\n", ["jobs", "runs"]), ("create table {{ this }} as select 1;\n", []), ("create table ${schema}.users (a int);\ncreate table $(db).dbo.t8 (a int);\ncreate table ${a}_v (b int);\ncreate table identifier($x) (a int);\n", ["users", "t8", "_v"]),
         ("create function f() returns int as $$ begin; create table x (a int); $$ language plpgsql;\n", ["f"]),
     ],
 )  # fmt: skip
@@ -111,7 +122,7 @@ def test_heads_are_read_as_people_write_them(text, names):
     assert [symbol.name for symbol in document_of("a.sql", text.encode()).symbols] == names
 
 
-@pytest.mark.parametrize("text", ["create table " + "a." * 20_000, "create procedure p as begin " * 5_000, "'" * 50_000, "$" * 50_000, "create function f() as begin case " * 5_000, "/* " * 50_000, "(" * 100_000, "".join(f"${n}$ " for n in range(30_000)), "create package p as procedure q is " * 2_000, "create table t (a int)\ngo\n" * 20_000])
+@pytest.mark.parametrize("text", ["create table " + "a." * 20_000, "create procedure p as begin " * 5_000, "create package body p as\n" + "procedure a is begin\n" * 3_000, "'" * 50_000, "$" * 50_000, "create function f() as begin case " * 5_000, "/* " * 50_000, "(" * 100_000, "".join(f"${n}$ " for n in range(30_000)), "create package p as procedure q is " * 2_000, "create table t (a int)\ngo\n" * 20_000])
 def test_odd_scripts_take_time_in_proportion(text):
     began = time.process_time()
     sql_definitions(text + "\n")
