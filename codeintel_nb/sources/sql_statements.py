@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -38,6 +39,7 @@ _PART = (
     rf"|:?(?:{_HOLE}|[\w$#@&\x80-\xff])+)"
 )
 _NAME = rf"{_PART}(?:\s*\.+\s*{_PART})*"
+_MEMBER_WORDS = r"(?:(?:member|static|constructor|map|order|overriding|final|not|instantiable)\s+)*"
 _KINDS = {
     "table": "class", "view": "class", "type": "class", "type body": "class", "schema": "class",
     "package": "module", "package body": "module", "function": "function", "procedure": "function",
@@ -52,19 +54,22 @@ _HEAD = re.compile(
 )
 _LAST_PART = re.compile(rf"({_PART})\s*$")
 _OPENING = re.compile(
-    r"--[^\n]*|/\*|(?P<quote>(?:\be)?')|(?P<triple>\"\"\")|\$(?P<tag>\w{0,60})\$|\"[^\"\n]*\"|`[^`\n]*`|\[[^\]\n]*\]",
+    r"--[^\n]*|(?P<executed>/\*!\d*|\*/)|/\*|(?P<quote>(?:\be)?')|(?P<triple>\"\"\")|\$(?P<tag>\w{0,60})\$|\"[^\"\n]*\"|`[^`\n]*`|\[[^\]\n]*\]",
     re.I,
 )
-_STRING = re.compile(r"(?:[^'\n]|''|\n(?!create\s))*'", re.I)
-_STRING_WITH_ESCAPES = re.compile(r"(?:[^'\\\n]|\\.|''|\n(?!create\s))*'", re.I | re.S)
-MAX_MEMBER = 3_000  # characters of a package member that are looked through for its end
+# the rest of a string; one that holds a line with CREATE ends plausibly, or its quote was a slip
+_STRING = re.compile(r"(?:[^'\n]|''|\n(?!create\s))*'|(?:[^']|'')*'(?!\w)", re.I)
+_STRING_WITH_ESCAPES = re.compile(
+    r"(?:[^'\\\n]|\\.|''|\n(?!create\s))*'|(?:[^'\\]|\\.|'')*'(?!\w)", re.I | re.S
+)
 MAX_UNCLOSED = 100  # dollar quotes without an end, after which a script has none
 _TOKEN = re.compile(
     r"\"[^\"\n]*\"|`[^`\n]*`|\[[^\]\n]*\]"
     r"|(?P<batch>^[ \t]*(?:go|/)[ \t]*(?:\d+[ \t]*)?\r?$)"
     r"|^[ \t]*delimiter[ \t]+(?P<delimiter>[^\s\w=,]{1,4})(?=[ \t\r]*$)"
     r"|(?P<mark>[;()])|(?P<word>\b(?:begin|end|case|is|as|declare)\b)"
-    r"|(?P<head>^[ \t]*(?:(?:re)?create\s|alter\s+(?:proc|procedure|function|trigger)\s))",
+    r"|(?P<head>^[ \t]*(?:(?:re)?create\s|alter\s+(?:proc|procedure|function|trigger)\s))"
+    rf"|(?P<member>^[ \t]*{_MEMBER_WORDS}(?:procedure|function)\s)",
     re.I | re.M,
 )
 _LINE = re.compile(
@@ -81,10 +86,7 @@ _BODY_BEHIND = re.compile(
     r"(?:as|is)\b\s*(?!['$(]|\be'|begin\b|select\b|with\b|language\b|return\b|external\b|replace\b|on\b)\S",
     re.I,
 )
-_MEMBER = re.compile(
-    rf"^[ \t]*(?:(?:member|static|constructor|map|order|overriding|final|not|instantiable)\s+)*(?:procedure|function)\s+(?P<name>{_NAME})",
-    re.I | re.M,
-)
+_MEMBER = re.compile(rf"[ \t]*{_MEMBER_WORDS}(?:procedure|function)\s+(?P<name>{_NAME})", re.I)
 _MACRO = re.compile(
     r"\{%[-+]?\s*(?P<kind>macro|test|materialization|snapshot|data_test)\s+(?P<name>\w+).*?%\}",
     re.S,
@@ -126,7 +128,9 @@ def _without_text(text: str) -> str:
     parts, at, done = list[str](), 0, 0
     while opening := _OPENING.search(text, at):
         begin, at = opening.span()
-        if opening["quote"]:
+        if opening["executed"]:  # MySQL's /*!50001 ... */ is code
+            behind = at
+        elif opening["quote"]:
             closing = string.match(text, at)
             begin, at = at, (closing.end() - 1 if closing else at)
             behind = at + bool(closing)
@@ -169,88 +173,154 @@ def _statements(text: str, rows: _Rows) -> Iterator[Definition]:
             continue
         begin = head.start("verb")
         kind = " ".join(head["kind"].lower().split()).removeprefix("materialized ")
-        end, delimiter = _end(code, head.end(), kind, delimiter, batches)
-        at = max(end, head.end())
         name = plain_name(head["name"])
         if name.lower() == "identifier" and code[head.end() : head.end() + 1] == "(":
             name = ""  # Snowflake's, of a variable
-        if not name or (
-            head["verb"][:1] in "aA"
-            and not re.search(r"\b(?:as|begin)\b", code[head.end() : end], re.I)
-        ):
-            continue
-        yield Definition(
-            _KINDS[kind], name, "", begin, end, rows.of(begin), rows.of(max(begin, end - 1))
-        )
-        if kind in ("package", "package body", "type body"):
-            for member in _MEMBER.finditer(code, head.end(), end):
-                place = member.start() + len(member[0]) - len(member[0].lstrip())
-                limit = min(end, member.end() + MAX_MEMBER)
-                stop = _end(code[:limit], member.end(), "procedure", ";")[0]
-                yield Definition(
-                    "function",
-                    plain_name(member["name"]),
-                    name,
-                    place,
-                    stop,
-                    rows.of(place),
-                    rows.of(stop - 1),
-                )
-
-
-def _end(text: str, at: int, kind: str, delimiter: str, batches: bool = False) -> tuple[int, str]:
-    """Return where a statement ends, and the delimiter that is in force there."""
-    if delimiter != ";":
-        ends = [
-            place
-            for place in (
-                text.find(delimiter, at),
-                text.find("\nDELIMITER", at),
-                text.find("\ndelimiter", at),
+        body = _Body(code, begin, head.end(), kind, name)
+        end, delimiter = body.read(delimiter, batches)
+        at = max(end, head.end())
+        if head["verb"][:1] in "aA" and not _HAS_BODY.search(code, head.end(), end):
+            continue  # ALTER FUNCTION f OWNER TO joe
+        if name:
+            yield Definition(_KINDS[kind], name, "", begin, end, rows.of(begin), rows.of(end - 1))
+            yield from (
+                Definition("function", *member, rows.of(member.begin), rows.of(member.end - 1))
+                for member in body.members
             )
-            if place >= 0
-        ]
-        return min(ends, default=len(text)), delimiter
-    routine = _KINDS[kind] in ("function", "module") and kind not in (
-        "macro", "aggregate", "rule", "task",
-    )  # fmt: skip
-    package = _KINDS[kind] == "module" or kind == "type body"
-    blocks = parentheses = 0
-    open_body = package
-    while token := _TOKEN.search(text, at):
-        at = max(token.end(), at + 1)
-        mark, word = token["mark"], token["word"]
-        if token["batch"]:
-            return token.start(), delimiter
-        if token["delimiter"]:
-            return token.start(), token["delimiter"]
-        if token["head"]:
-            if (
-                not blocks
-                and not (open_body and batches and routine and not package)
-                and _HEAD.match(text, token.start())
-            ):
-                return token.start(), delimiter
-        elif mark in ("(", ")"):
-            parentheses = max(0, parentheses + (1 if mark == "(" else -1))
-        elif mark and mark == delimiter:
-            if not blocks and not open_body:
-                return token.end(), delimiter
-        elif word and routine and not parentheses:
-            lower = word.lower()
-            if lower == "begin":
-                blocks += _BLOCK_BEGIN.match(text, token.start()) is not None
-                open_body = package
-            elif lower == "case":
-                blocks += bool(blocks) and not re.search(
-                    r"end\s+$", text[max(0, token.start() - 8) : token.start()], re.I
-                )
-            elif lower == "end" and _BLOCK_END.match(text, token.start()):
-                blocks = max(0, blocks - 1)
-            elif lower in ("is", "as") and not blocks:
-                is_procedure = kind in ("procedure", "proc", "trigger")
-                open_body = (batches and is_procedure) or _has_block(text, token.start())
-    return len(text), delimiter
+
+
+_HAS_BODY = re.compile(r"\b(?:as|begin)\b", re.I)
+
+
+class _Member(NamedTuple):
+    """A routine within a package or another routine."""
+
+    name: str
+    container: str
+    begin: int
+    end: int
+
+
+@dataclass(slots=True)
+class _Routine:
+    """A routine that is being read."""
+
+    name: str
+    container: str
+    begin: int
+    is_head: bool = True  # IS, AS or BEGIN has not been met yet
+    is_declaring: bool = False  # between IS and BEGIN
+
+
+class _Body:
+    """Reads from behind a statement's head to its end, with the routines that it holds."""
+
+    def __init__(self, code: str, begin: int, at: int, kind: str, name: str) -> None:
+        self.members: list[_Member] = []
+        self._code, self._at, self._kind = code, at, kind
+        self._holds_routines = kind in ("package", "package body", "type body")
+        self._is_compound = kind == "trigger" and _COMPOUND.search(code, at, at + 600) is not None
+        self._is_routine = self._holds_routines or kind in _ROUTINES
+        self._open = [_Routine(name, "", begin)]
+        self._blocks = 0  # BEGIN without END
+        self._is_over = False  # the END of a package was met
+
+    def read(self, delimiter: str, batches: bool) -> tuple[int, str]:
+        """Return where the statement ends, and the delimiter that is in force there.
+
+        ``batches`` says that GO separates statements.
+        """
+        if delimiter != ";":
+            return self._find(delimiter), delimiter
+        parentheses = 0
+        while token := _TOKEN.search(self._code, self._at):
+            self._at = max(token.end(), self._at + 1)
+            if token["batch"]:
+                return self._ended(token.start()), delimiter
+            if token["delimiter"]:
+                return self._ended(token.start()), token["delimiter"]
+            if token["head"]:
+                if (
+                    not self._blocks
+                    and not self._goes_on()
+                    and _HEAD.match(self._code, token.start())
+                ):
+                    return self._ended(token.start()), delimiter
+            elif token["mark"] == ";":
+                if not self._blocks and self._is_last(token.end()):
+                    return self._ended(token.end()), delimiter
+            elif token["mark"]:
+                parentheses = max(0, parentheses + (1 if token["mark"] == "(" else -1))
+            elif token["member"] and self._is_routine and not self._blocks:
+                self._enter(token.start())
+            elif token["word"] and self._is_routine and not parentheses:
+                self._take(token["word"].lower(), token.start(), batches)
+        return self._ended(len(self._code)), delimiter
+
+    def _find(self, delimiter: str) -> int:
+        """Return where a delimiter of one's own stands, or the line that sets another."""
+        following = _DELIMITER.search(self._code, self._at)
+        limit = following.start() if following else len(self._code)
+        place = self._code.find(delimiter, self._at, limit)
+        return place if place >= 0 else limit
+
+    def _goes_on(self) -> bool:
+        return self._open[-1].is_declaring and not self._holds_routines
+
+    def _is_last(self, end: int) -> bool:
+        """Whether a semicolon outside of blocks ends the statement; it may end a routine in it."""
+        routine = self._open[-1]
+        if routine.is_declaring:
+            return False
+        if len(self._open) > 1:
+            self._leave(end)
+            return False
+        return self._is_over or not (self._holds_routines or self._is_compound)
+
+    def _enter(self, begin: int) -> None:
+        match = _MEMBER.match(self._code, begin)
+        if match is None or not (self._holds_routines or self._open[-1].is_declaring):
+            return
+        name = plain_name(match["name"])
+        container = ".".join(routine.name for routine in self._open)
+        place = begin + len(match[0]) - len(match[0].lstrip())
+        self._open.append(_Routine(name, container, place))
+        self._at = match.end()
+
+    def _leave(self, end: int) -> None:
+        routine = self._open.pop()
+        self.members.append(_Member(routine.name, routine.container, routine.begin, end))
+
+    def _ended(self, end: int) -> int:
+        while len(self._open) > 1:
+            self._leave(end)
+        self.members.sort(key=lambda member: (member.begin, -member.end))
+        return max(end, self._open[0].begin + 1)
+
+    def _take(self, word: str, at: int, batches: bool) -> None:
+        routine = self._open[-1]
+        if word == "begin":
+            if _BLOCK_BEGIN.match(self._code, at):
+                self._blocks += 1
+                routine.is_declaring = routine.is_declaring and batches
+                routine.is_head = False
+        elif word == "case":
+            if self._blocks and not _END_BEFORE.search(self._code, max(0, at - 8), at):
+                self._blocks += 1
+        elif word == "end" and _BLOCK_END.match(self._code, at):
+            self._is_over = len(self._open) == 1 and (
+                not self._blocks or (self._holds_routines and self._blocks == 1)
+            )
+            self._blocks = max(0, self._blocks - 1)
+        elif word in ("is", "as") and not self._blocks and routine.is_head:
+            by_batch = batches and self._kind in ("procedure", "proc", "trigger")
+            routine.is_head = False
+            routine.is_declaring = by_batch or _has_block(self._code, at)
+
+
+_ROUTINES = frozenset({"function", "procedure", "proc", "trigger", "event"})
+_COMPOUND = re.compile(r"\bcompound\s+trigger\b", re.I)
+_END_BEFORE = re.compile(r"end\s+$", re.I)
 
 
 def _has_block(text: str, at: int) -> bool:
