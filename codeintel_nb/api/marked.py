@@ -67,7 +67,7 @@ _LEXERS = {
 
 
 def shown_language(hit: Hit) -> str:
-    """Return the language to colour a hit in: prose is Markdown, and outputs are text, in any notebook."""
+    """Return the language for highlighting a hit: Markdown for prose, text for outputs."""
     if hit.kind == "markdown":
         return "markdown"
     return "text" if hit.kind == "text" and hit.cell is not None else hit.language

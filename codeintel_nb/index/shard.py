@@ -176,12 +176,12 @@ class Shard:
 
     @property
     def has_mixed_files(self) -> bool:
-        """Whether a file has chunks in another language than its own: cells, mostly."""
+        """Whether any chunk is in another language than its file."""
         return self._own_language is not None
 
     @cached_property
     def chunk_language(self) -> Array:
-        """Return the language of each chunk, as its position in ``languages``."""
+        """Return each chunk's language, as an index into ``languages``."""
         return self.file_language[self.chunk_file] if self._own_language is None else self._own_language
 
     @property

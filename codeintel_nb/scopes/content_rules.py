@@ -1,7 +1,7 @@
-"""Rules for endings that several languages share: the text decides.
+"""Heuristics for file extensions that several languages share.
 
-Ideas and cases are those of linguist's published rules, written anew. Each rule reads the first
-``CONSIDERED_BYTES`` of a file; the first that matches gives the language.
+The cases are those of linguist's published heuristics; no code of it is copied. Each rule reads
+the first ``CONSIDERED_BYTES`` of a file, and the first match gives the language.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Rule = Callable[[bytes], object]
 
 
 def _finds(*patterns: str, flags: int = 0) -> Rule:
-    """Return a rule that searches for any of some patterns; ``^`` is the beginning of a line."""
+    """Return a rule that searches for any of the patterns; ``^`` matches at line starts."""
     return re.compile("|".join(patterns).encode(), re.M | flags).search
 
 
@@ -22,7 +22,7 @@ _COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
 
 
 def _in_code(rule: Rule) -> Rule:
-    """Return a rule that leaves comments of C out of account."""
+    """Return a rule that ignores C comments."""
     return lambda content: rule(_COMMENT.sub(b" ", content))
 
 

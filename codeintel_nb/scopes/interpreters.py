@@ -1,4 +1,4 @@
-"""What a script names as its interpreter: ``#!`` lines with runners, and modelines of editors."""
+"""Interpreters in ``#!`` lines, seen through runners such as ``uv run``, and editor modelines."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MODES = {"shell-script": "bash", "cperl": "perl", "js2": "javascript", "js-mode
 
 
 def interpreter_words(content: bytes) -> Iterator[str]:
-    """Yield the names that may be a script's interpreter, the likeliest first."""
+    """Yield candidate names of a script's interpreter, the most likely first."""
     first, _, rest = content[:4096].partition(b"\n")
     if not first.startswith(b"#!"):
         return
@@ -65,12 +65,12 @@ def _words(line: bytes) -> list[str]:
 
 
 def _base(word: str) -> str:
-    """Return the name of a command without its folder, its ending on Windows and its quotes."""
+    """Return a command's base name, without quotes or ``.exe``."""
     return re.split(r"[/\\]", word.strip("'\""))[-1].removesuffix(".exe")
 
 
 def _env_command(words: Sequence[str]) -> list[str]:
-    """Return the command behind env's options and settings."""
+    """Return the command after env's options and assignments."""
     rest = list(words)
     while rest:
         word = rest[0]
@@ -90,7 +90,7 @@ def _env_command(words: Sequence[str]) -> list[str]:
 
 
 def _named(words: Sequence[str]) -> Iterator[str]:
-    """Yield the interpreter of a command, looking through runners, each with and without version."""
+    """Yield the interpreter of a command, skipping runners, with and without its version."""
     at, default = 0, ""
     while at < len(words):
         word = words[at]
@@ -111,14 +111,14 @@ def _named(words: Sequence[str]) -> Iterator[str]:
 
 
 def _nix_command(words: Sequence[str]) -> Iterator[str]:
-    """Yield the interpreter that nix-shell is told with ``-i``, or nix shell with ``--command``."""
+    """Yield the interpreter in ``nix-shell -i`` or ``nix shell --command``."""
     for option, value in pairwise(words):
         if option in ("-i", "--command", "-c", "--run"):
             yield from _named([value.split()[0] if value.split() else value])
 
 
 def modeline(content: bytes) -> str:
-    """Return the mode that a line for Emacs (first two) or Vim (first or last five) states."""
+    """Return the mode in an Emacs (first two lines) or Vim (first or last five) modeline."""
     lines = content.split(b"\n")
     for line in lines[:2]:
         if match := _EMACS.search(line[:300]):

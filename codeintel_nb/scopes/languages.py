@@ -1,4 +1,4 @@
-"""The language of a file by its name, its ``#!`` line and its text; and the names of languages.
+"""Language detection by file name, ``#!`` line and content; names and aliases of languages.
 
 The reference is linguist's published data: names, endings, interpreters, rules for endings that
 languages share. We differ on purpose:
@@ -153,7 +153,7 @@ def is_notebook(path: str) -> bool:
 
 
 def language_named(name: str) -> str:
-    """Return the language of a name or alias; ScopeError with the nearest name for an unknown one."""
+    """Return the language with a name or alias; ScopeError suggests the nearest name."""
     language = _BY_ALIAS.get(name.strip().lower())
     if language is None:
         raise ScopeError(f"There is no language {name!r}.{did_you_mean(name.lower(), _BY_ALIAS)}")
@@ -161,7 +161,7 @@ def language_named(name: str) -> str:
 
 
 def language_of(path: str, content: bytes = b"") -> str:
-    """Return the language of a file by its path and the beginning of its text; ``text`` at worst."""
+    """Return a file's language, by its path and its first bytes; ``text`` if unknown."""
     name = path.rpartition("/")[2]
     language, ending = _by_name(name)
     if language is not None and ending not in RULES:
@@ -179,18 +179,18 @@ def language_of(path: str, content: bytes = b"") -> str:
 
 
 def _possible(ending: str) -> set[str | None]:
-    """Return the languages that files of an ending may be in."""
+    """Return the possible languages of a file extension."""
     return {_BY_ENDING.get(ending), *(language for language, _ in RULES[ending])}
 
 
 def depends_on_text(path: str) -> bool:
-    """Whether the text of a file decides its language, not the name alone."""
+    """Whether detecting a file's language takes its content."""
     language, ending = _by_name(path.rpartition("/")[2])
     return language is None or ending in RULES
 
 
 def _by_name(name: str) -> tuple[str | None, str]:
-    """Return the language that a file's name gives, and the ending that gave it."""
+    """Return the language by file name, and the extension that matched."""
     if language := _BY_NAME.get(name):
         return language, ""
     at = name.find(".")
@@ -212,7 +212,7 @@ def _by_name(name: str) -> tuple[str | None, str]:
 
 
 def _by_interpreter(content: bytes) -> str | None:
-    """Return the language of the interpreter that a ``#!`` line names."""
+    """Return the language of the interpreter in the ``#!`` line."""
     for word in interpreter_words(content):
         if language := _BY_INTERPRETER.get(word) or _BY_INTERPRETER.get(word.lower()):
             return language
@@ -220,6 +220,6 @@ def _by_interpreter(content: bytes) -> str | None:
 
 
 def _by_modeline(content: bytes) -> str | None:
-    """Return the language that a line for Emacs or Vim states."""
+    """Return the language in an editor modeline."""
     name = modeline(content)
     return _BY_ALIAS.get(name) if name else None

@@ -42,7 +42,7 @@ def count_facets(for_languages: Iterable[Counted], for_kinds: Iterable[Counted],
 
 
 def _files_by_language(one: Counted) -> Array:
-    """Return how many files have each language, cells of a language of their own counted too."""
+    """Count files by language; a file counts once for each language of its cells."""
     shard, mask = one.shard, one.mask
     files = np.arange(shard.manifest.files) if mask.files is None else np.flatnonzero(mask.files)
     of_files = shard.file_language[files].astype(np.int64)

@@ -146,7 +146,7 @@ def _languages(document: Document) -> Iterator[str]:
 
 
 def _mask(files: LooseFiles, scope: Scope) -> ScopeMask:
-    """Return what is in a scope by its languages: globs were applied to the names."""
+    """Return the mask of a scope's languages; its globs were applied before."""
     count = len(files.paths)
     if not scope.languages or not count:
         return ScopeMask(None, None, count, len(files.chunk_file))
@@ -172,7 +172,7 @@ def _named_in_scope(target: LooseTarget) -> Iterator[FileStat]:
 
 
 def _may_hold(path: str, languages: Collection[str]) -> bool:
-    """Whether a file may hold a language: files with cells, and those whose text decides, hold any."""
+    """Whether a file may hold code in any of the languages, judging by its name."""
     language = language_of(path)
     return language in languages or language in _WITH_CELLS or depends_on_text(path) or (NOTEBOOK in languages and is_notebook(path))
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Collection
+from typing import NamedTuple
 
 import numpy as np
 
-from ..index.arrays import Array
 from ..index.shard import IS_NOTEBOOK, KINDS, Mask, Shard
 from ..scopes.languages import NOTEBOOK
 from ..scopes.scope import Scope
+from .searchable import Searchable
 
 
 class ScopeMask(NamedTuple):
@@ -56,27 +56,8 @@ def compile_mask(shard: Shard, dead: tuple[int, ...], scope: Scope) -> ScopeMask
     return ScopeMask(files, chunks, count, int(chunks.sum()), of_languages)
 
 
-class _Languages(Protocol):
-    """What says the languages of files and of their chunks."""
-
-    @property
-    def languages(self) -> Sequence[str]: ...
-
-    @property
-    def file_language(self) -> Array: ...
-
-    @property
-    def file_flags(self) -> Array: ...
-
-    @property
-    def chunk_file(self) -> Array: ...
-
-    @property
-    def chunk_language(self) -> Array: ...
-
-
-def files_of_languages(shard: _Languages, languages: Collection[str]) -> Mask:
-    """Return the files of some languages; ``notebook`` is a language of files."""
+def files_of_languages(shard: Searchable, languages: Collection[str]) -> Mask:
+    """Return the mask of files in the languages; ``notebook`` matches by file type."""
     if not len(shard.languages):
         return np.zeros(len(shard.file_language), bool)
     wanted = np.array([name in languages for name in shard.languages], bool)
@@ -84,8 +65,8 @@ def files_of_languages(shard: _Languages, languages: Collection[str]) -> Mask:
     return files | (shard.file_flags & IS_NOTEBOOK).astype(bool) if NOTEBOOK in languages else files
 
 
-def chunks_of_languages(shard: _Languages, languages: Collection[str]) -> Mask:
-    """Return the chunks of some languages, code in cells by its own, prose and outputs by their file's."""
+def chunks_of_languages(shard: Searchable, languages: Collection[str]) -> Mask:
+    """Return the mask of chunks in the languages; prose and outputs have their file's."""
     wanted = np.array([name in languages for name in shard.languages], bool)
     chunks: Mask = wanted[shard.chunk_language]
     return chunks | (shard.file_flags & IS_NOTEBOOK).astype(bool)[shard.chunk_file] if NOTEBOOK in languages else chunks

@@ -66,6 +66,9 @@ class Searchable(Protocol):
     def languages(self) -> Sequence[str]: ...
 
     @property
+    def file_language(self) -> Array: ...  # position in languages
+
+    @property
     def chunk_language(self) -> Array: ...  # position in languages
 
     @property

@@ -1,4 +1,4 @@
-"""Reading JSON that is nearly valid: notebooks with merge marks, trailing commas, cut-off ends."""
+"""A lenient JSON reader: merge conflicts, trailing commas, truncated files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-MAX_CHARACTERS = 20_000_000  # of a text that is read so; beyond, it is searched as text
+MAX_CHARACTERS = 20_000_000  # larger files are searched as text
 MAX_DEPTH = 200
 _TOKEN = re.compile(
     r"[\s\ufeff]+|//[^\n]*|/\*.*?\*/"  # blanks and comments
@@ -21,7 +21,7 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 
 def read_broken_json(text: str) -> Any:
-    """Return what can be read of a JSON text that a strict parser refuses; None for nothing."""
+    """Parse JSON leniently; None if nothing can be recovered."""
     if len(text) > MAX_CHARACTERS:
         return None
     try:
@@ -31,9 +31,9 @@ def read_broken_json(text: str) -> Any:
 
 
 def merge_sides(text: str) -> tuple[str, str] | None:
-    """Return both sides of a text with git's merge marks; None for a text without any.
+    """Split a text with conflict markers into both sides; None without markers.
 
-    The common ancestor that diff3 shows belongs to neither.
+    The common ancestor of diff3-style markers is dropped.
     """
     sides: tuple[list[str], list[str]] = ([], [])
     current: tuple[int, ...] = (0, 1)
@@ -57,7 +57,7 @@ def merge_sides(text: str) -> tuple[str, str] | None:
 
 
 class _Reader:
-    """One pass over the tokens; containers that are open at the end count as they are."""
+    """A single-pass reader; containers still open at the end are kept."""
 
     def __init__(self, text: str) -> None:
         self._tokens = _TOKEN.finditer(text)
@@ -95,7 +95,7 @@ class _Reader:
             self._keys.append(None)
 
     def _end(self, kind: type) -> None:
-        """Close the innermost container of a kind; one that has a brace too many stays open."""
+        """Close the innermost container of a kind; ignore an unmatched bracket."""
         if any(isinstance(one, kind) for one in self._open[1:]):
             while not isinstance(self._open.pop(), kind):
                 self._keys.pop()

@@ -1,8 +1,8 @@
-"""Macros of C and C++ that a grammar without a preprocessor takes for types and names.
+"""Blanking of C and C++ macros that a grammar without a preprocessor mistakes for types.
 
-They are blanked before the text is parsed: every byte keeps its place, and what is shown of a
-definition comes from the text as it is. Only names in capitals, and those that begin with two
-underscores, count as macros; only where a declaration could not hold them otherwise.
+Macros around declarations become spaces before parsing, so offsets stay the same; signatures are
+taken from the original text. A macro is a name in capitals or with two leading underscores, where
+no type or name can stand.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ _CLASS_NAME = re.compile(rb"\b(?:class|struct|union)\s+[\w:<>,\s]{1,160}\Z")
 
 
 def without_macros(content: bytes) -> bytes:
-    """Return a text of C or C++ with the macros around its declarations as spaces."""
+    """Return C or C++ code with the macros around declarations blanked."""
     if not _MACRO.search(content):
         return content
     text = bytearray(content)
@@ -99,7 +99,7 @@ _TO_SPACES = bytes(10 if byte == 10 else 32 for byte in range(256))
 
 
 def _end_of_arguments(code: bytearray, end: int) -> int:
-    """Return where the arguments behind a macro end; ``end`` where it has none."""
+    """Return the end of a macro's argument list; ``end`` if it has none."""
     opening = end
     while code.startswith((b" ", b"\t"), opening):
         opening += 1
@@ -114,7 +114,7 @@ def _end_of_arguments(code: bytearray, end: int) -> int:
 
 
 def _is_in_the_way(code: bytearray, begin: int, end: int) -> bool:
-    """Whether a macro hides the declaration that it stands in or above."""
+    """Whether a macro breaks the parse of a declaration."""
     above = bytes(code[max(0, begin - NEAR) : begin])
     before = above.rstrip()
     below = bytes(code[end : end + NEAR])
@@ -138,7 +138,7 @@ def _is_in_the_way(code: bytearray, begin: int, end: int) -> bool:
 
 
 def _stands_alone(token: bytes, before: bytes, behind: bytes) -> bool:
-    """Whether a line that holds nothing but a macro is no part of the lines around it."""
+    """Whether a macro alone on its line is independent of the lines around it."""
     if (
         token
         and token not in (b";", b"}", b"{", b":", b")", b">")

@@ -1,4 +1,4 @@
-"""Cells of notebooks, scripts and documents: what each holds, and how it is cut into chunks."""
+"""Cells of notebooks, scripts and documents, and how they are cut into chunks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MARKUP = {"markdown": "markdown", "raw": "text"}  # languages of cells that hol
 
 
 class Cell(NamedTuple):
-    """A cell, or what stands outside of cells, as whole lines of the text that is searched."""
+    """A cell, or text between cells, as whole lines of the searchable text."""
 
     kind: str  # code, markdown, raw, output; none for what is outside of cells
     language: str
@@ -25,7 +25,7 @@ class Cell(NamedTuple):
 
 
 class CellText(NamedTuple):
-    """Cells one after the other: their text, and the chunks that tile it."""
+    """The concatenated text of cells, with the chunks that tile it."""
 
     content: bytes
     chunks: list[Chunk]
@@ -64,7 +64,7 @@ def cut_cells(cells: Iterable[Cell], headings: Headings | None = None) -> CellTe
 
 
 def plain_cells(cells: Iterable[Cell]) -> CellText:
-    """Make each cell one chunk, without a look at its syntax."""
+    """Make each cell one chunk, without parsing."""
     content, chunks, row = list[bytes](), list[Chunk](), 0
     for cell in cells:
         lines = cell.text.count(b"\n")
@@ -78,7 +78,7 @@ def plain_cells(cells: Iterable[Cell]) -> CellText:
 
 
 def _own_language(cell: Cell) -> str:
-    """Return the language of a cell of code; others go with their file."""
+    """Return a code cell's language; other cells have their file's."""
     return cell.language if cell.kind == "code" else ""
 
 
@@ -91,7 +91,7 @@ def _kind(cell: Cell) -> str:
 
 
 def _without_blank_top(chunks: list[Chunk], code: bytes) -> list[Chunk]:
-    """Join the rows of a cell's mark to the section below: they have no text of their own."""
+    """Merge a blank first chunk (the rows of a cell's marker) into the next one."""
     if len(chunks) > 1 and not b"".join(code.split(b"\n")[: chunks[0].end_line]).strip():
         return [chunks[1]._replace(start_line=1), *chunks[2:]]
     return chunks

@@ -137,9 +137,9 @@ def document_of(path: str, data: bytes, outputs: bool = False) -> Document:
 
 
 def plain_document(path: str, data: bytes) -> Document:
-    """Take a file whole, or cut it into cells, without a look at its syntax.
+    """Take a file as one chunk, or as its cells, without parsing.
 
-    Nothing in the file can harm its reader.
+    Safe for hostile files.
     """
     from .cells import plain_cells
 
@@ -156,7 +156,7 @@ def plain_document(path: str, data: bytes) -> Document:
 
 
 def _text(path: str, data: bytes, outputs: bool = False) -> _Text:
-    """Read a file's text, its language and its cells."""
+    """Read a file's text, language and cells."""
     from .literate import document_cells
     from .notebooks import notebook_of
     from .scripts import script_cells
@@ -181,7 +181,7 @@ def _whole(path: str, data: bytes) -> _Text:
 
 
 def _with_language(chunks: list[Chunk], language: str) -> list[Chunk]:
-    """Leave out the language of chunks where it is the document's."""
+    """Clear the language of chunks that have their document's."""
     return [chunk._replace(language="") if chunk.language == language else chunk for chunk in chunks]
 
 
@@ -203,7 +203,7 @@ def chunk_failsafe(path: str, data: bytes, outputs: bool = False) -> Document:
 
 
 def document_by_lines(path: str, data: bytes, reason: str = "") -> Document:
-    """Cut a file by lines, and one with cells by cells, without parsing."""
+    """Cut a file by cells or lines, without parsing."""
     from .chunker import chunk_by_lines
 
     document = plain_document(path, data)._replace(unparsed=reason)

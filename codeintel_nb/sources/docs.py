@@ -65,6 +65,18 @@ def _said(parts: list[str]) -> str:
     return "\n".join(said).strip()[:MOST_DOC].rstrip()
 
 
+def comment_above(text: str, begin: int, mark: str = "--") -> str:
+    """Return the first paragraph of the comment directly above a place."""
+    lines = text[max(0, begin - 4 * MOST_READ) : begin].split("\n")[:-1]
+    if lines and lines[-1].rstrip().endswith("*/"):
+        block = "\n".join(lines)
+        return _said([block[block.rfind("/*") :]]) if "/*" in block else ""
+    first = len(lines)
+    while first and lines[first - 1].lstrip().startswith(mark):
+        first -= 1
+    return _said(["\n".join(lines[first:])])
+
+
 def text_of(node: Any, content: bytes, most: int | None = None) -> str:
     end = node.end_byte if most is None else min(node.end_byte, node.start_byte + most)
     return content[node.start_byte : end].decode("utf-8", "replace")

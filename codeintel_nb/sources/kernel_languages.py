@@ -1,4 +1,4 @@
-"""The language of a notebook and of its cells, by what kernels and tools write into metadata."""
+"""Languages of notebooks and cells, from the metadata of kernels and tools."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ _WITHOUT_KERNEL = frozenset(
 
 
 def known_language(name: object) -> str | None:
-    """Return the language of a kernel, lexer, MIME type or tool; None for a name nobody knows."""
+    """Return the language of a kernel, lexer, MIME type or tool; None if unknown."""
     if not isinstance(name, str) or not name.strip():
         return None
     text = name.strip().lower()
@@ -152,10 +152,10 @@ def _candidates(metadata: dict[str, Any]) -> Iterator[str | None]:
 
 
 def kernel_language(name: object) -> str | None:
-    """Return the language of a kernel by its name, or by the name that people see; None if unknown.
+    """Return a kernel's language, by its name or display name; None if unknown.
 
-    Environments have kernels under names of their own: only what a name begins with, or has in
-    brackets, counts, as in ``julia-1.10``, ``R [conda env:geo]`` or ``.NET (C#)``.
+    People name kernels after environments, so only the first word and a bracketed one count, as in
+    ``julia-1.10``, ``R [conda env:geo]`` or ``.NET (C#)``.
     """
     if not isinstance(name, str) or not name.strip():
         return None
@@ -183,7 +183,7 @@ def kernel_language(name: object) -> str | None:
 
 
 def named_kernels(notebook: dict[str, Any]) -> dict[str, str]:
-    """Return the languages of the kernels that a notebook of several lists, by their names."""
+    """Map the names of a multi-kernel notebook's kernels to their languages."""
     metadata = _mapping(notebook.get("metadata"))
     kernels = dict[str, str]()
     items = _mapping(_mapping(metadata.get("polyglot_notebook")).get("kernelInfo")).get("items")
@@ -204,9 +204,9 @@ def named_kernels(notebook: dict[str, Any]) -> dict[str, str]:
 
 
 def cell_language(cell: dict[str, Any], language: str, kernels: dict[str, str]) -> str:
-    """Return the language that a cell's own metadata states; ``language`` where it states none.
+    """Return the language in a cell's metadata; ``language`` by default.
 
-    ``kernels`` are the notebook's own names.
+    ``kernels`` maps the notebook's kernel names.
     """
     metadata = _mapping(cell.get("metadata"))
     stated: Iterable[object] = (

@@ -1,4 +1,4 @@
-"""Documents with cells of code: Quarto, R Markdown, MyST, Jupytext's Markdown."""
+"""Literate documents with code cells: Quarto, R Markdown, MyST, Jupytext Markdown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHUNK = re.compile(rb"\{[ \t]*([A-Za-z][\w.+-]*)((?:[ \t,].*)?)\}$")
 _DIRECTIVE = re.compile(rb"\{(code-cell|code|raw-cell)\}[ \t]*(.*)$")
 _ACTIVE = re.compile(rb"\bactive=\"([^\"]*)\"")
 _REGION = re.compile(rb"<!-- #(end)?(region|md|raw)\b")
-_OPTION = re.compile(rb"[ \t]*:[\w-]+:")
+_OPTION = re.compile(rb"[ \t]*(?::[\w-]+:|(?:#|//|--|%%)\|)")
 _KERNEL = re.compile(
     rb"^(?:jupyter|engine|  language|    language|  name|    name|knitr):[ \t]*['\"]?([\w.+-]+)",
     re.M,
@@ -38,9 +38,9 @@ class _Fence(NamedTuple):
 
 
 def document_cells(path: str, content: bytes) -> list[Cell] | None:
-    """Return the cells of a document, which tile it; None for Markdown without cells.
+    """Return the cells that tile a document; None for Markdown without cells.
 
-    Prose between chunks of code is a cell, front matter stands outside of them.
+    Prose between code chunks is a cell, front matter is not.
     """
     lines = content.split(b"\n")[:-1]
     top = front_matter_rows([line.decode("utf-8", "replace") for line in lines[:400]])
@@ -60,7 +60,7 @@ def document_cells(path: str, content: bytes) -> list[Cell] | None:
 
 
 def _kernel(header: bytes) -> str:
-    """Return the language that front matter states; Python at worst."""
+    """Return the language in the front matter; Python by default."""
     for match in _KERNEL.finditer(header):
         language = known_language(match[1].decode("utf-8", "replace"))
         if language not in (None, "markdown", "text"):
@@ -69,7 +69,7 @@ def _kernel(header: bytes) -> str:
 
 
 class _Reader:
-    """Cuts a document at its chunks of code."""
+    """A cutter of documents at their code chunks."""
 
     def __init__(self, lines: list[bytes], top: int, style: str, language: str) -> None:
         self._lines, self._top, self._style, self._language = lines, top, style, language
@@ -90,7 +90,7 @@ class _Reader:
         return b"".join(line + b"\n" for line in self._lines[begin:end])
 
     def fences(self) -> Iterator[_Fence]:
-        """Yield the fences that are cells; what is within another fence is not looked at."""
+        """Yield the top-level fences that are cells."""
         row, opened = self._top, None
         mark, info = b"", b""
         region = b""  # what ends the region that is open
@@ -115,7 +115,7 @@ class _Reader:
             yield _Fence(opened, len(self._lines), info)
 
     def _language_of(self, info: bytes) -> str | None:
-        """Return the language of a chunk by its info string; None for a fence that is no cell."""
+        """Return a code chunk's language; None for a fence that is not a cell."""
         if self._style == "knitr":
             match = _CHUNK.match(info)
             if match is None:
@@ -146,8 +146,7 @@ class _Reader:
         closed = fence.end - fence.begin > 1 and _FENCE.match(code[-1])
         if closed and not (_FENCE.match(code[-1]) or [b""] * 4)[3]:
             code[-1] = b""
-        if self._style == "myst":
-            _blank_options(code)
+        _blank_options(code)
         number, self._number = self._number, self._number + 1
         language = self._language_of(fence.info) or "text"
         joined = b"".join(line + b"\n" for line in code)
@@ -158,7 +157,7 @@ class _Reader:
         return code_cell(text, language, number, code=joined)
 
     def _prose(self, begin: int, end: int) -> Iterator[Cell]:
-        """Yield the Markdown cells of some rows; ``+++`` of MyST ends one."""
+        """Yield the Markdown cells in a range of rows; MyST's ``+++`` separates them."""
         starts = [begin]
         if self._style == "myst":
             starts += [row for row in range(begin + 1, end) if self._lines[row].startswith(b"+++")]
@@ -180,7 +179,7 @@ class _Reader:
             self._number += 1
 
     def _paragraph_gaps(self, begin: int, end: int) -> list[int]:
-        """Return the rows behind two blank lines, and where regions begin: Jupytext's cell breaks."""
+        """Return Jupytext's cell breaks: rows after two blank lines, and region markers."""
         rows, region, fenced = list[int](), False, False
         for row in range(begin, end):
             line = self._lines[row]
@@ -198,7 +197,7 @@ class _Reader:
 
 
 def _blank_options(code: list[bytes]) -> None:
-    """Blank the options of a directive: ``:tags: [a]`` lines, or YAML between ``---``."""
+    """Blank a chunk's options: ``#| label``, ``:tags: [a]`` lines, or YAML between ``---``."""
     row = 1
     if row < len(code) and code[row].strip() == b"---":
         end = next((at for at in range(row + 1, len(code)) if code[at].strip() == b"---"), row)

@@ -1,4 +1,4 @@
-"""Definitions that a syntax tree with errors has lost: found by the words that begin their lines."""
+"""Recovery of definitions from syntax errors, by keywords at line starts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
+
+from .chunk import Symbol
 
 MAX_BODY = 20_000  # bytes that are looked through for the end of a body
 _BRACES = re.compile(rb"[{}]|;[ \t]*$", re.M)
@@ -16,7 +18,7 @@ _NO_FUNCTIONS = frozenset(
 
 
 class LostLine(NamedTuple):
-    """A definition by its first line; bytes and rows as in the file."""
+    """A recovered definition; byte offsets, rows from 0."""
 
     kind: str
     name: str
@@ -27,7 +29,7 @@ class LostLine(NamedTuple):
 
 
 class LineRule(NamedTuple):
-    """How a definition's first line begins; the pattern's only group is its name."""
+    """A pattern for a definition's first line; its only group is the name."""
 
     kind: str
     pattern: re.Pattern[bytes]
@@ -38,7 +40,7 @@ class LineRule(NamedTuple):
 def rule(
     kind: str, pattern: str, body: str = "braces", anywhere: bool = False, flags: int = 0
 ) -> LineRule:
-    """Make a rule; spaces at the beginning of the line are added."""
+    """Make a rule; leading blanks are allowed."""
     return LineRule(kind, re.compile(rb"^[ \t]*" + pattern.encode(), re.M | flags), anywhere, body)
 
 
@@ -106,6 +108,52 @@ RULES: dict[str, tuple[LineRule, ...]] = {
 RULES["tsx"] = RULES["typescript"]
 
 
+def with_lost_lines(
+    symbols: list[Symbol], content: bytes, language: str, root: Any, errors: list[Any]
+) -> list[Symbol]:
+    """Return definitions in order, with those recovered from syntax errors."""
+    starts = {(symbol.start_line - 1, symbol.name) for symbol in symbols}
+    lost = list[Symbol]()
+    for line in lost_lines(content, language, root, errors, starts):
+        container, name = "", line.name
+        if "::" in name:
+            container, _, name = name.rpartition("::")
+        kind = line.kind
+        around = _around(symbols, line)
+        if around is not None and not container:
+            container = f"{around.container}.{around.name}".strip(".")
+            kind = "method" if kind == "function" and around.kind == "class" else kind
+        kind = "method" if "::" in line.name and kind == "function" else kind
+        head = (
+            content[line.begin : min(line.end, line.begin + 600)]
+            .split(b"{")[0]
+            .decode("utf-8", "replace")
+        )
+        signature = re.sub(r"\s+", " ", head).strip()[:200]
+        lost.append(
+            Symbol(
+                name, kind, container.replace("::", "."), signature, line.row + 1, line.last_row + 1
+            )
+        )
+    return (
+        sorted([*symbols, *lost], key=lambda symbol: (symbol.start_line, -symbol.end_line))
+        if lost
+        else symbols
+    )
+
+
+def _around(symbols: list[Symbol], line: LostLine) -> Symbol | None:
+    """Return the innermost class or module around a recovered definition."""
+    inside = [
+        one
+        for one in symbols
+        if one.kind in ("class", "module")
+        and one.start_line <= line.row
+        and one.end_line > line.last_row + 1
+    ]
+    return inside[-1] if inside else None
+
+
 def lost_lines(
     content: bytes,
     language: str,
@@ -113,9 +161,9 @@ def lost_lines(
     errors: Sequence[Any],
     starts: Collection[tuple[int, str]],
 ) -> Iterator[LostLine]:
-    """Yield the definitions in a tree's errors that are not in the tree.
+    """Yield definitions inside syntax errors.
 
-    ``starts`` are row and name of those that are.
+    ``starts`` are the rows and names of those in the tree.
     """
     spans = _merged(errors)
     line_starts = [0, *(match.end() for match in re.finditer(rb"\n", content))]
@@ -148,7 +196,7 @@ def lost_lines(
 def _matches(
     one: LineRule, content: bytes, spans: Sequence[tuple[int, int]]
 ) -> Iterator[re.Match[bytes]]:
-    """Yield the lines that a rule fits: those of errors, or of the whole file."""
+    """Yield the matches of a rule, inside errors or in the whole file."""
     for begin, end in [(0, len(content))] if one.anywhere else spans:
         start = content.rfind(b"\n", 0, begin) + 1
         for match in one.pattern.finditer(content, start, end):
@@ -160,7 +208,7 @@ _NO_FUNCTIONS_TEXT = frozenset(word.decode() for word in _NO_FUNCTIONS)
 
 
 def _first(content: bytes, match: re.Match[bytes]) -> int:
-    """Return where a line's text begins."""
+    """Return the offset of a match's first non-blank character."""
     return match.start() + len(match[0]) - len(match[0].lstrip())
 
 
@@ -175,7 +223,7 @@ def _merged(errors: Sequence[Any]) -> list[tuple[int, int]]:
 
 
 def _is_in_text(root: Any, at: int) -> bool:
-    """Whether a place is in a comment or a string."""
+    """Whether an offset is in a comment or a string."""
     node = root.descendant_for_byte_range(at, at + 1)
     for _ in range(3):
         if node is None:
@@ -187,7 +235,7 @@ def _is_in_text(root: Any, at: int) -> bool:
 
 
 def _end(content: bytes, match: re.Match[bytes], body: str) -> int:
-    """Return where a definition ends, as far as braces or the margin say."""
+    """Return a definition's end, by its braces or indentation."""
     line_end = content.find(b"\n", match.end() - 1)
     line_end = len(content) if line_end < 0 else line_end
     if body == "braces":

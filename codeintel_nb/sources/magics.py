@@ -1,4 +1,4 @@
-"""Magics: lines that say a cell's language, and lines that are no code of it."""
+"""Cell magics, which set a cell's language, and line magics, which are not Python."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..scopes.languages import language_of
 from .kernel_languages import kernel_language, known_language
 
-# what a %%magic makes of its cell; others leave the cell's language as it is
+# languages of cell magics; others keep the cell's language
 _CELL_MAGICS = {
     "bash": "bash", "sh": "bash", "shell": "bash", "zsh": "bash", "system": "bash", "sx": "bash",
     "!": "bash", "script": "bash", "cmd": "batch", "powershell": "powershell", "pwsh": "powershell",
@@ -42,14 +42,14 @@ _SPARK_SQL = re.compile(r"(?:-c|--context)[ =]sql\b")
 
 
 class CellCode(NamedTuple):
-    """A cell's language, and its text with the magics that say it blanked: of the same lines."""
+    """A cell's language, and its text with the cell magics blanked."""
 
     language: str
     code: bytes
 
 
 def code_of(text: bytes, language: str, databricks: bool = False, dotnet: bool = False) -> CellCode:
-    """Read the magics above a cell's code as the tools do that run it.
+    """Resolve the cell magics above a cell's code.
 
     ``%%bash`` counts below blank lines, comments and magics such as ``%%time``; ``%sql`` on the
     first line where the notebook is Databricks', ``#!csharp`` where it is of .NET Interactive.
@@ -82,13 +82,13 @@ def code_of(text: bytes, language: str, databricks: bool = False, dotnet: bool =
 
 
 def dotnet_language(name: str) -> str | None:
-    """Return the language of a kernel of .NET Interactive; ``sql-sales`` is a connection's name."""
+    """Return the language of a .NET Interactive kernel; ``sql-sales`` is a connection."""
     name = name.partition("-")[0] if name.startswith(("sql-", "kql-")) else name
     return known_language(name) or kernel_language(name)
 
 
 def _magic_language(name: str, arguments: str) -> str | None:
-    """Return the language that a cell magic runs its cell in; None where it leaves that alone."""
+    """Return the language of a cell magic; None if it keeps the cell's language."""
     if name.lower() in _FILE_MAGICS:
         paths = [word.strip("'\"") for word in arguments.split() if not word.startswith("-")]
         return language_of(paths[-1]) if paths else None
@@ -115,7 +115,7 @@ _REST = re.compile(rb"(?:[^\n]*\\\r?\n)*[^\n]*")  # of a line that backslashes c
 
 
 def has_line_magics(code: bytes) -> bool:
-    """Whether a line might be one of IPython's own."""
+    """Whether a cell may hold line magics."""
     return _ANY_MAGIC.search(code) is not None
 
 
@@ -123,16 +123,17 @@ _ANY_MAGIC = re.compile(rb"^[ \t]*[%!?]|=[ \t]*[!%]|\?[ \t\r]*$", re.M)
 
 
 def without_line_magics(code: bytes) -> bytes:
-    """Replace IPython's lines (``%time f()``, ``!ls``, ``x = !ls``, ``f?``) by code of their length.
+    """Replace line magics (``%time f()``, ``!ls``, ``x = !ls``, ``f?``) by Python of the same length.
 
-    They count only where a logical line begins: not within brackets, strings or after a backslash.
+    Only at the start of a logical line: not in brackets or strings, nor after a backslash.
     """
     out, at = bytearray(code), 0
     depth, starts = 0, True
     while at < len(code):
         if starts and (magic := _LINE_MAGIC.match(code, at)):
             begin = magic.start(magic.lastindex or 1)
-            end = _REST.match(code, begin).end()  # type: ignore[union-attr]
+            rest = _REST.match(code, begin)
+            end = rest.end() if rest else begin
             if magic.lastindex == 3:
                 begin = magic.end() - len(magic[0].lstrip())
             _blank(out, begin, end)
@@ -155,13 +156,13 @@ def without_line_magics(code: bytes) -> bytes:
 
 
 def _blank(code: bytearray, begin: int, end: int) -> None:
-    """Put ``0`` and spaces over a part, its newlines left."""
+    """Overwrite a span with ``0`` and spaces, keeping newlines."""
     code[begin:end] = re.sub(rb"[^\n]", b" ", code[begin:end])
     code[begin : begin + 1] = b"0"
 
 
 def quoted_rows(code: bytes) -> frozenset[int]:
-    """Return the rows that begin within a long string of Python."""
+    """Return the rows that begin inside a triple-quoted string."""
     if b'"""' not in code and b"'''" not in code:
         return frozenset()
     rows, at, row, counted = set[int](), 0, 0, 0

@@ -1,4 +1,4 @@
-"""Markdown: a chunk a section, long sections split at blank lines. Blocks are CommonMark's."""
+"""Markdown, cut by CommonMark headings; long sections are split at blank lines."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _BLANK = re.compile(r"^\s*$")
 
 
 class Heading(NamedTuple):
-    """A heading; its rows count from 0, ``end`` is the row behind it."""
+    """A heading; rows count from 0, ``end`` is exclusive."""
 
     row: int
     end: int
@@ -54,7 +54,7 @@ class Heading(NamedTuple):
 
 
 class Headings:
-    """The headings that a line stands below."""
+    """The current path of headings."""
 
     def __init__(self) -> None:
         self._trail: list[Heading] = []
@@ -64,14 +64,14 @@ class Headings:
 
     @property
     def name(self) -> str:
-        """Return ``Install > From source``."""
+        """Return the path, as ``Install > From source``."""
         return " > ".join(heading.text for heading in self._trail if heading.text)[:MAX_NAME]
 
 
 def chunk_by_headings(content: bytes, headings: Headings | None = None) -> list[Chunk]:
     """Cut Markdown into chunks named by their headings: ``Install > From source``.
 
-    ``headings`` are those that the text stands below, and takes part in.
+    ``headings`` is the path above the text; it is updated.
     """
     lines = decoded(content).split("\n")[:-1]
     if not lines:
@@ -86,7 +86,7 @@ def chunk_by_headings(content: bytes, headings: Headings | None = None) -> list[
 
 
 def front_matter_rows(lines: Sequence[str]) -> int:
-    """Return how many rows of YAML or TOML stand at the top, their marks included."""
+    """Return the number of front matter rows, delimiters included."""
     mark = lines[0].rstrip() if lines else ""
     if mark not in ("---", "+++") or len(lines) < 2 or not lines[1].strip():
         return 0
@@ -95,7 +95,7 @@ def front_matter_rows(lines: Sequence[str]) -> int:
 
 
 def headings_of(lines: Sequence[str]) -> Iterator[Heading]:
-    """Yield the headings of a Markdown text, of ``#`` marks and of underlines."""
+    """Yield ATX and setext headings."""
     end: re.Pattern[str] | None = None  # of the block that is open
     paragraph: int | None = None  # its first row
     in_list = False
@@ -142,12 +142,12 @@ def _title(text: str) -> str:
 
 
 def _starts_paragraph(lines: Sequence[str], row: int) -> bool:
-    """Whether a line does not go on with a quotation above it."""
+    """Whether a line is not a lazy continuation of a block quote."""
     return row == 0 or not lines[row - 1].lstrip().startswith(">")
 
 
 def _block_end(line: str, in_paragraph: bool) -> re.Pattern[str] | None:
-    """Return what ends the block without headings that a line begins; None if it begins none."""
+    """Return the end pattern of the fence, HTML or math block that a line opens, or None."""
     first = line.lstrip(" ")[:1]
     if first in "`~" and (fence := _FENCE.match(line)):
         mark = fence[1] or fence[2]
@@ -162,12 +162,12 @@ def _block_end(line: str, in_paragraph: bool) -> re.Pattern[str] | None:
 
 
 def _closes_itself(line: str, end: re.Pattern[str]) -> bool:
-    """Whether a block ends on the line that begins it; a fence does not."""
+    """Whether a block ends on its first line; fences never do."""
     return line.lstrip(" ")[:1] in "<$\\" and bool(end.search(line.lstrip(" ")[2:]))
 
 
 def _section(lines: Sequence[str], begin: int, end: int, name: str) -> list[Chunk]:
-    """Cut rows ``begin`` to ``end`` (not included) at blank lines where they are long."""
+    """Cut the rows of a section at blank lines if they exceed a chunk."""
     if begin == end:
         return []
     starts = [begin] + [row + 1 for row in range(begin, end - 1) if not lines[row].strip()]

@@ -1,4 +1,4 @@
-"""Files that are notebooks: nbformat 1 to 4, .NET's ``.dib``, Zeppelin's notes."""
+"""Notebook files: nbformat 1 to 4, Polyglot Notebooks' ``.dib``, Zeppelin notes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ class Notebook(NamedTuple):
 
 
 def notebook_of(path: str, data: bytes, outputs: bool = False) -> Notebook | None:
-    """Read the cells of a notebook file, with ``outputs`` what they printed too; None for no notebook.
+    """Read a notebook file, with ``outputs`` the text of outputs too; None if it is not a notebook.
 
-    A file that is nearly JSON (merge marks, a trailing comma, a cut-off end) gives the cells that
-    can be recovered.
+    Cells are recovered from invalid JSON: merge conflicts, trailing commas, truncated files.
     """
     if path.endswith(".dib"):
         return _of_dib(data)
@@ -62,7 +61,7 @@ def _json(data: bytes) -> Any:
 
 
 def _merged(ours: Any, theirs: Any) -> Any:
-    """Return a notebook with the cells of both sides of a merge; a cell of both has the lines of both."""
+    """Merge both sides of a conflict; a cell edited on both keeps the lines of both."""
     if not isinstance(ours, dict) or not isinstance(theirs, dict):
         return ours if isinstance(ours, dict) else theirs
     mine, other = (_cells(side) for side in (ours, theirs))
@@ -97,7 +96,7 @@ def _identity(cell: Any) -> tuple[str, str]:
 
 
 def _both(ours: Sequence[Any], theirs: Sequence[Any]) -> list[Any]:
-    """Return cells that differ: those of one id as one, the others of each side in turn."""
+    """Merge differing runs of cells: equal ids into one cell, then each side's others."""
     by_id = {
         cell["id"]: cell
         for cell in theirs
@@ -120,7 +119,7 @@ def _both(ours: Sequence[Any], theirs: Sequence[Any]) -> list[Any]:
 
 
 def _is_same(cell: Any, peer: Any) -> bool:
-    """Whether cells without ids are likely one, edited on both sides."""
+    """Whether two cells without ids are probably edits of one cell."""
     if not isinstance(cell, dict) or not isinstance(peer, dict) or ("id" in cell and "id" in peer):
         return False
     return SequenceMatcher(None, _source(cell).split("\n"), _source(peer).split("\n")).ratio() > 0.5
@@ -165,7 +164,7 @@ def _of_jupyter(notebook: dict[str, Any], cells: Sequence[Any], outputs: bool) -
 
 
 def _is_databricks(metadata: dict[str, Any], cells: Sequence[Any]) -> bool:
-    """Whether Databricks wrote a notebook, by its own metadata or that of its first cell."""
+    """Whether Databricks wrote a notebook, by its metadata or its first cell's."""
     first: dict[str, Any] = next(
         (
             cell["metadata"]
@@ -190,7 +189,7 @@ def code_cell(
     dotnet: bool = False,
     code: bytes | None = None,
 ) -> Cell:
-    """Make a cell of code; magics above it may say that it is of another language, or Markdown."""
+    """Make a code cell; a cell magic may turn it into another language or Markdown."""
     language, code = code_of(text if code is None else code, language, databricks, dotnet)
     if language == "markdown":
         return markup_cell("markdown", text, code, number)
@@ -204,7 +203,7 @@ def lines_of(text: str) -> bytes:
 
 
 def _source(cell: dict[str, Any], ends: bool = False) -> str:
-    """Return a cell's text; with ``ends`` its lines may be listed without their newlines."""
+    """Return a cell's text; ``ends`` accepts nbformat 2's lines without newlines."""
     source = next(
         (cell[key] for key in ("source", "input", "code", "text") if cell.get(key) is not None), ""
     )
@@ -228,7 +227,7 @@ def _joined(text: Any) -> str:
 
 
 def _outputs(cell: dict[str, Any]) -> str:
-    """Return what a cell printed, as text of whole lines: no picture, no HTML, no colours."""
+    """Return the text of a cell's outputs, without images, HTML or colours."""
     outputs = cell.get("outputs")
     parts = list[str]()
     for output in outputs if isinstance(outputs, list) else ():
@@ -261,7 +260,7 @@ _INTERPRETERS = {
 
 
 def _of_zeppelin(note: dict[str, Any]) -> Notebook:
-    """Read a note's paragraphs; each names its interpreter, or has the note's."""
+    """Read a Zeppelin note; paragraphs default to the note's interpreter."""
     group = note.get("defaultInterpreterGroup")
     language = _interpreter_language(group if isinstance(group, str) else "spark") or "scala"
     cells = list[Cell]()
@@ -293,7 +292,7 @@ def _paragraph(
 
 
 def _interpreter_language(name: str) -> str | None:
-    """Return the language of ``%spark.pyspark``, ``%md``, ``%jdbc``: of the part that is known."""
+    """Return the language of an interpreter such as ``%spark.pyspark`` or ``%md``."""
     group, _, interpreter = name.lower().partition(".")
     for part in (interpreter, group):
         if part and (language := _INTERPRETERS.get(part) or known_language(part)):
@@ -303,18 +302,16 @@ def _interpreter_language(name: str) -> str | None:
 
 # .dib of .NET Interactive and Polyglot Notebooks
 
-_DIB_KERNELS = {
-    "csharp": "csharp", "c#": "csharp", "cs": "csharp", "fsharp": "fsharp", "f#": "fsharp",
-    "fs": "fsharp", "pwsh": "powershell", "powershell": "powershell", "javascript": "javascript",
-    "js": "javascript", "html": "html", "sql": "sql", "kql": "text", "mermaid": "text",
-    "http": "text", "value": "text", "markdown": "markdown", "md": "markdown", "python": "python",
-    "r": "r", "meta": "text",
-}  # fmt: skip
+_DIB_NAMES = (
+    "csharp c# cs fsharp f# fs pwsh powershell javascript js html sql kql mermaid http value"
+    " markdown md python r meta"
+)
 
 
 def _of_dib(data: bytes) -> Notebook:
-    """Read the cells that ``#!csharp`` and the like begin, each on a line of its own."""
-    kernels, default, header = dict(_DIB_KERNELS), "csharp", 0
+    """Read a ``.dib`` file; ``#!csharp`` and other kernel names separate its cells."""
+    kernels = {name: known_language(name) or "text" for name in _DIB_NAMES.split()}
+    default, header = "csharp", 0
     if data.startswith(b"#!meta"):
         header = _end_of_json(data)
         meta, _ = _leading_json(data)
@@ -355,14 +352,14 @@ _DIB_LINE = re.compile(rb"^#!([\w.+#-]+)\r?\n", re.M)
 
 
 def _kernel_of(mark: re.Match[bytes], kernels: dict[str, str]) -> str:
-    """Return the name of the kernel that a mark names; a connection's is ``sql-`` and its own."""
+    """Return the kernel of a ``#!`` line; ``sql-NAME`` is a connection of the sql kernel."""
     name = mark[1].decode("utf-8", "replace").lower()
     family = name.partition("-")[0]
     return family if name not in kernels and family in ("sql", "kql") else name
 
 
 def _leading_json(data: bytes) -> tuple[dict[str, Any], int]:
-    """Return the JSON object that a text begins with, after its mark, and where it ends."""
+    """Return the first JSON object of a text, and its end."""
     text = data.decode("utf-8", "surrogateescape")
     try:
         value, end = json.JSONDecoder().raw_decode(text, text.index("{"))
@@ -372,6 +369,6 @@ def _leading_json(data: bytes) -> tuple[dict[str, Any], int]:
 
 
 def _end_of_json(data: bytes) -> int:
-    """Return where the lines of the JSON object end that a text begins with."""
+    """Return the end of the line on which the first JSON object ends."""
     _, end = _leading_json(data)
     return data.find(b"\n", end) + 1 or len(data)

@@ -1,7 +1,7 @@
-"""What SQL statements define, whatever the dialect: read from their heads, not from a tree.
+"""Definitions in SQL scripts, by the heads of statements.
 
-A grammar of standard SQL loses procedures, packages and all that follows a statement it cannot
-read. Heads are looked for at the beginning of lines, outside of comments, strings and bodies.
+A grammar of standard SQL loses procedures, packages and everything after a statement it cannot
+parse. Heads count at line starts, outside comments, strings and bodies.
 Dialects: PostgreSQL, MySQL, SQLite, SQL Server, Oracle, Snowflake, BigQuery, DuckDB; dbt's macros.
 """
 
@@ -94,14 +94,14 @@ _MACRO = re.compile(
 
 
 def sql_definitions(text: str) -> list[Definition]:
-    """Return what a SQL script defines, in order. Names have no quotes, and no schema."""
+    """Return the definitions of a SQL script, in order; names lack quotes and schema."""
     rows = _Rows(text)
     definitions = [*_statements(text, rows), *_macros(text, rows)]
     return sorted(definitions, key=lambda one: (one.begin, -one.end))
 
 
 class _Rows:
-    """Rows of places in a text."""
+    """A map from offsets to rows."""
 
     def __init__(self, text: str) -> None:
         self._ends = [match.start() for match in re.finditer("\n", text)]
@@ -122,7 +122,7 @@ def plain_name(name: str) -> str:
 
 
 def _without_text(text: str) -> str:
-    """Return a script with comments and what strings hold as spaces; newlines stay."""
+    """Return a script with comments and the contents of strings blanked."""
     string = _STRING_WITH_ESCAPES if "\\'" in text else _STRING
     dollars = 0 if _DELIMITER.search(text) else MAX_UNCLOSED
     parts, at, done = list[str](), 0, 0
@@ -203,7 +203,7 @@ class _Member(NamedTuple):
 
 @dataclass(slots=True)
 class _Routine:
-    """A routine that is being read."""
+    """An open routine."""
 
     name: str
     container: str
@@ -213,7 +213,7 @@ class _Routine:
 
 
 class _Body:
-    """Reads from behind a statement's head to its end, with the routines that it holds."""
+    """A reader of a statement's body, from its head to its end."""
 
     def __init__(self, code: str, begin: int, at: int, kind: str, name: str) -> None:
         self.members: list[_Member] = []
@@ -226,9 +226,9 @@ class _Body:
         self._is_over = False  # the END of a package was met
 
     def read(self, delimiter: str, batches: bool) -> tuple[int, str]:
-        """Return where the statement ends, and the delimiter that is in force there.
+        """Return the statement's end, and the delimiter in force there.
 
-        ``batches`` says that GO separates statements.
+        ``batches``: GO separates statements.
         """
         if delimiter != ";":
             return self._find(delimiter), delimiter
@@ -258,7 +258,7 @@ class _Body:
         return self._ended(len(self._code)), delimiter
 
     def _find(self, delimiter: str) -> int:
-        """Return where a delimiter of one's own stands, or the line that sets another."""
+        """Return the offset of a custom delimiter, or of the line that changes it."""
         following = _DELIMITER.search(self._code, self._at)
         limit = following.start() if following else len(self._code)
         place = self._code.find(delimiter, self._at, limit)
@@ -268,7 +268,7 @@ class _Body:
         return self._open[-1].is_declaring and not self._holds_routines
 
     def _is_last(self, end: int) -> bool:
-        """Whether a semicolon outside of blocks ends the statement; it may end a routine in it."""
+        """Whether a semicolon outside blocks ends the statement, not a nested routine."""
         routine = self._open[-1]
         if routine.is_declaring:
             return False
@@ -324,7 +324,7 @@ _END_BEFORE = re.compile(r"end\s+$", re.I)
 
 
 def _has_block(text: str, at: int) -> bool:
-    """Whether declarations stand behind AS or IS: a block follows before another statement."""
+    """Whether AS or IS opens a declaration section."""
     if not _BODY_BEHIND.match(text, at):
         return False
     following = _BLOCK_OR_HEAD.search(text, at)

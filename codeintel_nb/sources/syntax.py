@@ -11,17 +11,16 @@ from typing import Any, NamedTuple
 from .chunk import Symbol
 from .docs import MOST_READ, Docs, text_of
 from .grammars import LANGUAGES
-from .lost_lines import LostLine, lost_lines
-from .sql_statements import sql_definitions
+from .lost_lines import with_lost_lines
+from .names import OPERATOR_OF, cleaned_name, name_of, receiver_of
+from .sql_symbols import with_statements
 
 LIMIT_S, LIMIT_S_PER_MB = 1.0, 2.0  # of the thread's own CPU time, for the tree of one file: a busy machine must not decide what is indexed
 SLICE_BYTES = 1 << 20  # that a parser is given at once
 TIMED_BYTES = 1 << 15  # of a file, from which on its tree may take long
 MOST_KEYS = 1000  # definitions of kind text, keys of data; a file with more is data, not settings
-_NAME_TYPES = ("identifier", "type_identifier", "field_identifier", "property_identifier", "private_property_identifier", "namespace_identifier", "string")
 _FUNCTION_VALUES = ("arrow_function", "function", "function_expression", "generator_function", "class")
 _WRAPPERS = ("memo", "forwardRef", "observer", "lazy", "useCallback", "debounce", "throttle", "once", "memoize")
-_EXPORTS = re.compile(r"^(?:(?:module\s*\.\s*)?exports|this|self|window|globalThis)\s*\.\s*")
 _ASSIGNED = re.compile(r"(.+?)(?:\.prototype)?\.([^.]+)")
 _LEADING = ("comment", "attribute", "decorator", "annotation")
 
@@ -108,7 +107,7 @@ def parse(content: bytes, language: str) -> Syntax | None:
 
 
 def has_errors(content: bytes, language: str) -> bool:
-    """Whether a text is not of its language, to the grammar."""
+    """Whether parsing a text gives syntax errors."""
     parser, _, _ = _tools(language)
     return bool(_tree(parser, content).has_error)
 
@@ -132,7 +131,7 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
     how = LANGUAGES[language]
     _, plain, special = _tools(language)
     captured = QueryCursor(plain).captures(root)
-    found = [_Found(node, how.nodes[node.type], _name(node, content)) for node in captured.get("d", [])]
+    found = [_Found(node, how.nodes[node.type], name_of(node, content)) for node in captured.get("d", [])]
     inner: dict[int, Any] = {}
     symbols = list[Symbol]()
     if special is not None:
@@ -144,7 +143,7 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
                 if (met := by_node.get(node.id)) is None or met.kind == kind:  # of several names the last: Dart's Catalog.empty
                     name = how.head.match(text_of(node, content, MOST_READ)) if how.head else None
                     said = name[1] if name else text_of(match["name"][0], content)
-                    by_node[node.id] = _Found(node, kind, _cleaned(said, how.raw_names or match["name"][0].type == "string_content"))
+                    by_node[node.id] = _Found(node, kind, cleaned_name(said, how.raw_names or match["name"][0].type == "string_content"))
             elif "host" in match:
                 (other,) = (name for name in match if name in LANGUAGES)
                 held = match[other][0]
@@ -158,69 +157,14 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
     docs = Docs(content, captured.get("leading", []), captured.get("doc", []))
     symbols += _symbols(found, content, language, docs)
     if language == "sql":
-        symbols = _with_statements(symbols, content)
+        symbols = with_statements(symbols, content)
     if root.has_error:
-        symbols = _with_lost(symbols, content, language, root, captured.get("error", []))
+        symbols = with_lost_lines(symbols, content, language, root, captured.get("error", []))
     if language == "template":
         symbols += _template_symbols(content)
     if symbols and (inner or language == "template"):
         symbols.sort(key=lambda symbol: (symbol.start_line, -symbol.end_line))
     return Syntax(root, symbols, inner, docs.rows)
-
-
-def _with_statements(symbols: list[Symbol], content: bytes) -> list[Symbol]:
-    """Return the definitions of SQL statements; what the tree knows of the same ones is kept."""
-    text = content.decode("latin-1")
-    by_row = {symbol.start_line - 1: symbol for symbol in symbols}
-    merged = list[Symbol]()
-    covered = set[int]()
-    for one in sql_definitions(text):
-        known = by_row.get(one.row)
-        head = re.sub(r"\s+", " ", _utf8(text[one.begin : min(one.end, one.begin + 600)])).strip()
-        head = (_ROUTINE_BODY.split(head, maxsplit=1)[0] if one.kind == "function" else head)[:200].rstrip("; ")
-        name, container = _utf8(one.name), _utf8(one.container)
-        end_line = max(one.last_row + 1, one.row + 1)
-        if known is not None:
-            merged.append(known._replace(name=name, kind=one.kind, container=container, end_line=end_line))
-        else:
-            merged.append(Symbol(name, one.kind, container, head, one.row + 1, end_line))
-        covered.update(range(one.row, end_line))
-    merged += [symbol for symbol in symbols if symbol.start_line - 1 not in covered and not _OPERATOR_CLASS.match(symbol.signature) and "{" not in symbol.name and symbol.name.lower() != "identifier"]
-    return sorted(merged, key=lambda symbol: (symbol.start_line, -symbol.end_line))
-
-
-_ROUTINE_BODY = re.compile(r"(?i)\s+(?:as|is)\s*(?=\$|'|begin\b|declare\b|$)|\bbegin\b|;")
-_OPERATOR_CLASS = re.compile(r"(?i)create\s+operator\b")  # names a type that it does not define
-
-
-def _utf8(text: str) -> str:
-    return text.encode("latin-1").decode("utf-8", "replace")
-
-
-def _with_lost(symbols: list[Symbol], content: bytes, language: str, root: Any, errors: list[Any]) -> list[Symbol]:
-    """Return definitions in order, with those that errors in the tree hide."""
-    starts = {(symbol.start_line - 1, symbol.name) for symbol in symbols}
-    lost = list[Symbol]()
-    for line in lost_lines(content, language, root, errors, starts):
-        container, name = "", line.name
-        if "::" in name:
-            container, _, name = name.rpartition("::")
-        kind = line.kind
-        around = _around(symbols, line)
-        if around is not None and not container:
-            container = f"{around.container}.{around.name}".strip(".")
-            kind = "method" if kind == "function" and around.kind == "class" else kind
-        kind = "method" if "::" in line.name and kind == "function" else kind
-        head = content[line.begin : min(line.end, line.begin + 600)].split(b"{")[0].decode("utf-8", "replace")
-        signature = re.sub(r"\s+", " ", head).strip()[:200]
-        lost.append(Symbol(name, kind, container.replace("::", "."), signature, line.row + 1, line.last_row + 1))
-    return sorted([*symbols, *lost], key=lambda symbol: (symbol.start_line, -symbol.end_line)) if lost else symbols
-
-
-def _around(symbols: list[Symbol], line: LostLine) -> Symbol | None:
-    """Return the innermost class or module around a line that is not in the tree."""
-    inside = [one for one in symbols if one.kind in ("class", "module") and one.start_line <= line.row and one.end_line > line.last_row + 1]
-    return inside[-1] if inside else None
 
 
 def _part(content: bytes, node: Any, language: str) -> tuple[str, Any]:
@@ -255,12 +199,14 @@ def _symbols(found: list[_Found], content: bytes, language: str, docs: Docs) -> 
             continue
         around = container = ".".join(holder[1] for holder in holders)
         if language == "go" and node.type == "method_declaration":
-            container = _receiver(node, content)
-        elif (member := _ASSIGNED if node.type == "assignment_expression" else how.member) and (inside := _OPERATOR_OF.fullmatch(name) or member.fullmatch(name)):  # defined outside of what it is a member of
+            container = receiver_of(node, content)
+        elif (member := _ASSIGNED if node.type == "assignment_expression" else how.member) and (inside := OPERATOR_OF.fullmatch(name) or member.fullmatch(name)):  # defined outside of what it is a member of
             container, name = f"{container}.{inside[1]}".strip(".").replace("::", "."), inside[2]
             kind = "method" if kind == "function" else kind
         elif kind == "function" and holders and holders[-1][2] in ("class", "impl"):
             kind = "method"
+        elif language in ("c", "cpp") and kind == "function" and holders and holders[-1][2] in ("function", "method") and node.type == "function_definition":
+            continue  # a macro with a block: neither language has functions within functions
         end, last = _end(node)
         inside_name = name if container == around or language == "go" else f"{container}.{name}".removeprefix(around).lstrip(".")
         if kind == "container":
@@ -300,81 +246,6 @@ def _is_function(value: Any, content: bytes) -> bool:
     if value.type != "call_expression" or given is None or text_of(called, content).rpartition(".")[2] not in _WRAPPERS:
         return False
     return bool(given.named_children) and _is_function(given.named_children[0], content)
-
-
-def _name(node: Any, content: bytes) -> str:
-    found = node.child_by_field_name("name") or node.child_by_field_name("left") or node.child_by_field_name("key") or node.child_by_field_name("property")
-    if found is not None and found.is_missing:  # Kotlin's fun String.toSku(): the grammar takes the name for a part of the type
-        found = next((child.named_children[-1] for child in node.named_children if child.type == "user_type" and child.end_byte <= found.start_byte), None)
-    if found is None and node.type == "impl_item":
-        found = node.child_by_field_name("type")
-    inner = node
-    while found is None and (inner := inner.child_by_field_name("declarator") or _declared(inner)) is not None:
-        if inner.type in _NAME_TYPES or inner.type in ("qualified_identifier", "destructor_name", "operator_name", "operator_cast", "template_function", "primitive_type"):
-            found = inner
-    if found is None:
-        return ""
-    if found.type in ("template_type", "template_function") and (plain := found.child_by_field_name("name")) is not None:
-        found = plain
-    text = text_of(found, content)
-    if found.type in ("operator_name", "operator"):
-        return _operator(text) if node.type == "function_definition" else re.sub(r"\s+", "", text)[-120:]
-    if node.type == "function_definition" and (type_node := node.child_by_field_name("type")) is not None and text_of(type_node, content).endswith("::operator"):
-        return f"{_cleaned(text_of(type_node, content))} {_cleaned(text)}"  # RNG::operator unsigned(): taken for a type
-    if found.type in ("operator_cast", "qualified_identifier") and (operator := _OPERATOR.search(text)):
-        return _cleaned(text[: operator.start()]) + ("::" if operator.start() else "") + _operator(operator[1])
-    return _cleaned(_EXPORTS.sub("", text) if node.type == "assignment_expression" else text)
-
-
-_OPERATOR_OF = re.compile(r"(.+)::(operator\b.*)")
-_OPERATOR = re.compile(r"(?<!\w)(operator\b.*)", re.S)
-
-
-def _operator(text: str) -> str:
-    """Return an operator's name: ``operator()``, ``operator bool``."""
-    symbol = re.match(r"operator\s*(\"\"\s*\w+|\(\s*\)|\[\s*\]|[^\w\s(]+)", text)
-    if symbol:
-        return "operator" + re.sub(r"\s+", "", symbol[1])
-    return re.sub(r"\s+", " ", text.partition("(")[0]).strip()[:120]
-
-
-def _without_arguments(text: str) -> str:
-    """Return a name without its type arguments, which may nest."""
-    plain, depth = list[str](), 0
-    for character in text:
-        depth += character == "<"
-        if depth == 0:
-            plain.append(character)
-        depth -= character == ">" and depth > 0
-    return "".join(plain)
-
-
-def _cleaned(text: str, raw: bool = False) -> str:
-    """A name as people write it: without type parameters, arguments and quotes."""
-    text = text.strip()
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":
-        text = text[1:-1]
-    if raw:
-        return re.sub(r"\s+", " ", text)[:120]
-    if not re.search(r"\w", text):
-        return text[-120:]  # an operator
-    if "<" in text:
-        text = _without_arguments(text.replace("<:", "{"))
-    return re.sub(r"\s+", "", re.split(r"[({]", text, maxsplit=1)[0]).strip(":")[-120:]
-
-
-def _declared(node: Any) -> Any:
-    """What a pointer or reference declarator declares: their grammar gives it no field."""
-    if node.type.endswith("_declarator"):
-        return next((child for child in node.named_children if child.type.endswith("declarator") or child.type in _NAME_TYPES or child.type == "qualified_identifier"), None)
-    return None
-
-
-def _receiver(node: Any, content: bytes) -> str:
-    receiver = node.child_by_field_name("receiver")
-    text = text_of(receiver, content) if receiver else ""
-    match = re.search(r"(\w+)(?:\[[^\]]*\])?\s*\)\s*$", text)
-    return match[1] if match else ""
 
 
 _BODIES = ("block", "do_block", "declaration_list")
