@@ -191,7 +191,7 @@ RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
         ("text", _finds(r"^[ \t]*(?:pub[ \t]+)?fn[ \t]+\w+\(.*\{")),  # V
     ),
     ".d": (
-        ("make", lambda content: not _finds(r"^[ \t]*(?:module|import)[ \t]+[\w.]+[^\n]*;", r"\bunittest\b")(content) and _finds(r"^[^\s:#]*[./][^\s:#]*[ \t]*:(?:[ \t]|$)")(content)),
+        ("make", lambda content: not _finds(r"^[ \t]*(?:module|import)[ \t]+[\w.]+[^\n]*;", r"\bunittest\b")(content) and _finds(r"^[^\s:#./]{0,200}[./][^\s:#]{0,200}[ \t]*:(?:[ \t]|$)")(content)),
         ("text", _finds(r"^(?:\w+:\w*:\w*:\w*|provider[ \t]+\w|#pragma[ \t]+D[ \t])")),  # DTrace
     ),
     ".pp": (("pascal", _PASCAL),),
@@ -201,7 +201,7 @@ RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
     ".es": (("erlang", _ERLANG),),
     ".gs": (("glsl", _finds(r"^#version[ \t]+\d")), ("text", _finds(r"^uses (?:java|gw)\.", r"^\[indent=\d+\]"))),
     ".cl": (("lisp", _LISP), ("c", _finds(r"/\*|//|^\}")), ("text", _finds(r""))),
-    ".nb": (("wolfram", _finds(r"\(\*|^\s*(?:Notebook|Cell)\[")), ("text", _finds(r""))),
+    ".nb": (("wolfram", _finds(r"\(\*|^[ \t]*(?:Notebook|Cell)\[")), ("text", _finds(r""))),
     ".yy": (("json", _finds(r"\A\s*[{\[]")), ("text", _finds(r""))),
     ".mod": (("xml", _finds(r"<!ENTITY ")), ("text", _finds(r""))),
     ".l": (("lisp", _LISP), ("roff", _MAN), ("text", _finds(r""))),
