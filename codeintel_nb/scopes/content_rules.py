@@ -18,7 +18,7 @@ def _finds(*patterns: str, flags: int = 0) -> Rule:
     return re.compile("|".join(patterns).encode(), re.M | flags).search
 
 
-_COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
+_COMMENT = re.compile(rb"/\*(?:.*?\*/|.*)|//[^\n]*", re.S)
 
 
 def _in_code(rule: Rule) -> Rule:

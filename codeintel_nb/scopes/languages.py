@@ -1,22 +1,21 @@
 """Language detection by file name, ``#!`` line and content; names and aliases of languages.
 
-The reference is linguist's published data: names, endings, interpreters, rules for endings that
-languages share. We differ on purpose:
+The reference is linguist's published data: names, file extensions, interpreters and heuristics.
+Deliberate differences:
 
-- Close relatives are one language: Cython is python, Less and Sass are scss, all dialects of SQL
-  are sql, all shells but fish are bash, JSON5 and JSON with comments are json, C++/CLI and CUDA
-  are cpp, every template language is template, HLSL and WGSL are glsl, Tcl has no dialects.
-- A name that says enough is not overruled by a modeline or a ``#!`` line: ``a.py`` is python.
-  Where a name says too little, modelines and ``#!`` lines come before rules, as in linguist.
-- Rules never give up. Where none matches, the language that most such files have is taken
-  (``.m`` matlab, ``.pl`` perl, ``.cls`` text); linguist asks a classifier that was trained.
-- ``<TS`` makes a ``.ts`` file XML only at its beginning: TypeScript may hold it as a type.
-- Comments do not make a ``.h`` file C++. ``virtual``, ``nullptr`` and any header of the standard
-  library without an ending do; a mode line does as well.
-- A ``.C`` or ``.H`` file is C++, as compilers have it, unless all that it shows is C.
-- ``.pl`` and ``.pro`` are Prolog only by a clause that begins a line.
-- ``config.py.in`` and ``settings.yml.example`` are what they are templates of.
-- qmake, Mercury, MUF and others without a use here are text.
+- Close relatives are one language: Cython is python, Less and Sass are scss, every SQL dialect is
+  sql, every shell but fish is bash, JSON5 is json, CUDA is cpp, template languages are template.
+- An unambiguous extension beats modelines and ``#!`` lines: ``a.py`` is python. For the others,
+  modelines and ``#!`` lines come before the heuristics, as in linguist.
+- There is always an answer. If no heuristic matches, the most common language of the extension is
+  used (``.m`` matlab, ``.pl`` perl); linguist asks a trained classifier.
+- ``<TS`` makes a ``.ts`` file XML at its start only: elsewhere it may be a TypeScript type.
+- Comments in a ``.h`` file are ignored. ``virtual``, ``nullptr`` and headers such as ``<vector>``
+  make it C++.
+- ``.C`` and ``.H`` files are C++, as for compilers, unless they show C and nothing of C++.
+- ``.pl`` and ``.pro`` files are Prolog only if a clause begins a line.
+- ``config.py.in`` and ``settings.yml.example`` have the language of the file they template.
+- qmake, Mercury, MUF and other rare languages are text.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def test_the_text_decides_between_languages_of_one_ending(path, text, language):
 
 
 ODD = (
-    b"", b"\xff\xfe\n", b"(" * 60_000, b"a " * 30_000, b"class " * 10_000, b"/*" * 30_000, b"#!" + b"-" * 60_000, b"public " * 8_000, b"\n" * 60_000, b"\n \n" * 20_000, b" " * 60_000,
+    b"", b"\xff\xfe\n", b"(" * 60_000, b"a " * 30_000, b"class " * 10_000, b"/*" * 30_000, b"/* " * 20_000, b"#!" + b"-" * 60_000, b"public " * 8_000, b"\n" * 60_000, b"\n \n" * 20_000, b" " * 60_000,
     b"a:" * 30_000, b"<" * 60_000, b"new A" * 12_000, b"@a " * 20_000, b"a(," * 20_000, b"int x;" * 10_000, b"./" * 30_000, b"use v6" * 10_000,
 )  # fmt: skip
 
