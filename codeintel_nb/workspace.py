@@ -20,7 +20,7 @@ from .search.facets import Facets
 from .search.hit import Coverage, FileText, Hit, Results
 from .search.loose import LooseTarget, read_document
 from .search.points import Points
-from .search.query import Bounds, Case, Mode, PathQuery, SemanticQuery, Show, SymbolQuery, TextQuery
+from .search.query import DEFAULT_HITS, Bounds, Case, Mode, PathQuery, SemanticQuery, Show, SymbolQuery, TextQuery
 from .search.sql import MEMORY_LIMIT, MOST_ROWS, InScope, run_sql
 from .search.table import Table
 from .settings import Settings
@@ -55,7 +55,7 @@ class Workspace(Indexing):
         regex: bool = False,
         case: Case = "smart",
         word: bool = False,
-        limit: int = 100,
+        limit: int = DEFAULT_HITS,
         context: int = 0,
         deadline: float | None = None,
         cancel: threading.Event | None = None,
@@ -96,7 +96,7 @@ class Workspace(Indexing):
         name: str,
         kind: str | Sequence[str] | None = None,
         scope: Scope | None = None,
-        limit: int = 20,
+        limit: int = DEFAULT_HITS,
         deadline: float | None = None,
         cancel: threading.Event | None = None,
     ) -> Results:
@@ -118,7 +118,7 @@ class Workspace(Indexing):
 
     def count(self, scope: Scope | None = None) -> Coverage:
         """How much is in scope; makes ready what the next searches need."""
-        return self._roster.retrying(scope, self._roster.coverage)
+        return self._roster.retrying(scope, lambda now: self._roster.coverage(Current(now, now.targets, [])))
 
     def facets(self, scope: Scope | None = None, most_folders: int = 12) -> Facets:
         """What is in scope, counted by language, kind and folder."""
@@ -150,7 +150,7 @@ class Workspace(Indexing):
         if self._roster.all():
             self._embedder().embed_query("prepare")
             with suppress(SearchError):  # no shard is finished yet
-                self._roster.retrying(EVERYTHING, lambda now: self._roster.coverage(now, self._roster.with_changes(now, EVERYTHING).unindexed))
+                self._roster.retrying(EVERYTHING, lambda now: self._roster.coverage(self._roster.with_changes(now, EVERYTHING)))
 
     def sql(
         self,
@@ -206,14 +206,16 @@ class Workspace(Indexing):
         def search(now: Now) -> Results:
             current = self._roster.with_changes(now, applied, no_ignore) if fresh else Current(now, now.targets, [])
             now, loose = current.now, current.unindexed
-            coverage = self._roster.coverage(now, loose, current.unwatched)
+            coverage = self._roster.coverage(current)
             scoped = time.perf_counter()
             answer = run(current.targets, [] if applied.kinds else loose)  # a changed file has no kinds before it is indexed
+            if fresh and not applied.kinds:
+                coverage = coverage.with_unindexed(answer.files_read)
             timings = {"scope": (scoped - began) * 1000, **answer.timings_ms, "total": (time.perf_counter() - began) * 1000}
             rounded = {name: round(ms, 3) for name, ms in timings.items()}
             met = {hit.repo for hit in answer.hits}
             roots = {stored.repository.name: stored.repository.root for stored, _ in now.chosen if stored.repository.name in met}
             roots |= {files.repo: files.root for files in loose if files.repo in met}
-            return Results(tuple(answer.hits), applied, answer.total, answer.truncated, answer.exact, coverage, rounded, query, roots)
+            return Results(tuple(answer.hits), applied, answer.total, bool(answer.reason), answer.exact, coverage, rounded, query, roots, answer.reason)
 
         return self._roster.retrying(applied, search, fresh)

@@ -10,7 +10,7 @@ from ..index.embedder import Embedder
 from ..index.projection import Projection
 from ..scopes.scope import Scope
 from ..search.facets import Facets
-from ..search.hit import Hit
+from ..search.hit import Hit, Reason
 from ..search.loose import LooseTarget
 from ..search.points import Points
 from ..search.query import Bounds, PathQuery, SemanticQuery, SymbolQuery, TextQuery
@@ -37,9 +37,10 @@ class Answer(NamedTuple):
 
     hits: list[Hit]
     total: int  # there are, as far as is known
-    truncated: bool
+    reason: Reason  # why hits are missing
     timings_ms: dict[str, float]
-    exact: bool = True  # else there are at least ``total``
+    exact: bool = True  # False: there are more than ``total``, or at least so many if the search ended early
+    files_read: int = 0  # outside of the index
 
 
 class Engine(Protocol):

@@ -35,7 +35,7 @@ class Indexing:
         self._look_here = look_here  # as index/build.py says
         self._follow = follow
         self._store = Store(settings.home)
-        self._engine = LocalEngine()
+        self._engine = LocalEngine(settings.count_bytes)
         self._freshness = Freshness(settings, follow)
         self._roster = Roster(settings, self._store, self._engine, self._freshness, here)
         self._closing = threading.Event()

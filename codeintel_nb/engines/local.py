@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial, reduce
+from functools import reduce
 from heapq import nsmallest
 from operator import or_
 from pathlib import Path
@@ -19,26 +19,21 @@ from ..index.embedder import Embedder
 from ..index.mapping import raise_descriptor_limit
 from ..index.projection import Projection
 from ..index.shard import KINDS, Shard
-from ..scopes.scope import Scope
+from ..scopes.scope import EVERYTHING, Scope
 from ..search.facet_counts import Counted, count_facets
 from ..search.facets import Facets
-from ..search.hit import Hit, merged, path_order
-from ..search.lines import ranked
-from ..search.loose import LooseTarget, search_loose
+from ..search.hit import Hit, Reason, merged, path_order
+from ..search.loose import LooseTarget
 from ..search.mask import ScopeMask, compile_mask
-from ..search.matches import Counting
 from ..search.paths import list_paths
 from ..search.points import Points
-from ..search.query import Bounds, PathQuery, SemanticQuery, SymbolQuery, TextQuery
-from ..search.semantic import candidates, hydrate, plan_search, rank, statistics
+from ..search.query import MAX_RANKED_CHUNKS, Bounds, PathQuery, SemanticQuery, SymbolQuery, TextQuery
+from ..search.semantic import Part, candidates, depth, hydrate, plan_search, rank, statistics
 from ..search.symbols import FoundSymbol, find_alike, find_symbols, in_scope, symbol_hits
-from ..search.text import TextAnswer, search_text
-from ..search.text_plan import MOST_FORWARD, plan_text
 from .engine import Answer, Counts, Target
+from .text_search import TextSearch
 
 MOST_MASKS = 512
-MOST_RANKED = 5_000  # matches of a shard that a ranked text search weighs
-PARALLEL_BYTES = 8 << 20  # to read without the lock of the interpreter, from which a second thread is worth its start
 _T = TypeVar("_T")
 _V = TypeVar("_V")
 
@@ -46,21 +41,21 @@ _V = TypeVar("_V")
 class LocalEngine:
     """Opened shards and compiled masks, shared by the threads of a process."""
 
-    def __init__(self, threads: int = 2) -> None:
+    def __init__(self, count_bytes: int, threads: int = 2) -> None:
         raise_descriptor_limit()  # a search of many repositories has many files open for a moment
-        self._threads = threads
+        self._threads, self._count_bytes = threads, count_bytes
         self._pool: ThreadPoolExecutor | None = None
         self._shards: dict[Path, Shard] = {}
         self._masks: OrderedDict[tuple[Path, tuple[int, ...], Scope], ScopeMask] = OrderedDict()
         self._lock = threading.Lock()
 
     def count(self, targets: list[Target]) -> Counts:
-        masks = [(self.shard(target.folder), self.mask(target)) for target in targets]
+        masks, live = [self.mask(target) for target in targets], [self.live(target) for target in targets]
         return Counts(
-            sum(mask.files_in_scope for _, mask in masks),
-            sum(shard.manifest.files for shard, _ in masks) - sum(len(target.dead) for target in targets),
-            sum(mask.chunks_in_scope for _, mask in masks),
-            sum(shard.manifest.chunks for shard, _ in masks),
+            sum(mask.files_in_scope for mask in masks),
+            sum(mask.files_in_scope for mask in live),
+            sum(mask.chunks_in_scope for mask in masks),
+            sum(mask.chunks_in_scope for mask in live),
         )
 
     def facets(self, targets: list[Target], without_languages: Scope, without_kinds: Scope, most_folders: int) -> Facets:
@@ -101,49 +96,27 @@ class LocalEngine:
         )  # fmt: skip
 
     def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds, loose: Sequence[LooseTarget] = ()) -> Answer:
-        began = time.perf_counter()
-        limit = max(query.limit, MOST_RANKED) if query.rank else query.limit
-        planned, counting, answers = 0.0, Counting(), list[TextAnswer]()
-        waiting = sorted(targets, key=self._begin)
-        at_once = 1 if limit <= MOST_FORWARD else len(waiting)  # what is wanted is often in the first shard
-        while waiting:
-            over = _has_all(limit, answers, self._begin(waiting[0]))
-            if over and counting.over():  # what follows would only be counted
-                answers.append(TextAnswer([], True, 0, False))
-                break
-            wave, waiting = waiting[:at_once], waiting[at_once:]
-            began_wave = time.perf_counter()
-            plans = [plan for target in wave if (plan := plan_text(self.shard(target.folder), target.repo, self.mask(target), query)) is not None]
-            planned += _ms(began_wave)
-            if over and any(plan.is_much for plan in plans):
-                answers.append(TextAnswer([], True, 0, False))
-                break
-            parallel = sum(plan.bytes_to_read for plan in plans if plan.is_free) >= PARALLEL_BYTES
-            answers += self._each(plans, partial(search_text, query=query, limit=0 if over else limit, bounds=bounds, counting=counting), parallel)
-        for files in loose:
-            answers += search_loose(files, query, limit, bounds, counting)
-        hits = merged([answer.hits for answer in answers])
-        truncated = len(hits) > query.limit or any(answer.truncated for answer in answers)
-        if query.rank:
-            hits = ranked(hits)
-        total, exact = sum(answer.total for answer in answers), all(answer.exact for answer in answers)
-        return Answer(hits[: query.limit], total, truncated, {"plan": planned, "search": _ms(began) - planned}, exact)
+        return TextSearch(self, query, bounds, self._count_bytes).run(targets, loose)
 
     def semantic_search(self, query: SemanticQuery, targets: list[Target], bounds: Bounds, embedder: Embedder) -> Answer:
         began = time.perf_counter()
         plan = plan_search(query, embedder)
-        collection = reduce(or_, [statistics(self.shard(target.folder), plan.terms) for target in targets]) if targets else None
+        parts = [Part(self.shard(target.folder), target.repo, self.mask(target), self.live(target)) for target in targets]
+        if not parts:
+            return Answer([], 0, "", {"search": _ms(began)})
+        collection = reduce(or_, [statistics(part, plan.terms) for part in parts])
         planned = time.perf_counter()
-        if collection is None:
-            return Answer([], 0, False, {"search": _ms(began)})
-        ready = [] if bounds.reached() else targets
-        found = self._each(ready, lambda target: [] if bounds.reached() else candidates(self.shard(target.folder), target.repo, self.mask(target), plan, collection))
+        most = depth(query)
+        found = self.each(parts, lambda part: None if bounds.reached() else candidates(part, plan, collection, most))
         searched = time.perf_counter()
-        ranked = rank([candidate for of_shard in found for candidate in of_shard], plan)
-        shards = {shard.id: shard for shard in (self.shard(target.folder) for target in targets)}
+        ranked = rank([one for one in found if one is not None], plan)
+        shards = {part.shard.id: part.shard for part in parts}
         hits = [hydrate(shards[candidate.shard], candidate, score) for candidate, score in ranked]
+        reason: Reason = bounds.reason() if bounds.reached() else ""
+        if not reason and query.limit == MAX_RANKED_CHUNKS == len(hits) < sum(part.mask.chunks_in_scope for part in parts):
+            reason = "limit"
         timings = {"plan": (planned - began) * 1000, "candidates": (searched - planned) * 1000, "rank": _ms(searched)}
-        return Answer(hits, len(hits), bounds.reached(), timings)
+        return Answer(hits, len(hits), reason, timings)
 
     def symbols(self, query: SymbolQuery, targets: list[Target], bounds: Bounds) -> Answer:
         began = time.perf_counter()
@@ -169,14 +142,16 @@ class LocalEngine:
             read |= {(target.folder, one.number): hit for one, hit in zip(ones, hits_here, strict=True)}
         hits = [read[target.folder, one.number] for target, one in first]
         timings = {"match": (matched - began) * 1000, "read": (time.perf_counter() - matched) * 1000}
-        return Answer(hits, len(found), len(found) > len(hits) or bounds.reached(), timings, not bounds.reached())
+        reason: Reason = bounds.reason() if bounds.reached() else "limit" if len(found) > len(hits) else ""
+        return Answer(hits, len(found), reason, timings, not bounds.reached())
 
     def list_paths(self, query: PathQuery, targets: list[Target]) -> Answer:
         began = time.perf_counter()
-        listed = self._each(targets, lambda target: list_paths(self.shard(target.folder), target.repo, self.mask(target), query.limit))
+        listed = self.each(targets, lambda target: list_paths(self.shard(target.folder), target.repo, self.mask(target), query.limit))
         hits = merged(listed)
         total = sum(self.mask(target).files_in_scope for target in targets)
-        return Answer(hits[: query.limit], total, query.limit is not None and total > query.limit, {"search": _ms(began)})
+        reason: Reason = "limit" if query.limit is not None and total > query.limit else ""
+        return Answer(hits[: query.limit], total, reason, {"search": _ms(began)})
 
     def shard(self, folder: Path) -> Shard:
         found = self._shards.get(folder)
@@ -201,6 +176,10 @@ class LocalEngine:
                 self._masks.popitem(last=False)
         return compiled
 
+    def live(self, target: Target) -> ScopeMask:
+        """Return the mask of all of a shard but its tombstones."""
+        return self.mask(target._replace(scope=EVERYTHING))
+
     def keep_only(self, folders: set[Path]) -> None:
         """Forget shards that no snapshot names any more."""
         with self._lock:
@@ -215,12 +194,8 @@ class LocalEngine:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
-    def _begin(self, target: Target) -> tuple[str, list[str]]:
-        """Where a shard's files begin in the order of hits."""
-        paths = self.shard(target.folder).paths
-        return path_order(target.repo, paths[0] if paths else "")
-
-    def _each(self, values: list[_V], work: Callable[[_V], _T], parallel: bool = True) -> list[_T]:
+    def each(self, values: list[_V], work: Callable[[_V], _T], parallel: bool = True) -> list[_T]:
+        """Return what ``work`` makes of each value, on threads if asked for."""
         if len(values) < 2 or not parallel:
             return [work(value) for value in values]
         with self._lock:
@@ -228,14 +203,6 @@ class LocalEngine:
                 self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="codeintel")
             pool = self._pool
         return list(pool.map(work, values))
-
-
-def _has_all(limit: int, answers: list[TextAnswer], begin: tuple[str, list[str]]) -> bool:
-    """Whether as many hits as are wanted are there, and all that begins at a path comes behind them."""
-    if sum(len(answer.hits) for answer in answers) < limit:
-        return False
-    last = max(path_order(answer.hits[-1].repo, answer.hits[-1].path) for answer in answers if answer.hits)
-    return begin > last
 
 
 def _ms(since: float) -> float:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from ..errors import CodeIntelError, EngineError, ScopeError, SearchError, ShardError, did_you_mean
@@ -275,11 +274,16 @@ class Roster:
             raise SearchError(NOTHING)
         return LooseTarget(repository.name, repository.root, Walk(repository, self._settings, no_ignore=no_ignore), scope, self._settings)
 
-    def coverage(self, now: Now, loose: Sequence[LooseTarget] = (), unwatched: Mapping[str, str] = MappingProxyType({})) -> Coverage:
+    def coverage(self, current: Current) -> Coverage:
+        """Count the files and chunks in scope; ``unindexed`` are the changed files, which the search has still to read."""
+        now, unindexed = current.now, current.unindexed
         if not now.chosen:
-            return Coverage(folder=loose[0].root if loose else "")
-        counts = self._engine.count(now.targets)
-        unindexed = {files.repo: len(files.files) for files in loose if isinstance(files.files, tuple)}
-        repositories = tuple(stored.repository.name for stored, snapshot in now.chosen if snapshot.shards or stored.repository.name in unindexed)
-        building = tuple(stored.repository.name for stored, snapshot in now.chosen if stored.repository.name in repositories and not snapshot.complete)
-        return Coverage(repositories, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks, building, sum(unindexed.values()), failed=now.failed, unwatched=dict(unwatched))
+            return Coverage(folder=unindexed[0].root if unindexed else "")
+        counts = self._engine.count(current.targets)
+        changed = {files.repo: len(files.files) for files in unindexed if isinstance(files.files, tuple)}
+        named = [stored.repository.name for stored, snapshot in now.chosen if snapshot.shards or stored.repository.name in changed]
+        building = tuple(stored.repository.name for stored, snapshot in now.chosen if stored.repository.name in named and not snapshot.complete)
+        return Coverage(
+            tuple(named), counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks, building,
+            sum(changed.values()), failed=now.failed, unwatched=dict(current.unwatched),
+        )  # fmt: skip

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, pairwise
 from operator import attrgetter
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar, Literal, overload
 
 import msgspec
 
 from ..errors import MissingExtra, SearchError, SourceError
 from ..scopes.scope import EVERYTHING, Scope
 from ..sources.chunk import decoded
-from .query import PathQuery, SemanticQuery, SymbolQuery, TextQuery
+from .query import DEFAULT_HITS, PathQuery, SemanticQuery, SymbolQuery, TextQuery
+
+Reason = Literal["", "limit", "time", "cancelled"]  # why hits are missing; empty: none are
+
+
+class TruncatedWarning(UserWarning):
+    """A value from which hits are missing is used as if it were whole."""
 
 
 class Hit(msgspec.Struct, frozen=True, gc=False):
@@ -75,18 +82,23 @@ class FileText(msgspec.Struct, frozen=True):
 
 
 class Coverage(msgspec.Struct, frozen=True):
-    """How much of what is indexed a search looked at."""
+    """How many files a search looked at, of how many."""
 
     repositories: tuple[str, ...] = ()
-    files_in_scope: int = 0
+    files_in_scope: int = 0  # with those that a text search read outside of the index
     files: int = 0
     chunks_in_scope: int = 0
     chunks: int = 0
     building: tuple[str, ...] = ()  # repositories whose first index is not complete yet
-    unindexed: int = 0  # files in these repositories that are newer than the index or not in it: a text search reads them as they are
+    unindexed: int = 0  # files that a text search read outside of the index, as they are newer or not in it
     folder: str = ""  # that a text search read as it is, because nothing is indexed
     failed: dict[str, str] = {}  # repositories in scope whose index or folder cannot be read, and why: nothing of them is in the answer
     unwatched: dict[str, str] = {}  # repositories with unwatched folders, which text searches scan, and the reasons
+
+    def with_unindexed(self, files_read: int) -> Coverage:
+        """Return the coverage of a text search that read so many of the changed files."""
+        files = max(self.unindexed, files_read)
+        return msgspec.structs.replace(self, files_in_scope=self.files_in_scope + files_read, files=self.files + files, unindexed=files_read)
 
 
 class Results(msgspec.Struct, frozen=True):
@@ -94,19 +106,24 @@ class Results(msgspec.Struct, frozen=True):
 
     hits: tuple[Hit, ...]
     scope: Scope = EVERYTHING
-    total: int = 0  # hits there are, whether given or not; of "counts", matching lines
-    truncated: bool = False  # there are more, or the search was ended before it was through
-    total_exact: bool = True  # else there are at least so many
+    total: int = 0  # all matches, returned or not; of "counts", matching lines
+    truncated: bool = False  # hits are missing, for ``reason``
+    total_exact: bool = True  # False: a lower bound
     coverage: Coverage = Coverage()
     timings_ms: dict[str, float] = {}
     query: TextQuery | SemanticQuery | PathQuery | SymbolQuery | None = None
     roots: dict[str, str] = {}  # folder of each repository met, for links
+    reason: Reason = ""  # why hits are missing
 
     mapper: ClassVar[Callable[..., Any] | None] = None  # set by the notebook face, as the next
     presenter: ClassVar[Callable[..., dict[str, str]] | None] = None  # set by the notebook face
 
     def __len__(self) -> int:
+        self._warn_if_truncated()
         return len(self.hits)
+
+    def __bool__(self) -> bool:
+        return bool(self.hits)
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self.hits)
@@ -117,7 +134,8 @@ class Results(msgspec.Struct, frozen=True):
     def __getitem__(self, index: slice) -> Results: ...
     def __getitem__(self, index: int | slice) -> Hit | Results:
         if isinstance(index, slice):
-            return msgspec.structs.replace(self, hits=self.hits[index])
+            truncated = self.truncated and index.indices(len(self.hits))[1] >= len(self.hits)
+            return msgspec.structs.replace(self, hits=self.hits[index], truncated=truncated, reason=self.reason if truncated else "")
         return self.hits[index]
 
     def __contains__(self, hit: object) -> bool:
@@ -145,7 +163,33 @@ class Results(msgspec.Struct, frozen=True):
             raise SearchError("A map is drawn in a notebook that has loaded the magics: %load_ext codeintel_nb")
         return Results.mapper(self, colour)
 
+    def missing(self) -> str:
+        """Return a sentence that says which hits this value lacks; empty where it lacks none."""
+        if not self.truncated:
+            return ""
+        kept = f"{len(self.hits):,} hit{'' if len(self.hits) == 1 else 's'}"
+        if self.reason != "limit":
+            return f"{kept}: the search was {'interrupted' if self.reason == 'cancelled' else 'stopped at its time limit'}."
+        if isinstance(self.query, SemanticQuery):
+            return f"{kept}: a semantic search ranks no more chunks."
+        if isinstance(self.query, TextQuery) and self.query.show == "counts":
+            return f"{kept}, one a file; there are more files. {self._advice()}"
+        return f"{kept} of {'' if self.total_exact else 'more than '}{self.total:,}. {self._advice()}"
+
+    def _advice(self) -> str:
+        limit = getattr(self.query, "limit", None) or 0
+        return "--limit 0 keeps all." if limit <= DEFAULT_HITS else "That is the limit of this search, or of its server."
+
+    def _warn_if_truncated(self) -> None:
+        if self.truncated:
+            warnings.warn(f"This value is not complete: {self.missing()}", TruncatedWarning, stacklevel=3)
+
     def to_dicts(self) -> list[dict[str, Any]]:
+        """Return the hits as dictionaries."""
+        self._warn_if_truncated()
+        return self._dicts()
+
+    def _dicts(self) -> list[dict[str, Any]]:
         return [msgspec.structs.asdict(hit) for hit in self.hits]
 
     def to_json(self) -> str:
@@ -153,25 +197,33 @@ class Results(msgspec.Struct, frozen=True):
         return msgspec.json.encode(self).decode()
 
     def to_df(self) -> Any:
-        """A pandas DataFrame, one row a hit."""
+        """Return a pandas DataFrame, one row a hit; its ``attrs`` say whether hits are missing."""
+        self._warn_if_truncated()
         try:
             import pandas
         except ImportError:
             raise MissingExtra("df", needed_by="Results.to_df") from None
-        return pandas.DataFrame(self.to_dicts(), columns=list(Hit.__struct_fields__))
+        frame = pandas.DataFrame(self._dicts(), columns=list(Hit.__struct_fields__))
+        frame.attrs.update(self._completeness())
+        return frame
+
+    def _completeness(self) -> dict[str, Any]:
+        return {"total": self.total, "total_exact": self.total_exact, "truncated": self.truncated, "reason": self.reason}
 
     def to_arrow(self) -> Any:
-        """A pyarrow Table, one row a hit."""
+        """Return a pyarrow Table, one row a hit; its metadata say whether hits are missing."""
+        self._warn_if_truncated()
         try:
             import pyarrow
         except ImportError:
             raise MissingExtra("df", needed_by="Results.to_arrow") from None
         types = {"start_line": "int64", "end_line": "int64", "snippet_line": "int64", "column": "int64", "cell": "int64", "score": "float64"}
         schema = pyarrow.schema([(name, getattr(pyarrow, types.get(name, "string"))()) for name in Hit.__struct_fields__])
-        return pyarrow.Table.from_pylist(self.to_dicts(), schema=schema)
+        metadata = {name: str(value) for name, value in self._completeness().items()}
+        return pyarrow.Table.from_pylist(self._dicts(), schema=schema.with_metadata(metadata))
 
     def relation(self) -> Any:
-        """A DuckDB relation, one row a hit."""
+        """Return a DuckDB relation, one row a hit."""
         import duckdb
 
         return duckdb.from_arrow(self.to_arrow())

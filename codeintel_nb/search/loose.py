@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
@@ -25,17 +24,16 @@ from ..sources.opening import TRANSIENT, FolderReader
 from ..sources.repository import WORKTREE
 from ..sources.worktree import FileStat
 from .mask import ScopeMask, chunks_of_languages
-from .matches import Counting
+from .matches import MatchCollector
 from .pattern import compile_pattern
-from .query import Bounds, TextQuery
-from .ripgrep import options_of, rg_path
-from .text import TextAnswer, search_text
-from .text_plan import plan_text
+from .query import MAX_HITS, Bounds, TextQuery
+from .ripgrep import files_with_matches
+from .text import TextAnswer, read, search_text
+from .text_plan import TextPlan, plan_text
 
-FIRST_BATCH, MOST_IN_BATCH = 32, 2_048  # files; a common pattern is through with the first
+FIRST_BATCH, MAX_IN_BATCH = 32, 2_048  # files; a common pattern is through with the first
 FEW = 64  # files that are read at once, and not sifted by rg first
-MOST_ARGUMENTS = 500_000  # bytes of paths on a command line
-MOST_FILES = 200_000
+MAX_FILES = 200_000
 _WITH_CELLS = frozenset({"notebook", "markdown", "python", "r", "julia", "scala", "sql"})  # may be in other languages than the file
 
 
@@ -124,20 +122,49 @@ def _flags(document: Document) -> int:
     return flags | (ENDS_WITH_NEWLINE if document.ends_with_newline else 0) | (IS_NOTEBOOK if is_notebook(document.path) else 0)
 
 
-def search_loose(target: LooseTarget, query: TextQuery, limit: int, bounds: Bounds, counting: Counting) -> list[TextAnswer]:
-    """Answers in path order, until there are hits enough."""
+class LooseAnswer(NamedTuple):
+    """What a search of files outside of the index found."""
+
+    answers: list[TextAnswer]
+    files_read: int
+
+
+def search_loose(target: LooseTarget, query: TextQuery, limit: int, bounds: Bounds, count_bytes: int) -> LooseAnswer:
+    """Return answers in path order, the first ``limit`` hits of them.
+
+    Lines beyond are counted in the first ``count_bytes`` of the files; behind them one more is looked for.
+    """
     answers: list[TextAnswer] = []
-    found = looked = 0
+    hits = files_read = 0
     for batch in _batches(_named_in_scope(target)):
-        if bounds.reached() or looked > MOST_FILES or (found >= limit and counting.over()):
-            return [*answers, TextAnswer([], True, 0, False)]
-        looked += len(batch)
-        files = LooseFiles(_documents(target, batch if len(batch) <= FEW else _sifted(target.root, batch, query)))
+        if bounds.reached() or files_read > MAX_FILES:
+            return LooseAnswer([*answers, TextAnswer([], 0, ended=True)], files_read)
+        sifted = batch if len(batch) <= FEW else _sifted(target.root, batch, query, bounds)
+        documents = _documents(target, sifted)
+        files_read += len(batch) - len(sifted) + len(documents)
+        files = LooseFiles(documents)
         plan = plan_text(files, target.repo, _mask(files, target.scope), query)
         if plan is not None:
-            answers.append(search_text(plan, query, max(0, limit - found), bounds, counting))
-            found += len(answers[-1].hits)
-    return answers
+            count_end = plan.count_end(count_bytes)
+            answers.append(search_text(plan, query, max(0, limit - hits), bounds, count_end))
+            hits += len(answers[-1].hits)
+            if answers[-1].rest is not None:
+                answers.append(_count(answers[-1].rest, query, bounds, count_end))
+            if answers[-1].more or answers[-1].ended:
+                break
+        count_bytes -= sum(stat.size for stat in batch)
+    return LooseAnswer(answers, files_read)
+
+
+def _count(plan: TextPlan, query: TextQuery, bounds: Bounds, count_end: int) -> TextAnswer:
+    """Count lines up to an offset, and look for one behind it."""
+    head, tail = plan.cut(count_end)
+    collector = MatchCollector(plan.shard, query, MAX_HITS)
+    if read(head, query, collector, bounds):
+        return TextAnswer([], collector.total, ended=True)
+    one_more = MatchCollector(plan.shard, query, 1)
+    ended = read(tail, query, one_more, bounds)
+    return TextAnswer([], collector.total, more=bool(one_more.matches), ended=ended)
 
 
 def _languages(document: Document) -> Iterator[str]:
@@ -159,7 +186,7 @@ def _batches(files: Iterator[FileStat]) -> Iterator[list[FileStat]]:
     size = FIRST_BATCH
     while batch := list(islice(files, size)):
         yield batch
-        size = min(MOST_IN_BATCH, 4 * size)
+        size = min(MAX_IN_BATCH, 4 * size)
 
 
 def _named_in_scope(target: LooseTarget) -> Iterator[FileStat]:
@@ -200,19 +227,8 @@ def _document(reader: FolderReader, settings: Settings, path: str) -> Document |
     return None if document is None or len(document.content) > settings.max_file_bytes else document
 
 
-def _sifted(root: str, files: list[FileStat], query: TextQuery) -> list[FileStat]:
-    """The files that rg, on all cores, finds the pattern in, and those that it cannot read as they are searched here."""
-    found: set[str] = set()
-    options = [*options_of(query, compile_pattern(query)), "--encoding", "auto", "--files-with-matches", "--null", "--no-messages", "--"]
-    rest = [stat.path for stat in files if not is_notebook(stat.path)]
-    while rest:
-        count, length = 0, 0
-        while count < len(rest) and length < MOST_ARGUMENTS:
-            length += len(rest[count].encode()) + 3
-            count += 1
-        done = subprocess.run([rg_path(), *options, *(f"./{path}" for path in rest[:count])], cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-        found.update(path.removeprefix("./") for path in done.stdout.decode("utf-8", "replace").split("\0"))
-        rest = rest[count:]
-        if done.returncode == 2 and not done.stdout:
-            return files  # a pattern that rg refuses: whoever reads the files says so
-    return [stat for stat in files if stat.path in found or is_notebook(stat.path)]
+def _sifted(root: str, files: list[FileStat], query: TextQuery, bounds: Bounds) -> list[FileStat]:
+    """Return the files in which rg, on all cores, finds the pattern, and those that are searched here."""
+    paths = [stat.path for stat in files if not is_notebook(stat.path)]
+    held = files_with_matches(root, paths, query, compile_pattern(query), bounds)
+    return files if held is None else [stat for stat in files if stat.path in held or is_notebook(stat.path)]

@@ -7,6 +7,7 @@ import time
 from typing import Literal, NamedTuple
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from ..errors import SearchError
 
@@ -16,10 +17,12 @@ Show = Literal["lines", "files", "counts"]
 CASES: tuple[Case, ...] = ("smart", "sensitive", "insensitive")
 SHOWS: tuple[Show, ...] = ("lines", "files", "counts")
 MODES: tuple[Mode, ...] = ("hybrid", "dense", "lexical")
-MOST_PATTERN_CHARACTERS = 10_000
-MOST_QUERY_CHARACTERS = 10_000
-MOST_HITS = 100_000
-MOST_NAME_CHARACTERS = 500
+MAX_PATTERN_CHARACTERS = 10_000
+MAX_QUERY_CHARACTERS = 10_000
+MAX_HITS = 1_000_000  # of one search; a limit of 0 asks for them
+DEFAULT_HITS = 10_000  # of a search whose hits are kept as a value
+MAX_RANKED_CHUNKS = 10_000  # that a semantic search puts in order
+MAX_NAME_CHARACTERS = 500
 
 
 class TextQuery(msgspec.Struct, frozen=True, tag="text"):
@@ -29,7 +32,7 @@ class TextQuery(msgspec.Struct, frozen=True, tag="text"):
     regex: bool = False
     case: Case = "smart"
     word: bool = False  # only where no word character stands before or behind
-    limit: int = 100
+    limit: int = DEFAULT_HITS
     context: int = 0  # lines shown before and behind a match
     per_file: int | None = None  # most lines of one file
     rank: bool = False  # definitions and files with many matches first, instead of path order
@@ -39,17 +42,22 @@ class TextQuery(msgspec.Struct, frozen=True, tag="text"):
     def __post_init__(self) -> None:
         if not self.pattern:
             raise SearchError("The pattern is empty. Say what to look for: %textsearch PATTERN")
-        if len(self.pattern) > MOST_PATTERN_CHARACTERS:
-            raise SearchError(f"The pattern has {len(self.pattern):,} characters; the most is {MOST_PATTERN_CHARACTERS:,}.")
+        if len(self.pattern) > MAX_PATTERN_CHARACTERS:
+            raise SearchError(f"The pattern has {len(self.pattern):,} characters; the most is {MAX_PATTERN_CHARACTERS:,}.")
         if self.case not in CASES:
             raise SearchError(f"There is no case {self.case!r}. Known: {', '.join(CASES)}.")
-        check_limit(self.limit)
+        force_setattr(self, "limit", checked_limit(self.limit))
         if self.show not in SHOWS:
             raise SearchError(f"There is no way {self.show!r} to show matches. Known: {', '.join(SHOWS)}.")
         if self.per_file is not None and (not isinstance(self.per_file, int) or isinstance(self.per_file, bool) or self.per_file < 1):
             raise SearchError(f"The most lines of a file is {self.per_file!r}; give a whole number from 1.")
         if not 0 <= self.context <= 100:
             raise SearchError(f"The context is {self.context} lines; give 0 to 100.")
+
+    @property
+    def by_line(self) -> bool:
+        """Whether every matching line is a hit."""
+        return self.show == "lines" and self.per_file is None
 
 
 class SemanticQuery(msgspec.Struct, frozen=True, tag="semantic"):
@@ -62,11 +70,11 @@ class SemanticQuery(msgspec.Struct, frozen=True, tag="semantic"):
     def __post_init__(self) -> None:
         if not self.text.strip():
             raise SearchError("The question is empty. Say what to look for: %semsearch where are retries counted")
-        if len(self.text) > MOST_QUERY_CHARACTERS:
-            raise SearchError(f"The question has {len(self.text):,} characters; the most is {MOST_QUERY_CHARACTERS:,}.")
+        if len(self.text) > MAX_QUERY_CHARACTERS:
+            raise SearchError(f"The question has {len(self.text):,} characters; the most is {MAX_QUERY_CHARACTERS:,}.")
         if self.mode not in MODES:
             raise SearchError(f"There is no mode {self.mode!r}. Known: {', '.join(MODES)}.")
-        check_limit(self.limit)
+        force_setattr(self, "limit", checked_limit(self.limit, MAX_RANKED_CHUNKS))
 
 
 class SymbolQuery(msgspec.Struct, frozen=True, tag="symbols"):
@@ -78,9 +86,9 @@ class SymbolQuery(msgspec.Struct, frozen=True, tag="symbols"):
     def __post_init__(self) -> None:
         if not self.name.strip(" .:#"):
             raise SearchError("The name is empty. Say what is defined: %symbol NAME, or a glob such as read_*")
-        if len(self.name) > MOST_NAME_CHARACTERS:
-            raise SearchError(f"The name has {len(self.name):,} characters; the most is {MOST_NAME_CHARACTERS:,}.")
-        check_limit(self.limit)
+        if len(self.name) > MAX_NAME_CHARACTERS:
+            raise SearchError(f"The name has {len(self.name):,} characters; the most is {MAX_NAME_CHARACTERS:,}.")
+        force_setattr(self, "limit", checked_limit(self.limit))
 
     @property
     def is_glob(self) -> bool:
@@ -94,12 +102,14 @@ class PathQuery(msgspec.Struct, frozen=True, tag="paths"):
 
     def __post_init__(self) -> None:
         if self.limit is not None:
-            check_limit(self.limit)
+            force_setattr(self, "limit", checked_limit(self.limit))
 
 
-def check_limit(limit: int) -> None:
-    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST_HITS:
-        raise SearchError(f"The limit is {limit!r}; give a whole number from 1 to {MOST_HITS:,}.")
+def checked_limit(limit: int, most: int = MAX_HITS) -> int:
+    """Return the limit, ``most`` for 0; SearchError where it is no whole number up to that."""
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= most:
+        raise SearchError(f"The limit is {limit!r}; give a whole number from 1 to {most:,}, or 0 for all.")
+    return limit or most
 
 
 class Bounds(NamedTuple):
@@ -117,6 +127,10 @@ class Bounds(NamedTuple):
 
     def reached(self) -> bool:
         return (self.cancel is not None and self.cancel.is_set()) or (self.ends_at is not None and time.monotonic() >= self.ends_at)
+
+    def reason(self) -> Literal["cancelled", "time"]:
+        """Return why a search was ended by these bounds."""
+        return "cancelled" if self.cancel is not None and self.cancel.is_set() else "time"
 
     def left_s(self) -> float | None:
         return None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())

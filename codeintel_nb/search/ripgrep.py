@@ -8,21 +8,23 @@ import shutil
 import subprocess
 import sysconfig
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from ..errors import MissingExtra, SearchError
-from .matches import Kept, Match
+from .matches import Match, MatchCollector
 from .pattern import Pattern
 from .query import Bounds, TextQuery
 from .ranges import Ranges
 from .searchable import Searchable
 from .trigrams import NOTHING, needs
 
+MAX_ARGUMENTS = 500_000  # bytes of paths on a command line
 FEW = 1000  # hits wanted: they are likely to be there long before rg is through
 _OUTPUT = 256 << 10  # bytes of rg's output read at once
 _PLACE = re.compile(rb"^(\d+):(\d+):(\d+):", re.M)  # number, column and offset of a line
@@ -50,7 +52,7 @@ def stream(shard: Searchable, found_in: Ranges, query: TextQuery, pattern: Patte
     matches: list[Match] = []
     more = False
     with _rg([*options_of(query, pattern), "--json", "--no-mmap", "-"], query, bounds, subprocess.PIPE) as process:
-        feeder = threading.Thread(target=_feed, args=(process.stdin, shard, ranges), daemon=True)
+        feeder = threading.Thread(target=_feed, args=(process.stdin, [(shard, ranges)]), daemon=True)
         feeder.start()
         try:
             for match in _matches(_out(process), ranges):
@@ -67,7 +69,7 @@ def stream(shard: Searchable, found_in: Ranges, query: TextQuery, pattern: Patte
     return Streamed(matches, process.returncode < 0 and not more, more)
 
 
-def scan(shard: Searchable, within: Ranges, query: TextQuery, pattern: Pattern, kept: Kept, bounds: Bounds) -> bool:
+def scan(shard: Searchable, within: Ranges, query: TextQuery, pattern: Pattern, collector: MatchCollector, bounds: Bounds) -> bool:
     """Have rg read the whole mapped content, and leave out what is not in the ranges. Not for matches of several lines."""
     if not len(within.begins) or shard.folder is None:
         return False
@@ -76,7 +78,7 @@ def scan(shard: Searchable, within: Ranges, query: TextQuery, pattern: Pattern, 
     # prints them for each line, with a remark in place of a text of any length
     by_match = needs(query.pattern, query.regex, pattern.insensitive) != NOTHING
     options += ["--only-matching", "--replace="] if by_match else ["--max-columns=1"]
-    options += ["--line-buffered"] if kept.limit <= FEW else []
+    options += ["--line-buffered"] if collector.limit <= FEW else []
     content = shard.folder / "content.bin"
     if not content.exists():
         raise FileNotFoundError(content)  # the shard was swept away: whoever asks reads the snapshot again
@@ -86,10 +88,61 @@ def scan(shard: Searchable, within: Ranges, query: TextQuery, pattern: Pattern, 
             at = np.minimum(np.searchsorted(within.ends, starts, "right"), len(within.begins) - 1)
             inside = (within.begins[at] <= starts) & (starts < within.ends[at])
             places = zip(starts[inside].tolist(), offsets[inside].tolist(), lines[inside].tolist(), strict=True)
-            if not kept.take_all([(start, find(b"\n", offset, end), offset, line) for start, offset, line in places]):
+            if not collector.take_all([(start, find(b"\n", offset, end), offset, line) for start, offset, line in places]):
                 process.kill()
                 break
-    return process.returncode < 0 and kept.exact
+    return process.returncode < 0 and not collector.stopped
+
+
+def count_in_ranges(parts: Sequence[tuple[Searchable, Ranges]], query: TextQuery, pattern: Pattern, bounds: Bounds) -> tuple[int, bool]:
+    """Count matching lines in ranges of whole lines, all streamed to one rg; return whether the bounds ended it too."""
+    with _rg([*options_of(query, pattern), "--count", "--no-mmap", "-"], query, bounds, subprocess.PIPE) as process:
+        feeder = threading.Thread(target=_feed, args=(process.stdin, [(shard, [*ranges.pieces()]) for shard, ranges in parts]), daemon=True)
+        feeder.start()
+        try:
+            count = int(_out(process).read() or b"0")
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            feeder.join()
+    return count, process.returncode < 0
+
+
+def count_in_shards(folders: Sequence[Path], query: TextQuery, pattern: Pattern, bounds: Bounds) -> tuple[int, bool]:
+    """Count matching lines in all of the content of shards; return whether the bounds ended it too."""
+    contents = [folder / "content.bin" for folder in folders]
+    for content in contents:
+        if not content.exists():
+            raise FileNotFoundError(content)
+    with _rg([*options_of(query, pattern), "--count", "--no-filename", "--mmap", "--", *map(str, contents)], query, bounds, None) as process:
+        count = sum(map(int, _out(process).read().split()))
+    return count, process.returncode < 0
+
+
+def files_with_matches(root: str, paths: Sequence[str], query: TextQuery, pattern: Pattern, bounds: Bounds) -> set[str] | None:
+    """Return the files below a folder that hold a match, on all cores.
+
+    None where rg cannot tell: it refuses the pattern, or the bounds ended it.
+    """
+    options = [*options_of(query, pattern), "--encoding", "auto", "--files-with-matches", "--null", "--no-messages", "--"]
+    held = set[str]()
+    rest = paths
+    while rest:
+        count = length = 0
+        while count < len(rest) and length < MAX_ARGUMENTS:
+            length += len(rest[count].encode()) + 3
+            count += 1
+        try:
+            with _rg([*options, *(f"./{path}" for path in rest[:count])], query, bounds, None, root) as process:
+                printed = _out(process).read()
+        except SearchError:
+            return None
+        if process.returncode < 0:
+            return None
+        held.update(path.removeprefix("./") for path in printed.decode("utf-8", "replace").split("\0"))
+        rest = rest[count:]
+    return held
 
 
 def options_of(query: TextQuery, pattern: Pattern) -> list[str]:
@@ -101,9 +154,9 @@ def options_of(query: TextQuery, pattern: Pattern) -> list[str]:
 
 
 @contextmanager
-def _rg(options: list[str], query: TextQuery, bounds: Bounds, stdin: int | None) -> Iterator[subprocess.Popen[bytes]]:
+def _rg(options: list[str], query: TextQuery, bounds: Bounds, stdin: int | None, folder: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """A running rg, which the bounds end; SearchError where it cannot read the pattern."""
-    process = subprocess.Popen([rg_path(), *options], stdin=subprocess.DEVNULL if stdin is None else stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen([rg_path(), *options], stdin=subprocess.DEVNULL if stdin is None else stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder)
     over = threading.Event()
     watched = bounds.ends_at is not None or bounds.cancel is not None
     watcher = threading.Thread(target=_kill_when_reached, args=(process, bounds, over), daemon=True) if watched else None
@@ -135,17 +188,16 @@ def _reason(said: str) -> str:
     return (errors[0].removeprefix("error:").strip() if errors else said.strip().splitlines()[0] if said.strip() else "rg gave no reason").rstrip(".")
 
 
-def _feed(pipe: IO[bytes], shard: Searchable, ranges: list[tuple[int, int]]) -> None:
-    view = memoryview(shard.content)
+def _feed(pipe: IO[bytes], parts: Sequence[tuple[Searchable, Sequence[tuple[int, int]]]]) -> None:
     try:
-        for begin, end in ranges:
-            pipe.write(view[begin:end])
+        for shard, ranges in parts:
+            with memoryview(shard.content) as view:
+                for begin, end in ranges:
+                    pipe.write(view[begin:end])
         pipe.close()
     except (ValueError, OSError):
         with suppress(OSError):  # rg has all the matches it was asked for, or was stopped
             pipe.close()
-    finally:
-        view.release()
 
 
 def _kill_when_reached(process: subprocess.Popen[bytes], bounds: Bounds, over: threading.Event) -> None:

@@ -14,12 +14,12 @@ from ..index.shard import ENDS_WITH_NEWLINE
 from .hit import Hit
 from .lines import hits_of
 from .literals import is_word
-from .matches import Counting, Kept, Match
-from .query import MOST_HITS, Bounds, TextQuery
-from .ranges import SMALLEST_SEGMENT, Pace, Ranges
+from .matches import Match, MatchCollector
+from .query import MAX_HITS, Bounds, TextQuery
+from .ranges import Pace, Ranges
 from .ripgrep import Streamed, scan, stream
 from .searchable import Searchable
-from .text_plan import MOST_FORWARD, TextPlan
+from .text_plan import MAX_FORWARD, TextPlan
 
 _WORD = bytes(is_word(chr(code)) for code in range(256))
 
@@ -27,40 +27,52 @@ Finder = Callable[[int, int], tuple[int, int]]  # first match within two offsets
 
 
 class TextAnswer(NamedTuple):
-    """A shard's first matches, in path and line order."""
+    """The first matches of a shard, in path and line order."""
 
     hits: list[Hit]
-    truncated: bool
-    total: int
-    exact: bool  # of the total
+    total: int  # matches read
+    rest: TextPlan | None = None  # what follows the last hit: not read yet
+    more: bool = False  # a match follows that is not counted
+    cut: bool = False  # more files were counted than are hits
+    ended: bool = False  # the bounds ended the search
 
 
-def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, counting: Counting) -> TextAnswer:
-    """Lines that match, the first ``limit`` of them; more are counted for as long as ``counting`` lasts."""
-    kept = Kept(plan.shard, query, limit, counting)
-    ended = _all_by_rg(plan, query, kept, bounds) if plan.is_much else _here(plan, query, kept, bounds)
-    ended = ended or bounds.reached()
-    hits = hits_of(plan.shard, plan.repo, kept.found, query)
+def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, count_end: int | None = None) -> TextAnswer:
+    """Return the first ``limit`` lines that match.
+
+    ``count_end`` is the offset up to which a search for files counts those beyond the limit; lines are left in ``rest``.
+    """
+    collector = MatchCollector(plan.shard, query, limit, count_end)
+    ended = read(plan, query, collector, bounds) or bounds.reached()
+    hits = hits_of(plan.shard, plan.repo, collector.matches, query)
     if query.show == "counts":
-        hits = [msgspec.structs.replace(hit, score=float(kept.counts[match[0]])) for hit, match in zip(hits, kept.found, strict=True)]
-    return TextAnswer(hits, ended or kept.more, kept.total, kept.exact and not ended)
+        counts = [collector.counts[match[0]] for match in collector.matches]
+        hits = [msgspec.structs.replace(hit, score=float(count)) for hit, count in zip(hits, counts, strict=True)]
+    rest = plan.behind(collector.end) if collector.by_line and collector.stopped and not ended else None
+    return TextAnswer(hits, collector.total, rest, collector.more and not collector.by_line, len(collector.counts) > limit, ended)
 
 
-def _here(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> bool:
-    """Read what may match; whether the bounds ended it early."""
-    for part in plan.parts(kept):
-        if _part_here(part.sifted(), query, kept, bounds):
+def read(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
+    """Find the plan's matches until the collector stops; return whether the bounds ended it early."""
+    return _all_by_rg(plan, query, collector, bounds) if plan.is_much else _here(plan, query, collector, bounds)
+
+
+def _here(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
+    """Read what may match; return whether the bounds ended it early."""
+    for part in plan.parts(collector):
+        if _part_here(part.sifted(), query, collector, bounds):
             return True
-        if kept.full and kept.enough():
+        if collector.stopped:
             return False
     return False
 
 
-def _part_here(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> bool:
-    """Read what may match, and have rg read what re2 would read otherwise; whether the bounds ended it early."""
+def _part_here(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
+    """Read what may match, and have rg read what re2 would read otherwise; return whether the bounds ended it early."""
+    read_exact = _read_lines_together if plan.pattern.multiline else _read
     if plan.foreign is None:
-        return (_read_lines_together if plan.pattern.multiline else _read)(plan, plan.exact, kept.take, kept, bounds)
-    most = max(1, kept.limit - len(kept.found)) if kept.by_line else MOST_HITS
+        return read_exact(plan, plan.exact, collector.take, collector, bounds)
+    wanted = max(1, collector.limit - len(collector.matches)) if collector.by_line else MAX_HITS
     # where a match may span lines each file is streamed to an rg of its own: none is to span files
     parts = _as_files_have_them(plan.shard, plan.foreign).each_file(plan.shard.file_start) if plan.pattern.multiline else [plan.foreign]
     by_rg = Streamed([], False, False)
@@ -68,70 +80,61 @@ def _part_here(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> 
         if by_rg.ended or by_rg.more or bounds.reached():
             by_rg = by_rg._replace(ended=not by_rg.more)
             break
-        found = stream(plan.shard, part, query, plan.pattern, bounds, most - len(by_rg.matches))
-        by_rg = Streamed([*by_rg.matches, *found.matches], found.ended, found.more)
+        streamed = stream(plan.shard, part, query, plan.pattern, bounds, wanted - len(by_rg.matches))
+        by_rg = Streamed([*by_rg.matches, *streamed.matches], streamed.ended, streamed.more)
     waiting = deque(by_rg.matches)
 
     def take(match: Match) -> int:
         while waiting and waiting[0] < match:
-            kept.take(waiting.popleft())
-        return kept.take(match)
+            collector.take(waiting.popleft())
+        return collector.take(match)
 
-    read = _read_lines_together if plan.pattern.multiline else _read
-    ended = plan.pattern.re2 is not None and read(plan, plan.exact, take, kept, bounds)
+    ended = plan.pattern.re2 is not None and read_exact(plan, plan.exact, take, collector, bounds)
     for match in waiting:
-        kept.take(match)
-    kept.exact, kept.more = kept.exact and not by_rg.more, kept.more or by_rg.more
+        collector.take(match)
     return ended or by_rg.ended
 
 
-def _all_by_rg(plan: TextPlan, query: TextQuery, kept: Kept, bounds: Bounds) -> bool:
+def _all_by_rg(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
     """Read a little here, where a common pattern has all that is asked for, then have rg read it all."""
     rest: TextPlan | None = plan
-    if kept.limit <= MOST_FORWARD:
+    if collector.limit <= MAX_FORWARD:
         first, rest = plan.first()
-        if _part_here(first.sifted(), query, kept, bounds):
+        if _part_here(first.sifted(), query, collector, bounds):
             return True
-    if rest is None:
+    if rest is None or collector.stopped:
         return False
-    if kept.full:  # rg is not started to count
-        kept.leave()
-        return False
-    return scan(plan.shard, rest.exact if rest.foreign is None else rest.exact.and_also(rest.foreign), query, plan.pattern, kept, bounds)
+    return scan(plan.shard, rest.all_ranges, query, plan.pattern, collector, bounds)
 
 
-def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Kept, bounds: Bounds) -> bool:
-    """Find every match for ``take``, which says where to go on; whether the bounds ended it early."""
+def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], collector: MatchCollector, bounds: Bounds) -> bool:
+    """Find every match for ``take``, which says where to go on; return whether the bounds ended it early."""
     view, first_in, pace = plan.shard.view, _finder(plan), Pace()
-    at_once = kept.by_line and kept.limit > MOST_FORWARD and take == kept.take
+    at_once = collector.by_line and collector.limit > MAX_FORWARD and take == collector.take
     if bounds.reached():
         return True
-    number = behind = read = 0
+    number = behind = done = 0
     pace.begin()
     for begin, end in ranges.pieces(pace):
-        if read >= pace.segment:
+        if done >= pace.segment:
             if bounds.reached():
                 return True
-            pace.ended(read)
+            pace.ended(done)
             pace.begin()
-            read = 0
-        read += end - begin
+            done = 0
+        done += end - begin
         if at_once:
-            if not kept.take_all(_lines_in(view, first_in, begin, end)):
+            if not collector.take_all(_lines_in(view, first_in, begin, end)):
                 return False
             continue
         at = max(begin, behind)
         while at < end:
-            stop = end
-            if kept.full:  # what follows is only counted, and not for long
-                if kept.enough():
-                    return False
-                stop = view.find(b"\n", at + SMALLEST_SEGMENT, end) + 1 or end
-            start, last = first_in(at, stop)
+            start, last = first_in(at, end)
             if start < 0:
-                at = stop
-                continue
+                break
             at = take(_line_of(view, begin, start, last, end))
+            if collector.stopped:
+                return False
             number += 1
             if number % 64 == 0 and bounds.reached():
                 return True
@@ -200,8 +203,8 @@ def _as_files_have_them(shard: Searchable, ranges: Ranges) -> Ranges:
     return Ranges(edges[:, 0], edges[:, 1] - added, ranges.cuts)
 
 
-def _read_lines_together(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], kept: Kept, bounds: Bounds) -> bool:
-    """The same for matches of several lines, file by file; those that meet on a line are one, as ripgrep has it."""
+def _read_lines_together(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], collector: MatchCollector, bounds: Bounds) -> bool:
+    """Find matches of several lines, file by file; those that meet on a line are one, as ripgrep has it."""
     content, view = plan.shard.content, plan.shard.view
     search = plan.pattern.search
     assert search is not None
@@ -224,7 +227,7 @@ def _read_lines_together(plan: TextPlan, ranges: Ranges, take: Callable[[Match],
             else:
                 if held is not None:
                     take(held)
-                    if kept.full and kept.enough():
+                    if collector.stopped:
                         return False
                 held = (line_start, line_end, start, 0)
             at = max(last, start + 1)
@@ -232,6 +235,6 @@ def _read_lines_together(plan: TextPlan, ranges: Ranges, take: Callable[[Match],
             take(held)
         if bounds.reached():
             return True
-        if kept.full and kept.enough():
+        if collector.stopped:
             return False
     return False

@@ -11,7 +11,7 @@ from ..index.postings import Blocks
 from ..index.shard import IS_ASCII, is_plain
 from .literals import needle
 from .mask import ScopeMask
-from .matches import Kept
+from .matches import MatchCollector
 from .pattern import Pattern, compile_pattern
 from .query import TextQuery
 from .ranges import NOWHERE, Chunks, Ranges, ranges_of
@@ -19,7 +19,7 @@ from .searchable import Searchable
 from .trigrams import NOTHING, Need, blocks_that_may, files_that_may, may_match, needs
 
 FORWARD = 1 << 20  # bytes that are read here, in order, before rg is asked: a common pattern is through by then
-MOST_FORWARD = 1000  # hits asked for, for that to be likely
+MAX_FORWARD = 1000  # hits asked for, for that to be likely
 LITERAL, PATTERN, BY_RG = 4e9, 0.8e9, 8e9  # bytes a second: found as they are, read by re2, and by rg
 RANGE_S, JUDGED_S = 2e-6, 2e-6  # beside them, for each range; for each line with a needle
 RG_START_S = 0.004
@@ -38,6 +38,7 @@ class TextPlan(NamedTuple):
     need: Need
     needle: bytes  # that a line must hold, where looking for it first is worth it
     is_much: bool  # rg is through with all of the content sooner than what may match is read here
+    is_whole: bool = False  # all of the shard is in scope: what is left out cannot match
 
     @classmethod
     def of(cls, shard: Searchable, repo: str, pattern: Pattern, exact: Ranges, foreign: Ranges | None, need: Need = NOTHING, needle: bytes = b"") -> TextPlan:
@@ -57,6 +58,11 @@ class TextPlan(NamedTuple):
         return self.exact.size + (0 if self.foreign is None else self.foreign.size)
 
     @property
+    def all_ranges(self) -> Ranges:
+        """Return what is to be read by either reader."""
+        return self.exact if self.foreign is None else self.foreign.and_also(self.exact)
+
+    @property
     def is_free(self) -> bool:
         """Who reads lets go of the interpreter's lock."""
         return self.is_much or (self.pattern.literal is None and not self.needle)
@@ -67,21 +73,37 @@ class TextPlan(NamedTuple):
 
     def parted(self, size: int) -> tuple[TextPlan, TextPlan | None]:
         """The first ``size`` bytes to read, about, and what follows them."""
-        _, rest = (self.exact if self.foreign is None else self.foreign.and_also(self.exact)).parted(size)
-        if not len(rest.begins):
-            return self, None
-        (head, tail), (other_head, other_tail) = ((None, None) if ranges is None else ranges.cut(int(rest.begins[0])) for ranges in (self.exact, self.foreign))
-        assert head is not None
-        assert tail is not None
+        end = self.end_of(size)
+        return (self, None) if end is None else self.cut(end)
+
+    def end_of(self, size: int) -> int | None:
+        """Return the offset behind the first ``size`` bytes to read, about; None where there are no more."""
+        _, rest = self.all_ranges.parted(size)
+        return int(rest.begins[0]) if len(rest.begins) else None
+
+    def count_end(self, size: int) -> int:
+        """Return the offset up to which matches are counted, if that is done in so many bytes."""
+        end = self.end_of(max(0, size)) if self.bytes_to_read > size else None
+        return self.shard.size if end is None else end
+
+    def cut(self, offset: int) -> tuple[TextPlan, TextPlan]:
+        """Return what is to be read before an offset, and behind it."""
+        head, tail = self.exact.cut(offset)
+        other_head, other_tail = (None, None) if self.foreign is None else self.foreign.cut(offset)
         return self.only(head, other_head), self.only(tail, other_tail)
+
+    def behind(self, offset: int) -> TextPlan | None:
+        """Return what is to be read behind an offset; None where nothing is."""
+        _, rest = self.cut(offset)
+        return rest if rest.bytes_to_read else None
 
     def first(self) -> tuple[TextPlan, TextPlan | None]:
         """What is read here, in order, before rg is asked, and what follows."""
         return self.parted(FORWARD)
 
-    def parts(self, kept: Kept) -> Iterator[TextPlan]:
+    def parts(self, collector: MatchCollector) -> Iterator[TextPlan]:
         """The plan; in growing parts where a few hits are wanted, which are often in the first, and finding them may need rg."""
-        size, rest = FORWARD, self if self.foreign is not None and not self.pattern.multiline and kept.limit <= MOST_FORWARD else None
+        size, rest = FORWARD, self if self.foreign is not None and not self.pattern.multiline and collector.limit <= MAX_FORWARD else None
         if rest is None:
             yield self
         while rest is not None:
@@ -135,7 +157,7 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
             if blocks is not None and not len(blocks) and pattern.re2 is not None:  # what re2 cannot read is for rg to judge
                 return None
     if pattern.re2 is None:
-        plan = TextPlan.of(shard, repo, pattern, NOWHERE, ranges_of(shard, chunks, blocks))
+        plan = TextPlan.of(shard, repo, pattern, NOWHERE, ranges_of(shard, chunks, blocks))._replace(is_whole=mask.chunks is None)
         return plan if plan.bytes_to_read or not pattern.multiline else None
     certain = pattern.literal or (needle(query.pattern, pattern.insensitive) if query.regex else b"")
     certain = b"" if pattern.multiline or len(certain) < 3 else certain
@@ -146,7 +168,7 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
         exact, foreign = _by_reader(shard, ~shard.ill_formed_chunks, chunks, blocks)
     else:
         exact, foreign = ranges_of(shard, chunks, blocks), None
-    plan = TextPlan.of(shard, repo, pattern, exact, foreign, need, certain)
+    plan = TextPlan.of(shard, repo, pattern, exact, foreign, need, certain)._replace(is_whole=mask.chunks is None)
     return plan if plan.bytes_to_read else None
 
 

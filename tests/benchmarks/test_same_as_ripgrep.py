@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from codeintel_nb import Scope
-from codeintel_nb.search.query import MOST_HITS
+from codeintel_nb.search.query import MAX_HITS
 from codeintel_nb.search.ripgrep import rg_path
 from tests.benchmarks.conftest import FULL, Corpus, show
 
@@ -37,13 +37,13 @@ def test_patterns_made_of_the_corpus(corpus: Corpus) -> None:
         maker = rng.choice(MAKERS)
         pattern, options = maker(rng, next(lines), next(lines))
         expected = places_by_rg(corpus.root, pattern, options, text)
-        results = corpus.workspace.search_text(pattern, limit=MOST_HITS, **options)
+        results = corpus.workspace.search_text(pattern, limit=MAX_HITS, **options)
         found = [(hit.path, hit.start_line, hit.column) for hit in results if hit.path in text]
         makers[maker.__name__] += 1
         many += len(expected)
         if results.truncated:  # more than may be asked for: they are the first of them
             assert set(found) <= expected
-            assert len(results) == MOST_HITS
+            assert len(results) == MAX_HITS
         elif set(found) != expected or len(set(found)) < len(found):
             differ += 1
             print(number, repr(pattern), options, "missing", sorted(expected - set(found))[:3], "beyond", sorted(set(found) - expected)[:3])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from codeintel_nb.search.query import MOST_HITS
+from codeintel_nb.search.query import MAX_HITS
 from codeintel_nb.search.ripgrep import rg_path
 from tests.benchmarks.conftest import Corpus, median_ms, show
 
@@ -51,7 +51,7 @@ def test_fourteen_queries(corpus: Corpus, tmp_path: Path) -> None:
     rows = []
     for title, pattern, case, limit in QUERIES:
         regex = not pattern.replace("_", "").isalnum()
-        most = limit or MOST_HITS
+        most = limit or MAX_HITS
         found = corpus.workspace.search_text(pattern, regex=regex, case=case, limit=most)
         search = partial(corpus.workspace.search_text, pattern, regex=regex, case=case, limit=most)
         rg = [rg_path(), "--no-config", "--json", "--hidden", "--no-ignore", "-i" if case == "insensitive" else "-s", "-e", pattern, str(corpus.root)]

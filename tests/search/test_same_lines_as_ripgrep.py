@@ -16,7 +16,7 @@ from codeintel_nb import Scope, Workspace
 from codeintel_nb.index.embedder import default_embedder
 from codeintel_nb.index.snapshot import Store
 from codeintel_nb.index.updater import update
-from codeintel_nb.search.query import MOST_HITS
+from codeintel_nb.search.query import MAX_HITS
 from codeintel_nb.search.ripgrep import rg_path
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
@@ -50,7 +50,7 @@ def found_by_ripgrep(case, root):
 
 def found(case, workspace):
     scope = Scope(include_globs=tuple(case.get("include", [])), exclude_globs=tuple(case.get("exclude", [])))
-    results = workspace.search_text(case["pattern"], scope, case["regex"], case["case"], case.get("word", False), MOST_HITS)
+    results = workspace.search_text(case["pattern"], scope, case["regex"], case["case"], case.get("word", False), MAX_HITS)
     assert not results.truncated
     return {(hit.path, line) for hit in results for line in range(hit.start_line, hit.end_line + 1)}
 

@@ -20,6 +20,7 @@ from codeintel_nb.search import text_plan
 from codeintel_nb.search.literals import word_literal
 from codeintel_nb.search.pattern import is_lower
 from codeintel_nb.search.ripgrep import rg_path
+from codeintel_nb.settings import Settings
 from tests.conftest import write_tree
 
 FLAGS = {"smart": "--smart-case", "sensitive": "--case-sensitive", "insensitive": "--ignore-case"}
@@ -335,21 +336,61 @@ def test_a_cap_for_each_file(real):
     assert not capped.truncated
 
 
-def test_the_total_goes_on_beyond_the_limit(real, tmp_path, make_workspace):
+@pytest.mark.parametrize(("pattern", "regex"), [("import", False), (r"\bself\b", True), ("e", False), (r"def\s+\w+", True), ("é", False), (r"(?s)\)\n\n", True)])
+@pytest.mark.parametrize("scope", [Scope(), Scope(include_globs=("*.txt", "IPython/core/**"))], ids=["all", "some"])
+def test_the_total_is_the_same_for_every_limit(real, pattern, regex, scope):
     workspace, _ = real
-    everything = workspace.search_text("check_same", limit=100_000)
-    few = workspace.search_text("import", limit=3)
-    assert few.truncated
-    assert 3 < few.total <= workspace.search_text("import", limit=100_000).total
-    assert everything.total_exact
-    write_tree(tmp_path / "t", {f"{i}.txt": "needle here\n" * 100_000 for i in range(3)})
-    many = make_workspace(tmp_path / "another")
-    many.index(tmp_path / "t", name="t")
-    bound = many.search_text("needle", limit=1)
-    assert bound.truncated
-    assert not bound.total_exact
-    assert 1 < bound.total < 300_000
-    assert "of at least" in bound._repr_mimebundle_()["text/plain"]
+    everything = workspace.search_text(pattern, scope, regex=regex, limit=0)
+    assert everything.total == len(everything) > 1
+    for limit in (1, 7, 300, len(everything), 10_000):
+        results = workspace.search_text(pattern, scope, regex=regex, limit=limit)
+        assert (results.total, results.total_exact) == (len(everything), True)
+        assert results.reason == ("limit" if limit < len(everything) else "")
+        assert results.truncated == bool(results.reason)
+        files = workspace.search_text(pattern, scope, regex=regex, limit=limit, show="files")
+        assert (files.total, files.total_exact) == (len({hit.path for hit in everything}), True)
+
+
+def needles(tmp_path, count_bytes, follow=True):
+    """A workspace over ten files with 300,000 matching lines, 3.6 MB."""
+    root = write_tree(tmp_path / "t", {f"{i}.txt": "needle here\n" * 30_000 for i in range(10)})
+    settings = msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), count_bytes=count_bytes, shard_bytes=1_000_000)
+    workspace = Workspace(settings, here=str(root))
+    if follow:
+        workspace.index(root, name="t")
+    return workspace
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_beyond_the_counted_bytes_the_total_is_a_lower_bound(tmp_path, indexed):
+    workspace = needles(tmp_path, 1_500_000, indexed)
+    first = workspace.search_text("needle", limit=3)
+    assert (first.truncated, first.reason, first.total_exact) == (True, "limit", False)
+    assert 3 < first.total < 300_000
+    for _ in range(3):  # no clock has a part in it
+        again = workspace.search_text("needle", limit=3)
+        assert (again.total, again.hits) == (first.total, first.hits)
+    assert f"3 of more than {first.total:,} matching lines" in first._repr_mimebundle_()["text/plain"]
+    files = workspace.search_text("needle", limit=1, show="files")
+    assert 1 <= files.total < 10
+    assert (files.total_exact, files.reason) == (False, "limit")
+    everything = workspace.search_text("needle", limit=0)
+    assert (everything.total, everything.total_exact, everything.reason) == (300_000, True, "")
+    workspace.close()
+
+
+def test_matches_just_behind_the_counted_bytes(tmp_path):
+    """What is left unread is looked through for one more match: where there is none the total is exact."""
+    root = write_tree(tmp_path / "t", {"a.txt": "needle\n" * 40, "b.txt": "nothing\n" * 100_000, "c.txt": "one needle\n"})
+    settings = msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), count_bytes=1)
+    workspace = Workspace(settings, here=None)
+    workspace.index(root, name="t")
+    more = workspace.search_text("needle", limit=40)
+    assert (more.total, more.total_exact, more.reason) == (40, False, "limit")
+    (root / "c.txt").unlink()
+    exact = workspace.search_text("needle", limit=40)
+    assert (exact.total, exact.total_exact, exact.reason) == (40, True, "")
+    workspace.close()
 
 
 def test_definitions_come_first_when_ranked(shop):

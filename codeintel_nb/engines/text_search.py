@@ -1,0 +1,198 @@
+"""One text search over many shards: the first hits in path order, then the number of the others.
+
+Lines beyond the limit are counted in the first ``count_bytes`` of what the postings leave to be read, in path order. The
+count depends on no clock, so it is the same in every run; where more bytes are left it is a lower bound, and one line
+behind them is looked for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..search.hit import Reason, merged, path_order
+from ..search.lines import ranked
+from ..search.loose import LooseTarget, search_loose
+from ..search.matches import MatchCollector
+from ..search.query import MAX_HITS, Bounds, TextQuery
+from ..search.ripgrep import count_in_ranges, count_in_shards
+from ..search.text import TextAnswer, read, search_text
+from ..search.text_plan import TextPlan, plan_text
+from .engine import Answer, Target
+
+if TYPE_CHECKING:
+    from .local import LocalEngine
+
+MAX_RANKED = 5_000  # matches that a ranked text search weighs, the first in path order
+PARALLEL_BYTES = 8 << 20  # to read with the GIL released, from which a second thread is worth its start
+COUNTED_HERE = 1 << 20  # bytes in which lines are counted sooner here than by an rg of their own
+
+
+class Rest(NamedTuple):
+    """A part of a shard in which lines are only counted."""
+
+    plan: TextPlan
+    counted: int = 0  # matching lines of the shard before it
+    is_last: bool = True  # nothing behind it is in scope
+
+
+class TextSearch:
+    """A text search as it goes."""
+
+    def __init__(self, engine: LocalEngine, query: TextQuery, bounds: Bounds, count_bytes: int) -> None:
+        self._engine, self._query, self._bounds = engine, query, bounds
+        self._limit = max(query.limit, MAX_RANKED) if query.rank else query.limit
+        self._bytes_left = count_bytes
+        self._answers: list[TextAnswer] = []
+        self._rests: list[Rest] = []
+        self._unread: list[Callable[[], TextPlan | None]] = []  # what is beyond the bytes in which lines are counted
+        self._planned_s = 0.0
+
+    def run(self, targets: Sequence[Target], unindexed: Sequence[LooseTarget]) -> Answer:
+        began = time.perf_counter()
+        self._search_shards(sorted(targets, key=self._first_path))
+        files_read = 0
+        for files in unindexed:
+            found = search_loose(files, self._query, self._limit, self._bounds, self._bytes_left)
+            self._answers += found.answers
+            files_read += found.files_read
+        hits = merged([answer.hits for answer in self._answers])
+        total = sum(answer.total for answer in self._answers)
+        ended = any(answer.ended for answer in self._answers)
+        more = any(answer.more for answer in self._answers)
+        if not ended:
+            counted, ended = self._count()
+            total += counted
+        if not ended and not more:
+            more, ended = self._has_more()
+        cut = any(answer.cut for answer in self._answers) or len(hits) > self._query.limit
+        if self._query.show != "counts":
+            cut = cut or more or total > len(hits)
+        reason: Reason = self._bounds.reason() if ended else "limit" if cut else ""
+        if self._query.rank:
+            hits = ranked(hits[: self._limit])
+        planned_ms = self._planned_s * 1000
+        timings = {"plan": planned_ms, "search": (time.perf_counter() - began) * 1000 - planned_ms}
+        return Answer(hits[: self._query.limit], total, reason, timings, not more and not ended, files_read)
+
+    def _search_shards(self, waiting: list[Target]) -> None:
+        wave_size = 1  # what is wanted is often in the first shard
+        while waiting and not self._ended:
+            if self._has_all(waiting[0]):
+                self._leave(waiting)
+                return
+            wave, waiting = waiting[:wave_size], waiting[wave_size:]
+            wave_size *= 2
+            plans = [plan for target in wave if (plan := self._plan(target)) is not None]
+            ends = [self._count_end(plan) for plan in plans]
+            parallel = sum(plan.bytes_to_read for plan in plans if plan.is_free) >= PARALLEL_BYTES
+            limit = self._limit - self._found if self._is_behind(wave[0]) else self._limit
+            works = [partial(search_text, plan, self._query, limit, self._bounds, end) for plan, end in zip(plans, ends, strict=True)]
+            answers = self._engine.each(works, lambda work: work(), parallel)
+            for plan, end, answer in zip(plans, ends, answers, strict=True):
+                self._answers.append(answer)
+                if answer.rest is not None:
+                    self._put_off(answer.rest, end, answer.total, plan.shard.size)
+
+    @property
+    def _ended(self) -> bool:
+        return any(answer.ended for answer in self._answers)
+
+    def _leave(self, targets: list[Target]) -> None:
+        """Put off shards that have no hit to show: their lines are counted at most."""
+        for number, target in enumerate(targets):
+            if self._bytes_left <= 0 or self._ended:
+                self._unread += [partial(self._plan, later) for later in targets[number:]]
+                return
+            plan = self._plan(target)
+            if plan is None:
+                continue
+            end = self._count_end(plan)
+            if self._query.by_line:
+                self._put_off(plan, end, 0, plan.shard.size)
+            else:
+                self._answers.append(search_text(plan, self._query, 0, self._bounds, end))
+
+    def _put_off(self, plan: TextPlan, count_end: int, counted: int, size: int) -> None:
+        """Divide what is left of a shard into the part in which lines are counted, and the one beyond."""
+        head, tail = plan.cut(count_end)
+        if head.bytes_to_read:
+            self._rests.append(Rest(head, counted, count_end >= size))
+        if tail.bytes_to_read:
+            self._unread.append(lambda: tail)
+
+    def _count_end(self, plan: TextPlan) -> int:
+        """Return the offset up to which matches of a shard are counted, and take its bytes from those that are left."""
+        end = plan.count_end(self._bytes_left)
+        self._bytes_left -= plan.bytes_to_read
+        return end
+
+    def _count(self) -> tuple[int, bool]:
+        """Count the lines of the rests; return whether the bounds ended it too."""
+        small = self._rests if sum(rest.plan.bytes_to_read for rest in self._rests) < COUNTED_HERE else []
+        small = [rest for rest in self._rests if rest in small or rest.plan.pattern.multiline]
+        large = [rest for rest in self._rests if rest not in small]
+        whole = [rest for rest in large if _is_read_whole(rest)]
+        parts = [rest for rest in large if not _is_read_whole(rest)]
+        total, query, bounds = 0, self._query, self._bounds
+        for rest in small:
+            collector = MatchCollector(rest.plan.shard, query, MAX_HITS)
+            if read(rest.plan, query, collector, bounds):
+                return total + collector.total, True
+            total += collector.total
+        if whole:
+            folders = [rest.plan.shard.folder for rest in whole if rest.plan.shard.folder is not None]
+            counted, ended = count_in_shards(folders, query, whole[0].plan.pattern, bounds)
+            total += max(0, counted - sum(rest.counted for rest in whole))
+            if ended:
+                return total, True
+        if parts:
+            ranges = [(rest.plan.shard, rest.plan.all_ranges) for rest in parts]
+            counted, ended = count_in_ranges(ranges, query, parts[0].plan.pattern, bounds)
+            return total + counted, ended
+        return total, False
+
+    def _has_more(self) -> tuple[bool, bool]:
+        """Look for one match beyond what was counted; return whether the bounds ended it too."""
+        for plan_of in self._unread:
+            plan = plan_of()
+            if plan is None:
+                continue
+            collector = MatchCollector(plan.shard, self._query, 1)
+            if read(plan, self._query, collector, self._bounds):
+                return False, True
+            if collector.matches:
+                return True, False
+        return False, False
+
+    def _plan(self, target: Target) -> TextPlan | None:
+        began = time.perf_counter()
+        plan = plan_text(self._engine.shard(target.folder), target.repo, self._engine.mask(target), self._query)
+        self._planned_s += time.perf_counter() - began
+        return plan
+
+    def _has_all(self, target: Target) -> bool:
+        """Whether all hits that are wanted are found, and come before those of a shard."""
+        return self._query.show != "counts" and self._found >= self._limit and self._is_behind(target)
+
+    @property
+    def _found(self) -> int:
+        return sum(len(answer.hits) for answer in self._answers)
+
+    def _is_behind(self, target: Target) -> bool:
+        """Whether all files of a shard come behind the hits found so far."""
+        last = [path_order(hit.repo, hit.path) for answer in self._answers if answer.hits for hit in answer.hits[-1:]]
+        return not last or self._first_path(target) > max(last)
+
+    def _first_path(self, target: Target) -> tuple[str, list[str]]:
+        """Return where a shard's files begin in the order of hits."""
+        paths = self._engine.shard(target.folder).paths
+        return path_order(target.repo, paths[0] if paths else "")
+
+
+def _is_read_whole(rest: Rest) -> bool:
+    """Whether rg counts sooner in all of the shard's content than in what may match."""
+    plan = rest.plan
+    return plan.is_whole and rest.is_last and plan.shard.folder is not None and 3 * plan.bytes_to_read > plan.shard.size
