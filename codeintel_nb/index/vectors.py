@@ -19,6 +19,9 @@ Codes = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
+MARGIN = 64  # chunks that FAISS gives beyond those asked for, as its scores differ in their last digits
+BLUR = 1e-5  # by more than so much they do not differ
+DIGITS = 7  # of a score: beyond them it depends on how it was summed
 FEW = 1500  # chunks in scope up to which gathering their codes beats a scan with a bitmap (measured)
 
 
@@ -56,8 +59,8 @@ FAISS_SQ = b"IxSQ"  # with which FAISS begins a file of scalar-quantized vectors
 
 
 class Found(NamedTuple):
-    ids: Ids  # chunks, best first
-    scores: Floats  # cosine as the codes say it
+    ids: Ids  # chunks, best first; of equal scores the first chunk first
+    scores: npt.NDArray[np.float64]  # cosine as the codes say it, the same in whatever shard a chunk lies
 
 
 class VectorIndex:
@@ -75,27 +78,36 @@ class VectorIndex:
         self.codes: Codes = np.frombuffer(mapped, np.uint8, count * dim, len(mapped) - count * dim).reshape(count, dim)
 
     def search(self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None, in_scope: int) -> Found:
-        """The k chunks in the mask closest to the query; the mask bounds the search itself, so none is lost to it."""
+        """Return the k chunks in the mask closest to the query; the mask bounds the search itself, so none is lost to it."""
         k = min(k, in_scope)
         if k <= 0:
-            return Found(np.zeros(0, np.int64), np.zeros(0, np.float32))
-        if in_scope <= FEW:
-            ids = np.arange(self.count) if mask is None else np.flatnonzero(mask)
-            scores = self._scores(query, ids)
-            best = top(scores, k)
-            return Found(ids[best], scores[best])
-        return self._scan(query, k, mask)
+            return Found(np.zeros(0, np.int64), np.zeros(0, np.float64))
+        ids = self._candidates(query, k, mask, in_scope)
+        scores = self._scores(query, ids)
+        best = top(scores, k)
+        return Found(ids[best], scores[best])
 
-    def _scores(self, query: Floats, ids: Ids) -> Floats:
+    def _candidates(self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None, in_scope: int) -> Ids:
+        """Return chunks, ascending, among which the k closest are, and all that are as close as the last of them."""
+        fetch = k + MARGIN
+        while in_scope > max(FEW, fetch):
+            ids, scores = self._scan(query, fetch, mask)
+            if scores[k - 1] - scores[-1] > BLUR:
+                return np.sort(ids)
+            fetch *= 8  # many are equally close, such as copies of a file
+        return np.arange(self.count) if mask is None else np.flatnonzero(mask)
+
+    def _scores(self, query: Floats, ids: Ids) -> npt.NDArray[np.float64]:
         codes = self.codes if len(ids) == self.count else self.codes[ids]
         limit = component_range(self.dim)
-        step = np.float32(2 * limit / 255)
-        vector = query.reshape(-1)
+        step = 2 * limit / 255
+        vector = query.reshape(-1).astype(np.float64)
         # not a BLAS product: its threads wait for one another for 5 to 8 ms where the cores are busy
-        scores: Floats = np.einsum("ij,j->i", codes.astype(np.float32), vector * step) + (step / 2 - limit) * vector.sum()
+        products = np.einsum("ij,j->i", codes.astype(np.float64), vector * step)
+        scores: npt.NDArray[np.float64] = np.round(products + (step / 2 - limit) * float(vector.sum()), DIGITS)
         return scores
 
-    def _scan(self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None) -> Found:
+    def _scan(self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None) -> tuple[Ids, Floats]:
         faiss = _faiss()
         if self._index is None:
             if not self.path.exists():  # FAISS would say RuntimeError; a reader that comes late retries on this
@@ -108,7 +120,7 @@ class VectorIndex:
             parameters.sel = faiss.IDSelectorBitmap(bits)
         scores, ids = self._index.search(query.reshape(1, -1), k, params=parameters)
         found = ids[0] >= 0
-        return Found(ids[0][found], scores[0][found])
+        return ids[0][found], scores[0][found]
 
 
 def _faiss() -> Any:
@@ -118,11 +130,12 @@ def _faiss() -> Any:
     return faiss
 
 
-def top(scores: Floats, k: int) -> Ids:
-    """Positions of the k highest scores, highest first; equal scores in their order."""
+def top(scores: npt.NDArray[np.floating[Any]], k: int) -> Ids:
+    """Return the positions of the k highest scores, highest first; of equal scores the first ones, in their order."""
     if k < len(scores):
-        best = np.argpartition(-scores, k - 1)[:k]
-        best.sort()
+        last = np.partition(scores, len(scores) - k)[len(scores) - k]
+        above = np.flatnonzero(scores > last)
+        best = np.sort(np.concatenate([above, np.flatnonzero(scores == last)[: k - len(above)]]))
     else:
         best = np.arange(len(scores))
     return best[np.argsort(-scores[best], kind="stable")]

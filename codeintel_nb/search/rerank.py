@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ..index.words import FILLERS, parts_of, stem
+from .hit import path_order
 
 DEFINES = 3.0  # times the top score, for a definition of the symbol asked for
 DEFINES_IN_NAMED_FILE = 1.5  # times DEFINES, where the file is named after it
@@ -58,9 +59,9 @@ class Candidate(NamedTuple):
         return self.shard, self.chunk
 
     @property
-    def order(self) -> tuple[str, str, int]:
-        """What decides between equal scores."""
-        return self.repo, self.path, self.start_line
+    def order(self) -> tuple[tuple[str, list[str]], int]:
+        """Return what decides between equal scores: path order, as of text hits."""
+        return path_order(self.repo, self.path), self.start_line
 
 
 class Asked(NamedTuple):
@@ -97,7 +98,7 @@ def rerank(candidates: list[Candidate], scores: dict[tuple[str, int], float], as
         boosted[c.key] += top * _definition(c, asked)
         if not asked.is_symbol:
             boosted[c.key] += top * (PATH * _words_in_path(c.path, asked.words) + NAME * _words_in_name(c.label, asked.words))
-        boosted[c.key] *= _penalty(c.path, asked.text) * (GENERATED if c.generated else 1.0)
+        boosted[c.key] *= penalty(c, asked)
     ranked = sorted((c for c in candidates if boosted[c.key] > 0), key=lambda c: (-boosted[c.key], c.order))
     pieces: dict[tuple[str, str], int] = defaultdict(int)
     damped = []
@@ -171,11 +172,11 @@ def _path_penalties(path: str) -> tuple[int, ...]:
     return tuple(i for i, (where, _, _) in enumerate(_PENALTIES) if where.search(path))
 
 
-def _penalty(path: str, query: str) -> float:
-    """Lower weight for tests, examples, re-exports and declarations, unless the query asks for them."""
-    factor = 1.0
-    for i in _path_penalties(path):
+def penalty(candidate: Candidate, asked: Asked) -> float:
+    """Return a lower weight for tests, examples, re-exports, declarations and generated files, unless the query asks for them."""
+    factor = GENERATED if candidate.generated else 1.0
+    for i in _path_penalties(candidate.path):
         _, asked_for, weight = _PENALTIES[i]
-        if asked_for is None or not asked_for.search(query):
+        if asked_for is None or not asked_for.search(asked.text):
             factor *= weight
     return factor

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,18 +14,18 @@ import numpy.typing as npt
 from ..errors import SearchError
 from ..index.embedder import Embedder, embedder_input
 from ..index.shard import IS_GENERATED, KINDS, Shard
-from ..index.vectors import Found, top
+from ..index.vectors import DIGITS, Ids, top
+from ..index.vectors import Found as Closest
 from ..index.words import FILLERS, WORD, terms_of
 from .fusion import reciprocal_rank_fusion
-from .hit import Hit
+from .hit import Hit, path_order
 from .mask import ScopeMask
-from .query import SemanticQuery
-from .rerank import Asked, Candidate, read_query, rerank
+from .query import MAX_RANKED_CHUNKS, SemanticQuery
+from .rerank import Asked, Candidate, penalty, read_query, rerank
 
-CANDIDATES = 200  # of each kind and shard that go into the ranking
+CANDIDATES = 200  # of each kind that go into the ranking
 DENSE_WEIGHT = 0.6  # in the fusion; BM25 has the rest
-REFINED = 30  # candidates beyond the limit whose vectors are computed anew: codes of one byte blur the last digits
-MOST_SNIPPET_CHARACTERS = 4000
+MAX_SNIPPET_CHARACTERS = 4000
 
 
 class Statistics(NamedTuple):
@@ -66,65 +69,168 @@ def plan_search(query: SemanticQuery, embedder: Embedder) -> SearchPlan:
     return plan._replace(vector=embedder.embed_query(query.text)[0]) if plan.dense_weight else plan
 
 
-def statistics(shard: Shard, terms: tuple[str, ...]) -> Statistics:
-    lexicon = shard.lexicon
-    return Statistics(shard.manifest.chunks, lexicon.total_length, {term: lexicon.frequency(term) for term in terms})
+class Part(NamedTuple):
+    """A shard, and what of it a search sees."""
+
+    shard: Shard
+    repo: str
+    mask: ScopeMask
+    live: ScopeMask  # without its tombstones
 
 
-def candidates(shard: Shard, repo: str, mask: ScopeMask, plan: SearchPlan, collection: Statistics) -> list[Candidate]:
-    """A shard's best chunks by each means, never one outside of the mask."""
+class Found(NamedTuple):
+    """The best chunks of a shard by each means, never one outside of the mask; arrays, as there may be many shards."""
+
+    part: Part
+    lexical_ids: Ids
+    lexical: npt.NDArray[np.float32]  # BM25, above 0
+    dense_ids: Ids
+    dense: npt.NDArray[np.float64]  # cosine
+    defines: dict[int, tuple[tuple[str, bool], ...]]
+
+
+def statistics(part: Part, terms: tuple[str, ...]) -> Statistics:
+    """Count the chunks of a shard that are not dead, and of each term those that hold it."""
+    lexicon, live = part.shard.lexicon, part.live.chunks
+    if live is None:
+        frequencies = {term: lexicon.frequency(term) for term in terms}
+        return Statistics(part.shard.manifest.chunks, lexicon.total_length, frequencies)
+    frequencies = {term: int(live[lexicon.postings(term)[0]].sum()) for term in terms}
+    return Statistics(part.live.chunks_in_scope, int(lexicon.lengths[live].sum(dtype=np.int64)), frequencies)
+
+
+def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) -> Found:
+    """Return a shard's ``most`` best chunks by words and by meaning, and those that define a name of the query."""
+    shard, mask = part.shard, part.mask
     if shard.manifest.embedder != plan.embedder.id and plan.vector is not None:
         raise SearchError(
-            f"{repo!r} was indexed with the embedding {shard.manifest.embedder}, this version asks with {plan.embedder.id}. "
+            f"{part.repo!r} was indexed with the embedding {shard.manifest.embedder}, this version asks with {plan.embedder.id}. "
             "Index it again: codeintel index PATH --rebuild"
         )
-    lexical: dict[int, float] = {}
-    dense: dict[int, float] = {}
-    defining: dict[int, list[tuple[str, bool]]] = {}
+    lexical_ids, lexical = np.zeros(0, np.int64), np.zeros(0, np.float32)
+    closest = Closest(np.zeros(0, np.int64), np.zeros(0, np.float64))
+    defines: dict[int, tuple[tuple[str, bool], ...]] = {}
     if plan.terms:
         scores = shard.lexicon.scores(collection.weights(), collection.total_length / max(1, collection.chunks), mask.chunks)
-        best = top(scores, CANDIDATES)
-        lexical = {int(i): float(scores[i]) for i in best if scores[i] > 0}
+        best = top(scores, most)
+        lexical_ids = best[scores[best] > 0]
+        lexical = scores[lexical_ids]
     if plan.vector is not None:
-        dense = dict(zip(*(values.tolist() for values in _closest(shard, mask, plan)), strict=True))
+        closest = shard.vectors.search(plan.vector, most, mask.chunks, mask.chunks_in_scope)
     if plan.query.mode != "dense":
         for name in plan.asked.names:
             for chunk, same_case in shard.definitions(name):
                 if mask.chunks is None or mask.chunks[chunk]:
-                    defining.setdefault(chunk, []).append((name, same_case))
-    return [
-        Candidate(
-            shard.id, chunk, repo, shard.paths[file := int(shard.chunk_file[chunk])], int(shard.chunk_line[chunk]), lexical.get(chunk, 0.0),
-            dense.get(chunk, -1.0), tuple(defining.get(chunk, ())), bool(shard.file_flags[file] & IS_GENERATED), shard.label(chunk),
-        )
-        for chunk in {**lexical, **dense, **defining}
-    ]  # fmt: skip
+                    defines[chunk] = (*defines.get(chunk, ()), (name, same_case))
+    return Found(part, lexical_ids, lexical, closest.ids, closest.scores, defines)
 
 
-def rank(found: list[Candidate], plan: SearchPlan) -> list[tuple[Candidate, float]]:
-    """Fuse the merged candidates of all shards, and rerank them."""
-    by_words = sorted((c for c in found if c.lexical > 0), key=lambda c: (-c.lexical, c.order))[:CANDIDATES]
-    by_vectors = sorted((c for c in found if c.dense > -1), key=lambda c: (-c.dense, c.order))[:CANDIDATES]
+def rank(found: list[Found], plan: SearchPlan) -> list[tuple[Candidate, float]]:
+    """Put the candidates of all shards in one order, which does not depend on how many shards there are.
+
+    The best 200 of each kind are fused and reranked; a limit beyond them adds the others in the order of their fused
+    ranks. So the first hits are the same for every limit.
+    """
+    limit, deep = plan.query.limit, depth(plan.query)
+    by_words = _best(found, [(one.lexical_ids, one.lexical) for one in found], deep)
+    by_vectors = _best(found, [(one.dense_ids, one.dense) for one in found], deep)
     if plan.query.mode == "dense":
-        return [(c, c.dense) for c in by_vectors[: plan.query.limit]]
-    weight = plan.dense_weight
-    scores = reciprocal_rank_fusion([([c.key for c in by_words], 1 - weight), ([c.key for c in by_vectors], weight)])
-    chosen = [c for c in found if c.key in scores or c.defines]
-    return rerank(chosen, scores, plan.asked, plan.query.limit)
+        return _refined(found, by_vectors, plan)[:limit]
+    made = _Candidates(found, by_words, by_vectors)
+    head = _fused(by_words[:CANDIDATES], by_vectors[:CANDIDATES], plan.dense_weight)
+    defining = [(at, chunk) for at, one in enumerate(found) for chunk in one.defines]
+    chosen = sorted((made.candidate(*place) for place in {*head, *defining}), key=lambda c: c.order)
+    ranked = rerank(chosen, {made.candidate(*place).key: score for place, score in head.items()}, plan.asked, limit)
+    if len(ranked) >= limit or deep == CANDIDATES:
+        return ranked
+    scores = _fused(by_words, by_vectors, plan.dense_weight)
+    rest = [(c, scores[place] * penalty(c, plan.asked)) for place in scores.keys() - {*head, *defining} for c in [made.candidate(*place)]]
+    rest.sort(key=lambda pair: (-pair[1], pair[0].order))
+    return [*ranked, *_below(ranked, rest)][:limit]
 
 
-def _closest(shard: Shard, mask: ScopeMask, plan: SearchPlan) -> Found:
-    """The chunks in scope closest to the query, by exact vectors where vectors alone decide the order."""
+def depth(query: SemanticQuery) -> int:
+    """Return how many chunks of each kind a shard is asked for."""
+    return CANDIDATES if query.limit <= CANDIDATES else MAX_RANKED_CHUNKS
+
+
+Place = tuple[int, int]  # position of a shard, number of a chunk
+Scored = tuple[Place, float]
+
+
+class _Candidates:
+    """Makes a candidate of a place when it is first asked for."""
+
+    def __init__(self, found: list[Found], by_words: list[Scored], by_vectors: list[Scored]) -> None:
+        self._found, self._lexical, self._dense = found, dict(by_words), dict(by_vectors)
+        self._made: dict[Place, Candidate] = {}
+
+    def candidate(self, at: int, chunk: int) -> Candidate:
+        place = at, chunk
+        made = self._made.get(place)
+        if made is None:
+            part, defines = self._found[at].part, self._found[at].defines
+            shard = part.shard
+            file = int(shard.chunk_file[chunk])
+            made = self._made[place] = Candidate(
+                shard.id, chunk, part.repo, shard.paths[file], int(shard.chunk_line[chunk]), self._lexical.get(place, 0.0), self._dense.get(place, -1.0),
+                defines.get(chunk, ()), bool(shard.file_flags[file] & IS_GENERATED), shard.label(chunk),
+            )  # fmt: skip
+        return made
+
+
+def _best(found: list[Found], scored: Sequence[tuple[Ids, npt.NDArray[np.floating[Any]]]], most: int) -> list[Scored]:
+    """Return the best places over all shards, best first; those of equal score in path order."""
+    scores = np.concatenate([of for _, of in scored]) if scored else np.zeros(0)
+    if not len(scores):
+        return []
+    chunks = np.concatenate([ids for ids, _ in scored])
+    owners = np.repeat(np.arange(len(scored)), [len(ids) for ids, _ in scored])
+    if len(scores) > most:
+        last = np.partition(scores, len(scores) - most)[len(scores) - most]
+        held = np.flatnonzero(scores >= last)  # with all that tie for the last place
+        scores, chunks, owners = scores[held], chunks[held], owners[held]
+    order = np.argsort(-scores, kind="stable")
+    places = list(zip(zip(owners[order].tolist(), chunks[order].tolist(), strict=True), scores[order].tolist(), strict=True))
+    ranked = list[Scored]()
+    for _, tied in groupby(places, key=itemgetter(1)):
+        ones = list(tied)
+        ranked += sorted(ones, key=lambda one: _order(found, one[0])) if len(ones) > 1 else ones
+    return ranked[:most]
+
+
+def _order(found: list[Found], place: Place) -> tuple[tuple[str, list[str]], int]:
+    """Return what decides between equal scores: the place of a chunk in path order."""
+    part = found[place[0]].part
+    return path_order(part.repo, part.shard.paths[int(part.shard.chunk_file[place[1]])]), int(part.shard.chunk_line[place[1]])
+
+
+def _fused(by_words: list[Scored], by_vectors: list[Scored], dense_weight: float) -> dict[Place, float]:
+    return reciprocal_rank_fusion([([place for place, _ in by_words], 1 - dense_weight), ([place for place, _ in by_vectors], dense_weight)])
+
+
+def _refined(found: list[Found], by_vectors: list[Scored], plan: SearchPlan) -> list[tuple[Candidate, float]]:
+    """Return the closest 200 chunks by exact vectors, as codes blur the last digits, and behind them the others by codes."""
     assert plan.vector is not None
-    most = max(CANDIDATES, plan.query.limit)
-    found = shard.vectors.search(plan.vector, most, mask.chunks, mask.chunks_in_scope)
-    if plan.query.mode != "dense":
-        return found
-    few = found.ids[: plan.query.limit + REFINED]
-    inputs = [embedder_input(shard.paths[int(shard.chunk_file[chunk])], shard.text(chunk)) for chunk in few.tolist()]
-    exact = plan.embedder.embed_code(inputs) @ plan.vector
-    best = top(exact, plan.query.limit)
-    return Found(few[best], exact[best])
+    made = _Candidates(found, [], by_vectors)
+    near, far = by_vectors[:CANDIDATES], by_vectors[CANDIDATES:]
+    inputs = []
+    for (at, chunk), _ in near:
+        shard = found[at].part.shard
+        inputs.append(embedder_input(shard.paths[int(shard.chunk_file[chunk])], shard.text(chunk)))
+    exact = np.round(plan.embedder.embed_code(inputs) @ plan.vector, DIGITS).tolist() if inputs else []
+    refined = [(made.candidate(*place), score) for (place, _), score in zip(near, exact, strict=True)]
+    refined.sort(key=lambda pair: (-pair[1], pair[0].order))
+    return [*refined, *_below(refined, [(made.candidate(*place), score) for place, score in far], scale=False)]
+
+
+def _below(ranked: list[tuple[Candidate, float]], rest: list[tuple[Candidate, float]], scale: bool = True) -> list[tuple[Candidate, float]]:
+    """Return the rest with scores that are not above those ranked before."""
+    if not ranked or not rest:
+        return rest
+    last = ranked[-1][1]
+    factor = min(1.0, last / rest[0][1]) if scale else 1.0
+    return [(candidate, min(last, score * factor)) for candidate, score in rest]
 
 
 def hydrate(shard: Shard, candidate: Candidate, score: float) -> Hit:
@@ -134,6 +240,6 @@ def hydrate(shard: Shard, candidate: Candidate, score: float) -> Hit:
     cell = int(shard.chunk_cell[chunk])
     return Hit(
         repo=candidate.repo, path=candidate.path, start_line=candidate.start_line, end_line=int(shard.chunk_end_line[chunk]), score=round(score, 6),
-        snippet=shard.text(chunk)[:MOST_SNIPPET_CHARACTERS].rstrip("\n"), snippet_line=candidate.start_line, language=shard.languages[int(shard.chunk_language[chunk])],
+        snippet=shard.text(chunk)[:MAX_SNIPPET_CHARACTERS].rstrip("\n"), snippet_line=candidate.start_line, language=shard.languages[int(shard.chunk_language[chunk])],
         kind=KINDS[int(shard.chunk_kind[chunk])], symbol=shard.label(chunk), cell=None if cell < 0 else cell, revision=shard.revision(file),
     )  # fmt: skip

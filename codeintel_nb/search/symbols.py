@@ -63,7 +63,7 @@ def find_alike(shard: Shard, held: Mask, query: SymbolQuery) -> list[FoundSymbol
     numbers = np.flatnonzero(held).tolist()
     names = [shard.symbol_label(number).rpartition(".")[2].lower() for number in numbers]
     wanted = query.name.rpartition(".")[2].lower()
-    alike = process.extract(wanted, names, scorer=fuzz.ratio, limit=query.limit, score_cutoff=LEAST_ALIKE)
+    alike = process.extract(wanted, names, scorer=fuzz.ratio, limit=None, score_cutoff=LEAST_ALIKE)
     return [FoundSymbol(ALIKE * ratio / 100, len(name), numbers[i]) for name, ratio, i in alike]
 
 

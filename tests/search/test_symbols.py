@@ -102,7 +102,7 @@ def test_bad_names(frames):
         with pytest.raises(SearchError, match="name"):
             frames.symbols(name)
     with pytest.raises(SearchError, match="limit"):
-        frames.symbols("a", limit=0)
+        frames.symbols("a", limit=-1)
 
 
 PIECES = st.sampled_from(["merge", "Frame", "*", "?", "m", "[a-s]", "_", "to_", "r", "."])

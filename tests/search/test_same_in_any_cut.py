@@ -1,0 +1,136 @@
+"""The same files give the same hits, however their index is cut into shards and however it came about."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import IPython
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeintel_nb import Scope, Workspace
+from codeintel_nb.index.vectors import top
+from codeintel_nb.search.query import MODES
+from codeintel_nb.settings import Settings
+
+QUESTIONS = (
+    "where is the traceback of an exception printed", "how are magics registered", "magic", "run_cell", "InteractiveShell.run_cell", "def",
+    "complete a name while it is typed", "history of the session in a database", "import", "return self", "show a picture in the notebook",
+    "the of and", "os path join", "colour of the prompt", "test that a directory is removed",
+)  # fmt: skip
+TEXTS = (("import", False), ("self", False), (r"def\s+_\w+", True), ("e", False), ("get_ipython", False), (r"class \w+\(", True))
+SCOPES = (Scope(), Scope(include_globs=("core/**",)), Scope(languages=("python",), exclude_globs=("**/tests/**",)), Scope(kinds=("function", "method")))
+
+
+def copied(root: Path) -> Path:
+    """A tree with copies of files, whose chunks tie in every score."""
+    shutil.copytree(IPython.__path__[0], root, ignore=shutil.ignore_patterns("__pycache__"))
+    for number in range(12):
+        (root / f"copy {number}").mkdir()
+        for name in ("core/magic.py", "core/history.py", "utils/path.py"):
+            shutil.copy(root / name, root / f"copy {number}")
+    return root
+
+
+def opened(home: Path, shard_bytes: int) -> Workspace:
+    return Workspace(msgspec.structs.replace(Settings.from_environment(home), shard_bytes=shard_bytes), here=None, follow=False)
+
+
+@pytest.fixture(scope="module")
+def cuts(tmp_path_factory):
+    """The same tree in one shard, in seven or more, and in an index that saw other files before."""
+    folder = tmp_path_factory.mktemp("cuts")
+    root = copied(folder / "tree")
+    one, seven, grown = opened(folder / "one", 10**9), opened(folder / "seven", 400_000), opened(folder / "grown", 10**9)
+    hidden = folder / "hidden"
+    shutil.move(root / "core", hidden)
+    (root / "gone.py").write_text("import magic\n\n\ndef run_cell():\n    return history\n" * 400)
+    changed = root / "copy 3" / "history.py"
+    text = changed.read_text()
+    changed.write_text(text + "\n\ndef traceback_of_an_exception():\n    return magic\n" * 50)
+    grown.index(root, name="tree")
+    shutil.move(hidden, root / "core")
+    (root / "gone.py").unlink()
+    changed.write_text(text)
+    for workspace in (grown, one, seven):
+        workspace.index(root, name="tree")
+    yield one, seven, grown
+    for workspace in (one, seven, grown):
+        workspace.close()
+
+
+def shards(workspace):
+    return workspace._roster.now(Scope()).targets
+
+
+def test_the_cuts_differ(cuts):
+    one, seven, grown = cuts
+    assert len(shards(one)) == 1
+    assert len(shards(seven)) >= 7
+    assert sum(len(target.dead) for target in shards(grown)) > 0
+    assert len(shards(grown)) == 2
+
+
+def answer(results):
+    return [(hit.path, hit.start_line, hit.score, hit.symbol) for hit in results.hits], results.total, results.reason, results.total_exact
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_semantic_hits_and_scores(cuts, question, mode):
+    for scope in SCOPES:
+        for limit in (3, 60, 700):
+            one, seven, grown = (answer(workspace.semantic_search(question, scope, limit, mode)) for workspace in cuts)
+            assert one == seven == grown
+            assert len(one[0]) == limit or mode != "dense"
+
+
+@pytest.mark.parametrize("options", [{}, {"rank": True}, {"show": "files"}, {"show": "counts"}, {"per_file": 2}], ids=str)
+@pytest.mark.parametrize(("pattern", "regex"), TEXTS)
+def test_text_hits_and_totals(cuts, pattern, regex, options):
+    for scope in SCOPES:
+        for limit in (3, 200, 0):
+            one, seven, grown = (answer(workspace.search_text(pattern, scope, regex, limit=limit, **options)) for workspace in cuts)
+            assert one == seven == grown
+
+
+@pytest.mark.parametrize("name", ["run_cell", "magic", "Magics.*", "get_*", "runcel", "_"])
+def test_definitions(cuts, name):
+    for scope in SCOPES:
+        for limit in (2, 0):
+            one, seven, grown = (answer(workspace.symbols(name, None, scope, limit)) for workspace in cuts)
+            assert one == seven == grown
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("question", QUESTIONS[:6])
+def test_the_first_hits_are_the_same_for_every_limit(cuts, question, mode):
+    one, _, _ = cuts
+    everything = answer(one.semantic_search(question, limit=0, mode=mode))[0]
+    scores = [score for _, _, score, _ in everything]
+    assert scores == sorted(scores, reverse=True)
+    assert len({(path, line) for path, line, _, _ in everything}) == len(everything)
+    for limit in (1, 10, 199, 200, 201, 450, 1_000):
+        assert answer(one.semantic_search(question, limit=limit, mode=mode))[0] == everything[:limit]
+
+
+def test_a_limit_is_honoured(cuts):
+    one, _, _ = cuts
+    chunks = one.count().chunks
+    assert chunks > 2_000
+    for mode in ("hybrid", "dense"):
+        results = one.semantic_search("how are magics registered", limit=2_000, mode=mode)
+        assert (len(results.hits), results.truncated) == (2_000, False)
+        everything = one.semantic_search("how are magics registered", limit=10_000, mode=mode)
+        assert (len(everything.hits), everything.reason) == (chunks, "")
+
+
+@given(st.lists(st.integers(0, 5), max_size=40), st.integers(1, 45))
+def test_of_equal_scores_the_first_come_first(values, k):
+    scores = np.array(values, np.float32)
+    expected = sorted(range(len(values)), key=lambda i: (-values[i], i))[:k]
+    assert top(scores, k).tolist() == expected
