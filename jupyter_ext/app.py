@@ -77,7 +77,7 @@ class CodeIntelApp(ExtensionApp):
     search_deadline_s = Float(30.0, min=0.1, help="Seconds after which a search gives what it has.").tag(config=True)
     watch = Bool(True, help="Follow changes of indexed folders and keep the index up to date.").tag(config=True)
     search_threads = Int(4, min=1, help="Searches that run at once.").tag(config=True)
-    most_hits = Int(100_000, min=1, help="Most hits of one answer.").tag(config=True)
+    most_hits = Int(1_000_000, min=1, help="Maximum hits of one answer.").tag(config=True)
     most_rows = Int(100_000, min=1, help="Most rows of an answer to SQL.").tag(config=True)
     sql_memory_bytes = Int(1_500_000_000, min=300_000_000, help="Memory of the process that runs one SQL query.").tag(config=True)
     allowed_roots = List(Unicode(), help="Folders below which clients may index, besides the server's root folder and installed packages.").tag(config=True)

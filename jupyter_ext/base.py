@@ -13,7 +13,7 @@ from tornado.web import HTTPError
 
 from codeintel_nb import __version__
 from codeintel_nb.api.client import VERSION_HEADER
-from codeintel_nb.api.problems import MOST_BODY_BYTES, readable, status_of
+from codeintel_nb.api.problems import MAX_BODY_BYTES, readable, status_of
 from codeintel_nb.api.signature import SCHEME
 from codeintel_nb.api.wire import Problem, ScopeAnswer, from_wire, to_wire
 from codeintel_nb.errors import CodeIntelError, ScopeError
@@ -32,6 +32,7 @@ class CodeIntelHandler(APIHandler):
 
     statuses: ClassVar[dict[type[CodeIntelError], HTTPStatus]] = {}  # where they differ from api/problems.py
     auth_resource = RESOURCE
+    max_body_bytes: ClassVar[int] = MAX_BODY_BYTES
     kernel_id: str | None = None
     session_id = ""
     cancel: threading.Event
@@ -49,8 +50,8 @@ class CodeIntelHandler(APIHandler):
             if self.kernel_id is None:
                 raise refused("The kernel's signature is not good: of an unknown kernel, forged, used before or too old.")
         await super().prepare()
-        if len(self.request.body) > MOST_BODY_BYTES:
-            raise Refused(413, f"The body has {len(self.request.body):,} bytes; the most is {MOST_BODY_BYTES:,}.")
+        if len(self.request.body) > self.max_body_bytes:
+            raise Refused(413, f"The body has {len(self.request.body):,} bytes; the most is {self.max_body_bytes:,}.")
         if self.request.body and not self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower().endswith("json"):
             raise Refused(415, f"The body is {self.request.headers.get('Content-Type', 'of no type')!r}; send application/json.")
         self.session_id = self._session()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from codeintel_nb.api.client import REQUEST_ID
+from codeintel_nb.api.problems import MAX_SQL_BODY_BYTES
 from codeintel_nb.api.wire import (
     FacetsRequest,
     MapRequest,
@@ -107,6 +108,7 @@ class MapHandler(CodeIntelHandler):
 
 class SqlHandler(SearchHandler):
     kind = "sql"
+    max_body_bytes = MAX_SQL_BODY_BYTES
 
     @kernel_or_user("read")
     async def post(self) -> None:

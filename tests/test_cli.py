@@ -71,7 +71,7 @@ def test_index_and_remove_answer_in_json(run, tree):
         (["sql", "select * from files where false"], 1, ""),
         (["grep", "--regex", "("], 2, "cannot be read"),
         (["grep", "x", "--lang", "pythn"], 2, "Did you mean 'python'?"),
-        (["grep", "x", "--limit", "0"], 2, "give a whole number"),
+        (["grep", "x", "--limit=-1"], 2, "give a whole number"),
         (["grep", "x", "--limit", "many"], 2, "a whole number, not 'many'"),
         (["search", " "], 2, "The question is empty"),
         (["read", "shop", "../x"], 2, "leads out"),

@@ -195,6 +195,8 @@ def test_old_names_are_understood(serving):
     async def run():
         async with serving.client() as client:
             assert (await ask(client, "set_scope", branches=["worktree"]))["scope"] == {"revisions": ["worktree"]}
+            nested = await ask(client, "set_scope", scope={"languages": ["py"], "include_globs": ["src/**"]}, include_globs=["web/**"])
+            assert nested["scope"] == {"languages": ["python"], "include_globs": ["web/**"]}
             assert (await ask(client, "search_text", pattern="cart", commit="worktree"))["scope"] == {"revisions": ["worktree"]}
 
     asyncio.run(run())

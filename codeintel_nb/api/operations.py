@@ -7,13 +7,14 @@ from abc import ABC, abstractmethod
 
 import msgspec
 
-from ..errors import CodeIntelError, SourceError
+from ..errors import CodeIntelError, SearchError, SourceError
 from ..index.report import RepositoryStatus
 from ..scopes.named import NamedScopes
 from ..scopes.scope import Scope
 from ..search.facets import Facets
-from ..search.hit import FileText
+from ..search.hit import FileText, Results
 from ..search.points import Points
+from ..search.query import MAX_RANKED_CHUNKS
 from ..search.table import Table
 from ..sources.repository import Repository, package, package_at, worktree
 from ..workspace import Workspace
@@ -22,6 +23,7 @@ from .wire import (
     FileRequest,
     IndexRequest,
     MapRequest,
+    PagedRequest,
     PathsRequest,
     ScopeAnswer,
     SearchAnswer,
@@ -68,23 +70,22 @@ class Operations:
     def search_text(self, request: TextRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
         results = self.workspace.search_text(
             request.pattern, request.narrowed(held.scope), request.regex, request.case, request.word,
-            self._limit(request.limit), request.context, self.deadline(request.deadline), cancel, request.per_file, request.rank, request.show, request.no_ignore,
+            self._limit(request), request.context, self.deadline(request.deadline), cancel, request.per_file, request.rank, request.show, request.no_ignore,
         )  # fmt: skip
-        return SearchAnswer(results, held.session_id, held.scope_expired)
+        return _page(results, request, held)
 
     def semantic_search(self, request: SemanticRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
-        results = self.workspace.semantic_search(
-            request.query, request.narrowed(held.scope), self._limit(request.limit), request.mode, self.deadline(request.deadline), cancel
-        )
-        return SearchAnswer(results, held.session_id, held.scope_expired)
+        limit = min(self._limit(request), MAX_RANKED_CHUNKS) if request.offset else self._limit(request)
+        results = self.workspace.semantic_search(request.query, request.narrowed(held.scope), limit, request.mode, self.deadline(request.deadline), cancel)
+        return _page(results, request, held)
 
     def symbols(self, request: SymbolsRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
-        results = self.workspace.symbols(request.name, None, request.narrowed(held.scope), self._limit(request.limit), self.deadline(request.deadline), cancel)
-        return SearchAnswer(results, held.session_id, held.scope_expired)
+        results = self.workspace.symbols(request.name, None, request.narrowed(held.scope), self._limit(request), self.deadline(request.deadline), cancel)
+        return _page(results, request, held)
 
     def list_paths(self, request: PathsRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
-        limit = self.limits.hits if request.limit is None else self._limit(request.limit)
-        return SearchAnswer(self.workspace.list_paths(request.narrowed(held.scope), limit), held.session_id, held.scope_expired)
+        limit = self.limits.hits if request.limit is None else self._limit(request)
+        return _page(self.workspace.list_paths(request.narrowed(held.scope), limit), request, held)
 
     def facets(self, request: FacetsRequest, held: ScopeAnswer) -> Facets:
         return self.workspace.facets(request.narrowed(held.scope), max(0, request.folders))
@@ -116,9 +117,19 @@ class Operations:
             return most if asked is None else asked  # an invalid one is refused where it is used
         return min(asked, most)
 
-    def _limit(self, asked: int) -> int:
-        """Hits to find: an answer that this cuts short says so as one that the caller's limit cuts."""
-        return asked if self.limits.hits is None else min(asked, self.limits.hits)
+    def _limit(self, request: PagedRequest) -> int:
+        """Return how many hits to find, with those before the page and within the limit; a limit of 0 asks for all."""
+        limit: int = getattr(request, "limit")  # noqa: B009 (each kind of request has its own default)
+        if request.offset < 0:
+            raise SearchError(f"The offset is {request.offset}; give how many hits to leave out, 0 for none.")
+        most = self.limits.hits
+        asked = limit + request.offset if limit > 0 else limit
+        return asked if most is None or 0 < asked <= most or asked < 0 else most
+
+
+def _page(results: Results, request: PagedRequest, held: ScopeAnswer) -> SearchAnswer:
+    page = msgspec.structs.replace(results, hits=results.hits[request.offset :]) if request.offset else results
+    return SearchAnswer(page, held.session_id, held.scope_expired)
 
 
 class Session(ABC):

@@ -26,7 +26,7 @@ SCOPE_OPTIONS = (
     Option(("--kind", "-k"), "kinds", "list", "only function, class, method, module, cell, markdown or text", metavar="KIND"),
     Option(("--revision",), "revisions", "list", "only these revisions", metavar="NAME"),
 )
-LIMIT = Option(("--limit", "-n"), "limit", "int", "most results", metavar="N")
+LIMIT = Option(("--limit", "-n"), "limit", "int", "maximum results; 0 for all", metavar="N")
 DEADLINE = Option(("--deadline",), "deadline", "number", "give what was found after so many seconds", metavar="SECONDS")
 OUT = Option(("--out", "-o"), "out", "text", "keep the results in this variable", metavar="NAME")
 TEXT_OPTIONS = (

@@ -116,7 +116,7 @@ def _found(client: Reads, asked: PanelSearch, shown_root: str) -> dict[str, Any]
     for hit in results:
         file = files.setdefault((hit.repo, hit.path), {"repo": clean(hit.repo), "path": clean(hit.path), "hits": []})
         file["hits"].append(_hit(results, hit, shown_root))
-    return {"caption": caption(results, len(results)), "files": list(files.values()), "several": len(results.coverage.repositories) > 1}
+    return {"caption": caption(results, len(results.hits)), "files": list(files.values()), "several": len(results.coverage.repositories) > 1}
 
 
 def _hit(results: Results, hit: Hit, shown_root: str) -> dict[str, Any]:

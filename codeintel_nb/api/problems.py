@@ -10,7 +10,8 @@ import msgspec
 
 from ..errors import CodeIntelError, EngineError, MissingExtra, ScopeError, SearchError, ShardError, SourceError
 
-MOST_BODY_BYTES = 1_000_000
+MAX_BODY_BYTES = 1_000_000
+MAX_SQL_BODY_BYTES = 64_000_000  # with the hits of a search
 STATUS: dict[type[CodeIntelError], HTTPStatus] = {  # the nearest class decides
     ScopeError: HTTPStatus.BAD_REQUEST,
     SearchError: HTTPStatus.BAD_REQUEST,

@@ -22,7 +22,7 @@ from .backend import ServiceBackend
 from .client import REQUEST_ID
 from .health import health
 from .operations import HeldSession, Limits, Operations
-from .problems import MOST_BODY_BYTES, readable, status_of
+from .problems import MAX_BODY_BYTES, MAX_SQL_BODY_BYTES, readable, status_of
 from .service import SharedService
 from .wire import (
     FacetsRequest,
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 FOLLOW_S = 5.0  # between looks for repositories to follow
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _T = TypeVar("_T")
-MOST_DRAINED_BYTES = 16 * MOST_BODY_BYTES  # that are read of a body that is too long
+MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES  # that are read of a body that is too long
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -94,15 +94,17 @@ class Call:
         self.cancel = threading.Event()
 
     async def read(self) -> None:
-        received = 0
+        received, parts = 0, list[bytes]()
+        most = MAX_SQL_BODY_BYTES if self.request.url.path.endswith("/sql") else MAX_BODY_BYTES
         async for part in self.request.stream():
             received += len(part)
-            if received <= MOST_BODY_BYTES:
-                self.body += part
-            elif received > MOST_DRAINED_BYTES:
+            if received <= most:
+                parts.append(part)
+            elif received > max(most, MAX_DRAINED_BYTES):
                 break
-        if received > MOST_BODY_BYTES:  # said when it was all sent: who is still sending would meet a closed connection instead
-            raise Refused(413, f"The body has {'more than ' * (received > MOST_DRAINED_BYTES)}{received:,} bytes; the most is {MOST_BODY_BYTES:,}.")
+        self.body = b"".join(parts)
+        if received > most:  # said when it was all sent: who is still sending would meet a closed connection instead
+            raise Refused(413, f"The body has {'more than ' * (received > max(most, MAX_DRAINED_BYTES))}{received:,} bytes; the most is {most:,}.")
         kind = self.request.headers.get("content-type", "")
         if self.body and not kind.partition(";")[0].strip().lower().endswith("json"):
             raise Refused(415, f"The body is {kind or 'of no type'!r}; send application/json.")

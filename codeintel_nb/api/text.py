@@ -14,6 +14,7 @@ from .progress import duration, size, skipped
 MOST_LINES = 6  # of a snippet: ten hits should fit a screen or two
 MOST_LINE_CHARACTERS = 240
 MOST_PATHS = 10  # named of those left out for one reason
+ENDED = {"time": "stopped at its time limit", "cancelled": "interrupted"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 
 
@@ -45,41 +46,59 @@ def _numbered(hit: Hit) -> Iterable[tuple[int, str]]:
         yield hit.snippet_line + offset, clean(line.expandtabs(4))[:MOST_LINE_CHARACTERS]
 
 
-def caption(results: Results, shown: int) -> str:
-    """How many there are, of what, and how long it took."""
-    nouns: tuple[tuple[type, str], ...] = ((PathQuery, "files"), (TextQuery, "matching lines"), (SemanticQuery, "chunks"), (SymbolQuery, "definitions"))
-    noun = next((noun for kind, noun in nouns if isinstance(results.query, kind)), "hits")
+NOUNS: tuple[tuple[type, str, str], ...] = (
+    (PathQuery, "file", "files"),
+    (TextQuery, "matching line", "matching lines"),
+    (SemanticQuery, "chunk", "chunks"),
+    (SymbolQuery, "definition", "definitions"),
+)
+
+
+def counted(results: Results, shown: int) -> str:
+    """Return how many hits there are, and how many of them are shown."""
+    one, many = next(((one, many) for kind, one, many in NOUNS if isinstance(results.query, kind)), ("hit", "hits"))
     show = results.query.show if isinstance(results.query, TextQuery) else "lines"
     if show == "files":
-        noun = "files with matches"
+        one, many = "file with matches", "files with matches"
+    total = results.total if show == "counts" else max(results.total, len(results.hits))
+    number = f"{total:,}" if results.total_exact else f"{'more than' if results.reason == 'limit' else 'at least'} {total:,}"
+    noun = one if number == "1" else many
     if not results.hits:
-        counted = f"no {noun}"
-    elif show == "counts":
-        counted = f"{shown:,} files shown, {'' if results.total_exact else 'at least '}{results.total:,} {noun}"
-    elif not results.total_exact:
-        counted = f"{shown:,} of at least {results.total:,} {noun}"
-    elif max(results.total, len(results.hits)) > shown:
-        counted = f"{shown:,} of {max(results.total, len(results.hits)):,} {noun}"
-    else:
-        counted = f"{shown:,} {noun}"
+        return f"no {many}{'' if results.total_exact else ' so far'}"
+    if show == "counts":
+        return f"{number} {noun} in {'the first ' if results.truncated else ''}{len(results.hits):,} {'file' if len(results.hits) == 1 else 'files'}"
+    return f"{shown:,} of {number} {noun}" if number != f"{shown:,}" else f"{number} {noun}"
+
+
+def caption(results: Results, shown: int) -> str:
+    """Return how many hits there are, in how many files, and how long it took."""
     where = results.coverage
     if where.folder:
-        within = f"nothing is indexed: {clean(where.folder)} was read as it is"
+        within = f"nothing is indexed: read {plural(where.files, 'file')} in {clean(where.folder)}"
     else:
-        within = f"{where.files_in_scope:,} of {where.files:,} files in scope" if where.files_in_scope != where.files else f"all {where.files:,} files"
-    parts = [counted, within]
+        within = f"{where.files_in_scope:,} of {plural(where.files, 'file')} in scope" if where.files_in_scope != where.files else f"all {plural(where.files, 'file')}"
+    parts = [counted(results, shown), within]
+    if results.reason in ENDED:
+        parts.append(ENDED[results.reason])
     if "total" in results.timings_ms:
         parts.append(f"{results.timings_ms['total']:.0f} ms")
     if where.building:
         parts.append(f"{', '.join(where.building)} still being indexed")
     if where.failed:
         parts.append(f"{', '.join(map(clean, where.failed))} cannot be read: codeintel doctor")
-    if where.unindexed:
+    if where.unindexed and results.scope.kinds:
+        parts.append(f"{plural(where.unindexed, 'changed file')} left out: its kinds are known once it is indexed" if where.unindexed == 1 else f"{where.unindexed:,} changed files left out: their kinds are known once they are indexed")
+    elif where.unindexed and not where.folder:
         ignored = isinstance(results.query, TextQuery) and results.query.no_ignore
-        parts.append(f"{where.unindexed:,} {'ignored or ' if ignored else ''}newer than the index")
+        parts.append(f"{plural(where.unindexed, 'ignored or changed file' if ignored else 'changed file')} searched directly")
     if where.unwatched:
         parts.append(f"{', '.join(map(clean, where.unwatched))} scanned, as not all folders are watched: codeintel doctor")
     return " · ".join(parts)
+
+
+def plural(count: int, noun: str) -> str:
+    """Return the count with its noun: ``1 file``, ``2,000 files``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def location(hit: Hit) -> str:

@@ -35,7 +35,13 @@ class ScopedRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         return scope.merged(self.repos, self.revisions, self.include_globs, self.exclude_globs, self.languages, self.kinds)
 
 
-class TextRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class PagedRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A search whose hits may be asked for in pages: the first hits are the same for every limit."""
+
+    offset: int = 0  # hits before the first of the page
+
+
+class TextRequest(PagedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     pattern: str
     regex: bool = False
     case: Case = "smart"
@@ -48,18 +54,18 @@ class TextRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, 
     no_ignore: bool = False
 
 
-class SemanticRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class SemanticRequest(PagedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     query: str
     limit: int = 10
     mode: Mode = "hybrid"
 
 
-class SymbolsRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class SymbolsRequest(PagedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     name: str
     limit: int = 20
 
 
-class PathsRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class PathsRequest(PagedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     limit: int | None = None
 
 

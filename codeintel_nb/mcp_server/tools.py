@@ -39,8 +39,8 @@ class Tool(NamedTuple):
 
 
 async def _set_scope(backend: Backend, asked: ScopeArguments) -> tuple[ScopeAnswer, str]:
-    fields = {name: getattr(asked, name) for name in Scope.__struct_fields__}
-    answer = await backend.set_scope(Scope(**fields))
+    fields = {name: getattr(asked, name) or None for name in Scope.__struct_fields__}
+    answer = await backend.set_scope((asked.scope or Scope()).merged(**fields))
     return answer, _said(answer)
 
 

@@ -11,7 +11,7 @@ from msgspec import Meta
 from ..api.wire import SearchAnswer
 from ..index.report import RepositoryStatus
 from ..scopes.scope import Scope
-from ..search.hit import Coverage, FileText, Hit
+from ..search.hit import Coverage, FileText, Hit, Reason
 from ..search.query import Case, Mode, Show
 
 MOST_LINES = 400  # of a file, where the last line is not given
@@ -33,6 +33,7 @@ class SessionArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class ScopeArguments(SessionArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    scope: Annotated[Scope | None, Meta(description="The scope as get_scope answers it; the fields beside it replace its own.")] = None
     repos: Annotated[tuple[str, ...], Meta(description="Repositories by name or glob, such as pkg:scikit*; none for all.")] = ()
     revisions: Annotated[tuple[str, ...], Meta(description="Revisions; none for all.")] = ()
     include_globs: Annotated[tuple[str, ...], Meta(description="Globs of which a path must match one, as lines of a .gitignore, plus {a,b}; none for all.")] = ()
@@ -50,11 +51,15 @@ class NarrowedArguments(SessionArguments, frozen=True, kw_only=True, forbid_unkn
     kinds: Kinds = None
 
 
-class PathsArguments(NarrowedArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PagedArguments(NarrowedArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    offset: Annotated[int, Meta(description="Hits to leave out: the limit of the pages before this one.", ge=0)] = 0
+
+
+class PathsArguments(PagedArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(description="Most paths.", ge=1, le=10_000)] = 200
 
 
-class TextArguments(NarrowedArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TextArguments(PagedArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pattern: Annotated[str, Meta(description="The text, or with regex=true a regular expression as ripgrep reads it.")]
     regex: bool = False
     case: Annotated[Case, Meta(description="smart: letters match in either case unless the pattern has a capital.")] = "smart"
@@ -68,14 +73,14 @@ class TextArguments(NarrowedArguments, frozen=True, kw_only=True, forbid_unknown
     deadline: Deadline = None
 
 
-class SemanticArguments(NarrowedArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SemanticArguments(PagedArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
     query: Annotated[str, Meta(description="What the code does, in plain words, or a symbol's name.")]
     limit: Annotated[int, Meta(description="Most chunks in the answer.", ge=1, le=200)] = 10
     mode: Annotated[Mode, Meta(description="hybrid joins meaning (dense) and words (lexical).")] = "hybrid"
     deadline: Deadline = None
 
 
-class SymbolsArguments(NarrowedArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SymbolsArguments(PagedArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(description="A definition's name or glob: read_csv, DataFrame.merge, read_*. Names spelled much like it are found where it is not there.")]
     limit: Annotated[int, Meta(description="Most definitions in the answer.", ge=1, le=1_000)] = 20
     deadline: Deadline = None
@@ -118,9 +123,10 @@ class FoundAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """What a search found, and under which scope."""
 
     hits: tuple[FoundHit, ...]
-    total: int  # there are, given or not
-    truncated: bool  # there are more, or the search was ended before it was through
-    total_exact: bool = True  # else there are at least so many
+    total: int  # all matches, returned or not
+    truncated: bool  # hits are missing, for ``reason``
+    total_exact: bool = True  # False: a lower bound
+    reason: Reason = ""
     scope: Scope
     coverage: Coverage
     session_id: str
@@ -131,7 +137,7 @@ class FoundAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     def of(cls, answer: SearchAnswer) -> FoundAnswer:
         found = answer.results
         return cls(
-            hits=tuple(map(FoundHit.of, found.hits)), total=found.total, truncated=found.truncated, total_exact=found.total_exact, scope=found.scope,
+            hits=tuple(map(FoundHit.of, found.hits)), total=found.total, truncated=found.truncated, total_exact=found.total_exact, reason=found.reason, scope=found.scope,
             coverage=found.coverage, session_id=answer.session_id, scope_expired=answer.scope_expired, timings_ms=found.timings_ms,
         )  # fmt: skip
 

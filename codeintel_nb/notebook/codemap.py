@@ -208,7 +208,7 @@ def _folders(repos: Any, paths: Any) -> Any:
 
 def _rows_of(points: Any, results: Results | None) -> list[int]:
     """The rows whose chunks hold the hits."""
-    if results is None or not len(results):
+    if results is None or not results.hits:
         return []
     wanted = {(hit.repo, hit.path) for hit in results}
     places: dict[tuple[str, str], list[tuple[int, int]]] = {}

@@ -21,6 +21,7 @@ from ..errors import ScopeError, SearchError
 from ..index.report import Progress
 from ..scopes.scope import Scope
 from ..search.hit import Hit, Results
+from ..search.query import DEFAULT_HITS
 from ..search.table import Table
 from .assistants import AssistantSettings
 from .commands import (
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
     from .codemap import CodeMap
     from .panel import Panel
 
-MOST_SQL_HITS = 2_000  # that go along with a query, each with so many characters of its snippet
-MOST_SQL_SNIPPET = 200
+MAX_SQL_HITS = 100_000  # that go along with a query, each with so many characters of its snippet
+MAX_SQL_SNIPPET = 200
 MAPPED_HITS = 20  # lit on a map
 DRAWING = "drawing the map"  # once laid out, it is drawn in a moment
 
@@ -53,7 +54,7 @@ DRAWING = "drawing the map"  # once laid out, it is drawn in a moment
 class CodeintelMagics(Running):
     """Code search under one scope: %scope, %textsearch, %semsearch, %symbol, %paths, %codesql, %codemap, %codeindex."""
 
-    text_limit = Int(100, help="Most lines that %textsearch finds.").tag(config=True)
+    text_limit = Int(DEFAULT_HITS, help="Maximum lines that %textsearch keeps, and definitions that %symbol does; 0 for all.").tag(config=True)
     top_k = Int(10, help="Most chunks that %semsearch finds.").tag(config=True)
     deadline_s = Float(60.0, help="Seconds after which a search gives what it has.").tag(config=True)
 
@@ -158,7 +159,7 @@ class CodeintelMagics(Running):
         return self._search("symbol", line, None, self._symbol)
 
     def _symbol(self, query: str, values: dict[str, Any], cancel: threading.Event) -> SearchAnswer:
-        return self.client.symbols(SymbolsRequest(name=query, **{"deadline": self.deadline_s, **values}), cancel)
+        return self.client.symbols(SymbolsRequest(name=query, **{"limit": self.text_limit, "deadline": self.deadline_s, **values}), cancel)
 
     @no_var_expand
     @line_magic
@@ -189,9 +190,12 @@ class CodeintelMagics(Running):
         """The hits of this notebook's last search, for SQL."""
         if self._last is None:
             raise SearchError("The table hits is empty: nothing was searched in this notebook yet. Search first: %textsearch PATTERN")
-        if len(self._last) > MOST_SQL_HITS:
-            print(f"The table hits has the first {MOST_SQL_HITS:,} of {len(self._last):,} hits.")
-        return tuple(msgspec.structs.replace(hit, snippet=hit.snippet[:MOST_SQL_SNIPPET], signature="", doc="") for hit in self._last.hits[:MOST_SQL_HITS])
+        hits = self._last.hits[:MAX_SQL_HITS]
+        if self._last.truncated:
+            print(f"The table hits is not complete: {self._last.missing()}")
+        elif len(hits) < len(self._last.hits):
+            print(f"The table hits is not complete: it has the first {len(hits):,} of {len(self._last.hits):,} hits.")
+        return tuple(msgspec.structs.replace(hit, snippet=hit.snippet[:MAX_SQL_SNIPPET], signature="", doc="") for hit in hits)
 
     @no_var_expand
     @line_magic

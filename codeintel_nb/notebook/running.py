@@ -14,6 +14,7 @@ from traitlets.config import Configurable
 
 from ..api.options import describe, parse_line, unread_options
 from ..api.progress import TerminalProgress
+from ..api.text import counted, plural
 from ..api.wire import SearchAnswer
 from ..errors import CodeIntelError, SearchError
 from ..search.hit import Results
@@ -58,8 +59,10 @@ class Running(Magics, Configurable):
             answer = self._interruptible(lambda cancel: search(query, values, cancel))
             if answer.scope_expired:
                 print("The scope of this session had expired: nothing limited this search.")
-            self._last = answer.results
-            return self._keep(target, answer.results)
+            results = self._last = answer.results
+            if results.reason == "limit" and not target and "limit" not in values:
+                print(results.missing())
+            return self._keep(target, results)
 
         return self._run(run)
 
@@ -83,7 +86,10 @@ class Running(Magics, Configurable):
         if not target:
             return value
         self.shell.user_ns[target] = value
-        print(f"{target} = {len(value)} rows" if isinstance(value, Table) else f"{target} = {len(value)} hits")  # type: ignore[arg-type]
+        if isinstance(value, Results):
+            print(f"{target} = {value.missing() or counted(value, len(value.hits))}")
+        elif isinstance(value, Table):
+            print(f"{target} = {plural(len(value), 'row')}")
         return None
 
     def _interruptible(self, search: Callable[[threading.Event], _T], meanwhile: Callable[[], None] | None = None) -> _T:

@@ -59,7 +59,7 @@ def test_text_is_found_before_anything_is_indexed(run, tree, monkeypatch):
     monkeypatch.chdir(tree)
     said = repr(run("%textsearch charge_card"))
     assert "README.md:7" in said
-    assert f"nothing is indexed: {tree} was read as it is" in said
+    assert f"nothing is indexed: read 9 files in {tree}" in said
 
 
 def test_nothing_indexed_is_one_line(run):
@@ -245,3 +245,41 @@ def test_two_shells_have_two_scopes(ready, shell):
     ready("%scope set --lang python")
     assert len(other.paths("")) == 9
     assert len(ready("%paths")) == 4
+
+
+@pytest.fixture
+def long(run, tmp_path):
+    """A repository with 10,500 matching lines and as many definitions."""
+    from tests.conftest import write_tree
+
+    run(f"%codeindex add {write_tree(tmp_path / 'long', {f'{i}.py': ''.join(f'def needle_{n}(): ...{chr(10)}' for n in range(1_500)) for i in range(7)})} --name long")
+    return run
+
+
+@pytest.mark.parametrize("cell", ["{} = %textsearch needle", "%textsearch {} << needle", "%textsearch needle --out {}", "{} = %symbol needle*"])
+def test_what_is_assigned_holds_ten_thousand_hits_and_says_that_there_are_more(long, shell, cell):
+    long(cell.format("kept"))
+    assert len(shell.user_ns["kept"].hits) == 10_000
+    assert shell.user_ns["kept"].total == 10_500
+    assert long.out.count("\n") == 1
+    assert "10,000 hits of 10,500. --limit 0 keeps all." in long.out
+    long(cell.format("all").replace("needle", "--limit 0 needle"))
+    assert len(shell.user_ns["all"].hits) == 10_500
+    assert "keeps all" not in long.out
+
+
+def test_both_forms_give_the_same_value(long, shell):
+    shown = long("%textsearch needle")
+    long("kept = %textsearch needle")
+    assert shown.hits == shell.user_ns["kept"].hits
+    assert repr(shown).count("\n") == 10
+    assert "10 of 10,500 matching lines" in repr(shown)
+
+
+def test_sql_has_all_hits_of_the_last_search(long):
+    long("%textsearch needle")
+    assert long("%codesql select count(*) from hits").rows() == [(10_000,)]
+    assert "The table hits is not complete: 10,000 hits of 10,500. --limit 0 keeps all." in long.out
+    long("%textsearch --limit 0 needle")
+    assert long("%codesql select count(distinct path), count(*) from hits").rows() == [(7, 10_500)]
+    assert "not complete" not in long.out

@@ -1,0 +1,64 @@
+"""What a search gives to keep is complete, and says so where it is not."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import pytest
+
+from codeintel_nb.search.hit import TruncatedWarning
+from tests.conftest import write_tree
+
+
+@pytest.fixture
+def many(make_workspace, tmp_path):
+    """Files of 386 matching lines, most of them at the end of the alphabet."""
+    root = write_tree(tmp_path / "many", {f"{name}.py": f"get_context({name!r})\n" * count for name, count in {"a": 100, "b": 57, "z": 229}.items()})
+    workspace = make_workspace()
+    workspace.index(root, name="many")
+    return workspace
+
+
+def test_a_value_holds_every_match(many):
+    results = many.search_text("get_context")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(results) == results.total == 386
+        frame = results.to_df()
+    assert frame.groupby("path").size().sort_values().index.tolist() == ["b.py", "a.py", "z.py"]
+    assert frame.attrs == {"total": 386, "total_exact": True, "truncated": False, "reason": ""}
+
+
+def test_whoever_uses_a_cut_value_is_told(many):
+    results = many.search_text("get_context", limit=100)
+    for use in (len, list, lambda r: r.to_df(), lambda r: r.to_arrow(), lambda r: r.to_dicts(), lambda r: r.relation()):
+        with pytest.warns(TruncatedWarning, match="100 hits of 386. --limit 0 keeps all"):
+            use(results)
+    assert results.to_df().attrs["truncated"]
+    assert results.to_arrow().schema.metadata[b"total"] == b"386"
+    assert json.loads(results.to_json())["truncated"]
+
+
+def test_a_slice_is_cut_on_purpose(many):
+    results = many.search_text("get_context", limit=100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(results[:10]) == 10
+        assert len(results[20:60]) == 40
+        assert bool(results)
+    with pytest.warns(TruncatedWarning):
+        len(results[90:])
+
+
+def test_the_reason_is_the_bounds(many):
+    timed_out = many.search_text("get_context", deadline=1e-9)
+    assert (timed_out.truncated, timed_out.reason, timed_out.total_exact) == (True, "time", False)
+    assert "stopped at its time limit" in repr(timed_out)
+    assert many.semantic_search("context", deadline=1e-9).reason == "time"
+
+
+def test_all_is_a_limit_of_0(many):
+    assert many.search_text("get_context", limit=0).query.limit == 1_000_000
+    assert len(many.list_paths(limit=0)) == 3
+    assert len(many.symbols("*", limit=0)) == many.symbols("*", limit=1).total
