@@ -7,6 +7,7 @@ CodeIntelError
 ├── ShardError      stored parts are missing, corrupt, of another format, or cannot be written
 ├── SearchError     a query cannot be understood
 ├── EngineError     the work itself failed: a killed child, a lost worker
+│   └── IndexingCancelled   an indexing run was cancelled; what was finished is kept
 └── MissingExtra    an optional part is not installed
 
 A message says what happened, to what, and what to do next.
@@ -44,6 +45,10 @@ class SearchError(CodeIntelError):
 
 class EngineError(CodeIntelError):
     """The work itself failed: a killed child, a lost worker."""
+
+
+class IndexingCancelled(EngineError):
+    """An indexing run was cancelled; what was finished is kept."""
 
 
 class MissingExtra(CodeIntelError):

@@ -15,6 +15,7 @@ from .engines.roster import Current, Now
 from .errors import SearchError, ShardError, SourceError, did_you_mean
 from .index.embedder import Embedder, default_embedder
 from .index.projection import Projection
+from .index.report import Progress
 from .scopes.scope import EVERYTHING, Scope
 from .search.facets import Facets
 from .search.hit import Coverage, FileText, Hit, Results
@@ -130,18 +131,30 @@ class Workspace(Indexing):
 
         return self._roster.retrying(applied, run)
 
-    def points(self, scope: Scope | None = None, most: int = 100_000) -> Points:
-        """The chunks in scope on a map of all that is indexed, at most so many of them, evenly spread.
+    def points(
+        self,
+        scope: Scope | None = None,
+        most: int = 100_000,
+        progress: Callable[[Progress], None] = lambda event: None,
+        cancel: threading.Event | None = None,
+    ) -> Points:
+        """Return the chunks in scope on a map of all that is indexed, at most so many of them, evenly spread.
 
-        The map is laid out when it is first asked for, which takes some ten seconds; MissingExtra where that cannot be.
+        The map is laid out by a child process when it is first asked for, which takes some ten seconds; ``cancel`` ends it.
+        MissingExtra where it cannot be.
         """
 
         def run(now: Now) -> Points:
             shards = [self._engine.shard(target.folder) for target in self._roster.now(EVERYTHING).targets]
-            with self._mapping:
+            while not self._mapping.acquire(timeout=0.1):
+                if cancel is not None and cancel.is_set():
+                    raise SearchError("Drawing the map was interrupted.")
+            try:
                 if any(shard.manifest.chunks for shard in shards):
-                    self._projection.prepare(shards)
+                    self._projection.prepare(shards, progress, cancel)
                 return self._engine.points(now.targets, self._projection, most)
+            finally:
+                self._mapping.release()
 
         return self._roster.retrying(scope, run)
 

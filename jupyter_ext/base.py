@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 from jupyter_server.base.handlers import APIHandler
+from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError
 
 from codeintel_nb import __version__
-from codeintel_nb.api.client import VERSION_HEADER
+from codeintel_nb.api.client import EVENT_STREAM, VERSION_HEADER
 from codeintel_nb.api.problems import MAX_BODY_BYTES, readable, status_of
 from codeintel_nb.api.signature import SCHEME
 from codeintel_nb.api.wire import Problem, ScopeAnswer, from_wire, to_wire
@@ -36,6 +37,7 @@ class CodeIntelHandler(APIHandler):
     kernel_id: str | None = None
     session_id = ""
     cancel: threading.Event
+    _is_gone = False  # the client
 
     @property
     def service(self) -> Any:
@@ -96,9 +98,32 @@ class CodeIntelHandler(APIHandler):
             return answer
 
     def on_connection_close(self) -> None:
+        self._is_gone = True
         self.cancel.set()
 
     # answers
+
+    @property
+    def wants_events(self) -> bool:
+        """Whether the client asks for server-sent events in place of one answer."""
+        return EVENT_STREAM in self.request.headers.get("Accept", "")
+
+    async def send_events(self, events: AsyncIterator[bytes]) -> None:
+        """Send server-sent events until the last, or until the client goes."""
+        self.set_header("Content-Type", EVENT_STREAM)
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("X-Accel-Buffering", "no")  # a proxy in front must not collect them
+        try:
+            async for event in events:
+                if self.cancel.is_set() and self._is_gone:
+                    break
+                self.write(event)
+                await self.flush()
+            await self.finish(set_content_type=EVENT_STREAM)
+        except StreamClosedError:
+            pass  # the client has gone
+        finally:
+            await events.aclose()  # type: ignore[attr-defined]
 
     def answer(self, value: Any, status: int = 200) -> None:
         self.set_status(status)

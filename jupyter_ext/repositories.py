@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import ClassVar
 
 import msgspec
-from tornado.iostream import StreamClosedError
 
 from codeintel_nb.api.wire import IndexRequest, RefreshRequest, RepositoriesAnswer
 from codeintel_nb.errors import EngineError, ScopeError, SourceError
@@ -91,18 +90,7 @@ class EventsHandler(CodeIntelHandler):
             raise Refused(429, f"{MOST_EVENT_STREAMS} clients follow indexing runs already. Ask for repositories/NAME/job now and then instead.")
         events = await self.service.job_events(name)
         EventsHandler._open += 1
-        self.set_header("Content-Type", "text/event-stream")
-        self.set_header("Cache-Control", "no-cache")
-        self.set_header("X-Accel-Buffering", "no")  # a proxy in front must not collect them
         try:
-            async for event in events:
-                if self.cancel.is_set():
-                    break
-                self.write(event)
-                await self.flush()
-            await self.finish(set_content_type="text/event-stream")
-        except StreamClosedError:
-            pass  # the client has gone
+            await self.send_events(events)
         finally:
             EventsHandler._open -= 1
-            await events.aclose()

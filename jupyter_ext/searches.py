@@ -22,6 +22,7 @@ from codeintel_nb.api.wire import (
     TextRequest,
     to_wire,
 )
+from codeintel_nb.index.report import Progress
 
 from .base import CodeIntelHandler
 from .credentials import kernel_or_user
@@ -103,7 +104,14 @@ class MapHandler(CodeIntelHandler):
     @kernel_or_user("read")
     async def post(self) -> None:
         request, held = self.decoded(MapRequest), await self.held()
-        self.answer(await self.off_loop(lambda: to_wire(self.service.operations.code_map(request, held))))
+
+        def draw(progress: Callable[[Progress], None], cancel: threading.Event) -> bytes:
+            return to_wire(self.service.operations.code_map(request, held, progress, cancel))
+
+        if self.wants_events:
+            await self.send_events(self.service.stream(held, self.cancel, self.request.headers.get(REQUEST_ID, id(self)), draw))
+        else:
+            self.answer(await self.service.long_call(self.cancel, lambda: draw(lambda event: None, self.cancel)))
 
 
 class SqlHandler(SearchHandler):
@@ -112,7 +120,22 @@ class SqlHandler(SearchHandler):
 
     @kernel_or_user("read")
     async def post(self) -> None:
-        await self.search(self.decoded(SqlRequest), self.service.run_sql)
+        request = self.decoded(SqlRequest)
+        if not self.wants_events:
+            await self.search(request, self.service.run_sql)
+            return
+        arrived, held, outcomes = time.monotonic(), await self.held(), ["error"]
+
+        def run(progress: Callable[[Progress], None], cancel: threading.Event) -> bytes:
+            found = self.service.run_sql(request, held, cancel)
+            outcomes.append(_outcome(found, cancel))
+            return to_wire(found)
+
+        try:
+            await self.send_events(self.service.stream(held, self.cancel, self.request.headers.get(REQUEST_ID, id(self)), run))
+        finally:
+            SEARCHES.labels(self.kind, outcomes[-1]).inc()
+            SEARCH_SECONDS.labels(self.kind).observe(time.monotonic() - arrived)
 
 
 class RunningSearchHandler(CodeIntelHandler):

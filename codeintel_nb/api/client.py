@@ -18,7 +18,7 @@ import msgspec
 
 from .. import __version__, errors
 from ..errors import CodeIntelError, EngineError
-from ..index.report import IndexReport, RepositoryStatus
+from ..index.report import IndexReport, Progress, RepositoryStatus
 from ..scopes.scope import Scope
 from ..search.facets import Facets
 from ..search.hit import FileText
@@ -52,10 +52,10 @@ from .wire import (
 BASE = "codeintel/v1/"
 VERSION_HEADER = "X-CodeIntel-Version"
 REQUEST_ID = "X-Request-ID"
+EVENT_STREAM = "text/event-stream"
 CONNECT_S = 3.0
 SEARCH_S = 60.0  # for a search without a deadline of its own
 SLACK_S = 10.0  # beyond a search's own deadline
-MAP_S = 120.0  # a map is laid out when it is first asked for
 ANSWER_S = 15.0  # for every other call
 HEARTBEAT_S = 45.0  # an event stream says something more often than this
 POLL_S = 0.05  # between looks at a cancel event
@@ -107,12 +107,11 @@ class ServerClient:
     def facets(self, request: FacetsRequest) -> Facets:
         return self._call("POST", "facets", Facets, request)
 
-    def code_map(self, request: MapRequest) -> Points:
-        with self._request("POST", "map", request, MAP_S) as connection:
-            return self._answer(connection, Points)
+    def code_map(self, request: MapRequest, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> Points:
+        return self._long_call("map", request, Points, progress, cancel)
 
     def sql(self, request: SqlRequest, cancel: threading.Event | None = None) -> Table:
-        return self._search("sql", request, TableAnswer, request.deadline, cancel).table()
+        return self._long_call("sql", request, TableAnswer, None, cancel).table()
 
     def open_file(self, request: FileRequest) -> FileText:
         asked = {name: value for name, value in msgspec.structs.asdict(request).items() if value is not None}
@@ -124,8 +123,8 @@ class ServerClient:
     def index(self, request: IndexRequest, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
         return self._follow(self._call("POST", "repositories", JobState, request), progress, cancel)
 
-    def refresh(self, name: str, rebuild: bool = False, progress: OnProgress | None = None) -> IndexReport:
-        return self._follow(self._call("POST", f"repositories/{quote(name, safe='')}/refresh", JobState, RefreshRequest(rebuild=rebuild)), progress)
+    def refresh(self, name: str, rebuild: bool = False, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
+        return self._follow(self._call("POST", f"repositories/{quote(name, safe='')}/refresh", JobState, RefreshRequest(rebuild=rebuild)), progress, cancel)
 
     def remove(self, name: str) -> None:
         self._call("DELETE", f"repositories/{quote(name, safe='')}", None)
@@ -144,7 +143,7 @@ class ServerClient:
         request_id = str(uuid.uuid4())
         with self._request("POST", place, request, (deadline or SEARCH_S) + SLACK_S, {REQUEST_ID: request_id}) as connection:
             if cancel is not None:
-                self._wait(connection, cancel, request_id)
+                self._wait(connection, cancel, f"searches/{request_id}")
             return self._answer(connection, kind)
 
     def _wait(self, connection: http.client.HTTPConnection, cancel: threading.Event, request_id: str) -> None:
@@ -153,23 +152,56 @@ class ServerClient:
                 self._call("DELETE", f"searches/{request_id}", None)
                 return
 
+    def _long_call(self, place: str, request: Any, kind: type[_T], progress: OnProgress | None, cancel: threading.Event | None) -> _T:
+        """Ask for an answer that may take any time; a set ``cancel`` has the server end the work."""
+        request_id = str(uuid.uuid4())
+        headers = {REQUEST_ID: request_id, "Accept": EVENT_STREAM}
+        with self._request("POST", place, request, HEARTBEAT_S, headers) as connection, self._cancelling(cancel, f"searches/{request_id}"):
+            for name, data in _events(self._accepted(connection)):
+                if name == "progress" and progress is not None:
+                    progress(msgspec.json.decode(data, type=Progress))
+                elif name == "problem":
+                    raise _raised(msgspec.json.decode(data, type=Problem))
+                elif name == "answer":
+                    return msgspec.json.decode(data, type=kind)
+        raise NoServer("the server ended in the middle of an answer")
+
     def _follow(self, job: JobState, progress: OnProgress | None, cancel: threading.Event | None = None) -> IndexReport:
-        """Read a job's events to its end; ``cancel`` and Ctrl-C cancel it."""
+        """Read a job's events to its end; a set ``cancel`` cancels it."""
         place = f"repositories/{quote(job.repository, safe='')}"
-        try:
-            with self._request("GET", f"{place}/events", None, HEARTBEAT_S) as connection:
-                for state in _events(self._accepted(connection)):
-                    if state.progress is not None and progress is not None:
-                        progress(state.progress)
-                    if cancel is not None and cancel.is_set() and not state.ended:
-                        self._call("DELETE", f"{place}/job", None)
-                    if state.ended:
-                        return _report(state)
-        except KeyboardInterrupt:
-            with suppress(NoServer):  # then the job ended with it
-                self._call("DELETE", f"{place}/job", None)
-            raise
+        with self._request("GET", f"{place}/events", None, HEARTBEAT_S) as connection, self._cancelling(cancel, f"{place}/job"):
+            for _, data in _events(self._accepted(connection)):
+                state = msgspec.json.decode(data, type=JobState)
+                if state.progress is not None and progress is not None:
+                    progress(state.progress)
+                if state.ended:
+                    return _report(state)
         raise NoServer("the server ended in the middle of an indexing run")
+
+    @contextmanager
+    def _cancelling(self, cancel: threading.Event | None, place: str) -> Iterator[None]:
+        """Delete what the place names when ``cancel`` is set, or on Ctrl-C."""
+        over = threading.Event()
+
+        def end() -> None:
+            with suppress(NoServer, CodeIntelError):  # it has ended with its server, or by itself
+                self._call("DELETE", place, None)
+
+        def watch(cancelled: threading.Event) -> None:
+            while not over.wait(POLL_S):
+                if cancelled.is_set():
+                    end()
+                    return
+
+        if cancel is not None:
+            threading.Thread(target=watch, args=(cancel,), name="codeintel-cancel", daemon=True).start()
+        try:
+            yield
+        except KeyboardInterrupt:
+            end()
+            raise
+        finally:
+            over.set()
 
     @contextmanager
     def _request(self, method: str, place: str, payload: Any, timeout_s: float, headers: dict[str, str] | None = None) -> Iterator[http.client.HTTPConnection]:
@@ -225,10 +257,7 @@ class ServerClient:
             problem = msgspec.json.decode(said, type=Problem)
         except msgspec.DecodeError:
             raise NoServer(f"the Jupyter server refuses ({response.status} {response.reason}): is codeintel-nb enabled there?") from None
-        kind = getattr(errors, problem.error, None)
-        if isinstance(kind, type) and issubclass(kind, CodeIntelError):
-            raise _error(kind, problem.detail)
-        raise NoServer(f"the Jupyter server refuses ({problem.status}): {problem.detail}")
+        raise _raised(problem)
 
     def _answer(self, connection: http.client.HTTPConnection, kind: type[_T] | None) -> _T:
         said = self._accepted(connection).read()
@@ -257,10 +286,22 @@ def check_version(theirs: str) -> None:
         raise NoServer(f"{said}, this kernel {__version__}. To join them: {command}, then restart the kernel")
 
 
-def _events(response: http.client.HTTPResponse) -> Iterator[JobState]:
+def _events(response: http.client.HTTPResponse) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the data of each event of a stream."""
+    name = ""
     for line in response:
-        if line.startswith(b"data:"):
-            yield msgspec.json.decode(line[5:], type=JobState)
+        if line.startswith(b"event:"):
+            name = line[6:].strip().decode()
+        elif line.startswith(b"data:"):
+            yield name, line[5:]
+
+
+def _raised(problem: Problem) -> Exception:
+    """Return the error that a problem document stands for."""
+    kind = getattr(errors, problem.error, None)
+    if isinstance(kind, type) and issubclass(kind, CodeIntelError):
+        return _error(kind, problem.detail)
+    return NoServer(f"the Jupyter server refuses ({problem.status}): {problem.detail}")
 
 
 def _report(state: JobState) -> IndexReport:

@@ -123,8 +123,8 @@ class Connection:
     def facets(self, request: FacetsRequest) -> Facets:
         return self._call(lambda client: client.facets(request))
 
-    def code_map(self, request: MapRequest) -> Points:
-        return self._call(lambda client: client.code_map(request))
+    def code_map(self, request: MapRequest, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> Points:
+        return self._call(lambda client: client.code_map(request, progress, cancel))
 
     def sql(self, request: SqlRequest, cancel: threading.Event | None = None) -> Table:
         return self._call(lambda client: client.sql(request, cancel))
@@ -140,8 +140,8 @@ class Connection:
     def index(self, request: IndexRequest, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
         return self._call(lambda client: client.index(request, progress, cancel))
 
-    def refresh(self, name: str, rebuild: bool = False, progress: OnProgress | None = None) -> IndexReport:
-        return self._call(lambda client: client.refresh(name, rebuild, progress))
+    def refresh(self, name: str, rebuild: bool = False, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
+        return self._call(lambda client: client.refresh(name, rebuild, progress, cancel))
 
     def remove(self, name: str) -> None:
         self._call(lambda client: client.remove(name))

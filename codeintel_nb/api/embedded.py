@@ -49,8 +49,8 @@ class EmbeddedClient(Session):
     def index(self, request: IndexRequest, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
         return self.workspace.index_repository(self.operations.repository(request), progress, cancel, request.rebuild)
 
-    def refresh(self, name: str, rebuild: bool = False, progress: OnProgress | None = None) -> IndexReport:
-        return self.workspace.refresh(name, progress, rebuild=rebuild)
+    def refresh(self, name: str, rebuild: bool = False, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
+        return self.workspace.refresh(name, progress, cancel, rebuild)
 
     def remove(self, name: str) -> None:
         self.workspace.remove(name)

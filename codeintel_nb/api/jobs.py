@@ -6,14 +6,15 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import msgspec
 
 from ..errors import CodeIntelError, ScopeError
 from ..index.report import IndexReport, Progress
+from ..index.stops import Cancellation
 from ..sources.repository import Repository
+from .threads import DaemonExecutor
 from .wire import JobState
 
 Tell = Callable[[JobState], None]
@@ -33,7 +34,7 @@ class _Job:
         self.rebuild = rebuild
         self.only = only
         self.state = JobState(repository.name, "waiting")
-        self.cancel = threading.Event()
+        self.cancel = Cancellation()
         self.followers: dict[int, Tell] = {}
         self.moved_at = time.monotonic()
 
@@ -47,7 +48,7 @@ class Jobs:
         self._jobs: dict[str, _Job] = {}  # the last of each repository
         self._lock = threading.Lock()
         self._numbers = itertools.count()
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="codeintel-index")
+        self._worker = DaemonExecutor(1, "codeintel-index")
 
     def start(self, repository: Repository, rebuild: bool = False, only: Sequence[str] | None = None) -> JobState:
         """Begin a run, or join the one of this repository that has neither ended nor been cancelled."""
@@ -98,8 +99,10 @@ class Jobs:
     def close(self) -> None:
         """Cancel every run and wait until the last has ended."""
         for job in list(self._jobs.values()):
-            job.cancel.set()
-        self._worker.shutdown(wait=True)
+            if not job.cancel.is_set():
+                job.cancel.by_person = False
+                job.cancel.set()
+        self._worker.shutdown()
 
     def _run(self, job: _Job) -> None:
         def moved(progress: Progress) -> None:

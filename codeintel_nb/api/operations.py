@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import msgspec
 
 from ..errors import CodeIntelError, SearchError, SourceError
-from ..index.report import RepositoryStatus
+from ..index.report import Progress, RepositoryStatus
 from ..scopes.named import NamedScopes
 from ..scopes.scope import Scope
 from ..search.facets import Facets
@@ -33,7 +34,8 @@ from .wire import (
     TextRequest,
 )
 
-MOST_POINTS = 1_000_000  # of a map
+MAX_POINTS = 1_000_000  # of a map
+OnProgress = Callable[[Progress], None]
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -42,6 +44,7 @@ class Limits(msgspec.Struct, frozen=True):
     deadline_s: float | None = None
     hits: int | None = None
     rows: int = 1_000_000  # of an answer to SQL
+    sql_deadline_s: float = 600.0  # SQL has no answer before its end; it shows progress and can be cancelled
     sql_memory_bytes: int = 1_000_000_000
 
 
@@ -90,11 +93,11 @@ class Operations:
     def facets(self, request: FacetsRequest, held: ScopeAnswer) -> Facets:
         return self.workspace.facets(request.narrowed(held.scope), max(0, request.folders))
 
-    def code_map(self, request: MapRequest, held: ScopeAnswer) -> Points:
-        return self.workspace.points(request.narrowed(held.scope), max(1, min(request.most, MOST_POINTS)))
+    def code_map(self, request: MapRequest, held: ScopeAnswer, progress: OnProgress = lambda event: None, cancel: threading.Event | None = None) -> Points:
+        return self.workspace.points(request.narrowed(held.scope), max(1, min(request.most, MAX_POINTS)), progress, cancel)
 
     def sql(self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> Table:
-        scope, deadline = request.narrowed(held.scope), self.deadline(request.deadline)
+        scope, deadline = request.narrowed(held.scope), request.deadline or self.limits.sql_deadline_s
         return self.workspace.sql(request.statement, scope, deadline, cancel, self.limits.rows, self.limits.sql_memory_bytes, request.hits)
 
     def open_file(self, request: FileRequest) -> FileText:
@@ -164,8 +167,8 @@ class Session(ABC):
     def facets(self, request: FacetsRequest) -> Facets:
         return self.operations.facets(request, self.held())
 
-    def code_map(self, request: MapRequest) -> Points:
-        return self.operations.code_map(request, self.held())
+    def code_map(self, request: MapRequest, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> Points:
+        return self.operations.code_map(request, self.held(), progress or (lambda event: None), cancel)
 
     def sql(self, request: SqlRequest, cancel: threading.Event | None = None) -> Table:
         return self.operations.sql(request, self.held(), cancel)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -11,24 +13,41 @@ from ..index.report import IndexReport, Progress
 
 
 class Estimate:
-    """Turns progress into a line with a bar and the time that is left."""
+    """Turns progress into a line with a bar and the time left; neither the share nor the line goes back."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._began: float | None = None
+        self._share = 0.0
+        self._left_s: int | None = None
 
     def share(self, progress: Progress) -> float:
-        return progress.bytes_done / progress.bytes_total if progress.bytes_total else 0.0
+        """Return the share that is done, 0 to 1: the largest so far, as a child that crashed begins again."""
+        self._share = max(self._share, progress.share)
+        return self._share
 
     def line(self, progress: Progress) -> str:
-        if not progress.files_total:
+        """Return what a person reads: stage, per cent, files and the seconds left."""
+        if not progress.files_total and not progress.bytes_total:
             return f"{progress.stage} ..."
-        now = time.monotonic()
-        self._began = self._began or now
         share = self.share(progress)
+        if not progress.files_total:
+            return f"{progress.stage} {100 * share:3.0f} %{self._left(share)}"
+        files = f"{progress.stage} {100 * share:3.0f} %  {progress.files_done:,} of {progress.files_total:,} files"
+        data = f", {size(progress.bytes_done)} of {size(progress.bytes_total)}" if progress.bytes_total else ""
+        return f"{files}{data}{self._left(share)}"
+
+    def _left(self, share: float) -> str:
+        now = self._clock()
+        self._began = self._began or now
         spent = now - self._began
-        left = f", {duration(spent * (1 - share) / share)} left" if share > 0.02 and spent > 1 else ""
-        done = f"{progress.files_done:,} of {progress.files_total:,} files, {size(progress.bytes_done)} of {size(progress.bytes_total)}"
-        return f"{progress.stage} {100 * share:3.0f} %  {done}{left}"
+        if share <= 0.02 or share >= 1 or spent <= 1:
+            return ""
+        left = math.ceil(spent * (1 - share) / share)
+        if self._left_s is not None and self._left_s < left <= 2 * self._left_s:
+            left = self._left_s  # an estimate that wavers says nothing new
+        self._left_s = left
+        return f", {left} s left" if left < 60 else f", {left // 60} min {left % 60:02d} s left"
 
 
 class TerminalProgress:

@@ -19,7 +19,7 @@ from ..scopes.session import check_session_id, new_session_id
 from ..settings import Settings
 from ..workspace import Workspace
 from .backend import ServiceBackend
-from .client import REQUEST_ID
+from .client import EVENT_STREAM, REQUEST_ID
 from .health import health
 from .operations import HeldSession, Limits, Operations
 from .problems import MAX_BODY_BYTES, MAX_SQL_BODY_BYTES, readable, status_of
@@ -175,12 +175,12 @@ class Rest(ServiceBackend):
             ("search/semantic", SemanticRequest, lambda *given: operations().semantic_search(*given)),
             ("search/symbols", SymbolsRequest, lambda *given: operations().symbols(*given)),
             ("paths", PathsRequest, lambda *given: operations().list_paths(*given)),
-            ("sql", SqlRequest, lambda *given: self._service.run_sql(*given)),
             ("facets", FacetsRequest, lambda request, held, cancel: operations().facets(request, held)),
-            ("map", MapRequest, lambda request, held, cancel: operations().code_map(request, held)),
         ]
         return [
             *((path, "POST", self._searching(kind, work), 200) for path, kind, work in searches),
+            ("sql", "POST", self._long(SqlRequest, lambda request, held, progress, cancel: self._service.run_sql(request, held, cancel)), 200),
+            ("map", "POST", self._long(MapRequest, lambda *given: operations().code_map(*given)), 200),
             ("searches/{request_id}", "DELETE", self._end_search, 200),
             ("sessions", "GET", self._sessions, 200),
             ("sessions/{session_id}/scope", "GET", lambda call: self.get_scope(), 200),
@@ -238,6 +238,19 @@ class Rest(ServiceBackend):
                 return await self._service.search(request, held, cancel, request_id, lambda *given: to_wire(work(*given)))
 
         return search
+
+    def _long(self, kind: type[Any], work: Callable[..., Any]) -> Callable[[Call], Awaitable[bytes | AsyncIterator[bytes]]]:
+        """A call that may take long: as events where the client asks for them."""
+
+        async def answer(call: Call) -> bytes | AsyncIterator[bytes]:
+            request, held = call.decoded(kind), await self._service.sessions.get()
+            request_id = call.request.headers.get(REQUEST_ID, id(call))
+            if EVENT_STREAM in call.request.headers.get("accept", ""):
+                return self._service.stream(held, call.cancel, request_id, lambda progress, cancel: to_wire(work(request, held, progress, cancel)))
+            async with call.cancelling() as cancel:
+                return await self._service.long_call(cancel, lambda: to_wire(work(request, held, lambda event: None, cancel)))
+
+        return answer
 
     async def _end_search(self, call: Call) -> None:
         self._service.end_search(call.session_id, call.named("request_id"))

@@ -7,8 +7,8 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,11 +26,15 @@ from ..workspace import Workspace
 from .client import HEARTBEAT_S
 from .jobs import Jobs, Tell
 from .operations import Limits, Operations
+from .problems import status_of
 from .sessions import Sessions
 from .sql_child import SqlChildren
-from .wire import JobState, ScopeAnswer, ScopedRequest, SqlRequest, TableAnswer, to_wire
+from .threads import DaemonExecutor
+from .wire import JobState, Problem, ScopeAnswer, ScopedRequest, SqlRequest, TableAnswer, to_wire
 
 PATIENCE_S = 0.1
+CLOSE_S = 3.0  # a server is given 5 seconds to end
+LONG_CALLS = 4  # maps and SQL queries that run at once
 
 _T = TypeVar("_T")
 _R = TypeVar("_R", bound=ScopedRequest)
@@ -58,7 +62,8 @@ class SharedService:
         self.jobs = Jobs(self._index, job_moved)
         self.sql = SqlChildren(workspace.settings)
         self.watcher = Watcher(workspace.settings, self._update, log, workspace.differs) if watch else None
-        self.searching = ThreadPoolExecutor(threads, thread_name_prefix="codeintel-serve")
+        self.searching = DaemonExecutor(threads, "codeintel-serve")
+        self.long_calls = DaemonExecutor(LONG_CALLS, "codeintel-long")  # apart: a map must not keep a search waiting
         self.running: dict[str, threading.Event] = {}  # session and request id of a search -> what cancels it
         self._turn = threading.Lock()
         self._roots = [Path(root).expanduser().resolve() for root in roots]
@@ -85,7 +90,7 @@ class SharedService:
 
     def _update(self, repository: Repository, paths: Sequence[str] | None) -> None:
         """Run after files changed; a run that had begun before may have missed them, so another follows it."""
-        while True:
+        while not self.workspace.is_stopped(repository.name):
             joined = self.jobs.start(now := self.workspace.current(repository.name), only=paths).state == "running"
             ended = self.jobs.wait(now.name)
             if ended.state == "failed":  # whoever follows the folder tries again
@@ -130,13 +135,57 @@ class SharedService:
         finally:
             self.running.pop(running, None)
 
+    async def long_call(self, cancel: threading.Event, work: Callable[[], _T]) -> _T:
+        """Run what may take long, apart from the threads that search."""
+        running = f" {id(cancel)}"
+        self.running[running] = cancel
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.long_calls, work)
+        finally:
+            self.running.pop(running, None)
+
+    async def stream(
+        self, held: ScopeAnswer, cancel: threading.Event, request_id: object, work: Callable[[Callable[[Progress], None], threading.Event], bytes]
+    ) -> AsyncIterator[bytes]:
+        """Yield the progress of a call that may take long, and then its answer or what went wrong, as server-sent events.
+
+        Something is sent at least every ``HEARTBEAT_S``, so no client gives up on it; ``end_search`` ends it early.
+        """
+        events: asyncio.Queue[bytes] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        running = f"{held.session_id} {request_id}"
+        self.running[running] = cancel
+
+        def report(progress: Progress) -> None:
+            loop.call_soon_threadsafe(events.put_nowait, _event("progress", to_wire(progress)))
+
+        call = loop.run_in_executor(self.long_calls, work, report, cancel)
+        try:
+            while not call.done() or not events.empty():
+                waiting = asyncio.ensure_future(events.get())
+                await asyncio.wait([waiting, call], timeout=HEARTBEAT_S / 3, return_when=asyncio.FIRST_COMPLETED)
+                if waiting.done():
+                    yield waiting.result()
+                    continue
+                waiting.cancel()
+                if not call.done():
+                    yield b": still here\n\n"
+            yield _event("answer", await call)
+        except CodeIntelError as error:
+            status = status_of(error)
+            yield _event("problem", to_wire(Problem(HTTPStatus(status).phrase, status, str(error), error=type(error).__name__)))
+        finally:
+            cancel.set()
+            self.running.pop(running, None)
+
     def end_search(self, session_id: str, request_id: str) -> None:
         """Have a session's search answer with what it has."""
         if (cancel := self.running.get(f"{session_id} {request_id}")) is not None:
             cancel.set()
 
     def run_sql(self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event) -> TableAnswer:
-        bounds, limits = Bounds.within(request.deadline, cancel), self.limits
+        limits = self.limits
+        bounds = Bounds.within(request.deadline if request.deadline is not None else limits.sql_deadline_s, cancel)
         found = self.sql.run(request.statement, request.narrowed(held.scope), held.session_id, bounds, limits.rows, limits.sql_memory_bytes, request.hits)
         return msgspec.structs.replace(found, scope_expired=held.scope_expired)
 
@@ -157,14 +206,26 @@ class SharedService:
                 self.watcher.follow(await asyncio.get_running_loop().run_in_executor(self.searching, self.workspace.repositories))
 
     def close(self) -> None:
-        if self.watcher is not None:
-            self.watcher.close()
+        """End everything, within ``CLOSE_S``: what hangs, on a dead network drive for one, is left behind."""
+        ends_at = time.monotonic() + CLOSE_S
         for cancel in list(self.running.values()):
             cancel.set()
-        self.jobs.close()
-        self.sql.close()
-        self.searching.shutdown(wait=True, cancel_futures=True)
-        self.workspace.close()
+        if self.watcher is not None:
+            self.watcher.close()
+        closing = [self.jobs.close, self.sql.close, self.workspace.end_children]
+        threads = [threading.Thread(target=close, daemon=True) for close in closing]
+        for thread in threads:
+            thread.start()
+        for pool in (self.long_calls, self.searching):
+            pool.close(max(0.0, ends_at - time.monotonic()))
+        for thread in threads:
+            thread.join(max(0.0, ends_at - time.monotonic()))
+        if not any(thread.is_alive() for thread in threads):
+            self.workspace.close()
+
+
+def _event(name: str, data: bytes) -> bytes:
+    return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
 
 
 async def _stream(states: asyncio.Queue[JobState], stop: Callable[[], None]) -> AsyncIterator[bytes]:
@@ -177,7 +238,7 @@ async def _stream(states: asyncio.Queue[JobState], stop: Callable[[], None]) -> 
                 continue
             while not states.empty():  # a slow client needs the newest alone
                 state = states.get_nowait()
-            yield b"event: " + state.state.encode() + b"\ndata: " + to_wire(state) + b"\n\n"
+            yield _event(state.state, to_wire(state))
             if state.ended:
                 return
     finally:

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from subprocess import Popen
 from typing import IO
@@ -14,7 +15,7 @@ import msgspec
 
 from .. import errors
 from ..errors import CodeIntelError, EngineError, SearchError
-from ..index.child import end, how_it_ended, serve_parent, spawn
+from ..index.child import end, how_it_ended, read_job, serve_parent, spawn
 from ..scopes.scope import Scope
 from ..search.hit import Hit
 from ..search.query import Bounds
@@ -103,7 +104,10 @@ class SqlChildren:
 
     def _start(self) -> tuple[Popen[bytes], IO[bytes]]:
         said = tempfile.TemporaryFile()  # noqa: SIM115 (closed with its child)
-        return spawn("codeintel_nb.api.sql_child", said, Path(tempfile.gettempdir())), said
+        home = self._settings.home  # not the folder for temporary files: everybody may put modules there
+        with suppress(OSError):
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return spawn("codeintel_nb.api.sql_child", said, home if home.is_dir() else Path(sys.prefix)), said
 
 
 def _exchange(child: Popen[bytes], asked: bytes, bounds: Bounds) -> bytes:
@@ -153,7 +157,7 @@ def main() -> None:
 
     from ..workspace import Workspace
 
-    line = sys.stdin.buffer.readline()
+    line = read_job()
     if not line:
         return  # it was the spare one, and is not needed any more
     query = msgspec.json.decode(line, type=Query, dec_hook=lambda kind, value: kind(value))

@@ -83,7 +83,7 @@ def caption(results: Results, shown: int) -> str:
     if "total" in results.timings_ms:
         parts.append(f"{results.timings_ms['total']:.0f} ms")
     if where.building:
-        parts.append(f"{', '.join(where.building)} still being indexed")
+        parts.append(f"{', '.join(map(clean, where.building))} not indexed yet")
     if where.failed:
         parts.append(f"{', '.join(map(clean, where.failed))} cannot be read: codeintel doctor")
     if where.unindexed and results.scope.kinds:
@@ -119,17 +119,27 @@ def status_table(repositories: list[RepositoryStatus]) -> list[tuple[str, ...]]:
         *(
             (
                 r.name, r.root, f"{r.files:,}", f"{r.chunks:,}", size(r.content_bytes), size(r.index_bytes),
-                f"{duration(max(0.0, time.time() - r.indexed_at))} ago" if r.complete else "being indexed",
+                state_of(r),
             )
             for r in repositories
         ),
     ]  # fmt: skip
 
 
+def state_of(status: RepositoryStatus) -> str:
+    """Return when a repository was indexed, or what has become of its first index."""
+    if status.state == "indexed":
+        ago = f"{duration(max(0.0, time.time() - status.indexed_at))} ago"
+        return f"{ago}, update stopped" if status.stopped else ago
+    return {"indexing": "being indexed", "stopped": f"stopped {status.stopped.partition(' (')[0]}", "unfinished": "not finished"}[status.state]
+
+
 def status_notes(repositories: list[RepositoryStatus], with_skipped: bool) -> list[str]:
     """What else is to be said: nothing indexed, what was left out."""
     notes = [] if repositories else [NOTHING]
     notes += [f"{r.name} cannot be read: {r.damaged}" for r in repositories if r.damaged]
+    notes += [f"{r.name}: its last run was stopped {r.stopped}; codeintel refresh {r.name} goes on" for r in repositories if r.stopped]
+    notes += [f"{r.name}: its first run did not finish; codeintel refresh {r.name} goes on" for r in repositories if r.state == "unfinished" and not r.damaged]
     for r in repositories if with_skipped else ():
         notes.append(f"{r.name} skipped: {skipped(r.skipped)}")
         for reason, count in sorted(r.skipped.items(), key=lambda item: -item[1]):

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CodeIntelError as error:
         return _failed(args, str(error))
     except KeyboardInterrupt:
-        return _failed(args, "Stopped. What was indexed before still answers.")
+        return _failed(args, "Interrupted.")
     except BrokenPipeError:  # the reader, head for one, has seen enough
         silence(sys.stdout, 1)
         return FOUND
@@ -125,6 +125,9 @@ def _parser() -> argparse.ArgumentParser:
     read.add_argument("--lines", metavar="FIRST:LAST", help="only these lines")
     sql = command("sql", commands.sql, "ask in SQL about repositories, files, chunks and symbols in scope", (*SQL_OPTIONS, *SCOPE_OPTIONS))
     sql.add_argument("statement")
+    refresh = command("refresh", commands.refresh, "index what changed in repositories, or go on with a run that was stopped")
+    refresh.add_argument("names", nargs="*", help="repositories; all of them by default")
+    refresh.add_argument("--rebuild", action="store_true", help="read everything again")
     remove = command("remove", commands.remove, "forget a repository; its files are not touched")
     remove.add_argument("name")
     watch = command("watch", commands.watch, "keep the index up to date while files change, until Ctrl-C")

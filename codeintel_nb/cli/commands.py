@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from ..api.progress import TerminalProgress, skipped, summary
 from ..api.terminal import emit, emit_json
 from ..api.text import aligned, plain, status_notes, status_table
 from ..errors import CodeIntelError
-from ..index.report import IndexReport
+from ..index.report import NOTHING, IndexReport
 from ..scopes.scope import Scope
 from ..search.hit import Results
 from ..workspace import Workspace
@@ -32,6 +33,17 @@ def index(args: argparse.Namespace, workspace: Workspace) -> int:
         else:
             report = workspace.index(args.path, args.name, progress, rebuild=args.rebuild, outputs=args.outputs)
     _print(args, report, lambda: _report(report))
+    return FOUND
+
+
+def refresh(args: argparse.Namespace, workspace: Workspace) -> int:
+    names = args.names or [repository.name for repository in workspace.repositories()]
+    if not names:
+        raise CodeIntelError(NOTHING)
+    for name in names:
+        with TerminalProgress() as progress:
+            report = workspace.refresh(name, progress, rebuild=args.rebuild)
+        _print(args, report, partial(summary, report))
     return FOUND
 
 

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import msgspec
 
-from ..errors import EngineError, ShardError, SourceError
+from ..errors import EngineError, IndexingCancelled, ShardError, SourceError
 from ..index.build import build, unchanged
 from ..index.compact import compact_in_child, to_merge
 from ..index.freshness import Freshness
 from ..index.plan import plan_update
-from ..index.report import NOTHING, IndexReport, Progress, RepositoryStatus
-from ..index.snapshot import Snapshot, Store
-from ..index.updater import one_writer
+from ..index.report import NOTHING, IndexReport, Progress, RepositoryStatus, State
+from ..index.snapshot import Snapshot, Store, Stored
+from ..index.stops import Stop, clear_stop, read_stop, write_stop
+from ..index.updater import is_being_written, one_writer
 from ..index.watcher import Watcher
 from ..settings import Settings
 from ..sources.repository import Repository, package, renewed, worktree
@@ -119,9 +120,35 @@ class Indexing:
     ) -> IndexReport:
         if only is None and not rebuild and self._is_unchanged(repository):
             only = ()
-        report = build(self.settings, repository, progress, cancel, rebuild, self._look_here and only is None, only)
+        folder = self._store.folder_of(repository.name)
+        clear_stop(folder)
+        last: Progress | None = None
+
+        def note(moved: Progress) -> None:
+            nonlocal last
+            last = moved if moved.files_total or last is None else last
+            if progress is not None:
+                progress(moved)
+
+        try:
+            report = build(self.settings, repository, note, cancel, rebuild, self._look_here and only is None, only)
+        except (KeyboardInterrupt, IndexingCancelled):
+            if not getattr(cancel, "by_person", True):
+                raise
+            stop = write_stop(folder, last)
+            kept = "What was indexed before still answers" if self._is_complete(repository) else "What was read is kept"
+            raise IndexingCancelled(f"Indexing {repository.name!r} was stopped {stop.describe()}. {kept}; go on with: codeintel refresh {repository.name}") from None
         self._compact(repository, progress, cancel)
         return report
+
+    def _is_complete(self, repository: Repository) -> bool:
+        with suppress(ShardError):
+            return self._roster.snapshot(self._store.stored(repository)).complete
+        return False
+
+    def is_stopped(self, name: str) -> bool:
+        """Whether a person stopped the last run of a repository: it goes on when a person asks for it."""
+        return read_stop(self._store.folder_of(name)) is not None
 
     def _is_unchanged(self, repository: Repository) -> bool:
         """Whether the system, which tells of changes, told of none since the index was made."""
@@ -162,6 +189,8 @@ class Indexing:
 
         def update(repository: Repository, paths: Sequence[str] | None) -> None:
             known, now = self.repository(repository.name), self.current(repository.name)
+            if self.is_stopped(known.name):
+                return
             if now == known:
                 report = build(self.settings, now, look_here=False, only=paths)  # something did change
                 self._compact(now)
@@ -218,6 +247,7 @@ class Indexing:
         found = []
         for stored in self._roster.all():
             repository, damaged = stored.repository, ""
+            stop = read_stop(stored.folder)
             try:
                 snapshot = self._roster.snapshot(stored)
             except ShardError as error:
@@ -227,14 +257,26 @@ class Indexing:
                 RepositoryStatus(
                     repository.name, repository.root, repository.source, repository.version, snapshot.files, snapshot.chunks, snapshot.content_bytes,
                     size, snapshot.complete, snapshot.indexed_at, snapshot.skipped, snapshot.secrets, snapshot.examples, damaged,
+                    self._state(stored, snapshot, stop), "" if stop is None else stop.describe(),
                 )
             )  # fmt: skip
         return found
 
-    def close(self) -> None:
-        """End what runs in the background, and let go of the mapped files."""
+    def _state(self, stored: Stored, snapshot: Snapshot, stop: Stop | None) -> State:
+        if snapshot.complete:
+            return "indexed"
+        if is_being_written(stored):
+            return "indexing"
+        return "unfinished" if stop is None else "stopped"
+
+    def end_children(self) -> None:
+        """End what runs in the background."""
         self._closing.set()
         for compacting in self._compacting.values():
             compacting.join()
+
+    def close(self) -> None:
+        """End what runs in the background, and release the mapped files."""
+        self.end_children()
         self._freshness.close()
         self._engine.close()

@@ -36,6 +36,7 @@ class Now(NamedTuple):
     chosen: list[tuple[Stored, Snapshot]]  # the repositories in scope
     targets: list[Target]
     failed: dict[str, str] = {}  # repositories in scope that cannot be read, and why
+    unfinished: list[Stored] = []  # repositories in scope of which the first index is not complete: no shard of them answers
 
 
 class Current(NamedTuple):
@@ -141,14 +142,16 @@ class Roster:
             if fresh and not scope.kinds and not scope.revisions:
                 return Now([], [])
             raise SearchError(NOTHING)
-        chosen, failed = self._readable(self._admitted(stored, scope))
-        if not chosen and failed:
+        readable, failed = self._readable(self._admitted(stored, scope))
+        chosen = [(s, snapshot) for s, snapshot in readable if snapshot.complete]
+        unfinished = [s for s, snapshot in readable if not snapshot.complete and (scope.repos or not chosen)]
+        if not readable and failed:
             raise ShardError(next(iter(failed.values())))
+        if not chosen and (not fresh or scope.kinds or scope.revisions):
+            raise SearchError(_unfinished([s.repository.name for s in unfinished]))
         targets = [Target(s.repository.name, s.shard(ref.id), ref.dead, scope) for s, snapshot in chosen for ref in snapshot.shards]
-        if not targets and not fresh and not any(snapshot.generation for _, snapshot in chosen):
-            raise SearchError(f"The index of {', '.join(s.repository.name for s, _ in chosen)} has no finished part yet. Wait for it, or run: codeintel status")
         self._check_revisions(scope, targets)
-        return Now(chosen, targets, failed)
+        return Now(chosen, targets, failed, unfinished)
 
     def _known(self, scope: Scope) -> list[Stored]:
         """The stored repositories, of which those in scope are as they are described now: a search need not look at the others."""
@@ -228,7 +231,7 @@ class Roster:
             raise SearchError("Ignored files are not in the index, so they have no kinds or revisions. Leave out --no-ignore, or the scope's kinds and revisions.")
         if scope.revisions and WORKTREE not in scope.revisions:
             return Current(now, now.targets, [])
-        if not now.chosen:
+        if not now.chosen and not now.unfinished:
             return Current(now, [], [self._unindexed(scope, no_ignore)])
         chosen, targets, unindexed, failed, unwatched = [], list[Target](), list[LooseTarget](), dict(now.failed), dict[str, str]()
         first: CodeIntelError | None = None
@@ -252,9 +255,11 @@ class Roster:
                 unindexed.append(LooseTarget(name, stored.repository.root, files, scope, self._settings))
             if changes.unwatched:
                 unwatched[name] = changes.unwatched
-        if first is not None and not chosen:
+        unindexed += [self._whole(stored.repository, scope, no_ignore) for stored in now.unfinished]
+        if first is not None and not chosen and not now.unfinished:
             raise first
-        return Current(Now(chosen, [target for target in now.targets if target.repo not in failed], failed), targets, unindexed, unwatched)
+        kept = [target for target in now.targets if target.repo not in failed]
+        return Current(Now(chosen, kept, failed, now.unfinished), targets, unindexed, unwatched)
 
     def _with_ignored(self, repository: Repository, changes: Changes, shards: Shards) -> tuple[FileStat, ...]:
         """Add ignored files to the changed ones."""
@@ -272,18 +277,28 @@ class Roster:
         repository = worktree(self._here or os.getcwd())
         if not scope.admits(repository.name):
             raise SearchError(NOTHING)
+        return self._whole(repository, scope, no_ignore)
+
+    def _whole(self, repository: Repository, scope: Scope, no_ignore: bool) -> LooseTarget:
+        """Return all files of a folder, to be read as they are."""
         return LooseTarget(repository.name, repository.root, Walk(repository, self._settings, no_ignore=no_ignore), scope, self._settings)
 
     def coverage(self, current: Current) -> Coverage:
         """Count the files and chunks in scope; ``unindexed`` are the changed files, which the search has still to read."""
         now, unindexed = current.now, current.unindexed
-        if not now.chosen:
+        building = tuple(stored.repository.name for stored in now.unfinished)
+        if not now.chosen and not building:
             return Coverage(folder=unindexed[0].root if unindexed else "")
         counts = self._engine.count(current.targets)
-        changed = {files.repo: len(files.files) for files in unindexed if isinstance(files.files, tuple)}
-        named = [stored.repository.name for stored, snapshot in now.chosen if snapshot.shards or stored.repository.name in changed]
-        building = tuple(stored.repository.name for stored, snapshot in now.chosen if stored.repository.name in named and not snapshot.complete)
+        changed = sum(len(files.files) for files in unindexed if isinstance(files.files, tuple))
+        names = (*(stored.repository.name for stored, _ in now.chosen), *building)
         return Coverage(
-            tuple(named), counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks, building,
-            sum(changed.values()), failed=now.failed, unwatched=dict(current.unwatched),
+            names, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks, building,
+            changed, failed=now.failed, unwatched=dict(current.unwatched),
         )  # fmt: skip
+
+
+def _unfinished(names: list[str]) -> str:
+    """Return why repositories whose first index is not complete cannot be searched."""
+    which = f"The first index of {', '.join(map(repr, names))} is not complete" if names else "No index is complete"
+    return f"{which}, so only text search reads its files. To finish it: codeintel refresh {names[0] if names else ''}".rstrip()

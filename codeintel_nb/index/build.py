@@ -13,18 +13,19 @@ from typing import IO, Any
 import msgspec
 
 from .. import errors
-from ..errors import CodeIntelError, EngineError
+from ..errors import CodeIntelError, EngineError, IndexingCancelled
 from ..settings import Settings
 from ..sources.grammar_folder import use_grammar_folder
 from ..sources.repository import Repository
-from .child import Cancelled, ask, end, how_it_ended, lines_of, serve_parent, spawn
+from .child import Cancelled, ask, end, how_it_ended, lines_of, read_job, serve_parent, spawn
 from .guard import Guard, culprit
 from .plan import plan_update
 from .report import IndexReport, Progress
 from .snapshot import Snapshot, Store, Stored
 from .updater import update
 
-MOST_CRASHES = 100  # of one run, each on another file
+STOP_S = 8.0  # for a child to write what it has read, once it is to stop
+MAX_CRASHES = 100  # of one run, each on another file
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -63,7 +64,7 @@ def build(
     Raises
     ------
     SourceError, ShardError : what the child met, in its words.
-    EngineError : the child was cancelled or died; the last good index still answers.
+    IndexingCancelled, EngineError : the child was cancelled or died; the last good index still answers.
     """
     stored = Store(settings.home).create(repository)
     if (look_here or only == ()) and not rebuild and (report := _nothing_to_do(settings, repository, only)) is not None:
@@ -73,7 +74,7 @@ def build(
         try:
             return _in_child(settings, job, stored, progress, cancel)
         except _Crashed as crash:  # a grammar, on this file: what was published before the crash stands
-            if crash.path in job.avoid or len(job.avoid) >= MOST_CRASHES:
+            if crash.path in job.avoid or len(job.avoid) >= MAX_CRASHES:
                 raise EngineError(str(crash)) from None
             job = msgspec.structs.replace(job, avoid=(*job.avoid, crash.path))
 
@@ -129,7 +130,7 @@ def _follow(
     said: IO[bytes],
 ) -> IndexReport:
     try:
-        for line in lines_of(child, cancel):
+        for line in lines_of(child, cancel, STOP_S if getattr(cancel, "by_person", True) else 0.0):
             met: Any = msgspec.json.decode(line, type=_Line)
             if isinstance(met, IndexReport):
                 return met
@@ -137,8 +138,15 @@ def _follow(
                 raise getattr(errors, met.error, CodeIntelError)(met.message)
             if progress is not None:
                 progress(met)
+    except KeyboardInterrupt:
+        stop = threading.Event()
+        stop.set()
+        with suppress(Cancelled):
+            for _ in lines_of(child, stop, STOP_S):
+                pass
+        raise
     except Cancelled:
-        raise EngineError(f"Indexing {stored.repository.name!r} was cancelled. What was indexed before still answers; go on with: codeintel index") from None
+        raise IndexingCancelled(f"Indexing {stored.repository.name!r} was cancelled. What was indexed before still answers; go on with: codeintel refresh {stored.repository.name}") from None
     raise _died(child.wait(), stored, said)
 
 
@@ -150,15 +158,15 @@ def _died(status: int, stored: Stored, said: IO[bytes]) -> EngineError:
 
 def main() -> None:
     """The child: one job in, progress and a report or a failure out."""
-    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job, dec_hook=lambda kind, value: kind(value))
-    serve_parent()
+    job = msgspec.json.decode(read_job(), type=Job, dec_hook=lambda kind, value: kind(value))
+    stop = serve_parent()
     try:
         from .embedder import default_embedder
 
         with suppress(EngineError):  # files are read by lines then, and counted
             use_grammar_folder(job.settings.home)
         stored = Store(job.settings.home).create(job.repository)
-        _say(update(stored, job.settings, default_embedder(), _say, job.rebuild, job.only, Guard(stored.folder), job.avoid))
+        _say(update(stored, job.settings, default_embedder(), _say, job.rebuild, job.only, Guard(stored.folder), job.avoid, stop.is_set))
     except CodeIntelError as error:
         _say(Failure(type(error).__name__, str(error)))
 

@@ -8,9 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
+
+STOP = b"stop"  # a line to a child
 
 
 def spawn(module: str, said: IO[bytes], folder: Path) -> subprocess.Popen[bytes]:
@@ -32,8 +36,13 @@ class Cancelled(Exception):
     """The work was to end before it was done."""
 
 
-def lines_of(child: subprocess.Popen[bytes], cancel: threading.Event | None) -> Iterator[bytes]:
-    """What a child says, line by line, until it ends; Cancelled once that is asked for."""
+def lines_of(child: subprocess.Popen[bytes], cancel: threading.Event | None, grace_s: float = 0.0) -> Iterator[bytes]:
+    """Yield what a child prints, line by line, until it ends.
+
+    Raises
+    ------
+    Cancelled : ``cancel`` was set; with ``grace_s`` the child is told so first, and has so many seconds to end by itself.
+    """
     lines: queue.Queue[bytes] = queue.Queue()
 
     def read() -> None:
@@ -43,23 +52,38 @@ def lines_of(child: subprocess.Popen[bytes], cancel: threading.Event | None) -> 
         lines.put(b"")
 
     threading.Thread(target=read, daemon=True).start()
+    ends_at: float | None = None
     while True:
         try:
             line = lines.get(timeout=0.1)
         except queue.Empty:
-            if cancel is not None and cancel.is_set():
-                raise Cancelled from None
+            line = None
+        if cancel is not None and cancel.is_set():
+            if ends_at is None:
+                ends_at = time.monotonic() + grace_s
+                if grace_s:
+                    tell_to_stop(child)
+            if time.monotonic() >= ends_at:
+                raise Cancelled
+        if line is None:
             continue
         if not line:
             return
         yield line
 
 
+def tell_to_stop(child: subprocess.Popen[bytes]) -> None:
+    """Ask a child to keep what it has done and end."""
+    with suppress(OSError, ValueError):  # it has ended
+        ask(child, STOP)
+
+
 def _environment() -> dict[str, str]:
     here = str(Path(__file__).resolve().parents[2])
+    others = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(folder)]  # an empty one is the current folder
     return {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "PYTHONPATH": os.pathsep.join([here, *others]),
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",
@@ -88,14 +112,38 @@ def how_it_ended(status: int, said: IO[bytes]) -> str:
     return f"{how}{hint}{f' It said: {last[-1][:300]}' if last else ''}"
 
 
-def serve_parent() -> None:
-    """In the child: give way to others, and end when the parent ends or closes the pipe."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+_behind_job = b""  # what was read with the job
+
+
+def read_job() -> bytes:
+    """Read the line that ``ask`` wrote; empty if the parent closed the pipe. Called in the child, before ``serve_parent``."""
+    global _behind_job
+    parts = list[bytes]()
+    while read := os.read(0, 1 << 20):  # not sys.stdin: it would keep what follows in its buffer
+        line, newline, behind = read.partition(b"\n")
+        parts.append(line)
+        if newline:
+            _behind_job = behind
+            return b"".join(parts)
+    return b""
+
+
+def serve_parent() -> threading.Event:
+    """Give way to others, and end when the parent ends or closes the pipe; called in the child.
+
+    Returns an event that is set when the parent asks the child to stop.
+    """
+    stop = threading.Event()
+    if _behind_job.startswith(STOP):
+        stop.set()
+    threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(10)
+    return stop
 
 
-def _end_with_parent() -> None:
-    while os.read(0, 4096):  # not sys.stdin: its lock would be held while the interpreter ends
-        pass
+def _end_with_parent(stop: threading.Event) -> None:
+    while read := os.read(0, 4096):  # not sys.stdin: its lock would be held while the interpreter ends
+        if read.startswith(STOP):
+            stop.set()
     os._exit(1)

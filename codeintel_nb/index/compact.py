@@ -23,7 +23,7 @@ from ..settings import Settings
 from ..sources.chunk import Chunk, Document, Symbol
 from ..sources.repository import Repository
 from .catalog import read_table
-from .child import Cancelled, ask, end, how_it_ended, lines_of, serve_parent, spawn
+from .child import Cancelled, ask, end, how_it_ended, lines_of, read_job, serve_parent, spawn
 from .embedder import Embedder
 from .locking import acquire_lock
 from .report import Progress
@@ -181,7 +181,7 @@ def compact_in_child(settings: Settings, repository: Repository, progress: Calla
 
 def main() -> None:
     """The child: progress out, a line each; done when it ends with 0."""
-    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Compaction, dec_hook=lambda kind, value: kind(value))
+    job = msgspec.json.decode(read_job(), type=Compaction, dec_hook=lambda kind, value: kind(value))
     serve_parent()
     from .embedder import default_embedder
 

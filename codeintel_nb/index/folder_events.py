@@ -63,7 +63,7 @@ class FolderEvents:
                 ):
                     changed |= more
                 changed |= self._notices.read(self)
-                changed = self._look(sorted(changed))
+                changed = self._look(sorted(path for path in changed if not _is_by_collaboration(path)))
             if time.monotonic() - emptied_at > EMPTY_BATCH_S and self._rules_changed():
                 changed = self._look([""])
             poll_s = max(MIN_POLL_S, POLL_TIMES * self._took_s)
@@ -139,6 +139,11 @@ class FolderEvents:
             and not COLLABORATION.fullmatch(name)
             and not f"{place}{os.sep}".startswith(f"{home}{os.sep}")
         )
+
+
+def _is_by_collaboration(path: str) -> bool:
+    """Whether collaboration rewrites a file at each keystroke; a journal is gone before it is looked at."""
+    return COLLABORATION.fullmatch(path.rpartition("/")[2]) is not None
 
 
 def is_at_or_below(path: str, folder: str) -> bool:

@@ -12,18 +12,26 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
+import tempfile
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import MissingExtra
+from .. import errors
+from ..errors import CodeIntelError, EngineError, MissingExtra, SearchError
 from ..scopes.storage import replace
+from .child import Cancelled, ask, end, how_it_ended, lines_of, read_job, serve_parent, spawn
+from .report import Progress
 from .shard import Shard
 from .vectors import decode
 
@@ -31,6 +39,10 @@ LANDMARKS = 4000
 NEIGHBOURS = 10
 SHARPNESS = 0.02  # how much closer, in cosine, a landmark must be to count e times as much
 OUTGROWN = 4  # times as many chunks as when the landmarks were laid out: they are laid out anew
+LAYOUT_CHUNKS = 150_000  # placing so many takes about as long as laying out the landmarks
+ITERATIONS, CALLED_EVERY = 750, 25  # of t-SNE
+STAGE = "drawing the map"
+LANDMARKS_FILE = "landmarks.npz"
 _BATCH = 20_000
 
 Floats = npt.NDArray[np.float32]
@@ -48,6 +60,11 @@ class Landmarks(NamedTuple):
     def id(self) -> str:
         return hashlib.sha256(self.places.tobytes()).hexdigest()[:12]
 
+    def serves(self, shards: Sequence[Shard]) -> bool:
+        """Whether these shards can be placed among them."""
+        chunks = sum(shard.manifest.chunks for shard in shards)
+        return self.embedder == shards[0].manifest.embedder and chunks <= OUTGROWN * self.chunks
+
 
 class Projection:
     """The map of a home, kept in a folder of it, and in memory where that cannot be written. For one thread at a time."""
@@ -57,40 +74,60 @@ class Projection:
         self._landmarks: Landmarks | None = None
         self._points: dict[str, Floats] = {}  # by id of the shard
 
-    def prepare(self, shards: Sequence[Shard]) -> None:
-        """Have landmarks that serve these shards, all that there are: new ones take some ten seconds."""
-        chunks = sum(shard.manifest.chunks for shard in shards)
-        embedder = shards[0].manifest.embedder
-        known = _read(self.folder / "landmarks.npz") or self._landmarks  # another process may have laid them out anew
-        if known is None or known.embedder != embedder or chunks > OUTGROWN * known.chunks:
-            known = _laid_out(shards, chunks, embedder)
-            written = io.BytesIO()
-            np.savez(written, vectors=known.vectors, places=known.places, chunks=np.int64(chunks), embedder=np.frombuffer(embedder.encode(), np.uint8))
-            _keep(self.folder / "landmarks.npz", written.getvalue())
-        if self._landmarks is None or known.id != self._landmarks.id:
-            self._landmarks = known
-            self._points.clear()
+    def prepare(self, shards: Sequence[Shard], progress: Callable[[Progress], None] = lambda event: None, cancel: threading.Event | None = None) -> None:
+        """Have a place for every chunk of these shards, all that there are; a child process lays out what is new.
+
+        Raises
+        ------
+        MissingExtra : a layout is due, and openTSNE is not installed.
+        SearchError : it was cancelled.
+        EngineError : the child died.
+        """
+        known = _read(self.folder / LANDMARKS_FILE) or self._landmarks  # another process may have laid them out anew
+        is_due = known is None or not known.serves(shards)
+        if known is not None and not is_due:
+            self._use(known, shards)
+        if is_due or any(not self._is_placed(shard) for shard in shards):
+            self._lay_out(shards, None if is_due else known, progress, cancel)
         self._forget_all_but({shard.id for shard in shards})
 
     def points(self, shard: Shard) -> Floats:
-        """Where the shard's chunks lie (n, 2)."""
+        """Return where a shard's chunks lie, (n, 2); ``prepare`` comes before."""
         found = self._points.get(shard.id)
         if found is None:
-            found = self._points[shard.id] = self._kept_or_placed(shard)
+            assert self._landmarks is not None
+            found = _read_points(self.folder, shard, self._landmarks)
+            assert found is not None
+            self._points[shard.id] = found
         return found
 
-    def _kept_or_placed(self, shard: Shard) -> Floats:
+    def _use(self, landmarks: Landmarks, shards: Sequence[Shard]) -> None:
+        if self._landmarks is None or landmarks.id != self._landmarks.id:
+            self._landmarks = landmarks
+            self._points.clear()
+
+    def _is_placed(self, shard: Shard) -> bool:
         assert self._landmarks is not None
-        kept = self.folder / f"{shard.id}-{self._landmarks.id}.bin"
-        try:
-            points: Floats = np.frombuffer(kept.read_bytes(), "<f4").reshape(-1, 2)
-            if len(points) == shard.manifest.chunks:
-                return points
-        except (OSError, ValueError):
-            pass  # not there, or cut short
-        points = _placed(shard, self._landmarks)
-        _keep(kept, points.astype("<f4").tobytes())
-        return points
+        return shard.id in self._points or _read_points(self.folder, shard, self._landmarks) is not None
+
+    def _lay_out(self, shards: Sequence[Shard], known: Landmarks | None, progress: Callable[[Progress], None], cancel: threading.Event | None) -> None:
+        if known is None and find_spec("openTSNE") is None:
+            raise MissingExtra("map", needed_by="A map of the code")
+        with tempfile.TemporaryDirectory(prefix="codeintel-map-") as scratch:
+            folder = self.folder if _can_write(self.folder) else Path(scratch)
+            if known is not None:
+                _write(folder / LANDMARKS_FILE, known)
+            job = Layout(tuple(str(shard.folder) for shard in shards), str(folder), known is None)
+            _in_child(job, progress, cancel)
+            made = _read(folder / LANDMARKS_FILE)
+            if made is None:
+                raise EngineError(f"The map could not be written to {folder}. Free some space, and draw it again.")
+            self._use(made, shards)
+            for shard in shards:
+                points = _read_points(folder, shard, made)
+                if points is None:
+                    raise EngineError(f"The map could not be written to {folder}. Free some space, and draw it again.")
+                self._points[shard.id] = points
 
     def _forget_all_but(self, shards: set[str]) -> None:
         """The points of shards that answer no more, and those of other landmarks, are of no use."""
@@ -104,13 +141,96 @@ class Projection:
                     kept.unlink()
 
 
-def _laid_out(shards: Sequence[Shard], chunks: int, embedder: str) -> Landmarks:
+class Layout(msgspec.Struct, frozen=True):
+    """What the child is asked for, one line of JSON on its standard input."""
+
+    shards: tuple[str, ...]  # their folders
+    folder: str  # that takes the landmarks and the points
+    anew: bool  # lay out landmarks; else those in the folder serve
+
+
+class Failure(msgspec.Struct, frozen=True, tag="failure"):
+    error: str  # name of a class in errors.py
+    message: str
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """Everything is written."""
+
+
+def _in_child(job: Layout, progress: Callable[[Progress], None], cancel: threading.Event | None) -> None:
+    with tempfile.TemporaryFile() as said:
+        child = spawn("codeintel_nb.index.projection", said, Path(job.folder))
+        try:
+            ask(child, msgspec.json.encode(job))
+            for line in lines_of(child, cancel):
+                met: Progress | Failure | Done = msgspec.json.decode(line, type=Progress | Failure | Done)
+                if isinstance(met, Done):
+                    return
+                if isinstance(met, Failure):
+                    raise getattr(errors, met.error, EngineError)(met.message)
+                progress(met)
+        except Cancelled:
+            raise SearchError("Drawing the map was interrupted.") from None
+        except BrokenPipeError:
+            pass
+        finally:
+            end(child)
+        raise EngineError(f"The process that lays out the map {how_it_ended(child.wait(), said)} Draw it again; if that fails too, run: codeintel doctor")
+
+
+def main() -> None:
+    """Lay out landmarks, place the chunks of every shard, and report how far that is; called in the child."""
+    job = msgspec.json.decode(read_job(), type=Layout)
+    serve_parent()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from openTSNE import TSNE
-    except ImportError:
-        raise MissingExtra("map", needed_by="A map of the code") from None
+        _make(job)
+        _print(Done())
+    except FileNotFoundError as error:
+        _print(Failure("EngineError", f"A shard was replaced while the map was drawn ({error.filename}). Draw it again."))
+    except (CodeIntelError, OSError) as error:
+        _print(Failure(type(error).__name__ if isinstance(error, CodeIntelError) else "EngineError", str(error)))
+
+
+def _make(job: Layout) -> None:
+    shards, folder = [Shard(Path(name)) for name in job.shards], Path(job.folder)
+    known = None if job.anew else _read(folder / LANDMARKS_FILE)
+    chunks = sum(shard.manifest.chunks for shard in shards)
+    total = chunks + (LAYOUT_CHUNKS if known is None else 0)
+    done = 0
+
+    def report(share: float) -> None:
+        _print(Progress(STAGE, bytes_done=done + int(share), bytes_total=total))
+
+    if known is None:
+        known = _laid_out(shards, chunks, lambda share: report(share * LAYOUT_CHUNKS))
+        _write(folder / LANDMARKS_FILE, known)
+        done += LAYOUT_CHUNKS
+    for shard in shards:
+        if _read_points(folder, shard, known) is None:
+            points = _placed(shard, known, report)
+            replace(_points_file(folder, shard, known), points.astype("<f4").tobytes())
+        done += shard.manifest.chunks
+
+
+def _print(line: Progress | Failure | Done) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _laid_out(shards: Sequence[Shard], chunks: int, report: Callable[[float], None]) -> Landmarks:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from openTSNE import TSNE
+    embedder = shards[0].manifest.embedder
+    steps = 0
+
+    def called(*_: object) -> bool:
+        nonlocal steps
+        steps += CALLED_EVERY
+        report(min(1.0, steps / ITERATIONS))
+        return False
+
     random = np.random.default_rng(0)
     wanted = min(LANDMARKS, chunks)
     parts = [random.choice(shard.manifest.chunks, min(shard.manifest.chunks, -(-wanted * shard.manifest.chunks // max(1, chunks))), replace=False) for shard in shards]
@@ -122,14 +242,14 @@ def _laid_out(shards: Sequence[Shard], chunks: int, embedder: str) -> Landmarks:
         perplexity = min(30.0, (len(vectors) - 1) / 3)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            fitted = TSNE(perplexity=perplexity, metric="cosine", initialization="random" if len(vectors) < 50 else "pca", n_jobs=2, random_state=0).fit(vectors)
+            fitted = TSNE(perplexity=perplexity, metric="cosine", initialization="random" if len(vectors) < 50 else "pca", n_jobs=2, random_state=0, callbacks=called, callbacks_every_iters=CALLED_EVERY).fit(vectors)
         places = np.asarray(fitted, np.float32)
     places = places - places.mean(axis=0)
     spread = float(np.abs(places).max()) if len(places) else 0.0
     return Landmarks(vectors, (places / (spread or 1.0)).astype(np.float32), chunks, embedder)
 
 
-def _placed(shard: Shard, landmarks: Landmarks) -> Floats:
+def _placed(shard: Shard, landmarks: Landmarks, report: Callable[[float], None]) -> Floats:
     import faiss
 
     points = np.zeros((shard.manifest.chunks, 2), np.float32)
@@ -141,6 +261,7 @@ def _placed(shard: Shard, landmarks: Landmarks) -> Floats:
         weights = np.exp((closeness - closeness[:, :1]) / SHARPNESS)
         weights /= weights.sum(axis=1, keepdims=True)
         points[begin : begin + len(vectors)] = np.einsum("ij,ijk->ik", weights, landmarks.places[which])
+        report(begin + len(vectors))
     return points
 
 
@@ -150,11 +271,32 @@ def _normalized(shard: Shard, chunks: npt.NDArray[np.int64]) -> Floats:
     return normalized
 
 
-def _keep(path: Path, data: bytes) -> None:
-    """What can be computed again is not worth an error on a full disk."""
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, data)
+def _points_file(folder: Path, shard: Shard, landmarks: Landmarks) -> Path:
+    return folder / f"{shard.id}-{landmarks.id}.bin"
+
+
+def _read_points(folder: Path, shard: Shard, landmarks: Landmarks) -> Floats | None:
+    try:
+        points: Floats = np.frombuffer(_points_file(folder, shard, landmarks).read_bytes(), "<f4").reshape(-1, 2)
+    except (OSError, ValueError):
+        return None  # not there, or cut short
+    return points if len(points) == shard.manifest.chunks else None
+
+
+def _can_write(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _write(path: Path, landmarks: Landmarks) -> None:
+    written = io.BytesIO()
+    embedder = np.frombuffer(landmarks.embedder.encode(), np.uint8)
+    np.savez(written, vectors=landmarks.vectors, places=landmarks.places, chunks=np.int64(landmarks.chunks), embedder=embedder)
+    replace(path, written.getvalue())
 
 
 def _read(kept: Path) -> Landmarks | None:
@@ -163,3 +305,7 @@ def _read(kept: Path) -> Landmarks | None:
             return Landmarks(held["vectors"], held["places"], int(held["chunks"]), held["embedder"].tobytes().decode())
     except (OSError, KeyError, ValueError, EOFError, BadZipFile):
         return None  # not there, or damaged
+
+
+if __name__ == "__main__":
+    main()

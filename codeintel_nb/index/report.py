@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-NOTHING = "Nothing is indexed yet. Index a folder: %codeindex add PATH in a notebook, codeintel index PATH in a terminal."
+NOTHING = "Nothing is indexed yet. Index a folder: codeintel index PATH"
+FILE_BYTES = 4_000  # that a file costs beside its text, as if it were so much longer
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
@@ -15,6 +18,12 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
     files_total: int = 0
     bytes_done: int = 0
     bytes_total: int = 0
+
+    @property
+    def share(self) -> float:
+        """Return the share of the work that is done, 0 to 1, from files and bytes."""
+        total = self.bytes_total + FILE_BYTES * self.files_total
+        return min(1.0, (self.bytes_done + FILE_BYTES * self.files_done) / total) if total else 0.0
 
 
 class IndexReport(msgspec.Struct, frozen=True, tag="report"):
@@ -34,6 +43,9 @@ class IndexReport(msgspec.Struct, frozen=True, tag="report"):
     seconds: float
 
 
+State = Literal["indexed", "indexing", "stopped", "unfinished"]
+
+
 class RepositoryStatus(msgspec.Struct, frozen=True):
     """A repository and the state of its index."""
 
@@ -51,3 +63,5 @@ class RepositoryStatus(msgspec.Struct, frozen=True):
     secrets: tuple[str, ...]
     examples: dict[str, list[str]] = {}  # of what was left out for each reason the first paths
     damaged: str = ""  # why its index cannot be read, and what to do
+    state: State = "indexed"  # unfinished: the first run ended too early, and no person stopped it
+    stopped: str = ""  # where a person stopped the last run, as ``at 84 % (3,640 of 4,643 files)``

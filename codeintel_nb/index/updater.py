@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import msgspec
 import numpy as np
 
-from ..errors import EngineError, ShardError, SourceError
+from ..errors import EngineError, IndexingCancelled, ShardError, SourceError
 from ..scopes.storage import replace, storage_errors
 from ..settings import Settings
 from ..sources.chunk import BY_LINES, UNPARSED, Document, chunk_failsafe, content_hash, document_by_lines, refusal
@@ -40,8 +40,11 @@ def update(
     only: Sequence[str] | None = None,
     guard: Guard | None = None,
     avoid: Sequence[str] = (),
+    stopped: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
-    """Bring a repository's index up to date; each finished shard answers at once. One writer a repository.
+    """Bring a repository's index up to date. One writer a repository.
+
+    Once ``stopped`` returns true, what has been read is written as a shard and the run ends with IndexingCancelled.
 
     With ``only`` those paths, and what is below them, are all that is looked at. ``guard`` is told which file is read, and
     the files in ``avoid`` are read without a look at their syntax.
@@ -52,10 +55,13 @@ def update(
         plan = plan_update(stored, settings, embedder.id, rebuild, only)
         old = _replaced(stored) if rebuild or not plan.snapshot.shards else plan.snapshot
         run = _Run(stored, settings, embedder, plan, old, guard, frozenset(avoid))
-        run.index(progress)
-        snapshot = run.finish()
-        with storage_errors(stored.folder):
+        run.index(progress, stopped)
+        if run.is_stopped:
+            raise IndexingCancelled(f"Indexing {stored.repository.name!r} was cancelled. What was read is kept; go on with: codeintel refresh {stored.repository.name}")
+        run.count_unparsed()
+        with storage_errors(stored.folder):  # before the snapshot: a search between the two would read refused files as changed ones
             replace(stored.folder / "seen.json", msgspec.json.encode(plan.seen))
+        snapshot = run.finish()
         sweep(stored, snapshot, settings.retired_shard_age_s)
     return IndexReport(
         repository=stored.repository.name, files=snapshot.files, chunks=snapshot.chunks, content_bytes=snapshot.content_bytes,
@@ -81,12 +87,13 @@ class _Run:
         self.skipped, self.examples = Counter(plan.skipped), plan.examples
         self.indexed = self.same = self.embedded = self.reused = 0
         self.is_changed = bool(self.replaced)  # the set of live files differs
+        self.is_stopped = False
 
-    def index(self, progress: Callable[[Progress], None]) -> None:
+    def index(self, progress: Callable[[Progress], None], stopped: Callable[[], bool]) -> None:
         with FolderReader(self.stored.repository.root) as reader:
-            self._index(reader, progress)
+            self._index(reader, progress, stopped)
 
-    def _index(self, reader: FolderReader, progress: Callable[[Progress], None]) -> None:
+    def _index(self, reader: FolderReader, progress: Callable[[Progress], None], stopped: Callable[[], bool]) -> None:
         suspects = self.plan.suspects
         total = sum(stat.size for stat in suspects)
         done = files = 0
@@ -103,10 +110,13 @@ class _Run:
                     if time.monotonic() - last > 0.1:
                         last = time.monotonic()
                         progress(Progress("indexing", files, len(suspects), done, total))
+                    self.is_stopped = files < len(suspects) and stopped()
+                    if self.is_stopped:
+                        break
                     if writer.content_bytes >= self.settings.shard_bytes:
                         more = True
                         break
-                if len(writer):
+                if len(writer) and not (self.is_stopped and self.replaced):  # a stopped rebuild leaves the index as it was
                     progress(Progress("writing", files, len(suspects), done, total))
                     self._publish(writer, replaced)
 
@@ -196,7 +206,7 @@ class _Run:
         self.refs.append([shard_id, set()])
         self.is_changed = True
         if not self.replaced:  # a rebuild's shards would stand beside the old ones: they wait for the end
-            self._write(complete=False)
+            self._write(complete=self.plan.snapshot.complete)
 
     def finish(self) -> Snapshot:
         for path in self.plan.gone:
@@ -209,10 +219,9 @@ class _Run:
                 self.refs.remove(ref)
                 self.retired[shard_id] = now
         self.retired.update(dict.fromkeys(self.replaced, now))
-        self._count_unparsed()
         return self._write(complete=True) if self._differs(self.plan.snapshot) else self.plan.snapshot
 
-    def _count_unparsed(self) -> None:
+    def count_unparsed(self) -> None:
         """Recount the files that are read by lines."""
         unparsed = self.plan.seen.unparsed
         for path in self.plan.gone:
@@ -310,6 +319,19 @@ def one_writer(stored: Stored, wait_s: float = 0.5) -> Iterator[None]:
         owner.unlink(missing_ok=True)
     finally:
         lock.release()
+
+
+def is_being_written(stored: Stored) -> bool:
+    """Whether some process holds the repository's write lock."""
+    from filelock import Timeout
+
+    try:
+        acquire_lock(stored.folder / "writer.lock", 0).release()
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def sweep(stored: Stored, snapshot: Snapshot, retired_age_s: float) -> list[str]:

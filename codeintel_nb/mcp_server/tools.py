@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..api.backend import Backend, Kind
-from ..api.text import plain, status_notes
+from ..api.text import plain, state_of, status_notes
 from ..api.wire import FileRequest, PathsRequest, ScopeAnswer, SemanticRequest, SymbolsRequest, TextRequest
 from ..scopes.scope import Scope
 from ..scopes.session import get_session_id
@@ -86,7 +86,7 @@ async def _open_file(backend: Backend, asked: FileArguments) -> tuple[FileAnswer
 
 async def _status(backend: Backend, asked: SessionArguments) -> tuple[StatusAnswer, str]:
     found, held = await backend.status(), await backend.get_scope()
-    lines = [f"{one.name}: {one.files:,} files, {one.chunks:,} chunks{'' if one.complete else ', still being indexed'}" for one in found]
+    lines = [f"{one.name}: {one.files:,} files, {one.chunks:,} chunks{'' if one.state == 'indexed' else f', {state_of(one)}'}" for one in found]
     return StatusAnswer(tuple(found), held.scope, held.session_id), "\n".join([*lines, *status_notes(found, False), _said(held)])
 
 

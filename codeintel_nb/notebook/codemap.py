@@ -7,6 +7,7 @@ import html
 import io
 import os
 import posixpath
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,7 @@ import msgspec
 import numpy as np
 import traitlets
 
-from ..api.contract import Client
+from ..api.contract import Client, OnProgress
 from ..api.marked import segments
 from ..api.panel import place
 from ..api.text import clean
@@ -150,19 +151,23 @@ class CodeMap(anywidget.AnyWidget):
         return written.getvalue()
 
 
-def points_in(client: Client, scope: Scope, colour: str, results: Results | None = None) -> list[Points]:
-    """What there is to draw, a sample of it and the files of the hits, which a sample would miss; SearchError where that
-    is nothing, or cannot be coloured so."""
+def points_in(
+    client: Client, scope: Scope, colour: str, results: Results | None = None, progress: OnProgress | None = None, cancel: threading.Event | None = None
+) -> list[Points]:
+    """Return what there is to draw: a sample, and the files of the hits, which a sample would miss.
+
+    SearchError where that is nothing, or cannot be coloured so.
+    """
     if colour not in ("folder", "language", "kind"):
         raise SearchError(f"A map cannot be coloured by {colour!r}: choose folder, language or kind.")
-    found = client.code_map(_request(scope))
+    found = client.code_map(_request(scope), progress, cancel)
     if not found.paths:
         raise SearchError(f"Nothing is in scope, so there is nothing to draw: {scope.describe()}.")
     if not results or len(found.x) // 4 == found.total:
         return [found]
     files = {(hit.repo, hit.path) for hit in results}
     globs = tuple("/" + plain_glob(path).lstrip("/") for path in sorted({path for _, path in files}))
-    return [found, client.code_map(_request(scope.merged(repos=tuple(sorted({repo for repo, _ in files})), include_globs=globs)))]
+    return [found, client.code_map(_request(scope.merged(repos=tuple(sorted({repo for repo, _ in files})), include_globs=globs)), progress, cancel)]
 
 
 def _request(scope: Scope) -> MapRequest:

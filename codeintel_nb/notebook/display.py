@@ -15,6 +15,7 @@ import msgspec
 
 from ..api.marked import MOST_LINES, Spans, segments, shown_language, spans_in
 from ..api.text import MOST_LINE_CHARACTERS, caption, clean, location, plain
+from ..api.wording import in_notebook
 from ..search.hit import Hit, Results
 from ..search.query import PathQuery, TextQuery
 
@@ -38,7 +39,7 @@ def present(results: Results, shown: int | None = None) -> dict[str, str]:
 
 
 def _html(results: Results, hits: tuple[Hit, ...]) -> str:
-    note = html.escape(caption(results, len(hits)))
+    note = html.escape(in_notebook(caption(results, len(hits))))
     if not hits:
         return f"<p><em>{note}</em>{_advice(results)}</p>"
     several = len(results.coverage.repositories) > 1
@@ -113,7 +114,7 @@ def coloured(text: str, language: str, spans: Spans) -> str:
 
 
 def _markdown(results: Results, hits: tuple[Hit, ...]) -> str:
-    parts = [f"*{_escaped(caption(results, len(hits)))}*"]
+    parts = [f"*{_escaped(in_notebook(caption(results, len(hits))))}*"]
     for hit in hits:
         target = relative_target(results.roots.get(hit.repo, ""), hit.path)
         name = _escaped(location(hit))

@@ -18,7 +18,6 @@ from ..api.progress import summary
 from ..api.terminal import print_anything
 from ..api.wire import PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, SymbolsRequest, TextRequest
 from ..errors import ScopeError, SearchError
-from ..index.report import Progress
 from ..scopes.scope import Scope
 from ..search.hit import Hit, Results
 from ..search.query import DEFAULT_HITS
@@ -38,6 +37,7 @@ from .commands import (
 )
 from .completion import Completer
 from .running import Running
+from .tasks import OnProgress
 from .views import IndexView, ScopeView
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 MAX_SQL_HITS = 100_000  # that go along with a query, each with so many characters of its snippet
 MAX_SQL_SNIPPET = 200
 MAPPED_HITS = 20  # lit on a map
-DRAWING = "drawing the map"  # once laid out, it is drawn in a moment
+DRAWING = "drawing the map"
 
 
 @magics_class
@@ -94,6 +94,10 @@ class CodeintelMagics(Running):
             return self._panel
         if command == "mcp":
             return AssistantSettings()
+        return self._work(lambda progress, cancel: self._changed_scope(command, rest))
+
+    def _changed_scope(self, command: str, rest: str) -> ScopeView:
+        client = self.client
         now = client.get_scope()
         if command in ("set", "add", "drop"):
             parsed = parse_line(rest, SCOPE_OPTIONS)
@@ -181,7 +185,7 @@ class CodeintelMagics(Running):
         def run() -> Table | None:
             target, values, query = self._request("codesql", line, cell)
             request = SqlRequest(statement=query, hits=self._last_hits() if re.search(r"\bhits\b", query, re.I) else (), **{"deadline": self.deadline_s, **values})
-            table = self._interruptible(lambda cancel: self.client.sql(request, cancel))
+            table = self._work(lambda progress, cancel: self.client.sql(request, cancel), "running SQL")
             return self._keep(target, table)
 
         return self._run(run)
@@ -216,25 +220,25 @@ class CodeintelMagics(Running):
         command, rest = command_of(line, INDEX_COMMANDS, "codeindex", "status")
         options = {"add": ADD_OPTIONS, "refresh": REFRESH_OPTIONS, "status": STATUS_OPTIONS, "drop": (), "watch": ()}[command]
         values, place = parse_line(rest, options, raw=True)
-        done: list[str] = []
-        with self._progress() as progress:
-            if command == "add":
-                if "kernel" in values:
-                    requests = kernel_requests(self.shell.user_ns, place, values)
-                    done += [summary(self.client.index(request, progress)) for request in requests]
-                else:
-                    done.append(summary(self.client.index(index_request(place, values), progress)))
-            elif command == "refresh":
-                names = [place] if place else [repository.name for repository in self.client.status()]
-                done += [summary(self.client.refresh(name, "rebuild" in values, progress)) for name in names]
-            elif command == "drop":
-                if not place:
-                    raise SearchError("%codeindex drop needs the name of a repository. %codeindex status lists them.")
-                self.client.remove(place)
-                done.append(f"{place}: dropped from the index")
-            elif command == "watch":
-                done.append(f"changes are followed in {', '.join(self.client.watch()) or 'nothing'}")
-        return IndexView(self.client.status(), done, "skipped" in values)
+        return self._work(lambda progress, cancel: self._indexed(command, values, place, progress, cancel))
+
+    def _indexed(self, command: str, values: dict[str, Any], place: str, progress: OnProgress, cancel: threading.Event) -> IndexView:
+        client, done = self.client, list[str]()
+        if command == "add":
+            several = "kernel" in values
+            requests = kernel_requests(self.shell.user_ns, place, values) if several else [index_request(place, values)]
+            done += [summary(client.index(request, progress, cancel)) for request in requests]
+        elif command == "refresh":
+            names = [place] if place else [repository.name for repository in client.status()]
+            done += [summary(client.refresh(name, "rebuild" in values, progress, cancel)) for name in names]
+        elif command == "drop":
+            if not place:
+                raise SearchError("%codeindex drop needs the name of a repository. %codeindex status lists them.")
+            client.remove(place)
+            done.append(f"{place}: removed from the index")
+        elif command == "watch":
+            done.append(f"changes are followed in {', '.join(client.watch()) or 'nothing'}")
+        return IndexView(client.status(), done, "skipped" in values)
 
     @no_var_expand
     @line_magic
@@ -256,18 +260,21 @@ class CodeintelMagics(Running):
             results = None
             if query:
                 request = SemanticRequest(query=query, limit=MAPPED_HITS, deadline=self.deadline_s, **limits)
-                results = self._interruptible(lambda cancel: self.client.semantic_search(request, cancel)).results
-            return self.draw(self.client.get_scope().scope.merged(**limits), results, colour)
+                results = self._work(lambda progress, cancel: self.client.semantic_search(request, cancel), "searching").results
+            scope = self._work(lambda progress, cancel: self.client.get_scope()).scope
+            return self.draw(scope.merged(**limits), results, colour)
 
         return self._run(run)
 
     def draw(self, scope: Scope, results: Results | None, colour: Any) -> CodeMap:
-        """The map of a scope; the first one takes some seconds, of which a line tells."""
-        from .codemap import CodeMap, points_in
+        """Return the map of a scope; laying out the first one takes some seconds."""
 
-        with self._progress() as progress:
-            found = self._interruptible(lambda cancel: points_in(self.client, scope, colour, results), lambda: progress(Progress(DRAWING)))
-        return CodeMap(self.client, found, results, colour)
+        def make(progress: OnProgress, cancel: threading.Event) -> CodeMap:
+            from .codemap import CodeMap, points_in
+
+            return CodeMap(self.client, points_in(self.client, scope, colour, results, progress, cancel), results, colour)
+
+        return self._work(make, DRAWING)
 
 
 def load(shell: Any) -> CodeintelMagics:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,25 +15,25 @@ from ..api.options import describe, parse_line, unread_options
 from ..api.progress import TerminalProgress
 from ..api.text import counted, plural
 from ..api.wire import SearchAnswer
+from ..api.wording import in_notebook
 from ..errors import CodeIntelError, SearchError
+from ..index.report import Progress
 from ..search.hit import Results
 from ..search.table import Table
 from .commands import SEARCH_OPTIONS
 from .progress import NotebookProgress
-
-MEANWHILE_S = 0.2  # between two words on something that takes long
+from .tasks import OnProgress, Task
 
 _T = TypeVar("_T")
 
 
 class Running(Magics, Configurable):
-    """Magics whose lines are run so."""
+    """Base class of the magics."""
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self._rich = hasattr(shell, "kernel")
         self._last: Results | None = None  # of the searches of this notebook
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="codeintel-search")
 
     def _progress(self) -> TerminalProgress:
         return NotebookProgress() if self._rich else TerminalProgress()
@@ -56,7 +55,7 @@ class Running(Magics, Configurable):
             target, values, query = self._request(magic, line, cell)
             if query and not takes_query:
                 raise SearchError(f"%{magic} takes options only, not {query!r}. Its options are:\n{describe(SEARCH_OPTIONS[magic])}")
-            answer = self._interruptible(lambda cancel: search(query, values, cancel))
+            answer = self._work(lambda progress, cancel: search(query, values, cancel), "searching")
             if answer.scope_expired:
                 print("The scope of this session had expired: nothing limited this search.")
             results = self._last = answer.results
@@ -92,25 +91,26 @@ class Running(Magics, Configurable):
             print(f"{target} = {plural(len(value), 'row')}")
         return None
 
-    def _interruptible(self, search: Callable[[threading.Event], _T], meanwhile: Callable[[], None] | None = None) -> _T:
-        """Run on a thread, so that Ctrl-C ends the search early and still gives what it has."""
-        cancel = threading.Event()
-        running = self._pool.submit(search, cancel)
-        try:
-            while not running.done():
-                if meanwhile is not None:
-                    meanwhile()
-                wait([running], MEANWHILE_S)  # not for longer: a library that takes signals, Polars for one, has a wait go on after Ctrl-C
-            return running.result()
-        except KeyboardInterrupt:
-            cancel.set()
-            return running.result(timeout=10)
+    def _work(self, work: Callable[[OnProgress, threading.Event], _T], stage: str = "") -> _T:
+        """Run on a thread; show its progress, or how long the ``stage`` takes, once that is over a second.
+
+        Ctrl-C ends the work early, with what it has.
+        """
+        with self._progress() as progress:
+
+            def wait(waited: Progress) -> None:
+                if waited.stage not in ("0 s", "1 s"):
+                    progress(Progress(f"{stage} {waited.stage}"))
+
+            return Task(work).wait(progress, wait if stage else None)
 
     def _run(self, call: Callable[[], _T]) -> _T:
-        """Run; an error of ours is one line, not a traceback."""
+        """Run; an error of ours, and Ctrl-C, are one line each."""
         try:
             return call()
+        except KeyboardInterrupt:
+            raise UsageError("Interrupted.") from None
         except CodeIntelError as error:
-            raise UsageError(str(error)) from None
+            raise UsageError(in_notebook(str(error))) from None
         except msgspec.ValidationError as error:
             raise UsageError(f"A value is not of its kind: {error}") from None

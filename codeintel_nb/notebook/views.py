@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ..api.text import aligned, status_notes, status_table
 from ..api.wire import ScopeAnswer
+from ..api.wording import in_notebook
 from ..index.report import NOTHING, RepositoryStatus
 from ..scopes.scope import Scope
 
@@ -35,7 +36,7 @@ class ScopeView(NamedTuple):
         if c is not None:
             rows.append(("in scope", f"{c.files_in_scope:,} of {c.files:,} files, {c.chunks_in_scope:,} of {c.chunks:,} chunks"))
         else:
-            rows.append(("index", NOTHING))
+            rows.append(("index", in_notebook(NOTHING)))
         if self.answer.scope_expired:
             rows.append(("note", "the scope set earlier has expired"))
         if self.answer.offered is not None:
@@ -60,7 +61,7 @@ class IndexView(NamedTuple):
     with_skipped: bool = False
 
     def _notes(self) -> list[str]:
-        return [*self.done, *status_notes(self.repositories, self.with_skipped)]
+        return [*self.done, *map(in_notebook, status_notes(self.repositories, self.with_skipped))]
 
     def __repr__(self) -> str:
         return "\n".join([*self._notes(), *(aligned(status_table(self.repositories)) if self.repositories else ())])

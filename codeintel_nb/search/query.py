@@ -41,7 +41,7 @@ class TextQuery(msgspec.Struct, frozen=True, tag="text"):
 
     def __post_init__(self) -> None:
         if not self.pattern:
-            raise SearchError("The pattern is empty. Say what to look for: %textsearch PATTERN")
+            raise SearchError("The pattern is empty. Say what to look for: codeintel grep PATTERN")
         if len(self.pattern) > MAX_PATTERN_CHARACTERS:
             raise SearchError(f"The pattern has {len(self.pattern):,} characters; the most is {MAX_PATTERN_CHARACTERS:,}.")
         if self.case not in CASES:
@@ -69,7 +69,7 @@ class SemanticQuery(msgspec.Struct, frozen=True, tag="semantic"):
 
     def __post_init__(self) -> None:
         if not self.text.strip():
-            raise SearchError("The question is empty. Say what to look for: %semsearch where are retries counted")
+            raise SearchError("The question is empty. Say what to look for: codeintel search where are retries counted")
         if len(self.text) > MAX_QUERY_CHARACTERS:
             raise SearchError(f"The question has {len(self.text):,} characters; the most is {MAX_QUERY_CHARACTERS:,}.")
         if self.mode not in MODES:
@@ -85,7 +85,7 @@ class SymbolQuery(msgspec.Struct, frozen=True, tag="symbols"):
 
     def __post_init__(self) -> None:
         if not self.name.strip(" .:#"):
-            raise SearchError("The name is empty. Say what is defined: %symbol NAME, or a glob such as read_*")
+            raise SearchError("The name is empty. Say what is defined: codeintel symbols NAME, or a glob such as read_*")
         if len(self.name) > MAX_NAME_CHARACTERS:
             raise SearchError(f"The name has {len(self.name):,} characters; the most is {MAX_NAME_CHARACTERS:,}.")
         force_setattr(self, "limit", checked_limit(self.limit))

@@ -122,23 +122,23 @@ def test_a_map_needs_no_home_that_can_be_written(mapped, monkeypatch, tmp_path):
     from codeintel_nb.index import projection
 
     (tmp_path / "file").write_text("where nothing can lie below")
-    laid_out, lay_out = [], projection._laid_out
-    monkeypatch.setattr(projection, "_laid_out", lambda *given: laid_out.append(1) or lay_out(*given))
+    children, in_child = [], projection._in_child
+    monkeypatch.setattr(projection, "_in_child", lambda *given: children.append(1) or in_child(*given))
     (target,) = mapped._roster.now(Scope()).targets
     shard = mapped._engine.shard(target.folder)
     made = Projection(tmp_path / "file" / "map")
     for _ in range(3):
         made.prepare([shard])
         assert len(made.points(shard)) == shard.manifest.chunks
-    assert laid_out == [1], "it is kept in memory"
+    assert children == [1], "it is kept in memory"
 
 
 def test_without_its_part_the_map_says_how_to_get_it(make_workspace, tree, monkeypatch):
-    import sys
+    from codeintel_nb.index import projection
 
     workspace = make_workspace()
     workspace.index(tree)
-    monkeypatch.setitem(sys.modules, "openTSNE", None)
+    monkeypatch.setattr(projection, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"pip install 'codeintel-nb\[map\]'"):
         workspace.points()
 

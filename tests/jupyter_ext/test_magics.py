@@ -92,7 +92,7 @@ def test_an_installed_package_of_the_kernels_environment_is_indexed(open_noteboo
     said = notebook.run("%load_ext codeintel_nb\n%codeindex add --package msgspec --name spec")
     assert "spec: " in said
     assert "files indexed" in said
-    assert "dropped" in notebook.run("%codeindex drop spec")
+    assert "removed from the index" in notebook.run("%codeindex drop spec")
 
 
 def test_a_folder_is_meant_as_the_notebook_names_it(server, open_notebook):
@@ -102,7 +102,7 @@ def test_a_folder_is_meant_as_the_notebook_names_it(server, open_notebook):
     assert "project: 1 files indexed" in said
     shown = notebook.run("hits = %textsearch --repo shop class Cart\nprint(hits._repr_mimebundle_()['text/html'])")
     assert 'href="../shop/src/shop/cart.py#line=5"' in shown, "links lead to where the server shows the file"
-    assert "dropped" in notebook.run("%codeindex drop project")
+    assert "removed from the index" in notebook.run("%codeindex drop project")
 
 
 def test_completion_comes_from_the_servers_index(open_notebook):

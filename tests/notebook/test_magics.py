@@ -160,7 +160,7 @@ def test_the_index_is_kept_up(ready, tree):
     assert "1 files indexed" in repr(ready("%codeindex refresh"))
     assert len(ready("%textsearch brand_new_function")) == 1
     assert "skipped" in repr(ready("%codeindex status --skipped"))
-    assert "dropped" in repr(ready("%codeindex drop shop"))
+    assert "removed from the index" in repr(ready("%codeindex drop shop"))
     assert "Nothing is indexed yet" in repr(ready("%codeindex"))
 
 
@@ -194,7 +194,7 @@ def test_a_package_is_added_by_name(run):
         ("%codeindex add --kernel extra", "besides only --rebuild"),
         ("%codeindex add --kernel --package json", "besides only --rebuild"),
         ("%codeindex add --package json --outputs", "is for a folder of notebooks"),
-        ("%scope set --repo 'pkg:pandas*'", "codeintel index --package pandas"),
+        ("%scope set --repo 'pkg:pandas*'", "%codeindex add --package pandas"),
         ("%symbol", "The name is empty"),
         ("%codesql drop table files", "is no query"),
         ("%codeindex drop", "needs the name"),
@@ -218,13 +218,13 @@ def test_ctrl_c_ends_a_search_with_what_it_has(ready, shell):
 
     magics = shell.magics_manager.registry["CodeintelMagics"]
 
-    def search(cancel):
+    def search(progress, cancel):
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
         assert cancel.wait(10), "the search is told"
         return "what was found"
 
     began = time.monotonic()
-    assert magics._interruptible(search) == "what was found"
+    assert magics._work(search) == "what was found"
     assert time.monotonic() - began < 5
 
 

@@ -1,0 +1,69 @@
+"""Work on a thread of its own, while the cell's thread shows progress and listens for Ctrl-C."""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from ..index.report import Progress
+
+SHOWN_S = 0.1  # between two looks at the progress
+GRACE_S = 10.0  # after Ctrl-C, for the work to end with what it has
+
+_T = TypeVar("_T")
+OnProgress = Callable[[Progress], None]
+
+
+class Task(Generic[_T]):
+    """A running piece of work; a thread each, so that one that hangs stands in nobody's way."""
+
+    def __init__(self, work: Callable[[OnProgress, threading.Event], _T]) -> None:
+        self.cancel = threading.Event()
+        self._ended = threading.Event()
+        self._progress: queue.SimpleQueue[Progress] = queue.SimpleQueue()
+        self._result: list[_T] = []
+        self._error: BaseException | None = None
+        context = contextvars.copy_context()  # what the work prints belongs to this cell
+        threading.Thread(target=context.run, args=(self._run, work), name="codeintel-task", daemon=True).start()
+
+    def _run(self, work: Callable[[OnProgress, threading.Event], _T]) -> None:
+        try:
+            self._result.append(work(self._progress.put, self.cancel))
+        except BaseException as error:  # raised again where the task is waited for
+            self._error = error
+        self._ended.set()
+
+    def wait(self, show: OnProgress, waiting: OnProgress | None = None) -> _T:
+        """Return the result; Ctrl-C ends the work early, and a second one gives it up.
+
+        ``show`` gets each progress, ``waiting`` one now and then while the work reports none.
+
+        Raises
+        ------
+        KeyboardInterrupt : the work did not end in time, or was given up.
+        """
+        try:
+            self._show_until(None, show, waiting)
+        except KeyboardInterrupt:
+            self.cancel.set()
+            self._show_until(time.monotonic() + GRACE_S, lambda progress: None, None)
+        if self._error is not None:
+            raise self._error
+        return self._result[0]
+
+    def _show_until(self, ends_at: float | None, show: OnProgress, waiting: OnProgress | None) -> None:
+        began = time.monotonic()
+        while not self._ended.wait(SHOWN_S):  # not for longer: a library that takes signals, Polars for one, has a wait go on after Ctrl-C
+            latest = None
+            while not self._progress.empty():
+                latest = self._progress.get()
+            if latest is not None:
+                show(latest)
+            elif waiting is not None:
+                waiting(Progress(f"{time.monotonic() - began:.0f} s"))
+            if ends_at is not None and time.monotonic() > ends_at:
+                raise KeyboardInterrupt

@@ -1,0 +1,187 @@
+"""A run that a person stopped: it stays stopped, keeps what it read, and is in nobody's scope until it is whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import msgspec
+import pytest
+
+from codeintel_nb import Scope, Workspace
+from codeintel_nb.errors import IndexingCancelled, SearchError
+from codeintel_nb.index.stops import Cancellation, Stop, read_stop, write_stop
+from codeintel_nb.settings import Settings
+from tests.conftest import write_tree
+
+
+@pytest.fixture
+def large(tmp_path):
+    """A folder whose first index takes some seconds."""
+    function = "def function_{i}_{j}(argument):\n    '''Compute the value number {j}.'''\n    return argument * {j} + {i}\n\n\n"
+    return write_tree(tmp_path / "large", {f"d{i // 50}/f{i:03}.py": "".join(function.format(i=i, j=j) for j in range(40)) for i in range(500)})
+
+
+@pytest.fixture
+def opened(tmp_path):
+    made = []
+
+    def open_(**settings):
+        made.append(Workspace(msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), **settings), here=None))
+        return made[-1]
+
+    yield open_
+    for workspace in made:
+        workspace.close()
+
+
+def stopped(workspace, folder, at=200, cancel=None, **options):
+    """Stop a run when it has read so many files; return the error."""
+    cancel = cancel or Cancellation()
+
+    def progress(moved):
+        if moved.files_done >= at:
+            cancel.set()
+
+    with pytest.raises(IndexingCancelled) as error:
+        workspace.index(folder, progress=progress, cancel=cancel, **options)
+    return str(error.value)
+
+
+def test_a_stopped_first_run_keeps_what_it_read(opened, large):
+    workspace = opened()
+    message = stopped(workspace, large)
+    assert "was stopped at" in message
+    assert message.endswith("What was read is kept; go on with: codeintel refresh large")
+    (status,) = workspace.status()
+    assert (status.state, status.complete) == ("stopped", False)
+    assert 0 < status.files < 500
+    assert status.stopped.startswith("at ")
+    assert "of 500 files" in status.stopped
+    report = workspace.refresh("large")
+    assert report.unchanged == status.files
+    assert report.indexed == 500 - status.files
+    (status,) = workspace.status()
+    assert (status.state, status.stopped, status.files) == ("indexed", "", 500)
+
+
+def test_it_is_in_nobodys_scope_until_it_is_whole(opened, large, tree):
+    workspace = opened()
+    workspace.index(tree, name="shop")
+    everywhere = workspace.search_text("def ").total
+    stopped(workspace, large)
+    assert workspace.search_text("def ").total == everywhere
+    assert workspace.count().repositories == ("shop",)
+    assert workspace.list_paths().total == 9
+    with pytest.raises(SearchError, match=r"first index of 'large' is not complete.* codeintel refresh large"):
+        workspace.semantic_search("value", Scope(repos=("large",)))
+    named = workspace.search_text("def function_499_39", Scope(repos=("large",)))
+    assert [hit.path for hit in named] == ["d9/f499.py"]
+    assert (named.coverage.building, named.coverage.files) == (("large",), 500)
+    assert "large not indexed yet" in repr(named)
+    workspace.refresh("large")
+    assert workspace.search_text("def ").total == everywhere + 20_000
+
+
+def test_only_a_person_stops_it(opened, large):
+    """A server that ends is no person: the run goes on when the server is back."""
+    workspace, cancel = opened(), Cancellation()
+    cancel.by_person = False
+
+    def progress(moved):
+        if moved.files_done >= 100:
+            cancel.set()
+
+    with pytest.raises(IndexingCancelled):
+        workspace.index(large, progress=progress, cancel=cancel)
+    assert not workspace.is_stopped("large")
+    assert workspace.status()[0].state == "unfinished"
+
+
+def test_the_watcher_leaves_a_stopped_run_alone(opened, large):
+    workspace = opened()
+    stopped(workspace, large)
+    reports = []
+    watcher = workspace.watch(updated=reports.append)
+    write_tree(large, {"new.py": "fresh = 1\n"})
+    time.sleep(1.5)
+    assert reports == []
+    assert workspace.status()[0].state == "stopped"
+    workspace.refresh("large")
+    write_tree(large, {"newer.py": "fresher = 1\n"})
+    ends = time.monotonic() + 30
+    while not any(report.files == 502 for report in reports):
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    watcher.close()
+
+
+def test_a_stopped_update_leaves_the_index_whole(opened, large):
+    workspace = opened()
+    workspace.index(large)
+    for i in range(0, 500, 2):
+        (large / f"d{i // 50}/f{i:03}.py").write_text(f"changed_{i} = 1\n" * 300)
+    message = stopped(workspace, large, at=100)
+    assert "What was indexed before still answers" in message
+    (status,) = workspace.status()
+    assert (status.state, status.complete, status.files) == ("indexed", True, 500)
+    assert status.stopped
+    assert workspace.search_text("changed_", show="files").total == 250
+    assert workspace.semantic_search("compute the value number").hits
+    assert workspace.refresh("large").files == 500
+    assert workspace.status()[0].stopped == ""
+
+
+def test_a_stopped_rebuild_changes_nothing(opened, large):
+    workspace = opened()
+    workspace.index(large)
+    before = workspace.status()[0]
+    stopped(workspace, large, rebuild=True)
+    after = workspace.status()[0]
+    assert (after.files, after.chunks, after.complete) == (before.files, before.chunks, True)
+
+
+def test_ctrl_c_stops_it(opened, large):
+    workspace = opened()
+    sent = []
+
+    def progress(moved):
+        if moved.files_done >= 100 and not sent:
+            sent.append(1)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(IndexingCancelled, match=r"was stopped at \d+ %"):
+        workspace.index(large, progress=progress)
+    assert workspace.status()[0].state == "stopped"
+
+
+def test_a_cancel_before_the_child_reads_its_job(opened, large):
+    workspace, cancel = opened(), Cancellation()
+    cancel.set()
+    with pytest.raises(IndexingCancelled, match="was stopped"):
+        workspace.index(large, cancel=cancel)
+    assert workspace.status()[0].state == "stopped"
+    assert workspace.refresh("large").files == 500
+
+
+def test_a_damaged_note_is_a_stop(tmp_path):
+    write_stop(tmp_path, None)
+    assert read_stop(tmp_path) is not None
+    (tmp_path / "stopped.json").write_text("{")
+    assert read_stop(tmp_path) == Stop(0.0)
+    assert read_stop(tmp_path / "elsewhere") is None
+
+
+def test_while_it_runs_it_is_being_indexed(opened, large):
+    workspace, other, seen = opened(), opened(), threading.Event()
+    states = []
+
+    def progress(moved):
+        if moved.files_done and not seen.is_set():
+            seen.set()
+            states.append(other.status()[0].state)
+
+    workspace.index(large, progress=progress)
+    assert states == ["indexing"]

@@ -1,0 +1,144 @@
+"""Maps, runs and SQL that take long: progress, cancel, and a server that ends in time."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from codeintel_nb.api.client import ServerClient
+from codeintel_nb.api.kernel import Kernel
+from codeintel_nb.api.wire import MapRequest, SqlRequest
+from codeintel_nb.errors import SearchError
+from tests.conftest import write_tree
+from tests.jupyter_ext.test_jobs import builders, many_files
+from tests.live import TOKEN
+
+SLOW_SQL = "select count(*) from range(100000) a, range(100000) b, range(100000) c where a.range + b.range + c.range = 7"
+
+
+@pytest.fixture
+def lasting(make_server):
+    """A server of its own with an indexed folder."""
+    server = make_server()
+    many_files(server.root / "work", 300)
+    server.index(server.root / "work", "work")
+    return server
+
+
+def client_of(server):
+    return ServerClient(Kernel(f"http://127.0.0.1:{server.port}{server.base_url}", "script-1", b"", TOKEN))
+
+
+def test_a_first_map_reports_progress(lasting):
+    seen = []
+    points = client_of(lasting).code_map(MapRequest(), seen.append)
+    assert points.total > 300
+    shares = [progress.share for progress in seen]
+    assert len(shares) > 3
+    assert shares == sorted(shares)
+    assert {progress.stage for progress in seen} == {"drawing the map"}
+    seen.clear()
+    assert client_of(lasting).code_map(MapRequest(), seen.append).total == points.total
+    assert seen == [], "the second is there"
+
+
+@pytest.mark.parametrize("what", ["map", "sql"])
+def test_a_cancelled_call_ends_on_the_server(lasting, what):
+    cancel, ended = threading.Event(), []
+
+    def ask():
+        client = client_of(lasting)
+        try:
+            client.code_map(MapRequest(), lambda progress: cancel.set(), cancel) if what == "map" else client.sql(SqlRequest(statement=SLOW_SQL), cancel)
+        except SearchError as error:
+            ended.append(str(error))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    if what == "sql":
+        time.sleep(1)
+        cancel.set()
+    asking.join(30)
+    assert ended == ["Drawing the map was interrupted." if what == "map" else "The SQL query was cancelled."]
+    lasting.until(lambda: not children(lasting, "projection"))
+
+
+def children(server, name):
+    import psutil
+
+    return [child for child in psutil.Process(server.process.pid).children() if any(name in word for word in child.cmdline())]
+
+
+def test_errors_of_a_long_call_are_those_of_the_engine(lasting):
+    client = client_of(lasting)
+    with pytest.raises(SearchError, match="SQL"):
+        client.sql(SqlRequest(statement="selct 1"))
+
+
+def busy(server, what):
+    """Have the server do something that lasts."""
+    if what == "indexing":
+        write_tree(server.root / "more", {f"f{i}.py": f"def function_{i}():\n    return {i}\n" * 300 for i in range(2_000)})
+        assert server.ask("POST", "repositories", {"path": "more"}).status == 202
+        server.until(lambda: builders(server))
+        return
+    path, body = {
+        "map": ("map", {}),
+        "sql": ("sql", {"statement": SLOW_SQL}),
+        "search": ("search/text", {"pattern": r"(?s)(\w+\s+){1,40}never_there", "regex": True, "limit": 0}),
+    }[what]
+
+    def ask():
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        connection.request("POST", server.uri(path), json.dumps(body), {"Authorization": f"token {TOKEN}", "Content-Type": "application/json", "Accept": "text/event-stream, application/json"})
+        try:
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            pass  # the server has ended
+        finally:
+            connection.close()
+
+    threading.Thread(target=ask, daemon=True).start()
+    time.sleep(0.5)
+
+
+@pytest.mark.parametrize("what", ["indexing", "map", "sql", "search"])
+def test_a_server_ends_soon_after_it_is_asked_to(lasting, what):
+    busy(lasting, what)
+    lasting.process.send_signal(signal.SIGTERM)
+    try:
+        lasting.process.wait(30)
+    except subprocess.TimeoutExpired:
+        pytest.fail("it goes on")
+    log = lasting.log.read_text()
+    assert "Traceback" not in log, log[-3000:]
+
+
+def test_a_run_that_a_person_stopped_stays_stopped(make_server):
+    server = make_server("--CodeIntelApp.watch=True")
+    many_files(server.root / "work", 900)
+    assert server.ask("POST", "repositories", {"path": "work"}).status == 202
+    server.until(lambda: server.ask("GET", "repositories/work/job").json.get("progress", {}).get("files_done", 0) > 50)
+    assert server.ask("DELETE", "repositories/work/job").status == 202
+    server.until(lambda: server.ask("GET", "repositories/work/job").json["state"] == "cancelled")
+
+    def state():
+        (status,) = server.ask("GET", "repositories").json["repositories"]
+        return status["state"]
+
+    write_tree(server.root / "work", {"new.py": "fresh = 1\n"})
+    time.sleep(6)  # the watcher looks for repositories to follow every five seconds
+    assert state() == "stopped"
+    assert server.ask("GET", "repositories/work/job").json["state"] == "cancelled"
+    server.stop()
+    server.start()
+    time.sleep(6)
+    assert state() == "stopped"
+    assert server.ask("POST", "repositories/work/refresh").status == 202
+    server.until(lambda: state() == "indexed")
