@@ -58,6 +58,15 @@ class MissingExtra(CodeIntelError):
         super().__init__(f"{needed_by} needs an optional part: pip install 'codeintel-nb[{extra}]'")
 
 
+def check_text(text: str, what: str) -> str:
+    """Return the text; CodeIntelError where it holds bytes that are not UTF-8, as an argument or a file's name may."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise CodeIntelError(f"{what} {text!a} is not UTF-8 text. Give it in UTF-8.") from None
+    return text
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of an error message: the nearest known name, else the first few."""
     names = sorted(known)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 import secrets
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-GRACE_S = 10  # for requests under way when the server is stopped
+GRACE_S = 2  # for requests under way when the server is stopped, which is to end within 5 seconds; then they give what they have
+_PLACE = re.compile(r"(\[[0-9a-f:.]+\]|[^:@/\[\]]+)(?::[0-9]{1,5})?")  # a name or address, and perhaps a port
 OPTIONS = "CODEINTEL_SERVE"  # environment variable that hands the options to worker processes
 
 
@@ -56,8 +59,8 @@ class Guard:
         return None
 
     def _is_ours(self, place: str) -> bool:
-        name = place if place.endswith("]") else place.rpartition(":")[0] or place
-        return name.lower() in self._options.hosts
+        found = _PLACE.fullmatch(place.lower())
+        return found is not None and found[1] in self._options.hosts
 
 
 def make_app(options: Options) -> Starlette:
@@ -109,7 +112,9 @@ def make_app(options: Options) -> Starlette:
         return _problem(Refused(status, f"There is nothing at {request.url.path}." if status == 404 else HTTPStatus(status).phrase))
 
     routes = [route(path, method, answer, status) for path, method, answer, status in rest.routes()]
-    return Starlette(routes=[*routes, *mcp_app.routes], middleware=[Middleware(Guard, options=options)], lifespan=lifespan, exception_handlers={404: unknown, 405: unknown})
+    app = Starlette(routes=[*routes, *mcp_app.routes], middleware=[Middleware(Guard, options=options)], lifespan=lifespan, exception_handlers={404: unknown, 405: unknown})
+    app.state.end_calls = rest.end_calls
+    return app
 
 
 def _problem(refused: Refused, headers: dict[str, str] | None = None) -> Response:
@@ -158,7 +163,25 @@ def run(options: Options, announce: Callable[[str], None], tell_token: bool = Fa
         os.environ[OPTIONS] = msgspec.json.encode(options).decode()
         uvicorn.run("codeintel_nb.serve:app_of_worker", factory=True, workers=options.workers, **settings)
     else:
-        uvicorn.run(make_app(options), **settings)
+        _run(options, settings)
+
+
+def _run(options: Options, settings: dict[str, Any]) -> None:
+    """Serve in this process; calls under way when it is told to end have a moment to answer."""
+    import uvicorn
+
+    app = make_app(options)
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            threading.Timer(GRACE_S, app.state.end_calls).start()
+            super().handle_exit(sig, frame)
+
+    server = Server(uvicorn.Config(app, **{**settings, "timeout_graceful_shutdown": GRACE_S + 1}))
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        pass  # uvicorn raises it again once it has ended
 
 
 def new_token() -> str:

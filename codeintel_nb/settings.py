@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
-from .errors import CodeIntelError
+from .errors import CodeIntelError, check_text
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -32,11 +33,12 @@ class Settings(msgspec.Struct, frozen=True):
             place = Path(home or environment.get("CODEINTEL_HOME") or _user_data_folder()).expanduser().absolute()
         except RuntimeError as error:
             raise CodeIntelError(f"This user has no home folder to keep the index in ({error}). Set CODEINTEL_HOME to a folder that you own.") from None
+        check_text(str(place), "The index home")
         return cls(
             home=place,
-            max_file_bytes=int(_number(environment, "CODEINTEL_MAX_FILE_BYTES", 2_000_000)),
-            max_notebook_bytes=int(_number(environment, "CODEINTEL_MAX_NOTEBOOK_BYTES", 100_000_000)),
-            count_bytes=int(_number(environment, "CODEINTEL_COUNT_BYTES", 256_000_000)),
+            max_file_bytes=_bytes(environment, "CODEINTEL_MAX_FILE_BYTES", 2_000_000),
+            max_notebook_bytes=_bytes(environment, "CODEINTEL_MAX_NOTEBOOK_BYTES", 100_000_000),
+            count_bytes=_bytes(environment, "CODEINTEL_COUNT_BYTES", 256_000_000),
             session_max_age_s=_number(environment, "SESSION_MAX_AGE_SECONDS", 3600.0),
         )
 
@@ -51,14 +53,21 @@ def _user_data_folder() -> str:
     return platformdirs.user_data_dir("codeintel", appauthor=False)
 
 
+def _bytes(environment: Mapping[str, str], name: str, default: int) -> int:
+    value = _number(environment, name, default)
+    if value < 1:
+        raise CodeIntelError(f"The environment variable {name} is {environment[name]!r}, less than one byte. Unset it or give a number of bytes.")
+    return int(value)
+
+
 def _number(environment: Mapping[str, str], name: str, default: float) -> float:
-    said = environment.get(name, "")
-    if not said:
+    text = environment.get(name, "")
+    if not text:
         return default
     try:
-        value = float(said)
+        value = float(text)
     except ValueError:
         value = -1
-    if value <= 0:
-        raise CodeIntelError(f"The environment variable {name} is {said!r}, not a positive number. Unset it or give a number.")
+    if not 0 < value < math.inf:
+        raise CodeIntelError(f"The environment variable {name} is {text!r}, not a positive number. Unset it or give a number.")
     return value

@@ -207,7 +207,7 @@ class Workspace(Indexing):
                 if any(stat.path == wanted for stat in files.files) and (document := read_document(files, wanted)) is not None:
                     content = document.content if document.ends_with_newline else document.content[:-1]
                     return FileText.cut(repo, wanted, content, document.language, start_line, end_line)
-            known = [p for t in targets for p in self._engine.shard(t.folder).paths]
+            known = [path for t in targets for number, path in enumerate(self._engine.shard(t.folder).paths) if number not in t.dead]
             raise SourceError(f"There is no indexed file {path!r} in {repo!r}.{did_you_mean(wanted, known)}")
 
         return self._roster.retrying(Scope(repos=(repo,)), run)

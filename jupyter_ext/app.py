@@ -9,7 +9,7 @@ from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 from tornado.ioloop import PeriodicCallback
-from traitlets import Bool, Float, Int, List, Unicode, validate
+from traitlets import Bool, Float, Int, List, Unicode, default, validate
 
 from codeintel_nb.api.kernel import PID, URL
 from codeintel_nb.api.operations import Limits
@@ -25,6 +25,7 @@ from .credentials import Signatures
 from .events import Events
 from .kernels import ACTIONS, Kernels
 from .metrics import RegistryCollector
+from .namespaces import ServerRegistry, registry_prefix, server_tag
 
 REAP_S = 5.0
 
@@ -36,6 +37,7 @@ class Service(SharedService):
         self,
         workspace: Workspace,
         registry: ScopeRegistry,
+        tag: str,
         limits: Limits,
         roots: list[str],
         threads: int,
@@ -45,11 +47,19 @@ class Service(SharedService):
         watch: bool,
         log: Callable[[str, str], None],
     ) -> None:
-        self.kernels = Kernels(registry, kernel_manager, session_manager, events.scope_changed)
-        super().__init__(workspace, registry, limits, roots, threads, watch, log, events.job_moved, self.kernels.is_live)
+        named = ServerRegistry(registry, tag, lambda session_id: session_id in kernel_manager)
+        self.kernels = Kernels(named.kernels(), kernel_manager, session_manager, events.scope_changed)
+        super().__init__(workspace, named, limits, roots, threads, watch, log, events.job_moved, self.kernels.is_live)
         self.signatures = Signatures(self.kernels)
         self.events = events
         self.registry_counts = RegistryCollector()
+        self.base_url = "/"
+        self.public_url = os.environ.get("JUPYTERHUB_PUBLIC_URL", "")
+
+    def note_address(self, protocol: str, host: str) -> None:
+        """Remember by which address people reach this server, as only a hub's proxy or its owner knows it."""
+        if not os.environ.get("JUPYTERHUB_PUBLIC_URL"):
+            self.public_url = f"{protocol}://{host}{self.base_url}"
 
     async def tick(self) -> None:
         """What is done every few seconds: the scopes of dead kernels, the registry's counts."""
@@ -70,7 +80,8 @@ class CodeIntelApp(ExtensionApp):
 
     home = Unicode("", help="Folder of the index; $CODEINTEL_HOME, else the user's data folder by default.").tag(config=True)
     registry_url = Unicode("memory://", help="Where scopes are kept: memory:// is this server's memory; redis://, rediss:// or unix:// a Redis that servers share.").tag(config=True)
-    registry_prefix = Unicode("codeintel:", help="How the keys in Redis begin; one of their own for servers that share a Redis but no scopes.").tag(config=True)
+    registry_prefix = Unicode(help="How the keys in Redis begin: under a hub codeintel:USER/SERVER: by default, so that nobody meets another's scopes, else codeintel:.").tag(config=True)
+    registry_group = Unicode("", help="Name of a group of servers that share their scopes in Redis, whoever's they are; empty for none.").tag(config=True)
     session_max_age_s = Float(0.0, help="Seconds after which the scope of a client that is no kernel expires; $SESSION_MAX_AGE_SECONDS, else 3600 by default.").tag(config=True)
     registry_size = Int(10_000, min=1, help="Most sessions whose scope is kept; live kernels' are always.").tag(config=True)
     prune_interval_s = Float(600.0, min=1.0, help="Seconds between sweeps of expired scopes.").tag(config=True)
@@ -81,6 +92,10 @@ class CodeIntelApp(ExtensionApp):
     most_rows = Int(100_000, min=1, help="Most rows of an answer to SQL.").tag(config=True)
     sql_memory_bytes = Int(1_500_000_000, min=300_000_000, help="Memory of the process that runs one SQL query.").tag(config=True)
     allowed_roots = List(Unicode(), help="Folders below which clients may index, besides the server's root folder and installed packages.").tag(config=True)
+
+    @default("registry_prefix")
+    def _own_prefix(self) -> str:
+        return registry_prefix(self.registry_group)
 
     @validate("registry_url")
     def _known_registry(self, proposal: Any) -> Any:
@@ -96,8 +111,10 @@ class CodeIntelApp(ExtensionApp):
         registry = open_registry(self.registry_url, self.registry_size, self.session_max_age_s or settings.session_max_age_s, self.prune_interval_s, self.registry_prefix)
         limits = Limits(self.search_deadline_s, self.most_hits, self.most_rows, self.sql_memory_bytes)
         roots = [server.root_dir, *self.allowed_roots]
-        self.service = Service(workspace, registry, limits, roots, self.search_threads, server.kernel_manager, server.session_manager, Events(server.event_logger), self.watch, lambda name, said: self.log.warning("codeintel: %s", said))
+        tag = server_tag(server.root_dir, server.base_url)
+        self.service = Service(workspace, registry, tag, limits, roots, self.search_threads, server.kernel_manager, server.session_manager, Events(server.event_logger), self.watch, lambda name, said: self.log.warning("codeintel: %s", said))
         self.service.registry_counts.register()
+        self.service.base_url = server.base_url
         self.settings[SETTING] = self.service
         server.event_logger.add_listener(schema_id=ACTIONS, listener=self.service.kernels.on_action)
 

@@ -57,6 +57,8 @@ class CodeIntelHandler(APIHandler):
         if self.request.body and not self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower().endswith("json"):
             raise Refused(415, f"The body is {self.request.headers.get('Content-Type', 'of no type')!r}; send application/json.")
         self.session_id = self._session()
+        if self.kernel_id is None:
+            self.service.note_address(self.request.protocol, self.request.host)
         self.set_header(SESSION_HEADER, self.session_id)
 
     def _session(self) -> str:
@@ -84,6 +86,11 @@ class CodeIntelHandler(APIHandler):
         """The query string as a value of this type."""
         given = {name: self.get_query_argument(name) for name in self.request.query_arguments if name != "token"}
         return readable(lambda: msgspec.convert(given, kind, strict=False))
+
+    def call_id(self, request_id: str) -> str:
+        """Return what names a running call: nobody but who began it can end it."""
+        by_token = bool(getattr(self, "token_authenticated", False))  # Jupyter makes up a name for each such request
+        return f"{self.kernel_id or ('' if by_token else self.current_user.username)} {request_id}"
 
     # work
 

@@ -39,7 +39,7 @@ class Signatures:
                 return None
             key = self._kernels.key(kernel_id)
             signed = bool(key) and hmac.compare_digest(sign(key, kernel_id, method, uri, body, int(at), nonce).encode(), mac.encode())
-        except ValueError:  # not four parts, no number, half a surrogate
+        except (ValueError, OverflowError):  # not four parts, no number, one of 400 digits, half a surrogate
             return None
         if not signed or (kernel_id, nonce) in self._seen:
             return None

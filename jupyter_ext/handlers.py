@@ -161,7 +161,7 @@ class HealthHandler(CodeIntelHandler):
         registry = self.service.sessions.registry
         sessions = await registry.session_count()
         watching = self.service.watcher.names if self.service.watcher else ()
-        self.answer(await self.off_loop(lambda: health(self.service.workspace, sessions, self.service.jobs, watching, registry=registry)))
+        self.answer(await self.off_loop(lambda: health(self.service.workspace, sessions, self.service.jobs, watching, registry=registry, url=self.service.public_url)))
 
 
 class DescriptionHandler(CodeIntelHandler):

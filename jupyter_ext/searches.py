@@ -46,7 +46,7 @@ class SearchHandler(CodeIntelHandler):
 
         outcome = "error"
         try:
-            said, outcome = await self.service.search(request, held, cancel, self.request.headers.get(REQUEST_ID, id(self)), run)
+            said, outcome = await self.service.search(request, held, cancel, self.call_id(self.request.headers.get(REQUEST_ID, str(id(self)))), run)
             self.answer(said)
         finally:
             SEARCHES.labels(self.kind, outcome).inc()
@@ -109,7 +109,7 @@ class MapHandler(CodeIntelHandler):
             return to_wire(self.service.operations.code_map(request, held, progress, cancel))
 
         if self.wants_events:
-            await self.send_events(self.service.stream(held, self.cancel, self.request.headers.get(REQUEST_ID, id(self)), draw))
+            await self.send_events(self.service.stream(held, self.cancel, self.call_id(self.request.headers.get(REQUEST_ID, str(id(self)))), draw))
         else:
             self.answer(await self.service.long_call(self.cancel, lambda: draw(lambda event: None, self.cancel)))
 
@@ -132,7 +132,7 @@ class SqlHandler(SearchHandler):
             return to_wire(found)
 
         try:
-            await self.send_events(self.service.stream(held, self.cancel, self.request.headers.get(REQUEST_ID, id(self)), run))
+            await self.send_events(self.service.stream(held, self.cancel, self.call_id(self.request.headers.get(REQUEST_ID, str(id(self)))), run))
         finally:
             SEARCHES.labels(self.kind, outcomes[-1]).inc()
             SEARCH_SECONDS.labels(self.kind).observe(time.monotonic() - arrived)
@@ -141,7 +141,7 @@ class SqlHandler(SearchHandler):
 class RunningSearchHandler(CodeIntelHandler):
     @kernel_or_user("read")
     async def delete(self, request_id: str) -> None:
-        """End a search of this session early: it answers with what it has."""
-        self.service.end_search(self.session_id, request_id)
+        """End a search of this session early, if the same client began it: it answers with what it has."""
+        self.service.end_search(self.session_id, self.call_id(request_id))
         self.set_status(204)
         self.finish()

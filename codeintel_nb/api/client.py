@@ -132,6 +132,10 @@ class ServerClient:
     def watch(self) -> tuple[str, ...]:
         return self._call("GET", "health", Health).watching
 
+    def public_url(self) -> str:
+        """Return the server's address as people reach it; empty where the server does not know it."""
+        return self._call("GET", "health", Health).url
+
     # the way there
 
     def _call(self, method: str, place: str, kind: type[_T] | None, payload: Any = None) -> _T:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from ..index.embedder import default_embedder
 from ..index.manifest import crc32_of
 from ..index.notices import Notices
 from ..index.shard import Shard
-from ..index.snapshot import Snapshot, Store, Stored, read_snapshot
+from ..index.snapshot import ShardRef, Snapshot, Store, Stored, read_snapshot
 from ..index.updater import one_writer, sweep
 from ..search.ripgrep import rg_path
 from ..settings import Settings
@@ -45,13 +47,15 @@ def _jupyter() -> list[Finding]:
 def _installation(settings: Settings) -> list[Finding]:
     findings = [Finding("ok", "python", f"{platform.python_version()} on {platform.platform(terse=True)}, codeintel-nb {version('codeintel-nb')}")]
     findings.append(_home(settings.home))
-    checks: tuple[tuple[str, Callable[[], str]], ...] = (("ripgrep", rg_path), ("grammars", lambda: _grammars(settings.home)), ("embedding", _embedding), ("faiss", _faiss))
+    checks: tuple[tuple[str, Callable[[], str]], ...] = (("ripgrep", _ripgrep), ("grammars", lambda: _grammars(settings.home)), ("embedding", _embedding), ("faiss", _faiss))
     for subject, check in checks:
         try:
             findings.append(Finding("ok", subject, check()))
         except EngineError as error:  # of this machine, not of the installation
             findings.append(Finding("error", subject, str(error)))
-        except (CodeIntelError, GrammarNotLoaded, OSError, ImportError) as error:
+        except OSError as error:
+            findings.append(Finding("error", subject, f"{error.strerror or error}: {error.filename or ''}. Look at the rights to this file, and at the space on its disk."))
+        except (CodeIntelError, GrammarNotLoaded, ImportError) as error:
             findings.append(Finding("error", subject, f"{error} Install again: pip install --force-reinstall codeintel-nb"))
     if sys.platform == "darwin" and "torch" in sys.modules:
         findings.append(Finding("warning", "faiss", "torch is loaded in this process too; on macOS their OpenMP libraries may clash. Searches of up to 1,500 chunks use numpy alone."))
@@ -66,7 +70,36 @@ def _home(home: Path) -> Finding:
         return Finding("error", "home", f"the index home {home} may not be read. Ask its owner for access, or set CODEINTEL_HOME to a folder that you own.")
     if not os.access(place, os.W_OK):
         return Finding("warning", "home", f"{home} is read-only: searches work, and its owner does the indexing. To index yourself, set CODEINTEL_HOME to a folder that you own.")
+    if (kind := network_file_system(place)) is not None:
+        return Finding("warning", "home", f"{home} is on a network file system ({kind}). An index file that is cut short there, by its server or another machine, ends the processes that search it. Set CODEINTEL_HOME to a folder on a local disk.")
     return Finding("ok", "home", f"{home}, {size(shutil.disk_usage(place).free)} free")
+
+
+_NETWORK = ("nfs", "cifs", "smb", "9p", "lustre", "ceph", "gpfs", "beegfs", "glusterfs", "afs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "fuse.glusterfs")
+
+
+def network_file_system(place: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str | None:
+    """Return the type of the file system that holds a folder, if others can change its files; None where that is not known."""
+    real, best = os.path.realpath(place), ("", "")
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:  # not Linux
+        return None
+    for line in lines:
+        fields, _, rest = line.partition(" - ")
+        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields.split(" ")[4])
+        if (real == point or real.startswith(point.rstrip("/") + "/")) and len(point) >= len(best[0]):
+            best = point, rest.split(" ")[0]
+    return best[1] if best[1].startswith(_NETWORK) else None
+
+
+def _ripgrep() -> str:
+    path = rg_path()
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise EngineError(f"{path} cannot be run ({error}). Install it: pip install --force-reinstall ripgrep") from error
+    return f"{done.stdout.splitlines()[0]} at {path}"
 
 
 def _grammars(home: Path) -> str:
@@ -159,10 +192,10 @@ def _repository(stored: Stored, settings: Settings, repair: bool) -> list[Findin
         snapshot = read_snapshot(stored.folder)
     except CodeIntelError as error:
         return [*findings, Finding("error", name, f"{error} Run: {_rebuild(stored)}")]
-    damaged = [said for ref in snapshot.shards if (said := _damage(stored, ref.id))]
+    damaged = [said for ref in snapshot.shards if (said := _damage(stored, ref))]
     findings += [Finding("error", name, f"{said} Run: {_rebuild(stored)}") for said in damaged]
     if not snapshot.complete:
-        findings.append(Finding("warning", name, f"its index is not complete. Run: codeintel index {root} --name {name}"))
+        findings.append(Finding("warning", name, f"its first index is not complete. To finish it: codeintel refresh {name}"))
     unloaded = [f"{count:,} files {reason}" for reason, count in snapshot.skipped.items() if reason.startswith(f"{BY_LINES}as the grammar of")]
     findings += [Finding("warning", name, f"{said}. Once grammars load again, run: {_rebuild(stored)}") for said in unloaded]
     findings += _orphans(stored, snapshot, settings, repair)
@@ -177,11 +210,13 @@ def _rebuild(stored: Stored) -> str:
     return f"codeintel index {place} --name {repository.name} --rebuild"
 
 
-def _damage(stored: Stored, shard_id: str) -> str:
-    """What is wrong with a shard; empty when every part holds its checksum."""
+def _damage(stored: Stored, ref: ShardRef) -> str:
+    """Return what is wrong with a shard; empty where every part has its checksum."""
+    shard_id = ref.id
     folder = stored.shards / shard_id
     try:
         shard = Shard(folder)
+        shard.check_dead(ref.dead)
         for name, part in shard.manifest.parts.items():
             if (folder / name).exists() and crc32_of(folder / name) != part.crc32:
                 return f"Shard {shard_id}: {name} fails its checksum."

@@ -19,7 +19,7 @@ MOST_SESSIONS = 10_000
 STUCK_S = 300.0  # an indexing run that tells nothing for so long is stuck
 
 
-def health(workspace: Workspace, sessions: int, jobs: Jobs, watching: tuple[str, ...] = (), stuck_s: float = STUCK_S, registry: ScopeRegistry | None = None) -> Health:
+def health(workspace: Workspace, sessions: int, jobs: Jobs, watching: tuple[str, ...] = (), stuck_s: float = STUCK_S, registry: ScopeRegistry | None = None, url: str = "") -> Health:
     """Degraded above 10,000 sessions, with a registry that is away, a shard or a folder that cannot be read, a folder without
     notice of its changes, or an indexing run that does not move."""
     reasons = []
@@ -37,7 +37,7 @@ def health(workspace: Workspace, sessions: int, jobs: Jobs, watching: tuple[str,
             if os.path.isdir(one.repository.root):
                 check_root(one.repository.root)
             for ref in read_snapshot(one.folder).shards:
-                Shard(one.shards / ref.id)
+                Shard(one.shards / ref.id).check_dead(ref.dead)
         except (CodeIntelError, OSError) as error:
             reasons.append(f"{one.repository.name}: {error} Run: codeintel doctor")
     for name, said in workspace.failures.items():
@@ -45,4 +45,4 @@ def health(workspace: Workspace, sessions: int, jobs: Jobs, watching: tuple[str,
             reasons.append(f"{name}: {said} Searches leave it out. Run: codeintel doctor")
     reasons += [f"{name}: some folders are not watched, so each text search scans them: {said}" for name, said in workspace.unwatched.items()]
     reasons += [f"{name}: its indexing run has told nothing for {duration(stuck_s)}. Cancel it, and run codeintel doctor" for name in jobs.stuck(stuck_s)]
-    return Health("degraded" if reasons else "ok", tuple(reasons), __version__, sessions, len(stored), tuple(jobs.states()), watching, registry.state() if registry is not None else "")
+    return Health("degraded" if reasons else "ok", tuple(reasons), __version__, sessions, len(stored), tuple(jobs.states()), watching, registry.state() if registry is not None else "", url)

@@ -161,6 +161,10 @@ class Rest(ServiceBackend):
             await registry.close()
             await asyncio.to_thread(self._service.close)
 
+    def end_calls(self) -> None:
+        """Have every call under way give what it has."""
+        self._service.end_calls()
+
     async def _follow(self) -> None:
         while True:
             await self._service.follow()

@@ -33,7 +33,7 @@ from .threads import DaemonExecutor
 from .wire import JobState, Problem, ScopeAnswer, ScopedRequest, SqlRequest, TableAnswer, to_wire
 
 PATIENCE_S = 0.1
-CLOSE_S = 3.0  # a server is given 5 seconds to end
+CLOSE_S = 2.0  # a server is given 5 seconds to end
 LONG_CALLS = 4  # maps and SQL queries that run at once
 
 _T = TypeVar("_T")
@@ -64,7 +64,7 @@ class SharedService:
         self.watcher = Watcher(workspace.settings, self._update, log, workspace.differs) if watch else None
         self.searching = DaemonExecutor(threads, "codeintel-serve")
         self.long_calls = DaemonExecutor(LONG_CALLS, "codeintel-long")  # apart: a map must not keep a search waiting
-        self.running: dict[str, threading.Event] = {}  # session and request id of a search -> what cancels it
+        self.running: dict[str, threading.Event] = {}  # session, owner and request id of a call -> what cancels it
         self._turn = threading.Lock()
         self._roots = [Path(root).expanduser().resolve() for root in roots]
 
@@ -183,6 +183,11 @@ class SharedService:
         if (cancel := self.running.get(f"{session_id} {request_id}")) is not None:
             cancel.set()
 
+    def end_calls(self) -> None:
+        """Have every call under way give what it has."""
+        for cancel in list(self.running.values()):
+            cancel.set()
+
     def run_sql(self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event) -> TableAnswer:
         limits = self.limits
         bounds = Bounds.within(request.deadline if request.deadline is not None else limits.sql_deadline_s, cancel)
@@ -208,8 +213,7 @@ class SharedService:
     def close(self) -> None:
         """End everything, within ``CLOSE_S``: what hangs, on a dead network drive for one, is left behind."""
         ends_at = time.monotonic() + CLOSE_S
-        for cancel in list(self.running.values()):
-            cancel.set()
+        self.end_calls()
         if self.watcher is not None:
             self.watcher.close()
         closing = [self.jobs.close, self.sql.close, self.workspace.end_children]

@@ -107,7 +107,7 @@ class SqlChildren:
         home = self._settings.home  # not the folder for temporary files: everybody may put modules there
         with suppress(OSError):
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return spawn("codeintel_nb.api.sql_child", said, home if home.is_dir() else Path(sys.prefix)), said
+        return spawn("codeintel_nb.api.sql_child", said, home if os.access(home, os.R_OK | os.X_OK) else Path(sys.prefix)), said
 
 
 def _exchange(child: Popen[bytes], asked: bytes, bounds: Bounds) -> bytes:

@@ -187,6 +187,7 @@ class Health(msgspec.Struct, frozen=True):
     jobs: tuple[JobState, ...]
     watching: tuple[str, ...] = ()  # repositories whose files are followed
     registry: str = ""  # where the scopes are, and how it is with that
+    url: str = ""  # of the server, as people reach it; empty where that is not known
 
 
 class Finding(msgspec.Struct, frozen=True):

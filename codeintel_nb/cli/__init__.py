@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         print_anything(stream)
     parser = _parser()
-    args, unknown = parser.parse_known_args(arguments)
+    args, unknown = parser.parse_known_args(_in_utf8(sys.argv[1:] if arguments is None else arguments))
     if unknown:
         args.parser.error(_unknown(unknown, args.parser.format_help()))
     if not getattr(args, "run", None):
@@ -36,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(args, str(error))
     except KeyboardInterrupt:
         return _failed(args, "Interrupted.")
+    except MemoryError:
+        return _failed(args, "There is not enough memory. Narrow the scope, or give this process more.")
     except BrokenPipeError:  # the reader, head for one, has seen enough
         silence(sys.stdout, 1)
         return FOUND
@@ -43,6 +46,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         silence(sys.stdout, 1)
         args.json = False  # it would go the same way
         return _failed(args, f"The answer cannot be written: {error}. Free some space, or send it elsewhere.")
+    except Exception as error:  # a mistake of ours: 1 would say that nothing was found
+        if os.environ.get("CODEINTEL_DEBUG"):
+            raise
+        return _failed(args, f"{type(error).__name__}: {error}. This is a fault of codeintel. CODEINTEL_DEBUG=1 shows where it lies.")
+
+
+def _in_utf8(arguments: Sequence[str]) -> list[str]:
+    """Return arguments as UTF-8, whatever encoding the locale had Python read them in."""
+    decoded = []
+    for argument in arguments:
+        try:
+            decoded.append(os.fsencode(argument).decode())
+        except UnicodeError:  # it is none: whoever uses it says so
+            decoded.append(argument)
+    return decoded
 
 
 def _unknown(words: list[str], known: str) -> str:
@@ -135,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = command("serve", commands.serve, "answer over REST and MCP, without Jupyter, until Ctrl-C")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on; the loop-back one by default")
     serve.add_argument("--port", type=int, default=8787, help="8787 by default")
-    serve.add_argument("--token", help="what clients must send as Authorization: Bearer TOKEN; $CODEINTEL_TOKEN or a new one, which is printed, by default")
+    serve.add_argument("--token", help="what clients must send as Authorization: Bearer TOKEN, which other users of this machine see in the list of processes: better set $CODEINTEL_TOKEN; by default a new one, which is printed")
     serve.add_argument("--no-token", action="store_true", help="answer everybody")
     serve.add_argument("--workers", type=int, default=1, help="processes; several need a registry that they share, and index nothing by themselves")
     serve.add_argument("--registry-url", default="memory://", help="where scopes are kept: memory:// or redis://HOST")
@@ -146,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     mcp = command("mcp", commands.mcp, "serve an assistant over its standard streams (MCP)")
     mcp.add_argument("--server", metavar="URL", help="ask this Jupyter server in place of an index of one's own")
     mcp.add_argument("--session", metavar="ID", help="the session to speak for: a kernel's id, whose notebook's scope applies then")
-    mcp.add_argument("--token", help="the Jupyter server's token, where the kernel is not on this machine; $CODEINTEL_SERVER_TOKEN by default")
+    mcp.add_argument("--token", help="the Jupyter server's token, where the kernel is not on this machine; better in $CODEINTEL_SERVER_TOKEN, as other users see it in the list of processes")
     mcp.add_argument("--registry-url", default="memory://", help="where scopes are kept: memory:// or redis://HOST")
     mcp.add_argument("--registry-prefix", default="codeintel:", help="how the keys in Redis begin")
     doctor = command("doctor", commands.doctor, "check the index and the installation, and remove what nothing reads")

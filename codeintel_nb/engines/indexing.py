@@ -224,9 +224,12 @@ class Indexing:
     def remove(self, name: str) -> None:
         """Forget a repository and delete its index; the repository itself is not touched."""
         stored = self._roster.stored(name)
+        removed = stored.folder.with_name(f".removed-{os.getpid()}-{stored.folder.name}")
         with one_writer(stored):
             (stored.folder / "repository.json").unlink(missing_ok=True)
-        shutil.rmtree(stored.folder, ignore_errors=True)
+            with suppress(OSError):  # Windows lets no folder be renamed while its lock is open
+                stored.folder.rename(removed)  # whoever waits for the lock must not write into what is about to be deleted
+        shutil.rmtree(removed if removed.exists() else stored.folder, ignore_errors=True)
 
     def repository(self, name: str) -> Repository:
         """The repository of this name; ScopeError where none is, SourceError where its folder is gone."""

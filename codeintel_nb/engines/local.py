@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -45,6 +46,7 @@ class LocalEngine:
         raise_descriptor_limit()  # a search of many repositories has many files open for a moment
         self._threads, self._count_bytes = threads, count_bytes
         self._pool: ThreadPoolExecutor | None = None
+        self._pool_process = 0
         self._shards: dict[Path, Shard] = {}
         self._masks: OrderedDict[tuple[Path, tuple[int, ...], Scope], ScopeMask] = OrderedDict()
         self._lock = threading.Lock()
@@ -199,8 +201,9 @@ class LocalEngine:
         if len(values) < 2 or not parallel:
             return [work(value) for value in values]
         with self._lock:
-            if self._pool is None:
+            if self._pool is None or self._pool_process != os.getpid():  # threads do not live on in a forked child
                 self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="codeintel")
+                self._pool_process = os.getpid()
             pool = self._pool
         return list(pool.map(work, values))
 

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from ..errors import CodeIntelError, EngineError, ScopeError, SearchError, ShardError, did_you_mean
 from ..index.freshness import Changes, Freshness, Shards, SnapshotReplaced
+from ..index.manifest import damaged
 from ..index.mapping import FILES_EXHAUSTED
 from ..index.plan import CLOCK_STEP_NS
 from ..index.report import NOTHING
@@ -121,12 +122,17 @@ class Roster:
         while True:
             try:
                 return work(self.now(scope or EVERYTHING, fresh))
-            except FileNotFoundError:
+            except FileNotFoundError as error:
                 self._snapshots.clear()
                 attempt += 1
-                if attempt == RETRIES:
-                    raise
                 time.sleep(0.01 * attempt)
+                if attempt < RETRIES:
+                    continue
+                missing = self._shard_of(error)
+                if missing is None or missing in self._damaged:
+                    raise
+                self._damaged[missing] = str(damaged(missing, "a part of it is missing"))
+                attempt = 0
             except OSError as error:
                 raise EngineError(TOO_MANY_FILES if error.errno in FILES_EXHAUSTED else f"A file cannot be read: {error}. Try again, or run: codeintel doctor") from error
             except ShardError as error:  # met in a part that is opened when it is needed
@@ -134,6 +140,12 @@ class Roster:
                 if not met or met[0] in self._damaged:
                     raise
                 self._damaged[met[0]] = str(error)
+
+    def _shard_of(self, error: FileNotFoundError) -> Path | None:
+        """Return the folder of the shard in which a file is missing."""
+        place = Path(str(error.filename or error))
+        folders = [stored.shard(ref.id) for stored in self.all() for ref in self.snapshot(stored).shards]
+        return next((folder for folder in folders if folder in (place, *place.parents)), None)
 
     def now(self, scope: Scope, fresh: bool = False) -> Now:
         """The repositories in scope and the shards that answer; ``fresh`` if what is in none may be read."""
@@ -203,7 +215,7 @@ class Roster:
                     folder = one.shard(ref.id)
                     if folder in self._damaged:
                         raise ShardError(self._damaged[folder])
-                    self._engine.shard(folder)
+                    self._engine.shard(folder).check_dead(ref.dead)
                 chosen.append((one, snapshot))
             except ShardError as error:
                 failed[one.repository.name] = str(error)

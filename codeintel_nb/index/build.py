@@ -15,7 +15,7 @@ import msgspec
 from .. import errors
 from ..errors import CodeIntelError, EngineError, IndexingCancelled
 from ..settings import Settings
-from ..sources.grammar_folder import use_grammar_folder
+from ..sources.grammar_folder import TEMPORARY, use_grammar_folder
 from ..sources.repository import Repository
 from .child import Cancelled, ask, end, how_it_ended, lines_of, read_job, serve_parent, spawn
 from .guard import Guard, culprit
@@ -88,8 +88,8 @@ class _Crashed(EngineError):
 
 
 def _in_child(settings: Settings, job: Job, stored: Stored, progress: Callable[[Progress], None] | None, cancel: threading.Event | None) -> IndexReport:
-    with tempfile.TemporaryFile() as said:
-        child = spawn("codeintel_nb.index.build", said, stored.folder)
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryDirectory(prefix="codeintel-grammars-") as scratch:  # a child that is killed removes nothing
+        child = spawn("codeintel_nb.index.build", said, stored.folder, {TEMPORARY: scratch})
         try:
             ask(child, msgspec.json.encode(job, enc_hook=str))
             return _follow(child, stored, progress, cancel, said)

@@ -9,19 +9,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 STOP = b"stop"  # a line to a child
 
 
-def spawn(module: str, said: IO[bytes], folder: Path) -> subprocess.Popen[bytes]:
+def spawn(module: str, said: IO[bytes], folder: Path, environment: Mapping[str, str] = MappingProxyType({})) -> subprocess.Popen[bytes]:
     """Start ``python -m module`` with pipes; ``said`` takes what it writes to its standard error."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env=_environment(), cwd=folder, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env={**_environment(), **environment}, cwd=folder, start_new_session=True,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from ..settings import Settings
 from ..sources.opening import FileState
 from ..sources.repository import is_readable
 from ..sources.worktree import MAX_EXAMPLES, FileStat, Walk
+from .manifest import damaged
 from .shard import Shard
 from .snapshot import Snapshot, Stored, read_snapshot
 
@@ -122,7 +123,7 @@ def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, reb
         rebuild = True
     if rebuild or not snapshot.complete:
         only = None
-    shards = [Shard(stored.shards / ref.id) for ref in snapshot.shards]
+    shards = _opened(stored, snapshot)
     places = Places(shards, [ref.dead for ref in snapshot.shards])
     seen = Seen() if rebuild else read_seen(stored.folder)
     walk = Walk(stored.repository, settings)
@@ -161,6 +162,27 @@ def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, reb
         if len(named := examples.setdefault(unparsed.reason, [])) < MAX_EXAMPLES:
             named.append(path)
     return Plan(snapshot, suspects, places, gone, unchanged, walk.skipped + refused + by_lines, examples, walk.secrets, seen, shards)
+
+
+def _opened(stored: Stored, snapshot: Snapshot) -> list[Shard]:
+    """Open the shards of a snapshot.
+
+    Raises
+    ------
+    FileNotFoundError : the snapshot was replaced meanwhile.
+    ShardError : a shard is missing, or damaged.
+    """
+    shards = []
+    for ref in snapshot.shards:
+        try:
+            shard = Shard(stored.shards / ref.id)
+        except FileNotFoundError as error:
+            if read_snapshot(stored.folder).generation != snapshot.generation:
+                raise
+            raise damaged(stored.shards / ref.id, "a part of it is missing") from error
+        shard.check_dead(ref.dead)
+        shards.append(shard)
+    return shards
 
 
 def is_settled(state: FileState, read_at_ns: int) -> bool:

@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from .. import errors
 from ..errors import CodeIntelError, EngineError, MissingExtra, SearchError
-from ..scopes.storage import replace
+from ..scopes.storage import make_private, replace
 from .child import Cancelled, ask, end, how_it_ended, lines_of, read_job, serve_parent, spawn
 from .report import Progress
 from .shard import Shard
@@ -285,7 +285,7 @@ def _read_points(folder: Path, shard: Shard, landmarks: Landmarks) -> Floats | N
 
 def _can_write(folder: Path) -> bool:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         with tempfile.TemporaryFile(dir=folder):
             return True
     except OSError:

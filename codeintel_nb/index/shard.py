@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from stringzilla import Str
 
+from ..errors import ShardError
 from ..sources.chunk import decoded
 from ..sources.opening import FileState
 from .arrays import Array, open_arrays
@@ -41,6 +43,13 @@ class Shard:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        try:
+            self._open()
+        except PermissionError as error:
+            raise ShardError(f"Shard {folder.name} may not be read ({error.strerror}). Ask its owner for access, or set CODEINTEL_HOME to a folder that you own.") from error
+
+    def _open(self) -> None:
+        folder = self.folder
         self.manifest = read_manifest(folder)
         for name, part in self.manifest.parts.items():
             path = folder / name
@@ -94,6 +103,11 @@ class Shard:
         self._definition_folded = columns["definition_folded"]  # sorted hashes of lower-case names
         self._definition_exact = columns["definition_exact"]
         self._definition_chunk = columns["definition_chunk"]
+
+    def check_dead(self, dead: Sequence[int]) -> None:
+        """ShardError where tombstones name files that the shard does not have."""
+        if dead and not (min(dead) >= 0 and max(dead) < self.manifest.files):
+            raise damaged(self.folder, "the snapshot names files that it does not have")
 
     @property
     def id(self) -> str:

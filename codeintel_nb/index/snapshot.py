@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from ..errors import ShardError
-from ..scopes.storage import replace, storage_errors
+from ..scopes.storage import make_private, replace, storage_errors
 from ..sources.repository import Repository
 from .manifest import FORMAT
 from .mapping import FILES_EXHAUSTED
@@ -108,6 +108,8 @@ class Store:
         """Make or renew a repository's folder and description."""
         stored = self.stored(repository)
         with storage_errors(self.home):
+            if not self.home.exists():
+                make_private(self.home)
             stored.shards.mkdir(parents=True, exist_ok=True)
             os.chmod(stored.folder, 0o700)
             replace(stored.folder / "repository.json", msgspec.json.encode(repository))
@@ -120,6 +122,8 @@ def read_snapshot(folder: Path) -> Snapshot:
         data = (folder / "snapshot.json").read_bytes()
     except FileNotFoundError:
         return Snapshot()
+    except PermissionError as error:
+        raise ShardError(f"The index {folder} may not be read ({error.strerror}). Ask its owner for access, or set CODEINTEL_HOME to a folder that you own.") from error
     try:
         snapshot = msgspec.json.decode(data, type=Snapshot)
     except msgspec.DecodeError as error:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import msgspec
 import numpy as np
@@ -126,7 +127,7 @@ class _Run:
         try:
             data, state = reader.read(path, self.settings.raw_limit(path))
         except OSError as error:
-            if error.errno in TRANSIENT:
+            if error.errno in TRANSIENT and not (error.errno == errno.EIO and path not in self.plan.places.numbers):
                 raise SourceError(f"The file {path} of {self.stored.repository.name!r} cannot be read now ({error.strerror}). What was indexed before still answers; try again.") from error
             self._leave("vanished or unreadable", path)
             self._drop(path)
@@ -313,7 +314,7 @@ def one_writer(stored: Stored, wait_s: float = 0.5) -> Iterator[None]:
             who = owner.read_text(encoding="utf-8").strip() if owner.exists() else "another process"
             raise EngineError(f"{stored.repository.name!r} is being indexed by {who}. Wait for it, or stop it; searches go on meanwhile.") from None
     try:
-        with storage_errors(stored.folder):
+        with suppress(OSError):  # on a full disk: it only says who holds the lock
             owner.write_text(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}\n", encoding="utf-8")
         yield
         owner.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ShardError
+from .manifest import damaged
 from .mapping import map_file
 
 Codes = npt.NDArray[np.uint8]
@@ -112,7 +113,12 @@ class VectorIndex:
         if self._index is None:
             if not self.path.exists():  # FAISS would say RuntimeError; a reader that comes late retries on this
                 raise FileNotFoundError(self.path)
-            self._index = faiss.read_index(str(self.path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
+            try:
+                self._index = faiss.read_index(str(self.path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
+            except RuntimeError as error:
+                raise damaged(self.path.parent, f"its vectors cannot be read: {str(error).splitlines()[0][:200]}") from error
+            if self._index.ntotal != self.count or self._index.d != self.dim:
+                raise damaged(self.path.parent, f"it has {self._index.ntotal} vectors instead of {self.count}")
         faiss.omp_set_num_threads(1)  # holds for this thread alone: more threads on busy cores are 5 times slower
         parameters = faiss.SearchParameters()
         if mask is not None:

@@ -5,10 +5,28 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from html import escape
 from typing import Any
 
-from ..api.kernel import NoServer, this_kernel
+from ..api.client import ServerClient
+from ..api.kernel import Kernel, NoServer, this_kernel
+from ..errors import CodeIntelError
+
+
+def is_hub() -> bool:
+    """Whether this kernel's server is a JupyterHub's."""
+    return bool(os.environ.get("JUPYTERHUB_SERVICE_PREFIX"))
+
+
+def public_url(kernel: Kernel) -> str:
+    """Return the address of the kernel's server for other machines: its own, but under a hub that of the hub's proxy."""
+    if not is_hub():
+        return kernel.url
+    url = os.environ.get("JUPYTERHUB_PUBLIC_URL", "")
+    with suppress(NoServer, CodeIntelError):
+        url = url or ServerClient(kernel).public_url()
+    return f"{url.rstrip('/')}/" if url else kernel.url
 
 
 class AssistantSettings:
@@ -17,8 +35,10 @@ class AssistantSettings:
     def __init__(self, home: str | None = None) -> None:
         try:
             kernel = this_kernel()
-            arguments = ["--server", kernel.url, "--session", kernel.id]
+            arguments = ["--server", public_url(kernel), "--session", kernel.id]
             self.note = "The assistant searches under this notebook's scope, whatever it is then, until the kernel is shut down."
+            if is_hub():
+                self.note += " On another machine give it a token of the hub in CODEINTEL_SERVER_TOKEN; the hub's page Token makes one."
         except NoServer:
             home = home or os.environ.get("CODEINTEL_HOME")
             arguments = ["--home", home] if home else []

@@ -9,7 +9,7 @@ import msgspec
 
 from ..errors import ScopeError, did_you_mean
 from .scope import Scope, scope_from_wire
-from .storage import replace, storage_errors
+from .storage import make_private, replace, storage_errors
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -23,7 +23,7 @@ class NamedScopes:
     def save(self, name: str, scope: Scope) -> None:
         with storage_errors(self.folder):
             path = self._path(name)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private(path.parent)
             replace(path, msgspec.json.encode(scope) + b"\n")
 
     def load(self, name: str) -> Scope:

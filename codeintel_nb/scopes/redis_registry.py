@@ -24,7 +24,7 @@ from .redis_link import Command
 from .redis_memory import BATCH, MOST_PAYLOAD, UNTRACKED_S, Change, Kept, Payload, RedisMemory, lost_errors
 from .registry import MAX_AGE_S, MAX_SESSIONS, RegistryMetrics
 from .scope import Scope
-from .session import check_session_id
+from .session import check_name
 
 PREFIX = "codeintel:"
 REREADS = 5  # of a value that changed while it was read
@@ -224,7 +224,7 @@ class RedisRegistry(RedisMemory):
         ScopeError : the session id or the scope cannot be kept.
         EngineError : Redis is away; the scope from before still applies.
         """
-        check_session_id(session_id)
+        check_name(session_id)
         known = self._l1.get(session_id)
         at = max(time.time_ns(), known.at + 1 if known is not None else 0)
         raw = msgspec.json.encode(Payload(msgspec.Raw(msgspec.json.encode(scope)), at))

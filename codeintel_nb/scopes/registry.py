@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from .scope import Scope
-from .session import check_session_id
+from .session import check_name
 
 MAX_AGE_S = 3600.0
 MAX_SESSIONS = 10_000
@@ -113,7 +113,7 @@ class MemoryRegistry:
                 again.scope = scope
                 again.used_at = self._clock()
                 return
-            check_session_id(session_id)
+            check_name(session_id)
             self._entries[session_id] = _Entry(scope, self._clock(), False)
             self._expired.pop(session_id, None)
             if len(self._entries) > self.max_sessions:

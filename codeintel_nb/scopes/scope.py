@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary, ref
 import msgspec
 from msgspec.structs import force_setattr
 
-from ..errors import ScopeError, did_you_mean
+from ..errors import ScopeError, check_text, did_you_mean
 from .globs import PathMatcher, check_glob
 from .languages import language_named
 
@@ -103,6 +103,7 @@ def _normal(field: str, value: Any) -> tuple[str, ...]:
     for item in items:
         if not isinstance(item, str) or not item.strip():
             raise ScopeError(f"The scope's {field} holds {item!r}; every value is a text that is not empty.")
+        check_text(item, f"A value of the scope's {field},")
     if field == "languages":
         items = [language_named(item) for item in items]
     elif field == "kinds":

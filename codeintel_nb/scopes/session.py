@@ -12,6 +12,7 @@ from ..errors import ScopeError, SessionError
 
 _session_id: ContextVar[str] = ContextVar("codeintel_session_id")
 _VALID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_VALID_NAME = re.compile(r"[A-Za-z0-9._-]{1,192}")
 
 
 def get_session_id() -> str:
@@ -30,6 +31,13 @@ def check_session_id(session_id: str) -> str:
     if not _VALID.fullmatch(session_id):
         raise ScopeError(f"The session id {session_id[:140]!r} is not 1 to 128 of the characters A-Z a-z 0-9 . _ -")
     return session_id
+
+
+def check_name(name: str) -> str:
+    """Return the name of a session in a registry: its id, or what a server makes of it."""
+    if not _VALID_NAME.fullmatch(name):
+        raise ScopeError(f"The session id {name[:140]!r} is not 1 to 128 of the characters A-Z a-z 0-9 . _ -")
+    return name
 
 
 def new_session_id() -> str:

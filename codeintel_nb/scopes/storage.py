@@ -6,7 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import ShardError
@@ -21,6 +21,13 @@ def replace(path: Path, data: bytes) -> None:
         sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that other users may not read; those above it too, where they are not there yet."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(OSError):  # it is another user's
+        os.chmod(folder, 0o700)
 
 
 def write_synced(path: Path, data: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec.structs import force_setattr
 
-from ..errors import SearchError
+from ..errors import SearchError, check_text
 
 Case = Literal["smart", "sensitive", "insensitive"]
 Mode = Literal["hybrid", "dense", "lexical"]
@@ -44,6 +44,7 @@ class TextQuery(msgspec.Struct, frozen=True, tag="text"):
             raise SearchError("The pattern is empty. Say what to look for: codeintel grep PATTERN")
         if len(self.pattern) > MAX_PATTERN_CHARACTERS:
             raise SearchError(f"The pattern has {len(self.pattern):,} characters; the most is {MAX_PATTERN_CHARACTERS:,}.")
+        check_text(self.pattern, "The pattern")
         if self.case not in CASES:
             raise SearchError(f"There is no case {self.case!r}. Known: {', '.join(CASES)}.")
         force_setattr(self, "limit", checked_limit(self.limit))
@@ -72,6 +73,7 @@ class SemanticQuery(msgspec.Struct, frozen=True, tag="semantic"):
             raise SearchError("The question is empty. Say what to look for: codeintel search where are retries counted")
         if len(self.text) > MAX_QUERY_CHARACTERS:
             raise SearchError(f"The question has {len(self.text):,} characters; the most is {MAX_QUERY_CHARACTERS:,}.")
+        check_text(self.text, "The question")
         if self.mode not in MODES:
             raise SearchError(f"There is no mode {self.mode!r}. Known: {', '.join(MODES)}.")
         force_setattr(self, "limit", checked_limit(self.limit, MAX_RANKED_CHUNKS))
@@ -88,6 +90,7 @@ class SymbolQuery(msgspec.Struct, frozen=True, tag="symbols"):
             raise SearchError("The name is empty. Say what is defined: codeintel symbols NAME, or a glob such as read_*")
         if len(self.name) > MAX_NAME_CHARACTERS:
             raise SearchError(f"The name has {len(self.name):,} characters; the most is {MAX_NAME_CHARACTERS:,}.")
+        check_text(self.name, "The name")
         force_setattr(self, "limit", checked_limit(self.limit))
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from ..errors import MissingExtra, SearchError
+from ..errors import EngineError, SearchError
 from .matches import Match, MatchCollector
 from .pattern import Pattern
 from .query import Bounds, TextQuery
@@ -36,8 +37,8 @@ def rg_path() -> str:
     beside = shutil.which("rg", path=sysconfig.get_path("scripts"))
     found = beside or shutil.which("rg")
     if found is None:
-        raise MissingExtra("all", needed_by="A pattern with Unicode classes, which the ripgrep program matches,")
-    return found
+        raise EngineError("The ripgrep program, which matches this pattern, is missing. Install it: pip install --force-reinstall ripgrep")
+    return os.path.abspath(found)
 
 
 class Streamed(NamedTuple):
@@ -150,13 +151,22 @@ def options_of(query: TextQuery, pattern: Pattern) -> list[str]:
     flags += ["--word-regexp"] if query.word else []
     flags += ["--multiline"] if pattern.multiline else []
     flags += [] if query.regex else ["--fixed-strings"]
-    return [*flags, "--regexp", query.pattern]
+    if "\0" not in query.pattern:
+        return [*flags, "--regexp", query.pattern]
+    if not query.regex:  # an argument cannot hold it
+        flags.remove("--fixed-strings")
+    return [*flags, "--regexp", (query.pattern if query.regex else re.escape(query.pattern)).replace("\\\0", "\0").replace("\0", r"\x00")]
 
 
 @contextmanager
 def _rg(options: list[str], query: TextQuery, bounds: Bounds, stdin: int | None, folder: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """A running rg, which the bounds end; SearchError where it cannot read the pattern."""
-    process = subprocess.Popen([rg_path(), *options], stdin=subprocess.DEVNULL if stdin is None else stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder)
+    try:
+        process = subprocess.Popen([rg_path(), *options], stdin=subprocess.DEVNULL if stdin is None else stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder)
+    except OSError as error:  # it was removed, or is for another machine
+        path = rg_path()
+        rg_path.cache_clear()
+        raise EngineError(f"The ripgrep program {path} cannot be run ({error.strerror}). Install it: pip install --force-reinstall ripgrep") from error
     over = threading.Event()
     watched = bounds.ends_at is not None or bounds.cancel is not None
     watcher = threading.Thread(target=_kill_when_reached, args=(process, bounds, over), daemon=True) if watched else None
@@ -168,9 +178,12 @@ def _rg(options: list[str], query: TextQuery, bounds: Bounds, stdin: int | None,
         said = process.stderr.read().decode("utf-8", "replace")
         if process.wait() == 2 and said:
             raise SearchError(f"The regular expression {query.pattern!r} cannot be read: {_reason(said)}. To search for it as plain text, leave out --regex.")
+        if process.returncode not in (0, 1, 2) and process.returncode > 0:  # no match is 1; below 0 it was killed
+            raise EngineError(f"The ripgrep program ended with status {process.returncode}: {_reason(said)}. Install it: pip install --force-reinstall ripgrep")
     finally:
         process.kill()
-        process.wait()
+        with suppress(subprocess.TimeoutExpired):  # it reads from a drive that does not answer
+            process.wait(1)
         over.set()
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:

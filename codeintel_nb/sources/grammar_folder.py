@@ -7,10 +7,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from ..errors import EngineError
 
+TEMPORARY = "CODEINTEL_GRAMMARS_TMP"  # a folder that a parent process made, and removes
 VARIABLE = "SEMBLE_GRAMMARS_CACHE_DIR"  # read by the grammars' package
 PROBE = "json"  # the smallest grammar
 
@@ -50,6 +52,14 @@ def _folders(home: Path) -> Iterator[str]:
     cache = os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
     if os.path.isabs(cache):
         yield os.path.join(cache, "codeintel", "grammars")
+    yield str(temporary_folder())
+
+
+@cache
+def temporary_folder() -> Path:
+    """Return a folder of this process, which is removed at its end; children of a build get their parent's."""
+    if shared := os.environ.get(TEMPORARY):
+        return Path(shared)
     own = tempfile.mkdtemp(prefix="codeintel-grammars-")
     atexit.register(shutil.rmtree, own, ignore_errors=True)
-    yield own
+    return Path(own)

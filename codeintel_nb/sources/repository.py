@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from ..errors import SourceError, did_you_mean
+from ..errors import SourceError, check_text, did_you_mean
 
 WORKTREE = "worktree"  # the revision that a folder's files, as they are now, belong to
 _NAME = re.compile(r"[^\s/\\\x00-\x1f][^/\\\x00-\x1f]{0,127}")
@@ -43,6 +43,7 @@ def worktree(path: str | Path, name: str | None = None, outputs: bool = False) -
         resolved = root.expanduser().resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, an unknown user, a zero byte
         raise SourceError(f"There is no folder {str(root)!r}. Check the path: codeintel index PATH.") from error
+    check_text(str(resolved), "The folder")
     if not resolved.is_dir():
         raise SourceError(f"{root} is a file. Index the folder that holds it: codeintel index {resolved.parent}")
     if not is_readable(resolved):
@@ -156,6 +157,7 @@ def how_to_index(name: str) -> str:
 
 def check_name(name: str) -> str:
     """The name, if a person can type it: no slash, no control character, at most 128 characters."""
+    check_text(name, "The name")
     if not _NAME.fullmatch(name):
         raise SourceError(f"A repository cannot be named {name!r}: 1 to 128 characters, no slash or control character. Give another: --name NAME")
     return name

@@ -274,7 +274,7 @@ def test_health_names_a_damaged_shard(make_server):
     ill.index(ill.root / "t", "t")
     assert ill.ask("GET", "health").json == {
         "status": "ok", "reasons": [], "version": ill.ask("GET", "health").headers["x-codeintel-version"], "sessions": 0, "repositories": 1,
-        "jobs": [ill.ask("GET", "repositories/t/job").json], "watching": [], "registry": "this process's memory",
+        "jobs": [ill.ask("GET", "repositories/t/job").json], "watching": [], "registry": "this process's memory", "url": f"http://127.0.0.1:{ill.port}{ill.base_url}",
     }  # fmt: skip
     (manifest,) = ill.home.glob("v6/repositories/*/shards/*/manifest.json")
     manifest.write_text("{")

@@ -1,0 +1,364 @@
+"""Odd input, damaged parts and a hostile surrounding: one clear line, and never a crash that reads as "nothing found"."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from codeintel_nb import Scope, Workspace
+from codeintel_nb.api.doctor import diagnose, network_file_system
+from codeintel_nb.errors import CodeIntelError, EngineError, SearchError, ShardError, SourceError
+from codeintel_nb.search.ripgrep import rg_path
+from codeintel_nb.settings import Settings
+from tests.conftest import write_tree
+
+ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[1])}
+
+
+def run_cli(home, name, *arguments, environment=None):
+    """Run the command line as a process; arguments may be bytes."""
+    command = [os.fsencode(word) if isinstance(word, str) else word for word in (sys.executable, "-m", "codeintel_nb.cli", name, "--home", str(home), *arguments)]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, **ENVIRONMENT, **(environment or {})}, check=False, timeout=120)
+    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+
+
+# the command line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("grep", b"\xff"), ("symbols", b"\xff"), ("search", b"\xffa"), ("grep", "--include", b"\xff*", "x"), ("grep", "--repo", b"\xff", "x"), ("index", ".", "--name", b"\xff"), ("index", b"\xffolder")],
+    ids=str,
+)
+def test_arguments_that_are_not_utf8(shop, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    os.mkdir(os.path.join(os.fsencode(tmp_path), b"\xffolder"))
+    code, _, error = run_cli(shop.settings.home, *arguments)
+    assert (code, error.count("\n")) == (2, 1), error
+    assert "UTF-8" in error or "There is no" in error or "No repository" in error
+    assert [repository.name for repository in shop.repositories()] == ["shop"]
+
+
+def test_an_argument_is_utf8_whatever_the_locale(shop, tree):
+    (tree / "note.txt").write_text("un café noir\n")
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    code, out, _ = run_cli(shop.settings.home, "grep", "café noir", environment=environment)
+    assert (code, "note.txt:1" in out) == (0, True)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e400", "0.5", "0", "-1", "many"])
+@pytest.mark.parametrize("name", ["CODEINTEL_MAX_FILE_BYTES", "CODEINTEL_MAX_NOTEBOOK_BYTES", "CODEINTEL_COUNT_BYTES", "SESSION_MAX_AGE_SECONDS"])
+def test_settings_that_are_no_numbers(tmp_path, name, value):
+    if (name, value) == ("SESSION_MAX_AGE_SECONDS", "0.5"):
+        return  # half a second is an age
+    with pytest.raises(CodeIntelError, match=name):
+        Settings.from_environment(tmp_path, {name: value})
+
+
+def test_a_fault_of_ours_is_an_error(monkeypatch, capsys, tmp_path):
+    from codeintel_nb.cli import commands, main
+
+    def status(*_):
+        raise RuntimeError("something broke")
+
+    monkeypatch.setattr(commands, "status", status)
+    assert main(["status", "--home", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("codeintel: RuntimeError: something broke. This is a fault of codeintel.")
+    monkeypatch.setenv("CODEINTEL_DEBUG", "1")
+    with pytest.raises(RuntimeError):
+        main(["status", "--home", str(tmp_path)])
+
+
+# damaged indexes
+
+
+@pytest.fixture
+def two(make_workspace, tmp_path):
+    """Two repositories; the first is damaged by the test."""
+    workspace = make_workspace()
+    workspace.index(write_tree(tmp_path / "bad", {"a.py": "alpha = 1\n", "b.py": "def beta():\n    return alpha\n"}), name="bad")
+    workspace.index(write_tree(tmp_path / "good", {"c.py": "alpha = 2\n"}), name="good")
+    return workspace
+
+
+def shard_of(workspace, name):
+    (target,) = workspace._roster.now(Scope(repos=(name,))).targets
+    return target.folder
+
+
+def reopened(workspace):
+    return Workspace(workspace.settings, here=None)
+
+
+@pytest.mark.parametrize("part", ["", "columns.bin", "content.bin", "postings.bin", "lexicon.bin", "manifest.json"])
+def test_a_shard_of_which_a_part_is_missing_spoils_no_other_repository(two, part):
+    place = shard_of(two, "bad") / part
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    workspace = reopened(two)
+    for search in (workspace.search_text, workspace.semantic_search, workspace.symbols):
+        results = search("alpha")
+        assert {hit.repo for hit in results.hits} <= {"good"}
+        assert "is missing" in results.coverage.failed["bad"]
+    with pytest.raises(ShardError, match=r"missing.*--rebuild"):
+        workspace.search_text("alpha", Scope(repos=("bad",)))
+    with pytest.raises(ShardError, match=r"missing.*--rebuild"):
+        workspace.refresh("bad")
+    assert workspace.refresh("bad", rebuild=True).files == 2
+    assert {hit.repo for hit in workspace.search_text("alpha").hits} == {"bad", "good"}
+    workspace.close()
+
+
+@pytest.mark.parametrize("dead", [[100_000], [-100_000], [-1], [0, 2]])
+def test_tombstones_of_files_that_are_not_there(two, dead):
+    snapshot = two._store.folder_of("bad") / "snapshot.json"
+    value = json.loads(snapshot.read_bytes())
+    value["shards"][0]["dead"] = dead
+    snapshot.write_bytes(json.dumps(value).encode())
+    workspace = reopened(two)
+    assert [hit.repo for hit in workspace.search_text("alpha").hits] == ["good"]
+    assert "does not have" in workspace.search_text("alpha").coverage.failed["bad"]
+    assert any(finding.level == "error" and "does not have" in finding.said for finding in diagnose(workspace.settings))
+    with pytest.raises(ShardError):
+        workspace.refresh("bad")
+    workspace.refresh("bad", rebuild=True)
+    assert len(workspace.search_text("alpha").hits) == 3
+    workspace.close()
+
+
+def test_a_faiss_file_that_faiss_refuses(two, monkeypatch):
+    from codeintel_nb.index import vectors
+
+    monkeypatch.setattr(vectors, "FEW", 0)
+    monkeypatch.setattr(vectors, "MARGIN", 0)
+    folder = shard_of(two, "bad")
+    data = bytearray((folder / "vectors.faiss").read_bytes())
+    data[8:16] = (1 << 40).to_bytes(8, "little")
+    (folder / "vectors.faiss").write_bytes(data)
+    workspace = reopened(two)
+    shard = workspace._engine.shard(folder)
+    with pytest.raises(ShardError, match="vectors"):
+        shard.vectors._scan(vectors.decode(shard.vectors.codes[:1]), 1, None)
+    workspace.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such rights there")
+def test_what_may_not_be_read_is_said_so(two, monkeypatch):
+    """As root everything may be read, so the system's refusal is played by the call that meets it."""
+    real = Path.read_bytes
+
+    def read_bytes(path):
+        if path.name == "snapshot.json" and path.parent == two._store.folder_of("bad"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    workspace = reopened(two)
+    results = workspace.search_text("alpha")
+    assert ([hit.repo for hit in results.hits], "may not be read" in results.coverage.failed["bad"]) == (["good"], True)
+    assert "may not be read" in next(status for status in workspace.status() if status.name == "bad").damaged
+    workspace.close()
+
+
+def test_a_file_that_is_gone_is_not_suggested(shop, tree):
+    (tree / "README.md").unlink()
+    with pytest.raises(SourceError) as error:
+        shop.open_file("shop", "README.md")
+    assert "Did you mean 'README.md'" not in str(error.value)
+
+
+# what others may see and do
+
+
+def test_a_home_is_its_users_alone(tmp_path, tree, monkeypatch):
+    from codeintel_nb.scopes.named import NamedScopes
+
+    os.umask(0o022)
+    workspace = Workspace.open(tmp_path / "new home", follow=False)
+    workspace.index(tree, name="shop")
+    NamedScopes(workspace.settings.home).save("mine", Scope(languages=("python",)))
+    workspace.points()
+    for folder in ("", "v1/scopes", "v6/map"):
+        assert stat.S_IMODE((workspace.settings.home / folder).stat().st_mode) == 0o700
+    workspace.close()
+
+
+def test_removing_needs_no_disk_space(shop):
+    """The system refuses every write beyond 0 bytes, as a full disk does."""
+    code = (
+        "import resource, signal, sys\nfrom codeintel_nb.cli import main\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\nsys.exit(main(['remove', '--home', {str(shop.settings.home)!r}, 'shop']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **ENVIRONMENT}, check=False)
+    assert done.returncode == 0, done.stderr
+    assert shop.repositories() == []
+    assert list((shop.settings.home / "v6" / "repositories").iterdir()) == []
+
+
+def test_whoever_waits_for_a_removed_repository_writes_into_a_new_folder(shop, tree):
+    from codeintel_nb.index.updater import one_writer
+
+    stored = shop._roster.stored("shop")
+    with one_writer(stored):
+        removing = threading.Thread(target=shop.remove, args=("shop",))
+        removing.start()
+        time.sleep(0.1)
+    removing.join()
+    assert shop.index(tree, name="shop").files == 9
+    assert len(shop.search_text("Cart").hits) > 0
+
+
+@pytest.mark.parametrize("entries", [":/x", "/x:", "/x::/y", ".", "relative"])
+def test_no_child_takes_modules_from_where_everybody_may_write(tmp_path, monkeypatch, shop, entries):
+    from codeintel_nb.api.sql_child import SqlChildren
+    from codeintel_nb.search.query import Bounds
+
+    shared = tmp_path / "shared"
+    write_tree(shared, {"tempfile.py": f"open({str(tmp_path / 'ran')!r}, 'w').close()\n", "relative/tempfile.py": f"open({str(tmp_path / 'ran')!r}, 'w').close()\n"})
+    monkeypatch.setenv("TMPDIR", str(shared))
+    monkeypatch.setenv("PYTHONPATH", entries)
+    monkeypatch.chdir(shared)
+    children = SqlChildren(shop.settings)
+    answer = children.run("select 1", Scope(), "me", Bounds(), 10, 1_000_000_000)
+    children.close()
+    assert answer.table().rows() == [(1,)]
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(("host", "is_ours"), [("127.0.0.1", True), ("localhost:8787", True), ("[::1]:1", True), ("127.0.0.1:x@evil", False), ("[::1]:x@evil", False), ("127.0.0.1:", False), ("evil", False), ("127.0.0.1@evil:80", False), ("", False)])
+def test_names_of_a_server(host, is_ours):
+    from codeintel_nb.api.rest import Options
+    from codeintel_nb.serve import Guard
+
+    assert Guard(None, Options())._is_ours(host) == is_ours
+
+
+# ripgrep
+
+
+@pytest.fixture
+def fake_rg(tmp_path, monkeypatch):
+    """Have another program in place of rg."""
+
+    def make(script):
+        path = tmp_path / "bin" / "rg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(script if isinstance(script, bytes) else f"#!/bin/sh\n{script}\n".encode())
+        path.chmod(0o755)
+        monkeypatch.setattr("codeintel_nb.search.ripgrep.sysconfig.get_path", lambda name: str(path.parent))
+        rg_path.cache_clear()
+
+    yield make
+    rg_path.cache_clear()
+
+
+@pytest.mark.parametrize("script", ["exit 127", "exit 3", b"\x7fELF of another machine"], ids=str)
+def test_an_rg_that_does_not_run_is_an_error(shop, fake_rg, script):
+    fake_rg(script)
+    with pytest.raises(EngineError, match=r"ripgrep program.*pip install --force-reinstall ripgrep"):
+        shop.search_text(r"\p{Lu}\w+\<", regex=True)
+    assert any(finding.subject == "ripgrep" and finding.level == "error" for finding in diagnose(shop.settings))
+
+
+def test_without_rg_the_message_names_it(shop, monkeypatch):
+    monkeypatch.setattr("codeintel_nb.search.ripgrep.shutil.which", lambda *_, **__: None)
+    rg_path.cache_clear()
+    with pytest.raises(EngineError, match="pip install --force-reinstall ripgrep"):
+        shop.search_text(r"\p{Lu}\w+\<", regex=True)
+    rg_path.cache_clear()
+
+
+def test_an_rg_that_hangs_is_cut(shop, fake_rg, tmp_path):
+    fake_rg("sleep 60")
+    many = write_tree(tmp_path / "many", {f"f{i}.txt": "needle\n" for i in range(200)})
+    for search in (
+        lambda: shop.search_text(r"\p{Lu}\w+\<", regex=True, deadline=0.5),
+        lambda: Workspace(Settings.from_environment(tmp_path / "none"), here=str(many)).search_text("needle", deadline=0.5),
+    ):
+        results = search()
+        assert (results.truncated, results.reason) == (True, "time")
+
+
+@pytest.mark.parametrize(("pattern", "regex", "count"), [("a\0b", False, 1), ("\\w\0", True, 1), ("\0", False, 1), ("zz\0", False, 0)])
+def test_a_pattern_with_a_zero_byte(shop, tmp_path, pattern, regex, count):
+    notebook = {"cells": [{"cell_type": "code", "metadata": {}, "source": ["é a\0b\n"], "outputs": []}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    shop.index(write_tree(tmp_path / "zero", {"n.ipynb": json.dumps(notebook)}), name="zero")
+    assert shop.search_text(pattern, Scope(repos=("zero",)), regex=regex).total == count
+
+
+# processes
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
+def test_a_forked_child_searches(shop):
+    assert shop.semantic_search("cart").hits
+    list(shop._engine.each([1, 2], lambda value: value))  # its threads are at work now
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        ok = shop._engine.each([1, 2], lambda value: value + 1) == [2, 3] and bool(shop.search_text("Cart").hits) and bool(shop.semantic_search("cart").hits)
+        os._exit(0 if ok else 3)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_build_leaves_no_folder_of_grammars(tmp_path, tree, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    blocked = write_tree(tmp_path / "home", {"v1/grammars": "a file, so that no grammar lies below"})
+    environment = {"TMPDIR": str(tmp_path / "tmp"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    (tmp_path / "cache").write_text("no folder")
+    for _ in range(2):
+        code, _, error = run_cli(blocked, "index", str(tree), "--name", "shop", "--rebuild", environment=environment)
+        assert code == 0, error
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("ext4", None), ("nfs4", "nfs4"), ("cifs", "cifs"), ("fuse.sshfs", "fuse.sshfs"), ("fuse.gvfsd-fuse", None), ("lustre", "lustre")])
+def test_a_network_file_system_is_known(tmp_path, kind, expected):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 22 0:50 / /mnt/my\\040share rw shared:1 - {kind} server:/x rw\n")
+    assert network_file_system(Path("/mnt/my share/home"), mounts) == expected
+    assert network_file_system(Path("/mnt/my"), mounts) is None
+    assert network_file_system(Path("/home"), tmp_path / "none") is None
+
+
+def test_a_device_that_cannot_be_read_stops_no_first_index(tmp_path, tree, monkeypatch):
+    from codeintel_nb.index import updater
+    from codeintel_nb.index.embedder import default_embedder
+    from codeintel_nb.index.snapshot import Store
+    from codeintel_nb.sources.repository import worktree
+
+    class Reader(updater.FolderReader):
+        def read(self, path, most):
+            if path == "web/app.js":
+                raise OSError(5, "Input/output error", path)
+            return super().read(path, most)
+
+    monkeypatch.setattr(updater, "FolderReader", Reader)
+    settings = msgspec.structs.replace(Settings.from_environment(tmp_path / "home"))
+    stored = Store(settings.home).create(worktree(tree, "shop"))
+    report = updater.update(stored, settings, default_embedder(), lambda progress: None)
+    assert (report.files, report.skipped["vanished or unreadable"]) == (8, 1)
+
+
+def test_400_digits_are_no_signature(server):
+    for digits in (400, 5_000):
+        answer = server.raw("GET", "health", headers={"Authorization": f"CodeIntel kernel:{'9' * digits}:nonce:mac"})
+        assert answer.status == 403
+
+
+def test_a_search_error_is_one_of_ours(shop):
+    with pytest.raises(SearchError):
+        shop.search_text("(", regex=True)
