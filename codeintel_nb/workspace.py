@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from .engines.engine import Answer, Target
 from .engines.indexing import Indexing
+from .engines.projects import Projects
 from .engines.roster import Current, Now
 from .errors import SearchError, ShardError, SourceError, did_you_mean
 from .index.embedder import Embedder, default_embedder
@@ -42,6 +43,7 @@ class Workspace(Indexing):
         super().__init__(settings, look_here, here, follow)
         self._embedder = embedder
         self._projection = Projection(self._store.root.parent / "map")
+        self._projects = Projects(self._roster)
         self._mapping = threading.Lock()  # its points are computed once
 
     @classmethod
@@ -118,8 +120,21 @@ class Workspace(Indexing):
         return self._search(scope, query, lambda targets, _: self._engine.list_paths(query, targets))
 
     def count(self, scope: Scope | None = None) -> Coverage:
-        """How much is in scope; makes ready what the next searches need."""
-        return self._roster.retrying(scope, lambda now: self._roster.coverage(Current(now, now.targets, [])))
+        """Return how much is in scope; makes ready what the next searches need.
+
+        Of a project that is not indexed nothing is counted: it is named in ``building``.
+        """
+        try:
+            return self._roster.retrying(scope, lambda now: self._roster.coverage(Current(now, now.targets, [])))
+        except SearchError:
+            names = self._roster.without_index(scope or EVERYTHING)
+            if not names:
+                raise
+            return Coverage(names, building=names)
+
+    def project_scope(self, folder: str | os.PathLike[str], limit: str | os.PathLike[str] | None = None, joined: Sequence[str] = ()) -> Scope:
+        """Return the scope of a notebook in a folder: its project, indexed or not, and the repositories that joined it."""
+        return self._projects.scope(os.fspath(folder), os.fspath(limit or ""), joined)
 
     def facets(self, scope: Scope | None = None, most_folders: int = 12) -> Facets:
         """What is in scope, counted by language, kind and folder."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
@@ -14,9 +16,11 @@ from traitlets import Bool, Float, Int, List, Unicode, default, validate
 from codeintel_nb.api.kernel import PID, URL
 from codeintel_nb.api.operations import Limits
 from codeintel_nb.api.service import SharedService
+from codeintel_nb.api.wire import JobState
 from codeintel_nb.errors import CodeIntelError
 from codeintel_nb.scopes.redis_link import SCHEMES
 from codeintel_nb.scopes.registry import ScopeRegistry, open_registry
+from codeintel_nb.scopes.scope import EVERYTHING, Scope
 from codeintel_nb.settings import Settings
 from codeintel_nb.workspace import Workspace
 
@@ -38,6 +42,7 @@ class Service(SharedService):
         workspace: Workspace,
         registry: ScopeRegistry,
         tag: str,
+        root: str,
         limits: Limits,
         roots: list[str],
         threads: int,
@@ -49,12 +54,46 @@ class Service(SharedService):
     ) -> None:
         named = ServerRegistry(registry, tag, lambda session_id: session_id in kernel_manager)
         self.kernels = Kernels(named.kernels(), kernel_manager, session_manager, events.scope_changed)
-        super().__init__(workspace, named, limits, roots, threads, watch, log, events.job_moved, self.kernels.is_live)
+        super().__init__(workspace, named, limits, roots, threads, watch, log, events.job_moved, self.kernels.is_live, self.project_scope)
         self.signatures = Signatures(self.kernels)
+        self._root = root
+        self._joined: dict[str, list[str]] = {}  # kernel id -> repositories that were added to its scope
         self.events = events
         self.registry_counts = RegistryCollector()
         self.base_url = "/"
         self.public_url = os.environ.get("JUPYTERHUB_PUBLIC_URL", "")
+
+    async def project_scope(self, session_id: str) -> Scope:
+        """Return the scope of a kernel that set none: the project of its notebook. Other sessions see everything."""
+        folder = await self.kernels.folder(session_id)
+        if folder is None:
+            return EVERYTHING
+        place = os.path.join(self._root, *folder.split("/"))
+        joined = tuple(self._joined.get(session_id, ()))
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.searching, lambda: self.workspace.project_scope(place, self._root, joined))
+
+    def join(self, session_id: str, name: str) -> None:
+        """Have a repository searched by a kernel too, once it is indexed, where its scope names repositories."""
+        if not self.kernels.is_live(session_id):
+            return
+        joined = self._joined.setdefault(session_id, [])
+        if name not in joined:
+            joined.append(name)
+        loop = asyncio.get_running_loop()
+
+        async def widen() -> None:
+            with suppress(CodeIntelError):
+                scope = await self.sessions.registry.get(session_id)
+                if scope is not None and not scope.is_everywhere:
+                    await self.sessions.registry.set(session_id, scope.merged(repos=(*scope.repos, name)))
+                self.events.scope_changed(session_id)
+
+        def moved(state: JobState) -> None:
+            if state.state == "done":
+                loop.call_soon_threadsafe(lambda: loop.create_task(widen()))
+
+        self.jobs.follow(name, moved)
 
     def note_address(self, protocol: str, host: str) -> None:
         """Remember by which address people reach this server, as only a hub's proxy or its owner knows it."""
@@ -64,6 +103,8 @@ class Service(SharedService):
     async def tick(self) -> None:
         """What is done every few seconds: the scopes of dead kernels, the registry's counts."""
         await self.kernels.reap()
+        for kernel_id in [kernel_id for kernel_id in self._joined if not self.kernels.is_live(kernel_id)]:
+            del self._joined[kernel_id]
         await self.follow()
         self.registry_counts.latest = await self.sessions.registry.metrics()
 
@@ -112,7 +153,7 @@ class CodeIntelApp(ExtensionApp):
         limits = Limits(self.search_deadline_s, self.most_hits, self.most_rows, self.sql_memory_bytes)
         roots = [server.root_dir, *self.allowed_roots]
         tag = server_tag(server.root_dir, server.base_url)
-        self.service = Service(workspace, registry, tag, limits, roots, self.search_threads, server.kernel_manager, server.session_manager, Events(server.event_logger), self.watch, lambda name, said: self.log.warning("codeintel: %s", said))
+        self.service = Service(workspace, registry, tag, server.root_dir, limits, roots, self.search_threads, server.kernel_manager, server.session_manager, Events(server.event_logger), self.watch, lambda name, said: self.log.warning("codeintel: %s", said))
         self.service.registry_counts.register()
         self.service.base_url = server.base_url
         self.settings[SETTING] = self.service

@@ -19,7 +19,8 @@ from codeintel_nb.api.operations import HeldSession
 from codeintel_nb.api.panel import Looked, look
 from codeintel_nb.api.problems import readable
 from codeintel_nb.api.wire import FileRequest, SavedScopes, ScopeAnswer, SessionsAnswer, SessionState, to_wire
-from codeintel_nb.errors import ScopeError, SourceError
+from codeintel_nb.api.wording import in_panel
+from codeintel_nb.errors import CodeIntelError, MissingExtra, ScopeError, SourceError
 from codeintel_nb.scopes.scope import Scope, patched, scope_from_wire
 from codeintel_nb.scopes.session import check_session_id, session_context
 
@@ -66,7 +67,7 @@ class SessionHandler(CodeIntelHandler):
 
     def with_offer(self, held: ScopeAnswer) -> ScopeAnswer:
         """The scope held, or the one that a change of kernel left behind."""
-        return held if held.scope else msgspec.structs.replace(held, offered=self.service.kernels.offered(self.session_id))
+        return held if not held.is_default else msgspec.structs.replace(held, offered=self.service.kernels.offered(self.session_id))
 
 
 class ScopeHandler(SessionHandler):
@@ -110,7 +111,12 @@ class PanelHandler(SessionHandler):
     async def post(self, session_id: str) -> None:
         asked: Looked = self.decoded(Looked)  # type: ignore[arg-type]
         session = HeldSession(self.service.operations, self.with_offer(await self.held()))
-        self.answer(await self.off_loop(lambda: to_wire(look(session, asked, self.settings["server_root_dir"]))))
+        try:
+            self.answer(await self.off_loop(lambda: to_wire(look(session, asked, self.settings["server_root_dir"]))))
+        except MissingExtra:
+            raise
+        except CodeIntelError as error:
+            raise type(error)(in_panel(str(error))) from error
 
 
 class SavedScopesHandler(CodeIntelHandler):

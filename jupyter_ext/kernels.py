@@ -26,10 +26,17 @@ class Kernels:
         self._sessions = session_manager
         self._offering = offering  # told of a kernel that is offered a scope
         self._holders: dict[str, str] = {}  # kernel id -> id of the Jupyter session that it serves; empty while unknown
+        self._folders: dict[str, str] = {}  # kernel id -> folder of its notebook
         self._offers: dict[str, Scope] = {}  # kernel id -> scope of the kernel it took the place of
 
     def is_live(self, session_id: str) -> bool:
         return session_id in self._kernels
+
+    async def folder(self, kernel_id: str) -> str | None:
+        """Return the path, below the server's root, of the folder of a kernel's notebook; None for a kernel without one."""
+        if kernel_id not in self._folders and self.is_live(kernel_id):
+            await self._learn_sessions()
+        return self._folders.get(kernel_id)
 
     def key(self, kernel_id: str) -> bytes:
         """The key of the kernel's connection file; empty where there is no such kernel or it does not sign."""
@@ -61,7 +68,7 @@ class Kernels:
         for kernel_id in [kernel_id for kernel_id in {*self._holders, *self._offers} if not self.is_live(kernel_id)]:
             with suppress(EngineError):  # the registry is away
                 await self._ended(kernel_id)
-        if self._holders:
+        if self._holders or self._folders:
             await self._learn_sessions()
 
     async def labels(self) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -87,6 +94,10 @@ class Kernels:
                 self._offering(successor)
 
     async def _learn_sessions(self) -> None:
+        folders = dict[str, str]()
         for session in await self._sessions.list_sessions():
-            if session["kernel"]["id"] in self._holders:
-                self._holders[session["kernel"]["id"]] = session["id"]
+            kernel_id = str(session["kernel"]["id"])
+            folders.setdefault(kernel_id, str(session["path"]).strip("/").rpartition("/")[0])
+            if kernel_id in self._holders:
+                self._holders[kernel_id] = session["id"]
+        self._folders = folders

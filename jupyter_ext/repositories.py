@@ -34,7 +34,9 @@ class RepositoriesHandler(CodeIntelHandler):
         except SourceError as error:
             raise Refused(400, str(error), "SourceError") from None
         await self.off_loop(lambda: self.service.checked_root(repository, self._kernel_python()))
-        self.answer(self.service.jobs.start(repository, request.rebuild), 202)
+        state = self.service.jobs.start(repository, request.rebuild)
+        self.service.join(self.session_id, repository.name)
+        self.answer(state, 202)
 
     def _kernel_python(self) -> str:
         """The interpreter of the kernel that asks, whose packages it may have indexed."""

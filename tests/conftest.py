@@ -89,6 +89,13 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 
 @pytest.fixture
+def no_project(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's home as the current folder: a session there begins with everything."""
+    monkeypatch.chdir(own_home)
+    return own_home
+
+
+@pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A small shop in several languages."""
     return write_tree(tmp_path / "shop", dict(FILES))

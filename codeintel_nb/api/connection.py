@@ -70,6 +70,7 @@ class Connection:
         self._is_kernel = True  # of a server that may come back
         self._asked_at: float | None = None  # when the server last failed
         self._scope = EVERYTHING  # last known
+        self._is_default = True  # nobody set it
         self._changed_here = False  # since the server was last heard of
 
     @property
@@ -88,7 +89,7 @@ class Connection:
         return self._known(self._call(lambda client: client.clear_scope()), changed=True)
 
     def _known(self, answer: ScopeAnswer, changed: bool = False) -> ScopeAnswer:
-        self._scope = answer.scope
+        self._scope, self._is_default = answer.scope, answer.is_default
         self._changed_here = (self._changed_here or changed) and self._server is None
         return answer
 
@@ -117,7 +118,7 @@ class Connection:
 
     def _searched(self, request: ScopedRequest, answer: SearchAnswer) -> SearchAnswer:
         if not request.replaces_scope:
-            self._scope = answer.results.scope  # which a panel may have changed
+            self._scope, self._is_default = answer.results.scope, answer.is_default  # which a panel may have changed
         return answer
 
     def facets(self, request: FacetsRequest) -> Facets:
@@ -180,9 +181,9 @@ class Connection:
     def _join(self, server: ServerClient, first: bool) -> None:
         """Go over to the server: with the scope that was changed here, else with the server's own."""
         held = server.get_scope()
-        if self._changed_here or (self._scope and not held.scope and not held.scope_expired):
+        if self._changed_here or (not self._is_default and held.is_default and not held.scope_expired):
             try:
-                held = server.set_scope(self._scope) if self._scope else server.clear_scope()
+                held = server.clear_scope() if self._is_default else server.set_scope(self._scope)
             except NoServer:
                 raise
             except CodeIntelError as error:
@@ -205,7 +206,7 @@ class Connection:
             except EngineError as error:
                 self._asked_at = None  # nothing else can answer: ask the server again at once
                 raise EngineError(f"{error} Until then searches need the Jupyter server: {reason}.") from error.__cause__
-        if self._scope:
+        if not self._is_default:
             self._local.adopt(self._scope)
         elif was_there:
             self._local.clear_scope()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from pathlib import Path
 
 from ..index.report import IndexReport
 from ..index.watcher import Watcher
 from ..scopes.registry import MemoryRegistry
-from ..scopes.scope import EVERYTHING, Scope
+from ..scopes.scope import Scope
 from ..scopes.session import new_session_id
+from ..sources.project import current_folder
 from ..workspace import Workspace
 from .contract import OnProgress
 from .operations import Operations, Session
@@ -20,8 +23,11 @@ class EmbeddedClient(Session):
 
     where = "local to this process"
 
-    def __init__(self, workspace: Workspace, registry: MemoryRegistry | None = None, session_id: str | None = None) -> None:
+    def __init__(self, workspace: Workspace, registry: MemoryRegistry | None = None, session_id: str | None = None, folder: Path | None = None) -> None:
+        """``folder`` is the notebook's, whose project is what it begins with; the current folder by default."""
         super().__init__(Operations(workspace))
+        self._folder = folder or current_folder()
+        self._joined: list[str] = []  # repositories that were added
         self.workspace = workspace
         self.session_id = session_id or f"local-{new_session_id()}"
         self._registry = registry or MemoryRegistry(1)
@@ -47,7 +53,17 @@ class EmbeddedClient(Session):
         return self.operations.named.load(name)
 
     def index(self, request: IndexRequest, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
-        return self.workspace.index_repository(self.operations.repository(request), progress, cancel, request.rebuild)
+        report = self.workspace.index_repository(self.operations.repository(request), progress, cancel, request.rebuild)
+        self._join(report.repository)
+        return report
+
+    def _join(self, name: str) -> None:
+        """Have what was added searched too, where the scope names its repositories."""
+        if name not in self._joined:
+            self._joined.append(name)
+        scope = self._registry.get(self.session_id)
+        if scope is not None and not scope.is_everywhere:
+            self.adopt(scope.merged(repos=(*scope.repos, name)))
 
     def refresh(self, name: str, rebuild: bool = False, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
         return self.workspace.refresh(name, progress, cancel, rebuild)
@@ -63,4 +79,6 @@ class EmbeddedClient(Session):
 
     def held(self) -> ScopeAnswer:
         scope = self._registry.get(self.session_id)
-        return ScopeAnswer(scope or EVERYTHING, self.session_id)
+        if scope is not None:
+            return ScopeAnswer(scope, self.session_id)
+        return ScopeAnswer(self.workspace.project_scope(self._folder, os.environ.get("JUPYTER_SERVER_ROOT"), self._joined), self.session_id, is_default=True)

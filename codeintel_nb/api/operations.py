@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -57,15 +58,16 @@ class Operations:
         self.named = NamedScopes(workspace.settings.home)
 
     def checked(self, scope: Scope) -> Scope:
-        """The scope, held against what is indexed; it makes ready what the next searches need."""
-        if self.workspace.repositories():
-            self.workspace.count(scope)
+        """Return the scope, held against what is indexed; it makes ready what the next searches need."""
+        if self.workspace.repositories() or scope.repos:
+            with suppress(SearchError):  # nothing is indexed yet
+                self.workspace.count(scope)
         return scope.interned()
 
     def counted(self, held: ScopeAnswer) -> ScopeAnswer:
         """The answer with how much is in scope; without, where that cannot be told now."""
         try:
-            coverage = self.workspace.count(held.scope) if self.workspace.repositories() else None
+            coverage = self.workspace.count(held.scope) if self.workspace.repositories() or held.scope.repos else None
         except CodeIntelError:  # a repository of the scope was removed, or its first shard is not written yet
             coverage = None
         return msgspec.structs.replace(held, coverage=coverage)
@@ -132,7 +134,7 @@ class Operations:
 
 def _page(results: Results, request: PagedRequest, held: ScopeAnswer) -> SearchAnswer:
     page = msgspec.structs.replace(results, hits=results.hits[request.offset :]) if request.offset else results
-    return SearchAnswer(page, held.session_id, held.scope_expired)
+    return SearchAnswer(page, held.session_id, held.scope_expired, held.is_default)
 
 
 class Session(ABC):

@@ -18,6 +18,7 @@ from ..search.query import Case
 from .marked import MOST_LINES, segments, shown_language, spans_in, without_margin
 from .text import MOST_LINE_CHARACTERS, caption, clean
 from .wire import FacetsRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, TextRequest
+from .wording import in_panel
 
 SHOWN = 60  # hits a search brings into a panel
 MOST_LANGUAGES = 12
@@ -84,12 +85,12 @@ def state_of(client: Reads) -> dict[str, Any]:
     now = client.get_scope()
     repositories = client.status()
     state: dict[str, Any] = {
-        "scope": msgspec.to_builtins(now.scope), "session": now.session_id, "where": client.where, "expired": now.scope_expired,
-        "note": "" if repositories else NOTHING, "repositories": [[status.name, status.files] for status in repositories],
+        "scope": msgspec.to_builtins(now.scope), "session": now.session_id, "where": client.where, "expired": now.scope_expired, "default": now.is_default and bool(now.scope),
+        "note": _note(now, repositories), "repositories": [[status.name, status.files] for status in repositories],
         "languages": [], "kinds": [], "folders": [], "base": "", "more_folders": 0, "saved": sorted(client.saved_scopes()),
         "offered": None if now.offered is None else [clean(now.offered.describe()), msgspec.to_builtins(now.offered)],
     }  # fmt: skip
-    if now.coverage is not None:
+    if now.coverage is not None and (now.coverage.files or not now.coverage.building):
         c = now.coverage
         state["counts"] = [c.files_in_scope, c.files, c.chunks_in_scope, c.chunks]
         try:
@@ -104,6 +105,14 @@ def state_of(client: Reads) -> dict[str, Any]:
         ]  # fmt: skip
         state["base"], state["more_folders"] = clean(facets.base), facets.more_folders
     return state
+
+
+def _note(now: ScopeAnswer, repositories: list[RepositoryStatus]) -> str:
+    """Return what stands in place of counts: what is not indexed yet."""
+    unindexed = now.coverage.building if now.coverage is not None else ()
+    if unindexed and not now.coverage.files:  # type: ignore[union-attr]
+        return f"{', '.join(map(clean, unindexed))} is not indexed yet: text search reads its files as they are. Index it below to search by meaning."
+    return "" if repositories else in_panel(NOTHING)
 
 
 def _found(client: Reads, asked: PanelSearch, shown_root: str) -> dict[str, Any]:
@@ -162,22 +171,31 @@ def _with_folder(client: Reads, asked: PanelFolder, shown_root: str) -> Scope:
         if not asked.exclude:
             return scope.merged(repos=(name,), include_globs=(glob,) if glob else ())
         if glob:
-            others = [other for other, _ in held if other != name and scope.admits(other)]
+            others = [other for other in _in_scope(scope, held) if other != name]
             if others:
                 raise ScopeError(
                     f"A scope's globs hold for every repository in it, so {glob!r} would be left out of {', '.join(others)} too. "
                     f"Search in {name} alone first, or leave it out of all of them: %scope add --exclude {glob!r}"
                 )
             return scope.merged(exclude_globs=(*scope.exclude_globs, *({glob} - {*scope.exclude_globs})))
-        left = tuple(other for other, _ in held if other != name and scope.admits(other))
+        left = tuple(other for other in _in_scope(scope, held) if other != name)
     else:
         within = {name for name, root in held if root.startswith(folder.rstrip(os.sep) + os.sep)}
         if not within:
             raise ScopeError(f"{asked.path or 'The root folder'} is not indexed. Index it in the panel, or with %codeindex add.")
-        left = tuple(name for name, _ in held if (name in within) != asked.exclude and (scope.admits(name) or not asked.exclude))
+        now = set(_in_scope(scope, held))
+        left = tuple(name for name, _ in held if (name in within) != asked.exclude and (name in now or not asked.exclude))
     if not left:
         raise ScopeError(f"Without {asked.path or 'the root folder'} nothing that is indexed would be left to search.")
     return scope.merged(repos=left) if asked.exclude else scope.merged(repos=left, include_globs=())
+
+
+def _in_scope(scope: Scope, held: list[tuple[str, str]]) -> list[str]:
+    """Return the indexed repositories in scope; none where the scope names only what is not indexed."""
+    try:
+        return scope.chosen(name for name, _ in held)
+    except ScopeError:
+        return []
 
 
 def _limits(scope: Scope) -> dict[str, Any]:

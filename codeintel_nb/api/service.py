@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -19,6 +19,7 @@ from ..errors import CodeIntelError, EngineError, SourceError
 from ..index.report import IndexReport, Progress
 from ..index.watcher import Watcher
 from ..scopes.registry import ScopeRegistry
+from ..scopes.scope import Scope
 from ..search.query import Bounds
 from ..sources.repository import Repository
 from ..sources.worktree import check_is_no_index
@@ -54,11 +55,12 @@ class SharedService:
         log: Callable[[str, str], None],
         job_moved: Tell = lambda state: None,
         is_live: Callable[[str], bool] = lambda session_id: False,
+        default_scope: Callable[[str], Awaitable[Scope]] | None = None,
     ) -> None:
         self.workspace = workspace
         self.operations = Operations(workspace, limits)
         self.limits = limits
-        self.sessions = Sessions(registry, is_live)
+        self.sessions = Sessions(registry, is_live, default_scope)
         self.jobs = Jobs(self._index, job_moved)
         self.sql = SqlChildren(workspace.settings)
         self.watcher = Watcher(workspace.settings, self._update, log, workspace.differs) if watch else None

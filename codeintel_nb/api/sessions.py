@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from ..scopes.registry import ScopeRegistry
 from ..scopes.scope import EVERYTHING, Scope
@@ -14,17 +14,24 @@ class Sessions:
     """The scope of the session of ``scopes.session.session_context``.
 
     ``is_live`` tells whether a session is a live kernel's: such a scope lasts until the kernel ends, whatever its age.
+    ``default`` gives the scope of a session that set none; everything without it.
     """
 
-    def __init__(self, registry: ScopeRegistry, is_live: Callable[[str], bool] = lambda session_id: False) -> None:
+    def __init__(self, registry: ScopeRegistry, is_live: Callable[[str], bool] = lambda session_id: False, default: Callable[[str], Awaitable[Scope]] | None = None) -> None:
         self.registry = registry
         self._is_live = is_live
+        self._default = default
 
     async def get(self) -> ScopeAnswer:
         session_id = get_session_id()
         scope = await self.registry.get(session_id)
-        expired = scope is None and await self.registry.take_expired(session_id)
-        return ScopeAnswer(scope or EVERYTHING, session_id, expired)
+        if scope is not None:
+            return ScopeAnswer(scope, session_id)
+        expired = await self.registry.take_expired(session_id)
+        return ScopeAnswer(await self._own(session_id), session_id, expired, is_default=True)
+
+    async def _own(self, session_id: str) -> Scope:
+        return EVERYTHING if self._default is None else await self._default(session_id)
 
     async def set(self, scope: Scope) -> ScopeAnswer:
         session_id = get_session_id()
@@ -36,4 +43,4 @@ class Sessions:
     async def clear(self) -> ScopeAnswer:
         session_id = get_session_id()
         await self.registry.clear(session_id)
-        return ScopeAnswer(EVERYTHING, session_id)
+        return ScopeAnswer(await self._own(session_id), session_id, is_default=True)

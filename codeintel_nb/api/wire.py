@@ -112,6 +112,7 @@ class SearchAnswer(msgspec.Struct, frozen=True):
     results: Results
     session_id: str
     scope_expired: bool = False  # the session's scope was dropped for age since its last call: nothing limits it now
+    is_default: bool = False  # the scope is one that nobody set
 
 
 class TableAnswer(msgspec.Struct, frozen=True):
@@ -138,6 +139,7 @@ class ScopeAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     scope_expired: bool = False
     coverage: Coverage | None = None  # None while nothing is indexed
     offered: Scope | None = None  # the scope of the kernel that this one took the place of
+    is_default: bool = False  # nobody set it: it is the notebook's project, or everything
 
 
 class SessionState(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from ..index.mapping import FILES_EXHAUSTED
 from ..index.plan import CLOCK_STEP_NS
 from ..index.report import NOTHING
 from ..index.snapshot import Snapshot, Store, Stored, read_snapshot
-from ..scopes.scope import EVERYTHING, Scope, fits
+from ..scopes.scope import EVERYTHING, Scope
 from ..search.hit import Coverage
 from ..search.loose import LooseTarget
 from ..settings import Settings
@@ -24,7 +24,7 @@ from ..sources.worktree import FileStat, Walk
 from .engine import Target
 from .local import LocalEngine
 
-MOST_CHOICES = 1000  # of repositories by a scope that are remembered
+MAX_CHOICES = 1000  # of repositories by a scope that are remembered
 RETRIES = 5  # of a search whose shard was replaced under it
 TOO_MANY_FILES = "This process has reached its limit of open files. Raise it (ulimit -n 4096) and start the process again, or search fewer repositories: --repo NAME"
 
@@ -58,6 +58,7 @@ class Roster:
     def __init__(self, settings: Settings, store: Store, engine: LocalEngine, freshness: Freshness, here: str | None) -> None:
         self._settings, self._store, self._engine, self._freshness = settings, store, engine, freshness
         self._here = here
+        self._offered: dict[str, Repository] = {}  # projects that are not indexed, by name
         self.failures: dict[str, str] = {}  # repositories that the last search could not compare with their folders, and the reasons
         self._damaged: dict[Path, str] = {}  # shards with a part that could not be read, and why
         self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
@@ -150,17 +151,19 @@ class Roster:
     def now(self, scope: Scope, fresh: bool = False) -> Now:
         """The repositories in scope and the shards that answer; ``fresh`` if what is in none may be read."""
         stored = self._known(scope)
-        if not stored:
+        on_offer = self._unindexed_projects(scope, stored)
+        if not stored and not on_offer:
             if fresh and not scope.kinds and not scope.revisions:
                 return Now([], [])
             raise SearchError(NOTHING)
         readable, failed = self._readable(self._admitted(stored, scope))
         chosen = [(s, snapshot) for s, snapshot in readable if snapshot.complete]
         unfinished = [s for s, snapshot in readable if not snapshot.complete and (scope.repos or not chosen)]
-        if not readable and failed:
+        if not readable and failed and not on_offer:
             raise ShardError(next(iter(failed.values())))
         if not chosen and (not fresh or scope.kinds or scope.revisions):
-            raise SearchError(_unfinished([s.repository.name for s in unfinished]))
+            raise SearchError(_unfinished([s.repository.name for s in unfinished]) if unfinished or not on_offer else _not_indexed(on_offer[0].repository))
+        unfinished += on_offer
         targets = [Target(s.repository.name, s.shard(ref.id), ref.dead, scope) for s, snapshot in chosen for ref in snapshot.shards]
         self._check_revisions(scope, targets)
         return Now(chosen, targets, failed, unfinished)
@@ -188,21 +191,39 @@ class Roster:
         return stored
 
     def _admitted(self, stored: list[Stored], scope: Scope) -> list[Stored]:
-        """The repositories in scope; ScopeError where one that it names is not indexed."""
-        if not scope.repos:
+        """Return the repositories in scope; ScopeError where one that it names is neither indexed nor a project on offer."""
+        if scope.is_everywhere:
             return stored
         known, choices = self._chosen
-        if known is not stored or len(choices) > MOST_CHOICES:
+        if known is not stored or len(choices) > MAX_CHOICES:
             choices = {}
             self._chosen = stored, choices
         chosen = choices.get(scope.repos)
         if chosen is None:
             names = [s.repository.name for s in stored]
-            for name in scope.repos:
-                if not any(fits(known, name) for known in names):
-                    raise ScopeError(f"No repository {name!r} is indexed.{did_you_mean(name, names)} Index it: {how_to_index(name)}")
-            chosen = choices[scope.repos] = [s for s in stored if scope.admits(s.repository.name)]
+            found = {name for wanted in scope.repos if wanted in names or wanted not in self._offered for name in _named(wanted, names)}
+            chosen = choices[scope.repos] = [s for s in stored if s.repository.name in found]
         return chosen
+
+    def offer(self, repository: Repository) -> str:
+        """Make known a folder that is not indexed, so that a scope may name it; return its name.
+
+        A text search reads it as it is, until a repository of this name is indexed.
+        """
+        self._offered[repository.name] = repository
+        return repository.name
+
+    def without_index(self, scope: Scope) -> tuple[str, ...]:
+        """Return the repositories and projects in scope of which no index answers, so that only a text search reads them."""
+        stored = self.all()
+        readable, _ = self._readable(self._admitted(stored, scope)) if scope.repos else ([], {})
+        unfinished = [s.repository.name for s, snapshot in readable if not snapshot.complete]
+        return (*unfinished, *(one.repository.name for one in self._unindexed_projects(scope, stored)))
+
+    def _unindexed_projects(self, scope: Scope, stored: list[Stored]) -> list[Stored]:
+        """Return the projects that a scope names and that nobody has indexed."""
+        indexed = {one.repository.name for one in stored}
+        return [self._store.stored(self._offered[name]) for name in scope.repos if name in self._offered and name not in indexed]
 
     def _readable(self, stored: list[Stored]) -> tuple[list[tuple[Stored, Snapshot]], dict[str, str]]:
         """The repositories whose shards can be opened, and what is wrong with the others: one that is damaged spoils no search
@@ -287,7 +308,7 @@ class Roster:
         if self._here is None:
             raise SearchError(NOTHING)
         repository = worktree(self._here or os.getcwd())
-        if not scope.admits(repository.name):
+        if not scope.is_everywhere and repository.name not in scope.repos:
             raise SearchError(NOTHING)
         return self._whole(repository, scope, no_ignore)
 
@@ -308,6 +329,19 @@ class Roster:
             names, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks, building,
             changed, failed=now.failed, unwatched=dict(current.unwatched),
         )  # fmt: skip
+
+
+def _named(wanted: str, names: list[str]) -> list[str]:
+    """Return the repositories that a name or glob stands for; ScopeError, which says how to index it, where there is none."""
+    try:
+        return Scope(repos=(wanted,)).chosen(names)
+    except ScopeError as error:
+        hint = "" if "is short for" in str(error) else f" Index it: {how_to_index(wanted)}"
+        raise ScopeError(f"{error}{hint}") from None
+
+
+def _not_indexed(project: Repository) -> str:
+    return f"The project {project.name!r} is not indexed yet, so only text search reads its files. Index it: codeintel index {project.root}"
 
 
 def _unfinished(names: list[str]) -> str:

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..api.contract import Client
 from ..api.options import OUT, PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, SYMBOL_OPTIONS, TEXT_OPTIONS, Option
 from ..api.wire import IndexRequest
 from ..errors import ScopeError, SearchError, SourceError, did_you_mean
 from ..scopes.scope import Scope
-from ..sources.repository import package
-from .imported import imported_packages, project_of
+from ..sources.project import current_folder, project_of
+from ..sources.repository import package, package_at
+from .imported import imported_packages
 
 _NAME = Option(("--name",), "name", "text", "name of the repository; the folder's own by default", metavar="NAME")
 _PACKAGE = Option(("--package", "-p"), "package", "text", "an installed package instead of a folder", metavar="PACKAGE")
@@ -20,6 +22,8 @@ _KERNEL = Option(("--kernel",), "kernel", "flag", "the installed packages that t
 _OUTPUTS = Option(("--outputs",), "outputs", "flag", "what the cells of notebooks printed is searched too, from then on")
 _REBUILD = Option(("--rebuild",), "rebuild", "flag", "read everything anew")
 _SKIPPED = Option(("--skipped",), "skipped", "flag", "list what was left out, and why")
+_IMPORTED = Option(("--kernel",), "kernel", "flag", "the packages that this kernel has imported, too")
+SCOPE_SET_OPTIONS = (*SCOPE_OPTIONS, _IMPORTED)
 _BY = Option(("--by",), "by", "text", "what the colours mean: folder, language or kind", metavar="WHAT")
 ADD_OPTIONS = (_NAME, _PACKAGE, _KERNEL, _OUTPUTS, _REBUILD)
 REFRESH_OPTIONS = (_REBUILD,)
@@ -31,7 +35,7 @@ SEARCH_OPTIONS: dict[str, Sequence[Option]] = {
     "paths": (*PATH_OPTIONS, *SCOPE_OPTIONS, OUT),
     "codesql": (*SQL_OPTIONS, *SCOPE_OPTIONS, OUT),
     "codemap": (_BY, *SCOPE_OPTIONS),
-    "scope": SCOPE_OPTIONS,
+    "scope": SCOPE_SET_OPTIONS,
     "codeindex": (*ADD_OPTIONS, *STATUS_OPTIONS),
 }
 SCOPE_COMMANDS = ("show", "set", "add", "drop", "clear", "save", "use", "list", "restore", "panel", "mcp")
@@ -52,7 +56,7 @@ def index_request(place: str, values: dict[str, Any]) -> IndexRequest:
     rebuild, name = "rebuild" in values, values.get("name")
     if "package" not in values:
         shown = os.environ.get("JUPYTER_SERVER_ROOT")  # what a server may index
-        path = os.path.abspath(os.path.expanduser(place)) if place else str(project_of(Path.cwd(), Path(shown).resolve() if shown else None))
+        path = os.path.abspath(os.path.expanduser(place)) if place else str(project_of(current_folder(), Path(shown).resolve() if shown else None))
         return IndexRequest(path=path, name=name, rebuild=rebuild, outputs="outputs" in values)
     if "outputs" in values:
         raise SearchError("--outputs is for a folder of notebooks, not for a package. Give its folder: %codeindex add PATH --outputs")
@@ -73,9 +77,29 @@ def kernel_requests(namespace: Mapping[str, Any], place: str, values: dict[str, 
     return [IndexRequest(path=str(folder), package=name, rebuild="rebuild" in values) for name, folder in found]
 
 
+def indexed_imports(namespace: Mapping[str, Any], indexed: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the indexed repositories of the packages that this kernel has imported, and the packages that are not indexed."""
+    found, missing = list[str](), list[str]()
+    for name, folder in imported_packages(namespace):
+        repository = package_at(str(folder), name).name
+        (found if repository in indexed else missing).append(repository if repository in indexed else name)
+    return found, missing
+
+
+def with_imports(client: Client, namespace: Mapping[str, Any]) -> Scope:
+    """Return the scope with the indexed packages that this kernel has imported; ScopeError where none is indexed."""
+    imported, missing = indexed_imports(namespace, [status.name for status in client.status()])
+    scope = client.get_scope().scope
+    if not imported:
+        what = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} imported, but not indexed" if missing else "This kernel has imported no package"
+        raise ScopeError(f"{what}. To index what it has imported: %codeindex add --kernel")
+    return scope if scope.is_everywhere else scope.merged(repos=(*scope.repos, *imported))
+
+
 def changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:
-    if command == "set":
-        return Scope(**{field: tuple(given) for field, given in values.items()})
+    if command == "set":  # what is not given sets no limit, but for the repositories: they are what the notebook is about
+        kept = {"repos": scope.repos} if "repos" not in values else {}
+        return Scope(**kept, **{field: tuple(given) for field, given in values.items()})
     given = {field: getattr(Scope(**{field: tuple(items)}), field) for field, items in values.items()}
     if command == "add":
         return scope.merged(**{field: (*getattr(scope, field), *items) for field, items in given.items()})

@@ -12,11 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..sources.repository import plain_name
+from ..scopes.scope import plain_name
 
 # of what a kernel itself needs, only what something else needs too is the notebook's
 KERNEL = ("ipykernel", "ipython", "codeintel-nb", "jupyter-server", "debugpy", "comm", "jupyter-client")
-MARKS = (".git", ".hg", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "environment.yml", "package.json", "go.mod", "Cargo.toml", "pom.xml", "DESCRIPTION")
 
 
 def imported_packages(namespace: Mapping[str, Any]) -> list[tuple[str, Path]]:
@@ -33,20 +32,6 @@ def imported_packages(namespace: Mapping[str, Any]) -> list[tuple[str, Path]]:
     wanted |= _needed_by(wanted)
     wanted -= {"codeintel-nb"}
     return [(name, folder) for name, folder in folders.items() if any(plain_name(owner) in wanted for owner in owners[name])]
-
-
-def project_of(folder: Path, limit: Path | None = None) -> Path:
-    """The nearest folder, from this one up, that is a project's root; the folder itself where none is, or none below ``limit``."""
-    try:
-        home = Path.home()
-    except RuntimeError:  # a user without an entry and without HOME
-        home = None
-    for parent in (folder, *folder.parents):
-        if parent in (home, Path(parent.anchor)) or (limit is not None and not parent.is_relative_to(limit)):
-            break
-        if any((parent / mark).exists() for mark in MARKS):
-            return parent
-    return folder
 
 
 def _folder(module: Any) -> Path | None:

@@ -13,7 +13,7 @@ from traitlets import Float, Int
 
 from ..api.connection import Connection
 from ..api.contract import Client
-from ..api.options import SCOPE_OPTIONS, describe, parse_line
+from ..api.options import describe, parse_line
 from ..api.progress import summary
 from ..api.terminal import print_anything
 from ..api.wire import PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, SymbolsRequest, TextRequest
@@ -28,11 +28,13 @@ from .commands import (
     INDEX_COMMANDS,
     REFRESH_OPTIONS,
     SCOPE_COMMANDS,
+    SCOPE_SET_OPTIONS,
     SEARCH_OPTIONS,
     STATUS_OPTIONS,
     changed,
     command_of,
     index_request,
+    indexed_imports,
     kernel_requests,
 )
 from .completion import Completer
@@ -68,11 +70,12 @@ class CodeintelMagics(Running):
     def scope(self, line: str) -> ScopeView | Panel | AssistantSettings | None:
         """Show or change what this notebook searches.
 
-            %scope [show]                     what is in scope now
-            %scope set OPTIONS                this, and nothing else, limits the searches that follow
-            %scope add OPTIONS                these values too
-            %scope drop OPTIONS               these values no longer
-            %scope clear                      no limits
+            %scope [show]                     what is in scope now: at first the project that the notebook lies in
+            %scope set OPTIONS                replace the scope; without --repo its repositories stay
+            %scope set --repo '*'             everything that is indexed
+            %scope add OPTIONS                add to the scope; --kernel adds the packages that this kernel has imported
+            %scope drop OPTIONS               remove from the scope
+            %scope clear                      go back to the project
             %scope save NAME | use NAME | list    scopes kept for later, for every notebook
             %scope restore                    after a change of kernel: the scope of the one before
             %scope panel                      a widget that edits it and searches as you type
@@ -100,11 +103,16 @@ class CodeintelMagics(Running):
         client = self.client
         now = client.get_scope()
         if command in ("set", "add", "drop"):
-            parsed = parse_line(rest, SCOPE_OPTIONS)
-            if parsed.rest or not parsed.values:
-                what = f"does not understand {parsed.rest!r}" if parsed.rest else "needs at least one limit"
-                raise ScopeError(f"%scope {command} {what}. Its options are:\n{describe(SCOPE_OPTIONS)}")
-            now = client.set_scope(changed(now.scope, command, parsed.values))
+            values, more = parse_line(rest, SCOPE_SET_OPTIONS)
+            if more or not values:
+                what = f"does not understand {more!r}" if more else "needs at least one limit"
+                raise ScopeError(f"%scope {command} {what}. Its options are:\n{describe(SCOPE_SET_OPTIONS)}")
+            if values.pop("kernel", False):
+                imported, missing = indexed_imports(self.shell.user_ns, [status.name for status in client.status()])
+                values["repos"] = [*values.get("repos", ()), *(now.scope.repos if command == "set" else ()), *imported]
+                if missing:
+                    print(f"Not indexed yet: {', '.join(missing)}. To index what this kernel has imported: %codeindex add --kernel")
+            now = client.set_scope(changed(now.scope, command, values))
         elif command == "clear":
             now = client.clear_scope()
         elif command == "save":

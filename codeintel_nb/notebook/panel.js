@@ -426,8 +426,13 @@ function renderPanel({ model, el, trans }) {
     said.textContent = error.message;
   };
   let wanted = null; // the scope that is being set: a second click builds on the first
-  const scope = () => ({ ...(wanted ?? model.get("state").scope) });
-  function setScope(changed, restore = () => undefined) {
+  // no repository chosen is every one: without that the notebook's project would be meant
+  const scope = () => {
+    const { repos = [], ...others } = wanted ?? model.get("state").scope;
+    return repos.length && repos[0] !== "*" ? { ...others, repos } : others;
+  };
+  function setScope(given, restore = () => undefined) {
+    const changed = given.repos?.length ? given : { ...given, repos: ["*"] };
     wanted = changed;
     askLast("scope", { scope: changed }, () => (wanted = null), (error) => { wanted = null; restore(); failed(error); });
   }
@@ -448,12 +453,12 @@ function renderPanel({ model, el, trans }) {
     const focus = root.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
     where.textContent = state.where;
     counts.textContent = state.note || (state.counts ? described(state.counts) : "");
-    const { exclude_globs: left = [], ...others } = state.scope;
+    const { exclude_globs: left = [], ...others } = scope();
     const said = [...Object.values(others).flat(), ...left.map((glob) => `!${glob}`)].join(" ");
-    summary.textContent = said ? t("Searched: %1", said) : t("Everything is searched");
+    summary.textContent = !said ? t("Everything is searched") : state.default ? t("Searched: this project, %1", said) : t("Searched: %1", said);
     limits.replaceChildren();
     for (const [field, title, of] of FIELDS) {
-      const chosen = state.scope[field] ?? [];
+      const chosen = scope()[field] ?? [];
       const known = new Map(state[of]);
       for (const name of chosen) if (!known.has(name)) known.set(name, 0);
       if (!known.size || (field === "repos" && known.size < 2 && !chosen.length)) continue;
@@ -469,7 +474,7 @@ function renderPanel({ model, el, trans }) {
       limits.append(element("span", { text: t(title) }), element("div", { role: "group", "aria-label": t(title) }, ...buttons, ...more));
     }
     for (const [field, title, example] of GLOBS) limits.append(element("span", { text: t(title) }), globs(field, title, example, state.scope[field] ?? []));
-    limits.append(element("span", { text: t("Saved") }), saved(state.saved));
+    limits.append(element("span", { text: t("Search in") }), steps(), element("span", { text: t("Saved") }), saved(state.saved));
     drawOffer(state);
     drawChart(state);
     for (const [key, value, start, end] of typed) {
@@ -587,8 +592,18 @@ function renderPanel({ model, el, trans }) {
       }
       event.stopPropagation();
     } });
-    const clear = element("button", { type: "button", text: t("Clear scope"), "data-key": "clear:", onclick: () => setScope({}) });
-    return element("div", { role: "group", "aria-label": t("Saved") }, use, name, clear);
+    return element("div", { role: "group", "aria-label": t("Saved") }, use, name);
+  }
+
+  // One step from the project to what it uses, and to everything.
+  function steps() {
+    const step = (key, text, onclick) => element("button", { type: "button", text: t(text), "data-key": key, onclick });
+    const sent = (what) => () => {
+      wanted = null;
+      ask(what, {}).catch(failed);
+    };
+    return element("div", { role: "group", "aria-label": t("Search in") },
+      step("clear:", "This project", sent("clear")), step("imports:", "+ imported packages", sent("imports")), step("all:", "Everything", () => setScope({})));
   }
 
   function typed() {

@@ -18,10 +18,11 @@ from ..api.panel import Looked, PanelState, look, state_of
 from ..api.progress import Estimate, summary
 from ..api.text import clean
 from ..api.wire import IndexRequest
+from ..api.wording import in_panel
 from ..errors import CodeIntelError, EngineError, ScopeError
 from ..index.report import Progress
-from ..scopes.scope import Scope
-from .commands import index_request
+from ..scopes.scope import ALL, Scope
+from .commands import index_request, with_imports
 from .views import ScopeView
 
 HERE = Path(__file__).parent
@@ -30,6 +31,14 @@ TOLD_S = 0.2  # between two words on how far an indexing run is
 
 class SetScope(msgspec.Struct, tag="scope", tag_field="what", forbid_unknown_fields=True):
     scope: Scope
+
+
+class ClearScope(msgspec.Struct, tag="clear", tag_field="what", forbid_unknown_fields=True):
+    """Go back to the notebook's project."""
+
+
+class AddImports(msgspec.Struct, tag="imports", tag_field="what", forbid_unknown_fields=True):
+    """Add the indexed packages that this kernel has imported."""
 
 
 class Save(msgspec.Struct, tag="save", tag_field="what", forbid_unknown_fields=True):
@@ -48,7 +57,7 @@ class Cancel(msgspec.Struct, tag="cancel", tag_field="what", forbid_unknown_fiel
     """End the indexing run that this panel began."""
 
 
-Asked = Looked | SetScope | Save | Use | Index | Cancel
+Asked = Looked | SetScope | ClearScope | AddImports | Save | Use | Index | Cancel
 
 
 class Panel(anywidget.AnyWidget):
@@ -97,7 +106,7 @@ class Panel(anywidget.AnyWidget):
             asked = msgspec.convert({name: value for name, value in content.items() if name != "number"}, Asked)
             self.send({"number": number, "answer": self._answer(asked)})
         except (CodeIntelError, msgspec.ValidationError) as error:
-            self.send({"number": number, "error": str(error)})
+            self.send({"number": number, "error": in_panel(str(error))})
 
     def _answer(self, asked: Asked) -> Any:
         if isinstance(asked, PanelState):  # somebody else changed the scope
@@ -110,7 +119,12 @@ class Panel(anywidget.AnyWidget):
         if isinstance(asked, Cancel):
             return self._cancel.set()
         if isinstance(asked, SetScope):
-            self._client.set_scope(asked.scope)
+            self._client.set_scope(asked.scope or Scope(repos=ALL))  # the last limit was taken away
+        elif isinstance(asked, ClearScope):
+            self._client.clear_scope()
+        elif isinstance(asked, AddImports):
+            namespace = self._shell.user_ns if self._shell is not None else {}
+            self._client.set_scope(with_imports(self._client, namespace))
         elif isinstance(asked, Save):
             self._client.save_scope(asked.name, self._client.get_scope().scope)
         else:
@@ -143,7 +157,7 @@ class Panel(anywidget.AnyWidget):
             self.job = {"state": "done", "line": done, "share": 1.0}
             self.state = state_of(self._client)
         except CodeIntelError as error:
-            self.job = {"state": "cancelled" if cancel.is_set() else "failed", "line": str(error), "share": 0.0}
+            self.job = {"state": "cancelled" if cancel.is_set() else "failed", "line": in_panel(str(error)), "share": 0.0}
 
     def _repr_mimebundle_(self, **given: Any) -> Any:
         """The widget, and what stays of it in a saved or untrusted notebook."""

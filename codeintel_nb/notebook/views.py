@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import NamedTuple
 
-from ..api.text import aligned, status_notes, status_table
+from ..api.text import aligned, plural, status_notes, status_table
 from ..api.wire import ScopeAnswer
 from ..api.wording import in_notebook
 from ..index.report import NOTHING, RepositoryStatus
@@ -33,9 +33,13 @@ class ScopeView(NamedTuple):
         rows = [(_LABELS[field], ", ".join(getattr(self.scope, field))) for field in Scope.__struct_fields__ if getattr(self.scope, field)]
         rows = rows or [("limits", "none: everything is searched")]
         c = self.answer.coverage
-        if c is not None:
-            rows.append(("in scope", f"{c.files_in_scope:,} of {c.files:,} files, {c.chunks_in_scope:,} of {c.chunks:,} chunks"))
-        else:
+        if self.answer.is_default and self.scope:
+            rows.append(("because", "this notebook lies in this project"))
+        if c is not None and c.building:
+            rows.append(("not indexed", f"{', '.join(c.building)}: only text search reads its files. %codeindex add indexes the project"))
+        if c is not None and c.files:
+            rows.append(("in scope", f"{c.files_in_scope:,} of {plural(c.files, 'file')}, {c.chunks_in_scope:,} of {plural(c.chunks, 'chunk')}"))
+        elif c is None:
             rows.append(("index", in_notebook(NOTHING)))
         if self.answer.scope_expired:
             rows.append(("note", "the scope set earlier has expired"))

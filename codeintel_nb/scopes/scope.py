@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -66,9 +67,25 @@ class Scope(msgspec.Struct, frozen=True, weakref=True, omit_defaults=True, forbi
                 return self
             return shared
 
-    def admits(self, repository: str) -> bool:
-        """Whether a repository is in scope: none is named, or its name is, or fits a glob such as ``pkg:scikit*``."""
-        return not self.repos or any(fits(repository, wanted) for wanted in self.repos)
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether no repository is left out."""
+        return self.repos in ((), ALL)
+
+    def chosen(self, names: Iterable[str]) -> list[str]:
+        """Return the repositories in scope: their names, globs such as ``pkg:scikit*``, and short names.
+
+        Raises
+        ------
+        ScopeError : a repository that is named is not among them, or a short name stands for several.
+        """
+        known = list(names)
+        if self.is_everywhere:
+            return known
+        found = dict[str, None]()
+        for wanted in self.repos:
+            found.update(dict.fromkeys(_named(wanted, known)))
+        return [name for name in known if name in found]
 
     def matcher(self) -> PathMatcher:
         return PathMatcher(self.include_globs, self.exclude_globs)
@@ -79,18 +96,40 @@ class Scope(msgspec.Struct, frozen=True, weakref=True, omit_defaults=True, forbi
     def describe(self) -> str:
         """One line for a person: the limits, spelled as the options that set them."""
         spelled = {"repos": "--repo", "revisions": "--revision", "include_globs": "--include", "exclude_globs": "--exclude", "languages": "--lang", "kinds": "--kind"}
+        if self.repos == ALL:
+            return self.merged(repos=()).describe()
         said = [f"{option} {value!r}" if " " in value or "*" in value else f"{option} {value}" for field, option in spelled.items() for value in getattr(self, field)]
         return " ".join(said) or "everything"
 
 
-def fits(repository: str, wanted: str) -> bool:
-    """Whether a repository's name is the one wanted, or fits it as a glob: names may hold brackets themselves."""
-    return repository == wanted or (any(mark in wanted for mark in "*?[") and fnmatchcase(repository, wanted))
+def _named(wanted: str, known: list[str]) -> list[str]:
+    """Return the repositories that a name or glob stands for; a short name stands for the only one that has it."""
+    if wanted in known:  # names may hold brackets themselves
+        return [wanted]
+    if any(mark in wanted for mark in "*?[") and (matches := [name for name in known if fnmatchcase(name, wanted)]):
+        return matches
+    short = [name for name in known if short_name(name) == wanted or plain_name(short_name(name)) == plain_name(wanted)]
+    if len(short) > 1:
+        raise ScopeError(f"The name {wanted!r} is short for several repositories: {', '.join(short)}. Give one of these.")
+    if not short:
+        raise ScopeError(f"No repository {wanted!r} is indexed.{did_you_mean(wanted, {*known, *map(short_name, known)} if known else ())}")
+    return short
+
+
+def short_name(repository: str) -> str:
+    """Return what a person calls a repository: ``pandas`` for ``pkg:pandas==3.1.1``."""
+    return repository.removeprefix("pkg:").partition("==")[0] if repository.startswith("pkg:") else repository
+
+
+def plain_name(distribution: str) -> str:
+    """Return a distribution's name as PyPI compares it."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 _interned: WeakKeyDictionary[Scope, ref[Scope]] = WeakKeyDictionary()
 _interning = threading.Lock()
 EVERYTHING = Scope()
+ALL = ("*",)  # as repositories: every one, where a session would begin with its project
 
 
 def _normal(field: str, value: Any) -> tuple[str, ...]:
@@ -110,6 +149,8 @@ def _normal(field: str, value: Any) -> tuple[str, ...]:
         items = [_kind(item) for item in items]
     elif field.endswith("globs"):
         items = [check_glob(item) for item in items]
+    elif field == "repos" and "*" in items:
+        items = ["*"]
     return tuple(sorted(set(items)))
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from ..errors import SourceError, check_text, did_you_mean
+from ..scopes.scope import plain_name
 
 WORKTREE = "worktree"  # the revision that a folder's files, as they are now, belong to
 _NAME = re.compile(r"[^\s/\\\x00-\x1f][^/\\\x00-\x1f]{0,127}")
@@ -141,11 +142,6 @@ def _package_folder(module: str) -> Path | None:
 def is_readable(folder: str | Path) -> bool:
     """Whether there is a folder that this user may list and enter."""
     return os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)
-
-
-def plain_name(name: str) -> str:
-    """A distribution's name as PEP 503 compares them."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def how_to_index(name: str) -> str:

@@ -17,6 +17,8 @@ from codeintel_nb.api.wire import FileRequest, IndexRequest, PathsRequest, Seman
 from codeintel_nb.errors import EngineError, ScopeError, SearchError, SourceError
 from tests.conftest import write_tree
 
+pytestmark = pytest.mark.usefixtures("no_project")
+
 PYTHON, SCRIPT = Scope(languages=("python",)), Scope(languages=("javascript",))
 
 

@@ -11,6 +11,8 @@ from codeintel_nb.api.panel import PanelFolder, PanelSearch, PanelState, look, p
 from codeintel_nb.errors import ScopeError
 from tests.conftest import write_tree
 
+pytestmark = pytest.mark.usefixtures("no_project")
+
 
 @pytest.fixture
 def client(shop, tmp_path):

@@ -15,6 +15,8 @@ from codeintel_nb.search.hit import Results
 from tests.conftest import write_tree
 from tests.notebook.test_magics import ready, run, shell  # noqa: F401 (fixtures)
 
+pytestmark = pytest.mark.usefixtures("no_project")
+
 
 def test_the_scope_is_drawn_and_hits_are_lit(ready):  # noqa: F811
     ready("%scope set --lang python")

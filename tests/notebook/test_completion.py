@@ -4,7 +4,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 
 @pytest.fixture
-def complete(own_home, tree):
+def complete(no_project, tree):
     InteractiveShell.clear_instance()
     shell = InteractiveShell.instance()
     shell.run_cell("%load_ext codeintel_nb")

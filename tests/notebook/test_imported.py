@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codeintel_nb.notebook.imported import project_of
+from codeintel_nb.sources.project import project_of
 
 LIST = """
 import json, sys

@@ -11,6 +11,8 @@ from codeintel_nb.scopes.scope import Scope
 from tests.browser import OPENED
 from tests.conftest import write_tree
 
+pytestmark = pytest.mark.usefixtures("no_project")
+
 CELL = ".jp-OutputArea .codeintel"  # beside it is the one in the side bar
 HOSTILE = {
     "evil/<img src=x onerror=window.ran=1>.py": "needle = '<script>window.ran = 1</script>'\n",

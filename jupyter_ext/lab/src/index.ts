@@ -36,7 +36,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
   ) => {
     const trans = (translator ?? nullTranslator).load('codeintel_nb');
     // without a notebook the page has a scope of its own
-    const alone = { id: `page-${crypto.randomUUID?.() ?? Math.random().toString(36).slice(2)}`, label: trans.__('no notebook'), folder: '' };
+    const alone = { id: `page-${crypto.randomUUID?.() ?? Math.random().toString(36).slice(2)}`, label: trans.__('no notebook'), folder: '', addImports: () => Promise.reject(new Error(trans.__('Open a notebook first: its kernel knows what it has imported.'))) };
     const kernels = new ActiveKernel(app, notebooks, consoles, alone, path => app.serviceManager.contents.localPath(path));
     const model = new Model(kernels.session, trans);
     kernels.changed.connect((_, session) => model.follow(session));
@@ -107,7 +107,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       panel.focusQuery(text);
     });
     add('codeintel:scope-from-folder', trans.__('Set Code Search Scope from Current Folder'), args => model.setFolder(String(args.path ?? here()), false).then(() => void show(), failed));
-    add('codeintel:clear-scope', trans.__('Clear Code Search Scope'), () => model.setScope({}).catch(failed));
+    add('codeintel:clear-scope', trans.__('Clear Code Search Scope'), () => model.clearScope().catch(failed));
     add('codeintel:open-result', trans.__('Open Selected Code Search Result'), () => panel.openSelected());
 
     const menu = (id: string, label: string, execute: (path: string) => unknown) =>

@@ -9,6 +9,16 @@ import { Session } from './model';
 
 type Holder = Widget & { sessionContext: ISessionContext };
 
+/** Have a kernel add the packages that it has imported to its scope: nobody else knows them. */
+async function addImports(context: ISessionContext): Promise<void> {
+  const future = context.session?.kernel?.requestExecute({ code: '%scope add --kernel', store_history: false, stop_on_error: false });
+  const reply = await future?.done;
+  if (reply?.content.status === 'error') {
+    const said = reply.content.evalue;
+    throw new Error(/not found/.test(said) ? 'The notebook has not loaded the magics: %load_ext codeintel_nb' : said);
+  }
+}
+
 /** The kernel of the notebook or console that was last looked at. */
 export class ActiveKernel {
   constructor(app: JupyterFrontEnd, notebooks: INotebookTracker | null, consoles: IConsoleTracker | null, alone: Session, local: (path: string) => string) {
@@ -36,7 +46,7 @@ export class ActiveKernel {
   get session(): Session {
     const context = this._holder?.sessionContext;
     const id = context?.session?.kernel?.id;
-    return context && id ? { id, label: context.name || context.path, folder: PathExt.dirname(this._local(context.path)) } : this._alone;
+    return context && id ? { id, label: context.name || context.path, folder: PathExt.dirname(this._local(context.path)), addImports: () => addImports(context) } : this._alone;
   }
 
   private _look(holder: Holder | null): void {

@@ -39,6 +39,7 @@ export interface Session {
   id: string;
   label: string;
   folder: string; // that its notebook lies in, as the server shows it
+  addImports: () => Promise<void>; // have the kernel add the packages that it has imported to its scope
 }
 
 /**
@@ -105,6 +106,12 @@ export class Model {
     await this.refresh();
   }
 
+  /** Go back to the notebook's project. */
+  async clearScope(): Promise<void> {
+    await ask(`${place('sessions', this._session.id)}/scope`, 'DELETE');
+    await this.refresh();
+  }
+
   /** Narrow the scope to a folder that the server shows, or leave it out. */
   async setFolder(path: string, exclude: boolean): Promise<void> {
     const { id } = this._session;
@@ -153,6 +160,11 @@ export class Model {
     switch (asked.what) {
       case 'scope':
         return this.setScope(asked.scope);
+      case 'clear':
+        return this.clearScope();
+      case 'imports':
+        await this._session.addImports();
+        return this.refresh();
       case 'use':
         return this._use(asked.name);
       case 'save':

@@ -1,0 +1,82 @@
+"""The scope that a notebook begins with: the project that it lies in, indexed or not."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ..errors import CodeIntelError
+from ..scopes.globs import plain_glob
+from ..scopes.scope import EVERYTHING, Scope
+from ..sources.project import is_project, project_of
+from ..sources.repository import Repository, worktree
+from .roster import Roster
+
+LASTING_S = 2.0  # for which a folder is taken for the same project's
+MAX_KNOWN = 10_000
+
+
+class Projects:
+    """The scopes of notebooks by their folders, each looked at again after a moment."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._known: dict[tuple[str, str, tuple[str, ...]], tuple[float, object, Scope]] = {}
+
+    def scope(self, folder: str, limit: str = "", joined: Sequence[str] = ()) -> Scope:
+        """Return ``scope_of_folder``, at most ``LASTING_S`` old."""
+        key, stored = (folder, limit, tuple(joined)), self._roster.all()
+        at, of, scope = self._known.get(key, (0.0, None, EVERYTHING))
+        if of is not stored or time.monotonic() - at > LASTING_S:
+            if len(self._known) > MAX_KNOWN:
+                self._known.clear()
+            scope = scope_of_folder(self._roster, Path(folder), Path(os.path.realpath(limit)) if limit else None, joined)
+            self._known[key] = time.monotonic(), stored, scope
+        return scope
+
+
+def scope_of_folder(roster: Roster, folder: Path, limit: Path | None = None, joined: Iterable[str] = ()) -> Scope:
+    """Return the scope of a notebook in a folder.
+
+    It is the repository that is indexed there; else the part of a larger one; else what is indexed within the project;
+    else the project as it is, which a text search reads. ``joined`` are repositories that were added to it. Everything,
+    where the folder is a home or belongs to nobody.
+
+    Parameters
+    ----------
+    limit : the folder that a server shows; no project lies above it.
+    """
+    root = Path(os.path.realpath(folder))
+    root = project_of(root, limit)
+    if not is_project(root):
+        return EVERYTHING
+    stored = [one.repository for one in roster.all()]
+    names = {repository.name for repository in stored}
+    added = tuple(name for name in joined if name in names)
+    scope = _indexed(root, [(repository, Path(os.path.realpath(repository.root))) for repository in stored if repository.source == "worktree"])
+    if scope is None:
+        try:
+            scope = Scope(repos=(roster.offer(worktree(root, _free_name(root, stored))),))
+        except CodeIntelError:  # it may not be read, or its name cannot be typed
+            return EVERYTHING
+    if added and scope.include_globs:  # globs hold for every repository of a scope
+        scope = scope.merged(include_globs=())
+    return scope.merged(repos=(*scope.repos, *added))
+
+
+def _indexed(root: Path, stored: Sequence[tuple[Repository, Path]]) -> Scope | None:
+    around = [(repository.name, place) for repository, place in stored if root.is_relative_to(place)]
+    if around:
+        name, place = max(around, key=lambda one: len(one[1].parts))
+        inside = root.relative_to(place).as_posix()
+        return Scope(repos=(name,), include_globs=() if inside == "." else (f"/{plain_glob(inside)}/**",))
+    within = [repository.name for repository, place in stored if place.is_relative_to(root)]
+    return Scope(repos=tuple(within)) if within else None
+
+
+def _free_name(root: Path, stored: Sequence[Repository]) -> str:
+    """Return the folder's name, with that of the folder above where another repository has it."""
+    names = {repository.name for repository in stored}
+    return root.name if root.name not in names else f"{root.name} in {root.parent.name or 'the root folder'}"

@@ -1,0 +1,46 @@
+"""The project that a folder belongs to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+MARKS = (
+    ".git", ".hg", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "environment.yml",
+    "package.json", "go.mod", "Cargo.toml", "pom.xml", "DESCRIPTION",
+)  # fmt: skip
+
+
+def project_of(folder: Path, limit: Path | None = None) -> Path:
+    """Return the nearest folder, from this one up, that is a project's root.
+
+    The folder itself where none is, or none at or below ``limit``.
+    """
+    home = home_folder()
+    for parent in (folder, *folder.parents):
+        if parent in (home, Path(parent.anchor)) or (limit is not None and not parent.is_relative_to(limit)):
+            break
+        if any((parent / mark).exists() for mark in MARKS):
+            return parent
+    return folder
+
+
+def is_project(folder: Path) -> bool:
+    """Whether a folder can be somebody's project: it is neither a home nor the root of a disk."""
+    return folder.is_dir() and folder not in (home_folder(), Path(folder.anchor))
+
+
+def current_folder() -> Path:
+    """Return the current folder; the root of the disk where that is gone."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path(os.sep)
+
+
+def home_folder() -> Path | None:
+    """Return the user's home; None for a user without an entry and without HOME."""
+    try:
+        return Path(os.path.realpath(Path.home()))
+    except RuntimeError:
+        return None

@@ -1,0 +1,198 @@
+"""A notebook begins with the project that it lies in, indexed or not; other repositories join it, or are one step away."""
+
+from __future__ import annotations
+
+import pytest
+
+from codeintel_nb import Scope
+from codeintel_nb.errors import ScopeError, SearchError
+from codeintel_nb.scopes.scope import ALL, short_name
+from tests.conftest import write_tree
+from tests.notebook.test_magics import Kept
+
+
+@pytest.fixture
+def places(tmp_path):
+    """Two projects and a folder of no project's, each with a file of its own."""
+    write_tree(
+        tmp_path,
+        {
+            "mine/.git/HEAD": "ref: refs/heads/main\n", "mine/notebooks/note.py": "needle = 'mine'\n", "mine/src/a.py": "def needle_in_a():\n    return 1\n",
+            "other/pyproject.toml": "", "other/b.py": "needle = 'other'\n", "loose/c.py": "needle = 'loose'\n",
+        },
+    )  # fmt: skip
+    return tmp_path
+
+
+@pytest.fixture
+def at(own_home, monkeypatch, capsys):
+    """Begin a session in a folder; call it with cells."""
+    shells = []
+
+    def begin(folder):
+        monkeypatch.chdir(folder)
+        Kept.clear_instance()
+        shell = Kept.instance()
+        shells.append(shell)
+        shell.history_manager.enabled = False
+        shell.run_cell("%load_ext codeintel_nb")
+
+        def run(cell):
+            capsys.readouterr()
+            result = shell.run_cell(cell)
+            run.out, run.err = capsys.readouterr()
+            return result.result
+
+        return run
+
+    yield begin
+    for shell in shells:
+        shell.history_manager.end_session()
+    Kept.clear_instance()
+
+
+def repos(results):
+    return {hit.repo for hit in results.hits}
+
+
+def test_a_project_that_is_not_indexed(at, places):
+    run = at(places / "mine" / "notebooks")
+    found = run("%textsearch needle")
+    assert {hit.path for hit in found} == {"notebooks/note.py", "src/a.py"}
+    assert "mine not indexed yet" in repr(found)
+    shown = repr(run("%scope"))
+    assert "this notebook lies in this project" in shown
+    assert "only text search reads its files. %codeindex add indexes the project" in shown
+    run("%semsearch needle")
+    assert run.err.startswith("UsageError: The project 'mine' is not indexed yet, so only text search reads its files. Index it: %codeindex add ")
+    run("%codeindex add")
+    assert repos(run("%semsearch needle")) == {"mine"}
+    assert "not indexed" not in repr(run("%scope"))
+    assert "mine not indexed yet" not in repr(run("%textsearch needle"))
+
+
+def test_what_others_indexed_is_out_of_it(at, places):
+    at(places / "other")("%codeindex add")
+    run = at(places / "mine")
+    assert repos(run("%textsearch needle")) == {"mine"}
+    run("%codeindex add")
+    for search in ("%textsearch needle", "%semsearch needle", "%symbol needle*", "%paths"):
+        assert repos(run(search)) == {"mine"}
+    assert repos(run("%textsearch --repo '*' needle")) == {"mine", "other"}
+
+
+def test_what_is_added_joins_it(at, places):
+    run = at(places / "mine")
+    run("%codeindex add")
+    run(f"%codeindex add {places / 'other'}")
+    assert repos(run("%textsearch needle")) == {"mine", "other"}
+    run("%scope set --lang python")
+    run(f"%codeindex add {places / 'loose'}")
+    assert run("%scope").scope == Scope(repos=("loose", "mine", "other"), languages=("python",))
+    assert run("%scope clear").scope == Scope(repos=("loose", "mine", "other"))
+
+
+def test_set_keeps_the_repositories_and_a_star_is_everything(at, places):
+    at(places / "other")("%codeindex add")
+    run = at(places / "mine")
+    run("%codeindex add")
+    assert run("%scope set --lang python").scope == Scope(repos=("mine",), languages=("python",))
+    assert run("%scope set --include 'src/**'").scope == Scope(repos=("mine",), include_globs=("src/**",))
+    assert run("%scope set --repo '*' --lang python").scope == Scope(repos=ALL, languages=("python",))
+    assert repos(run("%textsearch needle")) == {"mine", "other"}
+    assert run("%scope set --kind function").scope.repos == ALL
+    run("%scope set --repo '*'")
+    assert repos(run("%textsearch needle")) == {"mine", "other"}
+    assert repr(run("%scope").scope.describe()) == "'everything'"
+    assert run("%scope clear").scope == Scope(repos=("mine",))
+
+
+def test_a_part_of_an_indexed_repository(at, places):
+    """Who indexed a folder with several projects begins with the one that the notebook lies in."""
+    run = at(places / "mine")
+    run(f"%codeindex add {places} --name all")
+    fresh = at(places / "mine")
+    assert fresh("%scope").scope == Scope(repos=("all",), include_globs=("/mine/**",))
+    assert {hit.path for hit in fresh("%textsearch needle")} == {"mine/notebooks/note.py", "mine/src/a.py"}
+
+
+def test_repositories_within_a_project(at, places):
+    run = at(places / "mine")
+    run(f"%codeindex add {places / 'mine' / 'src'} --name src")
+    assert at(places / "mine")("%scope").scope == Scope(repos=("src",))
+
+
+def test_a_home_is_no_project(at, own_home, places):
+    at(places / "other")("%codeindex add")
+    run = at(own_home)
+    assert run("%scope").scope == Scope()
+    assert repos(run("%textsearch needle")) == {"other"}
+
+
+def test_two_projects_of_one_name(at, places):
+    write_tree(places, {"deep/mine/.git/HEAD": "", "deep/mine/d.py": "needle = 'deep'\n"})
+    at(places / "mine")("%codeindex add")
+    run = at(places / "deep" / "mine")
+    assert run("%scope").scope == Scope(repos=("mine in deep",))
+    assert {hit.path for hit in run("%textsearch needle")} == {"d.py"}
+
+
+def test_a_folder_that_is_gone(at, places, monkeypatch):
+    run = at(places / "loose")
+    (places / "loose" / "c.py").unlink()
+    (places / "loose").rmdir()
+    monkeypatch.setenv("PWD", str(places))
+    assert run("%scope").scope == Scope()
+
+
+# short names
+
+
+@pytest.mark.parametrize(("name", "short"), [("pkg:pandas==3.1.1", "pandas"), ("pkg:scikit-learn==1.7.2", "scikit-learn"), ("shop", "shop"), ("pkg:odd", "odd")])
+def test_short_names(name, short):
+    assert short_name(name) == short
+
+
+def test_a_short_name_is_enough_where_it_is_the_only_one():
+    names = ["mine", "pkg:pandas==3.1.1", "pkg:scikit-learn==1.7.2", "pkg:shop==1", "pkg:shop==2", "shop"]
+    chosen = lambda *repos: Scope(repos=repos).chosen(names)  # noqa: E731
+    assert chosen("pandas") == ["pkg:pandas==3.1.1"]
+    assert chosen("scikit_learn", "mine") == ["mine", "pkg:scikit-learn==1.7.2"]
+    assert chosen("shop") == ["shop"], "a name in full goes before a short one"
+    assert chosen("pkg:*") == names[1:5]
+    assert chosen("*") == names
+    with pytest.raises(ScopeError, match="Did you mean 'pandas'"):
+        chosen("pandsa")
+    with pytest.raises(ScopeError, match="'shop' is short for several repositories: pkg:shop==1, pkg:shop==2"):
+        Scope(repos=("shop",)).chosen(names[:5])
+
+
+def test_a_package_by_its_short_name(at, places):
+    run = at(places / "mine")
+    run("%codeindex add --package filelock")
+    assert run("%scope set --repo filelock").scope == Scope(repos=("filelock",))
+    found = run("%semsearch acquire a lock")
+    assert {hit.repo.partition("==")[0] for hit in found} == {"pkg:filelock"}
+
+
+def test_the_packages_that_this_kernel_imports(at, places):
+    run = at(places / "mine")
+    run("%codeindex add")
+    run("import filelock, duckdb")
+    run("%codeindex add --package filelock")
+    run("%scope clear")
+    scope = run("%scope set --kernel").scope
+    assert [short_name(name) for name in scope.repos] == ["mine", "filelock"]
+    assert "Not indexed yet: " in run.out
+    assert "duckdb" in run.out
+    assert "%codeindex add --kernel" in run.out
+
+
+# other faces
+
+
+def test_other_faces_keep_everything(shop, tmp_path):
+    shop.index(write_tree(tmp_path / "second", {"a.py": "cart = 1\n"}), name="second")
+    assert repos(shop.search_text("cart")) == {"second", "shop"}
+    with pytest.raises(SearchError):
+        shop.semantic_search("")
