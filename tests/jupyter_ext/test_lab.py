@@ -77,27 +77,27 @@ def test_the_scope_goes_both_ways_and_the_panel_follows_the_notebook(lab, open_l
     panel.get_by_text("first.ipynb").wait_for()
     panel.locator("[data-key='languages:python']").click()
     panel.get_by_text("chunks in 4 of 9 files").wait_for()
-    page.locator(STATUS, has_text="Scope: python").wait_for()
+    page.locator(STATUS, has_text="Scope: shop python").wait_for()
     run_cell(page, 1)
     page.locator(".jp-OutputArea-output", has_text="4 of 9 files").wait_for()
 
     open_path(page, "other.ipynb")
     panel.get_by_text("other.ipynb").wait_for()
     panel.get_by_text("chunks in 9 of 9 files").wait_for()
-    page.locator(STATUS, has_text="Scope: everything").wait_for()
+    page.locator(STATUS, has_text="Scope: shop").wait_for()
     run_cell(page, 0)
-    page.locator(".jp-OutputArea-output:visible", has_text="none: everything is searched").wait_for()
+    page.locator(".jp-OutputArea-output:visible", has_text="this notebook lies in this project").wait_for()
     run_cell(page, 1)
     page.locator(".jp-OutputArea-output:visible", has_text="1 of 9 files").wait_for()
-    page.locator(STATUS, has_text="Scope: javascript").wait_for(timeout=1000)  # the magic has set it: the page follows within a second
+    page.locator(STATUS, has_text="Scope: shop javascript").wait_for(timeout=1000)  # the magic has set it: the page follows within a second
     panel.get_by_text("chunks in 1 of 9 files").wait_for(timeout=1000)
 
     open_path(page, "first.ipynb")
-    page.locator(STATUS, has_text="Scope: python").wait_for()
+    page.locator(STATUS, has_text="Scope: shop python").wait_for()
     panel.get_by_text("chunks in 4 of 9 files").wait_for()
 
     page.evaluate("window.jupyterapp.commands.execute('console:create', {kernelPreference: {name: 'python3'}, activate: true}).then(() => true)")
-    page.locator(STATUS, has_text="Scope: everything").wait_for()  # a console has a kernel and a scope of its own
+    page.locator(STATUS, has_text="Scope: shop").wait_for()  # a console has a kernel and a scope of its own
     panel.get_by_text("Console 1").wait_for()
 
 
@@ -129,7 +129,7 @@ def test_what_is_typed_and_focused_stays_while_the_panel_is_told_of_changes(lab,
     panel.get_by_label("Remove src/**").click()
     panel.get_by_text("chunks in 4 of 9 files").wait_for()
     assert page.evaluate("document.activeElement.dataset.key") == "include_globs:", "focus stays near what went"
-    panel.get_by_role("button", name="Clear scope").click()
+    panel.get_by_role("button", name="This project").click()
     panel.get_by_text("chunks in 9 of 9 files").wait_for()
     assert page.evaluate("document.activeElement.dataset.key") == "clear:"
 
@@ -179,19 +179,19 @@ def test_a_question_that_is_gone_has_no_answer(lab, open_lab):
 def test_a_restart_keeps_the_scope_and_a_change_of_kernel_offers_it(lab, open_lab):
     page = open_lab("kernels.ipynb", SETUP, "%scope set --lang css", "%scope")
     panel = show_panel(page)
-    page.locator(STATUS, has_text="Scope: css").wait_for()
+    page.locator(STATUS, has_text="Scope: shop css").wait_for()
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.info")
     time.sleep(1)
-    assert page.locator(STATUS).inner_text() == "Scope: css"
+    assert page.locator(STATUS).inner_text() == "Scope: shop css"
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.changeKernel({name: 'python3'}).then(() => true)")
-    page.locator(STATUS, has_text="Scope: everything").wait_for()
-    panel.get_by_text("The kernel before had a scope: --lang css").wait_for()
+    page.locator(STATUS, has_text="Scope: shop").wait_for()
+    panel.get_by_text("The kernel before had a scope: --repo shop --lang css").wait_for()
     panel.get_by_text("Take it over").click()
-    page.locator(STATUS, has_text="Scope: css").wait_for()
+    page.locator(STATUS, has_text="Scope: shop css").wait_for()
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.info")
     run_cell(page, 0)  # clears it
-    page.locator(STATUS, has_text="Scope: everything").wait_for()
+    page.locator(STATUS, has_text="Scope: shop").wait_for()
 
 
 def test_the_panel_outlives_its_server(tmp_path, chromium):
@@ -271,14 +271,14 @@ def test_a_folders_menu_narrows_the_scope(lab, open_lab):
     page.locator(".lm-Menu-item", has_text="Exclude from Code Search").click()
     page.locator(STATUS, has_text="!tests/**").wait_for()
     execute(page, "codeintel:clear-scope")
-    page.locator(STATUS, has_text="Scope: everything").wait_for()
+    page.locator(STATUS, has_text="Scope: shop").wait_for()
     execute(page, "filebrowser:open-path", path="shop/tests")
     execute(page, "docmanager:open", path="shop/tests/test_cart.py", factory="Editor")
     page.wait_for_function(OPENED, arg=["shop/tests/test_cart.py", 1])
     execute(page, "codeintel:scope-from-folder")
     page.locator(STATUS, has_text="Scope: shop tests/**").wait_for()
     execute(page, "codeintel:clear-scope")
-    page.locator(STATUS, has_text="Scope: everything").wait_for()
+    page.locator(STATUS, has_text="Scope: shop").wait_for()
     page.evaluate("window.jupyterapp.shell.currentWidget.content.editor.setSelection({start: {line: 0, column: 22}, end: {line: 0, column: 26}})")
     execute(page, "codeintel:search-selection")
     assert page.locator(SIDE).get_by_label("Search in scope", exact=True).input_value() == "Cart"
@@ -311,7 +311,7 @@ def test_indexing_shows_how_far_it_is_and_can_be_ended(lab, open_lab):
     panel.get_by_label("A folder to index").fill("many")
     panel.get_by_role("button", name="Index", exact=True).click()
     panel.get_by_label("Cancel indexing").click()
-    panel.get_by_text(re.compile("cancelled|ended", re.I)).first.wait_for()
+    panel.get_by_text(re.compile("cancelled|was stopped", re.I)).first.wait_for()
     panel.get_by_label("A folder to index").fill("many")
     panel.get_by_label("A folder to index").press("Enter")
     panel.locator(".indexing progress[value]").wait_for(timeout=60_000)

@@ -194,7 +194,7 @@ export class Model {
     this._cancelled = false;
     this._set('job', begun);
     try {
-      const run: Job = await ask('repositories', 'POST', { path });
+      const run: Job = await ask('repositories', 'POST', { path }, this._session.id); // what is added joins the scope of who adds it
       if (this._values.job === begun) {
         this._set('job', { ...run, line: '' }); // else its events have told more meanwhile
       }
@@ -316,5 +316,6 @@ export class Model {
 /** A scope in a few words. */
 export function described(scope: Scope): string {
   const excluded = (scope.exclude_globs ?? []).map(glob => `!${glob}`);
-  return [scope.repos, scope.languages, scope.kinds, scope.include_globs, excluded, scope.revisions].flatMap(held => held ?? []).join(' ');
+  const repos = scope.repos?.[0] === '*' ? [] : scope.repos;
+  return [repos, scope.languages, scope.kinds, scope.include_globs, excluded, scope.revisions].flatMap(held => held ?? []).join(' ');
 }

@@ -16,13 +16,13 @@ export class Refused extends Error {
 export let serverVersion = '';
 
 /** Ask the server extension; Refused with its own words, or TypeError where no server answers. */
-export async function ask(path: string, method = 'GET', body?: unknown): Promise<any> {
+export async function ask(path: string, method = 'GET', body?: unknown, session?: string): Promise<any> {
   const settings = ServerConnection.makeSettings();
   const url = URLExt.join(settings.baseUrl, 'codeintel/v1', path);
   let response: Response;
   try {
-    const sent = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } };
-    response = await ServerConnection.makeRequest(url, { method, ...sent }, settings);
+    const headers: Record<string, string> = { ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...(session ? { 'X-Session-ID': session } : {}) };
+    response = await ServerConnection.makeRequest(url, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }, settings);
   } catch (error) {
     throw new TypeError(`The Jupyter server does not answer (${(error as Error).message}).`);
   }
