@@ -70,7 +70,7 @@ def check_text(text: str, what: str) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of an error message: the nearest known name, else the first few."""
     names = sorted(known)
-    if near := difflib.get_close_matches(name, names, n=1, cutoff=0.5):
+    if near := difflib.get_close_matches(name, names, n=1, cutoff=0.6 if len(name) > 3 else 0.5):
         return f" Did you mean {near[0]!r}?"
     if not names:
         return ""

@@ -146,27 +146,28 @@ def run(options: Options, announce: Callable[[str], None], tell_token: bool = Fa
         raise CodeIntelError("Several workers need scopes that they share: codeintel serve --workers N --registry-url redis://HOST")
     open_registry(options.registry_url)  # an address that cannot be read is said now
     try:
-        with socket.create_server((options.host, options.port), family=socket.AF_INET6 if ":" in options.host else socket.AF_INET):
-            pass
+        listener = socket.create_server((options.host, options.port), family=socket.AF_INET6 if ":" in options.host else socket.AF_INET)
     except (OSError, OverflowError) as error:
         raise CodeIntelError(f"{options.host} port {options.port} cannot be listened on ({getattr(error, 'strerror', None) or error}). Give another: codeintel serve --port N") from None
     if tell_token:
         announce(f"token: {options.token}")
-    where = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{options.port}"
+    port = listener.getsockname()[1]  # the system's choice for 0
+    where = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}"
     announce(f"REST at {where}/{BASE}, MCP at {where}/mcp. Ctrl-C ends it.")
     if options.host not in LOOPBACK:
         announce("Warning: this is not the loop-back address. Who reaches it and has the token reads all that is indexed, and nothing is encrypted: put a proxy with TLS in front.")
     if not options.token:
         announce("Warning: no token is asked for. Everybody who reaches this address reads all that is indexed.")
-    settings: dict[str, Any] = {"host": options.host, "port": options.port, "log_level": "warning", "timeout_graceful_shutdown": GRACE_S, "server_header": False}
+    settings: dict[str, Any] = {"host": options.host, "port": port, "log_level": "warning", "timeout_graceful_shutdown": GRACE_S, "server_header": False}
     if options.workers > 1:
+        listener.close()  # each worker listens by itself
         os.environ[OPTIONS] = msgspec.json.encode(options).decode()
         uvicorn.run("codeintel_nb.serve:app_of_worker", factory=True, workers=options.workers, **settings)
     else:
-        _run(options, settings)
+        _run(options, settings, listener)
 
 
-def _run(options: Options, settings: dict[str, Any]) -> None:
+def _run(options: Options, settings: dict[str, Any], listener: socket.socket) -> None:
     """Serve in this process; calls under way when it is told to end have a moment to answer."""
     import uvicorn
 
@@ -179,7 +180,7 @@ def _run(options: Options, settings: dict[str, Any]) -> None:
 
     server = Server(uvicorn.Config(app, **{**settings, "timeout_graceful_shutdown": GRACE_S + 1}))
     try:
-        server.run()
+        server.run(sockets=[listener])
     except KeyboardInterrupt:
         pass  # uvicorn raises it again once it has ended
 

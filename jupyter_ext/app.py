@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -156,6 +156,7 @@ class CodeIntelApp(ExtensionApp):
         self.service = Service(workspace, registry, tag, server.root_dir, limits, roots, self.search_threads, server.kernel_manager, server.session_manager, Events(server.event_logger), self.watch, lambda name, said: self.log.warning("codeintel: %s", said))
         self.service.registry_counts.register()
         self.service.base_url = server.base_url
+        self.service.is_personal = is_personal(server.ip, os.environ)
         self.settings[SETTING] = self.service
         server.event_logger.add_listener(schema_id=ACTIONS, listener=self.service.kernels.on_action)
 
@@ -194,6 +195,11 @@ class CodeIntelApp(ExtensionApp):
         if self.serverapp is None:
             sys.exit("codeintel-nb is an extension: start it with jupyter server, or jupyter lab")
         return self.serverapp
+
+
+def is_personal(ip: str, environment: Mapping[str, str]) -> bool:
+    """Whether a server is one person's own: it listens on this machine alone, and no hub started it."""
+    return ip in ("", "localhost", "127.0.0.1", "::1") and "JUPYTERHUB_USER" not in environment
 
 
 def server_url(serverapp: Any) -> str:

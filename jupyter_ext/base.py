@@ -148,9 +148,9 @@ class CodeIntelHandler(APIHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
-        detail, name = HTTPStatus(status_code).phrase, ""
+        detail, name, question = HTTPStatus(status_code).phrase, "", ""
         if isinstance(error, Refused):
-            detail, name = error.detail, error.error
+            detail, name, question = error.detail, error.error, error.question
         elif isinstance(error, CodeIntelError):
             detail, name = str(error), type(error).__name__
         elif isinstance(error, HTTPError):
@@ -158,5 +158,5 @@ class CodeIntelHandler(APIHandler):
         self.set_header(VERSION_HEADER, __version__)
         if self.session_id:
             self.set_header(SESSION_HEADER, self.session_id)
-        problem = Problem(HTTPStatus(status_code).phrase, status_code, detail, error=name)
+        problem = Problem(HTTPStatus(status_code).phrase, status_code, detail, error=name, question=question)
         self.finish(to_wire(problem), set_content_type="application/problem+json")

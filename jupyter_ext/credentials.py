@@ -72,10 +72,11 @@ def kernel_or_user(action: str, kernels: Literal["any", "own", "none"] = "any") 
 class Refused(HTTPError):
     """A 4xx with a sentence for the client, and nothing more in the log than the request's own line."""
 
-    def __init__(self, status: int, detail: str, error: str = "") -> None:
+    def __init__(self, status: int, detail: str, error: str = "", question: str = "") -> None:
         super().__init__(status)
         self.detail = detail
         self.error = error
+        self.question = question  # for a person
 
 
 def refused(detail: str) -> Refused:

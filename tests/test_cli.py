@@ -100,6 +100,7 @@ def test_an_error_in_json_is_json(ready):
 
 
 def test_the_demo_runs_without_a_terminal(own_home, tree):
+    before = set(own_home.iterdir())
     for arguments in ([], [str(tree)], ["--json"], ["--lab", str(tree)]):
         done = subprocess.run([sys.executable, "-m", "codeintel_nb.cli", "demo", *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
         assert done.returncode == 0, done.stderr
@@ -109,7 +110,17 @@ def test_the_demo_runs_without_a_terminal(own_home, tree):
             assert shown["semantic"]["hits"]
         else:
             assert "%semsearch" in done.stdout
-            assert ("jupyter lab" in done.stderr) if "--lab" in arguments else ("Now in a notebook" in done.stdout)
+            assert ("In a terminal: codeintel demo --lab" in done.stderr) if "--lab" in arguments else ("Now in a notebook" in done.stdout)
+    assert set(own_home.iterdir()) == before, "nothing of it stays in the user's index"
+
+
+def test_the_demo_copies_the_tutorials(tmp_path):
+    from codeintel_nb.cli.demo import copy_of_tutorials
+
+    folder = copy_of_tutorials(tmp_path)
+    assert (folder / "01_quickstart.ipynb").exists()
+    (folder / "01_quickstart.ipynb").write_text("mine")
+    assert (copy_of_tutorials(tmp_path) / "01_quickstart.ipynb").read_text() == "mine"
 
 
 def test_a_closed_pipe_is_no_error(ready, own_home):

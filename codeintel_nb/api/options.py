@@ -16,6 +16,7 @@ class Option(NamedTuple):
     help: str
     const: object = True  # what a flag stands for
     metavar: str = ""
+    hidden: bool = False  # taken, and told of nowhere
 
 
 SCOPE_OPTIONS = (
@@ -24,7 +25,7 @@ SCOPE_OPTIONS = (
     Option(("--include", "-g"), "include_globs", "globs", "only paths that match, as in a .gitignore", metavar="GLOB"),
     Option(("--exclude", "-x"), "exclude_globs", "globs", "no paths that match", metavar="GLOB"),
     Option(("--kind", "-k"), "kinds", "list", "only function, class, method, module, cell, markdown or text", metavar="KIND"),
-    Option(("--revision",), "revisions", "list", "only these revisions", metavar="NAME"),
+    Option(("--revision",), "revisions", "list", "only these revisions", metavar="NAME", hidden=True),  # there is but one so far
 )
 LIMIT = Option(("--limit", "-n"), "limit", "int", "maximum results; 0 for all", metavar="N")
 DEADLINE = Option(("--deadline",), "deadline", "number", "give what was found after so many seconds", metavar="SECONDS")
@@ -79,12 +80,24 @@ def parse_line(line: str, options: Sequence[Option], raw: bool = False) -> Parse
         if used == 0:
             if word.startswith("-") and re.match(r"--?[A-Za-z][\w-]*(=|$)", word) and (raw or word not in by_flag):
                 hint = " To search for text that begins with a dash, put -- before it." if raw else ""
-                raise SearchError(f"There is no option {word.partition('=')[0]!r}.{did_you_mean(word, by_flag)}{hint}")
+                raise SearchError(f"There is no option {word.partition('=')[0]!r}.{_meant(word, by_flag)}{hint}")
             break
         at += used
     end = _options_at_the_end(tokens, at, by_flag, values)
     rest = line[tokens[at].start() : tokens[end - 1].end()] if at < end else ""
     return Parsed(values, _unquoted(rest) if raw else rest)
+
+
+def trailing_letters(line: str, query: str, options: Sequence[Option]) -> list[str]:
+    """Return the single-letter options that end a line: they may have been meant as text, as in ``rm -f``."""
+    known = {flag: option for option in options for flag in option.flags if not flag.startswith("--")}
+    words = [token[0] for token in _TOKEN.finditer(line)]
+    if "--" in words or not query:
+        return []
+    letters = list[str]()
+    while words and words[-1] in known and known[words[-1]].kind == "flag":
+        letters.insert(0, words.pop())
+    return letters
 
 
 def unread_options(line: str, query: str, options: Sequence[Option]) -> list[str]:
@@ -118,7 +131,7 @@ def _take(tokens: list[re.Match[str]], at: int, by_flag: dict[str, Option], valu
     flag, equals, given = tokens[at][0].partition("=")
     option = by_flag.get(flag)
     if option is None:
-        return 0
+        return _take_cluster(tokens[at][0], by_flag, values) if at == 0 or values else 0
     if option.kind == "flag":
         values[option.field] = option.const
         return 1
@@ -134,6 +147,32 @@ def _take(tokens: list[re.Match[str]], at: int, by_flag: dict[str, Option], valu
     else:
         values[option.field] = value
     return used
+
+
+def _take_cluster(word: str, by_flag: dict[str, Option], values: dict[str, Any]) -> int:
+    """Read ``-iw`` or ``-C3`` into ``values``, as rg does; return 1, or 0 where a letter of it is no option."""
+    if not re.fullmatch(r"-[A-Za-z]\S+", word):
+        return 0
+    taken = dict[str, Any]()
+    for position, letter in enumerate(word[1:], 2):
+        option = by_flag.get(f"-{letter}")
+        if option is None:
+            return 0
+        if option.kind == "flag":
+            taken[option.field] = option.const
+            continue
+        if position == len(word) or (option.kind in ("int", "number") and not word[position:].isdigit()):
+            return 0
+        taken[option.field] = convert(option, f"-{letter}", word[position:])
+        break
+    for field, value in taken.items():
+        values[field] = [*values.get(field, []), *value] if isinstance(value, list) else value
+    return 1
+
+
+def _meant(word: str, by_flag: dict[str, Option]) -> str:
+    """Return a guess at what was meant by an unknown long option; a single letter says too little."""
+    return did_you_mean(word, [flag for flag in by_flag if flag.startswith("--")]) if word.startswith("--") else f" Known: {', '.join(sorted(by_flag))}."
 
 
 def convert(option: Option, flag: str, text: str) -> Any:
@@ -160,6 +199,6 @@ def _unquoted(text: str) -> str:
 
 def describe(options: Sequence[Option]) -> str:
     """The options as a list for a help text."""
-    rows = [(", ".join(option.flags) + (f" {option.metavar}" if option.metavar else ""), option.help) for option in options]
+    rows = [(", ".join(option.flags) + (f" {option.metavar}" if option.metavar else ""), option.help) for option in options if not option.hidden]
     width = max(len(left) for left, _ in rows)
     return "\n".join(f"  {left:<{width}}  {right}" for left, right in rows)

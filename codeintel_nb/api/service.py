@@ -67,17 +67,27 @@ class SharedService:
         self.searching = DaemonExecutor(threads, "codeintel-serve")
         self.long_calls = DaemonExecutor(LONG_CALLS, "codeintel-long")  # apart: a map must not keep a search waiting
         self.running: dict[str, threading.Event] = {}  # session, owner and request id of a call -> what cancels it
+        self.is_personal = False  # one person's own, reached from this machine alone
         self._turn = threading.Lock()
         self._roots = [Path(root).expanduser().resolve() for root in roots]
 
-    def checked_root(self, repository: Repository, kernel_python: str = "") -> Repository:
-        """The repository, if this server may index where it lies; SourceError otherwise."""
+    def checked_root(self, repository: Repository, kernel_python: str = "", allowed_by_person: bool = False) -> Repository:
+        """Return the repository, if this server may index where it lies; SourceError otherwise.
+
+        On a person's own server that person allows any folder, once; what is indexed already may be indexed again.
+        """
         check_is_no_index(repository.root, self.workspace.settings.home)
+        if (allowed_by_person and self.is_personal) or any(one.root == repository.root for one in self.workspace.repositories()):
+            return repository
         allowed = [*self._roots, *(_site_packages(kernel_python) if repository.source == "package" else ())]
         root = Path(repository.root)
         if any(root.is_relative_to(folder) for folder in allowed):
             return repository
         named = ", ".join(map(str, self._roots)) or "the folders of its packages"
+        if self.is_personal:
+            raise SourceError(
+                f"{repository.root} lies outside of this server's folder ({named}). To allow it, index it once in the side bar's panel, which asks you, or in a terminal: codeintel index {repository.root}"
+            )
         raise SourceError(
             f"This server indexes only below {named}, and {repository.root} is not. "
             f"Its owner allows more: c.CodeIntelApp.allowed_roots = [{repository.root!r}] in jupyter_server_config.py, codeintel serve --root {repository.root}"

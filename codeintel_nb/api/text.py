@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from ..index.report import NOTHING, RepositoryStatus
 from ..search.hit import Hit, Results
-from ..search.query import PathQuery, SemanticQuery, SymbolQuery, TextQuery
+from ..search.query import ALIKE, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 from .progress import duration, size, skipped
 
 MOST_LINES = 6  # of a snippet: ten hits should fit a screen or two
@@ -65,6 +65,8 @@ def counted(results: Results, shown: int) -> str:
     noun = one if number == "1" else many
     if not results.hits:
         return f"no {many}{'' if results.total_exact else ' so far'}"
+    if isinstance(results.query, SymbolQuery) and not results.query.is_glob and results.hits[0].score <= ALIKE:
+        return f"none named {clean(results.query.name)}; {plural(total, 'similar name')}{f', {shown:,} shown' if shown < total else ''}"
     if show == "counts":
         return f"{number} {noun} in {'the first ' if results.truncated else ''}{len(results.hits):,} {'file' if len(results.hits) == 1 else 'files'}"
     return f"{shown:,} of {number} {noun}" if number != f"{shown:,}" else f"{number} {noun}"

@@ -97,6 +97,7 @@ class IndexRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     name: str | None = None
     rebuild: bool = False
     outputs: bool = False  # what the cells of notebooks printed is searched too, from then on
+    allow: bool = False  # a person was asked, and allows a folder outside of the server's
 
 
 class RefreshRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -208,6 +209,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str
     type: str = "about:blank"
     error: str = ""  # name of a class in errors.py, where one says more than the status
+    question: str = ""  # for a person: who says yes sends the request again, with ``allow``
 
 
 _T = TypeVar("_T")

@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run, parser=made, **defaults)
         for option in options:
             extra: dict[str, Any] = {"nargs": 0} if option.kind == "flag" else {"metavar": option.metavar}
-            made.add_argument(*option.flags, dest=option.field, action=_Take, option=option, default=defaults.get(option.field), help=option.help, **extra)
+            made.add_argument(*option.flags, dest=option.field, action=_Take, option=option, default=defaults.get(option.field), help=argparse.SUPPRESS if option.hidden else option.help, **extra)
         return made
 
     index = command("index", commands.index, "index a folder or an installed package, or bring its index up to date")

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -195,7 +196,14 @@ def mcp(args: argparse.Namespace, workspace: Workspace) -> int:
 def demo(args: argparse.Namespace, workspace: Workspace) -> int:
     from .demo import run_demo
 
-    return run_demo(workspace, args.path, args.lab, args.json)
+    if args.home:
+        return run_demo(workspace, args.path, args.lab, args.json)
+    with tempfile.TemporaryDirectory(prefix="codeintel-demo-") as home:  # nothing of it stays in the user's index
+        passing = Workspace.open(home, follow=False)
+        try:
+            return run_demo(passing, args.path, args.lab, args.json)
+        finally:
+            passing.close()
 
 
 def _print(args: argparse.Namespace, value: Any, text: Callable[[], str]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import sysconfig
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -18,6 +21,7 @@ from ..workspace import Workspace
 
 PACKAGE = "IPython"  # a dependency, so it is always there
 HITS = 3
+QUICKSTART = "01_quickstart.ipynb"
 
 
 def run_demo(workspace: Workspace, path: str | None, lab: bool, as_json: bool) -> int:
@@ -47,11 +51,11 @@ def run_demo(workspace: Workspace, path: str | None, lab: bool, as_json: bool) -
     if as_json:
         emit_json(msgspec.json.encode({"indexed": reports, "scope": scope, "text": lines, "semantic": chunks}).decode())
     if lab:
-        return open_quickstart()
+        return open_quickstart(workspace.settings.home)
     say(
-        "\nNow in a notebook or IPython:\n"
+        "\nThe index of this demo is removed again. Now in a notebook or IPython:\n"
         "    %load_ext codeintel_nb\n"
-        "    %codeindex add PATH-TO-YOUR-CODE\n"
+        "    %codeindex add                                      the project that the notebook lies in\n"
         "    %scope set --lang python --exclude '**/tests/**'\n"
         "    %semsearch what you are looking for, in plain words\n"
         "Or open the quickstart in JupyterLab: codeintel demo --lab"
@@ -59,19 +63,31 @@ def run_demo(workspace: Workspace, path: str | None, lab: bool, as_json: bool) -
     return 0
 
 
-def open_quickstart() -> int:
-    """JupyterLab on the quickstart notebook, until the person closes it."""
-    notebook = quickstart()
-    command = [sys.executable, "-m", "jupyterlab", str(notebook)]
+def open_quickstart(home: Path) -> int:
+    """Open JupyterLab in the current folder, on a copy of the tutorials, until the person closes it."""
     if not sys.stdin.isatty():  # nobody there to close it: say that it could be opened, and end
-        print(f"Without a terminal JupyterLab is not started. Start it with: jupyter lab {notebook}", file=sys.stderr)
+        print("Without a terminal JupyterLab is not started. In a terminal: codeintel demo --lab", file=sys.stderr)
         return 0
-    if subprocess.run([sys.executable, "-c", "import jupyterlab"], capture_output=True, check=False).returncode != 0:
+    if find_spec("jupyterlab") is None:
         raise MissingExtra("lab", needed_by="codeintel demo --lab")
-    return subprocess.run(command, check=False).returncode
+    folder = copy_of_tutorials(Path.cwd())
+    print(f"The tutorials are in {folder}; delete it when you have read them. What is indexed in this JupyterLab is removed when it ends.")
+    readable = str(Path.home())  # so that %codeindex add takes a folder of the reader's
+    command = [sys.executable, "-m", "jupyterlab", f"--CodeIntelApp.allowed_roots={readable}", str(folder / QUICKSTART)]
+    return subprocess.run(command, env={**os.environ, "CODEINTEL_HOME": str(home)}, check=False).returncode
 
 
-def quickstart() -> Path:
-    """The quickstart notebook: of the source tree, else the copy that was installed."""
-    own = Path(__file__).resolve().parents[2] / "notebooks" / "01_quickstart.ipynb"
-    return own if own.exists() else Path(sysconfig.get_path("data")) / "share" / "codeintel-nb" / "notebooks" / "01_quickstart.ipynb"
+def copy_of_tutorials(folder: Path) -> Path:
+    """Copy the tutorials below a folder, those that are not there yet; return where they are."""
+    made = folder / "codeintel-tutorials"
+    made.mkdir(exist_ok=True)
+    for notebook in tutorials().glob("*.ipynb"):
+        if not (made / notebook.name).exists():
+            shutil.copy(notebook, made)
+    return made
+
+
+def tutorials() -> Path:
+    """Return the folder of the tutorials: of the source tree, else those that were installed."""
+    own = Path(__file__).resolve().parents[2] / "notebooks"
+    return own if (own / QUICKSTART).exists() else Path(sysconfig.get_path("data")) / "share" / "codeintel-nb" / "notebooks"

@@ -45,7 +45,7 @@ class Completer:
         }
 
     def _words(self, magic: str, before: list[str], last: str) -> Iterable[str]:
-        by_flag = {flag: option for option in self.options[magic] for flag in option.flags}
+        by_flag = {flag: option for option in self.options[magic] if not option.hidden for flag in option.flags}
         if before and (option := by_flag.get(before[-1])) is not None and option.kind != "flag":
             return self._values(option, last)
         if not before and magic in self.commands:

@@ -16,6 +16,7 @@ import msgspec
 from ..api.marked import MOST_LINES, Spans, segments, shown_language, spans_in
 from ..api.text import MOST_LINE_CHARACTERS, caption, clean, location, plain
 from ..api.wording import in_notebook
+from ..scopes.globs import empty_hint
 from ..search.hit import Hit, Results
 from ..search.query import PathQuery, TextQuery
 
@@ -52,7 +53,8 @@ def _html(results: Results, hits: tuple[Hit, ...]) -> str:
 
 def _advice(results: Results) -> str:
     if results.coverage.files_in_scope == 0 and results.scope:
-        return f" Nothing is in scope: <code>{html.escape(results.scope.describe())}</code>. Widen it with <code>%scope clear</code>."
+        hint = html.escape(empty_hint(results.scope.include_globs))
+        return f" No file is in scope: <code>{html.escape(results.scope.describe())}</code>. {hint} <code>%scope clear</code> goes back to the project."
     return ""
 
 

@@ -136,7 +136,7 @@ class CodeintelMagics(Running):
             %textsearch hits << PATTERN
 
         The pattern is taken as it is typed: no {} or $ is expanded, one pair of quotes around it is taken off, and what
-        stands behind -- is never an option.
+        stands behind -- is never an option. Blanks at its ends count inside quotes alone: %textsearch "def ".
         """
         return self._search("textsearch", line, cell, self._textsearch)
 

@@ -11,7 +11,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics
 from traitlets.config import Configurable
 
-from ..api.options import describe, parse_line, unread_options
+from ..api.options import describe, parse_line, trailing_letters, unread_options
 from ..api.progress import TerminalProgress
 from ..api.text import counted, plural
 from ..api.wire import SearchAnswer
@@ -74,6 +74,8 @@ class Running(Magics, Configurable):
         values, query = parse_line(line, SEARCH_OPTIONS[magic], raw=True)
         if unread := unread_options(line, query, SEARCH_OPTIONS[magic]):
             print(f"{', '.join(unread)} was searched for as part of the text. Put options at the start or the end of the line.")
+        if letters := trailing_letters(line, query, SEARCH_OPTIONS[magic]):
+            print(f"{', '.join(letters)} was read as an option. To search for it as text: %{magic} -- {line.strip()}")
         if cell is not None:
             query = f"{query}\n{cell}".strip("\n") if query else cell.strip("\n")
         target = values.pop("out", target)
@@ -86,7 +88,8 @@ class Running(Magics, Configurable):
             return value
         self.shell.user_ns[target] = value
         if isinstance(value, Results):
-            print(f"{target} = {value.missing() or counted(value, len(value.hits))}")
+            searched = getattr(value.query, "pattern", None) or getattr(value.query, "text", None) or getattr(value.query, "name", "")
+            print(f"{target} = {value.missing() or counted(value, len(value.hits))}{f' for {searched[:60]!r}' if searched else ''}")
         elif isinstance(value, Table):
             print(f"{target} = {plural(len(value), 'row')}")
         return None

@@ -9,6 +9,7 @@ from ..api.text import aligned, plural, status_notes, status_table
 from ..api.wire import ScopeAnswer
 from ..api.wording import in_notebook
 from ..index.report import NOTHING, RepositoryStatus
+from ..scopes.globs import empty_hint
 from ..scopes.scope import Scope
 
 _LABELS = {
@@ -39,6 +40,8 @@ class ScopeView(NamedTuple):
             rows.append(("not indexed", f"{', '.join(c.building)}: only text search reads its files. %codeindex add indexes the project"))
         if c is not None and c.files:
             rows.append(("in scope", f"{c.files_in_scope:,} of {plural(c.files, 'file')}, {c.chunks_in_scope:,} of {plural(c.chunks, 'chunk')}"))
+            if c.files_in_scope == 0:
+                rows.append(("warning", f"no file is in scope: no search finds anything. {empty_hint(self.scope.include_globs)}"))
         elif c is None:
             rows.append(("index", in_notebook(NOTHING)))
         if self.answer.scope_expired:

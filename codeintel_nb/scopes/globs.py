@@ -7,6 +7,7 @@ it. Globs are case-sensitive and relative to the repository, with ``/`` on every
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
@@ -29,9 +30,23 @@ def check_glob(glob: str) -> str:
         raise ScopeError(f"The glob {plain!r} begins with '!'. Put {plain[1:]!r} among the excluded globs instead.")
     if "\0" in plain or "\n" in plain:
         raise ScopeError(f"The glob {plain!r} holds a control character that no path can have.")
+    if plain.startswith("./"):  # as a shell names what lies here
+        plain = plain[1:]
     for expanded in expand_braces(plain):
         glob_to_regex(expanded)
     return plain
+
+
+def empty_hint(globs: Sequence[str]) -> str:
+    """Return what may be wrong with globs that match no file; empty where nothing looks odd."""
+    for glob in globs:
+        if os.path.isabs(glob) and os.path.exists(glob):
+            return f"The glob {glob!r} is a path of this machine: globs begin at the root of a repository."
+        if re.search(r"\\[\w.*]", glob):
+            return f"The glob {glob!r} holds a backslash: folders are separated by /."
+        if "," in re.sub(r"\{[^}]*\}", "", glob):
+            return f"The glob {glob!r} holds a comma: give each glob by itself, or write {{a,b}}."
+    return ""
 
 
 def plain_glob(path: str) -> str:

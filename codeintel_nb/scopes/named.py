@@ -11,7 +11,7 @@ from ..errors import ScopeError, did_you_mean
 from .scope import Scope, scope_from_wire
 from .storage import make_private, replace, storage_errors
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9._-])?")
 
 
 class NamedScopes:
@@ -49,5 +49,7 @@ class NamedScopes:
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
-            raise ScopeError(f"A scope cannot be saved as {name!r}: 1 to 64 of A-Z a-z 0-9 . _ - that begin with a letter or digit.")
+            if not name:
+                raise ScopeError("The scope has no name yet. Give it one: %scope save NAME")
+            raise ScopeError(f"A scope cannot be called {name!r}. A name has 1 to 64 letters, digits, blanks and . _ - and begins with a letter or digit.")
         return self.folder / f"{name}.json"

@@ -18,6 +18,9 @@ from .query import DEFAULT_HITS, PathQuery, SemanticQuery, SymbolQuery, TextQuer
 Reason = Literal["", "limit", "time", "cancelled"]  # why hits are missing; empty: none are
 
 
+WORKTREE = "worktree"  # as in sources/repository.py
+
+
 class TruncatedWarning(UserWarning):
     """A value from which hits are missing is used as if it were whole."""
 
@@ -203,9 +206,14 @@ class Results(msgspec.Struct, frozen=True):
             import pandas
         except ImportError:
             raise MissingExtra("df", needed_by="Results.to_df") from None
-        frame = pandas.DataFrame(self._dicts(), columns=list(Hit.__struct_fields__))
+        frame = pandas.DataFrame(self._dicts(), columns=self._columns())
         frame.attrs.update(self._completeness())
         return frame
+
+    def _columns(self) -> list[str]:
+        """Return the columns of a table; that of revisions only where there is more than the worktree."""
+        hidden = {"revision"} if all(hit.revision in ("", WORKTREE) for hit in self.hits) else set[str]()
+        return [name for name in Hit.__struct_fields__ if name not in hidden]
 
     def _completeness(self) -> dict[str, Any]:
         return {"total": self.total, "total_exact": self.total_exact, "truncated": self.truncated, "reason": self.reason}
@@ -218,7 +226,7 @@ class Results(msgspec.Struct, frozen=True):
         except ImportError:
             raise MissingExtra("df", needed_by="Results.to_arrow") from None
         types = {"start_line": "int64", "end_line": "int64", "snippet_line": "int64", "column": "int64", "cell": "int64", "score": "float64"}
-        schema = pyarrow.schema([(name, getattr(pyarrow, types.get(name, "string"))()) for name in Hit.__struct_fields__])
+        schema = pyarrow.schema([(name, getattr(pyarrow, types.get(name, "string"))()) for name in self._columns()])
         metadata = {name: str(value) for name, value in self._completeness().items()}
         return pyarrow.Table.from_pylist(self._dicts(), schema=schema.with_metadata(metadata))
 

@@ -21,6 +21,7 @@ MAX_PATTERN_CHARACTERS = 10_000
 MAX_QUERY_CHARACTERS = 10_000
 MAX_HITS = 1_000_000  # of one search; a limit of 0 asks for them
 DEFAULT_HITS = 10_000  # of a search whose hits are kept as a value
+ALIKE = 0.5  # score of a definition whose name is spelled much like the one asked for, where none has it
 MAX_RANKED_CHUNKS = 10_000  # that a semantic search puts in order
 MAX_NAME_CHARACTERS = 500
 

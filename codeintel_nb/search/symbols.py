@@ -15,10 +15,9 @@ from ..index.catalog import read_table
 from ..index.shard import KINDS, Mask, Shard
 from .hit import Hit
 from .mask import ScopeMask
-from .query import Bounds, SymbolQuery
+from .query import ALIKE, Bounds, SymbolQuery
 
 EXACT, FOLDED, PREFIX, INSIDE = 1.0, 0.95, 0.8, 0.6  # scores of a name that is the one asked for, but for its case, begins with it, holds it
-ALIKE = 0.5  # of the most similar name, where none holds it
 LEAST_ALIKE = 70  # of 100
 KEY = 0.9  # share of its score that a key of data keeps: who asks for a name means code
 _TEXT = KINDS.index("text")

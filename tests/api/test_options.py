@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeintel_nb.api.options import OUT, SCOPE_OPTIONS, TEXT_OPTIONS, describe, parse_line, unread_options
+from codeintel_nb.api.options import OUT, SCOPE_OPTIONS, TEXT_OPTIONS, describe, parse_line, trailing_letters, unread_options
 from codeintel_nb.errors import SearchError
 
 OPTIONS = (*TEXT_OPTIONS, *SCOPE_OPTIONS, OUT)
@@ -55,7 +55,31 @@ def test_any_query_behind_a_double_dash_is_itself(query):
 
 def test_help_lists_every_option():
     text = describe(OPTIONS)
-    assert all(flag in text for option in OPTIONS for flag in option.flags)
+    assert all((flag in text) != option.hidden for option in OPTIONS for flag in option.flags)
+
+
+@pytest.mark.parametrize(
+    ("line", "values", "rest"),
+    [
+        ("-iw x", {"case": "insensitive", "word": True}, "x"), ("-C3 x", {"context": 3}, "x"), ("-n5 -w x", {"limit": 5, "word": True}, "x"), ("-ien20 x", {"case": "insensitive", "regex": True, "limit": 20}, "x"),
+        ("-w -C2 x y", {"word": True, "context": 2}, "x y"), ("rm -rf", {}, "rm -rf"), ("x -iw", {}, "x -iw"), ("tar -xzf a", {}, "tar -xzf a"),
+    ],
+)  # fmt: skip
+def test_letters_together_as_rg_takes_them(line, values, rest):
+    assert parse_line(line, OPTIONS, raw=True) == (values, rest)
+
+
+@pytest.mark.parametrize("line", ["-A 3 x", "-v x", "-F x", "-U x"])
+def test_an_unknown_letter_is_not_guessed_at(line):
+    with pytest.raises(SearchError) as error:
+        parse_line(line, OPTIONS, raw=True)
+    assert "Did you mean" not in str(error.value)
+    assert "Known: --case-sensitive" in str(error.value)
+
+
+@pytest.mark.parametrize(("line", "query", "letters"), [("rm -f", "rm", ["-f"]), ("git commit -c -w", "git commit", ["-c", "-w"]), ("-f rm", "rm", []), ("rm --files", "rm", []), ("-- rm -f", "rm -f", []), ("x -n 5", "x", [])])
+def test_letters_that_may_have_been_meant_as_text(line, query, letters):
+    assert trailing_letters(line, query, OPTIONS) == letters
 
 
 @pytest.mark.parametrize(

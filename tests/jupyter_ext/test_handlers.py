@@ -67,8 +67,8 @@ def test_folders_out_of_bounds_are_not_indexed(server, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     for path in ("/etc", str(tmp_path / "elsewhere"), "..", "../..", "~", "way-out", str(server.root / "way-out")):
         detail = problem(server.ask("POST", "repositories", {"path": path, "name": "out"}), 403)
-        assert "indexes only below" in detail
-        assert "allowed_roots" in detail
+        assert "lies outside of this server's folder" in detail
+        assert "in a terminal: codeintel index" in detail
     problem(server.ask("POST", "repositories", {"path": str(tmp_path), "package": tmp_path.name}), 403)
     problem(server.ask("POST", "repositories", {"path": "nowhere"}), 400)
     problem(server.ask("POST", "repositories", {}), 400)
@@ -281,3 +281,28 @@ def test_health_names_a_damaged_shard(make_server):
     said = ill.ask("GET", "health").json
     assert said["status"] == "degraded"
     assert "codeintel doctor" in said["reasons"][0]
+
+
+def test_a_folder_outside_is_indexed_once_a_person_was_asked(make_server, open_notebook, tmp_path):
+    server = make_server()
+    outside = write_tree(tmp_path / "outside", {"a.py": "import this\n"})
+    request = {"path": str(outside), "name": "outside"}
+    refused = server.ask("POST", "repositories", request)
+    assert refused.status == 403
+    assert refused.json["question"] == f"{outside} lies outside of the folder that this server shows. Index it all the same?"
+    notebook = open_notebook(on=server)
+    for body in (request, {**request, "allow": True}):  # a kernel cannot answer for the person
+        by_kernel = server.signed(notebook.kernel_id, "POST", "repositories", body, **{"Content-Type": "application/json"})
+        assert (by_kernel.status, by_kernel.json.get("question", "")) == (403, "")
+    assert "index it once in the side bar's panel, which asks you, or in a terminal" in notebook.run(f"%load_ext codeintel_nb\n%codeindex add {outside}")
+    assert server.ask("POST", "repositories", {**request, "allow": True}).status == 202
+    server.until(lambda: server.ask("GET", "repositories/outside/job").json["state"] == "done")
+    assert "nothing changed" in notebook.run(f"%codeindex add {outside} --name outside"), "it is allowed now"
+    assert server.ask("POST", "repositories", {"path": str(tmp_path), "allow": False}).status == 403
+
+
+@pytest.mark.parametrize(("ip", "environment", "personal"), [("localhost", {}, True), ("127.0.0.1", {}, True), ("0.0.0.0", {}, False), ("10.0.0.1", {}, False), ("127.0.0.1", {"JUPYTERHUB_USER": "alice"}, False)])
+def test_whose_server_it_is(ip, environment, personal):
+    from jupyter_ext.app import is_personal
+
+    assert is_personal(ip, environment) == personal

@@ -33,7 +33,7 @@ def complete(no_project, tree):
         ("%scope set --include src/sh", {"%scope set --include src/shop/**"}),
         ("%semsearch --mo", {"%semsearch --mode"}),
         ("hits = %semsearch --mode d", {"hits = %semsearch --mode dense"}),
-        ("%%textsearch --re", {"%%textsearch --regex", "%%textsearch --repo", "%%textsearch --revision"}),
+        ("%%textsearch --re", {"%%textsearch --regex", "%%textsearch --repo"}),
         ("%codeindex re", {"%codeindex refresh"}),
         ("%codeindex drop ", {"%codeindex drop shop"}),
     ],

@@ -181,7 +181,7 @@ def test_a_package_is_added_by_name(run):
         ("%scope set", "needs at least one limit"),
         ("%scope sett --lang python", "Did you mean 'set'?"),
         ("%scope drop --lang go", "is not in the scope"),
-        ("%scope save a/b", "cannot be saved"),
+        ("%scope save a/b", "cannot be called"),
         ("%textsearch", "The pattern is empty"),
         ("%textsearch --regex (", "cannot be read"),
         ("%textsearch --limit -1 x", "give a whole number from 1"),
@@ -284,3 +284,40 @@ def test_sql_has_all_hits_of_the_last_search(long):
     long("%textsearch --limit 0 needle")
     assert long("%codesql select count(distinct path), count(*) from hits").rows() == [(7, 10_500)]
     assert "not complete" not in long.out
+
+
+def test_what_a_line_was_taken_for_is_said(ready):
+    ready("%textsearch cart -w")
+    assert "-w was read as an option. To search for it as text: %textsearch -- cart -w" in ready.out
+    ready("%textsearch cout << cart")
+    assert "for 'cart'" in ready.out
+    assert "cout = " in ready.out
+
+
+def test_a_scope_without_files_says_so(ready):
+    for glob, hint in (("core\\\\**", "backslash"), ("'*.go,*.rs'", "comma"), ("/etc/**/x", ""), ("nowhere/**", "")):
+        shown = repr(ready(f"%scope set --include {glob}"))
+        assert "warning" in shown
+        assert "no file is in scope" in shown
+        assert hint in shown
+        assert "No file is in scope" in ready("%textsearch cart")._repr_mimebundle_()["text/html"]
+    assert "warning" not in repr(ready("%scope set --include ./src"))
+
+
+def test_names_of_saved_scopes(ready):
+    ready("%scope set --lang python")
+    ready("%scope save")
+    assert ready.err == "UsageError: The scope has no name yet. Give it one: %scope save NAME\n"
+    ready("%scope save my scope of python")
+    assert "my scope of python" in repr(ready("%scope list"))
+    assert ready("%scope use my scope of python").scope.languages == ("python",)
+
+
+def test_a_name_that_is_only_spelled_alike_says_so(ready):
+    assert "none named total_pric" not in repr(ready("%symbol total_price"))
+    assert "none named totel_price; 1 similar name" in repr(ready("%symbol totel_price"))
+
+
+def test_a_guess_is_not_too_far(ready):
+    ready("%codeindex add --package nothere")
+    assert "Did you mean" not in ready.err

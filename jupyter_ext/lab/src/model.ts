@@ -1,3 +1,4 @@
+import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { Event, EventManager } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Refused, ask, place } from './server';
@@ -189,12 +190,12 @@ export class Model {
     await this.setScope(await ask(place('scopes', name)), id);
   }
 
-  private async _index(path: string): Promise<void> {
+  private async _index(path: string, allow = false): Promise<void> {
     const begun: Job = { state: 'waiting', line: '' };
     this._cancelled = false;
     this._set('job', begun);
     try {
-      const run: Job = await ask('repositories', 'POST', { path }, this._session.id); // what is added joins the scope of who adds it
+      const run: Job = await ask('repositories', 'POST', allow ? { path, allow } : { path }, this._session.id); // what is added joins the scope of who adds it
       if (this._values.job === begun) {
         this._set('job', { ...run, line: '' }); // else its events have told more meanwhile
       }
@@ -203,8 +204,17 @@ export class Model {
       }
       this._watchJob();
     } catch (error) {
+      if (error instanceof Refused && error.question && !allow && (await this._agrees(error.question))) {
+        return this._index(path, true);
+      }
       this._set('job', { state: 'failed', line: (error as Error).message });
     }
+  }
+
+  /** Ask the person at the page; nobody else may answer. */
+  private async _agrees(question: string): Promise<boolean> {
+    const answer = await showDialog({ title: this._trans.__('Index this folder?'), body: question, buttons: [Dialog.cancelButton(), Dialog.okButton({ label: this._trans.__('Index it') })] });
+    return answer.button.accept;
   }
 
   private async _cancel(repository = this._values.job.repository): Promise<void> {

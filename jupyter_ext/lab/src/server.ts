@@ -6,7 +6,8 @@ export class Refused extends Error {
   constructor(
     readonly status: number,
     message: string,
-    readonly ours: boolean // else there is no extension that could have said it
+    readonly ours: boolean, // else there is no extension that could have said it
+    readonly question = '' // for the person: who says yes sends the request again, with allow
   ) {
     super(message);
   }
@@ -33,12 +34,15 @@ export async function ask(path: string, method = 'GET', body?: unknown, session?
     return text ? JSON.parse(text) : null;
   }
   let said = response.statusText;
+  let question = '';
   try {
-    said = JSON.parse(text).detail ?? said;
+    const problem = JSON.parse(text);
+    said = problem.detail ?? said;
+    question = problem.question ?? '';
   } catch {
     // a page of somebody in between
   }
-  throw new Refused(response.status, said, version !== null);
+  throw new Refused(response.status, said, version !== null, question);
 }
 
 /** A path of several parts, each of which may hold anything. */
