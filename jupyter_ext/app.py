@@ -61,6 +61,7 @@ class Service(SharedService):
         self.events = events
         self.registry_counts = RegistryCollector()
         self.base_url = "/"
+        self.has_remote_kernels = False  # a gateway runs them: they cannot prove who they are, and keep their scopes to themselves
         self.public_url = os.environ.get("JUPYTERHUB_PUBLIC_URL", "")
 
     async def project_scope(self, session_id: str) -> Scope:
@@ -102,6 +103,8 @@ class Service(SharedService):
 
     async def tick(self) -> None:
         """What is done every few seconds: the scopes of dead kernels, the registry's counts."""
+        if self.has_remote_kernels:
+            await self.kernels.ask_gateway()
         await self.kernels.reap()
         for kernel_id in [kernel_id for kernel_id in self._joined if not self.kernels.is_live(kernel_id)]:
             del self._joined[kernel_id]
@@ -156,6 +159,7 @@ class CodeIntelApp(ExtensionApp):
         self.service = Service(workspace, registry, tag, server.root_dir, limits, roots, self.search_threads, server.kernel_manager, server.session_manager, Events(server.event_logger), self.watch, lambda name, said: self.log.warning("codeintel: %s", said))
         self.service.registry_counts.register()
         self.service.base_url = server.base_url
+        self.service.has_remote_kernels = bool(getattr(server.gateway_config, "gateway_enabled", False))
         self.service.is_personal = is_personal(server.ip, os.environ)
         self.settings[SETTING] = self.service
         server.event_logger.add_listener(schema_id=ACTIONS, listener=self.service.kernels.on_action)

@@ -16,7 +16,7 @@ import msgspec
 from codeintel_nb.api.client import BASE
 from codeintel_nb.api.health import health
 from codeintel_nb.api.operations import HeldSession
-from codeintel_nb.api.panel import Looked, look
+from codeintel_nb.api.panel import Looked, PanelState, look
 from codeintel_nb.api.problems import readable
 from codeintel_nb.api.wire import FileRequest, SavedScopes, ScopeAnswer, SessionsAnswer, SessionState, to_wire
 from codeintel_nb.api.wording import in_panel
@@ -30,6 +30,8 @@ from .repositories import EventsHandler, JobHandler, RefreshHandler, Repositorie
 from .searches import FacetsHandler, MapHandler, PathsHandler, RunningSearchHandler, SemanticHandler, SqlHandler, SymbolsHandler, TextHandler
 
 _T = TypeVar("_T")
+
+REMOTE = "This notebook's kernel runs elsewhere, behind a gateway, and keeps its scope to itself: %scope in a cell shows and sets it. Searches here do not obey it."
 
 
 class UnknownHandler(CodeIntelHandler):
@@ -65,6 +67,15 @@ class SessionHandler(CodeIntelHandler):
             raise Refused(400, str(error), "ScopeError") from None
         self.set_header(SESSION_HEADER, self.session_id)
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether the session is a kernel that runs elsewhere, and keeps its scope to itself."""
+        return bool(self.service.has_remote_kernels and self.service.kernels.is_live(self.session_id))
+
+    def refuse_remote(self) -> None:
+        if self.is_remote:
+            raise Refused(409, REMOTE, "ScopeError")
+
     def with_offer(self, held: ScopeAnswer) -> ScopeAnswer:
         """The scope held, or the one that a change of kernel left behind."""
         return held if not held.is_default else msgspec.structs.replace(held, offered=self.service.kernels.offered(self.session_id))
@@ -87,12 +98,14 @@ class ScopeHandler(SessionHandler):
 
     @kernel_or_user("write", kernels="own")
     async def delete(self, session_id: str) -> None:
+        self.refuse_remote()
         with session_context(self.session_id):
             cleared = await self.service.sessions.clear()
         self.service.events.scope_changed(self.session_id)
         await self._tell(cleared)
 
     async def _set(self, scope: Scope) -> None:
+        self.refuse_remote()
         checked = await self.off_loop(lambda: self.service.operations.checked(scope))
         with session_context(self.session_id):
             kept = await self.service.sessions.set(checked)
@@ -112,7 +125,10 @@ class PanelHandler(SessionHandler):
         asked: Looked = self.decoded(Looked)  # type: ignore[arg-type]
         session = HeldSession(self.service.operations, self.with_offer(await self.held()))
         try:
-            self.answer(await self.off_loop(lambda: to_wire(look(session, asked, self.settings["server_root_dir"]))))
+            answer = await self.off_loop(lambda: look(session, asked, self.settings["server_root_dir"]))
+            if self.is_remote and isinstance(asked, PanelState):
+                answer["note"] = REMOTE
+            self.answer(await self.off_loop(lambda: to_wire(answer)))
         except MissingExtra:
             raise
         except CodeIntelError as error:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from jupyter_core.utils import ensure_async
+
 from codeintel_nb.errors import EngineError
 from codeintel_nb.scopes.registry import ScopeRegistry
 from codeintel_nb.scopes.scope import Scope
@@ -62,6 +64,11 @@ class Kernels:
             self._holders.setdefault(kernel_id, "")
             with suppress(EngineError):
                 await self._ended(kernel_id)
+
+    async def ask_gateway(self) -> None:
+        """Have the kernel manager look which kernels there are: that of a gateway remembers those that are gone."""
+        with suppress(Exception):  # the gateway is away
+            await ensure_async(self._kernels.list_kernels())
 
     async def reap(self) -> None:
         """Drop the scopes of kernels that are gone without a word."""

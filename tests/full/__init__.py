@@ -1,0 +1,1 @@
+"""What takes too long for every run: a hub, a gateway, collaboration, endurance. Marked ``full``; .ci/full runs it."""

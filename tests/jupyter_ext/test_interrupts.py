@@ -1,0 +1,71 @@
+"""Ctrl-C at random moments in a real kernel: one line, and the kernel is well."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+
+import pytest
+
+from tests.conftest import write_tree
+from tests.jupyter_ext.test_jobs import many_files
+
+LINES = (
+    r"%textsearch --regex --limit 5000 \w+\s*=\s*\w+", "%textsearch --limit 100000 e", "%textsearch -w --rank return", "%semsearch --limit 50 compute the value",
+    "%symbol function*", "%paths --lang python", "%codesql select count(*) from symbols a, symbols b, symbols c where a.name < b.name and b.name < c.name",
+    "%scope set --lang python", "%scope clear", "%codeindex status", "%codeindex add work --name work --rebuild", "%codeindex refresh work", "%codemap", "%codemap compute the value",
+)  # fmt: skip
+
+
+def interrupted(notebook, interrupt, count, seed=7):
+    """Run lines and interrupt each at a random moment; every one may finish, give what it has, or say one line."""
+    chosen = random.Random(seed)
+    outcomes = []
+    for _ in range(count):
+        line = chosen.choice(LINES)
+        delay = chosen.random() ** 2 * (3.0 if any(word in line for word in ("rebuild", "codesql", "codemap")) else 1.0)
+        timer = threading.Timer(delay, interrupt)
+        began = time.monotonic()
+        timer.start()
+        shown = notebook.run(line)
+        timer.join()
+        assert "Traceback" not in shown, (line, shown)
+        ours = [part for part in shown.splitlines() if part.startswith(("UsageError:", "KeyboardInterrupt"))]
+        assert len(ours) <= 1, (line, shown)
+        outcomes.append("stopped" if ours else "given")
+        time.sleep(max(0.0, delay - (time.monotonic() - began)) + 0.1)  # a late one passes
+        well = [notebook.run("6 * 7") for _ in range(3)]
+        assert any("42" in answer for answer in well), (line, well)
+        assert "function_1_1" in notebook.run("%textsearch --repo work --limit 1 function_1_1"), line
+    return outcomes
+
+
+def prepared(server, open_notebook, mode):
+    many_files(server.root / "work", 300)
+    notebook = open_notebook(on=server)
+    if mode == "embedded":
+        notebook.run("import os; os.environ.pop('CODEINTEL_SERVER_URL')")
+        notebook.run(f"os.environ['CODEINTEL_HOME'] = {str(server.folder / 'own home')!r}")
+    notebook.run("%load_ext codeintel_nb")
+    assert "work: 300 files indexed" in notebook.run("%codeindex add work --name work")
+    return notebook, lambda: server.ask("POST", f"kernels/{notebook.kernel_id}/interrupt", {}, api=True)
+
+
+@pytest.mark.parametrize("mode", ["server", "embedded"])
+def test_ctrl_c_leaves_the_kernel_well(make_server, open_notebook, mode):
+    notebook, interrupt = prepared(make_server(), open_notebook, mode)
+    interrupted(notebook, interrupt, 10)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("mode", ["server", "embedded"])
+def test_ctrl_c_at_a_hundred_moments(make_server, open_notebook, mode):
+    server = make_server()
+    notebook, interrupt = prepared(server, open_notebook, mode)
+    outcomes = interrupted(notebook, interrupt, 100, 11)
+    assert outcomes.count("stopped") > 10, "too late to mean anything"
+    assert not [name for name in os.listdir(server.folder / "index-home" / "v6" / "repositories") if name.startswith(".removed")] if mode == "server" else True
+    write_tree(server.root / "work", {"after.py": "after_all = 1\n"})
+    assert "after_all" in notebook.run("%textsearch --repo work after_all")
