@@ -33,9 +33,17 @@ IS_NOTEBOOK = 8
 IS_ILL_FORMED = 16  # not UTF-8: re2 accepts surrogates and overlong forms as characters, ripgrep does not
 _NEAR = 8  # definitions that are looked at, back from a line, before all of its file are
 VERTICAL_TAB = 11
+LONG_BYTES = 512 << 10  # of a text that re2 gets at once: it cannot be stopped, and may read but 2 MB a second; rg can
 HALF = 0xFFFFFFFF  # of a hash is enough to know a name by
 
 Mask = npt.NDArray[np.bool_]
+
+
+def long_chunks(chunk_start: Array, file_start: Array, chunk_file: Array) -> tuple[Mask | None, Mask | None]:
+    """Return the masks of chunks that are long, and of those in long files; None where none is."""
+    chunks: Mask = np.diff(chunk_start.astype(np.int64)) > LONG_BYTES
+    files = np.diff(file_start.astype(np.int64)) > LONG_BYTES
+    return chunks if chunks.any() else None, files[chunk_file] if files.any() else None
 
 
 class Shard:
@@ -222,6 +230,14 @@ class Shard:
         """Chunks of files that are not UTF-8."""
         flagged: Mask = (self.file_flags & IS_ILL_FORMED).astype(bool)
         return flagged[self.chunk_file]
+
+    @cached_property
+    def _long_chunks(self) -> tuple[Mask | None, Mask | None]:
+        return long_chunks(self.chunk_start, self.file_start, self.chunk_file)
+
+    def long_chunks(self, whole_files: bool) -> Mask | None:
+        """Return the mask of the chunks that are longer than what re2 is given at once, or in such files."""
+        return self._long_chunks[whole_files]
 
     @cached_property
     def mixed_blocks(self) -> Mask:

@@ -14,7 +14,7 @@ from stringzilla import Str
 from ..errors import SourceError
 from ..index.id_lists import Ids
 from ..index.postings import Postings
-from ..index.shard import ENDS_WITH_NEWLINE, IS_ASCII, IS_ILL_FORMED, IS_NOTEBOOK, KINDS, Mask, is_ill_formed, is_plain
+from ..index.shard import ENDS_WITH_NEWLINE, IS_ASCII, IS_ILL_FORMED, IS_NOTEBOOK, KINDS, Mask, is_ill_formed, is_plain, long_chunks
 from ..scopes.globs import PathMatcher
 from ..scopes.languages import NOTEBOOK, depends_on_text, is_notebook, language_of
 from ..scopes.scope import Scope
@@ -97,6 +97,9 @@ class LooseFiles:
     def ill_formed_chunks(self) -> Mask:
         flagged: Mask = (self.file_flags & IS_ILL_FORMED).astype(bool)[self.chunk_file]
         return flagged
+
+    def long_chunks(self, whole_files: bool) -> Mask | None:
+        return long_chunks(self.chunk_start, self.file_start, self.chunk_file)[whole_files]
 
     def language(self, file: int) -> str:
         return self._documents[file].language

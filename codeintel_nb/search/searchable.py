@@ -83,6 +83,8 @@ class Searchable(Protocol):
     @property
     def mixed_blocks(self) -> Mask: ...  # of the postings: they hold more than such chunks
 
+    def long_chunks(self, whole_files: bool) -> Mask | None: ...  # longer than what re2 is given at once, or in such files
+
     def language(self, file: int) -> str: ...
 
     def revision(self, file: int) -> str: ...

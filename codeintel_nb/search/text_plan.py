@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..index.postings import Blocks
-from ..index.shard import IS_ASCII, is_plain
+from ..index.shard import IS_ASCII, LONG_BYTES, is_plain
 from .literals import needle
 from .mask import ScopeMask
 from .matches import MatchCollector
@@ -161,13 +161,14 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
         return plan if plan.bytes_to_read or not pattern.multiline else None
     certain = pattern.literal or (needle(query.pattern, pattern.insensitive) if query.regex else b"")
     certain = b"" if pattern.multiline or len(certain) < 3 else certain
+    plain: Chunks | None = None  # what re2 reads; all where it is None
     if pattern.unicode and not shard.is_ascii:
         plain = shard.ascii_chunks if not pattern.multiline else (shard.file_flags & IS_ASCII).astype(bool)[shard.chunk_file]  # a match may span chunks
-        exact, foreign = _by_reader(shard, plain, chunks, blocks)
     elif query.regex and pattern.literal is None and shard.ill_formed_chunks.any():
-        exact, foreign = _by_reader(shard, ~shard.ill_formed_chunks, chunks, blocks)
-    else:
-        exact, foreign = ranges_of(shard, chunks, blocks), None
+        plain = ~shard.ill_formed_chunks
+    if pattern.literal is None and (long := shard.long_chunks(pattern.multiline)) is not None:
+        plain = ~long if plain is None else plain & ~long
+    exact, foreign = (ranges_of(shard, chunks, blocks), None) if plain is None else _by_reader(shard, plain, chunks, blocks)
     plan = TextPlan.of(shard, repo, pattern, exact, foreign, need, certain)._replace(is_whole=mask.chunks is None)
     return plan if plan.bytes_to_read else None
 
@@ -176,5 +177,6 @@ def _by_reader(shard: Searchable, plain: Chunks, chunks: Chunks | None, blocks: 
     """Where re2 is to look and where rg is: in the plain chunks, and in the others."""
     if chunks is not None or blocks is None:
         return ranges_of(shard, plain if chunks is None else chunks & plain, blocks), ranges_of(shard, ~plain if chunks is None else chunks & ~plain, blocks)
-    mixed = shard.mixed_blocks[blocks]  # few, and only there need chunks be told apart
+    starts = np.zeros(0, np.uint64) if shard.postings is None else shard.postings.starts
+    mixed = shard.mixed_blocks[blocks] | (starts[blocks + 1] - starts[blocks] > LONG_BYTES)  # few, and only there need chunks be told apart
     return ranges_of(shard, None, blocks[~mixed]).and_also(ranges_of(shard, plain, blocks[mixed])), ranges_of(shard, ~plain, blocks[mixed])

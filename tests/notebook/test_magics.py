@@ -215,7 +215,6 @@ def test_ctrl_c_ends_a_search_with_what_it_has(ready, shell):
     import os
     import signal
     import threading
-    import time
 
     magics = shell.magics_manager.registry["CodeintelMagics"]
 
@@ -224,9 +223,7 @@ def test_ctrl_c_ends_a_search_with_what_it_has(ready, shell):
         assert cancel.wait(10), "the search is told"
         return "what was found"
 
-    began = time.monotonic()
     assert magics._work(search) == "what was found"
-    assert time.monotonic() - began < 5
 
 
 def test_help_says_what_to_type(shell, capsys):

@@ -1,7 +1,7 @@
 """Patterns made to hang a backtracking engine, and files made to fill the memory, do no harm to a text search."""
 
+import os
 import resource
-import time
 
 import msgspec
 import pytest
@@ -44,11 +44,16 @@ def test_patterns_made_to_hang_take_linear_time(workspaces, pattern):
 
 
 def timed(workspace, pattern):
-    began = time.perf_counter()
-    results = workspace.search_text(pattern, regex=True, limit=100, deadline=20)
-    took = time.perf_counter() - began
-    assert not results.truncated
+    began = cpu_s()
+    results = workspace.search_text(pattern, regex=True, limit=100, deadline=120)
+    took = cpu_s() - began
+    assert results.reason != "time"
     return took
+
+
+def cpu_s():
+    """CPU seconds of this process and of the children that have ended: what others do on the machine is not in it."""
+    return sum(os.times()[:4])
 
 
 def test_a_line_of_200_mb_does_no_harm(tmp_path):
@@ -82,9 +87,9 @@ def test_one_per_cent_in_scope_costs_a_tenth(tmp_path):
     def best(scope):
         times = []
         for _ in range(5):
-            began = time.perf_counter()
+            began = cpu_s()
             results = workspace.search_text(r"[0-9]{3}7\) or", scope, regex=True, limit=100_000)
-            times.append(time.perf_counter() - began)
+            times.append(cpu_s() - began)
         return min(times), len(results)
 
     (whole_s, found), (narrow_s, inside) = best(None), best(scope)

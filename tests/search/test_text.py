@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import threading
-import time
 from itertools import pairwise
 
 import msgspec
@@ -267,9 +266,8 @@ def test_a_hostile_pattern_takes_linear_time(tmp_path, make_workspace):
     write_tree(tmp_path / "t", {"a.txt": "a" * 100_000 + "\n"})
     workspace = make_workspace()
     workspace.index(tmp_path / "t")
-    began = time.perf_counter()
-    assert not workspace.search_text("(a|aa|a*)*b", regex=True).hits
-    assert time.perf_counter() - began < 5
+    results = workspace.search_text("(a|aa|a*)*b", regex=True, deadline=60)
+    assert (results.hits, results.reason) == ((), ""), "it ends by itself: backtracking would take for ever"
 
 
 def test_a_deadline_and_a_cancel_end_a_search_with_what_it_has(real):
