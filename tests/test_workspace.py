@@ -95,7 +95,7 @@ def test_converting_results(shop):
     assert list(hits.to_df()["path"]) == [hit.path for hit in hits]
     assert hits.to_arrow().num_rows == 3
     assert hits.relation().aggregate("count(*)").fetchall() == [(3,)]
-    assert shop.search_text("no such text").to_df().shape == (0, 15)
+    assert shop.search_text("no such text").to_df().shape == (0, 14)
     assert isinstance(hits[:2], type(hits))
     assert len(hits[:2]) == 2
     assert hits[0] in hits

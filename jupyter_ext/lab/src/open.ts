@@ -1,6 +1,10 @@
 import { JupyterFrontEnd } from '@jupyterlab/application';
 import { PathExt } from '@jupyterlab/coreutils';
 
+const LOOK_MS = 100; // between two looks at where the cell is
+const LOOKS = 40;
+const STEADY = 5; // looks at which it stays where it is
+
 export interface Place {
   path: string; // as the server shows it
   line: number; // from 1
@@ -28,6 +32,7 @@ export async function open(app: JupyterFrontEnd, place: Place): Promise<void> {
     const cell = widget.content.widgets[Math.min(place.cell, widget.content.widgets.length - 1)];
     widget.content.activeCellIndex = widget.content.widgets.indexOf(cell);
     await widget.content.scrollToCell(cell, 'center');
+    await keepInSight(widget.content, widget.content.widgets.indexOf(cell));
   }
   const editor = notebook ? null : widget?.content?.editor;
   if (editor) {
@@ -36,4 +41,28 @@ export async function open(app: JupyterFrontEnd, place: Place): Promise<void> {
     editor.revealPosition(position);
     editor.focus();
   }
+}
+
+/** Keep a cell active and in sight while the notebook draws itself, which moves cells; whatever the person does ends it. */
+async function keepInSight(content: any, index: number): Promise<void> {
+  const acted = new AbortController();
+  for (const kind of ['wheel', 'pointerdown', 'keydown']) {
+    content.node.addEventListener(kind, () => acted.abort(), { capture: true, signal: acted.signal });
+  }
+  for (let look = 0, steady = 0; look < LOOKS && steady < STEADY; look++) {
+    await new Promise(resolve => window.setTimeout(resolve, LOOK_MS));
+    const cell = content.widgets[index];
+    if (acted.signal.aborted || content.isDisposed || !cell) {
+      return;
+    }
+    const box = cell.node.getBoundingClientRect();
+    const seen = content.node.getBoundingClientRect();
+    const inSight = box.height > 0 && box.top < seen.bottom && box.bottom > seen.top && (box.height > seen.height || (box.top >= seen.top && box.bottom <= seen.bottom));
+    steady = inSight && content.activeCellIndex === index ? steady + 1 : 0;
+    if (!steady) {
+      content.activeCellIndex = index;
+      await content.scrollToCell(cell, 'center');
+    }
+  }
+  acted.abort(); // the listeners go with it
 }

@@ -1,0 +1,71 @@
+"""How far beyond its limit a search goes while two busy loops have the cores; peer: ripgrep, which has no limit."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codeintel_nb import Workspace
+from codeintel_nb.search.ripgrep import rg_path
+from tests.benchmarks.conftest import show
+from tests.conftest import write_tree
+
+pytestmark = pytest.mark.benchmark
+LIMIT_S = 0.3
+SLOW = "a.{60}b.{3}zz"  # re2 gives up its automaton for this one and reads about 2 MB a second
+CASES = (  # what holds a search up
+    ("short lines, by re2", "short", SLOW), ("one long line", "long", SLOW), ("lines together", "short", r"(?s)a.{60}b\n.{3}zz"),
+    ("by rg", "short", r"\p{Lu}.{60}b.{3}zz|\w{3}[^\w]a.{60}zz"), ("every line", "short", "a"),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def busy() -> Iterator[None]:
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    yield
+    for loop in loops:
+        loop.kill()
+        loop.wait()
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Workspace, Path]]:
+    """Short lines in 16 files, and lines of nearly 2 MB; indexed, and as they are."""
+    chosen = random.Random(7)
+    short = "\n".join("".join(chosen.choices("ab é", k=100)) for _ in range(15_000))
+    contents = {"short": {f"{i}.txt": f"{i}\n{short}" for i in range(16)}, "long": {f"{i}.txt": short.replace("\n", "")[:1_400_000] for i in range(16)}}
+    made = {}
+    for name, files in contents.items():
+        base = tmp_path_factory.mktemp(name)
+        workspace = Workspace.open(base / "home")
+        workspace.index(write_tree(base / "tree", files), name=name)
+        made[name] = workspace, base / "tree"
+        made[f"{name}, not indexed"] = Workspace.open(base / "none"), base / "tree"
+    return made
+
+
+def test_a_limit_holds(trees: dict[str, tuple[Workspace, Path]], busy: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = []
+    for what, tree, pattern in CASES:
+        for suffix in ("", ", not indexed"):
+            workspace, root = trees[tree + suffix]
+            monkeypatch.chdir(root)
+            beyond, reasons = [], set()
+            for _ in range(5):
+                began = time.perf_counter()
+                results = workspace.search_text(pattern, regex=True, limit=0, deadline=LIMIT_S)
+                beyond.append(time.perf_counter() - began - LIMIT_S)
+                reasons.add(results.reason)
+            began = time.perf_counter()
+            multiline = ["--multiline"] if "(?s)" in pattern else []
+            subprocess.run([rg_path(), "--no-config", *multiline, "--count", "-e", pattern, "."], cwd=root, capture_output=True, check=False)
+            rg_ms = (time.perf_counter() - began) * 1000
+            rows.append((what + suffix, f"{statistics.median(beyond) * 1000:+.0f}", f"{max(beyond) * 1000:+.0f}", "/".join(sorted(reasons)) or "-", f"{rg_ms:.0f}"))
+    show(f"beyond a limit of {LIMIT_S * 1000:.0f} ms, with two busy loops (ms)", ("search", "median", "most", "why it ended", "rg, unlimited"), rows)
