@@ -22,12 +22,12 @@ def test_a_room_starts_no_index_run(tmp_path):
         cell = {"cell_type": "code", "metadata": {}, "source": "x = 1", "outputs": [], "execution_count": None, "id": "a"}
         notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
         (server.root / "work.ipynb").write_text(json.dumps(notebook))
-        room = server.ask("PUT", "../../api/collaboration/session/work.ipynb", {"format": "json", "type": "notebook"})
+        room = server.ask("PUT", "collaboration/session/work.ipynb", {"format": "json", "type": "notebook"}, api=True)
         assert room.status in (200, 201), room.body
         person = Notebook(server, "work.ipynb")
         assert "rust" in person.run("%load_ext codeintel_nb\n%scope set --lang rust")
-        server.until(lambda: "running" not in str(server.ask("GET", "repositories/root/job").json["state"]))
-        time.sleep(3)
+        server.until(lambda: (server.ask("GET", "repositories/root/job").json.get("report") or {}).get("files") == 10)  # the notebook, too
+        time.sleep(2)
         before = server.ask("GET", "repositories/root/job").json
         for number in range(10):  # what a store does at each keystroke
             (server.root / ".jupyter_ystore.db").write_text(str(number))
