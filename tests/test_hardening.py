@@ -362,3 +362,13 @@ def test_400_digits_are_no_signature(server):
 def test_a_search_error_is_one_of_ours(shop):
     with pytest.raises(SearchError):
         shop.search_text("(", regex=True)
+
+
+@pytest.mark.parametrize("name", ["jpserver-4711.json", "nbserver-1.json", "kernel-0b1c2d3e-0000-4000-8000-123456789abc.json", "jupyter_cookie_secret"])
+def test_what_jupyter_keeps_to_itself_is_not_read(make_workspace, tmp_path, name):
+    """A server's token and a kernel's key lie below the home that a server may show."""
+    root = write_tree(tmp_path / "home of a user", {f".local/share/jupyter/runtime/{name}": '{"token": "needle"}', "kernel-notes.json": '{"a": "needle"}'})
+    workspace = make_workspace()
+    workspace.index(root, name="home")
+    assert [hit.path for hit in workspace.search_text("needle")] == ["kernel-notes.json"]
+    assert workspace.status()[0].secrets == (f".local/share/jupyter/runtime/{name}",)

@@ -35,6 +35,7 @@ SECRETS = (
     ".env", ".env.*", "*.pem", "*.key", "*.pfx", "*.p12", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "id_rsa*", "id_dsa*", "id_ecdsa*",
     "id_ed25519*", ".netrc", "_netrc", ".pgpass", ".htpasswd", ".pypirc", ".npmrc", ".git-credentials", ".dockercfg", "credentials.json",
     "client_secret*.json", "service-account*.json", "service_account*.json", "secrets.y*ml", "secrets.json", "secrets.toml", "*.tfstate",
+    "jpserver-*.json", "nbserver-*.json", "kernel-????????-????-????-????-????????????.json", "jupyter_cookie_secret",
 )  # fmt: skip
 NO_SECRETS = re.compile(r"\.env\.(example|sample|template|dist|defaults?)$|\.pub$|\.py$")
 SECRET_FOLDERS = frozenset({".ssh", ".aws", ".gnupg", ".kube", ".azure", ".gcloud"})
