@@ -203,7 +203,7 @@ class CodeIntelApp(ExtensionApp):
 
 def is_personal(ip: str, environment: Mapping[str, str]) -> bool:
     """Whether a server is one person's own: it listens on this machine alone, and no hub started it."""
-    return ip in ("", "localhost", "127.0.0.1", "::1") and "JUPYTERHUB_USER" not in environment
+    return ip in ("localhost", "127.0.0.1", "::1") and "JUPYTERHUB_USER" not in environment
 
 
 def server_url(serverapp: Any) -> str:

@@ -308,7 +308,7 @@ def test_a_folder_outside_is_indexed_once_a_person_was_asked(make_server, open_n
     assert server.ask("POST", "repositories", {"path": str(tmp_path), "allow": False}).status == 403
 
 
-@pytest.mark.parametrize(("ip", "environment", "personal"), [("localhost", {}, True), ("127.0.0.1", {}, True), ("0.0.0.0", {}, False), ("10.0.0.1", {}, False), ("127.0.0.1", {"JUPYTERHUB_USER": "alice"}, False)])
+@pytest.mark.parametrize(("ip", "environment", "personal"), [("localhost", {}, True), ("127.0.0.1", {}, True), ("0.0.0.0", {}, False), ("", {}, False), ("10.0.0.1", {}, False), ("127.0.0.1", {"JUPYTERHUB_USER": "alice"}, False)])
 def test_whose_server_it_is(ip, environment, personal):
     from jupyter_ext.app import is_personal
 
