@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -43,10 +44,10 @@ class DaemonExecutor(Executor):
         """Take no more work, cancel what waits, and wait for what runs; return whether all of it ended in time."""
         with self._lock:
             self._closed = True
-        while not self._work.empty():
-            waiting = self._work.get()
-            if waiting is not None:
-                waiting[0].cancel()
+        with suppress(queue.Empty):  # a thread may take the last piece of work first
+            while True:
+                if (waiting := self._work.get_nowait()) is not None:
+                    waiting[0].cancel()
         for _ in self._started:
             self._work.put(None)
         ends_at = time.monotonic() + timeout_s
