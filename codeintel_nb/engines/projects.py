@@ -11,7 +11,7 @@ from ..errors import CodeIntelError
 from ..scopes.globs import plain_glob
 from ..scopes.scope import EVERYTHING, Scope
 from ..sources.project import is_project, project_of
-from ..sources.repository import Repository, worktree
+from ..sources.repository import Repository
 from .roster import Roster
 
 LASTING_S = 2.0  # for which a folder is taken for the same project's
@@ -58,7 +58,7 @@ def scope_of_folder(roster: Roster, folder: Path, limit: Path | None = None, joi
     scope = _indexed(root, [(repository, Path(os.path.realpath(repository.root))) for repository in stored if repository.source == "worktree"])
     if scope is None:
         try:
-            scope = Scope(repos=(roster.offer(worktree(root, _free_name(root, stored))),))
+            scope = Scope(repos=(roster.offer(root),))
         except CodeIntelError:  # it may not be read, or its name cannot be typed
             return EVERYTHING
     if added and scope.include_globs:  # globs hold for every repository of a scope
@@ -74,9 +74,3 @@ def _indexed(root: Path, stored: Sequence[tuple[Repository, Path]]) -> Scope | N
         return Scope(repos=(name,), include_globs=() if inside == "." else (f"/{plain_glob(inside)}/**",))
     within = [repository.name for repository, place in stored if place.is_relative_to(root)]
     return Scope(repos=tuple(within)) if within else None
-
-
-def _free_name(root: Path, stored: Sequence[Repository]) -> str:
-    """Return the folder's name, with that of the folder above where another repository has it."""
-    names = {repository.name for repository in stored}
-    return root.name if root.name not in names else f"{root.name} in {root.parent.name or 'the root folder'}"

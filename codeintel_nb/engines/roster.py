@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -15,7 +16,7 @@ from ..index.mapping import FILES_EXHAUSTED
 from ..index.plan import CLOCK_STEP_NS
 from ..index.report import NOTHING
 from ..index.snapshot import Snapshot, Store, Stored, read_snapshot
-from ..scopes.scope import EVERYTHING, Scope
+from ..scopes.scope import EVERYTHING, Scope, short_name
 from ..search.hit import Coverage
 from ..search.loose import LooseTarget
 from ..settings import Settings
@@ -158,7 +159,7 @@ class Roster:
             raise SearchError(NOTHING)
         readable, failed = self._readable(self._admitted(stored, scope))
         chosen = [(s, snapshot) for s, snapshot in readable if snapshot.complete]
-        unfinished = [s for s, snapshot in readable if not snapshot.complete and (scope.repos or not chosen)]
+        unfinished = [s for s, snapshot in readable if not snapshot.complete and (not scope.is_everywhere or not chosen)]
         if not readable and failed and not on_offer:
             raise ShardError(next(iter(failed.values())))
         if not chosen and (not fresh or scope.kinds or scope.revisions):
@@ -205,18 +206,24 @@ class Roster:
             chosen = choices[scope.repos] = [s for s in stored if s.repository.name in found]
         return chosen
 
-    def offer(self, repository: Repository) -> str:
+    def offer(self, folder: Path) -> str:
         """Make known a folder that is not indexed, so that a scope may name it; return its name.
 
-        A text search reads it as it is, until a repository of this name is indexed.
+        A text search reads the folder as it is, until a repository of this name is indexed. The name is the folder's own
+        unless a repository or another folder on offer has it.
         """
-        self._offered[repository.name] = repository
-        return repository.name
+        taken = {name for one in self.all() for name in (one.repository.name, short_name(one.repository.name))}
+        longer = f"{folder.name} in {folder.parent.name or 'the root folder'}"
+        for name in chain((folder.name, longer), (f"{longer} {number}" for number in count(2))):
+            repository = worktree(folder, name)
+            if name not in taken and self._offered.setdefault(name, repository).root == repository.root:
+                break
+        return name
 
     def without_index(self, scope: Scope) -> tuple[str, ...]:
         """Return the repositories and projects in scope of which no index answers, so that only a text search reads them."""
         stored = self.all()
-        readable, _ = self._readable(self._admitted(stored, scope)) if scope.repos else ([], {})
+        readable, _ = self._readable(self._admitted(stored, scope)) if not scope.is_everywhere else ([], {})
         unfinished = [s.repository.name for s, snapshot in readable if not snapshot.complete]
         return (*unfinished, *(one.repository.name for one in self._unindexed_projects(scope, stored)))
 

@@ -196,3 +196,13 @@ def test_other_faces_keep_everything(shop, tmp_path):
     assert repos(shop.search_text("cart")) == {"second", "shop"}
     with pytest.raises(SearchError):
         shop.semantic_search("")
+
+
+def test_two_projects_of_one_name_that_are_not_indexed(make_workspace, tmp_path):
+    write_tree(tmp_path, {f"{above}/app/{name}": text for above in ("a", "b", "b/b") for name, text in ((".git/HEAD", ""), ("x.py", f"needle = '{above}'\n"))})
+    workspace = make_workspace()
+    scopes = {above: workspace.project_scope(tmp_path / above / "app") for above in ("a", "b", "b/b")}
+    assert [scope.repos for scope in scopes.values()] == [("app",), ("app in b",), ("app in b 2",)]
+    for above, scope in scopes.items():
+        assert [hit.snippet.strip() for hit in workspace.search_text("needle", scope)] == [f"needle = '{above}'"]
+        assert workspace.project_scope(tmp_path / above / "app").repos == scope.repos, "its name stays"
