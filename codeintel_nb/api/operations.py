@@ -80,7 +80,9 @@ class Operations:
         return _page(results, request, held)
 
     def semantic_search(self, request: SemanticRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
-        limit = min(self._limit(request), MAX_RANKED_CHUNKS) if request.offset else self._limit(request)
+        limit = self._limit(request)
+        if request.offset or not request.limit:  # a limit beyond the most that can be ranked is refused
+            limit = min(limit, MAX_RANKED_CHUNKS)
         results = self.workspace.semantic_search(request.query, request.narrowed(held.scope), limit, request.mode, self.deadline(request.deadline), cancel)
         return _page(results, request, held)
 
@@ -89,6 +91,7 @@ class Operations:
         return _page(results, request, held)
 
     def list_paths(self, request: PathsRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
+        _check_offset(request)
         limit = self.limits.hits if request.limit is None else self._limit(request)
         return _page(self.workspace.list_paths(request.narrowed(held.scope), limit), request, held)
 
@@ -125,11 +128,15 @@ class Operations:
     def _limit(self, request: PagedRequest) -> int:
         """Return how many hits to find, with those before the page and within the limit; a limit of 0 asks for all."""
         limit: int = getattr(request, "limit")  # noqa: B009 (each kind of request has its own default)
-        if request.offset < 0:
-            raise SearchError(f"The offset is {request.offset}; give how many hits to leave out, 0 for none.")
+        _check_offset(request)
         most = self.limits.hits
         asked = limit + request.offset if limit > 0 else limit
         return asked if most is None or 0 < asked <= most or asked < 0 else most
+
+
+def _check_offset(request: PagedRequest) -> None:
+    if request.offset < 0:
+        raise SearchError(f"The offset is {request.offset}; give how many hits to leave out, 0 for none.")
 
 
 def _page(results: Results, request: PagedRequest, held: ScopeAnswer) -> SearchAnswer:

@@ -137,7 +137,8 @@ class Results(msgspec.Struct, frozen=True):
     def __getitem__(self, index: slice) -> Results: ...
     def __getitem__(self, index: int | slice) -> Hit | Results:
         if isinstance(index, slice):
-            truncated = self.truncated and index.indices(len(self.hits))[1] >= len(self.hits)
+            start, stop, step = index.indices(len(self.hits))
+            truncated = self.truncated and (stop if step > 0 else start + 1) >= len(self.hits)
             return msgspec.structs.replace(self, hits=self.hits[index], truncated=truncated, reason=self.reason if truncated else "")
         return self.hits[index]
 

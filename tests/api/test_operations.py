@@ -124,6 +124,24 @@ def test_limits_bound_a_call(shop):
         bounded.search_text(TextRequest(pattern="cart", deadline=-1), held)
 
 
+def test_pages_of_an_answer(shop):
+    served, held = Operations(shop, Limits(hits=1_000_000)), ScopeAnswer(Scope(), "a")
+    everything = served.semantic_search(SemanticRequest(query="cart", limit=0), held).results.hits
+    assert len(everything) > 2, "a limit of 0 asks for all, on a server too"
+    page = served.semantic_search(SemanticRequest(query="cart", limit=1, offset=1), held).results.hits
+    assert [(hit.path, hit.start_line) for hit in page] == [(hit.path, hit.start_line) for hit in everything[1:2]]
+    paths = served.list_paths(PathsRequest(), held).results.hits
+    assert served.list_paths(PathsRequest(offset=1), held).results.hits == paths[1:]
+    for request in (PathsRequest(offset=-1), PathsRequest(limit=1, offset=-1)):
+        with pytest.raises(SearchError, match="The offset is -1"):
+            served.list_paths(request, held)
+
+
+def test_a_slice_is_truncated_where_it_ends_with_the_last_hit(shop):
+    results = shop.search_text("cart", limit=2)
+    assert (results.truncated, results[::-1].truncated, results[:1].truncated, results[0::-1].truncated) == (True, True, False, False)
+
+
 def test_a_package_of_another_environment_is_found_by_its_folder(operations, tmp_path):
     (tmp_path / "lib" / "shelf").mkdir(parents=True)
     made = operations.repository(IndexRequest(package="shelf", path=str(tmp_path / "lib" / "shelf")))
