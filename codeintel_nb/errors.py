@@ -7,7 +7,7 @@ CodeIntelError
 ├── ShardError      stored parts are missing, corrupt, of another format, or cannot be written
 ├── SearchError     a query cannot be understood
 ├── EngineError     the work itself failed: a killed child, a lost worker
-│   └── IndexingCancelled   an indexing run was cancelled; what was finished is kept
+│   └── IndexingCancelled   an indexing run was cancelled; finished work is kept
 └── MissingExtra    an optional part is not installed
 
 A message says what happened, to what, and what to do next.
@@ -48,7 +48,7 @@ class EngineError(CodeIntelError):
 
 
 class IndexingCancelled(EngineError):
-    """An indexing run was cancelled; what was finished is kept."""
+    """An indexing run was cancelled; finished work is kept."""
 
 
 class MissingExtra(CodeIntelError):
@@ -59,11 +59,11 @@ class MissingExtra(CodeIntelError):
 
 
 def check_text(text: str, what: str) -> str:
-    """Return the text; CodeIntelError where it holds bytes that are not UTF-8, as an argument or a file's name may."""
+    """Return the text; CodeIntelError if it contains bytes that are not UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise CodeIntelError(f"{what} {text!a} is not UTF-8 text. Give it in UTF-8.") from None
+        raise CodeIntelError(f"{what} {text!a} is not valid UTF-8. Give it in UTF-8.") from None
     return text
 
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-GRACE_S = 2  # for requests under way when the server is stopped, which is to end within 5 seconds; then they give what they have
-_PLACE = re.compile(r"(\[[0-9a-f:.]+\]|[^:@/\[\]]+)(?::[0-9]{1,5})?")  # a name or address, and perhaps a port
+GRACE_S = 2  # for requests in flight at shutdown, which has 5 seconds; then they return partial results
+_PLACE = re.compile(r"(\[[0-9a-f:.]+\]|[^:@/\[\]]+)(?::[0-9]{1,5})?")  # host name or address, with an optional port
 OPTIONS = "CODEINTEL_SERVE"  # environment variable that hands the options to worker processes
 
 
@@ -59,8 +59,8 @@ class Guard:
         return None
 
     def _is_ours(self, place: str) -> bool:
-        found = _PLACE.fullmatch(place.lower())
-        return found is not None and found[1] in self._options.hosts
+        match = _PLACE.fullmatch(place.lower())
+        return match is not None and match[1] in self._options.hosts
 
 
 def make_app(options: Options) -> Starlette:
@@ -160,7 +160,7 @@ def run(options: Options, announce: Callable[[str], None], tell_token: bool = Fa
         announce("Warning: no token is asked for. Everybody who reaches this address reads all that is indexed.")
     settings: dict[str, Any] = {"host": options.host, "port": port, "log_level": "warning", "timeout_graceful_shutdown": GRACE_S, "server_header": False}
     if options.workers > 1:
-        listener.close()  # each worker listens by itself
+        listener.close()  # each worker opens its own socket
         os.environ[OPTIONS] = msgspec.json.encode(options).decode()
         uvicorn.run("codeintel_nb.serve:app_of_worker", factory=True, workers=options.workers, **settings)
     else:
@@ -168,7 +168,7 @@ def run(options: Options, announce: Callable[[str], None], tell_token: bool = Fa
 
 
 def _run(options: Options, settings: dict[str, Any], listener: socket.socket) -> None:
-    """Serve in this process; calls under way when it is told to end have a moment to answer."""
+    """Serve in this process; on shutdown, calls in flight get a moment to answer."""
     import uvicorn
 
     app = make_app(options)
@@ -182,7 +182,7 @@ def _run(options: Options, settings: dict[str, Any], listener: socket.socket) ->
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
-        pass  # uvicorn raises it again once it has ended
+        pass  # raised again by uvicorn after shutdown
 
 
 def new_token() -> str:

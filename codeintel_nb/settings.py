@@ -19,7 +19,7 @@ class Settings(msgspec.Struct, frozen=True):
     max_file_bytes: int = 2_000_000  # of the text that is searched: of a notebook, its cells
     max_notebook_bytes: int = 100_000_000  # of a notebook's file, with the pictures in its outputs
     shard_bytes: int = 250_000_000  # text in one shard; a larger shard takes more memory to build
-    count_bytes: int = 256_000_000  # read to count the matches beyond a search's limit; beyond them the total is a lower bound
+    count_bytes: int = 256_000_000  # read to count matches beyond a search's limit; after that the total is a lower bound
     retired_shard_age_s: float = 600.0
     session_max_age_s: float = 3600.0
     max_sessions: int = 10_000
@@ -27,8 +27,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_environment(cls, home: str | Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Settings with ``CODEINTEL_HOME``, ``CODEINTEL_MAX_FILE_BYTES``, ``CODEINTEL_MAX_NOTEBOOK_BYTES``,
-        ``CODEINTEL_COUNT_BYTES`` and ``SESSION_MAX_AGE_SECONDS`` applied; CodeIntelError where the user has no home folder and none is set."""
+        """Return settings with ``CODEINTEL_HOME``, ``CODEINTEL_MAX_FILE_BYTES``, ``CODEINTEL_MAX_NOTEBOOK_BYTES``,
+        ``CODEINTEL_COUNT_BYTES`` and ``SESSION_MAX_AGE_SECONDS`` applied; CodeIntelError if there is no home folder and none is set."""
         try:
             place = Path(home or environment.get("CODEINTEL_HOME") or _user_data_folder()).expanduser().absolute()
         except RuntimeError as error:

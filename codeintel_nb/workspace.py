@@ -120,9 +120,9 @@ class Workspace(Indexing):
         return self._search(scope, query, lambda targets, _: self._engine.list_paths(query, targets))
 
     def count(self, scope: Scope | None = None) -> Coverage:
-        """Return how much is in scope; makes ready what the next searches need.
+        """Count files and chunks in scope; warms the caches of the next searches.
 
-        Of a project that is not indexed nothing is counted: it is named in ``building``.
+        An unindexed project is not counted, but named in ``building``.
         """
         try:
             return self._roster.retrying(scope, lambda now: self._roster.coverage(Current(now, now.targets, [])))
@@ -133,7 +133,7 @@ class Workspace(Indexing):
             return Coverage(names, building=names)
 
     def project_scope(self, folder: str | os.PathLike[str], limit: str | os.PathLike[str] | None = None, joined: Sequence[str] = ()) -> Scope:
-        """Return the scope of a notebook in a folder: its project, indexed or not, and the repositories that joined it."""
+        """Return a notebook's initial scope: its project, indexed or not, plus ``joined`` repositories."""
         return self._projects.scope(os.fspath(folder), os.fspath(limit or ""), joined)
 
     def facets(self, scope: Scope | None = None, most_folders: int = 12) -> Facets:
@@ -153,10 +153,10 @@ class Workspace(Indexing):
         progress: Callable[[Progress], None] = lambda event: None,
         cancel: threading.Event | None = None,
     ) -> Points:
-        """Return the chunks in scope on a map of all that is indexed, at most so many of them, evenly spread.
+        """Return up to ``most`` chunks in scope, evenly spread, on a map of the whole index.
 
-        The map is laid out by a child process when it is first asked for, which takes some ten seconds; ``cancel`` ends it.
-        MissingExtra where it cannot be.
+        The first call lays out the map in a child process, in some ten seconds; ``cancel`` stops it.
+        MissingExtra if openTSNE is not installed.
         """
 
         def run(now: Now) -> Points:

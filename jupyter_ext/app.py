@@ -57,15 +57,15 @@ class Service(SharedService):
         super().__init__(workspace, named, limits, roots, threads, watch, log, events.job_moved, self.kernels.is_live, self.project_scope)
         self.signatures = Signatures(self.kernels)
         self._root = root
-        self._joined: dict[str, list[str]] = {}  # kernel id -> repositories that were added to its scope
+        self._joined: dict[str, list[str]] = {}  # kernel id -> repositories added to its scope
         self.events = events
         self.registry_counts = RegistryCollector()
         self.base_url = "/"
-        self.has_remote_kernels = False  # a gateway runs them: they cannot prove who they are, and keep their scopes to themselves
+        self.has_remote_kernels = False  # run by a gateway: they cannot sign requests, so they keep their own scopes
         self.public_url = os.environ.get("JUPYTERHUB_PUBLIC_URL", "")
 
     async def project_scope(self, session_id: str) -> Scope:
-        """Return the scope of a kernel that set none: the project of its notebook. Other sessions see everything."""
+        """Return a kernel's default scope: its notebook's project; for other sessions, everything."""
         folder = await self.kernels.folder(session_id)
         if folder is None:
             return EVERYTHING
@@ -75,7 +75,7 @@ class Service(SharedService):
         return await loop.run_in_executor(self.searching, lambda: self.workspace.project_scope(place, self._root, joined))
 
     def join(self, session_id: str, name: str) -> None:
-        """Have a repository searched by a kernel too, once it is indexed, where its scope names repositories."""
+        """Add a repository to a kernel's scope once it is indexed, unless the scope covers all."""
         if not self.kernels.is_live(session_id):
             return
         joined = self._joined.setdefault(session_id, [])
@@ -97,7 +97,7 @@ class Service(SharedService):
         self.jobs.follow(name, moved)
 
     def note_address(self, protocol: str, host: str) -> None:
-        """Remember by which address people reach this server, as only a hub's proxy or its owner knows it."""
+        """Store the server's public address from a request: only a proxy or the owner knows it."""
         if not os.environ.get("JUPYTERHUB_PUBLIC_URL"):
             self.public_url = f"{protocol}://{host}{self.base_url}"
 
@@ -124,8 +124,8 @@ class CodeIntelApp(ExtensionApp):
 
     home = Unicode("", help="Folder of the index; $CODEINTEL_HOME, else the user's data folder by default.").tag(config=True)
     registry_url = Unicode("memory://", help="Where scopes are kept: memory:// is this server's memory; redis://, rediss:// or unix:// a Redis that servers share.").tag(config=True)
-    registry_prefix = Unicode(help="How the keys in Redis begin: under a hub codeintel:USER/SERVER: by default, so that nobody meets another's scopes, else codeintel:.").tag(config=True)
-    registry_group = Unicode("", help="Name of a group of servers that share their scopes in Redis, whoever's they are; empty for none.").tag(config=True)
+    registry_prefix = Unicode(help="Key prefix in Redis; codeintel:USER/SERVER: by default under a hub, so that users do not see each other's scopes, else codeintel:.").tag(config=True)
+    registry_group = Unicode("", help="Name of a group of servers that share their scripts' scopes in Redis, across users; empty for none.").tag(config=True)
     session_max_age_s = Float(0.0, help="Seconds after which the scope of a client that is no kernel expires; $SESSION_MAX_AGE_SECONDS, else 3600 by default.").tag(config=True)
     registry_size = Int(10_000, min=1, help="Most sessions whose scope is kept; live kernels' are always.").tag(config=True)
     prune_interval_s = Float(600.0, min=1.0, help="Seconds between sweeps of expired scopes.").tag(config=True)
@@ -202,7 +202,7 @@ class CodeIntelApp(ExtensionApp):
 
 
 def is_personal(ip: str, environment: Mapping[str, str]) -> bool:
-    """Whether a server is one person's own: it listens on this machine alone, and no hub started it."""
+    """Whether a server has a single user: it listens on this machine only, and no hub started it."""
     return ip in ("localhost", "127.0.0.1", "::1") and "JUPYTERHUB_USER" not in environment
 
 

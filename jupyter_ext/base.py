@@ -53,7 +53,7 @@ class CodeIntelHandler(APIHandler):
                 raise refused("The kernel's signature is not good: of an unknown kernel, forged, used before or too old.")
         await super().prepare()
         if len(self.request.body) > self.max_body_bytes:
-            raise Refused(413, f"The body has {len(self.request.body):,} bytes; the most is {self.max_body_bytes:,}.")
+            raise Refused(413, f"The body has {len(self.request.body):,} bytes; the maximum is {self.max_body_bytes:,}.")
         if self.request.body and not self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower().endswith("json"):
             raise Refused(415, f"The body is {self.request.headers.get('Content-Type', 'of no type')!r}; send application/json.")
         self.session_id = self._session()
@@ -88,8 +88,8 @@ class CodeIntelHandler(APIHandler):
         return readable(lambda: msgspec.convert(given, kind, strict=False))
 
     def call_id(self, request_id: str) -> str:
-        """Return what names a running call: nobody but who began it can end it."""
-        by_token = bool(getattr(self, "token_authenticated", False))  # Jupyter makes up a name for each such request
+        """Return a running call's id; it includes the owner, as only the owner can end it."""
+        by_token = bool(getattr(self, "token_authenticated", False))  # Jupyter invents a user name for each of these
         return f"{self.kernel_id or ('' if by_token else self.current_user.username)} {request_id}"
 
     # work
@@ -116,10 +116,10 @@ class CodeIntelHandler(APIHandler):
         return EVENT_STREAM in self.request.headers.get("Accept", "")
 
     async def send_events(self, events: AsyncIterator[bytes]) -> None:
-        """Send server-sent events until the last, or until the client goes."""
+        """Send server-sent events until the stream ends or the client disconnects."""
         self.set_header("Content-Type", EVENT_STREAM)
         self.set_header("Cache-Control", "no-cache")
-        self.set_header("X-Accel-Buffering", "no")  # a proxy in front must not collect them
+        self.set_header("X-Accel-Buffering", "no")  # a proxy must not buffer them
         try:
             async for event in events:
                 if self.cancel.is_set() and self._is_gone:
@@ -128,7 +128,7 @@ class CodeIntelHandler(APIHandler):
                 await self.flush()
             await self.finish(set_content_type=EVENT_STREAM)
         except StreamClosedError:
-            pass  # the client has gone
+            pass  # the client disconnected
         finally:
             await events.aclose()  # type: ignore[attr-defined]
 

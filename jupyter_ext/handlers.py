@@ -31,7 +31,7 @@ from .searches import FacetsHandler, MapHandler, PathsHandler, RunningSearchHand
 
 _T = TypeVar("_T")
 
-REMOTE = "This notebook's kernel runs elsewhere, behind a gateway, and keeps its scope to itself: %scope in a cell shows and sets it. Searches here do not obey it."
+REMOTE = "This notebook's kernel runs behind a gateway and keeps its own scope: %scope in a cell shows and sets it. Searches here ignore it."
 
 
 class UnknownHandler(CodeIntelHandler):
@@ -69,7 +69,7 @@ class SessionHandler(CodeIntelHandler):
 
     @property
     def is_remote(self) -> bool:
-        """Whether the session is a kernel that runs elsewhere, and keeps its scope to itself."""
+        """Whether the session is a gateway's kernel, with its own scope."""
         return bool(self.service.has_remote_kernels and self.service.kernels.is_live(self.session_id))
 
     def refuse_remote(self) -> None:

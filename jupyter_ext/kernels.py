@@ -35,7 +35,7 @@ class Kernels:
         return session_id in self._kernels
 
     async def folder(self, kernel_id: str) -> str | None:
-        """Return the path, below the server's root, of the folder of a kernel's notebook; None for a kernel without one."""
+        """Return the folder of a kernel's notebook, relative to the server's root; None without a notebook."""
         if kernel_id not in self._folders and self.is_live(kernel_id):
             await self._learn_sessions()
         return self._folders.get(kernel_id)
@@ -66,8 +66,8 @@ class Kernels:
                 await self._ended(kernel_id)
 
     async def ask_gateway(self) -> None:
-        """Have the kernel manager look which kernels there are: that of a gateway remembers those that are gone."""
-        with suppress(Exception):  # the gateway is away
+        """Refresh the kernel manager's list: a gateway's still contains kernels that are gone."""
+        with suppress(Exception):  # the gateway is unreachable
             await ensure_async(self._kernels.list_kernels())
 
     async def reap(self) -> None:

@@ -1,4 +1,4 @@
-"""Names of sessions in a registry that servers may share: a kernel's scope belongs to the server where the kernel lives."""
+"""Session names in a shared registry: a kernel's scope belongs to its server."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from urllib.parse import quote
 from codeintel_nb.scopes.registry import RegistryMetrics, ScopeRegistry
 from codeintel_nb.scopes.scope import Scope
 
-SCRIPT = "s-"  # before an id that a script chose
+SCRIPT = "s-"  # prefix of ids chosen by scripts
 
 
 def registry_prefix(group: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return how a server's keys in Redis begin: those of its group, else of its user and its name under a hub."""
+    """Return a server's key prefix in Redis: of its group, or under a hub of its user and name."""
     if group:
         return f"codeintel:group/{quote(group, safe='')}:"
     if "JUPYTERHUB_USER" not in environment:
@@ -24,23 +24,23 @@ def registry_prefix(group: str, environment: Mapping[str, str] = os.environ) -> 
 
 
 def server_tag(root: str, base_url: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return what tells one server from others that share a registry; the same after a restart."""
+    """Return a server's unique tag in a shared registry, stable across restarts."""
     parts = (environment.get("JUPYTERHUB_USER", ""), environment.get("JUPYTERHUB_SERVER_NAME", ""), platform.node(), root, base_url)
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 class ServerRegistry:
-    """A ScopeRegistry as one server sees it.
+    """ScopeRegistry limited to one server's view.
 
-    ``is_kernel`` tells a live kernel of this server from an id that a script chose; nobody reaches the kernels of another
-    server, and the scripts of servers with one prefix share their scopes.
+    ``is_kernel`` distinguishes live kernels of this server from ids chosen by scripts. Kernels of other servers are not
+    reachable; scripts of servers with the same prefix share their scopes.
     """
 
     def __init__(self, registry: ScopeRegistry, tag: str, is_kernel: Callable[[str], bool]) -> None:
         self._registry, self._tag, self._is_kernel = registry, tag, is_kernel
 
     def kernels(self) -> ServerRegistry:
-        """Return the same for ids that are those of kernels, live or not."""
+        """Return the same view for kernels' ids, live or not."""
         return ServerRegistry(self._registry, self._tag, lambda session_id: True)
 
     def _name(self, session_id: str) -> str:
@@ -74,8 +74,8 @@ class ServerRegistry:
 
     async def snapshot(self) -> dict[str, Scope]:
         """Return the scopes of this server's sessions."""
-        found = {self._id(name): scope for name, scope in (await self._registry.snapshot()).items()}
-        return {session_id: scope for session_id, scope in found.items() if session_id is not None}
+        scopes = {self._id(name): scope for name, scope in (await self._registry.snapshot()).items()}
+        return {session_id: scope for session_id, scope in scopes.items() if session_id is not None}
 
     async def metrics(self) -> RegistryMetrics:
         return await self._registry.metrics()

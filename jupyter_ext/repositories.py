@@ -33,12 +33,12 @@ class RepositoriesHandler(CodeIntelHandler):
             repository = await self.off_loop(lambda: self.service.operations.repository(request))
         except SourceError as error:
             raise Refused(400, str(error), "SourceError") from None
-        allowed = request.allow and self.kernel_id is None  # a kernel, and what it runs, cannot answer for the person
+        allowed = request.allow and self.kernel_id is None  # code in a kernel cannot confirm for the user
         try:
             await self.off_loop(lambda: self.service.checked_root(repository, self._kernel_python(), allowed))
         except SourceError as error:
             asks = self.service.is_personal and self.kernel_id is None and os.access(repository.root, os.R_OK)
-            question = f"{repository.root} lies outside of the folder that this server shows. Index it all the same?" if asks else ""
+            question = f"{repository.root} is outside this server's folder. Index it anyway?" if asks else ""
             raise Refused(403, str(error), "SourceError", question) from None
         state = self.service.jobs.start(repository, request.rebuild)
         self.service.join(self.session_id, repository.name)

@@ -127,9 +127,9 @@ class SqlHandler(SearchHandler):
         arrived, held, outcomes = time.monotonic(), await self.held(), ["error"]
 
         def run(progress: Callable[[Progress], None], cancel: threading.Event) -> bytes:
-            found = self.service.run_sql(request, held, cancel)
-            outcomes.append(_outcome(found, cancel))
-            return to_wire(found)
+            answer = self.service.run_sql(request, held, cancel)
+            outcomes.append(_outcome(answer, cancel))
+            return to_wire(answer)
 
         try:
             await self.send_events(self.service.stream(held, self.cancel, self.call_id(self.request.headers.get(REQUEST_ID, str(id(self)))), run))
@@ -141,7 +141,7 @@ class SqlHandler(SearchHandler):
 class RunningSearchHandler(CodeIntelHandler):
     @kernel_or_user("read")
     async def delete(self, request_id: str) -> None:
-        """End a search of this session early, if the same client began it: it answers with what it has."""
+        """End a search early, if the same client began it; it returns partial results."""
         self.service.end_search(self.session_id, self.call_id(request_id))
         self.set_status(204)
         self.finish()

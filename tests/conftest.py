@@ -90,7 +90,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def no_project(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The user's home as the current folder: a session there begins with everything."""
+    """Change to the user's home, where a session starts with everything."""
     monkeypatch.chdir(own_home)
     return own_home
 

@@ -1,4 +1,4 @@
-"""Odd input, damaged parts and a hostile surrounding: one clear line, and never a crash that reads as "nothing found"."""
+"""Odd input, damaged files and a hostile environment: one clear error, never a crash mistaken for "nothing found"."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_fault_of_ours_is_an_error(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(commands, "status", status)
     assert main(["status", "--home", str(tmp_path)]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("codeintel: RuntimeError: something broke. This is a fault of codeintel.")
+    assert error.startswith("codeintel: RuntimeError: something broke. This is a bug in codeintel.")
     monkeypatch.setenv("CODEINTEL_DEBUG", "1")
     with pytest.raises(RuntimeError):
         main(["status", "--home", str(tmp_path)])
@@ -155,7 +155,7 @@ def test_a_faiss_file_that_faiss_refuses(two, monkeypatch):
 
 @pytest.mark.skipif(os.name == "nt", reason="no such rights there")
 def test_what_may_not_be_read_is_said_so(two, monkeypatch):
-    """As root everything may be read, so the system's refusal is played by the call that meets it."""
+    """Root may read everything, so the permission error is simulated."""
     real = Path.read_bytes
 
     def read_bytes(path):
@@ -249,7 +249,7 @@ def test_names_of_a_server(host, is_ours):
 
 @pytest.fixture
 def fake_rg(tmp_path, monkeypatch):
-    """Have another program in place of rg."""
+    """Replace rg with a script."""
 
     def make(script):
         path = tmp_path / "bin" / "rg"
@@ -366,7 +366,7 @@ def test_a_search_error_is_one_of_ours(shop):
 
 @pytest.mark.parametrize("name", ["jpserver-4711.json", "nbserver-1.json", "kernel-0b1c2d3e-0000-4000-8000-123456789abc.json", "jupyter_cookie_secret"])
 def test_what_jupyter_keeps_to_itself_is_not_read(make_workspace, tmp_path, name):
-    """A server's token and a kernel's key lie below the home that a server may show."""
+    """A server's token and a kernel's key are below the user's home, which may be a server's root."""
     root = write_tree(tmp_path / "home of a user", {f".local/share/jupyter/runtime/{name}": '{"token": "needle"}', "kernel-notes.json": '{"a": "needle"}'})
     workspace = make_workspace()
     workspace.index(root, name="home")

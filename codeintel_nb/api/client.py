@@ -133,7 +133,7 @@ class ServerClient:
         return self._call("GET", "health", Health).watching
 
     def public_url(self) -> str:
-        """Return the server's address as people reach it; empty where the server does not know it."""
+        """Return the server's public address; empty if the server does not know it."""
         return self._call("GET", "health", Health).url
 
     # the way there
@@ -157,7 +157,7 @@ class ServerClient:
                 return
 
     def _long_call(self, place: str, request: Any, kind: type[_T], progress: OnProgress | None, cancel: threading.Event | None) -> _T:
-        """Ask for an answer that may take any time; a set ``cancel`` has the server end the work."""
+        """Make a long call; setting ``cancel`` cancels it on the server."""
         request_id = str(uuid.uuid4())
         headers = {REQUEST_ID: request_id, "Accept": EVENT_STREAM}
         with self._request("POST", place, request, HEARTBEAT_S, headers) as connection, self._cancelling(cancel, f"searches/{request_id}"):
@@ -171,7 +171,7 @@ class ServerClient:
         raise NoServer("the server ended in the middle of an answer")
 
     def _follow(self, job: JobState, progress: OnProgress | None, cancel: threading.Event | None = None) -> IndexReport:
-        """Read a job's events to its end; a set ``cancel`` cancels it."""
+        """Follow a job's events until it ends; setting ``cancel`` cancels the job."""
         place = f"repositories/{quote(job.repository, safe='')}"
         with self._request("GET", f"{place}/events", None, HEARTBEAT_S) as connection, self._cancelling(cancel, f"{place}/job"):
             for _, data in _events(self._accepted(connection)):
@@ -184,11 +184,11 @@ class ServerClient:
 
     @contextmanager
     def _cancelling(self, cancel: threading.Event | None, place: str) -> Iterator[None]:
-        """Delete what the place names when ``cancel`` is set, or on Ctrl-C."""
+        """Send a DELETE to ``place`` when ``cancel`` is set, or on Ctrl-C."""
         over = threading.Event()
 
         def end() -> None:
-            with suppress(NoServer, CodeIntelError):  # it has ended with its server, or by itself
+            with suppress(NoServer, CodeIntelError):  # the call or the server has already ended
                 self._call("DELETE", place, None)
 
         def watch(cancelled: threading.Event) -> None:
@@ -301,7 +301,7 @@ def _events(response: http.client.HTTPResponse) -> Iterator[tuple[str, bytes]]:
 
 
 def _raised(problem: Problem) -> Exception:
-    """Return the error that a problem document stands for."""
+    """Return a problem document as an exception."""
     kind = getattr(errors, problem.error, None)
     if isinstance(kind, type) and issubclass(kind, CodeIntelError):
         return _error(kind, problem.detail)

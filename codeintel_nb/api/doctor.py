@@ -54,7 +54,7 @@ def _installation(settings: Settings) -> list[Finding]:
         except EngineError as error:  # of this machine, not of the installation
             findings.append(Finding("error", subject, str(error)))
         except OSError as error:
-            findings.append(Finding("error", subject, f"{error.strerror or error}: {error.filename or ''}. Look at the rights to this file, and at the space on its disk."))
+            findings.append(Finding("error", subject, f"{error.strerror or error}: {error.filename or ''}. Check its permissions and the free disk space."))
         except (CodeIntelError, GrammarNotLoaded, ImportError) as error:
             findings.append(Finding("error", subject, f"{error} Install again: pip install --force-reinstall codeintel-nb"))
     if sys.platform == "darwin" and "torch" in sys.modules:
@@ -71,7 +71,7 @@ def _home(home: Path) -> Finding:
     if not os.access(place, os.W_OK):
         return Finding("warning", "home", f"{home} is read-only: searches work, and its owner does the indexing. To index yourself, set CODEINTEL_HOME to a folder that you own.")
     if (kind := network_file_system(place)) is not None:
-        return Finding("warning", "home", f"{home} is on a network file system ({kind}). An index file that is cut short there, by its server or another machine, ends the processes that search it. Set CODEINTEL_HOME to a folder on a local disk.")
+        return Finding("warning", "home", f"{home} is on a network file system ({kind}). An index file truncated there, by the file server or another machine, kills the processes searching it. Set CODEINTEL_HOME to a folder on a local disk.")
     return Finding("ok", "home", f"{home}, {size(shutil.disk_usage(place).free)} free")
 
 
@@ -79,7 +79,7 @@ _NETWORK = ("nfs", "cifs", "smb", "9p", "lustre", "ceph", "gpfs", "beegfs", "glu
 
 
 def network_file_system(place: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str | None:
-    """Return the type of the file system that holds a folder, if others can change its files; None where that is not known."""
+    """Return the type of a folder's network file system; None if it is local or unknown."""
     real, best = os.path.realpath(place), ("", "")
     try:
         lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
@@ -211,7 +211,7 @@ def _rebuild(stored: Stored) -> str:
 
 
 def _damage(stored: Stored, ref: ShardRef) -> str:
-    """Return what is wrong with a shard; empty where every part has its checksum."""
+    """Return a description of a shard's damage; empty if all checksums match."""
     shard_id = ref.id
     folder = stored.shards / shard_id
     try:

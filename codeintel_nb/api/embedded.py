@@ -24,10 +24,10 @@ class EmbeddedClient(Session):
     where = "local to this process"
 
     def __init__(self, workspace: Workspace, registry: MemoryRegistry | None = None, session_id: str | None = None, folder: Path | None = None) -> None:
-        """``folder`` is the notebook's, whose project is what it begins with; the current folder by default."""
+        """Start in the project of ``folder``, the notebook's; the current folder by default."""
         super().__init__(Operations(workspace))
         self._folder = folder or current_folder()
-        self._joined: list[str] = []  # repositories that were added
+        self._joined: list[str] = []  # repositories added in this session
         self.workspace = workspace
         self.session_id = session_id or f"local-{new_session_id()}"
         self._registry = registry or MemoryRegistry(1)
@@ -58,7 +58,7 @@ class EmbeddedClient(Session):
         return report
 
     def _join(self, name: str) -> None:
-        """Have what was added searched too, where the scope names its repositories."""
+        """Add a repository to the scope, unless it covers all repositories."""
         if name not in self._joined:
             self._joined.append(name)
         scope = self._registry.get(self.session_id)

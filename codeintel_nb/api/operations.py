@@ -45,7 +45,7 @@ class Limits(msgspec.Struct, frozen=True):
     deadline_s: float | None = None
     hits: int | None = None
     rows: int = 1_000_000  # of an answer to SQL
-    sql_deadline_s: float = 600.0  # SQL has no answer before its end; it shows progress and can be cancelled
+    sql_deadline_s: float = 600.0  # SQL has no partial results, but shows progress and can be cancelled
     sql_memory_bytes: int = 1_000_000_000
 
 
@@ -58,7 +58,7 @@ class Operations:
         self.named = NamedScopes(workspace.settings.home)
 
     def checked(self, scope: Scope) -> Scope:
-        """Return the scope, held against what is indexed; it makes ready what the next searches need."""
+        """Return the scope, checked against the index; warms the caches of the next searches."""
         if self.workspace.repositories() or scope.repos:
             with suppress(SearchError):  # nothing is indexed yet
                 self.workspace.count(scope)
@@ -81,7 +81,7 @@ class Operations:
 
     def semantic_search(self, request: SemanticRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
         limit = self._limit(request)
-        if request.offset or not request.limit:  # a limit beyond the most that can be ranked is refused
+        if request.offset or not request.limit:  # an explicit limit above it is rejected
             limit = min(limit, MAX_RANKED_CHUNKS)
         results = self.workspace.semantic_search(request.query, request.narrowed(held.scope), limit, request.mode, self.deadline(request.deadline), cancel)
         return _page(results, request, held)

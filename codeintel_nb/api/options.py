@@ -16,7 +16,7 @@ class Option(NamedTuple):
     help: str
     const: object = True  # what a flag stands for
     metavar: str = ""
-    hidden: bool = False  # taken, and told of nowhere
+    hidden: bool = False  # accepted but undocumented
 
 
 SCOPE_OPTIONS = (
@@ -25,7 +25,7 @@ SCOPE_OPTIONS = (
     Option(("--include", "-g"), "include_globs", "globs", "only paths that match, as in a .gitignore", metavar="GLOB"),
     Option(("--exclude", "-x"), "exclude_globs", "globs", "no paths that match", metavar="GLOB"),
     Option(("--kind", "-k"), "kinds", "list", "only function, class, method, module, cell, markdown or text", metavar="KIND"),
-    Option(("--revision",), "revisions", "list", "only these revisions", metavar="NAME", hidden=True),  # there is but one so far
+    Option(("--revision",), "revisions", "list", "only these revisions", metavar="NAME", hidden=True),  # only one exists so far
 )
 LIMIT = Option(("--limit", "-n"), "limit", "int", "maximum results; 0 for all", metavar="N")
 DEADLINE = Option(("--deadline",), "deadline", "number", "give what was found after so many seconds", metavar="SECONDS")
@@ -89,13 +89,13 @@ def parse_line(line: str, options: Sequence[Option], raw: bool = False) -> Parse
 
 
 def trailing_letters(line: str, query: str, options: Sequence[Option]) -> list[str]:
-    """Return the single-letter options that end a line: they may have been meant as text, as in ``rm -f``."""
-    known = {flag: option for option in options for flag in option.flags if not flag.startswith("--")}
+    """Return single-letter options at the end of a line; in ``rm -f`` they may be text."""
+    by_flag = {flag: option for option in options for flag in option.flags if not flag.startswith("--")}
     words = [token[0] for token in _TOKEN.finditer(line)]
     if "--" in words or not query:
         return []
     letters = list[str]()
-    while words and words[-1] in known and known[words[-1]].kind == "flag":
+    while words and words[-1] in by_flag and by_flag[words[-1]].kind == "flag":
         letters.insert(0, words.pop())
     return letters
 
@@ -150,28 +150,28 @@ def _take(tokens: list[re.Match[str]], at: int, by_flag: dict[str, Option], valu
 
 
 def _take_cluster(word: str, by_flag: dict[str, Option], values: dict[str, Any]) -> int:
-    """Read ``-iw`` or ``-C3`` into ``values``, as rg does; return 1, or 0 where a letter of it is no option."""
+    """Parse ``-iw`` or ``-C3`` into ``values``, as rg does; return 1, or 0 for an unknown letter."""
     if not re.fullmatch(r"-[A-Za-z]\S+", word):
         return 0
-    taken = dict[str, Any]()
+    cluster = dict[str, Any]()
     for position, letter in enumerate(word[1:], 2):
         option = by_flag.get(f"-{letter}")
         if option is None:
             return 0
         if option.kind == "flag":
-            taken[option.field] = option.const
+            cluster[option.field] = option.const
             continue
         if position == len(word) or (option.kind in ("int", "number") and not word[position:].isdigit()):
             return 0
-        taken[option.field] = convert(option, f"-{letter}", word[position:])
+        cluster[option.field] = convert(option, f"-{letter}", word[position:])
         break
-    for field, value in taken.items():
+    for field, value in cluster.items():
         values[field] = [*values.get(field, []), *value] if isinstance(value, list) else value
     return 1
 
 
 def _meant(word: str, by_flag: dict[str, Option]) -> str:
-    """Return a guess at what was meant by an unknown long option; a single letter says too little."""
+    """Suggest an option for an unknown long one; list the options for an unknown letter."""
     return did_you_mean(word, [flag for flag in by_flag if flag.startswith("--")]) if word.startswith("--") else f" Known: {', '.join(sorted(by_flag))}."
 
 

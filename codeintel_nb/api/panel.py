@@ -108,10 +108,10 @@ def state_of(client: Reads) -> dict[str, Any]:
 
 
 def _note(now: ScopeAnswer, repositories: list[RepositoryStatus]) -> str:
-    """Return what stands in place of counts: what is not indexed yet."""
+    """Return the note shown instead of counts while nothing in scope is indexed."""
     unindexed = now.coverage.building if now.coverage is not None else ()
     if unindexed and not now.coverage.files:  # type: ignore[union-attr]
-        return f"{', '.join(map(clean, unindexed))} is not indexed yet: text search reads its files as they are. Index it below to search by meaning."
+        return f"{', '.join(map(clean, unindexed))} is not indexed yet: text search reads its files directly. Index it below to search by meaning."
     return "" if repositories else in_panel(NOTHING)
 
 
@@ -191,7 +191,7 @@ def _with_folder(client: Reads, asked: PanelFolder, shown_root: str) -> Scope:
 
 
 def _in_scope(scope: Scope, held: list[tuple[str, str]]) -> list[str]:
-    """Return the indexed repositories in scope; none where the scope names only what is not indexed."""
+    """Return the indexed repositories in scope; empty if the scope names only unindexed ones."""
     try:
         return scope.chosen(name for name, _ in held)
     except ScopeError:

@@ -13,7 +13,7 @@ from ..index.report import IndexReport, Progress
 
 
 class Estimate:
-    """Turns progress into a line with a bar and the time left; neither the share nor the line goes back."""
+    """Formatter of progress lines; neither the share nor the line goes backwards."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -22,12 +22,12 @@ class Estimate:
         self._left_s: int | None = None
 
     def share(self, progress: Progress) -> float:
-        """Return the share that is done, 0 to 1: the largest so far, as a child that crashed begins again."""
+        """Return the largest share done so far, 0 to 1: a crashed child starts over."""
         self._share = max(self._share, progress.share)
         return self._share
 
     def line(self, progress: Progress) -> str:
-        """Return what a person reads: stage, per cent, files and the seconds left."""
+        """Return the progress line: stage, percentage, files and time left."""
         if not progress.files_total and not progress.bytes_total:
             return f"{progress.stage} ..."
         share = self.share(progress)
@@ -45,7 +45,7 @@ class Estimate:
             return ""
         left = math.ceil(spent * (1 - share) / share)
         if self._left_s is not None and self._left_s < left <= 2 * self._left_s:
-            left = self._left_s  # an estimate that wavers says nothing new
+            left = self._left_s  # ignore small increases
         self._left_s = left
         return f", {left} s left" if left < 60 else f", {left // 60} min {left % 60:02d} s left"
 

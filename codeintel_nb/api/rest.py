@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 FOLLOW_S = 5.0  # between looks for repositories to follow
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _T = TypeVar("_T")
-MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES  # that are read of a body that is too long
+MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES  # of an oversized body, read and discarded
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -103,8 +103,8 @@ class Call:
             elif received > max(most, MAX_DRAINED_BYTES):
                 break
         self.body = b"".join(parts)
-        if received > most:  # said when it was all sent: who is still sending would meet a closed connection instead
-            raise Refused(413, f"The body has {'more than ' * (received > max(most, MAX_DRAINED_BYTES))}{received:,} bytes; the most is {most:,}.")
+        if received > most:  # after reading it all: a client still sending would see a closed connection
+            raise Refused(413, f"The body has {'more than ' * (received > max(most, MAX_DRAINED_BYTES))}{received:,} bytes; the maximum is {most:,}.")
         kind = self.request.headers.get("content-type", "")
         if self.body and not kind.partition(";")[0].strip().lower().endswith("json"):
             raise Refused(415, f"The body is {kind or 'of no type'!r}; send application/json.")
@@ -162,7 +162,7 @@ class Rest(ServiceBackend):
             await asyncio.to_thread(self._service.close)
 
     def end_calls(self) -> None:
-        """Have every call under way give what it has."""
+        """Cancel all calls in flight; they return partial results."""
         self._service.end_calls()
 
     async def _follow(self) -> None:
@@ -244,7 +244,7 @@ class Rest(ServiceBackend):
         return search
 
     def _long(self, kind: type[Any], work: Callable[..., Any]) -> Callable[[Call], Awaitable[bytes | AsyncIterator[bytes]]]:
-        """A call that may take long: as events where the client asks for them."""
+        """Return a handler for long calls; it streams events to clients that accept them."""
 
         async def answer(call: Call) -> bytes | AsyncIterator[bytes]:
             request, held = call.decoded(kind), await self._service.sessions.get()

@@ -34,7 +34,7 @@ from .threads import DaemonExecutor
 from .wire import JobState, Problem, ScopeAnswer, ScopedRequest, SqlRequest, TableAnswer, to_wire
 
 PATIENCE_S = 0.1
-CLOSE_S = 2.0  # a server is given 5 seconds to end
+CLOSE_S = 2.0  # of the 5 seconds a server has to shut down
 LONG_CALLS = 4  # maps and SQL queries that run at once
 
 _T = TypeVar("_T")
@@ -65,16 +65,16 @@ class SharedService:
         self.sql = SqlChildren(workspace.settings)
         self.watcher = Watcher(workspace.settings, self._update, log, workspace.differs) if watch else None
         self.searching = DaemonExecutor(threads, "codeintel-serve")
-        self.long_calls = DaemonExecutor(LONG_CALLS, "codeintel-long")  # apart: a map must not keep a search waiting
-        self.running: dict[str, threading.Event] = {}  # session, owner and request id of a call -> what cancels it
-        self.is_personal = False  # one person's own, reached from this machine alone
+        self.long_calls = DaemonExecutor(LONG_CALLS, "codeintel-long")  # separate: a map must not block searches
+        self.running: dict[str, threading.Event] = {}  # session, owner and request id of a call -> its cancel event
+        self.is_personal = False  # a single user's, reachable from this machine only
         self._turn = threading.Lock()
         self._roots = [Path(root).expanduser().resolve() for root in roots]
 
     def checked_root(self, repository: Repository, kernel_python: str = "", allowed_by_person: bool = False) -> Repository:
-        """Return the repository, if this server may index where it lies; SourceError otherwise.
+        """Return the repository; SourceError if this server may not index its folder.
 
-        On a person's own server that person allows any folder, once; what is indexed already may be indexed again.
+        On a personal server the user may allow any folder once; indexed folders may be indexed again.
         """
         check_is_no_index(repository.root, self.workspace.settings.home)
         if (allowed_by_person and self.is_personal) or any(one.root == repository.root for one in self.workspace.repositories()):
@@ -86,7 +86,7 @@ class SharedService:
         named = ", ".join(map(str, self._roots)) or "the folders of its packages"
         if self.is_personal:
             raise SourceError(
-                f"{repository.root} lies outside of this server's folder ({named}). To allow it, index it once in the side bar's panel, which asks you, or in a terminal: codeintel index {repository.root}"
+                f"{repository.root} is outside this server's folder ({named}). To allow it, index it in the side bar's panel and confirm, or in a terminal: codeintel index {repository.root}"
             )
         raise SourceError(
             f"This server indexes only below {named}, and {repository.root} is not. "
@@ -148,25 +148,25 @@ class SharedService:
             self.running.pop(running, None)
 
     async def long_call(self, cancel: threading.Event, work: Callable[[], _T]) -> _T:
-        """Run what may take long, apart from the threads that search."""
-        running = f" {id(cancel)}"
-        self.running[running] = cancel
+        """Run a long call on its own thread pool, apart from searches."""
+        key = f" {id(cancel)}"
+        self.running[key] = cancel
         try:
             return await asyncio.get_running_loop().run_in_executor(self.long_calls, work)
         finally:
-            self.running.pop(running, None)
+            self.running.pop(key, None)
 
     async def stream(
         self, held: ScopeAnswer, cancel: threading.Event, request_id: object, work: Callable[[Callable[[Progress], None], threading.Event], bytes]
     ) -> AsyncIterator[bytes]:
-        """Yield the progress of a call that may take long, and then its answer or what went wrong, as server-sent events.
+        """Yield a long call's progress, then its answer or problem, as server-sent events.
 
-        Something is sent at least every ``HEARTBEAT_S``, so no client gives up on it; ``end_search`` ends it early.
+        Clients do not time out: heartbeats are sent within every ``HEARTBEAT_S``. ``end_search`` cancels the call.
         """
         events: asyncio.Queue[bytes] = asyncio.Queue()
         loop = asyncio.get_running_loop()
-        running = f"{held.session_id} {request_id}"
-        self.running[running] = cancel
+        key = f"{held.session_id} {request_id}"
+        self.running[key] = cancel
 
         def report(progress: Progress) -> None:
             loop.call_soon_threadsafe(events.put_nowait, _event("progress", to_wire(progress)))
@@ -174,12 +174,12 @@ class SharedService:
         call = loop.run_in_executor(self.long_calls, work, report, cancel)
         try:
             while not call.done() or not events.empty():
-                waiting = asyncio.ensure_future(events.get())
-                await asyncio.wait([waiting, call], timeout=HEARTBEAT_S / 3, return_when=asyncio.FIRST_COMPLETED)
-                if waiting.done():
-                    yield waiting.result()
+                next_event = asyncio.ensure_future(events.get())
+                await asyncio.wait([next_event, call], timeout=HEARTBEAT_S / 3, return_when=asyncio.FIRST_COMPLETED)
+                if next_event.done():
+                    yield next_event.result()
                     continue
-                waiting.cancel()
+                next_event.cancel()
                 if not call.done():
                     yield b": still here\n\n"
             yield _event("answer", await call)
@@ -188,7 +188,7 @@ class SharedService:
             yield _event("problem", to_wire(Problem(HTTPStatus(status).phrase, status, str(error), error=type(error).__name__)))
         finally:
             cancel.set()
-            self.running.pop(running, None)
+            self.running.pop(key, None)
 
     def end_search(self, session_id: str, request_id: str) -> None:
         """Have a session's search answer with what it has."""
@@ -196,7 +196,7 @@ class SharedService:
             cancel.set()
 
     def end_calls(self) -> None:
-        """Have every call under way give what it has."""
+        """Cancel all calls in flight; they return partial results."""
         for cancel in list(self.running.values()):
             cancel.set()
 
@@ -223,7 +223,7 @@ class SharedService:
                 self.watcher.follow(await asyncio.get_running_loop().run_in_executor(self.searching, self.workspace.repositories))
 
     def close(self) -> None:
-        """End everything, within ``CLOSE_S``: what hangs, on a dead network drive for one, is left behind."""
+        """Shut down within ``CLOSE_S``; hung work, such as on a dead network drive, is abandoned."""
         ends_at = time.monotonic() + CLOSE_S
         self.end_calls()
         if self.watcher is not None:

@@ -14,7 +14,7 @@ class Sessions:
     """The scope of the session of ``scopes.session.session_context``.
 
     ``is_live`` tells whether a session is a live kernel's: such a scope lasts until the kernel ends, whatever its age.
-    ``default`` gives the scope of a session that set none; everything without it.
+    ``default`` returns the scope of a session without one; by default that is everything.
     """
 
     def __init__(self, registry: ScopeRegistry, is_live: Callable[[str], bool] = lambda session_id: False, default: Callable[[str], Awaitable[Scope]] | None = None) -> None:

@@ -104,7 +104,7 @@ class SqlChildren:
 
     def _start(self) -> tuple[Popen[bytes], IO[bytes]]:
         said = tempfile.TemporaryFile()  # noqa: SIM115 (closed with its child)
-        home = self._settings.home  # not the folder for temporary files: everybody may put modules there
+        home = self._settings.home  # not the temporary folder, where anyone may put modules
         with suppress(OSError):
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
         return spawn("codeintel_nb.api.sql_child", said, home if os.access(home, os.R_OK | os.X_OK) else Path(sys.prefix)), said

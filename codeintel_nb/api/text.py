@@ -55,7 +55,7 @@ NOUNS: tuple[tuple[type, str, str], ...] = (
 
 
 def counted(results: Results, shown: int) -> str:
-    """Return how many hits there are, and how many of them are shown."""
+    """Return the hit count as text, with the number shown."""
     one, many = next(((one, many) for kind, one, many in NOUNS if isinstance(results.query, kind)), ("hit", "hits"))
     show = results.query.show if isinstance(results.query, TextQuery) else "lines"
     if show == "files":
@@ -73,7 +73,7 @@ def counted(results: Results, shown: int) -> str:
 
 
 def caption(results: Results, shown: int) -> str:
-    """Return how many hits there are, in how many files, and how long it took."""
+    """Return a result's caption: hits, files and time."""
     where = results.coverage
     if where.folder:
         within = f"nothing is indexed: read {plural(where.files, 'file')} in {clean(where.folder)}"
@@ -129,7 +129,7 @@ def status_table(repositories: list[RepositoryStatus]) -> list[tuple[str, ...]]:
 
 
 def state_of(status: RepositoryStatus) -> str:
-    """Return when a repository was indexed, or what has become of its first index."""
+    """Return the age of a repository's index, or the state of its first run."""
     if status.state == "indexed":
         ago = f"{duration(max(0.0, time.time() - status.indexed_at))} ago"
         return f"{ago}, update stopped" if status.stopped else ago
@@ -140,8 +140,8 @@ def status_notes(repositories: list[RepositoryStatus], with_skipped: bool) -> li
     """What else is to be said: nothing indexed, what was left out."""
     notes = [] if repositories else [NOTHING]
     notes += [f"{r.name} cannot be read: {r.damaged}" for r in repositories if r.damaged]
-    notes += [f"{r.name}: its last run was stopped {r.stopped}; codeintel refresh {r.name} goes on" for r in repositories if r.stopped]
-    notes += [f"{r.name}: its first run did not finish; codeintel refresh {r.name} goes on" for r in repositories if r.state == "unfinished" and not r.damaged]
+    notes += [f"{r.name}: its last run was stopped {r.stopped}; codeintel refresh {r.name} resumes it" for r in repositories if r.stopped]
+    notes += [f"{r.name}: its first run did not finish; codeintel refresh {r.name} resumes it" for r in repositories if r.state == "unfinished" and not r.damaged]
     for r in repositories if with_skipped else ():
         notes.append(f"{r.name} skipped: {skipped(r.skipped)}")
         for reason, count in sorted(r.skipped.items(), key=lambda item: -item[1]):

@@ -1,4 +1,4 @@
-"""Threads that work for a server, and that do not keep its process alive when they hang."""
+"""Daemon threads for a server: a hung one does not keep the process alive."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _T = TypeVar("_T")
 
 
 class DaemonExecutor(Executor):
-    """A fixed number of daemon threads.
+    """Executor with a fixed number of daemon threads.
 
-    Unlike those of ``ThreadPoolExecutor`` they are not joined when the interpreter ends: a thread that waits for a dead
-    network drive must not keep a server from ending.
+    Unlike ``ThreadPoolExecutor``, it does not join its threads at interpreter exit: a thread blocked on a dead network
+    drive must not prevent a shutdown.
     """
 
     def __init__(self, threads: int, name: str) -> None:
@@ -31,7 +31,7 @@ class DaemonExecutor(Executor):
     def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
         with self._lock:
             if self._closed:
-                raise RuntimeError("the server is ending")
+                raise RuntimeError("the server is shutting down")
             future: Future[_T] = Future()
             self._work.put((future, lambda: fn(*args, **kwargs)))
             if not self._idle.acquire(blocking=False) and len(self._started) < self._threads:
@@ -41,10 +41,10 @@ class DaemonExecutor(Executor):
             return future
 
     def close(self, timeout_s: float) -> bool:
-        """Take no more work, cancel what waits, and wait for what runs; return whether all of it ended in time."""
+        """Reject new work, cancel queued work and join the threads; return whether all ended in time."""
         with self._lock:
             self._closed = True
-        with suppress(queue.Empty):  # a thread may take the last piece of work first
+        with suppress(queue.Empty):  # a worker may take the last item first
             while True:
                 if (waiting := self._work.get_nowait()) is not None:
                     waiting[0].cancel()
@@ -64,7 +64,7 @@ class DaemonExecutor(Executor):
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(call())
-                except BaseException as error:  # the future's reader raises it
+                except BaseException as error:  # raised by future.result()
                     future.set_exception(error)
             del work, future, call
             self._idle.release()

@@ -36,9 +36,9 @@ class ScopedRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class PagedRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A search whose hits may be asked for in pages: the first hits are the same for every limit."""
+    """Search request with paging; the first hits are the same for every limit."""
 
-    offset: int = 0  # hits before the first of the page
+    offset: int = 0  # hits to skip
 
 
 class TextRequest(PagedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -97,7 +97,7 @@ class IndexRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     name: str | None = None
     rebuild: bool = False
     outputs: bool = False  # what the cells of notebooks printed is searched too, from then on
-    allow: bool = False  # a person was asked, and allows a folder outside of the server's
+    allow: bool = False  # the user confirmed a folder outside the server's
 
 
 class RefreshRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -113,7 +113,7 @@ class SearchAnswer(msgspec.Struct, frozen=True):
     results: Results
     session_id: str
     scope_expired: bool = False  # the session's scope was dropped for age since its last call: nothing limits it now
-    is_default: bool = False  # the scope is one that nobody set
+    is_default: bool = False  # the scope was not set explicitly
 
 
 class TableAnswer(msgspec.Struct, frozen=True):
@@ -140,7 +140,7 @@ class ScopeAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     scope_expired: bool = False
     coverage: Coverage | None = None  # None while nothing is indexed
     offered: Scope | None = None  # the scope of the kernel that this one took the place of
-    is_default: bool = False  # nobody set it: it is the notebook's project, or everything
+    is_default: bool = False  # not set explicitly: the notebook's project, or everything
 
 
 class SessionState(msgspec.Struct, frozen=True):
@@ -190,7 +190,7 @@ class Health(msgspec.Struct, frozen=True):
     jobs: tuple[JobState, ...]
     watching: tuple[str, ...] = ()  # repositories whose files are followed
     registry: str = ""  # where the scopes are, and how it is with that
-    url: str = ""  # of the server, as people reach it; empty where that is not known
+    url: str = ""  # the server's public address; empty if unknown
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -209,7 +209,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str
     type: str = "about:blank"
     error: str = ""  # name of a class in errors.py, where one says more than the status
-    question: str = ""  # for a person: who says yes sends the request again, with ``allow``
+    question: str = ""  # for the user; on yes the client repeats the request with ``allow``
 
 
 _T = TypeVar("_T")

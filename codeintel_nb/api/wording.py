@@ -1,11 +1,11 @@
-"""Messages in the words of the face that shows them: they are written for a terminal."""
+"""Rewording of terminal messages for notebooks and panels."""
 
 from __future__ import annotations
 
 import re
 
 _IN_NOTEBOOK = (
-    (re.compile(r"\bcodeintel index\b"), "%codeindex add"),
+    (re.compile(r"(?<!in a terminal: )\bcodeintel index\b"), "%codeindex add"),
     (re.compile(r"\bcodeintel (refresh|status|watch)\b"), r"%codeindex \1"),
     (re.compile(r"\bcodeintel remove\b"), "%codeindex drop"),
     (re.compile(r"\bcodeintel grep\b"), "%textsearch"),
@@ -24,16 +24,16 @@ _IN_PANEL = (
 
 
 def in_notebook(message: str) -> str:
-    """Return a message as a notebook says it: magics in place of commands."""
-    return _said(message, _IN_NOTEBOOK)
+    """Return a message with magics in place of commands."""
+    return _reworded(message, _IN_NOTEBOOK)
 
 
 def in_panel(message: str) -> str:
-    """Return a message as a panel says it: its own buttons in place of options."""
-    return _said(message, _IN_PANEL)
+    """Return a message with a panel's buttons in place of options."""
+    return _reworded(message, _IN_PANEL)
 
 
-def _said(message: str, words: tuple[tuple[re.Pattern[str], str], ...]) -> str:
+def _reworded(message: str, words: tuple[tuple[re.Pattern[str], str], ...]) -> str:
     for pattern, replacement in words:
         message = pattern.sub(replacement, message)
     return message

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _failed(args, "Interrupted.")
     except MemoryError:
-        return _failed(args, "There is not enough memory. Narrow the scope, or give this process more.")
+        return _failed(args, "Out of memory. Narrow the scope, or give this process more memory.")
     except BrokenPipeError:  # the reader, head for one, has seen enough
         silence(sys.stdout, 1)
         return FOUND
@@ -46,19 +46,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         silence(sys.stdout, 1)
         args.json = False  # it would go the same way
         return _failed(args, f"The answer cannot be written: {error}. Free some space, or send it elsewhere.")
-    except Exception as error:  # a mistake of ours: 1 would say that nothing was found
+    except Exception as error:  # a bug: not 1, as that means nothing found
         if os.environ.get("CODEINTEL_DEBUG"):
             raise
-        return _failed(args, f"{type(error).__name__}: {error}. This is a fault of codeintel. CODEINTEL_DEBUG=1 shows where it lies.")
+        return _failed(args, f"{type(error).__name__}: {error}. This is a bug in codeintel. Set CODEINTEL_DEBUG=1 to see the traceback.")
 
 
 def _in_utf8(arguments: Sequence[str]) -> list[str]:
-    """Return arguments as UTF-8, whatever encoding the locale had Python read them in."""
+    """Decode arguments as UTF-8, regardless of the locale."""
     decoded = []
     for argument in arguments:
         try:
             decoded.append(os.fsencode(argument).decode())
-        except UnicodeError:  # it is none: whoever uses it says so
+        except UnicodeError:  # not UTF-8: rejected where it is used
             decoded.append(argument)
     return decoded
 
@@ -143,9 +143,9 @@ def _parser() -> argparse.ArgumentParser:
     read.add_argument("--lines", metavar="FIRST:LAST", help="only these lines")
     sql = command("sql", commands.sql, "ask in SQL about repositories, files, chunks and symbols in scope", (*SQL_OPTIONS, *SCOPE_OPTIONS))
     sql.add_argument("statement")
-    refresh = command("refresh", commands.refresh, "index what changed in repositories, or go on with a run that was stopped")
-    refresh.add_argument("names", nargs="*", help="repositories; all of them by default")
-    refresh.add_argument("--rebuild", action="store_true", help="read everything again")
+    refresh = command("refresh", commands.refresh, "index changes in repositories, or resume a stopped run")
+    refresh.add_argument("names", nargs="*", help="repositories; all by default")
+    refresh.add_argument("--rebuild", action="store_true", help="index everything again")
     remove = command("remove", commands.remove, "forget a repository; its files are not touched")
     remove.add_argument("name")
     watch = command("watch", commands.watch, "keep the index up to date while files change, until Ctrl-C")
@@ -153,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = command("serve", commands.serve, "answer over REST and MCP, without Jupyter, until Ctrl-C")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on; the loop-back one by default")
     serve.add_argument("--port", type=int, default=8787, help="8787 by default")
-    serve.add_argument("--token", help="what clients must send as Authorization: Bearer TOKEN, which other users of this machine see in the list of processes: better set $CODEINTEL_TOKEN; by default a new one, which is printed")
+    serve.add_argument("--token", help="the token clients send as Authorization: Bearer TOKEN; other users see it in the process list, so prefer $CODEINTEL_TOKEN; by default a new one, printed at the start")
     serve.add_argument("--no-token", action="store_true", help="answer everybody")
     serve.add_argument("--workers", type=int, default=1, help="processes; several need a registry that they share, and index nothing by themselves")
     serve.add_argument("--registry-url", default="memory://", help="where scopes are kept: memory:// or redis://HOST")
@@ -164,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     mcp = command("mcp", commands.mcp, "serve an assistant over its standard streams (MCP)")
     mcp.add_argument("--server", metavar="URL", help="ask this Jupyter server in place of an index of one's own")
     mcp.add_argument("--session", metavar="ID", help="the session to speak for: a kernel's id, whose notebook's scope applies then")
-    mcp.add_argument("--token", help="the Jupyter server's token, where the kernel is not on this machine; better in $CODEINTEL_SERVER_TOKEN, as other users see it in the list of processes")
+    mcp.add_argument("--token", help="the Jupyter server's token, for a kernel on another machine; other users see it in the process list, so prefer $CODEINTEL_SERVER_TOKEN")
     mcp.add_argument("--registry-url", default="memory://", help="where scopes are kept: memory:// or redis://HOST")
     mcp.add_argument("--registry-prefix", default="codeintel:", help="how the keys in Redis begin")
     doctor = command("doctor", commands.doctor, "check the index and the installation, and remove what nothing reads")

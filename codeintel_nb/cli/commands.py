@@ -198,12 +198,12 @@ def demo(args: argparse.Namespace, workspace: Workspace) -> int:
 
     if args.home:
         return run_demo(workspace, args.path, args.lab, args.json)
-    with tempfile.TemporaryDirectory(prefix="codeintel-demo-") as home:  # nothing of it stays in the user's index
-        passing = Workspace.open(home, follow=False)
+    with tempfile.TemporaryDirectory(prefix="codeintel-demo-") as home:  # the user's index is not touched
+        temporary = Workspace.open(home, follow=False)
         try:
-            return run_demo(passing, args.path, args.lab, args.json)
+            return run_demo(temporary, args.path, args.lab, args.json)
         finally:
-            passing.close()
+            temporary.close()
 
 
 def _print(args: argparse.Namespace, value: Any, text: Callable[[], str]) -> None:

@@ -53,9 +53,9 @@ def run_demo(workspace: Workspace, path: str | None, lab: bool, as_json: bool) -
     if lab:
         return open_quickstart(workspace.settings.home)
     say(
-        "\nThe index of this demo is removed again. Now in a notebook or IPython:\n"
+        "\nThe demo's index has been deleted. Now in a notebook or IPython:\n"
         "    %load_ext codeintel_nb\n"
-        "    %codeindex add                                      the project that the notebook lies in\n"
+        "    %codeindex add                                      the notebook's project\n"
         "    %scope set --lang python --exclude '**/tests/**'\n"
         "    %semsearch what you are looking for, in plain words\n"
         "Or open the quickstart in JupyterLab: codeintel demo --lab"
@@ -64,30 +64,30 @@ def run_demo(workspace: Workspace, path: str | None, lab: bool, as_json: bool) -
 
 
 def open_quickstart(home: Path) -> int:
-    """Open JupyterLab in the current folder, on a copy of the tutorials, until the person closes it."""
+    """Run JupyterLab in the current folder, on a copy of the tutorials."""
     if not sys.stdin.isatty():  # nobody there to close it: say that it could be opened, and end
-        print("Without a terminal JupyterLab is not started. In a terminal: codeintel demo --lab", file=sys.stderr)
+        print("JupyterLab was not started: there is no terminal. In a terminal: codeintel demo --lab", file=sys.stderr)
         return 0
     if find_spec("jupyterlab") is None:
         raise MissingExtra("lab", needed_by="codeintel demo --lab")
     folder = copy_of_tutorials(Path.cwd())
-    print(f"The tutorials are in {folder}; delete it when you have read them. What is indexed in this JupyterLab is removed when it ends.")
-    readable = str(Path.home())  # so that %codeindex add takes a folder of the reader's
-    command = [sys.executable, "-m", "jupyterlab", f"--CodeIntelApp.allowed_roots={readable}", str(folder / QUICKSTART)]
+    print(f"The tutorials are in {folder}; delete it when you are done. The index of this JupyterLab is deleted when it exits.")
+    home_folder = str(Path.home())  # lets %codeindex add index the user's own folders
+    command = [sys.executable, "-m", "jupyterlab", f"--CodeIntelApp.allowed_roots={home_folder}", str(folder / QUICKSTART)]
     return subprocess.run(command, env={**os.environ, "CODEINTEL_HOME": str(home)}, check=False).returncode
 
 
 def copy_of_tutorials(folder: Path) -> Path:
-    """Copy the tutorials below a folder, those that are not there yet; return where they are."""
-    made = folder / "codeintel-tutorials"
-    made.mkdir(exist_ok=True)
+    """Copy missing tutorials into a subfolder of ``folder``; return the subfolder."""
+    target = folder / "codeintel-tutorials"
+    target.mkdir(exist_ok=True)
     for notebook in tutorials().glob("*.ipynb"):
-        if not (made / notebook.name).exists():
-            shutil.copy(notebook, made)
-    return made
+        if not (target / notebook.name).exists():
+            shutil.copy(notebook, target)
+    return target
 
 
 def tutorials() -> Path:
-    """Return the folder of the tutorials: of the source tree, else those that were installed."""
+    """Return the tutorials' folder: in the source tree, else as installed."""
     own = Path(__file__).resolve().parents[2] / "notebooks"
     return own if (own / QUICKSTART).exists() else Path(sysconfig.get_path("data")) / "share" / "codeintel-nb" / "notebooks"

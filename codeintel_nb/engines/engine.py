@@ -39,8 +39,8 @@ class Answer(NamedTuple):
     total: int  # there are, as far as is known
     reason: Reason  # why hits are missing
     timings_ms: dict[str, float]
-    exact: bool = True  # False: there are more than ``total``, or at least so many if the search ended early
-    files_read: int = 0  # outside of the index
+    exact: bool = True  # False: ``total`` is a lower bound
+    files_read: int = 0  # outside the index
 
 
 class Engine(Protocol):

@@ -124,11 +124,11 @@ class Indexing:
         clear_stop(folder)
         last: Progress | None = None
 
-        def note(moved: Progress) -> None:
+        def note(event: Progress) -> None:
             nonlocal last
-            last = moved if moved.files_total or last is None else last
+            last = event if event.files_total or last is None else last
             if progress is not None:
-                progress(moved)
+                progress(event)
 
         try:
             report = build(self.settings, repository, note, cancel, rebuild, self._look_here and only is None, only)
@@ -137,7 +137,7 @@ class Indexing:
                 raise
             stop = write_stop(folder, last)
             kept = "What was indexed before still answers" if self._is_complete(repository) else "What was read is kept"
-            raise IndexingCancelled(f"Indexing {repository.name!r} was stopped {stop.describe()}. {kept}; go on with: codeintel refresh {repository.name}") from None
+            raise IndexingCancelled(f"Indexing {repository.name!r} was stopped {stop.describe()}. {kept}; resume with: codeintel refresh {repository.name}") from None
         self._compact(repository, progress, cancel)
         return report
 
@@ -147,7 +147,7 @@ class Indexing:
         return False
 
     def is_stopped(self, name: str) -> bool:
-        """Whether a person stopped the last run of a repository: it goes on when a person asks for it."""
+        """Whether the user stopped a repository's last run; it resumes only on request."""
         return read_stop(self._store.folder_of(name)) is not None
 
     def _is_unchanged(self, repository: Repository) -> bool:
@@ -227,8 +227,8 @@ class Indexing:
         removed = stored.folder.with_name(f".removed-{os.getpid()}-{stored.folder.name}")
         with one_writer(stored):
             (stored.folder / "repository.json").unlink(missing_ok=True)
-            with suppress(OSError):  # Windows lets no folder be renamed while its lock is open
-                stored.folder.rename(removed)  # whoever waits for the lock must not write into what is about to be deleted
+            with suppress(OSError):  # Windows cannot rename a folder with an open lock
+                stored.folder.rename(removed)  # a writer waiting for the lock must not write into the deleted folder
         shutil.rmtree(removed if removed.exists() else stored.folder, ignore_errors=True)
 
     def repository(self, name: str) -> Repository:
@@ -273,13 +273,13 @@ class Indexing:
         return "unfinished" if stop is None else "stopped"
 
     def end_children(self) -> None:
-        """End what runs in the background."""
+        """Stop background work."""
         self._closing.set()
         for compacting in self._compacting.values():
             compacting.join()
 
     def close(self) -> None:
-        """End what runs in the background, and release the mapped files."""
+        """Stop background work and release the mapped files."""
         self.end_children()
         self._freshness.close()
         self._engine.close()

@@ -179,7 +179,7 @@ class LocalEngine:
         return compiled
 
     def live(self, target: Target) -> ScopeMask:
-        """Return the mask of all of a shard but its tombstones."""
+        """Return the mask of a shard without its tombstones."""
         return self.mask(target._replace(scope=EVERYTHING))
 
     def keep_only(self, folders: set[Path]) -> None:
@@ -197,11 +197,11 @@ class LocalEngine:
             self._pool = None
 
     def each(self, values: list[_V], work: Callable[[_V], _T], parallel: bool = True) -> list[_T]:
-        """Return what ``work`` makes of each value, on threads if asked for."""
+        """Map ``work`` over the values, on threads if ``parallel``."""
         if len(values) < 2 or not parallel:
             return [work(value) for value in values]
         with self._lock:
-            if self._pool is None or self._pool_process != os.getpid():  # threads do not live on in a forked child
+            if self._pool is None or self._pool_process != os.getpid():  # threads do not survive a fork
                 self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="codeintel")
                 self._pool_process = os.getpid()
             pool = self._pool

@@ -1,4 +1,4 @@
-"""The scope that a notebook begins with: the project that it lies in, indexed or not."""
+"""Initial scope of a notebook: its project, indexed or not."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..sources.project import is_project, project_of
 from ..sources.repository import Repository
 from .roster import Roster
 
-LASTING_S = 2.0  # for which a folder is taken for the same project's
+LASTING_S = 2.0  # cache time of a folder's scope
 MAX_KNOWN = 10_000
 
 
 class Projects:
-    """The scopes of notebooks by their folders, each looked at again after a moment."""
+    """Short-lived cache of notebooks' scopes by folder."""
 
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
@@ -40,13 +40,13 @@ class Projects:
 def scope_of_folder(roster: Roster, folder: Path, limit: Path | None = None, joined: Iterable[str] = ()) -> Scope:
     """Return the scope of a notebook in a folder.
 
-    It is the repository that is indexed there; else the part of a larger one; else what is indexed within the project;
-    else the project as it is, which a text search reads. ``joined`` are repositories that were added to it. Everything,
-    where the folder is a home or belongs to nobody.
+    The repository indexed there; else the matching part of a larger one; else the repositories indexed inside the
+    project; else the unindexed project, for text search only. ``joined`` repositories are added. Everything, if the
+    folder cannot be a project.
 
     Parameters
     ----------
-    limit : the folder that a server shows; no project lies above it.
+    limit : the server's root folder; a project is never above it.
     """
     root = Path(os.path.realpath(folder))
     root = project_of(root, limit)
@@ -59,9 +59,9 @@ def scope_of_folder(roster: Roster, folder: Path, limit: Path | None = None, joi
     if scope is None:
         try:
             scope = Scope(repos=(roster.offer(root),))
-        except CodeIntelError:  # it may not be read, or its name cannot be typed
+        except CodeIntelError:  # unreadable, or its name is invalid
             return EVERYTHING
-    if added and scope.include_globs:  # globs hold for every repository of a scope
+    if added and scope.include_globs:  # globs would apply to every repository
         scope = scope.merged(include_globs=())
     return scope.merged(repos=(*scope.repos, *added))
 

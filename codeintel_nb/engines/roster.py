@@ -25,7 +25,7 @@ from ..sources.worktree import FileStat, Walk
 from .engine import Target
 from .local import LocalEngine
 
-MAX_CHOICES = 1000  # of repositories by a scope that are remembered
+MAX_CHOICES = 1000  # cached lists of repositories by scope
 RETRIES = 5  # of a search whose shard was replaced under it
 TOO_MANY_FILES = "This process has reached its limit of open files. Raise it (ulimit -n 4096) and start the process again, or search fewer repositories: --repo NAME"
 
@@ -38,7 +38,7 @@ class Now(NamedTuple):
     chosen: list[tuple[Stored, Snapshot]]  # the repositories in scope
     targets: list[Target]
     failed: dict[str, str] = {}  # repositories in scope that cannot be read, and why
-    unfinished: list[Stored] = []  # repositories in scope of which the first index is not complete: no shard of them answers
+    unfinished: list[Stored] = []  # repositories in scope with an incomplete first index: their shards are not searched
 
 
 class Current(NamedTuple):
@@ -59,7 +59,7 @@ class Roster:
     def __init__(self, settings: Settings, store: Store, engine: LocalEngine, freshness: Freshness, here: str | None) -> None:
         self._settings, self._store, self._engine, self._freshness = settings, store, engine, freshness
         self._here = here
-        self._offered: dict[str, Repository] = {}  # projects that are not indexed, by name
+        self._offered: dict[str, Repository] = {}  # unindexed projects by name
         self.failures: dict[str, str] = {}  # repositories that the last search could not compare with their folders, and the reasons
         self._damaged: dict[Path, str] = {}  # shards with a part that could not be read, and why
         self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
@@ -144,7 +144,7 @@ class Roster:
                 self._damaged[met[0]] = str(error)
 
     def _shard_of(self, error: FileNotFoundError) -> Path | None:
-        """Return the folder of the shard in which a file is missing."""
+        """Return the folder of the shard with a missing file."""
         place = Path(str(error.filename or error))
         folders = [stored.shard(ref.id) for stored in self.all() for ref in self.snapshot(stored).shards]
         return next((folder for folder in folders if folder in (place, *place.parents)), None)
@@ -192,7 +192,7 @@ class Roster:
         return stored
 
     def _admitted(self, stored: list[Stored], scope: Scope) -> list[Stored]:
-        """Return the repositories in scope; ScopeError where one that it names is neither indexed nor a project on offer."""
+        """Return the repositories in scope; ScopeError if it names an unknown one."""
         if scope.is_everywhere:
             return stored
         known, choices = self._chosen
@@ -207,28 +207,28 @@ class Roster:
         return chosen
 
     def offer(self, folder: Path) -> str:
-        """Make known a folder that is not indexed, so that a scope may name it; return its name.
+        """Register an unindexed folder, so that scopes may name it; return its name.
 
-        A text search reads the folder as it is, until a repository of this name is indexed. The name is the folder's own
-        unless a repository or another folder on offer has it.
+        Text search reads the folder directly until a repository of this name is indexed. The name is the folder's own,
+        unless it is used by a repository or another registered folder.
         """
-        taken = {name for one in self.all() for name in (one.repository.name, short_name(one.repository.name))}
+        reserved_names = {name for one in self.all() for name in (one.repository.name, short_name(one.repository.name))}
         longer = f"{folder.name} in {folder.parent.name or 'the root folder'}"
         for name in chain((folder.name, longer), (f"{longer} {number}" for number in count(2))):
             repository = worktree(folder, name)
-            if name not in taken and self._offered.setdefault(name, repository).root == repository.root:
+            if name not in reserved_names and self._offered.setdefault(name, repository).root == repository.root:
                 break
         return name
 
     def without_index(self, scope: Scope) -> tuple[str, ...]:
-        """Return the repositories and projects in scope of which no index answers, so that only a text search reads them."""
+        """Return the names in scope without a complete index; only text search reads them."""
         stored = self.all()
         readable, _ = self._readable(self._admitted(stored, scope)) if not scope.is_everywhere else ([], {})
         unfinished = [s.repository.name for s, snapshot in readable if not snapshot.complete]
         return (*unfinished, *(one.repository.name for one in self._unindexed_projects(scope, stored)))
 
     def _unindexed_projects(self, scope: Scope, stored: list[Stored]) -> list[Stored]:
-        """Return the projects that a scope names and that nobody has indexed."""
+        """Return the unindexed projects named by a scope."""
         indexed = {one.repository.name for one in stored}
         return [self._store.stored(self._offered[name]) for name in scope.repos if name in self._offered and name not in indexed]
 
@@ -320,11 +320,11 @@ class Roster:
         return self._whole(repository, scope, no_ignore)
 
     def _whole(self, repository: Repository, scope: Scope, no_ignore: bool) -> LooseTarget:
-        """Return all files of a folder, to be read as they are."""
+        """Return a target with all files of an unindexed folder."""
         return LooseTarget(repository.name, repository.root, Walk(repository, self._settings, no_ignore=no_ignore), scope, self._settings)
 
     def coverage(self, current: Current) -> Coverage:
-        """Count the files and chunks in scope; ``unindexed`` are the changed files, which the search has still to read."""
+        """Count the files and chunks in scope; ``unindexed`` counts changed files not read yet."""
         now, unindexed = current.now, current.unindexed
         building = tuple(stored.repository.name for stored in now.unfinished)
         if not now.chosen and not building:
@@ -338,12 +338,12 @@ class Roster:
         )  # fmt: skip
 
 
-def _named(wanted: str, names: list[str]) -> list[str]:
-    """Return the repositories that a name or glob stands for; ScopeError, which says how to index it, where there is none."""
+def _named(pattern: str, names: list[str]) -> list[str]:
+    """Resolve a name or glob to repositories; ScopeError with a hint if there are none."""
     try:
-        return Scope(repos=(wanted,)).chosen(names)
+        return Scope(repos=(pattern,)).chosen(names)
     except ScopeError as error:
-        hint = "" if "is short for" in str(error) else f" Index it: {how_to_index(wanted)}"
+        hint = "" if "is short for" in str(error) else f" Index it: {how_to_index(pattern)}"
         raise ScopeError(f"{error}{hint}") from None
 
 
@@ -352,6 +352,6 @@ def _not_indexed(project: Repository) -> str:
 
 
 def _unfinished(names: list[str]) -> str:
-    """Return why repositories whose first index is not complete cannot be searched."""
+    """Return the error message for repositories with an incomplete first index."""
     which = f"The first index of {', '.join(map(repr, names))} is not complete" if names else "No index is complete"
     return f"{which}, so only text search reads its files. To finish it: codeintel refresh {names[0] if names else ''}".rstrip()

@@ -1,8 +1,8 @@
-"""One text search over many shards: the first hits in path order, then the number of the others.
+"""Text search over many shards: the first hits in path order, then the number of the others.
 
-Lines beyond the limit are counted in the first ``count_bytes`` of what the postings leave to be read, in path order. The
-count depends on no clock, so it is the same in every run; where more bytes are left it is a lower bound, and one line
-behind them is looked for.
+Lines beyond the limit are counted in the first ``count_bytes`` of candidate text, in path order. The count does not
+depend on timing, so it is the same in every run. If more text is left, the count is a lower bound, and the search looks
+for one more match there.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from .engine import Answer, Target
 if TYPE_CHECKING:
     from .local import LocalEngine
 
-MAX_RANKED = 5_000  # matches that a ranked text search weighs, the first in path order
-PARALLEL_BYTES = 8 << 20  # to read with the GIL released, from which a second thread is worth its start
-COUNTED_HERE = 1 << 20  # bytes in which lines are counted sooner here than by an rg of their own
+MAX_RANKED = 5_000  # matches scored by a ranked text search, the first in path order
+PARALLEL_BYTES = 8 << 20  # read with the GIL released, above which a second thread pays off
+COUNTED_HERE = 1 << 20  # bytes up to which counting here is faster than starting rg
 
 
 class Rest(NamedTuple):
-    """A part of a shard in which lines are only counted."""
+    """Part of a shard with lines to count."""
 
     plan: TextPlan
     counted: int = 0  # matching lines of the shard before it
-    is_last: bool = True  # nothing behind it is in scope
+    is_last: bool = True  # it reaches the shard's end
 
 
 class TextSearch:
-    """A text search as it goes."""
+    """State of a running text search."""
 
     def __init__(self, engine: LocalEngine, query: TextQuery, bounds: Bounds, count_bytes: int) -> None:
         self._engine, self._query, self._bounds = engine, query, bounds
@@ -47,7 +47,7 @@ class TextSearch:
         self._bytes_left = count_bytes
         self._answers: list[TextAnswer] = []
         self._rests: list[Rest] = []
-        self._unread: list[Callable[[], TextPlan | None]] = []  # what is beyond the bytes in which lines are counted
+        self._unread: list[Callable[[], TextPlan | None]] = []  # plans beyond the counted bytes
         self._planned_s = 0.0
 
     def run(self, targets: Sequence[Target], unindexed: Sequence[LooseTarget]) -> Answer:
@@ -55,9 +55,9 @@ class TextSearch:
         self._search_shards(sorted(targets, key=self._first_path))
         files_read = 0
         for files in unindexed:
-            found = search_loose(files, self._query, self._limit, self._bounds, self._bytes_left)
-            self._answers += found.answers
-            files_read += found.files_read
+            loose = search_loose(files, self._query, self._limit, self._bounds, self._bytes_left)
+            self._answers += loose.answers
+            files_read += loose.files_read
         hits = merged([answer.hits for answer in self._answers])
         total = sum(answer.total for answer in self._answers)
         ended = any(answer.ended for answer in self._answers)
@@ -78,7 +78,7 @@ class TextSearch:
         return Answer(hits[: self._query.limit], total, reason, timings, not more and not ended, files_read)
 
     def _search_shards(self, waiting: list[Target]) -> None:
-        wave_size = 1  # what is wanted is often in the first shard
+        wave_size = 1  # the first shard is often enough
         while waiting and not self._ended:
             if self._has_all(waiting[0]):
                 self._leave(waiting)
@@ -101,7 +101,7 @@ class TextSearch:
         return any(answer.ended for answer in self._answers)
 
     def _leave(self, targets: list[Target]) -> None:
-        """Put off shards that have no hit to show: their lines are counted at most."""
+        """Defer shards beyond the limit: their lines are only counted."""
         for number, target in enumerate(targets):
             if self._bytes_left <= 0 or self._ended:
                 self._unread += [partial(self._plan, later) for later in targets[number:]]
@@ -116,7 +116,7 @@ class TextSearch:
                 self._answers.append(search_text(plan, self._query, 0, self._bounds, end))
 
     def _put_off(self, plan: TextPlan, count_end: int, counted: int, size: int) -> None:
-        """Divide what is left of a shard into the part in which lines are counted, and the one beyond."""
+        """Split the rest of a shard into the part to count and the part beyond."""
         head, tail = plan.cut(count_end)
         if head.bytes_to_read:
             self._rests.append(Rest(head, counted, count_end >= size))
@@ -124,13 +124,13 @@ class TextSearch:
             self._unread.append(lambda: tail)
 
     def _count_end(self, plan: TextPlan) -> int:
-        """Return the offset up to which matches of a shard are counted, and take its bytes from those that are left."""
+        """Return the end offset for counting in a shard; deducts its bytes from the budget."""
         end = plan.count_end(self._bytes_left)
         self._bytes_left -= plan.bytes_to_read
         return end
 
     def _count(self) -> tuple[int, bool]:
-        """Count the lines of the rests; return whether the bounds ended it too."""
+        """Count the lines of the deferred parts; also return whether the bounds ended it."""
         small = self._rests if sum(rest.plan.bytes_to_read for rest in self._rests) < COUNTED_HERE else []
         small = [rest for rest in self._rests if rest in small or rest.plan.pattern.multiline]
         large = [rest for rest in self._rests if rest not in small]
@@ -155,7 +155,7 @@ class TextSearch:
         return total, False
 
     def _has_more(self) -> tuple[bool, bool]:
-        """Look for one match beyond what was counted; return whether the bounds ended it too."""
+        """Look for one match beyond the counted bytes; also return whether the bounds ended it."""
         for plan_of in self._unread:
             plan = plan_of()
             if plan is None:
@@ -174,7 +174,7 @@ class TextSearch:
         return plan
 
     def _has_all(self, target: Target) -> bool:
-        """Whether all hits that are wanted are found, and come before those of a shard."""
+        """Whether enough hits were found, all before a shard's files."""
         return self._query.show != "counts" and self._found >= self._limit and self._is_behind(target)
 
     @property
@@ -182,17 +182,17 @@ class TextSearch:
         return sum(len(answer.hits) for answer in self._answers)
 
     def _is_behind(self, target: Target) -> bool:
-        """Whether all files of a shard come behind the hits found so far."""
+        """Whether all files of a shard sort after the hits so far."""
         last = [path_order(hit.repo, hit.path) for answer in self._answers if answer.hits for hit in answer.hits[-1:]]
         return not last or self._first_path(target) > max(last)
 
     def _first_path(self, target: Target) -> tuple[str, list[str]]:
-        """Return where a shard's files begin in the order of hits."""
+        """Return the sort key of a shard's first path."""
         paths = self._engine.shard(target.folder).paths
         return path_order(target.repo, paths[0] if paths else "")
 
 
 def _is_read_whole(rest: Rest) -> bool:
-    """Whether rg counts sooner in all of the shard's content than in what may match."""
+    """Whether rg counts faster in the whole shard than in its candidate text."""
     plan = rest.plan
     return plan.is_whole and rest.is_last and plan.shard.folder is not None and 3 * plan.bytes_to_read > plan.shard.size

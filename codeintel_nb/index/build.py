@@ -24,8 +24,8 @@ from .report import IndexReport, Progress
 from .snapshot import Snapshot, Store, Stored
 from .updater import update
 
-STOP_S = 8.0  # for a child to write what it has read, once it is to stop
-MAX_CRASHES = 100  # of one run, each on another file
+STOP_S = 8.0  # grace period for a stopped child to write a shard
+MAX_CRASHES = 100  # per run, each on a different file
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -88,7 +88,7 @@ class _Crashed(EngineError):
 
 
 def _in_child(settings: Settings, job: Job, stored: Stored, progress: Callable[[Progress], None] | None, cancel: threading.Event | None) -> IndexReport:
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryDirectory(prefix="codeintel-grammars-") as scratch:  # a child that is killed removes nothing
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryDirectory(prefix="codeintel-grammars-") as scratch:  # a killed child does not clean up
         child = spawn("codeintel_nb.index.build", said, stored.folder, {TEMPORARY: scratch})
         try:
             ask(child, msgspec.json.encode(job, enc_hook=str))
@@ -146,7 +146,7 @@ def _follow(
                 pass
         raise
     except Cancelled:
-        raise IndexingCancelled(f"Indexing {stored.repository.name!r} was cancelled. What was indexed before still answers; go on with: codeintel refresh {stored.repository.name}") from None
+        raise IndexingCancelled(f"Indexing {stored.repository.name!r} was cancelled. What was indexed before still answers; resume with: codeintel refresh {stored.repository.name}") from None
     raise _died(child.wait(), stored, said)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
-STOP = b"stop"  # a line to a child
+STOP = b"stop"  # line sent to a child
 
 
 def spawn(module: str, said: IO[bytes], folder: Path, environment: Mapping[str, str] = MappingProxyType({})) -> subprocess.Popen[bytes]:
@@ -38,11 +38,11 @@ class Cancelled(Exception):
 
 
 def lines_of(child: subprocess.Popen[bytes], cancel: threading.Event | None, grace_s: float = 0.0) -> Iterator[bytes]:
-    """Yield what a child prints, line by line, until it ends.
+    """Yield a child's output, line by line, until it exits.
 
     Raises
     ------
-    Cancelled : ``cancel`` was set; with ``grace_s`` the child is told so first, and has so many seconds to end by itself.
+    Cancelled : ``cancel`` was set; the child is asked to stop and has ``grace_s`` seconds to exit.
     """
     lines: queue.Queue[bytes] = queue.Queue()
 
@@ -74,14 +74,14 @@ def lines_of(child: subprocess.Popen[bytes], cancel: threading.Event | None, gra
 
 
 def tell_to_stop(child: subprocess.Popen[bytes]) -> None:
-    """Ask a child to keep what it has done and end."""
+    """Ask a child to save its work and exit."""
     with suppress(OSError, ValueError):  # it has ended
         ask(child, STOP)
 
 
 def _environment() -> dict[str, str]:
     here = str(Path(__file__).resolve().parents[2])
-    others = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(folder)]  # an empty one is the current folder
+    others = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(folder)]  # an empty entry means the current folder
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([here, *others]),
@@ -113,14 +113,14 @@ def how_it_ended(status: int, said: IO[bytes]) -> str:
     return f"{how}{hint}{f' It said: {last[-1][:300]}' if last else ''}"
 
 
-_behind_job = b""  # what was read with the job
+_behind_job = b""  # input read past the job
 
 
 def read_job() -> bytes:
-    """Read the line that ``ask`` wrote; empty if the parent closed the pipe. Called in the child, before ``serve_parent``."""
+    """Read the job sent by ``ask``; empty if the parent closed the pipe. Called in the child, before ``serve_parent``."""
     global _behind_job
     parts = list[bytes]()
-    while read := os.read(0, 1 << 20):  # not sys.stdin: it would keep what follows in its buffer
+    while read := os.read(0, 1 << 20):  # not sys.stdin, which would buffer the rest
         line, newline, behind = read.partition(b"\n")
         parts.append(line)
         if newline:
@@ -130,9 +130,9 @@ def read_job() -> bytes:
 
 
 def serve_parent() -> threading.Event:
-    """Give way to others, and end when the parent ends or closes the pipe; called in the child.
+    """Lower the priority, and exit when the parent exits or closes the pipe; called in the child.
 
-    Returns an event that is set when the parent asks the child to stop.
+    Returns an event, set when the parent asks the child to stop.
     """
     stop = threading.Event()
     if _behind_job.startswith(STOP):
@@ -144,7 +144,7 @@ def serve_parent() -> threading.Event:
 
 
 def _end_with_parent(stop: threading.Event) -> None:
-    while read := os.read(0, 4096):  # not sys.stdin: its lock would be held while the interpreter ends
+    while read := os.read(0, 4096):  # not sys.stdin: its lock would be held at interpreter exit
         if read.startswith(STOP):
             stop.set()
     os._exit(1)

@@ -142,7 +142,7 @@ class FolderEvents:
 
 
 def _is_by_collaboration(path: str) -> bool:
-    """Whether collaboration rewrites a file at each keystroke; a journal is gone before it is looked at."""
+    """Whether jupyter-collaboration rewrites a file at each keystroke; its journal is gone before it is read."""
     return COLLABORATION.fullmatch(path.rpartition("/")[2]) is not None
 
 

@@ -39,7 +39,7 @@ LANDMARKS = 4000
 NEIGHBOURS = 10
 SHARPNESS = 0.02  # how much closer, in cosine, a landmark must be to count e times as much
 OUTGROWN = 4  # times as many chunks as when the landmarks were laid out: they are laid out anew
-LAYOUT_CHUNKS = 150_000  # placing so many takes about as long as laying out the landmarks
+LAYOUT_CHUNKS = 150_000  # laying out the landmarks takes about as long as placing this many
 ITERATIONS, CALLED_EVERY = 750, 25  # of t-SNE
 STAGE = "drawing the map"
 LANDMARKS_FILE = "landmarks.npz"
@@ -61,7 +61,7 @@ class Landmarks(NamedTuple):
         return hashlib.sha256(self.places.tobytes()).hexdigest()[:12]
 
     def serves(self, shards: Sequence[Shard]) -> bool:
-        """Whether these shards can be placed among them."""
+        """Whether the shards' chunks can be placed among these landmarks."""
         chunks = sum(shard.manifest.chunks for shard in shards)
         return self.embedder == shards[0].manifest.embedder and chunks <= OUTGROWN * self.chunks
 
@@ -75,31 +75,31 @@ class Projection:
         self._points: dict[str, Floats] = {}  # by id of the shard
 
     def prepare(self, shards: Sequence[Shard], progress: Callable[[Progress], None] = lambda event: None, cancel: threading.Event | None = None) -> None:
-        """Have a place for every chunk of these shards, all that there are; a child process lays out what is new.
+        """Place the chunks of all shards of the index; a child process lays out new ones.
 
         Raises
         ------
-        MissingExtra : a layout is due, and openTSNE is not installed.
+        MissingExtra : a layout is due but openTSNE is not installed.
         SearchError : it was cancelled.
         EngineError : the child died.
         """
-        known = _read(self.folder / LANDMARKS_FILE) or self._landmarks  # another process may have laid them out anew
-        is_due = known is None or not known.serves(shards)
-        if known is not None and not is_due:
-            self._use(known, shards)
+        landmarks = _read(self.folder / LANDMARKS_FILE) or self._landmarks  # another process may have replaced them
+        is_due = landmarks is None or not landmarks.serves(shards)
+        if landmarks is not None and not is_due:
+            self._use(landmarks, shards)
         if is_due or any(not self._is_placed(shard) for shard in shards):
-            self._lay_out(shards, None if is_due else known, progress, cancel)
+            self._lay_out(shards, None if is_due else landmarks, progress, cancel)
         self._forget_all_but({shard.id for shard in shards})
 
     def points(self, shard: Shard) -> Floats:
-        """Return where a shard's chunks lie, (n, 2); ``prepare`` comes before."""
-        found = self._points.get(shard.id)
-        if found is None:
+        """Return the positions of a shard's chunks, (n, 2); call ``prepare`` first."""
+        points = self._points.get(shard.id)
+        if points is None:
             assert self._landmarks is not None
-            found = _read_points(self.folder, shard, self._landmarks)
-            assert found is not None
-            self._points[shard.id] = found
-        return found
+            points = _read_points(self.folder, shard, self._landmarks)
+            assert points is not None
+            self._points[shard.id] = points
+        return points
 
     def _use(self, landmarks: Landmarks, shards: Sequence[Shard]) -> None:
         if self._landmarks is None or landmarks.id != self._landmarks.id:
@@ -110,21 +110,21 @@ class Projection:
         assert self._landmarks is not None
         return shard.id in self._points or _read_points(self.folder, shard, self._landmarks) is not None
 
-    def _lay_out(self, shards: Sequence[Shard], known: Landmarks | None, progress: Callable[[Progress], None], cancel: threading.Event | None) -> None:
-        if known is None and find_spec("openTSNE") is None:
+    def _lay_out(self, shards: Sequence[Shard], landmarks: Landmarks | None, progress: Callable[[Progress], None], cancel: threading.Event | None) -> None:
+        if landmarks is None and find_spec("openTSNE") is None:
             raise MissingExtra("map", needed_by="A map of the code")
         with tempfile.TemporaryDirectory(prefix="codeintel-map-") as scratch:
             folder = self.folder if _can_write(self.folder) else Path(scratch)
-            if known is not None:
-                _write(folder / LANDMARKS_FILE, known)
-            job = Layout(tuple(str(shard.folder) for shard in shards), str(folder), known is None)
+            if landmarks is not None:
+                _write(folder / LANDMARKS_FILE, landmarks)
+            job = Layout(tuple(str(shard.folder) for shard in shards), str(folder), landmarks is None)
             _in_child(job, progress, cancel)
-            made = _read(folder / LANDMARKS_FILE)
-            if made is None:
+            layout = _read(folder / LANDMARKS_FILE)
+            if layout is None:
                 raise EngineError(f"The map could not be written to {folder}. Free some space, and draw it again.")
-            self._use(made, shards)
+            self._use(layout, shards)
             for shard in shards:
-                points = _read_points(folder, shard, made)
+                points = _read_points(folder, shard, layout)
                 if points is None:
                     raise EngineError(f"The map could not be written to {folder}. Free some space, and draw it again.")
                 self._points[shard.id] = points
@@ -142,11 +142,11 @@ class Projection:
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """What the child is asked for, one line of JSON on its standard input."""
+    """Job of the child, one line of JSON on its standard input."""
 
     shards: tuple[str, ...]  # their folders
-    folder: str  # that takes the landmarks and the points
-    anew: bool  # lay out landmarks; else those in the folder serve
+    folder: str  # for the landmarks and the points
+    anew: bool  # lay out new landmarks; else use those in the folder
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure"):
@@ -159,28 +159,28 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
 
 
 def _in_child(job: Layout, progress: Callable[[Progress], None], cancel: threading.Event | None) -> None:
-    with tempfile.TemporaryFile() as said:
-        child = spawn("codeintel_nb.index.projection", said, Path(job.folder))
+    with tempfile.TemporaryFile() as stderr:
+        child = spawn("codeintel_nb.index.projection", stderr, Path(job.folder))
         try:
             ask(child, msgspec.json.encode(job))
             for line in lines_of(child, cancel):
-                met: Progress | Failure | Done = msgspec.json.decode(line, type=Progress | Failure | Done)
-                if isinstance(met, Done):
+                message: Progress | Failure | Done = msgspec.json.decode(line, type=Progress | Failure | Done)
+                if isinstance(message, Done):
                     return
-                if isinstance(met, Failure):
-                    raise getattr(errors, met.error, EngineError)(met.message)
-                progress(met)
+                if isinstance(message, Failure):
+                    raise getattr(errors, message.error, EngineError)(message.message)
+                progress(message)
         except Cancelled:
             raise SearchError("Drawing the map was interrupted.") from None
         except BrokenPipeError:
             pass
         finally:
             end(child)
-        raise EngineError(f"The process that lays out the map {how_it_ended(child.wait(), said)} Draw it again; if that fails too, run: codeintel doctor")
+        raise EngineError(f"The process that lays out the map {how_it_ended(child.wait(), stderr)} Draw it again; if that fails too, run: codeintel doctor")
 
 
 def main() -> None:
-    """Lay out landmarks, place the chunks of every shard, and report how far that is; called in the child."""
+    """Lay out landmarks, place all chunks and report progress; called in the child."""
     job = msgspec.json.decode(read_job(), type=Layout)
     serve_parent()
     try:
@@ -194,22 +194,22 @@ def main() -> None:
 
 def _make(job: Layout) -> None:
     shards, folder = [Shard(Path(name)) for name in job.shards], Path(job.folder)
-    known = None if job.anew else _read(folder / LANDMARKS_FILE)
+    landmarks = None if job.anew else _read(folder / LANDMARKS_FILE)
     chunks = sum(shard.manifest.chunks for shard in shards)
-    total = chunks + (LAYOUT_CHUNKS if known is None else 0)
+    total = chunks + (LAYOUT_CHUNKS if landmarks is None else 0)
     done = 0
 
     def report(share: float) -> None:
         _print(Progress(STAGE, bytes_done=done + int(share), bytes_total=total))
 
-    if known is None:
-        known = _laid_out(shards, chunks, lambda share: report(share * LAYOUT_CHUNKS))
-        _write(folder / LANDMARKS_FILE, known)
+    if landmarks is None:
+        landmarks = _laid_out(shards, chunks, lambda share: report(share * LAYOUT_CHUNKS))
+        _write(folder / LANDMARKS_FILE, landmarks)
         done += LAYOUT_CHUNKS
     for shard in shards:
-        if _read_points(folder, shard, known) is None:
-            points = _placed(shard, known, report)
-            replace(_points_file(folder, shard, known), points.astype("<f4").tobytes())
+        if _read_points(folder, shard, landmarks) is None:
+            points = _placed(shard, landmarks, report)
+            replace(_points_file(folder, shard, landmarks), points.astype("<f4").tobytes())
         done += shard.manifest.chunks
 
 
@@ -279,7 +279,7 @@ def _read_points(folder: Path, shard: Shard, landmarks: Landmarks) -> Floats | N
     try:
         points: Floats = np.frombuffer(_points_file(folder, shard, landmarks).read_bytes(), "<f4").reshape(-1, 2)
     except (OSError, ValueError):
-        return None  # not there, or cut short
+        return None  # missing or truncated
     return points if len(points) == shard.manifest.chunks else None
 
 

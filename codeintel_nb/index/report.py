@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 NOTHING = "Nothing is indexed yet. Index a folder: codeintel index PATH"
-FILE_BYTES = 4_000  # that a file costs beside its text, as if it were so much longer
+FILE_BYTES = 4_000  # fixed cost of a file, in bytes of text
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
@@ -21,7 +21,7 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
 
     @property
     def share(self) -> float:
-        """Return the share of the work that is done, 0 to 1, from files and bytes."""
+        """Return the share done, 0 to 1, from files and bytes."""
         total = self.bytes_total + FILE_BYTES * self.files_total
         return min(1.0, (self.bytes_done + FILE_BYTES * self.files_done) / total) if total else 0.0
 
@@ -63,5 +63,5 @@ class RepositoryStatus(msgspec.Struct, frozen=True):
     secrets: tuple[str, ...]
     examples: dict[str, list[str]] = {}  # of what was left out for each reason the first paths
     damaged: str = ""  # why its index cannot be read, and what to do
-    state: State = "indexed"  # unfinished: the first run ended too early, and no person stopped it
-    stopped: str = ""  # where a person stopped the last run, as ``at 84 % (3,640 of 4,643 files)``
+    state: State = "indexed"  # unfinished: the first run ended early, but not by the user
+    stopped: str = ""  # progress of a last run stopped by the user: ``at 84 % (3,640 of 4,643 files)``

@@ -33,14 +33,14 @@ IS_NOTEBOOK = 8
 IS_ILL_FORMED = 16  # not UTF-8: re2 accepts surrogates and overlong forms as characters, ripgrep does not
 _NEAR = 8  # definitions that are looked at, back from a line, before all of its file are
 VERTICAL_TAB = 11
-LONG_BYTES = 512 << 10  # of a text that re2 gets at once: it cannot be stopped, and may read but 2 MB a second; rg can
+LONG_BYTES = 512 << 10  # largest text for one re2 call, as it cannot be interrupted and may read only 2 MB/s; rg can be killed
 HALF = 0xFFFFFFFF  # of a hash is enough to know a name by
 
 Mask = npt.NDArray[np.bool_]
 
 
 def long_chunks(chunk_start: Array, file_start: Array, chunk_file: Array) -> tuple[Mask | None, Mask | None]:
-    """Return the masks of chunks that are long, and of those in long files; None where none is."""
+    """Return the masks of long chunks and of chunks in long files; None for an empty one."""
     chunks: Mask = np.diff(chunk_start.astype(np.int64)) > LONG_BYTES
     files = np.diff(file_start.astype(np.int64)) > LONG_BYTES
     return chunks if chunks.any() else None, files[chunk_file] if files.any() else None
@@ -113,7 +113,7 @@ class Shard:
         self._definition_chunk = columns["definition_chunk"]
 
     def check_dead(self, dead: Sequence[int]) -> None:
-        """ShardError where tombstones name files that the shard does not have."""
+        """Raise ShardError if tombstones name files outside the shard."""
         if dead and not (min(dead) >= 0 and max(dead) < self.manifest.files):
             raise damaged(self.folder, "the snapshot names files that it does not have")
 
@@ -236,7 +236,7 @@ class Shard:
         return long_chunks(self.chunk_start, self.file_start, self.chunk_file)
 
     def long_chunks(self, whole_files: bool) -> Mask | None:
-        """Return the mask of the chunks that are longer than what re2 is given at once, or in such files."""
+        """Return the mask of chunks too long for re2, or in files too long for it."""
         return self._long_chunks[whole_files]
 
     @cached_property

@@ -43,9 +43,9 @@ def update(
     avoid: Sequence[str] = (),
     stopped: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
-    """Bring a repository's index up to date. One writer a repository.
+    """Bring a repository's index up to date, with one writer per repository.
 
-    Once ``stopped`` returns true, what has been read is written as a shard and the run ends with IndexingCancelled.
+    Once ``stopped`` returns true, the files read so far are written as a shard and IndexingCancelled is raised.
 
     With ``only`` those paths, and what is below them, are all that is looked at. ``guard`` is told which file is read, and
     the files in ``avoid`` are read without a look at their syntax.
@@ -58,9 +58,9 @@ def update(
         run = _Run(stored, settings, embedder, plan, old, guard, frozenset(avoid))
         run.index(progress, stopped)
         if run.is_stopped:
-            raise IndexingCancelled(f"Indexing {stored.repository.name!r} was cancelled. What was read is kept; go on with: codeintel refresh {stored.repository.name}")
+            raise IndexingCancelled(f"Indexing {stored.repository.name!r} was cancelled. What was read is kept; resume with: codeintel refresh {stored.repository.name}")
         run.count_unparsed()
-        with storage_errors(stored.folder):  # before the snapshot: a search between the two would read refused files as changed ones
+        with storage_errors(stored.folder):  # before the snapshot: a search in between would treat refused files as changed
             replace(stored.folder / "seen.json", msgspec.json.encode(plan.seen))
         snapshot = run.finish()
         sweep(stored, snapshot, settings.retired_shard_age_s)
@@ -117,7 +117,7 @@ class _Run:
                     if writer.content_bytes >= self.settings.shard_bytes:
                         more = True
                         break
-                if len(writer) and not (self.is_stopped and self.replaced):  # a stopped rebuild leaves the index as it was
+                if len(writer) and not (self.is_stopped and self.replaced):  # a stopped rebuild leaves the index unchanged
                     progress(Progress("writing", files, len(suspects), done, total))
                     self._publish(writer, replaced)
 
@@ -314,7 +314,7 @@ def one_writer(stored: Stored, wait_s: float = 0.5) -> Iterator[None]:
             who = owner.read_text(encoding="utf-8").strip() if owner.exists() else "another process"
             raise EngineError(f"{stored.repository.name!r} is being indexed by {who}. Wait for it, or stop it; searches go on meanwhile.") from None
     try:
-        with suppress(OSError):  # on a full disk: it only says who holds the lock
+        with suppress(OSError):  # a full disk: the file only names the lock's owner
             owner.write_text(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}\n", encoding="utf-8")
         yield
         owner.unlink(missing_ok=True)

@@ -20,9 +20,9 @@ Codes = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
-MARGIN = 64  # chunks that FAISS gives beyond those asked for, as its scores differ in their last digits
-BLUR = 1e-5  # by more than so much they do not differ
-DIGITS = 7  # of a score: beyond them it depends on how it was summed
+MARGIN = 64  # extra chunks fetched from FAISS, whose scores differ in the last digits
+BLUR = 1e-5  # upper bound of that difference
+DIGITS = 7  # of a score; further digits depend on the order of summation
 FEW = 1500  # chunks in scope up to which gathering their codes beats a scan with a bitmap (measured)
 
 
@@ -60,8 +60,8 @@ FAISS_SQ = b"IxSQ"  # with which FAISS begins a file of scalar-quantized vectors
 
 
 class Found(NamedTuple):
-    ids: Ids  # chunks, best first; of equal scores the first chunk first
-    scores: npt.NDArray[np.float64]  # cosine as the codes say it, the same in whatever shard a chunk lies
+    ids: Ids  # chunks, best first; ties in chunk order
+    scores: npt.NDArray[np.float64]  # cosine from the codes, independent of the shard
 
 
 class VectorIndex:
@@ -79,7 +79,7 @@ class VectorIndex:
         self.codes: Codes = np.frombuffer(mapped, np.uint8, count * dim, len(mapped) - count * dim).reshape(count, dim)
 
     def search(self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None, in_scope: int) -> Found:
-        """Return the k chunks in the mask closest to the query; the mask bounds the search itself, so none is lost to it."""
+        """Return the k chunks in the mask closest to the query; filters during the search, so none is lost."""
         k = min(k, in_scope)
         if k <= 0:
             return Found(np.zeros(0, np.int64), np.zeros(0, np.float64))
@@ -89,13 +89,13 @@ class VectorIndex:
         return Found(ids[best], scores[best])
 
     def _candidates(self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None, in_scope: int) -> Ids:
-        """Return chunks, ascending, among which the k closest are, and all that are as close as the last of them."""
+        """Return a sorted superset of the k closest chunks, with all ties for the last place."""
         fetch = k + MARGIN
         while in_scope > max(FEW, fetch):
             ids, scores = self._scan(query, fetch, mask)
             if scores[k - 1] - scores[-1] > BLUR:
                 return np.sort(ids)
-            fetch *= 8  # many are equally close, such as copies of a file
+            fetch *= 8  # many ties, such as copies of a file
         return np.arange(self.count) if mask is None else np.flatnonzero(mask)
 
     def _scores(self, query: Floats, ids: Ids) -> npt.NDArray[np.float64]:
@@ -137,7 +137,7 @@ def _faiss() -> Any:
 
 
 def top(scores: npt.NDArray[np.floating[Any]], k: int) -> Ids:
-    """Return the positions of the k highest scores, highest first; of equal scores the first ones, in their order."""
+    """Return the positions of the k highest scores, highest first; ties in input order."""
     if k < len(scores):
         last = np.partition(scores, len(scores) - k)[len(scores) - k]
         above = np.flatnonzero(scores > last)

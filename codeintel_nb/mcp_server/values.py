@@ -33,7 +33,7 @@ class SessionArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class ScopeArguments(SessionArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    scope: Annotated[Scope | None, Meta(description="The scope as get_scope answers it; the fields beside it replace its own.")] = None
+    scope: Annotated[Scope | None, Meta(description="A scope as returned by get_scope; the other fields override its own.")] = None
     repos: Annotated[tuple[str, ...], Meta(description="Repositories by name or glob, such as pkg:scikit*; none for all.")] = ()
     revisions: Annotated[tuple[str, ...], Meta(description="Revisions; none for all.")] = ()
     include_globs: Annotated[tuple[str, ...], Meta(description="Globs of which a path must match one, as lines of a .gitignore, plus {a,b}; none for all.")] = ()
@@ -52,7 +52,7 @@ class NarrowedArguments(SessionArguments, frozen=True, kw_only=True, forbid_unkn
 
 
 class PagedArguments(NarrowedArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    offset: Annotated[int, Meta(description="Hits to leave out: the limit of the pages before this one.", ge=0)] = 0
+    offset: Annotated[int, Meta(description="Hits to skip: those of the pages before this one.", ge=0)] = 0
 
 
 class PathsArguments(PagedArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,12 +15,12 @@ from ..errors import CodeIntelError
 
 
 def is_hub() -> bool:
-    """Whether this kernel's server is a JupyterHub's."""
+    """Whether this kernel's server runs under a JupyterHub."""
     return bool(os.environ.get("JUPYTERHUB_SERVICE_PREFIX"))
 
 
 def public_url(kernel: Kernel) -> str:
-    """Return the address of the kernel's server for other machines: its own, but under a hub that of the hub's proxy."""
+    """Return the server's address for other machines: its own, or the hub proxy's."""
     if not is_hub():
         return kernel.url
     url = os.environ.get("JUPYTERHUB_PUBLIC_URL", "")
@@ -38,7 +38,7 @@ class AssistantSettings:
             arguments = ["--server", public_url(kernel), "--session", kernel.id]
             self.note = "The assistant searches under this notebook's scope, whatever it is then, until the kernel is shut down."
             if is_hub():
-                self.note += " On another machine give it a token of the hub in CODEINTEL_SERVER_TOKEN; the hub's page Token makes one."
+                self.note += " On another machine, set CODEINTEL_SERVER_TOKEN to a hub token; the hub's Token page creates one."
         except NoServer:
             home = home or os.environ.get("CODEINTEL_HOME")
             arguments = ["--home", home] if home else []

@@ -154,9 +154,9 @@ class CodeMap(anywidget.AnyWidget):
 def points_in(
     client: Client, scope: Scope, colour: str, results: Results | None = None, progress: OnProgress | None = None, cancel: threading.Event | None = None
 ) -> list[Points]:
-    """Return what there is to draw: a sample, and the files of the hits, which a sample would miss.
+    """Return the points to draw: a sample, plus all points of the hits' files.
 
-    SearchError where that is nothing, or cannot be coloured so.
+    SearchError if there are none, or the colour is unknown.
     """
     if colour not in ("folder", "language", "kind"):
         raise SearchError(f"A map cannot be coloured by {colour!r}: choose folder, language or kind.")

@@ -22,7 +22,7 @@ _KERNEL = Option(("--kernel",), "kernel", "flag", "the installed packages that t
 _OUTPUTS = Option(("--outputs",), "outputs", "flag", "what the cells of notebooks printed is searched too, from then on")
 _REBUILD = Option(("--rebuild",), "rebuild", "flag", "read everything anew")
 _SKIPPED = Option(("--skipped",), "skipped", "flag", "list what was left out, and why")
-_IMPORTED = Option(("--kernel",), "kernel", "flag", "the packages that this kernel has imported, too")
+_IMPORTED = Option(("--kernel",), "kernel", "flag", "also the packages imported by this kernel")
 SCOPE_SET_OPTIONS = (*SCOPE_OPTIONS, _IMPORTED)
 _BY = Option(("--by",), "by", "text", "what the colours mean: folder, language or kind", metavar="WHAT")
 ADD_OPTIONS = (_NAME, _PACKAGE, _KERNEL, _OUTPUTS, _REBUILD)
@@ -78,16 +78,16 @@ def kernel_requests(namespace: Mapping[str, Any], place: str, values: dict[str, 
 
 
 def indexed_imports(namespace: Mapping[str, Any], indexed: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the indexed repositories of the packages that this kernel has imported, and the packages that are not indexed."""
-    found, missing = list[str](), list[str]()
+    """Return this kernel's imported packages: the indexed repositories, and the names not indexed."""
+    repositories, missing = list[str](), list[str]()
     for name, folder in imported_packages(namespace):
         repository = package_at(str(folder), name).name
-        (found if repository in indexed else missing).append(repository if repository in indexed else name)
-    return found, missing
+        (repositories if repository in indexed else missing).append(repository if repository in indexed else name)
+    return repositories, missing
 
 
 def with_imports(client: Client, namespace: Mapping[str, Any]) -> Scope:
-    """Return the scope with the indexed packages that this kernel has imported; ScopeError where none is indexed."""
+    """Return the scope plus this kernel's imported packages; ScopeError if none is indexed."""
     imported, missing = indexed_imports(namespace, [status.name for status in client.status()])
     scope = client.get_scope().scope
     if not imported:
@@ -97,7 +97,7 @@ def with_imports(client: Client, namespace: Mapping[str, Any]) -> Scope:
 
 
 def changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:
-    if command == "set":  # what is not given sets no limit, but for the repositories: they are what the notebook is about
+    if command == "set":  # omitted options set no limit, except that the repositories stay
         kept = {"repos": scope.repos} if "repos" not in values else {}
         return Scope(**kept, **{field: tuple(given) for field, given in values.items()})
     given = {field: getattr(Scope(**{field: tuple(items)}), field) for field, items in values.items()}

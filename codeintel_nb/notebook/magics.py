@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from .codemap import CodeMap
     from .panel import Panel
 
-MAX_SQL_HITS = 100_000  # that go along with a query, each with so many characters of its snippet
+MAX_SQL_HITS = 100_000  # sent with a query, each with up to MAX_SQL_SNIPPET characters of its snippet
 MAX_SQL_SNIPPET = 200
 MAPPED_HITS = 20  # lit on a map
 DRAWING = "drawing the map"
@@ -56,7 +56,7 @@ DRAWING = "drawing the map"
 class CodeintelMagics(Running):
     """Code search under one scope: %scope, %textsearch, %semsearch, %symbol, %paths, %codesql, %codemap, %codeindex."""
 
-    text_limit = Int(DEFAULT_HITS, help="Maximum lines that %textsearch keeps, and definitions that %symbol does; 0 for all.").tag(config=True)
+    text_limit = Int(DEFAULT_HITS, help="Maximum lines kept by %textsearch and definitions kept by %symbol; 0 for all.").tag(config=True)
     top_k = Int(10, help="Most chunks that %semsearch finds.").tag(config=True)
     deadline_s = Float(60.0, help="Seconds after which a search gives what it has.").tag(config=True)
 
@@ -70,10 +70,10 @@ class CodeintelMagics(Running):
     def scope(self, line: str) -> ScopeView | Panel | AssistantSettings | None:
         """Show or change what this notebook searches.
 
-            %scope [show]                     what is in scope now: at first the project that the notebook lies in
-            %scope set OPTIONS                replace the scope; without --repo its repositories stay
-            %scope set --repo '*'             everything that is indexed
-            %scope add OPTIONS                add to the scope; --kernel adds the packages that this kernel has imported
+            %scope [show]                     show the scope; a notebook starts in its project
+            %scope set OPTIONS                replace the scope; without --repo, keep its repositories
+            %scope set --repo '*'             everything indexed
+            %scope add OPTIONS                add to the scope; --kernel adds this kernel's imported packages
             %scope drop OPTIONS               remove from the scope
             %scope clear                      go back to the project
             %scope save NAME | use NAME | list    scopes kept for later, for every notebook
@@ -135,8 +135,8 @@ class CodeintelMagics(Running):
             hits = %textsearch -w --regex def\s+read_\w+
             %textsearch hits << PATTERN
 
-        The pattern is taken as it is typed: no {} or $ is expanded, one pair of quotes around it is taken off, and what
-        stands behind -- is never an option. Blanks at its ends count inside quotes alone: %textsearch "def ".
+        The pattern is used as typed: {} and $ are not expanded, and one pair of surrounding quotes is removed. Text after
+        -- is never an option. Spaces at its ends count only inside quotes: %textsearch "def ".
         """
         return self._search("textsearch", line, cell, self._textsearch)
 
@@ -245,7 +245,7 @@ class CodeintelMagics(Running):
             client.remove(place)
             done.append(f"{place}: removed from the index")
         elif command == "watch":
-            done.append(f"changes are followed in {', '.join(client.watch()) or 'nothing'}")
+            done.append(f"watching for changes in {', '.join(client.watch()) or 'nothing'}")
         return IndexView(client.status(), done, "skipped" in values)
 
     @no_var_expand

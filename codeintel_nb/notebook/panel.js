@@ -426,7 +426,7 @@ function renderPanel({ model, el, trans }) {
     said.textContent = error.message;
   };
   let wanted = null; // the scope that is being set: a second click builds on the first
-  // no repository chosen is every one: without that the notebook's project would be meant
+  // no selected repository means all of them: an empty list would mean the notebook's project
   const scope = () => {
     const { repos = [], ...others } = wanted ?? model.get("state").scope;
     return repos.length && repos[0] !== "*" ? { ...others, repos } : others;
@@ -595,7 +595,7 @@ function renderPanel({ model, el, trans }) {
     return element("div", { role: "group", "aria-label": t("Saved") }, use, name);
   }
 
-  // One step from the project to what it uses, and to everything.
+  // Buttons that widen the scope: the project, its imports, everything.
   function steps() {
     const step = (key, text, onclick) => element("button", { type: "button", text: t(text), "data-key": key, onclick });
     const sent = (what) => () => {

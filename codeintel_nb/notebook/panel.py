@@ -119,7 +119,7 @@ class Panel(anywidget.AnyWidget):
         if isinstance(asked, Cancel):
             return self._cancel.set()
         if isinstance(asked, SetScope):
-            self._client.set_scope(asked.scope or Scope(repos=ALL))  # the last limit was taken away
+            self._client.set_scope(asked.scope or Scope(repos=ALL))  # the last limit was removed
         elif isinstance(asked, ClearScope):
             self._client.clear_scope()
         elif isinstance(asked, AddImports):

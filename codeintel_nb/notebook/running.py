@@ -95,20 +95,20 @@ class Running(Magics, Configurable):
         return None
 
     def _work(self, work: Callable[[OnProgress, threading.Event], _T], stage: str = "") -> _T:
-        """Run on a thread; show its progress, or how long the ``stage`` takes, once that is over a second.
+        """Run on a thread and show its progress, or after a second the time in ``stage``.
 
-        Ctrl-C ends the work early, with what it has.
+        Ctrl-C stops the work early, with partial results.
         """
         with self._progress() as progress:
 
-            def wait(waited: Progress) -> None:
-                if waited.stage not in ("0 s", "1 s"):
-                    progress(Progress(f"{stage} {waited.stage}"))
+            def wait(elapsed: Progress) -> None:
+                if elapsed.stage not in ("0 s", "1 s"):
+                    progress(Progress(f"{stage} {elapsed.stage}"))
 
             return Task(work).wait(progress, wait if stage else None)
 
     def _run(self, call: Callable[[], _T]) -> _T:
-        """Run; an error of ours, and Ctrl-C, are one line each."""
+        """Run; report our own errors and Ctrl-C in one line."""
         try:
             return call()
         except KeyboardInterrupt:

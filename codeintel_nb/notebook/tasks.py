@@ -1,4 +1,4 @@
-"""Work on a thread of its own, while the cell's thread shows progress and listens for Ctrl-C."""
+"""Background work of a cell, while its own thread shows progress and handles Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Generic, TypeVar
 
 from ..index.report import Progress
 
-SHOWN_S = 0.1  # between two looks at the progress
-GRACE_S = 10.0  # after Ctrl-C, for the work to end with what it has
+SHOWN_S = 0.1  # polling interval of the progress
+GRACE_S = 10.0  # after Ctrl-C, for the work to return partial results
 
 _T = TypeVar("_T")
 OnProgress = Callable[[Progress], None]
 
 
 class Task(Generic[_T]):
-    """A running piece of work; a thread each, so that one that hangs stands in nobody's way."""
+    """Work on its own thread, so that a hung task does not block others."""
 
     def __init__(self, work: Callable[[OnProgress, threading.Event], _T]) -> None:
         self.cancel = threading.Event()
@@ -27,24 +27,24 @@ class Task(Generic[_T]):
         self._progress: queue.SimpleQueue[Progress] = queue.SimpleQueue()
         self._result: list[_T] = []
         self._error: BaseException | None = None
-        context = contextvars.copy_context()  # what the work prints belongs to this cell
+        context = contextvars.copy_context()  # the work prints into this cell
         threading.Thread(target=context.run, args=(self._run, work), name="codeintel-task", daemon=True).start()
 
     def _run(self, work: Callable[[OnProgress, threading.Event], _T]) -> None:
         try:
             self._result.append(work(self._progress.put, self.cancel))
-        except BaseException as error:  # raised again where the task is waited for
+        except BaseException as error:  # raised again by wait()
             self._error = error
         self._ended.set()
 
     def wait(self, show: OnProgress, waiting: OnProgress | None = None) -> _T:
-        """Return the result; Ctrl-C ends the work early, and a second one gives it up.
+        """Return the result; Ctrl-C stops the work early, a second one abandons it.
 
-        ``show`` gets each progress, ``waiting`` one now and then while the work reports none.
+        ``show`` receives the progress; without any, ``waiting`` receives the elapsed time.
 
         Raises
         ------
-        KeyboardInterrupt : the work did not end in time, or was given up.
+        KeyboardInterrupt : the work did not end in time, or was abandoned.
         """
         try:
             self._show_until(None, show, waiting)
@@ -57,7 +57,7 @@ class Task(Generic[_T]):
 
     def _show_until(self, ends_at: float | None, show: OnProgress, waiting: OnProgress | None) -> None:
         began = time.monotonic()
-        while not self._ended.wait(SHOWN_S):  # not for longer: a library that takes signals, Polars for one, has a wait go on after Ctrl-C
+        while not self._ended.wait(SHOWN_S):  # short: after a library such as Polars has handled Ctrl-C, a wait continues to its end
             latest = None
             while not self._progress.empty():
                 latest = self._progress.get()

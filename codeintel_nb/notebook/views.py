@@ -35,7 +35,7 @@ class ScopeView(NamedTuple):
         rows = rows or [("limits", "none: everything is searched")]
         c = self.answer.coverage
         if self.answer.is_default and self.scope:
-            rows.append(("because", "this notebook lies in this project"))
+            rows.append(("because", "this notebook is in this project"))
         if c is not None and c.building:
             rows.append(("not indexed", f"{', '.join(c.building)}: only text search reads its files. %codeindex add indexes the project"))
         if c is not None and c.files:

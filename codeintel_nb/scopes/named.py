@@ -51,5 +51,5 @@ class NamedScopes:
         if not _NAME.fullmatch(name):
             if not name:
                 raise ScopeError("The scope has no name yet. Give it one: %scope save NAME")
-            raise ScopeError(f"A scope cannot be called {name!r}. A name has 1 to 64 letters, digits, blanks and . _ - and begins with a letter or digit.")
+            raise ScopeError(f"A scope cannot be called {name!r}. A name has 1 to 64 letters, digits, spaces and . _ - and starts with a letter or digit.")
         return self.folder / f"{name}.json"

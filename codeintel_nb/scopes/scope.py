@@ -69,23 +69,23 @@ class Scope(msgspec.Struct, frozen=True, weakref=True, omit_defaults=True, forbi
 
     @property
     def is_everywhere(self) -> bool:
-        """Whether no repository is left out."""
+        """Whether all repositories are in scope."""
         return self.repos in ((), ALL)
 
     def chosen(self, names: Iterable[str]) -> list[str]:
-        """Return the repositories in scope: their names, globs such as ``pkg:scikit*``, and short names.
+        """Resolve names, short names and globs such as ``pkg:scikit*`` to the repositories in scope.
 
         Raises
         ------
-        ScopeError : a repository that is named is not among them, or a short name stands for several.
+        ScopeError : a name is unknown, or a short name is ambiguous.
         """
-        known = list(names)
+        repositories = list(names)
         if self.is_everywhere:
-            return known
-        found = dict[str, None]()
-        for wanted in self.repos:
-            found.update(dict.fromkeys(_named(wanted, known)))
-        return [name for name in known if name in found]
+            return repositories
+        matches = dict[str, None]()
+        for pattern in self.repos:
+            matches.update(dict.fromkeys(_named(pattern, repositories)))
+        return [name for name in repositories if name in matches]
 
     def matcher(self) -> PathMatcher:
         return PathMatcher(self.include_globs, self.exclude_globs)
@@ -102,34 +102,34 @@ class Scope(msgspec.Struct, frozen=True, weakref=True, omit_defaults=True, forbi
         return " ".join(said) or "everything"
 
 
-def _named(wanted: str, known: list[str]) -> list[str]:
-    """Return the repositories that a name or glob stands for; a short name stands for the only one that has it."""
-    if wanted in known:  # names may hold brackets themselves
-        return [wanted]
-    if any(mark in wanted for mark in "*?[") and (matches := [name for name in known if fnmatchcase(name, wanted)]):
+def _named(pattern: str, repositories: list[str]) -> list[str]:
+    """Resolve a name, a glob or an unambiguous short name to repositories."""
+    if pattern in repositories:  # names may contain brackets
+        return [pattern]
+    if any(mark in pattern for mark in "*?[") and (matches := [name for name in repositories if fnmatchcase(name, pattern)]):
         return matches
-    short = [name for name in known if short_name(name) == wanted or plain_name(short_name(name)) == plain_name(wanted)]
+    short = [name for name in repositories if short_name(name) == pattern or plain_name(short_name(name)) == plain_name(pattern)]
     if len(short) > 1:
-        raise ScopeError(f"The name {wanted!r} is short for several repositories: {', '.join(short)}. Give one of these.")
+        raise ScopeError(f"The name {pattern!r} is short for several repositories: {', '.join(short)}. Give one of these.")
     if not short:
-        raise ScopeError(f"No repository {wanted!r} is indexed.{did_you_mean(wanted, {*known, *map(short_name, known)} if known else ())}")
+        raise ScopeError(f"No repository {pattern!r} is indexed.{did_you_mean(pattern, {*repositories, *map(short_name, repositories)} if repositories else ())}")
     return short
 
 
 def short_name(repository: str) -> str:
-    """Return what a person calls a repository: ``pandas`` for ``pkg:pandas==3.1.1``."""
+    """Return a repository's short name: ``pandas`` for ``pkg:pandas==3.1.1``."""
     return repository.removeprefix("pkg:").partition("==")[0] if repository.startswith("pkg:") else repository
 
 
 def plain_name(distribution: str) -> str:
-    """Return a distribution's name as PyPI compares it."""
+    """Normalize a distribution's name as PyPI does."""
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 _interned: WeakKeyDictionary[Scope, ref[Scope]] = WeakKeyDictionary()
 _interning = threading.Lock()
 EVERYTHING = Scope()
-ALL = ("*",)  # as repositories: every one, where a session would begin with its project
+ALL = ("*",)  # ``repos`` of a scope with all repositories, instead of the default project
 
 
 def _normal(field: str, value: Any) -> tuple[str, ...]:

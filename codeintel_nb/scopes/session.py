@@ -34,7 +34,7 @@ def check_session_id(session_id: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """Return the name of a session in a registry: its id, or what a server makes of it."""
+    """Return a session's registry name, an id with an optional prefix; ScopeError if it is invalid."""
     if not _VALID_NAME.fullmatch(name):
         raise ScopeError(f"The session id {name[:140]!r} is not 1 to 128 of the characters A-Z a-z 0-9 . _ -")
     return name

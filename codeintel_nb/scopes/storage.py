@@ -24,9 +24,9 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that other users may not read; those above it too, where they are not there yet."""
+    """Create a folder, with missing parents, that other users cannot read."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(OSError):  # it is another user's
+    with suppress(OSError):  # owned by another user
         os.chmod(folder, 0o700)
 
 

@@ -15,14 +15,14 @@ from ..scopes.scope import EVERYTHING, Scope
 from ..sources.chunk import decoded
 from .query import DEFAULT_HITS, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 
-Reason = Literal["", "limit", "time", "cancelled"]  # why hits are missing; empty: none are
+Reason = Literal["", "limit", "time", "cancelled"]  # why hits are missing; empty if none are
 
 
 WORKTREE = "worktree"  # as in sources/repository.py
 
 
 class TruncatedWarning(UserWarning):
-    """A value from which hits are missing is used as if it were whole."""
+    """Warning about the use of an incomplete result."""
 
 
 class Hit(msgspec.Struct, frozen=True, gc=False):
@@ -85,21 +85,21 @@ class FileText(msgspec.Struct, frozen=True):
 
 
 class Coverage(msgspec.Struct, frozen=True):
-    """How many files a search looked at, of how many."""
+    """Numbers of files and chunks covered by a search."""
 
     repositories: tuple[str, ...] = ()
-    files_in_scope: int = 0  # with those that a text search read outside of the index
+    files_in_scope: int = 0  # with files read by a text search outside the index
     files: int = 0
     chunks_in_scope: int = 0
     chunks: int = 0
-    building: tuple[str, ...] = ()  # repositories whose first index is not complete: a text search that names them reads their files
-    unindexed: int = 0  # files that a text search read outside of the index, as they are newer or not in it
+    building: tuple[str, ...] = ()  # repositories with an incomplete first index; text search reads their files if named
+    unindexed: int = 0  # new or changed files read by a text search outside the index
     folder: str = ""  # that a text search read as it is, because nothing is indexed
     failed: dict[str, str] = {}  # repositories in scope whose index or folder cannot be read, and why: nothing of them is in the answer
     unwatched: dict[str, str] = {}  # repositories with unwatched folders, which text searches scan, and the reasons
 
     def with_unindexed(self, files_read: int) -> Coverage:
-        """Return the coverage of a text search that read so many of the changed files."""
+        """Return the coverage with ``files_read`` changed files included."""
         files = max(self.unindexed, files_read)
         return msgspec.structs.replace(self, files_in_scope=self.files_in_scope + files_read, files=self.files + files, unindexed=files_read)
 
@@ -168,17 +168,17 @@ class Results(msgspec.Struct, frozen=True):
         return Results.mapper(self, colour)
 
     def missing(self) -> str:
-        """Return a sentence that says which hits this value lacks; empty where it lacks none."""
+        """Return a sentence about the missing hits; empty if the value is complete."""
         if not self.truncated:
             return ""
-        kept = f"{len(self.hits):,} hit{'' if len(self.hits) == 1 else 's'}"
+        count = f"{len(self.hits):,} hit{'' if len(self.hits) == 1 else 's'}"
         if self.reason != "limit":
-            return f"{kept}: the search was {'interrupted' if self.reason == 'cancelled' else 'stopped at its time limit'}."
+            return f"{count}: the search was {'interrupted' if self.reason == 'cancelled' else 'stopped at its time limit'}."
         if isinstance(self.query, SemanticQuery):
-            return f"{kept}: a semantic search ranks no more chunks."
+            return f"{count}: the maximum of a semantic search."
         if isinstance(self.query, TextQuery) and self.query.show == "counts":
-            return f"{kept}, one a file; there are more files. {self._advice()}"
-        return f"{kept} of {'' if self.total_exact else 'more than '}{self.total:,}. {self._advice()}"
+            return f"{count}, one per file; more files match. {self._advice()}"
+        return f"{count} of {'' if self.total_exact else 'more than '}{self.total:,}. {self._advice()}"
 
     def _advice(self) -> str:
         limit = getattr(self.query, "limit", None) or 0
@@ -201,7 +201,7 @@ class Results(msgspec.Struct, frozen=True):
         return msgspec.json.encode(self).decode()
 
     def to_df(self) -> Any:
-        """Return a pandas DataFrame, one row a hit; its ``attrs`` say whether hits are missing."""
+        """Return a pandas DataFrame, one row per hit; its ``attrs`` tell whether hits are missing."""
         self._warn_if_truncated()
         try:
             import pandas
@@ -212,7 +212,7 @@ class Results(msgspec.Struct, frozen=True):
         return frame
 
     def _columns(self) -> list[str]:
-        """Return the columns of a table; that of revisions only where there is more than the worktree."""
+        """Return a table's columns; without ``revision`` if all hits are from the worktree."""
         hidden = {"revision"} if all(hit.revision in ("", WORKTREE) for hit in self.hits) else set[str]()
         return [name for name in Hit.__struct_fields__ if name not in hidden]
 
@@ -220,7 +220,7 @@ class Results(msgspec.Struct, frozen=True):
         return {"total": self.total, "total_exact": self.total_exact, "truncated": self.truncated, "reason": self.reason}
 
     def to_arrow(self) -> Any:
-        """Return a pyarrow Table, one row a hit; its metadata say whether hits are missing."""
+        """Return a pyarrow Table, one row per hit; its metadata tells whether hits are missing."""
         self._warn_if_truncated()
         try:
             import pyarrow
@@ -232,7 +232,7 @@ class Results(msgspec.Struct, frozen=True):
         return pyarrow.Table.from_pylist(self._dicts(), schema=schema.with_metadata(metadata))
 
     def relation(self) -> Any:
-        """Return a DuckDB relation, one row a hit."""
+        """Return a DuckDB relation, one row per hit."""
         import duckdb
 
         return duckdb.from_arrow(self.to_arrow())

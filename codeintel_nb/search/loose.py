@@ -31,7 +31,7 @@ from .ripgrep import files_with_matches
 from .text import TextAnswer, read, search_text
 from .text_plan import TextPlan, plan_text
 
-FIRST_BATCH, MAX_IN_BATCH = 32, 2_048  # files; a common pattern is through with the first
+FIRST_BATCH, MAX_IN_BATCH = 32, 2_048  # files; the first batch is enough for a common pattern
 FEW = 64  # files that are read at once, and not sifted by rg first
 MAX_FILES = 200_000
 _WITH_CELLS = frozenset({"notebook", "markdown", "python", "r", "julia", "scala", "sql"})  # may be in other languages than the file
@@ -126,16 +126,16 @@ def _flags(document: Document) -> int:
 
 
 class LooseAnswer(NamedTuple):
-    """What a search of files outside of the index found."""
+    """Result of a search in unindexed files."""
 
     answers: list[TextAnswer]
     files_read: int
 
 
 def search_loose(target: LooseTarget, query: TextQuery, limit: int, bounds: Bounds, count_bytes: int) -> LooseAnswer:
-    """Return answers in path order, the first ``limit`` hits of them.
+    """Return answers in path order, with up to ``limit`` hits.
 
-    Lines beyond are counted in the first ``count_bytes`` of the files; behind them one more is looked for.
+    Further lines are counted in the first ``count_bytes``; beyond them the search looks for one more.
     """
     answers: list[TextAnswer] = []
     hits = files_read = 0
@@ -160,7 +160,7 @@ def search_loose(target: LooseTarget, query: TextQuery, limit: int, bounds: Boun
 
 
 def _count(plan: TextPlan, query: TextQuery, bounds: Bounds, count_end: int) -> TextAnswer:
-    """Count lines up to an offset, and look for one behind it."""
+    """Count lines up to an offset, and look for one after it."""
     head, tail = plan.cut(count_end)
     collector = MatchCollector(plan.shard, query, MAX_HITS)
     if read(head, query, collector, bounds):
@@ -231,7 +231,7 @@ def _document(reader: FolderReader, settings: Settings, path: str) -> Document |
 
 
 def _sifted(root: str, files: list[FileStat], query: TextQuery, bounds: Bounds) -> list[FileStat]:
-    """Return the files in which rg, on all cores, finds the pattern, and those that are searched here."""
+    """Return the files with matches by rg, on all cores, plus notebooks, to be searched here."""
     paths = [stat.path for stat in files if not is_notebook(stat.path)]
-    held = files_with_matches(root, paths, query, compile_pattern(query), bounds)
-    return files if held is None else [stat for stat in files if stat.path in held or is_notebook(stat.path)]
+    matches = files_with_matches(root, paths, query, compile_pattern(query), bounds)
+    return files if matches is None else [stat for stat in files if stat.path in matches or is_notebook(stat.path)]

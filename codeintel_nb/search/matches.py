@@ -1,4 +1,4 @@
-"""The matches of a text search in one shard: how many are collected, and where reading may end."""
+"""Collector of a text search's matches in one shard, with its stop condition."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Match = tuple[int, int, int, int]
 
 
 class MatchCollector:
-    """Takes matches in content order and keeps the first ``limit`` of them.
+    """Collector of the first ``limit`` matches, taken in content order.
 
-    A search for lines is stopped by the last match it keeps; ``end`` says where the others begin. A search for files goes
-    on: it counts files, which are skipped as soon as they match, up to ``count_end``.
+    A line search stops at the last match kept; the others begin at ``end``. A file search continues to ``count_end`` to
+    count files, skipping each as soon as it matches.
     """
 
     def __init__(self, shard: Searchable, query: TextQuery, limit: int, count_end: int | None = None) -> None:
@@ -27,8 +27,8 @@ class MatchCollector:
         self.counts: dict[int, int] = {}  # start of a file's first matching line -> its matching lines
         self.total = 0
         self.limit = limit
-        self.end = 0  # behind the last match taken
-        self.more = False  # a match was met beyond count_end
+        self.end = 0  # after the last match taken
+        self.more = False  # a match exists beyond count_end
         self._count_end = shard.size if count_end is None else count_end
         self._file_start = shard.file_start
         self._max_in_file = 1 if query.show == "files" else query.per_file
@@ -39,11 +39,11 @@ class MatchCollector:
 
     @property
     def full(self) -> bool:
-        """Whether all matches that are asked for are kept."""
+        """Whether ``limit`` matches are kept."""
         return len(self.matches) >= self.limit
 
     def take(self, match: Match) -> int:
-        """Keep or count a match; return the offset at which to go on."""
+        """Keep or count a match; return the offset to continue at."""
         line_start, line_end, _, _ = match
         if self.stopped:
             return line_end + 1
@@ -70,14 +70,14 @@ class MatchCollector:
         return self.end
 
     def take_all(self, matches: Iterable[Match]) -> bool:
-        """Take matches of which no two begin on one line; return whether more are wanted."""
+        """Take matches on distinct lines; return whether to continue."""
         if self.by_line:
             room = self.limit - len(self.matches)
-            taken = list(matches)[:room]
-            self.matches += taken
-            self.total += len(taken)
-            if taken:
-                self.end = taken[-1][1] + 1
+            batch = list(matches)[:room]
+            self.matches += batch
+            self.total += len(batch)
+            if batch:
+                self.end = batch[-1][1] + 1
             self.stopped = self.stopped or self.full
         else:
             next_start = 0

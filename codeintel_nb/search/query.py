@@ -19,10 +19,10 @@ SHOWS: tuple[Show, ...] = ("lines", "files", "counts")
 MODES: tuple[Mode, ...] = ("hybrid", "dense", "lexical")
 MAX_PATTERN_CHARACTERS = 10_000
 MAX_QUERY_CHARACTERS = 10_000
-MAX_HITS = 1_000_000  # of one search; a limit of 0 asks for them
+MAX_HITS = 1_000_000  # per search; a limit of 0 means this many
 DEFAULT_HITS = 10_000  # of a search whose hits are kept as a value
-ALIKE = 0.5  # score of a definition whose name is spelled much like the one asked for, where none has it
-MAX_RANKED_CHUNKS = 10_000  # that a semantic search puts in order
+ALIKE = 0.5  # score of a similarly spelled name, if no definition has the exact one
+MAX_RANKED_CHUNKS = 10_000  # ranked by a semantic search
 MAX_NAME_CHARACTERS = 500
 
 
@@ -44,7 +44,7 @@ class TextQuery(msgspec.Struct, frozen=True, tag="text"):
         if not self.pattern:
             raise SearchError("The pattern is empty. Say what to look for: codeintel grep PATTERN")
         if len(self.pattern) > MAX_PATTERN_CHARACTERS:
-            raise SearchError(f"The pattern has {len(self.pattern):,} characters; the most is {MAX_PATTERN_CHARACTERS:,}.")
+            raise SearchError(f"The pattern has {len(self.pattern):,} characters; the maximum is {MAX_PATTERN_CHARACTERS:,}.")
         check_text(self.pattern, "The pattern")
         if self.case not in CASES:
             raise SearchError(f"There is no case {self.case!r}. Known: {', '.join(CASES)}.")
@@ -73,7 +73,7 @@ class SemanticQuery(msgspec.Struct, frozen=True, tag="semantic"):
         if not self.text.strip():
             raise SearchError("The question is empty. Say what to look for: codeintel search where are retries counted")
         if len(self.text) > MAX_QUERY_CHARACTERS:
-            raise SearchError(f"The question has {len(self.text):,} characters; the most is {MAX_QUERY_CHARACTERS:,}.")
+            raise SearchError(f"The question has {len(self.text):,} characters; the maximum is {MAX_QUERY_CHARACTERS:,}.")
         check_text(self.text, "The question")
         if self.mode not in MODES:
             raise SearchError(f"There is no mode {self.mode!r}. Known: {', '.join(MODES)}.")
@@ -88,9 +88,9 @@ class SymbolQuery(msgspec.Struct, frozen=True, tag="symbols"):
 
     def __post_init__(self) -> None:
         if not self.name.strip(" .:#"):
-            raise SearchError("The name is empty. Say what is defined: codeintel symbols NAME, or a glob such as read_*")
+            raise SearchError("The name is empty. Give a definition's name: codeintel symbols NAME, or a glob such as read_*")
         if len(self.name) > MAX_NAME_CHARACTERS:
-            raise SearchError(f"The name has {len(self.name):,} characters; the most is {MAX_NAME_CHARACTERS:,}.")
+            raise SearchError(f"The name has {len(self.name):,} characters; the maximum is {MAX_NAME_CHARACTERS:,}.")
         check_text(self.name, "The name")
         force_setattr(self, "limit", checked_limit(self.limit))
 
@@ -110,7 +110,7 @@ class PathQuery(msgspec.Struct, frozen=True, tag="paths"):
 
 
 def checked_limit(limit: int, most: int = MAX_HITS) -> int:
-    """Return the limit, ``most`` for 0; SearchError where it is no whole number up to that."""
+    """Return the limit, or ``most`` for 0; SearchError unless it is an integer from 0 to ``most``."""
     if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= most:
         raise SearchError(f"The limit is {limit!r}; give a whole number from 1 to {most:,}, or 0 for all.")
     return limit or most

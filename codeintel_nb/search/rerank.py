@@ -60,7 +60,7 @@ class Candidate(NamedTuple):
 
     @property
     def order(self) -> tuple[tuple[str, list[str]], int]:
-        """Return what decides between equal scores: path order, as of text hits."""
+        """Return the tie-breaking key: path order, as for text hits."""
         return path_order(self.repo, self.path), self.start_line
 
 

@@ -37,7 +37,7 @@ def rg_path() -> str:
     beside = shutil.which("rg", path=sysconfig.get_path("scripts"))
     found = beside or shutil.which("rg")
     if found is None:
-        raise EngineError("The ripgrep program, which matches this pattern, is missing. Install it: pip install --force-reinstall ripgrep")
+        raise EngineError("The ripgrep program, needed for this pattern, is missing. Install it: pip install --force-reinstall ripgrep")
     return os.path.abspath(found)
 
 
@@ -96,7 +96,7 @@ def scan(shard: Searchable, within: Ranges, query: TextQuery, pattern: Pattern, 
 
 
 def count_in_ranges(parts: Sequence[tuple[Searchable, Ranges]], query: TextQuery, pattern: Pattern, bounds: Bounds) -> tuple[int, bool]:
-    """Count matching lines in ranges of whole lines, all streamed to one rg; return whether the bounds ended it too."""
+    """Count matching lines in ranges streamed to one rg; also return whether the bounds ended it."""
     with _rg([*options_of(query, pattern), "--count", "--no-mmap", "-"], query, bounds, subprocess.PIPE) as process:
         feeder = threading.Thread(target=_feed, args=(process.stdin, [(shard, [*ranges.pieces()]) for shard, ranges in parts]), daemon=True)
         feeder.start()
@@ -111,7 +111,7 @@ def count_in_ranges(parts: Sequence[tuple[Searchable, Ranges]], query: TextQuery
 
 
 def count_in_shards(folders: Sequence[Path], query: TextQuery, pattern: Pattern, bounds: Bounds) -> tuple[int, bool]:
-    """Count matching lines in all of the content of shards; return whether the bounds ended it too."""
+    """Count matching lines in whole shards; also return whether the bounds ended it."""
     contents = [folder / "content.bin" for folder in folders]
     for content in contents:
         if not content.exists():
@@ -122,12 +122,12 @@ def count_in_shards(folders: Sequence[Path], query: TextQuery, pattern: Pattern,
 
 
 def files_with_matches(root: str, paths: Sequence[str], query: TextQuery, pattern: Pattern, bounds: Bounds) -> set[str] | None:
-    """Return the files below a folder that hold a match, on all cores.
+    """Return a folder's files with matches, searched on all cores.
 
-    None where rg cannot tell: it refuses the pattern, or the bounds ended it.
+    None if rg rejects the pattern, or the bounds ended it.
     """
     options = [*options_of(query, pattern), "--encoding", "auto", "--files-with-matches", "--null", "--no-messages", "--"]
-    held = set[str]()
+    files = set[str]()
     rest = paths
     while rest:
         count = length = 0
@@ -136,14 +136,14 @@ def files_with_matches(root: str, paths: Sequence[str], query: TextQuery, patter
             count += 1
         try:
             with _rg([*options, *(f"./{path}" for path in rest[:count])], query, bounds, None, root) as process:
-                printed = _out(process).read()
+                output = _out(process).read()
         except SearchError:
             return None
         if process.returncode < 0:
             return None
-        held.update(path.removeprefix("./") for path in printed.decode("utf-8", "replace").split("\0"))
+        files.update(path.removeprefix("./") for path in output.decode("utf-8", "replace").split("\0"))
         rest = rest[count:]
-    return held
+    return files
 
 
 def options_of(query: TextQuery, pattern: Pattern) -> list[str]:
@@ -153,7 +153,7 @@ def options_of(query: TextQuery, pattern: Pattern) -> list[str]:
     flags += [] if query.regex else ["--fixed-strings"]
     if "\0" not in query.pattern:
         return [*flags, "--regexp", query.pattern]
-    if not query.regex:  # an argument cannot hold it
+    if not query.regex:  # an argument cannot contain NUL
         flags.remove("--fixed-strings")
     return [*flags, "--regexp", (query.pattern if query.regex else re.escape(query.pattern)).replace("\\\0", "\0").replace("\0", r"\x00")]
 
@@ -163,7 +163,7 @@ def _rg(options: list[str], query: TextQuery, bounds: Bounds, stdin: int | None,
     """A running rg, which the bounds end; SearchError where it cannot read the pattern."""
     try:
         process = subprocess.Popen([rg_path(), *options], stdin=subprocess.DEVNULL if stdin is None else stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder)
-    except OSError as error:  # it was removed, or is for another machine
+    except OSError as error:  # removed, or built for another machine
         path = rg_path()
         rg_path.cache_clear()
         raise EngineError(f"The ripgrep program {path} cannot be run ({error.strerror}). Install it: pip install --force-reinstall ripgrep") from error
@@ -178,11 +178,11 @@ def _rg(options: list[str], query: TextQuery, bounds: Bounds, stdin: int | None,
         said = process.stderr.read().decode("utf-8", "replace")
         if process.wait() == 2 and said:
             raise SearchError(f"The regular expression {query.pattern!r} cannot be read: {_reason(said)}. To search for it as plain text, leave out --regex.")
-        if process.returncode not in (0, 1, 2) and process.returncode > 0:  # no match is 1; below 0 it was killed
+        if process.returncode not in (0, 1, 2) and process.returncode > 0:  # 1: no match; below 0: killed
             raise EngineError(f"The ripgrep program ended with status {process.returncode}: {_reason(said)}. Install it: pip install --force-reinstall ripgrep")
     finally:
         process.kill()
-        with suppress(subprocess.TimeoutExpired):  # it reads from a drive that does not answer
+        with suppress(subprocess.TimeoutExpired):  # blocked on an unresponsive drive
             process.wait(1)
         over.set()
         for pipe in (process.stdin, process.stdout, process.stderr):

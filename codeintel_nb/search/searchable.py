@@ -83,7 +83,7 @@ class Searchable(Protocol):
     @property
     def mixed_blocks(self) -> Mask: ...  # of the postings: they hold more than such chunks
 
-    def long_chunks(self, whole_files: bool) -> Mask | None: ...  # longer than what re2 is given at once, or in such files
+    def long_chunks(self, whole_files: bool) -> Mask | None: ...  # too long for re2, or in files too long for it
 
     def language(self, file: int) -> str: ...
 

@@ -23,7 +23,7 @@ from .mask import ScopeMask
 from .query import MAX_RANKED_CHUNKS, SemanticQuery
 from .rerank import Asked, Candidate, penalty, read_query, rerank
 
-CANDIDATES = 200  # of each kind that go into the ranking
+CANDIDATES = 200  # of each kind that are reranked
 DENSE_WEIGHT = 0.6  # in the fusion; BM25 has the rest
 MAX_SNIPPET_CHARACTERS = 4000
 
@@ -70,7 +70,7 @@ def plan_search(query: SemanticQuery, embedder: Embedder) -> SearchPlan:
 
 
 class Part(NamedTuple):
-    """A shard, and what of it a search sees."""
+    """A shard with the masks of a search."""
 
     shard: Shard
     repo: str
@@ -79,7 +79,7 @@ class Part(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The best chunks of a shard by each means, never one outside of the mask; arrays, as there may be many shards."""
+    """Best chunks of a shard by each method, all inside the mask."""
 
     part: Part
     lexical_ids: Ids
@@ -90,7 +90,7 @@ class Found(NamedTuple):
 
 
 def statistics(part: Part, terms: tuple[str, ...]) -> Statistics:
-    """Count the chunks of a shard that are not dead, and of each term those that hold it."""
+    """Count a shard's live chunks, in total and for each term."""
     lexicon, live = part.shard.lexicon, part.live.chunks
     if live is None:
         frequencies = {term: lexicon.frequency(term) for term in terms}
@@ -100,7 +100,7 @@ def statistics(part: Part, terms: tuple[str, ...]) -> Statistics:
 
 
 def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) -> Found:
-    """Return a shard's ``most`` best chunks by words and by meaning, and those that define a name of the query."""
+    """Return a shard's ``most`` best chunks by words and by meaning, plus definitions of the query's names."""
     shard, mask = part.shard, part.mask
     if shard.manifest.embedder != plan.embedder.id and plan.vector is not None:
         raise SearchError(
@@ -126,31 +126,31 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
 
 
 def rank(found: list[Found], plan: SearchPlan) -> list[tuple[Candidate, float]]:
-    """Put the candidates of all shards in one order, which does not depend on how many shards there are.
+    """Rank the candidates of all shards, independent of the sharding.
 
-    The best 200 of each kind are fused and reranked; a limit beyond them adds the others in the order of their fused
-    ranks. So the first hits are the same for every limit.
+    The best 200 of each kind are fused and reranked; a larger limit appends the others by fused rank. So the first hits
+    are the same for every limit.
     """
     limit, deep = plan.query.limit, depth(plan.query)
     by_words = _best(found, [(one.lexical_ids, one.lexical) for one in found], deep)
     by_vectors = _best(found, [(one.dense_ids, one.dense) for one in found], deep)
     if plan.query.mode == "dense":
         return _refined(found, by_vectors, plan)[:limit]
-    made = _Candidates(found, by_words, by_vectors)
+    pool = _Candidates(found, by_words, by_vectors)
     head = _fused(by_words[:CANDIDATES], by_vectors[:CANDIDATES], plan.dense_weight)
     defining = [(at, chunk) for at, one in enumerate(found) for chunk in one.defines]
-    chosen = sorted((made.candidate(*place) for place in {*head, *defining}), key=lambda c: c.order)
-    ranked = rerank(chosen, {made.candidate(*place).key: score for place, score in head.items()}, plan.asked, limit)
+    shortlist = sorted((pool.candidate(*place) for place in {*head, *defining}), key=lambda c: c.order)
+    ranked = rerank(shortlist, {pool.candidate(*place).key: score for place, score in head.items()}, plan.asked, limit)
     if len(ranked) >= limit or deep == CANDIDATES:
         return ranked
     scores = _fused(by_words, by_vectors, plan.dense_weight)
-    rest = [(c, scores[place] * penalty(c, plan.asked)) for place in scores.keys() - {*head, *defining} for c in [made.candidate(*place)]]
+    rest = [(c, scores[place] * penalty(c, plan.asked)) for place in scores.keys() - {*head, *defining} for c in [pool.candidate(*place)]]
     rest.sort(key=lambda pair: (-pair[1], pair[0].order))
     return [*ranked, *_below(ranked, rest)][:limit]
 
 
 def depth(query: SemanticQuery) -> int:
-    """Return how many chunks of each kind a shard is asked for."""
+    """Return the number of candidates of each kind per shard."""
     return CANDIDATES if query.limit <= CANDIDATES else MAX_RANKED_CHUNKS
 
 
@@ -159,28 +159,28 @@ Scored = tuple[Place, float]
 
 
 class _Candidates:
-    """Makes a candidate of a place when it is first asked for."""
+    """Cache of candidates by place, filled on demand."""
 
     def __init__(self, found: list[Found], by_words: list[Scored], by_vectors: list[Scored]) -> None:
         self._found, self._lexical, self._dense = found, dict(by_words), dict(by_vectors)
-        self._made: dict[Place, Candidate] = {}
+        self._cache: dict[Place, Candidate] = {}
 
     def candidate(self, at: int, chunk: int) -> Candidate:
         place = at, chunk
-        made = self._made.get(place)
-        if made is None:
+        candidate = self._cache.get(place)
+        if candidate is None:
             part, defines = self._found[at].part, self._found[at].defines
             shard = part.shard
             file = int(shard.chunk_file[chunk])
-            made = self._made[place] = Candidate(
+            candidate = self._cache[place] = Candidate(
                 shard.id, chunk, part.repo, shard.paths[file], int(shard.chunk_line[chunk]), self._lexical.get(place, 0.0), self._dense.get(place, -1.0),
                 defines.get(chunk, ()), bool(shard.file_flags[file] & IS_GENERATED), shard.label(chunk),
             )  # fmt: skip
-        return made
+        return candidate
 
 
 def _best(found: list[Found], scored: Sequence[tuple[Ids, npt.NDArray[np.floating[Any]]]], most: int) -> list[Scored]:
-    """Return the best places over all shards, best first; those of equal score in path order."""
+    """Return the best places over all shards, best first; ties in path order."""
     scores = np.concatenate([of for _, of in scored]) if scored else np.zeros(0)
     if not len(scores):
         return []
@@ -188,8 +188,8 @@ def _best(found: list[Found], scored: Sequence[tuple[Ids, npt.NDArray[np.floatin
     owners = np.repeat(np.arange(len(scored)), [len(ids) for ids, _ in scored])
     if len(scores) > most:
         last = np.partition(scores, len(scores) - most)[len(scores) - most]
-        held = np.flatnonzero(scores >= last)  # with all that tie for the last place
-        scores, chunks, owners = scores[held], chunks[held], owners[held]
+        best = np.flatnonzero(scores >= last)  # with all ties for the last place
+        scores, chunks, owners = scores[best], chunks[best], owners[best]
     order = np.argsort(-scores, kind="stable")
     places = list(zip(zip(owners[order].tolist(), chunks[order].tolist(), strict=True), scores[order].tolist(), strict=True))
     ranked = list[Scored]()
@@ -200,7 +200,7 @@ def _best(found: list[Found], scored: Sequence[tuple[Ids, npt.NDArray[np.floatin
 
 
 def _order(found: list[Found], place: Place) -> tuple[tuple[str, list[str]], int]:
-    """Return what decides between equal scores: the place of a chunk in path order."""
+    """Return a chunk's tie-breaking key: its position in path order."""
     part = found[place[0]].part
     return path_order(part.repo, part.shard.paths[int(part.shard.chunk_file[place[1]])]), int(part.shard.chunk_line[place[1]])
 
@@ -210,22 +210,22 @@ def _fused(by_words: list[Scored], by_vectors: list[Scored], dense_weight: float
 
 
 def _refined(found: list[Found], by_vectors: list[Scored], plan: SearchPlan) -> list[tuple[Candidate, float]]:
-    """Return the closest 200 chunks by exact vectors, as codes blur the last digits, and behind them the others by codes."""
+    """Rescore the closest 200 chunks by exact vectors; the others keep their code scores and follow."""
     assert plan.vector is not None
-    made = _Candidates(found, [], by_vectors)
+    pool = _Candidates(found, [], by_vectors)
     near, far = by_vectors[:CANDIDATES], by_vectors[CANDIDATES:]
     inputs = []
     for (at, chunk), _ in near:
         shard = found[at].part.shard
         inputs.append(embedder_input(shard.paths[int(shard.chunk_file[chunk])], shard.text(chunk)))
     exact = np.round(plan.embedder.embed_code(inputs) @ plan.vector, DIGITS).tolist() if inputs else []
-    refined = [(made.candidate(*place), score) for (place, _), score in zip(near, exact, strict=True)]
+    refined = [(pool.candidate(*place), score) for (place, _), score in zip(near, exact, strict=True)]
     refined.sort(key=lambda pair: (-pair[1], pair[0].order))
-    return [*refined, *_below(refined, [(made.candidate(*place), score) for place, score in far], scale=False)]
+    return [*refined, *_below(refined, [(pool.candidate(*place), score) for place, score in far], scale=False)]
 
 
 def _below(ranked: list[tuple[Candidate, float]], rest: list[tuple[Candidate, float]], scale: bool = True) -> list[tuple[Candidate, float]]:
-    """Return the rest with scores that are not above those ranked before."""
+    """Return the rest with scores capped at the last ranked one."""
     if not ranked or not rest:
         return rest
     last = ranked[-1][1]

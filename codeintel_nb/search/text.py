@@ -31,16 +31,16 @@ class TextAnswer(NamedTuple):
 
     hits: list[Hit]
     total: int  # matches read
-    rest: TextPlan | None = None  # what follows the last hit: not read yet
-    more: bool = False  # a match follows that is not counted
-    cut: bool = False  # more files were counted than are hits
+    rest: TextPlan | None = None  # the unread part after the last hit
+    more: bool = False  # an uncounted match follows
+    cut: bool = False  # more files match than are returned
     ended: bool = False  # the bounds ended the search
 
 
 def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, count_end: int | None = None) -> TextAnswer:
-    """Return the first ``limit`` lines that match.
+    """Return the first ``limit`` matching lines.
 
-    ``count_end`` is the offset up to which a search for files counts those beyond the limit; lines are left in ``rest``.
+    A file search counts further files up to the offset ``count_end``; further lines are left in ``rest``.
     """
     collector = MatchCollector(plan.shard, query, limit, count_end)
     ended = read(plan, query, collector, bounds) or bounds.reached()
@@ -58,7 +58,7 @@ def read(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bo
 
 
 def _here(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
-    """Read what may match; return whether the bounds ended it early."""
+    """Search the candidate text here; return whether the bounds ended it early."""
     for part in plan.parts(collector):
         if _part_here(part.sifted(), query, collector, bounds):
             return True
@@ -68,7 +68,7 @@ def _here(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: B
 
 
 def _part_here(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
-    """Read what may match, and have rg read what re2 would read otherwise; return whether the bounds ended it early."""
+    """Search with re2, and with rg where re2 would differ; return whether the bounds ended it early."""
     read_exact = _read_lines_together if plan.pattern.multiline else _read
     if plan.foreign is None:
         return read_exact(plan, plan.exact, collector.take, collector, bounds)
@@ -108,7 +108,7 @@ def _all_by_rg(plan: TextPlan, query: TextQuery, collector: MatchCollector, boun
 
 
 def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], collector: MatchCollector, bounds: Bounds) -> bool:
-    """Find every match for ``take``, which says where to go on; return whether the bounds ended it early."""
+    """Pass every match to ``take``, continuing at the offset it returns; return whether the bounds ended it early."""
     view, first_in, pace = plan.shard.view, _finder(plan), Pace()
     at_once = collector.by_line and collector.limit > MAX_FORWARD and take == collector.take
     if bounds.reached():
@@ -204,7 +204,7 @@ def _as_files_have_them(shard: Searchable, ranges: Ranges) -> Ranges:
 
 
 def _read_lines_together(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], collector: MatchCollector, bounds: Bounds) -> bool:
-    """Find matches of several lines, file by file; those that meet on a line are one, as ripgrep has it."""
+    """Find multiline matches file by file, merging those that share a line, as ripgrep does."""
     content, view = plan.shard.content, plan.shard.view
     search = plan.pattern.search
     assert search is not None

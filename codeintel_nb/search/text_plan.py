@@ -19,7 +19,7 @@ from .searchable import Searchable
 from .trigrams import NOTHING, Need, blocks_that_may, files_that_may, may_match, needs
 
 FORWARD = 1 << 20  # bytes that are read here, in order, before rg is asked: a common pattern is through by then
-MAX_FORWARD = 1000  # hits asked for, for that to be likely
+MAX_FORWARD = 1000  # requested hits up to which that is likely
 LITERAL, PATTERN, BY_RG = 4e9, 0.8e9, 8e9  # bytes a second: found as they are, read by re2, and by rg
 RANGE_S, JUDGED_S = 2e-6, 2e-6  # beside them, for each range; for each line with a needle
 RG_START_S = 0.004
@@ -38,7 +38,7 @@ class TextPlan(NamedTuple):
     need: Need
     needle: bytes  # that a line must hold, where looking for it first is worth it
     is_much: bool  # rg is through with all of the content sooner than what may match is read here
-    is_whole: bool = False  # all of the shard is in scope: what is left out cannot match
+    is_whole: bool = False  # the whole shard is in scope: skipped text cannot match
 
     @classmethod
     def of(cls, shard: Searchable, repo: str, pattern: Pattern, exact: Ranges, foreign: Ranges | None, need: Need = NOTHING, needle: bytes = b"") -> TextPlan:
@@ -59,7 +59,7 @@ class TextPlan(NamedTuple):
 
     @property
     def all_ranges(self) -> Ranges:
-        """Return what is to be read by either reader."""
+        """Return the ranges for both readers."""
         return self.exact if self.foreign is None else self.foreign.and_also(self.exact)
 
     @property
@@ -77,23 +77,23 @@ class TextPlan(NamedTuple):
         return (self, None) if end is None else self.cut(end)
 
     def end_of(self, size: int) -> int | None:
-        """Return the offset behind the first ``size`` bytes to read, about; None where there are no more."""
+        """Return the offset after about the first ``size`` bytes to read; None if there are no more."""
         _, rest = self.all_ranges.parted(size)
         return int(rest.begins[0]) if len(rest.begins) else None
 
     def count_end(self, size: int) -> int:
-        """Return the offset up to which matches are counted, if that is done in so many bytes."""
+        """Return the end offset for counting matches within ``size`` bytes."""
         end = self.end_of(max(0, size)) if self.bytes_to_read > size else None
         return self.shard.size if end is None else end
 
     def cut(self, offset: int) -> tuple[TextPlan, TextPlan]:
-        """Return what is to be read before an offset, and behind it."""
+        """Split the plan at an offset."""
         head, tail = self.exact.cut(offset)
         other_head, other_tail = (None, None) if self.foreign is None else self.foreign.cut(offset)
         return self.only(head, other_head), self.only(tail, other_tail)
 
     def behind(self, offset: int) -> TextPlan | None:
-        """Return what is to be read behind an offset; None where nothing is."""
+        """Return the plan after an offset; None if nothing is left."""
         _, rest = self.cut(offset)
         return rest if rest.bytes_to_read else None
 
@@ -161,7 +161,7 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
         return plan if plan.bytes_to_read or not pattern.multiline else None
     certain = pattern.literal or (needle(query.pattern, pattern.insensitive) if query.regex else b"")
     certain = b"" if pattern.multiline or len(certain) < 3 else certain
-    plain: Chunks | None = None  # what re2 reads; all where it is None
+    plain: Chunks | None = None  # chunks for re2; None for all
     if pattern.unicode and not shard.is_ascii:
         plain = shard.ascii_chunks if not pattern.multiline else (shard.file_flags & IS_ASCII).astype(bool)[shard.chunk_file]  # a match may span chunks
     elif query.regex and pattern.literal is None and shard.ill_formed_chunks.any():
@@ -178,5 +178,5 @@ def _by_reader(shard: Searchable, plain: Chunks, chunks: Chunks | None, blocks: 
     if chunks is not None or blocks is None:
         return ranges_of(shard, plain if chunks is None else chunks & plain, blocks), ranges_of(shard, ~plain if chunks is None else chunks & ~plain, blocks)
     starts = np.zeros(0, np.uint64) if shard.postings is None else shard.postings.starts
-    mixed = shard.mixed_blocks[blocks] | (starts[blocks + 1] - starts[blocks] > LONG_BYTES)  # few, and only there need chunks be told apart
+    mixed = shard.mixed_blocks[blocks] | (starts[blocks + 1] - starts[blocks] > LONG_BYTES)  # few; only these are split by chunk
     return ranges_of(shard, None, blocks[~mixed]).and_also(ranges_of(shard, plain, blocks[mixed])), ranges_of(shard, ~plain, blocks[mixed])

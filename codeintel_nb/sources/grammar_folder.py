@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import EngineError
 
-TEMPORARY = "CODEINTEL_GRAMMARS_TMP"  # a folder that a parent process made, and removes
+TEMPORARY = "CODEINTEL_GRAMMARS_TMP"  # folder created and removed by the parent process
 VARIABLE = "SEMBLE_GRAMMARS_CACHE_DIR"  # read by the grammars' package
 PROBE = "json"  # the smallest grammar
 
@@ -57,7 +57,7 @@ def _folders(home: Path) -> Iterator[str]:
 
 @cache
 def temporary_folder() -> Path:
-    """Return a folder of this process, which is removed at its end; children of a build get their parent's."""
+    """Return this process's temporary folder, removed at exit; a build's children use their parent's."""
     if shared := os.environ.get(TEMPORARY):
         return Path(shared)
     own = tempfile.mkdtemp(prefix="codeintel-grammars-")

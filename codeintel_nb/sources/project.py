@@ -1,4 +1,4 @@
-"""The project that a folder belongs to."""
+"""Detection of a folder's project."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ MARKS = (
 
 
 def project_of(folder: Path, limit: Path | None = None) -> Path:
-    """Return the nearest folder, from this one up, that is a project's root.
+    """Return the nearest project root, from this folder up.
 
-    The folder itself where none is, or none at or below ``limit``.
+    The folder itself if there is none at or below ``limit``.
     """
     home = home_folder()
     for parent in (folder, *folder.parents):
@@ -26,12 +26,12 @@ def project_of(folder: Path, limit: Path | None = None) -> Path:
 
 
 def is_project(folder: Path) -> bool:
-    """Whether a folder can be somebody's project: it is neither a home nor the root of a disk."""
+    """Whether a folder can be a project: it is neither a home nor a disk's root."""
     return folder.is_dir() and folder not in (home_folder(), Path(folder.anchor))
 
 
 def current_folder() -> Path:
-    """Return the current folder; the root of the disk where that is gone."""
+    """Return the current folder; the disk's root if it was deleted."""
     try:
         return Path.cwd()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""How far a run is, for a person: whole seconds, and never back."""
+"""Progress lines: whole seconds, and a share that never decreases."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ OUTLIVE = [
 
 @pytest.mark.parametrize("statement", OUTLIVE)
 def test_no_query_outlives_its_time(run, statement):
-    """Each would take hours: that the test ends is what it shows."""
+    """Each would take hours, so the test passes by ending."""
     with pytest.raises((SearchError, EngineError)):
         run(statement, deadline=0.5, memory=600_000_000)
 

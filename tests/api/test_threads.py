@@ -14,7 +14,7 @@ def test_closing_cancels_what_waits_and_tells_of_what_hangs():
     assert begun.wait(60)
     assert not executor.close(0.0), "one hangs"
     assert waiting.cancelled()
-    with pytest.raises(RuntimeError, match="ending"):
+    with pytest.raises(RuntimeError, match="shutting down"):
         executor.submit(str)
     release.set()
     assert running.result(60)

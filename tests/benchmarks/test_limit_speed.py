@@ -1,4 +1,4 @@
-"""How far beyond its limit a search goes while two busy loops have the cores; peer: ripgrep, which has no limit."""
+"""Overrun of a search's time limit with two busy cores; peer: ripgrep without a limit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.conftest import write_tree
 pytestmark = pytest.mark.benchmark
 LIMIT_S = 0.3
 SLOW = "a.{60}b.{3}zz"  # re2 gives up its automaton for this one and reads about 2 MB a second
-CASES = (  # what holds a search up
+CASES = (  # slow searches
     ("short lines, by re2", "short", SLOW), ("one long line", "long", SLOW), ("lines together", "short", r"(?s)a.{60}b\n.{3}zz"),
     ("by rg", "short", r"\p{Lu}.{60}b.{3}zz|\w{3}[^\w]a.{60}zz"), ("every line", "short", "a"),
 )  # fmt: skip
@@ -37,7 +37,7 @@ def busy() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Workspace, Path]]:
-    """Short lines in 16 files, and lines of nearly 2 MB; indexed, and as they are."""
+    """Short lines in 16 files, and lines of nearly 2 MB; indexed and unindexed."""
     chosen = random.Random(7)
     short = "\n".join("".join(chosen.choices("ab é", k=100)) for _ in range(15_000))
     contents = {"short": {f"{i}.txt": f"{i}\n{short}" for i in range(16)}, "long": {f"{i}.txt": short.replace("\n", "")[:1_400_000] for i in range(16)}}

@@ -1,1 +1,1 @@
-"""What takes too long for every run: a hub, a gateway, collaboration, endurance. Marked ``full``; .ci/full runs it."""
+"""Tests too slow for every run: a hub, a gateway, collaboration and a soak. Marked ``full``; run by .ci/full."""

@@ -1,4 +1,4 @@
-"""Programs of others, run for a test: ports, processes, REST, and kernels through a server's websocket."""
+"""Third-party programs in tests: ports, processes, REST, and kernels through a server's websocket."""
 
 from __future__ import annotations
 
@@ -37,30 +37,30 @@ def ask(method: str, url: str, token: str = "", body: object = None, **headers: 
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=60) as response:
-            status, said = response.status, response.read()
+            status, data = response.status, response.read()
     except urllib.error.HTTPError as error:
         with error:
-            status, said = error.code, error.read()
+            status, data = error.code, error.read()
     try:
-        return Answer(status, json.loads(said) if said else None)
+        return Answer(status, json.loads(data) if data else None)
     except ValueError:
-        return Answer(status, said.decode(errors="replace"))
+        return Answer(status, data.decode(errors="replace"))
 
 
 def until(holds: Callable[[], Any], within_s: float = 90.0) -> Any:
-    """Wait for what is true, and return it."""
+    """Poll until the result is true, and return it."""
     ends_at = time.monotonic() + within_s
     while True:
         with suppress(OSError):
-            if found := holds():
-                return found
-        assert time.monotonic() < ends_at, "what was waited for did not come"
+            if value := holds():
+                return value
+        assert time.monotonic() < ends_at, "timed out"
         time.sleep(0.1)
 
 
 @contextmanager
 def running(command: Sequence[object], log: Path, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program in a session of its own; at the end all of it is gone."""
+    """Run a program in its own process session, and kill the session at the end."""
     with log.open("wb") as out:
         started = subprocess.Popen(list(map(str, command)), stdout=out, stderr=subprocess.STDOUT, start_new_session=True, env=environment, cwd=folder)
     try:
@@ -75,7 +75,7 @@ def running(command: Sequence[object], log: Path, environment: Mapping[str, str]
 
 
 class Cells:
-    """Runs cells in a kernel through a server's websocket, as a page does."""
+    """Connection that runs cells in a kernel through a server's websocket, as a page does."""
 
     def __init__(self, base: str, kernel_id: str, token: str) -> None:
         self._session = uuid.uuid4().hex
@@ -83,7 +83,7 @@ class Cells:
         self._socket = websocket.create_connection(url, header=[f"Authorization: token {token}"], timeout=60)
 
     def run(self, code: str) -> str:
-        """Return everything that a cell shows, as plain text; of an error its message."""
+        """Run a cell and return its output as plain text; for an error, the message."""
         number = uuid.uuid4().hex
         header = {"msg_id": number, "msg_type": "execute_request", "username": "", "session": self._session, "version": "5.3", "date": ""}
         content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False, "stop_on_error": True}

@@ -17,7 +17,7 @@ BIN = Path(sys.executable).parent
 
 
 def surroundings(place: Path) -> dict[str, str]:
-    """As of another machine: nothing of one is where the other looks."""
+    """Return the environment of a separate machine, with its own Jupyter folders."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "CODEINTEL", "KERNEL_", "JPY"))}
     folders = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_DATA_DIR": "data", "IPYTHONDIR": "ipython"}
     return {**kept, "HOME": str(place), "PATH": f"{BIN}:{os.environ['PATH']}", **{name: str(place / folder) for name, folder in folders.items()}}
@@ -54,9 +54,9 @@ def test_notebook_and_panel_do_not_hold_two_scopes(front):
     for method, body in (("PUT", {"languages": ["sql"]}), ("PATCH", {"languages": ["sql"]}), ("DELETE", None)):
         refused = ask(method, f"{place}/scope", token, body)
         assert refused.status == 409
-        assert "keeps its scope to itself" in refused.body["detail"]
+        assert "keeps its own scope" in refused.body["detail"]
     shown = ask("POST", f"{place}/panel", token, {"what": "state"})
-    assert "keeps its scope to itself" in shown.body["note"]
+    assert "keeps its own scope" in shown.body["note"]
     assert "python" in cells.run("%scope")
     cells.close()
     script = ask("PUT", f"{base}codeintel/v1/sessions/a-script/scope", token, {"languages": ["sql"]})

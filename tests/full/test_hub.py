@@ -46,7 +46,7 @@ c.JupyterHub.load_roles = [{"name": "driver", "services": ["driver"], "scopes": 
 
 
 class Hub:
-    """The running hub; its users' servers are started when they are first asked for."""
+    """A running hub; users' servers start on demand."""
 
     def __init__(self, work: Path, redis_url: str, proxy: str) -> None:
         ports, self.token = [free_port() for _ in range(3)], secrets.token_hex(16)
@@ -106,7 +106,7 @@ def hub(tmp_path_factory, proxy):
 
 
 class Person:
-    """A user's server, and what that user can ask of it."""
+    """A user's server and its API."""
 
     def __init__(self, hub: Hub, user: str, name: str = "") -> None:
         self.base, self.token = hub.server(user, name), hub.token_of(user)
@@ -133,7 +133,7 @@ HERS = {"languages": ["python"], "include_globs": ["secret/**"]}
 
 
 def attempts(alice: Person, other: Person, session: str):
-    """What another server, or its owner's token at hers, may try with an id of hers."""
+    """Return attacks on a session of Alice's: from another server, and with that user's token on hers."""
     hers = f"{alice.base}codeintel/v1/sessions/{session}/scope"
     return [
         lambda: other.scope("GET", session),

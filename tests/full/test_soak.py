@@ -28,7 +28,7 @@ GROWTH = 1.05  # of private memory, from the end of the first third on
 
 
 class Soak:
-    """What is done to the server, what went wrong, and what it holds meanwhile."""
+    """Load on a server, with its errors and resource samples."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -44,7 +44,7 @@ class Soak:
                 try:
                     work(chosen)
                     self.done[name.split()[0]] += 1
-                except Exception as error:  # whatever it is, it is what this looks for
+                except Exception as error:  # any error fails the test
                     self.errors.append(f"{name}: {type(error).__name__}: {error}")
 
         thread = threading.Thread(target=run, name=name, daemon=True)
@@ -98,7 +98,7 @@ class Soak:
 
 
 def third(samples, name, part):
-    """The median of a part of the samples."""
+    """Return the median of one third of the samples."""
     size = len(samples) // 3
     values = sorted(sample[name] for sample in samples[part * size : (part + 1) * size])
     return values[len(values) // 2]

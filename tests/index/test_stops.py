@@ -1,4 +1,4 @@
-"""A run that a person stopped: it stays stopped, keeps what it read, and is in nobody's scope until it is whole."""
+"""Runs stopped by the user: they stay stopped, keep the files read, and are in no scope until complete."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def opened(tmp_path):
 
 
 def stopped(workspace, folder, at=200, cancel=None, **options):
-    """Stop a run when it has read so many files; return the error."""
+    """Stop a run after ``at`` files; return the error message."""
     cancel = cancel or Cancellation()
 
     def progress(moved):
@@ -54,7 +54,7 @@ def test_a_stopped_first_run_keeps_what_it_read(opened, large):
     workspace = opened()
     message = stopped(workspace, large)
     assert "was stopped at" in message
-    assert message.endswith("What was read is kept; go on with: codeintel refresh large")
+    assert message.endswith("What was read is kept; resume with: codeintel refresh large")
     (status,) = workspace.status()
     assert (status.state, status.complete) == ("stopped", False)
     assert 0 < status.files < 500
@@ -86,7 +86,7 @@ def test_it_is_in_nobodys_scope_until_it_is_whole(opened, large, tree):
 
 
 def test_only_a_person_stops_it(opened, large):
-    """A server that ends is no person: the run goes on when the server is back."""
+    """A server's shutdown is not a user's stop: the run resumes when the server is back."""
     workspace, cancel = opened(), Cancellation()
     cancel.by_person = False
 

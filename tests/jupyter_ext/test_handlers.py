@@ -68,7 +68,7 @@ def test_folders_out_of_bounds_are_not_indexed(server, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     for path in ("/etc", str(tmp_path / "elsewhere"), "..", "../..", "~", "way-out", str(server.root / "way-out")):
         detail = problem(server.ask("POST", "repositories", {"path": path, "name": "out"}), 403)
-        assert "lies outside of this server's folder" in detail
+        assert "is outside this server's folder" in detail
         assert "in a terminal: codeintel index" in detail
     problem(server.ask("POST", "repositories", {"path": str(tmp_path), "package": tmp_path.name}), 403)
     problem(server.ask("POST", "repositories", {"path": "nowhere"}), 400)
@@ -199,7 +199,7 @@ def begun(server, place, payload, **headers):
 
 @pytest.fixture(scope="module")
 def uncut_s(server):
-    """How long the slow search takes on this machine, as busy as it is."""
+    """Duration of the slow search on this machine, under its current load."""
     letters = random.Random(7)
     lines = "\n".join("".join(letters.choices("ab ", k=100)) for _ in range(18_000))
     write_tree(server.root / "uncut", {f"{i}.txt": f"{i}\n{lines}" for i in range(8)})
@@ -211,7 +211,7 @@ def uncut_s(server):
 
 
 def is_cut(uncut_s, attempt):
-    """Whether in one of three tries what an attempt waits for comes in a third of the time that the whole search takes."""
+    """Whether one of three attempts ends in a third of the whole search's time."""
 
     def took():
         began = attempt()
@@ -296,12 +296,12 @@ def test_a_folder_outside_is_indexed_once_a_person_was_asked(make_server, open_n
     request = {"path": str(outside), "name": "outside"}
     refused = server.ask("POST", "repositories", request)
     assert refused.status == 403
-    assert refused.json["question"] == f"{outside} lies outside of the folder that this server shows. Index it all the same?"
+    assert refused.json["question"] == f"{outside} is outside this server's folder. Index it anyway?"
     notebook = open_notebook(on=server)
     for body in (request, {**request, "allow": True}):  # a kernel cannot answer for the person
         by_kernel = server.signed(notebook.kernel_id, "POST", "repositories", body, **{"Content-Type": "application/json"})
         assert (by_kernel.status, by_kernel.json.get("question", "")) == (403, "")
-    assert "index it once in the side bar's panel, which asks you, or in a terminal" in notebook.run(f"%load_ext codeintel_nb\n%codeindex add {outside}")
+    assert "index it in the side bar's panel and confirm, or in a terminal: codeintel index " in notebook.run(f"%load_ext codeintel_nb\n%codeindex add {outside}")
     assert server.ask("POST", "repositories", {**request, "allow": True}).status == 202
     server.until(lambda: server.ask("GET", "repositories/outside/job").json["state"] == "done")
     assert "nothing changed" in notebook.run(f"%codeindex add {outside} --name outside"), "it is allowed now"

@@ -20,7 +20,7 @@ LINES = (
 
 
 def interrupted(notebook, interrupt, count, seed=7):
-    """Run lines and interrupt each at a random moment; every one may finish, give what it has, or say one line."""
+    """Interrupt random lines at random moments; each finishes, returns partial results or prints one line."""
     chosen = random.Random(seed)
     outcomes = []
     for _ in range(count):

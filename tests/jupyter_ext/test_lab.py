@@ -86,7 +86,7 @@ def test_the_scope_goes_both_ways_and_the_panel_follows_the_notebook(lab, open_l
     panel.get_by_text("chunks in 9 of 9 files").wait_for()
     page.locator(STATUS, has_text="Scope: shop").wait_for()
     run_cell(page, 0)
-    page.locator(".jp-OutputArea-output:visible", has_text="this notebook lies in this project").wait_for()
+    page.locator(".jp-OutputArea-output:visible", has_text="this notebook is in this project").wait_for()
     run_cell(page, 1)
     page.locator(".jp-OutputArea-output:visible", has_text="1 of 9 files").wait_for()
     page.locator(STATUS, has_text="Scope: shop javascript").wait_for(timeout=10_000)  # the magic has set it: the page hears of it

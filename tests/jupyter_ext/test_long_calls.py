@@ -82,7 +82,7 @@ def test_errors_of_a_long_call_are_those_of_the_engine(lasting):
 
 
 def busy(server, what):
-    """Have the server do something that lasts."""
+    """Start a long-running call on the server."""
     if what == "indexing":
         write_tree(server.root / "more", {f"f{i}.py": f"def function_{i}():\n    return {i}\n" * 300 for i in range(2_000)})
         assert server.ask("POST", "repositories", {"path": "more"}).status == 202
@@ -115,7 +115,7 @@ def test_a_server_ends_soon_after_it_is_asked_to(lasting, what):
     try:
         lasting.process.wait(30)
     except subprocess.TimeoutExpired:
-        pytest.fail("it goes on")
+        pytest.fail("the server is still running")
     log = lasting.log.read_text()
     assert "Traceback" not in log, log[-3000:]
 

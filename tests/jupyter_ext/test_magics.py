@@ -117,4 +117,4 @@ def test_the_server_says_what_it_follows(make_server, open_notebook):
     following.index(following.root / "t", "t")
     following.until(lambda: following.ask("GET", "health").json["watching"] == ["t"])
     notebook = open_notebook(on=following)
-    assert "changes are followed in t" in notebook.run("%load_ext codeintel_nb\n%codeindex watch")
+    assert "watching for changes in t" in notebook.run("%load_ext codeintel_nb\n%codeindex watch")

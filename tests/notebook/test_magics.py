@@ -46,7 +46,7 @@ def ready(run, tree):
 def test_changes_are_followed_from_now_on(ready, shell, tree):
     import time
 
-    assert "changes are followed in shop" in repr(ready("%codeindex watch"))
+    assert "watching for changes in shop" in repr(ready("%codeindex watch"))
     (tree / "followed.py").write_text("followed_from_now_on = 1\n")
     ends = time.monotonic() + 15
     while not ready("%textsearch followed_from_now_on"):

@@ -1,4 +1,4 @@
-"""A notebook begins with the project that it lies in, indexed or not; other repositories join it, or are one step away."""
+"""A notebook starts in its project, indexed or not; other repositories can be added."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.notebook.test_magics import Kept
 
 @pytest.fixture
 def places(tmp_path):
-    """Two projects and a folder of no project's, each with a file of its own."""
+    """Two projects and a folder outside any project, each with its own file."""
     write_tree(
         tmp_path,
         {
@@ -26,7 +26,7 @@ def places(tmp_path):
 
 @pytest.fixture
 def at(own_home, monkeypatch, capsys):
-    """Begin a session in a folder; call it with cells."""
+    """Start a session in a folder; return a function that runs cells."""
     shells = []
 
     def begin(folder):
@@ -61,7 +61,7 @@ def test_a_project_that_is_not_indexed(at, places):
     assert {hit.path for hit in found} == {"notebooks/note.py", "src/a.py"}
     assert "mine not indexed yet" in repr(found)
     shown = repr(run("%scope"))
-    assert "this notebook lies in this project" in shown
+    assert "this notebook is in this project" in shown
     assert "only text search reads its files. %codeindex add indexes the project" in shown
     run("%semsearch needle")
     assert run.err.startswith("UsageError: The project 'mine' is not indexed yet, so only text search reads its files. Index it: %codeindex add ")
@@ -108,7 +108,7 @@ def test_set_keeps_the_repositories_and_a_star_is_everything(at, places):
 
 
 def test_a_part_of_an_indexed_repository(at, places):
-    """Who indexed a folder with several projects begins with the one that the notebook lies in."""
+    """In an indexed folder with several projects, a notebook starts in its own."""
     run = at(places / "mine")
     run(f"%codeindex add {places} --name all")
     fresh = at(places / "mine")

@@ -52,7 +52,7 @@ def timed(workspace, pattern):
 
 
 def cpu_s():
-    """CPU seconds of this process and of the children that have ended: what others do on the machine is not in it."""
+    """Return the CPU seconds of this process and its ended children, independent of the machine's load."""
     return sum(os.times()[:4])
 
 

@@ -1,4 +1,4 @@
-"""The same files give the same hits, however their index is cut into shards and however it came about."""
+"""The same files give the same hits, regardless of the index's sharding and history."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def opened(home: Path, shard_bytes: int) -> Workspace:
 
 @pytest.fixture(scope="module")
 def cuts(tmp_path_factory):
-    """The same tree in one shard, in seven or more, and in an index that saw other files before."""
+    """The same tree in one shard, in seven or more, and in an index updated from other files."""
     folder = tmp_path_factory.mktemp("cuts")
     root = copied(folder / "tree")
     one, seven, grown = opened(folder / "one", 10**9), opened(folder / "seven", 400_000), opened(folder / "grown", 10**9)

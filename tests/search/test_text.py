@@ -378,7 +378,7 @@ def test_beyond_the_counted_bytes_the_total_is_a_lower_bound(tmp_path, indexed):
 
 
 def test_matches_just_behind_the_counted_bytes(tmp_path):
-    """What is left unread is looked through for one more match: where there is none the total is exact."""
+    """The unread rest is searched for one more match; if there is none, the total is exact."""
     root = write_tree(tmp_path / "t", {"a.txt": "needle\n" * 40, "b.txt": "nothing\n" * 100_000, "c.txt": "one needle\n"})
     settings = msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), count_bytes=1)
     workspace = Workspace(settings, here=None)

@@ -1,4 +1,4 @@
-"""What a search gives to keep is complete, and says so where it is not."""
+"""Results are complete, or say that they are not."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import { Session } from './model';
 
 type Holder = Widget & { sessionContext: ISessionContext };
 
-/** Have a kernel add the packages that it has imported to its scope: nobody else knows them. */
+/** Have a kernel add its imported packages to its scope: only the kernel knows them. */
 async function addImports(context: ISessionContext): Promise<void> {
   const future = context.session?.kernel?.requestExecute({ code: '%scope add --kernel', store_history: false, stop_on_error: false });
   const reply = await future?.done;

@@ -40,7 +40,7 @@ export interface Session {
   id: string;
   label: string;
   folder: string; // that its notebook lies in, as the server shows it
-  addImports: () => Promise<void>; // have the kernel add the packages that it has imported to its scope
+  addImports: () => Promise<void>; // have the kernel add its imported packages to its scope
 }
 
 /**
@@ -195,7 +195,7 @@ export class Model {
     this._cancelled = false;
     this._set('job', begun);
     try {
-      const run: Job = await ask('repositories', 'POST', allow ? { path, allow } : { path }, this._session.id); // what is added joins the scope of who adds it
+      const run: Job = await ask('repositories', 'POST', allow ? { path, allow } : { path }, this._session.id); // the repository joins the scope of this session
       if (this._values.job === begun) {
         this._set('job', { ...run, line: '' }); // else its events have told more meanwhile
       }
@@ -211,7 +211,7 @@ export class Model {
     }
   }
 
-  /** Ask the person at the page; nobody else may answer. */
+  /** Ask the user to confirm. */
   private async _agrees(question: string): Promise<boolean> {
     const answer = await showDialog({ title: this._trans.__('Index this folder?'), body: question, buttons: [Dialog.cancelButton(), Dialog.okButton({ label: this._trans.__('Index it') })] });
     return answer.button.accept;

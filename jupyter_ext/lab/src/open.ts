@@ -1,9 +1,9 @@
 import { JupyterFrontEnd } from '@jupyterlab/application';
 import { PathExt } from '@jupyterlab/coreutils';
 
-const LOOK_MS = 100; // between two looks at where the cell is
+const LOOK_MS = 100; // polling interval of the cell's position
 const LOOKS = 40;
-const STEADY = 5; // looks at which it stays where it is
+const STEADY = 5; // polls without a move before it counts as settled
 
 export interface Place {
   path: string; // as the server shows it
@@ -43,7 +43,7 @@ export async function open(app: JupyterFrontEnd, place: Place): Promise<void> {
   }
 }
 
-/** Keep a cell active and in sight while the notebook draws itself, which moves cells; whatever the person does ends it. */
+/** Keep a cell active and in view while the notebook renders and moves cells; any user input ends it. */
 async function keepInSight(content: any, index: number): Promise<void> {
   const acted = new AbortController();
   for (const kind of ['wheel', 'pointerdown', 'keydown']) {
@@ -64,5 +64,5 @@ async function keepInSight(content: any, index: number): Promise<void> {
       await content.scrollToCell(cell, 'center');
     }
   }
-  acted.abort(); // the listeners go with it
+  acted.abort(); // removes the listeners
 }

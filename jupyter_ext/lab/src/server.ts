@@ -6,8 +6,8 @@ export class Refused extends Error {
   constructor(
     readonly status: number,
     message: string,
-    readonly ours: boolean, // else there is no extension that could have said it
-    readonly question = '' // for the person: who says yes sends the request again, with allow
+    readonly ours: boolean, // false if the extension is missing
+    readonly question = '' // for the user; on yes the request is repeated with allow
   ) {
     super(message);
   }
