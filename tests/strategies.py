@@ -8,7 +8,8 @@ NAMES = st.text("abcAB._-1", min_size=1, max_size=5).filter(lambda name: name no
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
 
 _pieces = st.sampled_from(["a", "b", "A", ".", "c", "1", "*", "**", "?", "[ab]", "[a-c]", "[!a]", "[[:digit:]]", "[^[:alpha:]]", "[a/b]"])
-_names = st.one_of(st.lists(_pieces, min_size=1, max_size=4).map("".join), st.just("**"), st.just("*"))
+_joined_pieces = st.lists(_pieces, min_size=1, max_size=4).map("".join).filter(lambda name: name not in (".", ".."))
+_names = st.one_of(_joined_pieces, st.just("**"), st.just("*"))
 _plain_globs = st.tuples(st.sampled_from(["", "/"]), st.lists(_names, min_size=1, max_size=3).map("/".join), st.sampled_from(["", "", "/"])).map("".join)
 _braces = st.tuples(_plain_globs, _plain_globs).map(lambda pair: "{" + pair[0].strip("/") + "," + pair[1].strip("/") + "}")
 GLOBS = st.one_of(_plain_globs, _braces, st.tuples(_names, _braces).map("/".join))

@@ -30,22 +30,24 @@ def check_glob(glob: str) -> str:
         raise ScopeError(f"The glob {plain!r} begins with '!'. Put {plain[1:]!r} among the excluded globs instead.")
     if "\0" in plain or "\n" in plain:
         raise ScopeError(f"The glob {plain!r} holds a control character that no path can have.")
-    if plain.startswith("./"):  # as a shell names what lies here
+    if plain.startswith("./"):  # as typed in a shell
         plain = plain[1:]
+        if not plain.strip("/"):
+            raise ScopeError(f"The glob {glob!r} names no file. Write '**' for everything.")
     for expanded in expand_braces(plain):
         glob_to_regex(expanded)
     return plain
 
 
 def empty_hint(globs: Sequence[str]) -> str:
-    """Return what may be wrong with globs that match no file; empty where nothing looks odd."""
+    """Return a hint for globs that match no file; empty if none looks wrong."""
     for glob in globs:
         if os.path.isabs(glob) and os.path.exists(glob):
-            return f"The glob {glob!r} is a path of this machine: globs begin at the root of a repository."
+            return f"The glob {glob!r} is an absolute path; globs start at the root of a repository."
         if re.search(r"\\[\w.*]", glob):
-            return f"The glob {glob!r} holds a backslash: folders are separated by /."
+            return f"The glob {glob!r} contains a backslash; separate folders with /."
         if "," in re.sub(r"\{[^}]*\}", "", glob):
-            return f"The glob {glob!r} holds a comma: give each glob by itself, or write {{a,b}}."
+            return f"The glob {glob!r} contains a comma; give each glob in its own option, or write {{a,b}}."
     return ""
 
 

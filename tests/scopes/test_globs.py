@@ -87,6 +87,12 @@ def test_what_cannot_be_read_is_said_in_one_line(glob):
     assert "\n" not in str(error.value).replace(repr(glob), "")
 
 
+@pytest.mark.parametrize("glob", ["./", ".//"])
+def test_the_folder_itself_is_named_as_it_was_typed(glob):
+    with pytest.raises(ScopeError, match=f"glob '{glob}' names no file"):
+        check_glob(glob)
+
+
 def test_a_hostile_glob_takes_linear_time():
     matcher = PathMatcher(["*a" * 25 + "b"], [])
     assert not matcher.admits("a" * 20_000)
