@@ -7,14 +7,13 @@ import time
 from collections.abc import Iterable
 
 from ..index.report import NOTHING, RepositoryStatus
-from ..search.hit import Hit, Results
+from ..search.hit import ENDED, Hit, Results
 from ..search.query import ALIKE, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 from .progress import duration, size, skipped
 
 MOST_LINES = 6  # of a snippet: ten hits should fit a screen or two
 MOST_LINE_CHARACTERS = 240
 MOST_PATHS = 10  # named of those left out for one reason
-ENDED = {"time": "stopped at its time limit", "cancelled": "interrupted"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 
 

@@ -2,7 +2,7 @@
 
 Lines beyond the limit are counted in the first ``count_bytes`` of candidate text, in path order. The count does not
 depend on timing, so it is the same in every run. If more text is left, the count is a lower bound, and the search looks
-for one more match there.
+for one more match in as many bytes again, at least ``MIN_LOOK_BYTES``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_RANKED = 5_000  # matches scored by a ranked text search, the first in path order
 PARALLEL_BYTES = 8 << 20  # read with the GIL released, above which a second thread pays off
+MIN_LOOK_BYTES = 16 << 20  # read to look for one more match, which takes some milliseconds
 COUNTED_HERE = 1 << 20  # bytes up to which counting here is faster than starting rg
 
 
@@ -45,6 +46,7 @@ class TextSearch:
         self._engine, self._query, self._bounds = engine, query, bounds
         self._limit = max(query.limit, MAX_RANKED) if query.rank else query.limit
         self._bytes_left = count_bytes
+        self._look_bytes = max(count_bytes, MIN_LOOK_BYTES)
         self._answers: list[TextAnswer] = []
         self._rests: list[Rest] = []
         self._unread: list[Callable[[], TextPlan | None]] = []  # plans beyond the counted bytes
@@ -55,27 +57,29 @@ class TextSearch:
         self._search_shards(sorted(targets, key=self._first_path))
         files_read = 0
         for files in unindexed:
-            loose = search_loose(files, self._query, self._limit, self._bounds, self._bytes_left)
+            loose = search_loose(files, self._query, self._limit, self._bounds, max(0, self._bytes_left), self._look_bytes)
+            self._bytes_left = loose.bytes_left
             self._answers += loose.answers
             files_read += loose.files_read
         hits = merged([answer.hits for answer in self._answers])
         total = sum(answer.total for answer in self._answers)
-        ended = any(answer.ended for answer in self._answers)
-        more = any(answer.more for answer in self._answers)
-        if not ended:
+        if not self._ended:
             counted, ended = self._count()
             total += counted
-        if not ended and not more:
-            more, ended = self._has_more()
+            self._answers.append(TextAnswer([], 0, ended=ended))
+        if not self._ended and not self._more:
+            self._answers.append(self._look_beyond())
+        ended, more = self._ended, self._more
+        unread = not more and any(answer.unread for answer in self._answers)
         cut = any(answer.cut for answer in self._answers) or len(hits) > self._query.limit
         if self._query.show != "counts":
             cut = cut or more or total > len(hits)
-        reason: Reason = self._bounds.reason() if ended else "limit" if cut else ""
+        reason: Reason = self._bounds.reason() if ended else "reading" if unread else "limit" if cut else ""
         if self._query.rank:
             hits = ranked(hits[: self._limit])
         planned_ms = self._planned_s * 1000
         timings = {"plan": planned_ms, "search": (time.perf_counter() - began) * 1000 - planned_ms}
-        return Answer(hits[: self._query.limit], total, reason, timings, not more and not ended, files_read)
+        return Answer(hits[: self._query.limit], total, reason, timings, not more and not ended and not unread, files_read)
 
     def _search_shards(self, waiting: list[Target]) -> None:
         wave_size = 1  # the first shard is often enough
@@ -99,6 +103,10 @@ class TextSearch:
     @property
     def _ended(self) -> bool:
         return any(answer.ended for answer in self._answers)
+
+    @property
+    def _more(self) -> bool:
+        return any(answer.more for answer in self._answers)
 
     def _leave(self, targets: list[Target]) -> None:
         """Defer shards beyond the limit: their lines are only counted."""
@@ -131,11 +139,10 @@ class TextSearch:
 
     def _count(self) -> tuple[int, bool]:
         """Count the lines of the deferred parts; also return whether the bounds ended it."""
-        small = self._rests if sum(rest.plan.bytes_to_read for rest in self._rests) < COUNTED_HERE else []
-        small = [rest for rest in self._rests if rest in small or rest.plan.pattern.multiline]
-        large = [rest for rest in self._rests if rest not in small]
-        whole = [rest for rest in large if _is_read_whole(rest)]
-        parts = [rest for rest in large if not _is_read_whole(rest)]
+        are_small = sum(rest.plan.bytes_to_read for rest in self._rests) < COUNTED_HERE
+        small, whole, parts = list[Rest](), list[Rest](), list[Rest]()
+        for rest in self._rests:
+            (small if are_small or rest.plan.pattern.multiline else whole if _is_read_whole(rest) else parts).append(rest)
         total, query, bounds = 0, self._query, self._bounds
         for rest in small:
             collector = MatchCollector(rest.plan.shard, query, MAX_HITS)
@@ -154,18 +161,24 @@ class TextSearch:
             return total + counted, ended
         return total, False
 
-    def _has_more(self) -> tuple[bool, bool]:
-        """Look for one match beyond the counted bytes; also return whether the bounds ended it."""
+    def _look_beyond(self) -> TextAnswer:
+        """Look for one match in the text after the counted bytes."""
         for plan_of in self._unread:
+            if self._look_bytes <= 0:
+                return TextAnswer([], 0, unread=True)
             plan = plan_of()
             if plan is None:
                 continue
+            head, tail = plan.cut(plan.count_end(self._look_bytes))
+            self._look_bytes -= plan.bytes_to_read
             collector = MatchCollector(plan.shard, self._query, 1)
-            if read(plan, self._query, collector, self._bounds):
-                return False, True
+            if read(head, self._query, collector, self._bounds):
+                return TextAnswer([], 0, ended=True)
             if collector.matches:
-                return True, False
-        return False, False
+                return TextAnswer([], 0, more=True)
+            if tail.bytes_to_read:
+                return TextAnswer([], 0, unread=True)
+        return TextAnswer([], 0)
 
     def _plan(self, target: Target) -> TextPlan | None:
         began = time.perf_counter()

@@ -13,12 +13,11 @@ import msgspec
 from ..errors import MissingExtra, SearchError, SourceError
 from ..scopes.scope import EVERYTHING, Scope
 from ..sources.chunk import decoded
+from ..sources.repository import WORKTREE
 from .query import DEFAULT_HITS, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 
-Reason = Literal["", "limit", "time", "cancelled"]  # why hits are missing; empty if none are
-
-
-WORKTREE = "worktree"  # as in sources/repository.py
+Reason = Literal["", "limit", "reading", "time", "cancelled"]  # why hits are missing; empty if none are
+ENDED = {"reading": "stopped at its reading limit", "time": "stopped at its time limit", "cancelled": "interrupted"}
 
 
 class TruncatedWarning(UserWarning):
@@ -173,7 +172,7 @@ class Results(msgspec.Struct, frozen=True):
             return ""
         count = f"{len(self.hits):,} hit{'' if len(self.hits) == 1 else 's'}"
         if self.reason != "limit":
-            return f"{count}: the search was {'interrupted' if self.reason == 'cancelled' else 'stopped at its time limit'}."
+            return f"{count}: the search was {ENDED[self.reason]}."
         if isinstance(self.query, SemanticQuery):
             return f"{count}: the maximum of a semantic search."
         if isinstance(self.query, TextQuery) and self.query.show == "counts":

@@ -130,33 +130,37 @@ class LooseAnswer(NamedTuple):
 
     answers: list[TextAnswer]
     files_read: int
+    bytes_left: int  # of ``count_bytes``
 
 
-def search_loose(target: LooseTarget, query: TextQuery, limit: int, bounds: Bounds, count_bytes: int) -> LooseAnswer:
+def search_loose(target: LooseTarget, query: TextQuery, limit: int, bounds: Bounds, count_bytes: int, look_bytes: int) -> LooseAnswer:
     """Return answers in path order, with up to ``limit`` hits.
 
-    Further lines are counted in the first ``count_bytes``; beyond them the search looks for one more.
+    Further lines are counted in the first ``count_bytes``; after that the search looks for one more in ``look_bytes``.
+    No more than ``MAX_FILES`` are read.
     """
     answers: list[TextAnswer] = []
     hits = files_read = 0
     for batch in _batches(_named_in_scope(target)):
-        if bounds.reached() or files_read > MAX_FILES:
-            return LooseAnswer([*answers, TextAnswer([], 0, ended=True)], files_read)
+        if bounds.reached():
+            return LooseAnswer([*answers, TextAnswer([], 0, ended=True)], files_read, count_bytes)
+        if files_read > MAX_FILES or (hits >= limit and count_bytes < -look_bytes):
+            return LooseAnswer([*answers, TextAnswer([], 0, unread=True)], files_read, count_bytes)
         sifted = batch if len(batch) <= FEW else _sifted(target.root, batch, query, bounds)
         documents = _documents(target, sifted)
         files_read += len(batch) - len(sifted) + len(documents)
+        counted_bytes, count_bytes = count_bytes, count_bytes - sum(stat.size for stat in batch)
         files = LooseFiles(documents)
         plan = plan_text(files, target.repo, _mask(files, target.scope), query)
         if plan is not None:
-            count_end = plan.count_end(count_bytes)
+            count_end = plan.count_end(counted_bytes)
             answers.append(search_text(plan, query, max(0, limit - hits), bounds, count_end))
             hits += len(answers[-1].hits)
             if answers[-1].rest is not None:
                 answers.append(_count(answers[-1].rest, query, bounds, count_end))
             if answers[-1].more or answers[-1].ended:
                 break
-        count_bytes -= sum(stat.size for stat in batch)
-    return LooseAnswer(answers, files_read)
+    return LooseAnswer(answers, files_read, count_bytes)
 
 
 def _count(plan: TextPlan, query: TextQuery, bounds: Bounds, count_end: int) -> TextAnswer:

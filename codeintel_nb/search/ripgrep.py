@@ -67,7 +67,7 @@ def stream(shard: Searchable, found_in: Ranges, query: TextQuery, pattern: Patte
             raise
         finally:
             feeder.join()
-    return Streamed(matches, process.returncode < 0 and not more, more)
+    return Streamed(matches, not more and _was_cut(process, bounds), more)
 
 
 def scan(shard: Searchable, within: Ranges, query: TextQuery, pattern: Pattern, collector: MatchCollector, bounds: Bounds) -> bool:
@@ -92,7 +92,7 @@ def scan(shard: Searchable, within: Ranges, query: TextQuery, pattern: Pattern, 
             if not collector.take_all([(start, find(b"\n", offset, end), offset, line) for start, offset, line in places]):
                 process.kill()
                 break
-    return process.returncode < 0 and not collector.stopped
+    return not collector.stopped and _was_cut(process, bounds)
 
 
 def count_in_ranges(parts: Sequence[tuple[Searchable, Ranges]], query: TextQuery, pattern: Pattern, bounds: Bounds) -> tuple[int, bool]:
@@ -107,7 +107,7 @@ def count_in_ranges(parts: Sequence[tuple[Searchable, Ranges]], query: TextQuery
             raise
         finally:
             feeder.join()
-    return count, process.returncode < 0
+    return count, _was_cut(process, bounds)
 
 
 def count_in_shards(folders: Sequence[Path], query: TextQuery, pattern: Pattern, bounds: Bounds) -> tuple[int, bool]:
@@ -118,7 +118,7 @@ def count_in_shards(folders: Sequence[Path], query: TextQuery, pattern: Pattern,
             raise FileNotFoundError(content)
     with _rg([*options_of(query, pattern), "--count", "--no-filename", "--mmap", "--", *map(str, contents)], query, bounds, None) as process:
         count = sum(map(int, _out(process).read().split()))
-    return count, process.returncode < 0
+    return count, _was_cut(process, bounds)
 
 
 def files_with_matches(root: str, paths: Sequence[str], query: TextQuery, pattern: Pattern, bounds: Bounds) -> set[str] | None:
@@ -139,7 +139,7 @@ def files_with_matches(root: str, paths: Sequence[str], query: TextQuery, patter
                 output = _out(process).read()
         except SearchError:
             return None
-        if process.returncode < 0:
+        if _was_cut(process, bounds):
             return None
         files.update(path.removeprefix("./") for path in output.decode("utf-8", "replace").split("\0"))
         rest = rest[count:]
@@ -164,6 +164,8 @@ def _rg(options: list[str], query: TextQuery, bounds: Bounds, stdin: int | None,
     try:
         process = subprocess.Popen([rg_path(), *options], stdin=subprocess.DEVNULL if stdin is None else stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder)
     except OSError as error:  # removed, or built for another machine
+        if folder is not None and not os.path.isdir(folder):
+            raise SearchError(f"The folder {folder} is gone.") from None
         path = rg_path()
         rg_path.cache_clear()
         raise EngineError(f"The ripgrep program {path} cannot be run ({error.strerror}). Install it: pip install --force-reinstall ripgrep") from error
@@ -178,7 +180,7 @@ def _rg(options: list[str], query: TextQuery, bounds: Bounds, stdin: int | None,
         said = process.stderr.read().decode("utf-8", "replace")
         if process.wait() == 2 and said:
             raise SearchError(f"The regular expression {query.pattern!r} cannot be read: {_reason(said)}. To search for it as plain text, leave out --regex.")
-        if process.returncode not in (0, 1, 2) and process.returncode > 0:  # 1: no match; below 0: killed
+        if process.returncode > 2:  # 1: no match; below 0: killed
             raise EngineError(f"The ripgrep program ended with status {process.returncode}: {_reason(said)}. Install it: pip install --force-reinstall ripgrep")
     finally:
         process.kill()
@@ -189,6 +191,11 @@ def _rg(options: list[str], query: TextQuery, bounds: Bounds, stdin: int | None,
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+
+
+def _was_cut(process: subprocess.Popen[bytes], bounds: Bounds) -> bool:
+    """Whether the bounds killed it; on Windows a killed process returns 1, as rg does without a match."""
+    return process.returncode < 0 or (process.returncode == 1 and bounds.reached())
 
 
 def _out(process: subprocess.Popen[bytes]) -> IO[bytes]:

@@ -35,6 +35,7 @@ class TextAnswer(NamedTuple):
     more: bool = False  # an uncounted match follows
     cut: bool = False  # more files match than are returned
     ended: bool = False  # the bounds ended the search
+    unread: bool = False  # text beyond the planned reading is left
 
 
 def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, count_end: int | None = None) -> TextAnswer:

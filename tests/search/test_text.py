@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import threading
 from itertools import pairwise
@@ -17,9 +18,13 @@ from codeintel_nb.errors import SearchError
 from codeintel_nb.index.shard import is_plain
 from codeintel_nb.search import text_plan
 from codeintel_nb.search.literals import word_literal
+from codeintel_nb.search.loose import LooseTarget, search_loose
 from codeintel_nb.search.pattern import is_lower
+from codeintel_nb.search.query import Bounds, TextQuery
 from codeintel_nb.search.ripgrep import rg_path
 from codeintel_nb.settings import Settings
+from codeintel_nb.sources.repository import worktree
+from codeintel_nb.sources.worktree import Walk
 from tests.conftest import write_tree
 
 FLAGS = {"smart": "--smart-case", "sensitive": "--case-sensitive", "insensitive": "--ignore-case"}
@@ -389,6 +394,53 @@ def test_matches_just_behind_the_counted_bytes(tmp_path):
     exact = workspace.search_text("needle", limit=40)
     assert (exact.total, exact.total_exact, exact.reason) == (40, True, "")
     workspace.close()
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_the_look_for_one_more_match_is_bounded(tmp_path, monkeypatch, indexed):
+    """Text is left that nobody read: whether it matches is not claimed."""
+    monkeypatch.setattr("codeintel_nb.engines.text_search.MIN_LOOK_BYTES", 100_000)
+    root = write_tree(tmp_path / "t", {"a/a.txt": "needle 1\n" * 40, **{f"b/{i}.txt": "nothing\n" * 30_000 for i in range(40)}, "c/c.txt": "number 2\n"})
+    workspace = Workspace(msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), count_bytes=1), here=str(root))
+    if indexed:
+        workspace.index(root, name="t")
+    found = workspace.search_text("[0-9]", regex=True, limit=40)
+    assert (len(found.hits), found.total, found.total_exact, found.reason) == (40, 40, False, "reading")
+    assert "of at least 40 matching lines" in repr(found)
+    assert "stopped at its reading limit" in repr(found)
+    assert workspace.search_text("[0-9]", regex=True, limit=0).total == 41
+    workspace.close()
+
+
+def test_the_counted_bytes_are_shared_by_all_folders(tmp_path):
+    """Two unindexed folders are counted in the bytes of one search, not each in as many."""
+    settings = msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), count_bytes=700_000)
+    workspace = Workspace(settings, here=None)
+    folders = [write_tree(tmp_path / name, {".git/HEAD": "", **{f"{i}.txt": "needle here\n" * 10_000 for i in range(10)}}) for name in ("one", "two")]
+    scope = Scope(repos=tuple(workspace.project_scope(folder).repos[0] for folder in folders))
+    found = workspace.search_text("needle", scope, limit=3)
+    assert not found.total_exact
+    assert found.total * len("needle here\n") < 2 * 700_000
+    workspace.close()
+
+
+def test_many_unindexed_files_are_a_limit_of_reading_not_of_time(tmp_path, monkeypatch):
+    monkeypatch.setattr("codeintel_nb.search.loose.MAX_FILES", 100)
+    root = write_tree(tmp_path / "t", {f"{i:04}.txt": "needle\n" for i in range(1_000)})
+    workspace = Workspace(Settings.from_environment(tmp_path / "home"), here=str(root))
+    found = workspace.search_text("needle")
+    assert 100 <= found.total < 1_000
+    assert (found.reason, found.total_exact) == ("reading", False)
+    workspace.close()
+
+
+def test_a_folder_that_vanishes_is_not_a_broken_ripgrep(tmp_path):
+    root = write_tree(tmp_path / "t", {f"{i}.txt": "needle\n" for i in range(300)})
+    settings = Settings.from_environment(tmp_path / "home")
+    files = tuple(Walk(worktree(str(root)), settings))
+    shutil.rmtree(root)
+    answer = search_loose(LooseTarget("t", str(root), files, Scope(), settings), TextQuery("needle"), 10, Bounds.within(None, None), 1_000_000, 1_000_000)
+    assert sum(one.total for one in answer.answers) == 0
 
 
 def test_definitions_come_first_when_ranked(shop):
