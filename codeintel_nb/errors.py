@@ -58,6 +58,16 @@ class MissingExtra(CodeIntelError):
         super().__init__(f"{needed_by} needs an optional part: pip install 'codeintel-nb[{extra}]'")
 
 
+def named_error(name: str, message: str) -> CodeIntelError:
+    """Return the error of a class's name, as another process reported it; an EngineError if there is no such class."""
+    kind = globals().get(name)
+    if not (isinstance(kind, type) and issubclass(kind, CodeIntelError)):
+        kind = EngineError
+    error: CodeIntelError = kind.__new__(kind)
+    Exception.__init__(error, message)  # MissingExtra makes its own text of other arguments
+    return error
+
+
 def check_text(text: str, what: str) -> str:
     """Return the text; CodeIntelError if it contains bytes that are not UTF-8."""
     try:

@@ -62,7 +62,7 @@ class Events:
             del self._runs[state.repository]
             line, share = summary(state.report) if state.report else state.detail, 1.0
         elif state.progress is not None:
-            line, share = f"{state.repository}: {estimate.line(state.progress)}", estimate.share(state.progress)
+            line, share = estimate.line(state.progress), estimate.share(state.progress)
         self._emit({"what": "index", "repository": state.repository, "state": state.state, "line": clean(line), "share": share})
 
     def _emit(self, data: dict[str, Any]) -> None:

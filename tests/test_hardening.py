@@ -206,6 +206,14 @@ def test_removing_needs_no_disk_space(shop):
     assert list((shop.settings.home / "v6" / "repositories").iterdir()) == []
 
 
+def test_removing_clears_what_a_crash_left(shop, tree):
+    (stored,) = shop._store.repositories()
+    left = stored.folder.with_name(f".removed-{os.getpid()}-{stored.folder.name}")
+    write_tree(left, {"shards/x/content.bin": "x"})
+    shop.remove("shop")
+    assert [*stored.folder.parent.iterdir()] == []
+
+
 def test_whoever_waits_for_a_removed_repository_writes_into_a_new_folder(shop, tree):
     from codeintel_nb.index.updater import one_writer
 

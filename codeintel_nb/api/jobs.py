@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from ..errors import CodeIntelError, ScopeError
+from ..errors import CodeIntelError, IndexingCancelled, ScopeError
 from ..index.report import IndexReport, Progress
 from ..index.stops import Cancellation
 from ..sources.repository import Repository
@@ -24,15 +24,22 @@ class Indexes(Protocol):
     """What runs a job: ``Workspace.index_repository``."""
 
     def __call__(
-        self, repository: Repository, progress: Callable[[Progress], None] | None, cancel: threading.Event | None, rebuild: bool, only: Sequence[str] | None
+        self,
+        repository: Repository,
+        progress: Callable[[Progress], None] | None,
+        cancel: threading.Event | None,
+        rebuild: bool,
+        only: Sequence[str] | None,
+        requested: bool,
     ) -> IndexReport: ...
 
 
 class _Job:
-    def __init__(self, repository: Repository, rebuild: bool, only: Sequence[str] | None) -> None:
+    def __init__(self, repository: Repository, rebuild: bool, only: Sequence[str] | None, requested: bool) -> None:
         self.repository = repository
         self.rebuild = rebuild
         self.only = only
+        self.requested = requested
         self.state = JobState(repository.name, "waiting")
         self.cancel = Cancellation()
         self.followers: dict[int, Tell] = {}
@@ -50,13 +57,17 @@ class Jobs:
         self._numbers = itertools.count()
         self._worker = DaemonExecutor(1, "codeintel-index")
 
-    def start(self, repository: Repository, rebuild: bool = False, only: Sequence[str] | None = None) -> JobState:
-        """Begin a run, or join the one of this repository that has neither ended nor been cancelled."""
+    def start(self, repository: Repository, rebuild: bool = False, only: Sequence[str] | None = None, requested: bool = True) -> JobState:
+        """Begin a run, or join the one of this repository that has neither ended nor been cancelled.
+
+        A run that nobody ``requested`` does not resume one that was stopped.
+        """
         with self._lock:
             job = self._jobs.get(repository.name)
             if job is None or job.state.ended or job.cancel.is_set():
-                job = self._jobs[repository.name] = _Job(repository, rebuild, only)
+                job = self._jobs[repository.name] = _Job(repository, rebuild, only, requested)
                 self._worker.submit(self._run, job)
+            job.requested = job.requested or requested
             return job.state
 
     def states(self) -> list[JobState]:
@@ -97,12 +108,13 @@ class Jobs:
         return [name for name, job in list(self._jobs.items()) if job.state.state == "running" and now - job.moved_at > after_s]
 
     def close(self) -> None:
-        """Cancel every run and wait until the last has ended."""
+        """Cancel every run, wait until the last has ended, and tell those who follow a run that never began."""
         for job in list(self._jobs.values()):
-            if not job.cancel.is_set():
-                job.cancel.by_person = False
-                job.cancel.set()
+            job.cancel.shut_down()
         self._worker.shutdown()
+        for job in list(self._jobs.values()):
+            if not job.state.ended:
+                self._tell(job, JobState(job.repository.name, "cancelled", None, None, "IndexingCancelled", "The server shut down before the run began."))
 
     def _run(self, job: _Job) -> None:
         def moved(progress: Progress) -> None:
@@ -110,11 +122,11 @@ class Jobs:
 
         try:
             if not job.cancel.is_set():
-                moved(Progress("starting"))
-                report = self._index(job.repository, moved, job.cancel, job.rebuild, job.only)
-                self._tell(job, JobState(job.repository.name, "done", job.state.progress, report))
-                return
-            ended = JobState(job.repository.name, "cancelled", None, None, "EngineError", "The run was cancelled before it began.")
+                moved(Progress("starting", repository=job.repository.name))
+            report = self._index(job.repository, moved, job.cancel, job.rebuild, job.only, job.requested)
+            ended = JobState(job.repository.name, "done", job.state.progress, report)
+        except IndexingCancelled as error:
+            ended = JobState(job.repository.name, "cancelled", job.state.progress, None, type(error).__name__, str(error))
         except CodeIntelError as error:
             ended = JobState(job.repository.name, "cancelled" if job.cancel.is_set() else "failed", job.state.progress, None, type(error).__name__, str(error))
         except Exception as error:  # a mistake of ours must end the run for those who wait

@@ -9,31 +9,43 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from ..index.report import IndexReport, Progress
+from ..index.report import COMPACTING, IndexReport, Progress
 
 
 class Estimate:
-    """Formatter of progress lines; neither the share nor the line goes backwards."""
+    """Formatter of progress lines; within a run neither the share nor the time left goes backwards.
+
+    Each repository is a run of its own, and so is compacting after it.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._run = ("", False)
+        self._reset()
+
+    def _reset(self) -> None:
         self._began: float | None = None
         self._share = 0.0
         self._left_s: int | None = None
 
     def share(self, progress: Progress) -> float:
-        """Return the largest share done so far, 0 to 1: a crashed child starts over."""
+        """Return the largest share of the run done so far, 0 to 1: a crashed child starts over."""
+        run = progress.repository, progress.stage == COMPACTING
+        if run != self._run:
+            self._run = run
+            self._reset()
         self._share = max(self._share, progress.share)
         return self._share
 
     def line(self, progress: Progress) -> str:
-        """Return the progress line: stage, percentage, files and time left."""
-        if not progress.files_total and not progress.bytes_total:
-            return f"{progress.stage} ..."
+        """Return the progress line: repository, stage, percentage, files and time left."""
+        stage = f"{progress.repository}: {progress.stage}" if progress.repository else progress.stage
         share = self.share(progress)
+        if not progress.files_total and not progress.bytes_total:
+            return f"{stage} ..."
         if not progress.files_total:
-            return f"{progress.stage} {100 * share:3.0f} %{self._left(share)}"
-        files = f"{progress.stage} {100 * share:3.0f} %  {progress.files_done:,} of {progress.files_total:,} files"
+            return f"{stage} {100 * share:3.0f} %{self._left(share)}"
+        files = f"{stage} {100 * share:3.0f} %  {progress.files_done:,} of {progress.files_total:,} files"
         data = f", {size(progress.bytes_done)} of {size(progress.bytes_total)}" if progress.bytes_total else ""
         return f"{files}{data}{self._left(share)}"
 

@@ -8,16 +8,17 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import msgspec
 
 from ..errors import EngineError, IndexingCancelled, ShardError, SourceError
-from ..index.build import build, unchanged
+from ..index.build import InterruptedAtEnd, build, unchanged
 from ..index.compact import compact_in_child, to_merge
 from ..index.freshness import Freshness
 from ..index.plan import plan_update
 from ..index.report import NOTHING, IndexReport, Progress, RepositoryStatus, State
-from ..index.snapshot import Snapshot, Store, Stored
+from ..index.snapshot import REMOVED, Snapshot, Store, Stored
 from ..index.stops import Stop, clear_stop, read_stop, write_stop
 from ..index.updater import is_being_written, one_writer
 from ..index.watcher import Watcher
@@ -84,10 +85,12 @@ class Indexing:
         cancel: threading.Event | None = None,
         rebuild: bool = False,
         only: Sequence[str] | None = None,
+        requested: bool = True,
     ) -> IndexReport:
         """Index a repository, or bring its index up to date; SourceError where its name stands for another.
 
-        With ``only`` those paths, and what is below them, are all that is looked at.
+        With ``only`` those paths, and what is below them, are all that is looked at. A run that nobody ``requested``,
+        such as a watcher's, does not resume a stopped one.
         """
         check_is_no_index(repository.root, self.settings.home)  # before a description of it is stored
         former = None
@@ -105,7 +108,7 @@ class Indexing:
                 rebuild = rebuild or not known.outputs  # once asked for they stay
             if known.name == repository.name and known.root != repository.root and not (known.record and known.record == repository.record):
                 raise SourceError(f"The name {known.name!r} stands for {known.root} already. Give another: --name NAME, or remove it: codeintel remove {known.name}")
-        report = self._built(repository, progress, cancel, rebuild, only)
+        report = self._built(repository, progress, cancel, rebuild, only, requested)
         if former is not None and former != repository.name:  # the version that was installed there before
             self.remove(former)
         return report
@@ -117,10 +120,13 @@ class Indexing:
         cancel: threading.Event | None,
         rebuild: bool,
         only: Sequence[str] | None = None,
+        requested: bool = True,
     ) -> IndexReport:
         if only is None and not rebuild and self._is_unchanged(repository):
             only = ()
         folder = self._store.folder_of(repository.name)
+        if not requested and self.is_stopped(repository.name):
+            raise IndexingCancelled(f"Indexing {repository.name!r} was stopped before. Resume with: codeintel refresh {repository.name}")
         clear_stop(folder)
         last: Progress | None = None
 
@@ -128,10 +134,15 @@ class Indexing:
             nonlocal last
             last = event if event.files_total or last is None else last
             if progress is not None:
-                progress(event)
+                progress(msgspec.structs.replace(event, repository=repository.name))
 
         try:
+            if cancel is not None and cancel.is_set():
+                self._store.create(repository)
+                raise IndexingCancelled(f"Indexing {repository.name!r} was cancelled before it began.")
             report = build(self.settings, repository, note, cancel, rebuild, self._look_here and only is None, only)
+        except InterruptedAtEnd:
+            raise
         except (KeyboardInterrupt, IndexingCancelled):
             if not getattr(cancel, "by_person", True):
                 raise
@@ -167,9 +178,13 @@ class Indexing:
         if not to_merge(self._roster.snapshot(stored), lambda shard_id: self._engine.shard(stored.shard(shard_id)), self.settings.shard_bytes):
             return
 
+        def note(event: Progress) -> None:
+            if progress is not None:
+                progress(msgspec.structs.replace(event, repository=repository.name))
+
         def compact() -> None:
             with suppress(EngineError):  # nothing is lost, and the next update tries again
-                compact_in_child(self.settings, repository, progress, cancel)
+                compact_in_child(self.settings, repository, note, cancel)
 
         if not self._follow:
             compact()
@@ -221,15 +236,19 @@ class Indexing:
         except FileNotFoundError:  # the snapshot was replaced meanwhile
             return True
 
-    def remove(self, name: str) -> None:
-        """Forget a repository and delete its index; the repository itself is not touched."""
+    def remove(self, name: str) -> str:
+        """Forget a repository and delete its index, not the repository itself; return its full name."""
         stored = self._roster.stored(name)
-        removed = stored.folder.with_name(f".removed-{os.getpid()}-{stored.folder.name}")
+        removed = stored.folder.with_name(f"{REMOVED}{uuid4().hex}-{stored.folder.name}")
         with one_writer(stored):
             (stored.folder / "repository.json").unlink(missing_ok=True)
-            with suppress(OSError):  # Windows cannot rename a folder with an open lock
+            try:
                 stored.folder.rename(removed)  # a writer waiting for the lock must not write into the deleted folder
-        shutil.rmtree(removed if removed.exists() else stored.folder, ignore_errors=True)
+            except OSError:  # Windows cannot rename a folder with an open lock
+                removed = stored.folder
+        shutil.rmtree(removed, ignore_errors=True)
+        self._store.sweep_removed()
+        return stored.repository.name
 
     def repository(self, name: str) -> Repository:
         """The repository of this name; ScopeError where none is, SourceError where its folder is gone."""

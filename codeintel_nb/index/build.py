@@ -12,12 +12,11 @@ from typing import IO, Any
 
 import msgspec
 
-from .. import errors
 from ..errors import CodeIntelError, EngineError, IndexingCancelled
 from ..settings import Settings
 from ..sources.grammar_folder import TEMPORARY, use_grammar_folder
 from ..sources.repository import Repository
-from .child import Cancelled, ask, end, how_it_ended, lines_of, read_job, serve_parent, spawn
+from .child import Cancelled, Failure, Output, ask, end, how_it_ended, read_job, serve_parent, spawn
 from .guard import Guard, culprit
 from .plan import plan_update
 from .report import IndexReport, Progress
@@ -36,11 +35,6 @@ class Job(msgspec.Struct, frozen=True):
     rebuild: bool = False
     only: tuple[str, ...] | None = None  # paths that are all that is to be looked at
     avoid: tuple[str, ...] = ()  # files to read without a look at their syntax: on one of them the child before this one crashed
-
-
-class Failure(msgspec.Struct, frozen=True, tag="failure"):
-    error: str  # name of a class in errors.py
-    message: str
 
 
 _Line = Progress | IndexReport | Failure
@@ -77,6 +71,10 @@ def build(
             if crash.path in job.avoid or len(job.avoid) >= MAX_CRASHES:
                 raise EngineError(str(crash)) from None
             job = msgspec.structs.replace(job, avoid=(*job.avoid, crash.path))
+
+
+class InterruptedAtEnd(KeyboardInterrupt):
+    """Ctrl-C while a run wrote its last shard: the index is complete."""
 
 
 class _Crashed(EngineError):
@@ -129,21 +127,23 @@ def _follow(
     cancel: threading.Event | None,
     said: IO[bytes],
 ) -> IndexReport:
+    output = Output(child)
     try:
-        for line in lines_of(child, cancel, STOP_S if getattr(cancel, "by_person", True) else 0.0):
+        for line in output.lines(cancel, lambda: 0.0 if getattr(cancel, "is_urgent", False) else STOP_S):
             met: Any = msgspec.json.decode(line, type=_Line)
             if isinstance(met, IndexReport):
                 return met
             if isinstance(met, Failure):
-                raise getattr(errors, met.error, CodeIntelError)(met.message)
+                raise met.exception()
             if progress is not None:
                 progress(met)
     except KeyboardInterrupt:
         stop = threading.Event()
         stop.set()
         with suppress(Cancelled):
-            for _ in lines_of(child, stop, STOP_S):
-                pass
+            for line in output.lines(stop, lambda: STOP_S):
+                if isinstance(msgspec.json.decode(line, type=_Line), IndexReport):
+                    raise InterruptedAtEnd from None
         raise
     except Cancelled:
         raise IndexingCancelled(f"Indexing {stored.repository.name!r} was cancelled. What was indexed before still answers; resume with: codeintel refresh {stored.repository.name}") from None
@@ -168,7 +168,7 @@ def main() -> None:
         stored = Store(job.settings.home).create(job.repository)
         _say(update(stored, job.settings, default_embedder(), _say, job.rebuild, job.only, Guard(stored.folder), job.avoid, stop.is_set))
     except CodeIntelError as error:
-        _say(Failure(type(error).__name__, str(error)))
+        _say(Failure.of(error))
 
 
 def _say(line: _Line) -> None:

@@ -9,11 +9,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO
+
+import msgspec
+
+from ..errors import CodeIntelError, named_error
 
 STOP = b"stop"  # line sent to a child
 
@@ -33,44 +37,64 @@ def ask(child: subprocess.Popen[bytes], job: bytes) -> None:
     child.stdin.flush()
 
 
+class Failure(msgspec.Struct, frozen=True, tag="failure"):
+    """A child's error, sent to its parent as one line of JSON."""
+
+    error: str  # name of a class in errors.py
+    message: str
+
+    @classmethod
+    def of(cls, error: CodeIntelError) -> Failure:
+        return cls(type(error).__name__, str(error))
+
+    def exception(self) -> CodeIntelError:
+        """Return the error for the parent to raise."""
+        return named_error(self.error, self.message)
+
+
 class Cancelled(Exception):
     """The work was to end before it was done."""
 
 
-def lines_of(child: subprocess.Popen[bytes], cancel: threading.Event | None, grace_s: float = 0.0) -> Iterator[bytes]:
-    """Yield a child's output, line by line, until it exits.
+class Output:
+    """A child's output, read line by line on a thread."""
 
-    Raises
-    ------
-    Cancelled : ``cancel`` was set; the child is asked to stop and has ``grace_s`` seconds to exit.
-    """
-    lines: queue.Queue[bytes] = queue.Queue()
+    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+        self._child = child
+        self._lines: queue.Queue[bytes] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
 
-    def read() -> None:
-        assert child.stdout is not None
-        for line in child.stdout:
-            lines.put(line)
-        lines.put(b"")
+    def _read(self) -> None:
+        assert self._child.stdout is not None
+        for line in self._child.stdout:
+            self._lines.put(line)
+        self._lines.put(b"")
 
-    threading.Thread(target=read, daemon=True).start()
-    ends_at: float | None = None
-    while True:
-        try:
-            line = lines.get(timeout=0.1)
-        except queue.Empty:
-            line = None
-        if cancel is not None and cancel.is_set():
-            if ends_at is None:
-                ends_at = time.monotonic() + grace_s
-                if grace_s:
-                    tell_to_stop(child)
-            if time.monotonic() >= ends_at:
-                raise Cancelled
-        if line is None:
-            continue
-        if not line:
-            return
-        yield line
+    def lines(self, cancel: threading.Event | None, grace_s: Callable[[], float] = lambda: 0.0) -> Iterator[bytes]:
+        """Yield the lines not yielded before, until the child exits.
+
+        Raises
+        ------
+        Cancelled : ``cancel`` was set; the child is asked to stop and has ``grace_s()`` seconds to exit.
+        """
+        cancelled_at: float | None = None
+        while True:
+            try:
+                line = self._lines.get(timeout=0.1)
+            except queue.Empty:
+                line = None
+            if cancel is not None and cancel.is_set():
+                if cancelled_at is None:
+                    cancelled_at = time.monotonic()
+                    if grace_s():
+                        tell_to_stop(self._child)
+                if time.monotonic() >= cancelled_at + grace_s():
+                    raise Cancelled
+            if line is None:
+                continue
+            if not line:
+                return
+            yield line
 
 
 def tell_to_stop(child: subprocess.Popen[bytes]) -> None:

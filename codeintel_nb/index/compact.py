@@ -23,7 +23,7 @@ from ..settings import Settings
 from ..sources.chunk import Chunk, Document, Symbol
 from ..sources.repository import Repository
 from .catalog import read_table
-from .child import Cancelled, ask, end, how_it_ended, lines_of, read_job, serve_parent, spawn
+from .child import Cancelled, Output, ask, end, how_it_ended, read_job, serve_parent, spawn
 from .embedder import Embedder
 from .locking import acquire_lock
 from .report import Progress
@@ -88,7 +88,7 @@ def _merge(stored: Stored, settings: Settings, embedder: Embedder, refs: list[Sh
             writer.add(_document(shard, number, symbols[i].get(number, [])), shard.file_state(number))
             if time.monotonic() - last > 0.1:
                 last = time.monotonic()
-                progress(Progress("compacting", at, len(files)))
+                progress(Progress(COMPACTING, at, len(files)))
         if files:
             writer.write()
         with one_writer(stored, WAIT_S):
@@ -168,7 +168,7 @@ def compact_in_child(settings: Settings, repository: Repository, progress: Calla
         child = spawn("codeintel_nb.index.compact", said, stored.folder)
         try:
             ask(child, msgspec.json.encode(Compaction(settings, repository), enc_hook=str))
-            for line in lines_of(child, cancel):
+            for line in Output(child).lines(cancel):
                 if progress is not None:
                     progress(msgspec.json.decode(line, type=Progress))
             if status := child.wait():

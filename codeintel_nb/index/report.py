@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 
 NOTHING = "Nothing is indexed yet. Index a folder: codeintel index PATH"
 FILE_BYTES = 4_000  # fixed cost of a file, in bytes of text
+
+
+COMPACTING = "compacting"  # stage after an indexing run
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
@@ -18,12 +22,16 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
     files_total: int = 0
     bytes_done: int = 0
     bytes_total: int = 0
+    repository: str = ""
 
     @property
     def share(self) -> float:
         """Return the share done, 0 to 1, from files and bytes."""
         total = self.bytes_total + FILE_BYTES * self.files_total
         return min(1.0, (self.bytes_done + FILE_BYTES * self.files_done) / total) if total else 0.0
+
+
+OnProgress = Callable[[Progress], None]
 
 
 class IndexReport(msgspec.Struct, frozen=True, tag="report"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,8 @@ from ..scopes.storage import make_private, replace, storage_errors
 from ..sources.repository import Repository
 from .manifest import FORMAT
 from .mapping import FILES_EXHAUSTED
+
+REMOVED = ".removed-"  # prefix of a removed repository's folder until it is deleted
 
 
 class ShardRef(msgspec.Struct, frozen=True):
@@ -114,6 +117,14 @@ class Store:
             os.chmod(stored.folder, 0o700)
             replace(stored.folder / "repository.json", msgspec.json.encode(repository))
         return stored
+
+
+    def sweep_removed(self) -> int:
+        """Delete what is left of removed repositories after a crash; return how many folders that were."""
+        folders = [*self.root.glob(f"{REMOVED}*")]
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(folders)
 
 
 def read_snapshot(folder: Path) -> Snapshot:

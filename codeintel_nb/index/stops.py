@@ -31,11 +31,23 @@ class Stop(msgspec.Struct, frozen=True):
 
 
 class Cancellation(threading.Event):
-    """Cancel event of an indexing run; with ``by_person`` the run stays stopped."""
+    """Cancel event of an indexing run.
+
+    A run stopped ``by_person`` stays stopped. An ``is_urgent`` stop, such as a server's shutdown, does not wait for the
+    files read so far to be written.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.by_person = True
+        self.is_urgent = False
+
+    def shut_down(self) -> None:
+        """Stop the run because the process ends."""
+        self.is_urgent = True
+        if not self.is_set():
+            self.by_person = False
+            self.set()
 
 
 def read_stop(folder: Path) -> Stop | None:

@@ -9,7 +9,7 @@ from codeintel_nb.index.report import Progress
 def test_what_makes_a_service_degraded(shop):
     over = threading.Event()
 
-    def index(repository, progress, cancel, rebuild, only):
+    def index(repository, progress, cancel, rebuild, only, requested):
         progress(Progress("listing files"))
         over.wait(20)
         return shop.index_repository(repository)

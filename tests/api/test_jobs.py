@@ -5,6 +5,7 @@ import pytest
 from codeintel_nb.api.jobs import Jobs
 from codeintel_nb.errors import ScopeError, ShardError
 from codeintel_nb.index.report import Progress
+from codeintel_nb.index.stops import write_stop
 from codeintel_nb.sources.repository import Repository
 
 REPOSITORY = Repository("shop", "/shop")
@@ -19,14 +20,14 @@ def gate():
 def jobs(gate, shop):
     """Runs of a real index, which wait until the gate opens."""
 
-    def index(repository, progress, cancel, rebuild, only):
+    def index(repository, progress, cancel, rebuild, only, requested):
         progress(Progress("waiting"))
         gate.wait(10)
         if repository.name == "damaged":
             raise ShardError("it is damaged")
         if repository.name == "broken":
             raise RuntimeError("a mistake")
-        return shop.index_repository(shop.repository("shop"), progress, cancel, rebuild)
+        return shop.index_repository(shop.repository("shop"), progress, cancel, rebuild, only, requested)
 
     made = Jobs(index)
     yield made
@@ -70,6 +71,41 @@ def test_runs_wait_for_one_another_and_a_waiting_one_can_be_cancelled(jobs, gate
     jobs.cancel("other")
     gate.set()
     assert ended(jobs, "other")[-1].state == "cancelled"
+
+
+def test_a_waiting_run_that_a_person_cancels_stays_stopped(jobs, gate, shop):
+    jobs.start(Repository("other", "/other"))
+    jobs.start(REPOSITORY)
+    jobs.cancel("shop")
+    gate.set()
+    assert ended(jobs, "shop")[-1].detail.startswith("Indexing 'shop' was stopped before the first file.")
+    assert shop.is_stopped("shop")
+    assert jobs.start(REPOSITORY, requested=False).state == "waiting"
+    last = ended(jobs, "shop")[-1]
+    assert (last.state, last.error) == ("cancelled", "IndexingCancelled"), "a watcher's run leaves it alone"
+    jobs.start(REPOSITORY)
+    assert ended(jobs, "shop")[-1].state == "done"
+    assert not shop.is_stopped("shop")
+
+
+def test_a_request_joins_a_watchers_run_and_makes_it_one(jobs, gate, shop):
+    jobs.start(Repository("other", "/other"))
+    write_stop(shop._store.folder_of("shop"), None)
+    jobs.start(REPOSITORY, requested=False)
+    jobs.start(REPOSITORY)
+    gate.set()
+    assert ended(jobs, "shop")[-1].state == "done"
+
+
+def test_closing_tells_those_who_follow_a_run_that_never_began(jobs, gate):
+    jobs.start(REPOSITORY)
+    jobs.start(Repository("other", "/other"))
+    states = []
+    jobs.follow("other", states.append)
+    threading.Timer(0.1, gate.set).start()
+    jobs.close()
+    assert states[-1].state == "cancelled"
+    assert jobs.wait("other").detail == "The server shut down before the run began."
 
 
 @pytest.mark.parametrize(("name", "error", "said"), [("damaged", "ShardError", "it is damaged"), ("broken", "EngineError", "RuntimeError: a mistake")])

@@ -48,3 +48,10 @@ def test_files_without_text_move_it_too():
     estimate = Estimate(Clock())
     assert 0.4 < estimate.share(Progress("indexing", 500, 1_000, 0, 0)) < 0.6
     assert estimate.line(Progress("drawing the map", bytes_done=50, bytes_total=100)).startswith("drawing the map  50 %")
+
+
+def test_each_repository_is_a_run_of_its_own_and_so_is_compacting():
+    estimate = Estimate(Clock())
+    shares = [estimate.share(Progress(stage, done, 100, repository=name)) for name, stage, done in (("a", "indexing", 90), ("a", "indexing", 10), ("b", "indexing", 10), ("b", "compacting", 0))]
+    assert shares == [0.9, 0.9, 0.1, 0.0]
+    assert estimate.line(Progress("indexing", 20, 100, repository="c")).startswith("c: indexing  20 %")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -86,18 +88,49 @@ def test_it_is_in_nobodys_scope_until_it_is_whole(opened, large, tree):
 
 
 def test_only_a_person_stops_it(opened, large):
-    """A server's shutdown is not a user's stop: the run resumes when the server is back."""
+    """A server's shutdown is not a user's stop: the child is killed at once, and the run resumes when the server is back."""
     workspace, cancel = opened(), Cancellation()
-    cancel.by_person = False
+    before = folders_of_grammars()
 
     def progress(moved):
         if moved.files_done >= 100:
-            cancel.set()
+            cancel.shut_down()
 
     with pytest.raises(IndexingCancelled):
         workspace.index(large, progress=progress, cancel=cancel)
     assert not workspace.is_stopped("large")
+    assert workspace.status()[0].files == 0, "it did not wait for what was read to be written"
+    assert folders_of_grammars() <= before
     assert workspace.status()[0].state == "unfinished"
+
+
+def folders_of_grammars():
+    return set(Path(tempfile.gettempdir()).glob("codeintel-grammars-*"))
+
+
+def test_a_shutdown_does_not_wait_for_a_stop_of_a_person(opened, large):
+    workspace, cancel = opened(), Cancellation()
+
+    def progress(moved):
+        if moved.files_done >= 100:
+            cancel.set()
+            cancel.shut_down()
+
+    with pytest.raises(IndexingCancelled, match="was stopped"):
+        workspace.index(large, progress=progress, cancel=cancel)
+    assert workspace.is_stopped("large")
+    assert workspace.status()[0].files == 0
+
+
+def test_only_a_request_resumes_it(opened, large):
+    """A watcher's run that was queued before the stop was noted leaves it alone."""
+    workspace = opened()
+    stopped(workspace, large)
+    before = workspace.status()[0]
+    with pytest.raises(IndexingCancelled, match="was stopped before. Resume with: codeintel refresh large"):
+        workspace.index_repository(workspace.repository("large"), requested=False)
+    assert workspace.status()[0] == before
+    assert workspace.index_repository(workspace.repository("large")).files == 500
 
 
 def test_the_watcher_leaves_a_stopped_run_alone(opened, large):
@@ -157,9 +190,26 @@ def test_ctrl_c_stops_it(opened, large):
     assert workspace.status()[0].state == "stopped"
 
 
-def test_a_cancel_before_the_child_reads_its_job(opened, large):
+def test_ctrl_c_while_the_last_shard_is_written(opened, large):
+    """The index is complete, so the run is not stopped."""
+    workspace, sent = opened(), []
+
+    def progress(moved):
+        if moved.stage == "writing" and moved.files_done == 500 and not sent:
+            sent.append(1)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        workspace.index(large, progress=progress)
+    (status,) = workspace.status()
+    assert (status.state, status.stopped, status.files) == ("indexed", "", 500)
+
+
+@pytest.mark.parametrize("delay_s", [0, 0.05])
+def test_a_cancel_before_the_first_file(opened, large, delay_s):
+    """Set before the run begins, or before its child has read the job."""
     workspace, cancel = opened(), Cancellation()
-    cancel.set()
+    threading.Timer(delay_s, cancel.set).start() if delay_s else cancel.set()
     with pytest.raises(IndexingCancelled, match="was stopped"):
         workspace.index(large, cancel=cancel)
     assert workspace.status()[0].state == "stopped"
