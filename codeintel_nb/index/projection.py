@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import sys
 import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from errno import ENOENT
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -27,10 +29,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from .. import errors
 from ..errors import CodeIntelError, EngineError, MissingExtra, SearchError
 from ..scopes.storage import make_private, replace
-from .child import Cancelled, ask, end, how_it_ended, lines_of, read_job, serve_parent, spawn
+from .child import Cancelled, Failure, Output, ask, end, how_it_ended, read_job, serve_parent, spawn
 from .report import Progress
 from .shard import Shard
 from .vectors import decode
@@ -82,6 +83,7 @@ class Projection:
         MissingExtra : a layout is due but openTSNE is not installed.
         SearchError : it was cancelled.
         EngineError : the child died.
+        FileNotFoundError : a shard was replaced meanwhile.
         """
         landmarks = _read(self.folder / LANDMARKS_FILE) or self._landmarks  # another process may have replaced them
         is_due = landmarks is None or not landmarks.serves(shards)
@@ -93,13 +95,7 @@ class Projection:
 
     def points(self, shard: Shard) -> Floats:
         """Return the positions of a shard's chunks, (n, 2); call ``prepare`` first."""
-        points = self._points.get(shard.id)
-        if points is None:
-            assert self._landmarks is not None
-            points = _read_points(self.folder, shard, self._landmarks)
-            assert points is not None
-            self._points[shard.id] = points
-        return points
+        return self._points[shard.id]
 
     def _use(self, landmarks: Landmarks, shards: Sequence[Shard]) -> None:
         if self._landmarks is None or landmarks.id != self._landmarks.id:
@@ -107,15 +103,18 @@ class Projection:
             self._points.clear()
 
     def _is_placed(self, shard: Shard) -> bool:
+        """Load a shard's points, if they are stored; return whether they were."""
         assert self._landmarks is not None
-        return shard.id in self._points or _read_points(self.folder, shard, self._landmarks) is not None
+        if shard.id not in self._points and (points := _read_points(self.folder, shard, self._landmarks)) is not None:
+            self._points[shard.id] = points
+        return shard.id in self._points
 
     def _lay_out(self, shards: Sequence[Shard], landmarks: Landmarks | None, progress: Callable[[Progress], None], cancel: threading.Event | None) -> None:
         if landmarks is None and find_spec("openTSNE") is None:
             raise MissingExtra("map", needed_by="A map of the code")
         with tempfile.TemporaryDirectory(prefix="codeintel-map-") as scratch:
             folder = self.folder if _can_write(self.folder) else Path(scratch)
-            if landmarks is not None:
+            if landmarks is not None and not (folder / LANDMARKS_FILE).exists():  # never over newer ones
                 _write(folder / LANDMARKS_FILE, landmarks)
             job = Layout(tuple(str(shard.folder) for shard in shards), str(folder), landmarks is None)
             _in_child(job, progress, cancel)
@@ -149,13 +148,17 @@ class Layout(msgspec.Struct, frozen=True):
     anew: bool  # lay out new landmarks; else use those in the folder
 
 
-class Failure(msgspec.Struct, frozen=True, tag="failure"):
-    error: str  # name of a class in errors.py
-    message: str
-
-
 class Done(msgspec.Struct, frozen=True, tag="done"):
     """Everything is written."""
+
+
+class Swept(msgspec.Struct, frozen=True, tag="swept"):
+    """A shard was replaced meanwhile; the caller tries again with the present ones."""
+
+    path: str
+
+
+_Line = Progress | Failure | Done | Swept
 
 
 def _in_child(job: Layout, progress: Callable[[Progress], None], cancel: threading.Event | None) -> None:
@@ -163,12 +166,14 @@ def _in_child(job: Layout, progress: Callable[[Progress], None], cancel: threadi
         child = spawn("codeintel_nb.index.projection", stderr, Path(job.folder))
         try:
             ask(child, msgspec.json.encode(job))
-            for line in lines_of(child, cancel):
-                message: Progress | Failure | Done = msgspec.json.decode(line, type=Progress | Failure | Done)
+            for line in Output(child).lines(cancel):
+                message: _Line = msgspec.json.decode(line, type=_Line)
                 if isinstance(message, Done):
                     return
                 if isinstance(message, Failure):
-                    raise getattr(errors, message.error, EngineError)(message.message)
+                    raise message.exception()
+                if isinstance(message, Swept):
+                    raise FileNotFoundError(ENOENT, os.strerror(ENOENT), message.path)
                 progress(message)
         except Cancelled:
             raise SearchError("Drawing the map was interrupted.") from None
@@ -187,9 +192,11 @@ def main() -> None:
         _make(job)
         _print(Done())
     except FileNotFoundError as error:
-        _print(Failure("EngineError", f"A shard was replaced while the map was drawn ({error.filename}). Draw it again."))
-    except (CodeIntelError, OSError) as error:
-        _print(Failure(type(error).__name__ if isinstance(error, CodeIntelError) else "EngineError", str(error)))
+        _print(Swept(str(error.filename)))
+    except CodeIntelError as error:
+        _print(Failure.of(error))
+    except OSError as error:
+        _print(Failure.of(EngineError(str(error))))
 
 
 def _make(job: Layout) -> None:
@@ -213,7 +220,7 @@ def _make(job: Layout) -> None:
         done += shard.manifest.chunks
 
 
-def _print(line: Progress | Failure | Done) -> None:
+def _print(line: _Line) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
     sys.stdout.buffer.flush()
 

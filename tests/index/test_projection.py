@@ -1,5 +1,6 @@
 """The map: one layout for all shards, computed once, on which what is alike lies close together."""
 
+import shutil
 from pathlib import Path
 
 import IPython
@@ -8,7 +9,8 @@ import pytest
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import MissingExtra, SearchError
-from codeintel_nb.index.projection import Projection
+from codeintel_nb.index.projection import LANDMARKS_FILE, Projection, _read, _write
+from codeintel_nb.index.shard import Shard
 from codeintel_nb.index.vectors import decode
 
 
@@ -153,3 +155,28 @@ def test_an_empty_folder_has_an_empty_map(make_workspace, tmp_path):
 def test_nothing_indexed_is_nothing_to_map(make_workspace):
     with pytest.raises(SearchError):
         make_workspace().points()
+
+
+def test_a_shard_that_is_swept_meanwhile_is_a_missing_file(mapped, tmp_path):
+    """Whoever asks reads the snapshot again."""
+    (target,) = mapped._roster.now(Scope()).targets
+    folder = tmp_path / target.folder.name
+    shutil.copytree(target.folder, folder)
+    shard = Shard(folder)
+    shutil.rmtree(folder)
+    with pytest.raises(FileNotFoundError) as error:
+        Projection(tmp_path / "map").prepare([shard])
+    assert str(folder) in str(error.value.filename)
+
+
+def test_newer_landmarks_of_another_process_stay(mapped, tmp_path):
+    """A process that knows older landmarks places its shards among the newer ones."""
+    (target,) = mapped._roster.now(Scope()).targets
+    shard = mapped._engine.shard(target.folder)
+    folder = tmp_path / "map"
+    projection = Projection(folder)
+    projection.prepare([shard])
+    newer = projection._landmarks._replace(places=projection._landmarks.places[::-1].copy())
+    _write(folder / LANDMARKS_FILE, newer)
+    projection._lay_out([shard], projection._landmarks, lambda event: None, None)
+    assert _read(folder / LANDMARKS_FILE).id == projection._landmarks.id == newer.id
