@@ -133,8 +133,24 @@ class Workspace(Indexing):
             return Coverage(names, building=names)
 
     def project_scope(self, folder: str | os.PathLike[str], limit: str | os.PathLike[str] | None = None, joined: Sequence[str] = ()) -> Scope:
-        """Return a notebook's initial scope: its project, indexed or not, plus ``joined`` repositories."""
+        """Return a notebook's initial scope: its project, indexed or not, plus ``joined`` repositories.
+
+        It also makes an unindexed project's name known to scopes.
+        """
         return self._projects.scope(os.fspath(folder), os.fspath(limit or ""), joined)
+
+    def is_known(self, scope: Scope) -> bool:
+        """Whether searches know all repositories in a scope; unindexed projects become known by ``project_scope``."""
+        return self._roster.is_known(scope)
+
+    def indexed_part(self, scope: Scope) -> Scope:
+        """Return a scope without its unindexed projects, for a process that does not know them.
+
+        Raises
+        ------
+        SearchError : it names nothing else.
+        """
+        return self._roster.indexed_part(scope)
 
     def facets(self, scope: Scope | None = None, most_folders: int = 12) -> Facets:
         """What is in scope, counted by language, kind and folder."""
@@ -209,23 +225,27 @@ class Workspace(Indexing):
             raise SourceError(f"The path {path!r} leads out of the repository {repo!r}. Give a path relative to its root.")
         if start_line < 1 or (end_line is not None and end_line < start_line):
             raise SourceError(f"Lines {start_line} to {end_line} are no range: lines count from 1, and the first comes first.")
-        self._roster.stored(repo)
+        name = self._roster.full_name(repo)
+        scope = Scope(repos=(name,))
 
         def run(now: Now) -> FileText:
-            _, targets, loose, _ = self._roster.with_changes(now, Scope(repos=(repo,)))
+            _, targets, loose, _ = self._roster.with_changes(now, scope)
+            known = list[str]()
             for target in targets:
                 shard = self._engine.shard(target.folder)
                 number = shard.file_numbers.get(wanted)
                 if number is not None and number not in target.dead:
-                    return FileText.cut(repo, wanted, shard.file_content(number), shard.language(number), start_line, end_line)
+                    return FileText.cut(name, wanted, shard.file_content(number), shard.language(number), start_line, end_line)
             for files in loose:
-                if any(stat.path == wanted for stat in files.files) and (document := read_document(files, wanted)) is not None:
+                paths = [stat.path for stat in files.files]
+                if wanted in paths and (document := read_document(files, wanted)) is not None:
                     content = document.content if document.ends_with_newline else document.content[:-1]
-                    return FileText.cut(repo, wanted, content, document.language, start_line, end_line)
-            known = [path for t in targets for number, path in enumerate(self._engine.shard(t.folder).paths) if number not in t.dead]
-            raise SourceError(f"There is no indexed file {path!r} in {repo!r}.{did_you_mean(wanted, known)}")
+                    return FileText.cut(name, wanted, content, document.language, start_line, end_line)
+                known += paths
+            known += [path for t in targets for number, path in enumerate(self._engine.shard(t.folder).paths) if number not in t.dead]
+            raise SourceError(f"There is no {'indexed ' if now.chosen else ''}file {path!r} in {repo!r}.{did_you_mean(wanted, known)}")
 
-        return self._roster.retrying(Scope(repos=(repo,)), run)
+        return self._roster.retrying(scope, run, fresh=True)
 
     def _search(self, scope: Scope | None, query: TextQuery | SemanticQuery | PathQuery | SymbolQuery, run: Callable[[list[Target], list[LooseTarget]], Answer], fresh: bool = False, no_ignore: bool = False) -> Results:
         began = time.perf_counter()

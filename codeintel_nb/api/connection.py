@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import CodeIntelError, EngineError
-from ..index.report import IndexReport, RepositoryStatus
+from ..index.report import IndexReport, OnProgress, RepositoryStatus
 from ..scopes.scope import EVERYTHING, Scope
 from ..search.facets import Facets
 from ..search.hit import FileText
 from ..search.points import Points
 from ..search.table import Table
 from .client import ServerClient
-from .contract import Client, OnProgress
+from .contract import Client
 from .kernel import Kernel, NoServer, this_kernel
 from .wire import (
     FacetsRequest,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Protocol
 
-from ..index.report import IndexReport, Progress, RepositoryStatus
+from ..index.report import IndexReport, OnProgress, RepositoryStatus
 from ..scopes.scope import Scope
 from ..search.facets import Facets
 from ..search.hit import FileText
@@ -25,8 +24,6 @@ from .wire import (
     SymbolsRequest,
     TextRequest,
 )
-
-OnProgress = Callable[[Progress], None]
 
 
 class Client(Protocol):

@@ -6,14 +6,13 @@ import os
 import threading
 from pathlib import Path
 
-from ..index.report import IndexReport
+from ..index.report import IndexReport, OnProgress
 from ..index.watcher import Watcher
 from ..scopes.registry import MemoryRegistry
-from ..scopes.scope import Scope
+from ..scopes.scope import Scope, joined, left
 from ..scopes.session import new_session_id
 from ..sources.project import current_folder
 from ..workspace import Workspace
-from .contract import OnProgress
 from .operations import Operations, Session
 from .wire import IndexRequest, ScopeAnswer
 
@@ -62,14 +61,23 @@ class EmbeddedClient(Session):
         if name not in self._joined:
             self._joined.append(name)
         scope = self._registry.get(self.session_id)
-        if scope is not None and not scope.is_everywhere:
-            self.adopt(scope.merged(repos=(*scope.repos, name)))
+        if scope is not None:
+            self.adopt(joined(scope, name, self._names()))
+
+    def _names(self) -> list[str]:
+        return [repository.name for repository in self.workspace.repositories()]
 
     def refresh(self, name: str, rebuild: bool = False, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
         return self.workspace.refresh(name, progress, cancel, rebuild)
 
     def remove(self, name: str) -> None:
-        self.workspace.remove(name)
+        names = self._names()
+        removed = self.workspace.remove(name)
+        scope = self._registry.get(self.session_id)
+        if removed in self._joined:
+            self._joined.remove(removed)
+            if scope is not None:
+                self.adopt(left(scope, removed, names))
 
     def watch(self) -> tuple[str, ...]:
         if self._watcher is None:
@@ -79,6 +87,7 @@ class EmbeddedClient(Session):
 
     def held(self) -> ScopeAnswer:
         scope = self._registry.get(self.session_id)
-        if scope is not None:
+        if scope is not None and self.workspace.is_known(scope):
             return ScopeAnswer(scope, self.session_id)
-        return ScopeAnswer(self.workspace.project_scope(self._folder, os.environ.get("JUPYTER_SERVER_ROOT"), self._joined), self.session_id, is_default=True)
+        project = self.workspace.project_scope(self._folder, os.environ.get("JUPYTER_SERVER_ROOT"), self._joined)
+        return ScopeAnswer(project, self.session_id, is_default=True) if scope is None else ScopeAnswer(scope, self.session_id)

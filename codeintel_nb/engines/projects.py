@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import CodeIntelError
 from ..scopes.globs import plain_glob
-from ..scopes.scope import EVERYTHING, Scope
+from ..scopes.scope import EVERYTHING, Scope, short_name
 from ..sources.project import is_project, project_of
 from ..sources.repository import Repository
 from .roster import Roster
@@ -41,8 +41,8 @@ def scope_of_folder(roster: Roster, folder: Path, limit: Path | None = None, joi
     """Return the scope of a notebook in a folder.
 
     The repository indexed there; else the matching part of a larger one; else the repositories indexed inside the
-    project; else the unindexed project, for text search only. ``joined`` repositories are added. Everything, if the
-    folder cannot be a project.
+    project; else the unindexed project, for text search only. ``joined`` repositories are added, a package by its
+    present version. Everything, if the folder cannot be a project.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def scope_of_folder(roster: Roster, folder: Path, limit: Path | None = None, joi
     if not is_project(root):
         return EVERYTHING
     stored = [one.repository for one in roster.all()]
-    names = {repository.name for repository in stored}
-    added = tuple(name for name in joined if name in names)
+    names = [repository.name for repository in stored]
+    added = tuple(found for name in joined for found in _present(name, names))
     scope = _indexed(root, [(repository, Path(os.path.realpath(repository.root))) for repository in stored if repository.source == "worktree"])
     if scope is None:
         try:
@@ -64,6 +64,14 @@ def scope_of_folder(roster: Roster, folder: Path, limit: Path | None = None, joi
     if added and scope.include_globs:  # globs would apply to every repository
         scope = scope.merged(include_globs=())
     return scope.merged(repos=(*scope.repos, *added))
+
+
+def _present(name: str, names: Sequence[str]) -> list[str]:
+    """Return the repository of this name; of a package that was upgraded, its only version; none if it was removed."""
+    if name in names:
+        return [name]
+    versions = [other for other in names if short_name(other) == short_name(name) and other.startswith("pkg:")]
+    return versions if len(versions) == 1 else []
 
 
 def _indexed(root: Path, stored: Sequence[tuple[Repository, Path]]) -> Scope | None:

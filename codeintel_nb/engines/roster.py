@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -94,13 +95,20 @@ class Roster:
         return stored
 
     def stored(self, name: str) -> Stored:
-        stored = self.all()
-        for one in stored:
-            if one.repository.name == name:
-                return one
-        if not stored:
+        """Return a repository by its name, or by its short name if that is unambiguous; ScopeError otherwise."""
+        by_name = {stored.repository.name: stored for stored in self.all()}
+        if not by_name:
             raise ScopeError(NOTHING)
-        raise ScopeError(f"No repository {name!r} is indexed.{did_you_mean(name, [s.repository.name for s in stored])}")
+        found = Scope(repos=(name,)).chosen(by_name)
+        if len(found) > 1 or (found != [name] and any(mark in name for mark in "*?")):
+            raise ScopeError(f"{name!r} is a pattern. Give the name of one repository: {', '.join(found)}")
+        return by_name[found[0]]
+
+    def full_name(self, name: str) -> str:
+        """Return the name of what a search calls ``name``: a repository, an unindexed project, or the current folder."""
+        if name in self._offered or (not self.all() and self._here is not None and name == worktree(self._here or os.getcwd()).name):
+            return name
+        return self.stored(name).repository.name
 
     def snapshot(self, stored: Stored) -> Snapshot:
         try:
@@ -146,8 +154,12 @@ class Roster:
     def _shard_of(self, error: FileNotFoundError) -> Path | None:
         """Return the folder of the shard with a missing file."""
         place = Path(str(error.filename or error))
-        folders = [stored.shard(ref.id) for stored in self.all() for ref in self.snapshot(stored).shards]
-        return next((folder for folder in folders if folder in (place, *place.parents)), None)
+        for stored in self.all():
+            with suppress(ShardError):  # a damaged repository, of which the search tells
+                for ref in self.snapshot(stored).shards:
+                    if stored.shard(ref.id) in (place, *place.parents):
+                        return stored.shard(ref.id)
+        return None
 
     def now(self, scope: Scope, fresh: bool = False) -> Now:
         """The repositories in scope and the shards that answer; ``fresh`` if what is in none may be read."""
@@ -163,7 +175,7 @@ class Roster:
         if not readable and failed and not on_offer:
             raise ShardError(next(iter(failed.values())))
         if not chosen and (not fresh or scope.kinds or scope.revisions):
-            raise SearchError(_unfinished([s.repository.name for s in unfinished]) if unfinished or not on_offer else _not_indexed(on_offer[0].repository))
+            raise SearchError(_unfinished([s.repository.name for s in unfinished]) if unfinished else _not_indexed(on_offer[0].repository))
         unfinished += on_offer
         targets = [Target(s.repository.name, s.shard(ref.id), ref.dead, scope) for s, snapshot in chosen for ref in snapshot.shards]
         self._check_revisions(scope, targets)
@@ -219,6 +231,22 @@ class Roster:
             if name not in reserved_names and self._offered.setdefault(name, repository).root == repository.root:
                 break
         return name
+
+    def is_known(self, scope: Scope) -> bool:
+        """Whether all repositories in a scope were indexed or on offer at the last look."""
+        names = {name for one in self._repositories[1] for name in (one.repository.name, short_name(one.repository.name))}
+        return all(name in names or name in self._offered or "*" in name for name in scope.repos)
+
+    def indexed_part(self, scope: Scope) -> Scope:
+        """Return a scope without its unindexed projects; SearchError if it names nothing else."""
+        on_offer = self._unindexed_projects(scope, self.all())
+        if not on_offer:
+            return scope
+        names = {one.repository.name for one in on_offer}
+        rest = tuple(name for name in scope.repos if name not in names)
+        if not rest:
+            raise SearchError(_not_indexed(on_offer[0].repository))
+        return scope.merged(repos=rest)
 
     def without_index(self, scope: Scope) -> tuple[str, ...]:
         """Return the names in scope without a complete index; only text search reads them."""
@@ -353,5 +381,4 @@ def _not_indexed(project: Repository) -> str:
 
 def _unfinished(names: list[str]) -> str:
     """Return the error message for repositories with an incomplete first index."""
-    which = f"The first index of {', '.join(map(repr, names))} is not complete" if names else "No index is complete"
-    return f"{which}, so only text search reads its files. To finish it: codeintel refresh {names[0] if names else ''}".rstrip()
+    return f"The first index of {', '.join(map(repr, names))} is not complete, so only text search reads its files. To finish it: codeintel refresh {names[0]}"

@@ -17,13 +17,13 @@ import msgspec
 import numpy as np
 import traitlets
 
-from ..api.contract import Client, OnProgress
+from ..api.contract import Client
 from ..api.marked import segments
 from ..api.panel import place
 from ..api.text import clean
 from ..api.wire import FileRequest, MapRequest
 from ..errors import CodeIntelError, MissingExtra, SearchError
-from ..index.report import RepositoryStatus
+from ..index.report import OnProgress, RepositoryStatus
 from ..scopes.globs import plain_glob
 from ..scopes.scope import Scope
 from ..search.hit import Results

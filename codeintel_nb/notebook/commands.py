@@ -11,7 +11,7 @@ from ..api.contract import Client
 from ..api.options import OUT, PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, SYMBOL_OPTIONS, TEXT_OPTIONS, Option
 from ..api.wire import IndexRequest
 from ..errors import ScopeError, SearchError, SourceError, did_you_mean
-from ..scopes.scope import Scope
+from ..scopes.scope import Scope, joined, shortest_name
 from ..sources.project import current_folder, project_of
 from ..sources.repository import package, package_at
 from .imported import imported_packages
@@ -86,14 +86,34 @@ def indexed_imports(namespace: Mapping[str, Any], indexed: Sequence[str]) -> tup
     return repositories, missing
 
 
-def with_imports(client: Client, namespace: Mapping[str, Any]) -> Scope:
-    """Return the scope plus this kernel's imported packages; ScopeError if none is indexed."""
-    imported, missing = indexed_imports(namespace, [status.name for status in client.status()])
-    scope = client.get_scope().scope
+def with_imports(scope: Scope, client: Client, namespace: Mapping[str, Any]) -> tuple[Scope, list[str]]:
+    """Return a scope plus this kernel's imported packages, and the names of those not indexed.
+
+    Raises
+    ------
+    ScopeError : no imported package is indexed.
+    """
+    names = [status.name for status in client.status()]
+    imported, missing = indexed_imports(namespace, names)
     if not imported:
         what = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} imported, but not indexed" if missing else "This kernel has imported no package"
         raise ScopeError(f"{what}. To index what it has imported: %codeindex add --kernel")
-    return scope if scope.is_everywhere else scope.merged(repos=(*scope.repos, *imported))
+    for repository in imported:
+        scope = joined(scope, repository, names)
+    return scope, missing
+
+
+def without_imports(scope: Scope, client: Client, namespace: Mapping[str, Any]) -> Scope:
+    """Return a scope minus this kernel's imported packages; ScopeError if it names none, or nothing else."""
+    names = [status.name for status in client.status()]
+    imported, _ = indexed_imports(namespace, names)
+    removed = {*imported, *(shortest_name(repository, names) for repository in imported)}
+    rest = tuple(name for name in scope.repos if name not in removed)
+    if rest == scope.repos:
+        raise ScopeError(f"No package that this kernel has imported is named in the scope: {scope.describe()}.")
+    if not rest:
+        raise ScopeError("The scope names nothing but imported packages. To go back to the project: %scope clear")
+    return scope.merged(repos=rest)
 
 
 def changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:

@@ -18,6 +18,7 @@ from ..api.progress import summary
 from ..api.terminal import print_anything
 from ..api.wire import PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, SymbolsRequest, TextRequest
 from ..errors import ScopeError, SearchError
+from ..index.report import OnProgress
 from ..scopes.scope import Scope
 from ..search.hit import Hit, Results
 from ..search.query import DEFAULT_HITS
@@ -34,12 +35,12 @@ from .commands import (
     changed,
     command_of,
     index_request,
-    indexed_imports,
     kernel_requests,
+    with_imports,
+    without_imports,
 )
 from .completion import Completer
 from .running import Running
-from .tasks import OnProgress
 from .views import IndexView, ScopeView
 
 if TYPE_CHECKING:
@@ -104,15 +105,18 @@ class CodeintelMagics(Running):
         now = client.get_scope()
         if command in ("set", "add", "drop"):
             values, more = parse_line(rest, SCOPE_SET_OPTIONS)
+            has_imports = "kernel" in values
             if more or not values:
                 what = f"does not understand {more!r}" if more else "needs at least one limit"
                 raise ScopeError(f"%scope {command} {what}. Its options are:\n{describe(SCOPE_SET_OPTIONS)}")
-            if values.pop("kernel", False):
-                imported, missing = indexed_imports(self.shell.user_ns, [status.name for status in client.status()])
-                values["repos"] = [*values.get("repos", ()), *(now.scope.repos if command == "set" else ()), *imported]
+            scope = changed(now.scope, command, {field: given for field, given in values.items() if field != "kernel"})
+            if has_imports and command == "drop":
+                scope = without_imports(scope, client, self.shell.user_ns)
+            elif has_imports:
+                scope, missing = with_imports(scope, client, self.shell.user_ns)
                 if missing:
                     print(f"Not indexed yet: {', '.join(missing)}. To index what this kernel has imported: %codeindex add --kernel")
-            now = client.set_scope(changed(now.scope, command, values))
+            now = client.set_scope(scope)
         elif command == "clear":
             now = client.clear_scope()
         elif command == "save":
@@ -192,7 +196,7 @@ class CodeintelMagics(Running):
 
         def run() -> Table | None:
             target, values, query = self._request("codesql", line, cell)
-            request = SqlRequest(statement=query, hits=self._last_hits() if re.search(r"\bhits\b", query, re.I) else (), **{"deadline": self.deadline_s, **values})
+            request = SqlRequest(statement=query, hits=self._last_hits() if re.search(r"\bhits\b", query, re.I) else (), **values)
             table = self._work(lambda progress, cancel: self.client.sql(request, cancel), "running SQL")
             return self._keep(target, table)
 

@@ -124,7 +124,8 @@ class Panel(anywidget.AnyWidget):
             self._client.clear_scope()
         elif isinstance(asked, AddImports):
             namespace = self._shell.user_ns if self._shell is not None else {}
-            self._client.set_scope(with_imports(self._client, namespace))
+            scope, _ = with_imports(self._client.get_scope().scope, self._client, namespace)
+            self._client.set_scope(scope)
         elif isinstance(asked, Save):
             self._client.save_scope(asked.name, self._client.get_scope().scope)
         else:

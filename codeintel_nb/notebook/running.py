@@ -17,12 +17,12 @@ from ..api.text import counted, plural
 from ..api.wire import SearchAnswer
 from ..api.wording import in_notebook
 from ..errors import CodeIntelError, SearchError
-from ..index.report import Progress
+from ..index.report import OnProgress, Progress
 from ..search.hit import Results
 from ..search.table import Table
 from .commands import SEARCH_OPTIONS
 from .progress import NotebookProgress
-from .tasks import OnProgress, Task
+from .tasks import Task
 
 _T = TypeVar("_T")
 
@@ -101,9 +101,9 @@ class Running(Magics, Configurable):
         """
         with self._progress() as progress:
 
-            def wait(elapsed: Progress) -> None:
-                if elapsed.stage not in ("0 s", "1 s"):
-                    progress(Progress(f"{stage} {elapsed.stage}"))
+            def wait(elapsed_s: float) -> None:
+                if elapsed_s > 1:
+                    progress(Progress(f"{stage} {elapsed_s:.0f} s"))
 
             return Task(work).wait(progress, wait if stage else None)
 

@@ -9,13 +9,12 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from ..index.report import Progress
+from ..index.report import OnProgress, Progress
 
 SHOWN_S = 0.1  # polling interval of the progress
 GRACE_S = 10.0  # after Ctrl-C, for the work to return partial results
 
 _T = TypeVar("_T")
-OnProgress = Callable[[Progress], None]
 
 
 class Task(Generic[_T]):
@@ -37,10 +36,10 @@ class Task(Generic[_T]):
             self._error = error
         self._ended.set()
 
-    def wait(self, show: OnProgress, waiting: OnProgress | None = None) -> _T:
+    def wait(self, show: OnProgress, waiting: Callable[[float], None] | None = None) -> _T:
         """Return the result; Ctrl-C stops the work early, a second one abandons it.
 
-        ``show`` receives the progress; without any, ``waiting`` receives the elapsed time.
+        ``show`` receives the progress; without any, ``waiting`` receives the elapsed seconds.
 
         Raises
         ------
@@ -55,7 +54,7 @@ class Task(Generic[_T]):
             raise self._error
         return self._result[0]
 
-    def _show_until(self, ends_at: float | None, show: OnProgress, waiting: OnProgress | None) -> None:
+    def _show_until(self, ends_at: float | None, show: OnProgress, waiting: Callable[[float], None] | None) -> None:
         began = time.monotonic()
         while not self._ended.wait(SHOWN_S):  # short: after a library such as Polars has handled Ctrl-C, a wait continues to its end
             latest = None
@@ -64,6 +63,6 @@ class Task(Generic[_T]):
             if latest is not None:
                 show(latest)
             elif waiting is not None:
-                waiting(Progress(f"{time.monotonic() - began:.0f} s"))
+                waiting(time.monotonic() - began)
             if ends_at is not None and time.monotonic() > ends_at:
                 raise KeyboardInterrupt

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any
 from weakref import WeakKeyDictionary, ref
@@ -119,6 +120,27 @@ def _named(pattern: str, repositories: list[str]) -> list[str]:
 def short_name(repository: str) -> str:
     """Return a repository's short name: ``pandas`` for ``pkg:pandas==3.1.1``."""
     return repository.removeprefix("pkg:").partition("==")[0] if repository.startswith("pkg:") else repository
+
+
+def shortest_name(repository: str, repositories: Sequence[str]) -> str:
+    """Return a repository's short name if it stands for no other one, else its name."""
+    short = short_name(repository)
+    with suppress(ScopeError):
+        return short if _named(short, [*repositories]) == [repository] else repository
+    return repository
+
+
+def joined(scope: Scope, repository: str, repositories: Sequence[str]) -> Scope:
+    """Return a scope with one more of the indexed repositories, unless it covers all."""
+    name = shortest_name(repository, repositories)
+    return scope if scope.is_everywhere or {name, repository} & {*scope.repos} else scope.merged(repos=(*scope.repos, name))
+
+
+def left(scope: Scope, repository: str, repositories: Sequence[str]) -> Scope:
+    """Return a scope without a repository that joined it; the same if it names no other."""
+    names = {repository, shortest_name(repository, repositories)}
+    rest = tuple(name for name in scope.repos if name not in names)
+    return scope.merged(repos=rest) if rest else scope
 
 
 def plain_name(distribution: str) -> str:

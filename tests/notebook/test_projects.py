@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+import threading
+
 import pytest
 
-from codeintel_nb import Scope
-from codeintel_nb.errors import ScopeError, SearchError
+from codeintel_nb import Scope, Workspace
+from codeintel_nb.api.embedded import EmbeddedClient
+from codeintel_nb.api.operations import Limits
+from codeintel_nb.api.service import SharedService
+from codeintel_nb.api.sessions import Sessions
+from codeintel_nb.api.wire import FileRequest, IndexRequest, ScopeAnswer, SqlRequest, TextRequest
+from codeintel_nb.errors import ScopeError, SearchError, SourceError
+from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry
 from codeintel_nb.scopes.scope import ALL, short_name
+from codeintel_nb.scopes.session import session_context
+from codeintel_nb.sources.repository import package_at
 from tests.conftest import write_tree
 from tests.notebook.test_magics import Kept
+from tests.sources.test_repository import installed
 
 
 @pytest.fixture
@@ -186,6 +199,142 @@ def test_the_packages_that_this_kernel_imports(at, places):
     assert "Not indexed yet: " in run.out
     assert "duckdb" in run.out
     assert "%codeindex add --kernel" in run.out
+
+
+def test_imported_packages_join_and_leave_a_scope(at, places):
+    run = at(places / "mine")
+    run("%codeindex add")
+    run("import filelock, duckdb")
+    run("%codeindex add --package filelock")
+    run("%scope set --repo mine")
+    assert run("%scope add --kernel --lang python").scope == Scope(repos=("filelock", "mine"), languages=("python",))
+    assert run("%scope drop --kernel").scope == Scope(repos=("mine",), languages=("python",))
+    run("%scope drop --kernel")
+    assert "No package that this kernel has imported is named in the scope" in run.err
+    assert run("%scope set --repo mine --kernel").scope == Scope(repos=("filelock", "mine"))
+    run("%scope set --repo '*'")
+    assert run("%scope add --kernel").scope == Scope(repos=ALL), "everything is not narrowed"
+    assert run("%scope set --repo filelock --kernel").scope == Scope(repos=("filelock",)), "what is given replaces the repositories"
+
+
+def test_imports_that_are_not_indexed_are_an_error(at, places):
+    run = at(places / "mine")
+    run("%codeindex add")
+    run("import filelock")
+    before = run("%scope").scope
+    run("%scope add --kernel")
+    assert "imported, but not indexed. To index what it has imported: %codeindex add --kernel" in run.err
+    assert run("%scope").scope == before
+
+
+# a scope and what comes and goes
+
+
+def test_a_scope_outlives_the_process_that_knew_its_project(places, make_workspace):
+    """As after a restart of the server, or where a kernel takes its scope along."""
+    first = EmbeddedClient(make_workspace(), folder=places / "mine")
+    scope = first.set_scope(first.get_scope().scope.merged(languages=("python",))).scope
+    assert scope == Scope(repos=("mine",), languages=("python",))
+    first.index(IndexRequest(path=str(places / "other")))
+    second = EmbeddedClient(make_workspace(), folder=places / "mine")
+    second.adopt(scope)
+    assert repos(second.search_text(TextRequest(pattern="needle")).results) == {"mine"}
+
+
+def test_a_session_of_a_server_does_so_too(places, make_workspace):
+    workspace = make_workspace()
+    workspace.index(places / "other")
+    registry = AsyncMemoryRegistry(MemoryRegistry())
+
+    async def default(session_id):
+        return workspace.project_scope(places / "mine")
+
+    async def run():
+        with session_context("kernel"):
+            await registry.set("kernel", Scope(repos=("mine",)))
+            return (await Sessions(registry, default=default, is_known=workspace.is_known).get()).scope
+
+    assert repos(workspace.search_text("needle", asyncio.run(run()))) == {"mine"}
+
+
+def test_what_joined_leaves_when_it_is_removed(at, places):
+    run = at(places / "mine")
+    run("%codeindex add")
+    run("%scope set --lang python")
+    run(f"%codeindex add {places / 'other'}")
+    assert run("%scope").scope.repos == ("mine", "other")
+    run("%codeindex drop other")
+    assert run("%scope").scope.repos == ("mine",)
+    assert repos(run("%textsearch needle")) == {"mine"}
+    assert run("%scope clear").scope == Scope(repos=("mine",))
+
+
+def test_a_package_that_joined_stays_when_it_is_upgraded(places, make_workspace):
+    site = installed(places / "site", "shelf", "1.0", "shelf")
+    client = EmbeddedClient(make_workspace(), folder=places / "mine")
+    client.index(IndexRequest(path=str(places / "mine")))
+    assert client.index(IndexRequest(path=str(site / "shelf"), package="shelf")).repository == "pkg:shelf==1.0"
+    assert client.get_scope().scope.repos == ("mine", "pkg:shelf==1.0")
+    own = client.set_scope(Scope(repos=("mine",))).scope
+    client.index(IndexRequest(path=str(site / "shelf"), package="shelf"))
+    assert client.get_scope().scope.repos == ("mine", "shelf"), "a scope of the user's own takes the short name"
+    shutil.rmtree(site)
+    installed(places / "site", "shelf", "2.0", "shelf")
+    assert client.refresh("shelf").repository == "pkg:shelf==2.0"
+    assert repos(client.search_text(TextRequest(pattern="version")).results) == {"pkg:shelf==2.0"}
+    client.clear_scope()
+    assert client.get_scope().scope.repos == ("mine", "pkg:shelf==2.0")
+    client.remove("shelf")
+    assert client.get_scope().scope == own
+
+
+def test_a_hit_opens_whether_its_project_is_indexed_or_not(places, make_workspace):
+    client = EmbeddedClient(make_workspace(), folder=places / "mine")
+    for _ in range(2):
+        (hit, *_) = client.search_text(TextRequest(pattern="needle")).results.hits
+        assert client.open_file(FileRequest(repo=hit.repo, path=hit.path)).text == "needle = 'mine'"
+        with pytest.raises(SourceError, match="Did you mean 'src/a.py'"):
+            client.open_file(FileRequest(repo=hit.repo, path="src/aa.py"))
+        client.index(IndexRequest(path=str(places / "other")))
+    with pytest.raises(ScopeError, match="No repository 'nobody' is indexed"):
+        client.open_file(FileRequest(repo="nobody", path="src/a.py"))
+
+
+def test_the_folder_of_a_search_without_an_index_opens_too(places, tmp_path):
+    workspace = Workspace.open(tmp_path / "empty-home")
+    workspace._roster._here = str(places / "other")
+    (hit,) = workspace.search_text("needle").hits
+    assert workspace.open_file(hit.repo, hit.path).text == "needle = 'other'"
+    workspace.close()
+
+
+def test_a_short_name_is_enough_everywhere(places, make_workspace):
+    workspace, site = make_workspace(), installed(places / "site", "shelf", "1.0", "shelf")
+    workspace.index_repository(package_at(site / "shelf", "shelf"))
+    assert workspace.open_file("shelf", "__init__.py").repo == "pkg:shelf==1.0"
+    assert workspace.refresh("shelf").repository == "pkg:shelf==1.0"
+    with pytest.raises(ScopeError, match=r"'\*shel\*' is a pattern. Give the name of one repository: pkg:shelf==1.0"):
+        workspace.remove("*shel*")
+    assert workspace.remove("shelf") == "pkg:shelf==1.0"
+    with pytest.raises(ScopeError, match="Nothing is indexed"):
+        workspace.open_file("shelf", "__init__.py")
+
+
+def test_sql_on_a_server_leaves_out_what_is_not_indexed(places, make_workspace):
+    """Its child process does not know the unindexed project."""
+    workspace = make_workspace()
+    workspace.index(places / "other")
+    scope = workspace.project_scope(places / "mine").merged(repos=("mine", "other"))
+    service = SharedService(workspace, AsyncMemoryRegistry(MemoryRegistry()), Limits(), (), 1, False, print)
+    try:
+        run = lambda scope: service.run_sql(SqlRequest(statement="select repo, count(*) from files group by all"), ScopeAnswer(scope, "kernel"), threading.Event())  # noqa: E731
+        answer = run(scope)
+        assert [row[0] for row in answer.table().rows()] == ["other"]
+        assert answer.scope == scope
+        with pytest.raises(SearchError, match="project 'mine' is not indexed yet"):
+            run(Scope(repos=("mine",)))
+    finally:
+        service.close()
 
 
 # other faces
