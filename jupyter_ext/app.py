@@ -18,9 +18,10 @@ from codeintel_nb.api.operations import Limits
 from codeintel_nb.api.service import SharedService
 from codeintel_nb.api.wire import JobState
 from codeintel_nb.errors import CodeIntelError
+from codeintel_nb.scopes.namespaces import ServerRegistry, registry_prefix, server_tag
 from codeintel_nb.scopes.redis_link import SCHEMES
 from codeintel_nb.scopes.registry import ScopeRegistry, open_registry
-from codeintel_nb.scopes.scope import EVERYTHING, Scope
+from codeintel_nb.scopes.scope import EVERYTHING, Scope, joined, left
 from codeintel_nb.settings import Settings
 from codeintel_nb.workspace import Workspace
 
@@ -29,7 +30,6 @@ from .credentials import Signatures
 from .events import Events
 from .kernels import ACTIONS, Kernels
 from .metrics import RegistryCollector
-from .namespaces import ServerRegistry, registry_prefix, server_tag
 
 REAP_S = 5.0
 
@@ -70,24 +70,24 @@ class Service(SharedService):
         if folder is None:
             return EVERYTHING
         place = os.path.join(self._root, *folder.split("/"))
-        joined = tuple(self._joined.get(session_id, ()))
+        names = tuple(self._joined.get(session_id, ()))
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.searching, lambda: self.workspace.project_scope(place, self._root, joined))
+        return await loop.run_in_executor(self.searching, lambda: self.workspace.project_scope(place, self._root, names))
 
     def join(self, session_id: str, name: str) -> None:
         """Add a repository to a kernel's scope once it is indexed, unless the scope covers all."""
         if not self.kernels.is_live(session_id):
             return
-        joined = self._joined.setdefault(session_id, [])
-        if name not in joined:
-            joined.append(name)
+        names = self._joined.setdefault(session_id, [])
+        if name not in names:
+            names.append(name)
         loop = asyncio.get_running_loop()
 
         async def widen() -> None:
             with suppress(CodeIntelError):
                 scope = await self.sessions.registry.get(session_id)
-                if scope is not None and not scope.is_everywhere:
-                    await self.sessions.registry.set(session_id, scope.merged(repos=(*scope.repos, name)))
+                if scope is not None:
+                    await self.sessions.registry.set(session_id, joined(scope, name, await self._names()))
                 self.events.scope_changed(session_id)
 
         def moved(state: JobState) -> None:
@@ -96,8 +96,28 @@ class Service(SharedService):
 
         self.jobs.follow(name, moved)
 
+    async def leave(self, name: str, names: list[str]) -> None:
+        """Take a removed repository out of the scopes that it joined; ``names`` are the repositories before."""
+        for session_id in [session_id for session_id, joined_names in self._joined.items() if name in joined_names]:
+            self._joined[session_id].remove(name)
+            with suppress(CodeIntelError):
+                scope = await self.sessions.registry.get(session_id)
+                if scope is not None:
+                    await self.sessions.registry.set(session_id, left(scope, name, names))
+                self.events.scope_changed(session_id)
+
+    async def _names(self) -> list[str]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.searching, lambda: [repository.name for repository in self.workspace.repositories()])
+
+    async def remove(self, name: str) -> None:
+        """Remove a repository from the index, and from the scopes that it joined."""
+        names = await self._names()
+        loop = asyncio.get_running_loop()
+        await self.leave(await loop.run_in_executor(self.searching, self.workspace.remove, name), names)
+
     def note_address(self, protocol: str, host: str) -> None:
-        """Store the server's public address from a request: only a proxy or the owner knows it."""
+        """Store the server's public address, as an authenticated request through a proxy shows it."""
         if not os.environ.get("JUPYTERHUB_PUBLIC_URL"):
             self.public_url = f"{protocol}://{host}{self.base_url}"
 
@@ -130,6 +150,7 @@ class CodeIntelApp(ExtensionApp):
     registry_size = Int(10_000, min=1, help="Most sessions whose scope is kept; live kernels' are always.").tag(config=True)
     prune_interval_s = Float(600.0, min=1.0, help="Seconds between sweeps of expired scopes.").tag(config=True)
     search_deadline_s = Float(30.0, min=0.1, help="Seconds after which a search gives what it has.").tag(config=True)
+    sql_deadline_s = Float(600.0, min=0.1, help="Seconds after which an SQL query is ended.").tag(config=True)
     watch = Bool(True, help="Follow changes of indexed folders and keep the index up to date.").tag(config=True)
     search_threads = Int(4, min=1, help="Searches that run at once.").tag(config=True)
     most_hits = Int(1_000_000, min=1, help="Maximum hits of one answer.").tag(config=True)
@@ -153,7 +174,7 @@ class CodeIntelApp(ExtensionApp):
         settings = Settings.from_environment(self.home or None)
         workspace = Workspace(settings, look_here=False, here=server.root_dir)
         registry = open_registry(self.registry_url, self.registry_size, self.session_max_age_s or settings.session_max_age_s, self.prune_interval_s, self.registry_prefix)
-        limits = Limits(self.search_deadline_s, self.most_hits, self.most_rows, self.sql_memory_bytes)
+        limits = Limits(self.search_deadline_s, hits=self.most_hits, rows=self.most_rows, sql_deadline_s=self.sql_deadline_s, sql_memory_bytes=self.sql_memory_bytes)
         roots = [server.root_dir, *self.allowed_roots]
         tag = server_tag(server.root_dir, server.base_url)
         self.service = Service(workspace, registry, tag, server.root_dir, limits, roots, self.search_threads, server.kernel_manager, server.session_manager, Events(server.event_logger), self.watch, lambda name, said: self.log.warning("codeintel: %s", said))

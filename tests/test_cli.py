@@ -58,6 +58,14 @@ def test_every_command_answers_in_json(ready, arguments):
     assert json.loads(out)
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("serch", "Did you mean 'search'?"), ("indx", "Did you mean 'index'?"), ("xyzzy", "Known: demo, doctor, grep")])
+def test_a_command_that_is_not_there_gets_a_suggestion(run, typed, meant):
+    code, _, err = run(typed, "x")
+    assert code == 2
+    assert f"there is no command {typed!r}" in err
+    assert meant in err
+
+
 def test_index_and_remove_answer_in_json(run, tree):
     assert json.loads(run("index", tree, "--json", "--name", "x")[1])["files"] == 9
     assert json.loads(run("remove", "x", "--json")[1]) == {"removed": "x"}
@@ -80,7 +88,7 @@ def test_index_and_remove_answer_in_json(run, tree):
         (["index", "/no/such/place"], 2, "There is no folder"),
         (["sql", "select"], 2, "The SQL query failed"),
         ([], 2, ""),
-        (["nonsense"], 2, "invalid choice"),
+        (["nonsense"], 2, "there is no command 'nonsense'"),
         (["grep", "--case", "sensitive", "x"], 2, "there is no option '--case'. Did you mean '--ignore-case'?"),
         (["grep", "two", "words"], 2, "'words' is one argument too many"),
     ],
@@ -112,6 +120,13 @@ def test_the_demo_runs_without_a_terminal(own_home, tree):
             assert "%semsearch" in done.stdout
             assert ("In a terminal: codeintel demo --lab" in done.stderr) if "--lab" in arguments else ("Now in a notebook" in done.stdout)
     assert set(own_home.iterdir()) == before, "nothing of it stays in the user's index"
+
+
+def test_the_demo_says_where_its_index_is(run, tree, tmp_path, own_home):
+    assert "The demo's index has been deleted." in run("demo", tree)[1]
+    home = tmp_path / "kept"
+    assert f"The demo's index is in {home}." in run("demo", tree, "--home", home)[1]
+    assert "shop" in run("status", "--home", home)[1]
 
 
 def test_the_demo_copies_the_tutorials(tmp_path):

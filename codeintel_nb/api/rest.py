@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from ..errors import CodeIntelError, EngineError, ScopeError, SourceError
+from ..scopes.namespaces import of_scripts
 from ..scopes.registry import open_registry
 from ..scopes.scope import Scope, patched, scope_from_wire
 from ..scopes.session import check_session_id, new_session_id
@@ -148,8 +149,8 @@ class Rest(ServiceBackend):
     async def running(self) -> AsyncIterator[None]:
         options, settings = self.options, Settings.from_environment(self.options.home)
         workspace = Workspace(settings, look_here=False, here=options.roots[0] if options.roots else None)  # not the folder that it happens to run in
-        registry = open_registry(options.registry_url, settings.max_sessions, settings.session_max_age_s, settings.prune_interval_s, options.registry_prefix)
-        limits = Limits(options.deadline_s, 100_000, 100_000, 1_500_000_000)
+        registry = of_scripts(open_registry(options.registry_url, settings.max_sessions, settings.session_max_age_s, settings.prune_interval_s, options.registry_prefix))
+        limits = Limits(options.deadline_s, hits=100_000, rows=100_000, sql_memory_bytes=1_500_000_000)
         watch = options.watch and options.workers == 1
         self._service = SharedService(workspace, registry, limits, options.roots, options.search_threads, watch, lambda name, said: print(f"codeintel: {said}", file=sys.stderr, flush=True))
         self._service.searching.submit(self._service.prepare)
@@ -252,7 +253,7 @@ class Rest(ServiceBackend):
             if EVENT_STREAM in call.request.headers.get("accept", ""):
                 return self._service.stream(held, call.cancel, request_id, lambda progress, cancel: to_wire(work(request, held, progress, cancel)))
             async with call.cancelling() as cancel:
-                return await self._service.long_call(cancel, lambda: to_wire(work(request, held, lambda event: None, cancel)))
+                return await self._service.long_call(held, cancel, request_id, lambda progress, cancel: to_wire(work(request, held, progress, cancel)))
 
         return answer
 

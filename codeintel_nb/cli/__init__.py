@@ -8,11 +8,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from ..api.options import PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, SYMBOL_OPTIONS, TEXT_OPTIONS, Option, convert
 from ..api.terminal import NotWritten, emit_json, open_missing_streams, print_anything, silence
 from ..errors import CodeIntelError, did_you_mean
+from ..scopes.namespaces import registry_prefix
 from ..workspace import Workspace
 from . import commands
 from .commands import ERROR, FOUND
@@ -103,13 +104,25 @@ class _Take(argparse.Action):
         setattr(namespace, self.dest, value)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Parser that suggests the nearest command."""
+
+    def error(self, message: str) -> NoReturn:
+        if unknown := _UNKNOWN_COMMAND.search(message):
+            message = f"there is no command {unknown[1]!r}.{did_you_mean(unknown[1], re.findall(r'[a-z]+', unknown[2]))}"
+        super().error(message)
+
+
+_UNKNOWN_COMMAND = re.compile(r"COMMAND: invalid choice: '(.*)' \(choose from (.*?)\)")  # argparse's message
+
+
 def _parser() -> argparse.ArgumentParser:
     from .. import __version__
 
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="answer in JSON")
     common.add_argument("--home", help="folder of the index; $CODEINTEL_HOME or the user's data folder by default")
-    parser = argparse.ArgumentParser(prog="codeintel", allow_abbrev=False, description="Code search under one scope: text, meaning, files, SQL.")
+    parser = _Parser(prog="codeintel", allow_abbrev=False, description="Code search under one scope: text, meaning, files, SQL.")
     parser.add_argument("--version", action="version", version=f"codeintel-nb {__version__}")
     parser.set_defaults(json=False, home=None, parser=parser)
     parsers = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -122,14 +135,18 @@ def _parser() -> argparse.ArgumentParser:
             made.add_argument(*option.flags, dest=option.field, action=_Take, option=option, default=defaults.get(option.field), help=argparse.SUPPRESS if option.hidden else option.help, **extra)
         return made
 
-    index = command("index", commands.index, "index a folder or an installed package, or bring its index up to date")
-    index.add_argument("path", nargs="?", default=".", help="the folder; the current one by default")
-    index.add_argument("--name", help="name of the repository; the folder's own by default")
-    index.add_argument("--package", help="an installed package instead of a folder")
-    index.add_argument("--outputs", action="store_true", help="what the cells of notebooks printed is searched too, from then on")
-    index.add_argument("--rebuild", action="store_true", help="read everything anew")
-    status = command("status", commands.status, "show what is indexed")
-    status.add_argument("--skipped", action="store_true", help="say what was left out, and why")
+    _add_index_commands(command)
+    _add_search_commands(command)
+    _add_server_commands(command)
+    doctor = command("doctor", commands.doctor, "check the index and the installation, and remove what nothing reads")
+    doctor.add_argument("--dry-run", action="store_true", help="remove nothing")
+    demo = command("demo", commands.demo, "index something, set a scope, search it, and say what to do next")
+    demo.add_argument("path", nargs="?", help="a folder of yours; this program's own code by default")
+    demo.add_argument("--lab", action="store_true", help="then open the quickstart notebook in JupyterLab")
+    return parser
+
+
+def _add_search_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     grep = command("grep", commands.grep, "find lines that hold a text or match a regular expression", (*TEXT_OPTIONS, *SCOPE_OPTIONS), regex=False, word=False, case="smart", context=0, limit=100, rank=False, show="lines", no_ignore=False)
     grep.add_argument("pattern")
     search = command("search", commands.search, "find code by what it does, or by a symbol's name", (*SEMANTIC_OPTIONS, *SCOPE_OPTIONS), mode="hybrid", limit=10)
@@ -143,6 +160,17 @@ def _parser() -> argparse.ArgumentParser:
     read.add_argument("--lines", metavar="FIRST:LAST", help="only these lines")
     sql = command("sql", commands.sql, "ask in SQL about repositories, files, chunks and symbols in scope", (*SQL_OPTIONS, *SCOPE_OPTIONS))
     sql.add_argument("statement")
+
+
+def _add_index_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+    index = command("index", commands.index, "index a folder or an installed package, or bring its index up to date")
+    index.add_argument("path", nargs="?", default=".", help="the folder; the current one by default")
+    index.add_argument("--name", help="name of the repository; the folder's own by default")
+    index.add_argument("--package", help="an installed package instead of a folder")
+    index.add_argument("--outputs", action="store_true", help="what the cells of notebooks printed is searched too, from then on")
+    index.add_argument("--rebuild", action="store_true", help="read everything anew")
+    status = command("status", commands.status, "show what is indexed")
+    status.add_argument("--skipped", action="store_true", help="say what was left out, and why")
     refresh = command("refresh", commands.refresh, "index changes in repositories, or resume a stopped run")
     refresh.add_argument("names", nargs="*", help="repositories; all by default")
     refresh.add_argument("--rebuild", action="store_true", help="index everything again")
@@ -150,6 +178,9 @@ def _parser() -> argparse.ArgumentParser:
     remove.add_argument("name")
     watch = command("watch", commands.watch, "keep the index up to date while files change, until Ctrl-C")
     watch.add_argument("names", nargs="*", help="repositories; all of them by default")
+
+
+def _add_server_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     serve = command("serve", commands.serve, "answer over REST and MCP, without Jupyter, until Ctrl-C")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on; the loop-back one by default")
     serve.add_argument("--port", type=int, default=8787, help="8787 by default")
@@ -157,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--no-token", action="store_true", help="answer everybody")
     serve.add_argument("--workers", type=int, default=1, help="processes; several need a registry that they share, and index nothing by themselves")
     serve.add_argument("--registry-url", default="memory://", help="where scopes are kept: memory:// or redis://HOST")
-    serve.add_argument("--registry-prefix", default="codeintel:", help="how the keys in Redis begin")
+    serve.add_argument("--registry-prefix", default=registry_prefix(""), help="prefix of the keys in Redis; codeintel:USER/SERVER: by default under a hub, else codeintel:")
     serve.add_argument("--root", action="append", metavar="FOLDER", help="below which clients may index, besides packages")
     serve.add_argument("--allow-host", action="append", metavar="NAME", help="a name that the server is reached by, besides its address")
     serve.add_argument("--no-watch", action="store_true", help="do not follow changes of indexed folders")
@@ -166,10 +197,4 @@ def _parser() -> argparse.ArgumentParser:
     mcp.add_argument("--session", metavar="ID", help="the session to speak for: a kernel's id, whose notebook's scope applies then")
     mcp.add_argument("--token", help="the Jupyter server's token, for a kernel on another machine; other users see it in the process list, so prefer $CODEINTEL_SERVER_TOKEN")
     mcp.add_argument("--registry-url", default="memory://", help="where scopes are kept: memory:// or redis://HOST")
-    mcp.add_argument("--registry-prefix", default="codeintel:", help="how the keys in Redis begin")
-    doctor = command("doctor", commands.doctor, "check the index and the installation, and remove what nothing reads")
-    doctor.add_argument("--dry-run", action="store_true", help="remove nothing")
-    demo = command("demo", commands.demo, "index something, set a scope, search it, and say what to do next")
-    demo.add_argument("path", nargs="?", help="a folder of yours; this program's own code by default")
-    demo.add_argument("--lab", action="store_true", help="then open the quickstart notebook in JupyterLab")
-    return parser
+    mcp.add_argument("--registry-prefix", default=registry_prefix(""), help="prefix of the keys in Redis; codeintel:USER/SERVER: by default under a hub, else codeintel:")

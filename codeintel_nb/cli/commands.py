@@ -161,6 +161,7 @@ def mcp(args: argparse.Namespace, workspace: Workspace) -> int:
     from ..api.operations import Limits
     from ..api.service import SharedService
     from ..mcp_server.server import serve_stdio
+    from ..scopes.namespaces import of_scripts
     from ..scopes.registry import open_registry
     from ..scopes.session import check_session_id
 
@@ -180,7 +181,7 @@ def mcp(args: argparse.Namespace, workspace: Workspace) -> int:
 
     async def embedded() -> None:
         settings = workspace.settings
-        registry = open_registry(args.registry_url, settings.max_sessions, settings.session_max_age_s, settings.prune_interval_s, args.registry_prefix)
+        registry = of_scripts(open_registry(args.registry_url, settings.max_sessions, settings.session_max_age_s, settings.prune_interval_s, args.registry_prefix))
         lasting = Workspace(settings, look_here=False, here=os.getcwd())  # unlike that of a command that ends, it is told of changes
         service = SharedService(lasting, registry, Limits(30.0, 100_000), (), 4, False, lambda name, said: None)
         try:
@@ -197,11 +198,11 @@ def demo(args: argparse.Namespace, workspace: Workspace) -> int:
     from .demo import run_demo
 
     if args.home:
-        return run_demo(workspace, args.path, args.lab, args.json)
+        return run_demo(workspace, args.path, args.lab, args.json, is_temporary=False)
     with tempfile.TemporaryDirectory(prefix="codeintel-demo-") as home:  # the user's index is not touched
         temporary = Workspace.open(home, follow=False)
         try:
-            return run_demo(temporary, args.path, args.lab, args.json)
+            return run_demo(temporary, args.path, args.lab, args.json, is_temporary=True)
         finally:
             temporary.close()
 

@@ -24,8 +24,8 @@ HITS = 3
 QUICKSTART = "01_quickstart.ipynb"
 
 
-def run_demo(workspace: Workspace, path: str | None, lab: bool, as_json: bool) -> int:
-    """Index, set a scope, search by text and by meaning."""
+def run_demo(workspace: Workspace, path: str | None, lab: bool, as_json: bool, is_temporary: bool) -> int:
+    """Index, set a scope, search by text and by meaning; the caller deletes a temporary index."""
     say = (lambda line="": None) if as_json else print
     own = Path(__file__).resolve().parents[2]
     folder = Path(path) if path else own if (own / "pyproject.toml").exists() else own / "codeintel_nb"
@@ -51,9 +51,10 @@ def run_demo(workspace: Workspace, path: str | None, lab: bool, as_json: bool) -
     if as_json:
         emit_json(msgspec.json.encode({"indexed": reports, "scope": scope, "text": lines, "semantic": chunks}).decode())
     if lab:
-        return open_quickstart(workspace.settings.home)
+        return open_quickstart(workspace.settings.home, is_temporary)
+    index = "The demo's index has been deleted" if is_temporary else f"The demo's index is in {workspace.settings.home}"
     say(
-        "\nThe demo's index has been deleted. Now in a notebook or IPython:\n"
+        f"\n{index}. Now in a notebook or IPython:\n"
         "    %load_ext codeintel_nb\n"
         "    %codeindex add                                      the notebook's project\n"
         "    %scope set --lang python --exclude '**/tests/**'\n"
@@ -63,7 +64,7 @@ def run_demo(workspace: Workspace, path: str | None, lab: bool, as_json: bool) -
     return 0
 
 
-def open_quickstart(home: Path) -> int:
+def open_quickstart(home: Path, is_temporary: bool) -> int:
     """Run JupyterLab in the current folder, on a copy of the tutorials."""
     if not sys.stdin.isatty():  # nobody there to close it: say that it could be opened, and end
         print("JupyterLab was not started: there is no terminal. In a terminal: codeintel demo --lab", file=sys.stderr)
@@ -71,7 +72,8 @@ def open_quickstart(home: Path) -> int:
     if find_spec("jupyterlab") is None:
         raise MissingExtra("lab", needed_by="codeintel demo --lab")
     folder = copy_of_tutorials(Path.cwd())
-    print(f"The tutorials are in {folder}; delete it when you are done. The index of this JupyterLab is deleted when it exits.")
+    index = "is deleted when it exits" if is_temporary else f"is in {home}"
+    print(f"The tutorials are in {folder}; delete it when you are done. The index of this JupyterLab {index}.")
     home_folder = str(Path.home())  # lets %codeindex add index the user's own folders
     command = [sys.executable, "-m", "jupyterlab", f"--CodeIntelApp.allowed_roots={home_folder}", str(folder / QUICKSTART)]
     return subprocess.run(command, env={**os.environ, "CODEINTEL_HOME": str(home)}, check=False).returncode

@@ -8,8 +8,8 @@ import platform
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
-from codeintel_nb.scopes.registry import RegistryMetrics, ScopeRegistry
-from codeintel_nb.scopes.scope import Scope
+from .registry import RegistryMetrics, ScopeRegistry
+from .scope import Scope
 
 SCRIPT = "s-"  # prefix of ids chosen by scripts
 
@@ -17,7 +17,7 @@ SCRIPT = "s-"  # prefix of ids chosen by scripts
 def registry_prefix(group: str, environment: Mapping[str, str] = os.environ) -> str:
     """Return a server's key prefix in Redis: of its group, or under a hub of its user and name."""
     if group:
-        return f"codeintel:group/{quote(group, safe='')}:"
+        return f"codeintel:@group/{quote(group, safe='')}:"  # no user's prefix: in a user's name the @ is quoted
     if "JUPYTERHUB_USER" not in environment:
         return "codeintel:"
     return f"codeintel:{quote(environment['JUPYTERHUB_USER'], safe='')}/{quote(environment.get('JUPYTERHUB_SERVER_NAME', ''), safe='')}:"
@@ -27,6 +27,11 @@ def server_tag(root: str, base_url: str, environment: Mapping[str, str] = os.env
     """Return a server's unique tag in a shared registry, stable across restarts."""
     parts = (environment.get("JUPYTERHUB_USER", ""), environment.get("JUPYTERHUB_SERVER_NAME", ""), platform.node(), root, base_url)
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def of_scripts(registry: ScopeRegistry) -> ServerRegistry:
+    """Return the view of a server without kernels: no id that a client chooses is a kernel's."""
+    return ServerRegistry(registry, "", lambda session_id: False)
 
 
 class ServerRegistry:
