@@ -175,7 +175,9 @@ def _run(options: Options, settings: dict[str, Any], listener: socket.socket) ->
 
     class Server(uvicorn.Server):
         def handle_exit(self, sig: int, frame: Any) -> None:
-            threading.Timer(GRACE_S, app.state.end_calls).start()
+            timer = threading.Timer(GRACE_S, app.state.end_calls)
+            timer.daemon = True  # an idle server exits at once
+            timer.start()
             super().handle_exit(sig, frame)
 
     server = Server(uvicorn.Config(app, **{**settings, "timeout_graceful_shutdown": GRACE_S + 1}))

@@ -13,11 +13,12 @@ from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError
 
 from codeintel_nb import __version__
-from codeintel_nb.api.client import EVENT_STREAM, VERSION_HEADER
+from codeintel_nb.api.client import EVENT_STREAM, REQUEST_ID, VERSION_HEADER
 from codeintel_nb.api.problems import MAX_BODY_BYTES, readable, status_of
 from codeintel_nb.api.signature import SCHEME
 from codeintel_nb.api.wire import Problem, ScopeAnswer, from_wire, to_wire
 from codeintel_nb.errors import CodeIntelError, ScopeError
+from codeintel_nb.index.report import Progress
 from codeintel_nb.scopes.session import check_session_id, new_session_id, session_context
 
 from .credentials import RESOURCE, Refused, refused
@@ -57,7 +58,7 @@ class CodeIntelHandler(APIHandler):
         if self.request.body and not self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower().endswith("json"):
             raise Refused(415, f"The body is {self.request.headers.get('Content-Type', 'of no type')!r}; send application/json.")
         self.session_id = self._session()
-        if self.kernel_id is None:
+        if self.kernel_id is None and self.current_user and "X-Forwarded-For" in self.request.headers:
             self.service.note_address(self.request.protocol, self.request.host)
         self.set_header(SESSION_HEADER, self.session_id)
 
@@ -87,8 +88,9 @@ class CodeIntelHandler(APIHandler):
         given = {name: self.get_query_argument(name) for name in self.request.query_arguments if name != "token"}
         return readable(lambda: msgspec.convert(given, kind, strict=False))
 
-    def call_id(self, request_id: str) -> str:
-        """Return a running call's id; it includes the owner, as only the owner can end it."""
+    def call_id(self, request_id: str = "") -> str:
+        """Return the id of a running call, by default this one; it includes the owner, as only the owner can end it."""
+        request_id = request_id or self.request.headers.get(REQUEST_ID, str(id(self)))
         by_token = bool(getattr(self, "token_authenticated", False))  # Jupyter invents a user name for each of these
         return f"{self.kernel_id or ('' if by_token else self.current_user.username)} {request_id}"
 
@@ -114,6 +116,13 @@ class CodeIntelHandler(APIHandler):
     def wants_events(self) -> bool:
         """Whether the client asks for server-sent events in place of one answer."""
         return EVENT_STREAM in self.request.headers.get("Accept", "")
+
+    async def answer_long(self, held: ScopeAnswer, work: Callable[[Callable[[Progress], None], threading.Event], bytes]) -> None:
+        """Run a long call and answer it, as server-sent events if the client accepts them."""
+        if self.wants_events:
+            await self.send_events(self.service.stream(held, self.cancel, self.call_id(), work))
+        else:
+            self.answer(await self.service.long_call(held, self.cancel, self.call_id(), work))
 
     async def send_events(self, events: AsyncIterator[bytes]) -> None:
         """Send server-sent events until the stream ends or the client disconnects."""

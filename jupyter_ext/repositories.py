@@ -33,11 +33,12 @@ class RepositoriesHandler(CodeIntelHandler):
             repository = await self.off_loop(lambda: self.service.operations.repository(request))
         except SourceError as error:
             raise Refused(400, str(error), "SourceError") from None
-        allowed = request.allow and self.kernel_id is None  # code in a kernel cannot confirm for the user
+        is_page = self.kernel_id is None and self.request.headers.get("Sec-Fetch-Site") == "same-origin"
+        allowed = request.allow and is_page  # neither a kernel's code nor an assistant can confirm for the user
         try:
             await self.off_loop(lambda: self.service.checked_root(repository, self._kernel_python(), allowed))
         except SourceError as error:
-            asks = self.service.is_personal and self.kernel_id is None and os.access(repository.root, os.R_OK)
+            asks = self.service.is_personal and is_page and os.access(repository.root, os.R_OK)
             question = f"{repository.root} is outside this server's folder. Index it anyway?" if asks else ""
             raise Refused(403, str(error), "SourceError", question) from None
         state = self.service.jobs.start(repository, request.rebuild)
@@ -59,7 +60,7 @@ class RepositoryHandler(CodeIntelHandler):
 
     @kernel_or_user("write")
     async def delete(self, name: str) -> None:
-        await self.off_loop(lambda: self.service.workspace.remove(name))
+        await self.service.remove(name)
         self.set_status(204)
         self.finish()
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from codeintel_nb.api.client import REQUEST_ID
 from codeintel_nb.api.problems import MAX_SQL_BODY_BYTES
 from codeintel_nb.api.wire import (
     FacetsRequest,
@@ -46,7 +45,7 @@ class SearchHandler(CodeIntelHandler):
 
         outcome = "error"
         try:
-            said, outcome = await self.service.search(request, held, cancel, self.call_id(self.request.headers.get(REQUEST_ID, str(id(self)))), run)
+            said, outcome = await self.service.search(request, held, cancel, self.call_id(), run)
             self.answer(said)
         finally:
             SEARCHES.labels(self.kind, outcome).inc()
@@ -108,22 +107,15 @@ class MapHandler(CodeIntelHandler):
         def draw(progress: Callable[[Progress], None], cancel: threading.Event) -> bytes:
             return to_wire(self.service.operations.code_map(request, held, progress, cancel))
 
-        if self.wants_events:
-            await self.send_events(self.service.stream(held, self.cancel, self.call_id(self.request.headers.get(REQUEST_ID, str(id(self)))), draw))
-        else:
-            self.answer(await self.service.long_call(self.cancel, lambda: draw(lambda event: None, self.cancel)))
+        await self.answer_long(held, draw)
 
 
-class SqlHandler(SearchHandler):
-    kind = "sql"
+class SqlHandler(CodeIntelHandler):
     max_body_bytes = MAX_SQL_BODY_BYTES
 
     @kernel_or_user("read")
     async def post(self) -> None:
         request = self.decoded(SqlRequest)
-        if not self.wants_events:
-            await self.search(request, self.service.run_sql)
-            return
         arrived, held, outcomes = time.monotonic(), await self.held(), ["error"]
 
         def run(progress: Callable[[Progress], None], cancel: threading.Event) -> bytes:
@@ -132,10 +124,10 @@ class SqlHandler(SearchHandler):
             return to_wire(answer)
 
         try:
-            await self.send_events(self.service.stream(held, self.cancel, self.call_id(self.request.headers.get(REQUEST_ID, str(id(self)))), run))
+            await self.answer_long(held, run)
         finally:
-            SEARCHES.labels(self.kind, outcomes[-1]).inc()
-            SEARCH_SECONDS.labels(self.kind).observe(time.monotonic() - arrived)
+            SEARCHES.labels("sql", outcomes[-1]).inc()
+            SEARCH_SECONDS.labels("sql").observe(time.monotonic() - arrived)
 
 
 class RunningSearchHandler(CodeIntelHandler):

@@ -17,14 +17,13 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 import msgspec
 
 from .. import __version__, errors
-from ..errors import CodeIntelError, EngineError
-from ..index.report import IndexReport, Progress, RepositoryStatus
+from ..errors import CodeIntelError, named_error
+from ..index.report import IndexReport, OnProgress, Progress, RepositoryStatus
 from ..scopes.scope import Scope
 from ..search.facets import Facets
 from ..search.hit import FileText
 from ..search.points import Points
 from ..search.table import Table
-from .contract import OnProgress
 from .kernel import Kernel, NoServer
 from .signature import credential
 from .wire import (
@@ -150,11 +149,11 @@ class ServerClient:
                 self._wait(connection, cancel, f"searches/{request_id}")
             return self._answer(connection, kind)
 
-    def _wait(self, connection: http.client.HTTPConnection, cancel: threading.Event, request_id: str) -> None:
+    def _wait(self, connection: http.client.HTTPConnection, cancel: threading.Event, place: str) -> None:
+        """Wait for an answer; once ``cancel`` is set, send a DELETE to ``place`` until it comes."""
         while not select.select([connection.sock], [], [], POLL_S)[0]:
             if cancel.is_set():
-                self._call("DELETE", f"searches/{request_id}", None)
-                return
+                self._call("DELETE", place, None)  # the first may arrive before the search has begun
 
     def _long_call(self, place: str, request: Any, kind: type[_T], progress: OnProgress | None, cancel: threading.Event | None) -> _T:
         """Make a long call; setting ``cancel`` cancels it on the server."""
@@ -194,8 +193,7 @@ class ServerClient:
         def watch(cancelled: threading.Event) -> None:
             while not over.wait(POLL_S):
                 if cancelled.is_set():
-                    end()
-                    return
+                    end()  # again until the call is over: the first may arrive before it has begun
 
         if cancel is not None:
             threading.Thread(target=watch, args=(cancel,), name="codeintel-cancel", daemon=True).start()
@@ -304,18 +302,11 @@ def _raised(problem: Problem) -> Exception:
     """Return a problem document as an exception."""
     kind = getattr(errors, problem.error, None)
     if isinstance(kind, type) and issubclass(kind, CodeIntelError):
-        return _error(kind, problem.detail)
+        return named_error(problem.error, problem.detail)
     return NoServer(f"the Jupyter server refuses ({problem.status}): {problem.detail}")
 
 
 def _report(state: JobState) -> IndexReport:
     if state.report is None:
-        kind = getattr(errors, state.error, EngineError)
-        raise _error(kind, state.detail)
+        raise named_error(state.error, state.detail)
     return state.report
-
-
-def _error(kind: type[CodeIntelError], said: str) -> CodeIntelError:
-    error = kind.__new__(kind)
-    Exception.__init__(error, said)  # MissingExtra makes its own text of other arguments
-    return error

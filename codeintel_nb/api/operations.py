@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
 
 from ..errors import CodeIntelError, SearchError, SourceError
-from ..index.report import Progress, RepositoryStatus
+from ..index.report import OnProgress, RepositoryStatus
 from ..scopes.named import NamedScopes
 from ..scopes.scope import Scope
 from ..search.facets import Facets
@@ -36,7 +35,6 @@ from .wire import (
 )
 
 MAX_POINTS = 1_000_000  # of a map
-OnProgress = Callable[[Progress], None]
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -102,7 +100,7 @@ class Operations:
         return self.workspace.points(request.narrowed(held.scope), max(1, min(request.most, MAX_POINTS)), progress, cancel)
 
     def sql(self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> Table:
-        scope, deadline = request.narrowed(held.scope), request.deadline or self.limits.sql_deadline_s
+        scope, deadline = request.narrowed(held.scope), self.sql_deadline(request.deadline)
         return self.workspace.sql(request.statement, scope, deadline, cancel, self.limits.rows, self.limits.sql_memory_bytes, request.hits)
 
     def open_file(self, request: FileRequest) -> FileText:
@@ -119,11 +117,12 @@ class Operations:
         return package(request.package, request.name)
 
     def deadline(self, asked: float | None) -> float | None:
-        """Seconds a call may take: what was asked for, within the limit."""
-        most = self.limits.deadline_s
-        if asked is None or most is None or not asked > 0:
-            return most if asked is None else asked  # an invalid one is refused where it is used
-        return min(asked, most)
+        """Return how many seconds a search may take: those asked for, within the limit."""
+        return _within(asked, self.limits.deadline_s)
+
+    def sql_deadline(self, asked: float | None) -> float | None:
+        """Return how many seconds an SQL query may take."""
+        return _within(asked, self.limits.sql_deadline_s)
 
     def _limit(self, request: PagedRequest) -> int:
         """Return how many hits to find, with those before the page and within the limit; a limit of 0 asks for all."""
@@ -132,6 +131,12 @@ class Operations:
         most = self.limits.hits
         asked = limit + request.offset if limit > 0 else limit
         return asked if most is None or 0 < asked <= most or asked < 0 else most
+
+
+def _within(asked: float | None, most: float | None) -> float | None:
+    if asked is None or most is None or not asked > 0:
+        return most if asked is None else asked  # an invalid one is rejected where it is used
+    return min(asked, most)
 
 
 def _check_offset(request: PagedRequest) -> None:

@@ -14,8 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from .. import errors
-from ..errors import CodeIntelError, EngineError, SourceError
+from ..errors import CodeIntelError, SourceError, named_error
 from ..index.report import IndexReport, Progress
 from ..index.watcher import Watcher
 from ..scopes.registry import ScopeRegistry
@@ -60,7 +59,7 @@ class SharedService:
         self.workspace = workspace
         self.operations = Operations(workspace, limits)
         self.limits = limits
-        self.sessions = Sessions(registry, is_live, default_scope)
+        self.sessions = Sessions(registry, is_live, default_scope, workspace.is_known)
         self.jobs = Jobs(self._index, job_moved)
         self.sql = SqlChildren(workspace.settings)
         self.watcher = Watcher(workspace.settings, self._update, log, workspace.differs) if watch else None
@@ -94,19 +93,25 @@ class SharedService:
         )
 
     def _index(
-        self, repository: Repository, progress: Callable[[Progress], None] | None, cancel: threading.Event | None, rebuild: bool, only: Sequence[str] | None
+        self,
+        repository: Repository,
+        progress: Callable[[Progress], None] | None,
+        cancel: threading.Event | None,
+        rebuild: bool,
+        only: Sequence[str] | None,
+        requested: bool,
     ) -> IndexReport:
-        report = self.workspace.index_repository(repository, progress, cancel, rebuild, only)
+        report = self.workspace.index_repository(repository, progress, cancel, rebuild, only, requested)
         self.prepare()
         return report
 
     def _update(self, repository: Repository, paths: Sequence[str] | None) -> None:
         """Run after files changed; a run that had begun before may have missed them, so another follows it."""
         while not self.workspace.is_stopped(repository.name):
-            joined = self.jobs.start(now := self.workspace.current(repository.name), only=paths).state == "running"
+            joined = self.jobs.start(now := self.workspace.current(repository.name), only=paths, requested=False).state == "running"
             ended = self.jobs.wait(now.name)
             if ended.state == "failed":  # whoever follows the folder tries again
-                raise getattr(errors, ended.error, EngineError)(ended.detail)
+                raise named_error(ended.error, ended.detail)
             if not joined:
                 return
 
@@ -147,12 +152,12 @@ class SharedService:
         finally:
             self.running.pop(running, None)
 
-    async def long_call(self, cancel: threading.Event, work: Callable[[], _T]) -> _T:
-        """Run a long call on its own thread pool, apart from searches."""
-        key = f" {id(cancel)}"
+    async def long_call(self, held: ScopeAnswer, cancel: threading.Event, request_id: object, work: Callable[[Callable[[Progress], None], threading.Event], _T]) -> _T:
+        """Run a long call on its own thread pool, apart from searches. ``end_search`` cancels it."""
+        key = f"{held.session_id} {request_id}"
         self.running[key] = cancel
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.long_calls, work)
+            return await asyncio.get_running_loop().run_in_executor(self.long_calls, work, lambda event: None, cancel)
         finally:
             self.running.pop(key, None)
 
@@ -172,6 +177,8 @@ class SharedService:
             loop.call_soon_threadsafe(events.put_nowait, _event("progress", to_wire(progress)))
 
         call = loop.run_in_executor(self.long_calls, work, report, cancel)
+        call.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # read it even if the client has gone
+        next_event: asyncio.Future[bytes] | None = None
         try:
             while not call.done() or not events.empty():
                 next_event = asyncio.ensure_future(events.get())
@@ -189,6 +196,8 @@ class SharedService:
         finally:
             cancel.set()
             self.running.pop(key, None)
+            if next_event is not None:
+                next_event.cancel()
 
     def end_search(self, session_id: str, request_id: str) -> None:
         """Have a session's search answer with what it has."""
@@ -202,9 +211,11 @@ class SharedService:
 
     def run_sql(self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event) -> TableAnswer:
         limits = self.limits
-        bounds = Bounds.within(request.deadline if request.deadline is not None else limits.sql_deadline_s, cancel)
-        found = self.sql.run(request.statement, request.narrowed(held.scope), held.session_id, bounds, limits.rows, limits.sql_memory_bytes, request.hits)
-        return msgspec.structs.replace(found, scope_expired=held.scope_expired)
+        bounds = Bounds.within(self.operations.sql_deadline(request.deadline), cancel)
+        applied = request.narrowed(held.scope)
+        scope = self.workspace.indexed_part(applied)  # a child process does not know unindexed projects
+        found = self.sql.run(request.statement, scope, held.session_id, bounds, limits.rows, limits.sql_memory_bytes, request.hits)
+        return msgspec.structs.replace(found, scope=applied, scope_expired=held.scope_expired)
 
     async def job_events(self, name: str) -> AsyncIterator[bytes]:
         """An indexing run as server-sent events, one JobState each, until it ends; ScopeError where there was none."""

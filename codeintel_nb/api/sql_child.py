@@ -13,9 +13,8 @@ from typing import IO
 
 import msgspec
 
-from .. import errors
 from ..errors import CodeIntelError, EngineError, SearchError
-from ..index.child import end, how_it_ended, read_job, serve_parent, spawn
+from ..index.child import Failure, end, how_it_ended, read_job, serve_parent, spawn
 from ..scopes.scope import Scope
 from ..search.hit import Hit
 from ..search.query import Bounds
@@ -47,11 +46,6 @@ class Header(msgspec.Struct, frozen=True, tag="header"):
     timings_ms: dict[str, float]
 
 
-class Failure(msgspec.Struct, frozen=True, tag="failure"):
-    error: str
-    message: str
-
-
 class SqlChildren:
     """Runs each query in a fresh child; one stands ready for the next, as starting takes longer than most queries."""
 
@@ -77,7 +71,7 @@ class SqlChildren:
                 raise _died(child.wait(), said, memory_bytes)
             met: Header | Failure = msgspec.json.decode(first, type=Header | Failure)
             if isinstance(met, Failure):
-                raise getattr(errors, met.error, CodeIntelError)(met.message)
+                raise met.exception()
             return TableAnswer(met.columns, met.types, msgspec.Raw(rest), met.truncated, scope, session_id, False, met.timings_ms)
         finally:
             end(child)
@@ -169,9 +163,9 @@ def main() -> None:
         header = Header(table.columns, table.types, table.truncated, table.timings_ms)
         answer = msgspec.json.encode(header) + b"\n" + table.wire_cells()
     except CodeIntelError as error:
-        answer = msgspec.json.encode(Failure(type(error).__name__, str(error))) + b"\n"
+        answer = msgspec.json.encode(Failure.of(error)) + b"\n"
     except MemoryError:
-        answer = msgspec.json.encode(Failure("SearchError", str(_too_large(query.memory_bytes)))) + b"\n"
+        answer = msgspec.json.encode(Failure.of(_too_large(query.memory_bytes))) + b"\n"
     out.write(answer)
     out.flush()
     os._exit(0)  # the reader waits for the end, and an orderly one takes longer than most queries

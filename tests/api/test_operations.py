@@ -182,3 +182,12 @@ def test_a_damaged_saved_scope_says_how_to_mend_it(operations):
     (operations.named.folder / "mine.json").write_text("{")
     with pytest.raises(ScopeError, match="%scope save mine"):
         operations.named.load("mine")
+
+
+def test_sql_has_a_limit_of_its_own(shop):
+    operations = Operations(shop, Limits(deadline_s=30.0, sql_deadline_s=5.0))
+    assert [operations.sql_deadline(asked) for asked in (None, 2.0, 60.0)] == [5.0, 2.0, 5.0]
+    assert [operations.deadline(asked) for asked in (None, 2.0, 60.0)] == [30.0, 2.0, 30.0]
+    for asked in (0, -1.0):
+        with pytest.raises(SearchError, match="deadline"):
+            operations.sql(SqlRequest(statement="select 1", deadline=asked), ScopeAnswer(Scope(), "a"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from codeintel_nb.api.operations import Limits
 from codeintel_nb.api.signature import sign
 from tests.live import TOKEN
 
@@ -148,6 +149,8 @@ def test_jupyter_finds_no_handler_without_a_check(tmp_path, monkeypatch):
         app.initialize(argv=[], find_extensions=False)
     try:
         assert [str(one.message) for one in said if issubclass(one.category, JupyterServerAuthWarning)] == []
+        (extension,) = app.extension_manager.extension_apps["jupyter_ext"]
+        assert extension.service.limits == Limits(30.0, hits=1_000_000, rows=100_000, sql_deadline_s=600.0, sql_memory_bytes=1_500_000_000)
     finally:
         app.extension_manager.extension_apps["jupyter_ext"].pop().service.close()
         app.clear_instance()

@@ -89,7 +89,7 @@ def test_sql_reaches_nothing_else(server, statement):
 
 
 def test_sql_is_bounded_in_time_memory_and_rows(make_server):
-    small = make_server("--CodeIntelApp.sql_memory_bytes=300000000", "--CodeIntelApp.most_rows=10", "--CodeIntelApp.search_deadline_s=1", "--CodeIntelApp.most_hits=5")
+    small = make_server("--CodeIntelApp.sql_memory_bytes=300000000", "--CodeIntelApp.most_rows=10", "--CodeIntelApp.sql_deadline_s=1", "--CodeIntelApp.most_hits=5")
     write_tree(small.root / "t", {f"{i}.py": f"x{i} = 1\n" for i in range(12)})
     small.index(small.root / "t", "t")
     cut = small.ask("POST", "sql", {"statement": "select * from range(1000)"}).json
@@ -281,7 +281,7 @@ def test_health_names_a_damaged_shard(make_server):
     ill.index(ill.root / "t", "t")
     assert ill.ask("GET", "health").json == {
         "status": "ok", "reasons": [], "version": ill.ask("GET", "health").headers["x-codeintel-version"], "sessions": 0, "repositories": 1,
-        "jobs": [ill.ask("GET", "repositories/t/job").json], "watching": [], "registry": "this process's memory", "url": f"http://127.0.0.1:{ill.port}{ill.base_url}",
+        "jobs": [ill.ask("GET", "repositories/t/job").json], "watching": [], "registry": "this process's memory", "url": "",
     }  # fmt: skip
     (manifest,) = ill.home.glob("v6/repositories/*/shards/*/manifest.json")
     manifest.write_text("{")
@@ -290,19 +290,35 @@ def test_health_names_a_damaged_shard(make_server):
     assert "codeintel doctor" in said["reasons"][0]
 
 
+def test_the_public_address_is_that_of_a_proxy(make_server):
+    """Who is not let in cannot set it, nor can a script of this machine."""
+    server = make_server()
+    url = lambda: server.ask("GET", "health").json["url"]  # noqa: E731
+    by_proxy = {"Host": "hub.example.org", "X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+    assert server.raw("GET", "health", headers=by_proxy).status == 403
+    assert server.raw("GET", "health", headers={**by_proxy, "Authorization": "token wrong"}).status == 403
+    assert server.ask("GET", "health", headers={"Host": "elsewhere.example.org"}).status in (200, 403)
+    assert url() == ""
+    server.ask("GET", "health", headers=by_proxy)
+    assert url().endswith(f"://hub.example.org{server.base_url}") or server.ask("GET", "health", headers=by_proxy).status == 403
+
+
 def test_a_folder_outside_is_indexed_once_a_person_was_asked(make_server, open_notebook, tmp_path):
     server = make_server()
     outside = write_tree(tmp_path / "outside", {"a.py": "import this\n"})
     request = {"path": str(outside), "name": "outside"}
-    refused = server.ask("POST", "repositories", request)
+    by_page = {"Sec-Fetch-Site": "same-origin"}  # sent by browsers
+    refused = server.ask("POST", "repositories", request, by_page)
     assert refused.status == 403
     assert refused.json["question"] == f"{outside} is outside this server's folder. Index it anyway?"
     notebook = open_notebook(on=server)
     for body in (request, {**request, "allow": True}):  # a kernel cannot answer for the person
         by_kernel = server.signed(notebook.kernel_id, "POST", "repositories", body, **{"Content-Type": "application/json"})
         assert (by_kernel.status, by_kernel.json.get("question", "")) == (403, "")
+        by_script = server.ask("POST", "repositories", body)  # nor can an assistant with the server's token
+        assert (by_script.status, by_script.json.get("question", "")) == (403, "")
     assert "index it in the side bar's panel and confirm, or in a terminal: codeintel index " in notebook.run(f"%load_ext codeintel_nb\n%codeindex add {outside}")
-    assert server.ask("POST", "repositories", {**request, "allow": True}).status == 202
+    assert server.ask("POST", "repositories", {**request, "allow": True}, by_page).status == 202
     server.until(lambda: server.ask("GET", "repositories/outside/job").json["state"] == "done")
     assert "nothing changed" in notebook.run(f"%codeindex add {outside} --name outside"), "it is allowed now"
     assert server.ask("POST", "repositories", {"path": str(tmp_path), "allow": False}).status == 403

@@ -13,7 +13,7 @@ import pytest
 
 from codeintel_nb.api.client import ServerClient
 from codeintel_nb.api.kernel import Kernel
-from codeintel_nb.api.wire import MapRequest, SqlRequest
+from codeintel_nb.api.wire import MapRequest, SqlRequest, TextRequest
 from codeintel_nb.errors import SearchError
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_jobs import builders, many_files
@@ -67,6 +67,32 @@ def test_a_cancelled_call_ends_on_the_server(lasting, what):
     asking.join(30)
     assert ended == ["Drawing the map was interrupted." if what == "map" else "The SQL query was cancelled."]
     lasting.until(lambda: not children(lasting, "projection"))
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+def test_a_call_is_ended_by_its_id(lasting, accept):
+    """SQL in the background of a script ends on request, streamed or not."""
+    answers, headers = [], {"X-Session-ID": "script-1", "X-Request-ID": "call-1", "Accept": accept}
+    asking = threading.Thread(target=lambda: answers.append(lasting.ask("POST", "sql", {"statement": SLOW_SQL}, headers)))
+    asking.start()
+
+    def ended():
+        lasting.ask("DELETE", "searches/call-1", headers={"X-Session-ID": "script-1"})
+        return not asking.is_alive()
+
+    lasting.until(ended)
+    assert "The SQL query was cancelled." in answers[0].body.decode()
+    lasting.until(lambda: lasting.ask("GET", "health").status == 200)
+
+
+def test_a_cancel_that_is_faster_than_its_call(lasting):
+    """The client repeats it until the call is over."""
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(SearchError, match="The SQL query was cancelled"):
+        client_of(lasting).sql(SqlRequest(statement=SLOW_SQL), cancel)
+    found = client_of(lasting).search_text(TextRequest(pattern="def"), cancel)
+    assert found.results.reason in ("limit", "cancelled")
 
 
 def children(server, name):
