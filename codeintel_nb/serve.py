@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-GRACE_S = 2  # for requests in flight at shutdown, which has 5 seconds; then they return partial results
+GRACE_S = 2  # for requests in flight at shutdown, which has 5 seconds in all
+END_CALLS_S = 1.0  # of them, after which calls in flight return partial results
 _PLACE = re.compile(r"(\[[0-9a-f:.]+\]|[^:@/\[\]]+)(?::[0-9]{1,5})?")  # host name or address, with an optional port
 OPTIONS = "CODEINTEL_SERVE"  # environment variable that hands the options to worker processes
 
@@ -175,12 +176,12 @@ def _run(options: Options, settings: dict[str, Any], listener: socket.socket) ->
 
     class Server(uvicorn.Server):
         def handle_exit(self, sig: int, frame: Any) -> None:
-            timer = threading.Timer(GRACE_S, app.state.end_calls)
+            timer = threading.Timer(END_CALLS_S, app.state.end_calls)
             timer.daemon = True  # an idle server exits at once
             timer.start()
             super().handle_exit(sig, frame)
 
-    server = Server(uvicorn.Config(app, **{**settings, "timeout_graceful_shutdown": GRACE_S + 1}))
+    server = Server(uvicorn.Config(app, **settings))
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:

@@ -110,6 +110,7 @@ class Person:
 
     def __init__(self, hub: Hub, user: str, name: str = "") -> None:
         self.base, self.token = hub.server(user, name), hub.token_of(user)
+        self.home, self.name = hub.configuration.parent / "home" / user, name
 
     def kernel(self) -> str:
         made = ask("POST", f"{self.base}api/kernels", self.token, {"name": "python3"})
@@ -121,6 +122,16 @@ class Person:
 
     def ask(self, method: str, place: str, body: object = None, **headers: str):
         return ask(method, f"{self.base}codeintel/v1/{place}", self.token, body, **headers)
+
+
+    def index(self) -> None:
+        """Index a file in a folder of the server."""
+        folder = self.home / f"work of {self.name or 'the first'}"
+        folder.mkdir(parents=True)
+        (folder / "open.py").write_text("x = 1\n")
+        started = self.ask("POST", "repositories", {"path": str(folder)})
+        assert started.status == 202, started
+        until(lambda: self.ask("GET", f"repositories/{quote(folder.name)}/job").body["state"] == "done")
 
 
 @pytest.fixture(scope="module")
@@ -155,14 +166,18 @@ def test_nobody_reaches_anothers_scope(people):
     sessions = [alice.kernel(), alice.kernel(), "nightly.script"]
     for session in sessions:
         assert alice.scope("PUT", session, HERS).status == 200
-    chosen, reached = random.Random(7), []
+    for person in people:
+        person.index()
+    chosen, reached, searches = random.Random(7), [], 0
     for number in range(200):
         session, other = chosen.choice(sessions), bob if number % 4 else second
         elsewhere, at_hers = attempts(alice, other, session)
         answer = chosen.choice([*elsewhere, *(at_hers if other is bob else ())])()
+        searches += answer.status == 200 and "results" in answer.body
         if "secret/**" in str(answer.body):
             reached.append(answer)
     assert reached == []
+    assert searches > 10, "searches that were answered, and tell whose scope applied"
     for session in sessions:
         assert alice.scope("GET", session).body["scope"] == HERS
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
+from contextlib import suppress
 
+import psutil
 import pytest
 
 from tests.conftest import write_tree
@@ -59,6 +60,15 @@ def test_ctrl_c_leaves_the_kernel_well(make_server, open_notebook, mode):
     interrupted(notebook, interrupt, 10)
 
 
+def index_children(server):
+    """Return the processes that the server and its kernels started to index or to draw a map."""
+    found = []
+    for process in psutil.Process(server.process.pid).children(recursive=True):
+        with suppress(psutil.Error):  # it has just ended
+            found += [process] if any(word.startswith("codeintel_nb.index.") for word in process.cmdline()) else []
+    return found
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("mode", ["server", "embedded"])
 def test_ctrl_c_at_a_hundred_moments(make_server, open_notebook, mode):
@@ -66,6 +76,9 @@ def test_ctrl_c_at_a_hundred_moments(make_server, open_notebook, mode):
     notebook, interrupt = prepared(server, open_notebook, mode)
     outcomes = interrupted(notebook, interrupt, 100, 11)
     assert outcomes.count("stopped") > 10, "too late to mean anything"
-    assert not [name for name in os.listdir(server.folder / "index-home" / "v6" / "repositories") if name.startswith(".removed")] if mode == "server" else True
     write_tree(server.root / "work", {"after.py": "after_all = 1\n"})
     assert "after_all" in notebook.run("%textsearch --repo work after_all")
+    assert "work: " in notebook.run("%codeindex refresh work")
+    home = server.home if mode == "server" else server.folder / "own home"
+    assert [*home.glob("v6/repositories/*/shards/.building-*")] == [], "an interrupted run leaves nothing behind"
+    server.until(lambda: not index_children(server))

@@ -3,7 +3,9 @@
 import time
 from pathlib import Path
 
+import filelock
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from codeintel_nb.api.embedded import EmbeddedClient
 from codeintel_nb.notebook.panel import Panel, SetScope
@@ -44,6 +46,24 @@ def test_the_state_says_what_there_is_to_choose_from(panel):
     assert state["repositories"] == [["shop", 9]]
     assert ["python", 4] in [list(row) for row in state["languages"]]
     assert {row[0] for row in state["kinds"]} >= {"function", "class", "markdown"}
+
+
+def test_imported_packages_join_the_scope_on_a_click(shop):
+    shell = InteractiveShell()
+    shell.user_ns["filelock"] = filelock
+    client = EmbeddedClient(shop)
+    panel = Panel(client, shell)
+    panel.said = []
+    panel.send = lambda message, buffers=None: panel.said.append(message)
+    ask(panel, what="scope", scope={"repos": ["shop"], "languages": ["python"]})
+    assert "imported, but not indexed" in ask(panel, what="imports")["error"]
+    assert client.get_scope().scope == Scope(repos=("shop",), languages=("python",))
+    shop.index_package("filelock")
+    answer = ask(panel, what="imports")["answer"]
+    assert list(answer["scope"]["repos"]) == ["filelock", "shop"]
+    assert client.get_scope().scope == Scope(repos=("filelock", "shop"), languages=("python",))
+    assert answer["counts"][0] > 9
+    panel.close()
 
 
 def test_a_scope_is_set_counted_saved_and_used(panel):
