@@ -96,25 +96,25 @@ class Service(SharedService):
 
         self.jobs.follow(name, moved)
 
-    async def leave(self, name: str, names: list[str]) -> None:
-        """Take a removed repository out of the scopes that it joined; ``names`` are the repositories before."""
-        for session_id in [session_id for session_id, joined_names in self._joined.items() if name in joined_names]:
-            self._joined[session_id].remove(name)
+    async def remove(self, name: str) -> None:
+        """Remove a repository from the index, and from the scopes that it joined."""
+        loop = asyncio.get_running_loop()
+        removed = await loop.run_in_executor(self.searching, self.workspace.remove, name)
+        known = {one for names in self._joined.values() for one in names}
+        names = {removed, *(one for one in known if self.workspace.present_name(one) == removed)}
+        sessions = [session_id for session_id, own in self._joined.items() if not names.isdisjoint(own)]
+        for session_id in sessions:  # before the first wait: a kernel may end meanwhile
+            self._joined[session_id] = [one for one in self._joined[session_id] if one not in names]
+        for session_id in sessions:
             with suppress(CodeIntelError):
                 scope = await self.sessions.registry.get(session_id)
                 if scope is not None:
-                    await self.sessions.registry.set(session_id, left(scope, name, names))
+                    await self.sessions.registry.set(session_id, left(scope, names))
                 self.events.scope_changed(session_id)
 
     async def _names(self) -> list[str]:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.searching, lambda: [repository.name for repository in self.workspace.repositories()])
-
-    async def remove(self, name: str) -> None:
-        """Remove a repository from the index, and from the scopes that it joined."""
-        names = await self._names()
-        loop = asyncio.get_running_loop()
-        await self.leave(await loop.run_in_executor(self.searching, self.workspace.remove, name), names)
 
     def note_address(self, protocol: str, host: str) -> None:
         """Store the server's public address, as an authenticated request through a proxy shows it."""

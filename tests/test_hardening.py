@@ -9,8 +9,10 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -21,6 +23,9 @@ from codeintel_nb.api.doctor import diagnose, network_file_system
 from codeintel_nb.errors import CodeIntelError, EngineError, SearchError, ShardError, SourceError
 from codeintel_nb.search.ripgrep import rg_path
 from codeintel_nb.settings import Settings
+from codeintel_nb.sources.mounts import virtual_folders
+from codeintel_nb.sources.repository import worktree
+from codeintel_nb.sources.worktree import Walk
 from tests.conftest import write_tree
 
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[1])}
@@ -227,6 +232,36 @@ def test_whoever_waits_for_a_removed_repository_writes_into_a_new_folder(shop, t
     assert len(shop.search_text("Cart").hits) > 0
 
 
+def test_a_run_that_waits_while_its_repository_is_removed(shop, tree):
+    """Whichever comes first: what is told is there, and nothing is left over."""
+    from codeintel_nb.index.updater import one_writer
+
+    stored, ended = shop._roster.stored("shop"), {}
+
+    def timed(name, work):
+        def run():
+            with suppress(EngineError):  # it waited long enough, and said who is indexing
+                work()
+                ended[name] = time.monotonic()
+
+        return threading.Thread(target=run)
+
+    (tree / "new.py").write_text("fresh = 1\n")
+    with one_writer(stored):
+        threads = [timed("removed", lambda: shop.remove("shop")), timed("indexed", lambda: shop.index(tree, name="shop"))]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.5)
+    for thread in threads:
+        thread.join(60)
+    if ended["indexed"] > ended.get("removed", 0.0):
+        assert [status.files for status in shop.status()] == [10]
+        assert shop.search_text("fresh").total == 1
+    else:
+        assert shop.status() == []
+    assert not [folder for folder in stored.folder.parent.iterdir() if folder.name.startswith(".removed")]
+
+
 @pytest.mark.parametrize("entries", [":/x", "/x:", "/x::/y", ".", "relative"])
 def test_no_child_takes_modules_from_where_everybody_may_write(tmp_path, monkeypatch, shop, entries):
     from codeintel_nb.api.sql_child import SqlChildren
@@ -235,6 +270,7 @@ def test_no_child_takes_modules_from_where_everybody_may_write(tmp_path, monkeyp
     shared = tmp_path / "shared"
     write_tree(shared, {"tempfile.py": f"open({str(tmp_path / 'ran')!r}, 'w').close()\n", "relative/tempfile.py": f"open({str(tmp_path / 'ran')!r}, 'w').close()\n"})
     monkeypatch.setenv("TMPDIR", str(shared))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # else the earlier one is remembered
     monkeypatch.setenv("PYTHONPATH", entries)
     monkeypatch.chdir(shared)
     children = SqlChildren(shop.settings)
@@ -288,14 +324,16 @@ def test_without_rg_the_message_names_it(shop, monkeypatch):
 
 
 def test_an_rg_that_hangs_is_cut(shop, fake_rg, tmp_path):
-    fake_rg("sleep 60")
+    fake_rg("exec sleep 60")
     many = write_tree(tmp_path / "many", {f"f{i}.txt": "needle\n" for i in range(200)})
     for search in (
         lambda: shop.search_text(r"\p{Lu}\w+\<", regex=True, deadline=0.5),
         lambda: Workspace(Settings.from_environment(tmp_path / "none"), here=str(many)).search_text("needle", deadline=0.5),
     ):
+        began = time.monotonic()
         results = search()
         assert (results.truncated, results.reason) == (True, "time")
+        assert time.monotonic() - began < 40, "it was killed, not waited for"
 
 
 @pytest.mark.parametrize(("pattern", "regex", "count"), [("a\0b", False, 1), ("\\w\0", True, 1), ("\0", False, 1), ("zz\0", False, 0)])
@@ -340,6 +378,25 @@ def test_a_network_file_system_is_known(tmp_path, kind, expected):
     assert network_file_system(Path("/mnt/my share/home"), mounts) == expected
     assert network_file_system(Path("/mnt/my"), mounts) is None
     assert network_file_system(Path("/home"), tmp_path / "none") is None
+
+
+def test_doctor_warns_of_a_home_on_a_network_file_system(shop, monkeypatch):
+    monkeypatch.setattr("codeintel_nb.api.doctor.network_file_system", lambda place: "nfs4")
+    (finding,) = [finding for finding in diagnose(shop.settings) if finding.subject == "home"]
+    assert finding.level == "warning"
+    assert "on a network file system (nfs4)" in finding.said
+
+
+def test_what_the_kernel_makes_up_is_not_indexed(make_workspace):
+    """Some files of /proc never end."""
+    workspace = make_workspace()
+    with pytest.raises(SourceError, match=r"The folder /proc/.* holds no files but what the system makes of its state \(proc\)"):
+        workspace.index("/proc/self")
+    assert {"/proc", "/sys"} <= virtual_folders("/")
+    assert virtual_folders("/home/nobody") == set()
+    walk = Walk(worktree("/", "root"), workspace.settings)
+    assert [*walk.of("proc"), *walk.of("proc/version")] == []
+    assert walk.examples == {"virtual file system": ["proc"]}
 
 
 def test_a_device_that_cannot_be_read_stops_no_first_index(tmp_path, tree, monkeypatch):

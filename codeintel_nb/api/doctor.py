@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from ..settings import Settings
 from ..sources.chunk import BY_LINES
 from ..sources.grammar_folder import use_grammar_folder
 from ..sources.grammars import LANGUAGES
+from ..sources.mounts import LISTING, mount_of
 from ..sources.syntax import GrammarNotLoaded, grammar
 from ..sources.worktree import UNREAD_RULES, Walk
 from .jupyter import examine_jupyter
@@ -78,19 +78,10 @@ def _home(home: Path) -> Finding:
 _NETWORK = ("nfs", "cifs", "smb", "9p", "lustre", "ceph", "gpfs", "beegfs", "glusterfs", "afs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "fuse.glusterfs")
 
 
-def network_file_system(place: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str | None:
+def network_file_system(place: Path, listing: Path = LISTING) -> str | None:
     """Return the type of a folder's network file system; None if it is local or unknown."""
-    real, best = os.path.realpath(place), ("", "")
-    try:
-        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError:  # not Linux
-        return None
-    for line in lines:
-        fields, _, rest = line.partition(" - ")
-        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields.split(" ")[4])
-        if (real == point or real.startswith(point.rstrip("/") + "/")) and len(point) >= len(best[0]):
-            best = point, rest.split(" ")[0]
-    return best[1] if best[1].startswith(_NETWORK) else None
+    mount = mount_of(place, listing)
+    return mount.kind if mount is not None and mount.kind.startswith(_NETWORK) else None
 
 
 def _ripgrep() -> str:

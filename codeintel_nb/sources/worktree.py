@@ -15,6 +15,7 @@ from typing import NamedTuple
 from ..errors import SourceError
 from ..settings import Settings
 from .ignore import IGNORE_FILES, RuleReader, Rules
+from .mounts import VIRTUAL, mount_of, virtual_folders
 from .opening import HAS_INODES, TRANSIENT, FileState, check_root
 from .repository import Repository
 
@@ -23,6 +24,7 @@ NEVER = HISTORIES | {
     "__pycache__", "__pypackages__", ".ipynb_checkpoints", "node_modules", ".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis",
 }  # fmt: skip
 ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta", "bin/activate_this.py", "Scripts/activate_this.py")  # of venv, conda, and virtualenv before version 20
+VIRTUAL_FOLDER = "virtual file system"
 OWN_INDEX, BY_COLLABORATION = "index of codeintel", "rewritten by collaboration at each keystroke"
 IGNORED = frozenset({"ignored", "ignored folder", OWN_INDEX, BY_COLLABORATION})  # reasons for which a file was not in the index either
 _FORMATS = frozenset(f"v{number}" for number in range(1, 10))  # folders of an index home
@@ -86,6 +88,7 @@ class Walk:
         self._settings = settings
         self._never = HISTORIES if no_ignore else NEVER
         self._home = _identity(settings.home)
+        self._virtual = virtual_folders(self.root)
         self._reader = RuleReader(self.root, lambda path: self._leave(UNREAD_RULES, path))
         self._rules: dict[str, Rules] = {}  # of the folders that ``of`` went through
 
@@ -117,7 +120,7 @@ class Walk:
                     return
                 if entry.is_symlink() or not entry.is_dir() or self._reason_outside(place, name, rules) is not None:
                     return
-                if self._is_home(os.path.join(self.root, place)) or self._reason_inside(place, self._marks(place)) is not None:
+                if os.path.join(self.root, place) in self._virtual or self._is_home(os.path.join(self.root, place)) or self._reason_inside(place, self._marks(place)) is not None:
                     return
                 rules = self._rules_of(place, rules)
         except OSError as error:
@@ -127,7 +130,7 @@ class Walk:
 
     def _check_root(self) -> None:
         check_root(self.root)
-        check_is_no_index(self.root, self._settings.home)
+        check_is_indexable(self.root, self._settings.home)
 
     def _marks(self, folder: str) -> set[str]:
         """Return the entries of a folder that decide how it is read."""
@@ -162,6 +165,9 @@ class Walk:
         handle = None
         try:
             place = os.path.join(self.root, folder)
+            if place in self._virtual:
+                self._leave(VIRTUAL_FOLDER, folder)
+                return iter(()), rules
             # relative to an open folder a file's state is found without a walk down its path
             handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if folder else 0)) if os.scandir in os.supports_fd else None
             if self._is_home(place if handle is None else handle):
@@ -261,8 +267,11 @@ class Walk:
         return OWN_INDEX if not _FORMATS.isdisjoint(names) and _is_index_home(place, names) else None
 
 
-def check_is_no_index(root: str, home: Path) -> None:
-    """Raise SourceError if a folder is the index home, or lies in it."""
+def check_is_indexable(root: str, home: Path) -> None:
+    """Raise SourceError if a folder is the index home, lies in it, or is of a virtual file system."""
+    mount = mount_of(root)
+    if mount is not None and mount.kind in VIRTUAL:
+        raise SourceError(f"The folder {root} holds no files but what the system makes of its state ({mount.kind}). Choose a folder on a disk: codeintel index PATH")
     identity, resolved = _identity(home), os.path.realpath(home)  # by path as well, while it does not exist yet
     folder = root
     while folder != resolved and (identity is None or _identity(folder) != identity):

@@ -1,0 +1,53 @@
+"""Mounted file systems, as Linux lists them; elsewhere none are known."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+LISTING = Path("/proc/self/mountinfo")
+# file systems of the kernel: their files are made when they are read, and some never end
+VIRTUAL = frozenset({
+    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs", "fusectl", "hugetlbfs",
+    "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs", "selinuxfs", "sysfs", "tracefs",
+})  # fmt: skip
+
+
+class Mount(NamedTuple):
+    folder: str
+    kind: str  # of the file system, such as ext4 or nfs4
+
+
+def mounts(listing: Path = LISTING) -> list[Mount]:
+    """Return the mounted file systems, in the order of mounting."""
+    try:
+        lines = listing.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:  # not Linux
+        return []
+    found = []
+    for line in lines:
+        fields, _, rest = line.partition(" - ")
+        folder = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields.split(" ")[4])
+        found.append(Mount(folder, rest.split(" ")[0]))
+    return found
+
+
+def mount_of(place: str | os.PathLike[str], listing: Path = LISTING) -> Mount | None:
+    """Return the file system that a path lies on; None if it is not known."""
+    real, best = os.path.realpath(place), None
+    for mount in mounts(listing):
+        if is_in(real, mount.folder) and (best is None or len(mount.folder) >= len(best.folder)):
+            best = mount
+    return best
+
+
+def virtual_folders(root: str) -> frozenset[str]:
+    """Return the folders below a root where virtual file systems are mounted."""
+    return frozenset(mount.folder for mount in mounts() if mount.kind in VIRTUAL and is_in(mount.folder, root))
+
+
+def is_in(place: str, folder: str) -> bool:
+    """Whether an absolute path is a folder or lies in it."""
+    return place == folder or place.startswith(folder.rstrip("/") + "/")
