@@ -60,7 +60,7 @@ def counted(results: Results, shown: int) -> str:
     if show == "files":
         one, many = "file with matches", "files with matches"
     total = results.total if show == "counts" else max(results.total, len(results.hits))
-    number = f"{total:,}" if results.total_exact else f"{'more than' if results.reason == 'limit' else 'at least'} {total:,}"
+    number = results.total_text(total)
     noun = one if number == "1" else many
     if not results.hits:
         return f"no {many}{'' if results.total_exact else ' so far'}"

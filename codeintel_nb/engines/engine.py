@@ -41,6 +41,7 @@ class Answer(NamedTuple):
     timings_ms: dict[str, float]
     exact: bool = True  # False: ``total`` is a lower bound
     files_read: int = 0  # outside the index
+    more: bool = False  # a match beyond ``total`` was seen
 
 
 class Engine(Protocol):

@@ -56,8 +56,9 @@ class TextSearch:
         began = time.perf_counter()
         self._search_shards(sorted(targets, key=self._first_path))
         files_read = 0
+        self._bytes_left = max(0, self._bytes_left)
         for files in unindexed:
-            loose = search_loose(files, self._query, self._limit, self._bounds, max(0, self._bytes_left), self._look_bytes)
+            loose = search_loose(files, self._query, self._limit, self._bounds, self._bytes_left, self._look_bytes)
             self._bytes_left = loose.bytes_left
             self._answers += loose.answers
             files_read += loose.files_read
@@ -70,16 +71,16 @@ class TextSearch:
         if not self._ended and not self._more:
             self._answers.append(self._look_beyond())
         ended, more = self._ended, self._more
-        unread = not more and any(answer.unread for answer in self._answers)
+        unread = any(answer.unread for answer in self._answers)
         cut = any(answer.cut for answer in self._answers) or len(hits) > self._query.limit
         if self._query.show != "counts":
             cut = cut or more or total > len(hits)
-        reason: Reason = self._bounds.reason() if ended else "reading" if unread else "limit" if cut else ""
+        reason: Reason = self._bounds.reason() if ended else "limit" if cut else "reading" if unread else ""
         if self._query.rank:
             hits = ranked(hits[: self._limit])
         planned_ms = self._planned_s * 1000
         timings = {"plan": planned_ms, "search": (time.perf_counter() - began) * 1000 - planned_ms}
-        return Answer(hits[: self._query.limit], total, reason, timings, not more and not ended and not unread, files_read)
+        return Answer(hits[: self._query.limit], total, reason, timings, not more and not ended and not unread, files_read, more and not ended)
 
     def _search_shards(self, waiting: list[Target]) -> None:
         wave_size = 1  # the first shard is often enough

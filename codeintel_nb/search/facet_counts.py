@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..index.arrays import Array
-from ..index.shard import KINDS, Shard
+from ..index.shard import IS_NOTEBOOK, KINDS, Shard
 from ..scopes.globs import plain_glob
+from ..scopes.languages import NOTEBOOK
 from .facets import Facets, FolderCount
 from .mask import ScopeMask
 
@@ -31,6 +32,8 @@ def count_facets(for_languages: Iterable[Counted], for_kinds: Iterable[Counted],
     languages, kinds, folders = Counter[str](), Counter[str](), defaultdict[tuple[str, str], Counter[str]](Counter)
     for one in for_languages:
         _add(languages, _files_by_language(one), one.shard.languages)
+        if notebooks := _notebooks(one):
+            languages[NOTEBOOK] += notebooks
     for one in for_kinds:
         chunks = one.shard.chunk_kind if one.mask.chunks is None else one.shard.chunk_kind[one.mask.chunks]
         _add(kinds, np.bincount(chunks), KINDS)
@@ -52,6 +55,11 @@ def _files_by_language(one: Counted) -> Array:
     of_chunks = shard.chunk_file[chunks].astype(np.int64) * len(shard.languages) + shard.chunk_language[chunks]
     pairs = np.unique(np.concatenate([files * len(shard.languages) + of_files, of_chunks]))
     return np.bincount(pairs % len(shard.languages))
+
+
+def _notebooks(one: Counted) -> int:
+    flags = one.shard.file_flags if one.mask.files is None else one.shard.file_flags[one.mask.files]
+    return int(np.count_nonzero(flags & IS_NOTEBOOK))
 
 
 def _add(counts: Counter[str], by_number: Array, names: Sequence[str]) -> None:

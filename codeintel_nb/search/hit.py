@@ -116,6 +116,7 @@ class Results(msgspec.Struct, frozen=True):
     query: TextQuery | SemanticQuery | PathQuery | SymbolQuery | None = None
     roots: dict[str, str] = {}  # folder of each repository met, for links
     reason: Reason = ""  # why hits are missing
+    more: bool = False  # a match beyond ``total`` was seen: there are more than that
 
     mapper: ClassVar[Callable[..., Any] | None] = None  # set by the notebook face, as the next
     presenter: ClassVar[Callable[..., dict[str, str]] | None] = None  # set by the notebook face
@@ -177,7 +178,12 @@ class Results(msgspec.Struct, frozen=True):
             return f"{count}: the maximum of a semantic search."
         if isinstance(self.query, TextQuery) and self.query.show == "counts":
             return f"{count}, one per file; more files match. {self._advice()}"
-        return f"{count} of {'' if self.total_exact else 'more than '}{self.total:,}. {self._advice()}"
+        return f"{count} of {self.total_text()}. {self._advice()}"
+
+    def total_text(self, total: int | None = None) -> str:
+        """Return the total as text: ``12``, ``at least 12``, or ``more than 12``."""
+        bound = "" if self.total_exact else "more than " if self.more else "at least "
+        return f"{bound}{self.total if total is None else total:,}"
 
     def _advice(self) -> str:
         limit = getattr(self.query, "limit", None) or 0

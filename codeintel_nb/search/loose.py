@@ -144,7 +144,8 @@ def search_loose(target: LooseTarget, query: TextQuery, limit: int, bounds: Boun
     for batch in _batches(_named_in_scope(target)):
         if bounds.reached():
             return LooseAnswer([*answers, TextAnswer([], 0, ended=True)], files_read, count_bytes)
-        if files_read > MAX_FILES or (hits >= limit and count_bytes < -look_bytes):
+        has_looked = query.show != "counts" and hits >= limit and count_bytes < -look_bytes
+        if files_read > MAX_FILES or has_looked:
             return LooseAnswer([*answers, TextAnswer([], 0, unread=True)], files_read, count_bytes)
         sifted = batch if len(batch) <= FEW else _sifted(target.root, batch, query, bounds)
         documents = _documents(target, sifted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from fnmatch import translate
@@ -109,8 +110,11 @@ def _that_hold(shard: Shard, needle: str, held: Mask) -> list[int]:
 
 
 @cache
-def _reader() -> Any:
-    """One database for all looks at catalogs: to open one takes longer than to read a few rows."""
+def _reader(process: int) -> Any:
+    """Return the database of a process for reading catalogs: opening one takes longer than reading a few rows.
+
+    A forked child has its own; the threads of its parent's do not exist there.
+    """
     import duckdb
 
     return duckdb.connect(config={"threads": "1", "temp_directory": ""})
@@ -125,7 +129,7 @@ def symbol_hits(shard: Shard, repo: str, found: Sequence[FoundSymbol]) -> list[H
     files = sorted({int(shard.symbol_file[one.number]) for one in found})
     source = read_table(shard.folder / "symbols.parquet")
     try:
-        with _reader().cursor() as connection:
+        with _reader(os.getpid()).cursor() as connection:
             rows: list[Any] = connection.execute(
                 f"select file_id, start_line, end_line, name, container, signature, doc from {source} where file_id >= {files[0]} and file_id <= {files[-1]} and file_id in ({', '.join(map(str, files))})"
             ).fetchall()

@@ -405,10 +405,15 @@ def test_the_look_for_one_more_match_is_bounded(tmp_path, monkeypatch, indexed):
     if indexed:
         workspace.index(root, name="t")
     found = workspace.search_text("[0-9]", regex=True, limit=40)
-    assert (len(found.hits), found.total, found.total_exact, found.reason) == (40, 40, False, "reading")
+    assert (len(found.hits), found.total, found.total_exact, found.reason, found.more) == (40, 40, False, "reading", False)
     assert "of at least 40 matching lines" in repr(found)
     assert "stopped at its reading limit" in repr(found)
+    cut = workspace.search_text("[0-9]", regex=True, limit=10)
+    assert (cut.total_exact, cut.reason) == (False, "limit"), "what a limit leaves out is its own doing"
+    assert "--limit 0 keeps all" in cut.missing()
     assert workspace.search_text("[0-9]", regex=True, limit=0).total == 41
+    counts = workspace.search_text("[0-9]", regex=True, limit=1, show="counts")
+    assert (counts.total, counts.total_exact) == (41, True)
     workspace.close()
 
 
