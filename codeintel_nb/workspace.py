@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import islice
 
 from .engines.engine import Answer, Target
 from .engines.indexing import Indexing
@@ -26,6 +27,9 @@ from .search.query import DEFAULT_HITS, Bounds, Case, Mode, PathQuery, SemanticQ
 from .search.sql import MEMORY_LIMIT, MOST_ROWS, InScope, run_sql
 from .search.table import Table
 from .settings import Settings
+from .sources.worktree import Walk
+
+MAX_SUGGESTED = 10_000  # files of an unindexed folder that a wrong path is compared with
 
 
 class Workspace(Indexing):
@@ -143,6 +147,10 @@ class Workspace(Indexing):
         """Whether searches know all repositories in a scope; unindexed projects become known by ``project_scope``."""
         return self._roster.is_known(scope)
 
+    def present_name(self, name: str) -> str:
+        """Return the name that a repository goes by now; a package has a new one after an upgrade."""
+        return self._roster.present_name(name)
+
     def indexed_part(self, scope: Scope) -> Scope:
         """Return a scope without its unindexed projects, for a process that does not know them.
 
@@ -237,11 +245,11 @@ class Workspace(Indexing):
                 if number is not None and number not in target.dead:
                     return FileText.cut(name, wanted, shard.file_content(number), shard.language(number), start_line, end_line)
             for files in loose:
-                paths = [stat.path for stat in files.files]
-                if wanted in paths and (document := read_document(files, wanted)) is not None:
+                stats = files.files.of(wanted) if isinstance(files.files, Walk) else files.files
+                if any(stat.path == wanted for stat in stats) and (document := read_document(files, wanted)) is not None:
                     content = document.content if document.ends_with_newline else document.content[:-1]
                     return FileText.cut(name, wanted, content, document.language, start_line, end_line)
-                known += paths
+                known += [stat.path for stat in islice(files.files, MAX_SUGGESTED)]
             known += [path for t in targets for number, path in enumerate(self._engine.shard(t.folder).paths) if number not in t.dead]
             raise SourceError(f"There is no {'indexed ' if now.chosen else ''}file {path!r} in {repo!r}.{did_you_mean(wanted, known)}")
 
@@ -264,6 +272,6 @@ class Workspace(Indexing):
             met = {hit.repo for hit in answer.hits}
             roots = {stored.repository.name: stored.repository.root for stored, _ in now.chosen if stored.repository.name in met}
             roots |= {files.repo: files.root for files in loose if files.repo in met}
-            return Results(tuple(answer.hits), applied, answer.total, bool(answer.reason), answer.exact, coverage, rounded, query, roots, answer.reason)
+            return Results(tuple(answer.hits), applied, answer.total, bool(answer.reason), answer.exact, coverage, rounded, query, roots, answer.reason, answer.more)
 
         return self._roster.retrying(applied, search, fresh)

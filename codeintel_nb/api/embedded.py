@@ -71,13 +71,12 @@ class EmbeddedClient(Session):
         return self.workspace.refresh(name, progress, cancel, rebuild)
 
     def remove(self, name: str) -> None:
-        names = self._names()
         removed = self.workspace.remove(name)
+        names = {one for one in self._joined if removed in (one, self.workspace.present_name(one))}
+        self._joined = [one for one in self._joined if one not in names]
         scope = self._registry.get(self.session_id)
-        if removed in self._joined:
-            self._joined.remove(removed)
-            if scope is not None:
-                self.adopt(left(scope, removed, names))
+        if names and scope is not None:
+            self.adopt(left(scope, {*names, removed}))
 
     def watch(self) -> tuple[str, ...]:
         if self._watcher is None:

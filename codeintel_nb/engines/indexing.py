@@ -24,7 +24,7 @@ from ..index.updater import is_being_written, one_writer
 from ..index.watcher import Watcher
 from ..settings import Settings
 from ..sources.repository import Repository, package, renewed, worktree
-from ..sources.worktree import check_is_no_index
+from ..sources.worktree import check_is_indexable
 from .local import LocalEngine
 from .roster import Roster
 
@@ -92,7 +92,7 @@ class Indexing:
         With ``only`` those paths, and what is below them, are all that is looked at. A run that nobody ``requested``,
         such as a watcher's, does not resume a stopped one.
         """
-        check_is_no_index(repository.root, self.settings.home)  # before a description of it is stored
+        check_is_indexable(repository.root, self.settings.home)  # before a description of it is stored
         former = None
         for stored in self._roster.all():
             known = stored.repository
@@ -111,6 +111,7 @@ class Indexing:
         report = self._built(repository, progress, cancel, rebuild, only, requested)
         if former is not None and former != repository.name:  # the version that was installed there before
             self.remove(former)
+            self._store.note_renamed(former, repository.name)
         return report
 
     def _built(
@@ -138,14 +139,15 @@ class Indexing:
 
         try:
             if cancel is not None and cancel.is_set():
-                self._store.create(repository)
-                raise IndexingCancelled(f"Indexing {repository.name!r} was cancelled before it began.")
+                raise IndexingCancelled
             report = build(self.settings, repository, note, cancel, rebuild, self._look_here and only is None, only)
         except InterruptedAtEnd:
             raise
         except (KeyboardInterrupt, IndexingCancelled):
+            if not (folder / "repository.json").exists():  # never indexed, or removed since
+                raise IndexingCancelled(f"Indexing {repository.name!r} was cancelled before it began.") from None
             if not getattr(cancel, "by_person", True):
-                raise
+                raise IndexingCancelled(f"Indexing {repository.name!r} was cancelled. Resume with: codeintel refresh {repository.name}") from None
             stop = write_stop(folder, last)
             kept = "What was indexed before still answers" if self._is_complete(repository) else "What was read is kept"
             raise IndexingCancelled(f"Indexing {repository.name!r} was stopped {stop.describe()}. {kept}; resume with: codeintel refresh {repository.name}") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import CodeIntelError
 from ..scopes.globs import plain_glob
-from ..scopes.scope import EVERYTHING, Scope, short_name
+from ..scopes.scope import EVERYTHING, Scope
 from ..sources.project import is_project, project_of
 from ..sources.repository import Repository
 from .roster import Roster
@@ -54,7 +54,7 @@ def scope_of_folder(roster: Roster, folder: Path, limit: Path | None = None, joi
         return EVERYTHING
     stored = [one.repository for one in roster.all()]
     names = [repository.name for repository in stored]
-    added = tuple(found for name in joined for found in _present(name, names))
+    added = tuple(present for name in joined if (present := name if name in names else roster.present_name(name)) in names)
     scope = _indexed(root, [(repository, Path(os.path.realpath(repository.root))) for repository in stored if repository.source == "worktree"])
     if scope is None:
         try:
@@ -64,14 +64,6 @@ def scope_of_folder(roster: Roster, folder: Path, limit: Path | None = None, joi
     if added and scope.include_globs:  # globs would apply to every repository
         scope = scope.merged(include_globs=())
     return scope.merged(repos=(*scope.repos, *added))
-
-
-def _present(name: str, names: Sequence[str]) -> list[str]:
-    """Return the repository of this name; of a package that was upgraded, its only version; none if it was removed."""
-    if name in names:
-        return [name]
-    versions = [other for other in names if short_name(other) == short_name(name) and other.startswith("pkg:")]
-    return versions if len(versions) == 1 else []
 
 
 def _indexed(root: Path, stored: Sequence[tuple[Repository, Path]]) -> Scope | None:

@@ -99,10 +99,18 @@ class Roster:
         by_name = {stored.repository.name: stored for stored in self.all()}
         if not by_name:
             raise ScopeError(NOTHING)
-        found = Scope(repos=(name,)).chosen(by_name)
-        if len(found) > 1 or (found != [name] and any(mark in name for mark in "*?")):
-            raise ScopeError(f"{name!r} is a pattern. Give the name of one repository: {', '.join(found)}")
+        if name in by_name:
+            return by_name[name]
+        found = [full for full in by_name if full == self.present_name(name) or short_name(full) == name]
+        if len(found) > 1:
+            raise ScopeError(f"The name {name!r} is short for several repositories: {', '.join(found)}. Give one of these.")
+        if not found:
+            raise ScopeError(f"No repository {name!r} is indexed.{did_you_mean(name, {*by_name, *map(short_name, by_name)})}")
         return by_name[found[0]]
+
+    def present_name(self, name: str) -> str:
+        """Return the name that a repository goes by now; a package has a new one after an upgrade."""
+        return self._store.renamed().get(name, name)
 
     def full_name(self, name: str) -> str:
         """Return the name of what a search calls ``name``: a repository, an unindexed project, or the current folder."""
@@ -214,7 +222,8 @@ class Roster:
         chosen = choices.get(scope.repos)
         if chosen is None:
             names = [s.repository.name for s in stored]
-            found = {name for wanted in scope.repos if wanted in names or wanted not in self._offered for name in _named(wanted, names)}
+            wanted_names = [wanted if wanted in names else self.present_name(wanted) for wanted in scope.repos]
+            found = {name for wanted in wanted_names if wanted in names or wanted not in self._offered for name in _named(wanted, names)}
             chosen = choices[scope.repos] = [s for s in stored if s.repository.name in found]
         return chosen
 
@@ -251,7 +260,7 @@ class Roster:
     def without_index(self, scope: Scope) -> tuple[str, ...]:
         """Return the names in scope without a complete index; only text search reads them."""
         stored = self.all()
-        readable, _ = self._readable(self._admitted(stored, scope)) if not scope.is_everywhere else ([], {})
+        readable, _ = self._readable(self._admitted(stored, scope))
         unfinished = [s.repository.name for s, snapshot in readable if not snapshot.complete]
         return (*unfinished, *(one.repository.name for one in self._unindexed_projects(scope, stored)))
 

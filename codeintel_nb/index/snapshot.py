@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from ..sources.repository import Repository
 from .manifest import FORMAT
 from .mapping import FILES_EXHAUSTED
 
+RENAMED = "renamed.json"
 REMOVED = ".removed-"  # prefix of a removed repository's folder until it is deleted
 
 
@@ -119,12 +121,23 @@ class Store:
         return stored
 
 
-    def sweep_removed(self) -> int:
-        """Delete what is left of removed repositories after a crash; return how many folders that were."""
-        folders = [*self.root.glob(f"{REMOVED}*")]
-        for folder in folders:
+    def sweep_removed(self) -> None:
+        """Delete folders of removed repositories left by a crash."""
+        for folder in self.root.glob(f"{REMOVED}*"):
             shutil.rmtree(folder, ignore_errors=True)
-        return len(folders)
+
+    def renamed(self) -> dict[str, str]:
+        """Return the new names of packages by the names of the versions that they replaced."""
+        try:
+            return msgspec.json.decode((self.root.parent / RENAMED).read_bytes(), type=dict[str, str])
+        except (OSError, msgspec.DecodeError):  # none yet; a damaged file only means that old names are unknown
+            return {}
+
+    def note_renamed(self, former: str, name: str) -> None:
+        """Note that a package goes by a new name, so that scopes with its former name still find it."""
+        known = {old: name if new == former else new for old, new in self.renamed().items() if old != name}
+        with suppress(OSError):
+            replace(self.root.parent / RENAMED, msgspec.json.encode({**known, former: name}))
 
 
 def read_snapshot(folder: Path) -> Snapshot:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any
@@ -122,25 +122,26 @@ def short_name(repository: str) -> str:
     return repository.removeprefix("pkg:").partition("==")[0] if repository.startswith("pkg:") else repository
 
 
-def shortest_name(repository: str, repositories: Sequence[str]) -> str:
-    """Return a repository's short name if it stands for no other one, else its name."""
-    short = short_name(repository)
-    with suppress(ScopeError):
-        return short if _named(short, [*repositories]) == [repository] else repository
-    return repository
-
-
 def joined(scope: Scope, repository: str, repositories: Sequence[str]) -> Scope:
-    """Return a scope with one more of the indexed repositories, unless it covers all."""
-    name = shortest_name(repository, repositories)
-    return scope if scope.is_everywhere or {name, repository} & {*scope.repos} else scope.merged(repos=(*scope.repos, name))
+    """Return a scope with one more of the indexed repositories, unless it covers it already."""
+    if scope.is_everywhere or repository in covered(scope, repositories):
+        return scope
+    return scope.merged(repos=(*scope.repos, repository))
 
 
-def left(scope: Scope, repository: str, repositories: Sequence[str]) -> Scope:
-    """Return a scope without a repository that joined it; the same if it names no other."""
-    names = {repository, shortest_name(repository, repositories)}
+def left(scope: Scope, names: Collection[str]) -> Scope:
+    """Return a scope without a repository that joined it, by all its names; the same if it names no other."""
     rest = tuple(name for name in scope.repos if name not in names)
     return scope.merged(repos=rest) if rest else scope
+
+
+def covered(scope: Scope, repositories: Sequence[str]) -> set[str]:
+    """Return the indexed repositories that a scope names, leaving out unknown names."""
+    found = set[str]()
+    for pattern in scope.repos:
+        with suppress(ScopeError):
+            found.update(_named(pattern, [*repositories]))
+    return found
 
 
 def plain_name(distribution: str) -> str:
