@@ -153,13 +153,14 @@ class ServerClient:
         """Wait for an answer; once ``cancel`` is set, send a DELETE to ``place`` until it comes."""
         while not select.select([connection.sock], [], [], POLL_S)[0]:
             if cancel.is_set():
-                self._call("DELETE", place, None)  # the first may arrive before the search has begun
+                with suppress(NoServer, CodeIntelError):
+                    self._call("DELETE", place, None)  # the first may arrive before the search has begun
 
     def _long_call(self, place: str, request: Any, kind: type[_T], progress: OnProgress | None, cancel: threading.Event | None) -> _T:
         """Make a long call; setting ``cancel`` cancels it on the server."""
         request_id = str(uuid.uuid4())
         headers = {REQUEST_ID: request_id, "Accept": EVENT_STREAM}
-        with self._request("POST", place, request, HEARTBEAT_S, headers) as connection, self._cancelling(cancel, f"searches/{request_id}"):
+        with self._request("POST", place, request, HEARTBEAT_S, headers) as connection, self._cancelling(cancel, f"searches/{request_id}", repeat=True):
             for name, data in _events(self._accepted(connection)):
                 if name == "progress" and progress is not None:
                     progress(msgspec.json.decode(data, type=Progress))
@@ -182,8 +183,12 @@ class ServerClient:
         raise NoServer("the server ended in the middle of an indexing run")
 
     @contextmanager
-    def _cancelling(self, cancel: threading.Event | None, place: str) -> Iterator[None]:
-        """Send a DELETE to ``place`` when ``cancel`` is set, or on Ctrl-C."""
+    def _cancelling(self, cancel: threading.Event | None, place: str, repeat: bool = False) -> Iterator[None]:
+        """Send a DELETE to ``place`` when ``cancel`` is set, or on Ctrl-C.
+
+        With ``repeat`` it is sent until the call is over, as the first may arrive before the call has begun. A run is not
+        cancelled twice: the second DELETE could meet the run of another client.
+        """
         over = threading.Event()
 
         def end() -> None:
@@ -193,7 +198,9 @@ class ServerClient:
         def watch(cancelled: threading.Event) -> None:
             while not over.wait(POLL_S):
                 if cancelled.is_set():
-                    end()  # again until the call is over: the first may arrive before it has begun
+                    end()
+                    if not repeat:
+                        return
 
         if cancel is not None:
             threading.Thread(target=watch, args=(cancel,), name="codeintel-cancel", daemon=True).start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -35,15 +35,27 @@ class Indexes(Protocol):
 
 
 class _Job:
-    def __init__(self, repository: Repository, rebuild: bool, only: Sequence[str] | None, requested: bool) -> None:
+    def __init__(self, repository: Repository, rebuild: bool, only: Sequence[str] | None, requested: bool, before: _Job | None = None) -> None:
         self.repository = repository
         self.rebuild = rebuild
         self.only = only
         self.requested = requested
+        self.before = before  # the run that this one follows
         self.state = JobState(repository.name, "waiting")
         self.cancel = Cancellation()
         self.followers: dict[int, Tell] = {}
         self.moved_at = time.monotonic()
+
+    def does_less(self, rebuild: bool) -> bool:
+        """Whether the run does less than a request of the user's."""
+        return not self.requested or self.only is not None or (rebuild and not self.rebuild)
+
+    def all(self) -> Iterator[_Job]:
+        """Yield the run and those that it follows."""
+        job: _Job | None = self
+        while job is not None:
+            yield job
+            job = job.before
 
 
 class Jobs:
@@ -60,15 +72,23 @@ class Jobs:
     def start(self, repository: Repository, rebuild: bool = False, only: Sequence[str] | None = None, requested: bool = True) -> JobState:
         """Begin a run, or join the one of this repository that has neither ended nor been cancelled.
 
-        A run that nobody ``requested`` does not resume one that was stopped.
+        A run that nobody ``requested`` does not resume one that was stopped. A request that asks for more than the run
+        would do widens it while it waits, and follows it once it has begun.
         """
         with self._lock:
             job = self._jobs.get(repository.name)
             if job is None or job.state.ended or job.cancel.is_set():
-                job = self._jobs[repository.name] = _Job(repository, rebuild, only, requested)
-                self._worker.submit(self._run, job)
-            job.requested = job.requested or requested
+                return self._begin(_Job(repository, rebuild, only, requested))
+            if requested and job.does_less(rebuild):
+                if job.state.state != "waiting":
+                    return self._begin(_Job(repository, rebuild, only, requested, job))
+                job.only, job.rebuild, job.requested = None, job.rebuild or rebuild, True
             return job.state
+
+    def _begin(self, job: _Job) -> JobState:
+        self._jobs[job.repository.name] = job
+        self._worker.submit(self._run, job)
+        return job.state
 
     def states(self) -> list[JobState]:
         return [job.state for job in list(self._jobs.values())]
@@ -83,7 +103,8 @@ class Jobs:
     def cancel(self, name: str) -> JobState:
         """Ask a run to end; its followers are told when it has."""
         self.state(name)
-        self._jobs[name].cancel.set()
+        for job in self._jobs[name].all():
+            job.cancel.set()
         return self.state(name)
 
     def follow(self, name: str, tell: Tell) -> Callable[[], None]:
@@ -109,10 +130,11 @@ class Jobs:
 
     def close(self) -> None:
         """Cancel every run, wait until the last has ended, and tell those who follow a run that never began."""
-        for job in list(self._jobs.values()):
+        jobs = [job for last in list(self._jobs.values()) for job in last.all()]
+        for job in jobs:
             job.cancel.shut_down()
         self._worker.shutdown()
-        for job in list(self._jobs.values()):
+        for job in jobs:
             if not job.state.ended:
                 self._tell(job, JobState(job.repository.name, "cancelled", None, None, "IndexingCancelled", "The server shut down before the run began."))
 
@@ -142,3 +164,4 @@ class Jobs:
                 tell(state)
             if state.ended:
                 job.followers.clear()
+                job.before = None

@@ -88,13 +88,47 @@ def test_a_waiting_run_that_a_person_cancels_stays_stopped(jobs, gate, shop):
     assert not shop.is_stopped("shop")
 
 
-def test_a_request_joins_a_watchers_run_and_makes_it_one(jobs, gate, shop):
-    jobs.start(Repository("other", "/other"))
+def test_a_request_widens_a_watchers_run_that_waits(jobs, gate, shop, tree):
+    jobs.start(Repository("damaged", "/damaged"))
     write_stop(shop._store.folder_of("shop"), None)
-    jobs.start(REPOSITORY, requested=False)
+    jobs.start(REPOSITORY, only=("src",), requested=False)
+    (tree / "new.py").write_text("fresh = 1\n")
     jobs.start(REPOSITORY)
     gate.set()
-    assert ended(jobs, "shop")[-1].state == "done"
+    assert ended(jobs, "shop")[-1].report.indexed == 1, "not only what the watcher looks at"
+    assert not shop.is_stopped("shop")
+
+
+def test_a_request_follows_a_watchers_run_that_has_begun(jobs, gate, shop, tree):
+    jobs.start(REPOSITORY, only=("src",), requested=False)
+    while jobs.state("shop").state != "running":
+        pass
+    (tree / "new.py").write_text("fresh = 1\n")
+    assert jobs.start(REPOSITORY).state == "waiting"
+    gate.set()
+    assert ended(jobs, "shop")[-1].report.indexed == 1
+
+
+def test_cancelling_ends_the_run_before_too(jobs, gate):
+    jobs.start(REPOSITORY, only=(), requested=False)
+    first = jobs._jobs["shop"]
+    while first.state.state != "running":
+        pass
+    jobs.start(REPOSITORY)
+    jobs.cancel("shop")
+    assert first.cancel.is_set()
+    gate.set()
+    assert ended(jobs, "shop")[-1].state == "cancelled"
+
+
+def test_a_cancelled_run_does_not_bring_a_removed_repository_back(jobs, gate, shop):
+    jobs.start(Repository("other", "/other"))
+    jobs.start(REPOSITORY)
+    jobs.cancel("shop")
+    shop.remove("shop")
+    gate.set()
+    assert ended(jobs, "shop")[-1].state in ("cancelled", "failed")
+    assert shop.status() == []
 
 
 def test_closing_tells_those_who_follow_a_run_that_never_began(jobs, gate):

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from codeintel_nb import Scope, Workspace
+from codeintel_nb.api.text import status_notes, status_table
 from codeintel_nb.errors import IndexingCancelled, SearchError
 from codeintel_nb.index.stops import Cancellation, Stop, read_stop, write_stop
 from codeintel_nb.settings import Settings
@@ -62,6 +63,9 @@ def test_a_stopped_first_run_keeps_what_it_read(opened, large):
     assert 0 < status.files < 500
     assert status.stopped.startswith("at ")
     assert "of 500 files" in status.stopped
+    shown = "\n".join(["  ".join(row) for row in status_table([status])] + status_notes([status], False))
+    assert "stopped at" in shown
+    assert "being indexed" not in shown
     report = workspace.refresh("large")
     assert report.unchanged == status.files
     assert report.indexed == 500 - status.files
@@ -205,11 +209,17 @@ def test_ctrl_c_while_the_last_shard_is_written(opened, large):
     assert (status.state, status.stopped, status.files) == ("indexed", "", 500)
 
 
-@pytest.mark.parametrize("delay_s", [0, 0.05])
-def test_a_cancel_before_the_first_file(opened, large, delay_s):
-    """Set before the run begins, or before its child has read the job."""
+def test_a_cancel_before_a_first_run_begins_leaves_nothing(opened, large):
     workspace, cancel = opened(), Cancellation()
-    threading.Timer(delay_s, cancel.set).start() if delay_s else cancel.set()
+    cancel.set()
+    with pytest.raises(IndexingCancelled, match="Indexing 'large' was cancelled before it began"):
+        workspace.index(large, cancel=cancel)
+    assert workspace.status() == []
+
+
+def test_a_cancel_before_the_child_reads_its_job(opened, large):
+    workspace, cancel = opened(), Cancellation()
+    threading.Timer(0.05, cancel.set).start()
     with pytest.raises(IndexingCancelled, match="was stopped"):
         workspace.index(large, cancel=cancel)
     assert workspace.status()[0].state == "stopped"
