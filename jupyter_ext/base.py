@@ -17,6 +17,7 @@ from codeintel_nb.api.client import EVENT_STREAM, REQUEST_ID, VERSION_HEADER
 from codeintel_nb.api.problems import MAX_BODY_BYTES, readable, status_of
 from codeintel_nb.api.signature import SCHEME
 from codeintel_nb.api.wire import Problem, ScopeAnswer, from_wire, to_wire
+from codeintel_nb.api.wording import in_panel
 from codeintel_nb.errors import CodeIntelError, ScopeError
 from codeintel_nb.index.report import Progress
 from codeintel_nb.scopes.session import check_session_id, new_session_id, session_context
@@ -58,8 +59,6 @@ class CodeIntelHandler(APIHandler):
         if self.request.body and not self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower().endswith("json"):
             raise Refused(415, f"The body is {self.request.headers.get('Content-Type', 'of no type')!r}; send application/json.")
         self.session_id = self._session()
-        if self.kernel_id is None and self.current_user and "X-Forwarded-For" in self.request.headers:
-            self.service.note_address(self.request.protocol, self.request.host)
         self.set_header(SESSION_HEADER, self.session_id)
 
     def _session(self) -> str:
@@ -113,6 +112,11 @@ class CodeIntelHandler(APIHandler):
     # answers
 
     @property
+    def is_page(self) -> bool:
+        """Whether the request is from a page of this server in a browser; scripts can claim it, but not by accident."""
+        return self.kernel_id is None and self.request.headers.get("Sec-Fetch-Site") == "same-origin"
+
+    @property
     def wants_events(self) -> bool:
         """Whether the client asks for server-sent events in place of one answer."""
         return EVENT_STREAM in self.request.headers.get("Accept", "")
@@ -142,6 +146,8 @@ class CodeIntelHandler(APIHandler):
             await events.aclose()  # type: ignore[attr-defined]
 
     def answer(self, value: Any, status: int = 200) -> None:
+        if self.kernel_id is None and "X-Forwarded-For" in self.request.headers:  # of who was let in, through a proxy
+            self.service.note_address(self.request.protocol, self.request.host)
         self.set_status(status)
         self.finish(value if isinstance(value, bytes) else to_wire(value))
 
@@ -164,6 +170,8 @@ class CodeIntelHandler(APIHandler):
             detail, name = str(error), type(error).__name__
         elif isinstance(error, HTTPError):
             detail = error.log_message or error.reason or detail
+        if self.is_page:
+            detail = in_panel(detail)
         self.set_header(VERSION_HEADER, __version__)
         if self.session_id:
             self.set_header(SESSION_HEADER, self.session_id)

@@ -13,6 +13,7 @@ from typing import Any
 from codeintel_nb.api.progress import Estimate, summary
 from codeintel_nb.api.text import clean
 from codeintel_nb.api.wire import JobState
+from codeintel_nb.api.wording import in_panel
 
 CHANGES = "urn:codeintel-nb:changes:v1"
 TOLD_S = 0.2  # between two words on one run
@@ -60,7 +61,7 @@ class Events:
         line, share = f"indexing {state.repository} ...", 0.0
         if state.ended:
             del self._runs[state.repository]
-            line, share = summary(state.report) if state.report else state.detail, 1.0
+            line, share = summary(state.report) if state.report else in_panel(state.detail), 1.0
         elif state.progress is not None:
             line, share = estimate.line(state.progress), estimate.share(state.progress)
         self._emit({"what": "index", "repository": state.repository, "state": state.state, "line": clean(line), "share": share})

@@ -9,6 +9,7 @@ from typing import ClassVar
 import msgspec
 
 from codeintel_nb.api.wire import IndexRequest, RefreshRequest, RepositoriesAnswer
+from codeintel_nb.api.wording import in_panel
 from codeintel_nb.errors import EngineError, ScopeError, SourceError
 
 from .base import CodeIntelHandler
@@ -33,12 +34,11 @@ class RepositoriesHandler(CodeIntelHandler):
             repository = await self.off_loop(lambda: self.service.operations.repository(request))
         except SourceError as error:
             raise Refused(400, str(error), "SourceError") from None
-        is_page = self.kernel_id is None and self.request.headers.get("Sec-Fetch-Site") == "same-origin"
-        allowed = request.allow and is_page  # neither a kernel's code nor an assistant can confirm for the user
+        allowed = request.allow and self.is_page  # neither a kernel's code nor an assistant can confirm for the user
         try:
             await self.off_loop(lambda: self.service.checked_root(repository, self._kernel_python(), allowed))
         except SourceError as error:
-            asks = self.service.is_personal and is_page and os.access(repository.root, os.R_OK)
+            asks = self.service.is_personal and self.is_page and os.access(repository.root, os.R_OK)
             question = f"{repository.root} is outside this server's folder. Index it anyway?" if asks else ""
             raise Refused(403, str(error), "SourceError", question) from None
         state = self.service.jobs.start(repository, request.rebuild)
@@ -80,7 +80,8 @@ class JobHandler(CodeIntelHandler):
 
     @kernel_or_user("read")
     async def get(self, name: str) -> None:
-        self.answer(self.service.jobs.state(name))
+        state = self.service.jobs.state(name)
+        self.answer(msgspec.structs.replace(state, detail=in_panel(state.detail)) if self.is_page else state)
 
     @kernel_or_user("write")
     async def delete(self, name: str) -> None:

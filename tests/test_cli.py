@@ -1,6 +1,9 @@
 import json
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -127,6 +130,31 @@ def test_the_demo_says_where_its_index_is(run, tree, tmp_path, own_home):
     home = tmp_path / "kept"
     assert f"The demo's index is in {home}." in run("demo", tree, "--home", home)[1]
     assert "shop" in run("status", "--home", home)[1]
+
+
+def test_a_secret_need_not_be_in_the_process_list(run):
+    assert "$CODEINTEL_TOKEN" in run("serve", "--help")[1]
+    assert "$CODEINTEL_SERVER_TOKEN" in run("mcp", "--help")[1]
+    assert "--revision" not in run("grep", "--help")[1]
+
+
+def test_the_demos_lab_may_index_what_is_the_readers(monkeypatch, tmp_path, own_home):
+    from codeintel_nb.cli import demo
+
+    commands = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo.sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(demo.subprocess, "run", lambda command, **options: commands.append((command, options["env"])) or SimpleNamespace(returncode=0))
+    assert demo.open_quickstart(tmp_path / "home", True) == 0
+    ((command, environment),) = commands
+    assert f"--CodeIntelApp.allowed_roots={own_home}" in command or f"--CodeIntelApp.allowed_roots={Path.home()}" in command
+    assert environment["CODEINTEL_HOME"] == str(tmp_path / "home")
+
+
+def test_the_extra_for_jupyterlab_has_the_map_and_the_frames():
+    extras = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    names = {requirement.partition(";")[0].strip() for requirement in extras["lab"]}
+    assert {*extras["map"], "codeintel-nb[df]"} <= names
 
 
 def test_the_demo_copies_the_tutorials(tmp_path):

@@ -1,13 +1,15 @@
 """codeintel serve: REST and MCP without Jupyter."""
 
 import asyncio
+import json
+import re
 import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,23 @@ def test_nothing_is_read_that_nobody_indexed(make_serving, tmp_path):
 
 def test_a_body_of_another_type_is_refused(serving):
     assert serving.ask("POST", "search/text", {"pattern": "x"}, {"Content-Type": "text/plain"})[0] == 415
+
+
+def test_port_0_is_any_free_port(tmp_path):
+    command = [sys.executable, "-m", "codeintel_nb.cli", "serve", "--home", str(tmp_path), "--port", "0", "--token", "t"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        line = process.stderr.readline()
+        port = int(re.search(r"REST at http://127.0.0.1:(\d+)/", line)[1])
+        assert port
+        for _ in range(300):
+            with suppress(OSError):
+                request = urllib.request.Request(f"http://127.0.0.1:{port}/codeintel/v1/health", headers={"Authorization": "Bearer t"})
+                assert json.loads(urllib.request.urlopen(request, timeout=10).read())["status"] == "ok"
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("it does not answer there")
+        process.terminate()
 
 
 def test_a_request_under_way_is_answered_before_it_ends(make_serving, tmp_path):

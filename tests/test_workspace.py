@@ -254,6 +254,18 @@ def test_a_home_that_cannot_be_written(tmp_path, tree, make_workspace):
         workspace.list_paths()
 
 
+def test_totals_count_what_answers_and_nothing_else(shop, tree):
+    """Neither chunks that a later shard replaced, nor files that are no text."""
+    write_tree(tree, {"pictures/a.bin": bytes(range(256)) * 40, "pictures/b.bin": b"\0" * 1000})
+    (tree / "src/shop/cart.py").write_text("class Cart:\n    pass\n")
+    (tree / "web/style.css").unlink()
+    shop.refresh("shop")
+    (status,) = shop.status()
+    counted = shop.count(Scope(repos=("shop",)))
+    assert (counted.files_in_scope, counted.chunks_in_scope) == (counted.files, counted.chunks) == (status.files, status.chunks)
+    assert shop.search_text("Cart").coverage.unindexed == 0
+
+
 def test_two_versions_of_the_format_lie_beside_each_other(shop, tree):
     """What another version keeps in the same home is neither read nor touched, and what a later one adds to a shard is left alone."""
     home = shop.settings.home

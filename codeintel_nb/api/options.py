@@ -172,7 +172,8 @@ def _take_cluster(word: str, by_flag: dict[str, Option], values: dict[str, Any])
 
 def _meant(word: str, by_flag: dict[str, Option]) -> str:
     """Suggest an option for an unknown long one; list the options for an unknown letter."""
-    return did_you_mean(word, [flag for flag in by_flag if flag.startswith("--")]) if word.startswith("--") else f" Known: {', '.join(sorted(by_flag))}."
+    flags = [flag for flag, option in by_flag.items() if not option.hidden]
+    return did_you_mean(word, [flag for flag in flags if flag.startswith("--")]) if word.startswith("--") else f" Known: {', '.join(sorted(flags))}."
 
 
 def convert(option: Option, flag: str, text: str) -> Any:

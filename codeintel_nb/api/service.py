@@ -21,7 +21,7 @@ from ..scopes.registry import ScopeRegistry
 from ..scopes.scope import Scope
 from ..search.query import Bounds
 from ..sources.repository import Repository
-from ..sources.worktree import check_is_no_index
+from ..sources.worktree import check_is_indexable
 from ..workspace import Workspace
 from .client import HEARTBEAT_S
 from .jobs import Jobs, Tell
@@ -75,7 +75,7 @@ class SharedService:
 
         On a personal server the user may allow any folder once; indexed folders may be indexed again.
         """
-        check_is_no_index(repository.root, self.workspace.settings.home)
+        check_is_indexable(repository.root, self.workspace.settings.home)
         if (allowed_by_person and self.is_personal) or any(one.root == repository.root for one in self.workspace.repositories()):
             return repository
         allowed = [*self._roots, *(_site_packages(kernel_python) if repository.source == "package" else ())]

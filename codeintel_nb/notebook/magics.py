@@ -82,8 +82,8 @@ class CodeintelMagics(Running):
             %scope panel                      a widget that edits it and searches as you type
             %scope mcp                        what to paste into an assistant, so that it searches under this scope
 
-        Options: --repo NAME, --lang LANGUAGE, --include GLOB, --exclude GLOB, --kind KIND, --revision NAME; each may be
-        given several times. Globs read like lines of a .gitignore, plus {a,b}.
+        Options: --repo NAME, --lang LANGUAGE, --include GLOB, --exclude GLOB, --kind KIND; each may be given several
+        times. Globs read like lines of a .gitignore, plus {a,b}.
         """
         return self._unless_silenced(line, self._scope)
 
@@ -246,8 +246,10 @@ class CodeintelMagics(Running):
         elif command == "drop":
             if not place:
                 raise SearchError("%codeindex drop needs the name of a repository. %codeindex status lists them.")
+            before = {repository.name for repository in client.status()}
             client.remove(place)
-            done.append(f"{place}: removed from the index")
+            removed = before - {repository.name for repository in client.status()}
+            done.append(f"{', '.join(removed) or place}: removed from the index")
         elif command == "watch":
             done.append(f"watching for changes in {', '.join(client.watch()) or 'nothing'}")
         return IndexView(client.status(), done, "skipped" in values)

@@ -582,17 +582,22 @@ function renderPanel({ model, el, trans }) {
 
   function saved(names) {
     const use = element("select", { "aria-label": t("Use a saved scope"), "data-key": "use:", onchange: () => use.value && ask("use", { name: use.value }).catch(failed) }, element("option", { value: "", text: t("use…") }), ...names.map((name) => element("option", { value: name, text: name })));
-    const name = element("input", { type: "text", placeholder: t("save as…"), "aria-label": t("Save this scope as, Enter saves"), "data-key": "save:", onkeydown: (event) => {
+    const wrong = element("small", { class: "error", role: "alert" }); // beside the field: the caption is about the search
+    const tell = (said) => {
+      wrong.textContent = said;
+      name.setAttribute("aria-invalid", String(Boolean(said)));
+    };
+    const name = element("input", { type: "text", placeholder: t("save as…"), "aria-label": t("Save this scope as, Enter saves"), "data-key": "save:", oninput: () => tell(""), onkeydown: (event) => {
       if (event.key === "Enter" && name.value.trim()) {
         const [text, restore] = taken(name);
         ask("save", { name: text }).catch((error) => {
           restore();
-          failed(error);
+          tell(error.message);
         });
       }
       event.stopPropagation();
     } });
-    return element("div", { role: "group", "aria-label": t("Saved") }, use, name);
+    return element("div", { role: "group", "aria-label": t("Saved") }, use, name, wrong);
   }
 
   // Buttons that widen the scope: the project, its imports, everything.

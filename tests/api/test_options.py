@@ -56,6 +56,13 @@ def test_any_query_behind_a_double_dash_is_itself(query):
 def test_help_lists_every_option():
     text = describe(OPTIONS)
     assert all((flag in text) != option.hidden for option in OPTIONS for flag in option.flags)
+    assert "--include" in text
+    assert "--revision" not in text
+
+
+@pytest.mark.parametrize(("line", "rest"), [('"def "', "def "), ("' x'", " x"), ('--limit 3 "def "', "def "), ("def ", "def")])
+def test_spaces_at_the_ends_count_inside_quotes(line, rest):
+    assert parse_line(line, OPTIONS, raw=True)[1] == rest
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,16 @@
 """Threads that a server ends with."""
 
+import asyncio
 import threading
 
 import pytest
 
+from codeintel_nb import Scope
+from codeintel_nb.api.operations import Limits
+from codeintel_nb.api.service import SharedService
 from codeintel_nb.api.threads import DaemonExecutor
+from codeintel_nb.api.wire import ScopeAnswer
+from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry
 
 
 def test_closing_cancels_what_waits_and_tells_of_what_hangs():
@@ -30,3 +36,23 @@ def test_closing_ends_while_threads_take_the_last_work():
         closing.start()
         closing.join(60)
         assert not closing.is_alive()
+
+
+def test_a_silent_call_keeps_its_client(shop, monkeypatch):
+    """A stream says something while its call reports no progress, so that no time-out ends it."""
+    monkeypatch.setattr("codeintel_nb.api.service.HEARTBEAT_S", 0.3)
+    service = SharedService(shop, AsyncMemoryRegistry(MemoryRegistry()), Limits(), (), 1, False, print)
+    release = threading.Event()
+
+    async def events():
+        said = []
+        async for event in service.stream(ScopeAnswer(Scope(), "me"), threading.Event(), "call", lambda progress, cancel: release.wait(60) and b"{}"):
+            said.append(event)
+            if len(said) == 3:
+                release.set()
+        return said
+
+    said = asyncio.run(events())
+    service.close()
+    assert said[:3] == [b": still here\n\n"] * 3
+    assert said[-1] == b"event: answer\ndata: {}\n\n"

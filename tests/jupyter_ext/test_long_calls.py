@@ -76,6 +76,11 @@ def test_a_call_is_ended_by_its_id(lasting, accept):
     asking = threading.Thread(target=lambda: answers.append(lasting.ask("POST", "sql", {"statement": SLOW_SQL}, headers)))
     asking.start()
 
+    for _ in range(20):  # another session's call is not this one
+        lasting.ask("DELETE", "searches/call-1", headers={"X-Session-ID": "script-2"})
+        time.sleep(0.1)
+    assert asking.is_alive()
+
     def ended():
         lasting.ask("DELETE", "searches/call-1", headers={"X-Session-ID": "script-1"})
         return not asking.is_alive()

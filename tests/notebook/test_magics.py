@@ -1,9 +1,13 @@
 """The magics in a live IPython shell."""
 
+import os
+import signal
+
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from codeintel_nb import Results, Scope
+from codeintel_nb import Results, Scope, Workspace
+from tests.conftest import write_tree
 
 
 class Kept(InteractiveShell):
@@ -291,8 +295,54 @@ def test_what_a_line_was_taken_for_is_said(ready):
     assert "cout = " in ready.out
 
 
+def test_a_glob_with_an_absolute_path_is_explained(ready, tree):
+    assert f"The glob '{tree / 'src'}' is an absolute path" in repr(ready(f"%scope set --include {tree / 'src'}"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
+def test_every_magic_answers_in_a_forked_child(ready, shell):
+    """As a pool of processes in a notebook's cell makes them."""
+    lines = ("textsearch Cart", "semsearch cart", "symbol Cart", "paths", "codesql select count(*) from files", "scope", "codeindex status")
+    for line in lines:
+        assert ready(f"%{line}"), line
+    for line in lines:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            name, _, rest = line.partition(" ")
+            try:
+                os._exit(0 if shell.run_line_magic(name, rest) else 3)
+            except BaseException:
+                os._exit(4)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, line
+
+
+def test_the_scope_during_a_first_run(run, tree):
+    """It says what is not indexed yet, not that nothing is."""
+    shown = []
+
+    def progress(event):
+        if event.files_done and not shown:
+            shown.append(repr(run("%scope set --repo '*'")) + repr(run("%scope")))
+
+    workspace = Workspace.open()
+    write_tree(tree, {f"more/f{i}.py": "x = 1\n" * 200 for i in range(300)})
+    workspace.index(tree, name="shop", progress=progress)
+    workspace.close()
+    assert "Nothing is indexed" not in shown[0]
+    assert "shop: only text search reads its files" in shown[0]
+
+
+def test_a_hidden_option_is_in_no_help(ready, shell):
+    for magic in ("scope", "textsearch", "semsearch", "symbol", "paths", "codesql", "codemap"):
+        assert "--revision" not in (shell.find_magic(magic).__doc__ or ""), magic
+    ready("%scope set --nothing x")
+    assert "--include" in ready.err
+    assert "--revision" not in ready.err
+
+
 def test_a_scope_without_files_says_so(ready):
-    for glob, hint in (("core\\\\**", "backslash"), ("'*.go,*.rs'", "comma"), ("/etc/**/x", ""), ("nowhere/**", "")):
+    for glob, hint in (("core\\\\**", "backslash"), ("'*.go,*.rs'", "comma"), ("nowhere/**", "")):
         shown = repr(ready(f"%scope set --include {glob}"))
         assert "warning" in shown
         assert "no file is in scope" in shown
