@@ -312,6 +312,7 @@ def test_indexing_shows_how_far_it_is_and_can_be_ended(lab, open_lab):
     panel.get_by_role("button", name="Index", exact=True).click()
     panel.get_by_label("Cancel indexing").click()
     panel.get_by_text(re.compile("cancelled|was stopped", re.I)).first.wait_for()
+    assert not re.search(r"(?<!%)\bcodeintel (refresh|index)\b", panel.inner_text()), "a panel speaks of no terminal"
     panel.get_by_label("A folder to index").fill("many")
     panel.get_by_label("A folder to index").press("Enter")
     panel.locator(".indexing progress[value]").wait_for(timeout=60_000)
@@ -321,6 +322,16 @@ def test_indexing_shows_how_far_it_is_and_can_be_ended(lab, open_lab):
     panel.get_by_label("A folder to index").fill("no/such/folder")
     panel.get_by_label("A folder to index").press("Enter")
     panel.locator(".indexing .error").wait_for()
+    assert "no folder" in panel.locator(".indexing .error").inner_text()
+    assert not re.search(r"(?<!%)\bcodeintel index\b", panel.locator(".indexing .error").inner_text())
+    page.expected.append("422 (Unprocessable")
+    panel.get_by_label("Save this scope as, Enter saves").fill("a/b")
+    panel.get_by_label("Save this scope as, Enter saves").press("Enter")
+    wrong = panel.get_by_role("group", name="Saved").locator(".error")
+    wrong.get_by_text("A scope cannot be called 'a/b'").wait_for()
+    assert panel.locator(".said.error").count() == 0, "the caption is the search's"
+    panel.get_by_label("Save this scope as, Enter saves").press("x")
+    assert wrong.inner_text() == ""
     assert lab.ask("DELETE", "repositories/many").status == 204
 
 
