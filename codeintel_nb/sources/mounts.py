@@ -10,7 +10,7 @@ from typing import NamedTuple
 LISTING = Path("/proc/self/mountinfo")
 # file systems of the kernel: their files are made when they are read, and some never end
 VIRTUAL = frozenset({
-    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs", "fusectl", "hugetlbfs",
+    "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs", "fusectl", "hugetlbfs",
     "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs", "selinuxfs", "sysfs", "tracefs",
 })  # fmt: skip
 
@@ -23,14 +23,15 @@ class Mount(NamedTuple):
 def mounts(listing: Path = LISTING) -> list[Mount]:
     """Return the mounted file systems, in the order of mounting."""
     try:
-        lines = listing.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        lines = listing.read_bytes().decode("utf-8", "surrogateescape").split("\n")
     except OSError:  # not Linux
         return []
     found = []
     for line in lines:
         fields, _, rest = line.partition(" - ")
-        folder = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields.split(" ")[4])
-        found.append(Mount(folder, rest.split(" ")[0]))
+        if len(columns := fields.split(" ")) > 4 and rest:
+            folder = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), columns[4])
+            found.append(Mount(folder, rest.split(" ")[0]))
     return found
 
 
@@ -43,9 +44,10 @@ def mount_of(place: str | os.PathLike[str], listing: Path = LISTING) -> Mount | 
     return best
 
 
-def virtual_folders(root: str) -> frozenset[str]:
+def virtual_folders(root: str, listing: Path = LISTING) -> frozenset[str]:
     """Return the folders below a root where virtual file systems are mounted."""
-    return frozenset(mount.folder for mount in mounts() if mount.kind in VIRTUAL and is_in(mount.folder, root))
+    last = {mount.folder: mount.kind for mount in mounts(listing)}  # a later mount covers an earlier one
+    return frozenset(folder for folder, kind in last.items() if kind in VIRTUAL and is_in(folder, root))
 
 
 def is_in(place: str, folder: str) -> bool:

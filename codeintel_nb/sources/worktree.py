@@ -128,6 +128,21 @@ class Walk:
                 raise SourceError(f"The file {os.path.join(self.root, path)} cannot be looked at now ({error.strerror}). What was indexed before still answers; try again.") from error
             return
 
+    def find(self, path: str) -> FileStat | None:
+        """Return the file at a path spelled as its folders list it, if the walk would come there.
+
+        A file system that ignores case would give an ignored or secret file by another spelling.
+        """
+        place = self.root
+        for name in path.split("/"):
+            try:
+                if name not in os.listdir(place):
+                    return None
+            except OSError:
+                return None
+            place = os.path.join(place, name)
+        return next((stat for stat in self.of(path) if stat.path == path), None)
+
     def _check_root(self) -> None:
         check_root(self.root)
         check_is_indexable(self.root, self._settings.home)
@@ -268,10 +283,10 @@ class Walk:
 
 
 def check_is_indexable(root: str, home: Path) -> None:
-    """Raise SourceError if a folder is the index home, lies in it, or is of a virtual file system."""
+    """Raise SourceError if a folder is the index home, or lies in it or on a virtual file system."""
     mount = mount_of(root)
     if mount is not None and mount.kind in VIRTUAL:
-        raise SourceError(f"The folder {root} holds no files but what the system makes of its state ({mount.kind}). Choose a folder on a disk: codeintel index PATH")
+        raise SourceError(f"The folder {root} is on a virtual file system ({mount.kind}), whose files the kernel generates. Choose a folder on a disk: codeintel index PATH")
     identity, resolved = _identity(home), os.path.realpath(home)  # by path as well, while it does not exist yet
     folder = root
     while folder != resolved and (identity is None or _identity(folder) != identity):
