@@ -143,12 +143,15 @@ class Workspace(Indexing):
         """
         return self._projects.scope(os.fspath(folder), os.fspath(limit or ""), joined)
 
-    def is_known(self, scope: Scope) -> bool:
-        """Whether searches know all repositories in a scope; unindexed projects become known by ``project_scope``."""
-        return self._roster.is_known(scope)
+    def present_scope(self, scope: Scope) -> Scope | None:
+        """Return a scope with the repositories' current names; None if it names one that searches do not know.
+
+        An unindexed project becomes known by ``project_scope``.
+        """
+        return self._roster.present_scope(scope)
 
     def present_name(self, name: str) -> str:
-        """Return the name that a repository goes by now; a package has a new one after an upgrade."""
+        """Return a repository's current name; an upgraded package has a new one."""
         return self._roster.present_name(name)
 
     def indexed_part(self, scope: Scope) -> Scope:
@@ -245,8 +248,8 @@ class Workspace(Indexing):
                 if number is not None and number not in target.dead:
                     return FileText.cut(name, wanted, shard.file_content(number), shard.language(number), start_line, end_line)
             for files in loose:
-                stats = files.files.of(wanted) if isinstance(files.files, Walk) else files.files
-                if any(stat.path == wanted for stat in stats) and (document := read_document(files, wanted)) is not None:
+                is_there = files.files.find(wanted) is not None if isinstance(files.files, Walk) else any(stat.path == wanted for stat in files.files)
+                if is_there and (document := read_document(files, wanted)) is not None:
                     content = document.content if document.ends_with_newline else document.content[:-1]
                     return FileText.cut(name, wanted, content, document.language, start_line, end_line)
                 known += [stat.path for stat in islice(files.files, MAX_SUGGESTED)]

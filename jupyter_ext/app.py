@@ -98,10 +98,14 @@ class Service(SharedService):
 
     async def remove(self, name: str) -> None:
         """Remove a repository from the index, and from the scopes that it joined."""
-        loop = asyncio.get_running_loop()
-        removed = await loop.run_in_executor(self.searching, self.workspace.remove, name)
         known = {one for names in self._joined.values() for one in names}
-        names = {removed, *(one for one in known if self.workspace.present_name(one) == removed)}
+
+        def remove() -> set[str]:
+            present = {one: self.workspace.present_name(one) for one in known}
+            removed = self.workspace.remove(name)
+            return {removed, *(one for one in known if present[one] == removed)}
+
+        names = await asyncio.get_running_loop().run_in_executor(self.searching, remove)
         sessions = [session_id for session_id, own in self._joined.items() if not names.isdisjoint(own)]
         for session_id in sessions:  # before the first wait: a kernel may end meanwhile
             self._joined[session_id] = [one for one in self._joined[session_id] if one not in names]

@@ -71,8 +71,9 @@ class EmbeddedClient(Session):
         return self.workspace.refresh(name, progress, cancel, rebuild)
 
     def remove(self, name: str) -> None:
+        present = {one: self.workspace.present_name(one) for one in self._joined}
         removed = self.workspace.remove(name)
-        names = {one for one in self._joined if removed in (one, self.workspace.present_name(one))}
+        names = {one for one in self._joined if present[one] == removed}
         self._joined = [one for one in self._joined if one not in names]
         scope = self._registry.get(self.session_id)
         if names and scope is not None:
@@ -86,7 +87,7 @@ class EmbeddedClient(Session):
 
     def held(self) -> ScopeAnswer:
         scope = self._registry.get(self.session_id)
-        if scope is not None and self.workspace.is_known(scope):
-            return ScopeAnswer(scope, self.session_id)
+        if scope is not None and (present := self.workspace.present_scope(scope)) is not None:
+            return ScopeAnswer(present, self.session_id)
         project = self.workspace.project_scope(self._folder, os.environ.get("JUPYTER_SERVER_ROOT"), self._joined)
         return ScopeAnswer(project, self.session_id, is_default=True) if scope is None else ScopeAnswer(scope, self.session_id)

@@ -59,7 +59,7 @@ class SharedService:
         self.workspace = workspace
         self.operations = Operations(workspace, limits)
         self.limits = limits
-        self.sessions = Sessions(registry, is_live, default_scope, workspace.is_known)
+        self.sessions = Sessions(registry, is_live, default_scope, workspace.present_scope)
         self.jobs = Jobs(self._index, job_moved)
         self.sql = SqlChildren(workspace.settings)
         self.watcher = Watcher(workspace.settings, self._update, log, workspace.differs) if watch else None

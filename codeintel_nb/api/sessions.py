@@ -15,7 +15,8 @@ class Sessions:
 
     ``is_live`` tells whether a session is a live kernel's: such a scope lasts until the kernel ends, whatever its age.
     ``default`` returns the scope of a session without one; by default that is everything. It is also called for a
-    session whose scope names what ``is_known`` does not know, such as an unindexed project after a restart.
+    session whose scope ``present`` does not know, as it names an unindexed project after a restart; else that returns the
+    scope with the repositories' current names.
     """
 
     def __init__(
@@ -23,20 +24,21 @@ class Sessions:
         registry: ScopeRegistry,
         is_live: Callable[[str], bool] = lambda session_id: False,
         default: Callable[[str], Awaitable[Scope]] | None = None,
-        is_known: Callable[[Scope], bool] = lambda scope: True,
+        present: Callable[[Scope], Scope | None] = lambda scope: scope,
     ) -> None:
         self.registry = registry
         self._is_live = is_live
         self._default = default
-        self._is_known = is_known
+        self._present = present
 
     async def get(self) -> ScopeAnswer:
         session_id = get_session_id()
         scope = await self.registry.get(session_id)
         if scope is not None:
-            if not self._is_known(scope):
+            present = self._present(scope)
+            if present is None:
                 await self._own(session_id)
-            return ScopeAnswer(scope, session_id)
+            return ScopeAnswer(present or scope, session_id)
         expired = await self.registry.take_expired(session_id)
         return ScopeAnswer(await self._own(session_id), session_id, expired, is_default=True)
 

@@ -110,8 +110,8 @@ class Indexing:
                 raise SourceError(f"The name {known.name!r} stands for {known.root} already. Give another: --name NAME, or remove it: codeintel remove {known.name}")
         report = self._built(repository, progress, cancel, rebuild, only, requested)
         if former is not None and former != repository.name:  # the version that was installed there before
+            self._store.note_renamed(former, repository.name)  # first: scopes with the former name find one of the two
             self.remove(former)
-            self._store.note_renamed(former, repository.name)
         return report
 
     def _built(
@@ -128,6 +128,8 @@ class Indexing:
         folder = self._store.folder_of(repository.name)
         if not requested and self.is_stopped(repository.name):
             raise IndexingCancelled(f"Indexing {repository.name!r} was stopped before. Resume with: codeintel refresh {repository.name}")
+        if cancel is not None and cancel.is_set():
+            raise self._stopped(repository, cancel, None)
         clear_stop(folder)
         last: Progress | None = None
 
@@ -138,21 +140,24 @@ class Indexing:
                 progress(msgspec.structs.replace(event, repository=repository.name))
 
         try:
-            if cancel is not None and cancel.is_set():
-                raise IndexingCancelled
             report = build(self.settings, repository, note, cancel, rebuild, self._look_here and only is None, only)
         except InterruptedAtEnd:
             raise
         except (KeyboardInterrupt, IndexingCancelled):
-            if not (folder / "repository.json").exists():  # never indexed, or removed since
-                raise IndexingCancelled(f"Indexing {repository.name!r} was cancelled before it began.") from None
-            if not getattr(cancel, "by_person", True):
-                raise IndexingCancelled(f"Indexing {repository.name!r} was cancelled. Resume with: codeintel refresh {repository.name}") from None
-            stop = write_stop(folder, last)
-            kept = "What was indexed before still answers" if self._is_complete(repository) else "What was read is kept"
-            raise IndexingCancelled(f"Indexing {repository.name!r} was stopped {stop.describe()}. {kept}; resume with: codeintel refresh {repository.name}") from None
+            raise self._stopped(repository, cancel, last) from None
         self._compact(repository, progress, cancel)
         return report
+
+    def _stopped(self, repository: Repository, cancel: threading.Event | None, last: Progress | None) -> IndexingCancelled:
+        """Note that a run was stopped; return the error to raise."""
+        folder = self._store.folder_of(repository.name)
+        if not (folder / "repository.json").exists():  # never indexed, or removed since
+            return IndexingCancelled(f"Indexing {repository.name!r} was cancelled before it began.")
+        if not getattr(cancel, "by_person", True):
+            return IndexingCancelled(f"Indexing {repository.name!r} was cancelled. Resume with: codeintel refresh {repository.name}")
+        stop = (read_stop(folder) if last is None else None) or write_stop(folder, last)
+        kept = "What was indexed before still answers" if self._is_complete(repository) else "What was read is kept"
+        return IndexingCancelled(f"Indexing {repository.name!r} was stopped {stop.describe()}. {kept}; resume with: codeintel refresh {repository.name}")
 
     def _is_complete(self, repository: Repository) -> bool:
         with suppress(ShardError):

@@ -101,7 +101,8 @@ class Roster:
             raise ScopeError(NOTHING)
         if name in by_name:
             return by_name[name]
-        found = [full for full in by_name if full == self.present_name(name) or short_name(full) == name]
+        present = self.present_name(name)
+        found = [full for full in by_name if full == present or short_name(full) == name]
         if len(found) > 1:
             raise ScopeError(f"The name {name!r} is short for several repositories: {', '.join(found)}. Give one of these.")
         if not found:
@@ -109,8 +110,10 @@ class Roster:
         return by_name[found[0]]
 
     def present_name(self, name: str) -> str:
-        """Return the name that a repository goes by now; a package has a new one after an upgrade."""
-        return self._store.renamed().get(name, name)
+        """Return a repository's current name; an upgraded package has a new one."""
+        names = {one.repository.name for one in self.all()}
+        present = name if name in names else self._store.renamed().get(name, name)
+        return present if present in names else name
 
     def full_name(self, name: str) -> str:
         """Return the name of what a search calls ``name``: a repository, an unindexed project, or the current folder."""
@@ -241,10 +244,18 @@ class Roster:
                 break
         return name
 
-    def is_known(self, scope: Scope) -> bool:
-        """Whether all repositories in a scope were indexed or on offer at the last look."""
+    def present_scope(self, scope: Scope) -> Scope | None:
+        """Return a scope with the repositories' current names; None if one was neither indexed nor on offer at the last look."""
         names = {name for one in self._repositories[1] for name in (one.repository.name, short_name(one.repository.name))}
-        return all(name in names or name in self._offered or "*" in name for name in scope.repos)
+
+        def is_known(name: str) -> bool:
+            return name in names or name in self._offered or "*" in name
+
+        if all(map(is_known, scope.repos)):
+            return scope
+        renamed = self._store.renamed()
+        repos = tuple(name if is_known(name) else renamed.get(name, name) for name in scope.repos)
+        return scope.merged(repos=repos) if all(map(is_known, repos)) else None
 
     def indexed_part(self, scope: Scope) -> Scope:
         """Return a scope without its unindexed projects; SearchError if it names nothing else."""

@@ -15,6 +15,7 @@ import msgspec
 from ..errors import ShardError
 from ..scopes.storage import make_private, replace, storage_errors
 from ..sources.repository import Repository
+from .locking import acquire_lock
 from .manifest import FORMAT
 from .mapping import FILES_EXHAUSTED
 
@@ -130,14 +131,18 @@ class Store:
         """Return the new names of packages by the names of the versions that they replaced."""
         try:
             return msgspec.json.decode((self.root.parent / RENAMED).read_bytes(), type=dict[str, str])
-        except (OSError, msgspec.DecodeError):  # none yet; a damaged file only means that old names are unknown
+        except (OSError, ValueError, msgspec.MsgspecError):  # none yet; a damaged file only means that old names are unknown
             return {}
 
     def note_renamed(self, former: str, name: str) -> None:
-        """Note that a package goes by a new name, so that scopes with its former name still find it."""
-        known = {old: name if new == former else new for old, new in self.renamed().items() if old != name}
-        with suppress(OSError):
-            replace(self.root.parent / RENAMED, msgspec.json.encode({**known, former: name}))
+        """Note a package's new name, so that scopes with its former name still find it."""
+        with suppress(OSError):  # or no lock in time: such scopes then say that it is unknown
+            lock = acquire_lock(self.root.parent / "renamed.lock", 5)
+            try:
+                known = {old: name if new == former else new for old, new in self.renamed().items() if old != name}
+                replace(self.root.parent / RENAMED, msgspec.json.encode({**known, former: name}))
+            finally:
+                lock.release()
 
 
 def read_snapshot(folder: Path) -> Snapshot:

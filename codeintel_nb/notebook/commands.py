@@ -11,7 +11,7 @@ from ..api.contract import Client
 from ..api.options import OUT, PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, SYMBOL_OPTIONS, TEXT_OPTIONS, Option
 from ..api.wire import IndexRequest
 from ..errors import ScopeError, SearchError, SourceError, did_you_mean
-from ..scopes.scope import Scope, joined, short_name
+from ..scopes.scope import Scope, covered, joined
 from ..sources.project import current_folder, project_of
 from ..sources.repository import package, package_at
 from .imported import imported_packages
@@ -105,9 +105,9 @@ def with_imports(scope: Scope, client: Client, namespace: Mapping[str, Any]) -> 
 
 def without_imports(scope: Scope, client: Client, namespace: Mapping[str, Any]) -> Scope:
     """Return a scope minus this kernel's imported packages; ScopeError if it names none, or nothing else."""
-    imported, _ = indexed_imports(namespace, [status.name for status in client.status()])
-    removed = {*imported, *map(short_name, imported)}
-    rest = tuple(name for name in scope.repos if name not in removed)
+    names = [status.name for status in client.status()]
+    imported, _ = indexed_imports(namespace, names)
+    rest = tuple(name for name in scope.repos if not (found := covered(Scope(repos=(name,)), names)) or not found <= {*imported})
     if rest == scope.repos:
         raise ScopeError(f"No package that this kernel has imported is named in the scope: {scope.describe()}.")
     if not rest:

@@ -19,7 +19,7 @@ from ..api.terminal import print_anything
 from ..api.wire import PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, SymbolsRequest, TextRequest
 from ..errors import ScopeError, SearchError
 from ..index.report import OnProgress
-from ..scopes.scope import Scope
+from ..scopes.scope import Scope, short_name
 from ..search.hit import Hit, Results
 from ..search.query import DEFAULT_HITS
 from ..search.table import Table
@@ -246,10 +246,10 @@ class CodeintelMagics(Running):
         elif command == "drop":
             if not place:
                 raise SearchError("%codeindex drop needs the name of a repository. %codeindex status lists them.")
-            before = {repository.name for repository in client.status()}
-            client.remove(place)
-            removed = before - {repository.name for repository in client.status()}
-            done.append(f"{', '.join(removed) or place}: removed from the index")
+            names = [repository.name for repository in client.status()]
+            client.remove(place)  # by its name, or by its short name if that is unambiguous
+            removed = place if place in names else next((name for name in names if short_name(name) == place), place)
+            done.append(f"{removed}: removed from the index")
         elif command == "watch":
             done.append(f"watching for changes in {', '.join(client.watch()) or 'nothing'}")
         return IndexView(client.status(), done, "skipped" in values)

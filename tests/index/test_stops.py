@@ -7,7 +7,6 @@ import signal
 import tempfile
 import threading
 import time
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -91,10 +90,12 @@ def test_it_is_in_nobodys_scope_until_it_is_whole(opened, large, tree):
     assert workspace.search_text("def ").total == everywhere + 20_000
 
 
-def test_only_a_person_stops_it(opened, large):
+def test_only_a_person_stops_it(opened, large, tmp_path, monkeypatch):
     """A server's shutdown is not a user's stop: the child is killed at once, and the run resumes when the server is back."""
     workspace, cancel = opened(), Cancellation()
-    before = folders_of_grammars()
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
 
     def progress(moved):
         if moved.files_done >= 100:
@@ -104,12 +105,8 @@ def test_only_a_person_stops_it(opened, large):
         workspace.index(large, progress=progress, cancel=cancel)
     assert not workspace.is_stopped("large")
     assert workspace.status()[0].files == 0, "it did not wait for what was read to be written"
-    assert folders_of_grammars() <= before
+    assert [*temporary.iterdir()] == [], "nothing of the killed child is left"
     assert workspace.status()[0].state == "unfinished"
-
-
-def folders_of_grammars():
-    return set(Path(tempfile.gettempdir()).glob("codeintel-grammars-*"))
 
 
 def test_a_shutdown_does_not_wait_for_a_stop_of_a_person(opened, large):
@@ -207,6 +204,16 @@ def test_ctrl_c_while_the_last_shard_is_written(opened, large):
         workspace.index(large, progress=progress)
     (status,) = workspace.status()
     assert (status.state, status.stopped, status.files) == ("indexed", "", 500)
+
+
+def test_a_cancelled_resumption_keeps_how_far_it_came(opened, large):
+    workspace, cancel = opened(), Cancellation()
+    stopped(workspace, large)
+    before = workspace.status()[0].stopped
+    cancel.set()
+    with pytest.raises(IndexingCancelled, match="was stopped at"):
+        workspace.refresh("large", cancel=cancel)
+    assert workspace.status()[0].stopped == before
 
 
 def test_a_cancel_before_a_first_run_begins_leaves_nothing(opened, large):

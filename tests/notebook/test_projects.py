@@ -207,6 +207,12 @@ def test_imported_packages_join_and_leave_a_scope(at, places):
     run("import filelock, duckdb")
     run("%codeindex add --package filelock")
     full = next(name for name in run("%scope").scope.repos if name.startswith("pkg:"))
+    write_tree(places, {"filelock/pyproject.toml": "", "filelock/a.py": "a = 1\n"})
+    run(f"%codeindex add {places / 'filelock'}")
+    run("%scope set --repo mine --repo filelock")
+    assert run("%scope add --kernel").scope.repos == ("filelock", "mine", full)
+    assert run("%scope drop --kernel").scope.repos == ("filelock", "mine"), "a folder of that name is no package"
+    run("%codeindex drop filelock")
     run("%scope set --repo mine")
     assert run("%scope add --kernel --lang python").scope == Scope(repos=(full, "mine"), languages=("python",))
     assert run("%scope add --kernel").scope == Scope(repos=(full, "mine"), languages=("python",)), "once is enough"
@@ -254,7 +260,7 @@ def test_a_session_of_a_server_does_so_too(places, make_workspace):
     async def run():
         with session_context("kernel"):
             await registry.set("kernel", Scope(repos=("mine",)))
-            return (await Sessions(registry, default=default, is_known=workspace.is_known).get()).scope
+            return (await Sessions(registry, default=default, present=workspace.present_scope).get()).scope
 
     assert repos(workspace.search_text("needle", asyncio.run(run()))) == {"mine"}
 
@@ -287,9 +293,12 @@ def test_a_package_that_joined_stays_when_it_is_upgraded(places, make_workspace,
     later = EmbeddedClient(make_workspace(), folder=places / "mine")
     later.adopt(Scope(repos=("pkg:shelf==1.0",)))
     assert repos(later.search_text(TextRequest(pattern="version")).results) == {"pkg:shelf==2.0"}, "another process knows the new name too"
+    assert later.get_scope().scope.repos == ("pkg:shelf==2.0",)
     client.remove("shelf")
     assert client.get_scope().scope.repos == ("mine",)
     assert repos(client.search_text(TextRequest(pattern="needle")).results) == {"mine"}
+    (later.workspace.settings.home / "v6" / "renamed.json").write_bytes(b"\xff{")
+    assert repos(later.search_text(TextRequest(pattern="needle", repos=("mine",))).results) == {"mine"}, "a damaged note spoils nothing"
 
 
 def test_a_scope_means_the_same_whatever_else_is_indexed(places, make_workspace):
@@ -311,6 +320,9 @@ def test_a_hit_opens_whether_its_project_is_indexed_or_not(places, make_workspac
         assert client.open_file(FileRequest(repo=hit.repo, path=hit.path)).text == "needle = 'mine'"
         with pytest.raises(SourceError, match="Did you mean 'src/a.py'"):
             client.open_file(FileRequest(repo=hit.repo, path="src/aa.py"))
+        for odd in ("./notebooks/note.py", "notebooks//note.py", ".git/HEAD", ".GIT/HEAD", "Notebooks/note.py"):
+            with pytest.raises(SourceError):
+                client.open_file(FileRequest(repo=hit.repo, path=odd))
         client.index(IndexRequest(path=str(places / "other")))
     with pytest.raises(ScopeError, match="No repository 'nobody' is indexed"):
         client.open_file(FileRequest(repo="nobody", path="src/a.py"))
