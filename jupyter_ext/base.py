@@ -146,7 +146,7 @@ class CodeIntelHandler(APIHandler):
             await events.aclose()  # type: ignore[attr-defined]
 
     def answer(self, value: Any, status: int = 200) -> None:
-        if self.kernel_id is None and "X-Forwarded-For" in self.request.headers:  # of who was let in, through a proxy
+        if self.kernel_id is None and "X-Forwarded-For" in self.request.headers:  # only authenticated requests come here
             self.service.note_address(self.request.protocol, self.request.host)
         self.set_status(status)
         self.finish(value if isinstance(value, bytes) else to_wire(value))

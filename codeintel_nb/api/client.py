@@ -8,6 +8,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -143,15 +144,17 @@ class ServerClient:
 
     def _search(self, place: str, request: Any, kind: type[_T], deadline: float | None, cancel: threading.Event | None) -> _T:
         """Ask; a set ``cancel`` ends the search on the server, which then answers with what it has."""
-        request_id = str(uuid.uuid4())
-        with self._request("POST", place, request, (deadline or SEARCH_S) + SLACK_S, {REQUEST_ID: request_id}) as connection:
+        request_id, timeout_s = str(uuid.uuid4()), (deadline or SEARCH_S) + SLACK_S
+        with self._request("POST", place, request, timeout_s, {REQUEST_ID: request_id}) as connection:
             if cancel is not None:
-                self._wait(connection, cancel, f"searches/{request_id}")
+                self._wait(connection, cancel, f"searches/{request_id}", time.monotonic() + timeout_s)
             return self._answer(connection, kind)
 
-    def _wait(self, connection: http.client.HTTPConnection, cancel: threading.Event, place: str) -> None:
-        """Wait for an answer; once ``cancel`` is set, send a DELETE to ``place`` until it comes."""
+    def _wait(self, connection: http.client.HTTPConnection, cancel: threading.Event, place: str, ends_at: float) -> None:
+        """Wait for an answer; once ``cancel`` is set, send a DELETE to ``place`` until it comes. TimeoutError if it does not."""
         while not select.select([connection.sock], [], [], POLL_S)[0]:
+            if time.monotonic() > ends_at:
+                raise TimeoutError
             if cancel.is_set():
                 with suppress(NoServer, CodeIntelError):
                     self._call("DELETE", place, None)  # the first may arrive before the search has begun
@@ -191,16 +194,16 @@ class ServerClient:
         """
         over = threading.Event()
 
-        def end() -> None:
+        def end() -> bool:
             with suppress(NoServer, CodeIntelError):  # the call or the server has already ended
                 self._call("DELETE", place, None)
+                return True
+            return False
 
         def watch(cancelled: threading.Event) -> None:
             while not over.wait(POLL_S):
-                if cancelled.is_set():
-                    end()
-                    if not repeat:
-                        return
+                if cancelled.is_set() and end() and not repeat:
+                    return
 
         if cancel is not None:
             threading.Thread(target=watch, args=(cancel,), name="codeintel-cancel", daemon=True).start()

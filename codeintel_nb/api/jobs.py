@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -72,7 +73,7 @@ class Jobs:
     def start(self, repository: Repository, rebuild: bool = False, only: Sequence[str] | None = None, requested: bool = True) -> JobState:
         """Begin a run, or join the one of this repository that has neither ended nor been cancelled.
 
-        A run that nobody ``requested`` does not resume one that was stopped. A request that asks for more than the run
+        A run that is not ``requested`` does not resume a stopped one. A request that asks for more than the run
         would do widens it while it waits, and follows it once it has begun.
         """
         with self._lock:
@@ -117,16 +118,16 @@ class Jobs:
         return lambda: job.followers.pop(number, None) and None
 
     def wait(self, name: str) -> JobState:
-        """Wait until the run of a repository has ended."""
-        ended = threading.Event()
-        self.follow(name, lambda state: ended.set() if state.ended else None)
-        ended.wait()
-        return self.state(name)
+        """Wait until the present run of a repository has ended, and return its last state."""
+        last: queue.SimpleQueue[JobState] = queue.SimpleQueue()
+        self.follow(name, lambda state: last.put(state) if state.ended else None)
+        return last.get()
 
     def stuck(self, after_s: float) -> list[str]:
         """Repositories whose run has told nothing for so many seconds."""
         now = time.monotonic()
-        return [name for name, job in list(self._jobs.items()) if job.state.state == "running" and now - job.moved_at > after_s]
+        jobs = [(name, job) for name, last in list(self._jobs.items()) for job in last.all()]
+        return [name for name, job in jobs if job.state.state == "running" and now - job.moved_at > after_s]
 
     def close(self) -> None:
         """Cancel every run, wait until the last has ended, and tell those who follow a run that never began."""

@@ -582,22 +582,22 @@ function renderPanel({ model, el, trans }) {
 
   function saved(names) {
     const use = element("select", { "aria-label": t("Use a saved scope"), "data-key": "use:", onchange: () => use.value && ask("use", { name: use.value }).catch(failed) }, element("option", { value: "", text: t("use…") }), ...names.map((name) => element("option", { value: name, text: name })));
-    const wrong = element("small", { class: "error", role: "alert" }); // beside the field: the caption is about the search
-    const tell = (said) => {
-      wrong.textContent = said;
-      name.setAttribute("aria-invalid", String(Boolean(said)));
+    const error = element("small", { class: "error", role: "alert" }); // beside the field: the caption is about the search
+    const showError = (message) => {
+      error.textContent = message;
+      name.setAttribute("aria-invalid", String(Boolean(message)));
     };
-    const name = element("input", { type: "text", placeholder: t("save as…"), "aria-label": t("Save this scope as, Enter saves"), "data-key": "save:", oninput: () => tell(""), onkeydown: (event) => {
+    const name = element("input", { type: "text", placeholder: t("save as…"), "aria-label": t("Save this scope as, Enter saves"), "data-key": "save:", oninput: () => showError(""), onkeydown: (event) => {
       if (event.key === "Enter" && name.value.trim()) {
         const [text, restore] = taken(name);
-        ask("save", { name: text }).catch((error) => {
+        ask("save", { name: text }).catch((refused) => {
           restore();
-          tell(error.message);
+          showError(refused.message);
         });
       }
       event.stopPropagation();
     } });
-    return element("div", { role: "group", "aria-label": t("Saved") }, use, name, wrong);
+    return element("div", { role: "group", "aria-label": t("Saved") }, use, name, error);
   }
 
   // Buttons that widen the scope: the project, its imports, everything.

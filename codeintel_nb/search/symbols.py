@@ -113,7 +113,7 @@ def _that_hold(shard: Shard, needle: str, held: Mask) -> list[int]:
 def _reader(process: int) -> Any:
     """Return the database of a process for reading catalogs: opening one takes longer than reading a few rows.
 
-    A forked child has its own; the threads of its parent's do not exist there.
+    A forked child opens its own: the parent's worker threads do not exist there.
     """
     import duckdb
 

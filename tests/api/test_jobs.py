@@ -105,6 +105,7 @@ def test_a_request_follows_a_watchers_run_that_has_begun(jobs, gate, shop, tree)
         pass
     (tree / "new.py").write_text("fresh = 1\n")
     assert jobs.start(REPOSITORY).state == "waiting"
+    assert jobs.stuck(0) == ["shop"], "the one before it counts"
     gate.set()
     assert ended(jobs, "shop")[-1].report.indexed == 1
 
