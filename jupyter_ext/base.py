@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar
 
@@ -128,7 +128,7 @@ class CodeIntelHandler(APIHandler):
         else:
             self.answer(await self.service.long_call(held, self.cancel, self.call_id(), work))
 
-    async def send_events(self, events: AsyncIterator[bytes]) -> None:
+    async def send_events(self, events: AsyncGenerator[bytes, None]) -> None:
         """Send server-sent events until the stream ends or the client disconnects."""
         self.set_header("Content-Type", EVENT_STREAM)
         self.set_header("Cache-Control", "no-cache")
@@ -143,7 +143,7 @@ class CodeIntelHandler(APIHandler):
         except StreamClosedError:
             pass  # the client disconnected
         finally:
-            await events.aclose()  # type: ignore[attr-defined]
+            await events.aclose()
 
     def answer(self, value: Any, status: int = 200) -> None:
         if self.kernel_id is None and "X-Forwarded-For" in self.request.headers:  # only authenticated requests come here

@@ -109,9 +109,8 @@ def state_of(client: Reads) -> dict[str, Any]:
 
 def _note(now: ScopeAnswer, repositories: list[RepositoryStatus]) -> str:
     """Return the note shown instead of counts while nothing in scope is indexed."""
-    unindexed = now.coverage.building if now.coverage is not None else ()
-    if unindexed and not now.coverage.files:  # type: ignore[union-attr]
-        return f"{', '.join(map(clean, unindexed))} is not indexed yet: text search reads its files directly. Index it below to search by meaning."
+    if now.coverage is not None and now.coverage.building and not now.coverage.files:
+        return f"{', '.join(map(clean, now.coverage.building))} is not indexed yet: text search reads its files directly. Index it below to search by meaning."
     return "" if repositories else in_panel(NOTHING)
 
 

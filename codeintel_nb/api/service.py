@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -163,7 +163,7 @@ class SharedService:
 
     async def stream(
         self, held: ScopeAnswer, cancel: threading.Event, request_id: object, work: Callable[[Callable[[Progress], None], threading.Event], bytes]
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Yield a long call's progress, then its answer or problem, as server-sent events.
 
         Clients do not time out: heartbeats are sent within every ``HEARTBEAT_S``. ``end_search`` cancels the call.
@@ -217,7 +217,7 @@ class SharedService:
         found = self.sql.run(request.statement, scope, held.session_id, bounds, limits.rows, limits.sql_memory_bytes, request.hits)
         return msgspec.structs.replace(found, scope=applied, scope_expired=held.scope_expired)
 
-    async def job_events(self, name: str) -> AsyncIterator[bytes]:
+    async def job_events(self, name: str) -> AsyncGenerator[bytes, None]:
         """An indexing run as server-sent events, one JobState each, until it ends; ScopeError where there was none."""
         states: asyncio.Queue[JobState] = asyncio.Queue()
         loop = asyncio.get_running_loop()
@@ -255,7 +255,7 @@ def _event(name: str, data: bytes) -> bytes:
     return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
 
 
-async def _stream(states: asyncio.Queue[JobState], stop: Callable[[], None]) -> AsyncIterator[bytes]:
+async def _stream(states: asyncio.Queue[JobState], stop: Callable[[], None]) -> AsyncGenerator[bytes, None]:
     try:
         while True:
             try:

@@ -89,7 +89,7 @@ class Indexing:
     ) -> IndexReport:
         """Index a repository, or bring its index up to date; SourceError where its name stands for another.
 
-        With ``only`` those paths, and what is below them, are all that is looked at. A run that nobody ``requested``,
+        With ``only`` those paths, and what is below them, are all that is looked at. A run that is not ``requested``,
         such as a watcher's, does not resume a stopped one.
         """
         check_is_indexable(repository.root, self.settings.home)  # before a description of it is stored
