@@ -58,10 +58,10 @@ def test_imported_packages_join_the_scope_on_a_click(shop):
     ask(panel, what="scope", scope={"repos": ["shop"], "languages": ["python"]})
     assert "imported, but not indexed" in ask(panel, what="imports")["error"]
     assert client.get_scope().scope == Scope(repos=("shop",), languages=("python",))
-    shop.index_package("filelock")
+    package = shop.index_package("filelock").repository
     answer = ask(panel, what="imports")["answer"]
-    assert list(answer["scope"]["repos"]) == ["filelock", "shop"]
-    assert client.get_scope().scope == Scope(repos=("filelock", "shop"), languages=("python",))
+    assert list(answer["scope"]["repos"]) == [package, "shop"]
+    assert client.get_scope().scope == Scope(repos=(package, "shop"), languages=("python",))
     assert answer["counts"][0] > 9
     panel.close()
 
