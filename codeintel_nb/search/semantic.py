@@ -112,8 +112,8 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
     defines: dict[int, tuple[tuple[str, bool], ...]] = {}
     if plan.terms:
         scores = shard.lexicon.scores(collection.weights(), collection.total_length / max(1, collection.chunks), mask.chunks)
-        best = top(scores, most)
-        lexical_ids = best[scores[best] > 0]
+        matching = np.flatnonzero(scores > 0)  # few of all: a partition among many zeros is slow
+        lexical_ids = matching[top(scores[matching], most)]
         lexical = scores[lexical_ids]
     if plan.vector is not None:
         closest = shard.vectors.search(plan.vector, most, mask.chunks, mask.chunks_in_scope)
@@ -187,7 +187,7 @@ def _best(found: list[Found], scored: Sequence[tuple[Ids, npt.NDArray[np.floatin
     chunks = np.concatenate([ids for ids, _ in scored])
     owners = np.repeat(np.arange(len(scored)), [len(ids) for ids, _ in scored])
     if len(scores) > most:
-        last = np.partition(scores, len(scores) - most)[len(scores) - most]
+        last = -np.partition(-scores, most - 1)[most - 1]
         best = np.flatnonzero(scores >= last)  # with all ties for the last place
         scores, chunks, owners = scores[best], chunks[best], owners[best]
     order = np.argsort(-scores, kind="stable")
