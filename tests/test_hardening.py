@@ -323,6 +323,15 @@ def test_without_rg_the_message_names_it(shop, monkeypatch):
     rg_path.cache_clear()
 
 
+def test_an_rg_that_is_killed_within_a_line_gives_what_it_has(shop, fake_rg):
+    """Its last line is not whole."""
+    event = {"type": "match", "data": {"lines": {"text": "class Cart:\n"}, "absolute_offset": 0, "submatches": [{"start": 0, "end": 5}]}}
+    whole = json.dumps(event)
+    fake_rg(f"cat > /dev/null\nprintf '%s\\n' '{whole}'\nprintf '%s' '{whole[:40]}'\nkill -9 $$")
+    results = shop.search_text(r"\p{Lu}\w+\<", regex=True)
+    assert len(results.hits) == 1
+
+
 def test_an_rg_that_hangs_is_cut(shop, fake_rg, tmp_path):
     done = tmp_path / "done"
     fake_rg(f"exec {sys.executable} -c \"import pathlib, time; time.sleep(30); pathlib.Path('{done}').touch()\"")

@@ -231,6 +231,8 @@ def _matches(lines: IO[bytes], ranges: list[tuple[int, int]]) -> Iterator[Match]
     lengths = np.array([end - begin for begin, end in ranges], np.int64)
     streamed = np.concatenate([[0], np.cumsum(lengths)])
     for line in lines:
+        if not line.endswith(b"\n"):
+            return  # rg was killed in the middle of it
         event: dict[str, Any] = json.loads(line)
         if event["type"] != "match":
             continue

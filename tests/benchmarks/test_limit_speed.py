@@ -67,5 +67,8 @@ def test_a_limit_holds(trees: dict[str, tuple[Workspace, Path]], busy: None, mon
             multiline = ["--multiline"] if "(?s)" in pattern else []
             subprocess.run([rg_path(), "--no-config", *multiline, "--count", "-e", pattern, "."], cwd=root, capture_output=True, check=False)
             rg_ms = (time.perf_counter() - began) * 1000
+            assert reasons <= {"", "time"}, what
+            if "time" in reasons and rg_ms > 4000 * (LIMIT_S + 0.5):
+                assert 1000 * (max(beyond) + LIMIT_S) < rg_ms, f"{what}: cut, not waited for"
             rows.append((what + suffix, f"{statistics.median(beyond) * 1000:+.0f}", f"{max(beyond) * 1000:+.0f}", "/".join(sorted(reasons)) or "-", f"{rg_ms:.0f}"))
     show(f"beyond a limit of {LIMIT_S * 1000:.0f} ms, with two busy loops (ms)", ("search", "median", "most", "why it ended", "rg, unlimited"), rows)
