@@ -21,6 +21,7 @@ from .ripgrep import Streamed, scan, stream
 from .searchable import Searchable
 from .text_plan import MAX_FORWARD, TextPlan
 
+AT_ONCE = 10_000  # hits made between looks at the bounds, some tens of milliseconds
 _WORD = bytes(is_word(chr(code)) for code in range(256))
 
 Finder = Callable[[int, int], tuple[int, int]]  # first match within two offsets: where it begins and ends, or -1
@@ -45,9 +46,12 @@ def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, co
     """
     collector = MatchCollector(plan.shard, query, limit, count_end)
     ended = read(plan, query, collector, bounds) or bounds.reached()
-    hits = hits_of(plan.shard, plan.repo, collector.matches, query)
+    hits = list[Hit]()
+    while len(hits) < len(collector.matches) and not (hits and ended):
+        hits += hits_of(plan.shard, plan.repo, collector.matches[len(hits) : len(hits) + AT_ONCE], query)
+        ended = ended or (len(hits) < len(collector.matches) and bounds.reached())
     if query.show == "counts":
-        counts = [collector.counts[match[0]] for match in collector.matches]
+        counts = [collector.counts[match[0]] for match in collector.matches[: len(hits)]]
         hits = [msgspec.structs.replace(hit, score=float(count)) for hit, count in zip(hits, counts, strict=True)]
     rest = plan.behind(collector.end) if collector.by_line and collector.stopped and not ended else None
     return TextAnswer(hits, collector.total, rest, collector.more and not collector.by_line, len(collector.counts) > limit, ended)
