@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -92,16 +92,8 @@ class SharedService:
             f"Its owner allows more: c.CodeIntelApp.allowed_roots = [{repository.root!r}] in jupyter_server_config.py, codeintel serve --root {repository.root}"
         )
 
-    def _index(
-        self,
-        repository: Repository,
-        progress: Callable[[Progress], None] | None,
-        cancel: threading.Event | None,
-        rebuild: bool,
-        only: Sequence[str] | None,
-        requested: bool,
-    ) -> IndexReport:
-        report = self.workspace.index_repository(repository, progress, cancel, rebuild, only, requested)
+    def _index(self, *given: Any, **options: Any) -> IndexReport:
+        report = self.workspace.index_repository(*given, **options)
         self.prepare()
         return report
 

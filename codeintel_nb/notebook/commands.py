@@ -96,8 +96,9 @@ def with_imports(scope: Scope, client: Client, namespace: Mapping[str, Any]) -> 
     names = [status.name for status in client.status()]
     imported, missing = indexed_imports(namespace, names)
     if not imported:
-        what = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} imported, but not indexed" if missing else "This kernel has imported no package"
-        raise ScopeError(f"{what}. To index what it has imported: %codeindex add --kernel")
+        if not missing:
+            raise ScopeError("This kernel has imported no installed package yet. Import some first, or name one: %scope add --repo NAME")
+        raise ScopeError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} imported, but not indexed. To index what it has imported: %codeindex add --kernel")
     for repository in imported:
         scope = joined(scope, repository, names)
     return scope, missing

@@ -72,7 +72,7 @@ def test_a_project_that_is_not_indexed(at, places):
     run = at(places / "mine" / "notebooks")
     found = run("%textsearch needle")
     assert {hit.path for hit in found} == {"notebooks/note.py", "src/a.py"}
-    assert "mine not indexed yet" in repr(found)
+    assert "mine not indexed yet · 2 files searched directly" in repr(found)
     shown = repr(run("%scope"))
     assert "this notebook is in this project" in shown
     assert "only text search reads its files. %codeindex add indexes the project" in shown
@@ -233,6 +233,13 @@ def test_imports_that_are_not_indexed_are_an_error(at, places):
     run("%scope add --kernel")
     assert "imported, but not indexed. To index what it has imported: %codeindex add --kernel" in run.err
     assert run("%scope").scope == before
+
+
+def test_a_kernel_without_imports_is_told_to_import(at, places, monkeypatch):
+    monkeypatch.setattr("codeintel_nb.notebook.commands.imported_packages", lambda namespace: [])
+    run = at(places / "mine")
+    run("%scope add --kernel")
+    assert run.err == "UsageError: This kernel has imported no installed package yet. Import some first, or name one: %scope add --repo NAME\n"
 
 
 # a scope and what comes and goes
