@@ -59,7 +59,7 @@ class MissingExtra(CodeIntelError):
 
 
 def named_error(name: str, message: str) -> CodeIntelError:
-    """Return the error of a class's name, as another process reported it; an EngineError if there is no such class."""
+    """Return an error by its class name, as another process reported it; an EngineError if the class is unknown."""
     kind = globals().get(name)
     if not (isinstance(kind, type) and issubclass(kind, CodeIntelError)):
         kind = EngineError

@@ -48,7 +48,7 @@ class _Job:
         self.moved_at = time.monotonic()
 
     def does_less(self, rebuild: bool) -> bool:
-        """Whether the run does less than a request of the user's."""
+        """Whether the run does less than a user's request."""
         return not self.requested or self.only is not None or (rebuild and not self.rebuild)
 
     def all(self) -> Iterator[_Job]:
@@ -130,7 +130,7 @@ class Jobs:
         return [name for name, job in jobs if job.state.state == "running" and now - job.moved_at > after_s]
 
     def close(self) -> None:
-        """Cancel every run, wait until the last has ended, and tell those who follow a run that never began."""
+        """Cancel every run, wait until the last has ended, and notify the followers of runs that never began."""
         jobs = [job for last in list(self._jobs.values()) for job in last.all()]
         for job in jobs:
             job.cancel.shut_down()

@@ -169,7 +169,7 @@ class SharedService:
             loop.call_soon_threadsafe(events.put_nowait, _event("progress", to_wire(progress)))
 
         call = loop.run_in_executor(self.long_calls, work, report, cancel)
-        call.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # read it even if the client has gone
+        call.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # retrieve the exception even if the client has gone
         next_event: asyncio.Future[bytes] | None = None
         try:
             while not call.done() or not events.empty():

@@ -91,7 +91,7 @@ def caption(results: Results, shown: int) -> str:
         parts.append(f"{plural(where.unindexed, 'changed file')} left out: its kinds are known once it is indexed" if where.unindexed == 1 else f"{where.unindexed:,} changed files left out: their kinds are known once they are indexed")
     elif where.unindexed and not where.folder:
         ignored = isinstance(results.query, TextQuery) and results.query.no_ignore
-        kind = "file" if where.building else "ignored or changed file" if ignored else "changed file"  # of an unindexed project all are read
+        kind = "file" if where.building else "ignored or changed file" if ignored else "changed file"  # an unindexed project's are not changed ones
         parts.append(f"{plural(where.unindexed, kind)} searched directly")
     if where.unwatched:
         parts.append(f"{', '.join(map(clean, where.unwatched))} scanned, as not all folders are watched: codeintel doctor")

@@ -110,7 +110,7 @@ class Indexing:
                 raise SourceError(f"The name {known.name!r} stands for {known.root} already. Give another: --name NAME, or remove it: codeintel remove {known.name}")
         report = self._built(repository, progress, cancel, rebuild, only, requested)
         if former is not None and former != repository.name:  # the version that was installed there before
-            self._store.note_renamed(former, repository.name)  # first: scopes with the former name find one of the two
+            self._store.note_renamed(former, repository.name)  # before the removal, so that scopes always find one of the two
             self.remove(former)
         return report
 
@@ -149,7 +149,7 @@ class Indexing:
         return report
 
     def _stopped(self, repository: Repository, cancel: threading.Event | None, last: Progress | None) -> IndexingCancelled:
-        """Note that a run was stopped; return the error to raise."""
+        """Record that a run was stopped; return the error to raise."""
         folder = self._store.folder_of(repository.name)
         if not (folder / "repository.json").exists():  # never indexed, or removed since
             return IndexingCancelled(f"Indexing {repository.name!r} was cancelled before it began.")

@@ -116,7 +116,7 @@ class Roster:
         return present if present in names else name
 
     def full_name(self, name: str) -> str:
-        """Return the name of what a search calls ``name``: a repository, an unindexed project, or the current folder."""
+        """Return the full name of a repository, an unindexed project or the current folder."""
         if name in self._offered or (not self.all() and self._here is not None and name == worktree(self._here or os.getcwd()).name):
             return name
         return self.stored(name).repository.name
@@ -166,7 +166,7 @@ class Roster:
         """Return the folder of the shard with a missing file."""
         place = Path(str(error.filename or error))
         for stored in self.all():
-            with suppress(ShardError):  # a damaged repository, of which the search tells
+            with suppress(ShardError):  # the search reports a damaged repository
                 for ref in self.snapshot(stored).shards:
                     if stored.shard(ref.id) in (place, *place.parents):
                         return stored.shard(ref.id)

@@ -135,7 +135,7 @@ class Store:
             return {}
 
     def note_renamed(self, former: str, name: str) -> None:
-        """Note a package's new name, so that scopes with its former name still find it."""
+        """Record a package's new name, so that scopes with its former name still find it."""
         with suppress(OSError):  # or no lock in time: such scopes then say that it is unknown
             lock = acquire_lock(self.root.parent / "renamed.lock", 5)
             try:

@@ -139,7 +139,7 @@ def _faiss() -> Any:
 def top(scores: npt.NDArray[np.floating[Any]], k: int) -> Ids:
     """Return the positions of the k highest scores, highest first; ties in input order."""
     if k < len(scores):
-        last = -np.partition(-scores, k - 1)[k - 1]  # the other way round it is slow where many are equal
+        last = -np.partition(-scores, k - 1)[k - 1]  # ascending, it is slow with many equal scores
         above = np.flatnonzero(scores > last)
         best = np.sort(np.concatenate([above, np.flatnonzero(scores == last)[: k - len(above)]]))
     else:

@@ -112,7 +112,7 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
     defines: dict[int, tuple[tuple[str, bool], ...]] = {}
     if plan.terms:
         scores = shard.lexicon.scores(collection.weights(), collection.total_length / max(1, collection.chunks), mask.chunks)
-        matching = np.flatnonzero(scores > 0)  # few of all: a partition among many zeros is slow
+        matching = np.flatnonzero(scores > 0)  # a few; partitioning many zeros is slow
         lexical_ids = matching[top(scores[matching], most)]
         lexical = scores[lexical_ids]
     if plan.vector is not None:
