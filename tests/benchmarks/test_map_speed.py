@@ -13,7 +13,7 @@ from tests.live import TOKEN, running
 
 pytestmark = pytest.mark.benchmark
 
-OURS = "%load_ext codeintel_nb\ndrawn = %codemap --by language\ndrawn"
+OURS = "%load_ext codeintel_nb\ndrawn = %codemap --repo site --by language\ndrawn"
 PEER = """import jscatter, pandas
 points = pandas.DataFrame({name: drawn.points[name] for name in ("x", "y", "group")})
 points["group"] = points["group"].astype("category")
