@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -313,6 +314,17 @@ def test_an_rg_that_does_not_run_is_an_error(shop, fake_rg, script):
     with pytest.raises(EngineError, match=r"ripgrep program.*pip install --force-reinstall ripgrep"):
         shop.search_text(r"\p{Lu}\w+\<", regex=True)
     assert any(finding.subject == "ripgrep" and finding.level == "error" for finding in diagnose(shop.settings))
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EAGAIN, errno.ENOMEM])
+def test_a_machine_without_room_for_rg_is_not_a_broken_rg(shop, monkeypatch, number):
+    def popen(*given, **options):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("codeintel_nb.search.ripgrep.subprocess.Popen", popen)
+    with pytest.raises(EngineError) as error:
+        shop.search_text(r"\p{Lu}\w+\<", regex=True)
+    assert "reinstall" not in str(error.value)
 
 
 def test_without_rg_the_message_names_it(shop, monkeypatch):

@@ -48,6 +48,8 @@ class TextSearch:
         self._bytes_left = count_bytes
         self._look_bytes = max(count_bytes, MIN_LOOK_BYTES)
         self._answers: list[TextAnswer] = []
+        self._found = 0  # hits in the answers
+        self._ended = self._more = False  # one of them was ended by the bounds; has an uncounted match
         self._rests: list[Rest] = []
         self._unread: list[Callable[[], TextPlan | None]] = []  # plans beyond the counted bytes
         self._planned_s = 0.0
@@ -60,16 +62,17 @@ class TextSearch:
         for files in unindexed:
             loose = search_loose(files, self._query, self._limit, self._bounds, self._bytes_left, self._look_bytes)
             self._bytes_left = loose.bytes_left
-            self._answers += loose.answers
+            for answer in loose.answers:
+                self._add(answer)
             files_read += loose.files_read
         hits = merged([answer.hits for answer in self._answers])
         total = sum(answer.total for answer in self._answers)
         if not self._ended:
             counted, ended = self._count()
             total += counted
-            self._answers.append(TextAnswer([], 0, ended=ended))
+            self._add(TextAnswer([], 0, ended=ended))
         if not self._ended and not self._more:
-            self._answers.append(self._look_beyond())
+            self._add(self._look_beyond())
         ended, more = self._ended, self._more
         unread = any(answer.unread for answer in self._answers)
         cut = any(answer.cut for answer in self._answers) or len(hits) > self._query.limit
@@ -91,23 +94,22 @@ class TextSearch:
             wave, waiting = waiting[:wave_size], waiting[wave_size:]
             wave_size *= 2
             plans = [plan for target in wave if (plan := self._plan(target)) is not None]
-            ends = [self._count_end(plan) for plan in plans]
-            parallel = sum(plan.bytes_to_read for plan in plans if plan.is_free) >= PARALLEL_BYTES
+            sizes = [plan.bytes_to_read for plan in plans]
+            ends = [self._count_end(plan, size) for plan, size in zip(plans, sizes, strict=True)]
+            parallel = sum(size for plan, size in zip(plans, sizes, strict=True) if plan.is_free) >= PARALLEL_BYTES
             limit = self._limit - self._found if self._is_behind(wave[0]) else self._limit
             works = [partial(search_text, plan, self._query, limit, self._bounds, end) for plan, end in zip(plans, ends, strict=True)]
             answers = self._engine.each(works, lambda work: work(), parallel)
             for plan, end, answer in zip(plans, ends, answers, strict=True):
-                self._answers.append(answer)
+                self._add(answer)
                 if answer.rest is not None:
                     self._put_off(answer.rest, end, answer.total, plan.shard.size)
 
-    @property
-    def _ended(self) -> bool:
-        return any(answer.ended for answer in self._answers)
-
-    @property
-    def _more(self) -> bool:
-        return any(answer.more for answer in self._answers)
+    def _add(self, answer: TextAnswer) -> None:
+        self._answers.append(answer)
+        self._found += len(answer.hits)
+        self._ended = self._ended or answer.ended
+        self._more = self._more or answer.more
 
     def _leave(self, targets: list[Target]) -> None:
         """Defer shards beyond the limit: their lines are only counted."""
@@ -118,11 +120,11 @@ class TextSearch:
             plan = self._plan(target)
             if plan is None:
                 continue
-            end = self._count_end(plan)
+            end = self._count_end(plan, plan.bytes_to_read)
             if self._query.by_line:
                 self._put_off(plan, end, 0, plan.shard.size)
             else:
-                self._answers.append(search_text(plan, self._query, 0, self._bounds, end))
+                self._add(search_text(plan, self._query, 0, self._bounds, end))
 
     def _put_off(self, plan: TextPlan, count_end: int, counted: int, size: int) -> None:
         """Split the rest of a shard into the part to count and the part beyond."""
@@ -132,10 +134,10 @@ class TextSearch:
         if tail.bytes_to_read:
             self._unread.append(lambda: tail)
 
-    def _count_end(self, plan: TextPlan) -> int:
-        """Return the end offset for counting in a shard; deducts its bytes from the budget."""
-        end = plan.count_end(self._bytes_left)
-        self._bytes_left -= plan.bytes_to_read
+    def _count_end(self, plan: TextPlan, size: int) -> int:
+        """Return the end offset for counting in a shard; deduct its ``size`` bytes to read from the budget."""
+        end = plan.shard.size if size <= self._bytes_left else plan.count_end(self._bytes_left)
+        self._bytes_left -= size
         return end
 
     def _count(self) -> tuple[int, bool]:
@@ -150,6 +152,8 @@ class TextSearch:
             if read(rest.plan, query, collector, bounds):
                 return total + collector.total, True
             total += collector.total
+            if collector.full:
+                self._add(TextAnswer([], 0, unread=True))
         if whole:
             folders = [rest.plan.shard.folder for rest in whole if rest.plan.shard.folder is not None]
             counted, ended = count_in_shards(folders, query, whole[0].plan.pattern, bounds)
@@ -190,10 +194,6 @@ class TextSearch:
     def _has_all(self, target: Target) -> bool:
         """Whether enough hits were found, all before a shard's files."""
         return self._query.show != "counts" and self._found >= self._limit and self._is_behind(target)
-
-    @property
-    def _found(self) -> int:
-        return sum(len(answer.hits) for answer in self._answers)
 
     def _is_behind(self, target: Target) -> bool:
         """Whether all files of a shard sort after the hits so far."""

@@ -241,15 +241,15 @@ class Shard:
 
     @cached_property
     def mixed_blocks(self) -> Mask:
-        """Blocks of the postings with a part of a chunk that holds more than ASCII."""
+        """Return the mask of blocks with a part of a chunk that is not ASCII, and of long blocks."""
         if self.postings is None:
             return np.zeros(0, bool)
         other = np.flatnonzero(~self.ascii_chunks)
         first = self.postings.starts.searchsorted(self.chunk_start[other], "right") - 1
         behind = self.postings.starts.searchsorted(self.chunk_start[other + 1], "left")
         edges = np.bincount(first, minlength=self.postings.blocks + 1) - np.bincount(behind, minlength=self.postings.blocks + 1)
-        held: Mask = np.cumsum(edges)[: self.postings.blocks] > 0
-        return held
+        mixed: Mask = np.cumsum(edges)[: self.postings.blocks] > 0
+        return mixed | (np.diff(self.postings.starts.astype(np.int64)) > LONG_BYTES)
 
     @cached_property
     def is_ascii(self) -> bool:

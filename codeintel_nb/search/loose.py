@@ -172,7 +172,7 @@ def _count(plan: TextPlan, query: TextQuery, bounds: Bounds, count_end: int) -> 
         return TextAnswer([], collector.total, ended=True)
     one_more = MatchCollector(plan.shard, query, 1)
     ended = read(tail, query, one_more, bounds)
-    return TextAnswer([], collector.total, more=bool(one_more.matches), ended=ended)
+    return TextAnswer([], collector.total, more=bool(one_more.matches), ended=ended, unread=collector.full)
 
 
 def _languages(document: Document) -> Iterator[str]:

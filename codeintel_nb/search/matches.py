@@ -29,6 +29,7 @@ class MatchCollector:
         self.limit = limit
         self.end = 0  # after the last match taken
         self.more = False  # a match exists beyond count_end
+        self.is_cut = False  # some matches in a file search were not passed on
         self._count_end = shard.size if count_end is None else count_end
         self._file_start = shard.file_start
         self._max_in_file = 1 if query.show == "files" else query.per_file
@@ -47,6 +48,8 @@ class MatchCollector:
         line_start, line_end, _, _ = match
         if self.stopped:
             return line_end + 1
+        if self._max_in_file is not None and line_start < self._file_end and self._in_file >= self._max_in_file:
+            return self._file_end
         if self.full and not self._counts_all and (self.by_line or line_start >= self._count_end):
             self.stopped = self.more = True
             return line_end + 1
@@ -56,8 +59,6 @@ class MatchCollector:
                 self._file_end = int(self._file_start[int(np.searchsorted(self._file_start, np.uint64(line_start), "right"))])
                 self._in_file, self._first = 0, line_start
             self._in_file += 1
-            if self._max_in_file is not None and self._in_file > self._max_in_file:
-                return self._file_end
             if self._counts_all:
                 self.counts[self._first] = self._in_file
                 if self._in_file > 1:

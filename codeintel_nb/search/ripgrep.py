@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from ..errors import EngineError, SearchError
+from ..index.mapping import FILES_EXHAUSTED
 from .matches import Match, MatchCollector
 from .pattern import Pattern
 from .query import Bounds, TextQuery
@@ -163,7 +165,10 @@ def _rg(options: list[str], query: TextQuery, bounds: Bounds, stdin: int | None,
     """A running rg, which the bounds end; SearchError where it cannot read the pattern."""
     try:
         process = subprocess.Popen([rg_path(), *options], stdin=subprocess.DEVNULL if stdin is None else stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder)
-    except OSError as error:  # removed, or built for another machine
+    except OSError as error:
+        if error.errno in (*FILES_EXHAUSTED, errno.EAGAIN, errno.ENOMEM):
+            raise
+        # it was removed, or built for another machine
         if folder is not None and not os.path.isdir(folder):
             raise SearchError(f"The folder {folder} is gone.") from None
         path = rg_path()

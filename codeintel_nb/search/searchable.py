@@ -81,7 +81,7 @@ class Searchable(Protocol):
     def ill_formed_chunks(self) -> Mask: ...  # of files that are not UTF-8
 
     @property
-    def mixed_blocks(self) -> Mask: ...  # of the postings: they hold more than such chunks
+    def mixed_blocks(self) -> Mask: ...  # of the postings: not only such chunks, or long
 
     def long_chunks(self, whole_files: bool) -> Mask | None: ...  # too long for re2, or in files too long for it
 

@@ -36,7 +36,7 @@ class TextAnswer(NamedTuple):
     more: bool = False  # an uncounted match follows
     cut: bool = False  # more files match than are returned
     ended: bool = False  # the bounds ended the search
-    unread: bool = False  # text beyond the planned reading is left
+    unread: bool = False  # text beyond the reading budget is left, or matches beyond MAX_HITS
 
 
 def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, count_end: int | None = None) -> TextAnswer:
@@ -54,7 +54,7 @@ def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, co
         counts = [collector.counts[match[0]] for match in collector.matches[: len(hits)]]
         hits = [msgspec.structs.replace(hit, score=float(count)) for hit, count in zip(hits, counts, strict=True)]
     rest = plan.behind(collector.end) if collector.by_line and collector.stopped and not ended else None
-    return TextAnswer(hits, collector.total, rest, collector.more and not collector.by_line, len(collector.counts) > limit, ended)
+    return TextAnswer(hits, collector.total, rest, collector.more and not collector.by_line, len(collector.counts) > limit, ended, collector.is_cut)
 
 
 def read(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
@@ -87,6 +87,7 @@ def _part_here(plan: TextPlan, query: TextQuery, collector: MatchCollector, boun
             break
         streamed = stream(plan.shard, part, query, plan.pattern, bounds, wanted - len(by_rg.matches))
         by_rg = Streamed([*by_rg.matches, *streamed.matches], streamed.ended, streamed.more)
+    collector.is_cut = collector.is_cut or (by_rg.more and not collector.by_line)
     waiting = deque(by_rg.matches)
 
     def take(match: Match) -> int:

@@ -82,9 +82,13 @@ class TextPlan(NamedTuple):
         return int(rest.begins[0]) if len(rest.begins) else None
 
     def count_end(self, size: int) -> int:
-        """Return the end offset for counting matches within ``size`` bytes."""
+        """Return the end offset for counting matches within ``size`` bytes; a file that a match may span is counted whole."""
         end = self.end_of(max(0, size)) if self.bytes_to_read > size else None
-        return self.shard.size if end is None else end
+        if end is None:
+            return self.shard.size
+        if self.pattern.multiline:
+            return int(self.shard.file_start[np.searchsorted(self.shard.file_start, np.uint64(end))])
+        return end
 
     def cut(self, offset: int) -> tuple[TextPlan, TextPlan]:
         """Split the plan at an offset."""
@@ -132,7 +136,7 @@ class TextPlan(NamedTuple):
             at = begin
             for line in (part + b"\n" for part in text.split(b"\n")):
                 behind = min(at + len(line), end)
-                if at < behind and is_plain(line):
+                if at < behind and len(line) <= LONG_BYTES and is_plain(line):
                     plain.append((at, behind))
                 elif at < behind and may(line):
                     held.append((at, behind))
@@ -177,6 +181,5 @@ def _by_reader(shard: Searchable, plain: Chunks, chunks: Chunks | None, blocks: 
     """Where re2 is to look and where rg is: in the plain chunks, and in the others."""
     if chunks is not None or blocks is None:
         return ranges_of(shard, plain if chunks is None else chunks & plain, blocks), ranges_of(shard, ~plain if chunks is None else chunks & ~plain, blocks)
-    starts = np.zeros(0, np.uint64) if shard.postings is None else shard.postings.starts
-    mixed = shard.mixed_blocks[blocks] | (starts[blocks + 1] - starts[blocks] > LONG_BYTES)  # few; only these are split by chunk
+    mixed = shard.mixed_blocks[blocks]  # few; only these are split by chunk
     return ranges_of(shard, None, blocks[~mixed]).and_also(ranges_of(shard, plain, blocks[mixed])), ranges_of(shard, ~plain, blocks[mixed])

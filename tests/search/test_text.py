@@ -22,6 +22,7 @@ from codeintel_nb.search.loose import LooseTarget, search_loose
 from codeintel_nb.search.pattern import is_lower
 from codeintel_nb.search.query import Bounds, TextQuery
 from codeintel_nb.search.ripgrep import rg_path
+from codeintel_nb.search.text_plan import plan_text
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
 from codeintel_nb.sources.worktree import Walk
@@ -436,6 +437,72 @@ def test_many_unindexed_files_are_a_limit_of_reading_not_of_time(tmp_path, monke
     found = workspace.search_text("needle")
     assert 100 <= found.total < 1_000
     assert (found.reason, found.total_exact) == ("reading", False)
+    workspace.close()
+
+
+@pytest.mark.parametrize(("indexed", "pattern"), [(False, "needle"), (False, r"needle\n"), (True, r"needle\n")])
+def test_a_count_ends_at_the_maximum_and_says_so(tmp_path, monkeypatch, indexed, pattern):
+    monkeypatch.setattr("codeintel_nb.search.loose.MAX_HITS", 1_000)
+    monkeypatch.setattr("codeintel_nb.engines.text_search.MAX_HITS", 1_000)
+    root = write_tree(tmp_path / "t", {"a.txt": "needle\n" * 5_000, "b.txt": "needle\n" * 5_000})
+    workspace = Workspace(Settings.from_environment(tmp_path / "home"), here=str(root))
+    if indexed:
+        workspace.index(root, name="t")
+    found = workspace.search_text(pattern, regex=True, limit=10)
+    assert (len(found.hits), found.total_exact) == (10, False)
+    assert 1_000 <= found.total < 10_000
+    workspace.close()
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_files_that_rg_could_not_pass_on_are_said_to_be_missing(tmp_path, monkeypatch, indexed):
+    """A file search of text that re2 reads otherwise stops at the maximum of lines."""
+    monkeypatch.setattr("codeintel_nb.search.text.MAX_HITS", 1_000)
+    root = write_tree(tmp_path / "t", {f"{name}.txt": "wört\n" * 800 for name in "abc"})
+    workspace = Workspace(Settings.from_environment(tmp_path / "home"), here=str(root))
+    if indexed:
+        workspace.index(root, name="t")
+    for show in ("files", "counts"):
+        found = workspace.search_text(r"w\wrt", regex=True, show=show)
+        assert (len(found.hits) < 3) == (not found.total_exact)
+    workspace.close()
+
+
+def test_a_match_of_several_lines_is_counted_where_the_counted_bytes_end(tmp_path):
+    """A file that a match may span is counted whole."""
+    text = "\n".join(f"begin {i}\nend" for i in range(20_000))
+    root = write_tree(tmp_path / "t", {"a.txt": text, "b.txt": "begin x\nend\n" * 3})
+    for count_bytes in range(5_000, 5_200, 3):
+        settings = msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), count_bytes=count_bytes)
+        workspace = Workspace(settings, here=str(root))
+        if not workspace.repositories():
+            workspace.index(root, name="t")
+        found = workspace.search_text(r"begin \w+\nend", regex=True, limit=1)
+        assert found.total in (20_000, 20_003)
+        assert found.total_exact == (found.total == 20_003)
+        workspace.close()
+
+
+def test_a_second_match_in_a_counted_file_is_no_further_one(tmp_path):
+    root = write_tree(tmp_path / "t", {"a.txt": "needle\n", "b.txt": "needle\n" * 50_000})
+    workspace = Workspace(msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), count_bytes=10_000), here=str(root))
+    workspace.index(root, name="t")
+    found = workspace.search_text("needle", limit=2, show="files")
+    assert (found.total, found.more) == (2, False)
+    workspace.close()
+
+
+def test_a_long_line_is_left_to_rg_which_can_be_killed(tmp_path):
+    """re2 cannot be interrupted, so it gets no long line, though the line is plain."""
+    root = write_tree(tmp_path / "t", {"a.js": "x" * 700_000 + " needle1\n"})
+    workspace = Workspace(Settings.from_environment(tmp_path / "home"), here=str(root))
+    workspace.index(root, name="t")
+    (target,) = workspace._roster.now(Scope()).targets
+    engine = workspace._engine
+    plan = plan_text(engine.shard(target.folder), "t", engine.mask(target), TextQuery(r"[0-9]", regex=True))
+    sifted = plan.sifted()
+    assert (sifted.exact.size, sifted.foreign.size) == (0, 700_009)
+    assert workspace.search_text("[0-9]", regex=True).total == 1
     workspace.close()
 
 
