@@ -23,6 +23,7 @@ Floats = npt.NDArray[np.float32]
 MARGIN = 64  # extra chunks fetched from FAISS, whose scores differ in the last digits
 BLUR = 1e-5  # upper bound of that difference
 DIGITS = 7  # of a score; further digits depend on the order of summation
+SCORED = 1 << 16  # chunks scored at a time, to bound the memory: with equal scores it may be all of a shard
 FEW = 1500  # chunks in scope up to which gathering their codes beats a scan with a bitmap (measured)
 
 
@@ -99,12 +100,14 @@ class VectorIndex:
         return np.arange(self.count) if mask is None else np.flatnonzero(mask)
 
     def _scores(self, query: Floats, ids: Ids) -> npt.NDArray[np.float64]:
-        codes = self.codes if len(ids) == self.count else self.codes[ids]
         limit = component_range(self.dim)
         step = 2 * limit / 255
         vector = query.reshape(-1).astype(np.float64)
-        # not a BLAS product: its threads wait for one another for 5 to 8 ms where the cores are busy
-        products = np.einsum("ij,j->i", codes.astype(np.float64), vector * step)
+        products = np.empty(len(ids))
+        for begin in range(0, len(ids), SCORED):
+            block = slice(begin, begin + SCORED)
+            # not a BLAS product: its threads wait for one another for 5 to 8 ms where the cores are busy
+            np.einsum("ij,j->i", self.codes[ids[block]].astype(np.float64), vector * step, out=products[block])
         scores: npt.NDArray[np.float64] = np.round(products + (step / 2 - limit) * float(vector.sum()), DIGITS)
         return scores
 
@@ -139,7 +142,7 @@ def _faiss() -> Any:
 def top(scores: npt.NDArray[np.floating[Any]], k: int) -> Ids:
     """Return the positions of the k highest scores, highest first; ties in input order."""
     if k < len(scores):
-        last = -np.partition(-scores, k - 1)[k - 1]  # ascending, it is slow with many equal scores
+        last = -np.partition(-scores, k - 1)[k - 1]  # negated: on the plain scores it is slow with many ties
         above = np.flatnonzero(scores > last)
         best = np.sort(np.concatenate([above, np.flatnonzero(scores == last)[: k - len(above)]]))
     else:

@@ -173,7 +173,7 @@ def _path_penalties(path: str) -> tuple[int, ...]:
 
 
 def penalty(candidate: Candidate, asked: Asked) -> float:
-    """Return a lower weight for tests, examples, re-exports, declarations and generated files, unless the query asks for them."""
+    """Return a candidate's weight: below 1 for tests, examples, re-exports, declarations and generated files not asked for."""
     factor = GENERATED if candidate.generated else 1.0
     for i in _path_penalties(candidate.path):
         _, asked_for, weight = _PENALTIES[i]

@@ -24,6 +24,7 @@ from .query import MAX_RANKED_CHUNKS, SemanticQuery
 from .rerank import Asked, Candidate, penalty, read_query, rerank
 
 CANDIDATES = 200  # of each kind that are reranked
+REFINED = 64  # closest chunks rescored by exact vectors: codes are off by 0.001
 DENSE_WEIGHT = 0.6  # in the fusion; BM25 has the rest
 MAX_SNIPPET_CHARACTERS = 4000
 
@@ -50,7 +51,7 @@ class SearchPlan(NamedTuple):
     query: SemanticQuery
     asked: Asked
     terms: tuple[str, ...]
-    vector: npt.NDArray[np.float32] | None  # None where vectors are left out
+    vector: npt.NDArray[np.float32] | None  # None: vectors are left out, or the query has no words
     embedder: Embedder
 
     @property
@@ -66,7 +67,8 @@ def plan_search(query: SemanticQuery, embedder: Embedder) -> SearchPlan:
     telling = [word for word in words if word.lower() not in FILLERS] or words
     terms = () if query.mode == "dense" else tuple(dict.fromkeys(term for word in telling for term in terms_of(word)))
     plan = SearchPlan(query, read_query(query.text), terms, None, embedder)
-    return plan._replace(vector=embedder.embed_query(query.text)[0]) if plan.dense_weight else plan
+    vector = embedder.embed_query(query.text)[0] if plan.dense_weight else None
+    return plan._replace(vector=vector) if vector is not None and vector.any() else plan  # without words all chunks are equally close
 
 
 class Part(NamedTuple):
@@ -75,7 +77,7 @@ class Part(NamedTuple):
     shard: Shard
     repo: str
     mask: ScopeMask
-    live: ScopeMask  # without its tombstones
+    live: ScopeMask  # all live files
 
 
 class Found(NamedTuple):
@@ -111,7 +113,7 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
     closest = Closest(np.zeros(0, np.int64), np.zeros(0, np.float64))
     defines: dict[int, tuple[tuple[str, bool], ...]] = {}
     if plan.terms:
-        scores = shard.lexicon.scores(collection.weights(), collection.total_length / max(1, collection.chunks), mask.chunks)
+        scores = shard.lexicon.scores(collection.weights(), max(1, collection.total_length) / max(1, collection.chunks), mask.chunks)
         matching = np.flatnonzero(scores > 0)  # a few; partitioning many zeros is slow
         lexical_ids = matching[top(scores[matching], most)]
         lexical = scores[lexical_ids]
@@ -210,10 +212,11 @@ def _fused(by_words: list[Scored], by_vectors: list[Scored], dense_weight: float
 
 
 def _refined(found: list[Found], by_vectors: list[Scored], plan: SearchPlan) -> list[tuple[Candidate, float]]:
-    """Rescore the closest 200 chunks by exact vectors; the others keep their code scores and follow."""
-    assert plan.vector is not None
+    """Rescore the closest chunks by exact vectors; the others keep their code scores and follow."""
+    if plan.vector is None:
+        return []
     pool = _Candidates(found, [], by_vectors)
-    near, far = by_vectors[:CANDIDATES], by_vectors[CANDIDATES:]
+    near, far = by_vectors[:REFINED], by_vectors[REFINED:]
     inputs = []
     for (at, chunk), _ in near:
         shard = found[at].part.shard

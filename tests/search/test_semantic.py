@@ -4,6 +4,7 @@ import pytest
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import SearchError
 from codeintel_nb.index.embedder import default_embedder, embedder_input
+from tests.conftest import write_tree
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,19 @@ def test_dense_search_is_brute_force_over_exactly_the_chunks_in_scope(packages, 
     found = packages.semantic_search(query, scope, limit=10, mode="dense")
     assert np.allclose([hit.score for hit in found], scores[best], atol=1e-5)
     assert {(hit.repo, hit.path, hit.start_line) for hit in found} == {places[i] for i in best}
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "lexical", "dense"])
+def test_a_query_without_words_finds_nothing(packages, mode):
+    """All chunks are equally far from it."""
+    found = packages.semantic_search("-> =>", mode=mode)
+    assert (found.hits, found.total) == ((), 0)
+
+
+def test_files_without_words_are_no_reason_to_fail(make_workspace, tmp_path):
+    workspace = make_workspace()
+    workspace.index(write_tree(tmp_path / "t", {"2024.csv": "1,2,3\n"}))
+    assert len(workspace.semantic_search("total price").hits) <= 1
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "lexical", "dense"])
