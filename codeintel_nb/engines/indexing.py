@@ -19,7 +19,7 @@ from ..index.freshness import Freshness
 from ..index.plan import plan_update
 from ..index.report import NOTHING, IndexReport, Progress, RepositoryStatus, State
 from ..index.snapshot import REMOVED, Snapshot, Store, Stored
-from ..index.stops import Stop, clear_stop, read_stop, write_stop
+from ..index.stops import Stop, clear_rebuild, clear_stop, is_rebuild_due, note_rebuild, read_stop, write_stop
 from ..index.updater import is_being_written, one_writer
 from ..index.watcher import Watcher
 from ..settings import Settings
@@ -89,8 +89,8 @@ class Indexing:
     ) -> IndexReport:
         """Index a repository, or bring its index up to date; SourceError where its name stands for another.
 
-        With ``only`` those paths, and what is below them, are all that is looked at. A run that is not ``requested``,
-        such as a watcher's, does not resume a stopped one.
+        With ``only`` those paths, and what is below them, are all that is looked at. Only a ``requested`` run resumes a
+        stopped one; a watcher's does not.
         """
         check_is_indexable(repository.root, self.settings.home)  # before a description of it is stored
         former = None
@@ -123,14 +123,17 @@ class Indexing:
         only: Sequence[str] | None = None,
         requested: bool = True,
     ) -> IndexReport:
+        folder = self._store.folder_of(repository.name)
+        rebuild = rebuild or (only is None and is_rebuild_due(folder))
         if only is None and not rebuild and self._is_unchanged(repository):
             only = ()
-        folder = self._store.folder_of(repository.name)
         if not requested and self.is_stopped(repository.name):
-            raise IndexingCancelled(f"Indexing {repository.name!r} was stopped before. Resume with: codeintel refresh {repository.name}")
+            raise IndexingCancelled(f"Indexing {repository.name!r} was stopped earlier. Resume with: codeintel refresh {repository.name}")
         if cancel is not None and cancel.is_set():
             raise self._stopped(repository, cancel, None)
         clear_stop(folder)
+        if rebuild:
+            note_rebuild(folder)
         last: Progress | None = None
 
         def note(event: Progress) -> None:
@@ -142,9 +145,11 @@ class Indexing:
         try:
             report = build(self.settings, repository, note, cancel, rebuild, self._look_here and only is None, only)
         except InterruptedAtEnd:
+            clear_rebuild(folder)
             raise
         except (KeyboardInterrupt, IndexingCancelled):
             raise self._stopped(repository, cancel, last) from None
+        clear_rebuild(folder)
         self._compact(repository, progress, cancel)
         return report
 
@@ -152,17 +157,21 @@ class Indexing:
         """Record that a run was stopped; return the error to raise."""
         folder = self._store.folder_of(repository.name)
         if not (folder / "repository.json").exists():  # never indexed, or removed since
-            return IndexingCancelled(f"Indexing {repository.name!r} was cancelled before it began.")
+            return IndexingCancelled(f"Indexing {repository.name!r} was cancelled; it has no index.")
         if not getattr(cancel, "by_person", True):
             return IndexingCancelled(f"Indexing {repository.name!r} was cancelled. Resume with: codeintel refresh {repository.name}")
         stop = (read_stop(folder) if last is None else None) or write_stop(folder, last)
-        kept = "What was indexed before still answers" if self._is_complete(repository) else "What was read is kept"
-        return IndexingCancelled(f"Indexing {repository.name!r} was stopped {stop.describe()}. {kept}; resume with: codeintel refresh {repository.name}")
+        return IndexingCancelled(f"Indexing {repository.name!r} was stopped {stop.describe()}. {self._kept(repository)}; resume with: codeintel refresh {repository.name}")
 
-    def _is_complete(self, repository: Repository) -> bool:
+    def _kept(self, repository: Repository) -> str:
+        """Return what a stopped run left of the index."""
         with suppress(ShardError):
-            return self._roster.snapshot(self._store.stored(repository)).complete
-        return False
+            snapshot = self._roster.snapshot(self._store.stored(repository))
+            if snapshot.complete:
+                return "What was indexed before still answers"
+            if snapshot.shards:
+                return "What was read is kept"
+        return "Nothing is indexed yet"
 
     def is_stopped(self, name: str) -> bool:
         """Whether the user stopped a repository's last run; it resumes only on request."""
@@ -211,13 +220,13 @@ class Indexing:
 
         def update(repository: Repository, paths: Sequence[str] | None) -> None:
             known, now = self.repository(repository.name), self.current(repository.name)
-            if self.is_stopped(known.name):
+            if self.is_stopped(known.name) or self.is_stopped(now.name):
                 return
             if now == known:
                 report = build(self.settings, now, look_here=False, only=paths)  # something did change
                 self._compact(now)
             else:
-                report = self.index_repository(now)
+                report = self.index_repository(now, requested=False)
             if updated is not None and (report.indexed or report.removed):
                 updated(report)
 

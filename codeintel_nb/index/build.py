@@ -74,7 +74,7 @@ def build(
 
 
 class InterruptedAtEnd(KeyboardInterrupt):
-    """Ctrl-C while a run wrote its last shard: the index is complete."""
+    """Interrupt during a run's last write; the index is complete."""
 
 
 class _Crashed(EngineError):

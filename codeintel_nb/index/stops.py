@@ -1,4 +1,4 @@
-"""Records of user-stopped indexing runs, kept beside the index to prevent automatic restarts."""
+"""Records of unfinished indexing runs, kept beside the index: stops by the user, and rebuilds that are due."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..scopes.storage import replace
 from .report import Progress
 
 FILE = "stopped.json"
+REBUILD = "rebuild-due"
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -72,3 +73,19 @@ def clear_stop(folder: Path) -> None:
     """Delete the record: the user requested a new run."""
     with suppress(OSError):
         (folder / FILE).unlink(missing_ok=True)
+
+
+def is_rebuild_due(folder: Path) -> bool:
+    """Whether a rebuild was begun and not finished."""
+    return (folder / REBUILD).exists()
+
+
+def note_rebuild(folder: Path) -> None:
+    """Record that a rebuild begins, so that a run after a stop or a crash finishes it."""
+    with suppress(FileNotFoundError):  # a first index reads all files anyway
+        (folder / REBUILD).touch()
+
+
+def clear_rebuild(folder: Path) -> None:
+    """Delete the record of a finished rebuild."""
+    (folder / REBUILD).unlink(missing_ok=True)

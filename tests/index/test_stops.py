@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import tempfile
@@ -80,7 +81,7 @@ def test_it_is_in_nobodys_scope_until_it_is_whole(opened, large, tree):
     assert workspace.search_text("def ").total == everywhere
     assert workspace.count().repositories == ("shop",)
     assert workspace.list_paths().total == 9
-    with pytest.raises(SearchError, match=r"first index of 'large' is not complete.* codeintel refresh large"):
+    with pytest.raises(SearchError, match=r"Not fully indexed yet: 'large'.* codeintel refresh large"):
         workspace.semantic_search("value", Scope(repos=("large",)))
     named = workspace.search_text("def function_499_39", Scope(repos=("large",)))
     assert [hit.path for hit in named] == ["d9/f499.py"]
@@ -117,10 +118,33 @@ def test_a_shutdown_does_not_wait_for_a_stop_of_a_person(opened, large):
             cancel.set()
             cancel.shut_down()
 
-    with pytest.raises(IndexingCancelled, match="was stopped"):
+    with pytest.raises(IndexingCancelled, match=r"was stopped at .* Nothing is indexed yet; resume with"):
         workspace.index(large, progress=progress, cancel=cancel)
     assert workspace.is_stopped("large")
     assert workspace.status()[0].files == 0
+
+
+@pytest.mark.parametrize("by_user", [True, False])
+def test_a_rebuild_that_did_not_end_is_finished_by_the_next_run(opened, large, by_user):
+    """The outputs of cells were asked for once: a stop or a crash does not take them back."""
+    (large / "n.ipynb").write_text(json.dumps({
+        "cells": [{"cell_type": "code", "source": "1", "metadata": {}, "execution_count": 1, "outputs": [{"output_type": "stream", "name": "stdout", "text": "printed_once"}]}],
+        "metadata": {}, "nbformat": 4, "nbformat_minor": 5,
+    }))  # fmt: skip
+    workspace = opened()
+    workspace.index(large)
+    cancel = Cancellation()
+
+    def progress(moved):
+        if moved.files_done >= 100:
+            cancel.set() if by_user else cancel.shut_down()
+
+    with pytest.raises(IndexingCancelled, match="resume with|Resume with"):
+        workspace.index(large, progress=progress, cancel=cancel, outputs=True)
+    assert workspace.search_text("printed_once").total == 0
+    assert workspace.refresh("large").indexed == 501
+    assert workspace.search_text("printed_once").total == 1
+    assert workspace.refresh("large").indexed == 0, "once is enough"
 
 
 def test_only_a_request_resumes_it(opened, large):
@@ -128,7 +152,7 @@ def test_only_a_request_resumes_it(opened, large):
     workspace = opened()
     stopped(workspace, large)
     before = workspace.status()[0]
-    with pytest.raises(IndexingCancelled, match="was stopped before. Resume with: codeintel refresh large"):
+    with pytest.raises(IndexingCancelled, match="was stopped earlier. Resume with: codeintel refresh large"):
         workspace.index_repository(workspace.repository("large"), requested=False)
     assert workspace.status()[0] == before
     assert workspace.index_repository(workspace.repository("large")).files == 500
@@ -219,7 +243,7 @@ def test_a_cancelled_resumption_keeps_how_far_it_came(opened, large):
 def test_a_cancel_before_a_first_run_begins_leaves_nothing(opened, large):
     workspace, cancel = opened(), Cancellation()
     cancel.set()
-    with pytest.raises(IndexingCancelled, match="Indexing 'large' was cancelled before it began"):
+    with pytest.raises(IndexingCancelled, match="Indexing 'large' was cancelled; it has no index"):
         workspace.index(large, cancel=cancel)
     assert workspace.status() == []
 

@@ -18,8 +18,10 @@ from codeintel_nb.errors import SourceError
 from codeintel_nb.index.locking import acquire_lock
 from codeintel_nb.index.shard import Shard
 from codeintel_nb.index.snapshot import Store, read_snapshot
+from codeintel_nb.index.stops import write_stop
 from codeintel_nb.sources.repository import package_at
 from tests.conftest import write_tree
+from tests.sources.test_repository import installed
 
 
 def until(holds, within_s=15.0):
@@ -202,6 +204,27 @@ def test_a_server_follows_a_package_that_pip_upgrades(environment, make_server):
 def generation(workspace):
     (snapshot,) = workspace.settings.home.glob("v*/repositories/*/snapshot.json")
     return json.loads(snapshot.read_bytes())["generation"]
+
+
+def test_the_watcher_leaves_a_stopped_upgrade_alone(tmp_path, make_workspace):
+    """The stop is that of the new version; the old one is still followed."""
+    site = tmp_path / "site"
+    installed(site, "alpha", "1.0", "alpha")
+    workspace = make_workspace()
+    workspace.index_repository(package_at(str(site / "alpha"), "alpha"))
+    shutil.rmtree(site / "alpha-1.0.dist-info")
+    installed(site, "alpha", "2.0", "alpha")
+    new = workspace.current("pkg:alpha==1.0")
+    assert new.name == "pkg:alpha==2.0"
+    Store(workspace.settings.home).create(new)
+    write_stop(Store(workspace.settings.home).folder_of(new.name), None)
+    reports = []
+    watcher = workspace.watch(["pkg:alpha==1.0"], updated=reports.append)
+    (site / "alpha" / "fresh.py").write_text("fresh = 1\n")
+    time.sleep(3)
+    watcher.close()
+    assert workspace.is_stopped(new.name)
+    assert reports == []
 
 
 @pytest.mark.parametrize("place", [".local/share/codeintel", "index-home", "deep/er/home"])
