@@ -44,6 +44,7 @@ LAYOUT_CHUNKS = 150_000  # laying out the landmarks takes about as long as placi
 ITERATIONS, CALLED_EVERY = 750, 25  # of t-SNE
 STAGE = "drawing the map"
 LANDMARKS_FILE = "landmarks.npz"
+ATTEMPTS = 3  # to lay out a map that another process lays out too
 _BATCH = 20_000
 
 Floats = npt.NDArray[np.float32]
@@ -76,7 +77,7 @@ class Projection:
         self._points: dict[str, Floats] = {}  # by id of the shard
 
     def prepare(self, shards: Sequence[Shard], progress: Callable[[Progress], None] = lambda event: None, cancel: threading.Event | None = None) -> None:
-        """Place the chunks of all shards of the index; a child process lays out new ones.
+        """Load the map positions of all chunks; a child process computes missing ones.
 
         Raises
         ------
@@ -85,16 +86,23 @@ class Projection:
         EngineError : the child died.
         FileNotFoundError : a shard was replaced meanwhile.
         """
-        landmarks = _read(self.folder / LANDMARKS_FILE) or self._landmarks  # another process may have replaced them
-        is_due = landmarks is None or not landmarks.serves(shards)
-        if landmarks is not None and not is_due:
-            self._use(landmarks, shards)
-        if is_due or any(not self._is_placed(shard) for shard in shards):
-            self._lay_out(shards, None if is_due else landmarks, progress, cancel)
+        for _ in range(ATTEMPTS):  # another process may replace the landmarks at any time
+            landmarks = _read(self.folder / LANDMARKS_FILE) or self._landmarks
+            is_due = landmarks is None or not landmarks.serves(shards)
+            if landmarks is not None and not is_due:
+                self._use(landmarks, shards)
+                if all(self._is_placed(shard) for shard in shards):
+                    break
+            if self._lay_out(shards, None if is_due else landmarks, progress, cancel):
+                break
+        else:
+            raise EngineError(f"The map could not be written to {self.folder}. Free some space, and draw it again.")
         self._forget_all_but({shard.id for shard in shards})
 
     def points(self, shard: Shard) -> Floats:
-        """Return the positions of a shard's chunks, (n, 2); call ``prepare`` first."""
+        """Return the positions of a shard's chunks, (n, 2), after ``prepare``; FileNotFoundError for a newer shard."""
+        if shard.id not in self._points:
+            raise FileNotFoundError(ENOENT, os.strerror(ENOENT), str(shard.folder))
         return self._points[shard.id]
 
     def _use(self, landmarks: Landmarks, shards: Sequence[Shard]) -> None:
@@ -109,7 +117,8 @@ class Projection:
             self._points[shard.id] = points
         return shard.id in self._points
 
-    def _lay_out(self, shards: Sequence[Shard], landmarks: Landmarks | None, progress: Callable[[Progress], None], cancel: threading.Event | None) -> None:
+    def _lay_out(self, shards: Sequence[Shard], landmarks: Landmarks | None, progress: Callable[[Progress], None], cancel: threading.Event | None) -> bool:
+        """Run the child and load the points that it wrote; return whether all were there."""
         if landmarks is None and find_spec("openTSNE") is None:
             raise MissingExtra("map", needed_by="A map of the code")
         with tempfile.TemporaryDirectory(prefix="codeintel-map-") as scratch:
@@ -120,13 +129,14 @@ class Projection:
             _in_child(job, progress, cancel)
             layout = _read(folder / LANDMARKS_FILE)
             if layout is None:
-                raise EngineError(f"The map could not be written to {folder}. Free some space, and draw it again.")
+                return False
             self._use(layout, shards)
             for shard in shards:
                 points = _read_points(folder, shard, layout)
                 if points is None:
-                    raise EngineError(f"The map could not be written to {folder}. Free some space, and draw it again.")
+                    return False
                 self._points[shard.id] = points
+            return True
 
     def _forget_all_but(self, shards: set[str]) -> None:
         """The points of shards that answer no more, and those of other landmarks, are of no use."""

@@ -1,6 +1,7 @@
 """The map: one layout for all shards, computed once, on which what is alike lies close together."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import IPython
@@ -12,6 +13,7 @@ from codeintel_nb.errors import MissingExtra, SearchError
 from codeintel_nb.index.projection import LANDMARKS_FILE, Projection, _read, _write
 from codeintel_nb.index.shard import Shard
 from codeintel_nb.index.vectors import decode
+from tests.conftest import write_tree
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +182,26 @@ def test_newer_landmarks_of_another_process_stay(mapped, tmp_path):
     _write(folder / LANDMARKS_FILE, newer)
     projection._lay_out([shard], projection._landmarks, lambda event: None, None)
     assert _read(folder / LANDMARKS_FILE).id == projection._landmarks.id == newer.id
+
+
+def test_two_processes_may_lay_out_a_map_at_once(make_workspace, tmp_path):
+    """Each replaces the landmarks of the other; both get positions of their own shards."""
+    function = "def function_{i}_{j}(argument):\n    return argument * {j} + {i}\n\n\n"
+    workspace = make_workspace()
+    for name in ("a", "b"):
+        write_tree(tmp_path / name, {f"{name}{i}.py": "".join(function.format(i=i, j=j) for j in range(20)) for i in range(20)})
+        workspace.index(tmp_path / name)
+    shards = [workspace._engine.shard(target.folder) for target in workspace._roster.now(Scope()).targets]
+    projections = [Projection(tmp_path / "map") for _ in shards]
+    with ThreadPoolExecutor(len(shards)) as pool:
+        for _ in pool.map(lambda one: one[0].prepare([one[1]]), zip(projections, shards, strict=True)):
+            pass
+    for projection, shard in zip(projections, shards, strict=True):
+        assert projection.points(shard).shape == (shard.manifest.chunks, 2)
+
+
+def test_a_shard_that_came_meanwhile_is_read_again(mapped):
+    """Between the list of shards and their positions another process may publish a new one."""
+    (target,) = mapped._roster.now(Scope()).targets
+    with pytest.raises(FileNotFoundError):
+        Projection(folder_of(mapped)).points(mapped._engine.shard(target.folder))
