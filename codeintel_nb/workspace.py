@@ -124,7 +124,7 @@ class Workspace(Indexing):
         return self._search(scope, query, lambda targets, _: self._engine.list_paths(query, targets))
 
     def count(self, scope: Scope | None = None) -> Coverage:
-        """Count files and chunks in scope; warms the caches of the next searches.
+        """Count files and chunks in scope, and warm the caches for later searches.
 
         An unindexed project is not counted, but named in ``building``.
         """
@@ -143,10 +143,14 @@ class Workspace(Indexing):
         """
         return self._projects.scope(os.fspath(folder), os.fspath(limit or ""), joined)
 
-    def present_scope(self, scope: Scope) -> Scope | None:
-        """Return a scope with the repositories' current names; None if it names one that searches do not know.
+    def offered_name(self, root: str) -> str | None:
+        """Return the name under which scopes know an unindexed folder; None if they do not."""
+        return self._roster.offered_name(root)
 
-        An unindexed project becomes known by ``project_scope``.
+    def present_scope(self, scope: Scope) -> Scope | None:
+        """Return a scope with the repositories' current names; None if a name is unknown.
+
+        ``project_scope`` registers unindexed projects.
         """
         return self._roster.present_scope(scope)
 

@@ -56,7 +56,7 @@ class Operations:
         self.named = NamedScopes(workspace.settings.home)
 
     def checked(self, scope: Scope) -> Scope:
-        """Return the scope, checked against the index; warms the caches of the next searches."""
+        """Return the scope, checked against the index; warm the caches for later searches."""
         if self.workspace.repositories() or scope.repos:
             with suppress(SearchError):  # nothing is indexed yet
                 self.workspace.count(scope)
@@ -111,7 +111,9 @@ class Operations:
         if request.package is None:
             if request.path is None:
                 raise SourceError("Nothing to index was given. Name a folder (path) or an installed package (package).")
-            return worktree(request.path, request.name, request.outputs)
+            repository = worktree(request.path, request.name, request.outputs)
+            name = None if request.name else self.workspace.offered_name(repository.root)
+            return repository if name is None else msgspec.structs.replace(repository, name=name)
         if request.path is not None:
             return package_at(request.path, request.package, request.name)
         return package(request.package, request.name)
@@ -125,7 +127,7 @@ class Operations:
         return _within(asked, self.limits.sql_deadline_s)
 
     def _limit(self, request: PagedRequest) -> int:
-        """Return how many hits to find, with those before the page and within the limit; a limit of 0 asks for all."""
+        """Return how many hits to search for: the page and those before it, at most the server's limit. A limit of 0 means all."""
         limit: int = getattr(request, "limit")  # noqa: B009 (each kind of request has its own default)
         _check_offset(request)
         most = self.limits.hits

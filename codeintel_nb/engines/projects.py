@@ -71,6 +71,6 @@ def _indexed(root: Path, stored: Sequence[tuple[Repository, Path]]) -> Scope | N
     if around:
         name, place = max(around, key=lambda one: len(one[1].parts))
         inside = root.relative_to(place).as_posix()
-        return Scope(repos=(name,), include_globs=() if inside == "." else (f"/{plain_glob(inside)}/**",))
+        return Scope(repos=(name,), include_globs=() if inside == "." else (f"{plain_glob('/' + inside)}/**",))
     within = [repository.name for repository, place in stored if place.is_relative_to(root)]
     return Scope(repos=tuple(within)) if within else None

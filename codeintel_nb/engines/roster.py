@@ -225,7 +225,7 @@ class Roster:
         chosen = choices.get(scope.repos)
         if chosen is None:
             names = [s.repository.name for s in stored]
-            wanted_names = [wanted if wanted in names else self.present_name(wanted) for wanted in scope.repos]
+            wanted_names = [wanted if wanted in names else self.present_name(self._indexed_name(wanted, stored)) for wanted in scope.repos]
             found = {name for wanted in wanted_names if wanted in names or wanted not in self._offered for name in _named(wanted, names)}
             chosen = choices[scope.repos] = [s for s in stored if s.repository.name in found]
         return chosen
@@ -244,8 +244,20 @@ class Roster:
                 break
         return name
 
+    def offered_name(self, root: str) -> str | None:
+        """Return the name under which an unindexed folder is registered, unless a repository uses it; None otherwise."""
+        names = {one.repository.name for one in self.all()}
+        return next((name for name, project in self._offered.items() if project.root == root and name not in names), None)
+
+    def _indexed_name(self, name: str, stored: list[Stored]) -> str:
+        """Return the repository that a registered folder was indexed as; the name itself if it was not."""
+        project = self._offered.get(name)
+        if project is None or any(one.repository.name == name for one in stored):
+            return name
+        return next((one.repository.name for one in stored if (one.repository.source, one.repository.root) == ("worktree", project.root)), name)
+
     def present_scope(self, scope: Scope) -> Scope | None:
-        """Return a scope with the repositories' current names; None if one was neither indexed nor on offer at the last look."""
+        """Return a scope with the repositories' current names; None if a name was neither indexed nor registered at the last check."""
         names = {name for one in self._repositories[1] for name in (one.repository.name, short_name(one.repository.name))}
 
         def is_known(name: str) -> bool:
@@ -278,7 +290,7 @@ class Roster:
     def _unindexed_projects(self, scope: Scope, stored: list[Stored]) -> list[Stored]:
         """Return the unindexed projects named by a scope."""
         indexed = {one.repository.name for one in stored}
-        return [self._store.stored(self._offered[name]) for name in scope.repos if name in self._offered and name not in indexed]
+        return [self._store.stored(self._offered[name]) for name in scope.repos if name in self._offered and self._indexed_name(name, stored) not in indexed]
 
     def _readable(self, stored: list[Stored]) -> tuple[list[tuple[Stored, Snapshot]], dict[str, str]]:
         """The repositories whose shards can be opened, and what is wrong with the others: one that is damaged spoils no search
@@ -401,4 +413,4 @@ def _not_indexed(project: Repository) -> str:
 
 def _unfinished(names: list[str]) -> str:
     """Return the error message for repositories with an incomplete first index."""
-    return f"The first index of {', '.join(map(repr, names))} is not complete, so only text search reads its files. To finish it: codeintel refresh {names[0]}"
+    return f"Not fully indexed yet: {', '.join(map(repr, names))}. Only text search reads these files. To finish: codeintel refresh {' '.join(names)}"

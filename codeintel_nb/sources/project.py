@@ -20,14 +20,14 @@ def project_of(folder: Path, limit: Path | None = None) -> Path:
     for parent in (folder, *folder.parents):
         if parent in (home, Path(parent.anchor)) or (limit is not None and not parent.is_relative_to(limit)):
             break
-        if any((parent / mark).exists() for mark in MARKS):
+        if any(os.path.exists(parent / mark) for mark in MARKS):
             return parent
     return folder
 
 
 def is_project(folder: Path) -> bool:
     """Whether a folder can be a project: it is neither a home nor a disk's root."""
-    return folder.is_dir() and folder not in (home_folder(), Path(folder.anchor))
+    return os.path.isdir(folder) and folder not in (home_folder(), Path(folder.anchor))
 
 
 def current_folder() -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 import threading
 
@@ -18,6 +20,7 @@ from codeintel_nb.errors import ScopeError, SearchError, SourceError
 from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry
 from codeintel_nb.scopes.scope import ALL, short_name
 from codeintel_nb.scopes.session import session_context
+from codeintel_nb.sources.project import is_project, project_of
 from codeintel_nb.sources.repository import package_at
 from tests.conftest import write_tree
 from tests.notebook.test_magics import Kept
@@ -74,7 +77,7 @@ def test_a_project_that_is_not_indexed(at, places):
     assert {hit.path for hit in found} == {"notebooks/note.py", "src/a.py"}
     assert "mine not indexed yet · 2 files searched directly" in repr(found)
     shown = repr(run("%scope"))
-    assert "this notebook is in this project" in shown
+    assert "no scope was set" in shown
     assert "only text search reads its files. %codeindex add indexes the project" in shown
     run("%semsearch needle")
     assert run.err.startswith("UsageError: The project 'mine' is not indexed yet, so only text search reads its files. Index it: %codeindex add ")
@@ -127,6 +130,15 @@ def test_a_part_of_an_indexed_repository(at, places):
     fresh = at(places / "mine")
     assert fresh("%scope").scope == Scope(repos=("all",), include_globs=("/mine/**",))
     assert {hit.path for hit in fresh("%textsearch needle")} == {"mine/notebooks/note.py", "mine/src/a.py"}
+
+
+@pytest.mark.parametrize("name", ["#123-fix", "!old", " drafts"])
+def test_a_part_with_a_name_that_globs_read_otherwise(make_workspace, tmp_path, name):
+    write_tree(tmp_path / "all", {f"{name}/.git/HEAD": "", f"{name}/a.py": "needle = 1\n", "b.py": "needle = 2\n"})
+    workspace = make_workspace()
+    workspace.index(tmp_path / "all")
+    scope = workspace.project_scope(tmp_path / "all" / name)
+    assert {hit.path for hit in workspace.search_text("needle", scope)} == {f"{name}/a.py"}
 
 
 def test_repositories_within_a_project(at, places):
@@ -381,6 +393,34 @@ def test_other_faces_keep_everything(shop, tmp_path):
     assert repos(shop.search_text("cart")) == {"second", "shop"}
     with pytest.raises(SearchError):
         shop.semantic_search("")
+
+
+@pytest.mark.parametrize("chosen", [None, "another"])
+def test_a_project_is_searched_once_under_whatever_name_it_is_indexed(make_workspace, tmp_path, chosen):
+    write_tree(tmp_path, {f"{above}/app/{name}": text for above in ("a", "b") for name, text in ((".git/HEAD", ""), ("x.py", f"needle = '{above}'\n"))})
+    workspace = make_workspace()
+    first, second = (EmbeddedClient(workspace, folder=tmp_path / above / "app") for above in ("a", "b"))
+    assert [client.held().scope.repos for client in (first, second)] == [("app",), ("app in b",)]
+    for client in (first, second):
+        client.set_scope(client.held().scope.merged(languages=("python",)))  # they stay by their names
+    second.index(IndexRequest(path=str(tmp_path / "b" / "app"), name=chosen))
+    for client, above in ((first, "a"), (second, "b")):
+        hits = client.search_text(TextRequest(pattern="needle")).results.hits
+        assert [hit.snippet.strip() for hit in hits] == [f"needle = '{above}'"]
+    assert [repository.name for repository in workspace.repositories()] == [chosen or "app in b"]
+
+
+def test_a_folder_that_cannot_be_looked_at_is_no_project(monkeypatch, tmp_path):
+    """A dead mount of FUSE answers ENOTCONN."""
+
+    def stat(path, *given, **options):
+        if str(path).startswith(str(tmp_path)):
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN), str(path))
+        return real(path, *given, **options)
+
+    real = os.stat
+    monkeypatch.setattr(os, "stat", stat)
+    assert not is_project(project_of(tmp_path / "dead"))
 
 
 def test_two_projects_of_one_name_that_are_not_indexed(make_workspace, tmp_path):
