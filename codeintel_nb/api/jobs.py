@@ -47,6 +47,10 @@ class _Job:
         self.followers: dict[int, Tell] = {}
         self.moved_at = time.monotonic()
 
+    def reads_other(self, repository: Repository) -> bool:
+        """Whether the run reads another folder than this repository's, or less of its files."""
+        return self.repository.root != repository.root or (repository.outputs and not self.repository.outputs)
+
     def does_less(self, rebuild: bool) -> bool:
         """Whether the run does less than a user's request."""
         return not self.requested or self.only is not None or (rebuild and not self.rebuild)
@@ -73,15 +77,16 @@ class Jobs:
     def start(self, repository: Repository, rebuild: bool = False, only: Sequence[str] | None = None, requested: bool = True) -> JobState:
         """Begin a run, or join the one of this repository that has neither ended nor been cancelled.
 
-        A run that is not ``requested`` does not resume a stopped one. A request that asks for more than the run
-        would do widens it while it waits, and follows it once it has begun.
+        A run that is not ``requested`` does not resume a stopped one. If a request asks for more than the existing run
+        does, a waiting run is extended; behind a running one, or one of another folder, another is queued.
         """
         with self._lock:
             job = self._jobs.get(repository.name)
             if job is None or job.state.ended or job.cancel.is_set():
                 return self._begin(_Job(repository, rebuild, only, requested))
-            if requested and job.does_less(rebuild):
-                if job.state.state != "waiting":
+            is_other = job.reads_other(repository)
+            if requested and (is_other or job.does_less(rebuild)):
+                if is_other or job.state.state != "waiting":
                     return self._begin(_Job(repository, rebuild, only, requested, job))
                 job.only, job.rebuild, job.requested = None, job.rebuild or rebuild, True
             return job.state

@@ -110,6 +110,29 @@ def test_a_request_follows_a_watchers_run_that_has_begun(jobs, gate, shop, tree)
     assert ended(jobs, "shop")[-1].report.indexed == 1
 
 
+@pytest.mark.parametrize("other", [Repository("shop", "/elsewhere"), Repository("shop", "/shop", outputs=True)])
+@pytest.mark.parametrize("running", [True, False])
+def test_a_request_that_reads_something_else_has_a_run_of_its_own(gate, other, running):
+    runs = []
+
+    def index(repository, progress, cancel, rebuild, only, requested):
+        runs.append(repository)
+        gate.wait(10)
+        raise ShardError("no need to read anything")
+
+    jobs = Jobs(index)
+    if not running:
+        jobs.start(Repository("before", "/before"))
+    jobs.start(REPOSITORY)
+    while running and jobs.state("shop").state != "running":
+        pass
+    jobs.start(other)
+    gate.set()
+    ended(jobs, "shop")
+    assert runs[-2:] == [REPOSITORY, other]
+    jobs.close()
+
+
 def test_cancelling_ends_the_run_before_too(jobs, gate):
     jobs.start(REPOSITORY, only=(), requested=False)
     first = jobs._jobs["shop"]
