@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import http.client
 import os
-import select
 import socket
 import ssl
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -143,21 +141,10 @@ class ServerClient:
             return self._answer(connection, kind)
 
     def _search(self, place: str, request: Any, kind: type[_T], deadline: float | None, cancel: threading.Event | None) -> _T:
-        """Ask; a set ``cancel`` ends the search on the server, which then answers with what it has."""
+        """Search; setting ``cancel`` stops the search on the server, which then answers with partial results."""
         request_id, timeout_s = str(uuid.uuid4()), (deadline or SEARCH_S) + SLACK_S
-        with self._request("POST", place, request, timeout_s, {REQUEST_ID: request_id}) as connection:
-            if cancel is not None:
-                self._wait(connection, cancel, f"searches/{request_id}", time.monotonic() + timeout_s)
+        with self._request("POST", place, request, timeout_s, {REQUEST_ID: request_id}) as connection, self._cancelling(cancel, f"searches/{request_id}", repeat=True):
             return self._answer(connection, kind)
-
-    def _wait(self, connection: http.client.HTTPConnection, cancel: threading.Event, place: str, ends_at: float) -> None:
-        """Wait for an answer; once ``cancel`` is set, send a DELETE to ``place`` until it comes. TimeoutError if it does not."""
-        while not select.select([connection.sock], [], [], POLL_S)[0]:
-            if time.monotonic() > ends_at:
-                raise TimeoutError
-            if cancel.is_set():
-                with suppress(NoServer, CodeIntelError):
-                    self._call("DELETE", place, None)  # the first may arrive before the search has begun
 
     def _long_call(self, place: str, request: Any, kind: type[_T], progress: OnProgress | None, cancel: threading.Event | None) -> _T:
         """Make a long call; setting ``cancel`` cancels it on the server."""
@@ -189,8 +176,8 @@ class ServerClient:
     def _cancelling(self, cancel: threading.Event | None, place: str, repeat: bool = False) -> Iterator[None]:
         """Send a DELETE to ``place`` when ``cancel`` is set, or on Ctrl-C.
 
-        With ``repeat`` it is sent until the call is over, as the first may arrive before the call has begun. A run is not
-        cancelled twice: the second DELETE could meet the run of another client.
+        With ``repeat``, send it until the call ends, as the first may arrive before the server has started the call. It is
+        not repeated for an indexing run: a second DELETE could cancel another client's run.
         """
         over = threading.Event()
 
