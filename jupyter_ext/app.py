@@ -22,6 +22,7 @@ from codeintel_nb.scopes.namespaces import ServerRegistry, registry_prefix, serv
 from codeintel_nb.scopes.redis_link import SCHEMES
 from codeintel_nb.scopes.registry import ScopeRegistry, open_registry
 from codeintel_nb.scopes.scope import EVERYTHING, Scope, joined, left
+from codeintel_nb.search.query import MAX_HITS
 from codeintel_nb.settings import Settings
 from codeintel_nb.workspace import Workspace
 
@@ -67,7 +68,7 @@ class Service(SharedService):
     async def project_scope(self, session_id: str) -> Scope:
         """Return a kernel's default scope: its notebook's project; for other sessions, everything."""
         folder = await self.kernels.folder(session_id)
-        if folder is None:
+        if folder is None or ".." in folder.split("/"):  # clients choose a session's path: it must not leave the root
             return EVERYTHING
         place = os.path.join(self._root, *folder.split("/"))
         names = tuple(self._joined.get(session_id, ()))
@@ -78,21 +79,22 @@ class Service(SharedService):
         """Add a repository to a kernel's scope once it is indexed, unless the scope covers all."""
         if not self.kernels.is_live(session_id):
             return
-        names = self._joined.setdefault(session_id, [])
-        if name not in names:
-            names.append(name)
         loop = asyncio.get_running_loop()
 
-        async def widen() -> None:
+        async def widen(repositories: list[str]) -> None:
+            names = self._joined.setdefault(session_id, [])
+            if name not in names:
+                names.append(name)
             with suppress(CodeIntelError):
                 scope = await self.sessions.registry.get(session_id)
                 if scope is not None:
-                    await self.sessions.registry.set(session_id, joined(scope, name, await self._names()))
+                    await self.sessions.registry.set(session_id, joined(scope, name, repositories))
                 self.events.scope_changed(session_id)
 
         def moved(state: JobState) -> None:
             if state.state == "done":
-                loop.call_soon_threadsafe(lambda: loop.create_task(widen()))
+                repositories = [repository.name for repository in self.workspace.repositories()]  # before the scope is read: it may change meanwhile
+                loop.call_soon_threadsafe(lambda: loop.create_task(widen(repositories)))
 
         self.jobs.follow(name, moved)
 
@@ -116,13 +118,9 @@ class Service(SharedService):
                     await self.sessions.registry.set(session_id, left(scope, names))
                 self.events.scope_changed(session_id)
 
-    async def _names(self) -> list[str]:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.searching, lambda: [repository.name for repository in self.workspace.repositories()])
-
-    def note_address(self, protocol: str, host: str) -> None:
-        """Store the server's public address, as an authenticated request through a proxy shows it."""
-        if not os.environ.get("JUPYTERHUB_PUBLIC_URL"):
+    def note_address(self, user: str, protocol: str, host: str) -> None:
+        """Remember the server's public address, taken from its owner's request that came through a proxy."""
+        if not os.environ.get("JUPYTERHUB_PUBLIC_URL") and user == os.environ.get("JUPYTERHUB_USER", user):
             self.public_url = f"{protocol}://{host}{self.base_url}"
 
     async def tick(self) -> None:
@@ -148,7 +146,7 @@ class CodeIntelApp(ExtensionApp):
 
     home = Unicode("", help="Folder of the index; $CODEINTEL_HOME, else the user's data folder by default.").tag(config=True)
     registry_url = Unicode("memory://", help="Where scopes are kept: memory:// is this server's memory; redis://, rediss:// or unix:// a Redis that servers share.").tag(config=True)
-    registry_prefix = Unicode(help="Key prefix in Redis; codeintel:USER/SERVER: by default under a hub, so that users do not see each other's scopes, else codeintel:.").tag(config=True)
+    registry_prefix = Unicode(help="Key prefix in Redis. The default is 'codeintel:', under a hub 'codeintel:USER/SERVER:', so that users do not see each other's scopes.").tag(config=True)
     registry_group = Unicode("", help="Name of a group of servers that share their scripts' scopes in Redis, across users; empty for none.").tag(config=True)
     session_max_age_s = Float(0.0, help="Seconds after which the scope of a client that is no kernel expires; $SESSION_MAX_AGE_SECONDS, else 3600 by default.").tag(config=True)
     registry_size = Int(10_000, min=1, help="Most sessions whose scope is kept; live kernels' are always.").tag(config=True)
@@ -157,7 +155,7 @@ class CodeIntelApp(ExtensionApp):
     sql_deadline_s = Float(600.0, min=0.1, help="Seconds after which an SQL query is ended.").tag(config=True)
     watch = Bool(True, help="Follow changes of indexed folders and keep the index up to date.").tag(config=True)
     search_threads = Int(4, min=1, help="Searches that run at once.").tag(config=True)
-    most_hits = Int(1_000_000, min=1, help="Maximum hits of one answer.").tag(config=True)
+    most_hits = Int(1_000_000, min=1, max=MAX_HITS, help="Maximum hits of one answer.").tag(config=True)
     most_rows = Int(100_000, min=1, help="Most rows of an answer to SQL.").tag(config=True)
     sql_memory_bytes = Int(1_500_000_000, min=300_000_000, help="Memory of the process that runs one SQL query.").tag(config=True)
     allowed_roots = List(Unicode(), help="Folders below which clients may index, besides the server's root folder and installed packages.").tag(config=True)
@@ -185,7 +183,7 @@ class CodeIntelApp(ExtensionApp):
         self.service.registry_counts.register()
         self.service.base_url = server.base_url
         self.service.has_remote_kernels = bool(getattr(server.gateway_config, "gateway_enabled", False))
-        self.service.is_personal = is_personal(server.ip, os.environ)
+        self.service.is_personal = is_personal(server.ip, os.environ) and not server.sock and not server.allow_remote_access
         self.settings[SETTING] = self.service
         server.event_logger.add_listener(schema_id=ACTIONS, listener=self.service.kernels.on_action)
 

@@ -55,7 +55,7 @@ class CodeIntelHandler(APIHandler):
                 raise refused("The kernel's signature is not good: of an unknown kernel, forged, used before or too old.")
         await super().prepare()
         if len(self.request.body) > self.max_body_bytes:
-            raise Refused(413, f"The body has {len(self.request.body):,} bytes; the maximum is {self.max_body_bytes:,}.")
+            raise Refused(413, f"The body has {len(self.request.body):,} bytes; the maximum is {self.max_body_bytes:,}.", "SearchError")
         if self.request.body and not self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower().endswith("json"):
             raise Refused(415, f"The body is {self.request.headers.get('Content-Type', 'of no type')!r}; send application/json.")
         self.session_id = self._session()
@@ -88,7 +88,7 @@ class CodeIntelHandler(APIHandler):
         return readable(lambda: msgspec.convert(given, kind, strict=False))
 
     def call_id(self, request_id: str = "") -> str:
-        """Return the id of a running call, by default this one; it includes the owner, as only the owner can end it."""
+        """Return a call's id, by default this call's. It includes the owner, so that only the owner can end the call."""
         request_id = request_id or self.request.headers.get(REQUEST_ID, str(id(self)))
         by_token = bool(getattr(self, "token_authenticated", False))  # Jupyter invents a user name for each of these
         return f"{self.kernel_id or ('' if by_token else self.current_user.username)} {request_id}"
@@ -147,7 +147,7 @@ class CodeIntelHandler(APIHandler):
 
     def answer(self, value: Any, status: int = 200) -> None:
         if self.kernel_id is None and "X-Forwarded-For" in self.request.headers:  # only authenticated requests come here
-            self.service.note_address(self.request.protocol, self.request.host)
+            self.service.note_address(self.current_user.username, self.request.protocol, self.request.host)
         self.set_status(status)
         self.finish(value if isinstance(value, bytes) else to_wire(value))
 

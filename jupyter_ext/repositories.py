@@ -11,6 +11,7 @@ import msgspec
 from codeintel_nb.api.wire import IndexRequest, RefreshRequest, RepositoriesAnswer
 from codeintel_nb.api.wording import in_panel
 from codeintel_nb.errors import EngineError, ScopeError, SourceError
+from codeintel_nb.sources.worktree import check_is_indexable
 
 from .base import CodeIntelHandler
 from .credentials import Refused, kernel_or_user
@@ -32,13 +33,16 @@ class RepositoriesHandler(CodeIntelHandler):
             request = msgspec.structs.replace(request, path=os.path.join(self.settings["server_root_dir"], os.path.expanduser(request.path)))
         try:
             repository = await self.off_loop(lambda: self.service.operations.repository(request))
+            await self.off_loop(lambda: check_is_indexable(repository.root, self.service.workspace.settings.home))
         except SourceError as error:
             raise Refused(400, str(error), "SourceError") from None
-        allowed = request.allow and self.is_page  # neither a kernel's code nor an assistant can confirm for the user
+        # neither a kernel's code nor an assistant can confirm for the user, nor can others through a proxy
+        can_confirm = self.service.is_personal and self.is_page and "X-Forwarded-For" not in self.request.headers
+        allowed = request.allow and can_confirm
         try:
             await self.off_loop(lambda: self.service.checked_root(repository, self._kernel_python(), allowed))
         except SourceError as error:
-            asks = self.service.is_personal and self.is_page and os.access(repository.root, os.R_OK)
+            asks = can_confirm and os.access(repository.root, os.R_OK)
             question = f"{repository.root} is outside this server's folder. Index it anyway?" if asks else ""
             raise Refused(403, str(error), "SourceError", question) from None
         state = self.service.jobs.start(repository, request.rebuild)

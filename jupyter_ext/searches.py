@@ -115,10 +115,10 @@ class SqlHandler(CodeIntelHandler):
 
     @kernel_or_user("read")
     async def post(self) -> None:
-        request = self.decoded(SqlRequest)
         arrived, held, outcomes = time.monotonic(), await self.held(), ["error"]
 
         def run(progress: Callable[[Progress], None], cancel: threading.Event) -> bytes:
+            request = self.decoded(SqlRequest)  # on this thread: its hits may be large
             answer = self.service.run_sql(request, held, cancel)
             outcomes.append(_outcome(answer, cancel))
             return to_wire(answer)

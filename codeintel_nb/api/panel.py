@@ -11,7 +11,7 @@ import msgspec
 from ..errors import CodeIntelError, ScopeError
 from ..index.report import NOTHING, RepositoryStatus
 from ..scopes.globs import plain_glob
-from ..scopes.scope import Scope
+from ..scopes.scope import Scope, covered
 from ..search.facets import Facets
 from ..search.hit import Hit, Results
 from ..search.query import Case
@@ -110,7 +110,10 @@ def state_of(client: Reads) -> dict[str, Any]:
 def _note(now: ScopeAnswer, repositories: list[RepositoryStatus]) -> str:
     """Return the note shown instead of counts while nothing in scope is indexed."""
     if now.coverage is not None and now.coverage.building and not now.coverage.files:
-        return f"{', '.join(map(clean, now.coverage.building))} is not indexed yet: text search reads its files directly. Index it below to search by meaning."
+        names = ", ".join(map(clean, now.coverage.building))
+        if len(now.coverage.building) == 1:
+            return f"{names} is not indexed yet: text search reads its files directly. Index it below to search by meaning."
+        return f"{names} are not indexed yet: text search reads their files directly. Index them below to search by meaning."
     return "" if repositories else in_panel(NOTHING)
 
 
@@ -190,11 +193,10 @@ def _with_folder(client: Reads, asked: PanelFolder, shown_root: str) -> Scope:
 
 
 def _in_scope(scope: Scope, held: list[tuple[str, str]]) -> list[str]:
-    """Return the indexed repositories in scope; empty if the scope names only unindexed ones."""
-    try:
-        return scope.chosen(name for name, _ in held)
-    except ScopeError:
-        return []
+    """Return the indexed repositories in scope, leaving out unindexed names."""
+    names = [name for name, _ in held]
+    in_scope = set(names) if scope.is_everywhere else covered(scope, names)
+    return [name for name in names if name in in_scope]
 
 
 def _limits(scope: Scope) -> dict[str, Any]:

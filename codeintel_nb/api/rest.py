@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from ..errors import CodeIntelError, EngineError, ScopeError, SourceError
+from ..index.report import Progress
 from ..scopes.namespaces import of_scripts
 from ..scopes.registry import open_registry
 from ..scopes.scope import Scope, patched, scope_from_wire
@@ -105,7 +106,7 @@ class Call:
                 break
         self.body = b"".join(parts)
         if received > most:  # after reading it all: a client still sending would see a closed connection
-            raise Refused(413, f"The body has {'more than ' * (received > max(most, MAX_DRAINED_BYTES))}{received:,} bytes; the maximum is {most:,}.")
+            raise Refused(413, f"The body has {'more than ' * (received > max(most, MAX_DRAINED_BYTES))}{received:,} bytes; the maximum is {most:,}.", "SearchError")
         kind = self.request.headers.get("content-type", "")
         if self.body and not kind.partition(";")[0].strip().lower().endswith("json"):
             raise Refused(415, f"The body is {kind or 'of no type'!r}; send application/json.")
@@ -248,12 +249,16 @@ class Rest(ServiceBackend):
         """Return a handler for long calls; it streams events to clients that accept them."""
 
         async def answer(call: Call) -> bytes | AsyncIterator[bytes]:
-            request, held = call.decoded(kind), await self._service.sessions.get()
+            held = await self._service.sessions.get()
             request_id = call.request.headers.get(REQUEST_ID, id(call))
+
+            def run(progress: Callable[[Progress], None], cancel: threading.Event) -> bytes:
+                return to_wire(work(call.decoded(kind), held, progress, cancel))
+
             if EVENT_STREAM in call.request.headers.get("accept", ""):
-                return self._service.stream(held, call.cancel, request_id, lambda progress, cancel: to_wire(work(request, held, progress, cancel)))
+                return self._service.stream(held, call.cancel, request_id, run)
             async with call.cancelling() as cancel:
-                return await self._service.long_call(held, cancel, request_id, lambda progress, cancel: to_wire(work(request, held, progress, cancel)))
+                return await self._service.long_call(held, cancel, request_id, run)
 
         return answer
 

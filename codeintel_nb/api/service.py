@@ -73,7 +73,7 @@ class SharedService:
     def checked_root(self, repository: Repository, kernel_python: str = "", allowed_by_person: bool = False) -> Repository:
         """Return the repository; SourceError if this server may not index its folder.
 
-        On a personal server the user may allow any folder once; indexed folders may be indexed again.
+        On a personal server the user may confirm any folder. A folder that is indexed already may be indexed again.
         """
         check_is_indexable(repository.root, self.workspace.settings.home)
         if (allowed_by_person and self.is_personal) or any(one.root == repository.root for one in self.workspace.repositories()):
@@ -158,7 +158,7 @@ class SharedService:
     ) -> AsyncGenerator[bytes, None]:
         """Yield a long call's progress, then its answer or problem, as server-sent events.
 
-        Clients do not time out: heartbeats are sent within every ``HEARTBEAT_S``. ``end_search`` cancels the call.
+        Heartbeats, several per ``HEARTBEAT_S``, keep clients from timing out. ``end_search`` cancels the call.
         """
         events: asyncio.Queue[bytes] = asyncio.Queue()
         loop = asyncio.get_running_loop()
@@ -187,6 +187,7 @@ class SharedService:
             yield _event("problem", to_wire(Problem(HTTPStatus(status).phrase, status, str(error), error=type(error).__name__)))
         finally:
             cancel.set()
+            call.cancel()  # if it has not begun: its hits may be large
             self.running.pop(key, None)
             if next_event is not None:
                 next_event.cancel()

@@ -209,7 +209,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str
     type: str = "about:blank"
     error: str = ""  # name of a class in errors.py, where one says more than the status
-    question: str = ""  # for the user; on yes the client repeats the request with ``allow``
+    question: str = ""  # asked of the user; if they agree, the client repeats the request with ``allow``
 
 
 _T = TypeVar("_T")

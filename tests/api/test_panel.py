@@ -49,6 +49,16 @@ def test_a_folder_is_left_out(client, tmp_path):
         scoped(client, tmp_path, "more", True)
 
 
+def test_an_unindexed_project_in_scope_does_not_widen_it(client, tmp_path):
+    """What is left out of one repository is left out of no other, though the scope names a project without an index."""
+    write_tree(tmp_path / "new" / "project", {".git/HEAD": "", "a.py": "z = 1\n"})
+    name = client.workspace.project_scope(tmp_path / "new" / "project").repos[0]
+    client.set_scope(Scope(repos=(name, "one", "two")))
+    with pytest.raises(ScopeError, match="left out of two too"):
+        scoped(client, tmp_path, "more/one/lib", True)
+    assert scoped(client, tmp_path, "more/one", True) == {"repos": ("two",)}
+
+
 def test_what_a_folder_was_narrowed_by_before_goes(client, tmp_path):
     client.set_scope(Scope(**scoped(client, tmp_path, "more/one/lib")))
     assert scoped(client, tmp_path, "more") == {"repos": ("one", "two")}

@@ -303,6 +303,39 @@ def test_the_public_address_is_that_of_a_proxy(make_server):
     assert url().endswith(f"://hub.example.org{server.base_url}")
 
 
+def test_under_a_hub_the_public_address_is_the_owners(make_server, monkeypatch):
+    """A guest's script may claim any address."""
+    monkeypatch.setenv("JUPYTERHUB_USER", "alice")
+    server = make_server("--ServerApp.allow_remote_access=True")
+    by_proxy = {"Host": "evil.example.org", "X-Forwarded-For": "203.0.113.7"}
+    assert server.ask("GET", "health", headers=by_proxy).status == 200
+    assert "evil" not in server.ask("GET", "health").json["url"]
+
+
+def test_what_cannot_be_indexed_is_refused_without_a_question(server):
+    by_page = {"Sec-Fetch-Site": "same-origin"}
+    for path in (str(server.home), "/proc/self"):
+        refused = server.ask("POST", "repositories", {"path": path}, by_page)
+        assert (refused.status, refused.json.get("question", "")) == (400, "")
+
+
+def test_nobody_confirms_through_a_proxy(make_server, tmp_path):
+    server = make_server()
+    outside = write_tree(tmp_path / "outside", {"a.py": "import this\n"})
+    by_proxy = {"Sec-Fetch-Site": "same-origin", "X-Forwarded-For": "203.0.113.7"}
+    refused = server.ask("POST", "repositories", {"path": str(outside), "allow": True}, by_proxy)
+    assert (refused.status, refused.json.get("question", "")) == (403, "")
+
+
+def test_a_sessions_path_does_not_lead_out_of_the_root(server, open_notebook):
+    """Clients choose the path of a session."""
+    notebook = open_notebook()
+    (session,) = [one for one in server.ask("GET", "sessions", api=True).json if one["kernel"]["id"] == notebook.kernel_id]
+    moved = {"path": "../../elsewhere/x.ipynb", "type": "notebook"}
+    assert server.ask("PATCH", f"sessions/{session['id']}", moved, api=True).status == 200
+    assert server.signed(notebook.kernel_id, "GET", f"sessions/{notebook.kernel_id}/scope").json["scope"] == {}
+
+
 def test_a_folder_outside_is_indexed_once_a_person_was_asked(make_server, open_notebook, tmp_path):
     server = make_server()
     outside = write_tree(tmp_path / "outside", {"a.py": "import this\n"})
