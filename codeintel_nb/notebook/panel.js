@@ -58,9 +58,9 @@ function questions(model) {
     if (!lanes.has(what)) lanes.set(what, { busy: false, next: null, dropped: 0 });
     return lanes.get(what);
   };
-  const askLast = async (what, given, take, fail) => {
-    const held = lane(what);
-    if (held.busy) return void (held.next = [given, take, fail]);
+  const askLast = async (what, given, take, fail, queue = what) => {
+    const held = lane(queue);
+    if (held.busy) return void (held.next = [what, given, take, fail]);
     held.busy = true;
     const { dropped } = held;
     const stands = () => !held.next && held.dropped === dropped;
@@ -73,7 +73,7 @@ function questions(model) {
       held.busy = false;
       const next = held.next;
       held.next = null;
-      if (next) askLast(what, ...next);
+      if (next) askLast(...next, queue);
     }
   };
   // what is under way of a kind is not wanted any more
@@ -581,7 +581,7 @@ function renderPanel({ model, el, trans }) {
   };
 
   function saved(names) {
-    const use = element("select", { "aria-label": t("Use a saved scope"), "data-key": "use:", onchange: () => use.value && ask("use", { name: use.value }).catch(failed) }, element("option", { value: "", text: t("use…") }), ...names.map((name) => element("option", { value: name, text: name })));
+    const use = element("select", { "aria-label": t("Use a saved scope"), "data-key": "use:", onchange: () => use.value && askLast("use", { name: use.value }, () => undefined, failed, "scope") }, element("option", { value: "", text: t("use…") }), ...names.map((name) => element("option", { value: name, text: name })));
     const error = element("small", { class: "error", role: "alert" }); // beside the field: the caption is about the search
     const showError = (message) => {
       error.textContent = message;
@@ -605,7 +605,7 @@ function renderPanel({ model, el, trans }) {
     const step = (key, text, onclick) => element("button", { type: "button", text: t(text), "data-key": key, onclick });
     const sent = (what) => () => {
       wanted = null;
-      ask(what, {}).catch(failed);
+      askLast(what, {}, () => undefined, failed, "scope"); // after an earlier click, or in its place
     };
     return element("div", { role: "group", "aria-label": t("Search in") },
       step("clear:", "This project", sent("clear")), step("imports:", "+ imported packages", sent("imports")), step("all:", "Everything", () => setScope({})));

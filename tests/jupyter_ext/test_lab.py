@@ -86,7 +86,7 @@ def test_the_scope_goes_both_ways_and_the_panel_follows_the_notebook(lab, open_l
     panel.get_by_text("chunks in 9 of 9 files").wait_for()
     page.locator(STATUS, has_text="Scope: shop").wait_for()
     run_cell(page, 0)
-    page.locator(".jp-OutputArea-output:visible", has_text="this notebook is in this project").wait_for()
+    page.locator(".jp-OutputArea-output:visible", has_text="no scope was set").wait_for()
     run_cell(page, 1)
     page.locator(".jp-OutputArea-output:visible", has_text="1 of 9 files").wait_for()
     page.locator(STATUS, has_text="Scope: shop javascript").wait_for(timeout=10_000)  # the magic has set it: the page hears of it
@@ -132,6 +132,25 @@ def test_what_is_typed_and_focused_stays_while_the_panel_is_told_of_changes(lab,
     panel.get_by_role("button", name="This project").click()
     panel.get_by_text("chunks in 9 of 9 files").wait_for()
     assert page.evaluate("document.activeElement.dataset.key") == "clear:"
+
+
+def test_the_last_click_wins(lab, open_lab):
+    """A step back to the project waits for the scopes that were chosen before it."""
+    page = open_lab("clicks.ipynb", SETUP)
+    panel = show_panel(page)
+    panel.get_by_text("chunks in 9 of 9 files").wait_for()
+    held = []
+    to_scope = re.compile(r"/scope(\?|$)")
+    page.route(to_scope, lambda route: held.append(route) if not held and route.request.method == "PUT" else route.continue_())
+    panel.locator("[data-key='languages:python']").click()
+    panel.locator("[data-key='languages:javascript']").click()
+    panel.get_by_role("button", name="This project").click()
+    page.wait_for_timeout(1000)  # a step that does not wait would be there by now
+    held[0].continue_()
+    panel.get_by_text("chunks in 9 of 9 files").wait_for()
+    page.wait_for_timeout(1000)
+    kernel = page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.id")
+    assert lab.ask("GET", f"sessions/{kernel}/scope").json.get("is_default")
 
 
 def test_one_kernels_scope_is_never_written_into_anothers(lab, open_lab):

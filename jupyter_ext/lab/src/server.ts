@@ -7,7 +7,7 @@ export class Refused extends Error {
     readonly status: number,
     message: string,
     readonly ours: boolean, // false if the extension is missing
-    readonly question = '' // for the user; on yes the request is repeated with allow
+    readonly question = '' // asked of the user; if they agree, the request is repeated with allow
   ) {
     super(message);
   }
