@@ -147,7 +147,7 @@ def run(options: Options, announce: Callable[[str], None], tell_token: bool = Fa
         raise CodeIntelError("Several workers need scopes that they share: codeintel serve --workers N --registry-url redis://HOST")
     open_registry(options.registry_url)  # an address that cannot be read is said now
     try:
-        listener = socket.create_server((options.host, options.port), family=socket.AF_INET6 if ":" in options.host else socket.AF_INET)
+        listener = listening(options.host, options.port)
     except (OSError, OverflowError) as error:
         raise CodeIntelError(f"{options.host} port {options.port} cannot be listened on ({getattr(error, 'strerror', None) or error}). Give another: codeintel serve --port N") from None
     if tell_token:
@@ -166,6 +166,14 @@ def run(options: Options, announce: Callable[[str], None], tell_token: bool = Fa
         uvicorn.run("codeintel_nb.serve:app_of_worker", factory=True, workers=options.workers, **settings)
     else:
         _run(options, settings, listener)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Return a listening socket; OSError if the address cannot be used."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    created = socket.create_server((host, port), family=family)
+    # asyncio sends without delay (TCP_NODELAY) only on sockets that say their protocol; else an answer in two parts takes 40 ms
+    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=created.detach())
 
 
 def _run(options: Options, settings: dict[str, Any], listener: socket.socket) -> None:

@@ -18,7 +18,7 @@ import yaml
 import jupyter_ext
 from codeintel_nb import Workspace
 from codeintel_nb.api.rest import Options
-from codeintel_nb.serve import make_app
+from codeintel_nb.serve import listening, make_app
 from tests.conftest import FILES, write_tree
 from tests.serving import TOKEN
 from tests.test_mcp_server import ask
@@ -104,6 +104,7 @@ def test_errors_are_problem_documents(serving, method, place, body, status, said
     assert (met, headers["Content-Type"]) == (status, "application/problem+json")
     assert problem["status"] == status
     assert said in problem["detail"]
+    assert status != 413 or problem["error"] == "SearchError", "it is about the request: a kernel stays with its server"
 
 
 def test_nothing_is_read_that_nobody_indexed(make_serving, tmp_path):
@@ -134,6 +135,30 @@ def test_port_0_is_any_free_port(tmp_path):
         else:
             pytest.fail("it does not answer there")
         process.terminate()
+
+
+def test_connections_send_without_delay():
+    """Else the second part of an answer waits for the acknowledgement of the first, some 40 ms."""
+
+    async def option() -> int:
+        connected = asyncio.get_running_loop().create_future()
+
+        class Accepting(asyncio.Protocol):
+            def connection_made(self, transport):
+                connected.set_result(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+                transport.close()
+
+        listener = listening("127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(Accepting, sock=listener)
+        async with server:
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            try:
+                return await connected
+            finally:
+                writer.close()
+                await writer.wait_closed()
+
+    assert asyncio.run(option())
 
 
 def test_a_request_under_way_is_answered_before_it_ends(make_serving, tmp_path):
