@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -8,6 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from codeintel_nb.cli import main
+from codeintel_nb.errors import SourceError
+from tests.conftest import write_tree
 
 
 @pytest.fixture
@@ -144,7 +147,15 @@ def test_the_demos_lab_may_index_what_is_the_readers(monkeypatch, tmp_path, own_
     commands = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo.sys, "stdin", SimpleNamespace(isatty=lambda: True))
-    monkeypatch.setattr(demo.subprocess, "run", lambda command, **options: commands.append((command, options["env"])) or SimpleNamespace(returncode=0))
+    waits = iter([KeyboardInterrupt, 0])  # JupyterLab asks first whether it shall end
+
+    def wait():
+        ended = next(waits)
+        if ended is KeyboardInterrupt:
+            raise ended
+        return ended
+
+    monkeypatch.setattr(demo.subprocess, "Popen", lambda command, env: commands.append((command, env)) or SimpleNamespace(wait=wait))
     assert demo.open_quickstart(tmp_path / "home", True) == 0
     ((command, environment),) = commands
     assert f"--CodeIntelApp.allowed_roots={own_home}" in command or f"--CodeIntelApp.allowed_roots={Path.home()}" in command
@@ -155,6 +166,28 @@ def test_the_extra_for_jupyterlab_has_the_map_and_the_frames():
     extras = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     names = {requirement.partition(";")[0].strip() for requirement in extras["lab"]}
     assert {*extras["map"], "codeintel-nb[df]"} <= names
+
+
+def test_a_folder_that_takes_no_tutorials_is_named(tmp_path):
+    from codeintel_nb.cli import demo
+
+    (tmp_path / "codeintel-tutorials").write_text("a file")
+    with pytest.raises(SourceError, match="cannot be copied to .*codeintel-tutorials"):
+        demo.copy_of_tutorials(tmp_path)
+
+
+def test_a_refresh_of_all_goes_on_after_a_failure(run, tree, tmp_path):
+    gone = write_tree(tmp_path / "a_gone", {"a.py": "x = 1\n"})
+    home = tmp_path / "home"
+    run("index", gone, "--home", home)
+    run("index", tree, "--home", home)
+    shutil.rmtree(gone)
+    (tree / "fresh.py").write_text("fresh = 1\n")
+    code, out, err = run("refresh", "--home", home)
+    assert code == 2
+    assert "a_gone: The folder" in err
+    assert "shop: " in out
+    assert len(json.loads(run("refresh", "--home", home, "--json")[1])) == 1
 
 
 def test_the_demo_copies_the_tutorials(tmp_path):

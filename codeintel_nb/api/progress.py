@@ -13,7 +13,7 @@ from ..index.report import COMPACTING, IndexReport, Progress
 
 
 class Estimate:
-    """Formatter of progress lines; within a run neither the share nor the time left goes backwards.
+    """Formatter of progress lines; within a run the share never decreases, and small increases of the time left are ignored.
 
     Each repository is a run of its own, and so is compacting after it.
     """

@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,7 +17,7 @@ from ..api.options import SCOPE_OPTIONS
 from ..api.progress import TerminalProgress, skipped, summary
 from ..api.terminal import emit, emit_json
 from ..api.text import aligned, plain, status_notes, status_table
-from ..errors import CodeIntelError
+from ..errors import CodeIntelError, IndexingCancelled
 from ..index.report import NOTHING, IndexReport
 from ..scopes.scope import Scope
 from ..search.hit import Results
@@ -41,11 +40,25 @@ def refresh(args: argparse.Namespace, workspace: Workspace) -> int:
     names = args.names or [repository.name for repository in workspace.repositories()]
     if not names:
         raise CodeIntelError(NOTHING)
+    reports, errors = list[IndexReport](), list[CodeIntelError]()
     for name in names:
-        with TerminalProgress() as progress:
-            report = workspace.refresh(name, progress, rebuild=args.rebuild)
-        _print(args, report, partial(summary, report))
-    return FOUND
+        try:
+            with TerminalProgress() as progress:
+                reports.append(workspace.refresh(name, progress, rebuild=args.rebuild))
+        except IndexingCancelled:
+            raise
+        except CodeIntelError as error:  # one repository must not stop the others
+            errors.append(error)
+            if len(names) > 1:
+                print(f"codeintel: {name}: {error}", file=sys.stderr, flush=True)
+        else:
+            if not args.json:
+                emit(summary(reports[-1]))
+    if errors and len(names) == 1:
+        raise errors[0]
+    if args.json:
+        emit_json(msgspec.json.encode(reports[0] if len(names) == 1 else reports).decode())
+    return ERROR if errors else FOUND
 
 
 def _report(report: IndexReport) -> str:

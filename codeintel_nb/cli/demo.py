@@ -15,8 +15,9 @@ import msgspec
 from ..api.progress import TerminalProgress, summary
 from ..api.terminal import emit_json
 from ..api.text import plain
-from ..errors import MissingExtra
+from ..errors import MissingExtra, SourceError
 from ..scopes.scope import Scope
+from ..sources.project import current_folder
 from ..workspace import Workspace
 
 PACKAGE = "IPython"  # a dependency, so it is always there
@@ -71,21 +72,32 @@ def open_quickstart(home: Path, is_temporary: bool) -> int:
         return 0
     if find_spec("jupyterlab") is None:
         raise MissingExtra("lab", needed_by="codeintel demo --lab")
-    folder = copy_of_tutorials(Path.cwd())
+    folder = copy_of_tutorials(current_folder())
     index = "is deleted when it exits" if is_temporary else f"is in {home}"
     print(f"The tutorials are in {folder}; delete it when you are done. The index of this JupyterLab {index}.")
     home_folder = str(Path.home())  # lets %codeindex add index the user's own folders
     command = [sys.executable, "-m", "jupyterlab", f"--CodeIntelApp.allowed_roots={home_folder}", str(folder / QUICKSTART)]
-    return subprocess.run(command, env={**os.environ, "CODEINTEL_HOME": str(home)}, check=False).returncode
+    lab = subprocess.Popen(command, env={**os.environ, "CODEINTEL_HOME": str(home)})
+    while True:
+        try:
+            return lab.wait()
+        except KeyboardInterrupt:  # JupyterLab gets it too: it asks, and ends its kernels
+            continue
 
 
 def copy_of_tutorials(folder: Path) -> Path:
-    """Copy missing tutorials into a subfolder of ``folder``; return the subfolder."""
+    """Copy missing tutorials into a subfolder of ``folder``; return the subfolder.
+
+    SourceError if it cannot be written.
+    """
     target = folder / "codeintel-tutorials"
-    target.mkdir(exist_ok=True)
-    for notebook in tutorials().glob("*.ipynb"):
-        if not (target / notebook.name).exists():
-            shutil.copy(notebook, target)
+    try:
+        target.mkdir(exist_ok=True)
+        for notebook in tutorials().glob("*.ipynb"):
+            if not (target / notebook.name).exists():
+                shutil.copy(notebook, target)
+    except OSError as error:
+        raise SourceError(f"The tutorials cannot be copied to {target} ({error.strerror}). Run codeintel demo --lab in a folder that you can write to.") from error
     return target
 
 

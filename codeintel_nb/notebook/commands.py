@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..api.contract import Client
 from ..api.options import OUT, PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, SYMBOL_OPTIONS, TEXT_OPTIONS, Option
+from ..api.problems import MAX_SQL_BODY_BYTES
+from ..api.progress import summary
 from ..api.wire import IndexRequest
-from ..errors import ScopeError, SearchError, SourceError, did_you_mean
+from ..api.wording import in_notebook
+from ..errors import CodeIntelError, IndexingCancelled, ScopeError, SearchError, SourceError, did_you_mean
+from ..index.report import IndexReport
 from ..scopes.scope import Scope, covered, joined
+from ..search.hit import Hit
 from ..sources.project import current_folder, project_of
 from ..sources.repository import package, package_at
 from .imported import imported_packages
@@ -19,8 +26,8 @@ from .imported import imported_packages
 _NAME = Option(("--name",), "name", "text", "name of the repository; the folder's own by default", metavar="NAME")
 _PACKAGE = Option(("--package", "-p"), "package", "text", "an installed package instead of a folder", metavar="PACKAGE")
 _KERNEL = Option(("--kernel",), "kernel", "flag", "the installed packages that this kernel has imported")
-_OUTPUTS = Option(("--outputs",), "outputs", "flag", "what the cells of notebooks printed is searched too, from then on")
-_REBUILD = Option(("--rebuild",), "rebuild", "flag", "read everything anew")
+_OUTPUTS = Option(("--outputs",), "outputs", "flag", "also search what notebook cells printed, from now on")
+_REBUILD = Option(("--rebuild",), "rebuild", "flag", "index everything again")
 _SKIPPED = Option(("--skipped",), "skipped", "flag", "list what was left out, and why")
 _IMPORTED = Option(("--kernel",), "kernel", "flag", "also the packages imported by this kernel")
 SCOPE_SET_OPTIONS = (*SCOPE_OPTIONS, _IMPORTED)
@@ -38,6 +45,9 @@ SEARCH_OPTIONS: dict[str, Sequence[Option]] = {
     "scope": SCOPE_SET_OPTIONS,
     "codeindex": (*ADD_OPTIONS, *STATUS_OPTIONS),
 }
+MAX_SQL_HITS = 100_000  # sent with a query, each with up to MAX_SQL_SNIPPET characters of its snippet
+MAX_SQL_SNIPPET = 200
+MAX_SQL_HIT_BYTES = MAX_SQL_BODY_BYTES - 1_000_000  # beside them, the statement
 SCOPE_COMMANDS = ("show", "set", "add", "drop", "clear", "save", "use", "list", "restore", "panel", "mcp")
 INDEX_COMMANDS = ("add", "status", "refresh", "drop", "watch")
 
@@ -98,7 +108,7 @@ def with_imports(scope: Scope, client: Client, namespace: Mapping[str, Any]) -> 
     if not imported:
         if not missing:
             raise ScopeError("This kernel has imported no installed package yet. Import some first, or name one: %scope add --repo NAME")
-        raise ScopeError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} imported, but not indexed. To index what it has imported: %codeindex add --kernel")
+        raise ScopeError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} imported, but not indexed. To index what this kernel has imported: %codeindex add --kernel")
     for repository in imported:
         scope = joined(scope, repository, names)
     return scope, missing
@@ -110,7 +120,7 @@ def without_imports(scope: Scope, client: Client, namespace: Mapping[str, Any]) 
     imported, _ = indexed_imports(namespace, names)
     rest = tuple(name for name in scope.repos if not (found := covered(Scope(repos=(name,)), names)) or not found <= {*imported})
     if rest == scope.repos:
-        raise ScopeError(f"No package that this kernel has imported is named in the scope: {scope.describe()}.")
+        raise ScopeError(f"The scope names no package that this kernel has imported: {scope.describe()}.")
     if not rest:
         raise ScopeError("The scope names nothing but imported packages. To go back to the project: %scope clear")
     return scope.merged(repos=rest)
@@ -128,3 +138,26 @@ def changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:
             if item not in getattr(scope, field):
                 raise ScopeError(f"{item!r} is not in the scope: {scope.describe()}.{did_you_mean(item, getattr(scope, field))}")
     return scope.merged(**{field: tuple(item for item in getattr(scope, field) if item not in items) for field, items in given.items()})
+
+
+def each_summary(runs: Sequence[tuple[str, Callable[[], IndexReport]]]) -> list[str]:
+    """Index several repositories; return each one's summary, or its error: one must not stop the others."""
+    lines = list[str]()
+    for name, run in runs:
+        try:
+            lines.append(summary(run()))
+        except IndexingCancelled:
+            raise
+        except CodeIntelError as error:
+            if len(runs) == 1:
+                raise
+            lines.append(f"{name}: {in_notebook(str(error))}")
+    return lines
+
+
+def sendable(hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """Return the hits that an SQL query can take along: as many as fit into its request, with short snippets."""
+    short = tuple(msgspec.structs.replace(hit, snippet=hit.snippet[:MAX_SQL_SNIPPET], signature="", doc="") for hit in hits[:MAX_SQL_HITS])
+    while (size := len(msgspec.json.encode(short))) > MAX_SQL_HIT_BYTES:
+        short = short[: len(short) * MAX_SQL_HIT_BYTES // size]
+    return short

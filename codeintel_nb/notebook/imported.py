@@ -1,4 +1,4 @@
-"""What a kernel has imported, and the project that a notebook belongs to."""
+"""Packages that a kernel has imported."""
 
 from __future__ import annotations
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from IPython.core.magic import line_cell_magic, line_magic, magics_class, no_var_expand
 from traitlets import Float, Int
 
 from ..api.connection import Connection
 from ..api.contract import Client
 from ..api.options import describe, parse_line
-from ..api.progress import summary
 from ..api.terminal import print_anything
 from ..api.wire import PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, SymbolsRequest, TextRequest
 from ..errors import ScopeError, SearchError
@@ -34,8 +33,10 @@ from .commands import (
     STATUS_OPTIONS,
     changed,
     command_of,
+    each_summary,
     index_request,
     kernel_requests,
+    sendable,
     with_imports,
     without_imports,
 )
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
     from .codemap import CodeMap
     from .panel import Panel
 
-MAX_SQL_HITS = 100_000  # sent with a query, each with up to MAX_SQL_SNIPPET characters of its snippet
-MAX_SQL_SNIPPET = 200
 MAPPED_HITS = 20  # lit on a map
 DRAWING = "drawing the map"
 
@@ -206,12 +205,12 @@ class CodeintelMagics(Running):
         """The hits of this notebook's last search, for SQL."""
         if self._last is None:
             raise SearchError("The table hits is empty: nothing was searched in this notebook yet. Search first: %textsearch PATTERN")
-        hits = self._last.hits[:MAX_SQL_HITS]
+        hits = sendable(self._last.hits)
         if self._last.truncated:
             print(f"The table hits is not complete: {self._last.missing()}")
         elif len(hits) < len(self._last.hits):
             print(f"The table hits is not complete: it has the first {len(hits):,} of {len(self._last.hits):,} hits.")
-        return tuple(msgspec.structs.replace(hit, snippet=hit.snippet[:MAX_SQL_SNIPPET], signature="", doc="") for hit in hits)
+        return hits
 
     @no_var_expand
     @line_magic
@@ -239,10 +238,10 @@ class CodeintelMagics(Running):
         if command == "add":
             several = "kernel" in values
             requests = kernel_requests(self.shell.user_ns, place, values) if several else [index_request(place, values)]
-            done += [summary(client.index(request, progress, cancel)) for request in requests]
+            done += each_summary([(request.package or "", partial(client.index, request, progress, cancel)) for request in requests])
         elif command == "refresh":
             names = [place] if place else [repository.name for repository in client.status()]
-            done += [summary(client.refresh(name, "rebuild" in values, progress, cancel)) for name in names]
+            done += each_summary([(name, partial(client.refresh, name, "rebuild" in values, progress, cancel)) for name in names])
         elif command == "drop":
             if not place:
                 raise SearchError("%codeindex drop needs the name of a repository. %codeindex status lists them.")

@@ -73,9 +73,11 @@ class Running(Magics, Configurable):
             target, line = name.strip(), rest
         values, query = parse_line(line, SEARCH_OPTIONS[magic], raw=True)
         if unread := unread_options(line, query, SEARCH_OPTIONS[magic]):
-            print(f"{', '.join(unread)} was searched for as part of the text. Put options at the start or the end of the line.")
+            verb = "was" if len(unread) == 1 else "were"
+            print(f"{', '.join(unread)} {verb} searched for as part of the text. Put options at the start or the end of the line.")
         if letters := trailing_letters(line, query, SEARCH_OPTIONS[magic]):
-            print(f"{', '.join(letters)} was read as an option. To search for it as text: %{magic} -- {line.strip()}")
+            what, them = ("was read as an option", "it") if len(letters) == 1 else ("were read as options", "them")
+            print(f"{', '.join(letters)} {what}. To search for {them} as text: %{magic} -- {line.strip()}")
         if cell is not None:
             query = f"{query}\n{cell}".strip("\n") if query else cell.strip("\n")
         target = values.pop("out", target)

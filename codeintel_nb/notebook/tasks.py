@@ -56,7 +56,7 @@ class Task(Generic[_T]):
 
     def _show_until(self, ends_at: float | None, show: OnProgress, waiting: Callable[[float], None] | None) -> None:
         began = time.monotonic()
-        while not self._ended.wait(SHOWN_S):  # short: after a library such as Polars has handled Ctrl-C, a wait continues to its end
+        while not self._ended.wait(SHOWN_S):  # short, because Ctrl-C does not end a wait if a library such as Polars handles it
             latest = None
             while not self._progress.empty():
                 latest = self._progress.get()

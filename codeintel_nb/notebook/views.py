@@ -35,13 +35,13 @@ class ScopeView(NamedTuple):
         rows = rows or [("limits", "none: everything is searched")]
         c = self.answer.coverage
         if self.answer.is_default and self.scope:
-            rows.append(("because", "this notebook is in this project"))
+            rows.append(("default", "the notebook's own project; no scope was set"))
         if c is not None and c.building:
             rows.append(("not indexed", f"{', '.join(c.building)}: only text search reads its files. %codeindex add indexes the project"))
         if c is not None and c.files:
             rows.append(("in scope", f"{c.files_in_scope:,} of {plural(c.files, 'file')}, {c.chunks_in_scope:,} of {plural(c.chunks, 'chunk')}"))
             if c.files_in_scope == 0:
-                rows.append(("warning", f"no file is in scope: no search finds anything. {empty_hint(self.scope.include_globs)}"))
+                rows.append(("warning", f"no file is in scope, so searches find nothing. {empty_hint(self.scope.include_globs)}"))
         elif c is None:
             rows.append(("index", in_notebook(NOTHING)))
         if self.answer.scope_expired:

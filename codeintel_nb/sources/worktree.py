@@ -89,6 +89,7 @@ class Walk:
         self._never = HISTORIES if no_ignore else NEVER
         self._home = _identity(settings.home)
         self._virtual = virtual_folders(self.root)
+        self._is_checked = False
         self._reader = RuleReader(self.root, lambda path: self._leave(UNREAD_RULES, path))
         self._rules: dict[str, Rules] = {}  # of the folders that ``of`` went through
 
@@ -129,9 +130,9 @@ class Walk:
             return
 
     def find(self, path: str) -> FileStat | None:
-        """Return the file at a path spelled as its folders list it, if the walk would come there.
+        """Return the file at exactly this path, if the walk reaches it.
 
-        A file system that ignores case would give an ignored or secret file by another spelling.
+        On a case-insensitive file system, another spelling would bypass the rules for ignored and secret files.
         """
         place = self.root
         for name in path.split("/"):
@@ -145,7 +146,9 @@ class Walk:
 
     def _check_root(self) -> None:
         check_root(self.root)
-        check_is_indexable(self.root, self._settings.home)
+        if not self._is_checked:  # once: a branch switch changes thousands of paths
+            check_is_indexable(self.root, self._settings.home)
+            self._is_checked = True
 
     def _marks(self, folder: str) -> set[str]:
         """Return the entries of a folder that decide how it is read."""

@@ -122,7 +122,7 @@ def test_a_changed_kernel_is_offered_the_scope_of_the_one_before(server, open_no
     notebook.client.stop_channels()
     notebook.connect()
     shown = notebook.run("%load_ext codeintel_nb\n%scope")
-    assert "this notebook is in this project" in shown, "the new kernel has no scope before it takes one"
+    assert "no scope was set" in shown, "the new kernel has no scope before it takes one"
     assert "--lang python (%scope restore takes it over)" in shown
     assert "languages     python" in notebook.run("%scope restore")
     assert "There is no scope to restore" in notebook.run("%scope restore")

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import msgspec
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -368,3 +369,17 @@ def test_a_name_that_is_only_spelled_alike_says_so(ready):
 def test_a_guess_is_not_too_far(ready):
     ready("%codeindex add --package nothere")
     assert "Did you mean" not in ready.err
+
+
+def test_the_hits_for_sql_fit_into_a_request():
+    """Characters of three bytes take more room than letters."""
+    from codeintel_nb.api.problems import MAX_SQL_BODY_BYTES
+    from codeintel_nb.notebook.commands import MAX_SQL_HITS, sendable
+    from codeintel_nb.search.hit import Hit
+
+    for character, all_fit in (("x", True), ("\u6f22", False)):
+        hit = Hit(repo="shop", path="src/shop/" + character * 40, start_line=1, end_line=1, score=1.0, snippet=character * 400, snippet_line=1, language="python", kind="text")
+        hits = sendable((hit,) * (MAX_SQL_HITS + 1))
+        assert (len(hits) == MAX_SQL_HITS) == all_fit
+        assert len(hits) > MAX_SQL_HITS // 3
+        assert len(msgspec.json.encode(hits)) < MAX_SQL_BODY_BYTES
