@@ -69,11 +69,11 @@ def named_error(name: str, message: str) -> CodeIntelError:
 
 
 def check_text(text: str, what: str) -> str:
-    """Return the text; CodeIntelError if it contains bytes that are not UTF-8."""
+    """Return the text; CodeIntelError if it cannot be encoded as UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise CodeIntelError(f"{what} {text!a} is not valid UTF-8. Give it in UTF-8.") from None
+        raise CodeIntelError(f"{what} {text!a} is not valid UTF-8. Use valid UTF-8 text.") from None
     return text
 
 

@@ -28,7 +28,7 @@ class Settings(msgspec.Struct, frozen=True):
     @classmethod
     def from_environment(cls, home: str | Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
         """Return settings with ``CODEINTEL_HOME``, ``CODEINTEL_MAX_FILE_BYTES``, ``CODEINTEL_MAX_NOTEBOOK_BYTES``,
-        ``CODEINTEL_COUNT_BYTES`` and ``SESSION_MAX_AGE_SECONDS`` applied; CodeIntelError if there is no home folder and none is set."""
+        ``CODEINTEL_COUNT_BYTES`` and ``SESSION_MAX_AGE_SECONDS`` applied; CodeIntelError without both a home and ``CODEINTEL_HOME``."""
         try:
             place = Path(home or environment.get("CODEINTEL_HOME") or _user_data_folder()).expanduser().absolute()
         except RuntimeError as error:

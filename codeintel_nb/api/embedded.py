@@ -23,7 +23,7 @@ class EmbeddedClient(Session):
     where = "local to this process"
 
     def __init__(self, workspace: Workspace, registry: MemoryRegistry | None = None, session_id: str | None = None, folder: Path | None = None) -> None:
-        """Start in the project of ``folder``, the notebook's; the current folder by default."""
+        """Start in the project that contains ``folder``, the notebook's folder; by default the current one."""
         super().__init__(Operations(workspace))
         self._folder = folder or current_folder()
         self._joined: list[str] = []  # repositories added in this session

@@ -14,9 +14,9 @@ class Sessions:
     """The scope of the session of ``scopes.session.session_context``.
 
     ``is_live`` tells whether a session is a live kernel's: such a scope lasts until the kernel ends, whatever its age.
-    ``default`` returns the scope of a session without one; by default that is everything. It is also called for a
-    session whose scope ``present`` does not know, as it names an unindexed project after a restart; else that returns the
-    scope with the repositories' current names.
+    ``default`` returns the scope of a session that has set none; without it, that is everything. ``present`` returns a
+    stored scope with the repositories' current names, or None if it does not know one of them. Then ``default`` is called
+    too: after a restart it makes the notebook's unindexed project known again.
     """
 
     def __init__(

@@ -179,7 +179,7 @@ class LocalEngine:
         return compiled
 
     def live(self, target: Target) -> ScopeMask:
-        """Return the mask of a shard without its tombstones."""
+        """Return the mask of a shard's live files."""
         return self.mask(target._replace(scope=EVERYTHING))
 
     def keep_only(self, folders: set[Path]) -> None:

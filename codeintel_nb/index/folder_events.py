@@ -142,7 +142,7 @@ class FolderEvents:
 
 
 def _is_by_collaboration(path: str) -> bool:
-    """Whether jupyter-collaboration rewrites a file at each keystroke; its journal is gone before it is read."""
+    """Whether a file is jupyter-collaboration's: rewritten at each keystroke, its journals gone before they are read."""
     return COLLABORATION.fullmatch(path.rpartition("/")[2]) is not None
 
 

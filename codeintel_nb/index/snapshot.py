@@ -128,7 +128,7 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def renamed(self) -> dict[str, str]:
-        """Return the new names of packages by the names of the versions that they replaced."""
+        """Return a map from replaced package names to current ones."""
         try:
             return msgspec.json.decode((self.root.parent / RENAMED).read_bytes(), type=dict[str, str])
         except (OSError, ValueError, msgspec.MsgspecError):  # none yet; a damaged file only means that old names are unknown

@@ -30,7 +30,7 @@ def server_tag(root: str, base_url: str, environment: Mapping[str, str] = os.env
 
 
 def of_scripts(registry: ScopeRegistry) -> ServerRegistry:
-    """Return the view of a server without kernels: no id that a client chooses is a kernel's."""
+    """Return the view of a server without kernels: every id counts as a script's."""
     return ServerRegistry(registry, "", lambda session_id: False)
 
 
@@ -45,7 +45,7 @@ class ServerRegistry:
         self._registry, self._tag, self._is_kernel = registry, tag, is_kernel
 
     def kernels(self) -> ServerRegistry:
-        """Return the same view for kernels' ids, live or not."""
+        """Return the same view with every id taken as a kernel's, live or not."""
         return ServerRegistry(self._registry, self._tag, lambda session_id: True)
 
     def _name(self, session_id: str) -> str:

@@ -123,14 +123,14 @@ def short_name(repository: str) -> str:
 
 
 def joined(scope: Scope, repository: str, repositories: Sequence[str]) -> Scope:
-    """Return a scope with one more of the indexed repositories, unless it covers it already."""
+    """Add an indexed repository to a scope that does not cover it yet."""
     if scope.is_everywhere or repository in covered(scope, repositories):
         return scope
     return scope.merged(repos=(*scope.repos, repository))
 
 
 def left(scope: Scope, names: Collection[str]) -> Scope:
-    """Return a scope without a repository that joined it, by all its names; the same if it names no other."""
+    """Remove a repository, under any of these names, from a scope; return the scope unchanged if it names no other."""
     rest = tuple(name for name in scope.repos if name not in names)
     return scope.merged(repos=rest) if rest else scope
 
@@ -165,7 +165,7 @@ def _normal(field: str, value: Any) -> tuple[str, ...]:
     for item in items:
         if not isinstance(item, str) or not item.strip():
             raise ScopeError(f"The scope's {field} holds {item!r}; every value is a text that is not empty.")
-        check_text(item, f"A value of the scope's {field},")
+        check_text(item, f"The scope's {field} value")
     if field == "languages":
         items = [language_named(item) for item in items]
     elif field == "kinds":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 LISTING = Path("/proc/self/mountinfo")
-# file systems of the kernel: their files are made when they are read, and some never end
+# kernel file systems: files are generated when read, some without end
 VIRTUAL = frozenset({
     "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs", "fusectl", "hugetlbfs",
     "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs", "selinuxfs", "sysfs", "tracefs",
