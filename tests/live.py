@@ -190,14 +190,20 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         yield lambda *options, **given: stack.enter_context(running(tmp_path / f"server{next(numbers)}", *options, **given))
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@contextmanager
+def shop_server(folder: Path) -> Iterator[Server]:
     """A server with the small shop indexed as ``shop``."""
     from tests.conftest import FILES, write_tree
 
-    with running(tmp_path_factory.mktemp("server")) as made:
+    with running(folder) as made:
         write_tree(made.root / "shop", dict(FILES))
         made.index(made.root / "shop", "shop")
+        yield made
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with shop_server(tmp_path_factory.mktemp("server")) as made:
         yield made
 
 

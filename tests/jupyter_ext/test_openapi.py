@@ -19,7 +19,7 @@ from codeintel_nb.search.facets import Facets
 from codeintel_nb.search.hit import FileText
 from codeintel_nb.search.points import Points
 from jupyter_ext.handlers import ROUTES
-from tests.live import TOKEN
+from tests.live import TOKEN, shop_server
 
 DESCRIPTION = Path(jupyter_ext.__file__).parent / "openapi.yml"
 METHODS = {"get", "put", "post", "patch", "delete"}
@@ -37,6 +37,13 @@ TRIED: list[int] = []  # statuses met
 OPERATIONS = [
     (path, method) for path, described_path in described["paths"].items() for method in described_path if method in METHODS and path != "/repositories/{name}/events"
 ]  # events are a stream: test_jobs.py reads one to its end
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server of these tests alone: some requests index its root folder."""
+    with shop_server(tmp_path_factory.mktemp("described")) as made:
+        yield made
 
 
 def test_every_route_is_described_and_every_description_has_a_route():

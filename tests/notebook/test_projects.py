@@ -230,7 +230,7 @@ def test_imported_packages_join_and_leave_a_scope(at, places):
     assert run("%scope add --kernel").scope == Scope(repos=(full, "mine"), languages=("python",)), "once is enough"
     assert run("%scope drop --kernel").scope == Scope(repos=("mine",), languages=("python",))
     run("%scope drop --kernel")
-    assert "No package that this kernel has imported is named in the scope" in run.err
+    assert "The scope names no package that this kernel has imported" in run.err
     assert run("%scope set --repo mine --kernel").scope == Scope(repos=(full, "mine"))
     run("%scope set --repo '*'")
     assert run("%scope add --kernel").scope == Scope(repos=ALL), "everything is not narrowed"
@@ -243,7 +243,7 @@ def test_imports_that_are_not_indexed_are_an_error(at, places):
     run("import filelock")
     before = run("%scope").scope
     run("%scope add --kernel")
-    assert "imported, but not indexed. To index what it has imported: %codeindex add --kernel" in run.err
+    assert "imported, but not indexed. To index what this kernel has imported: %codeindex add --kernel" in run.err
     assert run("%scope").scope == before
 
 
