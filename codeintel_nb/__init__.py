@@ -13,9 +13,24 @@ if TYPE_CHECKING:
     from .workspace import Workspace
 
 __version__ = "0.1.0"
-__all__ = ["CodeIntelError", "Hit", "Panel", "Results", "Scope", "Workspace", "load_ipython_extension"]
+__all__ = [
+    "CodeIntelError",
+    "Hit",
+    "Panel",
+    "Results",
+    "Scope",
+    "Workspace",
+    "load_ipython_extension",
+]
 
-_HOMES = {"Workspace": ".workspace", "Scope": ".scopes.scope", "Results": ".search.hit", "Hit": ".search.hit", "Panel": ".notebook.panel", "CodeIntelError": ".errors"}
+_HOMES = {
+    "Workspace": ".workspace",
+    "Scope": ".scopes.scope",
+    "Results": ".search.hit",
+    "Hit": ".search.hit",
+    "Panel": ".notebook.panel",
+    "CodeIntelError": ".errors",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -25,7 +40,9 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(_HOMES[name], __name__), name)
     if name in ("Workspace", "Results"):
         hit = importlib.import_module(".search.hit", __name__)
-        hit.Results.presenter = staticmethod(lambda *shown: importlib.import_module(".notebook.display", __name__).present(*shown))
+        hit.Results.presenter = staticmethod(
+            lambda *shown: importlib.import_module(".notebook.display", __name__).present(*shown)
+        )
     globals()[name] = value
     return value
 

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 GRACE_S = 2  # for requests in flight at shutdown, which has 5 seconds in all
 END_CALLS_S = 1.0  # of them, after which calls in flight return partial results
-_PLACE = re.compile(r"(\[[0-9a-f:.]+\]|[^:@/\[\]]+)(?::[0-9]{1,5})?")  # host name or address, with an optional port
+_PLACE = re.compile(
+    r"(\[[0-9a-f:.]+\]|[^:@/\[\]]+)(?::[0-9]{1,5})?"
+)  # host name or address, with an optional port
 OPTIONS = "CODEINTEL_SERVE"  # environment variable that hands the options to worker processes
 
 
@@ -42,21 +44,37 @@ class Guard:
         self._app, self._options = app, options
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and (refused := self._refusal({name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]})):
+        if scope["type"] == "http" and (
+            refused := self._refusal(
+                {
+                    name.decode("latin-1"): value.decode("latin-1")
+                    for name, value in scope["headers"]
+                }
+            )
+        ):
             await _problem(refused)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
     def _refusal(self, headers: dict[str, str]) -> Refused | None:
         if not self._is_ours(headers.get("host", "")):
-            return Refused(421, f"This server is not {headers.get('host', '')!r}. Its owner allows more names: codeintel serve --allow-host NAME")
+            return Refused(
+                421,
+                f"This server is not {headers.get('host', '')!r}. Its owner allows more names: codeintel serve --allow-host NAME",
+            )
         origin = headers.get("origin")
         if origin is not None and not self._is_ours(origin.partition("://")[2]):
             return Refused(403, f"A page of {origin} may not ask this server.")
         if self._options.token:
             kind, _, token = headers.get("authorization", "").partition(" ")
-            if kind.lower() not in ("bearer", "token") or not hmac.compare_digest(token.strip().encode(), self._options.token.encode()):
-                return Refused(401, "Send the token that codeintel serve printed: Authorization: Bearer TOKEN", headers={"WWW-Authenticate": "Bearer"})
+            if kind.lower() not in ("bearer", "token") or not hmac.compare_digest(
+                token.strip().encode(), self._options.token.encode()
+            ):
+                return Refused(
+                    401,
+                    "Send the token that codeintel serve printed: Authorization: Bearer TOKEN",
+                    headers={"WWW-Authenticate": "Bearer"},
+                )
         return None
 
     def _is_ours(self, place: str) -> bool:
@@ -80,9 +98,13 @@ def make_app(options: Options) -> Starlette:
     hosts = [value for name in options.hosts for value in (name, f"{name}:*")]
     origins = [f"{scheme}://{host}" for scheme in ("http", "https") for host in hosts]
     security = TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=origins)
-    mcp_app = mcp.streamable_http_app(stateless_http=options.workers > 1, json_response=True, transport_security=security)
+    mcp_app = mcp.streamable_http_app(
+        stateless_http=options.workers > 1, json_response=True, transport_security=security
+    )
 
-    def route(path: str, method: str, answer: Callable[[Call], Awaitable[Any]], status: int = 200) -> Route:
+    def route(
+        path: str, method: str, answer: Callable[[Call], Awaitable[Any]], status: int = 200
+    ) -> Route:
         async def endpoint(request: Request) -> Response:
             call = Call(request)
             headers = {VERSION_HEADER: __version__}
@@ -94,10 +116,19 @@ def make_app(options: Options) -> Starlette:
             except (Refused, CodeIntelError) as error:
                 return _problem(refusal(error), headers)
             if isinstance(found, AsyncIterator):
-                return StreamingResponse(found, media_type="text/event-stream", headers={**headers, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+                return StreamingResponse(
+                    found,
+                    media_type="text/event-stream",
+                    headers={**headers, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+                )
             if found is None:
                 return Response(status_code=204, headers=headers)
-            return Response(found if isinstance(found, bytes) else to_wire(found), status, headers, "application/json")
+            return Response(
+                found if isinstance(found, bytes) else to_wire(found),
+                status,
+                headers,
+                "application/json",
+            )
 
         return Route(f"/{BASE}{path}", endpoint, methods=[method])
 
@@ -110,10 +141,22 @@ def make_app(options: Options) -> Starlette:
 
     async def unknown(request: Request, error: Exception) -> Response:
         status = int(getattr(error, "status_code", 500))
-        return _problem(Refused(status, f"There is nothing at {request.url.path}." if status == 404 else HTTPStatus(status).phrase))
+        return _problem(
+            Refused(
+                status,
+                f"There is nothing at {request.url.path}."
+                if status == 404
+                else HTTPStatus(status).phrase,
+            )
+        )
 
     routes = [route(path, method, answer, status) for path, method, answer, status in rest.routes()]
-    app = Starlette(routes=[*routes, *mcp_app.routes], middleware=[Middleware(Guard, options=options)], lifespan=lifespan, exception_handlers={404: unknown, 405: unknown})
+    app = Starlette(
+        routes=[*routes, *mcp_app.routes],
+        middleware=[Middleware(Guard, options=options)],
+        lifespan=lifespan,
+        exception_handlers={404: unknown, 405: unknown},
+    )
     app.state.end_calls = rest.end_calls
     return app
 
@@ -121,8 +164,15 @@ def make_app(options: Options) -> Starlette:
 def _problem(refused: Refused, headers: dict[str, str] | None = None) -> Response:
     from starlette.responses import Response
 
-    problem = Problem(HTTPStatus(refused.status).phrase, refused.status, refused.detail, error=refused.error)
-    return Response(to_wire(problem), refused.status, {VERSION_HEADER: __version__, **(headers or {}), **refused.headers}, "application/problem+json")
+    problem = Problem(
+        HTTPStatus(refused.status).phrase, refused.status, refused.detail, error=refused.error
+    )
+    return Response(
+        to_wire(problem),
+        refused.status,
+        {VERSION_HEADER: __version__, **(headers or {}), **refused.headers},
+        "application/problem+json",
+    )
 
 
 def app_of_worker() -> Starlette:
@@ -144,26 +194,42 @@ def run(options: Options, announce: Callable[[str], None], tell_token: bool = Fa
     except ImportError:
         raise MissingExtra("mcp", needed_by="codeintel serve") from None
     if options.workers > 1 and options.registry_url == "memory://":
-        raise CodeIntelError("Several workers need scopes that they share: codeintel serve --workers N --registry-url redis://HOST")
+        raise CodeIntelError(
+            "Several workers need scopes that they share: codeintel serve --workers N --registry-url redis://HOST"
+        )
     open_registry(options.registry_url)  # an address that cannot be read is said now
     try:
         listener = listening(options.host, options.port)
     except (OSError, OverflowError) as error:
-        raise CodeIntelError(f"{options.host} port {options.port} cannot be listened on ({getattr(error, 'strerror', None) or error}). Give another: codeintel serve --port N") from None
+        raise CodeIntelError(
+            f"{options.host} port {options.port} cannot be listened on ({getattr(error, 'strerror', None) or error}). Give another: codeintel serve --port N"
+        ) from None
     if tell_token:
         announce(f"token: {options.token}")
     port = listener.getsockname()[1]  # the system's choice for 0
     where = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}"
     announce(f"REST at {where}/{BASE}, MCP at {where}/mcp. Ctrl-C ends it.")
     if options.host not in LOOPBACK:
-        announce("Warning: this is not the loop-back address. Who reaches it and has the token reads all that is indexed, and nothing is encrypted: put a proxy with TLS in front.")
+        announce(
+            "Warning: this is not the loop-back address. Who reaches it and has the token reads all that is indexed, and nothing is encrypted: put a proxy with TLS in front."
+        )
     if not options.token:
-        announce("Warning: no token is asked for. Everybody who reaches this address reads all that is indexed.")
-    settings: dict[str, Any] = {"host": options.host, "port": port, "log_level": "warning", "timeout_graceful_shutdown": GRACE_S, "server_header": False}
+        announce(
+            "Warning: no token is asked for. Everybody who reaches this address reads all that is indexed."
+        )
+    settings: dict[str, Any] = {
+        "host": options.host,
+        "port": port,
+        "log_level": "warning",
+        "timeout_graceful_shutdown": GRACE_S,
+        "server_header": False,
+    }
     if options.workers > 1:
         listener.close()  # each worker opens its own socket
         os.environ[OPTIONS] = msgspec.json.encode(options).decode()
-        uvicorn.run("codeintel_nb.serve:app_of_worker", factory=True, workers=options.workers, **settings)
+        uvicorn.run(
+            "codeintel_nb.serve:app_of_worker", factory=True, workers=options.workers, **settings
+        )
     else:
         _run(options, settings, listener)
 

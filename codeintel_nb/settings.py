@@ -26,13 +26,21 @@ class Settings(msgspec.Struct, frozen=True):
     prune_interval_s: float = 600.0
 
     @classmethod
-    def from_environment(cls, home: str | Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    def from_environment(
+        cls, home: str | Path | None = None, environment: Mapping[str, str] = os.environ
+    ) -> Settings:
         """Return settings with ``CODEINTEL_HOME``, ``CODEINTEL_MAX_FILE_BYTES``, ``CODEINTEL_MAX_NOTEBOOK_BYTES``,
         ``CODEINTEL_COUNT_BYTES`` and ``SESSION_MAX_AGE_SECONDS`` applied; CodeIntelError without both a home and ``CODEINTEL_HOME``."""
         try:
-            place = Path(home or environment.get("CODEINTEL_HOME") or _user_data_folder()).expanduser().absolute()
+            place = (
+                Path(home or environment.get("CODEINTEL_HOME") or _user_data_folder())
+                .expanduser()
+                .absolute()
+            )
         except RuntimeError as error:
-            raise CodeIntelError(f"This user has no home folder to keep the index in ({error}). Set CODEINTEL_HOME to a folder that you own.") from None
+            raise CodeIntelError(
+                f"This user has no home folder to keep the index in ({error}). Set CODEINTEL_HOME to a folder that you own."
+            ) from None
         check_text(str(place), "The index home")
         return cls(
             home=place,
@@ -44,7 +52,11 @@ class Settings(msgspec.Struct, frozen=True):
 
     def raw_limit(self, path: str) -> int:
         """Return the largest file size, in bytes, that is read under this name."""
-        return max(self.max_notebook_bytes, self.max_file_bytes) if path.lower().endswith((".ipynb", ".zpln")) else self.max_file_bytes
+        return (
+            max(self.max_notebook_bytes, self.max_file_bytes)
+            if path.lower().endswith((".ipynb", ".zpln"))
+            else self.max_file_bytes
+        )
 
 
 def _user_data_folder() -> str:
@@ -56,7 +68,9 @@ def _user_data_folder() -> str:
 def _bytes(environment: Mapping[str, str], name: str, default: int) -> int:
     value = _number(environment, name, default)
     if value < 1:
-        raise CodeIntelError(f"The environment variable {name} is {environment[name]!r}, less than one byte. Unset it or give a number of bytes.")
+        raise CodeIntelError(
+            f"The environment variable {name} is {environment[name]!r}, less than one byte. Unset it or give a number of bytes."
+        )
     return int(value)
 
 
@@ -69,5 +83,7 @@ def _number(environment: Mapping[str, str], name: str, default: float) -> float:
     except ValueError:
         value = -1
     if not 0 < value < math.inf:
-        raise CodeIntelError(f"The environment variable {name} is {text!r}, not a positive number. Unset it or give a number.")
+        raise CodeIntelError(
+            f"The environment variable {name} is {text!r}, not a positive number. Unset it or give a number."
+        )
     return value

@@ -23,7 +23,17 @@ from .search.facets import Facets
 from .search.hit import Coverage, FileText, Hit, Results
 from .search.loose import LooseTarget, read_document
 from .search.points import Points
-from .search.query import DEFAULT_HITS, Bounds, Case, Mode, PathQuery, SemanticQuery, Show, SymbolQuery, TextQuery
+from .search.query import (
+    DEFAULT_HITS,
+    Bounds,
+    Case,
+    Mode,
+    PathQuery,
+    SemanticQuery,
+    Show,
+    SymbolQuery,
+    TextQuery,
+)
 from .search.sql import MEMORY_LIMIT, MOST_ROWS, InScope, run_sql
 from .search.table import Table
 from .settings import Settings
@@ -39,7 +49,14 @@ class Workspace(Indexing):
     ``truncated`` set.
     """
 
-    def __init__(self, settings: Settings, embedder: Callable[[], Embedder] = default_embedder, look_here: bool = True, here: str | None = "", follow: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        embedder: Callable[[], Embedder] = default_embedder,
+        look_here: bool = True,
+        here: str | None = "",
+        follow: bool = True,
+    ) -> None:
         """``here`` is what a text search reads while nothing is indexed: the current folder by default, None for nothing.
 
         ``follow`` says that the process goes on: changes of files are told to it, and it compacts shards in the background.
@@ -53,7 +70,9 @@ class Workspace(Indexing):
     @classmethod
     def open(cls, home: str | os.PathLike[str] | None = None, follow: bool = True) -> Workspace:
         """The workspace in ``home``, else ``$CODEINTEL_HOME``, else the platform's user data folder."""
-        return cls(Settings.from_environment(None if home is None else os.fspath(home)), follow=follow)
+        return cls(
+            Settings.from_environment(None if home is None else os.fspath(home)), follow=follow
+        )
 
     def search_text(
         self,
@@ -80,9 +99,17 @@ class Workspace(Indexing):
         its first line; ``show="counts"`` the same with the number of its lines as the score. With ``no_ignore`` the files that
         ignore rules leave out and those in the folders of tools and environments are read too, as by ``rg --no-ignore``.
         """
-        query = TextQuery(pattern, regex, case, word, limit, context, per_file, rank, show, no_ignore)
+        query = TextQuery(
+            pattern, regex, case, word, limit, context, per_file, rank, show, no_ignore
+        )
         bounds = Bounds.within(deadline, cancel)
-        return self._search(scope, query, lambda targets, loose: self._engine.search_text(query, targets, bounds, loose), fresh=True, no_ignore=no_ignore)
+        return self._search(
+            scope,
+            query,
+            lambda targets, loose: self._engine.search_text(query, targets, bounds, loose),
+            fresh=True,
+            no_ignore=no_ignore,
+        )
 
     def semantic_search(
         self,
@@ -96,7 +123,13 @@ class Workspace(Indexing):
         """Chunks that answer a question, best first."""
         asked = SemanticQuery(query, limit, mode)
         bounds = Bounds.within(deadline, cancel)
-        return self._search(scope, asked, lambda targets, _: self._engine.semantic_search(asked, targets, bounds, self._embedder()))
+        return self._search(
+            scope,
+            asked,
+            lambda targets, _: self._engine.semantic_search(
+                asked, targets, bounds, self._embedder()
+            ),
+        )
 
     def symbols(
         self,
@@ -114,14 +147,20 @@ class Workspace(Indexing):
         Each hit says its ``signature`` and ``doc``.
         """
         if kind is not None:
-            scope = (scope or EVERYTHING).merged(kinds=(kind,) if isinstance(kind, str) else tuple(kind))
+            scope = (scope or EVERYTHING).merged(
+                kinds=(kind,) if isinstance(kind, str) else tuple(kind)
+            )
         query, bounds = SymbolQuery(name, limit), Bounds.within(deadline, cancel)
-        return self._search(scope, query, lambda targets, _: self._engine.symbols(query, targets, bounds))
+        return self._search(
+            scope, query, lambda targets, _: self._engine.symbols(query, targets, bounds)
+        )
 
     def list_paths(self, scope: Scope | None = None, limit: int | None = None) -> Results:
         """The files in scope, one hit each."""
         query = PathQuery(limit)
-        return self._search(scope, query, lambda targets, _: self._engine.list_paths(query, targets))
+        return self._search(
+            scope, query, lambda targets, _: self._engine.list_paths(query, targets)
+        )
 
     def count(self, scope: Scope | None = None) -> Coverage:
         """Count files and chunks in scope, and warm the caches for later searches.
@@ -129,14 +168,21 @@ class Workspace(Indexing):
         An unindexed project is not counted, but named in ``building``.
         """
         try:
-            return self._roster.retrying(scope, lambda now: self._roster.coverage(Current(now, now.targets, [])))
+            return self._roster.retrying(
+                scope, lambda now: self._roster.coverage(Current(now, now.targets, []))
+            )
         except SearchError:
             names = self._roster.without_index(scope or EVERYTHING)
             if not names:
                 raise
             return Coverage(names, building=names)
 
-    def project_scope(self, folder: str | os.PathLike[str], limit: str | os.PathLike[str] | None = None, joined: Sequence[str] = ()) -> Scope:
+    def project_scope(
+        self,
+        folder: str | os.PathLike[str],
+        limit: str | os.PathLike[str] | None = None,
+        joined: Sequence[str] = (),
+    ) -> Scope:
         """Return a notebook's initial scope: its project, indexed or not, plus ``joined`` repositories.
 
         It also makes an unindexed project's name known to scopes.
@@ -173,7 +219,9 @@ class Workspace(Indexing):
         without = {field: applied.merged(**{field: ()}) for field in ("languages", "kinds")}
 
         def run(now: Now) -> Facets:
-            return self._engine.facets(now.targets, without["languages"], without["kinds"], most_folders)
+            return self._engine.facets(
+                now.targets, without["languages"], without["kinds"], most_folders
+            )
 
         return self._roster.retrying(applied, run)
 
@@ -191,7 +239,9 @@ class Workspace(Indexing):
         """
 
         def run(now: Now) -> Points:
-            shards = [self._engine.shard(target.folder) for target in self._roster.now(EVERYTHING).targets]
+            shards = [
+                self._engine.shard(target.folder) for target in self._roster.now(EVERYTHING).targets
+            ]
             while not self._mapping.acquire(timeout=0.1):
                 if cancel is not None and cancel.is_set():
                     raise SearchError("Drawing the map was interrupted.")
@@ -209,7 +259,10 @@ class Workspace(Indexing):
         if self._roster.all():
             self._embedder().embed_query("prepare")
             with suppress(SearchError):  # no shard is finished yet
-                self._roster.retrying(EVERYTHING, lambda now: self._roster.coverage(self._roster.with_changes(now, EVERYTHING)))
+                self._roster.retrying(
+                    EVERYTHING,
+                    lambda now: self._roster.coverage(self._roster.with_changes(now, EVERYTHING)),
+                )
 
     def sql(
         self,
@@ -228,18 +281,27 @@ class Workspace(Indexing):
         def run(now: Now) -> Table:
             if now.failed:  # a table has no place to say that some of its rows are missing
                 raise ShardError(next(iter(now.failed.values())))
-            shards = [InScope(t.repo, self._engine.shard(t.folder), self._engine.mask(t)) for t in now.targets]
+            shards = [
+                InScope(t.repo, self._engine.shard(t.folder), self._engine.mask(t))
+                for t in now.targets
+            ]
             return run_sql(statement, shards, bounds, most_rows, memory_bytes, hits)
 
         return self._roster.retrying(scope, run)
 
-    def open_file(self, repo: str, path: str, start_line: int = 1, end_line: int | None = None) -> FileText:
+    def open_file(
+        self, repo: str, path: str, start_line: int = 1, end_line: int | None = None
+    ) -> FileText:
         """Lines of a file, as it is now where it changed since it was indexed; of a notebook, the text of its cells."""
         wanted = path.replace("\\", "/") if os.sep == "\\" else path
         if wanted.startswith("/") or ".." in re.split(r"[/\\]", wanted) or "\0" in wanted:
-            raise SourceError(f"The path {path!r} leads out of the repository {repo!r}. Give a path relative to its root.")
+            raise SourceError(
+                f"The path {path!r} leads out of the repository {repo!r}. Give a path relative to its root."
+            )
         if start_line < 1 or (end_line is not None and end_line < start_line):
-            raise SourceError(f"Lines {start_line} to {end_line} are no range: lines count from 1, and the first comes first.")
+            raise SourceError(
+                f"Lines {start_line} to {end_line} are no range: lines count from 1, and the first comes first."
+            )
         name = self._roster.full_name(repo)
         scope = Scope(repos=(name,))
 
@@ -250,35 +312,90 @@ class Workspace(Indexing):
                 shard = self._engine.shard(target.folder)
                 number = shard.file_numbers.get(wanted)
                 if number is not None and number not in target.dead:
-                    return FileText.cut(name, wanted, shard.file_content(number), shard.language(number), start_line, end_line)
+                    return FileText.cut(
+                        name,
+                        wanted,
+                        shard.file_content(number),
+                        shard.language(number),
+                        start_line,
+                        end_line,
+                    )
             for files in loose:
-                is_there = files.files.find(wanted) is not None if isinstance(files.files, Walk) else any(stat.path == wanted for stat in files.files)
+                is_there = (
+                    files.files.find(wanted) is not None
+                    if isinstance(files.files, Walk)
+                    else any(stat.path == wanted for stat in files.files)
+                )
                 if is_there and (document := read_document(files, wanted)) is not None:
-                    content = document.content if document.ends_with_newline else document.content[:-1]
-                    return FileText.cut(name, wanted, content, document.language, start_line, end_line)
+                    content = (
+                        document.content if document.ends_with_newline else document.content[:-1]
+                    )
+                    return FileText.cut(
+                        name, wanted, content, document.language, start_line, end_line
+                    )
                 known += [stat.path for stat in islice(files.files, MAX_SUGGESTED)]
-            known += [path for t in targets for number, path in enumerate(self._engine.shard(t.folder).paths) if number not in t.dead]
-            raise SourceError(f"There is no {'indexed ' if now.chosen else ''}file {path!r} in {repo!r}.{did_you_mean(wanted, known)}")
+            known += [
+                path
+                for t in targets
+                for number, path in enumerate(self._engine.shard(t.folder).paths)
+                if number not in t.dead
+            ]
+            raise SourceError(
+                f"There is no {'indexed ' if now.chosen else ''}file {path!r} in {repo!r}.{did_you_mean(wanted, known)}"
+            )
 
         return self._roster.retrying(scope, run, fresh=True)
 
-    def _search(self, scope: Scope | None, query: TextQuery | SemanticQuery | PathQuery | SymbolQuery, run: Callable[[list[Target], list[LooseTarget]], Answer], fresh: bool = False, no_ignore: bool = False) -> Results:
+    def _search(
+        self,
+        scope: Scope | None,
+        query: TextQuery | SemanticQuery | PathQuery | SymbolQuery,
+        run: Callable[[list[Target], list[LooseTarget]], Answer],
+        fresh: bool = False,
+        no_ignore: bool = False,
+    ) -> Results:
         began = time.perf_counter()
         applied = (scope or EVERYTHING).interned()
 
         def search(now: Now) -> Results:
-            current = self._roster.with_changes(now, applied, no_ignore) if fresh else Current(now, now.targets, [])
+            current = (
+                self._roster.with_changes(now, applied, no_ignore)
+                if fresh
+                else Current(now, now.targets, [])
+            )
             now, loose = current.now, current.unindexed
             coverage = self._roster.coverage(current)
             scoped = time.perf_counter()
-            answer = run(current.targets, [] if applied.kinds else loose)  # a changed file has no kinds before it is indexed
+            answer = run(
+                current.targets, [] if applied.kinds else loose
+            )  # a changed file has no kinds before it is indexed
             if fresh and not applied.kinds:
                 coverage = coverage.with_unindexed(answer.files_read)
-            timings = {"scope": (scoped - began) * 1000, **answer.timings_ms, "total": (time.perf_counter() - began) * 1000}
+            timings = {
+                "scope": (scoped - began) * 1000,
+                **answer.timings_ms,
+                "total": (time.perf_counter() - began) * 1000,
+            }
             rounded = {name: round(ms, 3) for name, ms in timings.items()}
             met = {hit.repo for hit in answer.hits}
-            roots = {stored.repository.name: stored.repository.root for stored, _ in now.chosen if stored.repository.name in met}
+            roots = {
+                stored.repository.name: stored.repository.root
+                for stored, _ in now.chosen
+                if stored.repository.name in met
+            }
             roots |= {files.repo: files.root for files in loose if files.repo in met}
-            return Results(tuple(answer.hits), applied, answer.total, bool(answer.reason), answer.exact, coverage, rounded, query, roots, answer.reason, answer.more)
+            return Results(
+                tuple(answer.hits),
+                applied,
+                answer.total,
+                bool(answer.reason),
+                answer.exact,
+                coverage,
+                rounded,
+                query,
+                roots,
+                answer.reason,
+                answer.more,
+            )
 
         return self._roster.retrying(applied, search, fresh)

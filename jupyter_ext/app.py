@@ -54,26 +54,45 @@ class Service(SharedService):
         log: Callable[[str, str], None],
     ) -> None:
         named = ServerRegistry(registry, tag, lambda session_id: session_id in kernel_manager)
-        self.kernels = Kernels(named.kernels(), kernel_manager, session_manager, events.scope_changed)
-        super().__init__(workspace, named, limits, roots, threads, watch, log, events.job_moved, self.kernels.is_live, self.project_scope)
+        self.kernels = Kernels(
+            named.kernels(), kernel_manager, session_manager, events.scope_changed
+        )
+        super().__init__(
+            workspace,
+            named,
+            limits,
+            roots,
+            threads,
+            watch,
+            log,
+            events.job_moved,
+            self.kernels.is_live,
+            self.project_scope,
+        )
         self.signatures = Signatures(self.kernels)
         self._root = root
         self._joined: dict[str, list[str]] = {}  # kernel id -> repositories added to its scope
         self.events = events
         self.registry_counts = RegistryCollector()
         self.base_url = "/"
-        self.has_remote_kernels = False  # run by a gateway: they cannot sign requests, so they keep their own scopes
+        self.has_remote_kernels = (
+            False  # run by a gateway: they cannot sign requests, so they keep their own scopes
+        )
         self.public_url = os.environ.get("JUPYTERHUB_PUBLIC_URL", "")
 
     async def project_scope(self, session_id: str) -> Scope:
         """Return a kernel's default scope: its notebook's project; for other sessions, everything."""
         folder = await self.kernels.folder(session_id)
-        if folder is None or ".." in folder.split("/"):  # clients choose a session's path: it must not leave the root
+        if folder is None or ".." in folder.split(
+            "/"
+        ):  # clients choose a session's path: it must not leave the root
             return EVERYTHING
         place = os.path.join(self._root, *folder.split("/"))
         names = tuple(self._joined.get(session_id, ()))
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.searching, lambda: self.workspace.project_scope(place, self._root, names))
+        return await loop.run_in_executor(
+            self.searching, lambda: self.workspace.project_scope(place, self._root, names)
+        )
 
     def join(self, session_id: str, name: str) -> None:
         """Add a repository to a kernel's scope once it is indexed, unless the scope covers all."""
@@ -93,7 +112,9 @@ class Service(SharedService):
 
         def moved(state: JobState) -> None:
             if state.state == "done":
-                repositories = [repository.name for repository in self.workspace.repositories()]  # before the scope is read: it may change meanwhile
+                repositories = [
+                    repository.name for repository in self.workspace.repositories()
+                ]  # before the scope is read: it may change meanwhile
                 loop.call_soon_threadsafe(lambda: loop.create_task(widen(repositories)))
 
         self.jobs.follow(name, moved)
@@ -108,7 +129,9 @@ class Service(SharedService):
             return {removed, *(one for one in known if present[one] == removed)}
 
         names = await asyncio.get_running_loop().run_in_executor(self.searching, remove)
-        sessions = [session_id for session_id, own in self._joined.items() if not names.isdisjoint(own)]
+        sessions = [
+            session_id for session_id, own in self._joined.items() if not names.isdisjoint(own)
+        ]
         for session_id in sessions:  # before the first wait: a kernel may end meanwhile
             self._joined[session_id] = [one for one in self._joined[session_id] if one not in names]
         for session_id in sessions:
@@ -120,7 +143,9 @@ class Service(SharedService):
 
     def note_address(self, user: str, protocol: str, host: str) -> None:
         """Remember the server's public address, taken from its owner's request that came through a proxy."""
-        if not os.environ.get("JUPYTERHUB_PUBLIC_URL") and user == os.environ.get("JUPYTERHUB_USER", user):
+        if not os.environ.get("JUPYTERHUB_PUBLIC_URL") and user == os.environ.get(
+            "JUPYTERHUB_USER", user
+        ):
             self.public_url = f"{protocol}://{host}{self.base_url}"
 
     async def tick(self) -> None:
@@ -128,7 +153,9 @@ class Service(SharedService):
         if self.has_remote_kernels:
             await self.kernels.ask_gateway()
         await self.kernels.reap()
-        for kernel_id in [kernel_id for kernel_id in self._joined if not self.kernels.is_live(kernel_id)]:
+        for kernel_id in [
+            kernel_id for kernel_id in self._joined if not self.kernels.is_live(kernel_id)
+        ]:
             del self._joined[kernel_id]
         await self.follow()
         self.registry_counts.latest = await self.sessions.registry.metrics()
@@ -144,21 +171,51 @@ class CodeIntelApp(ExtensionApp):
     name = "codeintel"
     load_other_extensions = True
 
-    home = Unicode("", help="Folder of the index; $CODEINTEL_HOME, else the user's data folder by default.").tag(config=True)
-    registry_url = Unicode("memory://", help="Where scopes are kept: memory:// is this server's memory; redis://, rediss:// or unix:// a Redis that servers share.").tag(config=True)
-    registry_prefix = Unicode(help="Key prefix in Redis. The default is 'codeintel:', under a hub 'codeintel:USER/SERVER:', so that users do not see each other's scopes.").tag(config=True)
-    registry_group = Unicode("", help="Name of a group of servers that share their scripts' scopes in Redis, across users; empty for none.").tag(config=True)
-    session_max_age_s = Float(0.0, help="Seconds after which the scope of a client that is no kernel expires; $SESSION_MAX_AGE_SECONDS, else 3600 by default.").tag(config=True)
-    registry_size = Int(10_000, min=1, help="Most sessions whose scope is kept; live kernels' are always.").tag(config=True)
-    prune_interval_s = Float(600.0, min=1.0, help="Seconds between sweeps of expired scopes.").tag(config=True)
-    search_deadline_s = Float(30.0, min=0.1, help="Seconds after which a search gives what it has.").tag(config=True)
-    sql_deadline_s = Float(600.0, min=0.1, help="Seconds after which an SQL query is ended.").tag(config=True)
-    watch = Bool(True, help="Follow changes of indexed folders and keep the index up to date.").tag(config=True)
+    home = Unicode(
+        "", help="Folder of the index; $CODEINTEL_HOME, else the user's data folder by default."
+    ).tag(config=True)
+    registry_url = Unicode(
+        "memory://",
+        help="Where scopes are kept: memory:// is this server's memory; redis://, rediss:// or unix:// a Redis that servers share.",
+    ).tag(config=True)
+    registry_prefix = Unicode(
+        help="Key prefix in Redis. The default is 'codeintel:', under a hub 'codeintel:USER/SERVER:', so that users do not see each other's scopes."
+    ).tag(config=True)
+    registry_group = Unicode(
+        "",
+        help="Name of a group of servers that share their scripts' scopes in Redis, across users; empty for none.",
+    ).tag(config=True)
+    session_max_age_s = Float(
+        0.0,
+        help="Seconds after which the scope of a client that is no kernel expires; $SESSION_MAX_AGE_SECONDS, else 3600 by default.",
+    ).tag(config=True)
+    registry_size = Int(
+        10_000, min=1, help="Most sessions whose scope is kept; live kernels' are always."
+    ).tag(config=True)
+    prune_interval_s = Float(600.0, min=1.0, help="Seconds between sweeps of expired scopes.").tag(
+        config=True
+    )
+    search_deadline_s = Float(
+        30.0, min=0.1, help="Seconds after which a search gives what it has."
+    ).tag(config=True)
+    sql_deadline_s = Float(600.0, min=0.1, help="Seconds after which an SQL query is ended.").tag(
+        config=True
+    )
+    watch = Bool(True, help="Follow changes of indexed folders and keep the index up to date.").tag(
+        config=True
+    )
     search_threads = Int(4, min=1, help="Searches that run at once.").tag(config=True)
-    most_hits = Int(1_000_000, min=1, max=MAX_HITS, help="Maximum hits of one answer.").tag(config=True)
+    most_hits = Int(1_000_000, min=1, max=MAX_HITS, help="Maximum hits of one answer.").tag(
+        config=True
+    )
     most_rows = Int(100_000, min=1, help="Most rows of an answer to SQL.").tag(config=True)
-    sql_memory_bytes = Int(1_500_000_000, min=300_000_000, help="Memory of the process that runs one SQL query.").tag(config=True)
-    allowed_roots = List(Unicode(), help="Folders below which clients may index, besides the server's root folder and installed packages.").tag(config=True)
+    sql_memory_bytes = Int(
+        1_500_000_000, min=300_000_000, help="Memory of the process that runs one SQL query."
+    ).tag(config=True)
+    allowed_roots = List(
+        Unicode(),
+        help="Folders below which clients may index, besides the server's root folder and installed packages.",
+    ).tag(config=True)
 
     @default("registry_prefix")
     def _own_prefix(self) -> str:
@@ -168,22 +225,55 @@ class CodeIntelApp(ExtensionApp):
     def _known_registry(self, proposal: Any) -> Any:
         url = proposal["value"]
         if url != "memory://" and url.partition("://")[0] not in SCHEMES:
-            raise CodeIntelError(f"c.CodeIntelApp.registry_url is {url!r}; it begins with memory:// or one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}.")
+            raise CodeIntelError(
+                f"c.CodeIntelApp.registry_url is {url!r}; it begins with memory:// or one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}."
+            )
         return url
 
     def initialize_settings(self) -> None:
         server = self._server()
         settings = Settings.from_environment(self.home or None)
         workspace = Workspace(settings, look_here=False, here=server.root_dir)
-        registry = open_registry(self.registry_url, self.registry_size, self.session_max_age_s or settings.session_max_age_s, self.prune_interval_s, self.registry_prefix)
-        limits = Limits(self.search_deadline_s, hits=self.most_hits, rows=self.most_rows, sql_deadline_s=self.sql_deadline_s, sql_memory_bytes=self.sql_memory_bytes)
+        registry = open_registry(
+            self.registry_url,
+            self.registry_size,
+            self.session_max_age_s or settings.session_max_age_s,
+            self.prune_interval_s,
+            self.registry_prefix,
+        )
+        limits = Limits(
+            self.search_deadline_s,
+            hits=self.most_hits,
+            rows=self.most_rows,
+            sql_deadline_s=self.sql_deadline_s,
+            sql_memory_bytes=self.sql_memory_bytes,
+        )
         roots = [server.root_dir, *self.allowed_roots]
         tag = server_tag(server.root_dir, server.base_url)
-        self.service = Service(workspace, registry, tag, server.root_dir, limits, roots, self.search_threads, server.kernel_manager, server.session_manager, Events(server.event_logger), self.watch, lambda name, said: self.log.warning("codeintel: %s", said))
+        self.service = Service(
+            workspace,
+            registry,
+            tag,
+            server.root_dir,
+            limits,
+            roots,
+            self.search_threads,
+            server.kernel_manager,
+            server.session_manager,
+            Events(server.event_logger),
+            self.watch,
+            lambda name, said: self.log.warning("codeintel: %s", said),
+        )
         self.service.registry_counts.register()
         self.service.base_url = server.base_url
-        self.service.has_remote_kernels = bool(getattr(server.gateway_config, "gateway_enabled", False))
-        self.service.is_personal = is_personal(server.ip, os.environ) and not server.sock and not server.allow_remote_access
+        self.service.has_remote_kernels = bool(
+            getattr(server.gateway_config, "gateway_enabled", False)
+        )
+        self.service.is_personal = (
+            is_personal(server.ip, os.environ)
+            and not server.sock
+            and not server.allow_remote_access
+        )
         self.settings[SETTING] = self.service
         server.event_logger.add_listener(schema_id=ACTIONS, listener=self.service.kernels.on_action)
 
@@ -197,7 +287,9 @@ class CodeIntelApp(ExtensionApp):
         told = {
             URL: server_url(serverapp),
             PID: str(os.getpid()),
-            "CODEINTEL_HOME": str(self.service.workspace.settings.home),  # for kernels that go on without the server
+            "CODEINTEL_HOME": str(
+                self.service.workspace.settings.home
+            ),  # for kernels that go on without the server
             "JUPYTER_SERVER_ROOT": serverapp.root_dir,  # links in results lead where the server shows files
         }
         self.service.events.begin()

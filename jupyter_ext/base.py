@@ -33,7 +33,9 @@ _T = TypeVar("_T")
 class CodeIntelHandler(APIHandler):
     """Base of every handler."""
 
-    statuses: ClassVar[dict[type[CodeIntelError], HTTPStatus]] = {}  # where they differ from api/problems.py
+    statuses: ClassVar[
+        dict[type[CodeIntelError], HTTPStatus]
+    ] = {}  # where they differ from api/problems.py
     auth_resource = RESOURCE
     max_body_bytes: ClassVar[int] = MAX_BODY_BYTES
     kernel_id: str | None = None
@@ -50,14 +52,27 @@ class CodeIntelHandler(APIHandler):
         self.set_header(VERSION_HEADER, __version__)
         header = self.request.headers.get("Authorization", "")
         if header.startswith(SCHEME + " "):
-            self.kernel_id = self.service.signatures.kernel_of(header, self.request.method, self.request.uri, self.request.body)
+            self.kernel_id = self.service.signatures.kernel_of(
+                header, self.request.method, self.request.uri, self.request.body
+            )
             if self.kernel_id is None:
-                raise refused("The kernel's signature is not good: of an unknown kernel, forged, used before or too old.")
+                raise refused(
+                    "The kernel's signature is not good: of an unknown kernel, forged, used before or too old."
+                )
         await super().prepare()
         if len(self.request.body) > self.max_body_bytes:
-            raise Refused(413, f"The body has {len(self.request.body):,} bytes; the maximum is {self.max_body_bytes:,}.", "SearchError")
-        if self.request.body and not self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower().endswith("json"):
-            raise Refused(415, f"The body is {self.request.headers.get('Content-Type', 'of no type')!r}; send application/json.")
+            raise Refused(
+                413,
+                f"The body has {len(self.request.body):,} bytes; the maximum is {self.max_body_bytes:,}.",
+                "SearchError",
+            )
+        if self.request.body and not self.request.headers.get("Content-Type", "").partition(";")[
+            0
+        ].strip().lower().endswith("json"):
+            raise Refused(
+                415,
+                f"The body is {self.request.headers.get('Content-Type', 'of no type')!r}; send application/json.",
+            )
         self.session_id = self._session()
         self.set_header(SESSION_HEADER, self.session_id)
 
@@ -73,7 +88,9 @@ class CodeIntelHandler(APIHandler):
             raise Refused(400, str(error), "ScopeError") from None
 
     def check_xsrf_cookie(self) -> None:
-        if self.kernel_id is None:  # a signature is no ambient credential: there is nothing to forge
+        if (
+            self.kernel_id is None
+        ):  # a signature is no ambient credential: there is nothing to forge
             super().check_xsrf_cookie()
 
     # requests
@@ -84,13 +101,19 @@ class CodeIntelHandler(APIHandler):
 
     def queried(self, kind: type[_T]) -> _T:
         """The query string as a value of this type."""
-        given = {name: self.get_query_argument(name) for name in self.request.query_arguments if name != "token"}
+        given = {
+            name: self.get_query_argument(name)
+            for name in self.request.query_arguments
+            if name != "token"
+        }
         return readable(lambda: msgspec.convert(given, kind, strict=False))
 
     def call_id(self, request_id: str = "") -> str:
         """Return a call's id, by default this call's. It includes the owner, so that only the owner can end the call."""
         request_id = request_id or self.request.headers.get(REQUEST_ID, str(id(self)))
-        by_token = bool(getattr(self, "token_authenticated", False))  # Jupyter invents a user name for each of these
+        by_token = bool(
+            getattr(self, "token_authenticated", False)
+        )  # Jupyter invents a user name for each of these
         return f"{self.kernel_id or ('' if by_token else self.current_user.username)} {request_id}"
 
     # work
@@ -114,14 +137,20 @@ class CodeIntelHandler(APIHandler):
     @property
     def is_page(self) -> bool:
         """Whether the request is from a page of this server in a browser; scripts can claim it, but not by accident."""
-        return self.kernel_id is None and self.request.headers.get("Sec-Fetch-Site") == "same-origin"
+        return (
+            self.kernel_id is None and self.request.headers.get("Sec-Fetch-Site") == "same-origin"
+        )
 
     @property
     def wants_events(self) -> bool:
         """Whether the client asks for server-sent events in place of one answer."""
         return EVENT_STREAM in self.request.headers.get("Accept", "")
 
-    async def answer_long(self, held: ScopeAnswer, work: Callable[[Callable[[Progress], None], threading.Event], bytes]) -> None:
+    async def answer_long(
+        self,
+        held: ScopeAnswer,
+        work: Callable[[Callable[[Progress], None], threading.Event], bytes],
+    ) -> None:
         """Run a long call and answer it, as server-sent events if the client accepts them."""
         if self.wants_events:
             await self.send_events(self.service.stream(held, self.cancel, self.call_id(), work))
@@ -146,8 +175,12 @@ class CodeIntelHandler(APIHandler):
             await events.aclose()
 
     def answer(self, value: Any, status: int = 200) -> None:
-        if self.kernel_id is None and "X-Forwarded-For" in self.request.headers:  # only authenticated requests come here
-            self.service.note_address(self.current_user.username, self.request.protocol, self.request.host)
+        if (
+            self.kernel_id is None and "X-Forwarded-For" in self.request.headers
+        ):  # only authenticated requests come here
+            self.service.note_address(
+                self.current_user.username, self.request.protocol, self.request.host
+            )
         self.set_status(status)
         self.finish(value if isinstance(value, bytes) else to_wire(value))
 
@@ -175,5 +208,7 @@ class CodeIntelHandler(APIHandler):
         self.set_header(VERSION_HEADER, __version__)
         if self.session_id:
             self.set_header(SESSION_HEADER, self.session_id)
-        problem = Problem(HTTPStatus(status_code).phrase, status_code, detail, error=name, question=question)
+        problem = Problem(
+            HTTPStatus(status_code).phrase, status_code, detail, error=name, question=question
+        )
         self.finish(to_wire(problem), set_content_type="application/problem+json")

@@ -38,8 +38,13 @@ class Signatures:
             if abs(now - int(at)) > SKEW_S:
                 return None
             key = self._kernels.key(kernel_id)
-            signed = bool(key) and hmac.compare_digest(sign(key, kernel_id, method, uri, body, int(at), nonce).encode(), mac.encode())
-        except (ValueError, OverflowError):  # not four parts, no number, one of 400 digits, half a surrogate
+            signed = bool(key) and hmac.compare_digest(
+                sign(key, kernel_id, method, uri, body, int(at), nonce).encode(), mac.encode()
+            )
+        except (
+            ValueError,
+            OverflowError,
+        ):  # not four parts, no number, one of 400 digits, half a surrogate
             return None
         if not signed or (kernel_id, nonce) in self._seen:
             return None
@@ -49,7 +54,9 @@ class Signatures:
         return kernel_id
 
 
-def kernel_or_user(action: str, kernels: Literal["any", "own", "none"] = "any") -> Callable[[_Handler], _Handler]:
+def kernel_or_user(
+    action: str, kernels: Literal["any", "own", "none"] = "any"
+) -> Callable[[_Handler], _Handler]:
     """Let in a person whom the Authorizer allows ``action``, and ``kernels``: any, the one that the path names, or none."""
 
     def decorate(method: _Handler) -> _Handler:
@@ -60,8 +67,12 @@ def kernel_or_user(action: str, kernels: Literal["any", "own", "none"] = "any") 
                     raise refused("A kernel's signature is good for its own scope alone.")
             elif self.current_user is None:
                 raise refused("Nobody is logged in. Send the server's token, or log in.")
-            elif not await ensure_async(self.authorizer.is_authorized(self, self.current_user, action, RESOURCE)):
-                raise refused(f"{self.current_user.username!r} is not allowed to {action} {RESOURCE!r} on this server.")
+            elif not await ensure_async(
+                self.authorizer.is_authorized(self, self.current_user, action, RESOURCE)
+            ):
+                raise refused(
+                    f"{self.current_user.username!r} is not allowed to {action} {RESOURCE!r} on this server."
+                )
             await method(self, *path)
 
         return allow_unauthenticated(checked)  # type: ignore[no-any-return]

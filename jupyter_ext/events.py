@@ -26,10 +26,16 @@ SCHEMA = {
     "required": ["what"],
     "properties": {
         "what": {"enum": ["scope", "index"]},
-        "session": {"type": "string", "description": "whose scope changed: a kernel's id, or that of another client"},
+        "session": {
+            "type": "string",
+            "description": "whose scope changed: a kernel's id, or that of another client",
+        },
         "repository": {"type": "string"},
         "state": {"enum": ["waiting", "running", "done", "failed", "cancelled"]},
-        "line": {"type": "string", "description": "how far the run is, or what it did, for a person"},
+        "line": {
+            "type": "string",
+            "description": "how far the run is, or what it did, for a person",
+        },
         "share": {"type": "number", "description": "of the run that is done, 0 to 1"},
     },
 }
@@ -41,7 +47,9 @@ class Events:
     def __init__(self, logger: Any) -> None:
         self._logger = logger
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._runs: dict[str, tuple[Estimate, float]] = {}  # repository -> its run's estimate, and when it was last told of
+        self._runs: dict[
+            str, tuple[Estimate, float]
+        ] = {}  # repository -> its run's estimate, and when it was last told of
         if CHANGES not in logger.schemas:  # else of a server that was in this process before
             logger.register_event_schema(SCHEMA)
 
@@ -64,9 +72,19 @@ class Events:
             line, share = summary(state.report) if state.report else in_panel(state.detail), 1.0
         elif state.progress is not None:
             line, share = estimate.line(state.progress), estimate.share(state.progress)
-        self._emit({"what": "index", "repository": state.repository, "state": state.state, "line": clean(line), "share": share})
+        self._emit(
+            {
+                "what": "index",
+                "repository": state.repository,
+                "state": state.state,
+                "line": clean(line),
+                "share": share,
+            }
+        )
 
     def _emit(self, data: dict[str, Any]) -> None:
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed: the server has ended
-                self._loop.call_soon_threadsafe(lambda: self._logger.emit(schema_id=CHANGES, data=data))
+                self._loop.call_soon_threadsafe(
+                    lambda: self._logger.emit(schema_id=CHANGES, data=data)
+                )

@@ -18,7 +18,14 @@ from codeintel_nb.api.health import health
 from codeintel_nb.api.operations import HeldSession
 from codeintel_nb.api.panel import Looked, PanelState, look
 from codeintel_nb.api.problems import readable
-from codeintel_nb.api.wire import FileRequest, SavedScopes, ScopeAnswer, SessionsAnswer, SessionState, to_wire
+from codeintel_nb.api.wire import (
+    FileRequest,
+    SavedScopes,
+    ScopeAnswer,
+    SessionsAnswer,
+    SessionState,
+    to_wire,
+)
 from codeintel_nb.api.wording import in_panel
 from codeintel_nb.errors import CodeIntelError, MissingExtra, ScopeError, SourceError
 from codeintel_nb.scopes.scope import Scope, patched, scope_from_wire
@@ -26,8 +33,23 @@ from codeintel_nb.scopes.session import check_session_id, session_context
 
 from .base import SESSION_HEADER, CodeIntelHandler
 from .credentials import Refused, kernel_or_user
-from .repositories import EventsHandler, JobHandler, RefreshHandler, RepositoriesHandler, RepositoryHandler
-from .searches import FacetsHandler, MapHandler, PathsHandler, RunningSearchHandler, SemanticHandler, SqlHandler, SymbolsHandler, TextHandler
+from .repositories import (
+    EventsHandler,
+    JobHandler,
+    RefreshHandler,
+    RepositoriesHandler,
+    RepositoryHandler,
+)
+from .searches import (
+    FacetsHandler,
+    MapHandler,
+    PathsHandler,
+    RunningSearchHandler,
+    SemanticHandler,
+    SqlHandler,
+    SymbolsHandler,
+    TextHandler,
+)
 
 _T = TypeVar("_T")
 
@@ -52,7 +74,10 @@ class SessionsHandler(CodeIntelHandler):
     async def get(self) -> None:
         labels = await self.service.kernels.labels()
         scopes = await self.service.sessions.registry.snapshot()
-        states = [SessionState(session_id, scope, *labels.get(session_id, ("", ()))) for session_id, scope in sorted(scopes.items())]
+        states = [
+            SessionState(session_id, scope, *labels.get(session_id, ("", ())))
+            for session_id, scope in sorted(scopes.items())
+        ]
         self.answer(SessionsAnswer(tuple(states)))
 
 
@@ -70,7 +95,9 @@ class SessionHandler(CodeIntelHandler):
     @property
     def is_remote(self) -> bool:
         """Whether the session is a gateway's kernel, with its own scope."""
-        return bool(self.service.has_remote_kernels and self.service.kernels.is_live(self.session_id))
+        return bool(
+            self.service.has_remote_kernels and self.service.kernels.is_live(self.session_id)
+        )
 
     def refuse_remote(self) -> None:
         if self.is_remote:
@@ -78,7 +105,13 @@ class SessionHandler(CodeIntelHandler):
 
     def with_offer(self, held: ScopeAnswer) -> ScopeAnswer:
         """The scope held, or the one that a change of kernel left behind."""
-        return held if not held.is_default else msgspec.structs.replace(held, offered=self.service.kernels.offered(self.session_id))
+        return (
+            held
+            if not held.is_default
+            else msgspec.structs.replace(
+                held, offered=self.service.kernels.offered(self.session_id)
+            )
+        )
 
 
 class ScopeHandler(SessionHandler):
@@ -114,7 +147,9 @@ class ScopeHandler(SessionHandler):
         await self._tell(kept)
 
     async def _tell(self, held: ScopeAnswer) -> None:
-        self.answer(await self.off_loop(lambda: self.service.operations.counted(self.with_offer(held))))
+        self.answer(
+            await self.off_loop(lambda: self.service.operations.counted(self.with_offer(held)))
+        )
 
 
 class PanelHandler(SessionHandler):
@@ -125,7 +160,9 @@ class PanelHandler(SessionHandler):
         asked: Looked = self.decoded(Looked)  # type: ignore[arg-type]
         session = HeldSession(self.service.operations, self.with_offer(await self.held()))
         try:
-            answer = await self.off_loop(lambda: look(session, asked, self.settings["server_root_dir"]))
+            answer = await self.off_loop(
+                lambda: look(session, asked, self.settings["server_root_dir"])
+            )
             if self.is_remote and isinstance(asked, PanelState):
                 answer["note"] = REMOTE
             self.answer(await self.off_loop(lambda: to_wire(answer)))
@@ -171,7 +208,9 @@ class FilesHandler(CodeIntelHandler):
     @kernel_or_user("read")
     async def get(self) -> None:
         request = self.queried(FileRequest)
-        self.answer(await self.off_loop(lambda: to_wire(self.service.operations.open_file(request))))
+        self.answer(
+            await self.off_loop(lambda: to_wire(self.service.operations.open_file(request)))
+        )
 
 
 # the service itself
@@ -183,13 +222,27 @@ class HealthHandler(CodeIntelHandler):
         registry = self.service.sessions.registry
         sessions = await registry.session_count()
         watching = self.service.watcher.names if self.service.watcher else ()
-        self.answer(await self.off_loop(lambda: health(self.service.workspace, sessions, self.service.jobs, watching, registry=registry, url=self.service.public_url)))
+        self.answer(
+            await self.off_loop(
+                lambda: health(
+                    self.service.workspace,
+                    sessions,
+                    self.service.jobs,
+                    watching,
+                    registry=registry,
+                    url=self.service.public_url,
+                )
+            )
+        )
 
 
 class DescriptionHandler(CodeIntelHandler):
     @kernel_or_user("read")
     async def get(self) -> None:
-        self.finish((Path(__file__).parent / "openapi.yml").read_bytes(), set_content_type="application/yaml")
+        self.finish(
+            (Path(__file__).parent / "openapi.yml").read_bytes(),
+            set_content_type="application/yaml",
+        )
 
 
 ROUTES: tuple[tuple[str, type[CodeIntelHandler]], ...] = (
@@ -219,5 +272,8 @@ ROUTES: tuple[tuple[str, type[CodeIntelHandler]], ...] = (
 
 def routes() -> list[tuple[str, type[CodeIntelHandler]]]:
     """Patterns for Jupyter's web application, below its base URL."""
-    found = [(BASE + re.sub(r"\\\{\w+\\\}", "([^/]+)", re.escape(path)), handler) for path, handler in ROUTES]
+    found = [
+        (BASE + re.sub(r"\\\{\w+\\\}", "([^/]+)", re.escape(path)), handler)
+        for path, handler in ROUTES
+    ]
     return [*found, (BASE + "(.*)", UnknownHandler)]

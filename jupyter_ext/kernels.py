@@ -22,12 +22,20 @@ class Kernels:
     the end; ``reap`` finds it missing.
     """
 
-    def __init__(self, registry: ScopeRegistry, kernel_manager: Any, session_manager: Any, offering: Callable[[str], None] = lambda kernel_id: None) -> None:
+    def __init__(
+        self,
+        registry: ScopeRegistry,
+        kernel_manager: Any,
+        session_manager: Any,
+        offering: Callable[[str], None] = lambda kernel_id: None,
+    ) -> None:
         self._registry = registry
         self._kernels = kernel_manager
         self._sessions = session_manager
         self._offering = offering  # told of a kernel that is offered a scope
-        self._holders: dict[str, str] = {}  # kernel id -> id of the Jupyter session that it serves; empty while unknown
+        self._holders: dict[
+            str, str
+        ] = {}  # kernel id -> id of the Jupyter session that it serves; empty while unknown
         self._folders: dict[str, str] = {}  # kernel id -> folder of its notebook
         self._offers: dict[str, Scope] = {}  # kernel id -> scope of the kernel it took the place of
 
@@ -72,7 +80,11 @@ class Kernels:
 
     async def reap(self) -> None:
         """Drop the scopes of kernels that are gone without a word."""
-        for kernel_id in [kernel_id for kernel_id in {*self._holders, *self._offers} if not self.is_live(kernel_id)]:
+        for kernel_id in [
+            kernel_id
+            for kernel_id in {*self._holders, *self._offers}
+            if not self.is_live(kernel_id)
+        ]:
             with suppress(EngineError):  # the registry is away
                 await self._ended(kernel_id)
         if self._holders or self._folders:
@@ -80,7 +92,10 @@ class Kernels:
 
     async def labels(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         """Of each live kernel its kernel's name and the paths of the notebooks and consoles that use it."""
-        found: dict[str, tuple[str, tuple[str, ...]]] = {str(kernel_id): (str(self._kernels.get_kernel(kernel_id).kernel_name), ()) for kernel_id in self._kernels.list_kernel_ids()}
+        found: dict[str, tuple[str, tuple[str, ...]]] = {
+            str(kernel_id): (str(self._kernels.get_kernel(kernel_id).kernel_name), ())
+            for kernel_id in self._kernels.list_kernel_ids()
+        }
         for session in await self._sessions.list_sessions():
             name, paths = found.get(session["kernel"]["id"], (session["kernel"]["name"], ()))
             found[session["kernel"]["id"]] = (name, (*paths, str(session["path"])))
@@ -96,7 +111,11 @@ class Kernels:
                 successor = (await self._sessions.get_session(session_id=holder))["kernel"]["id"]
             except Exception:  # the session ended with its kernel
                 return
-            if successor != kernel_id and self.is_live(successor) and await self._registry.get(successor) is None:
+            if (
+                successor != kernel_id
+                and self.is_live(successor)
+                and await self._registry.get(successor) is None
+            ):
                 self._offers[successor] = scope
                 self._offering(successor)
 

@@ -11,7 +11,12 @@ from prometheus_client.registry import Collector
 from codeintel_nb.scopes.registry import RegistryMetrics
 
 SEARCHES = Counter("codeintel_searches", "Searches by kind and outcome", ["kind", "outcome"])
-SEARCH_SECONDS = Histogram("codeintel_search_seconds", "Time from request to answer", ["kind"], buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30))
+SEARCH_SECONDS = Histogram(
+    "codeintel_search_seconds",
+    "Time from request to answer",
+    ["kind"],
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30),
+)
 
 
 class RegistryCollector(Collector):
@@ -28,9 +33,30 @@ class RegistryCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         now = self.latest
-        for name, count in (("hits", now.hits), ("misses", now.misses), ("sets", now.sets), ("evictions", now.evictions), ("expiries", now.expiries)):
-            yield CounterMetricFamily(f"codeintel_scope_{name}", f"Scope registry: {name}", value=count)
-        for name in ("l1_hits", "l2_hits", "invalidations", "flushes", "restored", "failures"):  # of a registry in Redis
+        for name, count in (
+            ("hits", now.hits),
+            ("misses", now.misses),
+            ("sets", now.sets),
+            ("evictions", now.evictions),
+            ("expiries", now.expiries),
+        ):
+            yield CounterMetricFamily(
+                f"codeintel_scope_{name}", f"Scope registry: {name}", value=count
+            )
+        for name in (
+            "l1_hits",
+            "l2_hits",
+            "invalidations",
+            "flushes",
+            "restored",
+            "failures",
+        ):  # of a registry in Redis
             if hasattr(now, name):
-                yield CounterMetricFamily(f"codeintel_redis_{name}", f"Scope registry in Redis: {name}", value=getattr(now, name))
-        yield GaugeMetricFamily("codeintel_sessions", "Sessions that hold a scope", value=now.sessions)
+                yield CounterMetricFamily(
+                    f"codeintel_redis_{name}",
+                    f"Scope registry in Redis: {name}",
+                    value=getattr(now, name),
+                )
+        yield GaugeMetricFamily(
+            "codeintel_sessions", "Sessions that hold a scope", value=now.sessions
+        )

@@ -30,20 +30,37 @@ class RepositoriesHandler(CodeIntelHandler):
     async def post(self) -> None:
         request = self.decoded(IndexRequest)
         if request.path is not None:  # a relative one is meant as the server shows it
-            request = msgspec.structs.replace(request, path=os.path.join(self.settings["server_root_dir"], os.path.expanduser(request.path)))
+            request = msgspec.structs.replace(
+                request,
+                path=os.path.join(
+                    self.settings["server_root_dir"], os.path.expanduser(request.path)
+                ),
+            )
         try:
             repository = await self.off_loop(lambda: self.service.operations.repository(request))
-            await self.off_loop(lambda: check_is_indexable(repository.root, self.service.workspace.settings.home))
+            await self.off_loop(
+                lambda: check_is_indexable(repository.root, self.service.workspace.settings.home)
+            )
         except SourceError as error:
             raise Refused(400, str(error), "SourceError") from None
         # neither a kernel's code nor an assistant can confirm for the user, nor can others through a proxy
-        can_confirm = self.service.is_personal and self.is_page and "X-Forwarded-For" not in self.request.headers
+        can_confirm = (
+            self.service.is_personal
+            and self.is_page
+            and "X-Forwarded-For" not in self.request.headers
+        )
         allowed = request.allow and can_confirm
         try:
-            await self.off_loop(lambda: self.service.checked_root(repository, self._kernel_python(), allowed))
+            await self.off_loop(
+                lambda: self.service.checked_root(repository, self._kernel_python(), allowed)
+            )
         except SourceError as error:
             asks = can_confirm and os.access(repository.root, os.R_OK)
-            question = f"{repository.root} is outside this server's folder. Index it anyway?" if asks else ""
+            question = (
+                f"{repository.root} is outside this server's folder. Index it anyway?"
+                if asks
+                else ""
+            )
             raise Refused(403, str(error), "SourceError", question) from None
         state = self.service.jobs.start(repository, request.rebuild)
         self.service.join(self.session_id, repository.name)
@@ -85,7 +102,9 @@ class JobHandler(CodeIntelHandler):
     @kernel_or_user("read")
     async def get(self, name: str) -> None:
         state = self.service.jobs.state(name)
-        self.answer(msgspec.structs.replace(state, detail=in_panel(state.detail)) if self.is_page else state)
+        self.answer(
+            msgspec.structs.replace(state, detail=in_panel(state.detail)) if self.is_page else state
+        )
 
     @kernel_or_user("write")
     async def delete(self, name: str) -> None:
@@ -101,7 +120,10 @@ class EventsHandler(CodeIntelHandler):
     @kernel_or_user("read")
     async def get(self, name: str) -> None:
         if EventsHandler._open >= MOST_EVENT_STREAMS:
-            raise Refused(429, f"{MOST_EVENT_STREAMS} clients follow indexing runs already. Ask for repositories/NAME/job now and then instead.")
+            raise Refused(
+                429,
+                f"{MOST_EVENT_STREAMS} clients follow indexing runs already. Ask for repositories/NAME/job now and then instead.",
+            )
         events = await self.service.job_events(name)
         EventsHandler._open += 1
         try:

@@ -35,7 +35,11 @@ class SearchHandler(CodeIntelHandler):
 
     kind = ""
 
-    async def search(self, request: _T, work: Callable[[_T, ScopeAnswer, threading.Event], SearchAnswer | TableAnswer]) -> None:
+    async def search(
+        self,
+        request: _T,
+        work: Callable[[_T, ScopeAnswer, threading.Event], SearchAnswer | TableAnswer],
+    ) -> None:
         arrived = time.monotonic()
         held, cancel = await self.held(), self.cancel
 

@@ -28,20 +28,33 @@ OPENED = """([path, line]) => {
   const content = window.jupyterapp.shell.currentWidget;
   return content?.context?.path === path && content.content.editor?.getCursorPosition().line === line - 1;
 }"""  # a file is shown with the cursor on a line
-QUIET = ("favicon", "manifest", "Autofocus processing", "was preloaded using link preload", "debugger state")  # what Lab itself says
+QUIET = (
+    "favicon",
+    "manifest",
+    "Autofocus processing",
+    "was preloaded using link preload",
+    "debugger state",
+)  # what Lab itself says
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A JupyterLab with the small shop indexed as ``shop``."""
-    pytest.importorskip("jupyterlab", reason="JupyterLab is not installed: pip install 'codeintel-nb[test]'")
+    pytest.importorskip(
+        "jupyterlab", reason="JupyterLab is not installed: pip install 'codeintel-nb[test]'"
+    )
     from tests.conftest import FILES, write_tree
 
     folder = tmp_path_factory.mktemp("lab")
     settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
-    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
-    environment = {"JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces")}
+    (settings / "notification.jupyterlab-settings").write_text(
+        '{"fetchNews": "false", "checkForUpdates": false}'
+    )
+    environment = {
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+    }
     options = ("--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly")
     with running(folder, *options, environment=environment, program="jupyterlab") as made:
         write_tree(made.root / "shop", dict(FILES))
@@ -51,12 +64,17 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")  # its event loop would stand in the way of others
 def chromium() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'codeintel-nb[test]'")
+    playwright = pytest.importorskip(
+        "playwright.sync_api",
+        reason="playwright is not installed: pip install 'codeintel-nb[test]'",
+    )
     if not CHROMIUM:
         pytest.skip("there is no Chromium: apt-get install chromium")
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser.new_context(viewport={"width": 1300, "height": 1000})  # one for all: Lab's own files are loaded once
+        yield browser.new_context(
+            viewport={"width": 1300, "height": 1000}
+        )  # one for all: Lab's own files are loaded once
         browser.close()
 
 
@@ -67,8 +85,22 @@ def watched(chromium: Any, server: Server, folder: Path) -> Iterator[Any]:
     made.set_default_timeout(30_000)
     outside: list[str] = []
     said: list[str] = []
-    made.on("request", lambda request: outside.append(request.url) if not request.url.startswith((f"http://127.0.0.1:{server.port}", "data:", "blob:")) else None)
-    made.on("console", lambda message: said.append(message.text) if message.type == "error" and not any(word in message.text for word in QUIET) else None)
+    made.on(
+        "request",
+        lambda request: (
+            outside.append(request.url)
+            if not request.url.startswith((f"http://127.0.0.1:{server.port}", "data:", "blob:"))
+            else None
+        ),
+    )
+    made.on(
+        "console",
+        lambda message: (
+            said.append(message.text)
+            if message.type == "error" and not any(word in message.text for word in QUIET)
+            else None
+        ),
+    )
     made.on("pageerror", lambda error: said.append(str(error)))
     made.expected = []  # what the test itself brings about
     yield made
@@ -88,9 +120,28 @@ def page(chromium: Any, lab: Server, tmp_path: Path) -> Iterator[Any]:
 
 
 def write_notebook(path: Path, *cells: str) -> None:
-    written = [{"cell_type": "code", "execution_count": None, "id": f"cell{i}", "metadata": {}, "outputs": [], "source": cell} for i, cell in enumerate(cells)]
+    written = [
+        {
+            "cell_type": "code",
+            "execution_count": None,
+            "id": f"cell{i}",
+            "metadata": {},
+            "outputs": [],
+            "source": cell,
+        }
+        for i, cell in enumerate(cells)
+    ]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    path.write_text(json.dumps({"cells": written, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}))
+    path.write_text(
+        json.dumps(
+            {
+                "cells": written,
+                "metadata": {"kernelspec": kernel},
+                "nbformat": 4,
+                "nbformat_minor": 5,
+            }
+        )
+    )
 
 
 @pytest.fixture

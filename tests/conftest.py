@@ -16,7 +16,12 @@ from tests.live import make_server, open_notebook, server  # noqa: F401
 from tests.redis_server import make_redis, one_redis, redis  # noqa: F401
 from tests.serving import make_serving, served_home, serving  # noqa: F401
 
-settings.register_profile("codeintel", deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+settings.register_profile(
+    "codeintel",
+    deadline=None,
+    max_examples=80,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 settings.load_profile("codeintel")
 
 FILES = {
@@ -125,7 +130,9 @@ def indexed_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shop(tree: Path, indexed_shop: Path, make_workspace: Callable[..., Workspace], tmp_path: Path) -> Workspace:
+def shop(
+    tree: Path, indexed_shop: Path, make_workspace: Callable[..., Workspace], tmp_path: Path
+) -> Workspace:
     """A workspace with the shop indexed."""
     for path in FILES:
         shutil.copystat(indexed_shop / "shop" / path, tree / path)
@@ -140,7 +147,16 @@ def shop(tree: Path, indexed_shop: Path, make_workspace: Callable[..., Workspace
 @pytest.fixture
 def git(tmp_path: Path) -> Callable[..., str]:
     def run(*arguments: str, cwd: Path) -> str:
-        command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main", *arguments]
+        command = [
+            "git",
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@example.com",
+            "-c",
+            "init.defaultBranch=main",
+            *arguments,
+        ]
         return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout
 
     return run

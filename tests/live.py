@@ -39,9 +39,17 @@ class Answer(NamedTuple):
 class Server:
     """A server, and how a person with its token speaks to it."""
 
-    base_url = "/a%40b/"  # as JupyterHub has it for a name with an @: the signature covers what is sent
+    base_url = (
+        "/a%40b/"  # as JupyterHub has it for a name with an @: the signature covers what is sent
+    )
 
-    def __init__(self, folder: Path, *options: str, environment: dict[str, str] | None = None, program: str = "jupyter_server") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        environment: dict[str, str] | None = None,
+        program: str = "jupyter_server",
+    ) -> None:
         self.folder = folder
         self.program = program
         self.root = folder / "root"
@@ -55,8 +63,13 @@ class Server:
             **os.environ, "JUPYTER_RUNTIME_DIR": str(self.runtime), "JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_DATA_DIR": str(folder / "data"),
             "IPYTHONDIR": str(folder / "ipython"), "CODEINTEL_HOME": str(self.home), **(environment or {}),
         }  # fmt: skip
-        watch = () if any("watch=" in option for option in options) else ("--CodeIntelApp.watch=False",)
-        self.options = (*options, *watch)  # a run of the server's own accord would come between those of the tests
+        watch = (
+            () if any("watch=" in option for option in options) else ("--CodeIntelApp.watch=False",)
+        )
+        self.options = (
+            *options,
+            *watch,
+        )  # a run of the server's own accord would come between those of the tests
         self.start()
 
     def start(self) -> None:
@@ -89,35 +102,74 @@ class Server:
             self.process.kill()
             self.process.wait()
 
-    def ask(self, method: str, place: str, payload: Any = None, headers: dict[str, str] | None = None, api: bool = False) -> Answer:
+    def ask(
+        self,
+        method: str,
+        place: str,
+        payload: Any = None,
+        headers: dict[str, str] | None = None,
+        api: bool = False,
+    ) -> Answer:
         """A request with the server's token, below our own base or Jupyter's ``api``; bytes are sent as they are."""
-        return self.raw(method, place, payload, {"Authorization": f"token {TOKEN}", **(headers or {})}, api)
+        return self.raw(
+            method, place, payload, {"Authorization": f"token {TOKEN}", **(headers or {})}, api
+        )
 
-    def raw(self, method: str, place: str, payload: Any = None, headers: dict[str, str] | None = None, api: bool = False) -> Answer:
+    def raw(
+        self,
+        method: str,
+        place: str,
+        payload: Any = None,
+        headers: dict[str, str] | None = None,
+        api: bool = False,
+    ) -> Answer:
         body = payload if isinstance(payload, bytes | None) else json.dumps(payload).encode()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request(method, self.uri(place, api), body, {"Content-Type": "application/json", **(headers or {})})
+            connection.request(
+                method,
+                self.uri(place, api),
+                body,
+                {"Content-Type": "application/json", **(headers or {})},
+            )
             response = connection.getresponse()
-            return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+            return Answer(
+                response.status,
+                {name.lower(): value for name, value in response.getheaders()},
+                response.read(),
+            )
         finally:
             connection.close()
 
     def uri(self, place: str, api: bool = False) -> str:
         return self.base_url + ("api/" if api else BASE) + place
 
-    def signed(self, kernel_id: str, method: str, place: str, payload: Any = None, key: bytes | None = None, **headers: str) -> Answer:
+    def signed(
+        self,
+        kernel_id: str,
+        method: str,
+        place: str,
+        payload: Any = None,
+        key: bytes | None = None,
+        **headers: str,
+    ) -> Answer:
         """A request as the kernel itself would make it."""
         body = b"" if payload is None else json.dumps(payload).encode()
-        signature = credential(self.key(kernel_id) if key is None else key, kernel_id, method, self.uri(place), body)
+        signature = credential(
+            self.key(kernel_id) if key is None else key, kernel_id, method, self.uri(place), body
+        )
         return self.raw(method, place, body or None, {"Authorization": signature, **headers})
 
     def key(self, kernel_id: str) -> bytes:
-        return str(json.loads((self.runtime / f"kernel-{kernel_id}.json").read_text())["key"]).encode()
+        return str(
+            json.loads((self.runtime / f"kernel-{kernel_id}.json").read_text())["key"]
+        ).encode()
 
     def index(self, path: Path, name: str) -> None:
         assert self.ask("POST", "repositories", {"path": str(path), "name": name}).status == 202
-        self.until(lambda: self.ask("GET", f"repositories/{quote(name)}/job").json["state"] == "done")
+        self.until(
+            lambda: self.ask("GET", f"repositories/{quote(name)}/job").json["state"] == "done"
+        )
 
     @staticmethod
     def until(holds: Callable[[], Any], within_s: float = 30.0) -> None:
@@ -132,7 +184,12 @@ class Notebook:
 
     def __init__(self, server: Server, path: str, kernel_name: str = "python3") -> None:
         self.server = server
-        created = server.ask("POST", "sessions", {"path": path, "type": "notebook", "name": path, "kernel": {"name": kernel_name}}, api=True)
+        created = server.ask(
+            "POST",
+            "sessions",
+            {"path": path, "type": "notebook", "name": path, "kernel": {"name": kernel_name}},
+            api=True,
+        )
         assert created.status == 201, created.body
         self.session_id = created.json["id"]
         self.kernel_id = created.json["kernel"]["id"]
@@ -141,7 +198,9 @@ class Notebook:
     def connect(self) -> None:
         """Meet the kernel, which may be on its way up again."""
         for _ in range(20):
-            self.client = BlockingKernelClient(connection_file=str(self.server.runtime / f"kernel-{self.kernel_id}.json"))
+            self.client = BlockingKernelClient(
+                connection_file=str(self.server.runtime / f"kernel-{self.kernel_id}.json")
+            )
             self.client.load_connection_file()
             self.client.start_channels()
             try:
@@ -187,7 +246,9 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Servers of the test's own."""
     with ExitStack() as stack:
         numbers = itertools.count()
-        yield lambda *options, **given: stack.enter_context(running(tmp_path / f"server{next(numbers)}", *options, **given))
+        yield lambda *options, **given: stack.enter_context(
+            running(tmp_path / f"server{next(numbers)}", *options, **given)
+        )
 
 
 @contextmanager
@@ -211,7 +272,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def open_notebook(server: Server) -> Iterator[Callable[..., Notebook]]:
     opened: list[Notebook] = []
 
-    def open_one(path: str = "work.ipynb", on: Server | None = None, kernel_name: str = "python3") -> Notebook:
+    def open_one(
+        path: str = "work.ipynb", on: Server | None = None, kernel_name: str = "python3"
+    ) -> Notebook:
         opened.append(Notebook(on or server, path, kernel_name))
         return opened[-1]
 

@@ -31,7 +31,20 @@ class RedisServer:
         self.start()
 
     def start(self) -> None:
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", "", "--logfile", str(self.folder / "redis.log"), *self.options]
+        command = [
+            "redis-server",
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            str(self.folder),
+            "--save",
+            "",
+            "--logfile",
+            str(self.folder / "redis.log"),
+            *self.options,
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         for _ in range(500):
             if self.answers():
@@ -54,7 +67,12 @@ class RedisServer:
 
     def ask(self, *command: str) -> str:
         """The answer of redis-cli."""
-        return subprocess.run(["redis-cli", "-p", str(self.port), *command], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["redis-cli", "-p", str(self.port), *command],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
 
     def stop(self) -> None:
         self.process.terminate()

@@ -32,7 +32,19 @@ class Serving:
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.token = token
-        command = [sys.executable, "-m", "codeintel_nb.cli", "serve", "--home", str(home), "--port", str(self.port), "--no-watch", *options, *(["--token", token] if token else [])]
+        command = [
+            sys.executable,
+            "-m",
+            "codeintel_nb.cli",
+            "serve",
+            "--home",
+            str(home),
+            "--port",
+            str(self.port),
+            "--no-watch",
+            *options,
+            *(["--token", token] if token else []),
+        ]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         for _ in range(300):
             try:
@@ -43,11 +55,23 @@ class Serving:
                 time.sleep(0.05)
         raise AssertionError("it did not come up")
 
-    def ask(self, method: str, place: str, payload: Any = None, headers: dict[str, str] | None = None, base: str = "/codeintel/v1/") -> tuple[int, Any, Any]:
+    def ask(
+        self,
+        method: str,
+        place: str,
+        payload: Any = None,
+        headers: dict[str, str] | None = None,
+        base: str = "/codeintel/v1/",
+    ) -> tuple[int, Any, Any]:
         """Status, headers and body of an answer."""
         body = None if payload is None else json.dumps(payload).encode()
         token = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        request = urllib.request.Request(self.url + base + place, body, {"Content-Type": "application/json", **token, **(headers or {})}, method=method)
+        request = urllib.request.Request(
+            self.url + base + place,
+            body,
+            {"Content-Type": "application/json", **token, **(headers or {})},
+            method=method,
+        )
         try:
             with urllib.request.urlopen(request, timeout=120) as answer:
                 said = answer.read()
@@ -58,7 +82,14 @@ class Serving:
 
     @asynccontextmanager
     async def client(self, mode: str = "auto", **headers: str) -> AsyncIterator[Client]:
-        async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {self.token}", **headers}, timeout=120) as http, Client(streamable_http_client(f"{self.url}/mcp", http_client=http), mode=mode) as client:
+        async with (
+            httpx2.AsyncClient(
+                headers={"Authorization": f"Bearer {self.token}", **headers}, timeout=120
+            ) as http,
+            Client(
+                streamable_http_client(f"{self.url}/mcp", http_client=http), mode=mode
+            ) as client,
+        ):
             yield client
 
     def stop(self) -> None:
@@ -75,7 +106,9 @@ def served_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("mcp")
     write_tree(folder / "shop", dict(FILES))
-    write_tree(folder / "many", {f"d{i}/f.py": f"def needle_{i}():\n    return {i}\n" for i in range(200)})
+    write_tree(
+        folder / "many", {f"d{i}/f.py": f"def needle_{i}():\n    return {i}\n" for i in range(200)}
+    )
     workspace = Workspace.open(folder / "home")
     workspace.index(folder / "shop", name="shop")
     workspace.index(folder / "many", name="many")

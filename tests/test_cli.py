@@ -37,9 +37,17 @@ def test_a_day_at_the_terminal(run, tree):
     assert (code, "9 files indexed" in out) == (0, True)
     assert run("status")[1].splitlines()[1].startswith("shop")
     code, out, _ = run("grep", "-w", "--lang", "py", "charge_card")
-    assert (code, out.splitlines()[0]) == (0, "src/shop/payment.py:8: def charge_card(card, cents):")
-    assert run("search", "read", "a", "cart", "from", "a", "file", "-n", "1")[1].startswith("src/shop/cart.py:")
-    assert run("paths", "--include", "web/**")[1].splitlines()[:2] == ["web/app.js", "web/style.css"]
+    assert (code, out.splitlines()[0]) == (
+        0,
+        "src/shop/payment.py:8: def charge_card(card, cents):",
+    )
+    assert run("search", "read", "a", "cart", "from", "a", "file", "-n", "1")[1].startswith(
+        "src/shop/cart.py:"
+    )
+    assert run("paths", "--include", "web/**")[1].splitlines()[:2] == [
+        "web/app.js",
+        "web/style.css",
+    ]
     code, out, _ = run("symbols", "charge_*", "--kind", "function")
     assert (code, out.splitlines()[0]) == (0, "src/shop/payment.py:8  function charge_card")
     assert run("symbols", "charge_card", "--lang", "javascript")[0] == 1
@@ -64,7 +72,14 @@ def test_every_command_answers_in_json(ready, arguments):
     assert json.loads(out)
 
 
-@pytest.mark.parametrize(("typed", "meant"), [("serch", "Did you mean 'search'?"), ("indx", "Did you mean 'index'?"), ("xyzzy", "Known: demo, doctor, grep")])
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("serch", "Did you mean 'search'?"),
+        ("indx", "Did you mean 'index'?"),
+        ("xyzzy", "Known: demo, doctor, grep"),
+    ],
+)
 def test_a_command_that_is_not_there_gets_a_suggestion(run, typed, meant):
     code, _, err = run(typed, "x")
     assert code == 2
@@ -116,7 +131,13 @@ def test_an_error_in_json_is_json(ready):
 def test_the_demo_runs_without_a_terminal(own_home, tree):
     before = set(own_home.iterdir())
     for arguments in ([], [str(tree)], ["--json"], ["--lab", str(tree)]):
-        done = subprocess.run([sys.executable, "-m", "codeintel_nb.cli", "demo", *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "codeintel_nb.cli", "demo", *arguments],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         if "--json" in arguments:
             shown = json.loads(done.stdout)
@@ -124,7 +145,11 @@ def test_the_demo_runs_without_a_terminal(own_home, tree):
             assert shown["semantic"]["hits"]
         else:
             assert "%semsearch" in done.stdout
-            assert ("In a terminal: codeintel demo --lab" in done.stderr) if "--lab" in arguments else ("Now in a notebook" in done.stdout)
+            assert (
+                ("In a terminal: codeintel demo --lab" in done.stderr)
+                if "--lab" in arguments
+                else ("Now in a notebook" in done.stdout)
+            )
     assert set(own_home.iterdir()) == before, "nothing of it stays in the user's index"
 
 
@@ -155,15 +180,24 @@ def test_the_demos_lab_may_index_what_is_the_readers(monkeypatch, tmp_path, own_
             raise ended
         return ended
 
-    monkeypatch.setattr(demo.subprocess, "Popen", lambda command, env: commands.append((command, env)) or SimpleNamespace(wait=wait))
+    monkeypatch.setattr(
+        demo.subprocess,
+        "Popen",
+        lambda command, env: commands.append((command, env)) or SimpleNamespace(wait=wait),
+    )
     assert demo.open_quickstart(tmp_path / "home", True) == 0
     ((command, environment),) = commands
-    assert f"--CodeIntelApp.allowed_roots={own_home}" in command or f"--CodeIntelApp.allowed_roots={Path.home()}" in command
+    assert (
+        f"--CodeIntelApp.allowed_roots={own_home}" in command
+        or f"--CodeIntelApp.allowed_roots={Path.home()}" in command
+    )
     assert environment["CODEINTEL_HOME"] == str(tmp_path / "home")
 
 
 def test_the_extra_for_jupyterlab_has_the_map_and_the_frames():
-    extras = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     names = {requirement.partition(";")[0].strip() for requirement in extras["lab"]}
     assert {*extras["map"], "codeintel-nb[df]"} <= names
 
@@ -200,6 +234,12 @@ def test_the_demo_copies_the_tutorials(tmp_path):
 
 
 def test_a_closed_pipe_is_no_error(ready, own_home):
-    done = subprocess.run(f"{sys.executable} -m codeintel_nb.cli grep e | head -1", shell=True, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        f"{sys.executable} -m codeintel_nb.cli grep e | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""

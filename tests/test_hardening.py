@@ -34,9 +34,30 @@ ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[1])}
 
 def run_cli(home, name, *arguments, environment=None):
     """Run the command line as a process; arguments may be bytes."""
-    command = [os.fsencode(word) if isinstance(word, str) else word for word in (sys.executable, "-m", "codeintel_nb.cli", name, "--home", str(home), *arguments)]
-    done = subprocess.run(command, capture_output=True, env={**os.environ, **ENVIRONMENT, **(environment or {})}, check=False, timeout=120)
-    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+    command = [
+        os.fsencode(word) if isinstance(word, str) else word
+        for word in (
+            sys.executable,
+            "-m",
+            "codeintel_nb.cli",
+            name,
+            "--home",
+            str(home),
+            *arguments,
+        )
+    ]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        env={**os.environ, **ENVIRONMENT, **(environment or {})},
+        check=False,
+        timeout=120,
+    )
+    return (
+        done.returncode,
+        done.stdout.decode("utf-8", "replace"),
+        done.stderr.decode("utf-8", "replace"),
+    )
 
 
 # the command line
@@ -44,7 +65,15 @@ def run_cli(home, name, *arguments, environment=None):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("grep", b"\xff"), ("symbols", b"\xff"), ("search", b"\xffa"), ("grep", "--include", b"\xff*", "x"), ("grep", "--repo", b"\xff", "x"), ("index", ".", "--name", b"\xff"), ("index", b"\xffolder")],
+    [
+        ("grep", b"\xff"),
+        ("symbols", b"\xff"),
+        ("search", b"\xffa"),
+        ("grep", "--include", b"\xff*", "x"),
+        ("grep", "--repo", b"\xff", "x"),
+        ("index", ".", "--name", b"\xff"),
+        ("index", b"\xffolder"),
+    ],
     ids=str,
 )
 def test_arguments_that_are_not_utf8(shop, tmp_path, monkeypatch, arguments):
@@ -64,7 +93,15 @@ def test_an_argument_is_utf8_whatever_the_locale(shop, tree):
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e400", "0.5", "0", "-1", "many"])
-@pytest.mark.parametrize("name", ["CODEINTEL_MAX_FILE_BYTES", "CODEINTEL_MAX_NOTEBOOK_BYTES", "CODEINTEL_COUNT_BYTES", "SESSION_MAX_AGE_SECONDS"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CODEINTEL_MAX_FILE_BYTES",
+        "CODEINTEL_MAX_NOTEBOOK_BYTES",
+        "CODEINTEL_COUNT_BYTES",
+        "SESSION_MAX_AGE_SECONDS",
+    ],
+)
 def test_settings_that_are_no_numbers(tmp_path, name, value):
     if (name, value) == ("SESSION_MAX_AGE_SECONDS", "0.5"):
         return  # half a second is an age
@@ -94,7 +131,12 @@ def test_a_fault_of_ours_is_an_error(monkeypatch, capsys, tmp_path):
 def two(make_workspace, tmp_path):
     """Two repositories; the first is damaged by the test."""
     workspace = make_workspace()
-    workspace.index(write_tree(tmp_path / "bad", {"a.py": "alpha = 1\n", "b.py": "def beta():\n    return alpha\n"}), name="bad")
+    workspace.index(
+        write_tree(
+            tmp_path / "bad", {"a.py": "alpha = 1\n", "b.py": "def beta():\n    return alpha\n"}
+        ),
+        name="bad",
+    )
     workspace.index(write_tree(tmp_path / "good", {"c.py": "alpha = 2\n"}), name="good")
     return workspace
 
@@ -108,7 +150,9 @@ def reopened(workspace):
     return Workspace(workspace.settings, here=None)
 
 
-@pytest.mark.parametrize("part", ["", "columns.bin", "content.bin", "postings.bin", "lexicon.bin", "manifest.json"])
+@pytest.mark.parametrize(
+    "part", ["", "columns.bin", "content.bin", "postings.bin", "lexicon.bin", "manifest.json"]
+)
 def test_a_shard_of_which_a_part_is_missing_spoils_no_other_repository(two, part):
     place = shard_of(two, "bad") / part
     shutil.rmtree(place) if place.is_dir() else place.unlink()
@@ -135,7 +179,10 @@ def test_tombstones_of_files_that_are_not_there(two, dead):
     workspace = reopened(two)
     assert [hit.repo for hit in workspace.search_text("alpha").hits] == ["good"]
     assert "does not have" in workspace.search_text("alpha").coverage.failed["bad"]
-    assert any(finding.level == "error" and "does not have" in finding.said for finding in diagnose(workspace.settings))
+    assert any(
+        finding.level == "error" and "does not have" in finding.said
+        for finding in diagnose(workspace.settings)
+    )
     with pytest.raises(ShardError):
         workspace.refresh("bad")
     workspace.refresh("bad", rebuild=True)
@@ -172,8 +219,14 @@ def test_what_may_not_be_read_is_said_so(two, monkeypatch):
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
     workspace = reopened(two)
     results = workspace.search_text("alpha")
-    assert ([hit.repo for hit in results.hits], "may not be read" in results.coverage.failed["bad"]) == (["good"], True)
-    assert "may not be read" in next(status for status in workspace.status() if status.name == "bad").damaged
+    assert (
+        [hit.repo for hit in results.hits],
+        "may not be read" in results.coverage.failed["bad"],
+    ) == (["good"], True)
+    assert (
+        "may not be read"
+        in next(status for status in workspace.status() if status.name == "bad").damaged
+    )
     workspace.close()
 
 
@@ -206,7 +259,13 @@ def test_removing_needs_no_disk_space(shop):
         "import resource, signal, sys\nfrom codeintel_nb.cli import main\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\nsys.exit(main(['remove', '--home', {str(shop.settings.home)!r}, 'shop']))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **ENVIRONMENT}, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **ENVIRONMENT},
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert shop.repositories() == []
     assert list((shop.settings.home / "v6" / "repositories").iterdir()) == []
@@ -249,7 +308,10 @@ def test_a_run_that_waits_while_its_repository_is_removed(shop, tree):
 
     (tree / "new.py").write_text("fresh = 1\n")
     with one_writer(stored):
-        threads = [timed("removed", lambda: shop.remove("shop")), timed("indexed", lambda: shop.index(tree, name="shop"))]
+        threads = [
+            timed("removed", lambda: shop.remove("shop")),
+            timed("indexed", lambda: shop.index(tree, name="shop")),
+        ]
         for thread in threads:
             thread.start()
             time.sleep(0.5)
@@ -260,16 +322,26 @@ def test_a_run_that_waits_while_its_repository_is_removed(shop, tree):
         assert shop.search_text("fresh").total == 1
     else:
         assert shop.status() == []
-    assert not [folder for folder in stored.folder.parent.iterdir() if folder.name.startswith(".removed")]
+    assert not [
+        folder for folder in stored.folder.parent.iterdir() if folder.name.startswith(".removed")
+    ]
 
 
 @pytest.mark.parametrize("entries", [":/x", "/x:", "/x::/y", ".", "relative"])
-def test_no_child_takes_modules_from_where_everybody_may_write(tmp_path, monkeypatch, shop, entries):
+def test_no_child_takes_modules_from_where_everybody_may_write(
+    tmp_path, monkeypatch, shop, entries
+):
     from codeintel_nb.api.sql_child import SqlChildren
     from codeintel_nb.search.query import Bounds
 
     shared = tmp_path / "shared"
-    write_tree(shared, {"tempfile.py": f"open({str(tmp_path / 'ran')!r}, 'w').close()\n", "relative/tempfile.py": f"open({str(tmp_path / 'ran')!r}, 'w').close()\n"})
+    write_tree(
+        shared,
+        {
+            "tempfile.py": f"open({str(tmp_path / 'ran')!r}, 'w').close()\n",
+            "relative/tempfile.py": f"open({str(tmp_path / 'ran')!r}, 'w').close()\n",
+        },
+    )
     monkeypatch.setenv("TMPDIR", str(shared))
     monkeypatch.setattr(tempfile, "tempdir", None)  # else the earlier one is remembered
     monkeypatch.setenv("PYTHONPATH", entries)
@@ -281,7 +353,20 @@ def test_no_child_takes_modules_from_where_everybody_may_write(tmp_path, monkeyp
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize(("host", "is_ours"), [("127.0.0.1", True), ("localhost:8787", True), ("[::1]:1", True), ("127.0.0.1:x@evil", False), ("[::1]:x@evil", False), ("127.0.0.1:", False), ("evil", False), ("127.0.0.1@evil:80", False), ("", False)])
+@pytest.mark.parametrize(
+    ("host", "is_ours"),
+    [
+        ("127.0.0.1", True),
+        ("localhost:8787", True),
+        ("[::1]:1", True),
+        ("127.0.0.1:x@evil", False),
+        ("[::1]:x@evil", False),
+        ("127.0.0.1:", False),
+        ("evil", False),
+        ("127.0.0.1@evil:80", False),
+        ("", False),
+    ],
+)
 def test_names_of_a_server(host, is_ours):
     from codeintel_nb.api.rest import Options
     from codeintel_nb.serve import Guard
@@ -301,7 +386,9 @@ def fake_rg(tmp_path, monkeypatch):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(script if isinstance(script, bytes) else f"#!/bin/sh\n{script}\n".encode())
         path.chmod(0o755)
-        monkeypatch.setattr("codeintel_nb.search.ripgrep.sysconfig.get_path", lambda name: str(path.parent))
+        monkeypatch.setattr(
+            "codeintel_nb.search.ripgrep.sysconfig.get_path", lambda name: str(path.parent)
+        )
         rg_path.cache_clear()
 
     yield make
@@ -311,9 +398,14 @@ def fake_rg(tmp_path, monkeypatch):
 @pytest.mark.parametrize("script", ["exit 127", "exit 3", b"\x7fELF of another machine"], ids=str)
 def test_an_rg_that_does_not_run_is_an_error(shop, fake_rg, script):
     fake_rg(script)
-    with pytest.raises(EngineError, match=r"ripgrep program.*pip install --force-reinstall ripgrep"):
+    with pytest.raises(
+        EngineError, match=r"ripgrep program.*pip install --force-reinstall ripgrep"
+    ):
         shop.search_text(r"\p{Lu}\w+\<", regex=True)
-    assert any(finding.subject == "ripgrep" and finding.level == "error" for finding in diagnose(shop.settings))
+    assert any(
+        finding.subject == "ripgrep" and finding.level == "error"
+        for finding in diagnose(shop.settings)
+    )
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EAGAIN, errno.ENOMEM])
@@ -337,7 +429,14 @@ def test_without_rg_the_message_names_it(shop, monkeypatch):
 
 def test_an_rg_that_is_killed_within_a_line_gives_what_it_has(shop, fake_rg):
     """Its last line is not whole."""
-    event = {"type": "match", "data": {"lines": {"text": "class Cart:\n"}, "absolute_offset": 0, "submatches": [{"start": 0, "end": 5}]}}
+    event = {
+        "type": "match",
+        "data": {
+            "lines": {"text": "class Cart:\n"},
+            "absolute_offset": 0,
+            "submatches": [{"start": 0, "end": 5}],
+        },
+    }
     whole = json.dumps(event)
     fake_rg(f"cat > /dev/null\nprintf '%s\\n' '{whole}'\nprintf '%s' '{whole[:40]}'\nkill -9 $$")
     results = shop.search_text(r"\p{Lu}\w+\<", regex=True)
@@ -346,20 +445,32 @@ def test_an_rg_that_is_killed_within_a_line_gives_what_it_has(shop, fake_rg):
 
 def test_an_rg_that_hangs_is_cut(shop, fake_rg, tmp_path):
     done = tmp_path / "done"
-    fake_rg(f"exec {sys.executable} -c \"import pathlib, time; time.sleep(30); pathlib.Path('{done}').touch()\"")
+    fake_rg(
+        f"exec {sys.executable} -c \"import pathlib, time; time.sleep(30); pathlib.Path('{done}').touch()\""
+    )
     many = write_tree(tmp_path / "many", {f"f{i}.txt": "needle\n" for i in range(200)})
     for search in (
         lambda: shop.search_text(r"\p{Lu}\w+\<", regex=True, deadline=0.5),
-        lambda: Workspace(Settings.from_environment(tmp_path / "none"), here=str(many)).search_text("needle", deadline=0.5),
+        lambda: Workspace(Settings.from_environment(tmp_path / "none"), here=str(many)).search_text(
+            "needle", deadline=0.5
+        ),
     ):
         results = search()
         assert (results.truncated, results.reason) == (True, "time")
     assert not done.exists(), "it was killed, not waited for"
 
 
-@pytest.mark.parametrize(("pattern", "regex", "count"), [("a\0b", False, 1), ("\\w\0", True, 1), ("\0", False, 1), ("zz\0", False, 0)])
+@pytest.mark.parametrize(
+    ("pattern", "regex", "count"),
+    [("a\0b", False, 1), ("\\w\0", True, 1), ("\0", False, 1), ("zz\0", False, 0)],
+)
 def test_a_pattern_with_a_zero_byte(shop, tmp_path, pattern, regex, count):
-    notebook = {"cells": [{"cell_type": "code", "metadata": {}, "source": ["é a\0b\n"], "outputs": []}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    notebook = {
+        "cells": [{"cell_type": "code", "metadata": {}, "source": ["é a\0b\n"], "outputs": []}],
+        "metadata": {},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
     shop.index(write_tree(tmp_path / "zero", {"n.ipynb": json.dumps(notebook)}), name="zero")
     assert shop.search_text(pattern, Scope(repos=("zero",)), regex=regex).total == count
 
@@ -374,7 +485,11 @@ def test_a_forked_child_searches(shop):
     child = os.fork()
     if child == 0:
         signal.alarm(30)
-        ok = shop._engine.each([1, 2], lambda value: value + 1) == [2, 3] and bool(shop.search_text("Cart").hits) and bool(shop.semantic_search("cart").hits)
+        ok = (
+            shop._engine.each([1, 2], lambda value: value + 1) == [2, 3]
+            and bool(shop.search_text("Cart").hits)
+            and bool(shop.semantic_search("cart").hits)
+        )
         os._exit(0 if ok else 3)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
@@ -383,19 +498,35 @@ def test_a_forked_child_searches(shop):
 def test_a_build_leaves_no_folder_of_grammars(tmp_path, tree, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
-    blocked = write_tree(tmp_path / "home", {"v1/grammars": "a file, so that no grammar lies below"})
+    blocked = write_tree(
+        tmp_path / "home", {"v1/grammars": "a file, so that no grammar lies below"}
+    )
     environment = {"TMPDIR": str(tmp_path / "tmp"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     (tmp_path / "cache").write_text("no folder")
     for _ in range(2):
-        code, _, error = run_cli(blocked, "index", str(tree), "--name", "shop", "--rebuild", environment=environment)
+        code, _, error = run_cli(
+            blocked, "index", str(tree), "--name", "shop", "--rebuild", environment=environment
+        )
         assert code == 0, error
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("ext4", None), ("nfs4", "nfs4"), ("cifs", "cifs"), ("fuse.sshfs", "fuse.sshfs"), ("fuse.gvfsd-fuse", None), ("lustre", "lustre")])
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("ext4", None),
+        ("nfs4", "nfs4"),
+        ("cifs", "cifs"),
+        ("fuse.sshfs", "fuse.sshfs"),
+        ("fuse.gvfsd-fuse", None),
+        ("lustre", "lustre"),
+    ],
+)
 def test_a_network_file_system_is_known(tmp_path, kind, expected):
     mounts = tmp_path / "mountinfo"
-    mounts.write_text(f"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 22 0:50 / /mnt/my\\040share rw shared:1 - {kind} server:/x rw\n")
+    mounts.write_text(
+        f"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 22 0:50 / /mnt/my\\040share rw shared:1 - {kind} server:/x rw\n"
+    )
     assert network_file_system(Path("/mnt/my share/home"), mounts) == expected
     assert network_file_system(Path("/mnt/my"), mounts) is None
     assert network_file_system(Path("/home"), tmp_path / "none") is None
@@ -411,12 +542,20 @@ def test_doctor_warns_of_a_home_on_a_network_file_system(shop, monkeypatch):
 def test_what_the_kernel_makes_up_is_not_indexed(make_workspace, tmp_path):
     """Some files of /proc never end."""
     workspace = make_workspace()
-    with pytest.raises(SourceError, match=r"The folder /proc/.* is on a virtual file system \(proc\)"):
+    with pytest.raises(
+        SourceError, match=r"The folder /proc/.* is on a virtual file system \(proc\)"
+    ):
         workspace.index("/proc/self")
     assert {"/proc", "/sys"} <= virtual_folders("/")
     assert virtual_folders("/home/nobody") == set()
     listing = tmp_path / "mountinfo"
-    lines = ["1 0 0:1 / /data rw - proc proc rw", "2 0 0:2 / /data rw - ext4 /dev/sda1 rw", "3 0 0:3 / /odd\x85name rw - fuse.x x rw", "4 0 0:4 / /data/p rw - proc proc rw", "short"]
+    lines = [
+        "1 0 0:1 / /data rw - proc proc rw",
+        "2 0 0:2 / /data rw - ext4 /dev/sda1 rw",
+        "3 0 0:3 / /odd\x85name rw - fuse.x x rw",
+        "4 0 0:4 / /data/p rw - proc proc rw",
+        "short",
+    ]
     listing.write_text("\n".join(lines), encoding="utf-8")
     assert virtual_folders("/data", listing) == {"/data/p"}, "a later mount covers an earlier one"
     walk = Walk(worktree("/", "root"), workspace.settings)
@@ -445,7 +584,9 @@ def test_a_device_that_cannot_be_read_stops_no_first_index(tmp_path, tree, monke
 
 def test_400_digits_are_no_signature(server):
     for digits in (400, 5_000):
-        answer = server.raw("GET", "health", headers={"Authorization": f"CodeIntel kernel:{'9' * digits}:nonce:mac"})
+        answer = server.raw(
+            "GET", "health", headers={"Authorization": f"CodeIntel kernel:{'9' * digits}:nonce:mac"}
+        )
         assert answer.status == 403
 
 
@@ -454,10 +595,24 @@ def test_a_search_error_is_one_of_ours(shop):
         shop.search_text("(", regex=True)
 
 
-@pytest.mark.parametrize("name", ["jpserver-4711.json", "nbserver-1.json", "kernel-0b1c2d3e-0000-4000-8000-123456789abc.json", "jupyter_cookie_secret"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "jpserver-4711.json",
+        "nbserver-1.json",
+        "kernel-0b1c2d3e-0000-4000-8000-123456789abc.json",
+        "jupyter_cookie_secret",
+    ],
+)
 def test_what_jupyter_keeps_to_itself_is_not_read(make_workspace, tmp_path, name):
     """A server's token and a kernel's key are below the user's home, which may be a server's root."""
-    root = write_tree(tmp_path / "home of a user", {f".local/share/jupyter/runtime/{name}": '{"token": "needle"}', "kernel-notes.json": '{"a": "needle"}'})
+    root = write_tree(
+        tmp_path / "home of a user",
+        {
+            f".local/share/jupyter/runtime/{name}": '{"token": "needle"}',
+            "kernel-notes.json": '{"a": "needle"}',
+        },
+    )
     workspace = make_workspace()
     workspace.index(root, name="home")
     assert [hit.path for hit in workspace.search_text("needle")] == ["kernel-notes.json"]

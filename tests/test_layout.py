@@ -11,7 +11,19 @@ import codeintel_nb
 import jupyter_ext
 
 ROOT = Path(codeintel_nb.__file__).parent
-FLOORS = [["errors", "settings"], ["scopes"], ["sources"], ["index"], ["search"], ["engines"], ["workspace"], ["api"], ["mcp_server"], ["serve"], ["notebook", "cli"]]
+FLOORS = [
+    ["errors", "settings"],
+    ["scopes"],
+    ["sources"],
+    ["index"],
+    ["search"],
+    ["engines"],
+    ["workspace"],
+    ["api"],
+    ["mcp_server"],
+    ["serve"],
+    ["notebook", "cli"],
+]
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 
 
@@ -19,36 +31,78 @@ def rooms_imported(path):
     package = ["codeintel_nb", *path.relative_to(ROOT).parts[:-1]]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
-            target = package[: len(package) - node.level + 1] + (node.module.split(".") if node.module else [])
+            target = package[: len(package) - node.level + 1] + (
+                node.module.split(".") if node.module else []
+            )
             yield target[1] if len(target) > 1 else node.names[0].name
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_a_module_imports_only_what_stands_below_it(path):
     room = path.relative_to(ROOT).parts[0].removesuffix(".py")
     if room in FLOOR_OF:
         for imported in rooms_imported(path):
             if imported != room and imported in FLOOR_OF:
                 same_floor_values = room == "settings" and imported == "errors"
-                assert FLOOR_OF[imported] < FLOOR_OF[room] or same_floor_values, f"{room} imports {imported}"
+                assert FLOOR_OF[imported] < FLOOR_OF[room] or same_floor_values, (
+                    f"{room} imports {imported}"
+                )
 
 
 def modules_after(statement):
     code = f"import sys; {statement}; print(*sys.modules)"
-    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
 
 
 def test_importing_the_package_loads_nothing_heavy():
     loaded = modules_after("import codeintel_nb")
-    assert not loaded & {"numpy", "duckdb", "faiss", "tokenizers", "tree_sitter", "pandas", "pyarrow", "IPython", "msgspec"}
+    assert not loaded & {
+        "numpy",
+        "duckdb",
+        "faiss",
+        "tokenizers",
+        "tree_sitter",
+        "pandas",
+        "pyarrow",
+        "IPython",
+        "msgspec",
+    }
 
 
 def test_opening_a_workspace_loads_no_engine_part_before_it_is_needed():
     loaded = modules_after("from codeintel_nb import Workspace; Workspace.open('/tmp/none')")
-    assert not loaded & {"duckdb", "faiss", "tokenizers", "tree_sitter", "pandas", "pyarrow", "IPython", "pathspec"}
+    assert not loaded & {
+        "duckdb",
+        "faiss",
+        "tokenizers",
+        "tree_sitter",
+        "pandas",
+        "pyarrow",
+        "IPython",
+        "pathspec",
+    }
 
 
-ENGINE = {"numpy", "duckdb", "faiss", "re2", "tokenizers", "tree_sitter", "semble_grammars", "pathspec", "filelock", "jupyter_server", "pandas", "pyarrow"}
+ENGINE = {
+    "numpy",
+    "duckdb",
+    "faiss",
+    "re2",
+    "tokenizers",
+    "tree_sitter",
+    "semble_grammars",
+    "pathspec",
+    "filelock",
+    "jupyter_server",
+    "pandas",
+    "pyarrow",
+}
 
 
 PANEL, MAP = (ROOT / "notebook" / name for name in ("panel.py", "codemap.py"))
@@ -62,14 +116,34 @@ def test_the_panel_needs_a_widget_and_no_engine():
 
 def test_the_magics_and_the_client_need_nothing_but_msgspec_and_ipython():
     """A kernel's environment without the engine's parts works through the server."""
-    modules = [path.relative_to(ROOT).with_suffix("").parts for path in (*sorted(set((ROOT / "notebook").glob("*.py")) - {PANEL, MAP}), ROOT / "api" / "client.py", ROOT / "api" / "connection.py")]
-    loaded = modules_after("import " + ", ".join(".".join(("codeintel_nb", *parts)).removesuffix(".__init__") for parts in modules))
+    modules = [
+        path.relative_to(ROOT).with_suffix("").parts
+        for path in (
+            *sorted(set((ROOT / "notebook").glob("*.py")) - {PANEL, MAP}),
+            ROOT / "api" / "client.py",
+            ROOT / "api" / "connection.py",
+        )
+    ]
+    loaded = modules_after(
+        "import "
+        + ", ".join(
+            ".".join(("codeintel_nb", *parts)).removesuffix(".__init__") for parts in modules
+        )
+    )
     assert not loaded & ENGINE
-    third_party = {name.partition(".")[0] for name in loaded - modules_after("import IPython.core.magic, IPython.display, IPython.core.completer, msgspec, pygments.lexers")}
+    third_party = {
+        name.partition(".")[0]
+        for name in loaded
+        - modules_after(
+            "import IPython.core.magic, IPython.display, IPython.core.completer, msgspec, pygments.lexers"
+        )
+    }
     assert third_party - set(sys.stdlib_module_names) == {"codeintel_nb"}
 
 
-@pytest.mark.parametrize("path", sorted(Path(jupyter_ext.__file__).parent.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted(Path(jupyter_ext.__file__).parent.glob("*.py")), ids=lambda path: path.name
+)
 def test_the_extension_stands_beside_the_other_faces_not_on_them(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("codeintel_nb."):
@@ -77,7 +151,15 @@ def test_the_extension_stands_beside_the_other_faces_not_on_them(path):
 
 
 def test_the_public_names_are_the_frozen_ones():
-    assert sorted(codeintel_nb.__all__) == ["CodeIntelError", "Hit", "Panel", "Results", "Scope", "Workspace", "load_ipython_extension"]
+    assert sorted(codeintel_nb.__all__) == [
+        "CodeIntelError",
+        "Hit",
+        "Panel",
+        "Results",
+        "Scope",
+        "Workspace",
+        "load_ipython_extension",
+    ]
     for name in codeintel_nb.__all__:
         assert getattr(codeintel_nb, name) is not None
     with pytest.raises(AttributeError):

@@ -33,13 +33,25 @@ MODES = ("legacy", "auto")
 def backend(served_home):
     from codeintel_nb import Workspace
 
-    service = SharedService(Workspace.open(served_home), open_registry("memory://"), Limits(30.0, 100_000), (), 2, False, print)
+    service = SharedService(
+        Workspace.open(served_home),
+        open_registry("memory://"),
+        Limits(30.0, 100_000),
+        (),
+        2,
+        False,
+        print,
+    )
     yield ServiceBackend(service)
     service.close()
 
 
 def stdio(home, *options):
-    return StdioServerParameters(command=sys.executable, args=["-m", "codeintel_nb.cli", "mcp", "--home", str(home), *options], env=dict(os.environ))
+    return StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "codeintel_nb.cli", "mcp", "--home", str(home), *options],
+        env=dict(os.environ),
+    )
 
 
 async def ask(client, tool, **arguments):
@@ -66,13 +78,23 @@ async def every_tool(client, **session):
     assert found["session_id"] == told["session_id"]
     best = await ask(client, "semantic_search", query="charge a credit card", **session)
     assert best["hits"][0]["path"] == "src/shop/payment.py"
-    other = await ask(client, "semantic_search", query="shopping cart", languages=["javascript"], **session)
+    other = await ask(
+        client, "semantic_search", query="shopping cart", languages=["javascript"], **session
+    )
     assert {hit["language"] for hit in other["hits"]} <= {"javascript"}
     (symbol,) = (await ask(client, "search_symbols", name="charge_card", **session))["hits"]
     assert symbol["signature"].startswith("def charge_card")
     paths = await ask(client, "list_paths", **session)
     assert "src/shop/cart.py" in {hit["path"] for hit in paths["hits"]}
-    opened = await ask(client, "open_file", repo="shop", path="src/shop/cart.py", start_line=6, end_line=6, **session)
+    opened = await ask(
+        client,
+        "open_file",
+        repo="shop",
+        path="src/shop/cart.py",
+        start_line=6,
+        end_line=6,
+        **session,
+    )
     assert opened["file"]["text"] == "class Cart:"
     assert opened["truncated"] is True
     status = await ask(client, "repository_status", **session)
@@ -84,7 +106,9 @@ async def every_tool(client, **session):
     assert read.contents[0].text.startswith('"""The shopping cart."""')
     (template,) = (await client.list_resource_templates()).resource_templates
     assert template.uri_template == "file://{repository}/{path}"
-    missing = await client.call_tool("open_file", {"repo": "shop", "path": "src/shop/kart.py", **session})
+    missing = await client.call_tool(
+        "open_file", {"repo": "shop", "path": "src/shop/kart.py", **session}
+    )
     assert missing.is_error
     assert "Did you mean 'src/shop/cart.py'?" in missing.content[0].text
 
@@ -93,7 +117,9 @@ async def every_tool(client, **session):
 def test_every_tool_over_stdio(served_home, mode):
     async def run():
         async with Client(stdio(served_home), mode=mode) as client:
-            assert client.protocol_version in (MODERN_PROTOCOL_VERSIONS if mode == "auto" else HANDSHAKE_PROTOCOL_VERSIONS)
+            assert client.protocol_version in (
+                MODERN_PROTOCOL_VERSIONS if mode == "auto" else HANDSHAKE_PROTOCOL_VERSIONS
+            )
             await every_tool(client)  # the process serves one client: its session is the process's
             await every_tool(client, session_id="named")
 
@@ -107,7 +133,9 @@ def test_every_tool_over_http(serving, mode):
             await every_tool(client, session_id=f"http-{mode}")
         async with serving.client(mode, **{"X-Session-ID": f"header-{mode}"}) as client:
             await every_tool(client)
-            assert (await ask(client, "get_scope", session_id="another"))["session_id"] == f"header-{mode}", "the header comes first"
+            assert (await ask(client, "get_scope", session_id="another"))[
+                "session_id"
+            ] == f"header-{mode}", "the header comes first"
 
     asyncio.run(run())
 
@@ -116,18 +144,50 @@ def test_every_tool_over_http(serving, mode):
 def test_every_version_that_begins_with_a_handshake(serving, version):
     """As clients that are not of the SDK speak: JSON-RPC over plain HTTP."""
     accept = {"Accept": "application/json, text/event-stream"}
-    hello = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
-    status, headers, answer = serving.ask("POST", "mcp", {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}, accept, "/")
+    hello = {
+        "protocolVersion": version,
+        "capabilities": {},
+        "clientInfo": {"name": "t", "version": "1"},
+    }
+    status, headers, answer = serving.ask(
+        "POST",
+        "mcp",
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
+        accept,
+        "/",
+    )
     assert (status, answer["result"]["protocolVersion"]) == (200, version)
     assert "set_scope" in answer["result"]["instructions"]
-    session = {**accept, "Mcp-Session-Id": headers["Mcp-Session-Id"], "MCP-Protocol-Version": version}
-    assert serving.ask("POST", "mcp", {"jsonrpc": "2.0", "method": "notifications/initialized"}, session, "/")[0] == 202
+    session = {
+        **accept,
+        "Mcp-Session-Id": headers["Mcp-Session-Id"],
+        "MCP-Protocol-Version": version,
+    }
+    assert (
+        serving.ask(
+            "POST", "mcp", {"jsonrpc": "2.0", "method": "notifications/initialized"}, session, "/"
+        )[0]
+        == 202
+    )
 
     def tool(name, **arguments):
-        return serving.ask("POST", "mcp", {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": name, "arguments": arguments}}, session, "/")[2]
+        return serving.ask(
+            "POST",
+            "mcp",
+            {
+                "jsonrpc": "2.0",
+                "id": 2,
+                "method": "tools/call",
+                "params": {"name": name, "arguments": arguments},
+            },
+            session,
+            "/",
+        )[2]
 
     assert "session_id" in tool("set_scope", languages=["go"])["result"]["content"][0]["text"]
-    assert "--lang go" in tool("get_scope")["result"]["content"][0]["text"], "the session is the transport's own"
+    assert "--lang go" in tool("get_scope")["result"]["content"][0]["text"], (
+        "the session is the transport's own"
+    )
     assert tool("nothing")["error"]["code"] == -32602
 
 
@@ -139,10 +199,14 @@ def test_without_a_name_the_session_is_the_transports_own_or_a_new_one(serving):
             assert (await ask(client, "get_scope"))["session_id"] == told["session_id"]
             assert (await ask(other, "get_scope"))["scope"] == {}
         async with serving.client("auto") as client:
-            first, second = [(await ask(client, "set_scope", languages=["go"]))["session_id"] for _ in range(2)]
+            first, second = [
+                (await ask(client, "set_scope", languages=["go"]))["session_id"] for _ in range(2)
+            ]
             assert first != second
             assert uuid.UUID(first).version == 4
-            assert (await ask(client, "get_scope", session_id=first))["scope"] == {"languages": ["go"]}
+            assert (await ask(client, "get_scope", session_id=first))["scope"] == {
+                "languages": ["go"]
+            }
 
     asyncio.run(run())
 
@@ -150,12 +214,18 @@ def test_without_a_name_the_session_is_the_transports_own_or_a_new_one(serving):
 def test_rest_and_mcp_share_their_sessions(serving):
     async def run():
         async with serving.client() as client:
-            await ask(client, "set_scope", repos=["shop"], include_globs=["web/**"], session_id="shared")
-            status, headers, found = serving.ask("POST", "search/text", {"pattern": "cart"}, {"X-Session-ID": "shared"})
+            await ask(
+                client, "set_scope", repos=["shop"], include_globs=["web/**"], session_id="shared"
+            )
+            status, headers, found = serving.ask(
+                "POST", "search/text", {"pattern": "cart"}, {"X-Session-ID": "shared"}
+            )
             assert (status, headers["X-Session-ID"]) == (200, "shared")
             assert {hit["path"].split("/")[0] for hit in found["results"]["hits"]} == {"web"}
             assert serving.ask("PATCH", "sessions/shared/scope", {"include_globs": None})[0] == 200
-            assert (await ask(client, "get_scope", session_id="shared"))["scope"] == {"repos": ["shop"]}
+            assert (await ask(client, "get_scope", session_id="shared"))["scope"] == {
+                "repos": ["shop"]
+            }
 
     asyncio.run(run())
 
@@ -194,16 +264,27 @@ def test_unknown_tools_and_arguments_are_clean_protocol_errors(serving):
 def test_old_names_are_understood(serving):
     async def run():
         async with serving.client() as client:
-            assert (await ask(client, "set_scope", branches=["worktree"]))["scope"] == {"revisions": ["worktree"]}
-            nested = await ask(client, "set_scope", scope={"languages": ["py"], "include_globs": ["src/**"]}, include_globs=["web/**"])
+            assert (await ask(client, "set_scope", branches=["worktree"]))["scope"] == {
+                "revisions": ["worktree"]
+            }
+            nested = await ask(
+                client,
+                "set_scope",
+                scope={"languages": ["py"], "include_globs": ["src/**"]},
+                include_globs=["web/**"],
+            )
             assert nested["scope"] == {"languages": ["python"], "include_globs": ["web/**"]}
-            assert (await ask(client, "search_text", pattern="cart", commit="worktree"))["scope"] == {"revisions": ["worktree"]}
+            assert (await ask(client, "search_text", pattern="cart", commit="worktree"))[
+                "scope"
+            ] == {"revisions": ["worktree"]}
 
     asyncio.run(run())
     for name, value in (("branches", ["worktree"]), ("commit", "worktree")):
         status, _, found = serving.ask("POST", "search/text", {"pattern": "cart", name: value})
         assert (status, found["results"]["scope"]) == (200, {"revisions": ["worktree"]})
-        assert serving.ask("PUT", "sessions/old/scope", {name: value})[2]["scope"] == {"revisions": ["worktree"]}
+        assert serving.ask("PUT", "sessions/old/scope", {name: value})[2]["scope"] == {
+            "revisions": ["worktree"]
+        }
     assert serving.ask("POST", "search/text", {"pattern": "cart", "brunches": []})[0] == 400
 
 
@@ -221,7 +302,10 @@ def test_schemas_say_units_and_limits():
             if field in arguments["properties"]:
                 assert arguments["properties"][field].get("description"), f"{name}.{field}"
         if "limit" in arguments["properties"]:
-            assert arguments["properties"]["limit"]["maximum"] >= arguments["properties"]["limit"]["default"]
+            assert (
+                arguments["properties"]["limit"]["maximum"]
+                >= arguments["properties"]["limit"]["default"]
+            )
             assert f"{arguments['properties']['limit']['maximum']:,}" in tool.description
 
 
@@ -282,15 +366,23 @@ def test_two_hundred_sessions_at_once_are_never_mixed(serving):
 
     async def session(client, number):
         name = f"many-{number}"
-        await asked(client, "set_scope", repos=["many"], include_globs=[f"d{number}/**"], session_id=name)
+        await asked(
+            client, "set_scope", repos=["many"], include_globs=[f"d{number}/**"], session_id=name
+        )
         for count in range(20):
-            found = (await asked(client, "search_text", pattern="needle_", session_id=name)) if count % 2 else (await asked(client, "list_paths", session_id=name))
+            found = (
+                (await asked(client, "search_text", pattern="needle_", session_id=name))
+                if count % 2
+                else (await asked(client, "list_paths", session_id=name))
+            )
             assert [hit["path"] for hit in found["hits"]] == [f"d{number}/f.py"]
             assert found["session_id"] == name
 
     async def run():
         async with serving.client("legacy") as one, serving.client("auto") as other:
-            await asyncio.gather(*(session((one, other)[number % 2], number) for number in range(200)))
+            await asyncio.gather(
+                *(session((one, other)[number % 2], number) for number in range(200))
+            )
 
     asyncio.run(run())
 
@@ -298,23 +390,43 @@ def test_two_hundred_sessions_at_once_are_never_mixed(serving):
 def test_no_token_no_answer_and_no_foreign_page(serving):
     hello = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
     accept = {"Accept": "application/json, text/event-stream"}
-    for base, place, method, payload in (("/", "mcp", "POST", hello), ("/codeintel/v1/", "search/text", "POST", {"pattern": "x"}), ("/codeintel/v1/", "health", "GET", None), ("/", "nothing", "GET", None)):
+    for base, place, method, payload in (
+        ("/", "mcp", "POST", hello),
+        ("/codeintel/v1/", "search/text", "POST", {"pattern": "x"}),
+        ("/codeintel/v1/", "health", "GET", None),
+        ("/", "nothing", "GET", None),
+    ):
         for wrong in ("", "Bearer", "Bearer wrong", f"Basic {TOKEN}"):
-            status, headers, problem = serving.ask(method, place, payload, {"Authorization": wrong, **accept}, base)
+            status, headers, problem = serving.ask(
+                method, place, payload, {"Authorization": wrong, **accept}, base
+            )
             assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
             assert "Bearer TOKEN" in problem["detail"]
-        assert serving.ask(method, place, payload, {"Host": "evil.example", **accept}, base)[0] == 421
-        assert serving.ask(method, place, payload, {"Origin": "http://evil.example", **accept}, base)[0] == 403
+        assert (
+            serving.ask(method, place, payload, {"Host": "evil.example", **accept}, base)[0] == 421
+        )
+        assert (
+            serving.ask(method, place, payload, {"Origin": "http://evil.example", **accept}, base)[
+                0
+            ]
+            == 403
+        )
         assert serving.ask(method, place, payload, {"Origin": "null", **accept}, base)[0] == 403
-        assert serving.ask(method, place, payload, {"Origin": serving.url, **accept}, base)[0] != 403
+        assert (
+            serving.ask(method, place, payload, {"Origin": serving.url, **accept}, base)[0] != 403
+        )
 
 
 def test_an_assistant_obeys_the_scope_of_a_notebook(server, open_notebook):
     notebook = open_notebook("assisted.ipynb")
     settings = notebook.run("%load_ext codeintel_nb\n%scope set --include 'src/**'\n%scope mcp")
-    config = json.loads(settings[settings.index("{") : settings.rindex("}") + 1])["mcpServers"]["codeintel"]
+    config = json.loads(settings[settings.index("{") : settings.rindex("}") + 1])["mcpServers"][
+        "codeintel"
+    ]
     assert config["args"][-1] == notebook.kernel_id
-    parameters = StdioServerParameters(command=config["command"], args=config["args"], env=dict(server.environment))
+    parameters = StdioServerParameters(
+        command=config["command"], args=config["args"], env=dict(server.environment)
+    )
 
     async def run():
         async with Client(parameters) as client:
@@ -348,7 +460,13 @@ def test_a_kernel_that_is_not_here_is_reached_with_the_token(server, open_notebo
     assert "CODEINTEL_SERVER_TOKEN" in refused.stderr
 
     async def run():
-        async with Client(StdioServerParameters(command=sys.executable, args=command, env={**far, "CODEINTEL_SERVER_TOKEN": live.TOKEN})) as client:
+        async with Client(
+            StdioServerParameters(
+                command=sys.executable,
+                args=command,
+                env={**far, "CODEINTEL_SERVER_TOKEN": live.TOKEN},
+            )
+        ) as client:
             found = await ask(client, "list_paths")
             assert {hit["path"].split("/")[0] for hit in found["hits"]} == {"web"}
 

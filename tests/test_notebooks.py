@@ -17,14 +17,21 @@ def test_a_notebook_runs_and_every_search_finds_something(path, own_home, tmp_pa
     if path.stem.startswith("05") and shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed")
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(
+        notebook,
+        timeout=120,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
+    ).execute()
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
         for output in cell.outputs:
             assert output.output_type != "error"
             assert output.get("name") != "stderr", output.get("text")
-        if (magic := re.search(r"%\w*search", cell.source)) and "=" not in cell.source[: magic.start()]:
+        if (magic := re.search(r"%\w*search", cell.source)) and "=" not in cell.source[
+            : magic.start()
+        ]:
             (shown,) = [output for output in cell.outputs if output.output_type == "execute_result"]
             assert {"text/plain", "text/html", "text/markdown"} <= set(shown.data)
             assert "<mark>" in shown.data["text/html"]
@@ -32,6 +39,12 @@ def test_a_notebook_runs_and_every_search_finds_something(path, own_home, tmp_pa
 
 
 def test_the_notebooks_are_kept_without_outputs():
-    assert [path.name for path in NOTEBOOKS] == ["01_quickstart.ipynb", "02_scopes.ipynb", "03_panel.ipynb", "04_sql_and_packages.ipynb", "05_assistants_and_teams.ipynb"]
+    assert [path.name for path in NOTEBOOKS] == [
+        "01_quickstart.ipynb",
+        "02_scopes.ipynb",
+        "03_panel.ipynb",
+        "04_sql_and_packages.ipynb",
+        "05_assistants_and_teams.ipynb",
+    ]
     for path in NOTEBOOKS:
         assert all(not cell.get("outputs") for cell in nbformat.read(path, as_version=4).cells)

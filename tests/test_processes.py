@@ -42,13 +42,29 @@ print(rounds)
 
 
 def test_readers_never_see_half_an_update(tmp_path, make_workspace):
-    root = write_tree(tmp_path / "parts", {f"part{i:02}.py": f"VERSION = 0000  # the version of part {i}\n" for i in range(30)})
+    root = write_tree(
+        tmp_path / "parts",
+        {f"part{i:02}.py": f"VERSION = 0000  # the version of part {i}\n" for i in range(30)},
+    )
     (root / ".git").mkdir()
     workspace = make_workspace()
     workspace.index(root, name="parts")
     home, seconds = str(workspace.settings.home), "12"
-    readers = [subprocess.Popen([sys.executable, "-c", READER, home, seconds], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, home, str(root), seconds], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", READER, home, seconds],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, home, str(root), seconds],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     time.sleep(float(seconds))
     for process in (*readers, writer):
         out, err = process.communicate(timeout=60)

@@ -39,35 +39,67 @@ def opened(folder):
 
 
 def test_its_paths_are_those_that_the_description_names():
-    described = yaml.safe_load((Path(jupyter_ext.__file__).parent / "openapi.yml").read_text())["paths"]
-    served = {(route.path.removeprefix("/codeintel/v1"), method.lower()) for route in make_app(Options()).routes for method in route.methods or () if route.path != "/mcp"}
+    described = yaml.safe_load((Path(jupyter_ext.__file__).parent / "openapi.yml").read_text())[
+        "paths"
+    ]
+    served = {
+        (route.path.removeprefix("/codeintel/v1"), method.lower())
+        for route in make_app(Options()).routes
+        for method in route.methods or ()
+        if route.path != "/mcp"
+    }
     served = {(path, method) for path, method in served if method != "head"}
-    named = {(path, method) for path, methods in described.items() for method in methods if method in ("get", "post", "put", "patch", "delete")}
+    named = {
+        (path, method)
+        for path, methods in described.items()
+        for method in methods
+        if method in ("get", "post", "put", "patch", "delete")
+    }
     assert served <= named, served - named
-    assert {path for path, _ in named - served} == {"/sessions/{session_id}/panel", "/openapi.yml"}, "the panel is a notebook's"
+    assert {path for path, _ in named - served} == {
+        "/sessions/{session_id}/panel",
+        "/openapi.yml",
+    }, "the panel is a notebook's"
 
 
 def test_a_day_over_rest(make_serving, tmp_path):
     write_tree(tmp_path / "shop", dict(FILES))
     one = make_serving("--root", str(tmp_path))
-    status, _, job = one.ask("POST", "repositories", {"path": str(tmp_path / "shop"), "name": "shop"})
+    status, _, job = one.ask(
+        "POST", "repositories", {"path": str(tmp_path / "shop"), "name": "shop"}
+    )
     assert (status, job["repository"]) == (202, "shop")
-    request = urllib.request.Request(f"{one.url}/codeintel/v1/repositories/shop/events", headers={"Authorization": f"Bearer {TOKEN}"})
+    request = urllib.request.Request(
+        f"{one.url}/codeintel/v1/repositories/shop/events",
+        headers={"Authorization": f"Bearer {TOKEN}"},
+    )
     with urllib.request.urlopen(request, timeout=120) as events:
         assert events.headers["Content-Type"].startswith("text/event-stream")
         assert b"event: done" in events.read()
     assert one.ask("GET", "repositories/shop/job")[2]["state"] == "done"
-    assert one.ask("PUT", "sessions/s/scope", {"languages": ["py"]})[2]["scope"] == {"languages": ["python"]}
+    assert one.ask("PUT", "sessions/s/scope", {"languages": ["py"]})[2]["scope"] == {
+        "languages": ["python"]
+    }
     assert one.ask("GET", "sessions")[2]["sessions"][0]["session_id"] == "s"
-    for place, body in (("search/text", {"pattern": "cart"}), ("search/semantic", {"query": "charge a card"}), ("search/symbols", {"name": "Cart"}), ("paths", {})):
+    for place, body in (
+        ("search/text", {"pattern": "cart"}),
+        ("search/semantic", {"query": "charge a card"}),
+        ("search/symbols", {"name": "Cart"}),
+        ("paths", {}),
+    ):
         _, _, found = one.ask("POST", place, body, {"X-Session-ID": "s"})
         assert found["results"]["hits"]
         assert {hit["language"] for hit in found["results"]["hits"]} == {"python"}
     assert one.ask("POST", "facets", {}, {"X-Session-ID": "s"})[0] == 200
     assert one.ask("POST", "map", {"most": 10}, {"X-Session-ID": "s"})[0] == 200
-    table = one.ask("POST", "sql", {"statement": "select count(*) from files"}, {"X-Session-ID": "s"})[2]
+    table = one.ask(
+        "POST", "sql", {"statement": "select count(*) from files"}, {"X-Session-ID": "s"}
+    )[2]
     assert table["rows"] == [[4]]
-    assert one.ask("GET", "files?repo=shop&path=src/shop/cart.py&start_line=6&end_line=6")[2]["text"] == "class Cart:"
+    assert (
+        one.ask("GET", "files?repo=shop&path=src/shop/cart.py&start_line=6&end_line=6")[2]["text"]
+        == "class Cart:"
+    )
     assert one.ask("PUT", "scopes/mine", {"languages": ["go"]})[0] == 200
     assert one.ask("GET", "scopes")[2]["scopes"] == {"mine": {"languages": ["go"]}}
     assert one.ask("DELETE", "scopes/mine")[0] == 204
@@ -104,7 +136,9 @@ def test_errors_are_problem_documents(serving, method, place, body, status, said
     assert (met, headers["Content-Type"]) == (status, "application/problem+json")
     assert problem["status"] == status
     assert said in problem["detail"]
-    assert status != 413 or problem["error"] == "SearchError", "it is about the request: a kernel stays with its server"
+    assert status != 413 or problem["error"] == "SearchError", (
+        "it is about the request: a kernel stays with its server"
+    )
 
 
 def test_nothing_is_read_that_nobody_indexed(make_serving, tmp_path):
@@ -113,23 +147,45 @@ def test_nothing_is_read_that_nobody_indexed(make_serving, tmp_path):
     assert (status, "Nothing is indexed yet" in problem["detail"]) == (400, True)
     write_tree(tmp_path / "code", {"a.py": "import this\n"})
     other = make_serving("--root", str(tmp_path / "code"))
-    assert [hit["path"] for hit in other.ask("POST", "search/text", {"pattern": "import"})[2]["results"]["hits"]] == ["a.py"]
+    assert [
+        hit["path"]
+        for hit in other.ask("POST", "search/text", {"pattern": "import"})[2]["results"]["hits"]
+    ] == ["a.py"]
 
 
 def test_a_body_of_another_type_is_refused(serving):
-    assert serving.ask("POST", "search/text", {"pattern": "x"}, {"Content-Type": "text/plain"})[0] == 415
+    assert (
+        serving.ask("POST", "search/text", {"pattern": "x"}, {"Content-Type": "text/plain"})[0]
+        == 415
+    )
 
 
 def test_port_0_is_any_free_port(tmp_path):
-    command = [sys.executable, "-m", "codeintel_nb.cli", "serve", "--home", str(tmp_path), "--port", "0", "--token", "t"]
+    command = [
+        sys.executable,
+        "-m",
+        "codeintel_nb.cli",
+        "serve",
+        "--home",
+        str(tmp_path),
+        "--port",
+        "0",
+        "--token",
+        "t",
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         line = process.stderr.readline()
         port = int(re.search(r"REST at http://127.0.0.1:(\d+)/", line)[1])
         assert port
         for _ in range(300):
             with suppress(OSError):
-                request = urllib.request.Request(f"http://127.0.0.1:{port}/codeintel/v1/health", headers={"Authorization": "Bearer t"})
-                assert json.loads(urllib.request.urlopen(request, timeout=10).read())["status"] == "ok"
+                request = urllib.request.Request(
+                    f"http://127.0.0.1:{port}/codeintel/v1/health",
+                    headers={"Authorization": "Bearer t"},
+                )
+                assert (
+                    json.loads(urllib.request.urlopen(request, timeout=10).read())["status"] == "ok"
+                )
                 break
             time.sleep(0.1)
         else:
@@ -145,7 +201,11 @@ def test_connections_send_without_delay():
 
         class Accepting(asyncio.Protocol):
             def connection_made(self, transport):
-                connected.set_result(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+                connected.set_result(
+                    transport.get_extra_info("socket").getsockopt(
+                        socket.IPPROTO_TCP, socket.TCP_NODELAY
+                    )
+                )
                 transport.close()
 
         listener = listening("127.0.0.1", 0)
@@ -163,12 +223,22 @@ def test_connections_send_without_delay():
 
 def test_a_request_under_way_is_answered_before_it_ends(make_serving, tmp_path):
     with opened(tmp_path) as workspace:
-        workspace.index(write_tree(tmp_path / "big", {f"f{i}.py": "x = 1\n" for i in range(300)}), name="big")
+        workspace.index(
+            write_tree(tmp_path / "big", {f"f{i}.py": "x = 1\n" for i in range(300)}), name="big"
+        )
     one = make_serving()
     answers = []
 
     def search():
-        answers.append(one.ask("POST", "sql", {"statement": "select count(*) from files a, files b, files c where a.path || b.path < c.path || a.path"}))
+        answers.append(
+            one.ask(
+                "POST",
+                "sql",
+                {
+                    "statement": "select count(*) from files a, files b, files c where a.path || b.path < c.path || a.path"
+                },
+            )
+        )
 
     asking = threading.Thread(target=search)
     asking.start()
@@ -207,7 +277,9 @@ def test_two_servers_share_scopes_through_redis(make_serving, make_redis, tmp_pa
             refused = await client.call_tool("set_scope", {"session_id": "team"})
             assert refused.is_error
             assert "does not answer" in refused.content[0].text
-            assert (await ask(client, "list_paths", session_id="team"))["scope"] == {"include_globs": ["src/**"]}
+            assert (await ask(client, "list_paths", session_id="team"))["scope"] == {
+                "include_globs": ["src/**"]
+            }
         redis.start()
 
     asyncio.run(run())
@@ -219,23 +291,35 @@ def test_several_workers_share_scopes_through_redis(make_serving, make_redis, tm
     redis = make_redis()
     one = make_serving("--workers", "2", "--registry-url", redis.url)
     for number in range(20):
-        assert one.ask("PUT", f"sessions/s{number}/scope", {"include_globs": [f"{number}/**"]})[0] == 200
+        assert (
+            one.ask("PUT", f"sessions/s{number}/scope", {"include_globs": [f"{number}/**"]})[0]
+            == 200
+        )
     for number in range(20):
-        assert one.ask("GET", f"sessions/s{number}/scope")[2]["scope"] == {"include_globs": [f"{number}/**"]}
+        assert one.ask("GET", f"sessions/s{number}/scope")[2]["scope"] == {
+            "include_globs": [f"{number}/**"]
+        }
     assert one.ask("POST", "repositories", {"path": str(tmp_path)})[0] == 409
 
     async def run():
         async with one.client() as client:
             await ask(client, "set_scope", languages=["python"], session_id="team")
             for _ in range(10):
-                assert (await ask(client, "get_scope", session_id="team"))["scope"] == {"languages": ["python"]}
+                assert (await ask(client, "get_scope", session_id="team"))["scope"] == {
+                    "languages": ["python"]
+                }
 
     asyncio.run(run())
 
 
 def test_what_is_missing_is_said(tmp_path):
     def run(*options):
-        done = subprocess.run([sys.executable, "-m", "codeintel_nb.cli", *options, "--home", str(tmp_path)], capture_output=True, text=True, timeout=30)
+        done = subprocess.run(
+            [sys.executable, "-m", "codeintel_nb.cli", *options, "--home", str(tmp_path)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
         return done.returncode, done.stderr
 
     code, said = run("serve", "--workers", "2", "--port", "1")
@@ -259,14 +343,25 @@ def test_warnings_and_a_token_of_its_own(make_serving, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "codeintel_nb.cli", "serve", "--home", str(tmp_path), "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "codeintel_nb.cli",
+        "serve",
+        "--home",
+        str(tmp_path),
+        "--port",
+        str(port),
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         lines = [process.stderr.readline() for _ in range(2)]
         process.terminate()
     assert lines[0].startswith("codeintel: token: ")
     assert len(lines[0].split()[-1]) >= 40
     assert f"MCP at http://127.0.0.1:{port}/mcp" in lines[1]
-    with subprocess.Popen([*command, "--host", "0.0.0.0", "--no-token"], stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [*command, "--host", "0.0.0.0", "--no-token"], stderr=subprocess.PIPE, text=True
+    ) as process:
         lines = [process.stderr.readline() for _ in range(3)]
         process.terminate()
     assert "loop-back" in lines[1]
@@ -280,8 +375,12 @@ def test_the_index_home_is_not_taken_for_a_folder_to_index(make_serving, tmp_pat
     until(lambda: one.ask("GET", "repositories/shop/job")[2]["state"] == "done")
     status, _, problem = one.ask("POST", "repositories", {"path": str(tmp_path / "home")})
     assert (status, "codeintel's own index" in problem["detail"]) == (403, True)
-    assert one.ask("POST", "repositories", {"path": str(tmp_path), "name": "all"})[0] == 202, "a folder that holds it is indexed without it"
+    assert one.ask("POST", "repositories", {"path": str(tmp_path), "name": "all"})[0] == 202, (
+        "a folder that holds it is indexed without it"
+    )
     until(lambda: one.ask("GET", "repositories/all/job")[2]["state"] == "done")
-    paths = [hit["path"] for hit in one.ask("POST", "paths", {"repos": ["all"]})[2]["results"]["hits"]]
+    paths = [
+        hit["path"] for hit in one.ask("POST", "paths", {"repos": ["all"]})[2]["results"]["hits"]
+    ]
     assert paths
     assert not [path for path in paths if path.startswith("home/")]

@@ -19,31 +19,63 @@ from tests.conftest import write_tree
 from tests.sources.test_unreadable import PLAIN
 
 CLI = [sys.executable, "-m", "codeintel_nb.cli"]
-AS_NOBODY = ["unshare", "--user", "--map-user=54321", "--map-group=54321"]  # a user id without an entry
+AS_NOBODY = [
+    "unshare",
+    "--user",
+    "--map-user=54321",
+    "--map-group=54321",
+]  # a user id without an entry
 IN_A_NAMESPACE = ["unshare", "--map-root-user", "--user", "--mount"]
 
 
 def run(*command, **options):
-    return subprocess.run([*map(str, command)], capture_output=True, timeout=120, check=False, **options)
+    return subprocess.run(
+        [*map(str, command)], capture_output=True, timeout=120, check=False, **options
+    )
 
 
 def indexed(home, roots):
     """An index, made in this process."""
     settings = Settings.from_environment(home)
     for root in roots:
-        update(Store(settings.home).create(worktree(root)), settings, default_embedder(), lambda event: None)
+        update(
+            Store(settings.home).create(worktree(root)),
+            settings,
+            default_embedder(),
+            lambda event: None,
+        )
     return settings
 
 
 @pytest.fixture
 def arrows(tmp_path, own_home):
-    root = write_tree(tmp_path / "repo", {"a.py": 'def arrow(to="→ é 😀"):\n    """From a to b."""\n    return "x·y"\n', "b.md": "arrow — — “quoted”…\n"})
+    root = write_tree(
+        tmp_path / "repo",
+        {
+            "a.py": 'def arrow(to="→ é 😀"):\n    """From a to b."""\n    return "x·y"\n',
+            "b.md": "arrow — — “quoted”…\n",
+        },
+    )
     indexed(own_home, [root])
     return root
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp932", "latin-1", "cp437", "utf-8", "utf-16"])
-@pytest.mark.parametrize("command", [["grep", "arrow"], ["search", "arrow"], ["symbols", "arrow"], ["read", "repo", "a.py"], ["sql", "select path, '→' as a from files"], ["status"], ["status", "--skipped"]], ids=lambda command: command[0])
+@pytest.mark.parametrize(
+    "encoding", ["ascii", "cp1252", "cp932", "latin-1", "cp437", "utf-8", "utf-16"]
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["grep", "arrow"],
+        ["search", "arrow"],
+        ["symbols", "arrow"],
+        ["read", "repo", "a.py"],
+        ["sql", "select path, '→' as a from files"],
+        ["status"],
+        ["status", "--skipped"],
+    ],
+    ids=lambda command: command[0],
+)
 def test_answers_are_printed_in_any_encoding(arrows, command, encoding):
     if encoding != "cp1252" and command[0] not in ("grep", "sql"):
         command = ["grep", "arrow"]  # one of all commands in all encodings, all commands in one
@@ -52,16 +84,23 @@ def test_answers_are_printed_in_any_encoding(arrows, command, encoding):
     assert done.stdout.decode(encoding)
     done = run(*CLI, *command, "--json", env={**os.environ, "PYTHONIOENCODING": encoding})
     assert json.loads(done.stdout.decode(encoding))
-    assert command[0] in ("status", "symbols") or "→" in str(json.loads(done.stdout.decode(encoding)))
+    assert command[0] in ("status", "symbols") or "→" in str(
+        json.loads(done.stdout.decode(encoding))
+    )
 
 
 def test_a_caption_in_ascii_has_no_escapes(arrows):
-    out = run(*CLI, "grep", "arrow", env={**os.environ, "PYTHONIOENCODING": "ascii"}).stdout.decode()
+    out = run(
+        *CLI, "grep", "arrow", env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    ).stdout.decode()
     assert "[2 matching lines - all 2 files" in out
-    assert "b.md:1: arrow - - \"quoted\"..." in out
+    assert 'b.md:1: arrow - - "quoted"...' in out
 
 
-@pytest.mark.parametrize(("redirect", "said"), [(">&-", "The output is closed"), (">/dev/full", "No space left on device")])
+@pytest.mark.parametrize(
+    ("redirect", "said"),
+    [(">&-", "The output is closed"), (">/dev/full", "No space left on device")],
+)
 @pytest.mark.parametrize("options", ["grep arrow", "grep arrow --json", "status", "paths"])
 def test_an_output_that_takes_nothing_is_one_line(arrows, redirect, said, options):
     done = run("sh", "-c", f"{sys.executable} -m codeintel_nb.cli {options} {redirect}")
@@ -71,13 +110,19 @@ def test_an_output_that_takes_nothing_is_one_line(arrows, redirect, said, option
 
 
 def test_all_streams_closed_harms_no_index(arrows, own_home):
-    done = run("sh", "-c", f"{sys.executable} -m codeintel_nb.cli index {arrows} --rebuild <&- >&- 2>&-")
+    done = run(
+        "sh", "-c", f"{sys.executable} -m codeintel_nb.cli index {arrows} --rebuild <&- >&- 2>&-"
+    )
     assert done.returncode == 2
     assert run(*CLI, "grep", "arrow").returncode == 0
 
 
 def test_a_user_without_a_home_is_told_what_to_set(arrows, own_home, tmp_path):
-    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "CODEINTEL_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "IPYTHONDIR")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("HOME", "CODEINTEL_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "IPYTHONDIR")
+    }
     if run(*AS_NOBODY, "true").returncode:
         pytest.skip("this user may not make a namespace")
     done = run(*AS_NOBODY, *CLI, "status", env=environment, cwd=arrows)
@@ -96,7 +141,12 @@ def test_a_user_without_a_home_is_told_what_to_set(arrows, own_home, tmp_path):
 
 
 def test_eighty_repositories_are_searched_with_two_hundred_and_fifty_six_files(tmp_path):
-    roots = [write_tree(tmp_path / f"repo{number}", {"a.py": f"def name_{number}(): return shared_word\n"}) for number in range(80)]
+    roots = [
+        write_tree(
+            tmp_path / f"repo{number}", {"a.py": f"def name_{number}(): return shared_word\n"}
+        )
+        for number in range(80)
+    ]
     settings = indexed(tmp_path / "home", roots)
     code = (
         "import sys, os; from codeintel_nb import Workspace; ws = Workspace.open(sys.argv[1])\n"
@@ -113,7 +163,10 @@ def test_eighty_repositories_are_searched_with_two_hundred_and_fifty_six_files(t
 
 
 def test_too_few_files_are_said_in_one_line(tmp_path, own_home):
-    indexed(own_home, [write_tree(tmp_path / f"repo{number}", {"a.py": "shared_word\n"}) for number in range(3)])
+    indexed(
+        own_home,
+        [write_tree(tmp_path / f"repo{number}", {"a.py": "shared_word\n"}) for number in range(3)],
+    )
     code = """
 import os
 from codeintel_nb import Workspace
@@ -147,7 +200,12 @@ print(len(ready.search_text("shared_word")))
 
 @pytest.mark.parametrize("refusal", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
 def test_a_home_on_a_file_system_without_locks(tmp_path, own_home, refusal):
-    site = write_tree(tmp_path / "site", {"sitecustomize.py": f"import fcntl, os\ndef refuse(*_): raise OSError({refusal}, os.strerror({refusal}))\nfcntl.flock = fcntl.lockf = refuse\n"})
+    site = write_tree(
+        tmp_path / "site",
+        {
+            "sitecustomize.py": f"import fcntl, os\ndef refuse(*_): raise OSError({refusal}, os.strerror({refusal}))\nfcntl.flock = fcntl.lockf = refuse\n"
+        },
+    )
     environment = {**os.environ, "PYTHONPATH": str(site)}
     root = write_tree(tmp_path / "repo", {"a.py": "def alpha(): pass\n"})
     assert run(*CLI, "index", root, env=environment).returncode == 0
@@ -155,7 +213,11 @@ def test_a_home_on_a_file_system_without_locks(tmp_path, own_home, refusal):
     assert b"being indexed" not in run(*CLI, "status", env=environment).stdout
     held = "import sys, time; from pathlib import Path; from codeintel_nb.index.locking import acquire_lock; lock = acquire_lock(Path(sys.argv[1]), 1); print(1, flush=True); time.sleep(60)"
     (folder,) = own_home.glob("v*/repositories/*")
-    holder = subprocess.Popen([sys.executable, "-c", held, folder / "writer.lock"], env=environment, stdout=subprocess.PIPE)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", held, folder / "writer.lock"],
+        env=environment,
+        stdout=subprocess.PIPE,
+    )
     try:
         assert holder.stdout.readline()
         done = run(*CLI, "index", root, "--rebuild", env=environment)
@@ -164,7 +226,9 @@ def test_a_home_on_a_file_system_without_locks(tmp_path, own_home, refusal):
         holder.kill()
         holder.wait()
         holder.stdout.close()
-    assert run(*CLI, "index", root, "--rebuild", env=environment).returncode == 0, "a lock that a dead process left is taken over"
+    assert run(*CLI, "index", root, "--rebuild", env=environment).returncode == 0, (
+        "a lock that a dead process left is taken over"
+    )
 
 
 def test_grammars_are_loaded_on_a_home_that_nothing_may_be_run_from(tmp_path, tree):
@@ -181,15 +245,25 @@ def test_grammars_are_loaded_on_a_home_that_nothing_may_be_run_from(tmp_path, tr
 
 
 def test_where_no_folder_can_be_run_from_it_is_said(tmp_path, tree, own_home):
-    unpacked = write_tree(tmp_path / "site", {"sitecustomize.py": "import ctypes\nload = ctypes.CDLL\ndef refuse(name=None, *others, **more):\n    if name and 'grammars' in str(name): raise OSError('failed to map segment')\n    return load(name, *others, **more)\nctypes.CDLL = refuse\n"})
+    unpacked = write_tree(
+        tmp_path / "site",
+        {
+            "sitecustomize.py": "import ctypes\nload = ctypes.CDLL\ndef refuse(name=None, *others, **more):\n    if name and 'grammars' in str(name): raise OSError('failed to map segment')\n    return load(name, *others, **more)\nctypes.CDLL = refuse\n"
+        },
+    )
     environment = {**os.environ, "PYTHONPATH": str(unpacked)}
     done = run(*CLI, "index", tree, env=environment)
     assert b"read by lines, as the grammar of python cannot be loaded" in done.stdout, done
     said = run(*CLI, "doctor", env=environment).stdout.decode()
     assert "No grammar can be loaded" in said
-    assert "as the grammar of python cannot be loaded. Once grammars load again, run: codeintel index" in said
+    assert (
+        "as the grammar of python cannot be loaded. Once grammars load again, run: codeintel index"
+        in said
+    )
     assert run(*CLI, "index", tree).returncode == 0
-    assert b"class Cart" in run(*CLI, "symbols", "Cart").stdout, "and they are read again when grammars load"
+    assert b"class Cart" in run(*CLI, "symbols", "Cart").stdout, (
+        "and they are read again when grammars load"
+    )
 
 
 @pytest.fixture

@@ -10,7 +10,14 @@ import pytest
 
 from codeintel_nb import CodeIntelError, Scope, Workspace
 from codeintel_nb.api.doctor import examine
-from codeintel_nb.errors import EngineError, IndexingCancelled, ScopeError, SearchError, ShardError, SourceError
+from codeintel_nb.errors import (
+    EngineError,
+    IndexingCancelled,
+    ScopeError,
+    SearchError,
+    ShardError,
+    SourceError,
+)
 from codeintel_nb.index.snapshot import read_snapshot
 from tests.conftest import write_tree
 
@@ -37,7 +44,9 @@ def test_progress_is_told(tree, make_workspace):
 def test_the_scope_reaches_every_search(shop):
     scope = Scope(languages=("javascript",))
     assert {hit.path for hit in shop.search_text("cart", scope)} == {"web/app.js"}
-    assert {hit.path for hit in shop.semantic_search("total price of the cart", scope)} == {"web/app.js"}
+    assert {hit.path for hit in shop.semantic_search("total price of the cart", scope)} == {
+        "web/app.js"
+    }
     assert [hit.path for hit in shop.list_paths(scope)] == ["web/app.js"]
     assert shop.sql("select path from files", scope).rows() == [("web/app.js",)]
     assert shop.search_text("cart", scope).scope is scope.interned()
@@ -45,7 +54,12 @@ def test_the_scope_reaches_every_search(shop):
 
 def test_a_scope_of_nothing_finds_nothing(shop):
     scope = Scope(include_globs=("nowhere/**",))
-    assert len(shop.search_text("cart", scope)) == len(shop.semantic_search("cart", scope)) == len(shop.list_paths(scope)) == 0
+    assert (
+        len(shop.search_text("cart", scope))
+        == len(shop.semantic_search("cart", scope))
+        == len(shop.list_paths(scope))
+        == 0
+    )
     assert shop.count(scope).chunks_in_scope == 0
     assert shop.sql("select count(*) from chunks", scope).rows() == [(0,)]
 
@@ -72,7 +86,12 @@ def test_several_repositories_answer_together(shop, tmp_path):
 
 def test_a_file_is_read_by_lines(shop):
     text = shop.open_file("shop", "src/shop/cart.py", 6, 7)
-    assert (text.text, text.start_line, text.end_line, text.language) == ('class Cart:\n    """Holds what a customer is about to buy."""', 6, 7, "python")
+    assert (text.text, text.start_line, text.end_line, text.language) == (
+        'class Cart:\n    """Holds what a customer is about to buy."""',
+        6,
+        7,
+        "python",
+    )
     assert shop.open_file("shop", "data/crlf.txt").text.endswith("last without newline")
     assert shop.open_file("shop", "empty.py").text == ""
     assert shop.open_file("shop", "README.md").total_lines == 7
@@ -81,8 +100,18 @@ def test_a_file_is_read_by_lines(shop):
 def test_a_hit_in_a_notebook_opens_its_cell(tmp_path, make_workspace):
     import json
 
-    cells = [{"cell_type": "markdown", "source": "# Title\n\nwords"}, {"cell_type": "code", "source": "x = 1\nneedle = 2", "outputs": [{"text": "needle shown"}]}]
-    write_tree(tmp_path / "nb", {"a.ipynb": json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})})
+    cells = [
+        {"cell_type": "markdown", "source": "# Title\n\nwords"},
+        {"cell_type": "code", "source": "x = 1\nneedle = 2", "outputs": [{"text": "needle shown"}]},
+    ]
+    write_tree(
+        tmp_path / "nb",
+        {
+            "a.ipynb": json.dumps(
+                {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+            )
+        },
+    )
     workspace = make_workspace()
     workspace.index(tmp_path / "nb")
     (hit,) = workspace.search_text("needle")
@@ -112,7 +141,12 @@ def one_line(error):
 
 def test_nothing_indexed_says_what_to_run(make_workspace):
     workspace = make_workspace()
-    for search in (lambda: workspace.search_text("x", Scope(kinds=("cell",))), lambda: workspace.semantic_search("x"), workspace.list_paths, lambda: workspace.sql("select 1")):
+    for search in (
+        lambda: workspace.search_text("x", Scope(kinds=("cell",))),
+        lambda: workspace.semantic_search("x"),
+        workspace.list_paths,
+        lambda: workspace.sql("select 1"),
+    ):
         with pytest.raises(SearchError) as error:
             search()
         assert "codeintel index PATH" in one_line(error)
@@ -120,16 +154,27 @@ def test_nothing_indexed_says_what_to_run(make_workspace):
 
 @pytest.mark.parametrize(
     ("fields", "said"),
-    [({"repos": ("shp",)}, "Did you mean 'shop'?"), ({"revisions": ("main",)}, "No revision 'main'")],
+    [
+        ({"repos": ("shp",)}, "Did you mean 'shop'?"),
+        ({"revisions": ("main",)}, "No revision 'main'"),
+    ],
 )
 def test_unknown_names_in_a_scope(shop, fields, said):
-    for search in (lambda s: shop.search_text("x", s), lambda s: shop.semantic_search("x", s), shop.list_paths, shop.count, lambda s: shop.sql("select 1", s)):
+    for search in (
+        lambda s: shop.search_text("x", s),
+        lambda s: shop.semantic_search("x", s),
+        shop.list_paths,
+        shop.count,
+        lambda s: shop.sql("select 1", s),
+    ):
         with pytest.raises(ScopeError) as error:
             search(Scope(**fields))
         assert said in one_line(error)
 
 
-@pytest.mark.parametrize(("limit", "context"), [(-1, 0), (10**9, 0), (1.5, 0), (10, -1), (10, 1000)])
+@pytest.mark.parametrize(
+    ("limit", "context"), [(-1, 0), (10**9, 0), (1.5, 0), (10, -1), (10, 1000)]
+)
 def test_bad_numbers(shop, limit, context):
     with pytest.raises(SearchError) as error:
         shop.search_text("x", limit=limit, context=context)
@@ -137,17 +182,27 @@ def test_bad_numbers(shop, limit, context):
 
 
 def test_empty_and_unknown(shop):
-    for search in (lambda: shop.search_text(""), lambda: shop.search_text("x", case="loud"), lambda: shop.search_text("x" * 20_000), lambda: shop.list_paths(limit=-1)):
+    for search in (
+        lambda: shop.search_text(""),
+        lambda: shop.search_text("x", case="loud"),
+        lambda: shop.search_text("x" * 20_000),
+        lambda: shop.list_paths(limit=-1),
+    ):
         with pytest.raises(SearchError) as error:
             search()
         one_line(error)
 
 
-@pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "src/../../x", "a\0b", "src\\..\\..\\x", "src/shop/crat.py"])
+@pytest.mark.parametrize(
+    "path",
+    ["../secret", "/etc/passwd", "src/../../x", "a\0b", "src\\..\\..\\x", "src/shop/crat.py"],
+)
 def test_a_path_outside_of_the_repository(shop, path):
     with pytest.raises(SourceError) as error:
         shop.open_file("shop", path)
-    assert ("leads out" in one_line(error)) or ("Did you mean 'src/shop/cart.py'" in str(error.value))
+    assert ("leads out" in one_line(error)) or (
+        "Did you mean 'src/shop/cart.py'" in str(error.value)
+    )
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, None), (5, 3), (100, None)])
@@ -174,11 +229,19 @@ def test_a_repository_that_is_gone(shop, tree):
 
 @pytest.mark.parametrize("part", ["columns.bin", "manifest.json"])
 def test_a_corrupt_shard(shop, part, make_workspace):
-    (shard,) = [path for path in (shop.settings.home / "v6/repositories").glob("*/shards/*") if path.is_dir()]
+    (shard,) = [
+        path
+        for path in (shop.settings.home / "v6/repositories").glob("*/shards/*")
+        if path.is_dir()
+    ]
     data = bytearray((shard / part).read_bytes())
     data[len(data) // 2] ^= 0xFF
     (shard / part).write_bytes(data)
-    for search in (lambda w: w.search_text("x"), lambda w: w.semantic_search("x y"), lambda w: w.refresh("shop")):
+    for search in (
+        lambda w: w.search_text("x"),
+        lambda w: w.semantic_search("x y"),
+        lambda w: w.refresh("shop"),
+    ):
         with pytest.raises(ShardError) as error:
             search(make_workspace(shop.settings.home))
         assert shard.name in one_line(error)
@@ -191,17 +254,40 @@ def test_a_corrupt_shard(shop, part, make_workspace):
 def test_a_shard_of_another_format(shop, make_workspace):
     (manifest,) = (shop.settings.home / "v6/repositories").glob("*/shards/*/manifest.json")
     manifest.write_text(manifest.read_text().replace('"format": 6', '"format": 9'))
-    with pytest.raises(ShardError, match="is format 9, this version reads 6. Rebuild it: codeintel index PATH"):
+    with pytest.raises(
+        ShardError, match="is format 9, this version reads 6. Rebuild it: codeintel index PATH"
+    ):
         make_workspace(shop.settings.home).search_text("x")
 
 
-@pytest.mark.parametrize("part", ["columns.bin", "manifest.json", "postings.bin", "lexicon.bin", "vectors.faiss", "symbols.parquet", "snapshot.json", "repository.json"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "columns.bin",
+        "manifest.json",
+        "postings.bin",
+        "lexicon.bin",
+        "vectors.faiss",
+        "symbols.parquet",
+        "snapshot.json",
+        "repository.json",
+    ],
+)
 def test_a_repository_that_cannot_be_read_spoils_no_other(shop, tmp_path, make_workspace, part):
     for name in ("left", "right"):
-        shop.index(write_tree(tmp_path / name, {"a.py": f"def {name}(): return 'charge_card'\n"}), name=name)
-    folder = next(path.parent for path in (shop.settings.home / "v6/repositories").glob("*/repository.json") if '"left"' in path.read_text())
+        shop.index(
+            write_tree(tmp_path / name, {"a.py": f"def {name}(): return 'charge_card'\n"}),
+            name=name,
+        )
+    folder = next(
+        path.parent
+        for path in (shop.settings.home / "v6/repositories").glob("*/repository.json")
+        if '"left"' in path.read_text()
+    )
     (damaged,) = list(folder.rglob(part))
-    damaged.write_bytes(damaged.read_bytes()[:9] if part.endswith("json") else b"\0" * damaged.stat().st_size)
+    damaged.write_bytes(
+        damaged.read_bytes()[:9] if part.endswith("json") else b"\0" * damaged.stat().st_size
+    )
     workspace = make_workspace(shop.settings.home)
     named = folder.name if part == "repository.json" else "left"
     searches = {
@@ -216,7 +302,10 @@ def test_a_repository_that_cannot_be_read_spoils_no_other(shop, tmp_path, make_w
         failed |= set(found.coverage.failed)
         assert ("left" in {hit.repo for hit in found}) <= (not found.coverage.failed)
     assert failed == {named}, "who asks is told"
-    assert f"{named} cannot be read: codeintel doctor" in repr(searches["text"]()) or part in ("lexicon.bin", "vectors.faiss")
+    assert f"{named} cannot be read: codeintel doctor" in repr(searches["text"]()) or part in (
+        "lexicon.bin",
+        "vectors.faiss",
+    )
     with pytest.raises(ShardError):  # a table could not say what it lacks
         workspace.sql("select count(*) from symbols")
     assert {status.name for status in workspace.status()} >= {"shop", "right"}
@@ -227,7 +316,10 @@ def test_a_repository_that_cannot_be_read_spoils_no_other(shop, tmp_path, make_w
 def test_repositories_by_glob(shop, tmp_path):
     for name in ("pkg:left==1.0", "pkg:right==2.0", "odd[name]"):
         shop.index(write_tree(tmp_path / name, {"a.py": "charge_card = 1\n"}), name=name)
-    names = lambda *wanted: {hit.repo for hit in shop.search_text("charge_card", Scope(repos=wanted))}  # noqa: E731
+
+    def names(*wanted):
+        return {hit.repo for hit in shop.search_text("charge_card", Scope(repos=wanted))}
+
     assert names("pkg:*") == {"pkg:left==1.0", "pkg:right==2.0"}
     assert names("pkg:left==*", "sh?p") == {"pkg:left==1.0", "shop"}
     assert names("odd[name]") == {"odd[name]"}, "a name may look like a glob"
@@ -262,7 +354,11 @@ def test_totals_count_what_answers_and_nothing_else(shop, tree):
     shop.refresh("shop")
     (status,) = shop.status()
     counted = shop.count(Scope(repos=("shop",)))
-    assert (counted.files_in_scope, counted.chunks_in_scope) == (counted.files, counted.chunks) == (status.files, status.chunks)
+    assert (
+        (counted.files_in_scope, counted.chunks_in_scope)
+        == (counted.files, counted.chunks)
+        == (status.files, status.chunks)
+    )
     assert shop.search_text("Cart").coverage.unindexed == 0
 
 
@@ -270,7 +366,15 @@ def test_two_versions_of_the_format_lie_beside_each_other(shop, tree):
     """What another version keeps in the same home is neither read nor touched, and what a later one adds to a shard is left alone."""
     home = shop.settings.home
     other = home / "v1" / "repositories" / "0123456789abcdef"
-    write_tree(other, {"repository.json": b"{", "snapshot.json": b"{\"format\": 1}", "shards/0011/manifest.json": b"{}", "shards/.building-11/x": b"x"})
+    write_tree(
+        other,
+        {
+            "repository.json": b"{",
+            "snapshot.json": b'{"format": 1}',
+            "shards/0011/manifest.json": b"{}",
+            "shards/.building-11/x": b"x",
+        },
+    )
     held = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
     (manifest,) = (home / "v6/repositories").glob("*/shards/*/manifest.json")
     said = msgspec.json.decode(manifest.read_bytes())
@@ -304,8 +408,15 @@ except CodeIntelError as error:
 def test_a_full_disk(shop, tree, most_bytes):
     """Files may grow to a few bytes only, as on a disk that fills up: the write fails, the old index answers."""
     before = shop.search_text("cart").hits
-    write_tree(tree, {f"more{i}.py": f"def function_{i}():\n    return {i}\n" * 200 for i in range(40)})
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(shop.settings.home), str(tree), str(most_bytes)], capture_output=True, text=True, check=False)
+    write_tree(
+        tree, {f"more{i}.py": f"def function_{i}():\n    return {i}\n" * 200 for i in range(40)}
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(shop.settings.home), str(tree), str(most_bytes)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout.startswith("ShardError: "), done.stdout + done.stderr
     assert done.stdout.count("\n") == 1
     assert "full" in done.stdout or "failed" in done.stdout
@@ -313,11 +424,21 @@ def test_a_full_disk(shop, tree, most_bytes):
     assert shop.index(tree, name="shop").files == 49
     (stored,) = (shop.settings.home / "v6/repositories").iterdir()
     live = {ref.id for ref in read_snapshot(stored).shards} | set(read_snapshot(stored).retired)
-    assert {path.name for path in (stored / "shards").iterdir()} == live, "what the failed write left behind is gone"
+    assert {path.name for path in (stored / "shards").iterdir()} == live, (
+        "what the failed write left behind is gone"
+    )
 
 
 def big_tree(tree, files=400):
-    return write_tree(tree, {f"big/f{i}.py": "".join(f"def function_{i}_{j}(x):\n    return x + {j}\n\n" for j in range(60)) for i in range(files)})
+    return write_tree(
+        tree,
+        {
+            f"big/f{i}.py": "".join(
+                f"def function_{i}_{j}(x):\n    return x + {j}\n\n" for j in range(60)
+            )
+            for i in range(files)
+        },
+    )
 
 
 def test_a_killed_child(shop, tree):
@@ -364,7 +485,11 @@ def test_ctrl_c_leaves_the_old_index_and_no_child(shop, tree):
 
     with pytest.raises(IndexingCancelled):
         shop.index(tree, name="shop", progress=interrupt)
-    assert not [child for child in psutil.Process().children() if "codeintel_nb.index.build" in child.cmdline()]
+    assert not [
+        child
+        for child in psutil.Process().children()
+        if "codeintel_nb.index.build" in child.cmdline()
+    ]
     assert 9 <= shop.count().files < 409
 
 
@@ -385,7 +510,12 @@ def test_a_child_ends_with_its_parent(shop, tree):
     subprocess.run([sys.executable, "-c", ORPHAN, str(shop.settings.home), str(tree)], check=False)
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        left = [p for p in psutil.process_iter(["cmdline", "cwd"]) if "codeintel_nb.index.build" in (p.info["cmdline"] or []) and str(shop.settings.home) in (p.info["cwd"] or "")]
+        left = [
+            p
+            for p in psutil.process_iter(["cmdline", "cwd"])
+            if "codeintel_nb.index.build" in (p.info["cmdline"] or [])
+            and str(shop.settings.home) in (p.info["cwd"] or "")
+        ]
         if not left:
             break
         time.sleep(0.1)
@@ -405,7 +535,10 @@ def test_an_opened_workspace_is_shared_by_threads(shop):
 
     expected = shop.search_text("cart").hits, shop.semantic_search("total price").hits
     with ThreadPoolExecutor(8) as pool:
-        for found in pool.map(lambda i: (shop.search_text("cart").hits, shop.semantic_search("total price").hits), range(64)):
+        for found in pool.map(
+            lambda i: (shop.search_text("cart").hits, shop.semantic_search("total price").hits),
+            range(64),
+        ):
             assert found == expected
 
 

@@ -94,8 +94,12 @@ class KernelBackend:
 
     async def _ask(self, call: Callable[[], _T]) -> _T:
         if (asked := get_session_id()) != self.default_session:
-            raise ScopeError(f"This server speaks for the session {self.default_session} alone, not for {asked!r}. Leave session_id out, or start another: codeintel mcp --server URL --session ID")
+            raise ScopeError(
+                f"This server speaks for the session {self.default_session} alone, not for {asked!r}. Leave session_id out, or start another: codeintel mcp --server URL --session ID"
+            )
         try:
             return await asyncio.to_thread(call)
         except NoServer as gone:
-            raise EngineError(f"{gone}. If the notebook's kernel has ended, print the settings of another: %scope mcp") from None
+            raise EngineError(
+                f"{gone}. If the notebook's kernel has ended, print the settings of another: %scope mcp"
+            ) from None

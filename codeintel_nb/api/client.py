@@ -90,39 +90,76 @@ class ServerClient:
     def load_scope(self, name: str) -> Scope:
         return self._call("GET", f"scopes/{quote(name, safe='')}", Scope)
 
-    def search_text(self, request: TextRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+    def search_text(
+        self, request: TextRequest, cancel: threading.Event | None = None
+    ) -> SearchAnswer:
         return self._search("search/text", request, SearchAnswer, request.deadline, cancel)
 
-    def semantic_search(self, request: SemanticRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+    def semantic_search(
+        self, request: SemanticRequest, cancel: threading.Event | None = None
+    ) -> SearchAnswer:
         return self._search("search/semantic", request, SearchAnswer, request.deadline, cancel)
 
-    def symbols(self, request: SymbolsRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+    def symbols(
+        self, request: SymbolsRequest, cancel: threading.Event | None = None
+    ) -> SearchAnswer:
         return self._search("search/symbols", request, SearchAnswer, request.deadline, cancel)
 
-    def list_paths(self, request: PathsRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+    def list_paths(
+        self, request: PathsRequest, cancel: threading.Event | None = None
+    ) -> SearchAnswer:
         return self._search("paths", request, SearchAnswer, request.deadline, cancel)
 
     def facets(self, request: FacetsRequest) -> Facets:
         return self._call("POST", "facets", Facets, request)
 
-    def code_map(self, request: MapRequest, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> Points:
+    def code_map(
+        self,
+        request: MapRequest,
+        progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Points:
         return self._long_call("map", request, Points, progress, cancel)
 
     def sql(self, request: SqlRequest, cancel: threading.Event | None = None) -> Table:
         return self._long_call("sql", request, TableAnswer, None, cancel).table()
 
     def open_file(self, request: FileRequest) -> FileText:
-        asked = {name: value for name, value in msgspec.structs.asdict(request).items() if value is not None}
+        asked = {
+            name: value
+            for name, value in msgspec.structs.asdict(request).items()
+            if value is not None
+        }
         return self._call("GET", f"files?{urlencode(asked)}", FileText)
 
     def status(self) -> list[RepositoryStatus]:
         return list(self._call("GET", "repositories", RepositoriesAnswer).repositories)
 
-    def index(self, request: IndexRequest, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
+    def index(
+        self,
+        request: IndexRequest,
+        progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> IndexReport:
         return self._follow(self._call("POST", "repositories", JobState, request), progress, cancel)
 
-    def refresh(self, name: str, rebuild: bool = False, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
-        return self._follow(self._call("POST", f"repositories/{quote(name, safe='')}/refresh", JobState, RefreshRequest(rebuild=rebuild)), progress, cancel)
+    def refresh(
+        self,
+        name: str,
+        rebuild: bool = False,
+        progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> IndexReport:
+        return self._follow(
+            self._call(
+                "POST",
+                f"repositories/{quote(name, safe='')}/refresh",
+                JobState,
+                RefreshRequest(rebuild=rebuild),
+            ),
+            progress,
+            cancel,
+        )
 
     def remove(self, name: str) -> None:
         self._call("DELETE", f"repositories/{quote(name, safe='')}", None)
@@ -140,17 +177,39 @@ class ServerClient:
         with self._request(method, place, payload, ANSWER_S) as connection:
             return self._answer(connection, kind)
 
-    def _search(self, place: str, request: Any, kind: type[_T], deadline: float | None, cancel: threading.Event | None) -> _T:
+    def _search(
+        self,
+        place: str,
+        request: Any,
+        kind: type[_T],
+        deadline: float | None,
+        cancel: threading.Event | None,
+    ) -> _T:
         """Search; setting ``cancel`` stops the search on the server, which then answers with partial results."""
         request_id, timeout_s = str(uuid.uuid4()), (deadline or SEARCH_S) + SLACK_S
-        with self._request("POST", place, request, timeout_s, {REQUEST_ID: request_id}) as connection, self._cancelling(cancel, f"searches/{request_id}", repeat=True):
+        with (
+            self._request(
+                "POST", place, request, timeout_s, {REQUEST_ID: request_id}
+            ) as connection,
+            self._cancelling(cancel, f"searches/{request_id}", repeat=True),
+        ):
             return self._answer(connection, kind)
 
-    def _long_call(self, place: str, request: Any, kind: type[_T], progress: OnProgress | None, cancel: threading.Event | None) -> _T:
+    def _long_call(
+        self,
+        place: str,
+        request: Any,
+        kind: type[_T],
+        progress: OnProgress | None,
+        cancel: threading.Event | None,
+    ) -> _T:
         """Make a long call; setting ``cancel`` cancels it on the server."""
         request_id = str(uuid.uuid4())
         headers = {REQUEST_ID: request_id, "Accept": EVENT_STREAM}
-        with self._request("POST", place, request, HEARTBEAT_S, headers) as connection, self._cancelling(cancel, f"searches/{request_id}", repeat=True):
+        with (
+            self._request("POST", place, request, HEARTBEAT_S, headers) as connection,
+            self._cancelling(cancel, f"searches/{request_id}", repeat=True),
+        ):
             for name, data in _events(self._accepted(connection)):
                 if name == "progress" and progress is not None:
                     progress(msgspec.json.decode(data, type=Progress))
@@ -160,10 +219,15 @@ class ServerClient:
                     return msgspec.json.decode(data, type=kind)
         raise NoServer("the server ended in the middle of an answer")
 
-    def _follow(self, job: JobState, progress: OnProgress | None, cancel: threading.Event | None = None) -> IndexReport:
+    def _follow(
+        self, job: JobState, progress: OnProgress | None, cancel: threading.Event | None = None
+    ) -> IndexReport:
         """Follow a job's events until it ends; setting ``cancel`` cancels the job."""
         place = f"repositories/{quote(job.repository, safe='')}"
-        with self._request("GET", f"{place}/events", None, HEARTBEAT_S) as connection, self._cancelling(cancel, f"{place}/job"):
+        with (
+            self._request("GET", f"{place}/events", None, HEARTBEAT_S) as connection,
+            self._cancelling(cancel, f"{place}/job"),
+        ):
             for _, data in _events(self._accepted(connection)):
                 state = msgspec.json.decode(data, type=JobState)
                 if state.progress is not None and progress is not None:
@@ -173,7 +237,9 @@ class ServerClient:
         raise NoServer("the server ended in the middle of an indexing run")
 
     @contextmanager
-    def _cancelling(self, cancel: threading.Event | None, place: str, repeat: bool = False) -> Iterator[None]:
+    def _cancelling(
+        self, cancel: threading.Event | None, place: str, repeat: bool = False
+    ) -> Iterator[None]:
         """Send a DELETE to ``place`` when ``cancel`` is set, or on Ctrl-C.
 
         With ``repeat``, send it until the call ends, as the first may arrive before the server has started the call. It is
@@ -193,7 +259,9 @@ class ServerClient:
                     return
 
         if cancel is not None:
-            threading.Thread(target=watch, args=(cancel,), name="codeintel-cancel", daemon=True).start()
+            threading.Thread(
+                target=watch, args=(cancel,), name="codeintel-cancel", daemon=True
+            ).start()
         try:
             yield
         except KeyboardInterrupt:
@@ -203,7 +271,14 @@ class ServerClient:
             over.set()
 
     @contextmanager
-    def _request(self, method: str, place: str, payload: Any, timeout_s: float, headers: dict[str, str] | None = None) -> Iterator[http.client.HTTPConnection]:
+    def _request(
+        self,
+        method: str,
+        place: str,
+        payload: Any,
+        timeout_s: float,
+        headers: dict[str, str] | None = None,
+    ) -> Iterator[http.client.HTTPConnection]:
         """A connection on which a signed request was sent; what breaks it says NoServer."""
         uri = self._base + place
         body = b"" if payload is None else to_wire(payload)
@@ -218,7 +293,9 @@ class ServerClient:
             try:
                 connection.connect()
             except TimeoutError:
-                raise NoServer(f"the Jupyter server took no connection within {CONNECT_S:.0f} s") from None
+                raise NoServer(
+                    f"the Jupyter server took no connection within {CONNECT_S:.0f} s"
+                ) from None
             connection.sock.settimeout(timeout_s)
             connection.request(method, uri, body=body, headers=sent)
             yield connection
@@ -242,7 +319,9 @@ class ServerClient:
         host = address.hostname or "127.0.0.1"
         if address.scheme == "https":
             context = ssl.create_default_context(cafile=os.environ.get("CODEINTEL_SERVER_CA"))
-            return http.client.HTTPSConnection(host, address.port, timeout=CONNECT_S, context=context)
+            return http.client.HTTPSConnection(
+                host, address.port, timeout=CONNECT_S, context=context
+            )
         return http.client.HTTPConnection(host, address.port, timeout=CONNECT_S)
 
     def _accepted(self, connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
@@ -255,7 +334,9 @@ class ServerClient:
         try:
             problem = msgspec.json.decode(said, type=Problem)
         except msgspec.DecodeError:
-            raise NoServer(f"the Jupyter server refuses ({response.status} {response.reason}): is codeintel-nb enabled there?") from None
+            raise NoServer(
+                f"the Jupyter server refuses ({response.status} {response.reason}): is codeintel-nb enabled there?"
+            ) from None
         raise _raised(problem)
 
     def _answer(self, connection: http.client.HTTPConnection, kind: type[_T] | None) -> _T:
@@ -280,9 +361,19 @@ class _UnixConnection(http.client.HTTPConnection):
 def check_version(theirs: str) -> None:
     """NoServer, with the command that joins them, unless both halves are of one minor version."""
     if theirs.split(".")[:2] != __version__.split(".")[:2]:
-        said = f"the Jupyter server runs codeintel-nb {theirs}" if theirs else "the Jupyter server does not tell its version of codeintel-nb"
-        command = f"%pip install codeintel-nb=={theirs}" if theirs else "%pip install --upgrade codeintel-nb"
-        raise NoServer(f"{said}, this kernel {__version__}. To join them: {command}, then restart the kernel")
+        said = (
+            f"the Jupyter server runs codeintel-nb {theirs}"
+            if theirs
+            else "the Jupyter server does not tell its version of codeintel-nb"
+        )
+        command = (
+            f"%pip install codeintel-nb=={theirs}"
+            if theirs
+            else "%pip install --upgrade codeintel-nb"
+        )
+        raise NoServer(
+            f"{said}, this kernel {__version__}. To join them: {command}, then restart the kernel"
+        )
 
 
 def _events(response: http.client.HTTPResponse) -> Iterator[tuple[str, bytes]]:

@@ -46,7 +46,9 @@ def embedded() -> EmbeddedClient:
         from ..workspace import Workspace
         from .embedded import EmbeddedClient
     except ImportError as error:
-        raise EngineError(f"The engine is not installed in this environment (no module {error.name!r}). Install it: %pip install codeintel-nb") from error
+        raise EngineError(
+            f"The engine is not installed in this environment (no module {error.name!r}). Install it: %pip install codeintel-nb"
+        ) from error
     return EmbeddedClient(Workspace.open())
 
 
@@ -104,27 +106,49 @@ class Connection:
 
     # searches
 
-    def search_text(self, request: TextRequest, cancel: threading.Event | None = None) -> SearchAnswer:
-        return self._searched(request, self._call(lambda client: client.search_text(request, cancel)))
+    def search_text(
+        self, request: TextRequest, cancel: threading.Event | None = None
+    ) -> SearchAnswer:
+        return self._searched(
+            request, self._call(lambda client: client.search_text(request, cancel))
+        )
 
-    def semantic_search(self, request: SemanticRequest, cancel: threading.Event | None = None) -> SearchAnswer:
-        return self._searched(request, self._call(lambda client: client.semantic_search(request, cancel)))
+    def semantic_search(
+        self, request: SemanticRequest, cancel: threading.Event | None = None
+    ) -> SearchAnswer:
+        return self._searched(
+            request, self._call(lambda client: client.semantic_search(request, cancel))
+        )
 
-    def symbols(self, request: SymbolsRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+    def symbols(
+        self, request: SymbolsRequest, cancel: threading.Event | None = None
+    ) -> SearchAnswer:
         return self._searched(request, self._call(lambda client: client.symbols(request, cancel)))
 
-    def list_paths(self, request: PathsRequest, cancel: threading.Event | None = None) -> SearchAnswer:
-        return self._searched(request, self._call(lambda client: client.list_paths(request, cancel)))
+    def list_paths(
+        self, request: PathsRequest, cancel: threading.Event | None = None
+    ) -> SearchAnswer:
+        return self._searched(
+            request, self._call(lambda client: client.list_paths(request, cancel))
+        )
 
     def _searched(self, request: ScopedRequest, answer: SearchAnswer) -> SearchAnswer:
         if not request.replaces_scope:
-            self._scope, self._is_default = answer.results.scope, answer.is_default  # which a panel may have changed
+            self._scope, self._is_default = (
+                answer.results.scope,
+                answer.is_default,
+            )  # which a panel may have changed
         return answer
 
     def facets(self, request: FacetsRequest) -> Facets:
         return self._call(lambda client: client.facets(request))
 
-    def code_map(self, request: MapRequest, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> Points:
+    def code_map(
+        self,
+        request: MapRequest,
+        progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Points:
         return self._call(lambda client: client.code_map(request, progress, cancel))
 
     def sql(self, request: SqlRequest, cancel: threading.Event | None = None) -> Table:
@@ -138,10 +162,21 @@ class Connection:
     def status(self) -> list[RepositoryStatus]:
         return self._call(lambda client: client.status())
 
-    def index(self, request: IndexRequest, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
+    def index(
+        self,
+        request: IndexRequest,
+        progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> IndexReport:
         return self._call(lambda client: client.index(request, progress, cancel))
 
-    def refresh(self, name: str, rebuild: bool = False, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
+    def refresh(
+        self,
+        name: str,
+        rebuild: bool = False,
+        progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> IndexReport:
         return self._call(lambda client: client.refresh(name, rebuild, progress, cancel))
 
     def remove(self, name: str) -> None:
@@ -167,7 +202,9 @@ class Connection:
         """The server's client, made or found again if need be, else the local one."""
         if self._server is not None:
             return self._server
-        due = self._asked_at is None or (self._is_kernel and self._clock() - self._asked_at >= RETRY_S)
+        due = self._asked_at is None or (
+            self._is_kernel and self._clock() - self._asked_at >= RETRY_S
+        )
         if due:
             first = self._asked_at is None
             try:
@@ -181,17 +218,23 @@ class Connection:
     def _join(self, server: ServerClient, first: bool) -> None:
         """Go over to the server: with the scope that was changed here, else with the server's own."""
         held = server.get_scope()
-        if self._changed_here or (not self._is_default and held.is_default and not held.scope_expired):
+        if self._changed_here or (
+            not self._is_default and held.is_default and not held.scope_expired
+        ):
             try:
                 held = server.clear_scope() if self._is_default else server.set_scope(self._scope)
             except NoServer:
                 raise
             except CodeIntelError as error:
-                self._say(f"codeintel: the scope could not be given to the Jupyter server again: {error}")
+                self._say(
+                    f"codeintel: the scope could not be given to the Jupyter server again: {error}"
+                )
         self._server, self._asked_at = server, None
         self._known(held)
         if not first:
-            self._say(f"codeintel: the Jupyter server answers again; scope: {self._scope.describe()}")
+            self._say(
+                f"codeintel: the Jupyter server answers again; scope: {self._scope.describe()}"
+            )
 
     def _fall_back(self, reason: str) -> EmbeddedClient:
         """Go on in this process with the last known scope, and say so."""
@@ -205,7 +248,9 @@ class Connection:
                 self._local = self._make_embedded()
             except EngineError as error:
                 self._asked_at = None  # nothing else can answer: ask the server again at once
-                raise EngineError(f"{error} Until then searches need the Jupyter server: {reason}.") from error.__cause__
+                raise EngineError(
+                    f"{error} Until then searches need the Jupyter server: {reason}."
+                ) from error.__cause__
         if not self._is_default:
             self._local.adopt(self._scope)
         elif was_there:

@@ -32,7 +32,9 @@ from .progress import size
 from .wire import Finding
 
 
-def diagnose(settings: Settings, repair: bool = True, progress: Callable[[str], None] | None = None) -> list[Finding]:
+def diagnose(
+    settings: Settings, repair: bool = True, progress: Callable[[str], None] | None = None
+) -> list[Finding]:
     """Everything worth looking at when something does not work."""
     return [*_installation(settings), *_jupyter(), *examine(settings, repair, progress)]
 
@@ -45,20 +47,49 @@ def _jupyter() -> list[Finding]:
 
 
 def _installation(settings: Settings) -> list[Finding]:
-    findings = [Finding("ok", "python", f"{platform.python_version()} on {platform.platform(terse=True)}, codeintel-nb {version('codeintel-nb')}")]
+    findings = [
+        Finding(
+            "ok",
+            "python",
+            f"{platform.python_version()} on {platform.platform(terse=True)}, codeintel-nb {version('codeintel-nb')}",
+        )
+    ]
     findings.append(_home(settings.home))
-    checks: tuple[tuple[str, Callable[[], str]], ...] = (("ripgrep", _ripgrep), ("grammars", lambda: _grammars(settings.home)), ("embedding", _embedding), ("faiss", _faiss))
+    checks: tuple[tuple[str, Callable[[], str]], ...] = (
+        ("ripgrep", _ripgrep),
+        ("grammars", lambda: _grammars(settings.home)),
+        ("embedding", _embedding),
+        ("faiss", _faiss),
+    )
     for subject, check in checks:
         try:
             findings.append(Finding("ok", subject, check()))
         except EngineError as error:  # of this machine, not of the installation
             findings.append(Finding("error", subject, str(error)))
         except OSError as error:
-            findings.append(Finding("error", subject, f"{error.strerror or error}: {error.filename or ''}. Check its permissions and the free disk space."))
+            findings.append(
+                Finding(
+                    "error",
+                    subject,
+                    f"{error.strerror or error}: {error.filename or ''}. Check its permissions and the free disk space.",
+                )
+            )
         except (CodeIntelError, GrammarNotLoaded, ImportError) as error:
-            findings.append(Finding("error", subject, f"{error} Install again: pip install --force-reinstall codeintel-nb"))
+            findings.append(
+                Finding(
+                    "error",
+                    subject,
+                    f"{error} Install again: pip install --force-reinstall codeintel-nb",
+                )
+            )
     if sys.platform == "darwin" and "torch" in sys.modules:
-        findings.append(Finding("warning", "faiss", "torch is loaded in this process too; on macOS their OpenMP libraries may clash. Searches of up to 1,500 chunks use numpy alone."))
+        findings.append(
+            Finding(
+                "warning",
+                "faiss",
+                "torch is loaded in this process too; on macOS their OpenMP libraries may clash. Searches of up to 1,500 chunks use numpy alone.",
+            )
+        )
     return findings
 
 
@@ -67,15 +98,43 @@ def _home(home: Path) -> Finding:
     while not os.path.lexists(place):
         place = place.parent
     if not os.access(place, os.R_OK | os.X_OK):
-        return Finding("error", "home", f"the index home {home} may not be read. Ask its owner for access, or set CODEINTEL_HOME to a folder that you own.")
+        return Finding(
+            "error",
+            "home",
+            f"the index home {home} may not be read. Ask its owner for access, or set CODEINTEL_HOME to a folder that you own.",
+        )
     if not os.access(place, os.W_OK):
-        return Finding("warning", "home", f"{home} is read-only: searches work, and its owner does the indexing. To index yourself, set CODEINTEL_HOME to a folder that you own.")
+        return Finding(
+            "warning",
+            "home",
+            f"{home} is read-only: searches work, and its owner does the indexing. To index yourself, set CODEINTEL_HOME to a folder that you own.",
+        )
     if (kind := network_file_system(place)) is not None:
-        return Finding("warning", "home", f"{home} is on a network file system ({kind}). An index file truncated there, by the file server or another machine, kills the processes searching it. Set CODEINTEL_HOME to a folder on a local disk.")
+        return Finding(
+            "warning",
+            "home",
+            f"{home} is on a network file system ({kind}). An index file truncated there, by the file server or another machine, kills the processes searching it. Set CODEINTEL_HOME to a folder on a local disk.",
+        )
     return Finding("ok", "home", f"{home}, {size(shutil.disk_usage(place).free)} free")
 
 
-_NETWORK = ("nfs", "cifs", "smb", "9p", "lustre", "ceph", "gpfs", "beegfs", "glusterfs", "afs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "fuse.glusterfs")
+_NETWORK = (
+    "nfs",
+    "cifs",
+    "smb",
+    "9p",
+    "lustre",
+    "ceph",
+    "gpfs",
+    "beegfs",
+    "glusterfs",
+    "afs",
+    "fuse.sshfs",
+    "fuse.s3fs",
+    "fuse.rclone",
+    "fuse.gcsfuse",
+    "fuse.glusterfs",
+)
 
 
 def network_file_system(place: Path, listing: Path = LISTING) -> str | None:
@@ -87,9 +146,13 @@ def network_file_system(place: Path, listing: Path = LISTING) -> str | None:
 def _ripgrep() -> str:
     path = rg_path()
     try:
-        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError) as error:
-        raise EngineError(f"{path} cannot be run ({error}). Install it: pip install --force-reinstall ripgrep") from error
+        raise EngineError(
+            f"{path} cannot be run ({error}). Install it: pip install --force-reinstall ripgrep"
+        ) from error
     return f"{done.stdout.splitlines()[0]} at {path}"
 
 
@@ -110,7 +173,9 @@ def _faiss() -> str:
     return str(faiss.__version__)
 
 
-def examine(settings: Settings, repair: bool = True, progress: Callable[[str], None] | None = None) -> list[Finding]:
+def examine(
+    settings: Settings, repair: bool = True, progress: Callable[[str], None] | None = None
+) -> list[Finding]:
     """Check every repository of the home; with ``repair``, remove orphans that no snapshot names."""
     store = Store(settings.home)
     try:
@@ -118,7 +183,11 @@ def examine(settings: Settings, repair: bool = True, progress: Callable[[str], N
         stored = store.repositories()
     except (CodeIntelError, OSError) as error:
         return [Finding("error", str(settings.home), str(error))]
-    findings = [_without_description(folder, repair) for folder in folders if folder.name not in store.damaged and not (folder / "repository.json").exists()]
+    findings = [
+        _without_description(folder, repair)
+        for folder in folders
+        if folder.name not in store.damaged and not (folder / "repository.json").exists()
+    ]
     findings += [Finding("error", name, said) for name, said in store.damaged.items()]
     notices = Notices()
     for one in stored:
@@ -134,16 +203,30 @@ def _folder(stored: Stored, settings: Settings, notices: Notices) -> list[Findin
     """Check that a repository's folder can be walked, its ignore files read, and its changes watched."""
     name = stored.repository.name
     watched = notices.follow(_Tree(stored.repository.root))
-    walk = Walk(stored.repository, settings, (lambda folder: None) if watched is None else watched.folder)
+    walk = Walk(
+        stored.repository, settings, (lambda folder: None) if watched is None else watched.folder
+    )
     try:
         for _ in walk:
             pass
     except Exception as error:  # whatever it is: the other repositories are looked at too
-        return [Finding("error", name, f"its folder cannot be read, so searches leave it out: {error}")]
-    findings = [Finding("warning", name, f"its {reason}: {', '.join(paths)}") for reason, paths in walk.examples.items() if reason == UNREAD_RULES]
+        return [
+            Finding("error", name, f"its folder cannot be read, so searches leave it out: {error}")
+        ]
+    findings = [
+        Finding("warning", name, f"its {reason}: {', '.join(paths)}")
+        for reason, paths in walk.examples.items()
+        if reason == UNREAD_RULES
+    ]
     if reason := notices.reason_for({""} if watched is None else watched.missed):
         folders = "all folders" if watched is None else f"{len(watched.missed):,} folders"
-        findings.append(Finding("warning", name, f"{folders} are not watched, so each text search scans them: {reason}"))
+        findings.append(
+            Finding(
+                "warning",
+                name,
+                f"{folders} are not watched, so each text search scans them: {reason}",
+            )
+        )
     return findings
 
 
@@ -161,7 +244,13 @@ def _other_formats(store: Store) -> list[Finding]:
     for root in sorted(store.home.glob("v[0-9]*/repositories")):
         if root != store.root and any(root.iterdir()):
             held = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
-            found.append(Finding("ok", root.parent.name, f"{size(held)} of indexes in another version's format, left alone. If no such version is used any more, delete the folder {root}"))
+            found.append(
+                Finding(
+                    "ok",
+                    root.parent.name,
+                    f"{size(held)} of indexes in another version's format, left alone. If no such version is used any more, delete the folder {root}",
+                )
+            )
     return found
 
 
@@ -171,14 +260,24 @@ def _without_description(folder: Path, repair: bool) -> Finding:
     if repair and not young:
         shutil.rmtree(folder, ignore_errors=True)
         return Finding("ok", folder.name, "half a repository, removed")
-    return Finding("warning", folder.name, "half a repository: being made, or its process died; codeintel doctor removes it when it is 10 minutes old")
+    return Finding(
+        "warning",
+        folder.name,
+        "half a repository: being made, or its process died; codeintel doctor removes it when it is 10 minutes old",
+    )
 
 
 def _repository(stored: Stored, settings: Settings, repair: bool) -> list[Finding]:
     name, root = stored.repository.name, stored.repository.root
     findings = []
     if not Path(root).is_dir():
-        findings.append(Finding("warning", name, f"its folder {root} is gone; the index still answers. To forget it: codeintel remove {name}"))
+        findings.append(
+            Finding(
+                "warning",
+                name,
+                f"its folder {root} is gone; the index still answers. To forget it: codeintel remove {name}",
+            )
+        )
     try:
         snapshot = read_snapshot(stored.folder)
     except CodeIntelError as error:
@@ -186,12 +285,31 @@ def _repository(stored: Stored, settings: Settings, repair: bool) -> list[Findin
     damaged = [said for ref in snapshot.shards if (said := _damage(stored, ref))]
     findings += [Finding("error", name, f"{said} Run: {_rebuild(stored)}") for said in damaged]
     if not snapshot.complete:
-        findings.append(Finding("warning", name, f"its first index is not complete. To finish it: codeintel refresh {name}"))
-    unloaded = [f"{count:,} files {reason}" for reason, count in snapshot.skipped.items() if reason.startswith(f"{BY_LINES}as the grammar of")]
-    findings += [Finding("warning", name, f"{said}. Once grammars load again, run: {_rebuild(stored)}") for said in unloaded]
+        findings.append(
+            Finding(
+                "warning",
+                name,
+                f"its first index is not complete. To finish it: codeintel refresh {name}",
+            )
+        )
+    unloaded = [
+        f"{count:,} files {reason}"
+        for reason, count in snapshot.skipped.items()
+        if reason.startswith(f"{BY_LINES}as the grammar of")
+    ]
+    findings += [
+        Finding("warning", name, f"{said}. Once grammars load again, run: {_rebuild(stored)}")
+        for said in unloaded
+    ]
     findings += _orphans(stored, snapshot, settings, repair)
     if not any(finding.level == "error" for finding in findings):
-        findings.append(Finding("ok", name, f"{len(snapshot.shards)} shards, {snapshot.files:,} files, {snapshot.chunks:,} chunks, checksums hold"))
+        findings.append(
+            Finding(
+                "ok",
+                name,
+                f"{len(snapshot.shards)} shards, {snapshot.files:,} files, {snapshot.chunks:,} chunks, checksums hold",
+            )
+        )
     return findings
 
 
@@ -227,7 +345,13 @@ def _orphans(stored: Stored, snapshot: Snapshot, settings: Settings, repair: boo
     if not orphans:
         return []
     if not repair:
-        return [Finding("warning", name, f"{len(orphans)} folders that no snapshot names; codeintel doctor removes them")]
+        return [
+            Finding(
+                "warning",
+                name,
+                f"{len(orphans)} folders that no snapshot names; codeintel doctor removes them",
+            )
+        ]
     try:
         with one_writer(stored):  # without the lock they may be a build at work
             removed = sweep(stored, read_snapshot(stored.folder), settings.retired_shard_age_s)

@@ -22,7 +22,13 @@ class EmbeddedClient(Session):
 
     where = "local to this process"
 
-    def __init__(self, workspace: Workspace, registry: MemoryRegistry | None = None, session_id: str | None = None, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        registry: MemoryRegistry | None = None,
+        session_id: str | None = None,
+        folder: Path | None = None,
+    ) -> None:
         """Start in the project that contains ``folder``, the notebook's folder; by default the current one."""
         super().__init__(Operations(workspace))
         self._folder = folder or current_folder()
@@ -51,8 +57,15 @@ class EmbeddedClient(Session):
     def load_scope(self, name: str) -> Scope:
         return self.operations.named.load(name)
 
-    def index(self, request: IndexRequest, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
-        report = self.workspace.index_repository(self.operations.repository(request), progress, cancel, request.rebuild)
+    def index(
+        self,
+        request: IndexRequest,
+        progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> IndexReport:
+        report = self.workspace.index_repository(
+            self.operations.repository(request), progress, cancel, request.rebuild
+        )
         self._join(report.repository)
         return report
 
@@ -67,7 +80,13 @@ class EmbeddedClient(Session):
     def _names(self) -> list[str]:
         return [repository.name for repository in self.workspace.repositories()]
 
-    def refresh(self, name: str, rebuild: bool = False, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> IndexReport:
+    def refresh(
+        self,
+        name: str,
+        rebuild: bool = False,
+        progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> IndexReport:
         return self.workspace.refresh(name, progress, cancel, rebuild)
 
     def remove(self, name: str) -> None:
@@ -81,7 +100,9 @@ class EmbeddedClient(Session):
 
     def watch(self) -> tuple[str, ...]:
         if self._watcher is None:
-            self._watcher = self.workspace.watch(failed=lambda name, said: print(f"codeintel: {said}"))
+            self._watcher = self.workspace.watch(
+                failed=lambda name, said: print(f"codeintel: {said}")
+            )
         self._watcher.follow(self.workspace.repositories())
         return self._watcher.names
 
@@ -89,5 +110,11 @@ class EmbeddedClient(Session):
         scope = self._registry.get(self.session_id)
         if scope is not None and (present := self.workspace.present_scope(scope)) is not None:
             return ScopeAnswer(present, self.session_id)
-        project = self.workspace.project_scope(self._folder, os.environ.get("JUPYTER_SERVER_ROOT"), self._joined)
-        return ScopeAnswer(project, self.session_id, is_default=True) if scope is None else ScopeAnswer(scope, self.session_id)
+        project = self.workspace.project_scope(
+            self._folder, os.environ.get("JUPYTER_SERVER_ROOT"), self._joined
+        )
+        return (
+            ScopeAnswer(project, self.session_id, is_default=True)
+            if scope is None
+            else ScopeAnswer(scope, self.session_id)
+        )

@@ -19,14 +19,26 @@ MOST_SESSIONS = 10_000
 STUCK_S = 300.0  # an indexing run that tells nothing for so long is stuck
 
 
-def health(workspace: Workspace, sessions: int, jobs: Jobs, watching: tuple[str, ...] = (), stuck_s: float = STUCK_S, registry: ScopeRegistry | None = None, url: str = "") -> Health:
+def health(
+    workspace: Workspace,
+    sessions: int,
+    jobs: Jobs,
+    watching: tuple[str, ...] = (),
+    stuck_s: float = STUCK_S,
+    registry: ScopeRegistry | None = None,
+    url: str = "",
+) -> Health:
     """Degraded above 10,000 sessions, with a registry that is away, a shard or a folder that cannot be read, a folder without
     notice of its changes, or an indexing run that does not move."""
     reasons = []
     if registry is not None and registry.is_away():
-        reasons.append(f"{registry.state()} Known scopes go on, none can be set. It is tried again by itself")
+        reasons.append(
+            f"{registry.state()} Known scopes go on, none can be set. It is tried again by itself"
+        )
     if sessions > MOST_SESSIONS:
-        reasons.append(f"{sessions:,} sessions hold a scope; beyond {MOST_SESSIONS:,} the oldest are dropped. Let them expire sooner: session_max_age_s")
+        reasons.append(
+            f"{sessions:,} sessions hold a scope; beyond {MOST_SESSIONS:,} the oldest are dropped. Let them expire sooner: session_max_age_s"
+        )
     stored = []
     try:
         stored = Store(workspace.settings.home).repositories()
@@ -43,6 +55,22 @@ def health(workspace: Workspace, sessions: int, jobs: Jobs, watching: tuple[str,
     for name, said in workspace.failures.items():
         if not any(reason.startswith(f"{name}: ") for reason in reasons):
             reasons.append(f"{name}: {said} Searches leave it out. Run: codeintel doctor")
-    reasons += [f"{name}: some folders are not watched, so each text search scans them: {said}" for name, said in workspace.unwatched.items()]
-    reasons += [f"{name}: its indexing run has told nothing for {duration(stuck_s)}. Cancel it, and run codeintel doctor" for name in jobs.stuck(stuck_s)]
-    return Health("degraded" if reasons else "ok", tuple(reasons), __version__, sessions, len(stored), tuple(jobs.states()), watching, registry.state() if registry is not None else "", url)
+    reasons += [
+        f"{name}: some folders are not watched, so each text search scans them: {said}"
+        for name, said in workspace.unwatched.items()
+    ]
+    reasons += [
+        f"{name}: its indexing run has told nothing for {duration(stuck_s)}. Cancel it, and run codeintel doctor"
+        for name in jobs.stuck(stuck_s)
+    ]
+    return Health(
+        "degraded" if reasons else "ok",
+        tuple(reasons),
+        __version__,
+        sessions,
+        len(stored),
+        tuple(jobs.states()),
+        watching,
+        registry.state() if registry is not None else "",
+        url,
+    )

@@ -36,7 +36,14 @@ class Indexes(Protocol):
 
 
 class _Job:
-    def __init__(self, repository: Repository, rebuild: bool, only: Sequence[str] | None, requested: bool, before: _Job | None = None) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        rebuild: bool,
+        only: Sequence[str] | None,
+        requested: bool,
+        before: _Job | None = None,
+    ) -> None:
         self.repository = repository
         self.rebuild = rebuild
         self.only = only
@@ -49,7 +56,9 @@ class _Job:
 
     def reads_other(self, repository: Repository) -> bool:
         """Whether the run reads another folder than this repository's, or less of its files."""
-        return self.repository.root != repository.root or (repository.outputs and not self.repository.outputs)
+        return self.repository.root != repository.root or (
+            repository.outputs and not self.repository.outputs
+        )
 
     def does_less(self, rebuild: bool) -> bool:
         """Whether the run does less than a user's request."""
@@ -74,7 +83,13 @@ class Jobs:
         self._numbers = itertools.count()
         self._worker = DaemonExecutor(1, "codeintel-index")
 
-    def start(self, repository: Repository, rebuild: bool = False, only: Sequence[str] | None = None, requested: bool = True) -> JobState:
+    def start(
+        self,
+        repository: Repository,
+        rebuild: bool = False,
+        only: Sequence[str] | None = None,
+        requested: bool = True,
+    ) -> JobState:
         """Begin a run, or join the one of this repository that has neither ended nor been cancelled.
 
         A run that is not ``requested`` does not resume a stopped one. If a request asks for more than the existing run
@@ -103,7 +118,9 @@ class Jobs:
         """The last run of a repository; ScopeError where there was none."""
         job = self._jobs.get(name)
         if job is None:
-            raise ScopeError(f"{name!r} has not been indexed since this server started, so there is no run to tell of.")
+            raise ScopeError(
+                f"{name!r} has not been indexed since this server started, so there is no run to tell of."
+            )
         return job.state
 
     def cancel(self, name: str) -> JobState:
@@ -132,7 +149,11 @@ class Jobs:
         """Repositories whose run has told nothing for so many seconds."""
         now = time.monotonic()
         jobs = [(name, job) for name, last in list(self._jobs.items()) for job in last.all()]
-        return [name for name, job in jobs if job.state.state == "running" and now - job.moved_at > after_s]
+        return [
+            name
+            for name, job in jobs
+            if job.state.state == "running" and now - job.moved_at > after_s
+        ]
 
     def close(self) -> None:
         """Cancel every run, wait until the last has ended, and notify the followers of runs that never began."""
@@ -142,7 +163,17 @@ class Jobs:
         self._worker.shutdown()
         for job in jobs:
             if not job.state.ended:
-                self._tell(job, JobState(job.repository.name, "cancelled", None, None, "IndexingCancelled", "The server shut down before the run began."))
+                self._tell(
+                    job,
+                    JobState(
+                        job.repository.name,
+                        "cancelled",
+                        None,
+                        None,
+                        "IndexingCancelled",
+                        "The server shut down before the run began.",
+                    ),
+                )
 
     def _run(self, job: _Job) -> None:
         def moved(progress: Progress) -> None:
@@ -151,14 +182,37 @@ class Jobs:
         try:
             if not job.cancel.is_set():
                 moved(Progress("starting", repository=job.repository.name))
-            report = self._index(job.repository, moved, job.cancel, job.rebuild, job.only, job.requested)
+            report = self._index(
+                job.repository, moved, job.cancel, job.rebuild, job.only, job.requested
+            )
             ended = JobState(job.repository.name, "done", job.state.progress, report)
         except IndexingCancelled as error:
-            ended = JobState(job.repository.name, "cancelled", job.state.progress, None, type(error).__name__, str(error))
+            ended = JobState(
+                job.repository.name,
+                "cancelled",
+                job.state.progress,
+                None,
+                type(error).__name__,
+                str(error),
+            )
         except CodeIntelError as error:
-            ended = JobState(job.repository.name, "cancelled" if job.cancel.is_set() else "failed", job.state.progress, None, type(error).__name__, str(error))
+            ended = JobState(
+                job.repository.name,
+                "cancelled" if job.cancel.is_set() else "failed",
+                job.state.progress,
+                None,
+                type(error).__name__,
+                str(error),
+            )
         except Exception as error:  # a mistake of ours must end the run for those who wait
-            ended = JobState(job.repository.name, "failed", job.state.progress, None, "EngineError", f"Indexing failed: {type(error).__name__}: {error}")
+            ended = JobState(
+                job.repository.name,
+                "failed",
+                job.state.progress,
+                None,
+                "EngineError",
+                f"Indexing failed: {type(error).__name__}: {error}",
+            )
         self._tell(job, ended)
 
     def _tell(self, job: _Job, state: JobState) -> None:

@@ -35,7 +35,13 @@ def examine_jupyter() -> list[Finding]:
     try:
         import jupyter_server
     except ImportError:
-        return [Finding("warning", "jupyter", f"no jupyter-server in this environment, so its servers do not run the extension: {sys.executable} -m pip install codeintel-nb")]
+        return [
+            Finding(
+                "warning",
+                "jupyter",
+                f"no jupyter-server in this environment, so its servers do not run the extension: {sys.executable} -m pip install codeintel-nb",
+            )
+        ]
     return [extension_finding(_switch(), str(jupyter_server.__version__)), *_servers(), *_kernels()]
 
 
@@ -44,9 +50,16 @@ def _switch() -> tuple[bool, Path] | None:
     from jupyter_core.paths import jupyter_config_path
     from jupyter_server.config_manager import BaseJSONConfigManager
 
-    for folder in jupyter_config_path():  # the first that mentions it decides, and a folder's own file before its .d
-        for directory, place in ((False, Path(folder, "jupyter_server_config.json")), (True, Path(folder))):
-            config: dict[str, Any] = BaseJSONConfigManager(config_dir=folder, read_directory=directory).get("jupyter_server_config")
+    for folder in (
+        jupyter_config_path()
+    ):  # the first that mentions it decides, and a folder's own file before its .d
+        for directory, place in (
+            (False, Path(folder, "jupyter_server_config.json")),
+            (True, Path(folder)),
+        ):
+            config: dict[str, Any] = BaseJSONConfigManager(
+                config_dir=folder, read_directory=directory
+            ).get("jupyter_server_config")
             said = config.get("ServerApp", {}).get("jpserver_extensions", {}).get(EXTENSION)
             if said is not None:
                 return bool(said), place
@@ -64,7 +77,13 @@ def extension_finding(switch: tuple[bool, Path] | None, server_version: str) -> 
     elif switch[1].suffix == ".json":
         why = f"is switched off by {switch[1]}, before which no command comes. Take {EXTENSION} out of that file"
     else:
-        level = "--user" if str(switch[1]) == jupyter_config_dir() else "--system" if str(switch[1]) in SYSTEM_CONFIG_PATH else "--sys-prefix"
+        level = (
+            "--user"
+            if str(switch[1]) == jupyter_config_dir()
+            else "--system"
+            if str(switch[1]) in SYSTEM_CONFIG_PATH
+            else "--sys-prefix"
+        )
         why = f"is switched off in {switch[1]}. Run: {enable} {level}"
     return Finding("error", subject, f"{why} and start the server again")
 
@@ -72,13 +91,19 @@ def extension_finding(switch: tuple[bool, Path] | None, server_version: str) -> 
 def _servers() -> list[Finding]:
     from jupyter_server.serverapp import list_running_servers
 
-    return [_server(server["url"], str(server.get("token", ""))) for server in list_running_servers() if server["url"].startswith("http://")]
+    return [
+        _server(server["url"], str(server.get("token", "")))
+        for server in list_running_servers()
+        if server["url"].startswith("http://")
+    ]
 
 
 def _server(url: str, token: str) -> Finding:
     """A running server: whether it has the extension, in this version, and is well."""
     subject = f"server {url}"
-    request = urllib.request.Request(url.rstrip("/") + "/" + BASE + "health", headers={"Authorization": f"token {token}"})
+    request = urllib.request.Request(
+        url.rstrip("/") + "/" + BASE + "health", headers={"Authorization": f"token {token}"}
+    )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this machine
     try:
         with opener.open(request, timeout=ANSWER_S) as response:
@@ -87,15 +112,31 @@ def _server(url: str, token: str) -> Finding:
         with error:
             ours = VERSION_HEADER in error.headers
         if error.code == 403 or ours:
-            return Finding("warning", subject, f"does not let this program look ({error.code}); open {url}{BASE}health in a browser that is logged in")
-        return Finding("error", subject, "runs without the extension: it was started before codeintel-nb was installed, from another environment, or with it disabled. Start it again")
+            return Finding(
+                "warning",
+                subject,
+                f"does not let this program look ({error.code}); open {url}{BASE}health in a browser that is logged in",
+            )
+        return Finding(
+            "error",
+            subject,
+            "runs without the extension: it was started before codeintel-nb was installed, from another environment, or with it disabled. Start it again",
+        )
     except (OSError, msgspec.DecodeError) as error:
         return Finding("warning", subject, f"is listed but does not answer ({error})")
     if health.version != __version__:
-        return Finding("error", subject, f"runs codeintel-nb {health.version}, and {__version__} is installed. Start it again")
+        return Finding(
+            "error",
+            subject,
+            f"runs codeintel-nb {health.version}, and {__version__} is installed. Start it again",
+        )
     if health.reasons:
         return Finding("warning", subject, f"is degraded: {' '.join(health.reasons)}")
-    return Finding("ok", subject, f"runs codeintel-nb {health.version}, {health.sessions} sessions hold a scope")
+    return Finding(
+        "ok",
+        subject,
+        f"runs codeintel-nb {health.version}, {health.sessions} sessions hold a scope",
+    )
 
 
 def _kernels() -> list[Finding]:
@@ -105,7 +146,11 @@ def _kernels() -> list[Finding]:
         specs = KernelSpecManager().get_all_specs()
     except (ImportError, OSError) as error:
         return [Finding("warning", "kernels", f"cannot be listed ({error})")]
-    pythons = [(name, spec["spec"]["argv"][0]) for name, spec in sorted(specs.items()) if spec["spec"].get("language") == "python" and spec["spec"].get("argv")]
+    pythons = [
+        (name, spec["spec"]["argv"][0])
+        for name, spec in sorted(specs.items())
+        if spec["spec"].get("language") == "python" and spec["spec"].get("argv")
+    ]
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(lambda kernel: _kernel(*kernel), pythons))
 
@@ -114,23 +159,54 @@ def _kernel(name: str, python: str) -> Finding:
     """A Python kernel: what its environment has of codeintel-nb."""
     subject = f"kernel {name}"
     home = os.path.expanduser("~")
-    command = sys.executable if python in ("python", "python3") else python  # as jupyter_client reads these two
+    command = (
+        sys.executable if python in ("python", "python3") else python
+    )  # as jupyter_client reads these two
     try:
-        done = subprocess.run([command, "-c", LOOK], capture_output=True, text=True, timeout=60, check=True, cwd=home if os.path.isdir(home) else os.sep)
+        done = subprocess.run(
+            [command, "-c", LOOK],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+            cwd=home if os.path.isdir(home) else os.sep,
+        )
         found = json.loads(done.stdout.strip().splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
-        return Finding("warning", subject, f"its interpreter {command} cannot be asked ({type(error).__name__}). If it is gone: jupyter kernelspec remove {name}")
+        return Finding(
+            "warning",
+            subject,
+            f"its interpreter {command} cannot be asked ({type(error).__name__}). If it is gone: jupyter kernelspec remove {name}",
+        )
     return kernel_finding(subject, command, found["version"], found["missing"], found["ipykernel"])
 
 
-def kernel_finding(subject: str, python: str, version: str, missing: list[str], ipykernel: bool) -> Finding:
+def kernel_finding(
+    subject: str, python: str, version: str, missing: list[str], ipykernel: bool
+) -> Finding:
     install = f"{python} -m pip install"
     if not ipykernel:
-        return Finding("error", subject, f"cannot start: its environment has no ipykernel. Run: {install} ipykernel")
+        return Finding(
+            "error",
+            subject,
+            f"cannot start: its environment has no ipykernel. Run: {install} ipykernel",
+        )
     if not version:
-        return Finding("warning", subject, f"has no codeintel-nb, so %load_ext codeintel_nb fails there. Run: {install} codeintel-nb")
+        return Finding(
+            "warning",
+            subject,
+            f"has no codeintel-nb, so %load_ext codeintel_nb fails there. Run: {install} codeintel-nb",
+        )
     if version != __version__:
-        return Finding("warning", subject, f"has codeintel-nb {version}, and the server's environment {__version__}. Run: {install} codeintel-nb=={__version__} and restart the kernel")
+        return Finding(
+            "warning",
+            subject,
+            f"has codeintel-nb {version}, and the server's environment {__version__}. Run: {install} codeintel-nb=={__version__} and restart the kernel",
+        )
     if missing:
-        return Finding("warning", subject, f"searches through the Jupyter server alone: its environment has no {', '.join(missing)}. To search without: {install} codeintel-nb")
+        return Finding(
+            "warning",
+            subject,
+            f"searches through the Jupyter server alone: its environment has no {', '.join(missing)}. To search without: {install} codeintel-nb",
+        )
     return Finding("ok", subject, f"has codeintel-nb {version}")

@@ -42,7 +42,9 @@ def kernel_by_id(url: str, kernel_id: str, token: str = "") -> Kernel:
         with open(path, encoding="utf-8") as file:
             key = json.load(file)["key"]
     except (OSError, ValueError, KeyError):
-        raise NoServer(f"there is no kernel {kernel_id!r} on this machine (no {path}). %scope mcp in the notebook prints its id; elsewhere give the server's token: CODEINTEL_SERVER_TOKEN") from None
+        raise NoServer(
+            f"there is no kernel {kernel_id!r} on this machine (no {path}). %scope mcp in the notebook prints its id; elsewhere give the server's token: CODEINTEL_SERVER_TOKEN"
+        ) from None
     return Kernel(url, kernel_id, str(key).encode())
 
 
@@ -67,7 +69,9 @@ def this_kernel() -> Kernel:
         path = str(get_connection_file())
         connection: Any = get_connection_info(unpack=True)
         key = connection["key"]
-    except Exception as error:  # a RuntimeError in python, a MultipleInstanceError in terminal IPython
+    except (
+        Exception
+    ) as error:  # a RuntimeError in python, a MultipleInstanceError in terminal IPython
         raise NoServer(f"this process is no Jupyter kernel ({type(error).__name__})") from None
     found = _CONNECTION_FILE.search(os.path.basename(path))
     if found is None:

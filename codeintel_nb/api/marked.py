@@ -26,18 +26,38 @@ def spans_in(results: Results, text: str) -> Spans:
         try:
             pattern = compile_pattern(query)
         except ImportError:  # the engine is the server's alone: a literal can be found without it
-            flags = 0 if query.case == "sensitive" or not is_lower(query.pattern, False) else re.IGNORECASE
-            return [] if query.regex else [match.span() for match in re.finditer(re.escape(query.pattern), text, flags)]
+            flags = (
+                0
+                if query.case == "sensitive" or not is_lower(query.pattern, False)
+                else re.IGNORECASE
+            )
+            return (
+                []
+                if query.regex
+                else [match.span() for match in re.finditer(re.escape(query.pattern), text, flags)]
+            )
         if pattern.re2 is None:
             return []
         data = text.encode("utf-8")
         spans = (match.span(pattern.group) for match in pattern.re2.finditer(data))
-        return [(len(data[:a].decode("utf-8", "replace")), len(data[:b].decode("utf-8", "replace"))) for a, b in spans if b > a]
+        return [
+            (len(data[:a].decode("utf-8", "replace")), len(data[:b].decode("utf-8", "replace")))
+            for a, b in spans
+            if b > a
+        ]
     if isinstance(query, SymbolQuery):
         name = re.split(r"[.:#]", query.name)[-1].strip("*?")
-        return [match.span() for match in re.finditer(re.escape(name), text, re.IGNORECASE)] if name else []
+        return (
+            [match.span() for match in re.finditer(re.escape(name), text, re.IGNORECASE)]
+            if name
+            else []
+        )
     if isinstance(query, SemanticQuery):
-        stems = {stem(word) for word in re.findall(r"[a-z]{3,}", query.text.lower()) if word not in FILLERS}
+        stems = {
+            stem(word)
+            for word in re.findall(r"[a-z]{3,}", query.text.lower())
+            if word not in FILLERS
+        }
         return [part.span() for part in _WORD_PART.finditer(text) if stem(part[0].lower()) in stems]
     return []
 
@@ -46,7 +66,11 @@ def without_margin(text: str, spans: Spans) -> tuple[str, Spans]:
     """The text without the blanks that begin all of its lines, and where the spans are then."""
     lines = text.split("\n")
     margin = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
-    places, at, to = list[tuple[int, int, int]](), 0, 0  # of each line: where it began, how much went, where it begins
+    places, at, to = (
+        list[tuple[int, int, int]](),
+        0,
+        0,
+    )  # of each line: where it began, how much went, where it begins
     for line in lines:
         gone = min(margin, len(line))
         places.append((at, gone, to))
@@ -57,7 +81,9 @@ def without_margin(text: str, spans: Spans) -> tuple[str, Spans]:
         return begins + max(0, offset - begin - gone)
 
     shifted = [(moved(start), moved(stop)) for start, stop in spans]
-    return "\n".join(line[margin:] for line in lines), [(start, stop) for start, stop in shifted if stop > start]
+    return "\n".join(line[margin:] for line in lines), [
+        (start, stop) for start, stop in shifted if stop > start
+    ]
 
 
 _LEXERS = {

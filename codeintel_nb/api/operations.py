@@ -43,7 +43,9 @@ class Limits(msgspec.Struct, frozen=True):
     deadline_s: float | None = None
     hits: int | None = None
     rows: int = 1_000_000  # of an answer to SQL
-    sql_deadline_s: float = 600.0  # SQL has no partial results, but shows progress and can be cancelled
+    sql_deadline_s: float = (
+        600.0  # SQL has no partial results, but shows progress and can be cancelled
+    )
     sql_memory_bytes: int = 1_000_000_000
 
 
@@ -65,30 +67,58 @@ class Operations:
     def counted(self, held: ScopeAnswer) -> ScopeAnswer:
         """The answer with how much is in scope; without, where that cannot be told now."""
         try:
-            coverage = self.workspace.count(held.scope) if self.workspace.repositories() or held.scope.repos else None
-        except CodeIntelError:  # a repository of the scope was removed, or its first shard is not written yet
+            coverage = (
+                self.workspace.count(held.scope)
+                if self.workspace.repositories() or held.scope.repos
+                else None
+            )
+        except (
+            CodeIntelError
+        ):  # a repository of the scope was removed, or its first shard is not written yet
             coverage = None
         return msgspec.structs.replace(held, coverage=coverage)
 
-    def search_text(self, request: TextRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
+    def search_text(
+        self, request: TextRequest, held: ScopeAnswer, cancel: threading.Event | None = None
+    ) -> SearchAnswer:
         results = self.workspace.search_text(
             request.pattern, request.narrowed(held.scope), request.regex, request.case, request.word,
             self._limit(request), request.context, self.deadline(request.deadline), cancel, request.per_file, request.rank, request.show, request.no_ignore,
         )  # fmt: skip
         return _page(results, request, held)
 
-    def semantic_search(self, request: SemanticRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
+    def semantic_search(
+        self, request: SemanticRequest, held: ScopeAnswer, cancel: threading.Event | None = None
+    ) -> SearchAnswer:
         limit = self._limit(request)
         if request.offset or not request.limit:  # an explicit limit above it is rejected
             limit = min(limit, MAX_RANKED_CHUNKS)
-        results = self.workspace.semantic_search(request.query, request.narrowed(held.scope), limit, request.mode, self.deadline(request.deadline), cancel)
+        results = self.workspace.semantic_search(
+            request.query,
+            request.narrowed(held.scope),
+            limit,
+            request.mode,
+            self.deadline(request.deadline),
+            cancel,
+        )
         return _page(results, request, held)
 
-    def symbols(self, request: SymbolsRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
-        results = self.workspace.symbols(request.name, None, request.narrowed(held.scope), self._limit(request), self.deadline(request.deadline), cancel)
+    def symbols(
+        self, request: SymbolsRequest, held: ScopeAnswer, cancel: threading.Event | None = None
+    ) -> SearchAnswer:
+        results = self.workspace.symbols(
+            request.name,
+            None,
+            request.narrowed(held.scope),
+            self._limit(request),
+            self.deadline(request.deadline),
+            cancel,
+        )
         return _page(results, request, held)
 
-    def list_paths(self, request: PathsRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> SearchAnswer:
+    def list_paths(
+        self, request: PathsRequest, held: ScopeAnswer, cancel: threading.Event | None = None
+    ) -> SearchAnswer:
         _check_offset(request)
         limit = self.limits.hits if request.limit is None else self._limit(request)
         return _page(self.workspace.list_paths(request.narrowed(held.scope), limit), request, held)
@@ -96,21 +126,43 @@ class Operations:
     def facets(self, request: FacetsRequest, held: ScopeAnswer) -> Facets:
         return self.workspace.facets(request.narrowed(held.scope), max(0, request.folders))
 
-    def code_map(self, request: MapRequest, held: ScopeAnswer, progress: OnProgress = lambda event: None, cancel: threading.Event | None = None) -> Points:
-        return self.workspace.points(request.narrowed(held.scope), max(1, min(request.most, MAX_POINTS)), progress, cancel)
+    def code_map(
+        self,
+        request: MapRequest,
+        held: ScopeAnswer,
+        progress: OnProgress = lambda event: None,
+        cancel: threading.Event | None = None,
+    ) -> Points:
+        return self.workspace.points(
+            request.narrowed(held.scope), max(1, min(request.most, MAX_POINTS)), progress, cancel
+        )
 
-    def sql(self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event | None = None) -> Table:
+    def sql(
+        self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event | None = None
+    ) -> Table:
         scope, deadline = request.narrowed(held.scope), self.sql_deadline(request.deadline)
-        return self.workspace.sql(request.statement, scope, deadline, cancel, self.limits.rows, self.limits.sql_memory_bytes, request.hits)
+        return self.workspace.sql(
+            request.statement,
+            scope,
+            deadline,
+            cancel,
+            self.limits.rows,
+            self.limits.sql_memory_bytes,
+            request.hits,
+        )
 
     def open_file(self, request: FileRequest) -> FileText:
-        return self.workspace.open_file(request.repo, request.path, request.start_line, request.end_line)
+        return self.workspace.open_file(
+            request.repo, request.path, request.start_line, request.end_line
+        )
 
     def repository(self, request: IndexRequest) -> Repository:
         """What a request to index stands for."""
         if request.package is None:
             if request.path is None:
-                raise SourceError("Nothing to index was given. Name a folder (path) or an installed package (package).")
+                raise SourceError(
+                    "Nothing to index was given. Name a folder (path) or an installed package (package)."
+                )
             repository = worktree(request.path, request.name, request.outputs)
             name = None if request.name else self.workspace.offered_name(repository.root)
             return repository if name is None else msgspec.structs.replace(repository, name=name)
@@ -143,11 +195,17 @@ def _within(asked: float | None, most: float | None) -> float | None:
 
 def _check_offset(request: PagedRequest) -> None:
     if request.offset < 0:
-        raise SearchError(f"The offset is {request.offset}; give how many hits to leave out, 0 for none.")
+        raise SearchError(
+            f"The offset is {request.offset}; give how many hits to leave out, 0 for none."
+        )
 
 
 def _page(results: Results, request: PagedRequest, held: ScopeAnswer) -> SearchAnswer:
-    page = msgspec.structs.replace(results, hits=results.hits[request.offset :]) if request.offset else results
+    page = (
+        msgspec.structs.replace(results, hits=results.hits[request.offset :])
+        if request.offset
+        else results
+    )
     return SearchAnswer(page, held.session_id, held.scope_expired, held.is_default)
 
 
@@ -168,23 +226,38 @@ class Session(ABC):
     def saved_scopes(self) -> dict[str, Scope]:
         return self.operations.named.all()
 
-    def search_text(self, request: TextRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+    def search_text(
+        self, request: TextRequest, cancel: threading.Event | None = None
+    ) -> SearchAnswer:
         return self.operations.search_text(request, self.held(), cancel)
 
-    def semantic_search(self, request: SemanticRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+    def semantic_search(
+        self, request: SemanticRequest, cancel: threading.Event | None = None
+    ) -> SearchAnswer:
         return self.operations.semantic_search(request, self.held(), cancel)
 
-    def symbols(self, request: SymbolsRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+    def symbols(
+        self, request: SymbolsRequest, cancel: threading.Event | None = None
+    ) -> SearchAnswer:
         return self.operations.symbols(request, self.held(), cancel)
 
-    def list_paths(self, request: PathsRequest, cancel: threading.Event | None = None) -> SearchAnswer:
+    def list_paths(
+        self, request: PathsRequest, cancel: threading.Event | None = None
+    ) -> SearchAnswer:
         return self.operations.list_paths(request, self.held(), cancel)
 
     def facets(self, request: FacetsRequest) -> Facets:
         return self.operations.facets(request, self.held())
 
-    def code_map(self, request: MapRequest, progress: OnProgress | None = None, cancel: threading.Event | None = None) -> Points:
-        return self.operations.code_map(request, self.held(), progress or (lambda event: None), cancel)
+    def code_map(
+        self,
+        request: MapRequest,
+        progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Points:
+        return self.operations.code_map(
+            request, self.held(), progress or (lambda event: None), cancel
+        )
 
     def sql(self, request: SqlRequest, cancel: threading.Event | None = None) -> Table:
         return self.operations.sql(request, self.held(), cancel)

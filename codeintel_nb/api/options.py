@@ -22,25 +22,64 @@ class Option(NamedTuple):
 SCOPE_OPTIONS = (
     Option(("--repo", "-r"), "repos", "list", "only these repositories", metavar="NAME"),
     Option(("--lang", "-l"), "languages", "list", "only these languages", metavar="LANGUAGE"),
-    Option(("--include", "-g"), "include_globs", "globs", "only paths that match, as in a .gitignore", metavar="GLOB"),
+    Option(
+        ("--include", "-g"),
+        "include_globs",
+        "globs",
+        "only paths that match, as in a .gitignore",
+        metavar="GLOB",
+    ),
     Option(("--exclude", "-x"), "exclude_globs", "globs", "no paths that match", metavar="GLOB"),
-    Option(("--kind", "-k"), "kinds", "list", "only function, class, method, module, cell, markdown or text", metavar="KIND"),
-    Option(("--revision",), "revisions", "list", "only these revisions", metavar="NAME", hidden=True),  # only one exists so far
+    Option(
+        ("--kind", "-k"),
+        "kinds",
+        "list",
+        "only function, class, method, module, cell, markdown or text",
+        metavar="KIND",
+    ),
+    Option(
+        ("--revision",), "revisions", "list", "only these revisions", metavar="NAME", hidden=True
+    ),  # only one exists so far
 )
 LIMIT = Option(("--limit", "-n"), "limit", "int", "maximum results; 0 for all", metavar="N")
-DEADLINE = Option(("--deadline",), "deadline", "number", "give what was found after so many seconds", metavar="SECONDS")
+DEADLINE = Option(
+    ("--deadline",),
+    "deadline",
+    "number",
+    "give what was found after so many seconds",
+    metavar="SECONDS",
+)
 OUT = Option(("--out", "-o"), "out", "text", "keep the results in this variable", metavar="NAME")
 TEXT_OPTIONS = (
     Option(("--regex", "-e"), "regex", "flag", "the pattern is a regular expression"),
     Option(("--word", "-w"), "word", "flag", "only whole words"),
-    Option(("--ignore-case", "-i"), "case", "flag", "upper and lower case are the same", "insensitive"),
-    Option(("--case-sensitive", "-s"), "case", "flag", "upper and lower case differ; by default they do when the pattern has upper case", "sensitive"),
+    Option(
+        ("--ignore-case", "-i"), "case", "flag", "upper and lower case are the same", "insensitive"
+    ),
+    Option(
+        ("--case-sensitive", "-s"),
+        "case",
+        "flag",
+        "upper and lower case differ; by default they do when the pattern has upper case",
+        "sensitive",
+    ),
     Option(("--context", "-C"), "context", "int", "lines shown around a match", metavar="N"),
     Option(("--files", "-f"), "show", "flag", "only the files, each with its first line", "files"),
-    Option(("--count", "-c"), "show", "flag", "only the files, each with the number of its lines", "counts"),
+    Option(
+        ("--count", "-c"),
+        "show",
+        "flag",
+        "only the files, each with the number of its lines",
+        "counts",
+    ),
     Option(("--per-file",), "per_file", "int", "most lines of one file", metavar="N"),
     Option(("--rank",), "rank", "flag", "definitions and files with many matches first"),
-    Option(("--no-ignore",), "no_ignore", "flag", "search what ignore files leave out too, and folders of tools and environments"),
+    Option(
+        ("--no-ignore",),
+        "no_ignore",
+        "flag",
+        "search what ignore files leave out too, and folders of tools and environments",
+    ),
     LIMIT,
     DEADLINE,
 )
@@ -75,12 +114,23 @@ def parse_line(line: str, options: Sequence[Option], raw: bool = False) -> Parse
     while at < len(tokens):
         word = tokens[at][0]
         if word == "--":
-            return Parsed(values, _unquoted(line[tokens[at].end() :]) if raw else line[tokens[at].end() :].strip())
+            return Parsed(
+                values,
+                _unquoted(line[tokens[at].end() :]) if raw else line[tokens[at].end() :].strip(),
+            )
         used = _take(tokens, at, by_flag, values)
         if used == 0:
-            if word.startswith("-") and re.match(r"--?[A-Za-z][\w-]*(=|$)", word) and (raw or word not in by_flag):
-                hint = " To search for text that begins with a dash, put -- before it." if raw else ""
-                raise SearchError(f"There is no option {word.partition('=')[0]!r}.{_meant(word, by_flag)}{hint}")
+            if (
+                word.startswith("-")
+                and re.match(r"--?[A-Za-z][\w-]*(=|$)", word)
+                and (raw or word not in by_flag)
+            ):
+                hint = (
+                    " To search for text that begins with a dash, put -- before it." if raw else ""
+                )
+                raise SearchError(
+                    f"There is no option {word.partition('=')[0]!r}.{_meant(word, by_flag)}{hint}"
+                )
             break
         at += used
     end = _options_at_the_end(tokens, at, by_flag, values)
@@ -90,7 +140,9 @@ def parse_line(line: str, options: Sequence[Option], raw: bool = False) -> Parse
 
 def trailing_letters(line: str, query: str, options: Sequence[Option]) -> list[str]:
     """Return single-letter options at the end of a line; in ``rm -f`` they may be text."""
-    by_flag = {flag: option for option in options for flag in option.flags if not flag.startswith("--")}
+    by_flag = {
+        flag: option for option in options for flag in option.flags if not flag.startswith("--")
+    }
     words = [token[0] for token in _TOKEN.finditer(line)]
     if "--" in words or not query:
         return []
@@ -104,10 +156,16 @@ def unread_options(line: str, query: str, options: Sequence[Option]) -> list[str
     """Return the options inside a query, which are searched for as text."""
     known = {flag for option in options for flag in option.flags if flag.startswith("--")}
     words = [token[0] for token in _TOKEN.finditer(line)]
-    return [] if "--" in words else [word for word in words if word.partition("=")[0] in known and word in query]
+    return (
+        []
+        if "--" in words
+        else [word for word in words if word.partition("=")[0] in known and word in query]
+    )
 
 
-def _options_at_the_end(tokens: list[re.Match[str]], first: int, by_flag: dict[str, Option], values: dict[str, Any]) -> int:
+def _options_at_the_end(
+    tokens: list[re.Match[str]], first: int, by_flag: dict[str, Option], values: dict[str, Any]
+) -> int:
     """Take the longest run of options that reaches the end; the position at which it begins."""
     for start in range(first + 1, len(tokens)):
         if tokens[start][0].partition("=")[0] not in by_flag:
@@ -121,12 +179,16 @@ def _options_at_the_end(tokens: list[re.Match[str]], first: int, by_flag: dict[s
             continue
         if at == len(tokens):
             for field, value in found.items():
-                values[field] = [*values.get(field, []), *value] if isinstance(value, list) else value
+                values[field] = (
+                    [*values.get(field, []), *value] if isinstance(value, list) else value
+                )
             return start
     return len(tokens)
 
 
-def _take(tokens: list[re.Match[str]], at: int, by_flag: dict[str, Option], values: dict[str, Any]) -> int:
+def _take(
+    tokens: list[re.Match[str]], at: int, by_flag: dict[str, Option], values: dict[str, Any]
+) -> int:
     """Read the option at a position into ``values``; how many tokens it took, 0 for none."""
     flag, equals, given = tokens[at][0].partition("=")
     option = by_flag.get(flag)
@@ -161,7 +223,9 @@ def _take_cluster(word: str, by_flag: dict[str, Option], values: dict[str, Any])
         if option.kind == "flag":
             cluster[option.field] = option.const
             continue
-        if position == len(word) or (option.kind in ("int", "number") and not word[position:].isdigit()):
+        if position == len(word) or (
+            option.kind in ("int", "number") and not word[position:].isdigit()
+        ):
             return 0
         cluster[option.field] = convert(option, f"-{letter}", word[position:])
         break
@@ -173,7 +237,11 @@ def _take_cluster(word: str, by_flag: dict[str, Option], values: dict[str, Any])
 def _meant(word: str, by_flag: dict[str, Option]) -> str:
     """Suggest an option for an unknown long one; list the options for an unknown letter."""
     flags = [flag for flag, option in by_flag.items() if not option.hidden]
-    return did_you_mean(word, [flag for flag in flags if flag.startswith("--")]) if word.startswith("--") else f" Known: {', '.join(sorted(flags))}."
+    return (
+        did_you_mean(word, [flag for flag in flags if flag.startswith("--")])
+        if word.startswith("--")
+        else f" Known: {', '.join(sorted(flags))}."
+    )
 
 
 def convert(option: Option, flag: str, text: str) -> Any:
@@ -193,13 +261,22 @@ def convert(option: Option, flag: str, text: str) -> Any:
 
 def _unquoted(text: str) -> str:
     plain = text.strip()
-    if len(plain) >= 2 and plain[0] == plain[-1] and plain[0] in "\"'" and plain[0] not in plain[1:-1]:
+    if (
+        len(plain) >= 2
+        and plain[0] == plain[-1]
+        and plain[0] in "\"'"
+        and plain[0] not in plain[1:-1]
+    ):
         return plain[1:-1]
     return plain
 
 
 def describe(options: Sequence[Option]) -> str:
     """The options as a list for a help text."""
-    rows = [(", ".join(option.flags) + (f" {option.metavar}" if option.metavar else ""), option.help) for option in options if not option.hidden]
+    rows = [
+        (", ".join(option.flags) + (f" {option.metavar}" if option.metavar else ""), option.help)
+        for option in options
+        if not option.hidden
+    ]
     width = max(len(left) for left, _ in rows)
     return "\n".join(f"  {left:<{width}}  {right}" for left, right in rows)

@@ -17,7 +17,14 @@ from ..search.hit import Hit, Results
 from ..search.query import Case
 from .marked import MOST_LINES, segments, shown_language, spans_in, without_margin
 from .text import MOST_LINE_CHARACTERS, caption, clean
-from .wire import FacetsRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, TextRequest
+from .wire import (
+    FacetsRequest,
+    PathsRequest,
+    ScopeAnswer,
+    SearchAnswer,
+    SemanticRequest,
+    TextRequest,
+)
 from .wording import in_panel
 
 SHOWN = 60  # hits a search brings into a panel
@@ -97,7 +104,11 @@ def state_of(client: Reads) -> dict[str, Any]:
             facets = client.facets(FacetsRequest(folders=MOST_FOLDERS))
         except CodeIntelError:  # it went between the two
             return state
-        state["languages"] = [entry for i, entry in enumerate(facets.languages.items()) if i < MOST_LANGUAGES or entry[0] in now.scope.languages]
+        state["languages"] = [
+            entry
+            for i, entry in enumerate(facets.languages.items())
+            if i < MOST_LANGUAGES or entry[0] in now.scope.languages
+        ]
         state["kinds"] = list(facets.kinds.items())
         state["folders"] = [
             {"repo": f.repo, "path": clean(f.path), "files": f.files, "chunks": f.chunks, "languages": list(f.languages.items()), "glob": f.glob}
@@ -119,15 +130,31 @@ def _note(now: ScopeAnswer, repositories: list[RepositoryStatus]) -> str:
 
 def _found(client: Reads, asked: PanelSearch, shown_root: str) -> dict[str, Any]:
     if asked.meaning:
-        answer = client.semantic_search(SemanticRequest(query=asked.query, limit=min(asked.limit, MEANT)))
+        answer = client.semantic_search(
+            SemanticRequest(query=asked.query, limit=min(asked.limit, MEANT))
+        )
     else:
-        answer = client.search_text(TextRequest(pattern=asked.query, regex=asked.regex, word=asked.word, case=asked.case, limit=asked.limit))
+        answer = client.search_text(
+            TextRequest(
+                pattern=asked.query,
+                regex=asked.regex,
+                word=asked.word,
+                case=asked.case,
+                limit=asked.limit,
+            )
+        )
     results = answer.results
     files: dict[tuple[str, str], dict[str, Any]] = {}
     for hit in results:
-        file = files.setdefault((hit.repo, hit.path), {"repo": clean(hit.repo), "path": clean(hit.path), "hits": []})
+        file = files.setdefault(
+            (hit.repo, hit.path), {"repo": clean(hit.repo), "path": clean(hit.path), "hits": []}
+        )
         file["hits"].append(_hit(results, hit, shown_root))
-    return {"caption": caption(results, len(results.hits)), "files": list(files.values()), "several": len(results.coverage.repositories) > 1}
+    return {
+        "caption": caption(results, len(results.hits)),
+        "files": list(files.values()),
+        "several": len(results.coverage.repositories) > 1,
+    }
 
 
 def _hit(results: Results, hit: Hit, shown_root: str) -> dict[str, Any]:
@@ -165,7 +192,11 @@ def _with_folder(client: Reads, asked: PanelFolder, shown_root: str) -> Scope:
     folder = os.path.realpath(os.path.join(shown_root or os.getcwd(), asked.path.strip("/")))
     scope = client.get_scope().scope
     held = [(status.name, os.path.realpath(status.root)) for status in client.status()]
-    around = [(name, root) for name, root in held if folder == root or folder.startswith(root.rstrip(os.sep) + os.sep)]
+    around = [
+        (name, root)
+        for name, root in held
+        if folder == root or folder.startswith(root.rstrip(os.sep) + os.sep)
+    ]
     if around:
         name, root = max(around, key=lambda one: len(one[1]))
         inside = os.path.relpath(folder, root).replace(os.sep, "/")
@@ -179,16 +210,26 @@ def _with_folder(client: Reads, asked: PanelFolder, shown_root: str) -> Scope:
                     f"A scope's globs hold for every repository in it, so {glob!r} would be left out of {', '.join(others)} too. "
                     f"Search in {name} alone first, or leave it out of all of them: %scope add --exclude {glob!r}"
                 )
-            return scope.merged(exclude_globs=(*scope.exclude_globs, *({glob} - {*scope.exclude_globs})))
+            return scope.merged(
+                exclude_globs=(*scope.exclude_globs, *({glob} - {*scope.exclude_globs}))
+            )
         left = tuple(other for other in _in_scope(scope, held) if other != name)
     else:
         within = {name for name, root in held if root.startswith(folder.rstrip(os.sep) + os.sep)}
         if not within:
-            raise ScopeError(f"{asked.path or 'The root folder'} is not indexed. Index it in the panel, or with %codeindex add.")
+            raise ScopeError(
+                f"{asked.path or 'The root folder'} is not indexed. Index it in the panel, or with %codeindex add."
+            )
         now = set(_in_scope(scope, held))
-        left = tuple(name for name, _ in held if (name in within) != asked.exclude and (name in now or not asked.exclude))
+        left = tuple(
+            name
+            for name, _ in held
+            if (name in within) != asked.exclude and (name in now or not asked.exclude)
+        )
     if not left:
-        raise ScopeError(f"Without {asked.path or 'the root folder'} nothing that is indexed would be left to search.")
+        raise ScopeError(
+            f"Without {asked.path or 'the root folder'} nothing that is indexed would be left to search."
+        )
     return scope.merged(repos=left) if asked.exclude else scope.merged(repos=left, include_globs=())
 
 

@@ -8,7 +8,15 @@ from typing import TypeVar
 
 import msgspec
 
-from ..errors import CodeIntelError, EngineError, MissingExtra, ScopeError, SearchError, ShardError, SourceError
+from ..errors import (
+    CodeIntelError,
+    EngineError,
+    MissingExtra,
+    ScopeError,
+    SearchError,
+    ShardError,
+    SourceError,
+)
 
 MAX_BODY_BYTES = 1_000_000
 MAX_SQL_BODY_BYTES = 64_000_000  # with the hits of a search
@@ -26,7 +34,9 @@ _T = TypeVar("_T")
 _NONE: Mapping[type[CodeIntelError], HTTPStatus] = {}
 
 
-def status_of(error: CodeIntelError, special: Mapping[type[CodeIntelError], HTTPStatus] = _NONE) -> int:
+def status_of(
+    error: CodeIntelError, special: Mapping[type[CodeIntelError], HTTPStatus] = _NONE
+) -> int:
     """The status that says what an error is; ``special`` is where a path's differ from STATUS."""
     for kind in type(error).__mro__:
         if (status := special.get(kind) or STATUS.get(kind)) is not None:
@@ -38,5 +48,14 @@ def readable(decode: Callable[[], _T]) -> _T:
     """What was decoded; SearchError where the request cannot be read."""
     try:
         return decode()
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
-        raise SearchError(f"The request cannot be read: {str(error) or 'it is nested too deeply'}.".replace("..", ".")) from None
+    except (
+        msgspec.DecodeError,
+        msgspec.ValidationError,
+        UnicodeDecodeError,
+        RecursionError,
+    ) as error:
+        raise SearchError(
+            f"The request cannot be read: {str(error) or 'it is nested too deeply'}.".replace(
+                "..", "."
+            )
+        ) from None

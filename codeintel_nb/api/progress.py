@@ -39,14 +39,20 @@ class Estimate:
 
     def line(self, progress: Progress) -> str:
         """Return the progress line: repository, stage, percentage, files and time left."""
-        stage = f"{progress.repository}: {progress.stage}" if progress.repository else progress.stage
+        stage = (
+            f"{progress.repository}: {progress.stage}" if progress.repository else progress.stage
+        )
         share = self.share(progress)
         if not progress.files_total and not progress.bytes_total:
             return f"{stage} ..."
         if not progress.files_total:
             return f"{stage} {100 * share:3.0f} %{self._left(share)}"
         files = f"{stage} {100 * share:3.0f} %  {progress.files_done:,} of {progress.files_total:,} files"
-        data = f", {size(progress.bytes_done)} of {size(progress.bytes_total)}" if progress.bytes_total else ""
+        data = (
+            f", {size(progress.bytes_done)} of {size(progress.bytes_total)}"
+            if progress.bytes_total
+            else ""
+        )
         return f"{files}{data}{self._left(share)}"
 
     def _left(self, share: float) -> str:
@@ -96,7 +102,12 @@ class TerminalProgress:
             sys.stderr.write("\r" + " " * self._width + "\r")
             sys.stderr.flush()
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.clear()
 
 
@@ -115,7 +126,13 @@ def summary(report: IndexReport) -> str:
 
 
 def skipped(reasons: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items(), key=lambda item: -item[1])) or "nothing"
+    return (
+        ", ".join(
+            f"{count:,} {reason}"
+            for reason, count in sorted(reasons.items(), key=lambda item: -item[1])
+        )
+        or "nothing"
+    )
 
 
 def size(count: float) -> str:

@@ -75,16 +75,23 @@ class Options(msgspec.Struct, frozen=True):
     @property
     def hosts(self) -> tuple[str, ...]:
         """Values of the Host header that are this server's."""
-        names = {*self.allowed_hosts, *(LOOPBACK if self.host in (*LOOPBACK, "0.0.0.0", "::") else ()), self.host}
+        names = {
+            *self.allowed_hosts,
+            *(LOOPBACK if self.host in (*LOOPBACK, "0.0.0.0", "::") else ()),
+            self.host,
+        }
         return tuple(sorted(f"[{name}]" if ":" in name else name for name in names))
 
 
 class Refused(Exception):
     """A request that is not answered, and why."""
 
-    def __init__(self, status: int, detail: str, error: str = "", headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, detail: str, error: str = "", headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.error, self.headers = status, detail, error, headers or {}
+
 
 class Call:
     """A request: its session, its body, its parameters."""
@@ -105,12 +112,20 @@ class Call:
             elif received > max(most, MAX_DRAINED_BYTES):
                 break
         self.body = b"".join(parts)
-        if received > most:  # after reading it all: a client still sending would see a closed connection
-            raise Refused(413, f"The body has {'more than ' * (received > max(most, MAX_DRAINED_BYTES))}{received:,} bytes; the maximum is {most:,}.", "SearchError")
+        if (
+            received > most
+        ):  # after reading it all: a client still sending would see a closed connection
+            raise Refused(
+                413,
+                f"The body has {'more than ' * (received > max(most, MAX_DRAINED_BYTES))}{received:,} bytes; the maximum is {most:,}.",
+                "SearchError",
+            )
         kind = self.request.headers.get("content-type", "")
         if self.body and not kind.partition(";")[0].strip().lower().endswith("json"):
             raise Refused(415, f"The body is {kind or 'of no type'!r}; send application/json.")
-        asked = self.request.path_params.get("session_id") or self.request.headers.get("x-session-id")
+        asked = self.request.path_params.get("session_id") or self.request.headers.get(
+            "x-session-id"
+        )
         self.session_id = check_session_id(asked) if asked is not None else new_session_id()
 
     def named(self, name: str) -> str:
@@ -120,7 +135,9 @@ class Call:
         return readable(lambda: from_wire(self.body or b"{}", kind))
 
     def queried(self, kind: type[_T]) -> _T:
-        return readable(lambda: msgspec.convert(dict(self.request.query_params), kind, strict=False))
+        return readable(
+            lambda: msgspec.convert(dict(self.request.query_params), kind, strict=False)
+        )
 
     @asynccontextmanager
     async def cancelling(self) -> AsyncIterator[threading.Event]:
@@ -149,11 +166,31 @@ class Rest(ServiceBackend):
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         options, settings = self.options, Settings.from_environment(self.options.home)
-        workspace = Workspace(settings, look_here=False, here=options.roots[0] if options.roots else None)  # not the folder that it happens to run in
-        registry = of_scripts(open_registry(options.registry_url, settings.max_sessions, settings.session_max_age_s, settings.prune_interval_s, options.registry_prefix))
-        limits = Limits(options.deadline_s, hits=100_000, rows=100_000, sql_memory_bytes=1_500_000_000)
+        workspace = Workspace(
+            settings, look_here=False, here=options.roots[0] if options.roots else None
+        )  # not the folder that it happens to run in
+        registry = of_scripts(
+            open_registry(
+                options.registry_url,
+                settings.max_sessions,
+                settings.session_max_age_s,
+                settings.prune_interval_s,
+                options.registry_prefix,
+            )
+        )
+        limits = Limits(
+            options.deadline_s, hits=100_000, rows=100_000, sql_memory_bytes=1_500_000_000
+        )
         watch = options.watch and options.workers == 1
-        self._service = SharedService(workspace, registry, limits, options.roots, options.search_threads, watch, lambda name, said: print(f"codeintel: {said}", file=sys.stderr, flush=True))
+        self._service = SharedService(
+            workspace,
+            registry,
+            limits,
+            options.roots,
+            options.search_threads,
+            watch,
+            lambda name, said: print(f"codeintel: {said}", file=sys.stderr, flush=True),
+        )
         self._service.searching.submit(self._service.prepare)
         following = asyncio.ensure_future(self._follow())
         try:
@@ -178,25 +215,65 @@ class Rest(ServiceBackend):
 
         searches: list[tuple[str, type, Callable[..., Any]]] = [
             ("search/text", TextRequest, lambda *given: operations().search_text(*given)),
-            ("search/semantic", SemanticRequest, lambda *given: operations().semantic_search(*given)),
+            (
+                "search/semantic",
+                SemanticRequest,
+                lambda *given: operations().semantic_search(*given),
+            ),
             ("search/symbols", SymbolsRequest, lambda *given: operations().symbols(*given)),
             ("paths", PathsRequest, lambda *given: operations().list_paths(*given)),
-            ("facets", FacetsRequest, lambda request, held, cancel: operations().facets(request, held)),
+            (
+                "facets",
+                FacetsRequest,
+                lambda request, held, cancel: operations().facets(request, held),
+            ),
         ]
         return [
             *((path, "POST", self._searching(kind, work), 200) for path, kind, work in searches),
-            ("sql", "POST", self._long(SqlRequest, lambda request, held, progress, cancel: self._service.run_sql(request, held, cancel)), 200),
-            ("map", "POST", self._long(MapRequest, lambda *given: operations().code_map(*given)), 200),
+            (
+                "sql",
+                "POST",
+                self._long(
+                    SqlRequest,
+                    lambda request, held, progress, cancel: self._service.run_sql(
+                        request, held, cancel
+                    ),
+                ),
+                200,
+            ),
+            (
+                "map",
+                "POST",
+                self._long(MapRequest, lambda *given: operations().code_map(*given)),
+                200,
+            ),
             ("searches/{request_id}", "DELETE", self._end_search, 200),
             ("sessions", "GET", self._sessions, 200),
             ("sessions/{session_id}/scope", "GET", lambda call: self.get_scope(), 200),
-            ("sessions/{session_id}/scope", "PUT", lambda call: self.set_scope(readable(lambda: scope_from_wire(call.decoded(object)))), 200),
+            (
+                "sessions/{session_id}/scope",
+                "PUT",
+                lambda call: self.set_scope(
+                    readable(lambda: scope_from_wire(call.decoded(object)))
+                ),
+                200,
+            ),
             ("sessions/{session_id}/scope", "PATCH", self._patch_scope, 200),
             ("sessions/{session_id}/scope", "DELETE", lambda call: self.clear_scope(), 200),
             ("scopes", "GET", self._saved, 200),
-            ("scopes/{name}", "GET", lambda call: self._found(lambda: operations().named.load(call.named("name"))), 200),
+            (
+                "scopes/{name}",
+                "GET",
+                lambda call: self._found(lambda: operations().named.load(call.named("name"))),
+                200,
+            ),
             ("scopes/{name}", "PUT", self._save, 200),
-            ("scopes/{name}", "DELETE", lambda call: self._found(lambda: operations().named.remove(call.named("name"))), 200),
+            (
+                "scopes/{name}",
+                "DELETE",
+                lambda call: self._found(lambda: operations().named.remove(call.named("name"))),
+                200,
+            ),
             ("files", "GET", self._file, 200),
             ("repositories", "GET", self._repositories, 200),
             ("repositories", "POST", self._index, 202),
@@ -212,7 +289,9 @@ class Rest(ServiceBackend):
 
     async def _sessions(self, call: Call) -> SessionsAnswer:
         scopes = await self._service.sessions.registry.snapshot()
-        return SessionsAnswer(tuple(SessionState(session_id, scope) for session_id, scope in sorted(scopes.items())))
+        return SessionsAnswer(
+            tuple(SessionState(session_id, scope) for session_id, scope in sorted(scopes.items()))
+        )
 
     async def _patch_scope(self, call: Call) -> ScopeAnswer:
         change = call.decoded(object)
@@ -224,7 +303,9 @@ class Rest(ServiceBackend):
 
     async def _save(self, call: Call) -> Scope:
         scope = readable(lambda: scope_from_wire(call.decoded(object)))
-        await self._service.off_loop(lambda: self._service.operations.named.save(call.named("name"), scope))
+        await self._service.off_loop(
+            lambda: self._service.operations.named.save(call.named("name"), scope)
+        )
         return scope
 
     async def _found(self, work: Callable[[], _T]) -> _T:
@@ -236,16 +317,22 @@ class Rest(ServiceBackend):
 
     # searches
 
-    def _searching(self, kind: type[Any], work: Callable[..., Any]) -> Callable[[Call], Awaitable[bytes]]:
+    def _searching(
+        self, kind: type[Any], work: Callable[..., Any]
+    ) -> Callable[[Call], Awaitable[bytes]]:
         async def search(call: Call) -> bytes:
             request, held = call.decoded(kind), await self._service.sessions.get()
             request_id = call.request.headers.get(REQUEST_ID, id(call))
             async with call.cancelling() as cancel:
-                return await self._service.search(request, held, cancel, request_id, lambda *given: to_wire(work(*given)))
+                return await self._service.search(
+                    request, held, cancel, request_id, lambda *given: to_wire(work(*given))
+                )
 
         return search
 
-    def _long(self, kind: type[Any], work: Callable[..., Any]) -> Callable[[Call], Awaitable[bytes | AsyncIterator[bytes]]]:
+    def _long(
+        self, kind: type[Any], work: Callable[..., Any]
+    ) -> Callable[[Call], Awaitable[bytes | AsyncIterator[bytes]]]:
         """Return a handler for long calls; it streams events to clients that accept them."""
 
         async def answer(call: Call) -> bytes | AsyncIterator[bytes]:
@@ -267,7 +354,11 @@ class Rest(ServiceBackend):
 
     async def _file(self, call: Call) -> Any:
         request = call.queried(FileRequest)
-        return await self._found(lambda: HeldSession(self._service.operations, ScopeAnswer(Scope(), call.session_id)).open_file(request))
+        return await self._found(
+            lambda: HeldSession(
+                self._service.operations, ScopeAnswer(Scope(), call.session_id)
+            ).open_file(request)
+        )
 
     # repositories
 
@@ -276,14 +367,22 @@ class Rest(ServiceBackend):
 
     def _alone(self) -> None:
         if self.options.workers > 1:
-            raise Refused(409, "A server of several workers indexes nothing by itself. Index beside it: codeintel index PATH, or codeintel watch", "EngineError")
+            raise Refused(
+                409,
+                "A server of several workers indexes nothing by itself. Index beside it: codeintel index PATH, or codeintel watch",
+                "EngineError",
+            )
 
     async def _index(self, call: Call) -> JobState:
         self._alone()
         request = call.decoded(IndexRequest)
         if request.path is not None and not os.path.isabs(os.path.expanduser(request.path)):
-            raise Refused(400, f"The path {request.path!r} is relative; give a whole one.", "SourceError")
-        repository = await self._service.off_loop(lambda: self._service.operations.repository(request))
+            raise Refused(
+                400, f"The path {request.path!r} is relative; give a whole one.", "SourceError"
+            )
+        repository = await self._service.off_loop(
+            lambda: self._service.operations.repository(request)
+        )
         try:
             await self._service.off_loop(lambda: self._service.checked_root(repository))
         except SourceError as error:
@@ -316,7 +415,11 @@ class Rest(ServiceBackend):
         registry = self._service.sessions.registry
         sessions = await registry.session_count()
         watching = self._service.watcher.names if self._service.watcher else ()
-        return await self._service.off_loop(lambda: health(self._service.workspace, sessions, self._service.jobs, watching, registry=registry))
+        return await self._service.off_loop(
+            lambda: health(
+                self._service.workspace, sessions, self._service.jobs, watching, registry=registry
+            )
+        )
 
 
 def refusal(error: Refused | CodeIntelError) -> Refused:

@@ -62,23 +62,36 @@ class SharedService:
         self.sessions = Sessions(registry, is_live, default_scope, workspace.present_scope)
         self.jobs = Jobs(self._index, job_moved)
         self.sql = SqlChildren(workspace.settings)
-        self.watcher = Watcher(workspace.settings, self._update, log, workspace.differs) if watch else None
+        self.watcher = (
+            Watcher(workspace.settings, self._update, log, workspace.differs) if watch else None
+        )
         self.searching = DaemonExecutor(threads, "codeintel-serve")
-        self.long_calls = DaemonExecutor(LONG_CALLS, "codeintel-long")  # separate: a map must not block searches
-        self.running: dict[str, threading.Event] = {}  # session, owner and request id of a call -> its cancel event
+        self.long_calls = DaemonExecutor(
+            LONG_CALLS, "codeintel-long"
+        )  # separate: a map must not block searches
+        self.running: dict[
+            str, threading.Event
+        ] = {}  # session, owner and request id of a call -> its cancel event
         self.is_personal = False  # a single user's, reachable from this machine only
         self._turn = threading.Lock()
         self._roots = [Path(root).expanduser().resolve() for root in roots]
 
-    def checked_root(self, repository: Repository, kernel_python: str = "", allowed_by_person: bool = False) -> Repository:
+    def checked_root(
+        self, repository: Repository, kernel_python: str = "", allowed_by_person: bool = False
+    ) -> Repository:
         """Return the repository; SourceError if this server may not index its folder.
 
         On a personal server the user may confirm any folder. A folder that is indexed already may be indexed again.
         """
         check_is_indexable(repository.root, self.workspace.settings.home)
-        if (allowed_by_person and self.is_personal) or any(one.root == repository.root for one in self.workspace.repositories()):
+        if (allowed_by_person and self.is_personal) or any(
+            one.root == repository.root for one in self.workspace.repositories()
+        ):
             return repository
-        allowed = [*self._roots, *(_site_packages(kernel_python) if repository.source == "package" else ())]
+        allowed = [
+            *self._roots,
+            *(_site_packages(kernel_python) if repository.source == "package" else ()),
+        ]
         root = Path(repository.root)
         if any(root.is_relative_to(folder) for folder in allowed):
             return repository
@@ -100,7 +113,12 @@ class SharedService:
     def _update(self, repository: Repository, paths: Sequence[str] | None) -> None:
         """Run after files changed; a run that had begun before may have missed them, so another follows it."""
         while not self.workspace.is_stopped(repository.name):
-            joined = self.jobs.start(now := self.workspace.current(repository.name), only=paths, requested=False).state == "running"
+            joined = (
+                self.jobs.start(
+                    now := self.workspace.current(repository.name), only=paths, requested=False
+                ).state
+                == "running"
+            )
             ended = self.jobs.wait(now.name)
             if ended.state == "failed":  # whoever follows the folder tries again
                 raise named_error(ended.error, ended.detail)
@@ -126,7 +144,14 @@ class SharedService:
             if mine:
                 self._turn.release()
 
-    async def search(self, request: _R, held: ScopeAnswer, cancel: threading.Event, request_id: object, work: Callable[[_R, ScopeAnswer, threading.Event], _T]) -> _T:
+    async def search(
+        self,
+        request: _R,
+        held: ScopeAnswer,
+        cancel: threading.Event,
+        request_id: object,
+        work: Callable[[_R, ScopeAnswer, threading.Event], _T],
+    ) -> _T:
         """What ``work`` answers on a thread, bounded by the request's deadline, of which the wait for a thread is part.
         ``end_search`` ends it early."""
         arrived = time.monotonic()
@@ -136,7 +161,11 @@ class SharedService:
 
         def run() -> _T:
             waited = time.monotonic() - arrived
-            bounded = request if limit is None or not limit > 0 else msgspec.structs.replace(request, deadline=max(limit - waited, 0.001))
+            bounded = (
+                request
+                if limit is None or not limit > 0
+                else msgspec.structs.replace(request, deadline=max(limit - waited, 0.001))
+            )
             return work(bounded, held, cancel)
 
         try:
@@ -144,17 +173,29 @@ class SharedService:
         finally:
             self.running.pop(running, None)
 
-    async def long_call(self, held: ScopeAnswer, cancel: threading.Event, request_id: object, work: Callable[[Callable[[Progress], None], threading.Event], _T]) -> _T:
+    async def long_call(
+        self,
+        held: ScopeAnswer,
+        cancel: threading.Event,
+        request_id: object,
+        work: Callable[[Callable[[Progress], None], threading.Event], _T],
+    ) -> _T:
         """Run a long call on its own thread pool, apart from searches. ``end_search`` cancels it."""
         key = f"{held.session_id} {request_id}"
         self.running[key] = cancel
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.long_calls, work, lambda event: None, cancel)
+            return await asyncio.get_running_loop().run_in_executor(
+                self.long_calls, work, lambda event: None, cancel
+            )
         finally:
             self.running.pop(key, None)
 
     async def stream(
-        self, held: ScopeAnswer, cancel: threading.Event, request_id: object, work: Callable[[Callable[[Progress], None], threading.Event], bytes]
+        self,
+        held: ScopeAnswer,
+        cancel: threading.Event,
+        request_id: object,
+        work: Callable[[Callable[[Progress], None], threading.Event], bytes],
     ) -> AsyncGenerator[bytes, None]:
         """Yield a long call's progress, then its answer or problem, as server-sent events.
 
@@ -169,12 +210,16 @@ class SharedService:
             loop.call_soon_threadsafe(events.put_nowait, _event("progress", to_wire(progress)))
 
         call = loop.run_in_executor(self.long_calls, work, report, cancel)
-        call.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # retrieve the exception even if the client has gone
+        call.add_done_callback(
+            lambda ended: ended.cancelled() or ended.exception()
+        )  # retrieve the exception even if the client has gone
         next_event: asyncio.Future[bytes] | None = None
         try:
             while not call.done() or not events.empty():
                 next_event = asyncio.ensure_future(events.get())
-                await asyncio.wait([next_event, call], timeout=HEARTBEAT_S / 3, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    [next_event, call], timeout=HEARTBEAT_S / 3, return_when=asyncio.FIRST_COMPLETED
+                )
                 if next_event.done():
                     yield next_event.result()
                     continue
@@ -184,7 +229,14 @@ class SharedService:
             yield _event("answer", await call)
         except CodeIntelError as error:
             status = status_of(error)
-            yield _event("problem", to_wire(Problem(HTTPStatus(status).phrase, status, str(error), error=type(error).__name__)))
+            yield _event(
+                "problem",
+                to_wire(
+                    Problem(
+                        HTTPStatus(status).phrase, status, str(error), error=type(error).__name__
+                    )
+                ),
+            )
         finally:
             cancel.set()
             call.cancel()  # if it has not begun: its hits may be large
@@ -202,12 +254,24 @@ class SharedService:
         for cancel in list(self.running.values()):
             cancel.set()
 
-    def run_sql(self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event) -> TableAnswer:
+    def run_sql(
+        self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event
+    ) -> TableAnswer:
         limits = self.limits
         bounds = Bounds.within(self.operations.sql_deadline(request.deadline), cancel)
         applied = request.narrowed(held.scope)
-        scope = self.workspace.indexed_part(applied)  # a child process does not know unindexed projects
-        found = self.sql.run(request.statement, scope, held.session_id, bounds, limits.rows, limits.sql_memory_bytes, request.hits)
+        scope = self.workspace.indexed_part(
+            applied
+        )  # a child process does not know unindexed projects
+        found = self.sql.run(
+            request.statement,
+            scope,
+            held.session_id,
+            bounds,
+            limits.rows,
+            limits.sql_memory_bytes,
+            request.hits,
+        )
         return msgspec.structs.replace(found, scope=applied, scope_expired=held.scope_expired)
 
     async def job_events(self, name: str) -> AsyncGenerator[bytes, None]:
@@ -224,7 +288,11 @@ class SharedService:
         """Follow the repositories that there are now."""
         if self.watcher is not None:
             with suppress(CodeIntelError):  # a damaged description, of which health tells
-                self.watcher.follow(await asyncio.get_running_loop().run_in_executor(self.searching, self.workspace.repositories))
+                self.watcher.follow(
+                    await asyncio.get_running_loop().run_in_executor(
+                        self.searching, self.workspace.repositories
+                    )
+                )
 
     def close(self) -> None:
         """Shut down within ``CLOSE_S``; hung work, such as on a dead network drive, is abandoned."""
@@ -248,7 +316,9 @@ def _event(name: str, data: bytes) -> bytes:
     return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
 
 
-async def _stream(states: asyncio.Queue[JobState], stop: Callable[[], None]) -> AsyncGenerator[bytes, None]:
+async def _stream(
+    states: asyncio.Queue[JobState], stop: Callable[[], None]
+) -> AsyncGenerator[bytes, None]:
     try:
         while True:
             try:
@@ -270,8 +340,16 @@ def _site_packages(python: str) -> list[Path]:
     import site
     import sysconfig
 
-    found = {*site.getsitepackages(), site.getusersitepackages(), *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))}
+    found = {
+        *site.getsitepackages(),
+        site.getusersitepackages(),
+        *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+    }
     if os.path.isabs(python):
-        prefix = Path(python).parent.parent  # without symlinks resolved: a virtual environment's python is one
-        found |= {str(folder) for folder in prefix.glob("lib/python*/site-packages")} | {str(prefix / "Lib" / "site-packages")}
+        prefix = Path(
+            python
+        ).parent.parent  # without symlinks resolved: a virtual environment's python is one
+        found |= {str(folder) for folder in prefix.glob("lib/python*/site-packages")} | {
+            str(prefix / "Lib" / "site-packages")
+        }
     return [Path(folder).resolve() for folder in found]

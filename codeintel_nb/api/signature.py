@@ -16,9 +16,19 @@ SKEW_S = 60  # between the two clocks, at most
 _VERSION = b"codeintel-v1"
 
 
-def sign(key: bytes, kernel_id: str, method: str, uri: str, body: bytes, at: int, nonce: str) -> str:
+def sign(
+    key: bytes, kernel_id: str, method: str, uri: str, body: bytes, at: int, nonce: str
+) -> str:
     """HMAC-SHA256 over everything that a request says, in hexadecimal; ``at`` is seconds since 1970."""
-    said = [_VERSION, kernel_id.encode(), method.encode(), uri.encode(), str(at).encode(), nonce.encode(), hashlib.sha256(body).digest()]
+    said = [
+        _VERSION,
+        kernel_id.encode(),
+        method.encode(),
+        uri.encode(),
+        str(at).encode(),
+        nonce.encode(),
+        hashlib.sha256(body).digest(),
+    ]
     return hmac.new(key, b"\0".join(said), hashlib.sha256).hexdigest()
 
 

@@ -55,14 +55,25 @@ class SqlChildren:
         self._lock = threading.Lock()
         self._closed = False
 
-    def run(self, statement: str, scope: Scope, session_id: str, bounds: Bounds, most_rows: int, memory_bytes: int, hits: tuple[Hit, ...] = ()) -> TableAnswer:
+    def run(
+        self,
+        statement: str,
+        scope: Scope,
+        session_id: str,
+        bounds: Bounds,
+        most_rows: int,
+        memory_bytes: int,
+        hits: tuple[Hit, ...] = (),
+    ) -> TableAnswer:
         """The answer to a query.
 
         Raises
         ------
         SearchError : the query is wrong, was cancelled, or needs more time or memory than it may have.
         """
-        query = Query(self._settings, statement, scope, bounds.left_s(), most_rows, memory_bytes, hits)
+        query = Query(
+            self._settings, statement, scope, bounds.left_s(), most_rows, memory_bytes, hits
+        )
         child, said = self._take()
         try:
             out = _exchange(child, msgspec.json.encode(query, enc_hook=str) + b"\n", bounds)
@@ -72,7 +83,16 @@ class SqlChildren:
             met: Header | Failure = msgspec.json.decode(first, type=Header | Failure)
             if isinstance(met, Failure):
                 raise met.exception()
-            return TableAnswer(met.columns, met.types, msgspec.Raw(rest), met.truncated, scope, session_id, False, met.timings_ms)
+            return TableAnswer(
+                met.columns,
+                met.types,
+                msgspec.Raw(rest),
+                met.truncated,
+                scope,
+                session_id,
+                False,
+                met.timings_ms,
+            )
         finally:
             end(child)
             said.close()
@@ -101,7 +121,11 @@ class SqlChildren:
         home = self._settings.home  # not the temporary folder, where anyone may put modules
         with suppress(OSError):
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return spawn("codeintel_nb.api.sql_child", said, home if os.access(home, os.R_OK | os.X_OK) else Path(sys.prefix)), said
+        return spawn(
+            "codeintel_nb.api.sql_child",
+            said,
+            home if os.access(home, os.R_OK | os.X_OK) else Path(sys.prefix),
+        ), said
 
 
 def _exchange(child: Popen[bytes], asked: bytes, bounds: Bounds) -> bytes:
@@ -130,7 +154,9 @@ def _exchange(child: Popen[bytes], asked: bytes, bounds: Bounds) -> bytes:
             raise SearchError("The SQL query was cancelled.")
         if limit is not None and waited > limit + GRACE_S:
             child.kill()
-            raise SearchError("The SQL query took longer than its deadline. Narrow the scope, or give it more time.")
+            raise SearchError(
+                "The SQL query took longer than its deadline. Narrow the scope, or give it more time."
+            )
     return found[0] if found else b""
 
 
@@ -142,7 +168,9 @@ def _died(status: int, said: IO[bytes], memory_bytes: int) -> CodeIntelError:
 
 
 def _too_large(memory_bytes: int) -> SearchError:
-    return SearchError(f"The SQL query needs more than the {memory_bytes / 1e9:.1f} GB of memory it may have. Narrow the scope, or ask for fewer rows.")
+    return SearchError(
+        f"The SQL query needs more than the {memory_bytes / 1e9:.1f} GB of memory it may have. Narrow the scope, or ask for fewer rows."
+    )
 
 
 def main() -> None:
@@ -159,7 +187,15 @@ def main() -> None:
     _limit_memory(query.memory_bytes)
     out = sys.stdout.buffer
     try:
-        table = Workspace(query.settings).sql(query.statement, query.scope, query.deadline_s, None, query.most_rows, query.memory_bytes // 2, query.hits)
+        table = Workspace(query.settings).sql(
+            query.statement,
+            query.scope,
+            query.deadline_s,
+            None,
+            query.most_rows,
+            query.memory_bytes // 2,
+            query.hits,
+        )
         header = Header(table.columns, table.types, table.truncated, table.timings_ms)
         answer = msgspec.json.encode(header) + b"\n" + table.wire_cells()
     except CodeIntelError as error:

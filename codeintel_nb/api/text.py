@@ -32,7 +32,11 @@ def plain(results: Results, shown: int | None = None) -> str:
             lines.append(f"{name}: {clean(hit.snippet).strip()[:MOST_LINE_CHARACTERS]}")
         elif isinstance(results.query, SymbolQuery):
             lines.append(f"{name}  {hit.kind} {clean(hit.symbol)}")
-            lines += [f"       {clean(text)[:MOST_LINE_CHARACTERS]}" for text in (hit.signature, hit.doc.split("\n")[0]) if text]
+            lines += [
+                f"       {clean(text)[:MOST_LINE_CHARACTERS]}"
+                for text in (hit.signature, hit.doc.split("\n")[0])
+                if text
+            ]
         else:
             lines.append(f"{name}  {clean(hit.symbol)}".rstrip())
             lines += [f"  {number:>5}  {text}" for number, text in _numbered(hit)]
@@ -55,7 +59,10 @@ NOUNS: tuple[tuple[type, str, str], ...] = (
 
 def counted(results: Results, shown: int) -> str:
     """Return the hit count as text, with the number shown."""
-    one, many = next(((one, many) for kind, one, many in NOUNS if isinstance(results.query, kind)), ("hit", "hits"))
+    one, many = next(
+        ((one, many) for kind, one, many in NOUNS if isinstance(results.query, kind)),
+        ("hit", "hits"),
+    )
     show = results.query.show if isinstance(results.query, TextQuery) else "lines"
     if show == "files":
         one, many = "file with matches", "files with matches"
@@ -64,7 +71,11 @@ def counted(results: Results, shown: int) -> str:
     noun = one if number == "1" else many
     if not results.hits:
         return f"no {many}{'' if results.total_exact else ' so far'}"
-    if isinstance(results.query, SymbolQuery) and not results.query.is_glob and results.hits[0].score <= ALIKE:
+    if (
+        isinstance(results.query, SymbolQuery)
+        and not results.query.is_glob
+        and results.hits[0].score <= ALIKE
+    ):
         return f"none named {clean(results.query.name)}; {plural(total, 'similar name')}{f', {shown:,} shown' if shown < total else ''}"
     if show == "counts":
         return f"{number} {noun} in {'the first ' if results.truncated else ''}{len(results.hits):,} {'file' if len(results.hits) == 1 else 'files'}"
@@ -77,7 +88,11 @@ def caption(results: Results, shown: int) -> str:
     if where.folder:
         within = f"nothing is indexed: read {plural(where.files, 'file')} in {clean(where.folder)}"
     else:
-        within = f"{where.files_in_scope:,} of {plural(where.files, 'file')} in scope" if where.files_in_scope != where.files else f"all {plural(where.files, 'file')}"
+        within = (
+            f"{where.files_in_scope:,} of {plural(where.files, 'file')} in scope"
+            if where.files_in_scope != where.files
+            else f"all {plural(where.files, 'file')}"
+        )
     parts = [counted(results, shown), within]
     if results.reason in ENDED:
         parts.append(ENDED[results.reason])
@@ -88,13 +103,21 @@ def caption(results: Results, shown: int) -> str:
     if where.failed:
         parts.append(f"{', '.join(map(clean, where.failed))} cannot be read: codeintel doctor")
     if where.unindexed and results.scope.kinds:
-        parts.append(f"{plural(where.unindexed, 'changed file')} left out: its kinds are known once it is indexed" if where.unindexed == 1 else f"{where.unindexed:,} changed files left out: their kinds are known once they are indexed")
+        parts.append(
+            f"{plural(where.unindexed, 'changed file')} left out: its kinds are known once it is indexed"
+            if where.unindexed == 1
+            else f"{where.unindexed:,} changed files left out: their kinds are known once they are indexed"
+        )
     elif where.unindexed and not where.folder:
         ignored = isinstance(results.query, TextQuery) and results.query.no_ignore
-        kind = "file" if where.building else "ignored or changed file" if ignored else "changed file"  # an unindexed project's are not changed ones
+        kind = (
+            "file" if where.building else "ignored or changed file" if ignored else "changed file"
+        )  # an unindexed project's are not changed ones
         parts.append(f"{plural(where.unindexed, kind)} searched directly")
     if where.unwatched:
-        parts.append(f"{', '.join(map(clean, where.unwatched))} scanned, as not all folders are watched: codeintel doctor")
+        parts.append(
+            f"{', '.join(map(clean, where.unwatched))} scanned, as not all folders are watched: codeintel doctor"
+        )
     return " · ".join(parts)
 
 
@@ -133,15 +156,27 @@ def state_of(status: RepositoryStatus) -> str:
     if status.state == "indexed":
         ago = f"{duration(max(0.0, time.time() - status.indexed_at))} ago"
         return f"{ago}, update stopped" if status.stopped else ago
-    return {"indexing": "being indexed", "stopped": f"stopped {status.stopped.partition(' (')[0]}", "unfinished": "not finished"}[status.state]
+    return {
+        "indexing": "being indexed",
+        "stopped": f"stopped {status.stopped.partition(' (')[0]}",
+        "unfinished": "not finished",
+    }[status.state]
 
 
 def status_notes(repositories: list[RepositoryStatus], with_skipped: bool) -> list[str]:
     """What else is to be said: nothing indexed, what was left out."""
     notes = [] if repositories else [NOTHING]
     notes += [f"{r.name} cannot be read: {r.damaged}" for r in repositories if r.damaged]
-    notes += [f"{r.name}: its last run was stopped {r.stopped}; codeintel refresh {r.name} resumes it" for r in repositories if r.stopped]
-    notes += [f"{r.name}: its first run did not finish; codeintel refresh {r.name} resumes it" for r in repositories if r.state == "unfinished" and not r.damaged]
+    notes += [
+        f"{r.name}: its last run was stopped {r.stopped}; codeintel refresh {r.name} resumes it"
+        for r in repositories
+        if r.stopped
+    ]
+    notes += [
+        f"{r.name}: its first run did not finish; codeintel refresh {r.name} resumes it"
+        for r in repositories
+        if r.state == "unfinished" and not r.damaged
+    ]
     for r in repositories if with_skipped else ():
         notes.append(f"{r.name} skipped: {skipped(r.skipped)}")
         for reason, count in sorted(r.skipped.items(), key=lambda item: -item[1]):
@@ -157,4 +192,10 @@ def status_notes(repositories: list[RepositoryStatus], with_skipped: bool) -> li
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:
     """Rows as lines: the first two columns to the left, numbers to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) if i < 2 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in rows]
+    return [
+        "  ".join(
+            cell.ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]

@@ -22,7 +22,9 @@ class DaemonExecutor(Executor):
 
     def __init__(self, threads: int, name: str) -> None:
         self._threads, self._name = threads, name
-        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = (
+            queue.SimpleQueue()
+        )
         self._started: list[threading.Thread] = []
         self._idle = threading.Semaphore(0)
         self._lock = threading.Lock()
@@ -35,7 +37,9 @@ class DaemonExecutor(Executor):
             future: Future[_T] = Future()
             self._work.put((future, lambda: fn(*args, **kwargs)))
             if not self._idle.acquire(blocking=False) and len(self._started) < self._threads:
-                thread = threading.Thread(target=self._run, name=f"{self._name}_{len(self._started)}", daemon=True)
+                thread = threading.Thread(
+                    target=self._run, name=f"{self._name}_{len(self._started)}", daemon=True
+                )
                 self._started.append(thread)
                 thread.start()
             return future

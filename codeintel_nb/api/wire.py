@@ -15,7 +15,9 @@ from ..search.table import Table
 # requests
 
 
-class ScopedRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class ScopedRequest(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """Fields that every search takes: None keeps the session's value, anything else replaces it for this call."""
 
     repos: tuple[str, ...] | None = None
@@ -32,16 +34,27 @@ class ScopedRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     def narrowed(self, scope: Scope) -> Scope:
         """The session's scope with the fields given here in place of its own."""
-        return scope.merged(self.repos, self.revisions, self.include_globs, self.exclude_globs, self.languages, self.kinds)
+        return scope.merged(
+            self.repos,
+            self.revisions,
+            self.include_globs,
+            self.exclude_globs,
+            self.languages,
+            self.kinds,
+        )
 
 
-class PagedRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class PagedRequest(
+    ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """Search request with paging; the first hits are the same for every limit."""
 
     offset: int = 0  # hits to skip
 
 
-class TextRequest(PagedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class TextRequest(
+    PagedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     pattern: str
     regex: bool = False
     case: Case = "smart"
@@ -54,42 +67,58 @@ class TextRequest(PagedRequest, frozen=True, kw_only=True, omit_defaults=True, f
     no_ignore: bool = False
 
 
-class SemanticRequest(PagedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class SemanticRequest(
+    PagedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     query: str
     limit: int = 10
     mode: Mode = "hybrid"
 
 
-class SymbolsRequest(PagedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class SymbolsRequest(
+    PagedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     name: str
     limit: int = 20
 
 
-class PathsRequest(PagedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class PathsRequest(
+    PagedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     limit: int | None = None
 
 
-class SqlRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class SqlRequest(
+    ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     statement: str
     hits: tuple[Hit, ...] = ()  # of a search, for the table hits
 
 
-class FacetsRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class FacetsRequest(
+    ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     folders: int = 12  # most of them
 
 
-class MapRequest(ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class MapRequest(
+    ScopedRequest, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     most: int = 100_000  # points
 
 
-class FileRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class FileRequest(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     repo: str
     path: str
     start_line: int = 1
     end_line: int | None = None
 
 
-class IndexRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class IndexRequest(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """A folder, or an installed package; with both, the package as it is installed in that folder."""
 
     path: str | None = None
@@ -100,7 +129,9 @@ class IndexRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     allow: bool = False  # the user confirmed a folder outside the server's
 
 
-class RefreshRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class RefreshRequest(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     rebuild: bool = False
 
 
@@ -112,7 +143,9 @@ class SearchAnswer(msgspec.Struct, frozen=True):
 
     results: Results
     session_id: str
-    scope_expired: bool = False  # the session's scope was dropped for age since its last call: nothing limits it now
+    scope_expired: bool = (
+        False  # the session's scope was dropped for age since its last call: nothing limits it now
+    )
     is_default: bool = False  # the scope was not set explicitly
 
 
@@ -129,7 +162,13 @@ class TableAnswer(msgspec.Struct, frozen=True):
     timings_ms: dict[str, float] = {}
 
     def table(self) -> Table:
-        return Table(self.columns, self.types, msgspec.json.decode(self.rows), self.truncated, self.timings_ms)
+        return Table(
+            self.columns,
+            self.types,
+            msgspec.json.decode(self.rows),
+            self.truncated,
+            self.timings_ms,
+        )
 
 
 class ScopeAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -209,7 +248,9 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str
     type: str = "about:blank"
     error: str = ""  # name of a class in errors.py, where one says more than the status
-    question: str = ""  # asked of the user; if they agree, the client repeats the request with ``allow``
+    question: str = (
+        ""  # asked of the user; if they agree, the client repeats the request with ``allow``
+    )
 
 
 _T = TypeVar("_T")
@@ -228,7 +269,9 @@ def from_wire(said: bytes, kind: type[_T]) -> _T:
 
 def from_builtins(value: dict[str, Any], kind: type[_T]) -> _T:
     """The same of decoded JSON."""
-    if not OLD_NAMES.keys().isdisjoint(value) and "revisions" in getattr(kind, "__struct_fields__", ()):
+    if not OLD_NAMES.keys().isdisjoint(value) and "revisions" in getattr(
+        kind, "__struct_fields__", ()
+    ):
         value = dict(value)
         for old in OLD_NAMES.keys() & value.keys():
             given = value.pop(old)

@@ -19,7 +19,10 @@ _IN_PANEL = (
     *_IN_NOTEBOOK,
     (re.compile(r"[Ll]eave out --regex\b"), "switch off .*"),
     (re.compile(r"--limit 0 keeps all"), "%textsearch --limit 0 in a cell keeps all"),
-    (re.compile(r"\bIndex a folder: %codeindex add PATH"), "Index a folder below, or with %codeindex add PATH in a cell"),
+    (
+        re.compile(r"\bIndex a folder: %codeindex add PATH"),
+        "Index a folder below, or with %codeindex add PATH in a cell",
+    ),
 )
 
 

@@ -10,7 +10,16 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from ..api.options import PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, SYMBOL_OPTIONS, TEXT_OPTIONS, Option, convert
+from ..api.options import (
+    PATH_OPTIONS,
+    SCOPE_OPTIONS,
+    SEMANTIC_OPTIONS,
+    SQL_OPTIONS,
+    SYMBOL_OPTIONS,
+    TEXT_OPTIONS,
+    Option,
+    convert,
+)
 from ..api.terminal import NotWritten, emit_json, open_missing_streams, print_anything, silence
 from ..errors import CodeIntelError, did_you_mean
 from ..scopes.namespaces import registry_prefix
@@ -25,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         print_anything(stream)
     parser = _parser()
-    args, unknown = parser.parse_known_args(_in_utf8(sys.argv[1:] if arguments is None else arguments))
+    args, unknown = parser.parse_known_args(
+        _in_utf8(sys.argv[1:] if arguments is None else arguments)
+    )
     if unknown:
         args.parser.error(_unknown(unknown, args.parser.format_help()))
     if not getattr(args, "run", None):
@@ -33,7 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ERROR
     try:
         code: int = args.run(args, Workspace.open(args.home, follow=False))
-        return code if was_open else _failed(args, "The output is closed, so the answer cannot be written.")
+        return (
+            code
+            if was_open
+            else _failed(args, "The output is closed, so the answer cannot be written.")
+        )
     except CodeIntelError as error:
         return _failed(args, str(error))
     except KeyboardInterrupt:
@@ -46,11 +61,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NotWritten as error:
         silence(sys.stdout, 1)
         args.json = False  # it would go the same way
-        return _failed(args, f"The answer cannot be written: {error}. Free some space, or send it elsewhere.")
+        return _failed(
+            args, f"The answer cannot be written: {error}. Free some space, or send it elsewhere."
+        )
     except Exception as error:  # a bug: not 1, as that means nothing found
         if os.environ.get("CODEINTEL_DEBUG"):
             raise
-        return _failed(args, f"{type(error).__name__}: {error}. This is a bug in codeintel. Set CODEINTEL_DEBUG=1 to see the traceback.")
+        return _failed(
+            args,
+            f"{type(error).__name__}: {error}. This is a bug in codeintel. Set CODEINTEL_DEBUG=1 to see the traceback.",
+        )
 
 
 def _in_utf8(arguments: Sequence[str]) -> list[str]:
@@ -87,11 +107,19 @@ def _failed(args: argparse.Namespace, said: str) -> int:
 class _Take(argparse.Action):
     """Reads an option of api/options.py as the magics do."""
 
-    def __init__(self, option_strings: Sequence[str], dest: str, option: Option, **kwargs: Any) -> None:
+    def __init__(
+        self, option_strings: Sequence[str], dest: str, option: Option, **kwargs: Any
+    ) -> None:
         self.option = option
         super().__init__(option_strings, dest, **kwargs)
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
         if self.option.kind == "flag":
             setattr(namespace, self.dest, self.option.const)
             return
@@ -113,7 +141,9 @@ class _Parser(argparse.ArgumentParser):
         super().error(message)
 
 
-_UNKNOWN_COMMAND = re.compile(r"COMMAND: invalid choice: '(.*)' \(choose from (.*?)\)")  # argparse's message
+_UNKNOWN_COMMAND = re.compile(
+    r"COMMAND: invalid choice: '(.*)' \(choose from (.*?)\)"
+)  # argparse's message
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,80 +151,208 @@ def _parser() -> argparse.ArgumentParser:
 
     common = _Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="answer in JSON")
-    common.add_argument("--home", help="folder of the index; $CODEINTEL_HOME or the user's data folder by default")
-    parser = _Parser(prog="codeintel", allow_abbrev=False, description="Code search under one scope: text, meaning, files, SQL.")
+    common.add_argument(
+        "--home", help="folder of the index; $CODEINTEL_HOME or the user's data folder by default"
+    )
+    parser = _Parser(
+        prog="codeintel",
+        allow_abbrev=False,
+        description="Code search under one scope: text, meaning, files, SQL.",
+    )
     parser.add_argument("--version", action="version", version=f"codeintel-nb {__version__}")
     parser.set_defaults(json=False, home=None, parser=parser)
     parsers = parser.add_subparsers(title="commands", metavar="COMMAND")
 
-    def command(name: str, run: Callable[[argparse.Namespace, Workspace], int], said: str, options: Sequence[Option] = (), **defaults: Any) -> argparse.ArgumentParser:
-        made = parsers.add_parser(name, parents=[common], help=said, description=said, allow_abbrev=False)
+    def command(
+        name: str,
+        run: Callable[[argparse.Namespace, Workspace], int],
+        said: str,
+        options: Sequence[Option] = (),
+        **defaults: Any,
+    ) -> argparse.ArgumentParser:
+        made = parsers.add_parser(
+            name, parents=[common], help=said, description=said, allow_abbrev=False
+        )
         made.set_defaults(run=run, parser=made, **defaults)
         for option in options:
-            extra: dict[str, Any] = {"nargs": 0} if option.kind == "flag" else {"metavar": option.metavar}
-            made.add_argument(*option.flags, dest=option.field, action=_Take, option=option, default=defaults.get(option.field), help=argparse.SUPPRESS if option.hidden else option.help, **extra)
+            extra: dict[str, Any] = (
+                {"nargs": 0} if option.kind == "flag" else {"metavar": option.metavar}
+            )
+            made.add_argument(
+                *option.flags,
+                dest=option.field,
+                action=_Take,
+                option=option,
+                default=defaults.get(option.field),
+                help=argparse.SUPPRESS if option.hidden else option.help,
+                **extra,
+            )
         return made
 
     _add_index_commands(command)
     _add_search_commands(command)
     _add_server_commands(command)
-    doctor = command("doctor", commands.doctor, "check the index and the installation, and remove what nothing reads")
+    doctor = command(
+        "doctor",
+        commands.doctor,
+        "check the index and the installation, and remove what nothing reads",
+    )
     doctor.add_argument("--dry-run", action="store_true", help="remove nothing")
-    demo = command("demo", commands.demo, "index something, set a scope, search it, and say what to do next")
-    demo.add_argument("path", nargs="?", help="a folder of yours; this program's own code by default")
-    demo.add_argument("--lab", action="store_true", help="then open the quickstart notebook in JupyterLab")
+    demo = command(
+        "demo", commands.demo, "index something, set a scope, search it, and say what to do next"
+    )
+    demo.add_argument(
+        "path", nargs="?", help="a folder of yours; this program's own code by default"
+    )
+    demo.add_argument(
+        "--lab", action="store_true", help="then open the quickstart notebook in JupyterLab"
+    )
     return parser
 
 
 def _add_search_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
-    grep = command("grep", commands.grep, "find lines that hold a text or match a regular expression", (*TEXT_OPTIONS, *SCOPE_OPTIONS), regex=False, word=False, case="smart", context=0, limit=100, rank=False, show="lines", no_ignore=False)
+    grep = command(
+        "grep",
+        commands.grep,
+        "find lines that hold a text or match a regular expression",
+        (*TEXT_OPTIONS, *SCOPE_OPTIONS),
+        regex=False,
+        word=False,
+        case="smart",
+        context=0,
+        limit=100,
+        rank=False,
+        show="lines",
+        no_ignore=False,
+    )
     grep.add_argument("pattern")
-    search = command("search", commands.search, "find code by what it does, or by a symbol's name", (*SEMANTIC_OPTIONS, *SCOPE_OPTIONS), mode="hybrid", limit=10)
+    search = command(
+        "search",
+        commands.search,
+        "find code by what it does, or by a symbol's name",
+        (*SEMANTIC_OPTIONS, *SCOPE_OPTIONS),
+        mode="hybrid",
+        limit=10,
+    )
     search.add_argument("query", nargs="+")
-    symbols = command("symbols", commands.symbols, "find definitions by name or glob", (*SYMBOL_OPTIONS, *SCOPE_OPTIONS), limit=20)
+    symbols = command(
+        "symbols",
+        commands.symbols,
+        "find definitions by name or glob",
+        (*SYMBOL_OPTIONS, *SCOPE_OPTIONS),
+        limit=20,
+    )
     symbols.add_argument("name")
     command("paths", commands.paths, "list the files in scope", (*PATH_OPTIONS, *SCOPE_OPTIONS))
     read = command("read", commands.read, "show lines of an indexed file")
     read.add_argument("repo")
     read.add_argument("path")
     read.add_argument("--lines", metavar="FIRST:LAST", help="only these lines")
-    sql = command("sql", commands.sql, "ask in SQL about repositories, files, chunks and symbols in scope", (*SQL_OPTIONS, *SCOPE_OPTIONS))
+    sql = command(
+        "sql",
+        commands.sql,
+        "ask in SQL about repositories, files, chunks and symbols in scope",
+        (*SQL_OPTIONS, *SCOPE_OPTIONS),
+    )
     sql.add_argument("statement")
 
 
 def _add_index_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
-    index = command("index", commands.index, "index a folder or an installed package, or bring its index up to date")
-    index.add_argument("path", nargs="?", default=".", help="the folder; the current one by default")
+    index = command(
+        "index",
+        commands.index,
+        "index a folder or an installed package, or bring its index up to date",
+    )
+    index.add_argument(
+        "path", nargs="?", default=".", help="the folder; the current one by default"
+    )
     index.add_argument("--name", help="name of the repository; the folder's own by default")
     index.add_argument("--package", help="an installed package instead of a folder")
-    index.add_argument("--outputs", action="store_true", help="also search what notebook cells printed, from now on")
+    index.add_argument(
+        "--outputs",
+        action="store_true",
+        help="also search what notebook cells printed, from now on",
+    )
     index.add_argument("--rebuild", action="store_true", help="index everything again")
     status = command("status", commands.status, "show what is indexed")
     status.add_argument("--skipped", action="store_true", help="say what was left out, and why")
-    refresh = command("refresh", commands.refresh, "index changes in repositories, or resume a stopped run")
+    refresh = command(
+        "refresh", commands.refresh, "index changes in repositories, or resume a stopped run"
+    )
     refresh.add_argument("names", nargs="*", help="repositories; all by default")
     refresh.add_argument("--rebuild", action="store_true", help="index everything again")
     remove = command("remove", commands.remove, "forget a repository; its files are not touched")
     remove.add_argument("name")
-    watch = command("watch", commands.watch, "keep the index up to date while files change, until Ctrl-C")
+    watch = command(
+        "watch", commands.watch, "keep the index up to date while files change, until Ctrl-C"
+    )
     watch.add_argument("names", nargs="*", help="repositories; all of them by default")
 
 
 def _add_server_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
-    serve = command("serve", commands.serve, "answer over REST and MCP, without Jupyter, until Ctrl-C")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on; the loop-back one by default")
+    serve = command(
+        "serve", commands.serve, "answer over REST and MCP, without Jupyter, until Ctrl-C"
+    )
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; the loop-back one by default"
+    )
     serve.add_argument("--port", type=int, default=8787, help="8787 by default")
-    serve.add_argument("--token", help="the token clients send as Authorization: Bearer TOKEN; other users see it in the process list, so prefer $CODEINTEL_TOKEN; by default a new one, printed at the start")
+    serve.add_argument(
+        "--token",
+        help="the token clients send as Authorization: Bearer TOKEN; other users see it in the process list, so prefer $CODEINTEL_TOKEN; by default a new one, printed at the start",
+    )
     serve.add_argument("--no-token", action="store_true", help="answer everybody")
-    serve.add_argument("--workers", type=int, default=1, help="processes; several need a registry that they share, and index nothing by themselves")
-    serve.add_argument("--registry-url", default="memory://", help="where scopes are kept: memory:// or redis://HOST")
-    serve.add_argument("--registry-prefix", default=registry_prefix(""), help="prefix of the keys in Redis; by default 'codeintel:', under a hub 'codeintel:USER/SERVER:'")
-    serve.add_argument("--root", action="append", metavar="FOLDER", help="below which clients may index, besides packages")
-    serve.add_argument("--allow-host", action="append", metavar="NAME", help="a name that the server is reached by, besides its address")
-    serve.add_argument("--no-watch", action="store_true", help="do not follow changes of indexed folders")
+    serve.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help="processes; several need a registry that they share, and index nothing by themselves",
+    )
+    serve.add_argument(
+        "--registry-url",
+        default="memory://",
+        help="where scopes are kept: memory:// or redis://HOST",
+    )
+    serve.add_argument(
+        "--registry-prefix",
+        default=registry_prefix(""),
+        help="prefix of the keys in Redis; by default 'codeintel:', under a hub 'codeintel:USER/SERVER:'",
+    )
+    serve.add_argument(
+        "--root",
+        action="append",
+        metavar="FOLDER",
+        help="below which clients may index, besides packages",
+    )
+    serve.add_argument(
+        "--allow-host",
+        action="append",
+        metavar="NAME",
+        help="a name that the server is reached by, besides its address",
+    )
+    serve.add_argument(
+        "--no-watch", action="store_true", help="do not follow changes of indexed folders"
+    )
     mcp = command("mcp", commands.mcp, "serve an assistant over its standard streams (MCP)")
-    mcp.add_argument("--server", metavar="URL", help="ask this Jupyter server in place of an index of one's own")
-    mcp.add_argument("--session", metavar="ID", help="the session to speak for: a kernel's id, whose notebook's scope applies then")
-    mcp.add_argument("--token", help="the Jupyter server's token, for a kernel on another machine; other users see it in the process list, so prefer $CODEINTEL_SERVER_TOKEN")
-    mcp.add_argument("--registry-url", default="memory://", help="where scopes are kept: memory:// or redis://HOST")
-    mcp.add_argument("--registry-prefix", default=registry_prefix(""), help="prefix of the keys in Redis; by default 'codeintel:', under a hub 'codeintel:USER/SERVER:'")
+    mcp.add_argument(
+        "--server", metavar="URL", help="ask this Jupyter server in place of an index of one's own"
+    )
+    mcp.add_argument(
+        "--session",
+        metavar="ID",
+        help="the session to speak for: a kernel's id, whose notebook's scope applies then",
+    )
+    mcp.add_argument(
+        "--token",
+        help="the Jupyter server's token, for a kernel on another machine; other users see it in the process list, so prefer $CODEINTEL_SERVER_TOKEN",
+    )
+    mcp.add_argument(
+        "--registry-url",
+        default="memory://",
+        help="where scopes are kept: memory:// or redis://HOST",
+    )
+    mcp.add_argument(
+        "--registry-prefix",
+        default=registry_prefix(""),
+        help="prefix of the keys in Redis; by default 'codeintel:', under a hub 'codeintel:USER/SERVER:'",
+    )

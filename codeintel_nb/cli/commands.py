@@ -29,9 +29,13 @@ FOUND, NONE, ERROR = 0, 1, 2
 def index(args: argparse.Namespace, workspace: Workspace) -> int:
     with TerminalProgress() as progress:
         if args.package:
-            report = workspace.index_package(args.package, args.name, progress, rebuild=args.rebuild)
+            report = workspace.index_package(
+                args.package, args.name, progress, rebuild=args.rebuild
+            )
         else:
-            report = workspace.index(args.path, args.name, progress, rebuild=args.rebuild, outputs=args.outputs)
+            report = workspace.index(
+                args.path, args.name, progress, rebuild=args.rebuild, outputs=args.outputs
+            )
     _print(args, report, lambda: _report(report))
     return FOUND
 
@@ -64,14 +68,22 @@ def refresh(args: argparse.Namespace, workspace: Workspace) -> int:
 def _report(report: IndexReport) -> str:
     lines = [summary(report), f"left out: {skipped(report.skipped)}"]
     if report.secrets:
-        lines.append(f"likely secrets, not indexed: {', '.join(report.secrets[:10])}{' ...' if len(report.secrets) > 10 else ''}")
+        lines.append(
+            f"likely secrets, not indexed: {', '.join(report.secrets[:10])}{' ...' if len(report.secrets) > 10 else ''}"
+        )
     return "\n".join(lines)
 
 
 def status(args: argparse.Namespace, workspace: Workspace) -> int:
     found = workspace.status()
 
-    _print(args, found, lambda: "\n".join([*status_notes(found, args.skipped), *(aligned(status_table(found)) if found else ())]))
+    _print(
+        args,
+        found,
+        lambda: "\n".join(
+            [*status_notes(found, args.skipped), *(aligned(status_table(found)) if found else ())]
+        ),
+    )
     return FOUND if found else NONE
 
 
@@ -86,11 +98,18 @@ def grep(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def search(args: argparse.Namespace, workspace: Workspace) -> int:
-    return _results(args, workspace.semantic_search(" ".join(args.query), _scope(args), args.limit, args.mode, args.deadline))
+    return _results(
+        args,
+        workspace.semantic_search(
+            " ".join(args.query), _scope(args), args.limit, args.mode, args.deadline
+        ),
+    )
 
 
 def symbols(args: argparse.Namespace, workspace: Workspace) -> int:
-    return _results(args, workspace.symbols(args.name, None, _scope(args), args.limit, args.deadline))
+    return _results(
+        args, workspace.symbols(args.name, None, _scope(args), args.limit, args.deadline)
+    )
 
 
 def paths(args: argparse.Namespace, workspace: Workspace) -> int:
@@ -102,7 +121,9 @@ def read(args: argparse.Namespace, workspace: Workspace) -> int:
     try:
         start, end = int(first or 1), int(last) if last else None
     except ValueError:
-        raise CodeIntelError(f"The lines {args.lines!r} are no range. Give FIRST:LAST, as in --lines 10:20.") from None
+        raise CodeIntelError(
+            f"The lines {args.lines!r} are no range. Give FIRST:LAST, as in --lines 10:20."
+        ) from None
     text = workspace.open_file(args.repo, args.path, start, end)
     _print(args, text, lambda: text.text)
     return FOUND
@@ -147,7 +168,11 @@ def doctor(args: argparse.Namespace, workspace: Workspace) -> int:
 
     findings = diagnose(workspace.settings, repair=not args.dry_run)
     marks = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}
-    _print(args, findings, lambda: "\n".join(f"{marks[f.level]}  {f.subject}: {f.said}" for f in findings))
+    _print(
+        args,
+        findings,
+        lambda: "\n".join(f"{marks[f.level]}  {f.subject}: {f.said}" for f in findings),
+    )
     return ERROR if any(f.level == "error" for f in findings) else FOUND
 
 
@@ -161,7 +186,11 @@ def serve(args: argparse.Namespace, workspace: Workspace) -> int:
     )  # fmt: skip
     workspace.close()
     mine = bool(args.token or os.environ.get("CODEINTEL_TOKEN"))
-    run(options, lambda said: print(f"codeintel: {said}", file=sys.stderr, flush=True), tell_token=bool(token) and not mine)
+    run(
+        options,
+        lambda said: print(f"codeintel: {said}", file=sys.stderr, flush=True),
+        tell_token=bool(token) and not mine,
+    )
     return FOUND
 
 
@@ -182,11 +211,19 @@ def mcp(args: argparse.Namespace, workspace: Workspace) -> int:
         check_session_id(args.session)
     if args.server:
         if not args.server.startswith(("http://", "https://", "http+unix://")):
-            raise CodeIntelError(f"The server's address {args.server!r} is no URL. %scope mcp in the notebook prints it: http://HOST:PORT/")
+            raise CodeIntelError(
+                f"The server's address {args.server!r} is no URL. %scope mcp in the notebook prints it: http://HOST:PORT/"
+            )
         if not args.session:
-            raise CodeIntelError("codeintel mcp --server URL needs the session to speak for: --session KERNEL_ID. %scope mcp in the notebook prints both.")
+            raise CodeIntelError(
+                "codeintel mcp --server URL needs the session to speak for: --session KERNEL_ID. %scope mcp in the notebook prints both."
+            )
         try:
-            kernel = kernel_by_id(args.server, args.session, args.token or os.environ.get("CODEINTEL_SERVER_TOKEN", ""))
+            kernel = kernel_by_id(
+                args.server,
+                args.session,
+                args.token or os.environ.get("CODEINTEL_SERVER_TOKEN", ""),
+            )
         except NoServer as error:
             raise CodeIntelError(f"{error}.") from None
         asyncio.run(serve_stdio(KernelBackend(ServerClient(kernel))))
@@ -194,9 +231,21 @@ def mcp(args: argparse.Namespace, workspace: Workspace) -> int:
 
     async def embedded() -> None:
         settings = workspace.settings
-        registry = of_scripts(open_registry(args.registry_url, settings.max_sessions, settings.session_max_age_s, settings.prune_interval_s, args.registry_prefix))
-        lasting = Workspace(settings, look_here=False, here=os.getcwd())  # unlike that of a command that ends, it is told of changes
-        service = SharedService(lasting, registry, Limits(30.0, 100_000), (), 4, False, lambda name, said: None)
+        registry = of_scripts(
+            open_registry(
+                args.registry_url,
+                settings.max_sessions,
+                settings.session_max_age_s,
+                settings.prune_interval_s,
+                args.registry_prefix,
+            )
+        )
+        lasting = Workspace(
+            settings, look_here=False, here=os.getcwd()
+        )  # unlike that of a command that ends, it is told of changes
+        service = SharedService(
+            lasting, registry, Limits(30.0, 100_000), (), 4, False, lambda name, said: None
+        )
         try:
             await serve_stdio(ServiceBackend(service, args.session or ""))
         finally:
@@ -212,7 +261,9 @@ def demo(args: argparse.Namespace, workspace: Workspace) -> int:
 
     if args.home:
         return run_demo(workspace, args.path, args.lab, args.json, is_temporary=False)
-    with tempfile.TemporaryDirectory(prefix="codeintel-demo-") as home:  # the user's index is not touched
+    with tempfile.TemporaryDirectory(
+        prefix="codeintel-demo-"
+    ) as home:  # the user's index is not touched
         temporary = Workspace.open(home, follow=False)
         try:
             return run_demo(temporary, args.path, args.lab, args.json, is_temporary=True)
@@ -238,4 +289,6 @@ def _results(args: argparse.Namespace, results: Results) -> int:
 
 
 def _scope(args: argparse.Namespace) -> Scope:
-    return Scope(**{option.field: tuple(getattr(args, option.field) or ()) for option in SCOPE_OPTIONS})
+    return Scope(
+        **{option.field: tuple(getattr(args, option.field) or ()) for option in SCOPE_OPTIONS}
+    )

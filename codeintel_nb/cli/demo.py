@@ -25,11 +25,15 @@ HITS = 3
 QUICKSTART = "01_quickstart.ipynb"
 
 
-def run_demo(workspace: Workspace, path: str | None, lab: bool, as_json: bool, is_temporary: bool) -> int:
+def run_demo(
+    workspace: Workspace, path: str | None, lab: bool, as_json: bool, is_temporary: bool
+) -> int:
     """Index, set a scope, search by text and by meaning; the caller deletes a temporary index."""
     say = (lambda line="": None) if as_json else print
     own = Path(__file__).resolve().parents[2]
-    folder = Path(path) if path else own if (own / "pyproject.toml").exists() else own / "codeintel_nb"
+    folder = (
+        Path(path) if path else own if (own / "pyproject.toml").exists() else own / "codeintel_nb"
+    )
     name = folder.resolve().name if path else "codeintel-nb"
     say(f"Indexing {folder}{'' if path else f' and the installed package {PACKAGE}'}")
     with TerminalProgress() as progress:
@@ -39,21 +43,37 @@ def run_demo(workspace: Workspace, path: str | None, lab: bool, as_json: bool, i
     for report in reports:
         say(f"  {summary(report)}")
 
-    scope = Scope(repos=(name,)) if path else Scope(repos=(reports[-1].repository,), languages=("python",), include_globs=("core/**",))
+    scope = (
+        Scope(repos=(name,))
+        if path
+        else Scope(
+            repos=(reports[-1].repository,), languages=("python",), include_globs=("core/**",)
+        )
+    )
     question = "how are files read" if path else "where is the traceback of an exception printed"
     pattern = r"def \w*(open|read|load)\w*" if path else r"def \w*completer?_\w+"
     say(f"\n%scope set {scope.describe()}")
     coverage = workspace.count(scope)
-    say(f"  {coverage.files_in_scope:,} of {coverage.files:,} files, {coverage.chunks_in_scope:,} of {coverage.chunks:,} chunks in scope")
+    say(
+        f"  {coverage.files_in_scope:,} of {coverage.files:,} files, {coverage.chunks_in_scope:,} of {coverage.chunks:,} chunks in scope"
+    )
     lines = workspace.search_text(pattern, scope, regex=True, limit=HITS)
     say(f"\n%textsearch --limit {HITS} --regex {pattern}\n{plain(lines)}")
     chunks = workspace.semantic_search(question, scope, limit=HITS)
     say(f"\n%semsearch --limit {HITS} {question}\n{plain(chunks)}")
     if as_json:
-        emit_json(msgspec.json.encode({"indexed": reports, "scope": scope, "text": lines, "semantic": chunks}).decode())
+        emit_json(
+            msgspec.json.encode(
+                {"indexed": reports, "scope": scope, "text": lines, "semantic": chunks}
+            ).decode()
+        )
     if lab:
         return open_quickstart(workspace.settings.home, is_temporary)
-    index = "The demo's index has been deleted" if is_temporary else f"The demo's index is in {workspace.settings.home}"
+    index = (
+        "The demo's index has been deleted"
+        if is_temporary
+        else f"The demo's index is in {workspace.settings.home}"
+    )
     say(
         f"\n{index}. Now in a notebook or IPython:\n"
         "    %load_ext codeintel_nb\n"
@@ -68,15 +88,26 @@ def run_demo(workspace: Workspace, path: str | None, lab: bool, as_json: bool, i
 def open_quickstart(home: Path, is_temporary: bool) -> int:
     """Run JupyterLab in the current folder, on a copy of the tutorials."""
     if not sys.stdin.isatty():  # nobody there to close it: say that it could be opened, and end
-        print("JupyterLab was not started: there is no terminal. In a terminal: codeintel demo --lab", file=sys.stderr)
+        print(
+            "JupyterLab was not started: there is no terminal. In a terminal: codeintel demo --lab",
+            file=sys.stderr,
+        )
         return 0
     if find_spec("jupyterlab") is None:
         raise MissingExtra("lab", needed_by="codeintel demo --lab")
     folder = copy_of_tutorials(current_folder())
     index = "is deleted when it exits" if is_temporary else f"is in {home}"
-    print(f"The tutorials are in {folder}; delete it when you are done. The index of this JupyterLab {index}.")
+    print(
+        f"The tutorials are in {folder}; delete it when you are done. The index of this JupyterLab {index}."
+    )
     home_folder = str(Path.home())  # lets %codeindex add index the user's own folders
-    command = [sys.executable, "-m", "jupyterlab", f"--CodeIntelApp.allowed_roots={home_folder}", str(folder / QUICKSTART)]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        f"--CodeIntelApp.allowed_roots={home_folder}",
+        str(folder / QUICKSTART),
+    ]
     lab = subprocess.Popen(command, env={**os.environ, "CODEINTEL_HOME": str(home)})
     while True:
         try:
@@ -97,11 +128,17 @@ def copy_of_tutorials(folder: Path) -> Path:
             if not (target / notebook.name).exists():
                 shutil.copy(notebook, target)
     except OSError as error:
-        raise SourceError(f"The tutorials cannot be copied to {target} ({error.strerror}). Run codeintel demo --lab in a folder that you can write to.") from error
+        raise SourceError(
+            f"The tutorials cannot be copied to {target} ({error.strerror}). Run codeintel demo --lab in a folder that you can write to."
+        ) from error
     return target
 
 
 def tutorials() -> Path:
     """Return the tutorials' folder: in the source tree, else as installed."""
     own = Path(__file__).resolve().parents[2] / "notebooks"
-    return own if (own / QUICKSTART).exists() else Path(sysconfig.get_path("data")) / "share" / "codeintel-nb" / "notebooks"
+    return (
+        own
+        if (own / QUICKSTART).exists()
+        else Path(sysconfig.get_path("data")) / "share" / "codeintel-nb" / "notebooks"
+    )

@@ -51,7 +51,13 @@ class Engine(Protocol):
         """How much is in scope; makes the masks ready for the searches that follow."""
         ...
 
-    def facets(self, targets: list[Target], without_languages: Scope, without_kinds: Scope, most_folders: int) -> Facets:
+    def facets(
+        self,
+        targets: list[Target],
+        without_languages: Scope,
+        without_kinds: Scope,
+        most_folders: int,
+    ) -> Facets:
         """Counts by language in one scope, by kind in another, by folder in that of the targets."""
         ...
 
@@ -59,11 +65,19 @@ class Engine(Protocol):
         """The chunks in scope on a map, at most so many of them."""
         ...
 
-    def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds, loose: Sequence[LooseTarget] = ()) -> Answer:
+    def search_text(
+        self,
+        query: TextQuery,
+        targets: list[Target],
+        bounds: Bounds,
+        loose: Sequence[LooseTarget] = (),
+    ) -> Answer:
         """``loose`` are files that no target holds as they are now."""
         ...
 
-    def semantic_search(self, query: SemanticQuery, targets: list[Target], bounds: Bounds, embedder: Embedder) -> Answer: ...
+    def semantic_search(
+        self, query: SemanticQuery, targets: list[Target], bounds: Bounds, embedder: Embedder
+    ) -> Answer: ...
 
     def symbols(self, query: SymbolQuery, targets: list[Target], bounds: Bounds) -> Answer: ...
 

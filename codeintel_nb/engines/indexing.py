@@ -19,7 +19,15 @@ from ..index.freshness import Freshness
 from ..index.plan import plan_update
 from ..index.report import NOTHING, IndexReport, Progress, RepositoryStatus, State
 from ..index.snapshot import REMOVED, Snapshot, Store, Stored
-from ..index.stops import Stop, clear_rebuild, clear_stop, is_rebuild_due, note_rebuild, read_stop, write_stop
+from ..index.stops import (
+    Stop,
+    clear_rebuild,
+    clear_stop,
+    is_rebuild_due,
+    note_rebuild,
+    read_stop,
+    write_stop,
+)
 from ..index.updater import is_being_written, one_writer
 from ..index.watcher import Watcher
 from ..settings import Settings
@@ -54,7 +62,9 @@ class Indexing:
     ) -> IndexReport:
         """Index a folder, or bring its index up to date; with ``outputs`` what the cells of notebooks printed is searched too,
         from then on."""
-        return self.index_repository(worktree(os.fspath(path), name, outputs), progress, cancel, rebuild)
+        return self.index_repository(
+            worktree(os.fspath(path), name, outputs), progress, cancel, rebuild
+        )
 
     def index_package(
         self,
@@ -76,7 +86,11 @@ class Indexing:
     ) -> IndexReport:
         """Bring a repository's index up to date; a package of which another version was installed goes by its new name then."""
         repository, now = self.repository(name), self.current(name)
-        return self._built(repository, progress, cancel, rebuild) if now == repository else self.index_repository(now, progress, cancel, rebuild)
+        return (
+            self._built(repository, progress, cancel, rebuild)
+            if now == repository
+            else self.index_repository(now, progress, cancel, rebuild)
+        )
 
     def index_repository(
         self,
@@ -92,25 +106,56 @@ class Indexing:
         With ``only`` those paths, and what is below them, are all that is looked at. Only a ``requested`` run resumes a
         stopped one; a watcher's does not.
         """
-        check_is_indexable(repository.root, self.settings.home)  # before a description of it is stored
+        check_is_indexable(
+            repository.root, self.settings.home
+        )  # before a description of it is stored
         former = None
         for stored in self._roster.all():
             known = stored.repository
-            if known.source == repository.source == "package" and known.record and not rebuild and known.root != repository.root and (known.name, known.record) == (repository.name, repository.record):
+            if (
+                known.source == repository.source == "package"
+                and known.record
+                and not rebuild
+                and known.root != repository.root
+                and (known.name, known.record) == (repository.name, repository.record)
+            ):
                 snapshot = self._roster.snapshot(stored)
-                if snapshot.complete and snapshot.shards and Path(known.root).is_dir():  # the same files in another environment
-                    return unchanged(known, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets)
-            replaced = known.name.startswith("pkg:") and known.version != repository.version  # what a person named is not ours to drop
-            if known.source == repository.source == "package" and replaced and (known.root, known.distribution) == (repository.root, repository.distribution):
+                if (
+                    snapshot.complete and snapshot.shards and Path(known.root).is_dir()
+                ):  # the same files in another environment
+                    return unchanged(
+                        known, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets
+                    )
+            replaced = (
+                known.name.startswith("pkg:") and known.version != repository.version
+            )  # what a person named is not ours to drop
+            if (
+                known.source == repository.source == "package"
+                and replaced
+                and (known.root, known.distribution) == (repository.root, repository.distribution)
+            ):
                 former = known.name
-            if (known.name, known.root) == (repository.name, repository.root) and known.outputs != repository.outputs:
+            if (known.name, known.root) == (
+                repository.name,
+                repository.root,
+            ) and known.outputs != repository.outputs:
                 repository = msgspec.structs.replace(repository, outputs=True)
                 rebuild = rebuild or not known.outputs  # once asked for they stay
-            if known.name == repository.name and known.root != repository.root and not (known.record and known.record == repository.record):
-                raise SourceError(f"The name {known.name!r} stands for {known.root} already. Give another: --name NAME, or remove it: codeintel remove {known.name}")
+            if (
+                known.name == repository.name
+                and known.root != repository.root
+                and not (known.record and known.record == repository.record)
+            ):
+                raise SourceError(
+                    f"The name {known.name!r} stands for {known.root} already. Give another: --name NAME, or remove it: codeintel remove {known.name}"
+                )
         report = self._built(repository, progress, cancel, rebuild, only, requested)
-        if former is not None and former != repository.name:  # the version that was installed there before
-            self._store.note_renamed(former, repository.name)  # before the removal, so that scopes always find one of the two
+        if (
+            former is not None and former != repository.name
+        ):  # the version that was installed there before
+            self._store.note_renamed(
+                former, repository.name
+            )  # before the removal, so that scopes always find one of the two
             self.remove(former)
         return report
 
@@ -128,7 +173,9 @@ class Indexing:
         if only is None and not rebuild and self._is_unchanged(repository):
             only = ()
         if not requested and self.is_stopped(repository.name):
-            raise IndexingCancelled(f"Indexing {repository.name!r} was stopped earlier. Resume with: codeintel refresh {repository.name}")
+            raise IndexingCancelled(
+                f"Indexing {repository.name!r} was stopped earlier. Resume with: codeintel refresh {repository.name}"
+            )
         if cancel is not None and cancel.is_set():
             raise self._stopped(repository, cancel, None)
         clear_stop(folder)
@@ -143,7 +190,15 @@ class Indexing:
                 progress(msgspec.structs.replace(event, repository=repository.name))
 
         try:
-            report = build(self.settings, repository, note, cancel, rebuild, self._look_here and only is None, only)
+            report = build(
+                self.settings,
+                repository,
+                note,
+                cancel,
+                rebuild,
+                self._look_here and only is None,
+                only,
+            )
         except InterruptedAtEnd:
             clear_rebuild(folder)
             raise
@@ -153,15 +208,23 @@ class Indexing:
         self._compact(repository, progress, cancel)
         return report
 
-    def _stopped(self, repository: Repository, cancel: threading.Event | None, last: Progress | None) -> IndexingCancelled:
+    def _stopped(
+        self, repository: Repository, cancel: threading.Event | None, last: Progress | None
+    ) -> IndexingCancelled:
         """Record that a run was stopped; return the error to raise."""
         folder = self._store.folder_of(repository.name)
         if not (folder / "repository.json").exists():  # never indexed, or removed since
-            return IndexingCancelled(f"Indexing {repository.name!r} was cancelled; it has no index.")
+            return IndexingCancelled(
+                f"Indexing {repository.name!r} was cancelled; it has no index."
+            )
         if not getattr(cancel, "by_person", True):
-            return IndexingCancelled(f"Indexing {repository.name!r} was cancelled. Resume with: codeintel refresh {repository.name}")
+            return IndexingCancelled(
+                f"Indexing {repository.name!r} was cancelled. Resume with: codeintel refresh {repository.name}"
+            )
         stop = (read_stop(folder) if last is None else None) or write_stop(folder, last)
-        return IndexingCancelled(f"Indexing {repository.name!r} was stopped {stop.describe()}. {self._kept(repository)}; resume with: codeintel refresh {repository.name}")
+        return IndexingCancelled(
+            f"Indexing {repository.name!r} was stopped {stop.describe()}. {self._kept(repository)}; resume with: codeintel refresh {repository.name}"
+        )
 
     def _kept(self, repository: Repository) -> str:
         """Return what a stopped run left of the index."""
@@ -179,19 +242,34 @@ class Indexing:
 
     def _is_unchanged(self, repository: Repository) -> bool:
         """Whether the system, which tells of changes, told of none since the index was made."""
-        stored = next((stored for stored in self._roster.all() if stored.repository == repository), None)
+        stored = next(
+            (stored for stored in self._roster.all() if stored.repository == repository), None
+        )
         if stored is None:
             return False
         snapshot = self._roster.snapshot(stored)
         try:
-            return self._freshness.is_unchanged(stored, snapshot, [(ref, self._engine.shard(stored.shard(ref.id))) for ref in snapshot.shards])
+            return self._freshness.is_unchanged(
+                stored,
+                snapshot,
+                [(ref, self._engine.shard(stored.shard(ref.id))) for ref in snapshot.shards],
+            )
         except FileNotFoundError:  # it was replaced meanwhile
             return False
 
-    def _compact(self, repository: Repository, progress: Callable[[Progress], None] | None = None, cancel: threading.Event | None = None) -> None:
+    def _compact(
+        self,
+        repository: Repository,
+        progress: Callable[[Progress], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> None:
         """Merge shards where that is due: in the background if this process goes on, else now."""
         stored = self._store.stored(repository)
-        if not to_merge(self._roster.snapshot(stored), lambda shard_id: self._engine.shard(stored.shard(shard_id)), self.settings.shard_bytes):
+        if not to_merge(
+            self._roster.snapshot(stored),
+            lambda shard_id: self._engine.shard(stored.shard(shard_id)),
+            self.settings.shard_bytes,
+        ):
             return
 
         def note(event: Progress) -> None:
@@ -206,10 +284,17 @@ class Indexing:
             compact()
         elif not ((running := self._compacting.get(repository.name)) and running.is_alive()):
             progress, cancel = None, self._closing
-            self._compacting[repository.name] = threading.Thread(target=compact, name=f"codeintel-compact-{repository.name}", daemon=True)
+            self._compacting[repository.name] = threading.Thread(
+                target=compact, name=f"codeintel-compact-{repository.name}", daemon=True
+            )
             self._compacting[repository.name].start()
 
-    def watch(self, names: Sequence[str] = (), updated: Callable[[IndexReport], None] | None = None, failed: Callable[[str, str], None] | None = None) -> Watcher:
+    def watch(
+        self,
+        names: Sequence[str] = (),
+        updated: Callable[[IndexReport], None] | None = None,
+        failed: Callable[[str, str], None] | None = None,
+    ) -> Watcher:
         """Follow repositories, all of them by default, and keep their indexes up to date until the watcher is closed.
 
         ``updated`` is told each run that found something to do, ``failed`` a name and what went wrong.
@@ -223,7 +308,9 @@ class Indexing:
             if self.is_stopped(known.name) or self.is_stopped(now.name):
                 return
             if now == known:
-                report = build(self.settings, now, look_here=False, only=paths)  # something did change
+                report = build(
+                    self.settings, now, look_here=False, only=paths
+                )  # something did change
                 self._compact(now)
             else:
                 report = self.index_repository(now, requested=False)
@@ -248,7 +335,9 @@ class Indexing:
     def differs(self, repository: Repository, paths: Sequence[str] | None) -> bool:
         """Whether a folder differs from its index, at some paths or anywhere, by the state of its files."""
         try:
-            return not plan_update(self._store.stored(repository), self.settings, None, only=paths).is_empty
+            return not plan_update(
+                self._store.stored(repository), self.settings, None, only=paths
+            ).is_empty
         except FileNotFoundError:  # the snapshot was replaced meanwhile
             return True
 
@@ -259,7 +348,9 @@ class Indexing:
         with one_writer(stored):
             (stored.folder / "repository.json").unlink(missing_ok=True)
             try:
-                stored.folder.rename(removed)  # a writer waiting for the lock must not write into the deleted folder
+                stored.folder.rename(
+                    removed
+                )  # a writer waiting for the lock must not write into the deleted folder
             except OSError:  # Windows cannot rename a folder with an open lock
                 removed = stored.folder
         shutil.rmtree(removed, ignore_errors=True)
@@ -270,7 +361,9 @@ class Indexing:
         """The repository of this name; ScopeError where none is, SourceError where its folder is gone."""
         repository = self._roster.stored(name).repository
         if not Path(repository.root).is_dir():
-            raise SourceError(f"The folder {repository.root} of {name!r} is gone. Its index still answers; remove it with: codeintel remove {name}")
+            raise SourceError(
+                f"The folder {repository.root} of {name!r} is gone. Its index still answers; remove it with: codeintel remove {name}"
+            )
         return repository
 
     def current(self, name: str) -> Repository:
@@ -290,7 +383,11 @@ class Indexing:
                 snapshot = self._roster.snapshot(stored)
             except ShardError as error:
                 snapshot, damaged = Snapshot(), str(error)
-            size = sum(file.stat().st_size for ref in snapshot.shards for file in (stored.shards / ref.id).glob("*"))
+            size = sum(
+                file.stat().st_size
+                for ref in snapshot.shards
+                for file in (stored.shards / ref.id).glob("*")
+            )
             found.append(
                 RepositoryStatus(
                     repository.name, repository.root, repository.source, repository.version, snapshot.files, snapshot.chunks, snapshot.content_bytes,

@@ -28,7 +28,14 @@ from ..search.loose import LooseTarget
 from ..search.mask import ScopeMask, compile_mask
 from ..search.paths import list_paths
 from ..search.points import Points
-from ..search.query import MAX_RANKED_CHUNKS, Bounds, PathQuery, SemanticQuery, SymbolQuery, TextQuery
+from ..search.query import (
+    MAX_RANKED_CHUNKS,
+    Bounds,
+    PathQuery,
+    SemanticQuery,
+    SymbolQuery,
+    TextQuery,
+)
 from ..search.semantic import Part, candidates, depth, hydrate, plan_search, rank, statistics
 from ..search.symbols import FoundSymbol, find_alike, find_symbols, in_scope, symbol_hits
 from .engine import Answer, Counts, Target
@@ -52,7 +59,10 @@ class LocalEngine:
         self._lock = threading.Lock()
 
     def count(self, targets: list[Target]) -> Counts:
-        masks, live = [self.mask(target) for target in targets], [self.live(target) for target in targets]
+        masks, live = (
+            [self.mask(target) for target in targets],
+            [self.live(target) for target in targets],
+        )
         return Counts(
             sum(mask.files_in_scope for mask in masks),
             sum(mask.files_in_scope for mask in live),
@@ -60,22 +70,42 @@ class LocalEngine:
             sum(mask.chunks_in_scope for mask in live),
         )
 
-    def facets(self, targets: list[Target], without_languages: Scope, without_kinds: Scope, most_folders: int) -> Facets:
+    def facets(
+        self,
+        targets: list[Target],
+        without_languages: Scope,
+        without_kinds: Scope,
+        most_folders: int,
+    ) -> Facets:
         def counted(scope: Scope | None = None) -> list[Counted]:
-            asked = targets if scope is None else [target._replace(scope=scope) for target in targets]
-            return [Counted(target.repo, self.shard(target.folder), self.mask(target)) for target in asked]
+            asked = (
+                targets if scope is None else [target._replace(scope=scope) for target in targets]
+            )
+            return [
+                Counted(target.repo, self.shard(target.folder), self.mask(target))
+                for target in asked
+            ]
 
-        return count_facets(counted(without_languages), counted(without_kinds), counted(), most_folders)
+        return count_facets(
+            counted(without_languages), counted(without_kinds), counted(), most_folders
+        )
 
     def points(self, targets: list[Target], projection: Projection, most: int) -> Points:
         masks = [self.mask(target) for target in targets]
         total = sum(mask.chunks_in_scope for mask in masks)
-        places, owners, lines, cells, kinds = [np.zeros((0, 2), np.float32)], *([np.zeros(0, np.int64)] for _ in range(4))
+        places, owners, lines, cells, kinds = (
+            [np.zeros((0, 2), np.float32)],
+            *([np.zeros(0, np.int64)] for _ in range(4)),
+        )
         repos, paths, languages = list[str](), list[str](), list[str]()
         before = 0  # chunks in scope of the shards before
         for target, mask in zip(targets, masks, strict=True):
             shard = self.shard(target.folder)
-            chunks = np.arange(shard.manifest.chunks) if mask.chunks is None else np.flatnonzero(mask.chunks)
+            chunks = (
+                np.arange(shard.manifest.chunks)
+                if mask.chunks is None
+                else np.flatnonzero(mask.chunks)
+            )
             if total > most:  # those at which one more of the even steps is taken
                 number = np.arange(before, before + len(chunks))
                 before += len(chunks)
@@ -97,27 +127,47 @@ class LocalEngine:
             np.concatenate(lines).astype("<u4").tobytes(), np.concatenate(cells).astype("<i4").tobytes(), np.concatenate(kinds).astype("<u1").tobytes(), repos, paths, languages, KINDS, total,
         )  # fmt: skip
 
-    def search_text(self, query: TextQuery, targets: list[Target], bounds: Bounds, loose: Sequence[LooseTarget] = ()) -> Answer:
+    def search_text(
+        self,
+        query: TextQuery,
+        targets: list[Target],
+        bounds: Bounds,
+        loose: Sequence[LooseTarget] = (),
+    ) -> Answer:
         return TextSearch(self, query, bounds, self._count_bytes).run(targets, loose)
 
-    def semantic_search(self, query: SemanticQuery, targets: list[Target], bounds: Bounds, embedder: Embedder) -> Answer:
+    def semantic_search(
+        self, query: SemanticQuery, targets: list[Target], bounds: Bounds, embedder: Embedder
+    ) -> Answer:
         began = time.perf_counter()
         plan = plan_search(query, embedder)
-        parts = [Part(self.shard(target.folder), target.repo, self.mask(target), self.live(target)) for target in targets]
+        parts = [
+            Part(self.shard(target.folder), target.repo, self.mask(target), self.live(target))
+            for target in targets
+        ]
         if not parts:
             return Answer([], 0, "", {"search": _ms(began)})
         collection = reduce(or_, [statistics(part, plan.terms) for part in parts])
         planned = time.perf_counter()
         most = depth(query)
-        found = self.each(parts, lambda part: None if bounds.reached() else candidates(part, plan, collection, most))
+        found = self.each(
+            parts,
+            lambda part: None if bounds.reached() else candidates(part, plan, collection, most),
+        )
         searched = time.perf_counter()
         ranked = rank([one for one in found if one is not None], plan)
         shards = {part.shard.id: part.shard for part in parts}
         hits = [hydrate(shards[candidate.shard], candidate, score) for candidate, score in ranked]
         reason: Reason = bounds.reason() if bounds.reached() else ""
-        if not reason and query.limit == MAX_RANKED_CHUNKS == len(hits) < sum(part.mask.chunks_in_scope for part in parts):
+        if not reason and query.limit == MAX_RANKED_CHUNKS == len(hits) < sum(
+            part.mask.chunks_in_scope for part in parts
+        ):
             reason = "limit"
-        timings = {"plan": (planned - began) * 1000, "candidates": (searched - planned) * 1000, "rank": _ms(searched)}
+        timings = {
+            "plan": (planned - began) * 1000,
+            "candidates": (searched - planned) * 1000,
+            "rank": _ms(searched),
+        }
         return Answer(hits, len(hits), reason, timings)
 
     def symbols(self, query: SymbolQuery, targets: list[Target], bounds: Bounds) -> Answer:
@@ -125,15 +175,34 @@ class LocalEngine:
         held = []  # a definition has a kind of its own, whatever the chunk that it begins in is
         for target in targets:
             mask = self.mask(target._replace(scope=target.scope.merged(kinds=())))
-            held.append((target, self.shard(target.folder), in_scope(self.shard(target.folder), mask, target.scope.kinds)))
-        found = [(target, one) for target, shard, counts in held for one in find_symbols(shard, counts, query, bounds)]
+            held.append(
+                (
+                    target,
+                    self.shard(target.folder),
+                    in_scope(self.shard(target.folder), mask, target.scope.kinds),
+                )
+            )
+        found = [
+            (target, one)
+            for target, shard, counts in held
+            for one in find_symbols(shard, counts, query, bounds)
+        ]
         if not found and not query.is_glob and not bounds.reached():
-            found = [(target, one) for target, shard, counts in held for one in find_alike(shard, counts, query)]
+            found = [
+                (target, one)
+                for target, shard, counts in held
+                for one in find_alike(shard, counts, query)
+            ]
 
         def order(met: tuple[Target, FoundSymbol]) -> tuple[float, int, tuple[str, list[str]], int]:
             target, one = met
             shard = self.shard(target.folder)
-            return -one.score, one.length, path_order(target.repo, shard.paths[int(shard.symbol_file[one.number])]), one.number
+            return (
+                -one.score,
+                one.length,
+                path_order(target.repo, shard.paths[int(shard.symbol_file[one.number])]),
+                one.number,
+            )
 
         first = nsmallest(query.limit, found, key=order)
         matched = time.perf_counter()
@@ -141,15 +210,27 @@ class LocalEngine:
         for target in targets:
             ones = [one for of, one in first if of is target]
             hits_here = symbol_hits(self.shard(target.folder), target.repo, ones)
-            read |= {(target.folder, one.number): hit for one, hit in zip(ones, hits_here, strict=True)}
+            read |= {
+                (target.folder, one.number): hit for one, hit in zip(ones, hits_here, strict=True)
+            }
         hits = [read[target.folder, one.number] for target, one in first]
-        timings = {"match": (matched - began) * 1000, "read": (time.perf_counter() - matched) * 1000}
-        reason: Reason = bounds.reason() if bounds.reached() else "limit" if len(found) > len(hits) else ""
+        timings = {
+            "match": (matched - began) * 1000,
+            "read": (time.perf_counter() - matched) * 1000,
+        }
+        reason: Reason = (
+            bounds.reason() if bounds.reached() else "limit" if len(found) > len(hits) else ""
+        )
         return Answer(hits, len(found), reason, timings, not bounds.reached())
 
     def list_paths(self, query: PathQuery, targets: list[Target]) -> Answer:
         began = time.perf_counter()
-        listed = self.each(targets, lambda target: list_paths(self.shard(target.folder), target.repo, self.mask(target), query.limit))
+        listed = self.each(
+            targets,
+            lambda target: list_paths(
+                self.shard(target.folder), target.repo, self.mask(target), query.limit
+            ),
+        )
         hits = merged(listed)
         total = sum(self.mask(target).files_in_scope for target in targets)
         reason: Reason = "limit" if query.limit is not None and total > query.limit else ""
@@ -164,7 +245,9 @@ class LocalEngine:
         return found
 
     def mask(self, target: Target) -> ScopeMask:
-        scope = target.scope.merged(repos=()) if target.scope.repos else target.scope  # which repositories is decided by the targets
+        scope = (
+            target.scope.merged(repos=()) if target.scope.repos else target.scope
+        )  # which repositories is decided by the targets
         key = target.folder, target.dead, scope
         with self._lock:
             found = self._masks.get(key)
@@ -201,7 +284,9 @@ class LocalEngine:
         if len(values) < 2 or not parallel:
             return [work(value) for value in values]
         with self._lock:
-            if self._pool is None or self._pool_process != os.getpid():  # threads do not survive a fork
+            if (
+                self._pool is None or self._pool_process != os.getpid()
+            ):  # threads do not survive a fork
                 self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="codeintel")
                 self._pool_process = os.getpid()
             pool = self._pool

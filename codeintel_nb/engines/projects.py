@@ -32,12 +32,16 @@ class Projects:
         if of is not stored or time.monotonic() - at > LASTING_S:
             if len(self._known) > MAX_KNOWN:
                 self._known.clear()
-            scope = scope_of_folder(self._roster, Path(folder), Path(os.path.realpath(limit)) if limit else None, joined)
+            scope = scope_of_folder(
+                self._roster, Path(folder), Path(os.path.realpath(limit)) if limit else None, joined
+            )
             self._known[key] = time.monotonic(), stored, scope
         return scope
 
 
-def scope_of_folder(roster: Roster, folder: Path, limit: Path | None = None, joined: Iterable[str] = ()) -> Scope:
+def scope_of_folder(
+    roster: Roster, folder: Path, limit: Path | None = None, joined: Iterable[str] = ()
+) -> Scope:
     """Return the scope of a notebook in a folder.
 
     The repository indexed there; else the matching part of a larger one; else the repositories indexed inside the
@@ -54,8 +58,19 @@ def scope_of_folder(roster: Roster, folder: Path, limit: Path | None = None, joi
         return EVERYTHING
     stored = [one.repository for one in roster.all()]
     names = [repository.name for repository in stored]
-    added = tuple(present for name in joined if (present := name if name in names else roster.present_name(name)) in names)
-    scope = _indexed(root, [(repository, Path(os.path.realpath(repository.root))) for repository in stored if repository.source == "worktree"])
+    added = tuple(
+        present
+        for name in joined
+        if (present := name if name in names else roster.present_name(name)) in names
+    )
+    scope = _indexed(
+        root,
+        [
+            (repository, Path(os.path.realpath(repository.root)))
+            for repository in stored
+            if repository.source == "worktree"
+        ],
+    )
     if scope is None:
         try:
             scope = Scope(repos=(roster.offer(root),))
@@ -67,10 +82,15 @@ def scope_of_folder(roster: Roster, folder: Path, limit: Path | None = None, joi
 
 
 def _indexed(root: Path, stored: Sequence[tuple[Repository, Path]]) -> Scope | None:
-    around = [(repository.name, place) for repository, place in stored if root.is_relative_to(place)]
+    around = [
+        (repository.name, place) for repository, place in stored if root.is_relative_to(place)
+    ]
     if around:
         name, place = max(around, key=lambda one: len(one[1].parts))
         inside = root.relative_to(place).as_posix()
-        return Scope(repos=(name,), include_globs=() if inside == "." else (f"{plain_glob('/' + inside)}/**",))
+        return Scope(
+            repos=(name,),
+            include_globs=() if inside == "." else (f"{plain_glob('/' + inside)}/**",),
+        )
     within = [repository.name for repository, place in stored if place.is_relative_to(root)]
     return Scope(repos=tuple(within)) if within else None

@@ -39,7 +39,9 @@ class Now(NamedTuple):
     chosen: list[tuple[Stored, Snapshot]]  # the repositories in scope
     targets: list[Target]
     failed: dict[str, str] = {}  # repositories in scope that cannot be read, and why
-    unfinished: list[Stored] = []  # repositories in scope with an incomplete first index: their shards are not searched
+    unfinished: list[
+        Stored
+    ] = []  # repositories in scope with an incomplete first index: their shards are not searched
 
 
 class Current(NamedTuple):
@@ -57,17 +59,36 @@ class Roster:
     ``here`` is what is read while nothing is indexed: the current folder where it is empty, None for nothing.
     """
 
-    def __init__(self, settings: Settings, store: Store, engine: LocalEngine, freshness: Freshness, here: str | None) -> None:
-        self._settings, self._store, self._engine, self._freshness = settings, store, engine, freshness
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        engine: LocalEngine,
+        freshness: Freshness,
+        here: str | None,
+    ) -> None:
+        self._settings, self._store, self._engine, self._freshness = (
+            settings,
+            store,
+            engine,
+            freshness,
+        )
         self._here = here
         self._offered: dict[str, Repository] = {}  # unindexed projects by name
-        self.failures: dict[str, str] = {}  # repositories that the last search could not compare with their folders, and the reasons
+        self.failures: dict[
+            str, str
+        ] = {}  # repositories that the last search could not compare with their folders, and the reasons
         self._damaged: dict[Path, str] = {}  # shards with a part that could not be read, and why
         self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
         # stamps of their descriptions, they themselves, and what their folder was like, if that says whether any came or went: one
         # value, as threads read and replace it
-        self._repositories: tuple[tuple[tuple[str, int, int], ...], list[Stored], tuple[int, int] | None] = ((), [], None)
-        self._chosen: tuple[list[Stored], dict[tuple[str, ...], list[Stored]]] = ([], {})  # of the repositories those that a scope names
+        self._repositories: tuple[
+            tuple[tuple[str, int, int], ...], list[Stored], tuple[int, int] | None
+        ] = ((), [], None)
+        self._chosen: tuple[list[Stored], dict[tuple[str, ...], list[Stored]]] = (
+            [],
+            {},
+        )  # of the repositories those that a scope names
 
     def all(self) -> list[Stored]:
         """The stored repositories, read again only when their descriptions changed."""
@@ -90,7 +111,11 @@ class Roster:
         before, stored, _ = self._repositories
         if key != before:
             stored = self._store.repositories()
-        settled = whole and not self._store.damaged and time.time_ns() - folder.st_mtime_ns > CLOCK_STEP_NS
+        settled = (
+            whole
+            and not self._store.damaged
+            and time.time_ns() - folder.st_mtime_ns > CLOCK_STEP_NS
+        )
         self._repositories = key, stored, (folder.st_mtime_ns, folder.st_ino) if settled else None
         return stored
 
@@ -104,9 +129,13 @@ class Roster:
         present = self.present_name(name)
         found = [full for full in by_name if full == present or short_name(full) == name]
         if len(found) > 1:
-            raise ScopeError(f"The name {name!r} is short for several repositories: {', '.join(found)}. Give one of these.")
+            raise ScopeError(
+                f"The name {name!r} is short for several repositories: {', '.join(found)}. Give one of these."
+            )
         if not found:
-            raise ScopeError(f"No repository {name!r} is indexed.{did_you_mean(name, {*by_name, *map(short_name, by_name)})}")
+            raise ScopeError(
+                f"No repository {name!r} is indexed.{did_you_mean(name, {*by_name, *map(short_name, by_name)})}"
+            )
         return by_name[found[0]]
 
     def present_name(self, name: str) -> str:
@@ -117,7 +146,11 @@ class Roster:
 
     def full_name(self, name: str) -> str:
         """Return the full name of a repository, an unindexed project or the current folder."""
-        if name in self._offered or (not self.all() and self._here is not None and name == worktree(self._here or os.getcwd()).name):
+        if name in self._offered or (
+            not self.all()
+            and self._here is not None
+            and name == worktree(self._here or os.getcwd()).name
+        ):
             return name
         return self.stored(name).repository.name
 
@@ -133,7 +166,11 @@ class Roster:
         snapshot = read_snapshot(stored.folder)
         self._snapshots[stored.folder] = (stamp, snapshot)
         if known is not None:  # shards may have gone
-            live = {s.shard(ref.id) for s in self.all() for ref in (self._snapshots.get(s.folder, (None, Snapshot()))[1]).shards}
+            live = {
+                s.shard(ref.id)
+                for s in self.all()
+                for ref in (self._snapshots.get(s.folder, (None, Snapshot()))[1]).shards
+            }
             self._engine.keep_only(live)
         return snapshot
 
@@ -155,9 +192,18 @@ class Roster:
                 self._damaged[missing] = str(damaged(missing, "a part of it is missing"))
                 attempt = 0
             except OSError as error:
-                raise EngineError(TOO_MANY_FILES if error.errno in FILES_EXHAUSTED else f"A file cannot be read: {error}. Try again, or run: codeintel doctor") from error
+                raise EngineError(
+                    TOO_MANY_FILES
+                    if error.errno in FILES_EXHAUSTED
+                    else f"A file cannot be read: {error}. Try again, or run: codeintel doctor"
+                ) from error
             except ShardError as error:  # met in a part that is opened when it is needed
-                met = [s.shard(ref.id) for s in self.all() for ref in self._snapshots.get(s.folder, ((0, 0), Snapshot()))[1].shards if ref.id in str(error)]
+                met = [
+                    s.shard(ref.id)
+                    for s in self.all()
+                    for ref in self._snapshots.get(s.folder, ((0, 0), Snapshot()))[1].shards
+                    if ref.id in str(error)
+                ]
                 if not met or met[0] in self._damaged:
                     raise
                 self._damaged[met[0]] = str(error)
@@ -182,13 +228,25 @@ class Roster:
             raise SearchError(NOTHING)
         readable, failed = self._readable(self._admitted(stored, scope))
         chosen = [(s, snapshot) for s, snapshot in readable if snapshot.complete]
-        unfinished = [s for s, snapshot in readable if not snapshot.complete and (not scope.is_everywhere or not chosen)]
+        unfinished = [
+            s
+            for s, snapshot in readable
+            if not snapshot.complete and (not scope.is_everywhere or not chosen)
+        ]
         if not readable and failed and not on_offer:
             raise ShardError(next(iter(failed.values())))
         if not chosen and (not fresh or scope.kinds or scope.revisions):
-            raise SearchError(_unfinished([s.repository.name for s in unfinished]) if unfinished else _not_indexed(on_offer[0].repository))
+            raise SearchError(
+                _unfinished([s.repository.name for s in unfinished])
+                if unfinished
+                else _not_indexed(on_offer[0].repository)
+            )
         unfinished += on_offer
-        targets = [Target(s.repository.name, s.shard(ref.id), ref.dead, scope) for s, snapshot in chosen for ref in snapshot.shards]
+        targets = [
+            Target(s.repository.name, s.shard(ref.id), ref.dead, scope)
+            for s, snapshot in chosen
+            for ref in snapshot.shards
+        ]
         self._check_revisions(scope, targets)
         return Now(chosen, targets, failed, unfinished)
 
@@ -225,8 +283,16 @@ class Roster:
         chosen = choices.get(scope.repos)
         if chosen is None:
             names = [s.repository.name for s in stored]
-            wanted_names = [wanted if wanted in names else self.present_name(self._indexed_name(wanted, stored)) for wanted in scope.repos]
-            found = {name for wanted in wanted_names if wanted in names or wanted not in self._offered for name in _named(wanted, names)}
+            wanted_names = [
+                wanted if wanted in names else self.present_name(self._indexed_name(wanted, stored))
+                for wanted in scope.repos
+            ]
+            found = {
+                name
+                for wanted in wanted_names
+                if wanted in names or wanted not in self._offered
+                for name in _named(wanted, names)
+            }
             chosen = choices[scope.repos] = [s for s in stored if s.repository.name in found]
         return chosen
 
@@ -236,29 +302,54 @@ class Roster:
         Text search reads the folder directly until a repository of this name is indexed. The name is the folder's own,
         unless it is used by a repository or another registered folder.
         """
-        reserved_names = {name for one in self.all() for name in (one.repository.name, short_name(one.repository.name))}
+        reserved_names = {
+            name
+            for one in self.all()
+            for name in (one.repository.name, short_name(one.repository.name))
+        }
         longer = f"{folder.name} in {folder.parent.name or 'the root folder'}"
         for name in chain((folder.name, longer), (f"{longer} {number}" for number in count(2))):
             repository = worktree(folder, name)
-            if name not in reserved_names and self._offered.setdefault(name, repository).root == repository.root:
+            if (
+                name not in reserved_names
+                and self._offered.setdefault(name, repository).root == repository.root
+            ):
                 break
         return name
 
     def offered_name(self, root: str) -> str | None:
         """Return the name under which an unindexed folder is registered, unless a repository uses it; None otherwise."""
         names = {one.repository.name for one in self.all()}
-        return next((name for name, project in self._offered.items() if project.root == root and name not in names), None)
+        return next(
+            (
+                name
+                for name, project in self._offered.items()
+                if project.root == root and name not in names
+            ),
+            None,
+        )
 
     def _indexed_name(self, name: str, stored: list[Stored]) -> str:
         """Return the repository that a registered folder was indexed as; the name itself if it was not."""
         project = self._offered.get(name)
         if project is None or any(one.repository.name == name for one in stored):
             return name
-        return next((one.repository.name for one in stored if (one.repository.source, one.repository.root) == ("worktree", project.root)), name)
+        return next(
+            (
+                one.repository.name
+                for one in stored
+                if (one.repository.source, one.repository.root) == ("worktree", project.root)
+            ),
+            name,
+        )
 
     def present_scope(self, scope: Scope) -> Scope | None:
         """Return a scope with the repositories' current names; None if a name was neither indexed nor registered at the last check."""
-        names = {name for one in self._repositories[1] for name in (one.repository.name, short_name(one.repository.name))}
+        names = {
+            name
+            for one in self._repositories[1]
+            for name in (one.repository.name, short_name(one.repository.name))
+        }
 
         def is_known(name: str) -> bool:
             return name in names or name in self._offered or "*" in name
@@ -285,14 +376,23 @@ class Roster:
         stored = self.all()
         readable, _ = self._readable(self._admitted(stored, scope))
         unfinished = [s.repository.name for s, snapshot in readable if not snapshot.complete]
-        return (*unfinished, *(one.repository.name for one in self._unindexed_projects(scope, stored)))
+        return (
+            *unfinished,
+            *(one.repository.name for one in self._unindexed_projects(scope, stored)),
+        )
 
     def _unindexed_projects(self, scope: Scope, stored: list[Stored]) -> list[Stored]:
         """Return the unindexed projects named by a scope."""
         indexed = {one.repository.name for one in stored}
-        return [self._store.stored(self._offered[name]) for name in scope.repos if name in self._offered and self._indexed_name(name, stored) not in indexed]
+        return [
+            self._store.stored(self._offered[name])
+            for name in scope.repos
+            if name in self._offered and self._indexed_name(name, stored) not in indexed
+        ]
 
-    def _readable(self, stored: list[Stored]) -> tuple[list[tuple[Stored, Snapshot]], dict[str, str]]:
+    def _readable(
+        self, stored: list[Stored]
+    ) -> tuple[list[tuple[Stored, Snapshot]], dict[str, str]]:
         """The repositories whose shards can be opened, and what is wrong with the others: one that is damaged spoils no search
         of the rest."""
         chosen, failed = list[tuple[Stored, Snapshot]](), dict(self._store.damaged)
@@ -312,7 +412,11 @@ class Roster:
     def _check_revisions(self, scope: Scope, targets: list[Target]) -> None:
         if not scope.revisions:
             return
-        known = {revision for target in targets for revision in self._engine.shard(target.folder).manifest.revisions}
+        known = {
+            revision
+            for target in targets
+            for revision in self._engine.shard(target.folder).manifest.revisions
+        }
         for name in scope.revisions:
             if name not in known:
                 raise ScopeError(f"No revision {name!r} is indexed.{did_you_mean(name, known)}")
@@ -328,31 +432,53 @@ class Roster:
         CodeIntelError : no repository is left; the error of the first.
         """
         if no_ignore and (scope.kinds or scope.revisions):
-            raise SearchError("Ignored files are not in the index, so they have no kinds or revisions. Leave out --no-ignore, or the scope's kinds and revisions.")
+            raise SearchError(
+                "Ignored files are not in the index, so they have no kinds or revisions. Leave out --no-ignore, or the scope's kinds and revisions."
+            )
         if scope.revisions and WORKTREE not in scope.revisions:
             return Current(now, now.targets, [])
         if not now.chosen and not now.unfinished:
             return Current(now, [], [self._unindexed(scope, no_ignore)])
-        chosen, targets, unindexed, failed, unwatched = [], list[Target](), list[LooseTarget](), dict(now.failed), dict[str, str]()
+        chosen, targets, unindexed, failed, unwatched = (
+            [],
+            list[Target](),
+            list[LooseTarget](),
+            dict(now.failed),
+            dict[str, str](),
+        )
         first: CodeIntelError | None = None
         for stored, snapshot in now.chosen:
             shards = [(ref, self._engine.shard(stored.shard(ref.id))) for ref in snapshot.shards]
             name = stored.repository.name
             try:
                 changes = self._freshness.changes(stored, snapshot, shards)
-                files = self._with_ignored(stored.repository, changes, shards) if no_ignore else changes.files
+                files = (
+                    self._with_ignored(stored.repository, changes, shards)
+                    if no_ignore
+                    else changes.files
+                )
             except SnapshotReplaced:
                 raise
             except Exception as error:  # whatever it is: one repository must not stop the others
-                named = error if isinstance(error, CodeIntelError) else EngineError(f"The folder of {name!r} cannot be compared with its index: {error!r}")
+                named = (
+                    error
+                    if isinstance(error, CodeIntelError)
+                    else EngineError(
+                        f"The folder of {name!r} cannot be compared with its index: {error!r}"
+                    )
+                )
                 failed[name] = self.failures[name] = str(named)
                 first = first or named
                 continue
             self.failures.pop(name, None)
             chosen.append((stored, snapshot))
-            targets += [Target(name, shard.folder, changes.dead(ref, shard), scope) for ref, shard in shards]
+            targets += [
+                Target(name, shard.folder, changes.dead(ref, shard), scope) for ref, shard in shards
+            ]
             if files:
-                unindexed.append(LooseTarget(name, stored.repository.root, files, scope, self._settings))
+                unindexed.append(
+                    LooseTarget(name, stored.repository.root, files, scope, self._settings)
+                )
             if changes.unwatched:
                 unwatched[name] = changes.unwatched
         unindexed += [self._whole(stored.repository, scope, no_ignore) for stored in now.unfinished]
@@ -361,10 +487,17 @@ class Roster:
         kept = [target for target in now.targets if target.repo not in failed]
         return Current(Now(chosen, kept, failed, now.unfinished), targets, unindexed, unwatched)
 
-    def _with_ignored(self, repository: Repository, changes: Changes, shards: Shards) -> tuple[FileStat, ...]:
+    def _with_ignored(
+        self, repository: Repository, changes: Changes, shards: Shards
+    ) -> tuple[FileStat, ...]:
         """Add ignored files to the changed ones."""
         files = {stat.path: stat for stat in changes.files}
-        indexed = {path for ref, shard in shards for number, path in enumerate(shard.paths) if number not in ref.dead}
+        indexed = {
+            path
+            for ref, shard in shards
+            for number, path in enumerate(shard.paths)
+            if number not in ref.dead
+        }
         for stat in Walk(repository, self._settings, no_ignore=True):
             if stat.path not in indexed:
                 files[stat.path] = stat
@@ -381,7 +514,13 @@ class Roster:
 
     def _whole(self, repository: Repository, scope: Scope, no_ignore: bool) -> LooseTarget:
         """Return a target with all files of an unindexed folder."""
-        return LooseTarget(repository.name, repository.root, Walk(repository, self._settings, no_ignore=no_ignore), scope, self._settings)
+        return LooseTarget(
+            repository.name,
+            repository.root,
+            Walk(repository, self._settings, no_ignore=no_ignore),
+            scope,
+            self._settings,
+        )
 
     def coverage(self, current: Current) -> Coverage:
         """Count the files and chunks in scope; ``unindexed`` counts changed files not read yet."""

@@ -42,14 +42,18 @@ class Rest(NamedTuple):
 class TextSearch:
     """State of a running text search."""
 
-    def __init__(self, engine: LocalEngine, query: TextQuery, bounds: Bounds, count_bytes: int) -> None:
+    def __init__(
+        self, engine: LocalEngine, query: TextQuery, bounds: Bounds, count_bytes: int
+    ) -> None:
         self._engine, self._query, self._bounds = engine, query, bounds
         self._limit = max(query.limit, MAX_RANKED) if query.rank else query.limit
         self._bytes_left = count_bytes
         self._look_bytes = max(count_bytes, MIN_LOOK_BYTES)
         self._answers: list[TextAnswer] = []
         self._found = 0  # hits in the answers
-        self._ended = self._more = False  # one of them was ended by the bounds; has an uncounted match
+        self._ended = self._more = (
+            False  # one of them was ended by the bounds; has an uncounted match
+        )
         self._rests: list[Rest] = []
         self._unread: list[Callable[[], TextPlan | None]] = []  # plans beyond the counted bytes
         self._planned_s = 0.0
@@ -60,7 +64,9 @@ class TextSearch:
         files_read = 0
         self._bytes_left = max(0, self._bytes_left)
         for files in unindexed:
-            loose = search_loose(files, self._query, self._limit, self._bounds, self._bytes_left, self._look_bytes)
+            loose = search_loose(
+                files, self._query, self._limit, self._bounds, self._bytes_left, self._look_bytes
+            )
             self._bytes_left = loose.bytes_left
             for answer in loose.answers:
                 self._add(answer)
@@ -78,12 +84,22 @@ class TextSearch:
         cut = any(answer.cut for answer in self._answers) or len(hits) > self._query.limit
         if self._query.show != "counts":
             cut = cut or more or total > len(hits)
-        reason: Reason = self._bounds.reason() if ended else "limit" if cut else "reading" if unread else ""
+        reason: Reason = (
+            self._bounds.reason() if ended else "limit" if cut else "reading" if unread else ""
+        )
         if self._query.rank:
             hits = ranked(hits[: self._limit])
         planned_ms = self._planned_s * 1000
         timings = {"plan": planned_ms, "search": (time.perf_counter() - began) * 1000 - planned_ms}
-        return Answer(hits[: self._query.limit], total, reason, timings, not more and not ended and not unread, files_read, more and not ended)
+        return Answer(
+            hits[: self._query.limit],
+            total,
+            reason,
+            timings,
+            not more and not ended and not unread,
+            files_read,
+            more and not ended,
+        )
 
     def _search_shards(self, waiting: list[Target]) -> None:
         wave_size = 1  # the first shard is often enough
@@ -96,9 +112,15 @@ class TextSearch:
             plans = [plan for target in wave if (plan := self._plan(target)) is not None]
             sizes = [plan.bytes_to_read for plan in plans]
             ends = [self._count_end(plan, size) for plan, size in zip(plans, sizes, strict=True)]
-            parallel = sum(size for plan, size in zip(plans, sizes, strict=True) if plan.is_free) >= PARALLEL_BYTES
+            parallel = (
+                sum(size for plan, size in zip(plans, sizes, strict=True) if plan.is_free)
+                >= PARALLEL_BYTES
+            )
             limit = self._limit - self._found if self._is_behind(wave[0]) else self._limit
-            works = [partial(search_text, plan, self._query, limit, self._bounds, end) for plan, end in zip(plans, ends, strict=True)]
+            works = [
+                partial(search_text, plan, self._query, limit, self._bounds, end)
+                for plan, end in zip(plans, ends, strict=True)
+            ]
             answers = self._engine.each(works, lambda work: work(), parallel)
             for plan, end, answer in zip(plans, ends, answers, strict=True):
                 self._add(answer)
@@ -145,7 +167,13 @@ class TextSearch:
         are_small = sum(rest.plan.bytes_to_read for rest in self._rests) < COUNTED_HERE
         small, whole, parts = list[Rest](), list[Rest](), list[Rest]()
         for rest in self._rests:
-            (small if are_small or rest.plan.pattern.multiline else whole if _is_read_whole(rest) else parts).append(rest)
+            (
+                small
+                if are_small or rest.plan.pattern.multiline
+                else whole
+                if _is_read_whole(rest)
+                else parts
+            ).append(rest)
         total, query, bounds = 0, self._query, self._bounds
         for rest in small:
             collector = MatchCollector(rest.plan.shard, query, MAX_HITS)
@@ -155,7 +183,9 @@ class TextSearch:
             if collector.full:
                 self._add(TextAnswer([], 0, unread=True))
         if whole:
-            folders = [rest.plan.shard.folder for rest in whole if rest.plan.shard.folder is not None]
+            folders = [
+                rest.plan.shard.folder for rest in whole if rest.plan.shard.folder is not None
+            ]
             counted, ended = count_in_shards(folders, query, whole[0].plan.pattern, bounds)
             total += max(0, counted - sum(rest.counted for rest in whole))
             if ended:
@@ -187,17 +217,26 @@ class TextSearch:
 
     def _plan(self, target: Target) -> TextPlan | None:
         began = time.perf_counter()
-        plan = plan_text(self._engine.shard(target.folder), target.repo, self._engine.mask(target), self._query)
+        plan = plan_text(
+            self._engine.shard(target.folder), target.repo, self._engine.mask(target), self._query
+        )
         self._planned_s += time.perf_counter() - began
         return plan
 
     def _has_all(self, target: Target) -> bool:
         """Whether enough hits were found, all before a shard's files."""
-        return self._query.show != "counts" and self._found >= self._limit and self._is_behind(target)
+        return (
+            self._query.show != "counts" and self._found >= self._limit and self._is_behind(target)
+        )
 
     def _is_behind(self, target: Target) -> bool:
         """Whether all files of a shard sort after the hits so far."""
-        last = [path_order(hit.repo, hit.path) for answer in self._answers if answer.hits for hit in answer.hits[-1:]]
+        last = [
+            path_order(hit.repo, hit.path)
+            for answer in self._answers
+            if answer.hits
+            for hit in answer.hits[-1:]
+        ]
         return not last or self._first_path(target) > max(last)
 
     def _first_path(self, target: Target) -> tuple[str, list[str]]:
@@ -209,4 +248,9 @@ class TextSearch:
 def _is_read_whole(rest: Rest) -> bool:
     """Whether rg counts faster in the whole shard than in its candidate text."""
     plan = rest.plan
-    return plan.is_whole and rest.is_last and plan.shard.folder is not None and 3 * plan.bytes_to_read > plan.shard.size
+    return (
+        plan.is_whole
+        and rest.is_last
+        and plan.shard.folder is not None
+        and 3 * plan.bytes_to_read > plan.shard.size
+    )

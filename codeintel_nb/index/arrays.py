@@ -44,15 +44,24 @@ def open_arrays(path: Path) -> dict[str, Array]:
     if len(mapped) < 16:
         raise ShardError(f"The index part {path.name} of shard {path.parent.name} is cut short.")
     if mapped[:8] != MAGIC:
-        raise ShardError(f"The index part {path.name} of shard {path.parent.name} does not begin as one.")
+        raise ShardError(
+            f"The index part {path.name} of shard {path.parent.name} does not begin as one."
+        )
     length = int.from_bytes(mapped[8:16], "little")
     try:
         header = json.loads(mapped[16 : 16 + length])
-        return {name: _view(mapped, dtype, shape, 16 + length + offset) for name, (dtype, shape, offset) in header.items()}
+        return {
+            name: _view(mapped, dtype, shape, 16 + length + offset)
+            for name, (dtype, shape, offset) in header.items()
+        }
     except (ValueError, TypeError) as error:
-        raise ShardError(f"The index part {path.name} of shard {path.parent.name} is damaged: {error}.") from error
+        raise ShardError(
+            f"The index part {path.name} of shard {path.parent.name} is damaged: {error}."
+        ) from error
 
 
 def _view(mapped: Any, dtype: str, shape: list[int], offset: int) -> Array:
     count = int(np.prod(shape, dtype=np.int64))
-    return np.frombuffer(mapped, dtype=np.dtype(dtype), count=count, offset=offset if count else 0).reshape(shape)
+    return np.frombuffer(
+        mapped, dtype=np.dtype(dtype), count=count, offset=offset if count else 0
+    ).reshape(shape)

@@ -34,7 +34,9 @@ class Job(msgspec.Struct, frozen=True):
     repository: Repository
     rebuild: bool = False
     only: tuple[str, ...] | None = None  # paths that are all that is to be looked at
-    avoid: tuple[str, ...] = ()  # files to read without a look at their syntax: on one of them the child before this one crashed
+    avoid: tuple[
+        str, ...
+    ] = ()  # files to read without a look at their syntax: on one of them the child before this one crashed
 
 
 _Line = Progress | IndexReport | Failure
@@ -61,13 +63,19 @@ def build(
     IndexingCancelled, EngineError : the child was cancelled or died; the last good index still answers.
     """
     stored = Store(settings.home).create(repository)
-    if (look_here or only == ()) and not rebuild and (report := _nothing_to_do(settings, repository, only)) is not None:
+    if (
+        (look_here or only == ())
+        and not rebuild
+        and (report := _nothing_to_do(settings, repository, only)) is not None
+    ):
         return report
     job = Job(settings, repository, rebuild, None if only is None else tuple(only))
     while True:
         try:
             return _in_child(settings, job, stored, progress, cancel)
-        except _Crashed as crash:  # a grammar, on this file: what was published before the crash stands
+        except (
+            _Crashed
+        ) as crash:  # a grammar, on this file: what was published before the crash stands
             if crash.path in job.avoid or len(job.avoid) >= MAX_CRASHES:
                 raise EngineError(str(crash)) from None
             job = msgspec.structs.replace(job, avoid=(*job.avoid, crash.path))
@@ -85,8 +93,17 @@ class _Crashed(EngineError):
         self.path = path
 
 
-def _in_child(settings: Settings, job: Job, stored: Stored, progress: Callable[[Progress], None] | None, cancel: threading.Event | None) -> IndexReport:
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryDirectory(prefix="codeintel-grammars-") as scratch:  # a killed child does not clean up
+def _in_child(
+    settings: Settings,
+    job: Job,
+    stored: Stored,
+    progress: Callable[[Progress], None] | None,
+    cancel: threading.Event | None,
+) -> IndexReport:
+    with (
+        tempfile.TemporaryFile() as said,
+        tempfile.TemporaryDirectory(prefix="codeintel-grammars-") as scratch,
+    ):  # a killed child does not clean up
         child = spawn("codeintel_nb.index.build", said, stored.folder, {TEMPORARY: scratch})
         try:
             ask(child, msgspec.json.encode(job, enc_hook=str))
@@ -97,7 +114,9 @@ def _in_child(settings: Settings, job: Job, stored: Stored, progress: Callable[[
             end(child)
 
 
-def _nothing_to_do(settings: Settings, repository: Repository, only: Sequence[str] | None = None) -> IndexReport | None:
+def _nothing_to_do(
+    settings: Settings, repository: Repository, only: Sequence[str] | None = None
+) -> IndexReport | None:
     """The report of an update that finds nothing changed, without the cost of a child."""
     from .embedder import TABLE
 
@@ -112,7 +131,13 @@ def _nothing_to_do(settings: Settings, repository: Repository, only: Sequence[st
     return unchanged(repository, plan.snapshot, plan.unchanged, plan.skipped, plan.secrets)
 
 
-def unchanged(repository: Repository, snapshot: Snapshot, files: int, skipped: Mapping[str, int], secrets: Sequence[str]) -> IndexReport:
+def unchanged(
+    repository: Repository,
+    snapshot: Snapshot,
+    files: int,
+    skipped: Mapping[str, int],
+    secrets: Sequence[str],
+) -> IndexReport:
     """The report of a run that had nothing to do."""
     return IndexReport(
         repository=repository.name, files=snapshot.files, chunks=snapshot.chunks, content_bytes=snapshot.content_bytes, indexed=0, removed=0,
@@ -129,7 +154,9 @@ def _follow(
 ) -> IndexReport:
     output = Output(child)
     try:
-        for line in output.lines(cancel, lambda: 0.0 if getattr(cancel, "is_urgent", False) else STOP_S):
+        for line in output.lines(
+            cancel, lambda: 0.0 if getattr(cancel, "is_urgent", False) else STOP_S
+        ):
             met: Any = msgspec.json.decode(line, type=_Line)
             if isinstance(met, IndexReport):
                 return met
@@ -146,7 +173,9 @@ def _follow(
                     raise InterruptedAtEnd from None
         raise
     except Cancelled:
-        raise IndexingCancelled(f"Indexing {stored.repository.name!r} was cancelled. What was indexed before still answers; resume with: codeintel refresh {stored.repository.name}") from None
+        raise IndexingCancelled(
+            f"Indexing {stored.repository.name!r} was cancelled. What was indexed before still answers; resume with: codeintel refresh {stored.repository.name}"
+        ) from None
     raise _died(child.wait(), stored, said)
 
 
@@ -166,7 +195,19 @@ def main() -> None:
         with suppress(EngineError):  # files are read by lines then, and counted
             use_grammar_folder(job.settings.home)
         stored = Store(job.settings.home).create(job.repository)
-        _say(update(stored, job.settings, default_embedder(), _say, job.rebuild, job.only, Guard(stored.folder), job.avoid, stop.is_set))
+        _say(
+            update(
+                stored,
+                job.settings,
+                default_embedder(),
+                _say,
+                job.rebuild,
+                job.only,
+                Guard(stored.folder),
+                job.avoid,
+                stop.is_set,
+            )
+        )
     except CodeIntelError as error:
         _say(Failure.of(error))
 

@@ -17,13 +17,23 @@ def write_tables(folder: Path, tables: dict[str, dict[str, Array | list[Any]]]) 
     """Write tables of equally long columns, a file each; texts are lists, numbers are arrays."""
     import duckdb
 
-    with duckdb.connect() as connection:  # one for all: to open it costs more than to write a small table
+    with (
+        duckdb.connect() as connection
+    ):  # one for all: to open it costs more than to write a small table
         connection.execute("set threads = 1")
         for name, columns in tables.items():
-            given = {column: np.array(values, dtype=object) if isinstance(values, list) else values for column, values in columns.items()}
+            given = {
+                column: np.array(values, dtype=object) if isinstance(values, list) else values
+                for column, values in columns.items()
+            }
             connection.register("columns_given", given)
-            texts = ", ".join(f'"{column}"::varchar as "{column}"' if isinstance(values, list) else f'"{column}"' for column, values in columns.items())
-            connection.execute(f"copy (select {texts} from columns_given) to '{_quoted(folder / f'{name}.parquet')}' (format parquet, compression zstd, compression_level 9, row_group_size {ROWS})")
+            texts = ", ".join(
+                f'"{column}"::varchar as "{column}"' if isinstance(values, list) else f'"{column}"'
+                for column, values in columns.items()
+            )
+            connection.execute(
+                f"copy (select {texts} from columns_given) to '{_quoted(folder / f'{name}.parquet')}' (format parquet, compression zstd, compression_level 9, row_group_size {ROWS})"
+            )
             connection.unregister("columns_given")
 
 

@@ -22,7 +22,12 @@ from ..errors import CodeIntelError, named_error
 STOP = b"stop"  # line sent to a child
 
 
-def spawn(module: str, said: IO[bytes], folder: Path, environment: Mapping[str, str] = MappingProxyType({})) -> subprocess.Popen[bytes]:
+def spawn(
+    module: str,
+    said: IO[bytes],
+    folder: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> subprocess.Popen[bytes]:
     """Start ``python -m module`` with pipes; ``said`` takes what it writes to its standard error."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module],
@@ -70,7 +75,9 @@ class Output:
             self._lines.put(line)
         self._lines.put(b"")
 
-    def lines(self, cancel: threading.Event | None, grace_s: Callable[[], float] = lambda: 0.0) -> Iterator[bytes]:
+    def lines(
+        self, cancel: threading.Event | None, grace_s: Callable[[], float] = lambda: 0.0
+    ) -> Iterator[bytes]:
         """Yield the lines not yielded before, until the child exits.
 
         Raises
@@ -105,7 +112,11 @@ def tell_to_stop(child: subprocess.Popen[bytes]) -> None:
 
 def _environment() -> dict[str, str]:
     here = str(Path(__file__).resolve().parents[2])
-    others = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(folder)]  # an empty entry means the current folder
+    others = [
+        folder
+        for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        if os.path.isabs(folder)
+    ]  # an empty entry means the current folder
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([here, *others]),
@@ -132,7 +143,11 @@ def how_it_ended(status: int, said: IO[bytes]) -> str:
     """The end of a sentence about a child that ended too early."""
     said.seek(0)
     last = said.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
-    how = f"was killed by {signal.Signals(-status).name}." if status < 0 else f"ended with status {status}."
+    how = (
+        f"was killed by {signal.Signals(-status).name}."
+        if status < 0
+        else f"ended with status {status}."
+    )
     hint = " Often that is for want of memory." if status == -9 else ""
     return f"{how}{hint}{f' It said: {last[-1][:300]}' if last else ''}"
 

@@ -49,7 +49,10 @@ def to_merge(snapshot: Snapshot, opened: Callable[[str], Shard], shard_bytes: in
         live[ref.id] = shard.size - int((shard.file_start[dead + 1] - shard.file_start[dead]).sum())
         if len(dead) == shard.manifest.files or live[ref.id] < (1 - MOST_DEAD_SHARE) * shard.size:
             return [ref.id]
-    small = sorted((ref.id for ref in snapshot.shards if live[ref.id] < SMALL_SHARE * shard_bytes), key=live.__getitem__)
+    small = sorted(
+        (ref.id for ref in snapshot.shards if live[ref.id] < SMALL_SHARE * shard_bytes),
+        key=live.__getitem__,
+    )
     if len(small) <= MOST_SMALL_SHARDS:
         return []
     merged, size = small[:FEWEST_MERGED], sum(live[shard_id] for shard_id in small[:FEWEST_MERGED])
@@ -61,31 +64,68 @@ def to_merge(snapshot: Snapshot, opened: Callable[[str], Shard], shard_bytes: in
     return merged
 
 
-def compact(stored: Stored, settings: Settings, embedder: Embedder, progress: Callable[[Progress], None] = lambda event: None) -> bool:
+def compact(
+    stored: Stored,
+    settings: Settings,
+    embedder: Embedder,
+    progress: Callable[[Progress], None] = lambda event: None,
+) -> bool:
     """Merge what is due, until nothing is; whether anything was. At most one process compacts a repository."""
     done = False
     with _one_compactor(stored) as alone:
-        while alone and (merged := to_merge(snapshot := read_snapshot(stored.folder), lambda shard_id: Shard(stored.shards / shard_id), settings.shard_bytes)):
+        while alone and (
+            merged := to_merge(
+                snapshot := read_snapshot(stored.folder),
+                lambda shard_id: Shard(stored.shards / shard_id),
+                settings.shard_bytes,
+            )
+        ):
             if snapshot.embedder != embedder.id:
                 break  # everything is about to be embedded anew
-            if not _merge(stored, settings, embedder, [ref for ref in snapshot.shards if ref.id in merged], progress):
+            if not _merge(
+                stored,
+                settings,
+                embedder,
+                [ref for ref in snapshot.shards if ref.id in merged],
+                progress,
+            ):
                 break
             done = True
     return done
 
 
-def _merge(stored: Stored, settings: Settings, embedder: Embedder, refs: list[ShardRef], progress: Callable[[Progress], None]) -> bool:
+def _merge(
+    stored: Stored,
+    settings: Settings,
+    embedder: Embedder,
+    refs: list[ShardRef],
+    progress: Callable[[Progress], None],
+) -> bool:
     """Write the live files of the shards as one, and have it answer in their stead; False where they are gone meanwhile."""
     shards = [Shard(stored.shards / ref.id) for ref in refs]
-    live = [np.setdiff1d(np.arange(shard.manifest.files), ref.dead).tolist() for ref, shard in zip(refs, shards, strict=True)]
-    files = sorted(((shards[i].paths[number], i, number) for i, numbers in enumerate(live) for number in numbers), key=lambda file: file[0].split("/"))
+    live = [
+        np.setdiff1d(np.arange(shard.manifest.files), ref.dead).tolist()
+        for ref, shard in zip(refs, shards, strict=True)
+    ]
+    files = sorted(
+        (
+            (shards[i].paths[number], i, number)
+            for i, numbers in enumerate(live)
+            for number in numbers
+        ),
+        key=lambda file: file[0].split("/"),
+    )
     symbols = [_symbols(shard) for shard in shards]
     place = {(refs[i].id, number): at for at, (_, i, number) in enumerate(files)}
     last = 0.0
-    with ShardWriter(stored.shards, embedder, known_vectors(shards, embedder.id), COMPACTING) as writer:
+    with ShardWriter(
+        stored.shards, embedder, known_vectors(shards, embedder.id), COMPACTING
+    ) as writer:
         for at, (_, i, number) in enumerate(files):
             shard = shards[i]
-            writer.add(_document(shard, number, symbols[i].get(number, [])), shard.file_state(number))
+            writer.add(
+                _document(shard, number, symbols[i].get(number, [])), shard.file_state(number)
+            )
             if time.monotonic() - last > 0.1:
                 last = time.monotonic()
                 progress(Progress(COMPACTING, at, len(files)))
@@ -97,13 +137,22 @@ def _merge(stored: Stored, settings: Settings, embedder: Embedder, refs: list[Sh
             if not any(ref.id in now for ref in refs):
                 return False
             # of a shard that is gone from the snapshot every file was replaced or removed
-            lost = {(ref.id, number) for i, ref in enumerate(refs) for number in (set(now[ref.id].dead) - set(ref.dead) if ref.id in now else live[i])}
+            lost = {
+                (ref.id, number)
+                for i, ref in enumerate(refs)
+                for number in (set(now[ref.id].dead) - set(ref.dead) if ref.id in now else live[i])
+            }
             dead = sorted(place[file] for file in lost)
             merged = [ShardRef(writer.publish(), tuple(dead))] if files else []
             ids = {ref.id for ref in refs}
             kept = [ref for ref in snapshot.shards if ref.id not in ids]
             retired = {**snapshot.retired, **dict.fromkeys(ids & now.keys(), time.time())}
-            replaced = msgspec.structs.replace(snapshot, generation=snapshot.generation + 1, shards=(*kept, *merged), retired=retired)
+            replaced = msgspec.structs.replace(
+                snapshot,
+                generation=snapshot.generation + 1,
+                shards=(*kept, *merged),
+                retired=retired,
+            )
             write_snapshot(stored.folder, replaced)
             sweep(stored, replaced, settings.retired_shard_age_s)
     return True
@@ -113,14 +162,38 @@ def _document(shard: Shard, number: int, symbols: list[Symbol]) -> Document:
     """A file as it was given to the shard's writer."""
     first, end = int(shard.file_chunk[number]), int(shard.file_chunk[number + 1])
     language = shard.language(number)
-    columns = (part[first:end].tolist() for part in (shard.chunk_line, shard.chunk_end_line, shard.chunk_kind, shard.chunk_cell, shard.chunk_language))
+    columns = (
+        part[first:end].tolist()
+        for part in (
+            shard.chunk_line,
+            shard.chunk_end_line,
+            shard.chunk_kind,
+            shard.chunk_cell,
+            shard.chunk_language,
+        )
+    )
     chunks = [
-        Chunk(line, end_line, KINDS[kind], shard.label(first + i), None if cell < 0 else cell, "" if shard.languages[own] == language else shard.languages[own])
+        Chunk(
+            line,
+            end_line,
+            KINDS[kind],
+            shard.label(first + i),
+            None if cell < 0 else cell,
+            "" if shard.languages[own] == language else shard.languages[own],
+        )
         for i, (line, end_line, kind, cell, own) in enumerate(zip(*columns, strict=True))
     ]
-    content = bytes(shard.content[int(shard.file_start[number]) : int(shard.file_start[number + 1])])
+    content = bytes(
+        shard.content[int(shard.file_start[number]) : int(shard.file_start[number + 1])]
+    )
     return Document(
-        shard.paths[number], language, content, shard.file_hash[number].tobytes(), chunks, symbols, bool(shard.file_flags[number] & ENDS_WITH_NEWLINE)
+        shard.paths[number],
+        language,
+        content,
+        shard.file_hash[number].tobytes(),
+        chunks,
+        symbols,
+        bool(shard.file_flags[number] & ENDS_WITH_NEWLINE),
     )
 
 
@@ -131,7 +204,9 @@ def _symbols(shard: Shard) -> dict[int, list[Symbol]]:
     found: dict[int, list[Symbol]] = {}
     with duckdb.connect() as connection:
         connection.execute("set threads = 1")
-        rows: Any = connection.execute(f"select file_id, name, kind, container, signature, start_line, end_line, doc from {read_table(shard.folder / 'symbols.parquet')}").fetchall()
+        rows: Any = connection.execute(
+            f"select file_id, name, kind, container, signature, start_line, end_line, doc from {read_table(shard.folder / 'symbols.parquet')}"
+        ).fetchall()
     for file, *symbol in rows:
         found.setdefault(file, []).append(Symbol(*symbol))
     return found
@@ -161,7 +236,12 @@ class Compaction(msgspec.Struct, frozen=True):
     repository: Repository
 
 
-def compact_in_child(settings: Settings, repository: Repository, progress: Callable[[Progress], None] | None = None, cancel: threading.Event | None = None) -> None:
+def compact_in_child(
+    settings: Settings,
+    repository: Repository,
+    progress: Callable[[Progress], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> None:
     """Merge what is due in a child process; a failure is an EngineError, and leaves everything as it was."""
     stored = Store(settings.home).stored(repository)
     with tempfile.TemporaryFile() as said:
@@ -172,9 +252,13 @@ def compact_in_child(settings: Settings, repository: Repository, progress: Calla
                 if progress is not None:
                     progress(msgspec.json.decode(line, type=Progress))
             if status := child.wait():
-                raise EngineError(f"The process that compacted the index of {repository.name!r} {how_it_ended(status, said)} Nothing is lost; the next update tries again.")
+                raise EngineError(
+                    f"The process that compacted the index of {repository.name!r} {how_it_ended(status, said)} Nothing is lost; the next update tries again."
+                )
         except (BrokenPipeError, Cancelled):
-            raise EngineError(f"Compacting the index of {repository.name!r} was ended. Nothing is lost; the next update tries again.") from None
+            raise EngineError(
+                f"Compacting the index of {repository.name!r} was ended. Nothing is lost; the next update tries again."
+            ) from None
         finally:
             end(child)
 

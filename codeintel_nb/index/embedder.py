@@ -87,7 +87,9 @@ class StaticEmbedder:
         ends = np.searchsorted(keys, np.arange(1, len(words) + 1) * len(self._table)).tolist()
         vectors = np.zeros((len(words), self.dim), np.float32)
         begin = 0
-        for text, end in enumerate(ends):  # a product a text: faster than np.add.reduceat over all rows
+        for text, end in enumerate(
+            ends
+        ):  # a product a text: faster than np.add.reduceat over all rows
             if end > begin:
                 vectors[text] = weights[begin:end] @ self._table[rows[begin:end]].astype(np.float32)
             begin = end
@@ -98,13 +100,17 @@ class StaticEmbedder:
         if len(self._ids) + len(words) > _MOST_WORDS:
             self._forget()
         new = [word for word in words if word not in self._ids]
-        for word, encoding in zip(new, self._tokenizer.encode_batch_fast(new, add_special_tokens=False), strict=True):
+        for word, encoding in zip(
+            new, self._tokenizer.encode_batch_fast(new, add_special_tokens=False), strict=True
+        ):
             self._ids[word] = len(self._ids)
             self._tokens.extend(encoding.ids)
             self._ends.append(len(self._tokens))
 
 
-def gathered(values: array[int], ends: array[int], rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def gathered(
+    values: array[int], ends: array[int], rows: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The values of the given rows of a ragged table, one row after the other, and the rows' lengths."""
     # views of growing arrays must not outlive this call: an array with a view cannot grow
     flat, bounds = np.frombuffer(values, np.int32), np.frombuffer(ends, np.int64)

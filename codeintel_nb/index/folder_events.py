@@ -63,7 +63,9 @@ class FolderEvents:
                 ):
                     changed |= more
                 changed |= self._notices.read(self)
-                changed = self._look(sorted(path for path in changed if not _is_by_collaboration(path)))
+                changed = self._look(
+                    sorted(path for path in changed if not _is_by_collaboration(path))
+                )
             if time.monotonic() - emptied_at > EMPTY_BATCH_S and self._rules_changed():
                 changed = self._look([""])
             poll_s = max(MIN_POLL_S, POLL_TIMES * self._took_s)

@@ -42,7 +42,9 @@ class Changes(NamedTuple):
         """A shard's tombstones, with what changed since."""
         if not self.gone:
             return ref.dead
-        changed = {number for path in self.gone if (number := shard.file_numbers.get(path)) is not None}
+        changed = {
+            number for path in self.gone if (number := shard.file_numbers.get(path)) is not None
+        }
         return tuple(sorted(changed.union(ref.dead))) if changed else ref.dead
 
 
@@ -72,13 +74,19 @@ class Freshness:
                 tree = self._trees[stored.folder] = _Tree(stored, self._settings)
         with tree.lock:
             changes = tree.changes(snapshot, shards, self._notices)
-        return changes._replace(unwatched=tree.unwatched_reason(self._notices) if self._notices is not None else "")
+        return changes._replace(
+            unwatched=tree.unwatched_reason(self._notices) if self._notices is not None else ""
+        )
 
     def unwatched(self) -> dict[str, str]:
         """Map repositories with unwatched folders to the reasons."""
         if self._notices is None:
             return {}
-        reasons = {tree.repository.name: tree.unwatched_reason(self._notices) for tree in list(self._trees.values()) if tree.is_known}
+        reasons = {
+            tree.repository.name: tree.unwatched_reason(self._notices)
+            for tree in list(self._trees.values())
+            if tree.is_known
+        }
         return {name: reason for name, reason in reasons.items() if reason}
 
     def is_unchanged(self, stored: Stored, snapshot: Snapshot, shards: Shards) -> bool:
@@ -87,7 +95,11 @@ class Freshness:
         if tree is None or tree.repository != stored.repository:
             return False
         with tree.lock:
-            return tree.is_watched and tree.changes(snapshot, shards, self._notices) == Changes() and tree.is_watched
+            return (
+                tree.is_watched
+                and tree.changes(snapshot, shards, self._notices) == Changes()
+                and tree.is_watched
+            )
 
     def close(self) -> None:
         if self._notices is not None:
@@ -105,15 +117,23 @@ class _Tree:
         self.told: set[str] = set()  # paths that changed, as the events say; "" for anything
         self._settings = settings
         self._suspects: set[str] = set()  # paths that differed when they were looked at
-        self._same: dict[str, tuple[FileState, bytes]] = {}  # state and hash of files that differ from the index in their state alone
+        self._same: dict[
+            str, tuple[FileState, bytes]
+        ] = {}  # state and hash of files that differ from the index in their state alone
         self._known: Changes | None = None
         self._generation = -1
-        self._dead: dict[str, tuple[Shard, set[int]]] = {}  # the shards of that generation and their tombstones
-        self._outside: dict[str, tuple[int, ...]] = {}  # files that decide what is read and get no events, with their stamps
+        self._dead: dict[
+            str, tuple[Shard, set[int]]
+        ] = {}  # the shards of that generation and their tombstones
+        self._outside: dict[
+            str, tuple[int, ...]
+        ] = {}  # files that decide what is read and get no events, with their stamps
         self._seen: tuple[tuple[int, ...], Seen] = (), Seen()
         self._unwatched: set[str] = {""}  # folders without events; "" for all
         self._unlisted: set[str] = set()  # folders that could not be listed
-        self._linked: dict[str, FileState] = {}  # files with several names, and their states when they were looked at
+        self._linked: dict[
+            str, FileState
+        ] = {}  # files with several names, and their states when they were looked at
 
     @property
     def root(self) -> str:
@@ -136,11 +156,18 @@ class _Tree:
         if snapshot.generation < self._generation:  # read before another search saw a newer one
             if read_snapshot(self.folder).generation > snapshot.generation:
                 self.told |= told
-                raise SnapshotReplaced(f"generation {snapshot.generation} of {self.folder.name} was replaced")
+                raise SnapshotReplaced(
+                    f"generation {snapshot.generation} of {self.folder.name} was replaced"
+                )
             self._known = None  # it was removed and indexed anew
         told |= self._unwatched | self._unlisted
         told.update(path for path, state in self._linked.items() if self._state(path) != state)
-        if self._known is None or "" in told or len(told) > MOST_TOLD or any(stamp_of(path) != stamp for path, stamp in self._outside.items()):
+        if (
+            self._known is None
+            or "" in told
+            or len(told) > MOST_TOLD
+            or any(stamp_of(path) != stamp for path, stamp in self._outside.items())
+        ):
             return self._look(snapshot, shards, notices)
         if snapshot.generation != self._generation:
             told |= self._indexed_since(shards)
@@ -161,7 +188,9 @@ class _Tree:
     def _indexed_since(self, shards: Shards) -> set[str]:
         """Paths of which the index says something else than the generation before did: it may have read them at any moment."""
         now = {shard.id: set(ref.dead) for ref, shard in shards}
-        found = {path for ref, shard in shards if shard.id not in self._dead for path in shard.paths}
+        found = {
+            path for ref, shard in shards if shard.id not in self._dead for path in shard.paths
+        }
         for shard_id, (shard, dead) in self._dead.items():
             gone = range(shard.manifest.files) if shard_id not in now else now[shard_id] - dead
             found.update(shard.paths[number] for number in gone if number not in dead)
@@ -169,7 +198,11 @@ class _Tree:
 
     def _look(self, snapshot: Snapshot, shards: Shards, notices: Notices | None) -> Changes:
         """Scan the whole folder and watch it."""
-        self._known, self._outside, self._unwatched = None, {}, {""}  # where it fails, the next search scans again
+        self._known, self._outside, self._unwatched = (
+            None,
+            {},
+            {""},
+        )  # where it fails, the next search scans again
         walk, watched = self._walk(notices)
         found = {stat.path: stat for stat in walk}
         self._outside = dict(walk.outside)
@@ -182,7 +215,9 @@ class _Tree:
         self._unlisted, self._linked = walk.unlisted, self._hard_linked(walk)
         return self._remember(known, snapshot, shards)
 
-    def _compare(self, paths: Iterable[str], snapshot: Snapshot, shards: Shards, notices: Notices | None) -> Changes:
+    def _compare(
+        self, paths: Iterable[str], snapshot: Snapshot, shards: Shards, notices: Notices | None
+    ) -> Changes:
         """Look at the paths alone, or at what lies below them."""
         walk, watched = self._walk(notices)
         found: dict[str, FileStat] = {}
@@ -191,15 +226,24 @@ class _Tree:
         for path in told:
             here = {stat.path: stat for stat in walk.of(path)}
             found.update(here)
-            missing.update(known for ref, shard in shards for known in _at(path, ref, shard) if known not in here)
+            missing.update(
+                known
+                for ref, shard in shards
+                for known in _at(path, ref, shard)
+                if known not in here
+            )
         self._outside = walk.outside | self._outside
         if not is_readable(self.repository.root):
             found, missing = {}, set()
         known = self._differing(found, missing - found.keys(), shards)
-        self._unwatched = {""} if watched is None else _topmost(watched.missed)  # those without a watch are among the paths
+        self._unwatched = (
+            {""} if watched is None else _topmost(watched.missed)
+        )  # those without a watch are among the paths
         self._unlisted = walk.unlisted
         looked_at = missing.union(told, found)
-        self._linked = {path: state for path, state in self._linked.items() if path not in looked_at} | self._hard_linked(walk)
+        self._linked = {
+            path: state for path, state in self._linked.items() if path not in looked_at
+        } | self._hard_linked(walk)
         return self._remember(known, snapshot, shards)
 
     def _hard_linked(self, walk: Walk) -> dict[str, FileState]:
@@ -209,14 +253,26 @@ class _Tree:
     def _walk(self, notices: Notices | None) -> tuple[Walk, Watched | None]:
         """A walk that has the folders it enters watched."""
         watched = notices.follow(self) if notices is not None else None
-        return Walk(self.repository, self._settings, (lambda folder: None) if watched is None else watched.folder), watched
+        return Walk(
+            self.repository,
+            self._settings,
+            (lambda folder: None) if watched is None else watched.folder,
+        ), watched
 
     def _differing(self, found: dict[str, FileStat], missing: set[str], shards: Shards) -> Changes:
         files, gone = [], set(missing)
         seen = self._read_seen()
         with FolderReader(self.root) as reader:
             for path, stat in found.items():
-                place = next(((shard, number) for ref, shard in shards if (number := shard.file_numbers.get(path)) is not None and number not in ref.dead), None)
+                place = next(
+                    (
+                        (shard, number)
+                        for ref, shard in shards
+                        if (number := shard.file_numbers.get(path)) is not None
+                        and number not in ref.dead
+                    ),
+                    None,
+                )
                 if place is None:
                     if path not in seen.refused or seen.refused[path].state != stat.state:
                         files.append(stat)
@@ -231,7 +287,9 @@ class _Tree:
             self._seen = stamp, read_seen(self.folder)
         return self._seen[1]
 
-    def _is_same(self, stat: FileStat, shard: Shard, number: int, seen: Seen, reader: FolderReader) -> bool:
+    def _is_same(
+        self, stat: FileStat, shard: Shard, number: int, seen: Seen, reader: FolderReader
+    ) -> bool:
         """Compare a file with the index by its state, else by its content."""
         state = stat.state
         if state.size != int(shard.file_size[number]):
@@ -268,14 +326,20 @@ def _topmost(folders: set[str]) -> set[str]:
     found: set[str] = set()
     for folder in sorted(folders):
         parts = folder.split("/")
-        if not any("/".join(parts[:depth]) in found for depth in range(1, len(parts))) and ("" not in found or not folder):
+        if not any("/".join(parts[:depth]) in found for depth in range(1, len(parts))) and (
+            "" not in found or not folder
+        ):
             found.add(folder)
     return found
 
 
 def _live(ref: ShardRef, shard: Shard) -> Iterable[str]:
     dead = set(ref.dead)
-    return shard.paths if not dead else (path for number, path in enumerate(shard.paths) if number not in dead)
+    return (
+        shard.paths
+        if not dead
+        else (path for number, path in enumerate(shard.paths) if number not in dead)
+    )
 
 
 def _at(path: str, ref: ShardRef, shard: Shard) -> list[str]:

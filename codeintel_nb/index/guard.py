@@ -11,7 +11,11 @@ MARK = "reading"
 MOST_S = 10.0  # of the process's CPU time, for one file: two megabytes of C++ take less than two
 _SIZE = 8192  # of the mark: two bytes of length, and a path
 # how a grammar ends a process; by the others somebody else does
-CRASHES = frozenset(-getattr(signal, name) for name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGPROF") if hasattr(signal, name))
+CRASHES = frozenset(
+    -getattr(signal, name)
+    for name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGPROF")
+    if hasattr(signal, name)
+)
 
 
 class Guard:
@@ -19,7 +23,10 @@ class Guard:
 
     def __init__(self, folder: Path) -> None:
         self._mark: mmap.mmap | bytearray = bytearray(_SIZE)
-        with suppress(OSError), (folder / MARK).open("w+b") as file:  # where nothing can be written a crash names no file
+        with (
+            suppress(OSError),
+            (folder / MARK).open("w+b") as file,
+        ):  # where nothing can be written a crash names no file
             file.write(bytes(_SIZE))  # else a write to the mark would need room that is not there
             file.flush()
             self._mark = mmap.mmap(file.fileno(), _SIZE)

@@ -36,18 +36,32 @@ def packed(ids: Array, starts: Array, universe: int) -> dict[str, Array]:
     counts = np.diff(starts, append=len(ids)).astype(np.int64)
     lower = np.log2(np.maximum(1, universe / np.maximum(1, counts))).astype(np.int64)
     bits = _PAD + counts + (universe >> lower) + 1 + counts * lower
-    sizes = np.stack([counts * _id_bytes(universe), np.full(len(counts), (universe + 7) // 8), (bits + 7) // 8])
+    sizes = np.stack(
+        [counts * _id_bytes(universe), np.full(len(counts), (universe + 7) // 8), (bits + 7) // 8]
+    )
     best = np.argmin(sizes, axis=0)
     taken = sizes[best, np.arange(len(counts))]
     forms = np.where(best == ELIAS_FANO, ELIAS_FANO + lower, best).astype(np.uint8)
     total = int(taken.sum())
-    offsets = np.concatenate([[0], np.cumsum(taken)]).astype(np.uint32 if total < 1 << 32 else np.uint64)
+    offsets = np.concatenate([[0], np.cumsum(taken)]).astype(
+        np.uint32 if total < 1 << 32 else np.uint64
+    )
     data = np.empty(total, np.uint8)
     first, behind = 0, np.append(np.asarray(starts, np.int64)[1:], len(ids))
     while first < len(counts):
-        last = max(first + 1, int(np.searchsorted(behind, behind[first] - counts[first] + _AT_ONCE, "right")))
+        last = max(
+            first + 1,
+            int(np.searchsorted(behind, behind[first] - counts[first] + _AT_ONCE, "right")),
+        )
         part = slice(first, last)
-        _pack(ids[int(starts[first]) : int(behind[last - 1])], counts[part], forms[part], taken[part], universe, data[int(offsets[first]) : int(offsets[last])])
+        _pack(
+            ids[int(starts[first]) : int(behind[last - 1])],
+            counts[part],
+            forms[part],
+            taken[part],
+            universe,
+            data[int(offsets[first]) : int(offsets[last])],
+        )
         first = last
     return {"forms": forms, "offsets": offsets, "data": data}
 
@@ -59,7 +73,12 @@ def _pack(ids: Array, counts: Ids, forms: Array, sizes: Ids, universe: int, out:
         chosen = forms == form
         of_form, its_counts, its_sizes = ids[form_of == form], counts[chosen], sizes[chosen]
         if form == IDS:
-            out[place == form] = of_form.astype("<u4").view(np.uint8).reshape(-1, 4)[:, : _id_bytes(universe)].ravel()
+            out[place == form] = (
+                of_form.astype("<u4")
+                .view(np.uint8)
+                .reshape(-1, 4)[:, : _id_bytes(universe)]
+                .ravel()
+            )
             continue
         bits = np.zeros(8 * int(its_sizes.sum()), bool)
         begins = 8 * (np.cumsum(its_sizes) - its_sizes)
@@ -72,7 +91,9 @@ def _pack(ids: Array, counts: Ids, forms: Array, sizes: Ids, universe: int, out:
             unused = 8 * its_sizes - _PAD - upper - its_counts * lower
             for bit in range(_PAD):
                 bits[begins + bit] = unused >> (_PAD - 1 - bit) & 1
-            number = np.arange(len(of_form)) - np.repeat(np.cumsum(its_counts) - its_counts, its_counts)
+            number = np.arange(len(of_form)) - np.repeat(
+                np.cumsum(its_counts) - its_counts, its_counts
+            )
             bits[np.repeat(begins + _PAD, its_counts) + (of_form >> lower) + number] = True
             at = np.repeat(begins + _PAD + upper, its_counts) + number
             step = np.repeat(its_counts, its_counts)
@@ -87,7 +108,10 @@ class IdLists:
 
     def __init__(self, arrays: dict[str, Array], universe: int) -> None:
         forms, self._offsets, self._data = arrays["forms"], arrays["offsets"], arrays["data"]
-        self._form, self._offset = memoryview(forms.data), memoryview(self._offsets.data)  # to look at one
+        self._form, self._offset = (
+            memoryview(forms.data),
+            memoryview(self._offsets.data),
+        )  # to look at one
         self._universe = universe
 
     def sizes(self, positions: Ids) -> list[int]:

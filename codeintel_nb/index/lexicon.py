@@ -58,7 +58,11 @@ class LexiconBuilder:
         owners = np.repeat(chunk_of_word, lengths)
         keys, counts = np.unique(owners * (1 << 32) + terms, return_counts=True)
         self._postings.append(
-            ((keys & 0xFFFFFFFF).astype(np.uint32), ((keys >> 32) + self._chunks).astype(np.uint32), np.minimum(counts, 255).astype(np.uint8))
+            (
+                (keys & 0xFFFFFFFF).astype(np.uint32),
+                ((keys >> 32) + self._chunks).astype(np.uint32),
+                np.minimum(counts, 255).astype(np.uint8),
+            )
         )
         self._lengths.append(np.bincount(owners, minlength=len(words)).astype(np.uint32))
         self._chunks += len(words)
@@ -70,7 +74,9 @@ class LexiconBuilder:
         for word in words:
             if word not in known:
                 known[word] = len(known)
-                self._word_terms.extend(terms.setdefault(term, len(terms)) for term in terms_of(word))
+                self._word_terms.extend(
+                    terms.setdefault(term, len(terms)) for term in terms_of(word)
+                )
                 self._word_ends.append(len(self._word_terms))
 
     def write(self, path: Path) -> None:
@@ -78,7 +84,9 @@ class LexiconBuilder:
         by_hash = np.argsort(hashes)
         rank = np.empty(len(hashes), np.uint64)
         rank[by_hash] = np.arange(len(hashes), dtype=np.uint64)
-        keys = np.empty(sum(len(terms) for terms, _, _ in self._postings), "<u8")  # term, chunk and count in one number, to be sorted where it lies
+        keys = np.empty(
+            sum(len(terms) for terms, _, _ in self._postings), "<u8"
+        )  # term, chunk and count in one number, to be sorted where it lies
         at = 0
         while self._postings:
             terms, chunks, counts = self._postings.pop()
@@ -90,16 +98,26 @@ class LexiconBuilder:
             part |= _STEP_OF[counts]
             at += len(terms)
         keys.sort()
-        starts = np.searchsorted(keys, np.arange(len(hashes) + 1, dtype=np.uint64) << np.uint64(32)).astype(np.uint32)
+        starts = np.searchsorted(
+            keys, np.arange(len(hashes) + 1, dtype=np.uint64) << np.uint64(32)
+        ).astype(np.uint32)
         low = keys.view("<u4")[::2]
         chunks, steps = low >> 4, (low & 15).astype(np.uint8)
         del keys, low
         lengths = np.concatenate(self._lengths or [np.zeros(0, np.uint32)]).astype(np.uint32)
         lists = packed(chunks, starts[:-1].astype(np.int64), self._chunks)
         several = steps > 0
-        ranks = np.cumsum([0, *several[: len(several) // _RANKED * _RANKED].reshape(-1, _RANKED).sum(axis=1)]).astype(np.uint32)
-        tf: dict[str, Array] = {"several": np.packbits(several, bitorder="little"), "ranks": ranks, "counts": _halved(steps[several])}
-        write_arrays(path, {"hashes": hashes[by_hash], "starts": starts, **lists, **tf, "lengths": lengths})
+        ranks = np.cumsum(
+            [0, *several[: len(several) // _RANKED * _RANKED].reshape(-1, _RANKED).sum(axis=1)]
+        ).astype(np.uint32)
+        tf: dict[str, Array] = {
+            "several": np.packbits(several, bitorder="little"),
+            "ranks": ranks,
+            "counts": _halved(steps[several]),
+        }
+        write_arrays(
+            path, {"hashes": hashes[by_hash], "starts": starts, **lists, **tf, "lengths": lengths}
+        )
 
 
 def _halved(steps: Array) -> Array:
@@ -115,7 +133,11 @@ class Lexicon:
     def __init__(self, path: Path) -> None:
         arrays = open_arrays(path)
         self._hashes, self._starts = arrays["hashes"], arrays["starts"]
-        self._several, self._ranks, self._counts = arrays["several"], arrays["ranks"], arrays["counts"]
+        self._several, self._ranks, self._counts = (
+            arrays["several"],
+            arrays["ranks"],
+            arrays["counts"],
+        )
         self.lengths: npt.NDArray[np.uint32] = arrays["lengths"]
         self._lists = IdLists(arrays, len(self.lengths))
         self.total_length = int(self.lengths.sum(dtype=np.int64))
@@ -131,12 +153,16 @@ class Lexicon:
         first = int(self._ranks[ranked]) + int(self._are_several(ranked * _RANKED, start).sum())
         end = first + int(steps.sum())
         halves = self._counts[first // 2 : (end + 1) // 2]
-        steps[steps > 0] = np.stack([halves & 15, halves >> 4], axis=1).ravel()[first % 2 :][: end - first]
+        steps[steps > 0] = np.stack([halves & 15, halves >> 4], axis=1).ravel()[first % 2 :][
+            : end - first
+        ]
         return self._lists.read(at), STEPS[steps]
 
     def _are_several(self, start: int, end: int) -> npt.NDArray[np.uint8]:
         """Of each posting of a range 1 where the chunk holds the term more than once, else 0."""
-        return np.unpackbits(self._several[start // 8 : (end + 7) // 8], bitorder="little")[start % 8 :][: end - start]
+        return np.unpackbits(self._several[start // 8 : (end + 7) // 8], bitorder="little")[
+            start % 8 :
+        ][: end - start]
 
     def frequency(self, term: str) -> int:
         """How many chunks hold the term."""
@@ -148,7 +174,9 @@ class Lexicon:
         at = int(np.searchsorted(self._hashes, wanted))
         return None if at == len(self._hashes) or self._hashes[at] != wanted else at
 
-    def scores(self, weights: dict[str, float], mean_length: float, mask: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.float32]:
+    def scores(
+        self, weights: dict[str, float], mean_length: float, mask: npt.NDArray[np.bool_] | None
+    ) -> npt.NDArray[np.float32]:
         """BM25 of every chunk in the mask; ``weights`` are the terms with their inverse document frequencies."""
         scores = np.zeros(len(self.lengths), np.float32)
         for term, weight in weights.items():

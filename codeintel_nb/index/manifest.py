@@ -11,7 +11,16 @@ from ..errors import ShardError
 
 FORMAT = 6
 MANIFEST = "manifest.json"
-PARTS = ("content.bin", "columns.bin", "postings.bin", "lexicon.bin", "vectors.faiss", "files.parquet", "chunks.parquet", "symbols.parquet")
+PARTS = (
+    "content.bin",
+    "columns.bin",
+    "postings.bin",
+    "lexicon.bin",
+    "vectors.faiss",
+    "files.parquet",
+    "chunks.parquet",
+    "symbols.parquet",
+)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -39,7 +48,9 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         said = msgspec.json.decode(data)
         if isinstance(said, dict) and said.get("format") != FORMAT:
-            raise ShardError(f"Shard {folder.name} is format {said.get('format')}, this version reads {FORMAT}. Rebuild it: codeintel index PATH --rebuild")
+            raise ShardError(
+                f"Shard {folder.name} is format {said.get('format')}, this version reads {FORMAT}. Rebuild it: codeintel index PATH --rebuild"
+            )
         manifest = msgspec.convert(said, Manifest)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise damaged(folder, f"its manifest cannot be read: {error}") from error
@@ -50,7 +61,9 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def damaged(folder: Path, what: str) -> ShardError:
-    return ShardError(f"Shard {folder.name} is damaged: {what}. Rebuild it: codeintel index PATH --rebuild (codeintel doctor says which repository).")
+    return ShardError(
+        f"Shard {folder.name} is damaged: {what}. Rebuild it: codeintel index PATH --rebuild (codeintel doctor says which repository)."
+    )
 
 
 def crc32_of(path: Path) -> int:

@@ -13,7 +13,9 @@ from typing import Any, Protocol
 from ..sources.ignore import IGNORE_FILES
 from ..sources.worktree import NEVER
 
-DECIDING = frozenset({".git", "pyvenv.cfg", "conda-meta", *IGNORE_FILES})  # entries that decide how their folder is read
+DECIDING = frozenset(
+    {".git", "pyvenv.cfg", "conda-meta", *IGNORE_FILES}
+)  # entries that decide how their folder is read
 OLD_ENVIRONMENT = "activate_this.py"  # of virtualenv before version 20, in ENVIRONMENT/bin
 RETRY_S = 30.0  # between attempts to get an instance where the user has no more
 
@@ -44,7 +46,9 @@ class Notices:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._folders: dict[int, list[tuple[Told, str]]] = {}  # watch -> the trees that hold the folder, and where
+        self._folders: dict[
+            int, list[tuple[Told, str]]
+        ] = {}  # watch -> the trees that hold the folder, and where
         self._inotify: Any = None
         self._tried_at = -RETRY_S
         self.reason = ""  # why there are no events at all
@@ -55,7 +59,10 @@ class Notices:
         """Return the reason why some folders are not watched; empty for no folders."""
         if not folders or not self.is_linux:  # elsewhere folders are always scanned
             return ""
-        return self.reason or "the user's inotify watches are used up: sysctl fs.inotify.max_user_watches"
+        return (
+            self.reason
+            or "the user's inotify watches are used up: sysctl fs.inotify.max_user_watches"
+        )
 
     def follow(self, tree: Told) -> Watched | None:
         """What is to be told each folder of a tree, to have it watched; None where nothing can be."""
@@ -95,7 +102,11 @@ class Notices:
             places = self._folders.setdefault(watch, [])
             if (tree, folder) not in places:
                 # inotify has one watch for all names of a folder (bind mounts): keep those that still name it
-                places[:] = [place for place in places if place[0] is not tree or _is_same_folder(tree.root, place[1], folder)] + [(tree, folder)]
+                places[:] = [
+                    place
+                    for place in places
+                    if place[0] is not tree or _is_same_folder(tree.root, place[1], folder)
+                ] + [(tree, folder)]
             return True
 
     def read(self, tree: Told) -> set[str]:
@@ -125,11 +136,19 @@ class Notices:
             self._folders.pop(event.wd, None)
             return
         decides = event.name in DECIDING
-        if is_folder and ((event.name in NEVER and not decides) or not event.mask & ~(flags.ATTRIB | flags.ISDIR)):
+        if is_folder and (
+            (event.name in NEVER and not decides) or not event.mask & ~(flags.ATTRIB | flags.ISDIR)
+        ):
             return
         for tree, folder in self._folders.get(event.wd, ()):
             path = f"{folder}/{event.name}" if folder and event.name else folder or event.name
-            tree.told.add(folder if decides else folder.rpartition("/")[0] if event.name == OLD_ENVIRONMENT else path)
+            tree.told.add(
+                folder
+                if decides
+                else folder.rpartition("/")[0]
+                if event.name == OLD_ENVIRONMENT
+                else path
+            )
 
     def close(self) -> None:
         with self._lock:

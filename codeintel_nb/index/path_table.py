@@ -9,7 +9,13 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..scopes.globs import PathMatcher, expand_braces, glob_names, matches_name_by_name, name_matcher
+from ..scopes.globs import (
+    PathMatcher,
+    expand_braces,
+    glob_names,
+    matches_name_by_name,
+    name_matcher,
+)
 from .arrays import Array
 
 Mask = npt.NDArray[np.bool_]
@@ -27,7 +33,9 @@ class _Names:
 
     @cached_property
     def array(self) -> npt.NDArray[np.bytes_]:
-        return np.array([name.encode("utf-8", "replace") for name in self.ids] or [b""], np.bytes_)[: len(self.ids)]
+        return np.array([name.encode("utf-8", "replace") for name in self.ids] or [b""], np.bytes_)[
+            : len(self.ids)
+        ]
 
     @cached_property
     def filled(self) -> Mask:
@@ -38,7 +46,9 @@ class _Names:
 class PathTable:
     """The folders and names that the paths of a shard are made of; the root is the first folder."""
 
-    def __init__(self, folders: Sequence[str], names: Sequence[str], file_folder: Array, file_name: Array) -> None:
+    def __init__(
+        self, folders: Sequence[str], names: Sequence[str], file_folder: Array, file_name: Array
+    ) -> None:
         self.folders, self.file_folder, self.file_name = folders, file_folder, file_name
         self.names, self._parts = _Names(names), _Names()
         split = [folder.rpartition("/") for folder in folders]
@@ -46,7 +56,9 @@ class PathTable:
         self._part = np.array([self._parts.number(part) for _, _, part in split], np.int64)
         self._parent = np.array([numbers[above] for above, _, _ in split], np.int64)
         depths = np.array([folder.count("/") + 1 if folder else 0 for folder in folders], np.int64)
-        self._levels = [np.flatnonzero(depths == depth) for depth in range(1, int(depths.max()) + 1)]
+        self._levels = [
+            np.flatnonzero(depths == depth) for depth in range(1, int(depths.max()) + 1)
+        ]
 
     @classmethod
     def of(cls, paths: Sequence[str]) -> PathTable:
@@ -68,14 +80,25 @@ class PathTable:
     def arrays(self) -> dict[str, Array]:
         """What a shard stores of it."""
         texts = {"table_folders": self.folders, "table_names": list(self.names.ids)}
-        blobs = {name: np.frombuffer("\0".join(held).encode("utf-8"), np.uint8) for name, held in texts.items()}
+        blobs = {
+            name: np.frombuffer("\0".join(held).encode("utf-8"), np.uint8)
+            for name, held in texts.items()
+        }
         return {**blobs, "file_folder": self.file_folder, "file_name": self.file_name}
 
     @classmethod
     def stored(cls, arrays: dict[str, Array]) -> PathTable:
         """The table out of a shard's arrays."""
-        folders, names = (arrays[name].tobytes().decode("utf-8").split("\0") for name in ("table_folders", "table_names"))
-        return cls(folders, names if len(arrays["file_name"]) else [], arrays["file_folder"], arrays["file_name"])
+        folders, names = (
+            arrays[name].tobytes().decode("utf-8").split("\0")
+            for name in ("table_folders", "table_names")
+        )
+        return cls(
+            folders,
+            names if len(arrays["file_name"]) else [],
+            arrays["file_folder"],
+            arrays["file_name"],
+        )
 
     def admitted(self, include_globs: Sequence[str], exclude_globs: Sequence[str]) -> Mask:
         """The files that some include matches, or none is given, and no exclude does."""
@@ -97,14 +120,24 @@ class PathTable:
         reached = np.zeros(len(self.folders), bool)  # folders to which the names so far lead
         reached[0] = True
         for name in names[:-1] if anchored else ("**", *names[:-1]):
-            reached = self._below(reached) if name == "**" else self._named(name, self._parts)[self._part] & self._children(reached)
+            reached = (
+                self._below(reached)
+                if name == "**"
+                else self._named(name, self._parts)[self._part] & self._children(reached)
+            )
         last = names[-1]
-        inside = self._children(reached) if last == "**" else self._named(last, self._parts)[self._part] & self._children(reached)
+        inside = (
+            self._children(reached)
+            if last == "**"
+            else self._named(last, self._parts)[self._part] & self._children(reached)
+        )
         found: Mask = self._below(inside)[self.file_folder]
         if folder_only:
             return found
         here: Mask = reached[self.file_folder]
-        return found | (here if last == "**" else here & self._named(last, self.names)[self.file_name])
+        return found | (
+            here if last == "**" else here & self._named(last, self.names)[self.file_name]
+        )
 
     def _paths(self) -> list[str]:
         names, folders = list(self.names.ids), self.folders
@@ -137,4 +170,6 @@ class PathTable:
             return np.char.endswith(names.array, pattern[1:].encode())
         if pattern[-1] == "*" and _PLAIN.fullmatch(pattern[:-1]):
             return np.char.startswith(names.array, pattern[:-1].encode())
-        return np.fromiter(map(name_matcher(pattern), names.ids), bool, len(names.ids)) & names.filled
+        return (
+            np.fromiter(map(name_matcher(pattern), names.ids), bool, len(names.ids)) & names.filled
+        )

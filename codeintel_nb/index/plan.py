@@ -68,8 +68,15 @@ class Places:
     def __init__(self, shards: list[Shard], dead: list[tuple[int, ...]]) -> None:
         self._shards = shards
         self._first = [0, *accumulate(shard.manifest.files for shard in shards)]
-        columns = [(shard.file_size, shard.file_mtime_ns, shard.file_ctime_ns, shard.file_inode) for shard in shards]
-        self.states = [state for shard in columns for state in zip(*(column.tolist() for column in shard), strict=True)]
+        columns = [
+            (shard.file_size, shard.file_mtime_ns, shard.file_ctime_ns, shard.file_inode)
+            for shard in shards
+        ]
+        self.states = [
+            state
+            for shard in columns
+            for state in zip(*(column.tolist() for column in shard), strict=True)
+        ]
         self.numbers: dict[str, int] = {}
         for shard, first, gone in zip(shards, self._first, dead, strict=False):
             live = dict(zip(shard.paths, range(first, first + shard.manifest.files), strict=True))
@@ -89,7 +96,9 @@ class Places:
         """The live files at a path, or below it."""
         if path in self.numbers:
             return [path]
-        return [known for shard in self._shards for known in shard.below(path) if known in self.numbers]
+        return [
+            known for shard in self._shards for known in shard.below(path) if known in self.numbers
+        ]
 
 
 class Plan(NamedTuple):
@@ -111,7 +120,13 @@ class Plan(NamedTuple):
         return not self.suspects and not self.gone and self.snapshot.complete
 
 
-def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, rebuild: bool = False, only: Sequence[str] | None = None) -> Plan:
+def plan_update(
+    stored: Stored,
+    settings: Settings,
+    embedder_id: str | None,
+    rebuild: bool = False,
+    only: Sequence[str] | None = None,
+) -> Plan:
     """Compare the folder with its index by the state of each file; nothing is read but the folder.
 
     ``embedder_id`` None takes the index's own, for a caller that only asks whether anything changed. With ``only`` those
@@ -119,7 +134,9 @@ def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, reb
     """
     snapshot = Snapshot() if rebuild else read_snapshot(stored.folder)
     if embedder_id is not None and snapshot.shards and snapshot.embedder != embedder_id:
-        snapshot = Snapshot(generation=snapshot.generation)  # vectors of another model: everything anew
+        snapshot = Snapshot(
+            generation=snapshot.generation
+        )  # vectors of another model: everything anew
         rebuild = True
     if rebuild or not snapshot.complete:
         only = None
@@ -127,7 +144,11 @@ def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, reb
     places = Places(shards, [ref.dead for ref in snapshot.shards])
     seen = Seen() if rebuild else read_seen(stored.folder)
     walk = Walk(stored.repository, settings)
-    stats = iter(walk) if only is None else iter({stat.path: stat for path in only for stat in walk.of(path)}.values())
+    stats = (
+        iter(walk)
+        if only is None
+        else iter({stat.path: stat for path in only for stat in walk.of(path)}.values())
+    )
     suspects, found = [], set()
     refused: Counter[str] = Counter()
     numbers, states = places.numbers, places.states
@@ -142,16 +163,33 @@ def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, reb
                 suspects.append(stat)
             continue
         found.add(path)
-        if (state != states[number] and state != seen.touched.get(path)) or (path in seen.unparsed and not seen.unparsed[path].is_settled):
+        if (state != states[number] and state != seen.touched.get(path)) or (
+            path in seen.unparsed and not seen.unparsed[path].is_settled
+        ):
             suspects.append(stat)
     root = stored.repository.root
     if not found and not suspects and not is_readable(root):
-        raise SourceError(f"The folder {root} of {stored.repository.name!r} cannot be read: it is gone, or you lack the right to. What was indexed before still answers.")
-    expected = numbers.keys() if only is None else {known for path in only for known in places.at(path)}
+        raise SourceError(
+            f"The folder {root} of {stored.repository.name!r} cannot be read: it is gone, or you lack the right to. What was indexed before still answers."
+        )
+    expected = (
+        numbers.keys() if only is None else {known for path in only for known in places.at(path)}
+    )
     gone = [path for path in expected if path not in found]
     unchanged = len(numbers) - len(gone) - sum(stat.path in numbers for stat in suspects)
     if only is not None:  # of the rest of the folder is true what was true before
-        return Plan(snapshot, suspects, places, gone, unchanged, Counter(snapshot.skipped), {reason: list(paths) for reason, paths in snapshot.examples.items()}, list(snapshot.secrets), seen, shards)
+        return Plan(
+            snapshot,
+            suspects,
+            places,
+            gone,
+            unchanged,
+            Counter(snapshot.skipped),
+            {reason: list(paths) for reason, paths in snapshot.examples.items()},
+            list(snapshot.secrets),
+            seen,
+            shards,
+        )
     seen.unparsed = {path: known for path, known in seen.unparsed.items() if path in found}
     examples = walk.examples
     for path, (_, reason) in seen.refused.items():
@@ -161,7 +199,18 @@ def plan_update(stored: Stored, settings: Settings, embedder_id: str | None, reb
     for path, unparsed in seen.unparsed.items():
         if len(named := examples.setdefault(unparsed.reason, [])) < MAX_EXAMPLES:
             named.append(path)
-    return Plan(snapshot, suspects, places, gone, unchanged, walk.skipped + refused + by_lines, examples, walk.secrets, seen, shards)
+    return Plan(
+        snapshot,
+        suspects,
+        places,
+        gone,
+        unchanged,
+        walk.skipped + refused + by_lines,
+        examples,
+        walk.secrets,
+        seen,
+        shards,
+    )
 
 
 def _opened(stored: Stored, snapshot: Snapshot) -> list[Shard]:
@@ -187,7 +236,9 @@ def _opened(stored: Stored, snapshot: Snapshot) -> list[Shard]:
 
 def is_settled(state: FileState, read_at_ns: int) -> bool:
     """Whether any later change of a file will show in its state."""
-    return max(state.mtime_ns if os.name == "nt" else 0, state.ctime_ns) < read_at_ns - CLOCK_STEP_NS
+    return (
+        max(state.mtime_ns if os.name == "nt" else 0, state.ctime_ns) < read_at_ns - CLOCK_STEP_NS
+    )
 
 
 def read_seen(folder: Path) -> Seen:

@@ -24,7 +24,10 @@ _BATCH = 256  # blocks whose trigrams are sorted together: as many as a byte can
 _FOLD = bytes(range(256)).lower()
 _NEWLINE, _UNDERSCORE = 10, 95
 _WORD = np.isin(np.arange(256), np.frombuffer(b"abcdefghijklmnopqrstuvwxyz0123456789_", np.uint8))
-AS_LETTERS = {"\u212a": "k", "\u017f": "s"}  # what re2 and ripgrep match with k and s, ignoring case
+AS_LETTERS = {
+    "\u212a": "k",
+    "\u017f": "s",
+}  # what re2 and ripgrep match with k and s, ignoring case
 
 Blocks = npt.NDArray[np.int64]  # ids, ascending
 
@@ -48,7 +51,12 @@ def code_of(trigram: bytes) -> int:
 def joint_of(five: bytes) -> int | None:
     """The number of a joint, above those of all trigrams; None of a text that is none."""
     before, behind = five[:2], five[3:]
-    if len(five) != 5 or five[2] != _UNDERSCORE or not _WORD[list(before + behind)].all() or _UNDERSCORE in (before[1], behind[0]):
+    if (
+        len(five) != 5
+        or five[2] != _UNDERSCORE
+        or not _WORD[list(before + behind)].all()
+        or _UNDERSCORE in (before[1], behind[0])
+    ):
         return None
     return int.from_bytes(before + behind, "big")
 
@@ -65,7 +73,11 @@ def block_starts(content: bytes) -> list[int]:
     """First byte of each block, and the end."""
     starts, size = [0], len(content)
     while size - starts[-1] > BLOCK:
-        end = content.rfind(b"\n", starts[-1], starts[-1] + BLOCK) + 1 or content.find(b"\n", starts[-1] + BLOCK) + 1 or size
+        end = (
+            content.rfind(b"\n", starts[-1], starts[-1] + BLOCK) + 1
+            or content.find(b"\n", starts[-1] + BLOCK) + 1
+            or size
+        )
         starts.append(end)
     if starts[-1] != size:
         starts.append(size)
@@ -77,7 +89,9 @@ class PostingsBuilder:
 
     def __init__(self) -> None:
         self._starts: list[int] = [0]
-        self._batches: list[tuple[int, Array]] = []  # number of the first block, and what _keys_of says
+        self._batches: list[
+            tuple[int, Array]
+        ] = []  # number of the first block, and what _keys_of says
         self._joints: list[Array] = []  # rows of a block and a joint
         self._tail = bytearray()
 
@@ -104,7 +118,9 @@ class PostingsBuilder:
     def write(self, path: Path) -> None:
         if self._tail:
             self._cut(final=True)
-        halves = np.empty((sum(len(keys) for _, keys in self._batches) + sum(map(len, self._joints)), 2), "<u4")  # a block, and what it holds
+        halves = np.empty(
+            (sum(len(keys) for _, keys in self._batches) + sum(map(len, self._joints)), 2), "<u4"
+        )  # a block, and what it holds
         at = 0
         for first, keys in self._batches:
             part = halves[at : at + len(keys)]
@@ -116,8 +132,17 @@ class PostingsBuilder:
         self._joints.clear()
         halves.view("<u8").ravel().sort()  # by what is held, then by block
         blocks, codes = halves[:, 0], halves[:, 1]
-        starts = np.flatnonzero(np.append(np.ones(min(1, len(codes)), bool), codes[1:] != codes[:-1]))
-        write_arrays(path, {"starts": np.array(self._starts, np.uint64), "codes": codes[starts], **packed(blocks, starts, len(self._starts) - 1)})
+        starts = np.flatnonzero(
+            np.append(np.ones(min(1, len(codes)), bool), codes[1:] != codes[:-1])
+        )
+        write_arrays(
+            path,
+            {
+                "starts": np.array(self._starts, np.uint64),
+                "codes": codes[starts],
+                **packed(blocks, starts, len(self._starts) - 1),
+            },
+        )
 
 
 # the text of up to 256 blocks, folded; where each begins in it, and the end; and their numbers
@@ -129,7 +154,11 @@ def _keys_of(texts: Sequence[_Folded]) -> Array:
     parts = [_sorted_keys(*text) for text in texts]
     keys = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
     keys = keys[np.append(np.ones(min(1, len(keys)), bool), keys[1:] != keys[:-1])]
-    broken = (keys & 0xFF == _NEWLINE) | (keys & 0xFF00 == _NEWLINE << 8) | (keys & 0xFF0000 == _NEWLINE << 16)
+    broken = (
+        (keys & 0xFF == _NEWLINE)
+        | (keys & 0xFF00 == _NEWLINE << 8)
+        | (keys & 0xFF0000 == _NEWLINE << 16)
+    )
     kept: Array = keys[~broken]
     return kept
 
@@ -141,12 +170,20 @@ def _joints_of(texts: Sequence[_Folded]) -> Array:
         letters = np.frombuffer(folded, np.uint8)
         at = np.flatnonzero(letters[2:-2] == _UNDERSCORE) + 2
         around = letters[at[:, None] + np.array([-2, -1, 1, 2])]
-        kept = _WORD[around].all(axis=1) & (around[:, 1] != _UNDERSCORE) & (around[:, 2] != _UNDERSCORE)
+        kept = (
+            _WORD[around].all(axis=1)
+            & (around[:, 1] != _UNDERSCORE)
+            & (around[:, 2] != _UNDERSCORE)
+        )
         blocks = np.array(numbers, np.uint64)[np.searchsorted(edges, at[kept], "right") - 1]
         parts.append(around[kept].view(">u4").ravel().astype("<u8") << np.uint64(32) | blocks)
     joints = np.concatenate(parts)
     joints.sort()
-    distinct: Array = joints[np.append(np.ones(min(1, len(joints)), bool), joints[1:] != joints[:-1])].view("<u4").reshape(-1, 2)
+    distinct: Array = (
+        joints[np.append(np.ones(min(1, len(joints)), bool), joints[1:] != joints[:-1])]
+        .view("<u4")
+        .reshape(-1, 2)
+    )
     return distinct
 
 
@@ -157,8 +194,16 @@ def _folded(content: bytes, starts: Sequence[int]) -> Iterator[_Folded]:
     edges = [start - starts[0] for start in starts]
     yield fold(text), edges, range(len(edges) - 1)
     if with_letters(text) != text:
-        blocks = [(number, plain) for number, (start, end) in enumerate(pairwise(edges)) if (plain := with_letters(text[start:end])) != text[start:end]]
-        yield fold(b"".join(plain for _, plain in blocks)), [0, *accumulate(len(plain) for _, plain in blocks)], [number for number, _ in blocks]
+        blocks = [
+            (number, plain)
+            for number, (start, end) in enumerate(pairwise(edges))
+            if (plain := with_letters(text[start:end])) != text[start:end]
+        ]
+        yield (
+            fold(b"".join(plain for _, plain in blocks)),
+            [0, *accumulate(len(plain) for _, plain in blocks)],
+            [number for number, _ in blocks],
+        )
 
 
 def _sorted_keys(folded: bytes, edges: Sequence[int], numbers: Sequence[int]) -> Array:

@@ -76,7 +76,12 @@ class Projection:
         self._landmarks: Landmarks | None = None
         self._points: dict[str, Floats] = {}  # by id of the shard
 
-    def prepare(self, shards: Sequence[Shard], progress: Callable[[Progress], None] = lambda event: None, cancel: threading.Event | None = None) -> None:
+    def prepare(
+        self,
+        shards: Sequence[Shard],
+        progress: Callable[[Progress], None] = lambda event: None,
+        cancel: threading.Event | None = None,
+    ) -> None:
         """Load the map positions of all chunks; a child process computes missing ones.
 
         Raises
@@ -96,7 +101,9 @@ class Projection:
             if self._lay_out(shards, None if is_due else landmarks, progress, cancel):
                 break
         else:
-            raise EngineError(f"The map could not be written to {self.folder}. Free some space, and draw it again.")
+            raise EngineError(
+                f"The map could not be written to {self.folder}. Free some space, and draw it again."
+            )
         self._forget_all_but({shard.id for shard in shards})
 
     def points(self, shard: Shard) -> Floats:
@@ -113,19 +120,32 @@ class Projection:
     def _is_placed(self, shard: Shard) -> bool:
         """Load a shard's points, if they are stored; return whether they were."""
         assert self._landmarks is not None
-        if shard.id not in self._points and (points := _read_points(self.folder, shard, self._landmarks)) is not None:
+        if (
+            shard.id not in self._points
+            and (points := _read_points(self.folder, shard, self._landmarks)) is not None
+        ):
             self._points[shard.id] = points
         return shard.id in self._points
 
-    def _lay_out(self, shards: Sequence[Shard], landmarks: Landmarks | None, progress: Callable[[Progress], None], cancel: threading.Event | None) -> bool:
+    def _lay_out(
+        self,
+        shards: Sequence[Shard],
+        landmarks: Landmarks | None,
+        progress: Callable[[Progress], None],
+        cancel: threading.Event | None,
+    ) -> bool:
         """Run the child and load the points that it wrote; return whether all were there."""
         if landmarks is None and find_spec("openTSNE") is None:
             raise MissingExtra("map", needed_by="A map of the code")
         with tempfile.TemporaryDirectory(prefix="codeintel-map-") as scratch:
             folder = self.folder if _can_write(self.folder) else Path(scratch)
-            if landmarks is not None and not (folder / LANDMARKS_FILE).exists():  # never over newer ones
+            if (
+                landmarks is not None and not (folder / LANDMARKS_FILE).exists()
+            ):  # never over newer ones
                 _write(folder / LANDMARKS_FILE, landmarks)
-            job = Layout(tuple(str(shard.folder) for shard in shards), str(folder), landmarks is None)
+            job = Layout(
+                tuple(str(shard.folder) for shard in shards), str(folder), landmarks is None
+            )
             _in_child(job, progress, cancel)
             layout = _read(folder / LANDMARKS_FILE)
             if layout is None:
@@ -171,7 +191,9 @@ class Swept(msgspec.Struct, frozen=True, tag="swept"):
 _Line = Progress | Failure | Done | Swept
 
 
-def _in_child(job: Layout, progress: Callable[[Progress], None], cancel: threading.Event | None) -> None:
+def _in_child(
+    job: Layout, progress: Callable[[Progress], None], cancel: threading.Event | None
+) -> None:
     with tempfile.TemporaryFile() as stderr:
         child = spawn("codeintel_nb.index.projection", stderr, Path(job.folder))
         try:
@@ -191,7 +213,9 @@ def _in_child(job: Layout, progress: Callable[[Progress], None], cancel: threadi
             pass
         finally:
             end(child)
-        raise EngineError(f"The process that lays out the map {how_it_ended(child.wait(), stderr)} Draw it again; if that fails too, run: codeintel doctor")
+        raise EngineError(
+            f"The process that lays out the map {how_it_ended(child.wait(), stderr)} Draw it again; if that fails too, run: codeintel doctor"
+        )
 
 
 def main() -> None:
@@ -250,8 +274,17 @@ def _laid_out(shards: Sequence[Shard], chunks: int, report: Callable[[float], No
 
     random = np.random.default_rng(0)
     wanted = min(LANDMARKS, chunks)
-    parts = [random.choice(shard.manifest.chunks, min(shard.manifest.chunks, -(-wanted * shard.manifest.chunks // max(1, chunks))), replace=False) for shard in shards]
-    vectors = np.concatenate([_normalized(shard, np.sort(part)) for shard, part in zip(shards, parts, strict=True)])
+    parts = [
+        random.choice(
+            shard.manifest.chunks,
+            min(shard.manifest.chunks, -(-wanted * shard.manifest.chunks // max(1, chunks))),
+            replace=False,
+        )
+        for shard in shards
+    ]
+    vectors = np.concatenate(
+        [_normalized(shard, np.sort(part)) for shard, part in zip(shards, parts, strict=True)]
+    )
     if len(vectors) < 4:  # nothing that could be laid out
         places = np.zeros((len(vectors), 2), np.float32)
         places[:, 0] = np.arange(len(vectors))
@@ -259,7 +292,15 @@ def _laid_out(shards: Sequence[Shard], chunks: int, report: Callable[[float], No
         perplexity = min(30.0, (len(vectors) - 1) / 3)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            fitted = TSNE(perplexity=perplexity, metric="cosine", initialization="random" if len(vectors) < 50 else "pca", n_jobs=2, random_state=0, callbacks=called, callbacks_every_iters=CALLED_EVERY).fit(vectors)
+            fitted = TSNE(
+                perplexity=perplexity,
+                metric="cosine",
+                initialization="random" if len(vectors) < 50 else "pca",
+                n_jobs=2,
+                random_state=0,
+                callbacks=called,
+                callbacks_every_iters=CALLED_EVERY,
+            ).fit(vectors)
         places = np.asarray(fitted, np.float32)
     places = places - places.mean(axis=0)
     spread = float(np.abs(places).max()) if len(places) else 0.0
@@ -274,17 +315,23 @@ def _placed(shard: Shard, landmarks: Landmarks, report: Callable[[float], None])
     near = min(NEIGHBOURS, len(landmarks.vectors))
     for begin in range(0, shard.manifest.chunks, _BATCH):
         vectors = _normalized(shard, np.arange(begin, min(begin + _BATCH, shard.manifest.chunks)))
-        closeness, which = faiss.knn(vectors, landmarks.vectors, near, metric=faiss.METRIC_INNER_PRODUCT)
+        closeness, which = faiss.knn(
+            vectors, landmarks.vectors, near, metric=faiss.METRIC_INNER_PRODUCT
+        )
         weights = np.exp((closeness - closeness[:, :1]) / SHARPNESS)
         weights /= weights.sum(axis=1, keepdims=True)
-        points[begin : begin + len(vectors)] = np.einsum("ij,ijk->ik", weights, landmarks.places[which])
+        points[begin : begin + len(vectors)] = np.einsum(
+            "ij,ijk->ik", weights, landmarks.places[which]
+        )
         report(begin + len(vectors))
     return points
 
 
 def _normalized(shard: Shard, chunks: npt.NDArray[np.int64]) -> Floats:
     vectors = decode(shard.vectors.codes[chunks])
-    normalized: Floats = (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+    normalized: Floats = (
+        vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    ).astype(np.float32)
     return normalized
 
 
@@ -294,7 +341,9 @@ def _points_file(folder: Path, shard: Shard, landmarks: Landmarks) -> Path:
 
 def _read_points(folder: Path, shard: Shard, landmarks: Landmarks) -> Floats | None:
     try:
-        points: Floats = np.frombuffer(_points_file(folder, shard, landmarks).read_bytes(), "<f4").reshape(-1, 2)
+        points: Floats = np.frombuffer(
+            _points_file(folder, shard, landmarks).read_bytes(), "<f4"
+        ).reshape(-1, 2)
     except (OSError, ValueError):
         return None  # missing or truncated
     return points if len(points) == shard.manifest.chunks else None
@@ -312,14 +361,25 @@ def _can_write(folder: Path) -> bool:
 def _write(path: Path, landmarks: Landmarks) -> None:
     written = io.BytesIO()
     embedder = np.frombuffer(landmarks.embedder.encode(), np.uint8)
-    np.savez(written, vectors=landmarks.vectors, places=landmarks.places, chunks=np.int64(landmarks.chunks), embedder=embedder)
+    np.savez(
+        written,
+        vectors=landmarks.vectors,
+        places=landmarks.places,
+        chunks=np.int64(landmarks.chunks),
+        embedder=embedder,
+    )
     replace(path, written.getvalue())
 
 
 def _read(kept: Path) -> Landmarks | None:
     try:
         with np.load(io.BytesIO(kept.read_bytes()), allow_pickle=False) as held:
-            return Landmarks(held["vectors"], held["places"], int(held["chunks"]), held["embedder"].tobytes().decode())
+            return Landmarks(
+                held["vectors"],
+                held["places"],
+                int(held["chunks"]),
+                held["embedder"].tobytes().decode(),
+            )
     except (OSError, KeyError, ValueError, EOFError, BadZipFile):
         return None  # not there, or damaged
 

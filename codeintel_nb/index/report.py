@@ -72,4 +72,6 @@ class RepositoryStatus(msgspec.Struct, frozen=True):
     examples: dict[str, list[str]] = {}  # of what was left out for each reason the first paths
     damaged: str = ""  # why its index cannot be read, and what to do
     state: State = "indexed"  # unfinished: the first run ended early, not stopped by the user
-    stopped: str = ""  # progress of a last run stopped by the user: ``at 84 % (3,640 of 4,643 files)``
+    stopped: str = (
+        ""  # progress of a last run stopped by the user: ``at 84 % (3,640 of 4,643 files)``
+    )

@@ -24,22 +24,36 @@ from .postings import Postings
 from .vectors import VectorIndex
 from .words import hash_of
 
-KINDS = ("function", "class", "method", "module", "cell", "markdown", "text")  # positions are stored: append only
+KINDS = (
+    "function",
+    "class",
+    "method",
+    "module",
+    "cell",
+    "markdown",
+    "text",
+)  # positions are stored: append only
 
 ENDS_WITH_NEWLINE = 1  # bits of a file's flags: the file itself ended so
 IS_ASCII = 2  # and without a vertical tab, which is a space to ripgrep and none to re2
 IS_GENERATED = 4
 IS_NOTEBOOK = 8
-IS_ILL_FORMED = 16  # not UTF-8: re2 accepts surrogates and overlong forms as characters, ripgrep does not
+IS_ILL_FORMED = (
+    16  # not UTF-8: re2 accepts surrogates and overlong forms as characters, ripgrep does not
+)
 _NEAR = 8  # definitions that are looked at, back from a line, before all of its file are
 VERTICAL_TAB = 11
-LONG_BYTES = 512 << 10  # largest text for one re2 call, as it cannot be interrupted and may read only 2 MB/s; rg can be killed
+LONG_BYTES = (
+    512 << 10
+)  # largest text for one re2 call, as it cannot be interrupted and may read only 2 MB/s; rg can be killed
 HALF = 0xFFFFFFFF  # of a hash is enough to know a name by
 
 Mask = npt.NDArray[np.bool_]
 
 
-def long_chunks(chunk_start: Array, file_start: Array, chunk_file: Array) -> tuple[Mask | None, Mask | None]:
+def long_chunks(
+    chunk_start: Array, file_start: Array, chunk_file: Array
+) -> tuple[Mask | None, Mask | None]:
     """Return the masks of long chunks and of chunks in long files; None for an empty one."""
     chunks: Mask = np.diff(chunk_start.astype(np.int64)) > LONG_BYTES
     files = np.diff(file_start.astype(np.int64)) > LONG_BYTES
@@ -54,7 +68,9 @@ class Shard:
         try:
             self._open()
         except PermissionError as error:
-            raise ShardError(f"Shard {folder.name} may not be read ({error.strerror}). Ask its owner for access, or set CODEINTEL_HOME to a folder that you own.") from error
+            raise ShardError(
+                f"Shard {folder.name} may not be read ({error.strerror}). Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
+            ) from error
 
     def _open(self) -> None:
         folder = self.folder
@@ -65,7 +81,9 @@ class Shard:
                 if name in PARTS:
                     raise FileNotFoundError(path)
             elif path.stat().st_size != part.size:
-                raise damaged(folder, f"{name} has {path.stat().st_size} bytes instead of {part.size}")
+                raise damaged(
+                    folder, f"{name} has {path.stat().st_size} bytes instead of {part.size}"
+                )
         if crc32_of(folder / "columns.bin") != self.manifest.parts["columns.bin"].crc32:
             raise damaged(folder, "columns.bin fails its checksum")
         columns = open_arrays(folder / "columns.bin")
@@ -82,31 +100,44 @@ class Shard:
         self.file_flags = columns["file_flags"]
         self.file_revisions = columns["file_revisions"]
         self.file_chunk = columns["file_chunk"]  # first chunk of each file, and the end
-        self.file_start = columns["file_start"]  # first byte of each file in the content, and the end
+        self.file_start = columns[
+            "file_start"
+        ]  # first byte of each file in the content, and the end
         self.file_size = columns["file_size"]
         self.file_mtime_ns = columns["file_mtime_ns"]
         self.file_ctime_ns = columns["file_ctime_ns"]
         self.file_inode = columns["file_inode"]
         self.file_hash = columns["file_hash"]
         self.file_lines = columns["file_lines"]
-        self.chunk_start = columns["chunk_start"]  # first byte of each chunk, and the end: chunks tile the content
+        self.chunk_start = columns[
+            "chunk_start"
+        ]  # first byte of each chunk, and the end: chunks tile the content
         self.chunk_line = columns["chunk_line"]
         self.chunk_kind = columns["chunk_kind"]  # position in KINDS
         none = np.broadcast_to(np.int32(-1), (self.manifest.chunks,))
         self.chunk_cell = columns.get("chunk_cell", none)  # -1: not of a notebook
-        self._own_language = columns.get("chunk_language")  # position in manifest.languages; none: as the file's
+        self._own_language = columns.get(
+            "chunk_language"
+        )  # position in manifest.languages; none: as the file's
         self._chunk_plain = columns["chunk_plain"]  # a bit for each
         self.chunk_input = columns["chunk_input"]  # digest of what was embedded
         # looked at one by one, which a memoryview answers in a tenth of an array's time
-        self._file_symbol = memoryview(columns["file_symbol"].data)  # first symbol of each file, and the end; symbols are in line order
+        self._file_symbol = memoryview(
+            columns["file_symbol"].data
+        )  # first symbol of each file, and the end; symbols are in line order
         self.symbol_line = columns["symbol_line"]
         self.symbol_kind = columns["symbol_kind"]  # position in KINDS
-        self.symbol_texts = columns["symbol_label_texts"], columns["symbol_label_ends"]  # name with containers: all in one, and where each ends
+        self.symbol_texts = (
+            columns["symbol_label_texts"],
+            columns["symbol_label_ends"],
+        )  # name with containers: all in one, and where each ends
         self._symbol_line = memoryview(self.symbol_line.data)
         self.symbol_end_line = columns["symbol_end_line"]
         self._symbol_end_line = memoryview(self.symbol_end_line.data)
         self._symbol_labels = _Texts(columns["symbol_label_texts"], columns["symbol_label_ends"])
-        self._chunk_label = memoryview(columns["chunk_label"].data)  # a symbol, or another text counted down from -1
+        self._chunk_label = memoryview(
+            columns["chunk_label"].data
+        )  # a symbol, or another text counted down from -1
         self._labels = _Texts(columns["label_texts"], columns["label_ends"])
         self._definition_folded = columns["definition_folded"]  # sorted hashes of lower-case names
         self._definition_exact = columns["definition_exact"]
@@ -172,7 +203,9 @@ class Shard:
 
     @cached_property
     def symbol_file(self) -> Array:
-        return np.repeat(np.arange(self.manifest.files, dtype=np.uint32), np.diff(self._first_symbol))
+        return np.repeat(
+            np.arange(self.manifest.files, dtype=np.uint32), np.diff(self._first_symbol)
+        )
 
     def symbol_label(self, number: int) -> str:
         """A definition's name with its containers."""
@@ -204,7 +237,11 @@ class Shard:
     @cached_property
     def chunk_language(self) -> Array:
         """Return each chunk's language, as an index into ``languages``."""
-        return self.file_language[self.chunk_file] if self._own_language is None else self._own_language
+        return (
+            self.file_language[self.chunk_file]
+            if self._own_language is None
+            else self._own_language
+        )
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -214,7 +251,12 @@ class Shard:
     def symbol_chunk(self) -> Ids:
         """Return the chunk in which each definition begins."""
         keys = self.chunk_file.astype(np.int64) << 32 | self.chunk_line
-        return np.searchsorted(keys, self.symbol_file.astype(np.int64) << 32 | self.symbol_line, "right") - 1
+        return (
+            np.searchsorted(
+                keys, self.symbol_file.astype(np.int64) << 32 | self.symbol_line, "right"
+            )
+            - 1
+        )
 
     @cached_property
     def vectors(self) -> VectorIndex:
@@ -247,7 +289,9 @@ class Shard:
         other = np.flatnonzero(~self.ascii_chunks)
         first = self.postings.starts.searchsorted(self.chunk_start[other], "right") - 1
         behind = self.postings.starts.searchsorted(self.chunk_start[other + 1], "left")
-        edges = np.bincount(first, minlength=self.postings.blocks + 1) - np.bincount(behind, minlength=self.postings.blocks + 1)
+        edges = np.bincount(first, minlength=self.postings.blocks + 1) - np.bincount(
+            behind, minlength=self.postings.blocks + 1
+        )
         mixed: Mask = np.cumsum(edges)[: self.postings.blocks] > 0
         return mixed | (np.diff(self.postings.starts.astype(np.int64)) > LONG_BYTES)
 
@@ -276,7 +320,9 @@ class Shard:
         around: Ids = self._symbol_keys.searchsorted(files << 32 | lines, "right") - 1
         far = np.arange(len(around))
         for _ in range(_NEAR):
-            far = far[(around[far] >= first[far]) & (self.symbol_end_line[around[far]] < lines[far])]
+            far = far[
+                (around[far] >= first[far]) & (self.symbol_end_line[around[far]] < lines[far])
+            ]
             if not len(far):
                 break
             around[far] -= 1
@@ -325,11 +371,18 @@ class Shard:
         return self.manifest.revisions[(bits & -bits).bit_length() - 1]
 
     def text(self, chunk: int) -> str:
-        return decoded(self.content[int(self.chunk_start[chunk]) : int(self.chunk_start[chunk + 1])])
+        return decoded(
+            self.content[int(self.chunk_start[chunk]) : int(self.chunk_start[chunk + 1])]
+        )
 
     def file_state(self, file: int) -> FileState:
         """Return a file's state when it was read; a time of -1 marks it for another read."""
-        return FileState(int(self.file_size[file]), int(self.file_mtime_ns[file]), int(self.file_ctime_ns[file]), int(self.file_inode[file]))
+        return FileState(
+            int(self.file_size[file]),
+            int(self.file_mtime_ns[file]),
+            int(self.file_ctime_ns[file]),
+            int(self.file_inode[file]),
+        )
 
     def file_content(self, file: int) -> bytes:
         """A file's text, as the file has it: the newline that the index added is left out."""
@@ -341,7 +394,10 @@ class Shard:
         folded, exact = np.uint32(hash_of(name.lower()) & HALF), hash_of(name) & HALF
         start = int(np.searchsorted(self._definition_folded, folded, "left"))
         end = int(np.searchsorted(self._definition_folded, folded, "right"))
-        return [(int(self._definition_chunk[i]), int(self._definition_exact[i]) == exact) for i in range(start, end)]
+        return [
+            (int(self._definition_chunk[i]), int(self._definition_exact[i]) == exact)
+            for i in range(start, end)
+        ]
 
 
 class _Texts:
@@ -356,12 +412,18 @@ class _Texts:
             return [""] * len(positions)
         ends = np.where(positions < 0, 0, self._all_ends[np.maximum(positions, 0)])
         begins = np.where(positions < 1, 0, self._all_ends[np.maximum(positions - 1, 0)])
-        texts = [self._blob[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+        texts = [
+            self._blob[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
+        ]
         together = b"\0".join(texts).decode("utf-8").split("\0")
-        return together if len(together) == len(texts) else [str(text, "utf-8") for text in texts]  # a notebook's may hold a NUL
+        return (
+            together if len(together) == len(texts) else [str(text, "utf-8") for text in texts]
+        )  # a notebook's may hold a NUL
 
     def __getitem__(self, position: int) -> str:
-        return str(self._blob[self._ends[position - 1] if position else 0 : self._ends[position]], "utf-8")
+        return str(
+            self._blob[self._ends[position - 1] if position else 0 : self._ends[position]], "utf-8"
+        )
 
 
 def is_ill_formed(content: bytes) -> bool:

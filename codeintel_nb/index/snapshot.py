@@ -37,7 +37,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     generation: int = 0
     embedder: str = ""
     shards: tuple[ShardRef, ...] = ()
-    retired: dict[str, float] = {}  # shard id -> time (seconds since 1970) from which nothing new reads it
+    retired: dict[
+        str, float
+    ] = {}  # shard id -> time (seconds since 1970) from which nothing new reads it
     complete: bool = False  # False while a first build publishes shard by shard
     files: int = 0
     chunks: int = 0
@@ -86,7 +88,9 @@ class Store:
         except OSError as error:
             if error.errno in FILES_EXHAUSTED:
                 raise
-            raise ShardError(f"The index home {self.home} cannot be read ({error.strerror}). Set CODEINTEL_HOME to a folder that you own.") from error
+            raise ShardError(
+                f"The index home {self.home} cannot be read ({error.strerror}). Set CODEINTEL_HOME to a folder that you own."
+            ) from error
         for folder in folders:
             try:
                 data = (folder / "repository.json").read_bytes()
@@ -96,9 +100,13 @@ class Store:
             except OSError as error:
                 if error.errno in FILES_EXHAUSTED:
                     raise
-                damaged[folder.name] = f"The index {folder} may not be read ({error.strerror}). Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
+                damaged[folder.name] = (
+                    f"The index {folder} may not be read ({error.strerror}). Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
+                )
             except msgspec.DecodeError as error:
-                damaged[folder.name] = f"The description {folder / 'repository.json'} is damaged: {error}. Remove the folder {folder} and index the repository again."
+                damaged[folder.name] = (
+                    f"The description {folder / 'repository.json'} is damaged: {error}. Remove the folder {folder} and index the repository again."
+                )
         self.damaged = damaged
         if damaged and not found:
             raise ShardError(next(iter(damaged.values())))
@@ -121,7 +129,6 @@ class Store:
             replace(stored.folder / "repository.json", msgspec.json.encode(repository))
         return stored
 
-
     def sweep_removed(self) -> None:
         """Delete folders of removed repositories left by a crash."""
         for folder in self.root.glob(f"{REMOVED}*"):
@@ -130,8 +137,14 @@ class Store:
     def renamed(self) -> dict[str, str]:
         """Return a map from replaced package names to current ones."""
         try:
-            return msgspec.json.decode((self.root.parent / RENAMED).read_bytes(), type=dict[str, str])
-        except (OSError, ValueError, msgspec.MsgspecError):  # none yet; a damaged file only means that old names are unknown
+            return msgspec.json.decode(
+                (self.root.parent / RENAMED).read_bytes(), type=dict[str, str]
+            )
+        except (
+            OSError,
+            ValueError,
+            msgspec.MsgspecError,
+        ):  # none yet; a damaged file only means that old names are unknown
             return {}
 
     def note_renamed(self, former: str, name: str) -> None:
@@ -139,7 +152,11 @@ class Store:
         with suppress(OSError):  # or no lock in time: such scopes then say that it is unknown
             lock = acquire_lock(self.root.parent / "renamed.lock", 5)
             try:
-                known = {old: name if new == former else new for old, new in self.renamed().items() if old != name}
+                known = {
+                    old: name if new == former else new
+                    for old, new in self.renamed().items()
+                    if old != name
+                }
                 replace(self.root.parent / RENAMED, msgspec.json.encode({**known, former: name}))
             finally:
                 lock.release()
@@ -152,13 +169,19 @@ def read_snapshot(folder: Path) -> Snapshot:
     except FileNotFoundError:
         return Snapshot()
     except PermissionError as error:
-        raise ShardError(f"The index {folder} may not be read ({error.strerror}). Ask its owner for access, or set CODEINTEL_HOME to a folder that you own.") from error
+        raise ShardError(
+            f"The index {folder} may not be read ({error.strerror}). Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
+        ) from error
     try:
         snapshot = msgspec.json.decode(data, type=Snapshot)
     except msgspec.DecodeError as error:
-        raise ShardError(f"The snapshot {folder / 'snapshot.json'} is damaged: {error}. Rebuild it: codeintel index PATH --rebuild") from error
+        raise ShardError(
+            f"The snapshot {folder / 'snapshot.json'} is damaged: {error}. Rebuild it: codeintel index PATH --rebuild"
+        ) from error
     if snapshot.format != FORMAT:
-        raise ShardError(f"The index in {folder.name} is format {snapshot.format}, this version reads {FORMAT}. Rebuild it: codeintel index PATH --rebuild")
+        raise ShardError(
+            f"The index in {folder.name} is format {snapshot.format}, this version reads {FORMAT}. Rebuild it: codeintel index PATH --rebuild"
+        )
     return snapshot
 
 

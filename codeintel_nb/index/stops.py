@@ -63,7 +63,11 @@ def read_stop(folder: Path) -> Stop | None:
 
 def write_stop(folder: Path, progress: Progress | None) -> Stop:
     """Record that the user stopped the run."""
-    stop = Stop(0.0, at=time.time()) if progress is None else Stop(progress.share, progress.files_done, progress.files_total, time.time())
+    stop = (
+        Stop(0.0, at=time.time())
+        if progress is None
+        else Stop(progress.share, progress.files_done, progress.files_total, time.time())
+    )
     with suppress(OSError):  # the run stops even on a full disk
         replace(folder / FILE, msgspec.json.encode(stop))
     return stop

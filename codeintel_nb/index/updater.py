@@ -16,7 +16,15 @@ import numpy as np
 from ..errors import EngineError, IndexingCancelled, ShardError, SourceError
 from ..scopes.storage import replace, storage_errors
 from ..settings import Settings
-from ..sources.chunk import BY_LINES, UNPARSED, Document, chunk_failsafe, content_hash, document_by_lines, refusal
+from ..sources.chunk import (
+    BY_LINES,
+    UNPARSED,
+    Document,
+    chunk_failsafe,
+    content_hash,
+    document_by_lines,
+    refusal,
+)
 from ..sources.opening import TRANSIENT, FileState, FolderReader
 from ..sources.worktree import MAX_EXAMPLES, FileStat
 from .arrays import Array
@@ -58,9 +66,13 @@ def update(
         run = _Run(stored, settings, embedder, plan, old, guard, frozenset(avoid))
         run.index(progress, stopped)
         if run.is_stopped:
-            raise IndexingCancelled(f"Indexing {stored.repository.name!r} was cancelled. What was read is kept; resume with: codeintel refresh {stored.repository.name}")
+            raise IndexingCancelled(
+                f"Indexing {stored.repository.name!r} was cancelled. What was read is kept; resume with: codeintel refresh {stored.repository.name}"
+            )
         run.count_unparsed()
-        with storage_errors(stored.folder):  # before the snapshot: a search in between would treat refused files as changed
+        with storage_errors(
+            stored.folder
+        ):  # before the snapshot: a search in between would treat refused files as changed
             replace(stored.folder / "seen.json", msgspec.json.encode(plan.seen))
         snapshot = run.finish()
         sweep(stored, snapshot, settings.retired_shard_age_s)
@@ -75,13 +87,22 @@ class _Run:
     """One update as it goes: the shards it adds, the files it retires."""
 
     def __init__(
-        self, stored: Stored, settings: Settings, embedder: Embedder, plan: Plan, old: Snapshot, guard: Guard | None, avoid: frozenset[str]
+        self,
+        stored: Stored,
+        settings: Settings,
+        embedder: Embedder,
+        plan: Plan,
+        old: Snapshot,
+        guard: Guard | None,
+        avoid: frozenset[str],
     ) -> None:
         self.stored, self.settings, self.embedder, self.plan = stored, settings, embedder, plan
         self.guard, self.avoid = guard, avoid
         self.generation = old.generation
         self.retired = dict(old.retired)
-        self.replaced = [ref.id for ref in old.shards if ref.id not in {kept.id for kept in plan.snapshot.shards}]
+        self.replaced = [
+            ref.id for ref in old.shards if ref.id not in {kept.id for kept in plan.snapshot.shards}
+        ]
         self.refs = [[ref.id, set(ref.dead)] for ref in plan.snapshot.shards]
         self.shards = {shard.id: shard for shard in plan.shards}
         self.known = known_vectors(plan.shards or _openable(stored, old), embedder.id)
@@ -94,7 +115,12 @@ class _Run:
         with FolderReader(self.stored.repository.root) as reader:
             self._index(reader, progress, stopped)
 
-    def _index(self, reader: FolderReader, progress: Callable[[Progress], None], stopped: Callable[[], bool]) -> None:
+    def _index(
+        self,
+        reader: FolderReader,
+        progress: Callable[[Progress], None],
+        stopped: Callable[[], bool],
+    ) -> None:
         suspects = self.plan.suspects
         total = sum(stat.size for stat in suspects)
         done = files = 0
@@ -117,18 +143,26 @@ class _Run:
                     if writer.content_bytes >= self.settings.shard_bytes:
                         more = True
                         break
-                if len(writer) and not (self.is_stopped and self.replaced):  # a stopped rebuild leaves the index unchanged
+                if len(writer) and not (
+                    self.is_stopped and self.replaced
+                ):  # a stopped rebuild leaves the index unchanged
                     progress(Progress("writing", files, len(suspects), done, total))
                     self._publish(writer, replaced)
 
-    def _take(self, stat: FileStat, reader: FolderReader, writer: ShardWriter, replaced: list[str]) -> None:
+    def _take(
+        self, stat: FileStat, reader: FolderReader, writer: ShardWriter, replaced: list[str]
+    ) -> None:
         path, seen = stat.path, self.plan.seen
         read_at = time.time_ns()
         try:
             data, state = reader.read(path, self.settings.raw_limit(path))
         except OSError as error:
-            if error.errno in TRANSIENT and not (error.errno == errno.EIO and path not in self.plan.places.numbers):
-                raise SourceError(f"The file {path} of {self.stored.repository.name!r} cannot be read now ({error.strerror}). What was indexed before still answers; try again.") from error
+            if error.errno in TRANSIENT and not (
+                error.errno == errno.EIO and path not in self.plan.places.numbers
+            ):
+                raise SourceError(
+                    f"The file {path} of {self.stored.repository.name!r} cannot be read now ({error.strerror}). What was indexed before still answers; try again."
+                ) from error
             self._leave("vanished or unreadable", path)
             self._drop(path)
             return
@@ -179,12 +213,17 @@ class _Run:
                 self.guard.end()
         if document.unparsed:
             attempts = known.attempts if known is not None else 0
-            self.plan.seen.unparsed[path] = Unparsed(state, document.unparsed, min(attempts + 1, MAX_ATTEMPTS))
+            self.plan.seen.unparsed[path] = Unparsed(
+                state, document.unparsed, min(attempts + 1, MAX_ATTEMPTS)
+            )
         return document
 
     def _leave(self, reason: str, path: str) -> None:
         self.skipped[reason] += 1
-        if len(examples := self.examples.setdefault(reason, [])) < MAX_EXAMPLES and path not in examples:
+        if (
+            len(examples := self.examples.setdefault(reason, [])) < MAX_EXAMPLES
+            and path not in examples
+        ):
             examples.append(path)
 
     def _drop(self, path: str) -> None:
@@ -206,7 +245,9 @@ class _Run:
             self._drop(path)
         self.refs.append([shard_id, set()])
         self.is_changed = True
-        if not self.replaced:  # a rebuild's shards would stand beside the old ones: they wait for the end
+        if (
+            not self.replaced
+        ):  # a rebuild's shards would stand beside the old ones: they wait for the end
             self._write(complete=self.plan.snapshot.complete)
 
     def finish(self) -> Snapshot:
@@ -220,7 +261,9 @@ class _Run:
                 self.refs.remove(ref)
                 self.retired[shard_id] = now
         self.retired.update(dict.fromkeys(self.replaced, now))
-        return self._write(complete=True) if self._differs(self.plan.snapshot) else self.plan.snapshot
+        return (
+            self._write(complete=True) if self._differs(self.plan.snapshot) else self.plan.snapshot
+        )
 
     def count_unparsed(self) -> None:
         """Recount the files that are read by lines."""
@@ -236,7 +279,11 @@ class _Run:
     def _differs(self, old: Snapshot) -> bool:
         """Whether a new snapshot would differ from the old one; an equal one is not written."""
         left_out = (dict(+self.skipped), self.examples, tuple(self.plan.secrets[:200]))
-        return self.is_changed or not old.complete or left_out != (old.skipped, old.examples, old.secrets)
+        return (
+            self.is_changed
+            or not old.complete
+            or left_out != (old.skipped, old.examples, old.secrets)
+        )
 
     def _write(self, complete: bool) -> Snapshot:
         refs = []
@@ -247,8 +294,12 @@ class _Run:
             refs.append(ShardRef(shard.id, tuple(sorted(dead))))
             gone = np.array(sorted(dead), np.int64)
             files += shard.manifest.files - len(gone)
-            chunks += shard.manifest.chunks - int((shard.file_chunk[gone + 1].astype(np.int64) - shard.file_chunk[gone]).sum())
-            content_bytes += shard.manifest.content_bytes - int((shard.file_start[gone + 1] - shard.file_start[gone]).sum())
+            chunks += shard.manifest.chunks - int(
+                (shard.file_chunk[gone + 1].astype(np.int64) - shard.file_chunk[gone]).sum()
+            )
+            content_bytes += shard.manifest.content_bytes - int(
+                (shard.file_start[gone + 1] - shard.file_start[gone]).sum()
+            )
         self.generation += 1
         snapshot = Snapshot(
             generation=self.generation, embedder=self.embedder.id, shards=tuple(refs), retired=self.retired, complete=complete, files=files,
@@ -279,7 +330,11 @@ def _openable(stored: Stored, snapshot: Snapshot) -> list[Shard]:
 
 def known_vectors(shards: list[Shard], embedder_id: str) -> Known | None:
     """Codes by digest of what was embedded, over all shards of the same model."""
-    usable = [shard for shard in shards if shard.manifest.embedder == embedder_id and shard.manifest.chunks]
+    usable = [
+        shard
+        for shard in shards
+        if shard.manifest.embedder == embedder_id and shard.manifest.chunks
+    ]
     if not usable:
         return None
     digests = np.concatenate([shard.chunk_input for shard in usable])
@@ -312,10 +367,14 @@ def one_writer(stored: Stored, wait_s: float = 0.5) -> Iterator[None]:
             lock = acquire_lock(stored.folder / "writer.lock", wait_s)
         except Timeout:
             who = owner.read_text(encoding="utf-8").strip() if owner.exists() else "another process"
-            raise EngineError(f"{stored.repository.name!r} is being indexed by {who}. Wait for it, or stop it; searches go on meanwhile.") from None
+            raise EngineError(
+                f"{stored.repository.name!r} is being indexed by {who}. Wait for it, or stop it; searches go on meanwhile."
+            ) from None
     try:
         with suppress(OSError):  # a full disk: the file only names the lock's owner
-            owner.write_text(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}\n", encoding="utf-8")
+            owner.write_text(
+                f"process {os.getpid()} since {time.strftime('%H:%M:%S')}\n", encoding="utf-8"
+            )
         yield
         owner.unlink(missing_ok=True)
     finally:
@@ -343,7 +402,11 @@ def sweep(stored: Stored, snapshot: Snapshot, retired_age_s: float) -> list[str]
     removed = []
     compacting = _is_compacting(stored)
     for folder in stored.shards.iterdir():
-        if folder.name not in live and folder.name not in young and not (compacting and folder.name.startswith(COMPACTING)):
+        if (
+            folder.name not in live
+            and folder.name not in young
+            and not (compacting and folder.name.startswith(COMPACTING))
+        ):
             shutil.rmtree(folder, ignore_errors=True)
             removed.append(folder.name)
     if young != snapshot.retired:

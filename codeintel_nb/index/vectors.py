@@ -23,8 +23,12 @@ Floats = npt.NDArray[np.float32]
 MARGIN = 64  # extra chunks fetched from FAISS, whose scores differ in the last digits
 BLUR = 1e-5  # upper bound of that difference
 DIGITS = 7  # of a score; further digits depend on the order of summation
-SCORED = 1 << 16  # chunks scored at a time, to bound the memory: with equal scores it may be all of a shard
-FEW = 1500  # chunks in scope up to which gathering their codes beats a scan with a bitmap (measured)
+SCORED = (
+    1 << 16
+)  # chunks scored at a time, to bound the memory: with equal scores it may be all of a shard
+FEW = (
+    1500  # chunks in scope up to which gathering their codes beats a scan with a bitmap (measured)
+)
 
 
 def component_range(dim: int) -> float:
@@ -48,7 +52,9 @@ def decode(codes: Codes) -> Floats:
 def write_vectors(path: Path, codes: Codes) -> None:
     faiss = _faiss()
     dim = codes.shape[1]
-    index = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit_uniform, faiss.METRIC_INNER_PRODUCT)
+    index = faiss.IndexScalarQuantizer(
+        dim, faiss.ScalarQuantizer.QT_8bit_uniform, faiss.METRIC_INNER_PRODUCT
+    )
     limit = component_range(dim)
     faiss.copy_array_to_vector(np.array([-limit, 2 * limit], np.float32), index.sq.trained)
     index.is_trained = True
@@ -57,7 +63,9 @@ def write_vectors(path: Path, codes: Codes) -> None:
     faiss.write_index(index, str(path))
 
 
-FAISS_SQ = b"IxSQ"  # with which FAISS begins a file of scalar-quantized vectors, and then their dimension
+FAISS_SQ = (
+    b"IxSQ"  # with which FAISS begins a file of scalar-quantized vectors, and then their dimension
+)
 
 
 class Found(NamedTuple):
@@ -74,12 +82,19 @@ class VectorIndex:
         mapped = map_file(path)
         if len(mapped) < count * dim:
             raise ShardError(f"The vectors of shard {path.parent.name} are cut short.")
-        if mapped[: len(FAISS_SQ)] != FAISS_SQ or int.from_bytes(mapped[len(FAISS_SQ) : len(FAISS_SQ) + 4], "little") != dim:
+        if (
+            mapped[: len(FAISS_SQ)] != FAISS_SQ
+            or int.from_bytes(mapped[len(FAISS_SQ) : len(FAISS_SQ) + 4], "little") != dim
+        ):
             raise ShardError(f"The vectors of shard {path.parent.name} do not begin as such.")
         # FAISS writes the codes last, so numpy finds them without it
-        self.codes: Codes = np.frombuffer(mapped, np.uint8, count * dim, len(mapped) - count * dim).reshape(count, dim)
+        self.codes: Codes = np.frombuffer(
+            mapped, np.uint8, count * dim, len(mapped) - count * dim
+        ).reshape(count, dim)
 
-    def search(self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None, in_scope: int) -> Found:
+    def search(
+        self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None, in_scope: int
+    ) -> Found:
         """Return the k chunks in the mask closest to the query; filters during the search, so none is lost."""
         k = min(k, in_scope)
         if k <= 0:
@@ -89,7 +104,9 @@ class VectorIndex:
         best = top(scores, k)
         return Found(ids[best], scores[best])
 
-    def _candidates(self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None, in_scope: int) -> Ids:
+    def _candidates(
+        self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None, in_scope: int
+    ) -> Ids:
         """Return a sorted superset of the k closest chunks, with all ties for the last place."""
         fetch = k + MARGIN
         while in_scope > max(FEW, fetch):
@@ -107,22 +124,42 @@ class VectorIndex:
         for begin in range(0, len(ids), SCORED):
             block = slice(begin, begin + SCORED)
             # not a BLAS product: its threads wait for one another for 5 to 8 ms where the cores are busy
-            np.einsum("ij,j->i", self.codes[ids[block]].astype(np.float64), vector * step, out=products[block])
-        scores: npt.NDArray[np.float64] = np.round(products + (step / 2 - limit) * float(vector.sum()), DIGITS)
+            np.einsum(
+                "ij,j->i",
+                self.codes[ids[block]].astype(np.float64),
+                vector * step,
+                out=products[block],
+            )
+        scores: npt.NDArray[np.float64] = np.round(
+            products + (step / 2 - limit) * float(vector.sum()), DIGITS
+        )
         return scores
 
-    def _scan(self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None) -> tuple[Ids, Floats]:
+    def _scan(
+        self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None
+    ) -> tuple[Ids, Floats]:
         faiss = _faiss()
         if self._index is None:
-            if not self.path.exists():  # FAISS would say RuntimeError; a reader that comes late retries on this
+            if (
+                not self.path.exists()
+            ):  # FAISS would say RuntimeError; a reader that comes late retries on this
                 raise FileNotFoundError(self.path)
             try:
-                self._index = faiss.read_index(str(self.path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
+                self._index = faiss.read_index(
+                    str(self.path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY
+                )
             except RuntimeError as error:
-                raise damaged(self.path.parent, f"its vectors cannot be read: {str(error).splitlines()[0][:200]}") from error
+                raise damaged(
+                    self.path.parent,
+                    f"its vectors cannot be read: {str(error).splitlines()[0][:200]}",
+                ) from error
             if self._index.ntotal != self.count or self._index.d != self.dim:
-                raise damaged(self.path.parent, f"it has {self._index.ntotal} vectors instead of {self.count}")
-        faiss.omp_set_num_threads(1)  # holds for this thread alone: more threads on busy cores are 5 times slower
+                raise damaged(
+                    self.path.parent, f"it has {self._index.ntotal} vectors instead of {self.count}"
+                )
+        faiss.omp_set_num_threads(
+            1
+        )  # holds for this thread alone: more threads on busy cores are 5 times slower
         parameters = faiss.SearchParameters()
         if mask is not None:
             bits = np.packbits(mask, bitorder="little")
@@ -142,7 +179,9 @@ def _faiss() -> Any:
 def top(scores: npt.NDArray[np.floating[Any]], k: int) -> Ids:
     """Return the positions of the k highest scores, highest first; ties in input order."""
     if k < len(scores):
-        last = -np.partition(-scores, k - 1)[k - 1]  # negated: on the plain scores it is slow with many ties
+        last = -np.partition(-scores, k - 1)[
+            k - 1
+        ]  # negated: on the plain scores it is slow with many ties
         above = np.flatnonzero(scores > last)
         best = np.sort(np.concatenate([above, np.flatnonzero(scores == last)[: k - len(above)]]))
     else:

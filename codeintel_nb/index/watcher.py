@@ -41,8 +41,12 @@ class Watcher:
         self._update, self._failed, self._differs = update, failed, differs
         self._notices = Notices()
         self._reported: dict[str, str] = {}  # the last failure of each repository, reported once
-        self.unwatched: dict[str, str] = {}  # repositories with unwatched folders, which are polled, and the reasons
-        self._followed: dict[str, tuple[str, threading.Event]] = {}  # name -> root, and what ends its thread
+        self.unwatched: dict[
+            str, str
+        ] = {}  # repositories with unwatched folders, which are polled, and the reasons
+        self._followed: dict[
+            str, tuple[str, threading.Event]
+        ] = {}  # name -> root, and what ends its thread
         self._lock = threading.Lock()
         self._closed = False
 
@@ -62,7 +66,12 @@ class Watcher:
                 if name not in self._followed and not self._closed:
                     over = threading.Event()
                     self._followed[name] = (repository.root, over)
-                    threading.Thread(target=self._follow, args=(repository, over), name=f"codeintel-watch-{name}", daemon=True).start()
+                    threading.Thread(
+                        target=self._follow,
+                        args=(repository, over),
+                        name=f"codeintel-watch-{name}",
+                        daemon=True,
+                    ).start()
 
     def close(self) -> None:
         self._closed = True
@@ -78,7 +87,10 @@ class Watcher:
                 self._wait_for_root(repository, over)
             except Exception as error:  # whatever it is: the other repositories are followed
                 if not over.is_set() and os.path.isdir(repository.root):
-                    self._failed(repository.name, f"{repository.name!r} is not followed: {error}. Refresh it by hand: codeintel index {repository.root}")
+                    self._failed(
+                        repository.name,
+                        f"{repository.name!r} is not followed: {error}. Refresh it by hand: codeintel index {repository.root}",
+                    )
                     return
             self._wait_for_folder(repository, over)
 
@@ -100,7 +112,12 @@ class Watcher:
             if not pending or time.monotonic() < retry_at:
                 continue
             paths = None if "" in pending or len(pending) > MOST_PATHS else sorted(pending)
-            if delay_s == 0.0 and events.unwatched and not is_new and not self._differs(repository, paths):
+            if (
+                delay_s == 0.0
+                and events.unwatched
+                and not is_new
+                and not self._differs(repository, paths)
+            ):
                 pending = set()
             elif self._updated(repository, paths, over):
                 pending, delay_s, is_new = set(), 0.0, False
@@ -121,7 +138,10 @@ class Watcher:
             self.unwatched.pop(repository.name, None)
         elif repository.name not in self.unwatched:
             self.unwatched[repository.name] = reason
-            self._failed(repository.name, f"{repository.name!r} is not watched as a whole; the other folders are polled every few seconds: {reason}")
+            self._failed(
+                repository.name,
+                f"{repository.name!r} is not watched as a whole; the other folders are polled every few seconds: {reason}",
+            )
 
     def _wait_for_root(self, repository: Repository, over: threading.Event) -> None:
         """Wait while the root leads elsewhere."""
@@ -138,7 +158,10 @@ class Watcher:
         while not over.is_set() and not os.path.isdir(repository.root):
             if not told and time.monotonic() >= missed_at:
                 told = True
-                self._failed(repository.name, f"The folder {repository.root} of {repository.name!r} is gone; it is followed again when it is back. Its index still answers; remove it with: codeintel remove {repository.name}")
+                self._failed(
+                    repository.name,
+                    f"The folder {repository.root} of {repository.name!r} is gone; it is followed again when it is back. Its index still answers; remove it with: codeintel remove {repository.name}",
+                )
             over.wait(EMPTY_BATCH_S)
 
     def _renamed(self, repository: Repository, over: threading.Event) -> Repository:
@@ -150,14 +173,18 @@ class Watcher:
                 self._followed[now.name] = (now.root, over)
         return now
 
-    def _updated(self, repository: Repository, paths: Sequence[str] | None, over: threading.Event) -> bool:
+    def _updated(
+        self, repository: Repository, paths: Sequence[str] | None, over: threading.Event
+    ) -> bool:
         began, done = time.monotonic(), False
         try:
             self._update(repository, paths)
             done = True
             self._reported.pop(repository.name, None)
         except CodeIntelError as error:
-            is_away = isinstance(error, SourceError) and not os.path.isdir(repository.root)  # then it is waited for
+            is_away = isinstance(error, SourceError) and not os.path.isdir(
+                repository.root
+            )  # then it is waited for
             if not is_away:
                 self._report(repository.name, str(error))
         over.wait(min(MOST_PAUSE_S, PAUSE * (time.monotonic() - began)))

@@ -41,4 +41,6 @@ def terms_of(word: str) -> tuple[str, ...]:
 
 def hash_of(term: str) -> int:
     """64 bits by which an index knows a term, the same on every machine."""
-    return int.from_bytes(hashlib.blake2b(term.encode("utf-8", "replace"), digest_size=8).digest(), "little")
+    return int.from_bytes(
+        hashlib.blake2b(term.encode("utf-8", "replace"), digest_size=8).digest(), "little"
+    )

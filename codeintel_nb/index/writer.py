@@ -30,12 +30,25 @@ from .lexicon import LexiconBuilder
 from .manifest import FORMAT, MANIFEST, PARTS, Manifest, Part, crc32_of
 from .path_table import PathTable
 from .postings import PostingsBuilder
-from .shard import ENDS_WITH_NEWLINE, HALF, IS_ASCII, IS_GENERATED, IS_ILL_FORMED, IS_NOTEBOOK, KINDS, is_ill_formed, is_plain
+from .shard import (
+    ENDS_WITH_NEWLINE,
+    HALF,
+    IS_ASCII,
+    IS_GENERATED,
+    IS_ILL_FORMED,
+    IS_NOTEBOOK,
+    KINDS,
+    is_ill_formed,
+    is_plain,
+)
 from .vectors import encode, write_vectors
 from .words import WORD, hash_of
 
 BATCH = 2048  # chunks that are embedded together
-_GENERATED = re.compile(rb"@generated|do not edit|auto-?generated|generated (by|from|file|code)|this file was generated", re.I)
+_GENERATED = re.compile(
+    rb"@generated|do not edit|auto-?generated|generated (by|from|file|code)|this file was generated",
+    re.I,
+)
 
 Known = Callable[[Array], tuple[Array, Array]]
 
@@ -46,7 +59,13 @@ class ShardWriter:
     ``known`` maps digests of embedder inputs to which of them have codes already, and those codes.
     """
 
-    def __init__(self, shards: Path, embedder: Embedder, known: Known | None = None, prefix: str = ".building-") -> None:
+    def __init__(
+        self,
+        shards: Path,
+        embedder: Embedder,
+        known: Known | None = None,
+        prefix: str = ".building-",
+    ) -> None:
         self.id = secrets.token_hex(8)
         self.shards = shards
         self.folder = shards / f"{prefix}{self.id}"
@@ -74,7 +93,12 @@ class ShardWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         with suppress(OSError):  # what could not be written could not be flushed either
             self._content.close()
         if self.folder.exists():
@@ -100,12 +124,25 @@ class ShardWriter:
             self._pending.append((document.path, decoded(text)))
             cell = -1 if chunk.cell is None else chunk.cell
             own = self._language(chunk.language or document.language)
-            self._chunks.append((file, offset, chunk.start_line, chunk.end_line, KINDS.index(chunk.kind), cell, own))
+            self._chunks.append(
+                (file, offset, chunk.start_line, chunk.end_line, KINDS.index(chunk.kind), cell, own)
+            )
             self._plain.append(bool(flags & IS_ASCII) or is_plain(text))
             self._labels.append(chunk.symbol)
             offset += len(text)
         self.content_bytes += len(document.content)
-        self._files.append((document.path, language, flags, first_chunk, offset - len(document.content), len(lines) - 1, document.content_hash, *state))
+        self._files.append(
+            (
+                document.path,
+                language,
+                flags,
+                first_chunk,
+                offset - len(document.content),
+                len(lines) - 1,
+                document.content_hash,
+                *state,
+            )
+        )
         self._add_symbols(document, file, first_chunk)
         if len(self._pending) >= BATCH:
             self._embed()
@@ -118,13 +155,20 @@ class ShardWriter:
         for symbol in document.symbols:
             self._symbols.append((file, *symbol))
             chunk = first_chunk + bisect_right(begins, symbol.start_line) - 1
-            self._definitions.append((hash_of(symbol.name.lower()) & HALF, hash_of(symbol.name) & HALF, chunk))
+            self._definitions.append(
+                (hash_of(symbol.name.lower()) & HALF, hash_of(symbol.name) & HALF, chunk)
+            )
 
     def _embed(self) -> None:
         if not self._pending:
             return
         words = [WORD.findall(text) for _, text in self._pending]
-        self._lexicon.add_words([[*found, *WORD.findall(path_words(path))] for found, (path, _) in zip(words, self._pending, strict=True)])
+        self._lexicon.add_words(
+            [
+                [*found, *WORD.findall(path_words(path))]
+                for found, (path, _) in zip(words, self._pending, strict=True)
+            ]
+        )
         paths = [path for path, _ in self._pending]
         inputs = [embedder_input(path, text) for path, text in self._pending]
         self._pending.clear()
@@ -137,7 +181,9 @@ class ShardWriter:
             fresh[found] = False
         new = np.flatnonzero(fresh)
         if len(new):
-            codes[new] = encode(self._vectors([(paths[i], words[i], inputs[i]) for i in new.tolist()]))
+            codes[new] = encode(
+                self._vectors([(paths[i], words[i], inputs[i]) for i in new.tolist()])
+            )
         self.embedded += len(new)
         self.reused += len(inputs) - len(new)
         self._codes.append(codes)
@@ -146,7 +192,9 @@ class ShardWriter:
     def _vectors(self, chunks: list[tuple[str, list[str], str]]) -> Array:
         """Vectors of chunks given as path, words and embedder input; the static table needs the words alone."""
         if isinstance(self.embedder, StaticEmbedder):
-            return self.embedder.embed_words([[*WORD.findall(path), *words] for path, words, _ in chunks])
+            return self.embedder.embed_words(
+                [[*WORD.findall(path), *words] for path, words, _ in chunks]
+            )
         return self.embedder.embed_code([text for _, _, text in chunks])
 
     def save(self) -> str:
@@ -161,7 +209,12 @@ class ShardWriter:
             self._content.flush()
             os.fsync(self._content.fileno())
             self._content.close()
-            write_vectors(self.folder / "vectors.faiss", np.concatenate(self._codes) if self._codes else np.zeros((0, self.embedder.dim), np.uint8))
+            write_vectors(
+                self.folder / "vectors.faiss",
+                np.concatenate(self._codes)
+                if self._codes
+                else np.zeros((0, self.embedder.dim), np.uint8),
+            )
             self._codes.clear()
             self._lexicon.write(self.folder / "lexicon.bin")
             self._postings.write(self.folder / "postings.bin")
@@ -171,7 +224,10 @@ class ShardWriter:
             for name in PARTS:
                 path = self.folder / name
                 sync(path)
-                parts[name] = Part(path.stat().st_size, self._content_crc if name == "content.bin" else crc32_of(path))
+                parts[name] = Part(
+                    path.stat().st_size,
+                    self._content_crc if name == "content.bin" else crc32_of(path),
+                )
             manifest = Manifest(
                 format=FORMAT, id=self.id, embedder=self.embedder.id, dim=self.embedder.dim, files=len(self._files), chunks=len(self._chunks),
                 content_bytes=self.content_bytes, languages=tuple(self._languages), revisions=(WORKTREE,), parts=parts,
@@ -187,9 +243,25 @@ class ShardWriter:
         return self.id
 
     def _write_columns(self) -> None:
-        paths, languages, flags, first_chunks, starts, lines, hashes, sizes, mtimes, ctimes, inodes = zip(*self._files, strict=True) if self._files else ((),) * 11
-        owners, offsets, chunk_lines, _, kinds, cells, own_languages = zip(*self._chunks, strict=True) if self._chunks else ((),) * 7
-        differ = any(languages[file] != own for file, own in zip(owners, own_languages, strict=True))
+        (
+            paths,
+            languages,
+            flags,
+            first_chunks,
+            starts,
+            lines,
+            hashes,
+            sizes,
+            mtimes,
+            ctimes,
+            inodes,
+        ) = zip(*self._files, strict=True) if self._files else ((),) * 11
+        owners, offsets, chunk_lines, _, kinds, cells, own_languages = (
+            zip(*self._chunks, strict=True) if self._chunks else ((),) * 7
+        )
+        differ = any(
+            languages[file] != own for file, own in zip(owners, own_languages, strict=True)
+        )
         definitions = np.array(self._definitions, np.uint32).reshape(-1, 3)
         definitions = definitions[np.argsort(definitions[:, 0], kind="stable")]
         symbol_files = [symbol[0] for symbol in self._symbols]
@@ -215,15 +287,25 @@ class ShardWriter:
                 "chunk_line": np.array(chunk_lines, np.uint32),
                 "chunk_kind": np.array(kinds, np.uint8),
                 "chunk_plain": np.packbits(np.array(self._plain, bool)),
-                **({"chunk_cell": np.array(cells, np.int32)} if any(cell >= 0 for cell in cells) else {}),
+                **(
+                    {"chunk_cell": np.array(cells, np.int32)}
+                    if any(cell >= 0 for cell in cells)
+                    else {}
+                ),
                 **({"chunk_language": np.array(own_languages, np.uint8)} if differ else {}),
-                "chunk_input": np.concatenate(self._digests) if self._digests else np.zeros(0, np.uint64),
+                "chunk_input": np.concatenate(self._digests)
+                if self._digests
+                else np.zeros(0, np.uint64),
                 "chunk_label": chunk_labels,
                 **_texts("label", others),
-                "file_symbol": np.searchsorted(symbol_files, np.arange(len(paths) + 1)).astype(np.uint32),
+                "file_symbol": np.searchsorted(symbol_files, np.arange(len(paths) + 1)).astype(
+                    np.uint32
+                ),
                 "symbol_line": np.array([symbol[5] for symbol in self._symbols], np.uint32),
                 "symbol_end_line": np.array([symbol[6] for symbol in self._symbols], np.uint32),
-                "symbol_kind": np.array([KINDS.index(symbol[2]) for symbol in self._symbols], np.uint8),
+                "symbol_kind": np.array(
+                    [KINDS.index(symbol[2]) for symbol in self._symbols], np.uint8
+                ),
                 **_texts("symbol_label", labels),
                 "definition_folded": definitions[:, 0],
                 "definition_exact": definitions[:, 1],
@@ -245,7 +327,11 @@ class ShardWriter:
 
     def _write_catalog(self) -> None:
         names = list(self._languages)
-        paths, languages, flags, _, _, lines, _, sizes, mtimes, _, _ = (list(column) for column in zip(*self._files, strict=True)) if self._files else ([],) * 11
+        paths, languages, flags, _, _, lines, _, sizes, mtimes, _, _ = (
+            (list(column) for column in zip(*self._files, strict=True))
+            if self._files
+            else ([],) * 11
+        )
         tables: dict[str, dict[str, Any]] = {
             "files": {
                 "file_id": np.arange(len(paths), dtype=np.uint32), "path": paths, "language": [names[i] for i in languages],
@@ -253,8 +339,15 @@ class ShardWriter:
                 "generated": np.array([bool(flag & IS_GENERATED) for flag in flags], bool),
             },
         }  # fmt: skip
-        files, _, starts, ends, kinds, cells, own = (list(column) for column in zip(*self._chunks, strict=True)) if self._chunks else ([],) * 7
-        own_languages = [None if languages[file] == language else names[language] for file, language in zip(files, own, strict=True)]
+        files, _, starts, ends, kinds, cells, own = (
+            (list(column) for column in zip(*self._chunks, strict=True))
+            if self._chunks
+            else ([],) * 7
+        )
+        own_languages = [
+            None if languages[file] == language else names[language]
+            for file, language in zip(files, own, strict=True)
+        ]
         tables |= {
             "chunks": {
                 "chunk_id": np.arange(len(files), dtype=np.uint32), "file_id": np.array(files, np.uint32),
@@ -263,7 +356,11 @@ class ShardWriter:
             },
         }  # fmt: skip
         symbol_languages = [own_languages[chunk] for _, _, chunk in self._definitions]
-        files, names, kinds, containers, signatures, starts, ends, docs = (list(column) for column in zip(*self._symbols, strict=True)) if self._symbols else ([],) * 8
+        files, names, kinds, containers, signatures, starts, ends, docs = (
+            (list(column) for column in zip(*self._symbols, strict=True))
+            if self._symbols
+            else ([],) * 8
+        )
         tables |= {
             "symbols": {
                 "file_id": np.array(files, np.uint32), "name": names, "kind": kinds, "container": containers, "signature": signatures,
@@ -276,7 +373,10 @@ class ShardWriter:
 
 def _texts(name: str, texts: list[str]) -> dict[str, Array]:
     encoded = [text.encode("utf-8", "replace") for text in texts]
-    return {f"{name}_texts": np.frombuffer(b"".join(encoded), np.uint8), f"{name}_ends": np.cumsum([len(text) for text in encoded]).astype(np.uint32)}
+    return {
+        f"{name}_texts": np.frombuffer(b"".join(encoded), np.uint8),
+        f"{name}_ends": np.cumsum([len(text) for text in encoded]).astype(np.uint32),
+    }
 
 
 def path_words(path: str) -> str:
@@ -301,4 +401,6 @@ def _flags(document: Document) -> int:
 
 
 def _digest(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little")
+    return int.from_bytes(
+        hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little"
+    )

@@ -45,9 +45,17 @@ class SessionMiddleware:
         arguments = (ctx.params or {}).get("arguments")
         argument = arguments.get("session_id") if isinstance(arguments, dict) else None
         own = headers.get("mcp-session-id")
-        asked = headers.get(SESSION_HEADER) or argument or self._backend.default_session or self._of_process or (f"mcp-{own}" if own else new_session_id())
+        asked = (
+            headers.get(SESSION_HEADER)
+            or argument
+            or self._backend.default_session
+            or self._of_process
+            or (f"mcp-{own}" if own else new_session_id())
+        )
         if not isinstance(asked, str):
-            raise _protocol_error(f"The session id {asked!r} is no text of 1 to 128 of the characters A-Z a-z 0-9 . _ -")
+            raise _protocol_error(
+                f"The session id {asked!r} is no text of 1 to 128 of the characters A-Z a-z 0-9 . _ -"
+            )
         try:
             check_session_id(asked)
         except ScopeError as error:
@@ -75,34 +83,58 @@ def make_server(backend: Backend, of_process: str = "") -> Server[Any]:
 
     async def call_tool(context: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
         if (tool := TOOLS.get(params.name)) is None:
-            raise _protocol_error(f"There is no tool {params.name!r}.{did_you_mean(params.name, TOOLS)}")
+            raise _protocol_error(
+                f"There is no tool {params.name!r}.{did_you_mean(params.name, TOOLS)}"
+            )
         try:
             asked = from_builtins(params.arguments or {}, tool.arguments)
         except msgspec.ValidationError as error:
-            raise _protocol_error(f"The arguments of {params.name} cannot be read: {error}. It takes {', '.join(tool.arguments.__struct_fields__)}.") from None
+            raise _protocol_error(
+                f"The arguments of {params.name} cannot be read: {error}. It takes {', '.join(tool.arguments.__struct_fields__)}."
+            ) from None
         try:
             answer, said = await call(backend, tool, asked)
         except CodeIntelError as error:
-            return types.CallToolResult(content=[types.TextContent(type="text", text=f"{type(error).__name__}: {error}")], is_error=True)
-        return types.CallToolResult(content=[types.TextContent(type="text", text=said)], structured_content=msgspec.to_builtins(answer))
+            return types.CallToolResult(
+                content=[types.TextContent(type="text", text=f"{type(error).__name__}: {error}")],
+                is_error=True,
+            )
+        return types.CallToolResult(
+            content=[types.TextContent(type="text", text=said)],
+            structured_content=msgspec.to_builtins(answer),
+        )
 
     async def list_templates(context: Any, params: Any) -> types.ListResourceTemplatesResult:
         template = types.ResourceTemplate(
             uri_template="file://{repository}/{path}", name="file", title="An indexed file",
             description="The text of an indexed file as it is now; a repository's name is percent-encoded. Of a notebook the text of its cells.", mime_type="text/plain",
         )  # fmt: skip
-        return types.ListResourceTemplatesResult(resource_templates=[template], ttl_ms=3_600_000, cache_scope="public")
+        return types.ListResourceTemplatesResult(
+            resource_templates=[template], ttl_ms=3_600_000, cache_scope="public"
+        )
 
     async def list_resources(context: Any, params: Any) -> types.ListResourcesResult:
-        return types.ListResourcesResult(resources=[], ttl_ms=0, cache_scope="private")  # files are many: the template names them
+        return types.ListResourcesResult(
+            resources=[], ttl_ms=0, cache_scope="private"
+        )  # files are many: the template names them
 
-    async def read_resource(context: Any, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+    async def read_resource(
+        context: Any, params: types.ReadResourceRequestParams
+    ) -> types.ReadResourceResult:
         try:
             repo, path = file_of(str(params.uri))
             file = await backend.open_file(FileRequest(repo=repo, path=path))
         except CodeIntelError as error:
             raise _protocol_error(str(error)) from None
-        return types.ReadResourceResult(contents=[types.TextResourceContents(uri=str(params.uri), mime_type="text/plain", text=file.text)], ttl_ms=0, cache_scope="private")
+        return types.ReadResourceResult(
+            contents=[
+                types.TextResourceContents(
+                    uri=str(params.uri), mime_type="text/plain", text=file.text
+                )
+            ],
+            ttl_ms=0,
+            cache_scope="private",
+        )
 
     server: Server[Any] = Server(
         "codeintel", version=__version__, title="codeintel-nb", instructions=INSTRUCTIONS, on_list_tools=list_tools, on_call_tool=call_tool,
@@ -121,7 +153,9 @@ def file_of(uri: str) -> tuple[str, str]:
     parts = urlsplit(uri)
     repo, path = unquote(parts.netloc), unquote(parts.path.lstrip("/"))
     if parts.scheme != "file" or not repo or not path:
-        raise SourceError(f"{uri!r} names no indexed file. Give file://REPOSITORY/PATH, the repository's name percent-encoded.")
+        raise SourceError(
+            f"{uri!r} names no indexed file. Give file://REPOSITORY/PATH, the repository's name percent-encoded."
+        )
     return repo, path
 
 

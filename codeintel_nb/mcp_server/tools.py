@@ -11,7 +11,14 @@ import msgspec
 
 from ..api.backend import Backend, Kind
 from ..api.text import plain, state_of, status_notes
-from ..api.wire import FileRequest, PathsRequest, ScopeAnswer, SemanticRequest, SymbolsRequest, TextRequest
+from ..api.wire import (
+    FileRequest,
+    PathsRequest,
+    ScopeAnswer,
+    SemanticRequest,
+    SymbolsRequest,
+    TextRequest,
+)
 from ..scopes.scope import Scope
 from ..scopes.session import get_session_id
 from .values import (
@@ -55,29 +62,51 @@ async def _clear_scope(backend: Backend, asked: SessionArguments) -> tuple[Scope
 
 
 def _said(answer: ScopeAnswer) -> str:
-    counted = f"; {answer.coverage.files_in_scope:,} of {answer.coverage.files:,} files in scope" if answer.coverage is not None else "; nothing is indexed yet"
-    lost = " The scope of this session had expired: nothing limits it now." if answer.scope_expired else ""
+    counted = (
+        f"; {answer.coverage.files_in_scope:,} of {answer.coverage.files:,} files in scope"
+        if answer.coverage is not None
+        else "; nothing is indexed yet"
+    )
+    lost = (
+        " The scope of this session had expired: nothing limits it now."
+        if answer.scope_expired
+        else ""
+    )
     return f"scope: {answer.scope.describe()}{counted}. session_id: {answer.session_id}.{lost}"
 
 
-def _searches(kind: Kind, request: type) -> Callable[[Backend, Any], Awaitable[tuple[FoundAnswer, str]]]:
+def _searches(
+    kind: Kind, request: type
+) -> Callable[[Backend, Any], Awaitable[tuple[FoundAnswer, str]]]:
     async def search(backend: Backend, asked: Any) -> tuple[FoundAnswer, str]:
-        fields = {name: value for name, value in msgspec.structs.asdict(asked).items() if name != "session_id"}
+        fields = {
+            name: value
+            for name, value in msgspec.structs.asdict(asked).items()
+            if name != "session_id"
+        }
         cancel = threading.Event()
         try:
             answer = await backend.search(kind, request(**fields), cancel)
         except asyncio.CancelledError:  # the client has gone, or wants no answer any more
             cancel.set()
             raise
-        lost = "\nThe scope of this session had expired: nothing limits it now." if answer.scope_expired else ""
-        return FoundAnswer.of(answer), f"{plain(answer.results)}\nsession_id: {answer.session_id}{lost}"
+        lost = (
+            "\nThe scope of this session had expired: nothing limits it now."
+            if answer.scope_expired
+            else ""
+        )
+        return FoundAnswer.of(
+            answer
+        ), f"{plain(answer.results)}\nsession_id: {answer.session_id}{lost}"
 
     return search
 
 
 async def _open_file(backend: Backend, asked: FileArguments) -> tuple[FileAnswer, str]:
     last = asked.end_line or asked.start_line + MOST_LINES - 1
-    file = await backend.open_file(FileRequest(repo=asked.repo, path=asked.path, start_line=asked.start_line, end_line=last))
+    file = await backend.open_file(
+        FileRequest(repo=asked.repo, path=asked.path, start_line=asked.start_line, end_line=last)
+    )
     held = await backend.get_scope()
     more = file.end_line < file.total_lines
     note = f"\n[lines {file.start_line} to {file.end_line} of {file.total_lines:,}]"
@@ -86,8 +115,13 @@ async def _open_file(backend: Backend, asked: FileArguments) -> tuple[FileAnswer
 
 async def _status(backend: Backend, asked: SessionArguments) -> tuple[StatusAnswer, str]:
     found, held = await backend.status(), await backend.get_scope()
-    lines = [f"{one.name}: {one.files:,} files, {one.chunks:,} chunks{'' if one.state == 'indexed' else f', {state_of(one)}'}" for one in found]
-    return StatusAnswer(tuple(found), held.scope, held.session_id), "\n".join([*lines, *status_notes(found, False), _said(held)])
+    lines = [
+        f"{one.name}: {one.files:,} files, {one.chunks:,} chunks{'' if one.state == 'indexed' else f', {state_of(one)}'}"
+        for one in found
+    ]
+    return StatusAnswer(tuple(found), held.scope, held.session_id), "\n".join(
+        [*lines, *status_notes(found, False), _said(held)]
+    )
 
 
 _NARROWS = " The session's scope applies; its fields may be replaced for this call."

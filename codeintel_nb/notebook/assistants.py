@@ -43,11 +43,21 @@ class AssistantSettings:
             home = home or os.environ.get("CODEINTEL_HOME")
             arguments = ["--home", home] if home else []
             self.note = "This process keeps its scope to itself: the assistant searches the same index, under a scope of its own."
-        self.settings: dict[str, Any] = {"mcpServers": {"codeintel": {"command": sys.executable, "args": ["-m", "codeintel_nb.cli", "mcp", *arguments]}}}
+        self.settings: dict[str, Any] = {
+            "mcpServers": {
+                "codeintel": {
+                    "command": sys.executable,
+                    "args": ["-m", "codeintel_nb.cli", "mcp", *arguments],
+                }
+            }
+        }
 
     def __repr__(self) -> str:
         return f"{json.dumps(self.settings, indent=2)}\n{self.note} It needs: pip install 'codeintel-nb[mcp]'"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         said, _, note = repr(self).rpartition("\n")
-        return {"text/plain": repr(self), "text/html": f"<pre>{escape(said)}</pre><p>{escape(note)}</p>"}
+        return {
+            "text/plain": repr(self),
+            "text/html": f"<pre>{escape(said)}</pre><p>{escape(note)}</p>",
+        }

@@ -34,7 +34,16 @@ MOST_GROUPS = 7  # that have a colour of their own: what a colour-blind person t
 MOST_POINTS = 100_000
 HOVERED_LINES = 12
 OTHERS = "others"
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8A7A00", "#56B4E9", "#000000", "#999999")  # Okabe and Ito's, the yellow darkened
+_COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#8A7A00",
+    "#56B4E9",
+    "#000000",
+    "#999999",
+)  # Okabe and Ito's, the yellow darkened
 _PICTURE = (640, 400)  # of what stays in a saved notebook
 
 
@@ -63,7 +72,13 @@ class CodeMap(anywidget.AnyWidget):
     hits = traitlets.List(help="Points that are lit.").tag(sync=True)
     caption = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, client: Client, found: list[Points], results: Results | None = None, colour: Colour = "folder") -> None:
+    def __init__(
+        self,
+        client: Client,
+        found: list[Points],
+        results: Results | None = None,
+        colour: Colour = "folder",
+    ) -> None:
         try:
             import PIL.Image  # noqa: F401
         except ImportError:
@@ -74,7 +89,11 @@ class CodeMap(anywidget.AnyWidget):
         self.chosen: list[int] = []
         self._client = client
         self._repositories = {status.name: status for status in client.status()}
-        names, group = _grouped(_folders(self.points["repo"], self.points["path"]) if colour == "folder" else self.points[colour])
+        names, group = _grouped(
+            _folders(self.points["repo"], self.points["path"])
+            if colour == "folder"
+            else self.points[colour]
+        )
         self.points["group"] = np.array(names, object)[group]
         counts = np.bincount(group, minlength=len(names)).tolist()
         super().__init__(
@@ -85,14 +104,27 @@ class CodeMap(anywidget.AnyWidget):
 
     def _caption(self) -> str:
         shown = len(self.points["x"])
-        drawn = f"{shown:,} of {self.total:,} chunks in scope, an even sample" if shown < self.total else f"{shown:,} chunks in scope"
+        drawn = (
+            f"{shown:,} of {self.total:,} chunks in scope, an even sample"
+            if shown < self.total
+            else f"{shown:,} chunks in scope"
+        )
         return drawn + (f", {len(self.lit):,} hits lit" if self.lit else "")
 
     def _asked(self, _: object, content: Any, __: object) -> None:
         number = content.get("number") if isinstance(content, dict) else None
         try:
-            asked = msgspec.convert({name: value for name, value in content.items() if name != "number"}, Look | Choose)
-            self.send({"number": number, "answer": self._look(asked.row) if isinstance(asked, Look) else self._choose(asked.rows)})
+            asked = msgspec.convert(
+                {name: value for name, value in content.items() if name != "number"}, Look | Choose
+            )
+            self.send(
+                {
+                    "number": number,
+                    "answer": self._look(asked.row)
+                    if isinstance(asked, Look)
+                    else self._choose(asked.rows),
+                }
+            )
         except (CodeIntelError, msgspec.ValidationError, IndexError) as error:
             self.send({"number": number, "error": str(error)})
 
@@ -108,7 +140,11 @@ class CodeMap(anywidget.AnyWidget):
         line, cell = (int(self.points[name][row]) for name in ("line", "cell"))
         status: RepositoryStatus | None = self._repositories.get(repo)
         try:
-            text = self._client.open_file(FileRequest(repo=repo, path=path, start_line=line, end_line=line + HOVERED_LINES - 1)).text
+            text = self._client.open_file(
+                FileRequest(
+                    repo=repo, path=path, start_line=line, end_line=line + HOVERED_LINES - 1
+                )
+            ).text
             note = ""
         except CodeIntelError as error:  # it changed meanwhile, or is gone
             text, note = "", str(error)
@@ -131,7 +167,9 @@ class CodeMap(anywidget.AnyWidget):
             return bundle
         held["text/plain"] = repr(self)
         alt = html.escape(repr(self))
-        held["text/html"] = f'<figure style="margin:0"><img alt="{alt}" src="data:image/png;base64,{base64.b64encode(self.picture()).decode()}"><figcaption>{alt}</figcaption></figure>'
+        held["text/html"] = (
+            f'<figure style="margin:0"><img alt="{alt}" src="data:image/png;base64,{base64.b64encode(self.picture()).decode()}"><figcaption>{alt}</figcaption></figure>'
+        )
         return bundle
 
     def picture(self) -> bytes:
@@ -140,7 +178,10 @@ class CodeMap(anywidget.AnyWidget):
 
         width, height = _PICTURE
         canvas = np.full((height, width, 3), 255, np.uint8)
-        palette = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for _, colour, _ in self.groups], np.uint8)
+        palette = np.array(
+            [[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for _, colour, _ in self.groups],
+            np.uint8,
+        )
         across = ((self.points["x"] + 1.02) / 2.04 * (width - 1)).astype(int).clip(1, width - 2)
         down = ((1.02 - self.points["y"]) / 2.04 * (height - 1)).astype(int).clip(1, height - 2)
         canvas[down, across] = palette[np.frombuffer(self.group, np.uint8)]
@@ -152,26 +193,46 @@ class CodeMap(anywidget.AnyWidget):
 
 
 def points_in(
-    client: Client, scope: Scope, colour: str, results: Results | None = None, progress: OnProgress | None = None, cancel: threading.Event | None = None
+    client: Client,
+    scope: Scope,
+    colour: str,
+    results: Results | None = None,
+    progress: OnProgress | None = None,
+    cancel: threading.Event | None = None,
 ) -> list[Points]:
     """Return the points to draw: a sample, plus all points of the hits' files.
 
     SearchError if there are none, or the colour is unknown.
     """
     if colour not in ("folder", "language", "kind"):
-        raise SearchError(f"A map cannot be coloured by {colour!r}: choose folder, language or kind.")
+        raise SearchError(
+            f"A map cannot be coloured by {colour!r}: choose folder, language or kind."
+        )
     found = client.code_map(_request(scope), progress, cancel)
     if not found.paths:
         raise SearchError(f"Nothing is in scope, so there is nothing to draw: {scope.describe()}.")
     if not results or len(found.x) // 4 == found.total:
         return [found]
     files = {(hit.repo, hit.path) for hit in results}
-    globs = tuple("/" + plain_glob(path).lstrip("/") for path in sorted({path for _, path in files}))
-    return [found, client.code_map(_request(scope.merged(repos=tuple(sorted({repo for repo, _ in files})), include_globs=globs)), progress, cancel)]
+    globs = tuple(
+        "/" + plain_glob(path).lstrip("/") for path in sorted({path for _, path in files})
+    )
+    return [
+        found,
+        client.code_map(
+            _request(
+                scope.merged(repos=tuple(sorted({repo for repo, _ in files})), include_globs=globs)
+            ),
+            progress,
+            cancel,
+        ),
+    ]
 
 
 def _request(scope: Scope) -> MapRequest:
-    return MapRequest(most=MOST_POINTS, **{field: getattr(scope, field) for field in Scope.__struct_fields__})
+    return MapRequest(
+        most=MOST_POINTS, **{field: getattr(scope, field) for field in Scope.__struct_fields__}
+    )
 
 
 def _points(found: list[Points]) -> dict[str, Any]:
@@ -180,9 +241,27 @@ def _points(found: list[Points]) -> dict[str, Any]:
     columns = dict[str, list[Any]]()
     for points in found:
         owner = np.frombuffer(points.file, "<u4")
-        file = np.array([files.setdefault(key, len(files)) for key in zip(points.repos, points.paths, strict=True)], np.int64)
-        repos, paths, languages, kinds = (np.array(values, object) for values in (points.repos, points.paths, points.languages, points.kinds))
-        x, y, line, cell, kind = (np.frombuffer(*held) for held in ((points.x, "<f4"), (points.y, "<f4"), (points.line, "<u4"), (points.cell, "<i4"), (points.kind, "<u1")))
+        file = np.array(
+            [
+                files.setdefault(key, len(files))
+                for key in zip(points.repos, points.paths, strict=True)
+            ],
+            np.int64,
+        )
+        repos, paths, languages, kinds = (
+            np.array(values, object)
+            for values in (points.repos, points.paths, points.languages, points.kinds)
+        )
+        x, y, line, cell, kind = (
+            np.frombuffer(*held)
+            for held in (
+                (points.x, "<f4"),
+                (points.y, "<f4"),
+                (points.line, "<u4"),
+                (points.cell, "<i4"),
+                (points.kind, "<u1"),
+            )
+        )
         for name, column in {
             "x": x, "y": y, "repo": repos[owner], "path": paths[owner], "line": line.astype(np.int64), "cell": cell.astype(np.int64), "kind": kinds[kind],
             "language": languages[owner], "chunk": (file[owner] << 32) + line,
@@ -207,7 +286,10 @@ def _folders(repos: Any, paths: Any) -> Any:
         return repos
     folders = {path: path.rpartition("/")[0] for path in paths.tolist()}
     base = posixpath.commonpath([f"/{folder}" for folder in set(folders.values())])[1:]
-    below = {path: folder[len(base) :].lstrip("/").partition("/")[0] or "files here" for path, folder in folders.items()}
+    below = {
+        path: folder[len(base) :].lstrip("/").partition("/")[0] or "files here"
+        for path, folder in folders.items()
+    }
     return np.array([below[path] for path in paths.tolist()], object)
 
 
@@ -222,7 +304,11 @@ def _rows_of(points: Any, results: Results | None) -> list[int]:
             places.setdefault(key, []).append((int(points["line"][row]), row))
     found: dict[int, None] = {}
     for hit in results:
-        before = [(line, row) for line, row in places.get((hit.repo, hit.path), []) if line <= hit.start_line]
+        before = [
+            (line, row)
+            for line, row in places.get((hit.repo, hit.path), [])
+            if line <= hit.start_line
+        ]
         if before:
             found[max(before)[1]] = None
     return list(found)

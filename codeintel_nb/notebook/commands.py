@@ -10,12 +10,28 @@ from typing import Any
 import msgspec
 
 from ..api.contract import Client
-from ..api.options import OUT, PATH_OPTIONS, SCOPE_OPTIONS, SEMANTIC_OPTIONS, SQL_OPTIONS, SYMBOL_OPTIONS, TEXT_OPTIONS, Option
+from ..api.options import (
+    OUT,
+    PATH_OPTIONS,
+    SCOPE_OPTIONS,
+    SEMANTIC_OPTIONS,
+    SQL_OPTIONS,
+    SYMBOL_OPTIONS,
+    TEXT_OPTIONS,
+    Option,
+)
 from ..api.problems import MAX_SQL_BODY_BYTES
 from ..api.progress import summary
 from ..api.wire import IndexRequest
 from ..api.wording import in_notebook
-from ..errors import CodeIntelError, IndexingCancelled, ScopeError, SearchError, SourceError, did_you_mean
+from ..errors import (
+    CodeIntelError,
+    IndexingCancelled,
+    ScopeError,
+    SearchError,
+    SourceError,
+    did_you_mean,
+)
 from ..index.report import IndexReport
 from ..scopes.scope import Scope, covered, joined
 from ..search.hit import Hit
@@ -23,15 +39,33 @@ from ..sources.project import current_folder, project_of
 from ..sources.repository import package, package_at
 from .imported import imported_packages
 
-_NAME = Option(("--name",), "name", "text", "name of the repository; the folder's own by default", metavar="NAME")
-_PACKAGE = Option(("--package", "-p"), "package", "text", "an installed package instead of a folder", metavar="PACKAGE")
-_KERNEL = Option(("--kernel",), "kernel", "flag", "the installed packages that this kernel has imported")
-_OUTPUTS = Option(("--outputs",), "outputs", "flag", "also search what notebook cells printed, from now on")
+_NAME = Option(
+    ("--name",),
+    "name",
+    "text",
+    "name of the repository; the folder's own by default",
+    metavar="NAME",
+)
+_PACKAGE = Option(
+    ("--package", "-p"),
+    "package",
+    "text",
+    "an installed package instead of a folder",
+    metavar="PACKAGE",
+)
+_KERNEL = Option(
+    ("--kernel",), "kernel", "flag", "the installed packages that this kernel has imported"
+)
+_OUTPUTS = Option(
+    ("--outputs",), "outputs", "flag", "also search what notebook cells printed, from now on"
+)
 _REBUILD = Option(("--rebuild",), "rebuild", "flag", "index everything again")
 _SKIPPED = Option(("--skipped",), "skipped", "flag", "list what was left out, and why")
 _IMPORTED = Option(("--kernel",), "kernel", "flag", "also the packages imported by this kernel")
 SCOPE_SET_OPTIONS = (*SCOPE_OPTIONS, _IMPORTED)
-_BY = Option(("--by",), "by", "text", "what the colours mean: folder, language or kind", metavar="WHAT")
+_BY = Option(
+    ("--by",), "by", "text", "what the colours mean: folder, language or kind", metavar="WHAT"
+)
 ADD_OPTIONS = (_NAME, _PACKAGE, _KERNEL, _OUTPUTS, _REBUILD)
 REFRESH_OPTIONS = (_REBUILD,)
 STATUS_OPTIONS = (_SKIPPED,)
@@ -45,10 +79,24 @@ SEARCH_OPTIONS: dict[str, Sequence[Option]] = {
     "scope": SCOPE_SET_OPTIONS,
     "codeindex": (*ADD_OPTIONS, *STATUS_OPTIONS),
 }
-MAX_SQL_HITS = 100_000  # sent with a query, each with up to MAX_SQL_SNIPPET characters of its snippet
+MAX_SQL_HITS = (
+    100_000  # sent with a query, each with up to MAX_SQL_SNIPPET characters of its snippet
+)
 MAX_SQL_SNIPPET = 200
 MAX_SQL_HIT_BYTES = MAX_SQL_BODY_BYTES - 1_000_000  # beside them, the statement
-SCOPE_COMMANDS = ("show", "set", "add", "drop", "clear", "save", "use", "list", "restore", "panel", "mcp")
+SCOPE_COMMANDS = (
+    "show",
+    "set",
+    "add",
+    "drop",
+    "clear",
+    "save",
+    "use",
+    "list",
+    "restore",
+    "panel",
+    "mcp",
+)
 INDEX_COMMANDS = ("add", "status", "refresh", "drop", "watch")
 
 
@@ -57,7 +105,9 @@ def command_of(line: str, commands: tuple[str, ...], magic: str, default: str) -
     if not word or word.startswith("-"):
         return default, line
     if word not in commands:
-        raise SearchError(f"%{magic} has no command {word!r}.{did_you_mean(word, commands)} %{magic}? says more.")
+        raise SearchError(
+            f"%{magic} has no command {word!r}.{did_you_mean(word, commands)} %{magic}? says more."
+        )
     return word, rest
 
 
@@ -66,37 +116,60 @@ def index_request(place: str, values: dict[str, Any]) -> IndexRequest:
     rebuild, name = "rebuild" in values, values.get("name")
     if "package" not in values:
         shown = os.environ.get("JUPYTER_SERVER_ROOT")  # what a server may index
-        path = os.path.abspath(os.path.expanduser(place)) if place else str(project_of(current_folder(), Path(shown).resolve() if shown else None))
+        path = (
+            os.path.abspath(os.path.expanduser(place))
+            if place
+            else str(project_of(current_folder(), Path(shown).resolve() if shown else None))
+        )
         return IndexRequest(path=path, name=name, rebuild=rebuild, outputs="outputs" in values)
     if "outputs" in values:
-        raise SearchError("--outputs is for a folder of notebooks, not for a package. Give its folder: %codeindex add PATH --outputs")
+        raise SearchError(
+            "--outputs is for a folder of notebooks, not for a package. Give its folder: %codeindex add PATH --outputs"
+        )
     try:
         found = package(values["package"], name)
     except SourceError:  # the engine's environment may have it, and says so if not
         return IndexRequest(package=values["package"], name=name, rebuild=rebuild)
-    return IndexRequest(path=found.root, package=os.path.basename(found.root), name=name, rebuild=rebuild)
+    return IndexRequest(
+        path=found.root, package=os.path.basename(found.root), name=name, rebuild=rebuild
+    )
 
 
-def kernel_requests(namespace: Mapping[str, Any], place: str, values: dict[str, Any]) -> list[IndexRequest]:
+def kernel_requests(
+    namespace: Mapping[str, Any], place: str, values: dict[str, Any]
+) -> list[IndexRequest]:
     """The installed packages that this kernel has imported; SearchError where there is none."""
     if place or values.keys() - {"kernel", "rebuild"}:
-        raise SearchError("%codeindex add --kernel takes the packages that are imported, and besides only --rebuild. For one package: %codeindex add --package NAME")
+        raise SearchError(
+            "%codeindex add --kernel takes the packages that are imported, and besides only --rebuild. For one package: %codeindex add --package NAME"
+        )
     found = imported_packages(namespace)
     if not found:
-        raise SearchError("This kernel has imported no installed package but those that it needs itself. Import some first, or name one: %codeindex add --package NAME")
-    return [IndexRequest(path=str(folder), package=name, rebuild="rebuild" in values) for name, folder in found]
+        raise SearchError(
+            "This kernel has imported no installed package but those that it needs itself. Import some first, or name one: %codeindex add --package NAME"
+        )
+    return [
+        IndexRequest(path=str(folder), package=name, rebuild="rebuild" in values)
+        for name, folder in found
+    ]
 
 
-def indexed_imports(namespace: Mapping[str, Any], indexed: Sequence[str]) -> tuple[list[str], list[str]]:
+def indexed_imports(
+    namespace: Mapping[str, Any], indexed: Sequence[str]
+) -> tuple[list[str], list[str]]:
     """Return this kernel's imported packages: the indexed repositories, and the names not indexed."""
     repositories, missing = list[str](), list[str]()
     for name, folder in imported_packages(namespace):
         repository = package_at(str(folder), name).name
-        (repositories if repository in indexed else missing).append(repository if repository in indexed else name)
+        (repositories if repository in indexed else missing).append(
+            repository if repository in indexed else name
+        )
     return repositories, missing
 
 
-def with_imports(scope: Scope, client: Client, namespace: Mapping[str, Any]) -> tuple[Scope, list[str]]:
+def with_imports(
+    scope: Scope, client: Client, namespace: Mapping[str, Any]
+) -> tuple[Scope, list[str]]:
     """Return a scope plus this kernel's imported packages, and the names of those not indexed.
 
     Raises
@@ -107,8 +180,12 @@ def with_imports(scope: Scope, client: Client, namespace: Mapping[str, Any]) -> 
     imported, missing = indexed_imports(namespace, names)
     if not imported:
         if not missing:
-            raise ScopeError("This kernel has imported no installed package yet. Import some first, or name one: %scope add --repo NAME")
-        raise ScopeError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} imported, but not indexed. To index what this kernel has imported: %codeindex add --kernel")
+            raise ScopeError(
+                "This kernel has imported no installed package yet. Import some first, or name one: %scope add --repo NAME"
+            )
+        raise ScopeError(
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} imported, but not indexed. To index what this kernel has imported: %codeindex add --kernel"
+        )
     for repository in imported:
         scope = joined(scope, repository, names)
     return scope, missing
@@ -118,11 +195,19 @@ def without_imports(scope: Scope, client: Client, namespace: Mapping[str, Any]) 
     """Return a scope minus this kernel's imported packages; ScopeError if it names none, or nothing else."""
     names = [status.name for status in client.status()]
     imported, _ = indexed_imports(namespace, names)
-    rest = tuple(name for name in scope.repos if not (found := covered(Scope(repos=(name,)), names)) or not found <= {*imported})
+    rest = tuple(
+        name
+        for name in scope.repos
+        if not (found := covered(Scope(repos=(name,)), names)) or not found <= {*imported}
+    )
     if rest == scope.repos:
-        raise ScopeError(f"The scope names no package that this kernel has imported: {scope.describe()}.")
+        raise ScopeError(
+            f"The scope names no package that this kernel has imported: {scope.describe()}."
+        )
     if not rest:
-        raise ScopeError("The scope names nothing but imported packages. To go back to the project: %scope clear")
+        raise ScopeError(
+            "The scope names nothing but imported packages. To go back to the project: %scope clear"
+        )
     return scope.merged(repos=rest)
 
 
@@ -130,14 +215,25 @@ def changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:
     if command == "set":  # omitted options set no limit, except that the repositories stay
         kept = {"repos": scope.repos} if "repos" not in values else {}
         return Scope(**kept, **{field: tuple(given) for field, given in values.items()})
-    given = {field: getattr(Scope(**{field: tuple(items)}), field) for field, items in values.items()}
+    given = {
+        field: getattr(Scope(**{field: tuple(items)}), field) for field, items in values.items()
+    }
     if command == "add":
-        return scope.merged(**{field: (*getattr(scope, field), *items) for field, items in given.items()})
+        return scope.merged(
+            **{field: (*getattr(scope, field), *items) for field, items in given.items()}
+        )
     for field, items in given.items():
         for item in items:
             if item not in getattr(scope, field):
-                raise ScopeError(f"{item!r} is not in the scope: {scope.describe()}.{did_you_mean(item, getattr(scope, field))}")
-    return scope.merged(**{field: tuple(item for item in getattr(scope, field) if item not in items) for field, items in given.items()})
+                raise ScopeError(
+                    f"{item!r} is not in the scope: {scope.describe()}.{did_you_mean(item, getattr(scope, field))}"
+                )
+    return scope.merged(
+        **{
+            field: tuple(item for item in getattr(scope, field) if item not in items)
+            for field, items in given.items()
+        }
+    )
 
 
 def each_summary(runs: Sequence[tuple[str, Callable[[], IndexReport]]]) -> list[str]:
@@ -157,7 +253,10 @@ def each_summary(runs: Sequence[tuple[str, Callable[[], IndexReport]]]) -> list[
 
 def sendable(hits: Sequence[Hit]) -> tuple[Hit, ...]:
     """Return the hits that an SQL query can take along: as many as fit into its request, with short snippets."""
-    short = tuple(msgspec.structs.replace(hit, snippet=hit.snippet[:MAX_SQL_SNIPPET], signature="", doc="") for hit in hits[:MAX_SQL_HITS])
+    short = tuple(
+        msgspec.structs.replace(hit, snippet=hit.snippet[:MAX_SQL_SNIPPET], signature="", doc="")
+        for hit in hits[:MAX_SQL_HITS]
+    )
     while (size := len(msgspec.json.encode(short))) > MAX_SQL_HIT_BYTES:
         short = short[: len(short) * MAX_SQL_HIT_BYTES // size]
     return short

@@ -23,7 +23,12 @@ _MOST_PATHS = 200
 class Completer:
     """Completes ``%magic ... --option value`` and ``%scope command``."""
 
-    def __init__(self, client: Client, options: Mapping[str, Sequence[Option]], commands: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        options: Mapping[str, Sequence[Option]],
+        commands: Mapping[str, tuple[str, ...]],
+    ) -> None:
         self.client = client
         self.options = options
         self.commands = commands
@@ -40,12 +45,23 @@ class Completer:
         fitting = sorted(word for word in self._words(magic, before, last) if word.startswith(last))
         token = str(context.token)
         return {
-            "completions": [SimpleCompletion(text=word[len(last) - len(token) :] if last.endswith(token) else word, type="param") for word in fitting],
+            "completions": [
+                SimpleCompletion(
+                    text=word[len(last) - len(token) :] if last.endswith(token) else word,
+                    type="param",
+                )
+                for word in fitting
+            ],
             "suppress": bool(fitting) or last.startswith("-"),
         }
 
     def _words(self, magic: str, before: list[str], last: str) -> Iterable[str]:
-        by_flag = {flag: option for option in self.options[magic] if not option.hidden for flag in option.flags}
+        by_flag = {
+            flag: option
+            for option in self.options[magic]
+            if not option.hidden
+            for flag in option.flags
+        }
         if before and (option := by_flag.get(before[-1])) is not None and option.kind != "flag":
             return self._values(option, last)
         if not before and magic in self.commands:
@@ -86,7 +102,9 @@ class Completer:
         found: set[str] = set()
         escaped = re.sub(r"([*?{}\[\]\\])", r"\\\1", typed)
         begun = (f"/{escaped}*",) if typed else ()
-        request = PathsRequest(repos=(), revisions=(), include_globs=begun, exclude_globs=(), languages=(), kinds=())
+        request = PathsRequest(
+            repos=(), revisions=(), include_globs=begun, exclude_globs=(), languages=(), kinds=()
+        )
         for hit in self.client.list_paths(request).results:
             if hit.path.startswith(typed):
                 parts = hit.path.split("/")

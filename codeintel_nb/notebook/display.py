@@ -32,7 +32,9 @@ def present(results: Results, shown: int | None = None) -> dict[str, str]:
         "text/plain": plain(results, len(hits)),
         "text/html": _html(results, hits),
         "text/markdown": _markdown(results, hits),
-        VENDOR: msgspec.json.decode(msgspec.json.encode(msgspec.structs.replace(results, hits=hits, roots={}))),
+        VENDOR: msgspec.json.decode(
+            msgspec.json.encode(msgspec.structs.replace(results, hits=hits, roots={}))
+        ),
     }
 
 
@@ -45,9 +47,19 @@ def _html(results: Results, hits: tuple[Hit, ...]) -> str:
         return f"<p><em>{note}</em>{_advice(results)}</p>"
     several = len(results.coverage.repositories) > 1
     rows = "".join(_row(results, hit, several) for hit in hits)
-    head = ("<th scope='col'>Repository</th>" if several else "") + "<th scope='col' style='text-align:left'>Where</th>"
-    head += "" if isinstance(results.query, PathQuery) else "<th scope='col' style='text-align:left'>What</th>"
-    more = "" if len(hits) == len(results.hits) else f" · see more with <code>results.show({min(50, len(results.hits))})</code>"
+    head = (
+        "<th scope='col'>Repository</th>" if several else ""
+    ) + "<th scope='col' style='text-align:left'>Where</th>"
+    head += (
+        ""
+        if isinstance(results.query, PathQuery)
+        else "<th scope='col' style='text-align:left'>What</th>"
+    )
+    more = (
+        ""
+        if len(hits) == len(results.hits)
+        else f" · see more with <code>results.show({min(50, len(results.hits))})</code>"
+    )
     return f"<table><caption style='text-align:left;white-space:nowrap'>{note}{more}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
@@ -59,13 +71,25 @@ def _advice(results: Results) -> str:
 
 
 def _row(results: Results, hit: Hit, several: bool) -> str:
-    repo = f"<td style='text-align:left;vertical-align:top'>{html.escape(clean(hit.repo))}</td>" if several else ""
-    symbol = f"<br><small>{html.escape(hit.kind)} <code>{html.escape(clean(hit.symbol))}</code></small>" if hit.symbol else ""
+    repo = (
+        f"<td style='text-align:left;vertical-align:top'>{html.escape(clean(hit.repo))}</td>"
+        if several
+        else ""
+    )
+    symbol = (
+        f"<br><small>{html.escape(hit.kind)} <code>{html.escape(clean(hit.symbol))}</code></small>"
+        if hit.symbol
+        else ""
+    )
     if isinstance(results.query, TextQuery) and results.query.show == "counts":
         symbol = f"<br><small>{hit.score:,.0f} lines</small>"
     where = f"<th scope='row' style='text-align:left;vertical-align:top;font-weight:normal'>{_link(results, hit)}{symbol}</th>"
     said = f"<small>{html.escape(clean(hit.doc.partition(chr(10))[0]))}</small>" if hit.doc else ""
-    what = "" if isinstance(results.query, PathQuery) else f"<td style='text-align:left'>{_code(results, hit)}{said}</td>"
+    what = (
+        ""
+        if isinstance(results.query, PathQuery)
+        else f"<td style='text-align:left'>{_code(results, hit)}{said}</td>"
+    )
     return f"<tr>{repo}{where}{what}</tr>"
 
 
@@ -75,7 +99,9 @@ def _link(results: Results, hit: Hit) -> str:
     target = relative_target(results.roots.get(hit.repo, ""), hit.path)
     if target is None:
         return text
-    anchor = "" if hit.path.endswith(".ipynb") or hit.kind == "file" else f"#line={hit.start_line - 1}"
+    anchor = (
+        "" if hit.path.endswith(".ipynb") or hit.kind == "file" else f"#line={hit.start_line - 1}"
+    )
     return f'<a href="{html.escape(quote(target) + anchor)}">{text}</a>'
 
 
@@ -87,7 +113,9 @@ def relative_target(root: str, path: str) -> str | None:
     shown = os.environ.get("JUPYTER_SERVER_ROOT") or here
     full = os.path.join(root, *path.split("/"))
     try:
-        if os.path.commonpath([os.path.realpath(shown), os.path.realpath(full)]) != os.path.realpath(shown):
+        if os.path.commonpath(
+            [os.path.realpath(shown), os.path.realpath(full)]
+        ) != os.path.realpath(shown):
             return None
         return os.path.relpath(full, here).replace(os.sep, "/")
     except ValueError:  # another drive
@@ -96,9 +124,16 @@ def relative_target(root: str, path: str) -> str | None:
 
 def _code(results: Results, hit: Hit) -> str:
     shown = hit.snippet.split("\n")
-    cut = [clean(line)[:MOST_LINE_CHARACTERS] + ("…" if len(line) > MOST_LINE_CHARACTERS else "") for line in shown[:MOST_LINES]]
+    cut = [
+        clean(line)[:MOST_LINE_CHARACTERS] + ("…" if len(line) > MOST_LINE_CHARACTERS else "")
+        for line in shown[:MOST_LINES]
+    ]
     text = "\n".join(cut)
-    more = f"\n<small>… {len(shown) - MOST_LINES} more lines</small>" if len(shown) > MOST_LINES else ""
+    more = (
+        f"\n<small>… {len(shown) - MOST_LINES} more lines</small>"
+        if len(shown) > MOST_LINES
+        else ""
+    )
     return f"<div class='highlight' style='background:none'><pre style='margin:0;text-align:left;background:none;font-family:monospace'>{coloured(text, shown_language(hit), spans_in(results, text))}{more}</pre></div>"
 
 
@@ -120,9 +155,13 @@ def _markdown(results: Results, hits: tuple[Hit, ...]) -> str:
     for hit in hits:
         target = relative_target(results.roots.get(hit.repo, ""), hit.path)
         name = _escaped(location(hit))
-        parts.append(f"[{name}]({quote(target)}#line={hit.start_line - 1})" if target else f"**{name}**")
+        parts.append(
+            f"[{name}]({quote(target)}#line={hit.start_line - 1})" if target else f"**{name}**"
+        )
         if hit.snippet:
-            lines = "\n".join(clean(line)[:MOST_LINE_CHARACTERS] for line in hit.snippet.split("\n")[:MOST_LINES])
+            lines = "\n".join(
+                clean(line)[:MOST_LINE_CHARACTERS] for line in hit.snippet.split("\n")[:MOST_LINES]
+            )
             fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", lines)), default=0))
             parts.append(f"{fence}{shown_language(hit)}\n{lines}\n{fence}")
     return "\n\n".join(parts)

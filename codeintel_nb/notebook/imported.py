@@ -15,23 +15,49 @@ from typing import Any
 from ..scopes.scope import plain_name
 
 # of what a kernel itself needs, only what something else needs too is the notebook's
-KERNEL = ("ipykernel", "ipython", "codeintel-nb", "jupyter-server", "debugpy", "comm", "jupyter-client")
+KERNEL = (
+    "ipykernel",
+    "ipython",
+    "codeintel-nb",
+    "jupyter-server",
+    "debugpy",
+    "comm",
+    "jupyter-client",
+)
 
 
 def imported_packages(namespace: Mapping[str, Any]) -> list[tuple[str, Path]]:
     """Import name and folder of each installed package that this process has imported and that the notebook asked for, or
     what it asked for needs; those that only the kernel needs are left out, as is the standard library."""
     owners = _owners()
-    asked = {value.__name__.partition(".")[0] for value in namespace.values() if isinstance(value, ModuleType)}
+    asked = {
+        value.__name__.partition(".")[0]
+        for value in namespace.values()
+        if isinstance(value, ModuleType)
+    }
     kernel = _needed_by({plain_name(name) for name in KERNEL})
     folders: dict[str, Path] = {}
     for name, module in sorted(sys.modules.items()):
-        if "." not in name and not name.startswith("_") and name in owners and (folder := _folder(module)) is not None:
+        if (
+            "." not in name
+            and not name.startswith("_")
+            and name in owners
+            and (folder := _folder(module)) is not None
+        ):
             folders[name] = folder
-    wanted = {plain_name(owner) for name in folders for owner in owners[name] if plain_name(owner) not in kernel or name in asked}
+    wanted = {
+        plain_name(owner)
+        for name in folders
+        for owner in owners[name]
+        if plain_name(owner) not in kernel or name in asked
+    }
     wanted |= _needed_by(wanted)
     wanted -= {"codeintel-nb"}
-    return [(name, folder) for name, folder in folders.items() if any(plain_name(owner) in wanted for owner in owners[name])]
+    return [
+        (name, folder)
+        for name, folder in folders.items()
+        if any(plain_name(owner) in wanted for owner in owners[name])
+    ]
 
 
 def _folder(module: Any) -> Path | None:

@@ -15,7 +15,14 @@ from ..api.connection import Connection
 from ..api.contract import Client
 from ..api.options import describe, parse_line
 from ..api.terminal import print_anything
-from ..api.wire import PathsRequest, SearchAnswer, SemanticRequest, SqlRequest, SymbolsRequest, TextRequest
+from ..api.wire import (
+    PathsRequest,
+    SearchAnswer,
+    SemanticRequest,
+    SqlRequest,
+    SymbolsRequest,
+    TextRequest,
+)
 from ..errors import ScopeError, SearchError
 from ..index.report import OnProgress
 from ..scopes.scope import Scope, short_name
@@ -56,9 +63,14 @@ DRAWING = "drawing the map"
 class CodeintelMagics(Running):
     """Code search under one scope: %scope, %textsearch, %semsearch, %symbol, %paths, %codesql, %codemap, %codeindex."""
 
-    text_limit = Int(DEFAULT_HITS, help="Maximum lines kept by %textsearch and definitions kept by %symbol; 0 for all.").tag(config=True)
+    text_limit = Int(
+        DEFAULT_HITS,
+        help="Maximum lines kept by %textsearch and definitions kept by %symbol; 0 for all.",
+    ).tag(config=True)
     top_k = Int(10, help="Most chunks that %semsearch finds.").tag(config=True)
-    deadline_s = Float(60.0, help="Seconds after which a search gives what it has.").tag(config=True)
+    deadline_s = Float(60.0, help="Seconds after which a search gives what it has.").tag(
+        config=True
+    )
 
     def __init__(self, shell: Any, client: Client | None = None) -> None:
         super().__init__(shell)
@@ -92,7 +104,9 @@ class CodeintelMagics(Running):
         if command == "panel":
             from .panel import panel_for
 
-            if self._panel is None or self._panel.comm is None:  # one for all its views: each looks after every cell
+            if (
+                self._panel is None or self._panel.comm is None
+            ):  # one for all its views: each looks after every cell
                 self._panel = panel_for(client, self.shell)
             return self._panel
         if command == "mcp":
@@ -107,14 +121,22 @@ class CodeintelMagics(Running):
             has_imports = "kernel" in values
             if more or not values:
                 what = f"does not understand {more!r}" if more else "needs at least one limit"
-                raise ScopeError(f"%scope {command} {what}. Its options are:\n{describe(SCOPE_SET_OPTIONS)}")
-            scope = changed(now.scope, command, {field: given for field, given in values.items() if field != "kernel"})
+                raise ScopeError(
+                    f"%scope {command} {what}. Its options are:\n{describe(SCOPE_SET_OPTIONS)}"
+                )
+            scope = changed(
+                now.scope,
+                command,
+                {field: given for field, given in values.items() if field != "kernel"},
+            )
             if has_imports and command == "drop":
                 scope = without_imports(scope, client, self.shell.user_ns)
             elif has_imports:
                 scope, missing = with_imports(scope, client, self.shell.user_ns)
                 if missing:
-                    print(f"Not indexed yet: {', '.join(missing)}. To index what this kernel has imported: %codeindex add --kernel")
+                    print(
+                        f"Not indexed yet: {', '.join(missing)}. To index what this kernel has imported: %codeindex add --kernel"
+                    )
             now = client.set_scope(scope)
         elif command == "clear":
             now = client.clear_scope()
@@ -124,7 +146,9 @@ class CodeintelMagics(Running):
             now = client.set_scope(client.load_scope(rest.strip()))
         elif command == "restore":
             if now.offered is None:
-                raise ScopeError("There is no scope to restore: it is kept when a notebook's kernel is changed for another, until a scope is set.")
+                raise ScopeError(
+                    "There is no scope to restore: it is kept when a notebook's kernel is changed for another, until a scope is set."
+                )
             now = client.set_scope(now.offered)
         saved = client.saved_scopes() if command == "list" else None
         return ScopeView(now, client.where, saved)
@@ -143,7 +167,9 @@ class CodeintelMagics(Running):
         """
         return self._search("textsearch", line, cell, self._textsearch)
 
-    def _textsearch(self, query: str, values: dict[str, Any], cancel: threading.Event) -> SearchAnswer:
+    def _textsearch(
+        self, query: str, values: dict[str, Any], cancel: threading.Event
+    ) -> SearchAnswer:
         given = {"limit": self.text_limit, "deadline": self.deadline_s, **values}
         return self.client.search_text(TextRequest(pattern=query, **given), cancel)
 
@@ -152,13 +178,15 @@ class CodeintelMagics(Running):
     def semsearch(self, line: str, cell: str | None = None) -> Results | None:
         """Find code by what it does, in plain words or by a symbol's name, inside the scope.
 
-            %semsearch [options] where are time zones converted [options]
-            hits = %semsearch --limit 50 read a parquet file in chunks
-            %semsearch hits << read a parquet file in chunks
+        %semsearch [options] where are time zones converted [options]
+        hits = %semsearch --limit 50 read a parquet file in chunks
+        %semsearch hits << read a parquet file in chunks
         """
         return self._search("semsearch", line, cell, self._semsearch)
 
-    def _semsearch(self, query: str, values: dict[str, Any], cancel: threading.Event) -> SearchAnswer:
+    def _semsearch(
+        self, query: str, values: dict[str, Any], cancel: threading.Event
+    ) -> SearchAnswer:
         given = {"limit": self.top_k, "deadline": self.deadline_s, **values}
         return self.client.semantic_search(SemanticRequest(query=query, **given), cancel)
 
@@ -167,36 +195,53 @@ class CodeintelMagics(Running):
     def symbol(self, line: str) -> Results | None:
         """Find definitions by name, inside the scope: %symbol [options] NAME
 
-            %symbol merge                     this name, then names that begin with it or hold it, or are spelled alike
-            %symbol DataFrame.merge           a member
-            %symbol read_* --kind function    a glob
+        %symbol merge                     this name, then names that begin with it or hold it, or are spelled alike
+        %symbol DataFrame.merge           a member
+        %symbol read_* --kind function    a glob
         """
         return self._search("symbol", line, None, self._symbol)
 
     def _symbol(self, query: str, values: dict[str, Any], cancel: threading.Event) -> SearchAnswer:
-        return self.client.symbols(SymbolsRequest(name=query, **{"limit": self.text_limit, "deadline": self.deadline_s, **values}), cancel)
+        return self.client.symbols(
+            SymbolsRequest(
+                name=query, **{"limit": self.text_limit, "deadline": self.deadline_s, **values}
+            ),
+            cancel,
+        )
 
     @no_var_expand
     @line_magic
     def paths(self, line: str) -> Results | None:
         """List the files in scope: %paths [--limit N] [scope options]"""
-        return self._search("paths", line, None, lambda query, values, cancel: self.client.list_paths(PathsRequest(**values), cancel), takes_query=False)
+        return self._search(
+            "paths",
+            line,
+            None,
+            lambda query, values, cancel: self.client.list_paths(PathsRequest(**values), cancel),
+            takes_query=False,
+        )
 
     @no_var_expand
     @line_cell_magic
     def codesql(self, line: str, cell: str | None = None) -> Table | None:
         """Ask in SQL about what is in scope: tables repositories, files, chunks, symbols, cells; and hits, those of the last search.
 
-            %codesql select language, count(*) from files group by all
-            %%codesql
-            select kind, count(*) from symbols group by all
-            %codesql select path, count(*) from hits group by all order by 2 desc
+        %codesql select language, count(*) from files group by all
+        %%codesql
+        select kind, count(*) from symbols group by all
+        %codesql select path, count(*) from hits group by all order by 2 desc
         """
 
         def run() -> Table | None:
             target, values, query = self._request("codesql", line, cell)
-            request = SqlRequest(statement=query, hits=self._last_hits() if re.search(r"\bhits\b", query, re.I) else (), **values)
-            table = self._work(lambda progress, cancel: self.client.sql(request, cancel), "running SQL")
+            request = SqlRequest(
+                statement=query,
+                hits=self._last_hits() if re.search(r"\bhits\b", query, re.I) else (),
+                **values,
+            )
+            table = self._work(
+                lambda progress, cancel: self.client.sql(request, cancel), "running SQL"
+            )
             return self._keep(target, table)
 
         return self._run(run)
@@ -204,12 +249,16 @@ class CodeintelMagics(Running):
     def _last_hits(self) -> tuple[Hit, ...]:
         """The hits of this notebook's last search, for SQL."""
         if self._last is None:
-            raise SearchError("The table hits is empty: nothing was searched in this notebook yet. Search first: %textsearch PATTERN")
+            raise SearchError(
+                "The table hits is empty: nothing was searched in this notebook yet. Search first: %textsearch PATTERN"
+            )
         hits = sendable(self._last.hits)
         if self._last.truncated:
             print(f"The table hits is not complete: {self._last.missing()}")
         elif len(hits) < len(self._last.hits):
-            print(f"The table hits is not complete: it has the first {len(hits):,} of {len(self._last.hits):,} hits.")
+            print(
+                f"The table hits is not complete: it has the first {len(hits):,} of {len(self._last.hits):,} hits."
+            )
         return hits
 
     @no_var_expand
@@ -217,37 +266,72 @@ class CodeintelMagics(Running):
     def codeindex(self, line: str) -> IndexView | None:
         """What is indexed, and more of it.
 
-            %codeindex [status] [--skipped]
-            %codeindex add [PATH] [--name NAME] [--outputs] [--rebuild]    a folder; the notebook's own project by default
-            %codeindex add --package NAME                       an installed package, named pkg:scikit-learn==1.7.2 and so on
-            %codeindex add --kernel                             the packages that this kernel has imported
-            %codeindex refresh [NAME] [--rebuild]               read what changed; all repositories by default
-            %codeindex drop NAME                                forget it; its files are not touched
-            %codeindex watch                                    follow changes of files from now on, as a server does by itself
+        %codeindex [status] [--skipped]
+        %codeindex add [PATH] [--name NAME] [--outputs] [--rebuild]    a folder; the notebook's own project by default
+        %codeindex add --package NAME                       an installed package, named pkg:scikit-learn==1.7.2 and so on
+        %codeindex add --kernel                             the packages that this kernel has imported
+        %codeindex refresh [NAME] [--rebuild]               read what changed; all repositories by default
+        %codeindex drop NAME                                forget it; its files are not touched
+        %codeindex watch                                    follow changes of files from now on, as a server does by itself
         """
         return self._unless_silenced(line, self._codeindex)
 
     def _codeindex(self, line: str) -> IndexView:
         command, rest = command_of(line, INDEX_COMMANDS, "codeindex", "status")
-        options = {"add": ADD_OPTIONS, "refresh": REFRESH_OPTIONS, "status": STATUS_OPTIONS, "drop": (), "watch": ()}[command]
+        options = {
+            "add": ADD_OPTIONS,
+            "refresh": REFRESH_OPTIONS,
+            "status": STATUS_OPTIONS,
+            "drop": (),
+            "watch": (),
+        }[command]
         values, place = parse_line(rest, options, raw=True)
-        return self._work(lambda progress, cancel: self._indexed(command, values, place, progress, cancel))
+        return self._work(
+            lambda progress, cancel: self._indexed(command, values, place, progress, cancel)
+        )
 
-    def _indexed(self, command: str, values: dict[str, Any], place: str, progress: OnProgress, cancel: threading.Event) -> IndexView:
+    def _indexed(
+        self,
+        command: str,
+        values: dict[str, Any],
+        place: str,
+        progress: OnProgress,
+        cancel: threading.Event,
+    ) -> IndexView:
         client, done = self.client, list[str]()
         if command == "add":
             several = "kernel" in values
-            requests = kernel_requests(self.shell.user_ns, place, values) if several else [index_request(place, values)]
-            done += each_summary([(request.package or "", partial(client.index, request, progress, cancel)) for request in requests])
+            requests = (
+                kernel_requests(self.shell.user_ns, place, values)
+                if several
+                else [index_request(place, values)]
+            )
+            done += each_summary(
+                [
+                    (request.package or "", partial(client.index, request, progress, cancel))
+                    for request in requests
+                ]
+            )
         elif command == "refresh":
             names = [place] if place else [repository.name for repository in client.status()]
-            done += each_summary([(name, partial(client.refresh, name, "rebuild" in values, progress, cancel)) for name in names])
+            done += each_summary(
+                [
+                    (name, partial(client.refresh, name, "rebuild" in values, progress, cancel))
+                    for name in names
+                ]
+            )
         elif command == "drop":
             if not place:
-                raise SearchError("%codeindex drop needs the name of a repository. %codeindex status lists them.")
+                raise SearchError(
+                    "%codeindex drop needs the name of a repository. %codeindex status lists them."
+                )
             names = [repository.name for repository in client.status()]
             client.remove(place)  # by its name, or by its short name if that is unambiguous
-            removed = place if place in names else next((name for name in names if short_name(name) == place), place)
+            removed = (
+                place
+                if place in names
+                else next((name for name in names if short_name(name) == place), place)
+            )
             done.append(f"{removed}: removed from the index")
         elif command == "watch":
             done.append(f"watching for changes in {', '.join(client.watch()) or 'nothing'}")
@@ -269,11 +353,18 @@ class CodeintelMagics(Running):
         def run() -> CodeMap:
             _, values, query = self._request("codemap", line, None)
             colour = values.pop("by", "folder")
-            limits = {field: value for field, value in values.items() if field in Scope.__struct_fields__}
+            limits = {
+                field: value for field, value in values.items() if field in Scope.__struct_fields__
+            }
             results = None
             if query:
-                request = SemanticRequest(query=query, limit=MAPPED_HITS, deadline=self.deadline_s, **limits)
-                results = self._work(lambda progress, cancel: self.client.semantic_search(request, cancel), "searching").results
+                request = SemanticRequest(
+                    query=query, limit=MAPPED_HITS, deadline=self.deadline_s, **limits
+                )
+                results = self._work(
+                    lambda progress, cancel: self.client.semantic_search(request, cancel),
+                    "searching",
+                ).results
             scope = self._work(lambda progress, cancel: self.client.get_scope()).scope
             return self.draw(scope.merged(**limits), results, colour)
 
@@ -285,7 +376,12 @@ class CodeintelMagics(Running):
         def make(progress: OnProgress, cancel: threading.Event) -> CodeMap:
             from .codemap import CodeMap, points_in
 
-            return CodeMap(self.client, points_in(self.client, scope, colour, results, progress, cancel), results, colour)
+            return CodeMap(
+                self.client,
+                points_in(self.client, scope, colour, results, progress, cancel),
+                results,
+                colour,
+            )
 
         return self._work(make, DRAWING)
 
@@ -305,5 +401,11 @@ def load(shell: Any) -> CodeintelMagics:
     shell.configurables.append(magics)
     completer = getattr(shell, "Completer", None)
     if completer is not None:
-        completer.custom_matchers.append(Completer(magics.client, SEARCH_OPTIONS, {"scope": SCOPE_COMMANDS, "codeindex": INDEX_COMMANDS}).match)
+        completer.custom_matchers.append(
+            Completer(
+                magics.client,
+                SEARCH_OPTIONS,
+                {"scope": SCOPE_COMMANDS, "codeindex": INDEX_COMMANDS},
+            ).match
+        )
     return magics

@@ -69,8 +69,12 @@ class Panel(anywidget.AnyWidget):
 
     _esm = HERE / "panel.js"
     _css = HERE / "panel.css"
-    state = traitlets.Dict(help="The scope, how much is in it, and what there is to choose from.").tag(sync=True)
-    job = traitlets.Dict(help="The indexing run that the panel began: its state, a line about it, the share that is done.").tag(sync=True)
+    state = traitlets.Dict(
+        help="The scope, how much is in it, and what there is to choose from."
+    ).tag(sync=True)
+    job = traitlets.Dict(
+        help="The indexing run that the panel began: its state, a line about it, the share that is done."
+    ).tag(sync=True)
 
     def __init__(self, client: Client | None = None, shell: Any = None) -> None:
         super().__init__()
@@ -95,7 +99,9 @@ class Panel(anywidget.AnyWidget):
     def _after_cell(self, result: object) -> None:
         """A magic may have changed the scope."""
         try:
-            if self._client.get_scope().scope != msgspec.convert(self.state.get("scope", {}), Scope):
+            if self._client.get_scope().scope != msgspec.convert(
+                self.state.get("scope", {}), Scope
+            ):
                 self.state = state_of(self._client)
         except CodeIntelError:
             pass  # the magic has said it
@@ -103,7 +109,9 @@ class Panel(anywidget.AnyWidget):
     def _asked(self, _: object, content: Any, __: object) -> None:
         number = content.get("number") if isinstance(content, dict) else None
         try:
-            asked = msgspec.convert({name: value for name, value in content.items() if name != "number"}, Asked)
+            asked = msgspec.convert(
+                {name: value for name, value in content.items() if name != "number"}, Asked
+            )
             self.send({"number": number, "answer": self._answer(asked)})
         except (CodeIntelError, msgspec.ValidationError) as error:
             self.send({"number": number, "error": in_panel(str(error))})
@@ -140,8 +148,17 @@ class Panel(anywidget.AnyWidget):
             raise EngineError("This panel is indexing already. Wait for it, or cancel it.")
         request = index_request(path, {})
         self._cancel = threading.Event()
-        self._indexing = threading.Thread(target=self._index, args=(request, self._cancel), name="codeintel-panel-index", daemon=True)
-        self.job = {"state": "waiting", "line": f"indexing {clean(request.path or '')} ...", "share": 0.0}
+        self._indexing = threading.Thread(
+            target=self._index,
+            args=(request, self._cancel),
+            name="codeintel-panel-index",
+            daemon=True,
+        )
+        self.job = {
+            "state": "waiting",
+            "line": f"indexing {clean(request.path or '')} ...",
+            "share": 0.0,
+        }
         self._indexing.start()
 
     def _index(self, request: IndexRequest, cancel: threading.Event) -> None:
@@ -151,14 +168,22 @@ class Panel(anywidget.AnyWidget):
             nonlocal told
             if time.monotonic() - told >= TOLD_S:
                 told = time.monotonic()
-                self.job = {"state": "running", "line": estimate.line(progress), "share": estimate.share(progress)}
+                self.job = {
+                    "state": "running",
+                    "line": estimate.line(progress),
+                    "share": estimate.share(progress),
+                }
 
         try:
             done = summary(self._client.index(request, moved, cancel))
             self.job = {"state": "done", "line": done, "share": 1.0}
             self.state = state_of(self._client)
         except CodeIntelError as error:
-            self.job = {"state": "cancelled" if cancel.is_set() else "failed", "line": in_panel(str(error)), "share": 0.0}
+            self.job = {
+                "state": "cancelled" if cancel.is_set() else "failed",
+                "line": in_panel(str(error)),
+                "share": 0.0,
+            }
 
     def _repr_mimebundle_(self, **given: Any) -> Any:
         """The widget, and what stays of it in a saved or untrusted notebook."""
@@ -167,7 +192,9 @@ class Panel(anywidget.AnyWidget):
         if held is not None:
             view = ScopeView(self._client.get_scope(), self._client.where, None)
             held["text/plain"] = repr(view)
-            held["text/html"] = f"{view._repr_html_()}<p><small>{html.escape('A panel to change it: %scope panel')}</small></p>"
+            held["text/html"] = (
+                f"{view._repr_html_()}<p><small>{html.escape('A panel to change it: %scope panel')}</small></p>"
+            )
         return bundle
 
 
@@ -185,7 +212,7 @@ def _running() -> tuple[Client, Any]:
 def panel_for(client: Client, shell: Any) -> Panel:
     """The panel of a notebook; ScopeError where there is nobody to show it to."""
     if not hasattr(shell, "kernel"):
-        raise ScopeError("%scope panel shows a widget, which needs a notebook. Here %scope shows the same, and %scope set changes it.")
+        raise ScopeError(
+            "%scope panel shows a widget, which needs a notebook. Here %scope shows the same, and %scope set changes it."
+        )
     return Panel(client, shell)
-
-

@@ -20,7 +20,11 @@ class NotebookProgress(TerminalProgress):
 
     def show(self, progress: Progress, line: str) -> None:
         share = self.estimate.share(progress)
-        bar = f"<progress value='{share:.3f}' max='1' aria-label='indexing'></progress> " if progress.files_total else ""
+        bar = (
+            f"<progress value='{share:.3f}' max='1' aria-label='indexing'></progress> "
+            if progress.files_total
+            else ""
+        )
         shown = HTML(f"<div>{bar}<small>{html.escape(line)}</small></div>")
         if self._handle is None:
             self._handle = display(shown, display_id=True)

@@ -54,7 +54,9 @@ class Running(Magics, Configurable):
         def run() -> Results | None:
             target, values, query = self._request(magic, line, cell)
             if query and not takes_query:
-                raise SearchError(f"%{magic} takes options only, not {query!r}. Its options are:\n{describe(SEARCH_OPTIONS[magic])}")
+                raise SearchError(
+                    f"%{magic} takes options only, not {query!r}. Its options are:\n{describe(SEARCH_OPTIONS[magic])}"
+                )
             answer = self._work(lambda progress, cancel: search(query, values, cancel), "searching")
             if answer.scope_expired:
                 print("The scope of this session had expired: nothing limited this search.")
@@ -74,10 +76,18 @@ class Running(Magics, Configurable):
         values, query = parse_line(line, SEARCH_OPTIONS[magic], raw=True)
         if unread := unread_options(line, query, SEARCH_OPTIONS[magic]):
             verb = "was" if len(unread) == 1 else "were"
-            print(f"{', '.join(unread)} {verb} searched for as part of the text. Put options at the start or the end of the line.")
+            print(
+                f"{', '.join(unread)} {verb} searched for as part of the text. Put options at the start or the end of the line."
+            )
         if letters := trailing_letters(line, query, SEARCH_OPTIONS[magic]):
-            what, them = ("was read as an option", "it") if len(letters) == 1 else ("were read as options", "them")
-            print(f"{', '.join(letters)} {what}. To search for {them} as text: %{magic} -- {line.strip()}")
+            what, them = (
+                ("was read as an option", "it")
+                if len(letters) == 1
+                else ("were read as options", "them")
+            )
+            print(
+                f"{', '.join(letters)} {what}. To search for {them} as text: %{magic} -- {line.strip()}"
+            )
         if cell is not None:
             query = f"{query}\n{cell}".strip("\n") if query else cell.strip("\n")
         target = values.pop("out", target)
@@ -90,8 +100,14 @@ class Running(Magics, Configurable):
             return value
         self.shell.user_ns[target] = value
         if isinstance(value, Results):
-            searched = getattr(value.query, "pattern", None) or getattr(value.query, "text", None) or getattr(value.query, "name", "")
-            print(f"{target} = {value.missing() or counted(value, len(value.hits))}{f' for {searched[:60]!r}' if searched else ''}")
+            searched = (
+                getattr(value.query, "pattern", None)
+                or getattr(value.query, "text", None)
+                or getattr(value.query, "name", "")
+            )
+            print(
+                f"{target} = {value.missing() or counted(value, len(value.hits))}{f' for {searched[:60]!r}' if searched else ''}"
+            )
         elif isinstance(value, Table):
             print(f"{target} = {plural(len(value), 'row')}")
         return None

@@ -27,7 +27,9 @@ class Task(Generic[_T]):
         self._result: list[_T] = []
         self._error: BaseException | None = None
         context = contextvars.copy_context()  # the work prints into this cell
-        threading.Thread(target=context.run, args=(self._run, work), name="codeintel-task", daemon=True).start()
+        threading.Thread(
+            target=context.run, args=(self._run, work), name="codeintel-task", daemon=True
+        ).start()
 
     def _run(self, work: Callable[[OnProgress, threading.Event], _T]) -> None:
         try:
@@ -54,9 +56,13 @@ class Task(Generic[_T]):
             raise self._error
         return self._result[0]
 
-    def _show_until(self, ends_at: float | None, show: OnProgress, waiting: Callable[[float], None] | None) -> None:
+    def _show_until(
+        self, ends_at: float | None, show: OnProgress, waiting: Callable[[float], None] | None
+    ) -> None:
         began = time.monotonic()
-        while not self._ended.wait(SHOWN_S):  # short, because Ctrl-C does not end a wait if a library such as Polars handles it
+        while not self._ended.wait(
+            SHOWN_S
+        ):  # short, because Ctrl-C does not end a wait if a library such as Polars handles it
             latest = None
             while not self._progress.empty():
                 latest = self._progress.get()

@@ -30,24 +30,50 @@ class ScopeView(NamedTuple):
 
     def _rows(self) -> list[tuple[str, str]]:
         if self.saved is not None:
-            return [(name, scope.describe()) for name, scope in self.saved.items()] or [("no scope is saved", "%scope save NAME keeps the present one")]
-        rows = [(_LABELS[field], ", ".join(getattr(self.scope, field))) for field in Scope.__struct_fields__ if getattr(self.scope, field)]
+            return [(name, scope.describe()) for name, scope in self.saved.items()] or [
+                ("no scope is saved", "%scope save NAME keeps the present one")
+            ]
+        rows = [
+            (_LABELS[field], ", ".join(getattr(self.scope, field)))
+            for field in Scope.__struct_fields__
+            if getattr(self.scope, field)
+        ]
         rows = rows or [("limits", "none: everything is searched")]
         c = self.answer.coverage
         if self.answer.is_default and self.scope:
             rows.append(("default", "the notebook's own project; no scope was set"))
         if c is not None and c.building:
-            rows.append(("not indexed", f"{', '.join(c.building)}: only text search reads its files. %codeindex add indexes the project"))
+            rows.append(
+                (
+                    "not indexed",
+                    f"{', '.join(c.building)}: only text search reads its files. %codeindex add indexes the project",
+                )
+            )
         if c is not None and c.files:
-            rows.append(("in scope", f"{c.files_in_scope:,} of {plural(c.files, 'file')}, {c.chunks_in_scope:,} of {plural(c.chunks, 'chunk')}"))
+            rows.append(
+                (
+                    "in scope",
+                    f"{c.files_in_scope:,} of {plural(c.files, 'file')}, {c.chunks_in_scope:,} of {plural(c.chunks, 'chunk')}",
+                )
+            )
             if c.files_in_scope == 0:
-                rows.append(("warning", f"no file is in scope, so searches find nothing. {empty_hint(self.scope.include_globs)}"))
+                rows.append(
+                    (
+                        "warning",
+                        f"no file is in scope, so searches find nothing. {empty_hint(self.scope.include_globs)}",
+                    )
+                )
         elif c is None:
             rows.append(("index", in_notebook(NOTHING)))
         if self.answer.scope_expired:
             rows.append(("note", "the scope set earlier has expired"))
         if self.answer.offered is not None:
-            rows.append(("kernel before", f"{self.answer.offered.describe()} (%scope restore takes it over)"))
+            rows.append(
+                (
+                    "kernel before",
+                    f"{self.answer.offered.describe()} (%scope restore takes it over)",
+                )
+            )
         return rows
 
     def __repr__(self) -> str:
@@ -55,7 +81,10 @@ class ScopeView(NamedTuple):
         return "\n".join(f"{name:<{width}}  {value}" for name, value in self._rows())
 
     def _repr_html_(self) -> str:
-        cells = "".join(f"<tr><th scope='row' style='text-align:left'>{html.escape(n)}</th><td style='text-align:left'>{html.escape(v)}</td></tr>" for n, v in self._rows())
+        cells = "".join(
+            f"<tr><th scope='row' style='text-align:left'>{html.escape(n)}</th><td style='text-align:left'>{html.escape(v)}</td></tr>"
+            for n, v in self._rows()
+        )
         title = "Saved scopes" if self.saved is not None else f"Scope · {html.escape(self.where)}"
         return f"<table><caption style='text-align:left'>{title}</caption><tbody>{cells}</tbody></table>"
 
@@ -71,7 +100,12 @@ class IndexView(NamedTuple):
         return [*self.done, *map(in_notebook, status_notes(self.repositories, self.with_skipped))]
 
     def __repr__(self) -> str:
-        return "\n".join([*self._notes(), *(aligned(status_table(self.repositories)) if self.repositories else ())])
+        return "\n".join(
+            [
+                *self._notes(),
+                *(aligned(status_table(self.repositories)) if self.repositories else ()),
+            ]
+        )
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<div>{html.escape(note)}</div>" for note in self._notes())
@@ -79,5 +113,8 @@ class IndexView(NamedTuple):
             return notes
         heading, *rows = status_table(self.repositories)
         heads = "".join(f"<th scope='col'>{name}</th>" for name in heading)
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in rows
+        )
         return f"{notes}<table><caption style='text-align:left'>Indexed repositories</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"

@@ -25,9 +25,13 @@ def check_glob(glob: str) -> str:
     if (len(plain) - len(plain.rstrip("\\"))) % 2 and (behind := glob.lstrip()[len(plain) :]):
         plain += behind[0]  # a blank that is quoted
     if not plain:
-        raise ScopeError("An empty glob matches nothing. Leave it out, or write '**' for everything.")
+        raise ScopeError(
+            "An empty glob matches nothing. Leave it out, or write '**' for everything."
+        )
     if plain.startswith("!"):
-        raise ScopeError(f"The glob {plain!r} begins with '!'. Put {plain[1:]!r} among the excluded globs instead.")
+        raise ScopeError(
+            f"The glob {plain!r} begins with '!'. Put {plain[1:]!r} among the excluded globs instead."
+        )
     if "\0" in plain or "\n" in plain:
         raise ScopeError(f"The glob {plain!r} holds a control character that no path can have.")
     if plain.startswith("./"):  # as typed in a shell
@@ -43,7 +47,9 @@ def empty_hint(globs: Sequence[str]) -> str:
     """Return a hint for globs that match no file; empty if none looks wrong."""
     for glob in globs:
         if os.path.isabs(glob) and os.path.exists(glob):
-            return f"The glob {glob!r} is an absolute path; globs start at the root of a repository."
+            return (
+                f"The glob {glob!r} is an absolute path; globs start at the root of a repository."
+            )
         if re.search(r"\\[\w.*]", glob):
             return f"The glob {glob!r} contains a backslash; separate folders with /."
         if "," in re.sub(r"\{[^}]*\}", "", glob):
@@ -54,7 +60,9 @@ def empty_hint(globs: Sequence[str]) -> str:
 def plain_glob(path: str) -> str:
     """A glob that means this path alone, and what is in it."""
     escaped = re.sub(r"[*?\[\]{}\\]|\s$", r"\\\g<0>", path)
-    return f"/{escaped}" if path[:1] in ("!", "#") or path[:1].isspace() else escaped  # a "/" at the front changes nothing else
+    return (
+        f"/{escaped}" if path[:1] in ("!", "#") or path[:1].isspace() else escaped
+    )  # a "/" at the front changes nothing else
 
 
 def expand_braces(glob: str) -> list[str]:
@@ -70,7 +78,9 @@ def expand_braces(glob: str) -> list[str]:
             start, end, options = span
             pending.extend(current[:start] + option + current[end:] for option in reversed(options))
         if len(found) + len(pending) > MAX_EXPANSIONS:
-            raise ScopeError(f"The glob {glob!r} stands for more than {MAX_EXPANSIONS} alternatives. Write fewer braces.")
+            raise ScopeError(
+                f"The glob {glob!r} stands for more than {MAX_EXPANSIONS} alternatives. Write fewer braces."
+            )
     return found
 
 
@@ -89,7 +99,9 @@ def _first_braces(glob: str) -> tuple[int, int, list[str]] | None:
             in_class = character != "]"
         elif character == "[" and "]" in glob[i + 2 :]:
             in_class = True
-            i += 2 if glob[i + 1] in "!^" and "]" in glob[i + 3 :] else 1  # a first "]" belongs to the class
+            i += (
+                2 if glob[i + 1] in "!^" and "]" in glob[i + 3 :] else 1
+            )  # a first "]" belongs to the class
         elif character == "{":
             starts.append(i)
             commas.append([])
@@ -97,13 +109,17 @@ def _first_braces(glob: str) -> tuple[int, int, list[str]] | None:
             commas[-1].append(i)
         elif character == "}":
             if not starts:
-                raise ScopeError(f"The glob {glob!r} has a '}}' without its '{{'. Write '\\}}' for the character itself.")
+                raise ScopeError(
+                    f"The glob {glob!r} has a '}}' without its '{{'. Write '\\}}' for the character itself."
+                )
             start, inner = starts.pop(), commas.pop()
             if inner and (best is None or start < best[0]):
                 best = (start, i + 1, inner)
         i += 1
     if starts:
-        raise ScopeError(f"The glob {glob!r} has a '{{' without its '}}'. Write '\\{{' for the character itself.")
+        raise ScopeError(
+            f"The glob {glob!r} has a '{{' without its '}}'. Write '\\{{' for the character itself."
+        )
     if best is None:
         return None
     start, end, inner = best
@@ -115,9 +131,15 @@ def glob_to_regex(glob: str) -> str:
     """Return an expression, anchored at the path's start, for one glob without alternatives."""
     anchored, names, folder_only = glob_names(glob)
     try:
-        atoms = path_atoms("/".join(names), strict=True) if anchored else ["(?:.*/)?", *name_atoms(names[0], strict=True)]
+        atoms = (
+            path_atoms("/".join(names), strict=True)
+            if anchored
+            else ["(?:.*/)?", *name_atoms(names[0], strict=True)]
+        )
     except Unreadable as error:
-        raise ScopeError(f"The glob {glob!r} matches nothing: {error}. Put a backslash before a literal character.") from None
+        raise ScopeError(
+            f"The glob {glob!r} matches nothing: {error}. Put a backslash before a literal character."
+        ) from None
     return f"^{''.join(atoms)}{'/' if folder_only else '(?:/|$)'}"
 
 
@@ -136,7 +158,11 @@ def glob_names(glob: str) -> tuple[bool, list[str], bool]:
         raise ScopeError(f"The glob {glob!r} names no file. Write '**' for everything.")
     if "" in names:
         raise ScopeError(f"The glob {glob!r} has an empty name between two slashes.")
-    return anchored, ["**" if len(name) > 1 and not name.strip("*") else name for name in names], folder_only
+    return (
+        anchored,
+        ["**" if len(name) > 1 and not name.strip("*") else name for name in names],
+        folder_only,
+    )
 
 
 def matches_name_by_name(glob: str) -> bool:
@@ -150,7 +176,11 @@ def matches_name_by_name(glob: str) -> bool:
     joined = "/".join(names)
     length = literal_length(joined)
     stars = joined[length:]
-    if stars.startswith("**") and stars.lstrip("*")[:1] in ("", "/") and joined[length - 1 : length] not in ("", "/"):
+    if (
+        stars.startswith("**")
+        and stars.lstrip("*")[:1] in ("", "/")
+        and joined[length - 1 : length] not in ("", "/")
+    ):
         return False
     try:
         for name in names:
@@ -188,7 +218,9 @@ class PathMatcher:
 
 
 @lru_cache(256)
-def _compiled(include_globs: tuple[str, ...], exclude_globs: tuple[str, ...]) -> tuple[int, RegexSet | None]:
+def _compiled(
+    include_globs: tuple[str, ...], exclude_globs: tuple[str, ...]
+) -> tuple[int, RegexSet | None]:
     """How many patterns include, and all of them as one set that a path is held against once; None for no globs."""
     if not include_globs and not exclude_globs:
         return 0, None

@@ -167,7 +167,9 @@ def language_of(path: str, content: bytes = b"") -> str:
         return language
     content = content[:CONSIDERED_BYTES]
     for stated in (_by_modeline(content), _by_interpreter(content)):
-        if stated and (ending not in RULES or ending in ANY_LANGUAGE or stated in _possible(ending)):
+        if stated and (
+            ending not in RULES or ending in ANY_LANGUAGE or stated in _possible(ending)
+        ):
             return stated
     for result, rule in RULES.get(ending, ()):
         if rule(content):

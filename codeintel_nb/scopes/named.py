@@ -31,25 +31,35 @@ class NamedScopes:
         try:
             return scope_from_wire(msgspec.json.decode(path.read_bytes()))
         except FileNotFoundError:
-            raise ScopeError(f"No scope is saved as {name!r}.{did_you_mean(name, self.names())}") from None
+            raise ScopeError(
+                f"No scope is saved as {name!r}.{did_you_mean(name, self.names())}"
+            ) from None
         except msgspec.DecodeError as error:
-            raise ScopeError(f"The saved scope {path} is damaged: {error}. Save it again: %scope save {name}") from error
+            raise ScopeError(
+                f"The saved scope {path} is damaged: {error}. Save it again: %scope save {name}"
+            ) from error
 
     def remove(self, name: str) -> None:
         try:
             self._path(name).unlink()
         except FileNotFoundError:
-            raise ScopeError(f"No scope is saved as {name!r}.{did_you_mean(name, self.names())}") from None
+            raise ScopeError(
+                f"No scope is saved as {name!r}.{did_you_mean(name, self.names())}"
+            ) from None
 
     def all(self) -> dict[str, Scope]:
         return {name: self.load(name) for name in self.names()}
 
     def names(self) -> list[str]:
-        return sorted(path.stem for path in self.folder.glob("*.json") if _NAME.fullmatch(path.stem))
+        return sorted(
+            path.stem for path in self.folder.glob("*.json") if _NAME.fullmatch(path.stem)
+        )
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
             if not name:
                 raise ScopeError("The scope has no name yet. Give it one: %scope save NAME")
-            raise ScopeError(f"A scope cannot be called {name!r}. A name has 1 to 64 letters, digits, spaces and . _ - and starts with a letter or digit.")
+            raise ScopeError(
+                f"A scope cannot be called {name!r}. A name has 1 to 64 letters, digits, spaces and . _ - and starts with a letter or digit."
+            )
         return self.folder / f"{name}.json"

@@ -25,7 +25,13 @@ def registry_prefix(group: str, environment: Mapping[str, str] = os.environ) -> 
 
 def server_tag(root: str, base_url: str, environment: Mapping[str, str] = os.environ) -> str:
     """Return a server's unique tag in a shared registry, stable across restarts."""
-    parts = (environment.get("JUPYTERHUB_USER", ""), environment.get("JUPYTERHUB_SERVER_NAME", ""), platform.node(), root, base_url)
+    parts = (
+        environment.get("JUPYTERHUB_USER", ""),
+        environment.get("JUPYTERHUB_SERVER_NAME", ""),
+        platform.node(),
+        root,
+        base_url,
+    )
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
@@ -49,12 +55,22 @@ class ServerRegistry:
         return ServerRegistry(self._registry, self._tag, lambda session_id: True)
 
     def _name(self, session_id: str) -> str:
-        return f"k-{self._tag}-{session_id}" if self._is_kernel(session_id) else f"{SCRIPT}{session_id}"
+        return (
+            f"k-{self._tag}-{session_id}"
+            if self._is_kernel(session_id)
+            else f"{SCRIPT}{session_id}"
+        )
 
     def _id(self, name: str) -> str | None:
         """Return the session's id; None for a kernel of another server."""
         kernel = f"k-{self._tag}-"
-        return name.removeprefix(kernel) if name.startswith(kernel) else name.removeprefix(SCRIPT) if name.startswith(SCRIPT) else None
+        return (
+            name.removeprefix(kernel)
+            if name.startswith(kernel)
+            else name.removeprefix(SCRIPT)
+            if name.startswith(SCRIPT)
+            else None
+        )
 
     async def get(self, session_id: str) -> Scope | None:
         return await self._registry.get(self._name(session_id))
@@ -79,7 +95,9 @@ class ServerRegistry:
 
     async def snapshot(self) -> dict[str, Scope]:
         """Return the scopes of this server's sessions."""
-        scopes = {self._id(name): scope for name, scope in (await self._registry.snapshot()).items()}
+        scopes = {
+            self._id(name): scope for name, scope in (await self._registry.snapshot()).items()
+        }
         return {session_id: scope for session_id, scope in scopes.items() if session_id is not None}
 
     async def metrics(self) -> RegistryMetrics:

@@ -14,7 +14,15 @@ from ..errors import EngineError, MissingExtra, ScopeError
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+SCHEMES = (
+    "redis",
+    "rediss",
+    "unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+)
 MOST_CONNECTIONS = 32
 ANSWER_S = 2.0  # for a connection and for each answer
 ALIVE_S = 0.5  # between signs of life of a connection on which nothing is said
@@ -43,31 +51,63 @@ def make_client(url: str) -> Redis:
         raise MissingExtra("redis", needed_by="A registry of scopes in Redis") from None
     scheme = urlsplit(url).scheme
     # a connection that the other side had closed is tried once more, an absent Redis is not waited for
-    options: dict[str, Any] = {"socket_timeout": ANSWER_S, "socket_connect_timeout": ANSWER_S, "protocol": 2, "retry": Retry(NoBackoff(), 1)}
+    options: dict[str, Any] = {
+        "socket_timeout": ANSWER_S,
+        "socket_connect_timeout": ANSWER_S,
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 1),
+    }
     try:
         if scheme in ("redis", "rediss", "unix"):
-            pool = BlockingConnectionPool.from_url(url, max_connections=MOST_CONNECTIONS, timeout=ANSWER_S, **options)
+            pool = BlockingConnectionPool.from_url(
+                url, max_connections=MOST_CONNECTIONS, timeout=ANSWER_S, **options
+            )
             return Redis.from_pool(pool)
         parts = urlsplit(url)
         if scheme.endswith("+cluster"):
-            cluster: Any = RedisCluster.from_url(urlunsplit(parts._replace(scheme=scheme.partition("+")[0])), **options)
+            cluster: Any = RedisCluster.from_url(
+                urlunsplit(parts._replace(scheme=scheme.partition("+")[0])), **options
+            )
             return cluster  # type: ignore[no-any-return]
         if scheme.endswith("+sentinel"):
             service, _, database = parts.path.strip("/").partition("/")
             if not service:
-                raise ValueError("it names no service: redis+sentinel://HOST:PORT,HOST:PORT/SERVICE")
+                raise ValueError(
+                    "it names no service: redis+sentinel://HOST:PORT,HOST:PORT/SERVICE"
+                )
             who, _, places = parts.netloc.rpartition("@")
             user, _, password = who.partition(":")
             said = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-            options |= {"db": int(database or 0), "username": user or None, "password": password or None, "ssl": scheme.startswith("rediss")}
-            sentinels = [(host, int(port or 26379)) for host, _, port in (place.rpartition(":") if ":" in place else (place, "", "") for place in places.split(","))]
+            options |= {
+                "db": int(database or 0),
+                "username": user or None,
+                "password": password or None,
+                "ssl": scheme.startswith("rediss"),
+            }
+            sentinels = [
+                (host, int(port or 26379))
+                for host, _, port in (
+                    place.rpartition(":") if ":" in place else (place, "", "")
+                    for place in places.split(",")
+                )
+            ]
             asked = {"password": said["sentinel_password"]} if "sentinel_password" in said else {}
             watch: Any = Sentinel  # has no types
-            master: Redis = watch(sentinels, sentinel_kwargs={"socket_timeout": ANSWER_S, "socket_connect_timeout": ANSWER_S, **asked}, **options).master_for(service)
+            master: Redis = watch(
+                sentinels,
+                sentinel_kwargs={
+                    "socket_timeout": ANSWER_S,
+                    "socket_connect_timeout": ANSWER_S,
+                    **asked,
+                },
+                **options,
+            ).master_for(service)
             return master
     except (ValueError, TypeError) as error:
         raise ScopeError(f"The address {shown(url)} of Redis cannot be read: {error}.") from None
-    raise ScopeError(f"The address {shown(url)} of the scopes begins with none of memory://, {', '.join(f'{known}://' for known in SCHEMES)}.")
+    raise ScopeError(
+        f"The address {shown(url)} of the scopes begins with none of memory://, {', '.join(f'{known}://' for known in SCHEMES)}."
+    )
 
 
 async def close_client(client: Any) -> None:
@@ -105,7 +145,9 @@ class Pipe:
             if self._lost is not None:
                 raise self._lost
             self._waiting.extend(answers)
-            await self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+            await self._connection.send_packed_command(
+                self._connection.pack_commands(commands), check_health=False
+            )
         return answers
 
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
@@ -169,7 +211,10 @@ class Tracker:
             return
         wait_s = FIRST_WAIT_S
         while True:
-            told, own = (pool.connection_class(**{**pool.connection_kwargs, "socket_timeout": timeout_s}) for timeout_s in (ANSWER_S, None))
+            told, own = (
+                pool.connection_class(**{**pool.connection_kwargs, "socket_timeout": timeout_s})
+                for timeout_s in (ANSWER_S, None)
+            )
             self._is_lost = False
             try:
                 await told.connect()
@@ -205,17 +250,38 @@ class Tracker:
 
         try:
             about = bytes(await ask(told, "INFO", "server"))
-            identity = next((line[7:].strip().decode() for line in about.splitlines() if line.startswith(b"run_id:")), "")
+            identity = next(
+                (
+                    line[7:].strip().decode()
+                    for line in about.splitlines()
+                    if line.startswith(b"run_id:")
+                ),
+                "",
+            )
         except NoPermissionError:
             identity = ""  # as if it were another each time
         number = await ask(told, "CLIENT", "ID")
         await ask(told, "SUBSCRIBE", CHANNEL.decode())
-        await ask(own, "CLIENT", "TRACKING", "ON", "REDIRECT", str(number), "BCAST", "PREFIX", self._prefix, "NOLOOP")
+        await ask(
+            own,
+            "CLIENT",
+            "TRACKING",
+            "ON",
+            "REDIRECT",
+            str(number),
+            "BCAST",
+            "PREFIX",
+            self._prefix,
+            "NOLOOP",
+        )
         return identity
 
     async def _follow(self, told: Any, pipe: Pipe, identity: str) -> None:
         """Until a connection is lost, which raises why."""
-        parts = [asyncio.ensure_future(self._while_up(part)) for part in (self._listen(told), pipe.read(), self._stay(pipe, identity))]
+        parts = [
+            asyncio.ensure_future(self._while_up(part))
+            for part in (self._listen(told), pipe.read(), self._stay(pipe, identity))
+        ]
         try:
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in done:

@@ -89,7 +89,9 @@ def lost_errors() -> tuple[type[Exception], ...]:
 class RedisMemory:
     """Scopes as they were read, for a registry; of one event loop."""
 
-    def __init__(self, url: str, prefix: str, max_age_s: float, l1_size: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, url: str, prefix: str, max_age_s: float, l1_size: int, clock: Callable[[], float]
+    ) -> None:
         self.url, self.prefix = url, prefix
         self.max_age_s, self.l1_size = max_age_s, l1_size
         self._used = prefix + "used"
@@ -100,14 +102,20 @@ class RedisMemory:
         self._mourned_ms = round((MOURNED_S + max_age_s) * 1000)
         self._age_ms = max(1, round((max_age_s + self._step_s) * 1000))
         self._l1: OrderedDict[str, Kept] = OrderedDict()
-        self._flights: dict[str, list[asyncio.Future[Kept]]] = {}  # by session, who waits for its value
+        self._flights: dict[
+            str, list[asyncio.Future[Kept]]
+        ] = {}  # by session, who waits for its value
         self._waiting: dict[str, list[Change]] = {}  # by session, who is in the middle of a call
         self._pinned: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._began = False
         self._closed = False
-        self._met = asyncio.Event()  # Redis, or that it is away; not while a lost connection is tried again
-        self._tracking: bool | None = None  # None while the connection is down, False where Redis does not track
+        self._met = (
+            asyncio.Event()
+        )  # Redis, or that it is away; not while a lost connection is tried again
+        self._tracking: bool | None = (
+            None  # None while the connection is down, False where Redis does not track
+        )
         self._epoch = 0
         self._identity: str | None = None  # of the Redis process that was spoken to last
         self._why_away = ""
@@ -118,7 +126,14 @@ class RedisMemory:
     def _begin(self) -> None:
         if not self._began and not self._closed:
             self._began = True
-            tracker = Tracker(self._client, self.prefix + "scope:", self._up, self._changed, self._down, self._untracked)
+            tracker = Tracker(
+                self._client,
+                self.prefix + "scope:",
+                self._up,
+                self._changed,
+                self._down,
+                self._untracked,
+            )
             self._task(tracker.run())
 
     async def close(self) -> None:
@@ -127,7 +142,9 @@ class RedisMemory:
         while self._tasks:
             for task in self._tasks:
                 task.cancel()
-            await asyncio.wait(list(self._tasks), timeout=0.1)  # again, as redis-py may miss it while it connects
+            await asyncio.wait(
+                list(self._tasks), timeout=0.1
+            )  # again, as redis-py may miss it while it connects
         await close_client(self._client)
 
     def state(self) -> str:
@@ -138,10 +155,16 @@ class RedisMemory:
             return f"{shown(self.url)} is away: {self._why_away}"
         if self._tracking is None:
             return f"{shown(self.url)} is being connected to"
-        return f"{shown(self.url)} answers" + ("" if self._tracking else f", but does not tell of changes ({self._why_away}): scopes set on other servers apply here within {UNTRACKED_S:.0f} s")
+        return f"{shown(self.url)} answers" + (
+            ""
+            if self._tracking
+            else f", but does not tell of changes ({self._why_away}): scopes set on other servers apply here within {UNTRACKED_S:.0f} s"
+        )
 
     def is_away(self) -> bool:
-        return self._began and bool(self._why_away) and (self._tracking is None or not self._answers)
+        return (
+            self._began and bool(self._why_away) and (self._tracking is None or not self._answers)
+        )
 
     def _keep(self, session_id: str, kept: Kept) -> None:
         self._l1[session_id] = kept
@@ -175,7 +198,11 @@ class RedisMemory:
     def _drop(self, session_id: str, why: str, raw: bytes | None) -> None:
         """Delete what no scope can be read from; ``raw`` None for a value of another type."""
         if session_id not in self._warned:
-            _log.warning("What Redis holds as the scope of session %s cannot be read (%s); it is dropped, and the session has no scope.", session_id, why[:200])
+            _log.warning(
+                "What Redis holds as the scope of session %s cannot be read (%s); it is dropped, and the session has no scope.",
+                session_id,
+                why[:200],
+            )
             self._warned[session_id] = None
             while len(self._warned) > self.l1_size:
                 self._warned.popitem(last=False)
@@ -215,7 +242,11 @@ class RedisMemory:
     def _down(self, why: str) -> None:
         """What is kept may be old from now on: it is for the case that Redis does not answer."""
         if self._tracking is not None or not self._why_away:
-            _log.warning("Redis at %s is away (%s); scopes that are known go on, none can be set until it is back.", shown(self.url), why)
+            _log.warning(
+                "Redis at %s is away (%s); scopes that are known go on, none can be set until it is back.",
+                shown(self.url),
+                why,
+            )
         if self._tracking is not None:
             self._flushes += 1
             self._epoch += 1
@@ -226,7 +257,12 @@ class RedisMemory:
         self._tracking, self._why_away, self._pipe = None, why, None
 
     def _untracked(self, why: str) -> None:
-        _log.warning("Redis at %s does not tell of changes (%s): a scope that is set on another server applies here within %.0f s.", shown(self.url), why, UNTRACKED_S)
+        _log.warning(
+            "Redis at %s does not tell of changes (%s): a scope that is set on another server applies here within %.0f s.",
+            shown(self.url),
+            why,
+            UNTRACKED_S,
+        )
         self._forget_all()
         self._tracking, self._why_away = False, why
         self._met.set()
@@ -252,9 +288,16 @@ class RedisMemory:
             values = await pipe.ask([("GET", self._key(session_id)) for session_id, _ in some])
             for (session_id, kept), raw in zip(some, values, strict=True):
                 held = self._read(session_id, raw if isinstance(raw, bytes) else None)
-                if another and kept.at > held.at and not (kept.scope is None and raw is None) and not self._is_old(session_id, kept):
+                if (
+                    another
+                    and kept.at > held.at
+                    and not (kept.scope is None and raw is None)
+                    and not self._is_old(session_id, kept)
+                ):
                     held = await self._restored_to(pipe, session_id, kept)
-                if self._l1.get(session_id) is kept:  # nothing was heard of it since it was read just now
+                if (
+                    self._l1.get(session_id) is kept
+                ):  # nothing was heard of it since it was read just now
                     held.used_at, held.epoch = kept.used_at, self._epoch
                     self._l1[session_id] = held
 
@@ -266,7 +309,11 @@ class RedisMemory:
         if held.at >= kept.at:
             await pipe.ask([("UNWATCH",)])
             return held
-        commands: list[Command] = [("UNLINK", key)] if kept.scope is None else self._writes(session_id, kept.raw, kept.used_at)
+        commands: list[Command] = (
+            [("UNLINK", key)]
+            if kept.scope is None
+            else self._writes(session_id, kept.raw, kept.used_at)
+        )
         *_, done = await pipe.ask([("MULTI",), *commands, ("EXEC",)])
         if done is None:  # somebody set it meanwhile
             (raw,) = await pipe.ask([("GET", key)])
@@ -278,7 +325,12 @@ class RedisMemory:
         now = self._clock()
         for session_id in sessions:
             score = self._score(session_id, now)
-            await self._quietly([("PEXPIRE", self._key(session_id), self._ttl_ms(session_id)), ("ZADD", self._used, "XX", score, session_id)])
+            await self._quietly(
+                [
+                    ("PEXPIRE", self._key(session_id), self._ttl_ms(session_id)),
+                    ("ZADD", self._used, "XX", score, session_id),
+                ]
+            )
 
     def _writes(self, session_id: str, raw: bytes, used_at: float) -> list[Command]:
         return [
@@ -291,7 +343,11 @@ class RedisMemory:
         return float("inf") if session_id in self._pinned else used_at
 
     def _ttl_ms(self, session_id: str) -> int:
-        return max(self._age_ms, round(PINNED_S * 1000)) if session_id in self._pinned else self._age_ms
+        return (
+            max(self._age_ms, round(PINNED_S * 1000))
+            if session_id in self._pinned
+            else self._age_ms
+        )
 
     def _key(self, session_id: str) -> str:
         return f"{self.prefix}scope:{session_id}"
@@ -333,7 +389,13 @@ class RedisMemory:
         except lost_errors() as error:
             raise self._failed(error) from error
         self._answers = True
-        if strict and (wrong := next((answer for answer in answers if isinstance(answer, Exception)), None)) is not None:
+        if (
+            strict
+            and (
+                wrong := next((answer for answer in answers if isinstance(answer, Exception)), None)
+            )
+            is not None
+        ):
             raise self._failed(wrong) from wrong
         return answers
 
@@ -351,7 +413,9 @@ class RedisMemory:
         return self._away(str(error) or type(error).__name__)
 
     def _away(self, why: str = "") -> EngineError:
-        return EngineError(f"Redis at {shown(self.url)}, which holds the scopes, does not answer ({(why or self._why_away).rstrip('.')}). It is tried again by itself; where it stays away, look at its log, or at the address that this server was given.")
+        return EngineError(
+            f"Redis at {shown(self.url)}, which holds the scopes, does not answer ({(why or self._why_away).rstrip('.')}). It is tried again by itself; where it stays away, look at its log, or at the address that this server was given."
+        )
 
     def _task(self, work: Any) -> Any:
         task = asyncio.ensure_future(work)

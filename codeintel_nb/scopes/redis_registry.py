@@ -21,7 +21,16 @@ import msgspec
 
 from ..errors import EngineError, ScopeError
 from .redis_link import Command
-from .redis_memory import BATCH, MOST_PAYLOAD, UNTRACKED_S, Change, Kept, Payload, RedisMemory, lost_errors
+from .redis_memory import (
+    BATCH,
+    MOST_PAYLOAD,
+    UNTRACKED_S,
+    Change,
+    Kept,
+    Payload,
+    RedisMemory,
+    lost_errors,
+)
 from .registry import MAX_AGE_S, MAX_SESSIONS, RegistryMetrics
 from .scope import Scope
 from .session import check_name
@@ -84,11 +93,15 @@ class RedisRegistry(RedisMemory):
         super().__init__(url, prefix, max_age_s, l1_size, clock)
         self.max_sessions = max_sessions
         self._prune_interval_s = prune_interval_s
-        self._renewed: OrderedDict[str, float] = OrderedDict()  # when the use of a session was told to Redis
+        self._renewed: OrderedDict[str, float] = (
+            OrderedDict()
+        )  # when the use of a session was told to Redis
         self._due: set[str] = set()  # sessions of which it is to be told
         self._renewing: asyncio.Task[None] | None = None
         self._has_getex = True  # which Redis has since 6.2; else the age is set after the read
-        self._l1_hits = self._l2_hits = self._misses = self._sets = self._expiries = self._evictions = 0
+        self._l1_hits = self._l2_hits = self._misses = self._sets = self._expiries = (
+            self._evictions
+        ) = 0
         self._sessions = 0
 
     def _begin(self) -> None:
@@ -108,7 +121,9 @@ class RedisRegistry(RedisMemory):
         kept = self._l1.get(session_id)
         if kept is not None and kept.epoch == self._epoch and self._tracking is not None:
             now = self._clock()
-            if now - kept.used_at <= self.max_age_s and (self._tracking or now - kept.read_at <= UNTRACKED_S):
+            if now - kept.used_at <= self.max_age_s and (
+                self._tracking or now - kept.read_at <= UNTRACKED_S
+            ):
                 kept.used_at = now
                 self._l1.move_to_end(session_id)
                 if kept.scope is None:
@@ -155,7 +170,12 @@ class RedisRegistry(RedisMemory):
         try:
             asked = await self._sent(session_id)
         except BaseException as error:
-            self._landed(session_id, waiters, None, error if isinstance(error, EngineError) else _NotAskedError())
+            self._landed(
+                session_id,
+                waiters,
+                None,
+                error if isinstance(error, EngineError) else _NotAskedError(),
+            )
             raise
         self._task(self._fetch(session_id, waiters, asked))  # Redis is at work meanwhile
         return await mine
@@ -164,15 +184,23 @@ class RedisRegistry(RedisMemory):
         """A question to Redis that is under way."""
         key, epoch = self._key(session_id), self._epoch
         renews = self._clock() - self._renewed.get(session_id, 0.0) > self._step_s
-        command: Command = ("GETEX", key, "PX", self._ttl_ms(session_id)) if renews and self._has_getex else ("GET", key)
+        command: Command = (
+            ("GETEX", key, "PX", self._ttl_ms(session_id))
+            if renews and self._has_getex
+            else ("GET", key)
+        )
         change = Change(self._waiting, session_id)
         try:
-            return _Asked(change, epoch, renews, command[0] == "GETEX", (await self._send([command]))[0])
+            return _Asked(
+                change, epoch, renews, command[0] == "GETEX", (await self._send([command]))[0]
+            )
         except BaseException:
             change.over()
             raise
 
-    async def _fetch(self, session_id: str, waiters: list[asyncio.Future[Kept]], asked: _Asked) -> None:
+    async def _fetch(
+        self, session_id: str, waiters: list[asyncio.Future[Kept]], asked: _Asked
+    ) -> None:
         kept, failed = None, None
         try:
             for left in reversed(range(REREADS)):
@@ -203,7 +231,13 @@ class RedisRegistry(RedisMemory):
         finally:
             self._landed(session_id, waiters, kept, failed or self._away("the registry was closed"))
 
-    def _landed(self, session_id: str, waiters: list[asyncio.Future[Kept]], kept: Kept | None, failed: EngineError) -> None:
+    def _landed(
+        self,
+        session_id: str,
+        waiters: list[asyncio.Future[Kept]],
+        kept: Kept | None,
+        failed: EngineError,
+    ) -> None:
         if self._flights.get(session_id) is waiters:
             del self._flights[session_id]
         for waiter in waiters:
@@ -229,11 +263,15 @@ class RedisRegistry(RedisMemory):
         at = max(time.time_ns(), known.at + 1 if known is not None else 0)
         raw = msgspec.json.encode(Payload(msgspec.Raw(msgspec.json.encode(scope)), at))
         if len(raw) > MOST_PAYLOAD:
-            raise ScopeError(f"The scope takes {len(raw):,} bytes; the most is {MOST_PAYLOAD:,}. Use globs in place of long lists.")
+            raise ScopeError(
+                f"The scope takes {len(raw):,} bytes; the most is {MOST_PAYLOAD:,}. Use globs in place of long lists."
+            )
         now, epoch = self._clock(), self._epoch
         with Change(self._waiting, session_id) as change:
             try:
-                *_, sessions = await self._ask([*self._writes(session_id, raw, now), ("ZCARD", self._used)])
+                *_, sessions = await self._ask(
+                    [*self._writes(session_id, raw, now), ("ZCARD", self._used)]
+                )
             except EngineError as error:
                 raise EngineError(f"The scope was not set: {error}") from error.__cause__
         self._sets += 1
@@ -251,7 +289,13 @@ class RedisRegistry(RedisMemory):
         epoch = self._epoch
         with Change(self._waiting, session_id) as change:
             try:
-                had, *_ = await self._ask([("UNLINK", self._key(session_id)), ("ZREM", self._used, session_id), ("UNLINK", self._had(session_id))])
+                had, *_ = await self._ask(
+                    [
+                        ("UNLINK", self._key(session_id)),
+                        ("ZREM", self._used, session_id),
+                        ("UNLINK", self._had(session_id)),
+                    ]
+                )
             except EngineError as error:
                 raise EngineError(f"The scope was not cleared: {error}") from error.__cause__
         if not change.seen:
@@ -271,16 +315,26 @@ class RedisRegistry(RedisMemory):
     async def take_expired(self, session_id: str) -> bool:
         """Whether the session's scope was dropped for age or number since it was last asked: true once a loss, on whichever server."""
         kept = self._l1.get(session_id)
-        if kept is not None and kept.scope is None and kept.at and kept.epoch == self._epoch and self._tracking:
+        if (
+            kept is not None
+            and kept.scope is None
+            and kept.at
+            and kept.epoch == self._epoch
+            and self._tracking
+        ):
             return False  # it was cleared, or this was asked before
-        told = await self._quietly([("EXISTS", self._key(session_id)), ("EXISTS", self._had(session_id))])
+        told = await self._quietly(
+            [("EXISTS", self._key(session_id)), ("EXISTS", self._had(session_id))]
+        )
         if told is None:
             return False  # Redis is away: it is told when it is back
         if kept is not None and kept.scope is None and self._l1.get(session_id) is kept:
             kept.at = time.time_ns()
         if told != [0, 1]:
             return False
-        gone = await self._quietly([("UNLINK", self._had(session_id)), ("ZREM", self._used, session_id)]) or [0, 0]
+        gone = await self._quietly(
+            [("UNLINK", self._had(session_id)), ("ZREM", self._used, session_id)]
+        ) or [0, 0]
         self._expiries += gone[1]
         return bool(gone[0])
 
@@ -298,18 +352,29 @@ class RedisRegistry(RedisMemory):
     async def _evict(self, kept: str) -> None:
         """Drop the surplus and a batch more, least used first."""
         await self._tell_used()
-        loose, total = await self._quietly([("ZCOUNT", self._used, "-inf", "(inf"), ("ZCARD", self._used)]) or (0, 0)
+        loose, total = await self._quietly(
+            [("ZCOUNT", self._used, "-inf", "(inf"), ("ZCARD", self._used)]
+        ) or (0, 0)
         batch = min(total - self.max_sessions + self.max_sessions // 32, loose - 1)
         if batch > 0:
             (found,) = await self._quietly([("ZRANGE", self._used, 0, batch - 1)]) or ([],)
-            self._evictions += await self._dropped([session for session in found if session != kept.encode()])
+            self._evictions += await self._dropped(
+                [session for session in found if session != kept.encode()]
+            )
 
     async def _dropped(self, sessions: list[bytes]) -> int:
         """Delete the scopes of these sessions; how many this call dropped, as others may prune too."""
         dropped = 0
         for first in range(0, len(sessions), BATCH):
             some = sessions[first : first + BATCH]
-            commands = [command for session in some for command in (("ZREM", self._used, session), ("UNLINK", self._key("").encode() + session))]
+            commands = [
+                command
+                for session in some
+                for command in (
+                    ("ZREM", self._used, session),
+                    ("UNLINK", self._key("").encode() + session),
+                )
+            ]
             dropped += sum((await self._ask(commands))[::2])
             for session in some:
                 self._l1.pop(session.decode(), None)
@@ -325,12 +390,16 @@ class RedisRegistry(RedisMemory):
     async def session_count(self) -> int:
         """Sessions with a scope, on all servers; as it was known last where Redis is away."""
         oldest = self._clock() - self.max_age_s - self._step_s
-        (self._sessions,) = await self._quietly([("ZCOUNT", self._used, oldest, "+inf")]) or (self._sessions,)
+        (self._sessions,) = await self._quietly([("ZCOUNT", self._used, oldest, "+inf")]) or (
+            self._sessions,
+        )
         return self._sessions
 
     async def snapshot(self) -> dict[str, Scope]:
         """Every session's scope at this moment; reading them here keeps none alive."""
-        (members,) = await self._ask([("ZRANGEBYSCORE", self._used, self._clock() - self.max_age_s - self._step_s, "+inf")])
+        (members,) = await self._ask(
+            [("ZRANGEBYSCORE", self._used, self._clock() - self.max_age_s - self._step_s, "+inf")]
+        )
         found: dict[str, Scope] = {}
         for first in range(0, len(members), BATCH):
             names = [member.decode() for member in members[first : first + BATCH]]
@@ -340,7 +409,12 @@ class RedisRegistry(RedisMemory):
         return found
 
     async def _values(self, sessions: list[str]) -> list[bytes | None]:
-        return [value if isinstance(value, bytes) else None for value in await self._ask([("GET", self._key(session)) for session in sessions], strict=False)]
+        return [
+            value if isinstance(value, bytes) else None
+            for value in await self._ask(
+                [("GET", self._key(session)) for session in sessions], strict=False
+            )
+        ]
 
     async def metrics(self) -> RedisMetrics:
         await self.session_count()
@@ -364,9 +438,19 @@ class RedisRegistry(RedisMemory):
             some = [self._due.pop() for _ in range(min(BATCH, len(self._due)))]
             commands = list[Command]()
             for session_id in some:
-                if self._clock() - self._renewed.get(session_id, 0.0) > self._step_s / 2:  # else a read did
+                if (
+                    self._clock() - self._renewed.get(session_id, 0.0) > self._step_s / 2
+                ):  # else a read did
                     commands.append(("PEXPIRE", self._key(session_id), self._ttl_ms(session_id)))
-                commands.append(("ZADD", self._used, "XX", self._score(session_id, self._used_at(session_id)), session_id))
+                commands.append(
+                    (
+                        "ZADD",
+                        self._used,
+                        "XX",
+                        self._score(session_id, self._used_at(session_id)),
+                        session_id,
+                    )
+                )
                 commands.append(("PEXPIRE", self._had(session_id), self._mourned_ms))
             if await self._quietly(commands) is None:
                 return
@@ -375,7 +459,11 @@ class RedisRegistry(RedisMemory):
 
     async def _tell_used(self) -> None:
         """Tell Redis the last uses that it does not know yet."""
-        uses = {session_id: kept.used_at for session_id, kept in self._l1.items() if kept.scope is not None and session_id not in self._pinned}
+        uses = {
+            session_id: kept.used_at
+            for session_id, kept in self._l1.items()
+            if kept.scope is not None and session_id not in self._pinned
+        }
         names = list(uses)
         for first in range(0, len(names), BATCH):
             some = [part for name in names[first : first + BATCH] for part in (uses[name], name)]

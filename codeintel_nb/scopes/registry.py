@@ -65,13 +65,22 @@ class MemoryRegistry:
         self.max_age_s = max_age_s
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
-        self._expired: dict[str, None] = {}  # sessions to tell once that their scope is gone, oldest first
+        self._expired: dict[
+            str, None
+        ] = {}  # sessions to tell once that their scope is gone, oldest first
         self._lock = threading.Lock()
-        self._hits = self._misses = self._sets = 0  # exact where threads share one interpreter lock, else nearly so
+        self._hits = self._misses = self._sets = (
+            0  # exact where threads share one interpreter lock, else nearly so
+        )
         self._expiries = self._evictions = 0
         self._closed = threading.Event()
         if prune_interval_s is not None:
-            threading.Thread(target=self._prune_forever, args=(prune_interval_s,), name="codeintel-prune", daemon=True).start()
+            threading.Thread(
+                target=self._prune_forever,
+                args=(prune_interval_s,),
+                name="codeintel-prune",
+                daemon=True,
+            ).start()
 
     def get(self, session_id: str) -> Scope | None:
         """The session's scope, kept alive by this access; None when it has none."""
@@ -84,7 +93,11 @@ class MemoryRegistry:
                 return None
             entry = found
         now = self._clock()
-        if now - entry.used_at > self.max_age_s and not entry.pinned and self._expire(session_id, entry, now - self.max_age_s):
+        if (
+            now - entry.used_at > self.max_age_s
+            and not entry.pinned
+            and self._expire(session_id, entry, now - self.max_age_s)
+        ):
             self._misses += 1
             return None
         entry.used_at = now
@@ -139,7 +152,11 @@ class MemoryRegistry:
     def prune_expired(self, max_age_s: float | None = None) -> int:
         """Drop every session unused for longer than ``max_age_s`` seconds; how many there were."""
         limit = self._clock() - (self.max_age_s if max_age_s is None else max_age_s)
-        stale = [(key, entry) for key, entry in self._entries.copy().items() if entry.used_at < limit and not entry.pinned]
+        stale = [
+            (key, entry)
+            for key, entry in self._entries.copy().items()
+            if entry.used_at < limit and not entry.pinned
+        ]
         return sum(self._expire(key, entry, limit) for key, entry in stale)
 
     def session_count(self) -> int:
@@ -150,7 +167,14 @@ class MemoryRegistry:
         return {key: entry.scope for key, entry in self._entries.copy().items()}
 
     def metrics(self) -> RegistryMetrics:
-        return RegistryMetrics(self._hits, self._misses, self._sets, self._expiries, self._evictions, len(self._entries))
+        return RegistryMetrics(
+            self._hits,
+            self._misses,
+            self._sets,
+            self._expiries,
+            self._evictions,
+            len(self._entries),
+        )
 
     def close(self) -> None:
         """Stop the background sweep; the scopes stay readable."""
@@ -159,7 +183,9 @@ class MemoryRegistry:
     def _expire(self, session_id: str, entry: _Entry, limit: float) -> bool:
         """Drop an entry, unless another thread renewed or dropped it meanwhile."""
         with self._lock:
-            if self._entries.get(session_id) is not entry or not self._drop(session_id, entry, limit):
+            if self._entries.get(session_id) is not entry or not self._drop(
+                session_id, entry, limit
+            ):
                 return False
             self._expiries += 1
             return True
@@ -178,9 +204,15 @@ class MemoryRegistry:
     def _evict(self) -> None:
         """Drop the surplus and a batch more, so that the sort is paid for once in many writes. The lock is held."""
         batch = len(self._entries) - self.max_sessions + self.max_sessions // 32
-        loose = sorted((entry.used_at, key) for key, entry in self._entries.copy().items() if not entry.pinned)  # a copy: others go on setting
-        for used_at, key in loose[: min(batch, max(0, len(loose) - 1))]:  # never the one that was just set
-            self._evictions += self._drop(key, self._entries[key], math.nextafter(used_at, math.inf))
+        loose = sorted(
+            (entry.used_at, key) for key, entry in self._entries.copy().items() if not entry.pinned
+        )  # a copy: others go on setting
+        for used_at, key in loose[
+            : min(batch, max(0, len(loose) - 1))
+        ]:  # never the one that was just set
+            self._evictions += self._drop(
+                key, self._entries[key], math.nextafter(used_at, math.inf)
+            )
 
     def _prune_forever(self, interval_s: float) -> None:
         while not self._closed.wait(interval_s):
@@ -254,7 +286,11 @@ class AsyncMemoryRegistry:
 
 
 def open_registry(
-    url: str, max_sessions: int = MAX_SESSIONS, max_age_s: float = MAX_AGE_S, prune_interval_s: float | None = None, prefix: str = "codeintel:"
+    url: str,
+    max_sessions: int = MAX_SESSIONS,
+    max_age_s: float = MAX_AGE_S,
+    prune_interval_s: float | None = None,
+    prefix: str = "codeintel:",
 ) -> ScopeRegistry:
     """The registry at a URL: ``memory://``, or Redis as ``redis_link.make_client`` reads it; ScopeError where it is neither.
 
@@ -264,4 +300,11 @@ def open_registry(
         return AsyncMemoryRegistry(MemoryRegistry(max_sessions, max_age_s, prune_interval_s))
     from .redis_registry import RedisRegistry
 
-    return RedisRegistry(url, prefix, max_sessions=max_sessions, max_age_s=max_age_s, l1_size=max_sessions, prune_interval_s=prune_interval_s)
+    return RedisRegistry(
+        url,
+        prefix,
+        max_sessions=max_sessions,
+        max_age_s=max_age_s,
+        l1_size=max_sessions,
+        prune_interval_s=prune_interval_s,
+    )

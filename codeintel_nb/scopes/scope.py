@@ -18,10 +18,15 @@ from .globs import PathMatcher, check_glob
 from .languages import language_named
 
 KINDS = ("function", "class", "method", "module", "cell", "markdown", "text")
-OLD_NAMES = {"branches": "revisions", "commit": "revisions"}  # of fields, as clients of old say them
+OLD_NAMES = {
+    "branches": "revisions",
+    "commit": "revisions",
+}  # of fields, as clients of old say them
 
 
-class Scope(msgspec.Struct, frozen=True, weakref=True, omit_defaults=True, forbid_unknown_fields=True):
+class Scope(
+    msgspec.Struct, frozen=True, weakref=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """Limits on what is searched; an empty field sets no limit.
 
     Every field becomes a sorted tuple without repeats, languages by their usual names, so equal scopes compare equal
@@ -96,10 +101,21 @@ class Scope(msgspec.Struct, frozen=True, weakref=True, omit_defaults=True, forbi
 
     def describe(self) -> str:
         """One line for a person: the limits, spelled as the options that set them."""
-        spelled = {"repos": "--repo", "revisions": "--revision", "include_globs": "--include", "exclude_globs": "--exclude", "languages": "--lang", "kinds": "--kind"}
+        spelled = {
+            "repos": "--repo",
+            "revisions": "--revision",
+            "include_globs": "--include",
+            "exclude_globs": "--exclude",
+            "languages": "--lang",
+            "kinds": "--kind",
+        }
         if self.repos == ALL:
             return self.merged(repos=()).describe()
-        said = [f"{option} {value!r}" if " " in value or "*" in value else f"{option} {value}" for field, option in spelled.items() for value in getattr(self, field)]
+        said = [
+            f"{option} {value!r}" if " " in value or "*" in value else f"{option} {value}"
+            for field, option in spelled.items()
+            for value in getattr(self, field)
+        ]
         return " ".join(said) or "everything"
 
 
@@ -107,19 +123,33 @@ def _named(pattern: str, repositories: list[str]) -> list[str]:
     """Resolve a name, a glob or an unambiguous short name to repositories."""
     if pattern in repositories:  # names may contain brackets
         return [pattern]
-    if any(mark in pattern for mark in "*?[") and (matches := [name for name in repositories if fnmatchcase(name, pattern)]):
+    if any(mark in pattern for mark in "*?[") and (
+        matches := [name for name in repositories if fnmatchcase(name, pattern)]
+    ):
         return matches
-    short = [name for name in repositories if short_name(name) == pattern or plain_name(short_name(name)) == plain_name(pattern)]
+    short = [
+        name
+        for name in repositories
+        if short_name(name) == pattern or plain_name(short_name(name)) == plain_name(pattern)
+    ]
     if len(short) > 1:
-        raise ScopeError(f"The name {pattern!r} is short for several repositories: {', '.join(short)}. Give one of these.")
+        raise ScopeError(
+            f"The name {pattern!r} is short for several repositories: {', '.join(short)}. Give one of these."
+        )
     if not short:
-        raise ScopeError(f"No repository {pattern!r} is indexed.{did_you_mean(pattern, {*repositories, *map(short_name, repositories)} if repositories else ())}")
+        raise ScopeError(
+            f"No repository {pattern!r} is indexed.{did_you_mean(pattern, {*repositories, *map(short_name, repositories)} if repositories else ())}"
+        )
     return short
 
 
 def short_name(repository: str) -> str:
     """Return a repository's short name: ``pandas`` for ``pkg:pandas==3.1.1``."""
-    return repository.removeprefix("pkg:").partition("==")[0] if repository.startswith("pkg:") else repository
+    return (
+        repository.removeprefix("pkg:").partition("==")[0]
+        if repository.startswith("pkg:")
+        else repository
+    )
 
 
 def joined(scope: Scope, repository: str, repositories: Sequence[str]) -> Scope:
@@ -157,14 +187,18 @@ ALL = ("*",)  # ``repos`` of a scope with all repositories, instead of the defau
 
 def _normal(field: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
-        raise ScopeError(f"The scope's {field} is the single text {value!r}; give a list: [{value!r}].")
+        raise ScopeError(
+            f"The scope's {field} is the single text {value!r}; give a list: [{value!r}]."
+        )
     try:
         items = list(value)
     except TypeError:
         raise ScopeError(f"The scope's {field} is {value!r}; give a list of texts.") from None
     for item in items:
         if not isinstance(item, str) or not item.strip():
-            raise ScopeError(f"The scope's {field} holds {item!r}; every value is a text that is not empty.")
+            raise ScopeError(
+                f"The scope's {field} holds {item!r}; every value is a text that is not empty."
+            )
         check_text(item, f"The scope's {field} value")
     if field == "languages":
         items = [language_named(item) for item in items]
@@ -191,7 +225,9 @@ def patched(scope: Scope, patch: object) -> Scope:
     for name, value in patch.items():
         field = OLD_NAMES.get(str(name), str(name))
         if field not in Scope.__struct_fields__:
-            raise ScopeError(f"A scope has no field {name!r}.{did_you_mean(str(name), Scope.__struct_fields__)}")
+            raise ScopeError(
+                f"A scope has no field {name!r}.{did_you_mean(str(name), Scope.__struct_fields__)}"
+            )
         values = (value,) if name == "commit" and isinstance(value, str) else value
         changed[field] = changed.get(field, ()) + (() if values is None else _normal(field, values))
     return scope.merged(**changed)
@@ -200,5 +236,3 @@ def patched(scope: Scope, patch: object) -> Scope:
 def scope_from_wire(value: object) -> Scope:
     """A scope from decoded JSON; the old names ``branches`` and ``commit`` are read as ``revisions``."""
     return patched(EVERYTHING, value)
-
-

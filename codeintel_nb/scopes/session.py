@@ -29,14 +29,18 @@ def get_session_id() -> str:
 def check_session_id(session_id: str) -> str:
     """The id, if it is 1 to 128 of ``[A-Za-z0-9._-]``."""
     if not _VALID.fullmatch(session_id):
-        raise ScopeError(f"The session id {session_id[:140]!r} is not 1 to 128 of the characters A-Z a-z 0-9 . _ -")
+        raise ScopeError(
+            f"The session id {session_id[:140]!r} is not 1 to 128 of the characters A-Z a-z 0-9 . _ -"
+        )
     return session_id
 
 
 def check_name(name: str) -> str:
     """Return a session's registry name, an id with an optional prefix; ScopeError if it is invalid."""
     if not _VALID_NAME.fullmatch(name):
-        raise ScopeError(f"The session id {name[:140]!r} is not 1 to 128 of the characters A-Z a-z 0-9 . _ -")
+        raise ScopeError(
+            f"The session id {name[:140]!r} is not 1 to 128 of the characters A-Z a-z 0-9 . _ -"
+        )
     return name
 
 

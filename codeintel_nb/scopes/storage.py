@@ -56,7 +56,9 @@ def storage_errors(place: Path) -> Iterator[None]:
     except OSError as error:
         raise ShardError(storage_message(place, error)) from error
     except RuntimeError as error:  # FAISS and DuckDB wrap what the system said
-        raise ShardError(f"Writing below {place} failed: {str(error).strip().splitlines()[-1][:300]} The last good index still answers.") from error
+        raise ShardError(
+            f"Writing below {place} failed: {str(error).strip().splitlines()[-1][:300]} The last good index still answers."
+        ) from error
 
 
 def storage_message(place: Path, error: OSError) -> str:

@@ -25,23 +25,44 @@ class Counted(NamedTuple):
     mask: ScopeMask
 
 
-_Folders = dict[tuple[str, str], Counter[str]]  # (repository, folder) -> chunks by language, and files under the name ""
+_Folders = dict[
+    tuple[str, str], Counter[str]
+]  # (repository, folder) -> chunks by language, and files under the name ""
 
 
-def count_facets(for_languages: Iterable[Counted], for_kinds: Iterable[Counted], for_folders: Iterable[Counted], most_folders: int) -> Facets:
-    languages, kinds, folders = Counter[str](), Counter[str](), defaultdict[tuple[str, str], Counter[str]](Counter)
+def count_facets(
+    for_languages: Iterable[Counted],
+    for_kinds: Iterable[Counted],
+    for_folders: Iterable[Counted],
+    most_folders: int,
+) -> Facets:
+    languages, kinds, folders = (
+        Counter[str](),
+        Counter[str](),
+        defaultdict[tuple[str, str], Counter[str]](Counter),
+    )
     for one in for_languages:
         _add(languages, _files_by_language(one), one.shard.languages)
         if notebooks := _notebooks(one):
             languages[NOTEBOOK] += notebooks
     for one in for_kinds:
-        chunks = one.shard.chunk_kind if one.mask.chunks is None else one.shard.chunk_kind[one.mask.chunks]
+        chunks = (
+            one.shard.chunk_kind
+            if one.mask.chunks is None
+            else one.shard.chunk_kind[one.mask.chunks]
+        )
         _add(kinds, np.bincount(chunks), KINDS)
     for one in for_folders:
         _add_folders(folders, one)
     base, grouped = _grouped(folders)
     shown = sorted(grouped, key=lambda folder: (-folder.chunks, folder.repo, folder.path))
-    return Facets(dict(languages.most_common()), dict(kinds.most_common()), tuple(shown[:most_folders]), base, max(0, len(shown) - most_folders))
+    return Facets(
+        dict(languages.most_common()),
+        dict(kinds.most_common()),
+        tuple(shown[:most_folders]),
+        base,
+        max(0, len(shown) - most_folders),
+    )
 
 
 def _files_by_language(one: Counted) -> Array:
@@ -51,8 +72,13 @@ def _files_by_language(one: Counted) -> Array:
     of_files = shard.file_language[files].astype(np.int64)
     if not shard.has_mixed_files:
         return np.bincount(of_files)
-    chunks = np.arange(shard.manifest.chunks) if mask.chunks is None else np.flatnonzero(mask.chunks)
-    of_chunks = shard.chunk_file[chunks].astype(np.int64) * len(shard.languages) + shard.chunk_language[chunks]
+    chunks = (
+        np.arange(shard.manifest.chunks) if mask.chunks is None else np.flatnonzero(mask.chunks)
+    )
+    of_chunks = (
+        shard.chunk_file[chunks].astype(np.int64) * len(shard.languages)
+        + shard.chunk_language[chunks]
+    )
     pairs = np.unique(np.concatenate([files * len(shard.languages) + of_files, of_chunks]))
     return np.bincount(pairs % len(shard.languages))
 
@@ -71,12 +97,24 @@ def _add_folders(folders: _Folders, one: Counted) -> None:
     shard, names = one.shard, one.shard.manifest.languages
     if not names:
         return
-    chunks = np.diff(shard.file_chunk.astype(np.int64)) if one.mask.chunks is None else np.bincount(shard.chunk_file[one.mask.chunks], minlength=shard.manifest.files)
-    kept = np.arange(shard.manifest.files) if one.mask.files is None else np.flatnonzero(one.mask.files)
-    pairs = shard.path_table.file_folder[kept].astype(np.int64) * len(names) + shard.file_language[kept]
+    chunks = (
+        np.diff(shard.file_chunk.astype(np.int64))
+        if one.mask.chunks is None
+        else np.bincount(shard.chunk_file[one.mask.chunks], minlength=shard.manifest.files)
+    )
+    kept = (
+        np.arange(shard.manifest.files)
+        if one.mask.files is None
+        else np.flatnonzero(one.mask.files)
+    )
+    pairs = (
+        shard.path_table.file_folder[kept].astype(np.int64) * len(names) + shard.file_language[kept]
+    )
     found, where, files = np.unique(pairs, return_inverse=True, return_counts=True)
     held = np.bincount(where, chunks[kept], len(found)).astype(np.int64)
-    for pair, file_count, chunk_count in zip(found.tolist(), files.tolist(), held.tolist(), strict=True):
+    for pair, file_count, chunk_count in zip(
+        found.tolist(), files.tolist(), held.tolist(), strict=True
+    ):
         counts = folders[one.repo, shard.path_table.folders[pair // len(names)]]
         counts[""] += file_count
         counts[names[pair % len(names)]] += chunk_count
@@ -105,4 +143,3 @@ def _grouped(folders: _Folders) -> tuple[str, list[FolderCount]]:
 def _folder(repo: str, path: str, glob: str, counts: Counter[str]) -> FolderCount:
     files = counts.pop("")
     return FolderCount(repo, path, files, counts.total(), dict(counts.most_common()), glob)
-

@@ -9,7 +9,9 @@ K = 60
 Id = TypeVar("Id", bound=Hashable)
 
 
-def reciprocal_rank_fusion(rankings: Sequence[tuple[Sequence[Id], float]], k: int = K) -> dict[Id, float]:
+def reciprocal_rank_fusion(
+    rankings: Sequence[tuple[Sequence[Id], float]], k: int = K
+) -> dict[Id, float]:
     """Sum weight / (k + rank) over (ranking, weight) pairs; rank counts from 1.
 
     References

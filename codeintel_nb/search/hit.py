@@ -16,8 +16,14 @@ from ..sources.chunk import decoded
 from ..sources.repository import WORKTREE
 from .query import DEFAULT_HITS, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 
-Reason = Literal["", "limit", "reading", "time", "cancelled"]  # why hits are missing; empty if none are
-ENDED = {"reading": "stopped at its reading limit", "time": "stopped at its time limit", "cancelled": "interrupted"}
+Reason = Literal[
+    "", "limit", "reading", "time", "cancelled"
+]  # why hits are missing; empty if none are
+ENDED = {
+    "reading": "stopped at its reading limit",
+    "time": "stopped at its time limit",
+    "cancelled": "interrupted",
+}
 
 
 class TruncatedWarning(UserWarning):
@@ -40,7 +46,9 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     symbol: str = ""
     cell: int | None = None  # index of the notebook cell, from 0
     revision: str = ""
-    signature: str = ""  # of a definition that was looked for by name: from its start to its body, on one line
+    signature: str = (
+        ""  # of a definition that was looked for by name: from its start to its body, on one line
+    )
     doc: str = ""  # first paragraph of the comment before it, or of its docstring
 
 
@@ -54,10 +62,15 @@ def merged(answers: list[list[Hit]]) -> list[Hit]:
     filled = [hits for hits in answers if hits]
     filled.sort(key=lambda hits: path_order(hits[0].repo, hits[0].path))
     hits = [hit for hits in filled for hit in hits]
-    if all(path_order(one[-1].repo, one[-1].path) < path_order(other[0].repo, other[0].path) for one, other in pairwise(filled)):
+    if all(
+        path_order(one[-1].repo, one[-1].path) < path_order(other[0].repo, other[0].path)
+        for one, other in pairwise(filled)
+    ):
         return hits
     runs = {place: list(run) for place, run in groupby(hits, key=attrgetter("repo", "path"))}
-    return [hit for place in sorted(runs, key=lambda place: path_order(*place)) for hit in runs[place]]
+    return [
+        hit for place in sorted(runs, key=lambda place: path_order(*place)) for hit in runs[place]
+    ]
 
 
 class FileText(msgspec.Struct, frozen=True):
@@ -72,7 +85,15 @@ class FileText(msgspec.Struct, frozen=True):
     text: str
 
     @classmethod
-    def cut(cls, repo: str, path: str, content: bytes, language: str, start_line: int, end_line: int | None) -> FileText:
+    def cut(
+        cls,
+        repo: str,
+        path: str,
+        content: bytes,
+        language: str,
+        start_line: int,
+        end_line: int | None,
+    ) -> FileText:
         """Lines of a file's content; SourceError where it has no such lines."""
         lines = decoded(content).split("\n")
         if len(lines) > 1 and not lines[-1]:
@@ -80,7 +101,15 @@ class FileText(msgspec.Struct, frozen=True):
         last = min(len(lines), end_line or len(lines))
         if start_line > max(1, len(lines)):
             raise SourceError(f"{path} has {len(lines)} lines, so there is no line {start_line}.")
-        return cls(repo, path, start_line, last, len(lines), language, "\n".join(lines[start_line - 1 : last]))
+        return cls(
+            repo,
+            path,
+            start_line,
+            last,
+            len(lines),
+            language,
+            "\n".join(lines[start_line - 1 : last]),
+        )
 
 
 class Coverage(msgspec.Struct, frozen=True):
@@ -91,16 +120,27 @@ class Coverage(msgspec.Struct, frozen=True):
     files: int = 0
     chunks_in_scope: int = 0
     chunks: int = 0
-    building: tuple[str, ...] = ()  # repositories with an incomplete first index; text search reads their files if named
+    building: tuple[
+        str, ...
+    ] = ()  # repositories with an incomplete first index; text search reads their files if named
     unindexed: int = 0  # new or changed files read by a text search outside the index
     folder: str = ""  # that a text search read as it is, because nothing is indexed
-    failed: dict[str, str] = {}  # repositories in scope whose index or folder cannot be read, and why: nothing of them is in the answer
-    unwatched: dict[str, str] = {}  # repositories with unwatched folders, which text searches scan, and the reasons
+    failed: dict[
+        str, str
+    ] = {}  # repositories in scope whose index or folder cannot be read, and why: nothing of them is in the answer
+    unwatched: dict[
+        str, str
+    ] = {}  # repositories with unwatched folders, which text searches scan, and the reasons
 
     def with_unindexed(self, files_read: int) -> Coverage:
         """Return the coverage with ``files_read`` changed files included."""
         files = max(self.unindexed, files_read)
-        return msgspec.structs.replace(self, files_in_scope=self.files_in_scope + files_read, files=self.files + files, unindexed=files_read)
+        return msgspec.structs.replace(
+            self,
+            files_in_scope=self.files_in_scope + files_read,
+            files=self.files + files,
+            unindexed=files_read,
+        )
 
 
 class Results(msgspec.Struct, frozen=True):
@@ -139,7 +179,12 @@ class Results(msgspec.Struct, frozen=True):
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self.hits))
             truncated = self.truncated and (stop if step > 0 else start + 1) >= len(self.hits)
-            return msgspec.structs.replace(self, hits=self.hits[index], truncated=truncated, reason=self.reason if truncated else "")
+            return msgspec.structs.replace(
+                self,
+                hits=self.hits[index],
+                truncated=truncated,
+                reason=self.reason if truncated else "",
+            )
         return self.hits[index]
 
     def __contains__(self, hit: object) -> bool:
@@ -164,7 +209,9 @@ class Results(msgspec.Struct, frozen=True):
     def map(self, colour: str = "folder") -> Any:
         """The scope of this search on a map of the code, these hits lit; coloured by folder, language or kind."""
         if Results.mapper is None:
-            raise SearchError("A map is drawn in a notebook that has loaded the magics: %load_ext codeintel_nb")
+            raise SearchError(
+                "A map is drawn in a notebook that has loaded the magics: %load_ext codeintel_nb"
+            )
         return Results.mapper(self, colour)
 
     def missing(self) -> str:
@@ -187,11 +234,17 @@ class Results(msgspec.Struct, frozen=True):
 
     def _advice(self) -> str:
         limit = getattr(self.query, "limit", None) or 0
-        return "--limit 0 keeps all." if limit <= DEFAULT_HITS else "That is the limit of this search, or of its server."
+        return (
+            "--limit 0 keeps all."
+            if limit <= DEFAULT_HITS
+            else "That is the limit of this search, or of its server."
+        )
 
     def _warn_if_truncated(self) -> None:
         if self.truncated:
-            warnings.warn(f"This value is not complete: {self.missing()}", TruncatedWarning, stacklevel=3)
+            warnings.warn(
+                f"This value is not complete: {self.missing()}", TruncatedWarning, stacklevel=3
+            )
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the hits as dictionaries."""
@@ -218,11 +271,18 @@ class Results(msgspec.Struct, frozen=True):
 
     def _columns(self) -> list[str]:
         """Return a table's columns; without ``revision`` if all hits are from the worktree."""
-        hidden = {"revision"} if all(hit.revision in ("", WORKTREE) for hit in self.hits) else set[str]()
+        hidden = (
+            {"revision"} if all(hit.revision in ("", WORKTREE) for hit in self.hits) else set[str]()
+        )
         return [name for name in Hit.__struct_fields__ if name not in hidden]
 
     def _completeness(self) -> dict[str, Any]:
-        return {"total": self.total, "total_exact": self.total_exact, "truncated": self.truncated, "reason": self.reason}
+        return {
+            "total": self.total,
+            "total_exact": self.total_exact,
+            "truncated": self.truncated,
+            "reason": self.reason,
+        }
 
     def to_arrow(self) -> Any:
         """Return a pyarrow Table, one row per hit; its metadata tells whether hits are missing."""
@@ -231,8 +291,17 @@ class Results(msgspec.Struct, frozen=True):
             import pyarrow
         except ImportError:
             raise MissingExtra("df", needed_by="Results.to_arrow") from None
-        types = {"start_line": "int64", "end_line": "int64", "snippet_line": "int64", "column": "int64", "cell": "int64", "score": "float64"}
-        schema = pyarrow.schema([(name, getattr(pyarrow, types.get(name, "string"))()) for name in self._columns()])
+        types = {
+            "start_line": "int64",
+            "end_line": "int64",
+            "snippet_line": "int64",
+            "column": "int64",
+            "cell": "int64",
+            "score": "float64",
+        }
+        schema = pyarrow.schema(
+            [(name, getattr(pyarrow, types.get(name, "string"))()) for name in self._columns()]
+        )
         metadata = {name: str(value) for name, value in self._completeness().items()}
         return pyarrow.Table.from_pylist(self._dicts(), schema=schema.with_metadata(metadata))
 

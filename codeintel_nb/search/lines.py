@@ -32,22 +32,56 @@ def hits_of(shard: Searchable, repo: str, found: list[Match], query: TextQuery) 
     chunks = shard.chunk_start.searchsorted(np.array(line_starts, np.uint64), "right") - 1
     files = shard.chunk_file[chunks].astype(np.int64)
     distinct, which = np.unique(files, return_inverse=True)
-    paths, revisions = (_picked([of(file) for file in distinct.tolist()], which) for of in (shard.paths.__getitem__, shard.revision))
+    paths, revisions = (
+        _picked([of(file) for file in distinct.tolist()], which)
+        for of in (shard.paths.__getitem__, shard.revision)
+    )
     languages = _picked(shard.languages, shard.chunk_language[chunks])
     lines = _lines(shard, chunks, files, line_starts, numbers)
     last_lines = first_lines = lines
     in_cells = shard.chunk_cell[chunks]
-    cells: Iterable[int | None] = repeat(None) if (in_cells < 0).all() else [None if cell < 0 else cell for cell in in_cells.tolist()]
+    cells: Iterable[int | None] = (
+        repeat(None)
+        if (in_cells < 0).all()
+        else [None if cell < 0 else cell for cell in in_cells.tolist()]
+    )
     symbols, kinds = _symbols(shard, chunks, files, lines, in_cells)
     snippets, columns = _texts(shard, line_starts, line_ends, starts)
     if compile_pattern(query).multiline:
-        last_lines = [line + shard.view.count(b"\n", begin, end) for line, begin, end in zip(lines, line_starts, line_ends, strict=True)]
+        last_lines = [
+            line + shard.view.count(b"\n", begin, end)
+            for line, begin, end in zip(lines, line_starts, line_ends, strict=True)
+        ]
     if query.context:
-        shown = [_snippet(shard, *match, query.context) for match in zip(files.tolist(), line_starts, line_ends, strict=True)]
+        shown = [
+            _snippet(shard, *match, query.context)
+            for match in zip(files.tolist(), line_starts, line_ends, strict=True)
+        ]
         snippets = [snippet for snippet, _ in shown]
         first_lines = [line - above for line, (_, above) in zip(lines, shown, strict=True)]
-    scores: Iterable[float] = [2.0 if shard.defines(*place) else 1.0 for place in zip(files.tolist(), lines, strict=True)] if query.rank else repeat(1.0)
-    return list(map(Hit, repeat(repo), paths, lines, last_lines, scores, snippets, first_lines, languages, kinds, columns, symbols, cells, revisions))
+    scores: Iterable[float] = (
+        [2.0 if shard.defines(*place) else 1.0 for place in zip(files.tolist(), lines, strict=True)]
+        if query.rank
+        else repeat(1.0)
+    )
+    return list(
+        map(
+            Hit,
+            repeat(repo),
+            paths,
+            lines,
+            last_lines,
+            scores,
+            snippets,
+            first_lines,
+            languages,
+            kinds,
+            columns,
+            symbols,
+            cells,
+            revisions,
+        )
+    )
 
 
 def _picked(values: Sequence[str], which: Ids) -> list[str]:
@@ -56,14 +90,23 @@ def _picked(values: Sequence[str], which: Ids) -> list[str]:
     return picked
 
 
-def _lines(shard: Searchable, chunks: Ids, files: Ids, line_starts: Sequence[int], numbers: Sequence[int]) -> list[int]:
+def _lines(
+    shard: Searchable, chunks: Ids, files: Ids, line_starts: Sequence[int], numbers: Sequence[int]
+) -> list[int]:
     """The number of each line in its file; where it is not known it is counted from the beginning of its chunk, or from the match before."""
     if all(numbers):
         known: list[int] = (np.array(numbers) - shard.lines_before[files]).tolist()
         return known
     count, counted, line, lines = shard.view.count, -1, 0, list[int]()
-    columns = (numbers, shard.lines_before[files].tolist(), shard.chunk_start[chunks].tolist(), shard.chunk_line[chunks].tolist())
-    for line_start, number, lines_before, chunk_start, chunk_line in zip(line_starts, *columns, strict=True):
+    columns = (
+        numbers,
+        shard.lines_before[files].tolist(),
+        shard.chunk_start[chunks].tolist(),
+        shard.chunk_line[chunks].tolist(),
+    )
+    for line_start, number, lines_before, chunk_start, chunk_line in zip(
+        line_starts, *columns, strict=True
+    ):
         if number:
             line, counted = number - lines_before, line_start
         else:
@@ -76,7 +119,9 @@ def _lines(shard: Searchable, chunks: Ids, files: Ids, line_starts: Sequence[int
     return lines
 
 
-def _symbols(shard: Searchable, chunks: Ids, files: Ids, lines: list[int], cells: Array) -> tuple[list[str], list[str]]:
+def _symbols(
+    shard: Searchable, chunks: Ids, files: Ids, lines: list[int], cells: Array
+) -> tuple[list[str], list[str]]:
     """What each line belongs to, and its kind: a chunk may hold several definitions, of which the innermost around the line counts."""
     own = shard.chunk_kind[chunks]
     named = own < _NAMED
@@ -93,10 +138,15 @@ def _symbols(shard: Searchable, chunks: Ids, files: Ids, lines: list[int], cells
     return symbols, _picked(KINDS, kinds)
 
 
-def _texts(shard: Searchable, line_starts: Sequence[int], line_ends: Sequence[int], starts: Sequence[int]) -> tuple[list[str], list[int]]:
+def _texts(
+    shard: Searchable, line_starts: Sequence[int], line_ends: Sequence[int], starts: Sequence[int]
+) -> tuple[list[str], list[int]]:
     """The lines, as far as they are shown, and the columns in characters at which the matches begin."""
     content = shard.content
-    texts = [content[begin : end if end - begin < _MOST_BYTES else begin + _MOST_BYTES] for begin, end in zip(line_starts, line_ends, strict=True)]
+    texts = [
+        content[begin : end if end - begin < _MOST_BYTES else begin + _MOST_BYTES]
+        for begin, end in zip(line_starts, line_ends, strict=True)
+    ]
     together = b"\0".join(texts)
     shown = _text(together).split("\0")
     if len(shown) > len(texts):  # a notebook's may hold a NUL
@@ -107,14 +157,22 @@ def _texts(shard: Searchable, line_starts: Sequence[int], line_ends: Sequence[in
     columns = [start - begin + 1 for begin, start in zip(line_starts, starts, strict=True)]
     if longest == _MOST_BYTES or not together.isascii():
         before = [content[begin:start] for begin, start in zip(line_starts, starts, strict=True)]
-        columns = [column if text.isascii() else len(_text(text)) + 1 for text, column in zip(before, columns, strict=True)]
+        columns = [
+            column if text.isascii() else len(_text(text)) + 1
+            for text, column in zip(before, columns, strict=True)
+        ]
     return shown, columns
 
 
 def ranked(hits: list[Hit]) -> list[Hit]:
     """Lines that define a symbol first, then files with many matches; a hit's score says how far up it belongs."""
     in_file = Counter((hit.repo, hit.path) for hit in hits)
-    scored = [msgspec.structs.replace(hit, score=hit.score + in_file[hit.repo, hit.path] / (10 + in_file[hit.repo, hit.path])) for hit in hits]
+    scored = [
+        msgspec.structs.replace(
+            hit, score=hit.score + in_file[hit.repo, hit.path] / (10 + in_file[hit.repo, hit.path])
+        )
+        for hit in hits
+    ]
     return sorted(scored, key=lambda hit: -hit.score)
 
 
@@ -132,7 +190,9 @@ def _snippet(shard: Searchable, file: int, start: int, stop: int, context: int) 
         if stop + 1 >= end:
             break
         stop = shard.view.find(b"\n", stop + 1, end)
-    return _text(content[start:stop])[: MOST_SNIPPET_CHARACTERS * (1 + 2 * context)].rstrip("\r"), above
+    return _text(content[start:stop])[: MOST_SNIPPET_CHARACTERS * (1 + 2 * context)].rstrip(
+        "\r"
+    ), above
 
 
 def _text(line: bytes) -> str:

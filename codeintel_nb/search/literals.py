@@ -46,7 +46,11 @@ def word_literal(pattern: str) -> tuple[bytes, tuple[bool, bool]] | None:
     if read.state.flags & re.IGNORECASE or not all(kind is op.LITERAL for kind, _ in text):
         return None
     literal = "".join(chr(code) for _, code in text)
-    if "\n" in literal or (before and not is_word(literal[0])) or (behind and not is_word(literal[-1])):
+    if (
+        "\n" in literal
+        or (before and not is_word(literal[0]))
+        or (behind and not is_word(literal[-1]))
+    ):
         return None
     return literal.encode("utf-8", "replace"), (before, behind)
 
@@ -56,7 +60,9 @@ def is_word(character: str) -> bool:
 
 
 def _literal(items: Iterable[Any], insensitive: bool) -> _Literal:
-    return reduce(_followed, (_literal_of(kind, value, insensitive) for kind, value in items), _NONE)
+    return reduce(
+        _followed, (_literal_of(kind, value, insensitive) for kind, value in items), _NONE
+    )
 
 
 def _literal_of(kind: Any, value: Any, insensitive: bool) -> _Literal:
@@ -68,10 +74,15 @@ def _literal_of(kind: Any, value: Any, insensitive: bool) -> _Literal:
         return _Literal(text, text, text, text)
     if kind is op.SUBPATTERN:
         _, added, removed, inner = value
-        return _literal(inner, (insensitive or bool(added & re.IGNORECASE)) and not removed & re.IGNORECASE)
+        return _literal(
+            inner, (insensitive or bool(added & re.IGNORECASE)) and not removed & re.IGNORECASE
+        )
     if kind is op.BRANCH:
         branches = [_literal(branch, insensitive) for branch in value[1]]
-        begin, end = _common([b.begin for b in branches]), _common([b.end[::-1] for b in branches])[::-1]
+        begin, end = (
+            _common([b.begin for b in branches]),
+            _common([b.end[::-1] for b in branches])[::-1],
+        )
         exact = branches[0].exact if len({b.exact for b in branches}) == 1 else None
         return _Literal(exact, begin, end, max(begin, end, key=len))
     if kind in (op.MAX_REPEAT, op.MIN_REPEAT) and value[0] > 0:
@@ -82,7 +93,10 @@ def _literal_of(kind: Any, value: Any, insensitive: bool) -> _Literal:
 def _common(texts: Sequence[bytes]) -> bytes:
     """How all of them begin."""
     first, last = min(texts), max(texts)
-    length = next((i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), min(len(first), len(last)))
+    length = next(
+        (i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other),
+        min(len(first), len(last)),
+    )
     return first[:length]
 
 

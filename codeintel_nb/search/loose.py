@@ -14,7 +14,17 @@ from stringzilla import Str
 from ..errors import SourceError
 from ..index.id_lists import Ids
 from ..index.postings import Postings
-from ..index.shard import ENDS_WITH_NEWLINE, IS_ASCII, IS_ILL_FORMED, IS_NOTEBOOK, KINDS, Mask, is_ill_formed, is_plain, long_chunks
+from ..index.shard import (
+    ENDS_WITH_NEWLINE,
+    IS_ASCII,
+    IS_ILL_FORMED,
+    IS_NOTEBOOK,
+    KINDS,
+    Mask,
+    is_ill_formed,
+    is_plain,
+    long_chunks,
+)
 from ..scopes.globs import PathMatcher
 from ..scopes.languages import NOTEBOOK, depends_on_text, is_notebook, language_of
 from ..scopes.scope import Scope
@@ -34,7 +44,9 @@ from .text_plan import TextPlan, plan_text
 FIRST_BATCH, MAX_IN_BATCH = 32, 2_048  # files; the first batch is enough for a common pattern
 FEW = 64  # files that are read at once, and not sifted by rg first
 MAX_FILES = 200_000
-_WITH_CELLS = frozenset({"notebook", "markdown", "python", "r", "julia", "scala", "sql"})  # may be in other languages than the file
+_WITH_CELLS = frozenset(
+    {"notebook", "markdown", "python", "r", "julia", "scala", "sql"}
+)  # may be in other languages than the file
 
 
 class LooseTarget(NamedTuple):
@@ -61,19 +73,36 @@ class LooseFiles:
         self.view = Str(self.content)
         self.size = len(self.content)
         self.paths = [document.path for document in documents]
-        self.file_start = np.cumsum([0, *(len(document.content) for document in documents)]).astype(np.uint64)
-        self.lines_before = np.zeros(len(documents), np.int64)  # not asked for: these are never read by rg as a whole
+        self.file_start = np.cumsum([0, *(len(document.content) for document in documents)]).astype(
+            np.uint64
+        )
+        self.lines_before = np.zeros(
+            len(documents), np.int64
+        )  # not asked for: these are never read by rg as a whole
         self.file_flags = np.array([_flags(document) for document in documents], np.uint8)
-        chunks = [(file, chunk) for file, document in enumerate(documents) for chunk in document.chunks]
-        self.file_chunk = np.searchsorted([file for file, _ in chunks], np.arange(len(documents) + 1)).astype(np.uint32)
+        chunks = [
+            (file, chunk) for file, document in enumerate(documents) for chunk in document.chunks
+        ]
+        self.file_chunk = np.searchsorted(
+            [file for file, _ in chunks], np.arange(len(documents) + 1)
+        ).astype(np.uint32)
         self.chunk_file = np.array([file for file, _ in chunks], np.uint32)
         self.chunk_line = np.array([chunk.start_line for _, chunk in chunks], np.uint32)
         self.chunk_kind = np.array([KINDS.index(chunk.kind) for _, chunk in chunks], np.uint8)
-        self.chunk_cell = np.array([-1 if chunk.cell is None else chunk.cell for _, chunk in chunks], np.int32)
-        self.languages = sorted({language for document in documents for language in _languages(document)})
+        self.chunk_cell = np.array(
+            [-1 if chunk.cell is None else chunk.cell for _, chunk in chunks], np.int32
+        )
+        self.languages = sorted(
+            {language for document in documents for language in _languages(document)}
+        )
         numbers = {language: number for number, language in enumerate(self.languages)}
-        self.file_language = np.array([numbers[document.language] for document in documents], np.uint8)
-        self.chunk_language = np.array([numbers[chunk.language or documents[file].language] for file, chunk in chunks], np.uint8)
+        self.file_language = np.array(
+            [numbers[document.language] for document in documents], np.uint8
+        )
+        self.chunk_language = np.array(
+            [numbers[chunk.language or documents[file].language] for file, chunk in chunks],
+            np.uint8,
+        )
         self.chunk_start = np.array([*self._chunk_starts(), self.size], np.uint64)
 
     def _chunk_starts(self) -> Iterator[int]:
@@ -82,7 +111,9 @@ class LooseFiles:
             for i, chunk in enumerate(document.chunks):
                 yield begin
                 if i + 1 < len(document.chunks):
-                    begin += sum(len(line) + 1 for line in lines[chunk.start_line - 1 : chunk.end_line])
+                    begin += sum(
+                        len(line) + 1 for line in lines[chunk.start_line - 1 : chunk.end_line]
+                    )
 
     @cached_property
     def is_ascii(self) -> bool:
@@ -121,8 +152,18 @@ class LooseFiles:
 
 
 def _flags(document: Document) -> int:
-    flags = IS_ASCII if is_plain(document.content) else IS_ILL_FORMED if is_ill_formed(document.content) else 0
-    return flags | (ENDS_WITH_NEWLINE if document.ends_with_newline else 0) | (IS_NOTEBOOK if is_notebook(document.path) else 0)
+    flags = (
+        IS_ASCII
+        if is_plain(document.content)
+        else IS_ILL_FORMED
+        if is_ill_formed(document.content)
+        else 0
+    )
+    return (
+        flags
+        | (ENDS_WITH_NEWLINE if document.ends_with_newline else 0)
+        | (IS_NOTEBOOK if is_notebook(document.path) else 0)
+    )
 
 
 class LooseAnswer(NamedTuple):
@@ -133,7 +174,14 @@ class LooseAnswer(NamedTuple):
     bytes_left: int  # of ``count_bytes``
 
 
-def search_loose(target: LooseTarget, query: TextQuery, limit: int, bounds: Bounds, count_bytes: int, look_bytes: int) -> LooseAnswer:
+def search_loose(
+    target: LooseTarget,
+    query: TextQuery,
+    limit: int,
+    bounds: Bounds,
+    count_bytes: int,
+    look_bytes: int,
+) -> LooseAnswer:
     """Return answers in path order, with up to ``limit`` hits.
 
     Further lines are counted in the first ``count_bytes``; after that the search looks for one more in ``look_bytes``.
@@ -172,7 +220,9 @@ def _count(plan: TextPlan, query: TextQuery, bounds: Bounds, count_end: int) -> 
         return TextAnswer([], collector.total, ended=True)
     one_more = MatchCollector(plan.shard, query, 1)
     ended = read(tail, query, one_more, bounds)
-    return TextAnswer([], collector.total, more=bool(one_more.matches), ended=ended, unread=collector.full)
+    return TextAnswer(
+        [], collector.total, more=bool(one_more.matches), ended=ended, unread=collector.full
+    )
 
 
 def _languages(document: Document) -> Iterator[str]:
@@ -202,14 +252,21 @@ def _named_in_scope(target: LooseTarget) -> Iterator[FileStat]:
     scope = target.scope
     matcher = PathMatcher(scope.include_globs, scope.exclude_globs)
     for stat in target.files:
-        if matcher.admits(stat.path) and (not scope.languages or _may_hold(stat.path, scope.languages)):
+        if matcher.admits(stat.path) and (
+            not scope.languages or _may_hold(stat.path, scope.languages)
+        ):
             yield stat
 
 
 def _may_hold(path: str, languages: Collection[str]) -> bool:
     """Whether a file may hold code in any of the languages, judging by its name."""
     language = language_of(path)
-    return language in languages or language in _WITH_CELLS or depends_on_text(path) or (NOTEBOOK in languages and is_notebook(path))
+    return (
+        language in languages
+        or language in _WITH_CELLS
+        or depends_on_text(path)
+        or (NOTEBOOK in languages and is_notebook(path))
+    )
 
 
 def _documents(target: LooseTarget, files: Iterable[FileStat]) -> list[Document]:
@@ -239,4 +296,8 @@ def _sifted(root: str, files: list[FileStat], query: TextQuery, bounds: Bounds) 
     """Return the files with matches by rg, on all cores, plus notebooks, to be searched here."""
     paths = [stat.path for stat in files if not is_notebook(stat.path)]
     matches = files_with_matches(root, paths, query, compile_pattern(query), bounds)
-    return files if matches is None else [stat for stat in files if stat.path in matches or is_notebook(stat.path)]
+    return (
+        files
+        if matches is None
+        else [stat for stat in files if stat.path in matches or is_notebook(stat.path)]
+    )

@@ -20,7 +20,9 @@ class ScopeMask(NamedTuple):
     chunks: Mask | None
     files_in_scope: int
     chunks_in_scope: int
-    of_languages: Mask | None = None  # chunks whose own language is in scope, where that differs from their file's
+    of_languages: Mask | None = (
+        None  # chunks whose own language is in scope, where that differs from their file's
+    )
 
 
 def compile_mask(shard: Shard, dead: tuple[int, ...], scope: Scope) -> ScopeMask:
@@ -29,7 +31,9 @@ def compile_mask(shard: Shard, dead: tuple[int, ...], scope: Scope) -> ScopeMask
     if dead:
         files[list(dead)] = False
     if scope.revisions:
-        bits = sum(1 << i for i, name in enumerate(shard.manifest.revisions) if name in scope.revisions)
+        bits = sum(
+            1 << i for i, name in enumerate(shard.manifest.revisions) if name in scope.revisions
+        )
         files &= (shard.file_revisions & np.uint64(bits)) != 0
     of_languages: Mask | None = None
     if scope.languages and shard.has_mixed_files:
@@ -69,4 +73,8 @@ def chunks_of_languages(shard: Searchable, languages: Collection[str]) -> Mask:
     """Return the mask of chunks in the languages; prose and outputs have their file's."""
     wanted = np.array([name in languages for name in shard.languages], bool)
     chunks: Mask = wanted[shard.chunk_language]
-    return chunks | (shard.file_flags & IS_NOTEBOOK).astype(bool)[shard.chunk_file] if NOTEBOOK in languages else chunks
+    return (
+        chunks | (shard.file_flags & IS_NOTEBOOK).astype(bool)[shard.chunk_file]
+        if NOTEBOOK in languages
+        else chunks
+    )

@@ -22,9 +22,13 @@ class MatchCollector:
     count files, skipping each as soon as it matches.
     """
 
-    def __init__(self, shard: Searchable, query: TextQuery, limit: int, count_end: int | None = None) -> None:
+    def __init__(
+        self, shard: Searchable, query: TextQuery, limit: int, count_end: int | None = None
+    ) -> None:
         self.matches: list[Match] = []
-        self.counts: dict[int, int] = {}  # start of a file's first matching line -> its matching lines
+        self.counts: dict[
+            int, int
+        ] = {}  # start of a file's first matching line -> its matching lines
         self.total = 0
         self.limit = limit
         self.end = 0  # after the last match taken
@@ -48,7 +52,11 @@ class MatchCollector:
         line_start, line_end, _, _ = match
         if self.stopped:
             return line_end + 1
-        if self._max_in_file is not None and line_start < self._file_end and self._in_file >= self._max_in_file:
+        if (
+            self._max_in_file is not None
+            and line_start < self._file_end
+            and self._in_file >= self._max_in_file
+        ):
             return self._file_end
         if self.full and not self._counts_all and (self.by_line or line_start >= self._count_end):
             self.stopped = self.more = True
@@ -56,7 +64,11 @@ class MatchCollector:
         self.end = line_end + 1
         if not self.by_line:
             if line_start >= self._file_end:
-                self._file_end = int(self._file_start[int(np.searchsorted(self._file_start, np.uint64(line_start), "right"))])
+                self._file_end = int(
+                    self._file_start[
+                        int(np.searchsorted(self._file_start, np.uint64(line_start), "right"))
+                    ]
+                )
                 self._in_file, self._first = 0, line_start
             self._in_file += 1
             if self._counts_all:

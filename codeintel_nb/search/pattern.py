@@ -10,25 +10,37 @@ from typing import Any, NamedTuple
 from .query import TextQuery
 
 # what re2 reads otherwise than ripgrep's engine, or not at all: these patterns go to the rg binary
-_ONLY_RG = re.compile(r"\\[<>QECAz]|\\b\{|\(\?[a-zA-Z]*[xRu]|\(\?[a-zA-Z]*-[a-zA-Z]*[mxRu]|\\[uU][0-9{]")
+_ONLY_RG = re.compile(
+    r"\\[<>QECAz]|\\b\{|\(\?[a-zA-Z]*[xRu]|\(\?[a-zA-Z]*-[a-zA-Z]*[mxRu]|\\[uU][0-9{]"
+)
 _UNICODE_CLASS = re.compile(r"\\[wWdDsSbB]")
-_NEWLINE = re.compile(r"\\n|\n|\\x0[aA]|\\x\{0*[aA]\}|\\u000[aA]|\\U0000000[aA]|\\[uU]\{0*[aA]\}|\(\?[a-zA-Z]*s")
+_NEWLINE = re.compile(
+    r"\\n|\n|\\x0[aA]|\\x\{0*[aA]\}|\\u000[aA]|\\U0000000[aA]|\\[uU]\{0*[aA]\}|\(\?[a-zA-Z]*s"
+)
 _NEGATED_SET = re.compile(r"\[\^\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]", re.S)
 _META = re.compile(r"[.^$*+?()\[\]|]|\{\d+(?:,\d*)?\}")
-_ESCAPE = re.compile(r"\\(?:[pP](?:\{[^}]*\}|.)|x\{[0-9A-Fa-f]*\}|x[0-9A-Fa-f]{2}|.)|\(\?P?<[^>]*>|\(\?[a-zA-Z-]*[:)]|\[:\^?\w+:\]", re.S)
+_ESCAPE = re.compile(
+    r"\\(?:[pP](?:\{[^}]*\}|.)|x\{[0-9A-Fa-f]*\}|x[0-9A-Fa-f]{2}|.)|\(\?P?<[^>]*>|\(\?[a-zA-Z-]*[:)]|\[:\^?\w+:\]",
+    re.S,
+)
 
 
 class Pattern(NamedTuple):
     """A compiled query."""
 
     re2: Any  # None where only rg can match it
-    search: Callable[[Any, int, int], tuple[int, int]] | None  # first and last offset of the first match in a part of a text; -1 where none is
+    search: (
+        Callable[[Any, int, int], tuple[int, int]] | None
+    )  # first and last offset of the first match in a part of a text; -1 where none is
     unicode: bool  # re2 is exact on ASCII files alone; the others go to rg
     multiline: bool  # a match may span lines
     insensitive: bool
     group: int = 0  # of the match proper: with word=True it has neighbours around it
     literal: bytes | None = None  # the bytes to find, where that is all there is to it
-    alone: tuple[bool, bool] = (False, False)  # and whether no word character is to stand before them, and behind them
+    alone: tuple[bool, bool] = (
+        False,
+        False,
+    )  # and whether no word character is to stand before them, and behind them
 
 
 @lru_cache(64)
@@ -36,11 +48,17 @@ def compile_pattern(query: TextQuery) -> Pattern:
     """Compile once; a pattern that re2 refuses is left to rg, whose error message the user then gets."""
     import re2
 
-    insensitive = query.case == "insensitive" or (query.case == "smart" and is_lower(query.pattern, query.regex))
+    insensitive = query.case == "insensitive" or (
+        query.case == "smart" and is_lower(query.pattern, query.regex)
+    )
     source = query.pattern if query.regex else re2.escape(query.pattern)
     multiline = _spans_lines(query.pattern) if query.regex else "\n" in query.pattern
     unicode = query.word or (query.regex and _UNICODE_CLASS.search(query.pattern) is not None)
-    if query.regex and (_ONLY_RG.search(_without_escaped_backslashes(query.pattern)) or _has_class_operation(query.pattern) or _has_odd_brace(query.pattern)):
+    if query.regex and (
+        _ONLY_RG.search(_without_escaped_backslashes(query.pattern))
+        or _has_class_operation(query.pattern)
+        or _has_odd_brace(query.pattern)
+    ):
         return Pattern(None, None, True, multiline, insensitive)
     if query.word:
         source = rf"(?:^|\W)({source})(?:$|\W)"
@@ -55,17 +73,31 @@ def compile_pattern(query: TextQuery) -> Pattern:
     except re2.error:
         return Pattern(None, None, True, multiline, insensitive)
     literal = None if multiline else _literal(query, insensitive)
-    return Pattern(compiled, _search_of(compiled, int(query.word)), unicode, multiline, insensitive, 1 if query.word else 0, *literal or (None,))
+    return Pattern(
+        compiled,
+        _search_of(compiled, int(query.word)),
+        unicode,
+        multiline,
+        insensitive,
+        1 if query.word else 0,
+        *literal or (None,),
+    )
 
 
 def _literal(query: TextQuery, insensitive: bool) -> tuple[bytes, tuple[bool, bool]] | None:
     """The text that a query looks for, where it is nothing else, and whether it is to be a word."""
     if query.regex:
-        from .literals import word_literal  # which needs numpy, as a kernel without an engine does not
+        from .literals import (
+            word_literal,
+        )  # which needs numpy, as a kernel without an engine does not
 
         return None if insensitive or query.word else word_literal(query.pattern)
     caseless = query.pattern.isascii() and query.pattern.upper() == query.pattern.lower()
-    return (query.pattern.encode("utf-8", "replace"), (query.word, query.word)) if caseless or not insensitive else None
+    return (
+        (query.pattern.encode("utf-8", "replace"), (query.word, query.word))
+        if caseless or not insensitive
+        else None
+    )
 
 
 def _search_of(compiled: Any, group: int) -> Callable[[Any, int, int], tuple[int, int]]:
@@ -124,4 +156,7 @@ def _has_class_operation(pattern: str) -> bool:
 def _has_odd_brace(pattern: str) -> bool:
     """Whether a brace opens what is no repetition: ripgrep refuses it, re2 takes it as it stands."""
     plain = re.sub(r"\\(?:[pPx]\{[^}]*\}|.)", "xx", pattern, flags=re.S)
-    return re.search(r"\{(?!\d+(?:,\d*)?\})", re.sub(r"\[\^?\]?(?:\[:\^?\w+:\]|[^\]])*\]", "x", plain)) is not None
+    return (
+        re.search(r"\{(?!\d+(?:,\d*)?\})", re.sub(r"\[\^?\]?(?:\[:\^?\w+:\]|[^\]])*\]", "x", plain))
+        is not None
+    )

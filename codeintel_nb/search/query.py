@@ -44,15 +44,25 @@ class TextQuery(msgspec.Struct, frozen=True, tag="text"):
         if not self.pattern:
             raise SearchError("The pattern is empty. Say what to look for: codeintel grep PATTERN")
         if len(self.pattern) > MAX_PATTERN_CHARACTERS:
-            raise SearchError(f"The pattern has {len(self.pattern):,} characters; the maximum is {MAX_PATTERN_CHARACTERS:,}.")
+            raise SearchError(
+                f"The pattern has {len(self.pattern):,} characters; the maximum is {MAX_PATTERN_CHARACTERS:,}."
+            )
         check_text(self.pattern, "The pattern")
         if self.case not in CASES:
             raise SearchError(f"There is no case {self.case!r}. Known: {', '.join(CASES)}.")
         force_setattr(self, "limit", checked_limit(self.limit))
         if self.show not in SHOWS:
-            raise SearchError(f"There is no way {self.show!r} to show matches. Known: {', '.join(SHOWS)}.")
-        if self.per_file is not None and (not isinstance(self.per_file, int) or isinstance(self.per_file, bool) or self.per_file < 1):
-            raise SearchError(f"The most lines of a file is {self.per_file!r}; give a whole number from 1.")
+            raise SearchError(
+                f"There is no way {self.show!r} to show matches. Known: {', '.join(SHOWS)}."
+            )
+        if self.per_file is not None and (
+            not isinstance(self.per_file, int)
+            or isinstance(self.per_file, bool)
+            or self.per_file < 1
+        ):
+            raise SearchError(
+                f"The most lines of a file is {self.per_file!r}; give a whole number from 1."
+            )
         if not 0 <= self.context <= 100:
             raise SearchError(f"The context is {self.context} lines; give 0 to 100.")
 
@@ -71,9 +81,13 @@ class SemanticQuery(msgspec.Struct, frozen=True, tag="semantic"):
 
     def __post_init__(self) -> None:
         if not self.text.strip():
-            raise SearchError("The question is empty. Say what to look for: codeintel search where are retries counted")
+            raise SearchError(
+                "The question is empty. Say what to look for: codeintel search where are retries counted"
+            )
         if len(self.text) > MAX_QUERY_CHARACTERS:
-            raise SearchError(f"The question has {len(self.text):,} characters; the maximum is {MAX_QUERY_CHARACTERS:,}.")
+            raise SearchError(
+                f"The question has {len(self.text):,} characters; the maximum is {MAX_QUERY_CHARACTERS:,}."
+            )
         check_text(self.text, "The question")
         if self.mode not in MODES:
             raise SearchError(f"There is no mode {self.mode!r}. Known: {', '.join(MODES)}.")
@@ -88,9 +102,13 @@ class SymbolQuery(msgspec.Struct, frozen=True, tag="symbols"):
 
     def __post_init__(self) -> None:
         if not self.name.strip(" .:#"):
-            raise SearchError("The name is empty. Give a definition's name: codeintel symbols NAME, or a glob such as read_*")
+            raise SearchError(
+                "The name is empty. Give a definition's name: codeintel symbols NAME, or a glob such as read_*"
+            )
         if len(self.name) > MAX_NAME_CHARACTERS:
-            raise SearchError(f"The name has {len(self.name):,} characters; the maximum is {MAX_NAME_CHARACTERS:,}.")
+            raise SearchError(
+                f"The name has {len(self.name):,} characters; the maximum is {MAX_NAME_CHARACTERS:,}."
+            )
         check_text(self.name, "The name")
         force_setattr(self, "limit", checked_limit(self.limit))
 
@@ -112,7 +130,9 @@ class PathQuery(msgspec.Struct, frozen=True, tag="paths"):
 def checked_limit(limit: int, most: int = MAX_HITS) -> int:
     """Return the limit, or ``most`` for 0; SearchError unless it is an integer from 0 to ``most``."""
     if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= most:
-        raise SearchError(f"The limit is {limit!r}; give a whole number from 1 to {most:,}, or 0 for all.")
+        raise SearchError(
+            f"The limit is {limit!r}; give a whole number from 1 to {most:,}, or 0 for all."
+        )
     return limit or most
 
 
@@ -130,7 +150,9 @@ class Bounds(NamedTuple):
         return cls(None if deadline is None else time.monotonic() + deadline, cancel)
 
     def reached(self) -> bool:
-        return (self.cancel is not None and self.cancel.is_set()) or (self.ends_at is not None and time.monotonic() >= self.ends_at)
+        return (self.cancel is not None and self.cancel.is_set()) or (
+            self.ends_at is not None and time.monotonic() >= self.ends_at
+        )
 
     def reason(self) -> Literal["cancelled", "time"]:
         """Return why a search was ended by these bounds."""

@@ -20,21 +20,35 @@ EMBEDDED = 0.5  # times DEFINES, for a name that stands inside a sentence
 OTHER_CASE = 0.5  # times DEFINES, where the letters' case differs
 PATH = 1.0  # times the top score, when every word of the query is in the path
 NAME = 0.15  # times the top score, when every word of the query is in the name of the definition that the chunk belongs to
-FILE_SUM = 0.1  # times the top score, for the best piece of the file whose pieces score most together
+FILE_SUM = (
+    0.1  # times the top score, for the best piece of the file whose pieces score most together
+)
 FURTHER_PIECE = 0.5  # each further piece of a file counts half of the one before
 
-_SYMBOL = re.compile(r"(?:[A-Za-z_]\w*(?:(?:::|\\|->|\.|#)[A-Za-z_]\w*)+|_\w*|[A-Za-z]\w*[A-Z_]\w*|[A-Z]\w*)[?!]?(?:\(\))?")
+_SYMBOL = re.compile(
+    r"(?:[A-Za-z_]\w*(?:(?:::|\\|->|\.|#)[A-Za-z_]\w*)+|_\w*|[A-Za-z]\w*[A-Z_]\w*|[A-Z]\w*)[?!]?(?:\(\))?"
+)
 _EMBEDDED_NAME = re.compile(r"\b(?:[A-Z][a-z]\w*[A-Z]\w*|[a-z]\w*[A-Z]\w+|[A-Za-z]\w*_\w+)\b")
 _TEST = re.compile(
     r"(^|/)(tests?|__tests__|specs?|testing|testdata|fixtures)/|(^|/)(test_[^/]*\.(py|c|cc|cpp|lua)|conftest\.py)$|[._-](test|spec)s?\.\w+$|(Tests?|Spec|Suite)\.(java|kt|swift|cs|scala|php)$"
     r"|(^|/)test_?helpers?[^/]*\.\w+$",
 )
-_ASIDE = re.compile(r"(^|/)(_?compat|legacy|deprecated|_?examples?|docs?_src|benchmarks?|samples?|demos?)/")
+_ASIDE = re.compile(
+    r"(^|/)(_?compat|legacy|deprecated|_?examples?|docs?_src|benchmarks?|samples?|demos?)/"
+)
 _PENALTIES = (
     (_TEST, re.compile(r"test|spec|fixture|mock", re.I), 0.3),
     (_ASIDE, re.compile(r"compat|legacy|deprecat|example|bench|sample|demo", re.I), 0.3),
     (re.compile(r"(^|/)(__init__\.py|package-info\.java|mod\.rs|index\.[jt]sx?)$"), None, 0.5),
-    (re.compile(r"\.(md|mdx|markdown|rst|adoc|txt|html?)$|(^|/)(LICENSE|NOTICE|CHANGELOG|AUTHORS)[^/]*$"), re.compile(r"\b(docs?|documentation|readme|guide|tutorial|manual|changelog|licen[cs]e)\b", re.I), 0.6),
+    (
+        re.compile(
+            r"\.(md|mdx|markdown|rst|adoc|txt|html?)$|(^|/)(LICENSE|NOTICE|CHANGELOG|AUTHORS)[^/]*$"
+        ),
+        re.compile(
+            r"\b(docs?|documentation|readme|guide|tutorial|manual|changelog|licen[cs]e)\b", re.I
+        ),
+        0.6,
+    ),
     (re.compile(r"\.d\.[mc]?ts$|\.pyi$"), re.compile(r"\btypes?\b|declaration|stub", re.I), 0.7),
 )
 GENERATED = 0.5  # of the score of files that say they are generated, or are minified
@@ -50,7 +64,9 @@ class Candidate(NamedTuple):
     start_line: int
     lexical: float  # BM25; 0 where it shares no term
     dense: float  # cosine; -1 where it was not among the closest
-    defines: tuple[tuple[str, bool], ...] = ()  # names of the query it defines, and whether in the same case
+    defines: tuple[
+        tuple[str, bool], ...
+    ] = ()  # names of the query it defines, and whether in the same case
     generated: bool = False
     label: str = ""  # the definition or heading that the chunk belongs to
 
@@ -83,11 +99,18 @@ def read_query(text: str) -> Asked:
         names = [plain]  # one plain word may be a name too
     else:
         names = _EMBEDDED_NAME.findall(plain)
-    words = {part for word in re.findall(r"\w+", plain) for part in parts_of(word) if len(part) > 2 and part not in FILLERS}
+    words = {
+        part
+        for word in re.findall(r"\w+", plain)
+        for part in parts_of(word)
+        if len(part) > 2 and part not in FILLERS
+    }
     return Asked(is_symbol, tuple(dict.fromkeys(names)), frozenset(map(stem, words)), plain)
 
 
-def rerank(candidates: list[Candidate], scores: dict[tuple[str, int], float], asked: Asked, limit: int) -> list[tuple[Candidate, float]]:
+def rerank(
+    candidates: list[Candidate], scores: dict[tuple[str, int], float], asked: Asked, limit: int
+) -> list[tuple[Candidate, float]]:
     """The best candidates, highest first."""
     if not candidates:
         return []
@@ -97,9 +120,14 @@ def rerank(candidates: list[Candidate], scores: dict[tuple[str, int], float], as
     for c in candidates:
         boosted[c.key] += top * _definition(c, asked)
         if not asked.is_symbol:
-            boosted[c.key] += top * (PATH * _words_in_path(c.path, asked.words) + NAME * _words_in_name(c.label, asked.words))
+            boosted[c.key] += top * (
+                PATH * _words_in_path(c.path, asked.words)
+                + NAME * _words_in_name(c.label, asked.words)
+            )
         boosted[c.key] *= penalty(c, asked)
-    ranked = sorted((c for c in candidates if boosted[c.key] > 0), key=lambda c: (-boosted[c.key], c.order))
+    ranked = sorted(
+        (c for c in candidates if boosted[c.key] > 0), key=lambda c: (-boosted[c.key], c.order)
+    )
     pieces: dict[tuple[str, str], int] = defaultdict(int)
     damped = []
     for c in ranked:
@@ -109,7 +137,9 @@ def rerank(candidates: list[Candidate], scores: dict[tuple[str, int], float], as
     return damped[:limit]
 
 
-def _add_file_sums(candidates: list[Candidate], scores: dict[tuple[str, int], float], top: float) -> None:
+def _add_file_sums(
+    candidates: list[Candidate], scores: dict[tuple[str, int], float], top: float
+) -> None:
     sums: dict[tuple[str, str], float] = defaultdict(float)
     best: dict[tuple[str, str], Candidate] = {}
     for c in candidates:
@@ -153,7 +183,15 @@ def _words_in_path(path: str, words: frozenset[str]) -> float:
     if not words:
         return 0.0
     stems = _path_stems(path)
-    met = sum(1 for word in words if word in stems or any(min(len(word), len(s)) >= 3 and (word.startswith(s) or s.startswith(word)) for s in stems))
+    met = sum(
+        1
+        for word in words
+        if word in stems
+        or any(
+            min(len(word), len(s)) >= 3 and (word.startswith(s) or s.startswith(word))
+            for s in stems
+        )
+    )
     return met / len(words)
 
 

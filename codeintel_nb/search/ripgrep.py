@@ -39,7 +39,9 @@ def rg_path() -> str:
     beside = shutil.which("rg", path=sysconfig.get_path("scripts"))
     found = beside or shutil.which("rg")
     if found is None:
-        raise EngineError("The ripgrep program, needed for this pattern, is missing. Install it: pip install --force-reinstall ripgrep")
+        raise EngineError(
+            "The ripgrep program, needed for this pattern, is missing. Install it: pip install --force-reinstall ripgrep"
+        )
     return os.path.abspath(found)
 
 
@@ -49,13 +51,24 @@ class Streamed(NamedTuple):
     more: bool  # than were asked for
 
 
-def stream(shard: Searchable, found_in: Ranges, query: TextQuery, pattern: Pattern, bounds: Bounds, most: int) -> Streamed:
+def stream(
+    shard: Searchable,
+    found_in: Ranges,
+    query: TextQuery,
+    pattern: Pattern,
+    bounds: Bounds,
+    most: int,
+) -> Streamed:
     """Give rg the content in the ranges, and map the offsets of its first matches back."""
     ranges = list(found_in.pieces())
     matches: list[Match] = []
     more = False
-    with _rg([*options_of(query, pattern), "--json", "--no-mmap", "-"], query, bounds, subprocess.PIPE) as process:
-        feeder = threading.Thread(target=_feed, args=(process.stdin, [(shard, ranges)]), daemon=True)
+    with _rg(
+        [*options_of(query, pattern), "--json", "--no-mmap", "-"], query, bounds, subprocess.PIPE
+    ) as process:
+        feeder = threading.Thread(
+            target=_feed, args=(process.stdin, [(shard, ranges)]), daemon=True
+        )
         feeder.start()
         try:
             for match in _matches(_out(process), ranges):
@@ -72,11 +85,26 @@ def stream(shard: Searchable, found_in: Ranges, query: TextQuery, pattern: Patte
     return Streamed(matches, not more and _was_cut(process, bounds), more)
 
 
-def scan(shard: Searchable, within: Ranges, query: TextQuery, pattern: Pattern, collector: MatchCollector, bounds: Bounds) -> bool:
+def scan(
+    shard: Searchable,
+    within: Ranges,
+    query: TextQuery,
+    pattern: Pattern,
+    collector: MatchCollector,
+    bounds: Bounds,
+) -> bool:
     """Have rg read the whole mapped content, and leave out what is not in the ranges. Not for matches of several lines."""
     if not len(within.begins) or shard.folder is None:
         return False
-    options = ["--no-filename", "--no-heading", "--line-number", "--column", "--byte-offset", "--color=never", "--mmap"]
+    options = [
+        "--no-filename",
+        "--no-heading",
+        "--line-number",
+        "--column",
+        "--byte-offset",
+        "--color=never",
+        "--mmap",
+    ]
     # places are all that is wanted, which rg prints fastest for each match; where there may be one at every character it
     # prints them for each line, with a remark in place of a text of any length
     by_match = needs(query.pattern, query.regex, pattern.insensitive) != NOTHING
@@ -84,23 +112,40 @@ def scan(shard: Searchable, within: Ranges, query: TextQuery, pattern: Pattern, 
     options += ["--line-buffered"] if collector.limit <= FEW else []
     content = shard.folder / "content.bin"
     if not content.exists():
-        raise FileNotFoundError(content)  # the shard was swept away: whoever asks reads the snapshot again
+        raise FileNotFoundError(
+            content
+        )  # the shard was swept away: whoever asks reads the snapshot again
     with _rg([*options_of(query, pattern), *options, str(content)], query, bounds, None) as process:
         find, end = shard.view.find, shard.size
         for lines, starts, offsets in _places(_out(process), by_match):
             at = np.minimum(np.searchsorted(within.ends, starts, "right"), len(within.begins) - 1)
             inside = (within.begins[at] <= starts) & (starts < within.ends[at])
-            places = zip(starts[inside].tolist(), offsets[inside].tolist(), lines[inside].tolist(), strict=True)
-            if not collector.take_all([(start, find(b"\n", offset, end), offset, line) for start, offset, line in places]):
+            places = zip(
+                starts[inside].tolist(),
+                offsets[inside].tolist(),
+                lines[inside].tolist(),
+                strict=True,
+            )
+            if not collector.take_all(
+                [(start, find(b"\n", offset, end), offset, line) for start, offset, line in places]
+            ):
                 process.kill()
                 break
     return not collector.stopped and _was_cut(process, bounds)
 
 
-def count_in_ranges(parts: Sequence[tuple[Searchable, Ranges]], query: TextQuery, pattern: Pattern, bounds: Bounds) -> tuple[int, bool]:
+def count_in_ranges(
+    parts: Sequence[tuple[Searchable, Ranges]], query: TextQuery, pattern: Pattern, bounds: Bounds
+) -> tuple[int, bool]:
     """Count matching lines in ranges streamed to one rg; also return whether the bounds ended it."""
-    with _rg([*options_of(query, pattern), "--count", "--no-mmap", "-"], query, bounds, subprocess.PIPE) as process:
-        feeder = threading.Thread(target=_feed, args=(process.stdin, [(shard, [*ranges.pieces()]) for shard, ranges in parts]), daemon=True)
+    with _rg(
+        [*options_of(query, pattern), "--count", "--no-mmap", "-"], query, bounds, subprocess.PIPE
+    ) as process:
+        feeder = threading.Thread(
+            target=_feed,
+            args=(process.stdin, [(shard, [*ranges.pieces()]) for shard, ranges in parts]),
+            daemon=True,
+        )
         feeder.start()
         try:
             count = int(_out(process).read() or b"0")
@@ -112,23 +157,47 @@ def count_in_ranges(parts: Sequence[tuple[Searchable, Ranges]], query: TextQuery
     return count, _was_cut(process, bounds)
 
 
-def count_in_shards(folders: Sequence[Path], query: TextQuery, pattern: Pattern, bounds: Bounds) -> tuple[int, bool]:
+def count_in_shards(
+    folders: Sequence[Path], query: TextQuery, pattern: Pattern, bounds: Bounds
+) -> tuple[int, bool]:
     """Count matching lines in whole shards; also return whether the bounds ended it."""
     contents = [folder / "content.bin" for folder in folders]
     for content in contents:
         if not content.exists():
             raise FileNotFoundError(content)
-    with _rg([*options_of(query, pattern), "--count", "--no-filename", "--mmap", "--", *map(str, contents)], query, bounds, None) as process:
+    with _rg(
+        [
+            *options_of(query, pattern),
+            "--count",
+            "--no-filename",
+            "--mmap",
+            "--",
+            *map(str, contents),
+        ],
+        query,
+        bounds,
+        None,
+    ) as process:
         count = sum(map(int, _out(process).read().split()))
     return count, _was_cut(process, bounds)
 
 
-def files_with_matches(root: str, paths: Sequence[str], query: TextQuery, pattern: Pattern, bounds: Bounds) -> set[str] | None:
+def files_with_matches(
+    root: str, paths: Sequence[str], query: TextQuery, pattern: Pattern, bounds: Bounds
+) -> set[str] | None:
     """Return a folder's files with matches, searched on all cores.
 
     None if rg rejects the pattern, or the bounds ended it.
     """
-    options = [*options_of(query, pattern), "--encoding", "auto", "--files-with-matches", "--null", "--no-messages", "--"]
+    options = [
+        *options_of(query, pattern),
+        "--encoding",
+        "auto",
+        "--files-with-matches",
+        "--null",
+        "--no-messages",
+        "--",
+    ]
     files = set[str]()
     rest = paths
     while rest:
@@ -137,19 +206,29 @@ def files_with_matches(root: str, paths: Sequence[str], query: TextQuery, patter
             length += len(rest[count].encode()) + 3
             count += 1
         try:
-            with _rg([*options, *(f"./{path}" for path in rest[:count])], query, bounds, None, root) as process:
+            with _rg(
+                [*options, *(f"./{path}" for path in rest[:count])], query, bounds, None, root
+            ) as process:
                 output = _out(process).read()
         except SearchError:
             return None
         if _was_cut(process, bounds):
             return None
-        files.update(path.removeprefix("./") for path in output.decode("utf-8", "replace").split("\0"))
+        files.update(
+            path.removeprefix("./") for path in output.decode("utf-8", "replace").split("\0")
+        )
         rest = rest[count:]
     return files
 
 
 def options_of(query: TextQuery, pattern: Pattern) -> list[str]:
-    flags = ["--no-config", "--text", "--encoding", "none", "--ignore-case" if pattern.insensitive else "--case-sensitive"]
+    flags = [
+        "--no-config",
+        "--text",
+        "--encoding",
+        "none",
+        "--ignore-case" if pattern.insensitive else "--case-sensitive",
+    ]
     flags += ["--word-regexp"] if query.word else []
     flags += ["--multiline"] if pattern.multiline else []
     flags += [] if query.regex else ["--fixed-strings"]
@@ -157,14 +236,32 @@ def options_of(query: TextQuery, pattern: Pattern) -> list[str]:
         return [*flags, "--regexp", query.pattern]
     if not query.regex:  # an argument cannot contain NUL
         flags.remove("--fixed-strings")
-    return [*flags, "--regexp", (query.pattern if query.regex else re.escape(query.pattern)).replace("\\\0", "\0").replace("\0", r"\x00")]
+    return [
+        *flags,
+        "--regexp",
+        (query.pattern if query.regex else re.escape(query.pattern))
+        .replace("\\\0", "\0")
+        .replace("\0", r"\x00"),
+    ]
 
 
 @contextmanager
-def _rg(options: list[str], query: TextQuery, bounds: Bounds, stdin: int | None, folder: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def _rg(
+    options: list[str],
+    query: TextQuery,
+    bounds: Bounds,
+    stdin: int | None,
+    folder: str | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
     """A running rg, which the bounds end; SearchError where it cannot read the pattern."""
     try:
-        process = subprocess.Popen([rg_path(), *options], stdin=subprocess.DEVNULL if stdin is None else stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder)
+        process = subprocess.Popen(
+            [rg_path(), *options],
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder,
+        )
     except OSError as error:
         if error.errno in (*FILES_EXHAUSTED, errno.EAGAIN, errno.ENOMEM):
             raise
@@ -173,10 +270,16 @@ def _rg(options: list[str], query: TextQuery, bounds: Bounds, stdin: int | None,
             raise SearchError(f"The folder {folder} is gone.") from None
         path = rg_path()
         rg_path.cache_clear()
-        raise EngineError(f"The ripgrep program {path} cannot be run ({error.strerror}). Install it: pip install --force-reinstall ripgrep") from error
+        raise EngineError(
+            f"The ripgrep program {path} cannot be run ({error.strerror}). Install it: pip install --force-reinstall ripgrep"
+        ) from error
     over = threading.Event()
     watched = bounds.ends_at is not None or bounds.cancel is not None
-    watcher = threading.Thread(target=_kill_when_reached, args=(process, bounds, over), daemon=True) if watched else None
+    watcher = (
+        threading.Thread(target=_kill_when_reached, args=(process, bounds, over), daemon=True)
+        if watched
+        else None
+    )
     if watcher is not None:
         watcher.start()
     try:
@@ -184,9 +287,13 @@ def _rg(options: list[str], query: TextQuery, bounds: Bounds, stdin: int | None,
         assert process.stderr is not None
         said = process.stderr.read().decode("utf-8", "replace")
         if process.wait() == 2 and said:
-            raise SearchError(f"The regular expression {query.pattern!r} cannot be read: {_reason(said)}. To search for it as plain text, leave out --regex.")
+            raise SearchError(
+                f"The regular expression {query.pattern!r} cannot be read: {_reason(said)}. To search for it as plain text, leave out --regex."
+            )
         if process.returncode > 2:  # 1: no match; below 0: killed
-            raise EngineError(f"The ripgrep program ended with status {process.returncode}: {_reason(said)}. Install it: pip install --force-reinstall ripgrep")
+            raise EngineError(
+                f"The ripgrep program ended with status {process.returncode}: {_reason(said)}. Install it: pip install --force-reinstall ripgrep"
+            )
     finally:
         process.kill()
         with suppress(subprocess.TimeoutExpired):  # blocked on an unresponsive drive
@@ -210,7 +317,13 @@ def _out(process: subprocess.Popen[bytes]) -> IO[bytes]:
 
 def _reason(said: str) -> str:
     errors = [line.strip() for line in said.splitlines() if line.strip().startswith("error:")]
-    return (errors[0].removeprefix("error:").strip() if errors else said.strip().splitlines()[0] if said.strip() else "rg gave no reason").rstrip(".")
+    return (
+        errors[0].removeprefix("error:").strip()
+        if errors
+        else said.strip().splitlines()[0]
+        if said.strip()
+        else "rg gave no reason"
+    ).rstrip(".")
 
 
 def _feed(pipe: IO[bytes], parts: Sequence[tuple[Searchable, Sequence[tuple[int, int]]]]) -> None:
@@ -225,7 +338,9 @@ def _feed(pipe: IO[bytes], parts: Sequence[tuple[Searchable, Sequence[tuple[int,
             pipe.close()
 
 
-def _kill_when_reached(process: subprocess.Popen[bytes], bounds: Bounds, over: threading.Event) -> None:
+def _kill_when_reached(
+    process: subprocess.Popen[bytes], bounds: Bounds, over: threading.Event
+) -> None:
     while not over.wait(0.02 if bounds.cancel is not None else bounds.left_s()):
         if bounds.reached():
             process.kill()
@@ -245,9 +360,18 @@ def _matches(lines: IO[bytes], ranges: list[tuple[int, int]]) -> Iterator[Match]
         at = int(np.searchsorted(streamed, offset, "right")) - 1
         line_start = ranges[at][0] + offset - int(streamed[at])
         text = event["data"]["lines"]
-        length = len(text["text"].encode()) if "text" in text else len(text["bytes"]) * 3 // 4 - text["bytes"].count("=")
+        length = (
+            len(text["text"].encode())
+            if "text" in text
+            else len(text["bytes"]) * 3 // 4 - text["bytes"].count("=")
+        )
         submatches = event["data"]["submatches"]
-        yield line_start, line_start + length - 1, line_start + (submatches[0]["start"] if submatches else 0), 0
+        yield (
+            line_start,
+            line_start + length - 1,
+            line_start + (submatches[0]["start"] if submatches else 0),
+            0,
+        )
 
 
 def _places(out: IO[bytes], by_match: bool) -> Iterator[tuple[Any, Any, Any]]:
@@ -258,12 +382,16 @@ def _places(out: IO[bytes], by_match: bool) -> Iterator[tuple[Any, Any, Any]]:
         rest += block
         cut = rest.rfind(b"\n") + 1
         if by_match:
-            lines, columns, offsets = np.fromstring(rest[:cut].replace(b":", b" "), np.int64, sep=" ").reshape(-1, 3).T
+            lines, columns, offsets = (
+                np.fromstring(rest[:cut].replace(b":", b" "), np.int64, sep=" ").reshape(-1, 3).T
+            )
             first = np.diff(lines, prepend=last) != 0
             lines, columns, offsets = lines[first], columns[first], offsets[first]
             starts = offsets - columns + 1
         else:
-            lines, columns, starts = np.array(_PLACE.findall(rest[:cut]), np.bytes_).astype(np.int64).reshape(-1, 3).T
+            lines, columns, starts = (
+                np.array(_PLACE.findall(rest[:cut]), np.bytes_).astype(np.int64).reshape(-1, 3).T
+            )
             offsets = starts + columns - 1
         if len(lines):
             last = int(lines[-1])

@@ -83,7 +83,9 @@ class Searchable(Protocol):
     @property
     def mixed_blocks(self) -> Mask: ...  # of the postings: not only such chunks, or long
 
-    def long_chunks(self, whole_files: bool) -> Mask | None: ...  # too long for re2, or in files too long for it
+    def long_chunks(
+        self, whole_files: bool
+    ) -> Mask | None: ...  # too long for re2, or in files too long for it
 
     def language(self, file: int) -> str: ...
 

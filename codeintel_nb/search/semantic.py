@@ -38,11 +38,16 @@ class Statistics(NamedTuple):
 
     def __or__(self, other: Statistics) -> Statistics:
         summed = {term: n + other.frequencies.get(term, 0) for term, n in self.frequencies.items()}
-        return Statistics(self.chunks + other.chunks, self.total_length + other.total_length, summed)
+        return Statistics(
+            self.chunks + other.chunks, self.total_length + other.total_length, summed
+        )
 
     def weights(self) -> dict[str, float]:
         """Inverse document frequency of each term."""
-        return {term: math.log(1 + (self.chunks - n + 0.5) / (n + 0.5)) for term, n in self.frequencies.items()}
+        return {
+            term: math.log(1 + (self.chunks - n + 0.5) / (n + 0.5))
+            for term, n in self.frequencies.items()
+        }
 
 
 class SearchPlan(NamedTuple):
@@ -65,10 +70,16 @@ class SearchPlan(NamedTuple):
 def plan_search(query: SemanticQuery, embedder: Embedder) -> SearchPlan:
     words = WORD.findall(query.text)
     telling = [word for word in words if word.lower() not in FILLERS] or words
-    terms = () if query.mode == "dense" else tuple(dict.fromkeys(term for word in telling for term in terms_of(word)))
+    terms = (
+        ()
+        if query.mode == "dense"
+        else tuple(dict.fromkeys(term for word in telling for term in terms_of(word)))
+    )
     plan = SearchPlan(query, read_query(query.text), terms, None, embedder)
     vector = embedder.embed_query(query.text)[0] if plan.dense_weight else None
-    return plan._replace(vector=vector) if vector is not None and vector.any() else plan  # without words all chunks are equally close
+    return (
+        plan._replace(vector=vector) if vector is not None and vector.any() else plan
+    )  # without words all chunks are equally close
 
 
 class Part(NamedTuple):
@@ -98,7 +109,9 @@ def statistics(part: Part, terms: tuple[str, ...]) -> Statistics:
         frequencies = {term: lexicon.frequency(term) for term in terms}
         return Statistics(part.shard.manifest.chunks, lexicon.total_length, frequencies)
     frequencies = {term: int(live[lexicon.postings(term)[0]].sum()) for term in terms}
-    return Statistics(part.live.chunks_in_scope, int(lexicon.lengths[live].sum(dtype=np.int64)), frequencies)
+    return Statistics(
+        part.live.chunks_in_scope, int(lexicon.lengths[live].sum(dtype=np.int64)), frequencies
+    )
 
 
 def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) -> Found:
@@ -113,7 +126,11 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
     closest = Closest(np.zeros(0, np.int64), np.zeros(0, np.float64))
     defines: dict[int, tuple[tuple[str, bool], ...]] = {}
     if plan.terms:
-        scores = shard.lexicon.scores(collection.weights(), max(1, collection.total_length) / max(1, collection.chunks), mask.chunks)
+        scores = shard.lexicon.scores(
+            collection.weights(),
+            max(1, collection.total_length) / max(1, collection.chunks),
+            mask.chunks,
+        )
         matching = np.flatnonzero(scores > 0)  # a few; partitioning many zeros is slow
         lexical_ids = matching[top(scores[matching], most)]
         lexical = scores[lexical_ids]
@@ -141,12 +158,23 @@ def rank(found: list[Found], plan: SearchPlan) -> list[tuple[Candidate, float]]:
     pool = _Candidates(found, by_words, by_vectors)
     head = _fused(by_words[:CANDIDATES], by_vectors[:CANDIDATES], plan.dense_weight)
     defining = [(at, chunk) for at, one in enumerate(found) for chunk in one.defines]
-    shortlist = sorted((pool.candidate(*place) for place in {*head, *defining}), key=lambda c: c.order)
-    ranked = rerank(shortlist, {pool.candidate(*place).key: score for place, score in head.items()}, plan.asked, limit)
+    shortlist = sorted(
+        (pool.candidate(*place) for place in {*head, *defining}), key=lambda c: c.order
+    )
+    ranked = rerank(
+        shortlist,
+        {pool.candidate(*place).key: score for place, score in head.items()},
+        plan.asked,
+        limit,
+    )
     if len(ranked) >= limit or deep == CANDIDATES:
         return ranked
     scores = _fused(by_words, by_vectors, plan.dense_weight)
-    rest = [(c, scores[place] * penalty(c, plan.asked)) for place in scores.keys() - {*head, *defining} for c in [pool.candidate(*place)]]
+    rest = [
+        (c, scores[place] * penalty(c, plan.asked))
+        for place in scores.keys() - {*head, *defining}
+        for c in [pool.candidate(*place)]
+    ]
     rest.sort(key=lambda pair: (-pair[1], pair[0].order))
     return [*ranked, *_below(ranked, rest)][:limit]
 
@@ -163,7 +191,9 @@ Scored = tuple[Place, float]
 class _Candidates:
     """Cache of candidates by place, filled on demand."""
 
-    def __init__(self, found: list[Found], by_words: list[Scored], by_vectors: list[Scored]) -> None:
+    def __init__(
+        self, found: list[Found], by_words: list[Scored], by_vectors: list[Scored]
+    ) -> None:
         self._found, self._lexical, self._dense = found, dict(by_words), dict(by_vectors)
         self._cache: dict[Place, Candidate] = {}
 
@@ -181,7 +211,9 @@ class _Candidates:
         return candidate
 
 
-def _best(found: list[Found], scored: Sequence[tuple[Ids, npt.NDArray[np.floating[Any]]]], most: int) -> list[Scored]:
+def _best(
+    found: list[Found], scored: Sequence[tuple[Ids, npt.NDArray[np.floating[Any]]]], most: int
+) -> list[Scored]:
     """Return the best places over all shards, best first; ties in path order."""
     scores = np.concatenate([of for _, of in scored]) if scored else np.zeros(0)
     if not len(scores):
@@ -193,7 +225,13 @@ def _best(found: list[Found], scored: Sequence[tuple[Ids, npt.NDArray[np.floatin
         best = np.flatnonzero(scores >= last)  # with all ties for the last place
         scores, chunks, owners = scores[best], chunks[best], owners[best]
     order = np.argsort(-scores, kind="stable")
-    places = list(zip(zip(owners[order].tolist(), chunks[order].tolist(), strict=True), scores[order].tolist(), strict=True))
+    places = list(
+        zip(
+            zip(owners[order].tolist(), chunks[order].tolist(), strict=True),
+            scores[order].tolist(),
+            strict=True,
+        )
+    )
     ranked = list[Scored]()
     for _, tied in groupby(places, key=itemgetter(1)):
         ones = list(tied)
@@ -204,14 +242,25 @@ def _best(found: list[Found], scored: Sequence[tuple[Ids, npt.NDArray[np.floatin
 def _order(found: list[Found], place: Place) -> tuple[tuple[str, list[str]], int]:
     """Return a chunk's tie-breaking key: its position in path order."""
     part = found[place[0]].part
-    return path_order(part.repo, part.shard.paths[int(part.shard.chunk_file[place[1]])]), int(part.shard.chunk_line[place[1]])
+    return path_order(part.repo, part.shard.paths[int(part.shard.chunk_file[place[1]])]), int(
+        part.shard.chunk_line[place[1]]
+    )
 
 
-def _fused(by_words: list[Scored], by_vectors: list[Scored], dense_weight: float) -> dict[Place, float]:
-    return reciprocal_rank_fusion([([place for place, _ in by_words], 1 - dense_weight), ([place for place, _ in by_vectors], dense_weight)])
+def _fused(
+    by_words: list[Scored], by_vectors: list[Scored], dense_weight: float
+) -> dict[Place, float]:
+    return reciprocal_rank_fusion(
+        [
+            ([place for place, _ in by_words], 1 - dense_weight),
+            ([place for place, _ in by_vectors], dense_weight),
+        ]
+    )
 
 
-def _refined(found: list[Found], by_vectors: list[Scored], plan: SearchPlan) -> list[tuple[Candidate, float]]:
+def _refined(
+    found: list[Found], by_vectors: list[Scored], plan: SearchPlan
+) -> list[tuple[Candidate, float]]:
     """Rescore the closest chunks by exact vectors; the others keep their code scores and follow."""
     if plan.vector is None:
         return []
@@ -221,13 +270,22 @@ def _refined(found: list[Found], by_vectors: list[Scored], plan: SearchPlan) -> 
     for (at, chunk), _ in near:
         shard = found[at].part.shard
         inputs.append(embedder_input(shard.paths[int(shard.chunk_file[chunk])], shard.text(chunk)))
-    exact = np.round(plan.embedder.embed_code(inputs) @ plan.vector, DIGITS).tolist() if inputs else []
-    refined = [(pool.candidate(*place), score) for (place, _), score in zip(near, exact, strict=True)]
+    exact = (
+        np.round(plan.embedder.embed_code(inputs) @ plan.vector, DIGITS).tolist() if inputs else []
+    )
+    refined = [
+        (pool.candidate(*place), score) for (place, _), score in zip(near, exact, strict=True)
+    ]
     refined.sort(key=lambda pair: (-pair[1], pair[0].order))
-    return [*refined, *_below(refined, [(pool.candidate(*place), score) for place, score in far], scale=False)]
+    return [
+        *refined,
+        *_below(refined, [(pool.candidate(*place), score) for place, score in far], scale=False),
+    ]
 
 
-def _below(ranked: list[tuple[Candidate, float]], rest: list[tuple[Candidate, float]], scale: bool = True) -> list[tuple[Candidate, float]]:
+def _below(
+    ranked: list[tuple[Candidate, float]], rest: list[tuple[Candidate, float]], scale: bool = True
+) -> list[tuple[Candidate, float]]:
     """Return the rest with scores capped at the last ranked one."""
     if not ranked or not rest:
         return rest

@@ -40,7 +40,9 @@ _HITS = {
 
 
 # functions of DuckDB that read files, run text as SQL, or tell of settings, folders and secrets
-_TELLING = re.compile(r"(?:duckdb|pragma|read|parquet|sniff|sqlite|postgres|mysql|iceberg|delta|json_execute|enable|disable)_|(?:glob|query|query_table|current_setting|getenv|getvariable|which_secret|load_aws_credentials|st_read|from_substrait|test_all_types|checkpoint|force_checkpoint)$")
+_TELLING = re.compile(
+    r"(?:duckdb|pragma|read|parquet|sniff|sqlite|postgres|mysql|iceberg|delta|json_execute|enable|disable)_|(?:glob|query|query_table|current_setting|getenv|getvariable|which_secret|load_aws_credentials|st_read|from_substrait|test_all_types|checkpoint|force_checkpoint)$"
+)
 
 
 class InScope(NamedTuple):
@@ -52,7 +54,12 @@ class InScope(NamedTuple):
 
 
 def run_sql(
-    statement: str, shards: list[InScope], bounds: Bounds, most_rows: int = MOST_ROWS, memory_bytes: int = MEMORY_LIMIT, hits: Sequence[Hit] = ()
+    statement: str,
+    shards: list[InScope],
+    bounds: Bounds,
+    most_rows: int = MOST_ROWS,
+    memory_bytes: int = MEMORY_LIMIT,
+    hits: Sequence[Hit] = (),
 ) -> Table:
     """Answer one statement over repositories, files, chunks, symbols and cells, as far as they are in scope, and hits, those given."""
     import duckdb
@@ -60,7 +67,9 @@ def run_sql(
     if not statement.strip():
         raise SearchError(EMPTY)
     began = time.perf_counter()
-    connection = duckdb.connect(config={"threads": "1", "temp_directory": "", "memory_limit": f"{memory_bytes}B"})
+    connection = duckdb.connect(
+        config={"threads": "1", "temp_directory": "", "memory_limit": f"{memory_bytes}B"}
+    )
     mentioned = [name for name in _COLUMNS if _mentions(statement, name)]
     connection.execute("create table repositories (repo varchar, files bigint, chunks bigint)")
     if _mentions(statement, "hits"):
@@ -69,33 +78,50 @@ def run_sql(
         _load_cells(connection, shards)
     for repo in dict.fromkeys(part.repo for part in shards):
         parts = [part.mask for part in shards if part.repo == repo]
-        connection.execute("insert into repositories values (?, ?, ?)", [repo, sum(m.files_in_scope for m in parts), sum(m.chunks_in_scope for m in parts)])
+        connection.execute(
+            "insert into repositories values (?, ?, ?)",
+            [repo, sum(m.files_in_scope for m in parts), sum(m.chunks_in_scope for m in parts)],
+        )
     try:
         for name in mentioned:
             _load(connection, name, shards)
     except duckdb.Error as error:
         for part in shards:
             if not all((part.shard.folder / f"{name}.parquet").exists() for name in _COLUMNS):
-                raise FileNotFoundError(part.shard.folder) from error  # replaced meanwhile: the caller retries
-        raise ShardError(f"The tables of {shards[0].repo!r} cannot be read: {str(error).splitlines()[0]} Run: codeintel doctor") from error
+                raise FileNotFoundError(
+                    part.shard.folder
+                ) from error  # replaced meanwhile: the caller retries
+        raise ShardError(
+            f"The tables of {shards[0].repo!r} cannot be read: {str(error).splitlines()[0]} Run: codeintel doctor"
+        ) from error
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
     loaded = time.perf_counter()
     try:
         with _interrupted(connection, bounds):
             query = _checked(connection, statement)
-            connection.execute(f"create table answer as select * from ({query}\n) limit {most_rows + 1}")
+            connection.execute(
+                f"create table answer as select * from ({query}\n) limit {most_rows + 1}"
+            )
             truncated = connection.execute("select count(*) from answer").fetchone()[0] > most_rows
             if truncated:
                 connection.execute(f"delete from answer where rowid >= {most_rows}")
     except duckdb.InterruptException:
         if bounds.cancel is not None and bounds.cancel.is_set():
             raise SearchError("The SQL query was cancelled.") from None
-        raise SearchError("The SQL query took longer than its deadline. Narrow the scope, or give it more time.") from None
+        raise SearchError(
+            "The SQL query took longer than its deadline. Narrow the scope, or give it more time."
+        ) from None
     except duckdb.Error as error:
         first = str(error).strip().splitlines()[0]
-        raise SearchError(f"The SQL query failed: {first} The tables are repositories, files, chunks, symbols, cells and hits.") from None
-    return Table.of_connection(connection, truncated, {"load": (loaded - began) * 1000, "query": (time.perf_counter() - loaded) * 1000})
+        raise SearchError(
+            f"The SQL query failed: {first} The tables are repositories, files, chunks, symbols, cells and hits."
+        ) from None
+    return Table.of_connection(
+        connection,
+        truncated,
+        {"load": (loaded - began) * 1000, "query": (time.perf_counter() - loaded) * 1000},
+    )
 
 
 def _checked(connection: Any, statement: str) -> str:
@@ -107,15 +133,25 @@ def _checked(connection: Any, statement: str) -> str:
     if not statements:
         raise SearchError(EMPTY)
     if len(statements) != 1:
-        raise SearchError(f"There are {len(statements)} SQL statements. Give one query: they are answered one by one.")
+        raise SearchError(
+            f"There are {len(statements)} SQL statements. Give one query: they are answered one by one."
+        )
     if statements[0].type != duckdb.StatementType.SELECT:
-        raise SearchError(f"The SQL statement is no query: {query.split()[0]} is not possible here. Ask with select, or from.")
-    read = msgspec.json.decode(connection.execute("select json_serialize_sql(?::varchar)", [query]).fetchone()[0])
+        raise SearchError(
+            f"The SQL statement is no query: {query.split()[0]} is not possible here. Ask with select, or from."
+        )
+    read = msgspec.json.decode(
+        connection.execute("select json_serialize_sql(?::varchar)", [query]).fetchone()[0]
+    )
     if read["error"]:
-        raise SearchError(f"The SQL query cannot be checked: {read.get('error_message', '')}. Ask with select, or from.")
+        raise SearchError(
+            f"The SQL query cannot be checked: {read.get('error_message', '')}. Ask with select, or from."
+        )
     for name in _called(read):
         if _TELLING.match(name):
-            raise SearchError(f"The SQL query may not use {name}: what is in scope can be asked for, not the machine it is on.")
+            raise SearchError(
+                f"The SQL query may not use {name}: what is in scope can be asked for, not the machine it is on."
+            )
     return query
 
 
@@ -124,7 +160,10 @@ def _bare(statement: str) -> str:
     import duckdb
 
     text = statement.encode("utf-8", "replace")
-    tokens = [(at, text[at : at + 1] == b";" or kind == duckdb.token_type.comment) for at, kind in duckdb.tokenize(text.decode())]
+    tokens = [
+        (at, text[at : at + 1] == b";" or kind == duckdb.token_type.comment)
+        for at, kind in duckdb.tokenize(text.decode())
+    ]
     ends = [*(at for at, _ in tokens[1:]), len(text)]
     parts = [(at, end) for (at, is_idle), end in zip(tokens, ends, strict=True) if not is_idle]
     return text[parts[0][0] : parts[-1][1]].decode().strip() if parts else ""
@@ -151,7 +190,10 @@ def _load_hits(connection: Any, hits: Sequence[Hit]) -> None:
     columns = [f"{name} {_HITS[name]}" for name in _HITS]
     connection.execute(f"create table hits (rank bigint, {', '.join(columns)})")
     if hits:
-        rows = {"rank": np.arange(1, len(hits) + 1), **{name: np.array([getattr(hit, name) for hit in hits], object) for name in _HITS}}
+        rows = {
+            "rank": np.arange(1, len(hits) + 1),
+            **{name: np.array([getattr(hit, name) for hit in hits], object) for name in _HITS},
+        }
         connection.register("given", rows)
         connection.execute(f"insert into hits select rank, {', '.join(_HITS)} from given")
         connection.unregister("given")
@@ -159,26 +201,57 @@ def _load_hits(connection: Any, hits: Sequence[Hit]) -> None:
 
 def _load_cells(connection: Any, shards: list[InScope]) -> None:
     """The cells of notebooks that have a chunk in scope, a row each with its text."""
-    connection.execute("create table cells (repo varchar, path varchar, cell bigint, kind varchar, language varchar, start_line bigint, end_line bigint, source varchar)")
+    connection.execute(
+        "create table cells (repo varchar, path varchar, cell bigint, kind varchar, language varchar, start_line bigint, end_line bigint, source varchar)"
+    )
     for repo, shard, mask in shards:
         held = shard.chunk_cell >= 0
         chunks = np.flatnonzero(held if mask.chunks is None else held & mask.chunks)
         if not len(chunks):
             continue
-        wanted = {(file, cell) for file, cell in zip(shard.chunk_file[chunks].tolist(), shard.chunk_cell[chunks].tolist(), strict=True)}
-        chunks = np.flatnonzero(held & np.isin(shard.chunk_file, [file for file, _ in wanted]))  # a cell is shown whole
-        files, cells = shard.chunk_file[chunks].astype(np.int64), shard.chunk_cell[chunks].astype(np.int64)
+        wanted = {
+            (file, cell)
+            for file, cell in zip(
+                shard.chunk_file[chunks].tolist(), shard.chunk_cell[chunks].tolist(), strict=True
+            )
+        }
+        chunks = np.flatnonzero(
+            held & np.isin(shard.chunk_file, [file for file, _ in wanted])
+        )  # a cell is shown whole
+        files, cells = (
+            shard.chunk_file[chunks].astype(np.int64),
+            shard.chunk_cell[chunks].astype(np.int64),
+        )
         first = np.flatnonzero(np.diff(files * (1 << 32) + cells, prepend=-1))
         last = np.append(first[1:], len(chunks)) - 1
         rows = list[tuple[Any, ...]]()
         for a, b in zip(chunks[first].tolist(), chunks[last].tolist(), strict=True):
             file, cell = int(shard.chunk_file[a]), int(shard.chunk_cell[a])
             if (file, cell) in wanted:
-                source = decoded(shard.content[int(shard.chunk_start[a]) : int(shard.chunk_start[b + 1])])
+                source = decoded(
+                    shard.content[int(shard.chunk_start[a]) : int(shard.chunk_start[b + 1])]
+                )
                 kind = "markdown" if KINDS[int(shard.chunk_kind[a])] == "markdown" else "code"
-                rows.append((repo, shard.paths[file], cell, kind, shard.languages[int(shard.chunk_language[a])], int(shard.chunk_line[a]), int(shard.chunk_end_line[b]), source.removesuffix("\n")))
+                rows.append(
+                    (
+                        repo,
+                        shard.paths[file],
+                        cell,
+                        kind,
+                        shard.languages[int(shard.chunk_language[a])],
+                        int(shard.chunk_line[a]),
+                        int(shard.chunk_end_line[b]),
+                        source.removesuffix("\n"),
+                    )
+                )
         names = ("repo", "path", "cell", "kind", "language", "start_line", "end_line", "source")
-        connection.register("given", {name: np.array(column, object) for name, column in zip(names, zip(*rows, strict=True), strict=True)})
+        connection.register(
+            "given",
+            {
+                name: np.array(column, object)
+                for name, column in zip(names, zip(*rows, strict=True), strict=True)
+            },
+        )
         connection.execute(f"insert into cells select {', '.join(names)} from given")
         connection.unregister("given")
 
@@ -206,7 +279,11 @@ def _load(connection: Any, name: str, shards: list[InScope]) -> None:
     """Create one table from the rows in scope of every shard."""
     created = False
     for part in shards:
-        ids = {"id": np.arange(part.shard.manifest.files) if part.mask.files is None else np.flatnonzero(part.mask.files)}
+        ids = {
+            "id": np.arange(part.shard.manifest.files)
+            if part.mask.files is None
+            else np.flatnonzero(part.mask.files)
+        }
         connection.register("in_scope", ids)
         folder = part.shard.folder
         source = f"{read_table(folder / 'files.parquet')} f"
@@ -217,9 +294,14 @@ def _load(connection: Any, name: str, shards: list[InScope]) -> None:
             connection.register("chunks_in_scope", {"id": np.flatnonzero(part.mask.chunks)})
             where = "chunk_id in (select id from chunks_in_scope)"
         if name == "symbols" and part.mask.of_languages is not None:
-            connection.register("symbols_in_scope", {"id": np.flatnonzero(part.mask.of_languages[part.shard.symbol_chunk])})
+            connection.register(
+                "symbols_in_scope",
+                {"id": np.flatnonzero(part.mask.of_languages[part.shard.symbol_chunk])},
+            )
             where += " and t.file_row_number in (select id from symbols_in_scope)"
-        select = f"select {_COLUMNS[name]} from (select $repo as repo, * from {source} where {where})"
+        select = (
+            f"select {_COLUMNS[name]} from (select $repo as repo, * from {source} where {where})"
+        )
         verb = f"insert into {name}" if created else f"create table {name} as"
         connection.execute(f"{verb} {select}", {"repo": part.repo})
         created = True

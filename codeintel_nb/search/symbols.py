@@ -18,7 +18,12 @@ from .hit import Hit
 from .mask import ScopeMask
 from .query import ALIKE, Bounds, SymbolQuery
 
-EXACT, FOLDED, PREFIX, INSIDE = 1.0, 0.95, 0.8, 0.6  # scores of a name that is the one asked for, but for its case, begins with it, holds it
+EXACT, FOLDED, PREFIX, INSIDE = (
+    1.0,
+    0.95,
+    0.8,
+    0.6,
+)  # scores of a name that is the one asked for, but for its case, begins with it, holds it
 LEAST_ALIKE = 70  # of 100
 KEY = 0.9  # share of its score that a key of data keeps: who asks for a name means code
 _TEXT = KINDS.index("text")
@@ -75,10 +80,14 @@ class _Name:
 
     def score(self, label: str) -> float:
         folded = label.lower()
-        if folded.endswith(self.needle) and (len(folded) == len(self.needle) or folded[-len(self.needle) - 1] == "."):
+        if folded.endswith(self.needle) and (
+            len(folded) == len(self.needle) or folded[-len(self.needle) - 1] == "."
+        ):
             return EXACT if label.endswith(self._exact) else FOLDED
         at = folded.rfind(self.needle)
-        if at < 0 or ("." not in self.needle and at < folded.rfind(".")):  # it is the container that is called so
+        if at < 0 or (
+            "." not in self.needle and at < folded.rfind(".")
+        ):  # it is the container that is called so
             return 0.0
         return PREFIX if at == 0 or folded[at - 1] == "." else INSIDE
 
@@ -135,8 +144,12 @@ def symbol_hits(shard: Shard, repo: str, found: Sequence[FoundSymbol]) -> list[H
             ).fetchall()
     except duckdb.Error as error:
         if not (shard.folder / "symbols.parquet").exists():
-            raise FileNotFoundError(shard.folder) from error  # replaced meanwhile: the caller retries
-        raise ShardError(f"The definitions of shard {shard.id} cannot be read: {str(error).splitlines()[0]} Run: codeintel doctor") from error
+            raise FileNotFoundError(
+                shard.folder
+            ) from error  # replaced meanwhile: the caller retries
+        raise ShardError(
+            f"The definitions of shard {shard.id} cannot be read: {str(error).splitlines()[0]} Run: codeintel doctor"
+        ) from error
     known = {(row[0], row[1], f"{row[4]}.{row[3]}".strip(".")): row for row in rows}
     hits = []
     for one in found:

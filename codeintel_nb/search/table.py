@@ -10,7 +10,17 @@ import msgspec
 
 from ..errors import MissingExtra
 
-_PLAIN = {"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "VARCHAR"}  # as they are in JSON
+_PLAIN = {
+    "BOOLEAN",
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "VARCHAR",
+}  # as they are in JSON
 _SHOWN = 100
 
 
@@ -21,7 +31,15 @@ class Table:
     for; where DuckDB is not installed the cells serve as they are, dates and the like as text.
     """
 
-    def __init__(self, columns: list[str], types: list[str], cells: list[list[Any]] | None, truncated: bool, timings_ms: dict[str, float], connection: Any = None) -> None:
+    def __init__(
+        self,
+        columns: list[str],
+        types: list[str],
+        cells: list[list[Any]] | None,
+        truncated: bool,
+        timings_ms: dict[str, float],
+        connection: Any = None,
+    ) -> None:
         self.columns = columns
         self.types = types
         self.truncated = truncated  # the answer has more rows than are kept
@@ -33,14 +51,25 @@ class Table:
     def of_connection(cls, connection: Any, truncated: bool, timings_ms: dict[str, float]) -> Table:
         """The table ``answer`` of a DuckDB connection."""
         described = connection.execute("describe answer").fetchall()
-        return cls([row[0] for row in described], [row[1] for row in described], None, truncated, timings_ms, connection)
+        return cls(
+            [row[0] for row in described],
+            [row[1] for row in described],
+            None,
+            truncated,
+            timings_ms,
+            connection,
+        )
 
     def wire_cells(self) -> bytes:
         """The rows as JSON: an array of arrays, in which what JSON has no kind for is DuckDB's text of it."""
         if self._connection is None:
             return msgspec.json.encode(self._cells)
         exact = [_cell(name, kind) for name, kind in zip(self.columns, self.types, strict=True)]
-        rows = self._connection.cursor().execute(f"select json_array({', '.join(exact)})::varchar from answer").fetchall()
+        rows = (
+            self._connection.cursor()
+            .execute(f"select json_array({', '.join(exact)})::varchar from answer")
+            .fetchall()
+        )
         return b"[" + b",".join(row[0].encode("utf-8", "replace") for row in rows) + b"]"
 
     def relation(self) -> Any:
@@ -52,7 +81,9 @@ class Table:
             cursor = self._connected().cursor().execute("from answer")
         except ImportError:
             return [tuple(row) for row in (self._cells or [])[:limit]]
-        found: list[tuple[Any, ...]] = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
+        found: list[tuple[Any, ...]] = (
+            cursor.fetchall() if limit is None else cursor.fetchmany(limit)
+        )
         return found
 
     def to_dicts(self) -> list[dict[str, Any]]:
@@ -88,10 +119,16 @@ class Table:
             import duckdb
 
             connection = duckdb.connect(config={"threads": "1", "temp_directory": ""})
-            columns = ", ".join(f"{_quoted(name)} {kind}" for name, kind in zip(self.columns, self.types, strict=True))
+            columns = ", ".join(
+                f"{_quoted(name)} {kind}"
+                for name, kind in zip(self.columns, self.types, strict=True)
+            )
             connection.execute(f"create table answer ({columns})")
             casts = ", ".join(f"cast(r->>{i} as {kind})" for i, kind in enumerate(self.types))
-            connection.execute(f"insert into answer select {casts} from (select unnest(cast(? as json[])) r)", [msgspec.json.encode(self._cells).decode()])
+            connection.execute(
+                f"insert into answer select {casts} from (select unnest(cast(? as json[])) r)",
+                [msgspec.json.encode(self._cells).decode()],
+            )
             self._connection = connection
         return self._connection
 
@@ -112,7 +149,10 @@ class Table:
 
     def _repr_html_(self) -> str:
         def cells(tag: str, values: list[Any] | tuple[Any, ...]) -> str:
-            return "".join(f"<{tag}>{html.escape('' if value is None else str(value)[:300])}</{tag}>" for value in values)
+            return "".join(
+                f"<{tag}>{html.escape('' if value is None else str(value)[:300])}</{tag}>"
+                for value in values
+            )
 
         body = "".join(f"<tr>{cells('td', row)}</tr>" for row in self.rows(_SHOWN))
         count = len(self)

@@ -24,7 +24,9 @@ from .text_plan import MAX_FORWARD, TextPlan
 AT_ONCE = 10_000  # hits made between looks at the bounds, some tens of milliseconds
 _WORD = bytes(is_word(chr(code)) for code in range(256))
 
-Finder = Callable[[int, int], tuple[int, int]]  # first match within two offsets: where it begins and ends, or -1
+Finder = Callable[
+    [int, int], tuple[int, int]
+]  # first match within two offsets: where it begins and ends, or -1
 
 
 class TextAnswer(NamedTuple):
@@ -39,7 +41,9 @@ class TextAnswer(NamedTuple):
     unread: bool = False  # text beyond the reading budget is left, or matches beyond MAX_HITS
 
 
-def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, count_end: int | None = None) -> TextAnswer:
+def search_text(
+    plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, count_end: int | None = None
+) -> TextAnswer:
     """Return the first ``limit`` matching lines.
 
     A file search counts further files up to the offset ``count_end``; further lines are left in ``rest``.
@@ -48,18 +52,39 @@ def search_text(plan: TextPlan, query: TextQuery, limit: int, bounds: Bounds, co
     ended = read(plan, query, collector, bounds) or bounds.reached()
     hits = list[Hit]()
     while len(hits) < len(collector.matches) and not (hits and ended):
-        hits += hits_of(plan.shard, plan.repo, collector.matches[len(hits) : len(hits) + AT_ONCE], query)
+        hits += hits_of(
+            plan.shard, plan.repo, collector.matches[len(hits) : len(hits) + AT_ONCE], query
+        )
         ended = ended or (len(hits) < len(collector.matches) and bounds.reached())
     if query.show == "counts":
         counts = [collector.counts[match[0]] for match in collector.matches[: len(hits)]]
-        hits = [msgspec.structs.replace(hit, score=float(count)) for hit, count in zip(hits, counts, strict=True)]
-    rest = plan.behind(collector.end) if collector.by_line and collector.stopped and not ended else None
-    return TextAnswer(hits, collector.total, rest, collector.more and not collector.by_line, len(collector.counts) > limit, ended, collector.is_cut)
+        hits = [
+            msgspec.structs.replace(hit, score=float(count))
+            for hit, count in zip(hits, counts, strict=True)
+        ]
+    rest = (
+        plan.behind(collector.end)
+        if collector.by_line and collector.stopped and not ended
+        else None
+    )
+    return TextAnswer(
+        hits,
+        collector.total,
+        rest,
+        collector.more and not collector.by_line,
+        len(collector.counts) > limit,
+        ended,
+        collector.is_cut,
+    )
 
 
 def read(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
     """Find the plan's matches until the collector stops; return whether the bounds ended it early."""
-    return _all_by_rg(plan, query, collector, bounds) if plan.is_much else _here(plan, query, collector, bounds)
+    return (
+        _all_by_rg(plan, query, collector, bounds)
+        if plan.is_much
+        else _here(plan, query, collector, bounds)
+    )
 
 
 def _here(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
@@ -79,13 +104,19 @@ def _part_here(plan: TextPlan, query: TextQuery, collector: MatchCollector, boun
         return read_exact(plan, plan.exact, collector.take, collector, bounds)
     wanted = max(1, collector.limit - len(collector.matches)) if collector.by_line else MAX_HITS
     # where a match may span lines each file is streamed to an rg of its own: none is to span files
-    parts = _as_files_have_them(plan.shard, plan.foreign).each_file(plan.shard.file_start) if plan.pattern.multiline else [plan.foreign]
+    parts = (
+        _as_files_have_them(plan.shard, plan.foreign).each_file(plan.shard.file_start)
+        if plan.pattern.multiline
+        else [plan.foreign]
+    )
     by_rg = Streamed([], False, False)
     for part in parts:
         if by_rg.ended or by_rg.more or bounds.reached():
             by_rg = by_rg._replace(ended=not by_rg.more)
             break
-        streamed = stream(plan.shard, part, query, plan.pattern, bounds, wanted - len(by_rg.matches))
+        streamed = stream(
+            plan.shard, part, query, plan.pattern, bounds, wanted - len(by_rg.matches)
+        )
         by_rg = Streamed([*by_rg.matches, *streamed.matches], streamed.ended, streamed.more)
     collector.is_cut = collector.is_cut or (by_rg.more and not collector.by_line)
     waiting = deque(by_rg.matches)
@@ -113,7 +144,13 @@ def _all_by_rg(plan: TextPlan, query: TextQuery, collector: MatchCollector, boun
     return scan(plan.shard, rest.all_ranges, query, plan.pattern, collector, bounds)
 
 
-def _read(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], collector: MatchCollector, bounds: Bounds) -> bool:
+def _read(
+    plan: TextPlan,
+    ranges: Ranges,
+    take: Callable[[Match], int],
+    collector: MatchCollector,
+    bounds: Bounds,
+) -> bool:
     """Pass every match to ``take``, continuing at the offset it returns; return whether the bounds ended it early."""
     view, first_in, pace = plan.shard.view, _finder(plan), Pace()
     at_once = collector.by_line and collector.limit > MAX_FORWARD and take == collector.take
@@ -178,13 +215,18 @@ def _finder(plan: TextPlan) -> Finder:
     def text_in(begin: int, end: int) -> tuple[int, int]:
         assert literal is not None
         start = find(literal, begin, end)
-        while start >= 0 and ((before and start and _WORD[characters[start - 1]]) or (behind and _WORD[characters[start + len(literal)]])):
+        while start >= 0 and (
+            (before and start and _WORD[characters[start - 1]])
+            or (behind and _WORD[characters[start + len(literal)]])
+        ):
             start = find(literal, start + 1, end)
         return start, start
 
     def pattern_in(begin: int, end: int) -> tuple[int, int]:
         start, last = search(content, begin, end)
-        return (start, last) if start < end else (-1, -1)  # an empty match behind the last line is none
+        return (
+            (start, last) if start < end else (-1, -1)
+        )  # an empty match behind the last line is none
 
     def line_by_line(begin: int, end: int) -> tuple[int, int]:
         held = find(certain, begin, end)
@@ -203,13 +245,23 @@ def _finder(plan: TextPlan) -> Finder:
 def _as_files_have_them(shard: Searchable, ranges: Ranges) -> Ranges:
     """The ranges, file by file, without the newline that the index puts behind a file that ends without: a match may hold one."""
     edges = np.array([*ranges.by_file(shard.file_start)], np.int64).reshape(-1, 2)
-    behind = np.searchsorted(shard.file_start, edges[:, 1].astype(np.uint64), "left")  # the file that begins at the end of each, or lies around it
+    behind = np.searchsorted(
+        shard.file_start, edges[:, 1].astype(np.uint64), "left"
+    )  # the file that begins at the end of each, or lies around it
     at_end = shard.file_start[behind].astype(np.int64) == edges[:, 1]
-    added = at_end & (shard.file_flags[np.maximum(behind.astype(np.int64) - 1, 0)] & ENDS_WITH_NEWLINE == 0)
+    added = at_end & (
+        shard.file_flags[np.maximum(behind.astype(np.int64) - 1, 0)] & ENDS_WITH_NEWLINE == 0
+    )
     return Ranges(edges[:, 0], edges[:, 1] - added, ranges.cuts)
 
 
-def _read_lines_together(plan: TextPlan, ranges: Ranges, take: Callable[[Match], int], collector: MatchCollector, bounds: Bounds) -> bool:
+def _read_lines_together(
+    plan: TextPlan,
+    ranges: Ranges,
+    take: Callable[[Match], int],
+    collector: MatchCollector,
+    bounds: Bounds,
+) -> bool:
     """Find multiline matches file by file, merging those that share a line, as ripgrep does."""
     content, view = plan.shard.content, plan.shard.view
     search = plan.pattern.search

@@ -18,12 +18,21 @@ from .ranges import NOWHERE, Chunks, Ranges, ranges_of
 from .searchable import Searchable
 from .trigrams import NOTHING, Need, blocks_that_may, files_that_may, may_match, needs
 
-FORWARD = 1 << 20  # bytes that are read here, in order, before rg is asked: a common pattern is through by then
+FORWARD = (
+    1 << 20
+)  # bytes that are read here, in order, before rg is asked: a common pattern is through by then
 MAX_FORWARD = 1000  # requested hits up to which that is likely
-LITERAL, PATTERN, BY_RG = 4e9, 0.8e9, 8e9  # bytes a second: found as they are, read by re2, and by rg
+LITERAL, PATTERN, BY_RG = (
+    4e9,
+    0.8e9,
+    8e9,
+)  # bytes a second: found as they are, read by re2, and by rg
 RANGE_S, JUDGED_S = 2e-6, 2e-6  # beside them, for each range; for each line with a needle
 RG_START_S = 0.004
-SAMPLES, SAMPLED = 64, 8192  # how often, and how many bytes, is looked for a needle to know how frequent it is
+SAMPLES, SAMPLED = (
+    64,
+    8192,
+)  # how often, and how many bytes, is looked for a needle to know how frequent it is
 SIFTED = 8 << 20  # bytes that are looked through for a pattern's trigrams, to spare rg's start
 
 
@@ -41,12 +50,23 @@ class TextPlan(NamedTuple):
     is_whole: bool = False  # the whole shard is in scope: skipped text cannot match
 
     @classmethod
-    def of(cls, shard: Searchable, repo: str, pattern: Pattern, exact: Ranges, foreign: Ranges | None, need: Need = NOTHING, needle: bytes = b"") -> TextPlan:
+    def of(
+        cls,
+        shard: Searchable,
+        repo: str,
+        pattern: Pattern,
+        exact: Ranges,
+        foreign: Ranges | None,
+        need: Need = NOTHING,
+        needle: bytes = b"",
+    ) -> TextPlan:
         """To look at all of it; who is to read is decided here, once for all its parts."""
         size = exact.size + (0 if foreign is None else foreign.size)
         read_s = size / (PATTERN if pattern.literal is None else LITERAL)
         if needle and pattern.literal is None:
-            judged_s = size / LITERAL + JUDGED_S * (exact.occurrences(shard.view, needle, SAMPLES, SAMPLED) if size >= FORWARD else 0.0)
+            judged_s = size / LITERAL + JUDGED_S * (
+                exact.occurrences(shard.view, needle, SAMPLES, SAMPLED) if size >= FORWARD else 0.0
+            )
             needle, read_s = (needle, judged_s) if judged_s < read_s else (b"", read_s)
         is_much = False
         if size >= 4 * FORWARD and shard.folder is not None and not pattern.multiline:
@@ -87,7 +107,9 @@ class TextPlan(NamedTuple):
         if end is None:
             return self.shard.size
         if self.pattern.multiline:
-            return int(self.shard.file_start[np.searchsorted(self.shard.file_start, np.uint64(end))])
+            return int(
+                self.shard.file_start[np.searchsorted(self.shard.file_start, np.uint64(end))]
+            )
         return end
 
     def cut(self, offset: int) -> tuple[TextPlan, TextPlan]:
@@ -107,7 +129,14 @@ class TextPlan(NamedTuple):
 
     def parts(self, collector: MatchCollector) -> Iterator[TextPlan]:
         """The plan; in growing parts where a few hits are wanted, which are often in the first, and finding them may need rg."""
-        size, rest = FORWARD, self if self.foreign is not None and not self.pattern.multiline and collector.limit <= MAX_FORWARD else None
+        size, rest = (
+            FORWARD,
+            self
+            if self.foreign is not None
+            and not self.pattern.multiline
+            and collector.limit <= MAX_FORWARD
+            else None,
+        )
         if rest is None:
             yield self
         while rest is not None:
@@ -158,28 +187,50 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
                 chunks = may if chunks is None else chunks & may
         else:
             blocks = blocks_that_may(need, shard.postings)
-            if blocks is not None and not len(blocks) and pattern.re2 is not None:  # what re2 cannot read is for rg to judge
+            if (
+                blocks is not None and not len(blocks) and pattern.re2 is not None
+            ):  # what re2 cannot read is for rg to judge
                 return None
     if pattern.re2 is None:
-        plan = TextPlan.of(shard, repo, pattern, NOWHERE, ranges_of(shard, chunks, blocks))._replace(is_whole=mask.chunks is None)
+        plan = TextPlan.of(
+            shard, repo, pattern, NOWHERE, ranges_of(shard, chunks, blocks)
+        )._replace(is_whole=mask.chunks is None)
         return plan if plan.bytes_to_read or not pattern.multiline else None
-    certain = pattern.literal or (needle(query.pattern, pattern.insensitive) if query.regex else b"")
+    certain = pattern.literal or (
+        needle(query.pattern, pattern.insensitive) if query.regex else b""
+    )
     certain = b"" if pattern.multiline or len(certain) < 3 else certain
     plain: Chunks | None = None  # chunks for re2; None for all
     if pattern.unicode and not shard.is_ascii:
-        plain = shard.ascii_chunks if not pattern.multiline else (shard.file_flags & IS_ASCII).astype(bool)[shard.chunk_file]  # a match may span chunks
+        plain = (
+            shard.ascii_chunks
+            if not pattern.multiline
+            else (shard.file_flags & IS_ASCII).astype(bool)[shard.chunk_file]
+        )  # a match may span chunks
     elif query.regex and pattern.literal is None and shard.ill_formed_chunks.any():
         plain = ~shard.ill_formed_chunks
     if pattern.literal is None and (long := shard.long_chunks(pattern.multiline)) is not None:
         plain = ~long if plain is None else plain & ~long
-    exact, foreign = (ranges_of(shard, chunks, blocks), None) if plain is None else _by_reader(shard, plain, chunks, blocks)
-    plan = TextPlan.of(shard, repo, pattern, exact, foreign, need, certain)._replace(is_whole=mask.chunks is None)
+    exact, foreign = (
+        (ranges_of(shard, chunks, blocks), None)
+        if plain is None
+        else _by_reader(shard, plain, chunks, blocks)
+    )
+    plan = TextPlan.of(shard, repo, pattern, exact, foreign, need, certain)._replace(
+        is_whole=mask.chunks is None
+    )
     return plan if plan.bytes_to_read else None
 
 
-def _by_reader(shard: Searchable, plain: Chunks, chunks: Chunks | None, blocks: Blocks | None) -> tuple[Ranges, Ranges]:
+def _by_reader(
+    shard: Searchable, plain: Chunks, chunks: Chunks | None, blocks: Blocks | None
+) -> tuple[Ranges, Ranges]:
     """Where re2 is to look and where rg is: in the plain chunks, and in the others."""
     if chunks is not None or blocks is None:
-        return ranges_of(shard, plain if chunks is None else chunks & plain, blocks), ranges_of(shard, ~plain if chunks is None else chunks & ~plain, blocks)
+        return ranges_of(shard, plain if chunks is None else chunks & plain, blocks), ranges_of(
+            shard, ~plain if chunks is None else chunks & ~plain, blocks
+        )
     mixed = shard.mixed_blocks[blocks]  # few; only these are split by chunk
-    return ranges_of(shard, None, blocks[~mixed]).and_also(ranges_of(shard, plain, blocks[mixed])), ranges_of(shard, ~plain, blocks[mixed])
+    return ranges_of(shard, None, blocks[~mixed]).and_also(
+        ranges_of(shard, plain, blocks[mixed])
+    ), ranges_of(shard, ~plain, blocks[mixed])

@@ -16,15 +16,27 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..index.postings import AS_LETTERS, Blocks, Postings, code_of, fold, joint_of, text_of, with_letters
+from ..index.postings import (
+    AS_LETTERS,
+    Blocks,
+    Postings,
+    code_of,
+    fold,
+    joint_of,
+    text_of,
+    with_letters,
+)
 from .expression import op, parsed
 
 MOST_STRINGS = 24  # that a part of a pattern may stand for before they are cut short
 MOST_CLASS = 6  # characters of a set that are spelled out
 MOST_LENGTH = 64  # bytes of such a string before it is cut
-READ_US, BYTE_US, BITS_US = 10.0, 0.007, 5.0  # what it costs to read a list, and each byte of it; and to ask one that is bits
+READ_US, BYTE_US, BITS_US = (
+    10.0,
+    0.007,
+    5.0,
+)  # what it costs to read a list, and each byte of it; and to ask one that is bits
 SPARED_US = 2.0  # what a list spares for each block that is still to be looked into: it drops some, and each costs 3 to 20
-
 
 
 Mask = npt.NDArray[np.bool_]
@@ -58,7 +70,11 @@ _GAP = _Part(NOTHING, frozenset([b""]), False)  # anything may stand here
 def needs(pattern: str, regex: bool, insensitive: bool) -> Need:
     """The trigrams that a match holds; NOTHING where the pattern says none, or may be read otherwise than here."""
     if not regex:
-        return _finished(reduce(_joined, (_character(ord(character), insensitive) for character in pattern), _EMPTY))
+        return _finished(
+            reduce(
+                _joined, (_character(ord(character), insensitive) for character in pattern), _EMPTY
+            )
+        )
     if (read := parsed(pattern)) is None:
         return NOTHING
     return _finished(_sequence(read, insensitive or bool(read.state.flags & re.IGNORECASE)))
@@ -75,7 +91,9 @@ def _item(kind: Any, value: Any, insensitive: bool) -> _Part:
         return _set(value, insensitive)
     if kind is op.SUBPATTERN:
         _, added, removed, inner = value
-        return _sequence(inner, (insensitive or bool(added & re.IGNORECASE)) and not removed & re.IGNORECASE)
+        return _sequence(
+            inner, (insensitive or bool(added & re.IGNORECASE)) and not removed & re.IGNORECASE
+        )
     if kind is op.BRANCH:
         return _branches([_sequence(branch, insensitive) for branch in value[1]])
     if kind in (op.MAX_REPEAT, op.MIN_REPEAT):
@@ -98,7 +116,11 @@ def _set(items: Sequence[Any], insensitive: bool) -> _Part:
             codes.update(range(value[0], value[1] + 1))
         else:
             return _GAP
-    return _branches([_character(code, insensitive) for code in codes]) if 0 < len(codes) <= MOST_CLASS else _GAP
+    return (
+        _branches([_character(code, insensitive) for code in codes])
+        if 0 < len(codes) <= MOST_CLASS
+        else _GAP
+    )
 
 
 def _branches(parts: Sequence[_Part]) -> _Part:
@@ -111,7 +133,9 @@ def _branches(parts: Sequence[_Part]) -> _Part:
 def _repeated(least: int, most: Any, inner: Any, insensitive: bool) -> _Part:
     part = _sequence(inner, insensitive)
     if least == 0:
-        return _branches([part, _EMPTY]) if most == 1 and part.whole and part.need == NOTHING else _GAP
+        return (
+            _branches([part, _EMPTY]) if most == 1 and part.whole and part.need == NOTHING else _GAP
+        )
     repeated = reduce(_joined, [part] * min(int(least), 8))
     return repeated if least == most and least <= 8 else _joined(repeated, _GAP)
 
@@ -124,7 +148,9 @@ def _joined(left: _Part, right: _Part) -> _Part:
         return _Part(_all([need, _strings(left.tail)]), right.tail, False)
     strings = frozenset(a + b for a, b in product(left.tail, right.tail))
     if any(len(text) > MOST_LENGTH for text in strings):
-        return _Part(_all([need, _strings(strings)]), frozenset(text[-2:] for text in strings), False)
+        return _Part(
+            _all([need, _strings(strings)]), frozenset(text[-2:] for text in strings), False
+        )
     return _Part(need, strings, left.whole)
 
 
@@ -138,14 +164,20 @@ def _strings(texts: Iterable[bytes]) -> Need:
 
 
 def _of_string(text: bytes) -> Need:
-    trigrams = {code_of(text[i : i + 3]) for i in range(len(text) - 2) if b"\n" not in text[i : i + 3]}
+    trigrams = {
+        code_of(text[i : i + 3]) for i in range(len(text) - 2) if b"\n" not in text[i : i + 3]
+    }
     joints = [joint_of(text[i : i + 5]) for i in range(len(text) - 4)]
     return Need(frozenset([*trigrams, *(joint for joint in joints if joint is not None)]))
 
 
 def _all(needs: Sequence[Need]) -> Need:
-    trigrams: frozenset[int] = frozenset().union(*(need.trigrams for need in needs if not need.any_of))
-    parts = tuple(dict.fromkeys(part for need in needs for part in ([need] if need.any_of else need.parts)))
+    trigrams: frozenset[int] = frozenset().union(
+        *(need.trigrams for need in needs if not need.any_of)
+    )
+    parts = tuple(
+        dict.fromkeys(part for need in needs for part in ([need] if need.any_of else need.parts))
+    )
     return parts[0] if len(parts) == 1 and not trigrams else Need(trigrams, parts)
 
 
@@ -171,7 +203,9 @@ def blocks_that_may(need: Need, postings: Postings) -> Blocks | None:
     for size, position in positions:
         if held is None:
             held = postings.read(position)
-        elif (BITS_US if postings.is_bits(position) else READ_US + size * BYTE_US) > len(held) * SPARED_US:
+        elif (BITS_US if postings.is_bits(position) else READ_US + size * BYTE_US) > len(
+            held
+        ) * SPARED_US:
             break  # it costs less to look into the blocks than to read which of them to leave out
         else:
             held = postings.among(position, held)
@@ -192,7 +226,9 @@ def may_match(need: Need, text: bytes) -> bool:
 def _held(need: Need, folded: bytes) -> bool:
     if need.any_of:
         return any(_held(part, folded) for part in need.parts)
-    return all(text_of(code) in folded for code in need.trigrams) and all(_held(part, folded) for part in need.parts)
+    return all(text_of(code) in folded for code in need.trigrams) and all(
+        _held(part, folded) for part in need.parts
+    )
 
 
 def files_that_may(need: Need, postings: Postings, file_start: Offsets) -> Mask | None:
@@ -207,7 +243,10 @@ def files_that_may(need: Need, postings: Postings, file_start: Offsets) -> Mask 
     if positions is None:
         return np.zeros(len(file_start) - 1, bool)
     parts = [files_that_may(part, postings, file_start) for part in need.parts]
-    masks = [*(_files_of(postings.read(position), postings, file_start) for _, position in positions), *(files for files in parts if files is not None)]
+    masks = [
+        *(_files_of(postings.read(position), postings, file_start) for _, position in positions),
+        *(files for files in parts if files is not None),
+    ]
     return np.logical_and.reduce(masks) if masks else None
 
 
@@ -216,7 +255,12 @@ def _files_of(blocks: Blocks, postings: Postings, file_start: Offsets) -> Mask:
     first = np.searchsorted(file_start, postings.starts[blocks], "right") - 1
     behind = np.searchsorted(file_start, postings.starts[blocks + 1], "left")
     count = len(file_start)
-    held: Mask = np.cumsum(np.bincount(first, minlength=count) - np.bincount(behind, minlength=count))[: count - 1] > 0
+    held: Mask = (
+        np.cumsum(np.bincount(first, minlength=count) - np.bincount(behind, minlength=count))[
+            : count - 1
+        ]
+        > 0
+    )
     return held
 
 

@@ -35,7 +35,9 @@ class Symbol(NamedTuple):
     signature: str
     start_line: int
     end_line: int
-    doc: str = ""  # first paragraph of the comment that leads it, or of its docstring, without their marks
+    doc: str = (
+        ""  # first paragraph of the comment that leads it, or of its docstring, without their marks
+    )
 
 
 class Document(NamedTuple):
@@ -43,7 +45,9 @@ class Document(NamedTuple):
 
     path: str
     language: str
-    content: bytes  # UTF-8, or the file's own bytes where they are not; ends with a newline unless empty
+    content: (
+        bytes  # UTF-8, or the file's own bytes where they are not; ends with a newline unless empty
+    )
     content_hash: bytes  # of the file's bytes, 16 long
     chunks: list[Chunk]
     symbols: list[Symbol]
@@ -64,7 +68,12 @@ def text_of(data: bytes) -> bytes | None:
 
     Bytes that are not UTF-8 stay as they are, so lines and matches are those that ripgrep sees.
     """
-    for mark, encoding in ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+    for mark, encoding in (
+        (b"\xff\xfe\0\0", "utf-32"),
+        (b"\0\0\xfe\xff", "utf-32"),
+        (b"\xff\xfe", "utf-16"),
+        (b"\xfe\xff", "utf-16"),
+    ):
         if data.startswith(mark):
             return data.decode(encoding, "replace").encode("utf-8")
     if b"\0" in data:
@@ -78,8 +87,13 @@ def _wide(data: bytes) -> str | None:
     sample = data[:4096]
     if len(data) % 2 or len(sample) < 8:
         return None
-    even, odd = sample[::2].count(0) / (len(sample) // 2), sample[1::2].count(0) / (len(sample) // 2)
-    encoding = "utf-16-le" if odd > 0.6 and even == 0 else "utf-16-be" if even > 0.6 and odd == 0 else None
+    even, odd = (
+        sample[::2].count(0) / (len(sample) // 2),
+        sample[1::2].count(0) / (len(sample) // 2),
+    )
+    encoding = (
+        "utf-16-le" if odd > 0.6 and even == 0 else "utf-16-be" if even > 0.6 and odd == 0 else None
+    )
     if encoding is None:
         return None
     text = sample.decode(encoding, "replace")
@@ -133,7 +147,15 @@ def document_of(path: str, data: bytes, outputs: bool = False) -> Document:
         chunks, symbols = by_syntax
     else:
         chunks = chunk_by_lines(text.content, "text" if text.language in PROSE else "module")
-    return Document(path, text.language, text.content, content_hash(data), chunks, symbols, text.ends_with_newline)
+    return Document(
+        path,
+        text.language,
+        text.content,
+        content_hash(data),
+        chunks,
+        symbols,
+        text.ends_with_newline,
+    )
 
 
 def plain_document(path: str, data: bytes) -> Document:
@@ -150,9 +172,17 @@ def plain_document(path: str, data: bytes) -> Document:
     if text.cells is not None:
         chunks = _with_language(plain_cells(text.cells).chunks, text.language)
     else:
-        kind = "markdown" if text.language == "markdown" else "text" if text.language in PROSE else "module"
+        kind = (
+            "markdown"
+            if text.language == "markdown"
+            else "text"
+            if text.language in PROSE
+            else "module"
+        )
         chunks = [Chunk(1, text.content.count(b"\n"), kind)] if text.content else []
-    return Document(path, text.language, text.content, content_hash(data), chunks, [], text.ends_with_newline)
+    return Document(
+        path, text.language, text.content, content_hash(data), chunks, [], text.ends_with_newline
+    )
 
 
 def _text(path: str, data: bytes, outputs: bool = False) -> _Text:
@@ -165,7 +195,12 @@ def _text(path: str, data: bytes, outputs: bool = False) -> _Text:
     if language_of(path, content) == "notebook":
         notebook = notebook_of(path, content, outputs)
         if notebook is not None:
-            return _Text(notebook.language, b"".join(cell.text for cell in notebook.cells), True, notebook.cells)
+            return _Text(
+                notebook.language,
+                b"".join(cell.text for cell in notebook.cells),
+                True,
+                notebook.cells,
+            )
     text = _whole(path, data)
     if text.language == "markdown":
         return text._replace(cells=document_cells(path, text.content))
@@ -182,10 +217,14 @@ def _whole(path: str, data: bytes) -> _Text:
 
 def _with_language(chunks: list[Chunk], language: str) -> list[Chunk]:
     """Clear the language of chunks that have their document's."""
-    return [chunk._replace(language="") if chunk.language == language else chunk for chunk in chunks]
+    return [
+        chunk._replace(language="") if chunk.language == language else chunk for chunk in chunks
+    ]
 
 
-PROSE = frozenset({"text", "rst", "asciidoc", "tex", "csv", "jsonl", "diff", "json", "yaml", "toml", "ini", "xml"})
+PROSE = frozenset(
+    {"text", "rst", "asciidoc", "tex", "csv", "jsonl", "diff", "json", "yaml", "toml", "ini", "xml"}
+)
 
 
 def chunk_failsafe(path: str, data: bytes, outputs: bool = False) -> Document:
@@ -197,7 +236,9 @@ def chunk_failsafe(path: str, data: bytes, outputs: bool = False) -> Document:
     except ParseTimeout:
         return document_by_lines(path, data, f"{BY_LINES}as its grammar took too long")
     except GrammarNotLoaded as error:
-        return document_by_lines(path, data, f"{BY_LINES}as the grammar of {error.language} cannot be loaded")
+        return document_by_lines(
+            path, data, f"{BY_LINES}as the grammar of {error.language} cannot be loaded"
+        )
     except Exception:  # whatever it is: one file must not spoil an index
         return document_by_lines(path, data, UNPARSED)
 

@@ -68,7 +68,9 @@ class _Lines:
         return self._ends[end] - self._ends[first]
 
 
-def _starts(node: Any, first: int, end: int, lines: _Lines, depth: int, language: str, syntax: Syntax) -> list[int]:
+def _starts(
+    node: Any, first: int, end: int, lines: _Lines, depth: int, language: str, syntax: Syntax
+) -> list[int]:
     """Rows from ``first`` to ``end`` (not included) at which a piece begins; ``node`` covers them."""
     if lines.size(first, end) <= MAX_CHUNK_CHARACTERS or end - first < 2:
         return [first]
@@ -99,8 +101,18 @@ def _starts(node: Any, first: int, end: int, lines: _Lines, depth: int, language
     out: list[int] = []
     for i, (start, child) in enumerate(parts):
         stop = parts[i + 1][0] if i + 1 < len(parts) else end
-        if child is not None and (child.child_count or child.id in syntax.inner) and (len(parts) > 1 or child.end_byte - child.start_byte < node.end_byte - node.start_byte or child.type != node.type):
-            out += _starts(syntax.inner.get(child.id, child), start, stop, lines, depth + 1, language, syntax)
+        if (
+            child is not None
+            and (child.child_count or child.id in syntax.inner)
+            and (
+                len(parts) > 1
+                or child.end_byte - child.start_byte < node.end_byte - node.start_byte
+                or child.type != node.type
+            )
+        ):
+            out += _starts(
+                syntax.inner.get(child.id, child), start, stop, lines, depth + 1, language, syntax
+            )
         elif lines.size(start, stop) > MAX_CHUNK_CHARACTERS:
             out += range(start, stop)
         else:
@@ -114,14 +126,25 @@ def _larger(node: Any, other: Any) -> bool:
 
 def _labelled(rows: list[int], count: int, symbols: list[Symbol]) -> list[Chunk]:
     """Name each run of rows after the first definition that begins in it, else the innermost one around it."""
-    begins = [symbol.start_line for symbol in symbols]  # in order: the tree is read from top to bottom
+    begins = [
+        symbol.start_line for symbol in symbols
+    ]  # in order: the tree is read from top to bottom
     chunks = []
     for first, end in zip(rows, [*rows[1:], count], strict=True):
         at = bisect_right(begins, first)
         inside = symbols[at] if at < len(symbols) and symbols[at].start_line <= end else None
-        found = inside or next((s for s in reversed(symbols[:at][-200:]) if s.end_line > first), None)
+        found = inside or next(
+            (s for s in reversed(symbols[:at][-200:]) if s.end_line > first), None
+        )
         if found is None:
             chunks.append(Chunk(first + 1, end, "module"))
         else:
-            chunks.append(Chunk(first + 1, end, found.kind, f"{found.container}.{found.name}" if found.container else found.name))
+            chunks.append(
+                Chunk(
+                    first + 1,
+                    end,
+                    found.kind,
+                    f"{found.container}.{found.name}" if found.container else found.name,
+                )
+            )
     return chunks

@@ -7,7 +7,11 @@ from typing import Any
 
 MOST_DOC = 300  # characters that are kept of the first paragraph that is said of a definition
 MOST_READ = 4 * MOST_DOC  # bytes of a comment, to find that in
-_SAYING = ("comment", "haddock", "string")  # leading nodes that say something; the others are decorators and the like
+_SAYING = (
+    "comment",
+    "haddock",
+    "string",
+)  # leading nodes that say something; the others are decorators and the like
 _APART = re.compile(rb"[ \t\r]*\n[ \t\r]*\n[ \t]*[^\s/]")
 _OF_FILE = re.compile(rb"@file|@license|@module|@package|[Cc]opyright|SPDX")
 
@@ -22,7 +26,11 @@ class Docs:
             kept = self._by_end.setdefault(node.end_point[0] - (node.end_point[1] == 0), node)
             if node.start_byte < kept.start_byte:  # a comment has parts of its own in some grammars
                 self._by_end[node.end_point[0] - (node.end_point[1] == 0)] = node
-            if _APART.match(content, node.end_byte) and content.startswith(b"/**", node.start_byte) and not _OF_FILE.search(content, node.start_byte, node.end_byte):
+            if (
+                _APART.match(content, node.end_byte)
+                and content.startswith(b"/**", node.start_byte)
+                and not _OF_FILE.search(content, node.start_byte, node.end_byte)
+            ):
                 self._by_end[node.end_point[0] + 1] = node  # leads what comes after an empty line
         self.rows = {row: node.start_point[0] for row, node in self._by_end.items()}
         self._inside = {node.parent.parent.parent.parent.id: node for node in inside}
@@ -31,7 +39,11 @@ class Docs:
         if said := self._inside.get(node.id):
             return _said([text_of(said, self._content, MOST_READ)])
         row, parts = node.start_point[0] - 1, list[str]()
-        while (lead := self._by_end.get(row)) is not None and lead.start_byte < node.start_byte and self._is_alone(lead):
+        while (
+            (lead := self._by_end.get(row)) is not None
+            and lead.start_byte < node.start_byte
+            and self._is_alone(lead)
+        ):
             text = text_of(lead, self._content, MOST_READ)
             if any(mark in lead.type for mark in _SAYING) or text.startswith("@doc"):
                 parts.append(text.removeprefix("@doc").lstrip("( "))
@@ -41,12 +53,20 @@ class Docs:
     def _is_alone(self, node: Any) -> bool:
         """Whether nothing else is on its lines."""
         before = self._content[self._content.rfind(b"\n", 0, node.start_byte) + 1 : node.start_byte]
-        behind = self._content[node.end_byte : self._content.find(b"\n", node.end_byte)] if node.end_point[1] else b""
+        behind = (
+            self._content[node.end_byte : self._content.find(b"\n", node.end_byte)]
+            if node.end_point[1]
+            else b""
+        )
         return not before.strip() and not behind.strip()
 
 
-_MARK = re.compile(r"^\s*(?:/\*+!?|\*+/|\*(?!\*)|//[/!]*|#+[':!]?|--+ ?[|^]?|\(\*+|\*+\)|;+|%+|<!--|\{-+\|?|\"{1,3}|~[sS]\"{1,3})?[ \t]?")
-_TAG = re.compile(r"</?(?:summary|remarks|returns|para|inheritdoc|value|exception|param)\b[^>]*>")  # C#'s
+_MARK = re.compile(
+    r"^\s*(?:/\*+!?|\*+/|\*(?!\*)|//[/!]*|#+[':!]?|--+ ?[|^]?|\(\*+|\*+\)|;+|%+|<!--|\{-+\|?|\"{1,3}|~[sS]\"{1,3})?[ \t]?"
+)
+_TAG = re.compile(
+    r"</?(?:summary|remarks|returns|para|inheritdoc|value|exception|param)\b[^>]*>"
+)  # C#'s
 _MARK_END = re.compile(r"\s*(?:\*+/|\*+\)|-->|-\}|\"{1,3})?\s*$")
 
 

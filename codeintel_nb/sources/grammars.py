@@ -22,14 +22,24 @@ class Language(NamedTuple):
     nodes: dict[str, str] = {}
     query: str = ""
     docs: str = ""
-    leading: tuple[str, ...] = ()  # node types that belong to what follows them, besides comments, attributes and the like
+    leading: tuple[
+        str, ...
+    ] = ()  # node types that belong to what follows them, besides comments, attributes and the like
     grammar: str = ""  # its name, where it is not the language's
-    inner: tuple[tuple[str, str], ...] = ()  # node types whose text is of another language, which its lang attribute may name
+    inner: tuple[
+        tuple[str, str], ...
+    ] = ()  # node types whose text is of another language, which its lang attribute may name
     clauses: bool = False  # neighbours of one name are one definition
     raw_names: bool = False  # a name may hold spaces and brackets
-    member: re.Pattern[str] | None = None  # a name that says what it is a member of, and how it is called there
-    prepare: Callable[[bytes], bytes] | None = None  # what its grammar reads, byte for byte in the same place
-    head: re.Pattern[str] | None = None  # finds the name in a definition's text, where its tree may be wrong about it
+    member: re.Pattern[str] | None = (
+        None  # a name that says what it is a member of, and how it is called there
+    )
+    prepare: Callable[[bytes], bytes] | None = (
+        None  # what its grammar reads, byte for byte in the same place
+    )
+    head: re.Pattern[str] | None = (
+        None  # finds the name in a definition's text, where its tree may be wrong about it
+    )
 
 
 _COLONS = re.compile(r"(.+)::(.+)")

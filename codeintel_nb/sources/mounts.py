@@ -46,8 +46,12 @@ def mount_of(place: str | os.PathLike[str], listing: Path = LISTING) -> Mount | 
 
 def virtual_folders(root: str, listing: Path = LISTING) -> frozenset[str]:
     """Return the folders below a root where virtual file systems are mounted."""
-    last = {mount.folder: mount.kind for mount in mounts(listing)}  # a later mount covers an earlier one
-    return frozenset(folder for folder, kind in last.items() if kind in VIRTUAL and is_in(folder, root))
+    last = {
+        mount.folder: mount.kind for mount in mounts(listing)
+    }  # a later mount covers an earlier one
+    return frozenset(
+        folder for folder, kind in last.items() if kind in VIRTUAL and is_in(folder, root)
+    )
 
 
 def is_in(place: str, folder: str) -> bool:

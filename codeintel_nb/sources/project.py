@@ -18,7 +18,9 @@ def project_of(folder: Path, limit: Path | None = None) -> Path:
     """
     home = home_folder()
     for parent in (folder, *folder.parents):
-        if parent in (home, Path(parent.anchor)) or (limit is not None and not parent.is_relative_to(limit)):
+        if parent in (home, Path(parent.anchor)) or (
+            limit is not None and not parent.is_relative_to(limit)
+        ):
             break
         if any(os.path.exists(parent / mark) for mark in MARKS):
             return parent

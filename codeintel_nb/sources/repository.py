@@ -42,13 +42,23 @@ def worktree(path: str | Path, name: str | None = None, outputs: bool = False) -
     root = Path(path)
     try:
         resolved = root.expanduser().resolve(strict=True)
-    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, an unknown user, a zero byte
-        raise SourceError(f"There is no folder {str(root)!r}. Check the path: codeintel index PATH.") from error
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+    ) as error:  # a loop of links, an unknown user, a zero byte
+        raise SourceError(
+            f"There is no folder {str(root)!r}. Check the path: codeintel index PATH."
+        ) from error
     check_text(str(resolved), "The folder")
     if not resolved.is_dir():
-        raise SourceError(f"{root} is a file. Index the folder that holds it: codeintel index {resolved.parent}")
+        raise SourceError(
+            f"{root} is a file. Index the folder that holds it: codeintel index {resolved.parent}"
+        )
     if not is_readable(resolved):
-        raise SourceError(f"You may not read the folder {resolved}. Ask its owner for the right to, or index another: codeintel index PATH")
+        raise SourceError(
+            f"You may not read the folder {resolved}. Ask its owner for the right to, or index another: codeintel index PATH"
+        )
     return Repository(check_name(name or resolved.name or "root"), str(resolved), outputs=outputs)
 
 
@@ -59,11 +69,16 @@ def package(import_name: str, name: str | None = None) -> Repository:
     if root is None:  # scikit-learn is imported as sklearn
         wanted = plain_name(module)
         for imported, distributions in importlib.metadata.packages_distributions().items():
-            if wanted in map(plain_name, distributions) and (root := _package_folder(imported)) is not None:
+            if (
+                wanted in map(plain_name, distributions)
+                and (root := _package_folder(imported)) is not None
+            ):
                 break
     if root is None:
         known = [n for n in importlib.metadata.packages_distributions() if not n.startswith("_")]
-        raise SourceError(f"No package {import_name!r} is installed in {sys.prefix}.{did_you_mean(module, known)} Install it, or give its folder: codeintel index PATH")
+        raise SourceError(
+            f"No package {import_name!r} is installed in {sys.prefix}.{did_you_mean(module, known)} Install it, or give its folder: codeintel index PATH"
+        )
     return _package(root, name)
 
 
@@ -72,7 +87,9 @@ def package_at(folder: str | Path, import_name: str, name: str | None = None) ->
     module = import_name.strip()
     found = worktree(folder, name or module)
     if Path(found.root).name != module:
-        raise SourceError(f"The folder {found.root} does not hold the package {module!r}. Give its own folder, or index it as a folder: codeintel index PATH")
+        raise SourceError(
+            f"The folder {found.root} does not hold the package {module!r}. Give its own folder, or index it as a folder: codeintel index PATH"
+        )
     return _package(Path(found.root), name)
 
 
@@ -81,7 +98,9 @@ def renewed(repository: Repository) -> Repository:
     if repository.source != "package" or not repository.name.startswith("pkg:"):
         return repository
     now = _package(Path(repository.root), None)
-    return repository if now.version in ("", repository.version) else now  # none is known while pip is at work
+    return (
+        repository if now.version in ("", repository.version) else now
+    )  # none is known while pip is at work
 
 
 def _package(root: Path, name: str | None) -> Repository:
@@ -95,21 +114,38 @@ def _package(root: Path, name: str | None) -> Repository:
         said = f"pkg:{distribution}=={version}"
     else:  # one of several packages of its distribution
         said = f"pkg:{distribution}[{root.name}]=={version}"
-    return Repository(check_name(name or said), str(root), "package", distribution, version, record=record)
+    return Repository(
+        check_name(name or said), str(root), "package", distribution, version, record=record
+    )
 
 
 def _distribution_at(root: Path) -> tuple[str, str, str]:
     """Distribution, version and a digest of the list of its files, of the package in a folder; empty where there is none."""
     folder = root.parent
     if (folder / "os.py").is_file():  # the standard library, each package of which goes by itself
-        return "python", ".".join(map(str, sys.version_info[:3])) if folder == Path(os.__file__).resolve().parent else "", ""
-    held = sorted(folder.glob("*.dist-info"), key=lambda path: plain_name(path.name.partition("-")[0]) != plain_name(root.name))  # the one called alike first
+        return (
+            "python",
+            ".".join(map(str, sys.version_info[:3]))
+            if folder == Path(os.__file__).resolve().parent
+            else "",
+            "",
+        )
+    held = sorted(
+        folder.glob("*.dist-info"),
+        key=lambda path: plain_name(path.name.partition("-")[0]) != plain_name(root.name),
+    )  # the one called alike first
     for path in held:
         files = _text(path / "RECORD")
         listed = f"\n{root.name}/" in files or files.startswith(f"{root.name}/")
         if listed or root.name in _text(path / "top_level.txt").split():
             entry = importlib.metadata.Distribution.at(path)
-            return entry.name, entry.version, hashlib.blake2b(files.encode("utf-8", "replace"), digest_size=8).hexdigest() if listed else ""
+            return (
+                entry.name,
+                entry.version,
+                hashlib.blake2b(files.encode("utf-8", "replace"), digest_size=8).hexdigest()
+                if listed
+                else "",
+            )
     return "", "", ""
 
 
@@ -121,7 +157,15 @@ def _text(path: Path) -> str:
 
 
 def _is_only_package(root: Path, distribution: str) -> bool:
-    files = next((entry.read_text("RECORD") or "" for entry in importlib.metadata.distributions(name=distribution, path=[str(root.parent)])), "")
+    files = next(
+        (
+            entry.read_text("RECORD") or ""
+            for entry in importlib.metadata.distributions(
+                name=distribution, path=[str(root.parent)]
+            )
+        ),
+        "",
+    )
     tops = {path.partition("/")[0] for path in re.findall(r"^([^,\n]+/__init__\.py),", files, re.M)}
     return {top for top in tops if not top.startswith("_")} <= {root.name}
 
@@ -148,12 +192,18 @@ def how_to_index(name: str) -> str:
     """The command that would make a repository of this name."""
     if match := re.match(r"pkg:([\w.-]+)", name):
         return f"codeintel index --package {match[1]}"
-    return "codeintel index PATH" if any(mark in name for mark in "*?[") else f"codeintel index PATH --name {name}"
+    return (
+        "codeintel index PATH"
+        if any(mark in name for mark in "*?[")
+        else f"codeintel index PATH --name {name}"
+    )
 
 
 def check_name(name: str) -> str:
     """The name, if a person can type it: no slash, no control character, at most 128 characters."""
     check_text(name, "The name")
     if not _NAME.fullmatch(name):
-        raise SourceError(f"A repository cannot be named {name!r}: 1 to 128 characters, no slash or control character. Give another: --name NAME")
+        raise SourceError(
+            f"A repository cannot be named {name!r}: 1 to 128 characters, no slash or control character. Give another: --name NAME"
+        )
     return name

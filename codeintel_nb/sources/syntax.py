@@ -15,12 +15,31 @@ from .lost_lines import with_lost_lines
 from .names import OPERATOR_OF, cleaned_name, name_of, receiver_of
 from .sql_symbols import with_statements
 
-LIMIT_S, LIMIT_S_PER_MB = 1.0, 2.0  # of the thread's own CPU time, for the tree of one file: a busy machine must not decide what is indexed
+LIMIT_S, LIMIT_S_PER_MB = (
+    1.0,
+    2.0,
+)  # of the thread's own CPU time, for the tree of one file: a busy machine must not decide what is indexed
 SLICE_BYTES = 1 << 20  # that a parser is given at once
 TIMED_BYTES = 1 << 15  # of a file, from which on its tree may take long
 MOST_KEYS = 1000  # definitions of kind text, keys of data; a file with more is data, not settings
-_FUNCTION_VALUES = ("arrow_function", "function", "function_expression", "generator_function", "class")
-_WRAPPERS = ("memo", "forwardRef", "observer", "lazy", "useCallback", "debounce", "throttle", "once", "memoize")
+_FUNCTION_VALUES = (
+    "arrow_function",
+    "function",
+    "function_expression",
+    "generator_function",
+    "class",
+)
+_WRAPPERS = (
+    "memo",
+    "forwardRef",
+    "observer",
+    "lazy",
+    "useCallback",
+    "debounce",
+    "throttle",
+    "once",
+    "memoize",
+)
 _ASSIGNED = re.compile(r"(.+?)(?:\.prototype)?\.([^.]+)")
 _LEADING = ("comment", "attribute", "decorator", "annotation")
 
@@ -82,18 +101,34 @@ def _tools(language: str) -> tuple[Any, Any, Any]:
     from tree_sitter import Parser, Query
 
     how, tree = LANGUAGES[language], grammar(language)
-    kinds = {tree.node_kind_for_id(i) for i in range(tree.node_kind_count) if tree.node_kind_is_named(i) and tree.node_kind_is_visible(i)}
-    plain = [f"({node_type}) @d" for node_type in how.nodes] + [f"({node_type}) @leading" for node_type in sorted(kinds) if leads(node_type, language)]
-    inner = [f"({node_type} (raw_text) @{other}) @host" for node_type, other in how.inner if node_type in kinds]
+    kinds = {
+        tree.node_kind_for_id(i)
+        for i in range(tree.node_kind_count)
+        if tree.node_kind_is_named(i) and tree.node_kind_is_visible(i)
+    }
+    plain = [f"({node_type}) @d" for node_type in how.nodes] + [
+        f"({node_type}) @leading" for node_type in sorted(kinds) if leads(node_type, language)
+    ]
+    inner = [
+        f"({node_type} (raw_text) @{other}) @host"
+        for node_type, other in how.inner
+        if node_type in kinds
+    ]
     plain.append("(ERROR) @error")
-    return Parser(tree), Query(tree, "\n".join([*plain, how.docs])), Query(tree, "\n".join([how.query, *inner])) if how.query else None
+    return (
+        Parser(tree),
+        Query(tree, "\n".join([*plain, how.docs])),
+        Query(tree, "\n".join([how.query, *inner])) if how.query else None,
+    )
 
 
 @cache
 def leads(node_type: str, language: str) -> bool:
     """Whether nodes of this type belong to the one that follows."""
     how = LANGUAGES[language]
-    marks = _LEADING[:1] if how.raw_names else _LEADING  # an attribute of an element does not lead it
+    marks = (
+        _LEADING[:1] if how.raw_names else _LEADING
+    )  # an attribute of an element does not lead it
     return any(mark in node_type for mark in marks) or node_type in how.leading
 
 
@@ -118,7 +153,10 @@ def _tree(parser: Any, content: bytes) -> Any:
         return parser.parse(content).root_node
     ends = time.thread_time() + LIMIT_S + LIMIT_S_PER_MB * len(content) / 1_000_000
     try:
-        tree = parser.parse(lambda at, _: content[at : at + SLICE_BYTES], progress_callback=lambda *_: time.thread_time() > ends)
+        tree = parser.parse(
+            lambda at, _: content[at : at + SLICE_BYTES],
+            progress_callback=lambda *_: time.thread_time() > ends,
+        )
     except ValueError:
         parser.reset()
         raise ParseTimeout from None
@@ -131,23 +169,43 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
     how = LANGUAGES[language]
     _, plain, special = _tools(language)
     captured = QueryCursor(plain).captures(root)
-    found = [_Found(node, how.nodes[node.type], name_of(node, content)) for node in captured.get("d", [])]
+    found = [
+        _Found(node, how.nodes[node.type], name_of(node, content)) for node in captured.get("d", [])
+    ]
     inner: dict[int, Any] = {}
     symbols = list[Symbol]()
     if special is not None:
         by_node: dict[int, _Found] = {}
         for _, match in QueryCursor(special).matches(root):
-            kind = next((kind for kind in match if kind in ("function", "class", "method", "module", "container", "text")), None)
+            kind = next(
+                (
+                    kind
+                    for kind in match
+                    if kind in ("function", "class", "method", "module", "container", "text")
+                ),
+                None,
+            )
             if kind is not None:
                 node = match[kind][0]
-                if (met := by_node.get(node.id)) is None or met.kind == kind:  # of several names the last: Dart's Catalog.empty
+                if (
+                    met := by_node.get(node.id)
+                ) is None or met.kind == kind:  # of several names the last: Dart's Catalog.empty
                     name = how.head.match(text_of(node, content, MOST_READ)) if how.head else None
                     said = name[1] if name else text_of(match["name"][0], content)
-                    by_node[node.id] = _Found(node, kind, cleaned_name(said, how.raw_names or match["name"][0].type == "string_content"))
+                    by_node[node.id] = _Found(
+                        node,
+                        kind,
+                        cleaned_name(
+                            said, how.raw_names or match["name"][0].type == "string_content"
+                        ),
+                    )
             elif "host" in match:
                 (other,) = (name for name in match if name in LANGUAGES)
                 held = match[other][0]
-                inside = _read(content, *_part(content, held, _said_language(match["host"][0], content) or other))
+                inside = _read(
+                    content,
+                    *_part(content, held, _said_language(match["host"][0], content) or other),
+                )
                 inner[held.id] = inside.root
                 symbols += inside.symbols
         found += by_node.values()
@@ -172,14 +230,26 @@ def _part(content: bytes, node: Any, language: str) -> tuple[str, Any]:
     from tree_sitter import Parser, Range
 
     parser = Parser(grammar(language))
-    parser.included_ranges = [Range(node.start_point, node.end_point, node.start_byte, node.end_byte)]
+    parser.included_ranges = [
+        Range(node.start_point, node.end_point, node.start_byte, node.end_byte)
+    ]
     return language, _tree(parser, content)
 
 
 def _said_language(host: Any, content: bytes) -> str:
     head = text_of(host.children[0], content)
     said = re.search(r"\b(?:lang|type)\s*=\s*[\"']?(?:text/|application/)?(\w+)", head)
-    name = {"ts": "typescript", "js": "javascript", "babel": "javascript", "module": "javascript", "sass": "scss"}.get(said[1], said[1]) if said else ""
+    name = (
+        {
+            "ts": "typescript",
+            "js": "javascript",
+            "babel": "javascript",
+            "module": "javascript",
+            "sass": "scss",
+        }.get(said[1], said[1])
+        if said
+        else ""
+    )
     return name if name in ("typescript", "tsx", "javascript", "json", "css", "scss") else ""
 
 
@@ -188,7 +258,9 @@ def _symbols(found: list[_Found], content: bytes, language: str, docs: Docs) -> 
     holders: list[tuple[int, str, str]] = []  # end byte, name, kind of what is open here
     before: Symbol | None = None  # not told yet: another clause of it may follow
     for node, kind, name in found:
-        if kind.endswith("?") and not _is_function(node.child_by_field_name("value") or node.child_by_field_name("right"), content):
+        if kind.endswith("?") and not _is_function(
+            node.child_by_field_name("value") or node.child_by_field_name("right"), content
+        ):
             continue
         if kind.endswith("!") and node.child_by_field_name("body") is None:
             continue  # a mention of a type, not its definition
@@ -200,24 +272,56 @@ def _symbols(found: list[_Found], content: bytes, language: str, docs: Docs) -> 
         around = container = ".".join(holder[1] for holder in holders)
         if language == "go" and node.type == "method_declaration":
             container = receiver_of(node, content)
-        elif (member := _ASSIGNED if node.type == "assignment_expression" else how.member) and (inside := OPERATOR_OF.fullmatch(name) or member.fullmatch(name)):  # defined outside of what it is a member of
+        elif (member := _ASSIGNED if node.type == "assignment_expression" else how.member) and (
+            inside := OPERATOR_OF.fullmatch(name) or member.fullmatch(name)
+        ):  # defined outside of what it is a member of
             container, name = f"{container}.{inside[1]}".strip(".").replace("::", "."), inside[2]
             kind = "method" if kind == "function" else kind
         elif kind == "function" and holders and holders[-1][2] in ("class", "impl"):
             kind = "method"
-        elif language in ("c", "cpp") and kind == "function" and holders and holders[-1][2] in ("function", "method") and node.type == "function_definition":
+        elif (
+            language in ("c", "cpp")
+            and kind == "function"
+            and holders
+            and holders[-1][2] in ("function", "method")
+            and node.type == "function_definition"
+        ):
             continue  # a macro with a block: neither language has functions within functions
         end, last = _end(node)
-        inside_name = name if container == around or language == "go" else f"{container}.{name}".removeprefix(around).lstrip(".")
+        inside_name = (
+            name
+            if container == around or language == "go"
+            else f"{container}.{name}".removeprefix(around).lstrip(".")
+        )
         if kind == "container":
-            holders.append((end, inside_name, "namespace" if node.type in ("namespace_definition", "namespace_declaration") else "impl"))
+            holders.append(
+                (
+                    end,
+                    inside_name,
+                    "namespace"
+                    if node.type in ("namespace_definition", "namespace_declaration")
+                    else "impl",
+                )
+            )
             continue
         holders.append((end, inside_name, kind))
         first = node.start_point[0]
-        symbol = Symbol(name, kind, container, _signature(node, content, language), first + 1, last + 1, docs.of(node))
+        symbol = Symbol(
+            name,
+            kind,
+            container,
+            _signature(node, content, language),
+            first + 1,
+            last + 1,
+            docs.of(node),
+        )
         if not how.clauses:
             yield symbol
-        elif before is not None and (before.name, before.kind, before.container) == (name, kind, container) and symbol.start_line > before.end_line:
+        elif (
+            before is not None
+            and (before.name, before.kind, before.container) == (name, kind, container)
+            and symbol.start_line > before.end_line
+        ):
             before = before._replace(end_line=symbol.end_line)
         else:
             if before is not None:
@@ -230,12 +334,22 @@ def _symbols(found: list[_Found], content: bytes, language: str, docs: Docs) -> 
 def _end(node: Any) -> tuple[int, int]:
     """The byte and the row at which a definition ends; in Dart the body is a neighbour of its head."""
     last = node
-    while node.type.endswith("_signature") and last.parent is not None and last.parent.type == "method_signature":
+    while (
+        node.type.endswith("_signature")
+        and last.parent is not None
+        and last.parent.type == "method_signature"
+    ):
         last = last.parent
-    if last.type.endswith("_signature") and (behind := last.next_named_sibling) is not None and behind.type == "function_body":
+    if (
+        last.type.endswith("_signature")
+        and (behind := last.next_named_sibling) is not None
+        and behind.type == "function_body"
+    ):
         last = behind
     row = last.end_point[0]
-    return last.end_byte, row - (last.end_point[1] == 0 and row > node.start_point[0])  # a macro ends behind its newline
+    return last.end_byte, row - (
+        last.end_point[1] == 0 and row > node.start_point[0]
+    )  # a macro ends behind its newline
 
 
 def _is_function(value: Any, content: bytes) -> bool:
@@ -243,7 +357,11 @@ def _is_function(value: Any, content: bytes) -> bool:
     if value is None or value.type in _FUNCTION_VALUES:
         return value is not None
     called, given = value.child_by_field_name("function"), value.child_by_field_name("arguments")
-    if value.type != "call_expression" or given is None or text_of(called, content).rpartition(".")[2] not in _WRAPPERS:
+    if (
+        value.type != "call_expression"
+        or given is None
+        or text_of(called, content).rpartition(".")[2] not in _WRAPPERS
+    ):
         return False
     return bool(given.named_children) and _is_function(given.named_children[0], content)
 
@@ -255,13 +373,29 @@ _OPENED = ("zig", "css", "scss", "swift")  # a body that has no node of its own 
 
 def _signature(node: Any, content: bytes, language: str) -> str:
     """From the definition's start to its body, on one line."""
-    body = next((found for field in _BODY_FIELDS if (found := node.child_by_field_name(field)) is not None), None)
+    body = next(
+        (found for field in _BODY_FIELDS if (found := node.child_by_field_name(field)) is not None),
+        None,
+    )
     if body is None:
-        body = next((child for child in node.named_children if child.type.endswith("_body") or child.type in _BODIES), None)
+        body = next(
+            (
+                child
+                for child in node.named_children
+                if child.type.endswith("_body") or child.type in _BODIES
+            ),
+            None,
+        )
     elif (inner := body.child_by_field_name("body")) is not None:
         body = inner  # of the function that is assigned
-    begin = node.parent.start_byte if node.type.endswith("_binding") and node.parent is not None else node.start_byte  # OCaml's let
-    end = body.start_byte if body is not None and body.start_byte > node.start_byte else node.end_byte
+    begin = (
+        node.parent.start_byte
+        if node.type.endswith("_binding") and node.parent is not None
+        else node.start_byte
+    )  # OCaml's let
+    end = (
+        body.start_byte if body is not None and body.start_byte > node.start_byte else node.end_byte
+    )
     for child in node.named_children:
         if node.start_byte < child.start_byte < end and "comment" in child.type:
             end = child.start_byte
@@ -273,7 +407,9 @@ def _signature(node: Any, content: bytes, language: str) -> str:
     return re.sub(r"\s+", " ", text).strip().rstrip("{:=|").strip()[:200]
 
 
-_TEMPLATE = re.compile(r"\{%[-+]?\s*(?:(end)?(macro|block|component|partial))(?:\s+([\w.-]+))?[^%]*%\}")
+_TEMPLATE = re.compile(
+    r"\{%[-+]?\s*(?:(end)?(macro|block|component|partial))(?:\s+([\w.-]+))?[^%]*%\}"
+)
 
 
 def _template_symbols(content: bytes) -> Iterator[Symbol]:
@@ -283,7 +419,16 @@ def _template_symbols(content: bytes) -> Iterator[Symbol]:
         for match in _TEMPLATE.finditer(line):
             ends, kind, name = match.groups()
             if not ends and name:
-                open_ones.append((kind, name, row, re.sub(r"^\{%[-+]?\s*|\s*[-+]?%\}$", "", match[0])[:200]))
+                open_ones.append(
+                    (kind, name, row, re.sub(r"^\{%[-+]?\s*|\s*[-+]?%\}$", "", match[0])[:200])
+                )
             elif ends and open_ones and open_ones[-1][0] == kind:
                 kind, name, first, signature = open_ones.pop()
-                yield Symbol(name, "function" if kind == "macro" else "class", ".".join(held[1] for held in open_ones), signature, first, row)
+                yield Symbol(
+                    name,
+                    "function" if kind == "macro" else "class",
+                    ".".join(held[1] for held in open_ones),
+                    signature,
+                    first,
+                    row,
+                )

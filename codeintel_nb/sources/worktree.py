@@ -23,15 +23,24 @@ HISTORIES = frozenset({".git", ".hg", ".svn", ".jj", ".bzr", "CVS"})  # of versi
 NEVER = HISTORIES | {
     "__pycache__", "__pypackages__", ".ipynb_checkpoints", "node_modules", ".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis",
 }  # fmt: skip
-ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta", "bin/activate_this.py", "Scripts/activate_this.py")  # of venv, conda, and virtualenv before version 20
+ENVIRONMENT_MARKS = (
+    "pyvenv.cfg",
+    "conda-meta",
+    "bin/activate_this.py",
+    "Scripts/activate_this.py",
+)  # of venv, conda, and virtualenv before version 20
 VIRTUAL_FOLDER = "virtual file system"
 OWN_INDEX, BY_COLLABORATION = "index of codeintel", "rewritten by collaboration at each keystroke"
-IGNORED = frozenset({"ignored", "ignored folder", OWN_INDEX, BY_COLLABORATION})  # reasons for which a file was not in the index either
+IGNORED = frozenset(
+    {"ignored", "ignored folder", OWN_INDEX, BY_COLLABORATION}
+)  # reasons for which a file was not in the index either
 _FORMATS = frozenset(f"v{number}" for number in range(1, 10))  # folders of an index home
 _REPOSITORY = re.compile(r"[0-9a-f]{16}")  # a folder in one of these
 _RULE_NAMES = (".git", *IGNORE_FILES)
 # files that JupyterLab's collaboration rewrites at each keystroke
-COLLABORATION = re.compile(r"\.jupyter_ystore\.db.*|.*\.ystore(?:\.db)?(?:-journal|-wal|-shm)?|\..+\.ipynb\.y|collaboration_sessions\.json")
+COLLABORATION = re.compile(
+    r"\.jupyter_ystore\.db.*|.*\.ystore(?:\.db)?(?:-journal|-wal|-shm)?|\..+\.ipynb\.y|collaboration_sessions\.json"
+)
 _MAY_COLLABORATE = re.compile(r"ystore|\.y$|collaboration")  # a cheap filter
 SECRETS = (
     ".env", ".env.*", "*.pem", "*.key", "*.pfx", "*.p12", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "id_rsa*", "id_dsa*", "id_ecdsa*",
@@ -76,15 +85,25 @@ class Walk:
     SourceError : the root leads elsewhere now or is the index home, or a folder cannot be listed now.
     """
 
-    def __init__(self, repository: Repository, settings: Settings, entered: Callable[[str], None] = lambda folder: None, no_ignore: bool = False) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        settings: Settings,
+        entered: Callable[[str], None] = lambda folder: None,
+        no_ignore: bool = False,
+    ) -> None:
         self.root = repository.root
         self.reads_ignore_files = repository.reads_ignore_files and not no_ignore
         self.entered = entered  # is given each folder before it is listed
         self.skipped: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}  # reason -> the first paths
         self.secrets: list[str] = []
-        self.unlisted: set[str] = set()  # folders that could not be listed: no event says when they can be
-        self.linked: dict[str, FileState] = {}  # files with other names, whose changes under these give no event
+        self.unlisted: set[str] = (
+            set()
+        )  # folders that could not be listed: no event says when they can be
+        self.linked: dict[
+            str, FileState
+        ] = {}  # files with other names, whose changes under these give no event
         self._settings = settings
         self._never = HISTORIES if no_ignore else NEVER
         self._home = _identity(settings.home)
@@ -119,14 +138,24 @@ class Walk:
                     elif wanted:
                         yield from self._folder(place, rules)
                     return
-                if entry.is_symlink() or not entry.is_dir() or self._reason_outside(place, name, rules) is not None:
+                if (
+                    entry.is_symlink()
+                    or not entry.is_dir()
+                    or self._reason_outside(place, name, rules) is not None
+                ):
                     return
-                if os.path.join(self.root, place) in self._virtual or self._is_home(os.path.join(self.root, place)) or self._reason_inside(place, self._marks(place)) is not None:
+                if (
+                    os.path.join(self.root, place) in self._virtual
+                    or self._is_home(os.path.join(self.root, place))
+                    or self._reason_inside(place, self._marks(place)) is not None
+                ):
                     return
                 rules = self._rules_of(place, rules)
         except OSError as error:
             if error.errno in TRANSIENT:
-                raise SourceError(f"The file {os.path.join(self.root, path)} cannot be looked at now ({error.strerror}). What was indexed before still answers; try again.") from error
+                raise SourceError(
+                    f"The file {os.path.join(self.root, path)} cannot be looked at now ({error.strerror}). What was indexed before still answers; try again."
+                ) from error
             return
 
     def find(self, path: str) -> FileStat | None:
@@ -153,7 +182,11 @@ class Walk:
     def _marks(self, folder: str) -> set[str]:
         """Return the entries of a folder that decide how it is read."""
         place = os.path.join(self.root, folder)
-        return {name for name in (*_RULE_NAMES, "pyvenv.cfg", "conda-meta", "bin", "Scripts", *_FORMATS) if os.path.lexists(os.path.join(place, name))}
+        return {
+            name
+            for name in (*_RULE_NAMES, "pyvenv.cfg", "conda-meta", "bin", "Scripts", *_FORMATS)
+            if os.path.lexists(os.path.join(place, name))
+        }
 
     def _rules_of(self, folder: str, outer: Rules) -> Rules:
         if not self.reads_ignore_files:
@@ -187,7 +220,11 @@ class Walk:
                 self._leave(VIRTUAL_FOLDER, folder)
                 return iter(()), rules
             # relative to an open folder a file's state is found without a walk down its path
-            handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if folder else 0)) if os.scandir in os.supports_fd else None
+            handle = (
+                os.open(place, os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if folder else 0))
+                if os.scandir in os.supports_fd
+                else None
+            )
             if self._is_home(place if handle is None else handle):
                 self._leave(OWN_INDEX, folder)
                 return iter(()), rules
@@ -214,7 +251,9 @@ class Walk:
                     wanted.append(path)
         except OSError as error:
             if error.errno in TRANSIENT:  # the files still exist: do not report them as deleted
-                raise SourceError(f"The folder {os.path.join(self.root, folder)} cannot be listed now ({error.strerror}). What was indexed before still answers; try again.") from error
+                raise SourceError(
+                    f"The folder {os.path.join(self.root, folder)} cannot be listed now ({error.strerror}). What was indexed before still answers; try again."
+                ) from error
             self._leave("unreadable folder", folder)
             self.unlisted.add(folder)
         finally:
@@ -232,7 +271,9 @@ class Walk:
         """A file that is wanted, or whether it is a folder to go into."""
         name = entry.name
         if entry.is_symlink():
-            self._leave("symbolic link", path)  # what it points to is indexed where it lies, or lies outside
+            self._leave(
+                "symbolic link", path
+            )  # what it points to is indexed where it lies, or lies outside
             return False
         if not name.isascii() and not _is_text(name):
             self._leave("name is not UTF-8", path)
@@ -248,7 +289,9 @@ class Walk:
         if not stat.S_ISREG(state.st_mode):
             self._leave("not a regular file", path)
         elif name == ".git":
-            self._leave("tool folder", path)  # of a linked worktree or a submodule: the path of git's folder
+            self._leave(
+                "tool folder", path
+            )  # of a linked worktree or a submodule: the path of git's folder
         elif rules.ignores(path, False):
             self._leave("ignored", path)
         elif is_secret_name(name):
@@ -256,14 +299,23 @@ class Walk:
             self.secrets.append(path)
         elif _MAY_COLLABORATE.search(name) and COLLABORATION.fullmatch(name):
             self._leave(BY_COLLABORATION, path)
-        elif state.st_size > self._settings.max_file_bytes and state.st_size > self._settings.raw_limit(name):
+        elif (
+            state.st_size > self._settings.max_file_bytes
+            and state.st_size > self._settings.raw_limit(name)
+        ):
             self._leave("too large", path)
-        elif state.st_mode & _READABLE != _READABLE and not os.access(os.path.join(self.root, path), os.R_OK):
+        elif state.st_mode & _READABLE != _READABLE and not os.access(
+            os.path.join(self.root, path), os.R_OK
+        ):
             self._leave("unreadable", path)
         else:
             if state.st_nlink > 1:
                 self.linked[path] = FileState.of(state)
-            return FileStat(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino) if HAS_INODES else FileStat(path, *FileState.of(state))
+            return (
+                FileStat(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+                if HAS_INODES
+                else FileStat(path, *FileState.of(state))
+            )
         return False
 
     def _reason_outside(self, path: str, name: str, rules: Rules) -> str | None:
@@ -282,29 +334,43 @@ class Walk:
         place = os.path.join(self.root, folder)
         if self.reads_ignore_files and is_environment(names, place):
             return "virtual environment"
-        return OWN_INDEX if not _FORMATS.isdisjoint(names) and _is_index_home(place, names) else None
+        return (
+            OWN_INDEX if not _FORMATS.isdisjoint(names) and _is_index_home(place, names) else None
+        )
 
 
 def check_is_indexable(root: str, home: Path) -> None:
     """Raise SourceError if a folder is the index home, or lies in it or on a virtual file system."""
     mount = mount_of(root)
     if mount is not None and mount.kind in VIRTUAL:
-        raise SourceError(f"The folder {root} is on a virtual file system ({mount.kind}), whose files the kernel generates. Choose a folder on a disk: codeintel index PATH")
-    identity, resolved = _identity(home), os.path.realpath(home)  # by path as well, while it does not exist yet
+        raise SourceError(
+            f"The folder {root} is on a virtual file system ({mount.kind}), whose files the kernel generates. Choose a folder on a disk: codeintel index PATH"
+        )
+    identity, resolved = (
+        _identity(home),
+        os.path.realpath(home),
+    )  # by path as well, while it does not exist yet
     folder = root
     while folder != resolved and (identity is None or _identity(folder) != identity):
         above = os.path.dirname(folder)
         if above == folder:
             return
         folder = above
-    raise SourceError(f"The folder {root} holds codeintel's own index. Choose another folder: codeintel index PATH")
+    raise SourceError(
+        f"The folder {root} holds codeintel's own index. Choose another folder: codeintel index PATH"
+    )
 
 
 def is_environment(names: set[str], folder: str) -> bool:
     """Whether a folder is an environment of venv, virtualenv or conda, by the names of its entries."""
-    if "pyvenv.cfg" in names or ("conda-meta" in names and os.path.isdir(os.path.join(folder, "conda-meta"))):
+    if "pyvenv.cfg" in names or (
+        "conda-meta" in names and os.path.isdir(os.path.join(folder, "conda-meta"))
+    ):
         return True
-    return any(mark.partition("/")[0] in names and os.path.isfile(os.path.join(folder, mark)) for mark in ENVIRONMENT_MARKS[2:])
+    return any(
+        mark.partition("/")[0] in names and os.path.isfile(os.path.join(folder, mark))
+        for mark in ENVIRONMENT_MARKS[2:]
+    )
 
 
 def _is_index_home(folder: str, names: set[str]) -> bool:
@@ -312,7 +378,11 @@ def _is_index_home(folder: str, names: set[str]) -> bool:
     for name in sorted(_FORMATS & names):
         try:
             with os.scandir(os.path.join(folder, name, "repositories")) as entries:
-                if any(_REPOSITORY.fullmatch(entry.name) and os.path.exists(os.path.join(entry.path, "repository.json")) for entry in entries):
+                if any(
+                    _REPOSITORY.fullmatch(entry.name)
+                    and os.path.exists(os.path.join(entry.path, "repository.json"))
+                    for entry in entries
+                ):
                     return True
         except OSError:
             continue

@@ -13,7 +13,14 @@ from codeintel_nb.api.client import ServerClient, check_version
 from codeintel_nb.api.connection import RETRY_S, Connection
 from codeintel_nb.api.embedded import EmbeddedClient
 from codeintel_nb.api.kernel import Kernel, NoServer
-from codeintel_nb.api.wire import FileRequest, IndexRequest, PathsRequest, SemanticRequest, SqlRequest, TextRequest
+from codeintel_nb.api.wire import (
+    FileRequest,
+    IndexRequest,
+    PathsRequest,
+    SemanticRequest,
+    SqlRequest,
+    TextRequest,
+)
 from codeintel_nb.errors import EngineError, ScopeError, SearchError, SourceError
 from tests.conftest import write_tree
 
@@ -94,11 +101,16 @@ def clock():
 @pytest.fixture
 def connection(server, kernel, gate, said, clock):
     found = Kernel(f"http://127.0.0.1:{gate.port}{server.base_url}", kernel, server.key(kernel))
-    return Connection(said.append, lambda: found, lambda: EmbeddedClient(Workspace.open(server.home)), clock)
+    return Connection(
+        said.append, lambda: found, lambda: EmbeddedClient(Workspace.open(server.home)), clock
+    )
 
 
 def on_server(server, kernel):
-    return {state["session_id"]: state["scope"] for state in server.ask("GET", "sessions").json["sessions"]}.get(kernel)
+    return {
+        state["session_id"]: state["scope"]
+        for state in server.ask("GET", "sessions").json["sessions"]
+    }.get(kernel)
 
 
 def languages(connection):
@@ -113,12 +125,20 @@ def test_the_server_answers_as_the_embedded_engine_does(server, connection, said
         assert client.load_scope("kept") == PYTHON
         assert "kept" in client.saved_scopes()
     for ask in (
-        lambda c: c.search_text(TextRequest(pattern=r"def \w+", regex=True, context=1)).results.hits,
+        lambda c: (
+            c.search_text(TextRequest(pattern=r"def \w+", regex=True, context=1)).results.hits
+        ),
         lambda c: c.semantic_search(SemanticRequest(query="charge a card")).results.hits,
         lambda c: c.list_paths(PathsRequest(languages=("markdown",))).results.hits,
         lambda c: c.search_text(TextRequest(pattern="cart")).results.query,
-        lambda c: c.sql(SqlRequest(statement="select path, modified, [lines] as l, 0.5::double / 0 as inf from files order by 1")).rows(),
-        lambda c: c.open_file(FileRequest(repo="shop", path="src/shop/cart.py", start_line=3, end_line=9)),
+        lambda c: c.sql(
+            SqlRequest(
+                statement="select path, modified, [lines] as l, 0.5::double / 0 as inf from files order by 1"
+            )
+        ).rows(),
+        lambda c: c.open_file(
+            FileRequest(repo="shop", path="src/shop/cart.py", start_line=3, end_line=9)
+        ),
         lambda c: [(one.name, one.files, one.root) for one in c.status()],
     ):
         assert ask(connection) == ask(here)
@@ -151,7 +171,9 @@ def test_the_servers_errors_are_those_of_the_embedded_engine(server, connection,
     assert said == []
 
 
-def test_a_server_that_goes_is_stood_in_for_once_said_and_taken_back(server, kernel, gate, connection, said, clock):
+def test_a_server_that_goes_is_stood_in_for_once_said_and_taken_back(
+    server, kernel, gate, connection, said, clock
+):
     connection.set_scope(PYTHON)
     gate.close()
     assert languages(connection) == {"python"}, "the last known scope goes on"
@@ -167,12 +189,16 @@ def test_a_server_that_goes_is_stood_in_for_once_said_and_taken_back(server, ker
     assert on_server(server, kernel) == {"languages": ["python"]}, "it is not asked again at once"
     clock.now += RETRY_S
     assert languages(connection) == {"javascript"}
-    assert on_server(server, kernel) == {"languages": ["javascript"]}, "what was set meanwhile is given to the server"
+    assert on_server(server, kernel) == {"languages": ["javascript"]}, (
+        "what was set meanwhile is given to the server"
+    )
     assert len(said) == 2
     assert "answers again" in said[1]
 
 
-def test_a_scope_that_the_panel_changed_meanwhile_is_the_servers(server, kernel, gate, connection, clock):
+def test_a_scope_that_the_panel_changed_meanwhile_is_the_servers(
+    server, kernel, gate, connection, clock
+):
     connection.set_scope(PYTHON)
     gate.close()
     assert languages(connection) == {"python"}
@@ -182,7 +208,9 @@ def test_a_scope_that_the_panel_changed_meanwhile_is_the_servers(server, kernel,
     assert languages(connection) == {"javascript"}
 
 
-def test_a_scope_cleared_while_the_server_was_away_stays_cleared(server, kernel, gate, connection, clock):
+def test_a_scope_cleared_while_the_server_was_away_stays_cleared(
+    server, kernel, gate, connection, clock
+):
     connection.set_scope(PYTHON)
     gate.close()
     connection.clear_scope()
@@ -223,28 +251,41 @@ def test_a_scope_that_does_not_fit_here_never_widens(server, gate, connection, s
 
 
 def test_a_refused_kernel_searches_by_itself(server, gate, said):
-    found = Kernel(f"http://127.0.0.1:{gate.port}{server.base_url}", "0" * 8, b"no key of this server")
-    connection = Connection(said.append, lambda: found, lambda: EmbeddedClient(Workspace.open(server.home)))
+    found = Kernel(
+        f"http://127.0.0.1:{gate.port}{server.base_url}", "0" * 8, b"no key of this server"
+    )
+    connection = Connection(
+        said.append, lambda: found, lambda: EmbeddedClient(Workspace.open(server.home))
+    )
     assert len(languages(connection)) > 1
     assert len(said) == 1
     assert "refuses (403)" in said[0]
 
 
 def test_a_server_without_the_extension_is_stood_in_for(server, said):
-    found = Kernel(f"http://127.0.0.1:{server.port}{server.base_url}no-such-thing/", "0" * 8, b"key")
-    connection = Connection(said.append, lambda: found, lambda: EmbeddedClient(Workspace.open(server.home)))
+    found = Kernel(
+        f"http://127.0.0.1:{server.port}{server.base_url}no-such-thing/", "0" * 8, b"key"
+    )
+    connection = Connection(
+        said.append, lambda: found, lambda: EmbeddedClient(Workspace.open(server.home))
+    )
     assert len(languages(connection)) > 1
     assert "is codeintel-nb enabled there?" in said[0]
 
 
 def test_without_an_engine_the_error_says_what_to_install(gate, server, kernel, said):
     def missing():
-        raise EngineError("The engine is not installed in this environment (no module 'duckdb'). Install it: %pip install codeintel-nb")
+        raise EngineError(
+            "The engine is not installed in this environment (no module 'duckdb'). Install it: %pip install codeintel-nb"
+        )
 
     found = Kernel(f"http://127.0.0.1:{gate.port}{server.base_url}", kernel, server.key(kernel))
     connection = Connection(said.append, lambda: found, missing)
     gate.close()
-    with pytest.raises(EngineError, match=r"pip install codeintel-nb.*Until then searches need the Jupyter server: the Jupyter server does not answer"):
+    with pytest.raises(
+        EngineError,
+        match=r"pip install codeintel-nb.*Until then searches need the Jupyter server: the Jupyter server does not answer",
+    ):
         languages(connection)
     gate.open()
     assert len(languages(connection)) > 1, "it is asked again at once: nothing else could answer"
@@ -257,24 +298,44 @@ def test_halves_of_different_versions_are_told_how_to_join(theirs):
 
 
 def test_a_cancelled_search_gives_what_it_has(server, kernel):
-    client = ServerClient(Kernel(f"http://127.0.0.1:{server.port}{server.base_url}", kernel, server.key(kernel)))
+    client = ServerClient(
+        Kernel(f"http://127.0.0.1:{server.port}{server.base_url}", kernel, server.key(kernel))
+    )
     cancel = threading.Event()
     threading.Timer(0.3, cancel.set).start()
     with pytest.raises(SearchError, match="cancelled"):
-        client.sql(SqlRequest(statement="select count(*) from range(100000) a, range(100000) b where a.range * b.range = 7"), cancel)
+        client.sql(
+            SqlRequest(
+                statement="select count(*) from range(100000) a, range(100000) b where a.range * b.range = 7"
+            ),
+            cancel,
+        )
 
 
-def reason(environment, code="from codeintel_nb.api.kernel import this_kernel, NoServer\ntry:\n    this_kernel()\nexcept NoServer as error:\n    print(error)"):
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+def reason(
+    environment,
+    code="from codeintel_nb.api.kernel import this_kernel, NoServer\ntry:\n    this_kernel()\nexcept NoServer as error:\n    print(error)",
+):
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_who_is_no_kernel_of_a_server_knows_why():
     import os
 
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("CODEINTEL_SERVER", "JPY"))}
+    plain = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CODEINTEL_SERVER", "JPY"))
+    }
     assert "no Jupyter server" in reason(plain)
     url = {**plain, "CODEINTEL_SERVER_URL": "http://127.0.0.1:1/", "CODEINTEL_SERVER_PID": "1"}
     assert "is no Jupyter kernel" in reason(url)
     assert "only inherited" in reason({**url, "JPY_PARENT_PID": "2"})
     shell = "from IPython.core.interactiveshell import InteractiveShell\nInteractiveShell.instance()\nimport ipykernel\n"
-    assert "is no Jupyter kernel" in reason(url, shell + "from codeintel_nb.api.kernel import *\ntry:\n    this_kernel()\nexcept NoServer as error:\n    print(error)")
+    assert "is no Jupyter kernel" in reason(
+        url,
+        shell
+        + "from codeintel_nb.api.kernel import *\ntry:\n    this_kernel()\nexcept NoServer as error:\n    print(error)",
+    )

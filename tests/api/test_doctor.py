@@ -55,7 +55,9 @@ def test_a_repository_whose_folder_is_gone_is_a_warning(shop, tree):
     import shutil
 
     shutil.rmtree(tree)
-    assert any("codeintel remove shop" in f.said for f in examine(shop.settings) if f.level == "warning")
+    assert any(
+        "codeintel remove shop" in f.said for f in examine(shop.settings) if f.level == "warning"
+    )
 
 
 def test_a_folder_that_leads_elsewhere_is_named(shop, tree, tmp_path):

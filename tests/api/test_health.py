@@ -16,11 +16,18 @@ def test_what_makes_a_service_degraded(shop):
 
     jobs = Jobs(index)
     well = health(shop, 10_000, jobs)
-    assert (well.status, well.reasons, well.version, well.repositories) == ("ok", (), __version__, 1)
+    assert (well.status, well.reasons, well.version, well.repositories) == (
+        "ok",
+        (),
+        __version__,
+        1,
+    )
     (crowded,) = health(shop, 10_001, jobs).reasons
     assert "10,001 sessions" in crowded
     jobs.start(shop.repository("shop"))
-    while jobs.state("shop").progress is None or jobs.state("shop").progress.stage != "listing files":
+    while (
+        jobs.state("shop").progress is None or jobs.state("shop").progress.stage != "listing files"
+    ):
         pass
     assert health(shop, 1, jobs).reasons == ()
     (stuck,) = health(shop, 1, jobs, stuck_s=0).reasons

@@ -27,7 +27,9 @@ def jobs(gate, shop):
             raise ShardError("it is damaged")
         if repository.name == "broken":
             raise RuntimeError("a mistake")
-        return shop.index_repository(shop.repository("shop"), progress, cancel, rebuild, only, requested)
+        return shop.index_repository(
+            shop.repository("shop"), progress, cancel, rebuild, only, requested
+        )
 
     made = Jobs(index)
     yield made
@@ -78,11 +80,15 @@ def test_a_waiting_run_that_a_person_cancels_stays_stopped(jobs, gate, shop):
     jobs.start(REPOSITORY)
     jobs.cancel("shop")
     gate.set()
-    assert ended(jobs, "shop")[-1].detail.startswith("Indexing 'shop' was stopped before the first file.")
+    assert ended(jobs, "shop")[-1].detail.startswith(
+        "Indexing 'shop' was stopped before the first file."
+    )
     assert shop.is_stopped("shop")
     assert jobs.start(REPOSITORY, requested=False).state == "waiting"
     last = ended(jobs, "shop")[-1]
-    assert (last.state, last.error) == ("cancelled", "IndexingCancelled"), "a watcher's run leaves it alone"
+    assert (last.state, last.error) == ("cancelled", "IndexingCancelled"), (
+        "a watcher's run leaves it alone"
+    )
     jobs.start(REPOSITORY)
     assert ended(jobs, "shop")[-1].state == "done"
     assert not shop.is_stopped("shop")
@@ -110,7 +116,9 @@ def test_a_request_follows_a_watchers_run_that_has_begun(jobs, gate, shop, tree)
     assert ended(jobs, "shop")[-1].report.indexed == 1
 
 
-@pytest.mark.parametrize("other", [Repository("shop", "/elsewhere"), Repository("shop", "/shop", outputs=True)])
+@pytest.mark.parametrize(
+    "other", [Repository("shop", "/elsewhere"), Repository("shop", "/shop", outputs=True)]
+)
 @pytest.mark.parametrize("running", [True, False])
 def test_a_request_that_reads_something_else_has_a_run_of_its_own(gate, other, running):
     runs = []
@@ -166,7 +174,13 @@ def test_closing_tells_those_who_follow_a_run_that_never_began(jobs, gate):
     assert jobs.wait("other").detail == "The server shut down before the run began."
 
 
-@pytest.mark.parametrize(("name", "error", "said"), [("damaged", "ShardError", "it is damaged"), ("broken", "EngineError", "RuntimeError: a mistake")])
+@pytest.mark.parametrize(
+    ("name", "error", "said"),
+    [
+        ("damaged", "ShardError", "it is damaged"),
+        ("broken", "EngineError", "RuntimeError: a mistake"),
+    ],
+)
 def test_what_fails_is_told(jobs, gate, name, error, said):
     jobs.start(Repository(name, "/x"))
     gate.set()

@@ -28,7 +28,11 @@ def look(tmp_path, monkeypatch):
 def kernelspec(tmp_path, name, python):
     folder = tmp_path / "data" / "kernels" / name
     folder.mkdir(parents=True)
-    spec = {"argv": [str(python), "-m", "ipykernel", "-f", "{connection_file}"], "display_name": name, "language": "python"}
+    spec = {
+        "argv": [str(python), "-m", "ipykernel", "-f", "{connection_file}"],
+        "display_name": name,
+        "language": "python",
+    }
     (folder / "kernel.json").write_text(json.dumps(spec))
 
 
@@ -41,7 +45,10 @@ def test_all_is_well(look, server):
 
 def test_an_extension_that_was_switched_off(look, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")  # as outside of a virtual environment
-    write_tree(tmp_path / "config" / "jupyter_server_config.d", {"jupyter_ext.json": '{"ServerApp": {"jpserver_extensions": {"jupyter_ext": false}}}'})
+    write_tree(
+        tmp_path / "config" / "jupyter_server_config.d",
+        {"jupyter_ext.json": '{"ServerApp": {"jpserver_extensions": {"jupyter_ext": false}}}'},
+    )
     finding = look()["jupyter extension"]
     assert finding.level == "error"
     command = finding.said.partition("Run: ")[2].partition(" and start")[0]
@@ -60,7 +67,10 @@ def test_an_extension_that_was_switched_off_by_hand(look, tmp_path, monkeypatch)
 
 
 def test_an_extension_whose_configuration_is_elsewhere():
-    assert "jupyter server extension enable jupyter_ext --sys-prefix" in extension_finding(None, "2.0").said
+    assert (
+        "jupyter server extension enable jupyter_ext --sys-prefix"
+        in extension_finding(None, "2.0").said
+    )
 
 
 def test_a_server_that_runs_without_the_extension(look, make_server):
@@ -77,7 +87,9 @@ def test_a_kernel_whose_interpreter_is_gone(look, tmp_path):
 
 
 def test_a_kernel_of_an_empty_environment(look, tmp_path):
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True
+    )
     python = tmp_path / "env" / "bin" / "python"
     kernelspec(tmp_path, "empty", python)
     assert f"{python} -m pip install ipykernel" in look()["kernel empty"].said
@@ -89,7 +101,13 @@ def test_a_kernel_of_an_empty_environment(look, tmp_path):
         (__version__, [], True, "ok", __version__),
         ("", [], True, "warning", "/env/python -m pip install codeintel-nb"),
         ("0.0.9", [], True, "warning", f"/env/python -m pip install codeintel-nb=={__version__}"),
-        (__version__, ["duckdb"], True, "warning", "through the Jupyter server alone: its environment has no duckdb"),
+        (
+            __version__,
+            ["duckdb"],
+            True,
+            "warning",
+            "through the Jupyter server alone: its environment has no duckdb",
+        ),
         ("", ["duckdb"], False, "error", "/env/python -m pip install ipykernel"),
     ],
 )

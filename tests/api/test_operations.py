@@ -7,7 +7,17 @@ import pytest
 from codeintel_nb import Scope
 from codeintel_nb.api.operations import Limits, Operations
 from codeintel_nb.api.sessions import Sessions
-from codeintel_nb.api.wire import FileRequest, IndexRequest, PathsRequest, ScopeAnswer, SearchAnswer, SemanticRequest, SqlRequest, TextRequest, to_wire
+from codeintel_nb.api.wire import (
+    FileRequest,
+    IndexRequest,
+    PathsRequest,
+    ScopeAnswer,
+    SearchAnswer,
+    SemanticRequest,
+    SqlRequest,
+    TextRequest,
+    to_wire,
+)
 from codeintel_nb.errors import ScopeError, SearchError, SessionError, SourceError
 from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry
 from codeintel_nb.scopes.session import session_context
@@ -36,7 +46,9 @@ class Caller:
     def __init__(self, operations, clock):
         self.operations = operations
         self.live = set()
-        self.sessions = Sessions(AsyncMemoryRegistry(MemoryRegistry(max_age_s=10, clock=clock)), self.live.__contains__)
+        self.sessions = Sessions(
+            AsyncMemoryRegistry(MemoryRegistry(max_age_s=10, clock=clock)), self.live.__contains__
+        )
 
     def set_scope(self, scope):
         return asyncio.run(self.sessions.set(self.operations.checked(scope)))
@@ -61,11 +73,17 @@ def test_each_session_searches_its_own_scope(caller):
         caller.set_scope(Scope(languages=("javascript",)))
     with session_context("b"):
         caller.set_scope(Scope(languages=("python",)))
-        assert {h.language for h in caller.search_text(TextRequest(pattern="cart")).results} == {"python"}
+        assert {h.language for h in caller.search_text(TextRequest(pattern="cart")).results} == {
+            "python"
+        }
     with session_context("a"):
-        assert {h.language for h in caller.semantic_search(SemanticRequest(query="cart lines")).results} == {"javascript"}
+        assert {
+            h.language for h in caller.semantic_search(SemanticRequest(query="cart lines")).results
+        } == {"javascript"}
         assert [h.path for h in caller.list_paths(PathsRequest()).results] == ["web/app.js"]
-        assert caller.sql(SqlRequest(statement="select path from files")).rows() == [("web/app.js",)]
+        assert caller.sql(SqlRequest(statement="select path from files")).rows() == [
+            ("web/app.js",)
+        ]
         assert caller.clear_scope().scope == Scope()
         assert len(caller.list_paths(PathsRequest()).results) == 9
 
@@ -95,7 +113,10 @@ def test_a_live_kernels_scope_outlives_any_idle_hour(caller, clock):
         clock.now += 100 * 3600
         assert asyncio.run(caller.sessions.registry.prune_expired()) == 0
         answer = caller.list_paths(PathsRequest())
-        assert (answer.results.scope, answer.scope_expired) == (Scope(languages=("javascript",)), False)
+        assert (answer.results.scope, answer.scope_expired) == (
+            Scope(languages=("javascript",)),
+            False,
+        )
 
 
 def test_a_scope_is_held_against_what_is_indexed_before_it_applies(caller):
@@ -128,8 +149,12 @@ def test_pages_of_an_answer(shop):
     served, held = Operations(shop, Limits(hits=1_000_000)), ScopeAnswer(Scope(), "a")
     everything = served.semantic_search(SemanticRequest(query="cart", limit=0), held).results.hits
     assert len(everything) > 2, "a limit of 0 asks for all, on a server too"
-    page = served.semantic_search(SemanticRequest(query="cart", limit=1, offset=1), held).results.hits
-    assert [(hit.path, hit.start_line) for hit in page] == [(hit.path, hit.start_line) for hit in everything[1:2]]
+    page = served.semantic_search(
+        SemanticRequest(query="cart", limit=1, offset=1), held
+    ).results.hits
+    assert [(hit.path, hit.start_line) for hit in page] == [
+        (hit.path, hit.start_line) for hit in everything[1:2]
+    ]
     paths = served.list_paths(PathsRequest(), held).results.hits
     assert served.list_paths(PathsRequest(offset=1), held).results.hits == paths[1:]
     for request in (PathsRequest(offset=-1), PathsRequest(limit=1, offset=-1)):
@@ -139,15 +164,31 @@ def test_pages_of_an_answer(shop):
 
 def test_a_slice_is_truncated_where_it_ends_with_the_last_hit(shop):
     results = shop.search_text("cart", limit=2)
-    assert (results.truncated, results[::-1].truncated, results[:1].truncated, results[0::-1].truncated) == (True, True, False, False)
+    assert (
+        results.truncated,
+        results[::-1].truncated,
+        results[:1].truncated,
+        results[0::-1].truncated,
+    ) == (True, True, False, False)
 
 
 def test_a_package_of_another_environment_is_found_by_its_folder(operations, tmp_path):
     (tmp_path / "lib" / "shelf").mkdir(parents=True)
-    made = operations.repository(IndexRequest(package="shelf", path=str(tmp_path / "lib" / "shelf")))
-    assert (made.name, made.root, made.source) == ("pkg:shelf", str(tmp_path / "lib" / "shelf"), "package")
+    made = operations.repository(
+        IndexRequest(package="shelf", path=str(tmp_path / "lib" / "shelf"))
+    )
+    assert (made.name, made.root, made.source) == (
+        "pkg:shelf",
+        str(tmp_path / "lib" / "shelf"),
+        "package",
+    )
     assert operations.repository(IndexRequest(package="msgspec")).distribution == "msgspec"
-    assert operations.repository(IndexRequest(package="msgspec", path=str(Path(msgspec.__file__).parent))).version == msgspec.__version__
+    assert (
+        operations.repository(
+            IndexRequest(package="msgspec", path=str(Path(msgspec.__file__).parent))
+        ).version
+        == msgspec.__version__
+    )
     with pytest.raises(SourceError, match="does not hold the package"):
         operations.repository(IndexRequest(package="shelf", path=str(tmp_path)))
     with pytest.raises(SourceError, match="Nothing to index was given"):
@@ -157,9 +198,14 @@ def test_a_package_of_another_environment_is_found_by_its_folder(operations, tmp
 def test_answers_cross_the_wire(operations):
     answer = operations.search_text(TextRequest(pattern="cart"), ScopeAnswer(Scope(), "a"))
     assert msgspec.json.decode(to_wire(answer), type=SearchAnswer) == answer
-    request = msgspec.json.decode(b'{"pattern": "x", "languages": null, "limit": 3}', type=TextRequest)
+    request = msgspec.json.decode(
+        b'{"pattern": "x", "languages": null, "limit": 3}', type=TextRequest
+    )
     assert (request.languages, request.limit) == (None, 3)
-    assert operations.open_file(FileRequest(repo="shop", path="README.md", end_line=1)).text == "# Shop"
+    assert (
+        operations.open_file(FileRequest(repo="shop", path="README.md", end_line=1)).text
+        == "# Shop"
+    )
 
 
 def test_named_scopes_are_kept(operations, shop):
@@ -190,4 +236,6 @@ def test_sql_has_a_limit_of_its_own(shop):
     assert [operations.deadline(asked) for asked in (None, 2.0, 60.0)] == [30.0, 2.0, 30.0]
     for asked in (0, -1.0):
         with pytest.raises(SearchError, match="deadline"):
-            operations.sql(SqlRequest(statement="select 1", deadline=asked), ScopeAnswer(Scope(), "a"))
+            operations.sql(
+                SqlRequest(statement="select 1", deadline=asked), ScopeAnswer(Scope(), "a")
+            )

@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeintel_nb.api.options import OUT, SCOPE_OPTIONS, TEXT_OPTIONS, describe, parse_line, trailing_letters, unread_options
+from codeintel_nb.api.options import (
+    OUT,
+    SCOPE_OPTIONS,
+    TEXT_OPTIONS,
+    describe,
+    parse_line,
+    trailing_letters,
+    unread_options,
+)
 from codeintel_nb.errors import SearchError
 
 OPTIONS = (*TEXT_OPTIONS, *SCOPE_OPTIONS, OUT)
@@ -15,9 +23,17 @@ OPTIONS = (*TEXT_OPTIONS, *SCOPE_OPTIONS, OUT)
         ("  foo   bar ", {}, "foo   bar"),
         ("-w foo", {"word": True}, "foo"),
         ("foo -w", {"word": True}, "foo"),
-        ("--limit 5 foo bar --lang py --lang go", {"limit": 5, "languages": ["py", "go"]}, "foo bar"),
+        (
+            "--limit 5 foo bar --lang py --lang go",
+            {"limit": 5, "languages": ["py", "go"]},
+            "foo bar",
+        ),
         ("--lang=py,go foo", {"languages": ["py", "go"]}, "foo"),
-        ("--include 'src/**' --include '{a,b}/*.py' foo", {"include_globs": ["src/**", "{a,b}/*.py"]}, "foo"),
+        (
+            "--include 'src/**' --include '{a,b}/*.py' foo",
+            {"include_globs": ["src/**", "{a,b}/*.py"]},
+            "foo",
+        ),
         (r"--regex def\s+\w+{2} $x {y}", {"regex": True}, r"def\s+\w+{2} $x {y}"),
         ('"quoted text"', {}, "quoted text"),
         ("'it''s'", {}, "'it''s'"),
@@ -40,7 +56,12 @@ def test_options_are_taken_off_both_ends_and_the_rest_is_as_typed(line, values, 
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [("--rgex foo", "Did you mean '--regex'?"), ("--limit many foo", "a whole number, not 'many'"), ("--limit", "needs a value"), ("--lnag=py foo", "Did you mean '--lang'?")],
+    [
+        ("--rgex foo", "Did you mean '--regex'?"),
+        ("--limit many foo", "a whole number, not 'many'"),
+        ("--limit", "needs a value"),
+        ("--lnag=py foo", "Did you mean '--lang'?"),
+    ],
 )
 def test_what_is_wrong_is_said(line, said):
     with pytest.raises(SearchError) as error:
@@ -48,7 +69,11 @@ def test_what_is_wrong_is_said(line, said):
     assert said in str(error.value)
 
 
-@given(st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp", "Zs")), min_size=1).filter(lambda t: not t.startswith("-") and t[0] not in "\"'"))
+@given(
+    st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp", "Zs")), min_size=1).filter(
+        lambda t: not t.startswith("-") and t[0] not in "\"'"
+    )
+)
 def test_any_query_behind_a_double_dash_is_itself(query):
     assert parse_line(f"--limit 3 -- {query}", OPTIONS, raw=True) == ({"limit": 3}, query)
 
@@ -60,7 +85,10 @@ def test_help_lists_every_option():
     assert "--revision" not in text
 
 
-@pytest.mark.parametrize(("line", "rest"), [('"def "', "def "), ("' x'", " x"), ('--limit 3 "def "', "def "), ("def ", "def")])
+@pytest.mark.parametrize(
+    ("line", "rest"),
+    [('"def "', "def "), ("' x'", " x"), ('--limit 3 "def "', "def "), ("def ", "def")],
+)
 def test_spaces_at_the_ends_count_inside_quotes(line, rest):
     assert parse_line(line, OPTIONS, raw=True)[1] == rest
 
@@ -84,7 +112,17 @@ def test_an_unknown_letter_is_not_guessed_at(line):
     assert "Known: --case-sensitive" in str(error.value)
 
 
-@pytest.mark.parametrize(("line", "query", "letters"), [("rm -f", "rm", ["-f"]), ("git commit -c -w", "git commit", ["-c", "-w"]), ("-f rm", "rm", []), ("rm --files", "rm", []), ("-- rm -f", "rm -f", []), ("x -n 5", "x", [])])
+@pytest.mark.parametrize(
+    ("line", "query", "letters"),
+    [
+        ("rm -f", "rm", ["-f"]),
+        ("git commit -c -w", "git commit", ["-c", "-w"]),
+        ("-f rm", "rm", []),
+        ("rm --files", "rm", []),
+        ("-- rm -f", "rm -f", []),
+        ("x -n 5", "x", []),
+    ],
+)
 def test_letters_that_may_have_been_meant_as_text(line, query, letters):
     assert trailing_letters(line, query, OPTIONS) == letters
 
@@ -102,6 +140,16 @@ def test_an_apostrophe_opens_no_quote(line, values, rest):
     assert parse_line(line, OPTIONS, raw=True) == (values, rest)
 
 
-@pytest.mark.parametrize(("line", "unread"), [("what --limit 5 is slow", ["--limit"]), ("a --include=x b", ["--include=x"]), ("slow --limit 5", []), ("-- what --limit 5 is", []), ('"what --limit 5 is"', []), ("a --nothing b", [])])
+@pytest.mark.parametrize(
+    ("line", "unread"),
+    [
+        ("what --limit 5 is slow", ["--limit"]),
+        ("a --include=x b", ["--include=x"]),
+        ("slow --limit 5", []),
+        ("-- what --limit 5 is", []),
+        ('"what --limit 5 is"', []),
+        ("a --nothing b", []),
+    ],
+)
 def test_an_option_inside_a_query_is_named(line, unread):
     assert unread_options(line, parse_line(line, OPTIONS, raw=True).rest, OPTIONS) == unread

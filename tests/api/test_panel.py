@@ -29,7 +29,11 @@ def scoped(client, root, path, exclude=False):
 
 def test_a_folder_narrows_the_scope(client, tmp_path):
     client.set_scope(Scope(languages=("python",)))
-    assert scoped(client, tmp_path, "more/one/lib") == {"repos": ("one",), "include_globs": ("lib/**",), "languages": ("python",)}
+    assert scoped(client, tmp_path, "more/one/lib") == {
+        "repos": ("one",),
+        "include_globs": ("lib/**",),
+        "languages": ("python",),
+    }
     assert scoped(client, tmp_path, "/more/one/") == {"repos": ("one",), "languages": ("python",)}
     assert scoped(client, tmp_path, "more") == {"repos": ("one", "two"), "languages": ("python",)}
     with pytest.raises(ScopeError, match="not indexed"):
@@ -38,11 +42,19 @@ def test_a_folder_narrows_the_scope(client, tmp_path):
 
 def test_a_folder_is_left_out(client, tmp_path):
     client.set_scope(Scope(repos=("one",), exclude_globs=("docs",)))
-    assert scoped(client, tmp_path, "more/one/lib", True) == {"repos": ("one",), "exclude_globs": ("docs", "lib/**")}
+    assert scoped(client, tmp_path, "more/one/lib", True) == {
+        "repos": ("one",),
+        "exclude_globs": ("docs", "lib/**"),
+    }
     client.set_scope(Scope(exclude_globs=("docs",)))
-    with pytest.raises(ScopeError, match="left out of shop, two too"):  # a glob holds for every repository
+    with pytest.raises(
+        ScopeError, match="left out of shop, two too"
+    ):  # a glob holds for every repository
         scoped(client, tmp_path, "more/one/lib", True)
-    assert scoped(client, tmp_path, "more", True) == {"repos": ("shop",), "exclude_globs": ("docs",)}
+    assert scoped(client, tmp_path, "more", True) == {
+        "repos": ("shop",),
+        "exclude_globs": ("docs",),
+    }
     client.set_scope(Scope(repos=("one", "two")))
     assert scoped(client, tmp_path, "more/one", True) == {"repos": ("two",)}
     with pytest.raises(ScopeError, match="nothing that is indexed"):
@@ -65,7 +77,13 @@ def test_what_a_folder_was_narrowed_by_before_goes(client, tmp_path):
 
 
 def test_a_chosen_language_is_always_counted(make_workspace, tmp_path):
-    write_tree(tmp_path / "t", {f"f.{ending}": "x\n" for ending in "py js ts go rs c cpp java rb php sh lua css html sql".split()})
+    write_tree(
+        tmp_path / "t",
+        {
+            f"f.{ending}": "x\n"
+            for ending in "py js ts go rs c cpp java rb php sh lua css html sql".split()
+        },
+    )
     workspace = make_workspace()
     workspace.index(tmp_path / "t")
     client = EmbeddedClient(workspace)
@@ -78,7 +96,9 @@ def test_a_chosen_language_is_always_counted(make_workspace, tmp_path):
 def test_a_folder_that_is_narrowed_to_is_searched_alone(client, tmp_path):
     client.set_scope(Scope(**scoped(client, tmp_path, "more/two/lib")))
     found = look(client, PanelSearch("x ="), str(tmp_path))
-    assert [(file["repo"], file["path"], file["hits"][0]["place"]) for file in found["files"]] == [("two", "lib/a.py", "more/two/lib/a.py")]
+    assert [(file["repo"], file["path"], file["hits"][0]["place"]) for file in found["files"]] == [
+        ("two", "lib/a.py", "more/two/lib/a.py")
+    ]
 
 
 def test_the_state_counts_what_is_in_scope(client):
@@ -91,7 +111,9 @@ def test_the_state_counts_what_is_in_scope(client):
 
 def test_a_place_is_below_what_the_server_shows(tmp_path):
     write_tree(tmp_path, {"shown/repo/a b.py": "", "other/c.py": ""})
-    assert place(str(tmp_path / "shown"), str(tmp_path / "shown" / "repo"), "a b.py") == "repo/a b.py"
+    assert (
+        place(str(tmp_path / "shown"), str(tmp_path / "shown" / "repo"), "a b.py") == "repo/a b.py"
+    )
     assert place(str(tmp_path / "shown"), str(tmp_path / "other"), "c.py") is None
     assert place("", str(tmp_path), "c.py") is None
     (tmp_path / "shown" / "link").symlink_to(tmp_path / "other")
@@ -111,11 +133,19 @@ def test_a_margin_goes_and_the_marks_stay_where_they_were(lines, data):
 
 
 def test_a_mark_that_begins_in_the_margin_is_kept(client):
-    (hit,) = [hit for file in look(client, PanelSearch("        self.lines.append"), "")["files"] for hit in file["hits"]]
+    (hit,) = [
+        hit
+        for file in look(client, PanelSearch("        self.lines.append"), "")["files"]
+        for hit in file["hits"]
+    ]
     assert "".join(text for _, marked, text in hit["segments"] if marked) == "self.lines.append"
 
 
 def test_a_hit_of_many_lines_keeps_its_shape_without_the_margin(client):
-    (hit,) = [hit for file in look(client, PanelSearch("self.lines.append"), "")["files"] for hit in file["hits"]]
+    (hit,) = [
+        hit
+        for file in look(client, PanelSearch("self.lines.append"), "")["files"]
+        for hit in file["hits"]
+    ]
     assert "".join(text for _, _, text in hit["segments"]) == "self.lines.append((product, count))"
     assert "".join(text for _, marked, text in hit["segments"] if marked) == "self.lines.append"

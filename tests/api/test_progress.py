@@ -18,7 +18,13 @@ class Clock:
         return self.now
 
 
-@given(st.lists(st.tuples(st.integers(0, 4_000), st.integers(0, 50_000_000), st.floats(0, 30)), min_size=1, max_size=60))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 4_000), st.integers(0, 50_000_000), st.floats(0, 30)),
+        min_size=1,
+        max_size=60,
+    )
+)
 def test_the_share_never_goes_back_and_seconds_are_whole(steps):
     clock = Clock()
     estimate = Estimate(clock)
@@ -47,11 +53,23 @@ def test_a_steady_run_counts_down():
 def test_files_without_text_move_it_too():
     estimate = Estimate(Clock())
     assert 0.4 < estimate.share(Progress("indexing", 500, 1_000, 0, 0)) < 0.6
-    assert estimate.line(Progress("drawing the map", bytes_done=50, bytes_total=100)).startswith("drawing the map  50 %")
+    assert estimate.line(Progress("drawing the map", bytes_done=50, bytes_total=100)).startswith(
+        "drawing the map  50 %"
+    )
 
 
 def test_each_repository_is_a_run_of_its_own_and_so_is_compacting():
     estimate = Estimate(Clock())
-    shares = [estimate.share(Progress(stage, done, 100, repository=name)) for name, stage, done in (("a", "indexing", 90), ("a", "indexing", 10), ("b", "indexing", 10), ("b", "compacting", 0))]
+    shares = [
+        estimate.share(Progress(stage, done, 100, repository=name))
+        for name, stage, done in (
+            ("a", "indexing", 90),
+            ("a", "indexing", 10),
+            ("b", "indexing", 10),
+            ("b", "compacting", 0),
+        )
+    ]
     assert shares == [0.9, 0.9, 0.1, 0.0]
-    assert estimate.line(Progress("indexing", 20, 100, repository="c")).startswith("c: indexing  20 %")
+    assert estimate.line(Progress("indexing", 20, 100, repository="c")).startswith(
+        "c: indexing  20 %"
+    )

@@ -34,7 +34,12 @@ def test_a_child_answers_as_this_process_does(shop, run):
     for statement in (EVERYTHING, "select 1 where false", "select count(*) from symbols"):
         table = run(statement, scope).table()
         here = shop.sql(statement, scope)
-        assert (table.columns, table.types, table.rows(), len(table)) == (here.columns, here.types, here.rows(), len(here))
+        assert (table.columns, table.types, table.rows(), len(table)) == (
+            here.columns,
+            here.types,
+            here.rows(),
+            len(here),
+        )
     assert table.to_df().equals(here.to_df())
     assert table.to_arrow().equals(here.to_arrow())
 
@@ -62,7 +67,9 @@ def test_rows_are_bounded(run):
     assert not run("select * from range(10)", rows=10).truncated
 
 
-@pytest.mark.parametrize("statement", ["selec", "select * from nothing", "", "select * from read_csv('/etc/passwd')"])
+@pytest.mark.parametrize(
+    "statement", ["selec", "select * from nothing", "", "select * from read_csv('/etc/passwd')"]
+)
 def test_the_childs_error_is_the_one_this_process_gives(shop, run, statement):
     with pytest.raises(SearchError) as theirs:
         run(statement)
@@ -95,7 +102,15 @@ def test_no_query_outlives_its_time(run, statement):
 
 def test_hits_cross_to_the_child(shop, children):
     hits = shop.search_text("cart").hits
-    answer = children.run("select path from hits order by rank", ALL, "me", Bounds.within(20, None), 1000, 1_500_000_000, hits)
+    answer = children.run(
+        "select path from hits order by rank",
+        ALL,
+        "me",
+        Bounds.within(20, None),
+        1000,
+        1_500_000_000,
+        hits,
+    )
     assert [path for (path,) in answer.table().rows()] == [hit.path for hit in hits]
 
 
@@ -108,7 +123,13 @@ def test_time_and_cancel_end_it(run):
         run(LONG, cancel=cancel)
 
 
-@pytest.mark.parametrize("statement", ["select list(range) from range(100000000)", "select string_agg(repeat('x', 1000000), '') from range(1000)"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select list(range) from range(100000000)",
+        "select string_agg(repeat('x', 1000000), '') from range(1000)",
+    ],
+)
 def test_memory_is_bounded_by_the_system(run, statement):
     with pytest.raises(SearchError, match="emory"):
         run(statement, memory=300_000_000)
@@ -130,7 +151,9 @@ def test_a_child_that_is_killed_is_told_and_the_next_one_answers(run):
 
 def test_no_child_outlives_its_owner(children, run):
     run("select 1")
-    mine = [child for child in psutil.Process().children() if "sql_child" in " ".join(child.cmdline())]
+    mine = [
+        child for child in psutil.Process().children() if "sql_child" in " ".join(child.cmdline())
+    ]
     assert len(mine) == 1, "one stands ready"
     children.close()
     psutil.wait_procs(mine, 5)

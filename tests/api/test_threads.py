@@ -41,12 +41,19 @@ def test_closing_ends_while_threads_take_the_last_work():
 def test_a_silent_call_keeps_its_client(shop, monkeypatch):
     """A stream says something while its call reports no progress, so that no time-out ends it."""
     monkeypatch.setattr("codeintel_nb.api.service.HEARTBEAT_S", 0.3)
-    service = SharedService(shop, AsyncMemoryRegistry(MemoryRegistry()), Limits(), (), 1, False, print)
+    service = SharedService(
+        shop, AsyncMemoryRegistry(MemoryRegistry()), Limits(), (), 1, False, print
+    )
     release = threading.Event()
 
     async def events():
         said = []
-        async for event in service.stream(ScopeAnswer(Scope(), "me"), threading.Event(), "call", lambda progress, cancel: release.wait(60) and b"{}"):
+        async for event in service.stream(
+            ScopeAnswer(Scope(), "me"),
+            threading.Event(),
+            "call",
+            lambda progress, cancel: release.wait(60) and b"{}",
+        ):
             said.append(event)
             if len(said) == 3:
                 release.set()

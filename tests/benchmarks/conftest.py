@@ -53,7 +53,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 def _copied(links: Path, target: Path) -> Path:
     import shutil
 
-    shutil.copytree(links, target, symlinks=False, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    shutil.copytree(
+        links, target, symlinks=False, ignore=shutil.ignore_patterns("__pycache__", "*.so")
+    )
     return target
 
 
@@ -69,8 +71,17 @@ def median_ms(call: Callable[[], object], repeats: int = 9) -> float:
 
 
 def show(title: str, head: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
-    cells = [head, *(tuple(f"{c:,.3f}" if isinstance(c, float) else str(c) for c in row) for row in rows)]
+    cells = [
+        head,
+        *(tuple(f"{c:,.3f}" if isinstance(c, float) else str(c) for c in row) for row in rows),
+    ]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     print(f"\n\n{title}")
     for row in cells:
-        print("  " + "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))))
+        print(
+            "  "
+            + "  ".join(
+                cell.ljust(w) if i == 0 else cell.rjust(w)
+                for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+            )
+        )

@@ -19,7 +19,9 @@ class Retriever:
         self.workspace.index(root, name="tree")
 
     def search(self, query: str, k: int) -> list[tuple[str, int, int]]:
-        found = self.workspace.semantic_search(query, limit=k, mode=os.environ.get("CODEINTEL_MODE", "hybrid"))  # type: ignore[arg-type]
+        found = self.workspace.semantic_search(
+            query, limit=k, mode=os.environ.get("CODEINTEL_MODE", "hybrid")
+        )  # type: ignore[arg-type]
         return [(hit.path, hit.start_line, hit.end_line) for hit in found]
 
     def close(self) -> None:

@@ -40,7 +40,10 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Workspace
     """Short lines in 16 files, and lines of nearly 2 MB; indexed and unindexed."""
     chosen = random.Random(7)
     short = "\n".join("".join(chosen.choices("ab é", k=100)) for _ in range(15_000))
-    contents = {"short": {f"{i}.txt": f"{i}\n{short}" for i in range(16)}, "long": {f"{i}.txt": short.replace("\n", "")[:1_400_000] for i in range(16)}}
+    contents = {
+        "short": {f"{i}.txt": f"{i}\n{short}" for i in range(16)},
+        "long": {f"{i}.txt": short.replace("\n", "")[:1_400_000] for i in range(16)},
+    }
     made = {}
     for name, files in contents.items():
         base = tmp_path_factory.mktemp(name)
@@ -51,7 +54,9 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Workspace
     return made
 
 
-def test_a_limit_holds(trees: dict[str, tuple[Workspace, Path]], busy: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_holds(
+    trees: dict[str, tuple[Workspace, Path]], busy: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = []
     for what, tree, pattern in CASES:
         for suffix in ("", ", not indexed"):
@@ -65,10 +70,27 @@ def test_a_limit_holds(trees: dict[str, tuple[Workspace, Path]], busy: None, mon
                 reasons.add(results.reason)
             began = time.perf_counter()
             multiline = ["--multiline"] if "(?s)" in pattern else []
-            subprocess.run([rg_path(), "--no-config", *multiline, "--count", "-e", pattern, "."], cwd=root, capture_output=True, check=False)
+            subprocess.run(
+                [rg_path(), "--no-config", *multiline, "--count", "-e", pattern, "."],
+                cwd=root,
+                capture_output=True,
+                check=False,
+            )
             rg_ms = (time.perf_counter() - began) * 1000
             assert reasons <= {"", "time"}, what
             if "time" in reasons and rg_ms > 4000 * (LIMIT_S + 0.5):
                 assert 1000 * (max(beyond) + LIMIT_S) < rg_ms, f"{what}: cut, not waited for"
-            rows.append((what + suffix, f"{statistics.median(beyond) * 1000:+.0f}", f"{max(beyond) * 1000:+.0f}", "/".join(sorted(reasons)) or "-", f"{rg_ms:.0f}"))
-    show(f"beyond a limit of {LIMIT_S * 1000:.0f} ms, with two busy loops (ms)", ("search", "median", "most", "why it ended", "rg, unlimited"), rows)
+            rows.append(
+                (
+                    what + suffix,
+                    f"{statistics.median(beyond) * 1000:+.0f}",
+                    f"{max(beyond) * 1000:+.0f}",
+                    "/".join(sorted(reasons)) or "-",
+                    f"{rg_ms:.0f}",
+                )
+            )
+    show(
+        f"beyond a limit of {LIMIT_S * 1000:.0f} ms, with two busy loops (ms)",
+        ("search", "median", "most", "why it ended", "rg, unlimited"),
+        rows,
+    )

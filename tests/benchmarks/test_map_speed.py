@@ -38,17 +38,34 @@ ZOOM = """async (canvas) => {
 
 
 def test_zooming_a_map(corpus: Corpus, chromium: Any, tmp_path: Path) -> None:
-    pytest.importorskip("jscatter", reason="jupyter-scatter is not installed: pip install 'codeintel-nb[test]'")
+    pytest.importorskip(
+        "jscatter", reason="jupyter-scatter is not installed: pip install 'codeintel-nb[test]'"
+    )
     environment = {"CODEINTEL_HOME": str(corpus.workspace.settings.home)}
-    with running(tmp_path / "lab", "--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly", environment=environment, program="jupyterlab") as server:
+    with running(
+        tmp_path / "lab",
+        "--LabApp.expose_app_in_browser=True",
+        "--LabApp.extension_manager=readonly",
+        environment=environment,
+        program="jupyterlab",
+    ) as server:
         write_notebook(server.root / "map.ipynb", OURS, PEER, "len(drawn.points['x'])")
         page = chromium.new_page()
         page.set_default_timeout(180_000)
-        page.goto(f"http://127.0.0.1:{server.port}{server.base_url}lab/tree/map.ipynb?reset&token={TOKEN}")
+        page.goto(
+            f"http://127.0.0.1:{server.port}{server.base_url}lab/tree/map.ipynb?reset&token={TOKEN}"
+        )
         page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext")
         page.evaluate(RUN_ALL)
         points = int(page.locator(".jp-Cell").nth(2).locator(".jp-OutputArea-output").inner_text())
-        rates = [page.locator(".jp-Cell").nth(cell).locator("canvas").first.evaluate(ZOOM) for cell in (0, 1)]
+        rates = [
+            page.locator(".jp-Cell").nth(cell).locator("canvas").first.evaluate(ZOOM)
+            for cell in (0, 1)
+        ]
         page.close()
-    show(f"a map of {points:,} points in headless Chromium without a graphics card", ("", "frames a second while zooming"), list(zip(("this map", "jupyter-scatter"), rates, strict=True)))
+    show(
+        f"a map of {points:,} points in headless Chromium without a graphics card",
+        ("", "frames a second while zooming"),
+        list(zip(("this map", "jupyter-scatter"), rates, strict=True)),
+    )
     assert rates[0] > rates[1]

@@ -18,7 +18,13 @@ pytestmark = pytest.mark.benchmark
 SIDE = ".codeintel-SidePanel"
 RUNS = 5
 KEY_MS = 60  # between two keys: someone who types fast
-QUERIES = ("def run_cell(", "class Error(", "import json, ", "deprecated i", "nothing_so_f")  # twelve keys each
+QUERIES = (
+    "def run_cell(",
+    "class Error(",
+    "import json, ",
+    "deprecated i",
+    "nothing_so_f",
+)  # twelve keys each
 WATCH = """() => {
   const panel = document.querySelector('.codeintel-SidePanel'), query = panel.querySelector('input[type=search]');
   query.addEventListener('input', () => { window.typed = performance.now(); });
@@ -29,13 +35,28 @@ WATCH = """() => {
 def test_results_as_one_types(corpus: Corpus, chromium: Any, tmp_path: Path) -> None:
     environment = {"CODEINTEL_HOME": str(corpus.workspace.settings.home)}
     rows, sent = [], list[str]()
-    with running(tmp_path / "lab", "--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly", environment=environment, program="jupyterlab") as server:
+    with running(
+        tmp_path / "lab",
+        "--LabApp.expose_app_in_browser=True",
+        "--LabApp.extension_manager=readonly",
+        environment=environment,
+        program="jupyterlab",
+    ) as server:
         page = chromium.new_page()
         page.set_default_timeout(60_000)
-        page.on("request", lambda request: sent.append(request.post_data) if "/panel" in request.url and '"search"' in (request.post_data or "") else None)
+        page.on(
+            "request",
+            lambda request: (
+                sent.append(request.post_data)
+                if "/panel" in request.url and '"search"' in (request.post_data or "")
+                else None
+            ),
+        )
         page.goto(f"http://127.0.0.1:{server.port}{server.base_url}lab?reset&token={TOKEN}")
         page.wait_for_function("window.jupyterapp?.commands.hasCommand('codeintel:search')")
-        page.evaluate("window.jupyterapp.restored.then(() => window.jupyterapp.commands.execute('codeintel:search'))")
+        page.evaluate(
+            "window.jupyterapp.restored.then(() => window.jupyterapp.commands.execute('codeintel:search'))"
+        )
         page.locator(SIDE).get_by_text("chunks in").wait_for()
         page.evaluate(WATCH)
         query = page.locator(SIDE).get_by_label("Search in scope", exact=True)
@@ -51,7 +72,24 @@ def test_results_as_one_types(corpus: Corpus, chromium: Any, tmp_path: Path) -> 
                 times.append(page.evaluate("window.drawn - window.typed"))
                 assert 1 <= len(sent) <= 4
             found = page.locator(f"{SIDE} .hit").count()
-            rg = median_ms(partial(_lines, [rg_path(), "--no-config", "--hidden", "--no-ignore", "-F", "-i", "-e", text, str(corpus.root)], None), 1)
+            rg = median_ms(
+                partial(
+                    _lines,
+                    [
+                        rg_path(),
+                        "--no-config",
+                        "--hidden",
+                        "--no-ignore",
+                        "-F",
+                        "-i",
+                        "-e",
+                        text,
+                        str(corpus.root),
+                    ],
+                    None,
+                ),
+                1,
+            )
             rows.append((text, found, len(sent), times[0], sorted(times)[RUNS // 2], rg))
         page.close()
     show(

@@ -18,7 +18,10 @@ ROUNDS = 3
 
 
 def test_repositories_out_of_scope_cost_little(corpus: Corpus, tmp_path: Path) -> None:
-    folders = sorted((folder for folder in corpus.root.glob("*/*") if folder.is_dir()), key=lambda folder: -len(list(folder.rglob("*.py*"))))[:MANY]
+    folders = sorted(
+        (folder for folder in corpus.root.glob("*/*") if folder.is_dir()),
+        key=lambda folder: -len(list(folder.rglob("*.py*"))),
+    )[:MANY]
     names = [f"{folder.parent.name}-{folder.name}" for folder in folders]
     many, few = Workspace.open(tmp_path / "many"), Workspace.open(tmp_path / "few")
     for number, (folder, name) in enumerate(zip(folders, names, strict=True)):
@@ -36,12 +39,24 @@ def test_repositories_out_of_scope_cost_little(corpus: Corpus, tmp_path: Path) -
     }  # fmt: skip
     rows, ratios = [], []
     for name, search in searches.items():
-        assert [(hit.repo, hit.path, hit.start_line) for hit in search(many, scope)] == [(hit.repo, hit.path, hit.start_line) for hit in search(few, None)]
-        pairs = [(median_ms(lambda run=search: run(many, scope)), median_ms(lambda run=search: run(few, None))) for _ in range(ROUNDS)]
+        assert [(hit.repo, hit.path, hit.start_line) for hit in search(many, scope)] == [
+            (hit.repo, hit.path, hit.start_line) for hit in search(few, None)
+        ]
+        pairs = [
+            (
+                median_ms(lambda run=search: run(many, scope)),
+                median_ms(lambda run=search: run(few, None)),
+            )
+            for _ in range(ROUNDS)
+        ]
         with_many, alone = (sorted(column)[ROUNDS // 2] for column in zip(*pairs, strict=True))
         ratios.append(with_many / alone)
         rows.append((name, with_many, alone, ratios[-1]))
     many.close()
     few.close()
-    show(f"{len(names)} repositories, {IN_SCOPE} in scope, beside these {IN_SCOPE} alone, ms", ("", f"of {len(names)}", "alone", "ratio"), rows)
+    show(
+        f"{len(names)} repositories, {IN_SCOPE} in scope, beside these {IN_SCOPE} alone, ms",
+        ("", f"of {len(names)}", "alone", "ratio"),
+        rows,
+    )
     assert sorted(ratios)[len(ratios) // 2] < 2

@@ -28,8 +28,18 @@ SOURCE = "def compute_{i}_{j}(argument, retries={j}):\n    '''Count the retries 
 @pytest.fixture(scope="module")
 def ticking(tmp_path_factory):
     here = {"PYTHONPATH": str(Path(__file__).parents[2])}
-    with running(tmp_path_factory.mktemp("server"), "--ServerApp.jpserver_extensions=tests.benchmarks.ticking=True", environment=here) as made:
-        write_tree(made.root / "known", {f"{i // 100}/module_{i}.py": "".join(SOURCE.format(i=i, j=j) for j in range(8)) for i in range(2_000)})
+    with running(
+        tmp_path_factory.mktemp("server"),
+        "--ServerApp.jpserver_extensions=tests.benchmarks.ticking=True",
+        environment=here,
+    ) as made:
+        write_tree(
+            made.root / "known",
+            {
+                f"{i // 100}/module_{i}.py": "".join(SOURCE.format(i=i, j=j) for j in range(8))
+                for i in range(2_000)
+            },
+        )
         made.index(made.root / "known", "known")
         yield made
 
@@ -58,15 +68,29 @@ def watched(server, until):
 
 
 def test_other_requests_while_it_indexes_and_searches(ticking):
-    write_tree(ticking.root / "new", {f"{i // 500}/module_{i}.py": "".join(SOURCE.format(i=i, j=j) for j in range(4)) for i in range(FILES)})
+    write_tree(
+        ticking.root / "new",
+        {
+            f"{i // 500}/module_{i}.py": "".join(SOURCE.format(i=i, j=j) for j in range(4))
+            for i in range(FILES)
+        },
+    )
     idle, idle_hold = watched(ticking, lambda count: count >= 100)
 
     answered, over = [], threading.Event()
 
     def search(number):
         while not over.is_set():
-            for place, payload in (("search/text", {"pattern": f"compute_{number}", "limit": 100}), ("search/semantic", {"query": "count retries of a request"})):
-                answer = ticking.ask("POST", place, {**payload, "repos": ["known"]}, {"X-Session-ID": f"client-{number}"})
+            for place, payload in (
+                ("search/text", {"pattern": f"compute_{number}", "limit": 100}),
+                ("search/semantic", {"query": "count retries of a request"}),
+            ):
+                answer = ticking.ask(
+                    "POST",
+                    place,
+                    {**payload, "repos": ["known"]},
+                    {"X-Session-ID": f"client-{number}"},
+                )
                 answered.append(answer.status)
                 time.sleep(0.02)
 
@@ -74,31 +98,59 @@ def test_other_requests_while_it_indexes_and_searches(ticking):
     clients = [threading.Thread(target=search, args=(number,)) for number in range(CLIENTS)]
     for client in clients:
         client.start()
-    busy, busy_hold = watched(ticking, lambda count: count >= 100 and ticking.ask("GET", "repositories/new/job").json["state"] == "done")
+    busy, busy_hold = watched(
+        ticking,
+        lambda count: (
+            count >= 100 and ticking.ask("GET", "repositories/new/job").json["state"] == "done"
+        ),
+    )
     over.set()
     for client in clients:
         client.join()
     rows = [
         (name, len(times), statistics.median(times), times[int(0.99 * len(times))], times[-1], hold)
-        for name, times, hold in (("idle", idle, idle_hold), (f"indexing {FILES:,} files, {CLIENTS} clients: {len(answered):,} searches", busy, busy_hold))
+        for name, times, hold in (
+            ("idle", idle, idle_hold),
+            (
+                f"indexing {FILES:,} files, {CLIENTS} clients: {len(answered):,} searches",
+                busy,
+                busy_hold,
+            ),
+        )
     ]
-    show("/api/status beside the work, ms", ("", "requests", "p50", "p99", "max", "event loop held, at most"), rows)
+    show(
+        "/api/status beside the work, ms",
+        ("", "requests", "p50", "p99", "max", "event loop held, at most"),
+        rows,
+    )
     assert set(answered) == {200}
     assert statistics.median(busy) < 20 * statistics.median(idle) + 20, "other requests go on"
 
 
 def test_a_search_through_the_server(ticking):
     kernel_id = ticking.ask("POST", "kernels", {"name": "python3"}, api=True).json["id"]
-    through = ServerClient(Kernel(f"http://127.0.0.1:{ticking.port}{ticking.base_url}", kernel_id, ticking.key(kernel_id)))
+    through = ServerClient(
+        Kernel(
+            f"http://127.0.0.1:{ticking.port}{ticking.base_url}", kernel_id, ticking.key(kernel_id)
+        )
+    )
     here = EmbeddedClient(Workspace.open(ticking.home))
     scope = Scope(repos=("known",), languages=("python",))
     rows = []
     for client in (through, here):
         client.set_scope(scope)
     for name, ask in (
-        ("text, 100 lines", lambda client: client.search_text(TextRequest(pattern="attempt in range"))),
+        (
+            "text, 100 lines",
+            lambda client: client.search_text(TextRequest(pattern="attempt in range")),
+        ),
         ("text, no line", lambda client: client.search_text(TextRequest(pattern="nowhere"))),
-        ("semantic, 10 chunks", lambda client: client.semantic_search(SemanticRequest(query="count the retries of a request"))),
+        (
+            "semantic, 10 chunks",
+            lambda client: client.semantic_search(
+                SemanticRequest(query="count the retries of a request")
+            ),
+        ),
         ("scope", lambda client: client.get_scope()),
     ):
         p50 = {}
@@ -128,13 +180,21 @@ def test_memory_of_sessions():
         registry = MemoryRegistry()
         kept = []
         for i in range(10_000):
-            scope = scopes[i % 3] if shared else Scope(include_globs=(f"src/part{i}/**",)).interned()
+            scope = (
+                scopes[i % 3] if shared else Scope(include_globs=(f"src/part{i}/**",)).interned()
+            )
             kept.append(scope)
             registry.set(f"{i:08d}-0000-4000-8000-000000000000", scope)
             registry.pin(f"{i:08d}-0000-4000-8000-000000000000")
         kept.clear()
         gc.collect()
-        rows.append((title, tracemalloc.get_traced_memory()[0] / 1e6, tracemalloc.get_traced_memory()[0] / 10_000))
+        rows.append(
+            (
+                title,
+                tracemalloc.get_traced_memory()[0] / 1e6,
+                tracemalloc.get_traced_memory()[0] / 10_000,
+            )
+        )
         tracemalloc.stop()
         assert registry.session_count() == 10_000
     show("10,000 live sessions", ("", "MB", "bytes each"), rows)

@@ -53,7 +53,9 @@ def test_scopes_in_redis(redis: RedisServer) -> None:
             registry.evict_l1("s0")
             assert await registry.get("s0") == scope
 
-        pairs = [(await us(l2), await us(lambda: bare.get("codeintel:scope:s0"))) for _ in range(ROUNDS)]
+        pairs = [
+            (await us(l2), await us(lambda: bare.get("codeintel:scope:s0"))) for _ in range(ROUNDS)
+        ]
         set_us = await us(lambda: registry.set("s0", scope))
         await registry.close()
         await bare.aclose()
@@ -63,20 +65,35 @@ def test_scopes_in_redis(redis: RedisServer) -> None:
     ratio = median(l2 / bare for l2, bare in pairs)
     rows = [
         ("get, from memory (CPU)", l1_us, "", ""),
-        ("get, from Redis", median(l2 for l2, _ in pairs), median(bare for _, bare in pairs), ratio),
+        (
+            "get, from Redis",
+            median(l2 for l2, _ in pairs),
+            median(bare for _, bare in pairs),
+            ratio,
+        ),
         ("set", set_us, "", ""),
     ]
     show("one client, us", ("", "registry", "bare redis-py GET", "ratio"), rows)
     assert ratio < 3
     throughput = {kind: _throughput(redis.url, kind) for kind in ("bare", "l2", "registry")}
-    show(f"{PROCESSES} processes, reads a second", ("bare redis-py", "registry, from Redis", "registry"), [tuple(f"{throughput[kind]:,.0f}" for kind in ("bare", "l2", "registry"))])
+    show(
+        f"{PROCESSES} processes, reads a second",
+        ("bare redis-py", "registry, from Redis", "registry"),
+        [tuple(f"{throughput[kind]:,.0f}" for kind in ("bare", "l2", "registry"))],
+    )
     assert throughput["registry"] > throughput["bare"]
     assert throughput["l2"] > throughput["bare"] / 3
 
 
 def _throughput(url: str, kind: str) -> float:
     processes = [
-        subprocess.Popen([sys.executable, "-m", "tests.benchmarks.redis_client", url, kind, str(SECONDS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(PROCESSES)
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.redis_client", url, kind, str(SECONDS)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(PROCESSES)
     ]
     for process in processes:
         assert process.stdout is not None
@@ -97,7 +114,10 @@ def test_search_over_mcp(corpus: Corpus) -> None:
 
     home = Path(corpus.workspace.settings.home)
     patterns = ["NotImplementedError", "def parse", "qqzzqq", "import re"]
-    embedded = [median_ms(lambda pattern=pattern: corpus.workspace.search_text(pattern, limit=DEFAULT)) for pattern in patterns]
+    embedded = [
+        median_ms(lambda pattern=pattern: corpus.workspace.search_text(pattern, limit=DEFAULT))
+        for pattern in patterns
+    ]
 
     async def p50(client: Client, pattern: str) -> float:
         times = []
@@ -109,7 +129,11 @@ def test_search_over_mcp(corpus: Corpus) -> None:
         return median(times)
 
     async def over_stdio() -> list[float]:
-        async with Client(StdioServerParameters(command=sys.executable, args=["-m", "codeintel_nb.cli", "mcp", "--home", str(home)])) as client:
+        async with Client(
+            StdioServerParameters(
+                command=sys.executable, args=["-m", "codeintel_nb.cli", "mcp", "--home", str(home)]
+            )
+        ) as client:
             return [await p50(client, pattern) for pattern in patterns]
 
     async def over_http(serving: Serving) -> list[float]:
@@ -121,6 +145,9 @@ def test_search_over_mcp(corpus: Corpus) -> None:
         stdio, http = asyncio.run(over_stdio()), asyncio.run(over_http(serving))
     finally:
         serving.stop()
-    rows = [(pattern, *times, max(times[1:]) - times[0]) for pattern, *times in zip(patterns, embedded, stdio, http, strict=True)]
+    rows = [
+        (pattern, *times, max(times[1:]) - times[0])
+        for pattern, *times in zip(patterns, embedded, stdio, http, strict=True)
+    ]
     show("search_text, p50, ms", ("", "embedded", "MCP, stdio", "MCP, HTTP", "at most above"), rows)
     assert median(http) < 4 * median(stdio)

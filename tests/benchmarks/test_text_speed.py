@@ -54,19 +54,54 @@ def test_fourteen_queries(corpus: Corpus, tmp_path: Path) -> None:
         most = limit or MAX_HITS
         found = corpus.workspace.search_text(pattern, regex=regex, case=case, limit=most)
         search = partial(corpus.workspace.search_text, pattern, regex=regex, case=case, limit=most)
-        rg = [rg_path(), "--no-config", "--json", "--hidden", "--no-ignore", "-i" if case == "insensitive" else "-s", "-e", pattern, str(corpus.root)]
-        peer = [*csearch, "-n", *(["-i"] if case == "insensitive" else []), pattern] if csearch else None
-        ours, theirs, *others = _in_turns(search, partial(_lines, rg, limit, b'{"type":"match"'), *([partial(_lines, peer, limit)] if peer else []))
+        rg = [
+            rg_path(),
+            "--no-config",
+            "--json",
+            "--hidden",
+            "--no-ignore",
+            "-i" if case == "insensitive" else "-s",
+            "-e",
+            pattern,
+            str(corpus.root),
+        ]
+        peer = (
+            [*csearch, "-n", *(["-i"] if case == "insensitive" else []), pattern]
+            if csearch
+            else None
+        )
+        ours, theirs, *others = _in_turns(
+            search,
+            partial(_lines, rg, limit, b'{"type":"match"'),
+            *([partial(_lines, peer, limit)] if peer else []),
+        )
         other = others[0] if others else float("nan")
-        in_process = float("nan") if case == "insensitive" or limit else median_ms(partial(_python_ripgrep, pattern, corpus.root), 1)
-        rows.append((title, len(found), ours, theirs, other, in_process, theirs / ours, other / ours))
+        in_process = (
+            float("nan")
+            if case == "insensitive" or limit
+            else median_ms(partial(_python_ripgrep, pattern, corpus.root), 1)
+        )
+        rows.append(
+            (title, len(found), ours, theirs, other, in_process, theirs / ours, other / ours)
+        )
     show(
         f"text, {corpus.report.files:,} files, {corpus.report.content_bytes / 1e6:,.0f} MB, warm, ms",
-        ("", "lines", "codeintel", "rg --json on the tree", "csearch", "python-ripgrep", "rg / ours", "csearch / ours"),
+        (
+            "",
+            "lines",
+            "codeintel",
+            "rg --json on the tree",
+            "csearch",
+            "python-ripgrep",
+            "rg / ours",
+            "csearch / ours",
+        ),
         rows,
     )
     selective = [row for row in rows if not row[0].startswith(UNSELECTIVE)]
-    assert all(row[6] > 3 for row in selective), "what the postings narrow down is several times faster than a scan"
+    assert all(row[6] > 3 for row in selective), (
+        "what the postings narrow down is several times faster than a scan"
+    )
     assert sum(row[6] > 1 for row in rows) > 0.7 * len(rows)
 
 
@@ -97,7 +132,9 @@ def _lines(command: list[str], limit: int | None, begins: bytes = b"") -> int:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         if limit is None:
-            count = sum(block.count(b"\n") for block in iter(lambda: process.stdout.read(1 << 20), b""))
+            count = sum(
+                block.count(b"\n") for block in iter(lambda: process.stdout.read(1 << 20), b"")
+            )
         else:
             for line in process.stdout:
                 count += line.startswith(begins)

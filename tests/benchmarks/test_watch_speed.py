@@ -38,14 +38,21 @@ def test_saved_and_switched(tree: Path, tmp_path: Path) -> None:
     unchanged_s = [timed(lambda: workspace.index(tree, name="repo")) for _ in range(3)]
     first_s = timed(lambda: workspace.search_text("no_such_name_anywhere"))
     asked_ms = median_ms(lambda: workspace.search_text("no_such_name_anywhere"))
-    theirs_ms = median_ms(lambda: subprocess.run([rg_path(), "--no-config", "no_such_name_anywhere", str(tree)], check=False), 3)
+    theirs_ms = median_ms(
+        lambda: subprocess.run(
+            [rg_path(), "--no-config", "no_such_name_anywhere", str(tree)], check=False
+        ),
+        3,
+    )
     watcher = workspace.watch(["repo"])
     time.sleep(3)  # it looks at once for what changed before
     text_ms, semantic_s = [], []
     paths = sorted(tree.rglob("*.py"))
     for number, path in enumerate(paths[:: len(paths) // 6][:6]):
         name = f"zanzibar_{number}_quokka"
-        path.write_text(path.read_text("utf-8", "replace") + f"\n\ndef {name}():\n    return {number}\n")
+        path.write_text(
+            path.read_text("utf-8", "replace") + f"\n\ndef {name}():\n    return {number}\n"
+        )
         began = time.perf_counter()
         assert workspace.search_text(name), "a search is right when it is asked"
         text_ms.append((time.perf_counter() - began) * 1000)

@@ -39,7 +39,9 @@ def _jupyter_server_extension_points():
 
 def _load_jupyter_server_extension(app):
     app.web_app.settings["ticking"] = Ticking()
-    app.web_app.add_handlers(".*$", [(url_path_join(app.web_app.settings["base_url"], "ticking"), TickingHandler)])
+    app.web_app.add_handlers(
+        ".*$", [(url_path_join(app.web_app.settings["base_url"], "ticking"), TickingHandler)]
+    )
 
 
 async def _start_jupyter_server_extension(app):

@@ -32,8 +32,14 @@ def free_port() -> int:
 
 def ask(method: str, url: str, token: str = "", body: object = None, **headers: str) -> Answer:
     """Send a request with a token; 4xx and 5xx are answers too."""
-    sent = {"Content-Type": "application/json", **({"Authorization": f"token {token}"} if token else {}), **headers}
-    request = urllib.request.Request(url, method=method, data=None if body is None else json.dumps(body).encode(), headers=sent)
+    sent = {
+        "Content-Type": "application/json",
+        **({"Authorization": f"token {token}"} if token else {}),
+        **headers,
+    }
+    request = urllib.request.Request(
+        url, method=method, data=None if body is None else json.dumps(body).encode(), headers=sent
+    )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=60) as response:
@@ -59,10 +65,22 @@ def until(holds: Callable[[], Any], within_s: float = 90.0) -> Any:
 
 
 @contextmanager
-def running(command: Sequence[object], log: Path, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: Sequence[object],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program in its own process session, and kill the session at the end."""
     with log.open("wb") as out:
-        started = subprocess.Popen(list(map(str, command)), stdout=out, stderr=subprocess.STDOUT, start_new_session=True, env=environment, cwd=folder)
+        started = subprocess.Popen(
+            list(map(str, command)),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environment,
+            cwd=folder,
+        )
     try:
         yield started
     finally:
@@ -79,15 +97,45 @@ class Cells:
 
     def __init__(self, base: str, kernel_id: str, token: str) -> None:
         self._session = uuid.uuid4().hex
-        url = base.replace("http", "ws", 1) + f"api/kernels/{kernel_id}/channels?session_id={self._session}"
-        self._socket = websocket.create_connection(url, header=[f"Authorization: token {token}"], timeout=60)
+        url = (
+            base.replace("http", "ws", 1)
+            + f"api/kernels/{kernel_id}/channels?session_id={self._session}"
+        )
+        self._socket = websocket.create_connection(
+            url, header=[f"Authorization: token {token}"], timeout=60
+        )
 
     def run(self, code: str) -> str:
         """Run a cell and return its output as plain text; for an error, the message."""
         number = uuid.uuid4().hex
-        header = {"msg_id": number, "msg_type": "execute_request", "username": "", "session": self._session, "version": "5.3", "date": ""}
-        content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}, "allow_stdin": False, "stop_on_error": True}
-        self._socket.send(json.dumps({"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell", "buffers": []}))
+        header = {
+            "msg_id": number,
+            "msg_type": "execute_request",
+            "username": "",
+            "session": self._session,
+            "version": "5.3",
+            "date": "",
+        }
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": False,
+            "user_expressions": {},
+            "allow_stdin": False,
+            "stop_on_error": True,
+        }
+        self._socket.send(
+            json.dumps(
+                {
+                    "header": header,
+                    "parent_header": {},
+                    "metadata": {},
+                    "content": content,
+                    "channel": "shell",
+                    "buffers": [],
+                }
+            )
+        )
         shown: list[str] = []
         while True:
             message = json.loads(self._socket.recv())

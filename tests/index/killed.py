@@ -39,7 +39,9 @@ ENDED_BY_ITSELF = 7  # exit status of a writer whose write failed, with the erro
 def main(folder: Path, how: str, count: int, seed: int) -> None:
     rng = random.Random(seed)
     tree = folder / "tree"
-    settings = msgspec.structs.replace(Settings.from_environment(folder / "home"), shard_bytes=4_000)
+    settings = msgspec.structs.replace(
+        Settings.from_environment(folder / "home"), shard_bytes=4_000
+    )
     for number in range(FILES):
         write(tree, number, 0)
     stored = Store(settings.home).create(worktree(tree, "killed"))
@@ -58,7 +60,11 @@ def main(folder: Path, how: str, count: int, seed: int) -> None:
         if work == "compact":  # most of a shard is dead: it is due
             update(stored, settings, embedder, lambda event: None)
             before = dict(versions)
-            if not to_merge(read_snapshot(stored.folder), lambda shard_id: Shard(stored.shards / shard_id), settings.shard_bytes):
+            if not to_merge(
+                read_snapshot(stored.folder),
+                lambda shard_id: Shard(stored.shards / shard_id),
+                settings.shard_bytes,
+            ):
                 work = "update"
         generation = read_snapshot(stored.folder).generation
         began = time.monotonic()
@@ -80,7 +86,9 @@ def main(folder: Path, how: str, count: int, seed: int) -> None:
             took = time.monotonic() - began
             takes[work] = 0.7 * takes.get(work, took) + 0.3 * took
         moved = read_snapshot(stored.folder).generation > generation
-        ended[f"{work}: {'done' if through else 'after a publication' if moved else 'before one'}"] += 1
+        ended[
+            f"{work}: {'done' if through else 'after a publication' if moved else 'before one'}"
+        ] += 1
         check(reader, stored, before, versions)
         update(stored, settings, embedder, lambda event: None)
         check(reader, stored, versions, versions)
@@ -94,7 +102,13 @@ def main(folder: Path, how: str, count: int, seed: int) -> None:
 def write(tree: Path, number: int, version: int) -> None:
     path = tree / f"part{number:02}" / f"file{number:02}.py"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"VERSION = {version}\n\n\n" + "".join(f"def function_{i}_of_{number}(value):\n    return value * {version} + {i}\n\n\n" for i in range(10)))
+    path.write_text(
+        f"VERSION = {version}\n\n\n"
+        + "".join(
+            f"def function_{i}_of_{number}(value):\n    return value * {version} + {i}\n\n\n"
+            for i in range(10)
+        )
+    )
 
 
 def write_index(stored: Stored, settings: Settings, work: str, most_bytes: int | None) -> None:
@@ -105,9 +119,13 @@ def write_index(stored: Stored, settings: Settings, work: str, most_bytes: int |
         if work == "compact":
             compact(stored, settings, default_embedder())
         else:
-            update(stored, settings, default_embedder(), lambda event: None, rebuild=work == "build")
+            update(
+                stored, settings, default_embedder(), lambda event: None, rebuild=work == "build"
+            )
     except Exception as error:  # whatever it is, it must be said as an error of ours
-        ours = type(error).__module__ == "codeintel_nb.errors" and "last good index still answers" in str(error)
+        ours = type(
+            error
+        ).__module__ == "codeintel_nb.errors" and "last good index still answers" in str(error)
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
         os._exit(ENDED_BY_ITSELF if ours else 1)
     os._exit(0)
@@ -120,7 +138,12 @@ def check(reader: Workspace, stored: Stored, before: dict[int, int], after: dict
     assert len(reader.semantic_search("the value of a function", limit=FILES, mode="lexical")) > 0
     for number in range(FILES):
         text = reader.open_file("killed", f"part{number:02}/file{number:02}.py").text
-        assert text.startswith((f"VERSION = {before[number]}\n", f"VERSION = {after[number]}\n")), (number, text[:20], before[number], after[number])
+        assert text.startswith((f"VERSION = {before[number]}\n", f"VERSION = {after[number]}\n")), (
+            number,
+            text[:20],
+            before[number],
+            after[number],
+        )
     for ref in read_snapshot(stored.folder).shards:
         for name, part in Shard(stored.shards / ref.id).manifest.parts.items():
             assert crc32_of(stored.shards / ref.id / name) == part.crc32, name

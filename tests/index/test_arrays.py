@@ -8,7 +8,16 @@ from codeintel_nb.errors import ShardError
 from codeintel_nb.index.arrays import open_arrays, write_arrays
 
 
-@given(st.dictionaries(st.text("abc_", min_size=1), arrays(integer_dtypes(endianness="<"), array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=7)), max_size=4))
+@given(
+    st.dictionaries(
+        st.text("abc_", min_size=1),
+        arrays(
+            integer_dtypes(endianness="<"),
+            array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=7),
+        ),
+        max_size=4,
+    )
+)
 def test_what_is_written_is_read_back(tmp_path_factory, given_arrays):
     path = tmp_path_factory.mktemp("arrays") / "a.bin"
     write_arrays(path, given_arrays)
@@ -19,7 +28,16 @@ def test_what_is_written_is_read_back(tmp_path_factory, given_arrays):
         np.testing.assert_array_equal(found[name], array)
 
 
-@pytest.mark.parametrize("damage", [b"", b"CODEINT1", b"x" * 100, b"CODEINT1" + (10).to_bytes(8, "little") + b"{not json}" + b" " * 60, b"CODEINT1" + (20).to_bytes(8, "little") + b'{"a":["<i8",[99],0]}'])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"CODEINT1",
+        b"x" * 100,
+        b"CODEINT1" + (10).to_bytes(8, "little") + b"{not json}" + b" " * 60,
+        b"CODEINT1" + (20).to_bytes(8, "little") + b'{"a":["<i8",[99],0]}',
+    ],
+)
 def test_a_damaged_file_is_one_clear_error(tmp_path, damage):
     (tmp_path / "a.bin").write_bytes(damage)
     with pytest.raises(ShardError, match=r"a\.bin"):

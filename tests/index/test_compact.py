@@ -29,10 +29,25 @@ def setup(tree, tmp_path):
 
     run()
     for i in range(MOST_SMALL_SHARDS + 2):
-        write_tree(tree, {f"more/f{i}.py": f"class Part{i}:\n    '''Part {i} of é.'''\n\n    def price(self):\n        return {i}\n"})
+        write_tree(
+            tree,
+            {
+                f"more/f{i}.py": f"class Part{i}:\n    '''Part {i} of é.'''\n\n    def price(self):\n        return {i}\n"
+            },
+        )
         run()
-    cells = [{"cell_type": "code", "source": "%%sql\nselect 1 as part"}, {"cell_type": "code", "source": "part = 1"}]
-    write_tree(tree, {"more/n.ipynb": json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})})
+    cells = [
+        {"cell_type": "code", "source": "%%sql\nselect 1 as part"},
+        {"cell_type": "code", "source": "part = 1"},
+    ]
+    write_tree(
+        tree,
+        {
+            "more/n.ipynb": json.dumps(
+                {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+            )
+        },
+    )
     (tree / "more" / "f0.py").unlink()
     run()
     return stored, configured, tree, run
@@ -41,17 +56,34 @@ def setup(tree, tmp_path):
 def answers(settings):
     """What the index says to all kinds of questions."""
     workspace = Workspace(settings)
-    tables = {table: sorted(workspace.sql(f"select * from {table}").rows(), key=str) for table in ("files", "symbols")}
-    chunks = sorted(workspace.sql("select path, start_line, end_line, kind, symbol, cell, language from chunks").rows(), key=str)
+    tables = {
+        table: sorted(workspace.sql(f"select * from {table}").rows(), key=str)
+        for table in ("files", "symbols")
+    }
+    chunks = sorted(
+        workspace.sql(
+            "select path, start_line, end_line, kind, symbol, cell, language from chunks"
+        ).rows(),
+        key=str,
+    )
     return (
-        [msgspec.structs.replace(hit, revision="") for hit in workspace.search_text(".", regex=True, limit=10_000)],
-        [(hit.path, hit.start_line, hit.symbol, round(hit.score, 4)) for hit in workspace.semantic_search("the price of a part", limit=20)],
+        [
+            msgspec.structs.replace(hit, revision="")
+            for hit in workspace.search_text(".", regex=True, limit=10_000)
+        ],
+        [
+            (hit.path, hit.start_line, hit.symbol, round(hit.score, 4))
+            for hit in workspace.semantic_search("the price of a part", limit=20)
+        ],
         [hit.path for hit in workspace.semantic_search("Part3", limit=3)],
         workspace.list_paths(Scope(exclude_globs=("more/**",))).hits,
         [row[1:] for row in tables["files"]] and sorted(row[1] for row in tables["files"]),
         len(tables["symbols"]),
         chunks,
-        [msgspec.structs.replace(status, index_bytes=0, indexed_at=0) for status in workspace.status()],
+        [
+            msgspec.structs.replace(status, index_bytes=0, indexed_at=0)
+            for status in workspace.status()
+        ],
     )
 
 
@@ -68,7 +100,9 @@ def test_many_small_shards_become_one_and_answer_the_same(setup):
     assert answers(configured) == before
     assert not compact(stored, configured, default_embedder()), "nothing is left to do"
     assert run().indexed == 0, "the sizes and times of the files went along"
-    assert all((stored.shards / shard_id).is_dir() for shard_id in old), "readers that opened them may still be there"
+    assert all((stored.shards / shard_id).is_dir() for shard_id in old), (
+        "readers that opened them may still be there"
+    )
 
 
 def test_a_shard_that_is_mostly_dead_is_written_anew(setup):
@@ -80,7 +114,10 @@ def test_a_shard_that_is_mostly_dead_is_written_anew(setup):
     before = answers(configured)
     assert compact(stored, configured, default_embedder())
     assert answers(configured) == before
-    assert all(len(ref.dead) <= 0.5 * Shard(stored.shards / ref.id).manifest.files for ref in read_snapshot(stored.folder).shards)
+    assert all(
+        len(ref.dead) <= 0.5 * Shard(stored.shards / ref.id).manifest.files
+        for ref in read_snapshot(stored.folder).shards
+    )
 
 
 def test_updates_go_on_meanwhile_and_are_not_lost(setup):
@@ -121,9 +158,16 @@ def test_readers_opened_before_go_on_and_late_ones_read_the_snapshot_again(setup
     late.status()  # has read the snapshot, opened no shard
     old = shards_of(stored)
     compact(stored, configured, default_embedder())
-    write_snapshot(stored.folder, msgspec.structs.replace(read_snapshot(stored.folder), retired=dict.fromkeys(old, time.time() - 601)))
+    write_snapshot(
+        stored.folder,
+        msgspec.structs.replace(
+            read_snapshot(stored.folder), retired=dict.fromkeys(old, time.time() - 601)
+        ),
+    )
     with one_writer(stored):
-        assert set(sweep(stored, read_snapshot(stored.folder), 600)) >= set(old) - set(shards_of(stored))
+        assert set(sweep(stored, read_snapshot(stored.folder), 600)) >= set(old) - set(
+            shards_of(stored)
+        )
     assert [hit.path for hit in early.search_text("price").hits] == [hit.path for hit in expected]
     assert [hit.path for hit in late.search_text("price").hits] == [hit.path for hit in expected]
 
@@ -156,7 +200,10 @@ def test_a_process_that_goes_on_compacts_by_itself(tree, tmp_path):
         while len(shards_of(stored)) > MOST_SMALL_SHARDS and follow and time.monotonic() < ends:
             time.sleep(0.05)
         assert len(shards_of(stored)) <= MOST_SMALL_SHARDS
-        assert len(workspace.search_text("x = ", Scope(include_globs=("more/**",)))) == MOST_SMALL_SHARDS + 2
+        assert (
+            len(workspace.search_text("x = ", Scope(include_globs=("more/**",))))
+            == MOST_SMALL_SHARDS + 2
+        )
         workspace.close()
 
 

@@ -36,7 +36,9 @@ def rounds(folders, how, count):
 def folders(tmp_path):
     """A folder on the disk, and one in memory."""
     memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path) as second:
+    with tempfile.TemporaryDirectory(
+        dir=memory if os.access(memory, os.W_OK) else tmp_path
+    ) as second:
         yield [tmp_path / "disk", Path(second) / "memory"]
 
 
@@ -45,11 +47,17 @@ def test_a_writer_killed_at_any_moment_harms_nothing(folders):
     ended = rounds(folders, "kill", KILLS)
     assert sum(ended.values()) == KILLS
     for work in ("build", "update", "compact"):
-        assert ended[f"{work}: before one"] > 10, f"{ended}: the moments are spread over all of the work"
-    assert sum(count for what, count in ended.items() if what.endswith("after a publication")) > 5, ended
+        assert ended[f"{work}: before one"] > 10, (
+            f"{ended}: the moments are spread over all of the work"
+        )
+    assert (
+        sum(count for what, count in ended.items() if what.endswith("after a publication")) > 5
+    ), ended
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the writers are forked")
 def test_writes_that_fail_harm_nothing(folders):
     ended = rounds(folders, "fail", FAILURES)
-    assert sum(count for what, count in ended.items() if not what.endswith("done")) > FAILURES / 3, ended
+    assert (
+        sum(count for what, count in ended.items() if not what.endswith("done")) > FAILURES / 3
+    ), ended

@@ -5,7 +5,22 @@ from hypothesis import strategies as st
 from codeintel_nb.index import embedder as module
 from codeintel_nb.index.embedder import StaticEmbedder, default_embedder
 
-WORDS = st.sampled_from(["parseHTTPResponse", "read_file", "x1", "naïve", "ÄÖ", "2nd", "__init__", "if", "(", "\n", "αβγ", "camelCase2Snake"])
+WORDS = st.sampled_from(
+    [
+        "parseHTTPResponse",
+        "read_file",
+        "x1",
+        "naïve",
+        "ÄÖ",
+        "2nd",
+        "__init__",
+        "if",
+        "(",
+        "\n",
+        "αβγ",
+        "camelCase2Snake",
+    ]
+)
 TEXTS = st.lists(WORDS, max_size=30).map(" ".join)
 
 
@@ -34,7 +49,10 @@ def test_rows_are_unit_vectors_or_nothing():
 
 
 def test_a_query_is_embedded_like_code():
-    np.testing.assert_array_equal(default_embedder().embed_query("read a file"), default_embedder().embed_code(["read a file"]))
+    np.testing.assert_array_equal(
+        default_embedder().embed_query("read a file"),
+        default_embedder().embed_code(["read a file"]),
+    )
 
 
 def test_forgetting_words_changes_no_vector(monkeypatch):
@@ -47,5 +65,10 @@ def test_forgetting_words_changes_no_vector(monkeypatch):
 
 def test_code_that_does_what_is_asked_is_closer():
     query = default_embedder().embed_query("where are retries of a failed request counted")[0]
-    right, wrong = default_embedder().embed_code(["http/retry.py\ndef increment(self, error):\n    self.attempts += 1", "color.py\ndef hex_to_rgb(value):\n    return int(value, 16)"])
+    right, wrong = default_embedder().embed_code(
+        [
+            "http/retry.py\ndef increment(self, error):\n    self.attempts += 1",
+            "color.py\ndef hex_to_rgb(value):\n    return int(value, 16)",
+        ]
+    )
     assert right @ query > wrong @ query

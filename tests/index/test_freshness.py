@@ -22,13 +22,20 @@ from codeintel_nb.sources.worktree import Walk
 from tests.conftest import write_tree
 from tests.sources.ignore_trees import make_repository
 
-TREE = {"a.py": "def first():\n    return 1\n", "b/c.py": "value = 1\n", "b/d.md": "# Title\n\nvalue of prose\n", "e.txt": "plain\n"}
+TREE = {
+    "a.py": "def first():\n    return 1\n",
+    "b/c.py": "value = 1\n",
+    "b/d.md": "# Title\n\nvalue of prose\n",
+    "e.txt": "plain\n",
+}
 
 
 @pytest.fixture(params=["told", "looked at"])
 def ws(request, tmp_path):
     """A workspace that has changes told, and one that looks at the folder at every search."""
-    workspace = Workspace(Settings.from_environment(tmp_path / "home"), follow=request.param == "told")
+    workspace = Workspace(
+        Settings.from_environment(tmp_path / "home"), follow=request.param == "told"
+    )
     yield workspace
     workspace.close()
 
@@ -41,7 +48,10 @@ def tree(ws, tmp_path):
 
 
 def found(workspace, pattern, **options):
-    return [(hit.path, hit.start_line) for hit in workspace.search_text(pattern, limit=10_000, **options)]
+    return [
+        (hit.path, hit.start_line)
+        for hit in workspace.search_text(pattern, limit=10_000, **options)
+    ]
 
 
 def test_what_was_saved_a_moment_ago_is_found(ws, tree):
@@ -57,18 +67,39 @@ def test_what_was_saved_a_moment_ago_is_found(ws, tree):
     (tree / "a.py").unlink()
     with pytest.raises(SourceError, match="no indexed file"):
         ws.open_file("tree", "a.py")
-    assert (hit.repo, hit.language, hit.kind, hit.column, hit.revision) == ("tree", "python", "module", 1, "worktree")
+    assert (hit.repo, hit.language, hit.kind, hit.column, hit.revision) == (
+        "tree",
+        "python",
+        "module",
+        1,
+        "worktree",
+    )
 
 
 def test_new_removed_and_renamed_files(ws, tree):
     assert found(ws, "value") == [("b/c.py", 1), ("b/d.md", 3)]
     write_tree(tree, {"new/deep/er.py": "value = 2\n", "b/.hidden": "value\n"})
-    assert found(ws, "value") == [("b/.hidden", 1), ("b/c.py", 1), ("b/d.md", 3), ("new/deep/er.py", 1)]
+    assert found(ws, "value") == [
+        ("b/.hidden", 1),
+        ("b/c.py", 1),
+        ("b/d.md", 3),
+        ("new/deep/er.py", 1),
+    ]
     write_tree(tree, {"new/deep/second.py": "value = 3\n"})
     (tree / "b" / "d.md").unlink()
-    assert found(ws, "value") == [("b/.hidden", 1), ("b/c.py", 1), ("new/deep/er.py", 1), ("new/deep/second.py", 1)]
+    assert found(ws, "value") == [
+        ("b/.hidden", 1),
+        ("b/c.py", 1),
+        ("new/deep/er.py", 1),
+        ("new/deep/second.py", 1),
+    ]
     (tree / "b").rename(tree / "z")
-    assert found(ws, "value") == [("new/deep/er.py", 1), ("new/deep/second.py", 1), ("z/.hidden", 1), ("z/c.py", 1)]
+    assert found(ws, "value") == [
+        ("new/deep/er.py", 1),
+        ("new/deep/second.py", 1),
+        ("z/.hidden", 1),
+        ("z/c.py", 1),
+    ]
     (tree / "z" / "c.py").write_text("other\n")
     assert ("z/c.py", 1) in found(ws, "other")
     shutil.rmtree(tree / "new")
@@ -85,7 +116,16 @@ def test_ignore_files_count_from_the_moment_they_are_written(ws, tree):
 
 
 def test_what_no_index_would_hold_is_not_read(ws, tree):
-    write_tree(tree, {".env": "TOKEN=value\n", "key.pem": "value\n", "bin.dat": b"value\0", "node_modules/m.js": "value\n", "big.txt": "value\n" * 400_000})
+    write_tree(
+        tree,
+        {
+            ".env": "TOKEN=value\n",
+            "key.pem": "value\n",
+            "bin.dat": b"value\0",
+            "node_modules/m.js": "value\n",
+            "big.txt": "value\n" * 400_000,
+        },
+    )
     (tree / "link.py").symlink_to(tree / "b" / "c.py")
     (tree / "out.txt").symlink_to("/etc/hostname")
     assert found(ws, "value") == [("b/c.py", 1), ("b/d.md", 3)]
@@ -93,18 +133,55 @@ def test_what_no_index_would_hold_is_not_read(ws, tree):
 
 
 def test_the_scope_holds_for_what_is_new(ws, tree):
-    write_tree(tree, {"n.py": "value\n", "n.js": "value\n", "t/n.py": "value\n", "run": "#!/usr/bin/env python\nvalue\n", "h.h": "class value {\n};\n"})
-    assert found(ws, "value", scope=Scope(languages=("python",))) == [("b/c.py", 1), ("n.py", 1), ("run", 2), ("t/n.py", 1)]
+    write_tree(
+        tree,
+        {
+            "n.py": "value\n",
+            "n.js": "value\n",
+            "t/n.py": "value\n",
+            "run": "#!/usr/bin/env python\nvalue\n",
+            "h.h": "class value {\n};\n",
+        },
+    )
+    assert found(ws, "value", scope=Scope(languages=("python",))) == [
+        ("b/c.py", 1),
+        ("n.py", 1),
+        ("run", 2),
+        ("t/n.py", 1),
+    ]
     assert found(ws, "value", scope=Scope(languages=("cpp",))) == [("h.h", 1)]
-    assert found(ws, "value", scope=Scope(include_globs=("*.py",), exclude_globs=("t/**",))) == [("b/c.py", 1), ("n.py", 1)]
+    assert found(ws, "value", scope=Scope(include_globs=("*.py",), exclude_globs=("t/**",))) == [
+        ("b/c.py", 1),
+        ("n.py", 1),
+    ]
     assert found(ws, "value", scope=Scope(kinds=("markdown",))) == [("b/d.md", 3)]
 
 
 def test_a_new_notebook_is_searched_as_its_cells(ws, tree):
-    cells = [{"cell_type": "markdown", "source": "# zebra\n"}, {"cell_type": "code", "source": ["import zebra\n", "%timeit zebra"], "outputs": [{"text": "zebra"}]}]
-    (tree / "n.ipynb").write_text(json.dumps({"cells": cells, "metadata": {"kernelspec": {"language": "python"}}, "nbformat": 4, "nbformat_minor": 5}))
+    cells = [
+        {"cell_type": "markdown", "source": "# zebra\n"},
+        {
+            "cell_type": "code",
+            "source": ["import zebra\n", "%timeit zebra"],
+            "outputs": [{"text": "zebra"}],
+        },
+    ]
+    (tree / "n.ipynb").write_text(
+        json.dumps(
+            {
+                "cells": cells,
+                "metadata": {"kernelspec": {"language": "python"}},
+                "nbformat": 4,
+                "nbformat_minor": 5,
+            }
+        )
+    )
     hits = ws.search_text("zebra")
-    assert [(hit.start_line, hit.cell, hit.kind, hit.language) for hit in hits] == [(1, 0, "markdown", "python"), (2, 1, "cell", "python"), (3, 1, "cell", "python")]
+    assert [(hit.start_line, hit.cell, hit.kind, hit.language) for hit in hits] == [
+        (1, 0, "markdown", "python"),
+        (2, 1, "cell", "python"),
+        (3, 1, "cell", "python"),
+    ]
     (tree / "n.ipynb").write_text("zebra, but no notebook\n")
     assert [(hit.cell, hit.language) for hit in ws.search_text("zebra")] == [(None, "json")]
 
@@ -112,11 +189,22 @@ def test_a_new_notebook_is_searched_as_its_cells(ws, tree):
 def test_a_limit_counts_over_index_and_files(ws, tree):
     write_tree(tree, {f"b/n{i:03}.py": "value\nvalue\n" for i in range(300)})
     results = ws.search_text("value", limit=5)
-    assert [(hit.path, hit.start_line) for hit in results] == [("b/c.py", 1), ("b/d.md", 3), ("b/n000.py", 1), ("b/n000.py", 2), ("b/n001.py", 1)]
+    assert [(hit.path, hit.start_line) for hit in results] == [
+        ("b/c.py", 1),
+        ("b/d.md", 3),
+        ("b/n000.py", 1),
+        ("b/n000.py", 2),
+        ("b/n001.py", 1),
+    ]
     assert results.truncated
     assert ws.search_text("value", limit=10_000).total == 602
     assert len(ws.search_text("value", show="files", limit=10_000)) == 302
-    assert {hit.score for hit in ws.search_text("value", show="counts", limit=10_000, scope=Scope(include_globs=("b/n*",)))} == {2.0}
+    assert {
+        hit.score
+        for hit in ws.search_text(
+            "value", show="counts", limit=10_000, scope=Scope(include_globs=("b/n*",))
+        )
+    } == {2.0}
     cancel = threading.Event()
     cancel.set()
     assert ws.search_text("value", cancel=cancel).truncated
@@ -144,13 +232,17 @@ def test_a_folder_that_is_gone_leaves_its_index(ws, tree):
 
 
 def test_while_nothing_is_indexed_the_folder_one_works_in_is_read(tmp_path):
-    write_tree(tmp_path / "here", {**TREE, **{f"many/{i}.py": f"number = {i}\n" for i in range(500)}})
+    write_tree(
+        tmp_path / "here", {**TREE, **{f"many/{i}.py": f"number = {i}\n" for i in range(500)}}
+    )
     workspace = Workspace(Settings.from_environment(tmp_path / "home"), here=str(tmp_path / "here"))
     results = workspace.search_text("value")
     assert [(hit.repo, hit.path) for hit in results] == [("here", "b/c.py"), ("here", "b/d.md")]
     assert results.coverage.folder == str(tmp_path / "here")
     assert results.roots == {"here": str(tmp_path / "here")}
-    assert found(workspace, r"number = \d*7$", regex=True) == sorted((f"many/{i}.py", 1) for i in range(500) if i % 10 == 7)
+    assert found(workspace, r"number = \d*7$", regex=True) == sorted(
+        (f"many/{i}.py", 1) for i in range(500) if i % 10 == 7
+    )
     assert len(workspace.search_text("number", limit=3)) == 3
     with pytest.raises(SearchError, match="cannot be read"):
         workspace.search_text("(unclosed", regex=True)
@@ -162,8 +254,12 @@ def test_while_nothing_is_indexed_the_folder_one_works_in_is_read(tmp_path):
 
 def test_a_first_index_that_is_not_finished_hides_nothing(tmp_path):
     """Killed in the middle of its first build, a repository's text is searched all the same."""
-    root = write_tree(tmp_path / "tree", {f"f{i:03}.py": f"token_{i} = 1\n" * 50 for i in range(400)})
-    small = msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), shard_bytes=60_000)
+    root = write_tree(
+        tmp_path / "tree", {f"f{i:03}.py": f"token_{i} = 1\n" * 50 for i in range(400)}
+    )
+    small = msgspec.structs.replace(
+        Settings.from_environment(tmp_path / "home"), shard_bytes=60_000
+    )
     workspace = Workspace(small)
     cancel = threading.Event()
 
@@ -201,9 +297,16 @@ class Edits(RuleBasedStateMachine):
     def remove(self, name):
         (self.root / name).unlink(missing_ok=True)
 
-    @rule(one=st.sampled_from(["d", "g", "d/e", "k"]), other=st.sampled_from(["m", "g", "d/n", "k"]))
+    @rule(
+        one=st.sampled_from(["d", "g", "d/e", "k"]), other=st.sampled_from(["m", "g", "d/n", "k"])
+    )
     def move(self, one, other):
-        if (self.root / one).is_dir() and not (self.root / other).exists() and (self.root / other).parent.is_dir() and not other.startswith(f"{one}/"):
+        if (
+            (self.root / one).is_dir()
+            and not (self.root / other).exists()
+            and (self.root / other).parent.is_dir()
+            and not other.startswith(f"{one}/")
+        ):
             (self.root / one).rename(self.root / other)
 
     @rule()
@@ -231,10 +334,18 @@ class Edits(RuleBasedStateMachine):
 
 
 TestEdits = Edits.TestCase
-TestEdits.settings = settings(max_examples=8, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck))
+TestEdits.settings = settings(
+    max_examples=8, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 
-@given(st.lists(st.sampled_from(["import", "x", "é", "Error", " ", "\n", "def f():", "K", "ſ", "\r"]), max_size=30), st.sampled_from(["import", "error", r"\w+", "^x", "k", "s", r"\bx\b", "x$"]))
+@given(
+    st.lists(
+        st.sampled_from(["import", "x", "é", "Error", " ", "\n", "def f():", "K", "ſ", "\r"]),
+        max_size=30,
+    ),
+    st.sampled_from(["import", "error", r"\w+", "^x", "k", "s", r"\bx\b", "x$"]),
+)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_files_are_read_as_ripgrep_reads_them(tmp_path_factory, pieces, pattern):
     from codeintel_nb.search.ripgrep import rg_path
@@ -242,10 +353,17 @@ def test_files_are_read_as_ripgrep_reads_them(tmp_path_factory, pieces, pattern)
     here = tmp_path_factory.mktemp("loose")
     (here / "f.txt").write_bytes("".join(pieces).encode())
     workspace = Workspace(Settings.from_environment(here.with_suffix(".home")), here=str(here))
-    done = subprocess.run([rg_path(), "--no-config", "--json", "--smart-case", "-e", pattern, "f.txt"], cwd=here, capture_output=True, check=False)
+    done = subprocess.run(
+        [rg_path(), "--no-config", "--json", "--smart-case", "-e", pattern, "f.txt"],
+        cwd=here,
+        capture_output=True,
+        check=False,
+    )
     events = [json.loads(line) for line in done.stdout.splitlines()]
     expected = [e["data"]["line_number"] for e in events if e["type"] == "match"]
-    assert [hit.start_line for hit in workspace.search_text(pattern, regex=True, limit=1000)] == expected
+    assert [
+        hit.start_line for hit in workspace.search_text(pattern, regex=True, limit=1000)
+    ] == expected
 
 
 def test_what_an_index_run_read_in_between_is_looked_at_again(tmp_path):
@@ -315,7 +433,12 @@ def test_an_update_looks_at_nothing_where_no_change_was_told(ws, tree, monkeypat
     looked, walk = [], Walk.__iter__
     monkeypatch.setattr(Walk, "__iter__", lambda self: looked.append(1) or walk(self))
     report = ws.refresh("tree")
-    assert (report.indexed, report.removed, report.unchanged, report.files) == (0, 0, len(TREE), len(TREE))
+    assert (report.indexed, report.removed, report.unchanged, report.files) == (
+        0,
+        0,
+        len(TREE),
+        len(TREE),
+    )
     assert bool(looked) == (ws._freshness._notices is None)
     for change, expected in [
         (lambda: (tree / "a.py").write_text("zebra = 1\n"), (1, 0)),
@@ -352,10 +475,19 @@ def linked_over(root):
     os.link(root / "one/a.py", root / "a.py")
 
 
-@pytest.mark.parametrize("change", [replaced_in_place, moved_over, folders_that_change_places, linked_over])
+@pytest.mark.parametrize(
+    "change", [replaced_in_place, moved_over, folders_that_change_places, linked_over]
+)
 @pytest.mark.parametrize("known", [False, True], ids=["at first", "after a search"])
 def test_the_same_size_and_time_do_not_hide_a_change(tmp_path, change, known):
-    root = write_tree(tmp_path / "r", {"a.py": 'VERSION = "1.4.1"\n', "one/a.py": 'VERSION = "2.0.1"\n', "two/a.py": 'VERSION = "2.0.2"\n'})
+    root = write_tree(
+        tmp_path / "r",
+        {
+            "a.py": 'VERSION = "1.4.1"\n',
+            "one/a.py": 'VERSION = "2.0.1"\n',
+            "two/a.py": 'VERSION = "2.0.2"\n',
+        },
+    )
     for path in root.rglob("*.py"):
         os.utime(path, (1_600_000_000, 1_600_000_000))
     time.sleep(0.05)
@@ -366,7 +498,9 @@ def test_the_same_size_and_time_do_not_hide_a_change(tmp_path, change, known):
     change(root)
     for path in root.rglob("*.py"):
         os.utime(path, (1_600_000_000, 1_600_000_000))
-    expected = {(str(path.relative_to(root)), path.read_text().strip()) for path in root.rglob("*.py")}
+    expected = {
+        (str(path.relative_to(root)), path.read_text().strip()) for path in root.rglob("*.py")
+    }
     assert {(hit.path, hit.snippet) for hit in workspace.search_text("VERSION")} == expected
     assert workspace.index(root).indexed >= 1
     assert {(hit.path, hit.snippet) for hit in workspace.semantic_search("VERSION")} == expected
@@ -374,7 +508,11 @@ def test_the_same_size_and_time_do_not_hide_a_change(tmp_path, change, known):
     workspace.close()
 
 
-@pytest.mark.parametrize("limits", [{"max_inotify_watches": 20}, {"max_inotify_watches": 0}, {"max_inotify_instances": 0}], ids=str)
+@pytest.mark.parametrize(
+    "limits",
+    [{"max_inotify_watches": 20}, {"max_inotify_watches": 0}, {"max_inotify_instances": 0}],
+    ids=str,
+)
 def test_a_search_is_right_and_says_so_where_the_system_grants_no_notices(tmp_path, limits):
     script = """
 import sys, shutil, random
@@ -404,7 +542,18 @@ jobs.close()
 """
     root = write_tree(tmp_path / "r", {f"d{number}/a.py": "x = 1\n" for number in range(50)})
     setting = " && ".join(f"echo {value} > /proc/sys/user/{name}" for name, value in limits.items())
-    command = ["unshare", "--user", "--map-root-user", "sh", "-c", f'{setting} && exec "$0" -c "$1" "$2" "$3"', sys.executable, script, root, tmp_path / "home"]
+    command = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "sh",
+        "-c",
+        f'{setting} && exec "$0" -c "$1" "$2" "$3"',
+        sys.executable,
+        script,
+        root,
+        tmp_path / "home",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout == "0 True ['r']\n[1, 1]\n", done.stderr
 
@@ -413,7 +562,10 @@ def test_one_repository_that_leads_elsewhere_stops_no_other(tmp_path, ws):
     """A root that was exchanged for a link leads out of what may be indexed: it is left out, named, and comes back."""
     root = write_tree(tmp_path / "tree", TREE)
     other = write_tree(tmp_path / "other", {"x.py": "value_of_another = 1\n"})
-    outside = write_tree(tmp_path / "outside", {"secret.py": "value_from_outside = 1\n", "a.py": "value_from_outside = 1\n"})
+    outside = write_tree(
+        tmp_path / "outside",
+        {"secret.py": "value_from_outside = 1\n", "a.py": "value_from_outside = 1\n"},
+    )
     ws.index(root)
     ws.index(other)
     root.rename(tmp_path / "kept")
@@ -426,7 +578,9 @@ def test_one_repository_that_leads_elsewhere_stops_no_other(tmp_path, ws):
         ws.refresh("tree")
     with pytest.raises(SourceError, match="leads elsewhere now"):
         ws.search_text("value", Scope(repos=("tree",)))
-    assert [hit.path for hit in ws.list_paths(Scope(repos=("tree",)))] == list(TREE), "the index answers as before"
+    assert [hit.path for hit in ws.list_paths(Scope(repos=("tree",)))] == list(TREE), (
+        "the index answers as before"
+    )
     root.unlink()
     (tmp_path / "kept").rename(root)
     assert found(ws, "value = 1") == [("b/c.py", 1)]
@@ -463,13 +617,21 @@ def test_a_file_or_folder_exchanged_for_a_link_while_it_is_read_leads_nowhere(tm
 
 
 def test_a_pipe_for_an_ignore_file_stops_no_search(tmp_path, ws):
-    root, other = write_tree(tmp_path / "tree", TREE), write_tree(tmp_path / "other", {"x.py": "value = 1\n"})
+    root, other = (
+        write_tree(tmp_path / "tree", TREE),
+        write_tree(tmp_path / "other", {"x.py": "value = 1\n"}),
+    )
     ws.index(root)
     ws.index(other)
     os.mkfifo(root / ".gitignore")
     (root / "b/.ignore").symlink_to("/dev/zero")
     assert found(ws, "value = 1") == [("x.py", 1), ("b/c.py", 1)]
-    assert ws.index(root, rebuild=True).skipped["ignore file that is not read: no regular file, or over 1 MB"] == 2
+    assert (
+        ws.index(root, rebuild=True).skipped[
+            "ignore file that is not read: no regular file, or over 1 MB"
+        ]
+        == 2
+    )
 
 
 def test_rules_outside_of_the_folder_count_from_the_moment_they_are_written(tmp_path, ws, own_home):
@@ -521,11 +683,20 @@ def test_what_is_ignored_is_searched_on_request_as_ripgrep_does(tmp_path, ws):
     make_repository(root)
     ws.index(root)
     assert [path for path, _ in found(ws, "value")] == ["c.py"]
-    theirs = subprocess.run([rg_path(), "--no-config", "--hidden", "--no-ignore", "-g", "!.git", "-l", "value"], cwd=root, capture_output=True, text=True, check=True).stdout.split()
+    theirs = subprocess.run(
+        [rg_path(), "--no-config", "--hidden", "--no-ignore", "-g", "!.git", "-l", "value"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
     ours = [path for path, _ in found(ws, "value", no_ignore=True)]
     assert sorted(ours) == sorted(set(theirs) - {".env"}), "a likely secret is never read"
     assert ours == sorted(ours, key=lambda path: path.split("/"))
-    assert [path for path, _ in found(ws, "value", no_ignore=True, scope=Scope(include_globs=("*.log",)))] == ["a.log"]
+    assert [
+        path
+        for path, _ in found(ws, "value", no_ignore=True, scope=Scope(include_globs=("*.log",)))
+    ] == ["a.log"]
     with pytest.raises(SearchError, match="Leave out --no-ignore"):
         ws.search_text("value", Scope(kinds=("module",)), no_ignore=True)
     here = Workspace(Settings.from_environment(tmp_path / "empty"), here=str(root))
@@ -568,12 +739,41 @@ print(paths("new"))
 """
     root = write_tree(tmp_path / "r", {"a/f.py": "old = 1\n"})
     (root / "b").mkdir()
-    done = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", script, root, tmp_path / "home"], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.splitlines() == ["['a/f.py', 'b/f.py']", "[] ['a/f.py', 'a/g.py', 'b/f.py', 'b/g.py']", "['a/f.py', 'a/g.py']"], done.stderr
+    done = subprocess.run(
+        [
+            "unshare",
+            "--user",
+            "--map-root-user",
+            "--mount",
+            sys.executable,
+            "-c",
+            script,
+            root,
+            tmp_path / "home",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.splitlines() == [
+        "['a/f.py', 'b/f.py']",
+        "[] ['a/f.py', 'a/g.py', 'b/f.py', 'b/g.py']",
+        "['a/f.py', 'a/g.py']",
+    ], done.stderr
 
 
 def test_a_repository_that_begins_above_or_is_finished_inside_counts(tmp_path, ws, git):
-    root = write_tree(tmp_path / "p/sub", {"a.log": "value\n", "deep/.git/config": "", "deep/b.tmp": "value\n", ".ignore": "", ".gitignore": "*.tmp\n"})
+    root = write_tree(
+        tmp_path / "p/sub",
+        {
+            "a.log": "value\n",
+            "deep/.git/config": "",
+            "deep/b.tmp": "value\n",
+            ".ignore": "",
+            ".gitignore": "*.tmp\n",
+        },
+    )
     (tmp_path / "p/.gitignore").write_text("*.log\n")
     ws.index(root)
     assert [path for path, _ in found(ws, "value")] == ["a.log"]
@@ -585,7 +785,16 @@ def test_a_repository_that_begins_above_or_is_finished_inside_counts(tmp_path, w
     assert [path for path, _ in found(ws, "value")] == ["a.log", "deep/b.tmp"]
 
 
-@pytest.mark.parametrize("notebook", ['{"worksheets":[{"cells":5}]}', '{"cells":true}', '{"worksheets":[5, null]}', '{"cells":[5,{"source":{"a":1}}], "metadata":[1]}', '{"worksheets":[{"cells":true}],"metadata":5}'])
+@pytest.mark.parametrize(
+    "notebook",
+    [
+        '{"worksheets":[{"cells":5}]}',
+        '{"cells":true}',
+        '{"worksheets":[5, null]}',
+        '{"cells":[5,{"source":{"a":1}}], "metadata":[1]}',
+        '{"worksheets":[{"cells":true}],"metadata":5}',
+    ],
+)
 def test_an_odd_notebook_stops_nothing(tmp_path, ws, notebook):
     root = write_tree(tmp_path / "tree", {"bad.ipynb": notebook, "a.py": "value = 1\n"})
     ws.index(root)

@@ -40,7 +40,10 @@ TREE = {
 @pytest.fixture
 def faulty(tmp_path, monkeypatch):
     write_tree(tmp_path / "faults", {"sitecustomize.py": FAULTS})
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "faults"), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    monkeypatch.setenv(
+        "PYTHONPATH",
+        os.pathsep.join([str(tmp_path / "faults"), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    )
     workspace = Workspace.open(tmp_path / "home")
     yield workspace
     workspace.close()
@@ -57,7 +60,9 @@ def test_one_file_spoils_nothing(faulty, tmp_path):
     names = {name for (name,) in faulty.sql("select name from symbols").rows()}
     assert names == {"before", "between", "behind"}
 
-    assert faulty.index(root, name="tree").unchanged == len(TREE), "what crashed once is not parsed again, and what failed otherwise is, to no avail"
+    assert faulty.index(root, name="tree").unchanged == len(TREE), (
+        "what crashed once is not parsed again, and what failed otherwise is, to no avail"
+    )
     (root / "a.py").write_text("def after(): ...\n")
     report = faulty.index(root, name="tree")
     assert (report.indexed, report.skipped[FAILED]) == (1, 4)
@@ -88,7 +93,10 @@ chunk.document_of = document_of
 @pytest.fixture
 def slow(tmp_path, monkeypatch):
     write_tree(tmp_path / "slow", {"sitecustomize.py": TIMED_OUT})
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "slow"), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    monkeypatch.setenv(
+        "PYTHONPATH",
+        os.pathsep.join([str(tmp_path / "slow"), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    )
     monkeypatch.setenv("SLOW", "1")
     workspace = Workspace.open(tmp_path / "home")
     yield workspace
@@ -96,7 +104,9 @@ def slow(tmp_path, monkeypatch):
 
 
 def test_a_file_that_took_too_long_is_named_and_parsed_again(slow, tmp_path, monkeypatch):
-    root = write_tree(tmp_path / "tree", {"a.py": "def slow_one(): ...\n", "b.py": "def other(): ...\n"})
+    root = write_tree(
+        tmp_path / "tree", {"a.py": "def slow_one(): ...\n", "b.py": "def other(): ...\n"}
+    )
     assert slow.index(root).skipped[SLOW] == 1
     assert slow.status()[0].examples[SLOW] == ["a.py"]
     assert not slow.symbols("slow_one")
@@ -107,7 +117,9 @@ def test_a_file_that_took_too_long_is_named_and_parsed_again(slow, tmp_path, mon
     assert slow.status()[0].skipped == {}
 
 
-def test_a_file_that_always_takes_too_long_is_left_in_peace_until_it_changes(slow, tmp_path, monkeypatch):
+def test_a_file_that_always_takes_too_long_is_left_in_peace_until_it_changes(
+    slow, tmp_path, monkeypatch
+):
     root = write_tree(tmp_path / "tree", {"a.py": "def slow_one(): ...\n"})
     for _ in range(4):
         assert slow.index(root).skipped[SLOW] == 1

@@ -8,18 +8,33 @@ from codeintel_nb.index.id_lists import BITS, ELIAS_FANO, IDS, IdLists, packed
 
 
 def read_back(lists, universe):
-    ids = np.concatenate([np.array(one, np.uint32) for one in lists]) if lists else np.zeros(0, np.uint32)
+    ids = (
+        np.concatenate([np.array(one, np.uint32) for one in lists])
+        if lists
+        else np.zeros(0, np.uint32)
+    )
     starts = np.cumsum([0, *map(len, lists)])[:-1]
     arrays = packed(ids, starts, universe)
     reader = IdLists(arrays, universe)
-    return [reader.read(i).tolist() for i in range(len(lists))], arrays["forms"].tolist(), reader.sizes(np.arange(len(lists)))
+    return (
+        [reader.read(i).tolist() for i in range(len(lists))],
+        arrays["forms"].tolist(),
+        reader.sizes(np.arange(len(lists))),
+    )
 
 
 def lists_below(universe):
-    return st.lists(st.lists(st.integers(0, universe - 1), min_size=1, max_size=40, unique=True).map(sorted), max_size=6)
+    return st.lists(
+        st.lists(st.integers(0, universe - 1), min_size=1, max_size=40, unique=True).map(sorted),
+        max_size=6,
+    )
 
 
-@given(st.sampled_from([1, 2, 7, 100, 65_536, 65_537, 200_000, 1 << 24, (1 << 24) + 1, 1 << 31]).flatmap(lambda universe: st.tuples(st.just(universe), lists_below(universe))))
+@given(
+    st.sampled_from(
+        [1, 2, 7, 100, 65_536, 65_537, 200_000, 1 << 24, (1 << 24) + 1, 1 << 31]
+    ).flatmap(lambda universe: st.tuples(st.just(universe), lists_below(universe)))
+)
 def test_lists_come_back_as_they_were(universe_and_lists):
     universe, lists = universe_and_lists
     assert read_back(lists, universe)[0] == lists
@@ -28,13 +43,17 @@ def test_lists_come_back_as_they_were(universe_and_lists):
 @given(st.integers(1, 3000), st.floats(0.0005, 0.999), st.integers(0, 1 << 30))
 def test_lists_of_any_density_come_back(universe, density, seed):
     rng = np.random.default_rng(seed)
-    lists = [np.flatnonzero(rng.random(universe) < density).tolist() or [universe - 1] for _ in range(3)]
+    lists = [
+        np.flatnonzero(rng.random(universe) < density).tolist() or [universe - 1] for _ in range(3)
+    ]
     assert read_back(lists, universe)[0] == lists
 
 
 def test_many_lists_are_packed_a_part_at_a_time(monkeypatch):
     rng = np.random.default_rng(7)
-    lists = [sorted(rng.choice(5000, rng.integers(1, 2000), replace=False).tolist()) for _ in range(60)]
+    lists = [
+        sorted(rng.choice(5000, rng.integers(1, 2000), replace=False).tolist()) for _ in range(60)
+    ]
     whole = read_back(lists, 5000)
     monkeypatch.setattr(id_lists, "_AT_ONCE", 3000)
     assert read_back(lists, 5000) == whole
@@ -55,7 +74,9 @@ def test_the_smallest_form_is_taken(ids, universe, form):
     in_ids, in_bits = len(ids) * (2 if universe <= 65_536 else 3), (universe + 7) // 8
     assert size <= min(in_ids, in_bits)
     if form >= ELIAS_FANO:
-        assert size <= len(ids) * (2 + np.log2(universe / len(ids))) / 8 + 2, "the bound of the code"
+        assert size <= len(ids) * (2 + np.log2(universe / len(ids))) / 8 + 2, (
+            "the bound of the code"
+        )
 
 
 def test_what_of_some_ids_a_list_holds():

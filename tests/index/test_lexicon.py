@@ -9,7 +9,15 @@ from codeintel_nb.index import lexicon as module
 from codeintel_nb.index.lexicon import K1, STEPS, B, Lexicon, LexiconBuilder
 from codeintel_nb.index.words import WORD, hash_of, parts_of, stem, terms_of
 
-TEXTS = st.lists(st.lists(st.sampled_from(["readFile", "read_files", "reading", "HTTPServer", "x", "42", "naïve", "日本語", "a1"]), max_size=20).map(" ".join), max_size=12)
+TEXTS = st.lists(
+    st.lists(
+        st.sampled_from(
+            ["readFile", "read_files", "reading", "HTTPServer", "x", "42", "naïve", "日本語", "a1"]
+        ),
+        max_size=20,
+    ).map(" ".join),
+    max_size=12,
+)
 
 
 def bag(text):
@@ -23,7 +31,10 @@ def stored(count):
 
 def test_small_counts_are_exact_and_large_ones_near():
     assert [stored(count) for count in range(1, 11)] == list(range(1, 11))
-    assert all(abs(stored(count) / (stored(count) + K1) - count / (count + K1)) < 0.012 for count in range(1, 256))
+    assert all(
+        abs(stored(count) / (stored(count) + K1) - count / (count + K1)) < 0.012
+        for count in range(1, 256)
+    )
 
 
 @given(TEXTS, st.integers(1, 5))
@@ -38,7 +49,9 @@ def test_postings_are_a_plain_count_of_terms(tmp_path_factory, texts, batch):
     assert lexicon.lengths.tolist() == [sum(counts.values()) for counts in bags]
     for term in {term for counts in bags for term in counts} | {"absent"}:
         chunks, counts = lexicon.postings(term)
-        assert list(zip(chunks.tolist(), counts.tolist(), strict=True)) == [(i, stored(b[term])) for i, b in enumerate(bags) if b[term]]
+        assert list(zip(chunks.tolist(), counts.tolist(), strict=True)) == [
+            (i, stored(b[term])) for i, b in enumerate(bags) if b[term]
+        ]
 
 
 def test_counts_are_found_among_many(tmp_path, monkeypatch):
@@ -52,7 +65,9 @@ def test_counts_are_found_among_many(tmp_path, monkeypatch):
     bags = [bag(text) for text in texts]
     for term in {term for counts in bags for term in counts}:
         chunks, counts = lexicon.postings(term)
-        assert list(zip(chunks.tolist(), counts.tolist(), strict=True)) == [(i, stored(b[term])) for i, b in enumerate(bags) if b[term]]
+        assert list(zip(chunks.tolist(), counts.tolist(), strict=True)) == [
+            (i, stored(b[term])) for i, b in enumerate(bags) if b[term]
+        ]
 
 
 @given(TEXTS.filter(bool), st.data())
@@ -69,7 +84,11 @@ def test_scores_are_bm25_inside_the_mask(tmp_path_factory, texts, data):
     scores = lexicon.scores(weights, mean, mask)
     for i, counts in enumerate(bags):
         length = sum(counts.values())
-        expected = sum(w * stored(counts[t]) / (K1 * (1 - B + B * length / mean) + stored(counts[t])) for t, w in weights.items() if counts[t])
+        expected = sum(
+            w * stored(counts[t]) / (K1 * (1 - B + B * length / mean) + stored(counts[t]))
+            for t, w in weights.items()
+            if counts[t]
+        )
         assert math.isclose(scores[i], expected if mask[i] else 0, rel_tol=1e-4, abs_tol=1e-6)
 
 

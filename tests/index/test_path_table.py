@@ -22,14 +22,52 @@ from tests.strategies import GLOBS, PATHS
 def test_the_table_admits_what_the_matcher_admits(include, exclude, paths):
     paths = sorted(set(paths))
     table = PathTable.of(paths)
-    assert table.admitted(include, exclude).tolist() == PathMatcher(include, exclude).admits_each(paths)
-    assert PathTable.stored(table.arrays()).admitted(include, exclude).tolist() == table.admitted(include, exclude).tolist()
+    assert table.admitted(include, exclude).tolist() == PathMatcher(include, exclude).admits_each(
+        paths
+    )
+    assert (
+        PathTable.stored(table.arrays()).admitted(include, exclude).tolist()
+        == table.admitted(include, exclude).tolist()
+    )
 
 
-@pytest.mark.parametrize("glob", ["src/**", "*.py", "*_test.py", "test_*", "/src", "src/*/core/**/*.{py,pyi}", "**/tests/**", "a?[bc]*", "README.md", "**/*.py", "src/a"])
+@pytest.mark.parametrize(
+    "glob",
+    [
+        "src/**",
+        "*.py",
+        "*_test.py",
+        "test_*",
+        "/src",
+        "src/*/core/**/*.{py,pyi}",
+        "**/tests/**",
+        "a?[bc]*",
+        "README.md",
+        "**/*.py",
+        "src/a",
+    ],
+)
 def test_real_shapes(glob):
     rng = np.random.default_rng(5)
-    names = ["src", "lib", "core", "tests", "a", "ab", "axb", "x_test.py", "test_x.py", "m.py", "m.pyi", "README.md", "é.py"]
+    names = [
+        "src",
+        "lib",
+        "core",
+        "tests",
+        "a",
+        "ab",
+        "axb",
+        "x_test.py",
+        "test_x.py",
+        "m.py",
+        "m.pyi",
+        "README.md",
+        "é.py",
+    ]
     paths = sorted({"/".join(rng.choice(names, int(rng.integers(1, 6)))) for _ in range(3000)})
-    assert PathTable.of(paths).admitted([glob], []).tolist() == PathMatcher([glob], []).admits_each(paths)
-    assert PathTable.of(paths).admitted([], [glob]).tolist() == PathMatcher([], [glob]).admits_each(paths)
+    assert PathTable.of(paths).admitted([glob], []).tolist() == PathMatcher([glob], []).admits_each(
+        paths
+    )
+    assert PathTable.of(paths).admitted([], [glob]).tolist() == PathMatcher([], [glob]).admits_each(
+        paths
+    )

@@ -52,9 +52,16 @@ def test_what_is_alike_lies_close_together(mapped):
 def test_a_chunk_lies_where_it_lies_in_every_scope(mapped):
     everything, some = mapped.points(), mapped.points(Scope(include_globs=("core/**",)))
     assert 0 < some.total < everything.total
-    lines = lambda points: dict(zip(zip((points.paths[i] for i in np.frombuffer(points.file, "<u4")), np.frombuffer(points.line, "<u4").tolist(), strict=True), places(points).tolist(), strict=True))  # noqa: E731
+
+    def lines(points):
+        paths = (points.paths[i] for i in np.frombuffer(points.file, "<u4"))
+        numbers = np.frombuffer(points.line, "<u4").tolist()
+        return dict(zip(zip(paths, numbers, strict=True), places(points).tolist(), strict=True))
+
     all_lines = lines(everything)
-    assert lines(some) == {key: place for key, place in all_lines.items() if key[0].startswith("core/")}
+    assert lines(some) == {
+        key: place for key, place in all_lines.items() if key[0].startswith("core/")
+    }
 
 
 def test_many_points_are_an_even_sample(mapped):
@@ -70,7 +77,9 @@ def test_points_are_kept_and_what_is_damaged_is_made_again(mapped):
     assert len(stamps) == 2
     assert (places(mapped.points()) == before).all()
     assert (again(mapped) == before).all()
-    assert {path.name: path.stat().st_mtime_ns for path in folder_of(mapped).iterdir()} == stamps, "read, not computed"
+    assert {path.name: path.stat().st_mtime_ns for path in folder_of(mapped).iterdir()} == stamps, (
+        "read, not computed"
+    )
     (points,) = folder_of(mapped).glob("*-*.bin")
     points.write_bytes(points.read_bytes()[:-3])
     assert np.allclose(again(mapped), before)
@@ -127,7 +136,9 @@ def test_a_map_needs_no_home_that_can_be_written(mapped, monkeypatch, tmp_path):
 
     (tmp_path / "file").write_text("where nothing can lie below")
     children, in_child = [], projection._in_child
-    monkeypatch.setattr(projection, "_in_child", lambda *given: children.append(1) or in_child(*given))
+    monkeypatch.setattr(
+        projection, "_in_child", lambda *given: children.append(1) or in_child(*given)
+    )
     (target,) = mapped._roster.now(Scope()).targets
     shard = mapped._engine.shard(target.folder)
     made = Projection(tmp_path / "file" / "map")
@@ -189,12 +200,22 @@ def test_two_processes_may_lay_out_a_map_at_once(make_workspace, tmp_path):
     function = "def function_{i}_{j}(argument):\n    return argument * {j} + {i}\n\n\n"
     workspace = make_workspace()
     for name in ("a", "b"):
-        write_tree(tmp_path / name, {f"{name}{i}.py": "".join(function.format(i=i, j=j) for j in range(20)) for i in range(20)})
+        write_tree(
+            tmp_path / name,
+            {
+                f"{name}{i}.py": "".join(function.format(i=i, j=j) for j in range(20))
+                for i in range(20)
+            },
+        )
         workspace.index(tmp_path / name)
-    shards = [workspace._engine.shard(target.folder) for target in workspace._roster.now(Scope()).targets]
+    shards = [
+        workspace._engine.shard(target.folder) for target in workspace._roster.now(Scope()).targets
+    ]
     projections = [Projection(tmp_path / "map") for _ in shards]
     with ThreadPoolExecutor(len(shards)) as pool:
-        for _ in pool.map(lambda one: one[0].prepare([one[1]]), zip(projections, shards, strict=True)):
+        for _ in pool.map(
+            lambda one: one[0].prepare([one[1]]), zip(projections, shards, strict=True)
+        ):
             pass
     for projection, shard in zip(projections, shards, strict=True):
         assert projection.points(shard).shape == (shard.manifest.chunks, 2)

@@ -24,7 +24,13 @@ from tests.conftest import write_tree
 def large(tmp_path):
     """A folder whose first index takes some seconds."""
     function = "def function_{i}_{j}(argument):\n    '''Compute the value number {j}.'''\n    return argument * {j} + {i}\n\n\n"
-    return write_tree(tmp_path / "large", {f"d{i // 50}/f{i:03}.py": "".join(function.format(i=i, j=j) for j in range(40)) for i in range(500)})
+    return write_tree(
+        tmp_path / "large",
+        {
+            f"d{i // 50}/f{i:03}.py": "".join(function.format(i=i, j=j) for j in range(40))
+            for i in range(500)
+        },
+    )
 
 
 @pytest.fixture
@@ -32,7 +38,12 @@ def opened(tmp_path):
     made = []
 
     def open_(**settings):
-        made.append(Workspace(msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), **settings), here=None))
+        made.append(
+            Workspace(
+                msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), **settings),
+                here=None,
+            )
+        )
         return made[-1]
 
     yield open_
@@ -63,7 +74,9 @@ def test_a_stopped_first_run_keeps_what_it_read(opened, large):
     assert 0 < status.files < 500
     assert status.stopped.startswith("at ")
     assert "of 500 files" in status.stopped
-    shown = "\n".join(["  ".join(row) for row in status_table([status])] + status_notes([status], False))
+    shown = "\n".join(
+        ["  ".join(row) for row in status_table([status])] + status_notes([status], False)
+    )
     assert "stopped at" in shown
     assert "being indexed" not in shown
     report = workspace.refresh("large")
@@ -81,7 +94,9 @@ def test_it_is_in_nobodys_scope_until_it_is_whole(opened, large, tree):
     assert workspace.search_text("def ").total == everywhere
     assert workspace.count().repositories == ("shop",)
     assert workspace.list_paths().total == 9
-    with pytest.raises(SearchError, match=r"Not fully indexed yet: 'large'.* codeintel refresh large"):
+    with pytest.raises(
+        SearchError, match=r"Not fully indexed yet: 'large'.* codeintel refresh large"
+    ):
         workspace.semantic_search("value", Scope(repos=("large",)))
     named = workspace.search_text("def function_499_39", Scope(repos=("large",)))
     assert [hit.path for hit in named] == ["d9/f499.py"]
@@ -118,7 +133,9 @@ def test_a_shutdown_does_not_wait_for_a_stop_of_a_person(opened, large):
             cancel.set()
             cancel.shut_down()
 
-    with pytest.raises(IndexingCancelled, match=r"was stopped at .* Nothing is indexed yet; resume with"):
+    with pytest.raises(
+        IndexingCancelled, match=r"was stopped at .* Nothing is indexed yet; resume with"
+    ):
         workspace.index(large, progress=progress, cancel=cancel)
     assert workspace.is_stopped("large")
     assert workspace.status()[0].files == 0
@@ -152,7 +169,9 @@ def test_only_a_request_resumes_it(opened, large):
     workspace = opened()
     stopped(workspace, large)
     before = workspace.status()[0]
-    with pytest.raises(IndexingCancelled, match="was stopped earlier. Resume with: codeintel refresh large"):
+    with pytest.raises(
+        IndexingCancelled, match="was stopped earlier. Resume with: codeintel refresh large"
+    ):
         workspace.index_repository(workspace.repository("large"), requested=False)
     assert workspace.status()[0] == before
     assert workspace.index_repository(workspace.repository("large")).files == 500

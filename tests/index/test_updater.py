@@ -50,7 +50,9 @@ def test_a_first_run_indexes_everything(setup):
     report = run()
     assert report.indexed == report.files == 9
     assert report.embedded == report.chunks > 5
-    assert paths_in(stored) == sorted(path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file())
+    assert paths_in(stored) == sorted(
+        path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()
+    )
     assert read_snapshot(stored.folder).complete
 
 
@@ -59,12 +61,21 @@ def test_a_second_run_reads_only_what_changed_and_embeds_only_what_is_new(setup)
     functions = [f"def step_{i}(card):\n    return card.pay({i})\n\n\n" for i in range(60)]
     write_tree(tree, {"src/shop/payment.py": "".join(functions)})
     run()
-    write_tree(tree, {"src/shop/payment.py": "".join([*functions, "def refund(card):\n    return card.back()\n"])})
+    write_tree(
+        tree,
+        {
+            "src/shop/payment.py": "".join(
+                [*functions, "def refund(card):\n    return card.back()\n"]
+            )
+        },
+    )
     (tree / "web/app.js").unlink()
     write_tree(tree, {"new/file.py": "def brand_new():\n    pass\n"})
     report = run()
     assert (report.indexed, report.removed, report.unchanged) == (2, 1, 7)
-    assert report.reused > report.embedded > 0, "the unchanged chunks of the changed file keep their vectors"
+    assert report.reused > report.embedded > 0, (
+        "the unchanged chunks of the changed file keep their vectors"
+    )
     assert report.files == 9
     assert "web/app.js" not in paths_in(stored)
     assert paths_in(stored).count("src/shop/payment.py") == 1
@@ -128,7 +139,9 @@ def test_text_becomes_binary_and_leaves_the_index(setup):
 
 def test_a_shard_holds_what_its_size_allows_and_each_is_published_at_once(setup):
     run, stored, tree, configured = setup
-    write_tree(tree, {f"many/f{i:03}.py": f"def function_{i}():\n    return {i}\n" * 40 for i in range(30)})
+    write_tree(
+        tree, {f"many/f{i:03}.py": f"def function_{i}():\n    return {i}\n" * 40 for i in range(30)}
+    )
     report = run(msgspec.structs.replace(configured, shard_bytes=10_000))
     snapshot = read_snapshot(stored.folder)
     assert len(snapshot.shards) > 2
@@ -158,12 +171,17 @@ def test_retired_shards_and_orphans_are_swept_when_they_are_old_enough(setup):
         removed = sweep(stored, read_snapshot(stored.folder), 600)
         assert sorted(removed) == [".building-dead", "0123456789abcdef"]
         assert len(sweep(stored, read_snapshot(stored.folder), 0)) == 1
-    assert {folder.name for folder in stored.shards.iterdir()} == {ref.id for ref in read_snapshot(stored.folder).shards}
+    assert {folder.name for folder in stored.shards.iterdir()} == {
+        ref.id for ref in read_snapshot(stored.folder).shards
+    }
 
 
 def test_a_second_writer_is_told_who_is_first(setup):
     run, stored, _, _ = setup
-    with one_writer(stored), pytest.raises(EngineError, match=f"being indexed by process {os.getpid()}"):
+    with (
+        one_writer(stored),
+        pytest.raises(EngineError, match=f"being indexed by process {os.getpid()}"),
+    ):
         run()
 
 
@@ -183,7 +201,10 @@ def test_vectors_are_those_of_the_embedder_and_survive_an_update(setup):
     write_tree(tree, {"x.py": "y = 1\n"})
     run(rebuild=True)
     shard = Shard(stored.shards / read_snapshot(stored.folder).shards[0].id)
-    inputs = [f"{shard.paths[int(shard.chunk_file[i])]}\n{shard.text(i)}" for i in range(shard.manifest.chunks)]
+    inputs = [
+        f"{shard.paths[int(shard.chunk_file[i])]}\n{shard.text(i)}"
+        for i in range(shard.manifest.chunks)
+    ]
     exact = default_embedder().embed_code(inputs)
     from codeintel_nb.index.vectors import decode
 
@@ -212,7 +233,15 @@ def test_a_vanished_shard_folder_is_no_end_of_the_repository(setup):
 def test_paths_that_are_told_are_all_that_is_looked_at(setup):
     run, stored, tree, configured = setup
     run()
-    write_tree(tree, {"src/shop/told.py": "told = 1\n", "src/shop/untold.py": "untold = 1\n", "new/a.py": "a = 1\n", "new/deep/b.py": "b = 1\n"})
+    write_tree(
+        tree,
+        {
+            "src/shop/told.py": "told = 1\n",
+            "src/shop/untold.py": "untold = 1\n",
+            "new/a.py": "a = 1\n",
+            "new/deep/b.py": "b = 1\n",
+        },
+    )
     (tree / "README.md").unlink()
     (tree / "src" / "shop" / "cart.py").unlink()
 
@@ -221,7 +250,9 @@ def test_paths_that_are_told_are_all_that_is_looked_at(setup):
 
     report = told("src/shop/told.py", "new", "README.md", "nowhere.py")
     assert (report.indexed, report.removed, report.files) == (3, 1, 11)
-    assert {"src/shop/told.py", "new/a.py", "new/deep/b.py", "src/shop/cart.py"} <= set(paths_in(stored))
+    assert {"src/shop/told.py", "new/a.py", "new/deep/b.py", "src/shop/cart.py"} <= set(
+        paths_in(stored)
+    )
     assert not {"src/shop/untold.py", "README.md"} & set(paths_in(stored))
     assert told("src/shop/told.py").indexed == 0
     report = run()
@@ -235,8 +266,26 @@ def test_paths_that_are_told_are_all_that_is_looked_at(setup):
 
 
 def notebook(*sources, output="", language="python"):
-    cells = [{"cell_type": "code", "metadata": {}, "execution_count": 1, "source": source, "outputs": [{"output_type": "display_data", "metadata": {}, "data": {"image/png": output}}]} for source in sources]
-    return json.dumps({"cells": cells, "metadata": {"language_info": {"name": language}}, "nbformat": 4, "nbformat_minor": 5})
+    cells = [
+        {
+            "cell_type": "code",
+            "metadata": {},
+            "execution_count": 1,
+            "source": source,
+            "outputs": [
+                {"output_type": "display_data", "metadata": {}, "data": {"image/png": output}}
+            ],
+        }
+        for source in sources
+    ]
+    return json.dumps(
+        {
+            "cells": cells,
+            "metadata": {"language_info": {"name": language}},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+    )
 
 
 PICTURE = "iVBORw0KGgo" + "A" * 1_500_000
@@ -245,9 +294,13 @@ PICTURE = "iVBORw0KGgo" + "A" * 1_500_000
 def test_a_notebook_is_as_large_as_its_cells(setup):
     run, stored, tree, settings = setup
     printed = json.loads(notebook("print(1)"))
-    printed["cells"][0]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["line of output\n"] * 200_000}]
+    printed["cells"][0]["outputs"] = [
+        {"output_type": "stream", "name": "stdout", "text": ["line of output\n"] * 200_000}
+    ]
     widget = json.loads(notebook("def from_widget(): ..."))
-    widget["metadata"]["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": "x" * 3_000_000}}
+    widget["metadata"]["widgets"] = {
+        "application/vnd.jupyter.widget-state+json": {"state": "x" * 3_000_000}
+    }
     write_tree(
         tree,
         {
@@ -256,14 +309,25 @@ def test_a_notebook_is_as_large_as_its_cells(setup):
         },
     )  # fmt: skip
     report = run()
-    assert {path for path in paths_in(stored) if path.endswith(".ipynb")} == {"plots.ipynb", "printed.ipynb", "widget.ipynb"}
+    assert {path for path in paths_in(stored) if path.endswith(".ipynb")} == {
+        "plots.ipynb",
+        "printed.ipynb",
+        "widget.ipynb",
+    }
     assert report.skipped["too large"] == 3
     assert run().indexed == 0
     assert run().skipped["too large"] == 3
     workspace = Workspace(settings, here=str(tree))
     assert {hit.path for hit in workspace.search_text("churn")} == {"plots.ipynb"}
-    small = Workspace(msgspec.structs.replace(settings, home=settings.home / "none", max_notebook_bytes=1_000_000), here=str(tree))
-    assert {hit.path for hit in small.search_text("churn")} == set(), "the file has a larger cap of its own"
+    small = Workspace(
+        msgspec.structs.replace(
+            settings, home=settings.home / "none", max_notebook_bytes=1_000_000
+        ),
+        here=str(tree),
+    )
+    assert {hit.path for hit in small.search_text("churn")} == set(), (
+        "the file has a larger cap of its own"
+    )
     workspace.close()
     small.close()
 
@@ -271,11 +335,32 @@ def test_a_notebook_is_as_large_as_its_cells(setup):
 def test_outputs_that_are_asked_for_count(setup):
     _, stored, tree, settings = setup
     printed = json.loads(notebook("print(1)"))
-    printed["cells"] = [{**printed["cells"][0], "outputs": [{"output_type": "stream", "name": "stdout", "text": "word of output\n" * 1_000}]} for _ in range(200)]
+    printed["cells"] = [
+        {
+            **printed["cells"][0],
+            "outputs": [
+                {"output_type": "stream", "name": "stdout", "text": "word of output\n" * 1_000}
+            ],
+        }
+        for _ in range(200)
+    ]
     write_tree(tree, {"printed.ipynb": json.dumps(printed)})
-    with_outputs = Store(settings.home).create(msgspec.structs.replace(stored.repository, outputs=True))
-    assert update(with_outputs, settings, default_embedder(), lambda event: None).skipped == {"too large": 1}
-    assert update(Store(settings.home).create(stored.repository), settings, default_embedder(), lambda event: None, rebuild=True).skipped == {}
+    with_outputs = Store(settings.home).create(
+        msgspec.structs.replace(stored.repository, outputs=True)
+    )
+    assert update(with_outputs, settings, default_embedder(), lambda event: None).skipped == {
+        "too large": 1
+    }
+    assert (
+        update(
+            Store(settings.home).create(stored.repository),
+            settings,
+            default_embedder(),
+            lambda event: None,
+            rebuild=True,
+        ).skipped
+        == {}
+    )
 
 
 def test_an_update_that_changes_nothing_writes_no_snapshot(setup):
@@ -290,18 +375,29 @@ def test_an_update_that_changes_nothing_writes_no_snapshot(setup):
 
 def test_two_builds_of_one_tree_are_equal_on_a_busy_machine(tmp_path):
     """The tree of a file is bounded by its own CPU time: 0.2 s of it take longer than a second on a clock that others share."""
-    source = "".join(f"int function_{i}(int a, int b)\n{{\n    if (a > {i}) {{ return (a + b) * {i}; }}\n    return a - b;\n}}\n\n" for i in range(9_000))
-    root = write_tree(tmp_path / "tree", {"big.c": source, "small.py": "def small(): ...\n", "big.cpp": source})
+    source = "".join(
+        f"int function_{i}(int a, int b)\n{{\n    if (a > {i}) {{ return (a + b) * {i}; }}\n    return a - b;\n}}\n\n"
+        for i in range(9_000)
+    )
+    root = write_tree(
+        tmp_path / "tree", {"big.c": source, "small.py": "def small(): ...\n", "big.cpp": source}
+    )
 
     def built(home):
         workspace = Workspace.open(home)
         skipped = workspace.index(root).skipped
-        tables = [workspace.sql(f"select * from {table} order by all", most_rows=100_000).rows() for table in ("symbols", "chunks")]
+        tables = [
+            workspace.sql(f"select * from {table} order by all", most_rows=100_000).rows()
+            for table in ("symbols", "chunks")
+        ]
         workspace.close()
         return skipped, tables
 
     alone = built(tmp_path / "alone")
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3 * (os.cpu_count() or 2))]
+    loops = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in range(3 * (os.cpu_count() or 2))
+    ]
     try:
         busy = built(tmp_path / "busy")
     finally:

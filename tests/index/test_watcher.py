@@ -37,14 +37,20 @@ def indexed(shop, pattern):
     for stored in Store(shop.settings.home).repositories():
         for ref in read_snapshot(stored.folder).shards:
             shard = Shard(stored.shard(ref.id))
-            found += [path for number, path in enumerate(shard.paths) if number not in ref.dead and pattern.encode() in shard.file_content(number)]
+            found += [
+                path
+                for number, path in enumerate(shard.paths)
+                if number not in ref.dead and pattern.encode() in shard.file_content(number)
+            ]
     return found
 
 
 @pytest.fixture
 def watched(shop):
     reports, failures = [], []
-    watcher = shop.watch(updated=reports.append, failed=lambda name, said: failures.append((name, said)))
+    watcher = shop.watch(
+        updated=reports.append, failed=lambda name, said: failures.append((name, said))
+    )
     yield shop, watcher, reports, failures
     watcher.close()
 
@@ -116,7 +122,11 @@ def test_a_server_follows_what_it_indexed(make_server):
     server.until(lambda: server.ask("GET", "health").json["watching"] == ["t"])
     time.sleep(2)
     write_tree(server.root / "t", {"b.py": "fresh_on_the_server = 1\n"})
-    server.until(lambda: server.ask("POST", "search/semantic", {"query": "fresh_on_the_server", "mode": "lexical"}).json["results"]["hits"])
+    server.until(
+        lambda: server.ask(
+            "POST", "search/semantic", {"query": "fresh_on_the_server", "mode": "lexical"}
+        ).json["results"]["hits"]
+    )
     assert server.ask("DELETE", "repositories/t").status in (204, 409)
     server.until(lambda: server.ask("DELETE", "repositories/t").status == 404)
     server.until(lambda: server.ask("GET", "health").json["watching"] == [])
@@ -150,7 +160,9 @@ def wheel(folder, version):
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in files.items():
             archive.writestr(name, text)
-        archive.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in (*files, f"{info}/RECORD")))
+        archive.writestr(
+            f"{info}/RECORD", "".join(f"{name},,\n" for name in (*files, f"{info}/RECORD"))
+        )
     return path
 
 
@@ -160,7 +172,18 @@ def environment(tmp_path):
     venv.create(tmp_path / "env", with_pip=False, symlinks=True)
 
     def install(version):
-        pip = [sys.executable, "-m", "pip", "--python", str(tmp_path / "env"), "install", "--quiet", "--no-index", "--no-deps", str(wheel(tmp_path, version))]
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            str(tmp_path / "env"),
+            "install",
+            "--quiet",
+            "--no-index",
+            "--no-deps",
+            str(wheel(tmp_path, version)),
+        ]
         subprocess.run(pip, check=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
 
     install("1.0")
@@ -170,13 +193,20 @@ def environment(tmp_path):
 def test_a_package_that_pip_upgrades_goes_by_its_new_version(environment, make_workspace):
     install, site = environment
     workspace, failures = make_workspace(), []
-    assert workspace.index_repository(package_at(site / "shelf", "shelf")).repository == "pkg:shelf==1.0"
+    assert (
+        workspace.index_repository(package_at(site / "shelf", "shelf")).repository
+        == "pkg:shelf==1.0"
+    )
     watcher = workspace.watch(failed=lambda name, said: failures.append((name, said)))
     try:
         time.sleep(1.5)
         for version in ("1.1", "2.0"):
             install(version)
-            until(lambda version=version: [r.name for r in workspace.repositories()] == [f"pkg:shelf=={version}"])
+            until(
+                lambda version=version: (
+                    [r.name for r in workspace.repositories()] == [f"pkg:shelf=={version}"]
+                )
+            )
             until(lambda version=version: watcher.names == (f"pkg:shelf=={version}",))
             assert indexed(workspace, rf"version_{version.replace('.', '_')}") == ["__init__.py"]
         assert not indexed(workspace, "version_1_1")
@@ -191,14 +221,26 @@ def test_a_package_that_pip_upgrades_goes_by_its_new_version(environment, make_w
 def test_a_server_follows_a_package_that_pip_upgrades(environment, make_server):
     install, site = environment
     server = make_server("--CodeIntelApp.watch=True", f"--CodeIntelApp.allowed_roots={site}")
-    assert server.ask("POST", "repositories", {"path": str(site / "shelf"), "package": "shelf"}).status == 202
+    assert (
+        server.ask("POST", "repositories", {"path": str(site / "shelf"), "package": "shelf"}).status
+        == 202
+    )
     server.until(lambda: server.ask("GET", "health").json["watching"] == ["pkg:shelf==1.0"])
     time.sleep(2)
     install("2.0")
     server.until(lambda: server.ask("GET", "health").json["watching"] == ["pkg:shelf==2.0"])
-    server.until(lambda: [r["name"] for r in server.ask("GET", "repositories").json["repositories"]] == ["pkg:shelf==2.0"])
+    server.until(
+        lambda: (
+            [r["name"] for r in server.ask("GET", "repositories").json["repositories"]]
+            == ["pkg:shelf==2.0"]
+        )
+    )
     (site / "shelf" / "rules.py").write_text("by_hand = 1\n")
-    server.until(lambda: server.ask("POST", "search/semantic", {"query": "by_hand", "mode": "lexical"}).json["results"]["hits"])
+    server.until(
+        lambda: server.ask("POST", "search/semantic", {"query": "by_hand", "mode": "lexical"}).json[
+            "results"
+        ]["hits"]
+    )
 
 
 def generation(workspace):
@@ -229,11 +271,20 @@ def test_the_watcher_leaves_a_stopped_upgrade_alone(tmp_path, make_workspace):
 
 @pytest.mark.parametrize("place", [".local/share/codeintel", "index-home", "deep/er/home"])
 def test_an_index_does_not_feed_on_itself(tmp_path, make_workspace, place, monkeypatch):
-    root = write_tree(tmp_path / "user", {"work/a.py": "alpha = 1\n", ".jupyter_ystore.db": "SQLite format 3", ".jupyter/collaboration_sessions.json": "{}"})
+    root = write_tree(
+        tmp_path / "user",
+        {
+            "work/a.py": "alpha = 1\n",
+            ".jupyter_ystore.db": "SQLite format 3",
+            ".jupyter/collaboration_sessions.json": "{}",
+        },
+    )
     workspace = make_workspace(root / place)
     assert workspace.index(root, name="me").files == 1
     reports, runs, run = [], [], indexing.build
-    monkeypatch.setattr(indexing, "build", lambda *given, **options: runs.append(options) or run(*given, **options))
+    monkeypatch.setattr(
+        indexing, "build", lambda *given, **options: runs.append(options) or run(*given, **options)
+    )
     watcher = workspace.watch(updated=reports.append)
     time.sleep(1)
     before = generation(workspace)
@@ -288,7 +339,18 @@ print(len(workspace.symbols("followed_*")), len(said), "max_user_watches" in sai
 watcher.close()
 """
     root = write_tree(tmp_path / "r", {f"d{number}/a.py": "x = 1\n" for number in range(50)})
-    command = ["unshare", "--user", "--map-root-user", "sh", "-c", 'echo 20 > /proc/sys/user/max_inotify_watches && exec "$0" -c "$1" "$2" "$3"', sys.executable, script, root, tmp_path / "home"]
+    command = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "sh",
+        "-c",
+        'echo 20 > /proc/sys/user/max_inotify_watches && exec "$0" -c "$1" "$2" "$3"',
+        sys.executable,
+        script,
+        root,
+        tmp_path / "home",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout == "3 1 True ['r']\n", done.stderr
 
@@ -298,7 +360,9 @@ def test_an_ignored_file_that_changes_all_the_time_starts_no_update(watched, tre
     (tree / "run.log").write_text("0\n")
     (tree / ".gitignore").write_text("*.log\n")
     until(lambda: indexed(shop, "*.log"))
-    time.sleep(3)  # an update that follows finds nothing else: the file is counted among the ignored ones already
+    time.sleep(
+        3
+    )  # an update that follows finds nothing else: the file is counted among the ignored ones already
     before = generation(shop)
     for number in range(6):
         (tree / "run.log").write_text(f"{number}\n")

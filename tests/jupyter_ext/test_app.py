@@ -14,21 +14,36 @@ from tests.conftest import write_tree
 
 
 def test_installing_enables_it():
-    listed = subprocess.run([sys.executable, "-m", "jupyter", "server", "extension", "list"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        [sys.executable, "-m", "jupyter", "server", "extension", "list"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     said = listed.stdout + listed.stderr
     lines = said.splitlines()
     at = next(i for i, line in enumerate(lines) if line.strip().startswith("jupyter_ext"))
     assert "enabled" in lines[at]
     assert "OK" in "".join(lines[at + 1 : at + 3])
-    assert jupyter_ext._jupyter_server_extension_points() == [{"module": "jupyter_ext", "app": CodeIntelApp}]
+    assert jupyter_ext._jupyter_server_extension_points() == [
+        {"module": "jupyter_ext", "app": CodeIntelApp}
+    ]
 
 
 def test_kernels_are_told_where_the_server_is_and_nothing_secret(server, open_notebook):
-    said = open_notebook().run("import json, os; print(json.dumps({n: v for n, v in os.environ.items() if n.startswith('CODEINTEL_SERVER')}))")
-    assert json.loads(said) == {"CODEINTEL_SERVER_URL": f"http://127.0.0.1:{server.port}{server.base_url}", "CODEINTEL_SERVER_PID": str(server.process.pid)}
+    said = open_notebook().run(
+        "import json, os; print(json.dumps({n: v for n, v in os.environ.items() if n.startswith('CODEINTEL_SERVER')}))"
+    )
+    assert json.loads(said) == {
+        "CODEINTEL_SERVER_URL": f"http://127.0.0.1:{server.port}{server.base_url}",
+        "CODEINTEL_SERVER_PID": str(server.process.pid),
+    }
 
 
-@pytest.mark.parametrize(("ip", "host"), [("", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("127.0.0.2", "127.0.0.2")])
+@pytest.mark.parametrize(
+    ("ip", "host"),
+    [("", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("127.0.0.2", "127.0.0.2")],
+)
 def test_the_address_is_one_that_kernels_can_reach(ip, host, tmp_path, monkeypatch):
     from jupyter_server.serverapp import ServerApp
 
@@ -40,12 +55,20 @@ def test_the_address_is_one_that_kernels_can_reach(ip, host, tmp_path, monkeypat
 def test_settings_reach_the_service(make_server, tmp_path):
     elsewhere, home = tmp_path / "allowed", tmp_path / "own-home"
     write_tree(elsewhere, {"a.py": "x = 1\n"})
-    made = make_server(f"--CodeIntelApp.home={home}", f"--CodeIntelApp.allowed_roots={elsewhere}", "--CodeIntelApp.registry_size=3")
+    made = make_server(
+        f"--CodeIntelApp.home={home}",
+        f"--CodeIntelApp.allowed_roots={elsewhere}",
+        "--CodeIntelApp.registry_size=3",
+    )
     made.index(elsewhere, "elsewhere")
     assert list(home.glob("v6/repositories/*/snapshot.json"))
     for i in range(6):
         assert made.ask("PUT", f"sessions/s{i}/scope", {"languages": ["python"]}).status == 200
-    assert [state["session_id"] for state in made.ask("GET", "sessions").json["sessions"]] == ["s3", "s4", "s5"]
+    assert [state["session_id"] for state in made.ask("GET", "sessions").json["sessions"]] == [
+        "s3",
+        "s4",
+        "s5",
+    ]
     kernel = made.ask("POST", "kernels", {"name": "python3"}, api=True).json["id"]
     assert made.signed(kernel, "GET", f"sessions/{kernel}/scope").status == 200
 
@@ -78,12 +101,19 @@ def test_two_servers_share_scopes_through_redis(make_server, make_redis):
     assert one.ask("PUT", "sessions/team/scope", scope).status == 200
     assert other.ask("GET", "sessions/team/scope").json["scope"]["languages"] == ["python"]
     assert other.ask("PATCH", "sessions/team/scope", {"include_globs": ["src/**"]}).status == 200
-    one.until(lambda: one.ask("GET", "sessions/team/scope").json["scope"].get("include_globs") == ["src/**"], 2)
+    one.until(
+        lambda: (
+            one.ask("GET", "sessions/team/scope").json["scope"].get("include_globs") == ["src/**"]
+        ),
+        2,
+    )
     assert "answers" in redis_of(one)["registry"]
     assert redis_of(one)["status"] == "ok"
 
     redis.kill()
-    assert one.ask("GET", "sessions/team/scope").json["scope"]["languages"] == ["python"], "from memory"
+    assert one.ask("GET", "sessions/team/scope").json["scope"]["languages"] == ["python"], (
+        "from memory"
+    )
     refused = one.ask("PUT", "sessions/team/scope", {})
     assert (refused.status, refused.json["error"]) == (503, "EngineError")
     assert "was not set" in refused.json["detail"]
@@ -92,15 +122,22 @@ def test_two_servers_share_scopes_through_redis(make_server, make_redis):
 
     redis.start()
     one.until(lambda: one.ask("PUT", "sessions/team/scope", {"languages": ["go"]}).status == 200, 3)
-    other.until(lambda: other.ask("GET", "sessions/team/scope").json["scope"].get("languages") == ["go"], 3)
+    other.until(
+        lambda: other.ask("GET", "sessions/team/scope").json["scope"].get("languages") == ["go"], 3
+    )
     assert redis_of(one)["status"] == "ok"
 
 
 def test_a_kernel_keeps_its_scope_in_redis_until_it_ends(make_server, make_redis, open_notebook):
     redis = make_redis()
-    server = make_server(f"--CodeIntelApp.registry_url={redis.url}", "--CodeIntelApp.session_max_age_s=1")
+    server = make_server(
+        f"--CodeIntelApp.registry_url={redis.url}", "--CodeIntelApp.session_max_age_s=1"
+    )
     notebook = open_notebook("a.ipynb", server)
-    assert server.ask("PUT", f"sessions/{notebook.kernel_id}/scope", {"languages": ["python"]}).status == 200
+    assert (
+        server.ask("PUT", f"sessions/{notebook.kernel_id}/scope", {"languages": ["python"]}).status
+        == 200
+    )
     time.sleep(2.5)
     assert "python" in notebook.run("%load_ext codeintel_nb\n%scope")
     assert server.ask("DELETE", f"kernels/{notebook.kernel_id}", api=True).status == 204

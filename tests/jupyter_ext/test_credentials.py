@@ -16,7 +16,9 @@ SCOPE = {"languages": ["python"]}
 
 @pytest.fixture
 def kernels(server):
-    made = [server.ask("POST", "kernels", {"name": "python3"}, api=True).json["id"] for _ in range(2)]
+    made = [
+        server.ask("POST", "kernels", {"name": "python3"}, api=True).json["id"] for _ in range(2)
+    ]
     yield made
     for kernel_id in made:
         server.ask("DELETE", f"kernels/{kernel_id}", api=True)
@@ -36,8 +38,18 @@ def problem(answer, status):
 def put(server, kernel_id, target, at=None, nonce="n1", key=None, signed=SCOPE, sent=SCOPE):
     body = json.dumps(signed).encode()
     at = int(time.time()) if at is None else at
-    mac = sign(server.key(kernel_id) if key is None else key, kernel_id, "PUT", server.uri(place(target)), body, at, nonce)
-    return server.raw("PUT", place(target), sent, {"Authorization": f"CodeIntel {kernel_id}:{at}:{nonce}:{mac}"})
+    mac = sign(
+        server.key(kernel_id) if key is None else key,
+        kernel_id,
+        "PUT",
+        server.uri(place(target)),
+        body,
+        at,
+        nonce,
+    )
+    return server.raw(
+        "PUT", place(target), sent, {"Authorization": f"CodeIntel {kernel_id}:{at}:{nonce}:{mac}"}
+    )
 
 
 def test_a_kernel_may_use_its_own_scope_and_no_other(server, kernels):
@@ -45,8 +57,12 @@ def test_a_kernel_may_use_its_own_scope_and_no_other(server, kernels):
     assert server.signed(own, "PUT", place(own), SCOPE).json["scope"] == SCOPE
     assert server.signed(own, "GET", place(own)).json["scope"] == SCOPE
     for method in ("GET", "PUT", "PATCH", "DELETE"):
-        assert "own scope alone" in problem(server.signed(own, method, place(other), SCOPE if method[0] == "P" else None), 403)
-    assert "own session alone" in problem(server.signed(own, "POST", "paths", {}, **{"X-Session-ID": other}), 403)
+        assert "own scope alone" in problem(
+            server.signed(own, method, place(other), SCOPE if method[0] == "P" else None), 403
+        )
+    assert "own session alone" in problem(
+        server.signed(own, "POST", "paths", {}, **{"X-Session-ID": other}), 403
+    )
     problem(server.signed(own, "GET", "sessions"), 403)
     assert server.signed(own, "POST", "paths", {}).json["session_id"] == own
 
@@ -65,7 +81,12 @@ def test_a_signature_is_good_once_for_a_minute_and_for_what_it_signed(server, ke
         put(server, own, own, nonce="theirs", key=server.key(other)),
         server.raw("PUT", place(own), SCOPE, {"Authorization": "CodeIntel nonsense"}),
         server.raw("PUT", place(own), SCOPE, {"Authorization": "CodeIntel a:b:c:d"}),
-        server.raw("PUT", place(own), SCOPE, {"Authorization": f"CodeIntel {'0' * 8}-0000-0000-0000-{'0' * 12}:{now}:x:y"}),
+        server.raw(
+            "PUT",
+            place(own),
+            SCOPE,
+            {"Authorization": f"CodeIntel {'0' * 8}-0000-0000-0000-{'0' * 12}:{now}:x:y"},
+        ),
     ):
         assert "signature" in problem(refused, 403)
 
@@ -74,7 +95,9 @@ def test_a_signature_is_worth_nothing_elsewhere_on_the_server(server, kernels):
     own = kernels[0]
     uri = server.uri("kernels", api=True)
     at = int(time.time())
-    header = {"Authorization": f"CodeIntel {own}:{at}:core:{sign(server.key(own), own, 'GET', uri, b'', at, 'core')}"}
+    header = {
+        "Authorization": f"CodeIntel {own}:{at}:core:{sign(server.key(own), own, 'GET', uri, b'', at, 'core')}"
+    }
     assert server.raw("GET", "kernels", headers=header, api=True).status == 403
 
 
@@ -91,7 +114,11 @@ def test_nobody_is_refused_everywhere(server):
     for path, handler in ROUTES:
         for method in ("get", "put", "post", "patch", "delete"):
             if method in vars(handler):
-                filled = path.replace("{session_id}", "x").replace("{name}", "x").replace("{request_id}", "x")
+                filled = (
+                    path.replace("{session_id}", "x")
+                    .replace("{name}", "x")
+                    .replace("{request_id}", "x")
+                )
                 problem(server.raw(method.upper(), filled, {} if method[0] == "p" else None), 403)
     problem(server.raw("GET", "nothing/here"), 403)
 
@@ -100,7 +127,14 @@ def test_a_person_is_let_in_by_token_or_by_cookie_with_the_xsrf_token(server):
     assert server.ask("PUT", place("person"), SCOPE).status == 200
     jar, xsrf = logged_in(server)
     cookie = {"Cookie": jar}
-    assert server.raw("GET", place("person"), headers={**cookie, "Referer": f"http://127.0.0.1:{server.port}{server.base_url}lab"}).json["scope"] == SCOPE
+    assert (
+        server.raw(
+            "GET",
+            place("person"),
+            headers={**cookie, "Referer": f"http://127.0.0.1:{server.port}{server.base_url}lab"},
+        ).json["scope"]
+        == SCOPE
+    )
     assert "_xsrf" in problem(server.raw("PUT", place("person"), SCOPE, cookie), 403)
     assert server.raw("PUT", place("person"), SCOPE, {**cookie, "X-XSRFToken": xsrf}).status == 200
     problem(server.raw("PUT", place("person"), SCOPE, {**cookie, "X-XSRFToken": "2|0|0|0"}), 403)
@@ -111,7 +145,11 @@ def logged_in(server):
     found = {}
     for path in (f"{server.base_url}login", f"{server.base_url}api/me?token={TOKEN}"):
         connection = http.client.HTTPConnection("127.0.0.1", server.port)
-        connection.request("GET", path, headers={"Cookie": "; ".join(f"{name}={value}" for name, value in found.items())})
+        connection.request(
+            "GET",
+            path,
+            headers={"Cookie": "; ".join(f"{name}={value}" for name, value in found.items())},
+        )
         response = connection.getresponse()
         response.read()
         for name, value in response.getheaders():
@@ -124,7 +162,10 @@ def logged_in(server):
 
 def test_the_authorizer_has_the_last_word_on_people(make_server):
     here = str(Path(__file__).parents[2])
-    strict = make_server("--ServerApp.authorizer_class=tests.jupyter_ext.authorizers.ReadOnly", environment={"PYTHONPATH": here})
+    strict = make_server(
+        "--ServerApp.authorizer_class=tests.jupyter_ext.authorizers.ReadOnly",
+        environment={"PYTHONPATH": here},
+    )
     assert strict.ask("GET", place("person")).status == 200
     for method, target, body in (
         ("PUT", place("person"), SCOPE), ("PATCH", place("person"), SCOPE), ("DELETE", place("person"), None), ("PUT", "scopes/mine", SCOPE),
@@ -132,7 +173,9 @@ def test_the_authorizer_has_the_last_word_on_people(make_server):
     ):  # fmt: skip
         assert "not allowed to write 'codeintel'" in problem(strict.ask(method, target, body), 403)
     kernel_id = strict.ask("POST", "kernels", {"name": "python3"}, api=True).json["id"]
-    assert strict.signed(kernel_id, "PUT", place(kernel_id), SCOPE).status == 200, "a kernel's own scope is its own"
+    assert strict.signed(kernel_id, "PUT", place(kernel_id), SCOPE).status == 200, (
+        "a kernel's own scope is its own"
+    )
 
 
 def test_jupyter_finds_no_handler_without_a_check(tmp_path, monkeypatch):
@@ -143,14 +186,24 @@ def test_jupyter_finds_no_handler_without_a_check(tmp_path, monkeypatch):
 
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-    app = ServerApp(allow_unauthenticated_access=False, jpserver_extensions={"jupyter_ext": True}, reraise_server_extension_failures=True, allow_root=True, port=0)
+    app = ServerApp(
+        allow_unauthenticated_access=False,
+        jpserver_extensions={"jupyter_ext": True},
+        reraise_server_extension_failures=True,
+        allow_root=True,
+        port=0,
+    )
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         app.initialize(argv=[], find_extensions=False)
     try:
-        assert [str(one.message) for one in said if issubclass(one.category, JupyterServerAuthWarning)] == []
+        assert [
+            str(one.message) for one in said if issubclass(one.category, JupyterServerAuthWarning)
+        ] == []
         (extension,) = app.extension_manager.extension_apps["jupyter_ext"]
-        assert extension.service.limits == Limits(30.0, hits=1_000_000, rows=100_000, sql_deadline_s=600.0, sql_memory_bytes=1_500_000_000)
+        assert extension.service.limits == Limits(
+            30.0, hits=1_000_000, rows=100_000, sql_deadline_s=600.0, sql_memory_bytes=1_500_000_000
+        )
     finally:
         app.extension_manager.extension_apps["jupyter_ext"].pop().service.close()
         app.clear_instance()

@@ -20,16 +20,29 @@ LONG_SQL = "select count(*) from range(100000) a, range(100000) b where a.range 
 
 def test_a_search_obeys_its_session_and_an_explicit_field_wins(server):
     mine = {"X-Session-ID": "mine"}
-    assert server.ask("PUT", "sessions/mine/scope", {"languages": ["py"], "repos": ["shop"]}).json["scope"] == {"languages": ["python"], "repos": ["shop"]}
+    assert server.ask("PUT", "sessions/mine/scope", {"languages": ["py"], "repos": ["shop"]}).json[
+        "scope"
+    ] == {"languages": ["python"], "repos": ["shop"]}
     found = server.ask("POST", "search/text", {"pattern": "cart"}, mine).json
     assert {hit["language"] for hit in found["results"]["hits"]} == {"python"}
     assert found["results"]["scope"] == {"languages": ["python"], "repos": ["shop"]}
-    other = server.ask("POST", "search/text", {"pattern": "cart", "languages": ["javascript"]}, mine).json
+    other = server.ask(
+        "POST", "search/text", {"pattern": "cart", "languages": ["javascript"]}, mine
+    ).json
     assert {hit["language"] for hit in other["results"]["hits"]} == {"javascript"}
-    assert {hit["language"] for hit in server.ask("POST", "search/semantic", {"query": "cart"}, mine).json["results"]["hits"]} == {"python"}
-    assert server.ask("POST", "sql", {"statement": "select distinct language from files"}, mine).json["rows"] == [["python"]]
+    assert {
+        hit["language"]
+        for hit in server.ask("POST", "search/semantic", {"query": "cart"}, mine).json["results"][
+            "hits"
+        ]
+    } == {"python"}
+    assert server.ask(
+        "POST", "sql", {"statement": "select distinct language from files"}, mine
+    ).json["rows"] == [["python"]]
     assert len(server.ask("POST", "paths", {}, mine).json["results"]["hits"]) == 4
-    assert server.ask("PATCH", "sessions/mine/scope", {"languages": None, "branches": []}).json["scope"] == {"repos": ["shop"]}
+    assert server.ask("PATCH", "sessions/mine/scope", {"languages": None, "branches": []}).json[
+        "scope"
+    ] == {"repos": ["shop"]}
     assert len(server.ask("POST", "paths", {}, mine).json["results"]["hits"]) == 9
     assert server.ask("DELETE", "sessions/mine/scope").json["scope"] == {}
 
@@ -57,7 +70,10 @@ def test_lines_of_a_file(server):
     read = server.ask("GET", "files?repo=shop&path=src/shop/cart.py&start_line=6&end_line=7").json
     assert read["text"] == 'class Cart:\n    """Holds what a customer is about to buy."""'
     for path in ("../../../etc/passwd", "/etc/passwd", "src/../../x", "..\\x", "%2e%2e/x", "a%00b"):
-        problem(server.ask("GET", f"files?repo=shop&path={quote(path) if '%' not in path else path}"), 404)
+        problem(
+            server.ask("GET", f"files?repo=shop&path={quote(path) if '%' not in path else path}"),
+            404,
+        )
     problem(server.ask("GET", "files?repo=shop"), 400)
     problem(server.ask("GET", "files?repo=shop&path=README.md&start_line=x"), 400)
     problem(server.ask("GET", "files?repo=shop&path=README.md&start_line=0"), 404)
@@ -66,15 +82,27 @@ def test_lines_of_a_file(server):
 def test_folders_out_of_bounds_are_not_indexed(server, tmp_path):
     (server.root / "way-out").symlink_to("/etc")
     (tmp_path / "elsewhere").mkdir()
-    for path in ("/etc", str(tmp_path / "elsewhere"), "..", "../..", "~", "way-out", str(server.root / "way-out")):
+    for path in (
+        "/etc",
+        str(tmp_path / "elsewhere"),
+        "..",
+        "../..",
+        "~",
+        "way-out",
+        str(server.root / "way-out"),
+    ):
         detail = problem(server.ask("POST", "repositories", {"path": path, "name": "out"}), 403)
         assert "is outside this server's folder" in detail
         assert "in a terminal: codeintel index" in detail
-    problem(server.ask("POST", "repositories", {"path": str(tmp_path), "package": tmp_path.name}), 403)
+    problem(
+        server.ask("POST", "repositories", {"path": str(tmp_path), "package": tmp_path.name}), 403
+    )
     problem(server.ask("POST", "repositories", {"path": "nowhere"}), 400)
     problem(server.ask("POST", "repositories", {}), 400)
     problem(server.ask("POST", "repositories", {"path": "shop", "name": "a/b"}), 400)
-    assert "out" not in {one["name"] for one in server.ask("GET", "repositories").json["repositories"]}
+    assert "out" not in {
+        one["name"] for one in server.ask("GET", "repositories").json["repositories"]
+    }
 
 
 @pytest.mark.parametrize(
@@ -89,13 +117,22 @@ def test_sql_reaches_nothing_else(server, statement):
 
 
 def test_sql_is_bounded_in_time_memory_and_rows(make_server):
-    small = make_server("--CodeIntelApp.sql_memory_bytes=300000000", "--CodeIntelApp.most_rows=10", "--CodeIntelApp.sql_deadline_s=1", "--CodeIntelApp.most_hits=5")
+    small = make_server(
+        "--CodeIntelApp.sql_memory_bytes=300000000",
+        "--CodeIntelApp.most_rows=10",
+        "--CodeIntelApp.sql_deadline_s=1",
+        "--CodeIntelApp.most_hits=5",
+    )
     write_tree(small.root / "t", {f"{i}.py": f"x{i} = 1\n" for i in range(12)})
     small.index(small.root / "t", "t")
     cut = small.ask("POST", "sql", {"statement": "select * from range(1000)"}).json
     assert (len(cut["rows"]), cut["truncated"]) == (10, True)
-    assert "deadline" in problem(small.ask("POST", "sql", {"statement": LONG_SQL, "deadline": 100}), 400)  # it would take hours
-    assert "emory" in problem(small.ask("POST", "sql", {"statement": "select list(range) from range(300000000)"}), 400)
+    assert "deadline" in problem(
+        small.ask("POST", "sql", {"statement": LONG_SQL, "deadline": 100}), 400
+    )  # it would take hours
+    assert "emory" in problem(
+        small.ask("POST", "sql", {"statement": "select list(range) from range(300000000)"}), 400
+    )
     found = small.ask("POST", "search/text", {"pattern": "x", "limit": 6}).json["results"]
     assert (len(found["hits"]), found["truncated"]) == (5, True)
     assert len(small.ask("POST", "paths", {}).json["results"]["hits"]) == 5
@@ -132,7 +169,12 @@ def nested(depth):
         ("search/text", b"[1]", {}, 400),
         ("sql", b'{"statement": ""}', {}, 400),
         ("sql", b'{"statement": "select ' + b"(" * 20_000 + b'"}', {}, 400),
-        ("paths", b'{"include_globs": ["{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}"]}', {}, 400),
+        (
+            "paths",
+            b'{"include_globs": ["{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}"]}',
+            {},
+            400,
+        ),
         ("repositories", b'{"path": "a\\u0000b"}', {}, 400),
         ("repositories", b'{"path": "' + b"x" * 5_000 + b'"}', {}, 400),
     ],
@@ -153,7 +195,19 @@ def test_bad_input_is_a_problem_and_one_line_in_the_log(server, place, body, hea
     assert f"{status} POST" in said[0]
 
 
-@pytest.mark.parametrize("scope", [b'{"languages": ["pyhton"]}', b'{"kinds": 3}', b"[]", b"3", b'{"colour": ["red"]}', b'{"include_globs": ["["]}', b"null", nested(80_000)])
+@pytest.mark.parametrize(
+    "scope",
+    [
+        b'{"languages": ["pyhton"]}',
+        b'{"kinds": 3}',
+        b"[]",
+        b"3",
+        b'{"colour": ["red"]}',
+        b'{"include_globs": ["["]}',
+        b"null",
+        nested(80_000),
+    ],
+)
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 def test_a_scope_that_cannot_be_read_is_a_problem(server, method, scope):
     problem(server.ask(method, "sessions/bad/scope", scope), 400)
@@ -170,19 +224,25 @@ def test_unknown_places_and_methods(server):
 
 
 def test_a_search_past_its_deadline_answers_with_what_it_has(large):
-    found = large.ask("POST", "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"], "deadline": 0.5}).json
+    found = large.ask(
+        "POST", "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"], "deadline": 0.5}
+    ).json
     assert (found["results"]["truncated"], found["results"]["reason"]) == (True, "time")
 
 
 def counted(server, kind, outcome):
     wanted = f'codeintel_searches_total{{kind="{kind}",outcome="{outcome}"}} '
     lines = metrics(server).splitlines()
-    return next((float(line.removeprefix(wanted)) for line in lines if line.startswith(wanted)), 0.0)
+    return next(
+        (float(line.removeprefix(wanted)) for line in lines if line.startswith(wanted)), 0.0
+    )
 
 
 def metrics(server):
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
-    connection.request("GET", f"{server.base_url}metrics", headers={"Authorization": f"token {TOKEN}"})
+    connection.request(
+        "GET", f"{server.base_url}metrics", headers={"Authorization": f"token {TOKEN}"}
+    )
     said = connection.getresponse().read().decode()
     connection.close()
     return said
@@ -205,7 +265,12 @@ def uncut_s(server):
     write_tree(server.root / "uncut", {f"{i}.txt": f"{i}\n{lines}" for i in range(8)})
     server.index(server.root / "uncut", "uncut")
     began = time.monotonic()
-    assert server.ask("POST", "search/text", {"pattern": SLOW, "regex": True, "repos": ["uncut"]}).status == 200
+    assert (
+        server.ask(
+            "POST", "search/text", {"pattern": SLOW, "regex": True, "repos": ["uncut"]}
+        ).status
+        == 200
+    )
     yield time.monotonic() - began
     assert server.ask("DELETE", "repositories/uncut").status == 204
 
@@ -223,7 +288,9 @@ def is_cut(uncut_s, attempt):
 def test_a_search_stops_when_its_client_goes(large, uncut_s):
     def attempt():
         before = counted(large, "text", "cancelled")
-        connection = begun(large, "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"]})
+        connection = begun(
+            large, "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"]}
+        )
         assert counted(large, "text", "cancelled") == before
         connection.close()
         gone = time.monotonic()
@@ -240,7 +307,12 @@ def test_sql_stops_when_its_client_goes(server):
         found = []
         for child in psutil.Process(server.process.pid).children():
             with suppress(psutil.Error):  # it has ended
-                found += [child] if "codeintel_nb.api.sql_child" in " ".join(child.cmdline()) and child.cpu_times().user > 0.9 else []
+                found += (
+                    [child]
+                    if "codeintel_nb.api.sql_child" in " ".join(child.cmdline())
+                    and child.cpu_times().user > 0.9
+                    else []
+                )
         return found
 
     connection = begun(server, "sql", {"statement": LONG_SQL})
@@ -251,9 +323,21 @@ def test_sql_stops_when_its_client_goes(server):
 
 def test_a_search_can_be_ended_by_name_and_gives_what_it_has(large, uncut_s):
     def attempt():
-        connection = begun(large, "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"]}, **{"X-Request-ID": "slow-one", "X-Session-ID": "me"})
-        assert large.ask("DELETE", "searches/slow-one", headers={"X-Session-ID": "somebody-else"}).status == 204
-        assert large.ask("DELETE", "searches/slow-one", headers={"X-Session-ID": "me"}).status == 204
+        connection = begun(
+            large,
+            "search/text",
+            {"pattern": SLOW, "regex": True, "repos": ["large"]},
+            **{"X-Request-ID": "slow-one", "X-Session-ID": "me"},
+        )
+        assert (
+            large.ask(
+                "DELETE", "searches/slow-one", headers={"X-Session-ID": "somebody-else"}
+            ).status
+            == 204
+        )
+        assert (
+            large.ask("DELETE", "searches/slow-one", headers={"X-Session-ID": "me"}).status == 204
+        )
         ended = time.monotonic()
         assert json.loads(connection.getresponse().read())["results"]["reason"] == "cancelled"
         connection.close()
@@ -271,7 +355,14 @@ def test_searches_and_sessions_are_counted(server):
     assert counted(server, "text", "none") >= 1
     assert counted(server, "text", "error") >= 1
     said = metrics(server)
-    for name in ("codeintel_search_seconds_bucket", "codeintel_scope_hits_total", "codeintel_scope_misses_total", "codeintel_scope_evictions_total", "codeintel_scope_expiries_total", "codeintel_sessions"):
+    for name in (
+        "codeintel_search_seconds_bucket",
+        "codeintel_scope_hits_total",
+        "codeintel_scope_misses_total",
+        "codeintel_scope_evictions_total",
+        "codeintel_scope_expiries_total",
+        "codeintel_sessions",
+    ):
         assert name in said
 
 
@@ -294,9 +385,16 @@ def test_the_public_address_is_that_of_a_proxy(make_server):
     """Only requests that are let in, through a proxy, show it."""
     server = make_server("--ServerApp.allow_remote_access=True")
     url = lambda: server.ask("GET", "health").json["url"]  # noqa: E731
-    by_proxy = {"Host": "hub.example.org", "X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+    by_proxy = {
+        "Host": "hub.example.org",
+        "X-Forwarded-For": "203.0.113.7",
+        "X-Forwarded-Proto": "https",
+    }
     assert server.raw("GET", "health", headers=by_proxy).status == 403
-    assert server.raw("GET", "health", headers={**by_proxy, "Authorization": "token wrong"}).status == 403
+    assert (
+        server.raw("GET", "health", headers={**by_proxy, "Authorization": "token wrong"}).status
+        == 403
+    )
     assert server.ask("GET", "health", headers={"Host": "elsewhere.example.org"}).status == 200
     assert url() == "", "neither who is not let in nor a request that came straight here"
     assert server.ask("GET", "health", headers=by_proxy).status == 200
@@ -330,10 +428,19 @@ def test_nobody_confirms_through_a_proxy(make_server, tmp_path):
 def test_a_sessions_path_does_not_lead_out_of_the_root(server, open_notebook):
     """Clients choose the path of a session."""
     notebook = open_notebook()
-    (session,) = [one for one in server.ask("GET", "sessions", api=True).json if one["kernel"]["id"] == notebook.kernel_id]
+    (session,) = [
+        one
+        for one in server.ask("GET", "sessions", api=True).json
+        if one["kernel"]["id"] == notebook.kernel_id
+    ]
     moved = {"path": "../../elsewhere/x.ipynb", "type": "notebook"}
     assert server.ask("PATCH", f"sessions/{session['id']}", moved, api=True).status == 200
-    assert server.signed(notebook.kernel_id, "GET", f"sessions/{notebook.kernel_id}/scope").json["scope"] == {}
+    assert (
+        server.signed(notebook.kernel_id, "GET", f"sessions/{notebook.kernel_id}/scope").json[
+            "scope"
+        ]
+        == {}
+    )
 
 
 def test_a_folder_outside_is_indexed_once_a_person_was_asked(make_server, open_notebook, tmp_path):
@@ -343,21 +450,42 @@ def test_a_folder_outside_is_indexed_once_a_person_was_asked(make_server, open_n
     by_page = {"Sec-Fetch-Site": "same-origin"}  # sent by browsers
     refused = server.ask("POST", "repositories", request, by_page)
     assert refused.status == 403
-    assert refused.json["question"] == f"{outside} is outside this server's folder. Index it anyway?"
+    assert (
+        refused.json["question"] == f"{outside} is outside this server's folder. Index it anyway?"
+    )
     notebook = open_notebook(on=server)
     for body in (request, {**request, "allow": True}):  # a kernel cannot answer for the person
-        by_kernel = server.signed(notebook.kernel_id, "POST", "repositories", body, **{"Content-Type": "application/json"})
+        by_kernel = server.signed(
+            notebook.kernel_id, "POST", "repositories", body, **{"Content-Type": "application/json"}
+        )
         assert (by_kernel.status, by_kernel.json.get("question", "")) == (403, "")
-        by_script = server.ask("POST", "repositories", body)  # nor can an assistant with the server's token
+        by_script = server.ask(
+            "POST", "repositories", body
+        )  # nor can an assistant with the server's token
         assert (by_script.status, by_script.json.get("question", "")) == (403, "")
-    assert "index it in the side bar's panel and confirm, or in a terminal: codeintel index " in notebook.run(f"%load_ext codeintel_nb\n%codeindex add {outside}")
+    assert (
+        "index it in the side bar's panel and confirm, or in a terminal: codeintel index "
+        in notebook.run(f"%load_ext codeintel_nb\n%codeindex add {outside}")
+    )
     assert server.ask("POST", "repositories", {**request, "allow": True}, by_page).status == 202
     server.until(lambda: server.ask("GET", "repositories/outside/job").json["state"] == "done")
-    assert "nothing changed" in notebook.run(f"%codeindex add {outside} --name outside"), "it is allowed now"
+    assert "nothing changed" in notebook.run(f"%codeindex add {outside} --name outside"), (
+        "it is allowed now"
+    )
     assert server.ask("POST", "repositories", {"path": str(tmp_path), "allow": False}).status == 403
 
 
-@pytest.mark.parametrize(("ip", "environment", "personal"), [("localhost", {}, True), ("127.0.0.1", {}, True), ("0.0.0.0", {}, False), ("", {}, False), ("10.0.0.1", {}, False), ("127.0.0.1", {"JUPYTERHUB_USER": "alice"}, False)])
+@pytest.mark.parametrize(
+    ("ip", "environment", "personal"),
+    [
+        ("localhost", {}, True),
+        ("127.0.0.1", {}, True),
+        ("0.0.0.0", {}, False),
+        ("", {}, False),
+        ("10.0.0.1", {}, False),
+        ("127.0.0.1", {"JUPYTERHUB_USER": "alice"}, False),
+    ],
+)
 def test_whose_server_it_is(ip, environment, personal):
     from jupyter_ext.app import is_personal
 

@@ -30,7 +30,9 @@ def interrupted(notebook, interrupt, is_idle, count, begun, seed=7):
     outcomes = []
     for _ in range(count):
         line = chosen.choice(LINES)
-        delay = chosen.random() ** 2 * (3.0 if any(word in line for word in ("rebuild", "codesql", "codemap")) else 1.0)
+        delay = chosen.random() ** 2 * (
+            3.0 if any(word in line for word in ("rebuild", "codesql", "codemap")) else 1.0
+        )
         presses, ended = [], threading.Event()
 
         def press(delay=delay, presses=presses, ended=ended):
@@ -53,13 +55,19 @@ def interrupted(notebook, interrupt, is_idle, count, begun, seed=7):
         begun.unlink()
         assert len(presses) == 1, (line, delay, shown)
         assert "Traceback" not in shown, (line, shown)
-        ours = [part for part in shown.splitlines() if part.startswith(("UsageError:", "KeyboardInterrupt"))]
+        ours = [
+            part
+            for part in shown.splitlines()
+            if part.startswith(("UsageError:", "KeyboardInterrupt"))
+        ]
         assert len(ours) <= 1, (line, shown)
         outcomes.append("stopped" if ours else "given")
         time.sleep(0.1)  # one that came after the cell passes
         well = [notebook.run("6 * 7") for _ in range(3)]
         assert any("42" in answer for answer in well), (line, well)
-        assert "function_1_1" in notebook.run("%textsearch --repo work --limit 1 function_1_1"), line
+        assert "function_1_1" in notebook.run("%textsearch --repo work --limit 1 function_1_1"), (
+            line
+        )
     return outcomes
 
 
@@ -72,7 +80,11 @@ def prepared(server, open_notebook, mode):
     notebook.run("%load_ext codeintel_nb")
     assert "work: 300 files indexed" in notebook.run("%codeindex add work --name work")
     place = f"kernels/{notebook.kernel_id}"
-    return notebook, lambda: server.ask("POST", f"{place}/interrupt", {}, api=True), lambda: server.ask("GET", place, api=True).json["execution_state"] == "idle"
+    return (
+        notebook,
+        lambda: server.ask("POST", f"{place}/interrupt", {}, api=True),
+        lambda: server.ask("GET", place, api=True).json["execution_state"] == "idle",
+    )
 
 
 @pytest.mark.parametrize("mode", ["server", "embedded"])
@@ -86,7 +98,11 @@ def index_children(server):
     found = []
     for process in psutil.Process(server.process.pid).children(recursive=True):
         with suppress(psutil.Error):  # it has just ended
-            found += [process] if any(word.startswith("codeintel_nb.index.") for word in process.cmdline()) else []
+            found += (
+                [process]
+                if any(word.startswith("codeintel_nb.index.") for word in process.cmdline())
+                else []
+            )
     return found
 
 
@@ -101,5 +117,7 @@ def test_ctrl_c_at_a_hundred_moments(make_server, open_notebook, tmp_path, mode)
     assert "after_all" in notebook.run("%textsearch --repo work after_all")
     assert "work: " in notebook.run("%codeindex refresh work")
     home = server.home if mode == "server" else server.folder / "own home"
-    assert [*home.glob("v6/repositories/*/shards/.building-*")] == [], "an interrupted run leaves nothing behind"
+    assert [*home.glob("v6/repositories/*/shards/.building-*")] == [], (
+        "an interrupted run leaves nothing behind"
+    )
     server.until(lambda: not index_children(server))

@@ -18,7 +18,13 @@ FUNCTION = "def function_{i}_{j}(argument):\n    '''Compute the value number {j}
 
 
 def many_files(root, count=600):
-    return write_tree(root, {f"package{i // 50}/module{i}.py": "".join(FUNCTION.format(i=i, j=j) for j in range(30)) for i in range(count)})
+    return write_tree(
+        root,
+        {
+            f"package{i // 50}/module{i}.py": "".join(FUNCTION.format(i=i, j=j) for j in range(30))
+            for i in range(count)
+        },
+    )
 
 
 @pytest.fixture
@@ -33,7 +39,11 @@ def work(server):
 def events(server, name):
     """The states that one client is told of, to the end of the run."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    connection.request("GET", server.uri(f"repositories/{name}/events"), headers={"Authorization": f"token {TOKEN}"})
+    connection.request(
+        "GET",
+        server.uri(f"repositories/{name}/events"),
+        headers={"Authorization": f"token {TOKEN}"},
+    )
     response = connection.getresponse()
     assert response.headers["content-type"] == "text/event-stream"
     found = [json.loads(line[5:]) for line in response if line.startswith(b"data:")]
@@ -42,16 +52,28 @@ def events(server, name):
 
 
 def builders(server):
-    return [child for child in psutil.Process(server.process.pid).children() if "codeintel_nb.index.build" in " ".join(child.cmdline())]
+    return [
+        child
+        for child in psutil.Process(server.process.pid).children()
+        if "codeintel_nb.index.build" in " ".join(child.cmdline())
+    ]
 
 
 def test_every_client_that_asks_is_told_how_far_it_is(work):
-    assert work.ask("POST", "repositories", {"path": "work"}).json["state"] in ("waiting", "running")
+    assert work.ask("POST", "repositories", {"path": "work"}).json["state"] in (
+        "waiting",
+        "running",
+    )
     told = [[], []]
-    clients = [threading.Thread(target=lambda of=one: of.extend(events(work, "work"))) for one in told]
+    clients = [
+        threading.Thread(target=lambda of=one: of.extend(events(work, "work"))) for one in told
+    ]
     for client in clients:
         client.start()
-    assert work.ask("POST", "repositories", {"path": "work"}).json["state"] in ("waiting", "running"), "it joins the run there is"
+    assert work.ask("POST", "repositories", {"path": "work"}).json["state"] in (
+        "waiting",
+        "running",
+    ), "it joins the run there is"
     for client in clients:
         client.join()
     for states in told:
@@ -72,10 +94,19 @@ def test_the_worker_gives_way_to_others(work):
 
 def test_searches_answer_from_the_old_index_after_a_cancelled_and_a_killed_run(work):
     work.index(work.root / "work", "work")
-    count = work.ask("POST", "search/text", {"pattern": "def function_1_", "repos": ["work"], "limit": 1000}).json["results"]["total"]
+    count = work.ask(
+        "POST", "search/text", {"pattern": "def function_1_", "repos": ["work"], "limit": 1000}
+    ).json["results"]["total"]
     for how in ("cancelled", "killed"):
         assert work.ask("POST", "repositories/work/refresh", {"rebuild": True}).status == 202
-        work.until(lambda: work.ask("GET", "repositories/work/job").json.get("progress", {}).get("files_done", 0) > 0)
+        work.until(
+            lambda: (
+                work.ask("GET", "repositories/work/job")
+                .json.get("progress", {})
+                .get("files_done", 0)
+                > 0
+            )
+        )
         if how == "cancelled":
             assert work.ask("DELETE", "repositories/work/job").status == 202
         else:
@@ -84,13 +115,24 @@ def test_searches_answer_from_the_old_index_after_a_cancelled_and_a_killed_run(w
         assert last["state"] == ("cancelled" if how == "cancelled" else "failed")
         assert last["error"] == ("IndexingCancelled" if how == "cancelled" else "EngineError")
         assert "still answers" in last["detail"]
-        again = work.ask("POST", "search/text", {"pattern": "def function_1_", "repos": ["work"], "limit": 1000}).json["results"]
-        assert (again["total"], again["truncated"], again["coverage"]["building"]) == (count, False, [])
+        again = work.ask(
+            "POST", "search/text", {"pattern": "def function_1_", "repos": ["work"], "limit": 1000}
+        ).json["results"]
+        assert (again["total"], again["truncated"], again["coverage"]["building"]) == (
+            count,
+            False,
+            [],
+        )
 
 
 def test_a_repository_is_not_removed_while_it_is_indexed(work):
     work.ask("POST", "repositories", {"path": "work"})
-    work.until(lambda: builders(work) and work.ask("GET", "repositories/work/job").json.get("progress", {}).get("files_total"))
+    work.until(
+        lambda: (
+            builders(work)
+            and work.ask("GET", "repositories/work/job").json.get("progress", {}).get("files_total")
+        )
+    )
     refused = work.ask("DELETE", "repositories/work")
     assert refused.status == 409
     assert "is being indexed by process" in refused.json["detail"]
@@ -109,14 +151,18 @@ def test_ctrl_c_in_a_notebook_cancels_the_run(work, open_notebook):
     waiting.start()
     said = notebook.run("%codeindex add work")
     waiting.join()
-    assert re.search(r"UsageError: Indexing 'work' was stopped at \d+ % \([\d,]+ of 600 files\)", said)
+    assert re.search(
+        r"UsageError: Indexing 'work' was stopped at \d+ % \([\d,]+ of 600 files\)", said
+    )
     assert "Traceback" not in said
     work.until(lambda: work.ask("GET", "repositories/work/job").json["state"] == "cancelled")
 
 
 def test_a_client_shows_the_progress_of_a_run(work):
     kernel_id = work.ask("POST", "kernels", {"name": "python3"}, api=True).json["id"]
-    client = ServerClient(Kernel(f"http://127.0.0.1:{work.port}{work.base_url}", kernel_id, work.key(kernel_id)))
+    client = ServerClient(
+        Kernel(f"http://127.0.0.1:{work.port}{work.base_url}", kernel_id, work.key(kernel_id))
+    )
     met = []
     from codeintel_nb.api.wire import IndexRequest
 

@@ -15,7 +15,10 @@ PYTHON = {"languages": ["python"]}
 
 def scope_of(server, kernel_id):
     """As its owner sees it; None where the session holds none."""
-    return {state["session_id"]: state["scope"] for state in server.ask("GET", "sessions").json["sessions"]}.get(kernel_id)
+    return {
+        state["session_id"]: state["scope"]
+        for state in server.ask("GET", "sessions").json["sessions"]
+    }.get(kernel_id)
 
 
 def pid_of(notebook):
@@ -36,7 +39,10 @@ def test_two_notebooks_search_at_once_and_never_see_each_others_scope(server, op
         "print(json.dumps([len(seen), sorted(set(seen))]))"
     )
     said = {}
-    threads = [threading.Thread(target=lambda n=notebook: said.__setitem__(n.kernel_id, n.run(cell))) for notebook in (python, script)]
+    threads = [
+        threading.Thread(target=lambda n=notebook: said.__setitem__(n.kernel_id, n.run(cell)))
+        for notebook in (python, script)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -61,7 +67,11 @@ def test_a_kernel_that_dies_once_is_started_again_with_its_scope(server, open_no
     notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
     before = pid_of(notebook)
     os.kill(before, signal.SIGKILL)
-    server.until(lambda: not psutil.pid_exists(before) or psutil.Process(before).status() == psutil.STATUS_ZOMBIE)
+    server.until(
+        lambda: (
+            not psutil.pid_exists(before) or psutil.Process(before).status() == psutil.STATUS_ZOMBIE
+        )
+    )
     notebook.client.stop_channels()
     notebook.connect()
     assert "python" in notebook.run("%load_ext codeintel_nb\n%scope")
@@ -86,7 +96,9 @@ def test_a_kernel_that_dies_again_and_again_is_found_by_the_sweep(server, open_n
                     process.kill()
             except psutil.Error:
                 pass
-        return notebook.kernel_id not in {kernel["id"] for kernel in server.ask("GET", "kernels", api=True).json}
+        return notebook.kernel_id not in {
+            kernel["id"] for kernel in server.ask("GET", "kernels", api=True).json
+        }
 
     server.until(kill, within_s=90)
     server.until(lambda: scope_of(server, notebook.kernel_id) is None, within_s=10)
@@ -98,16 +110,34 @@ def test_renaming_the_notebook_changes_its_label_alone(server, open_notebook):
     notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
     server.ask("PATCH", f"sessions/{notebook.session_id}", {"path": "after.ipynb"}, api=True)
     assert "python" in notebook.run("%scope")
-    (state,) = [s for s in server.ask("GET", "sessions").json["sessions"] if s["session_id"] == notebook.kernel_id]
-    assert state == {"session_id": notebook.kernel_id, "scope": scope_of(server, notebook.kernel_id), "kernel_name": "python3", "paths": ["after.ipynb"]}
+    (state,) = [
+        s
+        for s in server.ask("GET", "sessions").json["sessions"]
+        if s["session_id"] == notebook.kernel_id
+    ]
+    assert state == {
+        "session_id": notebook.kernel_id,
+        "scope": scope_of(server, notebook.kernel_id),
+        "kernel_name": "python3",
+        "paths": ["after.ipynb"],
+    }
 
 
 def test_a_console_of_the_notebooks_kernel_shares_its_scope(server, open_notebook):
     notebook = open_notebook("with-console.ipynb")
     notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
-    console = {"path": "console-1", "type": "console", "name": "Console 1", "kernel": {"id": notebook.kernel_id}}
+    console = {
+        "path": "console-1",
+        "type": "console",
+        "name": "Console 1",
+        "kernel": {"id": notebook.kernel_id},
+    }
     assert server.ask("POST", "sessions", console, api=True).status == 201
-    (state,) = [s for s in server.ask("GET", "sessions").json["sessions"] if s["session_id"] == notebook.kernel_id]
+    (state,) = [
+        s
+        for s in server.ask("GET", "sessions").json["sessions"]
+        if s["session_id"] == notebook.kernel_id
+    ]
     assert sorted(state["paths"]) == ["console-1", "with-console.ipynb"]
 
 
@@ -115,7 +145,12 @@ def test_a_changed_kernel_is_offered_the_scope_of_the_one_before(server, open_no
     notebook = open_notebook("changed.ipynb")
     notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
     before = notebook.kernel_id
-    changed = server.ask("PATCH", f"sessions/{notebook.session_id}", {"kernel": {"name": "python3", "id": None}}, api=True)
+    changed = server.ask(
+        "PATCH",
+        f"sessions/{notebook.session_id}",
+        {"kernel": {"name": "python3", "id": None}},
+        api=True,
+    )
     notebook.kernel_id = changed.json["kernel"]["id"]
     assert notebook.kernel_id != before
     server.until(lambda: scope_of(server, before) is None)
@@ -128,8 +163,15 @@ def test_a_changed_kernel_is_offered_the_scope_of_the_one_before(server, open_no
     assert "There is no scope to restore" in notebook.run("%scope restore")
 
 
-def test_an_idle_kernel_keeps_its_scope_until_it_is_culled_and_a_script_is_told_of_its_loss_once(make_server, open_notebook):
-    hasty = make_server("--CodeIntelApp.session_max_age_s=0.5", "--CodeIntelApp.prune_interval_s=1", "--MappingKernelManager.cull_idle_timeout=4", *CULLING)
+def test_an_idle_kernel_keeps_its_scope_until_it_is_culled_and_a_script_is_told_of_its_loss_once(
+    make_server, open_notebook
+):
+    hasty = make_server(
+        "--CodeIntelApp.session_max_age_s=0.5",
+        "--CodeIntelApp.prune_interval_s=1",
+        "--MappingKernelManager.cull_idle_timeout=4",
+        *CULLING,
+    )
     write_tree(hasty.root / "shop", dict(FILES))
     hasty.index(hasty.root / "shop", "shop")
     notebook = open_notebook(on=hasty)
@@ -137,14 +179,18 @@ def test_an_idle_kernel_keeps_its_scope_until_it_is_culled_and_a_script_is_told_
     script = {"X-Session-ID": "nightly.script"}
     assert hasty.ask("PUT", "sessions/nightly.script/scope", PYTHON).status == 200
     hasty.until(lambda: scope_of(hasty, "nightly.script") is None)
-    assert scope_of(hasty, notebook.kernel_id)["languages"] == ["python"], "older than a script's may be"
+    assert scope_of(hasty, notebook.kernel_id)["languages"] == ["python"], (
+        "older than a script's may be"
+    )
     answer = hasty.ask("POST", "paths", {}, script)
     assert answer.json["scope_expired"], "it is told that nothing limits it any more"
     assert answer.headers["x-session-id"] == "nightly.script"
     assert not hasty.ask("POST", "paths", {}, script).json["scope_expired"]
     notebook.client.stop_channels()
     hasty.until(lambda: scope_of(hasty, notebook.kernel_id) is None, within_s=40)
-    assert notebook.kernel_id not in {kernel["id"] for kernel in hasty.ask("GET", "kernels", api=True).json}
+    assert notebook.kernel_id not in {
+        kernel["id"] for kernel in hasty.ask("GET", "kernels", api=True).json
+    }
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])

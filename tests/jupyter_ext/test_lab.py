@@ -24,7 +24,9 @@ HERE = Path(jupyter_ext.__file__).parent
 SIDE = ".codeintel-SidePanel"
 STATUS = ".codeintel-Status"
 SETUP = "%load_ext codeintel_nb\n%scope clear"
-SCREENSHOTS = os.environ.get("CODEINTEL_SCREENSHOTS")  # a folder that keeps them; the README's picture is one
+SCREENSHOTS = os.environ.get(
+    "CODEINTEL_SCREENSHOTS"
+)  # a folder that keeps them; the README's picture is one
 
 SESSION = """() => {
   return performance.getEntriesByType('resource').map((one) => one.name.match(/sessions\\/(page-[^/]+)\\/panel/)?.[1]).filter(Boolean).pop();
@@ -32,7 +34,9 @@ SESSION = """() => {
 
 
 def show_panel(page, unfolded=True):
-    page.evaluate("window.jupyterapp.restored.then(() => window.jupyterapp.commands.execute('codeintel:search'))")
+    page.evaluate(
+        "window.jupyterapp.restored.then(() => window.jupyterapp.commands.execute('codeintel:search'))"
+    )
     panel = page.locator(SIDE)
     panel.get_by_label("Search in scope", exact=True).wait_for()
     panel.locator("details").evaluate("(details, open) => (details.open = open)", unfolded)
@@ -40,12 +44,17 @@ def show_panel(page, unfolded=True):
 
 
 def execute(page, command, **given):
-    return page.evaluate("([command, given]) => window.jupyterapp.commands.execute(command, given)", [command, given])
+    return page.evaluate(
+        "([command, given]) => window.jupyterapp.commands.execute(command, given)", [command, given]
+    )
 
 
 def open_path(page, path):
     execute(page, "docmanager:open", path=path)
-    page.wait_for_function("path => window.jupyterapp.shell.currentWidget?.context?.path === path && window.jupyterapp.shell.currentWidget.context.isReady", arg=path)
+    page.wait_for_function(
+        "path => window.jupyterapp.shell.currentWidget?.context?.path === path && window.jupyterapp.shell.currentWidget.context.isReady",
+        arg=path,
+    )
 
 
 def keep(page, name, tmp_path, **given):
@@ -89,15 +98,21 @@ def test_the_scope_goes_both_ways_and_the_panel_follows_the_notebook(lab, open_l
     page.locator(".jp-OutputArea-output:visible", has_text="no scope was set").wait_for()
     run_cell(page, 1)
     page.locator(".jp-OutputArea-output:visible", has_text="1 of 9 files").wait_for()
-    page.locator(STATUS, has_text="Scope: shop javascript").wait_for(timeout=10_000)  # the magic has set it: the page hears of it
+    page.locator(STATUS, has_text="Scope: shop javascript").wait_for(
+        timeout=10_000
+    )  # the magic has set it: the page hears of it
     panel.get_by_text("chunks in 1 of 9 files").wait_for(timeout=10_000)
 
     open_path(page, "first.ipynb")
     page.locator(STATUS, has_text="Scope: shop python").wait_for()
     panel.get_by_text("chunks in 4 of 9 files").wait_for()
 
-    page.evaluate("window.jupyterapp.commands.execute('console:create', {kernelPreference: {name: 'python3'}, activate: true}).then(() => true)")
-    page.locator(STATUS, has_text="Scope: shop").wait_for()  # a console has a kernel and a scope of its own
+    page.evaluate(
+        "window.jupyterapp.commands.execute('console:create', {kernelPreference: {name: 'python3'}, activate: true}).then(() => true)"
+    )
+    page.locator(
+        STATUS, has_text="Scope: shop"
+    ).wait_for()  # a console has a kernel and a scope of its own
     panel.get_by_text("Console 1").wait_for()
 
 
@@ -120,7 +135,10 @@ def test_what_is_typed_and_focused_stays_while_the_panel_is_told_of_changes(lab,
     glob.fill("!no")
     glob.press("Enter")
     # typing alone says the same error, before Enter: what could not be used comes back to be mended after the server's answer
-    page.wait_for_function("(side) => document.querySelector(`${side} [data-key='include_globs:']`).value === '!no'", arg=SIDE)
+    page.wait_for_function(
+        "(side) => document.querySelector(`${side} [data-key='include_globs:']`).value === '!no'",
+        arg=SIDE,
+    )
     panel.locator(".said.error").wait_for()
     glob.fill("src/**")
     glob.press("Enter")
@@ -128,7 +146,9 @@ def test_what_is_typed_and_focused_stays_while_the_panel_is_told_of_changes(lab,
     assert glob.input_value() == ""
     panel.get_by_label("Remove src/**").click()
     panel.get_by_text("chunks in 4 of 9 files").wait_for()
-    assert page.evaluate("document.activeElement.dataset.key") == "include_globs:", "focus stays near what went"
+    assert page.evaluate("document.activeElement.dataset.key") == "include_globs:", (
+        "focus stays near what went"
+    )
     panel.get_by_role("button", name="This project").click()
     panel.get_by_text("chunks in 9 of 9 files").wait_for()
     assert page.evaluate("document.activeElement.dataset.key") == "clear:"
@@ -141,7 +161,12 @@ def test_the_last_click_wins(lab, open_lab):
     panel.get_by_text("chunks in 9 of 9 files").wait_for()
     held = []
     to_scope = re.compile(r"/scope(\?|$)")
-    page.route(to_scope, lambda route: held.append(route) if not held and route.request.method == "PUT" else route.continue_())
+    page.route(
+        to_scope,
+        lambda route: (
+            held.append(route) if not held and route.request.method == "PUT" else route.continue_()
+        ),
+    )
     panel.locator("[data-key='languages:python']").click()
     panel.locator("[data-key='languages:javascript']").click()
     panel.get_by_role("button", name="This project").click()
@@ -178,7 +203,13 @@ def test_a_question_that_is_gone_has_no_answer(lab, open_lab):
     page = open_lab("gone.ipynb", SETUP)
     panel = show_panel(page)
     panel.get_by_text("chunks in 9 of 9 files").wait_for()
-    page.route("**/panel*", lambda route: (time.sleep(0.6) if '"search"' in (route.request.post_data or "") else None, route.continue_()))
+    page.route(
+        "**/panel*",
+        lambda route: (
+            time.sleep(0.6) if '"search"' in (route.request.post_data or "") else None,
+            route.continue_(),
+        ),
+    )
     query = panel.get_by_label("Search in scope", exact=True)
     query.fill("cart")
     time.sleep(0.3)
@@ -192,7 +223,9 @@ def test_a_question_that_is_gone_has_no_answer(lab, open_lab):
     chosen = query.get_attribute("aria-activedescendant")
     assert panel.locator(f"#{chosen}").get_attribute("aria-selected") == "true"
     query.fill("price")
-    page.wait_for_function(f"document.querySelector('{SIDE} input[type=search]').getAttribute('aria-activedescendant') === null")
+    page.wait_for_function(
+        f"document.querySelector('{SIDE} input[type=search]').getAttribute('aria-activedescendant') === null"
+    )
 
 
 def test_a_restart_keeps_the_scope_and_a_change_of_kernel_offers_it(lab, open_lab):
@@ -203,7 +236,9 @@ def test_a_restart_keeps_the_scope_and_a_change_of_kernel_offers_it(lab, open_la
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.info")
     time.sleep(1)
     assert page.locator(STATUS).inner_text() == "Scope: shop css"
-    page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.changeKernel({name: 'python3'}).then(() => true)")
+    page.evaluate(
+        "window.jupyterapp.shell.currentWidget.sessionContext.changeKernel({name: 'python3'}).then(() => true)"
+    )
     page.locator(STATUS, has_text="Scope: shop").wait_for()
     panel.get_by_text("The kernel before had a scope: --repo shop --lang css").wait_for()
     panel.get_by_text("Take it over").click()
@@ -215,7 +250,12 @@ def test_a_restart_keeps_the_scope_and_a_change_of_kernel_offers_it(lab, open_la
 
 def test_the_panel_outlives_its_server(tmp_path, chromium):
     """The server goes and comes again: the panel says so, and recovers without a reload."""
-    with running(tmp_path / "lab", "--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly", program="jupyterlab") as server:
+    with running(
+        tmp_path / "lab",
+        "--LabApp.expose_app_in_browser=True",
+        "--LabApp.extension_manager=readonly",
+        program="jupyterlab",
+    ) as server:
         write_tree(server.root / "shop", dict(FILES))
         server.index(server.root / "shop", "shop")
         page = chromium.new_page()
@@ -229,11 +269,15 @@ def test_the_panel_outlives_its_server(tmp_path, chromium):
         panel.get_by_label("Search in scope", exact=True).fill("cart")
         panel.get_by_text("Trying again").first.wait_for()
         server.start()
-        panel.get_by_text("chunks in 9 of 9 files").wait_for(timeout=20_000)  # scopes in memory went with the server
+        panel.get_by_text("chunks in 9 of 9 files").wait_for(
+            timeout=20_000
+        )  # scopes in memory went with the server
         panel.get_by_label("Search in scope", exact=True).fill("charge_card")
         panel.locator(".hit mark", has_text="charge_card").first.wait_for()
         server.ask("PUT", f"sessions/{page.evaluate(SESSION)}/scope", {"languages": ["css"]})
-        page.locator(STATUS, has_text="Scope: css").wait_for(timeout=10_000)  # it hears of changes again
+        page.locator(STATUS, has_text="Scope: css").wait_for(
+            timeout=10_000
+        )  # it hears of changes again
         page.close()
 
 
@@ -241,7 +285,14 @@ def test_twelve_keys_send_few_searches_and_the_last_wins(lab, open_lab):
     page = open_lab("sidekeys.ipynb", SETUP)
     panel = show_panel(page)
     sent = []
-    page.on("request", lambda request: sent.append(request) if "/panel" in request.url and '"search"' in (request.post_data or "") else None)
+    page.on(
+        "request",
+        lambda request: (
+            sent.append(request)
+            if "/panel" in request.url and '"search"' in (request.post_data or "")
+            else None
+        ),
+    )
     panel.get_by_label("Search in scope", exact=True).press_sequentially("charge_card(", delay=60)
     page.wait_for_function(f"document.querySelectorAll('{SIDE} .hit').length === 1")
     assert panel.locator(".file").all_inner_texts() == ["src/shop/payment.py"]
@@ -258,7 +309,11 @@ AT_CELL = """([path, cell]) => {
 
 def test_a_result_opens_at_its_line_and_a_notebook_at_its_cell(lab, open_lab):
     (lab.root / "work").mkdir()
-    write_notebook(lab.root / "work" / "notes.ipynb", *(f"x{i} = {i}\n" * 30 for i in range(12)), "marmalade = 1")
+    write_notebook(
+        lab.root / "work" / "notes.ipynb",
+        *(f"x{i} = {i}\n" * 30 for i in range(12)),
+        "marmalade = 1",
+    )
     lab.index(lab.root / "work", "work")
     page = open_lab("results.ipynb", SETUP)
     panel = show_panel(page)
@@ -271,10 +326,20 @@ def test_a_result_opens_at_its_line_and_a_notebook_at_its_cell(lab, open_lab):
     panel.locator(".hit", has_text="[12]").wait_for()
     panel.locator(".hit").first.click()
     page.wait_for_function(AT_CELL, arg=["work/notes.ipynb", 12])
-    for wrong in ({"path": "/etc/passwd", "line": 1}, {"path": "../secret", "line": 1}, {"path": "https://x/y", "line": 1}, {"path": 3}, {}):
-        page.evaluate("detail => document.dispatchEvent(new CustomEvent('codeintel:open', {detail}))", wrong)
+    for wrong in (
+        {"path": "/etc/passwd", "line": 1},
+        {"path": "../secret", "line": 1},
+        {"path": "https://x/y", "line": 1},
+        {"path": 3},
+        {},
+    ):
+        page.evaluate(
+            "detail => document.dispatchEvent(new CustomEvent('codeintel:open', {detail}))", wrong
+        )
     time.sleep(0.3)
-    assert page.evaluate("window.jupyterapp.shell.currentWidget.context.path") == "work/notes.ipynb", "what is no place opens nothing"
+    assert (
+        page.evaluate("window.jupyterapp.shell.currentWidget.context.path") == "work/notes.ipynb"
+    ), "what is no place opens nothing"
     assert lab.ask("DELETE", "repositories/work").status == 204
 
 
@@ -298,7 +363,9 @@ def test_a_folders_menu_narrows_the_scope(lab, open_lab):
     page.locator(STATUS, has_text="Scope: shop tests/**").wait_for()
     execute(page, "codeintel:clear-scope")
     page.locator(STATUS, has_text="Scope: shop").wait_for()
-    page.evaluate("window.jupyterapp.shell.currentWidget.content.editor.setSelection({start: {line: 0, column: 22}, end: {line: 0, column: 26}})")
+    page.evaluate(
+        "window.jupyterapp.shell.currentWidget.content.editor.setSelection({start: {line: 0, column: 22}, end: {line: 0, column: 26}})"
+    )
     execute(page, "codeintel:search-selection")
     assert page.locator(SIDE).get_by_label("Search in scope", exact=True).input_value() == "Cart"
     page.locator(SIDE).locator(".hit mark", has_text="Cart").first.wait_for()
@@ -320,7 +387,12 @@ def test_hostile_names_and_code_are_text(lab, open_lab):
     assert "<img src=x onerror=window.ran=1>.py" in shown
     assert "\u202e" not in shown
     assert max(map(len, shown.split("\n"))) < 1000
-    assert lab.ask("DELETE", "repositories/hostile%3Cimg%20src%3Dx%20onerror%3Dwindow.ran%3D1%3E").status == 204
+    assert (
+        lab.ask(
+            "DELETE", "repositories/hostile%3Cimg%20src%3Dx%20onerror%3Dwindow.ran%3D1%3E"
+        ).status
+        == 204
+    )
 
 
 def test_indexing_shows_how_far_it_is_and_can_be_ended(lab, open_lab):
@@ -331,7 +403,9 @@ def test_indexing_shows_how_far_it_is_and_can_be_ended(lab, open_lab):
     panel.get_by_role("button", name="Index", exact=True).click()
     panel.get_by_label("Cancel indexing").click()
     panel.get_by_text(re.compile("cancelled|was stopped", re.I)).first.wait_for()
-    assert not re.search(r"(?<!%)\bcodeintel (refresh|index)\b", panel.inner_text()), "a panel speaks of no terminal"
+    assert not re.search(r"(?<!%)\bcodeintel (refresh|index)\b", panel.inner_text()), (
+        "a panel speaks of no terminal"
+    )
     panel.get_by_label("A folder to index").fill("many")
     panel.get_by_label("A folder to index").press("Enter")
     panel.locator(".indexing progress[value]").wait_for(timeout=60_000)
@@ -342,7 +416,9 @@ def test_indexing_shows_how_far_it_is_and_can_be_ended(lab, open_lab):
     panel.get_by_label("A folder to index").press("Enter")
     panel.locator(".indexing .error").wait_for()
     assert "no folder" in panel.locator(".indexing .error").inner_text()
-    assert not re.search(r"(?<!%)\bcodeintel index\b", panel.locator(".indexing .error").inner_text())
+    assert not re.search(
+        r"(?<!%)\bcodeintel index\b", panel.locator(".indexing .error").inner_text()
+    )
     page.expected.append("422 (Unprocessable")
     panel.get_by_label("Save this scope as, Enter saves").fill("a/b")
     panel.get_by_label("Save this scope as, Enter saves").press("Enter")
@@ -358,10 +434,18 @@ def test_the_readmes_picture(lab, open_lab, tmp_path):
     """Real code, a scope, a search by meaning in a cell and one by text in the side bar: CODEINTEL_SCREENSHOTS=notebooks renews it."""
     import IPython
 
-    shutil.copytree(Path(IPython.__file__).parent, lab.root / "IPython", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        Path(IPython.__file__).parent,
+        lab.root / "IPython",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     lab.index(lab.root / "IPython", "IPython")
-    setup = "%load_ext codeintel_nb\n%scope set --repo IPython --lang python --exclude '**/tests/**'"
-    page = open_lab("find.ipynb", setup, "%semsearch --limit 3 complete a name while the user types")
+    setup = (
+        "%load_ext codeintel_nb\n%scope set --repo IPython --lang python --exclude '**/tests/**'"
+    )
+    page = open_lab(
+        "find.ipynb", setup, "%semsearch --limit 3 complete a name while the user types"
+    )
     panel = show_panel(page, unfolded=False)
     panel.get_by_label("Search in scope", exact=True).press_sequentially("def complete")
     panel.locator(".hit").nth(3).wait_for()
@@ -375,22 +459,33 @@ def test_the_readmes_picture(lab, open_lab, tmp_path):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_is_accessible(lab, open_lab, tmp_path, theme):
     """axe-core finds no serious violation, in the side bar, in the cell and in a map."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed: pip install 'codeintel-nb[test]'")
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright",
+        reason="axe-core is not installed: pip install 'codeintel-nb[test]'",
+    )
     page = open_lab(f"look-{theme}.ipynb", SETUP, "%scope panel", "%codemap")
     execute(page, "apputils:change-theme", theme=f"JupyterLab {theme.title()}")
-    page.wait_for_function("light => document.body.dataset.jpThemeLight === String(light)", arg=theme == "light")
+    page.wait_for_function(
+        "light => document.body.dataset.jpThemeLight === String(light)", arg=theme == "light"
+    )
     panel = show_panel(page)
     for place in (panel, page.locator(".jp-OutputArea .codeintel:not(.map)")):
         place.get_by_label("Search in scope", exact=True).fill("cart")
         place.locator(".hit").first.wait_for()
     panel.locator("[data-key='languages:python']").click()
     for place in (panel, page.locator(".jp-OutputArea .codeintel:not(.map)")):
-        place.get_by_text("chunks in 4 of 9 files").wait_for(timeout=10_000)  # each panel follows the other
+        place.get_by_text("chunks in 4 of 9 files").wait_for(
+            timeout=10_000
+        )  # each panel follows the other
     page.locator(".map canvas").wait_for()
     keep(page, f"lab-{theme}", tmp_path)
     found = axe.Axe().run(page, context=f"{SIDE}, {STATUS}, .jp-OutputArea .codeintel").response
     assert found["passes"], "it looked at something"
-    bad = [(one["id"], one["help"], [node["html"][:200] for node in one["nodes"]]) for one in found["violations"] if one["impact"] in ("serious", "critical")]
+    bad = [
+        (one["id"], one["help"], [node["html"][:200] for node in one["nodes"]])
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
     assert not bad
     execute(page, "apputils:change-theme", theme="JupyterLab Light")
 
@@ -402,7 +497,9 @@ def test_halves_of_two_versions_say_how_to_mend_it(lab, page):
 
     page.route("**/codeintel/v1/**", other)
     page.goto(f"http://127.0.0.1:{lab.port}{lab.base_url}lab?reset&token={TOKEN}")
-    page.get_by_text(f"this page has version {codeintel_nb.__version__} and the Jupyter server 9.9.0").wait_for()
+    page.get_by_text(
+        f"this page has version {codeintel_nb.__version__} and the Jupyter server 9.9.0"
+    ).wait_for()
 
 
 def test_a_server_without_the_extension_says_how_to_enable_it(lab, chromium):
@@ -415,16 +512,30 @@ def test_a_server_without_the_extension_says_how_to_enable_it(lab, chromium):
 
 
 def test_notebook_7_has_the_panel_too(tmp_path, chromium):
-    pytest.importorskip("notebook", reason="Notebook 7 is not installed: pip install 'codeintel-nb[test]'")
-    with running(tmp_path / "notebook", "--JupyterNotebookApp.expose_app_in_browser=True", program="notebook") as server:
+    pytest.importorskip(
+        "notebook", reason="Notebook 7 is not installed: pip install 'codeintel-nb[test]'"
+    )
+    with running(
+        tmp_path / "notebook", "--JupyterNotebookApp.expose_app_in_browser=True", program="notebook"
+    ) as server:
         write_tree(server.root / "shop", dict(FILES))
         server.index(server.root / "shop", "shop")
-        write_notebook(server.root / "work.ipynb", SETUP, "%scope set --lang python", "%scope panel")
+        write_notebook(
+            server.root / "work.ipynb", SETUP, "%scope set --lang python", "%scope panel"
+        )
         with watched(chromium, server, tmp_path) as page:
-            page.expected.append("reading 'schema'")  # Notebook 7.6 itself says so, without any extension
-            page.goto(f"http://127.0.0.1:{server.port}{server.base_url}notebooks/work.ipynb?token={TOKEN}")
-            page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel")
-            page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.info")
+            page.expected.append(
+                "reading 'schema'"
+            )  # Notebook 7.6 itself says so, without any extension
+            page.goto(
+                f"http://127.0.0.1:{server.port}{server.base_url}notebooks/work.ipynb?token={TOKEN}"
+            )
+            page.wait_for_function(
+                "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+            )
+            page.evaluate(
+                "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.info"
+            )
             panel = show_panel(page)
             panel.get_by_text("chunks in 9 of 9 files").wait_for()
             page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
@@ -448,7 +559,12 @@ INK = """(canvas) => {
 
 
 def test_a_point_of_the_map_shows_its_code_and_opens_it(lab, open_lab, tmp_path):
-    page = open_lab("map.ipynb", "%load_ext codeintel_nb\n%scope set --repo shop", "drawn = %codemap charge a credit card\ndrawn", "print(len(drawn.chosen))")
+    page = open_lab(
+        "map.ipynb",
+        "%load_ext codeintel_nb\n%scope set --repo shop",
+        "drawn = %codemap charge a credit card\ndrawn",
+        "print(len(drawn.chosen))",
+    )
     canvas, title = page.locator(".jp-OutputArea .map canvas"), page.locator(".map .title")
     canvas.wait_for()
     page.wait_for_function(f"({INK})(document.querySelector('.map canvas'))")
@@ -457,7 +573,12 @@ def test_a_point_of_the_map_shows_its_code_and_opens_it(lab, open_lab, tmp_path)
     assert page.locator(".map pre").inner_text().strip()
     keep(page, "map", tmp_path)
     box = canvas.bounding_box()
-    corners = [(2, 2), (box["width"] - 2, 2), (box["width"] - 2, box["height"] - 2), (2, box["height"] - 2)]
+    corners = [
+        (2, 2),
+        (box["width"] - 2, 2),
+        (box["width"] - 2, box["height"] - 2),
+        (2, box["height"] - 2),
+    ]
     page.keyboard.down("Shift")
     page.mouse.move(box["x"] + 1, box["y"] + 1)
     page.mouse.down()
@@ -467,18 +588,33 @@ def test_a_point_of_the_map_shows_its_code_and_opens_it(lab, open_lab, tmp_path)
     page.keyboard.up("Shift")
     chosen = page.locator(".map .picked", has_text="are chosen").inner_text()
     run_cell(page, 2)
-    page.locator(".jp-Cell").nth(2).locator(".jp-OutputArea-output", has_text=chosen.split()[0]).wait_for()
+    page.locator(".jp-Cell").nth(2).locator(
+        ".jp-OutputArea-output", has_text=chosen.split()[0]
+    ).wait_for()
     page.mouse.move(box["x"] + 1, box["y"] + 1)
     page.mouse.click(*canvas.evaluate(INK))
-    page.wait_for_function("window.jupyterapp.shell.currentWidget?.context?.path?.startsWith('shop/')")
-    assert page.evaluate("window.jupyterapp.shell.currentWidget.context.path").removeprefix("shop/") in FILES
+    page.wait_for_function(
+        "window.jupyterapp.shell.currentWidget?.context?.path?.startsWith('shop/')"
+    )
+    assert (
+        page.evaluate("window.jupyterapp.shell.currentWidget.context.path").removeprefix("shop/")
+        in FILES
+    )
 
 
 def test_a_point_of_a_notebook_opens_its_cell_by_keys_alone(lab, open_lab):
     (lab.root / "cells").mkdir()
-    write_notebook(lab.root / "cells" / "many.ipynb", *(f"x{i} = {i}\n" * 30 for i in range(9)), "def preserve(marmalade):\n    return marmalade * 2\n")
+    write_notebook(
+        lab.root / "cells" / "many.ipynb",
+        *(f"x{i} = {i}\n" * 30 for i in range(9)),
+        "def preserve(marmalade):\n    return marmalade * 2\n",
+    )
     lab.index(lab.root / "cells", "cells")
-    page = open_lab("keyed.ipynb", "%load_ext codeintel_nb\n%scope set --repo cells", "hits = %textsearch marmalade\nhits.map()")
+    page = open_lab(
+        "keyed.ipynb",
+        "%load_ext codeintel_nb\n%scope set --repo cells",
+        "hits = %textsearch marmalade\nhits.map()",
+    )
     canvas = page.locator(".jp-OutputArea .map canvas")
     canvas.wait_for()
     legend = page.get_by_role("group", name="Groups").get_by_role("button").first
@@ -508,4 +644,6 @@ def test_settings_are_obeyed(lab, open_lab):
     panel = show_panel(page)
     panel.get_by_label("Search in scope", exact=True).fill("a")
     page.wait_for_function(f"document.querySelectorAll('{SIDE} .hit').length === 10")
-    page.evaluate("window.jupyterapp.serviceManager.settings.save('codeintel-jupyter:plugin', '{}')")
+    page.evaluate(
+        "window.jupyterapp.serviceManager.settings.save('codeintel-jupyter:plugin', '{}')"
+    )

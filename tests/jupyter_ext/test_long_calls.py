@@ -32,7 +32,9 @@ def lasting(make_server):
 
 
 def client_of(server):
-    return ServerClient(Kernel(f"http://127.0.0.1:{server.port}{server.base_url}", "script-1", b"", TOKEN))
+    return ServerClient(
+        Kernel(f"http://127.0.0.1:{server.port}{server.base_url}", "script-1", b"", TOKEN)
+    )
 
 
 def test_a_first_map_reports_progress(lasting):
@@ -55,7 +57,9 @@ def test_a_cancelled_call_ends_on_the_server(lasting, what):
     def ask():
         client = client_of(lasting)
         try:
-            client.code_map(MapRequest(), lambda progress: cancel.set(), cancel) if what == "map" else client.sql(SqlRequest(statement=SLOW_SQL), cancel)
+            client.code_map(
+                MapRequest(), lambda progress: cancel.set(), cancel
+            ) if what == "map" else client.sql(SqlRequest(statement=SLOW_SQL), cancel)
         except SearchError as error:
             ended.append(str(error))
 
@@ -65,7 +69,9 @@ def test_a_cancelled_call_ends_on_the_server(lasting, what):
         time.sleep(1)
         cancel.set()
     asking.join(30)
-    assert ended == ["Drawing the map was interrupted." if what == "map" else "The SQL query was cancelled."]
+    assert ended == [
+        "Drawing the map was interrupted." if what == "map" else "The SQL query was cancelled."
+    ]
     lasting.until(lambda: not children(lasting, "projection"))
 
 
@@ -73,7 +79,9 @@ def test_a_cancelled_call_ends_on_the_server(lasting, what):
 def test_a_call_is_ended_by_its_id(lasting, accept):
     """SQL in the background of a script ends on request, streamed or not."""
     answers, headers = [], {"X-Session-ID": "script-1", "X-Request-ID": "call-1", "Accept": accept}
-    asking = threading.Thread(target=lambda: answers.append(lasting.ask("POST", "sql", {"statement": SLOW_SQL}, headers)))
+    asking = threading.Thread(
+        target=lambda: answers.append(lasting.ask("POST", "sql", {"statement": SLOW_SQL}, headers))
+    )
     asking.start()
 
     for _ in range(20):  # another session's call is not this one
@@ -103,7 +111,11 @@ def test_a_cancel_that_is_faster_than_its_call(lasting):
 def children(server, name):
     import psutil
 
-    return [child for child in psutil.Process(server.process.pid).children() if any(name in word for word in child.cmdline())]
+    return [
+        child
+        for child in psutil.Process(server.process.pid).children()
+        if any(name in word for word in child.cmdline())
+    ]
 
 
 def test_errors_of_a_long_call_are_those_of_the_engine(lasting):
@@ -115,19 +127,34 @@ def test_errors_of_a_long_call_are_those_of_the_engine(lasting):
 def busy(server, what):
     """Start a long-running call on the server."""
     if what == "indexing":
-        write_tree(server.root / "more", {f"f{i}.py": f"def function_{i}():\n    return {i}\n" * 300 for i in range(2_000)})
+        write_tree(
+            server.root / "more",
+            {f"f{i}.py": f"def function_{i}():\n    return {i}\n" * 300 for i in range(2_000)},
+        )
         assert server.ask("POST", "repositories", {"path": "more"}).status == 202
         server.until(lambda: builders(server))
         return
     path, body = {
         "map": ("map", {}),
         "sql": ("sql", {"statement": SLOW_SQL}),
-        "search": ("search/text", {"pattern": r"(?s)(\w+\s+){1,40}never_there", "regex": True, "limit": 0}),
+        "search": (
+            "search/text",
+            {"pattern": r"(?s)(\w+\s+){1,40}never_there", "regex": True, "limit": 0},
+        ),
     }[what]
 
     def ask():
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-        connection.request("POST", server.uri(path), json.dumps(body), {"Authorization": f"token {TOKEN}", "Content-Type": "application/json", "Accept": "text/event-stream, application/json"})
+        connection.request(
+            "POST",
+            server.uri(path),
+            json.dumps(body),
+            {
+                "Authorization": f"token {TOKEN}",
+                "Content-Type": "application/json",
+                "Accept": "text/event-stream, application/json",
+            },
+        )
         try:
             connection.getresponse().read()
         except (OSError, http.client.HTTPException):
@@ -155,7 +182,12 @@ def test_a_run_that_a_person_stopped_stays_stopped(make_server):
     server = make_server("--CodeIntelApp.watch=True")
     many_files(server.root / "work", 900)
     assert server.ask("POST", "repositories", {"path": "work"}).status == 202
-    server.until(lambda: server.ask("GET", "repositories/work/job").json.get("progress", {}).get("files_done", 0) > 50)
+    server.until(
+        lambda: (
+            server.ask("GET", "repositories/work/job").json.get("progress", {}).get("files_done", 0)
+            > 50
+        )
+    )
     assert server.ask("DELETE", "repositories/work/job").status == 202
     server.until(lambda: server.ask("GET", "repositories/work/job").json["state"] == "cancelled")
 

@@ -11,7 +11,20 @@ import pytest
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_handlers import SLOW
 
-ENGINE = ["duckdb", "faiss", "numpy", "re2", "pathspec", "tokenizers", "tree_sitter", "semble_grammars", "filelock", "jupyter_server", "pandas", "pyarrow"]
+ENGINE = [
+    "duckdb",
+    "faiss",
+    "numpy",
+    "re2",
+    "pathspec",
+    "tokenizers",
+    "tree_sitter",
+    "semble_grammars",
+    "filelock",
+    "jupyter_server",
+    "pandas",
+    "pyarrow",
+]
 LIGHT = f"""
 import sys
 class NotInstalled:
@@ -27,7 +40,11 @@ launch_new_instance()
 @pytest.fixture
 def light(server, open_notebook):
     """A notebook whose kernel's environment lacks every part of the engine."""
-    spec = {"argv": [sys.executable, "-c", LIGHT, "-f", "{connection_file}"], "display_name": "Light", "language": "python"}
+    spec = {
+        "argv": [sys.executable, "-c", LIGHT, "-f", "{connection_file}"],
+        "display_name": "Light",
+        "language": "python",
+    }
     write_tree(server.folder / "data" / "kernels" / "light", {"kernel.json": json.dumps(spec)})
     return open_notebook("light.ipynb", kernel_name="light")
 
@@ -37,17 +54,23 @@ def test_a_kernel_without_the_engine_works_through_the_server(light):
     assert light.run("%load_ext codeintel_nb").strip() == ""
     assert "4 of 9 files" in light.run("%scope set --lang python --repo shop")
     assert "src/shop/cart.py:6" in light.run("%textsearch class Cart")
-    assert "<mark>Cart</mark>" in light.run("hits = %textsearch Cart\nprint(hits._repr_mimebundle_()['text/html'])")
+    assert "<mark>Cart</mark>" in light.run(
+        "hits = %textsearch Cart\nprint(hits._repr_mimebundle_()['text/html'])"
+    )
     assert "src/shop/payment.py" in light.run("%semsearch charge a card")
     assert "empty.py" in light.run("%paths")
     assert "python" in light.run("%codesql select language, modified from files")
     assert "shop" in light.run("%codeindex")
     assert "nothing changed" in light.run("%codeindex refresh shop")
-    assert re.search(r"^light +--repo shop --lang python$", light.run("%scope save light\n%scope list"), re.M)
+    assert re.search(
+        r"^light +--repo shop --lang python$", light.run("%scope save light\n%scope list"), re.M
+    )
 
 
 def test_without_engine_and_server_a_kernel_says_what_to_install(light):
-    said = light.run("import os; del os.environ['CODEINTEL_SERVER_URL']\n%load_ext codeintel_nb\n%textsearch x")
+    said = light.run(
+        "import os; del os.environ['CODEINTEL_SERVER_URL']\n%load_ext codeintel_nb\n%textsearch x"
+    )
     assert "UsageError: The engine is not installed in this environment" in said
     assert "%pip install codeintel-nb" in said
     assert "Traceback" not in said
@@ -55,7 +78,9 @@ def test_without_engine_and_server_a_kernel_says_what_to_install(light):
 
 def test_another_version_searches_by_itself_and_says_how_to_join(open_notebook):
     notebook = open_notebook()
-    said = notebook.run("import codeintel_nb; codeintel_nb.__version__ = '0.9.0'\n%load_ext codeintel_nb\n%scope")
+    said = notebook.run(
+        "import codeintel_nb; codeintel_nb.__version__ = '0.9.0'\n%load_ext codeintel_nb\n%scope"
+    )
     assert "the Jupyter server runs codeintel-nb" in said
     assert "%pip install codeintel-nb==" in said
     assert "local to this process" in said
@@ -64,14 +89,19 @@ def test_another_version_searches_by_itself_and_says_how_to_join(open_notebook):
 
 def test_an_unnamed_server_is_said_once(open_notebook):
     notebook = open_notebook()
-    said = notebook.run("import os; del os.environ['CODEINTEL_SERVER_URL']\n%load_ext codeintel_nb\n%scope")
+    said = notebook.run(
+        "import os; del os.environ['CODEINTEL_SERVER_URL']\n%load_ext codeintel_nb\n%scope"
+    )
     assert said.count("codeintel: no Jupyter server with codeintel-nb started this process") == 1
     assert "codeintel:" not in notebook.run("%scope")
 
 
 @pytest.mark.parametrize("magic", ["textsearch", "codesql"])
 def test_an_interrupt_ends_a_search_on_the_server(server, large, open_notebook, magic):
-    query = {"textsearch": f"--regex --repo large {SLOW}", "codesql": "select count(*) from range(100000) a, range(100000) b where a.range * b.range = 7"}[magic]
+    query = {
+        "textsearch": f"--regex --repo large {SLOW}",
+        "codesql": "select count(*) from range(100000) a, range(100000) b where a.range * b.range = 7",
+    }[magic]
     notebook = open_notebook()
     notebook.run("%load_ext codeintel_nb")
 
@@ -98,8 +128,12 @@ def test_a_folder_is_meant_as_the_notebook_names_it(server, open_notebook):
     notebook = open_notebook("deep/inside.ipynb")
     said = notebook.run("%load_ext codeintel_nb\n%codeindex add project")
     assert "project: 1 files indexed" in said
-    shown = notebook.run("hits = %textsearch --repo shop class Cart\nprint(hits._repr_mimebundle_()['text/html'])")
-    assert 'href="../shop/src/shop/cart.py#line=5"' in shown, "links lead to where the server shows the file"
+    shown = notebook.run(
+        "hits = %textsearch --repo shop class Cart\nprint(hits._repr_mimebundle_()['text/html'])"
+    )
+    assert 'href="../shop/src/shop/cart.py#line=5"' in shown, (
+        "links lead to where the server shows the file"
+    )
     assert "removed from the index" in notebook.run("%codeindex drop project")
 
 
@@ -107,8 +141,13 @@ def test_completion_comes_from_the_servers_index(open_notebook):
     notebook = open_notebook()
     notebook.run("%load_ext codeintel_nb")
     complete = "print(sorted(c.text for c in get_ipython().Completer.completions({!r}, {})))"
-    for line, expected in (("%semsearch --repo sh", "shop"), ("%textsearch --include src/", "src/shop/**")):
-        assert expected in notebook.run(f"import warnings; warnings.simplefilter('ignore')\n{complete.format(line, len(line))}")
+    for line, expected in (
+        ("%semsearch --repo sh", "shop"),
+        ("%textsearch --include src/", "src/shop/**"),
+    ):
+        assert expected in notebook.run(
+            f"import warnings; warnings.simplefilter('ignore')\n{complete.format(line, len(line))}"
+        )
 
 
 def test_the_server_says_what_it_follows(make_server, open_notebook):

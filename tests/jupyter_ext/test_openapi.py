@@ -10,7 +10,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
-from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 import jupyter_ext
 from codeintel_nb.api import panel, wire
@@ -29,13 +33,21 @@ VALUES = (
     wire.ScopeAnswer, wire.SessionsAnswer, wire.SavedScopes, wire.RepositoriesAnswer, wire.JobState, wire.Health, wire.Problem, FileText, Facets, Points, Scope, *PANEL,
 )  # fmt: skip
 CASES = 2_100
-CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
+CHECKS = (
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+)
 
 described = yaml.safe_load(DESCRIPTION.read_text())
 SCHEMA = schemathesis.openapi.from_dict(described)
 TRIED: list[int] = []  # statuses met
 OPERATIONS = [
-    (path, method) for path, described_path in described["paths"].items() for method in described_path if method in METHODS and path != "/repositories/{name}/events"
+    (path, method)
+    for path, described_path in described["paths"].items()
+    for method in described_path
+    if method in METHODS and path != "/repositories/{name}/events"
 ]  # events are a stream: test_jobs.py reads one to its end
 
 
@@ -47,29 +59,59 @@ def server(tmp_path_factory):
 
 
 def test_every_route_is_described_and_every_description_has_a_route():
-    live = {("/" + path, method) for path, handler in ROUTES for method in METHODS if method in vars(handler)}
-    assert live == {(path, method) for path, methods in described["paths"].items() for method in methods if method in METHODS}
+    live = {
+        ("/" + path, method)
+        for path, handler in ROUTES
+        for method in METHODS
+        if method in vars(handler)
+    }
+    assert live == {
+        (path, method)
+        for path, methods in described["paths"].items()
+        for method in methods
+        if method in METHODS
+    }
 
 
 def test_the_components_are_the_values_that_cross_the_wire():
-    _, components = msgspec.json.schema_components(VALUES, ref_template="#/components/schemas/{name}")
+    _, components = msgspec.json.schema_components(
+        VALUES, ref_template="#/components/schemas/{name}"
+    )
     schemas = described["components"]["schemas"]
-    assert {name: schema for name, schema in schemas.items() if name != "ScopeChange"} == msgspec.json.decode(msgspec.json.encode(components))
-    assert set(schemas["ScopeChange"]["properties"]) == {*Scope.__struct_fields__, "branches", "commit"}
+    assert {
+        name: schema for name, schema in schemas.items() if name != "ScopeChange"
+    } == msgspec.json.decode(msgspec.json.encode(components))
+    assert set(schemas["ScopeChange"]["properties"]) == {
+        *Scope.__struct_fields__,
+        "branches",
+        "commit",
+    }
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 def test_no_request_meets_a_server_error_or_an_undocumented_answer(server, path, method, mode):
     if path == "/map":
-        server.ask("POST", "map", {})  # the first one is laid out, which takes longer than a client of these waits
+        server.ask(
+            "POST", "map", {}
+        )  # the first one is laid out, which takes longer than a client of these waits
     operation = SCHEMA[path][method.upper()]
     wanted, met = CASES // len(OPERATIONS) // 2 + 1, []
 
-    @settings(max_examples=wanted, deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=wanted,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(case=operation.as_strategy(mode))
     def run(case):
-        response = case.call(base_url=f"http://127.0.0.1:{server.port}{server.base_url}codeintel/v1", headers={"Authorization": f"token {TOKEN}"})
+        response = case.call(
+            base_url=f"http://127.0.0.1:{server.port}{server.base_url}codeintel/v1",
+            headers={"Authorization": f"token {TOKEN}"},
+        )
         met.append(response.status_code)
         case.validate_response(response, checks=CHECKS)
 

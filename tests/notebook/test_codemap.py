@@ -56,14 +56,21 @@ def test_results_draw_their_own_scope(ready):  # noqa: F811
 def test_colours_say_what_was_asked_for(ready, by):  # noqa: F811
     drawn = ready(f"%codemap --by {by}")
     groups = set(drawn.points["group"])
-    expected = {"folder": {"src", "tests", "web"}, "language": {"python", "javascript", "markdown"}, "kind": {"function", "class"}}[by]
+    expected = {
+        "folder": {"src", "tests", "web"},
+        "language": {"python", "javascript", "markdown"},
+        "kind": {"function", "class"},
+    }[by]
     assert expected <= groups
     assert not drawn.lit
 
 
 def test_a_folder_may_be_called_as_the_rest_is(run, tmp_path):  # noqa: F811
     for i in range(10):
-        write_tree(tmp_path / "t", {f"folder{i}/a.py": f"x = {i}\n", "others/b.py": "y = 1\n", "others/c.py": "z = 1\n"})
+        write_tree(
+            tmp_path / "t",
+            {f"folder{i}/a.py": f"x = {i}\n", "others/b.py": "y = 1\n", "others/c.py": "z = 1\n"},
+        )
     run(f"%codeindex add {tmp_path / 't'}")
     drawn = run("%codemap")
     assert [name for name, _, _ in drawn.groups].count("others") == 1
@@ -97,9 +104,21 @@ def test_a_points_code_is_told(ready, asked):  # noqa: F811
 
 
 def test_a_point_of_a_notebook_is_its_cell(run, asked, tmp_path):  # noqa: F811
-    cells = [nbformat.v4.new_markdown_cell("# Prices"), nbformat.v4.new_code_cell("def price(item):\n    return item.price\n"), nbformat.v4.new_code_cell("def tax(item):\n    return 2\n")]
+    cells = [
+        nbformat.v4.new_markdown_cell("# Prices"),
+        nbformat.v4.new_code_cell("def price(item):\n    return item.price\n"),
+        nbformat.v4.new_code_cell("def tax(item):\n    return 2\n"),
+    ]
     (tmp_path / "t").mkdir()
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "language": "python", "display_name": "Python"}}), tmp_path / "t" / "prices.ipynb")
+    nbformat.write(
+        nbformat.v4.new_notebook(
+            cells=cells,
+            metadata={
+                "kernelspec": {"name": "python3", "language": "python", "display_name": "Python"}
+            },
+        ),
+        tmp_path / "t" / "prices.ipynb",
+    )
     run(f"%codeindex add {tmp_path / 't'}")
     drawn = run("%codemap")
     told = [asked(drawn, what="look", row=row) for row in range(len(drawn.group))]
@@ -130,7 +149,9 @@ def test_what_stays_in_a_saved_notebook_is_a_picture(ready):  # noqa: F811
     drawn = ready("hits = %textsearch charge_card\nhits.map()")
     held, _ = drawn._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in held
-    picture = Image.open(io.BytesIO(base64.b64decode(re.search(r"base64,([^\"]+)", held["text/html"])[1])))
+    picture = Image.open(
+        io.BytesIO(base64.b64decode(re.search(r"base64,([^\"]+)", held["text/html"])[1]))
+    )
     assert picture.size == (640, 400)
     assert len(picture.convert("RGB").getcolors(10_000)) > 2, "points, and black for the hits"
     assert held["text/plain"] == repr(drawn)

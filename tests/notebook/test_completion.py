@@ -13,7 +13,10 @@ def complete(no_project, tree):
 
     def complete(text):
         with provisionalcompleter():
-            return [text[: c.start] + c.text + text[c.end :] for c in shell.Completer.completions(text, len(text))]
+            return [
+                text[: c.start] + c.text + text[c.end :]
+                for c in shell.Completer.completions(text, len(text))
+            ]
 
     yield complete
     shell.history_manager.end_session()
@@ -27,7 +30,10 @@ def complete(no_project, tree):
         ("%scope set --la", {"%scope set --lang"}),
         ("%scope set --lang py", {"%scope set --lang python"}),
         ("%scope set --repo s", {"%scope set --repo shop"}),
-        ("%scope set --kind m", {"%scope set --kind method", "%scope set --kind module", "%scope set --kind markdown"}),
+        (
+            "%scope set --kind m",
+            {"%scope set --kind method", "%scope set --kind module", "%scope set --kind markdown"},
+        ),
         ("%scope use ", {"%scope use mine"}),
         ("%scope set --include sr", {"%scope set --include src/**"}),
         ("%scope set --include src/sh", {"%scope set --include src/shop/**"}),

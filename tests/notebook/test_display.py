@@ -44,11 +44,33 @@ def hostile(tmp_path, make_workspace):
 
 
 def test_hostile_content_is_shown_as_text(hostile):
-    for results in (hostile.search_text("cart"), hostile.semantic_search("cart with scripts"), hostile.list_paths()):
+    for results in (
+        hostile.search_text("cart"),
+        hostile.semantic_search("cart with scripts"),
+        hostile.list_paths(),
+    ):
         bundle = results._repr_mimebundle_()
         page = Tags(bundle["text/html"])
         assert page.open == []
-        assert set(page.tags) <= {"table", "caption", "thead", "tbody", "tr", "th", "td", "br", "small", "code", "a", "div", "pre", "span", "mark", "p", "em"}
+        assert set(page.tags) <= {
+            "table",
+            "caption",
+            "thead",
+            "tbody",
+            "tr",
+            "th",
+            "td",
+            "br",
+            "small",
+            "code",
+            "a",
+            "div",
+            "pre",
+            "span",
+            "mark",
+            "p",
+            "em",
+        }
         assert set(page.attributes) <= {"style", "class", "href", "scope"}
         for text in (bundle["text/plain"], bundle["text/html"]):
             assert "\x1b" not in text
@@ -67,19 +89,25 @@ def test_code_stands_in_columns_on_a_saved_page(shop, chromium, tmp_path):
     """nbconvert's style sheet gives what an output shows as preformatted the font of its text."""
     html = shop.search_text("cart")._repr_mimebundle_()["text/html"]
     output = nbformat.v4.new_output("execute_result", {"text/html": html}, execution_count=1)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%textsearch cart", outputs=[output])])
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("%textsearch cart", outputs=[output])]
+    )
     (tmp_path / "page.html").write_text(HTMLExporter().from_notebook_node(notebook)[0])
     page = chromium.new_page()
     page.route(re.compile("^https?:"), lambda route: route.abort())
     page.goto((tmp_path / "page.html").as_uri())
     code = page.locator("td pre").first
     assert code.evaluate("element => getComputedStyle(element).fontFamily") == "monospace"
-    assert code.evaluate("element => getComputedStyle(element).backgroundColor") == "rgba(0, 0, 0, 0)", "the row's own shows through"
+    assert (
+        code.evaluate("element => getComputedStyle(element).backgroundColor") == "rgba(0, 0, 0, 0)"
+    ), "the row's own shows through"
     page.close()
 
 
 def test_matches_are_marked(shop):
-    html = shop.search_text("charge_card", Scope(languages=("python",)))._repr_mimebundle_()["text/html"]
+    html = shop.search_text("charge_card", Scope(languages=("python",)))._repr_mimebundle_()[
+        "text/html"
+    ]
     assert re.search(r"<mark>charge_card</mark>", re.sub(r"</?span[^>]*>", "", html))
     html = shop.semantic_search("charging a card")._repr_mimebundle_()["text/html"]
     assert "<mark>Charge</mark>" in re.sub(r"</?span[^>]*>", "", html)
@@ -97,7 +125,9 @@ def test_marks_cross_tokens_and_lose_no_character():
 
 def test_links_open_the_line_and_only_where_they_lead_somewhere(shop, tree, monkeypatch):
     monkeypatch.chdir(tree)
-    html = shop.search_text("charge_card", Scope(languages=("python",)))._repr_mimebundle_()["text/html"]
+    html = shop.search_text("charge_card", Scope(languages=("python",)))._repr_mimebundle_()[
+        "text/html"
+    ]
     assert 'href="src/shop/payment.py#line=7"' in html
     assert "src/shop/payment.py:8" in html
     monkeypatch.chdir(tree / "web")
@@ -107,8 +137,12 @@ def test_links_open_the_line_and_only_where_they_lead_somewhere(shop, tree, monk
 
 
 def test_markdown_reads_on_github(hostile):
-    text = hostile.semantic_search("cart", Scope(languages=("markdown",)))._repr_mimebundle_()["text/markdown"]
-    assert re.search(r"^`{5}markdown\n(?:.*\n)*?`{5}$", text, re.M), "the fence is longer than any inside"
+    text = hostile.semantic_search("cart", Scope(languages=("markdown",)))._repr_mimebundle_()[
+        "text/markdown"
+    ]
+    assert re.search(r"^`{5}markdown\n(?:.*\n)*?`{5}$", text, re.M), (
+        "the fence is longer than any inside"
+    )
     names = hostile.list_paths()._repr_mimebundle_()["text/markdown"]
     assert "<img" not in names.replace("\\<", "")
 

@@ -19,7 +19,16 @@ print(json.dumps([name for name, _ in imported_packages(dict(globals()) if {aske
 
 
 def imported(imports, asked=False):
-    return set(json.loads(subprocess.run([sys.executable, "-c", LIST.format(imports=imports, asked=asked)], capture_output=True, text=True, check=True).stdout))
+    return set(
+        json.loads(
+            subprocess.run(
+                [sys.executable, "-c", LIST.format(imports=imports, asked=asked)],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
+    )
 
 
 def test_what_only_the_kernel_needs_is_left_out():
@@ -33,14 +42,24 @@ def test_what_the_notebook_names_counts_though_the_kernel_needs_it_too():
     assert {"IPython", "jedi"} <= imported("", asked=True)
 
 
-@pytest.mark.parametrize(("mark", "at"), [(".git", "shop"), ("pyproject.toml", "shop"), ("package.json", "shop/web"), (None, "shop/web/notebooks")])
+@pytest.mark.parametrize(
+    ("mark", "at"),
+    [
+        (".git", "shop"),
+        ("pyproject.toml", "shop"),
+        ("package.json", "shop/web"),
+        (None, "shop/web/notebooks"),
+    ],
+)
 def test_a_project_is_where_its_marks_are(tmp_path, mark, at):
     here = tmp_path / "shop" / "web" / "notebooks"
     here.mkdir(parents=True)
     if mark:
         (tmp_path / at / mark).mkdir()
     assert project_of(here) == tmp_path / at
-    assert project_of(here, tmp_path / "shop" / "web") == (tmp_path / at if at != "shop" else here), "no further than the server shows"
+    assert project_of(here, tmp_path / "shop" / "web") == (
+        tmp_path / at if at != "shop" else here
+    ), "no further than the server shows"
 
 
 def test_the_home_folder_is_no_project(tmp_path, monkeypatch):

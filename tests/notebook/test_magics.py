@@ -71,7 +71,9 @@ def test_text_is_found_before_anything_is_indexed(run, tree, monkeypatch):
 def test_nothing_indexed_is_one_line(run):
     for cell in ("%semsearch x", "%paths", "%codesql select 1"):
         run(cell)
-        assert run.err.startswith("UsageError: Nothing is indexed yet. Index a folder: %codeindex add PATH")
+        assert run.err.startswith(
+            "UsageError: Nothing is indexed yet. Index a folder: %codeindex add PATH"
+        )
         assert run.err.count("\n") == 1
     assert "Nothing is indexed yet" in repr(run("%scope"))
     assert "Nothing is indexed yet" in repr(run("%codeindex"))
@@ -86,11 +88,16 @@ def test_a_folder_with_a_blank_in_its_name(run, tree):
 def test_the_scope_is_obeyed_until_it_is_changed(ready):
     assert "2 of 9 files" in repr(ready("%scope set --lang python --include 'src/**'"))
     assert {hit.path for hit in ready("%textsearch cart")} == {"src/shop/cart.py"}
-    assert {hit.path for hit in ready("%semsearch total price of all lines")} <= {"src/shop/cart.py", "src/shop/payment.py"}
+    assert {hit.path for hit in ready("%semsearch total price of all lines")} <= {
+        "src/shop/cart.py",
+        "src/shop/payment.py",
+    }
     assert {hit.path for hit in ready("%symbol *")} == {"src/shop/cart.py", "src/shop/payment.py"}
     assert len(ready("%paths")) == 2
     assert ready("%codesql select count(*) from files").rows() == [(2,)]
-    assert "5 of 9 files" in repr(ready("%scope add --lang javascript --include 'web/**' --include '*.py'"))
+    assert "5 of 9 files" in repr(
+        ready("%scope add --lang javascript --include 'web/**' --include '*.py'")
+    )
     assert "3 of 9 files" in repr(ready("%scope drop --include '*.py'"))
     assert "everything is searched" in repr(ready("%scope clear"))
     assert len(ready("%paths")) == 9
@@ -101,7 +108,9 @@ def test_the_last_search_is_a_table(ready, run):
     assert "nothing was searched in this notebook yet" in run.err
     found = ready("%textsearch cart")
     assert ready("%codesql select count(*) from hits").rows() == [(len(found),)]
-    assert ready("%codesql select distinct path from hits order by 1").rows() == [(path,) for path in sorted({hit.path for hit in found})]
+    assert ready("%codesql select distinct path from hits order by 1").rows() == [
+        (path,) for path in sorted({hit.path for hit in found})
+    ]
 
 
 def test_set_replaces_the_whole_scope(ready):
@@ -255,11 +264,21 @@ def long(run, tmp_path):
     """A repository with 10,500 matching lines and as many definitions."""
     from tests.conftest import write_tree
 
-    run(f"%codeindex add {write_tree(tmp_path / 'long', {f'{i}.py': ''.join(f'def needle_{n}(): ...{chr(10)}' for n in range(1_500)) for i in range(7)})} --name long")
+    run(
+        f"%codeindex add {write_tree(tmp_path / 'long', {f'{i}.py': ''.join(f'def needle_{n}(): ...{chr(10)}' for n in range(1_500)) for i in range(7)})} --name long"
+    )
     return run
 
 
-@pytest.mark.parametrize("cell", ["{} = %textsearch needle", "%textsearch {} << needle", "%textsearch needle --out {}", "{} = %symbol needle*"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "{} = %textsearch needle",
+        "%textsearch {} << needle",
+        "%textsearch needle --out {}",
+        "{} = %symbol needle*",
+    ],
+)
 def test_what_is_assigned_holds_ten_thousand_hits_and_says_that_there_are_more(long, shell, cell):
     long(cell.format("kept"))
     assert len(shell.user_ns["kept"].hits) == 10_000
@@ -297,13 +316,23 @@ def test_what_a_line_was_taken_for_is_said(ready):
 
 
 def test_a_glob_with_an_absolute_path_is_explained(ready, tree):
-    assert f"The glob '{tree / 'src'}' is an absolute path" in repr(ready(f"%scope set --include {tree / 'src'}"))
+    assert f"The glob '{tree / 'src'}' is an absolute path" in repr(
+        ready(f"%scope set --include {tree / 'src'}")
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
 def test_every_magic_answers_in_a_forked_child(ready, shell):
     """As a pool of processes in a notebook's cell makes them."""
-    lines = ("textsearch Cart", "semsearch cart", "symbol Cart", "paths", "codesql select count(*) from files", "scope", "codeindex status")
+    lines = (
+        "textsearch Cart",
+        "semsearch cart",
+        "symbol Cart",
+        "paths",
+        "codesql select count(*) from files",
+        "scope",
+        "codeindex status",
+    )
     for line in lines:
         assert ready(f"%{line}"), line
     for line in lines:
@@ -378,7 +407,17 @@ def test_the_hits_for_sql_fit_into_a_request():
     from codeintel_nb.search.hit import Hit
 
     for character, all_fit in (("x", True), ("\u6f22", False)):
-        hit = Hit(repo="shop", path="src/shop/" + character * 40, start_line=1, end_line=1, score=1.0, snippet=character * 400, snippet_line=1, language="python", kind="text")
+        hit = Hit(
+            repo="shop",
+            path="src/shop/" + character * 40,
+            start_line=1,
+            end_line=1,
+            score=1.0,
+            snippet=character * 400,
+            snippet_line=1,
+            language="python",
+            kind="text",
+        )
         hits = sendable((hit,) * (MAX_SQL_HITS + 1))
         assert (len(hits) == MAX_SQL_HITS) == all_fit
         assert len(hits) > MAX_SQL_HITS // 3

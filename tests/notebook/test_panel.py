@@ -18,7 +18,9 @@ pytestmark = pytest.mark.usefixtures("no_project")
 CELL = ".jp-OutputArea .codeintel"  # beside it is the one in the side bar
 HOSTILE = {
     "evil/<img src=x onerror=window.ran=1>.py": "needle = '<script>window.ran = 1</script>'\n",
-    "evil/rtl\u202egnp.py": "needle = '\u202e\u0000</pre><svg onload=window.ran=1>'\n".replace("\u0000", "\x07"),
+    "evil/rtl\u202egnp.py": "needle = '\u202e\u0000</pre><svg onload=window.ran=1>'\n".replace(
+        "\u0000", "\x07"
+    ),
     "evil/long.py": "needle = '" + "x" * 100_000 + "'\n",
 }
 
@@ -71,7 +73,9 @@ def test_a_scope_is_set_counted_saved_and_used(panel):
     assert list(answer["scope"]["languages"]) == ["python"]
     assert answer["counts"][:2] == [4, 9]
     assert len(answer["languages"]) > 1, "what a click would bring in"
-    assert ask(panel, what="count", scope={"languages": ["python"], "exclude_globs": ["tests"]})["answer"][:2] == [3, 9]
+    assert ask(panel, what="count", scope={"languages": ["python"], "exclude_globs": ["tests"]})[
+        "answer"
+    ][:2] == [3, 9]
     assert panel._client.get_scope().scope == Scope(languages=("python",)), "counting sets nothing"
     assert ask(panel, what="save", name="mine")["answer"]["saved"] == ["mine"]
     ask(panel, what="scope", scope={})
@@ -85,7 +89,12 @@ def test_a_search_is_grouped_by_file_and_marked(panel):
     assert (hit["line"], hit["symbol"]) == (8, "charge_card")
     assert [text for _, marked, text in hit["segments"] if marked] == ["charge_card"]
     assert "".join(text for _, _, text in hit["segments"]) == "def charge_card(card, cents):"
-    assert ask(panel, what="search", query="read a cart from a file", meaning=True)["answer"]["files"][0]["path"] == "src/shop/cart.py"
+    assert (
+        ask(panel, what="search", query="read a cart from a file", meaning=True)["answer"]["files"][
+            0
+        ]["path"]
+        == "src/shop/cart.py"
+    )
 
 
 def until(holds):
@@ -111,13 +120,17 @@ def test_a_folder_is_indexed_beside_the_cells(panel, tmp_path):
 
 
 def test_indexing_in_the_panel_can_be_ended(panel, tmp_path):
-    write_tree(tmp_path / "many", {f"f{i}.py": f"def f{i}():\n    return {i}\n" * 20 for i in range(3000)})
+    write_tree(
+        tmp_path / "many", {f"f{i}.py": f"def f{i}():\n    return {i}\n" * 20 for i in range(3000)}
+    )
     ask(panel, what="index", path=str(tmp_path / "many"))
     assert "already" in ask(panel, what="index", path=str(tmp_path / "many"))["error"]
     ask(panel, what="cancel")
     until(lambda: panel.job["state"] not in ("waiting", "running"))
     assert panel.job["state"] == "cancelled"
-    assert ask(panel, what="search", query="charge_card")["answer"]["files"], "the index from before answers"
+    assert ask(panel, what="search", query="charge_card")["answer"]["files"], (
+        "the index from before answers"
+    )
 
 
 @pytest.mark.parametrize(
@@ -170,8 +183,13 @@ def test_it_is_light():
     import gzip
 
     here = Path(__file__).parents[2] / "codeintel_nb" / "notebook"
-    assert sum(len(gzip.compress((here / name).read_bytes())) for name in ("panel.js", "panel.css")) < 20_000
-    assert "innerHTML" not in (here / "panel.js").read_text(), "what the kernel sends is shown as text"
+    assert (
+        sum(len(gzip.compress((here / name).read_bytes())) for name in ("panel.js", "panel.css"))
+        < 20_000
+    )
+    assert "innerHTML" not in (here / "panel.js").read_text(), (
+        "what the kernel sends is shown as text"
+    )
 
 
 def test_what_stays_in_a_saved_notebook(panel):
@@ -189,8 +207,12 @@ def test_scope_and_search_in_lab(lab, open_lab, tmp_path):
     """One panel in a real notebook: it sets what %scope shows, follows %scope, and searches as one types."""
     page = open_lab("panel.ipynb", SETUP, "%scope panel", "%scope", "%scope set --lang javascript")
     panel = page.locator(CELL)
-    panel.get_by_text("chunks in 1 of 9 files").wait_for()  # the last cell's scope: the panel followed the magic
-    assert panel.locator("[data-key='languages:javascript']").get_attribute("aria-pressed") == "true"
+    panel.get_by_text(
+        "chunks in 1 of 9 files"
+    ).wait_for()  # the last cell's scope: the panel followed the magic
+    assert (
+        panel.locator("[data-key='languages:javascript']").get_attribute("aria-pressed") == "true"
+    )
 
     panel.locator("[data-key='languages:javascript']").click()
     panel.locator("[data-key='languages:python']").click()  # before the first is answered
@@ -246,7 +268,9 @@ def test_twelve_keys_send_few_searches_and_the_last_wins(lab, open_lab):
     )
     query = page.locator(CELL).get_by_label("Search in scope", exact=True)
     query.press_sequentially("charge_card(", delay=60)
-    page.wait_for_function("document.querySelectorAll('.jp-OutputArea .codeintel .hit').length === 1")
+    page.wait_for_function(
+        "document.querySelectorAll('.jp-OutputArea .codeintel .hit').length === 1"
+    )
     assert page.locator(f"{CELL} .file").all_inner_texts() == ["src/shop/payment.py"]
     assert page.evaluate("window.searches") <= 4
 
@@ -257,7 +281,9 @@ def test_hostile_names_and_code_are_text(lab, open_lab, tmp_path):
     page = open_lab("hostile.ipynb", SETUP, "%scope panel")
     query = page.locator(CELL).get_by_label("Search in scope", exact=True)
     query.fill("needle")
-    page.wait_for_function("document.querySelectorAll('.jp-OutputArea .codeintel .hit').length === 3")
+    page.wait_for_function(
+        "document.querySelectorAll('.jp-OutputArea .codeintel .hit').length === 3"
+    )
     time.sleep(0.5)
     assert page.evaluate("window.ran") is None, "no script ran"
     assert page.locator(f"{CELL} .results :is(script, img, svg)").count() == 0

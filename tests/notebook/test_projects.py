@@ -80,7 +80,9 @@ def test_a_project_that_is_not_indexed(at, places):
     assert "no scope was set" in shown
     assert "only text search reads its files. %codeindex add indexes the project" in shown
     run("%semsearch needle")
-    assert run.err.startswith("UsageError: The project 'mine' is not indexed yet, so only text search reads its files. Index it: %codeindex add ")
+    assert run.err.startswith(
+        "UsageError: The project 'mine' is not indexed yet, so only text search reads its files. Index it: %codeindex add "
+    )
     run("%codeindex add")
     assert repos(run("%semsearch needle")) == {"mine"}
     assert "not indexed" not in repr(run("%scope"))
@@ -113,8 +115,12 @@ def test_set_keeps_the_repositories_and_a_star_is_everything(at, places):
     run = at(places / "mine")
     run("%codeindex add")
     assert run("%scope set --lang python").scope == Scope(repos=("mine",), languages=("python",))
-    assert run("%scope set --include 'src/**'").scope == Scope(repos=("mine",), include_globs=("src/**",))
-    assert run("%scope set --repo '*' --lang python").scope == Scope(repos=ALL, languages=("python",))
+    assert run("%scope set --include 'src/**'").scope == Scope(
+        repos=("mine",), include_globs=("src/**",)
+    )
+    assert run("%scope set --repo '*' --lang python").scope == Scope(
+        repos=ALL, languages=("python",)
+    )
     assert repos(run("%textsearch needle")) == {"mine", "other"}
     assert run("%scope set --kind function").scope.repos == ALL
     run("%scope set --repo '*'")
@@ -129,12 +135,18 @@ def test_a_part_of_an_indexed_repository(at, places):
     run(f"%codeindex add {places} --name all")
     fresh = at(places / "mine")
     assert fresh("%scope").scope == Scope(repos=("all",), include_globs=("/mine/**",))
-    assert {hit.path for hit in fresh("%textsearch needle")} == {"mine/notebooks/note.py", "mine/src/a.py"}
+    assert {hit.path for hit in fresh("%textsearch needle")} == {
+        "mine/notebooks/note.py",
+        "mine/src/a.py",
+    }
 
 
 @pytest.mark.parametrize("name", ["#123-fix", "!old", " drafts"])
 def test_a_part_with_a_name_that_globs_read_otherwise(make_workspace, tmp_path, name):
-    write_tree(tmp_path / "all", {f"{name}/.git/HEAD": "", f"{name}/a.py": "needle = 1\n", "b.py": "needle = 2\n"})
+    write_tree(
+        tmp_path / "all",
+        {f"{name}/.git/HEAD": "", f"{name}/a.py": "needle = 1\n", "b.py": "needle = 2\n"},
+    )
     workspace = make_workspace()
     workspace.index(tmp_path / "all")
     scope = workspace.project_scope(tmp_path / "all" / name)
@@ -173,13 +185,28 @@ def test_a_folder_that_is_gone(at, places, monkeypatch):
 # short names
 
 
-@pytest.mark.parametrize(("name", "short"), [("pkg:pandas==3.1.1", "pandas"), ("pkg:scikit-learn==1.7.2", "scikit-learn"), ("shop", "shop"), ("pkg:odd", "odd")])
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("pkg:pandas==3.1.1", "pandas"),
+        ("pkg:scikit-learn==1.7.2", "scikit-learn"),
+        ("shop", "shop"),
+        ("pkg:odd", "odd"),
+    ],
+)
 def test_short_names(name, short):
     assert short_name(name) == short
 
 
 def test_a_short_name_is_enough_where_it_is_the_only_one():
-    names = ["mine", "pkg:pandas==3.1.1", "pkg:scikit-learn==1.7.2", "pkg:shop==1", "pkg:shop==2", "shop"]
+    names = [
+        "mine",
+        "pkg:pandas==3.1.1",
+        "pkg:scikit-learn==1.7.2",
+        "pkg:shop==1",
+        "pkg:shop==2",
+        "shop",
+    ]
     chosen = lambda *repos: Scope(repos=repos).chosen(names)  # noqa: E731
     assert chosen("pandas") == ["pkg:pandas==3.1.1"]
     assert chosen("scikit_learn", "mine") == ["mine", "pkg:scikit-learn==1.7.2"]
@@ -188,7 +215,9 @@ def test_a_short_name_is_enough_where_it_is_the_only_one():
     assert chosen("*") == names
     with pytest.raises(ScopeError, match="Did you mean 'pandas'"):
         chosen("pandsa")
-    with pytest.raises(ScopeError, match="'shop' is short for several repositories: pkg:shop==1, pkg:shop==2"):
+    with pytest.raises(
+        ScopeError, match="'shop' is short for several repositories: pkg:shop==1, pkg:shop==2"
+    ):
         Scope(repos=("shop",)).chosen(names[:5])
 
 
@@ -223,18 +252,26 @@ def test_imported_packages_join_and_leave_a_scope(at, places):
     run(f"%codeindex add {places / 'filelock'}")
     run("%scope set --repo mine --repo filelock")
     assert run("%scope add --kernel").scope.repos == ("filelock", "mine", full)
-    assert run("%scope drop --kernel").scope.repos == ("filelock", "mine"), "a folder of that name is no package"
+    assert run("%scope drop --kernel").scope.repos == ("filelock", "mine"), (
+        "a folder of that name is no package"
+    )
     run("%codeindex drop filelock")
     run("%scope set --repo mine")
-    assert run("%scope add --kernel --lang python").scope == Scope(repos=(full, "mine"), languages=("python",))
-    assert run("%scope add --kernel").scope == Scope(repos=(full, "mine"), languages=("python",)), "once is enough"
+    assert run("%scope add --kernel --lang python").scope == Scope(
+        repos=(full, "mine"), languages=("python",)
+    )
+    assert run("%scope add --kernel").scope == Scope(repos=(full, "mine"), languages=("python",)), (
+        "once is enough"
+    )
     assert run("%scope drop --kernel").scope == Scope(repos=("mine",), languages=("python",))
     run("%scope drop --kernel")
     assert "The scope names no package that this kernel has imported" in run.err
     assert run("%scope set --repo mine --kernel").scope == Scope(repos=(full, "mine"))
     run("%scope set --repo '*'")
     assert run("%scope add --kernel").scope == Scope(repos=ALL), "everything is not narrowed"
-    assert run("%scope set --repo filelock --kernel").scope == Scope(repos=("filelock",)), "what is given replaces the repositories"
+    assert run("%scope set --repo filelock --kernel").scope == Scope(repos=("filelock",)), (
+        "what is given replaces the repositories"
+    )
 
 
 def test_imports_that_are_not_indexed_are_an_error(at, places):
@@ -243,7 +280,10 @@ def test_imports_that_are_not_indexed_are_an_error(at, places):
     run("import filelock")
     before = run("%scope").scope
     run("%scope add --kernel")
-    assert "imported, but not indexed. To index what this kernel has imported: %codeindex add --kernel" in run.err
+    assert (
+        "imported, but not indexed. To index what this kernel has imported: %codeindex add --kernel"
+        in run.err
+    )
     assert run("%scope").scope == before
 
 
@@ -251,7 +291,10 @@ def test_a_kernel_without_imports_is_told_to_import(at, places, monkeypatch):
     monkeypatch.setattr("codeintel_nb.notebook.commands.imported_packages", lambda namespace: [])
     run = at(places / "mine")
     run("%scope add --kernel")
-    assert run.err == "UsageError: This kernel has imported no installed package yet. Import some first, or name one: %scope add --repo NAME\n"
+    assert (
+        run.err
+        == "UsageError: This kernel has imported no installed package yet. Import some first, or name one: %scope add --repo NAME\n"
+    )
 
 
 # a scope and what comes and goes
@@ -279,7 +322,9 @@ def test_a_session_of_a_server_does_so_too(places, make_workspace):
     async def run():
         with session_context("kernel"):
             await registry.set("kernel", Scope(repos=("mine",)))
-            return (await Sessions(registry, default=default, present=workspace.present_scope).get()).scope
+            return (
+                await Sessions(registry, default=default, present=workspace.present_scope).get()
+            ).scope
 
     assert repos(workspace.search_text("needle", asyncio.run(run()))) == {"mine"}
 
@@ -303,7 +348,10 @@ def test_a_package_that_joined_stays_when_it_is_upgraded(places, make_workspace,
     client.index(IndexRequest(path=str(places / "mine")))
     if is_set:
         client.set_scope(Scope(repos=("mine",)))
-    assert client.index(IndexRequest(path=str(site / "shelf"), package="shelf")).repository == "pkg:shelf==1.0"
+    assert (
+        client.index(IndexRequest(path=str(site / "shelf"), package="shelf")).repository
+        == "pkg:shelf==1.0"
+    )
     assert client.get_scope().scope.repos == ("mine", "pkg:shelf==1.0")
     shutil.rmtree(site)
     installed(places / "site", "shelf", "2.0", "shelf")
@@ -311,13 +359,17 @@ def test_a_package_that_joined_stays_when_it_is_upgraded(places, make_workspace,
     assert repos(client.search_text(TextRequest(pattern="version")).results) == {"pkg:shelf==2.0"}
     later = EmbeddedClient(make_workspace(), folder=places / "mine")
     later.adopt(Scope(repos=("pkg:shelf==1.0",)))
-    assert repos(later.search_text(TextRequest(pattern="version")).results) == {"pkg:shelf==2.0"}, "another process knows the new name too"
+    assert repos(later.search_text(TextRequest(pattern="version")).results) == {"pkg:shelf==2.0"}, (
+        "another process knows the new name too"
+    )
     assert later.get_scope().scope.repos == ("pkg:shelf==2.0",)
     client.remove("shelf")
     assert client.get_scope().scope.repos == ("mine",)
     assert repos(client.search_text(TextRequest(pattern="needle")).results) == {"mine"}
     (later.workspace.settings.home / "v6" / "renamed.json").write_bytes(b"\xff{")
-    assert repos(later.search_text(TextRequest(pattern="needle", repos=("mine",))).results) == {"mine"}, "a damaged note spoils nothing"
+    assert repos(later.search_text(TextRequest(pattern="needle", repos=("mine",))).results) == {
+        "mine"
+    }, "a damaged note spoils nothing"
 
 
 def test_a_scope_means_the_same_whatever_else_is_indexed(places, make_workspace):
@@ -325,7 +377,10 @@ def test_a_scope_means_the_same_whatever_else_is_indexed(places, make_workspace)
     client = EmbeddedClient(make_workspace(), folder=places / "mine")
     client.index(IndexRequest(path=str(places / "mine")))
     client.set_scope(Scope(repos=("mine",)))
-    one, other = (installed(places / name, "shelf", version, "shelf") for name, version in (("one", "1.0"), ("two", "2.0")))
+    one, other = (
+        installed(places / name, "shelf", version, "shelf")
+        for name, version in (("one", "1.0"), ("two", "2.0"))
+    )
     client.index(IndexRequest(path=str(one / "shelf"), package="shelf"))
     client.workspace.index_repository(package_at(other / "shelf", "shelf"))
     client.workspace.index(write_tree(places / "shelf", {"a.py": "version = 'of a folder'\n"}))
@@ -339,7 +394,13 @@ def test_a_hit_opens_whether_its_project_is_indexed_or_not(places, make_workspac
         assert client.open_file(FileRequest(repo=hit.repo, path=hit.path)).text == "needle = 'mine'"
         with pytest.raises(SourceError, match="Did you mean 'src/a.py'"):
             client.open_file(FileRequest(repo=hit.repo, path="src/aa.py"))
-        for odd in ("./notebooks/note.py", "notebooks//note.py", ".git/HEAD", ".GIT/HEAD", "Notebooks/note.py"):
+        for odd in (
+            "./notebooks/note.py",
+            "notebooks//note.py",
+            ".git/HEAD",
+            ".GIT/HEAD",
+            "Notebooks/note.py",
+        ):
             with pytest.raises(SourceError):
                 client.open_file(FileRequest(repo=hit.repo, path=odd))
         client.index(IndexRequest(path=str(places / "other")))
@@ -373,9 +434,15 @@ def test_sql_on_a_server_leaves_out_what_is_not_indexed(places, make_workspace):
     workspace = make_workspace()
     workspace.index(places / "other")
     scope = workspace.project_scope(places / "mine").merged(repos=("mine", "other"))
-    service = SharedService(workspace, AsyncMemoryRegistry(MemoryRegistry()), Limits(), (), 1, False, print)
+    service = SharedService(
+        workspace, AsyncMemoryRegistry(MemoryRegistry()), Limits(), (), 1, False, print
+    )
+    request = SqlRequest(statement="select repo, count(*) from files group by all")
+
+    def run(scope):
+        return service.run_sql(request, ScopeAnswer(scope, "kernel"), threading.Event())
+
     try:
-        run = lambda scope: service.run_sql(SqlRequest(statement="select repo, count(*) from files group by all"), ScopeAnswer(scope, "kernel"), threading.Event())  # noqa: E731
         answer = run(scope)
         assert [row[0] for row in answer.table().rows()] == ["other"]
         assert answer.scope == scope
@@ -396,13 +463,26 @@ def test_other_faces_keep_everything(shop, tmp_path):
 
 
 @pytest.mark.parametrize("chosen", [None, "another"])
-def test_a_project_is_searched_once_under_whatever_name_it_is_indexed(make_workspace, tmp_path, chosen):
-    write_tree(tmp_path, {f"{above}/app/{name}": text for above in ("a", "b") for name, text in ((".git/HEAD", ""), ("x.py", f"needle = '{above}'\n"))})
+def test_a_project_is_searched_once_under_whatever_name_it_is_indexed(
+    make_workspace, tmp_path, chosen
+):
+    write_tree(
+        tmp_path,
+        {
+            f"{above}/app/{name}": text
+            for above in ("a", "b")
+            for name, text in ((".git/HEAD", ""), ("x.py", f"needle = '{above}'\n"))
+        },
+    )
     workspace = make_workspace()
-    first, second = (EmbeddedClient(workspace, folder=tmp_path / above / "app") for above in ("a", "b"))
+    first, second = (
+        EmbeddedClient(workspace, folder=tmp_path / above / "app") for above in ("a", "b")
+    )
     assert [client.held().scope.repos for client in (first, second)] == [("app",), ("app in b",)]
     for client in (first, second):
-        client.set_scope(client.held().scope.merged(languages=("python",)))  # they stay by their names
+        client.set_scope(
+            client.held().scope.merged(languages=("python",))
+        )  # they stay by their names
     second.index(IndexRequest(path=str(tmp_path / "b" / "app"), name=chosen))
     for client, above in ((first, "a"), (second, "b")):
         hits = client.search_text(TextRequest(pattern="needle")).results.hits
@@ -424,10 +504,23 @@ def test_a_folder_that_cannot_be_looked_at_is_no_project(monkeypatch, tmp_path):
 
 
 def test_two_projects_of_one_name_that_are_not_indexed(make_workspace, tmp_path):
-    write_tree(tmp_path, {f"{above}/app/{name}": text for above in ("a", "b", "b/b") for name, text in ((".git/HEAD", ""), ("x.py", f"needle = '{above}'\n"))})
+    write_tree(
+        tmp_path,
+        {
+            f"{above}/app/{name}": text
+            for above in ("a", "b", "b/b")
+            for name, text in ((".git/HEAD", ""), ("x.py", f"needle = '{above}'\n"))
+        },
+    )
     workspace = make_workspace()
-    scopes = {above: workspace.project_scope(tmp_path / above / "app") for above in ("a", "b", "b/b")}
+    scopes = {
+        above: workspace.project_scope(tmp_path / above / "app") for above in ("a", "b", "b/b")
+    }
     assert [scope.repos for scope in scopes.values()] == [("app",), ("app in b",), ("app in b 2",)]
     for above, scope in scopes.items():
-        assert [hit.snippet.strip() for hit in workspace.search_text("needle", scope)] == [f"needle = '{above}'"]
-        assert workspace.project_scope(tmp_path / above / "app").repos == scope.repos, "its name stays"
+        assert [hit.snippet.strip() for hit in workspace.search_text("needle", scope)] == [
+            f"needle = '{above}'"
+        ]
+        assert workspace.project_scope(tmp_path / above / "app").repos == scope.repos, (
+            "its name stays"
+        )

@@ -63,7 +63,18 @@ async def main(url: str, number: str, seconds: float) -> None:
     await asyncio.sleep(0.05)  # within which both must agree
     final = {session: value_of(await registry.get(session)) for session in SESSIONS}
     metrics = await registry.metrics()
-    print(json.dumps({"reads": reads, "writes": writes, "final": final, "l1_hits": metrics.l1_hits, "l2_hits": metrics.l2_hits}), flush=True)
+    print(
+        json.dumps(
+            {
+                "reads": reads,
+                "writes": writes,
+                "final": final,
+                "l1_hits": metrics.l1_hits,
+                "l2_hits": metrics.l2_hits,
+            }
+        ),
+        flush=True,
+    )
     await registry.close()
 
 

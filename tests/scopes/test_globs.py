@@ -21,7 +21,13 @@ def git_ignores(tmp_path_factory):
     def ignored(lines: list[str], paths: list[str]) -> set[str]:
         (folder / ".gitignore").write_text("".join(f"{line}\n" for line in lines))
         asked = "".join(f"{path}\0" for path in paths)
-        done = subprocess.run(["git", "check-ignore", "--no-index", "-z", "--stdin"], cwd=folder, input=asked, capture_output=True, text=True)
+        done = subprocess.run(
+            ["git", "check-ignore", "--no-index", "-z", "--stdin"],
+            cwd=folder,
+            input=asked,
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode in (0, 1), done.stderr
         return set(filter(None, done.stdout.split("\0")))
 
@@ -80,7 +86,23 @@ def test_examples(glob, inside, outside):
     assert [path for path in outside if matcher.admits(path)] == []
 
 
-@pytest.mark.parametrize("glob", ["", "  ", "!a", "{a,b", "a}", "a[", "a\\", "/", "a//b", "[z-a]", "x\0", "{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}"])
+@pytest.mark.parametrize(
+    "glob",
+    [
+        "",
+        "  ",
+        "!a",
+        "{a,b",
+        "a}",
+        "a[",
+        "a\\",
+        "/",
+        "a//b",
+        "[z-a]",
+        "x\0",
+        "{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}",
+    ],
+)
 def test_what_cannot_be_read_is_said_in_one_line(glob):
     with pytest.raises(ScopeError) as error:
         check_glob(glob)

@@ -5,7 +5,14 @@ import pytest
 from codeintel_nb.errors import ScopeError
 from codeintel_nb.scopes import languages
 from codeintel_nb.scopes.content_rules import RULES
-from codeintel_nb.scopes.languages import LANGUAGES, NOTEBOOK, depends_on_text, is_notebook, language_named, language_of
+from codeintel_nb.scopes.languages import (
+    LANGUAGES,
+    NOTEBOOK,
+    depends_on_text,
+    is_notebook,
+    language_named,
+    language_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -100,13 +107,23 @@ def test_every_language_goes_by_its_own_name():
 def test_every_language_is_that_of_some_file():
     """A name that can match nothing must not be accepted."""
     by_rule = {language for rules in RULES.values() for language, _ in rules}
-    named = {*languages._BY_ENDING.values(), *languages._BY_NAME.values(), *languages._BY_INTERPRETER.values(), *by_rule}
+    named = {
+        *languages._BY_ENDING.values(),
+        *languages._BY_NAME.values(),
+        *languages._BY_INTERPRETER.values(),
+        *by_rule,
+    }
     assert set(LANGUAGES) == named
 
 
 def test_notebooks_are_a_language_of_files():
-    assert {language_named(name) for name in ("notebook", "ipynb", "jupyter", "Jupyter")} == {NOTEBOOK}
-    assert [is_notebook(path) for path in ("a.ipynb", "a/b.IPYNB", "a.dib", "a.zpln", "x/note.json", "a.py", "ipynb")] == [True] * 5 + [False] * 2
+    assert {language_named(name) for name in ("notebook", "ipynb", "jupyter", "Jupyter")} == {
+        NOTEBOOK
+    }
+    assert [
+        is_notebook(path)
+        for path in ("a.ipynb", "a/b.IPYNB", "a.dib", "a.zpln", "x/note.json", "a.py", "ipynb")
+    ] == [True] * 5 + [False] * 2
 
 
 def test_an_unknown_language_suggests_the_nearest():

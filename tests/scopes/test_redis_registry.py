@@ -56,7 +56,11 @@ def on_redis(*registries):
 def calls(redis, *commands):
     """How often Redis was asked these commands."""
     stats = redis.ask("INFO", "commandstats")
-    return sum(int(found[1]) for command in commands if (found := re.search(rf"cmdstat_{command}:calls=(\d+)", stats)))
+    return sum(
+        int(found[1])
+        for command in commands
+        if (found := re.search(rf"cmdstat_{command}:calls=(\d+)", stats))
+    )
 
 
 async def until(holds, within_s=5.0):
@@ -98,7 +102,11 @@ async def test_a_loss_is_told_once_by_whichever_server_is_asked(redis, make):
     await asyncio.sleep(0.4)
     assert await one.get("s") is None
     assert await other.get("s") is None
-    assert [await one.take_expired("s"), await other.take_expired("s"), await one.take_expired("s")] == [True, False, False]
+    assert [
+        await one.take_expired("s"),
+        await other.take_expired("s"),
+        await one.take_expired("s"),
+    ] == [True, False, False]
 
 
 @on_redis()
@@ -180,16 +188,34 @@ async def test_who_stops_waiting_stops_nobody_else(redis, make):
     waiting[0].cancel()
     waiting[5].cancel()
     met = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [isinstance(value, asyncio.CancelledError) for value in met] == [i in (0, 5) for i in range(10)]
+    assert [isinstance(value, asyncio.CancelledError) for value in met] == [
+        i in (0, 5) for i in range(10)
+    ]
     assert [value for i, value in enumerate(met) if i not in (0, 5)] == [A] * 8
 
 
-@pytest.mark.parametrize("payload", ["no json", '{"scope": {}}', '{"scope": {"languages": ["no such"]}, "at": 1}', '{"scope": {"new field": []}, "at": 1}', "[" * 100_000, "\xff", "x" * 1_000_000])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "no json",
+        '{"scope": {}}',
+        '{"scope": {"languages": ["no such"]}, "at": 1}',
+        '{"scope": {"new field": []}, "at": 1}',
+        "[" * 100_000,
+        "\xff",
+        "x" * 1_000_000,
+    ],
+)
 def test_what_is_no_scope_counts_as_a_miss_and_warns_once(redis, caplog, payload):
     async def run():
         registry = RedisRegistry(redis.url)
         await registry.set("other", A)
-        subprocess.run(["redis-cli", "-p", str(redis.port), "-x", "SET", "codeintel:scope:s"], input=payload.encode("latin-1"), check=True, capture_output=True)
+        subprocess.run(
+            ["redis-cli", "-p", str(redis.port), "-x", "SET", "codeintel:scope:s"],
+            input=payload.encode("latin-1"),
+            check=True,
+            capture_output=True,
+        )
         assert [await registry.get("s") for _ in range(3)] == [None] * 3
         assert await registry.snapshot() == {"other": A}
         await registry.set("s", B)
@@ -216,7 +242,10 @@ def test_a_foreign_kind_of_value_counts_as_a_miss_and_warns_once(redis, caplog):
 
     with caplog.at_level(logging.WARNING):
         asyncio.run(run())
-    assert len([record for record in caplog.records if "session s cannot be read" in record.message]) == 1
+    assert (
+        len([record for record in caplog.records if "session s cannot be read" in record.message])
+        == 1
+    )
 
 
 @on_redis()
@@ -232,7 +261,9 @@ async def test_what_cannot_be_read_is_deleted_unless_it_was_set_meanwhile(redis,
     await until(is_gone)
     await registry.set("s", A)
     await registry._unlink("s", b"no json")
-    assert redis.ask("EXISTS", "codeintel:scope:s") == "1", "another server has set it since it was read"
+    assert redis.ask("EXISTS", "codeintel:scope:s") == "1", (
+        "another server has set it since it was read"
+    )
     redis.ask("LPUSH", "codeintel:scope:t", "1")
     await registry._unlink("t", None)
     assert redis.ask("EXISTS", "codeintel:scope:t") == "0"
@@ -242,7 +273,9 @@ async def test_what_cannot_be_read_is_deleted_unless_it_was_set_meanwhile(redis,
 @on_redis()
 async def test_a_scope_that_is_too_large_is_refused(redis, make):
     with pytest.raises(ScopeError, match="bytes"):
-        await make().set("s", Scope(include_globs=tuple(f"{i}{'x' * 200}" for i in range(MOST_PAYLOAD // 200))))
+        await make().set(
+            "s", Scope(include_globs=tuple(f"{i}{'x' * 200}" for i in range(MOST_PAYLOAD // 200)))
+        )
 
 
 @on_redis()
@@ -274,7 +307,15 @@ def test_two_processes_that_write_never_read_what_is_older_than_what_they_heard(
         over.set()
 
     threading.Thread(target=listen, daemon=True).start()
-    peers = [subprocess.Popen([sys.executable, "-m", "tests.scopes.redis_peer", redis.url, str(number), str(SECONDS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for number in range(2)]
+    peers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.scopes.redis_peer", redis.url, str(number), str(SECONDS)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
     for word in ("ready", "written"):
         for peer in peers:
             assert peer.stdout.readline().strip() == word
@@ -291,31 +332,55 @@ def test_two_processes_that_write_never_read_what_is_older_than_what_they_heard(
     assert over.wait(10)
     monitor.close()
 
-    met = [found for line in lines if (found := re.search(rb'\[0 ([^\]]+)\] "(SET|GETEX|PEXPIRE)" "codeintel:scope:(s\d)"(?:.*(p(\d)-\d+))?', line))]
+    met = [
+        found
+        for line in lines
+        if (
+            found := re.search(
+                rb'\[0 ([^\]]+)\] "(SET|GETEX|PEXPIRE)" "codeintel:scope:(s\d)"(?:.*(p(\d)-\d+))?',
+                line,
+            )
+        )
+    ]
     writers = {found[1]: int(found[5]) for found in met if found[5]}
     order = {session: [""] for session in SESSIONS}
-    changes = {(session, number): [] for session in SESSIONS for number in range(2)}  # by the other: number of the value then
+    changes = {
+        (session, number): [] for session in SESSIONS for number in range(2)
+    }  # by the other: number of the value then
     for found in met:
         session = found[3].decode()
         if found[2] == b"SET":
             order[session].append(found[4].decode())
         changes[session, 1 - writers[found[1]]].append(len(order[session]) - 1)
-    assert sum(len(values) for values in order.values()) - len(SESSIONS) == sum(one["writes"] for one in said), "MONITOR told every write"
-    places = {session: {value: i for i, value in enumerate(values)} for session, values in order.items()}
+    assert sum(len(values) for values in order.values()) - len(SESSIONS) == sum(
+        one["writes"] for one in said
+    ), "MONITOR told every write"
+    places = {
+        session: {value: i for i, value in enumerate(values)} for session, values in order.items()
+    }
     stale = [
         (number, session, heard, value)
         for number, one in enumerate(said)
         for session, heard, value in one["reads"]
-        if heard and places[session][value] < (known := changes[session, number])[min(heard, len(known)) - 1]
+        if heard
+        and places[session][value] < (known := changes[session, number])[min(heard, len(known)) - 1]
     ]
     assert stale == []
-    assert said[0]["final"] == said[1]["final"] == {session: values[-1] for session, values in order.items()}
+    assert (
+        said[0]["final"]
+        == said[1]["final"]
+        == {session: values[-1] for session, values in order.items()}
+    )
     assert all(one["l1_hits"] > one["l2_hits"] for one in said), "most reads are from memory"
-    print(f"{sum(len(one['reads']) for one in said):,} reads, {sum(one['writes'] for one in said):,} writes in {SECONDS:.0f} s")
+    print(
+        f"{sum(len(one['reads']) for one in said):,} reads, {sum(one['writes'] for one in said):,} writes in {SECONDS:.0f} s"
+    )
 
 
 def connections(redis):
-    return [line for line in redis.ask("CLIENT", "LIST").splitlines() if "cmd=client|list" not in line]
+    return [
+        line for line in redis.ask("CLIENT", "LIST").splitlines() if "cmd=client|list" not in line
+    ]
 
 
 def test_redis_killed_and_started_again_under_load(make_redis):
@@ -462,7 +527,9 @@ async def test_a_read_that_needs_redis_waits_for_the_next_connection_where_one_w
     await other.get("s0")
     loop = asyncio.get_running_loop()
     for number in range(1, 60):
-        killing = loop.run_in_executor(None, redis.ask, "CLIENT", "KILL", "TYPE", "normal" if number % 2 else "pubsub")
+        killing = loop.run_in_executor(
+            None, redis.ask, "CLIENT", "KILL", "TYPE", "normal" if number % 2 else "pubsub"
+        )
         for repeat in range(20):
             other.evict_l1(f"s{number}")
             assert await other.get(f"s{number}") == Scope(include_globs=(f"{number}",)), repeat
@@ -535,15 +602,45 @@ def test_an_encrypted_connection(make_redis, tmp_path):
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        str(key),
+        "-out",
+        str(certificate),
+    ]
     subprocess.run(made, check=True, capture_output=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    make_redis("--tls-port", str(port), "--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-ca-cert-file", str(certificate), "--tls-auth-clients", "no")
+    make_redis(
+        "--tls-port",
+        str(port),
+        "--tls-cert-file",
+        str(certificate),
+        "--tls-key-file",
+        str(key),
+        "--tls-ca-cert-file",
+        str(certificate),
+        "--tls-auth-clients",
+        "no",
+    )
 
     async def run():
-        one, other = (RedisRegistry(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}") for _ in range(2))
+        one, other = (
+            RedisRegistry(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}") for _ in range(2)
+        )
         await one.set("s", A)
         assert await other.get("s") == A
         await other.get("s")
@@ -587,11 +684,19 @@ def test_sentinels_by_their_url_follow_a_new_master(make_redis, tmp_path):
         port = free.getsockname()[1]
     replica = make_redis("--replicaof", "127.0.0.1", str(master.port))
     config = tmp_path / "sentinel.conf"
-    config.write_text(f"port {port}\nbind 127.0.0.1\nsentinel monitor scopes 127.0.0.1 {master.port} 1\nsentinel down-after-milliseconds scopes 500\nsentinel failover-timeout scopes 2000\n")
-    with subprocess.Popen(["redis-server", str(config), "--sentinel"], stdout=subprocess.DEVNULL) as sentinel:
+    config.write_text(
+        f"port {port}\nbind 127.0.0.1\nsentinel monitor scopes 127.0.0.1 {master.port} 1\nsentinel down-after-milliseconds scopes 500\nsentinel failover-timeout scopes 2000\n"
+    )
+    with subprocess.Popen(
+        ["redis-server", str(config), "--sentinel"], stdout=subprocess.DEVNULL
+    ) as sentinel:
         try:
             for _ in range(300):
-                told = subprocess.run(["redis-cli", "-p", str(port), "SENTINEL", "replicas", "scopes"], capture_output=True, text=True).stdout
+                told = subprocess.run(
+                    ["redis-cli", "-p", str(port), "SENTINEL", "replicas", "scopes"],
+                    capture_output=True,
+                    text=True,
+                ).stdout
                 if str(replica.port) in told and "master-link-status\nok" in told:
                     break
                 time.sleep(0.1)
@@ -622,7 +727,9 @@ def test_sentinels_by_their_url_follow_a_new_master(make_redis, tmp_path):
     master.start()
 
 
-@pytest.mark.parametrize("url", ["http://x", "redis+sentinel://127.0.0.1", "memory", "redis://127.0.0.1:x"])
+@pytest.mark.parametrize(
+    "url", ["http://x", "redis+sentinel://127.0.0.1", "memory", "redis://127.0.0.1:x"]
+)
 def test_an_address_that_cannot_be_read(url):
     with pytest.raises(ScopeError, match="address"):
         make_client(url)

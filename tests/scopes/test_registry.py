@@ -246,7 +246,9 @@ def test_model():
 
         @rule()
         def prune(self):
-            stale = [key for key, (_, used_at) in self.model.items() if used_at < self.clock.now - 10]
+            stale = [
+                key for key, (_, used_at) in self.model.items() if used_at < self.clock.now - 10
+            ]
             assert self.registry.prune_expired() == len(stale)
             for key in stale:
                 del self.model[key]
@@ -255,13 +257,18 @@ def test_model():
         def nothing_unknown(self):
             assert set(self.registry.snapshot()) <= set(self.model)
 
-    run_state_machine_as_test(Machine, settings=settings(max_examples=60, deadline=None, stateful_step_count=30))
+    run_state_machine_as_test(
+        Machine, settings=settings(max_examples=60, deadline=None, stateful_step_count=30)
+    )
 
 
 def test_eight_threads_never_see_a_torn_value():
     """A reader sees a scope that some writer set for that very session, however threads interleave."""
     registry = MemoryRegistry(max_sessions=64, max_age_s=0.005)
-    scopes = {f"s{i}": {Scope(repos=(f"s{i}",), languages=(lang,)) for lang in ("python", "go", "rust")} for i in range(96)}
+    scopes = {
+        f"s{i}": {Scope(repos=(f"s{i}",), languages=(lang,)) for lang in ("python", "go", "rust")}
+        for i in range(96)
+    }
     choices = {key: list(values) for key, values in scopes.items()}
     wrong, stop = [], threading.Event()
 
@@ -362,7 +369,11 @@ def test_what_is_set_while_it_is_dropped_is_never_lost(drop):
             for i in range(30):
                 registry.set(f"s{i}", Scope(languages=("rust",)))
             both.wait()
-            lost.extend((number, i) for i in range(30) if registry.get(f"s{i}") != Scope(languages=("rust",)))
+            lost.extend(
+                (number, i)
+                for i in range(30)
+                if registry.get(f"s{i}") != Scope(languages=("rust",))
+            )
             registry.clear(f"new{number}")
 
     interval = sys.getswitchinterval()

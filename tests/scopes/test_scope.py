@@ -53,7 +53,11 @@ def test_an_empty_tuple_replaces_and_none_keeps():
 
 
 def test_aliases_of_languages_become_their_usual_names():
-    assert Scope(languages=("C++", "py", "ts", "Python")).languages == ("cpp", "python", "typescript")
+    assert Scope(languages=("C++", "py", "ts", "Python")).languages == (
+        "cpp",
+        "python",
+        "typescript",
+    )
 
 
 def test_a_patch_follows_json_merge_patch():

@@ -4,7 +4,12 @@ import threading
 import pytest
 
 from codeintel_nb.errors import CodeIntelError, SessionError
-from codeintel_nb.scopes.session import check_session_id, get_session_id, new_session_id, session_context
+from codeintel_nb.scopes.session import (
+    check_session_id,
+    get_session_id,
+    new_session_id,
+    session_context,
+)
 
 
 def test_outside_of_a_session_the_error_names_the_middleware():
@@ -38,7 +43,9 @@ def test_tasks_and_threads_do_not_share_a_session():
     assert seen == {"a": "a", "b": "b"}
     with session_context("here"):
         failed = []
-        thread = threading.Thread(target=lambda: failed.append(pytest.raises(SessionError, get_session_id)))
+        thread = threading.Thread(
+            target=lambda: failed.append(pytest.raises(SessionError, get_session_id))
+        )
         thread.start()
         thread.join()
     assert failed

@@ -10,7 +10,10 @@ from tests.conftest import write_tree
 
 
 def notebook(*cells, **metadata):
-    made = [{"cell_type": kind, "metadata": {}, "source": source, "outputs": []} for kind, source in cells]
+    made = [
+        {"cell_type": kind, "metadata": {}, "source": source, "outputs": []}
+        for kind, source in cells
+    ]
     return json.dumps({"cells": made, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
 
 
@@ -32,7 +35,9 @@ FILES = {
 @pytest.fixture(params=["indexed", "not indexed"])
 def mixed(request, tmp_path, make_workspace):
     """The same files in the index, and new beside it."""
-    root = write_tree(tmp_path / "t", FILES if request.param == "indexed" else {"other.c": "int a;\n"})
+    root = write_tree(
+        tmp_path / "t", FILES if request.param == "indexed" else {"other.c": "int a;\n"}
+    )
     workspace = make_workspace()
     workspace.index(root, name="t")
     write_tree(root, FILES)
@@ -40,15 +45,27 @@ def mixed(request, tmp_path, make_workspace):
 
 
 def lines(workspace, **scope):
-    return sorted((hit.path, hit.start_line, hit.language) for hit in workspace.search_text("needle", Scope(**scope), limit=100))
+    return sorted(
+        (hit.path, hit.start_line, hit.language)
+        for hit in workspace.search_text("needle", Scope(**scope), limit=100)
+    )
 
 
 def test_code_goes_by_its_own_language_and_prose_by_its_file(mixed):
-    assert lines(mixed, languages=("sql",)) == [("cells.py", 7, "sql"), ("query.sql", 1, "sql"), ("work.ipynb", 6, "sql")]
+    assert lines(mixed, languages=("sql",)) == [
+        ("cells.py", 7, "sql"),
+        ("query.sql", 1, "sql"),
+        ("work.ipynb", 6, "sql"),
+    ]
     assert lines(mixed, languages=("r",)) == [("only.ipynb", 1, "r"), ("report.qmd", 4, "r")]
     assert lines(mixed, languages=("bash",)) == [("work.ipynb", 8, "bash")]
     assert lines(mixed, languages=("markdown",)) == [("report.qmd", 1, "markdown")]
-    assert lines(mixed, languages=("python",)) == [("cells.py", 2, "python"), ("plain.py", 1, "python"), ("work.ipynb", 1, "python"), ("work.ipynb", 3, "python")]
+    assert lines(mixed, languages=("python",)) == [
+        ("cells.py", 2, "python"),
+        ("plain.py", 1, "python"),
+        ("work.ipynb", 1, "python"),
+        ("work.ipynb", 3, "python"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["notebook", "ipynb", "jupyter"])
@@ -63,23 +80,63 @@ def test_every_search_has_the_same_languages(tmp_path, make_workspace):
     workspace.index(write_tree(tmp_path / "t", FILES), name="t")
     scope = Scope(languages=("sql",))
     assert {hit.language for hit in workspace.semantic_search("needle", scope)} == {"sql"}
-    assert [(hit.symbol, hit.language) for hit in workspace.symbols("*", scope=scope)] == [("needle_view", "sql")]
-    assert [hit.path for hit in workspace.list_paths(scope)] == ["cells.py", "query.sql", "work.ipynb"]
-    assert [hit.path for hit in workspace.list_paths(Scope(languages=("python",)))] == ["cells.py", "empty.py", "plain.py", "work.ipynb"]
-    assert [hit.path for hit in workspace.list_paths(Scope(languages=("notebook",)))] == ["broken.ipynb", "only.ipynb", "work.ipynb"]
+    assert [(hit.symbol, hit.language) for hit in workspace.symbols("*", scope=scope)] == [
+        ("needle_view", "sql")
+    ]
+    assert [hit.path for hit in workspace.list_paths(scope)] == [
+        "cells.py",
+        "query.sql",
+        "work.ipynb",
+    ]
+    assert [hit.path for hit in workspace.list_paths(Scope(languages=("python",)))] == [
+        "cells.py",
+        "empty.py",
+        "plain.py",
+        "work.ipynb",
+    ]
+    assert [hit.path for hit in workspace.list_paths(Scope(languages=("notebook",)))] == [
+        "broken.ipynb",
+        "only.ipynb",
+        "work.ipynb",
+    ]
     assert workspace.sql("select distinct language from chunks", scope).rows() == [("sql",)]
-    assert workspace.sql("select name, language from symbols", scope).rows() == [("needle_view", "sql")]
-    assert workspace.sql("select path, cell, language from cells order by all", scope).rows() == [("cells.py", 1, "sql"), ("work.ipynb", 2, "sql")]
+    assert workspace.sql("select name, language from symbols", scope).rows() == [
+        ("needle_view", "sql")
+    ]
+    assert workspace.sql("select path, cell, language from cells order by all", scope).rows() == [
+        ("cells.py", 1, "sql"),
+        ("work.ipynb", 2, "sql"),
+    ]
     assert workspace.facets().languages["sql"] == 3
-    assert workspace.facets(scope).languages == workspace.facets().languages, "what a choice would bring"
+    assert workspace.facets(scope).languages == workspace.facets().languages, (
+        "what a choice would bring"
+    )
 
 
 def test_prose_and_outputs_are_coloured_as_what_they_are(tmp_path, make_workspace):
     cells = [
         {"cell_type": "markdown", "metadata": {}, "source": "the market's prices"},
-        {"cell_type": "code", "metadata": {}, "source": "prices = 1", "outputs": [{"output_type": "stream", "name": "stdout", "text": "prices, as printed"}]},
+        {
+            "cell_type": "code",
+            "metadata": {},
+            "source": "prices = 1",
+            "outputs": [{"output_type": "stream", "name": "stdout", "text": "prices, as printed"}],
+        },
     ]
     workspace = make_workspace()
-    tree = write_tree(tmp_path / "t", {"a.ipynb": json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}), "a.py": "prices = 2\n"})
+    tree = write_tree(
+        tmp_path / "t",
+        {
+            "a.ipynb": json.dumps(
+                {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+            ),
+            "a.py": "prices = 2\n",
+        },
+    )
     workspace.index(tree, name="t", outputs=True)
-    assert [(hit.path, shown_language(hit)) for hit in workspace.search_text("prices")] == [("a.ipynb", "markdown"), ("a.ipynb", "python"), ("a.ipynb", "text"), ("a.py", "python")]
+    assert [(hit.path, shown_language(hit)) for hit in workspace.search_text("prices")] == [
+        ("a.ipynb", "markdown"),
+        ("a.ipynb", "python"),
+        ("a.ipynb", "text"),
+        ("a.py", "python"),
+    ]

@@ -27,8 +27,12 @@ def languages(ws, scope):
 @given(scope=SCOPES)
 def test_counts_are_those_of_the_lists(shop, scope):
     facets = shop.facets(scope, most_folders=100)
-    assert facets.languages == languages(shop, scope.merged(languages=())), "what a choice of a language would bring"
-    kinds = shop.sql("select kind, count(*) from chunks group by all", scope.merged(kinds=())).rows()
+    assert facets.languages == languages(shop, scope.merged(languages=())), (
+        "what a choice of a language would bring"
+    )
+    kinds = shop.sql(
+        "select kind, count(*) from chunks group by all", scope.merged(kinds=())
+    ).rows()
     assert facets.kinds == dict(kinds)
     coverage = shop.count(scope)
     assert sum(folder.files for folder in facets.folders) == coverage.files_in_scope
@@ -47,7 +51,10 @@ def test_a_folder_is_narrowed_to_by_its_glob(shop, scope):
 
 def test_the_chart_begins_where_the_folders_part(shop):
     everything = shop.facets()
-    assert (everything.base, {folder.path for folder in everything.folders if folder.glob}) == ("", {"data", "src", "tests", "web"})
+    assert (everything.base, {folder.path for folder in everything.folders if folder.glob}) == (
+        "",
+        {"data", "src", "tests", "web"},
+    )
     source = shop.facets(Scope(include_globs=("src/**",)))
     assert source.base == "src/shop"
     assert [(folder.path, folder.glob) for folder in source.folders] == [("src/shop", "")]
@@ -60,10 +67,26 @@ def test_several_repositories_come_before_their_folders(shop, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "one.py").write_text("x = 1\n")
     shop.index(tmp_path / "other", "other")
-    assert {(folder.repo, folder.path) for folder in shop.facets().folders} == {("shop", ""), ("other", "")}
+    assert {(folder.repo, folder.path) for folder in shop.facets().folders} == {
+        ("shop", ""),
+        ("other", ""),
+    }
 
 
-@pytest.mark.parametrize("path", ["a/b", "odd [x]/{a,b}", "star*/what?", "back\\slash", "!no", "#note", "a b", " blank", "\ttab"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a/b",
+        "odd [x]/{a,b}",
+        "star*/what?",
+        "back\\slash",
+        "!no",
+        "#note",
+        "a b",
+        " blank",
+        "\ttab",
+    ],
+)
 def test_a_plain_glob_means_one_path(path, tmp_path):
     (expanded,) = expand_braces(check_glob(f"{plain_glob(path)}/**"))
     pattern = re2.compile(glob_to_regex(expanded))

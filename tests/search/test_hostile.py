@@ -17,7 +17,10 @@ EVIL = [
 
 
 def lines(length):
-    return "".join(f"{'a' * length}!\n{'x' * length}\n{'a ' * (length // 2)}\n{'ab' * (length // 2)}C\n" for _ in range(4))
+    return "".join(
+        f"{'a' * length}!\n{'x' * length}\n{'a ' * (length // 2)}\n{'ab' * (length // 2)}C\n"
+        for _ in range(4)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,9 @@ def test_patterns_made_to_hang_take_linear_time(workspaces, pattern):
     for workspace in workspaces:
         best = min(timed(workspace, pattern) for _ in range(2))
         took.append(best)
-    assert took[1] < 16 * took[0] + 0.5, "four times the text takes about four times as long; backtracking would take for ever"
+    assert took[1] < 16 * took[0] + 0.5, (
+        "four times the text takes about four times as long; backtracking would take for ever"
+    )
 
 
 def timed(workspace, pattern):
@@ -68,7 +73,9 @@ def test_a_line_of_200_mb_does_no_harm(tmp_path):
     report = workspace.index(tree)
     assert report.skipped["too large"] == 1
     assert [hit.path for hit in workspace.search_text("needle")] == ["a.py"]
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, "kB: it is not even read"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, (
+        "kB: it is not even read"
+    )
     (tree / "minified.js").write_text("needle;" * 250_000)  # 1.7 MB, which is indexed
     hit = workspace.search_text("needle", Scope(languages=("javascript",)))[0]
     assert len(hit.snippet) == 2000
@@ -100,7 +107,9 @@ def test_one_per_cent_in_scope_costs_a_tenth(tmp_path):
 def test_a_shard_that_is_swept_away_during_a_scan_is_searched_in_its_successor(tmp_path):
     text = "".join(f"value_{i} = compute({i}) or fallback\n" for i in range(1500))
     tree = write_tree(tmp_path / "tree", {f"f{i:03}.txt": text for i in range(130)})
-    settings = msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), retired_shard_age_s=0.0)
+    settings = msgspec.structs.replace(
+        Settings.from_environment(tmp_path / "home"), retired_shard_age_s=0.0
+    )
     reader, writer = Workspace(settings), Workspace(settings)
     writer.index(tree)
     pattern = r"[0-9]{3}7\) or"

@@ -38,7 +38,10 @@ def test_no_limit_needs_no_mask(shop):
     shard = shard_of(shop)
     mask = compile_mask(shard, (), Scope())
     assert mask.chunks is None
-    assert (mask.files_in_scope, mask.chunks_in_scope) == (shard.manifest.files, shard.manifest.chunks)
+    assert (mask.files_in_scope, mask.chunks_in_scope) == (
+        shard.manifest.files,
+        shard.manifest.chunks,
+    )
 
 
 def test_an_empty_file_is_in_scope_as_a_file(shop):
@@ -47,5 +50,8 @@ def test_an_empty_file_is_in_scope_as_a_file(shop):
 
 def test_revisions_are_bits_of_a_file(shop):
     shard = shard_of(shop)
-    assert compile_mask(shard, (), Scope(revisions=("worktree",))).files_in_scope == shard.manifest.files
+    assert (
+        compile_mask(shard, (), Scope(revisions=("worktree",))).files_in_scope
+        == shard.manifest.files
+    )
     assert np.all(shard.file_revisions == 1)

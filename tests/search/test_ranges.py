@@ -16,7 +16,12 @@ def ranges(draw):
 
 
 def places(*many):
-    return sorted(place for one in many for begin, end in zip(one.begins.tolist(), one.ends.tolist(), strict=True) for place in range(begin, end))
+    return sorted(
+        place
+        for one in many
+        for begin, end in zip(one.begins.tolist(), one.ends.tolist(), strict=True)
+        for place in range(begin, end)
+    )
 
 
 @given(ranges(), st.integers(1, 700))
@@ -31,9 +36,16 @@ def test_two_parts_are_the_whole(whole, size):
 
 @given(ranges(), st.data())
 def test_what_is_chosen_and_put_together(whole, data):
-    wanted = data.draw(st.lists(st.booleans(), min_size=len(whole.begins), max_size=len(whole.begins)))
+    wanted = data.draw(
+        st.lists(st.booleans(), min_size=len(whole.begins), max_size=len(whole.begins))
+    )
     edges = list(zip(whole.begins.tolist(), whole.ends.tolist(), strict=True))
-    some, others = (Ranges.of([edge for edge, one in zip(edges, wanted, strict=True) if one == kept], whole.cuts) for kept in (True, False))
+    some, others = (
+        Ranges.of(
+            [edge for edge, one in zip(edges, wanted, strict=True) if one == kept], whole.cuts
+        )
+        for kept in (True, False)
+    )
     assert places(some.and_also(others)) == places(whole)
     assert (np.diff(some.and_also(others).begins) > 0).all()
 

@@ -13,16 +13,40 @@ def order(query, *candidates, limit=10):
 
 
 def test_a_definition_of_the_symbol_asked_for_comes_first():
-    assert order("HttpClient", candidate(1, "uses.py"), candidate(2, "http.py", (("HttpClient", True),)))[0] == "http.py"
-    assert order("HttpClient", candidate(1, "a.py", (("HttpClient", False),)), candidate(2, "b.py", (("HttpClient", True),)))[0] == "b.py"
+    assert (
+        order(
+            "HttpClient", candidate(1, "uses.py"), candidate(2, "http.py", (("HttpClient", True),))
+        )[0]
+        == "http.py"
+    )
+    assert (
+        order(
+            "HttpClient",
+            candidate(1, "a.py", (("HttpClient", False),)),
+            candidate(2, "b.py", (("HttpClient", True),)),
+        )[0]
+        == "b.py"
+    )
 
 
 def test_a_file_named_after_the_symbol_beats_another_that_defines_it():
-    assert order("Cart", candidate(1, "a.py", (("Cart", True),)), candidate(2, "cart.py", (("Cart", True),)))[0] == "cart.py"
+    assert (
+        order(
+            "Cart",
+            candidate(1, "a.py", (("Cart", True),)),
+            candidate(2, "cart.py", (("Cart", True),)),
+        )[0]
+        == "cart.py"
+    )
 
 
 def test_words_of_the_query_in_the_path_lift_a_file():
-    assert order("how are payments retried", candidate(1, "a/b.py"), candidate(2, "shop/payment.py"))[0] == "shop/payment.py"
+    assert (
+        order("how are payments retried", candidate(1, "a/b.py"), candidate(2, "shop/payment.py"))[
+            0
+        ]
+        == "shop/payment.py"
+    )
 
 
 def test_tests_come_later_unless_asked_for():
@@ -32,7 +56,9 @@ def test_tests_come_later_unless_asked_for():
 
 
 def test_generated_code_comes_later():
-    assert order("parse it", candidate(1, "a.py", generated=True), candidate(2, "b.py"))[0] == "b.py"
+    assert (
+        order("parse it", candidate(1, "a.py", generated=True), candidate(2, "b.py"))[0] == "b.py"
+    )
 
 
 def test_further_pieces_of_a_file_give_way():

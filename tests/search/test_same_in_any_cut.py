@@ -22,8 +22,20 @@ QUESTIONS = (
     "complete a name while it is typed", "history of the session in a database", "import", "return self", "show a picture in the notebook",
     "the of and", "os path join", "colour of the prompt", "test that a directory is removed",
 )  # fmt: skip
-TEXTS = (("import", False), ("self", False), (r"def\s+_\w+", True), ("e", False), ("get_ipython", False), (r"class \w+\(", True))
-SCOPES = (Scope(), Scope(include_globs=("core/**",)), Scope(languages=("python",), exclude_globs=("**/tests/**",)), Scope(kinds=("function", "method")))
+TEXTS = (
+    ("import", False),
+    ("self", False),
+    (r"def\s+_\w+", True),
+    ("e", False),
+    ("get_ipython", False),
+    (r"class \w+\(", True),
+)
+SCOPES = (
+    Scope(),
+    Scope(include_globs=("core/**",)),
+    Scope(languages=("python",), exclude_globs=("**/tests/**",)),
+    Scope(kinds=("function", "method")),
+)
 
 
 def copied(root: Path) -> Path:
@@ -37,7 +49,11 @@ def copied(root: Path) -> Path:
 
 
 def opened(home: Path, shard_bytes: int) -> Workspace:
-    return Workspace(msgspec.structs.replace(Settings.from_environment(home), shard_bytes=shard_bytes), here=None, follow=False)
+    return Workspace(
+        msgspec.structs.replace(Settings.from_environment(home), shard_bytes=shard_bytes),
+        here=None,
+        follow=False,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +61,11 @@ def cuts(tmp_path_factory):
     """The same tree in one shard, in seven or more, and in an index updated from other files."""
     folder = tmp_path_factory.mktemp("cuts")
     root = copied(folder / "tree")
-    one, seven, grown = opened(folder / "one", 10**9), opened(folder / "seven", 400_000), opened(folder / "grown", 10**9)
+    one, seven, grown = (
+        opened(folder / "one", 10**9),
+        opened(folder / "seven", 400_000),
+        opened(folder / "grown", 10**9),
+    )
     hidden = folder / "hidden"
     shutil.move(root / "core", hidden)
     (root / "gone.py").write_text("import magic\n\n\ndef run_cell():\n    return history\n" * 400)
@@ -76,7 +96,12 @@ def test_the_cuts_differ(cuts):
 
 
 def answer(results):
-    return [(hit.path, hit.start_line, hit.score, hit.symbol) for hit in results.hits], results.total, results.reason, results.total_exact
+    return (
+        [(hit.path, hit.start_line, hit.score, hit.symbol) for hit in results.hits],
+        results.total,
+        results.reason,
+        results.total_exact,
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -84,17 +109,25 @@ def answer(results):
 def test_semantic_hits_and_scores(cuts, question, mode):
     for scope in SCOPES:
         for limit in (3, 60, 700):
-            one, seven, grown = (answer(workspace.semantic_search(question, scope, limit, mode)) for workspace in cuts)
+            one, seven, grown = (
+                answer(workspace.semantic_search(question, scope, limit, mode))
+                for workspace in cuts
+            )
             assert one == seven == grown
             assert len(one[0]) == limit or mode != "dense"
 
 
-@pytest.mark.parametrize("options", [{}, {"rank": True}, {"show": "files"}, {"show": "counts"}, {"per_file": 2}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"rank": True}, {"show": "files"}, {"show": "counts"}, {"per_file": 2}], ids=str
+)
 @pytest.mark.parametrize(("pattern", "regex"), TEXTS)
 def test_text_hits_and_totals(cuts, pattern, regex, options):
     for scope in SCOPES:
         for limit in (3, 200, 0):
-            one, seven, grown = (answer(workspace.search_text(pattern, scope, regex, limit=limit, **options)) for workspace in cuts)
+            one, seven, grown = (
+                answer(workspace.search_text(pattern, scope, regex, limit=limit, **options))
+                for workspace in cuts
+            )
             assert one == seven == grown
 
 
@@ -102,7 +135,9 @@ def test_text_hits_and_totals(cuts, pattern, regex, options):
 def test_definitions(cuts, name):
     for scope in SCOPES:
         for limit in (2, 0):
-            one, seven, grown = (answer(workspace.symbols(name, None, scope, limit)) for workspace in cuts)
+            one, seven, grown = (
+                answer(workspace.symbols(name, None, scope, limit)) for workspace in cuts
+            )
             assert one == seven == grown
 
 
@@ -115,7 +150,9 @@ def test_the_first_hits_are_the_same_for_every_limit(cuts, question, mode):
     assert scores == sorted(scores, reverse=True)
     assert len({(path, line) for path, line, _, _ in everything}) == len(everything)
     for limit in (1, 10, 199, 200, 201, 450, 1_000):
-        assert answer(one.semantic_search(question, limit=limit, mode=mode))[0] == everything[:limit]
+        assert (
+            answer(one.semantic_search(question, limit=limit, mode=mode))[0] == everything[:limit]
+        )
 
 
 def test_a_limit_is_honoured(cuts):

@@ -23,7 +23,10 @@ from codeintel_nb.sources.repository import worktree
 from tests.conftest import write_tree
 from tests.sources.ignore_trees import make_repository
 
-CASES = [json.loads(line) for line in Path(__file__).with_name("ripgrep_cases.jsonl").read_text("utf-8").splitlines()]
+CASES = [
+    json.loads(line)
+    for line in Path(__file__).with_name("ripgrep_cases.jsonl").read_text("utf-8").splitlines()
+]
 CASE_FLAGS = {"sensitive": "-s", "insensitive": "-i", "smart": "-S"}
 
 
@@ -32,8 +35,18 @@ def built(case, tree):
     tree.mkdir()
     if case.get("git", True):
         make_repository(tree)
-    parts = {path: b"".join(text.encode("latin-1") * times for text, times in given) for path, given in case.get("parts", {}).items()}
-    write_tree(tree, {**case.get("files", {}), **{path: text.encode("latin-1") for path, text in case.get("bytes", {}).items()}, **parts})
+    parts = {
+        path: b"".join(text.encode("latin-1") * times for text, times in given)
+        for path, given in case.get("parts", {}).items()
+    }
+    write_tree(
+        tree,
+        {
+            **case.get("files", {}),
+            **{path: text.encode("latin-1") for path, text in case.get("bytes", {}).items()},
+            **parts,
+        },
+    )
     for path, target in case.get("links", {}).items():
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         (tree / path).symlink_to(target)
@@ -41,16 +54,47 @@ def built(case, tree):
 
 
 def found_by_ripgrep(case, root):
-    options = [*(f"--glob={glob}" for glob in case.get("include", [])), *(f"--glob=!{glob}" for glob in case.get("exclude", [])), "--glob=!.git", CASE_FLAGS[case["case"]]]
-    options += [*([] if case["regex"] else ["-F"]), *(["-w"] if case.get("word") else []), *(["-U"] if case.get("multiline") else [])]
-    command = [rg_path(), "--no-config", "--hidden", "--no-heading", "--line-number", "--with-filename", "--null", "--color=never", *options, "-e", case["pattern"], "./"]
-    done = subprocess.run(command, cwd=root, capture_output=True, stdin=subprocess.DEVNULL, check=False)
-    return {(os.fsdecode(path), int(line)) for path, line in re.findall(rb"^\./([^\0]+)\0(\d+):", done.stdout, re.M)}
+    options = [
+        *(f"--glob={glob}" for glob in case.get("include", [])),
+        *(f"--glob=!{glob}" for glob in case.get("exclude", [])),
+        "--glob=!.git",
+        CASE_FLAGS[case["case"]],
+    ]
+    options += [
+        *([] if case["regex"] else ["-F"]),
+        *(["-w"] if case.get("word") else []),
+        *(["-U"] if case.get("multiline") else []),
+    ]
+    command = [
+        rg_path(),
+        "--no-config",
+        "--hidden",
+        "--no-heading",
+        "--line-number",
+        "--with-filename",
+        "--null",
+        "--color=never",
+        *options,
+        "-e",
+        case["pattern"],
+        "./",
+    ]
+    done = subprocess.run(
+        command, cwd=root, capture_output=True, stdin=subprocess.DEVNULL, check=False
+    )
+    return {
+        (os.fsdecode(path), int(line))
+        for path, line in re.findall(rb"^\./([^\0]+)\0(\d+):", done.stdout, re.M)
+    }
 
 
 def found(case, workspace):
-    scope = Scope(include_globs=tuple(case.get("include", [])), exclude_globs=tuple(case.get("exclude", [])))
-    results = workspace.search_text(case["pattern"], scope, case["regex"], case["case"], case.get("word", False), MAX_HITS)
+    scope = Scope(
+        include_globs=tuple(case.get("include", [])), exclude_globs=tuple(case.get("exclude", []))
+    )
+    results = workspace.search_text(
+        case["pattern"], scope, case["regex"], case["case"], case.get("word", False), MAX_HITS
+    )
     assert not results.truncated
     return {(hit.path, line) for hit in results for line in range(hit.start_line, hit.end_line + 1)}
 
@@ -69,7 +113,12 @@ def test_the_same_is_found(tmp_path, case):
         assert ours != theirs, f"no difference any more: {case['reason']}"
     here = Workspace(Settings.from_environment(tmp_path / "empty"), here=str(root))
     indexed = Workspace(Settings.from_environment(tmp_path / "home"))
-    update(Store(indexed.settings.home).create(worktree(root)), indexed.settings, default_embedder(), lambda event: None)
+    update(
+        Store(indexed.settings.home).create(worktree(root)),
+        indexed.settings,
+        default_embedder(),
+        lambda event: None,
+    )
     try:
         assert of_kind(case, found(case, here)) == ours
         assert of_kind(case, found(case, indexed)) == ours

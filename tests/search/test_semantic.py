@@ -30,13 +30,26 @@ def chunks_of(workspace, scope):
     return places, default_embedder().embed_code(inputs)
 
 
-QUERIES = ["where is the traceback of an exception printed", "wait for several futures", "decode a header with an unknown charset", "cancel", "complete a name while typing"]
+QUERIES = [
+    "where is the traceback of an exception printed",
+    "wait for several futures",
+    "decode a header with an unknown charset",
+    "cancel",
+    "complete a name while typing",
+]
 
 
 @pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.parametrize(
     "scope",
-    [Scope(), Scope(repos=("asyncio",)), Scope(include_globs=("core/**",)), Scope(include_globs=("base_tasks.py", "core/alias.py")), Scope(kinds=("class",)), Scope(repos=("email",), include_globs=("errors.py",))],
+    [
+        Scope(),
+        Scope(repos=("asyncio",)),
+        Scope(include_globs=("core/**",)),
+        Scope(include_globs=("base_tasks.py", "core/alias.py")),
+        Scope(kinds=("class",)),
+        Scope(repos=("email",), include_globs=("errors.py",)),
+    ],
     ids=["all", "a repository", "a folder", "0.1 % of the chunks", "classes", "one file"],
 )
 def test_dense_search_is_brute_force_over_exactly_the_chunks_in_scope(packages, scope, query):
@@ -63,7 +76,13 @@ def test_files_without_words_are_no_reason_to_fail(make_workspace, tmp_path):
 
 @pytest.mark.parametrize("mode", ["hybrid", "lexical", "dense"])
 def test_no_hit_is_ever_outside_of_the_scope(packages, mode):
-    scope = Scope(repos=("IPython",), include_globs=("core/**", "lib/**"), exclude_globs=("*magic*",), kinds=("method",), languages=("python",))
+    scope = Scope(
+        repos=("IPython",),
+        include_globs=("core/**", "lib/**"),
+        exclude_globs=("*magic*",),
+        kinds=("method",),
+        languages=("python",),
+    )
     paths = {hit.path for hit in packages.list_paths(scope)}
     for query in [*QUERIES, "InteractiveShell", "run_cell_magic"]:
         found = packages.semantic_search(query, scope, limit=50, mode=mode)
@@ -75,21 +94,33 @@ def test_no_hit_is_ever_outside_of_the_scope(packages, mode):
 def test_a_narrow_scope_loses_nothing(packages):
     """Filtering afterwards would find none of these: they are far from the best of all chunks."""
     scope = Scope(repos=("email",), include_globs=("errors.py",))
-    found = packages.semantic_search("where is the traceback of an exception printed", scope, limit=100, mode="dense")
+    found = packages.semantic_search(
+        "where is the traceback of an exception printed", scope, limit=100, mode="dense"
+    )
     assert len(found) == packages.count(scope).chunks_in_scope
 
 
 def test_the_symbol_asked_for_is_defined_in_the_first_hit(packages):
-    for name, path in [("InteractiveShell", "core/interactiveshell.py"), ("run_cell_magic", "core/interactiveshell.py"), ("create_subprocess_exec", "subprocess.py"), ("CancelledError", "exceptions.py")]:
+    for name, path in [
+        ("InteractiveShell", "core/interactiveshell.py"),
+        ("run_cell_magic", "core/interactiveshell.py"),
+        ("create_subprocess_exec", "subprocess.py"),
+        ("CancelledError", "exceptions.py"),
+    ]:
         hit = packages.semantic_search(name, limit=1)[0]
         assert hit.path == path
         assert name in hit.snippet
 
 
 def test_plain_words_find_what_does_it(shop):
-    assert shop.semantic_search("where are cards charged again when the network is down")[0].symbol in ("PaymentError", "charge_card")
+    assert shop.semantic_search("where are cards charged again when the network is down")[
+        0
+    ].symbol in ("PaymentError", "charge_card")
     assert shop.semantic_search("sum up what everything costs")[0].path == "src/shop/cart.py"
-    assert shop.semantic_search("how are cards charged", Scope(languages=("markdown",)))[0].path == "README.md"
+    assert (
+        shop.semantic_search("how are cards charged", Scope(languages=("markdown",)))[0].path
+        == "README.md"
+    )
 
 
 def test_results_do_not_depend_on_the_number_of_shards(tmp_path, make_workspace, tree):
@@ -99,16 +130,27 @@ def test_results_do_not_depend_on_the_number_of_shards(tmp_path, make_workspace,
     from codeintel_nb.settings import Settings
     from tests.conftest import write_tree
 
-    write_tree(tree, {f"lib/part{i:02}.py": f"def part_{i}(cart, price):\n    return cart.add(price * {i})\n\n\n" * 8 for i in range(20)})
+    write_tree(
+        tree,
+        {
+            f"lib/part{i:02}.py": f"def part_{i}(cart, price):\n    return cart.add(price * {i})\n\n\n"
+            * 8
+            for i in range(20)
+        },
+    )
     one = make_workspace(tmp_path / "one")
     one.index(tree, name="shop")
-    many = Workspace(msgspec.structs.replace(Settings.from_environment(tmp_path / "many"), shard_bytes=2000))
+    many = Workspace(
+        msgspec.structs.replace(Settings.from_environment(tmp_path / "many"), shard_bytes=2000)
+    )
     many.index(tree, name="shop")
     assert len(many._roster.now(Scope()).targets) > 3
     for query in ["add a price to the cart", "part_7", "charge"]:
         for mode in ("hybrid", "lexical", "dense"):
             a, b = one.semantic_search(query, mode=mode), many.semantic_search(query, mode=mode)
-            assert [(h.path, h.start_line, round(h.score, 4)) for h in a] == [(h.path, h.start_line, round(h.score, 4)) for h in b]
+            assert [(h.path, h.start_line, round(h.score, 4)) for h in a] == [
+                (h.path, h.start_line, round(h.score, 4)) for h in b
+            ]
     assert [h.path for h in one.list_paths()] == [h.path for h in many.list_paths()]
     assert one.search_text("cart").hits == many.search_text("cart").hits
 
@@ -131,7 +173,18 @@ def test_a_deadline_ends_it(shop):
     assert shop.semantic_search("cart prices", deadline=1e-9).truncated
 
 
-@pytest.mark.parametrize(("query", "options"), [("", {}), ("  \n", {}), ("x", {"limit": 10_001}), ("x", {"limit": -3}), ("x", {"mode": "magic"}), ("x" * 20_000, {}), ("x", {"limit": True})])
+@pytest.mark.parametrize(
+    ("query", "options"),
+    [
+        ("", {}),
+        ("  \n", {}),
+        ("x", {"limit": 10_001}),
+        ("x", {"limit": -3}),
+        ("x", {"mode": "magic"}),
+        ("x" * 20_000, {}),
+        ("x", {"limit": True}),
+    ],
+)
 def test_bad_queries_are_one_line(shop, query, options):
     with pytest.raises(SearchError) as error:
         shop.semantic_search(query, **options)

@@ -11,18 +11,32 @@ from tests.sql_attempts import ATTEMPTS
 def test_the_tables_hold_what_is_in_scope(shop):
     scope = Scope(languages=("python",), exclude_globs=("tests/**",))
     paths = sorted(hit.path for hit in shop.list_paths(scope))
-    assert shop.sql("select path from files order by path", scope).rows() == [(path,) for path in paths]
-    assert shop.sql("select distinct path from symbols order by 1", scope).rows() == [("src/shop/cart.py",), ("src/shop/payment.py",)]
-    assert shop.sql("select * from repositories", scope).rows() == [("shop", 3, shop.count(scope).chunks_in_scope)]
-    assert shop.sql("select count(*) from chunks", scope).rows()[0][0] == shop.count(scope).chunks_in_scope
+    assert shop.sql("select path from files order by path", scope).rows() == [
+        (path,) for path in paths
+    ]
+    assert shop.sql("select distinct path from symbols order by 1", scope).rows() == [
+        ("src/shop/cart.py",),
+        ("src/shop/payment.py",),
+    ]
+    assert shop.sql("select * from repositories", scope).rows() == [
+        ("shop", 3, shop.count(scope).chunks_in_scope)
+    ]
+    assert (
+        shop.sql("select count(*) from chunks", scope).rows()[0][0]
+        == shop.count(scope).chunks_in_scope
+    )
 
 
 def test_kinds_bound_the_chunks(shop):
-    assert shop.sql("select distinct kind from chunks", Scope(kinds=("class",))).rows() == [("class",)]
+    assert shop.sql("select distinct kind from chunks", Scope(kinds=("class",))).rows() == [
+        ("class",)
+    ]
 
 
 def test_symbols_have_their_lines_and_signature(shop):
-    (row,) = shop.sql("select container, kind, signature, start_line, end_line from symbols where name = 'add_line'").rows()
+    (row,) = shop.sql(
+        "select container, kind, signature, start_line, end_line from symbols where name = 'add_line'"
+    ).rows()
     assert row == ("Cart", "method", "def add_line(self, product, count=1)", 12, 14)
 
 
@@ -46,7 +60,19 @@ def test_html_in_names_is_text(tmp_path, make_workspace):
     assert "<img" not in workspace.sql("select path from files")._repr_html_()
 
 
-@pytest.mark.parametrize("statement", [*ATTEMPTS, "select * from nothing", "selec 1", "", ";", "select 1 from", "select $1", "-- nothing"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *ATTEMPTS,
+        "select * from nothing",
+        "selec 1",
+        "",
+        ";",
+        "select 1 from",
+        "select $1",
+        "-- nothing",
+    ],
+)
 def test_nothing_outside_is_reached_and_errors_are_one_line(shop, tmp_path, statement):
     out = tmp_path / "out"
     out.mkdir()
@@ -67,34 +93,65 @@ def test_what_is_out_of_scope_is_in_no_table(shop):
         "select path from memory.main.files", "select path from files union all select path from symbols", "select distinct path from (from files)",
         "with recursive t as (select path from files union select path from t) select * from t", "select unnest(list(path)) from files",
     ):  # fmt: skip
-        assert {path for (path,) in shop.sql(statement, scope, hits=hits).rows()} <= {"src/shop/cart.py"}
-    assert shop.sql("select table_name from information_schema.tables order by 1", scope).rows() == [("answer",), ("repositories",)], "others are not even made"
+        assert {path for (path,) in shop.sql(statement, scope, hits=hits).rows()} <= {
+            "src/shop/cart.py"
+        }
+    assert shop.sql(
+        "select table_name from information_schema.tables order by 1", scope
+    ).rows() == [("answer",), ("repositories",)], "others are not even made"
     assert shop.sql("select files from repositories", scope).rows() == [(1,)]
 
 
 def test_cells_of_notebooks(tmp_path, make_workspace):
     cells = [
         {"cell_type": "markdown", "source": ["# Prices\n", "\n", "of all\n"]},
-        {"cell_type": "code", "source": "def price():\n    return 1\n\n%time price()\n" + "x = 1\n" * 400},
+        {
+            "cell_type": "code",
+            "source": "def price():\n    return 1\n\n%time price()\n" + "x = 1\n" * 400,
+        },
         {"cell_type": "code", "source": ""},
         {"cell_type": "code", "source": "price()"},
     ]
     workspace = make_workspace()
-    workspace.index(write_tree(tmp_path / "t", {"a.ipynb": json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}), "b.py": "x = 1\n"}), name="t")
-    rows = workspace.sql("select path, cell, kind, language, start_line, end_line, length(source) from cells order by cell").rows()
-    assert rows == [("a.ipynb", 0, "markdown", "python", 1, 3, 16), ("a.ipynb", 1, "code", "python", 4, 407, 2440), ("a.ipynb", 3, "code", "python", 408, 408, 7)]
+    workspace.index(
+        write_tree(
+            tmp_path / "t",
+            {
+                "a.ipynb": json.dumps(
+                    {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+                ),
+                "b.py": "x = 1\n",
+            },
+        ),
+        name="t",
+    )
+    rows = workspace.sql(
+        "select path, cell, kind, language, start_line, end_line, length(source) from cells order by cell"
+    ).rows()
+    assert rows == [
+        ("a.ipynb", 0, "markdown", "python", 1, 3, 16),
+        ("a.ipynb", 1, "code", "python", 4, 407, 2440),
+        ("a.ipynb", 3, "code", "python", 408, 408, 7),
+    ]
     assert workspace.sql("select source from cells where cell = 3").rows() == [("price()",)]
     assert workspace.sql("select count(*) from cells", Scope(kinds=("markdown",))).rows() == [(1,)]
-    assert workspace.sql("select cell, length(source) from cells", Scope(kinds=("function",))).rows() == [(1, 2440)], "a cell is shown whole"
+    assert workspace.sql(
+        "select cell, length(source) from cells", Scope(kinds=("function",))
+    ).rows() == [(1, 2440)], "a cell is shown whole"
     assert workspace.sql("select * from cells", Scope(languages=("sql",))).rows() == []
 
 
 def test_hits_of_a_search(shop):
     found = shop.search_text("cart")
-    rows = shop.sql("select path, count(*), min(rank) from hits group by all order by 3", hits=found.hits).rows()
+    rows = shop.sql(
+        "select path, count(*), min(rank) from hits group by all order by 3", hits=found.hits
+    ).rows()
     assert sum(row[1] for row in rows) == len(found)
     assert rows[0][0] == found[0].path
-    joined = shop.sql("select h.path, f.lines from hits h join files f using (repo, path) where h.rank = 1", hits=found.hits).rows()
+    joined = shop.sql(
+        "select h.path, f.lines from hits h join files f using (repo, path) where h.rank = 1",
+        hits=found.hits,
+    ).rows()
     assert joined[0][0] == found[0].path
     assert shop.sql("select * from hits").rows() == []
 
@@ -112,7 +169,10 @@ def test_queries_of_every_form(shop):
 
 def test_a_query_that_takes_too_long_is_stopped(shop):
     with pytest.raises(SearchError, match="deadline"):
-        shop.sql("select count(*) from range(100000) a, range(100000) b where a.range * b.range = 7", deadline=0.2)
+        shop.sql(
+            "select count(*) from range(100000) a, range(100000) b where a.range * b.range = 7",
+            deadline=0.2,
+        )
 
 
 def test_a_quote_in_a_path_is_no_way_in(tmp_path, make_workspace):

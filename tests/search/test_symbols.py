@@ -66,13 +66,20 @@ def test_the_name_itself_comes_first_then_what_begins_with_it_or_holds_it(frames
 
 
 def test_a_member_is_found_by_what_contains_it(frames):
-    assert named(frames.symbols("Frame.merge"))[:2] == ["a/frame.py:8 Frame.merge", "b/frame.js:2 Frame.merge"]
+    assert named(frames.symbols("Frame.merge"))[:2] == [
+        "a/frame.py:8 Frame.merge",
+        "b/frame.js:2 Frame.merge",
+    ]
     assert named(frames.symbols("Frame::to_csv")) == ["a/frame.py:11 Frame.to_csv"]
 
 
 def test_a_definition_says_what_it_is(frames):
     (hit,) = frames.symbols("Frame.merge", scope=Scope(languages=("python",)), kind="method")
-    assert (hit.kind, hit.signature, hit.doc) == ("method", "def merge(self, other)", "joins two tables")
+    assert (hit.kind, hit.signature, hit.doc) == (
+        "method",
+        "def merge(self, other)",
+        "joins two tables",
+    )
     assert (hit.start_line, hit.end_line, hit.language) == (8, 9, "python")
     hit = frames.symbols("Frame")[0]
     assert (hit.kind, hit.signature, hit.doc) == ("class", "class Frame", "A table.")
@@ -81,9 +88,15 @@ def test_a_definition_says_what_it_is(frames):
 
 
 def test_the_scope_is_obeyed(frames):
-    assert {hit.language for hit in frames.symbols("merge", scope=Scope(languages=("javascript",)))} == {"javascript"}
-    assert {hit.path for hit in frames.symbols("merge", scope=Scope(include_globs=("a/**",)))} == {"a/frame.py"}
-    assert {hit.kind for hit in frames.symbols("merge", scope=Scope(kinds=("function",)))} == {"function"}
+    assert {
+        hit.language for hit in frames.symbols("merge", scope=Scope(languages=("javascript",)))
+    } == {"javascript"}
+    assert {hit.path for hit in frames.symbols("merge", scope=Scope(include_globs=("a/**",)))} == {
+        "a/frame.py"
+    }
+    assert {hit.kind for hit in frames.symbols("merge", scope=Scope(kinds=("function",)))} == {
+        "function"
+    }
     assert {hit.kind for hit in frames.symbols("merge", kind=("class", "text"))} == {"text"}
     assert not frames.symbols("merge", kind="markdown")
     with pytest.raises(ScopeError, match="markup"):
@@ -109,11 +122,16 @@ PIECES = st.sampled_from(["merge", "Frame", "*", "?", "m", "[a-s]", "_", "to_", 
 
 
 @settings(max_examples=150)
-@given(glob=st.lists(PIECES, min_size=1, max_size=4).map("".join).filter(lambda text: text.strip(".")))
+@given(
+    glob=st.lists(PIECES, min_size=1, max_size=4).map("".join).filter(lambda text: text.strip("."))
+)
 def test_a_glob_finds_what_fnmatch_does(frames, glob):
     """Every part of the qualified name from some dot on."""
     rows = frames.sql("select path, start_line, container, name from symbols").rows()
-    labels = {(path, line): f"{container}.{name}".strip(".").lower() for path, line, container, name in rows}
+    labels = {
+        (path, line): f"{container}.{name}".strip(".").lower()
+        for path, line, container, name in rows
+    }
     folded = re.sub(r"\[.*?\]", lambda match: match[0], glob.lower())
     is_glob = any(mark in glob for mark in "*?[")
 

@@ -52,7 +52,9 @@ def real(tmp_path_factory):
     import IPython
 
     root = tmp_path_factory.mktemp("real") / "tree"
-    shutil.copytree(IPython.__path__[0], root / "IPython", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        IPython.__path__[0], root / "IPython", ignore=shutil.ignore_patterns("__pycache__")
+    )
     write_tree(
         root,
         {
@@ -75,11 +77,26 @@ def real(tmp_path_factory):
 
 
 def lines_by_rg(root, pattern, regex=False, case="smart", word=False):
-    command = [rg_path(), "--no-config", "--json", "--hidden", FLAGS[case], *(["-w"] if word else []), *([] if regex else ["-F"]), "-e", pattern, "."]
+    command = [
+        rg_path(),
+        "--no-config",
+        "--json",
+        "--hidden",
+        FLAGS[case],
+        *(["-w"] if word else []),
+        *([] if regex else ["-F"]),
+        "-e",
+        pattern,
+        ".",
+    ]
     done = subprocess.run(command, cwd=root, capture_output=True, check=False)
     assert done.returncode < 2, done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    return sorted((e["data"]["path"]["text"].removeprefix("./"), e["data"]["line_number"]) for e in events if e["type"] == "match")
+    return sorted(
+        (e["data"]["path"]["text"].removeprefix("./"), e["data"]["line_number"])
+        for e in events
+        if e["type"] == "match"
+    )
 
 
 @pytest.mark.parametrize(("pattern", "options"), CASES)
@@ -91,32 +108,94 @@ def test_the_lines_are_ripgreps(real, pattern, options):
     assert results.total == len(results)
 
 
-PIECES = st.sampled_from(["a", "e", "E", "_", "1", " ", "é", ".", r"\w", r"\s", r"\b", r"\d", "[a-f]", "[^a-z]", "(?:in|out)", "x?", "e+", "self", "^", "$", r"\.", "K", "ſ"])
+PIECES = st.sampled_from(
+    [
+        "a",
+        "e",
+        "E",
+        "_",
+        "1",
+        " ",
+        "é",
+        ".",
+        r"\w",
+        r"\s",
+        r"\b",
+        r"\d",
+        "[a-f]",
+        "[^a-z]",
+        "(?:in|out)",
+        "x?",
+        "e+",
+        "self",
+        "^",
+        "$",
+        r"\.",
+        "K",
+        "ſ",
+    ]
+)
 
 
 @settings(max_examples=60)
-@given(st.lists(PIECES, min_size=1, max_size=5).map("".join), st.sampled_from(sorted(FLAGS)), st.booleans())
+@given(
+    st.lists(PIECES, min_size=1, max_size=5).map("".join),
+    st.sampled_from(sorted(FLAGS)),
+    st.booleans(),
+)
 def test_any_regular_expression_finds_ripgreps_lines(real, pattern, case, word):
     workspace, root = real
     scope = Scope(include_globs=("*.txt", "utils/**", "no_newline.py"))
     files = {hit.path for hit in workspace.list_paths(scope)}
-    expected = [place for place in lines_by_rg(root, pattern, True, case, word) if place[0] in files]
+    expected = [
+        place for place in lines_by_rg(root, pattern, True, case, word) if place[0] in files
+    ]
     results = workspace.search_text(pattern, scope, regex=True, case=case, word=word, limit=100_000)
     assert [(hit.path, hit.start_line) for hit in results] == expected
 
 
-WORDS = st.sampled_from(["self", "get", "e", "_", "Error", "in", ".", "(", " ", "1", "=", "é", "x", "ValueError", "import os"])
+WORDS = st.sampled_from(
+    [
+        "self",
+        "get",
+        "e",
+        "_",
+        "Error",
+        "in",
+        ".",
+        "(",
+        " ",
+        "1",
+        "=",
+        "é",
+        "x",
+        "ValueError",
+        "import os",
+    ]
+)
 
 
 @settings(max_examples=80)
-@given(st.lists(WORDS, min_size=1, max_size=3).map("".join), st.sampled_from(["", r"\b"]), st.sampled_from(["", r"\b"]), st.sampled_from(sorted(FLAGS)), st.sampled_from(["text", "word", "regex"]))
+@given(
+    st.lists(WORDS, min_size=1, max_size=3).map("".join),
+    st.sampled_from(["", r"\b"]),
+    st.sampled_from(["", r"\b"]),
+    st.sampled_from(sorted(FLAGS)),
+    st.sampled_from(["text", "word", "regex"]),
+)
 def test_any_text_as_a_word_finds_ripgreps_lines(real, text, before, behind, case, way):
     workspace, root = real
     pattern = before + re.escape(text) + behind if way == "regex" else text
     scope = Scope(include_globs=("*.txt", "utils/**", "no_newline.py"))
     files = {hit.path for hit in workspace.list_paths(scope)}
-    expected = [place for place in lines_by_rg(root, pattern, way == "regex", case, way == "word") if place[0] in files]
-    results = workspace.search_text(pattern, scope, regex=way == "regex", case=case, word=way == "word", limit=100_000)
+    expected = [
+        place
+        for place in lines_by_rg(root, pattern, way == "regex", case, way == "word")
+        if place[0] in files
+    ]
+    results = workspace.search_text(
+        pattern, scope, regex=way == "regex", case=case, word=way == "word", limit=100_000
+    )
     assert [(hit.path, hit.start_line) for hit in results] == expected
 
 
@@ -134,8 +213,16 @@ def test_an_expression_that_is_a_text_or_a_word(pattern, found):
 def test_a_hit_says_where_the_match_begins_in_characters(real):
     workspace, _ = real
     (hit,) = workspace.search_text("word_é", Scope(include_globs=("unicode.txt",)))
-    assert (hit.path, hit.start_line, hit.end_line, hit.column, hit.snippet) == ("unicode.txt", 4, 4, 5, "ÀÉÎ word_é")
-    (hit,) = workspace.search_text("Kelvin", Scope(include_globs=("unicode.txt",)), word=True, case="sensitive")
+    assert (hit.path, hit.start_line, hit.end_line, hit.column, hit.snippet) == (
+        "unicode.txt",
+        4,
+        4,
+        5,
+        "ÀÉÎ word_é",
+    )
+    (hit,) = workspace.search_text(
+        "Kelvin", Scope(include_globs=("unicode.txt",)), word=True, case="sensitive"
+    )
     assert hit.column == 14
 
 
@@ -148,7 +235,9 @@ def test_a_limit_gives_the_first_lines_and_says_there_are_more(real):
     assert not workspace.search_text("import", limit=len(everything)).truncated
 
 
-@pytest.mark.parametrize("pattern", [r"\w+\(", r"\bself\b", "import", r"e\w?\s", r"[^\x00-\x7f]", r"\p{Lu}\w"])
+@pytest.mark.parametrize(
+    "pattern", [r"\w+\(", r"\bself\b", "import", r"e\w?\s", r"[^\x00-\x7f]", r"\p{Lu}\w"]
+)
 def test_the_first_hits_are_the_first_of_all(real, monkeypatch, pattern):
     """Also where they are looked for in parts, of which some lines are for ripgrep."""
     monkeypatch.setattr(text_plan, "FORWARD", 3000)
@@ -160,7 +249,11 @@ def test_the_first_hits_are_the_first_of_all(real, monkeypatch, pattern):
             first = workspace.search_text(pattern, scope, regex=True, limit=limit)
             assert first.hits == every.hits[:limit]
             assert first.truncated == (limit < len(every))
-            assert first.total == len(every) if first.total_exact else limit <= first.total <= len(every)
+            assert (
+                first.total == len(every)
+                if first.total_exact
+                else limit <= first.total <= len(every)
+            )
 
 
 def test_a_shard_says_which_chunks_are_plain(real):
@@ -197,11 +290,15 @@ def test_blocks_are_parted_by_who_is_to_read_them(real, seed):
 
 def test_the_scope_bounds_every_line(real):
     workspace, _ = real
-    scope = Scope(include_globs=("IPython/core/**",), exclude_globs=("*magic*",), languages=("python",))
+    scope = Scope(
+        include_globs=("IPython/core/**",), exclude_globs=("*magic*",), languages=("python",)
+    )
     paths = {hit.path for hit in workspace.list_paths(scope)}
     hits = workspace.search_text("import", scope, limit=100_000)
     assert {hit.path for hit in hits} <= paths
-    assert [hit for hit in workspace.search_text("import", limit=100_000) if hit.path in paths] == list(hits)
+    assert [
+        hit for hit in workspace.search_text("import", limit=100_000) if hit.path in paths
+    ] == list(hits)
 
 
 def test_kinds_bound_the_lines_too(shop):
@@ -215,12 +312,17 @@ def test_context_lines_stay_inside_the_file(real):
     (hit,) = workspace.search_text("raise", scope, context=3)
     assert (hit.snippet, hit.snippet_line, hit.start_line) == ("import os\nraise ValueError", 1, 2)
     (hit,) = workspace.search_text("plain", scope, context=1)
-    assert (hit.snippet.split("\n"), hit.snippet_line) == (["ÀÉÎ word_é", "plain", "日本語 テスト"], 4)
+    assert (hit.snippet.split("\n"), hit.snippet_line) == (
+        ["ÀÉÎ word_é", "plain", "日本語 テスト"],
+        4,
+    )
 
 
 def test_a_pattern_over_lines_spans_them(shop):
     results = shop.search_text(r"class Cart:\n\s+\"\"\"Holds", regex=True)
-    assert [(hit.path, hit.start_line, hit.end_line) for hit in results] == [("src/shop/cart.py", 6, 7)]
+    assert [(hit.path, hit.start_line, hit.end_line) for hit in results] == [
+        ("src/shop/cart.py", 6, 7)
+    ]
 
 
 def test_the_innermost_definition_names_a_hit(shop):
@@ -236,20 +338,44 @@ def test_every_line_lies_in_the_definition_that_began_last_and_has_not_ended(rea
     shard = workspace._engine.shard(target.folder)
     files = np.repeat(np.arange(shard.manifest.files), shard.file_lines)
     lines = np.concatenate([np.arange(1, count + 1) for count in shard.file_lines.tolist()])
-    begins, ends, owners = shard.symbol_line.tolist(), shard.symbol_end_line.tolist(), shard.symbol_file.tolist()
+    begins, ends, owners = (
+        shard.symbol_line.tolist(),
+        shard.symbol_end_line.tolist(),
+        shard.symbol_file.tolist(),
+    )
     expected = {}
     for number, (file, begin, end) in enumerate(zip(owners, begins, ends, strict=True)):
         expected.update(((file, line), number) for line in range(begin, end + 1))
     around = [expected.get(place, -1) for place in zip(files.tolist(), lines.tolist(), strict=True)]
     assert shard.definitions_around(files, lines).tolist() == around
-    assert max(np.diff(np.flatnonzero(np.diff(owners)))) > 40, "files with more definitions than are looked at one by one"
+    assert max(np.diff(np.flatnonzero(np.diff(owners)))) > 40, (
+        "files with more definitions than are looked at one by one"
+    )
     shuffled = np.sort(np.random.default_rng(3).choice(len(files), 999, replace=False))
-    assert shard.definitions_around(files[shuffled], lines[shuffled]).tolist() == [around[i] for i in shuffled]
+    assert shard.definitions_around(files[shuffled], lines[shuffled]).tolist() == [
+        around[i] for i in shuffled
+    ]
     numbers = np.unique(np.array(around))
-    assert shard.symbol_labels(numbers) == ["", *(shard.symbol_label(number) for number in numbers.tolist()[1:])]
+    assert shard.symbol_labels(numbers) == [
+        "",
+        *(shard.symbol_label(number) for number in numbers.tolist()[1:]),
+    ]
 
 
-@pytest.mark.parametrize("before", ["", "x" * 1990, "x" * 9000, "é" * 1990, "é" * 9000, "\U0001f600" * 2000, "a\r", "\t", "x" * 8003 + "é"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "x" * 1990,
+        "x" * 9000,
+        "é" * 1990,
+        "é" * 9000,
+        "\U0001f600" * 2000,
+        "a\r",
+        "\t",
+        "x" * 8003 + "é",
+    ],
+)
 @pytest.mark.parametrize("behind", ["", "\r", "\r\r", "y" * 30, "é" * 30, "z" * 9000])
 def test_a_long_line_is_cut_and_its_column_counted(make_workspace, tmp_path, before, behind):
     line = f"{before}needle{behind}"
@@ -257,11 +383,22 @@ def test_a_long_line_is_cut_and_its_column_counted(make_workspace, tmp_path, bef
     workspace = make_workspace()
     workspace.index(tmp_path / "t")
     first, hit, last = workspace.search_text("needle")
-    assert (hit.start_line, hit.end_line, hit.column, hit.snippet) == (2, 2, len(before) + 1, line[:2000].rstrip("\r") if len(line) <= 2000 else line[:2000])
-    assert [(one.start_line, one.column, one.snippet) for one in (first, last)] == [(1, 7, "first needle"), (3, 1, "needle")]
+    assert (hit.start_line, hit.end_line, hit.column, hit.snippet) == (
+        2,
+        2,
+        len(before) + 1,
+        line[:2000].rstrip("\r") if len(line) <= 2000 else line[:2000],
+    )
+    assert [(one.start_line, one.column, one.snippet) for one in (first, last)] == [
+        (1, 7, "first needle"),
+        (3, 1, "needle"),
+    ]
 
 
-@pytest.mark.parametrize("pattern", ["(unclosed", "[z-a]", "*", r"\p{Nonsense}", "a**{", "(?P<n", "a{,3}", "self{", "}{", "a{1,2"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["(unclosed", "[z-a]", "*", r"\p{Nonsense}", "a**{", "(?P<n", "a{,3}", "self{", "}{", "a{1,2"],
+)
 def test_an_expression_that_cannot_be_read_is_one_line(shop, pattern):
     with pytest.raises(SearchError, match="cannot be read") as error:
         shop.search_text(pattern, regex=True)
@@ -273,7 +410,9 @@ def test_a_hostile_pattern_takes_linear_time(tmp_path, make_workspace):
     workspace = make_workspace()
     workspace.index(tmp_path / "t")
     results = workspace.search_text("(a|aa|a*)*b", regex=True, deadline=60)
-    assert (results.hits, results.reason) == ((), ""), "it ends by itself: backtracking would take for ever"
+    assert (results.hits, results.reason) == ((), ""), (
+        "it ends by itself: backtracking would take for ever"
+    )
 
 
 def test_a_deadline_and_a_cancel_end_a_search_with_what_it_has(real):
@@ -289,7 +428,22 @@ def test_a_deadline_and_a_cancel_end_a_search_with_what_it_has(real):
         workspace.search_text("import", deadline=-1)
 
 
-@pytest.mark.parametrize(("pattern", "lower"), [("abc", True), ("aBc", False), (r"\Wabc", True), (r"\p{Lu}abc", True), ("123", True), (r"\w{3}", False), (r"\x41", False), (r"\.", True), (r"(?P<Name>abc)", True), ("É", False), ("[[:upper:]]a", True)])
+@pytest.mark.parametrize(
+    ("pattern", "lower"),
+    [
+        ("abc", True),
+        ("aBc", False),
+        (r"\Wabc", True),
+        (r"\p{Lu}abc", True),
+        ("123", True),
+        (r"\w{3}", False),
+        (r"\x41", False),
+        (r"\.", True),
+        (r"(?P<Name>abc)", True),
+        ("É", False),
+        ("[[:upper:]]a", True),
+    ],
+)
 def test_smart_case_reads_letters_only(pattern, lower):
     assert is_lower(pattern, regex=True) is lower
 
@@ -303,21 +457,41 @@ def test_results_survive_the_wire(shop):
 
 def rg_counts(root, *arguments):
     """Matching lines by path, as rg counts them."""
-    done = subprocess.run([rg_path(), "--no-config", "--hidden", "--no-ignore", "--text", "--count", *arguments, "."], cwd=root, capture_output=True, text=True, check=False)
-    return {line.rpartition(":")[0].removeprefix("./"): int(line.rpartition(":")[2]) for line in done.stdout.splitlines()}
+    done = subprocess.run(
+        [rg_path(), "--no-config", "--hidden", "--no-ignore", "--text", "--count", *arguments, "."],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        line.rpartition(":")[0].removeprefix("./"): int(line.rpartition(":")[2])
+        for line in done.stdout.splitlines()
+    }
 
 
-@pytest.mark.parametrize(("pattern", "regex"), [("import", False), (r"def\s+_\w+", True), ("é", False), (r"\w+Error\b", True)])
+@pytest.mark.parametrize(
+    ("pattern", "regex"),
+    [("import", False), (r"def\s+_\w+", True), ("é", False), (r"\w+Error\b", True)],
+)
 def test_counts_and_files_are_ripgreps(real, pattern, regex):
     workspace, root = real
-    expected = rg_counts(root, "--case-sensitive", *([] if regex else ["--fixed-strings"]), "-e", pattern)
-    expected = {path: count for path, count in expected.items() if not path.startswith("utf16")}  # rg does not read it without its mark
-    counts = workspace.search_text(pattern, regex=regex, case="sensitive", show="counts", limit=100_000)
+    expected = rg_counts(
+        root, "--case-sensitive", *([] if regex else ["--fixed-strings"]), "-e", pattern
+    )
+    expected = {
+        path: count for path, count in expected.items() if not path.startswith("utf16")
+    }  # rg does not read it without its mark
+    counts = workspace.search_text(
+        pattern, regex=regex, case="sensitive", show="counts", limit=100_000
+    )
     found = {hit.path: int(hit.score) for hit in counts if not hit.path.startswith("utf16")}
     assert found == expected
     assert counts.total == sum(int(hit.score) for hit in counts)
     assert counts.total_exact
-    files = workspace.search_text(pattern, regex=regex, case="sensitive", show="files", limit=100_000)
+    files = workspace.search_text(
+        pattern, regex=regex, case="sensitive", show="files", limit=100_000
+    )
     assert [hit.path for hit in files] == [hit.path for hit in counts]
     assert files.total == len(files)
     first = {}
@@ -340,8 +514,20 @@ def test_a_cap_for_each_file(real):
     assert not capped.truncated
 
 
-@pytest.mark.parametrize(("pattern", "regex"), [("import", False), (r"\bself\b", True), ("e", False), (r"def\s+\w+", True), ("é", False), (r"(?s)\)\n\n", True)])
-@pytest.mark.parametrize("scope", [Scope(), Scope(include_globs=("*.txt", "IPython/core/**"))], ids=["all", "some"])
+@pytest.mark.parametrize(
+    ("pattern", "regex"),
+    [
+        ("import", False),
+        (r"\bself\b", True),
+        ("e", False),
+        (r"def\s+\w+", True),
+        ("é", False),
+        (r"(?s)\)\n\n", True),
+    ],
+)
+@pytest.mark.parametrize(
+    "scope", [Scope(), Scope(include_globs=("*.txt", "IPython/core/**"))], ids=["all", "some"]
+)
 def test_the_total_is_the_same_for_every_limit(real, pattern, regex, scope):
     workspace, _ = real
     everything = workspace.search_text(pattern, scope, regex=regex, limit=0)
@@ -358,7 +544,9 @@ def test_the_total_is_the_same_for_every_limit(real, pattern, regex, scope):
 def needles(tmp_path, count_bytes, follow=True):
     """A workspace over ten files with 300,000 matching lines, 3.6 MB."""
     root = write_tree(tmp_path / "t", {f"{i}.txt": "needle here\n" * 30_000 for i in range(10)})
-    settings = msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), count_bytes=count_bytes, shard_bytes=1_000_000)
+    settings = msgspec.structs.replace(
+        Settings.from_environment(tmp_path / "home"), count_bytes=count_bytes, shard_bytes=1_000_000
+    )
     workspace = Workspace(settings, here=str(root))
     if follow:
         workspace.index(root, name="t")
@@ -374,7 +562,9 @@ def test_beyond_the_counted_bytes_the_total_is_a_lower_bound(tmp_path, indexed):
     for _ in range(3):  # no clock has a part in it
         again = workspace.search_text("needle", limit=3)
         assert (again.total, again.hits) == (first.total, first.hits)
-    assert f"3 of more than {first.total:,} matching lines" in first._repr_mimebundle_()["text/plain"]
+    assert (
+        f"3 of more than {first.total:,} matching lines" in first._repr_mimebundle_()["text/plain"]
+    )
     files = workspace.search_text("needle", limit=1, show="files")
     assert 1 <= files.total < 10
     assert (files.total_exact, files.reason) == (False, "limit")
@@ -385,7 +575,10 @@ def test_beyond_the_counted_bytes_the_total_is_a_lower_bound(tmp_path, indexed):
 
 def test_matches_just_behind_the_counted_bytes(tmp_path):
     """The unread rest is searched for one more match; if there is none, the total is exact."""
-    root = write_tree(tmp_path / "t", {"a.txt": "needle\n" * 40, "b.txt": "nothing\n" * 100_000, "c.txt": "one needle\n"})
+    root = write_tree(
+        tmp_path / "t",
+        {"a.txt": "needle\n" * 40, "b.txt": "nothing\n" * 100_000, "c.txt": "one needle\n"},
+    )
     settings = msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), count_bytes=1)
     workspace = Workspace(settings, here=None)
     workspace.index(root, name="t")
@@ -401,16 +594,34 @@ def test_matches_just_behind_the_counted_bytes(tmp_path):
 def test_the_look_for_one_more_match_is_bounded(tmp_path, monkeypatch, indexed):
     """Text is left that nobody read: whether it matches is not claimed."""
     monkeypatch.setattr("codeintel_nb.engines.text_search.MIN_LOOK_BYTES", 100_000)
-    root = write_tree(tmp_path / "t", {"a/a.txt": "needle 1\n" * 40, **{f"b/{i}.txt": "nothing\n" * 30_000 for i in range(40)}, "c/c.txt": "number 2\n"})
-    workspace = Workspace(msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), count_bytes=1), here=str(root))
+    root = write_tree(
+        tmp_path / "t",
+        {
+            "a/a.txt": "needle 1\n" * 40,
+            **{f"b/{i}.txt": "nothing\n" * 30_000 for i in range(40)},
+            "c/c.txt": "number 2\n",
+        },
+    )
+    workspace = Workspace(
+        msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), count_bytes=1),
+        here=str(root),
+    )
     if indexed:
         workspace.index(root, name="t")
     found = workspace.search_text("[0-9]", regex=True, limit=40)
-    assert (len(found.hits), found.total, found.total_exact, found.reason, found.more) == (40, 40, False, "reading", False)
+    assert (len(found.hits), found.total, found.total_exact, found.reason, found.more) == (
+        40,
+        40,
+        False,
+        "reading",
+        False,
+    )
     assert "of at least 40 matching lines" in repr(found)
     assert "stopped at its reading limit" in repr(found)
     cut = workspace.search_text("[0-9]", regex=True, limit=10)
-    assert (cut.total_exact, cut.reason) == (False, "limit"), "what a limit leaves out is its own doing"
+    assert (cut.total_exact, cut.reason) == (False, "limit"), (
+        "what a limit leaves out is its own doing"
+    )
     assert "--limit 0 keeps all" in cut.missing()
     assert workspace.search_text("[0-9]", regex=True, limit=0).total == 41
     counts = workspace.search_text("[0-9]", regex=True, limit=1, show="counts")
@@ -420,9 +631,17 @@ def test_the_look_for_one_more_match_is_bounded(tmp_path, monkeypatch, indexed):
 
 def test_the_counted_bytes_are_shared_by_all_folders(tmp_path):
     """Two unindexed folders are counted in the bytes of one search, not each in as many."""
-    settings = msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), count_bytes=700_000)
+    settings = msgspec.structs.replace(
+        Settings.from_environment(tmp_path / "home"), count_bytes=700_000
+    )
     workspace = Workspace(settings, here=None)
-    folders = [write_tree(tmp_path / name, {".git/HEAD": "", **{f"{i}.txt": "needle here\n" * 10_000 for i in range(10)}}) for name in ("one", "two")]
+    folders = [
+        write_tree(
+            tmp_path / name,
+            {".git/HEAD": "", **{f"{i}.txt": "needle here\n" * 10_000 for i in range(10)}},
+        )
+        for name in ("one", "two")
+    ]
     scope = Scope(repos=tuple(workspace.project_scope(folder).repos[0] for folder in folders))
     found = workspace.search_text("needle", scope, limit=3)
     assert not found.total_exact
@@ -440,7 +659,9 @@ def test_many_unindexed_files_are_a_limit_of_reading_not_of_time(tmp_path, monke
     workspace.close()
 
 
-@pytest.mark.parametrize(("indexed", "pattern"), [(False, "needle"), (False, r"needle\n"), (True, r"needle\n")])
+@pytest.mark.parametrize(
+    ("indexed", "pattern"), [(False, "needle"), (False, r"needle\n"), (True, r"needle\n")]
+)
 def test_a_count_ends_at_the_maximum_and_says_so(tmp_path, monkeypatch, indexed, pattern):
     monkeypatch.setattr("codeintel_nb.search.loose.MAX_HITS", 1_000)
     monkeypatch.setattr("codeintel_nb.engines.text_search.MAX_HITS", 1_000)
@@ -473,7 +694,9 @@ def test_a_match_of_several_lines_is_counted_where_the_counted_bytes_end(tmp_pat
     text = "\n".join(f"begin {i}\nend" for i in range(20_000))
     root = write_tree(tmp_path / "t", {"a.txt": text, "b.txt": "begin x\nend\n" * 3})
     for count_bytes in range(5_000, 5_200, 3):
-        settings = msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), count_bytes=count_bytes)
+        settings = msgspec.structs.replace(
+            Settings.from_environment(tmp_path / "home"), count_bytes=count_bytes
+        )
         workspace = Workspace(settings, here=str(root))
         if not workspace.repositories():
             workspace.index(root, name="t")
@@ -485,7 +708,10 @@ def test_a_match_of_several_lines_is_counted_where_the_counted_bytes_end(tmp_pat
 
 def test_a_second_match_in_a_counted_file_is_no_further_one(tmp_path):
     root = write_tree(tmp_path / "t", {"a.txt": "needle\n", "b.txt": "needle\n" * 50_000})
-    workspace = Workspace(msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), count_bytes=10_000), here=str(root))
+    workspace = Workspace(
+        msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), count_bytes=10_000),
+        here=str(root),
+    )
     workspace.index(root, name="t")
     found = workspace.search_text("needle", limit=2, show="files")
     assert (found.total, found.more) == (2, False)
@@ -499,7 +725,9 @@ def test_a_long_line_is_left_to_rg_which_can_be_killed(tmp_path):
     workspace.index(root, name="t")
     (target,) = workspace._roster.now(Scope()).targets
     engine = workspace._engine
-    plan = plan_text(engine.shard(target.folder), "t", engine.mask(target), TextQuery(r"[0-9]", regex=True))
+    plan = plan_text(
+        engine.shard(target.folder), "t", engine.mask(target), TextQuery(r"[0-9]", regex=True)
+    )
     sifted = plan.sifted()
     assert (sifted.exact.size, sifted.foreign.size) == (0, 700_009)
     assert workspace.search_text("[0-9]", regex=True).total == 1
@@ -511,22 +739,43 @@ def test_a_folder_that_vanishes_is_not_a_broken_ripgrep(tmp_path):
     settings = Settings.from_environment(tmp_path / "home")
     files = tuple(Walk(worktree(str(root)), settings))
     shutil.rmtree(root)
-    answer = search_loose(LooseTarget("t", str(root), files, Scope(), settings), TextQuery("needle"), 10, Bounds.within(None, None), 1_000_000, 1_000_000)
+    answer = search_loose(
+        LooseTarget("t", str(root), files, Scope(), settings),
+        TextQuery("needle"),
+        10,
+        Bounds.within(None, None),
+        1_000_000,
+        1_000_000,
+    )
     assert sum(one.total for one in answer.answers) == 0
 
 
 def test_definitions_come_first_when_ranked(shop):
     plain = shop.search_text("cart", case="insensitive")
     ranked = shop.search_text("cart", case="insensitive", rank=True)
-    assert sorted((h.path, h.start_line) for h in ranked) == sorted((h.path, h.start_line) for h in plain)
+    assert sorted((h.path, h.start_line) for h in ranked) == sorted(
+        (h.path, h.start_line) for h in plain
+    )
     assert [h.path for h in plain] == sorted(h.path for h in plain)
     first = [h.snippet.strip() for h in ranked[:4]]
-    assert set(first) == {"class Cart:", "def load_cart(path):", "export function renderCart(cart) {", "def test_total_price_of_empty_cart():"}
+    assert set(first) == {
+        "class Cart:",
+        "def load_cart(path):",
+        "export function renderCart(cart) {",
+        "def test_total_price_of_empty_cart():",
+    }
     assert [h.score for h in ranked] == sorted((h.score for h in ranked), reverse=True)
     assert shop.search_text("cart", case="insensitive", rank=True, limit=2)[0] == ranked[0]
 
 
-@pytest.mark.parametrize(("given", "said"), [({"show": "words"}, "Known: lines, files, counts"), ({"per_file": 0}, "whole number from 1"), ({"per_file": True}, "whole number from 1")])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"show": "words"}, "Known: lines, files, counts"),
+        ({"per_file": 0}, "whole number from 1"),
+        ({"per_file": True}, "whole number from 1"),
+    ],
+)
 def test_what_cannot_be_shown_is_said(shop, given, said):
     with pytest.raises(SearchError, match=said):
         shop.search_text("x", **given)
@@ -537,26 +786,57 @@ MULTILINE = {
     "crlf.txt": b"one\r\ntwo\r\n", "both.txt": "end\nstart é\nend\nstart\n",
     "open/e.txt": "foo\nfoo ", "open/f.txt": "é\nfoo", "open/g.txt": "start",
 }  # fmt: skip
-SPANNING = [r"\w\nfoo", r"caf\w\nfoo", r"\W\nfoo", r"y\nx", r"end\n\<start", r"end\nstart", r"\n\n", r"(?s)one.*three", r"o\n", r"one\r\ntwo", r"\s+\w+\n\w", r"[^\n]\n\n", r"foo\s\n", r"foo\n", r"start\n"]
+SPANNING = [
+    r"\w\nfoo",
+    r"caf\w\nfoo",
+    r"\W\nfoo",
+    r"y\nx",
+    r"end\n\<start",
+    r"end\nstart",
+    r"\n\n",
+    r"(?s)one.*three",
+    r"o\n",
+    r"one\r\ntwo",
+    r"\s+\w+\n\w",
+    r"[^\n]\n\n",
+    r"foo\s\n",
+    r"foo\n",
+    r"start\n",
+]
 
 
 @pytest.mark.parametrize("pattern", SPANNING)
 @pytest.mark.parametrize("word", [False, True])
-def test_matches_of_several_lines_cover_the_lines_that_ripgrep_prints(tmp_path, make_workspace, pattern, word):
+def test_matches_of_several_lines_cover_the_lines_that_ripgrep_prints(
+    tmp_path, make_workspace, pattern, word
+):
     root = write_tree(tmp_path / "tree", MULTILINE)
     workspace = make_workspace()
     unindexed = Workspace(workspace.settings, here=str(root))
     found = [lines_covered(unindexed.search_text(pattern, regex=True, word=word))]
     workspace.index(root)
     found.append(lines_covered(workspace.search_text(pattern, regex=True, word=word)))
-    command = [rg_path(), "--no-config", "--json", "--smart-case", "--multiline", *(["-w"] if word else []), "-e", pattern, "."]
+    command = [
+        rg_path(),
+        "--no-config",
+        "--json",
+        "--smart-case",
+        "--multiline",
+        *(["-w"] if word else []),
+        "-e",
+        pattern,
+        ".",
+    ]
     done = subprocess.run(command, cwd=root, capture_output=True, check=False)
     expected = set()
     for line in done.stdout.splitlines():
         event = json.loads(line)
         if event["type"] == "match":
             first, text = event["data"]["line_number"], event["data"]["lines"]["text"]
-            expected |= {(event["data"]["path"]["text"].removeprefix("./"), first + i) for i in range(len(text.splitlines()))}
+            expected |= {
+                (event["data"]["path"]["text"].removeprefix("./"), first + i)
+                for i in range(len(text.splitlines()))
+            }
     assert found[0] == found[1]
     assert found[0] == expected
 
@@ -572,7 +852,9 @@ def test_where_every_line_is_for_ripgrep(make_workspace, tmp_path, monkeypatch):
     workspace = make_workspace()
     workspace.index(tmp_path / "t")
     for limit in (10, 10_000):
-        assert len(workspace.search_text(r"foo\w", regex=True, case="sensitive", limit=limit)) == min(limit, 500)
+        assert len(
+            workspace.search_text(r"foo\w", regex=True, case="sensitive", limit=limit)
+        ) == min(limit, 500)
 
 
 def test_a_vertical_tab_is_a_space(make_workspace, tmp_path):
@@ -580,11 +862,23 @@ def test_a_vertical_tab_is_a_space(make_workspace, tmp_path):
     workspace = make_workspace()
     workspace.index(root)
     for pattern in (r"a\sb", r"a\Sb", r"a[\s]b", r"a[^\s]b", r"a\Wb"):
-        assert [hit.start_line for hit in workspace.search_text(pattern, regex=True)] == [line for _, line in lines_by_rg(root, pattern, True)], pattern
+        assert [hit.start_line for hit in workspace.search_text(pattern, regex=True)] == [
+            line for _, line in lines_by_rg(root, pattern, True)
+        ], pattern
 
 
-@pytest.mark.parametrize(("lines", "asked_rg"), [("café\nfoo bar\nénd\n", False), ("foo bar\nfoo é\n", True), ("éfoo\nfoo\n", True), ("naïve\r\nfoo bar\r\n", False)])
-def test_rg_judges_only_lines_that_hold_more_than_ascii(make_workspace, tmp_path, monkeypatch, lines, asked_rg):
+@pytest.mark.parametrize(
+    ("lines", "asked_rg"),
+    [
+        ("café\nfoo bar\nénd\n", False),
+        ("foo bar\nfoo é\n", True),
+        ("éfoo\nfoo\n", True),
+        ("naïve\r\nfoo bar\r\n", False),
+    ],
+)
+def test_rg_judges_only_lines_that_hold_more_than_ascii(
+    make_workspace, tmp_path, monkeypatch, lines, asked_rg
+):
     """A chunk with an accent in it does not cost rg's start: the ASCII lines around it mean the same to re2."""
     from codeintel_nb.search import text
 
@@ -594,6 +888,10 @@ def test_rg_judges_only_lines_that_hold_more_than_ascii(make_workspace, tmp_path
     asked, stream = [], text.stream
     monkeypatch.setattr(text, "stream", lambda *given: asked.append(given) or stream(*given))
     found = [hit.snippet for hit in workspace.search_text(r"\bfoo\b", regex=True)]
-    plain = subprocess.run([rg_path(), "--no-config", "-N", r"\bfoo\b", str(tmp_path / "t" / "a.txt")], capture_output=True, text=True).stdout
+    plain = subprocess.run(
+        [rg_path(), "--no-config", "-N", r"\bfoo\b", str(tmp_path / "t" / "a.txt")],
+        capture_output=True,
+        text=True,
+    ).stdout
     assert found == plain.replace("\r", "").splitlines()
     assert bool(asked) == asked_rg

@@ -9,15 +9,61 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from codeintel_nb.index.id_lists import BITS, ELIAS_FANO, IDS
-from codeintel_nb.index.postings import BLOCK, Postings, PostingsBuilder, code_of, fold, joint_of, text_of
+from codeintel_nb.index.postings import (
+    BLOCK,
+    Postings,
+    PostingsBuilder,
+    code_of,
+    fold,
+    joint_of,
+    text_of,
+)
 from codeintel_nb.search.literals import needle
 from codeintel_nb.search.trigrams import NOTHING, blocks_that_may, may_match, needs
 
-_atoms = st.sampled_from(["a", "ab_sk", "b", "k", "S", "s", "_", "1", r"\.", r"\w", r"\d", r"\s", ".", "[ab]", "[a-c]", "[^a]", "[kK_]", "é", "(?:ab)", "abc", "sks", "(?i:ka)", r"\b", "^", "$"])
+_atoms = st.sampled_from(
+    [
+        "a",
+        "ab_sk",
+        "b",
+        "k",
+        "S",
+        "s",
+        "_",
+        "1",
+        r"\.",
+        r"\w",
+        r"\d",
+        r"\s",
+        ".",
+        "[ab]",
+        "[a-c]",
+        "[^a]",
+        "[kK_]",
+        "é",
+        "(?:ab)",
+        "abc",
+        "sks",
+        "(?i:ka)",
+        r"\b",
+        "^",
+        "$",
+    ]
+)
 _repeats = st.sampled_from(["", "", "", "", "?", "*", "+", "{2}", "{1,3}", "{0,2}", "+?"])
 _runs = st.lists(st.tuples(_atoms, _repeats).map("".join), min_size=1, max_size=6).map("".join)
-PATTERNS = st.one_of(_runs, st.lists(_runs, min_size=2, max_size=3).map(lambda parts: "(" + "|".join(parts) + ")"), st.tuples(_runs, _runs, _runs).map(lambda p: f"{p[0]}({p[1]}|{p[2]})"))
-_words = st.lists(st.one_of(st.text(st.sampled_from("abckKsS_1. é\u212a\u017f"), max_size=25), st.sampled_from(["ab_sk", "aB_\u017fK", "_sk_a1", "b_s\u212a"])), max_size=4).map("".join)
+PATTERNS = st.one_of(
+    _runs,
+    st.lists(_runs, min_size=2, max_size=3).map(lambda parts: "(" + "|".join(parts) + ")"),
+    st.tuples(_runs, _runs, _runs).map(lambda p: f"{p[0]}({p[1]}|{p[2]})"),
+)
+_words = st.lists(
+    st.one_of(
+        st.text(st.sampled_from("abckKsS_1. é\u212a\u017f"), max_size=25),
+        st.sampled_from(["ab_sk", "aB_\u017fK", "_sk_a1", "b_s\u212a"]),
+    ),
+    max_size=4,
+).map("".join)
 TEXTS = st.lists(_words, min_size=1, max_size=8).map("\n".join)
 
 
@@ -89,16 +135,23 @@ def test_a_literal_that_is_there_is_among_the_blocks(tmp_path, literal, text, in
     ],
 )
 def test_what_a_pattern_needs(pattern, trigrams):
-    assert needs(pattern, True, False).trigrams == {joint_of(t.encode()) if len(t) == 5 else code_of(t.encode()) for t in trigrams}
+    assert needs(pattern, True, False).trigrams == {
+        joint_of(t.encode()) if len(t) == 5 else code_of(t.encode()) for t in trigrams
+    }
 
 
 def test_a_joint_keeps_apart_what_trigrams_do_not(tmp_path):
     parts = [b"get_x = list_params\n", b"GET_params(1)\n", b"target_parameters\n"]
-    postings = postings_of(b"".join((part + b"#").ljust(BLOCK - 1, b"-") + b"\n" for part in parts), tmp_path)
+    postings = postings_of(
+        b"".join((part + b"#").ljust(BLOCK - 1, b"-") + b"\n" for part in parts), tmp_path
+    )
     assert postings.blocks == 3
     codes = needs("get_params", False, False).trigrams
     for chosen, blocks in ((codes, [1]), (codes - {joint_of(b"et_pa")}, [0, 1])):
-        held = [set(postings.read(position).tolist()) for _, position in postings.find(np.array(sorted(chosen), np.uint32))]
+        held = [
+            set(postings.read(position).tolist())
+            for _, position in postings.find(np.array(sorted(chosen), np.uint32))
+        ]
         assert sorted(set.intersection(*held)) == blocks
 
 
@@ -107,7 +160,9 @@ def test_a_number_says_what_it_stands_for(text):
     assert text_of(joint_of(text) if len(text) == 5 else code_of(text)) == text
 
 
-@pytest.mark.parametrize("text", [b"ab_c", b"ab-cd", b"a__cd", b"ab__d", b"a _cd", b"ab_c\n", "éb_c".encode(), b"AB_CD"])
+@pytest.mark.parametrize(
+    "text", [b"ab_c", b"ab-cd", b"a__cd", b"ab__d", b"a _cd", b"ab_c\n", "éb_c".encode(), b"AB_CD"]
+)
 def test_what_is_no_joint(text):
     assert joint_of(text) is None
 
@@ -115,10 +170,27 @@ def test_what_is_no_joint(text):
 def test_an_alternation_needs_one_of_its_branches():
     need = needs("(?i)todo|fixme", True, False)
     assert need.any_of
-    assert {part.trigrams for part in need.parts} == {frozenset(code_of(t) for t in (b"tod", b"odo")), frozenset(code_of(t) for t in (b"fix", b"ixm", b"xme"))}
+    assert {part.trigrams for part in need.parts} == {
+        frozenset(code_of(t) for t in (b"tod", b"odo")),
+        frozenset(code_of(t) for t in (b"fix", b"ixm", b"xme")),
+    }
 
 
-@pytest.mark.parametrize("pattern", ["[[:alpha:]]abc", r"\<abc", "[a&&b]abc", "(?x) a b c", r"\pLabc", "(abc", r"\x{41}bcd", "[a[b]]cde", "\\Qabc\\E", "(?U)abc"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "[[:alpha:]]abc",
+        r"\<abc",
+        "[a&&b]abc",
+        "(?x) a b c",
+        r"\pLabc",
+        "(abc",
+        r"\x{41}bcd",
+        "[a[b]]cde",
+        "\\Qabc\\E",
+        "(?U)abc",
+    ],
+)
 def test_what_another_engine_reads_otherwise_needs_nothing(pattern):
     assert needs(pattern, True, False) == NOTHING
 
@@ -129,7 +201,9 @@ def test_each_form_gives_back_its_blocks(tmp_path):
     lines = []
     for number in range(48_000):
         chosen = ["common"] if number % 2 else []
-        chosen += [words[int(i)] for i in rng.zipf(1.3, 12) % len(words)] + ([f"rare{number}q"] if number % 97 == 0 else [])
+        chosen += [words[int(i)] for i in rng.zipf(1.3, 12) % len(words)] + (
+            [f"rare{number}q"] if number % 97 == 0 else []
+        )
         lines.append((" ".join(chosen) + " " + "-" * 60 + "\n").encode())
     content = b"".join([*lines, b"only here: zqx\n"])
     postings = postings_of(content, tmp_path)
@@ -147,7 +221,9 @@ def test_each_form_gives_back_its_blocks(tmp_path):
             code = int(postings._codes[position])
             held = text_of(code)
             assert [found for _, found in postings.find(np.array([code], np.uint32))] == [position]
-            assert postings.read(position).tolist() == [i for i in range(postings.blocks) if held in folded[edges[i] : edges[i + 1]]]
+            assert postings.read(position).tolist() == [
+                i for i in range(postings.blocks) if held in folded[edges[i] : edges[i + 1]]
+            ]
     assert postings.find(np.array([code, code_of(b"~~~")], np.uint32)) is None
 
 
@@ -157,7 +233,10 @@ def test_a_line_longer_than_a_block_and_no_text_at_all(tmp_path):
     empty = PostingsBuilder()
     empty.write(tmp_path / "empty.bin")
     assert Postings(tmp_path / "empty.bin").blocks == 0
-    assert blocks_that_may(needs("needle", False, False), Postings(tmp_path / "empty.bin")).tolist() == []
+    assert (
+        blocks_that_may(needs("needle", False, False), Postings(tmp_path / "empty.bin")).tolist()
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -181,4 +260,6 @@ def test_what_is_certain_is_in_every_match(pattern, text, insensitive):
 @given(PATTERNS, TEXTS, st.booleans())
 def test_a_text_that_matches_may(pattern, text, insensitive):
     compiled = compiled_by_re2(pattern, insensitive)
-    assert compiled.search(text.encode()) is None or may_match(needs(pattern, True, insensitive), text.encode())
+    assert compiled.search(text.encode()) is None or may_match(
+        needs(pattern, True, insensitive), text.encode()
+    )

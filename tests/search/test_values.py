@@ -14,7 +14,13 @@ from tests.conftest import write_tree
 @pytest.fixture
 def many(make_workspace, tmp_path):
     """Files of 386 matching lines, most of them at the end of the alphabet."""
-    root = write_tree(tmp_path / "many", {f"{name}.py": f"get_context({name!r})\n" * count for name, count in {"a": 100, "b": 57, "z": 229}.items()})
+    root = write_tree(
+        tmp_path / "many",
+        {
+            f"{name}.py": f"get_context({name!r})\n" * count
+            for name, count in {"a": 100, "b": 57, "z": 229}.items()
+        },
+    )
     workspace = make_workspace()
     workspace.index(root, name="many")
     return workspace
@@ -32,7 +38,14 @@ def test_a_value_holds_every_match(many):
 
 def test_whoever_uses_a_cut_value_is_told(many):
     results = many.search_text("get_context", limit=100)
-    for use in (len, list, lambda r: r.to_df(), lambda r: r.to_arrow(), lambda r: r.to_dicts(), lambda r: r.relation()):
+    for use in (
+        len,
+        list,
+        lambda r: r.to_df(),
+        lambda r: r.to_arrow(),
+        lambda r: r.to_dicts(),
+        lambda r: r.relation(),
+    ):
         with pytest.warns(TruncatedWarning, match="100 hits of 386. --limit 0 keeps all"):
             use(results)
     assert results.to_df().attrs["truncated"]

@@ -7,7 +7,28 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-STEMS = ["a", "b", "ab", "A", "B1", "build", "Build", "keep", "x y", "é", "k", "1st", "data", "_b", "-c", "a[b]", "foo", "foobar", "#h", "!n"]
+STEMS = [
+    "a",
+    "b",
+    "ab",
+    "A",
+    "B1",
+    "build",
+    "Build",
+    "keep",
+    "x y",
+    "é",
+    "k",
+    "1st",
+    "data",
+    "_b",
+    "-c",
+    "a[b]",
+    "foo",
+    "foobar",
+    "#h",
+    "!n",
+]
 ENDINGS = ["", "", ".py", ".log", ".LOG", ".txt", ".md", ".py~", "1", ".c.o"]
 SETS = [
     "[ab]", "[!a]", "[^b]", "[a-c]", "[z-a]", "[[:digit:]]", "[[:upper:]]", "[^[:alpha:]]", "[[:space:]]", "[[:nope:]]", "[]a]", "[a-]", "[\\]b]", "[a/b]", "[",
@@ -43,7 +64,22 @@ def blurred(rng: random.Random, text: str) -> str:
     at = rng.randrange(len(text))
     behind = at + rng.choice([1, 1, 1, 2, len(text)])
     met = text[at]
-    exact = ["?", "*", "**", f"[{met}]", f"[!{met}]", f"[^x{met}]", f"[a-z{met}]", f"\\{met}", f"[\\{met}]", f"[]{met}]", "[[:alpha:][:space:]]", "[[:upper:]]", "[[:punct:]]", "[^[:digit:]]"]
+    exact = [
+        "?",
+        "*",
+        "**",
+        f"[{met}]",
+        f"[!{met}]",
+        f"[^x{met}]",
+        f"[a-z{met}]",
+        f"\\{met}",
+        f"[\\{met}]",
+        f"[]{met}]",
+        "[[:alpha:][:space:]]",
+        "[[:upper:]]",
+        "[[:punct:]]",
+        "[^[:digit:]]",
+    ]
     return text[:at] + rng.choice([*exact, *SETS]) + text[behind:]
 
 
@@ -54,19 +90,49 @@ def aimed(rng: random.Random, paths: list[str]) -> str:
     parts = parts[rng.randrange(len(parts)) :] if rng.random() < 0.5 else parts
     for i in range(len(parts)):
         if rng.random() < 0.45:
-            parts[i] = blurred(rng, parts[i]) if rng.random() < 0.7 else rng.choice(["*", "**", "?*", glob_name(rng)])
+            parts[i] = (
+                blurred(rng, parts[i])
+                if rng.random() < 0.7
+                else rng.choice(["*", "**", "?*", glob_name(rng)])
+            )
     text = "/".join(parts)
     return text.swapcase() if rng.random() < 0.1 else text
 
 
 def line(rng: random.Random, paths: list[str]) -> bytes:
     if rng.random() < 0.05:
-        return rng.choice([b"", b"#comment", b"!", b"/", b"//", b"\\", b" ", b"\t", b"!/", b"*/", b"**/", b"!*/", b"**", b"/*", b"!**", b"\r", b"a\0b", b"\xe9*", b"\xef\xbb\xbfa"])
+        return rng.choice(
+            [
+                b"",
+                b"#comment",
+                b"!",
+                b"/",
+                b"//",
+                b"\\",
+                b" ",
+                b"\t",
+                b"!/",
+                b"*/",
+                b"**/",
+                b"!*/",
+                b"**",
+                b"/*",
+                b"!**",
+                b"\r",
+                b"a\0b",
+                b"\xe9*",
+                b"\xef\xbb\xbfa",
+            ]
+        )
     if paths and rng.random() < 0.75:
         text = aimed(rng, paths)
     else:
         text = "/".join(glob_name(rng) for _ in range(rng.choice([1, 1, 1, 2, 2, 3])))
-    text = rng.choice(["", "", "", "/", "**/"]) + text + rng.choice(["", "", "", "", "/", "/**", "/*", " ", "  ", "\\ ", "\t"])
+    text = (
+        rng.choice(["", "", "", "/", "**/"])
+        + text
+        + rng.choice(["", "", "", "", "/", "/**", "/*", " ", "  ", "\\ ", "\t"])
+    )
     text = rng.choice(["", "", "!"]) + text
     return text.encode() + rng.choice([b"", b"", b"", b"", b"\r", b"\r\r"])
 
@@ -76,7 +142,11 @@ def rules(rng: random.Random, paths: list[str]) -> bytes:
     if rng.random() < 0.12:
         lines.insert(0, rng.choice([b"*", b"/*", b"**", b"*.*"]))
         lines.insert(1, rng.choice([b"!*/", b"!*.py", b"!keep", b"!/data/", b"!.gitignore"]))
-    return (b"\xef\xbb\xbf" if rng.random() < 0.08 else b"") + b"\n".join(lines) + rng.choice([b"", b"\n"])
+    return (
+        (b"\xef\xbb\xbf" if rng.random() < 0.08 else b"")
+        + b"\n".join(lines)
+        + rng.choice([b"", b"\n"])
+    )
 
 
 def plain_line(rng: random.Random, paths: list[str]) -> bytes:
@@ -88,8 +158,22 @@ def plain_line(rng: random.Random, paths: list[str]) -> bytes:
     for i, part in enumerate(parts):
         if rng.random() < 0.4:
             stem, dot, ending = part.partition(".")
-            parts[i] = rng.choice(["*", "**", f"*{dot}{ending}", f"{stem}*", f"{part[:1]}*", f"*{part[-1:]}", f"?{part[1:]}" if len(part) > 1 else "?"])
-    text = rng.choice(["", "", "", "/", "**/"]) + "/".join(parts) + rng.choice(["", "", "", "", "/", "/**", "/*"])
+            parts[i] = rng.choice(
+                [
+                    "*",
+                    "**",
+                    f"*{dot}{ending}",
+                    f"{stem}*",
+                    f"{part[:1]}*",
+                    f"*{part[-1:]}",
+                    f"?{part[1:]}" if len(part) > 1 else "?",
+                ]
+            )
+    text = (
+        rng.choice(["", "", "", "/", "**/"])
+        + "/".join(parts)
+        + rng.choice(["", "", "", "", "/", "/**", "/*"])
+    )
     return (rng.choice(["", "", "!"]) + text).encode()
 
 
@@ -100,7 +184,12 @@ def plain_rules(rng: random.Random, paths: list[str]) -> bytes:
     return b"\n".join(lines) + b"\n"
 
 
-def make_tree(root: Path, rng: random.Random, ignore_files: tuple[str, ...] = (".gitignore",), rules: Callable[[random.Random, list[str]], bytes] = rules) -> list[Path]:
+def make_tree(
+    root: Path,
+    rng: random.Random,
+    ignore_files: tuple[str, ...] = (".gitignore",),
+    rules: Callable[[random.Random, list[str]], bytes] = rules,
+) -> list[Path]:
     """Fill a folder, and return the folders in it; no folder is empty."""
     folders = [root]
     for _ in range(rng.randrange(2, 9)):

@@ -11,7 +11,10 @@ from codeintel_nb.sources.chunk import document_of
 
 
 def definitions(text, path="a.cpp"):
-    return [(symbol.kind, f"{symbol.container}.{symbol.name}".strip(".")) for symbol in document_of(path, text.encode()).symbols]
+    return [
+        (symbol.kind, f"{symbol.container}.{symbol.name}".strip("."))
+        for symbol in document_of(path, text.encode()).symbols
+    ]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +68,36 @@ def test_what_is_shown_of_a_definition_has_its_macros():
     assert symbol.signature == "class MY_API Widget final : public Base"
 
 
-@given(st.lists(st.sampled_from(["class ", "MY_API", "A_B(", "x", ")", "{", "}", ";", "\n", "// A_B\n", "/* ", "*/", '"', "'", "#define A_B \\\n", "struct ", "::", "<", ">", "é", " "]), max_size=40))
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "class ",
+                "MY_API",
+                "A_B(",
+                "x",
+                ")",
+                "{",
+                "}",
+                ";",
+                "\n",
+                "// A_B\n",
+                "/* ",
+                "*/",
+                '"',
+                "'",
+                "#define A_B \\\n",
+                "struct ",
+                "::",
+                "<",
+                ">",
+                "é",
+                " ",
+            ]
+        ),
+        max_size=40,
+    )
+)
 def test_every_byte_keeps_its_place(parts):
     text = "".join(parts).encode()
     blanked = without_macros(text)
@@ -75,11 +107,32 @@ def test_every_byte_keeps_its_place(parts):
 
 
 def test_other_code_is_left_alone():
-    for text in (b"int a = MAX_SIZE;\n", b"return FOO_BAR(x);\n", b'const char *a = "MY_API x";\n', b"// class MY_API Foo {\n", b"struct FILE_INFO info;\n", b"#define MY_API class\n", b"FOO_T a, b;\n"):
+    for text in (
+        b"int a = MAX_SIZE;\n",
+        b"return FOO_BAR(x);\n",
+        b'const char *a = "MY_API x";\n',
+        b"// class MY_API Foo {\n",
+        b"struct FILE_INFO info;\n",
+        b"#define MY_API class\n",
+        b"FOO_T a, b;\n",
+    ):
         assert without_macros(text) == text
 
 
-@pytest.mark.parametrize("text", ["A_B(" * 20_000, "class A_B " * 20_000, "/* " * 50_000 + "A_B\n", "A_B\n" * 20_000, "template <" * 10_000 + "A_B x", 'R"(' * 30_000 + " A_B", "A_B a::" * 20_000, "class A_B x<" * 10_000, ") A_B " * 20_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A_B(" * 20_000,
+        "class A_B " * 20_000,
+        "/* " * 50_000 + "A_B\n",
+        "A_B\n" * 20_000,
+        "template <" * 10_000 + "A_B x",
+        'R"(' * 30_000 + " A_B",
+        "A_B a::" * 20_000,
+        "class A_B x<" * 10_000,
+        ") A_B " * 20_000,
+    ],
+)
 def test_long_files_take_time_in_proportion(text):
     began = time.process_time()
     without_macros(text.encode())

@@ -6,8 +6,13 @@ from tests.conftest import write_tree
 
 
 def notebook(*cells, **metadata):
-    made = [{"cell_type": kind, "source": source, "outputs": [{"text": "SHOWN"}]} for kind, source in cells]
-    return json.dumps({"cells": made, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}).encode()
+    made = [
+        {"cell_type": kind, "source": source, "outputs": [{"text": "SHOWN"}]}
+        for kind, source in cells
+    ]
+    return json.dumps(
+        {"cells": made, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    ).encode()
 
 
 def cells_of(data, outputs=False):
@@ -15,9 +20,23 @@ def cells_of(data, outputs=False):
 
 
 def test_each_cell_is_a_chunk_of_its_own_with_its_index():
-    found = cells_of(notebook(("markdown", "# Load\n\nthe data"), ("code", ""), ("code", ["import x\n", "%matplotlib inline\n", "!ls"]), ("code", "def f():\n    pass")))
-    assert found.content == b"# Load\n\nthe data\nimport x\n%matplotlib inline\n!ls\ndef f():\n    pass\n"
-    assert [(c.start_line, c.end_line, c.kind, c.cell) for c in found.chunks] == [(1, 3, "markdown", 0), (4, 6, "cell", 2), (7, 8, "function", 3)]
+    found = cells_of(
+        notebook(
+            ("markdown", "# Load\n\nthe data"),
+            ("code", ""),
+            ("code", ["import x\n", "%matplotlib inline\n", "!ls"]),
+            ("code", "def f():\n    pass"),
+        )
+    )
+    assert (
+        found.content
+        == b"# Load\n\nthe data\nimport x\n%matplotlib inline\n!ls\ndef f():\n    pass\n"
+    )
+    assert [(c.start_line, c.end_line, c.kind, c.cell) for c in found.chunks] == [
+        (1, 3, "markdown", 0),
+        (4, 6, "cell", 2),
+        (7, 8, "function", 3),
+    ]
     assert [(s.name, s.start_line) for s in found.symbols] == [("f", 7)]
     assert b"SHOWN" not in found.content
 
@@ -29,7 +48,18 @@ def test_the_language_comes_from_the_kernel():
 
 
 def test_the_third_format_is_read():
-    old = {"nbformat": 3, "metadata": {}, "worksheets": [{"cells": [{"cell_type": "code", "input": ["a = 1\n", "b"]}, {"cell_type": "markdown", "source": "words"}]}]}
+    old = {
+        "nbformat": 3,
+        "metadata": {},
+        "worksheets": [
+            {
+                "cells": [
+                    {"cell_type": "code", "input": ["a = 1\n", "b"]},
+                    {"cell_type": "markdown", "source": "words"},
+                ]
+            }
+        ],
+    }
     assert cells_of(json.dumps(old).encode()).content == b"a = 1\nb\nwords\n"
 
 
@@ -41,7 +71,17 @@ def test_what_is_no_notebook_is_searched_as_the_json_it_is():
 
 
 def test_headings_of_the_third_format_are_headings():
-    old = {"nbformat": 3, "worksheets": [{"cells": [{"cell_type": "heading", "level": 2, "source": "Load"}, {"cell_type": "code", "input": "x", "language": "python"}]}]}
+    old = {
+        "nbformat": 3,
+        "worksheets": [
+            {
+                "cells": [
+                    {"cell_type": "heading", "level": 2, "source": "Load"},
+                    {"cell_type": "code", "input": "x", "language": "python"},
+                ]
+            }
+        ],
+    }
     found = cells_of(json.dumps(old).encode())
     assert found.content == b"## Load\nx\n"
     assert found.chunks[0].symbol == "Load"
@@ -49,9 +89,22 @@ def test_headings_of_the_third_format_are_headings():
 
 def test_magics_survive_and_stand_in_no_definitions_way():
     source = "%load_ext autoreload\n!pip list\ndef first():\n    %time work()\n    return 1\n?print\ndef second():\n    pass\n"
-    found = cells_of(notebook(("code", source), ("code", "%%bash\nlist() {\n  ls\n}\n"), ("code", "%%timeit -n 3\ndef third(): pass\n"), ("code", "%%sql\ncreate table t (a int);\n")))
+    found = cells_of(
+        notebook(
+            ("code", source),
+            ("code", "%%bash\nlist() {\n  ls\n}\n"),
+            ("code", "%%timeit -n 3\ndef third(): pass\n"),
+            ("code", "%%sql\ncreate table t (a int);\n"),
+        )
+    )
     assert source.encode() in found.content
-    assert [(s.name, s.start_line) for s in found.symbols] == [("first", 3), ("second", 7), ("list", 10), ("third", 14), ("t", 16)]
+    assert [(s.name, s.start_line) for s in found.symbols] == [
+        ("first", 3),
+        ("second", 7),
+        ("list", 10),
+        ("third", 14),
+        ("t", 16),
+    ]
 
 
 PERCENT = """# ---
@@ -77,13 +130,23 @@ price()
 def test_a_script_in_the_percent_format_has_cells():
     document = document_of("prices.py", PERCENT.encode())
     assert document.content == PERCENT.encode(), "its lines are those of the file"
-    assert [(c.start_line, c.end_line, c.kind, c.cell) for c in document.chunks] == [(1, 4, "module", None), (5, 8, "markdown", 0), (9, 15, "function", 1), (16, 17, "cell", 2)]
+    assert [(c.start_line, c.end_line, c.kind, c.cell) for c in document.chunks] == [
+        (1, 4, "module", None),
+        (5, 8, "markdown", 0),
+        (9, 15, "function", 1),
+        (16, 17, "cell", 2),
+    ]
     assert document.chunks[1].symbol == "Prices"
     assert [(s.name, s.start_line) for s in document.symbols] == [("price", 13)]
 
 
 def test_what_stands_before_the_first_mark_is_a_cell_too():
-    for text, cells in (("x = 1\n# %%\ny = 2\n", [0, 1]), ("\n\n# %%\ny = 2\n", [0]), ("# %%\ny = 2\n", [0]), ("# ---\n# a: 1\n# ---\nx = 1\n#%% b\n", [None, 0, 1])):
+    for text, cells in (
+        ("x = 1\n# %%\ny = 2\n", [0, 1]),
+        ("\n\n# %%\ny = 2\n", [0]),
+        ("# %%\ny = 2\n", [0]),
+        ("# ---\n# a: 1\n# ---\nx = 1\n#%% b\n", [None, 0, 1]),
+    ):
         chunks = document_of("a.py", text.encode()).chunks
         assert [chunk.cell for chunk in chunks] == cells
         assert chunks[0].start_line == 1
@@ -97,16 +160,43 @@ def test_outputs_are_text_when_they_are_asked_for():
         {"output_type": "error", "ename": "E", "traceback": ["Traceback", "\x1b[0;31mValueError\x1b[0m: no such price"]}, {"output_type": "execute_result", "data": {"text/plain": ["table\n", "of prices"], "text/html": "<b>"}},
         None, {"text": 5}, {"output_type": "error", "traceback": None},
     ]  # fmt: skip
-    data = json.dumps({"cells": [{"cell_type": "code", "source": "price()", "outputs": outputs}, {"cell_type": "code", "source": "", "outputs": [{"text": "alone"}]}], "metadata": {}}).encode()
+    data = json.dumps(
+        {
+            "cells": [
+                {"cell_type": "code", "source": "price()", "outputs": outputs},
+                {"cell_type": "code", "source": "", "outputs": [{"text": "alone"}]},
+            ],
+            "metadata": {},
+        }
+    ).encode()
     found = cells_of(data, outputs=True)
-    assert found.content.decode() == "price()\none\ntwo\n<Figure>\nTraceback\nValueError: no such price\ntable\nof prices\nalone\n"
-    assert [(c.kind, c.symbol, c.cell) for c in found.chunks] == [("cell", "", 0), ("text", "output", 0), ("text", "output", 1)]
+    assert (
+        found.content.decode()
+        == "price()\none\ntwo\n<Figure>\nTraceback\nValueError: no such price\ntable\nof prices\nalone\n"
+    )
+    assert [(c.kind, c.symbol, c.cell) for c in found.chunks] == [
+        ("cell", "", 0),
+        ("text", "output", 0),
+        ("text", "output", 1),
+    ]
     assert cells_of(data).content == b"price()\n"
     assert document_of("a.ipynb", data, outputs=True).content == found.content
 
 
 def test_outputs_once_asked_for_stay(tmp_path, make_workspace):
-    root = write_tree(tmp_path / "t", {"a.ipynb": json.dumps({"cells": [{"cell_type": "code", "source": "price()", "outputs": [{"text": "4 euros"}]}], "metadata": {}})})
+    root = write_tree(
+        tmp_path / "t",
+        {
+            "a.ipynb": json.dumps(
+                {
+                    "cells": [
+                        {"cell_type": "code", "source": "price()", "outputs": [{"text": "4 euros"}]}
+                    ],
+                    "metadata": {},
+                }
+            )
+        },
+    )
     workspace = make_workspace()
     workspace.index(root, name="t")
     assert not workspace.search_text("4 euros", Scope(kinds=("text",)))
@@ -126,10 +216,16 @@ def test_a_mark_in_a_string_makes_no_notebook():
 
 def test_cells_of_a_script_of_nbconvert_count_from_its_first():
     def cells(text):
-        return [(chunk.cell, chunk.kind, chunk.start_line) for chunk in document_of("a.py", text.encode()).chunks if chunk.cell is not None]
+        return [
+            (chunk.cell, chunk.kind, chunk.start_line)
+            for chunk in document_of("a.py", text.encode()).chunks
+            if chunk.cell is not None
+        ]
 
     assert cells("# In[1]:\n\n\nx = 1\n\n\n# In[ ]:\n\n\n\n\n") == [(0, "cell", 1), (1, "cell", 7)]
-    assert cells("#!/usr/bin/env python\n# coding: utf-8\n\n# # Title\n\n# In[1]:\n\n\n# only comment\n\n\n") == [(0, "markdown", 4), (1, "cell", 6)]
+    assert cells(
+        "#!/usr/bin/env python\n# coding: utf-8\n\n# # Title\n\n# In[1]:\n\n\n# only comment\n\n\n"
+    ) == [(0, "markdown", 4), (1, "cell", 6)]
 
 
 def test_a_page_about_a_directive_has_no_cells():

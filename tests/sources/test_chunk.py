@@ -7,12 +7,54 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeintel_nb.scopes.languages import language_of
-from codeintel_nb.sources.chunk import MAX_CHUNK_CHARACTERS, chunk_failsafe, document_of, refusal, text_of
+from codeintel_nb.sources.chunk import (
+    MAX_CHUNK_CHARACTERS,
+    chunk_failsafe,
+    document_of,
+    refusal,
+    text_of,
+)
 from codeintel_nb.sources.grammars import LANGUAGES
 from tests.strategies import SOURCE_TEXT
 
-ENDINGS = {"python": "py", "javascript": "js", "typescript": "ts", "tsx": "tsx", "go": "go", "rust": "rs", "java": "java", "c": "c", "cpp": "cpp"}
-OTHERS = ("cs", "rb", "php", "kt", "scala", "swift", "sh", "lua", "ex", "hs", "sql", "r", "jl", "ml", "zig", "dart", "css", "scss", "html", "j2", "vue", "svelte", "yaml", "toml", "json")
+ENDINGS = {
+    "python": "py",
+    "javascript": "js",
+    "typescript": "ts",
+    "tsx": "tsx",
+    "go": "go",
+    "rust": "rs",
+    "java": "java",
+    "c": "c",
+    "cpp": "cpp",
+}
+OTHERS = (
+    "cs",
+    "rb",
+    "php",
+    "kt",
+    "scala",
+    "swift",
+    "sh",
+    "lua",
+    "ex",
+    "hs",
+    "sql",
+    "r",
+    "jl",
+    "ml",
+    "zig",
+    "dart",
+    "css",
+    "scss",
+    "html",
+    "j2",
+    "vue",
+    "svelte",
+    "yaml",
+    "toml",
+    "json",
+)
 assert {language_of(f"a.{ending}") for ending in (*ENDINGS.values(), *OTHERS)} == set(LANGUAGES)
 
 
@@ -34,12 +76,20 @@ def test_chunks_tile_any_text(text, ending):
     assert_tiles(document_of(f"a.{ending}", text.encode()))
 
 
-@given(st.binary(max_size=400).filter(lambda data: b"\0" not in data), st.sampled_from(["py", "c", "md", "txt", "ipynb"]))
+@given(
+    st.binary(max_size=400).filter(lambda data: b"\0" not in data),
+    st.sampled_from(["py", "c", "md", "txt", "ipynb"]),
+)
 def test_chunks_tile_any_bytes(data, ending):
     assert_tiles(chunk_failsafe(f"a.{ending}", data))
 
 
-cells = st.fixed_dictionaries({"cell_type": st.sampled_from(["code", "markdown", "raw"]), "source": st.one_of(SOURCE_TEXT, st.lists(SOURCE_TEXT, max_size=3))})
+cells = st.fixed_dictionaries(
+    {
+        "cell_type": st.sampled_from(["code", "markdown", "raw"]),
+        "source": st.one_of(SOURCE_TEXT, st.lists(SOURCE_TEXT, max_size=3)),
+    }
+)
 
 
 @given(st.lists(st.one_of(cells, st.none(), st.integers()), max_size=6))
@@ -55,7 +105,12 @@ def test_own_sources_of_a_real_size_are_cut_to_size(ending):
         "go": "func F{0}(x int) int {{\n\treturn x + {0}\n}}\n\n",
         "rs": "fn f{0}(x: i32) -> i32 {{\n    x + {0}\n}}\n\n",
         "java": "class F{0} {{\n  int f(int x) {{ return x + {0}; }}\n}}\n\n",
-    }.get(ending, "function f{0}(x) {{\n  return x + {0};\n}}\n\n" if ending in ("js", "ts", "tsx") else "int f{0}(int x) {{\n  return x + {0};\n}}\n\n")
+    }.get(
+        ending,
+        "function f{0}(x) {{\n  return x + {0};\n}}\n\n"
+        if ending in ("js", "ts", "tsx")
+        else "int f{0}(int x) {{\n  return x + {0};\n}}\n\n",
+    )
     text = "".join(function.format(i) for i in range(100))
     document = document_of(f"a.{ending}", text.encode())
     assert_tiles(document)

@@ -27,9 +27,16 @@ def config_file(tmp_path_factory):
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
 def test_a_file_is_read_as_git_reads_it(config_file, text):
     config_file.write_bytes(text.encode())
-    done = subprocess.run(["git", "config", "--file", config_file, "--no-includes", "--null", "--list"], capture_output=True, check=False)
+    done = subprocess.run(
+        ["git", "config", "--file", config_file, "--no-includes", "--null", "--list"],
+        capture_output=True,
+        check=False,
+    )
     if done.returncode == 0:
-        expected = [tuple(entry.split("\n", 1)) if "\n" in entry else (entry, None) for entry in done.stdout.decode().split("\0")[:-1]]
+        expected = [
+            tuple(entry.split("\n", 1)) if "\n" in entry else (entry, None)
+            for entry in done.stdout.decode().split("\0")[:-1]
+        ]
         assert [(setting.key, setting.value) for setting in parse(text)] == expected
 
 
@@ -80,15 +87,35 @@ def test_the_file_of_global_rules_is_found_as_git_finds_it(own_home, monkeypatch
     text, files, environment = CASES[case]
     repository = own_home / "work/repo"
     make_repository(repository)
-    write_tree(own_home, {".gitconfig": text, "mine": "*.log\n", "config/git/ignore": "*.tmp\n", ".config/git/ignore": "*.bak\n", "work/repo/my/own": "*.own\n", **files})
+    write_tree(
+        own_home,
+        {
+            ".gitconfig": text,
+            "mine": "*.log\n",
+            "config/git/ignore": "*.tmp\n",
+            ".config/git/ignore": "*.bak\n",
+            "work/repo/my/own": "*.own\n",
+            **files,
+        },
+    )
     write_tree(repository, dict.fromkeys(("run.log", "a.tmp", "a.bak", "a.own", "a.py"), ""))
     for name, value in environment.items():
         is_file = name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM") and value
         monkeypatch.setenv(name, str(own_home / value) if is_file else value)
-    git = subprocess.run(["git", "ls-files", "--others", "--exclude-standard"], cwd=repository, capture_output=True, text=True, check=True).stdout.split()
+    git = subprocess.run(
+        ["git", "ls-files", "--others", "--exclude-standard"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
     found = enclosing_git_folder(str(repository))
     file = GitConfig(found.folder, found.common).excludes_file(found.top)
-    kept = [name for name in ("a.bak", "a.own", "a.py", "a.tmp", "run.log") if not (file and os.path.isfile(file) and name.endswith(Path(file).read_text()[1:-1]))]
+    kept = [
+        name
+        for name in ("a.bak", "a.own", "a.py", "a.tmp", "run.log")
+        if not (file and os.path.isfile(file) and name.endswith(Path(file).read_text()[1:-1]))
+    ]
     assert kept == [name for name in git if "/" not in name], file
 
 
@@ -104,6 +131,13 @@ def test_a_folder_is_a_repository_where_git_says_so(tmp_path, head, folders, is_
         (tmp_path / ".git" / folder).mkdir(parents=True)
     if head is not None:
         (tmp_path / ".git/HEAD").write_text(head)
-    git = subprocess.run(["git", "rev-parse", "--show-toplevel"], cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}, check=False)
+    git = subprocess.run(
+        ["git", "rev-parse", "--show-toplevel"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)},
+        check=False,
+    )
     assert (git.returncode == 0) == is_repository
     assert (git_folder(str(tmp_path)) is not None) == is_repository

@@ -36,7 +36,11 @@ CONTENT = NOTEBOOKS | {
     "indents.py": b"".join(b" " * i + b"if x:\n" for i in range(1_000)), "strings.rb": b'"#{' * 8_000, "tags.html": b"<div>" * 20_000, "yaml.yaml": b"- " * 20_000,
     "toml.toml": b"[a." * 8_000, "css.css": b"a{" * 15_000, "sql.sql": b"select (" * 5_000,
 }  # fmt: skip
-BINARY = {"nul.py": b"x_marker = 1\0\n", "image.png": b"\x89PNG\r\n\x1a\n\0\0\0", "zeros.txt": b"\0" * 1000}
+BINARY = {
+    "nul.py": b"x_marker = 1\0\n",
+    "image.png": b"\x89PNG\r\n\x1a\n\0\0\0",
+    "zeros.txt": b"\0" * 1000,
+}
 DEPTH = 300
 
 
@@ -44,7 +48,10 @@ DEPTH = 300
 def hostile(tmp_path_factory):
     from codeintel_nb import Workspace
 
-    root = write_tree(tmp_path_factory.mktemp("tree"), {f"content/{name}": data for name, data in (CONTENT | BINARY).items()})
+    root = write_tree(
+        tmp_path_factory.mktemp("tree"),
+        {f"content/{name}": data for name, data in (CONTENT | BINARY).items()},
+    )
     write_tree(root, {f"many/{i}.txt": b"one of many\n" for i in range(10_000)})
     (root / "names").mkdir()
     for name in [*ODD_NAMES, os.fsdecode(b"not utf-8 \xff.py")]:
@@ -66,7 +73,13 @@ def hostile(tmp_path_factory):
             os.mknod(special / "device.py", 0o600 | stat.S_IFCHR, os.makedev(1, 5))
         except PermissionError:
             pass
-    for link, target in (("dangling.py", "nowhere.py"), ("escaping.py", "/etc/passwd"), ("escaping", "/etc"), ("loop", "."), ("self.py", "self.py")):
+    for link, target in (
+        ("dangling.py", "nowhere.py"),
+        ("escaping.py", "/etc/passwd"),
+        ("escaping", "/etc"),
+        ("loop", "."),
+        ("self.py", "self.py"),
+    ):
         (special / link).symlink_to(target)
     with (root / "huge.txt").open("wb") as file:
         file.write(b"x_marker " * (200_000_000 // 9))  # one line
@@ -79,7 +92,14 @@ def test_everything_readable_is_indexed_and_the_rest_counted(hostile):
     _, report, _ = hostile
     assert report.files == 10_000 + len(ODD_NAMES) + len(CONTENT) + 1
     assert report.skipped.pop("not a regular file") >= 2
-    assert report.skipped == {"binary": len(BINARY), "too large": 1, "symbolic link": 5, "name is not UTF-8": 1, FAILED: 1, SLOW: 1}, "YAML's grammar crashes on lists in lists"
+    assert report.skipped == {
+        "binary": len(BINARY),
+        "too large": 1,
+        "symbolic link": 5,
+        "name is not UTF-8": 1,
+        FAILED: 1,
+        SLOW: 1,
+    }, "YAML's grammar crashes on lists in lists"
 
 
 def test_what_is_left_out_is_named(hostile):
@@ -99,13 +119,20 @@ def test_it_is_found_under_its_own_name(hostile):
     workspace, _, _ = hostile
     paths = {hit.path for hit in workspace.search_text("x_marker", limit=1000)}
     assert {f"names/{name}" for name in ODD_NAMES} <= paths
-    assert {f"content/{name}" for name, data in CONTENT.items() if b"x_marker" in (text_of(data) or b"")} <= paths
-    assert [hit.path for hit in workspace.list_paths(Scope(include_globs=("content/yaml.yaml",)))], "what its grammar crashes on is indexed all the same"
+    assert {
+        f"content/{name}" for name, data in CONTENT.items() if b"x_marker" in (text_of(data) or b"")
+    } <= paths
+    assert [
+        hit.path for hit in workspace.list_paths(Scope(include_globs=("content/yaml.yaml",)))
+    ], "what its grammar crashes on is indexed all the same"
     assert {"content/odd.ipynb", "/".join(["deep", *["down"] * DEPTH, "x.py"])} <= paths
     for name in ODD_NAMES:
         assert workspace.open_file("hostile", f"names/{name}").text.rstrip("\n") == "x_marker = 1"
     assert len(workspace.list_paths(Scope(include_globs=("many/**",)))) == 10_000
-    assert [hit.start_line for hit in workspace.search_text("y = 2", Scope(include_globs=("content/crlf.py",)))] == [2]
+    assert [
+        hit.start_line
+        for hit in workspace.search_text("y = 2", Scope(include_globs=("content/crlf.py",)))
+    ] == [2]
 
 
 def test_an_update_of_it_finds_nothing_new(hostile):
@@ -115,7 +142,9 @@ def test_an_update_of_it_finds_nothing_new(hostile):
 
 
 def test_files_that_change_or_vanish_while_they_are_read(tmp_path, make_workspace):
-    root = write_tree(tmp_path / "t", {f"{i}.py": f"def f{i}(): return {i}\n" * 50 for i in range(400)})
+    root = write_tree(
+        tmp_path / "t", {f"{i}.py": f"def f{i}(): return {i}\n" * 50 for i in range(400)}
+    )
     ended = threading.Event()
 
     def shake():
@@ -126,7 +155,9 @@ def test_files_that_change_or_vanish_while_they_are_read(tmp_path, make_workspac
             if what == 0:
                 path.unlink(missing_ok=True)
             else:
-                path.write_bytes(b"changed = 1\n" * chance.randrange(1, 2000) if what == 1 else b"\0" * 9)
+                path.write_bytes(
+                    b"changed = 1\n" * chance.randrange(1, 2000) if what == 1 else b"\0" * 9
+                )
 
     thread = threading.Thread(target=shake)
     thread.start()
@@ -139,7 +170,9 @@ def test_files_that_change_or_vanish_while_they_are_read(tmp_path, make_workspac
         thread.join()
     report = workspace.index(root, name="t")
     assert report.files == sum(b"\0" not in path.read_bytes() for path in root.glob("*.py"))
-    assert {hit.path for hit in workspace.search_text("changed", limit=1000, show="files")} == {path.name for path in root.glob("*.py") if b"changed" in path.read_bytes()}
+    assert {hit.path for hit in workspace.search_text("changed", limit=1000, show="files")} == {
+        path.name for path in root.glob("*.py") if b"changed" in path.read_bytes()
+    }
 
 
 MUTANTS = 20_000
@@ -160,7 +193,11 @@ def mutated(data, chance):
     """The bytes with pieces cut, doubled, moved, turned and spiced."""
     data = bytearray(data)
     for _ in range(chance.randrange(1, 6)):
-        at, length, what = chance.randrange(len(data) + 1), chance.randrange(1, 80), chance.randrange(6)
+        at, length, what = (
+            chance.randrange(len(data) + 1),
+            chance.randrange(1, 80),
+            chance.randrange(6),
+        )
         if what == 0:
             del data[at : at + length]
         elif what == 1:

@@ -23,12 +23,22 @@ def walked(root):
 
 def listed_by_git(folder):
     """The files that git would add; inner repositories are one entry, with a slash behind."""
-    done = subprocess.run(["git", "ls-files", "--others", "--exclude-standard", "-z"], cwd=folder, capture_output=True, check=True)
+    done = subprocess.run(
+        ["git", "ls-files", "--others", "--exclude-standard", "-z"],
+        cwd=folder,
+        capture_output=True,
+        check=True,
+    )
     return {os.fsdecode(path) for path in done.stdout.split(b"\0") if path}
 
 
 def listed_by_ripgrep(folder, *options):
-    done = subprocess.run([rg_path(), "--files", "--hidden", "--no-config", "-g", "!.git", "--null", *options], cwd=folder, capture_output=True, check=False)
+    done = subprocess.run(
+        [rg_path(), "--files", "--hidden", "--no-config", "-g", "!.git", "--null", *options],
+        cwd=folder,
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode in (0, 1, 2), done.stderr  # 2: a pattern that it cannot read
     return {os.fsdecode(path) for path in done.stdout.split(b"\0") if path}
 
@@ -43,16 +53,26 @@ def test_git_lists_the_same_files(tmp_path, own_home, seed):
         folders = ignore_trees.make_tree(root / f"t{number}", rng)
         if rng.random() < 0.4:
             repositories.append(rng.choice(folders))
-    write_tree(own_home, {".gitconfig": "[core]\n\texcludesFile = ~/ignored\n", "ignored": ignore_trees.rules(rng, ignore_trees.paths_below(root))})
+    write_tree(
+        own_home,
+        {
+            ".gitconfig": "[core]\n\texcludesFile = ~/ignored\n",
+            "ignored": ignore_trees.rules(rng, ignore_trees.paths_below(root)),
+        },
+    )
     for number, repository in enumerate(repositories):
         config = f"\tignorecase = {str(ignore_case if repository == root else rng.random() < 0.3).lower()}\n"
         if number and rng.random() < 0.3:
             ignore_trees.make_linked_worktree(repository, root, number)
         else:
-            ignore_trees.make_repository(repository, config, ignore_trees.rules(rng, ignore_trees.paths_below(repository)))
+            ignore_trees.make_repository(
+                repository, config, ignore_trees.rules(rng, ignore_trees.paths_below(repository))
+            )
     found = set(walked(root))
     expected, inner = set(), listed_by_git(root)
-    for repository in repositories:  # git lists an inner repository that is not ignored as one entry
+    for (
+        repository
+    ) in repositories:  # git lists an inner repository that is not ignored as one entry
         place = "" if repository == root else f"{repository.relative_to(root)}/"
         if not place or place in inner:
             files = listed_by_git(repository)
@@ -67,7 +87,9 @@ def test_ripgrep_lists_the_same_files(tmp_path, seed):
     rng = random.Random(10_000 + seed)
     for number in range(TREES):
         root = tmp_path / f"r{number}"
-        folders = ignore_trees.make_tree(root, rng, (".gitignore", ".ignore"), ignore_trees.plain_rules)
+        folders = ignore_trees.make_tree(
+            root, rng, (".gitignore", ".ignore"), ignore_trees.plain_rules
+        )
         ignore_trees.make_repository(root)
         if rng.random() < 0.3:
             ignore_trees.make_repository(rng.choice(folders))
@@ -100,14 +122,32 @@ LINES = [
 @pytest.mark.parametrize("ignores_case", [False, True])
 def test_lines_that_are_easily_read_otherwise(tmp_path, ignores_case):
     for number, lines in enumerate(LINES):
-        root = write_tree(tmp_path / str(number), dict.fromkeys(PATHS, "") | {".gitignore": lines + b"\n"})
+        root = write_tree(
+            tmp_path / str(number), dict.fromkeys(PATHS, "") | {".gitignore": lines + b"\n"}
+        )
         ignore_trees.make_repository(root, f"\tignorecase = {str(ignores_case).lower()}\n")
         assert set(walked(root)) == listed_by_git(root), lines
 
 
-@pytest.mark.parametrize("lines", [[f"build{i}.o" for i in range(20_000)], [f"/a/b{i}*" for i in range(5_000)], ["x" * 100_000], ["*" * 200_000 + ".log"], ["*a" * 50_000], ["a?" * 100_000], ["[a-z]" * 5_000], ["[" + "ab" * 50_000 + "]*.log"]], ids=lambda lines: f"{len(lines)} {lines[0][:6]}")
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [f"build{i}.o" for i in range(20_000)],
+        [f"/a/b{i}*" for i in range(5_000)],
+        ["x" * 100_000],
+        ["*" * 200_000 + ".log"],
+        ["*a" * 50_000],
+        ["a?" * 100_000],
+        ["[a-z]" * 5_000],
+        ["[" + "ab" * 50_000 + "]*.log"],
+    ],
+    ids=lambda lines: f"{len(lines)} {lines[0][:6]}",
+)
 def test_long_files_and_lines_are_read(tmp_path, lines):
-    root = write_tree(tmp_path / "r", {"run.log": "", "build7.o": "", "a/b19": "", "keep.py": "", ".gitignore": "\n".join(lines)})
+    root = write_tree(
+        tmp_path / "r",
+        {"run.log": "", "build7.o": "", "a/b19": "", "keep.py": "", ".gitignore": "\n".join(lines)},
+    )
     ignore_trees.make_repository(root)
     assert set(walked(root)) == listed_by_git(root)
 
@@ -119,7 +159,9 @@ def test_a_file_of_over_a_megabyte_is_left_out_and_said(tmp_path):
     assert walk.examples[UNREAD_RULES] == [".gitignore"]
 
 
-@pytest.mark.parametrize("name", [".gitignore", ".ignore", ".codeintelignore", "sub/.ignore", ".git/info/exclude"])
+@pytest.mark.parametrize(
+    "name", [".gitignore", ".ignore", ".codeintelignore", "sub/.ignore", ".git/info/exclude"]
+)
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "link"])
 def test_what_is_no_regular_file_is_not_read_as_rules(tmp_path, name, kind):
     root = write_tree(tmp_path / "r", {"a.py": "", "sub/b.py": "", "rules": "*.py\n"})
@@ -134,7 +176,9 @@ def test_what_is_no_regular_file_is_not_read_as_rules(tmp_path, name, kind):
     else:
         (root / name).symlink_to(root / "rules")
     walk = Walk(worktree(root), Settings.from_environment())
-    follows = name.startswith(".git/") and kind == "link"  # git follows a link to its own exclude file
+    follows = (
+        name.startswith(".git/") and kind == "link"
+    )  # git follows a link to its own exclude file
     assert [stat.path for stat in walk] == (["rules"] if follows else ["a.py", "rules", "sub/b.py"])
     assert walk.skipped[UNREAD_RULES] == (not follows)
 
@@ -152,7 +196,9 @@ def test_submodules_and_linked_worktrees_have_the_rules_of_their_own(tmp_path, g
     main = write_tree(tmp_path / "main", {"a.py": "", "lib/x.py": ""})
     for folder in (main / "lib", main):
         git("init", "-q", cwd=folder)
-        git("add", ".", cwd=folder) if folder != main else git("-c", "protocol.file.allow=always", "submodule", "add", "-q", "./lib", "lib", cwd=folder)
+        git("add", ".", cwd=folder) if folder != main else git(
+            "-c", "protocol.file.allow=always", "submodule", "add", "-q", "./lib", "lib", cwd=folder
+        )
         git("commit", "-q", "-m", "first", cwd=folder)
     (main / ".git/info/exclude").write_text("*.log\nscratch/\n")
     git("worktree", "add", "-q", "../side", cwd=main)

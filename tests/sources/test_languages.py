@@ -17,8 +17,13 @@ PROJECTS = Path(__file__).parent / "projects"
 
 
 def expected_in(folder):
-    parts = (part.splitlines() for part in (folder / "expected.txt").read_text().strip().split("\n\n"))
-    return {head.partition(": ")[0]: (head.partition(": ")[2].partition(",")[0], definitions) for head, *definitions in parts}
+    parts = (
+        part.splitlines() for part in (folder / "expected.txt").read_text().strip().split("\n\n")
+    )
+    return {
+        head.partition(": ")[0]: (head.partition(": ")[2].partition(",")[0], definitions)
+        for head, *definitions in parts
+    }
 
 
 EXPECTED = expected_in(HERE)
@@ -31,7 +36,11 @@ def as_lines(symbols):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("folder", "name"), [*((HERE, name) for name in sorted(EXPECTED)), *((PROJECTS, name) for name in sorted(REAL))], ids=lambda value: getattr(value, "name", value))
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [*((HERE, name) for name in sorted(EXPECTED)), *((PROJECTS, name) for name in sorted(REAL))],
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_all_definitions_of_a_file_are_found(folder, name):
     language, expected = (EXPECTED if folder is HERE else REAL)[name]
     document = document_of(name, (folder / name).read_bytes())
@@ -42,7 +51,9 @@ def test_all_definitions_of_a_file_are_found(folder, name):
 def test_each_language_has_a_file_and_one_of_a_project():
     """The first nine have their constructs in test_syntax.py."""
     assert {path.name for path in HERE.iterdir()} == {*EXPECTED, "expected.txt"}
-    files = {path.relative_to(PROJECTS).as_posix() for path in PROJECTS.rglob("*") if path.is_file()}
+    files = {
+        path.relative_to(PROJECTS).as_posix() for path in PROJECTS.rglob("*") if path.is_file()
+    }
     assert {name for name in files if not name.endswith(("LICENSE", "expected.txt"))} == set(REAL)
     assert {language for language, _ in REAL.values()} == set(LANGUAGES)
     first = {"python", "javascript", "typescript", "tsx", "go", "rust", "java", "c", "cpp"}
@@ -51,10 +62,20 @@ def test_each_language_has_a_file_and_one_of_a_project():
     assert len(LANGUAGES) >= 25
 
 
-MARKUP = ("html", "template", "vue", "svelte", "yaml", "toml", "json")  # cut where elements and keys begin
+MARKUP = (
+    "html",
+    "template",
+    "vue",
+    "svelte",
+    "yaml",
+    "toml",
+    "json",
+)  # cut where elements and keys begin
 
 
-@pytest.mark.parametrize("name", sorted(name for name, (language, _) in EXPECTED.items() if language not in MARKUP))
+@pytest.mark.parametrize(
+    "name", sorted(name for name, (language, _) in EXPECTED.items() if language not in MARKUP)
+)
 def test_what_leads_a_definition_is_in_its_chunk(name):
     """Each definition with its documentation, in a file too long for one chunk, is cut where the documentation begins."""
     document = document_of(name, (HERE / name).read_bytes())
@@ -63,15 +84,29 @@ def test_what_leads_a_definition_is_in_its_chunk(name):
     for symbol in document.symbols:
         if symbol.start_line in starts and symbol.doc:
             above = lines[symbol.start_line - 2]
-            assert symbol.doc.splitlines()[-1] not in above, f"{symbol.name} was cut off from what is said of it"
+            assert symbol.doc.splitlines()[-1] not in above, (
+                f"{symbol.name} was cut off from what is said of it"
+            )
 
 
 SAID = {
-    "a.py": ('class Shop:\n    """Sells things.\n\n    All of them.\n    """\n\n    # counts\n    @cached\n    def count(self): ...\n', {"Shop": "Sells things.", "count": "counts"}),
-    "a.js": ("/**\n * Adds two numbers.\n * @returns the sum\n */\nfunction add(a, b) { return a + b; }\n\nlet x = 1; // not of this\nfunction next() {}\n", {"add": "Adds two numbers.\n@returns the sum", "next": ""}),
+    "a.py": (
+        'class Shop:\n    """Sells things.\n\n    All of them.\n    """\n\n    # counts\n    @cached\n    def count(self): ...\n',
+        {"Shop": "Sells things.", "count": "counts"},
+    ),
+    "a.js": (
+        "/**\n * Adds two numbers.\n * @returns the sum\n */\nfunction add(a, b) { return a + b; }\n\nlet x = 1; // not of this\nfunction next() {}\n",
+        {"add": "Adds two numbers.\n@returns the sum", "next": ""},
+    ),
     "a.rs": ("/// Adds.\n#[inline]\nfn add() {}\n", {"add": "Adds."}),
-    "a.go": ("// Add adds\n// two numbers.\nfunc Add() {}\n\n// about nothing\n\nfunc Next() {}\n", {"Add": "Add adds\ntwo numbers.", "Next": ""}),
-    "A.java": ("/** Sells. */\n@Service\nclass Shop {\n  /* the price */\n  int price() { return 1; }\n}\n", {"Shop": "Sells.", "price": "the price"}),
+    "a.go": (
+        "// Add adds\n// two numbers.\nfunc Add() {}\n\n// about nothing\n\nfunc Next() {}\n",
+        {"Add": "Add adds\ntwo numbers.", "Next": ""},
+    ),
+    "A.java": (
+        "/** Sells. */\n@Service\nclass Shop {\n  /* the price */\n  int price() { return 1; }\n}\n",
+        {"Shop": "Sells.", "price": "the price"},
+    ),
     "a.cpp": ("/* Adds. */\nint add() { return 1; }\n", {"add": "Adds."}),
 }
 
@@ -79,17 +114,25 @@ SAID = {
 @pytest.mark.parametrize("path", sorted(SAID))
 def test_what_is_said_of_a_definition(path):
     text, expected = SAID[path]
-    assert {symbol.name: symbol.doc for symbol in document_of(path, text.encode()).symbols} == expected
+    assert {
+        symbol.name: symbol.doc for symbol in document_of(path, text.encode()).symbols
+    } == expected
 
 
 def test_a_script_in_a_page_may_be_of_another_language():
     page = '<script lang="ts">\ninterface Item { price: number }\nexport function sell(what: Item): number { return what.price; }\n</script>\n'
-    assert [(s.name, s.kind, s.start_line) for s in document_of("a.vue", page.encode()).symbols] == [("Item", "class", 2), ("sell", "function", 3)]
+    assert [
+        (s.name, s.kind, s.start_line) for s in document_of("a.vue", page.encode()).symbols
+    ] == [("Item", "class", 2), ("sell", "function", 3)]
 
 
 def test_a_long_script_in_a_page_is_cut_between_its_functions():
-    functions = "".join(f"function step{i}() {{\n" + f"  work({i});\n" * 60 + "}\n" for i in range(6))
-    document = document_of("a.html", f"<html>\n<body>\n<script>\n{functions}</script>\n</body>\n</html>\n".encode())
+    functions = "".join(
+        f"function step{i}() {{\n" + f"  work({i});\n" * 60 + "}\n" for i in range(6)
+    )
+    document = document_of(
+        "a.html", f"<html>\n<body>\n<script>\n{functions}</script>\n</body>\n</html>\n".encode()
+    )
     begins = {symbol.start_line for symbol in document.symbols}
     assert len(begins) == 6  # the first one stands with the lines before it
     assert begins - {4} <= {chunk.start_line for chunk in document.chunks}

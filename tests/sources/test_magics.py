@@ -13,11 +13,16 @@ from codeintel_nb.sources.magics import code_of, quoted_rows, without_line_magic
 
 def notebook(*sources, **metadata):
     cells = [{"cell_type": "code", "source": source, "metadata": {}} for source in sources]
-    return json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}).encode()
+    return json.dumps(
+        {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    ).encode()
 
 
 def names(data):
-    return [f"{symbol.container}.{symbol.name}".strip(".") for symbol in document_of("a.ipynb", data).symbols]
+    return [
+        f"{symbol.container}.{symbol.name}".strip(".")
+        for symbol in document_of("a.ipynb", data).symbols
+    ]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +62,31 @@ def test_lines_of_ipython_count_where_a_logical_line_begins(text, expected):
     assert without_line_magics(text.encode()).decode() == (text if expected is None else expected)
 
 
-@given(st.lists(st.sampled_from(["%x", "!ls", "?", "a", " ", "\n", "(", ")", '"""', "'", '"', "\\\n", "#", "= !", "é", "\\"]), max_size=40))
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "%x",
+                "!ls",
+                "?",
+                "a",
+                " ",
+                "\n",
+                "(",
+                ")",
+                '"""',
+                "'",
+                '"',
+                "\\\n",
+                "#",
+                "= !",
+                "é",
+                "\\",
+            ]
+        ),
+        max_size=40,
+    )
+)
 def test_lines_keep_their_places(parts):
     text = "".join(parts).encode()
     assert len(without_line_magics(text)) == len(text)
@@ -75,7 +104,9 @@ def test_a_line_that_goes_on_ends_no_definition():
 
 
 def test_a_magic_above_a_definition_does_not_document_it():
-    (symbol,) = document_of("a.ipynb", notebook("%load_ext autoreload\ndef f():\n    pass\n")).symbols
+    (symbol,) = document_of(
+        "a.ipynb", notebook("%load_ext autoreload\ndef f():\n    pass\n")
+    ).symbols
     assert symbol.doc == ""
 
 

@@ -8,7 +8,12 @@ from codeintel_nb.sources.markdown import chunk_by_headings, headings_of
 def test_a_section_is_a_chunk_named_by_its_headings():
     text = b"intro\n# Shop\n\nsells\n## Pay ##\ncards\n# Other\nend\n"
     found = chunk_by_headings(text)
-    assert [(c.start_line, c.end_line, c.symbol) for c in found] == [(1, 1, ""), (2, 4, "Shop"), (5, 6, "Shop > Pay"), (7, 8, "Other")]
+    assert [(c.start_line, c.end_line, c.symbol) for c in found] == [
+        (1, 1, ""),
+        (2, 4, "Shop"),
+        (5, 6, "Shop > Pay"),
+        (7, 8, "Other"),
+    ]
 
 
 def test_a_hash_in_a_code_block_is_no_heading():
@@ -24,7 +29,9 @@ def test_a_long_section_is_split_at_blank_lines():
 
 
 def headings(text):
-    return [(heading.row + 1, heading.level, heading.text) for heading in headings_of(text.split("\n"))]
+    return [
+        (heading.row + 1, heading.level, heading.text) for heading in headings_of(text.split("\n"))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -46,11 +53,33 @@ def test_headings_are_those_of_commonmark(text, expected):
 
 
 def test_a_section_is_named_by_headings_of_both_kinds():
-    found = chunk_by_headings(b"---\n# draft\n---\nLoading rows\n===\n\ntext\n\n## Limits\n\nmore\n")
-    assert [(chunk.start_line, chunk.end_line, chunk.symbol) for chunk in found] == [(1, 3, ""), (4, 8, "Loading rows"), (9, 11, "Loading rows > Limits")]
+    found = chunk_by_headings(
+        b"---\n# draft\n---\nLoading rows\n===\n\ntext\n\n## Limits\n\nmore\n"
+    )
+    assert [(chunk.start_line, chunk.end_line, chunk.symbol) for chunk in found] == [
+        (1, 3, ""),
+        (4, 8, "Loading rows"),
+        (9, 11, "Loading rows > Limits"),
+    ]
 
 
-@pytest.mark.parametrize("line", ["<!--", "<div>", "```", "$$", "> a", "- a", "a", "<a b>", "#", "---", "\\begin{a}", "<script>"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "<!--",
+        "<div>",
+        "```",
+        "$$",
+        "> a",
+        "- a",
+        "a",
+        "<a b>",
+        "#",
+        "---",
+        "\\begin{a}",
+        "<script>",
+    ],
+)
 def test_long_documents_take_time_in_proportion(line):
     began = time.process_time()
     chunk_by_headings(f"{line}\n".encode() * 20_000)

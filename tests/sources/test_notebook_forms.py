@@ -38,7 +38,11 @@ def cells_of(path, data):
     if language == "notebook":
         cells = notebook_of(path, content).cells
     else:
-        cells = document_cells(path, content) if language == "markdown" else script_cells(content, language)
+        cells = (
+            document_cells(path, content)
+            if language == "markdown"
+            else script_cells(content, language)
+        )
     return [cell for cell in cells if cell.kind and cell.number is not None]
 
 
@@ -50,9 +54,13 @@ def bare(line):
 @pytest.mark.parametrize("case", CASES)
 def test_cells_of_a_notebook_are_those_of_its_tool(case):
     cells = cells_of(case["path"], case["text"].encode("utf-8", "surrogatepass"))
-    assert [[cell.kind, cell.language] for cell in cells] == [[kind, language] for kind, language, *_ in case["cells"]]
+    assert [[cell.kind, cell.language] for cell in cells] == [
+        [kind, language] for kind, language, *_ in case["cells"]
+    ]
     for cell, (*_, first, last) in zip(cells, case["cells"], strict=True):
-        lines = [bare(line) for line in (cell.code + cell.text).decode("utf-8", "replace").split("\n")]
+        lines = [
+            bare(line) for line in (cell.code + cell.text).decode("utf-8", "replace").split("\n")
+        ]
         assert bare(first) in lines
         assert bare(last) in lines
 
@@ -71,7 +79,9 @@ def test_cells_are_the_same_without_a_look_at_their_syntax(case):
     document, plain = document_of(case["path"], data), plain_document(case["path"], data)
     assert plain.content == document.content
     cells = {chunk.cell: (chunk.start_line, chunk.language) for chunk in reversed(document.chunks)}
-    assert {chunk.cell: (chunk.start_line, chunk.language) for chunk in reversed(plain.chunks)} == cells
+    assert {
+        chunk.cell: (chunk.start_line, chunk.language) for chunk in reversed(plain.chunks)
+    } == cells
 
 
 def test_there_are_twenty_of_each_form():

@@ -19,7 +19,25 @@ LINES = (
 )  # fmt: skip
 
 
-@given(st.lists(st.sampled_from(LINES), max_size=25), st.sampled_from(["a.py", "a.R", "a.jl", "a.sql", "a.scala", "a.qmd", "a.Rmd", "a.md", "a.dib", "a.ipynb", "a.zpln"]), st.sampled_from(["\n", "\r\n"]))
+@given(
+    st.lists(st.sampled_from(LINES), max_size=25),
+    st.sampled_from(
+        [
+            "a.py",
+            "a.R",
+            "a.jl",
+            "a.sql",
+            "a.scala",
+            "a.qmd",
+            "a.Rmd",
+            "a.md",
+            "a.dib",
+            "a.ipynb",
+            "a.zpln",
+        ]
+    ),
+    st.sampled_from(["\n", "\r\n"]),
+)
 def test_chunks_tile_any_lines(lines, path, newline):
     data = newline.join(lines).encode()
     document = document_of(path, data)
@@ -30,13 +48,51 @@ def test_chunks_tile_any_lines(lines, path, newline):
         assert document.content.rstrip(b"\n") == data.rstrip(b"\n"), "a script is searched as it is"
 
 
-@given(st.lists(st.sampled_from(['"', "{", "}", "[", "]", ":", ",", "cells", "source", '"cells"', '"cell_type"', '"code"', "1", "null", "\n", "<<<<<<< a\n", "=======\n", ">>>>>>> b\n", "||||||| c\n", "\\", "/*", "//", "é"]), max_size=40))
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                '"',
+                "{",
+                "}",
+                "[",
+                "]",
+                ":",
+                ",",
+                "cells",
+                "source",
+                '"cells"',
+                '"cell_type"',
+                '"code"',
+                "1",
+                "null",
+                "\n",
+                "<<<<<<< a\n",
+                "=======\n",
+                ">>>>>>> b\n",
+                "||||||| c\n",
+                "\\",
+                "/*",
+                "//",
+                "é",
+            ]
+        ),
+        max_size=40,
+    )
+)
 def test_any_broken_json_is_read(parts):
     read_broken_json("".join(parts))
     assert_tiles(document_of("a.ipynb", "".join(parts).encode()))
 
 
-CELLS = {"cells": [{"cell_type": "code", "metadata": {}, "source": ["def f():\n", "    return '}],'\n"]}, {"cell_type": "markdown", "metadata": {}, "source": "# A"}], "metadata": {}, "nbformat": 4}
+CELLS = {
+    "cells": [
+        {"cell_type": "code", "metadata": {}, "source": ["def f():\n", "    return '}],'\n"]},
+        {"cell_type": "markdown", "metadata": {}, "source": "# A"},
+    ],
+    "metadata": {},
+    "nbformat": 4,
+}
 
 
 @pytest.mark.parametrize("cut", range(40, 240, 9))
@@ -49,7 +105,7 @@ def test_a_notebook_that_was_cut_off_gives_the_cells_before(cut):
 
 
 def test_a_merge_gives_the_cells_of_both_sides():
-    ours = 'a\n<<<<<<< HEAD\nb\n||||||| base\nc\n=======\nd\n>>>>>>> other\ne'
+    ours = "a\n<<<<<<< HEAD\nb\n||||||| base\nc\n=======\nd\n>>>>>>> other\ne"
     assert merge_sides(ours) == ("a\nb\ne", "a\nd\ne")
     assert merge_sides("a\n=======\nb") is None
     assert merge_sides('"<<<<<<< a"\n') is None

@@ -29,7 +29,15 @@ def installed(folder, name, version, *packages, listed=True):
     files = {f"{package}/__init__.py": f"version = '{version}'\n" for package in packages}
     info = f"{name.replace('-', '_')}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-    return write_tree(folder, {**files, f"{info}/METADATA": metadata, f"{info}/RECORD": "\n".join([*rows, f"{info}/METADATA,,"]), f"{info}/top_level.txt": "\n".join(packages)})
+    return write_tree(
+        folder,
+        {
+            **files,
+            f"{info}/METADATA": metadata,
+            f"{info}/RECORD": "\n".join([*rows, f"{info}/METADATA,,"]),
+            f"{info}/top_level.txt": "\n".join(packages),
+        },
+    )
 
 
 def test_a_package_is_named_after_its_distribution(tmp_path):
@@ -37,12 +45,17 @@ def test_a_package_is_named_after_its_distribution(tmp_path):
     installed(site, "tools", "3.0", "tools", "pkg_tools")
     installed(site, "editable", "0.1", "editable", listed=False)
     (site / "alone").mkdir()
-    names = {module: package_at(site / module, module).name for module in ("sklearn", "tools", "pkg_tools", "editable", "alone")}
+    names = {
+        module: package_at(site / module, module).name
+        for module in ("sklearn", "tools", "pkg_tools", "editable", "alone")
+    }
     assert names == {
         "sklearn": "pkg:Scikit-Learn==1.7.2", "tools": "pkg:tools==3.0", "pkg_tools": "pkg:tools[pkg_tools]==3.0", "editable": "pkg:editable==0.1", "alone": "pkg:alone",
     }  # fmt: skip
     assert package_at(site / "sklearn", "sklearn").record
-    assert not package_at(site / "editable", "editable").record, "its files are elsewhere, and may change"
+    assert not package_at(site / "editable", "editable").record, (
+        "its files are elsewhere, and may change"
+    )
 
 
 def test_a_package_is_shared_by_content_and_replaced_by_its_next_version(tmp_path, make_workspace):
@@ -50,15 +63,22 @@ def test_a_package_is_shared_by_content_and_replaced_by_its_next_version(tmp_pat
     workspace = make_workspace()
     assert workspace.index_repository(package_at(one / "shelf", "shelf")).indexed == 1
     report = workspace.index_repository(package_at(other / "shelf", "shelf"))
-    assert (report.repository, report.indexed, report.unchanged) == ("pkg:shelf==1.0", 0, 1), "another environment has the same files"
+    assert (report.repository, report.indexed, report.unchanged) == ("pkg:shelf==1.0", 0, 1), (
+        "another environment has the same files"
+    )
     assert [repository.root for repository in workspace.repositories()] == [str(one / "shelf")]
     shutil.rmtree(one)
     assert workspace.index_repository(package_at(other / "shelf", "shelf")).files == 1
-    assert [repository.root for repository in workspace.repositories()] == [str(other / "shelf")], "the first environment is gone"
+    assert [repository.root for repository in workspace.repositories()] == [str(other / "shelf")], (
+        "the first environment is gone"
+    )
 
     shutil.rmtree(other)
     installed(tmp_path / "other", "shelf", "2.0", "shelf")
-    assert workspace.index_repository(package_at(other / "shelf", "shelf")).repository == "pkg:shelf==2.0"
+    assert (
+        workspace.index_repository(package_at(other / "shelf", "shelf")).repository
+        == "pkg:shelf==2.0"
+    )
     assert [repository.name for repository in workspace.repositories()] == ["pkg:shelf==2.0"]
     assert workspace.search_text("2.0").hits
 
@@ -69,14 +89,19 @@ def test_a_package_is_shared_by_content_and_replaced_by_its_next_version(tmp_pat
     assert [repository.name for repository in workspace.repositories()] == ["pkg:shelf==2.1"]
 
     shutil.move(other / "shelf-2.1.dist-info", tmp_path / "away")
-    assert workspace.refresh("pkg:shelf==2.1").repository == "pkg:shelf==2.1", "pip is at work there"
+    assert workspace.refresh("pkg:shelf==2.1").repository == "pkg:shelf==2.1", (
+        "pip is at work there"
+    )
 
     shutil.move(tmp_path / "away", other / "shelf-2.1.dist-info")
     workspace.index_repository(package_at(other / "shelf", "shelf", "mine"))
     shutil.rmtree(other)
     installed(tmp_path / "other", "shelf", "2.2", "shelf")
     workspace.index_repository(package_at(other / "shelf", "shelf"))
-    assert [repository.name for repository in workspace.repositories()] == ["mine", "pkg:shelf==2.2"], "what a person named stays"
+    assert [repository.name for repository in workspace.repositories()] == [
+        "mine",
+        "pkg:shelf==2.2",
+    ], "what a person named stays"
 
     patched = installed(tmp_path / "patched", "shelf", "2.2", "shelf")
     (patched / "shelf-2.2.dist-info" / "RECORD").write_text("shelf/__init__.py,sha256=other,1\n")

@@ -87,7 +87,10 @@ EXPECTED = {
 @pytest.mark.parametrize("dialect", EXPECTED)
 def test_definitions_of_a_dialect(dialect):
     document = document_of(f"{dialect}.sql", (DIALECTS / f"{dialect}.sql").read_bytes())
-    assert [f"{s.start_line}-{s.end_line} {s.kind} {f'{s.container}.{s.name}'.strip('.')}" for s in document.symbols] == EXPECTED[dialect]
+    assert [
+        f"{s.start_line}-{s.end_line} {s.kind} {f'{s.container}.{s.name}'.strip('.')}"
+        for s in document.symbols
+    ] == EXPECTED[dialect]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +103,10 @@ def test_definitions_of_a_dialect(dialect):
     ],
 )  # fmt: skip
 def test_where_a_statement_ends(text, rows):
-    assert [(symbol.start_line, symbol.end_line) for symbol in document_of("a.sql", text.encode()).symbols] == rows
+    assert [
+        (symbol.start_line, symbol.end_line)
+        for symbol in document_of("a.sql", text.encode()).symbols
+    ] == rows
 
 
 @pytest.mark.parametrize(
@@ -115,7 +121,9 @@ def test_where_a_statement_ends(text, rows):
 )  # fmt: skip
 def test_routines_hold_routines(text, expected):
     found = document_of("a.sql", text.encode()).symbols
-    assert [f"{s.start_line}-{s.end_line} {s.container}.{s.name}".replace(" .", " ") for s in found] == expected
+    assert [
+        f"{s.start_line}-{s.end_line} {s.container}.{s.name}".replace(" .", " ") for s in found
+    ] == expected
 
 
 def test_every_dialect_has_a_file():
@@ -139,7 +147,22 @@ def test_heads_are_read_as_people_write_them(text, names):
     assert [symbol.name for symbol in document_of("a.sql", text.encode()).symbols] == names
 
 
-@pytest.mark.parametrize("text", ["create table " + "a." * 20_000, "create procedure p as begin " * 5_000, "create package body p as\n" + "procedure a is begin\n" * 3_000, "'" * 50_000, "$" * 50_000, "create function f() as begin case " * 5_000, "/* " * 50_000, "(" * 100_000, "".join(f"${n}$ " for n in range(30_000)), "create package p as procedure q is " * 2_000, "create table t (a int)\ngo\n" * 20_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "create table " + "a." * 20_000,
+        "create procedure p as begin " * 5_000,
+        "create package body p as\n" + "procedure a is begin\n" * 3_000,
+        "'" * 50_000,
+        "$" * 50_000,
+        "create function f() as begin case " * 5_000,
+        "/* " * 50_000,
+        "(" * 100_000,
+        "".join(f"${n}$ " for n in range(30_000)),
+        "create package p as procedure q is " * 2_000,
+        "create table t (a int)\ngo\n" * 20_000,
+    ],
+)
 def test_odd_scripts_take_time_in_proportion(text):
     began = time.process_time()
     sql_definitions(text + "\n")

@@ -9,27 +9,49 @@ import pytest
 
 from tests.conftest import write_tree
 
-PLAIN = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+PLAIN = (
+    ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0
+    else []
+)
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits"),
-    pytest.mark.skipif(bool(PLAIN) and shutil.which("setpriv") is None, reason="setpriv, of util-linux, is not installed, and root may read everything"),
+    pytest.mark.skipif(
+        bool(PLAIN) and shutil.which("setpriv") is None,
+        reason="setpriv, of util-linux, is not installed, and root may read everything",
+    ),
 ]
 
 
 @pytest.fixture
 def tree(tmp_path):
-    tree = write_tree(tmp_path / "t", {"a.py": "open_one = 1\n", "closed.py": "closed_one = 1\n", "shut/b.py": "shut_in = 1\n", "last.py": "last_one = 1\n"})
+    tree = write_tree(
+        tmp_path / "t",
+        {
+            "a.py": "open_one = 1\n",
+            "closed.py": "closed_one = 1\n",
+            "shut/b.py": "shut_in = 1\n",
+            "last.py": "last_one = 1\n",
+        },
+    )
     yield tree
     (tree / "shut").chmod(0o755)  # so that it can be deleted
 
 
 def codeintel(*arguments):
-    done = subprocess.run([*PLAIN, sys.executable, "-m", "codeintel_nb.cli", *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [*PLAIN, sys.executable, "-m", "codeintel_nb.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     return done.returncode, done.stdout, done.stderr
 
 
 def found(pattern):
-    return [line.partition(":")[0] for line in codeintel("grep", pattern)[1].splitlines() if ":" in line]
+    return [
+        line.partition(":")[0] for line in codeintel("grep", pattern)[1].splitlines() if ":" in line
+    ]
 
 
 def close(tree):
@@ -85,9 +107,19 @@ def test_an_index_outlives_the_right_to_read_its_folder(tree):
     tree.chmod(0)
     try:
         code, out, err = codeintel("index", tree)
-        assert (code, "may not read" in err, "Traceback" in out + err) == (2, True, False), out + err
-        refresh = [*PLAIN, sys.executable, "-c", "from codeintel_nb import Workspace; Workspace.open().refresh('t')"]
-        assert "SourceError: The folder" in subprocess.run(refresh, capture_output=True, text=True, timeout=60).stderr
+        assert (code, "may not read" in err, "Traceback" in out + err) == (2, True, False), (
+            out + err
+        )
+        refresh = [
+            *PLAIN,
+            sys.executable,
+            "-c",
+            "from codeintel_nb import Workspace; Workspace.open().refresh('t')",
+        ]
+        assert (
+            "SourceError: The folder"
+            in subprocess.run(refresh, capture_output=True, text=True, timeout=60).stderr
+        )
         assert found("closed_one") == ["closed.py"]
     finally:
         tree.chmod(0o755)
@@ -125,6 +157,17 @@ print(paths())
 
 
 def test_a_folder_that_may_be_read_again_is_searched_at_once(tree, tmp_path):
-    done = subprocess.run([*PLAIN, sys.executable, "-c", SEARCHED_WHILE_IT_OPENS, tree, tmp_path / "home"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [*PLAIN, sys.executable, "-c", SEARCHED_WHILE_IT_OPENS, tree, tmp_path / "home"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     everything = "['a.py', 'closed.py', 'last.py', 'shut/b.py']"
-    assert done.stdout.splitlines() == ["['a.py', 'closed.py', 'last.py']", everything, "1", "True", everything], done.stderr
+    assert done.stdout.splitlines() == [
+        "['a.py', 'closed.py', 'last.py']",
+        everything,
+        "1",
+        "True",
+        everything,
+    ], done.stderr

@@ -37,20 +37,36 @@ def test_ignore_files_count_from_every_folder(tmp_path):
         },
     )  # fmt: skip
     found, walk = names(tmp_path)
-    assert [name for name in found if not name.rpartition("/")[2].startswith(".")] == ["b.tmp", "keep.log", "secret.py", "sub/out/x.py"], ".ignore goes before .gitignore"
+    assert [name for name in found if not name.rpartition("/")[2].startswith(".")] == [
+        "b.tmp",
+        "keep.log",
+        "secret.py",
+        "sub/out/x.py",
+    ], ".ignore goes before .gitignore"
     assert walk.skipped["ignored"] == 4
     assert walk.skipped["ignored folder"] == 1
 
 
 def test_the_repository_above_is_asked_and_its_exclude_file(tmp_path, git):
-    write_tree(tmp_path, {"pkg/a.py": "", "pkg/b.pyc": "", "pkg/c.local": "", ".gitignore": "*.pyc\npkg/sub/\n", "pkg/sub/d.py": ""})
+    write_tree(
+        tmp_path,
+        {
+            "pkg/a.py": "",
+            "pkg/b.pyc": "",
+            "pkg/c.local": "",
+            ".gitignore": "*.pyc\npkg/sub/\n",
+            "pkg/sub/d.py": "",
+        },
+    )
     git("init", cwd=tmp_path)
     (tmp_path / ".git/info/exclude").write_text("*.local\n")
     assert names(tmp_path / "pkg")[0] == ["a.py"]
 
 
 def test_a_folder_given_by_name_is_indexed_whatever_lies_above_it(tmp_path, git):
-    write_tree(tmp_path, {".gitignore": ".venv/\n*.md\n", ".venv/lib/a.py": "", ".venv/lib/b.md": ""})
+    write_tree(
+        tmp_path, {".gitignore": ".venv/\n*.md\n", ".venv/lib/a.py": "", ".venv/lib/b.md": ""}
+    )
     git("init", cwd=tmp_path)
     assert names(tmp_path / ".venv/lib")[0] == ["a.py", "b.md"]
     assert names(tmp_path)[0] == [".gitignore"]
@@ -72,7 +88,19 @@ def test_a_package_is_read_whole(tmp_path, monkeypatch):
 
 
 def test_what_is_left_out_is_counted_by_reason(tmp_path):
-    write_tree(tmp_path, {"a.py": "", "big.txt": "x" * 200, ".git/config": "", "__pycache__/a.pyc": "", "venv/pyvenv.cfg": "", "venv/lib/x.py": "", ".env": "", ".ssh/key": ""})
+    write_tree(
+        tmp_path,
+        {
+            "a.py": "",
+            "big.txt": "x" * 200,
+            ".git/config": "",
+            "__pycache__/a.pyc": "",
+            "venv/pyvenv.cfg": "",
+            "venv/lib/x.py": "",
+            ".env": "",
+            ".ssh/key": "",
+        },
+    )
     outside = tmp_path.parent / "outside.py"
     outside.write_text("")
     (tmp_path / "link.py").symlink_to(outside)
@@ -80,7 +108,14 @@ def test_what_is_left_out_is_counted_by_reason(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     found, walk = names(tmp_path, max_file_bytes=100)
     assert found == ["a.py"]
-    assert dict(walk.skipped) == {"too large": 1, "tool folder": 2, "virtual environment": 1, "secret": 2, "symbolic link": 2, "not a regular file": 1}
+    assert dict(walk.skipped) == {
+        "too large": 1,
+        "tool folder": 2,
+        "virtual environment": 1,
+        "secret": 2,
+        "symbolic link": 2,
+        "not a regular file": 1,
+    }
     assert walk.secrets == [".env", ".ssh/"]
 
 
@@ -103,14 +138,44 @@ def test_names_that_are_no_text_are_counted(tmp_path):
     assert walk.skipped["name is not UTF-8"] == 1
 
 
-@pytest.mark.parametrize(("name", "secret"), [(".env", True), (".env.production", True), (".env.example", False), ("id_rsa", True), ("id_rsa.pub", False), ("server.pem", True), ("keys.py", False), ("credentials.json", True), ("monkey.py", False)])
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        (".env", True),
+        (".env.production", True),
+        (".env.example", False),
+        ("id_rsa", True),
+        ("id_rsa.pub", False),
+        ("server.pem", True),
+        ("keys.py", False),
+        ("credentials.json", True),
+        ("monkey.py", False),
+    ],
+)
 def test_secret_names(name, secret):
     assert is_secret_name(name) is secret
 
 
-@pytest.mark.parametrize("marks", [{"pyvenv.cfg": ""}, {"conda-meta/history": "==> now <=="}, {"bin/activate_this.py": ""}, {"Scripts/activate_this.py": ""}])
+@pytest.mark.parametrize(
+    "marks",
+    [
+        {"pyvenv.cfg": ""},
+        {"conda-meta/history": "==> now <=="},
+        {"bin/activate_this.py": ""},
+        {"Scripts/activate_this.py": ""},
+    ],
+)
 def test_environments_inside_are_left_out_and_named(tmp_path, marks):
-    write_tree(tmp_path, {"app.py": "", **{f"env/{path}": text for path, text in marks.items()}, "env/lib/site-packages/numpy/core.py": "", "notes/conda-meta": "a file", "bin/tool.py": ""})
+    write_tree(
+        tmp_path,
+        {
+            "app.py": "",
+            **{f"env/{path}": text for path, text in marks.items()},
+            "env/lib/site-packages/numpy/core.py": "",
+            "notes/conda-meta": "a file",
+            "bin/tool.py": "",
+        },
+    )
     found, walk = names(tmp_path)
     assert found == ["app.py", "bin/tool.py", "notes/conda-meta"]
     assert walk.examples["virtual environment"] == ["env"]
@@ -120,11 +185,27 @@ def test_environments_inside_are_left_out_and_named(tmp_path, marks):
 
 
 def test_what_collaboration_writes_at_each_key_is_left_out(tmp_path):
-    write_tree(tmp_path, dict.fromkeys(["a.ipynb", ".jupyter_ystore.db", ".jupyter_ystore.db-journal", "x.ystore", ".a.ipynb.y", ".jupyter/collaboration_sessions.json", "ystore.py"], ""))
+    write_tree(
+        tmp_path,
+        dict.fromkeys(
+            [
+                "a.ipynb",
+                ".jupyter_ystore.db",
+                ".jupyter_ystore.db-journal",
+                "x.ystore",
+                ".a.ipynb.y",
+                ".jupyter/collaboration_sessions.json",
+                "ystore.py",
+            ],
+            "",
+        ),
+    )
     assert names(tmp_path)[0] == ["a.ipynb", "ystore.py"]
 
 
-@pytest.mark.parametrize("path", ["v1/repositories/x.py", "v2/repositories/0123456789abcdef/x.py", "v3/x.py"])
+@pytest.mark.parametrize(
+    "path", ["v1/repositories/x.py", "v2/repositories/0123456789abcdef/x.py", "v3/x.py"]
+)
 def test_a_folder_that_only_looks_like_an_index_is_walked(tmp_path, path):
     write_tree(tmp_path, {f"api/{path}": ""})
     assert names(tmp_path)[0] == [f"api/{path}"]

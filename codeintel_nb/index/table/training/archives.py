@@ -9,6 +9,7 @@ import subprocess
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,16 +59,23 @@ def members_of(path: Path) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
     if path.suffix in (".whl", ".zip"):
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
-                yield info.filename, info.file_size, lambda info=info: archive.read(info)  # type: ignore[misc]
+                yield info.filename, info.file_size, partial(archive.read, info)
         return
     if path.suffix == ".deb":
-        data = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(path)], capture_output=True, check=True).stdout
+        data = subprocess.run(
+            ["dpkg-deb", "--fsys-tarfile", str(path)], capture_output=True, check=True
+        ).stdout
     else:
         data = path.read_bytes()
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         for member in tar:
             if member.isfile():
-                yield member.name, member.size, lambda member=member: tar.extractfile(member).read()  # type: ignore[misc,union-attr]
+                yield member.name, member.size, partial(_content, tar, member)
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    return b"" if file is None else file.read()
 
 
 def copyright_beside(path: Path) -> str:
@@ -79,20 +87,26 @@ def copyright_beside(path: Path) -> str:
     return ""
 
 
-def source_files(path: Path, excluded: set[str], python: bool = False) -> tuple[list[SourceFile], Audit]:
+def source_files(
+    path: Path, excluded: set[str], python: bool = False
+) -> tuple[list[SourceFile], Audit]:
     """The files worth reading whose licence permits it, at most one of equal content."""
     speaking = [
         (name, read())
         for name, size, read in members_of(path)
-        if (LICENCE_FILE.search(name) or name.endswith(("package.json", "METADATA", "/copyright"))) and size < 200_000
+        if (LICENCE_FILE.search(name) or name.endswith(("package.json", "METADATA", "/copyright")))
+        and size < 200_000
     ]
-    licences = Licences([(name, lambda data=data: data) for name, data in speaking], copyright_beside(path))  # type: ignore[misc]
+    texts = [(name, partial(bytes, data)) for name, data in speaking]
+    licences = Licences(texts, copyright_beside(path))
     found: list[SourceFile] = []
     seen: set[bytes] = set()
     refused = 0
     for name, size, read in members_of(path):
         short = PREFIXES.sub("", name.lstrip("./"))
-        if excluded & set(re.split(r"[/@]", short.lower())) or not 200 <= size <= (1_000_000 if python else 400_000):
+        if excluded & set(re.split(r"[/@]", short.lower())) or not 200 <= size <= (
+            1_000_000 if python else 400_000
+        ):
             continue
         language = _language(short, read, python)
         if language is None:

@@ -14,13 +14,21 @@ class Comment(NamedTuple):
     text: str
 
 
-LEGAL = re.compile(r"copyright|licen[sc]e|spdx|all rights reserved|@author|permission is hereby|warranty|redistribution", re.I)
-NOISE = re.compile(r"^(todo|fixme|xxx|hack|eslint|jshint|jslint|tslint|@ts-|istanbul|prettier|pragma|region|endregion|"
-                   r"nolint|noinspection|generated|auto-?generated|clang-format|vim:|-\*-|#!|<editor|stylecop|rubocop|"
-                   r"shellcheck|phpcs|@internal|@private|@inheritdoc|\{@inheritdoc|\(?non-javadoc|internal use|see )", re.I)
+LEGAL = re.compile(
+    r"copyright|licen[sc]e|spdx|all rights reserved|@author|permission is hereby|warranty|redistribution",
+    re.I,
+)
+NOISE = re.compile(
+    r"^(todo|fixme|xxx|hack|eslint|jshint|jslint|tslint|@ts-|istanbul|prettier|pragma|region|endregion|"
+    r"nolint|noinspection|generated|auto-?generated|clang-format|vim:|-\*-|#!|<editor|stylecop|rubocop|"
+    r"shellcheck|phpcs|@internal|@private|@inheritdoc|\{@inheritdoc|\(?non-javadoc|internal use|see )",
+    re.I,
+)
 
 
-MARKS = re.compile(r"^\s*(/\*+!?<?|\*+/|\*(?!\*)|///?[/!<]*|//|#+!?|--+\[*=*\[?|;+|\{-\|?|-\}|\"\"\")\s?")
+MARKS = re.compile(
+    r"^\s*(/\*+!?<?|\*+/|\*(?!\*)|///?[/!<]*|//|#+!?|--+\[*=*\[?|;+|\{-\|?|-\}|\"\"\")\s?"
+)
 
 
 def plain(comment: str) -> str:
@@ -35,10 +43,23 @@ def plain(comment: str) -> str:
             line = ""
         lines.append(line.strip())
     text = "\n".join(lines).strip()
-    text = re.sub(r"^[@\\](brief|desc(ription)?|summary|short|overview|fileoverview|file|module|class|function)\b[ \t]*:?", "", text, flags=re.I | re.M)
-    text = re.split(r"^(?:[@\\]\w+|:\w+[ :]|#+ |- (Parameters?|Returns?|Throws)\b|(Parameters|Arguments|Returns?|Examples?|Usage|Note|Args):?\s*$|```)",
-                    text, maxsplit=1, flags=re.M)[0]
-    text = re.sub(r"<(see|paramref|typeparamref)\s+\w+=\"(?:[A-Z]:)?([^\"]*)\"\s*/?>", lambda m: m[2].rsplit(".", 1)[-1], text)
+    text = re.sub(
+        r"^[@\\](brief|desc(ription)?|summary|short|overview|fileoverview|file|module|class|function)\b[ \t]*:?",
+        "",
+        text,
+        flags=re.I | re.M,
+    )
+    text = re.split(
+        r"^(?:[@\\]\w+|:\w+[ :]|#+ |- (Parameters?|Returns?|Throws)\b|(Parameters|Arguments|Returns?|Examples?|Usage|Note|Args):?\s*$|```)",
+        text,
+        maxsplit=1,
+        flags=re.M,
+    )[0]
+    text = re.sub(
+        r"<(see|paramref|typeparamref)\s+\w+=\"(?:[A-Z]:)?([^\"]*)\"\s*/?>",
+        lambda m: m[2].rsplit(".", 1)[-1],
+        text,
+    )
     text = re.sub(r"</?[a-zA-Z][^<>\n]{0,80}>", " ", text)
     text = re.sub(r"\{@\w+\s+([^}]*)\}", r"\1", text)
     text = re.sub(r"\[([^\]\n]+)\](\([^)\n]*\)|\[[^\]\n]*\])?", r"\1", text)
@@ -53,9 +74,16 @@ def first_sentence(text: str) -> str:
 
 def is_query(sentence: str, least: int = 3) -> bool:
     words = re.findall(r"[A-Za-z]{2,}", sentence)
-    if not least <= len(words) <= 45 or not sentence.isascii() or NOISE.match(sentence) or LEGAL.search(sentence):
+    if (
+        not least <= len(words) <= 45
+        or not sentence.isascii()
+        or NOISE.match(sentence)
+        or LEGAL.search(sentence)
+    ):
         return False
-    if "http" in sentence or (re.search(r"[;{}=]|\)\s*$|->|::\s|^\W", sentence[:200]) and len(words) < 8):
+    if "http" in sentence or (
+        re.search(r"[;{}=]|\)\s*$|->|::\s|^\W", sentence[:200]) and len(words) < 8
+    ):
         return False
     return sum(c.isalpha() or c == " " for c in sentence) > 0.82 * len(sentence)
 
@@ -72,7 +100,12 @@ class Comments:
         for start, end, text in sorted(found):
             if lines[start][: len(lines[start]) - len(lines[start].lstrip())].strip():
                 continue
-            if groups and start == groups[-1].last + 1 and not text.startswith("/*") and not groups[-1].text.startswith("/*"):
+            if (
+                groups
+                and start == groups[-1].last + 1
+                and not text.startswith("/*")
+                and not groups[-1].text.startswith("/*")
+            ):
                 groups[-1] = Comment(groups[-1].first, end, groups[-1].text + "\n" + text)
             else:
                 groups.append(Comment(start, end, text))

@@ -10,17 +10,18 @@ from .comments import Comment, Comments
 TYPES = "class_declaration interface_declaration enum_declaration"
 DEFINITIONS = {
     "javascript": "function_declaration generator_function_declaration method_definition class_declaration "
-                  "variable_declarator assignment_expression pair",
+    "variable_declarator assignment_expression pair",
     "typescript": "function_declaration generator_function_declaration method_definition abstract_class_declaration "
-                  "function_signature method_signature abstract_method_signature type_alias_declaration "
-                  "variable_declarator assignment_expression pair " + TYPES,
+    "function_signature method_signature abstract_method_signature type_alias_declaration "
+    "variable_declarator assignment_expression pair " + TYPES,
     "go": "function_declaration method_declaration type_declaration",
     "rust": "function_item function_signature_item struct_item enum_item trait_item macro_definition type_item union_item",
-    "java": "method_declaration constructor_declaration record_declaration annotation_type_declaration " + TYPES,
+    "java": "method_declaration constructor_declaration record_declaration annotation_type_declaration "
+    + TYPES,
     "kotlin": "function_declaration class_declaration object_declaration",
     "scala": "function_definition function_declaration class_definition object_definition trait_definition",
     "csharp": "method_declaration constructor_declaration property_declaration struct_declaration "
-              "record_declaration delegate_declaration " + TYPES,
+    "record_declaration delegate_declaration " + TYPES,
     "c": "function_definition struct_specifier enum_specifier declaration type_definition",
     "cpp": "function_definition class_specifier struct_specifier declaration field_declaration alias_declaration",
     "php": "function_definition method_declaration trait_declaration " + TYPES,
@@ -31,8 +32,16 @@ DEFINITIONS = {
     "zig": "function_declaration variable_declaration",
 }
 DEFINITIONS["tsx"] = DEFINITIONS["typescript"]
-ONLY_WITH_FUNCTION = {"variable_declarator", "assignment_expression", "pair", "assignment_statement", "field"}
-CONTAINERS = re.compile(r"class|interface|trait|struct|object|module|protocol|enum|record|type_declaration")
+ONLY_WITH_FUNCTION = {
+    "variable_declarator",
+    "assignment_expression",
+    "pair",
+    "assignment_statement",
+    "field",
+}
+CONTAINERS = re.compile(
+    r"class|interface|trait|struct|object|module|protocol|enum|record|type_declaration"
+)
 COMMENTS = "comment line_comment block_comment multiline_comment"
 
 
@@ -56,16 +65,36 @@ def tools(language: str) -> tuple[Any, Any]:
         from tree_sitter_language_pack import get_language, get_parser
 
         grammar = get_language(language)
-        known = [k for k in DEFINITIONS[language].split() if grammar.id_for_node_kind(k, True) is not None]
+        known = [
+            k
+            for k in DEFINITIONS[language].split()
+            if grammar.id_for_node_kind(k, True) is not None
+        ]
         said = [k for k in COMMENTS.split() if grammar.id_for_node_kind(k, True) is not None]
         text = "\n".join(f"({k}) @d" for k in known) + "\n" + "\n".join(f"({k}) @c" for k in said)
         _tools[language] = get_parser(language), Query(grammar, text)
     return _tools[language]
 
 
-NAMES = ("identifier", "type_identifier", "field_identifier", "property_identifier", "simple_identifier", "constant",
-         "word", "name", "destructor_name", "operator_name", "qualified_identifier", "dot_index_expression",
-         "method_index_expression", "member_expression", "scoped_identifier", "operator", "variable")
+NAMES = (
+    "identifier",
+    "type_identifier",
+    "field_identifier",
+    "property_identifier",
+    "simple_identifier",
+    "constant",
+    "word",
+    "name",
+    "destructor_name",
+    "operator_name",
+    "qualified_identifier",
+    "dot_index_expression",
+    "method_index_expression",
+    "member_expression",
+    "scoped_identifier",
+    "operator",
+    "variable",
+)
 
 
 def name_of(node: Any, data: bytes) -> str:
@@ -89,7 +118,9 @@ def name_of(node: Any, data: bytes) -> str:
         else:
             found = next((c for c in node.named_children if c.type in NAMES), None)
             if found is None and node.named_children:
-                found = next((c for c in node.named_children[0].named_children if c.type in NAMES), None)
+                found = next(
+                    (c for c in node.named_children[0].named_children if c.type in NAMES), None
+                )
     if found is None:
         return "init" if node.type == "init_declaration" else ""
     text = data[found.start_byte : found.end_byte].decode("utf8", "replace")
@@ -111,7 +142,9 @@ def wanted(node: Any) -> bool:
     if kind in ("declaration", "field_declaration"):
         inner = node.child_by_field_name("declarator")
         while inner is not None and inner.type in ("pointer_declarator", "reference_declarator"):
-            inner = inner.child_by_field_name("declarator") or (inner.named_children[-1] if inner.named_child_count else None)
+            inner = inner.child_by_field_name("declarator") or (
+                inner.named_children[-1] if inner.named_child_count else None
+            )
         return inner is not None and bool(inner.type == "function_declarator")
     if kind == "variable_declaration":
         return bool(node.end_point[0] > node.start_point[0])
@@ -128,9 +161,17 @@ def definitions_by_tree(language: str, text: str) -> tuple[list[Definition], Com
     captures = QueryCursor(query).captures(parser.parse(data).root_node)
     found = []
     for node in captures.get("c", []):
-        end = node.end_point[0] - (node.end_point[1] == 0 and node.end_point[0] > node.start_point[0])
+        end = node.end_point[0] - (
+            node.end_point[1] == 0 and node.end_point[0] > node.start_point[0]
+        )
         if not lines[node.start_point[0]].encode()[: node.start_point[1]].strip():
-            found.append(Comment(node.start_point[0], end, data[node.start_byte : node.end_byte].decode("utf8", "replace").rstrip()))
+            found.append(
+                Comment(
+                    node.start_point[0],
+                    end,
+                    data[node.start_byte : node.end_byte].decode("utf8", "replace").rstrip(),
+                )
+            )
     comments = Comments(found, lines)
     out: list[Definition] = []
     stack: list[tuple[int, str, bool]] = []

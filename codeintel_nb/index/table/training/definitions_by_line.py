@@ -33,16 +33,22 @@ def definitions_of_elixir(text: str) -> tuple[list[Definition], Comments, list[s
             spoken = Comment(begin, row, said)
             if doc[1] == "moduledoc":
                 if out:
-                    out[-1] = Definition(out[-1].name, row + 1, min(row + 60, len(lines) - 1), spoken, True)
+                    out[-1] = Definition(
+                        out[-1].name, row + 1, min(row + 60, len(lines) - 1), spoken, True
+                    )
             else:
                 pending = spoken
-        made = re.match(r"(\s*)(defp?|defmacrop?|defguardp?|defdelegate|defcallback)\s+([\w?!]+)", line)
+        made = re.match(
+            r"(\s*)(defp?|defmacrop?|defguardp?|defdelegate|defcallback)\s+([\w?!]+)", line
+        )
         if made:
             end = row
             if re.search(r"\bdo\s*$", line) or not re.search(r",\s*do:", line):
                 while end + 1 < len(lines) and end < row + 80:
                     end += 1
-                    if lines[end].startswith(made[1] + "end") or (lines[end].strip() and re.match(r"\s*(@doc|defp?\s|defmacro)", lines[end])):
+                    if lines[end].startswith(made[1] + "end") or (
+                        lines[end].strip() and re.match(r"\s*(@doc|defp?\s|defmacro)", lines[end])
+                    ):
                         break
             out.append(Definition(module + "." + made[3], row, end, pending, False))
             pending, row = None, row
@@ -69,7 +75,9 @@ def definitions_of_haskell(text: str) -> tuple[list[Definition], Comments, list[
                 while row + 1 < len(lines) and lines[row + 1].startswith("--"):
                     row += 1
             group = Comment(begin, row, "\n".join(lines[begin : row + 1]))
-        elif re.match(r"[a-z_(]|data\b|newtype\b|class\b|type\b", line) and not re.match(r"(import|module|where|infix|deriving)\b", line):
+        elif re.match(r"[a-z_(]|data\b|newtype\b|class\b|type\b", line) and not re.match(
+            r"(import|module|where|infix|deriving)\b", line
+        ):
             words = re.findall(r"[\w']+", line)
             kind = words[0] if words else ""
             big = kind in ("data", "newtype", "class", "type", "instance")
@@ -80,13 +88,19 @@ def definitions_of_haskell(text: str) -> tuple[list[Definition], Comments, list[
             begin = row
             while row + 1 < len(lines) and row < begin + 70:
                 after = lines[row + 1]
-                if after.startswith((" ", "\t", "}", ")")) or not after.strip() or (not big and re.match(re.escape(name) + r"\b", after)):
+                if (
+                    after.startswith((" ", "\t", "}", ")"))
+                    or not after.strip()
+                    or (not big and re.match(re.escape(name) + r"\b", after))
+                ):
                     row += 1
                 else:
                     break
             if name:
                 fits = group is not None and begin - group.last <= 2
-                out.append(Definition(module + "." + name, begin, row, group if fits else None, big))
+                out.append(
+                    Definition(module + "." + name, begin, row, group if fits else None, big)
+                )
             group = None
         elif module and group is not None and line.startswith("module"):
             out.append(Definition(module, row, min(row + 50, len(lines) - 1), group, True))

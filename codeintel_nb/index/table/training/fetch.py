@@ -17,7 +17,18 @@ from pathlib import Path
 
 COMMANDS = {
     "npm": ["npm", "pack", "{name}@{version}"],
-    "pypi": [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", ".", "{name}=={version}"],
+    "pypi": [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        "--only-binary=:all:",
+        "-d",
+        ".",
+        "{name}=={version}",
+    ],
     "deb": ["apt-get", "download", "{name}={version}"],
     "src": ["apt-get", "source", "--download-only", "--only-source", "{name}={version}"],
 }
@@ -31,11 +42,17 @@ def fetch(row: dict[str, str], archives: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     command = [part.format(**row) for part in COMMANDS[row["registry"]]]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return "" if done.returncode == 0 else f"{row['registry']} {row['name']} {row['version']}: {done.stderr.strip()[-200:]}"
+    return (
+        ""
+        if done.returncode == 0
+        else f"{row['registry']} {row['name']} {row['version']}: {done.stderr.strip()[-200:]}"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("sources", type=Path)
     parser.add_argument("archives", type=Path)
     args = parser.parse_args()

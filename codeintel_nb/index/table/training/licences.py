@@ -41,7 +41,11 @@ def expression_is_permissive(expression: str) -> bool:
     plain = expression.replace("(", " ").replace(")", " ").strip()
     sides = re.split(r"\s+or\s+|\s*\|\|?\s*|(?<=\w)/(?=[A-Z])", plain, flags=re.I)
     return any(
-        all(PERMISSIVE.match(part.strip().strip('"')) is not None for part in re.split(r"\s+and\s+|,\s*|\s+with\s+[\w-]+|\s*&\s*", side, flags=re.I) if part.strip())
+        all(
+            PERMISSIVE.match(part.strip().strip('"')) is not None
+            for part in re.split(r"\s+and\s+|,\s*|\s+with\s+[\w-]+|\s*&\s*", side, flags=re.I)
+            if part.strip()
+        )
         for side in sides
         if side.strip()
     )
@@ -53,7 +57,11 @@ def text_is_permissive(text: str) -> bool:
         return expression_is_permissive(found[1].strip().rstrip("-/#> ").strip())
     if not COPYLEFT.search(text):
         return True
-    return GRANT.search(text) is not None and re.search(r"\b(either|dual|at your option|alternatively|any of)\b", text, re.I) is not None
+    return (
+        GRANT.search(text) is not None
+        and re.search(r"\b(either|dual|at your option|alternatively|any of)\b", text, re.I)
+        is not None
+    )
 
 
 class Licences:
@@ -80,14 +88,21 @@ class Licences:
                 folder = path.rpartition("/")[0]
                 text = read().decode("utf-8", "replace")[:40_000]
                 good = text_is_permissive(text)
-                self.folders[folder] = self.folders.get(folder, False) or good  # a choice of two texts is a choice
+                self.folders[folder] = (
+                    self.folders.get(folder, False) or good
+                )  # a choice of two texts is a choice
                 if good and path.count("/") <= 1 and GRANT.search(text):
                     top = "permissive"
         if copyright_file:
             self.stanzas = _stanzas(copyright_file)
             if not self.declared:
                 self.declared = next((said for globs, said in self.stanzas if "*" in globs), "")
-            if not self.declared and not self.stanzas and text_is_permissive(copyright_file) and GRANT.search(copyright_file):
+            if (
+                not self.declared
+                and not self.stanzas
+                and text_is_permissive(copyright_file)
+                and GRANT.search(copyright_file)
+            ):
                 self.declared = "permissive"
         self.declared = self.declared or top
 
@@ -98,7 +113,11 @@ class Licences:
         said = self.declared
         inside = path.removeprefix("./")
         for globs, licence in self.stanzas:  # the last stanza that fits decides
-            if any(fnmatch.fnmatchcase(inside, glob) or fnmatch.fnmatchcase(inside.partition("/")[2], glob) for glob in globs):
+            if any(
+                fnmatch.fnmatchcase(inside, glob)
+                or fnmatch.fnmatchcase(inside.partition("/")[2], glob)
+                for glob in globs
+            ):
                 said = licence
         if not expression_is_permissive(said):
             return False
@@ -123,7 +142,11 @@ def _from_metadata(text: str) -> str:
     message = message_from_string(text)
     if said := message.get("License-Expression"):
         return str(said)
-    classifiers = [c.rsplit(" :: ", 1)[-1] for c in message.get_all("Classifier", []) if c.startswith("License :: OSI")]
+    classifiers = [
+        c.rsplit(" :: ", 1)[-1]
+        for c in message.get_all("Classifier", [])
+        if c.startswith("License :: OSI")
+    ]
     said = str(message.get("License") or "")
     if classifiers:
         return " OR ".join(re.sub(r" License.*| Software License.*", "", c) for c in classifiers)

@@ -46,12 +46,18 @@ PYTHON_SHARES = {"doc": 1.0, "name": 0.5}
 
 
 def digest(text: str) -> str:
-    return hashlib.blake2b(re.sub(r"\W+", " ", text).strip().lower().encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(
+        re.sub(r"\W+", " ", text).strip().lower().encode(), digest_size=8
+    ).hexdigest()
 
 
 def long_lines(text: str) -> list[int]:
     shorn = (re.sub(r"\W+", "", line).lower() for line in text.split("\n"))
-    return [int.from_bytes(hashlib.blake2b(line.encode(), digest_size=8).digest(), "big") for line in shorn if len(line) >= 24]
+    return [
+        int.from_bytes(hashlib.blake2b(line.encode(), digest_size=8).digest(), "big")
+        for line in shorn
+        if len(line) >= 24
+    ]
 
 
 def lines_of_folders(folders: Iterable[Path]) -> set[int]:
@@ -60,7 +66,11 @@ def lines_of_folders(folders: Iterable[Path]) -> set[int]:
     for folder in folders:
         for file in folder.rglob("*"):
             ending = file.suffix[1:].lower()
-            if (ending in ENDINGS or ending in ("", "py", "bats")) and file.is_file() and file.stat().st_size < 2_000_000:
+            if (
+                (ending in ENDINGS or ending in ("", "py", "bats"))
+                and file.is_file()
+                and file.stat().st_size < 2_000_000
+            ):
                 found.update(long_lines(file.read_text(encoding="utf-8", errors="replace")))
     return found
 
@@ -91,7 +101,13 @@ def mine_package(job: Job) -> Mined:
     python = job.path.suffix == ".whl"
     try:
         files, audit = source_files(job.path, EXCLUDED, python)
-    except (OSError, tarfile.TarError, zipfile.BadZipFile, subprocess.CalledProcessError, EOFError) as error:
+    except (
+        OSError,
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        subprocess.CalledProcessError,
+        EOFError,
+    ) as error:
         return Mined(job.package, [], Audit("", 0, 0), f"{type(error).__name__}: {error}")
     rng.shuffle(files)
     shares = PYTHON_SHARES if python else SHARES
@@ -106,17 +122,35 @@ def mine_package(job: Job) -> Mined:
         read[file.language] += len(file.text)
         for kind, query, place, code in _pairs(file, python):
             key, asked = digest(code), digest(kind + query)
-            if key in seen or (not python and asked in seen) or len(code) < 30 or counts[file.language, kind] >= cap * shares[kind]:
+            if (
+                key in seen
+                or (not python and asked in seen)
+                or len(code) < 30
+                or counts[file.language, kind] >= cap * shares[kind]
+            ):
                 continue
             seen.update((key, asked))
             counts[file.language, kind] += 1
-            pairs.append(Pair(job.package, kind, query, place, code, "typescript" if file.language == "tsx" else file.language))
+            pairs.append(
+                Pair(
+                    job.package,
+                    kind,
+                    query,
+                    place,
+                    code,
+                    "typescript" if file.language == "tsx" else file.language,
+                )
+            )
     return Mined(job.package, pairs, audit, "")
 
 
 def _pairs(file: SourceFile, python: bool) -> list[tuple[str, str, str, str]]:
     try:
-        return list(python_pairs(file.path, file.text) if python else pairs_of_file(file.path, file.language, file.text))
+        return list(
+            python_pairs(file.path, file.text)
+            if python
+            else pairs_of_file(file.path, file.language, file.text)
+        )
     except (RecursionError, ValueError) as error:
         print(f"{file.path}: {error}", file=sys.stderr)
         return []
@@ -126,11 +160,15 @@ def write_audit(path: Path, rows: list[tuple[str, Path, Audit, int]]) -> None:
     """One line an archive: registry, name, version, declared licence, files permitted and refused, pairs."""
     with path.open("w", encoding="utf-8", newline="") as lines:
         table = csv.writer(lines, delimiter="\t", lineterminator="\n")
-        table.writerow(["registry", "name", "version", "declared", "files_permitted", "files_refused", "pairs"])
+        table.writerow(
+            ["registry", "name", "version", "declared", "files_permitted", "files_refused", "pairs"]
+        )
         for _, archive, audit, count in sorted(rows):
             registry = next(r for r in ("npm", "pypi", "deb", "src") if r in archive.parts)
             name, version = name_and_version(archive)
-            table.writerow([registry, name, version, audit.declared, audit.permitted, audit.refused, count])
+            table.writerow(
+                [registry, name, version, audit.declared, audit.permitted, audit.refused, count]
+            )
 
 
 def name_and_version(archive: Path) -> tuple[str, str]:
@@ -139,11 +177,17 @@ def name_and_version(archive: Path) -> tuple[str, str]:
         return name.replace("_", "-"), version
     if archive.suffix == ".tgz":
         with tarfile.open(archive) as tar:
-            top = next(name for name in tar.getnames() if name.count("/") == 1 and name.endswith("/package.json"))
+            top = next(
+                name
+                for name in tar.getnames()
+                if name.count("/") == 1 and name.endswith("/package.json")
+            )
             member = tar.extractfile(top)
             said = json.load(member) if member else {}
         return said["name"], said["version"]
-    for description in archive.parent.glob("*.dsc"):  # a Debian source package says its whole version there
+    for description in archive.parent.glob(
+        "*.dsc"
+    ):  # a Debian source package says its whole version there
         fields = dict(re.findall(r"^(Source|Version): (.+)$", description.read_text("utf-8"), re.M))
         return fields["Source"], fields["Version"]
     name, version = archive.name.split("_")[:2]
@@ -151,13 +195,37 @@ def name_and_version(archive: Path) -> tuple[str, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("archives", type=Path, help="folder with the folders npm, pypi, deb and src")
-    parser.add_argument("--against", type=Path, action="append", default=[], help="folder whose code may not occur in the pairs")
-    parser.add_argument("--against-pairs", type=Path, help="folder of wheels whose docstrings and functions may not occur")
-    parser.add_argument("--per-package", type=int, default=2500, help="most documented pairs of one package and language")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "archives", type=Path, help="folder with the folders npm, pypi, deb and src"
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder whose code may not occur in the pairs",
+    )
+    parser.add_argument(
+        "--against-pairs",
+        type=Path,
+        help="folder of wheels whose docstrings and functions may not occur",
+    )
+    parser.add_argument(
+        "--per-package",
+        type=int,
+        default=2500,
+        help="most documented pairs of one package and language",
+    )
     parser.add_argument("--per-python-package", type=int, default=4000)
-    parser.add_argument("--per-language", type=int, default=45000, help="most pairs of one language other than Python")
+    parser.add_argument(
+        "--per-language",
+        type=int,
+        default=45000,
+        help="most pairs of one language other than Python",
+    )
     parser.add_argument("--python-pairs", type=int, default=110_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
@@ -167,7 +235,12 @@ def main() -> None:
     forbidden = forbidden_texts(args.against_pairs) if args.against_pairs else set()
     known, copies = lines_of_folders(args.against), 0
     jobs = [
-        Job(name, path, args.per_python_package if path.suffix == ".whl" else args.per_package, args.seed)
+        Job(
+            name,
+            path,
+            args.per_python_package if path.suffix == ".whl" else args.per_package,
+            args.seed,
+        )
         for name, path in archives_in(args.archives).items()
         if name not in EXCLUDED and "bench" not in path.parts
     ]
@@ -177,11 +250,20 @@ def main() -> None:
     paths = {job.package: job.path for job in jobs}
     with Pool(args.workers, maxtasksperchild=20) as pool:
         for package, pairs, audit, error in pool.imap_unordered(mine_package, jobs):
-            print(package, error or dict(Counter(p.language for p in pairs)), f"refused {audit.refused}", flush=True)
+            print(
+                package,
+                error or dict(Counter(p.language for p in pairs)),
+                f"refused {audit.refused}",
+                flush=True,
+            )
             kept = 0
             for pair in pairs:
                 key = digest(pair.code)
-                if is_copy(pair.code, known) or key in forbidden or (pair.kind == "doc" and digest(pair.query) in forbidden):
+                if (
+                    is_copy(pair.code, known)
+                    or key in forbidden
+                    or (pair.kind == "doc" and digest(pair.query) in forbidden)
+                ):
                     copies += 1
                 elif key not in seen:
                     seen.add(key)
@@ -195,7 +277,9 @@ def main() -> None:
             pairs.sort()
             rng.shuffle(pairs)
             pairs = pairs[: args.python_pairs if language == "python" else args.per_language]
-            print(f"{language}: {len(pairs)} {dict(Counter(p.kind for p in pairs))} packages {len({p.package for p in pairs})}")
+            print(
+                f"{language}: {len(pairs)} {dict(Counter(p.kind for p in pairs))} packages {len({p.package for p in pairs})}"
+            )
             lines.writelines(json.dumps(p) + "\n" for p in pairs)
     write_audit(args.audit, audited)
 

@@ -1,10 +1,10 @@
 """(query, code) pairs of one source file.
 
-    doc      first sentence of a doc comment -> the definition below it
-    name     words of the name of an undocumented function -> its body
-    comment  a comment line inside a function -> the lines below it
-    file     a file's header comment -> path and first lines of its definitions
-    path     words of a file's path -> first lines of its definitions
+doc      first sentence of a doc comment -> the definition below it
+name     words of the name of an undocumented function -> its body
+comment  a comment line inside a function -> the lines below it
+file     a file's header comment -> path and first lines of its definitions
+path     words of a file's path -> first lines of its definitions
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def pairs_of_file(path: str, language: str, text: str) -> Iterator[Found]:
         if not definition.is_container and definition.last - definition.first >= 7:
             inside.append((definition.first, definition.last, definition.name))
     yield from _pairs_inside(path, comments, inside, lines)
-    outline = [lines[d.first].strip()[:160] for d in found if not d.name.split(".")[-1].startswith("_")]
+    outline = [
+        lines[d.first].strip()[:160] for d in found if not d.name.split(".")[-1].startswith("_")
+    ]
     if len(outline) >= 3:
         listed = "\n".join(outline[:40])
         if header := _header(language, lines, comments, found):
@@ -68,7 +70,9 @@ def _pairs_of_definition(path: str, definition: Definition, lines: list[str]) ->
             yield "name", " ".join(words), path, "\n".join(lines[first + 1 : last + 1])[:4000]
 
 
-def _pairs_inside(path: str, comments: Comments, inside: list[tuple[int, int, str]], lines: list[str]) -> Iterator[Found]:
+def _pairs_inside(
+    path: str, comments: Comments, inside: list[tuple[int, int, str]], lines: list[str]
+) -> Iterator[Found]:
     starts = [first for first, _, _ in inside]
     for group in comments.groups:
         if group.first in comments.used or not inside:
@@ -79,7 +83,12 @@ def _pairs_inside(path: str, comments: Comments, inside: list[tuple[int, int, st
         query = first_sentence(plain(group.text))
         if is_query(query, 4):
             end = min(group.last + 17, inside[at][1] + 1)
-            yield "comment", query[:200], f"{path} {inside[at][2]}", "\n".join(lines[group.last + 1 : end])
+            yield (
+                "comment",
+                query[:200],
+                f"{path} {inside[at][2]}",
+                "\n".join(lines[group.last + 1 : end]),
+            )
 
 
 def _header(language: str, lines: list[str], comments: Comments, found: list[Definition]) -> str:
@@ -87,7 +96,9 @@ def _header(language: str, lines: list[str], comments: Comments, found: list[Def
     limit = min([d.first for d in found] + [60])
     attached = {d.comment for d in found}
     for group in comments.groups[:4]:
-        if group.first >= limit and not (language == "rust" and lines[group.first].startswith("//!")):
+        if group.first >= limit and not (
+            language == "rust" and lines[group.first].startswith("//!")
+        ):
             break
         text = plain(group.text)
         if group in attached or (LEGAL.search(text) and len(text) > 60):
@@ -115,7 +126,9 @@ def python_pairs(path: str, text: str) -> Iterator[Found]:
 def docstring_sentence(docstring: str) -> str:
     paragraph = re.split(r"\n\s*\n", docstring.strip(), maxsplit=1)[0]
     paragraph = re.sub(r"\s+", " ", paragraph)
-    paragraph = re.sub(r":[\w:+-]+:`[~!]?([^`<]+?)(\s*<[^`]*>)?`", r"\1", paragraph).replace("`", "")
+    paragraph = re.sub(r":[\w:+-]+:`[~!]?([^`<]+?)(\s*<[^`]*>)?`", r"\1", paragraph).replace(
+        "`", ""
+    )
     sentence: str = re.split(r"(?<=[a-z0-9)\]'\"])[.!?](\s|$)", paragraph, maxsplit=1)[0]
     return sentence.strip().rstrip(".:")
 
@@ -138,7 +151,9 @@ def functions(text: str) -> Iterator[tuple[str, str, str, int]]:
             continue
         start = min([node.lineno] + [d.lineno for d in node.decorator_list])
         end = node.end_lineno or node.lineno
-        code = textwrap.dedent("\n".join(lines[i - 1] for i in range(start, end + 1) if i not in gone)).strip("\n")
+        code = textwrap.dedent(
+            "\n".join(lines[i - 1] for i in range(start, end + 1) if i not in gone)
+        ).strip("\n")
         yield name, code, ast.get_docstring(node) or "", end - rest[0].lineno + 1
 
 
@@ -155,7 +170,11 @@ def _walk(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, _Function]]:
 
 def _docstring(node: _Function | ast.ClassDef) -> ast.Expr | None:
     first = node.body[0] if node.body else None
-    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+    if (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    ):
         return first
     return None
 
@@ -169,7 +188,9 @@ def _docstring_lines(node: _Function) -> set[int] | None:
             if found is None:
                 continue
             end = found.end_lineno or found.lineno
-            if inner.lineno == found.lineno or (len(inner.body) > 1 and inner.body[1].lineno <= end):
+            if inner.lineno == found.lineno or (
+                len(inner.body) > 1 and inner.body[1].lineno <= end
+            ):
                 return None
             gone.update(range(found.lineno, end + 1))
     return gone

@@ -55,13 +55,18 @@ def train_tokenizer(texts: list[str], size: int) -> Any:
     tokenizer.normalizer = normalizers.Sequence(
         [
             normalizers.Replace(Regex(r"[^A-Za-z0-9]+"), " "),
-            normalizers.Replace(Regex(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=[0-9])"), " "),
+            normalizers.Replace(
+                Regex(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=[0-9])"),
+                " ",
+            ),
             normalizers.Lowercase(),
         ]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=["[PAD]", "[UNK]"], min_frequency=4, show_progress=False)
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size, special_tokens=["[PAD]", "[UNK]"], min_frequency=4, show_progress=False
+    )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
 
@@ -70,7 +75,10 @@ def encode_all(tokenizer: Any, texts: list[str], limit: int) -> list[Ids]:
     out: list[Ids] = []
     for start in range(0, len(texts), 5000):
         items = tokenizer.encode_batch(texts[start : start + 5000], add_special_tokens=False)
-        out += [np.array([i for i in item.ids if i > 1][:limit] or [1], dtype=np.int32) for item in items]
+        out += [
+            np.array([i for i in item.ids if i > 1][:limit] or [1], dtype=np.int32)
+            for item in items
+        ]
     return out
 
 
@@ -86,7 +94,9 @@ def start_table(tokenizer: Any, texts: list[str], dim: int, seed: int) -> Floats
     return table
 
 
-def batches(pairs: list[Pair], size: int, chunk: int, rng: np.random.Generator) -> Iterator[list[int]]:
+def batches(
+    pairs: list[Pair], size: int, chunk: int, rng: np.random.Generator
+) -> Iterator[list[int]]:
     """Batches made of chunks of one package and language each."""
     members: dict[tuple[str, str], list[int]] = {}
     for index in rng.permutation(len(pairs)):
@@ -107,7 +117,9 @@ def asked(query: str, rng: np.random.Generator) -> str:
 class Trainer:
     """The table under training, and the pairs as token ids."""
 
-    def __init__(self, args: argparse.Namespace, pairs: list[Pair], tokenizer: Any, table: Floats) -> None:
+    def __init__(
+        self, args: argparse.Namespace, pairs: list[Pair], tokenizer: Any, table: Floats
+    ) -> None:
         import torch
 
         torch.manual_seed(args.seed)
@@ -118,9 +130,16 @@ class Trainer:
         self.variants = encode_all(tokenizer, [asked(p.query, self.rng) for p in pairs], 48)
         self.places = encode_all(tokenizer, [p.place for p in pairs], 32)
         self.codes = encode_all(tokenizer, [p.code for p in pairs], args.max_tokens * 3)
-        self.table = torch.nn.EmbeddingBag.from_pretrained(torch.from_numpy(table), freeze=False, mode="sum")
+        self.table = torch.nn.EmbeddingBag.from_pretrained(
+            torch.from_numpy(table), freeze=False, mode="sum"
+        )
         self.scale = torch.nn.Parameter(torch.tensor(math.log(1 / args.temperature)))
-        self.optimiser = torch.optim.Adam([{"params": self.table.parameters(), "lr": args.rate}, {"params": [self.scale], "lr": 1e-3}])
+        self.optimiser = torch.optim.Adam(
+            [
+                {"params": self.table.parameters(), "lr": args.rate},
+                {"params": [self.scale], "lr": 1e-3},
+            ]
+        )
 
     def embed(self, lists: list[Ids]) -> Any:
         import torch
@@ -131,16 +150,30 @@ class Trainer:
         flat = torch.from_numpy(np.concatenate(items).astype(np.int64))
         weights = torch.from_numpy(np.concatenate(counts).astype(np.float32)).sqrt()
         weights = weights * (torch.rand(len(flat)) >= self.args.token_dropout)
-        rows = functional.embedding_bag(flat, self.table.weight, torch.from_numpy(offsets), mode="sum", per_sample_weights=weights)
+        rows = functional.embedding_bag(
+            flat,
+            self.table.weight,
+            torch.from_numpy(offsets),
+            mode="sum",
+            per_sample_weights=weights,
+        )
         return functional.normalize(rows, dim=-1, eps=1e-6)
 
     def document(self, index: int) -> Ids:
         """The pair's code, long code from a random token half of the time; sometimes bare, as a snippet would be."""
         code, most = self.codes[index], self.args.max_tokens
         if len(code) > most:
-            start = int(self.rng.integers(len(code) - most + 1)) if self.rng.random() < self.args.window else 0
+            start = (
+                int(self.rng.integers(len(code) - most + 1))
+                if self.rng.random() < self.args.window
+                else 0
+            )
             code = code[start : start + most]
-        return code if self.rng.random() < self.args.bare else np.concatenate([self.places[index], code])
+        return (
+            code
+            if self.rng.random() < self.args.bare
+            else np.concatenate([self.places[index], code])
+        )
 
     def step(self, rows: list[int], rate: float) -> float:
         import torch
@@ -148,11 +181,18 @@ class Trainer:
 
         self.optimiser.param_groups[0]["lr"] = rate
         documents = [self.document(i) for i in rows]
-        a = self.embed([self.variants[i] if self.rng.random() < self.args.ask else self.queries[i] for i in rows])
+        a = self.embed(
+            [
+                self.variants[i] if self.rng.random() < self.args.ask else self.queries[i]
+                for i in rows
+            ]
+        )
         b = self.embed(documents)
         logits = a @ b.T * self.scale.exp().clamp(max=100)
         target = torch.arange(len(rows))
-        loss = (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+        loss = (
+            functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
+        ) / 2
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
@@ -166,9 +206,16 @@ class Trainer:
             losses = []
             for rows in batches(self.pairs, args.batch, args.chunk, self.rng):
                 progress = min(1.0, done / steps)
-                losses.append(self.step(rows, args.rate * min(1, (done + 1) / 30) * (0.03 + 0.97 * (1 - progress))))
+                losses.append(
+                    self.step(
+                        rows, args.rate * min(1, (done + 1) / 30) * (0.03 + 0.97 * (1 - progress))
+                    )
+                )
                 done += 1
-            print(f"epoch {epoch} loss {np.mean(losses):.3f} minutes {(time.perf_counter() - began) / 60:.1f}", flush=True)
+            print(
+                f"epoch {epoch} loss {np.mean(losses):.3f} minutes {(time.perf_counter() - began) / 60:.1f}",
+                flush=True,
+            )
         rows_out: Floats = self.table.weight.detach().numpy().copy()
         return rows_out
 
@@ -182,27 +229,41 @@ def save(folder: Path, tokenizer: Any, table: Floats) -> None:
     whole = np.clip(np.rint(table * scale), -127, 127).astype(np.int8)
     np.save(folder / "table.npy", whole)
     tokenizer.save(str(folder / "tokenizer.json"))
-    digest = hashlib.sha256(whole.tobytes() + (folder / "tokenizer.json").read_bytes()).hexdigest()[:12]
-    config = {"id": f"codeintel-static-{table.shape[1]}-{digest}", "dim": int(table.shape[1]), "pool": "sqrt"}
+    digest = hashlib.sha256(whole.tobytes() + (folder / "tokenizer.json").read_bytes()).hexdigest()[
+        :12
+    ]
+    config = {
+        "id": f"codeintel-static-{table.shape[1]}-{digest}",
+        "dim": int(table.shape[1]),
+        "pool": "sqrt",
+    }
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--vocabulary", type=int, default=32000)
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--batch", type=int, default=2048)
-    parser.add_argument("--chunk", type=int, default=512, help="pairs of one package and language in a row")
+    parser.add_argument(
+        "--chunk", type=int, default=512, help="pairs of one package and language in a row"
+    )
     parser.add_argument("--max-tokens", type=int, default=128)
     parser.add_argument("--rate", type=float, default=5e-3)
     parser.add_argument("--temperature", type=float, default=0.05)
     parser.add_argument("--token-dropout", type=float, default=0.1)
     parser.add_argument("--ask", type=float, default=0.3, help="share of queries put as questions")
-    parser.add_argument("--window", type=float, default=0.5, help="share of long codes that begin at a random token")
-    parser.add_argument("--bare", type=float, default=0.15, help="share of codes without path and name")
+    parser.add_argument(
+        "--window", type=float, default=0.5, help="share of long codes that begin at a random token"
+    )
+    parser.add_argument(
+        "--bare", type=float, default=0.15, help="share of codes without path and name"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
