@@ -460,13 +460,13 @@ function renderPanel({ model, el, trans }) {
     for (const [field, title, of] of FIELDS) {
       const chosen = scope()[field] ?? [];
       const known = new Map(state[of]);
-      for (const name of chosen) if (!known.has(name)) known.set(name, 0);
+      for (const name of chosen) if (!known.has(name)) known.set(name, field === "repos" ? null : 0); // a repository without an index is not counted
       if (!known.size || (field === "repos" && known.size < 2 && !chosen.length)) continue;
       const shown = [...known].filter(([name], i) => i < MOST_CHOICES || chosen.includes(name));
       const buttons = shown.map(([name, count]) => {
         const pressed = chosen.includes(name);
         return element("button", {
-          type: "button", "aria-pressed": String(pressed), "data-key": `${field}:${name}`, text: `${plain(name)} ${number(count)}`,
+          type: "button", "aria-pressed": String(pressed), "data-key": `${field}:${name}`, text: count === null ? plain(name) : `${plain(name)} ${number(count)}`,
           onclick: () => setScope({ ...scope(), [field]: toggled(scope()[field], name) }),
         });
       });

@@ -647,3 +647,13 @@ def test_settings_are_obeyed(lab, open_lab):
     page.evaluate(
         "window.jupyterapp.serviceManager.settings.save('codeintel-jupyter:plugin', '{}')"
     )
+
+
+def test_a_project_without_an_index_has_no_count(lab, open_lab):
+    write_tree(lab.root / "fresh", {".git/HEAD": "", "a.py": "needle = 1\n"})
+    page = open_lab("fresh/begin.ipynb", SETUP)
+    panel = show_panel(page)
+    panel.get_by_text("fresh is not indexed yet: text search reads its files directly").wait_for()
+    assert (
+        panel.locator("[data-key='repos:fresh']").inner_text().removeprefix("✓").strip() == "fresh"
+    )
