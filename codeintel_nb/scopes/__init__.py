@@ -1,1 +1,1 @@
-"""What may be searched, and for whom."""
+"""Search scopes, and the sessions they belong to."""

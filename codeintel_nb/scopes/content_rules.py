@@ -28,7 +28,8 @@ def _in_code(rule: Rule) -> Rule:
 
 _XML = _finds(r"\A\s*<(?:\?xml|!DOCTYPE\s+(?!html))")
 _OBJC = _finds(
-    r"^[ \t]*@(?:interface|class|protocol|property|end|synchronized|selector|implementation|import|autoreleasepool|try|dynamic|synthesize)\b",
+    r"^[ \t]*@(?:interface|class|protocol|property|end|synchronized|selector|implementation|import"
+    r"|autoreleasepool|try|dynamic|synthesize)\b",
     r"^[ \t]*#[ \t]*import[ \t]+[<\"]",
     r"\bNS_(?:ASSUME_NONNULL_BEGIN|ENUM|OPTIONS)\b",
 )
@@ -42,13 +43,15 @@ _CPP = _finds(
     r"^[ \t]*(?:try[ \t]*\{|catch[ \t]*\(|constexpr[ \t])",
     r"\bstd::\w",
     r"\bcout[ \t]*<<|\bnew[ \t]+[A-Z]\w*[ \t]*[(\[;]|^[ \t]*delete[ \t]+\w+;",
-    r"\b(?:virtual[ \t]+[\w~]|nullptr\b|noexcept\b|static_cast[ \t]*<|dynamic_cast[ \t]*<|reinterpret_cast[ \t]*<)",
+    r"\b(?:virtual[ \t]+[\w~]|nullptr\b|noexcept\b"
+    r"|static_cast[ \t]*<|dynamic_cast[ \t]*<|reinterpret_cast[ \t]*<)",
     r"\)[ \t]*(?:const[ \t]*)?(?:override|final)\b|\)[ \t]*=[ \t]*(?:default|delete)[ \t]*;",
     r"\boperator[ \t]*(?:==|=|<<|>>|\(\)|\[\]|\+|-|\*|<|!)",
     r"^[ \t]*explicit[ \t]+\w|^[ \t]*friend[ \t]+\w",
 )
 _C_ONLY = _finds(
-    r"^[ \t]*#[ \t]*include[ \t]*<(?:stdio|stdlib|string|stdint|stddef|unistd|errno|ctype|math|time|assert|sys/\w+)\.h>",
+    r"^[ \t]*#[ \t]*include[ \t]*<"
+    r"(?:stdio|stdlib|string|stdint|stddef|unistd|errno|ctype|math|time|assert|sys/\w+)\.h>",
     r"\w[ \t]*\([ \t]*void[ \t]*\)",
     r"^[ \t]*(?:typedef[ \t]+)?(?:struct|union)[ \t]+\w+[ \t]*\{",
 )
@@ -88,7 +91,8 @@ _ASSEMBLY = _finds(
 )
 _PHP = _finds(r"<\?(?:php\b|=|[ \t\n])")
 _SQL = _finds(
-    r"^[ \t]*(?:create|alter|drop|insert[ \t]+into|select|update|delete[ \t]+from|grant|use|set)[ \t]+[\w\[`\"*@]",
+    r"^[ \t]*(?:create|alter|drop|insert[ \t]+into|select|update|delete[ \t]+from|grant|use|set)"
+    r"[ \t]+[\w\[`\"*@]",
     flags=re.I,
 )
 _HTML = _finds(
@@ -102,10 +106,14 @@ _VB = _finds(
     r"^[ ]*(?:Public|Private)[ ]+(?:Sub|Function|Property|Declare)\b",
 )
 _TEX = _finds(
-    r"^[ \t]*\\(?:NeedsTeXFormat|Provides(?:Class|Package|File)|LoadClass|DeclareOption|RequirePackage|documentclass|newcommand|def|let)\b"
+    r"^[ \t]*\\(?:NeedsTeXFormat|Provides(?:Class|Package|File)|LoadClass|DeclareOption"
+    r"|RequirePackage|documentclass|newcommand|def|let)\b"
 )
 _APEX = _finds(
-    r"^[ \t]*(?:@\w+[ \t]*(?:\([^)\n]*\)[ \t]*)?\s*)?(?:(?:public|private|protected|global|virtual|abstract|static|with|without|inherited|sharing|transient)[ \t]+)+(?:class|interface|enum)[ \t]+\w",
+    r"^[ \t]*(?:@\w+[ \t]*(?:\([^)\n]*\)[ \t]*)?\s*)?"
+    r"(?:(?:public|private|protected|global|virtual|abstract|static|with|without|inherited|sharing"
+    r"|transient)[ \t]+)+"
+    r"(?:class|interface|enum)[ \t]+\w",
     r"^[ \t]*(?:class|interface|enum)[ \t]+\w+[^\n:]*\{",
     flags=re.I,
 )
@@ -117,9 +125,8 @@ def _is_raku(content: bytes) -> object:
 
 
 _USE_V6 = _finds(r"^[ \t]*use[ \t]+v6")
-ANY_LANGUAGE = frozenset(
-    {".t", ".inc", ".cgi", ".fcgi", ".spec", ".tool", ".command"}
-)  # of scripts
+# extensions of scripts: a modeline or #! line may name any language
+ANY_LANGUAGE = frozenset({".t", ".inc", ".cgi", ".fcgi", ".spec", ".tool", ".command"})
 RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
     ".h": (("objc", _in_code(_OBJC)), ("cpp", _in_code(_CPP))),
     ".C": (("cpp", _in_code(_CPP)), ("c", _in_code(_C_ONLY))),
@@ -127,8 +134,17 @@ RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
     ".m": (
         ("objc", _in_code(_OBJC)),
         ("text", _finds(r"^:-[ \t]*module\b", r"^: \w")),  # Mercury, MUF
-        ("wolfram", _finds(r"\A\s*\(\*", r"^\(\*.*\*\)$", r"^[ \t]*(?:BeginPackage|Begin|Needs)\[", r"^\w+\[\w*_[^\]\n]*\][ \t]*:=")),
-        ("objc", _in_code(_finds(r"^[ \t]*#[ \t]*include[ \t]+[<\"]", r"^[ \t]*(?:static|extern|const)[ \t]+\w+", r"^(?:int|void|id|BOOL)[ \t]+\w+[ \t]*\("))),
+        ("wolfram", _finds(
+            r"\A\s*\(\*",
+            r"^\(\*.*\*\)$",
+            r"^[ \t]*(?:BeginPackage|Begin|Needs)\[",
+            r"^\w+\[\w*_[^\]\n]*\][ \t]*:=",
+        )),
+        ("objc", _in_code(_finds(
+            r"^[ \t]*#[ \t]*include[ \t]+[<\"]",
+            r"^[ \t]*(?:static|extern|const)[ \t]+\w+",
+            r"^(?:int|void|id|BOOL)[ \t]+\w+[ \t]*\(",
+        ))),
     ),
     ".mm": (("xml", _finds(r"\A\s*<(?:\?xml|map\b)")),),
     ".ts": (("xml", _finds(r"\A\s*<(?:\?xml\s|!DOCTYPE\s+TS\b|TS\b)")),),
@@ -143,7 +159,11 @@ RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
     ".inc": (
         ("php", _PHP),
         ("pascal", _PASCAL),
-        ("cpp", _in_code(_finds(r"^[ \t]*#[ \t]*(?:include|define|ifn?def|pragma|undef|if|endif)\b", r"^[ \t]*template[ \t]*<", r"^[ \t]*namespace[ \t]+\w"))),
+        ("cpp", _in_code(_finds(
+            r"^[ \t]*#[ \t]*(?:include|define|ifn?def|pragma|undef|if|endif)\b",
+            r"^[ \t]*template[ \t]*<",
+            r"^[ \t]*namespace[ \t]+\w",
+        ))),
         ("sql", _SQL),
         ("html", _HTML),
         ("assembly", _ASSEMBLY),
@@ -154,7 +174,9 @@ RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
         ("raku", _is_raku),
         ("perl", _PERL),
         ("text", _finds(r"^  \$ \w", r"^[ \t]*%[ \t]+\w")),  # cram, Turing
-        ("bash", _finds(r"^test_description=", r"^[ \t]*test_expect_(?:success|failure)\b", r"^\. \.?/")),
+        ("bash", _finds(
+            r"^test_description=", r"^[ \t]*test_expect_(?:success|failure)\b", r"^\. \.?/",
+        )),
         ("lua", _finds(r"^[ \t]*local[ \t]+\w+[ \t]*=", r"^[ \t]*require[ \t]*\(?['\"]")),
     ),
     ".pl": (
@@ -166,7 +188,10 @@ RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
         ("c", _finds(r"\A\s*/\* XPM \*/")),
         ("raku", _is_raku),
     ),
-    ".scd": (("markdown", _finds(r"^#+[ \t]+(?:NAME|SYNOPSIS|DESCRIPTION)\b")), ("text", _finds(r""))),
+    ".scd": (
+        ("markdown", _finds(r"^#+[ \t]+(?:NAME|SYNOPSIS|DESCRIPTION)\b")),
+        ("text", _finds(r"")),
+    ),
     ".plt": (("prolog", _PROLOG), ("text", _finds(r""))),
     ".sld": (("xml", _finds(r"\A\s*<")),),
     ".trigger": (
@@ -174,7 +199,12 @@ RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
         ("apex", _in_code(_APEX)),
     ),
     ".hh": (("php", _finds(r"<\?hh\b")),),
-    ".re": (("cpp", _finds(r"^[ \t]*#[ \t]*(?:if|ifdef|define|pragma|include)\b", r"^[ \t]*template[ \t]*<")), ("text", _finds(r""))),
+    ".re": (
+        ("cpp", _finds(
+            r"^[ \t]*#[ \t]*(?:if|ifdef|define|pragma|include)\b", r"^[ \t]*template[ \t]*<",
+        )),
+        ("text", _finds(r"")),
+    ),
     ".app": (("erlang", _finds(r"^\{[ \t\n]*'?application'?[ \t\n]*,")), ("text", _finds(r""))),
     ".pluginspec": (("xml", _finds(r"\A\s*<")), ("ruby", _finds(r""))),
     ".ms": (("roff", _MAN), ("assembly", _ASSEMBLY), ("text", _finds(r""))),
@@ -185,24 +215,40 @@ RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
     ),
     ".fs": (
         ("text", _finds(r"^(?:: \w|new-device\b)")),  # Forth
-        ("glsl", _finds(r"^[ \t]*(?:#version|precision[ \t]+\w+p\b|uniform[ \t]|varying[ \t]|vec[234][ \t])")),
+        ("glsl", _finds(
+            r"^[ \t]*(?:#version|precision[ \t]+\w+p\b|uniform[ \t]|varying[ \t]|vec[234][ \t])",
+        )),
     ),
     ".f": (("text", _finds(r"^: \w")),),
     ".for": (("text", _finds(r"^: \w")),),
     ".v": (
-        ("coq", _finds(r"(?:^|\s)(?:Proof|Qed)\.(?:$|\s)", r"^[ \t]*Require[ \t]+(?:Import|Export)\s", r"^[ \t]*(?:Lemma|Theorem|Definition|Inductive)[ \t]+\w+.*(?::=|:)")),
+        ("coq", _finds(
+            r"(?:^|\s)(?:Proof|Qed)\.(?:$|\s)",
+            r"^[ \t]*Require[ \t]+(?:Import|Export)\s",
+            r"^[ \t]*(?:Lemma|Theorem|Definition|Inductive)[ \t]+\w+.*(?::=|:)",
+        )),
         ("text", _finds(r"^[ \t]*(?:pub[ \t]+)?fn[ \t]+\w+\(.*\{")),  # V
     ),
     ".d": (
-        ("make", lambda content: not _finds(r"^[ \t]*(?:module|import)[ \t]+[\w.]+[^\n]*;", r"\bunittest\b")(content) and _finds(r"^[^\s:#./]{0,200}[./][^\s:#]{0,200}[ \t]*:(?:[ \t]|$)")(content)),
+        ("make", lambda content: (
+            not _finds(r"^[ \t]*(?:module|import)[ \t]+[\w.]+[^\n]*;", r"\bunittest\b")(content)
+            and _finds(r"^[^\s:#./]{0,200}[./][^\s:#]{0,200}[ \t]*:(?:[ \t]|$)")(content)
+        )),
         ("text", _finds(r"^(?:\w+:\w*:\w*:\w*|provider[ \t]+\w|#pragma[ \t]+D[ \t])")),  # DTrace
     ),
     ".pp": (("pascal", _PASCAL),),
     ".md": (("lisp", _finds(r"\A\s*(?:;;|\(define_)")),),
     ".q": (("sql", _SQL), ("text", _finds(r""))),
-    ".asc": (("text", _finds(r"^-----BEGIN|^ssh-(?:rsa|dss) ")), ("asciidoc", _finds(r"^[=-]+[ \t\n]|\{\{[A-Za-z]")), ("text", _finds(r""))),
+    ".asc": (
+        ("text", _finds(r"^-----BEGIN|^ssh-(?:rsa|dss) ")),
+        ("asciidoc", _finds(r"^[=-]+[ \t\n]|\{\{[A-Za-z]")),
+        ("text", _finds(r"")),
+    ),
     ".es": (("erlang", _ERLANG),),
-    ".gs": (("glsl", _finds(r"^#version[ \t]+\d")), ("text", _finds(r"^uses (?:java|gw)\.", r"^\[indent=\d+\]"))),
+    ".gs": (
+        ("glsl", _finds(r"^#version[ \t]+\d")),
+        ("text", _finds(r"^uses (?:java|gw)\.", r"^\[indent=\d+\]")),
+    ),
     ".cl": (("lisp", _LISP), ("c", _finds(r"/\*|//|^\}")), ("text", _finds(r""))),
     ".nb": (("wolfram", _finds(r"\(\*|^[ \t]*(?:Notebook|Cell)\[")), ("text", _finds(r""))),
     ".yy": (("json", _finds(r"\A\s*[{\[]")), ("text", _finds(r""))),
@@ -216,8 +262,15 @@ RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
     ".cgi": (),
     ".fcgi": (("php", _PHP),),
     ".releaserc": (("json", _finds(r"\A\s*\{")), ("yaml", _finds(r"^[ \t]*[\w#-][^:\n]*:"))),
-    ".eslintrc": (("json", _finds(r"\A\s*(?:\{|/[/*])")), ("yaml", _finds(r"^[ \t]*[\w#-][^:\n]*:"))),
-    ".spec": (("ruby", _finds(r"^[ \t]*(?:require|describe|it)\b")), ("python", _finds(r"^[ \t]*(?:import|from)[ \t]+\w|^\w+[ \t]*=[ \t]*Analysis\(")), ("text", _finds(r""))),
+    ".eslintrc": (
+        ("json", _finds(r"\A\s*(?:\{|/[/*])")),
+        ("yaml", _finds(r"^[ \t]*[\w#-][^:\n]*:")),
+    ),
+    ".spec": (
+        ("ruby", _finds(r"^[ \t]*(?:require|describe|it)\b")),
+        ("python", _finds(r"^[ \t]*(?:import|from)[ \t]+\w|^\w+[ \t]*=[ \t]*Analysis\(")),
+        ("text", _finds(r"")),
+    ),
     ".tpl": (("php", _PHP),),
     ".launch": (("xml", _XML), ("xml", _finds(r"\A\s*<")), ("text", _finds(r""))),
     ".ui": (("xml", _finds(r"\A\s*<")), ("text", _finds(r""))),

@@ -1,8 +1,9 @@
-"""Which paths a scope's globs admit: one implementation for every search and list.
+"""Glob matching of paths, the same for every search and list.
 
-A glob reads like a line of a ``.gitignore``, plus ``{a,b}``, without ``!``: ``*`` and ``?`` stay inside one name,
-``**`` crosses folders, a glob without an inner ``/`` matches at any depth, a matched folder includes all that is in
-it. Globs are case-sensitive and relative to the repository, with ``/`` on every platform.
+A glob is a line of a ``.gitignore``, plus ``{a,b}``, without ``!``. ``*`` and ``?`` stay inside one
+name, and ``**`` crosses folders. A glob without an inner ``/`` matches at any depth. A matched
+folder includes its whole content. Globs are case-sensitive and relative to the repository, with
+``/`` on every platform.
 """
 
 from __future__ import annotations
@@ -16,21 +17,22 @@ from itertools import pairwise
 from ..errors import ScopeError
 from .wildmatch import RegexSet, Unreadable, literal_length, name_atoms, options, path_atoms
 
-MAX_EXPANSIONS = 1000  # of the braces in one glob
+MAX_EXPANSIONS = 1000  # alternatives of the braces in one glob
 
 
 def check_glob(glob: str) -> str:
-    """The glob without surrounding blanks; ScopeError when it cannot be read."""
+    """Return the glob without surrounding blanks; ScopeError if it is invalid."""
     plain = glob.strip()
     if (len(plain) - len(plain.rstrip("\\"))) % 2 and (behind := glob.lstrip()[len(plain) :]):
-        plain += behind[0]  # a blank that is quoted
+        plain += behind[0]  # a blank behind a backslash is literal
     if not plain:
         raise ScopeError(
             "An empty glob matches nothing. Leave it out, or write '**' for everything."
         )
     if plain.startswith("!"):
         raise ScopeError(
-            f"The glob {plain!r} begins with '!'. Put {plain[1:]!r} among the excluded globs instead."
+            f"The glob {plain!r} begins with '!'. "
+            f"Put {plain[1:]!r} among the excluded globs instead."
         )
     if "\0" in plain or "\n" in plain:
         raise ScopeError(f"The glob {plain!r} holds a control character that no path can have.")
@@ -53,39 +55,45 @@ def empty_hint(globs: Sequence[str]) -> str:
         if re.search(r"\\[\w.*]", glob):
             return f"The glob {glob!r} contains a backslash; separate folders with /."
         if "," in re.sub(r"\{[^}]*\}", "", glob):
-            return f"The glob {glob!r} contains a comma; give each glob in its own option, or write {{a,b}}."
+            return (
+                f"The glob {glob!r} contains a comma; "
+                "give each glob in its own option, or write {a,b}."
+            )
     return ""
 
 
 def plain_glob(path: str) -> str:
-    """A glob that means this path alone, and what is in it."""
+    """Return a glob for a literal path and its content."""
     escaped = re.sub(r"[*?\[\]{}\\]|\s$", r"\\\g<0>", path)
-    return (
-        f"/{escaped}" if path[:1] in ("!", "#") or path[:1].isspace() else escaped
-    )  # a "/" at the front changes nothing else
+    # a leading "/" makes a first "!", "#" or blank literal
+    return f"/{escaped}" if path[:1] in ("!", "#") or path[:1].isspace() else escaped
 
 
 def expand_braces(glob: str) -> list[str]:
-    """Every alternative of ``{a,b}``, nested ones too; braces without a comma stand for themselves."""
-    found: list[str] = []
+    """Return every alternative of ``{a,b}``, nested ones too.
+
+    Braces without a comma are literal.
+    """
+    alternatives: list[str] = []
     pending = [glob]
     while pending:
         current = pending.pop()
         span = _first_braces(current)
         if span is None:
-            found.append(current)
+            alternatives.append(current)
         else:
             start, end, options = span
             pending.extend(current[:start] + option + current[end:] for option in reversed(options))
-        if len(found) + len(pending) > MAX_EXPANSIONS:
+        if len(alternatives) + len(pending) > MAX_EXPANSIONS:
             raise ScopeError(
-                f"The glob {glob!r} stands for more than {MAX_EXPANSIONS} alternatives. Write fewer braces."
+                f"The glob {glob!r} stands for more than {MAX_EXPANSIONS} alternatives. "
+                "Write fewer braces."
             )
-    return found
+    return alternatives
 
 
 def _first_braces(glob: str) -> tuple[int, int, list[str]] | None:
-    """Start, end and options of the first ``{...,...}``."""
+    """Return start, end and options of the first ``{...,...}``."""
     starts: list[int] = []
     commas: list[list[int]] = []
     best: tuple[int, int, list[int]] | None = None
@@ -99,9 +107,8 @@ def _first_braces(glob: str) -> tuple[int, int, list[str]] | None:
             in_class = character != "]"
         elif character == "[" and "]" in glob[i + 2 :]:
             in_class = True
-            i += (
-                2 if glob[i + 1] in "!^" and "]" in glob[i + 3 :] else 1
-            )  # a first "]" belongs to the class
+            # a first "]" belongs to the class
+            i += 2 if glob[i + 1] in "!^" and "]" in glob[i + 3 :] else 1
         elif character == "{":
             starts.append(i)
             commas.append([])
@@ -110,7 +117,8 @@ def _first_braces(glob: str) -> tuple[int, int, list[str]] | None:
         elif character == "}":
             if not starts:
                 raise ScopeError(
-                    f"The glob {glob!r} has a '}}' without its '{{'. Write '\\}}' for the character itself."
+                    f"The glob {glob!r} has a '}}' without its '{{'. "
+                    "Write '\\}' for the character itself."
                 )
             start, inner = starts.pop(), commas.pop()
             if inner and (best is None or start < best[0]):
@@ -128,7 +136,7 @@ def _first_braces(glob: str) -> tuple[int, int, list[str]] | None:
 
 
 def glob_to_regex(glob: str) -> str:
-    """Return an expression, anchored at the path's start, for one glob without alternatives."""
+    """Translate a glob without alternatives to an expression anchored at the path's start."""
     anchored, names, folder_only = glob_names(glob)
     try:
         atoms = (
@@ -138,13 +146,14 @@ def glob_to_regex(glob: str) -> str:
         )
     except Unreadable as error:
         raise ScopeError(
-            f"The glob {glob!r} matches nothing: {error}. Put a backslash before a literal character."
+            f"The glob {glob!r} matches nothing: {error}. "
+            "Put a backslash before a literal character."
         ) from None
     return f"^{''.join(atoms)}{'/' if folder_only else '(?:/|$)'}"
 
 
 def glob_names(glob: str) -> tuple[bool, list[str], bool]:
-    """Whether the glob begins at the root, its names, and whether it speaks of folders alone."""
+    """Return (is anchored at the root, names, matches folders only)."""
     names = glob.split("/")
     folder_only = len(names) > 1 and names[-1] == ""
     if folder_only:
@@ -168,7 +177,8 @@ def glob_names(glob: str) -> tuple[bool, list[str], bool]:
 def matches_name_by_name(glob: str) -> bool:
     """Whether a glob can be matched one name at a time.
 
-    Sets with a slash cannot, nor can ``**`` behind a literal (``src/test_**/*.py``), which crosses folders in git.
+    Globs with a slash in a set cannot, nor can those with ``**`` behind a literal
+    (``src/test_**/*.py``): there it crosses folders in git.
     """
     anchored, names, _ = glob_names(glob)
     if not anchored:
@@ -185,13 +195,13 @@ def matches_name_by_name(glob: str) -> bool:
     try:
         for name in names:
             name_atoms(name)
-    except Unreadable:  # a part of a set
+    except Unreadable:  # a slash split a set
         return False
     return True
 
 
 def name_matcher(pattern: str) -> Callable[[str], bool]:
-    """Whether a name, of a file or a folder, is one that a glob without a slash matches."""
+    """Return a predicate of names (files or folders) for a glob without a slash."""
     import re2
 
     compiled = re2.compile(f"^{''.join(name_atoms(pattern))}$", options())
@@ -199,7 +209,7 @@ def name_matcher(pattern: str) -> Callable[[str], bool]:
 
 
 class PathMatcher:
-    """Decides whether a path is in: some include matches (or none is given) and no exclude does."""
+    """Filter of paths: some include matches, if there are any, and no exclude does."""
 
     def __init__(self, include_globs: Sequence[str], exclude_globs: Sequence[str]) -> None:
         self._includes, self._set = _compiled(tuple(include_globs), tuple(exclude_globs))
@@ -213,15 +223,15 @@ class PathMatcher:
         matches, includes = self._set.matches, self._includes
         if not includes:
             return [not matches(path) for path in paths]
-        # numbers of the globs that match: excludes are numbered from `includes` on
-        return [bool(found) and max(found) < includes for found in map(matches, paths)]
+        # excludes are numbered from `includes` on
+        return [bool(numbers) and max(numbers) < includes for numbers in map(matches, paths)]
 
 
 @lru_cache(256)
 def _compiled(
     include_globs: tuple[str, ...], exclude_globs: tuple[str, ...]
 ) -> tuple[int, RegexSet | None]:
-    """How many patterns include, and all of them as one set that a path is held against once; None for no globs."""
+    """Return the number of include patterns, and one set of all patterns (None if empty)."""
     if not include_globs and not exclude_globs:
         return 0, None
     includes = [one for glob in include_globs for one in expand_braces(glob)]

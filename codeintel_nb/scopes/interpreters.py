@@ -1,4 +1,4 @@
-"""Interpreters in ``#!`` lines, seen through runners such as ``uv run``, and editor modelines."""
+"""Interpreters in ``#!`` lines, also behind runners such as ``uv run``, and editor modelines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-# default interpreters of runners, where they are not told another
+# runners, and the interpreter that each starts by default
 _RUNNERS = {
     "uv": "python", "uvx": "python", "pipx": "python", "poetry": "python", "pipenv": "python",
     "hatch": "python", "pdm": "python", "rye": "python", "pixi": "python", "conda": "python",
@@ -20,12 +20,13 @@ _RUNNERS = {
     "mpirun": "", "mpiexec": "", "go": "gorun", "nvim": "luajit", "flatpak": "",
 }  # fmt: skip
 _INTERPRETER_OF = {"javascript": "node"}
-# options of runners that take the word behind them
+# options of runners that take a value
 _WITH_VALUE = frozenset(
     "-u -n -p -C -P -g -e --unset --chdir --name --prefix --group --only-group --extra --with"
-    " --with-editable --with-requirements --python --project --directory --from --index-url --index"
-    " --spec --package --manifest-path --environment --cwd --env-file --config-file --cache-dir"
-    " --user --pip-args --refresh-package --upgrade-package --channel --feature --fetch-keys".split()
+    " --with-editable --with-requirements --python --project --directory --from --index-url"
+    " --index --spec --package --manifest-path --environment --cwd --env-file --config-file"
+    " --cache-dir --user --pip-args --refresh-package --upgrade-package --channel --feature"
+    " --fetch-keys".split()
 )
 _TOKEN = re.compile(r"\"([^\"]*)\"|'([^']*)'|(\S+)")
 _VERSION = re.compile(r"(?<=[A-Za-z])[-._]?\d[\w.]*$|-dbg$")
@@ -52,9 +53,8 @@ def interpreter_words(content: bytes) -> Iterator[str]:
         yield from _nix_command(words)
         return
     if name in ("sh", "bash", "dash", "ksh"):
-        for match in _EXEC.finditer(
-            rest[:1024]
-        ):  # ''':' and its like: the shell hands over at once
+        # polyglots (''':' and the like): the shell execs another interpreter at once
+        for match in _EXEC.finditer(rest[:1024]):
             yield from (word for word in _named(_words(match[1])) if word not in ("sh", "bash"))
     yield from _named(words)
 
@@ -90,7 +90,7 @@ def _env_command(words: Sequence[str]) -> list[str]:
 
 
 def _named(words: Sequence[str]) -> Iterator[str]:
-    """Yield the interpreter of a command, skipping runners, with and without its version."""
+    """Yield a command's interpreter, also behind runners, with and without its version."""
     at, default = 0, ""
     while at < len(words):
         word = words[at]
@@ -105,7 +105,7 @@ def _named(words: Sequence[str]) -> Iterator[str]:
         if bare in _RUNNERS:
             default = default or _RUNNERS[bare]
         elif at == 1:
-            break  # what follows an interpreter are its own words
+            break  # the rest are the interpreter's own arguments
     if default:
         yield _INTERPRETER_OF.get(default, default)
 

@@ -1,4 +1,4 @@
-"""Scopes saved under a name, one file each, shared by all notebooks of a home."""
+"""Named scopes: one file each, shared by all notebooks of a home."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9._-])?")
 
 
 class NamedScopes:
-    """The folder ``$CODEINTEL_HOME/v1/scopes``."""
+    """Named scopes in the folder ``$CODEINTEL_HOME/v1/scopes``."""
 
     def __init__(self, home: Path) -> None:
         self.folder = home / "v1" / "scopes"
@@ -60,6 +60,7 @@ class NamedScopes:
             if not name:
                 raise ScopeError("The scope has no name yet. Give it one: %scope save NAME")
             raise ScopeError(
-                f"A scope cannot be called {name!r}. A name has 1 to 64 letters, digits, spaces and . _ - and starts with a letter or digit."
+                f"A scope cannot be called {name!r}. A name has 1 to 64 letters, digits, spaces "
+                "and . _ - and starts with a letter or digit."
             )
         return self.folder / f"{name}.json"

@@ -15,12 +15,16 @@ SCRIPT = "s-"  # prefix of ids chosen by scripts
 
 
 def registry_prefix(group: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return a server's key prefix in Redis: of its group, or under a hub of its user and name."""
+    """Return a server's key prefix in Redis: by group, or under a hub by user and name."""
     if group:
-        return f"codeintel:@group/{quote(group, safe='')}:"  # no user's prefix: in a user's name the @ is quoted
+        # unlike any user's prefix: the @ of a user's name is quoted
+        return f"codeintel:@group/{quote(group, safe='')}:"
     if "JUPYTERHUB_USER" not in environment:
         return "codeintel:"
-    return f"codeintel:{quote(environment['JUPYTERHUB_USER'], safe='')}/{quote(environment.get('JUPYTERHUB_SERVER_NAME', ''), safe='')}:"
+    return (
+        f"codeintel:{quote(environment['JUPYTERHUB_USER'], safe='')}"
+        f"/{quote(environment.get('JUPYTERHUB_SERVER_NAME', ''), safe='')}:"
+    )
 
 
 def server_tag(root: str, base_url: str, environment: Mapping[str, str] = os.environ) -> str:
@@ -36,22 +40,22 @@ def server_tag(root: str, base_url: str, environment: Mapping[str, str] = os.env
 
 
 def of_scripts(registry: ScopeRegistry) -> ServerRegistry:
-    """Return the view of a server without kernels: every id counts as a script's."""
+    """Return the view of a server without kernels: all ids are scripts'."""
     return ServerRegistry(registry, "", lambda session_id: False)
 
 
 class ServerRegistry:
-    """ScopeRegistry limited to one server's view.
+    """One server's view of a ScopeRegistry.
 
-    ``is_kernel`` distinguishes live kernels of this server from ids chosen by scripts. Kernels of other servers are not
-    reachable; scripts of servers with the same prefix share their scopes.
+    ``is_kernel`` distinguishes live kernels of this server from ids chosen by scripts. Kernels of
+    other servers are not reachable. Scripts of servers with the same prefix share their scopes.
     """
 
     def __init__(self, registry: ScopeRegistry, tag: str, is_kernel: Callable[[str], bool]) -> None:
         self._registry, self._tag, self._is_kernel = registry, tag, is_kernel
 
     def kernels(self) -> ServerRegistry:
-        """Return the same view with every id taken as a kernel's, live or not."""
+        """Return the same view, treating every id as a kernel's, live or not."""
         return ServerRegistry(self._registry, self._tag, lambda session_id: True)
 
     def _name(self, session_id: str) -> str:

@@ -1,4 +1,4 @@
-"""The way to Redis: clients by URL, and the connection on which Redis says which keys changed."""
+"""Redis connections: clients by URL, and notifications of changed keys."""
 
 from __future__ import annotations
 
@@ -24,22 +24,25 @@ SCHEMES = (
     "rediss+cluster",
 )
 MOST_CONNECTIONS = 32
-ANSWER_S = 2.0  # for a connection and for each answer
-ALIVE_S = 0.5  # between signs of life of a connection on which nothing is said
-FIRST_WAIT_S, MOST_WAIT_S = 0.02, 0.5  # before another attempt to connect
+ANSWER_S = 2.0  # timeout of connecting and of each reply
+ALIVE_S = 0.5  # between checks that a connection is alive
+FIRST_WAIT_S, MOST_WAIT_S = 0.02, 0.5  # backoff between attempts to connect
 CHANNEL = b"__redis__:invalidate"
 
 Command = tuple[str | bytes | int | float, ...]
 
 
 def make_client(url: str) -> Redis:
-    """A client for a URL: ``redis://``, ``rediss://``, ``unix://`` as redis-py reads them, with user, password and database;
-    ``redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB`` and ``redis+cluster://HOST:PORT`` besides.
+    """Return a client for a URL.
+
+    redis-py parses ``redis://``, ``rediss://`` and ``unix://``, with user, password and database.
+    ``redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB`` and ``redis+cluster://HOST:PORT`` (with
+    TLS: ``rediss+...``) are accepted too.
 
     Raises
     ------
     MissingExtra : redis-py is not installed.
-    ScopeError : the URL cannot be read.
+    ScopeError : the URL is invalid.
     """
     try:
         from redis.asyncio import Redis, RedisCluster
@@ -50,7 +53,7 @@ def make_client(url: str) -> Redis:
     except ImportError:
         raise MissingExtra("redis", needed_by="A registry of scopes in Redis") from None
     scheme = urlsplit(url).scheme
-    # a connection that the other side had closed is tried once more, an absent Redis is not waited for
+    # one retry, for a connection closed by the server; no wait for an absent Redis
     options: dict[str, Any] = {
         "socket_timeout": ANSWER_S,
         "socket_connect_timeout": ANSWER_S,
@@ -75,9 +78,9 @@ def make_client(url: str) -> Redis:
                 raise ValueError(
                     "it names no service: redis+sentinel://HOST:PORT,HOST:PORT/SERVICE"
                 )
-            who, _, places = parts.netloc.rpartition("@")
-            user, _, password = who.partition(":")
-            said = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+            credentials, _, places = parts.netloc.rpartition("@")
+            user, _, password = credentials.partition(":")
+            query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
             options |= {
                 "db": int(database or 0),
                 "username": user or None,
@@ -91,14 +94,14 @@ def make_client(url: str) -> Redis:
                     for place in places.split(",")
                 )
             ]
-            asked = {"password": said["sentinel_password"]} if "sentinel_password" in said else {}
-            watch: Any = Sentinel  # has no types
+            login = {"password": query["sentinel_password"]} if "sentinel_password" in query else {}
+            watch: Any = Sentinel  # untyped
             master: Redis = watch(
                 sentinels,
                 sentinel_kwargs={
                     "socket_timeout": ANSWER_S,
                     "socket_connect_timeout": ANSWER_S,
-                    **asked,
+                    **login,
                 },
                 **options,
             ).master_for(service)
@@ -106,7 +109,8 @@ def make_client(url: str) -> Redis:
     except (ValueError, TypeError) as error:
         raise ScopeError(f"The address {shown(url)} of Redis cannot be read: {error}.") from None
     raise ScopeError(
-        f"The address {shown(url)} of the scopes begins with none of memory://, {', '.join(f'{known}://' for known in SCHEMES)}."
+        f"The address {shown(url)} of the scopes begins with none of memory://, "
+        f"{', '.join(f'{name}://' for name in SCHEMES)}."
     )
 
 
@@ -120,15 +124,18 @@ async def close_client(client: Any) -> None:
 
 
 def shown(url: str) -> str:
-    """The URL without the password."""
+    """Return the URL without its password and query."""
     parts = urlsplit(url)
-    who, _, where = parts.netloc.rpartition("@")
-    user = who.partition(":")[0]
-    return urlunsplit(parts._replace(netloc=f"{user}@{where}" if user else where, query=""))
+    credentials, _, host = parts.netloc.rpartition("@")
+    user = credentials.partition(":")[0]
+    return urlunsplit(parts._replace(netloc=f"{user}@{host}" if user else host, query=""))
 
 
 class Pipe:
-    """A connection on which calls follow each other without a wait; ``read`` hands out the answers, and ends with it."""
+    """Pipelined connection.
+
+    ``send`` queues commands; ``read`` resolves their futures until the connection is lost.
+    """
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -137,8 +144,10 @@ class Pipe:
         self._lost: Exception | None = None
 
     async def send(self, commands: Sequence[Command]) -> list[asyncio.Future[Any]]:
-        """Where the answers to these commands will be, errors of single ones among them. That the connection is dead is
-        found out by its Tracker."""
+        """Send commands, and return futures of their replies.
+
+        The error of a command is its future's result. The Tracker detects a dead connection.
+        """
         loop = asyncio.get_running_loop()
         answers = [loop.create_future() for _ in commands]
         async with self._lock:
@@ -151,7 +160,7 @@ class Pipe:
         return answers
 
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
-        """The answers to these commands."""
+        """Return the replies to these commands."""
         return [await answer for answer in await self.send(commands)]
 
     async def read(self) -> None:
@@ -161,12 +170,12 @@ class Pipe:
         try:
             while True:
                 try:
-                    met = await self._connection.read_response()
+                    reply = await self._connection.read_response()
                 except ResponseError as error:
-                    met = error
+                    reply = error
                 answer = self._waiting.popleft()
                 if not answer.done():
-                    answer.set_result(met)
+                    answer.set_result(reply)
         except (RedisError, OSError) as error:
             self._lost = error
             raise
@@ -175,17 +184,20 @@ class Pipe:
             for answer in self._waiting:
                 if not answer.done():
                     answer.set_exception(self._lost)
-                    answer.exception()  # its asker may have gone
+                    answer.exception()  # marks it as retrieved: its caller may be cancelled
 
 
 class Tracker:
-    """Follows which keys below a prefix are changed by others.
+    """Notifications of changes by others to keys below a prefix.
 
-    Two connections: on one Redis says which keys changed; on the other, a Pipe, this process makes its own changes, of
-    which it is told nothing. ``up`` is called each time both stand and nothing is missed from then on, with the identity of
-    the Redis process; ``changed`` with a key, or None for any; ``down`` once each time one of them is lost, before who
-    waits for an answer hears of it, and once for each attempt that fails. ``refused`` is called, and no more attempt is
-    made, where Redis does not do this.
+    There are two connections. On one, Redis reports the changed keys. On the other, a Pipe, this
+    process makes its own changes, which are not reported.
+
+    ``up`` is called each time both are connected and no change can be missed from then on, with
+    the identity of the Redis process and the Pipe. ``changed`` is called with a key, or None for
+    any key. ``down`` is called once for each loss of a connection, before callers in flight get
+    the error, and once for each failed attempt to connect. ``refused`` is called if Redis does not
+    support tracking; no more attempts follow.
     """
 
     def __init__(
@@ -199,10 +211,10 @@ class Tracker:
     ) -> None:
         self._client, self._prefix = client, prefix
         self._up, self._changed, self._down, self._refused = up, changed, down, refused
-        self._is_lost = False  # which ``down`` was told of these connections
+        self._is_lost = False  # whether ``down`` was called for these connections
 
     async def run(self) -> None:
-        """Follow until cancelled."""
+        """Track until cancelled, reconnecting after each loss."""
         from redis.exceptions import RedisError, ResponseError
 
         pool = getattr(self._client, "connection_pool", None)
@@ -211,26 +223,26 @@ class Tracker:
             return
         wait_s = FIRST_WAIT_S
         while True:
-            told, own = (
+            events, own = (
                 pool.connection_class(**{**pool.connection_kwargs, "socket_timeout": timeout_s})
                 for timeout_s in (ANSWER_S, None)
             )
             self._is_lost = False
             try:
-                await told.connect()
+                await events.connect()
                 await own.connect()
-                identity = await self._subscribe(told, own)
+                identity = await self._subscribe(events, own)
                 wait_s = FIRST_WAIT_S
-                await self._follow(told, Pipe(own), identity)
+                await self._follow(events, Pipe(own), identity)
             except ResponseError as error:
-                if told.is_connected and own.is_connected:
+                if events.is_connected and own.is_connected:
                     self._refused(str(error))
                     return
                 self._lost(error)
             except (RedisError, OSError, TimeoutError, EngineError) as error:
                 self._lost(error)
             finally:
-                for connection in (told, own):
+                for connection in (events, own):
                     with suppress(RedisError, OSError, TimeoutError):
                         await connection.disconnect()
             await asyncio.sleep(wait_s)
@@ -241,7 +253,7 @@ class Tracker:
             self._is_lost = True
             self._down(str(error) or type(error).__name__)
 
-    async def _subscribe(self, told: Any, own: Any) -> str:
+    async def _subscribe(self, events: Any, own: Any) -> str:
         from redis.exceptions import NoPermissionError
 
         async def ask(connection: Any, *command: str) -> Any:
@@ -249,7 +261,7 @@ class Tracker:
             return await asyncio.wait_for(connection.read_response(), ANSWER_S)
 
         try:
-            about = bytes(await ask(told, "INFO", "server"))
+            about = bytes(await ask(events, "INFO", "server"))
             identity = next(
                 (
                     line[7:].strip().decode()
@@ -259,9 +271,9 @@ class Tracker:
                 "",
             )
         except NoPermissionError:
-            identity = ""  # as if it were another each time
-        number = await ask(told, "CLIENT", "ID")
-        await ask(told, "SUBSCRIBE", CHANNEL.decode())
+            identity = ""  # counts as another process each time
+        number = await ask(events, "CLIENT", "ID")
+        await ask(events, "SUBSCRIBE", CHANNEL.decode())
         await ask(
             own,
             "CLIENT",
@@ -276,15 +288,15 @@ class Tracker:
         )
         return identity
 
-    async def _follow(self, told: Any, pipe: Pipe, identity: str) -> None:
-        """Until a connection is lost, which raises why."""
+    async def _follow(self, events: Any, pipe: Pipe, identity: str) -> None:
+        """Run until a connection is lost, and raise its error."""
         parts = [
             asyncio.ensure_future(self._while_up(part))
-            for part in (self._listen(told), pipe.read(), self._stay(pipe, identity))
+            for part in (self._listen(events), pipe.read(), self._stay(pipe, identity))
         ]
         try:
-            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-            for part in done:
+            completed, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for part in completed:
                 part.result()
         finally:
             for part in parts:
@@ -301,17 +313,17 @@ class Tracker:
                 self._lost(error)
             raise
 
-    async def _listen(self, told: Any) -> None:
-        asked = False
+    async def _listen(self, events: Any) -> None:
+        awaits_pong = False
         while True:
-            message = await told.read_response(timeout=ALIVE_S)
+            message = await events.read_response(timeout=ALIVE_S)
             if message is None:
-                if asked:
+                if awaits_pong:
                     raise TimeoutError("Redis gave no sign of life")
-                await told.send_command("PING")
-                asked = True
+                await events.send_command("PING")
+                awaits_pong = True
                 continue
-            asked = False
+            awaits_pong = False
             if message[0] == b"message" and message[1] == CHANNEL:
                 for key in message[2] if message[2] is not None else (None,):
                     self._changed(key)

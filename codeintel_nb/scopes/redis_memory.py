@@ -1,7 +1,8 @@
-"""What this process remembers of the scopes in Redis, and whether that is still true.
+"""Coherent cache of the scopes in Redis.
 
-What was read is kept, and Redis says which of it others changed; while the connections that this needs are down, what is
-kept answers and nothing can be set. When they are back it is compared with Redis before it is believed again.
+Redis notifies this process of changes by others. While the connections for this are down, reads
+fall back to the cache and writes fail. After reconnecting, cached values are compared with Redis
+before they count as current again.
 """
 
 from __future__ import annotations
@@ -20,25 +21,25 @@ from ..errors import CodeIntelError, EngineError
 from .redis_link import ANSWER_S, Command, Pipe, Tracker, close_client, make_client, shown
 from .scope import Scope, scope_from_wire
 
-MOST_PAYLOAD = 512_000  # bytes of a stored scope
-UNTRACKED_S = 1.0  # that a value is kept for where Redis does not tell of changes
-STEPS = 50  # of its age in which the last use of a session is told to Redis
-PINNED_S = 7 * 86_400.0  # that a live kernel's scope outlives its server
-MOURNED_S = 7 * 86_400.0  # that it is known that a session had a scope
-BATCH = 500  # keys of one command
+MOST_PAYLOAD = 512_000  # maximum bytes of a stored scope
+UNTRACKED_S = 1.0  # lifetime of a cached value if Redis does not track changes
+STEPS = 50  # parts of a session's maximum age; its use is reported once in each
+PINNED_S = 7 * 86_400.0  # how long a live kernel's scope outlives its server
+MOURNED_S = 7 * 86_400.0  # how long Redis remembers the loss of a scope
+BATCH = 500  # sessions in one batch of commands
 
 _log = logging.getLogger(__name__)
 
 
 class Payload(msgspec.Struct):
-    """What Redis holds of a session."""
+    """Stored value of a session."""
 
     scope: msgspec.Raw
-    at: int  # version: nanoseconds since 1970 of the write
+    at: int  # version: time of the write, in nanoseconds since 1970
 
 
 class Kept:
-    """What was read of a session, or written: ``scope`` None says that there is none."""
+    """Cached value of a session; ``scope`` is None if the session has none."""
 
     __slots__ = ("at", "epoch", "raw", "read_at", "scope", "used_at")
 
@@ -47,11 +48,14 @@ class Kept:
         self.at = at
         self.raw = raw
         self.read_at = self.used_at = now
-        self.epoch = epoch  # good while the registry's is the same
+        self.epoch = epoch  # valid while it equals the registry's
 
 
 class Change:
-    """Whether others changed a session's scope from when this was made until it is ``over``."""
+    """Watch for changes of a session's scope by others.
+
+    ``seen`` tells whether there was one between creation and ``over``.
+    """
 
     __slots__ = ("_session_id", "_waiting", "seen")
 
@@ -74,20 +78,20 @@ class Change:
 
 
 @lru_cache(1024)
-def _scope(written: bytes) -> Scope:
-    """A scope as it is stored; sessions share many."""
-    return scope_from_wire(msgspec.json.decode(written)).interned()
+def _scope(raw: bytes) -> Scope:
+    """Decode a stored scope; cached, as many sessions share one."""
+    return scope_from_wire(msgspec.json.decode(raw)).interned()
 
 
 def lost_errors() -> tuple[type[Exception], ...]:
-    """What is raised where Redis does not answer."""
+    """Return the errors raised when Redis does not answer."""
     from redis.exceptions import RedisError
 
     return RedisError, OSError, TimeoutError
 
 
 class RedisMemory:
-    """Scopes as they were read, for a registry; of one event loop."""
+    """Cache of scopes for a registry, used from one event loop."""
 
     def __init__(
         self, url: str, prefix: str, max_age_s: float, l1_size: int, clock: Callable[[], float]
@@ -96,28 +100,25 @@ class RedisMemory:
         self.max_age_s, self.l1_size = max_age_s, l1_size
         self._used = prefix + "used"
         self._client: Any = make_client(url)
-        self._pipe: Pipe | None = None  # while changes are told
+        self._pipe: Pipe | None = None  # set while Redis tracks changes
         self._clock = clock
         self._step_s = max_age_s / STEPS
         self._mourned_ms = round((MOURNED_S + max_age_s) * 1000)
         self._age_ms = max(1, round((max_age_s + self._step_s) * 1000))
         self._l1: OrderedDict[str, Kept] = OrderedDict()
-        self._flights: dict[
-            str, list[asyncio.Future[Kept]]
-        ] = {}  # by session, who waits for its value
-        self._waiting: dict[str, list[Change]] = {}  # by session, who is in the middle of a call
+        # by session: futures of the callers waiting for its value
+        self._flights: dict[str, list[asyncio.Future[Kept]]] = {}
+        self._waiting: dict[str, list[Change]] = {}  # by session: watches of the calls in flight
         self._pinned: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._began = False
         self._closed = False
-        self._met = (
-            asyncio.Event()
-        )  # Redis, or that it is away; not while a lost connection is tried again
-        self._tracking: bool | None = (
-            None  # None while the connection is down, False where Redis does not track
-        )
+        # set after the first attempt to connect; a loss clears it until the next attempt ends
+        self._met = asyncio.Event()
+        # None while the connection is down, False if Redis does not track changes
+        self._tracking: bool | None = None
         self._epoch = 0
-        self._identity: str | None = None  # of the Redis process that was spoken to last
+        self._identity: str | None = None  # of the last connected Redis process
         self._why_away = ""
         self._answers = True
         self._warned: OrderedDict[str, None] = OrderedDict()
@@ -137,18 +138,17 @@ class RedisMemory:
             self._task(tracker.run())
 
     async def close(self) -> None:
-        """End the connections and the background's work; the scopes stay in Redis."""
+        """Close the connections and cancel background tasks; the scopes stay in Redis."""
         self._closed = True
         while self._tasks:
             for task in self._tasks:
                 task.cancel()
-            await asyncio.wait(
-                list(self._tasks), timeout=0.1
-            )  # again, as redis-py may miss it while it connects
+            # in a loop, as redis-py may miss a cancellation while it connects
+            await asyncio.wait(list(self._tasks), timeout=0.1)
         await close_client(self._client)
 
     def state(self) -> str:
-        """How it is with Redis, for a person."""
+        """Describe the state of Redis, for people."""
         if not self._began:
             return f"{shown(self.url)} was not asked yet"
         if self.is_away():
@@ -158,7 +158,8 @@ class RedisMemory:
         return f"{shown(self.url)} answers" + (
             ""
             if self._tracking
-            else f", but does not tell of changes ({self._why_away}): scopes set on other servers apply here within {UNTRACKED_S:.0f} s"
+            else f", but does not tell of changes ({self._why_away}): "
+            f"scopes set on other servers apply here within {UNTRACKED_S:.0f} s"
         )
 
     def is_away(self) -> bool:
@@ -166,21 +167,21 @@ class RedisMemory:
             self._began and bool(self._why_away) and (self._tracking is None or not self._answers)
         )
 
-    def _keep(self, session_id: str, kept: Kept) -> None:
-        self._l1[session_id] = kept
+    def _keep(self, session_id: str, cached: Kept) -> None:
+        self._l1[session_id] = cached
         self._l1.move_to_end(session_id)
         while len(self._l1) > self.l1_size:
             self._l1.popitem(last=False)
 
     def evict_l1(self, session_id: str | None = None) -> None:
-        """Forget what this process remembers of a session, or of all: the next read asks Redis."""
+        """Evict a session, or all, from the cache: the next read queries Redis."""
         if session_id is None:
             self._l1.clear()
         else:
             self._l1.pop(session_id, None)
 
-    def _is_old(self, session_id: str, kept: Kept) -> bool:
-        return self._clock() - kept.used_at > self.max_age_s and session_id not in self._pinned
+    def _is_old(self, session_id: str, cached: Kept) -> bool:
+        return self._clock() - cached.used_at > self.max_age_s and session_id not in self._pinned
 
     def _read(self, session_id: str, raw: bytes | None) -> Kept:
         now = self._clock()
@@ -189,17 +190,21 @@ class RedisMemory:
         try:
             if len(raw) > MOST_PAYLOAD:
                 raise ValueError(f"it has {len(raw):,} bytes")
-            said = msgspec.json.decode(raw, type=Payload)
-            return Kept(_scope(bytes(said.scope)), said.at, raw, now, self._epoch)
+            payload = msgspec.json.decode(raw, type=Payload)
+            return Kept(_scope(bytes(payload.scope)), payload.at, raw, now, self._epoch)
         except (ValueError, RecursionError, CodeIntelError) as error:  # msgspec's are ValueErrors
             self._drop(session_id, str(error) or type(error).__name__, raw)
             return Kept(None, 0, b"", now, self._epoch)
 
     def _drop(self, session_id: str, why: str, raw: bytes | None) -> None:
-        """Delete what no scope can be read from; ``raw`` None for a value of another type."""
+        """Delete an unreadable value, and warn once per session.
+
+        ``raw`` is None for a value of another Redis type.
+        """
         if session_id not in self._warned:
             _log.warning(
-                "What Redis holds as the scope of session %s cannot be read (%s); it is dropped, and the session has no scope.",
+                "What Redis holds as the scope of session %s cannot be read (%s); it is dropped, "
+                "and the session has no scope.",
                 session_id,
                 why[:200],
             )
@@ -215,19 +220,19 @@ class RedisMemory:
             await self._quietly([("UNLINK", key)])
             return
         with suppress(EngineError):
-            _, met = await self._ask([("WATCH", key), ("GET", key)], strict=False)
-            same = isinstance(met, Exception) if raw is None else met == raw
+            _, current = await self._ask([("WATCH", key), ("GET", key)], strict=False)
+            same = isinstance(current, Exception) if raw is None else current == raw
             await self._ask([("MULTI",), ("UNLINK", key), ("EXEC",)] if same else [("UNWATCH",)])
 
     def _changed(self, key: bytes | None) -> None:
-        """A key changed, or all may have."""
+        """Invalidate a changed key, or all keys if None."""
         self._invalidations += 1
         if key is None:
             self._forget_all()
             return
         session_id = key.decode("utf-8", "replace").removeprefix(self.prefix + "scope:")
         self._l1.pop(session_id, None)
-        self._flights.pop(session_id, None)  # who asks from now on gets what is there now
+        self._flights.pop(session_id, None)  # later calls read the new value
         for change in self._waiting.get(session_id, ()):
             change.seen = True
 
@@ -240,10 +245,11 @@ class RedisMemory:
                 change.seen = True
 
     def _down(self, why: str) -> None:
-        """What is kept may be old from now on: it is for the case that Redis does not answer."""
+        """Mark the cache as stale: it serves only while Redis does not answer."""
         if self._tracking is not None or not self._why_away:
             _log.warning(
-                "Redis at %s is away (%s); scopes that are known go on, none can be set until it is back.",
+                "Redis at %s is away (%s); scopes that are known go on, "
+                "none can be set until it is back.",
                 shown(self.url),
                 why,
             )
@@ -251,14 +257,15 @@ class RedisMemory:
             self._flushes += 1
             self._epoch += 1
             self._flights.clear()
-            self._met.clear()  # a new connection is tried at once: who must ask waits for that
+            self._met.clear()  # calls wait for the first attempt to reconnect, which is soon
         else:
             self._met.set()
         self._tracking, self._why_away, self._pipe = None, why, None
 
     def _untracked(self, why: str) -> None:
         _log.warning(
-            "Redis at %s does not tell of changes (%s): a scope that is set on another server applies here within %.0f s.",
+            "Redis at %s does not tell of changes (%s): "
+            "a scope that is set on another server applies here within %.0f s.",
             shown(self.url),
             why,
             UNTRACKED_S,
@@ -268,7 +275,7 @@ class RedisMemory:
         self._met.set()
 
     async def _up(self, identity: str, pipe: Pipe) -> None:
-        """Changes are told from now on: give a Redis that lost writes what is known here, then start afresh."""
+        """Reconcile the cache with Redis, then resume: from now on, Redis tracks changes."""
         another = self._identity is not None and (not identity or identity != self._identity)
         await self._reconcile(pipe, another)
         self._identity = identity
@@ -280,46 +287,48 @@ class RedisMemory:
             await self._tell_pinned(list(self._pinned))
 
     async def _reconcile(self, pipe: Pipe, another: bool) -> None:
-        """Compare what is known here with Redis, which may be ``another`` process, without its last writes. Nothing else
-        uses the pipe meanwhile."""
-        known = list(self._l1.items())
-        for first in range(0, len(known), BATCH):
-            some = known[first : first + BATCH]
+        """Compare the cache with Redis, and restore lost writes.
+
+        ``another`` says that Redis is another process, which may lack its last writes. Nothing else
+        uses the pipe meanwhile.
+        """
+        entries = list(self._l1.items())
+        for first in range(0, len(entries), BATCH):
+            some = entries[first : first + BATCH]
             values = await pipe.ask([("GET", self._key(session_id)) for session_id, _ in some])
-            for (session_id, kept), raw in zip(some, values, strict=True):
-                held = self._read(session_id, raw if isinstance(raw, bytes) else None)
+            for (session_id, cached), raw in zip(some, values, strict=True):
+                current = self._read(session_id, raw if isinstance(raw, bytes) else None)
                 if (
                     another
-                    and kept.at > held.at
-                    and not (kept.scope is None and raw is None)
-                    and not self._is_old(session_id, kept)
+                    and cached.at > current.at
+                    and not (cached.scope is None and raw is None)
+                    and not self._is_old(session_id, cached)
                 ):
-                    held = await self._restored_to(pipe, session_id, kept)
-                if (
-                    self._l1.get(session_id) is kept
-                ):  # nothing was heard of it since it was read just now
-                    held.used_at, held.epoch = kept.used_at, self._epoch
-                    self._l1[session_id] = held
+                    current = await self._restored_to(pipe, session_id, cached)
+                # unless a change was reported since the read
+                if self._l1.get(session_id) is cached:
+                    current.used_at, current.epoch = cached.used_at, self._epoch
+                    self._l1[session_id] = current
 
-    async def _restored_to(self, pipe: Pipe, session_id: str, kept: Kept) -> Kept:
-        """Write again what is newer here than in Redis, or delete what was cleared; what Redis holds then."""
+    async def _restored_to(self, pipe: Pipe, session_id: str, cached: Kept) -> Kept:
+        """Restore the cached value, or its removal, if newer; return the final value."""
         key = self._key(session_id)
         _, raw = await pipe.ask([("WATCH", key), ("GET", key)])
-        held = self._read(session_id, raw if isinstance(raw, bytes) else None)
-        if held.at >= kept.at:
+        current = self._read(session_id, raw if isinstance(raw, bytes) else None)
+        if current.at >= cached.at:
             await pipe.ask([("UNWATCH",)])
-            return held
+            return current
         commands: list[Command] = (
             [("UNLINK", key)]
-            if kept.scope is None
-            else self._writes(session_id, kept.raw, kept.used_at)
+            if cached.scope is None
+            else self._writes(session_id, cached.raw, cached.used_at)
         )
-        *_, done = await pipe.ask([("MULTI",), *commands, ("EXEC",)])
-        if done is None:  # somebody set it meanwhile
+        *_, results = await pipe.ask([("MULTI",), *commands, ("EXEC",)])
+        if results is None:  # another client set it meanwhile
             (raw,) = await pipe.ask([("GET", key)])
             return self._read(session_id, raw if isinstance(raw, bytes) else None)
         self._restored += 1
-        return Kept(kept.scope, kept.at, kept.raw, kept.read_at, self._epoch)
+        return Kept(cached.scope, cached.at, cached.raw, cached.read_at, self._epoch)
 
     async def _tell_pinned(self, sessions: Iterable[str]) -> None:
         now = self._clock()
@@ -355,17 +364,20 @@ class RedisMemory:
     def _had(self, session_id: str) -> str:
         return f"{self.prefix}had:{session_id}"
 
-    def _value(self, met: Any, session_id: str) -> bytes | None:
-        """What a key holds; None where it is nothing that a registry wrote."""
-        if isinstance(met, Exception):
-            if not str(met).startswith("WRONGTYPE"):
-                raise self._failed(met) from met
+    def _value(self, reply: Any, session_id: str) -> bytes | None:
+        """Return the value in a reply; None for a missing key or one of another type."""
+        if isinstance(reply, Exception):
+            if not str(reply).startswith("WRONGTYPE"):
+                raise self._failed(reply) from reply
             self._drop(session_id, "it is of another type", None)
             return None
-        return None if met is None else bytes(met)
+        return None if reply is None else bytes(reply)
 
     async def _send(self, commands: Sequence[Command]) -> Sequence[Awaitable[Any]]:
-        """Where the answers of Redis will be, which may be errors; EngineError where there will be none."""
+        """Send commands, and return awaitables of the replies, some perhaps errors.
+
+        Raises EngineError if Redis is away.
+        """
         self._begin()
         try:
             if not self._met.is_set():
@@ -382,8 +394,11 @@ class RedisMemory:
             raise self._failed(error) from error
 
     async def _ask(self, commands: Sequence[Command], strict: bool = True) -> list[Any]:
-        """The answers of Redis; where one is an error, or there is none, EngineError. An error is among the answers where
-        it is not ``strict``."""
+        """Return the replies of Redis.
+
+        Raises EngineError if there are none, or if one is an error. If not ``strict``, errors are
+        returned among the replies.
+        """
         try:
             answers = [await answer for answer in await self._send(commands)]
         except lost_errors() as error:
@@ -400,7 +415,7 @@ class RedisMemory:
         return answers
 
     async def _quietly(self, commands: Sequence[Command]) -> list[Any] | None:
-        """The answers of Redis; None where there are none."""
+        """Return the replies of Redis, or None on failure."""
         try:
             return await self._ask(commands)
         except EngineError:
@@ -414,7 +429,9 @@ class RedisMemory:
 
     def _away(self, why: str = "") -> EngineError:
         return EngineError(
-            f"Redis at {shown(self.url)}, which holds the scopes, does not answer ({(why or self._why_away).rstrip('.')}). It is tried again by itself; where it stays away, look at its log, or at the address that this server was given."
+            f"Redis at {shown(self.url)}, which holds the scopes, does not answer "
+            f"({(why or self._why_away).rstrip('.')}). It is tried again by itself; "
+            "where it stays away, look at its log, or at the address that this server was given."
         )
 
     def _task(self, work: Any) -> Any:

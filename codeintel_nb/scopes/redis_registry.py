@@ -1,11 +1,13 @@
-"""Session to scope for many servers: this process's memory in front of Redis.
+"""Registry of scopes shared by many servers: Redis behind a cache in this process.
 
-Redis holds, below a prefix, ``scope:ID`` (the scope, expiring with its session), ``had:ID`` (that there was one, which
-outlives it) and ``used`` (sessions by their last use). This process keeps what it read, and Redis says which of it
-others changed (``CLIENT TRACKING``, broadcast by prefix, without the changes of this process); what was read before a
-change was heard of is read again. While the connections that this needs are down, the last known scope answers and nothing
-can be set. When they are back, what is known is compared with Redis: of two values the newer one counts, so that a Redis
-that comes back without its last writes is given them again.
+The keys in Redis, below a prefix, are ``scope:ID`` (the scope, expiring with its session),
+``had:ID`` (a mark of having had one, which outlives it) and ``used`` (sessions by their last use).
+
+Redis notifies this process of changes by others (``CLIENT TRACKING``, broadcast by prefix, without
+this process's own changes). A value that changes during a read is read again. While the
+connections for this are down, reads return the last known scope and writes fail. After
+reconnecting, cached values are compared with Redis, and the newer of two wins. So a Redis without
+its last writes gets them again.
 """
 
 from __future__ import annotations
@@ -36,47 +38,48 @@ from .scope import Scope
 from .session import check_name
 
 PREFIX = "codeintel:"
-REREADS = 5  # of a value that changed while it was read
+REREADS = 5  # maximum reads of a value that changes meanwhile
 
 
 class RedisMetrics(RegistryMetrics, frozen=True):
-    """Counts since the registry was made; a hit is of either level."""
+    """Counts since the registry's creation; a hit is of either level."""
 
     l1_hits: int
     l2_hits: int
-    l1_rate: float  # of all reads
+    l1_rate: float  # l1 hits per read
     invalidations: int
-    flushes: int  # of all that was kept, as the connection that tells of changes was lost
-    restored: int  # values that a Redis that came back lacked
-    failures: int  # calls that Redis did not answer
+    flushes: int  # invalidations of the whole cache, by loss of the tracking connection
+    restored: int  # values written again, after Redis had lost them
+    failures: int  # failed calls of Redis
     state: str
 
 
 class _NotAskedError(EngineError):
-    """Who was to ask Redis for all who wait was cancelled before."""
+    """Cancellation of the task fetching on behalf of all waiters."""
 
 
 class _Asked(NamedTuple):
-    """A question to Redis that is under way."""
+    """Pending read of a session."""
 
     change: Change
     epoch: int
-    is_due: bool  # that Redis is told of the use of the session
-    renews: bool  # the age of the scope, by itself
+    is_due: bool  # whether to report the session's use to Redis
+    renews: bool  # whether the read also extends the scope's expiry
     answer: Awaitable[Any]
 
 
 class RedisRegistry(RedisMemory):
-    """Scopes that many servers share; a ScopeRegistry, of one event loop.
+    """ScopeRegistry shared by many servers, used from one event loop.
 
     Parameters
     ----------
-    url : where Redis is, as ``redis_link.make_client`` reads it; Redis 6 or newer.
+    url : address of Redis 6 or newer, as ``redis_link.make_client`` reads it.
     prefix : of all keys, so that several installations may share one Redis.
-    max_sessions : most sessions kept in Redis, the least used going first; those of live kernels are not counted out.
+    max_sessions : maximum sessions in Redis; the least recently used are evicted first, those of
+        live kernels never.
     max_age_s : seconds since the last use after which a scope expires, to within a fiftieth of it.
-    l1_size : most sessions of which this process remembers the scope.
-    prune_interval_s : seconds between sweeps of what expired; None for none.
+    l1_size : maximum sessions in this process's cache.
+    prune_interval_s : seconds between sweeps of expired sessions; None for no sweeps.
     clock : seconds since 1970.
     """
 
@@ -93,12 +96,11 @@ class RedisRegistry(RedisMemory):
         super().__init__(url, prefix, max_age_s, l1_size, clock)
         self.max_sessions = max_sessions
         self._prune_interval_s = prune_interval_s
-        self._renewed: OrderedDict[str, float] = (
-            OrderedDict()
-        )  # when the use of a session was told to Redis
-        self._due: set[str] = set()  # sessions of which it is to be told
+        # by session: when its use was last reported to Redis
+        self._renewed: OrderedDict[str, float] = OrderedDict()
+        self._due: set[str] = set()  # sessions whose use is to be reported
         self._renewing: asyncio.Task[None] | None = None
-        self._has_getex = True  # which Redis has since 6.2; else the age is set after the read
+        self._has_getex = True  # since Redis 6.2; without it, the expiry is set after the read
         self._l1_hits = self._l2_hits = self._misses = self._sets = self._expiries = (
             self._evictions
         ) = 0
@@ -112,52 +114,55 @@ class RedisRegistry(RedisMemory):
     # reads
 
     async def get(self, session_id: str) -> Scope | None:
-        """The session's scope, kept alive by this access; None when it has none.
+        """Return the session's scope, or None; the access keeps it alive.
 
         Raises
         ------
-        EngineError : Redis is away, and this process does not know the session.
+        EngineError : Redis is away, and this process has not cached the session.
         """
-        kept = self._l1.get(session_id)
-        if kept is not None and kept.epoch == self._epoch and self._tracking is not None:
+        cached = self._l1.get(session_id)
+        if cached is not None and cached.epoch == self._epoch and self._tracking is not None:
             now = self._clock()
-            if now - kept.used_at <= self.max_age_s and (
-                self._tracking or now - kept.read_at <= UNTRACKED_S
+            if now - cached.used_at <= self.max_age_s and (
+                self._tracking or now - cached.read_at <= UNTRACKED_S
             ):
-                kept.used_at = now
+                cached.used_at = now
                 self._l1.move_to_end(session_id)
-                if kept.scope is None:
+                if cached.scope is None:
                     self._misses += 1
                     return None
                 self._l1_hits += 1
                 if now - self._renewed.get(session_id, 0.0) > self._step_s:
                     self._renew(session_id)
-                return kept.scope
-        if kept is not None and self._tracking is None and not self._is_old(session_id, kept):
-            found = kept  # as it was last known: no read waits for a connection
+                return cached.scope
+        if cached is not None and self._tracking is None and not self._is_old(session_id, cached):
+            current = cached  # the last known value: no read waits for a connection
         else:
-            found = await self._asked(session_id)
-        found.used_at = self._clock()
-        if found.scope is None:
+            current = await self._asked(session_id)
+        current.used_at = self._clock()
+        if current.scope is None:
             self._misses += 1
         else:
             self._l2_hits += 1
-        return found.scope
+        return current.scope
 
     async def _asked(self, session_id: str) -> Kept:
-        """What Redis holds of a session, or what is known of it where it does not answer."""
+        """Return a session's value in Redis; fall back to the cache if it does not answer."""
         try:
             return await self._flight(session_id)
         except EngineError:
-            known = self._l1.get(session_id)
-            if known is not None and not self._is_old(session_id, known):
-                return known
+            cached = self._l1.get(session_id)
+            if cached is not None and not self._is_old(session_id, cached):
+                return cached
             if self._met.is_set():
                 raise
-        return await self._flight(session_id)  # the connection was cut meanwhile: by the next one
+        return await self._flight(session_id)  # the connection was lost meanwhile: use the next
 
     async def _flight(self, session_id: str) -> Kept:
-        """What Redis holds of a session, asked once for all who ask at a time; who stops waiting stops nobody else."""
+        """Fetch a session's value, coalescing concurrent callers (single flight).
+
+        Cancelling one caller does not cancel the fetch.
+        """
         waiters = self._flights.get(session_id)
         mine: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
         if waiters is not None:
@@ -168,7 +173,7 @@ class RedisRegistry(RedisMemory):
                 return await self._flight(session_id)
         waiters = self._flights[session_id] = [mine]
         try:
-            asked = await self._sent(session_id)
+            request = await self._sent(session_id)
         except BaseException as error:
             self._landed(
                 session_id,
@@ -177,11 +182,11 @@ class RedisRegistry(RedisMemory):
                 error if isinstance(error, EngineError) else _NotAskedError(),
             )
             raise
-        self._task(self._fetch(session_id, waiters, asked))  # Redis is at work meanwhile
+        self._task(self._fetch(session_id, waiters, request))  # Redis is already working on it
         return await mine
 
     async def _sent(self, session_id: str) -> _Asked:
-        """A question to Redis that is under way."""
+        """Send a read of a session's value to Redis."""
         key, epoch = self._key(session_id), self._epoch
         renews = self._clock() - self._renewed.get(session_id, 0.0) > self._step_s
         command: Command = (
@@ -199,72 +204,79 @@ class RedisRegistry(RedisMemory):
             raise
 
     async def _fetch(
-        self, session_id: str, waiters: list[asyncio.Future[Kept]], asked: _Asked
+        self, session_id: str, waiters: list[asyncio.Future[Kept]], request: _Asked
     ) -> None:
-        kept, failed = None, None
+        value, failure = None, None
         try:
             for left in reversed(range(REREADS)):
                 try:
-                    met = await asked.answer
+                    reply = await request.answer
                 except lost_errors() as error:
                     raise self._failed(error) from error
                 finally:
-                    asked.change.over()
-                if asked.renews and isinstance(met, Exception) and "unknown command" in str(met):
+                    request.change.over()
+                if (
+                    request.renews
+                    and isinstance(reply, Exception)
+                    and "unknown command" in str(reply)
+                ):
                     self._has_getex = False
-                    asked = await self._sent(session_id)
+                    request = await self._sent(session_id)
                     continue
-                raw = self._value(met, session_id)
-                if asked.renews:
+                raw = self._value(reply, session_id)
+                if request.renews:
                     self._told(session_id)
-                if asked.is_due and raw is not None:
+                if request.is_due and raw is not None:
                     self._renew(session_id)
-                if not asked.change.seen or not left:
+                if not request.change.seen or not left:
                     break
-                asked = await self._sent(session_id)
-            kept = self._read(session_id, raw)
-            kept.epoch = asked.epoch
-            if not asked.change.seen:
-                self._keep(session_id, kept)
+                request = await self._sent(session_id)
+            value = self._read(session_id, raw)
+            value.epoch = request.epoch
+            if not request.change.seen:
+                self._keep(session_id, value)
         except EngineError as error:
-            failed = error
+            failure = error
         finally:
-            self._landed(session_id, waiters, kept, failed or self._away("the registry was closed"))
+            self._landed(
+                session_id, waiters, value, failure or self._away("the registry was closed")
+            )
 
     def _landed(
         self,
         session_id: str,
         waiters: list[asyncio.Future[Kept]],
-        kept: Kept | None,
-        failed: EngineError,
+        value: Kept | None,
+        failure: EngineError,
     ) -> None:
         if self._flights.get(session_id) is waiters:
             del self._flights[session_id]
         for waiter in waiters:
             if not waiter.done():
-                if kept is not None:
-                    waiter.set_result(kept)
+                if value is not None:
+                    waiter.set_result(value)
                 else:
-                    waiter.set_exception(failed)
-                    waiter.exception()  # who asked first hears of it by itself
+                    waiter.set_exception(failure)
+                    waiter.exception()  # marks it as retrieved: the first caller may have raised it
 
     # writes
 
     async def set(self, session_id: str, scope: Scope) -> None:
-        """Give the session a scope, in Redis first; others are evicted when there are too many.
+        """Set the session's scope, in Redis first; a surplus of sessions is evicted.
 
         Raises
         ------
-        ScopeError : the session id or the scope cannot be kept.
-        EngineError : Redis is away; the scope from before still applies.
+        ScopeError : the session id is invalid, or the scope too large.
+        EngineError : Redis is away; the previous scope still applies.
         """
         check_name(session_id)
-        known = self._l1.get(session_id)
-        at = max(time.time_ns(), known.at + 1 if known is not None else 0)
+        cached = self._l1.get(session_id)
+        at = max(time.time_ns(), cached.at + 1 if cached is not None else 0)
         raw = msgspec.json.encode(Payload(msgspec.Raw(msgspec.json.encode(scope)), at))
         if len(raw) > MOST_PAYLOAD:
             raise ScopeError(
-                f"The scope takes {len(raw):,} bytes; the most is {MOST_PAYLOAD:,}. Use globs in place of long lists."
+                f"The scope takes {len(raw):,} bytes; the most is {MOST_PAYLOAD:,}. "
+                "Use globs in place of long lists."
             )
         now, epoch = self._clock(), self._epoch
         with Change(self._waiting, session_id) as change:
@@ -284,7 +296,12 @@ class RedisRegistry(RedisMemory):
             await self._evict(session_id)
 
     async def clear(self, session_id: str) -> bool:
-        """Forget the session, pinned or not; whether it had a scope. EngineError where Redis is away."""
+        """Remove the session's scope, pinned or not; return whether it had one.
+
+        Raises
+        ------
+        EngineError : Redis is away.
+        """
         self._pinned.discard(session_id)
         epoch = self._epoch
         with Change(self._waiting, session_id) as change:
@@ -305,7 +322,10 @@ class RedisRegistry(RedisMemory):
         return bool(had)
 
     async def pin(self, session_id: str, pinned: bool = True) -> None:
-        """Mark a session with a scope as a live kernel's of this server: neither age nor number drops it until it is cleared."""
+        """Mark a session with a scope as a live kernel's of this server.
+
+        It neither expires nor is evicted until it is cleared.
+        """
         if pinned:
             self._pinned.add(session_id)
         else:
@@ -313,35 +333,38 @@ class RedisRegistry(RedisMemory):
         await self._tell_pinned([session_id])
 
     async def take_expired(self, session_id: str) -> bool:
-        """Whether the session's scope was dropped for age or number since it was last asked: true once a loss, on whichever server."""
-        kept = self._l1.get(session_id)
+        """Whether the session's scope has expired or was evicted since the last call.
+
+        Each loss is reported once, by whichever server is called first.
+        """
+        cached = self._l1.get(session_id)
         if (
-            kept is not None
-            and kept.scope is None
-            and kept.at
-            and kept.epoch == self._epoch
+            cached is not None
+            and cached.scope is None
+            and cached.at
+            and cached.epoch == self._epoch
             and self._tracking
         ):
-            return False  # it was cleared, or this was asked before
-        told = await self._quietly(
+            return False  # cleared, or checked before
+        replies = await self._quietly(
             [("EXISTS", self._key(session_id)), ("EXISTS", self._had(session_id))]
         )
-        if told is None:
-            return False  # Redis is away: it is told when it is back
-        if kept is not None and kept.scope is None and self._l1.get(session_id) is kept:
-            kept.at = time.time_ns()
-        if told != [0, 1]:
+        if replies is None:
+            return False  # Redis is away: a loss is reported when it is back
+        if cached is not None and cached.scope is None and self._l1.get(session_id) is cached:
+            cached.at = time.time_ns()
+        if replies != [0, 1]:
             return False
-        gone = await self._quietly(
+        counts = await self._quietly(
             [("UNLINK", self._had(session_id)), ("ZREM", self._used, session_id)]
         ) or [0, 0]
-        self._expiries += gone[1]
-        return bool(gone[0])
+        self._expiries += counts[1]
+        return bool(counts[0])
 
-    # the whole
+    # all sessions
 
     async def prune_expired(self, max_age_s: float | None = None) -> int:
-        """Drop every session unused for longer than ``max_age_s`` seconds; how many there were."""
+        """Drop every session unused for longer than ``max_age_s`` seconds; return their number."""
         await self._tell_used()
         limit = self._clock() - (self.max_age_s + self._step_s if max_age_s is None else max_age_s)
         (stale,) = await self._ask([("ZRANGEBYSCORE", self._used, "-inf", f"({limit!r}")])
@@ -349,21 +372,24 @@ class RedisRegistry(RedisMemory):
         self._expiries += dropped
         return dropped
 
-    async def _evict(self, kept: str) -> None:
-        """Drop the surplus and a batch more, least used first."""
+    async def _evict(self, current: str) -> None:
+        """Evict the surplus and a batch more, least recently used first, but not ``current``."""
         await self._tell_used()
-        loose, total = await self._quietly(
+        unpinned, total = await self._quietly(
             [("ZCOUNT", self._used, "-inf", "(inf"), ("ZCARD", self._used)]
         ) or (0, 0)
-        batch = min(total - self.max_sessions + self.max_sessions // 32, loose - 1)
+        batch = min(total - self.max_sessions + self.max_sessions // 32, unpinned - 1)
         if batch > 0:
-            (found,) = await self._quietly([("ZRANGE", self._used, 0, batch - 1)]) or ([],)
+            (candidates,) = await self._quietly([("ZRANGE", self._used, 0, batch - 1)]) or ([],)
             self._evictions += await self._dropped(
-                [session for session in found if session != kept.encode()]
+                [session for session in candidates if session != current.encode()]
             )
 
     async def _dropped(self, sessions: list[bytes]) -> int:
-        """Delete the scopes of these sessions; how many this call dropped, as others may prune too."""
+        """Delete the scopes of these sessions; return how many this call deleted.
+
+        Other servers may prune at the same time.
+        """
         dropped = 0
         for first in range(0, len(sessions), BATCH):
             some = sessions[first : first + BATCH]
@@ -388,7 +414,10 @@ class RedisRegistry(RedisMemory):
                 await self._tell_pinned(list(self._pinned))
 
     async def session_count(self) -> int:
-        """Sessions with a scope, on all servers; as it was known last where Redis is away."""
+        """Return the number of sessions with a scope, on all servers.
+
+        It is the last known one if Redis is away.
+        """
         oldest = self._clock() - self.max_age_s - self._step_s
         (self._sessions,) = await self._quietly([("ZCOUNT", self._used, oldest, "+inf")]) or (
             self._sessions,
@@ -396,17 +425,17 @@ class RedisRegistry(RedisMemory):
         return self._sessions
 
     async def snapshot(self) -> dict[str, Scope]:
-        """Every session's scope at this moment; reading them here keeps none alive."""
+        """Return every session's scope now; the access keeps none alive."""
         (members,) = await self._ask(
             [("ZRANGEBYSCORE", self._used, self._clock() - self.max_age_s - self._step_s, "+inf")]
         )
-        found: dict[str, Scope] = {}
+        scopes: dict[str, Scope] = {}
         for first in range(0, len(members), BATCH):
             names = [member.decode() for member in members[first : first + BATCH]]
             for name, raw in zip(names, await self._values(names), strict=True):
                 if (scope := self._read(name, raw).scope) is not None:
-                    found[name] = scope
-        return found
+                    scopes[name] = scope
+        return scopes
 
     async def _values(self, sessions: list[str]) -> list[bytes | None]:
         return [
@@ -422,13 +451,14 @@ class RedisRegistry(RedisMemory):
         rate = self._l1_hits / (hits + self._misses) if hits else 0.0
         return RedisMetrics(
             hits, self._misses, self._sets, self._expiries, self._evictions, self._sessions,
-            self._l1_hits, self._l2_hits, round(rate, 4), self._invalidations, self._flushes, self._restored, self._failures, self.state(),
+            self._l1_hits, self._l2_hits, round(rate, 4),
+            self._invalidations, self._flushes, self._restored, self._failures, self.state(),
         )  # fmt: skip
 
-    # the last use of sessions
+    # last uses of sessions
 
     def _renew(self, session_id: str) -> None:
-        """Tell Redis soon that a session was used."""
+        """Schedule a report to Redis that a session was used."""
         self._due.add(session_id)
         if self._renewing is None or self._renewing.done():
             self._renewing = self._task(self._tell_due())
@@ -438,9 +468,8 @@ class RedisRegistry(RedisMemory):
             some = [self._due.pop() for _ in range(min(BATCH, len(self._due)))]
             commands = list[Command]()
             for session_id in some:
-                if (
-                    self._clock() - self._renewed.get(session_id, 0.0) > self._step_s / 2
-                ):  # else a read did
+                # otherwise a read has extended the expiry
+                if self._clock() - self._renewed.get(session_id, 0.0) > self._step_s / 2:
                     commands.append(("PEXPIRE", self._key(session_id), self._ttl_ms(session_id)))
                 commands.append(
                     (
@@ -458,11 +487,11 @@ class RedisRegistry(RedisMemory):
                 self._told(session_id)
 
     async def _tell_used(self) -> None:
-        """Tell Redis the last uses that it does not know yet."""
+        """Report the last uses of cached sessions to Redis, which keeps the later ones."""
         uses = {
-            session_id: kept.used_at
-            for session_id, kept in self._l1.items()
-            if kept.scope is not None and session_id not in self._pinned
+            session_id: cached.used_at
+            for session_id, cached in self._l1.items()
+            if cached.scope is not None and session_id not in self._pinned
         }
         names = list(uses)
         for first in range(0, len(names), BATCH):
@@ -470,8 +499,8 @@ class RedisRegistry(RedisMemory):
             await self._quietly([("ZADD", self._used, "XX", "GT", *some)])
 
     def _used_at(self, session_id: str) -> float:
-        kept = self._l1.get(session_id)
-        return self._clock() if kept is None else kept.used_at
+        cached = self._l1.get(session_id)
+        return self._clock() if cached is None else cached.used_at
 
     def _told(self, session_id: str) -> None:
         self._renewed[session_id] = self._clock()

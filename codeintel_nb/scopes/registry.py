@@ -1,4 +1,4 @@
-"""Session to scope, in memory: bounded (approximate LRU), sliding expiry, reads without a lock."""
+"""Registry of scopes in memory: bounded (approximate LRU), sliding expiry, lock-free reads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REMEMBERED_EXPIRIES = 100_000
 
 
 class RegistryMetrics(msgspec.Struct, frozen=True):
-    """Counts since the registry was made."""
+    """Counts since the registry's creation."""
 
     hits: int
     misses: int
@@ -41,17 +41,17 @@ class _Entry:
 class MemoryRegistry:
     """Scopes by session id for one process.
 
-    Neither a read nor a write to a session that is there takes a lock: a dictionary look-up and a load or store of a
-    field are each atomic, so a reader sees the old scope or the new one. Who drops a session takes it out first and looks
-    then whether it was used meanwhile, in which case it is put back; who finds it out looks again under the lock.
-    Evictions go in batches, oldest use first.
+    Reads, and writes to an existing session, take no lock: a dictionary look-up and a load or store
+    of a field are each atomic, so a reader sees the old scope or the new one. A thread that drops a
+    session removes it first, and puts it back if it was used meanwhile. A thread that misses it
+    looks again under the lock. Evictions go in batches, oldest use first.
 
     Parameters
     ----------
-    max_sessions : most sessions kept; pinned ones (live kernels) are never evicted and may exceed it.
+    max_sessions : maximum sessions; pinned ones (live kernels) are never evicted and may exceed it.
     max_age_s : seconds since the last access after which a session's scope expires.
     prune_interval_s : seconds between background sweeps; None for no background thread.
-    clock : monotonic seconds; passed in by tests.
+    clock : monotonic seconds; tests pass their own.
     """
 
     def __init__(
@@ -65,13 +65,11 @@ class MemoryRegistry:
         self.max_age_s = max_age_s
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
-        self._expired: dict[
-            str, None
-        ] = {}  # sessions to tell once that their scope is gone, oldest first
+        # sessions to notify once that their scope is lost, oldest first
+        self._expired: dict[str, None] = {}
         self._lock = threading.Lock()
-        self._hits = self._misses = self._sets = (
-            0  # exact where threads share one interpreter lock, else nearly so
-        )
+        # exact with a GIL, else nearly so
+        self._hits = self._misses = self._sets = 0
         self._expiries = self._evictions = 0
         self._closed = threading.Event()
         if prune_interval_s is not None:
@@ -83,15 +81,15 @@ class MemoryRegistry:
             ).start()
 
     def get(self, session_id: str) -> Scope | None:
-        """The session's scope, kept alive by this access; None when it has none."""
+        """Return the session's scope, or None; the access keeps it alive."""
         try:
             entry = self._entries[session_id]
         except KeyError:
-            found = self._find(session_id)
-            if found is None:
+            existing = self._find(session_id)
+            if existing is None:
                 self._misses += 1
                 return None
-            entry = found
+            entry = existing
         now = self._clock()
         if (
             now - entry.used_at > self.max_age_s
@@ -105,12 +103,12 @@ class MemoryRegistry:
         return entry.scope
 
     def _find(self, session_id: str) -> _Entry | None:
-        """The entry after all, if it was out for a moment only."""
+        """Look again for a missing entry, under the lock: a drop may have put it back."""
         with self._lock:
             return self._entries.get(session_id)
 
     def set(self, session_id: str, scope: Scope) -> None:
-        """Give the session a scope; another session is evicted when there are too many."""
+        """Set the session's scope; a surplus of sessions is evicted."""
         self._sets += 1
         try:
             entry = self._entries[session_id]
@@ -133,24 +131,30 @@ class MemoryRegistry:
                 self._evict()
 
     def clear(self, session_id: str) -> bool:
-        """Forget the session, pinned or not; whether it had a scope."""
+        """Remove the session's scope, pinned or not; return whether it had one."""
         with self._lock:
             self._expired.pop(session_id, None)
             return self._entries.pop(session_id, None) is not None
 
     def pin(self, session_id: str, pinned: bool = True) -> None:
-        """Mark a session with a scope as a live kernel's: neither age nor number drops it until it is cleared."""
+        """Mark a session with a scope as a live kernel's.
+
+        It neither expires nor is evicted until it is cleared.
+        """
         if entry := self._entries.get(session_id):
             entry.pinned = pinned
 
     def take_expired(self, session_id: str) -> bool:
-        """Whether the session's scope was dropped for age or number since it was last asked: true once a loss."""
+        """Whether the session's scope has expired or was evicted since the last call.
+
+        Each loss is reported once.
+        """
         if session_id in self._expired:
             return self._expired.pop(session_id, self) is None
         return False
 
     def prune_expired(self, max_age_s: float | None = None) -> int:
-        """Drop every session unused for longer than ``max_age_s`` seconds; how many there were."""
+        """Drop every session unused for longer than ``max_age_s`` seconds; return their number."""
         limit = self._clock() - (self.max_age_s if max_age_s is None else max_age_s)
         stale = [
             (key, entry)
@@ -163,7 +167,7 @@ class MemoryRegistry:
         return len(self._entries)
 
     def snapshot(self) -> dict[str, Scope]:
-        """Every session's scope at this moment; reading them here keeps none alive."""
+        """Return every session's scope now; the access keeps none alive."""
         return {key: entry.scope for key, entry in self._entries.copy().items()}
 
     def metrics(self) -> RegistryMetrics:
@@ -191,9 +195,9 @@ class MemoryRegistry:
             return True
 
     def _drop(self, session_id: str, entry: _Entry, limit: float) -> bool:
-        """Take an entry out for good if it was not used since ``limit``. The lock is held."""
+        """Remove an entry unless it was used since ``limit``; the caller holds the lock."""
         del self._entries[session_id]
-        if entry.used_at >= limit or entry.pinned:  # by one who had found it before it was out
+        if entry.used_at >= limit or entry.pinned:  # by a thread with the entry from before
             self._entries[session_id] = entry
             return False
         self._expired[session_id] = None
@@ -202,14 +206,17 @@ class MemoryRegistry:
         return True
 
     def _evict(self) -> None:
-        """Drop the surplus and a batch more, so that the sort is paid for once in many writes. The lock is held."""
+        """Evict the surplus and a batch more, so that few writes pay for the sort.
+
+        The caller holds the lock.
+        """
         batch = len(self._entries) - self.max_sessions + self.max_sessions // 32
-        loose = sorted(
+        # copied, as other threads go on
+        unpinned = sorted(
             (entry.used_at, key) for key, entry in self._entries.copy().items() if not entry.pinned
-        )  # a copy: others go on setting
-        for used_at, key in loose[
-            : min(batch, max(0, len(loose) - 1))
-        ]:  # never the one that was just set
+        )
+        # never the newest, which was just set
+        for used_at, key in unpinned[: min(batch, max(0, len(unpinned) - 1))]:
             self._evictions += self._drop(
                 key, self._entries[key], math.nextafter(used_at, math.inf)
             )
@@ -220,7 +227,7 @@ class MemoryRegistry:
 
 
 class ScopeRegistry(Protocol):
-    """What async faces speak to, whichever registry stands behind."""
+    """Registry behind the async faces."""
 
     async def get(self, session_id: str) -> Scope | None: ...
     async def set(self, session_id: str, scope: Scope) -> None: ...
@@ -234,7 +241,7 @@ class ScopeRegistry(Protocol):
     async def close(self) -> None: ...
 
     def state(self) -> str:
-        """Where the scopes are, and how it is with that, for a person."""
+        """Describe the place of the scopes and its state, for people."""
         ...
 
     def is_away(self) -> bool:
@@ -243,7 +250,7 @@ class ScopeRegistry(Protocol):
 
 
 class AsyncMemoryRegistry:
-    """A MemoryRegistry behind the async protocol; nothing in it waits."""
+    """MemoryRegistry with the async protocol; no call waits."""
 
     def __init__(self, registry: MemoryRegistry) -> None:
         self.registry = registry
@@ -292,9 +299,10 @@ def open_registry(
     prune_interval_s: float | None = None,
     prefix: str = "codeintel:",
 ) -> ScopeRegistry:
-    """The registry at a URL: ``memory://``, or Redis as ``redis_link.make_client`` reads it; ScopeError where it is neither.
+    """Return the registry at a URL: ``memory://``, or an address of Redis.
 
-    ``prefix`` is that of all keys in Redis.
+    ``redis_link.make_client`` reads the latter; it raises ScopeError if the URL is neither.
+    ``prefix`` begins all keys in Redis.
     """
     if url == "memory://":
         return AsyncMemoryRegistry(MemoryRegistry(max_sessions, max_age_s, prune_interval_s))

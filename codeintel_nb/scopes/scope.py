@@ -1,4 +1,4 @@
-"""Scope: what a session may search, as one immutable value."""
+"""Scope: the limits of a session's searches, as one immutable value."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ from .globs import PathMatcher, check_glob
 from .languages import language_named
 
 KINDS = ("function", "class", "method", "module", "cell", "markdown", "text")
-OLD_NAMES = {
-    "branches": "revisions",
-    "commit": "revisions",
-}  # of fields, as clients of old say them
+# former names of fields, as old clients send them
+OLD_NAMES = {"branches": "revisions", "commit": "revisions"}
 
 
 class Scope(
@@ -29,8 +27,8 @@ class Scope(
 ):
     """Limits on what is searched; an empty field sets no limit.
 
-    Every field becomes a sorted tuple without repeats, languages by their usual names, so equal scopes compare equal
-    and hash alike. ``interned()`` gives the one shared instance.
+    Every field becomes a sorted tuple without repeats, languages by their usual names, so equal
+    scopes compare equal and hash alike. ``interned()`` returns the one shared instance.
     """
 
     repos: tuple[str, ...] = ()
@@ -55,19 +53,22 @@ class Scope(
         languages: Iterable[str] | None = None,
         kinds: Iterable[str] | None = None,
     ) -> Scope:
-        """This scope with some fields replaced: ``None`` keeps a field, anything else, ``()`` too, replaces it."""
-        given = {
+        """Return this scope with some fields replaced.
+
+        ``None`` keeps a field; anything else replaces it, ``()`` too.
+        """
+        fields = {
             "repos": repos, "revisions": revisions, "include_globs": include_globs,
             "exclude_globs": exclude_globs, "languages": languages, "kinds": kinds,
         }  # fmt: skip
-        changed = {name: value for name, value in given.items() if value is not None}
-        return msgspec.structs.replace(self, **changed).interned() if changed else self.interned()
+        changes = {name: value for name, value in fields.items() if value is not None}
+        return msgspec.structs.replace(self, **changes).interned() if changes else self.interned()
 
     def interned(self) -> Scope:
-        """The one instance that all equal scopes share; it goes when its last user does."""
+        """Return the one instance shared by all equal scopes, freed with its last user."""
         with _interning:
-            held = _interned.get(self)
-            shared = held() if held is not None else None
+            reference = _interned.get(self)
+            shared = reference() if reference is not None else None
             if shared is None:
                 _interned[self] = ref(self)
                 return self
@@ -79,7 +80,7 @@ class Scope(
         return self.repos in ((), ALL)
 
     def chosen(self, names: Iterable[str]) -> list[str]:
-        """Resolve names, short names and globs such as ``pkg:scikit*`` to the repositories in scope.
+        """Resolve names, short names and globs (``pkg:scikit*``) to the repositories in scope.
 
         Raises
         ------
@@ -100,8 +101,8 @@ class Scope(
         return any(getattr(self, field) for field in self.__struct_fields__)
 
     def describe(self) -> str:
-        """One line for a person: the limits, spelled as the options that set them."""
-        spelled = {
+        """Describe the limits in one line, as command-line options."""
+        options = {
             "repos": "--repo",
             "revisions": "--revision",
             "include_globs": "--include",
@@ -111,12 +112,12 @@ class Scope(
         }
         if self.repos == ALL:
             return self.merged(repos=()).describe()
-        said = [
+        words = [
             f"{option} {value!r}" if " " in value or "*" in value else f"{option} {value}"
-            for field, option in spelled.items()
+            for field, option in options.items()
             for value in getattr(self, field)
         ]
-        return " ".join(said) or "everything"
+        return " ".join(words) or "everything"
 
 
 def _named(pattern: str, repositories: list[str]) -> list[str]:
@@ -134,11 +135,15 @@ def _named(pattern: str, repositories: list[str]) -> list[str]:
     ]
     if len(short) > 1:
         raise ScopeError(
-            f"The name {pattern!r} is short for several repositories: {', '.join(short)}. Give one of these."
+            f"The name {pattern!r} is short for several repositories: {', '.join(short)}. "
+            "Give one of these."
         )
     if not short:
         raise ScopeError(
-            f"No repository {pattern!r} is indexed.{did_you_mean(pattern, {*repositories, *map(short_name, repositories)} if repositories else ())}"
+            f"No repository {pattern!r} is indexed."
+            + did_you_mean(
+                pattern, {*repositories, *map(short_name, repositories)} if repositories else ()
+            )
         )
     return short
 
@@ -153,25 +158,28 @@ def short_name(repository: str) -> str:
 
 
 def joined(scope: Scope, repository: str, repositories: Sequence[str]) -> Scope:
-    """Add an indexed repository to a scope that does not cover it yet."""
+    """Add an indexed repository to a scope, unless it is covered already."""
     if scope.is_everywhere or repository in covered(scope, repositories):
         return scope
     return scope.merged(repos=(*scope.repos, repository))
 
 
 def left(scope: Scope, names: Collection[str]) -> Scope:
-    """Remove a repository, under any of these names, from a scope; return the scope unchanged if it names no other."""
+    """Remove a repository, under any of these names, from a scope.
+
+    A scope with no other repository is returned unchanged.
+    """
     rest = tuple(name for name in scope.repos if name not in names)
     return scope.merged(repos=rest) if rest else scope
 
 
 def covered(scope: Scope, repositories: Sequence[str]) -> set[str]:
-    """Return the indexed repositories that a scope names, leaving out unknown names."""
-    found = set[str]()
+    """Return the indexed repositories in a scope, leaving out unknown names."""
+    names = set[str]()
     for pattern in scope.repos:
         with suppress(ScopeError):
-            found.update(_named(pattern, [*repositories]))
-    return found
+            names.update(_named(pattern, [*repositories]))
+    return names
 
 
 def plain_name(distribution: str) -> str:
@@ -218,10 +226,13 @@ def _kind(name: str) -> str:
 
 
 def patched(scope: Scope, patch: object) -> Scope:
-    """Apply a JSON merge patch (RFC 7396): a field set to null goes back to "no limit", an absent one stays."""
+    """Apply a JSON merge patch (RFC 7396) to a scope.
+
+    A field set to null becomes unlimited, an absent one stays.
+    """
     if not isinstance(patch, dict):
         raise ScopeError(f"A change of scope is an object of fields, not {type(patch).__name__}.")
-    changed: dict[str, tuple[str, ...]] = {}
+    changes: dict[str, tuple[str, ...]] = {}
     for name, value in patch.items():
         field = OLD_NAMES.get(str(name), str(name))
         if field not in Scope.__struct_fields__:
@@ -229,10 +240,13 @@ def patched(scope: Scope, patch: object) -> Scope:
                 f"A scope has no field {name!r}.{did_you_mean(str(name), Scope.__struct_fields__)}"
             )
         values = (value,) if name == "commit" and isinstance(value, str) else value
-        changed[field] = changed.get(field, ()) + (() if values is None else _normal(field, values))
-    return scope.merged(**changed)
+        changes[field] = changes.get(field, ()) + (() if values is None else _normal(field, values))
+    return scope.merged(**changes)
 
 
 def scope_from_wire(value: object) -> Scope:
-    """A scope from decoded JSON; the old names ``branches`` and ``commit`` are read as ``revisions``."""
+    """Return a scope from decoded JSON.
+
+    The old names ``branches`` and ``commit`` are read as ``revisions``.
+    """
     return patched(EVERYTHING, value)

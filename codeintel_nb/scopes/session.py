@@ -1,4 +1,4 @@
-"""Whose scope applies: the session id, held in a context variable below a face."""
+"""Session id of the current call: a context variable, set by a face."""
 
 from __future__ import annotations
 
@@ -16,27 +16,30 @@ _VALID_NAME = re.compile(r"[A-Za-z0-9._-]{1,192}")
 
 
 def get_session_id() -> str:
-    """The session that the current call belongs to; SessionError outside of one."""
+    """Return the current call's session id; SessionError outside of a session."""
     try:
         return _session_id.get()
     except LookupError:
         raise SessionError(
-            "No session is set. A face sets one before it calls: wrap the call in scopes.session.session_context(id); "
-            "over HTTP and MCP the session middleware that reads X-Session-ID does it (mcp_server/server.py, SessionMiddleware), so check that it is installed."
+            "No session is set. A face sets one before it calls: "
+            "wrap the call in scopes.session.session_context(id); "
+            "over HTTP and MCP the session middleware that reads X-Session-ID does it "
+            "(mcp_server/server.py, SessionMiddleware), so check that it is installed."
         ) from None
 
 
 def check_session_id(session_id: str) -> str:
-    """The id, if it is 1 to 128 of ``[A-Za-z0-9._-]``."""
+    """Return the id; ScopeError unless it is 1 to 128 of ``[A-Za-z0-9._-]``."""
     if not _VALID.fullmatch(session_id):
         raise ScopeError(
-            f"The session id {session_id[:140]!r} is not 1 to 128 of the characters A-Z a-z 0-9 . _ -"
+            f"The session id {session_id[:140]!r} is not 1 to 128 of the characters "
+            "A-Z a-z 0-9 . _ -"
         )
     return session_id
 
 
 def check_name(name: str) -> str:
-    """Return a session's registry name, an id with an optional prefix; ScopeError if it is invalid."""
+    """Return a registry name (an id, perhaps with a prefix); ScopeError if it is invalid."""
     if not _VALID_NAME.fullmatch(name):
         raise ScopeError(
             f"The session id {name[:140]!r} is not 1 to 128 of the characters A-Z a-z 0-9 . _ -"
@@ -50,7 +53,7 @@ def new_session_id() -> str:
 
 @contextmanager
 def session_context(session_id: str) -> Iterator[str]:
-    """Run the block as the session; nested blocks restore the outer one."""
+    """Run the block in the session; nested blocks restore the outer one."""
     token = _session_id.set(check_session_id(session_id))
     try:
         yield session_id

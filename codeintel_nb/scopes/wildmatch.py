@@ -26,14 +26,16 @@ _Ranges = list[tuple[int, int]]  # code points, both ends included
 _CLASSES = {
     name: [(ord(ends[0]), ord(ends[-1])) for ends in ranges]
     for name, ranges in {
-        "alnum": ("09", "AZ", "az"), "alpha": ("AZ", "az"), "blank": ("\t", " "), "cntrl": ("\0\x1f", "\x7f"), "digit": ("09",), "graph": ("!~",),
-        "lower": ("az",), "print": (" ~",), "punct": ("!/", ":@", "[`", "{~"), "space": ("\t\r", " "), "upper": ("AZ",), "xdigit": ("09", "AF", "af"),
+        "alnum": ("09", "AZ", "az"), "alpha": ("AZ", "az"), "blank": ("\t", " "),
+        "cntrl": ("\0\x1f", "\x7f"), "digit": ("09",), "graph": ("!~",), "lower": ("az",),
+        "print": (" ~",), "punct": ("!/", ":@", "[`", "{~"), "space": ("\t\r", " "),
+        "upper": ("AZ",), "xdigit": ("09", "AF", "af"),
     }.items()
 }  # fmt: skip
 
 
 class Unreadable(ValueError):
-    """A pattern that matches nothing, and the reason."""
+    """Pattern that matches nothing; the message says why."""
 
 
 def literal_length(pattern: str) -> int:
@@ -45,8 +47,8 @@ def literal_length(pattern: str) -> int:
 def path_atoms(pattern: str, fold: bool = False, strict: bool = False) -> list[str]:
     """Translate a pattern with a slash, which is matched against whole paths.
 
-    Git compares the literal prefix by itself and matches the rest as a pattern of its own, so the
-    ``**`` of ``a**/b`` crosses folders. With ``fold``, texts are in lower case
+    Git compares the literal prefix separately and matches the rest as a pattern of its own, so
+    the ``**`` of ``a**/b`` crosses folders. With ``fold``, texts are in lower case
     (``core.ignorecase``). With ``strict``, an empty range such as ``[z-a]`` is unreadable too.
 
     Raises
@@ -96,7 +98,7 @@ def lower(text: str) -> str:
 
 
 def _stars(pattern: str, begin: int) -> tuple[str, int]:
-    """Translate a run of stars; also return the place behind it."""
+    """Translate a run of stars; also return the position after it."""
     end = begin
     while end < len(pattern) and pattern[end] == "*":
         end += 1
@@ -118,7 +120,7 @@ def _literal(character: str, fold: bool) -> str:
 
 
 def _set(pattern: str, at: int, fold: bool, strict: bool) -> tuple[str, int]:
-    """Translate a set, from behind its ``[``; also return the place behind it."""
+    """Translate a set, from after its ``[``; also return the position after it."""
     negated = pattern[at : at + 1] in ("!", "^") and at < len(pattern)
     at += negated
     ranges: _Ranges = []
@@ -154,7 +156,10 @@ def _character(pattern: str, at: int) -> str:
 
 
 def _class_name(pattern: str, at: int, closing: int) -> str | None:
-    """Return the name of the class ``[:name:]`` at a place, whose next ``]`` is given, or None."""
+    """Return the name of the class ``[:name:]`` at a position, or None.
+
+    ``closing`` is the position of the next ``]``, or -1.
+    """
     if pattern[at + 1 : at + 2] != ":":
         return None
     _character(pattern, closing if closing >= 0 else len(pattern))
@@ -192,12 +197,12 @@ def options() -> Any:
     """Return RE2's options for paths: silent, and ``.`` matches a newline."""
     import re2
 
-    made = re2.Options()
-    made.log_errors = False
-    made.dot_nl = True
-    made.never_capture = True
-    made.max_mem = 64 << 20
-    return made
+    path_options = re2.Options()
+    path_options.log_errors = False
+    path_options.dot_nl = True
+    path_options.never_capture = True
+    path_options.max_mem = 64 << 20
+    return path_options
 
 
 class RegexSet:
@@ -222,18 +227,18 @@ class RegexSet:
         import re2
 
         if len(part) > 1 or (part and len(part[0][1]) <= MAX_PART_CHARACTERS):
-            made = re2.Set.SearchSet(options())
+            regex_set = re2.Set.SearchSet(options())
             try:
                 for _, expression in part:
-                    made.Add(expression)
-                made.Compile()
+                    regex_set.Add(expression)
+                regex_set.Compile()
             except re2.error:
                 if len(part) > 1:
                     self._add(part[: len(part) // 2])
                     self._add(part[len(part) // 2 :])
                     return
             else:
-                self._sets.append(([number for number, _ in part], made))
+                self._sets.append(([number for number, _ in part], regex_set))
                 return
         for number, expression in part:
             try:
@@ -243,9 +248,12 @@ class RegexSet:
 
     def matches(self, text: str) -> list[int]:
         """Return the numbers of the expressions that match, in no order."""
-        if len(self._sets) == 1 and not self._single:  # then its numbers are ours
+        # the numbers of a set of all expressions are theirs
+        if len(self._sets) == 1 and not self._single:
             return self._sets[0][1].Match(text) or []
-        matches = [numbers[i] for numbers, made in self._sets for i in made.Match(text) or ()]
+        matches = [
+            numbers[i] for numbers, regex_set in self._sets for i in regex_set.Match(text) or ()
+        ]
         if self._single:
-            matches += [number for number, made in self._single if made.search(text) is not None]
+            matches += [number for number, regex in self._single if regex.search(text) is not None]
         return matches
