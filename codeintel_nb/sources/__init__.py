@@ -1,1 +1,1 @@
-"""From a repository to chunks."""
+"""Readers of repositories: file walk, ignore rules, definitions and chunks."""

@@ -57,16 +57,16 @@ def merge_sides(text: str) -> tuple[str, str] | None:
 
 
 class _Reader:
-    """A single-pass reader; containers still open at the end are kept."""
+    """Single-pass reader; containers still open at the end count as complete."""
 
     def __init__(self, text: str) -> None:
         self._tokens = _TOKEN.finditer(text)
         self._open: list[Any] = []
-        self._keys: list[str | None] = []  # awaiting a value, of each open object
+        self._keys: list[str | None] = []  # for each open container, a key without its value yet
         self._root: Any = None
 
     def read(self) -> Any:
-        pending: str | None = None  # a string in an object that may be a key
+        pending: str | None = None  # a string in an object, perhaps a key
         for token in self._tokens:
             kind, text = token.lastgroup, token[0]
             if kind is None:
@@ -117,7 +117,7 @@ class _Reader:
             and isinstance(self._root, dict)
             and isinstance(self._root.get("cells"), list)
         ):
-            self._root["cells"].append(value)  # behind a bracket too many
+            self._root["cells"].append(value)  # after an extra closing bracket
 
 
 def _string(text: str) -> str:

@@ -1,15 +1,15 @@
-"""Blanking of C and C++ macros that a grammar without a preprocessor mistakes for types.
+"""Blanking of C and C++ macros before parsing.
 
-Macros around declarations become spaces before parsing, so offsets stay the same; signatures are
-taken from the original text. A macro is a name in capitals or with two leading underscores, where
-no type or name can stand.
+A grammar without a preprocessor mistakes macros around declarations for types. These macros become
+spaces, so offsets stay the same; signatures are taken from the original text. A macro is a name in
+capitals or with two leading underscores, at a position where neither a type nor a name is valid.
 """
 
 from __future__ import annotations
 
 import re
 
-NEAR = 240  # bytes around a macro that decide what it is
+NEAR = 240  # bytes examined on each side of a macro
 MAX_ARGUMENTS = 2_000  # bytes of a macro's arguments
 _MACRO = re.compile(
     rb"\b(?:[A-Z][A-Z0-9]*_[A-Z0-9_]*|[A-Z][A-Z0-9]{2,}|_[A-Z][A-Z0-9_]{2,}|__\w+)\b"
@@ -20,7 +20,9 @@ _KEPT = frozenset(
     b" __m512i __m128d __m256d __m512d __global__ __device__ __host__ __unaligned".split()
 )
 _NO_CODE = re.compile(
-    rb"/\*(?:.*?\*/|.*)|//[^\n]*|R\"(\w{0,16})\(.{0,4000}?\)\1\"|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n]){1,10}'"
+    rb"/\*(?:.*?\*/|.*)|//[^\n]*"
+    rb"|R\"(\w{0,16})\(.{0,4000}?\)\1\""
+    rb"|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n]){1,10}'"
     rb"|^[ \t]*#(?:[^\n\\]|\\.)*",
     re.S | re.M,
 )
@@ -55,7 +57,7 @@ _IN_STATEMENT = _NO_TYPES - frozenset((b"else",)) | frozenset(
 )
 
 _WORD = rb"[A-Za-z_][\w:]*(?:<[^;{}()]{0,120}>)?"
-# what stands behind a macro
+# text after a macro
 _CLASS_BODY = re.compile(
     rb"(?:[A-Z_]\w*\s*\([^()]{0,80}\)\s*)?"
     + rb"(?!(?:final|override)\b)"
@@ -65,7 +67,8 @@ _CLASS_BODY = re.compile(
 _BODY = re.compile(rb"\{|;|:(?!:)|=\s*(?:0|default|delete)\b|(?:const|override|final|noexcept)\b")
 _FUNCTION = re.compile(
     rb"(?:" + _WORD + rb"[\s*&]+){1,4}~?[A-Za-z_][\w:~]*\s*\("
-    rb"|(?:\w+(?:<[^;{}()]{0,80}>)?::)+~?\w+\s*\(|(?:\w+::)*operator\b|(?:explicit|class|struct|enum|template)\b"
+    rb"|(?:\w+(?:<[^;{}()]{0,80}>)?::)+~?\w+\s*\("
+    rb"|(?:\w+::)*operator\b|(?:explicit|class|struct|enum|template)\b"
 )
 _NAME = re.compile(rb"[*&\s]*~?(?:[A-Za-z_]\w*::)*~?[A-Za-z_]\w*\s*\(")
 _GOES_ON = re.compile(rb"[{(;=,)\].\[+\-*/%&|<>?:]|[A-Za-z_][\w:~]*[ \t]*\(")

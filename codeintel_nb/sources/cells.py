@@ -1,4 +1,4 @@
-"""Cells of notebooks, scripts and documents, and how they are cut into chunks."""
+"""Cells of notebooks, scripts and documents, cut into chunks."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from .magics import has_line_magics, without_line_magics
 from .markdown import Headings, chunk_by_headings
 from .syntax import has_errors
 
-_MARKUP = {"markdown": "markdown", "raw": "text"}  # languages of cells that hold no code
+_MARKUP = {"markdown": "markdown", "raw": "text"}  # languages of cells without code
 
 
 class Cell(NamedTuple):
     """A cell, or text between cells, as whole lines of the searchable text."""
 
-    kind: str  # code, markdown, raw, output; none for what is outside of cells
+    kind: str  # code, markdown, raw or output; empty outside of cells
     language: str
     text: bytes
-    code: bytes  # the same lines as a parser reads them: comment marks and magics left out
+    code: bytes  # the same lines for a parser, without comment marks and magics
     number: int | None = None  # from 0; None outside of cells
 
 
 class CellText(NamedTuple):
-    """The concatenated text of cells, with the chunks that tile it."""
+    """The concatenated text of cells, tiled by chunks."""
 
     content: bytes
     chunks: list[Chunk]
@@ -40,7 +40,7 @@ def markup_cell(kind: str, text: bytes, code: bytes, number: int | None) -> Cell
 def cut_cells(cells: Iterable[Cell], headings: Headings | None = None) -> CellText:
     """Cut cells into chunks: code by its syntax, Markdown by its headings.
 
-    ``headings`` carries those of earlier cells on, as in a document that is one text.
+    ``headings`` passes the path of headings from cell to cell, for cells of one document.
     """
     content, chunks, symbols, row = list[bytes](), list[Chunk](), list[Symbol](), 0
     for cell in cells:
@@ -78,7 +78,7 @@ def plain_cells(cells: Iterable[Cell]) -> CellText:
 
 
 def _own_language(cell: Cell) -> str:
-    """Return a code cell's language; other cells have their file's."""
+    """Return a code cell's language; empty for other cells, which have their file's."""
     return cell.language if cell.kind == "code" else ""
 
 
@@ -110,7 +110,7 @@ def _cut(cell: Cell, headings: Headings | None) -> tuple[Sequence[Chunk], Sequen
     if cell.language == "python" and has_line_magics(code) and has_errors(code, "python"):
         code = without_line_magics(code)
     if cell.language == "php" and b"<?" not in code:
-        code = b"<?php " + code  # kernels add it
+        code = b"<?php " + code  # as PHP kernels do
     by_syntax = chunk_by_syntax(code, cell.language)
     if by_syntax is None:
         return chunk_by_lines(cell.text, "cell"), ()

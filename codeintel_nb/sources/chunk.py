@@ -1,4 +1,4 @@
-"""Chunk, Symbol and Document: a file as the index takes it in."""
+"""Chunk, Symbol and Document: the indexed form of a file."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ MAX_CHUNK_CHARACTERS = 750  # ranks best between 400 and 750 (measured on annota
 
 
 class Chunk(NamedTuple):
-    """Consecutive lines that belong together; lines count from 1, inclusive."""
+    """Consecutive lines that belong together; line numbers count from 1, inclusive."""
 
     start_line: int
     end_line: int
     kind: str
-    symbol: str = ""  # the definition the lines belong to, with its container: Index.join
+    symbol: str = ""  # name of the definition around the lines, with its container: Index.join
     cell: int | None = None  # index of the notebook cell, from 0
-    language: str = ""  # of a cell of code; none: the document's
+    language: str = ""  # of a code cell; empty: the document's
 
 
 class Symbol(NamedTuple):
-    """A definition; lines count from 1, inclusive."""
+    """A definition; line numbers count from 1, inclusive."""
 
     name: str
     kind: str
@@ -35,27 +35,24 @@ class Symbol(NamedTuple):
     signature: str
     start_line: int
     end_line: int
-    doc: str = (
-        ""  # first paragraph of the comment that leads it, or of its docstring, without their marks
-    )
+    # first paragraph of the comment above it, or of its docstring, without comment marks
+    doc: str = ""
 
 
 class Document(NamedTuple):
-    """A file as it is indexed: its text as bytes of whole lines, and what it is cut into."""
+    """An indexed file: its text as whole lines, with its chunks and symbols."""
 
     path: str
     language: str
-    content: (
-        bytes  # UTF-8, or the file's own bytes where they are not; ends with a newline unless empty
-    )
-    content_hash: bytes  # of the file's bytes, 16 long
+    content: bytes  # UTF-8, else the file's own bytes; ends with a newline unless empty
+    content_hash: bytes  # digest of the file's bytes, 16 bytes long
     chunks: list[Chunk]
     symbols: list[Symbol]
-    ends_with_newline: bool  # whether the file itself did
-    unparsed: str = ""  # why it is cut by lines although there is a grammar for it
+    ends_with_newline: bool  # whether the file itself does
+    unparsed: str = ""  # why it is cut by lines despite a grammar for it
 
 
-BY_LINES = "read by lines, "  # begins each reason for that
+BY_LINES = "read by lines, "  # prefix of each reason in ``unparsed``
 UNPARSED = f"{BY_LINES}as its grammar failed"
 
 
@@ -64,9 +61,10 @@ def content_hash(data: bytes) -> bytes:
 
 
 def text_of(data: bytes) -> bytes | None:
-    """A file's text as bytes, UTF-16 and UTF-32 with a mark decoded, the mark left out; None for a binary file.
+    """Return a file's text as bytes, without a byte-order mark; None for a binary file.
 
-    Bytes that are not UTF-8 stay as they are, so lines and matches are those that ripgrep sees.
+    UTF-16, and UTF-32 with a mark, become UTF-8. Bytes of other encodings stay unchanged, so lines
+    and matches agree with ripgrep's.
     """
     for mark, encoding in (
         (b"\xff\xfe\0\0", "utf-32"),
@@ -83,7 +81,10 @@ def text_of(data: bytes) -> bytes | None:
 
 
 def _wide(data: bytes) -> str | None:
-    """UTF-16 of a text without a mark: nearly every other byte is zero, and none of the others; None for anything else."""
+    """Return the UTF-16 codec of a text without a byte-order mark, or None.
+
+    Most bytes at even or at odd positions are zero in such a text, and none of the others.
+    """
     sample = data[:4096]
     if len(data) % 2 or len(sample) < 8:
         return None
@@ -101,7 +102,7 @@ def _wide(data: bytes) -> str | None:
 
 
 def decoded(content: bytes) -> str:
-    """Text for people and for parsers: UTF-8, else Western European, never failing."""
+    """Return text for people and parsers: UTF-8, else Western European; never fails."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
@@ -109,28 +110,28 @@ def decoded(content: bytes) -> str:
 
 
 def refusal(path: str, data: bytes) -> str | None:
-    """Why the bytes of a file are not to be indexed; None when they are."""
+    """Return the reason not to index a file's bytes; None if there is none."""
     if PRIVATE_KEY.match(data[:200]):
         return "secret"
     return "binary" if text_of(data) is None else None
 
 
-NO_NOTEBOOK = "json"  # language of a notebook's file that holds no cells: searched as it is
+NO_NOTEBOOK = "json"  # language of a notebook file without cells: searched as JSON text
 
 
 class _Text(NamedTuple):
-    """A file's text before it is cut into chunks."""
+    """Text of a file before chunking."""
 
     language: str
     content: bytes
     ends_with_newline: bool
-    cells: list[Cell] | None = None  # None: it has none
+    cells: list[Cell] | None = None  # None: no cells
 
 
 def document_of(path: str, data: bytes, outputs: bool = False) -> Document:
-    """Cut a file into chunks by what it is: cells, Markdown headings, syntax, or lines.
+    """Cut a file into chunks: by cells, Markdown headings, syntax or lines.
 
-    With ``outputs`` the text of a notebook has what its cells printed.
+    With ``outputs``, the text of a notebook includes its cells' outputs.
     """
     from .cells import cut_cells
     from .chunker import chunk_by_lines, chunk_by_syntax
@@ -159,7 +160,7 @@ def document_of(path: str, data: bytes, outputs: bool = False) -> Document:
 
 
 def plain_document(path: str, data: bytes) -> Document:
-    """Take a file as one chunk, or as its cells, without parsing.
+    """Make one chunk of a file, or one of each cell, without parsing.
 
     Safe for hostile files.
     """
@@ -167,7 +168,7 @@ def plain_document(path: str, data: bytes) -> Document:
 
     try:
         text = _text(path, data)
-    except Exception:  # whatever it is: a search must not end at an odd file
+    except Exception:  # a search must not fail on one malformed file
         text = _whole(path, data)
     if text.cells is not None:
         chunks = _with_language(plain_cells(text.cells).chunks, text.language)
@@ -239,7 +240,7 @@ def chunk_failsafe(path: str, data: bytes, outputs: bool = False) -> Document:
         return document_by_lines(
             path, data, f"{BY_LINES}as the grammar of {error.language} cannot be loaded"
         )
-    except Exception:  # whatever it is: one file must not spoil an index
+    except Exception:  # one file must not fail an index build
         return document_by_lines(path, data, UNPARSED)
 
 

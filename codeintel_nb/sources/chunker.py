@@ -1,4 +1,7 @@
-"""Cut source text into chunks that tile it: by syntax where there is a grammar, else by lines."""
+"""Chunkers of source text: by syntax if there is a grammar, else by lines.
+
+The chunks tile the text.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,15 @@ from typing import Any
 from .chunk import MAX_CHUNK_CHARACTERS, Chunk, Symbol
 from .syntax import Syntax, leads, parse
 
-MAX_DEPTH = 60  # of recursion into the tree; what is deeper is cut by lines
+MAX_DEPTH = 60  # of recursion into the tree; deeper nodes are cut by lines
 
 
 def chunk_by_syntax(content: bytes, language: str) -> tuple[list[Chunk], list[Symbol]] | None:
-    """Chunks along the syntax tree and the definitions met; None for a language without a grammar here.
+    """Return chunks along the syntax tree, and the definitions; None without a grammar.
 
-    Definitions, with the comments and attributes that lead them, stay whole up to about MAX_CHUNK_CHARACTERS; longer
-    ones are cut between their statements, shorter neighbours are joined.
+    Definitions, with their leading comments and attributes, stay whole up to about
+    MAX_CHUNK_CHARACTERS. Longer ones are cut between their statements; shorter neighbours are
+    joined.
     """
     syntax = parse(content, language)
     if syntax is None:
@@ -31,7 +35,7 @@ def chunk_by_syntax(content: bytes, language: str) -> tuple[list[Chunk], list[Sy
 
 
 def chunk_by_lines(content: bytes, kind: str) -> list[Chunk]:
-    """Chunks of whole lines of up to about MAX_CHUNK_CHARACTERS."""
+    """Return chunks of whole lines, each of up to about MAX_CHUNK_CHARACTERS."""
     lines = _Lines(content)
     if lines.count == 0:
         return []
@@ -41,16 +45,16 @@ def chunk_by_lines(content: bytes, kind: str) -> list[Chunk]:
 
 
 def join_short(starts: Sequence[int], sizes: Sequence[int], most: int) -> list[int]:
-    """The starts that remain when neighbours are joined as long as they fit in ``most`` characters together."""
-    kept: list[int] = []
-    filled = most + 1
+    """Return the starts left after joining neighbours of up to ``most`` characters together."""
+    chunk_starts: list[int] = []
+    total = most + 1
     for start, size in zip(starts, sizes, strict=True):
-        if filled + size > most:
-            kept.append(start)
-            filled = size
+        if total + size > most:
+            chunk_starts.append(start)
+            total = size
         else:
-            filled += size
-    return kept
+            total += size
+    return chunk_starts
 
 
 class _Lines:
@@ -58,7 +62,7 @@ class _Lines:
 
     def __init__(self, content: bytes) -> None:
         self.sizes = [len(line) + 1 for line in content.split(b"\n")]
-        self.sizes.pop()  # content ends with a newline, behind which there is no line
+        self.sizes.pop()  # content ends with a newline; no line follows it
         self.count = len(self.sizes)
         self._ends = [0]
         for size in self.sizes:
@@ -71,14 +75,17 @@ class _Lines:
 def _starts(
     node: Any, first: int, end: int, lines: _Lines, depth: int, language: str, syntax: Syntax
 ) -> list[int]:
-    """Rows from ``first`` to ``end`` (not included) at which a piece begins; ``node`` covers them."""
+    """Return the first rows of the pieces between ``first`` and ``end`` (exclusive).
+
+    ``node`` covers these rows.
+    """
     if lines.size(first, end) <= MAX_CHUNK_CHARACTERS or end - first < 2:
         return [first]
     if depth > MAX_DEPTH:
         return list(range(first, end))
-    led = syntax.leading
+    comment_starts = syntax.leading
     parts: list[tuple[int, Any]] = [(first, None)]
-    leading: int | None = None  # first row of the comments and attributes that lead the next node
+    leading: int | None = None  # first row of the next node's leading comments and attributes
     for child in node.children:
         row = child.start_point[0]
         if leads(child.type, language):
@@ -87,8 +94,8 @@ def _starts(
             continue
         start = row if leading is None else leading
         leading = None
-        if start - 1 in led:  # a comment that the grammar takes for a part of what is before it
-            while (above := led.get(start - 1, first)) > max(first, parts[-1][0]):
+        if start - 1 in comment_starts:  # the grammar made this comment a part of the node above
+            while (above := comment_starts.get(start - 1, first)) > max(first, parts[-1][0]):
                 start = above
         if start >= end:
             break
@@ -125,26 +132,31 @@ def _larger(node: Any, other: Any) -> bool:
 
 
 def _labelled(rows: list[int], count: int, symbols: list[Symbol]) -> list[Chunk]:
-    """Name each run of rows after the first definition that begins in it, else the innermost one around it."""
-    begins = [
-        symbol.start_line for symbol in symbols
-    ]  # in order: the tree is read from top to bottom
+    """Make chunks of rows, each named after a definition.
+
+    A chunk's name is that of the first definition that begins in it, else of the innermost one
+    around it.
+    """
+    # ascending: symbols are in the tree's order, top to bottom
+    begins = [symbol.start_line for symbol in symbols]
     chunks = []
     for first, end in zip(rows, [*rows[1:], count], strict=True):
         at = bisect_right(begins, first)
         inside = symbols[at] if at < len(symbols) and symbols[at].start_line <= end else None
-        found = inside or next(
+        definition = inside or next(
             (s for s in reversed(symbols[:at][-200:]) if s.end_line > first), None
         )
-        if found is None:
+        if definition is None:
             chunks.append(Chunk(first + 1, end, "module"))
         else:
             chunks.append(
                 Chunk(
                     first + 1,
                     end,
-                    found.kind,
-                    f"{found.container}.{found.name}" if found.container else found.name,
+                    definition.kind,
+                    f"{definition.container}.{definition.name}"
+                    if definition.container
+                    else definition.name,
                 )
             )
     return chunks

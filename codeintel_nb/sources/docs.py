@@ -1,43 +1,41 @@
-"""What is said of definitions: the first paragraph of the comments that lead them, or of the text behind their heads."""
+"""Documentation of definitions: first paragraphs of comments above them, or of docstrings."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-MOST_DOC = 300  # characters that are kept of the first paragraph that is said of a definition
-MOST_READ = 4 * MOST_DOC  # bytes of a comment, to find that in
-_SAYING = (
-    "comment",
-    "haddock",
-    "string",
-)  # leading nodes that say something; the others are decorators and the like
+MOST_DOC = 300  # maximum length of a definition's documentation, in characters
+MOST_READ = 4 * MOST_DOC  # bytes of a comment, searched for its first paragraph
+# parts of the types of leading nodes with documentation; others are decorators and the like
+_SAYING = ("comment", "haddock", "string")
 _APART = re.compile(rb"[ \t\r]*\n[ \t\r]*\n[ \t]*[^\s/]")
 _OF_FILE = re.compile(rb"@file|@license|@module|@package|[Cc]opyright|SPDX")
 
 
 class Docs:
-    """What is said of definitions: the comments that lead them, or the text behind their heads."""
+    """Documentation of a file's definitions: the comments above them, or their docstrings."""
 
     def __init__(self, content: bytes, leading: list[Any], inside: list[Any]) -> None:
         self._content = content
-        self._by_end: dict[int, Any] = {}  # rows
+        self._by_end: dict[int, Any] = {}  # by row
         for node in leading:
-            kept = self._by_end.setdefault(node.end_point[0] - (node.end_point[1] == 0), node)
-            if node.start_byte < kept.start_byte:  # a comment has parts of its own in some grammars
+            current = self._by_end.setdefault(node.end_point[0] - (node.end_point[1] == 0), node)
+            if node.start_byte < current.start_byte:  # some grammars divide a comment into nodes
                 self._by_end[node.end_point[0] - (node.end_point[1] == 0)] = node
             if (
                 _APART.match(content, node.end_byte)
                 and content.startswith(b"/**", node.start_byte)
                 and not _OF_FILE.search(content, node.start_byte, node.end_byte)
             ):
-                self._by_end[node.end_point[0] + 1] = node  # leads what comes after an empty line
+                # it documents the definition after the empty line
+                self._by_end[node.end_point[0] + 1] = node
         self.rows = {row: node.start_point[0] for row, node in self._by_end.items()}
         self._inside = {node.parent.parent.parent.parent.id: node for node in inside}
 
     def of(self, node: Any) -> str:
-        if said := self._inside.get(node.id):
-            return _said([text_of(said, self._content, MOST_READ)])
+        if docstring := self._inside.get(node.id):
+            return _said([text_of(docstring, self._content, MOST_READ)])
         row, parts = node.start_point[0] - 1, list[str]()
         while (
             (lead := self._by_end.get(row)) is not None
@@ -51,7 +49,7 @@ class Docs:
         return _said(parts[::-1])
 
     def _is_alone(self, node: Any) -> bool:
-        """Whether nothing else is on its lines."""
+        """Whether a node's lines have no other text."""
         before = self._content[self._content.rfind(b"\n", 0, node.start_byte) + 1 : node.start_byte]
         behind = (
             self._content[node.end_byte : self._content.find(b"\n", node.end_byte)]
@@ -62,27 +60,27 @@ class Docs:
 
 
 _MARK = re.compile(
-    r"^\s*(?:/\*+!?|\*+/|\*(?!\*)|//[/!]*|#+[':!]?|--+ ?[|^]?|\(\*+|\*+\)|;+|%+|<!--|\{-+\|?|\"{1,3}|~[sS]\"{1,3})?[ \t]?"
+    r"^\s*(?:/\*+!?|\*+/|\*(?!\*)|//[/!]*|#+[':!]?|--+ ?[|^]?|\(\*+|\*+\)|;+|%+|<!--|\{-+\|?"
+    r"|\"{1,3}|~[sS]\"{1,3})?[ \t]?"
 )
-_TAG = re.compile(
-    r"</?(?:summary|remarks|returns|para|inheritdoc|value|exception|param)\b[^>]*>"
-)  # C#'s
+# C#'s documentation tags
+_TAG = re.compile(r"</?(?:summary|remarks|returns|para|inheritdoc|value|exception|param)\b[^>]*>")
 _MARK_END = re.compile(r"\s*(?:\*+/|\*+\)|-->|-\}|\"{1,3})?\s*$")
 
 
 def _said(parts: list[str]) -> str:
-    """The first paragraph of what is said, without the marks of comments."""
-    said, length = list[str](), 0
+    """Return the first paragraph of comments or a docstring, without comment marks."""
+    lines, length = list[str](), 0
     for line in (line for part in parts for line in part.strip().split("\n")):
         plain = _MARK_END.sub("", _MARK.sub("", line))
         if "<" in plain:
             plain = _TAG.sub("", plain)
         if plain:
-            said.append(plain)
+            lines.append(plain)
             length += len(plain) + 1
-        if length > MOST_DOC or (said and not plain):
+        if length > MOST_DOC or (lines and not plain):
             break
-    return "\n".join(said).strip()[:MOST_DOC].rstrip()
+    return "\n".join(lines).strip()[:MOST_DOC].rstrip()
 
 
 def comment_above(text: str, begin: int, mark: str = "--") -> str:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from ..scopes.wildmatch import Unreadable, lower, name_atoms
 from .opening import ABSENT, read_rules, stamp_of
 
-MAX_DEPTH = 10  # of files that include one another
+MAX_DEPTH = 10  # of nested includes
 _SECTION = re.compile(r'\[\s*([A-Za-z0-9.-]+)(?:[ \t]+"((?:[^"\\\n]|\\.)*)")?\s*\]')
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _ESCAPES = {"n": "\n", "t": "\t", "b": "\b", "\\": "\\", '"': '"'}
@@ -27,19 +27,19 @@ _ESCAPES = {"n": "\n", "t": "\t", "b": "\b", "\\": "\\", '"': '"'}
 class Setting(NamedTuple):
     """A variable of a configuration file."""
 
-    key: str  # as core.excludesfile, a subsection in its own case
-    value: str | None  # None: the key alone, which means true
+    key: str  # such as core.excludesfile; subsections keep their case
+    value: str | None  # None: the key alone, meaning true
 
 
 class GitConfig:
-    """The configuration of a repository, or of no repository."""
+    """The configuration inside a repository, or outside of any."""
 
     def __init__(
         self, folder: str = "", common: str = "", environment: Mapping[str, str] = os.environ
     ) -> None:
-        """``folder`` is the ``.git`` folder of the worktree, ``common`` that of its repository."""
+        """Take a worktree's ``.git`` folder, and ``common``, its repository's."""
         self._folder, self._common, self._environment = folder, common, environment
-        # files that were looked for, with their stamps before the read
+        # files looked up, existing or not, with their stamps from before reading
         self.files: dict[str, tuple[int, ...]] = {}
 
     @property
@@ -136,7 +136,7 @@ class GitConfig:
                 yield from self._of_file(os.path.join(os.path.dirname(file), path), depth + 1)
 
     def _includes(self, key: str, file: str) -> bool:
-        """Whether a key is the path of a conditional include whose condition holds."""
+        """Whether a key is the path of a conditional include with a true condition."""
         if not (key.startswith("includeif.") and key.endswith(".path")):
             return False
         kind, _, pattern = key[len("includeif.") : -len(".path")].partition(":")
@@ -227,7 +227,7 @@ def _joined(section: str, inner: str | None) -> str:
 
 
 def _value(text: str, at: int) -> tuple[str | None, int]:
-    """Return the value behind a key and the place behind that, -1 for a syntax error."""
+    """Return a key's value and the position after it, -1 for a syntax error."""
     while at < len(text) and text[at] in " \t":
         at += 1
     if at == len(text) or text[at] == "\n":
@@ -239,7 +239,7 @@ def _value(text: str, at: int) -> tuple[str | None, int]:
         return None, -1
     at += 1
     out: list[str] = []
-    blanks = ""  # that count only if more follows
+    blanks = ""  # part of the value only if more text follows
     quoted = False
     while at < len(text) and (text[at] != "\n"):
         character = text[at]
@@ -297,7 +297,7 @@ def _matches(pattern: str, text: str, fold: bool = False) -> bool:
 
 @lru_cache(8)
 def _prefix(path: str) -> str:
-    """Return git's installation prefix, by the place of its program on the search path."""
+    """Return git's installation prefix, from its program on the search path."""
     program = shutil.which("git", path=path)
     return os.path.dirname(os.path.dirname(os.path.realpath(program))) if program else "/usr"
 

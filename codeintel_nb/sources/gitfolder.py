@@ -15,8 +15,8 @@ class GitFolder(NamedTuple):
     """A worktree and its git folders."""
 
     top: str  # the worktree
-    folder: str  # its .git folder; of a linked worktree the one of its own
-    common: str  # the folder that all worktrees of the repository share
+    folder: str  # its .git folder; a linked worktree has its own
+    common: str  # shared by all worktrees of the repository
 
     @property
     def exclude_file(self) -> str:
@@ -24,7 +24,7 @@ class GitFolder(NamedTuple):
 
 
 def git_folder(top: str) -> GitFolder | None:
-    """Return the repository whose worktree begins at a folder, or None where git sees none."""
+    """Return the repository of a worktree's top folder; None if git sees none."""
     marker = os.path.join(top, ".git")
     folder = marker if os.path.isdir(marker) else _named_folder(marker)
     if folder is None:
@@ -52,7 +52,7 @@ def enclosing_git_folder(root: str) -> GitFolder | None:
 
 
 def _named_folder(marker: str) -> str | None:
-    """Return the folder that a ``.git`` file names, or None."""
+    """Return the folder named by a ``.git`` file, or None."""
     try:
         text = os.fsdecode(read_rules(marker, follow=True)).rstrip("\r\n")
     except ABSENT:
@@ -72,7 +72,7 @@ def _common_folder(folder: str) -> str:
 
 def _is_head(path: str) -> bool:
     """Whether a file is a HEAD: a reference, or the hash of a commit."""
-    if os.path.islink(path):  # as old versions wrote it
+    if os.path.islink(path):  # as written by old versions of git
         return os.readlink(path).startswith("refs/")
     try:
         return _HEAD.match(read_rules(path)) is not None

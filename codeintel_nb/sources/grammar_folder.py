@@ -1,4 +1,4 @@
-"""Choose the folder that grammars are unpacked into: one that libraries can be loaded from."""
+"""The folder of unpacked grammars, chosen so that libraries can be loaded from it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PROBE = "json"  # the smallest grammar
 
 
 def use_grammar_folder(home: Path) -> str:
-    """Make this process unpack grammars where they can be loaded; return the folder.
+    """Make this process unpack grammars into a folder they can be loaded from; return it.
 
-    On a home that is mounted noexec they cannot: they go to the user's cache then, or to a folder
-    of this process.
+    Loading fails on a home mounted noexec. The fallbacks are the user's cache, then a temporary
+    folder of this process.
 
     Raises
     ------
-    EngineError : no folder will do, so that no syntax can be read.
+    EngineError : loading fails from every folder, so no syntax can be parsed.
     """
     from semble_grammars import GrammarLoadError, get_language
 
@@ -57,7 +57,10 @@ def _folders(home: Path) -> Iterator[str]:
 
 @cache
 def temporary_folder() -> Path:
-    """Return this process's temporary folder, removed at exit; a build's children use their parent's."""
+    """Return this process's temporary folder, removed at exit.
+
+    A build's children use their parent's.
+    """
     if shared := os.environ.get(TEMPORARY):
         return Path(shared)
     own = tempfile.mkdtemp(prefix="codeintel-grammars-")

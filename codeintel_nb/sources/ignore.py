@@ -1,9 +1,9 @@
 """Ignore rules: those of git, ``.ignore`` and ``.codeintelignore``.
 
-Git's rules are found and read as git does it. The rules of each kind form levels, from a path's
-folder outwards; in a level the last matching line decides. ``.codeintelignore`` overrides
-``.ignore``, which overrides git's rules, as in ripgrep. Git's rules end where another repository
-begins; the others go on.
+Git's rules are located and read as in git. The rules of each kind form levels, from a path's folder
+outwards; in a level the last matching line decides. ``.codeintelignore`` overrides ``.ignore``,
+which overrides git's rules, as in ripgrep. Git's rules end at the border of another repository; the
+others apply beyond it.
 
 References
 ----------
@@ -34,7 +34,7 @@ from .opening import ABSENT, NotReadable, read_rules, stamp_of
 CODEINTEL, DOT, GIT = ".codeintelignore", ".ignore", ".gitignore"
 IGNORE_FILES = (GIT, DOT, CODEINTEL)
 MAX_CACHED_NAMES = 10_000  # for each ignore file
-# of any file; a pattern that needs more matches nothing
+# limits of any file's name and path; a pattern that needs more matches nothing
 MAX_NAME_CHARACTERS, MAX_PATH_CHARACTERS = 1_020, 16_384
 
 
@@ -44,7 +44,7 @@ class Pattern(NamedTuple):
     text: str  # without ``!`` and slashes around it; each character is a byte, as in git
     ignores: bool
     folders_only: bool
-    is_path: bool  # it holds a slash, and is matched against the path from the file's folder
+    is_path: bool  # with a slash inside: matched against the path from the file's folder
 
 
 def read_patterns(data: bytes) -> Iterator[Pattern]:
@@ -70,19 +70,19 @@ def _without_trailing_spaces(text: str) -> str:
     if bare == text:
         return text
     backslashes = len(bare) - len(bare.rstrip("\\"))
-    return bare + " " if backslashes % 2 else bare  # the first space is quoted
+    return bare + " " if backslashes % 2 else bare  # the first space is escaped
 
 
 _Tables = tuple[dict[str, int], dict[str, int]]
 
 
 class PatternList:
-    """The patterns of one ignore file; those without wildcards are looked up by name or path."""
+    """The patterns of one ignore file; those without wildcards are in lookup tables."""
 
     def __init__(self, patterns: Iterable[Pattern], fold: bool = False) -> None:
         self._fold = fold
         self._ignores: list[bool] = []
-        # of files and of folders, the place of the last pattern for a name, a name's ending, a path
+        # tables of files and of folders: the last pattern's place by name, name's ending and path
         self._names: _Tables = {}, {}
         self._endings: _Tables = {}, {}
         self._paths: _Tables = {}, {}
@@ -92,7 +92,7 @@ class PatternList:
             self._ignores.append(pattern.ignores)
         self._lengths = tuple(sorted({len(ending) for table in self._endings for ending in table}))
         self._has_paths = bool(self._paths[True]) or self._path_globs.last >= 0
-        self._by_name: _Tables = {}, {}  # a cache of all patterns without a slash
+        self._by_name: _Tables = {}, {}  # cache: the last matching pattern without a slash
 
     def _add(self, place: int, pattern: Pattern) -> None:
         text = lower(pattern.text) if self._fold else pattern.text
@@ -111,7 +111,7 @@ class PatternList:
                 if pattern.is_path
                 else name_atoms(pattern.text, self._fold)
             )
-        except Unreadable:  # git too lets it match nothing
+        except Unreadable:  # in git, too, it matches nothing
             return
         if least_length(atoms) <= (MAX_PATH_CHARACTERS if pattern.is_path else MAX_NAME_CHARACTERS):
             (self._path_globs if pattern.is_path else self._name_globs).add(
@@ -137,7 +137,7 @@ class PatternList:
         return self._ignores[last] if last >= 0 else None
 
     def _last_by_name(self, name: str, is_folder: bool) -> int:
-        """Return the place of the last pattern without a slash that matches a name, or -1."""
+        """Return the place of the last matching pattern without a slash, or -1."""
         last = self._names[is_folder].get(name, -1)
         endings, length = self._endings[is_folder], len(name)
         for ending in self._lengths:
@@ -163,7 +163,7 @@ class _Globs:
         return RegexSet(expression for _, _, expression in self._globs)
 
     def last_match(self, text: str, is_folder: bool, last: int) -> int:
-        """Return the place of the last match behind a given place, or the given place."""
+        """Return the place of the last match after ``last``, or ``last``."""
         if last < self.last:
             for number in self._set.matches(text):
                 place, folders_only, _ = self._globs[number]
@@ -200,12 +200,12 @@ class Level(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """The rules that apply in a folder, by kind of ignore file."""
+    """The rules for a folder, by kind of ignore file."""
 
     codeintel: Level | None = None
     dot: Level | None = None
     git: Level | None = None
-    fold: bool = False  # git's patterns do not tell capitals apart
+    fold: bool = False  # git's patterns ignore case
 
     def ignores(self, path: str, is_folder: bool) -> bool:
         if (
@@ -218,7 +218,7 @@ class Rules(NamedTuple):
         return self.git is not None and self.git.ignores(path, is_folder) is True
 
     def _with(self, kind: str, data: bytes, folder: str, prefix: str = "") -> Rules:
-        """Put the rules of an ignore file before these."""
+        """Return these rules with an ignore file's in front."""
         patterns = pattern_list(data, self.fold and kind == GIT)
         if patterns is None:
             return self
@@ -230,11 +230,12 @@ class Rules(NamedTuple):
 
 
 class RuleReader:
-    """A reader of the rules for one walk."""
+    """A reader of ignore rules for one walk."""
 
     def __init__(self, root: str, unread: Callable[[str], None] = lambda path: None) -> None:
         self._root, self._unread = root, unread
-        # files outside of the walk that decide, existing or not, with their stamps before the read
+        # files outside the walk that affect the rules, existing or not, with stamps from before
+        # reading
         self.outside: dict[str, tuple[int, ...]] = {root: stamp_of(root)}
 
     def at_root(self) -> Rules:
@@ -285,7 +286,10 @@ class RuleReader:
         return rules
 
     def _of_repository(self, rules: Rules, repository: GitFolder, folder: str) -> Rules:
-        """Replace git's rules by those of a repository that begins at a folder of the root."""
+        """Replace git's rules by a repository's.
+
+        ``folder`` is the repository's top, relative to the root; empty for the root and above.
+        """
         config = GitConfig(repository.folder, repository.common)
         rules = rules._replace(git=None, fold=config.ignores_case)
         prefix = "" if folder else _relative(self._root, repository.top)
@@ -305,7 +309,7 @@ class RuleReader:
         return rules if data is None else rules._with(GIT, data, folder, prefix)
 
     def _note_git(self, folder: str) -> None:
-        """Note what decides whether a repository begins at a folder."""
+        """Note the files that make a folder the top of a repository."""
         marker = os.path.join(folder, ".git")
         self._note(marker)
         if os.path.isdir(marker):
@@ -317,12 +321,12 @@ class RuleReader:
             self.outside[file] = stamp_of(file)
 
     def _read(
-        self, file: str, handle: int | None = None, shown: str = "", follow: bool = False
+        self, file: str, handle: int | None = None, label: str = "", follow: bool = False
     ) -> bytes | None:
         try:
             return read_rules(file, follow, handle)
         except NotReadable:
-            self._unread(shown or file)
+            self._unread(label or file)
         except ABSENT:
             pass
         return None
@@ -337,16 +341,16 @@ def _parents(root: str) -> Iterator[str]:
 
 
 def _relative(root: str, top: str) -> str:
-    """Return the root's path below a folder, with a trailing slash; empty for the folder itself."""
+    """Return the root's path below a folder, with a trailing slash; empty if they are equal."""
     relative = os.path.relpath(root, top).replace(os.sep, "/")
     return "" if relative == "." else relative + "/"
 
 
 def _leave_out_the_root(rules: Rules) -> bool:
-    """Whether rules above the root ignore it, or a folder that it lies in."""
+    """Whether rules above the root ignore it or a folder around it."""
     kinds = [list(_levels(first)) for first in (rules.codeintel, rules.dot, rules.git)]
     depth = max((level.prefix.count("/") for levels in kinds for level in levels), default=0)
-    for up in range(depth):  # 0 is the root, 1 the folder that holds it
+    for up in range(depth):  # 0 is the root, 1 its parent
         verdict = None
         for level in (level for levels in kinds for level in levels):
             names = level.prefix.split("/")[:-1]

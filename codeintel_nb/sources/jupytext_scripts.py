@@ -1,4 +1,4 @@
-"""Jupytext's two formats of scripts: percent, which VS Code and Spyder read too, and light."""
+"""Jupytext's two script formats: percent, also read by VS Code and Spyder, and light."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from .kernel_languages import known_language
 from .magics import quoted_rows
 from .script import Part, Script, header_end, is_empty, joined
 
-_SPYDER = rb"(?:%%(?![%\w])|%%%+[ \t]|<(?:code|markdown|raw|html|heading)cell\b[^>\n]*>|In\[[ \d]*\]:?[ \t\r]*$)"
+_SPYDER = (
+    rb"(?:%%(?![%\w])|%%%+[ \t]|<(?:code|markdown|raw|html|heading)cell\b[^>\n]*>"
+    rb"|In\[[ \d]*\]:?[ \t\r]*$)"
+)
 _TYPE = re.compile(rb"\[(markdown|md|raw)\]")
-_ACTIVE = re.compile(
-    rb"\bactive=\"([^\"]*)\""
-)  # where Jupytext keeps a cell; raw if not in notebooks
+# file types Jupytext keeps the cell active in; without ipynb it is raw in notebooks
+_ACTIVE = re.compile(rb"\bactive=\"([^\"]*)\"")
 _LANGUAGE = re.compile(rb"\blanguage=\"([\w+#-]+)\"")
-MAX_FENCED = 200  # lines of a fenced block that may hold a mark
+MAX_FENCED = 200  # maximum lines of a fenced block with markers inside
 _QUOTE = re.compile(rb"\s*[rRuUfF]{0,2}(\"\"\"|''')")
 
 
@@ -54,7 +56,7 @@ def percent_parts(script: Script) -> list[Part] | None:
 
 
 def _split_prose(script: Script, part: Part) -> list[Part]:
-    """Split off code that follows a Markdown cell without a marker."""
+    """Split unmarked code off the end of a Markdown cell."""
     lines, quoted = script.lines, quoted_rows(joined(script.lines[part.begin : part.end]))
     row = part.begin + 1
     while row < part.end and (
@@ -81,16 +83,18 @@ def _in_fence(script: Script, parts: Sequence[Part], row: int) -> bool:
 
 
 def _percent_part(
-    script: Script, begin: int, end: int, marked: bool, number: int | None, above: int = 0
+    script: Script, begin: int, end: int, has_marker: bool, number: int | None, above: int = 0
 ) -> Part:
     lines = script.lines[begin:end]
-    if not marked:
+    if not has_marker:
         return Part("code", begin, end, lines, number)
     head = lines[above]
     code = [b""] * (above + 1) + lines[above + 1 :]
-    stated = _TYPE.search(head)
-    if stated or re.search(rb"<(?:markdown|html|heading|raw)cell", head):
-        kind = "raw" if (stated and stated[1] == b"raw") or b"<rawcell" in head else "markdown"
+    cell_type = _TYPE.search(head)
+    if cell_type or re.search(rb"<(?:markdown|html|heading|raw)cell", head):
+        kind = (
+            "raw" if (cell_type and cell_type[1] == b"raw") or b"<rawcell" in head else "markdown"
+        )
         code = _markup(script, code)
         return Part("" if is_empty(code) else kind, begin, end, code, number)
     part = _code_part(script, begin, end, code, head, number)
@@ -103,14 +107,14 @@ def _code_part(
     """Make a code part; Jupytext comments out cells in other languages."""
     if (active := _ACTIVE.search(head)) and b"ipynb" not in active[1]:
         return Part("raw", begin, end, script.uncommented(code), number)
-    stated = _LANGUAGE.search(head)
-    filled = [line for line in code if line.strip()]
-    if filled and all(line.startswith(script.comment) for line in filled):
+    tag = _LANGUAGE.search(head)
+    lines = [line for line in code if line.strip()]
+    if lines and all(line.startswith(script.comment) for line in lines):
         bare = script.uncommented(code)
-        if stated or next(line for line in bare if line.strip()).startswith(b"%%"):
+        if tag or next(line for line in bare if line.strip()).startswith(b"%%"):
             code = bare
-    language = known_language(stated[1].decode()) if stated else None
-    return Part("code", begin, end, code, number, language or ("text" if stated else ""))
+    language = known_language(tag[1].decode()) if tag else None
+    return Part("code", begin, end, code, number, language or ("text" if tag else ""))
 
 
 def _markup(script: Script, code: list[bytes]) -> list[bytes]:
@@ -139,10 +143,10 @@ def light_parts(script: Script) -> list[Part] | None:
     """Read paragraphs, and explicit cells between ``# +`` and ``# -``."""
     lines = script.lines
     header = header_end(script)
-    stated = _FORMAT.search(joined(lines[:header]))
-    if (stated is None or stated[1] != b"light") and not _has_light_marks(script):
+    format_name = _FORMAT.search(joined(lines[:header]))
+    if (format_name is None or format_name[1] != b"light") and not _has_light_marks(script):
         return None
-    if stated is not None and stated[1] != b"light":
+    if format_name is not None and format_name[1] != b"light":
         return None
     markers = _MARKERS.search(joined(lines[:header]))
     reader = _LightReader(script, markers[1].strip() if markers else b"+,-")
@@ -169,7 +173,7 @@ def _has_light_marks(script: Script) -> bool:
 
 
 class _LightReader:
-    """A reader of the cell that begins at a row."""
+    """A reader of light cells, each from its first row."""
 
     def __init__(self, script: Script, markers: bytes) -> None:
         self._script = script
@@ -226,9 +230,9 @@ class _LightReader:
                 break
             end += 1
         code = [b"" if head else lines[row], *lines[row + 1 : end]]
-        stated = _TYPE.search(options)
-        if stated:
-            kind = "raw" if stated[1] == b"raw" else "markdown"
+        cell_type = _TYPE.search(options)
+        if cell_type:
+            kind = "raw" if cell_type[1] == b"raw" else "markdown"
             return Part(
                 kind, row, end + closing, [*_markup(script, code), *[b""] * closing], number
             )
@@ -236,7 +240,7 @@ class _LightReader:
         return part._replace(kind="") if is_empty(part.code) else part
 
     def _goes_on(self, row: int) -> bool:
-        """Whether indented code follows the blank lines, so that the paragraph goes on."""
+        """Whether indented code after the blank lines continues the paragraph."""
         script = self._script
         for line in script.lines[row:]:
             if line.strip() and not line.startswith(script.comment):

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import ScopeError
 from ..scopes.languages import language_named, language_of
 
-# names of kernels, lexers, interpreters and tools that are no language's name or alias
+# names of kernels, lexers, interpreters and tools; none is a language's name or alias
 _OTHER_NAMES = {
     "ir": "r", "xr": "r", "irkernel": "r", "sparkr": "r", "spark.r": "r", "rmarkdown": "r",
     "rstats": "r", "deno": "typescript", "tslab": "typescript", "jslab": "javascript",
@@ -25,20 +25,23 @@ _OTHER_NAMES = {
     "iphp": "php", "jupyter-php": "php", "iperl": "perl", "ielixir": "elixir", "xlua": "lua",
     "ilua": "lua", "clojupyter": "clojure", "lein-clojure": "clojure", "lfortran": "fortran",
     "aspectjava": "java", "rapaio-jupyter-kernel": "java", "scijava": "groovy", "pyodide": "python",
-    "pyspark": "python", "pyflink": "python", "sparkrkernel": "r", "net": "", "xpython": "python", "colab": "python",
-    "gcc": "c", "text/x-c++src": "cpp", "text/x-csrc": "c", "text/x-java": "java",
-    "text/x-csharp": "csharp", "text/x-fsharp": "fsharp", "text/x-rsrc": "r", "text/x-r-source": "r",
-    "text/x-sh": "bash", "text/x-scala": "scala", "text/x-kotlin": "kotlin", "clike": "",
+    "pyspark": "python", "pyflink": "python", "sparkrkernel": "r", "net": "", "xpython": "python",
+    "colab": "python", "gcc": "c", "text/x-c++src": "cpp", "text/x-csrc": "c",
+    "text/x-java": "java", "text/x-csharp": "csharp", "text/x-fsharp": "fsharp",
+    "text/x-rsrc": "r", "text/x-r-source": "r", "text/x-sh": "bash",
+    "text/x-scala": "scala", "text/x-kotlin": "kotlin", "clike": "",
     "commonlisp": "lisp", "common lisp": "lisp", "mllike": "", "ipythongfm": "markdown",
     "gfm": "markdown", "c++": "cpp", "htmlmixed": "html", "xeus": "", "kusto": "text",
     "kql": "text", "mermaid": "text", "value": "text", "http": "text", "dot": "text",
     "graphviz": "text", "vega": "json", "vegalite": "json", "stan": "text", "angular": "html",
     "xquery": "text", "script": "bash", "conf": "text", "shellscript": "bash", "plaintext": "text",
     "javascriptreact": "javascript", "typescriptreact": "tsx", "jsonc": "json", "proto3": "proto",
-    "cuda-cpp": "cpp", "dockercompose": "yaml", "objective-cpp": "objc", "viml": "vim", "bat": "batch", "md-sandbox": "markdown", "rd": "r",
+    "cuda-cpp": "cpp", "dockercompose": "yaml", "objective-cpp": "objc", "viml": "vim",
+    "bat": "batch", "md-sandbox": "markdown", "rd": "r",
 }  # fmt: skip
 _PYTHON = re.compile(
-    r"(?:i?python|pypy|conda|venv|\.venv|py\d|pyspark|xpython|sage|azureml|glue_py|synapse_py|micropython)",
+    r"(?:i?python|pypy|conda|venv|\.venv|py\d|pyspark|xpython|sage|azureml|glue_py|synapse_py"
+    r"|micropython)",
     re.I,
 )
 _CONDA = re.compile(r"conda-(?:env-.*|root|base)-(py|r|ir|jl|julia)$")
@@ -91,8 +94,8 @@ def known_language(name: object) -> str | None:
 def notebook_language(notebook: dict[str, Any]) -> str:
     """Return the language of a notebook's cells.
 
-    Read in turn: all fields of ``language_info``, the kernel spec, vendors' own metadata. Python
-    where nothing is stated; ``text`` where a language is stated that is not known here.
+    The first known language in ``language_info``, the kernel spec or vendors' metadata counts.
+    Python if none is stated; ``text`` if only an unknown one is stated.
     """
     metadata = _mapping(notebook.get("metadata"))
     for language in _candidates(metadata):
@@ -192,8 +195,8 @@ def named_kernels(notebook: dict[str, Any]) -> dict[str, str]:
         language = known_language(_mapping(item).get("languageName"))
         if isinstance(name, str) and language:
             kernels[name.lower()] = language
-    listed = _mapping(metadata.get("sos")).get("kernels")
-    for row in listed if isinstance(listed, list) else ():
+    rows = _mapping(metadata.get("sos")).get("kernels")
+    for row in rows if isinstance(rows, list) else ():
         if isinstance(row, list) and row and isinstance(row[0], str):
             languages = (
                 known_language(row[2]) if len(row) > 2 else None,
@@ -209,7 +212,7 @@ def cell_language(cell: dict[str, Any], language: str, kernels: dict[str, str]) 
     ``kernels`` maps the notebook's kernel names.
     """
     metadata = _mapping(cell.get("metadata"))
-    stated: Iterable[object] = (
+    names: Iterable[object] = (
         _mapping(metadata.get("vscode")).get("languageId"),
         _mapping(metadata.get("polyglot_notebook")).get("kernelName"),
         _mapping(metadata.get("dotnet_interactive")).get("language"),
@@ -221,7 +224,7 @@ def cell_language(cell: dict[str, Any], language: str, kernels: dict[str, str]) 
         "sql" if metadata.get("deepnote_cell_type") == "sql" else None,
         cell.get("language"),  # nbformat 2 and 3
     )
-    for name in stated:
+    for name in names:
         if isinstance(name, str) and name.strip():
             if name.lower() in kernels:
                 return kernels[name.lower()]

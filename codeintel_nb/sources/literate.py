@@ -33,14 +33,14 @@ _OTHER = {
 
 class _Fence(NamedTuple):
     begin: int
-    end: int  # row behind it
+    end: int  # exclusive
     info: bytes
 
 
 def document_cells(path: str, content: bytes) -> list[Cell] | None:
-    """Return the cells that tile a document; None for Markdown without cells.
+    """Return the cells covering a document; None for Markdown without cells.
 
-    Prose between code chunks is a cell, front matter is not.
+    Prose between code chunks is a numbered cell; front matter is a cell without a number.
     """
     lines = content.split(b"\n")[:-1]
     top = front_matter_rows([line.decode("utf-8", "replace") for line in lines[:400]])
@@ -55,7 +55,7 @@ def document_cells(path: str, content: bytes) -> list[Cell] | None:
         return None
     reader = _Reader(lines, top, style, _kernel(header))
     if style == "myst" and b"format_name: myst" not in header and not any(reader.fences()):
-        return None  # a page that speaks of the directive
+        return None  # the page only mentions the directive
     return list(reader.cells())
 
 
@@ -69,7 +69,7 @@ def _kernel(header: bytes) -> str:
 
 
 class _Reader:
-    """A cutter of documents at their code chunks."""
+    """A splitter of documents at their code chunks."""
 
     def __init__(self, lines: list[bytes], top: int, style: str, language: str) -> None:
         self._lines, self._top, self._style, self._language = lines, top, style, language
@@ -90,10 +90,10 @@ class _Reader:
         return b"".join(line + b"\n" for line in self._lines[begin:end])
 
     def fences(self) -> Iterator[_Fence]:
-        """Yield the top-level fences that are cells."""
+        """Yield the top-level cell fences."""
         row, opened = self._top, None
         mark, info = b"", b""
-        region = b""  # what ends the region that is open
+        region = b""  # end marker of the open region
         while row < len(self._lines):
             line = self._lines[row]
             match = _FENCE.match(line)
@@ -107,7 +107,7 @@ class _Reader:
                         yield _Fence(opened, row + 1, info)
                     opened = None
             elif self._style == "myst" and match[1]:
-                pass  # within a list: prose
+                pass  # inside a list: prose
             elif match[2][:1] != b":" or b"{code-cell}" in match[3]:
                 opened, mark, info = row, match[2], match[3]
             row += 1
@@ -115,7 +115,7 @@ class _Reader:
             yield _Fence(opened, len(self._lines), info)
 
     def _language_of(self, info: bytes) -> str | None:
-        """Return a code chunk's language; None for a fence that is not a cell."""
+        """Return a fence's language; None if it is not a cell."""
         if self._style == "knitr":
             match = _CHUNK.match(info)
             if match is None:
@@ -157,7 +157,10 @@ class _Reader:
         return code_cell(text, language, number, code=joined)
 
     def _prose(self, begin: int, end: int) -> Iterator[Cell]:
-        """Yield the Markdown cells in a range of rows; MyST's ``+++`` separates them."""
+        """Yield the Markdown and raw cells in a range of rows.
+
+        MyST separates them by ``+++``, Jupytext by two blank lines or region markers.
+        """
         starts = [begin]
         if self._style == "myst":
             starts += [row for row in range(begin + 1, end) if self._lines[row].startswith(b"+++")]

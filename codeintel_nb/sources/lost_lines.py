@@ -9,16 +9,17 @@ from typing import Any, NamedTuple
 
 from .chunk import Symbol
 
-MAX_BODY = 20_000  # bytes that are looked through for the end of a body
+MAX_BODY = 20_000  # bytes searched for the end of a body
 _BRACES = re.compile(rb"[{}]|;[ \t]*$", re.M)
 _NO_FUNCTIONS = frozenset(
-    b"if for while switch return else do catch try case using new delete throw sizeof match with"
-    b" until unless elif except foreach lock fixed synchronized defined when and or not in is".split()
+    b"if for while switch return else do catch try case using new delete throw sizeof match"
+    b" with until unless elif except foreach lock fixed synchronized defined when and or not"
+    b" in is".split()
 )
 
 
 class LostLine(NamedTuple):
-    """A recovered definition; byte offsets, rows from 0."""
+    """A recovered definition, in byte offsets and rows from 0."""
 
     kind: str
     name: str
@@ -33,8 +34,8 @@ class LineRule(NamedTuple):
 
     kind: str
     pattern: re.Pattern[bytes]
-    anywhere: bool = False  # counts outside of errors too, in a tree that has any
-    body: str = "braces"  # that ends it: braces, indent or line
+    anywhere: bool = False  # matches outside errors too, if the tree has any
+    body: str = "braces"  # how the body ends: by braces, indent or line
 
 
 def rule(
@@ -44,15 +45,23 @@ def rule(
     return LineRule(kind, re.compile(rb"^[ \t]*" + pattern.encode(), re.M | flags), anywhere, body)
 
 
-_MODIFIERS = r"(?:(?:public|private|protected|internal|static|final|abstract|sealed|partial|open|override|virtual|async|export|default|declare|readonly|unsafe|data|inner|inline|suspend|operator|infix|tailrec|external|lateinit|fileprivate|mutating|required|convenience|indirect|case|implicit|lazy|const|pub(?:\([^)\n]*\))?|extern(?:[ \t]+\"[^\"\n]*\")?)[ \t]+)*"
+_MODIFIERS = (
+    r"(?:(?:public|private|protected|internal|static|final|abstract|sealed|partial|open|override|"
+    r"virtual|async|export|default|declare|readonly|unsafe|data|inner|inline|suspend|operator|"
+    r"infix|tailrec|external|lateinit|fileprivate|mutating|required|convenience|indirect|case|"
+    r"implicit|lazy|const|pub(?:\([^)\n]*\))?|extern(?:[ \t]+\"[^\"\n]*\")?)[ \t]+)*"
+)
 _TYPE = rule(
     "class",
     _MODIFIERS
-    + r"(?:class|interface|enum|struct|trait|record|object|protocol|actor|union|mixin|extension|annotation class|enum class|data class)[ \t]+([A-Za-z_$][\w$]*)",
+    + r"(?:class|interface|enum|struct|trait|record|object|protocol|actor|union|mixin|extension|"
+    r"annotation class|enum class|data class)[ \t]+([A-Za-z_$][\w$]*)",
 )
 _MEMBER = rule(
     "method",
-    r"(?:(?:public|private|protected|internal|static|final|abstract|override|virtual|async|sealed|synchronized)[ \t]+)+(?:[\w<>\[\],.?]+[ \t]+)?([A-Za-z_$][\w$]*)[ \t]*\([^;{}\n]*(?:\)|$)",
+    r"(?:(?:public|private|protected|internal|static|final|abstract|override|virtual|async|sealed|"
+    r"synchronized)[ \t]+)+(?:[\w<>\[\],.?]+[ \t]+)?([A-Za-z_$][\w$]*)[ \t]*"
+    r"\([^;{}\n]*(?:\)|$)",
 )
 RULES: dict[str, tuple[LineRule, ...]] = {
     "c": (
@@ -62,22 +71,40 @@ RULES: dict[str, tuple[LineRule, ...]] = {
     ),
     "cpp": (
         rule("function", r"#[ \t]*define[ \t]+([A-Za-z_]\w*)\(", "line", anywhere=True),
-        rule("class", r"(?:template[ \t]*<[^;{}\n]*>[ \t\n]*)?(?:typedef[ \t]+)?(?:class|struct|union|enum(?:[ \t]+class)?)[ \t]+([A-Za-z_]\w*)(?:<[^;{}]*>)?(?:[ \t]+final)?[ \t\n]*(?:\{|:(?!:)[^;{}()]*\{)"),
-        rule("function", r"(?:[A-Za-z_][\w:]*(?:<[^;{}()\n]*>)?[ \t*&]+)+((?:[A-Za-z_]\w*::)*~?[A-Za-z_]\w*)[ \t]*\([^;{}()]*\)[ \t]*(?:const[ \t]*|noexcept[ \t]*|override[ \t]*)*\n?[ \t]*\{"),
+        rule("class", r"(?:template[ \t]*<[^;{}\n]*>[ \t\n]*)?(?:typedef[ \t]+)?"
+             r"(?:class|struct|union|enum(?:[ \t]+class)?)[ \t]+([A-Za-z_]\w*)(?:<[^;{}]*>)?"
+             r"(?:[ \t]+final)?[ \t\n]*(?:\{|:(?!:)[^;{}()]*\{)"),
+        rule("function", r"(?:[A-Za-z_][\w:]*(?:<[^;{}()\n]*>)?[ \t*&]+)+"
+             r"((?:[A-Za-z_]\w*::)*~?[A-Za-z_]\w*)[ \t]*\([^;{}()]*\)[ \t]*"
+             r"(?:const[ \t]*|noexcept[ \t]*|override[ \t]*)*\n?[ \t]*\{"),
     ),
     "java": (_TYPE, _MEMBER),
     "csharp": (_TYPE, _MEMBER),
-    "kotlin": (_TYPE, rule("function", _MODIFIERS + r"fun[ \t]+(?:<[^>\n]*>[ \t]*)?(?:[\w<>?]+\.)?`?([A-Za-z_]\w*)`?[ \t]*\(")),
+    "kotlin": (
+        _TYPE,
+        rule("function", _MODIFIERS
+             + r"fun[ \t]+(?:<[^>\n]*>[ \t]*)?(?:[\w<>?]+\.)?`?([A-Za-z_]\w*)`?[ \t]*\("),
+    ),
     "scala": (_TYPE, rule("function", _MODIFIERS + r"def[ \t]+([A-Za-z_]\w*)", "line")),
     "swift": (_TYPE, rule("function", _MODIFIERS + r"func[ \t]+(`[^`\n]+`|[A-Za-z_]\w*)")),
     "php": (_TYPE, rule("function", _MODIFIERS + r"function[ \t]+&?([A-Za-z_]\w*)[ \t]*\(")),
-    "javascript": (_TYPE, rule("function", _MODIFIERS + r"function[ \t]*\*?[ \t]*([A-Za-z_$][\w$]*)[ \t]*[(<]")),
-    "typescript": (_TYPE, rule("function", _MODIFIERS + r"function[ \t]*\*?[ \t]*([A-Za-z_$][\w$]*)[ \t]*[(<]")),
+    "javascript": (
+        _TYPE,
+        rule("function", _MODIFIERS + r"function[ \t]*\*?[ \t]*([A-Za-z_$][\w$]*)[ \t]*[(<]"),
+    ),
+    "typescript": (
+        _TYPE,
+        rule("function", _MODIFIERS + r"function[ \t]*\*?[ \t]*([A-Za-z_$][\w$]*)[ \t]*[(<]"),
+    ),
     "go": (
         rule("function", r"func[ \t]+(?:\([^)\n]*\)[ \t]*)?([A-Za-z_]\w*)[ \t]*[(\[]"),
         rule("class", r"type[ \t]+([A-Za-z_]\w*)[ \t]+(?:struct|interface)\b"),
     ),
-    "rust": (_TYPE, rule("function", _MODIFIERS + r"(?:async[ \t]+|unsafe[ \t]+)*fn[ \t]+([A-Za-z_]\w*)[ \t]*[(<]")),
+    "rust": (
+        _TYPE,
+        rule("function", _MODIFIERS
+             + r"(?:async[ \t]+|unsafe[ \t]+)*fn[ \t]+([A-Za-z_]\w*)[ \t]*[(<]"),
+    ),
     "python": (
         rule("class", r"class[ \t]+([A-Za-z_]\w*)[ \t]*[(:\[]", "indent"),
         rule("function", r"(?:async[ \t]+)?def[ \t]+([A-Za-z_]\w*)[ \t]*[(\[]", "indent"),
@@ -86,8 +113,13 @@ RULES: dict[str, tuple[LineRule, ...]] = {
         rule("class", r"(?:class|module)[ \t]+([A-Z][\w:]*)", "indent"),
         rule("function", r"def[ \t]+(?:self\.)?([A-Za-z_]\w*[?!=]?)", "indent"),
     ),
-    "lua": (rule("function", r"(?:local[ \t]+)?function[ \t]+([A-Za-z_][\w.:]*)[ \t]*\(", "indent"),),
-    "bash": (rule("function", r"(?:function[ \t]+)?([A-Za-z_][\w-]*)[ \t]*\(\)[ \t\n]*\{"), rule("function", r"function[ \t]+([A-Za-z_][\w-]*)[ \t\n]*\{")),
+    "lua": (
+        rule("function", r"(?:local[ \t]+)?function[ \t]+([A-Za-z_][\w.:]*)[ \t]*\(", "indent"),
+    ),
+    "bash": (
+        rule("function", r"(?:function[ \t]+)?([A-Za-z_][\w-]*)[ \t]*\(\)[ \t\n]*\{"),
+        rule("function", r"function[ \t]+([A-Za-z_][\w-]*)[ \t\n]*\{"),
+    ),
     "julia": (
         rule("function", r"function[ \t]+([A-Za-z_][\w.!]*)[ \t]*[({]", "indent"),
         rule("class", r"(?:mutable[ \t]+)?struct[ \t]+([A-Za-z_]\w*)", "indent"),
@@ -96,14 +128,18 @@ RULES: dict[str, tuple[LineRule, ...]] = {
     "dart": (_TYPE,),
     "zig": (
         rule("function", _MODIFIERS + r"fn[ \t]+([A-Za-z_]\w*)[ \t]*\("),
-        rule("class", _MODIFIERS + r"const[ \t]+([A-Za-z_]\w*)[ \t]*=[ \t]*(?:packed[ \t]+|extern[ \t]+)?(?:struct|enum|union|opaque|error)\b"),
+        rule("class", _MODIFIERS + r"const[ \t]+([A-Za-z_]\w*)[ \t]*=[ \t]*"
+             r"(?:packed[ \t]+|extern[ \t]+)?(?:struct|enum|union|opaque|error)\b"),
     ),
     "scss": (rule("function", r"@(?:mixin|function)[ \t]+([\w-]+)"),),
     "elixir": (
         rule("module", r"def(?:module|protocol)[ \t]+([A-Z][\w.]*)", "indent"),
-        rule("function", r"def(?:p|macro|macrop|guard|guardp|delegate)?[ \t]+([a-z_]\w*[?!]?)", "indent"),
+        rule("function", r"def(?:p|macro|macrop|guard|guardp|delegate)?[ \t]+([a-z_]\w*[?!]?)",
+             "indent"),
     ),
-    "ocaml": (rule("class", r"type[ \t]+(?:nonrec[ \t]+)?(?:'\w+[ \t]+)?([a-z_]\w*)[ \t]*=", "line"),),
+    "ocaml": (
+        rule("class", r"type[ \t]+(?:nonrec[ \t]+)?(?:'\w+[ \t]+)?([a-z_]\w*)[ \t]*=", "line"),
+    ),
 }  # fmt: skip
 RULES["tsx"] = RULES["typescript"]
 
@@ -163,7 +199,7 @@ def lost_lines(
 ) -> Iterator[LostLine]:
     """Yield definitions inside syntax errors.
 
-    ``starts`` are the rows and names of those in the tree.
+    ``starts`` gives the rows and names of definitions already in the tree.
     """
     spans = _merged(errors)
     line_starts = [0, *(match.end() for match in re.finditer(rb"\n", content))]

@@ -1,4 +1,4 @@
-"""Cell magics, which set a cell's language, and line magics, which are not Python."""
+"""Magics: cell magics set a cell's language; line magics are not Python."""
 
 from __future__ import annotations
 
@@ -34,10 +34,9 @@ _DATABRICKS = {
 }  # fmt: skip
 _TOP = re.compile(rb"(?:[ \t]*(?:(?:#(?!!)|//|--)[^\n]*)?\r?\n)*")  # blank lines and comments
 _CELL_MAGIC = re.compile(rb"[ \t]*%%([A-Za-z_!][\w-]*)[ \t]*([^\r\n]*)")
-_SHARP_BANG = re.compile(rb"#!([\w.+#-]+)[^\r\n]*")  # of .NET Interactive
-_FIRST_WORD = re.compile(
-    rb"[ \t]*%([A-Za-z][\w.-]*)(?:\([^\n)]*\))?(?=[ \t\r\n]|$)"
-)  # of Databricks
+_SHARP_BANG = re.compile(rb"#!([\w.+#-]+)[^\r\n]*")  # .NET Interactive's
+# Databricks'
+_FIRST_WORD = re.compile(rb"[ \t]*%([A-Za-z][\w.-]*)(?:\([^\n)]*\))?(?=[ \t\r\n]|$)")
 _SPARK_SQL = re.compile(r"(?:-c|--context)[ =]sql\b")
 
 
@@ -51,8 +50,8 @@ class CellCode(NamedTuple):
 def code_of(text: bytes, language: str, databricks: bool = False, dotnet: bool = False) -> CellCode:
     """Resolve the cell magics above a cell's code.
 
-    ``%%bash`` counts below blank lines, comments and magics such as ``%%time``; ``%sql`` on the
-    first line where the notebook is Databricks', ``#!csharp`` where it is of .NET Interactive.
+    ``%%bash`` counts below blank lines, comments and magics such as ``%%time``. So does ``%sql``
+    in a Databricks notebook, and ``#!csharp`` in one of .NET Interactive.
     """
     code, at = text, 0
     while (b"%" in text or dotnet) and at < len(code):
@@ -88,7 +87,7 @@ def dotnet_language(name: str) -> str | None:
 
 
 def _magic_language(name: str, arguments: str) -> str | None:
-    """Return the language of a cell magic; None if it keeps the cell's language."""
+    """Return a cell magic's language; None to keep the cell's."""
     if name.lower() in _FILE_MAGICS:
         paths = [word.strip("'\"") for word in arguments.split() if not word.startswith("-")]
         return language_of(paths[-1]) if paths else None
@@ -108,14 +107,15 @@ _TOKEN = re.compile(
 )
 _LONG_END = {mark: re.compile(rb"(?:\\.|[^\\])*?" + mark, re.S) for mark in (b'"""', b"'''")}
 _LINE_MAGIC = re.compile(
-    rb"[ \t]*([%!?])|[ \t]*[\w.,()\[\] \t]+?(?<![=!<>%])=[ \t]*([!%])(?!=)|[ \t]*[%\w.*]+(?:\[[^\]\n]*\])*(\?{1,2})[ \t\r]*$",
+    rb"[ \t]*([%!?])|[ \t]*[\w.,()\[\] \t]+?(?<![=!<>%])=[ \t]*([!%])(?!=)"
+    rb"|[ \t]*[%\w.*]+(?:\[[^\]\n]*\])*(\?{1,2})[ \t\r]*$",
     re.M,
 )
-_REST = re.compile(rb"(?:[^\n]*\\\r?\n)*[^\n]*")  # of a line that backslashes continue
+_REST = re.compile(rb"(?:[^\n]*\\\r?\n)*[^\n]*")  # of a line continued by backslashes
 
 
 def has_line_magics(code: bytes) -> bool:
-    """Whether a cell may hold line magics."""
+    """Whether a cell may contain line magics."""
     return _ANY_MAGIC.search(code) is not None
 
 
@@ -123,9 +123,10 @@ _ANY_MAGIC = re.compile(rb"^[ \t]*[%!?]|=[ \t]*[!%]|\?[ \t\r]*$", re.M)
 
 
 def without_line_magics(code: bytes) -> bytes:
-    """Replace line magics (``%time f()``, ``!ls``, ``x = !ls``, ``f?``) by Python of the same length.
+    """Replace line magics by Python of the same length.
 
-    Only at the start of a logical line: not in brackets or strings, nor after a backslash.
+    ``%time f()``, ``!ls``, ``x = !ls`` and ``f?`` count only at the start of a logical line: not
+    in brackets or strings, nor after a backslash.
     """
     out, at = bytearray(code), 0
     depth, starts = 0, True
@@ -162,7 +163,7 @@ def _blank(code: bytearray, begin: int, end: int) -> None:
 
 
 def quoted_rows(code: bytes) -> frozenset[int]:
-    """Return the rows that begin inside a triple-quoted string."""
+    """Return the rows starting inside a triple-quoted string."""
     if b'"""' not in code and b"'''" not in code:
         return frozenset()
     rows, at, row, counted = set[int](), 0, 0, 0

@@ -1,4 +1,4 @@
-"""Markdown, cut by CommonMark headings; long sections are split at blank lines."""
+"""Markdown chunks, split at CommonMark headings; long sections also at blank lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .chunker import join_short
 MAX_NAME = 200  # characters of a section's name
 _ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t\r]*$")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t\r]*$")
-_ATTRIBUTES = re.compile(r"[ \t]*\{[ \t]*[#.:-][^{}]*\}$")  # of Pandoc: {#sec-load .unnumbered}
+_ATTRIBUTES = re.compile(r"[ \t]*\{[ \t]*[#.:-][^{}]*\}$")  # Pandoc's: {#sec-load .unnumbered}
 _FENCE = re.compile(r" {0,3}(?:(`{3,})[^`]*|(~{3,}).*)$")
 _BREAK = re.compile(r" {0,3}(?:(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|(?:-[ \t]*){3,})\r?$")
 _NO_PARAGRAPH = re.compile(r"    | {0,3}(?:\t|>|[-+*](?:[ \t\r]|$)|\d{1,9}[.)](?:[ \t\r]|$))")
@@ -23,8 +23,7 @@ _BLOCK_NAMES = (
     "hr|html|iframe|legend|li|link|main|menu|menuitem|nav|noframes|ol|optgroup|option|p|param|"
     "search|section|summary|table|tbody|td|tfoot|th|thead|title|tr|track|ul"
 )
-# how blocks without headings begin, and what ends them: the start conditions of CommonMark 4.6,
-# and displayed mathematics
+# start and end of blocks without headings: HTML blocks (CommonMark 4.6), display mathematics
 _BLOCKS = tuple(
     (re.compile(start, re.I), re.compile(end, re.I))
     for start, end in (
@@ -39,7 +38,7 @@ _BLOCKS = tuple(
     )
 )
 _MATHEMATICS = frozenset(end for _, end in _BLOCKS[-2:])
-_DEFINITION = re.compile(r" {0,3}\[[^\]]+\]:")  # of a link
+_DEFINITION = re.compile(r" {0,3}\[[^\]]+\]:")  # of a link reference
 _ANY_TAG = re.compile(r" {0,3}<(?:[A-Za-z][\w-]*(?:\s+[^<>]*)?/?|/[A-Za-z][\w-]*\s*)>\s*$")
 _BLANK = re.compile(r"^\s*$")
 
@@ -54,7 +53,7 @@ class Heading(NamedTuple):
 
 
 class Headings:
-    """The current path of headings."""
+    """A path of headings, down to the current one."""
 
     def __init__(self) -> None:
         self._trail: list[Heading] = []
@@ -71,7 +70,7 @@ class Headings:
 def chunk_by_headings(content: bytes, headings: Headings | None = None) -> list[Chunk]:
     """Cut Markdown into chunks named by their headings: ``Install > From source``.
 
-    ``headings`` is the path above the text; it is updated.
+    ``headings`` is the path above the text, updated in place.
     """
     lines = decoded(content).split("\n")[:-1]
     if not lines:
@@ -96,7 +95,7 @@ def front_matter_rows(lines: Sequence[str]) -> int:
 
 def headings_of(lines: Sequence[str]) -> Iterator[Heading]:
     """Yield ATX and setext headings."""
-    end: re.Pattern[str] | None = None  # of the block that is open
+    end: re.Pattern[str] | None = None  # of the open block
     paragraph: int | None = None  # its first row
     in_list = False
     unclosed = set[re.Pattern[str]]()
@@ -147,7 +146,10 @@ def _starts_paragraph(lines: Sequence[str], row: int) -> bool:
 
 
 def _block_end(line: str, in_paragraph: bool) -> re.Pattern[str] | None:
-    """Return the end pattern of the fence, HTML or math block that a line opens, or None."""
+    """Return the end pattern of the block opened by a line, or None.
+
+    Blocks are fences, HTML and mathematics.
+    """
     first = line.lstrip(" ")[:1]
     if first in "`~" and (fence := _FENCE.match(line)):
         mark = fence[1] or fence[2]
@@ -167,7 +169,7 @@ def _closes_itself(line: str, end: re.Pattern[str]) -> bool:
 
 
 def _section(lines: Sequence[str], begin: int, end: int, name: str) -> list[Chunk]:
-    """Cut the rows of a section at blank lines if they exceed a chunk."""
+    """Return a section's chunks, cut at blank lines if it exceeds one."""
     if begin == end:
         return []
     starts = [begin] + [row + 1 for row in range(begin, end - 1) if not lines[row].strip()]

@@ -1,4 +1,4 @@
-"""Mounted file systems, as Linux lists them; elsewhere none are known."""
+"""Mounted file systems on Linux; none elsewhere."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 LISTING = Path("/proc/self/mountinfo")
-# kernel file systems: files are generated when read, some without end
+# kernel file systems: files are generated on reading, some endlessly
 VIRTUAL = frozenset({
-    "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs", "fusectl", "hugetlbfs",
-    "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs", "selinuxfs", "sysfs", "tracefs",
+    "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs",
+    "efivarfs", "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs",
+    "securityfs", "selinuxfs", "sysfs", "tracefs",
 })  # fmt: skip
 
 
 class Mount(NamedTuple):
     folder: str
-    kind: str  # of the file system, such as ext4 or nfs4
+    kind: str  # type of the file system, such as ext4 or nfs4
 
 
 def mounts(listing: Path = LISTING) -> list[Mount]:
@@ -26,17 +27,17 @@ def mounts(listing: Path = LISTING) -> list[Mount]:
         lines = listing.read_bytes().decode("utf-8", "surrogateescape").split("\n")
     except OSError:  # not Linux
         return []
-    found = []
+    entries = []
     for line in lines:
         fields, _, rest = line.partition(" - ")
         if len(columns := fields.split(" ")) > 4 and rest:
             folder = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), columns[4])
-            found.append(Mount(folder, rest.split(" ")[0]))
-    return found
+            entries.append(Mount(folder, rest.split(" ")[0]))
+    return entries
 
 
 def mount_of(place: str | os.PathLike[str], listing: Path = LISTING) -> Mount | None:
-    """Return the file system that a path lies on; None if it is not known."""
+    """Return the file system of a path; None if unknown."""
     real, best = os.path.realpath(place), None
     for mount in mounts(listing):
         if is_in(real, mount.folder) and (best is None or len(mount.folder) >= len(best.folder)):
@@ -45,15 +46,14 @@ def mount_of(place: str | os.PathLike[str], listing: Path = LISTING) -> Mount | 
 
 
 def virtual_folders(root: str, listing: Path = LISTING) -> frozenset[str]:
-    """Return the folders below a root where virtual file systems are mounted."""
-    last = {
-        mount.folder: mount.kind for mount in mounts(listing)
-    }  # a later mount covers an earlier one
+    """Return the mount points of virtual file systems, at or below a root."""
+    # a later mount covers an earlier one
+    last = {mount.folder: mount.kind for mount in mounts(listing)}
     return frozenset(
         folder for folder, kind in last.items() if kind in VIRTUAL and is_in(folder, root)
     )
 
 
 def is_in(place: str, folder: str) -> bool:
-    """Whether an absolute path is a folder or lies in it."""
+    """Whether an absolute path is a folder or below it."""
     return place == folder or place.startswith(folder.rstrip("/") + "/")

@@ -1,4 +1,4 @@
-"""Names of definitions, by the nodes of their syntax tree."""
+"""Names of definitions, from their syntax nodes."""
 
 from __future__ import annotations
 
@@ -25,41 +25,40 @@ _EXPORTS = re.compile(r"^(?:(?:module\s*\.\s*)?exports|this|self|window|globalTh
 
 def name_of(node: Any, content: bytes) -> str:
     """Return a node's name; empty if it has none."""
-    found = (
+    target = (
         node.child_by_field_name("name")
         or node.child_by_field_name("left")
         or node.child_by_field_name("key")
         or node.child_by_field_name("property")
     )
-    if (
-        found is not None and found.is_missing
-    ):  # Kotlin's fun String.toSku(): the grammar takes the name for a part of the type
-        found = next(
+    # Kotlin's fun String.toSku(): the grammar takes the name for a part of the type
+    if target is not None and target.is_missing:
+        target = next(
             (
                 child.named_children[-1]
                 for child in node.named_children
-                if child.type == "user_type" and child.end_byte <= found.start_byte
+                if child.type == "user_type" and child.end_byte <= target.start_byte
             ),
             None,
         )
-    if found is None and node.type == "impl_item":
-        found = node.child_by_field_name("type")
+    if target is None and node.type == "impl_item":
+        target = node.child_by_field_name("type")
     inner = node
     while (
-        found is None
+        target is None
         and (inner := inner.child_by_field_name("declarator") or _declared(inner)) is not None
     ):
         if inner.type in _DECLARED_TYPES:
-            found = inner
-    if found is None:
+            target = inner
+    if target is None:
         return ""
     if (
-        found.type in ("template_type", "template_function")
-        and (plain := found.child_by_field_name("name")) is not None
+        target.type in ("template_type", "template_function")
+        and (plain := target.child_by_field_name("name")) is not None
     ):
-        found = plain
-    text = text_of(found, content)
-    if found.type in ("operator_name", "operator"):
+        target = plain
+    text = text_of(target, content)
+    if target.type in ("operator_name", "operator"):
         return (
             _operator(text)
             if node.type == "function_definition"
@@ -70,8 +69,9 @@ def name_of(node: Any, content: bytes) -> str:
         and (type_node := node.child_by_field_name("type")) is not None
         and text_of(type_node, content).endswith("::operator")
     ):
-        return f"{cleaned_name(text_of(type_node, content))} {cleaned_name(text)}"  # RNG::operator unsigned(): taken for a type
-    if found.type in ("operator_cast", "qualified_identifier") and (
+        # RNG::operator unsigned(): taken for a type
+        return f"{cleaned_name(text_of(type_node, content))} {cleaned_name(text)}"
+    if target.type in ("operator_cast", "qualified_identifier") and (
         operator := _OPERATOR.search(text)
     ):
         return (
@@ -95,7 +95,7 @@ def _operator(text: str) -> str:
 
 
 def _without_arguments(text: str) -> str:
-    """Return a name without its type arguments, which may nest."""
+    """Return a name without its type arguments, nested ones too."""
     plain, depth = list[str](), 0
     for character in text:
         depth += character == "<"
@@ -106,7 +106,7 @@ def _without_arguments(text: str) -> str:
 
 
 def cleaned_name(text: str, raw: bool = False) -> str:
-    """Return a name as people write it: without type parameters, arguments and quotes."""
+    """Return a name without type parameters, arguments and quotes."""
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":
         text = text[1:-1]
@@ -120,7 +120,10 @@ def cleaned_name(text: str, raw: bool = False) -> str:
 
 
 def _declared(node: Any) -> Any:
-    """Return what a pointer or reference declarator declares: the grammar gives it no field."""
+    """Return the name or declarator in a pointer or reference declarator.
+
+    The grammar gives it no field.
+    """
     if node.type.endswith("_declarator"):
         return next(
             (

@@ -27,9 +27,10 @@ class Notebook(NamedTuple):
 
 
 def notebook_of(path: str, data: bytes, outputs: bool = False) -> Notebook | None:
-    """Read a notebook file, with ``outputs`` the text of outputs too; None if it is not a notebook.
+    """Return a notebook's language and cells; None for other files.
 
-    Cells are recovered from invalid JSON: merge conflicts, trailing commas, truncated files.
+    ``outputs`` adds the text of outputs. Cells are recovered from invalid JSON: merge conflicts,
+    trailing commas, truncated files.
     """
     if path.endswith(".dib"):
         return _of_dib(data)
@@ -61,7 +62,7 @@ def _json(data: bytes) -> Any:
 
 
 def _merged(ours: Any, theirs: Any) -> Any:
-    """Merge both sides of a conflict; a cell edited on both keeps the lines of both."""
+    """Merge both sides of a conflict; doubly edited cells keep both's lines."""
     if not isinstance(ours, dict) or not isinstance(theirs, dict):
         return ours if isinstance(ours, dict) else theirs
     mine, other = (_cells(side) for side in (ours, theirs))
@@ -96,7 +97,11 @@ def _identity(cell: Any) -> tuple[str, str]:
 
 
 def _both(ours: Sequence[Any], theirs: Sequence[Any]) -> list[Any]:
-    """Merge differing runs of cells: equal ids into one cell, then each side's others."""
+    """Merge differing runs of cells.
+
+    Cells with equal ids, or similar cells without ids, become one. Theirs without a counterpart
+    follow ours.
+    """
     by_id = {
         cell["id"]: cell
         for cell in theirs
@@ -141,16 +146,16 @@ def _of_jupyter(notebook: dict[str, Any], cells: Sequence[Any], outputs: bool) -
     kernels = named_kernels(notebook)
     ends = notebook.get("nbformat") == 2
     dotnet = any("polyglot" in key or "dotnet" in key for key in keys) or _is_dotnet(keys)
-    read = list[Cell]()
+    results = list[Cell]()
     for number, cell in enumerate(cells):
         if not isinstance(cell, dict):
             continue
         if text := lines_of(_source(cell, ends)):
             if cell.get("cell_type") == "code":
                 stated = cell_language(cell, language, kernels)
-                read.append(code_cell(text, stated, number, databricks, dotnet))
+                results.append(code_cell(text, stated, number, databricks, dotnet))
             else:
-                read.append(
+                results.append(
                     markup_cell(
                         "raw" if cell.get("cell_type") in ("raw", "plaintext") else "markdown",
                         text,
@@ -159,12 +164,12 @@ def _of_jupyter(notebook: dict[str, Any], cells: Sequence[Any], outputs: bool) -
                     )
                 )
         if outputs and (text := lines_of(_outputs(cell))):
-            read.append(Cell("output", "text", text, text, number))
-    return Notebook(language, read)
+            results.append(Cell("output", "text", text, text, number))
+    return Notebook(language, results)
 
 
 def _is_databricks(metadata: dict[str, Any], cells: Sequence[Any]) -> bool:
-    """Whether Databricks wrote a notebook, by its metadata or its first cell's."""
+    """Whether Databricks wrote a notebook, from its metadata or its first cell's."""
     first: dict[str, Any] = next(
         (
             cell["metadata"]
@@ -189,7 +194,7 @@ def code_cell(
     dotnet: bool = False,
     code: bytes | None = None,
 ) -> Cell:
-    """Make a code cell; a cell magic may turn it into another language or Markdown."""
+    """Return a code cell; a cell magic may make it another language or Markdown."""
     language, code = code_of(text if code is None else code, language, databricks, dotnet)
     if language == "markdown":
         return markup_cell("markdown", text, code, number)
@@ -197,7 +202,7 @@ def code_cell(
 
 
 def lines_of(text: str) -> bytes:
-    """Return a text as bytes of whole lines."""
+    """Encode a text, with a newline at its end unless it is empty."""
     data = text.encode("utf-8", "replace")
     return data if not data or data.endswith(b"\n") else data + b"\n"
 
@@ -352,7 +357,7 @@ _DIB_LINE = re.compile(rb"^#!([\w.+#-]+)\r?\n", re.M)
 
 
 def _kernel_of(mark: re.Match[bytes], kernels: dict[str, str]) -> str:
-    """Return the kernel of a ``#!`` line; ``sql-NAME`` is a connection of the sql kernel."""
+    """Return the kernel of a ``#!`` line; ``sql-NAME`` is of kernel ``sql``."""
     name = mark[1].decode("utf-8", "replace").lower()
     family = name.partition("-")[0]
     return family if name not in kernels and family in ("sql", "kql") else name
@@ -369,6 +374,6 @@ def _leading_json(data: bytes) -> tuple[dict[str, Any], int]:
 
 
 def _end_of_json(data: bytes) -> int:
-    """Return the end of the line on which the first JSON object ends."""
+    """Return the end of the first JSON object's last line."""
     _, end = _leading_json(data)
     return data.find(b"\n", end) + 1 or len(data)

@@ -1,4 +1,7 @@
-"""Open files that others may have replaced: regular ones of bounded size, through no link."""
+"""Safe reading of files: regular, of bounded size, through no link.
+
+Others may replace files and folders at any time.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from typing import NamedTuple, Self
 
 from ..errors import SourceError
 
-HAS_INODES = os.name != "nt"  # in listings, and the time of the last change beside them
-MAX_RULE_BYTES = 1_000_000  # of an ignore file or a configuration
+HAS_INODES = os.name != "nt"  # listings give inodes and change times
+MAX_RULE_BYTES = 1_000_000  # of an ignore or configuration file
 _HAS_FOLDER_HANDLES = (
     os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY")
 )
@@ -21,25 +24,26 @@ _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC",
 
 
 class NotReadable(OSError):
-    """A file that is not read although it exists: no regular file, a link, or too large."""
+    """An existing file not read: irregular, a link, too large or forbidden."""
 
 
-# errors that say nothing about the file: it must not be taken for missing
+# errors of the system, not of the file, which must not count as missing
 TRANSIENT = frozenset(
     getattr(errno, name)
     for name in ("EMFILE", "ENFILE", "ENOMEM", "EIO", "ESTALE")
     if hasattr(errno, name)
 )
-ABSENT = (FileNotFoundError, NotADirectoryError, NotReadable)  # to a reader of rules, all the same
+# equally missing for a reader of rules
+ABSENT = (FileNotFoundError, NotADirectoryError, NotReadable)
 
 
 class FileState(NamedTuple):
-    """The attributes by which git's index, too, tells that a file changed."""
+    """Attributes to detect a changed file, as in git's index."""
 
     size: int  # bytes
     mtime_ns: int
-    ctime_ns: int  # 0 on Windows, where it is the time of creation
-    inode: int  # 0 on Windows, whose listings do not tell it
+    ctime_ns: int  # 0 on Windows: there it is the time of creation
+    inode: int  # 0 on Windows: its listings lack it
 
     @classmethod
     def of(cls, state: os.stat_result) -> FileState:
@@ -53,14 +57,14 @@ def read_rules(path: str, follow: bool = False, folder: int | None = None) -> by
 
     Parameters
     ----------
-    follow : whether the last name may be a link, as a person's own configuration often is.
-    folder : handle of an open folder that the path is relative to.
+    follow : whether the file itself may be a link, as a user's own configuration often is.
+    folder : handle of the open folder to resolve the path in.
 
     Raises
     ------
-    NotReadable : no regular file, a link, over 1 MB, or without the right to be read.
+    NotReadable : it is not a regular file, is a link, exceeds 1 MB or may not be read.
     FileNotFoundError, NotADirectoryError : it is missing.
-    OSError : it cannot be read now, for want of descriptors, say.
+    OSError : it cannot be read now, for example without a free file descriptor.
     """
     if not _NO_LINK and not follow and os.path.islink(path):
         raise NotReadable(f"{path} is a link")
@@ -74,7 +78,7 @@ def read_rules(path: str, follow: bool = False, folder: int | None = None) -> by
 
 
 def _read(handle: int, path: str, max_bytes: int) -> tuple[bytes, os.stat_result]:
-    """Read an open file and close it."""
+    """Read and close an open file; return its content and its state before."""
     try:
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode):
@@ -93,7 +97,7 @@ def _read(handle: int, path: str, max_bytes: int) -> tuple[bytes, os.stat_result
 
 
 def stamp_of(path: str) -> tuple[int, ...]:
-    """Return attributes that change with a file, or with the folder at a path; empty if missing."""
+    """Return a file's state or a folder's identity; empty if missing."""
     try:
         state = os.stat(path)
     except OSError:
@@ -104,7 +108,7 @@ def stamp_of(path: str) -> tuple[int, ...]:
 
 
 def check_root(root: str) -> None:
-    """Raise SourceError if an indexed folder has become a link, or lies behind one."""
+    """Raise SourceError if an indexed folder is now a link or behind one."""
     resolved = os.path.realpath(root)
     if resolved != root:
         raise SourceError(
@@ -114,14 +118,14 @@ def check_root(root: str) -> None:
 
 
 class FolderReader:
-    """A reader of files below a root that follows no link on the way.
+    """A reader of files below a root, following no link.
 
-    Folders are opened by handle and stay open between files: in path order each is opened once.
+    Folders are opened by handle and stay open between files: in path order, each opens once.
     """
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._open: list[tuple[str, int]] = []  # the root, opened on first use, and folders below
+        self._open: list[tuple[str, int]] = []  # the root (opened on first use), subfolders
 
     def __enter__(self) -> Self:
         return self
@@ -137,9 +141,9 @@ class FolderReader:
 
         Raises
         ------
-        SourceError : the root leads elsewhere now.
-        NotReadable : it is no regular file, or larger than ``max_bytes``.
-        OSError : it is gone, or a folder on the way is a link now.
+        SourceError : the root is now a link or behind one.
+        NotReadable : it is not a regular file, or larger than ``max_bytes``.
+        OSError : it is missing, or a folder on the way is now a link.
         """
         *folders, name = path.split("/")
         if _HAS_FOLDER_HANDLES:

@@ -1,4 +1,4 @@
-"""Repository: what is indexed, under which name, and where it lies."""
+"""Repositories: folders and packages to index, with their names and roots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import msgspec
 from ..errors import SourceError, check_text, did_you_mean
 from ..scopes.scope import plain_name
 
-WORKTREE = "worktree"  # the revision that a folder's files, as they are now, belong to
+WORKTREE = "worktree"  # revision of a folder's current files
 _NAME = re.compile(r"[^\s/\\\x00-\x1f][^/\\\x00-\x1f]{0,127}")
 
 
@@ -26,27 +26,24 @@ class Repository(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     root: str
     source: Literal["worktree", "package"] = "worktree"
-    distribution: str = ""  # of a package: its distribution's name and version
-    version: str = ""
-    outputs: bool = False  # of notebooks are part of their text
-    record: str = ""  # of a package: a digest of the list of its files with their hashes
+    distribution: str = ""  # of a package: its distribution's name
+    version: str = ""  # of the distribution
+    outputs: bool = False  # index the outputs of notebooks, too
+    record: str = ""  # of a package: digest of pip's RECORD, the files with their hashes
 
     @property
     def reads_ignore_files(self) -> bool:
-        """A package is indexed whole: what its folder's ignore files leave out, pip installed all the same."""
+        """Whether ignore files apply: a package is indexed whole, as pip installed it."""
         return self.source == "worktree"
 
 
 def worktree(path: str | Path, name: str | None = None, outputs: bool = False) -> Repository:
-    """The folder at ``path`` as a repository, named after it unless told otherwise."""
+    """Return the folder at ``path`` as a repository, by default named after it."""
     root = Path(path)
     try:
         resolved = root.expanduser().resolve(strict=True)
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:  # a loop of links, an unknown user, a zero byte
+    except (OSError, RuntimeError, ValueError) as error:
+        # a loop of links, an unknown user, a zero byte
         raise SourceError(
             f"There is no folder {str(root)!r}. Check the path: codeintel index PATH."
         ) from error
@@ -57,72 +54,85 @@ def worktree(path: str | Path, name: str | None = None, outputs: bool = False) -
         )
     if not is_readable(resolved):
         raise SourceError(
-            f"You may not read the folder {resolved}. Ask its owner for the right to, or index another: codeintel index PATH"
+            f"You may not read the folder {resolved}. Ask its owner for the right to, "
+            "or index another: codeintel index PATH"
         )
     return Repository(check_name(name or resolved.name or "root"), str(resolved), outputs=outputs)
 
 
 def package(import_name: str, name: str | None = None) -> Repository:
-    """An installed package by its import name or its distribution's name; nothing of it is imported."""
+    """Find an installed package by its import or distribution name, without importing it."""
     module = import_name.strip()
     root = _package_folder(module)
     if root is None:  # scikit-learn is imported as sklearn
-        wanted = plain_name(module)
+        target = plain_name(module)
         for imported, distributions in importlib.metadata.packages_distributions().items():
             if (
-                wanted in map(plain_name, distributions)
+                target in map(plain_name, distributions)
                 and (root := _package_folder(imported)) is not None
             ):
                 break
     if root is None:
-        known = [n for n in importlib.metadata.packages_distributions() if not n.startswith("_")]
+        candidates = [
+            n for n in importlib.metadata.packages_distributions() if not n.startswith("_")
+        ]
         raise SourceError(
-            f"No package {import_name!r} is installed in {sys.prefix}.{did_you_mean(module, known)} Install it, or give its folder: codeintel index PATH"
+            f"No package {import_name!r} is installed in {sys.prefix}."
+            f"{did_you_mean(module, candidates)} Install it, or give its folder: "
+            "codeintel index PATH"
         )
     return _package(root, name)
 
 
 def package_at(folder: str | Path, import_name: str, name: str | None = None) -> Repository:
-    """A package as it is installed in a folder, which another environment's may be; SourceError where there is none."""
+    """Return the package installed in a folder, possibly of another environment.
+
+    Raises
+    ------
+    SourceError : the folder is missing or not the package's.
+    """
     module = import_name.strip()
-    found = worktree(folder, name or module)
-    if Path(found.root).name != module:
+    repository = worktree(folder, name or module)
+    if Path(repository.root).name != module:
         raise SourceError(
-            f"The folder {found.root} does not hold the package {module!r}. Give its own folder, or index it as a folder: codeintel index PATH"
+            f"The folder {repository.root} does not hold the package {module!r}. "
+            "Give its own folder, or index it as a folder: codeintel index PATH"
         )
-    return _package(Path(found.root), name)
+    return _package(Path(repository.root), name)
 
 
 def renewed(repository: Repository) -> Repository:
-    """The repository as it is now: of a package that was named after its version, the version that is installed there now."""
+    """Return the repository, updated to the package version now installed.
+
+    Only a package named after its version changes.
+    """
     if repository.source != "package" or not repository.name.startswith("pkg:"):
         return repository
-    now = _package(Path(repository.root), None)
-    return (
-        repository if now.version in ("", repository.version) else now
-    )  # none is known while pip is at work
+    current = _package(Path(repository.root), None)
+    # while pip is at work there is no version
+    return repository if current.version in ("", repository.version) else current
 
 
 def _package(root: Path, name: str | None) -> Repository:
-    """The package in a folder, named after its distribution and version, as ``pkg:scikit-learn==1.7.2``."""
+    """Return the package in a folder, named as ``pkg:scikit-learn==1.7.2``."""
     distribution, version, record = _distribution_at(root)
     if not version:
-        said = f"pkg:{root.name}"
+        default_name = f"pkg:{root.name}"
     elif distribution == "python":
-        said = f"pkg:{root.name}=={version}"
+        default_name = f"pkg:{root.name}=={version}"
     elif plain_name(distribution) == plain_name(root.name) or _is_only_package(root, distribution):
-        said = f"pkg:{distribution}=={version}"
+        default_name = f"pkg:{distribution}=={version}"
     else:  # one of several packages of its distribution
-        said = f"pkg:{distribution}[{root.name}]=={version}"
+        default_name = f"pkg:{distribution}[{root.name}]=={version}"
     return Repository(
-        check_name(name or said), str(root), "package", distribution, version, record=record
+        check_name(name or default_name), str(root), "package", distribution, version, record=record
     )
 
 
 def _distribution_at(root: Path) -> tuple[str, str, str]:
-    """Distribution, version and a digest of the list of its files, of the package in a folder; empty where there is none."""
+    """Return a package's distribution, version and digest of RECORD, or empty strings."""
     folder = root.parent
-    if (folder / "os.py").is_file():  # the standard library, each package of which goes by itself
+    if (folder / "os.py").is_file():  # the standard library: each of its packages counts alone
         return (
             "python",
             ".".join(map(str, sys.version_info[:3]))
@@ -130,11 +140,12 @@ def _distribution_at(root: Path) -> tuple[str, str, str]:
             else "",
             "",
         )
-    held = sorted(
+    # the same name first
+    distributions = sorted(
         folder.glob("*.dist-info"),
         key=lambda path: plain_name(path.name.partition("-")[0]) != plain_name(root.name),
-    )  # the one called alike first
-    for path in held:
+    )
+    for path in distributions:
         files = _text(path / "RECORD")
         listed = f"\n{root.name}/" in files or files.startswith(f"{root.name}/")
         if listed or root.name in _text(path / "top_level.txt").split():
@@ -184,12 +195,12 @@ def _package_folder(module: str) -> Path | None:
 
 
 def is_readable(folder: str | Path) -> bool:
-    """Whether there is a folder that this user may list and enter."""
+    """Whether this user may list and enter a folder."""
     return os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)
 
 
 def how_to_index(name: str) -> str:
-    """The command that would make a repository of this name."""
+    """Return the command to index a repository of this name."""
     if match := re.match(r"pkg:([\w.-]+)", name):
         return f"codeintel index --package {match[1]}"
     return (
@@ -200,10 +211,11 @@ def how_to_index(name: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """The name, if a person can type it: no slash, no control character, at most 128 characters."""
+    """Return the name if valid: 1 to 128 characters, no slash or control character."""
     check_text(name, "The name")
     if not _NAME.fullmatch(name):
         raise SourceError(
-            f"A repository cannot be named {name!r}: 1 to 128 characters, no slash or control character. Give another: --name NAME"
+            f"A repository cannot be named {name!r}: 1 to 128 characters, "
+            "no slash or control character. Give another: --name NAME"
         )
     return name

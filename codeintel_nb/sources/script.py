@@ -1,4 +1,4 @@
-"""Script and Part, which all readers of scripts share."""
+"""Script and Part, shared by all readers of scripts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 
 class Part(NamedTuple):
-    """A range of rows (``end`` exclusive), and the code in it for the parser."""
+    """A range of rows (``end`` exclusive), and its code for the parser."""
 
-    kind: str  # code, markdown, raw; none for what is outside of cells
+    kind: str  # code, markdown or raw; empty outside cells
     begin: int
     end: int
-    code: Sequence[bytes]  # a line for each row
+    code: Sequence[bytes]  # one line per row
     number: int | None = None
-    language: str = ""  # none: the script's
+    language: str = ""  # empty: the script's
     databricks: bool = False
 
 

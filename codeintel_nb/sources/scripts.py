@@ -1,7 +1,7 @@
-"""Scripts that are notebooks.
+"""Cells of scripts in notebook formats.
 
-Formats: Databricks sources, marimo apps, Jupytext's percent (also of VS Code and Spyder) and light,
-and the output of ``nbconvert --to script``.
+Formats: Databricks sources, marimo apps, Jupytext's percent (also used by VS Code and Spyder) and
+light, and the output of ``nbconvert --to script``.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ _COMMENTS = {
 
 
 def script_cells(content: bytes, language: str) -> list[Cell] | None:
-    """Return the cells that tile a script; None if it is not a notebook.
+    """Return the cells covering a script; None if it is not a notebook.
 
-    Cells count from 0. Text before the first marker is a cell, a header between ``# ---`` is not.
+    Cells count from 0. Text before the first marker counts, a header between ``# ---`` does not.
     """
     comment = _COMMENTS.get(language)
     if comment is None or not any(mark in content for mark in _HINTS):
         return None
     script = Script(content.split(b"\n")[:-1], language, comment)
-    for read in (_databricks, marimo_parts, percent_parts, light_parts, _nbconvert):
-        parts = read(script)
+    for reader in (_databricks, marimo_parts, percent_parts, light_parts, _nbconvert):
+        parts = reader(script)
         if parts is not None:
             return [_cell(script, part) for part in parts if part.end > part.begin]
     return None
@@ -141,11 +141,11 @@ def _nbconvert(script: Script) -> list[Part] | None:
 
 
 def _prose_above(script: Script, begin: int, end: int, marked: bool) -> list[tuple[int, int]]:
-    """Return the Markdown cells that end at row ``end``, with the blank lines below each.
+    """Return the rows of the Markdown cells just above ``end``, blank lines included.
 
     nbconvert writes one blank line after Markdown, and two after code and markers.
     """
-    found, stop = list[tuple[int, int]](), end
+    ranges, stop = list[tuple[int, int]](), end
     begin += marked
     while stop > begin:
         row = stop
@@ -160,8 +160,8 @@ def _prose_above(script: Script, begin: int, end: int, marked: bool) -> list[tup
             break
         if marked and first - begin <= 2 and is_empty(script.lines[begin:first]):
             break  # the cell's own comment
-        found.append((first, stop))
+        ranges.append((first, stop))
         stop = first
         if first - 2 >= begin and script.is_blank(first - 2):
             break
-    return found[::-1]
+    return ranges[::-1]

@@ -1,4 +1,4 @@
-"""Definitions in SQL scripts, by the heads of statements.
+"""Definitions in SQL scripts, from the heads of statements.
 
 A grammar of standard SQL loses procedures, packages and everything after a statement it cannot
 parse. Heads count at line starts, outside comments, strings and bodies.
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 
 class Definition(NamedTuple):
-    """A definition; bytes and rows of the file, rows count from 0."""
+    """A definition, in byte offsets and rows from 0."""
 
     kind: str
     name: str
@@ -27,13 +27,14 @@ class Definition(NamedTuple):
 
 
 _MODIFIERS = (
-    r"(?:(?:global|local|temp|temporary|unlogged|constraint|materialized|editionable|noneditionable|"
-    r"editioning|force|no\s+force|recursive|foreign|external|transient|virtual|secure|persistent|"
-    r"private|public|dynamic|iceberg|hybrid|volatile|multiset|columnar|live|streaming|snapshot|"
-    r"cached|memory|definer|invoker|remote|dbcompat|aggregate(?=\s+function)|table(?=\s+function)|"
-    r"algorithm\s*=\s*\w+|definer\s*=\s*\S+|sql\s+security\s+\w+)\s+)*"
+    r"(?:(?:global|local|temp|temporary|unlogged|constraint|materialized|editionable|"
+    r"noneditionable|editioning|force|no\s+force|recursive|foreign|external|transient|virtual|"
+    r"secure|persistent|private|public|dynamic|iceberg|hybrid|volatile|multiset|columnar|live|"
+    r"streaming|snapshot|cached|memory|definer|invoker|remote|"
+    r"dbcompat|aggregate(?=\s+function)|table(?=\s+function)|algorithm\s*=\s*\w+|"
+    r"definer\s*=\s*\S+|sql\s+security\s+\w+)\s+)*"
 )
-_HOLE = r"(?:[$@]\{[^}\n]*\}|\$\([^)\n]*\))"  # filled in by whoever runs the script
+_HOLE = r"(?:[$@]\{[^}\n]*\}|\$\([^)\n]*\))"  # substituted when the script runs
 _PART = (
     r"(?:\"(?:[^\"]|\"\")+\"|\[[^\]\n]+\]|`[^`]+`|\{\{.*?\}\}"
     rf"|:?(?:{_HOLE}|[\w$#@&\x80-\xff])+)"
@@ -47,22 +48,25 @@ _KINDS = {
     "event": "function", "task": "function", "rule": "function",
 }  # fmt: skip
 _HEAD = re.compile(
-    rf"(?:^|(?<=;))[ \t]*(?P<verb>(?:re)?create(?:\s+or\s+(?:replace|alter))?|alter(?=\s+(?:proc|procedure|function|trigger)\b))\s+{_MODIFIERS}"
-    r"(?P<kind>table|materialized\s+view|view|function|procedure|proc|trigger|type\s+body|type|schema|package\s+body|package|aggregate|macro|event(?!\s+session)|task)"
+    r"(?:^|(?<=;))[ \t]*(?P<verb>(?:re)?create(?:\s+or\s+(?:replace|alter))?"
+    rf"|alter(?=\s+(?:proc|procedure|function|trigger)\b))\s+{_MODIFIERS}"
+    r"(?P<kind>table|materialized\s+view|view|function|procedure|proc|trigger|type\s+body|type|"
+    r"schema|package\s+body|package|aggregate|macro|event(?!\s+session)|task)"
     rf"\s+(?:if\s+not\s+exists\s+)?(?:authorization\s+)?(?P<name>{_NAME})",
     re.I | re.M,
 )
 _LAST_PART = re.compile(rf"({_PART})\s*$")
 _OPENING = re.compile(
-    r"--[^\n]*|(?P<executed>/\*!\d*|\*/)|/\*|(?P<quote>(?:\be)?')|(?P<triple>\"\"\")|\$(?P<tag>\w{0,60})\$|\"[^\"\n]*\"|`[^`\n]*`|\[[^\]\n]*\]",
+    r"--[^\n]*|(?P<executed>/\*!\d*|\*/)|/\*|(?P<quote>(?:\be)?')|(?P<triple>\"\"\")"
+    r"|\$(?P<tag>\w{0,60})\$|\"[^\"\n]*\"|`[^`\n]*`|\[[^\]\n]*\]",
     re.I,
 )
-# the rest of a string; one that holds a line with CREATE ends plausibly, or its quote was a slip
+# the rest of a string; one containing a line with CREATE must end plausibly, or it is no string
 _STRING = re.compile(r"(?:[^'\n]|''|\n(?!create\s))*'|(?:[^']|'')*'(?!\w)", re.I)
 _STRING_WITH_ESCAPES = re.compile(
     r"(?:[^'\\\n]|\\.|''|\n(?!create\s))*'|(?:[^'\\]|\\.|'')*'(?!\w)", re.I | re.S
 )
-MAX_UNCLOSED = 100  # dollar quotes without an end, after which a script has none
+MAX_UNCLOSED = 100  # dollar quotes without an end; further dollar quotes are ignored
 _TOKEN = re.compile(
     r"\"[^\"\n]*\"|`[^`\n]*`|\[[^\]\n]*\]"
     r"|(?P<batch>^[ \t]*(?:go|/)[ \t]*(?:\d+[ \t]*)?\r?$)"
@@ -83,7 +87,8 @@ _BLOCK_BEGIN = re.compile(
 )
 _BLOCK_END = re.compile(r"end\b(?!\s+(?:if|loop|while|repeat|for)\b)", re.I)
 _BODY_BEHIND = re.compile(
-    r"(?:as|is)\b\s*(?!['$(]|\be'|begin\b|select\b|with\b|language\b|return\b|external\b|replace\b|on\b)\S",
+    r"(?:as|is)\b\s*(?!['$(]|\be'|begin\b|select\b|with\b|language\b|return\b|external\b|"
+    r"replace\b|on\b)\S",
     re.I,
 )
 _MEMBER = re.compile(rf"[ \t]*{_MEMBER_WORDS}(?:procedure|function)\s+(?P<name>{_NAME})", re.I)
@@ -94,7 +99,7 @@ _MACRO = re.compile(
 
 
 def sql_definitions(text: str) -> list[Definition]:
-    """Return the definitions of a SQL script, in order; names lack quotes and schema."""
+    """Return a SQL script's definitions in order, names without quotes and schema."""
     rows = _Rows(text)
     definitions = [*_statements(text, rows), *_macros(text, rows)]
     return sorted(definitions, key=lambda one: (one.begin, -one.end))
@@ -125,7 +130,7 @@ def _without_text(text: str) -> str:
     """Return a script with comments and the contents of strings blanked."""
     string = _STRING_WITH_ESCAPES if "\\'" in text else _STRING
     dollars = 0 if _DELIMITER.search(text) else MAX_UNCLOSED
-    parts, at, done = list[str](), 0, 0
+    parts, at, start = list[str](), 0, 0
     while opening := _OPENING.search(text, at):
         begin, at = opening.span()
         if opening["executed"]:  # MySQL's /*!50001 ... */ is code
@@ -151,9 +156,9 @@ def _without_text(text: str) -> str:
         else:
             continue
         blank = "\n".join(" " * len(line) for line in text[begin:at].split("\n"))
-        parts += (text[done:begin], blank)
-        done, at = at, behind
-    return "".join((*parts, text[done:]))
+        parts += (text[start:begin], blank)
+        start, at = at, behind
+    return "".join((*parts, text[start:]))
 
 
 def _statements(text: str, rows: _Rows) -> Iterator[Definition]:
@@ -161,7 +166,8 @@ def _statements(text: str, rows: _Rows) -> Iterator[Definition]:
     at, delimiter = 0, ";"
     batches = _BATCH.search(code) is not None
     while at < len(code):
-        head = _HEAD.match(code, at) if code[at - 1 : at] == ";" else None  # on the line of another
+        # on another statement's line
+        head = _HEAD.match(code, at) if code[at - 1 : at] == ";" else None
         if head is None:
             line = _LINE.search(code, at)
             if line is None:
@@ -175,7 +181,7 @@ def _statements(text: str, rows: _Rows) -> Iterator[Definition]:
         kind = " ".join(head["kind"].lower().split()).removeprefix("materialized ")
         name = plain_name(head["name"])
         if name.lower() == "identifier" and code[head.end() : head.end() + 1] == "(":
-            name = ""  # Snowflake's, of a variable
+            name = ""  # Snowflake's IDENTIFIER(variable)
         body = _Body(code, begin, head.end(), kind, name)
         end, delimiter = body.read(delimiter, batches)
         at = max(end, head.end())
@@ -208,7 +214,7 @@ class _Routine:
     name: str
     container: str
     begin: int
-    is_head: bool = True  # IS, AS or BEGIN has not been met yet
+    is_head: bool = True  # before IS, AS or BEGIN
     is_declaring: bool = False  # between IS and BEGIN
 
 
@@ -223,7 +229,7 @@ class _Body:
         self._is_routine = self._holds_routines or kind in _ROUTINES
         self._open = [_Routine(name, "", begin)]
         self._blocks = 0  # BEGIN without END
-        self._is_over = False  # the END of a package was met
+        self._is_over = False  # past the statement's own END
 
     def read(self, delimiter: str, batches: bool) -> tuple[int, str]:
         """Return the statement's end, and the delimiter in force there.
@@ -258,7 +264,7 @@ class _Body:
         return self._ended(len(self._code)), delimiter
 
     def _find(self, delimiter: str) -> int:
-        """Return the offset of a custom delimiter, or of the line that changes it."""
+        """Return the offset of a custom delimiter, or of the line changing it."""
         following = _DELIMITER.search(self._code, self._at)
         limit = following.start() if following else len(self._code)
         place = self._code.find(delimiter, self._at, limit)

@@ -1,4 +1,4 @@
-"""SQL symbols: definitions by statement heads, merged with those of the syntax tree."""
+"""SQL symbols, merged from statement heads and the syntax tree."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from .sql_statements import sql_definitions
 
 
 def with_statements(symbols: list[Symbol], content: bytes) -> list[Symbol]:
-    """Merge the definitions of statements with those of the tree."""
+    """Merge the definitions of statements into those of the tree."""
     text = content.decode("latin-1")
     by_row = {symbol.start_line - 1: symbol for symbol in symbols}
     merged = list[Symbol]()
     covered = set[int]()
     for one in sql_definitions(text):
-        known = by_row.get(one.row)
+        existing = by_row.get(one.row)
         head = re.sub(r"\s+", " ", _utf8(text[one.begin : min(one.end, one.begin + 600)])).strip()
         head = (_ROUTINE_BODY.split(head, maxsplit=1)[0] if one.kind == "function" else head)[
             :200
         ].rstrip("; ")
         name, container = _utf8(one.name), _utf8(one.container)
         end_line = max(one.last_row + 1, one.row + 1)
-        if known is not None:
+        if existing is not None:
             merged.append(
-                known._replace(name=name, kind=one.kind, container=container, end_line=end_line)
+                existing._replace(name=name, kind=one.kind, container=container, end_line=end_line)
             )
         else:
             merged.append(

@@ -1,4 +1,4 @@
-"""Definitions in source text, by the syntax tree."""
+"""Definitions in source text, from its syntax tree."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from .lost_lines import with_lost_lines
 from .names import OPERATOR_OF, cleaned_name, name_of, receiver_of
 from .sql_symbols import with_statements
 
-LIMIT_S, LIMIT_S_PER_MB = (
-    1.0,
-    2.0,
-)  # of the thread's own CPU time, for the tree of one file: a busy machine must not decide what is indexed
-SLICE_BYTES = 1 << 20  # that a parser is given at once
-TIMED_BYTES = 1 << 15  # of a file, from which on its tree may take long
+# of the thread's CPU time, for parsing one file: load on the machine must not change the index
+LIMIT_S, LIMIT_S_PER_MB = 1.0, 2.0
+SLICE_BYTES = 1 << 20  # read by the parser at once
+TIMED_BYTES = 1 << 15  # smaller files are parsed without a time limit
 MOST_KEYS = 1000  # definitions of kind text, keys of data; a file with more is data, not settings
 _FUNCTION_VALUES = (
     "arrow_function",
@@ -45,12 +43,12 @@ _LEADING = ("comment", "attribute", "decorator", "annotation")
 
 
 class Syntax(NamedTuple):
-    """A parsed file: the tree's root, its definitions in order, and what else the chunker goes by."""
+    """A parsed file: root, definitions in order, and hints for the chunker."""
 
     root: Any
     symbols: list[Symbol]
-    inner: dict[int, Any]  # roots of what is of another language, by the node that holds it
-    leading: dict[int, int]  # the last and the first row of comments and the like
+    inner: dict[int, Any]  # roots of embedded languages, by the id of the node with their text
+    leading: dict[int, int]  # last row -> first row, of comments, decorators and the like
 
 
 class _Found(NamedTuple):
@@ -60,7 +58,7 @@ class _Found(NamedTuple):
 
 
 class GrammarNotLoaded(Exception):
-    """A grammar that is not to be had here, though it is for this language."""
+    """A supported language's grammar that cannot be loaded here."""
 
     def __init__(self, language: str, reason: str) -> None:
         super().__init__(f"The grammar of {language} cannot be loaded: {reason}.")
@@ -68,25 +66,25 @@ class GrammarNotLoaded(Exception):
 
 
 class ParseTimeout(Exception):
-    """A file whose tree takes too long: some grammars are slow in thousands of nested things."""
+    """A file over the time limit: thousands of nested nodes slow some grammars."""
 
 
 def grammar(language: str) -> Any:
-    """The tree-sitter grammar of a language; the one place that loads any.
+    """Return a language's tree-sitter grammar; the only place to load any.
 
     Raises
     ------
-    GrammarNotLoaded : its library cannot be unpacked or loaded; it is not tried again in this process.
+    GrammarNotLoaded : its library cannot be unpacked or loaded. This process does not retry.
     """
-    found = _grammar(LANGUAGES[language].grammar or language)
-    if isinstance(found, str):
-        raise GrammarNotLoaded(language, found)
-    return found
+    result = _grammar(LANGUAGES[language].grammar or language)
+    if isinstance(result, str):
+        raise GrammarNotLoaded(language, result)
+    return result
 
 
 @cache
 def _grammar(name: str) -> Any:
-    """A grammar, or why it is not to be had."""
+    """Return a grammar, or the reason for its absence."""
     from semble_grammars import GrammarLoadError, UnsupportedPlatformError, get_language
 
     try:
@@ -97,7 +95,7 @@ def _grammar(name: str) -> Any:
 
 @cache
 def _tools(language: str) -> tuple[Any, Any, Any]:
-    """Parser, query for plain nodes and leading ones, and query for the others."""
+    """Return parser, query for plain and leading nodes, and other query or None."""
     from tree_sitter import Parser, Query
 
     how, tree = LANGUAGES[language], grammar(language)
@@ -124,16 +122,15 @@ def _tools(language: str) -> tuple[Any, Any, Any]:
 
 @cache
 def leads(node_type: str, language: str) -> bool:
-    """Whether nodes of this type belong to the one that follows."""
+    """Whether nodes of this type belong to the next node."""
     how = LANGUAGES[language]
-    marks = (
-        _LEADING[:1] if how.raw_names else _LEADING
-    )  # an attribute of an element does not lead it
+    # an attribute of an element does not lead it
+    marks = _LEADING[:1] if how.raw_names else _LEADING
     return any(mark in node_type for mark in marks) or node_type in how.leading
 
 
 def parse(content: bytes, language: str) -> Syntax | None:
-    """The syntax of a file; None for a language without a grammar here."""
+    """Return a file's syntax; None for a language without a grammar."""
     if language not in LANGUAGES:
         return None
     parser, _, _ = _tools(language)
@@ -142,13 +139,13 @@ def parse(content: bytes, language: str) -> Syntax | None:
 
 
 def has_errors(content: bytes, language: str) -> bool:
-    """Whether parsing a text gives syntax errors."""
+    """Whether a text has syntax errors."""
     parser, _, _ = _tools(language)
     return bool(_tree(parser, content).has_error)
 
 
 def _tree(parser: Any, content: bytes) -> Any:
-    """The root of the tree; ParseTimeout where it takes too long."""
+    """Return the tree's root; raise ParseTimeout over the time limit."""
     if len(content) < TIMED_BYTES:
         return parser.parse(content).root_node
     ends = time.thread_time() + LIMIT_S + LIMIT_S_PER_MB * len(content) / 1_000_000
@@ -169,7 +166,7 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
     how = LANGUAGES[language]
     _, plain, special = _tools(language)
     captured = QueryCursor(plain).captures(root)
-    found = [
+    definitions = [
         _Found(node, how.nodes[node.type], name_of(node, content)) for node in captured.get("d", [])
     ]
     inner: dict[int, Any] = {}
@@ -187,33 +184,32 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
             )
             if kind is not None:
                 node = match[kind][0]
-                if (
-                    met := by_node.get(node.id)
-                ) is None or met.kind == kind:  # of several names the last: Dart's Catalog.empty
+                # of several names the last: Dart's Catalog.empty
+                if (existing := by_node.get(node.id)) is None or existing.kind == kind:
                     name = how.head.match(text_of(node, content, MOST_READ)) if how.head else None
-                    said = name[1] if name else text_of(match["name"][0], content)
+                    text = name[1] if name else text_of(match["name"][0], content)
                     by_node[node.id] = _Found(
                         node,
                         kind,
                         cleaned_name(
-                            said, how.raw_names or match["name"][0].type == "string_content"
+                            text, how.raw_names or match["name"][0].type == "string_content"
                         ),
                     )
             elif "host" in match:
                 (other,) = (name for name in match if name in LANGUAGES)
-                held = match[other][0]
+                raw_text = match[other][0]
                 inside = _read(
                     content,
-                    *_part(content, held, _said_language(match["host"][0], content) or other),
+                    *_part(content, raw_text, _said_language(match["host"][0], content) or other),
                 )
-                inner[held.id] = inside.root
+                inner[raw_text.id] = inside.root
                 symbols += inside.symbols
-        found += by_node.values()
-    if sum(one.kind == "text" for one in found) > MOST_KEYS:
-        found = [one for one in found if one.kind != "text"]
-    found.sort(key=lambda one: (one.node.start_byte, -one.node.end_byte))
+        definitions += by_node.values()
+    if sum(one.kind == "text" for one in definitions) > MOST_KEYS:
+        definitions = [one for one in definitions if one.kind != "text"]
+    definitions.sort(key=lambda one: (one.node.start_byte, -one.node.end_byte))
     docs = Docs(content, captured.get("leading", []), captured.get("doc", []))
-    symbols += _symbols(found, content, language, docs)
+    symbols += _symbols(definitions, content, language, docs)
     if language == "sql":
         symbols = with_statements(symbols, content)
     if root.has_error:
@@ -226,7 +222,7 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
 
 
 def _part(content: bytes, node: Any, language: str) -> tuple[str, Any]:
-    """The tree of a part of a file in a language of its own; its places are those of the whole file."""
+    """Return an embedded part's language and root, at positions in the whole file."""
     from tree_sitter import Parser, Range
 
     parser = Parser(grammar(language))
@@ -238,7 +234,7 @@ def _part(content: bytes, node: Any, language: str) -> tuple[str, Any]:
 
 def _said_language(host: Any, content: bytes) -> str:
     head = text_of(host.children[0], content)
-    said = re.search(r"\b(?:lang|type)\s*=\s*[\"']?(?:text/|application/)?(\w+)", head)
+    attribute = re.search(r"\b(?:lang|type)\s*=\s*[\"']?(?:text/|application/)?(\w+)", head)
     name = (
         {
             "ts": "typescript",
@@ -246,18 +242,20 @@ def _said_language(host: Any, content: bytes) -> str:
             "babel": "javascript",
             "module": "javascript",
             "sass": "scss",
-        }.get(said[1], said[1])
-        if said
+        }.get(attribute[1], attribute[1])
+        if attribute
         else ""
     )
     return name if name in ("typescript", "tsx", "javascript", "json", "css", "scss") else ""
 
 
-def _symbols(found: list[_Found], content: bytes, language: str, docs: Docs) -> Iterator[Symbol]:
+def _symbols(
+    definitions: list[_Found], content: bytes, language: str, docs: Docs
+) -> Iterator[Symbol]:
     how = LANGUAGES[language]
-    holders: list[tuple[int, str, str]] = []  # end byte, name, kind of what is open here
-    before: Symbol | None = None  # not told yet: another clause of it may follow
-    for node, kind, name in found:
+    holders: list[tuple[int, str, str]] = []  # end byte, name, kind of the open definitions
+    before: Symbol | None = None  # pending: another clause of it may follow
+    for node, kind, name in definitions:
         if kind.endswith("?") and not _is_function(
             node.child_by_field_name("value") or node.child_by_field_name("right"), content
         ):
@@ -274,7 +272,7 @@ def _symbols(found: list[_Found], content: bytes, language: str, docs: Docs) -> 
             container = receiver_of(node, content)
         elif (member := _ASSIGNED if node.type == "assignment_expression" else how.member) and (
             inside := OPERATOR_OF.fullmatch(name) or member.fullmatch(name)
-        ):  # defined outside of what it is a member of
+        ):  # a member defined outside its container
             container, name = f"{container}.{inside[1]}".strip(".").replace("::", "."), inside[2]
             kind = "method" if kind == "function" else kind
         elif kind == "function" and holders and holders[-1][2] in ("class", "impl"):
@@ -286,7 +284,7 @@ def _symbols(found: list[_Found], content: bytes, language: str, docs: Docs) -> 
             and holders[-1][2] in ("function", "method")
             and node.type == "function_definition"
         ):
-            continue  # a macro with a block: neither language has functions within functions
+            continue  # a macro with a block: neither language has nested functions
         end, last = _end(node)
         inside_name = (
             name
@@ -332,7 +330,10 @@ def _symbols(found: list[_Found], content: bytes, language: str, docs: Docs) -> 
 
 
 def _end(node: Any) -> tuple[int, int]:
-    """The byte and the row at which a definition ends; in Dart the body is a neighbour of its head."""
+    """Return the end byte and last row of a definition.
+
+    In Dart the body is a sibling of its head.
+    """
     last = node
     while (
         node.type.endswith("_signature")
@@ -347,34 +348,40 @@ def _end(node: Any) -> tuple[int, int]:
     ):
         last = behind
     row = last.end_point[0]
-    return last.end_byte, row - (
-        last.end_point[1] == 0 and row > node.start_point[0]
-    )  # a macro ends behind its newline
+    # a macro ends behind its newline
+    return last.end_byte, row - (last.end_point[1] == 0 and row > node.start_point[0])
 
 
 def _is_function(value: Any, content: bytes) -> bool:
-    """Whether a function is assigned, be it one that is wrapped: ``memo(forwardRef((props, ref) => ...))``."""
+    """Whether a value is a function, even wrapped: ``memo(forwardRef((props, ref) => ...))``."""
     if value is None or value.type in _FUNCTION_VALUES:
         return value is not None
-    called, given = value.child_by_field_name("function"), value.child_by_field_name("arguments")
+    called, arguments = (
+        value.child_by_field_name("function"),
+        value.child_by_field_name("arguments"),
+    )
     if (
         value.type != "call_expression"
-        or given is None
+        or arguments is None
         or text_of(called, content).rpartition(".")[2] not in _WRAPPERS
     ):
         return False
-    return bool(given.named_children) and _is_function(given.named_children[0], content)
+    return bool(arguments.named_children) and _is_function(arguments.named_children[0], content)
 
 
 _BODIES = ("block", "do_block", "declaration_list")
 _BODY_FIELDS = ("body", "value", "right", "rhs", "declarations", "match")
-_OPENED = ("zig", "css", "scss", "swift")  # a body that has no node of its own begins with a brace
+_OPENED = ("zig", "css", "scss", "swift")  # a body without a node begins with a brace
 
 
 def _signature(node: Any, content: bytes, language: str) -> str:
-    """From the definition's start to its body, on one line."""
+    """Return a definition's text before its body, on one line."""
     body = next(
-        (found for field in _BODY_FIELDS if (found := node.child_by_field_name(field)) is not None),
+        (
+            field_node
+            for field in _BODY_FIELDS
+            if (field_node := node.child_by_field_name(field)) is not None
+        ),
         None,
     )
     if body is None:
@@ -387,12 +394,13 @@ def _signature(node: Any, content: bytes, language: str) -> str:
             None,
         )
     elif (inner := body.child_by_field_name("body")) is not None:
-        body = inner  # of the function that is assigned
+        body = inner  # of the assigned function
+    # OCaml's let
     begin = (
         node.parent.start_byte
         if node.type.endswith("_binding") and node.parent is not None
         else node.start_byte
-    )  # OCaml's let
+    )
     end = (
         body.start_byte if body is not None and body.start_byte > node.start_byte else node.end_byte
     )
@@ -413,7 +421,7 @@ _TEMPLATE = re.compile(
 
 
 def _template_symbols(content: bytes) -> Iterator[Symbol]:
-    """Macros and blocks of a template, which its HTML knows nothing of."""
+    """Yield a template's macros and blocks, missing from its HTML tree."""
     open_ones: list[tuple[str, str, int, str]] = []  # kind, name, line, signature
     for row, line in enumerate(content.decode("utf-8", "replace").split("\n"), 1):
         for match in _TEMPLATE.finditer(line):
@@ -427,7 +435,7 @@ def _template_symbols(content: bytes) -> Iterator[Symbol]:
                 yield Symbol(
                     name,
                     "function" if kind == "macro" else "class",
-                    ".".join(held[1] for held in open_ones),
+                    ".".join(outer[1] for outer in open_ones),
                     signature,
                     first,
                     row,

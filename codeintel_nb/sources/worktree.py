@@ -1,4 +1,4 @@
-"""The files of a folder that are worth indexing, and why the others are not."""
+"""Files of a folder to index, and the reasons to skip others."""
 
 from __future__ import annotations
 
@@ -21,47 +21,51 @@ from .repository import Repository
 
 HISTORIES = frozenset({".git", ".hg", ".svn", ".jj", ".bzr", "CVS"})  # of version control
 NEVER = HISTORIES | {
-    "__pycache__", "__pypackages__", ".ipynb_checkpoints", "node_modules", ".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis",
+    "__pycache__", "__pypackages__", ".ipynb_checkpoints", "node_modules", ".tox", ".nox",
+    ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis",
 }  # fmt: skip
+# of venv, conda, and virtualenv before version 20
 ENVIRONMENT_MARKS = (
     "pyvenv.cfg",
     "conda-meta",
     "bin/activate_this.py",
     "Scripts/activate_this.py",
-)  # of venv, conda, and virtualenv before version 20
+)
 VIRTUAL_FOLDER = "virtual file system"
 OWN_INDEX, BY_COLLABORATION = "index of codeintel", "rewritten by collaboration at each keystroke"
-IGNORED = frozenset(
-    {"ignored", "ignored folder", OWN_INDEX, BY_COLLABORATION}
-)  # reasons for which a file was not in the index either
-_FORMATS = frozenset(f"v{number}" for number in range(1, 10))  # folders of an index home
-_REPOSITORY = re.compile(r"[0-9a-f]{16}")  # a folder in one of these
+# a file skipped for one of these reasons was not in the index either
+IGNORED = frozenset({"ignored", "ignored folder", OWN_INDEX, BY_COLLABORATION})
+_FORMATS = frozenset(f"v{number}" for number in range(1, 10))  # format folders of an index home
+_REPOSITORY = re.compile(r"[0-9a-f]{16}")  # a repository's folder in one of these
 _RULE_NAMES = (".git", *IGNORE_FILES)
 # files that JupyterLab's collaboration rewrites at each keystroke
 COLLABORATION = re.compile(
-    r"\.jupyter_ystore\.db.*|.*\.ystore(?:\.db)?(?:-journal|-wal|-shm)?|\..+\.ipynb\.y|collaboration_sessions\.json"
+    r"\.jupyter_ystore\.db.*|.*\.ystore(?:\.db)?(?:-journal|-wal|-shm)?|\..+\.ipynb\.y"
+    r"|collaboration_sessions\.json"
 )
 _MAY_COLLABORATE = re.compile(r"ystore|\.y$|collaboration")  # a cheap filter
 SECRETS = (
-    ".env", ".env.*", "*.pem", "*.key", "*.pfx", "*.p12", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "id_rsa*", "id_dsa*", "id_ecdsa*",
-    "id_ed25519*", ".netrc", "_netrc", ".pgpass", ".htpasswd", ".pypirc", ".npmrc", ".git-credentials", ".dockercfg", "credentials.json",
-    "client_secret*.json", "service-account*.json", "service_account*.json", "secrets.y*ml", "secrets.json", "secrets.toml", "*.tfstate",
-    "jpserver-*.json", "nbserver-*.json", "kernel-????????-????-????-????-????????????.json", "jupyter_cookie_secret",
+    ".env", ".env.*", "*.pem", "*.key", "*.pfx", "*.p12", "*.jks", "*.keystore", "*.kdbx", "*.ppk",
+    "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", ".netrc", "_netrc", ".pgpass", ".htpasswd",
+    ".pypirc", ".npmrc", ".git-credentials", ".dockercfg", "credentials.json",
+    "client_secret*.json", "service-account*.json", "service_account*.json", "secrets.y*ml",
+    "secrets.json", "secrets.toml", "*.tfstate", "jpserver-*.json", "nbserver-*.json",
+    "kernel-????????-????-????-????-????????????.json", "jupyter_cookie_secret",
 )  # fmt: skip
 NO_SECRETS = re.compile(r"\.env\.(example|sample|template|dist|defaults?)$|\.pub$|\.py$")
 SECRET_FOLDERS = frozenset({".ssh", ".aws", ".gnupg", ".kube", ".azure", ".gcloud"})
 _NAME = attrgetter("name")
 _SECRET = re.compile("|".join(fnmatch.translate(glob) for glob in SECRETS))
-_READABLE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH  # by everybody, so that nobody has to ask
+_READABLE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH  # by everybody: os.access is not needed
 PRIVATE_KEY = re.compile(rb"\s*-----BEGIN [A-Z ]*PRIVATE KEY")
 
 
-MAX_EXAMPLES = 20  # of what is left out for one reason, kept by name
+MAX_EXAMPLES = 20  # paths recorded for each reason to skip files
 UNREAD_RULES = "ignore file that is not read: no regular file, or over 1 MB"
 
 
 class FileStat(NamedTuple):
-    """A file as the walk saw it; ``path`` is relative to the root, with ``/``."""
+    """A file's state; ``path`` is relative to the root, with ``/``."""
 
     path: str
     size: int  # bytes
@@ -75,14 +79,15 @@ class FileStat(NamedTuple):
 
 
 class Walk:
-    """One walk over a repository: iterate it for the files, then read what was ``skipped``.
+    """A walk over a repository: iterate it for files, then read ``skipped``.
 
-    With ``no_ignore``, ignored files, tool folders and environments are walked too, as by ``rg --no-ignore``. Version
-    control's folders and likely secrets are not.
+    ``no_ignore`` includes ignored files, tool folders and environments, as ``rg --no-ignore``
+    does, but neither version control's folders nor likely secrets.
 
     Raises
     ------
-    SourceError : the root leads elsewhere now or is the index home, or a folder cannot be listed now.
+    SourceError : the root is now a link or behind one, or cannot be indexed; or a folder cannot be
+        listed now.
     """
 
     def __init__(
@@ -94,36 +99,37 @@ class Walk:
     ) -> None:
         self.root = repository.root
         self.reads_ignore_files = repository.reads_ignore_files and not no_ignore
-        self.entered = entered  # is given each folder before it is listed
+        self.entered = entered  # called with each folder before listing it
         self.skipped: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}  # reason -> the first paths
         self.secrets: list[str] = []
-        self.unlisted: set[str] = (
-            set()
-        )  # folders that could not be listed: no event says when they can be
-        self.linked: dict[
-            str, FileState
-        ] = {}  # files with other names, whose changes under these give no event
+        # folders that could not be listed: no event reports when they can be
+        self.unlisted: set[str] = set()
+        # files with further hard links: changes through those give no event
+        self.linked: dict[str, FileState] = {}
         self._settings = settings
         self._never = HISTORIES if no_ignore else NEVER
         self._home = _identity(settings.home)
         self._virtual = virtual_folders(self.root)
         self._is_checked = False
         self._reader = RuleReader(self.root, lambda path: self._leave(UNREAD_RULES, path))
-        self._rules: dict[str, Rules] = {}  # of the folders that ``of`` went through
+        self._rules: dict[str, Rules] = {}  # of the folders visited by ``of``
 
     @property
     def outside(self) -> dict[str, tuple[int, ...]]:
-        """Files outside of the walk that decide what it finds, existing or not, with their stamps."""
+        """Return files outside the walk that decide its results, with their stamps.
+
+        Missing ones are included.
+        """
         return self._reader.outside
 
     def __iter__(self) -> Iterator[FileStat]:
-        """Files in path order, folder by folder."""
+        """Yield files in path order, folder by folder."""
         self._check_root()
         yield from self._folder("", self._reader.at_root() if self.reads_ignore_files else Rules())
 
     def of(self, path: str) -> Iterator[FileStat]:
-        """The file at a path, or the files below it, as far as a walk would come there."""
+        """Yield the files at or below a path, if a walk reaches them."""
         self._check_root()
         parts = path.split("/")
         try:
@@ -132,10 +138,10 @@ class Walk:
                 place = "/".join(parts[:depth])
                 entry = _Entry(os.path.join(self.root, place), name)
                 if depth == len(parts):
-                    wanted = self._entry(entry, place, rules)
-                    if isinstance(wanted, FileStat):
-                        yield wanted
-                    elif wanted:
+                    result = self._entry(entry, place, rules)
+                    if isinstance(result, FileStat):
+                        yield result
+                    elif result:
                         yield from self._folder(place, rules)
                     return
                 if (
@@ -154,14 +160,16 @@ class Walk:
         except OSError as error:
             if error.errno in TRANSIENT:
                 raise SourceError(
-                    f"The file {os.path.join(self.root, path)} cannot be looked at now ({error.strerror}). What was indexed before still answers; try again."
+                    f"The file {os.path.join(self.root, path)} cannot be looked at now "
+                    f"({error.strerror}). What was indexed before still answers; try again."
                 ) from error
             return
 
     def find(self, path: str) -> FileStat | None:
         """Return the file at exactly this path, if the walk reaches it.
 
-        On a case-insensitive file system, another spelling would bypass the rules for ignored and secret files.
+        On a case-insensitive file system, another spelling would bypass the rules for ignored and
+        secret files.
         """
         place = self.root
         for name in path.split("/"):
@@ -180,7 +188,7 @@ class Walk:
             self._is_checked = True
 
     def _marks(self, folder: str) -> set[str]:
-        """Return the entries of a folder that decide how it is read."""
+        """Return the entries of a folder deciding how to read it."""
         place = os.path.join(self.root, folder)
         return {
             name
@@ -197,7 +205,10 @@ class Walk:
         return self._rules[folder]
 
     def _folder(self, folder: str, rules: Rules) -> Iterator[FileStat]:
-        """The files of a folder and all within it, without a generator for each level, which would hand on every file."""
+        """Yield the files in and below a folder.
+
+        A stack replaces nested generators: those would pass each file on through every level.
+        """
         levels = [self._listed(folder, rules)]
         while levels:
             entries, rules = levels[-1]
@@ -211,15 +222,15 @@ class Walk:
                 levels.pop()
 
     def _listed(self, folder: str, rules: Rules) -> tuple[Iterator[FileStat | str], Rules]:
-        """The files and folders that are wanted of a folder, by name, and the rules for what is below."""
-        wanted: list[FileStat | str] = []
+        """Return a folder's entries to walk, in name order, and its rules."""
+        selected: list[FileStat | str] = []
         handle = None
         try:
             place = os.path.join(self.root, folder)
             if place in self._virtual:
                 self._leave(VIRTUAL_FOLDER, folder)
                 return iter(()), rules
-            # relative to an open folder a file's state is found without a walk down its path
+            # relative to an open folder, stat need not resolve the whole path
             handle = (
                 os.open(place, os.O_RDONLY | os.O_DIRECTORY | (os.O_NOFOLLOW if folder else 0))
                 if os.scandir in os.supports_fd
@@ -246,20 +257,21 @@ class Walk:
                     self._leave("vanished or unreadable", path)
                     continue
                 if isinstance(one, FileStat):
-                    wanted.append(one)
+                    selected.append(one)
                 elif one:
-                    wanted.append(path)
+                    selected.append(path)
         except OSError as error:
             if error.errno in TRANSIENT:  # the files still exist: do not report them as deleted
                 raise SourceError(
-                    f"The folder {os.path.join(self.root, folder)} cannot be listed now ({error.strerror}). What was indexed before still answers; try again."
+                    f"The folder {os.path.join(self.root, folder)} cannot be listed now "
+                    f"({error.strerror}). What was indexed before still answers; try again."
                 ) from error
             self._leave("unreadable folder", folder)
             self.unlisted.add(folder)
         finally:
             if handle is not None:
                 os.close(handle)
-        return iter(wanted), rules
+        return iter(selected), rules
 
     def _leave(self, reason: str, path: str) -> None:
         self.skipped[reason] += 1
@@ -268,12 +280,11 @@ class Walk:
             examples.append(path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
 
     def _entry(self, entry: os.DirEntry[str] | _Entry, path: str, rules: Rules) -> FileStat | bool:
-        """A file that is wanted, or whether it is a folder to go into."""
+        """Return a file to index, or whether to enter a folder."""
         name = entry.name
         if entry.is_symlink():
-            self._leave(
-                "symbolic link", path
-            )  # what it points to is indexed where it lies, or lies outside
+            # the target is indexed under its own path, or is outside
+            self._leave("symbolic link", path)
             return False
         if not name.isascii() and not _is_text(name):
             self._leave("name is not UTF-8", path)
@@ -289,9 +300,8 @@ class Walk:
         if not stat.S_ISREG(state.st_mode):
             self._leave("not a regular file", path)
         elif name == ".git":
-            self._leave(
-                "tool folder", path
-            )  # of a linked worktree or a submodule: the path of git's folder
+            # in a linked worktree or a submodule: a file with the path of git's folder
+            self._leave("tool folder", path)
         elif rules.ignores(path, False):
             self._leave("ignored", path)
         elif is_secret_name(name):
@@ -319,7 +329,7 @@ class Walk:
         return False
 
     def _reason_outside(self, path: str, name: str, rules: Rules) -> str | None:
-        """Return the reason to skip a folder, by its name and the rules around it, or None."""
+        """Return the reason to skip a folder from its name and rules, or None."""
         if name in self._never:
             return "tool folder"
         if name in SECRET_FOLDERS:
@@ -330,7 +340,7 @@ class Walk:
         return self._home is not None and _identity(folder) == self._home
 
     def _reason_inside(self, folder: str, names: set[str]) -> str | None:
-        """Return the reason to skip a folder, by its entries, or None."""
+        """Return the reason to skip a folder from its entries, or None."""
         place = os.path.join(self.root, folder)
         if self.reads_ignore_files and is_environment(names, place):
             return "virtual environment"
@@ -340,16 +350,15 @@ class Walk:
 
 
 def check_is_indexable(root: str, home: Path) -> None:
-    """Raise SourceError if a folder is the index home, or lies in it or on a virtual file system."""
+    """Raise SourceError for the index home, folders in it and virtual file systems."""
     mount = mount_of(root)
     if mount is not None and mount.kind in VIRTUAL:
         raise SourceError(
-            f"The folder {root} is on a virtual file system ({mount.kind}), whose files the kernel generates. Choose a folder on a disk: codeintel index PATH"
+            f"The folder {root} is on a virtual file system ({mount.kind}), "
+            "whose files the kernel generates. Choose a folder on a disk: codeintel index PATH"
         )
-    identity, resolved = (
-        _identity(home),
-        os.path.realpath(home),
-    )  # by path as well, while it does not exist yet
+    # paths are compared, too: the home may not exist yet
+    identity, resolved = _identity(home), os.path.realpath(home)
     folder = root
     while folder != resolved and (identity is None or _identity(folder) != identity):
         above = os.path.dirname(folder)
@@ -357,12 +366,13 @@ def check_is_indexable(root: str, home: Path) -> None:
             return
         folder = above
     raise SourceError(
-        f"The folder {root} holds codeintel's own index. Choose another folder: codeintel index PATH"
+        f"The folder {root} holds codeintel's own index. "
+        "Choose another folder: codeintel index PATH"
     )
 
 
 def is_environment(names: set[str], folder: str) -> bool:
-    """Whether a folder is an environment of venv, virtualenv or conda, by the names of its entries."""
+    """Whether a folder is a venv, virtualenv or conda environment, from its entries."""
     if "pyvenv.cfg" in names or (
         "conda-meta" in names and os.path.isdir(os.path.join(folder, "conda-meta"))
     ):
@@ -390,7 +400,7 @@ def _is_index_home(folder: str, names: set[str]) -> bool:
 
 
 def _identity(place: str | os.PathLike[str] | int) -> tuple[int, int] | None:
-    """Return the device and inode of a folder, or None if it is missing."""
+    """Return a folder's device and inode; None if it is missing."""
     try:
         state = os.stat(place)
     except OSError:
@@ -399,7 +409,7 @@ def _identity(place: str | os.PathLike[str] | int) -> tuple[int, int] | None:
 
 
 class _Entry:
-    """A path that was not met in a listing, asked as an entry of one is."""
+    """A path from outside a listing, with the methods of ``os.DirEntry``."""
 
     def __init__(self, path: str, name: str) -> None:
         self.name = name
@@ -416,7 +426,7 @@ class _Entry:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a file of this name is likely to hold keys or passwords."""
+    """Whether a file of this name is likely to contain keys or passwords."""
     return _SECRET.match(name) is not None and NO_SECRETS.search(name) is None
 
 
