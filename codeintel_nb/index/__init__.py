@@ -1,1 +1,1 @@
-"""Immutable shards, and how new ones come to be."""
+"""Immutable shards, and the updates that write new ones."""

@@ -1,7 +1,7 @@
 """Named numpy arrays in one file, opened by mmap without a copy.
 
-Layout: 8 bytes magic, 8 bytes header length, a JSON header of name -> [dtype, shape, offset], then the arrays, each
-aligned to 64 bytes. Little-endian throughout.
+Layout: 8 bytes magic, 8 bytes header length, a JSON header of name -> [dtype, shape, offset], then
+the arrays, each aligned to 64 bytes. Little-endian throughout.
 """
 
 from __future__ import annotations
@@ -39,7 +39,13 @@ def write_arrays(path: Path, arrays: dict[str, Array]) -> None:
 
 
 def open_arrays(path: Path) -> dict[str, Array]:
-    """The arrays as read-only views of the mapped file; FileNotFoundError when it is gone."""
+    """Return the arrays as read-only views of the mapped file.
+
+    Raises
+    ------
+    FileNotFoundError : the file is gone.
+    ShardError : the file is truncated or damaged.
+    """
     mapped = map_file(path)
     if len(mapped) < 16:
         raise ShardError(f"The index part {path.name} of shard {path.parent.name} is cut short.")

@@ -1,4 +1,7 @@
-"""Builds run in a child process at low priority: a grammar that crashes or eats memory takes no kernel with it."""
+"""Index builds in a child process at low priority.
+
+A grammar that crashes or exhausts memory ends the child, not the kernel.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +31,14 @@ MAX_CRASHES = 100  # per run, each on a different file
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What the child is asked for, one line of JSON on its standard input."""
+    """The child's job, sent as one line of JSON on its standard input."""
 
     settings: Settings
     repository: Repository
     rebuild: bool = False
-    only: tuple[str, ...] | None = None  # paths that are all that is to be looked at
-    avoid: tuple[
-        str, ...
-    ] = ()  # files to read without a look at their syntax: on one of them the child before this one crashed
+    only: tuple[str, ...] | None = None  # paths to update; None for all
+    # files to index by lines, without parsing: each crashed an earlier child
+    avoid: tuple[str, ...] = ()
 
 
 _Line = Progress | IndexReport | Failure
@@ -51,16 +53,17 @@ def build(
     look_here: bool = True,
     only: Sequence[str] | None = None,
 ) -> IndexReport:
-    """Bring a repository's index up to date in a child process; ``cancel`` or Ctrl-C ends it and harms nothing.
+    """Bring a repository's index up to date in a child process.
 
-    With ``look_here`` this process looks first whether anything changed, which saves the child where nothing did; a
-    server leaves that to the child, as it holds the interpreter for a moment. With ``only`` those paths, and what is below
-    them, are all that is looked at: with none of them nothing is.
+    ``cancel`` or Ctrl-C ends the child and harms nothing. With ``look_here``, this process first
+    checks for changes, and starts no child if there are none. A server leaves the check to the
+    child, because it blocks the interpreter for a moment. ``only`` limits the update to some paths
+    and those below them; if it is empty, nothing is checked.
 
     Raises
     ------
-    SourceError, ShardError : what the child met, in its words.
-    IndexingCancelled, EngineError : the child was cancelled or died; the last good index still answers.
+    SourceError, ShardError : the child reported it; the message is the child's.
+    IndexingCancelled, EngineError : the child was cancelled or died; the last good index stays.
     """
     stored = Store(settings.home).create(repository)
     if (
@@ -73,9 +76,8 @@ def build(
     while True:
         try:
             return _in_child(settings, job, stored, progress, cancel)
-        except (
-            _Crashed
-        ) as crash:  # a grammar, on this file: what was published before the crash stands
+        except _Crashed as crash:
+            # a grammar crashed on this file; shards published before the crash remain
             if crash.path in job.avoid or len(job.avoid) >= MAX_CRASHES:
                 raise EngineError(str(crash)) from None
             job = msgspec.structs.replace(job, avoid=(*job.avoid, crash.path))
@@ -86,10 +88,10 @@ class InterruptedAtEnd(KeyboardInterrupt):
 
 
 class _Crashed(EngineError):
-    """The child crashed while it read a file."""
+    """Crash of the child while it parsed a file."""
 
-    def __init__(self, said: str, path: str) -> None:
-        super().__init__(said)
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
         self.path = path
 
 
@@ -101,15 +103,16 @@ def _in_child(
     cancel: threading.Event | None,
 ) -> IndexReport:
     with (
-        tempfile.TemporaryFile() as said,
+        tempfile.TemporaryFile() as stderr,
+        # removed here, because a killed child does not clean up
         tempfile.TemporaryDirectory(prefix="codeintel-grammars-") as scratch,
-    ):  # a killed child does not clean up
-        child = spawn("codeintel_nb.index.build", said, stored.folder, {TEMPORARY: scratch})
+    ):
+        child = spawn("codeintel_nb.index.build", stderr, stored.folder, {TEMPORARY: scratch})
         try:
             ask(child, msgspec.json.encode(job, enc_hook=str))
-            return _follow(child, stored, progress, cancel, said)
+            return _follow(child, stored, progress, cancel, stderr)
         except BrokenPipeError:
-            raise _died(child.wait(), stored, said) from None
+            raise _died(child.wait(), stored, stderr) from None
         finally:
             end(child)
 
@@ -117,7 +120,7 @@ def _in_child(
 def _nothing_to_do(
     settings: Settings, repository: Repository, only: Sequence[str] | None = None
 ) -> IndexReport | None:
-    """The report of an update that finds nothing changed, without the cost of a child."""
+    """Return the report of an up-to-date index, or None; starts no child."""
     from .embedder import TABLE
 
     stored = Store(settings.home).create(repository)
@@ -138,10 +141,11 @@ def unchanged(
     skipped: Mapping[str, int],
     secrets: Sequence[str],
 ) -> IndexReport:
-    """The report of a run that had nothing to do."""
+    """Return the report of a run without changes."""
     return IndexReport(
-        repository=repository.name, files=snapshot.files, chunks=snapshot.chunks, content_bytes=snapshot.content_bytes, indexed=0, removed=0,
-        unchanged=files, embedded=0, reused=0, skipped=dict(skipped), secrets=tuple(secrets), seconds=0.0,
+        repository=repository.name, files=snapshot.files, chunks=snapshot.chunks,
+        content_bytes=snapshot.content_bytes, indexed=0, removed=0, unchanged=files,
+        embedded=0, reused=0, skipped=dict(skipped), secrets=tuple(secrets), seconds=0.0,
     )  # fmt: skip
 
 
@@ -150,20 +154,20 @@ def _follow(
     stored: Stored,
     progress: Callable[[Progress], None] | None,
     cancel: threading.Event | None,
-    said: IO[bytes],
+    stderr: IO[bytes],
 ) -> IndexReport:
     output = Output(child)
     try:
         for line in output.lines(
             cancel, lambda: 0.0 if getattr(cancel, "is_urgent", False) else STOP_S
         ):
-            met: Any = msgspec.json.decode(line, type=_Line)
-            if isinstance(met, IndexReport):
-                return met
-            if isinstance(met, Failure):
-                raise met.exception()
+            message: Any = msgspec.json.decode(line, type=_Line)
+            if isinstance(message, IndexReport):
+                return message
+            if isinstance(message, Failure):
+                raise message.exception()
             if progress is not None:
-                progress(met)
+                progress(message)
     except KeyboardInterrupt:
         stop = threading.Event()
         stop.set()
@@ -174,25 +178,29 @@ def _follow(
         raise
     except Cancelled:
         raise IndexingCancelled(
-            f"Indexing {stored.repository.name!r} was cancelled. What was indexed before still answers; resume with: codeintel refresh {stored.repository.name}"
+            f"Indexing {stored.repository.name!r} was cancelled. What was indexed before still"
+            f" answers; resume with: codeintel refresh {stored.repository.name}"
         ) from None
-    raise _died(child.wait(), stored, said)
+    raise _died(child.wait(), stored, stderr)
 
 
-def _died(status: int, stored: Stored, said: IO[bytes]) -> EngineError:
-    how = f"The process that indexed {stored.repository.name!r} {how_it_ended(status, said)} What was indexed before still answers; run codeintel index again."
+def _died(status: int, stored: Stored, stderr: IO[bytes]) -> EngineError:
+    how = (
+        f"The process that indexed {stored.repository.name!r} {how_it_ended(status, stderr)}"
+        " What was indexed before still answers; run codeintel index again."
+    )
     path = culprit(stored.folder, status)
     return _Crashed(how, path) if path else EngineError(how)
 
 
 def main() -> None:
-    """The child: one job in, progress and a report or a failure out."""
+    """Run the job from standard input; write progress, then a report or a failure."""
     job = msgspec.json.decode(read_job(), type=Job, dec_hook=lambda kind, value: kind(value))
     stop = serve_parent()
     try:
         from .embedder import default_embedder
 
-        with suppress(EngineError):  # files are read by lines then, and counted
+        with suppress(EngineError):  # without grammars, files are indexed by lines and counted
             use_grammar_folder(job.settings.home)
         stored = Store(job.settings.home).create(job.repository)
         _say(

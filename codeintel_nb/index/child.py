@@ -1,4 +1,7 @@
-"""Child processes: work at low priority whose crash or hunger takes no kernel or server with it."""
+"""Child processes for work at low priority.
+
+A crash or a lack of memory ends the child, not the kernel or server that started it.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +31,19 @@ def spawn(
     folder: Path,
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.Popen[bytes]:
-    """Start ``python -m module`` with pipes; ``said`` takes what it writes to its standard error."""
+    """Start ``python -m module`` with pipes; its standard error goes to ``said``."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, env={**_environment(), **environment}, cwd=folder, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
+        env={**_environment(), **environment}, cwd=folder, start_new_session=True,
     )  # fmt: skip
 
 
 def ask(child: subprocess.Popen[bytes], job: bytes) -> None:
-    """Give a child its job, a line; the pipe stays open, and the child ends when it closes, however this process ends."""
+    """Send a child its job, one line, and leave the pipe open.
+
+    The child exits when the pipe closes, so it does not outlive this process.
+    """
     assert child.stdin is not None
     child.stdin.write(job + b"\n")
     child.stdin.flush()
@@ -58,7 +65,7 @@ class Failure(msgspec.Struct, frozen=True, tag="failure"):
 
 
 class Cancelled(Exception):
-    """The work was to end before it was done."""
+    """Cancellation of unfinished work."""
 
 
 class Output:
@@ -78,11 +85,11 @@ class Output:
     def lines(
         self, cancel: threading.Event | None, grace_s: Callable[[], float] = lambda: 0.0
     ) -> Iterator[bytes]:
-        """Yield the lines not yielded before, until the child exits.
+        """Yield the lines not yielded before, until the child closes its output.
 
         Raises
         ------
-        Cancelled : ``cancel`` was set; the child is asked to stop and has ``grace_s()`` seconds to exit.
+        Cancelled : ``cancel`` was set; the child, asked to stop, outlived ``grace_s()`` seconds.
         """
         cancelled_at: float | None = None
         while True:
@@ -106,7 +113,7 @@ class Output:
 
 def tell_to_stop(child: subprocess.Popen[bytes]) -> None:
     """Ask a child to save its work and exit."""
-    with suppress(OSError, ValueError):  # it has ended
+    with suppress(OSError, ValueError):  # it has already exited
         ask(child, STOP)
 
 
@@ -127,7 +134,7 @@ def _environment() -> dict[str, str]:
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
-    """Kill the child if it still runs, and let go of its pipes."""
+    """Kill the child if it still runs, and close its pipes."""
     if child.poll() is None:
         child.kill()
     child.wait()
@@ -136,11 +143,11 @@ def end(child: subprocess.Popen[bytes]) -> None:
             try:
                 pipe.close()
             except BrokenPipeError:
-                pass  # the child is gone; nothing was left to say to it
+                pass  # the child is gone; unsent input no longer matters
 
 
 def how_it_ended(status: int, said: IO[bytes]) -> str:
-    """The end of a sentence about a child that ended too early."""
+    """Return the rest of a sentence about a child's early exit, with its last error line."""
     said.seek(0)
     last = said.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
     how = (
@@ -156,11 +163,14 @@ _behind_job = b""  # input read past the job
 
 
 def read_job() -> bytes:
-    """Read the job sent by ``ask``; empty if the parent closed the pipe. Called in the child, before ``serve_parent``."""
+    """Read the job sent by ``ask``; empty if the parent closed the pipe.
+
+    Called in the child, before ``serve_parent``.
+    """
     global _behind_job
     parts = list[bytes]()
-    while read := os.read(0, 1 << 20):  # not sys.stdin, which would buffer the rest
-        line, newline, behind = read.partition(b"\n")
+    while block := os.read(0, 1 << 20):  # not sys.stdin, which would buffer the rest
+        line, newline, behind = block.partition(b"\n")
         parts.append(line)
         if newline:
             _behind_job = behind
@@ -169,9 +179,9 @@ def read_job() -> bytes:
 
 
 def serve_parent() -> threading.Event:
-    """Lower the priority, and exit when the parent exits or closes the pipe; called in the child.
+    """Lower this child's priority, and exit when the parent exits or closes the pipe.
 
-    Returns an event, set when the parent asks the child to stop.
+    Return an event, set when the parent asks the child to stop.
     """
     stop = threading.Event()
     if _behind_job.startswith(STOP):
@@ -183,7 +193,7 @@ def serve_parent() -> threading.Event:
 
 
 def _end_with_parent(stop: threading.Event) -> None:
-    while read := os.read(0, 4096):  # not sys.stdin: its lock would be held at interpreter exit
-        if read.startswith(STOP):
+    while block := os.read(0, 4096):  # not sys.stdin: its lock would be held at interpreter exit
+        if block.startswith(STOP):
             stop.set()
     os._exit(1)

@@ -1,7 +1,8 @@
-"""Compaction: many small shards, and those that are mostly tombstones, become one, while searches and updates go on.
+"""Compaction: merging of small shards, and of shards with mostly tombstones, into one.
 
-The new shard is written without the repository's write lock, from what the old ones hold; only to put it into the snapshot
-is the lock taken, and files that were replaced meanwhile are dead in it from the start.
+Searches and updates continue meanwhile. The new shard is written from the contents of the old ones,
+without the repository's write lock; only adding it to the snapshot takes the lock. Files replaced
+in the meantime are tombstones in it from the start.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ from .snapshot import ShardRef, Snapshot, Store, Stored, read_snapshot, write_sn
 from .updater import COMPACTING, known_vectors, one_writer, sweep
 from .writer import ShardWriter
 
-MOST_SMALL_SHARDS = 8  # more become one
-FEWEST_MERGED = 4  # as the merged shard is written anew each time, it takes some to be worth it
+MOST_SMALL_SHARDS = 8  # more are merged
+FEWEST_MERGED = 4  # fewer are not worth rewriting the merged shard
 SMALL_SHARE = 0.1  # of the size of a full shard
 MOST_DEAD_SHARE = 0.5  # of a shard's text
-GROWTH = 2  # a shard more than so many times as large as those before it together is left as it is
-WAIT_S = 600.0  # for an update at work
+GROWTH = 2  # a shard over this multiple of all smaller ones together is not merged
+WAIT_S = 600.0  # for a running update
 
 
 def to_merge(snapshot: Snapshot, opened: Callable[[str], Shard], shard_bytes: int) -> list[str]:
-    """Ids of the shards that are better one: the smallest of many small ones, or one that is mostly dead."""
+    """Return the ids of shards to merge: the smallest of many, or a mostly dead one."""
     live: dict[str, int] = {}
     for ref in snapshot.shards:
         shard = opened(ref.id)
@@ -70,8 +71,11 @@ def compact(
     embedder: Embedder,
     progress: Callable[[Progress], None] = lambda event: None,
 ) -> bool:
-    """Merge what is due, until nothing is; whether anything was. At most one process compacts a repository."""
-    done = False
+    """Merge shards until no merge is due; return whether any were merged.
+
+    At most one process compacts a repository.
+    """
+    has_merged = False
     with _one_compactor(stored) as alone:
         while alone and (
             merged := to_merge(
@@ -81,7 +85,7 @@ def compact(
             )
         ):
             if snapshot.embedder != embedder.id:
-                break  # everything is about to be embedded anew
+                break  # an update will embed everything anew
             if not _merge(
                 stored,
                 settings,
@@ -90,8 +94,8 @@ def compact(
                 progress,
             ):
                 break
-            done = True
-    return done
+            has_merged = True
+    return has_merged
 
 
 def _merge(
@@ -101,7 +105,10 @@ def _merge(
     refs: list[ShardRef],
     progress: Callable[[Progress], None],
 ) -> bool:
-    """Write the live files of the shards as one, and have it answer in their stead; False where they are gone meanwhile."""
+    """Merge the live files of some shards into one, replacing them in the snapshot.
+
+    Return False if all of them have left the snapshot meanwhile.
+    """
     shards = [Shard(stored.shards / ref.id) for ref in refs]
     live = [
         np.setdiff1d(np.arange(shard.manifest.files), ref.dead).tolist()
@@ -136,7 +143,7 @@ def _merge(
             now = {ref.id: ref for ref in snapshot.shards}
             if not any(ref.id in now for ref in refs):
                 return False
-            # of a shard that is gone from the snapshot every file was replaced or removed
+            # all files of a shard that left the snapshot were replaced or removed
             lost = {
                 (ref.id, number)
                 for i, ref in enumerate(refs)
@@ -145,12 +152,12 @@ def _merge(
             dead = sorted(place[file] for file in lost)
             merged = [ShardRef(writer.publish(), tuple(dead))] if files else []
             ids = {ref.id for ref in refs}
-            kept = [ref for ref in snapshot.shards if ref.id not in ids]
+            others = [ref for ref in snapshot.shards if ref.id not in ids]
             retired = {**snapshot.retired, **dict.fromkeys(ids & now.keys(), time.time())}
             replaced = msgspec.structs.replace(
                 snapshot,
                 generation=snapshot.generation + 1,
-                shards=(*kept, *merged),
+                shards=(*others, *merged),
                 retired=retired,
             )
             write_snapshot(stored.folder, replaced)
@@ -159,7 +166,7 @@ def _merge(
 
 
 def _document(shard: Shard, number: int, symbols: list[Symbol]) -> Document:
-    """A file as it was given to the shard's writer."""
+    """Return a file as passed to the shard's writer."""
     first, end = int(shard.file_chunk[number]), int(shard.file_chunk[number + 1])
     language = shard.language(number)
     columns = (
@@ -198,23 +205,27 @@ def _document(shard: Shard, number: int, symbols: list[Symbol]) -> Document:
 
 
 def _symbols(shard: Shard) -> dict[int, list[Symbol]]:
-    """The definitions of each file."""
+    """Return the definitions of each file, by its number."""
     import duckdb
 
-    found: dict[int, list[Symbol]] = {}
+    by_file: dict[int, list[Symbol]] = {}
     with duckdb.connect() as connection:
         connection.execute("set threads = 1")
         rows: Any = connection.execute(
-            f"select file_id, name, kind, container, signature, start_line, end_line, doc from {read_table(shard.folder / 'symbols.parquet')}"
+            "select file_id, name, kind, container, signature, start_line, end_line, doc"
+            f" from {read_table(shard.folder / 'symbols.parquet')}"
         ).fetchall()
     for file, *symbol in rows:
-        found.setdefault(file, []).append(Symbol(*symbol))
-    return found
+        by_file.setdefault(file, []).append(Symbol(*symbol))
+    return by_file
 
 
 @contextmanager
 def _one_compactor(stored: Stored) -> Iterator[bool]:
-    """Whether this process is the one; what it writes is then left alone by others' sweeps."""
+    """Yield whether this process got the compaction lock, without waiting for it.
+
+    While the lock is held, sweeps by other processes spare the shard being written.
+    """
     from filelock import Timeout
 
     try:
@@ -230,7 +241,7 @@ def _one_compactor(stored: Stored) -> Iterator[bool]:
 
 
 class Compaction(msgspec.Struct, frozen=True):
-    """What a child is asked for, one line of JSON on its standard input."""
+    """The child's job, sent as one line of JSON on its standard input."""
 
     settings: Settings
     repository: Repository
@@ -242,10 +253,15 @@ def compact_in_child(
     progress: Callable[[Progress], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> None:
-    """Merge what is due in a child process; a failure is an EngineError, and leaves everything as it was."""
+    """Merge the shards that are due, in a child process.
+
+    Raises
+    ------
+    EngineError : the child failed or was cancelled; the index is intact.
+    """
     stored = Store(settings.home).stored(repository)
-    with tempfile.TemporaryFile() as said:
-        child = spawn("codeintel_nb.index.compact", said, stored.folder)
+    with tempfile.TemporaryFile() as stderr:
+        child = spawn("codeintel_nb.index.compact", stderr, stored.folder)
         try:
             ask(child, msgspec.json.encode(Compaction(settings, repository), enc_hook=str))
             for line in Output(child).lines(cancel):
@@ -253,18 +269,23 @@ def compact_in_child(
                     progress(msgspec.json.decode(line, type=Progress))
             if status := child.wait():
                 raise EngineError(
-                    f"The process that compacted the index of {repository.name!r} {how_it_ended(status, said)} Nothing is lost; the next update tries again."
+                    f"The process that compacted the index of {repository.name!r}"
+                    f" {how_it_ended(status, stderr)} Nothing is lost; the next update tries again."
                 )
         except (BrokenPipeError, Cancelled):
             raise EngineError(
-                f"Compacting the index of {repository.name!r} was ended. Nothing is lost; the next update tries again."
+                f"Compacting the index of {repository.name!r} was ended."
+                " Nothing is lost; the next update tries again."
             ) from None
         finally:
             end(child)
 
 
 def main() -> None:
-    """The child: progress out, a line each; done when it ends with 0."""
+    """Run the job from standard input, and write each progress event as one line.
+
+    Exit status 0 means success.
+    """
     job = msgspec.json.decode(read_job(), type=Compaction, dec_hook=lambda kind, value: kind(value))
     serve_parent()
     from .embedder import default_embedder

@@ -1,4 +1,4 @@
-"""Text to unit vectors: the contract, and the static table that is shipped."""
+"""Embedding of text as unit vectors: the contract, and the shipped static table."""
 
 from __future__ import annotations
 
@@ -19,29 +19,33 @@ Vectors = npt.NDArray[np.float32]
 
 TABLE = Path(__file__).parent / "table"
 _WORD = re.compile(r"[A-Za-z0-9_]+")
-_MOST_WORDS = 1_000_000  # kept in the cache of words seen
-_BATCH = 1024  # texts whose token rows are held at once
+_MOST_WORDS = 1_000_000  # in the word cache; beyond that it is cleared
+_BATCH = 1024  # texts whose token rows are in memory at once
 
 
 class Embedder(Protocol):
-    """What turns text into vectors. ``id`` names the model and its version: vectors of two ids do not mix."""
+    """Model that turns text into unit vectors.
+
+    ``id`` names the model and its version: vectors of different ids are not comparable.
+    """
 
     id: str
     dim: int
 
     def embed_code(self, texts: Sequence[str]) -> Vectors:
-        """(n, dim) unit rows for pieces of code, each with its path before it."""
+        """Return (n, dim) unit rows for pieces of code, each preceded by its path."""
         ...
 
     def embed_query(self, text: str) -> Vectors:
-        """(1, dim) unit row for a question."""
+        """Return the (1, dim) unit row of a query."""
         ...
 
 
 class StaticEmbedder:
-    """A table with a row a token; a text is the sum of its tokens' rows, each weighted by the root of its count.
+    """Table with one row per token.
 
-    Tokens never cross a word, so words are tokenized once and remembered.
+    A text's vector is the normalized sum of its tokens' rows, each weighted by the square root of
+    the token's count. Tokens never cross words, so words are tokenized once and cached.
     """
 
     def __init__(self, folder: Path = TABLE) -> None:
@@ -52,14 +56,17 @@ class StaticEmbedder:
         self.dim: int = config["dim"]
         self._table: npt.NDArray[np.int8] = np.load(folder / "table.npy", mmap_mode="r")
         self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._lock = threading.Lock()  # the words seen are shared by the threads of a server
+        self._lock = threading.Lock()  # a server's threads share the word cache
         self._forget()
 
     def embed_code(self, texts: Sequence[str]) -> Vectors:
         return self.embed_words([_WORD.findall(text) for text in texts])
 
     def embed_words(self, words: Sequence[list[str]]) -> Vectors:
-        """``embed_code`` for texts that are split into words already, at whatever is no letter, digit or underscore."""
+        """Embed code already split into words.
+
+        Words are runs of letters, digits and underscores.
+        """
         batches = [self._embed(words[i : i + _BATCH]) for i in range(0, len(words), _BATCH)]
         return np.concatenate(batches) if batches else np.zeros((0, self.dim), np.float32)
 
@@ -73,13 +80,13 @@ class StaticEmbedder:
 
     def _embed(self, words: Sequence[list[str]]) -> Vectors:
         with self._lock:
-            self._learn({word for found in words for word in found})
+            self._learn({word for text_words in words for word in text_words})
             ids = self._ids
             flat = np.fromiter(map(ids.__getitem__, chain.from_iterable(words)), np.int64)
             tokens, lengths = gathered(self._tokens, self._ends, flat)
         if not len(tokens):
             return np.zeros((len(words), self.dim), np.float32)
-        text_of_word = np.repeat(np.arange(len(words)), [len(found) for found in words])
+        text_of_word = np.repeat(np.arange(len(words)), [len(text_words) for text_words in words])
         keys = np.repeat(text_of_word, lengths) * len(self._table) + tokens
         keys, counts = np.unique(keys, return_counts=True)
         rows = keys % len(self._table)
@@ -87,9 +94,8 @@ class StaticEmbedder:
         ends = np.searchsorted(keys, np.arange(1, len(words) + 1) * len(self._table)).tolist()
         vectors = np.zeros((len(words), self.dim), np.float32)
         begin = 0
-        for text, end in enumerate(
-            ends
-        ):  # a product a text: faster than np.add.reduceat over all rows
+        # one product per text is faster than np.add.reduceat over all rows
+        for text, end in enumerate(ends):
             if end > begin:
                 vectors[text] = weights[begin:end] @ self._table[rows[begin:end]].astype(np.float32)
             begin = end
@@ -111,8 +117,8 @@ class StaticEmbedder:
 def gathered(
     values: array[int], ends: array[int], rows: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The values of the given rows of a ragged table, one row after the other, and the rows' lengths."""
-    # views of growing arrays must not outlive this call: an array with a view cannot grow
+    """Return some rows of a ragged table, concatenated, and the rows' lengths."""
+    # these views must not outlive the call: an array with a view cannot grow
     flat, bounds = np.frombuffer(values, np.int32), np.frombuffer(ends, np.int64)
     lengths = bounds[rows + 1] - bounds[rows]
     total = int(lengths.sum())
@@ -124,10 +130,13 @@ def gathered(
 
 @cache
 def default_embedder() -> StaticEmbedder:
-    """The shipped table, loaded once a process."""
+    """Return the shipped table, loaded once per process."""
     return StaticEmbedder()
 
 
 def embedder_input(path: str, text: str) -> str:
-    """What is embedded of a chunk: where it lies says much of what it does."""
+    """Return the text to embed for a chunk: its path, then its content.
+
+    The path says much about the purpose of the code.
+    """
     return f"{path}\n{text}"

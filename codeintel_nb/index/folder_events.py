@@ -19,15 +19,16 @@ MAX_BATCH_S = 0.4  # from the first change to the end of its batch
 IDLE_S = 0.2  # between reads while nothing changes
 EMPTY_BATCH_S = 0.5  # between empty batches
 MIN_POLL_S = 5.0  # between scans of folders without events
-POLL_TIMES = 20  # at most a twentieth of the time is spent on these scans
-MAX_PATHS = 1_000  # changed together; beyond that the whole folder is scanned
+POLL_TIMES = 20  # a scan's duration until the next: scans take at most 1/20 of the time
+MAX_PATHS = 1_000  # changed in a batch; beyond that the whole folder is scanned
 
 
 class FolderEvents:
     """Batches of changed paths below a repository's root.
 
-    In a batch ``""`` stands for any path; an empty batch means no change. ``unwatched`` is the
-    reason why some folders get no events. They are polled, so a batch may name them unchanged.
+    A batch with ``""`` means that any path may have changed, an empty one that none did.
+    ``unwatched`` is the reason why some folders get no events. These are polled, so a batch may
+    name them although nothing in them changed.
     """
 
     def __init__(
@@ -39,7 +40,8 @@ class FolderEvents:
         self._repository, self._settings = repository, settings
         self._notices, self._over = notices, over
         self._missed: set[str] = set()  # folders without events
-        self._outside: dict[str, tuple[int, ...]] = {}  # rules outside of the folder, and stamps
+        # stamps of rule files outside the folder
+        self._outside: dict[str, tuple[int, ...]] = {}
         self._polled_at = self._took_s = 0.0
 
     def __iter__(self) -> Iterator[set[str]]:
@@ -78,24 +80,24 @@ class FolderEvents:
                 yield changed
 
     def _rules_changed(self) -> bool:
-        """Whether a file outside of the folder that decides what is read has changed."""
+        """Whether ignore rules from outside the folder have changed."""
         return any(stamp_of(path) != stamp for path, stamp in self._outside.items())
 
     def _look(self, paths: list[str]) -> set[str]:
-        """Watch the folders at and below some paths; return the paths that are not ignored."""
+        """Watch the folders at and below some paths; return the paths not ignored."""
         began = time.monotonic()
         watched = self._notices.follow(self)
         if "" in paths or len(paths) > MAX_PATHS:
             paths = [""]
         entered = (lambda folder: None) if watched is None else watched.folder
         walk = Walk(self._repository, self._settings, entered)
-        wanted: set[str] = set()
+        candidates: set[str] = set()
         for path in paths:
             walk.skipped.clear()
-            # a deque runs the whole walk, for the folders that it enters
+            # a deque exhausts the walk, so that all its folders are watched
             files = deque(walk.of(path) if path else walk, maxlen=1)
             if files or not path or not walk.skipped or not walk.skipped.keys() <= IGNORED:
-                wanted.add(path)
+                candidates.add(path)
         self._outside = dict(walk.outside) if paths == [""] else walk.outside | self._outside
         missed = set(paths) if watched is None else watched.missed
         elsewhere = {
@@ -106,7 +108,7 @@ class FolderEvents:
         self._missed = elsewhere | missed
         self._took_s = time.monotonic() - began
         self.unwatched = self._notices.reason_for(self._missed)
-        return wanted
+        return candidates
 
     def _by_watchfiles(self) -> Iterator[set[str]]:
         import watchfiles
@@ -127,12 +129,12 @@ class FolderEvents:
             yield {self._concerned(path) for path in paths}
 
     def _concerned(self, path: str) -> str:
-        """Return the path that a change concerns: the folder, if it decides how that is read."""
+        """Return the path affected by a change: for a deciding file, its folder."""
         folder, _, name = path.rpartition("/")
         return "" if path == self.root else folder if name in DECIDING else path
 
     def _is_followed(self, path: str) -> bool:
-        """Whether changes of a path count."""
+        """Whether changes to a path are reported."""
         *folders, name = path.split(os.sep)
         home = os.path.realpath(self._settings.home)
         place = os.path.join(self.root, path)
@@ -144,10 +146,13 @@ class FolderEvents:
 
 
 def _is_by_collaboration(path: str) -> bool:
-    """Whether a file is jupyter-collaboration's: rewritten at each keystroke, its journals gone before they are read."""
+    """Whether a file belongs to jupyter-collaboration.
+
+    Such files are rewritten at each keystroke; their journals are gone before they can be read.
+    """
     return COLLABORATION.fullmatch(path.rpartition("/")[2]) is not None
 
 
 def is_at_or_below(path: str, folder: str) -> bool:
-    """Whether a path is a folder or lies in it; ``""`` is the root."""
+    """Whether a path is the folder itself or inside it; ``""`` is the root."""
     return not folder or path == folder or path.startswith(f"{folder}/")

@@ -1,6 +1,7 @@
 """Files that changed since they were indexed: one scan of the folder, then file-change events.
 
-A folder that gets no events, as the system has none or its watches are used up, is scanned again at every search.
+A folder without events, because the system has none or its watches are used up, is scanned at every
+search.
 """
 
 from __future__ import annotations
@@ -22,24 +23,28 @@ from .plan import Seen, is_settled, read_seen
 from .shard import Shard
 from .snapshot import ShardRef, Snapshot, Stored, read_snapshot
 
-MOST_TOLD = 5_000  # changed paths from which all are looked at instead
+MOST_TOLD = 5_000  # changed paths; beyond that the whole folder is scanned
 
 Shards = list[tuple[ShardRef, Shard]]
 
 
 class SnapshotReplaced(FileNotFoundError):
-    """A search holds an outdated snapshot and has to read the current one."""
+    """Outdated snapshot: the search must read the current one."""
 
 
 class Changes(NamedTuple):
-    """Files that differ from the index, or are not in it, in path order; and the indexed paths that answer no longer."""
+    """Differences between a folder and its index.
+
+    ``files`` differ from the index or are missing from it, in path order; ``gone`` are indexed
+    paths with outdated entries.
+    """
 
     files: tuple[FileStat, ...] = ()
     gone: frozenset[str] = frozenset()
-    unwatched: str = ""  # why the folder was scanned and no events were read; empty where they were
+    unwatched: str = ""  # why the folder was scanned instead of watched; empty if it was watched
 
     def dead(self, ref: ShardRef, shard: Shard) -> tuple[int, ...]:
-        """A shard's tombstones, with what changed since."""
+        """Return a shard's tombstones, with the files changed since."""
         if not self.gone:
             return ref.dead
         changed = {
@@ -49,10 +54,10 @@ class Changes(NamedTuple):
 
 
 class Freshness:
-    """Compares folders with their indexes, for all searches of a process.
+    """Comparison of folders with their indexes, shared by all searches of a process.
 
-    With ``follow`` events are read at each search, which takes microseconds; without, or where there are none, the folder is
-    scanned again.
+    With ``follow``, events are read at each search, which takes microseconds. Otherwise, or where
+    there are no events, the folder is scanned again.
     """
 
     def __init__(self, settings: Settings, follow: bool = True) -> None:
@@ -62,11 +67,11 @@ class Freshness:
         self._lock = threading.Lock()
 
     def changes(self, stored: Stored, snapshot: Snapshot, shards: Shards) -> Changes:
-        """Return what changed since the snapshot.
+        """Return the changes since the snapshot.
 
         Raises
         ------
-        SnapshotReplaced : a newer snapshot answers.
+        SnapshotReplaced : a newer snapshot is current.
         """
         with self._lock:
             tree = self._trees.get(stored.folder)
@@ -90,7 +95,10 @@ class Freshness:
         return {name: reason for name, reason in reasons.items() if reason}
 
     def is_unchanged(self, stored: Stored, snapshot: Snapshot, shards: Shards) -> bool:
-        """Whether nothing changed since the folder was compared with this snapshot; False as well where no changes are told."""
+        """Whether nothing changed since the folder was compared with this snapshot.
+
+        False, too, for a folder that is not watched as a whole.
+        """
         tree = self._trees.get(stored.folder)
         if tree is None or tree.repository != stored.repository:
             return False
@@ -108,32 +116,28 @@ class Freshness:
 
 
 class _Tree:
-    """One folder: which of its files are known to differ, or may."""
+    """Known and possible differences of one folder from its index."""
 
     def __init__(self, stored: Stored, settings: Settings) -> None:
         self.repository: Repository = stored.repository
         self.folder = stored.folder
         self.lock = threading.Lock()
-        self.told: set[str] = set()  # paths that changed, as the events say; "" for anything
+        self.told: set[str] = set()  # changed paths, as reported by events; "" for any
         self._settings = settings
-        self._suspects: set[str] = set()  # paths that differed when they were looked at
-        self._same: dict[
-            str, tuple[FileState, bytes]
-        ] = {}  # state and hash of files that differ from the index in their state alone
+        self._suspects: set[str] = set()  # paths that differed at the last comparison
+        # state and hash of files that differ from the index in their state alone
+        self._same: dict[str, tuple[FileState, bytes]] = {}
         self._known: Changes | None = None
         self._generation = -1
-        self._dead: dict[
-            str, tuple[Shard, set[int]]
-        ] = {}  # the shards of that generation and their tombstones
-        self._outside: dict[
-            str, tuple[int, ...]
-        ] = {}  # files that decide what is read and get no events, with their stamps
+        # the shards of that generation, with their tombstones
+        self._dead: dict[str, tuple[Shard, set[int]]] = {}
+        # stamps of files outside the folder that decide what is read, and get no events
+        self._outside: dict[str, tuple[int, ...]] = {}
         self._seen: tuple[tuple[int, ...], Seen] = (), Seen()
         self._unwatched: set[str] = {""}  # folders without events; "" for all
         self._unlisted: set[str] = set()  # folders that could not be listed
-        self._linked: dict[
-            str, FileState
-        ] = {}  # files with several names, and their states when they were looked at
+        # states of hard-linked files at the last comparison
+        self._linked: dict[str, FileState] = {}
 
     @property
     def root(self) -> str:
@@ -152,31 +156,31 @@ class _Tree:
         return notices.reason_for(self._unwatched)
 
     def changes(self, snapshot: Snapshot, shards: Shards, notices: Notices | None) -> Changes:
-        told = notices.read(self) if notices is not None else set()
-        if snapshot.generation < self._generation:  # read before another search saw a newer one
+        reported = notices.read(self) if notices is not None else set()
+        if snapshot.generation < self._generation:  # another search has used a newer one
             if read_snapshot(self.folder).generation > snapshot.generation:
-                self.told |= told
+                self.told |= reported
                 raise SnapshotReplaced(
                     f"generation {snapshot.generation} of {self.folder.name} was replaced"
                 )
-            self._known = None  # it was removed and indexed anew
-        told |= self._unwatched | self._unlisted
-        told.update(path for path, state in self._linked.items() if self._state(path) != state)
+            self._known = None  # the index was removed and built anew
+        reported |= self._unwatched | self._unlisted
+        reported.update(path for path, state in self._linked.items() if self._state(path) != state)
         if (
             self._known is None
-            or "" in told
-            or len(told) > MOST_TOLD
+            or "" in reported
+            or len(reported) > MOST_TOLD
             or any(stamp_of(path) != stamp for path, stamp in self._outside.items())
         ):
             return self._look(snapshot, shards, notices)
         if snapshot.generation != self._generation:
-            told |= self._indexed_since(shards)
-        elif not told:
+            reported |= self._indexed_since(shards)
+        elif not reported:
             return self._known
         try:
-            return self._compare(self._suspects | told, snapshot, shards, notices)
+            return self._compare(self._suspects | reported, snapshot, shards, notices)
         except BaseException:
-            self._known = None  # the events are read: the next search scans
+            self._known = None  # the events are consumed: the next search scans
             raise
 
     def _state(self, path: str) -> FileState | None:
@@ -186,72 +190,74 @@ class _Tree:
             return None
 
     def _indexed_since(self, shards: Shards) -> set[str]:
-        """Paths of which the index says something else than the generation before did: it may have read them at any moment."""
+        """Return the paths whose index entries differ from the last generation compared.
+
+        The update may have read these files at any moment.
+        """
         now = {shard.id: set(ref.dead) for ref, shard in shards}
-        found = {
+        paths = {
             path for ref, shard in shards if shard.id not in self._dead for path in shard.paths
         }
         for shard_id, (shard, dead) in self._dead.items():
             gone = range(shard.manifest.files) if shard_id not in now else now[shard_id] - dead
-            found.update(shard.paths[number] for number in gone if number not in dead)
-        return found
+            paths.update(shard.paths[number] for number in gone if number not in dead)
+        return paths
 
     def _look(self, snapshot: Snapshot, shards: Shards, notices: Notices | None) -> Changes:
         """Scan the whole folder and watch it."""
-        self._known, self._outside, self._unwatched = (
-            None,
-            {},
-            {""},
-        )  # where it fails, the next search scans again
+        # if this scan fails, the next search scans again
+        self._known, self._outside, self._unwatched = None, {}, {""}
         walk, watched = self._walk(notices)
-        found = {stat.path: stat for stat in walk}
+        stats = {stat.path: stat for stat in walk}
         self._outside = dict(walk.outside)
-        if not found and not is_readable(self.repository.root):
-            known = Changes()  # the folder is gone or away: what was indexed still answers
+        if not stats and not is_readable(self.repository.root):
+            changes = Changes()  # the folder is gone or unavailable: the index still answers
         else:
             indexed = {path for ref, shard in shards for path in _live(ref, shard)}
-            known = self._differing(found, indexed - found.keys(), shards)
+            changes = self._differing(stats, indexed - stats.keys(), shards)
         self._unwatched = {""} if watched is None else _topmost(watched.missed)
         self._unlisted, self._linked = walk.unlisted, self._hard_linked(walk)
-        return self._remember(known, snapshot, shards)
+        return self._remember(changes, snapshot, shards)
 
     def _compare(
         self, paths: Iterable[str], snapshot: Snapshot, shards: Shards, notices: Notices | None
     ) -> Changes:
-        """Look at the paths alone, or at what lies below them."""
+        """Compare only the paths and the files below them."""
         walk, watched = self._walk(notices)
-        found: dict[str, FileStat] = {}
+        stats: dict[str, FileStat] = {}
         missing: set[str] = set()
-        told = tuple(paths)
-        for path in told:
+        targets = tuple(paths)
+        for path in targets:
             here = {stat.path: stat for stat in walk.of(path)}
-            found.update(here)
+            stats.update(here)
             missing.update(
-                known
+                indexed
                 for ref, shard in shards
-                for known in _at(path, ref, shard)
-                if known not in here
+                for indexed in _at(path, ref, shard)
+                if indexed not in here
             )
         self._outside = walk.outside | self._outside
         if not is_readable(self.repository.root):
-            found, missing = {}, set()
-        known = self._differing(found, missing - found.keys(), shards)
-        self._unwatched = (
-            {""} if watched is None else _topmost(watched.missed)
-        )  # those without a watch are among the paths
+            stats, missing = {}, set()
+        changes = self._differing(stats, missing - stats.keys(), shards)
+        # all unwatched folders are among the paths, so none is missed here
+        self._unwatched = {""} if watched is None else _topmost(watched.missed)
         self._unlisted = walk.unlisted
-        looked_at = missing.union(told, found)
+        looked_at = missing.union(targets, stats)
         self._linked = {
             path: state for path, state in self._linked.items() if path not in looked_at
         } | self._hard_linked(walk)
-        return self._remember(known, snapshot, shards)
+        return self._remember(changes, snapshot, shards)
 
     def _hard_linked(self, walk: Walk) -> dict[str, FileState]:
-        """Return hard-linked files: a write under another name gives no event. Packages are replaced, not written to."""
+        """Return the hard-linked files: a write under another name raises no event.
+
+        Empty for packages, which are replaced and not written to.
+        """
         return walk.linked if self.repository.source == "worktree" else {}
 
     def _walk(self, notices: Notices | None) -> tuple[Walk, Watched | None]:
-        """A walk that has the folders it enters watched."""
+        """Return a walk, and the watches added to its folders on entry."""
         watched = notices.follow(self) if notices is not None else None
         return Walk(
             self.repository,
@@ -259,11 +265,11 @@ class _Tree:
             (lambda folder: None) if watched is None else watched.folder,
         ), watched
 
-    def _differing(self, found: dict[str, FileStat], missing: set[str], shards: Shards) -> Changes:
+    def _differing(self, stats: dict[str, FileStat], missing: set[str], shards: Shards) -> Changes:
         files, gone = [], set(missing)
-        seen = self._read_seen()
+        cache = self._read_seen()
         with FolderReader(self.root) as reader:
-            for path, stat in found.items():
+            for path, stat in stats.items():
                 place = next(
                     (
                         (shard, number)
@@ -274,9 +280,9 @@ class _Tree:
                     None,
                 )
                 if place is None:
-                    if path not in seen.refused or seen.refused[path].state != stat.state:
+                    if path not in cache.refused or cache.refused[path].state != stat.state:
                         files.append(stat)
-                elif not self._is_same(stat, *place, seen, reader):
+                elif not self._is_same(stat, *place, cache, reader):
                     files.append(stat)
                     gone.add(path)
         return Changes(tuple(sorted(files, key=lambda stat: stat.path.split("/"))), frozenset(gone))
@@ -288,13 +294,13 @@ class _Tree:
         return self._seen[1]
 
     def _is_same(
-        self, stat: FileStat, shard: Shard, number: int, seen: Seen, reader: FolderReader
+        self, stat: FileStat, shard: Shard, number: int, cache: Seen, reader: FolderReader
     ) -> bool:
-        """Compare a file with the index by its state, else by its content."""
+        """Whether a file equals the index, by its state or else by its content."""
         state = stat.state
         if state.size != int(shard.file_size[number]):
             return False
-        if state == shard.file_state(number) or state == seen.touched.get(stat.path):
+        if state == shard.file_state(number) or state == cache.touched.get(stat.path):
             return True
         stamp = (state, shard.file_hash[number].tobytes())
         if self._same.get(stat.path) == stamp:
@@ -308,29 +314,29 @@ class _Tree:
             return False
         if content_hash(data) != stamp[1]:
             return False
-        if is_settled(state, read_at):  # else it may change again within the same time stamp
+        if is_settled(state, read_at):  # else it may change again within the same timestamp
             self._same[stat.path] = stamp
         return True
 
-    def _remember(self, known: Changes, snapshot: Snapshot, shards: Shards) -> Changes:
-        self._known = known
-        self._suspects = {stat.path for stat in known.files} | known.gone
+    def _remember(self, changes: Changes, snapshot: Snapshot, shards: Shards) -> Changes:
+        self._known = changes
+        self._suspects = {stat.path for stat in changes.files} | changes.gone
         if snapshot.generation != self._generation:
             self._generation = snapshot.generation
             self._dead = {shard.id: (shard, set(ref.dead)) for ref, shard in shards}
-        return known
+        return changes
 
 
 def _topmost(folders: set[str]) -> set[str]:
-    """Return the folders that lie in none of the others."""
-    found: set[str] = set()
+    """Return the folders not inside any of the others."""
+    topmost: set[str] = set()
     for folder in sorted(folders):
         parts = folder.split("/")
-        if not any("/".join(parts[:depth]) in found for depth in range(1, len(parts))) and (
-            "" not in found or not folder
+        if not any("/".join(parts[:depth]) in topmost for depth in range(1, len(parts))) and (
+            "" not in topmost or not folder
         ):
-            found.add(folder)
-    return found
+            topmost.add(folder)
+    return topmost
 
 
 def _live(ref: ShardRef, shard: Shard) -> Iterable[str]:
@@ -343,8 +349,8 @@ def _live(ref: ShardRef, shard: Shard) -> Iterable[str]:
 
 
 def _at(path: str, ref: ShardRef, shard: Shard) -> list[str]:
-    """The live indexed file at a path, or those below it."""
+    """Return the live indexed file at a path, or those below it."""
     number = shard.file_numbers.get(path)
     if number is not None:
         return [] if number in ref.dead else [path]
-    return [known for known in shard.below(path) if shard.file_numbers[known] not in ref.dead]
+    return [indexed for indexed in shard.below(path) if shard.file_numbers[indexed] not in ref.dead]

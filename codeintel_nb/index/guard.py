@@ -1,4 +1,7 @@
-"""Which file is being read, told where a crash cannot take it along: a grammar may crash, or never end."""
+"""Memory-mapped record of the file being parsed.
+
+It survives the process, so a grammar's crash or endless loop can be traced to its file.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 MARK = "reading"
-MOST_S = 10.0  # of the process's CPU time, for one file: two megabytes of C++ take less than two
-_SIZE = 8192  # of the mark: two bytes of length, and a path
-# how a grammar ends a process; by the others somebody else does
+MOST_S = 10.0  # CPU time of the process for one file; 2 MB of C++ take less than 2 s
+_SIZE = 8192  # bytes of the mark: two for the length, then the path
+# signals of a grammar's crash or timeout (SIGPROF); other signals have other senders
 CRASHES = frozenset(
     -getattr(signal, name)
     for name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGPROF")
@@ -19,20 +22,19 @@ CRASHES = frozenset(
 
 
 class Guard:
-    """Marks the file that is being read, and has the system end the process when that takes too long."""
+    """Mark of the file being parsed; a timer kills the process after ``MOST_S``."""
 
     def __init__(self, folder: Path) -> None:
         self._mark: mmap.mmap | bytearray = bytearray(_SIZE)
-        with (
-            suppress(OSError),
-            (folder / MARK).open("w+b") as file,
-        ):  # where nothing can be written a crash names no file
-            file.write(bytes(_SIZE))  # else a write to the mark would need room that is not there
+        # where the folder is not writable, a crash names no file
+        with suppress(OSError), (folder / MARK).open("w+b") as file:
+            file.write(bytes(_SIZE))  # allocates the mark: on a full disk, later writes would fail
             file.flush()
             self._mark = mmap.mmap(file.fileno(), _SIZE)
         self._timed = hasattr(signal, "setitimer")
         if self._timed:
-            signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process, whatever it is in
+            # kills the process, whatever code it runs
+            signal.signal(signal.SIGPROF, signal.SIG_DFL)
 
     def begin(self, path: str) -> None:
         name = path.encode("utf-8", "surrogateescape")[: _SIZE - 2]
@@ -48,11 +50,14 @@ class Guard:
 
 
 def culprit(folder: Path, status: int) -> str:
-    """The file that was being read when a process crashed; empty where it ended otherwise, or read none."""
+    """Return the path of the file being parsed when a process crashed.
+
+    Empty if the process ended otherwise, or was parsing no file.
+    """
     if status not in CRASHES:
         return ""
     try:
-        held = (folder / MARK).read_bytes()
+        mark = (folder / MARK).read_bytes()
     except OSError:
         return ""
-    return held[2 : 2 + int.from_bytes(held[:2], "little")].decode("utf-8", "surrogateescape")
+    return mark[2 : 2 + int.from_bytes(mark[:2], "little")].decode("utf-8", "surrogateescape")

@@ -1,11 +1,12 @@
 """Lists of ascending ids, each in the smallest of three forms.
 
-- ids: two bytes an id where there are at most 65,536 of them, three up to 16 million, else four;
-- bits: a bit for every id there is;
+- ids: two bytes per id if at most 65,536 ids are possible, three up to 16 million, else four;
+- bits: one bit for every possible id;
 - Elias-Fano: the upper bits of the ids in unary, their lower bits plane by plane, the lowest first.
 
-The bits of an Elias-Fano list of n ids below u, with l lower bits each: three that say how many at the end are not used;
-then for every i the bit ``(ids[i] >> l) + i`` set among ``n + (u >> l) + 1``; then n bits for each of the l planes.
+An Elias-Fano list of n ids below u, with l lower bits each, consists of three bits for the number
+of unused bits at its end; then ``n + (u >> l) + 1`` bits, with bit ``(ids[i] >> l) + i`` set for
+every i; then n bits for each of the l planes.
 
 References
 ----------
@@ -19,10 +20,10 @@ import numpy.typing as npt
 
 from .arrays import Array
 
-IDS, BITS, ELIAS_FANO = range(3)  # the last with the number of lower bits added to it
-_AT_ONCE = 1 << 19  # ids that are packed together: what the processor's caches hold
+IDS, BITS, ELIAS_FANO = range(3)  # the last plus the number of lower bits
+_AT_ONCE = 1 << 19  # ids packed together: as many as fit the processor's caches
 _PAD = 3  # bits
-_FEW = 500  # ids of which the bits are put together in one step, which is slow for many
+_FEW = 500  # ids; for fewer, bit planes are joined in one step, which is slow for many
 
 Ids = npt.NDArray[np.int64]
 
@@ -32,7 +33,10 @@ def _id_bytes(universe: int) -> int:
 
 
 def packed(ids: Array, starts: Array, universe: int) -> dict[str, Array]:
-    """The arrays of an IdLists; ``starts`` is where each list begins in ``ids``, whose values are below ``universe``."""
+    """Return the arrays of an IdLists.
+
+    ``starts`` is the index in ``ids`` of each list's first id; all ids are below ``universe``.
+    """
     counts = np.diff(starts, append=len(ids)).astype(np.int64)
     lower = np.log2(np.maximum(1, universe / np.maximum(1, counts))).astype(np.int64)
     bits = _PAD + counts + (universe >> lower) + 1 + counts * lower
@@ -67,7 +71,10 @@ def packed(ids: Array, starts: Array, universe: int) -> dict[str, Array]:
 
 
 def _pack(ids: Array, counts: Ids, forms: Array, sizes: Ids, universe: int, out: Array) -> None:
-    """Write some lists, one after the other; those of a form lie in the same order in ``ids`` and in ``out``."""
+    """Write some lists, one after the other.
+
+    Lists of the same form have the same order in ``ids`` and in ``out``.
+    """
     form_of, place = np.repeat(forms, counts), np.repeat(forms, sizes)
     for form in np.unique(forms).tolist():
         chosen = forms == form
@@ -104,18 +111,16 @@ def _pack(ids: Array, counts: Ids, forms: Array, sizes: Ids, universe: int, out:
 
 
 class IdLists:
-    """Reads the lists that ``packed`` made."""
+    """Reader of the lists made by ``packed``."""
 
     def __init__(self, arrays: dict[str, Array], universe: int) -> None:
         forms, self._offsets, self._data = arrays["forms"], arrays["offsets"], arrays["data"]
-        self._form, self._offset = (
-            memoryview(forms.data),
-            memoryview(self._offsets.data),
-        )  # to look at one
+        # for access to single items
+        self._form, self._offset = memoryview(forms.data), memoryview(self._offsets.data)
         self._universe = universe
 
     def sizes(self, positions: Ids) -> list[int]:
-        """Bytes that each of some lists takes: what says, without reading them, which one is short."""
+        """Return the bytes of each of some lists, to find short ones without reading."""
         sizes: list[int] = (self._offsets[positions + 1] - self._offsets[positions]).tolist()
         return sizes
 
@@ -150,18 +155,18 @@ class IdLists:
         return self._form[position] == BITS
 
     def among(self, position: int, ids: Ids) -> Ids:
-        """Those of the ids that a list holds."""
+        """Return the ids contained in a list."""
         if self.is_bits(position):
             data = self._data[self._offset[position] : self._offset[position + 1]]
-            kept: Ids = ids[(data[ids >> 3] >> (7 - (ids & 7)).astype(np.uint8)) & 1 > 0]
-            return kept
-        held = np.zeros(self._universe, bool)
-        held[self.read(position)] = True
-        return ids[held[ids]]
+            members: Ids = ids[(data[ids >> 3] >> (7 - (ids & 7)).astype(np.uint8)) & 1 > 0]
+            return members
+        is_member = np.zeros(self._universe, bool)
+        is_member[self.read(position)] = True
+        return ids[is_member[ids]]
 
 
 def _byte_of(planes: Array) -> Array:
-    """Up to eight planes of bits, the lowest first, as a number for each column."""
+    """Return up to eight bit planes, lowest first, as one number per column."""
     if planes.shape[1] < _FEW:
         low: Array = np.packbits(planes, axis=0, bitorder="little")[0]
         return low

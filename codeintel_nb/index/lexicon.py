@@ -1,4 +1,4 @@
-"""BM25 postings of a shard: which chunks hold a term, and how often.
+"""BM25 postings of a shard: chunks by term, with the term's counts.
 
 References
 ----------
@@ -24,16 +24,16 @@ from .words import WORD, hash_of, terms_of
 K1 = 1.5  # how soon further mentions of a term stop counting
 B = 0.75  # how much a long chunk is discounted
 _MOST_WORDS = 1_000_000
-# how often a chunk holds a term: a bit says whether it is more than once, which is rare, and then four bits how often; beyond
-# 10 the nearest step changes what the term adds by about a hundredth
+# counts of a term in a chunk: one bit tells whether the term is repeated, which is rare; if so,
+# four bits give the step. Above 10, the nearest step changes a score by about a hundredth
 STEPS = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 19, 26, 40, 110], np.uint8)
 _COUNTS = np.arange(256)[:, None]
-_RANKED = 4096  # postings after which it is said how many before are of more than once
+_RANKED = 4096  # postings per entry of the rank directory, a cumulative count of repeated terms
 _STEP_OF = np.abs(_COUNTS / (_COUNTS + K1) - STEPS / (STEPS + K1)).argmin(axis=1).astype(np.uint8)
 
 
 class LexiconBuilder:
-    """Collects the terms of chunks, in order, and writes them sorted by term."""
+    """Collector of chunks' terms, in order; writes them sorted by the terms' hashes."""
 
     def __init__(self) -> None:
         self._terms: dict[str, int] = {}
@@ -45,16 +45,18 @@ class LexiconBuilder:
         self._chunks = 0
 
     def add(self, texts: Sequence[str]) -> None:
-        """Take the next chunks' texts."""
+        """Add the texts of the next chunks."""
         self.add_words([WORD.findall(text) for text in texts])
 
     def add_words(self, words: Sequence[list[str]]) -> None:
-        """Take the next chunks, each as its words."""
-        self._learn({word for found in words for word in found})
+        """Add the next chunks, each as a list of words."""
+        self._learn({word for chunk_words in words for word in chunk_words})
         ids = self._word_ids
         flat = np.fromiter(map(ids.__getitem__, chain.from_iterable(words)), np.int64)
         terms, lengths = gathered(self._word_terms, self._word_ends, flat)
-        chunk_of_word = np.repeat(np.arange(len(words)), [len(found) for found in words])
+        chunk_of_word = np.repeat(
+            np.arange(len(words)), [len(chunk_words) for chunk_words in words]
+        )
         owners = np.repeat(chunk_of_word, lengths)
         keys, counts = np.unique(owners * (1 << 32) + terms, return_counts=True)
         self._postings.append(
@@ -70,10 +72,10 @@ class LexiconBuilder:
     def _learn(self, words: set[str]) -> None:
         if len(self._word_ids) + len(words) > _MOST_WORDS:
             self._word_ids, self._word_terms, self._word_ends = {}, array("i"), array("q", [0])
-        known, terms = self._word_ids, self._terms
+        word_ids, terms = self._word_ids, self._terms
         for word in words:
-            if word not in known:
-                known[word] = len(known)
+            if word not in word_ids:
+                word_ids[word] = len(word_ids)
                 self._word_terms.extend(
                     terms.setdefault(term, len(terms)) for term in terms_of(word)
                 )
@@ -84,9 +86,8 @@ class LexiconBuilder:
         by_hash = np.argsort(hashes)
         rank = np.empty(len(hashes), np.uint64)
         rank[by_hash] = np.arange(len(hashes), dtype=np.uint64)
-        keys = np.empty(
-            sum(len(terms) for terms, _, _ in self._postings), "<u8"
-        )  # term, chunk and count in one number, to be sorted where it lies
+        # term, chunk and count in one number, sorted in place
+        keys = np.empty(sum(len(terms) for terms, _, _ in self._postings), "<u8")
         at = 0
         while self._postings:
             terms, chunks, counts = self._postings.pop()
@@ -121,7 +122,7 @@ class LexiconBuilder:
 
 
 def _halved(steps: Array) -> Array:
-    """Two to a byte, the first in the lower half."""
+    """Return steps packed two to a byte, the first in the lower half."""
     even = np.append(steps, np.zeros(len(steps) % 2, np.uint8)).reshape(-1, 2)
     halved: Array = even[:, 0] | even[:, 1] << 4
     return halved
@@ -143,7 +144,7 @@ class Lexicon:
         self.total_length = int(self.lengths.sum(dtype=np.int64))
 
     def postings(self, term: str) -> tuple[npt.NDArray[np.integer[Any]], npt.NDArray[np.uint8]]:
-        """Chunks that hold the term, in order, and how often each does, one of STEPS."""
+        """Return a term's chunks, in order, and its counts, rounded to STEPS."""
         at = self._position(term)
         if at is None:
             return np.zeros(0, np.int64), np.zeros(0, np.uint8)
@@ -159,25 +160,28 @@ class Lexicon:
         return self._lists.read(at), STEPS[steps]
 
     def _are_several(self, start: int, end: int) -> npt.NDArray[np.uint8]:
-        """Of each posting of a range 1 where the chunk holds the term more than once, else 0."""
+        """Return 1 for each posting of a range with a repeated term, else 0."""
         return np.unpackbits(self._several[start // 8 : (end + 7) // 8], bitorder="little")[
             start % 8 :
         ][: end - start]
 
     def frequency(self, term: str) -> int:
-        """How many chunks hold the term."""
+        """Return the number of chunks with the term."""
         at = self._position(term)
         return 0 if at is None else int(self._starts[at + 1]) - int(self._starts[at])
 
     def _position(self, term: str) -> int | None:
-        wanted = np.uint64(hash_of(term))
-        at = int(np.searchsorted(self._hashes, wanted))
-        return None if at == len(self._hashes) or self._hashes[at] != wanted else at
+        target = np.uint64(hash_of(term))
+        at = int(np.searchsorted(self._hashes, target))
+        return None if at == len(self._hashes) or self._hashes[at] != target else at
 
     def scores(
         self, weights: dict[str, float], mean_length: float, mask: npt.NDArray[np.bool_] | None
     ) -> npt.NDArray[np.float32]:
-        """BM25 of every chunk in the mask; ``weights`` are the terms with their inverse document frequencies."""
+        """Return the BM25 score of every chunk in the mask.
+
+        ``weights`` are the terms with their inverse document frequencies.
+        """
         scores = np.zeros(len(self.lengths), np.float32)
         for term, weight in weights.items():
             chunks, counts = self.postings(term)

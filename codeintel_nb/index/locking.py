@@ -16,13 +16,13 @@ _WITHOUT_LOCKS = frozenset(
 def acquire_lock(path: Path, timeout_s: float) -> Any:
     """Acquire a lock and return it; call its ``release``.
 
-    Where the file system has no locks (NFS mounted with nolock, Lustre without flock), fall back to
-    a lock file, which is taken over from a dead process.
+    On a file system without locks (NFS mounted with nolock, Lustre without flock), fall back to a
+    lock file; one left by a dead process is taken over.
 
     Raises
     ------
     filelock.Timeout : another process holds it.
-    OSError : the file cannot be made.
+    OSError : the file cannot be created.
     """
     from filelock import FileLock, SoftFileLock
 

@@ -1,4 +1,4 @@
-"""The manifest of a shard: its parts with their sizes and checksums, and what it holds."""
+"""Manifest of a shard: its parts with their sizes and checksums, and its contents."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a shard holds; parts that a reader does not know are ignored."""
+    """Contents of a shard; parts unknown to a reader are ignored."""
 
     format: int
     id: str
@@ -39,19 +39,20 @@ class Manifest(msgspec.Struct, frozen=True):
     chunks: int
     content_bytes: int
     languages: tuple[str, ...]
-    revisions: tuple[str, ...]  # bit i of a file's mask stands for revisions[i]
+    revisions: tuple[str, ...]  # bit i of a file's mask means revisions[i]
     parts: dict[str, Part]
 
 
 def read_manifest(folder: Path) -> Manifest:
     data = (folder / MANIFEST).read_bytes()
     try:
-        said = msgspec.json.decode(data)
-        if isinstance(said, dict) and said.get("format") != FORMAT:
+        document = msgspec.json.decode(data)
+        if isinstance(document, dict) and document.get("format") != FORMAT:
             raise ShardError(
-                f"Shard {folder.name} is format {said.get('format')}, this version reads {FORMAT}. Rebuild it: codeintel index PATH --rebuild"
+                f"Shard {folder.name} is format {document.get('format')}, this version reads"
+                f" {FORMAT}. Rebuild it: codeintel index PATH --rebuild"
             )
-        manifest = msgspec.convert(said, Manifest)
+        manifest = msgspec.convert(document, Manifest)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise damaged(folder, f"its manifest cannot be read: {error}") from error
     missing = [name for name in PARTS if name not in manifest.parts]
@@ -62,7 +63,8 @@ def read_manifest(folder: Path) -> Manifest:
 
 def damaged(folder: Path, what: str) -> ShardError:
     return ShardError(
-        f"Shard {folder.name} is damaged: {what}. Rebuild it: codeintel index PATH --rebuild (codeintel doctor says which repository)."
+        f"Shard {folder.name} is damaged: {what}. Rebuild it: codeintel index PATH --rebuild"
+        " (codeintel doctor says which repository)."
     )
 
 

@@ -1,4 +1,4 @@
-"""Map files without keeping descriptors, of which a macOS shell has 256."""
+"""Memory-mapped files without open descriptors; a macOS shell allows only 256."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_READ, _SHARED = 1, 1  # PROT_READ and MAP_SHARED, which are the same on Linux, macOS and the BSDs
+_READ, _SHARED = 1, 1  # PROT_READ and MAP_SHARED, the same on Linux, macOS and the BSDs
 FILES_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
 _FAILED = ctypes.c_void_p(-1).value
 
@@ -29,7 +29,7 @@ def map_file(path: Path) -> Any:
         if sys.version_info >= (3, 13):
             options = {} if os.name == "nt" else {"trackfd": False}
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ, **options)
-        if os.name == "nt":  # which has no such limit
+        if os.name == "nt":  # Windows has no such limit
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return _map_by_libc(file.fileno(), size)
 
@@ -42,7 +42,7 @@ def _map_by_libc(descriptor: int, size: int) -> Any:
         raise OSError(error, os.strerror(error))
     buffer = (ctypes.c_char * size).from_address(address)
     unmap = weakref.finalize(buffer, libc.munmap, address, size)
-    unmap.atexit = False  # the system does it when the process ends
+    unmap.atexit = False  # the system unmaps when the process ends
     return buffer
 
 
@@ -57,7 +57,7 @@ def _libc() -> Any:
 
 
 def raise_descriptor_limit(target: int = 4096) -> None:
-    """Raise the soft limit of open files, as far as the hard limit admits."""
+    """Raise the soft limit of open files to ``target``, within the hard limit."""
     if os.name == "nt":
         return
     import resource
@@ -67,5 +67,5 @@ def raise_descriptor_limit(target: int = 4096) -> None:
     if soft != resource.RLIM_INFINITY and soft < limit:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-        except (OSError, ValueError):  # macOS refuses more than it has for a process
+        except (OSError, ValueError):  # macOS refuses more than its limit per process
             pass

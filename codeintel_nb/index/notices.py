@@ -13,24 +13,23 @@ from typing import Any, Protocol
 from ..sources.ignore import IGNORE_FILES
 from ..sources.worktree import NEVER
 
-DECIDING = frozenset(
-    {".git", "pyvenv.cfg", "conda-meta", *IGNORE_FILES}
-)  # entries that decide how their folder is read
+# entries that decide how their folder is read
+DECIDING = frozenset({".git", "pyvenv.cfg", "conda-meta", *IGNORE_FILES})
 OLD_ENVIRONMENT = "activate_this.py"  # of virtualenv before version 20, in ENVIRONMENT/bin
-RETRY_S = 30.0  # between attempts to get an instance where the user has no more
+RETRY_S = 30.0  # between attempts to open an instance when the user's are used up
 
 
 class Told(Protocol):
-    """A tree that changes are told of."""
+    """Tree of folders to watch."""
 
     @property
     def root(self) -> str: ...
 
-    told: set[str]  # paths that changed since they were read; "" for anything
+    told: set[str]  # paths changed since the last read; "" for any
 
 
 class Watched:
-    """The folders of one tree, as they are entered."""
+    """Watches on the folders of one tree, added as a walk enters them."""
 
     def __init__(self, tree: Told, add: Callable[[Told, str], bool]) -> None:
         self._tree, self._add = tree, add
@@ -42,13 +41,12 @@ class Watched:
 
 
 class Notices:
-    """Linux's inotify, one instance a process; elsewhere there are no events."""
+    """Linux's inotify, one instance per process; other systems have no events."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._folders: dict[
-            int, list[tuple[Told, str]]
-        ] = {}  # watch -> the trees that hold the folder, and where
+        # watch -> the trees that contain the folder, and its path in each
+        self._folders: dict[int, list[tuple[Told, str]]] = {}
         self._inotify: Any = None
         self._tried_at = -RETRY_S
         self.reason = ""  # why there are no events at all
@@ -56,7 +54,7 @@ class Notices:
     is_linux = sys.platform == "linux"
 
     def reason_for(self, folders: set[str]) -> str:
-        """Return the reason why some folders are not watched; empty for no folders."""
+        """Return the reason why some folders are not watched; empty if there are none."""
         if not folders or not self.is_linux:  # elsewhere folders are always scanned
             return ""
         return (
@@ -65,7 +63,7 @@ class Notices:
         )
 
     def follow(self, tree: Told) -> Watched | None:
-        """What is to be told each folder of a tree, to have it watched; None where nothing can be."""
+        """Return the watches of a tree, to add its folders to; None without inotify."""
         with self._lock:
             if self._inotify is None and time.monotonic() - self._tried_at > RETRY_S:
                 self._tried_at = time.monotonic()
@@ -81,14 +79,18 @@ class Notices:
             self.reason = f"{sys.platform} has no inotify"
             return
         except OSError as error:
-            self.reason = f"no inotify instance is left ({error.strerror}): sysctl fs.inotify.max_user_instances"
+            self.reason = (
+                f"no inotify instance is left ({error.strerror}):"
+                " sysctl fs.inotify.max_user_instances"
+            )
             return
         self.reason = ""
         weakref.finalize(self, self._inotify.close)
         self._flags = flags
         self._mask = (
-            flags.CLOSE_WRITE | flags.MODIFY | flags.ATTRIB | flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO
-            | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR | flags.DONT_FOLLOW
+            flags.CLOSE_WRITE | flags.MODIFY | flags.ATTRIB | flags.CREATE | flags.DELETE
+            | flags.MOVED_FROM | flags.MOVED_TO | flags.DELETE_SELF | flags.MOVE_SELF
+            | flags.ONLYDIR | flags.DONT_FOLLOW
         )  # fmt: skip
 
     def _add(self, tree: Told, folder: str) -> bool:
@@ -98,10 +100,10 @@ class Notices:
             try:
                 watch = self._inotify.add_watch(os.path.join(tree.root, folder), self._mask)
             except (OSError, ValueError):
-                return False  # the user's watches are all taken, or the folder is gone again
+                return False  # the user's watches are used up, or the folder is gone
             places = self._folders.setdefault(watch, [])
             if (tree, folder) not in places:
-                # inotify has one watch for all names of a folder (bind mounts): keep those that still name it
+                # a folder's names (bind mounts) share one watch: keep those that still name it
                 places[:] = [
                     place
                     for place in places
@@ -110,15 +112,18 @@ class Notices:
             return True
 
     def read(self, tree: Told) -> set[str]:
-        """What changed in a tree since this was asked the last time; other trees' changes are kept for them."""
+        """Return the paths of a tree that changed since its last call.
+
+        Changes of other trees are recorded for their own calls.
+        """
         with self._lock:
             try:
                 for event in () if self._inotify is None else self._inotify.read(timeout=0):
                     self._hand_out(event)
             except (OSError, ValueError):
                 tree.told.add("")
-            told, tree.told = tree.told, set()
-            return told
+            reported, tree.told = tree.told, set()
+            return reported
 
     def _hand_out(self, event: Any) -> None:
         flags = self._flags

@@ -1,4 +1,7 @@
-"""Which files of a shard a scope's globs admit: names and folders are looked at once, not path by path."""
+"""Table of a shard's folders and names, to match files with a scope's globs.
+
+Each name and folder is matched once, not path by path.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _PLAIN = re.compile(r"[^*?\[\]\\{}]+")
 
 
 class _Names:
-    """Distinct names, numbered as they were met."""
+    """Distinct names, numbered in the order of their first use."""
 
     def __init__(self, names: Sequence[str] = ()) -> None:
         self.ids = {name: i for i, name in enumerate(names)}
@@ -39,12 +42,12 @@ class _Names:
 
     @cached_property
     def filled(self) -> Mask:
-        """All but the empty one, which is the root's."""
+        """Return a mask of all names but the empty one, the root's."""
         return np.fromiter(map(bool, self.ids), bool, len(self.ids))
 
 
 class PathTable:
-    """The folders and names that the paths of a shard are made of; the root is the first folder."""
+    """Folders and names of a shard's paths; the root is the first folder."""
 
     def __init__(
         self, folders: Sequence[str], names: Sequence[str], file_folder: Array, file_name: Array
@@ -69,7 +72,7 @@ class PathTable:
             folder, _, name = path.rpartition("/")
             file_folder[i] = folders.setdefault(folder, len(folders))
             file_name[i] = names.number(name)
-        for folder in list(folders):  # those that hold only folders
+        for folder in list(folders):  # add those that contain only folders
             while folder:
                 folder = folder.rpartition("/")[0]
                 if folder in folders:
@@ -78,17 +81,17 @@ class PathTable:
         return cls(list(folders), list(names.ids), file_folder, file_name)
 
     def arrays(self) -> dict[str, Array]:
-        """What a shard stores of it."""
+        """Return the arrays to store in a shard."""
         texts = {"table_folders": self.folders, "table_names": list(self.names.ids)}
         blobs = {
-            name: np.frombuffer("\0".join(held).encode("utf-8"), np.uint8)
-            for name, held in texts.items()
+            name: np.frombuffer("\0".join(entries).encode("utf-8"), np.uint8)
+            for name, entries in texts.items()
         }
         return {**blobs, "file_folder": self.file_folder, "file_name": self.file_name}
 
     @classmethod
     def stored(cls, arrays: dict[str, Array]) -> PathTable:
-        """The table out of a shard's arrays."""
+        """Return the table stored in a shard's arrays."""
         folders, names = (
             arrays[name].tobytes().decode("utf-8").split("\0")
             for name in ("table_folders", "table_names")
@@ -101,23 +104,29 @@ class PathTable:
         )
 
     def admitted(self, include_globs: Sequence[str], exclude_globs: Sequence[str]) -> Mask:
-        """The files that some include matches, or none is given, and no exclude does."""
-        kept = self._any(include_globs) if include_globs else np.ones(len(self.file_name), bool)
-        return kept & ~self._any(exclude_globs) if exclude_globs else kept
+        """Return a mask of the files matched by an include and by no exclude.
+
+        Without includes, all files are included.
+        """
+        mask = self._any(include_globs) if include_globs else np.ones(len(self.file_name), bool)
+        return mask & ~self._any(exclude_globs) if exclude_globs else mask
 
     def _any(self, globs: Sequence[str]) -> Mask:
-        found = np.zeros(len(self.file_name), bool)
+        mask = np.zeros(len(self.file_name), bool)
         for glob in globs:
             for one in expand_braces(glob):
-                found |= self._matching(one)
-        return found
+                mask |= self._matching(one)
+        return mask
 
     def _matching(self, glob: str) -> Mask:
-        """Files that one glob without braces matches: its names are followed down the tree of folders, all at once."""
+        """Return a mask of the files matched by one glob without braces.
+
+        Each name of the glob is matched with all folders at once, from the root down.
+        """
         if not matches_name_by_name(glob):
             return np.array(PathMatcher([glob], []).admits_each(self._paths()), bool)
         anchored, names, folder_only = glob_names(glob)
-        reached = np.zeros(len(self.folders), bool)  # folders to which the names so far lead
+        reached = np.zeros(len(self.folders), bool)  # folders matched by the names so far
         reached[0] = True
         for name in names[:-1] if anchored else ("**", *names[:-1]):
             reached = (
@@ -131,11 +140,11 @@ class PathTable:
             if last == "**"
             else self._named(last, self._parts)[self._part] & self._children(reached)
         )
-        found: Mask = self._below(inside)[self.file_folder]
+        inside_files: Mask = self._below(inside)[self.file_folder]
         if folder_only:
-            return found
+            return inside_files
         here: Mask = reached[self.file_folder]
-        return found | (
+        return inside_files | (
             here if last == "**" else here & self._named(last, self.names)[self.file_name]
         )
 
@@ -145,27 +154,27 @@ class PathTable:
         return [f"{folders[folder]}/{names[name]}".removeprefix("/") for folder, name in places]
 
     def _children(self, folders: Mask) -> Mask:
-        """The folders that lie directly in these."""
-        held: Mask = folders[self._parent]
-        held[0] = False
-        return held
+        """Return the folders directly inside these."""
+        children: Mask = folders[self._parent]
+        children[0] = False
+        return children
 
     def _below(self, folders: Mask) -> Mask:
-        """These folders and all within them."""
+        """Return these folders and all inside them."""
         inside = folders.copy()
         for level in self._levels:
             inside[level] |= inside[self._parent[level]]
         return inside
 
     def _named(self, pattern: str, names: _Names) -> Mask:
-        """Which of the names a glob for one name matches."""
+        """Return a mask of the names matched by a glob for one name."""
         if pattern.strip("*") == "":
             return names.filled
         if _PLAIN.fullmatch(pattern):
-            found = np.zeros(len(names.ids), bool)
+            mask = np.zeros(len(names.ids), bool)
             if (at := names.ids.get(pattern)) is not None:
-                found[at] = True
-            return found
+                mask[at] = True
+            return mask
         if pattern[0] == "*" and _PLAIN.fullmatch(pattern[1:]):
             return np.char.endswith(names.array, pattern[1:].encode())
         if pattern[-1] == "*" and _PLAIN.fullmatch(pattern[:-1]):

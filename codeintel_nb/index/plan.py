@@ -1,4 +1,4 @@
-"""What changed in a repository since its index was written, by the state of each file: nothing is read but the folder."""
+"""Plan of an update: compare file states with the index, without reading files."""
 
 from __future__ import annotations
 
@@ -21,21 +21,20 @@ from .manifest import damaged
 from .shard import Shard
 from .snapshot import Snapshot, Stored, read_snapshot
 
-CLOCK_STEP_NS = 20_000_000  # a file changed so shortly before it was read may change again within the same time stamp
-
-
-MAX_ATTEMPTS = 3  # to parse a file that does not change
+# A file changed this shortly before its read may change again within the same time stamp.
+CLOCK_STEP_NS = 20_000_000
+MAX_ATTEMPTS = 3  # to parse an unchanged file
 
 
 class Refused(NamedTuple):
-    """A file that was read and not indexed."""
+    """File read but not indexed."""
 
     state: FileState
     reason: str
 
 
 class Unparsed(NamedTuple):
-    """A file that is indexed by lines because parsing failed."""
+    """File indexed by lines because parsing failed."""
 
     state: FileState
     reason: str
@@ -47,15 +46,15 @@ class Unparsed(NamedTuple):
 
 
 class Seen(msgspec.Struct):
-    """What the updater remembers of files outside of the shards; only saves time, so it may be lost."""
+    """Cache of the updater's file states outside the shards; safe to lose."""
 
     refused: dict[str, Refused] = {}
-    touched: dict[str, FileState] = {}  # files whose state changed but not their content
+    touched: dict[str, FileState] = {}  # changed state, same content
     unparsed: dict[str, Unparsed] = {}
 
 
 class Place(NamedTuple):
-    """Where an indexed file lies."""
+    """Position of an indexed file."""
 
     shard: int  # position in the snapshot
     file: int
@@ -63,7 +62,10 @@ class Place(NamedTuple):
 
 
 class Places:
-    """Where each live file lies, and what it was like; by one number for all shards, as there may be a hundred thousand."""
+    """Positions and states of live files, numbered across all shards.
+
+    ``numbers`` maps each path to one integer, as there may be a hundred thousand.
+    """
 
     def __init__(self, shards: list[Shard], dead: list[tuple[int, ...]]) -> None:
         self._shards = shards
@@ -93,19 +95,19 @@ class Places:
         return Place(position, file, self._shards[position].file_hash[file].tobytes())
 
     def at(self, path: str) -> list[str]:
-        """The live files at a path, or below it."""
+        """Return the live files at a path or below it."""
         if path in self.numbers:
             return [path]
         return [
-            known for shard in self._shards for known in shard.below(path) if known in self.numbers
+            child for shard in self._shards for child in shard.below(path) if child in self.numbers
         ]
 
 
 class Plan(NamedTuple):
-    """Files that look changed or new, and those that answer now."""
+    """Files to read and to retire, beside the current snapshot."""
 
     snapshot: Snapshot
-    suspects: list[FileStat]
+    suspects: list[FileStat]  # new, or changed by their state
     places: Places
     gone: list[str]
     unchanged: int
@@ -127,57 +129,57 @@ def plan_update(
     rebuild: bool = False,
     only: Sequence[str] | None = None,
 ) -> Plan:
-    """Compare the folder with its index by the state of each file; nothing is read but the folder.
+    """Compare the folder's file states with its index, without reading files.
 
-    ``embedder_id`` None takes the index's own, for a caller that only asks whether anything changed. With ``only`` those
-    paths, and what is below them, are all that is looked at.
+    ``embedder_id`` None accepts the index's own, for a caller that only checks for changes.
+    ``only`` limits the comparison to those paths and everything below them.
     """
     snapshot = Snapshot() if rebuild else read_snapshot(stored.folder)
     if embedder_id is not None and snapshot.shards and snapshot.embedder != embedder_id:
-        snapshot = Snapshot(
-            generation=snapshot.generation
-        )  # vectors of another model: everything anew
+        # vectors of another model: rebuild everything
+        snapshot = Snapshot(generation=snapshot.generation)
         rebuild = True
     if rebuild or not snapshot.complete:
         only = None
     shards = _opened(stored, snapshot)
     places = Places(shards, [ref.dead for ref in snapshot.shards])
-    seen = Seen() if rebuild else read_seen(stored.folder)
+    cache = Seen() if rebuild else read_seen(stored.folder)
     walk = Walk(stored.repository, settings)
     stats = (
         iter(walk)
         if only is None
         else iter({stat.path: stat for path in only for stat in walk.of(path)}.values())
     )
-    suspects, found = [], set()
+    suspects, existing = [], set()
     refused: Counter[str] = Counter()
     numbers, states = places.numbers, places.states
     for stat in stats:
         path, state = stat.path, stat[1:]
         number = numbers.get(path)
         if number is None:
-            known = seen.refused.get(path)
-            if known is not None and known.state == state:
-                refused[known.reason] += 1
+            refusal = cache.refused.get(path)
+            if refusal is not None and refusal.state == state:
+                refused[refusal.reason] += 1
             else:
                 suspects.append(stat)
             continue
-        found.add(path)
-        if (state != states[number] and state != seen.touched.get(path)) or (
-            path in seen.unparsed and not seen.unparsed[path].is_settled
+        existing.add(path)
+        if (state != states[number] and state != cache.touched.get(path)) or (
+            path in cache.unparsed and not cache.unparsed[path].is_settled
         ):
             suspects.append(stat)
     root = stored.repository.root
-    if not found and not suspects and not is_readable(root):
+    if not existing and not suspects and not is_readable(root):
         raise SourceError(
-            f"The folder {root} of {stored.repository.name!r} cannot be read: it is gone, or you lack the right to. What was indexed before still answers."
+            f"The folder {root} of {stored.repository.name!r} cannot be read: it is gone, "
+            "or you lack the right to. What was indexed before still answers."
         )
     expected = (
-        numbers.keys() if only is None else {known for path in only for known in places.at(path)}
+        numbers.keys() if only is None else {live for path in only for live in places.at(path)}
     )
-    gone = [path for path in expected if path not in found]
+    gone = [path for path in expected if path not in existing]
     unchanged = len(numbers) - len(gone) - sum(stat.path in numbers for stat in suspects)
-    if only is not None:  # of the rest of the folder is true what was true before
+    if only is not None:  # the counts of the rest of the folder stay
         return Plan(
             snapshot,
             suspects,
@@ -187,18 +189,20 @@ def plan_update(
             Counter(snapshot.skipped),
             {reason: list(paths) for reason, paths in snapshot.examples.items()},
             list(snapshot.secrets),
-            seen,
+            cache,
             shards,
         )
-    seen.unparsed = {path: known for path, known in seen.unparsed.items() if path in found}
+    cache.unparsed = {
+        path: unparsed for path, unparsed in cache.unparsed.items() if path in existing
+    }
     examples = walk.examples
-    for path, (_, reason) in seen.refused.items():
+    for path, (_, reason) in cache.refused.items():
         if refused[reason] and len(examples.setdefault(reason, [])) < MAX_EXAMPLES:
             examples[reason].append(path)
-    by_lines = Counter(unparsed.reason for unparsed in seen.unparsed.values())
-    for path, unparsed in seen.unparsed.items():
-        if len(named := examples.setdefault(unparsed.reason, [])) < MAX_EXAMPLES:
-            named.append(path)
+    by_lines = Counter(unparsed.reason for unparsed in cache.unparsed.values())
+    for path, unparsed in cache.unparsed.items():
+        if len(paths := examples.setdefault(unparsed.reason, [])) < MAX_EXAMPLES:
+            paths.append(path)
     return Plan(
         snapshot,
         suspects,
@@ -208,7 +212,7 @@ def plan_update(
         walk.skipped + refused + by_lines,
         examples,
         walk.secrets,
-        seen,
+        cache,
         shards,
     )
 
@@ -235,7 +239,7 @@ def _opened(stored: Stored, snapshot: Snapshot) -> list[Shard]:
 
 
 def is_settled(state: FileState, read_at_ns: int) -> bool:
-    """Whether any later change of a file will show in its state."""
+    """Whether any later change of a file will alter its state."""
     return (
         max(state.mtime_ns if os.name == "nt" else 0, state.ctime_ns) < read_at_ns - CLOCK_STEP_NS
     )

@@ -1,10 +1,10 @@
-"""Postings of a shard: which blocks of the content hold a trigram.
+"""Trigram postings of a shard: the blocks of its content with each trigram.
 
-Text is folded to lower case (ASCII; the Kelvin sign and the long s count as k and s too) and cut into blocks of about
-8 KiB at line ends; a trigram never spans a newline.
+Text is folded to lower case (ASCII; the Kelvin sign and the long s count as k and s too) and cut
+at line ends into blocks of about 8 KiB. A trigram never spans a newline.
 
-Joints stand beside them: the two word characters before and behind an underscore. The trigrams of ``get_params`` lie in many
-a block that holds ``get_x`` and ``list_params``; ``et_pa`` in few.
+Joints have postings too: the two word characters before and behind an underscore. Many blocks
+with ``get_x`` and ``list_params`` contain all trigrams of ``get_params``; few contain ``et_pa``.
 """
 
 from __future__ import annotations
@@ -19,15 +19,13 @@ import numpy.typing as npt
 from .arrays import Array, open_arrays, write_arrays
 from .id_lists import IdLists, packed
 
-BLOCK = 8 << 10  # bytes, about: a block ends with a line
-_BATCH = 256  # blocks whose trigrams are sorted together: as many as a byte can tell apart
+BLOCK = 8 << 10  # approximate bytes: a block ends with a line
+_BATCH = 256  # blocks sorted together: one byte numbers them
 _FOLD = bytes(range(256)).lower()
 _NEWLINE, _UNDERSCORE = 10, 95
 _WORD = np.isin(np.arange(256), np.frombuffer(b"abcdefghijklmnopqrstuvwxyz0123456789_", np.uint8))
-AS_LETTERS = {
-    "\u212a": "k",
-    "\u017f": "s",
-}  # what re2 and ripgrep match with k and s, ignoring case
+# re2 and ripgrep match these with k and s, ignoring case
+AS_LETTERS = {"\u212a": "k", "\u017f": "s"}
 
 Blocks = npt.NDArray[np.int64]  # ids, ascending
 
@@ -37,19 +35,19 @@ def fold(text: bytes) -> bytes:
 
 
 def with_letters(text: bytes) -> bytes:
-    """The text with letters for the characters that are matched with them, ignoring case."""
+    """Replace the characters of ``AS_LETTERS`` by their letters."""
     for character, letter in AS_LETTERS.items():
         text = text.replace(character.encode(), letter.encode())
     return text
 
 
 def code_of(trigram: bytes) -> int:
-    """The number of a folded trigram."""
+    """Encode a folded trigram as a number."""
     return trigram[0] << 16 | trigram[1] << 8 | trigram[2]
 
 
 def joint_of(five: bytes) -> int | None:
-    """The number of a joint, above those of all trigrams; None of a text that is none."""
+    """Encode a joint as a number above all trigrams'; return None for any other text."""
     before, behind = five[:2], five[3:]
     if (
         len(five) != 5
@@ -62,7 +60,7 @@ def joint_of(five: bytes) -> int | None:
 
 
 def text_of(code: int) -> bytes:
-    """The trigram or joint that a number stands for."""
+    """Decode a trigram or joint from its number."""
     if code >> 24:
         four = code.to_bytes(4, "big")
         return four[:2] + b"_" + four[2:]
@@ -70,7 +68,7 @@ def text_of(code: int) -> bytes:
 
 
 def block_starts(content: bytes) -> list[int]:
-    """First byte of each block, and the end."""
+    """Return the first byte of each block, and the end."""
     starts, size = [0], len(content)
     while size - starts[-1] > BLOCK:
         end = (
@@ -85,18 +83,16 @@ def block_starts(content: bytes) -> list[int]:
 
 
 class PostingsBuilder:
-    """Takes the content in order, in pieces that end with a line, and writes the postings."""
+    """Builder of a shard's postings, from content in order."""
 
     def __init__(self) -> None:
         self._starts: list[int] = [0]
-        self._batches: list[
-            tuple[int, Array]
-        ] = []  # number of the first block, and what _keys_of says
-        self._joints: list[Array] = []  # rows of a block and a joint
+        self._batches: list[tuple[int, Array]] = []  # number of the first block, and _keys_of
+        self._joints: list[Array] = []  # rows of (block, joint)
         self._tail = bytearray()
 
     def add(self, content: bytes) -> None:
-        """Take more of the content, which ends with a line."""
+        """Append content, in whole lines."""
         self._tail += content
         if len(self._tail) >= (_BATCH + 1) * BLOCK:
             self._cut(final=False)
@@ -118,9 +114,10 @@ class PostingsBuilder:
     def write(self, path: Path) -> None:
         if self._tail:
             self._cut(final=True)
+        # rows of (block, code)
         halves = np.empty(
             (sum(len(keys) for _, keys in self._batches) + sum(map(len, self._joints)), 2), "<u4"
-        )  # a block, and what it holds
+        )
         at = 0
         for first, keys in self._batches:
             part = halves[at : at + len(keys)]
@@ -130,7 +127,7 @@ class PostingsBuilder:
         self._batches.clear()
         halves[at:] = np.concatenate(self._joints or [halves[:0]])
         self._joints.clear()
-        halves.view("<u8").ravel().sort()  # by what is held, then by block
+        halves.view("<u8").ravel().sort()  # by code, then by block
         blocks, codes = halves[:, 0], halves[:, 1]
         starts = np.flatnonzero(
             np.append(np.ones(min(1, len(codes)), bool), codes[1:] != codes[:-1])
@@ -145,12 +142,16 @@ class PostingsBuilder:
         )
 
 
-# the text of up to 256 blocks, folded; where each begins in it, and the end; and their numbers
+# folded text of up to 256 blocks; start of each in it, and the end; numbers of the blocks
 _Folded = tuple[bytes, Sequence[int], Sequence[int]]
 
 
 def _keys_of(texts: Sequence[_Folded]) -> Array:
-    """Trigrams: number of the block, in the highest byte, and code, each once and ascending; none spans a newline, so none spans blocks."""
+    """Return the distinct trigram keys of some blocks, ascending.
+
+    A key is the block's number, in the highest byte, and the code. No trigram spans a newline, so
+    none spans blocks.
+    """
     parts = [_sorted_keys(*text) for text in texts]
     keys = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
     keys = keys[np.append(np.ones(min(1, len(keys)), bool), keys[1:] != keys[:-1])]
@@ -159,24 +160,24 @@ def _keys_of(texts: Sequence[_Folded]) -> Array:
         | (keys & 0xFF00 == _NEWLINE << 8)
         | (keys & 0xFF0000 == _NEWLINE << 16)
     )
-    kept: Array = keys[~broken]
-    return kept
+    valid: Array = keys[~broken]
+    return valid
 
 
 def _joints_of(texts: Sequence[_Folded]) -> Array:
-    """Joints: rows of the number of a block and a code, each once."""
+    """Return distinct rows of (block number, joint code)."""
     parts = []
     for folded, edges, numbers in texts:
         letters = np.frombuffer(folded, np.uint8)
         at = np.flatnonzero(letters[2:-2] == _UNDERSCORE) + 2
         around = letters[at[:, None] + np.array([-2, -1, 1, 2])]
-        kept = (
+        is_joint = (
             _WORD[around].all(axis=1)
             & (around[:, 1] != _UNDERSCORE)
             & (around[:, 2] != _UNDERSCORE)
         )
-        blocks = np.array(numbers, np.uint64)[np.searchsorted(edges, at[kept], "right") - 1]
-        parts.append(around[kept].view(">u4").ravel().astype("<u8") << np.uint64(32) | blocks)
+        blocks = np.array(numbers, np.uint64)[np.searchsorted(edges, at[is_joint], "right") - 1]
+        parts.append(around[is_joint].view(">u4").ravel().astype("<u8") << np.uint64(32) | blocks)
     joints = np.concatenate(parts)
     joints.sort()
     distinct: Array = (
@@ -188,8 +189,10 @@ def _joints_of(texts: Sequence[_Folded]) -> Array:
 
 
 def _folded(content: bytes, starts: Sequence[int]) -> Iterator[_Folded]:
-    """The blocks that begin at ``starts``, whose last is the end; and those with characters that are matched with letters,
-    ignoring case, with those letters."""
+    """Yield the folded text of some blocks, then of those changed by ``with_letters``.
+
+    ``starts`` contains the first byte of each block, and the end.
+    """
     text = content[starts[0] : starts[-1]]
     edges = [start - starts[0] for start in starts]
     yield fold(text), edges, range(len(edges) - 1)
@@ -215,12 +218,12 @@ def _sorted_keys(folded: bytes, edges: Sequence[int], numbers: Sequence[int]) ->
         keys <<= 8
         keys |= following
     for start, end in pairwise(edges):
-        keys[start:end].sort()  # one by one, as a block lies in the processor's nearest cache
+        keys[start:end].sort()  # one by one: a block fits the processor's nearest cache
     return keys
 
 
 class Postings:
-    """The trigram postings of one shard, opened by mmap."""
+    """Trigram postings of one shard, opened by mmap."""
 
     def __init__(self, path: Path) -> None:
         arrays = open_arrays(path)
@@ -230,21 +233,24 @@ class Postings:
         self._lists = IdLists(arrays, self.blocks)
 
     def find(self, codes: Array) -> list[tuple[int, int]] | None:
-        """Of each trigram or joint the bytes that its blocks take and its position, for ``read``, the rarest first; None where
-        one of them is in no block. ``codes`` are uint32, each once."""
+        """Return (bytes, position) of each code's postings, smallest first.
+
+        ``codes`` are distinct uint32; a position is an argument of ``read``. Returns None if any
+        code is in no block.
+        """
         at = self._codes.searchsorted(codes)
         if (at == len(self._codes)).any() or (self._codes[at] != codes).any():
             return None
         return sorted(zip(self._lists.sizes(at), at.tolist(), strict=True))
 
     def read(self, position: int) -> Blocks:
-        """The blocks that hold a trigram or joint."""
+        """Return the blocks with a trigram or joint."""
         return self._lists.read(position)
 
     def is_bits(self, position: int) -> bool:
-        """Whether ``among`` looks at the blocks alone, and does not read the list."""
+        """Whether ``among`` tests the given blocks without reading the list."""
         return self._lists.is_bits(position)
 
     def among(self, position: int, blocks: Blocks) -> Blocks:
-        """Those of the blocks that do."""
+        """Return those of ``blocks`` with a trigram or joint."""
         return self._lists.among(position, blocks)

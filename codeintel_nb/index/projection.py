@@ -1,7 +1,8 @@
-"""Where chunks lie on a map: their vectors in two dimensions, so that chunks of like meaning lie close together.
+"""Map of the chunks in two dimensions; chunks of like meaning are neighbours.
 
-Some thousand landmarks, taken from all shards, are laid out by t-SNE once; every other chunk is placed among the
-landmarks closest to it. So all shards share one map, and a shard's points are computed once and kept beside it.
+t-SNE lays out some thousand landmarks, sampled from all shards, once. Every other chunk is placed
+among its closest landmarks. All shards thus share one map, and each shard's points are computed
+once and stored beside the landmarks.
 
 References
 ----------
@@ -38,24 +39,24 @@ from .vectors import decode
 
 LANDMARKS = 4000
 NEIGHBOURS = 10
-SHARPNESS = 0.02  # how much closer, in cosine, a landmark must be to count e times as much
-OUTGROWN = 4  # times as many chunks as when the landmarks were laid out: they are laid out anew
-LAYOUT_CHUNKS = 150_000  # laying out the landmarks takes about as long as placing this many
+SHARPNESS = 0.02  # cosine gain that multiplies a landmark's weight by e
+OUTGROWN = 4  # growth factor of the chunks since the last layout that triggers a new one
+LAYOUT_CHUNKS = 150_000  # placing this many takes about as long as the layout
 ITERATIONS, CALLED_EVERY = 750, 25  # of t-SNE
 STAGE = "drawing the map"
 LANDMARKS_FILE = "landmarks.npz"
-ATTEMPTS = 3  # to lay out a map that another process lays out too
+ATTEMPTS = 3  # as another process may lay out the same map
 _BATCH = 20_000
 
 Floats = npt.NDArray[np.float32]
 
 
 class Landmarks(NamedTuple):
-    """Vectors (m, dim), normalized, and where they lie (m, 2), about -1 to 1."""
+    """Normalized vectors (m, dim), and their places (m, 2), about -1 to 1."""
 
     vectors: Floats
     places: Floats
-    chunks: int  # that there were in all when they were laid out
+    chunks: int  # of all shards at the time of the layout
     embedder: str
 
     @property
@@ -69,12 +70,15 @@ class Landmarks(NamedTuple):
 
 
 class Projection:
-    """The map of a home, kept in a folder of it, and in memory where that cannot be written. For one thread at a time."""
+    """Map of a home, cached in a folder of it, or in memory if that is unwritable.
+
+    Not thread-safe.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._landmarks: Landmarks | None = None
-        self._points: dict[str, Floats] = {}  # by id of the shard
+        self._points: dict[str, Floats] = {}  # by shard id
 
     def prepare(
         self,
@@ -87,8 +91,8 @@ class Projection:
         Raises
         ------
         MissingExtra : a layout is due but openTSNE is not installed.
-        SearchError : it was cancelled.
-        EngineError : the child died.
+        SearchError : the caller cancelled it.
+        EngineError : the child died, or the map could not be written.
         FileNotFoundError : a shard was replaced meanwhile.
         """
         for _ in range(ATTEMPTS):  # another process may replace the landmarks at any time
@@ -102,12 +106,18 @@ class Projection:
                 break
         else:
             raise EngineError(
-                f"The map could not be written to {self.folder}. Free some space, and draw it again."
+                f"The map could not be written to {self.folder}. "
+                "Free some space, and draw it again."
             )
         self._forget_all_but({shard.id for shard in shards})
 
     def points(self, shard: Shard) -> Floats:
-        """Return the positions of a shard's chunks, (n, 2), after ``prepare``; FileNotFoundError for a newer shard."""
+        """Return the positions of a shard's chunks, (n, 2), after ``prepare``.
+
+        Raises
+        ------
+        FileNotFoundError : the shard is newer than the map.
+        """
         if shard.id not in self._points:
             raise FileNotFoundError(ENOENT, os.strerror(ENOENT), str(shard.folder))
         return self._points[shard.id]
@@ -118,7 +128,7 @@ class Projection:
             self._points.clear()
 
     def _is_placed(self, shard: Shard) -> bool:
-        """Load a shard's points, if they are stored; return whether they were."""
+        """Whether a shard's points are loaded; loads stored ones."""
         assert self._landmarks is not None
         if (
             shard.id not in self._points
@@ -134,14 +144,13 @@ class Projection:
         progress: Callable[[Progress], None],
         cancel: threading.Event | None,
     ) -> bool:
-        """Run the child and load the points that it wrote; return whether all were there."""
+        """Run the child and load its points; return whether none was missing."""
         if landmarks is None and find_spec("openTSNE") is None:
             raise MissingExtra("map", needed_by="A map of the code")
         with tempfile.TemporaryDirectory(prefix="codeintel-map-") as scratch:
             folder = self.folder if _can_write(self.folder) else Path(scratch)
-            if (
-                landmarks is not None and not (folder / LANDMARKS_FILE).exists()
-            ):  # never over newer ones
+            # never overwrite newer landmarks
+            if landmarks is not None and not (folder / LANDMARKS_FILE).exists():
                 _write(folder / LANDMARKS_FILE, landmarks)
             job = Layout(
                 tuple(str(shard.folder) for shard in shards), str(folder), landmarks is None
@@ -159,15 +168,15 @@ class Projection:
             return True
 
     def _forget_all_but(self, shards: set[str]) -> None:
-        """The points of shards that answer no more, and those of other landmarks, are of no use."""
+        """Delete the points of other shards and of other landmarks."""
         assert self._landmarks is not None
         for gone in self._points.keys() - shards:
             del self._points[gone]
-        for kept in self.folder.glob("*-*.bin"):
-            shard, _, of = kept.stem.rpartition("-")
+        for file in self.folder.glob("*-*.bin"):
+            shard, _, of = file.stem.rpartition("-")
             if shard not in shards or of != self._landmarks.id:
                 with suppress(OSError):
-                    kept.unlink()
+                    file.unlink()
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -179,11 +188,11 @@ class Layout(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
-    """Everything is written."""
+    """Message of success: everything is written."""
 
 
 class Swept(msgspec.Struct, frozen=True, tag="swept"):
-    """A shard was replaced meanwhile; the caller tries again with the present ones."""
+    """Message about a shard replaced meanwhile; the caller retries with current ones."""
 
     path: str
 
@@ -214,12 +223,13 @@ def _in_child(
         finally:
             end(child)
         raise EngineError(
-            f"The process that lays out the map {how_it_ended(child.wait(), stderr)} Draw it again; if that fails too, run: codeintel doctor"
+            f"The process that lays out the map {how_it_ended(child.wait(), stderr)} "
+            "Draw it again; if that fails too, run: codeintel doctor"
         )
 
 
 def main() -> None:
-    """Lay out landmarks, place all chunks and report progress; called in the child."""
+    """Run the child: lay out landmarks, place all chunks and report progress."""
     job = msgspec.json.decode(read_job(), type=Layout)
     serve_parent()
     try:
@@ -238,20 +248,20 @@ def _make(job: Layout) -> None:
     landmarks = None if job.anew else _read(folder / LANDMARKS_FILE)
     chunks = sum(shard.manifest.chunks for shard in shards)
     total = chunks + (LAYOUT_CHUNKS if landmarks is None else 0)
-    done = 0
+    offset = 0
 
     def report(share: float) -> None:
-        _print(Progress(STAGE, bytes_done=done + int(share), bytes_total=total))
+        _print(Progress(STAGE, bytes_done=offset + int(share), bytes_total=total))
 
     if landmarks is None:
         landmarks = _laid_out(shards, chunks, lambda share: report(share * LAYOUT_CHUNKS))
         _write(folder / LANDMARKS_FILE, landmarks)
-        done += LAYOUT_CHUNKS
+        offset += LAYOUT_CHUNKS
     for shard in shards:
         if _read_points(folder, shard, landmarks) is None:
             points = _placed(shard, landmarks, report)
             replace(_points_file(folder, shard, landmarks), points.astype("<f4").tobytes())
-        done += shard.manifest.chunks
+        offset += shard.manifest.chunks
 
 
 def _print(line: _Line) -> None:
@@ -266,18 +276,18 @@ def _laid_out(shards: Sequence[Shard], chunks: int, report: Callable[[float], No
     embedder = shards[0].manifest.embedder
     steps = 0
 
-    def called(*_: object) -> bool:
+    def on_iterations(*_: object) -> bool:
         nonlocal steps
         steps += CALLED_EVERY
         report(min(1.0, steps / ITERATIONS))
         return False
 
     random = np.random.default_rng(0)
-    wanted = min(LANDMARKS, chunks)
+    target = min(LANDMARKS, chunks)
     parts = [
         random.choice(
             shard.manifest.chunks,
-            min(shard.manifest.chunks, -(-wanted * shard.manifest.chunks // max(1, chunks))),
+            min(shard.manifest.chunks, -(-target * shard.manifest.chunks // max(1, chunks))),
             replace=False,
         )
         for shard in shards
@@ -285,7 +295,7 @@ def _laid_out(shards: Sequence[Shard], chunks: int, report: Callable[[float], No
     vectors = np.concatenate(
         [_normalized(shard, np.sort(part)) for shard, part in zip(shards, parts, strict=True)]
     )
-    if len(vectors) < 4:  # nothing that could be laid out
+    if len(vectors) < 4:  # too few for a layout
         places = np.zeros((len(vectors), 2), np.float32)
         places[:, 0] = np.arange(len(vectors))
     else:
@@ -298,7 +308,7 @@ def _laid_out(shards: Sequence[Shard], chunks: int, report: Callable[[float], No
                 initialization="random" if len(vectors) < 50 else "pca",
                 n_jobs=2,
                 random_state=0,
-                callbacks=called,
+                callbacks=on_iterations,
                 callbacks_every_iters=CALLED_EVERY,
             ).fit(vectors)
         places = np.asarray(fitted, np.float32)
@@ -359,29 +369,29 @@ def _can_write(folder: Path) -> bool:
 
 
 def _write(path: Path, landmarks: Landmarks) -> None:
-    written = io.BytesIO()
+    buffer = io.BytesIO()
     embedder = np.frombuffer(landmarks.embedder.encode(), np.uint8)
     np.savez(
-        written,
+        buffer,
         vectors=landmarks.vectors,
         places=landmarks.places,
         chunks=np.int64(landmarks.chunks),
         embedder=embedder,
     )
-    replace(path, written.getvalue())
+    replace(path, buffer.getvalue())
 
 
-def _read(kept: Path) -> Landmarks | None:
+def _read(path: Path) -> Landmarks | None:
     try:
-        with np.load(io.BytesIO(kept.read_bytes()), allow_pickle=False) as held:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return Landmarks(
-                held["vectors"],
-                held["places"],
-                int(held["chunks"]),
-                held["embedder"].tobytes().decode(),
+                arrays["vectors"],
+                arrays["places"],
+                int(arrays["chunks"]),
+                arrays["embedder"].tobytes().decode(),
             )
     except (OSError, KeyError, ValueError, EOFError, BadZipFile):
-        return None  # not there, or damaged
+        return None  # missing or damaged
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What an index and a run over it tell a client; light, so that a client without the engine's parts can read it."""
+"""Reports of indexes and indexing runs, for clients without the engine's parts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMPACTING = "compacting"  # stage after an indexing run
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
-    """How far a build is; ``files_total`` is 0 while the folder is being listed."""
+    """Progress of a build; ``files_total`` is 0 while it lists the folder."""
 
     stage: str
     files_done: int = 0
@@ -35,17 +35,17 @@ OnProgress = Callable[[Progress], None]
 
 
 class IndexReport(msgspec.Struct, frozen=True, tag="report"):
-    """What an index run did."""
+    """Result of an indexing run."""
 
     repository: str
-    files: int  # that answer now
+    files: int  # searchable now
     chunks: int
     content_bytes: int
     indexed: int  # files read and indexed by this run
-    removed: int  # files that answered before and are gone
+    removed: int  # files dropped from the index because they are gone
     unchanged: int
     embedded: int  # chunks whose vectors were computed
-    reused: int  # chunks whose vectors were known
+    reused: int  # chunks with vectors copied from existing shards
     skipped: dict[str, int]
     secrets: tuple[str, ...]
     seconds: float
@@ -69,9 +69,8 @@ class RepositoryStatus(msgspec.Struct, frozen=True):
     indexed_at: float  # seconds since 1970
     skipped: dict[str, int]
     secrets: tuple[str, ...]
-    examples: dict[str, list[str]] = {}  # of what was left out for each reason the first paths
+    examples: dict[str, list[str]] = {}  # reason -> first paths left out
     damaged: str = ""  # why its index cannot be read, and what to do
     state: State = "indexed"  # unfinished: the first run ended early, not stopped by the user
-    stopped: str = (
-        ""  # progress of a last run stopped by the user: ``at 84 % (3,640 of 4,643 files)``
-    )
+    # progress of the last run if the user stopped it: ``at 84 % (3,640 of 4,643 files)``
+    stopped: str = ""

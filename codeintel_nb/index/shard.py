@@ -24,6 +24,7 @@ from .postings import Postings
 from .vectors import VectorIndex
 from .words import hash_of
 
+# positions are stored: append only
 KINDS = (
     "function",
     "class",
@@ -32,21 +33,20 @@ KINDS = (
     "cell",
     "markdown",
     "text",
-)  # positions are stored: append only
+)
 
-ENDS_WITH_NEWLINE = 1  # bits of a file's flags: the file itself ended so
-IS_ASCII = 2  # and without a vertical tab, which is a space to ripgrep and none to re2
+# bits of a file's flags
+ENDS_WITH_NEWLINE = 1  # in the file itself
+IS_ASCII = 2  # and without a vertical tab: whitespace to ripgrep, not to re2
 IS_GENERATED = 4
 IS_NOTEBOOK = 8
-IS_ILL_FORMED = (
-    16  # not UTF-8: re2 accepts surrogates and overlong forms as characters, ripgrep does not
-)
-_NEAR = 8  # definitions that are looked at, back from a line, before all of its file are
+# not UTF-8: re2 accepts surrogates and overlong forms as characters, ripgrep does not
+IS_ILL_FORMED = 16
+_NEAR = 8  # definitions checked backward from a line before a sweep of the whole file
 VERTICAL_TAB = 11
-LONG_BYTES = (
-    512 << 10
-)  # largest text for one re2 call, as it cannot be interrupted and may read only 2 MB/s; rg can be killed
-HALF = 0xFFFFFFFF  # of a hash is enough to know a name by
+# Largest text for one re2 call: uninterruptible, it may read only 2 MB/s. ripgrep can be killed.
+LONG_BYTES = 512 << 10
+HALF = 0xFFFFFFFF  # half of a hash identifies a name
 
 Mask = npt.NDArray[np.bool_]
 
@@ -61,7 +61,7 @@ def long_chunks(
 
 
 class Shard:
-    """The parts of one shard. Ids of files and chunks count from 0, in path order."""
+    """Parts of one shard. Ids of files and chunks count from 0, in path order."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -69,7 +69,8 @@ class Shard:
             self._open()
         except PermissionError as error:
             raise ShardError(
-                f"Shard {folder.name} may not be read ({error.strerror}). Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
+                f"Shard {folder.name} may not be read ({error.strerror}). "
+                "Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
             ) from error
 
     def _open(self) -> None:
@@ -91,7 +92,7 @@ class Shard:
             self._read(columns)
         except KeyError as error:
             raise damaged(folder, f"columns.bin lacks {error}") from error
-        self.content = map_file(folder / "content.bin")  # a buffer of which slices are bytes
+        self.content = map_file(folder / "content.bin")  # a buffer; its slices are bytes
 
     def _read(self, columns: dict[str, Array]) -> None:
         self._columns = columns
@@ -100,44 +101,36 @@ class Shard:
         self.file_flags = columns["file_flags"]
         self.file_revisions = columns["file_revisions"]
         self.file_chunk = columns["file_chunk"]  # first chunk of each file, and the end
-        self.file_start = columns[
-            "file_start"
-        ]  # first byte of each file in the content, and the end
+        self.file_start = columns["file_start"]  # first content byte of each file, and the end
         self.file_size = columns["file_size"]
         self.file_mtime_ns = columns["file_mtime_ns"]
         self.file_ctime_ns = columns["file_ctime_ns"]
         self.file_inode = columns["file_inode"]
         self.file_hash = columns["file_hash"]
         self.file_lines = columns["file_lines"]
-        self.chunk_start = columns[
-            "chunk_start"
-        ]  # first byte of each chunk, and the end: chunks tile the content
+        # first byte of each chunk, and the end: chunks tile the content
+        self.chunk_start = columns["chunk_start"]
         self.chunk_line = columns["chunk_line"]
         self.chunk_kind = columns["chunk_kind"]  # position in KINDS
         none = np.broadcast_to(np.int32(-1), (self.manifest.chunks,))
         self.chunk_cell = columns.get("chunk_cell", none)  # -1: not of a notebook
-        self._own_language = columns.get(
-            "chunk_language"
-        )  # position in manifest.languages; none: as the file's
-        self._chunk_plain = columns["chunk_plain"]  # a bit for each
-        self.chunk_input = columns["chunk_input"]  # digest of what was embedded
-        # looked at one by one, which a memoryview answers in a tenth of an array's time
-        self._file_symbol = memoryview(
-            columns["file_symbol"].data
-        )  # first symbol of each file, and the end; symbols are in line order
+        # position in manifest.languages; None: the language of the file
+        self._own_language = columns.get("chunk_language")
+        self._chunk_plain = columns["chunk_plain"]  # one bit a chunk
+        self.chunk_input = columns["chunk_input"]  # digest of the embedder's input
+        # read one by one: a memoryview takes a tenth of an array's time
+        # first symbol of each file, and the end; symbols are in line order
+        self._file_symbol = memoryview(columns["file_symbol"].data)
         self.symbol_line = columns["symbol_line"]
         self.symbol_kind = columns["symbol_kind"]  # position in KINDS
-        self.symbol_texts = (
-            columns["symbol_label_texts"],
-            columns["symbol_label_ends"],
-        )  # name with containers: all in one, and where each ends
+        # names with containers: one blob, and the end of each
+        self.symbol_texts = columns["symbol_label_texts"], columns["symbol_label_ends"]
         self._symbol_line = memoryview(self.symbol_line.data)
         self.symbol_end_line = columns["symbol_end_line"]
         self._symbol_end_line = memoryview(self.symbol_end_line.data)
         self._symbol_labels = _Texts(columns["symbol_label_texts"], columns["symbol_label_ends"])
-        self._chunk_label = memoryview(
-            columns["chunk_label"].data
-        )  # a symbol, or another text counted down from -1
+        # number of a symbol, or of another text counted down from -1
+        self._chunk_label = memoryview(columns["chunk_label"].data)
         self._labels = _Texts(columns["label_texts"], columns["label_ends"])
         self._definition_folded = columns["definition_folded"]  # sorted hashes of lower-case names
         self._definition_exact = columns["definition_exact"]
@@ -154,12 +147,12 @@ class Shard:
 
     @cached_property
     def view(self) -> Str:
-        """The content, to find and count bytes in: five to eight times as fast as by its own methods."""
+        """Return the content as ``Str``; its find and count are 5 to 8 times as fast."""
         return Str(memoryview(self.content).cast("B"))
 
     @property
     def size(self) -> int:
-        """Bytes of the content."""
+        """Return the bytes of the content."""
         return self.manifest.content_bytes
 
     @cached_property
@@ -169,11 +162,11 @@ class Shard:
 
     @cached_property
     def file_numbers(self) -> dict[str, int]:
-        """The number of each file, by its path."""
+        """Return the number of each file by path."""
         return {path: number for number, path in enumerate(self.paths)}
 
     def below(self, folder: str) -> list[str]:
-        """The paths of the files in a folder and all within it."""
+        """Return the paths of all files below a folder."""
         if folder not in self._folders:
             return []
         return [path for path in self.paths if path.startswith(f"{folder}/")]
@@ -188,7 +181,7 @@ class Shard:
 
     @cached_property
     def lines_before(self) -> Array:
-        """Lines of the files before each file."""
+        """Return the total lines of the files before each file."""
         return np.cumsum(self.file_lines, dtype=np.int64) - self.file_lines
 
     @cached_property
@@ -198,7 +191,7 @@ class Shard:
 
     @property
     def symbols(self) -> int:
-        """How many definitions it holds."""
+        """Return the number of definitions."""
         return len(self.symbol_line)
 
     @cached_property
@@ -208,21 +201,21 @@ class Shard:
         )
 
     def symbol_label(self, number: int) -> str:
-        """A definition's name with its containers."""
+        """Return a definition's name with its containers."""
         return self._symbol_labels[number]
 
     def symbol_labels(self, numbers: Ids) -> list[str]:
-        """The names with containers of some definitions; none for -1."""
+        """Return definitions' names with their containers; empty for -1."""
         return self._symbol_labels.each(numbers)
 
     def chunk_at(self, file: int, line: int) -> int:
-        """The chunk that holds a line of a file."""
+        """Return the chunk of a file's line."""
         first, end = int(self.file_chunk[file]), int(self.file_chunk[file + 1])
         return first + int(np.searchsorted(self.chunk_line[first:end], line, "right")) - 1
 
     @cached_property
     def chunk_end_line(self) -> Array:
-        """The last line of each chunk: chunks tile their file."""
+        """Return the last line of each chunk: chunks tile their file."""
         ends = np.append(self.chunk_line[1:], np.uint32(1)) - np.uint32(1)
         last = self.file_chunk[1:].astype(np.int64) - 1
         filled = np.diff(self.file_chunk.astype(np.int64)) > 0
@@ -231,7 +224,7 @@ class Shard:
 
     @property
     def has_mixed_files(self) -> bool:
-        """Whether any chunk is in another language than its file."""
+        """Return whether any chunk's language differs from its file's."""
         return self._own_language is not None
 
     @cached_property
@@ -249,7 +242,7 @@ class Shard:
 
     @cached_property
     def symbol_chunk(self) -> Ids:
-        """Return the chunk in which each definition begins."""
+        """Return the first chunk of each definition."""
         keys = self.chunk_file.astype(np.int64) << 32 | self.chunk_line
         return (
             np.searchsorted(
@@ -264,12 +257,12 @@ class Shard:
 
     @cached_property
     def ascii_chunks(self) -> Mask:
-        """Chunks that hold nothing but ASCII, as files that are flagged so."""
+        """Return the mask of chunks in ASCII without vertical tabs (``is_plain``)."""
         return np.unpackbits(self._chunk_plain, count=self.manifest.chunks).view(bool)
 
     @cached_property
     def ill_formed_chunks(self) -> Mask:
-        """Chunks of files that are not UTF-8."""
+        """Return the mask of chunks in files other than UTF-8."""
         flagged: Mask = (self.file_flags & IS_ILL_FORMED).astype(bool)
         return flagged[self.chunk_file]
 
@@ -283,7 +276,7 @@ class Shard:
 
     @cached_property
     def mixed_blocks(self) -> Mask:
-        """Return the mask of blocks with a part of a chunk that is not ASCII, and of long blocks."""
+        """Return the mask of blocks that are long or overlap a chunk not in ASCII."""
         if self.postings is None:
             return np.zeros(0, bool)
         other = np.flatnonzero(~self.ascii_chunks)
@@ -308,12 +301,15 @@ class Shard:
         return Lexicon(self.folder / "lexicon.bin")
 
     def label(self, chunk: int) -> str:
-        """The symbol or heading that a chunk belongs to."""
+        """Return the symbol or heading of a chunk."""
         number = self._chunk_label[chunk]
         return self._symbol_labels[number] if number >= 0 else self._labels[-1 - number]
 
     def definitions_around(self, files: Ids, lines: Ids) -> Ids:
-        """The innermost definition around each line, as its number; -1 where none is. The lines of a file are in order."""
+        """Return the number of the innermost definition around each line, or -1.
+
+        The lines of each file must ascend.
+        """
         if not self.symbols:
             return np.full(len(files), -1)
         first = self._first_symbol[files]
@@ -333,17 +329,17 @@ class Shard:
         return around
 
     def _swept(self, file: int, lines: list[int]) -> list[int]:
-        """The same for ascending lines of a file, in one sweep over its definitions."""
-        opened, found = list[int](), list[int]()
+        """Return ``definitions_around`` for one file, in one sweep over its definitions."""
+        stack, innermost = list[int](), list[int]()
         number, end = self._file_symbol[file], self._file_symbol[file + 1]
         for line in lines:
             while number < end and self._symbol_line[number] <= line:
-                opened.append(number)
+                stack.append(number)
                 number += 1
-            while opened and self._symbol_end_line[opened[-1]] < line:
-                opened.pop()
-            found.append(opened[-1] if opened else -1)
-        return found
+            while stack and self._symbol_end_line[stack[-1]] < line:
+                stack.pop()
+            innermost.append(stack[-1] if stack else -1)
+        return innermost
 
     @cached_property
     def _first_symbol(self) -> Ids:
@@ -351,7 +347,7 @@ class Shard:
 
     @cached_property
     def _symbol_keys(self) -> Ids:
-        """File and line of each definition, in one number."""
+        """Return file and line of each definition, packed in one number."""
         return self.symbol_file.astype(np.int64) << 32 | self.symbol_line
 
     def defines(self, file: int, line: int) -> bool:
@@ -364,7 +360,7 @@ class Shard:
         return self.manifest.languages[int(self.file_language[file])]
 
     def revision(self, file: int) -> str:
-        """The first revision that holds the file."""
+        """Return the first revision with the file."""
         if len(self.manifest.revisions) == 1:
             return self.manifest.revisions[0]
         bits = int(self.file_revisions[file])
@@ -376,7 +372,7 @@ class Shard:
         )
 
     def file_state(self, file: int) -> FileState:
-        """Return a file's state when it was read; a time of -1 marks it for another read."""
+        """Return a file's state at its read; a time of -1 marks it for another read."""
         return FileState(
             int(self.file_size[file]),
             int(self.file_mtime_ns[file]),
@@ -385,12 +381,12 @@ class Shard:
         )
 
     def file_content(self, file: int) -> bytes:
-        """A file's text, as the file has it: the newline that the index added is left out."""
+        """Return a file's text, without a newline added by the index."""
         content = bytes(self.content[int(self.file_start[file]) : int(self.file_start[file + 1])])
         return content if self.file_flags[file] & ENDS_WITH_NEWLINE or not content else content[:-1]
 
     def definitions(self, name: str) -> list[tuple[int, bool]]:
-        """Chunks in which a definition of the name begins, and whether its letters have the same case."""
+        """Return each definition of a name as (first chunk, whether its case matches)."""
         folded, exact = np.uint32(hash_of(name.lower()) & HALF), hash_of(name) & HALF
         start = int(np.searchsorted(self._definition_folded, folded, "left"))
         end = int(np.searchsorted(self._definition_folded, folded, "right"))
@@ -401,13 +397,13 @@ class Shard:
 
 
 class _Texts:
-    """Many short texts in one blob."""
+    """Short texts in one blob."""
 
     def __init__(self, blob: Array, ends: Array) -> None:
         self._blob, self._ends, self._all_ends = memoryview(blob.data), memoryview(ends.data), ends
 
     def each(self, positions: Ids) -> list[str]:
-        """Some of the texts, decoded together; an empty one for -1."""
+        """Decode some of the texts together; empty for -1."""
         if not len(positions) or not len(self._all_ends):
             return [""] * len(positions)
         ends = np.where(positions < 0, 0, self._all_ends[np.maximum(positions, 0)])
@@ -416,9 +412,8 @@ class _Texts:
             self._blob[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
         ]
         together = b"\0".join(texts).decode("utf-8").split("\0")
-        return (
-            together if len(together) == len(texts) else [str(text, "utf-8") for text in texts]
-        )  # a notebook's may hold a NUL
+        # a notebook's text may contain a NUL
+        return together if len(together) == len(texts) else [str(text, "utf-8") for text in texts]
 
     def __getitem__(self, position: int) -> str:
         return str(
@@ -438,5 +433,5 @@ def is_ill_formed(content: bytes) -> bool:
 
 
 def is_plain(content: bytes) -> bool:
-    """Whether every expression means the same to re2 and to ripgrep in a text."""
+    """Whether re2 and ripgrep agree on every expression in a text."""
     return content.isascii() and VERTICAL_TAB not in content

@@ -1,4 +1,4 @@
-"""Store and Snapshot: which repositories there are, and which shards of each answer now."""
+"""Store of all repositories, and the snapshot of each one's current shards."""
 
 from __future__ import annotations
 
@@ -24,34 +24,33 @@ REMOVED = ".removed-"  # prefix of a removed repository's folder until it is del
 
 
 class ShardRef(msgspec.Struct, frozen=True):
-    """A shard that answers; ``dead`` are its files that a later shard replaced or that are gone (tombstones)."""
+    """Shard of a snapshot; ``dead`` are its replaced or deleted files (tombstones)."""
 
     id: str
     dead: tuple[int, ...] = ()
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """The state of a repository's index; replaced as a whole, never changed."""
+    """State of a repository's index; replaced as a whole, never changed."""
 
     format: int = FORMAT
     generation: int = 0
     embedder: str = ""
     shards: tuple[ShardRef, ...] = ()
-    retired: dict[
-        str, float
-    ] = {}  # shard id -> time (seconds since 1970) from which nothing new reads it
+    # shard id -> when it was retired (Unix time); new readers do not open it
+    retired: dict[str, float] = {}
     complete: bool = False  # False while a first build publishes shard by shard
     files: int = 0
     chunks: int = 0
     content_bytes: int = 0
     skipped: dict[str, int] = {}  # reason -> files or folders
-    examples: dict[str, list[str]] = {}  # reason -> the first of them by name
-    secrets: tuple[str, ...] = ()  # paths left out because they are likely to hold keys
+    examples: dict[str, list[str]] = {}  # reason -> paths of the first
+    secrets: tuple[str, ...] = ()  # paths left out as likely to contain keys
     indexed_at: float = 0.0  # seconds since 1970
 
 
 class Stored(NamedTuple):
-    """A repository in the store."""
+    """Repository in the store."""
 
     repository: Repository
     folder: Path
@@ -61,7 +60,7 @@ class Stored(NamedTuple):
         return self.folder / "shards"
 
     def shard(self, shard_id: str) -> Path:
-        """The folder of a shard; the same object each time, as every search asks for every shard's."""
+        """Return the folder of a shard, cached: every search needs every shard's."""
         return _shard_folder(self.folder, shard_id)
 
 
@@ -71,16 +70,19 @@ def _shard_folder(folder: Path, shard_id: str) -> Path:
 
 
 class Store:
-    """The folder that holds every repository's index: ``$CODEINTEL_HOME/v5/repositories``; another format lies in a folder of its own."""
+    """Folder of every repository's index: ``$CODEINTEL_HOME/v{FORMAT}/repositories``.
+
+    Each format has its own folder.
+    """
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.damaged: dict[str, str] = {}  # folders whose description cannot be read, and why
+        self.damaged: dict[str, str] = {}  # folder with an unreadable description -> reason
         self.root = home / f"v{FORMAT}" / "repositories"
 
     def repositories(self) -> list[Stored]:
-        """Every repository with a readable description, by name."""
-        found, damaged = list[Stored](), dict[str, str]()
+        """Return every repository with a readable description, by name."""
+        readable, damaged = list[Stored](), dict[str, str]()
         try:
             folders = list(self.root.iterdir())
         except (FileNotFoundError, NotADirectoryError):
@@ -89,28 +91,31 @@ class Store:
             if error.errno in FILES_EXHAUSTED:
                 raise
             raise ShardError(
-                f"The index home {self.home} cannot be read ({error.strerror}). Set CODEINTEL_HOME to a folder that you own."
+                f"The index home {self.home} cannot be read ({error.strerror}). "
+                "Set CODEINTEL_HOME to a folder that you own."
             ) from error
         for folder in folders:
             try:
                 data = (folder / "repository.json").read_bytes()
-                found.append(Stored(msgspec.json.decode(data, type=Repository), folder))
+                readable.append(Stored(msgspec.json.decode(data, type=Repository), folder))
             except (FileNotFoundError, NotADirectoryError):
-                continue  # being made or removed at this moment
+                continue  # another process creates or removes it
             except OSError as error:
                 if error.errno in FILES_EXHAUSTED:
                     raise
                 damaged[folder.name] = (
-                    f"The index {folder} may not be read ({error.strerror}). Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
+                    f"The index {folder} may not be read ({error.strerror}). "
+                    "Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
                 )
             except msgspec.DecodeError as error:
                 damaged[folder.name] = (
-                    f"The description {folder / 'repository.json'} is damaged: {error}. Remove the folder {folder} and index the repository again."
+                    f"The description {folder / 'repository.json'} is damaged: {error}. "
+                    f"Remove the folder {folder} and index the repository again."
                 )
         self.damaged = damaged
-        if damaged and not found:
+        if damaged and not readable:
             raise ShardError(next(iter(damaged.values())))
-        return sorted(found, key=lambda stored: stored.repository.name)
+        return sorted(readable, key=lambda stored: stored.repository.name)
 
     def folder_of(self, name: str) -> Path:
         return self.root / hashlib.blake2b(name.encode("utf-8"), digest_size=8).hexdigest()
@@ -140,47 +145,46 @@ class Store:
             return msgspec.json.decode(
                 (self.root.parent / RENAMED).read_bytes(), type=dict[str, str]
             )
-        except (
-            OSError,
-            ValueError,
-            msgspec.MsgspecError,
-        ):  # none yet; a damaged file only means that old names are unknown
-            return {}
+        except (OSError, ValueError, msgspec.MsgspecError):
+            return {}  # none yet; a damaged file only makes old names unknown
 
     def note_renamed(self, former: str, name: str) -> None:
-        """Record a package's new name, so that scopes with its former name still find it."""
-        with suppress(OSError):  # or no lock in time: such scopes then say that it is unknown
+        """Record a package's new name, so scopes with its former name still find it."""
+        with suppress(OSError):  # or a lock timeout: such scopes then report an unknown name
             lock = acquire_lock(self.root.parent / "renamed.lock", 5)
             try:
-                known = {
+                names = {
                     old: name if new == former else new
                     for old, new in self.renamed().items()
                     if old != name
                 }
-                replace(self.root.parent / RENAMED, msgspec.json.encode({**known, former: name}))
+                replace(self.root.parent / RENAMED, msgspec.json.encode({**names, former: name}))
             finally:
                 lock.release()
 
 
 def read_snapshot(folder: Path) -> Snapshot:
-    """The snapshot that answers now; an empty one before the first shard is published."""
+    """Return the current snapshot; an empty one before the first shard is published."""
     try:
         data = (folder / "snapshot.json").read_bytes()
     except FileNotFoundError:
         return Snapshot()
     except PermissionError as error:
         raise ShardError(
-            f"The index {folder} may not be read ({error.strerror}). Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
+            f"The index {folder} may not be read ({error.strerror}). "
+            "Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
         ) from error
     try:
         snapshot = msgspec.json.decode(data, type=Snapshot)
     except msgspec.DecodeError as error:
         raise ShardError(
-            f"The snapshot {folder / 'snapshot.json'} is damaged: {error}. Rebuild it: codeintel index PATH --rebuild"
+            f"The snapshot {folder / 'snapshot.json'} is damaged: {error}. "
+            "Rebuild it: codeintel index PATH --rebuild"
         ) from error
     if snapshot.format != FORMAT:
         raise ShardError(
-            f"The index in {folder.name} is format {snapshot.format}, this version reads {FORMAT}. Rebuild it: codeintel index PATH --rebuild"
+            f"The index in {folder.name} is format {snapshot.format}, this version reads {FORMAT}. "
+            "Rebuild it: codeintel index PATH --rebuild"
         )
     return snapshot
 

@@ -1,4 +1,4 @@
-"""Records of unfinished indexing runs, kept beside the index: stops by the user, and rebuilds that are due."""
+"""Records of unfinished runs, stored beside the index: user stops and due rebuilds."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Stop(msgspec.Struct, frozen=True):
 class Cancellation(threading.Event):
     """Cancel event of an indexing run.
 
-    A run stopped ``by_person`` stays stopped. An ``is_urgent`` stop, such as a server's shutdown, does not wait for the
-    files read so far to be written.
+    A run stopped ``by_person`` stays stopped. An ``is_urgent`` stop, such as a server's shutdown,
+    does not wait for the files read so far to be written.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Cancellation(threading.Event):
 
 
 def read_stop(folder: Path) -> Stop | None:
-    """Return the stop of a repository's last run; None if it was not stopped."""
+    """Return the stop of a repository's last run, or None."""
     try:
         return msgspec.json.decode((folder / FILE).read_bytes(), type=Stop)
     except FileNotFoundError:
@@ -80,12 +80,12 @@ def clear_stop(folder: Path) -> None:
 
 
 def is_rebuild_due(folder: Path) -> bool:
-    """Whether a rebuild was begun and not finished."""
+    """Whether an earlier rebuild is unfinished."""
     return (folder / REBUILD).exists()
 
 
 def note_rebuild(folder: Path) -> None:
-    """Record that a rebuild begins, so that a run after a stop or a crash finishes it."""
+    """Record a rebuild's start; the run after a stop or a crash then finishes it."""
     with suppress(FileNotFoundError):  # a first index reads all files anyway
         (folder / REBUILD).touch()
 

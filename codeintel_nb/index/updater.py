@@ -1,4 +1,4 @@
-"""Bring an index up to date: new shards for what changed, tombstones for what is gone."""
+"""Updater of an index: new shards for changed files, tombstones for deleted ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .shard import Shard
 from .snapshot import ShardRef, Snapshot, Stored, read_snapshot, write_snapshot
 from .writer import Known, ShardWriter
 
-COMPACTING = ".compacting-"  # how the folder of a shard begins that is written beside updates
+COMPACTING = ".compacting-"  # prefix of a merged shard's folder, written while updates run
 
 
 def update(
@@ -53,10 +53,11 @@ def update(
 ) -> IndexReport:
     """Bring a repository's index up to date, with one writer per repository.
 
-    Once ``stopped`` returns true, the files read so far are written as a shard and IndexingCancelled is raised.
+    Once ``stopped`` returns true, the files read so far are written as a shard and
+    IndexingCancelled is raised.
 
-    With ``only`` those paths, and what is below them, are all that is looked at. ``guard`` is told which file is read, and
-    the files in ``avoid`` are read without a look at their syntax.
+    ``only`` limits the update to those paths and everything below them. ``guard`` records the file
+    being parsed; the files in ``avoid`` are indexed without parsing.
     """
     began = time.perf_counter()
     progress(Progress("listing files"))
@@ -67,24 +68,25 @@ def update(
         run.index(progress, stopped)
         if run.is_stopped:
             raise IndexingCancelled(
-                f"Indexing {stored.repository.name!r} was cancelled. What was read is kept; resume with: codeintel refresh {stored.repository.name}"
+                f"Indexing {stored.repository.name!r} was cancelled. What was read is kept; "
+                f"resume with: codeintel refresh {stored.repository.name}"
             )
         run.count_unparsed()
-        with storage_errors(
-            stored.folder
-        ):  # before the snapshot: a search in between would treat refused files as changed
+        # before the snapshot: a search in between would treat refused files as changed
+        with storage_errors(stored.folder):
             replace(stored.folder / "seen.json", msgspec.json.encode(plan.seen))
         snapshot = run.finish()
         sweep(stored, snapshot, settings.retired_shard_age_s)
     return IndexReport(
-        repository=stored.repository.name, files=snapshot.files, chunks=snapshot.chunks, content_bytes=snapshot.content_bytes,
-        indexed=run.indexed, removed=len(plan.gone), unchanged=plan.unchanged + run.same, embedded=run.embedded, reused=run.reused,
+        repository=stored.repository.name, files=snapshot.files, chunks=snapshot.chunks,
+        content_bytes=snapshot.content_bytes, indexed=run.indexed, removed=len(plan.gone),
+        unchanged=plan.unchanged + run.same, embedded=run.embedded, reused=run.reused,
         skipped=snapshot.skipped, secrets=snapshot.secrets, seconds=time.perf_counter() - began,
     )  # fmt: skip
 
 
 class _Run:
-    """One update as it goes: the shards it adds, the files it retires."""
+    """Update in progress: the shards it adds, the files it retires."""
 
     def __init__(
         self,
@@ -101,7 +103,9 @@ class _Run:
         self.generation = old.generation
         self.retired = dict(old.retired)
         self.replaced = [
-            ref.id for ref in old.shards if ref.id not in {kept.id for kept in plan.snapshot.shards}
+            ref.id
+            for ref in old.shards
+            if ref.id not in {current.id for current in plan.snapshot.shards}
         ]
         self.refs = [[ref.id, set(ref.dead)] for ref in plan.snapshot.shards]
         self.shards = {shard.id: shard for shard in plan.shards}
@@ -123,7 +127,7 @@ class _Run:
     ) -> None:
         suspects = self.plan.suspects
         total = sum(stat.size for stat in suspects)
-        done = files = 0
+        bytes_done = files = 0
         last = 0.0
         pending = iter(suspects)
         more = True
@@ -133,26 +137,25 @@ class _Run:
                 replaced: list[str] = []
                 for stat in pending:
                     self._take(stat, reader, writer, replaced)
-                    files, done = files + 1, done + stat.size
+                    files, bytes_done = files + 1, bytes_done + stat.size
                     if time.monotonic() - last > 0.1:
                         last = time.monotonic()
-                        progress(Progress("indexing", files, len(suspects), done, total))
+                        progress(Progress("indexing", files, len(suspects), bytes_done, total))
                     self.is_stopped = files < len(suspects) and stopped()
                     if self.is_stopped:
                         break
                     if writer.content_bytes >= self.settings.shard_bytes:
                         more = True
                         break
-                if len(writer) and not (
-                    self.is_stopped and self.replaced
-                ):  # a stopped rebuild leaves the index unchanged
-                    progress(Progress("writing", files, len(suspects), done, total))
+                # a stopped rebuild leaves the index unchanged
+                if len(writer) and not (self.is_stopped and self.replaced):
+                    progress(Progress("writing", files, len(suspects), bytes_done, total))
                     self._publish(writer, replaced)
 
     def _take(
         self, stat: FileStat, reader: FolderReader, writer: ShardWriter, replaced: list[str]
     ) -> None:
-        path, seen = stat.path, self.plan.seen
+        path, cache = stat.path, self.plan.seen
         read_at = time.time_ns()
         try:
             data, state = reader.read(path, self.settings.raw_limit(path))
@@ -161,7 +164,8 @@ class _Run:
                 error.errno == errno.EIO and path not in self.plan.places.numbers
             ):
                 raise SourceError(
-                    f"The file {path} of {self.stored.repository.name!r} cannot be read now ({error.strerror}). What was indexed before still answers; try again."
+                    f"The file {path} of {self.stored.repository.name!r} cannot be read now "
+                    f"({error.strerror}). What was indexed before still answers; try again."
                 ) from error
             self._leave("vanished or unreadable", path)
             self._drop(path)
@@ -170,8 +174,8 @@ class _Run:
             state = state._replace(mtime_ns=-1)  # read it again next time
         place = self.plan.places.get(path)
         unchanged = place is not None and place.content_hash == content_hash(data)
-        if unchanged and (path not in seen.unparsed or seen.unparsed[path].is_settled):
-            seen.touched[path] = state
+        if unchanged and (path not in cache.unparsed or cache.unparsed[path].is_settled):
+            cache.touched[path] = state
             self.same += 1
             return
         reason = refusal(path, data)
@@ -186,8 +190,8 @@ class _Run:
             return
         writer.add(document, state)
         self.indexed += 1
-        seen.refused.pop(path, None)
-        seen.touched.pop(path, None)
+        cache.refused.pop(path, None)
+        cache.touched.pop(path, None)
         if place is not None:
             replaced.append(path)
 
@@ -197,14 +201,14 @@ class _Run:
         self._drop(path)
 
     def _document(self, path: str, data: bytes, state: FileState) -> Document:
-        """Cut a file into chunks; note parsing failures, which later updates retry."""
-        known = self.plan.seen.unparsed.pop(path, None)
-        if known is not None and known.state != state:
-            known = None
+        """Cut a file into chunks; record parsing failures for later updates to retry."""
+        failure = self.plan.seen.unparsed.pop(path, None)
+        if failure is not None and failure.state != state:
+            failure = None
         if path in self.avoid:
-            known = Unparsed(state, UNPARSED, MAX_ATTEMPTS)
-        if known is not None and known.is_settled:
-            document = document_by_lines(path, data, known.reason)
+            failure = Unparsed(state, UNPARSED, MAX_ATTEMPTS)
+        if failure is not None and failure.is_settled:
+            document = document_by_lines(path, data, failure.reason)
         else:
             if self.guard is not None:
                 self.guard.begin(path)
@@ -212,7 +216,7 @@ class _Run:
             if self.guard is not None:
                 self.guard.end()
         if document.unparsed:
-            attempts = known.attempts if known is not None else 0
+            attempts = failure.attempts if failure is not None else 0
             self.plan.seen.unparsed[path] = Unparsed(
                 state, document.unparsed, min(attempts + 1, MAX_ATTEMPTS)
             )
@@ -245,9 +249,8 @@ class _Run:
             self._drop(path)
         self.refs.append([shard_id, set()])
         self.is_changed = True
-        if (
-            not self.replaced
-        ):  # a rebuild's shards would stand beside the old ones: they wait for the end
+        # a rebuild's shards replace the old ones only at the end
+        if not self.replaced:
             self._write(complete=self.plan.snapshot.complete)
 
     def finish(self) -> Snapshot:
@@ -266,18 +269,18 @@ class _Run:
         )
 
     def count_unparsed(self) -> None:
-        """Recount the files that are read by lines."""
+        """Recount the files indexed by lines."""
         unparsed = self.plan.seen.unparsed
         for path in self.plan.gone:
             unparsed.pop(path, None)
         for reason in [reason for reason in self.skipped if reason.startswith(BY_LINES)]:
             del self.skipped[reason]
             self.examples.pop(reason, None)
-        for path, known in unparsed.items():
-            self._leave(known.reason, path)
+        for path, failure in unparsed.items():
+            self._leave(failure.reason, path)
 
     def _differs(self, old: Snapshot) -> bool:
-        """Whether a new snapshot would differ from the old one; an equal one is not written."""
+        """Whether a new snapshot would differ; an equal one is not written."""
         left_out = (dict(+self.skipped), self.examples, tuple(self.plan.secrets[:200]))
         return (
             self.is_changed
@@ -302,15 +305,17 @@ class _Run:
             )
         self.generation += 1
         snapshot = Snapshot(
-            generation=self.generation, embedder=self.embedder.id, shards=tuple(refs), retired=self.retired, complete=complete, files=files,
-            chunks=chunks, content_bytes=content_bytes, skipped=dict(+self.skipped), examples=self.examples, secrets=tuple(self.plan.secrets[:200]), indexed_at=time.time(),
+            generation=self.generation, embedder=self.embedder.id, shards=tuple(refs),
+            retired=self.retired, complete=complete, files=files, chunks=chunks,
+            content_bytes=content_bytes, skipped=dict(+self.skipped), examples=self.examples,
+            secrets=tuple(self.plan.secrets[:200]), indexed_at=time.time(),
         )  # fmt: skip
         write_snapshot(self.stored.folder, snapshot)
         return snapshot
 
 
 def _replaced(stored: Stored) -> Snapshot:
-    """The snapshot that a rebuild replaces; one that cannot be read is replaced all the same."""
+    """Return the snapshot that a rebuild replaces; an empty one if unreadable."""
     try:
         return read_snapshot(stored.folder)
     except ShardError:
@@ -318,18 +323,21 @@ def _replaced(stored: Stored) -> Snapshot:
 
 
 def _openable(stored: Stored, snapshot: Snapshot) -> list[Shard]:
-    """Shards that are about to be replaced, for the vectors they hold; damaged ones are left out."""
-    found = []
+    """Open the shards due for replacement, to reuse their vectors; skip damaged ones."""
+    shards = []
     for ref in snapshot.shards:
         try:
-            found.append(Shard(stored.shards / ref.id))
+            shards.append(Shard(stored.shards / ref.id))
         except (ShardError, OSError):
             continue
-    return found
+    return shards
 
 
 def known_vectors(shards: list[Shard], embedder_id: str) -> Known | None:
-    """Codes by digest of what was embedded, over all shards of the same model."""
+    """Return a lookup of codes by embedder-input digest, over shards of one model.
+
+    None if no shard is of that model.
+    """
     usable = [
         shard
         for shard in shards
@@ -342,23 +350,23 @@ def known_vectors(shards: list[Shard], embedder_id: str) -> Known | None:
     ordered = digests[order]
     ends = np.cumsum([shard.manifest.chunks for shard in usable])
 
-    def known(wanted: Array) -> tuple[Array, Array]:
-        at = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
-        found = ordered[at] == wanted
-        rows = order[at[found]]
+    def lookup(target: Array) -> tuple[Array, Array]:
+        at = np.minimum(np.searchsorted(ordered, target), len(ordered) - 1)
+        matches = ordered[at] == target
+        rows = order[at[matches]]
         owner = np.searchsorted(ends, rows, "right")
         codes = np.empty((len(rows), usable[0].manifest.dim), np.uint8)
         for i, shard in enumerate(usable):
             mine = owner == i
             codes[mine] = shard.vectors.codes[rows[mine] - (ends[i] - shard.manifest.chunks)]
-        return found, codes
+        return matches, codes
 
-    return known
+    return lookup
 
 
 @contextmanager
 def one_writer(stored: Stored, wait_s: float = 0.5) -> Iterator[None]:
-    """Hold the repository's write lock; EngineError names the process that holds it already."""
+    """Hold the repository's write lock; EngineError names its current holder."""
     from filelock import Timeout
 
     owner = stored.folder / "writer.txt"
@@ -366,9 +374,12 @@ def one_writer(stored: Stored, wait_s: float = 0.5) -> Iterator[None]:
         try:
             lock = acquire_lock(stored.folder / "writer.lock", wait_s)
         except Timeout:
-            who = owner.read_text(encoding="utf-8").strip() if owner.exists() else "another process"
+            holder = (
+                owner.read_text(encoding="utf-8").strip() if owner.exists() else "another process"
+            )
             raise EngineError(
-                f"{stored.repository.name!r} is being indexed by {who}. Wait for it, or stop it; searches go on meanwhile."
+                f"{stored.repository.name!r} is being indexed by {holder}. "
+                "Wait for it, or stop it; searches go on meanwhile."
             ) from None
     try:
         with suppress(OSError):  # a full disk: the file only names the lock's owner
@@ -395,7 +406,10 @@ def is_being_written(stored: Stored) -> bool:
 
 
 def sweep(stored: Stored, snapshot: Snapshot, retired_age_s: float) -> list[str]:
-    """Remove what nothing reads: shards retired long enough, half-built ones, those no snapshot names. Needs the write lock."""
+    """Remove unused shards and return their folders' names; needs the write lock.
+
+    Unused are shards retired long enough, half-built ones, and those in no snapshot.
+    """
     live = {ref.id for ref in snapshot.shards}
     now = time.time()
     young = {shard_id: at for shard_id, at in snapshot.retired.items() if now - at < retired_age_s}
@@ -415,7 +429,7 @@ def sweep(stored: Stored, snapshot: Snapshot, retired_age_s: float) -> list[str]
 
 
 def _is_compacting(stored: Stored) -> bool:
-    """Whether some process writes a merged shard, without the write lock."""
+    """Whether a process is compacting, under ``compact.lock``."""
     from filelock import Timeout
 
     try:

@@ -1,7 +1,7 @@
-"""Vectors of one byte a component, in a FAISS file that is searched by mmap, always inside a mask.
+"""Vectors of one byte a component, in a FAISS file searched by mmap, inside a mask.
 
-The quantizer is fixed by the dimension alone: equal vectors have equal codes in every shard, so a code can be copied
-from shard to shard when a chunk is met again.
+The quantizer depends on the dimension alone. Equal vectors have equal codes in every shard, so the
+code of a recurring chunk can be copied between shards.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ Codes = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
-MARGIN = 64  # extra chunks fetched from FAISS, whose scores differ in the last digits
+MARGIN = 64  # extra candidates from FAISS, as its scores differ in the last digits
 BLUR = 1e-5  # upper bound of that difference
 DIGITS = 7  # of a score; further digits depend on the order of summation
-SCORED = (
-    1 << 16
-)  # chunks scored at a time, to bound the memory: with equal scores it may be all of a shard
-FEW = (
-    1500  # chunks in scope up to which gathering their codes beats a scan with a bitmap (measured)
-)
+# chunks scored at a time, to bound memory: with equal scores, all of a shard may be candidates
+SCORED = 1 << 16
+# largest scope where gathering the codes beats a scan with a bitmap (measured)
+FEW = 1500
 
 
 def component_range(dim: int) -> float:
-    """Largest absolute component that a code can say: 6.4 times that of a vector with equal components."""
+    """Return the largest absolute component of a code, at most 1.
+
+    It is 6.4 times the component of a unit vector with equal components.
+    """
     return float(min(1.0, 6.4 / np.sqrt(dim)))
 
 
@@ -44,7 +45,7 @@ def encode(vectors: Floats) -> Codes:
 
 
 def decode(codes: Codes) -> Floats:
-    """The vectors that the codes stand for, as FAISS reads them: the middle of each step."""
+    """Decode vectors as FAISS does: to the middle of each step."""
     limit = component_range(codes.shape[1])
     return (codes.astype(np.float32) + 0.5) * np.float32(2 * limit / 255) - np.float32(limit)
 
@@ -63,9 +64,8 @@ def write_vectors(path: Path, codes: Codes) -> None:
     faiss.write_index(index, str(path))
 
 
-FAISS_SQ = (
-    b"IxSQ"  # with which FAISS begins a file of scalar-quantized vectors, and then their dimension
-)
+# start of FAISS's files of scalar-quantized vectors; their dimension follows
+FAISS_SQ = b"IxSQ"
 
 
 class Found(NamedTuple):
@@ -74,7 +74,7 @@ class Found(NamedTuple):
 
 
 class VectorIndex:
-    """The vectors of one shard, opened by mmap."""
+    """Vectors of one shard, opened by mmap."""
 
     def __init__(self, path: Path, count: int, dim: int) -> None:
         self.path, self.count, self.dim = path, count, dim
@@ -95,7 +95,10 @@ class VectorIndex:
     def search(
         self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None, in_scope: int
     ) -> Found:
-        """Return the k chunks in the mask closest to the query; filters during the search, so none is lost."""
+        """Return the k chunks in the mask closest to the query.
+
+        The mask applies during the search, so no result is lost.
+        """
         k = min(k, in_scope)
         if k <= 0:
             return Found(np.zeros(0, np.int64), np.zeros(0, np.float64))
@@ -123,7 +126,7 @@ class VectorIndex:
         products = np.empty(len(ids))
         for begin in range(0, len(ids), SCORED):
             block = slice(begin, begin + SCORED)
-            # not a BLAS product: its threads wait for one another for 5 to 8 ms where the cores are busy
+            # not a BLAS product: on busy cores its threads wait 5 to 8 ms for one another
             np.einsum(
                 "ij,j->i",
                 self.codes[ids[block]].astype(np.float64),
@@ -140,9 +143,8 @@ class VectorIndex:
     ) -> tuple[Ids, Floats]:
         faiss = _faiss()
         if self._index is None:
-            if (
-                not self.path.exists()
-            ):  # FAISS would say RuntimeError; a reader that comes late retries on this
+            # FAISS would raise RuntimeError; a late reader retries on FileNotFoundError
+            if not self.path.exists():
                 raise FileNotFoundError(self.path)
             try:
                 self._index = faiss.read_index(
@@ -157,20 +159,19 @@ class VectorIndex:
                 raise damaged(
                     self.path.parent, f"it has {self._index.ntotal} vectors instead of {self.count}"
                 )
-        faiss.omp_set_num_threads(
-            1
-        )  # holds for this thread alone: more threads on busy cores are 5 times slower
+        # for this thread alone; more threads on busy cores are 5 times slower
+        faiss.omp_set_num_threads(1)
         parameters = faiss.SearchParameters()
         if mask is not None:
             bits = np.packbits(mask, bitorder="little")
             parameters.sel = faiss.IDSelectorBitmap(bits)
         scores, ids = self._index.search(query.reshape(1, -1), k, params=parameters)
-        found = ids[0] >= 0
-        return ids[0][found], scores[0][found]
+        matches = ids[0] >= 0
+        return ids[0][matches], scores[0][matches]
 
 
 def _faiss() -> Any:
-    """FAISS, loaded when it is first needed: importing it takes a tenth of a second."""
+    """Return FAISS, imported on first use: the import takes a tenth of a second."""
     import faiss
 
     return faiss
@@ -179,9 +180,8 @@ def _faiss() -> Any:
 def top(scores: npt.NDArray[np.floating[Any]], k: int) -> Ids:
     """Return the positions of the k highest scores, highest first; ties in input order."""
     if k < len(scores):
-        last = -np.partition(-scores, k - 1)[
-            k - 1
-        ]  # negated: on the plain scores it is slow with many ties
+        # negated: partitioning the plain scores is slow with many ties
+        last = -np.partition(-scores, k - 1)[k - 1]
         above = np.flatnonzero(scores > last)
         best = np.sort(np.concatenate([above, np.flatnonzero(scores == last)[: k - len(above)]]))
     else:

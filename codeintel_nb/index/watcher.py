@@ -1,4 +1,4 @@
-"""Follows the folders of repositories and has each one's index brought up to date soon after it changed."""
+"""Watcher of repository folders: updates each index soon after a change."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from ..sources.repository import Repository, renewed
 from .folder_events import EMPTY_BATCH_S, FolderEvents
 from .notices import Notices
 
-PAUSE = 2.0  # times as long as the last update took: a folder that changes all the time takes a third of a core
-MOST_PATHS = 5_000  # changed together, from which all are looked at instead
-MOST_PAUSE_S = 3.0  # as who saves a file after a long update waits for it
-MISSED_S = 60.0  # a package's folder is away while pip is at work
+# in durations of the last update: a constantly changing folder takes a third of a core
+PAUSE = 2.0
+MOST_PATHS = 5_000  # changed together; with more, the whole folder is compared
+MOST_PAUSE_S = 3.0  # a file saved after a long update waits no longer
+MISSED_S = 60.0  # grace: a package's folder is missing while pip replaces it
 MIN_RETRY_S, MAX_RETRY_S = 1.0, 60.0  # after an update that failed
-SETTLED_S = 30.0  # after the last change beside a package: pip writes the list of its files last
+SETTLED_S = 30.0  # after the last change beside a package: pip writes its file list last
 
 
 class Watcher:
-    """A thread for each repository, which calls ``update`` after changes, once for all that came together: with the
-    repository and the paths that changed, or None for anything.
+    """Watcher threads, one per repository, that call ``update`` after changes.
 
-    ``failed`` is told the repository's name and why it cannot be followed, or why an update went wrong. ``differs`` compares
-    paths with the index: it is asked for folders that get no events.
+    ``update`` receives the repository and its changed paths, or None for the whole folder; one call
+    coalesces simultaneous changes. ``failed`` receives the repository's name and why it cannot be
+    watched or why an update failed. ``differs`` compares paths with the index, for folders without
+    events.
     """
 
     def __init__(
@@ -41,12 +43,10 @@ class Watcher:
         self._update, self._failed, self._differs = update, failed, differs
         self._notices = Notices()
         self._reported: dict[str, str] = {}  # the last failure of each repository, reported once
-        self.unwatched: dict[
-            str, str
-        ] = {}  # repositories with unwatched folders, which are polled, and the reasons
-        self._followed: dict[
-            str, tuple[str, threading.Event]
-        ] = {}  # name -> root, and what ends its thread
+        # repository with unwatched folders, which are polled -> reason
+        self.unwatched: dict[str, str] = {}
+        # name -> root, event that ends its thread
+        self._followed: dict[str, tuple[str, threading.Event]] = {}
         self._lock = threading.Lock()
         self._closed = False
 
@@ -55,14 +55,14 @@ class Watcher:
         return tuple(sorted(self._followed))
 
     def follow(self, repositories: Iterable[Repository]) -> None:
-        """Follow these and no others; one that was not followed before is brought up to date at once."""
-        wanted = {repository.name: repository for repository in repositories}
+        """Watch only these repositories; update new ones at once."""
+        by_name = {repository.name: repository for repository in repositories}
         with self._lock:
             for name, (root, over) in list(self._followed.items()):
-                if name not in wanted or wanted[name].root != root:
+                if name not in by_name or by_name[name].root != root:
                     over.set()
                     del self._followed[name]
-            for name, repository in wanted.items():
+            for name, repository in by_name.items():
                 if name not in self._followed and not self._closed:
                     over = threading.Event()
                     self._followed[name] = (repository.root, over)
@@ -85,19 +85,22 @@ class Watcher:
             except CodeIntelError as error:
                 self._report(repository.name, str(error))
                 self._wait_for_root(repository, over)
-            except Exception as error:  # whatever it is: the other repositories are followed
+            except Exception as error:  # report it; the other threads continue
                 if not over.is_set() and os.path.isdir(repository.root):
                     self._failed(
                         repository.name,
-                        f"{repository.name!r} is not followed: {error}. Refresh it by hand: codeintel index {repository.root}",
+                        f"{repository.name!r} is not followed: {error}. "
+                        f"Refresh it by hand: codeintel index {repository.root}",
                     )
                     return
             self._wait_for_folder(repository, over)
 
     def _follow_folder(self, repository: Repository, over: threading.Event) -> Repository:
-        """Follow a folder until it is gone or another has taken its place, or it holds another version of a package; what
-        is to be followed then."""
-        first = is_new = True  # once events are collected, find what changed before
+        """Watch a folder until it is replaced; return the repository to watch next.
+
+        Replaced means deleted, another folder in its place, or another version of its package.
+        """
+        first = is_new = True  # once events are collected, find earlier changes
         pending, retry_at, delay_s = set[str](), 0.0, 0.0
         place, installed = _folder_id(repository.root), _Installed(repository)
         events = FolderEvents(repository, self._settings, self._notices, over)
@@ -140,11 +143,12 @@ class Watcher:
             self.unwatched[repository.name] = reason
             self._failed(
                 repository.name,
-                f"{repository.name!r} is not watched as a whole; the other folders are polled every few seconds: {reason}",
+                f"{repository.name!r} is not watched as a whole; "
+                f"the other folders are polled every few seconds: {reason}",
             )
 
     def _wait_for_root(self, repository: Repository, over: threading.Event) -> None:
-        """Wait while the root leads elsewhere."""
+        """Wait while the root is a link or behind one."""
         while not over.wait(EMPTY_BATCH_S):
             try:
                 check_root(repository.root)
@@ -154,18 +158,20 @@ class Watcher:
 
     def _wait_for_folder(self, repository: Repository, over: threading.Event) -> None:
         missed_at = time.monotonic() + (MISSED_S if repository.source == "package" else 0)
-        told = False
+        reported = False
         while not over.is_set() and not os.path.isdir(repository.root):
-            if not told and time.monotonic() >= missed_at:
-                told = True
+            if not reported and time.monotonic() >= missed_at:
+                reported = True
                 self._failed(
                     repository.name,
-                    f"The folder {repository.root} of {repository.name!r} is gone; it is followed again when it is back. Its index still answers; remove it with: codeintel remove {repository.name}",
+                    f"The folder {repository.root} of {repository.name!r} is gone; "
+                    "it is followed again when it is back. Its index still answers; "
+                    f"remove it with: codeintel remove {repository.name}",
                 )
             over.wait(EMPTY_BATCH_S)
 
     def _renamed(self, repository: Repository, over: threading.Event) -> Repository:
-        """The repository by the name that it goes by now."""
+        """Return the repository under its current name."""
         now = renewed(repository)
         with self._lock:
             if now.name != repository.name and not over.is_set():
@@ -176,23 +182,25 @@ class Watcher:
     def _updated(
         self, repository: Repository, paths: Sequence[str] | None, over: threading.Event
     ) -> bool:
-        began, done = time.monotonic(), False
+        began, success = time.monotonic(), False
         try:
             self._update(repository, paths)
-            done = True
+            success = True
             self._reported.pop(repository.name, None)
         except CodeIntelError as error:
-            is_away = isinstance(error, SourceError) and not os.path.isdir(
-                repository.root
-            )  # then it is waited for
+            # then _wait_for_folder waits for it
+            is_away = isinstance(error, SourceError) and not os.path.isdir(repository.root)
             if not is_away:
                 self._report(repository.name, str(error))
         over.wait(min(MOST_PAUSE_S, PAUSE * (time.monotonic() - began)))
-        return done
+        return success
 
 
 class _Installed:
-    """Whether another version of a package was installed, asked only after something came or went beside its folder."""
+    """Detector of another installed version of a package.
+
+    It looks only after an entry beside the package's folder was added or deleted.
+    """
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
@@ -201,7 +209,7 @@ class _Installed:
         self._until = 0.0
 
     def is_another(self) -> bool:
-        """Whether it was; true once for one change."""
+        """Whether another version was installed; true once per change."""
         if self._repository.source != "package":
             return False
         try:
@@ -210,10 +218,10 @@ class _Installed:
             return False
         if changed_ns != self._changed_ns:
             self._changed_ns, self._until = changed_ns, time.monotonic() + SETTLED_S
-        found = time.monotonic() < self._until and renewed(self._repository) != self._repository
-        if found:
+        is_new = time.monotonic() < self._until and renewed(self._repository) != self._repository
+        if is_new:
             self._until = 0.0
-        return found
+        return is_new
 
 
 def _folder_id(path: str) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""Text to the words that BM25 counts: identifiers whole and in parts, each reduced to its stem."""
+"""Terms of text for BM25: stems of whole identifiers and of their parts."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W\dA-Za-
 _ENDING = re.compile("(?:ations?|ings?|ions?|ies|ers|es|ed|er|s|e|y)$")
 
 FILLERS = frozenset(
-    "a an and are as at be been by can code do does each find for from function get given happen happens has have how if implement "
-    "implemented implementation implements in into is it its logic method may must no not of on or other same should so such that the "
-    "their them then there these they this those to up used uses using was we what when where which while who whose why will with you "
-    "your".split()
+    "a an and are as at be been by can code do does each find for from function get given happen "
+    "happens has have how if implement implemented implementation implements in into is it its "
+    "logic method may must no not of on or other same should so such that the their them then "
+    "there these they this those to up used uses using was we what when where which while who "
+    "whose why will with you your".split()
 )
 
 
 def parts_of(identifier: str) -> list[str]:
-    """``parseHTTPResponse_v2`` -> parse, http, response, v, 2."""
+    """Split an identifier: ``parseHTTPResponse_v2`` -> parse, http, response, v, 2."""
     return [part.lower() for part in _PART.findall(identifier)]
 
 
 def stem(word: str) -> str:
-    """A light stem: one common ending off, at least three letters kept."""
-    found = _ENDING.search(word, 3)
-    return word[: found.start()] if found else word
+    """Strip one common ending, keeping at least three letters."""
+    ending = _ENDING.search(word, 3)
+    return word[: ending.start()] if ending else word
 
 
 @lru_cache(200_000)
 def terms_of(word: str) -> tuple[str, ...]:
-    """The terms that a word stands for: itself, and its parts where there are several; no bare numbers."""
+    """Return a word's terms: itself and its parts, if several; none for a bare number."""
     if word.isdigit():
         return ()
     parts = parts_of(word)
@@ -40,7 +41,7 @@ def terms_of(word: str) -> tuple[str, ...]:
 
 
 def hash_of(term: str) -> int:
-    """64 bits by which an index knows a term, the same on every machine."""
+    """Hash a term to 64 bits, the same on every machine."""
     return int.from_bytes(
         hashlib.blake2b(term.encode("utf-8", "replace"), digest_size=8).digest(), "little"
     )

@@ -1,4 +1,4 @@
-"""ShardWriter: builds a shard in a temporary folder and publishes it by a rename."""
+"""Writer of a shard: builds it in a temporary folder and publishes it by a rename."""
 
 from __future__ import annotations
 
@@ -44,9 +44,10 @@ from .shard import (
 from .vectors import encode, write_vectors
 from .words import WORD, hash_of
 
-BATCH = 2048  # chunks that are embedded together
+BATCH = 2048  # chunks embedded together
 _GENERATED = re.compile(
-    rb"@generated|do not edit|auto-?generated|generated (by|from|file|code)|this file was generated",
+    rb"@generated|do not edit|auto-?generated|generated (by|from|file|code)|"
+    rb"this file was generated",
     re.I,
 )
 
@@ -54,9 +55,9 @@ Known = Callable[[Array], tuple[Array, Array]]
 
 
 class ShardWriter:
-    """Takes documents in path order; ``save`` publishes them as one shard.
+    """Builder of one shard from documents in path order; ``save`` publishes it.
 
-    ``known`` maps digests of embedder inputs to which of them have codes already, and those codes.
+    ``known`` maps digests of embedder inputs to a mask of those with codes, and these codes.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class ShardWriter:
             self._content = (self.folder / "content.bin").open("wb")
         self._lexicon = LexiconBuilder()
         self._postings = PostingsBuilder()
-        self._pending: list[tuple[str, str]] = []  # path and text of chunks not embedded yet
+        self._pending: list[tuple[str, str]] = []  # path and text of chunks to embed
         self._codes: list[Array] = []
         self._digests: list[Array] = []
         self._files: list[tuple[Any, ...]] = []
@@ -99,7 +100,7 @@ class ShardWriter:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with suppress(OSError):  # what could not be written could not be flushed either
+        with suppress(OSError):  # a failed write fails again in the flush
             self._content.close()
         if self.folder.exists():
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -108,7 +109,7 @@ class ShardWriter:
         return len(self._files)
 
     def add(self, document: Document, state: FileState) -> None:
-        """Take one document, and the state of its file."""
+        """Add a document and the state of its file."""
         file = len(self._files)
         with storage_errors(self.shards):
             self._content.write(document.content)
@@ -165,8 +166,8 @@ class ShardWriter:
         words = [WORD.findall(text) for _, text in self._pending]
         self._lexicon.add_words(
             [
-                [*found, *WORD.findall(path_words(path))]
-                for found, (path, _) in zip(words, self._pending, strict=True)
+                [*own, *WORD.findall(path_words(path))]
+                for own, (path, _) in zip(words, self._pending, strict=True)
             ]
         )
         paths = [path for path, _ in self._pending]
@@ -176,9 +177,9 @@ class ShardWriter:
         codes = np.zeros((len(inputs), self.embedder.dim), np.uint8)
         fresh = np.ones(len(inputs), bool)
         if self.known is not None:
-            found, their_codes = self.known(digests)
-            codes[found] = their_codes
-            fresh[found] = False
+            matches, their_codes = self.known(digests)
+            codes[matches] = their_codes
+            fresh[matches] = False
         new = np.flatnonzero(fresh)
         if len(new):
             codes[new] = encode(
@@ -190,7 +191,10 @@ class ShardWriter:
         self._digests.append(digests)
 
     def _vectors(self, chunks: list[tuple[str, list[str], str]]) -> Array:
-        """Vectors of chunks given as path, words and embedder input; the static table needs the words alone."""
+        """Return vectors of chunks (path, words, embedder input).
+
+        The static table needs no embedder input.
+        """
         if isinstance(self.embedder, StaticEmbedder):
             return self.embedder.embed_words(
                 [[*WORD.findall(path), *words] for path, words, _ in chunks]
@@ -198,12 +202,12 @@ class ShardWriter:
         return self.embedder.embed_code([text for _, _, text in chunks])
 
     def save(self) -> str:
-        """Write every part and publish the shard; its id."""
+        """Write and publish the shard; return its id."""
         self.write()
         return self.publish()
 
     def write(self) -> None:
-        """Write every part, and sync it."""
+        """Write and sync every part."""
         with storage_errors(self.shards):
             self._embed()
             self._content.flush()
@@ -229,14 +233,15 @@ class ShardWriter:
                     self._content_crc if name == "content.bin" else crc32_of(path),
                 )
             manifest = Manifest(
-                format=FORMAT, id=self.id, embedder=self.embedder.id, dim=self.embedder.dim, files=len(self._files), chunks=len(self._chunks),
-                content_bytes=self.content_bytes, languages=tuple(self._languages), revisions=(WORKTREE,), parts=parts,
+                format=FORMAT, id=self.id, embedder=self.embedder.id, dim=self.embedder.dim,
+                files=len(self._files), chunks=len(self._chunks), content_bytes=self.content_bytes,
+                languages=tuple(self._languages), revisions=(WORKTREE,), parts=parts,
             )  # fmt: skip
             write_synced(self.folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
             sync(self.folder)
 
     def publish(self) -> str:
-        """Rename the folder into place; the shard's id."""
+        """Rename the folder into place; return the shard's id."""
         with storage_errors(self.shards):
             self.folder.rename(self.shards / self.id)
             sync(self.shards)
@@ -314,15 +319,22 @@ class ShardWriter:
         )
 
     def _label_numbers(self, symbol_labels: list[str]) -> tuple[Array, list[str]]:
-        """What each chunk belongs to: the number of a symbol, or of another text, counted down from -1, which is the empty one."""
+        """Return each chunk's label as a number, and the labels other than symbols.
+
+        A symbol has its own number; other labels count down from -1, the empty one.
+        """
         numbers: dict[tuple[int, str], int] = {}
         for number, (symbol, label) in enumerate(zip(self._symbols, symbol_labels, strict=True)):
             numbers.setdefault((symbol[0], label), number)
         others = {"": 0}
         of_chunk = []
         for chunk, label in zip(self._chunks, self._labels, strict=True):
-            known = numbers.get((chunk[0], label))
-            of_chunk.append(-1 - others.setdefault(label, len(others)) if known is None else known)
+            symbol_number = numbers.get((chunk[0], label))
+            of_chunk.append(
+                -1 - others.setdefault(label, len(others))
+                if symbol_number is None
+                else symbol_number
+            )
         return np.array(of_chunk, np.int32), list(others)
 
     def _write_catalog(self) -> None:
@@ -334,8 +346,9 @@ class ShardWriter:
         )
         tables: dict[str, dict[str, Any]] = {
             "files": {
-                "file_id": np.arange(len(paths), dtype=np.uint32), "path": paths, "language": [names[i] for i in languages],
-                "lines": np.array(lines, np.uint32), "size_bytes": np.array(sizes, np.int64), "mtime_ns": np.array(mtimes, np.int64),
+                "file_id": np.arange(len(paths), dtype=np.uint32), "path": paths,
+                "language": [names[i] for i in languages], "lines": np.array(lines, np.uint32),
+                "size_bytes": np.array(sizes, np.int64), "mtime_ns": np.array(mtimes, np.int64),
                 "generated": np.array([bool(flag & IS_GENERATED) for flag in flags], bool),
             },
         }  # fmt: skip
@@ -350,9 +363,11 @@ class ShardWriter:
         ]
         tables |= {
             "chunks": {
-                "chunk_id": np.arange(len(files), dtype=np.uint32), "file_id": np.array(files, np.uint32),
-                "start_line": np.array(starts, np.uint32), "end_line": np.array(ends, np.uint32), "kind": [KINDS[k] for k in kinds],
-                "symbol": [label or None for label in self._labels], "cell": np.array(cells, np.int32), "own_language": own_languages,
+                "chunk_id": np.arange(len(files), dtype=np.uint32),
+                "file_id": np.array(files, np.uint32), "start_line": np.array(starts, np.uint32),
+                "end_line": np.array(ends, np.uint32), "kind": [KINDS[k] for k in kinds],
+                "symbol": [label or None for label in self._labels],
+                "cell": np.array(cells, np.int32), "own_language": own_languages,
             },
         }  # fmt: skip
         symbol_languages = [own_languages[chunk] for _, _, chunk in self._definitions]
@@ -363,9 +378,10 @@ class ShardWriter:
         )
         tables |= {
             "symbols": {
-                "file_id": np.array(files, np.uint32), "name": names, "kind": kinds, "container": containers, "signature": signatures,
-                "start_line": np.array(starts, np.uint32), "end_line": np.array(ends, np.uint32), "doc": docs,
-                "own_language": symbol_languages,
+                "file_id": np.array(files, np.uint32), "name": names, "kind": kinds,
+                "container": containers, "signature": signatures,
+                "start_line": np.array(starts, np.uint32), "end_line": np.array(ends, np.uint32),
+                "doc": docs, "own_language": symbol_languages,
             },
         }  # fmt: skip
         write_tables(self.folder, tables)
@@ -380,7 +396,7 @@ def _texts(name: str, texts: list[str]) -> dict[str, Array]:
 
 
 def path_words(path: str) -> str:
-    """What BM25 reads of a path: the stem twice, and the last three folders."""
+    """Return a path's words for BM25: the stem twice, and the last three folders."""
     folder, _, name = path.rpartition("/")
     stem = name.rpartition(".")[0] or name
     return f"{stem} {stem} {' '.join(folder.split('/')[-3:])}"

@@ -1,1 +1,4 @@
-"""How the default embedding table was made: fetch, audit, mine, train. None of it is needed at run time."""
+"""Training of the default embedding table: fetch, audit, mine, train.
+
+Unused at run time.
+"""

@@ -1,4 +1,4 @@
-"""Read source archives without unpacking them, and choose the files worth mining."""
+"""Files worth mining in source archives, read without unpacking."""
 
 from __future__ import annotations
 
@@ -24,17 +24,22 @@ ENDINGS = {
     "lua": "lua", "sh": "bash", "bash": "bash", "zsh": "bash", "zig": "zig",
 }  # fmt: skip
 SKIPPED = re.compile(
-    r"(^|/)(tests?|testing|testdata|test-?data|specs?|__tests__|__mocks__|mocks?|fixtures|_?vendor(ed)?|third[_-]?party|3rdparty|"
-    r"externals?|extern|deps|node_modules|bower_components|examples?|samples?|demos?|benchmarks?|locales?|i18n|"
-    r"docs?|umd|cjs|generated|gen|debian|swift-?syntax-generated)(/|$)|[._-](test|tests|spec|min|bundle|umd|pb|gen|generated)\.\w+$|_test\.\w+$|"
-    r"(Tests?|Spec)\.(java|kt|scala|cs|swift|php|hs)$|\.d\.m?ts\.map$|(^|/)(zz_generated|package-info|module-info)",
+    r"(^|/)(tests?|testing|testdata|test-?data|specs?|__tests__|__mocks__|mocks?|fixtures|"
+    r"_?vendor(ed)?|third[_-]?party|3rdparty|externals?|extern|deps|node_modules|"
+    r"bower_components|examples?|samples?|demos?|benchmarks?|locales?|i18n|"
+    r"docs?|umd|cjs|generated|gen|debian|swift-?syntax-generated)(/|$)|"
+    r"[._-](test|tests|spec|min|bundle|umd|pb|gen|generated)\.\w+$|_test\.\w+$|"
+    r"(Tests?|Spec)\.(java|kt|scala|cs|swift|php|hs)$|\.d\.m?ts\.map$|"
+    r"(^|/)(zz_generated|package-info|module-info)",
     re.I,
 )
 PYTHON_SKIPPED = re.compile(
-    r"(^|/)(tests?|testing|_?vendor(ed)?|externals?|extern|site-packages|examples?|docs?|doc)(/|$)|(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$"
+    r"(^|/)(tests?|testing|_?vendor(ed)?|externals?|extern|site-packages|examples?|docs?|doc)(/|$)|"
+    r"(^|/)(test_[^/]*|[^/]*_test|conftest)\.py$"
 )
 PREFIXES = re.compile(
-    r"^(\./)?(usr/share/(gocode/src|cargo/registry|rubygems-integration/all/gems|ruby/vendor_ruby|php|lua)/|"
+    r"^(\./)?(usr/share/(gocode/src|cargo/registry|rubygems-integration/all/gems|"
+    r"ruby/vendor_ruby|php|lua)/|"
     r"usr/lib/ruby/vendor_ruby/|usr/src/|package/)"
 )
 SHELL = re.compile(rb"^#!.*\b(ba|z|da|k)?sh\b")
@@ -47,7 +52,7 @@ class SourceFile(NamedTuple):
 
 
 class Audit(NamedTuple):
-    """What became of an archive's files."""
+    """Declared licence of an archive, and its permitted and refused files."""
 
     declared: str
     permitted: int
@@ -79,7 +84,7 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def copyright_beside(path: Path) -> str:
-    """The debian/copyright of a Debian source package, which lies in an archive of its own."""
+    """Return a Debian source package's debian/copyright, from its separate archive."""
     for beside in path.parent.glob("*.debian.tar.*"):
         with tarfile.open(beside) as tar:
             member = tar.extractfile("debian/copyright")
@@ -90,46 +95,46 @@ def copyright_beside(path: Path) -> str:
 def source_files(
     path: Path, excluded: set[str], python: bool = False
 ) -> tuple[list[SourceFile], Audit]:
-    """The files worth reading whose licence permits it, at most one of equal content."""
-    speaking = [
-        (name, read())
-        for name, size, read in members_of(path)
+    """Return the licensed files worth mining, without duplicates, and their audit."""
+    notices = [
+        (name, reader())
+        for name, size, reader in members_of(path)
         if (LICENCE_FILE.search(name) or name.endswith(("package.json", "METADATA", "/copyright")))
         and size < 200_000
     ]
-    texts = [(name, partial(bytes, data)) for name, data in speaking]
+    texts = [(name, partial(bytes, data)) for name, data in notices]
     licences = Licences(texts, copyright_beside(path))
-    found: list[SourceFile] = []
-    seen: set[bytes] = set()
+    files: list[SourceFile] = []
+    digests: set[bytes] = set()
     refused = 0
-    for name, size, read in members_of(path):
+    for name, size, reader in members_of(path):
         short = PREFIXES.sub("", name.lstrip("./"))
         if excluded & set(re.split(r"[/@]", short.lower())) or not 200 <= size <= (
             1_000_000 if python else 400_000
         ):
             continue
-        language = _language(short, read, python)
+        language = _language(short, reader, python)
         if language is None:
             continue
-        data = read()
+        data = reader()
         if b"\0" in data[:2000] or (not python and len(data) > 120 * (data.count(b"\n") + 4)):
             continue
         text = data.decode("utf-8", "replace") if python else _decoded(data)
         key = hashlib.blake2b(data, digest_size=8).digest()
-        if key in seen:
+        if key in digests:
             continue
-        seen.add(key)
+        digests.add(key)
         if not licences.permits(name, text[:5000]):
             refused += 1
             continue
         if language == "c" and re.search(r"^\s*(class|namespace|template)\b", text, re.M):
             language = "cpp"
         inside = short.split("/", 1)[-1] if ".orig" in path.name else short
-        found.append(SourceFile(inside, language, text.replace("\r\n", "\n")))
-    return found, Audit(licences.declared, len(found), refused)
+        files.append(SourceFile(inside, language, text.replace("\r\n", "\n")))
+    return files, Audit(licences.declared, len(files), refused)
 
 
-def _language(short: str, read: Callable[[], bytes], python: bool) -> str | None:
+def _language(short: str, reader: Callable[[], bytes], python: bool) -> str | None:
     last = short.rsplit("/", 1)[-1]
     if python:
         return "python" if last.endswith(".py") and not PYTHON_SKIPPED.search(short) else None
@@ -137,7 +142,7 @@ def _language(short: str, read: Callable[[], bytes], python: bool) -> str | None
         return None
     if "." in last:
         return ENDINGS.get(last.rsplit(".", 1)[-1])
-    return "bash" if SHELL.match(read()[:60]) else None
+    return "bash" if SHELL.match(reader()[:60]) else None
 
 
 def _decoded(data: bytes) -> str:
@@ -148,11 +153,11 @@ def _decoded(data: bytes) -> str:
 
 
 def archives_in(folder: Path) -> dict[str, Path]:
-    """Map a short, unique package name to each archive below the folder."""
-    found: dict[str, Path] = {}
+    """Return the archives below a folder by short, unique package names."""
+    archives: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         if not re.search(r"\.(deb|whl|zip|tgz|tar\.\w+)$", path.name) or ".debian.tar" in path.name:
             continue
         name = re.split(r"_\d|_v\d|-v?\d+(\.|_)|\.orig", path.name)[0].lower().replace("_", "-")
-        found[name if name not in found else f"{name}+{path.name}"] = path
-    return found
+        archives[name if name not in archives else f"{name}+{path.name}"] = path
+    return archives

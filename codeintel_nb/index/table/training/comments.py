@@ -1,4 +1,4 @@
-"""Comments of source code as plain sentences, and where they stand."""
+"""Comments of source code as plain sentences, with their rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Comment(NamedTuple):
-    """A comment that stands on lines of its own; rows count from 0, ``last`` is inclusive."""
+    """Comment on lines of its own; rows count from 0, ``last`` is inclusive."""
 
     first: int
     last: int
@@ -15,24 +15,24 @@ class Comment(NamedTuple):
 
 
 LEGAL = re.compile(
-    r"copyright|licen[sc]e|spdx|all rights reserved|@author|permission is hereby|warranty|redistribution",
+    r"copyright|licen[sc]e|spdx|all rights reserved|@author|permission is hereby|warranty|"
+    r"redistribution",
     re.I,
 )
 NOISE = re.compile(
-    r"^(todo|fixme|xxx|hack|eslint|jshint|jslint|tslint|@ts-|istanbul|prettier|pragma|region|endregion|"
-    r"nolint|noinspection|generated|auto-?generated|clang-format|vim:|-\*-|#!|<editor|stylecop|rubocop|"
-    r"shellcheck|phpcs|@internal|@private|@inheritdoc|\{@inheritdoc|\(?non-javadoc|internal use|see )",
+    r"^(todo|fixme|xxx|hack|eslint|jshint|jslint|tslint|@ts-|istanbul|prettier|pragma|region|"
+    r"endregion|nolint|noinspection|generated|auto-?generated|clang-format|vim:|-\*-|#!|<editor|"
+    r"stylecop|rubocop|shellcheck|phpcs|@internal|@private|@inheritdoc|\{@inheritdoc|"
+    r"\(?non-javadoc|internal use|see )",
     re.I,
 )
-
-
 MARKS = re.compile(
     r"^\s*(/\*+!?<?|\*+/|\*(?!\*)|///?[/!<]*|//|#+!?|--+\[*=*\[?|;+|\{-\|?|-\}|\"\"\")\s?"
 )
 
 
 def plain(comment: str) -> str:
-    """The comment's text: no marks, tags, links or code."""
+    """Return a comment's text without marks, tags, links or code."""
     lines = []
     for line in comment.split("\n"):
         line = MARKS.sub("", line, count=1).rstrip()
@@ -44,13 +44,15 @@ def plain(comment: str) -> str:
         lines.append(line.strip())
     text = "\n".join(lines).strip()
     text = re.sub(
-        r"^[@\\](brief|desc(ription)?|summary|short|overview|fileoverview|file|module|class|function)\b[ \t]*:?",
+        r"^[@\\](brief|desc(ription)?|summary|short|overview|fileoverview|"
+        r"file|module|class|function)\b[ \t]*:?",
         "",
         text,
         flags=re.I | re.M,
     )
     text = re.split(
-        r"^(?:[@\\]\w+|:\w+[ :]|#+ |- (Parameters?|Returns?|Throws)\b|(Parameters|Arguments|Returns?|Examples?|Usage|Note|Args):?\s*$|```)",
+        r"^(?:[@\\]\w+|:\w+[ :]|#+ |- (Parameters?|Returns?|Throws)\b|"
+        r"(Parameters|Arguments|Returns?|Examples?|Usage|Note|Args):?\s*$|```)",
         text,
         maxsplit=1,
         flags=re.M,
@@ -93,7 +95,7 @@ def parts_of(name: str) -> list[str]:
 
 
 class Comments:
-    """The comments of a file, neighbours joined."""
+    """Comments of a file, neighbours joined."""
 
     def __init__(self, found: list[Comment], lines: list[str]) -> None:
         groups: list[Comment] = []
@@ -114,7 +116,10 @@ class Comments:
         self.used: set[int] = set()
 
     def above(self, lines: list[str], row: int) -> tuple[Comment | None, int]:
-        """The comment that ends just above the definition at ``row``, and the definition's first row with its attributes."""
+        """Return the comment just above the definition at ``row``, and its first row.
+
+        The first row of the definition includes its attributes.
+        """
         for _ in range(7):
             if row - 1 in self.by_end:
                 return self.by_end[row - 1], row

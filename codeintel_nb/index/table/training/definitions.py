@@ -1,4 +1,4 @@
-"""Definitions in a source file with the comment above each, by tree-sitter."""
+"""Definitions in a source file, parsed by tree-sitter, with the comment above each."""
 
 from __future__ import annotations
 
@@ -9,24 +9,29 @@ from .comments import Comment, Comments
 
 TYPES = "class_declaration interface_declaration enum_declaration"
 DEFINITIONS = {
-    "javascript": "function_declaration generator_function_declaration method_definition class_declaration "
-    "variable_declarator assignment_expression pair",
-    "typescript": "function_declaration generator_function_declaration method_definition abstract_class_declaration "
-    "function_signature method_signature abstract_method_signature type_alias_declaration "
+    "javascript": "function_declaration generator_function_declaration method_definition "
+    "class_declaration variable_declarator assignment_expression pair",
+    "typescript": "function_declaration generator_function_declaration method_definition "
+    "abstract_class_declaration function_signature method_signature "
+    "abstract_method_signature type_alias_declaration "
     "variable_declarator assignment_expression pair " + TYPES,
     "go": "function_declaration method_declaration type_declaration",
-    "rust": "function_item function_signature_item struct_item enum_item trait_item macro_definition type_item union_item",
-    "java": "method_declaration constructor_declaration record_declaration annotation_type_declaration "
-    + TYPES,
+    "rust": "function_item function_signature_item struct_item enum_item trait_item "
+    "macro_definition type_item union_item",
+    "java": "method_declaration constructor_declaration record_declaration "
+    "annotation_type_declaration " + TYPES,
     "kotlin": "function_declaration class_declaration object_declaration",
-    "scala": "function_definition function_declaration class_definition object_definition trait_definition",
+    "scala": "function_definition function_declaration class_definition object_definition "
+    "trait_definition",
     "csharp": "method_declaration constructor_declaration property_declaration struct_declaration "
     "record_declaration delegate_declaration " + TYPES,
     "c": "function_definition struct_specifier enum_specifier declaration type_definition",
-    "cpp": "function_definition class_specifier struct_specifier declaration field_declaration alias_declaration",
+    "cpp": "function_definition class_specifier struct_specifier declaration field_declaration "
+    "alias_declaration",
     "php": "function_definition method_declaration trait_declaration " + TYPES,
     "ruby": "method singleton_method class module",
-    "swift": "function_declaration init_declaration class_declaration protocol_declaration protocol_function_declaration",
+    "swift": "function_declaration init_declaration class_declaration protocol_declaration "
+    "protocol_function_declaration",
     "lua": "function_declaration assignment_statement field",
     "bash": "function_definition",
     "zig": "function_declaration variable_declaration",
@@ -46,7 +51,7 @@ COMMENTS = "comment line_comment block_comment multiline_comment"
 
 
 class Definition(NamedTuple):
-    """A named piece of code; rows count from 0, ``last`` is inclusive."""
+    """Named piece of code; rows count from 0, ``last`` is inclusive."""
 
     name: str  # with the names of its containers, dotted
     first: int
@@ -59,19 +64,25 @@ _tools: dict[str, tuple[Any, Any]] = {}
 
 
 def tools(language: str) -> tuple[Any, Any]:
-    """The language's parser, and the query that finds its definitions (d) and comments (c)."""
+    """Return a language's parser, and its query of definitions (d) and comments (c)."""
     if language not in _tools:
         from tree_sitter import Query
         from tree_sitter_language_pack import get_language, get_parser
 
         grammar = get_language(language)
-        known = [
+        kinds = [
             k
             for k in DEFINITIONS[language].split()
             if grammar.id_for_node_kind(k, True) is not None
         ]
-        said = [k for k in COMMENTS.split() if grammar.id_for_node_kind(k, True) is not None]
-        text = "\n".join(f"({k}) @d" for k in known) + "\n" + "\n".join(f"({k}) @c" for k in said)
+        comment_kinds = [
+            k for k in COMMENTS.split() if grammar.id_for_node_kind(k, True) is not None
+        ]
+        text = (
+            "\n".join(f"({k}) @d" for k in kinds)
+            + "\n"
+            + "\n".join(f"({k}) @c" for k in comment_kinds)
+        )
         _tools[language] = get_parser(language), Query(grammar, text)
     return _tools[language]
 
@@ -98,15 +109,15 @@ NAMES = (
 
 
 def name_of(node: Any, data: bytes) -> str:
-    found = node.child_by_field_name("name")
-    if found is None and node.type == "type_declaration":
+    name_node = node.child_by_field_name("name")
+    if name_node is None and node.type == "type_declaration":
         spec = next((c for c in node.named_children if c.type in ("type_spec", "type_alias")), None)
-        found = spec.child_by_field_name("name") if spec else None
-    if found is None and node.type in ("assignment_expression",):
-        found = node.child_by_field_name("left")
-    if found is None and node.type == "pair":
-        found = node.child_by_field_name("key")
-    if found is None:
+        name_node = spec.child_by_field_name("name") if spec else None
+    if name_node is None and node.type in ("assignment_expression",):
+        name_node = node.child_by_field_name("left")
+    if name_node is None and node.type == "pair":
+        name_node = node.child_by_field_name("key")
+    if name_node is None:
         inner = node
         for _ in range(6):
             nearer = inner.child_by_field_name("declarator")
@@ -114,16 +125,16 @@ def name_of(node: Any, data: bytes) -> str:
                 break
             inner = nearer
         if inner is not node:
-            found = inner
+            name_node = inner
         else:
-            found = next((c for c in node.named_children if c.type in NAMES), None)
-            if found is None and node.named_children:
-                found = next(
+            name_node = next((c for c in node.named_children if c.type in NAMES), None)
+            if name_node is None and node.named_children:
+                name_node = next(
                     (c for c in node.named_children[0].named_children if c.type in NAMES), None
                 )
-    if found is None:
+    if name_node is None:
         return "init" if node.type == "init_declaration" else ""
-    text = data[found.start_byte : found.end_byte].decode("utf8", "replace")
+    text = data[name_node.start_byte : name_node.end_byte].decode("utf8", "replace")
     text = re.sub(r"\s+", "", text.split("(")[0])
     return text.replace(":", ".").replace("..", ".")[-80:]
 
@@ -152,27 +163,27 @@ def wanted(node: Any) -> bool:
 
 
 def definitions_by_tree(language: str, text: str) -> tuple[list[Definition], Comments, list[str]]:
-    """The file's definitions, its comments and its lines."""
+    """Return a file's definitions, comments and lines."""
     from tree_sitter import QueryCursor
 
     parser, query = tools(language)
     data = text.encode("utf8")
     lines = text.split("\n")
     captures = QueryCursor(query).captures(parser.parse(data).root_node)
-    found = []
+    blocks = []
     for node in captures.get("c", []):
         end = node.end_point[0] - (
             node.end_point[1] == 0 and node.end_point[0] > node.start_point[0]
         )
         if not lines[node.start_point[0]].encode()[: node.start_point[1]].strip():
-            found.append(
+            blocks.append(
                 Comment(
                     node.start_point[0],
                     end,
                     data[node.start_byte : node.end_byte].decode("utf8", "replace").rstrip(),
                 )
             )
-    comments = Comments(found, lines)
+    comments = Comments(blocks, lines)
     out: list[Definition] = []
     stack: list[tuple[int, str, bool]] = []
     taken: set[int] = set()

@@ -1,4 +1,4 @@
-"""Definitions in Elixir and Haskell, whose doc comments are easier to read by line than by tree."""
+"""Definitions in Elixir and Haskell, by line: easier for doc comments than a tree."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def definitions_of_elixir(text: str) -> tuple[list[Definition], Comments, list[s
                 row += 1
                 while row < len(lines) and '"""' not in lines[row]:
                     row += 1
-                said = "\n".join(lines[begin + 1 : row])
+                body = "\n".join(lines[begin + 1 : row])
             else:
-                said = doc[3].rsplit('"', 1)[0]
-            spoken = Comment(begin, row, said)
+                body = doc[3].rsplit('"', 1)[0]
+            comment = Comment(begin, row, body)
             if doc[1] == "moduledoc":
                 if out:
                     out[-1] = Definition(
-                        out[-1].name, row + 1, min(row + 60, len(lines) - 1), spoken, True
+                        out[-1].name, row + 1, min(row + 60, len(lines) - 1), comment, True
                     )
             else:
-                pending = spoken
+                pending = comment
         made = re.match(
             r"(\s*)(defp?|defmacrop?|defguardp?|defdelegate|defcallback)\s+([\w?!]+)", line
         )

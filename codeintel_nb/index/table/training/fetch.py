@@ -1,9 +1,9 @@
-"""Fetch the source archives that SOURCES.tsv names, each by name and version, into one folder a registry.
+"""Download of the source archives in SOURCES.tsv, into one folder per registry.
 
     python -m codeintel_nb.index.table.training.fetch SOURCES.tsv ARCHIVES
 
-Needs pip, npm and a Debian ``apt-get`` with ``deb-src`` entries. A version that a registry no longer has is
-reported, and nothing is taken in its place.
+SOURCES.tsv names each archive by name and version. Needs pip, npm and a Debian ``apt-get`` with
+``deb-src`` entries. A version missing from its registry is reported, not replaced.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ COMMANDS = {
 
 
 def fetch(row: dict[str, str], archives: Path) -> str:
-    """Fetch one archive; the answer is empty, or what the registry's client said."""
+    """Fetch one archive; return the registry client's error, or an empty text."""
     folder = archives / row["registry"]
     if row["registry"] == "src":
         folder /= row["name"]  # a source package is several files, kept together
     folder.mkdir(parents=True, exist_ok=True)
     command = [part.format(**row) for part in COMMANDS[row["registry"]]]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return (
         ""
-        if done.returncode == 0
-        else f"{row['registry']} {row['name']} {row['version']}: {done.stderr.strip()[-200:]}"
+        if result.returncode == 0
+        else f"{row['registry']} {row['name']} {row['version']}: {result.stderr.strip()[-200:]}"
     )
 
 
@@ -59,7 +59,9 @@ def main() -> None:
     with args.sources.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines, delimiter="\t"))
     with ThreadPoolExecutor(6) as pool:
-        failures = [said for said in pool.map(lambda row: fetch(row, args.archives), rows) if said]
+        failures = [
+            failure for failure in pool.map(lambda row: fetch(row, args.archives), rows) if failure
+        ]
     print("\n".join(failures) or f"fetched {len(rows)} archives")
     sys.exit(bool(failures))
 

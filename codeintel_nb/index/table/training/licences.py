@@ -1,7 +1,8 @@
-"""Which files of an archive are under a permissive licence: decided file by file, never by the package's word alone.
+"""Permission to mine an archive's files, decided file by file.
 
-A file counts as permissive when every statement that covers it is: its own header, the licence texts of the folders
-it lies in, its stanza of a machine-readable ``debian/copyright``, and, last, what the package declares.
+The package's declaration alone is never enough. A file is permissive when every statement covering
+it is: its own header, the licence texts of its folders, its stanza of a machine-readable
+``debian/copyright``, and, last, the package's declaration.
 """
 
 from __future__ import annotations
@@ -15,21 +16,26 @@ from email import message_from_string
 Read = Callable[[], bytes]
 
 PERMISSIVE = re.compile(
-    r"^(mit([-/ ].*)?|expat.*|x11.*|.*bsd.*|apache([- ]?(license|software).*)?([- ,]*(version )?2.*)?|apache|isc.*|zlib.*|boost.*|bsl.*|"
-    r"psf.*|python.*|unlicense|cc0.*|public[- ]domain.*|ncsa|postgresql|hpnd.*|curl|0bsd|blueoak.*|unicode.*|ruby|"
+    r"^(mit([-/ ].*)?|expat.*|x11.*|.*bsd.*|"
+    r"apache([- ]?(license|software).*)?([- ,]*(version )?2.*)?|apache|"
+    r"isc.*|zlib.*|boost.*|bsl.*|psf.*|python.*|unlicense|cc0.*|public[- ]domain.*|ncsa|"
+    r"postgresql|hpnd.*|curl|0bsd|blueoak.*|unicode.*|ruby|"
     r"go|libpng|openssl|permissive|bzip2.*|sqlite|fsful.*|wtfpl)$",
     re.I,
 )
 COPYLEFT = re.compile(
-    r"\b(A|L)?GPL(v?[23]|-[23]|\b)|GNU (Affero |Lesser |Library )?General Public Licen[sc]e|GNU (Lesser|Library)|"
-    r"Mozilla Public Licen[sc]e|\bMPL[- ]?[12]|Eclipse Public Licen[sc]e|\bEPL[- ]?[12]|\bCDDL\b|Common Development and Distribution|"
-    r"European Union Public|\bEUPL\b|CeCILL|Creative Commons Attribution-(Share|Non)|\bCC[- ]BY[- ](SA|NC|ND)|Server Side Public|"
-    r"Business Source Licen|Elastic License|proprietary and confidential|All rights reserved\.? *Unauthori[sz]ed|Commons Clause|Artistic Licen[sc]e",
+    r"\b(A|L)?GPL(v?[23]|-[23]|\b)|GNU (Affero |Lesser |Library )?General Public Licen[sc]e|"
+    r"GNU (Lesser|Library)|Mozilla Public Licen[sc]e|\bMPL[- ]?[12]|Eclipse Public Licen[sc]e|"
+    r"\bEPL[- ]?[12]|\bCDDL\b|Common Development and Distribution|European Union Public|\bEUPL\b|"
+    r"CeCILL|Creative Commons Attribution-(Share|Non)|\bCC[- ]BY[- ](SA|NC|ND)|Server Side Public|"
+    r"Business Source Licen|Elastic License|proprietary and confidential|"
+    r"All rights reserved\.? *Unauthori[sz]ed|Commons Clause|Artistic Licen[sc]e",
     re.I,
 )
 GRANT = re.compile(
-    r"Permission is hereby granted|Redistribution and use in source and binary forms|Apache License|Permission to use, copy, modify|"
-    r"\bMIT\b|\bBSD\b|public domain|Boost Software License|\bISC\b|CC0",
+    r"Permission is hereby granted|Redistribution and use in source and binary forms|"
+    r"Apache License|Permission to use, copy, modify|\bMIT\b|\bBSD\b|"
+    r"public domain|Boost Software License|\bISC\b|CC0",
     re.I,
 )
 SPDX = re.compile(r"SPDX-License-Identifier:\s*([^\n*]+)")
@@ -37,7 +43,10 @@ LICENCE_FILE = re.compile(r"(^|/)(LICEN[CS]E|COPYING|COPYRIGHT|UNLICENSE)([.-][\
 
 
 def expression_is_permissive(expression: str) -> bool:
-    """Judge ``MIT``, ``Apache-2.0 OR GPL-2.0``, ``(BSD-3-Clause AND MIT)``: one permissive side of an *or* is enough."""
+    """Whether an SPDX-like expression is permissive: one side of an *or* is enough.
+
+    Examples: ``MIT``, ``Apache-2.0 OR GPL-2.0``, ``(BSD-3-Clause AND MIT)``.
+    """
     plain = expression.replace("(", " ").replace(")", " ").strip()
     sides = re.split(r"\s+or\s+|\s*\|\|?\s*|(?<=\w)/(?=[A-Z])", plain, flags=re.I)
     return any(
@@ -52,9 +61,12 @@ def expression_is_permissive(expression: str) -> bool:
 
 
 def text_is_permissive(text: str) -> bool:
-    """Judge a licence's text or a file's header: copyleft words condemn it, unless a permissive grant stands beside them as a choice."""
-    if found := SPDX.search(text):
-        return expression_is_permissive(found[1].strip().rstrip("-/#> ").strip())
+    """Whether a licence's text or a file's header is permissive.
+
+    A text with copyleft words is not, unless it offers a permissive grant as a choice.
+    """
+    if spdx := SPDX.search(text):
+        return expression_is_permissive(spdx[1].strip().rstrip("-/#> ").strip())
     if not COPYLEFT.search(text):
         return True
     return (
@@ -65,38 +77,39 @@ def text_is_permissive(text: str) -> bool:
 
 
 class Licences:
-    """What an archive says of the licences of its files.
+    """Licence statements of an archive about its files.
 
-    ``members`` are its (path, reader) pairs that may speak of licences; ``copyright_file`` the text of a
-    ``debian/copyright`` that lies outside the archive.
+    ``members`` are (path, reader) pairs of files with possible statements. ``copyright_file`` is
+    the text of a ``debian/copyright`` outside the archive.
     """
 
     def __init__(self, members: Iterable[tuple[str, Read]], copyright_file: str = "") -> None:
         self.declared = ""
         self.folders: dict[str, bool] = {}
         self.stanzas: list[tuple[list[str], str]] = []
-        top = ""  # what the licence text at the top of the archive comes to
-        for path, read in members:
+        top = ""  # licence by the text in the top folder
+        for path, reader in members:
             name = path.rsplit("/", 1)[-1]
             if name == "package.json" and path.count("/") <= 1:
-                self.declared = _from_package_json(read())
+                self.declared = _from_package_json(reader())
             elif path.endswith(".dist-info/METADATA"):
-                self.declared = _from_metadata(read().decode("utf-8", "replace"))
+                self.declared = _from_metadata(reader().decode("utf-8", "replace"))
             elif path.startswith(("./usr/share/doc/", "usr/share/doc/")) and name == "copyright":
-                copyright_file = copyright_file or read().decode("utf-8", "replace")
+                copyright_file = copyright_file or reader().decode("utf-8", "replace")
             elif LICENCE_FILE.search(path):
                 folder = path.rpartition("/")[0]
-                text = read().decode("utf-8", "replace")[:40_000]
+                text = reader().decode("utf-8", "replace")[:40_000]
                 good = text_is_permissive(text)
-                self.folders[folder] = (
-                    self.folders.get(folder, False) or good
-                )  # a choice of two texts is a choice
+                # two texts in a folder are a choice
+                self.folders[folder] = self.folders.get(folder, False) or good
                 if good and path.count("/") <= 1 and GRANT.search(text):
                     top = "permissive"
         if copyright_file:
             self.stanzas = _stanzas(copyright_file)
             if not self.declared:
-                self.declared = next((said for globs, said in self.stanzas if "*" in globs), "")
+                self.declared = next(
+                    (licence for globs, licence in self.stanzas if "*" in globs), ""
+                )
             if (
                 not self.declared
                 and not self.stanzas
@@ -110,16 +123,16 @@ class Licences:
         """Whether the file at ``path``, which begins with ``head``, may be mined."""
         if not text_is_permissive(head):
             return False
-        said = self.declared
+        current = self.declared
         inside = path.removeprefix("./")
-        for globs, licence in self.stanzas:  # the last stanza that fits decides
+        for globs, licence in self.stanzas:  # the last matching stanza decides
             if any(
                 fnmatch.fnmatchcase(inside, glob)
                 or fnmatch.fnmatchcase(inside.partition("/")[2], glob)
                 for glob in globs
             ):
-                said = licence
-        if not expression_is_permissive(said):
+                current = licence
+        if not expression_is_permissive(current):
             return False
         folder = path.rpartition("/")[0]
         while True:
@@ -132,35 +145,35 @@ class Licences:
 
 def _from_package_json(data: bytes) -> str:
     try:
-        said = json.loads(data).get("license", "")
+        licence = json.loads(data).get("license", "")
     except ValueError:
         return ""
-    return str(said.get("type", "") if isinstance(said, dict) else said)
+    return str(licence.get("type", "") if isinstance(licence, dict) else licence)
 
 
 def _from_metadata(text: str) -> str:
     message = message_from_string(text)
-    if said := message.get("License-Expression"):
-        return str(said)
+    if licence := message.get("License-Expression"):
+        return str(licence)
     classifiers = [
         c.rsplit(" :: ", 1)[-1]
         for c in message.get_all("Classifier", [])
         if c.startswith("License :: OSI")
     ]
-    said = str(message.get("License") or "")
+    licence = str(message.get("License") or "")
     if classifiers:
         return " OR ".join(re.sub(r" License.*| Software License.*", "", c) for c in classifiers)
-    if "\n" in said or len(said) > 60:
-        return "permissive" if text_is_permissive(said) and GRANT.search(said) else ""
-    return said
+    if "\n" in licence or len(licence) > 60:
+        return "permissive" if text_is_permissive(licence) and GRANT.search(licence) else ""
+    return licence
 
 
 def _stanzas(text: str) -> list[tuple[list[str], str]]:
-    """The (globs, licence) pairs of a machine-readable copyright file; none when it is prose."""
-    found = []
+    """Return (globs, licence) pairs of a machine-readable copyright file; [] for prose."""
+    stanzas = []
     for stanza in re.split(r"\n\s*\n", text):
         files = re.search(r"^Files:((?:.|\n[ \t])*)", stanza, re.M)
         licence = re.search(r"^License:[ \t]*([^\n]*)", stanza, re.M)
         if files and licence:
-            found.append((files[1].split(), licence[1].strip()))
-    return found
+            stanzas.append((files[1].split(), licence[1].strip()))
+    return stanzas

@@ -1,11 +1,13 @@
-"""Mine (query, code) pairs from source archives, only from files whose licence permits it.
+"""Miner of (query, code) pairs from the permissively licensed files of archives.
 
-    python -m codeintel_nb.index.table.training.mine ARCHIVES --against TREES --out pairs.jsonl --audit SOURCES.tsv
+    python -m codeintel_nb.index.table.training.mine ARCHIVES
+        --against TREES --out pairs.jsonl --audit SOURCES.tsv
 
-Nothing is taken from the packages that a benchmark scores (EXCLUDED), nor from tests, examples, vendored,
-generated or minified files, nor a text seen before, nor one most of whose long lines are in a folder given by
---against (copies of a benchmark are found there under any name). Each output line is a JSON list: package, kind,
-query, place, code, language. The audit lists what was mined and what its files' licences refused.
+It skips packages scored by a benchmark (EXCLUDED), tests, examples, vendored, generated and
+minified files, repeated texts, and texts with many of their long lines in a folder given by
+--against, to find copies of a benchmark under any name. Each output line is a JSON list: package,
+kind, query, place, code, language. The audit lists the mined archives, and their files permitted
+and refused by licence.
 Needs tree-sitter and tree-sitter-language-pack 0.13.0 (grammars inside).
 """
 
@@ -31,17 +33,21 @@ from .archives import ENDINGS, Audit, SourceFile, archives_in, source_files
 from .pairs import Pair, pairs_of_file, python_pairs
 
 EXCLUDED = set(
-    "abseil-cpp abseil aeson aiohttp alamofire axios axum bash-it bats-core bats cats chi circe click cobra commons-lang commons-lang3 "
-    "curl dapper ecto exposed express fastapi flask fmtlib fmt gin gson guzzle guzzlehttp http4s httpx jackson-databind kotlinx- "
-    "coroutines kotlinx-coroutines-core ktor laravel-framework laravel illuminate lazy.nvim libuv messagepack-csharp messagepack "
-    "mini.nvim model2vec monolog newtonsoft-json newtonsoft.json nlohmann-json nlohmann nvim-lspconfig nvm pandoc phoenix plug pydantic "
-    "pydantic_core rack rails redis hiredis redux redux-toolkit requests rxswift serde serde_json sinatra snapkit starlette "
-    "telescope.nvim tokio trpc vapor vitest xmonad zig zig-clap zls zod rich sqlalchemy celery matplotlib pandas jinja2 werkzeug dask "
-    "sphinx django scikit-learn sklearn networkx nltk xarray gensim scrapy tornado paramiko bokeh fabric peewee nikola mkdocs pelican "
-    "luigi kombu activesupport activerecord actionpack actionview activemodel activejob railties actionmailer actioncable activestorage".split()
+    "abseil-cpp abseil aeson aiohttp alamofire axios axum bash-it bats-core bats cats chi circe "
+    "click cobra commons-lang commons-lang3 curl dapper ecto exposed express fastapi flask fmtlib "
+    "fmt gin gson guzzle guzzlehttp http4s httpx jackson-databind kotlinx- coroutines "
+    "kotlinx-coroutines-core ktor laravel-framework laravel illuminate lazy.nvim libuv "
+    "messagepack-csharp messagepack mini.nvim model2vec monolog newtonsoft-json newtonsoft.json "
+    "nlohmann-json nlohmann nvim-lspconfig nvm pandoc phoenix plug pydantic pydantic_core rack "
+    "rails redis hiredis redux redux-toolkit requests rxswift serde serde_json sinatra snapkit "
+    "starlette telescope.nvim tokio trpc vapor vitest xmonad zig zig-clap zls zod rich sqlalchemy "
+    "celery matplotlib pandas jinja2 werkzeug dask sphinx django scikit-learn sklearn networkx "
+    "nltk xarray gensim scrapy tornado paramiko bokeh fabric peewee nikola mkdocs pelican luigi "
+    "kombu activesupport activerecord actionpack actionview activemodel activejob railties "
+    "actionmailer actioncable activestorage".split()
 )
 SHARES = {"doc": 1.0, "name": 0.4, "comment": 0.4, "file": 0.4, "path": 0.15}
-SCARCE = {"scala", "kotlin", "haskell", "csharp", "swift", "elixir"}  # few sources, so more of each
+SCARCE = {"scala", "kotlin", "haskell", "csharp", "swift", "elixir"}  # few sources: raise the cap
 PYTHON_SHARES = {"doc": 1.0, "name": 0.5}
 
 
@@ -61,8 +67,8 @@ def long_lines(text: str) -> list[int]:
 
 
 def lines_of_folders(folders: Iterable[Path]) -> set[int]:
-    """The long lines of all code below the folders."""
-    found: set[int] = set()
+    """Return hashes of the long lines of all code below the folders."""
+    hashes: set[int] = set()
     for folder in folders:
         for file in folder.rglob("*"):
             ending = file.suffix[1:].lower()
@@ -71,8 +77,8 @@ def lines_of_folders(folders: Iterable[Path]) -> set[int]:
                 and file.is_file()
                 and file.stat().st_size < 2_000_000
             ):
-                found.update(long_lines(file.read_text(encoding="utf-8", errors="replace")))
-    return found
+                hashes.update(long_lines(file.read_text(encoding="utf-8", errors="replace")))
+    return hashes
 
 
 def is_copy(code: str, known: set[int]) -> bool:
@@ -96,7 +102,7 @@ class Mined(NamedTuple):
 
 
 def mine_package(job: Job) -> Mined:
-    """The pairs of one archive: a wheel is read as Python, anything else as the other languages."""
+    """Mine one archive: a wheel as Python, any other as the other languages."""
     rng = random.Random(job.seed + sum(map(ord, job.package)))
     python = job.path.suffix == ".whl"
     try:
@@ -112,24 +118,24 @@ def mine_package(job: Job) -> Mined:
     rng.shuffle(files)
     shares = PYTHON_SHARES if python else SHARES
     pairs: list[Pair] = []
-    seen: set[str] = set()
+    digests: set[str] = set()
     counts: Counter[tuple[str, str]] = Counter()
-    read: Counter[str] = Counter()
+    characters: Counter[str] = Counter()
     for file in files:
         cap = 9000 if file.language in SCARCE else job.per_package
-        if counts[file.language, "doc"] >= cap or read[file.language] > 40_000_000:
+        if counts[file.language, "doc"] >= cap or characters[file.language] > 40_000_000:
             continue
-        read[file.language] += len(file.text)
+        characters[file.language] += len(file.text)
         for kind, query, place, code in _pairs(file, python):
-            key, asked = digest(code), digest(kind + query)
+            key, query_key = digest(code), digest(kind + query)
             if (
-                key in seen
-                or (not python and asked in seen)
+                key in digests
+                or (not python and query_key in digests)
                 or len(code) < 30
                 or counts[file.language, kind] >= cap * shares[kind]
             ):
                 continue
-            seen.update((key, asked))
+            digests.update((key, query_key))
             counts[file.language, kind] += 1
             pairs.append(
                 Pair(
@@ -157,7 +163,7 @@ def _pairs(file: SourceFile, python: bool) -> list[tuple[str, str, str, str]]:
 
 
 def write_audit(path: Path, rows: list[tuple[str, Path, Audit, int]]) -> None:
-    """One line an archive: registry, name, version, declared licence, files permitted and refused, pairs."""
+    """Write the audit as TSV, one row per archive."""
     with path.open("w", encoding="utf-8", newline="") as lines:
         table = csv.writer(lines, delimiter="\t", lineterminator="\n")
         table.writerow(
@@ -183,11 +189,10 @@ def name_and_version(archive: Path) -> tuple[str, str]:
                 if name.count("/") == 1 and name.endswith("/package.json")
             )
             member = tar.extractfile(top)
-            said = json.load(member) if member else {}
-        return said["name"], said["version"]
-    for description in archive.parent.glob(
-        "*.dsc"
-    ):  # a Debian source package says its whole version there
+            package = json.load(member) if member else {}
+        return package["name"], package["version"]
+    # the .dsc of a Debian source package contains its full version
+    for description in archive.parent.glob("*.dsc"):
         fields = dict(re.findall(r"^(Source|Version): (.+)$", description.read_text("utf-8"), re.M))
         return fields["Source"], fields["Version"]
     name, version = archive.name.split("_")[:2]
@@ -233,7 +238,7 @@ def main() -> None:
     parser.add_argument("--audit", type=Path, required=True)
     args = parser.parse_args()
     forbidden = forbidden_texts(args.against_pairs) if args.against_pairs else set()
-    known, copies = lines_of_folders(args.against), 0
+    benchmark_lines, copies = lines_of_folders(args.against), 0
     jobs = [
         Job(
             name,
@@ -245,7 +250,7 @@ def main() -> None:
         if name not in EXCLUDED and "bench" not in path.parts
     ]
     by_language: dict[str, list[Pair]] = {}
-    seen: set[str] = set()
+    digests: set[str] = set()
     audited: list[tuple[str, Path, Audit, int]] = []
     paths = {job.package: job.path for job in jobs}
     with Pool(args.workers, maxtasksperchild=20) as pool:
@@ -256,20 +261,20 @@ def main() -> None:
                 f"refused {audit.refused}",
                 flush=True,
             )
-            kept = 0
+            count = 0
             for pair in pairs:
                 key = digest(pair.code)
                 if (
-                    is_copy(pair.code, known)
+                    is_copy(pair.code, benchmark_lines)
                     or key in forbidden
                     or (pair.kind == "doc" and digest(pair.query) in forbidden)
                 ):
                     copies += 1
-                elif key not in seen:
-                    seen.add(key)
-                    kept += 1
+                elif key not in digests:
+                    digests.add(key)
+                    count += 1
                     by_language.setdefault(pair.language, []).append(pair)
-            audited.append((package, paths[package], audit, kept))
+            audited.append((package, paths[package], audit, count))
     print(f"dropped as copies of a benchmark: {copies}")
     rng = random.Random(args.seed)
     with args.out.open("w", encoding="utf-8") as lines:
@@ -278,21 +283,22 @@ def main() -> None:
             rng.shuffle(pairs)
             pairs = pairs[: args.python_pairs if language == "python" else args.per_language]
             print(
-                f"{language}: {len(pairs)} {dict(Counter(p.kind for p in pairs))} packages {len({p.package for p in pairs})}"
+                f"{language}: {len(pairs)} {dict(Counter(p.kind for p in pairs))} "
+                f"packages {len({p.package for p in pairs})}"
             )
             lines.writelines(json.dumps(p) + "\n" for p in pairs)
     write_audit(args.audit, audited)
 
 
 def forbidden_texts(folder: Path) -> set[str]:
-    """Digests of every docstring sentence and function of the wheels in a folder."""
-    found: set[str] = set()
+    """Return digests of all docstring sentences and functions in a folder's wheels."""
+    digests: set[str] = set()
     for wheel in folder.glob("*.whl"):
         files, _ = source_files(wheel, set(), python=True)
         for file in files:
             for kind, query, _, code in python_pairs(file.path, file.text):
-                found.update((digest(query), digest(code)) if kind == "doc" else (digest(code),))
-    return found
+                digests.update((digest(query), digest(code)) if kind == "doc" else (digest(code),))
+    return digests
 
 
 if __name__ == "__main__":

@@ -33,11 +33,11 @@ class Pair(NamedTuple):
 
 
 def pairs_of_file(path: str, language: str, text: str) -> Iterator[Found]:
-    """Every pair of a file that is not Python."""
+    """Yield every pair of a file in a language other than Python."""
     by_line = {"elixir": definitions_of_elixir, "haskell": definitions_of_haskell}.get(language)
-    found, comments, lines = by_line(text) if by_line else definitions_by_tree(language, text)
+    definitions, comments, lines = by_line(text) if by_line else definitions_by_tree(language, text)
     inside: list[tuple[int, int, str]] = []
-    for definition in found:
+    for definition in definitions:
         yield from _pairs_of_definition(path, definition, lines)
         if definition.comment is not None:
             comments.used.add(definition.comment.first)
@@ -45,11 +45,13 @@ def pairs_of_file(path: str, language: str, text: str) -> Iterator[Found]:
             inside.append((definition.first, definition.last, definition.name))
     yield from _pairs_inside(path, comments, inside, lines)
     outline = [
-        lines[d.first].strip()[:160] for d in found if not d.name.split(".")[-1].startswith("_")
+        lines[d.first].strip()[:160]
+        for d in definitions
+        if not d.name.split(".")[-1].startswith("_")
     ]
     if len(outline) >= 3:
         listed = "\n".join(outline[:40])
-        if header := _header(language, lines, comments, found):
+        if header := _header(language, lines, comments, definitions):
             yield "file", header[:300], path, listed
         words = parts_of(re.sub(r"\.\w+$", "", "/".join(path.split("/")[-2:])))
         if len(words) >= 2:
@@ -60,7 +62,8 @@ def _pairs_of_definition(path: str, definition: Definition, lines: list[str]) ->
     full, first, last, comment, container = definition
     own_name = full.rsplit(".", 1)[-1]
     query = first_sentence(plain(comment.text)) if comment is not None else ""
-    if query.split(" ")[0] == own_name and query.count(" ") >= 3:  # as Go's comments begin
+    # Go's comments begin with the name
+    if query.split(" ")[0] == own_name and query.count(" ") >= 3:
         query = query.split(" ", 1)[1]
     if query and is_query(query):
         yield "doc", query[:300], f"{path} {full}", "\n".join(lines[first : last + 1])[:4000]
@@ -91,10 +94,12 @@ def _pairs_inside(
             )
 
 
-def _header(language: str, lines: list[str], comments: Comments, found: list[Definition]) -> str:
-    """The first comment that is no licence and stands above every definition."""
-    limit = min([d.first for d in found] + [60])
-    attached = {d.comment for d in found}
+def _header(
+    language: str, lines: list[str], comments: Comments, definitions: list[Definition]
+) -> str:
+    """Return the first sentence of a file's header comment, licences apart."""
+    limit = min([d.first for d in definitions] + [60])
+    attached = {d.comment for d in definitions}
     for group in comments.groups[:4]:
         if group.first >= limit and not (
             language == "rust" and lines[group.first].startswith("//!")
@@ -110,7 +115,7 @@ def _header(language: str, lines: list[str], comments: Comments, found: list[Def
 
 
 def python_pairs(path: str, text: str) -> Iterator[Found]:
-    """Docstring and name pairs of a Python file."""
+    """Yield docstring and name pairs of a Python file."""
     for name, code, docstring, body_lines in functions(text):
         if not 2 <= body_lines <= 120:
             continue
@@ -137,7 +142,10 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def functions(text: str) -> Iterator[tuple[str, str, str, int]]:
-    """Yield (qualified name, code without any docstring, docstring, body lines) of every function and method."""
+    """Yield (qualified name, code, docstring, body lines) of every function and method.
+
+    The code contains no docstrings.
+    """
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -180,17 +188,17 @@ def _docstring(node: _Function | ast.ClassDef) -> ast.Expr | None:
 
 
 def _docstring_lines(node: _Function) -> set[int] | None:
-    """Lines of the docstrings in a function; None where one shares its line with code."""
+    """Return the docstring lines of a function; None if code shares one."""
     gone: set[int] = set()
     for inner in ast.walk(node):
         if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            found = _docstring(inner)
-            if found is None:
+            docstring = _docstring(inner)
+            if docstring is None:
                 continue
-            end = found.end_lineno or found.lineno
-            if inner.lineno == found.lineno or (
+            end = docstring.end_lineno or docstring.lineno
+            if inner.lineno == docstring.lineno or (
                 len(inner.body) > 1 and inner.body[1].lineno <= end
             ):
                 return None
-            gone.update(range(found.lineno, end + 1))
+            gone.update(range(docstring.lineno, end + 1))
     return gone

@@ -1,16 +1,19 @@
-"""Train the static embedding table on mined pairs, on a CPU.
+"""Training of the static embedding table on mined pairs, on a CPU.
 
     python -m codeintel_nb.index.table.training.train pairs.jsonl --out FOLDER
 
-A WordPiece vocabulary is learned over the parts of identifiers; the table starts at random and is tuned with
-in-batch negatives (symmetric InfoNCE), batches made of runs of one package so that negatives are near. A vector is
-the sum of its tokens' rows, each distinct token weighted by the square root of its count. The result is what the
-package ships: ``table.npy`` (int8), ``tokenizer.json``, ``config.json``. Needs torch and tokenizers.
+A WordPiece vocabulary is learned over the parts of identifiers. The table starts at random and is
+tuned with in-batch negatives (symmetric InfoNCE); batches are runs of one package, for near
+negatives. A vector is the sum of its tokens' rows, each distinct token weighted by the square root
+of its count. The output is shipped with the package: ``table.npy`` (int8), ``tokenizer.json``,
+``config.json``. Needs torch and tokenizers.
 
 References
 ----------
-van den Oord, Li and Vinyals, "Representation Learning with Contrastive Predictive Coding", 2018 (InfoNCE).
-Arora, Liang and Ma, "A Simple but Tough-to-Beat Baseline for Sentence Embeddings", ICLR 2017 (start weights).
+van den Oord, Li and Vinyals, "Representation Learning with Contrastive Predictive Coding", 2018
+    (InfoNCE).
+Arora, Liang and Ma, "A Simple but Tough-to-Beat Baseline for Sentence Embeddings", ICLR 2017
+    (start weights).
 """
 
 from __future__ import annotations
@@ -35,10 +38,11 @@ Ids = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 
 ASKED = (
-    "how {}", "how are {}", "how is {}", "how does {}", "how do {}", "how to {}", "where is {}", "where are {}",
-    "where does {} happen", "where is {} implemented", "where is {} handled", "how is {} implemented",
-    "how does {} work", "what does {}", "what {}", "which code {}", "{} implementation", "{} logic", "{} handling",
-    "find the code that {}", "code for {}", "function that {}", "class for {}", "how the {}", "the {}",
+    "how {}", "how are {}", "how is {}", "how does {}", "how do {}", "how to {}", "where is {}",
+    "where are {}", "where does {} happen", "where is {} implemented", "where is {} handled",
+    "how is {} implemented", "how does {} work", "what does {}", "what {}", "which code {}",
+    "{} implementation", "{} logic", "{} handling", "find the code that {}", "code for {}",
+    "function that {}", "class for {}", "how the {}", "the {}",
 )  # fmt: skip
 VERB = re.compile(
     r"^(returns?|gets?|sets?|creates?|provides?|represents?|defines?|implements?|contains?|"
@@ -48,7 +52,7 @@ VERB = re.compile(
 
 
 def train_tokenizer(texts: list[str], size: int) -> Any:
-    """WordPiece over lower-case parts of identifiers; everything else is a separator."""
+    """Train WordPiece on lower-case parts of identifiers; all else separates them."""
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     tokenizer: Any = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=40))
@@ -83,7 +87,7 @@ def encode_all(tokenizer: Any, texts: list[str], limit: int) -> list[Ids]:
 
 
 def start_table(tokenizer: Any, texts: list[str], dim: int, seed: int) -> Floats:
-    """Random rows, rare tokens longer than frequent ones (smooth inverse frequency)."""
+    """Return random rows, longer for rare tokens (smooth inverse frequency)."""
     counts = np.ones(tokenizer.get_vocab_size())
     for start in range(0, min(len(texts), 60_000), 2000):
         for item in tokenizer.encode_batch(texts[start : start + 2000], add_special_tokens=False):
@@ -97,7 +101,7 @@ def start_table(tokenizer: Any, texts: list[str], dim: int, seed: int) -> Floats
 def batches(
     pairs: list[Pair], size: int, chunk: int, rng: np.random.Generator
 ) -> Iterator[list[int]]:
-    """Batches made of chunks of one package and language each."""
+    """Yield batches made of chunks of one package and language each."""
     members: dict[tuple[str, str], list[int]] = {}
     for index in rng.permutation(len(pairs)):
         members.setdefault((pairs[index].package, pairs[index].language), []).append(int(index))
@@ -109,13 +113,13 @@ def batches(
 
 
 def asked(query: str, rng: np.random.Generator) -> str:
-    """The query as a person might put it: a question, or without its first verb."""
+    """Rephrase a query as a person might, often without its first verb."""
     query = VERB.sub("", query) if rng.random() < 0.5 else query
     return ASKED[rng.integers(len(ASKED))].format(query)
 
 
 class Trainer:
-    """The table under training, and the pairs as token ids."""
+    """Table under training, and the pairs as token ids."""
 
     def __init__(
         self, args: argparse.Namespace, pairs: list[Pair], tokenizer: Any, table: Floats
@@ -160,7 +164,11 @@ class Trainer:
         return functional.normalize(rows, dim=-1, eps=1e-6)
 
     def document(self, index: int) -> Ids:
-        """The pair's code, long code from a random token half of the time; sometimes bare, as a snippet would be."""
+        """Return the tokens of a pair's code, usually after those of its place.
+
+        A share ``window`` of long codes begins at a random token; a share ``bare`` of codes has no
+        place, like a snippet.
+        """
         code, most = self.codes[index], self.args.max_tokens
         if len(code) > most:
             start = (
@@ -201,19 +209,21 @@ class Trainer:
     def run(self) -> Floats:
         args = self.args
         steps = args.epochs * max(1, len(self.pairs) // args.batch)
-        began, done = time.perf_counter(), 0
+        began, steps_run = time.perf_counter(), 0
         for epoch in range(args.epochs):
             losses = []
             for rows in batches(self.pairs, args.batch, args.chunk, self.rng):
-                progress = min(1.0, done / steps)
+                progress = min(1.0, steps_run / steps)
                 losses.append(
                     self.step(
-                        rows, args.rate * min(1, (done + 1) / 30) * (0.03 + 0.97 * (1 - progress))
+                        rows,
+                        args.rate * min(1, (steps_run + 1) / 30) * (0.03 + 0.97 * (1 - progress)),
                     )
                 )
-                done += 1
+                steps_run += 1
             print(
-                f"epoch {epoch} loss {np.mean(losses):.3f} minutes {(time.perf_counter() - began) / 60:.1f}",
+                f"epoch {epoch} loss {np.mean(losses):.3f} "
+                f"minutes {(time.perf_counter() - began) / 60:.1f}",
                 flush=True,
             )
         rows_out: Floats = self.table.weight.detach().numpy().copy()
@@ -221,7 +231,7 @@ class Trainer:
 
 
 def save(folder: Path, tokenizer: Any, table: Floats) -> None:
-    """Write the table as int8, one scale for all of it: the unit length of a vector cancels the scale."""
+    """Write the table as int8 with one scale, cancelled by the unit length of vectors."""
     folder.mkdir(parents=True, exist_ok=True)
     table = table.copy()
     table[:2] = 0  # padding and unknown
