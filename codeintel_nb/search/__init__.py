@@ -1,1 +1,1 @@
-"""From a query to hits."""
+"""Searches: from a query to hits."""

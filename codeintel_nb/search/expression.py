@@ -1,4 +1,4 @@
-"""Regular expressions as Python parses them, where ripgrep reads them the same."""
+"""Regular expressions parsed by Python, if ripgrep reads them the same way."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from functools import lru_cache
 from re import _constants, _parser  # type: ignore[attr-defined]
 from typing import Any
 
-op = _constants  # names of the parts of a parsed expression
+op = _constants  # node kinds of a parsed expression
 _SAFE_ESCAPE = re.compile(r"\\(?:[dDwWsSbBAntrfv]|x[0-9a-fA-F]{2}|[^\w\s<>])")
 _OTHERWISE_READ = re.compile(r"\\b\{|\[:|&&|--|~~|\[[^\]]*\[|\(\?[a-zA-Z]*x|\(\?[a-zA-Z]*[uULa]")
 
 
 @lru_cache(256)
 def parsed(pattern: str) -> Any:
-    """The parts of an expression; None where it cannot be read, or may be read otherwise than here."""
+    """Return Python's parse of an expression.
+
+    None if Python rejects it, or if ripgrep may read it differently.
+    """
     if _OTHERWISE_READ.search(pattern) or "\\" in _SAFE_ESCAPE.sub("", pattern):
         return None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # of sets that are read otherwise some day
+            warnings.simplefilter("error")  # FutureWarning: the meaning of a set may change
             return _parser.parse(pattern)
     except (re.error, RecursionError, OverflowError, Warning, MemoryError):
         return None

@@ -1,4 +1,4 @@
-"""What a scope holds, counted by language, kind and folder: read from the columns of its shards."""
+"""Counts of a scope's files and chunks by language, kind and folder, from shard columns."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from .mask import ScopeMask
 
 
 class Counted(NamedTuple):
-    """A shard and what of it is in a scope."""
+    """Shard of a repository, with its scope mask."""
 
     repo: str
     shard: Shard
     mask: ScopeMask
 
 
-_Folders = dict[
-    tuple[str, str], Counter[str]
-]  # (repository, folder) -> chunks by language, and files under the name ""
+# (repository, folder) -> chunks by language, and files under the name ""
+_Folders = dict[tuple[str, str], Counter[str]]
 
 
 def count_facets(
@@ -102,18 +101,19 @@ def _add_folders(folders: _Folders, one: Counted) -> None:
         if one.mask.chunks is None
         else np.bincount(shard.chunk_file[one.mask.chunks], minlength=shard.manifest.files)
     )
-    kept = (
+    file_ids = (
         np.arange(shard.manifest.files)
         if one.mask.files is None
         else np.flatnonzero(one.mask.files)
     )
     pairs = (
-        shard.path_table.file_folder[kept].astype(np.int64) * len(names) + shard.file_language[kept]
+        shard.path_table.file_folder[file_ids].astype(np.int64) * len(names)
+        + shard.file_language[file_ids]
     )
-    found, where, files = np.unique(pairs, return_inverse=True, return_counts=True)
-    held = np.bincount(where, chunks[kept], len(found)).astype(np.int64)
+    distinct, positions, files = np.unique(pairs, return_inverse=True, return_counts=True)
+    chunk_counts = np.bincount(positions, chunks[file_ids], len(distinct)).astype(np.int64)
     for pair, file_count, chunk_count in zip(
-        found.tolist(), files.tolist(), held.tolist(), strict=True
+        distinct.tolist(), files.tolist(), chunk_counts.tolist(), strict=True
     ):
         counts = folders[one.repo, shard.path_table.folders[pair // len(names)]]
         counts[""] += file_count
@@ -121,7 +121,10 @@ def _add_folders(folders: _Folders, one: Counted) -> None:
 
 
 def _grouped(folders: _Folders) -> tuple[str, list[FolderCount]]:
-    """The folders as children of the deepest that holds them all, or as repositories where there are several."""
+    """Group folders by the children of their deepest common folder, and return both.
+
+    Folders of several repositories are grouped by repository instead.
+    """
     repos = {repo for repo, _ in folders}
     several = len(repos) > 1
     base = "" if several or not folders else commonpath([f"/{path}" for _, path in folders])[1:]

@@ -1,4 +1,4 @@
-"""Merge rankings that were made by different means."""
+"""Fusion of rankings made by different methods."""
 
 from __future__ import annotations
 

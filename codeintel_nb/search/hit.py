@@ -1,4 +1,4 @@
-"""Hit and Results: what every search answers."""
+"""Hit and Results: the answer of every search."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from ..sources.chunk import decoded
 from ..sources.repository import WORKTREE
 from .query import DEFAULT_HITS, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 
-Reason = Literal[
-    "", "limit", "reading", "time", "cancelled"
-]  # why hits are missing; empty if none are
+# why hits are missing; empty if none are
+Reason = Literal["", "limit", "reading", "time", "cancelled"]
 ENDED = {
     "reading": "stopped at its reading limit",
     "time": "stopped at its time limit",
@@ -35,30 +34,32 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
 
     repo: str
     path: str
-    start_line: int  # 1-based, inclusive; of a notebook, in its cells' text as open_file shows it
+    start_line: int  # 1-based, inclusive; of a notebook, in its text as shown by open_file
     end_line: int
-    score: float  # higher is better; only to be compared within one answer
+    score: float  # higher is better; comparable within one answer only
     snippet: str
-    snippet_line: int  # line at which the snippet begins: above start_line by the context asked for
+    snippet_line: int  # first line of the snippet: above start_line by the requested context
     language: str
     kind: str
-    column: int | None = None  # of a text hit: where the match begins, 1-based, in characters
+    column: int | None = None  # of a text hit: start of the match, 1-based, in characters
     symbol: str = ""
     cell: int | None = None  # index of the notebook cell, from 0
     revision: str = ""
-    signature: str = (
-        ""  # of a definition that was looked for by name: from its start to its body, on one line
-    )
+    # of a definition searched by name: from its start to its body, on one line
+    signature: str = ""
     doc: str = ""  # first paragraph of the comment before it, or of its docstring
 
 
 def path_order(repo: str, path: str) -> tuple[str, list[str]]:
-    """What hits are ordered by: names one by one, so that a folder's files stay together."""
+    """Return the sort key of hits: part by part, so that a folder's files stay together."""
     return repo, path.split("/")
 
 
 def merged(answers: list[list[Hit]]) -> list[Hit]:
-    """What several shards answer, each in path and line order, as one such list; a file lies in one shard alone."""
+    """Merge the answers of several shards, each in path and line order.
+
+    A file is in one shard only.
+    """
     filled = [hits for hits in answers if hits]
     filled.sort(key=lambda hits: path_order(hits[0].repo, hits[0].path))
     hits = [hit for hits in filled for hit in hits]
@@ -94,10 +95,10 @@ class FileText(msgspec.Struct, frozen=True):
         start_line: int,
         end_line: int | None,
     ) -> FileText:
-        """Lines of a file's content; SourceError where it has no such lines."""
+        """Return lines of a file's content; raise SourceError if it has no ``start_line``."""
         lines = decoded(content).split("\n")
         if len(lines) > 1 and not lines[-1]:
-            lines.pop()  # what stands behind the last newline is no line
+            lines.pop()  # the empty text after the last newline is not a line
         last = min(len(lines), end_line or len(lines))
         if start_line > max(1, len(lines)):
             raise SourceError(f"{path} has {len(lines)} lines, so there is no line {start_line}.")
@@ -116,21 +117,18 @@ class Coverage(msgspec.Struct, frozen=True):
     """Numbers of files and chunks covered by a search."""
 
     repositories: tuple[str, ...] = ()
-    files_in_scope: int = 0  # with files read by a text search outside the index
+    files_in_scope: int = 0  # including files read by a text search outside the index
     files: int = 0
     chunks_in_scope: int = 0
     chunks: int = 0
-    building: tuple[
-        str, ...
-    ] = ()  # repositories with an incomplete first index; text search reads their files if named
+    # repositories with an incomplete first index; text search reads their files if named
+    building: tuple[str, ...] = ()
     unindexed: int = 0  # new or changed files read by a text search outside the index
-    folder: str = ""  # that a text search read as it is, because nothing is indexed
-    failed: dict[
-        str, str
-    ] = {}  # repositories in scope whose index or folder cannot be read, and why: nothing of them is in the answer
-    unwatched: dict[
-        str, str
-    ] = {}  # repositories with unwatched folders, which text searches scan, and the reasons
+    folder: str = ""  # searched directly by a text search, because nothing is indexed
+    # repositories in scope with an unreadable index or folder, and the reasons; they have no hits
+    failed: dict[str, str] = {}
+    # repositories with unwatched folders, scanned by text searches, and the reasons
+    unwatched: dict[str, str] = {}
 
     def with_unindexed(self, files_read: int) -> Coverage:
         """Return the coverage with ``files_read`` changed files included."""
@@ -154,12 +152,12 @@ class Results(msgspec.Struct, frozen=True):
     coverage: Coverage = Coverage()
     timings_ms: dict[str, float] = {}
     query: TextQuery | SemanticQuery | PathQuery | SymbolQuery | None = None
-    roots: dict[str, str] = {}  # folder of each repository met, for links
+    roots: dict[str, str] = {}  # folder of each repository with hits, for links
     reason: Reason = ""  # why hits are missing
-    more: bool = False  # a match beyond ``total`` was seen: there are more than that
+    more: bool = False  # the search saw a match beyond ``total``
 
-    mapper: ClassVar[Callable[..., Any] | None] = None  # set by the notebook face, as the next
-    presenter: ClassVar[Callable[..., dict[str, str]] | None] = None  # set by the notebook face
+    mapper: ClassVar[Callable[..., Any] | None] = None  # set by the notebook package
+    presenter: ClassVar[Callable[..., dict[str, str]] | None] = None  # set by the notebook package
 
     def __len__(self) -> int:
         self._warn_if_truncated()
@@ -200,14 +198,17 @@ class Results(msgspec.Struct, frozen=True):
         return self.hits.count(hit)
 
     def show(self, shown: int = 50) -> None:
-        """Display more of the hits than a result shows by itself."""
+        """Display more hits than a result shows by default."""
         from IPython.display import display
 
         if Results.presenter is not None:
             display(Results.presenter(self, shown), raw=True)
 
     def map(self, colour: str = "folder") -> Any:
-        """The scope of this search on a map of the code, these hits lit; coloured by folder, language or kind."""
+        """Return a map of the search's scope with these hits highlighted.
+
+        The map is coloured by folder, language or kind.
+        """
         if Results.mapper is None:
             raise SearchError(
                 "A map is drawn in a notebook that has loaded the magics: %load_ext codeintel_nb"
@@ -255,11 +256,14 @@ class Results(msgspec.Struct, frozen=True):
         return [msgspec.structs.asdict(hit) for hit in self.hits]
 
     def to_json(self) -> str:
-        """Hits and what belongs to them, as the command line and REST write it."""
+        """Return the results as JSON, as written by the command line and REST."""
         return msgspec.json.encode(self).decode()
 
     def to_df(self) -> Any:
-        """Return a pandas DataFrame, one row per hit; its ``attrs`` tell whether hits are missing."""
+        """Return a pandas DataFrame, one row per hit.
+
+        Its ``attrs`` say whether hits are missing.
+        """
         self._warn_if_truncated()
         try:
             import pandas
@@ -270,7 +274,7 @@ class Results(msgspec.Struct, frozen=True):
         return frame
 
     def _columns(self) -> list[str]:
-        """Return a table's columns; without ``revision`` if all hits are from the worktree."""
+        """Return a table's columns, without ``revision`` if all hits are from the worktree."""
         hidden = (
             {"revision"} if all(hit.revision in ("", WORKTREE) for hit in self.hits) else set[str]()
         )
@@ -285,7 +289,10 @@ class Results(msgspec.Struct, frozen=True):
         }
 
     def to_arrow(self) -> Any:
-        """Return a pyarrow Table, one row per hit; its metadata tells whether hits are missing."""
+        """Return a pyarrow Table, one row per hit.
+
+        Its metadata says whether hits are missing.
+        """
         self._warn_if_truncated()
         try:
             import pyarrow

@@ -1,4 +1,4 @@
-"""From matches to hits: line numbers, columns, snippets, and what the lines belong to."""
+"""Conversion of matches to hits: line numbers, columns, snippets and enclosing symbols."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from .query import TextQuery
 from .searchable import Searchable
 
 MOST_SNIPPET_CHARACTERS = 2000
-_MOST_BYTES = 4 * MOST_SNIPPET_CHARACTERS + 4  # that hold them
-_NAMED = 3  # the first kinds are those of definitions: function, class, method
+_MOST_BYTES = 4 * MOST_SNIPPET_CHARACTERS + 4  # enough for them in UTF-8
+_NAMED = 3  # the first kinds are definitions: function, class, method
 _MODULE, _CELL = KINDS.index("module"), KINDS.index("cell")
 
 
 def hits_of(shard: Searchable, repo: str, found: list[Match], query: TextQuery) -> list[Hit]:
-    """Hits of matches in content order: column by column, as there may be a hundred thousand."""
+    """Return the hits of matches in content order.
+
+    Builds them column by column, as there may be 100,000.
+    """
     if not found:
         return []
     line_starts, line_ends, starts, numbers = zip(*found, strict=True)
@@ -85,7 +88,7 @@ def hits_of(shard: Searchable, repo: str, found: list[Match], query: TextQuery) 
 
 
 def _picked(values: Sequence[str], which: Ids) -> list[str]:
-    """A value for each position."""
+    """Return the value at each position."""
     picked: list[str] = np.array(values, object)[which].tolist()
     return picked
 
@@ -93,10 +96,13 @@ def _picked(values: Sequence[str], which: Ids) -> list[str]:
 def _lines(
     shard: Searchable, chunks: Ids, files: Ids, line_starts: Sequence[int], numbers: Sequence[int]
 ) -> list[int]:
-    """The number of each line in its file; where it is not known it is counted from the beginning of its chunk, or from the match before."""
+    """Return each line's number in its file.
+
+    An unknown number is counted from the start of its chunk, or from the previous match.
+    """
     if all(numbers):
-        known: list[int] = (np.array(numbers) - shard.lines_before[files]).tolist()
-        return known
+        file_lines: list[int] = (np.array(numbers) - shard.lines_before[files]).tolist()
+        return file_lines
     count, counted, line, lines = shard.view.count, -1, 0, list[int]()
     columns = (
         numbers,
@@ -122,7 +128,10 @@ def _lines(
 def _symbols(
     shard: Searchable, chunks: Ids, files: Ids, lines: list[int], cells: Array
 ) -> tuple[list[str], list[str]]:
-    """What each line belongs to, and its kind: a chunk may hold several definitions, of which the innermost around the line counts."""
+    """Return each line's symbol and its kind.
+
+    Of several definitions in a chunk, the innermost one around the line counts.
+    """
     own = shard.chunk_kind[chunks]
     named = own < _NAMED
     around = np.where(named, shard.definitions_around(files, np.array(lines)), -1)
@@ -141,7 +150,7 @@ def _symbols(
 def _texts(
     shard: Searchable, line_starts: Sequence[int], line_ends: Sequence[int], starts: Sequence[int]
 ) -> tuple[list[str], list[int]]:
-    """The lines, as far as they are shown, and the columns in characters at which the matches begin."""
+    """Return the lines, truncated, and the columns of the matches, in characters."""
     content = shard.content
     texts = [
         content[begin : end if end - begin < _MOST_BYTES else begin + _MOST_BYTES]
@@ -149,7 +158,7 @@ def _texts(
     ]
     together = b"\0".join(texts)
     shown = _text(together).split("\0")
-    if len(shown) > len(texts):  # a notebook's may hold a NUL
+    if len(shown) > len(texts):  # a notebook's text may contain NUL
         shown = [_text(text) for text in texts]
     longest = len(max(texts, key=len))
     if longest > MOST_SNIPPET_CHARACTERS or b"\r" in together:
@@ -165,7 +174,7 @@ def _texts(
 
 
 def ranked(hits: list[Hit]) -> list[Hit]:
-    """Lines that define a symbol first, then files with many matches; a hit's score says how far up it belongs."""
+    """Rescore and sort hits: definitions of symbols first, then files with many matches."""
     in_file = Counter((hit.repo, hit.path) for hit in hits)
     scored = [
         msgspec.structs.replace(
@@ -177,7 +186,7 @@ def ranked(hits: list[Hit]) -> list[Hit]:
 
 
 def _snippet(shard: Searchable, file: int, start: int, stop: int, context: int) -> tuple[str, int]:
-    """The matched lines with context, and how many lines of it stand above."""
+    """Return the matched lines with context, and the number of context lines above."""
     content = shard.content
     first, end = int(shard.file_start[file]), int(shard.file_start[file + 1])
     above = 0

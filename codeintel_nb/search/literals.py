@@ -1,4 +1,4 @@
-"""What is certain of the text that a regular expression matches."""
+"""Literal text required by a regular expression."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .trigrams import NOTHING, needs
 
 
 class _Literal(NamedTuple):
-    """What is certain of the text that a part of a pattern matches."""
+    """Literal text required by a part of a pattern."""
 
-    exact: bytes | None  # all of it
+    exact: bytes | None  # the whole match, if fixed
     begin: bytes
     end: bytes
-    inner: bytes  # the longest that is certain anywhere in it
+    inner: bytes  # the longest anywhere in the match
 
 
 _ANY = _Literal(None, b"", b"", b"")
@@ -26,24 +26,26 @@ _NONE = _Literal(b"", b"", b"", b"")
 
 @lru_cache(256)
 def needle(pattern: str, insensitive: bool) -> bytes:
-    """The longest text that every match of a regular expression holds; empty where none is certain."""
-    read = parsed(pattern)
-    if read is None or needs(pattern, True, insensitive) == NOTHING:
+    """Return the longest text contained in every match of an expression; empty if unknown."""
+    expression = parsed(pattern)
+    if expression is None or needs(pattern, True, insensitive) == NOTHING:
         return b""
-    return _literal(read, insensitive or bool(read.state.flags & re.IGNORECASE)).inner
+    return _literal(expression, insensitive or bool(expression.state.flags & re.IGNORECASE)).inner
 
 
 @lru_cache(256)
 def word_literal(pattern: str) -> tuple[bytes, tuple[bool, bool]] | None:
-    """The text that a regular expression is, where it is nothing else, but perhaps a word boundary (``\\b``) before and one
-    behind it, next to an ASCII word character; and whether they are there."""
-    read = parsed(pattern)
-    if read is None or needs(pattern, True, False) == NOTHING:
+    """Return the literal of an expression, and whether ``\\b`` precedes and follows it.
+
+    None if the expression is anything else, or has a ``\\b`` not next to an ASCII word character.
+    """
+    expression = parsed(pattern)
+    if expression is None or needs(pattern, True, False) == NOTHING:
         return None
-    items = list(read)
+    items = list(expression)
     before, behind = (items[i] == (op.AT, op.AT_BOUNDARY) for i in (0, -1))
     text = items[before : len(items) - behind]
-    if read.state.flags & re.IGNORECASE or not all(kind is op.LITERAL for kind, _ in text):
+    if expression.state.flags & re.IGNORECASE or not all(kind is op.LITERAL for kind, _ in text):
         return None
     literal = "".join(chr(code) for _, code in text)
     if (
@@ -91,7 +93,7 @@ def _literal_of(kind: Any, value: Any, insensitive: bool) -> _Literal:
 
 
 def _common(texts: Sequence[bytes]) -> bytes:
-    """How all of them begin."""
+    """Return the longest common prefix."""
     first, last = min(texts), max(texts)
     length = next(
         (i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other),

@@ -1,4 +1,4 @@
-"""Text search in files that no shard holds as they are now: read, and searched as a shard is."""
+"""Text search in files that are new or changed since indexing, read and searched like a shard."""
 
 from __future__ import annotations
 
@@ -42,15 +42,14 @@ from .text import TextAnswer, read, search_text
 from .text_plan import TextPlan, plan_text
 
 FIRST_BATCH, MAX_IN_BATCH = 32, 2_048  # files; the first batch is enough for a common pattern
-FEW = 64  # files that are read at once, and not sifted by rg first
+FEW = 64  # files read directly, without rg as a prefilter
 MAX_FILES = 200_000
-_WITH_CELLS = frozenset(
-    {"notebook", "markdown", "python", "r", "julia", "scala", "sql"}
-)  # may be in other languages than the file
+# languages of files with cells, perhaps in other languages
+_WITH_CELLS = frozenset({"notebook", "markdown", "python", "r", "julia", "scala", "sql"})
 
 
 class LooseTarget(NamedTuple):
-    """Files of a folder, as they are now, in path order."""
+    """Current files of a folder, in path order."""
 
     repo: str
     root: str
@@ -60,7 +59,10 @@ class LooseTarget(NamedTuple):
 
 
 class LooseFiles:
-    """Documents in memory, with what a text search reads of a shard. Each is one chunk, of a notebook each cell."""
+    """Documents in memory, searchable like a shard.
+
+    A document is one chunk; one with cells has a chunk per cell.
+    """
 
     folder: Path | None = None
     postings: Postings | None = None
@@ -76,9 +78,8 @@ class LooseFiles:
         self.file_start = np.cumsum([0, *(len(document.content) for document in documents)]).astype(
             np.uint64
         )
-        self.lines_before = np.zeros(
-            len(documents), np.int64
-        )  # not asked for: these are never read by rg as a whole
+        # not needed: rg never scans these files as a whole
+        self.lines_before = np.zeros(len(documents), np.int64)
         self.file_flags = np.array([_flags(document) for document in documents], np.uint8)
         chunks = [
             (file, chunk) for file, document in enumerate(documents) for chunk in document.chunks
@@ -121,8 +122,8 @@ class LooseFiles:
 
     @cached_property
     def ascii_chunks(self) -> Mask:
-        held: Mask = (self.file_flags & IS_ASCII).astype(bool)[self.chunk_file]
-        return held
+        ascii_only: Mask = (self.file_flags & IS_ASCII).astype(bool)[self.chunk_file]
+        return ascii_only
 
     @cached_property
     def ill_formed_chunks(self) -> Mask:
@@ -184,8 +185,8 @@ def search_loose(
 ) -> LooseAnswer:
     """Return answers in path order, with up to ``limit`` hits.
 
-    Further lines are counted in the first ``count_bytes``; after that the search looks for one more in ``look_bytes``.
-    No more than ``MAX_FILES`` are read.
+    Further lines are counted in the first ``count_bytes``. After that the search looks for one
+    more in ``look_bytes``. It stops after ``MAX_FILES`` files.
     """
     answers: list[TextAnswer] = []
     hits = files_read = 0
@@ -195,9 +196,9 @@ def search_loose(
         has_looked = query.show != "counts" and hits >= limit and count_bytes < -look_bytes
         if files_read > MAX_FILES or has_looked:
             return LooseAnswer([*answers, TextAnswer([], 0, unread=True)], files_read, count_bytes)
-        sifted = batch if len(batch) <= FEW else _sifted(target.root, batch, query, bounds)
-        documents = _documents(target, sifted)
-        files_read += len(batch) - len(sifted) + len(documents)
+        candidates = batch if len(batch) <= FEW else _sifted(target.root, batch, query, bounds)
+        documents = _documents(target, candidates)
+        files_read += len(batch) - len(candidates) + len(documents)
         counted_bytes, count_bytes = count_bytes, count_bytes - sum(stat.size for stat in batch)
         files = LooseFiles(documents)
         plan = plan_text(files, target.repo, _mask(files, target.scope), query)
@@ -213,7 +214,7 @@ def search_loose(
 
 
 def _count(plan: TextPlan, query: TextQuery, bounds: Bounds, count_end: int) -> TextAnswer:
-    """Count lines up to an offset, and look for one after it."""
+    """Count matching lines up to an offset, and look for one after it."""
     head, tail = plan.cut(count_end)
     collector = MatchCollector(plan.shard, query, MAX_HITS)
     if read(head, query, collector, bounds):
@@ -231,13 +232,13 @@ def _languages(document: Document) -> Iterator[str]:
 
 
 def _mask(files: LooseFiles, scope: Scope) -> ScopeMask:
-    """Return the mask of a scope's languages; its globs were applied before."""
+    """Return the mask of a scope's languages; its globs are already applied."""
     count = len(files.paths)
     if not scope.languages or not count:
         return ScopeMask(None, None, count, len(files.chunk_file))
     chunks = chunks_of_languages(files, scope.languages)
-    held = np.bincount(files.chunk_file[chunks], minlength=count) > 0
-    return ScopeMask(held, chunks, int(held.sum()), int(chunks.sum()), chunks)
+    with_chunks = np.bincount(files.chunk_file[chunks], minlength=count) > 0
+    return ScopeMask(with_chunks, chunks, int(with_chunks.sum()), int(chunks.sum()), chunks)
 
 
 def _batches(files: Iterator[FileStat]) -> Iterator[list[FileStat]]:
@@ -248,7 +249,7 @@ def _batches(files: Iterator[FileStat]) -> Iterator[list[FileStat]]:
 
 
 def _named_in_scope(target: LooseTarget) -> Iterator[FileStat]:
-    """Files that their names leave in scope; of some the language shows when they are read."""
+    """Yield files in scope by name; the language of some is known only from their text."""
     scope = target.scope
     matcher = PathMatcher(scope.include_globs, scope.exclude_globs)
     for stat in target.files:
@@ -259,7 +260,7 @@ def _named_in_scope(target: LooseTarget) -> Iterator[FileStat]:
 
 
 def _may_hold(path: str, languages: Collection[str]) -> bool:
-    """Whether a file may hold code in any of the languages, judging by its name."""
+    """Whether a file may contain code in one of the languages, judging by its name."""
     language = language_of(path)
     return (
         language in languages
@@ -271,12 +272,12 @@ def _may_hold(path: str, languages: Collection[str]) -> bool:
 
 def _documents(target: LooseTarget, files: Iterable[FileStat]) -> list[Document]:
     with FolderReader(target.root) as reader:
-        read = (_document(reader, target.settings, stat.path) for stat in files)
-        return [document for document in read if document is not None]
+        documents = (_document(reader, target.settings, stat.path) for stat in files)
+        return [document for document in documents if document is not None]
 
 
 def read_document(target: LooseTarget, path: str) -> Document | None:
-    """A file as it is now; None where it is gone since it was listed, or is none that is indexed."""
+    """Return a file's current document; None if it is gone or not indexable."""
     with FolderReader(target.root) as reader:
         return _document(reader, target.settings, path)
 
@@ -287,13 +288,13 @@ def _document(reader: FolderReader, settings: Settings, path: str) -> Document |
     except (OSError, SourceError) as error:
         if isinstance(error, OSError) and error.errno in TRANSIENT:
             raise
-        return None  # exchanged since it was listed: the next comparison tells
+        return None  # replaced since it was listed: the next comparison reports it
     document = plain_document(path, data) if refusal(path, data) is None else None
     return None if document is None or len(document.content) > settings.max_file_bytes else document
 
 
 def _sifted(root: str, files: list[FileStat], query: TextQuery, bounds: Bounds) -> list[FileStat]:
-    """Return the files with matches by rg, on all cores, plus notebooks, to be searched here."""
+    """Return the files with matches by rg, on all cores, and all notebooks unsearched."""
     paths = [stat.path for stat in files if not is_notebook(stat.path)]
     matches = files_with_matches(root, paths, query, compile_pattern(query), bounds)
     return (

@@ -1,4 +1,4 @@
-"""A scope as masks over the files and chunks of one shard: computed once, then pushed into every index."""
+"""Masks of a scope over one shard's files and chunks, computed once and applied in every index."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from .searchable import Searchable
 
 
 class ScopeMask(NamedTuple):
-    """What of a shard is in scope; a mask of None means all of it."""
+    """Files and chunks of a shard in scope; a mask of None means all."""
 
     files: Mask | None
     chunks: Mask | None
     files_in_scope: int
     chunks_in_scope: int
-    of_languages: Mask | None = (
-        None  # chunks whose own language is in scope, where that differs from their file's
-    )
+    # chunks whose own language is in scope, if any differs from its file's
+    of_languages: Mask | None = None
 
 
 def compile_mask(shard: Shard, dead: tuple[int, ...], scope: Scope) -> ScopeMask:
-    """Tombstones, revisions, languages, globs and kinds, cheapest first: globs see only the files still in."""
+    """Apply tombstones, revisions, languages, globs and kinds to a shard, cheapest first."""
     files = np.ones(shard.manifest.files, bool)
     if dead:
         files[list(dead)] = False
@@ -53,8 +52,8 @@ def compile_mask(shard: Shard, dead: tuple[int, ...], scope: Scope) -> ScopeMask
     if of_languages is not None:
         chunks &= of_languages
     if scope.kinds:
-        wanted = np.array([name in scope.kinds for name in KINDS], bool)
-        chunks &= wanted[shard.chunk_kind]
+        by_kind = np.array([name in scope.kinds for name in KINDS], bool)
+        chunks &= by_kind[shard.chunk_kind]
         files &= np.bincount(shard.chunk_file[chunks], minlength=len(files)) > 0
         count = int(files.sum())
     return ScopeMask(files, chunks, count, int(chunks.sum()), of_languages)
@@ -64,15 +63,15 @@ def files_of_languages(shard: Searchable, languages: Collection[str]) -> Mask:
     """Return the mask of files in the languages; ``notebook`` matches by file type."""
     if not len(shard.languages):
         return np.zeros(len(shard.file_language), bool)
-    wanted = np.array([name in languages for name in shard.languages], bool)
-    files: Mask = wanted[shard.file_language]
+    by_language = np.array([name in languages for name in shard.languages], bool)
+    files: Mask = by_language[shard.file_language]
     return files | (shard.file_flags & IS_NOTEBOOK).astype(bool) if NOTEBOOK in languages else files
 
 
 def chunks_of_languages(shard: Searchable, languages: Collection[str]) -> Mask:
-    """Return the mask of chunks in the languages; prose and outputs have their file's."""
-    wanted = np.array([name in languages for name in shard.languages], bool)
-    chunks: Mask = wanted[shard.chunk_language]
+    """Return the mask of chunks in the languages; prose and outputs have their file's language."""
+    by_language = np.array([name in languages for name in shard.languages], bool)
+    chunks: Mask = by_language[shard.chunk_language]
     return (
         chunks | (shard.file_flags & IS_NOTEBOOK).astype(bool)[shard.chunk_file]
         if NOTEBOOK in languages

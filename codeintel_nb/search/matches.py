@@ -9,26 +9,25 @@ import numpy as np
 from .query import TextQuery
 from .searchable import Searchable
 
-# Byte offsets in a shard's content: where the first line of the match begins, behind the last character of its last line,
-# and where the match itself begins; and the number of its first line in all of the content, from 1, or 0 where it is not
-# known. A plain tuple, as there may be a hundred thousand.
+# Byte offsets in a shard's content: start of the match's first line, end of its last line without
+# the newline, start of the match; then the first line's number in the whole content, from 1, or 0
+# if unknown. A plain tuple, as there may be 100,000.
 Match = tuple[int, int, int, int]
 
 
 class MatchCollector:
     """Collector of the first ``limit`` matches, taken in content order.
 
-    A line search stops at the last match kept; the others begin at ``end``. A file search continues to ``count_end`` to
-    count files, skipping each as soon as it matches.
+    A line search stops at ``limit`` matches; the others begin at ``end``. A file search continues
+    to ``count_end`` to count files, skipping each at its maximum of matches.
     """
 
     def __init__(
         self, shard: Searchable, query: TextQuery, limit: int, count_end: int | None = None
     ) -> None:
         self.matches: list[Match] = []
-        self.counts: dict[
-            int, int
-        ] = {}  # start of a file's first matching line -> its matching lines
+        # start of a file's first matching line -> its matching lines
+        self.counts: dict[int, int] = {}
         self.total = 0
         self.limit = limit
         self.end = 0  # after the last match taken
@@ -44,7 +43,7 @@ class MatchCollector:
 
     @property
     def full(self) -> bool:
-        """Whether ``limit`` matches are kept."""
+        """Whether the collector has ``limit`` matches."""
         return len(self.matches) >= self.limit
 
     def take(self, match: Match) -> int:

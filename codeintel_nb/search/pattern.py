@@ -1,4 +1,4 @@
-"""What a text pattern means, so that lines are found as ripgrep finds them; and who can match it exactly."""
+"""Compilation of text patterns for re2, or for ripgrep if re2 would match other lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from .query import TextQuery
 
-# what re2 reads otherwise than ripgrep's engine, or not at all: these patterns go to the rg binary
+# re2 rejects these, or reads them differently than ripgrep's engine: they go to the rg binary
 _ONLY_RG = re.compile(
     r"\\[<>QECAz]|\\b\{|\(\?[a-zA-Z]*[xRu]|\(\?[a-zA-Z]*-[a-zA-Z]*[mxRu]|\\[uU][0-9{]"
 )
@@ -20,7 +20,8 @@ _NEWLINE = re.compile(
 _NEGATED_SET = re.compile(r"\[\^\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]", re.S)
 _META = re.compile(r"[.^$*+?()\[\]|]|\{\d+(?:,\d*)?\}")
 _ESCAPE = re.compile(
-    r"\\(?:[pP](?:\{[^}]*\}|.)|x\{[0-9A-Fa-f]*\}|x[0-9A-Fa-f]{2}|.)|\(\?P?<[^>]*>|\(\?[a-zA-Z-]*[:)]|\[:\^?\w+:\]",
+    r"\\(?:[pP](?:\{[^}]*\}|.)|x\{[0-9A-Fa-f]*\}|x[0-9A-Fa-f]{2}|.)"
+    r"|\(\?P?<[^>]*>|\(\?[a-zA-Z-]*[:)]|\[:\^?\w+:\]",
     re.S,
 )
 
@@ -28,24 +29,24 @@ _ESCAPE = re.compile(
 class Pattern(NamedTuple):
     """A compiled query."""
 
-    re2: Any  # None where only rg can match it
-    search: (
-        Callable[[Any, int, int], tuple[int, int]] | None
-    )  # first and last offset of the first match in a part of a text; -1 where none is
-    unicode: bool  # re2 is exact on ASCII files alone; the others go to rg
+    re2: Any  # None: only rg can match it
+    # start and end of the first match in a part of a text; -1 if there is none
+    search: Callable[[Any, int, int], tuple[int, int]] | None
+    unicode: bool  # re2 is exact on ASCII text only; other text goes to rg
     multiline: bool  # a match may span lines
     insensitive: bool
-    group: int = 0  # of the match proper: with word=True it has neighbours around it
-    literal: bytes | None = None  # the bytes to find, where that is all there is to it
-    alone: tuple[bool, bool] = (
-        False,
-        False,
-    )  # and whether no word character is to stand before them, and behind them
+    group: int = 0  # of the match proper: with word=True the pattern includes its neighbours
+    literal: bytes | None = None  # the bytes to find, if the pattern is nothing more
+    # whether no word character may precede, and follow, the literal
+    alone: tuple[bool, bool] = (False, False)
 
 
 @lru_cache(64)
 def compile_pattern(query: TextQuery) -> Pattern:
-    """Compile once; a pattern that re2 refuses is left to rg, whose error message the user then gets."""
+    """Compile a query, caching the pattern.
+
+    A pattern rejected by re2 goes to rg, and the user gets rg's error message.
+    """
     import re2
 
     insensitive = query.case == "insensitive" or (
@@ -85,11 +86,10 @@ def compile_pattern(query: TextQuery) -> Pattern:
 
 
 def _literal(query: TextQuery, insensitive: bool) -> tuple[bytes, tuple[bool, bool]] | None:
-    """The text that a query looks for, where it is nothing else, and whether it is to be a word."""
+    """Return the query's literal, and its word boundaries; None if it is more than a literal."""
     if query.regex:
-        from .literals import (
-            word_literal,
-        )  # which needs numpy, as a kernel without an engine does not
+        # imports numpy, not needed by a kernel without an engine
+        from .literals import word_literal
 
         return None if insensitive or query.word else word_literal(query.pattern)
     caseless = query.pattern.isascii() and query.pattern.upper() == query.pattern.lower()
@@ -101,35 +101,44 @@ def _literal(query: TextQuery, insensitive: bool) -> tuple[bytes, tuple[bool, bo
 
 
 def _search_of(compiled: Any, group: int) -> Callable[[Any, int, int], tuple[int, int]]:
-    """re2's search without the object that its wrapper makes of each match, half of what a short line costs."""
+    """Return re2's search, bypassing its wrapper.
+
+    The wrapper's match objects are half the cost of a short line.
+    """
     import re2
 
     try:
         match, anchor = compiled._regexp.Match, re2._Anchor.UNANCHORED
         match(anchor, b"", 0, 0)[group]
-    except (AttributeError, TypeError, IndexError):  # a wrapper that is made otherwise
+    except (AttributeError, TypeError, IndexError):  # a wrapper with other internals
 
         def search(text: Any, begin: int, end: int) -> tuple[int, int]:
-            found = compiled.search(text, begin, end)
-            return (-1, -1) if found is None else found.span(group)
+            result = compiled.search(text, begin, end)
+            return (-1, -1) if result is None else result.span(group)
 
         return search
     return lambda text, begin, end: match(anchor, text, begin, end)[group]
 
 
 def is_lower(pattern: str, regex: bool) -> bool:
-    """ripgrep's smart case: insensitive when a literal character is there and none is upper case."""
+    """Whether ripgrep's smart case ignores the case of a pattern.
+
+    It does if the pattern has literal characters, none of them upper case.
+    """
     literals = _META.sub("", _ESCAPE.sub(_escaped_character, pattern)) if regex else pattern
     return bool(literals) and not any(c.isupper() for c in literals)
 
 
 def _escaped_character(match: re.Match[str]) -> str:
-    """A character like the one that an escape stands for; nothing for a class, an assertion or a group's opening."""
+    """Return the escaped character, or ``_`` for one without case.
+
+    Empty for a class, an assertion or a group's opening.
+    """
     escape = match[0]
     if escape.startswith("\\x"):
         try:
             return chr(int(escape[2:].strip("{}") or "0", 16))
-        except (ValueError, OverflowError):  # no character: whoever compiles it says so
+        except (ValueError, OverflowError):  # not a character: compiling reports it
             return "_"
     return "_" if escape[0] == "\\" and not escape[1].isalnum() else ""
 
@@ -144,7 +153,7 @@ def _without_escaped_backslashes(pattern: str) -> str:
 
 
 def _has_class_operation(pattern: str) -> bool:
-    """Whether a set holds a set, or one of && -- ~~, which only ripgrep's engine reads."""
+    """Whether a set contains a set, or one of && -- ~~: only ripgrep's engine reads these."""
     plain = re.sub(r"\\.", "xx", pattern, flags=re.S)
     for match in re.finditer(r"\[\^?\]?(?:\[:\^?\w+:\]|[^\]])*\]", plain):
         inside = re.sub(r"\[:\^?\w+:\]", "", match[0])[1:]
@@ -154,7 +163,7 @@ def _has_class_operation(pattern: str) -> bool:
 
 
 def _has_odd_brace(pattern: str) -> bool:
-    """Whether a brace opens what is no repetition: ripgrep refuses it, re2 takes it as it stands."""
+    """Whether a brace opens no repetition: ripgrep rejects it, re2 reads it literally."""
     plain = re.sub(r"\\(?:[pPx]\{[^}]*\}|.)", "xx", pattern, flags=re.S)
     return (
         re.search(r"\{(?!\d+(?:,\d*)?\})", re.sub(r"\[\^?\]?(?:\[:\^?\w+:\]|[^\]])*\]", "x", plain))

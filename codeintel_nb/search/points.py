@@ -1,4 +1,4 @@
-"""The chunks of a scope as points of a map."""
+"""Chunks of a scope as points on a map."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Points(msgspec.Struct, frozen=True):
-    """Chunks on a map; the arrays are little-endian bytes, an item a chunk."""
+    """Chunks on a map; the arrays are little-endian bytes, one item per chunk."""
 
     x: bytes  # float32, about -1 to 1
     y: bytes
@@ -14,8 +14,8 @@ class Points(msgspec.Struct, frozen=True):
     line: bytes  # uint32, first of the chunk
     cell: bytes  # int32, -1 outside of notebooks
     kind: bytes  # uint8, position in kinds
-    repos: list[str]  # of each file, and so on
+    repos: list[str]  # one per file, like paths and languages
     paths: list[str]
     languages: list[str]
     kinds: tuple[str, ...]
-    total: int  # chunks in scope, of which these are an even sample where they are fewer
+    total: int  # chunks in scope; the points are an even sample if there are fewer

@@ -32,20 +32,22 @@ class TextQuery(msgspec.Struct, frozen=True, tag="text"):
     pattern: str
     regex: bool = False
     case: Case = "smart"
-    word: bool = False  # only where no word character stands before or behind
+    word: bool = False  # only without a word character before or after it
     limit: int = DEFAULT_HITS
-    context: int = 0  # lines shown before and behind a match
-    per_file: int | None = None  # most lines of one file
+    context: int = 0  # lines shown before and after a match
+    per_file: int | None = None  # maximum lines of one file
     rank: bool = False  # definitions and files with many matches first, instead of path order
-    show: Show = "lines"  # a hit for each line, or for each file with its first line, or with how many lines it has
-    no_ignore: bool = False  # files that ignore rules leave out too, and those in folders of tools and environments
+    # a hit for each line, for each file with its first line, or for each file with its line count
+    show: Show = "lines"
+    no_ignore: bool = False  # also ignored files, and files in folders of tools and environments
 
     def __post_init__(self) -> None:
         if not self.pattern:
             raise SearchError("The pattern is empty. Say what to look for: codeintel grep PATTERN")
         if len(self.pattern) > MAX_PATTERN_CHARACTERS:
             raise SearchError(
-                f"The pattern has {len(self.pattern):,} characters; the maximum is {MAX_PATTERN_CHARACTERS:,}."
+                f"The pattern has {len(self.pattern):,} characters; "
+                f"the maximum is {MAX_PATTERN_CHARACTERS:,}."
             )
         check_text(self.pattern, "The pattern")
         if self.case not in CASES:
@@ -82,11 +84,13 @@ class SemanticQuery(msgspec.Struct, frozen=True, tag="semantic"):
     def __post_init__(self) -> None:
         if not self.text.strip():
             raise SearchError(
-                "The question is empty. Say what to look for: codeintel search where are retries counted"
+                "The question is empty. Say what to look for: "
+                "codeintel search where are retries counted"
             )
         if len(self.text) > MAX_QUERY_CHARACTERS:
             raise SearchError(
-                f"The question has {len(self.text):,} characters; the maximum is {MAX_QUERY_CHARACTERS:,}."
+                f"The question has {len(self.text):,} characters; "
+                f"the maximum is {MAX_QUERY_CHARACTERS:,}."
             )
         check_text(self.text, "The question")
         if self.mode not in MODES:
@@ -95,19 +99,21 @@ class SemanticQuery(msgspec.Struct, frozen=True, tag="semantic"):
 
 
 class SymbolQuery(msgspec.Struct, frozen=True, tag="symbols"):
-    """The name of a definition, perhaps with what contains it, or a glob: ``merge``, ``DataFrame.merge``, ``read_*``."""
+    """The name of a definition, or a glob: ``merge``, ``DataFrame.merge``, ``read_*``."""
 
-    name: str
+    name: str  # with or without its containers
     limit: int = 20
 
     def __post_init__(self) -> None:
         if not self.name.strip(" .:#"):
             raise SearchError(
-                "The name is empty. Give a definition's name: codeintel symbols NAME, or a glob such as read_*"
+                "The name is empty. Give a definition's name: "
+                "codeintel symbols NAME, or a glob such as read_*"
             )
         if len(self.name) > MAX_NAME_CHARACTERS:
             raise SearchError(
-                f"The name has {len(self.name):,} characters; the maximum is {MAX_NAME_CHARACTERS:,}."
+                f"The name has {len(self.name):,} characters; "
+                f"the maximum is {MAX_NAME_CHARACTERS:,}."
             )
         check_text(self.name, "The name")
         force_setattr(self, "limit", checked_limit(self.limit))
@@ -128,7 +134,7 @@ class PathQuery(msgspec.Struct, frozen=True, tag="paths"):
 
 
 def checked_limit(limit: int, most: int = MAX_HITS) -> int:
-    """Return the limit, or ``most`` for 0; SearchError unless it is an integer from 0 to ``most``."""
+    """Return the limit, or ``most`` for 0; raise SearchError unless it is from 0 to ``most``."""
     if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= most:
         raise SearchError(
             f"The limit is {limit!r}; give a whole number from 1 to {most:,}, or 0 for all."
@@ -137,14 +143,14 @@ def checked_limit(limit: int, most: int = MAX_HITS) -> int:
 
 
 class Bounds(NamedTuple):
-    """When a search must end with what it has."""
+    """Deadline and cancellation of a search; it then returns partial results."""
 
     ends_at: float | None = None  # time.monotonic() seconds
     cancel: threading.Event | None = None
 
     @classmethod
     def within(cls, deadline: float | None, cancel: threading.Event | None) -> Bounds:
-        """``deadline`` is seconds from now."""
+        """Return bounds with a deadline in seconds from now."""
         if deadline is not None and not deadline > 0:
             raise SearchError(f"The deadline is {deadline!r}; give a positive number of seconds.")
         return cls(None if deadline is None else time.monotonic() + deadline, cancel)
@@ -155,7 +161,7 @@ class Bounds(NamedTuple):
         )
 
     def reason(self) -> Literal["cancelled", "time"]:
-        """Return why a search was ended by these bounds."""
+        """Return the reason for ending a search by these bounds."""
         return "cancelled" if self.cancel is not None and self.cancel.is_set() else "time"
 
     def left_s(self) -> float | None:

@@ -1,4 +1,4 @@
-"""Where to look: byte ranges of a shard's content, in pieces that let a search end in time."""
+"""Byte ranges to search in a shard's content, in pieces short enough for a search to time out."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from stringzilla import Str
 from ..index.postings import Blocks
 from .searchable import Searchable
 
-SEGMENT = 8 << 20  # bytes searched between two looks at the clock, at most
-FIRST_SEGMENT = (
-    256 << 10
-)  # before the pattern's speed is known: a slow one reads 2 MB a second, a fast one 5 GB
+SEGMENT = 8 << 20  # maximum bytes searched between two checks of the clock
+# before the pattern's speed is known: 2 MB a second for a slow one, 5 GB for a fast one
+FIRST_SEGMENT = 256 << 10
 SMALLEST_SEGMENT = 32 << 10
-LOOKED_S = 0.05
-FEW = 32  # blocks that are looked at as they come
+LOOKED_S = 0.05  # target time between two checks
+FEW = 32  # fewer blocks than this are not joined into longer ranges
 
 Offsets = npt.NDArray[np.int64]
 Chunks = npt.NDArray[np.bool_]
 
 
 class Pace:
-    """How much to search between two looks at the clock, from how long the last part took."""
+    """Bytes to search between two checks of the clock, from the speed of the last part."""
 
     def __init__(self) -> None:
         self.segment = FIRST_SEGMENT
@@ -42,7 +41,7 @@ class Pace:
 
 
 class Ranges(NamedTuple):
-    """Byte ranges of the content, ascending and apart, and the places at which they may be cut."""
+    """Byte ranges of the content, ascending and disjoint, and the offsets allowed for cuts."""
 
     begins: Offsets
     ends: Offsets
@@ -58,17 +57,16 @@ class Ranges(NamedTuple):
         return cls(both[:, 0], both[:, 1], cuts)
 
     def parted(self, size: int) -> tuple[Ranges, Ranges]:
-        """The ranges with the first ``size`` bytes, about, and the others."""
-        before = np.cumsum(self.ends - self.begins) - (
-            self.ends - self.begins
-        )  # bytes of the ranges before each
+        """Split off about the first ``size`` bytes; return them and the rest."""
+        # bytes of the ranges before each
+        before = np.cumsum(self.ends - self.begins) - (self.ends - self.begins)
         last = max(0, int(np.searchsorted(before, size, "left")) - 1)
         if last >= len(self.begins):
             return self, Ranges(self.begins[:0], self.ends[:0], self.cuts)
-        wanted = int(self.begins[last]) + size - int(before[last])
+        target = int(self.begins[last]) + size - int(before[last])
         cut = int(
             self.cuts[
-                min(int(np.searchsorted(self.cuts, np.uint64(wanted), "left")), len(self.cuts) - 1)
+                min(int(np.searchsorted(self.cuts, np.uint64(target), "left")), len(self.cuts) - 1)
             ]
         )
         if cut >= self.ends[last]:
@@ -79,7 +77,7 @@ class Ranges(NamedTuple):
         return head, Ranges(np.insert(self.begins[last + 1 :], 0, cut), self.ends[last:], self.cuts)
 
     def cut(self, offset: int) -> tuple[Ranges, Ranges]:
-        """What lies before an offset, and what behind it."""
+        """Split the ranges at an offset."""
         first = int(np.searchsorted(self.begins, offset, "left"))
         across = first > 0 and self.ends[first - 1] > offset
         head = Ranges(self.begins[:first], np.minimum(self.ends[:first], offset), self.cuts)
@@ -87,22 +85,25 @@ class Ranges(NamedTuple):
         return head, Ranges(np.maximum(self.begins[rest:], offset), self.ends[rest:], self.cuts)
 
     def occurrences(self, view: Str, text: bytes, samples: int, size: int) -> float:
-        """How often a text is there, about: by so many samples of at most so many bytes, evenly spread."""
+        """Estimate the number of a text's occurrences.
+
+        Counts them in ``samples`` evenly spread samples of at most ``size`` bytes.
+        """
         if not self.size:
             return 0.0
         before = np.cumsum(self.ends - self.begins) - (self.ends - self.begins)
-        wanted = np.linspace(0, self.size, samples, endpoint=False).astype(np.int64)
-        of = np.searchsorted(before, wanted, "right") - 1
-        begins = self.begins[of] + wanted - before[of]
+        offsets = np.linspace(0, self.size, samples, endpoint=False).astype(np.int64)
+        of = np.searchsorted(before, offsets, "right") - 1
+        begins = self.begins[of] + offsets - before[of]
         ends = np.minimum(begins + size, self.ends[of])
-        held: int = sum(
+        count: int = sum(
             view.count(text, begin, end)
             for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
         )
-        return held * self.size / int((ends - begins).sum())
+        return count * self.size / int((ends - begins).sum())
 
     def and_also(self, others: Ranges) -> Ranges:
-        """Both, which are apart."""
+        """Return the union with other, disjoint ranges."""
         order = np.argsort(np.concatenate([self.begins, others.begins]), kind="stable")
         return Ranges(
             np.concatenate([self.begins, others.begins])[order],
@@ -111,7 +112,7 @@ class Ranges(NamedTuple):
         )
 
     def pieces(self, pace: Pace | None = None) -> Iterator[tuple[int, int]]:
-        """The ranges in pieces about as long as the pace says; ranges that touch are taken together."""
+        """Yield pieces of about the pace's length, joining adjacent ranges."""
         begins, ends, cuts = self.begins.tolist(), self.ends.tolist(), self.cuts
         i, count = 0, len(begins)
         while i < count:
@@ -134,7 +135,7 @@ class Ranges(NamedTuple):
             i += 1
 
     def each_file(self, file_start: npt.NDArray[np.uint64]) -> list[Ranges]:
-        """The ranges, those of each file together."""
+        """Return the ranges of each file."""
         edges = np.array([*self.by_file(file_start)], np.int64).reshape(-1, 2)
         owners = np.searchsorted(file_start, edges[:, 0].astype(np.uint64), "right")
         return [
@@ -144,7 +145,7 @@ class Ranges(NamedTuple):
         ]
 
     def by_file(self, file_start: npt.NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
-        """The ranges cut where a file ends: a match of several lines stays within one."""
+        """Yield the ranges, cut at the end of a file: a multiline match stays within one."""
         for begin, end in zip(self.begins.tolist(), self.ends.tolist(), strict=True):
             first = int(np.searchsorted(file_start, np.uint64(begin), "right"))
             last = int(np.searchsorted(file_start, np.uint64(end), "left"))
@@ -160,7 +161,7 @@ NOWHERE = Ranges(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.ui
 
 
 def ranges_of(shard: Searchable, chunks: Chunks | None, blocks: Blocks | None) -> Ranges:
-    """Where the chunks lie, as far as they are in the blocks; None stands for all of either."""
+    """Return the ranges of the chunks within the blocks; None means all of either."""
     postings = shard.postings
     cuts = shard.chunk_start if postings is None else postings.starts
     if chunks is None:
@@ -171,7 +172,7 @@ def ranges_of(shard: Searchable, chunks: Chunks | None, blocks: Blocks | None) -
                     postings.starts[blocks + 1].astype(np.int64),
                     cuts,
                 )
-            apart = np.flatnonzero(np.diff(blocks) != 1)  # those that touch are one range
+            apart = np.flatnonzero(np.diff(blocks) != 1)  # adjacent blocks are one range
             firsts, lasts = blocks[np.append(0, apart + 1)], blocks[np.append(apart, -1)]
             return Ranges(
                 postings.starts[firsts].astype(np.int64),
@@ -195,14 +196,12 @@ def ranges_of(shard: Searchable, chunks: Chunks | None, blocks: Blocks | None) -
     first = np.searchsorted(shard.chunk_start, block_begins, "right") - 1
     counts = np.searchsorted(shard.chunk_start, block_ends, "left") - first
     block = np.repeat(np.arange(len(blocks)), counts)
-    held = np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(
-        len(block)
-    )  # chunks, one after the other
-    wanted = chunks[held]
-    held, block = held[wanted], block[wanted]
-    begins = np.maximum(shard.chunk_start[held], block_begins[block]).astype(np.int64)
-    ends = np.minimum(shard.chunk_start[held + 1], block_ends[block]).astype(np.int64)
-    apart = np.flatnonzero(begins[1:] != ends[:-1]) + 1  # those that touch are one range
+    chunk_ids = np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(len(block))
+    in_scope = chunks[chunk_ids]
+    chunk_ids, block = chunk_ids[in_scope], block[in_scope]
+    begins = np.maximum(shard.chunk_start[chunk_ids], block_begins[block]).astype(np.int64)
+    ends = np.minimum(shard.chunk_start[chunk_ids + 1], block_ends[block]).astype(np.int64)
+    apart = np.flatnonzero(begins[1:] != ends[:-1]) + 1  # adjacent chunks are one range
     return Ranges(
         begins[np.append(0, apart)] if len(begins) else begins,
         ends[np.append(apart - 1, len(ends) - 1)] if len(ends) else ends,

@@ -1,7 +1,7 @@
-"""What code search knows beyond words and vectors: definitions, paths, files with several hits, tests.
+"""Reranking by definitions, paths, files with several hits, and tests.
 
-The weights are those that MinishLab's semble published for its ranking, re-measured on annotated queries; each part is
-worth one to four hundredths of NDCG@10, and small changes of any weight move nothing.
+The weights are those published by MinishLab's semble for its ranking, re-measured on annotated
+queries. Each part is worth 0.01 to 0.04 of NDCG@10, and small changes of any weight change nothing.
 """
 
 from __future__ import annotations
@@ -14,23 +14,27 @@ from typing import NamedTuple
 from ..index.words import FILLERS, parts_of, stem
 from .hit import path_order
 
-DEFINES = 3.0  # times the top score, for a definition of the symbol asked for
-DEFINES_IN_NAMED_FILE = 1.5  # times DEFINES, where the file is named after it
-EMBEDDED = 0.5  # times DEFINES, for a name that stands inside a sentence
-OTHER_CASE = 0.5  # times DEFINES, where the letters' case differs
-PATH = 1.0  # times the top score, when every word of the query is in the path
-NAME = 0.15  # times the top score, when every word of the query is in the name of the definition that the chunk belongs to
-FILE_SUM = (
-    0.1  # times the top score, for the best piece of the file whose pieces score most together
-)
+DEFINES = 3.0  # times the top score, for a definition of the queried symbol
+DEFINES_IN_NAMED_FILE = 1.5  # times DEFINES, if the file is named after it
+EMBEDDED = 0.5  # times DEFINES, for a name inside a sentence
+OTHER_CASE = 0.5  # times DEFINES, if the case differs
+PATH = 1.0  # times the top score, if the path contains every word of the query
+# times the top score, if the name of the chunk's definition contains every word of the query
+NAME = 0.15
+# times the top score, for the best piece of the file with the highest sum of scores
+FILE_SUM = 0.1
 FURTHER_PIECE = 0.5  # each further piece of a file counts half of the one before
 
 _SYMBOL = re.compile(
-    r"(?:[A-Za-z_]\w*(?:(?:::|\\|->|\.|#)[A-Za-z_]\w*)+|_\w*|[A-Za-z]\w*[A-Z_]\w*|[A-Z]\w*)[?!]?(?:\(\))?"
+    r"(?:[A-Za-z_]\w*(?:(?:::|\\|->|\.|#)[A-Za-z_]\w*)+|_\w*|[A-Za-z]\w*[A-Z_]\w*|[A-Z]\w*)"
+    r"[?!]?(?:\(\))?"
 )
 _EMBEDDED_NAME = re.compile(r"\b(?:[A-Z][a-z]\w*[A-Z]\w*|[a-z]\w*[A-Z]\w+|[A-Za-z]\w*_\w+)\b")
 _TEST = re.compile(
-    r"(^|/)(tests?|__tests__|specs?|testing|testdata|fixtures)/|(^|/)(test_[^/]*\.(py|c|cc|cpp|lua)|conftest\.py)$|[._-](test|spec)s?\.\w+$|(Tests?|Spec|Suite)\.(java|kt|swift|cs|scala|php)$"
+    r"(^|/)(tests?|__tests__|specs?|testing|testdata|fixtures)/"
+    r"|(^|/)(test_[^/]*\.(py|c|cc|cpp|lua)|conftest\.py)$"
+    r"|[._-](test|spec)s?\.\w+$"
+    r"|(Tests?|Spec|Suite)\.(java|kt|swift|cs|scala|php)$"
     r"|(^|/)test_?helpers?[^/]*\.\w+$",
 )
 _ASIDE = re.compile(
@@ -51,24 +55,23 @@ _PENALTIES = (
     ),
     (re.compile(r"\.d\.[mc]?ts$|\.pyi$"), re.compile(r"\btypes?\b|declaration|stub", re.I), 0.7),
 )
-GENERATED = 0.5  # of the score of files that say they are generated, or are minified
+GENERATED = 0.5  # factor for files marked as generated, or minified
 
 
 class Candidate(NamedTuple):
-    """A chunk that some index found; a value of its own, so that shards may lie anywhere."""
+    """A chunk found by an index; a plain value, so that its shard may be anywhere."""
 
     shard: str
     chunk: int
     repo: str
     path: str
     start_line: int
-    lexical: float  # BM25; 0 where it shares no term
-    dense: float  # cosine; -1 where it was not among the closest
-    defines: tuple[
-        tuple[str, bool], ...
-    ] = ()  # names of the query it defines, and whether in the same case
+    lexical: float  # BM25; 0 if it shares no term with the query
+    dense: float  # cosine; -1 if it is not among the closest
+    # names of the query defined by the chunk, and whether in the same case
+    defines: tuple[tuple[str, bool], ...] = ()
     generated: bool = False
-    label: str = ""  # the definition or heading that the chunk belongs to
+    label: str = ""  # definition or heading of the chunk
 
     @property
     def key(self) -> tuple[str, int]:
@@ -81,11 +84,11 @@ class Candidate(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What a query says about names."""
+    """Names and words of a query."""
 
     is_symbol: bool
     names: tuple[str, ...]  # symbols to look up by definition
-    words: frozenset[str]  # stems of its telling words, looked for in paths
+    words: frozenset[str]  # stems of its significant words, matched with paths and names
     text: str
 
 
@@ -111,7 +114,7 @@ def read_query(text: str) -> Asked:
 def rerank(
     candidates: list[Candidate], scores: dict[tuple[str, int], float], asked: Asked, limit: int
 ) -> list[tuple[Candidate, float]]:
-    """The best candidates, highest first."""
+    """Return the best candidates, highest first."""
     if not candidates:
         return []
     top = max(scores.values(), default=0.0) or 1.0
@@ -153,37 +156,37 @@ def _add_file_sums(
             scores[c.key] += top * FILE_SUM * sums[file] / most
 
 
-def _definition(candidate: Candidate, asked: Asked) -> float:
+def _definition(candidate: Candidate, intent: Asked) -> float:
     boost = 0.0
     for name, same_case in candidate.defines:
         one = DEFINES * (1.0 if same_case else OTHER_CASE)
         if _file_is_named(candidate.path, name):
             one *= DEFINES_IN_NAMED_FILE
-        boost = max(boost, one if asked.is_symbol else one * EMBEDDED)
+        boost = max(boost, one if intent.is_symbol else one * EMBEDDED)
     return boost
 
 
 @lru_cache(4096)
 def _file_is_named(path: str, name: str) -> bool:
     file = path.rpartition("/")[2].partition(".")[0].lower().replace("_", "").replace("-", "")
-    wanted = name.lower().replace("_", "")
-    return file == wanted or file.rstrip("s") == wanted or file == wanted.rstrip("s")
+    target = name.lower().replace("_", "")
+    return file == target or file.rstrip("s") == target or file == target.rstrip("s")
 
 
 @lru_cache(8192)
 def _path_stems(path: str) -> frozenset[str]:
-    """Stems of the words in a file's name and its folder's."""
+    """Return the stems of the words in the names of a file and its folder."""
     folder, _, name = path.rpartition("/")
     words = parts_of(name.rpartition(".")[0] or name) + parts_of(folder.rpartition("/")[2])
     return frozenset(map(stem, words))
 
 
 def _words_in_path(path: str, words: frozenset[str]) -> float:
-    """Share of the query's words that the path holds, by prefix: ``auth`` is in ``authentication``."""
+    """Return the share of query words in a path, by prefix: ``auth`` is in ``authentication``."""
     if not words:
         return 0.0
     stems = _path_stems(path)
-    met = sum(
+    matches = sum(
         1
         for word in words
         if word in stems
@@ -192,7 +195,7 @@ def _words_in_path(path: str, words: frozenset[str]) -> float:
             for s in stems
         )
     )
-    return met / len(words)
+    return matches / len(words)
 
 
 @lru_cache(8192)
@@ -201,7 +204,7 @@ def _name_stems(label: str) -> frozenset[str]:
 
 
 def _words_in_name(label: str, words: frozenset[str]) -> float:
-    """Share of the query's words that a definition's name holds."""
+    """Return the share of query words in a definition's name."""
     return len(words & _name_stems(label)) / len(words) if words and label else 0.0
 
 
@@ -211,10 +214,14 @@ def _path_penalties(path: str) -> tuple[int, ...]:
 
 
 def penalty(candidate: Candidate, asked: Asked) -> float:
-    """Return a candidate's weight: below 1 for tests, examples, re-exports, declarations and generated files not asked for."""
+    """Return the factor for a candidate's score.
+
+    It is below 1 for re-exports and generated files; for tests, examples, legacy code, documents
+    and declarations too, unless the query mentions them.
+    """
     factor = GENERATED if candidate.generated else 1.0
     for i in _path_penalties(candidate.path):
-        _, asked_for, weight = _PENALTIES[i]
-        if asked_for is None or not asked_for.search(asked.text):
+        _, exemption, weight = _PENALTIES[i]
+        if exemption is None or not exemption.search(asked.text):
             factor *= weight
     return factor

@@ -1,4 +1,4 @@
-"""The rg program: it reads what re2 would read otherwise, and it is the fastest to read much where no posting list helps."""
+"""Searches by ripgrep: for text re2 reads differently, and fastest where no postings help."""
 
 from __future__ import annotations
 
@@ -28,27 +28,28 @@ from .searchable import Searchable
 from .trigrams import NOTHING, needs
 
 MAX_ARGUMENTS = 500_000  # bytes of paths on a command line
-FEW = 1000  # hits wanted: they are likely to be there long before rg is through
+FEW = 1000  # requested hits: rg likely finds them long before it ends
 _OUTPUT = 256 << 10  # bytes of rg's output read at once
 _PLACE = re.compile(rb"^(\d+):(\d+):(\d+):", re.M)  # number, column and offset of a line
 
 
 @lru_cache(1)
 def rg_path() -> str:
-    """The rg binary: the one pip installed beside this Python, else the system's."""
+    """Return the path of rg: pip's beside this Python, else the system's."""
     beside = shutil.which("rg", path=sysconfig.get_path("scripts"))
-    found = beside or shutil.which("rg")
-    if found is None:
+    path = beside or shutil.which("rg")
+    if path is None:
         raise EngineError(
-            "The ripgrep program, needed for this pattern, is missing. Install it: pip install --force-reinstall ripgrep"
+            "The ripgrep program, needed for this pattern, is missing. "
+            "Install it: pip install --force-reinstall ripgrep"
         )
-    return os.path.abspath(found)
+    return os.path.abspath(path)
 
 
 class Streamed(NamedTuple):
     matches: list[Match]
     ended: bool  # by the bounds
-    more: bool  # than were asked for
+    more: bool  # more than requested
 
 
 def stream(
@@ -59,7 +60,7 @@ def stream(
     bounds: Bounds,
     most: int,
 ) -> Streamed:
-    """Give rg the content in the ranges, and map the offsets of its first matches back."""
+    """Stream the ranges to rg, and map the offsets of its first matches back."""
     ranges = list(found_in.pieces())
     matches: list[Match] = []
     more = False
@@ -76,7 +77,7 @@ def stream(
                     break
                 matches.append(match)
             if more:
-                process.kill()  # or the feeder would wait for a reader
+                process.kill()  # or the feeder would block without a reader
         except BaseException:
             process.kill()
             raise
@@ -93,7 +94,7 @@ def scan(
     collector: MatchCollector,
     bounds: Bounds,
 ) -> bool:
-    """Have rg read the whole mapped content, and leave out what is not in the ranges. Not for matches of several lines."""
+    """Scan the whole mapped content with rg, keeping matches in the ranges; not for multiline."""
     if not len(within.begins) or shard.folder is None:
         return False
     options = [
@@ -105,16 +106,14 @@ def scan(
         "--color=never",
         "--mmap",
     ]
-    # places are all that is wanted, which rg prints fastest for each match; where there may be one at every character it
-    # prints them for each line, with a remark in place of a text of any length
+    # only places are needed: rg prints them fastest per match. A pattern that may match at every
+    # character prints per line, with a remark instead of the line's text
     by_match = needs(query.pattern, query.regex, pattern.insensitive) != NOTHING
     options += ["--only-matching", "--replace="] if by_match else ["--max-columns=1"]
     options += ["--line-buffered"] if collector.limit <= FEW else []
     content = shard.folder / "content.bin"
     if not content.exists():
-        raise FileNotFoundError(
-            content
-        )  # the shard was swept away: whoever asks reads the snapshot again
+        raise FileNotFoundError(content)  # deleted: the caller retries on a new snapshot
     with _rg([*options_of(query, pattern), *options, str(content)], query, bounds, None) as process:
         find, end = shard.view.find, shard.size
         for lines, starts, offsets in _places(_out(process), by_match):
@@ -137,7 +136,7 @@ def scan(
 def count_in_ranges(
     parts: Sequence[tuple[Searchable, Ranges]], query: TextQuery, pattern: Pattern, bounds: Bounds
 ) -> tuple[int, bool]:
-    """Count matching lines in ranges streamed to one rg; also return whether the bounds ended it."""
+    """Count matching lines in ranges streamed to rg; also return whether the bounds ended it."""
     with _rg(
         [*options_of(query, pattern), "--count", "--no-mmap", "-"], query, bounds, subprocess.PIPE
     ) as process:
@@ -253,7 +252,7 @@ def _rg(
     stdin: int | None,
     folder: str | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A running rg, which the bounds end; SearchError where it cannot read the pattern."""
+    """Run rg until the bounds end it; raise SearchError if it rejects the pattern."""
     try:
         process = subprocess.Popen(
             [rg_path(), *options],
@@ -265,13 +264,13 @@ def _rg(
     except OSError as error:
         if error.errno in (*FILES_EXHAUSTED, errno.EAGAIN, errno.ENOMEM):
             raise
-        # it was removed, or built for another machine
         if folder is not None and not os.path.isdir(folder):
             raise SearchError(f"The folder {folder} is gone.") from None
         path = rg_path()
-        rg_path.cache_clear()
+        rg_path.cache_clear()  # rg was removed, or built for another machine
         raise EngineError(
-            f"The ripgrep program {path} cannot be run ({error.strerror}). Install it: pip install --force-reinstall ripgrep"
+            f"The ripgrep program {path} cannot be run ({error.strerror}). "
+            "Install it: pip install --force-reinstall ripgrep"
         ) from error
     over = threading.Event()
     watched = bounds.ends_at is not None or bounds.cancel is not None
@@ -285,14 +284,16 @@ def _rg(
     try:
         yield process
         assert process.stderr is not None
-        said = process.stderr.read().decode("utf-8", "replace")
-        if process.wait() == 2 and said:
+        message = process.stderr.read().decode("utf-8", "replace")
+        if process.wait() == 2 and message:
             raise SearchError(
-                f"The regular expression {query.pattern!r} cannot be read: {_reason(said)}. To search for it as plain text, leave out --regex."
+                f"The regular expression {query.pattern!r} cannot be read: {_reason(message)}. "
+                "To search for it as plain text, leave out --regex."
             )
         if process.returncode > 2:  # 1: no match; below 0: killed
             raise EngineError(
-                f"The ripgrep program ended with status {process.returncode}: {_reason(said)}. Install it: pip install --force-reinstall ripgrep"
+                f"The ripgrep program ended with status {process.returncode}: "
+                f"{_reason(message)}. Install it: pip install --force-reinstall ripgrep"
             )
     finally:
         process.kill()
@@ -306,7 +307,7 @@ def _rg(
 
 
 def _was_cut(process: subprocess.Popen[bytes], bounds: Bounds) -> bool:
-    """Whether the bounds killed it; on Windows a killed process returns 1, as rg does without a match."""
+    """Whether the bounds killed rg; on Windows it then returns 1, as without a match."""
     return process.returncode < 0 or (process.returncode == 1 and bounds.reached())
 
 
@@ -315,13 +316,13 @@ def _out(process: subprocess.Popen[bytes]) -> IO[bytes]:
     return process.stdout
 
 
-def _reason(said: str) -> str:
-    errors = [line.strip() for line in said.splitlines() if line.strip().startswith("error:")]
+def _reason(message: str) -> str:
+    errors = [line.strip() for line in message.splitlines() if line.strip().startswith("error:")]
     return (
         errors[0].removeprefix("error:").strip()
         if errors
-        else said.strip().splitlines()[0]
-        if said.strip()
+        else message.strip().splitlines()[0]
+        if message.strip()
         else "rg gave no reason"
     ).rstrip(".")
 
@@ -334,7 +335,7 @@ def _feed(pipe: IO[bytes], parts: Sequence[tuple[Searchable, Sequence[tuple[int,
                     pipe.write(view[begin:end])
         pipe.close()
     except (ValueError, OSError):
-        with suppress(OSError):  # rg has all the matches it was asked for, or was stopped
+        with suppress(OSError):  # rg ended: enough matches, or stopped
             pipe.close()
 
 
@@ -352,7 +353,7 @@ def _matches(lines: IO[bytes], ranges: list[tuple[int, int]]) -> Iterator[Match]
     streamed = np.concatenate([[0], np.cumsum(lengths)])
     for line in lines:
         if not line.endswith(b"\n"):
-            return  # rg was killed in the middle of it
+            return  # rg was killed within the line
         event: dict[str, Any] = json.loads(line)
         if event["type"] != "match":
             continue
@@ -375,7 +376,7 @@ def _matches(lines: IO[bytes], ranges: list[tuple[int, int]]) -> Iterator[Match]
 
 
 def _places(out: IO[bytes], by_match: bool) -> Iterator[tuple[Any, Any, Any]]:
-    """Of each line that matches its number from 1, where it begins, and where its first match does, in bytes."""
+    """Yield arrays of matching lines: number from 1, first byte, first byte of the match."""
     rest = b""
     last = 0
     while block := out.read1(_OUTPUT):  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Searchable: what a text search reads of a shard, or of files that are in none."""
+"""Searchable: the data of a shard, or of unindexed files, read by a text search."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..index.shard import Mask
 
 
 class Searchable(Protocol):
-    """Text of files one after the other, cut into chunks that tile it; see ``index/shard.py``."""
+    """Concatenated text of files, tiled by chunks; see ``index/shard.py``."""
 
     @property
-    def folder(self) -> Path | None: ...  # that holds content.bin; None: in memory
+    def folder(self) -> Path | None: ...  # of content.bin; None: in memory
 
     @property
-    def content(self) -> Any: ...  # a buffer of which slices are bytes
+    def content(self) -> Any: ...  # a buffer; its slices are bytes
 
     @property
     def size(self) -> int: ...  # of the content, bytes
@@ -30,7 +30,7 @@ class Searchable(Protocol):
     def postings(self) -> Postings | None: ...
 
     @property
-    def view(self) -> Str: ...  # of the content, to find and count bytes in
+    def view(self) -> Str: ...  # of the content, to find and count bytes
 
     @property
     def paths(self) -> list[str]: ...
@@ -39,7 +39,7 @@ class Searchable(Protocol):
     def file_start(self) -> Array: ...
 
     @property
-    def lines_before(self) -> Array: ...  # of each file, in all of the content
+    def lines_before(self) -> Array: ...  # of each file, in the whole content
 
     @property
     def file_chunk(self) -> Array: ...
@@ -81,11 +81,10 @@ class Searchable(Protocol):
     def ill_formed_chunks(self) -> Mask: ...  # of files that are not UTF-8
 
     @property
-    def mixed_blocks(self) -> Mask: ...  # of the postings: not only such chunks, or long
+    def mixed_blocks(self) -> Mask: ...  # of the postings: not only ASCII chunks, or long
 
-    def long_chunks(
-        self, whole_files: bool
-    ) -> Mask | None: ...  # too long for re2, or in files too long for it
+    # too long for re2, or in files too long for it
+    def long_chunks(self, whole_files: bool) -> Mask | None: ...
 
     def language(self, file: int) -> str: ...
 

@@ -1,4 +1,4 @@
-"""Semantic search: candidates by words, by vectors and by definition, all inside the scope; fused; reranked."""
+"""Semantic search in scope: candidates by words, vectors and definitions, fused and reranked."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from .mask import ScopeMask
 from .query import MAX_RANKED_CHUNKS, SemanticQuery
 from .rerank import Asked, Candidate, penalty, read_query, rerank
 
-CANDIDATES = 200  # of each kind that are reranked
+CANDIDATES = 200  # of each kind, reranked
 REFINED = 64  # closest chunks rescored by exact vectors: codes are off by 0.001
-DENSE_WEIGHT = 0.6  # in the fusion; BM25 has the rest
+DENSE_WEIGHT = 0.6  # in the fusion; the rest is for BM25
 MAX_SNIPPET_CHARACTERS = 4000
 
 
 class Statistics(NamedTuple):
-    """Of the collection, for BM25; those of several shards add up."""
+    """Statistics of the collection for BM25; those of several shards add up."""
 
     chunks: int
     total_length: int
@@ -43,7 +43,7 @@ class Statistics(NamedTuple):
         )
 
     def weights(self) -> dict[str, float]:
-        """Inverse document frequency of each term."""
+        """Return the inverse document frequency of each term."""
         return {
             term: math.log(1 + (self.chunks - n + 0.5) / (n + 0.5))
             for term, n in self.frequencies.items()
@@ -56,12 +56,15 @@ class SearchPlan(NamedTuple):
     query: SemanticQuery
     asked: Asked
     terms: tuple[str, ...]
-    vector: npt.NDArray[np.float32] | None  # None: vectors are left out, or the query has no words
+    vector: npt.NDArray[np.float32] | None  # None: vectors are unused, or the query has no words
     embedder: Embedder
 
     @property
     def dense_weight(self) -> float:
-        """One word says too little for a vector to help."""
+        """Return the weight of vectors in the fusion.
+
+        In hybrid mode it is 0 for one word, too little for a vector to help.
+        """
         if self.query.mode == "hybrid":
             return DENSE_WEIGHT if len(self.query.text.split()) > 1 else 0.0
         return 1.0 if self.query.mode == "dense" else 0.0
@@ -69,17 +72,16 @@ class SearchPlan(NamedTuple):
 
 def plan_search(query: SemanticQuery, embedder: Embedder) -> SearchPlan:
     words = WORD.findall(query.text)
-    telling = [word for word in words if word.lower() not in FILLERS] or words
+    keywords = [word for word in words if word.lower() not in FILLERS] or words
     terms = (
         ()
         if query.mode == "dense"
-        else tuple(dict.fromkeys(term for word in telling for term in terms_of(word)))
+        else tuple(dict.fromkeys(term for word in keywords for term in terms_of(word)))
     )
     plan = SearchPlan(query, read_query(query.text), terms, None, embedder)
     vector = embedder.embed_query(query.text)[0] if plan.dense_weight else None
-    return (
-        plan._replace(vector=vector) if vector is not None and vector.any() else plan
-    )  # without words all chunks are equally close
+    # without words all chunks are equally close
+    return plan._replace(vector=vector) if vector is not None and vector.any() else plan
 
 
 class Part(NamedTuple):
@@ -115,11 +117,15 @@ def statistics(part: Part, terms: tuple[str, ...]) -> Statistics:
 
 
 def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) -> Found:
-    """Return a shard's ``most`` best chunks by words and by meaning, plus definitions of the query's names."""
+    """Return a shard's ``most`` best chunks by words, and by vectors.
+
+    Includes the definitions of the query's names.
+    """
     shard, mask = part.shard, part.mask
     if shard.manifest.embedder != plan.embedder.id and plan.vector is not None:
         raise SearchError(
-            f"{part.repo!r} was indexed with the embedding {shard.manifest.embedder}, this version asks with {plan.embedder.id}. "
+            f"{part.repo!r} was indexed with the embedding {shard.manifest.embedder}, "
+            f"this version asks with {plan.embedder.id}. "
             "Index it again: codeintel index PATH --rebuild"
         )
     lexical_ids, lexical = np.zeros(0, np.int64), np.zeros(0, np.float32)
@@ -147,8 +153,8 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
 def rank(found: list[Found], plan: SearchPlan) -> list[tuple[Candidate, float]]:
     """Rank the candidates of all shards, independent of the sharding.
 
-    The best 200 of each kind are fused and reranked; a larger limit appends the others by fused rank. So the first hits
-    are the same for every limit.
+    The best 200 of each kind are fused and reranked; a larger limit appends the others by fused
+    rank. So the first hits are the same for every limit.
     """
     limit, deep = plan.query.limit, depth(plan.query)
     by_words = _best(found, [(one.lexical_ids, one.lexical) for one in found], deep)
@@ -192,9 +198,9 @@ class _Candidates:
     """Cache of candidates by place, filled on demand."""
 
     def __init__(
-        self, found: list[Found], by_words: list[Scored], by_vectors: list[Scored]
+        self, by_shard: list[Found], by_words: list[Scored], by_vectors: list[Scored]
     ) -> None:
-        self._found, self._lexical, self._dense = found, dict(by_words), dict(by_vectors)
+        self._found, self._lexical, self._dense = by_shard, dict(by_words), dict(by_vectors)
         self._cache: dict[Place, Candidate] = {}
 
     def candidate(self, at: int, chunk: int) -> Candidate:
@@ -205,14 +211,15 @@ class _Candidates:
             shard = part.shard
             file = int(shard.chunk_file[chunk])
             candidate = self._cache[place] = Candidate(
-                shard.id, chunk, part.repo, shard.paths[file], int(shard.chunk_line[chunk]), self._lexical.get(place, 0.0), self._dense.get(place, -1.0),
-                defines.get(chunk, ()), bool(shard.file_flags[file] & IS_GENERATED), shard.label(chunk),
+                shard.id, chunk, part.repo, shard.paths[file], int(shard.chunk_line[chunk]),
+                self._lexical.get(place, 0.0), self._dense.get(place, -1.0), defines.get(chunk, ()),
+                bool(shard.file_flags[file] & IS_GENERATED), shard.label(chunk),
             )  # fmt: skip
         return candidate
 
 
 def _best(
-    found: list[Found], scored: Sequence[tuple[Ids, npt.NDArray[np.floating[Any]]]], most: int
+    by_shard: list[Found], scored: Sequence[tuple[Ids, npt.NDArray[np.floating[Any]]]], most: int
 ) -> list[Scored]:
     """Return the best places over all shards, best first; ties in path order."""
     scores = np.concatenate([of for _, of in scored]) if scored else np.zeros(0)
@@ -235,13 +242,13 @@ def _best(
     ranked = list[Scored]()
     for _, tied in groupby(places, key=itemgetter(1)):
         ones = list(tied)
-        ranked += sorted(ones, key=lambda one: _order(found, one[0])) if len(ones) > 1 else ones
+        ranked += sorted(ones, key=lambda one: _order(by_shard, one[0])) if len(ones) > 1 else ones
     return ranked[:most]
 
 
-def _order(found: list[Found], place: Place) -> tuple[tuple[str, list[str]], int]:
+def _order(by_shard: list[Found], place: Place) -> tuple[tuple[str, list[str]], int]:
     """Return a chunk's tie-breaking key: its position in path order."""
-    part = found[place[0]].part
+    part = by_shard[place[0]].part
     return path_order(part.repo, part.shard.paths[int(part.shard.chunk_file[place[1]])]), int(
         part.shard.chunk_line[place[1]]
     )
@@ -259,16 +266,16 @@ def _fused(
 
 
 def _refined(
-    found: list[Found], by_vectors: list[Scored], plan: SearchPlan
+    by_shard: list[Found], by_vectors: list[Scored], plan: SearchPlan
 ) -> list[tuple[Candidate, float]]:
     """Rescore the closest chunks by exact vectors; the others keep their code scores and follow."""
     if plan.vector is None:
         return []
-    pool = _Candidates(found, [], by_vectors)
+    pool = _Candidates(by_shard, [], by_vectors)
     near, far = by_vectors[:REFINED], by_vectors[REFINED:]
     inputs = []
     for (at, chunk), _ in near:
-        shard = found[at].part.shard
+        shard = by_shard[at].part.shard
         inputs.append(embedder_input(shard.paths[int(shard.chunk_file[chunk])], shard.text(chunk)))
     exact = (
         np.round(plan.embedder.embed_code(inputs) @ plan.vector, DIGITS).tolist() if inputs else []
@@ -295,12 +302,16 @@ def _below(
 
 
 def hydrate(shard: Shard, candidate: Candidate, score: float) -> Hit:
-    """The hit that a candidate stands for, its snippet read from the mapped content."""
+    """Return a candidate's hit, reading its snippet from the mapped content."""
     chunk = candidate.chunk
     file = int(shard.chunk_file[chunk])
     cell = int(shard.chunk_cell[chunk])
     return Hit(
-        repo=candidate.repo, path=candidate.path, start_line=candidate.start_line, end_line=int(shard.chunk_end_line[chunk]), score=round(score, 6),
-        snippet=shard.text(chunk)[:MAX_SNIPPET_CHARACTERS].rstrip("\n"), snippet_line=candidate.start_line, language=shard.languages[int(shard.chunk_language[chunk])],
-        kind=KINDS[int(shard.chunk_kind[chunk])], symbol=shard.label(chunk), cell=None if cell < 0 else cell, revision=shard.revision(file),
+        repo=candidate.repo, path=candidate.path, start_line=candidate.start_line,
+        end_line=int(shard.chunk_end_line[chunk]), score=round(score, 6),
+        snippet=shard.text(chunk)[:MAX_SNIPPET_CHARACTERS].rstrip("\n"),
+        snippet_line=candidate.start_line,
+        language=shard.languages[int(shard.chunk_language[chunk])],
+        kind=KINDS[int(shard.chunk_kind[chunk])], symbol=shard.label(chunk),
+        cell=None if cell < 0 else cell, revision=shard.revision(file),
     )  # fmt: skip

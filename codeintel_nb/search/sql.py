@@ -1,4 +1,4 @@
-"""SQL over what is in scope: rows are read from the shards' Parquet into a database that can reach nothing else."""
+"""SQL over the scope: rows from the shards' Parquet, in a database without any other access."""
 
 from __future__ import annotations
 
@@ -23,30 +23,35 @@ from .table import Table
 
 MOST_ROWS = 1_000_000
 EMPTY = "The SQL statement is empty. Try: select language, count(*) from files group by all"
-WATCHED_S = 0.05  # between looks at a query's bounds
+WATCHED_S = 0.05  # between checks of a query's bounds
 MEMORY_LIMIT = 1_000_000_000  # bytes
 _OWN = "coalesce(own_language, language)"  # of a cell, or its file's
 _COLUMNS = {
-    "files": "repo, path, language, lines, size_bytes, make_timestamp(mtime_ns // 1000) as modified, generated",
-    "chunks": f"repo, path, {_OWN} as language, start_line, end_line, kind, symbol, nullif(cell, -1) as cell",
-    "symbols": f"repo, path, {_OWN} as language, name, kind, container, signature, start_line, end_line, doc",
+    "files": "repo, path, language, lines, size_bytes, "
+    "make_timestamp(mtime_ns // 1000) as modified, generated",
+    "chunks": f"repo, path, {_OWN} as language, start_line, end_line, kind, symbol, "
+    "nullif(cell, -1) as cell",
+    "symbols": f"repo, path, {_OWN} as language, name, kind, container, signature, "
+    "start_line, end_line, doc",
 }
-
-
 _HITS = {
-    "repo": "varchar", "path": "varchar", "start_line": "bigint", "end_line": "bigint", "score": "double", "kind": "varchar", "symbol": "varchar",
-    "language": "varchar", "cell": "bigint", "snippet": "varchar",
+    "repo": "varchar", "path": "varchar", "start_line": "bigint", "end_line": "bigint",
+    "score": "double", "kind": "varchar", "symbol": "varchar", "language": "varchar",
+    "cell": "bigint", "snippet": "varchar",
 }  # fmt: skip
 
 
-# functions of DuckDB that read files, run text as SQL, or tell of settings, folders and secrets
+# DuckDB functions that read files, run text as SQL, or reveal settings, folders and secrets
 _TELLING = re.compile(
-    r"(?:duckdb|pragma|read|parquet|sniff|sqlite|postgres|mysql|iceberg|delta|json_execute|enable|disable)_|(?:glob|query|query_table|current_setting|getenv|getvariable|which_secret|load_aws_credentials|st_read|from_substrait|test_all_types|checkpoint|force_checkpoint)$"
+    r"(?:duckdb|pragma|read|parquet|sniff|sqlite|postgres|mysql|iceberg|delta|json_execute|enable"
+    r"|disable)_"
+    r"|(?:glob|query|query_table|current_setting|getenv|getvariable|which_secret"
+    r"|load_aws_credentials|st_read|from_substrait|test_all_types|checkpoint|force_checkpoint)$"
 )
 
 
 class InScope(NamedTuple):
-    """A shard, whose it is, and what of it is in scope."""
+    """Shard of a repository, with its scope mask."""
 
     repo: str
     shard: Shard
@@ -61,7 +66,10 @@ def run_sql(
     memory_bytes: int = MEMORY_LIMIT,
     hits: Sequence[Hit] = (),
 ) -> Table:
-    """Answer one statement over repositories, files, chunks, symbols and cells, as far as they are in scope, and hits, those given."""
+    """Answer one SQL statement over the data in scope.
+
+    The tables are repositories, files, chunks, symbols, cells, and the given hits.
+    """
     import duckdb
 
     if not statement.strip():
@@ -88,11 +96,11 @@ def run_sql(
     except duckdb.Error as error:
         for part in shards:
             if not all((part.shard.folder / f"{name}.parquet").exists() for name in _COLUMNS):
-                raise FileNotFoundError(
-                    part.shard.folder
-                ) from error  # replaced meanwhile: the caller retries
+                # replaced meanwhile: the caller retries
+                raise FileNotFoundError(part.shard.folder) from error
         raise ShardError(
-            f"The tables of {shards[0].repo!r} cannot be read: {str(error).splitlines()[0]} Run: codeintel doctor"
+            f"The tables of {shards[0].repo!r} cannot be read: {str(error).splitlines()[0]} "
+            "Run: codeintel doctor"
         ) from error
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
@@ -115,7 +123,8 @@ def run_sql(
     except duckdb.Error as error:
         first = str(error).strip().splitlines()[0]
         raise SearchError(
-            f"The SQL query failed: {first} The tables are repositories, files, chunks, symbols, cells and hits."
+            f"The SQL query failed: {first} "
+            "The tables are repositories, files, chunks, symbols, cells and hits."
         ) from None
     return Table.of_connection(
         connection,
@@ -125,7 +134,10 @@ def run_sql(
 
 
 def _checked(connection: Any, statement: str) -> str:
-    """The statement, which is one query and calls nothing that tells of the machine; SearchError where it is not."""
+    """Return the bare statement; raise SearchError unless it is one permitted query.
+
+    A permitted query calls no function that reveals the machine.
+    """
     import duckdb
 
     query = _bare(statement)
@@ -134,23 +146,27 @@ def _checked(connection: Any, statement: str) -> str:
         raise SearchError(EMPTY)
     if len(statements) != 1:
         raise SearchError(
-            f"There are {len(statements)} SQL statements. Give one query: they are answered one by one."
+            f"There are {len(statements)} SQL statements. "
+            "Give one query: they are answered one by one."
         )
     if statements[0].type != duckdb.StatementType.SELECT:
         raise SearchError(
-            f"The SQL statement is no query: {query.split()[0]} is not possible here. Ask with select, or from."
+            f"The SQL statement is no query: {query.split()[0]} is not possible here. "
+            "Ask with select, or from."
         )
-    read = msgspec.json.decode(
+    tree = msgspec.json.decode(
         connection.execute("select json_serialize_sql(?::varchar)", [query]).fetchone()[0]
     )
-    if read["error"]:
+    if tree["error"]:
         raise SearchError(
-            f"The SQL query cannot be checked: {read.get('error_message', '')}. Ask with select, or from."
+            f"The SQL query cannot be checked: {tree.get('error_message', '')}. "
+            "Ask with select, or from."
         )
-    for name in _called(read):
+    for name in _called(tree):
         if _TELLING.match(name):
             raise SearchError(
-                f"The SQL query may not use {name}: what is in scope can be asked for, not the machine it is on."
+                f"The SQL query may not use {name}: "
+                "what is in scope can be asked for, not the machine it is on."
             )
     return query
 
@@ -170,7 +186,7 @@ def _bare(statement: str) -> str:
 
 
 def _called(node: Any) -> Iterator[str]:
-    """The functions and tables that a parsed query names."""
+    """Yield the functions and tables named in a parsed query."""
     if isinstance(node, dict):
         for key in ("function_name", "table_name"):
             if isinstance(node.get(key), str):
@@ -186,7 +202,7 @@ def _mentions(statement: str, table: str) -> bool:
 
 
 def _load_hits(connection: Any, hits: Sequence[Hit]) -> None:
-    """The hits of a search, best first."""
+    """Create the table of a search's hits, best first."""
     columns = [f"{name} {_HITS[name]}" for name in _HITS]
     connection.execute(f"create table hits (rank bigint, {', '.join(columns)})")
     if hits:
@@ -200,24 +216,26 @@ def _load_hits(connection: Any, hits: Sequence[Hit]) -> None:
 
 
 def _load_cells(connection: Any, shards: list[InScope]) -> None:
-    """The cells of notebooks that have a chunk in scope, a row each with its text."""
+    """Create the table of notebook cells with a chunk in scope, one row per cell with its text."""
     connection.execute(
-        "create table cells (repo varchar, path varchar, cell bigint, kind varchar, language varchar, start_line bigint, end_line bigint, source varchar)"
+        "create table cells (repo varchar, path varchar, cell bigint, kind varchar, "
+        "language varchar, start_line bigint, end_line bigint, source varchar)"
     )
     for repo, shard, mask in shards:
-        held = shard.chunk_cell >= 0
-        chunks = np.flatnonzero(held if mask.chunks is None else held & mask.chunks)
+        cell_chunks = shard.chunk_cell >= 0
+        chunks = np.flatnonzero(cell_chunks if mask.chunks is None else cell_chunks & mask.chunks)
         if not len(chunks):
             continue
-        wanted = {
+        in_scope = {
             (file, cell)
             for file, cell in zip(
                 shard.chunk_file[chunks].tolist(), shard.chunk_cell[chunks].tolist(), strict=True
             )
         }
+        # a cell is shown whole
         chunks = np.flatnonzero(
-            held & np.isin(shard.chunk_file, [file for file, _ in wanted])
-        )  # a cell is shown whole
+            cell_chunks & np.isin(shard.chunk_file, [file for file, _ in in_scope])
+        )
         files, cells = (
             shard.chunk_file[chunks].astype(np.int64),
             shard.chunk_cell[chunks].astype(np.int64),
@@ -227,7 +245,7 @@ def _load_cells(connection: Any, shards: list[InScope]) -> None:
         rows = list[tuple[Any, ...]]()
         for a, b in zip(chunks[first].tolist(), chunks[last].tolist(), strict=True):
             file, cell = int(shard.chunk_file[a]), int(shard.chunk_cell[a])
-            if (file, cell) in wanted:
+            if (file, cell) in in_scope:
                 source = decoded(
                     shard.content[int(shard.chunk_start[a]) : int(shard.chunk_start[b + 1])]
                 )
@@ -258,11 +276,11 @@ def _load_cells(connection: Any, shards: list[InScope]) -> None:
 
 @contextmanager
 def _interrupted(connection: Any, bounds: Bounds) -> Iterator[None]:
-    """Interrupt what the connection does in the block when its bounds are reached."""
-    done = threading.Event()
+    """Interrupt the connection in the block when the bounds are reached."""
+    stop = threading.Event()
 
     def watch() -> None:
-        while not done.wait(WATCHED_S):
+        while not stop.wait(WATCHED_S):
             if bounds.reached():
                 connection.interrupt()
 
@@ -271,7 +289,7 @@ def _interrupted(connection: Any, bounds: Bounds) -> Iterator[None]:
     try:
         yield
     finally:
-        done.set()
+        stop.set()
         watcher.join()
 
 
@@ -289,7 +307,10 @@ def _load(connection: Any, name: str, shards: list[InScope]) -> None:
         source = f"{read_table(folder / 'files.parquet')} f"
         where = "f.file_id in (select id from in_scope)"
         if name != "files":
-            source += f" join {read_table(folder / (name + '.parquet'), numbered=name == 'symbols')} t using (file_id)"
+            source += (
+                f" join {read_table(folder / (name + '.parquet'), numbered=name == 'symbols')}"
+                " t using (file_id)"
+            )
         if name == "chunks" and part.mask.chunks is not None:
             connection.register("chunks_in_scope", {"id": np.flatnonzero(part.mask.chunks)})
             where = "chunk_id in (select id from chunks_in_scope)"

@@ -1,4 +1,4 @@
-"""Table: what SQL answers, in memory with DuckDB or as it came over the wire."""
+"""Table: the answer of an SQL query, in DuckDB's memory or as received over the wire."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 
 from ..errors import MissingExtra
 
+# types with the same value in JSON
 _PLAIN = {
     "BOOLEAN",
     "TINYINT",
@@ -20,15 +21,15 @@ _PLAIN = {
     "USMALLINT",
     "UINTEGER",
     "VARCHAR",
-}  # as they are in JSON
+}
 _SHOWN = 100
 
 
 class Table:
     """Rows in memory, with the columns' names and DuckDB types.
 
-    A table that came over the wire holds its cells as JSON gave them, and becomes a DuckDB relation when that is asked
-    for; where DuckDB is not installed the cells serve as they are, dates and the like as text.
+    A table received over the wire keeps its JSON cells, and becomes a DuckDB relation on demand.
+    Without DuckDB it serves the JSON cells, with dates and the like as text.
     """
 
     def __init__(
@@ -42,18 +43,18 @@ class Table:
     ) -> None:
         self.columns = columns
         self.types = types
-        self.truncated = truncated  # the answer has more rows than are kept
+        self.truncated = truncated  # the answer has more rows than the table
         self.timings_ms = timings_ms
         self._cells = cells
         self._connection = connection
 
     @classmethod
     def of_connection(cls, connection: Any, truncated: bool, timings_ms: dict[str, float]) -> Table:
-        """The table ``answer`` of a DuckDB connection."""
-        described = connection.execute("describe answer").fetchall()
+        """Return the table ``answer`` of a DuckDB connection."""
+        columns = connection.execute("describe answer").fetchall()
         return cls(
-            [row[0] for row in described],
-            [row[1] for row in described],
+            [row[0] for row in columns],
+            [row[1] for row in columns],
             None,
             truncated,
             timings_ms,
@@ -61,7 +62,10 @@ class Table:
         )
 
     def wire_cells(self) -> bytes:
-        """The rows as JSON: an array of arrays, in which what JSON has no kind for is DuckDB's text of it."""
+        """Return the rows as JSON, an array of arrays.
+
+        A value without a JSON type becomes DuckDB's text of it.
+        """
         if self._connection is None:
             return msgspec.json.encode(self._cells)
         exact = [_cell(name, kind) for name, kind in zip(self.columns, self.types, strict=True)]
@@ -73,7 +77,7 @@ class Table:
         return b"[" + b",".join(row[0].encode("utf-8", "replace") for row in rows) + b"]"
 
     def relation(self) -> Any:
-        """A DuckDB relation over the rows."""
+        """Return a DuckDB relation over the rows."""
         return self._connected().table("answer")
 
     def rows(self, limit: int | None = None) -> list[tuple[Any, ...]]:
@@ -81,16 +85,16 @@ class Table:
             cursor = self._connected().cursor().execute("from answer")
         except ImportError:
             return [tuple(row) for row in (self._cells or [])[:limit]]
-        found: list[tuple[Any, ...]] = (
+        rows: list[tuple[Any, ...]] = (
             cursor.fetchall() if limit is None else cursor.fetchmany(limit)
         )
-        return found
+        return rows
 
     def to_dicts(self) -> list[dict[str, Any]]:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows()]
 
     def to_arrow(self) -> Any:
-        """A pyarrow Table."""
+        """Return a pyarrow Table."""
         try:
             import pyarrow  # noqa: F401
         except ImportError:
@@ -99,7 +103,7 @@ class Table:
         return answer.read_all() if hasattr(answer, "read_all") else answer
 
     def to_df(self) -> Any:
-        """A pandas DataFrame."""
+        """Return a pandas DataFrame."""
         try:
             import pandas  # noqa: F401
         except ImportError:
@@ -107,7 +111,7 @@ class Table:
         return self.relation().df()
 
     def to_polars(self) -> Any:
-        """A Polars DataFrame."""
+        """Return a Polars DataFrame."""
         try:
             import polars
         except ImportError:
@@ -156,9 +160,12 @@ class Table:
 
         body = "".join(f"<tr>{cells('td', row)}</tr>" for row in self.rows(_SHOWN))
         count = len(self)
-        kept = f"the first {count:,} rows" if self.truncated else f"{count:,} rows"
-        note = f"<caption>{kept}{f', the first {_SHOWN} shown' if count > _SHOWN else ''}</caption>"
-        return f"<table>{note}<thead><tr>{cells('th', self.columns)}</tr></thead><tbody>{body}</tbody></table>"
+        size = f"the first {count:,} rows" if self.truncated else f"{count:,} rows"
+        note = f"<caption>{size}{f', the first {_SHOWN} shown' if count > _SHOWN else ''}</caption>"
+        return (
+            f"<table>{note}<thead><tr>{cells('th', self.columns)}</tr></thead>"
+            f"<tbody>{body}</tbody></table>"
+        )
 
 
 def _cell(name: str, kind: str) -> str:
@@ -166,7 +173,10 @@ def _cell(name: str, kind: str) -> str:
     if kind in _PLAIN:
         return column
     if kind in ("FLOAT", "DOUBLE"):  # JSON has no NaN and no infinity
-        return f"case when isfinite({column}) then to_json({column}) else to_json({column}::varchar) end"
+        return (
+            f"case when isfinite({column}) then to_json({column}) "
+            f"else to_json({column}::varchar) end"
+        )
     return f"{column}::varchar"
 
 

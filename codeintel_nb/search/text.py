@@ -1,4 +1,7 @@
-"""Text search in one shard: a text is found as it is, the rest read by re2, or by ripgrep where it reads otherwise or is faster."""
+"""Text search in one shard.
+
+A literal is searched directly, a pattern by re2, or by ripgrep if re2 would differ or be slower.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,11 @@ from .ripgrep import Streamed, scan, stream
 from .searchable import Searchable
 from .text_plan import MAX_FORWARD, TextPlan
 
-AT_ONCE = 10_000  # hits made between looks at the bounds, some tens of milliseconds
+AT_ONCE = 10_000  # hits built between checks of the bounds, some tens of milliseconds
 _WORD = bytes(is_word(chr(code)) for code in range(256))
 
-Finder = Callable[
-    [int, int], tuple[int, int]
-]  # first match within two offsets: where it begins and ends, or -1
+# start and end of the first match within two offsets, or -1
+Finder = Callable[[int, int], tuple[int, int]]
 
 
 class TextAnswer(NamedTuple):
@@ -46,7 +48,8 @@ def search_text(
 ) -> TextAnswer:
     """Return the first ``limit`` matching lines.
 
-    A file search counts further files up to the offset ``count_end``; further lines are left in ``rest``.
+    A file search counts further files up to the offset ``count_end``; a line search leaves further
+    lines in ``rest``.
     """
     collector = MatchCollector(plan.shard, query, limit, count_end)
     ended = read(plan, query, collector, bounds) or bounds.reached()
@@ -79,7 +82,7 @@ def search_text(
 
 
 def read(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
-    """Find the plan's matches until the collector stops; return whether the bounds ended it early."""
+    """Collect matches until the collector stops; return whether the bounds ended it early."""
     return (
         _all_by_rg(plan, query, collector, bounds)
         if plan.is_much
@@ -88,7 +91,7 @@ def read(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bo
 
 
 def _here(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
-    """Search the candidate text here; return whether the bounds ended it early."""
+    """Search the plan part by part; return whether the bounds ended it early."""
     for part in plan.parts(collector):
         if _part_here(part.sifted(), query, collector, bounds):
             return True
@@ -98,12 +101,12 @@ def _here(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: B
 
 
 def _part_here(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
-    """Search with re2, and with rg where re2 would differ; return whether the bounds ended it early."""
+    """Search with re2, or rg if re2 would differ; return whether the bounds ended it early."""
     read_exact = _read_lines_together if plan.pattern.multiline else _read
     if plan.foreign is None:
         return read_exact(plan, plan.exact, collector.take, collector, bounds)
-    wanted = max(1, collector.limit - len(collector.matches)) if collector.by_line else MAX_HITS
-    # where a match may span lines each file is streamed to an rg of its own: none is to span files
+    limit = max(1, collector.limit - len(collector.matches)) if collector.by_line else MAX_HITS
+    # no match may span files: for a multiline pattern each file is streamed to an rg of its own
     parts = (
         _as_files_have_them(plan.shard, plan.foreign).each_file(plan.shard.file_start)
         if plan.pattern.multiline
@@ -114,9 +117,7 @@ def _part_here(plan: TextPlan, query: TextQuery, collector: MatchCollector, boun
         if by_rg.ended or by_rg.more or bounds.reached():
             by_rg = by_rg._replace(ended=not by_rg.more)
             break
-        streamed = stream(
-            plan.shard, part, query, plan.pattern, bounds, wanted - len(by_rg.matches)
-        )
+        streamed = stream(plan.shard, part, query, plan.pattern, bounds, limit - len(by_rg.matches))
         by_rg = Streamed([*by_rg.matches, *streamed.matches], streamed.ended, streamed.more)
     collector.is_cut = collector.is_cut or (by_rg.more and not collector.by_line)
     waiting = deque(by_rg.matches)
@@ -133,7 +134,10 @@ def _part_here(plan: TextPlan, query: TextQuery, collector: MatchCollector, boun
 
 
 def _all_by_rg(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
-    """Read a little here, where a common pattern has all that is asked for, then have rg read it all."""
+    """Search the first part here, enough for a common pattern, then the rest with rg.
+
+    Return whether the bounds ended it early.
+    """
     rest: TextPlan | None = plan
     if collector.limit <= MAX_FORWARD:
         first, rest = plan.first()
@@ -151,21 +155,24 @@ def _read(
     collector: MatchCollector,
     bounds: Bounds,
 ) -> bool:
-    """Pass every match to ``take``, continuing at the offset it returns; return whether the bounds ended it early."""
+    """Pass every match to ``take``, continuing at the offset it returns.
+
+    Return whether the bounds ended it early.
+    """
     view, first_in, pace = plan.shard.view, _finder(plan), Pace()
     at_once = collector.by_line and collector.limit > MAX_FORWARD and take == collector.take
     if bounds.reached():
         return True
-    number = behind = done = 0
+    number = behind = size = 0
     pace.begin()
     for begin, end in ranges.pieces(pace):
-        if done >= pace.segment:
+        if size >= pace.segment:
             if bounds.reached():
                 return True
-            pace.ended(done)
+            pace.ended(size)
             pace.begin()
-            done = 0
-        done += end - begin
+            size = 0
+        size += end - begin
         if at_once:
             if not collector.take_all(_lines_in(view, first_in, begin, end)):
                 return False
@@ -186,7 +193,7 @@ def _read(
 
 
 def _lines_in(view: Str, first_in: Finder, begin: int, end: int) -> list[Match]:
-    """Every line of a piece that matches."""
+    """Return every matching line of a piece."""
     matches = list[Match]()
     at = begin
     while at < end:
@@ -199,18 +206,18 @@ def _lines_in(view: Str, first_in: Finder, begin: int, end: int) -> list[Match]:
 
 
 def _line_of(view: Str, begin: int, start: int, last: int, end: int) -> Match:
-    """The lines, within two offsets, of a match from ``start`` up to ``last``."""
+    """Return the lines of a match from ``start`` up to ``last``, within two offsets."""
     line_end = view.find(b"\n", max(start, last - 1), end)
     return view.rfind(b"\n", begin, start) + 1 or begin, end if line_end < 0 else line_end, start, 0
 
 
 def _finder(plan: TextPlan) -> Finder:
-    """Where the first match begins and ends in a part of the content, of whole lines; -1 where none is."""
+    """Return a finder of the first match in a part of the content, of whole lines."""
     content, certain, search = plan.shard.content, plan.needle, plan.pattern.search
     characters = memoryview(content).cast("B")
     literal, (before, behind) = plan.pattern.literal, plan.pattern.alone
     find, rfind = plan.shard.view.find, plan.shard.view.rfind
-    assert search is not None  # what re2 cannot read has no range here
+    assert search is not None  # a pattern rejected by re2 has no ranges here
 
     def text_in(begin: int, end: int) -> tuple[int, int]:
         assert literal is not None
@@ -224,30 +231,31 @@ def _finder(plan: TextPlan) -> Finder:
 
     def pattern_in(begin: int, end: int) -> tuple[int, int]:
         start, last = search(content, begin, end)
-        return (
-            (start, last) if start < end else (-1, -1)
-        )  # an empty match behind the last line is none
+        # an empty match after the last line does not count
+        return (start, last) if start < end else (-1, -1)
 
     def line_by_line(begin: int, end: int) -> tuple[int, int]:
-        held = find(certain, begin, end)
-        while held >= 0:
-            line_end = find(b"\n", held, end)
+        at = find(certain, begin, end)
+        while at >= 0:
+            line_end = find(b"\n", at, end)
             line_end = end if line_end < 0 else line_end
-            start, last = search(content, rfind(b"\n", begin, held) + 1 or begin, line_end)
+            start, last = search(content, rfind(b"\n", begin, at) + 1 or begin, line_end)
             if start >= 0:
                 return start, last
-            held = find(certain, line_end, end)
+            at = find(certain, line_end, end)
         return -1, -1
 
     return text_in if literal is not None else line_by_line if certain else pattern_in
 
 
 def _as_files_have_them(shard: Searchable, ranges: Ranges) -> Ranges:
-    """The ranges, file by file, without the newline that the index puts behind a file that ends without: a match may hold one."""
+    """Return the ranges by file, without newlines added at the end of files by the index.
+
+    A match could include one.
+    """
     edges = np.array([*ranges.by_file(shard.file_start)], np.int64).reshape(-1, 2)
-    behind = np.searchsorted(
-        shard.file_start, edges[:, 1].astype(np.uint64), "left"
-    )  # the file that begins at the end of each, or lies around it
+    # the first file from the end of each range on
+    behind = np.searchsorted(shard.file_start, edges[:, 1].astype(np.uint64), "left")
     at_end = shard.file_start[behind].astype(np.int64) == edges[:, 1]
     added = at_end & (
         shard.file_flags[np.maximum(behind.astype(np.int64) - 1, 0)] & ENDS_WITH_NEWLINE == 0
@@ -267,30 +275,30 @@ def _read_lines_together(
     search = plan.pattern.search
     assert search is not None
     for begin, end in _as_files_have_them(plan.shard, ranges).by_file(plan.shard.file_start):
-        held: Match | None = None
-        text = content[begin:end]  # by itself: what follows in the next file is not to be seen
+        pending: Match | None = None
+        text = content[begin:end]  # a copy: the search must not see the next file
         at = begin
         while at < end:
             start, last = search(text, at - begin, end - begin)
             if start < 0 or start >= end - begin:
-                break  # an empty match behind the last line is none
+                break  # an empty match after the last line does not count
             start, last = start + begin, last + begin
             if bounds.reached():
                 return True
             line_start = view.rfind(b"\n", begin, start) + 1 or begin
             line_end = view.find(b"\n", max(start, last - 1), end)
             line_end = end if line_end < 0 else line_end
-            if held is not None and line_start <= held[1]:
-                held = (held[0], max(held[1], line_end), held[2], 0)
+            if pending is not None and line_start <= pending[1]:
+                pending = (pending[0], max(pending[1], line_end), pending[2], 0)
             else:
-                if held is not None:
-                    take(held)
+                if pending is not None:
+                    take(pending)
                     if collector.stopped:
                         return False
-                held = (line_start, line_end, start, 0)
+                pending = (line_start, line_end, start, 0)
             at = max(last, start + 1)
-        if held is not None:
-            take(held)
+        if pending is not None:
+            take(pending)
         if bounds.reached():
             return True
         if collector.stopped:

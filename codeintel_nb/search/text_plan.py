@@ -1,4 +1,4 @@
-"""Where in a shard a text search is to look: what may match by the postings, and who is to read it."""
+"""Plan of a text search in a shard: candidate ranges by the postings, and their readers."""
 
 from __future__ import annotations
 
@@ -18,35 +18,29 @@ from .ranges import NOWHERE, Chunks, Ranges, ranges_of
 from .searchable import Searchable
 from .trigrams import NOTHING, Need, blocks_that_may, files_that_may, may_match, needs
 
-FORWARD = (
-    1 << 20
-)  # bytes that are read here, in order, before rg is asked: a common pattern is through by then
-MAX_FORWARD = 1000  # requested hits up to which that is likely
-LITERAL, PATTERN, BY_RG = (
-    4e9,
-    0.8e9,
-    8e9,
-)  # bytes a second: found as they are, read by re2, and by rg
-RANGE_S, JUDGED_S = 2e-6, 2e-6  # beside them, for each range; for each line with a needle
+# bytes read here, in order, before starting rg: enough for a common pattern
+FORWARD = 1 << 20
+MAX_FORWARD = 1000  # maximum requested hits that these bytes likely contain
+# bytes a second: of a literal search, of re2, of rg
+LITERAL, PATTERN, BY_RG = 4e9, 0.8e9, 8e9
+RANGE_S, JUDGED_S = 2e-6, 2e-6  # additional time for each range; for each line with a needle
 RG_START_S = 0.004
-SAMPLES, SAMPLED = (
-    64,
-    8192,
-)  # how often, and how many bytes, is looked for a needle to know how frequent it is
-SIFTED = 8 << 20  # bytes that are looked through for a pattern's trigrams, to spare rg's start
+# number of samples, and bytes of each, to estimate a needle's frequency
+SAMPLES, SAMPLED = 64, 8192
+SIFTED = 8 << 20  # maximum bytes searched for a pattern's trigrams, to avoid starting rg
 
 
 class TextPlan(NamedTuple):
-    """Where in a shard a query is to look."""
+    """Ranges of a shard to search for a query, by reader."""
 
     shard: Searchable
     repo: str
     pattern: Pattern
     exact: Ranges  # for re2
-    foreign: Ranges | None  # what re2 would read otherwise than ripgrep
+    foreign: Ranges | None  # for rg: re2 would match differently
     need: Need
-    needle: bytes  # that a line must hold, where looking for it first is worth it
-    is_much: bool  # rg is through with all of the content sooner than what may match is read here
+    needle: bytes  # text required in a line, if searching for it first pays off
+    is_much: bool  # rg scans the whole content faster than the candidates are read here
     is_whole: bool = False  # the whole shard is in scope: skipped text cannot match
 
     @classmethod
@@ -60,7 +54,10 @@ class TextPlan(NamedTuple):
         need: Need = NOTHING,
         needle: bytes = b"",
     ) -> TextPlan:
-        """To look at all of it; who is to read is decided here, once for all its parts."""
+        """Plan a search of all ranges.
+
+        Chooses the reader (re2 or ripgrep) once, for every part.
+        """
         size = exact.size + (0 if foreign is None else foreign.size)
         read_s = size / (PATTERN if pattern.literal is None else LITERAL)
         if needle and pattern.literal is None:
@@ -84,25 +81,28 @@ class TextPlan(NamedTuple):
 
     @property
     def is_free(self) -> bool:
-        """Who reads lets go of the interpreter's lock."""
+        """Whether the reader releases the GIL."""
         return self.is_much or (self.pattern.literal is None and not self.needle)
 
     def only(self, exact: Ranges, foreign: Ranges | None) -> TextPlan:
-        """To look at a part of it."""
+        """Return the plan for a part of its ranges."""
         return self._replace(exact=exact, foreign=foreign)
 
     def parted(self, size: int) -> tuple[TextPlan, TextPlan | None]:
-        """The first ``size`` bytes to read, about, and what follows them."""
+        """Split off about the first ``size`` bytes to read; return them and the rest."""
         end = self.end_of(size)
         return (self, None) if end is None else self.cut(end)
 
     def end_of(self, size: int) -> int | None:
-        """Return the offset after about the first ``size`` bytes to read; None if there are no more."""
+        """Return the offset after about the first ``size`` bytes to read; None if it is the end."""
         _, rest = self.all_ranges.parted(size)
         return int(rest.begins[0]) if len(rest.begins) else None
 
     def count_end(self, size: int) -> int:
-        """Return the end offset for counting matches within ``size`` bytes; a file that a match may span is counted whole."""
+        """Return the end offset for counting matches within ``size`` bytes.
+
+        For a multiline pattern the last file is counted whole.
+        """
         end = self.end_of(max(0, size)) if self.bytes_to_read > size else None
         if end is None:
             return self.shard.size
@@ -119,16 +119,19 @@ class TextPlan(NamedTuple):
         return self.only(head, other_head), self.only(tail, other_tail)
 
     def behind(self, offset: int) -> TextPlan | None:
-        """Return the plan after an offset; None if nothing is left."""
+        """Return the plan after an offset; None if nothing remains."""
         _, rest = self.cut(offset)
         return rest if rest.bytes_to_read else None
 
     def first(self) -> tuple[TextPlan, TextPlan | None]:
-        """What is read here, in order, before rg is asked, and what follows."""
+        """Split off the part read here, in order, before starting rg; return it and the rest."""
         return self.parted(FORWARD)
 
     def parts(self, collector: MatchCollector) -> Iterator[TextPlan]:
-        """The plan; in growing parts where a few hits are wanted, which are often in the first, and finding them may need rg."""
+        """Yield the plan, in growing parts if it requests few hits and may need rg.
+
+        The first part often contains enough hits.
+        """
         size, rest = (
             FORWARD,
             self
@@ -145,7 +148,10 @@ class TextPlan(NamedTuple):
             size *= 4
 
     def sifted(self) -> TextPlan:
-        """The plan with those lines alone for rg that may match and hold more than ASCII: re2 reads the others around them."""
+        """Return the plan with only candidate lines beyond ASCII left to rg.
+
+        re2 reads the other lines around them.
+        """
         foreign, certain = self.foreign, self.needle
         if self.pattern.re2 is None or foreign is None or foreign.size >= SIFTED:
             return self
@@ -154,13 +160,13 @@ class TextPlan(NamedTuple):
             return certain in text and may_match(self.need, text)
 
         content = self.shard.content
-        plain, held = list[tuple[int, int]](), list[tuple[int, int]]()
+        plain, for_rg = list[tuple[int, int]](), list[tuple[int, int]]()
         for begin, end in zip(foreign.begins.tolist(), foreign.ends.tolist(), strict=True):
             text = content[begin:end]
             if not may(text):
                 continue
             if self.pattern.multiline:
-                held.append((begin, end))
+                for_rg.append((begin, end))
                 continue
             at = begin
             for line in (part + b"\n" for part in text.split(b"\n")):
@@ -168,28 +174,27 @@ class TextPlan(NamedTuple):
                 if at < behind and len(line) <= LONG_BYTES and is_plain(line):
                     plain.append((at, behind))
                 elif at < behind and may(line):
-                    held.append((at, behind))
+                    for_rg.append((at, behind))
                 at = behind
         exact = self.exact.and_also(Ranges.of(plain, self.exact.cuts)) if plain else self.exact
-        return self.only(exact, Ranges.of(held, foreign.cuts) if held else None)
+        return self.only(exact, Ranges.of(for_rg, foreign.cuts) if for_rg else None)
 
 
 def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -> TextPlan | None:
-    """Where the pattern may match in scope; None where it cannot."""
+    """Plan a search of the text in scope; None if the pattern cannot match."""
     pattern = compile_pattern(query)
     chunks, blocks = mask.chunks, None
     need = needs(query.pattern, query.regex, pattern.insensitive)
     if shard.postings is not None:
-        if pattern.multiline:  # its trigrams may lie in several blocks of a file
+        if pattern.multiline:  # its trigrams may be in several blocks of a file
             files = files_that_may(need, shard.postings, shard.file_start)
             if files is not None:
                 may = np.repeat(files, np.diff(shard.file_chunk))
                 chunks = may if chunks is None else chunks & may
         else:
             blocks = blocks_that_may(need, shard.postings)
-            if (
-                blocks is not None and not len(blocks) and pattern.re2 is not None
-            ):  # what re2 cannot read is for rg to judge
+            # only rg can judge a pattern rejected by re2
+            if blocks is not None and not len(blocks) and pattern.re2 is not None:
                 return None
     if pattern.re2 is None:
         plan = TextPlan.of(
@@ -202,11 +207,12 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
     certain = b"" if pattern.multiline or len(certain) < 3 else certain
     plain: Chunks | None = None  # chunks for re2; None for all
     if pattern.unicode and not shard.is_ascii:
+        # a multiline match may span chunks
         plain = (
             shard.ascii_chunks
             if not pattern.multiline
             else (shard.file_flags & IS_ASCII).astype(bool)[shard.chunk_file]
-        )  # a match may span chunks
+        )
     elif query.regex and pattern.literal is None and shard.ill_formed_chunks.any():
         plain = ~shard.ill_formed_chunks
     if pattern.literal is None and (long := shard.long_chunks(pattern.multiline)) is not None:
@@ -225,7 +231,7 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
 def _by_reader(
     shard: Searchable, plain: Chunks, chunks: Chunks | None, blocks: Blocks | None
 ) -> tuple[Ranges, Ranges]:
-    """Where re2 is to look and where rg is: in the plain chunks, and in the others."""
+    """Return the ranges for re2, of the plain chunks, and for rg, of the others."""
     if chunks is not None or blocks is None:
         return ranges_of(shard, plain if chunks is None else chunks & plain, blocks), ranges_of(
             shard, ~plain if chunks is None else chunks & ~plain, blocks

@@ -1,4 +1,6 @@
-"""What a pattern needs: a tree of trigrams, and joints, that any text it matches must hold.
+"""Trigrams and joints required by a pattern, as a tree.
+
+Any text it matches contains them.
 
 References
 ----------
@@ -28,15 +30,13 @@ from ..index.postings import (
 )
 from .expression import op, parsed
 
-MOST_STRINGS = 24  # that a part of a pattern may stand for before they are cut short
-MOST_CLASS = 6  # characters of a set that are spelled out
-MOST_LENGTH = 64  # bytes of such a string before it is cut
-READ_US, BYTE_US, BITS_US = (
-    10.0,
-    0.007,
-    5.0,
-)  # what it costs to read a list, and each byte of it; and to ask one that is bits
-SPARED_US = 2.0  # what a list spares for each block that is still to be looked into: it drops some, and each costs 3 to 20
+MOST_STRINGS = 24  # enumerated for a part of a pattern before they are cut short
+MOST_CLASS = 6  # enumerated characters of a set
+MOST_LENGTH = 64  # bytes of an enumerated string before it is cut
+# cost of reading a list, of each byte of it, and of querying a list stored as bits
+READ_US, BYTE_US, BITS_US = 10.0, 0.007, 5.0
+# saved by a list for each candidate block: it drops some, and searching each costs 3 to 20
+SPARED_US = 2.0
 
 
 Mask = npt.NDArray[np.bool_]
@@ -44,7 +44,7 @@ Offsets = npt.NDArray[np.uint64]
 
 
 class Need(NamedTuple):
-    """All of the trigrams and joints and all of the parts, or any of the parts."""
+    """Requirement of all the trigrams, joints and parts, or of any of the parts."""
 
     trigrams: frozenset[int] = frozenset()
     parts: tuple[Need, ...] = ()
@@ -55,29 +55,34 @@ NOTHING = Need()  # every text may match
 
 
 class _Part(NamedTuple):
-    """What is known of a part of the pattern: what it needs, and the strings that it may end with since its last gap."""
+    """Part of a pattern: its requirement, and its possible endings since its last gap."""
 
     need: Need
     tail: frozenset[bytes]
-    whole: bool  # the tail is all of it
+    whole: bool  # the tail is the whole part
 
 
 _EMPTY = _Part(NOTHING, frozenset([b""]), True)
-_GAP = _Part(NOTHING, frozenset([b""]), False)  # anything may stand here
+_GAP = _Part(NOTHING, frozenset([b""]), False)  # any text
 
 
 @lru_cache(256)
 def needs(pattern: str, regex: bool, insensitive: bool) -> Need:
-    """The trigrams that a match holds; NOTHING where the pattern says none, or may be read otherwise than here."""
+    """Return the trigrams required by a pattern.
+
+    NOTHING if there are none, or if ripgrep may read the pattern differently.
+    """
     if not regex:
         return _finished(
             reduce(
                 _joined, (_character(ord(character), insensitive) for character in pattern), _EMPTY
             )
         )
-    if (read := parsed(pattern)) is None:
+    if (expression := parsed(pattern)) is None:
         return NOTHING
-    return _finished(_sequence(read, insensitive or bool(read.state.flags & re.IGNORECASE)))
+    return _finished(
+        _sequence(expression, insensitive or bool(expression.state.flags & re.IGNORECASE))
+    )
 
 
 def _sequence(items: Iterable[Any], insensitive: bool) -> _Part:
@@ -98,12 +103,14 @@ def _item(kind: Any, value: Any, insensitive: bool) -> _Part:
         return _branches([_sequence(branch, insensitive) for branch in value[1]])
     if kind in (op.MAX_REPEAT, op.MIN_REPEAT):
         return _repeated(value[0], value[1], value[2], insensitive)
-    return _EMPTY if kind is op.AT else _GAP  # any character, a negated one, what only Python has
+    return _EMPTY if kind is op.AT else _GAP  # any character, a negated one, Python's own syntax
 
 
 def _character(code: int, insensitive: bool) -> _Part:
     if code == 10 or (code > 127 and insensitive) or chr(code) in AS_LETTERS:
-        return _GAP  # no trigram spans a line; folding beyond ASCII is for the verifier, and so is what is indexed as a letter too
+        # no trigram spans a line; case beyond ASCII, and characters also indexed as letters, are
+        # left to the verifier
+        return _GAP
     return _Part(NOTHING, frozenset([fold(chr(code).encode("utf-8", "replace"))]), True)
 
 
@@ -155,7 +162,7 @@ def _joined(left: _Part, right: _Part) -> _Part:
 
 
 def _finished(part: _Part) -> Need:
-    """What a part needs when nothing that is known stands behind it."""
+    """Return the requirement of a part followed by unknown text."""
     return _all([part.need, _strings(part.tail)])
 
 
@@ -189,37 +196,43 @@ def _any(needs: Sequence[Need]) -> Need:
 
 
 def blocks_that_may(need: Need, postings: Postings) -> Blocks | None:
-    """Blocks in which the pattern may match, ascending; None for all of them."""
+    """Return the blocks with possible matches, ascending; None for all of them."""
     if need == NOTHING:
         return None
     if need.any_of:
-        found = [blocks_that_may(part, postings) for part in need.parts]
-        kept = [blocks for blocks in found if blocks is not None]
-        return None if len(kept) < len(found) else np.unique(np.concatenate(kept))
+        alternatives = [blocks_that_may(part, postings) for part in need.parts]
+        block_lists = [blocks for blocks in alternatives if blocks is not None]
+        return (
+            None if len(block_lists) < len(alternatives) else np.unique(np.concatenate(block_lists))
+        )
     positions = postings.find(_codes(need.trigrams))
     if positions is None:
         return np.zeros(0, np.int64)
-    held: Blocks | None = None
+    candidates: Blocks | None = None
     for size, position in positions:
-        if held is None:
-            held = postings.read(position)
+        if candidates is None:
+            candidates = postings.read(position)
         elif (BITS_US if postings.is_bits(position) else READ_US + size * BYTE_US) > len(
-            held
+            candidates
         ) * SPARED_US:
-            break  # it costs less to look into the blocks than to read which of them to leave out
+            break  # searching the blocks costs less than reading the list to drop some
         else:
-            held = postings.among(position, held)
+            candidates = postings.among(position, candidates)
     for part in need.parts:
-        if held is not None and len(held) * SPARED_US < READ_US:
-            return held
+        if candidates is not None and len(candidates) * SPARED_US < READ_US:
+            return candidates
         more = blocks_that_may(part, postings)
         if more is not None:
-            held = more if held is None else held[np.isin(held, more, assume_unique=True)]
-    return held
+            candidates = (
+                more
+                if candidates is None
+                else candidates[np.isin(candidates, more, assume_unique=True)]
+            )
+    return candidates
 
 
 def may_match(need: Need, text: bytes) -> bool:
-    """Whether a text holds what the pattern needs."""
+    """Whether a text meets the requirement of a pattern."""
     return _held(need, fold(text) if text.isascii() else fold(text + b"\n" + with_letters(text)))
 
 
@@ -232,13 +245,16 @@ def _held(need: Need, folded: bytes) -> bool:
 
 
 def files_that_may(need: Need, postings: Postings, file_start: Offsets) -> Mask | None:
-    """Files in which a pattern of several lines may match, as its trigrams may lie in several blocks; None for all of them."""
+    """Return the mask of files with possible matches of a multiline pattern; None for all.
+
+    Its trigrams may be in several blocks.
+    """
     if need == NOTHING:
         return None
     if need.any_of:
-        found = [files_that_may(part, postings, file_start) for part in need.parts]
-        kept = [files for files in found if files is not None]
-        return None if len(kept) < len(found) else np.logical_or.reduce(kept)
+        alternatives = [files_that_may(part, postings, file_start) for part in need.parts]
+        file_masks = [files for files in alternatives if files is not None]
+        return None if len(file_masks) < len(alternatives) else np.logical_or.reduce(file_masks)
     positions = postings.find(_codes(need.trigrams))
     if positions is None:
         return np.zeros(len(file_start) - 1, bool)
@@ -251,17 +267,17 @@ def files_that_may(need: Need, postings: Postings, file_start: Offsets) -> Mask 
 
 
 def _files_of(blocks: Blocks, postings: Postings, file_start: Offsets) -> Mask:
-    """The files that have a part in one of the blocks."""
+    """Return the mask of files with a part in one of the blocks."""
     first = np.searchsorted(file_start, postings.starts[blocks], "right") - 1
     behind = np.searchsorted(file_start, postings.starts[blocks + 1], "left")
     count = len(file_start)
-    held: Mask = (
+    files: Mask = (
         np.cumsum(np.bincount(first, minlength=count) - np.bincount(behind, minlength=count))[
             : count - 1
         ]
         > 0
     )
-    return held
+    return files
 
 
 @lru_cache(256)
