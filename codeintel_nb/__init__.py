@@ -1,4 +1,4 @@
-"""Code search inside a notebook: one scope that every text search, semantic search and file list obeys."""
+"""Code search in a notebook: one scope for every text search, semantic search and file list."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public names when they are first used, so that importing the package stays cheap."""
+    """Import a public name on first use: importing the package stays cheap."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name], __name__), name)
@@ -52,5 +52,5 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """``%load_ext codeintel_nb``: register the magics."""
+    """Register the magics, for ``%load_ext codeintel_nb``."""
     importlib.import_module(".notebook.magics", __name__).load(shell)

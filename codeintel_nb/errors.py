@@ -1,14 +1,14 @@
-"""Every error that codeintel-nb raises on purpose.
+"""Errors raised on purpose by codeintel-nb.
 
 CodeIntelError
-├── ScopeError      a scope names something that is not there, or cannot be read
-│   └── SessionError    a session id was asked for outside of any session (also a RuntimeError)
-├── SourceError     a repository, package or file cannot be read
-├── ShardError      stored parts are missing, corrupt, of another format, or cannot be written
-├── SearchError     a query cannot be understood
-├── EngineError     the work itself failed: a killed child, a lost worker
-│   └── IndexingCancelled   an indexing run was cancelled; finished work is kept
-└── MissingExtra    an optional part is not installed
+├── ScopeError      unknown name in a scope, or unreadable scope
+│   └── SessionError    session id requested outside of any session (also a RuntimeError)
+├── SourceError     unreadable repository, package or file
+├── ShardError      stored parts missing, corrupt, of another format, or not writable
+├── SearchError     query that cannot be understood
+├── EngineError     failure of the work itself: a killed child, a lost worker
+│   └── IndexingCancelled   cancelled indexing run; finished work is kept
+└── MissingExtra    optional part not installed
 
 A message says what happened, to what, and what to do next.
 """
@@ -20,51 +20,54 @@ from collections.abc import Iterable
 
 
 class CodeIntelError(Exception):
-    """Base of the tree: catch this to catch them all."""
+    """Base of the tree: catch it to catch all errors."""
 
 
 class ScopeError(CodeIntelError):
-    """A scope names something that is not there, or cannot be read."""
+    """Unknown name in a scope, or unreadable scope."""
 
 
 class SessionError(ScopeError, RuntimeError):
-    """A session id was asked for outside of any session."""
+    """Session id requested outside of any session."""
 
 
 class SourceError(CodeIntelError):
-    """A repository, package or file cannot be read."""
+    """Unreadable repository, package or file."""
 
 
 class ShardError(CodeIntelError):
-    """Stored parts are missing, corrupt, of another format, or cannot be written."""
+    """Stored parts missing, corrupt, of another format, or not writable."""
 
 
 class SearchError(CodeIntelError):
-    """A query cannot be understood."""
+    """Query that cannot be understood."""
 
 
 class EngineError(CodeIntelError):
-    """The work itself failed: a killed child, a lost worker."""
+    """Failure of the work itself: a killed child, a lost worker."""
 
 
 class IndexingCancelled(EngineError):
-    """An indexing run was cancelled; finished work is kept."""
+    """Cancelled indexing run; finished work is kept."""
 
 
 class MissingExtra(CodeIntelError):
-    """An optional part is not installed."""
+    """Optional part not installed."""
 
     def __init__(self, extra: str, needed_by: str) -> None:
         super().__init__(f"{needed_by} needs an optional part: pip install 'codeintel-nb[{extra}]'")
 
 
 def named_error(name: str, message: str) -> CodeIntelError:
-    """Return an error by its class name, as another process reported it; an EngineError if the class is unknown."""
+    """Return an error by its class name; EngineError if the class is unknown.
+
+    For an error reported by another process.
+    """
     kind = globals().get(name)
     if not (isinstance(kind, type) and issubclass(kind, CodeIntelError)):
         kind = EngineError
     error: CodeIntelError = kind.__new__(kind)
-    Exception.__init__(error, message)  # MissingExtra makes its own text of other arguments
+    Exception.__init__(error, message)  # not __init__: MissingExtra's takes other arguments
     return error
 
 
@@ -78,7 +81,7 @@ def check_text(text: str, what: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the nearest known name, else the first few."""
+    """Return the end of an error message: the nearest known name, else the first few."""
     names = sorted(known)
     if near := difflib.get_close_matches(name, names, n=1, cutoff=0.6 if len(name) > 3 else 0.5):
         return f" Did you mean {near[0]!r}?"

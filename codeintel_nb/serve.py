@@ -1,4 +1,4 @@
-"""The operations over REST and MCP without Jupyter: Starlette under uvicorn, one token for all."""
+"""Server for REST and MCP without Jupyter: Starlette under uvicorn, one token for all."""
 
 from __future__ import annotations
 
@@ -31,14 +31,13 @@ if TYPE_CHECKING:
 
 GRACE_S = 2  # for requests in flight at shutdown, which has 5 seconds in all
 END_CALLS_S = 1.0  # of them, after which calls in flight return partial results
-_PLACE = re.compile(
-    r"(\[[0-9a-f:.]+\]|[^:@/\[\]]+)(?::[0-9]{1,5})?"
-)  # host name or address, with an optional port
-OPTIONS = "CODEINTEL_SERVE"  # environment variable that hands the options to worker processes
+# host name or address, with an optional port
+_PLACE = re.compile(r"(\[[0-9a-f:.]+\]|[^:@/\[\]]+)(?::[0-9]{1,5})?")
+OPTIONS = "CODEINTEL_SERVE"  # environment variable with the options for worker processes
 
 
 class Guard:
-    """Lets in who has the token, came to one of this server's names, and not from another site's page."""
+    """Middleware: refuse requests without the token, or with an unexpected Host or Origin."""
 
     def __init__(self, app: Any, options: Options) -> None:
         self._app, self._options = app, options
@@ -60,7 +59,8 @@ class Guard:
         if not self._is_ours(headers.get("host", "")):
             return Refused(
                 421,
-                f"This server is not {headers.get('host', '')!r}. Its owner allows more names: codeintel serve --allow-host NAME",
+                f"This server is not {headers.get('host', '')!r}. Its owner allows more names: "
+                "codeintel serve --allow-host NAME",
             )
         origin = headers.get("origin")
         if origin is not None and not self._is_ours(origin.partition("://")[2]):
@@ -83,7 +83,7 @@ class Guard:
 
 
 def make_app(options: Options) -> Starlette:
-    """The application; it opens the index when it is started and closes it when it is stopped."""
+    """Return the application; it opens the index at startup and closes it at shutdown."""
     try:
         from starlette.applications import Starlette
         from starlette.middleware import Middleware
@@ -112,19 +112,19 @@ def make_app(options: Options) -> Starlette:
                 await call.read()
                 headers["X-Session-ID"] = call.session_id
                 with session_context(call.session_id):
-                    found = await answer(call)
+                    result = await answer(call)
             except (Refused, CodeIntelError) as error:
                 return _problem(refusal(error), headers)
-            if isinstance(found, AsyncIterator):
+            if isinstance(result, AsyncIterator):
                 return StreamingResponse(
-                    found,
+                    result,
                     media_type="text/event-stream",
                     headers={**headers, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
                 )
-            if found is None:
+            if result is None:
                 return Response(status_code=204, headers=headers)
             return Response(
-                found if isinstance(found, bytes) else to_wire(found),
+                result if isinstance(result, bytes) else to_wire(result),
                 status,
                 headers,
                 "application/json",
@@ -176,18 +176,19 @@ def _problem(refused: Refused, headers: dict[str, str] | None = None) -> Respons
 
 
 def app_of_worker() -> Starlette:
-    """The application of a worker process, whose options are in its environment."""
+    """Return a worker process's application; its options are in the environment."""
     return make_app(msgspec.json.decode(os.environ[OPTIONS], type=Options))
 
 
 def run(options: Options, announce: Callable[[str], None], tell_token: bool = False) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests under way are answered first. ``announce`` is told where, and the token if that
-    is wanted.
+    """Serve until SIGTERM or Ctrl-C; requests in flight are answered first.
+
+    ``announce`` gets the address, warnings, and the token with ``tell_token``.
 
     Raises
     ------
     MissingExtra : Starlette, uvicorn or the MCP SDK is not installed.
-    CodeIntelError : several workers were asked for without a registry that they share; the address is taken.
+    CodeIntelError : several workers without a shared registry; the address is taken.
     """
     try:
         import uvicorn
@@ -195,27 +196,31 @@ def run(options: Options, announce: Callable[[str], None], tell_token: bool = Fa
         raise MissingExtra("mcp", needed_by="codeintel serve") from None
     if options.workers > 1 and options.registry_url == "memory://":
         raise CodeIntelError(
-            "Several workers need scopes that they share: codeintel serve --workers N --registry-url redis://HOST"
+            "Several workers need scopes that they share: "
+            "codeintel serve --workers N --registry-url redis://HOST"
         )
-    open_registry(options.registry_url)  # an address that cannot be read is said now
+    open_registry(options.registry_url)  # report an unreadable address now
     try:
         listener = listening(options.host, options.port)
     except (OSError, OverflowError) as error:
         raise CodeIntelError(
-            f"{options.host} port {options.port} cannot be listened on ({getattr(error, 'strerror', None) or error}). Give another: codeintel serve --port N"
+            f"{options.host} port {options.port} cannot be listened on "
+            f"({getattr(error, 'strerror', None) or error}). Give another: codeintel serve --port N"
         ) from None
     if tell_token:
         announce(f"token: {options.token}")
-    port = listener.getsockname()[1]  # the system's choice for 0
+    port = listener.getsockname()[1]  # chosen by the system for 0
     where = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}"
     announce(f"REST at {where}/{BASE}, MCP at {where}/mcp. Ctrl-C ends it.")
     if options.host not in LOOPBACK:
         announce(
-            "Warning: this is not the loop-back address. Who reaches it and has the token reads all that is indexed, and nothing is encrypted: put a proxy with TLS in front."
+            "Warning: this is not the loop-back address. Who reaches it and has the token reads "
+            "all that is indexed, and nothing is encrypted: put a proxy with TLS in front."
         )
     if not options.token:
         announce(
-            "Warning: no token is asked for. Everybody who reaches this address reads all that is indexed."
+            "Warning: no token is asked for. "
+            "Everybody who reaches this address reads all that is indexed."
         )
     settings: dict[str, Any] = {
         "host": options.host,
@@ -238,7 +243,8 @@ def listening(host: str, port: int) -> socket.socket:
     """Return a listening socket; OSError if the address cannot be used."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     created = socket.create_server((host, port), family=family)
-    # asyncio sends without delay (TCP_NODELAY) only on sockets that say their protocol; else an answer in two parts takes 40 ms
+    # asyncio sends without delay (TCP_NODELAY) only on sockets with an explicit protocol; else an
+    # answer in two parts takes 40 ms
     return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=created.detach())
 
 

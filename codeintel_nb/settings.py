@@ -13,13 +13,14 @@ from .errors import CodeIntelError, check_text
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What an owner may set; every field has a default that serves one person on one machine."""
+    """Settings of the owner; the defaults serve one person on one machine."""
 
     home: Path
-    max_file_bytes: int = 2_000_000  # of the text that is searched: of a notebook, its cells
-    max_notebook_bytes: int = 100_000_000  # of a notebook's file, with the pictures in its outputs
+    max_file_bytes: int = 2_000_000  # of searched text; of a notebook, that of its cells
+    max_notebook_bytes: int = 100_000_000  # of a notebook's file, pictures in its outputs included
     shard_bytes: int = 250_000_000  # text in one shard; a larger shard takes more memory to build
-    count_bytes: int = 256_000_000  # read to count matches beyond a search's limit; after that the total is a lower bound
+    # read to count matches beyond a search's limit; after that the total is a lower bound
+    count_bytes: int = 256_000_000
     retired_shard_age_s: float = 600.0
     session_max_age_s: float = 3600.0
     max_sessions: int = 10_000
@@ -29,8 +30,17 @@ class Settings(msgspec.Struct, frozen=True):
     def from_environment(
         cls, home: str | Path | None = None, environment: Mapping[str, str] = os.environ
     ) -> Settings:
-        """Return settings with ``CODEINTEL_HOME``, ``CODEINTEL_MAX_FILE_BYTES``, ``CODEINTEL_MAX_NOTEBOOK_BYTES``,
-        ``CODEINTEL_COUNT_BYTES`` and ``SESSION_MAX_AGE_SECONDS`` applied; CodeIntelError without both a home and ``CODEINTEL_HOME``."""
+        """Return settings with the environment's variables applied.
+
+        They are ``CODEINTEL_HOME``, ``CODEINTEL_MAX_FILE_BYTES``, ``CODEINTEL_MAX_NOTEBOOK_BYTES``,
+        ``CODEINTEL_COUNT_BYTES`` and ``SESSION_MAX_AGE_SECONDS``. ``home`` comes before
+        ``CODEINTEL_HOME``, and that before the user's data folder.
+
+        Raises
+        ------
+        CodeIntelError : the user has no home folder, and neither ``home`` nor ``CODEINTEL_HOME``
+            is given; a variable is not a positive number.
+        """
         try:
             place = (
                 Path(home or environment.get("CODEINTEL_HOME") or _user_data_folder())
@@ -39,7 +49,8 @@ class Settings(msgspec.Struct, frozen=True):
             )
         except RuntimeError as error:
             raise CodeIntelError(
-                f"This user has no home folder to keep the index in ({error}). Set CODEINTEL_HOME to a folder that you own."
+                f"This user has no home folder to keep the index in ({error}). "
+                "Set CODEINTEL_HOME to a folder that you own."
             ) from None
         check_text(str(place), "The index home")
         return cls(
@@ -51,7 +62,7 @@ class Settings(msgspec.Struct, frozen=True):
         )
 
     def raw_limit(self, path: str) -> int:
-        """Return the largest file size, in bytes, that is read under this name."""
+        """Return the maximum size, in bytes, of a file with this name."""
         return (
             max(self.max_notebook_bytes, self.max_file_bytes)
             if path.lower().endswith((".ipynb", ".zpln"))
@@ -69,7 +80,8 @@ def _bytes(environment: Mapping[str, str], name: str, default: int) -> int:
     value = _number(environment, name, default)
     if value < 1:
         raise CodeIntelError(
-            f"The environment variable {name} is {environment[name]!r}, less than one byte. Unset it or give a number of bytes."
+            f"The environment variable {name} is {environment[name]!r}, less than one byte. "
+            "Unset it or give a number of bytes."
         )
     return int(value)
 
@@ -84,6 +96,7 @@ def _number(environment: Mapping[str, str], name: str, default: float) -> float:
         value = -1
     if not 0 < value < math.inf:
         raise CodeIntelError(
-            f"The environment variable {name} is {text!r}, not a positive number. Unset it or give a number."
+            f"The environment variable {name} is {text!r}, not a positive number. "
+            "Unset it or give a number."
         )
     return value

@@ -1,4 +1,4 @@
-"""Workspace: repositories and an engine, the one object that every face reaches."""
+"""Workspace: repositories and an engine, the one object behind every face."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ from .search.table import Table
 from .settings import Settings
 from .sources.worktree import Walk
 
-MAX_SUGGESTED = 10_000  # files of an unindexed folder that a wrong path is compared with
+MAX_SUGGESTED = 10_000  # files of an unindexed folder compared with a wrong path
 
 
 class Workspace(Indexing):
-    """Searches and indexes the repositories of one home; safe to share between threads.
+    """Search and indexing of the repositories in one home; safe to share between threads.
 
-    Every search takes ``deadline`` (seconds) and ``cancel`` (an event): what was found by then comes back with
-    ``truncated`` set.
+    Every search takes ``deadline`` (seconds) and ``cancel`` (an event). Ended by one of them, it
+    returns the hits so far, with ``truncated`` set.
     """
 
     def __init__(
@@ -57,19 +57,24 @@ class Workspace(Indexing):
         here: str | None = "",
         follow: bool = True,
     ) -> None:
-        """``here`` is what a text search reads while nothing is indexed: the current folder by default, None for nothing.
+        """Open the workspace of a home.
 
-        ``follow`` says that the process goes on: changes of files are told to it, and it compacts shards in the background.
+        ``here`` is the folder for text search while nothing is indexed: the current one by default,
+        none if None. ``follow`` is for a lasting process: it reads file-change events, and compacts
+        shards in the background.
         """
         super().__init__(settings, look_here, here, follow)
         self._embedder = embedder
         self._projection = Projection(self._store.root.parent / "map")
         self._projects = Projects(self._roster)
-        self._mapping = threading.Lock()  # its points are computed once
+        self._mapping = threading.Lock()  # one thread lays out the map
 
     @classmethod
     def open(cls, home: str | os.PathLike[str] | None = None, follow: bool = True) -> Workspace:
-        """The workspace in ``home``, else ``$CODEINTEL_HOME``, else the platform's user data folder."""
+        """Open the workspace in ``home``.
+
+        The default is ``$CODEINTEL_HOME``, else the platform's user data folder.
+        """
         return cls(
             Settings.from_environment(None if home is None else os.fspath(home)), follow=follow
         )
@@ -90,14 +95,16 @@ class Workspace(Indexing):
         show: Show = "lines",
         no_ignore: bool = False,
     ) -> Results:
-        """Lines that hold the pattern, in path order: the lines that ``rg --no-config`` prints of the same files.
+        """Return the lines matching a pattern, in path order: those of ``rg --no-config``.
 
-        They are those of the files as they are at this moment: what is newer than the index, or not in it, is read. Kinds are
-        known of indexed files alone: with kinds in scope, changed files are left out and counted (``coverage.unindexed``).
+        Searches the current content of the files: those newer than the index, or not in it, are
+        read. Only indexed files have kinds: with kinds in scope, changed files are left out and
+        counted (``coverage.unindexed``).
 
-        With ``rank`` definitions and files with many matches come first. ``show="files"`` gives a hit for each file, with
-        its first line; ``show="counts"`` the same with the number of its lines as the score. With ``no_ignore`` the files that
-        ignore rules leave out and those in the folders of tools and environments are read too, as by ``rg --no-ignore``.
+        With ``rank``, definitions and files with many matches come first. ``show="files"`` returns
+        one hit per file, its first matching line; ``show="counts"`` the same, with the number of
+        matching lines as the score. With ``no_ignore``, files left out by ignore rules and files in
+        the folders of tools and environments are read too, as by ``rg --no-ignore``.
         """
         query = TextQuery(
             pattern, regex, case, word, limit, context, per_file, rank, show, no_ignore
@@ -120,14 +127,14 @@ class Workspace(Indexing):
         deadline: float | None = None,
         cancel: threading.Event | None = None,
     ) -> Results:
-        """Chunks that answer a question, best first."""
-        asked = SemanticQuery(query, limit, mode)
+        """Return chunks of code answering a question, best first."""
+        request = SemanticQuery(query, limit, mode)
         bounds = Bounds.within(deadline, cancel)
         return self._search(
             scope,
-            asked,
+            request,
             lambda targets, _: self._engine.semantic_search(
-                asked, targets, bounds, self._embedder()
+                request, targets, bounds, self._embedder()
             ),
         )
 
@@ -140,11 +147,12 @@ class Workspace(Indexing):
         deadline: float | None = None,
         cancel: threading.Event | None = None,
     ) -> Results:
-        """Definitions by name or glob, ``DataFrame.merge`` or ``read_*``: the same name first, then names that begin with it
-        or hold it, and where there are none, names spelled much like it.
+        """Return definitions by name or glob: ``DataFrame.merge``, ``read_*``.
 
-        ``kind`` is function, class, method, module or text (a key of data), or several of them, in place of the scope's own.
-        Each hit says its ``signature`` and ``doc``.
+        The same name comes first, then names beginning with it, then names containing it. If there
+        are none, similarly spelled names are returned. ``kind`` replaces the kinds of the scope: it
+        is function, class, method, module or text (a key of data), or several of them. Each hit has
+        its ``signature`` and ``doc``.
         """
         if kind is not None:
             scope = (scope or EVERYTHING).merged(
@@ -156,7 +164,7 @@ class Workspace(Indexing):
         )
 
     def list_paths(self, scope: Scope | None = None, limit: int | None = None) -> Results:
-        """The files in scope, one hit each."""
+        """Return the files in scope, one hit each."""
         query = PathQuery(limit)
         return self._search(
             scope, query, lambda targets, _: self._engine.list_paths(query, targets)
@@ -165,7 +173,7 @@ class Workspace(Indexing):
     def count(self, scope: Scope | None = None) -> Coverage:
         """Count files and chunks in scope, and warm the caches for later searches.
 
-        An unindexed project is not counted, but named in ``building``.
+        An unindexed project is not counted, but listed in ``building``.
         """
         try:
             return self._roster.retrying(
@@ -183,14 +191,14 @@ class Workspace(Indexing):
         limit: str | os.PathLike[str] | None = None,
         joined: Sequence[str] = (),
     ) -> Scope:
-        """Return a notebook's initial scope: its project, indexed or not, plus ``joined`` repositories.
+        """Return a notebook's initial scope: its project, plus ``joined`` repositories.
 
-        It also makes an unindexed project's name known to scopes.
+        The project need not be indexed: its name is registered for use in scopes.
         """
         return self._projects.scope(os.fspath(folder), os.fspath(limit or ""), joined)
 
     def offered_name(self, root: str) -> str | None:
-        """Return the name under which scopes know an unindexed folder; None if they do not."""
+        """Return an unindexed folder's name in scopes; None without one."""
         return self._roster.offered_name(root)
 
     def present_scope(self, scope: Scope) -> Scope | None:
@@ -205,7 +213,9 @@ class Workspace(Indexing):
         return self._roster.present_name(name)
 
     def indexed_part(self, scope: Scope) -> Scope:
-        """Return a scope without its unindexed projects, for a process that does not know them.
+        """Return a scope without its unindexed projects.
+
+        For another process, which does not know them.
 
         Raises
         ------
@@ -214,7 +224,7 @@ class Workspace(Indexing):
         return self._roster.indexed_part(scope)
 
     def facets(self, scope: Scope | None = None, most_folders: int = 12) -> Facets:
-        """What is in scope, counted by language, kind and folder."""
+        """Return counts by language, kind and folder of the code in scope."""
         applied = (scope or EVERYTHING).interned()
         without = {field: applied.merged(**{field: ()}) for field in ("languages", "kinds")}
 
@@ -232,10 +242,10 @@ class Workspace(Indexing):
         progress: Callable[[Progress], None] = lambda event: None,
         cancel: threading.Event | None = None,
     ) -> Points:
-        """Return up to ``most`` chunks in scope, evenly spread, on a map of the whole index.
+        """Return up to ``most`` chunks in scope, evenly spread, on a map of the index.
 
-        The first call lays out the map in a child process, in some ten seconds; ``cancel`` stops it.
-        MissingExtra if openTSNE is not installed.
+        The map covers the whole index. The first call lays it out in a child process, in some ten
+        seconds; ``cancel`` stops it. MissingExtra if openTSNE is not installed.
         """
 
         def run(now: Now) -> Points:
@@ -255,7 +265,7 @@ class Workspace(Indexing):
         return self._roster.retrying(scope, run)
 
     def prepare(self) -> None:
-        """Load what the first search would have to wait for, if there is anything to search."""
+        """Load the data for the first search in advance, if there is anything to search."""
         if self._roster.all():
             self._embedder().embed_query("prepare")
             with suppress(SearchError):  # no shard is finished yet
@@ -274,12 +284,15 @@ class Workspace(Indexing):
         memory_bytes: int = MEMORY_LIMIT,
         hits: Sequence[Hit] = (),
     ) -> Table:
-        """Rows of the tables repositories, files, chunks, symbols and cells, as far as they are in scope; and of hits, which
-        are those of a search that is given."""
+        """Return the rows of one SQL query over the code in scope.
+
+        The tables are repositories, files, chunks, symbols and cells, limited to the scope; and
+        hits, with the rows of ``hits``, such as those of a search.
+        """
         bounds = Bounds.within(deadline, cancel)
 
         def run(now: Now) -> Table:
-            if now.failed:  # a table has no place to say that some of its rows are missing
+            if now.failed:  # a table cannot report missing rows
                 raise ShardError(next(iter(now.failed.values())))
             shards = [
                 InScope(t.repo, self._engine.shard(t.folder), self._engine.mask(t))
@@ -292,29 +305,38 @@ class Workspace(Indexing):
     def open_file(
         self, repo: str, path: str, start_line: int = 1, end_line: int | None = None
     ) -> FileText:
-        """Lines of a file, as it is now where it changed since it was indexed; of a notebook, the text of its cells."""
-        wanted = path.replace("\\", "/") if os.sep == "\\" else path
-        if wanted.startswith("/") or ".." in re.split(r"[/\\]", wanted) or "\0" in wanted:
+        """Return lines of a file; of a notebook, the text of its cells.
+
+        A file changed since indexing is read as it is now.
+        """
+        inner_path = path.replace("\\", "/") if os.sep == "\\" else path
+        if (
+            inner_path.startswith("/")
+            or ".." in re.split(r"[/\\]", inner_path)
+            or "\0" in inner_path
+        ):
             raise SourceError(
-                f"The path {path!r} leads out of the repository {repo!r}. Give a path relative to its root."
+                f"The path {path!r} leads out of the repository {repo!r}. "
+                "Give a path relative to its root."
             )
         if start_line < 1 or (end_line is not None and end_line < start_line):
             raise SourceError(
-                f"Lines {start_line} to {end_line} are no range: lines count from 1, and the first comes first."
+                f"Lines {start_line} to {end_line} are no range: "
+                "lines count from 1, and the first comes first."
             )
         name = self._roster.full_name(repo)
         scope = Scope(repos=(name,))
 
         def run(now: Now) -> FileText:
             _, targets, loose, _ = self._roster.with_changes(now, scope)
-            known = list[str]()
+            candidates = list[str]()
             for target in targets:
                 shard = self._engine.shard(target.folder)
-                number = shard.file_numbers.get(wanted)
+                number = shard.file_numbers.get(inner_path)
                 if number is not None and number not in target.dead:
                     return FileText.cut(
                         name,
-                        wanted,
+                        inner_path,
                         shard.file_content(number),
                         shard.language(number),
                         start_line,
@@ -322,26 +344,27 @@ class Workspace(Indexing):
                     )
             for files in loose:
                 is_there = (
-                    files.files.find(wanted) is not None
+                    files.files.find(inner_path) is not None
                     if isinstance(files.files, Walk)
-                    else any(stat.path == wanted for stat in files.files)
+                    else any(stat.path == inner_path for stat in files.files)
                 )
-                if is_there and (document := read_document(files, wanted)) is not None:
+                if is_there and (document := read_document(files, inner_path)) is not None:
                     content = (
                         document.content if document.ends_with_newline else document.content[:-1]
                     )
                     return FileText.cut(
-                        name, wanted, content, document.language, start_line, end_line
+                        name, inner_path, content, document.language, start_line, end_line
                     )
-                known += [stat.path for stat in islice(files.files, MAX_SUGGESTED)]
-            known += [
+                candidates += [stat.path for stat in islice(files.files, MAX_SUGGESTED)]
+            candidates += [
                 path
                 for t in targets
                 for number, path in enumerate(self._engine.shard(t.folder).paths)
                 if number not in t.dead
             ]
             raise SourceError(
-                f"There is no {'indexed ' if now.chosen else ''}file {path!r} in {repo!r}.{did_you_mean(wanted, known)}"
+                f"There is no {'indexed ' if now.chosen else ''}file {path!r} in "
+                f"{repo!r}.{did_you_mean(inner_path, candidates)}"
             )
 
         return self._roster.retrying(scope, run, fresh=True)
@@ -366,9 +389,8 @@ class Workspace(Indexing):
             now, loose = current.now, current.unindexed
             coverage = self._roster.coverage(current)
             scoped = time.perf_counter()
-            answer = run(
-                current.targets, [] if applied.kinds else loose
-            )  # a changed file has no kinds before it is indexed
+            # a changed file has no kinds until it is indexed
+            answer = run(current.targets, [] if applied.kinds else loose)
             if fresh and not applied.kinds:
                 coverage = coverage.with_unindexed(answer.files_read)
             timings = {
@@ -377,13 +399,13 @@ class Workspace(Indexing):
                 "total": (time.perf_counter() - began) * 1000,
             }
             rounded = {name: round(ms, 3) for name, ms in timings.items()}
-            met = {hit.repo for hit in answer.hits}
+            repos = {hit.repo for hit in answer.hits}
             roots = {
                 stored.repository.name: stored.repository.root
                 for stored, _ in now.chosen
-                if stored.repository.name in met
+                if stored.repository.name in repos
             }
-            roots |= {files.repo: files.root for files in loose if files.repo in met}
+            roots |= {files.repo: files.root for files in loose if files.repo in repos}
             return Results(
                 tuple(answer.hits),
                 applied,

@@ -1,4 +1,7 @@
-"""The command line: codeintel COMMAND. Exit codes are grep's: 0 found, 1 none, 2 error."""
+"""Command line: codeintel COMMAND.
+
+Exit codes are those of grep: 0 found, 1 none, 2 error.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ from .commands import ERROR, FOUND
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code."""
+    """Run one command; return the exit code."""
     was_open = open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         print_anything(stream)
@@ -55,21 +58,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(args, "Interrupted.")
     except MemoryError:
         return _failed(args, "Out of memory. Narrow the scope, or give this process more memory.")
-    except BrokenPipeError:  # the reader, head for one, has seen enough
+    except BrokenPipeError:  # the reader, such as head, has seen enough
         silence(sys.stdout, 1)
         return FOUND
     except NotWritten as error:
         silence(sys.stdout, 1)
-        args.json = False  # it would go the same way
+        args.json = False  # that cannot be written either
         return _failed(
             args, f"The answer cannot be written: {error}. Free some space, or send it elsewhere."
         )
-    except Exception as error:  # a bug: not 1, as that means nothing found
+    except Exception as error:  # a bug: not 1, which means nothing found
         if os.environ.get("CODEINTEL_DEBUG"):
             raise
         return _failed(
             args,
-            f"{type(error).__name__}: {error}. This is a bug in codeintel. Set CODEINTEL_DEBUG=1 to see the traceback.",
+            f"{type(error).__name__}: {error}. This is a bug in codeintel. "
+            "Set CODEINTEL_DEBUG=1 to see the traceback.",
         )
 
 
@@ -84,28 +88,32 @@ def _in_utf8(arguments: Sequence[str]) -> list[str]:
     return decoded
 
 
-def _unknown(words: list[str], known: str) -> str:
+def _unknown(words: list[str], help_text: str) -> str:
     option = next((word.partition("=")[0] for word in words if word.startswith("-")), None)
     if option is None:
         return f"{words[0]!r} is one argument too many. Put quotes around what has spaces in it."
-    return f"there is no option {option!r}.{did_you_mean(option, set(re.findall(r'--[a-z-]+', known)))} To search for text that begins with a dash, put -- before it."
+    return (
+        f"there is no option {option!r}."
+        f"{did_you_mean(option, set(re.findall(r'--[a-z-]+', help_text)))}"
+        " To search for text that begins with a dash, put -- before it."
+    )
 
 
-def _failed(args: argparse.Namespace, said: str) -> int:
+def _failed(args: argparse.Namespace, message: str) -> int:
     try:
         if args.json:
-            emit_json(json.dumps({"error": said}))
+            emit_json(json.dumps({"error": message}))
     except (NotWritten, OSError):
         silence(sys.stdout, 1)
     try:
-        print(f"codeintel: {said}", file=sys.stderr)
+        print(f"codeintel: {message}", file=sys.stderr)
     except OSError:
         silence(sys.stderr, 2)
     return ERROR
 
 
 class _Take(argparse.Action):
-    """Reads an option of api/options.py as the magics do."""
+    """Action: read an option of api/options.py as the magics do."""
 
     def __init__(
         self, option_strings: Sequence[str], dest: str, option: Option, **kwargs: Any
@@ -133,17 +141,19 @@ class _Take(argparse.Action):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Parser that suggests the nearest command."""
+    """Parser with suggestions for unknown commands."""
 
     def error(self, message: str) -> NoReturn:
         if unknown := _UNKNOWN_COMMAND.search(message):
-            message = f"there is no command {unknown[1]!r}.{did_you_mean(unknown[1], re.findall(r'[a-z]+', unknown[2]))}"
+            message = (
+                f"there is no command {unknown[1]!r}."
+                f"{did_you_mean(unknown[1], re.findall(r'[a-z]+', unknown[2]))}"
+            )
         super().error(message)
 
 
-_UNKNOWN_COMMAND = re.compile(
-    r"COMMAND: invalid choice: '(.*)' \(choose from (.*?)\)"
-)  # argparse's message
+# argparse's message
+_UNKNOWN_COMMAND = re.compile(r"COMMAND: invalid choice: '(.*)' \(choose from (.*?)\)")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -166,12 +176,12 @@ def _parser() -> argparse.ArgumentParser:
     def command(
         name: str,
         run: Callable[[argparse.Namespace, Workspace], int],
-        said: str,
+        summary: str,
         options: Sequence[Option] = (),
         **defaults: Any,
     ) -> argparse.ArgumentParser:
         made = parsers.add_parser(
-            name, parents=[common], help=said, description=said, allow_abbrev=False
+            name, parents=[common], help=summary, description=summary, allow_abbrev=False
         )
         made.set_defaults(run=run, parser=made, **defaults)
         for option in options:
@@ -244,10 +254,10 @@ def _add_search_commands(command: Callable[..., argparse.ArgumentParser]) -> Non
     )
     symbols.add_argument("name")
     command("paths", commands.paths, "list the files in scope", (*PATH_OPTIONS, *SCOPE_OPTIONS))
-    read = command("read", commands.read, "show lines of an indexed file")
-    read.add_argument("repo")
-    read.add_argument("path")
-    read.add_argument("--lines", metavar="FIRST:LAST", help="only these lines")
+    reader = command("read", commands.read, "show lines of an indexed file")
+    reader.add_argument("repo")
+    reader.add_argument("path")
+    reader.add_argument("--lines", metavar="FIRST:LAST", help="only these lines")
     sql = command(
         "sql",
         commands.sql,
@@ -299,7 +309,11 @@ def _add_server_commands(command: Callable[..., argparse.ArgumentParser]) -> Non
     serve.add_argument("--port", type=int, default=8787, help="8787 by default")
     serve.add_argument(
         "--token",
-        help="the token clients send as Authorization: Bearer TOKEN; other users see it in the process list, so prefer $CODEINTEL_TOKEN; by default a new one, printed at the start",
+        help=(
+            "the token clients send as Authorization: Bearer TOKEN; "
+            "other users see it in the process list, so prefer $CODEINTEL_TOKEN; "
+            "by default a new one, printed at the start"
+        ),
     )
     serve.add_argument("--no-token", action="store_true", help="answer everybody")
     serve.add_argument(
@@ -316,7 +330,10 @@ def _add_server_commands(command: Callable[..., argparse.ArgumentParser]) -> Non
     serve.add_argument(
         "--registry-prefix",
         default=registry_prefix(""),
-        help="prefix of the keys in Redis; by default 'codeintel:', under a hub 'codeintel:USER/SERVER:'",
+        help=(
+            "prefix of the keys in Redis; "
+            "by default 'codeintel:', under a hub 'codeintel:USER/SERVER:'"
+        ),
     )
     serve.add_argument(
         "--root",
@@ -344,7 +361,10 @@ def _add_server_commands(command: Callable[..., argparse.ArgumentParser]) -> Non
     )
     mcp.add_argument(
         "--token",
-        help="the Jupyter server's token, for a kernel on another machine; other users see it in the process list, so prefer $CODEINTEL_SERVER_TOKEN",
+        help=(
+            "the Jupyter server's token, for a kernel on another machine; "
+            "other users see it in the process list, so prefer $CODEINTEL_SERVER_TOKEN"
+        ),
     )
     mcp.add_argument(
         "--registry-url",
@@ -354,5 +374,8 @@ def _add_server_commands(command: Callable[..., argparse.ArgumentParser]) -> Non
     mcp.add_argument(
         "--registry-prefix",
         default=registry_prefix(""),
-        help="prefix of the keys in Redis; by default 'codeintel:', under a hub 'codeintel:USER/SERVER:'",
+        help=(
+            "prefix of the keys in Redis; "
+            "by default 'codeintel:', under a hub 'codeintel:USER/SERVER:'"
+        ),
     )

@@ -1,4 +1,4 @@
-"""python -m codeintel_nb.cli"""
+"""Entry point of ``python -m codeintel_nb.cli``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The commands: each asks the workspace, prints the answer, and gives the exit code."""
+"""Commands: each queries the workspace, prints the answer and returns the exit code."""
 
 from __future__ import annotations
 
@@ -69,30 +69,35 @@ def _report(report: IndexReport) -> str:
     lines = [summary(report), f"left out: {skipped(report.skipped)}"]
     if report.secrets:
         lines.append(
-            f"likely secrets, not indexed: {', '.join(report.secrets[:10])}{' ...' if len(report.secrets) > 10 else ''}"
+            "likely secrets, not indexed: "
+            f"{', '.join(report.secrets[:10])}{' ...' if len(report.secrets) > 10 else ''}"
         )
     return "\n".join(lines)
 
 
 def status(args: argparse.Namespace, workspace: Workspace) -> int:
-    found = workspace.status()
+    statuses = workspace.status()
 
     _print(
         args,
-        found,
+        statuses,
         lambda: "\n".join(
-            [*status_notes(found, args.skipped), *(aligned(status_table(found)) if found else ())]
+            [
+                *status_notes(statuses, args.skipped),
+                *(aligned(status_table(statuses)) if statuses else ()),
+            ]
         ),
     )
-    return FOUND if found else NONE
+    return FOUND if statuses else NONE
 
 
 def grep(args: argparse.Namespace, workspace: Workspace) -> int:
     return _results(
         args,
         workspace.search_text(
-            args.pattern, _scope(args), args.regex, args.case, args.word, args.limit, args.context, args.deadline,
-            per_file=args.per_file, rank=args.rank, show=args.show, no_ignore=args.no_ignore,
+            args.pattern, _scope(args), args.regex, args.case, args.word, args.limit, args.context,
+            args.deadline, per_file=args.per_file, rank=args.rank, show=args.show,
+            no_ignore=args.no_ignore,
         ),
     )  # fmt: skip
 
@@ -145,8 +150,8 @@ def remove(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def watch(args: argparse.Namespace, workspace: Workspace) -> int:
-    def failed(name: str, said: str) -> None:
-        print(f"codeintel: {said}", file=sys.stderr, flush=True)
+    def failed(name: str, message: str) -> None:
+        print(f"codeintel: {message}", file=sys.stderr, flush=True)
 
     def updated(report: IndexReport) -> None:
         _print(args, report, lambda: summary(report))
@@ -182,13 +187,15 @@ def serve(args: argparse.Namespace, workspace: Workspace) -> int:
 
     token = "" if args.no_token else args.token or os.environ.get("CODEINTEL_TOKEN") or new_token()
     options = Options(
-        str(workspace.settings.home), args.host, args.port, token, args.registry_url, args.registry_prefix, args.workers, tuple(args.root or ()), tuple(args.allow_host or ()), not args.no_watch,
+        str(workspace.settings.home), args.host, args.port, token, args.registry_url,
+        args.registry_prefix, args.workers, tuple(args.root or ()), tuple(args.allow_host or ()),
+        not args.no_watch,
     )  # fmt: skip
     workspace.close()
     mine = bool(args.token or os.environ.get("CODEINTEL_TOKEN"))
     run(
         options,
-        lambda said: print(f"codeintel: {said}", file=sys.stderr, flush=True),
+        lambda message: print(f"codeintel: {message}", file=sys.stderr, flush=True),
         tell_token=bool(token) and not mine,
     )
     return FOUND
@@ -212,11 +219,13 @@ def mcp(args: argparse.Namespace, workspace: Workspace) -> int:
     if args.server:
         if not args.server.startswith(("http://", "https://", "http+unix://")):
             raise CodeIntelError(
-                f"The server's address {args.server!r} is no URL. %scope mcp in the notebook prints it: http://HOST:PORT/"
+                f"The server's address {args.server!r} is no URL. "
+                "%scope mcp in the notebook prints it: http://HOST:PORT/"
             )
         if not args.session:
             raise CodeIntelError(
-                "codeintel mcp --server URL needs the session to speak for: --session KERNEL_ID. %scope mcp in the notebook prints both."
+                "codeintel mcp --server URL needs the session to speak for: --session KERNEL_ID. "
+                "%scope mcp in the notebook prints both."
             )
         try:
             kernel = kernel_by_id(
@@ -240,11 +249,10 @@ def mcp(args: argparse.Namespace, workspace: Workspace) -> int:
                 args.registry_prefix,
             )
         )
-        lasting = Workspace(
-            settings, look_here=False, here=os.getcwd()
-        )  # unlike that of a command that ends, it is told of changes
+        # unlike the workspace of a short command, this one gets file-change events
+        lasting = Workspace(settings, look_here=False, here=os.getcwd())
         service = SharedService(
-            lasting, registry, Limits(30.0, 100_000), (), 4, False, lambda name, said: None
+            lasting, registry, Limits(30.0, 100_000), (), 4, False, lambda name, message: None
         )
         try:
             await serve_stdio(ServiceBackend(service, args.session or ""))
@@ -261,9 +269,8 @@ def demo(args: argparse.Namespace, workspace: Workspace) -> int:
 
     if args.home:
         return run_demo(workspace, args.path, args.lab, args.json, is_temporary=False)
-    with tempfile.TemporaryDirectory(
-        prefix="codeintel-demo-"
-    ) as home:  # the user's index is not touched
+    # the user's index is not touched
+    with tempfile.TemporaryDirectory(prefix="codeintel-demo-") as home:
         temporary = Workspace.open(home, follow=False)
         try:
             return run_demo(temporary, args.path, args.lab, args.json, is_temporary=True)

@@ -1,4 +1,7 @@
-"""codeintel demo: the main job once, on code that is there anyway, and what to do next."""
+"""Command codeintel demo: index, set a scope, search, and suggest the next steps.
+
+Unless a folder is given, it runs on code at hand: this program's own and an installed package.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from ..scopes.scope import Scope
 from ..sources.project import current_folder
 from ..workspace import Workspace
 
-PACKAGE = "IPython"  # a dependency, so it is always there
+PACKAGE = "IPython"  # a dependency, so always installed
 HITS = 3
 QUICKSTART = "01_quickstart.ipynb"
 
@@ -28,7 +31,10 @@ QUICKSTART = "01_quickstart.ipynb"
 def run_demo(
     workspace: Workspace, path: str | None, lab: bool, as_json: bool, is_temporary: bool
 ) -> int:
-    """Index, set a scope, search by text and by meaning; the caller deletes a temporary index."""
+    """Index, set a scope, search by text and by meaning.
+
+    The caller deletes a temporary index.
+    """
     say = (lambda line="": None) if as_json else print
     own = Path(__file__).resolve().parents[2]
     folder = (
@@ -55,7 +61,8 @@ def run_demo(
     say(f"\n%scope set {scope.describe()}")
     coverage = workspace.count(scope)
     say(
-        f"  {coverage.files_in_scope:,} of {coverage.files:,} files, {coverage.chunks_in_scope:,} of {coverage.chunks:,} chunks in scope"
+        f"  {coverage.files_in_scope:,} of {coverage.files:,} files, {coverage.chunks_in_scope:,} "
+        f"of {coverage.chunks:,} chunks in scope"
     )
     lines = workspace.search_text(pattern, scope, regex=True, limit=HITS)
     say(f"\n%textsearch --limit {HITS} --regex {pattern}\n{plain(lines)}")
@@ -87,7 +94,7 @@ def run_demo(
 
 def open_quickstart(home: Path, is_temporary: bool) -> int:
     """Run JupyterLab in the current folder, on a copy of the tutorials."""
-    if not sys.stdin.isatty():  # nobody there to close it: say that it could be opened, and end
+    if not sys.stdin.isatty():  # nobody could close it: print how to start it, and return
         print(
             "JupyterLab was not started: there is no terminal. In a terminal: codeintel demo --lab",
             file=sys.stderr,
@@ -98,7 +105,8 @@ def open_quickstart(home: Path, is_temporary: bool) -> int:
     folder = copy_of_tutorials(current_folder())
     index = "is deleted when it exits" if is_temporary else f"is in {home}"
     print(
-        f"The tutorials are in {folder}; delete it when you are done. The index of this JupyterLab {index}."
+        f"The tutorials are in {folder}; delete it when you are done. "
+        f"The index of this JupyterLab {index}."
     )
     home_folder = str(Path.home())  # lets %codeindex add index the user's own folders
     command = [
@@ -112,7 +120,7 @@ def open_quickstart(home: Path, is_temporary: bool) -> int:
     while True:
         try:
             return lab.wait()
-        except KeyboardInterrupt:  # JupyterLab gets it too: it asks, and ends its kernels
+        except KeyboardInterrupt:  # JupyterLab gets it too: it asks, then ends its kernels
             continue
 
 
@@ -129,7 +137,8 @@ def copy_of_tutorials(folder: Path) -> Path:
                 shutil.copy(notebook, target)
     except OSError as error:
         raise SourceError(
-            f"The tutorials cannot be copied to {target} ({error.strerror}). Run codeintel demo --lab in a folder that you can write to."
+            f"The tutorials cannot be copied to {target} ({error.strerror}). "
+            "Run codeintel demo --lab in a folder that you can write to."
         ) from error
     return target
 

@@ -1,1 +1,1 @@
-"""Where the work runs."""
+"""Engines, and the repositories of a home with their indexing."""

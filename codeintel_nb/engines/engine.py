@@ -1,4 +1,4 @@
-"""The contract of an engine: it runs one query over many shards and merges what they answer."""
+"""Contract of an engine: run one query over many shards and merge the answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from ..search.query import Bounds, PathQuery, SemanticQuery, SymbolQuery, TextQu
 
 
 class Target(NamedTuple):
-    """A shard to search and what of it counts; a value that another machine can act on."""
+    """Shard to search: its files in scope, without the dead ones.
+
+    A plain value, so that an engine on another machine could act on it.
+    """
 
     repo: str
     folder: Path
@@ -36,7 +39,7 @@ class Answer(NamedTuple):
     """Merged hits in their final order."""
 
     hits: list[Hit]
-    total: int  # there are, as far as is known
+    total: int  # matches, returned or not
     reason: Reason  # why hits are missing
     timings_ms: dict[str, float]
     exact: bool = True  # False: ``total`` is a lower bound
@@ -45,10 +48,13 @@ class Answer(NamedTuple):
 
 
 class Engine(Protocol):
-    """A missing shard raises FileNotFoundError: the caller reads the snapshot again and retries."""
+    """Runner of queries over shards.
+
+    Raises FileNotFoundError for a missing shard; the caller retries on the current snapshot.
+    """
 
     def count(self, targets: list[Target]) -> Counts:
-        """How much is in scope; makes the masks ready for the searches that follow."""
+        """Count files and chunks in scope; cache the masks for later searches."""
         ...
 
     def facets(
@@ -58,11 +64,15 @@ class Engine(Protocol):
         without_kinds: Scope,
         most_folders: int,
     ) -> Facets:
-        """Counts by language in one scope, by kind in another, by folder in that of the targets."""
+        """Count the code in scope by language, kind and folder.
+
+        Languages are counted in ``without_languages``, kinds in ``without_kinds``, and at most
+        ``most_folders`` folders in the scope of the targets.
+        """
         ...
 
     def points(self, targets: list[Target], projection: Projection, most: int) -> Points:
-        """The chunks in scope on a map, at most so many of them."""
+        """Return the chunks in scope on a map, at most ``most``."""
         ...
 
     def search_text(
@@ -72,7 +82,7 @@ class Engine(Protocol):
         bounds: Bounds,
         loose: Sequence[LooseTarget] = (),
     ) -> Answer:
-        """``loose`` are files that no target holds as they are now."""
+        """Search the shards, and the ``loose`` files: those new or changed since indexing."""
         ...
 
     def semantic_search(

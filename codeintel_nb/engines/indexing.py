@@ -1,4 +1,4 @@
-"""Indexing: repositories are indexed, brought up to date, followed and forgotten."""
+"""Indexing: index, update, watch and remove repositories."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ from .roster import Roster
 
 
 class Indexing:
-    """The indexes of the repositories of one home."""
+    """Indexes of the repositories in one home."""
 
     def __init__(self, settings: Settings, look_here: bool, here: str | None, follow: bool) -> None:
         self.settings = settings
-        self._look_here = look_here  # as index/build.py says
+        self._look_here = look_here  # see build() in index/build.py
         self._follow = follow
         self._store = Store(settings.home)
         self._engine = LocalEngine(settings.count_bytes)
@@ -60,8 +60,10 @@ class Indexing:
         rebuild: bool = False,
         outputs: bool = False,
     ) -> IndexReport:
-        """Index a folder, or bring its index up to date; with ``outputs`` what the cells of notebooks printed is searched too,
-        from then on."""
+        """Index a folder, or bring its index up to date.
+
+        With ``outputs``, text printed by notebook cells is searched too, from then on.
+        """
         return self.index_repository(
             worktree(os.fspath(path), name, outputs), progress, cancel, rebuild
         )
@@ -74,7 +76,10 @@ class Indexing:
         cancel: threading.Event | None = None,
         rebuild: bool = False,
     ) -> IndexReport:
-        """Index an installed package by its import name, whole: ignore files are not read."""
+        """Index an installed package by its import name.
+
+        It is indexed whole: ignore files are not read.
+        """
         return self.index_repository(package(import_name, name), progress, cancel, rebuild)
 
     def refresh(
@@ -84,7 +89,10 @@ class Indexing:
         cancel: threading.Event | None = None,
         rebuild: bool = False,
     ) -> IndexReport:
-        """Bring a repository's index up to date; a package of which another version was installed goes by its new name then."""
+        """Bring a repository's index up to date.
+
+        A package named after its version is renamed if another version was installed.
+        """
         repository, now = self.repository(name), self.current(name)
         return (
             self._built(repository, progress, cancel, rebuild)
@@ -101,61 +109,61 @@ class Indexing:
         only: Sequence[str] | None = None,
         requested: bool = True,
     ) -> IndexReport:
-        """Index a repository, or bring its index up to date; SourceError where its name stands for another.
+        """Index a repository, or bring its index up to date.
 
-        With ``only`` those paths, and what is below them, are all that is looked at. Only a ``requested`` run resumes a
-        stopped one; a watcher's does not.
+        ``only`` limits the run to these paths and everything below them. Only a ``requested`` run
+        resumes a stopped one; a watcher's does not.
+
+        Raises
+        ------
+        SourceError : the folder cannot be indexed; its name belongs to another repository.
         """
-        check_is_indexable(
-            repository.root, self.settings.home
-        )  # before a description of it is stored
+        # before a description of it is stored
+        check_is_indexable(repository.root, self.settings.home)
         former = None
         for stored in self._roster.all():
-            known = stored.repository
+            existing = stored.repository
             if (
-                known.source == repository.source == "package"
-                and known.record
+                existing.source == repository.source == "package"
+                and existing.record
                 and not rebuild
-                and known.root != repository.root
-                and (known.name, known.record) == (repository.name, repository.record)
+                and existing.root != repository.root
+                and (existing.name, existing.record) == (repository.name, repository.record)
             ):
                 snapshot = self._roster.snapshot(stored)
-                if (
-                    snapshot.complete and snapshot.shards and Path(known.root).is_dir()
-                ):  # the same files in another environment
+                # the same files in another environment
+                if snapshot.complete and snapshot.shards and Path(existing.root).is_dir():
                     return unchanged(
-                        known, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets
+                        existing, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets
                     )
-            replaced = (
-                known.name.startswith("pkg:") and known.version != repository.version
-            )  # what a person named is not ours to drop
+            # a repository named by the user is never replaced
+            replaced = existing.name.startswith("pkg:") and existing.version != repository.version
             if (
-                known.source == repository.source == "package"
+                existing.source == repository.source == "package"
                 and replaced
-                and (known.root, known.distribution) == (repository.root, repository.distribution)
+                and (existing.root, existing.distribution)
+                == (repository.root, repository.distribution)
             ):
-                former = known.name
-            if (known.name, known.root) == (
+                former = existing.name
+            if (existing.name, existing.root) == (
                 repository.name,
                 repository.root,
-            ) and known.outputs != repository.outputs:
+            ) and existing.outputs != repository.outputs:
                 repository = msgspec.structs.replace(repository, outputs=True)
-                rebuild = rebuild or not known.outputs  # once asked for they stay
+                rebuild = rebuild or not existing.outputs  # once requested, outputs stay
             if (
-                known.name == repository.name
-                and known.root != repository.root
-                and not (known.record and known.record == repository.record)
+                existing.name == repository.name
+                and existing.root != repository.root
+                and not (existing.record and existing.record == repository.record)
             ):
                 raise SourceError(
-                    f"The name {known.name!r} stands for {known.root} already. Give another: --name NAME, or remove it: codeintel remove {known.name}"
+                    f"The name {existing.name!r} stands for {existing.root} already. Give another: "
+                    f"--name NAME, or remove it: codeintel remove {existing.name}"
                 )
         report = self._built(repository, progress, cancel, rebuild, only, requested)
-        if (
-            former is not None and former != repository.name
-        ):  # the version that was installed there before
-            self._store.note_renamed(
-                former, repository.name
-            )  # before the removal, so that scopes always find one of the two
+        if former is not None and former != repository.name:  # the previously installed version
+            # before the removal, so that scopes always find one of the two
+            self._store.note_renamed(former, repository.name)
             self.remove(former)
         return report
 
@@ -174,7 +182,8 @@ class Indexing:
             only = ()
         if not requested and self.is_stopped(repository.name):
             raise IndexingCancelled(
-                f"Indexing {repository.name!r} was stopped earlier. Resume with: codeintel refresh {repository.name}"
+                f"Indexing {repository.name!r} was stopped earlier. Resume with: "
+                f"codeintel refresh {repository.name}"
             )
         if cancel is not None and cancel.is_set():
             raise self._stopped(repository, cancel, None)
@@ -211,7 +220,7 @@ class Indexing:
     def _stopped(
         self, repository: Repository, cancel: threading.Event | None, last: Progress | None
     ) -> IndexingCancelled:
-        """Record that a run was stopped; return the error to raise."""
+        """Record a stopped run; return the error to raise."""
         folder = self._store.folder_of(repository.name)
         if not (folder / "repository.json").exists():  # never indexed, or removed since
             return IndexingCancelled(
@@ -219,15 +228,17 @@ class Indexing:
             )
         if not getattr(cancel, "by_person", True):
             return IndexingCancelled(
-                f"Indexing {repository.name!r} was cancelled. Resume with: codeintel refresh {repository.name}"
+                f"Indexing {repository.name!r} was cancelled. Resume with: "
+                f"codeintel refresh {repository.name}"
             )
         stop = (read_stop(folder) if last is None else None) or write_stop(folder, last)
         return IndexingCancelled(
-            f"Indexing {repository.name!r} was stopped {stop.describe()}. {self._kept(repository)}; resume with: codeintel refresh {repository.name}"
+            f"Indexing {repository.name!r} was stopped {stop.describe()}. "
+            f"{self._kept(repository)}; resume with: codeintel refresh {repository.name}"
         )
 
     def _kept(self, repository: Repository) -> str:
-        """Return what a stopped run left of the index."""
+        """Describe the index left by a stopped run."""
         with suppress(ShardError):
             snapshot = self._roster.snapshot(self._store.stored(repository))
             if snapshot.complete:
@@ -241,7 +252,7 @@ class Indexing:
         return read_stop(self._store.folder_of(name)) is not None
 
     def _is_unchanged(self, repository: Repository) -> bool:
-        """Whether the system, which tells of changes, told of none since the index was made."""
+        """Whether file-change events report no change since indexing; False without events."""
         stored = next(
             (stored for stored in self._roster.all() if stored.repository == repository), None
         )
@@ -254,7 +265,7 @@ class Indexing:
                 snapshot,
                 [(ref, self._engine.shard(stored.shard(ref.id))) for ref in snapshot.shards],
             )
-        except FileNotFoundError:  # it was replaced meanwhile
+        except FileNotFoundError:  # a shard was replaced meanwhile
             return False
 
     def _compact(
@@ -263,7 +274,7 @@ class Indexing:
         progress: Callable[[Progress], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> None:
-        """Merge shards where that is due: in the background if this process goes on, else now."""
+        """Merge shards if due: in the background with ``follow``, else at once."""
         stored = self._store.stored(repository)
         if not to_merge(
             self._roster.snapshot(stored),
@@ -277,7 +288,7 @@ class Indexing:
                 progress(msgspec.structs.replace(event, repository=repository.name))
 
         def compact() -> None:
-            with suppress(EngineError):  # nothing is lost, and the next update tries again
+            with suppress(EngineError):  # nothing is lost; the next update retries
                 compact_in_child(self.settings, repository, note, cancel)
 
         if not self._follow:
@@ -295,45 +306,50 @@ class Indexing:
         updated: Callable[[IndexReport], None] | None = None,
         failed: Callable[[str, str], None] | None = None,
     ) -> Watcher:
-        """Follow repositories, all of them by default, and keep their indexes up to date until the watcher is closed.
+        """Watch repositories and update their indexes until the watcher is closed.
 
-        ``updated`` is told each run that found something to do, ``failed`` a name and what went wrong.
+        Watches all of them by default. ``updated`` gets the report of each run that changed an
+        index, ``failed`` a repository's name and an error message.
         """
         followed = [self.repository(name) for name in names] if names else self.repositories()
         if not followed:
             raise SourceError(NOTHING)
 
         def update(repository: Repository, paths: Sequence[str] | None) -> None:
-            known, now = self.repository(repository.name), self.current(repository.name)
-            if self.is_stopped(known.name) or self.is_stopped(now.name):
+            existing, now = self.repository(repository.name), self.current(repository.name)
+            if self.is_stopped(existing.name) or self.is_stopped(now.name):
                 return
-            if now == known:
-                report = build(
-                    self.settings, now, look_here=False, only=paths
-                )  # something did change
+            if now == existing:
+                # without a comparison first: something did change
+                report = build(self.settings, now, look_here=False, only=paths)
                 self._compact(now)
             else:
                 report = self.index_repository(now, requested=False)
             if updated is not None and (report.indexed or report.removed):
                 updated(report)
 
-        watcher = Watcher(self.settings, update, failed or (lambda name, said: None), self.differs)
+        watcher = Watcher(
+            self.settings, update, failed or (lambda name, message: None), self.differs
+        )
         watcher.follow(followed)
         return watcher
 
     @property
     def failures(self) -> dict[str, str]:
-        """Repositories that the last search could not compare with their folders, and the reasons."""
+        """Return repositories not comparable with their folders at the last search, and why."""
         names = {stored.repository.name for stored in self._roster.all()}
-        return {name: said for name, said in self._roster.failures.items() if name in names}
+        return {name: reason for name, reason in self._roster.failures.items() if name in names}
 
     @property
     def unwatched(self) -> dict[str, str]:
-        """Repositories with unwatched folders, and the reasons."""
+        """Return repositories with unwatched folders, and the reasons."""
         return self._freshness.unwatched()
 
     def differs(self, repository: Repository, paths: Sequence[str] | None) -> bool:
-        """Whether a folder differs from its index, at some paths or anywhere, by the state of its files."""
+        """Whether a folder differs from its index, by the state of its files.
+
+        Compares these paths only; the whole folder if None.
+        """
         try:
             return not plan_update(
                 self._store.stored(repository), self.settings, None, only=paths
@@ -342,15 +358,17 @@ class Indexing:
             return True
 
     def remove(self, name: str) -> str:
-        """Forget a repository and delete its index, not the repository itself; return its full name."""
+        """Remove a repository and delete its index; return its full name.
+
+        The repository's own files are not touched.
+        """
         stored = self._roster.stored(name)
         removed = stored.folder.with_name(f"{REMOVED}{uuid4().hex}-{stored.folder.name}")
         with one_writer(stored):
             (stored.folder / "repository.json").unlink(missing_ok=True)
             try:
-                stored.folder.rename(
-                    removed
-                )  # a writer waiting for the lock must not write into the deleted folder
+                # a writer waiting for the lock must not write into the deleted folder
+                stored.folder.rename(removed)
             except OSError:  # Windows cannot rename a folder with an open lock
                 removed = stored.folder
         shutil.rmtree(removed, ignore_errors=True)
@@ -358,24 +376,35 @@ class Indexing:
         return stored.repository.name
 
     def repository(self, name: str) -> Repository:
-        """The repository of this name; ScopeError where none is, SourceError where its folder is gone."""
+        """Return a repository by its name.
+
+        Raises
+        ------
+        ScopeError : no repository has this name.
+        SourceError : its folder is gone.
+        """
         repository = self._roster.stored(name).repository
         if not Path(repository.root).is_dir():
             raise SourceError(
-                f"The folder {repository.root} of {name!r} is gone. Its index still answers; remove it with: codeintel remove {name}"
+                f"The folder {repository.root} of {name!r} is gone. Its index still answers; "
+                f"remove it with: codeintel remove {name}"
             )
         return repository
 
     def current(self, name: str) -> Repository:
-        """The same; of a package that was indexed by its version, the version that is installed there now."""
+        """Return a repository by its name, a package in its installed version.
+
+        A package not named after its version is returned unchanged. The errors are those of
+        ``repository``.
+        """
         return renewed(self.repository(name))
 
     def repositories(self) -> list[Repository]:
         return [stored.repository for stored in self._roster.all()]
 
     def status(self) -> list[RepositoryStatus]:
-        """Every repository with the size and age of its index."""
-        found = []
+        """Return every repository with the size and age of its index."""
+        statuses = []
         for stored in self._roster.all():
             repository, damaged = stored.repository, ""
             stop = read_stop(stored.folder)
@@ -388,14 +417,16 @@ class Indexing:
                 for ref in snapshot.shards
                 for file in (stored.shards / ref.id).glob("*")
             )
-            found.append(
+            statuses.append(
                 RepositoryStatus(
-                    repository.name, repository.root, repository.source, repository.version, snapshot.files, snapshot.chunks, snapshot.content_bytes,
-                    size, snapshot.complete, snapshot.indexed_at, snapshot.skipped, snapshot.secrets, snapshot.examples, damaged,
-                    self._state(stored, snapshot, stop), "" if stop is None else stop.describe(),
+                    repository.name, repository.root, repository.source, repository.version,
+                    snapshot.files, snapshot.chunks, snapshot.content_bytes, size,
+                    snapshot.complete, snapshot.indexed_at, snapshot.skipped, snapshot.secrets,
+                    snapshot.examples, damaged, self._state(stored, snapshot, stop),
+                    "" if stop is None else stop.describe(),
                 )
             )  # fmt: skip
-        return found
+        return statuses
 
     def _state(self, stored: Stored, snapshot: Snapshot, stop: Stop | None) -> State:
         if snapshot.complete:

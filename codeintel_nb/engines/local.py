@@ -1,4 +1,4 @@
-"""LocalEngine: the shards of this machine, on threads."""
+"""LocalEngine: search in the shards of this machine, on threads."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ _V = TypeVar("_V")
 
 
 class LocalEngine:
-    """Opened shards and compiled masks, shared by the threads of a process."""
+    """Open shards and compiled masks, shared by the threads of a process."""
 
     def __init__(self, count_bytes: int, threads: int = 2) -> None:
-        raise_descriptor_limit()  # a search of many repositories has many files open for a moment
+        raise_descriptor_limit()  # a search of many repositories opens many files at once
         self._threads, self._count_bytes = threads, count_bytes
         self._pool: ThreadPoolExecutor | None = None
         self._pool_process = 0
@@ -78,12 +78,12 @@ class LocalEngine:
         most_folders: int,
     ) -> Facets:
         def counted(scope: Scope | None = None) -> list[Counted]:
-            asked = (
+            scoped = (
                 targets if scope is None else [target._replace(scope=scope) for target in targets]
             )
             return [
                 Counted(target.repo, self.shard(target.folder), self.mask(target))
-                for target in asked
+                for target in scoped
             ]
 
         return count_facets(
@@ -98,7 +98,7 @@ class LocalEngine:
             *([np.zeros(0, np.int64)] for _ in range(4)),
         )
         repos, paths, languages = list[str](), list[str](), list[str]()
-        before = 0  # chunks in scope of the shards before
+        before = 0  # chunks in scope in earlier shards
         for target, mask in zip(targets, masks, strict=True):
             shard = self.shard(target.folder)
             chunks = (
@@ -106,25 +106,29 @@ class LocalEngine:
                 if mask.chunks is None
                 else np.flatnonzero(mask.chunks)
             )
-            if total > most:  # those at which one more of the even steps is taken
+            if total > most:  # sample evenly
                 number = np.arange(before, before + len(chunks))
                 before += len(chunks)
                 chunks = chunks[(number + 1) * most // total > number * most // total]
             if not len(chunks):
                 continue
-            met, owner = np.unique(shard.chunk_file[chunks], return_inverse=True)
+            files, owner = np.unique(shard.chunk_file[chunks], return_inverse=True)
             owners.append(owner + len(paths))
-            repos += [target.repo] * len(met)
-            paths += [shard.paths[file] for file in met.tolist()]
-            languages += [shard.language(file) for file in met.tolist()]
+            repos += [target.repo] * len(files)
+            paths += [shard.paths[file] for file in files.tolist()]
+            languages += [shard.language(file) for file in files.tolist()]
             places.append(projection.points(shard)[chunks])
             lines.append(shard.chunk_line[chunks])
             cells.append(shard.chunk_cell[chunks])
             kinds.append(shard.chunk_kind[chunks])
         at = np.concatenate(places)
         return Points(
-            at[:, 0].astype("<f4").tobytes(), at[:, 1].astype("<f4").tobytes(), np.concatenate(owners).astype("<u4").tobytes(),
-            np.concatenate(lines).astype("<u4").tobytes(), np.concatenate(cells).astype("<i4").tobytes(), np.concatenate(kinds).astype("<u1").tobytes(), repos, paths, languages, KINDS, total,
+            at[:, 0].astype("<f4").tobytes(), at[:, 1].astype("<f4").tobytes(),
+            np.concatenate(owners).astype("<u4").tobytes(),
+            np.concatenate(lines).astype("<u4").tobytes(),
+            np.concatenate(cells).astype("<i4").tobytes(),
+            np.concatenate(kinds).astype("<u1").tobytes(),
+            repos, paths, languages, KINDS, total,
         )  # fmt: skip
 
     def search_text(
@@ -150,12 +154,12 @@ class LocalEngine:
         collection = reduce(or_, [statistics(part, plan.terms) for part in parts])
         planned = time.perf_counter()
         most = depth(query)
-        found = self.each(
+        by_part = self.each(
             parts,
             lambda part: None if bounds.reached() else candidates(part, plan, collection, most),
         )
         searched = time.perf_counter()
-        ranked = rank([one for one in found if one is not None], plan)
+        ranked = rank([one for one in by_part if one is not None], plan)
         shards = {part.shard.id: part.shard for part in parts}
         hits = [hydrate(shards[candidate.shard], candidate, score) for candidate, score in ranked]
         reason: Reason = bounds.reason() if bounds.reached() else ""
@@ -172,30 +176,32 @@ class LocalEngine:
 
     def symbols(self, query: SymbolQuery, targets: list[Target], bounds: Bounds) -> Answer:
         began = time.perf_counter()
-        held = []  # a definition has a kind of its own, whatever the chunk that it begins in is
+        parts = []  # masks without kinds: a definition's kind may differ from its chunk's
         for target in targets:
             mask = self.mask(target._replace(scope=target.scope.merged(kinds=())))
-            held.append(
+            parts.append(
                 (
                     target,
                     self.shard(target.folder),
                     in_scope(self.shard(target.folder), mask, target.scope.kinds),
                 )
             )
-        found = [
+        matches = [
             (target, one)
-            for target, shard, counts in held
+            for target, shard, counts in parts
             for one in find_symbols(shard, counts, query, bounds)
         ]
-        if not found and not query.is_glob and not bounds.reached():
-            found = [
+        if not matches and not query.is_glob and not bounds.reached():
+            matches = [
                 (target, one)
-                for target, shard, counts in held
+                for target, shard, counts in parts
                 for one in find_alike(shard, counts, query)
             ]
 
-        def order(met: tuple[Target, FoundSymbol]) -> tuple[float, int, tuple[str, list[str]], int]:
-            target, one = met
+        def order(
+            match: tuple[Target, FoundSymbol],
+        ) -> tuple[float, int, tuple[str, list[str]], int]:
+            target, one = match
             shard = self.shard(target.folder)
             return (
                 -one.score,
@@ -204,24 +210,24 @@ class LocalEngine:
                 one.number,
             )
 
-        first = nsmallest(query.limit, found, key=order)
+        first = nsmallest(query.limit, matches, key=order)
         matched = time.perf_counter()
-        read: dict[tuple[Path, int], Hit] = {}
+        by_symbol: dict[tuple[Path, int], Hit] = {}
         for target in targets:
             ones = [one for of, one in first if of is target]
             hits_here = symbol_hits(self.shard(target.folder), target.repo, ones)
-            read |= {
+            by_symbol |= {
                 (target.folder, one.number): hit for one, hit in zip(ones, hits_here, strict=True)
             }
-        hits = [read[target.folder, one.number] for target, one in first]
+        hits = [by_symbol[target.folder, one.number] for target, one in first]
         timings = {
             "match": (matched - began) * 1000,
             "read": (time.perf_counter() - matched) * 1000,
         }
         reason: Reason = (
-            bounds.reason() if bounds.reached() else "limit" if len(found) > len(hits) else ""
+            bounds.reason() if bounds.reached() else "limit" if len(matches) > len(hits) else ""
         )
-        return Answer(hits, len(found), reason, timings, not bounds.reached())
+        return Answer(hits, len(matches), reason, timings, not bounds.reached())
 
     def list_paths(self, query: PathQuery, targets: list[Target]) -> Answer:
         began = time.perf_counter()
@@ -237,23 +243,22 @@ class LocalEngine:
         return Answer(hits[: query.limit], total, reason, {"search": _ms(began)})
 
     def shard(self, folder: Path) -> Shard:
-        found = self._shards.get(folder)
-        if found is None:
+        shard = self._shards.get(folder)
+        if shard is None:
             with self._lock:
-                found = self._shards.get(folder) or Shard(folder)
-                self._shards[folder] = found
-        return found
+                shard = self._shards.get(folder) or Shard(folder)
+                self._shards[folder] = shard
+        return shard
 
     def mask(self, target: Target) -> ScopeMask:
-        scope = (
-            target.scope.merged(repos=()) if target.scope.repos else target.scope
-        )  # which repositories is decided by the targets
+        # the targets already choose the repositories
+        scope = target.scope.merged(repos=()) if target.scope.repos else target.scope
         key = target.folder, target.dead, scope
         with self._lock:
-            found = self._masks.get(key)
-            if found is not None:
+            cached = self._masks.get(key)
+            if cached is not None:
                 self._masks.move_to_end(key)
-                return found
+                return cached
         compiled = compile_mask(self.shard(target.folder), target.dead, scope)
         with self._lock:
             self._masks[key] = compiled
@@ -266,7 +271,7 @@ class LocalEngine:
         return self.mask(target._replace(scope=EVERYTHING))
 
     def keep_only(self, folders: set[Path]) -> None:
-        """Forget shards that no snapshot names any more."""
+        """Drop shards outside these folders, so of no snapshot, and their masks."""
         with self._lock:
             for folder in self._shards.keys() - folders:
                 del self._shards[folder]
@@ -284,9 +289,8 @@ class LocalEngine:
         if len(values) < 2 or not parallel:
             return [work(value) for value in values]
         with self._lock:
-            if (
-                self._pool is None or self._pool_process != os.getpid()
-            ):  # threads do not survive a fork
+            # threads do not survive a fork
+            if self._pool is None or self._pool_process != os.getpid():
                 self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="codeintel")
                 self._pool_process = os.getpid()
             pool = self._pool

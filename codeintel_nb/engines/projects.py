@@ -26,7 +26,7 @@ class Projects:
         self._known: dict[tuple[str, str, tuple[str, ...]], tuple[float, object, Scope]] = {}
 
     def scope(self, folder: str, limit: str = "", joined: Sequence[str] = ()) -> Scope:
-        """Return ``scope_of_folder``, at most ``LASTING_S`` old."""
+        """Return ``scope_of_folder``, at most ``LASTING_S`` seconds old."""
         key, stored = (folder, limit, tuple(joined)), self._roster.all()
         at, of, scope = self._known.get(key, (0.0, None, EVERYTHING))
         if of is not stored or time.monotonic() - at > LASTING_S:
@@ -44,9 +44,10 @@ def scope_of_folder(
 ) -> Scope:
     """Return the scope of a notebook in a folder.
 
-    The repository indexed there; else the matching part of a larger one; else the repositories indexed inside the
-    project; else the unindexed project, for text search only. ``joined`` repositories are added, a package by its
-    present version. Everything, if the folder cannot be a project.
+    It is the repository indexed there; else the matching part of a larger one; else the
+    repositories indexed inside the project; else the unindexed project, for text search only.
+    ``joined`` repositories are added, a package in its current version. If the folder cannot be a
+    project, the scope is everything.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Roster: the repositories of a home, and the shards that answer for them now."""
+"""Roster: the repositories of a home, and their current shards."""
 
 from __future__ import annotations
 
@@ -27,36 +27,39 @@ from .engine import Target
 from .local import LocalEngine
 
 MAX_CHOICES = 1000  # cached lists of repositories by scope
-RETRIES = 5  # of a search whose shard was replaced under it
-TOO_MANY_FILES = "This process has reached its limit of open files. Raise it (ulimit -n 4096) and start the process again, or search fewer repositories: --repo NAME"
+RETRIES = 5  # of a search, if a shard was replaced meanwhile
+TOO_MANY_FILES = (
+    "This process has reached its limit of open files. Raise it (ulimit -n 4096) and start the "
+    "process again, or search fewer repositories: --repo NAME"
+)
 
 _T = TypeVar("_T")
 
 
 class Now(NamedTuple):
-    """What there is to search while a call runs."""
+    """Repositories and shards to search, fixed for one call."""
 
     chosen: list[tuple[Stored, Snapshot]]  # the repositories in scope
     targets: list[Target]
     failed: dict[str, str] = {}  # repositories in scope that cannot be read, and why
-    unfinished: list[
-        Stored
-    ] = []  # repositories in scope with an incomplete first index: their shards are not searched
+    # repositories in scope with an incomplete first index: their shards are not searched
+    unfinished: list[Stored] = []
 
 
 class Current(NamedTuple):
-    """The shards and files that a text search reads."""
+    """Shards and files to read in a text search."""
 
-    now: Now  # without the repositories that cannot be compared with their folders
+    now: Now  # without repositories that cannot be compared with their folders
     targets: list[Target]
     unindexed: list[LooseTarget]
     unwatched: dict[str, str] = {}  # repositories with unwatched folders, and the reasons
 
 
 class Roster:
-    """What a home holds, looked at again when it changed; safe to share between threads.
+    """Repositories of a home, read again after changes; safe to share between threads.
 
-    ``here`` is what is read while nothing is indexed: the current folder where it is empty, None for nothing.
+    ``here`` is the folder to search while nothing is indexed: the current one if empty, none if
+    None.
     """
 
     def __init__(
@@ -75,23 +78,21 @@ class Roster:
         )
         self._here = here
         self._offered: dict[str, Repository] = {}  # unindexed projects by name
-        self.failures: dict[
-            str, str
-        ] = {}  # repositories that the last search could not compare with their folders, and the reasons
+        # repositories not comparable with their folders at the last search, and the reasons
+        self.failures: dict[str, str] = {}
         self._damaged: dict[Path, str] = {}  # shards with a part that could not be read, and why
         self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
-        # stamps of their descriptions, they themselves, and what their folder was like, if that says whether any came or went: one
-        # value, as threads read and replace it
+        # stamps of the repositories' descriptions; the repositories; and the stamp of the folder
+        # around them, or None if it would not reveal every addition and removal. One value, as
+        # threads read and replace it
         self._repositories: tuple[
             tuple[tuple[str, int, int], ...], list[Stored], tuple[int, int] | None
         ] = ((), [], None)
-        self._chosen: tuple[list[Stored], dict[tuple[str, ...], list[Stored]]] = (
-            [],
-            {},
-        )  # of the repositories those that a scope names
+        # all repositories, and those in scope by the scope's names
+        self._chosen: tuple[list[Stored], dict[tuple[str, ...], list[Stored]]] = ([], {})
 
     def all(self) -> list[Stored]:
-        """The stored repositories, read again only when their descriptions changed."""
+        """Return the stored repositories, read again only if their descriptions changed."""
         stamps, whole = [], True
         try:
             folder = os.stat(self._store.root)
@@ -100,7 +101,7 @@ class Roster:
                     try:
                         state = os.stat(os.path.join(entry.path, "repository.json"))
                     except (FileNotFoundError, NotADirectoryError):
-                        whole = False  # it is being made
+                        whole = False  # it is being created
                         continue
                     stamps.append((entry.name, state.st_mtime_ns, state.st_ino))
         except OSError as error:
@@ -120,23 +121,25 @@ class Roster:
         return stored
 
     def stored(self, name: str) -> Stored:
-        """Return a repository by its name, or by its short name if that is unambiguous; ScopeError otherwise."""
+        """Return a repository by its name or unambiguous short name; ScopeError otherwise."""
         by_name = {stored.repository.name: stored for stored in self.all()}
         if not by_name:
             raise ScopeError(NOTHING)
         if name in by_name:
             return by_name[name]
         present = self.present_name(name)
-        found = [full for full in by_name if full == present or short_name(full) == name]
-        if len(found) > 1:
+        matches = [full for full in by_name if full == present or short_name(full) == name]
+        if len(matches) > 1:
             raise ScopeError(
-                f"The name {name!r} is short for several repositories: {', '.join(found)}. Give one of these."
+                f"The name {name!r} is short for several repositories: {', '.join(matches)}. "
+                "Give one of these."
             )
-        if not found:
+        if not matches:
             raise ScopeError(
-                f"No repository {name!r} is indexed.{did_you_mean(name, {*by_name, *map(short_name, by_name)})}"
+                f"No repository {name!r} is indexed."
+                f"{did_you_mean(name, {*by_name, *map(short_name, by_name)})}"
             )
-        return by_name[found[0]]
+        return by_name[matches[0]]
 
     def present_name(self, name: str) -> str:
         """Return a repository's current name; an upgraded package has a new one."""
@@ -145,7 +148,7 @@ class Roster:
         return present if present in names else name
 
     def full_name(self, name: str) -> str:
-        """Return the full name of a repository, an unindexed project or the current folder."""
+        """Return the full name of a repository, unindexed project or the current folder."""
         if name in self._offered or (
             not self.all()
             and self._here is not None
@@ -160,12 +163,12 @@ class Roster:
         except FileNotFoundError:
             return Snapshot()
         stamp = state.st_mtime_ns, state.st_ino
-        known = self._snapshots.get(stored.folder)
-        if known is not None and known[0] == stamp:
-            return known[1]
+        cached = self._snapshots.get(stored.folder)
+        if cached is not None and cached[0] == stamp:
+            return cached[1]
         snapshot = read_snapshot(stored.folder)
         self._snapshots[stored.folder] = (stamp, snapshot)
-        if known is not None:  # shards may have gone
+        if cached is not None:  # some of its shards may be gone
             live = {
                 s.shard(ref.id)
                 for s in self.all()
@@ -175,7 +178,7 @@ class Roster:
         return snapshot
 
     def retrying(self, scope: Scope | None, work: Callable[[Now], _T], fresh: bool = False) -> _T:
-        """Run on the shards that answer now; when one was swept away meanwhile, on those that do then."""
+        """Run on the current shards; if one is deleted meanwhile, retry on the new ones."""
         attempt = 0
         while True:
             try:
@@ -197,16 +200,16 @@ class Roster:
                     if error.errno in FILES_EXHAUSTED
                     else f"A file cannot be read: {error}. Try again, or run: codeintel doctor"
                 ) from error
-            except ShardError as error:  # met in a part that is opened when it is needed
-                met = [
+            except ShardError as error:  # from a part that is opened lazily
+                folders = [
                     s.shard(ref.id)
                     for s in self.all()
                     for ref in self._snapshots.get(s.folder, ((0, 0), Snapshot()))[1].shards
                     if ref.id in str(error)
                 ]
-                if not met or met[0] in self._damaged:
+                if not folders or folders[0] in self._damaged:
                     raise
-                self._damaged[met[0]] = str(error)
+                self._damaged[folders[0]] = str(error)
 
     def _shard_of(self, error: FileNotFoundError) -> Path | None:
         """Return the folder of the shard with a missing file."""
@@ -219,7 +222,10 @@ class Roster:
         return None
 
     def now(self, scope: Scope, fresh: bool = False) -> Now:
-        """The repositories in scope and the shards that answer; ``fresh`` if what is in none may be read."""
+        """Return the repositories in scope and their current shards.
+
+        With ``fresh``, the caller also reads files outside the index, so no index is required.
+        """
         stored = self._known(scope)
         on_offer = self._unindexed_projects(scope, stored)
         if not stored and not on_offer:
@@ -251,7 +257,10 @@ class Roster:
         return Now(chosen, targets, failed, unfinished)
 
     def _known(self, scope: Scope) -> list[Stored]:
-        """The stored repositories, of which those in scope are as they are described now: a search need not look at the others."""
+        """Return the stored repositories; only those in scope are sure to be up to date.
+
+        This spares a search from checking the others.
+        """
         try:
             folder = os.stat(self._store.root)
         except OSError:
@@ -261,7 +270,7 @@ class Roster:
             return self.all()
         try:
             admitted = self._admitted(stored, scope)
-        except ScopeError:  # it may have come since
+        except ScopeError:  # the repository may be new
             return self.all()
         for one in admitted:
             try:
@@ -276,31 +285,33 @@ class Roster:
         """Return the repositories in scope; ScopeError if it names an unknown one."""
         if scope.is_everywhere:
             return stored
-        known, choices = self._chosen
-        if known is not stored or len(choices) > MAX_CHOICES:
+        cached, choices = self._chosen
+        if cached is not stored or len(choices) > MAX_CHOICES:
             choices = {}
             self._chosen = stored, choices
         chosen = choices.get(scope.repos)
         if chosen is None:
             names = [s.repository.name for s in stored]
-            wanted_names = [
-                wanted if wanted in names else self.present_name(self._indexed_name(wanted, stored))
-                for wanted in scope.repos
+            patterns = [
+                pattern
+                if pattern in names
+                else self.present_name(self._indexed_name(pattern, stored))
+                for pattern in scope.repos
             ]
-            found = {
+            matches = {
                 name
-                for wanted in wanted_names
-                if wanted in names or wanted not in self._offered
-                for name in _named(wanted, names)
+                for pattern in patterns
+                if pattern in names or pattern not in self._offered
+                for name in _named(pattern, names)
             }
-            chosen = choices[scope.repos] = [s for s in stored if s.repository.name in found]
+            chosen = choices[scope.repos] = [s for s in stored if s.repository.name in matches]
         return chosen
 
     def offer(self, folder: Path) -> str:
-        """Register an unindexed folder, so that scopes may name it; return its name.
+        """Register an unindexed folder under a name for scopes; return the name.
 
-        Text search reads the folder directly until a repository of this name is indexed. The name is the folder's own,
-        unless it is used by a repository or another registered folder.
+        Text search reads the folder directly until a repository of this name is indexed. The name
+        is the folder's own, unless it is used by a repository or another registered folder.
         """
         reserved_names = {
             name
@@ -318,7 +329,10 @@ class Roster:
         return name
 
     def offered_name(self, root: str) -> str | None:
-        """Return the name under which an unindexed folder is registered, unless a repository uses it; None otherwise."""
+        """Return the registered name of an unindexed folder.
+
+        None without one, or if a repository uses it.
+        """
         names = {one.repository.name for one in self.all()}
         return next(
             (
@@ -330,7 +344,7 @@ class Roster:
         )
 
     def _indexed_name(self, name: str, stored: list[Stored]) -> str:
-        """Return the repository that a registered folder was indexed as; the name itself if it was not."""
+        """Return the name of a registered folder's repository; ``name`` if it has none."""
         project = self._offered.get(name)
         if project is None or any(one.repository.name == name for one in stored):
             return name
@@ -344,7 +358,10 @@ class Roster:
         )
 
     def present_scope(self, scope: Scope) -> Scope | None:
-        """Return a scope with the repositories' current names; None if a name was neither indexed nor registered at the last check."""
+        """Return a scope with the repositories' current names; None if one is unknown.
+
+        A name is known if it is registered, or was indexed at the last check.
+        """
         names = {
             name
             for one in self._repositories[1]
@@ -393,8 +410,10 @@ class Roster:
     def _readable(
         self, stored: list[Stored]
     ) -> tuple[list[tuple[Stored, Snapshot]], dict[str, str]]:
-        """The repositories whose shards can be opened, and what is wrong with the others: one that is damaged spoils no search
-        of the rest."""
+        """Return the readable repositories, and the errors of the others by name.
+
+        A damaged repository does not stop a search of the rest.
+        """
         chosen, failed = list[tuple[Stored, Snapshot]](), dict(self._store.damaged)
         for one in stored:
             try:
@@ -412,28 +431,29 @@ class Roster:
     def _check_revisions(self, scope: Scope, targets: list[Target]) -> None:
         if not scope.revisions:
             return
-        known = {
+        revisions = {
             revision
             for target in targets
             for revision in self._engine.shard(target.folder).manifest.revisions
         }
         for name in scope.revisions:
-            if name not in known:
-                raise ScopeError(f"No revision {name!r} is indexed.{did_you_mean(name, known)}")
+            if name not in revisions:
+                raise ScopeError(f"No revision {name!r} is indexed.{did_you_mean(name, revisions)}")
 
     def with_changes(self, now: Now, scope: Scope, no_ignore: bool = False) -> Current:
         """Return the shards without outdated files, and the files to read instead.
 
-        A repository that cannot be compared with its folder is left out and named. With ``no_ignore``, ignored files are read
-        as well.
+        A repository that cannot be compared with its folder is left out and named in ``failed``.
+        With ``no_ignore``, ignored files are read as well.
 
         Raises
         ------
-        CodeIntelError : no repository is left; the error of the first.
+        CodeIntelError : all repositories failed; the error of the first.
         """
         if no_ignore and (scope.kinds or scope.revisions):
             raise SearchError(
-                "Ignored files are not in the index, so they have no kinds or revisions. Leave out --no-ignore, or the scope's kinds and revisions."
+                "Ignored files are not in the index, so they have no kinds or revisions. "
+                "Leave out --no-ignore, or the scope's kinds and revisions."
             )
         if scope.revisions and WORKTREE not in scope.revisions:
             return Current(now, now.targets, [])
@@ -459,7 +479,7 @@ class Roster:
                 )
             except SnapshotReplaced:
                 raise
-            except Exception as error:  # whatever it is: one repository must not stop the others
+            except Exception as error:  # of any kind: one repository must not stop the others
                 named = (
                     error
                     if isinstance(error, CodeIntelError)
@@ -484,13 +504,13 @@ class Roster:
         unindexed += [self._whole(stored.repository, scope, no_ignore) for stored in now.unfinished]
         if first is not None and not chosen and not now.unfinished:
             raise first
-        kept = [target for target in now.targets if target.repo not in failed]
-        return Current(Now(chosen, kept, failed, now.unfinished), targets, unindexed, unwatched)
+        rest = [target for target in now.targets if target.repo not in failed]
+        return Current(Now(chosen, rest, failed, now.unfinished), targets, unindexed, unwatched)
 
     def _with_ignored(
         self, repository: Repository, changes: Changes, shards: Shards
     ) -> tuple[FileStat, ...]:
-        """Add ignored files to the changed ones."""
+        """Return the changed files and the ignored ones."""
         files = {stat.path: stat for stat in changes.files}
         indexed = {
             path
@@ -504,7 +524,7 @@ class Roster:
         return tuple(sorted(files.values(), key=lambda stat: stat.path.split("/")))
 
     def _unindexed(self, scope: Scope, no_ignore: bool) -> LooseTarget:
-        """The files of the folder that this is about while nothing is indexed."""
+        """Return a target with all files of ``here``, for use while nothing is indexed."""
         if self._here is None:
             raise SearchError(NOTHING)
         repository = worktree(self._here or os.getcwd())
@@ -523,7 +543,7 @@ class Roster:
         )
 
     def coverage(self, current: Current) -> Coverage:
-        """Count the files and chunks in scope; ``unindexed`` counts changed files not read yet."""
+        """Count files and chunks in scope; ``unindexed`` counts changed files not read yet."""
         now, unindexed = current.now, current.unindexed
         building = tuple(stored.repository.name for stored in now.unfinished)
         if not now.chosen and not building:
@@ -532,13 +552,13 @@ class Roster:
         changed = sum(len(files.files) for files in unindexed if isinstance(files.files, tuple))
         names = (*(stored.repository.name for stored, _ in now.chosen), *building)
         return Coverage(
-            names, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks, building,
-            changed, failed=now.failed, unwatched=dict(current.unwatched),
+            names, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks,
+            building, changed, failed=now.failed, unwatched=dict(current.unwatched),
         )  # fmt: skip
 
 
 def _named(pattern: str, names: list[str]) -> list[str]:
-    """Resolve a name or glob to repositories; ScopeError with a hint if there are none."""
+    """Resolve a name or glob to repositories; ScopeError with a hint if none match."""
     try:
         return Scope(repos=(pattern,)).chosen(names)
     except ScopeError as error:
@@ -547,9 +567,15 @@ def _named(pattern: str, names: list[str]) -> list[str]:
 
 
 def _not_indexed(project: Repository) -> str:
-    return f"The project {project.name!r} is not indexed yet, so only text search reads its files. Index it: codeintel index {project.root}"
+    return (
+        f"The project {project.name!r} is not indexed yet, so only text search reads its files. "
+        f"Index it: codeintel index {project.root}"
+    )
 
 
 def _unfinished(names: list[str]) -> str:
     """Return the error message for repositories with an incomplete first index."""
-    return f"Not fully indexed yet: {', '.join(map(repr, names))}. Only text search reads these files. To finish: codeintel refresh {' '.join(names)}"
+    return (
+        f"Not fully indexed yet: {', '.join(map(repr, names))}. "
+        f"Only text search reads these files. To finish: codeintel refresh {' '.join(names)}"
+    )

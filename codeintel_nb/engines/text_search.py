@@ -1,8 +1,9 @@
-"""Text search over many shards: the first hits in path order, then the number of the others.
+"""Text search over many shards: the first hits in path order, then a count of the rest.
 
-Lines beyond the limit are counted in the first ``count_bytes`` of candidate text, in path order. The count does not
-depend on timing, so it is the same in every run. If more text is left, the count is a lower bound, and the search looks
-for one more match in as many bytes again, at least ``MIN_LOOK_BYTES``.
+Lines beyond the limit are counted in the first ``count_bytes`` of candidate text, in path order.
+The count does not depend on timing, so it is the same in every run. If more text is left, the count
+is a lower bound, and the search looks for one more match in as many bytes again, at least
+``MIN_LOOK_BYTES``.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Rest(NamedTuple):
 
     plan: TextPlan
     counted: int = 0  # matching lines of the shard before it
-    is_last: bool = True  # it reaches the shard's end
+    is_last: bool = True  # the part reaches the shard's end
 
 
 class TextSearch:
@@ -51,9 +52,8 @@ class TextSearch:
         self._look_bytes = max(count_bytes, MIN_LOOK_BYTES)
         self._answers: list[TextAnswer] = []
         self._found = 0  # hits in the answers
-        self._ended = self._more = (
-            False  # one of them was ended by the bounds; has an uncounted match
-        )
+        # an answer was ended by the bounds; an answer has an uncounted match
+        self._ended = self._more = False
         self._rests: list[Rest] = []
         self._unread: list[Callable[[], TextPlan | None]] = []  # plans beyond the counted bytes
         self._planned_s = 0.0
@@ -149,7 +149,7 @@ class TextSearch:
                 self._add(search_text(plan, self._query, 0, self._bounds, end))
 
     def _put_off(self, plan: TextPlan, count_end: int, counted: int, size: int) -> None:
-        """Split the rest of a shard into the part to count and the part beyond."""
+        """Split the rest of a shard into a part to count and a part beyond."""
         head, tail = plan.cut(count_end)
         if head.bytes_to_read:
             self._rests.append(Rest(head, counted, count_end >= size))
@@ -157,13 +157,16 @@ class TextSearch:
             self._unread.append(lambda: tail)
 
     def _count_end(self, plan: TextPlan, size: int) -> int:
-        """Return the end offset for counting in a shard; deduct its ``size`` bytes to read from the budget."""
+        """Return the offset in a shard at which counting ends.
+
+        Deducts ``size``, its bytes to read, from the budget.
+        """
         end = plan.shard.size if size <= self._bytes_left else plan.count_end(self._bytes_left)
         self._bytes_left -= size
         return end
 
     def _count(self) -> tuple[int, bool]:
-        """Count the lines of the deferred parts; also return whether the bounds ended it."""
+        """Count the lines of the deferred parts; return also whether the bounds ended it."""
         are_small = sum(rest.plan.bytes_to_read for rest in self._rests) < COUNTED_HERE
         small, whole, parts = list[Rest](), list[Rest](), list[Rest]()
         for rest in self._rests:

@@ -1,5 +1,6 @@
 """MCP: the operations for assistants, each call under the scope of its session.
 
-A session is named by the ``X-Session-ID`` header, else by the argument ``session_id``, else it is the transport's own where
-it has one, else a new one, which the answer names. ``SessionMiddleware`` finds it out.
+The session is given by the ``X-Session-ID`` header, else by the argument ``session_id``. Otherwise
+it is the transport's own, if it has one, or a new one, named in the answer. ``SessionMiddleware``
+determines it.
 """

@@ -1,4 +1,4 @@
-"""The server: tools and files over MCP, and the session that each call belongs to."""
+"""MCP server: tools, files, and the session of each call."""
 
 from __future__ import annotations
 
@@ -24,19 +24,23 @@ if TYPE_CHECKING:
 SESSION_HEADER = "x-session-id"
 INVALID_PARAMS = -32602
 INSTRUCTIONS = (
-    "Search of code that is indexed on this machine: by text, by meaning and by the names of definitions, offline. "
-    "set_scope limits every later call of the session to repositories, paths, languages and kinds; it and every other answer name the session_id, "
-    "which is given with later calls where the transport has no sessions of its own. Lines count from 1. "
-    "Begin with repository_status; prefer semantic_search for questions, search_text for exact text, search_symbols for names; read more with open_file."
+    "Search of code that is indexed on this machine: by text, by meaning and by the names of "
+    "definitions, offline. "
+    "set_scope limits every later call of the session to repositories, paths, languages and kinds; "
+    "it and every other answer name the session_id, "
+    "which is given with later calls where the transport has no sessions of its own. "
+    "Lines count from 1. "
+    "Begin with repository_status; prefer semantic_search for questions, search_text for exact "
+    "text, search_symbols for names; read more with open_file."
 )
 
 
 class SessionMiddleware:
-    """Finds out the session that a call belongs to, and runs the call as it."""
+    """Middleware: determine the session of a call, and run the call in it."""
 
     def __init__(self, backend: Backend, of_process: str = "") -> None:
         self._backend = backend
-        self._of_process = of_process  # the session of a transport that has one client alone
+        self._of_process = of_process  # session of a transport with a single client
 
     async def __call__(self, ctx: Any, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
         if ctx.method not in ("tools/call", "resources/read"):
@@ -45,27 +49,28 @@ class SessionMiddleware:
         arguments = (ctx.params or {}).get("arguments")
         argument = arguments.get("session_id") if isinstance(arguments, dict) else None
         own = headers.get("mcp-session-id")
-        asked = (
+        session_id = (
             headers.get(SESSION_HEADER)
             or argument
             or self._backend.default_session
             or self._of_process
             or (f"mcp-{own}" if own else new_session_id())
         )
-        if not isinstance(asked, str):
+        if not isinstance(session_id, str):
             raise _protocol_error(
-                f"The session id {asked!r} is no text of 1 to 128 of the characters A-Z a-z 0-9 . _ -"
+                f"The session id {session_id!r} is no text of 1 to 128 of the characters "
+                "A-Z a-z 0-9 . _ -"
             )
         try:
-            check_session_id(asked)
+            check_session_id(session_id)
         except ScopeError as error:
             raise _protocol_error(str(error)) from None
-        with session_context(asked):
+        with session_context(session_id):
             return await call_next(ctx)
 
 
 def make_server(backend: Backend, of_process: str = "") -> Server[Any]:
-    """An MCP server over a backend; MissingExtra where the SDK is not installed."""
+    """Return an MCP server over a backend; MissingExtra if the SDK is not installed."""
     try:
         import mcp_types as types
         from mcp.server import Server
@@ -75,8 +80,12 @@ def make_server(backend: Backend, of_process: str = "") -> Server[Any]:
     async def list_tools(context: Any, params: Any) -> types.ListToolsResult:
         return types.ListToolsResult(tools=[
             types.Tool(
-                name=name, title=tool.title, description=tool.description, input_schema=schema_of(tool.arguments), output_schema=schema_of(tool.answer),
-                annotations=types.ToolAnnotations(title=tool.title, read_only_hint=not tool.changes, destructive_hint=False, idempotent_hint=True, open_world_hint=False),
+                name=name, title=tool.title, description=tool.description,
+                input_schema=schema_of(tool.arguments), output_schema=schema_of(tool.answer),
+                annotations=types.ToolAnnotations(
+                    title=tool.title, read_only_hint=not tool.changes, destructive_hint=False,
+                    idempotent_hint=True, open_world_hint=False,
+                ),
             )
             for name, tool in TOOLS.items()
         ], ttl_ms=3_600_000, cache_scope="public")  # fmt: skip
@@ -87,36 +96,38 @@ def make_server(backend: Backend, of_process: str = "") -> Server[Any]:
                 f"There is no tool {params.name!r}.{did_you_mean(params.name, TOOLS)}"
             )
         try:
-            asked = from_builtins(params.arguments or {}, tool.arguments)
+            request = from_builtins(params.arguments or {}, tool.arguments)
         except msgspec.ValidationError as error:
             raise _protocol_error(
-                f"The arguments of {params.name} cannot be read: {error}. It takes {', '.join(tool.arguments.__struct_fields__)}."
+                f"The arguments of {params.name} cannot be read: {error}. "
+                f"It takes {', '.join(tool.arguments.__struct_fields__)}."
             ) from None
         try:
-            answer, said = await call(backend, tool, asked)
+            answer, text = await call(backend, tool, request)
         except CodeIntelError as error:
             return types.CallToolResult(
                 content=[types.TextContent(type="text", text=f"{type(error).__name__}: {error}")],
                 is_error=True,
             )
         return types.CallToolResult(
-            content=[types.TextContent(type="text", text=said)],
+            content=[types.TextContent(type="text", text=text)],
             structured_content=msgspec.to_builtins(answer),
         )
 
     async def list_templates(context: Any, params: Any) -> types.ListResourceTemplatesResult:
         template = types.ResourceTemplate(
             uri_template="file://{repository}/{path}", name="file", title="An indexed file",
-            description="The text of an indexed file as it is now; a repository's name is percent-encoded. Of a notebook the text of its cells.", mime_type="text/plain",
+            description="The text of an indexed file as it is now; a repository's name is "
+            "percent-encoded. Of a notebook the text of its cells.",
+            mime_type="text/plain",
         )  # fmt: skip
         return types.ListResourceTemplatesResult(
             resource_templates=[template], ttl_ms=3_600_000, cache_scope="public"
         )
 
     async def list_resources(context: Any, params: Any) -> types.ListResourcesResult:
-        return types.ListResourcesResult(
-            resources=[], ttl_ms=0, cache_scope="private"
-        )  # files are many: the template names them
+        # too many files to list: the template addresses them
+        return types.ListResourcesResult(resources=[], ttl_ms=0, cache_scope="private")
 
     async def read_resource(
         context: Any, params: types.ReadResourceRequestParams
@@ -137,8 +148,9 @@ def make_server(backend: Backend, of_process: str = "") -> Server[Any]:
         )
 
     server: Server[Any] = Server(
-        "codeintel", version=__version__, title="codeintel-nb", instructions=INSTRUCTIONS, on_list_tools=list_tools, on_call_tool=call_tool,
-        on_list_resources=list_resources, on_list_resource_templates=list_templates, on_read_resource=read_resource,
+        "codeintel", version=__version__, title="codeintel-nb", instructions=INSTRUCTIONS,
+        on_list_tools=list_tools, on_call_tool=call_tool, on_list_resources=list_resources,
+        on_list_resource_templates=list_templates, on_read_resource=read_resource,
     )  # fmt: skip
     server.middleware.append(SessionMiddleware(backend, of_process))
     return server
@@ -149,27 +161,28 @@ def file_uri(repo: str, path: str) -> str:
 
 
 def file_of(uri: str) -> tuple[str, str]:
-    """Repository and path of a file's URI."""
+    """Return the repository and path of a file's URI."""
     parts = urlsplit(uri)
     repo, path = unquote(parts.netloc), unquote(parts.path.lstrip("/"))
     if parts.scheme != "file" or not repo or not path:
         raise SourceError(
-            f"{uri!r} names no indexed file. Give file://REPOSITORY/PATH, the repository's name percent-encoded."
+            f"{uri!r} names no indexed file. "
+            "Give file://REPOSITORY/PATH, the repository's name percent-encoded."
         )
     return repo, path
 
 
-def _protocol_error(said: str) -> Exception:
+def _protocol_error(message: str) -> Exception:
     from mcp.shared.exceptions import MCPError
 
-    return MCPError(INVALID_PARAMS, said)
+    return MCPError(INVALID_PARAMS, message)
 
 
 async def serve_stdio(backend: Backend) -> None:
-    """Serve the one client at the other end of this process's standard streams, until it goes."""
+    """Serve one client on this process's standard streams, until it disconnects."""
     server = make_server(backend, of_process=new_session_id())
     from mcp.server.stdio import stdio_server
 
     with suppress(asyncio.CancelledError):
-        async with stdio_server() as (read, write):
-            await server.run(read, write, server.create_initialization_options())
+        async with stdio_server() as (incoming, outgoing):
+            await server.run(incoming, outgoing, server.create_initialization_options())

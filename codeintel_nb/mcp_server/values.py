@@ -1,4 +1,4 @@
-"""What the tools of MCP are asked and answer; their schemas are made from these."""
+"""Arguments and answers of the MCP tools; their schemas are made from these."""
 
 from __future__ import annotations
 
@@ -14,25 +14,33 @@ from ..scopes.scope import Scope
 from ..search.hit import Coverage, FileText, Hit, Reason
 from ..search.query import Case, Mode, Show
 
-MOST_LINES = 400  # of a file, where the last line is not given
+MOST_LINES = 400  # of a file, if no last line is given
 
 Names = tuple[str, ...] | None
 Repos = Annotated[
     Names,
     Meta(
-        description="Only these repositories, by name or glob such as pkg:scikit*. For this call, in place of the scope's; [] for all."
+        description=(
+            "Only these repositories, by name or glob such as pkg:scikit*. "
+            "For this call, in place of the scope's; [] for all."
+        )
     ),
 ]
 Revisions = Annotated[
     Names,
     Meta(
-        description="Only these revisions; 'worktree' is the folder as it is. In place of the scope's."
+        description=(
+            "Only these revisions; 'worktree' is the folder as it is. In place of the scope's."
+        )
     ),
 ]
 Includes = Annotated[
     Names,
     Meta(
-        description="Only paths that match one of these globs, written as lines of a .gitignore, plus {a,b}: src/**, *.py. In place of the scope's."
+        description=(
+            "Only paths that match one of these globs, written as lines of a .gitignore, plus "
+            "{a,b}: src/**, *.py. In place of the scope's."
+        )
     ),
 ]
 Excludes = Annotated[
@@ -48,13 +56,19 @@ Languages = Annotated[
 Kinds = Annotated[
     Names,
     Meta(
-        description="Only chunks of these kinds: function, class, method, module, cell, markdown, text. In place of the scope's."
+        description=(
+            "Only chunks of these kinds: function, class, method, module, cell, markdown, text. "
+            "In place of the scope's."
+        )
     ),
 ]
 SessionId = Annotated[
     str | None,
     Meta(
-        description="The session whose scope applies: 1 to 128 of A-Z a-z 0-9 . _ -, as an answer named it, or a kernel's id."
+        description=(
+            "The session whose scope applies: 1 to 128 of A-Z a-z 0-9 . _ -, "
+            "as an answer named it, or a kernel's id."
+        )
     ),
 ]
 Positive = Annotated[int, Meta(ge=1)]
@@ -81,7 +95,10 @@ class ScopeArguments(SessionArguments, frozen=True, kw_only=True, forbid_unknown
     include_globs: Annotated[
         tuple[str, ...],
         Meta(
-            description="Globs of which a path must match one, as lines of a .gitignore, plus {a,b}; none for all."
+            description=(
+                "Globs of which a path must match one, as lines of a .gitignore, plus {a,b}; "
+                "none for all."
+            )
         ),
     ] = ()
     exclude_globs: Annotated[
@@ -93,7 +110,10 @@ class ScopeArguments(SessionArguments, frozen=True, kw_only=True, forbid_unknown
     kinds: Annotated[
         tuple[str, ...],
         Meta(
-            description="Kinds of chunks: function, class, method, module, cell, markdown, text; none for all."
+            description=(
+                "Kinds of chunks: function, class, method, module, cell, markdown, text; "
+                "none for all."
+            )
         ),
     ] = ()
 
@@ -140,13 +160,18 @@ class TextArguments(PagedArguments, frozen=True, kw_only=True, forbid_unknown_fi
     show: Annotated[
         Show,
         Meta(
-            description="lines; files: each file with its first line; counts: the same with the number of lines as score."
+            description=(
+                "lines; files: each file with its first line; "
+                "counts: the same with the number of lines as score."
+            )
         ),
     ] = "lines"
     no_ignore: Annotated[
         bool,
         Meta(
-            description="Search what ignore files leave out too, and folders of tools and environments."
+            description=(
+                "Search what ignore files leave out too, and folders of tools and environments."
+            )
         ),
     ] = False
     deadline: Deadline = None
@@ -167,7 +192,10 @@ class SymbolsArguments(PagedArguments, frozen=True, kw_only=True, forbid_unknown
     name: Annotated[
         str,
         Meta(
-            description="A definition's name or glob: read_csv, DataFrame.merge, read_*. Names spelled much like it are found where it is not there."
+            description=(
+                "A definition's name or glob: read_csv, DataFrame.merge, read_*. "
+                "Names spelled much like it are found where it is not there."
+            )
         ),
     ]
     limit: Annotated[int, Meta(description="Most definitions in the answer.", ge=1, le=1_000)] = 20
@@ -187,7 +215,7 @@ class FileArguments(SessionArguments, frozen=True, kw_only=True, forbid_unknown_
 
 
 class FoundHit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A hit as an assistant reads it: what says nothing is left out, as every field is read, checked and paid for."""
+    """Hit for an assistant, without default values: every field is read, checked and paid for."""
 
     repo: str
     path: str
@@ -209,13 +237,14 @@ class FoundHit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             msgspec.UNSET if value is None else value for value in (hit.column, hit.cell)
         )
         return cls(
-            repo=hit.repo, path=hit.path, start_line=hit.start_line, end_line=hit.end_line, snippet=hit.snippet, language=hit.language, kind=hit.kind,
-            symbol=hit.symbol, column=column, cell=cell, score=hit.score, signature=hit.signature, doc=hit.doc,
+            repo=hit.repo, path=hit.path, start_line=hit.start_line, end_line=hit.end_line,
+            snippet=hit.snippet, language=hit.language, kind=hit.kind, symbol=hit.symbol,
+            column=column, cell=cell, score=hit.score, signature=hit.signature, doc=hit.doc,
         )  # fmt: skip
 
 
 class FoundAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a search found, and under which scope."""
+    """Hits of a search, and its scope."""
 
     hits: tuple[FoundHit, ...]
     total: int  # all matches, returned or not
@@ -230,15 +259,17 @@ class FoundAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     @classmethod
     def of(cls, answer: SearchAnswer) -> FoundAnswer:
-        found = answer.results
+        results = answer.results
         return cls(
-            hits=tuple(map(FoundHit.of, found.hits)), total=found.total, truncated=found.truncated, total_exact=found.total_exact, reason=found.reason, scope=found.scope,
-            coverage=found.coverage, session_id=answer.session_id, scope_expired=answer.scope_expired, timings_ms=found.timings_ms,
+            hits=tuple(map(FoundHit.of, results.hits)), total=results.total,
+            truncated=results.truncated, total_exact=results.total_exact, reason=results.reason,
+            scope=results.scope, coverage=results.coverage, session_id=answer.session_id,
+            scope_expired=answer.scope_expired, timings_ms=results.timings_ms,
         )  # fmt: skip
 
 
 class FileAnswer(msgspec.Struct, frozen=True):
-    """Lines of a file, and whether there are more."""
+    """Lines of a file; ``truncated`` if there are more."""
 
     file: FileText
     truncated: bool
@@ -254,8 +285,10 @@ class StatusAnswer(msgspec.Struct, frozen=True):
 
 @cache
 def schema_of(kind: type) -> dict[str, Any]:
-    """JSON Schema of a struct, an object at its root. Parts stand where they are used: clients check every
-    answer against it, a hit at a time."""
+    """Return the JSON Schema of a struct, an object at its root.
+
+    References are inlined: clients check every answer against it, a hit at a time.
+    """
     (root,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
     whole: dict[str, Any] = _resolved(root, parts)
     return whole
