@@ -1,4 +1,7 @@
-"""The Jupyter server extension of codeintel-nb: scopes by kernel session, one index for all kernels, search over REST."""
+"""The Jupyter server extension of codeintel-nb: search over REST.
+
+All kernels share one index; each has its own scope.
+"""
 
 from __future__ import annotations
 

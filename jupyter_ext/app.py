@@ -1,4 +1,4 @@
-"""CodeIntelApp: the extension's settings and lifetime."""
+"""CodeIntelApp: the extension's settings, start and end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REAP_S = 5.0
 
 
 class Service(SharedService):
-    """What the handlers of one Jupyter server share."""
+    """State shared by the handlers of one Jupyter server."""
 
     def __init__(
         self,
@@ -75,17 +75,15 @@ class Service(SharedService):
         self.events = events
         self.registry_counts = RegistryCollector()
         self.base_url = "/"
-        self.has_remote_kernels = (
-            False  # run by a gateway: they cannot sign requests, so they keep their own scopes
-        )
+        # a gateway's kernels cannot sign requests, so they keep their own scopes
+        self.has_remote_kernels = False
         self.public_url = os.environ.get("JUPYTERHUB_PUBLIC_URL", "")
 
     async def project_scope(self, session_id: str) -> Scope:
-        """Return a kernel's default scope: its notebook's project; for other sessions, everything."""
+        """Return the default scope: a kernel's is its notebook's project, others' is everything."""
         folder = await self.kernels.folder(session_id)
-        if folder is None or ".." in folder.split(
-            "/"
-        ):  # clients choose a session's path: it must not leave the root
+        # clients choose a session's path: it must not leave the root
+        if folder is None or ".." in folder.split("/"):
             return EVERYTHING
         place = os.path.join(self._root, *folder.split("/"))
         names = tuple(self._joined.get(session_id, ()))
@@ -112,27 +110,26 @@ class Service(SharedService):
 
         def moved(state: JobState) -> None:
             if state.state == "done":
-                repositories = [
-                    repository.name for repository in self.workspace.repositories()
-                ]  # before the scope is read: it may change meanwhile
+                # before the scope is read: it may change meanwhile
+                repositories = [repository.name for repository in self.workspace.repositories()]
                 loop.call_soon_threadsafe(lambda: loop.create_task(widen(repositories)))
 
         self.jobs.follow(name, moved)
 
     async def remove(self, name: str) -> None:
-        """Remove a repository from the index, and from the scopes that it joined."""
-        known = {one for names in self._joined.values() for one in names}
+        """Remove a repository from the index, and from the scopes to which it was added."""
+        added = {one for names in self._joined.values() for one in names}
 
         def remove() -> set[str]:
-            present = {one: self.workspace.present_name(one) for one in known}
+            present = {one: self.workspace.present_name(one) for one in added}
             removed = self.workspace.remove(name)
-            return {removed, *(one for one in known if present[one] == removed)}
+            return {removed, *(one for one in added if present[one] == removed)}
 
         names = await asyncio.get_running_loop().run_in_executor(self.searching, remove)
         sessions = [
             session_id for session_id, own in self._joined.items() if not names.isdisjoint(own)
         ]
-        for session_id in sessions:  # before the first wait: a kernel may end meanwhile
+        for session_id in sessions:  # before the first await: a kernel may end meanwhile
             self._joined[session_id] = [one for one in self._joined[session_id] if one not in names]
         for session_id in sessions:
             with suppress(CodeIntelError):
@@ -142,14 +139,14 @@ class Service(SharedService):
                 self.events.scope_changed(session_id)
 
     def note_address(self, user: str, protocol: str, host: str) -> None:
-        """Remember the server's public address, taken from its owner's request that came through a proxy."""
+        """Store the server's public address, from its owner's request through a proxy."""
         if not os.environ.get("JUPYTERHUB_PUBLIC_URL") and user == os.environ.get(
             "JUPYTERHUB_USER", user
         ):
             self.public_url = f"{protocol}://{host}{self.base_url}"
 
     async def tick(self) -> None:
-        """What is done every few seconds: the scopes of dead kernels, the registry's counts."""
+        """Clear the scopes of dead kernels and read the registry's counts, every few seconds."""
         if self.has_remote_kernels:
             await self.kernels.ask_gateway()
         await self.kernels.reap()
@@ -176,18 +173,22 @@ class CodeIntelApp(ExtensionApp):
     ).tag(config=True)
     registry_url = Unicode(
         "memory://",
-        help="Where scopes are kept: memory:// is this server's memory; redis://, rediss:// or unix:// a Redis that servers share.",
+        help="Where scopes are kept: memory:// is this server's memory; "
+        "redis://, rediss:// or unix:// a Redis that servers share.",
     ).tag(config=True)
     registry_prefix = Unicode(
-        help="Key prefix in Redis. The default is 'codeintel:', under a hub 'codeintel:USER/SERVER:', so that users do not see each other's scopes."
+        help="Key prefix in Redis. The default is 'codeintel:', under a hub "
+        "'codeintel:USER/SERVER:', so that users do not see each other's scopes."
     ).tag(config=True)
     registry_group = Unicode(
         "",
-        help="Name of a group of servers that share their scripts' scopes in Redis, across users; empty for none.",
+        help="Name of a group of servers that share their scripts' scopes in Redis, across users; "
+        "empty for none.",
     ).tag(config=True)
     session_max_age_s = Float(
         0.0,
-        help="Seconds after which the scope of a client that is no kernel expires; $SESSION_MAX_AGE_SECONDS, else 3600 by default.",
+        help="Seconds after which the scope of a client that is no kernel expires; "
+        "$SESSION_MAX_AGE_SECONDS, else 3600 by default.",
     ).tag(config=True)
     registry_size = Int(
         10_000, min=1, help="Most sessions whose scope is kept; live kernels' are always."
@@ -214,7 +215,8 @@ class CodeIntelApp(ExtensionApp):
     ).tag(config=True)
     allowed_roots = List(
         Unicode(),
-        help="Folders below which clients may index, besides the server's root folder and installed packages.",
+        help="Folders below which clients may index, besides the server's root folder and "
+        "installed packages.",
     ).tag(config=True)
 
     @default("registry_prefix")
@@ -226,7 +228,8 @@ class CodeIntelApp(ExtensionApp):
         url = proposal["value"]
         if url != "memory://" and url.partition("://")[0] not in SCHEMES:
             raise CodeIntelError(
-                f"c.CodeIntelApp.registry_url is {url!r}; it begins with memory:// or one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}."
+                f"c.CodeIntelApp.registry_url is {url!r}; it begins with memory:// "
+                f"or one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}."
             )
         return url
 
@@ -262,7 +265,7 @@ class CodeIntelApp(ExtensionApp):
             server.session_manager,
             Events(server.event_logger),
             self.watch,
-            lambda name, said: self.log.warning("codeintel: %s", said),
+            lambda name, message: self.log.warning("codeintel: %s", message),
         )
         self.service.registry_counts.register()
         self.service.base_url = server.base_url
@@ -283,18 +286,18 @@ class CodeIntelApp(ExtensionApp):
         self.handlers.extend(routes())
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
-        """Tell the kernels where the server is, which is certain only now; watch for those that die."""
-        told = {
+        """Publish the server's address to its kernels, as it is final only now; start to reap."""
+        variables = {
             URL: server_url(serverapp),
             PID: str(os.getpid()),
-            "CODEINTEL_HOME": str(
-                self.service.workspace.settings.home
-            ),  # for kernels that go on without the server
-            "JUPYTER_SERVER_ROOT": serverapp.root_dir,  # links in results lead where the server shows files
+            # for kernels that continue without the server
+            "CODEINTEL_HOME": str(self.service.workspace.settings.home),
+            # links in results lead to files that the server shows
+            "JUPYTER_SERVER_ROOT": serverapp.root_dir,
         }
         self.service.events.begin()
-        self._environment_before = {name: os.environ.get(name) for name in told}
-        os.environ.update(told)
+        self._environment_before = {name: os.environ.get(name) for name in variables}
+        os.environ.update(variables)
         self.ticking = PeriodicCallback(self.service.tick, REAP_S * 1000)
         self.ticking.start()
         self.service.searching.submit(self.service.prepare)
@@ -317,14 +320,14 @@ class CodeIntelApp(ExtensionApp):
 
 
 def is_personal(ip: str, environment: Mapping[str, str]) -> bool:
-    """Whether a server has a single user: it listens on this machine only, and no hub started it."""
+    """Whether a server has a single user: it listens on this machine only, without a hub."""
     return ip in ("localhost", "127.0.0.1", "::1") and "JUPYTERHUB_USER" not in environment
 
 
 def server_url(serverapp: Any) -> str:
-    """The server's address for its own kernels: the loop-back one where it listens on all.
+    """Return the server's address for its kernels: loop-back if it listens on all.
 
-    ``_get_urlparts`` is Jupyter's own, so a test of ours holds it.
+    ``_get_urlparts`` is private to Jupyter, so a test of ours covers it.
     """
     from jupyter_server.serverapp import WILDCARD_IPS
 

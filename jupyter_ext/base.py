@@ -1,4 +1,4 @@
-"""What all handlers have in common: who asks, for which session, and errors as RFC 9457 problem documents."""
+"""Base of the handlers: the client, its session, and errors as RFC 9457 problem documents."""
 
 from __future__ import annotations
 
@@ -33,15 +33,14 @@ _T = TypeVar("_T")
 class CodeIntelHandler(APIHandler):
     """Base of every handler."""
 
-    statuses: ClassVar[
-        dict[type[CodeIntelError], HTTPStatus]
-    ] = {}  # where they differ from api/problems.py
+    # those that differ from api/problems.py
+    statuses: ClassVar[dict[type[CodeIntelError], HTTPStatus]] = {}
     auth_resource = RESOURCE
     max_body_bytes: ClassVar[int] = MAX_BODY_BYTES
     kernel_id: str | None = None
     session_id = ""
     cancel: threading.Event
-    _is_gone = False  # the client
+    _is_gone = False  # whether the client has disconnected
 
     @property
     def service(self) -> Any:
@@ -57,13 +56,15 @@ class CodeIntelHandler(APIHandler):
             )
             if self.kernel_id is None:
                 raise refused(
-                    "The kernel's signature is not good: of an unknown kernel, forged, used before or too old."
+                    "The kernel's signature is not good: "
+                    "of an unknown kernel, forged, used before or too old."
                 )
         await super().prepare()
         if len(self.request.body) > self.max_body_bytes:
             raise Refused(
                 413,
-                f"The body has {len(self.request.body):,} bytes; the maximum is {self.max_body_bytes:,}.",
+                f"The body has {len(self.request.body):,} bytes; "
+                f"the maximum is {self.max_body_bytes:,}.",
                 "SearchError",
             )
         if self.request.body and not self.request.headers.get("Content-Type", "").partition(";")[
@@ -71,57 +72,59 @@ class CodeIntelHandler(APIHandler):
         ].strip().lower().endswith("json"):
             raise Refused(
                 415,
-                f"The body is {self.request.headers.get('Content-Type', 'of no type')!r}; send application/json.",
+                f"The body is {self.request.headers.get('Content-Type', 'of no type')!r}; "
+                "send application/json.",
             )
         self.session_id = self._session()
         self.set_header(SESSION_HEADER, self.session_id)
 
     def _session(self) -> str:
-        asked = self.request.headers.get(SESSION_HEADER)
+        header = self.request.headers.get(SESSION_HEADER)
         if self.kernel_id is not None:
-            if asked not in (None, self.kernel_id):
+            if header not in (None, self.kernel_id):
                 raise refused("A kernel's signature is good for its own session alone.")
             return self.kernel_id
         try:
-            return check_session_id(asked) if asked is not None else new_session_id()
+            return check_session_id(header) if header is not None else new_session_id()
         except ScopeError as error:
             raise Refused(400, str(error), "ScopeError") from None
 
     def check_xsrf_cookie(self) -> None:
-        if (
-            self.kernel_id is None
-        ):  # a signature is no ambient credential: there is nothing to forge
+        # a signature is no ambient credential: there is nothing to forge
+        if self.kernel_id is None:
             super().check_xsrf_cookie()
 
     # requests
 
     def decoded(self, kind: type[_T]) -> _T:
-        """The body as a value of this type."""
+        """Return the body, decoded as this type."""
         return readable(lambda: from_wire(self.request.body or b"{}", kind))
 
     def queried(self, kind: type[_T]) -> _T:
-        """The query string as a value of this type."""
-        given = {
+        """Return the query string, decoded as this type."""
+        arguments = {
             name: self.get_query_argument(name)
             for name in self.request.query_arguments
             if name != "token"
         }
-        return readable(lambda: msgspec.convert(given, kind, strict=False))
+        return readable(lambda: msgspec.convert(arguments, kind, strict=False))
 
     def call_id(self, request_id: str = "") -> str:
-        """Return a call's id, by default this call's. It includes the owner, so that only the owner can end the call."""
+        """Return a call's id, by default this call's.
+
+        It includes the owner, so that only the owner can end the call.
+        """
         request_id = request_id or self.request.headers.get(REQUEST_ID, str(id(self)))
-        by_token = bool(
-            getattr(self, "token_authenticated", False)
-        )  # Jupyter invents a user name for each of these
+        # Jupyter invents a user name for each request with a token
+        by_token = bool(getattr(self, "token_authenticated", False))
         return f"{self.kernel_id or ('' if by_token else self.current_user.username)} {request_id}"
 
     # work
 
     async def off_loop(self, work: Callable[[], _T]) -> _T:
         """Run on a thread, so that no other request waits for it."""
-        found: _T = await self.service.off_loop(work)
-        return found
+        result: _T = await self.service.off_loop(work)
+        return result
 
     async def held(self) -> ScopeAnswer:
         with session_context(self.session_id):
@@ -136,14 +139,17 @@ class CodeIntelHandler(APIHandler):
 
     @property
     def is_page(self) -> bool:
-        """Whether the request is from a page of this server in a browser; scripts can claim it, but not by accident."""
+        """Whether the request is from a page of this server in a browser.
+
+        A script can claim it, but not by accident.
+        """
         return (
             self.kernel_id is None and self.request.headers.get("Sec-Fetch-Site") == "same-origin"
         )
 
     @property
     def wants_events(self) -> bool:
-        """Whether the client asks for server-sent events in place of one answer."""
+        """Whether the client requests server-sent events in place of one answer."""
         return EVENT_STREAM in self.request.headers.get("Accept", "")
 
     async def answer_long(
@@ -175,9 +181,8 @@ class CodeIntelHandler(APIHandler):
             await events.aclose()
 
     def answer(self, value: Any, status: int = 200) -> None:
-        if (
-            self.kernel_id is None and "X-Forwarded-For" in self.request.headers
-        ):  # only authenticated requests come here
+        # only authenticated requests come here
+        if self.kernel_id is None and "X-Forwarded-For" in self.request.headers:
             self.service.note_address(
                 self.current_user.username, self.request.protocol, self.request.host
             )

@@ -1,4 +1,4 @@
-"""Who may ask: a person by Jupyter's own cookie or token, a kernel by its signature."""
+"""Authorization: a person by Jupyter's own cookie or token, a kernel by its signature."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Handler = TypeVar("_Handler", bound=Callable[..., Awaitable[None]])
 
 
 class Signatures:
-    """Checks kernels' credentials; each is good once."""
+    """Verifier of kernels' signatures; each is valid once."""
 
     def __init__(self, kernels: Kernels, clock: Callable[[], float] = time.time) -> None:
         self._kernels = kernels
@@ -31,7 +31,7 @@ class Signatures:
         self._seen: OrderedDict[tuple[str, str], float] = OrderedDict()  # used ones, oldest first
 
     def kernel_of(self, header: str, method: str, uri: str, body: bytes) -> str | None:
-        """The id of the kernel that signed this request; None where the credential is not good."""
+        """Return the id of the signing kernel; None if the signature is invalid."""
         now = self._clock()
         try:
             kernel_id, at, nonce, mac = header.removeprefix(SCHEME).strip().split(":")
@@ -41,10 +41,8 @@ class Signatures:
             signed = bool(key) and hmac.compare_digest(
                 sign(key, kernel_id, method, uri, body, int(at), nonce).encode(), mac.encode()
             )
-        except (
-            ValueError,
-            OverflowError,
-        ):  # not four parts, no number, one of 400 digits, half a surrogate
+        # not four parts, no number, one of 400 digits, half a surrogate
+        except (ValueError, OverflowError):
             return None
         if not signed or (kernel_id, nonce) in self._seen:
             return None
@@ -57,7 +55,11 @@ class Signatures:
 def kernel_or_user(
     action: str, kernels: Literal["any", "own", "none"] = "any"
 ) -> Callable[[_Handler], _Handler]:
-    """Let in a person whom the Authorizer allows ``action``, and ``kernels``: any, the one that the path names, or none."""
+    """Return a decorator to admit a person or a kernel.
+
+    A person needs the Authorizer's permission for ``action``. ``kernels`` admits any kernel, the
+    one in the path (own), or none.
+    """
 
     def decorate(method: _Handler) -> _Handler:
         @wraps(method)
@@ -71,7 +73,8 @@ def kernel_or_user(
                 self.authorizer.is_authorized(self, self.current_user, action, RESOURCE)
             ):
                 raise refused(
-                    f"{self.current_user.username!r} is not allowed to {action} {RESOURCE!r} on this server."
+                    f"{self.current_user.username!r} is not allowed to {action} {RESOURCE!r} "
+                    "on this server."
                 )
             await method(self, *path)
 
@@ -81,13 +84,13 @@ def kernel_or_user(
 
 
 class Refused(HTTPError):
-    """A 4xx with a sentence for the client, and nothing more in the log than the request's own line."""
+    """A 4xx answer with a message for the client; only the request's own line is logged."""
 
     def __init__(self, status: int, detail: str, error: str = "", question: str = "") -> None:
         super().__init__(status)
         self.detail = detail
         self.error = error
-        self.question = question  # for a person
+        self.question = question  # to ask the user
 
 
 def refused(detail: str) -> Refused:

@@ -1,6 +1,7 @@
-"""What a page is told without asking: that a session's scope changed, and how far an indexing run is.
+"""Events for pages: changes of a session's scope, and progress of indexing runs.
 
-They go out as events of the Jupyter server, which every page of it hears anyway. A scope itself is not in them.
+They are events of the Jupyter server, to which each of its pages already listens. They never
+contain a scope.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from codeintel_nb.api.wire import JobState
 from codeintel_nb.api.wording import in_panel
 
 CHANGES = "urn:codeintel-nb:changes:v1"
-TOLD_S = 0.2  # between two words on one run
+TOLD_S = 0.2  # between two events of one run
 SCHEMA = {
     "$id": CHANGES,
     "version": "1",
@@ -42,28 +43,27 @@ SCHEMA = {
 
 
 class Events:
-    """Tells on the event loop that it was made on; its methods may be called from any thread."""
+    """Emitter of the events, on the server's event loop; its methods are thread-safe."""
 
     def __init__(self, logger: Any) -> None:
         self._logger = logger
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._runs: dict[
-            str, tuple[Estimate, float]
-        ] = {}  # repository -> its run's estimate, and when it was last told of
-        if CHANGES not in logger.schemas:  # else of a server that was in this process before
+        # repository -> its run's estimate, and the time of its last event
+        self._runs: dict[str, tuple[Estimate, float]] = {}
+        if CHANGES not in logger.schemas:  # an earlier server of this process may have registered
             logger.register_event_schema(SCHEMA)
 
     def begin(self) -> None:
-        """Called once the server's loop runs."""
+        """Start to emit on the running event loop."""
         self._loop = asyncio.get_running_loop()
 
     def scope_changed(self, session_id: str) -> None:
         self._emit({"what": "scope", "session": session_id})
 
     def job_moved(self, state: JobState) -> None:
-        estimate, told = self._runs.get(state.repository, (Estimate(), 0.0))
+        estimate, emitted_at = self._runs.get(state.repository, (Estimate(), 0.0))
         now = time.monotonic()
-        if not state.ended and now - told < TOLD_S:
+        if not state.ended and now - emitted_at < TOLD_S:
             return
         self._runs[state.repository] = (estimate, now)
         line, share = f"indexing {state.repository} ...", 0.0

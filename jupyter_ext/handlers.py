@@ -1,6 +1,6 @@
-"""REST: each handler reads a request, calls one operation off the event loop, and writes its answer.
+"""REST handlers: each reads a request, calls one operation on a thread, and writes the answer.
 
-``openapi.yml`` describes all of it; a test holds the two against each other.
+``openapi.yml`` describes all of them; a test compares the two.
 """
 
 from __future__ import annotations
@@ -53,11 +53,14 @@ from .searches import (
 
 _T = TypeVar("_T")
 
-REMOTE = "This notebook's kernel runs behind a gateway and keeps its own scope: %scope in a cell shows and sets it. Searches here ignore it."
+REMOTE = (
+    "This notebook's kernel runs behind a gateway and keeps its own scope: "
+    "%scope in a cell shows and sets it. Searches here ignore it."
+)
 
 
 class UnknownHandler(CodeIntelHandler):
-    """Every path that is none of the others."""
+    """Handler of unknown paths: 404."""
 
     @kernel_or_user("read")
     async def get(self, *path: str) -> None:
@@ -82,7 +85,7 @@ class SessionsHandler(CodeIntelHandler):
 
 
 class SessionHandler(CodeIntelHandler):
-    """The path names the session."""
+    """Base of handlers with the session in their path."""
 
     async def prepare(self) -> None:
         await super().prepare()
@@ -94,7 +97,7 @@ class SessionHandler(CodeIntelHandler):
 
     @property
     def is_remote(self) -> bool:
-        """Whether the session is a gateway's kernel, with its own scope."""
+        """Whether the session is a gateway's kernel, which keeps its own scope."""
         return bool(
             self.service.has_remote_kernels and self.service.kernels.is_live(self.session_id)
         )
@@ -104,7 +107,10 @@ class SessionHandler(CodeIntelHandler):
             raise Refused(409, REMOTE, "ScopeError")
 
     def with_offer(self, held: ScopeAnswer) -> ScopeAnswer:
-        """The scope held, or the one that a change of kernel left behind."""
+        """Return the answer; for a default scope, add the offer.
+
+        That is the scope of the kernel that the session's kernel replaced, if any.
+        """
         return (
             held
             if not held.is_default
@@ -126,8 +132,8 @@ class ScopeHandler(SessionHandler):
     @kernel_or_user("write", kernels="own")
     async def patch(self, session_id: str) -> None:
         change = self.decoded(object)
-        held = await self.held()
-        await self._set(readable(lambda: patched(held.scope, change)))
+        current = await self.held()
+        await self._set(readable(lambda: patched(current.scope, change)))
 
     @kernel_or_user("write", kernels="own")
     async def delete(self, session_id: str) -> None:
@@ -141,29 +147,32 @@ class ScopeHandler(SessionHandler):
         self.refuse_remote()
         checked = await self.off_loop(lambda: self.service.operations.checked(scope))
         with session_context(self.session_id):
-            kept = await self.service.sessions.set(checked)
+            answer = await self.service.sessions.set(checked)
         await self.service.kernels.has_scope(self.session_id)
         self.service.events.scope_changed(self.session_id)
-        await self._tell(kept)
+        await self._tell(answer)
 
-    async def _tell(self, held: ScopeAnswer) -> None:
+    async def _tell(self, answer: ScopeAnswer) -> None:
         self.answer(
-            await self.off_loop(lambda: self.service.operations.counted(self.with_offer(held)))
+            await self.off_loop(lambda: self.service.operations.counted(self.with_offer(answer)))
         )
 
 
 class PanelHandler(SessionHandler):
-    """What a panel beside the notebook shows. It sets the scope and saves it as everybody does."""
+    """State and searches of a panel beside the notebook.
+
+    The panel sets and saves scopes through the other paths, as any client.
+    """
 
     @kernel_or_user("read", kernels="own")
     async def post(self, session_id: str) -> None:
-        asked: Looked = self.decoded(Looked)  # type: ignore[arg-type]
+        request: Looked = self.decoded(Looked)  # type: ignore[arg-type]
         session = HeldSession(self.service.operations, self.with_offer(await self.held()))
         try:
             answer = await self.off_loop(
-                lambda: look(session, asked, self.settings["server_root_dir"])
+                lambda: look(session, request, self.settings["server_root_dir"])
             )
-            if self.is_remote and isinstance(asked, PanelState):
+            if self.is_remote and isinstance(request, PanelState):
                 answer["note"] = REMOTE
             self.answer(await self.off_loop(lambda: to_wire(answer)))
         except MissingExtra:
@@ -271,9 +280,9 @@ ROUTES: tuple[tuple[str, type[CodeIntelHandler]], ...] = (
 
 
 def routes() -> list[tuple[str, type[CodeIntelHandler]]]:
-    """Patterns for Jupyter's web application, below its base URL."""
-    found = [
+    """Return the URL patterns below the base URL of Jupyter's web application."""
+    patterns = [
         (BASE + re.sub(r"\\\{\w+\\\}", "([^/]+)", re.escape(path)), handler)
         for path, handler in ROUTES
     ]
-    return [*found, (BASE + "(.*)", UnknownHandler)]
+    return [*patterns, (BASE + "(.*)", UnknownHandler)]

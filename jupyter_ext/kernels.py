@@ -1,4 +1,4 @@
-"""Kernels: whose scope lives as long as its kernel, and who is offered the scope of the kernel before."""
+"""Live kernels: the end of their scopes, and the offer of a scope to a kernel's successor."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
 
 
 class Kernels:
-    """The live kernels of a server, and the end of their scopes.
+    """Live kernels of a server, and the end of their scopes.
 
-    A kernel that is shut down, culled or replaced says so by an event. One that dies again and again says nothing at
-    the end; ``reap`` finds it missing.
+    The shutdown, culling or replacement of a kernel emits an event. A kernel that keeps dying emits
+    none in the end; ``reap`` finds that it is missing.
     """
 
     def __init__(
@@ -32,41 +32,46 @@ class Kernels:
         self._registry = registry
         self._kernels = kernel_manager
         self._sessions = session_manager
-        self._offering = offering  # told of a kernel that is offered a scope
-        self._holders: dict[
-            str, str
-        ] = {}  # kernel id -> id of the Jupyter session that it serves; empty while unknown
+        self._offering = offering  # called with the id of a kernel to which a scope is offered
+        # kernel id -> id of the Jupyter session that it serves; empty while unknown
+        self._holders: dict[str, str] = {}
         self._folders: dict[str, str] = {}  # kernel id -> folder of its notebook
-        self._offers: dict[str, Scope] = {}  # kernel id -> scope of the kernel it took the place of
+        self._offers: dict[str, Scope] = {}  # kernel id -> scope of the kernel it replaced
 
     def is_live(self, session_id: str) -> bool:
         return session_id in self._kernels
 
     async def folder(self, kernel_id: str) -> str | None:
-        """Return the folder of a kernel's notebook, relative to the server's root; None without a notebook."""
+        """Return the folder of a kernel's notebook, relative to the server's root.
+
+        Return None for a kernel without a notebook.
+        """
         if kernel_id not in self._folders and self.is_live(kernel_id):
             await self._learn_sessions()
         return self._folders.get(kernel_id)
 
     def key(self, kernel_id: str) -> bytes:
-        """The key of the kernel's connection file; empty where there is no such kernel or it does not sign."""
+        """Return the key of the kernel's connection file.
+
+        It is empty if there is no such kernel, or if the kernel does not sign its messages.
+        """
         try:
             return bytes(self._kernels.get_kernel(kernel_id).session.key)
-        except Exception:  # an unknown kernel raises what the kernel manager at hand likes to
+        except Exception:  # the error for an unknown kernel depends on the kernel manager
             return b""
 
     def offered(self, session_id: str) -> Scope | None:
         return self._offers.get(session_id)
 
     async def has_scope(self, session_id: str) -> None:
-        """Note that the session, if it is a kernel, was given a scope."""
+        """Record that a scope was set for the session, if it is a kernel's."""
         if self.is_live(session_id):
             self._offers.pop(session_id, None)
             self._holders.setdefault(session_id, "")
             await self._learn_sessions()
 
     async def on_action(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
-        """Called for each action of the kernel manager."""
+        """Handle an action event of the kernel manager: clear the scope of a kernel shut down."""
         if data.get("action") == "shutdown" and data.get("status") == "success":
             kernel_id = str(data.get("kernel_id"))
             self._holders.setdefault(kernel_id, "")
@@ -79,31 +84,31 @@ class Kernels:
             await ensure_async(self._kernels.list_kernels())
 
     async def reap(self) -> None:
-        """Drop the scopes of kernels that are gone without a word."""
+        """Clear the scopes of kernels that ended without an event."""
         for kernel_id in [
             kernel_id
             for kernel_id in {*self._holders, *self._offers}
             if not self.is_live(kernel_id)
         ]:
-            with suppress(EngineError):  # the registry is away
+            with suppress(EngineError):  # the registry is unreachable
                 await self._ended(kernel_id)
         if self._holders or self._folders:
             await self._learn_sessions()
 
     async def labels(self) -> dict[str, tuple[str, tuple[str, ...]]]:
-        """Of each live kernel its kernel's name and the paths of the notebooks and consoles that use it."""
-        found: dict[str, tuple[str, tuple[str, ...]]] = {
+        """Return the name of each live kernel, and the paths of its notebooks and consoles."""
+        labels: dict[str, tuple[str, tuple[str, ...]]] = {
             str(kernel_id): (str(self._kernels.get_kernel(kernel_id).kernel_name), ())
             for kernel_id in self._kernels.list_kernel_ids()
         }
         for session in await self._sessions.list_sessions():
-            name, paths = found.get(session["kernel"]["id"], (session["kernel"]["name"], ()))
-            found[session["kernel"]["id"]] = (name, (*paths, str(session["path"])))
-        return found
+            name, paths = labels.get(session["kernel"]["id"], (session["kernel"]["name"], ()))
+            labels[session["kernel"]["id"]] = (name, (*paths, str(session["path"])))
+        return labels
 
     async def _ended(self, kernel_id: str) -> None:
         scope = await self._registry.get(kernel_id)
-        await self._registry.clear(kernel_id)  # where that fails the next reap tries again
+        await self._registry.clear(kernel_id)  # if it fails, the next reap retries
         holder = self._holders.pop(kernel_id, "")
         self._offers.pop(kernel_id, None)
         if scope and holder:

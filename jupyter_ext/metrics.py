@@ -1,4 +1,4 @@
-"""Counters in Jupyter's own /metrics."""
+"""Metrics on Jupyter's own /metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SEARCH_SECONDS = Histogram(
 
 
 class RegistryCollector(Collector):
-    """The scope registry's counts, as they were last read from it."""
+    """Collector of the scope registry's counts, as last read."""
 
     def __init__(self) -> None:
         self.latest = RegistryMetrics(0, 0, 0, 0, 0, 0)
@@ -43,14 +43,8 @@ class RegistryCollector(Collector):
             yield CounterMetricFamily(
                 f"codeintel_scope_{name}", f"Scope registry: {name}", value=count
             )
-        for name in (
-            "l1_hits",
-            "l2_hits",
-            "invalidations",
-            "flushes",
-            "restored",
-            "failures",
-        ):  # of a registry in Redis
+        # of a registry in Redis
+        for name in ("l1_hits", "l2_hits", "invalidations", "flushes", "restored", "failures"):
             if hasattr(now, name):
                 yield CounterMetricFamily(
                     f"codeintel_redis_{name}",

@@ -1,4 +1,4 @@
-"""Repositories over REST: what is indexed, and the runs that index it."""
+"""REST handlers of repositories and of their indexing runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RepositoriesHandler(CodeIntelHandler):
     @kernel_or_user("write")
     async def post(self) -> None:
         request = self.decoded(IndexRequest)
-        if request.path is not None:  # a relative one is meant as the server shows it
+        if request.path is not None:  # a relative one starts at the server's root folder
             request = msgspec.structs.replace(
                 request,
                 path=os.path.join(
@@ -43,7 +43,7 @@ class RepositoriesHandler(CodeIntelHandler):
             )
         except SourceError as error:
             raise Refused(400, str(error), "SourceError") from None
-        # neither a kernel's code nor an assistant can confirm for the user, nor can others through a proxy
+        # no kernel, no assistant and no client behind a proxy may confirm in place of the user
         can_confirm = (
             self.service.is_personal
             and self.is_page
@@ -67,12 +67,15 @@ class RepositoriesHandler(CodeIntelHandler):
         self.answer(state, 202)
 
     def _kernel_python(self) -> str:
-        """The interpreter of the kernel that asks, whose packages it may have indexed."""
+        """Return the interpreter of the requesting kernel, or an empty string.
+
+        The kernel may have its packages indexed.
+        """
         if self.kernel_id is None:
             return ""
         try:
             return str(self.kernel_manager.get_kernel(self.kernel_id).kernel_spec.argv[0])
-        except Exception:  # no such kernel spec any more
+        except Exception:  # the kernel spec no longer exists
             return ""
 
 
@@ -112,7 +115,7 @@ class JobHandler(CodeIntelHandler):
 
 
 class EventsHandler(CodeIntelHandler):
-    """An indexing run as server-sent events, one JobState each, until it ends."""
+    """Server-sent events of an indexing run, one JobState each, until it ends."""
 
     statuses: ClassVar = {ScopeError: HTTPStatus.NOT_FOUND}
     _open = 0
@@ -122,7 +125,8 @@ class EventsHandler(CodeIntelHandler):
         if EventsHandler._open >= MOST_EVENT_STREAMS:
             raise Refused(
                 429,
-                f"{MOST_EVENT_STREAMS} clients follow indexing runs already. Ask for repositories/NAME/job now and then instead.",
+                f"{MOST_EVENT_STREAMS} clients follow indexing runs already. "
+                "Ask for repositories/NAME/job now and then instead.",
             )
         events = await self.service.job_events(name)
         EventsHandler._open += 1

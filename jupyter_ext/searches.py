@@ -1,4 +1,4 @@
-"""Searches over REST: bounded by a deadline, ended when the client goes or asks for it, counted."""
+"""REST handlers of searches: with a deadline, cancellation and metrics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ _T = TypeVar("_T")
 
 
 class SearchHandler(CodeIntelHandler):
-    """A search: bounded by a deadline, ended when its client goes or asks for it, counted."""
+    """Base of the searches: with a deadline, cancellation and metrics.
+
+    A search is cancelled when its client disconnects or requests it.
+    """
 
     kind = ""
 
@@ -41,27 +44,29 @@ class SearchHandler(CodeIntelHandler):
         work: Callable[[_T, ScopeAnswer, threading.Event], SearchAnswer | TableAnswer],
     ) -> None:
         arrived = time.monotonic()
-        held, cancel = await self.held(), self.cancel
+        current, cancel = await self.held(), self.cancel
 
-        def run(bounded: _T, held: ScopeAnswer, cancel: threading.Event) -> tuple[bytes, str]:
-            found = work(bounded, held, cancel)
-            return to_wire(found), _outcome(found, cancel)
+        def run(bounded: _T, current: ScopeAnswer, cancel: threading.Event) -> tuple[bytes, str]:
+            answer = work(bounded, current, cancel)
+            return to_wire(answer), _outcome(answer, cancel)
 
         outcome = "error"
         try:
-            said, outcome = await self.service.search(request, held, cancel, self.call_id(), run)
-            self.answer(said)
+            body, outcome = await self.service.search(request, current, cancel, self.call_id(), run)
+            self.answer(body)
         finally:
             SEARCHES.labels(self.kind, outcome).inc()
             SEARCH_SECONDS.labels(self.kind).observe(time.monotonic() - arrived)
 
 
-def _outcome(found: SearchAnswer | TableAnswer, cancel: threading.Event) -> str:
+def _outcome(answer: SearchAnswer | TableAnswer, cancel: threading.Event) -> str:
     if cancel.is_set():
         return "cancelled"
-    if isinstance(found, TableAnswer):
-        return "truncated" if found.truncated else "found"
-    return "none" if not found.results.hits else "truncated" if found.results.truncated else "found"
+    if isinstance(answer, TableAnswer):
+        return "truncated" if answer.truncated else "found"
+    return (
+        "none" if not answer.results.hits else "truncated" if answer.results.truncated else "found"
+    )
 
 
 class TextHandler(SearchHandler):
@@ -99,19 +104,19 @@ class PathsHandler(SearchHandler):
 class FacetsHandler(CodeIntelHandler):
     @kernel_or_user("read")
     async def post(self) -> None:
-        request, held = self.decoded(FacetsRequest), await self.held()
-        self.answer(await self.off_loop(lambda: self.service.operations.facets(request, held)))
+        request, current = self.decoded(FacetsRequest), await self.held()
+        self.answer(await self.off_loop(lambda: self.service.operations.facets(request, current)))
 
 
 class MapHandler(CodeIntelHandler):
     @kernel_or_user("read")
     async def post(self) -> None:
-        request, held = self.decoded(MapRequest), await self.held()
+        request, current = self.decoded(MapRequest), await self.held()
 
         def draw(progress: Callable[[Progress], None], cancel: threading.Event) -> bytes:
-            return to_wire(self.service.operations.code_map(request, held, progress, cancel))
+            return to_wire(self.service.operations.code_map(request, current, progress, cancel))
 
-        await self.answer_long(held, draw)
+        await self.answer_long(current, draw)
 
 
 class SqlHandler(CodeIntelHandler):
@@ -119,16 +124,16 @@ class SqlHandler(CodeIntelHandler):
 
     @kernel_or_user("read")
     async def post(self) -> None:
-        arrived, held, outcomes = time.monotonic(), await self.held(), ["error"]
+        arrived, current, outcomes = time.monotonic(), await self.held(), ["error"]
 
         def run(progress: Callable[[Progress], None], cancel: threading.Event) -> bytes:
             request = self.decoded(SqlRequest)  # on this thread: its hits may be large
-            answer = self.service.run_sql(request, held, cancel)
+            answer = self.service.run_sql(request, current, cancel)
             outcomes.append(_outcome(answer, cancel))
             return to_wire(answer)
 
         try:
-            await self.answer_long(held, run)
+            await self.answer_long(current, run)
         finally:
             SEARCHES.labels("sql", outcomes[-1]).inc()
             SEARCH_SECONDS.labels("sql").observe(time.monotonic() - arrived)

@@ -1,1 +1,1 @@
-"""The operations, once for every face."""
+"""Operations of the engine, for notebooks, the command line, REST and MCP."""

@@ -1,4 +1,4 @@
-"""Backends: who answers the calls of assistants and scripts, each for the session of ``get_session_id()``."""
+"""Backends for assistants and scripts; each call is for the session of ``get_session_id()``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 
 class Backend(Protocol):
-    """What is asked."""
+    """Operations on the current session."""
 
     default_session: str
 
@@ -37,20 +37,20 @@ class Backend(Protocol):
 
 
 class ServiceBackend:
-    """The index of this process."""
+    """Backend over the index of this process."""
 
     def __init__(self, service: SharedService, default_session: str = "") -> None:
         self._service = service
         self.default_session = default_session
 
     async def get_scope(self) -> ScopeAnswer:
-        held = await self._service.sessions.get()
-        return await self._service.off_loop(lambda: self._service.operations.counted(held))
+        current = await self._service.sessions.get()
+        return await self._service.off_loop(lambda: self._service.operations.counted(current))
 
     async def set_scope(self, scope: Scope) -> ScopeAnswer:
         checked = await self._service.off_loop(lambda: self._service.operations.checked(scope))
-        kept = await self._service.sessions.set(checked)
-        return await self._service.off_loop(lambda: self._service.operations.counted(kept))
+        answer = await self._service.sessions.set(checked)
+        return await self._service.off_loop(lambda: self._service.operations.counted(answer))
 
     async def clear_scope(self) -> ScopeAnswer:
         cleared = await self._service.sessions.clear()
@@ -68,7 +68,7 @@ class ServiceBackend:
 
 
 class KernelBackend:
-    """A Jupyter server, asked as one of its kernels: the scope is that notebook's."""
+    """Backend over a Jupyter server, as one of its kernels: the scope is its notebook's."""
 
     def __init__(self, client: ServerClient) -> None:
         self._client = client
@@ -93,13 +93,16 @@ class KernelBackend:
         return await self._ask(self._client.status)
 
     async def _ask(self, call: Callable[[], _T]) -> _T:
-        if (asked := get_session_id()) != self.default_session:
+        if (session_id := get_session_id()) != self.default_session:
             raise ScopeError(
-                f"This server speaks for the session {self.default_session} alone, not for {asked!r}. Leave session_id out, or start another: codeintel mcp --server URL --session ID"
+                f"This server speaks for the session {self.default_session} alone, "
+                f"not for {session_id!r}. Leave session_id out, or start another: "
+                "codeintel mcp --server URL --session ID"
             )
         try:
             return await asyncio.to_thread(call)
         except NoServer as gone:
             raise EngineError(
-                f"{gone}. If the notebook's kernel has ended, print the settings of another: %scope mcp"
+                f"{gone}. If the notebook's kernel has ended, "
+                "print the settings of another: %scope mcp"
             ) from None

@@ -1,4 +1,4 @@
-"""The operations over HTTP: a kernel asks its Jupyter server, signed with the kernel's own key."""
+"""Client over HTTP: a kernel's requests to its Jupyter server, signed with its own key."""
 
 from __future__ import annotations
 
@@ -55,14 +55,17 @@ CONNECT_S = 3.0
 SEARCH_S = 60.0  # for a search without a deadline of its own
 SLACK_S = 10.0  # beyond a search's own deadline
 ANSWER_S = 15.0  # for every other call
-HEARTBEAT_S = 45.0  # an event stream says something more often than this
-POLL_S = 0.05  # between looks at a cancel event
+HEARTBEAT_S = 45.0  # an event stream sends something more often than this
+POLL_S = 0.05  # between checks of a cancel event
 
 _T = TypeVar("_T")
 
 
 class ServerClient:
-    """A Client (api/contract.py) of one kernel. NoServer says that the server is gone, refuses, or is of another version."""
+    """Client (api/contract.py) of one kernel.
+
+    It raises NoServer if the server is gone, refuses the request, or has another version.
+    """
 
     where = "kept by the Jupyter server"
 
@@ -125,12 +128,12 @@ class ServerClient:
         return self._long_call("sql", request, TableAnswer, None, cancel).table()
 
     def open_file(self, request: FileRequest) -> FileText:
-        asked = {
+        query = {
             name: value
             for name, value in msgspec.structs.asdict(request).items()
             if value is not None
         }
-        return self._call("GET", f"files?{urlencode(asked)}", FileText)
+        return self._call("GET", f"files?{urlencode(query)}", FileText)
 
     def status(self) -> list[RepositoryStatus]:
         return list(self._call("GET", "repositories", RepositoriesAnswer).repositories)
@@ -171,7 +174,7 @@ class ServerClient:
         """Return the server's public address; empty if the server does not know it."""
         return self._call("GET", "health", Health).url
 
-    # the way there
+    # requests
 
     def _call(self, method: str, place: str, kind: type[_T] | None, payload: Any = None) -> _T:
         with self._request(method, place, payload, ANSWER_S) as connection:
@@ -185,7 +188,7 @@ class ServerClient:
         deadline: float | None,
         cancel: threading.Event | None,
     ) -> _T:
-        """Search; setting ``cancel`` stops the search on the server, which then answers with partial results."""
+        """Search; setting ``cancel`` stops the search on the server, with partial results."""
         request_id, timeout_s = str(uuid.uuid4()), (deadline or SEARCH_S) + SLACK_S
         with (
             self._request(
@@ -242,8 +245,9 @@ class ServerClient:
     ) -> Iterator[None]:
         """Send a DELETE to ``place`` when ``cancel`` is set, or on Ctrl-C.
 
-        With ``repeat``, send it until the call ends, as the first may arrive before the server has started the call. It is
-        not repeated for an indexing run: a second DELETE could cancel another client's run.
+        With ``repeat``, send it until the call ends, as the first may arrive before the server has
+        started the call. It is not repeated for an indexing run: a second DELETE could cancel
+        another client's run.
         """
         over = threading.Event()
 
@@ -279,7 +283,12 @@ class ServerClient:
         timeout_s: float,
         headers: dict[str, str] | None = None,
     ) -> Iterator[http.client.HTTPConnection]:
-        """A connection on which a signed request was sent; what breaks it says NoServer."""
+        """Yield a connection on which a signed request was sent.
+
+        Raises
+        ------
+        NoServer : the connection failed or timed out.
+        """
         uri = self._base + place
         body = b"" if payload is None else to_wire(payload)
         sent = {
@@ -312,7 +321,7 @@ class ServerClient:
         return {"Authorization": credential(self.kernel.key, self.kernel.id, method, uri, body)}
 
     def _connection(self) -> http.client.HTTPConnection:
-        """Not connected yet; no proxy variable is read."""
+        """Return a connection, not yet open; proxy variables are ignored."""
         address = self._address
         if address.scheme == "http+unix":
             return _UnixConnection(unquote(address.netloc))
@@ -325,24 +334,25 @@ class ServerClient:
         return http.client.HTTPConnection(host, address.port, timeout=CONNECT_S)
 
     def _accepted(self, connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
-        """The response, if it is one of success; the server's own error otherwise."""
+        """Return a successful response; raise the server's own error otherwise."""
         response = connection.getresponse()
         if response.status < 300:
             check_version(response.headers.get(VERSION_HEADER, ""))
             return response
-        said = response.read()
+        body = response.read()
         try:
-            problem = msgspec.json.decode(said, type=Problem)
+            problem = msgspec.json.decode(body, type=Problem)
         except msgspec.DecodeError:
             raise NoServer(
-                f"the Jupyter server refuses ({response.status} {response.reason}): is codeintel-nb enabled there?"
+                f"the Jupyter server refuses ({response.status} {response.reason}): "
+                "is codeintel-nb enabled there?"
             ) from None
         raise _raised(problem)
 
     def _answer(self, connection: http.client.HTTPConnection, kind: type[_T] | None) -> _T:
-        said = self._accepted(connection).read()
+        body = self._accepted(connection).read()
         try:
-            return msgspec.json.decode(said, type=kind) if kind is not None else None  # type: ignore[return-value]
+            return msgspec.json.decode(body, type=kind) if kind is not None else None  # type: ignore[return-value]
         except msgspec.DecodeError as error:
             raise NoServer(f"the Jupyter server's answer cannot be read ({error})") from None
 
@@ -359,9 +369,12 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def check_version(theirs: str) -> None:
-    """NoServer, with the command that joins them, unless both halves are of one minor version."""
+    """Raise NoServer unless the server and this kernel have the same minor version.
+
+    The message contains a command to make them equal.
+    """
     if theirs.split(".")[:2] != __version__.split(".")[:2]:
-        said = (
+        difference = (
             f"the Jupyter server runs codeintel-nb {theirs}"
             if theirs
             else "the Jupyter server does not tell its version of codeintel-nb"
@@ -372,7 +385,8 @@ def check_version(theirs: str) -> None:
             else "%pip install --upgrade codeintel-nb"
         )
         raise NoServer(
-            f"{said}, this kernel {__version__}. To join them: {command}, then restart the kernel"
+            f"{difference}, this kernel {__version__}. "
+            f"To join them: {command}, then restart the kernel"
         )
 
 

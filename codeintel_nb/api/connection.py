@@ -1,4 +1,4 @@
-"""Connection: the Jupyter server's engine while it answers, this process's own while it does not."""
+"""Connection: the Jupyter server's engine while it answers, else this process's own."""
 
 from __future__ import annotations
 
@@ -35,25 +35,34 @@ from .wire import (
 if TYPE_CHECKING:
     from .embedded import EmbeddedClient
 
-RETRY_S = 5.0  # after which a server that was gone is asked again
+RETRY_S = 5.0  # after which a lost server is tried again
 
 _T = TypeVar("_T")
 
 
 def embedded() -> EmbeddedClient:
-    """The engine in this process; EngineError where its parts are not installed."""
+    """Return a client of an engine in this process.
+
+    Raises
+    ------
+    EngineError : the engine is not installed.
+    """
     try:
         from ..workspace import Workspace
         from .embedded import EmbeddedClient
     except ImportError as error:
         raise EngineError(
-            f"The engine is not installed in this environment (no module {error.name!r}). Install it: %pip install codeintel-nb"
+            f"The engine is not installed in this environment (no module {error.name!r}). "
+            "Install it: %pip install codeintel-nb"
         ) from error
     return EmbeddedClient(Workspace.open())
 
 
 class Connection:
-    """A Client (api/contract.py) that is always there, with the last known scope; ``say`` gets each change of place once."""
+    """Client (api/contract.py) that is always available, with the last known scope.
+
+    ``say`` is called once for each change between the server and this process.
+    """
 
     def __init__(
         self,
@@ -69,11 +78,11 @@ class Connection:
         self._lock = threading.RLock()
         self._server: ServerClient | None = None
         self._local: EmbeddedClient | None = None
-        self._is_kernel = True  # of a server that may come back
+        self._is_kernel = True  # of a server that may return
         self._asked_at: float | None = None  # when the server last failed
         self._scope = EVERYTHING  # last known
-        self._is_default = True  # nobody set it
-        self._changed_here = False  # since the server was last heard of
+        self._is_default = True  # not set explicitly
+        self._changed_here = False  # since the server's last answer
 
     @property
     def where(self) -> str:
@@ -134,10 +143,8 @@ class Connection:
 
     def _searched(self, request: ScopedRequest, answer: SearchAnswer) -> SearchAnswer:
         if not request.replaces_scope:
-            self._scope, self._is_default = (
-                answer.results.scope,
-                answer.is_default,
-            )  # which a panel may have changed
+            # a panel may have changed it
+            self._scope, self._is_default = answer.results.scope, answer.is_default
         return answer
 
     def facets(self, request: FacetsRequest) -> Facets:
@@ -185,7 +192,7 @@ class Connection:
     def watch(self) -> tuple[str, ...]:
         return self._call(lambda client: client.watch())
 
-    # where they go
+    # choice of the engine
 
     def _call(self, ask: Callable[[Client], _T]) -> _T:
         with self._lock:
@@ -199,7 +206,7 @@ class Connection:
         return ask(client)
 
     def _answering(self) -> Client:
-        """The server's client, made or found again if need be, else the local one."""
+        """Return the server's client, connecting again if due, else the local one."""
         if self._server is not None:
             return self._server
         due = self._asked_at is None or (
@@ -216,13 +223,15 @@ class Connection:
         return self._server or self._local or self._fall_back("")
 
     def _join(self, server: ServerClient, first: bool) -> None:
-        """Go over to the server: with the scope that was changed here, else with the server's own."""
-        held = server.get_scope()
+        """Switch to the server, with a scope changed here, else with the server's own."""
+        current = server.get_scope()
         if self._changed_here or (
-            not self._is_default and held.is_default and not held.scope_expired
+            not self._is_default and current.is_default and not current.scope_expired
         ):
             try:
-                held = server.clear_scope() if self._is_default else server.set_scope(self._scope)
+                current = (
+                    server.clear_scope() if self._is_default else server.set_scope(self._scope)
+                )
             except NoServer:
                 raise
             except CodeIntelError as error:
@@ -230,14 +239,14 @@ class Connection:
                     f"codeintel: the scope could not be given to the Jupyter server again: {error}"
                 )
         self._server, self._asked_at = server, None
-        self._known(held)
+        self._known(current)
         if not first:
             self._say(
                 f"codeintel: the Jupyter server answers again; scope: {self._scope.describe()}"
             )
 
     def _fall_back(self, reason: str) -> EmbeddedClient:
-        """Go on in this process with the last known scope, and say so."""
+        """Fall back to this process with the last known scope, and report it."""
         try:
             self._find()
         except NoServer:

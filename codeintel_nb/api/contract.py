@@ -1,4 +1,4 @@
-"""Client: what a face that serves one session can ask for, wherever the engine is."""
+"""Client: the operations of one session, on a local or a remote engine."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from .wire import (
 
 
 class Client(Protocol):
-    """The operations of one session; every method raises CodeIntelError, and nothing else, for what goes wrong."""
+    """Operations of one session; every error that they raise is a CodeIntelError."""
 
     @property
     def where(self) -> str:
-        """Who holds the session's scope, for a caption."""
+        """Return the place that keeps the session's scope, for a caption."""
         ...
 
     def get_scope(self) -> ScopeAnswer: ...
@@ -80,5 +80,5 @@ class Client(Protocol):
     def remove(self, name: str) -> None: ...
 
     def watch(self) -> tuple[str, ...]:
-        """See to it that changes of files are followed from now on; the names of the repositories that are."""
+        """Follow changes of files from now on; return the names of the repositories followed."""
         ...

@@ -1,4 +1,4 @@
-"""Check an installation and a home: parts that are missing, shards against their checksums, what nothing reads."""
+"""Diagnosis of an installation and an index home: missing parts, damaged shards, orphans."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from .wire import Finding
 def diagnose(
     settings: Settings, repair: bool = True, progress: Callable[[str], None] | None = None
 ) -> list[Finding]:
-    """Everything worth looking at when something does not work."""
+    """Return findings on the installation, Jupyter and the index home."""
     return [*_installation(settings), *_jupyter(), *examine(settings, repair, progress)]
 
 
 def _jupyter() -> list[Finding]:
     try:
         return examine_jupyter()
-    except (OSError, RuntimeError) as error:  # no home folder, say
+    except (OSError, RuntimeError) as error:  # no home folder, for example
         return [Finding("warning", "jupyter", f"its configuration cannot be looked at: {error}")]
 
 
@@ -51,7 +51,8 @@ def _installation(settings: Settings) -> list[Finding]:
         Finding(
             "ok",
             "python",
-            f"{platform.python_version()} on {platform.platform(terse=True)}, codeintel-nb {version('codeintel-nb')}",
+            f"{platform.python_version()} on {platform.platform(terse=True)}, "
+            f"codeintel-nb {version('codeintel-nb')}",
         )
     ]
     findings.append(_home(settings.home))
@@ -64,14 +65,15 @@ def _installation(settings: Settings) -> list[Finding]:
     for subject, check in checks:
         try:
             findings.append(Finding("ok", subject, check()))
-        except EngineError as error:  # of this machine, not of the installation
+        except EngineError as error:  # a fault of this machine, not of the installation
             findings.append(Finding("error", subject, str(error)))
         except OSError as error:
             findings.append(
                 Finding(
                     "error",
                     subject,
-                    f"{error.strerror or error}: {error.filename or ''}. Check its permissions and the free disk space.",
+                    f"{error.strerror or error}: {error.filename or ''}. "
+                    "Check its permissions and the free disk space.",
                 )
             )
         except (CodeIntelError, GrammarNotLoaded, ImportError) as error:
@@ -87,7 +89,8 @@ def _installation(settings: Settings) -> list[Finding]:
             Finding(
                 "warning",
                 "faiss",
-                "torch is loaded in this process too; on macOS their OpenMP libraries may clash. Searches of up to 1,500 chunks use numpy alone.",
+                "torch is loaded in this process too; on macOS their OpenMP libraries may clash. "
+                "Searches of up to 1,500 chunks use numpy alone.",
             )
         )
     return findings
@@ -101,19 +104,23 @@ def _home(home: Path) -> Finding:
         return Finding(
             "error",
             "home",
-            f"the index home {home} may not be read. Ask its owner for access, or set CODEINTEL_HOME to a folder that you own.",
+            f"the index home {home} may not be read. "
+            "Ask its owner for access, or set CODEINTEL_HOME to a folder that you own.",
         )
     if not os.access(place, os.W_OK):
         return Finding(
             "warning",
             "home",
-            f"{home} is read-only: searches work, and its owner does the indexing. To index yourself, set CODEINTEL_HOME to a folder that you own.",
+            f"{home} is read-only: searches work, and its owner does the indexing. "
+            "To index yourself, set CODEINTEL_HOME to a folder that you own.",
         )
     if (kind := network_file_system(place)) is not None:
         return Finding(
             "warning",
             "home",
-            f"{home} is on a network file system ({kind}). An index file truncated there, by the file server or another machine, kills the processes searching it. Set CODEINTEL_HOME to a folder on a local disk.",
+            f"{home} is on a network file system ({kind}). An index file truncated there, "
+            "by the file server or another machine, kills the processes searching it. "
+            "Set CODEINTEL_HOME to a folder on a local disk.",
         )
     return Finding("ok", "home", f"{home}, {size(shutil.disk_usage(place).free)} free")
 
@@ -146,14 +153,14 @@ def network_file_system(place: Path, listing: Path = LISTING) -> str | None:
 def _ripgrep() -> str:
     path = rg_path()
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [path, "--version"], capture_output=True, text=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise EngineError(
             f"{path} cannot be run ({error}). Install it: pip install --force-reinstall ripgrep"
         ) from error
-    return f"{done.stdout.splitlines()[0]} at {path}"
+    return f"{process.stdout.splitlines()[0]} at {path}"
 
 
 def _grammars(home: Path) -> str:
@@ -176,7 +183,7 @@ def _faiss() -> str:
 def examine(
     settings: Settings, repair: bool = True, progress: Callable[[str], None] | None = None
 ) -> list[Finding]:
-    """Check every repository of the home; with ``repair``, remove orphans that no snapshot names."""
+    """Check every repository of the home; with ``repair``, remove orphaned folders."""
     store = Store(settings.home)
     try:
         folders = sorted(store.root.iterdir()) if store.root.is_dir() else []
@@ -188,7 +195,7 @@ def examine(
         for folder in folders
         if folder.name not in store.damaged and not (folder / "repository.json").exists()
     ]
-    findings += [Finding("error", name, said) for name, said in store.damaged.items()]
+    findings += [Finding("error", name, message) for name, message in store.damaged.items()]
     notices = Notices()
     for one in stored:
         if progress:
@@ -200,7 +207,7 @@ def examine(
 
 
 def _folder(stored: Stored, settings: Settings, notices: Notices) -> list[Finding]:
-    """Check that a repository's folder can be walked, its ignore files read, and its changes watched."""
+    """Check that a folder can be walked, its ignore files read, and its changes watched."""
     name = stored.repository.name
     watched = notices.follow(_Tree(stored.repository.root))
     walk = Walk(
@@ -209,7 +216,7 @@ def _folder(stored: Stored, settings: Settings, notices: Notices) -> list[Findin
     try:
         for _ in walk:
             pass
-    except Exception as error:  # whatever it is: the other repositories are looked at too
+    except Exception as error:  # any error: the other repositories are examined too
         return [
             Finding("error", name, f"its folder cannot be read, so searches leave it out: {error}")
         ]
@@ -239,23 +246,27 @@ class _Tree:
 
 
 def _other_formats(store: Store) -> list[Finding]:
-    """What other versions keep in this home, which is theirs."""
-    found = []
+    """Return findings on the indexes of other versions in this home."""
+    findings = []
     for root in sorted(store.home.glob("v[0-9]*/repositories")):
         if root != store.root and any(root.iterdir()):
-            held = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
-            found.append(
+            total_bytes = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
+            findings.append(
                 Finding(
                     "ok",
                     root.parent.name,
-                    f"{size(held)} of indexes in another version's format, left alone. If no such version is used any more, delete the folder {root}",
+                    f"{size(total_bytes)} of indexes in another version's format, left alone. "
+                    f"If no such version is used any more, delete the folder {root}",
                 )
             )
-    return found
+    return findings
 
 
 def _without_description(folder: Path, repair: bool) -> Finding:
-    """A folder that was being made or removed when its process died."""
+    """Return the finding on a folder without a description; with ``repair``, remove an old one.
+
+    A process is creating or removing the repository, or died while doing so.
+    """
     young = time.time() - folder.stat().st_mtime < 600
     if repair and not young:
         shutil.rmtree(folder, ignore_errors=True)
@@ -263,7 +274,8 @@ def _without_description(folder: Path, repair: bool) -> Finding:
     return Finding(
         "warning",
         folder.name,
-        "half a repository: being made, or its process died; codeintel doctor removes it when it is 10 minutes old",
+        "half a repository: being made, or its process died; "
+        "codeintel doctor removes it when it is 10 minutes old",
     )
 
 
@@ -275,15 +287,18 @@ def _repository(stored: Stored, settings: Settings, repair: bool) -> list[Findin
             Finding(
                 "warning",
                 name,
-                f"its folder {root} is gone; the index still answers. To forget it: codeintel remove {name}",
+                f"its folder {root} is gone; the index still answers. "
+                f"To forget it: codeintel remove {name}",
             )
         )
     try:
         snapshot = read_snapshot(stored.folder)
     except CodeIntelError as error:
         return [*findings, Finding("error", name, f"{error} Run: {_rebuild(stored)}")]
-    damaged = [said for ref in snapshot.shards if (said := _damage(stored, ref))]
-    findings += [Finding("error", name, f"{said} Run: {_rebuild(stored)}") for said in damaged]
+    damaged = [message for ref in snapshot.shards if (message := _damage(stored, ref))]
+    findings += [
+        Finding("error", name, f"{message} Run: {_rebuild(stored)}") for message in damaged
+    ]
     if not snapshot.complete:
         findings.append(
             Finding(
@@ -298,8 +313,8 @@ def _repository(stored: Stored, settings: Settings, repair: bool) -> list[Findin
         if reason.startswith(f"{BY_LINES}as the grammar of")
     ]
     findings += [
-        Finding("warning", name, f"{said}. Once grammars load again, run: {_rebuild(stored)}")
-        for said in unloaded
+        Finding("warning", name, f"{message}. Once grammars load again, run: {_rebuild(stored)}")
+        for message in unloaded
     ]
     findings += _orphans(stored, snapshot, settings, repair)
     if not any(finding.level == "error" for finding in findings):
@@ -307,7 +322,8 @@ def _repository(stored: Stored, settings: Settings, repair: bool) -> list[Findin
             Finding(
                 "ok",
                 name,
-                f"{len(snapshot.shards)} shards, {snapshot.files:,} files, {snapshot.chunks:,} chunks, checksums hold",
+                f"{len(snapshot.shards)} shards, {snapshot.files:,} files, "
+                f"{snapshot.chunks:,} chunks, checksums hold",
             )
         )
     return findings
@@ -340,8 +356,8 @@ def _orphans(stored: Stored, snapshot: Snapshot, settings: Settings, repair: boo
     name = stored.repository.name
     if not stored.shards.is_dir():
         return []
-    known = {ref.id for ref in snapshot.shards} | set(snapshot.retired)
-    orphans = [folder.name for folder in stored.shards.iterdir() if folder.name not in known]
+    references = {ref.id for ref in snapshot.shards} | set(snapshot.retired)
+    orphans = [folder.name for folder in stored.shards.iterdir() if folder.name not in references]
     if not orphans:
         return []
     if not repair:
@@ -353,7 +369,7 @@ def _orphans(stored: Stored, snapshot: Snapshot, settings: Settings, repair: boo
             )
         ]
     try:
-        with one_writer(stored):  # without the lock they may be a build at work
+        with one_writer(stored):  # without the lock they may belong to a running build
             removed = sweep(stored, read_snapshot(stored.folder), settings.retired_shard_age_s)
     except CodeIntelError as error:
         return [Finding("warning", name, f"{len(orphans)} folders of a build at work: {error}")]

@@ -1,4 +1,4 @@
-"""The operations in this process: one session, whose scope lives as long as the process."""
+"""Client of an engine in this process, with one session; its scope ends with the process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .wire import IndexRequest, ScopeAnswer
 
 
 class EmbeddedClient(Session):
-    """A Client (api/contract.py) over a workspace of its own."""
+    """Client (api/contract.py) over its own workspace."""
 
     where = "local to this process"
 
@@ -29,7 +29,7 @@ class EmbeddedClient(Session):
         session_id: str | None = None,
         folder: Path | None = None,
     ) -> None:
-        """Start in the project that contains ``folder``, the notebook's folder; by default the current one."""
+        """Start in the project that contains ``folder``; by default the current folder."""
         super().__init__(Operations(workspace))
         self._folder = folder or current_folder()
         self._joined: list[str] = []  # repositories added in this session
@@ -43,7 +43,10 @@ class EmbeddedClient(Session):
         return self.get_scope()
 
     def adopt(self, scope: Scope) -> None:
-        """Take over a scope that applied elsewhere; where it does not fit here, searches say so and none is wider."""
+        """Set a scope from another engine, unchecked.
+
+        If it does not fit here, searches report that; they never search more.
+        """
         self._registry.set(self.session_id, scope.interned())
         self._registry.pin(self.session_id)
 
@@ -101,7 +104,7 @@ class EmbeddedClient(Session):
     def watch(self) -> tuple[str, ...]:
         if self._watcher is None:
             self._watcher = self.workspace.watch(
-                failed=lambda name, said: print(f"codeintel: {said}")
+                failed=lambda name, message: print(f"codeintel: {message}")
             )
         self._watcher.follow(self.workspace.repositories())
         return self._watcher.names

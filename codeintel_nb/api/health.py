@@ -1,4 +1,4 @@
-"""Whether a service that many clients share is well."""
+"""Health of a service shared by many clients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .progress import duration
 from .wire import Health
 
 MOST_SESSIONS = 10_000
-STUCK_S = 300.0  # an indexing run that tells nothing for so long is stuck
+STUCK_S = 300.0  # an indexing run without progress for so long is stuck
 
 
 def health(
@@ -28,8 +28,11 @@ def health(
     registry: ScopeRegistry | None = None,
     url: str = "",
 ) -> Health:
-    """Degraded above 10,000 sessions, with a registry that is away, a shard or a folder that cannot be read, a folder without
-    notice of its changes, or an indexing run that does not move."""
+    """Return the health of the service, with the reasons if it is degraded.
+
+    It is degraded above 10,000 sessions, if the registry is unreachable, if a shard or a folder
+    cannot be read, if a folder is not watched, or if an indexing run makes no progress.
+    """
     reasons = []
     if registry is not None and registry.is_away():
         reasons.append(
@@ -37,7 +40,8 @@ def health(
         )
     if sessions > MOST_SESSIONS:
         reasons.append(
-            f"{sessions:,} sessions hold a scope; beyond {MOST_SESSIONS:,} the oldest are dropped. Let them expire sooner: session_max_age_s"
+            f"{sessions:,} sessions hold a scope; beyond {MOST_SESSIONS:,} the oldest are dropped. "
+            "Let them expire sooner: session_max_age_s"
         )
     stored = []
     try:
@@ -52,15 +56,16 @@ def health(
                 Shard(one.shards / ref.id).check_dead(ref.dead)
         except (CodeIntelError, OSError) as error:
             reasons.append(f"{one.repository.name}: {error} Run: codeintel doctor")
-    for name, said in workspace.failures.items():
+    for name, message in workspace.failures.items():
         if not any(reason.startswith(f"{name}: ") for reason in reasons):
-            reasons.append(f"{name}: {said} Searches leave it out. Run: codeintel doctor")
+            reasons.append(f"{name}: {message} Searches leave it out. Run: codeintel doctor")
     reasons += [
-        f"{name}: some folders are not watched, so each text search scans them: {said}"
-        for name, said in workspace.unwatched.items()
+        f"{name}: some folders are not watched, so each text search scans them: {message}"
+        for name, message in workspace.unwatched.items()
     ]
     reasons += [
-        f"{name}: its indexing run has told nothing for {duration(stuck_s)}. Cancel it, and run codeintel doctor"
+        f"{name}: its indexing run has told nothing for {duration(stuck_s)}. "
+        "Cancel it, and run codeintel doctor"
         for name in jobs.stuck(stuck_s)
     ]
     return Health(

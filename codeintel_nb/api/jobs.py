@@ -1,4 +1,4 @@
-"""Indexing beside other work: one run at a time, each in a process of its own, followed by any number of clients."""
+"""Background indexing: one run at a time, in its own process, followed by any number of clients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Tell = Callable[[JobState], None]
 
 
 class Indexes(Protocol):
-    """What runs a job: ``Workspace.index_repository``."""
+    """Signature of the function that runs a job: ``Workspace.index_repository``."""
 
     def __call__(
         self,
@@ -65,7 +65,7 @@ class _Job:
         return not self.requested or self.only is not None or (rebuild and not self.rebuild)
 
     def all(self) -> Iterator[_Job]:
-        """Yield the run and those that it follows."""
+        """Yield the run and its predecessors."""
         job: _Job | None = self
         while job is not None:
             yield job
@@ -73,12 +73,15 @@ class _Job:
 
 
 class Jobs:
-    """Runs of ``index``, by name of the repository; a cancelled or failed one leaves the index that was there."""
+    """Runs of ``index``, by name of the repository.
+
+    A cancelled or failed run leaves the existing index.
+    """
 
     def __init__(self, index: Indexes, told: Tell = lambda state: None) -> None:
         self._index = index
-        self._told = told  # of every state of every run
-        self._jobs: dict[str, _Job] = {}  # the last of each repository
+        self._told = told  # called with every state of every run
+        self._jobs: dict[str, _Job] = {}  # the last run of each repository
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self._worker = DaemonExecutor(1, "codeintel-index")
@@ -90,10 +93,11 @@ class Jobs:
         only: Sequence[str] | None = None,
         requested: bool = True,
     ) -> JobState:
-        """Begin a run, or join the one of this repository that has neither ended nor been cancelled.
+        """Begin a run, or join the repository's run if it is neither ended nor cancelled.
 
-        A run that is not ``requested`` does not resume a stopped one. If a request asks for more than the existing run
-        does, a waiting run is extended; behind a running one, or one of another folder, another is queued.
+        A run that is not ``requested`` does not resume a stopped one. If a request asks for more
+        than the existing run does, a waiting run is extended; behind a running one, or one of
+        another folder, another is queued.
         """
         with self._lock:
             job = self._jobs.get(repository.name)
@@ -115,23 +119,32 @@ class Jobs:
         return [job.state for job in list(self._jobs.values())]
 
     def state(self, name: str) -> JobState:
-        """The last run of a repository; ScopeError where there was none."""
+        """Return the state of a repository's last run.
+
+        Raises
+        ------
+        ScopeError : there was none.
+        """
         job = self._jobs.get(name)
         if job is None:
             raise ScopeError(
-                f"{name!r} has not been indexed since this server started, so there is no run to tell of."
+                f"{name!r} has not been indexed since this server started, "
+                "so there is no run to tell of."
             )
         return job.state
 
     def cancel(self, name: str) -> JobState:
-        """Ask a run to end; its followers are told when it has."""
+        """Cancel a repository's runs; their followers are notified once they have ended."""
         self.state(name)
         for job in self._jobs[name].all():
             job.cancel.set()
         return self.state(name)
 
     def follow(self, name: str, tell: Tell) -> Callable[[], None]:
-        """Have ``tell`` called, from another thread, with the present state and each new one; the call that ends this."""
+        """Call ``tell`` with the present state and each new one; return a function that stops it.
+
+        Another thread calls it with the new states.
+        """
         self.state(name)
         job, number = self._jobs[name], next(self._numbers)
         with self._lock:
@@ -146,7 +159,7 @@ class Jobs:
         return last.get()
 
     def stuck(self, after_s: float) -> list[str]:
-        """Repositories whose run has told nothing for so many seconds."""
+        """Return the repositories with a run that has reported nothing for ``after_s`` seconds."""
         now = time.monotonic()
         jobs = [(name, job) for name, last in list(self._jobs.items()) for job in last.all()]
         return [
@@ -156,7 +169,7 @@ class Jobs:
         ]
 
     def close(self) -> None:
-        """Cancel every run, wait until the last has ended, and notify the followers of runs that never began."""
+        """Cancel all runs and wait for them; notify the followers of runs that never began."""
         jobs = [job for last in list(self._jobs.values()) for job in last.all()]
         for job in jobs:
             job.cancel.shut_down()
@@ -204,7 +217,7 @@ class Jobs:
                 type(error).__name__,
                 str(error),
             )
-        except Exception as error:  # a mistake of ours must end the run for those who wait
+        except Exception as error:  # a bug must not leave the followers waiting
             ended = JobState(
                 job.repository.name,
                 "failed",

@@ -1,4 +1,4 @@
-"""Whether the halves in Jupyter fit together: the server extension, the servers that run, the kernels' environments."""
+"""Checks of Jupyter: the server extension, the running servers, the kernels' environments."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ import importlib.metadata, importlib.util, json
 def has(name): return importlib.util.find_spec(name) is not None
 try: version = importlib.metadata.version("codeintel-nb")
 except importlib.metadata.PackageNotFoundError: version = ""
-engine = ("duckdb", "faiss", "numpy", "re2", "tokenizers", "tree_sitter", "semble_grammars", "filelock", "platformdirs")
-print(json.dumps({"version": version, "ipykernel": has("ipykernel"), "missing": [name for name in engine if not has(name)]}))
-"""  # runs in a kernel's environment, which may have nothing of ours
+engine = ("duckdb", "faiss", "numpy", "re2", "tokenizers", "tree_sitter", "semble_grammars", \
+"filelock", "platformdirs")
+print(json.dumps({"version": version, "ipykernel": has("ipykernel"), \
+"missing": [name for name in engine if not has(name)]}))
+"""  # runs in a kernel's environment, where codeintel-nb may be missing
 
 
 def examine_jupyter() -> list[Finding]:
-    """One finding for the extension, one for each running server, one for each Python kernel."""
+    """Return a finding on the extension, on each running server and on each Python kernel."""
     try:
         import jupyter_server
     except ImportError:
@@ -39,20 +41,23 @@ def examine_jupyter() -> list[Finding]:
             Finding(
                 "warning",
                 "jupyter",
-                f"no jupyter-server in this environment, so its servers do not run the extension: {sys.executable} -m pip install codeintel-nb",
+                "no jupyter-server in this environment, so its servers do not run the extension: "
+                f"{sys.executable} -m pip install codeintel-nb",
             )
         ]
     return [extension_finding(_switch(), str(jupyter_server.__version__)), *_servers(), *_kernels()]
 
 
 def _switch() -> tuple[bool, Path] | None:
-    """Whether Jupyter's configuration enables the extension, and the file or folder that has the word; None when none mentions it."""
+    """Return whether Jupyter's configuration enables the extension, and the deciding place.
+
+    The place is a file or a folder. Return None if nothing mentions the extension.
+    """
     from jupyter_core.paths import jupyter_config_path
     from jupyter_server.config_manager import BaseJSONConfigManager
 
-    for folder in (
-        jupyter_config_path()
-    ):  # the first that mentions it decides, and a folder's own file before its .d
+    # the first that mentions it decides, and a folder's own file before its .d
+    for folder in jupyter_config_path():
         for directory, place in (
             (False, Path(folder, "jupyter_server_config.json")),
             (True, Path(folder)),
@@ -60,9 +65,9 @@ def _switch() -> tuple[bool, Path] | None:
             config: dict[str, Any] = BaseJSONConfigManager(
                 config_dir=folder, read_directory=directory
             ).get("jupyter_server_config")
-            said = config.get("ServerApp", {}).get("jpserver_extensions", {}).get(EXTENSION)
-            if said is not None:
-                return bool(said), place
+            enabled = config.get("ServerApp", {}).get("jpserver_extensions", {}).get(EXTENSION)
+            if enabled is not None:
+                return bool(enabled), place
     return None
 
 
@@ -71,11 +76,17 @@ def extension_finding(switch: tuple[bool, Path] | None, server_version: str) -> 
 
     subject, enable = "jupyter extension", f"jupyter server extension enable {EXTENSION}"
     if switch is None:
-        why = f"is installed but not enabled: its configuration file is not where this Jupyter looks. Run: {enable} --sys-prefix"
+        why = (
+            "is installed but not enabled: its configuration file is not where this Jupyter looks. "
+            f"Run: {enable} --sys-prefix"
+        )
     elif switch[0]:
         return Finding("ok", subject, f"enabled for jupyter-server {server_version}")
     elif switch[1].suffix == ".json":
-        why = f"is switched off by {switch[1]}, before which no command comes. Take {EXTENSION} out of that file"
+        why = (
+            f"is switched off by {switch[1]}, before which no command comes. "
+            f"Take {EXTENSION} out of that file"
+        )
     else:
         level = (
             "--user"
@@ -99,7 +110,7 @@ def _servers() -> list[Finding]:
 
 
 def _server(url: str, token: str) -> Finding:
-    """A running server: whether it has the extension, in this version, and is well."""
+    """Return the finding on a running server: its extension, version and health."""
     subject = f"server {url}"
     request = urllib.request.Request(
         url.rstrip("/") + "/" + BASE + "health", headers={"Authorization": f"token {token}"}
@@ -115,12 +126,14 @@ def _server(url: str, token: str) -> Finding:
             return Finding(
                 "warning",
                 subject,
-                f"does not let this program look ({error.code}); open {url}{BASE}health in a browser that is logged in",
+                f"does not let this program look ({error.code}); "
+                f"open {url}{BASE}health in a browser that is logged in",
             )
         return Finding(
             "error",
             subject,
-            "runs without the extension: it was started before codeintel-nb was installed, from another environment, or with it disabled. Start it again",
+            "runs without the extension: it was started before codeintel-nb was installed, "
+            "from another environment, or with it disabled. Start it again",
         )
     except (OSError, msgspec.DecodeError) as error:
         return Finding("warning", subject, f"is listed but does not answer ({error})")
@@ -156,14 +169,13 @@ def _kernels() -> list[Finding]:
 
 
 def _kernel(name: str, python: str) -> Finding:
-    """A Python kernel: what its environment has of codeintel-nb."""
+    """Return the finding on codeintel-nb in a Python kernel's environment."""
     subject = f"kernel {name}"
     home = os.path.expanduser("~")
-    command = (
-        sys.executable if python in ("python", "python3") else python
-    )  # as jupyter_client reads these two
+    # as jupyter_client replaces these two
+    command = sys.executable if python in ("python", "python3") else python
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [command, "-c", LOOK],
             capture_output=True,
             text=True,
@@ -171,14 +183,17 @@ def _kernel(name: str, python: str) -> Finding:
             check=True,
             cwd=home if os.path.isdir(home) else os.sep,
         )
-        found = json.loads(done.stdout.strip().splitlines()[-1])
+        packages = json.loads(process.stdout.strip().splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
         return Finding(
             "warning",
             subject,
-            f"its interpreter {command} cannot be asked ({type(error).__name__}). If it is gone: jupyter kernelspec remove {name}",
+            f"its interpreter {command} cannot be asked ({type(error).__name__}). "
+            f"If it is gone: jupyter kernelspec remove {name}",
         )
-    return kernel_finding(subject, command, found["version"], found["missing"], found["ipykernel"])
+    return kernel_finding(
+        subject, command, packages["version"], packages["missing"], packages["ipykernel"]
+    )
 
 
 def kernel_finding(
@@ -195,18 +210,22 @@ def kernel_finding(
         return Finding(
             "warning",
             subject,
-            f"has no codeintel-nb, so %load_ext codeintel_nb fails there. Run: {install} codeintel-nb",
+            "has no codeintel-nb, so %load_ext codeintel_nb fails there. "
+            f"Run: {install} codeintel-nb",
         )
     if version != __version__:
         return Finding(
             "warning",
             subject,
-            f"has codeintel-nb {version}, and the server's environment {__version__}. Run: {install} codeintel-nb=={__version__} and restart the kernel",
+            f"has codeintel-nb {version}, and the server's environment {__version__}. "
+            f"Run: {install} codeintel-nb=={__version__} and restart the kernel",
         )
     if missing:
         return Finding(
             "warning",
             subject,
-            f"searches through the Jupyter server alone: its environment has no {', '.join(missing)}. To search without: {install} codeintel-nb",
+            "searches through the Jupyter server alone: "
+            f"its environment has no {', '.join(missing)}. "
+            f"To search without: {install} codeintel-nb",
         )
     return Finding("ok", subject, f"has codeintel-nb {version}")

@@ -1,4 +1,4 @@
-"""Which kernel this process is, and which Jupyter server it belongs to."""
+"""The kernel of this process, and its Jupyter server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CONNECTION_FILE = re.compile(r"kernel-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{
 
 
 class NoServer(Exception):
-    """No Jupyter server with codeintel-nb can be reached from here; the text says why."""
+    """Lack of a reachable Jupyter server with codeintel-nb; the message gives the reason."""
 
 
 class Kernel(NamedTuple):
@@ -23,11 +23,13 @@ class Kernel(NamedTuple):
     url: str  # of the server, with its base
     id: str
     key: bytes  # of the connection file
-    token: str = ""  # of the server, in place of the key: for who is not on its machine
+    token: str = ""  # of the server, in place of the key: for clients on other machines
 
 
 def kernel_by_id(url: str, kernel_id: str, token: str = "") -> Kernel:
-    """A kernel of the server at ``url``, for another process of the same user; with the server's token, of any.
+    """Return a kernel of the server at ``url``, for another process of the same user.
+
+    With the server's token, the process may be any user's.
 
     Raises
     ------
@@ -43,17 +45,19 @@ def kernel_by_id(url: str, kernel_id: str, token: str = "") -> Kernel:
             key = json.load(file)["key"]
     except (OSError, ValueError, KeyError):
         raise NoServer(
-            f"there is no kernel {kernel_id!r} on this machine (no {path}). %scope mcp in the notebook prints its id; elsewhere give the server's token: CODEINTEL_SERVER_TOKEN"
+            f"there is no kernel {kernel_id!r} on this machine (no {path}). "
+            "%scope mcp in the notebook prints its id; "
+            "elsewhere give the server's token: CODEINTEL_SERVER_TOKEN"
         ) from None
     return Kernel(url, kernel_id, str(key).encode())
 
 
 def this_kernel() -> Kernel:
-    """The kernel that this process is.
+    """Return the kernel of this process.
 
     Raises
     ------
-    NoServer : it is none, or its server does not run the extension.
+    NoServer : it is no kernel, or its server does not run the extension.
     """
     url = os.environ.get(URL)
     if not url:
@@ -69,13 +73,12 @@ def this_kernel() -> Kernel:
         path = str(get_connection_file())
         connection: Any = get_connection_info(unpack=True)
         key = connection["key"]
-    except (
-        Exception
-    ) as error:  # a RuntimeError in python, a MultipleInstanceError in terminal IPython
+    # a RuntimeError in python, a MultipleInstanceError in terminal IPython
+    except Exception as error:
         raise NoServer(f"this process is no Jupyter kernel ({type(error).__name__})") from None
-    found = _CONNECTION_FILE.search(os.path.basename(path))
-    if found is None:
+    match = _CONNECTION_FILE.search(os.path.basename(path))
+    if match is None:
         raise NoServer("no Jupyter server started this kernel")
     if not key:
         raise NoServer("this kernel's messages are not signed, so it cannot prove who it is")
-    return Kernel(url, found[1], key if isinstance(key, bytes) else str(key).encode())
+    return Kernel(url, match[1], key if isinstance(key, bytes) else str(key).encode())

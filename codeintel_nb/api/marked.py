@@ -1,4 +1,4 @@
-"""A snippet in coloured and marked pieces, for every face that shows one."""
+"""Snippets split into coloured and marked pieces, for all interfaces."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Spans = list[tuple[int, int]]
 
 
 def spans_in(results: Results, text: str) -> Spans:
-    """Where the query's matches, or its words, stand in a snippet."""
+    """Return the spans of the query's matches, or of its words, in a snippet."""
     query = results.query
     if isinstance(query, TextQuery):
         try:
             pattern = compile_pattern(query)
-        except ImportError:  # the engine is the server's alone: a literal can be found without it
+        except ImportError:  # only the server has the engine: a literal is found without
             flags = (
                 0
                 if query.case == "sensitive" or not is_lower(query.pattern, False)
@@ -63,14 +63,11 @@ def spans_in(results: Results, text: str) -> Spans:
 
 
 def without_margin(text: str, spans: Spans) -> tuple[str, Spans]:
-    """The text without the blanks that begin all of its lines, and where the spans are then."""
+    """Return the text without its common indentation, and the shifted spans."""
     lines = text.split("\n")
     margin = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
-    places, at, to = (
-        list[tuple[int, int, int]](),
-        0,
-        0,
-    )  # of each line: where it began, how much went, where it begins
+    # of each line: its old start, the number of characters removed, its new start
+    places, at, to = list[tuple[int, int, int]](), 0, 0
     for line in lines:
         gone = min(margin, len(line))
         places.append((at, gone, to))
@@ -87,8 +84,9 @@ def without_margin(text: str, spans: Spans) -> tuple[str, Spans]:
 
 
 _LEXERS = {
-    "template": "html+jinja", "proto": "protobuf", "vb": "vb.net", "apex": "java", "lisp": "common-lisp", "wolfram": "wolfram",
-    "roff": "groff", "assembly": "nasm", "coq": "coq", "starlark": "python", "typst": "typst", "hcl": "terraform", "jsonl": "json",
+    "template": "html+jinja", "proto": "protobuf", "vb": "vb.net", "apex": "java",
+    "lisp": "common-lisp", "wolfram": "wolfram", "roff": "groff", "assembly": "nasm", "coq": "coq",
+    "starlark": "python", "typst": "typst", "hcl": "terraform", "jsonl": "json",
 }  # fmt: skip
 
 
@@ -100,7 +98,7 @@ def shown_language(hit: Hit) -> str:
 
 
 def segments(text: str, language: str, spans: Spans) -> list[tuple[str, bool, str]]:
-    """The text in pieces: Pygments' class of each, whether it is marked, and the piece itself, which is not escaped."""
+    """Split the text into pieces: Pygments' class, whether it is marked, and the unescaped text."""
     marks = sorted(spans)
     out: list[tuple[str, bool, str]] = []
     at = 0
@@ -132,8 +130,8 @@ def _tokens(text: str, language: str) -> Iterable[tuple[str, str]]:
         return [("", text)]
     from pygments.token import STANDARD_TYPES
 
-    found = [(STANDARD_TYPES.get(kind, ""), value) for kind, value in lexer.get_tokens(text)]
-    return found if "".join(value for _, value in found) == text else [("", text)]
+    tokens = [(STANDARD_TYPES.get(kind, ""), value) for kind, value in lexer.get_tokens(text)]
+    return tokens if "".join(value for _, value in tokens) == text else [("", text)]
 
 
 @lru_cache(32)

@@ -1,4 +1,4 @@
-"""What can be asked of one workspace, once for every face; the caller says whose scope applies."""
+"""Operations on one workspace, for all interfaces; the caller passes the scope."""
 
 from __future__ import annotations
 
@@ -38,19 +38,18 @@ MAX_POINTS = 1_000_000  # of a map
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What one call may cost at most; None for no limit but the query's own."""
+    """Limits of one call; None for no limit but the query's own."""
 
     deadline_s: float | None = None
     hits: int | None = None
     rows: int = 1_000_000  # of an answer to SQL
-    sql_deadline_s: float = (
-        600.0  # SQL has no partial results, but shows progress and can be cancelled
-    )
+    # SQL has no partial results, but shows progress and can be cancelled
+    sql_deadline_s: float = 600.0
     sql_memory_bytes: int = 1_000_000_000
 
 
 class Operations:
-    """The operations; ``held`` is the scope of the session that asks, as its registry gave it."""
+    """Operations on a workspace; ``held`` is the session's scope, as in its registry."""
 
     def __init__(self, workspace: Workspace, limits: Limits | None = None) -> None:
         self.workspace = workspace
@@ -65,16 +64,15 @@ class Operations:
         return scope.interned()
 
     def counted(self, held: ScopeAnswer) -> ScopeAnswer:
-        """The answer with how much is in scope; without, where that cannot be told now."""
+        """Return the answer with its coverage, or without if that is unknown now."""
         try:
             coverage = (
                 self.workspace.count(held.scope)
                 if self.workspace.repositories() or held.scope.repos
                 else None
             )
-        except (
-            CodeIntelError
-        ):  # a repository of the scope was removed, or its first shard is not written yet
+        # a repository of the scope was removed, or its first shard is not written yet
+        except CodeIntelError:
             coverage = None
         return msgspec.structs.replace(held, coverage=coverage)
 
@@ -82,8 +80,9 @@ class Operations:
         self, request: TextRequest, held: ScopeAnswer, cancel: threading.Event | None = None
     ) -> SearchAnswer:
         results = self.workspace.search_text(
-            request.pattern, request.narrowed(held.scope), request.regex, request.case, request.word,
-            self._limit(request), request.context, self.deadline(request.deadline), cancel, request.per_file, request.rank, request.show, request.no_ignore,
+            request.pattern, request.narrowed(held.scope), request.regex, request.case,
+            request.word, self._limit(request), request.context, self.deadline(request.deadline),
+            cancel, request.per_file, request.rank, request.show, request.no_ignore,
         )  # fmt: skip
         return _page(results, request, held)
 
@@ -157,11 +156,12 @@ class Operations:
         )
 
     def repository(self, request: IndexRequest) -> Repository:
-        """What a request to index stands for."""
+        """Return the repository of an index request."""
         if request.package is None:
             if request.path is None:
                 raise SourceError(
-                    "Nothing to index was given. Name a folder (path) or an installed package (package)."
+                    "Nothing to index was given. "
+                    "Name a folder (path) or an installed package (package)."
                 )
             repository = worktree(request.path, request.name, request.outputs)
             name = None if request.name else self.workspace.offered_name(repository.root)
@@ -171,26 +171,29 @@ class Operations:
         return package(request.package, request.name)
 
     def deadline(self, asked: float | None) -> float | None:
-        """Return how many seconds a search may take: those asked for, within the limit."""
+        """Return a search's deadline in seconds: the requested one, within the limit."""
         return _within(asked, self.limits.deadline_s)
 
     def sql_deadline(self, asked: float | None) -> float | None:
-        """Return how many seconds an SQL query may take."""
+        """Return an SQL query's deadline in seconds: the requested one, within the limit."""
         return _within(asked, self.limits.sql_deadline_s)
 
     def _limit(self, request: PagedRequest) -> int:
-        """Return how many hits to search for: the page and those before it, at most the server's limit. A limit of 0 means all."""
-        limit: int = getattr(request, "limit")  # noqa: B009 (each kind of request has its own default)
+        """Return the number of hits to find: the page and those before it, within the limit.
+
+        A limit of 0 means all.
+        """
+        limit: int = getattr(request, "limit")  # noqa: B009 (each kind has its own default)
         _check_offset(request)
         most = self.limits.hits
-        asked = limit + request.offset if limit > 0 else limit
-        return asked if most is None or 0 < asked <= most or asked < 0 else most
+        count = limit + request.offset if limit > 0 else limit
+        return count if most is None or 0 < count <= most or count < 0 else most
 
 
-def _within(asked: float | None, most: float | None) -> float | None:
-    if asked is None or most is None or not asked > 0:
-        return most if asked is None else asked  # an invalid one is rejected where it is used
-    return min(asked, most)
+def _within(deadline: float | None, most: float | None) -> float | None:
+    if deadline is None or most is None or not deadline > 0:
+        return most if deadline is None else deadline  # an invalid one is rejected where it is used
+    return min(deadline, most)
 
 
 def _check_offset(request: PagedRequest) -> None:
@@ -200,19 +203,19 @@ def _check_offset(request: PagedRequest) -> None:
         )
 
 
-def _page(results: Results, request: PagedRequest, held: ScopeAnswer) -> SearchAnswer:
+def _page(results: Results, request: PagedRequest, answer: ScopeAnswer) -> SearchAnswer:
     page = (
         msgspec.structs.replace(results, hits=results.hits[request.offset :])
         if request.offset
         else results
     )
-    return SearchAnswer(page, held.session_id, held.scope_expired, held.is_default)
+    return SearchAnswer(page, answer.session_id, answer.scope_expired, answer.is_default)
 
 
 class Session(ABC):
-    """What one session may look at, under the scope that ``held`` gives."""
+    """Read operations of one session, under the scope returned by ``held``."""
 
-    where = ""  # who keeps the scope
+    where = ""  # the place that keeps the scope
 
     def __init__(self, operations: Operations) -> None:
         self.operations = operations
@@ -270,7 +273,7 @@ class Session(ABC):
 
 
 class HeldSession(Session):
-    """A session of which the scope was read already."""
+    """Session with its scope already read."""
 
     where = "kept by the Jupyter server"
 

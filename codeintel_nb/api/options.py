@@ -1,4 +1,4 @@
-"""The options of every face, spelled once: the magics parse them, the command line declares them, completion lists them."""
+"""Options of all interfaces: parsed by magics, declared by commands, listed by completion."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Option(NamedTuple):
     field: str  # of the request or scope it fills
     kind: Literal["list", "globs", "int", "number", "text", "flag"]
     help: str
-    const: object = True  # what a flag stands for
+    const: object = True  # the value that a flag sets
     metavar: str = ""
     hidden: bool = False  # accepted but undocumented
 
@@ -37,9 +37,10 @@ SCOPE_OPTIONS = (
         "only function, class, method, module, cell, markdown or text",
         metavar="KIND",
     ),
+    # only one revision exists so far
     Option(
         ("--revision",), "revisions", "list", "only these revisions", metavar="NAME", hidden=True
-    ),  # only one exists so far
+    ),
 )
 LIMIT = Option(("--limit", "-n"), "limit", "int", "maximum results; 0 for all", metavar="N")
 DEADLINE = Option(
@@ -92,20 +93,22 @@ PATH_OPTIONS = (LIMIT,)
 SYMBOL_OPTIONS = (LIMIT, DEADLINE)
 SQL_OPTIONS = (DEADLINE,)
 
-# a quote opens at the start of a word, or behind the = of an option, and closes at the end of one: an apostrophe does neither
+# a quote opens at the start of a word, or behind the = of an option, and closes at the end of a
+# word: an apostrophe does neither
 _TOKEN = re.compile(r"""(?:--?[\w-]+=)?(?:"[^"]*"|'[^']*')(?!\S)|\S+""")
 
 
 class Parsed(NamedTuple):
     values: dict[str, Any]
-    rest: str  # everything that is no option, as it was typed
+    rest: str  # the text without the options, as typed
 
 
 def parse_line(line: str, options: Sequence[Option], raw: bool = False) -> Parsed:
-    """Options off both ends of a line; what is between them is left as it is.
+    """Parse the options at both ends of a line; the text between them stays unchanged.
 
-    With ``raw`` the rest is a query: a first unknown ``--word`` is an error, ``--`` ends the options, and one pair of
-    quotes around all of it is taken off. Without it, options may stand anywhere.
+    With ``raw`` the rest is a query: an unknown ``--word`` at its start is an error, ``--`` ends
+    the options, and one pair of quotes around all of it is removed. Without it, options may be
+    anywhere.
     """
     by_flag = {flag: option for option in options for flag in option.flags}
     tokens = list(_TOKEN.finditer(line))
@@ -154,31 +157,31 @@ def trailing_letters(line: str, query: str, options: Sequence[Option]) -> list[s
 
 def unread_options(line: str, query: str, options: Sequence[Option]) -> list[str]:
     """Return the options inside a query, which are searched for as text."""
-    known = {flag for option in options for flag in option.flags if flag.startswith("--")}
+    flags = {flag for option in options for flag in option.flags if flag.startswith("--")}
     words = [token[0] for token in _TOKEN.finditer(line)]
     return (
         []
         if "--" in words
-        else [word for word in words if word.partition("=")[0] in known and word in query]
+        else [word for word in words if word.partition("=")[0] in flags and word in query]
     )
 
 
 def _options_at_the_end(
     tokens: list[re.Match[str]], first: int, by_flag: dict[str, Option], values: dict[str, Any]
 ) -> int:
-    """Take the longest run of options that reaches the end; the position at which it begins."""
+    """Read the longest run of options at the end; return its first position."""
     for start in range(first + 1, len(tokens)):
         if tokens[start][0].partition("=")[0] not in by_flag:
             continue
-        found: dict[str, Any] = {}
+        trailing: dict[str, Any] = {}
         at = start
         try:
-            while at < len(tokens) and (used := _take(tokens, at, by_flag, found)):
+            while at < len(tokens) and (used := _take(tokens, at, by_flag, trailing)):
                 at += used
         except SearchError:
             continue
         if at == len(tokens):
-            for field, value in found.items():
+            for field, value in trailing.items():
                 values[field] = (
                     [*values.get(field, []), *value] if isinstance(value, list) else value
                 )
@@ -189,8 +192,8 @@ def _options_at_the_end(
 def _take(
     tokens: list[re.Match[str]], at: int, by_flag: dict[str, Option], values: dict[str, Any]
 ) -> int:
-    """Read the option at a position into ``values``; how many tokens it took, 0 for none."""
-    flag, equals, given = tokens[at][0].partition("=")
+    """Read the option at a position into ``values``; return its number of tokens, 0 for none."""
+    flag, equals, argument = tokens[at][0].partition("=")
     option = by_flag.get(flag)
     if option is None:
         return _take_cluster(tokens[at][0], by_flag, values) if at == 0 or values else 0
@@ -198,7 +201,7 @@ def _take(
         values[option.field] = option.const
         return 1
     if equals:
-        text, used = given, 1
+        text, used = argument, 1
     elif at + 1 < len(tokens):
         text, used = tokens[at + 1][0], 2
     else:
@@ -212,7 +215,7 @@ def _take(
 
 
 def _take_cluster(word: str, by_flag: dict[str, Option], values: dict[str, Any]) -> int:
-    """Parse ``-iw`` or ``-C3`` into ``values``, as rg does; return 1, or 0 for an unknown letter."""
+    """Parse ``-iw`` or ``-C3`` into ``values``, like rg; return 1, or 0 for an unknown letter."""
     if not re.fullmatch(r"-[A-Za-z]\S+", word):
         return 0
     cluster = dict[str, Any]()
@@ -245,7 +248,7 @@ def _meant(word: str, by_flag: dict[str, Option]) -> str:
 
 
 def convert(option: Option, flag: str, text: str) -> Any:
-    """An option's value from its text; lists may be given with commas, globs may not."""
+    """Return an option's value from its text; commas separate lists, but not globs."""
     if option.kind == "list":
         return [part for part in text.split(",") if part]
     if option.kind == "globs":
@@ -272,7 +275,7 @@ def _unquoted(text: str) -> str:
 
 
 def describe(options: Sequence[Option]) -> str:
-    """The options as a list for a help text."""
+    """Return the options as lines of a help text."""
     rows = [
         (", ".join(option.flags) + (f" {option.metavar}" if option.metavar else ""), option.help)
         for option in options

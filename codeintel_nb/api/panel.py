@@ -1,4 +1,4 @@
-"""What a panel shows, wherever it is: the scope and what there is to choose from, and what a search found as plain texts."""
+"""Answers for a panel: the scope with its choices, and the hits of a search as plain text."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from .wire import (
 )
 from .wording import in_panel
 
-SHOWN = 60  # hits a search brings into a panel
+SHOWN = 60  # hits of a search in a panel
 MOST_LANGUAGES = 12
 MOST_FOLDERS = 8
 MEANT = 20  # hits of a search by meaning
 
 
 class PanelState(msgspec.Struct, tag="state", tag_field="what", forbid_unknown_fields=True):
-    """The scope, how much is in it, and what there is to choose from."""
+    """Request for the scope, its size and the choices for it."""
 
 
 class PanelCount(msgspec.Struct, tag="count", tag_field="what", forbid_unknown_fields=True):
-    """How much a scope would hold, while it is being typed."""
+    """Request for the size of a scope, while the user types it."""
 
     scope: Scope
 
@@ -53,7 +53,7 @@ class PanelSearch(msgspec.Struct, tag="search", tag_field="what", forbid_unknown
 
 
 class PanelFolder(msgspec.Struct, tag="folder", tag_field="what", forbid_unknown_fields=True):
-    """The session's scope within a folder, or without it; the path is the server's."""
+    """Request to narrow the session's scope to a folder of the server, or to exclude it."""
 
     path: str
     exclude: bool = False
@@ -63,7 +63,7 @@ Looked = PanelState | PanelCount | PanelSearch | PanelFolder
 
 
 class Reads(Protocol):
-    """What a panel asks of a Client."""
+    """Part of Client used by a panel."""
 
     @property
     def where(self) -> str: ...
@@ -77,7 +77,10 @@ class Reads(Protocol):
 
 
 def look(client: Reads, asked: Looked, shown_root: str) -> Any:
-    """The answer as values that JSON has; ``shown_root`` is the folder that the Jupyter server shows, empty if there is none."""
+    """Return the answer as JSON values.
+
+    ``shown_root`` is the folder shown by the Jupyter server; empty if there is none.
+    """
     if isinstance(asked, PanelSearch):
         return _found(client, asked, shown_root)
     if isinstance(asked, PanelCount):
@@ -92,17 +95,23 @@ def state_of(client: Reads) -> dict[str, Any]:
     now = client.get_scope()
     repositories = client.status()
     state: dict[str, Any] = {
-        "scope": msgspec.to_builtins(now.scope), "session": now.session_id, "where": client.where, "expired": now.scope_expired, "default": now.is_default and bool(now.scope),
-        "note": _note(now, repositories), "repositories": [[status.name, status.files] for status in repositories],
-        "languages": [], "kinds": [], "folders": [], "base": "", "more_folders": 0, "saved": sorted(client.saved_scopes()),
-        "offered": None if now.offered is None else [clean(now.offered.describe()), msgspec.to_builtins(now.offered)],
+        "scope": msgspec.to_builtins(now.scope), "session": now.session_id, "where": client.where,
+        "expired": now.scope_expired, "default": now.is_default and bool(now.scope),
+        "note": _note(now, repositories),
+        "repositories": [[status.name, status.files] for status in repositories],
+        "languages": [], "kinds": [], "folders": [], "base": "", "more_folders": 0,
+        "saved": sorted(client.saved_scopes()),
+        "offered": (
+            None if now.offered is None
+            else [clean(now.offered.describe()), msgspec.to_builtins(now.offered)]
+        ),
     }  # fmt: skip
     if now.coverage is not None and (now.coverage.files or not now.coverage.building):
         c = now.coverage
         state["counts"] = [c.files_in_scope, c.files, c.chunks_in_scope, c.chunks]
         try:
             facets = client.facets(FacetsRequest(folders=MOST_FOLDERS))
-        except CodeIntelError:  # it went between the two
+        except CodeIntelError:  # its repository was removed between the two calls
             return state
         state["languages"] = [
             entry
@@ -111,7 +120,10 @@ def state_of(client: Reads) -> dict[str, Any]:
         ]
         state["kinds"] = list(facets.kinds.items())
         state["folders"] = [
-            {"repo": f.repo, "path": clean(f.path), "files": f.files, "chunks": f.chunks, "languages": list(f.languages.items()), "glob": f.glob}
+            {
+                "repo": f.repo, "path": clean(f.path), "files": f.files, "chunks": f.chunks,
+                "languages": list(f.languages.items()), "glob": f.glob,
+            }
             for f in facets.folders
         ]  # fmt: skip
         state["base"], state["more_folders"] = clean(facets.base), facets.more_folders
@@ -123,24 +135,30 @@ def _note(now: ScopeAnswer, repositories: list[RepositoryStatus]) -> str:
     if now.coverage is not None and now.coverage.building and not now.coverage.files:
         names = ", ".join(map(clean, now.coverage.building))
         if len(now.coverage.building) == 1:
-            return f"{names} is not indexed yet: text search reads its files directly. Index it below to search by meaning."
-        return f"{names} are not indexed yet: text search reads their files directly. Index them below to search by meaning."
+            return (
+                f"{names} is not indexed yet: text search reads its files directly. "
+                "Index it below to search by meaning."
+            )
+        return (
+            f"{names} are not indexed yet: text search reads their files directly. "
+            "Index them below to search by meaning."
+        )
     return "" if repositories else in_panel(NOTHING)
 
 
-def _found(client: Reads, asked: PanelSearch, shown_root: str) -> dict[str, Any]:
-    if asked.meaning:
+def _found(client: Reads, request: PanelSearch, shown_root: str) -> dict[str, Any]:
+    if request.meaning:
         answer = client.semantic_search(
-            SemanticRequest(query=asked.query, limit=min(asked.limit, MEANT))
+            SemanticRequest(query=request.query, limit=min(request.limit, MEANT))
         )
     else:
         answer = client.search_text(
             TextRequest(
-                pattern=asked.query,
-                regex=asked.regex,
-                word=asked.word,
-                case=asked.case,
-                limit=asked.limit,
+                pattern=request.query,
+                regex=request.regex,
+                word=request.word,
+                case=request.case,
+                limit=request.limit,
             )
         )
     results = answer.results
@@ -162,13 +180,15 @@ def _hit(results: Results, hit: Hit, shown_root: str) -> dict[str, Any]:
     text = "\n".join(clean(line)[:MOST_LINE_CHARACTERS] for line in lines)
     text, spans = without_margin(text, spans_in(results, text))  # a side bar is narrow
     return {
-        "line": hit.start_line, "cell": hit.cell, "column": hit.column, "symbol": clean(hit.symbol), "kind": hit.kind, "first_line": hit.snippet_line,
-        "segments": segments(text, shown_language(hit), spans), "place": place(shown_root, results.roots.get(hit.repo, ""), hit.path),
+        "line": hit.start_line, "cell": hit.cell, "column": hit.column,
+        "symbol": clean(hit.symbol), "kind": hit.kind, "first_line": hit.snippet_line,
+        "segments": segments(text, shown_language(hit), spans),
+        "place": place(shown_root, results.roots.get(hit.repo, ""), hit.path),
     }  # fmt: skip
 
 
 def place(shown_root: str, root: str, path: str) -> str | None:
-    """The file's path from the folder that the server shows, if it lies below it."""
+    """Return the file's path relative to the server's folder; None if it is not below it."""
     if not shown_root or not root:
         return None
     above = _real(shown_root)
@@ -187,55 +207,63 @@ def _real(folder: str) -> str:
     return os.path.realpath(folder)
 
 
-def _with_folder(client: Reads, asked: PanelFolder, shown_root: str) -> Scope:
-    """The scope narrowed to a folder, which may be within a repository or hold some."""
-    folder = os.path.realpath(os.path.join(shown_root or os.getcwd(), asked.path.strip("/")))
+def _with_folder(client: Reads, request: PanelFolder, shown_root: str) -> Scope:
+    """Return the scope narrowed to a folder, or without it.
+
+    The folder may be within a repository, or contain several.
+    """
+    folder = os.path.realpath(os.path.join(shown_root or os.getcwd(), request.path.strip("/")))
     scope = client.get_scope().scope
-    held = [(status.name, os.path.realpath(status.root)) for status in client.status()]
+    roots = [(status.name, os.path.realpath(status.root)) for status in client.status()]
     around = [
         (name, root)
-        for name, root in held
+        for name, root in roots
         if folder == root or folder.startswith(root.rstrip(os.sep) + os.sep)
     ]
     if around:
         name, root = max(around, key=lambda one: len(one[1]))
         inside = os.path.relpath(folder, root).replace(os.sep, "/")
         glob = "" if inside == "." else f"{plain_glob(inside)}/**"
-        if not asked.exclude:
+        if not request.exclude:
             return scope.merged(repos=(name,), include_globs=(glob,) if glob else ())
         if glob:
-            others = [other for other in _in_scope(scope, held) if other != name]
+            others = [other for other in _in_scope(scope, roots) if other != name]
             if others:
                 raise ScopeError(
-                    f"A scope's globs hold for every repository in it, so {glob!r} would be left out of {', '.join(others)} too. "
-                    f"Search in {name} alone first, or leave it out of all of them: %scope add --exclude {glob!r}"
+                    f"A scope's globs hold for every repository in it, so {glob!r} would be "
+                    f"left out of {', '.join(others)} too. Search in {name} alone first, "
+                    f"or leave it out of all of them: %scope add --exclude {glob!r}"
                 )
             return scope.merged(
                 exclude_globs=(*scope.exclude_globs, *({glob} - {*scope.exclude_globs}))
             )
-        left = tuple(other for other in _in_scope(scope, held) if other != name)
+        left = tuple(other for other in _in_scope(scope, roots) if other != name)
     else:
-        within = {name for name, root in held if root.startswith(folder.rstrip(os.sep) + os.sep)}
+        within = {name for name, root in roots if root.startswith(folder.rstrip(os.sep) + os.sep)}
         if not within:
             raise ScopeError(
-                f"{asked.path or 'The root folder'} is not indexed. Index it in the panel, or with %codeindex add."
+                f"{request.path or 'The root folder'} is not indexed. "
+                "Index it in the panel, or with %codeindex add."
             )
-        now = set(_in_scope(scope, held))
+        now = set(_in_scope(scope, roots))
         left = tuple(
             name
-            for name, _ in held
-            if (name in within) != asked.exclude and (name in now or not asked.exclude)
+            for name, _ in roots
+            if (name in within) != request.exclude and (name in now or not request.exclude)
         )
     if not left:
         raise ScopeError(
-            f"Without {asked.path or 'the root folder'} nothing that is indexed would be left to search."
+            f"Without {request.path or 'the root folder'} "
+            "nothing that is indexed would be left to search."
         )
-    return scope.merged(repos=left) if asked.exclude else scope.merged(repos=left, include_globs=())
+    return (
+        scope.merged(repos=left) if request.exclude else scope.merged(repos=left, include_globs=())
+    )
 
 
-def _in_scope(scope: Scope, held: list[tuple[str, str]]) -> list[str]:
+def _in_scope(scope: Scope, roots: list[tuple[str, str]]) -> list[str]:
     """Return the indexed repositories in scope, leaving out unindexed names."""
-    names = [name for name, _ in held]
+    names = [name for name, _ in roots]
     in_scope = set(names) if scope.is_everywhere else covered(scope, names)
     return [name for name in names if name in in_scope]
 

@@ -1,4 +1,4 @@
-"""What is wrong with a request, as HTTP says it: the same behind Jupyter and without it."""
+"""HTTP statuses and limits of requests, the same with and without Jupyter."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _NONE: Mapping[type[CodeIntelError], HTTPStatus] = {}
 def status_of(
     error: CodeIntelError, special: Mapping[type[CodeIntelError], HTTPStatus] = _NONE
 ) -> int:
-    """The status that says what an error is; ``special`` is where a path's differ from STATUS."""
+    """Return the HTTP status of an error; ``special`` has those of a path that override STATUS."""
     for kind in type(error).__mro__:
         if (status := special.get(kind) or STATUS.get(kind)) is not None:
             return int(status)
@@ -45,7 +45,12 @@ def status_of(
 
 
 def readable(decode: Callable[[], _T]) -> _T:
-    """What was decoded; SearchError where the request cannot be read."""
+    """Return the decoded request.
+
+    Raises
+    ------
+    SearchError : the request cannot be decoded.
+    """
     try:
         return decode()
     except (

@@ -1,4 +1,4 @@
-"""How a build is told to a person."""
+"""Progress and summary of a build, as text."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from ..index.report import COMPACTING, IndexReport, Progress
 
 
 class Estimate:
-    """Formatter of progress lines; within a run the share never decreases, and small increases of the time left are ignored.
+    """Formatter of progress lines.
 
-    Each repository is a run of its own, and so is compacting after it.
+    Within a run the share never decreases, and small increases of the time left are ignored. Each
+    repository is a run, and so is the compaction after it.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,7 +30,10 @@ class Estimate:
         self._left_s: int | None = None
 
     def share(self, progress: Progress) -> float:
-        """Return the largest share of the run done so far, 0 to 1: a crashed child starts over."""
+        """Return the largest share of the run so far, 0 to 1.
+
+        A crashed child starts over, so the present share may be smaller.
+        """
         run = progress.repository, progress.stage == COMPACTING
         if run != self._run:
             self._run = run
@@ -47,7 +51,10 @@ class Estimate:
             return f"{stage} ..."
         if not progress.files_total:
             return f"{stage} {100 * share:3.0f} %{self._left(share)}"
-        files = f"{stage} {100 * share:3.0f} %  {progress.files_done:,} of {progress.files_total:,} files"
+        files = (
+            f"{stage} {100 * share:3.0f} %  "
+            f"{progress.files_done:,} of {progress.files_total:,} files"
+        )
         data = (
             f", {size(progress.bytes_done)} of {size(progress.bytes_total)}"
             if progress.bytes_total
@@ -69,9 +76,9 @@ class Estimate:
 
 
 class TerminalProgress:
-    """One line on a terminal's standard error, renewed a few times a second and gone at the end; silent elsewhere.
+    """Progress line on a terminal's standard error, cleared at the end; silent elsewhere.
 
-    What ends at once shows nothing.
+    It is redrawn a few times a second. Work that ends at once shows nothing.
     """
 
     renewed_s = 0.2
@@ -112,9 +119,12 @@ class TerminalProgress:
 
 
 def summary(report: IndexReport) -> str:
-    """What a finished run did, in one line."""
+    """Return a line on the outcome of a run."""
     if not report.indexed and not report.removed:
-        return f"{report.repository}: nothing changed, {report.files:,} files and {report.chunks:,} chunks answer"
+        return (
+            f"{report.repository}: nothing changed, "
+            f"{report.files:,} files and {report.chunks:,} chunks answer"
+        )
     parts = [f"{report.indexed:,} files indexed"]
     if report.removed:
         parts.append(f"{report.removed:,} removed")
@@ -122,7 +132,10 @@ def summary(report: IndexReport) -> str:
         parts.append(f"{report.unchanged:,} unchanged")
     if report.reused:
         parts.append(f"{report.reused:,} of {report.reused + report.embedded:,} vectors reused")
-    return f"{report.repository}: {', '.join(parts)}; {report.files:,} files and {report.chunks:,} chunks answer ({duration(report.seconds)})"
+    return (
+        f"{report.repository}: {', '.join(parts)}; {report.files:,} files and "
+        f"{report.chunks:,} chunks answer ({duration(report.seconds)})"
+    )
 
 
 def skipped(reasons: dict[str, int]) -> str:
@@ -136,7 +149,7 @@ def skipped(reasons: dict[str, int]) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes in the unit a person would use."""
+    """Return a number of bytes in a readable unit: ``1.5 MB``."""
     for unit in ("B", "kB", "MB", "GB"):
         if abs(count) < 1000 or unit == "GB":
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

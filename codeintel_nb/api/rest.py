@@ -1,4 +1,4 @@
-"""REST without Jupyter: each path reads a request, calls one operation off the event loop, and gives its answer."""
+"""REST without Jupyter: each path reads a request, runs one operation on a thread, and answers."""
 
 from __future__ import annotations
 
@@ -50,31 +50,31 @@ from .wire import (
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-FOLLOW_S = 5.0  # between looks for repositories to follow
+FOLLOW_S = 5.0  # between checks for new repositories to watch
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _T = TypeVar("_T")
 MAX_DRAINED_BYTES = 16 * MAX_BODY_BYTES  # of an oversized body, read and discarded
 
 
 class Options(msgspec.Struct, frozen=True):
-    """How to serve."""
+    """Settings of the server."""
 
     home: str | None = None
     host: str = "127.0.0.1"
     port: int = 8787
-    token: str = ""  # empty: none is asked for
+    token: str = ""  # empty: none is required
     registry_url: str = "memory://"
     registry_prefix: str = "codeintel:"
     workers: int = 1
     roots: tuple[str, ...] = ()  # folders below which clients may index, besides those of packages
-    allowed_hosts: tuple[str, ...] = ()  # names that it is reached by, besides its address
+    allowed_hosts: tuple[str, ...] = ()  # host names of the server, besides its address
     watch: bool = True
     deadline_s: float = 30.0
     search_threads: int = 4
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Values of the Host header that are this server's."""
+        """Return the accepted values of the Host header."""
         names = {
             *self.allowed_hosts,
             *(LOOPBACK if self.host in (*LOOPBACK, "0.0.0.0", "::") else ()),
@@ -84,7 +84,7 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Refused(Exception):
-    """A request that is not answered, and why."""
+    """Rejection of a request, with its status and reason."""
 
     def __init__(
         self, status: int, detail: str, error: str = "", headers: dict[str, str] | None = None
@@ -112,21 +112,23 @@ class Call:
             elif received > max(most, MAX_DRAINED_BYTES):
                 break
         self.body = b"".join(parts)
-        if (
-            received > most
-        ):  # after reading it all: a client still sending would see a closed connection
+        # after reading it all: a client still sending would see a closed connection
+        if received > most:
             raise Refused(
                 413,
-                f"The body has {'more than ' * (received > max(most, MAX_DRAINED_BYTES))}{received:,} bytes; the maximum is {most:,}.",
+                f"The body has {'more than ' * (received > max(most, MAX_DRAINED_BYTES))}"
+                f"{received:,} bytes; the maximum is {most:,}.",
                 "SearchError",
             )
         kind = self.request.headers.get("content-type", "")
         if self.body and not kind.partition(";")[0].strip().lower().endswith("json"):
             raise Refused(415, f"The body is {kind or 'of no type'!r}; send application/json.")
-        asked = self.request.path_params.get("session_id") or self.request.headers.get(
+        session_id = self.request.path_params.get("session_id") or self.request.headers.get(
             "x-session-id"
         )
-        self.session_id = check_session_id(asked) if asked is not None else new_session_id()
+        self.session_id = (
+            check_session_id(session_id) if session_id is not None else new_session_id()
+        )
 
     def named(self, name: str) -> str:
         return str(self.request.path_params[name])
@@ -141,7 +143,7 @@ class Call:
 
     @asynccontextmanager
     async def cancelling(self) -> AsyncIterator[threading.Event]:
-        """Sets ``cancel`` when the client goes."""
+        """Set ``cancel`` when the client disconnects."""
 
         async def watch() -> None:
             while not await self.request.is_disconnected():
@@ -156,7 +158,10 @@ class Call:
 
 
 class Rest(ServiceBackend):
-    """REST's answers; also what MCP's tools ask. The service is there while the application runs."""
+    """Handlers of REST, and backend of MCP's tools.
+
+    The service exists while the application runs.
+    """
 
     default_session = ""
 
@@ -166,9 +171,10 @@ class Rest(ServiceBackend):
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         options, settings = self.options, Settings.from_environment(self.options.home)
+        # not the folder in which the server happens to run
         workspace = Workspace(
             settings, look_here=False, here=options.roots[0] if options.roots else None
-        )  # not the folder that it happens to run in
+        )
         registry = of_scripts(
             open_registry(
                 options.registry_url,
@@ -189,7 +195,7 @@ class Rest(ServiceBackend):
             options.roots,
             options.search_threads,
             watch,
-            lambda name, said: print(f"codeintel: {said}", file=sys.stderr, flush=True),
+            lambda name, message: print(f"codeintel: {message}", file=sys.stderr, flush=True),
         )
         self._service.searching.submit(self._service.prepare)
         following = asyncio.ensure_future(self._follow())
@@ -211,21 +217,21 @@ class Rest(ServiceBackend):
 
     def routes(self) -> list[tuple[str, str, Callable[[Call], Awaitable[Any]], int]]:
         def operations() -> Operations:
-            return self._service.operations  # not there before the application runs
+            return self._service.operations  # missing until the application runs
 
         searches: list[tuple[str, type, Callable[..., Any]]] = [
-            ("search/text", TextRequest, lambda *given: operations().search_text(*given)),
+            ("search/text", TextRequest, lambda *args: operations().search_text(*args)),
             (
                 "search/semantic",
                 SemanticRequest,
-                lambda *given: operations().semantic_search(*given),
+                lambda *args: operations().semantic_search(*args),
             ),
-            ("search/symbols", SymbolsRequest, lambda *given: operations().symbols(*given)),
-            ("paths", PathsRequest, lambda *given: operations().list_paths(*given)),
+            ("search/symbols", SymbolsRequest, lambda *args: operations().symbols(*args)),
+            ("paths", PathsRequest, lambda *args: operations().list_paths(*args)),
             (
                 "facets",
                 FacetsRequest,
-                lambda request, held, cancel: operations().facets(request, held),
+                lambda request, current, cancel: operations().facets(request, current),
             ),
         ]
         return [
@@ -235,8 +241,8 @@ class Rest(ServiceBackend):
                 "POST",
                 self._long(
                     SqlRequest,
-                    lambda request, held, progress, cancel: self._service.run_sql(
-                        request, held, cancel
+                    lambda request, current, progress, cancel: self._service.run_sql(
+                        request, current, cancel
                     ),
                 ),
                 200,
@@ -244,7 +250,7 @@ class Rest(ServiceBackend):
             (
                 "map",
                 "POST",
-                self._long(MapRequest, lambda *given: operations().code_map(*given)),
+                self._long(MapRequest, lambda *args: operations().code_map(*args)),
                 200,
             ),
             ("searches/{request_id}", "DELETE", self._end_search, 200),
@@ -295,8 +301,8 @@ class Rest(ServiceBackend):
 
     async def _patch_scope(self, call: Call) -> ScopeAnswer:
         change = call.decoded(object)
-        held = await self._service.sessions.get()
-        return await self.set_scope(readable(lambda: patched(held.scope, change)))
+        current = await self._service.sessions.get()
+        return await self.set_scope(readable(lambda: patched(current.scope, change)))
 
     async def _saved(self, call: Call) -> SavedScopes:
         return SavedScopes(await self._service.off_loop(self._service.operations.named.all))
@@ -309,7 +315,7 @@ class Rest(ServiceBackend):
         return scope
 
     async def _found(self, work: Callable[[], _T]) -> _T:
-        """The answer, where what a path names is there."""
+        """Run on a thread; an unknown name in the path becomes a 404."""
         try:
             return await self._service.off_loop(work)
         except (ScopeError, SourceError) as error:
@@ -321,11 +327,11 @@ class Rest(ServiceBackend):
         self, kind: type[Any], work: Callable[..., Any]
     ) -> Callable[[Call], Awaitable[bytes]]:
         async def search(call: Call) -> bytes:
-            request, held = call.decoded(kind), await self._service.sessions.get()
+            request, current = call.decoded(kind), await self._service.sessions.get()
             request_id = call.request.headers.get(REQUEST_ID, id(call))
             async with call.cancelling() as cancel:
                 return await self._service.search(
-                    request, held, cancel, request_id, lambda *given: to_wire(work(*given))
+                    request, current, cancel, request_id, lambda *args: to_wire(work(*args))
                 )
 
         return search
@@ -336,16 +342,16 @@ class Rest(ServiceBackend):
         """Return a handler for long calls; it streams events to clients that accept them."""
 
         async def answer(call: Call) -> bytes | AsyncIterator[bytes]:
-            held = await self._service.sessions.get()
+            current = await self._service.sessions.get()
             request_id = call.request.headers.get(REQUEST_ID, id(call))
 
             def run(progress: Callable[[Progress], None], cancel: threading.Event) -> bytes:
-                return to_wire(work(call.decoded(kind), held, progress, cancel))
+                return to_wire(work(call.decoded(kind), current, progress, cancel))
 
             if EVENT_STREAM in call.request.headers.get("accept", ""):
-                return self._service.stream(held, call.cancel, request_id, run)
+                return self._service.stream(current, call.cancel, request_id, run)
             async with call.cancelling() as cancel:
-                return await self._service.long_call(held, cancel, request_id, run)
+                return await self._service.long_call(current, cancel, request_id, run)
 
         return answer
 
@@ -369,7 +375,8 @@ class Rest(ServiceBackend):
         if self.options.workers > 1:
             raise Refused(
                 409,
-                "A server of several workers indexes nothing by itself. Index beside it: codeintel index PATH, or codeintel watch",
+                "A server of several workers indexes nothing by itself. "
+                "Index beside it: codeintel index PATH, or codeintel watch",
                 "EngineError",
             )
 

@@ -1,4 +1,4 @@
-"""What one server shares among its clients: the workspace, their scopes, the threads that search, the runs that index."""
+"""State shared by the clients of one server: workspace, scopes, search threads, indexing runs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _R = TypeVar("_R", bound=ScopedRequest)
 
 
 class SharedService:
-    """The parts of a server that are the same behind Jupyter and without it."""
+    """Parts of a server that are the same with and without Jupyter."""
 
     def __init__(
         self,
@@ -66,22 +66,25 @@ class SharedService:
             Watcher(workspace.settings, self._update, log, workspace.differs) if watch else None
         )
         self.searching = DaemonExecutor(threads, "codeintel-serve")
-        self.long_calls = DaemonExecutor(
-            LONG_CALLS, "codeintel-long"
-        )  # separate: a map must not block searches
-        self.running: dict[
-            str, threading.Event
-        ] = {}  # session, owner and request id of a call -> its cancel event
-        self.is_personal = False  # a single user's, reachable from this machine only
+        # separate: a map must not block searches
+        self.long_calls = DaemonExecutor(LONG_CALLS, "codeintel-long")
+        # session, owner and request id of a call -> its cancel event
+        self.running: dict[str, threading.Event] = {}
+        self.is_personal = False  # of a single user, reachable from this machine only
         self._turn = threading.Lock()
         self._roots = [Path(root).expanduser().resolve() for root in roots]
 
     def checked_root(
         self, repository: Repository, kernel_python: str = "", allowed_by_person: bool = False
     ) -> Repository:
-        """Return the repository; SourceError if this server may not index its folder.
+        """Return the repository, if this server may index its folder.
 
-        On a personal server the user may confirm any folder. A folder that is indexed already may be indexed again.
+        On a personal server the user may confirm any folder. A folder that is already indexed may
+        be indexed again.
+
+        Raises
+        ------
+        SourceError : the server may not index the folder.
         """
         check_is_indexable(repository.root, self.workspace.settings.home)
         if (allowed_by_person and self.is_personal) or any(
@@ -98,20 +101,26 @@ class SharedService:
         named = ", ".join(map(str, self._roots)) or "the folders of its packages"
         if self.is_personal:
             raise SourceError(
-                f"{repository.root} is outside this server's folder ({named}). To allow it, index it in the side bar's panel and confirm, or in a terminal: codeintel index {repository.root}"
+                f"{repository.root} is outside this server's folder ({named}). "
+                "To allow it, index it in the side bar's panel and confirm, "
+                f"or in a terminal: codeintel index {repository.root}"
             )
         raise SourceError(
             f"This server indexes only below {named}, and {repository.root} is not. "
-            f"Its owner allows more: c.CodeIntelApp.allowed_roots = [{repository.root!r}] in jupyter_server_config.py, codeintel serve --root {repository.root}"
+            f"Its owner allows more: c.CodeIntelApp.allowed_roots = [{repository.root!r}] "
+            f"in jupyter_server_config.py, codeintel serve --root {repository.root}"
         )
 
-    def _index(self, *given: Any, **options: Any) -> IndexReport:
-        report = self.workspace.index_repository(*given, **options)
+    def _index(self, *args: Any, **options: Any) -> IndexReport:
+        report = self.workspace.index_repository(*args, **options)
         self.prepare()
         return report
 
     def _update(self, repository: Repository, paths: Sequence[str] | None) -> None:
-        """Run after files changed; a run that had begun before may have missed them, so another follows it."""
+        """Update a repository after its files changed.
+
+        A run that had already begun may have missed the change, so another run follows it.
+        """
         while not self.workspace.is_stopped(repository.name):
             joined = (
                 self.jobs.start(
@@ -120,13 +129,13 @@ class SharedService:
                 == "running"
             )
             ended = self.jobs.wait(now.name)
-            if ended.state == "failed":  # whoever follows the folder tries again
+            if ended.state == "failed":  # the watcher retries
                 raise named_error(ended.error, ended.detail)
             if not joined:
                 return
 
     def prepare(self) -> None:
-        """Have the engine ready before somebody searches; what stands in the way is for the search to tell."""
+        """Prepare the engine before the first search; errors are left for the search to report."""
         with suppress(CodeIntelError):
             self.workspace.prepare()
 
@@ -135,8 +144,11 @@ class SharedService:
         return await asyncio.get_running_loop().run_in_executor(self.searching, self.in_turn, work)
 
     def in_turn(self, work: Callable[[], _T]) -> _T:
-        """Run on a search thread, short searches one after the other: two would only contend for the interpreter's lock
-        with each other and with the event loop. Who waits for a long one goes on beside it after a moment."""
+        """Run on a search thread, short searches one after the other.
+
+        Two at a time would only contend for the GIL with each other and with the event loop. Behind
+        a long search, the next one waits ``PATIENCE_S`` and then runs beside it.
+        """
         mine = self._turn.acquire(timeout=PATIENCE_S)
         try:
             return work()
@@ -152,8 +164,10 @@ class SharedService:
         request_id: object,
         work: Callable[[_R, ScopeAnswer, threading.Event], _T],
     ) -> _T:
-        """What ``work`` answers on a thread, bounded by the request's deadline, of which the wait for a thread is part.
-        ``end_search`` ends it early."""
+        """Run ``work`` on a thread, within the request's deadline.
+
+        The deadline includes the wait for a thread. ``end_search`` ends the search early.
+        """
         arrived = time.monotonic()
         limit = self.operations.deadline(getattr(request, "deadline", None))
         running = f"{held.session_id} {request_id}"
@@ -180,7 +194,10 @@ class SharedService:
         request_id: object,
         work: Callable[[Callable[[Progress], None], threading.Event], _T],
     ) -> _T:
-        """Run a long call on its own thread pool, apart from searches. ``end_search`` cancels it."""
+        """Run a long call on a thread pool apart from searches.
+
+        ``end_search`` cancels the call.
+        """
         key = f"{held.session_id} {request_id}"
         self.running[key] = cancel
         try:
@@ -199,7 +216,8 @@ class SharedService:
     ) -> AsyncGenerator[bytes, None]:
         """Yield a long call's progress, then its answer or problem, as server-sent events.
 
-        Heartbeats, several per ``HEARTBEAT_S``, keep clients from timing out. ``end_search`` cancels the call.
+        Heartbeats, several per ``HEARTBEAT_S``, keep clients from timing out. ``end_search``
+        cancels the call.
         """
         events: asyncio.Queue[bytes] = asyncio.Queue()
         loop = asyncio.get_running_loop()
@@ -210,9 +228,8 @@ class SharedService:
             loop.call_soon_threadsafe(events.put_nowait, _event("progress", to_wire(progress)))
 
         call = loop.run_in_executor(self.long_calls, work, report, cancel)
-        call.add_done_callback(
-            lambda ended: ended.cancelled() or ended.exception()
-        )  # retrieve the exception even if the client has gone
+        # retrieve the exception even if the client has gone
+        call.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         next_event: asyncio.Future[bytes] | None = None
         try:
             while not call.done() or not events.empty():
@@ -245,7 +262,7 @@ class SharedService:
                 next_event.cancel()
 
     def end_search(self, session_id: str, request_id: str) -> None:
-        """Have a session's search answer with what it has."""
+        """End a session's search early, with partial results."""
         if (cancel := self.running.get(f"{session_id} {request_id}")) is not None:
             cancel.set()
 
@@ -260,10 +277,9 @@ class SharedService:
         limits = self.limits
         bounds = Bounds.within(self.operations.sql_deadline(request.deadline), cancel)
         applied = request.narrowed(held.scope)
-        scope = self.workspace.indexed_part(
-            applied
-        )  # a child process does not know unindexed projects
-        found = self.sql.run(
+        # the child process does not know unindexed projects
+        scope = self.workspace.indexed_part(applied)
+        answer = self.sql.run(
             request.statement,
             scope,
             held.session_id,
@@ -272,10 +288,15 @@ class SharedService:
             limits.sql_memory_bytes,
             request.hits,
         )
-        return msgspec.structs.replace(found, scope=applied, scope_expired=held.scope_expired)
+        return msgspec.structs.replace(answer, scope=applied, scope_expired=held.scope_expired)
 
     async def job_events(self, name: str) -> AsyncGenerator[bytes, None]:
-        """An indexing run as server-sent events, one JobState each, until it ends; ScopeError where there was none."""
+        """Return the server-sent events of an indexing run, one JobState each, until it ends.
+
+        Raises
+        ------
+        ScopeError : there was no run.
+        """
         states: asyncio.Queue[JobState] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -285,9 +306,9 @@ class SharedService:
         return _stream(states, self.jobs.follow(name, tell))
 
     async def follow(self) -> None:
-        """Follow the repositories that there are now."""
+        """Watch the present repositories."""
         if self.watcher is not None:
-            with suppress(CodeIntelError):  # a damaged description, of which health tells
+            with suppress(CodeIntelError):  # a damaged description, reported by health
                 self.watcher.follow(
                     await asyncio.get_running_loop().run_in_executor(
                         self.searching, self.workspace.repositories
@@ -295,7 +316,7 @@ class SharedService:
                 )
 
     def close(self) -> None:
-        """Shut down within ``CLOSE_S``; hung work, such as on a dead network drive, is abandoned."""
+        """Shut down within ``CLOSE_S``; abandon hung work, as on a dead network drive."""
         ends_at = time.monotonic() + CLOSE_S
         self.end_calls()
         if self.watcher is not None:
@@ -326,7 +347,7 @@ async def _stream(
             except TimeoutError:
                 yield b": still here\n\n"
                 continue
-            while not states.empty():  # a slow client needs the newest alone
+            while not states.empty():  # a slow client needs only the newest
                 state = states.get_nowait()
             yield _event(state.state, to_wire(state))
             if state.ended:
@@ -336,20 +357,19 @@ async def _stream(
 
 
 def _site_packages(python: str) -> list[Path]:
-    """Where this interpreter's packages are, and those of a kernel's interpreter in another environment."""
+    """Return the package folders of this interpreter, and of a kernel's in another environment."""
     import site
     import sysconfig
 
-    found = {
+    folders = {
         *site.getsitepackages(),
         site.getusersitepackages(),
         *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
     }
     if os.path.isabs(python):
-        prefix = Path(
-            python
-        ).parent.parent  # without symlinks resolved: a virtual environment's python is one
-        found |= {str(folder) for folder in prefix.glob("lib/python*/site-packages")} | {
+        # symlinks are not resolved, as the python of a virtual environment is one
+        prefix = Path(python).parent.parent
+        folders |= {str(folder) for folder in prefix.glob("lib/python*/site-packages")} | {
             str(prefix / "Lib" / "site-packages")
         }
-    return [Path(folder).resolve() for folder in found]
+    return [Path(folder).resolve() for folder in folders]

@@ -1,4 +1,4 @@
-"""Sessions of many clients: the current session's scope out of an async registry."""
+"""Scope of the current session, in an async registry of many clients' sessions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from .wire import ScopeAnswer
 
 
 class Sessions:
-    """The scope of the session of ``scopes.session.session_context``.
+    """Scope of the session of ``scopes.session.session_context``.
 
-    ``is_live`` tells whether a session is a live kernel's: such a scope lasts until the kernel ends, whatever its age.
-    ``default`` returns the scope of a session that has set none; without it, that is everything. ``present`` returns a
-    stored scope with the repositories' current names, or None if it does not know one of them. Then ``default`` is called
-    too: after a restart it makes the notebook's unindexed project known again.
+    ``is_live`` returns whether a session is a live kernel's: its scope lasts until the kernel ends,
+    whatever its age. ``default`` returns the scope of a session that has set none; without it, that
+    is everything. ``present`` returns a stored scope with the repositories' current names, or None
+    if one of them is unknown. Then ``default`` is called too: after a restart it registers the
+    notebook's unindexed project again.
     """
 
     def __init__(

@@ -1,4 +1,7 @@
-"""SQL in a child process under the system's own memory limit: DuckDB's limits and interrupts alone were seen to fail."""
+"""SQL in a child process under the system's memory limit.
+
+DuckDB's own limits and interrupts were seen to fail.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,12 @@ from ..search.query import Bounds
 from ..settings import Settings
 from .wire import TableAnswer
 
-GRACE_S = 1.0  # beyond a query's deadline, in which the child may stop by itself
+GRACE_S = 1.0  # beyond a query's deadline, for the child to stop on its own
 _LOOKED_S = 0.05
 
 
 class Query(msgspec.Struct, frozen=True):
-    """What the child is asked, one line of JSON on its standard input."""
+    """Request to the child: one line of JSON on its standard input."""
 
     settings: Settings
     statement: str
@@ -38,7 +41,7 @@ class Query(msgspec.Struct, frozen=True):
 
 
 class Header(msgspec.Struct, frozen=True, tag="header"):
-    """The first line of the answer; the rows follow, as JSON."""
+    """First line of the answer; the rows follow, as JSON."""
 
     columns: list[str]
     types: list[str]
@@ -47,7 +50,10 @@ class Header(msgspec.Struct, frozen=True, tag="header"):
 
 
 class SqlChildren:
-    """Runs each query in a fresh child; one stands ready for the next, as starting takes longer than most queries."""
+    """Runner of queries, each in a fresh child process.
+
+    A spare child waits for the next query, as starting one takes longer than most queries.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -65,37 +71,38 @@ class SqlChildren:
         memory_bytes: int,
         hits: tuple[Hit, ...] = (),
     ) -> TableAnswer:
-        """The answer to a query.
+        """Return the answer to a query.
 
         Raises
         ------
-        SearchError : the query is wrong, was cancelled, or needs more time or memory than it may have.
+        SearchError : the query is wrong, was cancelled, or exceeds its time or memory.
+        EngineError : the child died.
         """
         query = Query(
             self._settings, statement, scope, bounds.left_s(), most_rows, memory_bytes, hits
         )
-        child, said = self._take()
+        child, errors = self._take()
         try:
             out = _exchange(child, msgspec.json.encode(query, enc_hook=str) + b"\n", bounds)
             first, newline, rest = out.partition(b"\n")
             if not newline:
-                raise _died(child.wait(), said, memory_bytes)
-            met: Header | Failure = msgspec.json.decode(first, type=Header | Failure)
-            if isinstance(met, Failure):
-                raise met.exception()
+                raise _died(child.wait(), errors, memory_bytes)
+            reply: Header | Failure = msgspec.json.decode(first, type=Header | Failure)
+            if isinstance(reply, Failure):
+                raise reply.exception()
             return TableAnswer(
-                met.columns,
-                met.types,
+                reply.columns,
+                reply.types,
                 msgspec.Raw(rest),
-                met.truncated,
+                reply.truncated,
                 scope,
                 session_id,
                 False,
-                met.timings_ms,
+                reply.timings_ms,
             )
         finally:
             end(child)
-            said.close()
+            errors.close()
             self._prepare()
 
     def close(self) -> None:
@@ -117,29 +124,29 @@ class SqlChildren:
                 self._spare = self._start()
 
     def _start(self) -> tuple[Popen[bytes], IO[bytes]]:
-        said = tempfile.TemporaryFile()  # noqa: SIM115 (closed with its child)
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with its child)
         home = self._settings.home  # not the temporary folder, where anyone may put modules
         with suppress(OSError):
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
         return spawn(
             "codeintel_nb.api.sql_child",
-            said,
+            errors,
             home if os.access(home, os.R_OK | os.X_OK) else Path(sys.prefix),
-        ), said
+        ), errors
 
 
-def _exchange(child: Popen[bytes], asked: bytes, bounds: Bounds) -> bytes:
-    """Send the query and read all of the answer; the child is killed when its bounds are passed."""
-    found: list[bytes] = []
+def _exchange(child: Popen[bytes], request: bytes, bounds: Bounds) -> bytes:
+    """Send the query and return the whole answer; kill the child at the end of its bounds."""
+    output: list[bytes] = []
     ended = threading.Event()
 
     def read() -> None:
         assert child.stdin is not None
         assert child.stdout is not None
         try:
-            child.stdin.write(asked)
-            child.stdin.flush()  # and stays open: the child ends when it closes
-            found.append(child.stdout.read())
+            child.stdin.write(request)
+            child.stdin.flush()  # not closed: the child ends when it is
+            output.append(child.stdout.read())
         except (OSError, ValueError):  # the child died, or was killed below
             pass
         ended.set()
@@ -155,13 +162,14 @@ def _exchange(child: Popen[bytes], asked: bytes, bounds: Bounds) -> bytes:
         if limit is not None and waited > limit + GRACE_S:
             child.kill()
             raise SearchError(
-                "The SQL query took longer than its deadline. Narrow the scope, or give it more time."
+                "The SQL query took longer than its deadline. "
+                "Narrow the scope, or give it more time."
             )
-    return found[0] if found else b""
+    return output[0] if output else b""
 
 
-def _died(status: int, said: IO[bytes], memory_bytes: int) -> CodeIntelError:
-    how = how_it_ended(status, said)
+def _died(status: int, errors: IO[bytes], memory_bytes: int) -> CodeIntelError:
+    how = how_it_ended(status, errors)
     if status < 0 or "Memory" in how or "alloc" in how:
         return _too_large(memory_bytes)
     return EngineError(f"The process that ran the SQL query {how}")
@@ -169,19 +177,20 @@ def _died(status: int, said: IO[bytes], memory_bytes: int) -> CodeIntelError:
 
 def _too_large(memory_bytes: int) -> SearchError:
     return SearchError(
-        f"The SQL query needs more than the {memory_bytes / 1e9:.1f} GB of memory it may have. Narrow the scope, or ask for fewer rows."
+        f"The SQL query needs more than the {memory_bytes / 1e9:.1f} GB of memory it may have. "
+        "Narrow the scope, or ask for fewer rows."
     )
 
 
 def main() -> None:
-    """The child: one query in; a header and rows, or a failure, out."""
-    import duckdb  # noqa: F401 (before the wait for a query, not within it)
+    """Run one query in the child; write a header and rows, or a failure."""
+    import duckdb  # noqa: F401 (imported before the query arrives)
 
     from ..workspace import Workspace
 
     line = read_job()
     if not line:
-        return  # it was the spare one, and is not needed any more
+        return  # the parent no longer needs this spare child
     query = msgspec.json.decode(line, type=Query, dec_hook=lambda kind, value: kind(value))
     serve_parent()
     _limit_memory(query.memory_bytes)
@@ -204,15 +213,15 @@ def main() -> None:
         answer = msgspec.json.encode(Failure.of(_too_large(query.memory_bytes))) + b"\n"
     out.write(answer)
     out.flush()
-    os._exit(0)  # the reader waits for the end, and an orderly one takes longer than most queries
+    os._exit(0)  # the parent reads to the end, and an orderly exit takes longer than most queries
 
 
 def _limit_memory(most_bytes: int) -> None:
-    """Have the system refuse more; what is mapped from files does not count where the system can tell it apart."""
+    """Limit the memory of this process; on Linux, files mapped into it do not count."""
     try:
         import resource
     except ImportError:
-        return  # Windows: DuckDB's own limit stands alone
+        return  # Windows: only DuckDB's own limit applies
     kind = resource.RLIMIT_DATA if sys.platform == "linux" else resource.RLIMIT_AS
     try:
         resource.setrlimit(kind, (most_bytes, most_bytes))

@@ -41,8 +41,7 @@ def takes_all_characters(stream: IO[str] | None) -> bool:
 def open_missing_streams() -> bool:
     """Open the null device in place of closed standard streams; return whether the output was open.
 
-    Otherwise the next file to be opened would get the number of a closed stream, and take what is
-    printed.
+    Otherwise the next file opened would get the number of a closed stream, and receive its output.
     """
     was_open = sys.stdout is not None
     for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
@@ -61,7 +60,7 @@ def open_missing_streams() -> bool:
 
 
 def silence(stream: IO[str] | None, number: int) -> None:
-    """Redirect a stream to the null device, so that the interpreter can flush it at its exit."""
+    """Redirect a stream to the null device, so that the interpreter can flush it at exit."""
     handle = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(handle, number)
@@ -74,7 +73,7 @@ def silence(stream: IO[str] | None, number: int) -> None:
 
 
 class NotWritten(Exception):
-    """A write to the standard output that failed, for want of space, say."""
+    """Failure of a write to the standard output, on a full disk for example."""
 
 
 def emit(text: str) -> None:
@@ -83,7 +82,7 @@ def emit(text: str) -> None:
     Raises
     ------
     NotWritten : the write failed.
-    BrokenPipeError : the reader has gone.
+    BrokenPipeError : the reader has closed the pipe.
     """
     try:
         print(text, flush=True)

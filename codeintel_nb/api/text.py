@@ -1,4 +1,4 @@
-"""Results and the state of the index as plain text, for terminals and for every place without HTML."""
+"""Results and index status as plain text, for terminals and other places without HTML."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .progress import duration, size, skipped
 
 MOST_LINES = 6  # of a snippet: ten hits should fit a screen or two
 MOST_LINE_CHARACTERS = 240
-MOST_PATHS = 10  # named of those left out for one reason
+MOST_PATHS = 10  # listed for each reason to skip files
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 
 
 def plain(results: Results, shown: int | None = None) -> str:
-    """The first hits, a line or a few each, and how many there are."""
+    """Return the first hits, a line or a few each, and their number."""
     hits = results.hits[:shown]
     lines: list[str] = []
     several = len(results.coverage.repositories) > 1
@@ -76,9 +76,15 @@ def counted(results: Results, shown: int) -> str:
         and not results.query.is_glob
         and results.hits[0].score <= ALIKE
     ):
-        return f"none named {clean(results.query.name)}; {plural(total, 'similar name')}{f', {shown:,} shown' if shown < total else ''}"
+        return (
+            f"none named {clean(results.query.name)}; {plural(total, 'similar name')}"
+            f"{f', {shown:,} shown' if shown < total else ''}"
+        )
     if show == "counts":
-        return f"{number} {noun} in {'the first ' if results.truncated else ''}{len(results.hits):,} {'file' if len(results.hits) == 1 else 'files'}"
+        return (
+            f"{number} {noun} in {'the first ' if results.truncated else ''}"
+            f"{len(results.hits):,} {'file' if len(results.hits) == 1 else 'files'}"
+        )
     return f"{shown:,} of {number} {noun}" if number != f"{shown:,}" else f"{number} {noun}"
 
 
@@ -104,19 +110,23 @@ def caption(results: Results, shown: int) -> str:
         parts.append(f"{', '.join(map(clean, where.failed))} cannot be read: codeintel doctor")
     if where.unindexed and results.scope.kinds:
         parts.append(
-            f"{plural(where.unindexed, 'changed file')} left out: its kinds are known once it is indexed"
+            f"{plural(where.unindexed, 'changed file')} left out: "
+            "its kinds are known once it is indexed"
             if where.unindexed == 1
-            else f"{where.unindexed:,} changed files left out: their kinds are known once they are indexed"
+            else f"{where.unindexed:,} changed files left out: "
+            "their kinds are known once they are indexed"
         )
     elif where.unindexed and not where.folder:
         ignored = isinstance(results.query, TextQuery) and results.query.no_ignore
+        # files of an unindexed project are not changed ones
         kind = (
             "file" if where.building else "ignored or changed file" if ignored else "changed file"
-        )  # an unindexed project's are not changed ones
+        )
         parts.append(f"{plural(where.unindexed, kind)} searched directly")
     if where.unwatched:
         parts.append(
-            f"{', '.join(map(clean, where.unwatched))} scanned, as not all folders are watched: codeintel doctor"
+            f"{', '.join(map(clean, where.unwatched))} scanned, "
+            "as not all folders are watched: codeintel doctor"
         )
     return " · ".join(parts)
 
@@ -127,24 +137,24 @@ def plural(count: int, noun: str) -> str:
 
 
 def location(hit: Hit) -> str:
-    """``path:line``, with the cell where there is one."""
+    """Return ``path:line``, with the cell if there is one."""
     place = f"{clean(hit.path)}:{hit.start_line}" if hit.kind != "file" else clean(hit.path)
     return f"{place} [cell {hit.cell}]" if hit.cell is not None else place
 
 
 def clean(text: str) -> str:
-    """Text without characters that would move the cursor or turn the direction of writing."""
+    """Replace characters that would move the cursor or change the direction of writing."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def status_table(repositories: list[RepositoryStatus]) -> list[tuple[str, ...]]:
-    """A heading and a row a repository."""
+    """Return a heading and one row per repository."""
     return [
         ("name", "folder", "files", "chunks", "text", "index", "indexed"),
         *(
             (
-                r.name, r.root, f"{r.files:,}", f"{r.chunks:,}", size(r.content_bytes), size(r.index_bytes),
-                state_of(r),
+                r.name, r.root, f"{r.files:,}", f"{r.chunks:,}",
+                size(r.content_bytes), size(r.index_bytes), state_of(r),
             )
             for r in repositories
         ),
@@ -164,7 +174,7 @@ def state_of(status: RepositoryStatus) -> str:
 
 
 def status_notes(repositories: list[RepositoryStatus], with_skipped: bool) -> list[str]:
-    """What else is to be said: nothing indexed, what was left out."""
+    """Return notes on missing, damaged and unfinished indexes, and on skipped files."""
     notes = [] if repositories else [NOTHING]
     notes += [f"{r.name} cannot be read: {r.damaged}" for r in repositories if r.damaged]
     notes += [
@@ -190,7 +200,7 @@ def status_notes(repositories: list[RepositoryStatus], with_skipped: bool) -> li
 
 
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """Rows as lines: the first two columns to the left, numbers to the right."""
+    """Return rows as lines: the first two columns left-aligned, the others right-aligned."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join(

@@ -16,8 +16,8 @@ _T = TypeVar("_T")
 class DaemonExecutor(Executor):
     """Executor with a fixed number of daemon threads.
 
-    Unlike ``ThreadPoolExecutor``, it does not join its threads at interpreter exit: a thread blocked on a dead network
-    drive must not prevent a shutdown.
+    Unlike ``ThreadPoolExecutor``, it does not join its threads at interpreter exit: a thread
+    blocked on a dead network drive must not prevent a shutdown.
     """
 
     def __init__(self, threads: int, name: str) -> None:
@@ -45,7 +45,10 @@ class DaemonExecutor(Executor):
             return future
 
     def close(self, timeout_s: float) -> bool:
-        """Reject new work, cancel queued work and join the threads; return whether all ended in time."""
+        """Reject new work, cancel queued work and join the threads.
+
+        Return whether all of them ended in time.
+        """
         with self._lock:
             self._closed = True
         with suppress(queue.Empty):  # a worker may take the last item first

@@ -1,4 +1,4 @@
-"""Values that cross to a client: the same names for REST, MCP, the command line and the magics."""
+"""Requests and answers: the same names for REST, MCP, the command line and the magics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..search.table import Table
 class ScopedRequest(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
-    """Fields that every search takes: None keeps the session's value, anything else replaces it for this call."""
+    """Fields of every search: None keeps the session's value, another replaces it in this call."""
 
     repos: tuple[str, ...] | None = None
     revisions: tuple[str, ...] | None = None
@@ -33,7 +33,7 @@ class ScopedRequest(
         return any(getattr(self, field) is not None for field in Scope.__struct_fields__)
 
     def narrowed(self, scope: Scope) -> Scope:
-        """The session's scope with the fields given here in place of its own."""
+        """Return the session's scope, with this request's fields in place of its own."""
         return scope.merged(
             self.repos,
             self.revisions,
@@ -119,13 +119,13 @@ class FileRequest(
 class IndexRequest(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
-    """A folder, or an installed package; with both, the package as it is installed in that folder."""
+    """A folder or an installed package; with both, the package installed in that folder."""
 
     path: str | None = None
     package: str | None = None
     name: str | None = None
     rebuild: bool = False
-    outputs: bool = False  # what the cells of notebooks printed is searched too, from then on
+    outputs: bool = False  # index the printed outputs of notebook cells too, from now on
     allow: bool = False  # the user confirmed a folder outside the server's
 
 
@@ -139,18 +139,17 @@ class RefreshRequest(
 
 
 class SearchAnswer(msgspec.Struct, frozen=True):
-    """A search's results and what the session must know with them."""
+    """Results of a search, with the state of the session's scope."""
 
     results: Results
     session_id: str
-    scope_expired: bool = (
-        False  # the session's scope was dropped for age since its last call: nothing limits it now
-    )
+    # the session's scope was dropped for age since its last call: nothing limits it now
+    scope_expired: bool = False
     is_default: bool = False  # the scope was not set explicitly
 
 
 class TableAnswer(msgspec.Struct, frozen=True):
-    """Rows that SQL found; cells that JSON has no kind for are DuckDB's text of them."""
+    """Rows of an SQL query; values without a JSON type are DuckDB's text."""
 
     columns: list[str]
     types: list[str]  # DuckDB's
@@ -178,12 +177,12 @@ class ScopeAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     session_id: str
     scope_expired: bool = False
     coverage: Coverage | None = None  # None while nothing is indexed
-    offered: Scope | None = None  # the scope of the kernel that this one took the place of
+    offered: Scope | None = None  # the scope of the kernel that this one replaced
     is_default: bool = False  # not set explicitly: the notebook's project, or everything
 
 
 class SessionState(msgspec.Struct, frozen=True):
-    """A session that has a scope, as its owner sees it."""
+    """A session with a scope, and the notebooks that use it."""
 
     session_id: str
     scope: Scope
@@ -204,7 +203,7 @@ class RepositoriesAnswer(msgspec.Struct, frozen=True):
 
 
 class JobState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An indexing run, waiting or at work or ended."""
+    """State of an indexing run."""
 
     repository: str
     state: Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -219,7 +218,7 @@ class JobState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """Whether the service is well, and where it is not what to do."""
+    """Health of the service, with advice if it is degraded."""
 
     status: Literal["ok", "degraded"]
     reasons: tuple[str, ...]
@@ -228,12 +227,12 @@ class Health(msgspec.Struct, frozen=True):
     repositories: int
     jobs: tuple[JobState, ...]
     watching: tuple[str, ...] = ()  # repositories whose files are followed
-    registry: str = ""  # where the scopes are, and how it is with that
+    registry: str = ""  # place and state of the scope registry
     url: str = ""  # the server's public address; empty if unknown
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at, and what to do where it is not well."""
+    """Result of one check, with advice if it failed."""
 
     level: Literal["ok", "warning", "error"]
     subject: str
@@ -247,17 +246,21 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int
     detail: str
     type: str = "about:blank"
-    error: str = ""  # name of a class in errors.py, where one says more than the status
-    question: str = (
-        ""  # asked of the user; if they agree, the client repeats the request with ``allow``
-    )
+    error: str = ""  # name of a class in errors.py, if it says more than the status
+    # for the user; if they agree, the client repeats the request with ``allow``
+    question: str = ""
 
 
 _T = TypeVar("_T")
 
 
 def from_wire(said: bytes, kind: type[_T]) -> _T:
-    """A request in JSON, old names of its scope's fields understood; msgspec's errors where it is none."""
+    """Decode a request from JSON; its scope's fields may have their old names.
+
+    Raises
+    ------
+    msgspec.DecodeError, msgspec.ValidationError : it is no such request.
+    """
     try:
         return msgspec.json.decode(said, type=kind)
     except msgspec.ValidationError:
@@ -268,18 +271,18 @@ def from_wire(said: bytes, kind: type[_T]) -> _T:
 
 
 def from_builtins(value: dict[str, Any], kind: type[_T]) -> _T:
-    """The same of decoded JSON."""
+    """Convert a request from decoded JSON; its scope's fields may have their old names."""
     if not OLD_NAMES.keys().isdisjoint(value) and "revisions" in getattr(
         kind, "__struct_fields__", ()
     ):
         value = dict(value)
         for old in OLD_NAMES.keys() & value.keys():
-            given = value.pop(old)
-            values = [given] if isinstance(given, str) else given
+            revisions = value.pop(old)
+            values = [revisions] if isinstance(revisions, str) else revisions
             value["revisions"] = [*(value.get("revisions") or ()), *(values or ())]
     return msgspec.convert(value, kind)
 
 
 def to_wire(value: Any) -> bytes:
-    """JSON, tuples as lists, text that is not valid Unicode made so."""
+    """Return the value as JSON, with tuples as lists."""
     return msgspec.json.encode(value)

@@ -1,1 +1,1 @@
-"""What a person sees in a notebook."""
+"""The notebook interface: magics, displays of results, the panel and the code map."""

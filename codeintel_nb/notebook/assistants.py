@@ -1,4 +1,4 @@
-"""What an assistant is given so that it searches as this notebook does."""
+"""MCP settings for an assistant to search under this notebook's scope."""
 
 from __future__ import annotations
 
@@ -30,19 +30,28 @@ def public_url(kernel: Kernel) -> str:
 
 
 class AssistantSettings:
-    """Settings of an MCP client, to paste into an assistant's own."""
+    """MCP client settings, to paste into an assistant's configuration."""
 
     def __init__(self, home: str | None = None) -> None:
         try:
             kernel = this_kernel()
             arguments = ["--server", public_url(kernel), "--session", kernel.id]
-            self.note = "The assistant searches under this notebook's scope, whatever it is then, until the kernel is shut down."
+            self.note = (
+                "The assistant searches under this notebook's scope, whatever it is then, "
+                "until the kernel is shut down."
+            )
             if is_hub():
-                self.note += " On another machine, set CODEINTEL_SERVER_TOKEN to a hub token; the hub's Token page creates one."
+                self.note += (
+                    " On another machine, set CODEINTEL_SERVER_TOKEN to a hub token; "
+                    "the hub's Token page creates one."
+                )
         except NoServer:
             home = home or os.environ.get("CODEINTEL_HOME")
             arguments = ["--home", home] if home else []
-            self.note = "This process keeps its scope to itself: the assistant searches the same index, under a scope of its own."
+            self.note = (
+                "This process keeps its scope to itself: the assistant searches the same index, "
+                "under a scope of its own."
+            )
         self.settings: dict[str, Any] = {
             "mcpServers": {
                 "codeintel": {
@@ -53,11 +62,14 @@ class AssistantSettings:
         }
 
     def __repr__(self) -> str:
-        return f"{json.dumps(self.settings, indent=2)}\n{self.note} It needs: pip install 'codeintel-nb[mcp]'"
+        return (
+            f"{json.dumps(self.settings, indent=2)}\n{self.note} "
+            "It needs: pip install 'codeintel-nb[mcp]'"
+        )
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        said, _, note = repr(self).rpartition("\n")
+        settings, _, note = repr(self).rpartition("\n")
         return {
             "text/plain": repr(self),
-            "text/html": f"<pre>{escape(said)}</pre><p>{escape(note)}</p>",
+            "text/html": f"<pre>{escape(settings)}</pre><p>{escape(note)}</p>",
         }

@@ -1,4 +1,4 @@
-"""CodeMap: the chunks in scope in two dimensions, hits lit, in a notebook."""
+"""CodeMap: a two-dimensional map of the chunks in scope, with the hits highlighted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ..search.hit import Results
 from ..search.points import Points
 
 Colour = Literal["folder", "language", "kind"]
-MOST_GROUPS = 7  # that have a colour of their own: what a colour-blind person tells apart
+MOST_GROUPS = 7  # with their own colour: as many as a colour-blind person can tell apart
 MOST_POINTS = 100_000
 HOVERED_LINES = 12
 OTHERS = "others"
@@ -44,7 +44,7 @@ _COLOURS = (
     "#000000",
     "#999999",
 )  # Okabe and Ito's, the yellow darkened
-_PICTURE = (640, 400)  # of what stays in a saved notebook
+_PICTURE = (640, 400)  # pixels of the image in a saved notebook
 
 
 class Look(msgspec.Struct, tag="look", tag_field="what", forbid_unknown_fields=True):
@@ -56,11 +56,12 @@ class Choose(msgspec.Struct, tag="choose", tag_field="what", forbid_unknown_fiel
 
 
 class CodeMap(anywidget.AnyWidget):
-    """A map to hover, zoom, click and choose from: ``results.map()`` or ``%codemap``.
+    """Map to hover, zoom, click and choose from: ``results.map()`` or ``%codemap``.
 
-    ``points`` has arrays of one length, an item a chunk: x, y, repo, path, line, cell (-1 outside of notebooks), kind,
-    language and group; ``pandas.DataFrame(map.points)`` is a table of them. ``lit`` are the rows of the hits, ``chosen``
-    those that were drawn around. The view asks by numbered messages, as a Panel's does.
+    ``points`` has arrays of one length, with one item per chunk: x, y, repo, path, line, cell (-1
+    outside of notebooks), kind, language and group; ``pandas.DataFrame(map.points)`` makes a table
+    of them. ``lit`` contains the rows of the hits, ``chosen`` the rows selected by drawing around
+    them. The view sends numbered messages, like a Panel's.
     """
 
     _esm = Path(__file__).parent / "panel.js"
@@ -97,8 +98,12 @@ class CodeMap(anywidget.AnyWidget):
         self.points["group"] = np.array(names, object)[group]
         counts = np.bincount(group, minlength=len(names)).tolist()
         super().__init__(
-            x=self.points["x"].tobytes(), y=self.points["y"].tobytes(), group=group.tobytes(), hits=self.lit, caption=self._caption(),
-            groups=[(clean(name), _COLOURS[-1] if name == OTHERS else _COLOURS[i], count) for i, (name, count) in enumerate(zip(names, counts, strict=True))],
+            x=self.points["x"].tobytes(), y=self.points["y"].tobytes(), group=group.tobytes(),
+            hits=self.lit, caption=self._caption(),
+            groups=[
+                (clean(name), _COLOURS[-1] if name == OTHERS else _COLOURS[i], count)
+                for i, (name, count) in enumerate(zip(names, counts, strict=True))
+            ],
         )  # fmt: skip
         self.on_msg(self._asked)
 
@@ -114,15 +119,15 @@ class CodeMap(anywidget.AnyWidget):
     def _asked(self, _: object, content: Any, __: object) -> None:
         number = content.get("number") if isinstance(content, dict) else None
         try:
-            asked = msgspec.convert(
+            request = msgspec.convert(
                 {name: value for name, value in content.items() if name != "number"}, Look | Choose
             )
             self.send(
                 {
                     "number": number,
-                    "answer": self._look(asked.row)
-                    if isinstance(asked, Look)
-                    else self._choose(asked.rows),
+                    "answer": self._look(request.row)
+                    if isinstance(request, Look)
+                    else self._choose(request.rows),
                 }
             )
         except (CodeIntelError, msgspec.ValidationError, IndexError) as error:
@@ -133,7 +138,10 @@ class CodeMap(anywidget.AnyWidget):
         if not rows:
             return ""
         files = len(set(zip(self.points["repo"][rows], self.points["path"][rows], strict=True)))
-        return f"{len(rows):,} chunks in {files:,} files are chosen: the rows in .chosen of this map. Esc lets go of them."
+        return (
+            f"{len(rows):,} chunks in {files:,} files are chosen: the rows in .chosen of this map. "
+            "Esc lets go of them."
+        )
 
     def _look(self, row: int) -> dict[str, Any]:
         repo, path, language = (self.points[name][row] for name in ("repo", "path", "language"))
@@ -146,34 +154,39 @@ class CodeMap(anywidget.AnyWidget):
                 )
             ).text
             note = ""
-        except CodeIntelError as error:  # it changed meanwhile, or is gone
+        except CodeIntelError as error:  # the file changed meanwhile, or was deleted
             text, note = "", str(error)
         shown = "\n".join(clean(part)[:300] for part in text.split("\n"))
         at = f":{line}" if cell < 0 else f" [{cell}] {line}"
         return {
-            "title": f"{clean(repo)}: {clean(path)}{at}", "note": note, "segments": segments(shown, language, []),
+            "title": f"{clean(repo)}: {clean(path)}{at}", "note": note,
+            "segments": segments(shown, language, []),
             "line": line, "cell": None if cell < 0 else cell, "column": 1,
-            "place": None if status is None else place(os.environ.get("JUPYTER_SERVER_ROOT", ""), status.root, path),
+            "place": (
+                None if status is None
+                else place(os.environ.get("JUPYTER_SERVER_ROOT", ""), status.root, path)
+            ),
         }  # fmt: skip
 
     def __repr__(self) -> str:
         return f"map of {self.caption}"
 
-    def _repr_mimebundle_(self, **given: Any) -> Any:
-        """The widget, and a picture of it for a saved or untrusted notebook."""
-        bundle = super()._repr_mimebundle_(**given)
-        held = bundle[0] if isinstance(bundle, tuple) else bundle
-        if held is None:
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """Return the widget, and a picture of it for a saved or untrusted notebook."""
+        bundle = super()._repr_mimebundle_(**options)
+        formats = bundle[0] if isinstance(bundle, tuple) else bundle
+        if formats is None:
             return bundle
-        held["text/plain"] = repr(self)
+        formats["text/plain"] = repr(self)
         alt = html.escape(repr(self))
-        held["text/html"] = (
-            f'<figure style="margin:0"><img alt="{alt}" src="data:image/png;base64,{base64.b64encode(self.picture()).decode()}"><figcaption>{alt}</figcaption></figure>'
+        formats["text/html"] = (
+            f'<figure style="margin:0"><img alt="{alt}" src="data:image/png;base64,'
+            f'{base64.b64encode(self.picture()).decode()}"><figcaption>{alt}</figcaption></figure>'
         )
         return bundle
 
     def picture(self) -> bytes:
-        """The map as a PNG image: points in the colours of their groups, hits larger and dark."""
+        """Return a PNG image: points in the colours of their groups, hits larger and dark."""
         from PIL import Image
 
         width, height = _PICTURE
@@ -202,23 +215,25 @@ def points_in(
 ) -> list[Points]:
     """Return the points to draw: a sample, plus all points of the hits' files.
 
-    SearchError if there are none, or the colour is unknown.
+    Raises
+    ------
+    SearchError : there are none, or the colour is unknown.
     """
     if colour not in ("folder", "language", "kind"):
         raise SearchError(
             f"A map cannot be coloured by {colour!r}: choose folder, language or kind."
         )
-    found = client.code_map(_request(scope), progress, cancel)
-    if not found.paths:
+    sample = client.code_map(_request(scope), progress, cancel)
+    if not sample.paths:
         raise SearchError(f"Nothing is in scope, so there is nothing to draw: {scope.describe()}.")
-    if not results or len(found.x) // 4 == found.total:
-        return [found]
+    if not results or len(sample.x) // 4 == sample.total:
+        return [sample]
     files = {(hit.repo, hit.path) for hit in results}
     globs = tuple(
         "/" + plain_glob(path).lstrip("/") for path in sorted({path for _, path in files})
     )
     return [
-        found,
+        sample,
         client.code_map(
             _request(
                 scope.merged(repos=tuple(sorted({repo for repo, _ in files})), include_globs=globs)
@@ -235,11 +250,11 @@ def _request(scope: Scope) -> MapRequest:
     )
 
 
-def _points(found: list[Points]) -> dict[str, Any]:
-    """The columns of what was found, a chunk that is in several of them once."""
+def _points(samples: list[Points]) -> dict[str, Any]:
+    """Return the columns of several samples, without duplicate chunks."""
     files = dict[tuple[str, str], int]()
     columns = dict[str, list[Any]]()
-    for points in found:
+    for points in samples:
         owner = np.frombuffer(points.file, "<u4")
         file = np.array(
             [
@@ -253,8 +268,8 @@ def _points(found: list[Points]) -> dict[str, Any]:
             for values in (points.repos, points.paths, points.languages, points.kinds)
         )
         x, y, line, cell, kind = (
-            np.frombuffer(*held)
-            for held in (
+            np.frombuffer(*array)
+            for array in (
                 (points.x, "<f4"),
                 (points.y, "<f4"),
                 (points.line, "<u4"),
@@ -263,7 +278,8 @@ def _points(found: list[Points]) -> dict[str, Any]:
             )
         )
         for name, column in {
-            "x": x, "y": y, "repo": repos[owner], "path": paths[owner], "line": line.astype(np.int64), "cell": cell.astype(np.int64), "kind": kinds[kind],
+            "x": x, "y": y, "repo": repos[owner], "path": paths[owner],
+            "line": line.astype(np.int64), "cell": cell.astype(np.int64), "kind": kinds[kind],
             "language": languages[owner], "chunk": (file[owner] << 32) + line,
         }.items():  # fmt: skip
             columns.setdefault(name, []).append(column)
@@ -273,15 +289,20 @@ def _points(found: list[Points]) -> dict[str, Any]:
 
 
 def _grouped(names: Any) -> tuple[list[str], Any]:
-    """The commonest names, and of each point which; the others share the last."""
-    kept = [name for name, _ in Counter(names.tolist()).most_common(MOST_GROUPS) if name != OTHERS]
-    position = {name: i for i, name in enumerate(kept)}
-    group = np.array([position.get(name, len(kept)) for name in names.tolist()], np.uint8)
-    return [*kept, *([OTHERS] if len(kept) in group else [])], group
+    """Return the most common names, and the index of each point's; the rest share the last."""
+    common = [
+        name for name, _ in Counter(names.tolist()).most_common(MOST_GROUPS) if name != OTHERS
+    ]
+    position = {name: i for i, name in enumerate(common)}
+    group = np.array([position.get(name, len(common)) for name in names.tolist()], np.uint8)
+    return [*common, *([OTHERS] if len(common) in group else [])], group
 
 
 def _folders(repos: Any, paths: Any) -> Any:
-    """Of each point its repository where there are several, else the first folder in which paths differ."""
+    """Return each point's repository if there are several, else its folder.
+
+    The folder is the first one below the folder common to all paths.
+    """
     if len(set(repos.tolist())) > 1:
         return repos
     folders = {path: path.rpartition("/")[0] for path in paths.tolist()}
@@ -294,15 +315,15 @@ def _folders(repos: Any, paths: Any) -> Any:
 
 
 def _rows_of(points: Any, results: Results | None) -> list[int]:
-    """The rows whose chunks hold the hits."""
+    """Return the rows of the chunks that contain the hits."""
     if results is None or not results.hits:
         return []
-    wanted = {(hit.repo, hit.path) for hit in results}
+    files = {(hit.repo, hit.path) for hit in results}
     places: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for row, key in enumerate(zip(points["repo"].tolist(), points["path"].tolist(), strict=True)):
-        if key in wanted:
+        if key in files:
             places.setdefault(key, []).append((int(points["line"][row]), row))
-    found: dict[int, None] = {}
+    rows: dict[int, None] = {}
     for hit in results:
         before = [
             (line, row)
@@ -310,5 +331,5 @@ def _rows_of(points: Any, results: Results | None) -> list[int]:
             if line <= hit.start_line
         ]
         if before:
-            found[max(before)[1]] = None
-    return list(found)
+            rows[max(before)[1]] = None
+    return list(rows)

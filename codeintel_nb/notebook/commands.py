@@ -1,4 +1,4 @@
-"""What the magics can be asked: their options and commands, and what a line of %scope or %codeindex asks for."""
+"""Options and commands of the magics; the requests in lines of %scope and %codeindex."""
 
 from __future__ import annotations
 
@@ -79,11 +79,10 @@ SEARCH_OPTIONS: dict[str, Sequence[Option]] = {
     "scope": SCOPE_SET_OPTIONS,
     "codeindex": (*ADD_OPTIONS, *STATUS_OPTIONS),
 }
-MAX_SQL_HITS = (
-    100_000  # sent with a query, each with up to MAX_SQL_SNIPPET characters of its snippet
-)
+# hits sent with a query, each with up to MAX_SQL_SNIPPET characters of its snippet
+MAX_SQL_HITS = 100_000
 MAX_SQL_SNIPPET = 200
-MAX_SQL_HIT_BYTES = MAX_SQL_BODY_BYTES - 1_000_000  # beside them, the statement
+MAX_SQL_HIT_BYTES = MAX_SQL_BODY_BYTES - 1_000_000  # the rest is for the statement
 SCOPE_COMMANDS = (
     "show",
     "set",
@@ -112,10 +111,17 @@ def command_of(line: str, commands: tuple[str, ...], magic: str, default: str) -
 
 
 def index_request(place: str, values: dict[str, Any]) -> IndexRequest:
-    """A folder as it is called here, or a package as it is installed here: the engine may run elsewhere."""
+    """Return the index request for a folder or a package.
+
+    The path is resolved here, as the engine may run in another environment.
+
+    Raises
+    ------
+    SearchError : ``--outputs`` was given for a package.
+    """
     rebuild, name = "rebuild" in values, values.get("name")
     if "package" not in values:
-        shown = os.environ.get("JUPYTER_SERVER_ROOT")  # what a server may index
+        shown = os.environ.get("JUPYTER_SERVER_ROOT")  # a server may index only below it
         path = (
             os.path.abspath(os.path.expanduser(place))
             if place
@@ -124,40 +130,48 @@ def index_request(place: str, values: dict[str, Any]) -> IndexRequest:
         return IndexRequest(path=path, name=name, rebuild=rebuild, outputs="outputs" in values)
     if "outputs" in values:
         raise SearchError(
-            "--outputs is for a folder of notebooks, not for a package. Give its folder: %codeindex add PATH --outputs"
+            "--outputs is for a folder of notebooks, not for a package. "
+            "Give its folder: %codeindex add PATH --outputs"
         )
     try:
-        found = package(values["package"], name)
-    except SourceError:  # the engine's environment may have it, and says so if not
+        installed = package(values["package"], name)
+    except SourceError:  # the engine's environment may have it, and reports if not
         return IndexRequest(package=values["package"], name=name, rebuild=rebuild)
     return IndexRequest(
-        path=found.root, package=os.path.basename(found.root), name=name, rebuild=rebuild
+        path=installed.root, package=os.path.basename(installed.root), name=name, rebuild=rebuild
     )
 
 
 def kernel_requests(
     namespace: Mapping[str, Any], place: str, values: dict[str, Any]
 ) -> list[IndexRequest]:
-    """The installed packages that this kernel has imported; SearchError where there is none."""
+    """Return an index request for each installed package imported by this kernel.
+
+    Raises
+    ------
+    SearchError : there is none, or a place or another option was given.
+    """
     if place or values.keys() - {"kernel", "rebuild"}:
         raise SearchError(
-            "%codeindex add --kernel takes the packages that are imported, and besides only --rebuild. For one package: %codeindex add --package NAME"
+            "%codeindex add --kernel takes the packages that are imported, and besides only "
+            "--rebuild. For one package: %codeindex add --package NAME"
         )
-    found = imported_packages(namespace)
-    if not found:
+    packages = imported_packages(namespace)
+    if not packages:
         raise SearchError(
-            "This kernel has imported no installed package but those that it needs itself. Import some first, or name one: %codeindex add --package NAME"
+            "This kernel has imported no installed package but those that it needs itself. "
+            "Import some first, or name one: %codeindex add --package NAME"
         )
     return [
         IndexRequest(path=str(folder), package=name, rebuild="rebuild" in values)
-        for name, folder in found
+        for name, folder in packages
     ]
 
 
 def indexed_imports(
     namespace: Mapping[str, Any], indexed: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """Return this kernel's imported packages: the indexed repositories, and the names not indexed."""
+    """Return this kernel's imported packages: indexed repositories, and unindexed names."""
     repositories, missing = list[str](), list[str]()
     for name, folder in imported_packages(namespace):
         repository = package_at(str(folder), name).name
@@ -170,7 +184,7 @@ def indexed_imports(
 def with_imports(
     scope: Scope, client: Client, namespace: Mapping[str, Any]
 ) -> tuple[Scope, list[str]]:
-    """Return a scope plus this kernel's imported packages, and the names of those not indexed.
+    """Return a scope plus this kernel's imported packages, and the names of unindexed ones.
 
     Raises
     ------
@@ -181,10 +195,12 @@ def with_imports(
     if not imported:
         if not missing:
             raise ScopeError(
-                "This kernel has imported no installed package yet. Import some first, or name one: %scope add --repo NAME"
+                "This kernel has imported no installed package yet. "
+                "Import some first, or name one: %scope add --repo NAME"
             )
         raise ScopeError(
-            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} imported, but not indexed. To index what this kernel has imported: %codeindex add --kernel"
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} imported, but not "
+            "indexed. To index what this kernel has imported: %codeindex add --kernel"
         )
     for repository in imported:
         scope = joined(scope, repository, names)
@@ -192,13 +208,18 @@ def with_imports(
 
 
 def without_imports(scope: Scope, client: Client, namespace: Mapping[str, Any]) -> Scope:
-    """Return a scope minus this kernel's imported packages; ScopeError if it names none, or nothing else."""
+    """Return a scope minus this kernel's imported packages.
+
+    Raises
+    ------
+    ScopeError : the scope names none of them, or nothing else.
+    """
     names = [status.name for status in client.status()]
     imported, _ = indexed_imports(namespace, names)
     rest = tuple(
         name
         for name in scope.repos
-        if not (found := covered(Scope(repos=(name,)), names)) or not found <= {*imported}
+        if not (members := covered(Scope(repos=(name,)), names)) or not members <= {*imported}
     )
     if rest == scope.repos:
         raise ScopeError(
@@ -213,31 +234,35 @@ def without_imports(scope: Scope, client: Client, namespace: Mapping[str, Any]) 
 
 def changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:
     if command == "set":  # omitted options set no limit, except that the repositories stay
-        kept = {"repos": scope.repos} if "repos" not in values else {}
-        return Scope(**kept, **{field: tuple(given) for field, given in values.items()})
-    given = {
+        unchanged = {"repos": scope.repos} if "repos" not in values else {}
+        return Scope(**unchanged, **{field: tuple(items) for field, items in values.items()})
+    change = {
         field: getattr(Scope(**{field: tuple(items)}), field) for field, items in values.items()
     }
     if command == "add":
         return scope.merged(
-            **{field: (*getattr(scope, field), *items) for field, items in given.items()}
+            **{field: (*getattr(scope, field), *items) for field, items in change.items()}
         )
-    for field, items in given.items():
+    for field, items in change.items():
         for item in items:
             if item not in getattr(scope, field):
                 raise ScopeError(
-                    f"{item!r} is not in the scope: {scope.describe()}.{did_you_mean(item, getattr(scope, field))}"
+                    f"{item!r} is not in the scope: {scope.describe()}."
+                    f"{did_you_mean(item, getattr(scope, field))}"
                 )
     return scope.merged(
         **{
             field: tuple(item for item in getattr(scope, field) if item not in items)
-            for field, items in given.items()
+            for field, items in change.items()
         }
     )
 
 
 def each_summary(runs: Sequence[tuple[str, Callable[[], IndexReport]]]) -> list[str]:
-    """Index several repositories; return each one's summary, or its error: one must not stop the others."""
+    """Return the summary or the error of each run: one failure must not stop the others.
+
+    The error of a single run is raised, as is IndexingCancelled.
+    """
     lines = list[str]()
     for name, run in runs:
         try:
@@ -252,7 +277,7 @@ def each_summary(runs: Sequence[tuple[str, Callable[[], IndexReport]]]) -> list[
 
 
 def sendable(hits: Sequence[Hit]) -> tuple[Hit, ...]:
-    """Return the hits that an SQL query can take along: as many as fit into its request, with short snippets."""
+    """Return as many hits as fit into an SQL request, with short snippets."""
     short = tuple(
         msgspec.structs.replace(hit, snippet=hit.snippet[:MAX_SQL_SNIPPET], signature="", doc="")
         for hit in hits[:MAX_SQL_HITS]

@@ -1,4 +1,4 @@
-"""Completion of the magics: options, commands, and values that come from the index."""
+"""Completion of the magics: options, commands, and values from the index."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_PATHS = 200
 
 
 class Completer:
-    """Completes ``%magic ... --option value`` and ``%scope command``."""
+    """Completer of ``%magic ... --option value`` and ``%scope command``."""
 
     def __init__(
         self,
@@ -36,10 +36,10 @@ class Completer:
 
     @context_matcher(identifier="codeintel")
     def match(self, context: Any) -> dict[str, Any]:
-        found = self._line.match(context.text_until_cursor)
-        if found is None:
+        match = self._line.match(context.text_until_cursor)
+        if match is None:
             return {"completions": []}
-        magic, typed = found[1], found[2]
+        magic, typed = match[1], match[2]
         words = typed.split(" ")
         last, before = words[-1], [word for word in words[:-1] if word]
         fitting = sorted(word for word in self._words(magic, before, last) if word.startswith(last))
@@ -91,15 +91,15 @@ class Completer:
                 return self._names("codeindex")
             if option.kind == "globs":
                 return self._folders(last)
-        except CodeIntelError:  # completion stays silent where a search would explain
+        except CodeIntelError:  # completion ignores errors that a search reports
             return ()
         return ()
 
     def _folders(self, last: str) -> Iterable[str]:
-        """Paths one step deeper than what is typed: ``src/`` leads to its folders and files."""
+        """Return paths one level below the typed one: ``src/`` gives its folders and files."""
         typed = last.strip("'\"")
         depth = typed.count("/") + 1
-        found: set[str] = set()
+        paths: set[str] = set()
         escaped = re.sub(r"([*?{}\[\]\\])", r"\\\1", typed)
         begun = (f"/{escaped}*",) if typed else ()
         request = PathsRequest(
@@ -108,7 +108,7 @@ class Completer:
         for hit in self.client.list_paths(request).results:
             if hit.path.startswith(typed):
                 parts = hit.path.split("/")
-                found.add("/".join(parts[:depth]) + ("/**" if len(parts) > depth else ""))
-                if len(found) > _MOST_PATHS:
+                paths.add("/".join(parts[:depth]) + ("/**" if len(parts) > depth else ""))
+                if len(paths) > _MOST_PATHS:
                     break
-        return found | {os.path.dirname(typed) + "/**" for _ in (1,) if "/" in typed}
+        return paths | {os.path.dirname(typed) + "/**" for _ in (1,) if "/" in typed}

@@ -1,7 +1,8 @@
-"""Results as rich output: HTML that reads well untrusted, Markdown for GitHub, plain text for a terminal.
+"""Rich output of results: HTML for notebooks, Markdown for GitHub, plain text for a terminal.
 
-In an untrusted notebook ``<style>``, ``data-*`` and every ``var(...)`` are stripped; classes, plain colours, tables
-and relative links stay, and Jupyter's own theme colours Pygments' classes below ``.highlight``.
+The HTML is readable in untrusted notebooks too. There ``<style>``, ``data-*`` and every
+``var(...)`` are stripped; classes, plain colours, tables and relative links stay, and Jupyter's own
+theme colours Pygments' classes below ``.highlight``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ VENDOR = "application/vnd.codeintel.results+json"
 
 
 def present(results: Results, shown: int | None = None) -> dict[str, str]:
-    """The mimebundle of results, the first ``shown`` hits of them."""
+    """Return the MIME bundle of the first ``shown`` hits."""
     shown = (None if isinstance(results.query, PathQuery) else SHOWN) if shown is None else shown
     hits = results.hits[: shown or 50]
     return {
@@ -60,13 +61,19 @@ def _html(results: Results, hits: tuple[Hit, ...]) -> str:
         if len(hits) == len(results.hits)
         else f" · see more with <code>results.show({min(50, len(results.hits))})</code>"
     )
-    return f"<table><caption style='text-align:left;white-space:nowrap'>{note}{more}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return (
+        f"<table><caption style='text-align:left;white-space:nowrap'>{note}{more}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    )
 
 
 def _advice(results: Results) -> str:
     if results.coverage.files_in_scope == 0 and results.scope:
         hint = html.escape(empty_hint(results.scope.include_globs))
-        return f" No file is in scope: <code>{html.escape(results.scope.describe())}</code>. {hint} <code>%scope clear</code> goes back to the project."
+        return (
+            f" No file is in scope: <code>{html.escape(results.scope.describe())}</code>. {hint} "
+            "<code>%scope clear</code> goes back to the project."
+        )
     return ""
 
 
@@ -83,18 +90,24 @@ def _row(results: Results, hit: Hit, several: bool) -> str:
     )
     if isinstance(results.query, TextQuery) and results.query.show == "counts":
         symbol = f"<br><small>{hit.score:,.0f} lines</small>"
-    where = f"<th scope='row' style='text-align:left;vertical-align:top;font-weight:normal'>{_link(results, hit)}{symbol}</th>"
-    said = f"<small>{html.escape(clean(hit.doc.partition(chr(10))[0]))}</small>" if hit.doc else ""
+    where = (
+        "<th scope='row' style='text-align:left;vertical-align:top;font-weight:normal'>"
+        f"{_link(results, hit)}{symbol}</th>"
+    )
+    doc = f"<small>{html.escape(clean(hit.doc.partition(chr(10))[0]))}</small>" if hit.doc else ""
     what = (
         ""
         if isinstance(results.query, PathQuery)
-        else f"<td style='text-align:left'>{_code(results, hit)}{said}</td>"
+        else f"<td style='text-align:left'>{_code(results, hit)}{doc}</td>"
     )
     return f"<tr>{repo}{where}{what}</tr>"
 
 
 def _link(results: Results, hit: Hit) -> str:
-    """A link relative to the notebook, which opens at the line in JupyterLab; plain text where it would lead nowhere."""
+    """Return a link to a hit, relative to the notebook; JupyterLab opens it at the line.
+
+    Return plain text if the Jupyter server does not show the file.
+    """
     text = html.escape(location(hit))
     target = relative_target(results.roots.get(hit.repo, ""), hit.path)
     if target is None:
@@ -106,7 +119,10 @@ def _link(results: Results, hit: Hit) -> str:
 
 
 def relative_target(root: str, path: str) -> str | None:
-    """The file's path from the kernel's folder, if a Jupyter server that shows the one shows the other too."""
+    """Return the file's path relative to the kernel's folder.
+
+    Return None if the file is outside the folder shown by the Jupyter server.
+    """
     if not root:
         return None
     here = os.getcwd()
@@ -134,11 +150,15 @@ def _code(results: Results, hit: Hit) -> str:
         if len(shown) > MOST_LINES
         else ""
     )
-    return f"<div class='highlight' style='background:none'><pre style='margin:0;text-align:left;background:none;font-family:monospace'>{coloured(text, shown_language(hit), spans_in(results, text))}{more}</pre></div>"
+    return (
+        "<div class='highlight' style='background:none'>"
+        "<pre style='margin:0;text-align:left;background:none;font-family:monospace'>"
+        f"{coloured(text, shown_language(hit), spans_in(results, text))}{more}</pre></div>"
+    )
 
 
 def coloured(text: str, language: str, spans: Spans) -> str:
-    """The text as HTML with Pygments' classes and ``<mark>`` around the spans."""
+    """Return the text as HTML with Pygments' classes and ``<mark>`` around the spans."""
     out: list[str] = []
     for css, marked, piece in segments(text, language, spans):
         escaped = html.escape(piece)

@@ -1,4 +1,4 @@
-"""Packages that a kernel has imported."""
+"""Packages imported by a kernel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from ..scopes.scope import plain_name
 
-# of what a kernel itself needs, only what something else needs too is the notebook's
+# requirements of the kernel itself: the notebook's only if it imports them, or if its packages do
 KERNEL = (
     "ipykernel",
     "ipython",
@@ -27,10 +27,13 @@ KERNEL = (
 
 
 def imported_packages(namespace: Mapping[str, Any]) -> list[tuple[str, Path]]:
-    """Import name and folder of each installed package that this process has imported and that the notebook asked for, or
-    what it asked for needs; those that only the kernel needs are left out, as is the standard library."""
+    """Return the import name and folder of each installed package imported for the notebook.
+
+    Includes their requirements, as far as they are imported. Leaves out the standard library, and
+    packages needed only by the kernel.
+    """
     owners = _owners()
-    asked = {
+    in_namespace = {
         value.__name__.partition(".")[0]
         for value in namespace.values()
         if isinstance(value, ModuleType)
@@ -45,23 +48,26 @@ def imported_packages(namespace: Mapping[str, Any]) -> list[tuple[str, Path]]:
             and (folder := _folder(module)) is not None
         ):
             folders[name] = folder
-    wanted = {
+    distributions = {
         plain_name(owner)
         for name in folders
         for owner in owners[name]
-        if plain_name(owner) not in kernel or name in asked
+        if plain_name(owner) not in kernel or name in in_namespace
     }
-    wanted |= _needed_by(wanted)
-    wanted -= {"codeintel-nb"}
+    distributions |= _needed_by(distributions)
+    distributions -= {"codeintel-nb"}
     return [
         (name, folder)
         for name, folder in folders.items()
-        if any(plain_name(owner) in wanted for owner in owners[name])
+        if any(plain_name(owner) in distributions for owner in owners[name])
     ]
 
 
 def _folder(module: Any) -> Path | None:
-    """The folder of a package; None for a module of one file, and for one whose folder is not called as it is."""
+    """Return the folder of a package.
+
+    Return None for a module of one file, or if the folder has another name than the package.
+    """
     for place in getattr(module, "__path__", None) or ():
         folder = Path(place)
         if folder.name == module.__name__ and folder.is_dir():
@@ -75,17 +81,20 @@ def _owners() -> Mapping[str, list[str]]:
 
 
 def _needed_by(names: set[str]) -> set[str]:
-    """What these distributions require, and what that requires, and so on, as far as it is installed; they themselves too."""
-    found, left = set[str](), set(names)
+    """Return these distributions and their requirements, recursively.
+
+    Requirements of a distribution are known only if it is installed.
+    """
+    visited, left = set[str](), set(names)
     while left:
         name = left.pop()
-        if name in found:
+        if name in visited:
             continue
-        found.add(name)
+        visited.add(name)
         for line in _requirements(name):
             if "extra ==" not in line and (match := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)):
                 left.add(plain_name(match[0]))
-    return found
+    return visited
 
 
 @lru_cache(1024)

@@ -1,4 +1,4 @@
-"""The magics: parse a line, call one operation, show what it answers."""
+"""Magics: parse a line, call one operation, show the answer."""
 
 from __future__ import annotations
 
@@ -55,13 +55,16 @@ if TYPE_CHECKING:
     from .codemap import CodeMap
     from .panel import Panel
 
-MAPPED_HITS = 20  # lit on a map
+MAPPED_HITS = 20  # highlighted on a map
 DRAWING = "drawing the map"
 
 
 @magics_class
 class CodeintelMagics(Running):
-    """Code search under one scope: %scope, %textsearch, %semsearch, %symbol, %paths, %codesql, %codemap, %codeindex."""
+    """Code search under one scope.
+
+    %scope, %textsearch, %semsearch, %symbol, %paths, %codesql, %codemap, %codeindex.
+    """
 
     text_limit = Int(
         DEFAULT_HITS,
@@ -83,18 +86,21 @@ class CodeintelMagics(Running):
         """Show or change what this notebook searches.
 
             %scope [show]                     show the scope; a notebook starts in its project
-            %scope set OPTIONS                replace the scope; without --repo, keep its repositories
+            %scope set OPTIONS                replace the scope; without --repo, keep its
+                                              repositories
             %scope set --repo '*'             everything indexed
-            %scope add OPTIONS                add to the scope; --kernel adds this kernel's imported packages
+            %scope add OPTIONS                add to the scope; --kernel adds this kernel's
+                                              imported packages
             %scope drop OPTIONS               remove from the scope
             %scope clear                      go back to the project
             %scope save NAME | use NAME | list    scopes kept for later, for every notebook
             %scope restore                    after a change of kernel: the scope of the one before
             %scope panel                      a widget that edits it and searches as you type
-            %scope mcp                        what to paste into an assistant, so that it searches under this scope
+            %scope mcp                        what to paste into an assistant, so that it searches
+                                              under this scope
 
-        Options: --repo NAME, --lang LANGUAGE, --include GLOB, --exclude GLOB, --kind KIND; each may be given several
-        times. Globs read like lines of a .gitignore, plus {a,b}.
+        Options: --repo NAME, --lang LANGUAGE, --include GLOB, --exclude GLOB, --kind KIND; each may
+        be given several times. Globs read like lines of a .gitignore, plus {a,b}.
         """
         return self._unless_silenced(line, self._scope)
 
@@ -104,9 +110,8 @@ class CodeintelMagics(Running):
         if command == "panel":
             from .panel import panel_for
 
-            if (
-                self._panel is None or self._panel.comm is None
-            ):  # one for all its views: each looks after every cell
+            # one for all its views, as each panel checks the scope after every cell
+            if self._panel is None or self._panel.comm is None:
                 self._panel = panel_for(client, self.shell)
             return self._panel
         if command == "mcp":
@@ -127,7 +132,7 @@ class CodeintelMagics(Running):
             scope = changed(
                 now.scope,
                 command,
-                {field: given for field, given in values.items() if field != "kernel"},
+                {field: items for field, items in values.items() if field != "kernel"},
             )
             if has_imports and command == "drop":
                 scope = without_imports(scope, client, self.shell.user_ns)
@@ -135,7 +140,8 @@ class CodeintelMagics(Running):
                 scope, missing = with_imports(scope, client, self.shell.user_ns)
                 if missing:
                     print(
-                        f"Not indexed yet: {', '.join(missing)}. To index what this kernel has imported: %codeindex add --kernel"
+                        f"Not indexed yet: {', '.join(missing)}. "
+                        "To index what this kernel has imported: %codeindex add --kernel"
                     )
             now = client.set_scope(scope)
         elif command == "clear":
@@ -147,7 +153,8 @@ class CodeintelMagics(Running):
         elif command == "restore":
             if now.offered is None:
                 raise ScopeError(
-                    "There is no scope to restore: it is kept when a notebook's kernel is changed for another, until a scope is set."
+                    "There is no scope to restore: it is kept when a notebook's kernel is changed "
+                    "for another, until a scope is set."
                 )
             now = client.set_scope(now.offered)
         saved = client.saved_scopes() if command == "list" else None
@@ -162,16 +169,17 @@ class CodeintelMagics(Running):
             hits = %textsearch -w --regex def\s+read_\w+
             %textsearch hits << PATTERN
 
-        The pattern is used as typed: {} and $ are not expanded, and one pair of surrounding quotes is removed. Text after
-        -- is never an option. Spaces at its ends count only inside quotes: %textsearch "def ".
+        The pattern is used as typed: {} and $ are not expanded, and one pair of surrounding quotes
+        is removed. Text after -- is never an option. Spaces at its ends count only inside quotes:
+        %textsearch "def ".
         """
         return self._search("textsearch", line, cell, self._textsearch)
 
     def _textsearch(
         self, query: str, values: dict[str, Any], cancel: threading.Event
     ) -> SearchAnswer:
-        given = {"limit": self.text_limit, "deadline": self.deadline_s, **values}
-        return self.client.search_text(TextRequest(pattern=query, **given), cancel)
+        options = {"limit": self.text_limit, "deadline": self.deadline_s, **values}
+        return self.client.search_text(TextRequest(pattern=query, **options), cancel)
 
     @no_var_expand
     @line_cell_magic
@@ -187,15 +195,18 @@ class CodeintelMagics(Running):
     def _semsearch(
         self, query: str, values: dict[str, Any], cancel: threading.Event
     ) -> SearchAnswer:
-        given = {"limit": self.top_k, "deadline": self.deadline_s, **values}
-        return self.client.semantic_search(SemanticRequest(query=query, **given), cancel)
+        options = {"limit": self.top_k, "deadline": self.deadline_s, **values}
+        return self.client.semantic_search(SemanticRequest(query=query, **options), cancel)
 
     @no_var_expand
     @line_magic
     def symbol(self, line: str) -> Results | None:
-        """Find definitions by name, inside the scope: %symbol [options] NAME
+        """Find definitions by name, inside the scope.
 
-        %symbol merge                     this name, then names that begin with it or hold it, or are spelled alike
+        %symbol [options] NAME
+
+        %symbol merge                     this name, then names that begin with it or hold it, or
+                                          are spelled alike
         %symbol DataFrame.merge           a member
         %symbol read_* --kind function    a glob
         """
@@ -212,7 +223,10 @@ class CodeintelMagics(Running):
     @no_var_expand
     @line_magic
     def paths(self, line: str) -> Results | None:
-        """List the files in scope: %paths [--limit N] [scope options]"""
+        """List the files in scope.
+
+        %paths [--limit N] [scope options]
+        """
         return self._search(
             "paths",
             line,
@@ -224,7 +238,9 @@ class CodeintelMagics(Running):
     @no_var_expand
     @line_cell_magic
     def codesql(self, line: str, cell: str | None = None) -> Table | None:
-        """Ask in SQL about what is in scope: tables repositories, files, chunks, symbols, cells; and hits, those of the last search.
+        """Ask in SQL about what is in scope.
+
+        Tables: repositories, files, chunks, symbols, cells; and hits, those of the last search.
 
         %codesql select language, count(*) from files group by all
         %%codesql
@@ -247,32 +263,37 @@ class CodeintelMagics(Running):
         return self._run(run)
 
     def _last_hits(self) -> tuple[Hit, ...]:
-        """The hits of this notebook's last search, for SQL."""
+        """Return the hits of this notebook's last search, for SQL."""
         if self._last is None:
             raise SearchError(
-                "The table hits is empty: nothing was searched in this notebook yet. Search first: %textsearch PATTERN"
+                "The table hits is empty: nothing was searched in this notebook yet. "
+                "Search first: %textsearch PATTERN"
             )
         hits = sendable(self._last.hits)
         if self._last.truncated:
             print(f"The table hits is not complete: {self._last.missing()}")
         elif len(hits) < len(self._last.hits):
             print(
-                f"The table hits is not complete: it has the first {len(hits):,} of {len(self._last.hits):,} hits."
+                f"The table hits is not complete: it has the first {len(hits):,} "
+                f"of {len(self._last.hits):,} hits."
             )
         return hits
 
     @no_var_expand
     @line_magic
     def codeindex(self, line: str) -> IndexView | None:
-        """What is indexed, and more of it.
+        """Show what is indexed, and index more of it.
 
         %codeindex [status] [--skipped]
-        %codeindex add [PATH] [--name NAME] [--outputs] [--rebuild]    a folder; the notebook's own project by default
-        %codeindex add --package NAME                       an installed package, named pkg:scikit-learn==1.7.2 and so on
-        %codeindex add --kernel                             the packages that this kernel has imported
-        %codeindex refresh [NAME] [--rebuild]               read what changed; all repositories by default
-        %codeindex drop NAME                                forget it; its files are not touched
-        %codeindex watch                                    follow changes of files from now on, as a server does by itself
+        %codeindex add [PATH] [--name NAME] [--outputs] [--rebuild]
+                                                   a folder; the notebook's own project by default
+        %codeindex add --package NAME              an installed package, named
+                                                   pkg:scikit-learn==1.7.2 and so on
+        %codeindex add --kernel                    the packages that this kernel has imported
+        %codeindex refresh [NAME] [--rebuild]      read what changed; all repositories by default
+        %codeindex drop NAME                       forget it; its files are not touched
+        %codeindex watch                           follow changes of files from now on, as a server
+                                                   does by itself
         """
         return self._unless_silenced(line, self._codeindex)
 
@@ -298,7 +319,7 @@ class CodeintelMagics(Running):
         progress: OnProgress,
         cancel: threading.Event,
     ) -> IndexView:
-        client, done = self.client, list[str]()
+        client, notes = self.client, list[str]()
         if command == "add":
             several = "kernel" in values
             requests = (
@@ -306,7 +327,7 @@ class CodeintelMagics(Running):
                 if several
                 else [index_request(place, values)]
             )
-            done += each_summary(
+            notes += each_summary(
                 [
                     (request.package or "", partial(client.index, request, progress, cancel))
                     for request in requests
@@ -314,7 +335,7 @@ class CodeintelMagics(Running):
             )
         elif command == "refresh":
             names = [place] if place else [repository.name for repository in client.status()]
-            done += each_summary(
+            notes += each_summary(
                 [
                     (name, partial(client.refresh, name, "rebuild" in values, progress, cancel))
                     for name in names
@@ -332,10 +353,10 @@ class CodeintelMagics(Running):
                 if place in names
                 else next((name for name in names if short_name(name) == place), place)
             )
-            done.append(f"{removed}: removed from the index")
+            notes.append(f"{removed}: removed from the index")
         elif command == "watch":
-            done.append(f"watching for changes in {', '.join(client.watch()) or 'nothing'}")
-        return IndexView(client.status(), done, "skipped" in values)
+            notes.append(f"watching for changes in {', '.join(client.watch()) or 'nothing'}")
+        return IndexView(client.status(), notes, "skipped" in values)
 
     @no_var_expand
     @line_magic
@@ -346,8 +367,8 @@ class CodeintelMagics(Running):
             %codemap where are time zones converted       and light what this finds
             %codemap --by language|kind|folder            what the colours mean
 
-        Hover a point to see its code, click it to open its file or cell, drag to move, Ctrl and the wheel to zoom, Shift
-        and drag to choose points. Needs codeintel-nb[map].
+        Hover a point to see its code, click it to open its file or cell, drag to move, Ctrl and the
+        wheel to zoom, Shift and drag to choose points. Needs codeintel-nb[map].
         """
 
         def run() -> CodeMap:
@@ -392,7 +413,8 @@ def load(shell: Any) -> CodeintelMagics:
     from . import display
 
     Shown.presenter = staticmethod(display.present)
-    if not hasattr(shell, "kernel"):  # a terminal, in an encoding that may lack what is found
+    # a terminal's encoding may lack characters of the results
+    if not hasattr(shell, "kernel"):
         print_anything(sys.stdout)
     magics = CodeintelMagics(shell)
 

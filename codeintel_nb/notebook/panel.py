@@ -1,4 +1,7 @@
-"""Panel: the scope and the search of this notebook in a widget; whatever it does, a magic does too."""
+"""Panel: a widget for the scope and the searches of this notebook.
+
+Every control has an equivalent magic.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from .commands import index_request, with_imports
 from .views import ScopeView
 
 HERE = Path(__file__).parent
-TOLD_S = 0.2  # between two words on how far an indexing run is
+TOLD_S = 0.2  # between two progress updates of an indexing run
 
 
 class SetScope(msgspec.Struct, tag="scope", tag_field="what", forbid_unknown_fields=True):
@@ -34,11 +37,11 @@ class SetScope(msgspec.Struct, tag="scope", tag_field="what", forbid_unknown_fie
 
 
 class ClearScope(msgspec.Struct, tag="clear", tag_field="what", forbid_unknown_fields=True):
-    """Go back to the notebook's project."""
+    """Request to return to the notebook's project."""
 
 
 class AddImports(msgspec.Struct, tag="imports", tag_field="what", forbid_unknown_fields=True):
-    """Add the indexed packages that this kernel has imported."""
+    """Request to add the indexed packages imported by this kernel."""
 
 
 class Save(msgspec.Struct, tag="save", tag_field="what", forbid_unknown_fields=True):
@@ -54,17 +57,18 @@ class Index(msgspec.Struct, tag="index", tag_field="what", forbid_unknown_fields
 
 
 class Cancel(msgspec.Struct, tag="cancel", tag_field="what", forbid_unknown_fields=True):
-    """End the indexing run that this panel began."""
+    """Request to cancel the indexing run of this panel."""
 
 
 Asked = Looked | SetScope | ClearScope | AddImports | Save | Use | Index | Cancel
 
 
 class Panel(anywidget.AnyWidget):
-    """Edit the scope with live counts and search as you type: ``%scope panel``, or ``Panel()``.
+    """Widget to edit the scope with live counts, and to search as you type.
 
-    The widget asks by messages with a number, and each is answered by one with the same number: ``answer``, or ``error``
-    with what to do. Nothing that it shows is HTML: texts cross as texts.
+    ``%scope panel`` or ``Panel()`` shows it. The widget sends numbered messages; the reply has the
+    same number and either ``answer``, or ``error`` with advice. All values are plain text, never
+    HTML.
     """
 
     _esm = HERE / "panel.js"
@@ -73,7 +77,8 @@ class Panel(anywidget.AnyWidget):
         help="The scope, how much is in it, and what there is to choose from."
     ).tag(sync=True)
     job = traitlets.Dict(
-        help="The indexing run that the panel began: its state, a line about it, the share that is done."
+        help="The indexing run that the panel began: its state, a line about it, "
+        "the share that is done."
     ).tag(sync=True)
 
     def __init__(self, client: Client | None = None, shell: Any = None) -> None:
@@ -97,51 +102,51 @@ class Panel(anywidget.AnyWidget):
         super().close()
 
     def _after_cell(self, result: object) -> None:
-        """A magic may have changed the scope."""
+        """Update the state, as a magic may have changed the scope."""
         try:
             if self._client.get_scope().scope != msgspec.convert(
                 self.state.get("scope", {}), Scope
             ):
                 self.state = state_of(self._client)
         except CodeIntelError:
-            pass  # the magic has said it
+            pass  # the magic has reported it
 
     def _asked(self, _: object, content: Any, __: object) -> None:
         number = content.get("number") if isinstance(content, dict) else None
         try:
-            asked = msgspec.convert(
+            request = msgspec.convert(
                 {name: value for name, value in content.items() if name != "number"}, Asked
             )
-            self.send({"number": number, "answer": self._answer(asked)})
+            self.send({"number": number, "answer": self._answer(request)})
         except (CodeIntelError, msgspec.ValidationError) as error:
             self.send({"number": number, "error": in_panel(str(error))})
 
-    def _answer(self, asked: Asked) -> Any:
-        if isinstance(asked, PanelState):  # somebody else changed the scope
+    def _answer(self, request: Asked) -> Any:
+        if isinstance(request, PanelState):  # another client changed the scope
             self.state = state_of(self._client)
             return None
-        if isinstance(asked, Looked):
-            return look(self._client, asked, os.environ.get("JUPYTER_SERVER_ROOT", ""))
-        if isinstance(asked, Index):
-            return self._begin(asked.path)
-        if isinstance(asked, Cancel):
+        if isinstance(request, Looked):
+            return look(self._client, request, os.environ.get("JUPYTER_SERVER_ROOT", ""))
+        if isinstance(request, Index):
+            return self._begin(request.path)
+        if isinstance(request, Cancel):
             return self._cancel.set()
-        if isinstance(asked, SetScope):
-            self._client.set_scope(asked.scope or Scope(repos=ALL))  # the last limit was removed
-        elif isinstance(asked, ClearScope):
+        if isinstance(request, SetScope):
+            self._client.set_scope(request.scope or Scope(repos=ALL))  # the last limit was removed
+        elif isinstance(request, ClearScope):
             self._client.clear_scope()
-        elif isinstance(asked, AddImports):
+        elif isinstance(request, AddImports):
             namespace = self._shell.user_ns if self._shell is not None else {}
             scope, _ = with_imports(self._client.get_scope().scope, self._client, namespace)
             self._client.set_scope(scope)
-        elif isinstance(asked, Save):
-            self._client.save_scope(asked.name, self._client.get_scope().scope)
+        elif isinstance(request, Save):
+            self._client.save_scope(request.name, self._client.get_scope().scope)
         else:
-            self._client.set_scope(self._client.load_scope(asked.name))
+            self._client.set_scope(self._client.load_scope(request.name))
         self.state = state_of(self._client)
         return self.state
 
-    # indexing, beside the cells that run meanwhile
+    # indexing, while cells run
 
     def _begin(self, path: str) -> None:
         if self._indexing is not None and self._indexing.is_alive():
@@ -162,12 +167,12 @@ class Panel(anywidget.AnyWidget):
         self._indexing.start()
 
     def _index(self, request: IndexRequest, cancel: threading.Event) -> None:
-        estimate, told = Estimate(), 0.0
+        estimate, reported_at = Estimate(), 0.0
 
         def moved(progress: Progress) -> None:
-            nonlocal told
-            if time.monotonic() - told >= TOLD_S:
-                told = time.monotonic()
+            nonlocal reported_at
+            if time.monotonic() - reported_at >= TOLD_S:
+                reported_at = time.monotonic()
                 self.job = {
                     "state": "running",
                     "line": estimate.line(progress),
@@ -175,8 +180,8 @@ class Panel(anywidget.AnyWidget):
                 }
 
         try:
-            done = summary(self._client.index(request, moved, cancel))
-            self.job = {"state": "done", "line": done, "share": 1.0}
+            outcome = summary(self._client.index(request, moved, cancel))
+            self.job = {"state": "done", "line": outcome, "share": 1.0}
             self.state = state_of(self._client)
         except CodeIntelError as error:
             self.job = {
@@ -185,21 +190,26 @@ class Panel(anywidget.AnyWidget):
                 "share": 0.0,
             }
 
-    def _repr_mimebundle_(self, **given: Any) -> Any:
-        """The widget, and what stays of it in a saved or untrusted notebook."""
-        bundle = super()._repr_mimebundle_(**given)
-        held = bundle[0] if isinstance(bundle, tuple) else bundle
-        if held is not None:
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """Return the widget, and a static view for a saved or untrusted notebook."""
+        bundle = super()._repr_mimebundle_(**options)
+        formats = bundle[0] if isinstance(bundle, tuple) else bundle
+        if formats is not None:
             view = ScopeView(self._client.get_scope(), self._client.where, None)
-            held["text/plain"] = repr(view)
-            held["text/html"] = (
-                f"{view._repr_html_()}<p><small>{html.escape('A panel to change it: %scope panel')}</small></p>"
+            formats["text/plain"] = repr(view)
+            formats["text/html"] = (
+                f"{view._repr_html_()}"
+                f"<p><small>{html.escape('A panel to change it: %scope panel')}</small></p>"
             )
         return bundle
 
 
 def _running() -> tuple[Client, Any]:
-    """The client of this notebook's magics, as it may hold the scope itself, and the shell; a client of its own without them."""
+    """Return the client of this notebook's magics, and the shell.
+
+    The client is shared, as it may keep the scope itself. Without the magics, return a new client
+    and None.
+    """
     from IPython.core.getipython import get_ipython
 
     from ..api.connection import Connection
@@ -210,9 +220,15 @@ def _running() -> tuple[Client, Any]:
 
 
 def panel_for(client: Client, shell: Any) -> Panel:
-    """The panel of a notebook; ScopeError where there is nobody to show it to."""
+    """Return a panel for a notebook.
+
+    Raises
+    ------
+    ScopeError : the shell shows no widgets.
+    """
     if not hasattr(shell, "kernel"):
         raise ScopeError(
-            "%scope panel shows a widget, which needs a notebook. Here %scope shows the same, and %scope set changes it."
+            "%scope panel shows a widget, which needs a notebook. "
+            "Here %scope shows the same, and %scope set changes it."
         )
     return Panel(client, shell)

@@ -1,4 +1,4 @@
-"""Progress of a build in a notebook: a bar and a line, gone at the end."""
+"""Progress of a build in a notebook: a bar and a line, cleared at the end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..index.report import Progress
 
 
 class NotebookProgress(TerminalProgress):
-    """Shows what it is called with in one output of the cell."""
+    """Progress display in one output of the cell."""
 
     def __init__(self) -> None:
         super().__init__()

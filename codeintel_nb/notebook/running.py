@@ -1,4 +1,7 @@
-"""How a line is run: read, ended by Ctrl-C with what it has, its answer shown or kept, its errors one line."""
+"""Execution of a magic's line, from its options to its output.
+
+Ctrl-C ends a search with partial results; errors are shown in one line.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +36,16 @@ class Running(Magics, Configurable):
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self._rich = hasattr(shell, "kernel")
-        self._last: Results | None = None  # of the searches of this notebook
+        self._last: Results | None = None  # of this notebook's last search
 
     def _progress(self) -> TerminalProgress:
         return NotebookProgress() if self._rich else TerminalProgress()
 
     def _unless_silenced(self, line: str, call: Callable[[str], _T]) -> _T | None:
-        """Run; a line that ends in ``;`` shows nothing. IPython's own decorator reads the line as Python, which fails on a regex."""
+        """Run, and return the value, or None if the line ends in ``;``.
+
+        IPython's own decorator parses the line as Python, which fails on a regex.
+        """
         value = self._run(lambda: call(line.rstrip().removesuffix(";")))
         return None if line.rstrip().endswith(";") else value
 
@@ -55,7 +61,8 @@ class Running(Magics, Configurable):
             target, values, query = self._request(magic, line, cell)
             if query and not takes_query:
                 raise SearchError(
-                    f"%{magic} takes options only, not {query!r}. Its options are:\n{describe(SEARCH_OPTIONS[magic])}"
+                    f"%{magic} takes options only, not {query!r}. "
+                    f"Its options are:\n{describe(SEARCH_OPTIONS[magic])}"
                 )
             answer = self._work(lambda progress, cancel: search(query, values, cancel), "searching")
             if answer.scope_expired:
@@ -68,7 +75,7 @@ class Running(Magics, Configurable):
         return self._run(run)
 
     def _request(self, magic: str, line: str, cell: str | None) -> tuple[str, dict[str, Any], str]:
-        """The variable to keep the answer in, the options, and the query."""
+        """Return the target variable, the options, and the query."""
         name, arrow, rest = line.partition("<<")
         target = ""
         if arrow and name.strip().isidentifier():
@@ -77,7 +84,8 @@ class Running(Magics, Configurable):
         if unread := unread_options(line, query, SEARCH_OPTIONS[magic]):
             verb = "was" if len(unread) == 1 else "were"
             print(
-                f"{', '.join(unread)} {verb} searched for as part of the text. Put options at the start or the end of the line."
+                f"{', '.join(unread)} {verb} searched for as part of the text. "
+                "Put options at the start or the end of the line."
             )
         if letters := trailing_letters(line, query, SEARCH_OPTIONS[magic]):
             what, them = (
@@ -86,7 +94,8 @@ class Running(Magics, Configurable):
                 else ("were read as options", "them")
             )
             print(
-                f"{', '.join(letters)} {what}. To search for {them} as text: %{magic} -- {line.strip()}"
+                f"{', '.join(letters)} {what}. "
+                f"To search for {them} as text: %{magic} -- {line.strip()}"
             )
         if cell is not None:
             query = f"{query}\n{cell}".strip("\n") if query else cell.strip("\n")
@@ -106,14 +115,15 @@ class Running(Magics, Configurable):
                 or getattr(value.query, "name", "")
             )
             print(
-                f"{target} = {value.missing() or counted(value, len(value.hits))}{f' for {searched[:60]!r}' if searched else ''}"
+                f"{target} = {value.missing() or counted(value, len(value.hits))}"
+                f"{f' for {searched[:60]!r}' if searched else ''}"
             )
         elif isinstance(value, Table):
             print(f"{target} = {plural(len(value), 'row')}")
         return None
 
     def _work(self, work: Callable[[OnProgress, threading.Event], _T], stage: str = "") -> _T:
-        """Run on a thread and show its progress, or after a second the time in ``stage``.
+        """Run on a thread and show the progress, or after a second the time in ``stage``.
 
         Ctrl-C stops the work early, with partial results.
         """
@@ -126,7 +136,7 @@ class Running(Magics, Configurable):
             return Task(work).wait(progress, wait if stage else None)
 
     def _run(self, call: Callable[[], _T]) -> _T:
-        """Run; report our own errors and Ctrl-C in one line."""
+        """Run the call; report Ctrl-C and our own errors in one line."""
         try:
             return call()
         except KeyboardInterrupt:

@@ -60,9 +60,8 @@ class Task(Generic[_T]):
         self, ends_at: float | None, show: OnProgress, waiting: Callable[[float], None] | None
     ) -> None:
         began = time.monotonic()
-        while not self._ended.wait(
-            SHOWN_S
-        ):  # short, because Ctrl-C does not end a wait if a library such as Polars handles it
+        # a short wait: Ctrl-C does not end one if a library such as Polars handles the signal
+        while not self._ended.wait(SHOWN_S):
             latest = None
             while not self._progress.empty():
                 latest = self._progress.get()

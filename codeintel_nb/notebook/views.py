@@ -1,4 +1,4 @@
-"""What %scope and %codeindex answer, for the eye."""
+"""Text and HTML views of the answers of %scope and %codeindex."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from ..scopes.globs import empty_hint
 from ..scopes.scope import Scope
 
 _LABELS = {
-    "repos": "repositories", "revisions": "revisions", "include_globs": "included", "exclude_globs": "excluded", "languages": "languages", "kinds": "kinds",
+    "repos": "repositories", "revisions": "revisions", "include_globs": "included",
+    "exclude_globs": "excluded", "languages": "languages", "kinds": "kinds",
 }  # fmt: skip
 
 
 class ScopeView(NamedTuple):
-    """The session's scope and how much is in it, or the saved scopes."""
+    """The session's scope and its size, or the saved scopes."""
 
     answer: ScopeAnswer
-    where: str  # its keeper
+    where: str  # the place that keeps the scope
     saved: dict[str, Scope] | None
 
     @property
@@ -46,21 +47,24 @@ class ScopeView(NamedTuple):
             rows.append(
                 (
                     "not indexed",
-                    f"{', '.join(c.building)}: only text search reads its files. %codeindex add indexes the project",
+                    f"{', '.join(c.building)}: only text search reads its files. "
+                    "%codeindex add indexes the project",
                 )
             )
         if c is not None and c.files:
             rows.append(
                 (
                     "in scope",
-                    f"{c.files_in_scope:,} of {plural(c.files, 'file')}, {c.chunks_in_scope:,} of {plural(c.chunks, 'chunk')}",
+                    f"{c.files_in_scope:,} of {plural(c.files, 'file')}, "
+                    f"{c.chunks_in_scope:,} of {plural(c.chunks, 'chunk')}",
                 )
             )
             if c.files_in_scope == 0:
                 rows.append(
                     (
                         "warning",
-                        f"no file is in scope, so searches find nothing. {empty_hint(self.scope.include_globs)}",
+                        "no file is in scope, so searches find nothing. "
+                        f"{empty_hint(self.scope.include_globs)}",
                     )
                 )
         elif c is None:
@@ -82,15 +86,19 @@ class ScopeView(NamedTuple):
 
     def _repr_html_(self) -> str:
         cells = "".join(
-            f"<tr><th scope='row' style='text-align:left'>{html.escape(n)}</th><td style='text-align:left'>{html.escape(v)}</td></tr>"
+            f"<tr><th scope='row' style='text-align:left'>{html.escape(n)}</th>"
+            f"<td style='text-align:left'>{html.escape(v)}</td></tr>"
             for n, v in self._rows()
         )
         title = "Saved scopes" if self.saved is not None else f"Scope · {html.escape(self.where)}"
-        return f"<table><caption style='text-align:left'>{title}</caption><tbody>{cells}</tbody></table>"
+        return (
+            f"<table><caption style='text-align:left'>{title}</caption>"
+            f"<tbody>{cells}</tbody></table>"
+        )
 
 
 class IndexView(NamedTuple):
-    """Every repository and its index, and what a command just did."""
+    """All repositories and their indexes, after the outcome of a command."""
 
     repositories: list[RepositoryStatus]
     done: list[str]
@@ -117,4 +125,7 @@ class IndexView(NamedTuple):
             "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
             for row in rows
         )
-        return f"{notes}<table><caption style='text-align:left'>Indexed repositories</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+        return (
+            f"{notes}<table><caption style='text-align:left'>Indexed repositories</caption>"
+            f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+        )
