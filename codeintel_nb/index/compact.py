@@ -151,18 +151,24 @@ def _merge(
             }
             dead = sorted(place[file] for file in lost)
             merged = [ShardRef(writer.publish(), tuple(dead))] if files else []
-            ids = {ref.id for ref in refs}
-            others = [ref for ref in snapshot.shards if ref.id not in ids]
-            retired = {**snapshot.retired, **dict.fromkeys(ids & now.keys(), time.time())}
-            replaced = msgspec.structs.replace(
-                snapshot,
-                generation=snapshot.generation + 1,
-                shards=(*others, *merged),
-                retired=retired,
-            )
-            write_snapshot(stored.folder, replaced)
-            sweep(stored, replaced, settings.retired_shard_age_s)
+            _replace(stored, snapshot, {ref.id for ref in refs}, merged, settings)
     return True
+
+
+def _replace(
+    stored: Stored, snapshot: Snapshot, ids: set[str], merged: list[ShardRef], settings: Settings
+) -> None:
+    """Write a snapshot with the merged shard in place of its parts; the caller has the lock."""
+    now = {ref.id for ref in snapshot.shards}
+    others = [ref for ref in snapshot.shards if ref.id not in ids]
+    replaced = msgspec.structs.replace(
+        snapshot,
+        generation=snapshot.generation + 1,
+        shards=(*others, *merged),
+        retired={**snapshot.retired, **dict.fromkeys(ids & now, time.time())},
+    )
+    write_snapshot(stored.folder, replaced)
+    sweep(stored, replaced, settings.retired_shard_age_s)
 
 
 def _document(shard: Shard, number: int, symbols: list[Symbol]) -> Document:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -150,25 +150,8 @@ def plan_update(
         if only is None
         else iter({stat.path: stat for path in only for stat in walk.of(path)}.values())
     )
-    suspects, existing = [], set()
-    refused: Counter[str] = Counter()
-    numbers, states = places.numbers, places.states
-    for stat in stats:
-        path, state = stat.path, stat[1:]
-        number = numbers.get(path)
-        if number is None:
-            refusal = cache.refused.get(path)
-            if refusal is not None and refusal.state == state:
-                refused[refusal.reason] += 1
-            else:
-                suspects.append(stat)
-            continue
-        existing.add(path)
-        if (state != states[number] and state != cache.touched.get(path)) or (
-            path in cache.unparsed and not cache.unparsed[path].is_settled
-        ):
-            suspects.append(stat)
-    root = stored.repository.root
+    suspects, existing, refused = _compared(stats, places, cache)
+    numbers, root = places.numbers, stored.repository.root
     if not existing and not suspects and not is_readable(root):
         raise SourceError(
             f"The folder {root} of {stored.repository.name!r} cannot be read: it is gone, "
@@ -195,26 +178,56 @@ def plan_update(
     cache.unparsed = {
         path: unparsed for path, unparsed in cache.unparsed.items() if path in existing
     }
-    examples = walk.examples
-    for path, (_, reason) in cache.refused.items():
-        if refused[reason] and len(examples.setdefault(reason, [])) < MAX_EXAMPLES:
-            examples[reason].append(path)
     by_lines = Counter(unparsed.reason for unparsed in cache.unparsed.values())
-    for path, unparsed in cache.unparsed.items():
-        if len(paths := examples.setdefault(unparsed.reason, [])) < MAX_EXAMPLES:
-            paths.append(path)
+    skipped = walk.skipped + refused + by_lines
+    _add_examples(walk.examples, cache, refused)
     return Plan(
         snapshot,
         suspects,
         places,
         gone,
         unchanged,
-        walk.skipped + refused + by_lines,
-        examples,
+        skipped,
+        walk.examples,
         walk.secrets,
         cache,
         shards,
     )
+
+
+def _compared(
+    stats: Iterable[FileStat], places: Places, cache: Seen
+) -> tuple[list[FileStat], set[str], Counter[str]]:
+    """Return the suspects, the indexed paths that exist, and counts of refused files by reason."""
+    suspects, existing = list[FileStat](), set[str]()
+    refused: Counter[str] = Counter()
+    numbers, states = places.numbers, places.states
+    for stat in stats:
+        path, state = stat.path, stat[1:]
+        number = numbers.get(path)
+        if number is None:
+            refusal = cache.refused.get(path)
+            if refusal is not None and refusal.state == state:
+                refused[refusal.reason] += 1
+            else:
+                suspects.append(stat)
+            continue
+        existing.add(path)
+        if (state != states[number] and state != cache.touched.get(path)) or (
+            path in cache.unparsed and not cache.unparsed[path].is_settled
+        ):
+            suspects.append(stat)
+    return suspects, existing, refused
+
+
+def _add_examples(examples: dict[str, list[str]], cache: Seen, refused: Counter[str]) -> None:
+    """Add the first paths of each reason known from earlier runs."""
+    for path, (_, reason) in cache.refused.items():
+        if refused[reason] and len(examples.setdefault(reason, [])) < MAX_EXAMPLES:
+            examples[reason].append(path)
+    for path, unparsed in cache.unparsed.items():
+        if len(paths := examples.setdefault(unparsed.reason, [])) < MAX_EXAMPLES:
+            paths.append(path)
 
 
 def _opened(stored: Stored, snapshot: Snapshot) -> list[Shard]:

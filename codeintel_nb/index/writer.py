@@ -248,6 +248,10 @@ class ShardWriter:
         return self.id
 
     def _write_columns(self) -> None:
+        columns = {**self._file_columns(), **self._chunk_columns(), **self._symbol_columns()}
+        write_arrays(self.folder / "columns.bin", columns)
+
+    def _file_columns(self) -> dict[str, Array]:
         (
             paths,
             languages,
@@ -261,62 +265,60 @@ class ShardWriter:
             ctimes,
             inodes,
         ) = zip(*self._files, strict=True) if self._files else ((),) * 11
-        owners, offsets, chunk_lines, _, kinds, cells, own_languages = (
+        symbol_files = [symbol[0] for symbol in self._symbols]
+        first_symbols = np.searchsorted(symbol_files, np.arange(len(paths) + 1))
+        return {
+            **PathTable.of(paths).arrays(),
+            "file_paths": np.frombuffer("\0".join(paths).encode("utf-8"), np.uint8),
+            "file_language": np.array(languages, np.uint8),
+            "file_flags": np.array(flags, np.uint8),
+            "file_revisions": np.ones(len(paths), np.uint64),
+            "file_chunk": np.array([*first_chunks, len(self._chunks)], np.uint32),
+            "file_start": np.array([*starts, self.content_bytes], np.uint64),
+            "file_lines": np.array(lines, np.uint32),
+            "file_size": np.array(sizes, np.int64),
+            "file_mtime_ns": np.array(mtimes, np.int64),
+            "file_ctime_ns": np.array(ctimes, np.int64),
+            "file_inode": np.array(inodes, np.uint64),
+            "file_hash": np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 16),
+            "file_symbol": first_symbols.astype(np.uint32),
+        }
+
+    def _chunk_columns(self) -> dict[str, Array]:
+        owners, offsets, lines, _, kinds, cells, languages = (
             zip(*self._chunks, strict=True) if self._chunks else ((),) * 7
         )
-        differ = any(
-            languages[file] != own for file, own in zip(owners, own_languages, strict=True)
-        )
+        columns: dict[str, Array] = {
+            "chunk_start": np.array([*offsets, self.content_bytes], np.uint64),
+            "chunk_line": np.array(lines, np.uint32),
+            "chunk_kind": np.array(kinds, np.uint8),
+            "chunk_plain": np.packbits(np.array(self._plain, bool)),
+        }
+        if any(cell >= 0 for cell in cells):
+            columns["chunk_cell"] = np.array(cells, np.int32)
+        file_languages = [file[1] for file in self._files]
+        if any(file_languages[file] != own for file, own in zip(owners, languages, strict=True)):
+            columns["chunk_language"] = np.array(languages, np.uint8)
+        digests = np.concatenate(self._digests) if self._digests else np.zeros(0, np.uint64)
+        return {**columns, "chunk_input": digests}
+
+    def _symbol_columns(self) -> dict[str, Array]:
         definitions = np.array(self._definitions, np.uint32).reshape(-1, 3)
         definitions = definitions[np.argsort(definitions[:, 0], kind="stable")]
-        symbol_files = [symbol[0] for symbol in self._symbols]
         labels = [f"{symbol[3]}.{symbol[1]}".strip(".") for symbol in self._symbols]
         chunk_labels, others = self._label_numbers(labels)
-        write_arrays(
-            self.folder / "columns.bin",
-            {
-                **PathTable.of(paths).arrays(),
-                "file_paths": np.frombuffer("\0".join(paths).encode("utf-8"), np.uint8),
-                "file_language": np.array(languages, np.uint8),
-                "file_flags": np.array(flags, np.uint8),
-                "file_revisions": np.ones(len(paths), np.uint64),
-                "file_chunk": np.array([*first_chunks, len(self._chunks)], np.uint32),
-                "file_start": np.array([*starts, self.content_bytes], np.uint64),
-                "file_lines": np.array(lines, np.uint32),
-                "file_size": np.array(sizes, np.int64),
-                "file_mtime_ns": np.array(mtimes, np.int64),
-                "file_ctime_ns": np.array(ctimes, np.int64),
-                "file_inode": np.array(inodes, np.uint64),
-                "file_hash": np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 16),
-                "chunk_start": np.array([*offsets, self.content_bytes], np.uint64),
-                "chunk_line": np.array(chunk_lines, np.uint32),
-                "chunk_kind": np.array(kinds, np.uint8),
-                "chunk_plain": np.packbits(np.array(self._plain, bool)),
-                **(
-                    {"chunk_cell": np.array(cells, np.int32)}
-                    if any(cell >= 0 for cell in cells)
-                    else {}
-                ),
-                **({"chunk_language": np.array(own_languages, np.uint8)} if differ else {}),
-                "chunk_input": np.concatenate(self._digests)
-                if self._digests
-                else np.zeros(0, np.uint64),
-                "chunk_label": chunk_labels,
-                **_texts("label", others),
-                "file_symbol": np.searchsorted(symbol_files, np.arange(len(paths) + 1)).astype(
-                    np.uint32
-                ),
-                "symbol_line": np.array([symbol[5] for symbol in self._symbols], np.uint32),
-                "symbol_end_line": np.array([symbol[6] for symbol in self._symbols], np.uint32),
-                "symbol_kind": np.array(
-                    [KINDS.index(symbol[2]) for symbol in self._symbols], np.uint8
-                ),
-                **_texts("symbol_label", labels),
-                "definition_folded": definitions[:, 0],
-                "definition_exact": definitions[:, 1],
-                "definition_chunk": definitions[:, 2],
-            },
-        )
+        kinds = [KINDS.index(symbol[2]) for symbol in self._symbols]
+        return {
+            "chunk_label": chunk_labels,
+            **_texts("label", others),
+            "symbol_line": np.array([symbol[5] for symbol in self._symbols], np.uint32),
+            "symbol_end_line": np.array([symbol[6] for symbol in self._symbols], np.uint32),
+            "symbol_kind": np.array(kinds, np.uint8),
+            **_texts("symbol_label", labels),
+            "definition_folded": definitions[:, 0],
+            "definition_exact": definitions[:, 1],
+            "definition_chunk": definitions[:, 2],
+        }
 
     def _label_numbers(self, symbol_labels: list[str]) -> tuple[Array, list[str]]:
         """Return each chunk's label as a number, and the labels other than symbols.

@@ -78,7 +78,28 @@ def run_sql(
     connection = duckdb.connect(
         config={"threads": "1", "temp_directory": "", "memory_limit": f"{memory_bytes}B"}
     )
-    mentioned = [name for name in _COLUMNS if _mentions(statement, name)]
+    _load_all(connection, statement, shards, hits)
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+    loaded_at = time.perf_counter()
+    truncated = _answer(connection, statement, bounds, most_rows)
+    timings = {
+        "load": (loaded_at - began) * 1000,
+        "query": (time.perf_counter() - loaded_at) * 1000,
+    }
+    return Table.of_connection(connection, truncated, timings)
+
+
+def _load_all(connection: Any, statement: str, shards: list[InScope], hits: Sequence[Hit]) -> None:
+    """Load the tables mentioned by a statement.
+
+    Raises
+    ------
+    FileNotFoundError : a shard was replaced meanwhile; the caller retries.
+    ShardError : a table is damaged.
+    """
+    import duckdb
+
     connection.execute("create table repositories (repo varchar, files bigint, chunks bigint)")
     if _mentions(statement, "hits"):
         _load_hits(connection, hits)
@@ -91,29 +112,33 @@ def run_sql(
             [repo, sum(m.files_in_scope for m in parts), sum(m.chunks_in_scope for m in parts)],
         )
     try:
-        for name in mentioned:
-            _load(connection, name, shards)
+        for name in _COLUMNS:
+            if _mentions(statement, name):
+                _load(connection, name, shards)
     except duckdb.Error as error:
         for part in shards:
             if not all((part.shard.folder / f"{name}.parquet").exists() for name in _COLUMNS):
-                # replaced meanwhile: the caller retries
                 raise FileNotFoundError(part.shard.folder) from error
         raise ShardError(
             f"The tables of {shards[0].repo!r} cannot be read: {str(error).splitlines()[0]} "
             "Run: codeintel doctor"
         ) from error
-    connection.execute("set enable_external_access = false")
-    connection.execute("set lock_configuration = true")
-    loaded = time.perf_counter()
+
+
+def _answer(connection: Any, statement: str, bounds: Bounds, most_rows: int) -> bool:
+    """Create the table ``answer`` from a statement; return whether it is truncated."""
+    import duckdb
+
     try:
         with _interrupted(connection, bounds):
             query = _checked(connection, statement)
             connection.execute(
                 f"create table answer as select * from ({query}\n) limit {most_rows + 1}"
             )
-            truncated = connection.execute("select count(*) from answer").fetchone()[0] > most_rows
-            if truncated:
+            rows = connection.execute("select count(*) from answer").fetchone()[0]
+            if rows > most_rows:
                 connection.execute(f"delete from answer where rowid >= {most_rows}")
+            return bool(rows > most_rows)
     except duckdb.InterruptException:
         if bounds.cancel is not None and bounds.cancel.is_set():
             raise SearchError("The SQL query was cancelled.") from None
@@ -126,11 +151,6 @@ def run_sql(
             f"The SQL query failed: {first} "
             "The tables are repositories, files, chunks, symbols, cells and hits."
         ) from None
-    return Table.of_connection(
-        connection,
-        truncated,
-        {"load": (loaded - began) * 1000, "query": (time.perf_counter() - loaded) * 1000},
-    )
 
 
 def _checked(connection: Any, statement: str) -> str:
