@@ -309,16 +309,7 @@ class Workspace(Indexing):
 
         A file changed since indexing is read as it is now.
         """
-        inner_path = path.replace("\\", "/") if os.sep == "\\" else path
-        if (
-            inner_path.startswith("/")
-            or ".." in re.split(r"[/\\]", inner_path)
-            or "\0" in inner_path
-        ):
-            raise SourceError(
-                f"The path {path!r} leads out of the repository {repo!r}. "
-                "Give a path relative to its root."
-            )
+        inner_path = _checked_path(repo, path)
         if start_line < 1 or (end_line is not None and end_line < start_line):
             raise SourceError(
                 f"Lines {start_line} to {end_line} are no range: "
@@ -421,3 +412,14 @@ class Workspace(Indexing):
             )
 
         return self._roster.retrying(applied, search, fresh)
+
+
+def _checked_path(repo: str, path: str) -> str:
+    """Return a path with ``/``; SourceError if it leads out of its repository."""
+    inner_path = path.replace("\\", "/") if os.sep == "\\" else path
+    if inner_path.startswith("/") or ".." in re.split(r"[/\\]", inner_path) or "\0" in inner_path:
+        raise SourceError(
+            f"The path {path!r} leads out of the repository {repo!r}. "
+            "Give a path relative to its root."
+        )
+    return inner_path

@@ -123,39 +123,18 @@ class Indexing:
         former = None
         for stored in self._roster.all():
             existing = stored.repository
-            if (
-                existing.source == repository.source == "package"
-                and existing.record
-                and not rebuild
-                and existing.root != repository.root
-                and (existing.name, existing.record) == (repository.name, repository.record)
-            ):
-                snapshot = self._roster.snapshot(stored)
-                # the same files in another environment
-                if snapshot.complete and snapshot.shards and Path(existing.root).is_dir():
-                    return unchanged(
-                        existing, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets
-                    )
-            # a repository named by the user is never replaced
-            replaced = existing.name.startswith("pkg:") and existing.version != repository.version
-            if (
-                existing.source == repository.source == "package"
-                and replaced
-                and (existing.root, existing.distribution)
-                == (repository.root, repository.distribution)
-            ):
+            report = None if rebuild else self._elsewhere(stored, repository)
+            if report is not None:
+                return report
+            if _is_other_version(existing, repository):
                 former = existing.name
-            if (existing.name, existing.root) == (
-                repository.name,
-                repository.root,
-            ) and existing.outputs != repository.outputs:
-                repository = msgspec.structs.replace(repository, outputs=True)
-                rebuild = rebuild or not existing.outputs  # once requested, outputs stay
-            if (
-                existing.name == repository.name
-                and existing.root != repository.root
-                and not (existing.record and existing.record == repository.record)
-            ):
+            if existing.name != repository.name:
+                continue
+            if existing.root == repository.root:
+                if existing.outputs != repository.outputs:
+                    repository = msgspec.structs.replace(repository, outputs=True)
+                    rebuild = rebuild or not existing.outputs  # once requested, outputs stay
+            elif not (existing.record and existing.record == repository.record):
                 raise SourceError(
                     f"The name {existing.name!r} stands for {existing.root} already. Give another: "
                     f"--name NAME, or remove it: codeintel remove {existing.name}"
@@ -166,6 +145,20 @@ class Indexing:
             self._store.note_renamed(former, repository.name)
             self.remove(former)
         return report
+
+    def _elsewhere(self, stored: Stored, repository: Repository) -> IndexReport | None:
+        """Return a report if the same package is indexed from another environment."""
+        existing = stored.repository
+        if (
+            not (existing.source == repository.source == "package" and existing.record)
+            or existing.root == repository.root
+            or (existing.name, existing.record) != (repository.name, repository.record)
+        ):
+            return None
+        snapshot = self._roster.snapshot(stored)
+        if not (snapshot.complete and snapshot.shards and Path(existing.root).is_dir()):
+            return None
+        return unchanged(existing, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets)
 
     def _built(
         self,
@@ -446,3 +439,13 @@ class Indexing:
         self.end_children()
         self._freshness.close()
         self._engine.close()
+
+
+def _is_other_version(existing: Repository, repository: Repository) -> bool:
+    """Whether a package replaces an installed version; never one that the user named."""
+    return (
+        existing.source == repository.source == "package"
+        and existing.name.startswith("pkg:")
+        and existing.version != repository.version
+        and (existing.root, existing.distribution) == (repository.root, repository.distribution)
+    )

@@ -471,24 +471,10 @@ class Roster:
             shards = [(ref, self._engine.shard(stored.shard(ref.id))) for ref in snapshot.shards]
             name = stored.repository.name
             try:
-                changes = self._freshness.changes(stored, snapshot, shards)
-                files = (
-                    self._with_ignored(stored.repository, changes, shards)
-                    if no_ignore
-                    else changes.files
-                )
-            except SnapshotReplaced:
-                raise
-            except Exception as error:  # of any kind: one repository must not stop the others
-                named = (
-                    error
-                    if isinstance(error, CodeIntelError)
-                    else EngineError(
-                        f"The folder of {name!r} cannot be compared with its index: {error!r}"
-                    )
-                )
-                failed[name] = self.failures[name] = str(named)
-                first = first or named
+                changes, files = self._changes(stored, snapshot, shards, no_ignore)
+            except CodeIntelError as error:
+                failed[name] = self.failures[name] = str(error)
+                first = first or error
                 continue
             self.failures.pop(name, None)
             chosen.append((stored, snapshot))
@@ -506,6 +492,29 @@ class Roster:
             raise first
         rest = [target for target in now.targets if target.repo not in failed]
         return Current(Now(chosen, rest, failed, now.unfinished), targets, unindexed, unwatched)
+
+    def _changes(
+        self, stored: Stored, snapshot: Snapshot, shards: Shards, no_ignore: bool
+    ) -> tuple[Changes, tuple[FileStat, ...]]:
+        """Compare a folder with its index; return the changes, and the files to read instead.
+
+        Raises
+        ------
+        SnapshotReplaced : the index was updated meanwhile.
+        CodeIntelError : any other failure; one repository must not stop the others.
+        """
+        try:
+            changes = self._freshness.changes(stored, snapshot, shards)
+            if no_ignore:
+                return changes, self._with_ignored(stored.repository, changes, shards)
+            return changes, changes.files
+        except (SnapshotReplaced, CodeIntelError):
+            raise
+        except Exception as error:
+            name = stored.repository.name
+            raise EngineError(
+                f"The folder of {name!r} cannot be compared with its index: {error!r}"
+            ) from error
 
     def _with_ignored(
         self, repository: Repository, changes: Changes, shards: Shards

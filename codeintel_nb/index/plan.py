@@ -162,36 +162,18 @@ def plan_update(
     )
     gone = [path for path in expected if path not in existing]
     unchanged = len(numbers) - len(gone) - sum(stat.path in numbers for stat in suspects)
-    if only is not None:  # the counts of the rest of the folder stay
-        return Plan(
-            snapshot,
-            suspects,
-            places,
-            gone,
-            unchanged,
-            Counter(snapshot.skipped),
-            {reason: list(paths) for reason, paths in snapshot.examples.items()},
-            list(snapshot.secrets),
-            cache,
-            shards,
-        )
-    cache.unparsed = {
-        path: unparsed for path, unparsed in cache.unparsed.items() if path in existing
-    }
-    by_lines = Counter(unparsed.reason for unparsed in cache.unparsed.values())
-    skipped = walk.skipped + refused + by_lines
-    _add_examples(walk.examples, cache, refused)
+    if only is None:
+        cache.unparsed = {
+            path: unparsed for path, unparsed in cache.unparsed.items() if path in existing
+        }
+        by_lines = Counter(unparsed.reason for unparsed in cache.unparsed.values())
+        skipped, examples, secrets = walk.skipped + refused + by_lines, walk.examples, walk.secrets
+        _add_examples(examples, cache, refused)
+    else:  # the counts of the rest of the folder stay
+        skipped, secrets = Counter(snapshot.skipped), list(snapshot.secrets)
+        examples = {reason: list(paths) for reason, paths in snapshot.examples.items()}
     return Plan(
-        snapshot,
-        suspects,
-        places,
-        gone,
-        unchanged,
-        skipped,
-        walk.examples,
-        walk.secrets,
-        cache,
-        shards,
+        snapshot, suspects, places, gone, unchanged, skipped, examples, secrets, cache, shards
     )
 
 

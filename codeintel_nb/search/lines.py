@@ -50,6 +50,7 @@ def hits_of(shard: Searchable, repo: str, found: list[Match], query: TextQuery) 
     )
     symbols, kinds = _symbols(shard, chunks, files, lines, in_cells)
     snippets, columns = _texts(shard, line_starts, line_ends, starts)
+    scores = _scores(shard, files, lines) if query.rank else repeat(1.0)
     if compile_pattern(query).multiline:
         last_lines = [
             line + shard.view.count(b"\n", begin, end)
@@ -62,29 +63,17 @@ def hits_of(shard: Searchable, repo: str, found: list[Match], query: TextQuery) 
         ]
         snippets = [snippet for snippet, _ in shown]
         first_lines = [line - above for line, (_, above) in zip(lines, shown, strict=True)]
-    scores: Iterable[float] = (
-        [2.0 if shard.defines(*place) else 1.0 for place in zip(files.tolist(), lines, strict=True)]
-        if query.rank
-        else repeat(1.0)
-    )
-    return list(
-        map(
-            Hit,
-            repeat(repo),
-            paths,
-            lines,
-            last_lines,
-            scores,
-            snippets,
-            first_lines,
-            languages,
-            kinds,
-            columns,
-            symbols,
-            cells,
-            revisions,
-        )
-    )
+    values = (
+        repeat(repo), paths, lines, last_lines, scores, snippets, first_lines, languages, kinds,
+        columns, symbols, cells, revisions,
+    )  # fmt: skip
+    return list(map(Hit, *values))
+
+
+def _scores(shard: Searchable, files: Ids, lines: Sequence[int]) -> Iterable[float]:
+    """Return 2 for each line with a definition, 1 for the others."""
+    places = zip(files.tolist(), lines, strict=True)
+    return [2.0 if shard.defines(*place) else 1.0 for place in places]
 
 
 def _picked(values: Sequence[str], which: Ids) -> list[str]:
