@@ -1,4 +1,7 @@
-"""A real JupyterLab in headless Chromium: notebooks with real kernels, and a page that fails when a request leaves the machine."""
+"""A real JupyterLab in headless Chromium: notebooks with real kernels.
+
+The page fails if a request leaves the machine.
+"""
 
 from __future__ import annotations
 
@@ -16,30 +19,39 @@ from tests.live import TOKEN, Server, running
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--disable-dev-shm-usage",
-]  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
 RUN_ALL = """async () => {
   const app = window.jupyterapp, w = app.shell.currentWidget;
   await w.context.ready; await w.sessionContext.ready; await w.sessionContext.session.kernel.info;
   await app.commands.execute('notebook:run-all-cells');
 }"""
+# whether a file is shown with the cursor on a line
 OPENED = """([path, line]) => {
   const content = window.jupyterapp.shell.currentWidget;
-  return content?.context?.path === path && content.content.editor?.getCursorPosition().line === line - 1;
-}"""  # a file is shown with the cursor on a line
+  return content?.context?.path === path
+    && content.content.editor?.getCursorPosition().line === line - 1;
+}"""
 QUIET = (
     "favicon",
     "manifest",
     "Autofocus processing",
     "was preloaded using link preload",
     "debugger state",
-)  # what Lab itself says
+)  # messages of JupyterLab itself
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A JupyterLab with the small shop indexed as ``shop``."""
+    """Run a JupyterLab with the small shop indexed as ``shop``."""
     pytest.importorskip(
         "jupyterlab", reason="JupyterLab is not installed: pip install 'codeintel-nb[test]'"
     )
@@ -62,25 +74,24 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield made
 
 
-@pytest.fixture(scope="module")  # its event loop would stand in the way of others
+@pytest.fixture(scope="module")  # its event loop would conflict with others
 def chromium() -> Iterator[Any]:
     playwright = pytest.importorskip(
         "playwright.sync_api",
         reason="playwright is not installed: pip install 'codeintel-nb[test]'",
     )
     if not CHROMIUM:
-        pytest.skip("there is no Chromium: apt-get install chromium")
+        pytest.skip("Chromium is not installed: apt-get install chromium")
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser.new_context(
-            viewport={"width": 1300, "height": 1000}
-        )  # one for all: Lab's own files are loaded once
+        # shared by all tests, so that Lab's own files load once
+        yield browser.new_context(viewport={"width": 1300, "height": 1000})
         browser.close()
 
 
 @contextmanager
 def watched(chromium: Any, server: Server, folder: Path) -> Iterator[Any]:
-    """A page that fails when a request leaves the machine or the console shows an error."""
+    """Yield a page; fail if a request leaves the machine or the console shows an error."""
     made = chromium.new_page()
     made.set_default_timeout(30_000)
     outside: list[str] = []
@@ -102,7 +113,7 @@ def watched(chromium: Any, server: Server, folder: Path) -> Iterator[Any]:
         ),
     )
     made.on("pageerror", lambda error: said.append(str(error)))
-    made.expected = []  # what the test itself brings about
+    made.expected = []  # errors that the test itself causes
     yield made
     said = [text for text in said if not any(word in text for word in made.expected)]
     made.screenshot(path=str(folder / "last.png"))
@@ -146,7 +157,7 @@ def write_notebook(path: Path, *cells: str) -> None:
 
 @pytest.fixture
 def open_lab(lab: Server, page: Any) -> Callable[..., Any]:
-    """Open a notebook of these cells in JupyterLab, and run it."""
+    """Return a function: open a notebook of these cells in JupyterLab and run it."""
 
     def open_one(name: str, *cells: str, run: bool = True) -> Any:
         write_notebook(lab.root / name, *cells)

@@ -64,11 +64,21 @@ def charge_card(card, cents):
             return attempt
     raise PaymentError("no answer")
 ''',
-    "tests/test_cart.py": "from shop.cart import Cart\n\n\ndef test_total_price_of_empty_cart():\n    assert Cart().total_price() == 0\n",
-    "web/app.js": "export function renderCart(cart) {\n  return cart.lines.map((line) => `<li>${line.product}</li>`).join('');\n}\n\nconst formatPrice = (cents) => (cents / 100).toFixed(2);\n",
+    "tests/test_cart.py": (
+        "from shop.cart import Cart\n\n\n"
+        "def test_total_price_of_empty_cart():\n    assert Cart().total_price() == 0\n"
+    ),
+    "web/app.js": (
+        "export function renderCart(cart) {\n"
+        "  return cart.lines.map((line) => `<li>${line.product}</li>`).join('');\n"
+        "}\n\n"
+        "const formatPrice = (cents) => (cents / 100).toFixed(2);\n"
+    ),
     "web/style.css": ".cart { color: red; }\n",
     "README.md": "# Shop\n\nSells things.\n\n## Payment\n\nCards are charged by `charge_card`.\n",
-    "data/unicode.txt": "na\u00efve caf\u00e9\nStra\u00dfe\n\u212aelvin and \u017fharp\nplain ascii line\n",
+    "data/unicode.txt": (
+        "na\u00efve caf\u00e9\nStra\u00dfe\n\u212aelvin and \u017fharp\nplain ascii line\n"
+    ),
     "data/crlf.txt": "first line\r\nsecond Cart line\r\nlast without newline",
     "empty.py": "",
 }
@@ -84,7 +94,7 @@ def write_tree(root: Path, files: dict[str, str | bytes]) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test sees the home, the git configuration or the settings of who runs it."""
+    """Isolate each test from the user's home, git configuration and settings."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("CODEINTEL_HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
@@ -102,7 +112,7 @@ def no_project(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A small shop in several languages."""
+    """Write a small shop in several languages."""
     return write_tree(tmp_path / "shop", dict(FILES))
 
 
@@ -121,7 +131,7 @@ def make_workspace(tmp_path: Path) -> Iterator[Callable[..., Workspace]]:
 
 @pytest.fixture(scope="session")
 def indexed_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shop and a home in which it is indexed, once a run: each test that wants it has a copy."""
+    """Index the shop once per run and return its folder and home; tests use copies."""
     folder = tmp_path_factory.mktemp("indexed")
     workspace = Workspace.open(folder / "home")
     workspace.index(write_tree(folder / "shop", dict(FILES)), name="shop")
@@ -133,7 +143,7 @@ def indexed_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shop(
     tree: Path, indexed_shop: Path, make_workspace: Callable[..., Workspace], tmp_path: Path
 ) -> Workspace:
-    """A workspace with the shop indexed."""
+    """Return a workspace with the shop indexed."""
     for path in FILES:
         shutil.copystat(indexed_shop / "shop" / path, tree / path)
     shutil.copytree(indexed_shop / "home", tmp_path / "home")

@@ -1,4 +1,4 @@
-"""A real Jupyter server in a process of its own, and real kernels that it starts."""
+"""A real Jupyter server in its own process, and the real kernels it starts."""
 
 from __future__ import annotations
 
@@ -37,11 +37,10 @@ class Answer(NamedTuple):
 
 
 class Server:
-    """A server, and how a person with its token speaks to it."""
+    """Jupyter server, with requests that carry its token or a kernel's signature."""
 
-    base_url = (
-        "/a%40b/"  # as JupyterHub has it for a name with an @: the signature covers what is sent
-    )
+    # as JupyterHub's for a name with an @: the signature covers the URL as sent
+    base_url = "/a%40b/"
 
     def __init__(
         self,
@@ -60,16 +59,19 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.environment = {
-            **os.environ, "JUPYTER_RUNTIME_DIR": str(self.runtime), "JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_DATA_DIR": str(folder / "data"),
-            "IPYTHONDIR": str(folder / "ipython"), "CODEINTEL_HOME": str(self.home), **(environment or {}),
-        }  # fmt: skip
+            **os.environ,
+            "JUPYTER_RUNTIME_DIR": str(self.runtime),
+            "JUPYTER_CONFIG_DIR": str(folder / "config"),
+            "JUPYTER_DATA_DIR": str(folder / "data"),
+            "IPYTHONDIR": str(folder / "ipython"),
+            "CODEINTEL_HOME": str(self.home),
+            **(environment or {}),
+        }
+        # an automatic index run would interfere with those of the tests
         watch = (
             () if any("watch=" in option for option in options) else ("--CodeIntelApp.watch=False",)
         )
-        self.options = (
-            *options,
-            *watch,
-        )  # a run of the server's own accord would come between those of the tests
+        self.options = (*options, *watch)
         self.start()
 
     def start(self) -> None:
@@ -77,13 +79,25 @@ class Server:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    sys.executable, "-m", self.program, "--allow-root", "--no-browser", f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0",
-                    "--ServerApp.ip=127.0.0.1", f"--ServerApp.base_url={self.base_url}", f"--IdentityProvider.token={TOKEN}",
-                    f"--ServerApp.root_dir={self.root}", "--ServerApp.reraise_server_extension_failures=True",
+                    sys.executable,
+                    "-m",
+                    self.program,
+                    "--allow-root",
+                    "--no-browser",
+                    f"--ServerApp.port={self.port}",
+                    "--ServerApp.port_retries=0",
+                    "--ServerApp.ip=127.0.0.1",
+                    f"--ServerApp.base_url={self.base_url}",
+                    f"--IdentityProvider.token={TOKEN}",
+                    f"--ServerApp.root_dir={self.root}",
+                    "--ServerApp.reraise_server_extension_failures=True",
                     *self.options,
                 ],
-                env=self.environment, stdout=log, stderr=subprocess.STDOUT, cwd=self.root,
-            )  # fmt: skip
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.root,
+            )
         for _ in range(300):
             try:
                 answer = self.ask("GET", "status", api=True)
@@ -110,7 +124,10 @@ class Server:
         headers: dict[str, str] | None = None,
         api: bool = False,
     ) -> Answer:
-        """A request with the server's token, below our own base or Jupyter's ``api``; bytes are sent as they are."""
+        """Send a request with the server's token, below our own base or Jupyter's ``api``.
+
+        Bytes are sent unchanged.
+        """
         return self.raw(
             method, place, payload, {"Authorization": f"token {TOKEN}", **(headers or {})}, api
         )
@@ -153,7 +170,7 @@ class Server:
         key: bytes | None = None,
         **headers: str,
     ) -> Answer:
-        """A request as the kernel itself would make it."""
+        """Send a request signed with the kernel's key."""
         body = b"" if payload is None else json.dumps(payload).encode()
         signature = credential(
             self.key(kernel_id) if key is None else key, kernel_id, method, self.uri(place), body
@@ -175,12 +192,12 @@ class Server:
     def until(holds: Callable[[], Any], within_s: float = 30.0) -> None:
         ends = time.monotonic() + within_s
         while not holds():
-            assert time.monotonic() < ends, "what was waited for did not come"
+            assert time.monotonic() < ends, "timed out"
             time.sleep(0.05)
 
 
 class Notebook:
-    """A notebook's session and its kernel, which runs cells."""
+    """Notebook session with a kernel that runs cells."""
 
     def __init__(self, server: Server, path: str, kernel_name: str = "python3") -> None:
         self.server = server
@@ -196,7 +213,7 @@ class Notebook:
         self.connect()
 
     def connect(self) -> None:
-        """Meet the kernel, which may be on its way up again."""
+        """Connect to the kernel, retrying while it restarts."""
         for _ in range(20):
             self.client = BlockingKernelClient(
                 connection_file=str(self.server.runtime / f"kernel-{self.kernel_id}.json")
@@ -206,13 +223,13 @@ class Notebook:
             try:
                 self.client.wait_for_ready(timeout=60)
                 return
-            except RuntimeError:  # its heart does not beat yet
+            except RuntimeError:  # no heartbeat yet
                 self.client.stop_channels()
                 time.sleep(0.5)
-        raise AssertionError("the kernel did not come up")
+        raise AssertionError("the kernel did not start")
 
     def run(self, cell: str) -> str:
-        """Everything that the cell shows, as plain text; an error's message in its place."""
+        """Run a cell and return its output as plain text; for an error, the message."""
         shown: list[str] = []
 
         def take(message: dict[str, Any]) -> None:
@@ -243,7 +260,7 @@ def running(folder: Path, *options: str, **given: Any) -> Iterator[Server]:
 
 @pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Servers of the test's own."""
+    """Return a function that starts a server for this test alone."""
     with ExitStack() as stack:
         numbers = itertools.count()
         yield lambda *options, **given: stack.enter_context(
@@ -253,7 +270,7 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 @contextmanager
 def shop_server(folder: Path) -> Iterator[Server]:
-    """A server with the small shop indexed as ``shop``."""
+    """Run a server with the small shop indexed as ``shop``."""
     from tests.conftest import FILES, write_tree
 
     with running(folder) as made:

@@ -1,4 +1,4 @@
-"""A real Redis in a process of its own, on a port and a socket of its own."""
+"""A real Redis in its own process, on its own port."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 
 class RedisServer:
-    """A Redis without persistence unless it is told; ``kill`` and ``start`` as often as one likes."""
+    """Redis server, without persistence by default; ``kill`` and ``start`` may be repeated."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         if shutil.which("redis-server") is None:
@@ -22,7 +22,7 @@ class RedisServer:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = 65_535
-        while self.port > 55_535:  # a cluster's second port is 10,000 higher
+        while self.port > 55_535:  # a cluster also uses the port 10,000 higher
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
                 self.port = free.getsockname()[1]
@@ -51,7 +51,7 @@ class RedisServer:
                 return
             assert self.process.poll() is None, (self.folder / "redis.log").read_text()[-2000:]
             time.sleep(0.01)
-        raise AssertionError("redis-server did not come up")
+        raise AssertionError("redis-server did not start")
 
     def answers(self) -> bool:
         try:
@@ -66,7 +66,7 @@ class RedisServer:
         self.process.wait()
 
     def ask(self, *command: str) -> str:
-        """The answer of redis-cli."""
+        """Return the answer of redis-cli to a command."""
         return subprocess.run(
             ["redis-cli", "-p", str(self.port), *command],
             capture_output=True,
@@ -101,6 +101,6 @@ def one_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]
 
 @pytest.fixture
 def redis(one_redis: RedisServer) -> RedisServer:
-    """A Redis with nothing in it."""
+    """Return an empty Redis."""
     one_redis.ask("FLUSHALL")
     return one_redis

@@ -1,4 +1,4 @@
-"""codeintel serve in a process of its own, and how to ask it."""
+"""``codeintel serve`` in its own process, and requests to it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOKEN = "token-of-the-tests"
 
 
 class Serving:
-    """codeintel serve in a process of its own."""
+    """Server process of ``codeintel serve``, with REST requests and MCP clients."""
 
     def __init__(self, home: Path, *options: str, token: str = TOKEN) -> None:
         with socket.socket() as free:
@@ -53,7 +53,7 @@ class Serving:
             except OSError:
                 assert self.process.poll() is None, self.process.stderr.read()
                 time.sleep(0.05)
-        raise AssertionError("it did not come up")
+        raise AssertionError("codeintel serve did not start")
 
     def ask(
         self,
@@ -63,7 +63,7 @@ class Serving:
         headers: dict[str, str] | None = None,
         base: str = "/codeintel/v1/",
     ) -> tuple[int, Any, Any]:
-        """Status, headers and body of an answer."""
+        """Send a request and return the answer's status, headers and body."""
         body = None if payload is None else json.dumps(payload).encode()
         token = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         request = urllib.request.Request(
@@ -100,7 +100,7 @@ class Serving:
 
 @pytest.fixture(scope="session")
 def served_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An index of the small shop, and of two hundred folders with a file each."""
+    """Index the small shop and two hundred folders with a file each; return the home."""
     from codeintel_nb import Workspace
     from tests.conftest import FILES, write_tree
 
@@ -118,7 +118,7 @@ def served_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_serving(tmp_path: Path) -> Iterator[Callable[..., Serving]]:
-    """Servers of the test's own, of the index in the test's folder ``home``."""
+    """Return a function that starts a server of the index in the test's folder ``home``."""
     made: list[Serving] = []
 
     def make(*options: str, **given: Any) -> Serving:

@@ -32,7 +32,7 @@ def ready(run, tree):
     return run
 
 
-def test_a_day_at_the_terminal(run, tree):
+def test_typical_session_at_the_terminal(run, tree):
     code, out, _ = run("index", tree, "--name", "shop")
     assert (code, "9 files indexed" in out) == (0, True)
     assert run("status")[1].splitlines()[1].startswith("shop")
@@ -62,10 +62,18 @@ def test_a_day_at_the_terminal(run, tree):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["status"], ["grep", "cart"], ["grep", "--regex", r"def \w+"], ["search", "total price"], ["paths"], ["read", "shop", "README.md"],
-        ["sql", "select * from files"], ["doctor"], ["doctor", "--dry-run"], ["status", "--skipped"],
+        ["status"],
+        ["grep", "cart"],
+        ["grep", "--regex", r"def \w+"],
+        ["search", "total price"],
+        ["paths"],
+        ["read", "shop", "README.md"],
+        ["sql", "select * from files"],
+        ["doctor"],
+        ["doctor", "--dry-run"],
+        ["status", "--skipped"],
     ],
-)  # fmt: skip
+)
 def test_every_command_answers_in_json(ready, arguments):
     code, out, _ = ready(*arguments, "--json")
     assert code == 0
@@ -80,7 +88,7 @@ def test_every_command_answers_in_json(ready, arguments):
         ("xyzzy", "Known: demo, doctor, grep"),
     ],
 )
-def test_a_command_that_is_not_there_gets_a_suggestion(run, typed, meant):
+def test_unknown_command_gets_a_suggestion(run, typed, meant):
     code, _, err = run(typed, "x")
     assert code == 2
     assert f"there is no command {typed!r}" in err
@@ -110,18 +118,22 @@ def test_index_and_remove_answer_in_json(run, tree):
         (["sql", "select"], 2, "The SQL query failed"),
         ([], 2, ""),
         (["nonsense"], 2, "there is no command 'nonsense'"),
-        (["grep", "--case", "sensitive", "x"], 2, "there is no option '--case'. Did you mean '--ignore-case'?"),
+        (
+            ["grep", "--case", "sensitive", "x"],
+            2,
+            "there is no option '--case'. Did you mean '--ignore-case'?",
+        ),
         (["grep", "two", "words"], 2, "'words' is one argument too many"),
     ],
-)  # fmt: skip
-def test_exit_codes_are_greps_and_errors_one_line(ready, arguments, code, said):
+)
+def test_exit_codes_follow_grep_and_errors_are_one_line(ready, arguments, code, said):
     found, _, err = ready(*arguments)
     assert found == code
     assert said in err
     assert "Traceback" not in err
 
 
-def test_an_error_in_json_is_json(ready):
+def test_error_with_json_output_is_json(ready):
     code, out, err = ready("grep", "--json", "--regex", "(")
     assert code == 2
     assert "cannot be read" in json.loads(out)["error"]
@@ -150,7 +162,7 @@ def test_the_demo_runs_without_a_terminal(own_home, tree):
                 if "--lab" in arguments
                 else ("Now in a notebook" in done.stdout)
             )
-    assert set(own_home.iterdir()) == before, "nothing of it stays in the user's index"
+    assert set(own_home.iterdir()) == before, "the demo leaves nothing in the user's home"
 
 
 def test_the_demo_says_where_its_index_is(run, tree, tmp_path, own_home):
@@ -160,19 +172,19 @@ def test_the_demo_says_where_its_index_is(run, tree, tmp_path, own_home):
     assert "shop" in run("status", "--home", home)[1]
 
 
-def test_a_secret_need_not_be_in_the_process_list(run):
+def test_help_names_the_environment_variables_for_tokens(run):
     assert "$CODEINTEL_TOKEN" in run("serve", "--help")[1]
     assert "$CODEINTEL_SERVER_TOKEN" in run("mcp", "--help")[1]
     assert "--revision" not in run("grep", "--help")[1]
 
 
-def test_the_demos_lab_may_index_what_is_the_readers(monkeypatch, tmp_path, own_home):
+def test_demo_lab_may_index_the_users_home(monkeypatch, tmp_path, own_home):
     from codeintel_nb.cli import demo
 
     commands = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo.sys, "stdin", SimpleNamespace(isatty=lambda: True))
-    waits = iter([KeyboardInterrupt, 0])  # JupyterLab asks first whether it shall end
+    waits = iter([KeyboardInterrupt, 0])  # JupyterLab first asks for confirmation
 
     def wait():
         ended = next(waits)
@@ -194,7 +206,7 @@ def test_the_demos_lab_may_index_what_is_the_readers(monkeypatch, tmp_path, own_
     assert environment["CODEINTEL_HOME"] == str(tmp_path / "home")
 
 
-def test_the_extra_for_jupyterlab_has_the_map_and_the_frames():
+def test_lab_extra_includes_the_map_and_data_frames():
     extras = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
@@ -202,7 +214,7 @@ def test_the_extra_for_jupyterlab_has_the_map_and_the_frames():
     assert {*extras["map"], "codeintel-nb[df]"} <= names
 
 
-def test_a_folder_that_takes_no_tutorials_is_named(tmp_path):
+def test_failed_copy_of_the_tutorials_names_the_folder(tmp_path):
     from codeintel_nb.cli import demo
 
     (tmp_path / "codeintel-tutorials").write_text("a file")
@@ -210,7 +222,7 @@ def test_a_folder_that_takes_no_tutorials_is_named(tmp_path):
         demo.copy_of_tutorials(tmp_path)
 
 
-def test_a_refresh_of_all_goes_on_after_a_failure(run, tree, tmp_path):
+def test_refresh_of_all_continues_after_a_failure(run, tree, tmp_path):
     gone = write_tree(tmp_path / "a_gone", {"a.py": "x = 1\n"})
     home = tmp_path / "home"
     run("index", gone, "--home", home)
@@ -233,7 +245,7 @@ def test_the_demo_copies_the_tutorials(tmp_path):
     assert (copy_of_tutorials(tmp_path) / "01_quickstart.ipynb").read_text() == "mine"
 
 
-def test_a_closed_pipe_is_no_error(ready, own_home):
+def test_closed_pipe_is_not_an_error(ready, own_home):
     done = subprocess.run(
         f"{sys.executable} -m codeintel_nb.cli grep e | head -1",
         shell=True,

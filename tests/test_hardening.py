@@ -1,4 +1,7 @@
-"""Odd input, damaged files and a hostile environment: one clear error, never a crash mistaken for "nothing found"."""
+"""Odd input, damaged files and a hostile environment.
+
+Each gives one clear error, never a crash mistaken for "nothing found".
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ def run_cli(home, name, *arguments, environment=None):
     ],
     ids=str,
 )
-def test_arguments_that_are_not_utf8(shop, tmp_path, monkeypatch, arguments):
+def test_arguments_that_are_not_utf8_are_rejected(shop, tmp_path, monkeypatch, arguments):
     monkeypatch.chdir(tmp_path)
     os.mkdir(os.path.join(os.fsencode(tmp_path), b"\xffolder"))
     code, _, error = run_cli(shop.settings.home, *arguments)
@@ -85,7 +88,7 @@ def test_arguments_that_are_not_utf8(shop, tmp_path, monkeypatch, arguments):
     assert [repository.name for repository in shop.repositories()] == ["shop"]
 
 
-def test_an_argument_is_utf8_whatever_the_locale(shop, tree):
+def test_arguments_are_utf8_in_any_locale(shop, tree):
     (tree / "note.txt").write_text("un café noir\n")
     environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     code, out, _ = run_cli(shop.settings.home, "grep", "café noir", environment=environment)
@@ -102,14 +105,14 @@ def test_an_argument_is_utf8_whatever_the_locale(shop, tree):
         "SESSION_MAX_AGE_SECONDS",
     ],
 )
-def test_settings_that_are_no_numbers(tmp_path, name, value):
+def test_invalid_numbers_in_settings_are_rejected(tmp_path, name, value):
     if (name, value) == ("SESSION_MAX_AGE_SECONDS", "0.5"):
-        return  # half a second is an age
+        return  # half a second is a valid age
     with pytest.raises(CodeIntelError, match=name):
         Settings.from_environment(tmp_path, {name: value})
 
 
-def test_a_fault_of_ours_is_an_error(monkeypatch, capsys, tmp_path):
+def test_internal_error_is_reported_as_a_bug(monkeypatch, capsys, tmp_path):
     from codeintel_nb.cli import commands, main
 
     def status(*_):
@@ -129,7 +132,7 @@ def test_a_fault_of_ours_is_an_error(monkeypatch, capsys, tmp_path):
 
 @pytest.fixture
 def two(make_workspace, tmp_path):
-    """Two repositories; the first is damaged by the test."""
+    """Index two repositories; tests damage the first."""
     workspace = make_workspace()
     workspace.index(
         write_tree(
@@ -153,7 +156,7 @@ def reopened(workspace):
 @pytest.mark.parametrize(
     "part", ["", "columns.bin", "content.bin", "postings.bin", "lexicon.bin", "manifest.json"]
 )
-def test_a_shard_of_which_a_part_is_missing_spoils_no_other_repository(two, part):
+def test_missing_shard_part_does_not_affect_other_repositories(two, part):
     place = shard_of(two, "bad") / part
     shutil.rmtree(place) if place.is_dir() else place.unlink()
     workspace = reopened(two)
@@ -171,7 +174,7 @@ def test_a_shard_of_which_a_part_is_missing_spoils_no_other_repository(two, part
 
 
 @pytest.mark.parametrize("dead", [[100_000], [-100_000], [-1], [0, 2]])
-def test_tombstones_of_files_that_are_not_there(two, dead):
+def test_tombstones_of_unknown_files_are_an_error(two, dead):
     snapshot = two._store.folder_of("bad") / "snapshot.json"
     value = json.loads(snapshot.read_bytes())
     value["shards"][0]["dead"] = dead
@@ -190,7 +193,7 @@ def test_tombstones_of_files_that_are_not_there(two, dead):
     workspace.close()
 
 
-def test_a_faiss_file_that_faiss_refuses(two, monkeypatch):
+def test_file_rejected_by_faiss_is_a_shard_error(two, monkeypatch):
     from codeintel_nb.index import vectors
 
     monkeypatch.setattr(vectors, "FEW", 0)
@@ -206,8 +209,8 @@ def test_a_faiss_file_that_faiss_refuses(two, monkeypatch):
     workspace.close()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no such rights there")
-def test_what_may_not_be_read_is_said_so(two, monkeypatch):
+@pytest.mark.skipif(os.name == "nt", reason="no POSIX permissions")
+def test_unreadable_repository_is_reported(two, monkeypatch):
     """Root may read everything, so the permission error is simulated."""
     real = Path.read_bytes
 
@@ -230,17 +233,17 @@ def test_what_may_not_be_read_is_said_so(two, monkeypatch):
     workspace.close()
 
 
-def test_a_file_that_is_gone_is_not_suggested(shop, tree):
+def test_deleted_file_is_not_suggested(shop, tree):
     (tree / "README.md").unlink()
     with pytest.raises(SourceError) as error:
         shop.open_file("shop", "README.md")
     assert "Did you mean 'README.md'" not in str(error.value)
 
 
-# what others may see and do
+# access by others
 
 
-def test_a_home_is_its_users_alone(tmp_path, tree, monkeypatch):
+def test_home_is_private_to_its_user(tmp_path, tree, monkeypatch):
     from codeintel_nb.scopes.named import NamedScopes
 
     os.umask(0o022)
@@ -254,10 +257,13 @@ def test_a_home_is_its_users_alone(tmp_path, tree, monkeypatch):
 
 
 def test_removing_needs_no_disk_space(shop):
-    """The system refuses every write beyond 0 bytes, as a full disk does."""
+    """With a file size limit of 0 bytes, every write fails as on a full disk."""
     code = (
-        "import resource, signal, sys\nfrom codeintel_nb.cli import main\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\nsys.exit(main(['remove', '--home', {str(shop.settings.home)!r}, 'shop']))"
+        "import resource, signal, sys\n"
+        "from codeintel_nb.cli import main\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        f"sys.exit(main(['remove', '--home', {str(shop.settings.home)!r}, 'shop']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -271,7 +277,7 @@ def test_removing_needs_no_disk_space(shop):
     assert list((shop.settings.home / "v6" / "repositories").iterdir()) == []
 
 
-def test_removing_clears_what_a_crash_left(shop, tree):
+def test_remove_clears_the_leftovers_of_a_crash(shop, tree):
     (stored,) = shop._store.repositories()
     left = stored.folder.with_name(f".removed-{os.getpid()}-{stored.folder.name}")
     write_tree(left, {"shards/x/content.bin": "x"})
@@ -279,7 +285,7 @@ def test_removing_clears_what_a_crash_left(shop, tree):
     assert [*stored.folder.parent.iterdir()] == []
 
 
-def test_whoever_waits_for_a_removed_repository_writes_into_a_new_folder(shop, tree):
+def test_repository_can_be_indexed_again_after_a_blocked_removal(shop, tree):
     from codeintel_nb.index.updater import one_writer
 
     stored = shop._roster.stored("shop")
@@ -292,15 +298,15 @@ def test_whoever_waits_for_a_removed_repository_writes_into_a_new_folder(shop, t
     assert len(shop.search_text("Cart").hits) > 0
 
 
-def test_a_run_that_waits_while_its_repository_is_removed(shop, tree):
-    """Whichever comes first: what is told is there, and nothing is left over."""
+def test_run_waiting_while_its_repository_is_removed(shop, tree):
+    """In either order, the status matches the index and nothing is left over."""
     from codeintel_nb.index.updater import one_writer
 
     stored, ended = shop._roster.stored("shop"), {}
 
     def timed(name, work):
         def run():
-            with suppress(EngineError):  # it waited long enough, and said who is indexing
+            with suppress(EngineError):  # timed out and named the indexing process
                 work()
                 ended[name] = time.monotonic()
 
@@ -328,9 +334,7 @@ def test_a_run_that_waits_while_its_repository_is_removed(shop, tree):
 
 
 @pytest.mark.parametrize("entries", [":/x", "/x:", "/x::/y", ".", "relative"])
-def test_no_child_takes_modules_from_where_everybody_may_write(
-    tmp_path, monkeypatch, shop, entries
-):
+def test_child_imports_nothing_from_world_writable_folders(tmp_path, monkeypatch, shop, entries):
     from codeintel_nb.api.sql_child import SqlChildren
     from codeintel_nb.search.query import Bounds
 
@@ -343,7 +347,7 @@ def test_no_child_takes_modules_from_where_everybody_may_write(
         },
     )
     monkeypatch.setenv("TMPDIR", str(shared))
-    monkeypatch.setattr(tempfile, "tempdir", None)  # else the earlier one is remembered
+    monkeypatch.setattr(tempfile, "tempdir", None)  # otherwise the earlier value is cached
     monkeypatch.setenv("PYTHONPATH", entries)
     monkeypatch.chdir(shared)
     children = SqlChildren(shop.settings)
@@ -367,7 +371,7 @@ def test_no_child_takes_modules_from_where_everybody_may_write(
         ("", False),
     ],
 )
-def test_names_of_a_server(host, is_ours):
+def test_own_host_header_is_recognized(host, is_ours):
     from codeintel_nb.api.rest import Options
     from codeintel_nb.serve import Guard
 
@@ -396,7 +400,7 @@ def fake_rg(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("script", ["exit 127", "exit 3", b"\x7fELF of another machine"], ids=str)
-def test_an_rg_that_does_not_run_is_an_error(shop, fake_rg, script):
+def test_rg_that_does_not_run_is_an_error(shop, fake_rg, script):
     fake_rg(script)
     with pytest.raises(
         EngineError, match=r"ripgrep program.*pip install --force-reinstall ripgrep"
@@ -409,7 +413,7 @@ def test_an_rg_that_does_not_run_is_an_error(shop, fake_rg, script):
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EAGAIN, errno.ENOMEM])
-def test_a_machine_without_room_for_rg_is_not_a_broken_rg(shop, monkeypatch, number):
+def test_exhausted_resources_are_not_reported_as_a_broken_rg(shop, monkeypatch, number):
     def popen(*given, **options):
         raise OSError(number, os.strerror(number))
 
@@ -419,7 +423,7 @@ def test_a_machine_without_room_for_rg_is_not_a_broken_rg(shop, monkeypatch, num
     assert "reinstall" not in str(error.value)
 
 
-def test_without_rg_the_message_names_it(shop, monkeypatch):
+def test_missing_rg_is_named(shop, monkeypatch):
     monkeypatch.setattr("codeintel_nb.search.ripgrep.shutil.which", lambda *_, **__: None)
     rg_path.cache_clear()
     with pytest.raises(EngineError, match="pip install --force-reinstall ripgrep"):
@@ -427,8 +431,8 @@ def test_without_rg_the_message_names_it(shop, monkeypatch):
     rg_path.cache_clear()
 
 
-def test_an_rg_that_is_killed_within_a_line_gives_what_it_has(shop, fake_rg):
-    """Its last line is not whole."""
+def test_rg_killed_mid_line_returns_the_complete_hits(shop, fake_rg):
+    """The last line of its output is incomplete."""
     event = {
         "type": "match",
         "data": {
@@ -443,10 +447,11 @@ def test_an_rg_that_is_killed_within_a_line_gives_what_it_has(shop, fake_rg):
     assert len(results.hits) == 1
 
 
-def test_an_rg_that_hangs_is_cut(shop, fake_rg, tmp_path):
+def test_hung_rg_is_killed_at_the_deadline(shop, fake_rg, tmp_path):
     done = tmp_path / "done"
     fake_rg(
-        f"exec {sys.executable} -c \"import pathlib, time; time.sleep(30); pathlib.Path('{done}').touch()\""
+        f'exec {sys.executable} -c "import pathlib, time; time.sleep(30); '
+        f"pathlib.Path('{done}').touch()\""
     )
     many = write_tree(tmp_path / "many", {f"f{i}.txt": "needle\n" for i in range(200)})
     for search in (
@@ -464,7 +469,7 @@ def test_an_rg_that_hangs_is_cut(shop, fake_rg, tmp_path):
     ("pattern", "regex", "count"),
     [("a\0b", False, 1), ("\\w\0", True, 1), ("\0", False, 1), ("zz\0", False, 0)],
 )
-def test_a_pattern_with_a_zero_byte(shop, tmp_path, pattern, regex, count):
+def test_pattern_with_a_null_byte(shop, tmp_path, pattern, regex, count):
     notebook = {
         "cells": [{"cell_type": "code", "metadata": {}, "source": ["é a\0b\n"], "outputs": []}],
         "metadata": {},
@@ -478,10 +483,10 @@ def test_a_pattern_with_a_zero_byte(shop, tmp_path, pattern, regex, count):
 # processes
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
-def test_a_forked_child_searches(shop):
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not available")
+def test_forked_child_can_search(shop):
     assert shop.semantic_search("cart").hits
-    list(shop._engine.each([1, 2], lambda value: value))  # its threads are at work now
+    list(shop._engine.each([1, 2], lambda value: value))  # its threads are running now
     child = os.fork()
     if child == 0:
         signal.alarm(30)
@@ -495,7 +500,7 @@ def test_a_forked_child_searches(shop):
     assert os.waitstatus_to_exitcode(status) == 0
 
 
-def test_a_build_leaves_no_folder_of_grammars(tmp_path, tree, monkeypatch):
+def test_build_leaves_no_temporary_folder_of_grammars(tmp_path, tree, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     blocked = write_tree(
@@ -522,24 +527,25 @@ def test_a_build_leaves_no_folder_of_grammars(tmp_path, tree, monkeypatch):
         ("lustre", "lustre"),
     ],
 )
-def test_a_network_file_system_is_known(tmp_path, kind, expected):
+def test_network_file_system_is_detected(tmp_path, kind, expected):
     mounts = tmp_path / "mountinfo"
     mounts.write_text(
-        f"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 22 0:50 / /mnt/my\\040share rw shared:1 - {kind} server:/x rw\n"
+        "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+        f"23 22 0:50 / /mnt/my\\040share rw shared:1 - {kind} server:/x rw\n"
     )
     assert network_file_system(Path("/mnt/my share/home"), mounts) == expected
     assert network_file_system(Path("/mnt/my"), mounts) is None
     assert network_file_system(Path("/home"), tmp_path / "none") is None
 
 
-def test_doctor_warns_of_a_home_on_a_network_file_system(shop, monkeypatch):
+def test_doctor_warns_about_a_home_on_a_network_file_system(shop, monkeypatch):
     monkeypatch.setattr("codeintel_nb.api.doctor.network_file_system", lambda place: "nfs4")
     (finding,) = [finding for finding in diagnose(shop.settings) if finding.subject == "home"]
     assert finding.level == "warning"
     assert "on a network file system (nfs4)" in finding.said
 
 
-def test_what_the_kernel_makes_up_is_not_indexed(make_workspace, tmp_path):
+def test_virtual_file_systems_are_not_indexed(make_workspace, tmp_path):
     """Some files of /proc never end."""
     workspace = make_workspace()
     with pytest.raises(
@@ -563,7 +569,7 @@ def test_what_the_kernel_makes_up_is_not_indexed(make_workspace, tmp_path):
     assert walk.examples == {"virtual file system": ["proc"]}
 
 
-def test_a_device_that_cannot_be_read_stops_no_first_index(tmp_path, tree, monkeypatch):
+def test_io_error_does_not_stop_the_first_index(tmp_path, tree, monkeypatch):
     from codeintel_nb.index import updater
     from codeintel_nb.index.embedder import default_embedder
     from codeintel_nb.index.snapshot import Store
@@ -582,7 +588,7 @@ def test_a_device_that_cannot_be_read_stops_no_first_index(tmp_path, tree, monke
     assert (report.files, report.skipped["vanished or unreadable"]) == (8, 1)
 
 
-def test_400_digits_are_no_signature(server):
+def test_signature_with_an_oversized_time_is_rejected(server):
     for digits in (400, 5_000):
         answer = server.raw(
             "GET", "health", headers={"Authorization": f"CodeIntel kernel:{'9' * digits}:nonce:mac"}
@@ -590,7 +596,7 @@ def test_400_digits_are_no_signature(server):
         assert answer.status == 403
 
 
-def test_a_search_error_is_one_of_ours(shop):
+def test_invalid_regex_raises_search_error(shop):
     with pytest.raises(SearchError):
         shop.search_text("(", regex=True)
 
@@ -604,8 +610,8 @@ def test_a_search_error_is_one_of_ours(shop):
         "jupyter_cookie_secret",
     ],
 )
-def test_what_jupyter_keeps_to_itself_is_not_read(make_workspace, tmp_path, name):
-    """A server's token and a kernel's key are below the user's home, which may be a server's root."""
+def test_jupyters_secret_files_are_not_indexed(make_workspace, tmp_path, name):
+    """Server tokens and kernel keys are in the user's home, a possible root of a server."""
     root = write_tree(
         tmp_path / "home of a user",
         {

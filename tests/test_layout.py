@@ -1,4 +1,4 @@
-"""Imports go one way, and what is heavy loads late."""
+"""Imports go one way, and heavy modules load late."""
 
 import ast
 import subprocess
@@ -40,7 +40,7 @@ def rooms_imported(path):
 @pytest.mark.parametrize(
     "path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
 )
-def test_a_module_imports_only_what_stands_below_it(path):
+def test_module_imports_only_from_lower_floors(path):
     room = path.relative_to(ROOT).parts[0].removesuffix(".py")
     if room in FLOOR_OF:
         for imported in rooms_imported(path):
@@ -75,7 +75,7 @@ def test_importing_the_package_loads_nothing_heavy():
     }
 
 
-def test_opening_a_workspace_loads_no_engine_part_before_it_is_needed():
+def test_opening_a_workspace_loads_nothing_heavy():
     loaded = modules_after("from codeintel_nb import Workspace; Workspace.open('/tmp/none')")
     assert not loaded & {
         "duckdb",
@@ -108,14 +108,14 @@ ENGINE = {
 PANEL, MAP = (ROOT / "notebook" / name for name in ("panel.py", "codemap.py"))
 
 
-def test_the_panel_needs_a_widget_and_no_engine():
+def test_panel_needs_anywidget_and_no_engine():
     loaded = modules_after("import codeintel_nb.notebook.panel")
     assert "anywidget" in loaded
     assert not loaded & ENGINE
 
 
-def test_the_magics_and_the_client_need_nothing_but_msgspec_and_ipython():
-    """A kernel's environment without the engine's parts works through the server."""
+def test_magics_and_client_need_only_msgspec_and_ipython():
+    """A kernel whose environment lacks the engine's packages works through the server."""
     modules = [
         path.relative_to(ROOT).with_suffix("").parts
         for path in (
@@ -135,7 +135,8 @@ def test_the_magics_and_the_client_need_nothing_but_msgspec_and_ipython():
         name.partition(".")[0]
         for name in loaded
         - modules_after(
-            "import IPython.core.magic, IPython.display, IPython.core.completer, msgspec, pygments.lexers"
+            "import IPython.core.magic, IPython.display, IPython.core.completer, "
+            "msgspec, pygments.lexers"
         )
     }
     assert third_party - set(sys.stdlib_module_names) == {"codeintel_nb"}
@@ -144,13 +145,13 @@ def test_the_magics_and_the_client_need_nothing_but_msgspec_and_ipython():
 @pytest.mark.parametrize(
     "path", sorted(Path(jupyter_ext.__file__).parent.glob("*.py")), ids=lambda path: path.name
 )
-def test_the_extension_stands_beside_the_other_faces_not_on_them(path):
+def test_extension_does_not_import_the_notebook_or_cli(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("codeintel_nb."):
             assert node.module.split(".")[1] in set().union(*FLOORS[:-1]), node.module
 
 
-def test_the_public_names_are_the_frozen_ones():
+def test_public_names_are_frozen():
     assert sorted(codeintel_nb.__all__) == [
         "CodeIntelError",
         "Hit",
@@ -166,7 +167,7 @@ def test_the_public_names_are_the_frozen_ones():
         _ = codeintel_nb.nothing
 
 
-def test_errors_are_one_tree():
+def test_errors_form_one_tree():
     from codeintel_nb import errors
 
     for name, value in vars(errors).items():

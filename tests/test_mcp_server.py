@@ -1,4 +1,7 @@
-"""The MCP server, driven by the official SDK's client: every tool, over stdio and HTTP, old and new protocol versions."""
+"""The MCP server, driven by the official SDK's client.
+
+Every tool, over stdio and HTTP, in old and new protocol versions.
+"""
 
 import asyncio
 import json
@@ -55,7 +58,7 @@ def stdio(home, *options):
 
 
 async def ask(client, tool, **arguments):
-    """The structured answer of a tool, which fits its schema."""
+    """Return a tool's structured answer, validated against its schema."""
     answer = await client.call_tool(tool, arguments)
     assert not answer.is_error, answer.content[0].text
     assert answer.content[0].text
@@ -64,7 +67,7 @@ async def ask(client, tool, **arguments):
 
 
 async def every_tool(client, **session):
-    """A day with each of them, within one session."""
+    """Use every tool within one session."""
     listed = (await client.list_tools()).tools
     assert {tool.name for tool in listed} == set(TOOLS)
     told = await ask(client, "set_scope", languages=["py"], repos=["shop"], **session)
@@ -120,7 +123,7 @@ def test_every_tool_over_stdio(served_home, mode):
             assert client.protocol_version in (
                 MODERN_PROTOCOL_VERSIONS if mode == "auto" else HANDSHAKE_PROTOCOL_VERSIONS
             )
-            await every_tool(client)  # the process serves one client: its session is the process's
+            await every_tool(client)  # the process serves one client, in one session
             await every_tool(client, session_id="named")
 
     asyncio.run(run())
@@ -135,14 +138,14 @@ def test_every_tool_over_http(serving, mode):
             await every_tool(client)
             assert (await ask(client, "get_scope", session_id="another"))[
                 "session_id"
-            ] == f"header-{mode}", "the header comes first"
+            ] == f"header-{mode}", "the header takes precedence"
 
     asyncio.run(run())
 
 
 @pytest.mark.parametrize("version", HANDSHAKE_PROTOCOL_VERSIONS)
-def test_every_version_that_begins_with_a_handshake(serving, version):
-    """As clients that are not of the SDK speak: JSON-RPC over plain HTTP."""
+def test_every_handshake_protocol_version(serving, version):
+    """Speak JSON-RPC over plain HTTP, as clients without the SDK do."""
     accept = {"Accept": "application/json, text/event-stream"}
     hello = {
         "protocolVersion": version,
@@ -186,12 +189,12 @@ def test_every_version_that_begins_with_a_handshake(serving, version):
 
     assert "session_id" in tool("set_scope", languages=["go"])["result"]["content"][0]["text"]
     assert "--lang go" in tool("get_scope")["result"]["content"][0]["text"], (
-        "the session is the transport's own"
+        "the session belongs to the transport"
     )
     assert tool("nothing")["error"]["code"] == -32602
 
 
-def test_without_a_name_the_session_is_the_transports_own_or_a_new_one(serving):
+def test_unnamed_session_is_the_transports_or_a_new_one(serving):
     async def run():
         async with serving.client("legacy") as client, serving.client("legacy") as other:
             told = await ask(client, "set_scope", languages=["go"])
@@ -211,7 +214,7 @@ def test_without_a_name_the_session_is_the_transports_own_or_a_new_one(serving):
     asyncio.run(run())
 
 
-def test_rest_and_mcp_share_their_sessions(serving):
+def test_rest_and_mcp_share_sessions(serving):
     async def run():
         async with serving.client() as client:
             await ask(
@@ -230,7 +233,7 @@ def test_rest_and_mcp_share_their_sessions(serving):
     asyncio.run(run())
 
 
-def test_unknown_tools_and_arguments_are_clean_protocol_errors(serving):
+def test_unknown_tools_and_arguments_are_protocol_errors(serving):
     async def run():
         async with serving.client() as client:
             for tool, arguments, said in (
@@ -261,7 +264,7 @@ def test_unknown_tools_and_arguments_are_clean_protocol_errors(serving):
     asyncio.run(run())
 
 
-def test_old_names_are_understood(serving):
+def test_old_field_names_are_accepted(serving):
     async def run():
         async with serving.client() as client:
             assert (await ask(client, "set_scope", branches=["worktree"]))["scope"] == {
@@ -288,7 +291,7 @@ def test_old_names_are_understood(serving):
     assert serving.ask("POST", "search/text", {"pattern": "cart", "brunches": []})[0] == 400
 
 
-def test_schemas_say_units_and_limits():
+def test_schemas_describe_units_and_limits():
     for name, tool in TOOLS.items():
         for kind in (tool.arguments, tool.answer):
             schema = schema_of(kind)
@@ -309,7 +312,7 @@ def test_schemas_say_units_and_limits():
             assert f"{arguments['properties']['limit']['maximum']:,}" in tool.description
 
 
-def test_a_call_outside_of_any_session_names_the_middleware(backend):
+def test_call_outside_a_session_names_the_middleware(backend):
     with pytest.raises(SessionError, match="middleware"):
         asyncio.run(call(backend, TOOLS["get_scope"], TOOLS["get_scope"].arguments()))
 
@@ -324,7 +327,7 @@ def test_a_call_outside_of_any_session_names_the_middleware(backend):
     assert "middleware" in answer.content[0].text
 
 
-def test_files_have_addresses():
+def test_file_uris_round_trip():
     for repo, path in (("shop", "src/a b.py"), ("pkg:scikit-learn==1.7.2", "a/é#?.py")):
         assert file_of(file_uri(repo, path)) == (repo, path)
     with pytest.raises(SourceError, match="names no indexed file"):
@@ -332,7 +335,7 @@ def test_files_have_addresses():
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_who_cancels_ends_the_search(backend, mode):
+def test_cancelling_a_call_stops_the_search(backend, mode):
     seen = threading.Event()
 
     class Slow(ServiceBackend):
@@ -342,7 +345,7 @@ def test_who_cancels_ends_the_search(backend, mode):
                     seen.set()
 
             await asyncio.get_running_loop().run_in_executor(None, wait)
-            raise AssertionError("nobody waits for this")
+            raise AssertionError("the caller has gone")
 
     async def run():
         async with Client(make_server(Slow(backend._service)), mode=mode) as client:
@@ -360,7 +363,7 @@ def test_who_cancels_ends_the_search(backend, mode):
     assert seen.is_set()
 
 
-def test_two_hundred_sessions_at_once_are_never_mixed(serving):
+def test_two_hundred_concurrent_sessions_never_mix(serving):
     async def asked(client, tool, **arguments):
         return (await client.call_tool(tool, arguments)).structured_content
 
@@ -387,7 +390,7 @@ def test_two_hundred_sessions_at_once_are_never_mixed(serving):
     asyncio.run(run())
 
 
-def test_no_token_no_answer_and_no_foreign_page(serving):
+def test_requests_without_a_token_or_from_another_site_are_rejected(serving):
     hello = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
     accept = {"Accept": "application/json, text/event-stream"}
     for base, place, method, payload in (
@@ -417,7 +420,7 @@ def test_no_token_no_answer_and_no_foreign_page(serving):
         )
 
 
-def test_an_assistant_obeys_the_scope_of_a_notebook(server, open_notebook):
+def test_assistant_obeys_the_scope_of_a_notebook(server, open_notebook):
     notebook = open_notebook("assisted.ipynb")
     settings = notebook.run("%load_ext codeintel_nb\n%scope set --include 'src/**'\n%scope mcp")
     config = json.loads(settings[settings.index("{") : settings.rindex("}") + 1])["mcpServers"][
@@ -449,7 +452,7 @@ def test_an_assistant_obeys_the_scope_of_a_notebook(server, open_notebook):
     asyncio.run(run())
 
 
-def test_a_kernel_that_is_not_here_is_reached_with_the_token(server, open_notebook, tmp_path):
+def test_remote_kernel_is_reached_with_the_token(server, open_notebook, tmp_path):
     notebook = open_notebook("far.ipynb")
     notebook.run("%load_ext codeintel_nb\n%scope set --include 'web/**'")
     url = f"http://127.0.0.1:{server.port}{server.base_url}"
@@ -473,7 +476,7 @@ def test_a_kernel_that_is_not_here_is_reached_with_the_token(server, open_notebo
     asyncio.run(run())
 
 
-def test_without_a_server_scope_mcp_names_the_index(tmp_path, monkeypatch):
+def test_scope_mcp_without_a_server_names_the_index(tmp_path, monkeypatch):
     from codeintel_nb.notebook.assistants import AssistantSettings
 
     monkeypatch.setenv("CODEINTEL_HOME", str(tmp_path))

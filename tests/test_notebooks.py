@@ -38,7 +38,7 @@ def test_a_notebook_runs_and_every_search_finds_something(path, own_home, tmp_pa
             assert "<tbody><tr>" in shown.data["text/html"]
 
 
-def test_the_notebooks_are_kept_without_outputs():
+def test_notebooks_are_stored_without_outputs():
     assert [path.name for path in NOTEBOOKS] == [
         "01_quickstart.ipynb",
         "02_scopes.ipynb",

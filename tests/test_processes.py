@@ -27,7 +27,9 @@ from codeintel_nb import Workspace
 import msgspec
 from codeintel_nb.settings import Settings
 home, root, seconds = sys.argv[1], pathlib.Path(sys.argv[2]), float(sys.argv[3])
-workspace = Workspace(msgspec.structs.replace(Settings.from_environment(home), retired_shard_age_s=0.0))
+workspace = Workspace(
+    msgspec.structs.replace(Settings.from_environment(home), retired_shard_age_s=0.0)
+)
 ends, rounds = time.monotonic() + seconds, 0
 while time.monotonic() < ends:
     rounds += 1
@@ -41,7 +43,7 @@ print(rounds)
 """
 
 
-def test_readers_never_see_half_an_update(tmp_path, make_workspace):
+def test_readers_never_see_a_partial_update(tmp_path, make_workspace):
     root = write_tree(
         tmp_path / "parts",
         {f"part{i:02}.py": f"VERSION = 0000  # the version of part {i}\n" for i in range(30)},
@@ -70,5 +72,5 @@ def test_readers_never_see_half_an_update(tmp_path, make_workspace):
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err[-3000:]
         counts = list(map(int, out.split()))
-        assert counts[0] >= 5, "it did work meanwhile"
-        assert len(counts) == 1 or counts[1] >= 3, "and saw the updates"
+        assert counts[0] >= 5, "every process kept working"
+        assert len(counts) == 1 or counts[1] >= 3, "readers saw the updates"

@@ -27,7 +27,7 @@ from tests.test_mcp_server import ask
 def until(holds, within_s=10.0):
     ends = time.monotonic() + within_s
     while not holds():
-        assert time.monotonic() < ends, "what was waited for did not come"
+        assert time.monotonic() < ends, "timed out"
         time.sleep(0.02)
 
 
@@ -38,7 +38,7 @@ def opened(folder):
     workspace.close()
 
 
-def test_its_paths_are_those_that_the_description_names():
+def test_routes_match_the_openapi_description():
     described = yaml.safe_load((Path(jupyter_ext.__file__).parent / "openapi.yml").read_text())[
         "paths"
     ]
@@ -59,10 +59,10 @@ def test_its_paths_are_those_that_the_description_names():
     assert {path for path, _ in named - served} == {
         "/sessions/{session_id}/panel",
         "/openapi.yml",
-    }, "the panel is a notebook's"
+    }, "only Jupyter serves the panel and the description"
 
 
-def test_a_day_over_rest(make_serving, tmp_path):
+def test_typical_session_over_rest(make_serving, tmp_path):
     write_tree(tmp_path / "shop", dict(FILES))
     one = make_serving("--root", str(tmp_path))
     status, _, job = one.ask(
@@ -137,11 +137,11 @@ def test_errors_are_problem_documents(serving, method, place, body, status, said
     assert problem["status"] == status
     assert said in problem["detail"]
     assert status != 413 or problem["error"] == "SearchError", (
-        "it is about the request: a kernel stays with its server"
+        "a SearchError, so that a kernel keeps using its server"
     )
 
 
-def test_nothing_is_read_that_nobody_indexed(make_serving, tmp_path):
+def test_search_without_an_index_needs_a_root(make_serving, tmp_path):
     one = make_serving()
     status, _, problem = one.ask("POST", "search/text", {"pattern": "import"})
     assert (status, "Nothing is indexed yet" in problem["detail"]) == (400, True)
@@ -153,14 +153,14 @@ def test_nothing_is_read_that_nobody_indexed(make_serving, tmp_path):
     ] == ["a.py"]
 
 
-def test_a_body_of_another_type_is_refused(serving):
+def test_body_of_another_content_type_is_rejected(serving):
     assert (
         serving.ask("POST", "search/text", {"pattern": "x"}, {"Content-Type": "text/plain"})[0]
         == 415
     )
 
 
-def test_port_0_is_any_free_port(tmp_path):
+def test_port_0_picks_a_free_port(tmp_path):
     command = [
         sys.executable,
         "-m",
@@ -189,12 +189,12 @@ def test_port_0_is_any_free_port(tmp_path):
                 break
             time.sleep(0.1)
         else:
-            pytest.fail("it does not answer there")
+            pytest.fail("no answer on that port")
         process.terminate()
 
 
 def test_connections_send_without_delay():
-    """Else the second part of an answer waits for the acknowledgement of the first, some 40 ms."""
+    """Without TCP_NODELAY, an answer's second part waits 40 ms for the first's acknowledgement."""
 
     async def option() -> int:
         connected = asyncio.get_running_loop().create_future()
@@ -221,7 +221,7 @@ def test_connections_send_without_delay():
     assert asyncio.run(option())
 
 
-def test_a_request_under_way_is_answered_before_it_ends(make_serving, tmp_path):
+def test_request_in_flight_is_answered_before_the_shutdown(make_serving, tmp_path):
     with opened(tmp_path) as workspace:
         workspace.index(
             write_tree(tmp_path / "big", {f"f{i}.py": "x = 1\n" for i in range(300)}), name="big"
@@ -235,7 +235,10 @@ def test_a_request_under_way_is_answered_before_it_ends(make_serving, tmp_path):
                 "POST",
                 "sql",
                 {
-                    "statement": "select count(*) from files a, files b, files c where a.path || b.path < c.path || a.path"
+                    "statement": (
+                        "select count(*) from files a, files b, files c "
+                        "where a.path || b.path < c.path || a.path"
+                    )
                 },
             )
         )
@@ -243,7 +246,7 @@ def test_a_request_under_way_is_answered_before_it_ends(make_serving, tmp_path):
     asking = threading.Thread(target=search)
     asking.start()
     time.sleep(0.5)
-    assert answers == [], "it is still at work"
+    assert answers == [], "the query is still running"
     one.process.terminate()
     asking.join(30)
     status, _, body = answers[0]
@@ -272,7 +275,7 @@ def test_two_servers_share_scopes_through_redis(make_serving, make_redis, tmp_pa
                     break
                 await asyncio.sleep(0.01)
             else:
-                raise AssertionError("the other server's scope did not come")
+                raise AssertionError("the other server's scope did not arrive")
             redis.kill()
             refused = await client.call_tool("set_scope", {"session_id": "team"})
             assert refused.is_error
@@ -312,7 +315,7 @@ def test_several_workers_share_scopes_through_redis(make_serving, make_redis, tm
     asyncio.run(run())
 
 
-def test_what_is_missing_is_said(tmp_path):
+def test_invalid_options_are_explained(tmp_path):
     def run(*options):
         done = subprocess.run(
             [sys.executable, "-m", "codeintel_nb.cli", *options, "--home", str(tmp_path)],
@@ -339,7 +342,7 @@ def test_what_is_missing_is_said(tmp_path):
     assert (code, "--session KERNEL_ID" in said) == (2, True)
 
 
-def test_warnings_and_a_token_of_its_own(make_serving, tmp_path):
+def test_generated_token_and_warnings_are_printed(make_serving, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -368,7 +371,7 @@ def test_warnings_and_a_token_of_its_own(make_serving, tmp_path):
     assert "no token" in lines[2]
 
 
-def test_the_index_home_is_not_taken_for_a_folder_to_index(make_serving, tmp_path):
+def test_index_home_cannot_be_indexed(make_serving, tmp_path):
     write_tree(tmp_path / "shop", dict(FILES))
     one = make_serving("--root", str(tmp_path))
     assert one.ask("POST", "repositories", {"path": str(tmp_path / "shop")})[0] == 202
@@ -376,7 +379,7 @@ def test_the_index_home_is_not_taken_for_a_folder_to_index(make_serving, tmp_pat
     status, _, problem = one.ask("POST", "repositories", {"path": str(tmp_path / "home")})
     assert (status, "codeintel's own index" in problem["detail"]) == (403, True)
     assert one.ask("POST", "repositories", {"path": str(tmp_path), "name": "all"})[0] == 202, (
-        "a folder that holds it is indexed without it"
+        "a folder containing it is indexed without it"
     )
     until(lambda: one.ask("GET", "repositories/all/job")[2]["state"] == "done")
     paths = [

@@ -1,4 +1,7 @@
-"""Machines as people have them: outputs, users without a home, few open files, file systems without locks or execution."""
+"""Unusual machines.
+
+Output encodings, users without a home, few open files, file systems without locks or execution.
+"""
 
 import errno
 import json
@@ -19,12 +22,8 @@ from tests.conftest import write_tree
 from tests.sources.test_unreadable import PLAIN
 
 CLI = [sys.executable, "-m", "codeintel_nb.cli"]
-AS_NOBODY = [
-    "unshare",
-    "--user",
-    "--map-user=54321",
-    "--map-group=54321",
-]  # a user id without an entry
+# a user ID without a passwd entry
+AS_NOBODY = ["unshare", "--user", "--map-user=54321", "--map-group=54321"]
 IN_A_NAMESPACE = ["unshare", "--map-root-user", "--user", "--mount"]
 
 
@@ -35,7 +34,7 @@ def run(*command, **options):
 
 
 def indexed(home, roots):
-    """An index, made in this process."""
+    """Index the roots in this process and return the settings."""
     settings = Settings.from_environment(home)
     for root in roots:
         update(
@@ -78,7 +77,8 @@ def arrows(tmp_path, own_home):
 )
 def test_answers_are_printed_in_any_encoding(arrows, command, encoding):
     if encoding != "cp1252" and command[0] not in ("grep", "sql"):
-        command = ["grep", "arrow"]  # one of all commands in all encodings, all commands in one
+        # one command in every encoding, every command in one encoding
+        command = ["grep", "arrow"]
     done = run(*CLI, *command, env={**os.environ, "PYTHONIOENCODING": encoding})
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.decode(encoding)
@@ -89,7 +89,7 @@ def test_answers_are_printed_in_any_encoding(arrows, command, encoding):
     )
 
 
-def test_a_caption_in_ascii_has_no_escapes(arrows):
+def test_ascii_output_has_no_escapes(arrows):
     out = run(
         *CLI, "grep", "arrow", env={**os.environ, "PYTHONIOENCODING": "ascii"}
     ).stdout.decode()
@@ -102,14 +102,14 @@ def test_a_caption_in_ascii_has_no_escapes(arrows):
     [(">&-", "The output is closed"), (">/dev/full", "No space left on device")],
 )
 @pytest.mark.parametrize("options", ["grep arrow", "grep arrow --json", "status", "paths"])
-def test_an_output_that_takes_nothing_is_one_line(arrows, redirect, said, options):
+def test_unwritable_output_is_a_one_line_error(arrows, redirect, said, options):
     done = run("sh", "-c", f"{sys.executable} -m codeintel_nb.cli {options} {redirect}")
     (line,) = done.stderr.decode().splitlines()
     assert said in line
     assert done.returncode == 2
 
 
-def test_all_streams_closed_harms_no_index(arrows, own_home):
+def test_closed_streams_do_not_damage_the_index(arrows, own_home):
     done = run(
         "sh", "-c", f"{sys.executable} -m codeintel_nb.cli index {arrows} --rebuild <&- >&- 2>&-"
     )
@@ -124,7 +124,7 @@ def test_a_user_without_a_home_is_told_what_to_set(arrows, own_home, tmp_path):
         if name not in ("HOME", "CODEINTEL_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "IPYTHONDIR")
     }
     if run(*AS_NOBODY, "true").returncode:
-        pytest.skip("this user may not make a namespace")
+        pytest.skip("this user may not create a namespace")
     done = run(*AS_NOBODY, *CLI, "status", env=environment, cwd=arrows)
     (line,) = done.stderr.decode().splitlines()
     assert (done.returncode, "CODEINTEL_HOME" in line) == (2, True)
@@ -135,12 +135,15 @@ def test_a_user_without_a_home_is_told_what_to_set(arrows, own_home, tmp_path):
     assert run(*AS_NOBODY, *CLI, "index", ".", env=environment, cwd=arrows).returncode == 0
     assert run(*AS_NOBODY, *CLI, "grep", "arrow", env=environment, cwd=arrows).returncode == 0
     assert b"Traceback" not in run(*AS_NOBODY, *CLI, "doctor", env=environment, cwd=arrows).stderr
-    magic = "from IPython.testing.globalipapp import start_ipython; ip = start_ipython(); ip.run_line_magic('load_ext', 'codeintel_nb'); ip.run_line_magic('codeindex', 'add')"
+    magic = (
+        "from IPython.testing.globalipapp import start_ipython; ip = start_ipython(); "
+        "ip.run_line_magic('load_ext', 'codeintel_nb'); ip.run_line_magic('codeindex', 'add')"
+    )
     done = run(*AS_NOBODY, sys.executable, "-c", magic, env=environment, cwd=arrows)
     assert (done.returncode, b"Error" in done.stderr) == (0, False), done
 
 
-def test_eighty_repositories_are_searched_with_two_hundred_and_fifty_six_files(tmp_path):
+def test_eighty_repositories_are_searched_with_256_open_files(tmp_path):
     roots = [
         write_tree(
             tmp_path / f"repo{number}", {"a.py": f"def name_{number}(): return shared_word\n"}
@@ -150,7 +153,9 @@ def test_eighty_repositories_are_searched_with_two_hundred_and_fifty_six_files(t
     settings = indexed(tmp_path / "home", roots)
     code = (
         "import sys, os; from codeintel_nb import Workspace; ws = Workspace.open(sys.argv[1])\n"
-        "print(len(ws.search_text('shared_word', limit=500)), len(ws.semantic_search('shared word', limit=200)), len(ws.symbols('name_*', limit=500)), len(os.listdir('/proc/self/fd')))"
+        "print(len(ws.search_text('shared_word', limit=500)), "
+        "len(ws.semantic_search('shared word', limit=200)), "
+        "len(ws.symbols('name_*', limit=500)), len(os.listdir('/proc/self/fd')))"
     )
 
     def limited():
@@ -162,7 +167,7 @@ def test_eighty_repositories_are_searched_with_two_hundred_and_fifty_six_files(t
     assert handles < 60
 
 
-def test_too_few_files_are_said_in_one_line(tmp_path, own_home):
+def test_open_file_limit_is_a_one_line_error(tmp_path, own_home):
     indexed(
         own_home,
         [write_tree(tmp_path / f"repo{number}", {"a.py": "shared_word\n"}) for number in range(3)],
@@ -194,7 +199,7 @@ print(len(ready.search_text("shared_word")))
     done = run(sys.executable, "-c", code)
     new, ready, after = done.stdout.decode().splitlines()
     assert "reached its limit of open files" in new, done.stderr
-    assert ready == "3", "an index that is open needs no file more"
+    assert ready == "3", "an open index needs no further file descriptor"
     assert after == "3"
 
 
@@ -203,7 +208,11 @@ def test_a_home_on_a_file_system_without_locks(tmp_path, own_home, refusal):
     site = write_tree(
         tmp_path / "site",
         {
-            "sitecustomize.py": f"import fcntl, os\ndef refuse(*_): raise OSError({refusal}, os.strerror({refusal}))\nfcntl.flock = fcntl.lockf = refuse\n"
+            "sitecustomize.py": (
+                "import fcntl, os\n"
+                f"def refuse(*_): raise OSError({refusal}, os.strerror({refusal}))\n"
+                "fcntl.flock = fcntl.lockf = refuse\n"
+            )
         },
     )
     environment = {**os.environ, "PYTHONPATH": str(site)}
@@ -211,7 +220,11 @@ def test_a_home_on_a_file_system_without_locks(tmp_path, own_home, refusal):
     assert run(*CLI, "index", root, env=environment).returncode == 0
     assert run(*CLI, "symbols", "alpha", env=environment).returncode == 0
     assert b"being indexed" not in run(*CLI, "status", env=environment).stdout
-    held = "import sys, time; from pathlib import Path; from codeintel_nb.index.locking import acquire_lock; lock = acquire_lock(Path(sys.argv[1]), 1); print(1, flush=True); time.sleep(60)"
+    held = (
+        "import sys, time; from pathlib import Path; "
+        "from codeintel_nb.index.locking import acquire_lock; "
+        "lock = acquire_lock(Path(sys.argv[1]), 1); print(1, flush=True); time.sleep(60)"
+    )
     (folder,) = own_home.glob("v*/repositories/*")
     holder = subprocess.Popen(
         [sys.executable, "-c", held, folder / "writer.lock"],
@@ -227,16 +240,19 @@ def test_a_home_on_a_file_system_without_locks(tmp_path, own_home, refusal):
         holder.wait()
         holder.stdout.close()
     assert run(*CLI, "index", root, "--rebuild", env=environment).returncode == 0, (
-        "a lock that a dead process left is taken over"
+        "the stale lock of a dead process is taken over"
     )
 
 
-def test_grammars_are_loaded_on_a_home_that_nothing_may_be_run_from(tmp_path, tree):
+def test_grammars_load_with_a_home_mounted_noexec(tmp_path, tree):
     if run(*IN_A_NAMESPACE, "true").returncode:
-        pytest.skip("this user may not make a namespace")
+        pytest.skip("this user may not create a namespace")
     home = tmp_path / "noexec"
     home.mkdir()
-    script = f"mount -t tmpfs -o noexec none {home} && export CODEINTEL_HOME={home} && {' '.join(CLI)} index {tree} && {' '.join(CLI)} symbols Cart && {' '.join(CLI)} doctor"
+    script = (
+        f"mount -t tmpfs -o noexec none {home} && export CODEINTEL_HOME={home} && "
+        f"{' '.join(CLI)} index {tree} && {' '.join(CLI)} symbols Cart && {' '.join(CLI)} doctor"
+    )
     done = run(*IN_A_NAMESPACE, "sh", "-c", script)
     out = done.stdout.decode()
     assert "class Cart" in out, out + done.stderr.decode()
@@ -244,11 +260,18 @@ def test_grammars_are_loaded_on_a_home_that_nothing_may_be_run_from(tmp_path, tr
     assert f"load from {home}" not in out
 
 
-def test_where_no_folder_can_be_run_from_it_is_said(tmp_path, tree, own_home):
+def test_doctor_reports_when_no_grammar_can_be_loaded(tmp_path, tree, own_home):
     unpacked = write_tree(
         tmp_path / "site",
         {
-            "sitecustomize.py": "import ctypes\nload = ctypes.CDLL\ndef refuse(name=None, *others, **more):\n    if name and 'grammars' in str(name): raise OSError('failed to map segment')\n    return load(name, *others, **more)\nctypes.CDLL = refuse\n"
+            "sitecustomize.py": (
+                "import ctypes\n"
+                "load = ctypes.CDLL\n"
+                "def refuse(name=None, *others, **more):\n"
+                "    if name and 'grammars' in str(name): raise OSError('failed to map segment')\n"
+                "    return load(name, *others, **more)\n"
+                "ctypes.CDLL = refuse\n"
+            )
         },
     )
     environment = {**os.environ, "PYTHONPATH": str(unpacked)}
@@ -262,13 +285,13 @@ def test_where_no_folder_can_be_run_from_it_is_said(tmp_path, tree, own_home):
     )
     assert run(*CLI, "index", tree).returncode == 0
     assert b"class Cart" in run(*CLI, "symbols", "Cart").stdout, (
-        "and they are read again when grammars load"
+        "files are parsed again once grammars load"
     )
 
 
 @pytest.fixture
 def closed_home(tmp_path, tree):
-    """The home of another user, who indexed a folder."""
+    """Yield the home of another user, with a folder indexed."""
     home = tmp_path / "home"
     indexed(home, [tree])
     yield home
@@ -276,7 +299,7 @@ def closed_home(tmp_path, tree):
     folder.chmod(0o700)
 
 
-def test_an_index_that_may_not_be_read_is_said(closed_home, tree, tmp_path):
+def test_unreadable_index_is_an_error(closed_home, tree, tmp_path):
     (folder,) = closed_home.glob("v*/repositories/*")
     folder.chmod(0)
     (tmp_path / "elsewhere").mkdir()
@@ -288,8 +311,8 @@ def test_an_index_that_may_not_be_read_is_said(closed_home, tree, tmp_path):
         assert "Nothing is indexed" not in said
 
 
-@pytest.mark.skipif(not PLAIN, reason="the home is another user's where root makes it")
-def test_a_shared_home_that_may_only_be_read_is_no_broken_installation(closed_home, tree, tmp_path):
+@pytest.mark.skipif(not PLAIN, reason="only root can create another user's home")
+def test_read_only_shared_home_is_not_a_broken_installation(closed_home, tree, tmp_path):
     for path in (closed_home, *closed_home.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
     assert run(*PLAIN, *CLI, "grep", "charge_card", "--home", closed_home).returncode == 0
@@ -301,8 +324,8 @@ def test_a_shared_home_that_may_only_be_read_is_no_broken_installation(closed_ho
     assert "Install again" not in said
 
 
-def test_one_workspace_for_each_of_two_homes_in_one_tree(tmp_path):
-    """An index home below a root is never read, whose ever it is."""
+def test_index_homes_below_a_root_are_not_indexed(tmp_path):
+    """Any index home below a root is skipped, not only the workspace's own."""
     root = write_tree(tmp_path / "root", {"a.py": "alpha_word = 1\n"})
     indexed(root / ".other/codeintel", [write_tree(tmp_path / "b", {"b.py": "alpha_word = 2\n"})])
     settings = indexed(root / ".local/share/codeintel", [root])

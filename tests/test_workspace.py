@@ -1,4 +1,4 @@
-"""The one door: what a person can ask of it, and what it says when that cannot be."""
+"""The workspace: every operation, and its errors."""
 
 import shutil
 import subprocess
@@ -32,7 +32,7 @@ def test_a_folder_becomes_searchable(shop, tree):
     assert status.index_bytes > status.content_bytes
 
 
-def test_progress_is_told(tree, make_workspace):
+def test_progress_is_reported(tree, make_workspace):
     told = []
     write_tree(tree, {f"x{i}.py": "y = 1\n" * 50 for i in range(50)})
     make_workspace().index(tree, progress=told.append)
@@ -41,7 +41,7 @@ def test_progress_is_told(tree, make_workspace):
     assert told[-1].files_done == told[-1].files_total == 59
 
 
-def test_the_scope_reaches_every_search(shop):
+def test_scope_applies_to_every_search(shop):
     scope = Scope(languages=("javascript",))
     assert {hit.path for hit in shop.search_text("cart", scope)} == {"web/app.js"}
     assert {hit.path for hit in shop.semantic_search("total price of the cart", scope)} == {
@@ -52,7 +52,7 @@ def test_the_scope_reaches_every_search(shop):
     assert shop.search_text("cart", scope).scope is scope.interned()
 
 
-def test_a_scope_of_nothing_finds_nothing(shop):
+def test_empty_scope_finds_nothing(shop):
     scope = Scope(include_globs=("nowhere/**",))
     assert (
         len(shop.search_text("cart", scope))
@@ -64,7 +64,7 @@ def test_a_scope_of_nothing_finds_nothing(shop):
     assert shop.sql("select count(*) from chunks", scope).rows() == [(0,)]
 
 
-def test_another_workspace_sees_what_one_indexes_and_removes(shop, tree, make_workspace):
+def test_another_workspace_sees_updates_and_removals(shop, tree, make_workspace):
     other = make_workspace(shop.settings.home)
     assert other.search_text("charge_card").hits
     write_tree(tree, {"fresh.py": "def brand_new_thing(): pass\n"})
@@ -76,7 +76,7 @@ def test_another_workspace_sees_what_one_indexes_and_removes(shop, tree, make_wo
     assert tree.exists()
 
 
-def test_several_repositories_answer_together(shop, tmp_path):
+def test_several_repositories_are_searched_together(shop, tmp_path):
     write_tree(tmp_path / "two", {"cart.py": "def total_price(): pass\n"})
     shop.index(tmp_path / "two")
     assert {hit.repo for hit in shop.search_text("total_price")} == {"shop", "two"}
@@ -84,7 +84,7 @@ def test_several_repositories_answer_together(shop, tmp_path):
     assert shop.search_text("total_price").coverage.repositories == ("shop", "two")
 
 
-def test_a_file_is_read_by_lines(shop):
+def test_open_file_returns_a_range_of_lines(shop):
     text = shop.open_file("shop", "src/shop/cart.py", 6, 7)
     assert (text.text, text.start_line, text.end_line, text.language) == (
         'class Cart:\n    """Holds what a customer is about to buy."""',
@@ -139,7 +139,7 @@ def one_line(error):
     return str(error.value)
 
 
-def test_nothing_indexed_says_what_to_run(make_workspace):
+def test_error_without_an_index_says_what_to_run(make_workspace):
     workspace = make_workspace()
     for search in (
         lambda: workspace.search_text("x", Scope(kinds=("cell",))),
@@ -181,7 +181,7 @@ def test_bad_numbers(shop, limit, context):
     one_line(error)
 
 
-def test_empty_and_unknown(shop):
+def test_empty_and_invalid_arguments(shop):
     for search in (
         lambda: shop.search_text(""),
         lambda: shop.search_text("x", case="loud"),
@@ -197,7 +197,7 @@ def test_empty_and_unknown(shop):
     "path",
     ["../secret", "/etc/passwd", "src/../../x", "a\0b", "src\\..\\..\\x", "src/shop/crat.py"],
 )
-def test_a_path_outside_of_the_repository(shop, path):
+def test_path_outside_the_repository_is_an_error(shop, path):
     with pytest.raises(SourceError) as error:
         shop.open_file("shop", path)
     assert ("leads out" in one_line(error)) or (
@@ -206,19 +206,19 @@ def test_a_path_outside_of_the_repository(shop, path):
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, None), (5, 3), (100, None)])
-def test_lines_that_are_not_there(shop, start, end):
+def test_nonexistent_lines_are_an_error(shop, start, end):
     with pytest.raises(SourceError) as error:
         shop.open_file("shop", "README.md", start, end)
     one_line(error)
 
 
-def test_a_name_that_is_taken(shop, tmp_path):
+def test_duplicate_repository_name_is_an_error(shop, tmp_path):
     (tmp_path / "other").mkdir()
     with pytest.raises(SourceError, match="--name NAME"):
         shop.index(tmp_path / "other", name="shop")
 
 
-def test_a_repository_that_is_gone(shop, tree):
+def test_index_answers_after_its_folder_is_deleted(shop, tree):
     shutil.rmtree(tree)
     with pytest.raises(SourceError, match="codeintel remove shop"):
         shop.refresh("shop")
@@ -251,7 +251,7 @@ def test_a_corrupt_shard(shop, part, make_workspace):
     assert workspace.search_text("charge_card").hits
 
 
-def test_a_shard_of_another_format(shop, make_workspace):
+def test_shard_of_another_format_is_rejected(shop, make_workspace):
     (manifest,) = (shop.settings.home / "v6/repositories").glob("*/shards/*/manifest.json")
     manifest.write_text(manifest.read_text().replace('"format": 6', '"format": 9'))
     with pytest.raises(
@@ -273,7 +273,7 @@ def test_a_shard_of_another_format(shop, make_workspace):
         "repository.json",
     ],
 )
-def test_a_repository_that_cannot_be_read_spoils_no_other(shop, tmp_path, make_workspace, part):
+def test_damaged_repository_does_not_affect_others(shop, tmp_path, make_workspace, part):
     for name in ("left", "right"):
         shop.index(
             write_tree(tmp_path / name, {"a.py": f"def {name}(): return 'charge_card'\n"}),
@@ -291,9 +291,11 @@ def test_a_repository_that_cannot_be_read_spoils_no_other(shop, tmp_path, make_w
     workspace = make_workspace(shop.settings.home)
     named = folder.name if part == "repository.json" else "left"
     searches = {
-        "text": lambda: workspace.search_text("charge_card"), "meaning": lambda: workspace.semantic_search("charge a card", limit=50),
-        "names": lambda: workspace.symbols("*"), "paths": workspace.list_paths,
-    }  # fmt: skip
+        "text": lambda: workspace.search_text("charge_card"),
+        "meaning": lambda: workspace.semantic_search("charge a card", limit=50),
+        "names": lambda: workspace.symbols("*"),
+        "paths": workspace.list_paths,
+    }
     failed = set()
     for search in searches.values():
         found = search()
@@ -301,12 +303,12 @@ def test_a_repository_that_cannot_be_read_spoils_no_other(shop, tmp_path, make_w
         assert set(found.coverage.failed) <= {named}
         failed |= set(found.coverage.failed)
         assert ("left" in {hit.repo for hit in found}) <= (not found.coverage.failed)
-    assert failed == {named}, "who asks is told"
+    assert failed == {named}, "the failure is reported"
     assert f"{named} cannot be read: codeintel doctor" in repr(searches["text"]()) or part in (
         "lexicon.bin",
         "vectors.faiss",
     )
-    with pytest.raises(ShardError):  # a table could not say what it lacks
+    with pytest.raises(ShardError):  # a table cannot report missing rows
         workspace.sql("select count(*) from symbols")
     assert {status.name for status in workspace.status()} >= {"shop", "right"}
     with pytest.raises((ShardError, ScopeError)):
@@ -336,7 +338,7 @@ def test_a_damaged_snapshot(shop, make_workspace):
     assert make_workspace(shop.settings.home).refresh("shop", rebuild=True).files == 9
 
 
-def test_a_home_that_cannot_be_written(tmp_path, tree, make_workspace):
+def test_unwritable_home_is_an_error(tmp_path, tree, make_workspace):
     (tmp_path / "file").write_text("")
     workspace = make_workspace(tmp_path / "file" / "home")
     with pytest.raises(ShardError, match="CODEINTEL_HOME") as error:
@@ -346,8 +348,8 @@ def test_a_home_that_cannot_be_written(tmp_path, tree, make_workspace):
         workspace.list_paths()
 
 
-def test_totals_count_what_answers_and_nothing_else(shop, tree):
-    """Neither chunks that a later shard replaced, nor files that are no text."""
+def test_totals_count_only_searchable_files_and_chunks(shop, tree):
+    """Replaced chunks and binary files do not count."""
     write_tree(tree, {"pictures/a.bin": bytes(range(256)) * 40, "pictures/b.bin": b"\0" * 1000})
     (tree / "src/shop/cart.py").write_text("class Cart:\n    pass\n")
     (tree / "web/style.css").unlink()
@@ -362,8 +364,11 @@ def test_totals_count_what_answers_and_nothing_else(shop, tree):
     assert shop.search_text("Cart").coverage.unindexed == 0
 
 
-def test_two_versions_of_the_format_lie_beside_each_other(shop, tree):
-    """What another version keeps in the same home is neither read nor touched, and what a later one adds to a shard is left alone."""
+def test_two_format_versions_share_a_home(shop, tree):
+    """Another version's data in the same home is neither read nor changed.
+
+    A later version's additions to a shard are ignored.
+    """
     home = shop.settings.home
     other = home / "v1" / "repositories" / "0123456789abcdef"
     write_tree(
@@ -406,7 +411,7 @@ except CodeIntelError as error:
 
 @pytest.mark.parametrize("most_bytes", [10, 300, 2000, 6000, 20_000])
 def test_a_full_disk(shop, tree, most_bytes):
-    """Files may grow to a few bytes only, as on a disk that fills up: the write fails, the old index answers."""
+    """The write fails and the old index answers; a file size limit simulates the full disk."""
     before = shop.search_text("cart").hits
     write_tree(
         tree, {f"more{i}.py": f"def function_{i}():\n    return {i}\n" * 200 for i in range(40)}
@@ -425,7 +430,7 @@ def test_a_full_disk(shop, tree, most_bytes):
     (stored,) = (shop.settings.home / "v6/repositories").iterdir()
     live = {ref.id for ref in read_snapshot(stored).shards} | set(read_snapshot(stored).retired)
     assert {path.name for path in (stored / "shards").iterdir()} == live, (
-        "what the failed write left behind is gone"
+        "the leftovers of the failed write are deleted"
     )
 
 
@@ -460,7 +465,7 @@ def test_a_killed_child(shop, tree):
     one_line(error)
     assert shop.search_text("cart").hits == before
     assert shop.index(tree, name="shop").files == 409
-    assert threading.active_count() <= threads + 1, "no reader of the child is left behind"
+    assert threading.active_count() <= threads + 1, "no thread reading from the child is left over"
 
 
 def test_cancel_leaves_the_old_index(shop, tree):
@@ -470,7 +475,7 @@ def test_cancel_leaves_the_old_index(shop, tree):
     cancel = threading.Event()
     with pytest.raises(EngineError, match="was stopped"):
         shop.index(tree, name="shop", progress=lambda progress: cancel.set(), cancel=cancel)
-    assert 9 <= shop.count().files < 409, "what it had read is kept"
+    assert 9 <= shop.count().files < 409, "files indexed before the stop are kept"
     assert shop.index(tree, name="shop").files == 409
 
 
@@ -503,7 +508,7 @@ Workspace.open(sys.argv[1]).index(sys.argv[2], name="shop", progress=die)
 """
 
 
-def test_a_child_ends_with_its_parent(shop, tree):
+def test_child_exits_with_its_parent(shop, tree):
     import psutil
 
     big_tree(tree, 2000)
@@ -521,16 +526,16 @@ def test_a_child_ends_with_its_parent(shop, tree):
         time.sleep(0.1)
     assert not left
     assert shop.count().files == 9
-    assert shop.index(tree, name="shop").files == 2009, "the lock went with the child"
+    assert shop.index(tree, name="shop").files == 2009, "the child released its lock"
 
 
-def test_the_folders_of_the_index_are_private(shop):
+def test_index_folders_are_private(shop):
     (stored,) = (shop.settings.home / "v6/repositories").iterdir()
     assert stored.stat().st_mode & 0o777 == 0o700
     assert "shop" not in stored.name
 
 
-def test_an_opened_workspace_is_shared_by_threads(shop):
+def test_threads_can_share_a_workspace(shop):
     from concurrent.futures import ThreadPoolExecutor
 
     expected = shop.search_text("cart").hits, shop.semantic_search("total price").hits
@@ -548,7 +553,7 @@ def test_open_reads_the_environment(own_home):
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", "0"])
-def test_a_bad_setting_is_named(monkeypatch, value):
+def test_invalid_setting_is_named(monkeypatch, value):
     monkeypatch.setenv("SESSION_MAX_AGE_SECONDS", value)
     with pytest.raises(CodeIntelError, match="SESSION_MAX_AGE_SECONDS"):
         Workspace.open()

@@ -1,4 +1,4 @@
-"""The magics' connection: a real server and a real kernel's key, behind a gate that can be closed."""
+"""The magics' connection to a real server, with a real kernel's key, behind a gate that closes."""
 
 import socket
 import subprocess
@@ -30,7 +30,7 @@ PYTHON, SCRIPT = Scope(languages=("python",)), Scope(languages=("javascript",))
 
 
 class Gate:
-    """Passes connections on to a server while it is open; closed, it is as if nothing listened."""
+    """Proxy to a server; while closed, its port refuses connections."""
 
     def __init__(self, port):
         self.target = port
@@ -58,7 +58,7 @@ class Gate:
                 threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
 
     def _pass(self, source, sink):
-        with source, suppress(OSError):  # one side has gone
+        with source, suppress(OSError):  # one side closed
             while said := source.recv(65536):
                 sink.sendall(said)
             sink.shutdown(socket.SHUT_WR)
@@ -117,7 +117,7 @@ def languages(connection):
     return {hit.language for hit in connection.search_text(TextRequest(pattern="cart")).results}
 
 
-def test_the_server_answers_as_the_embedded_engine_does(server, connection, said):
+def test_server_and_embedded_engine_give_the_same_answers(server, connection, said):
     here = EmbeddedClient(Workspace.open(server.home))
     for client in (connection, here):
         assert client.set_scope(PYTHON).coverage.files_in_scope == 4
@@ -133,7 +133,10 @@ def test_the_server_answers_as_the_embedded_engine_does(server, connection, said
         lambda c: c.search_text(TextRequest(pattern="cart")).results.query,
         lambda c: c.sql(
             SqlRequest(
-                statement="select path, modified, [lines] as l, 0.5::double / 0 as inf from files order by 1"
+                statement=(
+                    "select path, modified, [lines] as l, 0.5::double / 0 as inf "
+                    "from files order by 1"
+                )
             )
         ).rows(),
         lambda c: c.open_file(
@@ -160,7 +163,7 @@ def test_the_server_answers_as_the_embedded_engine_does(server, connection, said
         (lambda c: c.remove("shp"), ScopeError),
     ],
 )
-def test_the_servers_errors_are_those_of_the_embedded_engine(server, connection, said, ask, kind):
+def test_server_and_embedded_engine_raise_the_same_errors(server, connection, said, ask, kind):
     messages = []
     for client in (connection, EmbeddedClient(Workspace.open(server.home))):
         with pytest.raises(kind) as error:
@@ -171,12 +174,12 @@ def test_the_servers_errors_are_those_of_the_embedded_engine(server, connection,
     assert said == []
 
 
-def test_a_server_that_goes_is_stood_in_for_once_said_and_taken_back(
+def test_embedded_engine_replaces_a_lost_server_until_it_returns(
     server, kernel, gate, connection, said, clock
 ):
     connection.set_scope(PYTHON)
     gate.close()
-    assert languages(connection) == {"python"}, "the last known scope goes on"
+    assert languages(connection) == {"python"}, "the last known scope still applies"
     assert languages(connection) == {"python"}
     assert len(said) == 1
     assert "local to this process" in said[0]
@@ -186,19 +189,19 @@ def test_a_server_that_goes_is_stood_in_for_once_said_and_taken_back(
     assert on_server(server, kernel) == {"languages": ["python"]}
     gate.open()
     assert languages(connection) == {"javascript"}
-    assert on_server(server, kernel) == {"languages": ["python"]}, "it is not asked again at once"
+    assert on_server(server, kernel) == {"languages": ["python"]}, (
+        "the server is not retried immediately"
+    )
     clock.now += RETRY_S
     assert languages(connection) == {"javascript"}
     assert on_server(server, kernel) == {"languages": ["javascript"]}, (
-        "what was set meanwhile is given to the server"
+        "the scope set during the outage is sent to the server"
     )
     assert len(said) == 2
     assert "answers again" in said[1]
 
 
-def test_a_scope_that_the_panel_changed_meanwhile_is_the_servers(
-    server, kernel, gate, connection, clock
-):
+def test_scope_changed_by_the_panel_during_an_outage_wins(server, kernel, gate, connection, clock):
     connection.set_scope(PYTHON)
     gate.close()
     assert languages(connection) == {"python"}
@@ -208,9 +211,7 @@ def test_a_scope_that_the_panel_changed_meanwhile_is_the_servers(
     assert languages(connection) == {"javascript"}
 
 
-def test_a_scope_cleared_while_the_server_was_away_stays_cleared(
-    server, kernel, gate, connection, clock
-):
+def test_scope_cleared_during_an_outage_stays_cleared(server, kernel, gate, connection, clock):
     connection.set_scope(PYTHON)
     gate.close()
     connection.clear_scope()
@@ -220,7 +221,7 @@ def test_a_scope_cleared_while_the_server_was_away_stays_cleared(
     assert on_server(server, kernel) is None
 
 
-def test_a_server_that_lost_the_scope_is_given_it_again(server, kernel, gate, connection, clock):
+def test_scope_is_restored_on_a_server_that_lost_it(server, kernel, gate, connection, clock):
     connection.set_scope(PYTHON)
     gate.close()
     languages(connection)
@@ -231,7 +232,7 @@ def test_a_server_that_lost_the_scope_is_given_it_again(server, kernel, gate, co
     assert on_server(server, kernel) == {"languages": ["python"]}
 
 
-def test_a_search_learns_what_the_panel_set(server, kernel, gate, connection):
+def test_search_uses_the_scope_set_by_the_panel(server, kernel, gate, connection):
     connection.set_scope(PYTHON)
     server.ask("PUT", f"sessions/{kernel}/scope", {"languages": ["javascript"]})
     assert languages(connection) == {"javascript"}
@@ -239,7 +240,7 @@ def test_a_search_learns_what_the_panel_set(server, kernel, gate, connection):
     assert languages(connection) == {"javascript"}
 
 
-def test_a_scope_that_does_not_fit_here_never_widens(server, gate, connection, said, tmp_path):
+def test_scope_unknown_to_the_local_index_never_widens(server, gate, connection, said, tmp_path):
     connection.set_scope(Scope(repos=("shop",)))
     empty = Workspace.open(tmp_path / "another-home")
     write_tree(tmp_path / "t", {"a.py": "cart = 1\n"})
@@ -250,7 +251,7 @@ def test_a_scope_that_does_not_fit_here_never_widens(server, gate, connection, s
         languages(connection)
 
 
-def test_a_refused_kernel_searches_by_itself(server, gate, said):
+def test_refused_kernel_falls_back_to_the_embedded_engine(server, gate, said):
     found = Kernel(
         f"http://127.0.0.1:{gate.port}{server.base_url}", "0" * 8, b"no key of this server"
     )
@@ -262,7 +263,7 @@ def test_a_refused_kernel_searches_by_itself(server, gate, said):
     assert "refuses (403)" in said[0]
 
 
-def test_a_server_without_the_extension_is_stood_in_for(server, said):
+def test_server_without_the_extension_falls_back_to_the_embedded_engine(server, said):
     found = Kernel(
         f"http://127.0.0.1:{server.port}{server.base_url}no-such-thing/", "0" * 8, b"key"
     )
@@ -273,10 +274,11 @@ def test_a_server_without_the_extension_is_stood_in_for(server, said):
     assert "is codeintel-nb enabled there?" in said[0]
 
 
-def test_without_an_engine_the_error_says_what_to_install(gate, server, kernel, said):
+def test_error_without_an_engine_says_what_to_install(gate, server, kernel, said):
     def missing():
         raise EngineError(
-            "The engine is not installed in this environment (no module 'duckdb'). Install it: %pip install codeintel-nb"
+            "The engine is not installed in this environment (no module 'duckdb'). "
+            "Install it: %pip install codeintel-nb"
         )
 
     found = Kernel(f"http://127.0.0.1:{gate.port}{server.base_url}", kernel, server.key(kernel))
@@ -284,20 +286,23 @@ def test_without_an_engine_the_error_says_what_to_install(gate, server, kernel, 
     gate.close()
     with pytest.raises(
         EngineError,
-        match=r"pip install codeintel-nb.*Until then searches need the Jupyter server: the Jupyter server does not answer",
+        match=(
+            r"pip install codeintel-nb.*Until then searches need the Jupyter server: "
+            r"the Jupyter server does not answer"
+        ),
     ):
         languages(connection)
     gate.open()
-    assert len(languages(connection)) > 1, "it is asked again at once: nothing else could answer"
+    assert len(languages(connection)) > 1, "without a fallback, the server is retried at once"
 
 
 @pytest.mark.parametrize("theirs", ["", "0.2.0", "1.1.0", "nonsense"])
-def test_halves_of_different_versions_are_told_how_to_join(theirs):
+def test_version_mismatch_says_what_to_install(theirs):
     with pytest.raises(NoServer, match="%pip install"):
         check_version(theirs)
 
 
-def test_a_cancelled_search_gives_what_it_has(server, kernel):
+def test_cancelled_query_raises_search_error(server, kernel):
     client = ServerClient(
         Kernel(f"http://127.0.0.1:{server.port}{server.base_url}", kernel, server.key(kernel))
     )
@@ -306,7 +311,10 @@ def test_a_cancelled_search_gives_what_it_has(server, kernel):
     with pytest.raises(SearchError, match="cancelled"):
         client.sql(
             SqlRequest(
-                statement="select count(*) from range(100000) a, range(100000) b where a.range * b.range = 7"
+                statement=(
+                    "select count(*) from range(100000) a, range(100000) b "
+                    "where a.range * b.range = 7"
+                )
             ),
             cancel,
         )
@@ -314,14 +322,17 @@ def test_a_cancelled_search_gives_what_it_has(server, kernel):
 
 def reason(
     environment,
-    code="from codeintel_nb.api.kernel import this_kernel, NoServer\ntry:\n    this_kernel()\nexcept NoServer as error:\n    print(error)",
+    code=(
+        "from codeintel_nb.api.kernel import this_kernel, NoServer\n"
+        "try:\n    this_kernel()\nexcept NoServer as error:\n    print(error)"
+    ),
 ):
     return subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     ).stdout
 
 
-def test_who_is_no_kernel_of_a_server_knows_why():
+def test_process_without_a_server_gets_the_reason():
     import os
 
     plain = {
@@ -333,9 +344,13 @@ def test_who_is_no_kernel_of_a_server_knows_why():
     url = {**plain, "CODEINTEL_SERVER_URL": "http://127.0.0.1:1/", "CODEINTEL_SERVER_PID": "1"}
     assert "is no Jupyter kernel" in reason(url)
     assert "only inherited" in reason({**url, "JPY_PARENT_PID": "2"})
-    shell = "from IPython.core.interactiveshell import InteractiveShell\nInteractiveShell.instance()\nimport ipykernel\n"
+    shell = (
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "InteractiveShell.instance()\nimport ipykernel\n"
+    )
     assert "is no Jupyter kernel" in reason(
         url,
         shell
-        + "from codeintel_nb.api.kernel import *\ntry:\n    this_kernel()\nexcept NoServer as error:\n    print(error)",
+        + "from codeintel_nb.api.kernel import *\n"
+        + "try:\n    this_kernel()\nexcept NoServer as error:\n    print(error)",
     )

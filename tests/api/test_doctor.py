@@ -10,14 +10,14 @@ def levels(findings):
     return {finding.level for finding in findings}
 
 
-def test_all_is_well(shop):
+def test_healthy_index_has_no_problems(shop):
     findings = diagnose(shop.settings)
     assert levels(findings) == {"ok"}
     assert any("checksums hold" in finding.said for finding in findings)
 
 
 @pytest.mark.parametrize("part", ["content.bin", "lexicon.bin", "vectors.faiss", "files.parquet"])
-def test_a_flipped_bit_is_found_with_the_command_that_mends_it(shop, tree, part):
+def test_flipped_bit_is_reported_with_the_repair_command(shop, tree, part):
     (path,) = (shop.settings.home / "v6/repositories").glob(f"*/shards/*/{part}")
     data = bytearray(path.read_bytes())
     data[len(data) // 3] ^= 1
@@ -29,14 +29,14 @@ def test_a_flipped_bit_is_found_with_the_command_that_mends_it(shop, tree, part)
     assert levels(examine(shop.settings)) == {"ok"}
 
 
-def test_a_missing_part_is_found(shop):
+def test_missing_part_is_reported(shop):
     (path,) = (shop.settings.home / "v6/repositories").glob("*/shards/*/lexicon.bin")
     path.unlink()
     (finding,) = [f for f in examine(shop.settings) if f.level == "error"]
     assert "lexicon.bin is missing" in finding.said
 
 
-def test_orphans_are_removed_unless_told_otherwise(shop):
+def test_orphans_are_removed_unless_repair_is_off(shop):
     (shards,) = (shop.settings.home / "v6/repositories").glob("*/shards")
     (shards / ".building-abc").mkdir()
     half = shards.parent.parent / "0000000000000000"
@@ -51,7 +51,7 @@ def test_orphans_are_removed_unless_told_otherwise(shop):
     assert shop.search_text("cart").hits
 
 
-def test_a_repository_whose_folder_is_gone_is_a_warning(shop, tree):
+def test_deleted_repository_folder_is_a_warning(shop, tree):
     import shutil
 
     shutil.rmtree(tree)
@@ -60,14 +60,14 @@ def test_a_repository_whose_folder_is_gone_is_a_warning(shop, tree):
     )
 
 
-def test_a_folder_that_leads_elsewhere_is_named(shop, tree, tmp_path):
+def test_folder_replaced_by_a_symlink_is_an_error(shop, tree, tmp_path):
     tree.rename(tmp_path / "kept")
     tree.symlink_to(tmp_path / "kept")
     (finding,) = [finding for finding in examine(shop.settings) if finding.level == "error"]
     assert (finding.subject, "leads elsewhere now" in finding.said) == ("shop", True)
 
 
-def test_an_ignore_file_that_is_not_read_is_named(shop, tree):
+def test_ignore_file_that_is_not_read_is_a_warning(shop, tree):
     (tree / "src/.gitignore").symlink_to("/dev/zero")
     (finding,) = [finding for finding in examine(shop.settings) if finding.level != "ok"]
     assert (finding.level, finding.subject) == ("warning", "shop")

@@ -6,7 +6,7 @@ from codeintel_nb.api.jobs import Jobs
 from codeintel_nb.index.report import Progress
 
 
-def test_what_makes_a_service_degraded(shop):
+def test_reasons_for_a_degraded_service(shop):
     over = threading.Event()
 
     def index(repository, progress, cancel, rebuild, only, requested):
@@ -40,7 +40,7 @@ def test_what_makes_a_service_degraded(shop):
     assert "codeintel doctor" in damaged.reasons[0]
 
 
-def test_a_folder_that_leads_elsewhere_is_told(shop, tree, tmp_path):
+def test_folder_replaced_by_a_symlink_degrades_the_service(shop, tree, tmp_path):
     jobs = Jobs(lambda *_: None)
     tree.rename(tmp_path / "kept")
     tree.symlink_to(tmp_path / "kept")

@@ -18,7 +18,7 @@ def gate():
 
 @pytest.fixture
 def jobs(gate, shop):
-    """Runs of a real index, which wait until the gate opens."""
+    """Yield jobs over a real index; each run blocks until the gate opens."""
 
     def index(repository, progress, cancel, rebuild, only, requested):
         progress(Progress("waiting"))
@@ -51,22 +51,22 @@ def ended(jobs, name):
     return states
 
 
-def test_a_run_is_joined_until_it_ends_or_is_cancelled(jobs, gate):
+def test_start_joins_a_run_until_it_ends_or_is_cancelled(jobs, gate):
     jobs.start(REPOSITORY)
     assert len(jobs.states()) == 1
     jobs.start(REPOSITORY)
     gate.set()
     assert ended(jobs, "shop")[-1].state == "done"
     gate.clear()
-    assert jobs.start(REPOSITORY).state == "waiting", "one that has ended is not joined"
+    assert jobs.start(REPOSITORY).state == "waiting", "an ended run is not joined"
     cancelled = jobs.cancel("shop")
     assert not cancelled.ended
     jobs.start(REPOSITORY)
     gate.set()
-    assert ended(jobs, "shop")[-1].state == "done", "nor one that was cancelled"
+    assert ended(jobs, "shop")[-1].state == "done", "nor is a cancelled run"
 
 
-def test_runs_wait_for_one_another_and_a_waiting_one_can_be_cancelled(jobs, gate):
+def test_runs_are_queued_and_a_waiting_run_can_be_cancelled(jobs, gate):
     jobs.start(REPOSITORY)
     jobs.start(Repository("other", "/other"))
     assert jobs.state("other").state == "waiting"
@@ -75,7 +75,7 @@ def test_runs_wait_for_one_another_and_a_waiting_one_can_be_cancelled(jobs, gate
     assert ended(jobs, "other")[-1].state == "cancelled"
 
 
-def test_a_waiting_run_that_a_person_cancels_stays_stopped(jobs, gate, shop):
+def test_waiting_run_cancelled_by_the_user_stays_stopped(jobs, gate, shop):
     jobs.start(Repository("other", "/other"))
     jobs.start(REPOSITORY)
     jobs.cancel("shop")
@@ -87,31 +87,33 @@ def test_a_waiting_run_that_a_person_cancels_stays_stopped(jobs, gate, shop):
     assert jobs.start(REPOSITORY, requested=False).state == "waiting"
     last = ended(jobs, "shop")[-1]
     assert (last.state, last.error) == ("cancelled", "IndexingCancelled"), (
-        "a watcher's run leaves it alone"
+        "a watcher does not restart a stopped repository"
     )
     jobs.start(REPOSITORY)
     assert ended(jobs, "shop")[-1].state == "done"
     assert not shop.is_stopped("shop")
 
 
-def test_a_request_widens_a_watchers_run_that_waits(jobs, gate, shop, tree):
+def test_request_widens_a_waiting_watcher_run(jobs, gate, shop, tree):
     jobs.start(Repository("damaged", "/damaged"))
     write_stop(shop._store.folder_of("shop"), None)
     jobs.start(REPOSITORY, only=("src",), requested=False)
     (tree / "new.py").write_text("fresh = 1\n")
     jobs.start(REPOSITORY)
     gate.set()
-    assert ended(jobs, "shop")[-1].report.indexed == 1, "not only what the watcher looks at"
+    assert ended(jobs, "shop")[-1].report.indexed == 1, (
+        "the run covers more than the watcher's folder"
+    )
     assert not shop.is_stopped("shop")
 
 
-def test_a_request_follows_a_watchers_run_that_has_begun(jobs, gate, shop, tree):
+def test_request_is_queued_behind_a_watcher_run_in_progress(jobs, gate, shop, tree):
     jobs.start(REPOSITORY, only=("src",), requested=False)
     while jobs.state("shop").state != "running":
         pass
     (tree / "new.py").write_text("fresh = 1\n")
     assert jobs.start(REPOSITORY).state == "waiting"
-    assert jobs.stuck(0) == ["shop"], "the one before it counts"
+    assert jobs.stuck(0) == ["shop"], "the run in progress counts"
     gate.set()
     assert ended(jobs, "shop")[-1].report.indexed == 1
 
@@ -120,7 +122,7 @@ def test_a_request_follows_a_watchers_run_that_has_begun(jobs, gate, shop, tree)
     "other", [Repository("shop", "/elsewhere"), Repository("shop", "/shop", outputs=True)]
 )
 @pytest.mark.parametrize("running", [True, False])
-def test_a_request_that_reads_something_else_has_a_run_of_its_own(gate, other, running):
+def test_request_for_another_source_gets_its_own_run(gate, other, running):
     runs = []
 
     def index(repository, progress, cancel, rebuild, only, requested):
@@ -141,7 +143,7 @@ def test_a_request_that_reads_something_else_has_a_run_of_its_own(gate, other, r
     jobs.close()
 
 
-def test_cancelling_ends_the_run_before_too(jobs, gate):
+def test_cancel_also_stops_the_run_in_progress(jobs, gate):
     jobs.start(REPOSITORY, only=(), requested=False)
     first = jobs._jobs["shop"]
     while first.state.state != "running":
@@ -153,7 +155,7 @@ def test_cancelling_ends_the_run_before_too(jobs, gate):
     assert ended(jobs, "shop")[-1].state == "cancelled"
 
 
-def test_a_cancelled_run_does_not_bring_a_removed_repository_back(jobs, gate, shop):
+def test_cancelled_run_does_not_restore_a_removed_repository(jobs, gate, shop):
     jobs.start(Repository("other", "/other"))
     jobs.start(REPOSITORY)
     jobs.cancel("shop")
@@ -163,7 +165,7 @@ def test_a_cancelled_run_does_not_bring_a_removed_repository_back(jobs, gate, sh
     assert shop.status() == []
 
 
-def test_closing_tells_those_who_follow_a_run_that_never_began(jobs, gate):
+def test_close_notifies_followers_of_a_run_that_never_began(jobs, gate):
     jobs.start(REPOSITORY)
     jobs.start(Repository("other", "/other"))
     states = []
@@ -181,7 +183,7 @@ def test_closing_tells_those_who_follow_a_run_that_never_began(jobs, gate):
         ("broken", "EngineError", "RuntimeError: a mistake"),
     ],
 )
-def test_what_fails_is_told(jobs, gate, name, error, said):
+def test_failed_run_reports_its_error(jobs, gate, name, error, said):
     jobs.start(Repository(name, "/x"))
     gate.set()
     last = ended(jobs, name)[-1]
@@ -189,7 +191,7 @@ def test_what_fails_is_told(jobs, gate, name, error, said):
     assert said in last.detail
 
 
-def test_a_follower_who_leaves_is_told_no_more(jobs, gate):
+def test_unsubscribed_follower_gets_no_final_state(jobs, gate):
     jobs.start(REPOSITORY)
     states = []
     jobs.follow("shop", states.append)()
@@ -198,7 +200,7 @@ def test_a_follower_who_leaves_is_told_no_more(jobs, gate):
     assert not any(state.ended for state in states)
 
 
-def test_a_run_that_tells_nothing_is_stuck(jobs):
+def test_run_without_progress_is_stuck(jobs):
     jobs.start(REPOSITORY)
     while jobs.state("shop").state != "running":
         pass

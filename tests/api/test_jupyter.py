@@ -1,4 +1,4 @@
-"""What doctor says of each way in which the halves in Jupyter do not fit together."""
+"""Doctor's findings on mismatches between Jupyter servers, the extension and kernels."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from tests.conftest import write_tree
 
 @pytest.fixture
 def look(tmp_path, monkeypatch):
-    """The findings with configuration, running servers and kernels of the test's own, by subject."""
+    """Return a function: findings by subject, with isolated configuration, servers and kernels."""
     for name in ("CONFIG", "RUNTIME", "DATA"):
         monkeypatch.setenv(f"JUPYTER_{name}_DIR", str(tmp_path / name.lower()))
 
@@ -36,15 +36,15 @@ def kernelspec(tmp_path, name, python):
     (folder / "kernel.json").write_text(json.dumps(spec))
 
 
-def test_all_is_well(look, server):
+def test_working_setup_has_no_problems(look, server):
     found = look(server.runtime)
     assert {finding.level for finding in found.values()} == {"ok"}
     assert f"server http://127.0.0.1:{server.port}{server.base_url}" in found
     assert "kernel python3" in found
 
 
-def test_an_extension_that_was_switched_off(look, tmp_path, monkeypatch):
-    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")  # as outside of a virtual environment
+def test_disabled_extension_is_an_error(look, tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")  # as outside a virtual environment
     write_tree(
         tmp_path / "config" / "jupyter_server_config.d",
         {"jupyter_ext.json": '{"ServerApp": {"jpserver_extensions": {"jupyter_ext": false}}}'},
@@ -54,10 +54,10 @@ def test_an_extension_that_was_switched_off(look, tmp_path, monkeypatch):
     command = finding.said.partition("Run: ")[2].partition(" and start")[0]
     assert command == "jupyter server extension enable jupyter_ext --user"
     subprocess.run([sys.executable, "-m", *command.split()], check=True, capture_output=True)
-    assert look()["jupyter extension"].level == "ok", "the command mends it"
+    assert look()["jupyter extension"].level == "ok", "the suggested command fixes it"
 
 
-def test_an_extension_that_was_switched_off_by_hand(look, tmp_path, monkeypatch):
+def test_extension_disabled_by_hand_names_the_file(look, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
     (tmp_path / "config").mkdir()
     file = tmp_path / "config" / "jupyter_server_config.json"
@@ -66,27 +66,27 @@ def test_an_extension_that_was_switched_off_by_hand(look, tmp_path, monkeypatch)
     assert str(file) in look()["jupyter extension"].said
 
 
-def test_an_extension_whose_configuration_is_elsewhere():
+def test_extension_without_configuration_suggests_enabling_it():
     assert (
         "jupyter server extension enable jupyter_ext --sys-prefix"
         in extension_finding(None, "2.0").said
     )
 
 
-def test_a_server_that_runs_without_the_extension(look, make_server):
+def test_server_running_without_the_extension_is_an_error(look, make_server):
     without = make_server("--ServerApp.jpserver_extensions=jupyter_ext=False")
     finding = look(without.runtime)[f"server http://127.0.0.1:{without.port}{without.base_url}"]
     assert finding.level == "error"
     assert "Start it again" in finding.said
 
 
-def test_a_kernel_whose_interpreter_is_gone(look, tmp_path):
+def test_kernel_without_its_interpreter_suggests_removal(look, tmp_path):
     kernelspec(tmp_path, "gone", tmp_path / "no" / "python")
     finding = look()["kernel gone"]
     assert "jupyter kernelspec remove gone" in finding.said
 
 
-def test_a_kernel_of_an_empty_environment(look, tmp_path):
+def test_kernel_in_an_empty_environment_suggests_ipykernel(look, tmp_path):
     subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True
     )
@@ -111,7 +111,7 @@ def test_a_kernel_of_an_empty_environment(look, tmp_path):
         ("", ["duckdb"], False, "error", "/env/python -m pip install ipykernel"),
     ],
 )
-def test_each_kernel_is_told_its_command(version, missing, ipykernel, level, said):
+def test_kernel_finding_suggests_the_right_command(version, missing, ipykernel, level, said):
     finding = kernel_finding("kernel x", "/env/python", version, missing, ipykernel)
     assert finding.level == level
     assert said in finding.said

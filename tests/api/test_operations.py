@@ -41,7 +41,7 @@ def operations(shop):
 
 
 class Caller:
-    """A face with many sessions: the scope of the session out of the registry, then the operation."""
+    """Caller with many sessions: takes the scope from the registry, then runs the operation."""
 
     def __init__(self, operations, clock):
         self.operations = operations
@@ -88,7 +88,7 @@ def test_each_session_searches_its_own_scope(caller):
         assert len(caller.list_paths(PathsRequest()).results) == 9
 
 
-def test_an_explicit_field_wins_for_one_call(caller):
+def test_explicit_field_overrides_the_scope_for_one_call(caller):
     with session_context("a"):
         caller.set_scope(Scope(languages=("javascript",), repos=("shop",)))
         answer = caller.list_paths(PathsRequest(languages=("markdown",)))
@@ -98,7 +98,7 @@ def test_an_explicit_field_wins_for_one_call(caller):
         assert caller.held().scope.languages == ("javascript",)
 
 
-def test_an_expired_scope_is_told_once(caller, clock):
+def test_expired_scope_is_reported_once(caller, clock):
     with session_context("a"):
         caller.set_scope(Scope(languages=("javascript",)))
         clock.now += 11
@@ -106,7 +106,7 @@ def test_an_expired_scope_is_told_once(caller, clock):
         assert not caller.list_paths(PathsRequest()).scope_expired
 
 
-def test_a_live_kernels_scope_outlives_any_idle_hour(caller, clock):
+def test_scope_of_a_live_kernel_never_expires(caller, clock):
     caller.live.add("kernel")
     with session_context("kernel"):
         caller.set_scope(Scope(languages=("javascript",)))
@@ -119,7 +119,7 @@ def test_a_live_kernels_scope_outlives_any_idle_hour(caller, clock):
         )
 
 
-def test_a_scope_is_held_against_what_is_indexed_before_it_applies(caller):
+def test_scope_is_checked_against_the_index_before_it_applies(caller):
     with session_context("a"):
         caller.set_scope(Scope(languages=("python",)))
         with pytest.raises(ScopeError, match="Did you mean 'shop'"):
@@ -127,7 +127,7 @@ def test_a_scope_is_held_against_what_is_indexed_before_it_applies(caller):
         assert caller.held().scope == Scope(languages=("python",))
 
 
-def test_outside_of_a_session_nothing_is_searched(caller):
+def test_search_outside_a_session_raises(caller):
     with pytest.raises(SessionError, match="middleware"):
         caller.search_text(TextRequest(pattern="x"))
 
@@ -145,10 +145,10 @@ def test_limits_bound_a_call(shop):
         bounded.search_text(TextRequest(pattern="cart", deadline=-1), held)
 
 
-def test_pages_of_an_answer(shop):
+def test_offset_and_limit_page_through_an_answer(shop):
     served, held = Operations(shop, Limits(hits=1_000_000)), ScopeAnswer(Scope(), "a")
     everything = served.semantic_search(SemanticRequest(query="cart", limit=0), held).results.hits
-    assert len(everything) > 2, "a limit of 0 asks for all, on a server too"
+    assert len(everything) > 2, "limit 0 returns everything, on a server too"
     page = served.semantic_search(
         SemanticRequest(query="cart", limit=1, offset=1), held
     ).results.hits
@@ -162,7 +162,7 @@ def test_pages_of_an_answer(shop):
             served.list_paths(request, held)
 
 
-def test_a_slice_is_truncated_where_it_ends_with_the_last_hit(shop):
+def test_slice_is_truncated_only_if_it_includes_the_last_hit(shop):
     results = shop.search_text("cart", limit=2)
     assert (
         results.truncated,
@@ -195,7 +195,7 @@ def test_a_package_of_another_environment_is_found_by_its_folder(operations, tmp
         operations.repository(IndexRequest())
 
 
-def test_answers_cross_the_wire(operations):
+def test_answers_round_trip_over_the_wire(operations):
     answer = operations.search_text(TextRequest(pattern="cart"), ScopeAnswer(Scope(), "a"))
     assert msgspec.json.decode(to_wire(answer), type=SearchAnswer) == answer
     request = msgspec.json.decode(
@@ -208,7 +208,7 @@ def test_answers_cross_the_wire(operations):
     )
 
 
-def test_named_scopes_are_kept(operations, shop):
+def test_named_scopes_persist(operations, shop):
     scope = Scope(languages=("python",), include_globs=("src/**",))
     operations.named.save("mine", scope)
     again = Operations(shop)
@@ -223,14 +223,14 @@ def test_named_scopes_are_kept(operations, shop):
             operations.named.save(bad, scope)
 
 
-def test_a_damaged_saved_scope_says_how_to_mend_it(operations):
+def test_damaged_saved_scope_says_how_to_repair_it(operations):
     operations.named.save("mine", Scope())
     (operations.named.folder / "mine.json").write_text("{")
     with pytest.raises(ScopeError, match="%scope save mine"):
         operations.named.load("mine")
 
 
-def test_sql_has_a_limit_of_its_own(shop):
+def test_sql_has_its_own_deadline(shop):
     operations = Operations(shop, Limits(deadline_s=30.0, sql_deadline_s=5.0))
     assert [operations.sql_deadline(asked) for asked in (None, 2.0, 60.0)] == [5.0, 2.0, 5.0]
     assert [operations.deadline(asked) for asked in (None, 2.0, 60.0)] == [30.0, 2.0, 30.0]

@@ -50,7 +50,7 @@ OPTIONS = (*TEXT_OPTIONS, *SCOPE_OPTIONS, OUT)
         ("-i foo", {"case": "insensitive"}, "foo"),
     ],
 )
-def test_options_are_taken_off_both_ends_and_the_rest_is_as_typed(line, values, rest):
+def test_options_are_parsed_at_both_ends_and_the_rest_is_kept_verbatim(line, values, rest):
     assert parse_line(line, OPTIONS, raw=True) == (values, rest)
 
 
@@ -63,7 +63,7 @@ def test_options_are_taken_off_both_ends_and_the_rest_is_as_typed(line, values, 
         ("--lnag=py foo", "Did you mean '--lang'?"),
     ],
 )
-def test_what_is_wrong_is_said(line, said):
+def test_invalid_option_error_names_the_problem(line, said):
     with pytest.raises(SearchError) as error:
         parse_line(line, OPTIONS, raw=True)
     assert said in str(error.value)
@@ -74,7 +74,7 @@ def test_what_is_wrong_is_said(line, said):
         lambda t: not t.startswith("-") and t[0] not in "\"'"
     )
 )
-def test_any_query_behind_a_double_dash_is_itself(query):
+def test_query_after_a_double_dash_is_taken_literally(query):
     assert parse_line(f"--limit 3 -- {query}", OPTIONS, raw=True) == ({"limit": 3}, query)
 
 
@@ -89,23 +89,29 @@ def test_help_lists_every_option():
     ("line", "rest"),
     [('"def "', "def "), ("' x'", " x"), ('--limit 3 "def "', "def "), ("def ", "def")],
 )
-def test_spaces_at_the_ends_count_inside_quotes(line, rest):
+def test_quotes_preserve_spaces_at_the_ends(line, rest):
     assert parse_line(line, OPTIONS, raw=True)[1] == rest
 
 
 @pytest.mark.parametrize(
     ("line", "values", "rest"),
     [
-        ("-iw x", {"case": "insensitive", "word": True}, "x"), ("-C3 x", {"context": 3}, "x"), ("-n5 -w x", {"limit": 5, "word": True}, "x"), ("-ien20 x", {"case": "insensitive", "regex": True, "limit": 20}, "x"),
-        ("-w -C2 x y", {"word": True, "context": 2}, "x y"), ("rm -rf", {}, "rm -rf"), ("x -iw", {}, "x -iw"), ("tar -xzf a", {}, "tar -xzf a"),
+        ("-iw x", {"case": "insensitive", "word": True}, "x"),
+        ("-C3 x", {"context": 3}, "x"),
+        ("-n5 -w x", {"limit": 5, "word": True}, "x"),
+        ("-ien20 x", {"case": "insensitive", "regex": True, "limit": 20}, "x"),
+        ("-w -C2 x y", {"word": True, "context": 2}, "x y"),
+        ("rm -rf", {}, "rm -rf"),
+        ("x -iw", {}, "x -iw"),
+        ("tar -xzf a", {}, "tar -xzf a"),
     ],
-)  # fmt: skip
-def test_letters_together_as_rg_takes_them(line, values, rest):
+)
+def test_short_options_combine_as_in_ripgrep(line, values, rest):
     assert parse_line(line, OPTIONS, raw=True) == (values, rest)
 
 
 @pytest.mark.parametrize("line", ["-A 3 x", "-v x", "-F x", "-U x"])
-def test_an_unknown_letter_is_not_guessed_at(line):
+def test_unknown_short_option_gets_no_suggestion(line):
     with pytest.raises(SearchError) as error:
         parse_line(line, OPTIONS, raw=True)
     assert "Did you mean" not in str(error.value)
@@ -123,20 +129,33 @@ def test_an_unknown_letter_is_not_guessed_at(line):
         ("x -n 5", "x", []),
     ],
 )
-def test_letters_that_may_have_been_meant_as_text(line, query, letters):
+def test_trailing_short_options_that_may_be_query_text(line, query, letters):
     assert trailing_letters(line, query, OPTIONS) == letters
 
 
 @pytest.mark.parametrize(
     ("line", "values", "rest"),
     [
-        ("what's slow --include 'core/**'", {"include_globs": ["core/**"]}, "what's slow"), ("the user's slow list --limit 5 --exclude 'docs/**'", {"limit": 5, "exclude_globs": ["docs/**"]}, "the user's slow list"),
-        ('5" disk --include "core/**"', {"include_globs": ["core/**"]}, '5" disk'), ("'tis slow --include 'core/**'", {"include_globs": ["core/**"]}, "'tis slow"), ("--include='a b/**' dogs' and cats' --limit 2", {"include_globs": ["a b/**"], "limit": 2}, "dogs' and cats'"),
-        ('say "a --limit 3 b" --limit 4', {"limit": 4}, 'say "a --limit 3 b"'), ("x='a b' --limit 3", {"limit": 3}, "x='a b'"),
-        ("don't and won't --include \"a'b/**\"", {"include_globs": ["a'b/**"]}, "don't and won't"), ("\"unclosed --limit 3", {"limit": 3}, '"unclosed'),
+        ("what's slow --include 'core/**'", {"include_globs": ["core/**"]}, "what's slow"),
+        (
+            "the user's slow list --limit 5 --exclude 'docs/**'",
+            {"limit": 5, "exclude_globs": ["docs/**"]},
+            "the user's slow list",
+        ),
+        ('5" disk --include "core/**"', {"include_globs": ["core/**"]}, '5" disk'),
+        ("'tis slow --include 'core/**'", {"include_globs": ["core/**"]}, "'tis slow"),
+        (
+            "--include='a b/**' dogs' and cats' --limit 2",
+            {"include_globs": ["a b/**"], "limit": 2},
+            "dogs' and cats'",
+        ),
+        ('say "a --limit 3 b" --limit 4', {"limit": 4}, 'say "a --limit 3 b"'),
+        ("x='a b' --limit 3", {"limit": 3}, "x='a b'"),
+        ("don't and won't --include \"a'b/**\"", {"include_globs": ["a'b/**"]}, "don't and won't"),
+        ('"unclosed --limit 3', {"limit": 3}, '"unclosed'),
     ],
-)  # fmt: skip
-def test_an_apostrophe_opens_no_quote(line, values, rest):
+)
+def test_apostrophe_does_not_open_a_quote(line, values, rest):
     assert parse_line(line, OPTIONS, raw=True) == (values, rest)
 
 
@@ -151,5 +170,5 @@ def test_an_apostrophe_opens_no_quote(line, values, rest):
         ("a --nothing b", []),
     ],
 )
-def test_an_option_inside_a_query_is_named(line, unread):
+def test_option_inside_a_query_is_reported(line, unread):
     assert unread_options(line, parse_line(line, OPTIONS, raw=True).rest, OPTIONS) == unread

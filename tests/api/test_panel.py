@@ -1,4 +1,4 @@
-"""What a panel is told, by whoever serves it."""
+"""Answers to the panel's requests."""
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("no_project")
 
 @pytest.fixture
 def client(shop, tmp_path):
-    """The shop, and beside it ``more/one`` and ``more/two`` each a repository."""
+    """Return a client of the shop and of the repositories ``more/one`` and ``more/two``."""
     for name in ("one", "two"):
         write_tree(tmp_path / "more" / name, {"lib/a.py": f"x = '{name}'\n", "b.py": "y = 1\n"})
         shop.index(tmp_path / "more" / name, name)
@@ -40,16 +40,15 @@ def test_a_folder_narrows_the_scope(client, tmp_path):
         scoped(client, tmp_path, "nowhere")
 
 
-def test_a_folder_is_left_out(client, tmp_path):
+def test_folder_is_excluded_from_the_scope(client, tmp_path):
     client.set_scope(Scope(repos=("one",), exclude_globs=("docs",)))
     assert scoped(client, tmp_path, "more/one/lib", True) == {
         "repos": ("one",),
         "exclude_globs": ("docs", "lib/**"),
     }
     client.set_scope(Scope(exclude_globs=("docs",)))
-    with pytest.raises(
-        ScopeError, match="left out of shop, two too"
-    ):  # a glob holds for every repository
+    # a glob applies to every repository
+    with pytest.raises(ScopeError, match="left out of shop, two too"):
         scoped(client, tmp_path, "more/one/lib", True)
     assert scoped(client, tmp_path, "more", True) == {
         "repos": ("shop",),
@@ -61,8 +60,8 @@ def test_a_folder_is_left_out(client, tmp_path):
         scoped(client, tmp_path, "more", True)
 
 
-def test_an_unindexed_project_in_scope_does_not_widen_it(client, tmp_path):
-    """What is left out of one repository is left out of no other, though the scope names a project without an index."""
+def test_unindexed_project_in_scope_does_not_widen_an_exclusion(client, tmp_path):
+    """An exclusion never spreads to another repository, even with an unindexed project in scope."""
     write_tree(tmp_path / "new" / "project", {".git/HEAD": "", "a.py": "z = 1\n"})
     name = client.workspace.project_scope(tmp_path / "new" / "project").repos[0]
     client.set_scope(Scope(repos=(name, "one", "two")))
@@ -71,12 +70,12 @@ def test_an_unindexed_project_in_scope_does_not_widen_it(client, tmp_path):
     assert scoped(client, tmp_path, "more/one", True) == {"repos": ("two",)}
 
 
-def test_what_a_folder_was_narrowed_by_before_goes(client, tmp_path):
+def test_new_folder_replaces_the_previous_narrowing(client, tmp_path):
     client.set_scope(Scope(**scoped(client, tmp_path, "more/one/lib")))
     assert scoped(client, tmp_path, "more") == {"repos": ("one", "two")}
 
 
-def test_a_chosen_language_is_always_counted(make_workspace, tmp_path):
+def test_selected_language_is_always_counted(make_workspace, tmp_path):
     write_tree(
         tmp_path / "t",
         {
@@ -93,7 +92,7 @@ def test_a_chosen_language_is_always_counted(make_workspace, tmp_path):
     assert [every[-1], 1] in [list(entry) for entry in look(client, PanelState(), "")["languages"]]
 
 
-def test_a_folder_that_is_narrowed_to_is_searched_alone(client, tmp_path):
+def test_search_in_a_narrowed_folder_finds_only_its_files(client, tmp_path):
     client.set_scope(Scope(**scoped(client, tmp_path, "more/two/lib")))
     found = look(client, PanelSearch("x ="), str(tmp_path))
     assert [(file["repo"], file["path"], file["hits"][0]["place"]) for file in found["files"]] == [
@@ -101,7 +100,7 @@ def test_a_folder_that_is_narrowed_to_is_searched_alone(client, tmp_path):
     ]
 
 
-def test_the_state_counts_what_is_in_scope(client):
+def test_state_counts_files_in_scope(client):
     client.set_scope(Scope(repos=("shop",), include_globs=("src/**",)))
     state = look(client, PanelState(), "")
     assert state["base"] == "src/shop"
@@ -109,7 +108,7 @@ def test_the_state_counts_what_is_in_scope(client):
     assert state["repositories"] == [["one", 2], ["shop", 9], ["two", 2]]
 
 
-def test_a_place_is_below_what_the_server_shows(tmp_path):
+def test_place_is_relative_to_the_server_root(tmp_path):
     write_tree(tmp_path, {"shown/repo/a b.py": "", "other/c.py": ""})
     assert (
         place(str(tmp_path / "shown"), str(tmp_path / "shown" / "repo"), "a b.py") == "repo/a b.py"
@@ -121,7 +120,7 @@ def test_a_place_is_below_what_the_server_shows(tmp_path):
 
 
 @given(st.lists(st.text(" \tab", max_size=8), min_size=1, max_size=5), st.data())
-def test_a_margin_goes_and_the_marks_stay_where_they_were(lines, data):
+def test_removing_the_margin_keeps_the_highlights_in_place(lines, data):
     text = "\n".join(lines)
     start = data.draw(st.integers(0, len(text)))
     stop = data.draw(st.integers(start, len(text)))
@@ -132,7 +131,7 @@ def test_a_margin_goes_and_the_marks_stay_where_they_were(lines, data):
     assert "".join(marked.split()) == "".join(text[start:stop].split())
 
 
-def test_a_mark_that_begins_in_the_margin_is_kept(client):
+def test_highlight_starting_in_the_margin_is_kept(client):
     (hit,) = [
         hit
         for file in look(client, PanelSearch("        self.lines.append"), "")["files"]
@@ -141,7 +140,7 @@ def test_a_mark_that_begins_in_the_margin_is_kept(client):
     assert "".join(text for _, marked, text in hit["segments"] if marked) == "self.lines.append"
 
 
-def test_a_hit_of_many_lines_keeps_its_shape_without_the_margin(client):
+def test_hit_is_shown_without_its_margin(client):
     (hit,) = [
         hit
         for file in look(client, PanelSearch("self.lines.append"), "")["files"]

@@ -25,7 +25,7 @@ class Clock:
         max_size=60,
     )
 )
-def test_the_share_never_goes_back_and_seconds_are_whole(steps):
+def test_share_never_decreases_and_seconds_are_whole(steps):
     clock = Clock()
     estimate = Estimate(clock)
     before = 0.0
@@ -50,7 +50,7 @@ def test_a_steady_run_counts_down():
     assert left[-1] <= 2
 
 
-def test_files_without_text_move_it_too():
+def test_files_without_text_advance_the_share():
     estimate = Estimate(Clock())
     assert 0.4 < estimate.share(Progress("indexing", 500, 1_000, 0, 0)) < 0.6
     assert estimate.line(Progress("drawing the map", bytes_done=50, bytes_total=100)).startswith(
@@ -58,7 +58,7 @@ def test_files_without_text_move_it_too():
     )
 
 
-def test_each_repository_is_a_run_of_its_own_and_so_is_compacting():
+def test_share_restarts_for_each_repository_and_for_compaction():
     estimate = Estimate(Clock())
     shares = [
         estimate.share(Progress(stage, done, 100, repository=name))

@@ -29,7 +29,7 @@ def run(children):
     return run
 
 
-def test_a_child_answers_as_this_process_does(shop, run):
+def test_child_gives_the_same_answers_as_this_process(shop, run):
     scope = Scope(languages=("python",))
     for statement in (EVERYTHING, "select 1 where false", "select count(*) from symbols"):
         table = run(statement, scope).table()
@@ -47,12 +47,15 @@ def test_a_child_answers_as_this_process_does(shop, run):
 @pytest.mark.parametrize(
     "value",
     [
-        "'nan'::double", "'-inf'::float", "0.1::double", "12345678901234567890123::hugeint", "18446744073709551615::ubigint", "1.23::decimal(5, 2)", "date '2020-02-29'",
-        "timestamp '2020-01-02 03:04:05.678901'", "interval 3 days", "[1, null, 3]", "{'x': 1, 'y': 'it''s [a] \"test\"'}", "map {'a': 1}", "'\\x00\\xFF'::blob", "true",
-        "null", "'a\nb\"c\\d'", "''", "'\U0001f600'", "uuid '6c0b1acf-0e76-4ecc-829a-49da0893b7ba'", "['nan'::double]", "time '12:34:56'",
+        "'nan'::double", "'-inf'::float", "0.1::double", "12345678901234567890123::hugeint",
+        "18446744073709551615::ubigint", "1.23::decimal(5, 2)", "date '2020-02-29'",
+        "timestamp '2020-01-02 03:04:05.678901'", "interval 3 days", "[1, null, 3]",
+        "{'x': 1, 'y': 'it''s [a] \"test\"'}", "map {'a': 1}", "'\\x00\\xFF'::blob", "true",
+        "null", "'a\nb\"c\\d'", "''", "'\U0001f600'", "uuid '6c0b1acf-0e76-4ecc-829a-49da0893b7ba'",
+        "['nan'::double]", "time '12:34:56'",
     ],
 )  # fmt: skip
-def test_every_value_crosses_as_it_is(shop, run, value):
+def test_every_value_reaches_the_parent_unchanged(shop, run, value):
     statement = f'select {value} as "a ""quoted"" name"'
     table, here = run(statement).table(), shop.sql(statement)
     assert table.types == here.types
@@ -70,7 +73,7 @@ def test_rows_are_bounded(run):
 @pytest.mark.parametrize(
     "statement", ["selec", "select * from nothing", "", "select * from read_csv('/etc/passwd')"]
 )
-def test_the_childs_error_is_the_one_this_process_gives(shop, run, statement):
+def test_child_raises_the_same_errors_as_this_process(shop, run, statement):
     with pytest.raises(SearchError) as theirs:
         run(statement)
     with pytest.raises(SearchError) as ours:
@@ -78,7 +81,7 @@ def test_the_childs_error_is_the_one_this_process_gives(shop, run, statement):
     assert str(theirs.value) == str(ours.value)
 
 
-def test_no_attempt_succeeds_in_the_child_either(shop, run, tmp_path):
+def test_forbidden_sql_fails_in_the_child_too(shop, run, tmp_path):
     for statement in ATTEMPTS:
         with pytest.raises(SearchError) as error:
             run(statement.format(home=shop.settings.home, out=tmp_path / "out"))
@@ -88,19 +91,25 @@ def test_no_attempt_succeeds_in_the_child_either(shop, run, tmp_path):
 
 
 OUTLIVE = [
-    LONG, "with recursive t as (select 1 as n union all select n + 1 from t) select count(*) from t", "select max(md5(repeat(range::varchar, 1000))) from range(100000000)",
-    "select count(*) from range(10000000) a join range(10000000) b on a.range % 7 = b.range % 7", "select count(*) from range(100000000) where regexp_matches(repeat(range::varchar, 1000), '(1+)+$')",
-]  # fmt: skip
+    LONG,
+    "with recursive t as (select 1 as n union all select n + 1 from t) select count(*) from t",
+    "select max(md5(repeat(range::varchar, 1000))) from range(100000000)",
+    "select count(*) from range(10000000) a join range(10000000) b on a.range % 7 = b.range % 7",
+    (
+        "select count(*) from range(100000000) "
+        "where regexp_matches(repeat(range::varchar, 1000), '(1+)+$')"
+    ),
+]
 
 
 @pytest.mark.parametrize("statement", OUTLIVE)
-def test_no_query_outlives_its_time(run, statement):
-    """Each would take hours, so the test passes by ending."""
+def test_no_query_outlives_its_deadline(run, statement):
+    """Each query would take hours; the test passes by finishing."""
     with pytest.raises((SearchError, EngineError)):
         run(statement, deadline=0.5, memory=600_000_000)
 
 
-def test_hits_cross_to_the_child(shop, children):
+def test_hits_are_available_in_the_child(shop, children):
     hits = shop.search_text("cart").hits
     answer = children.run(
         "select path from hits order by rank",
@@ -114,7 +123,7 @@ def test_hits_cross_to_the_child(shop, children):
     assert [path for (path,) in answer.table().rows()] == [hit.path for hit in hits]
 
 
-def test_time_and_cancel_end_it(run):
+def test_deadline_and_cancel_stop_a_query(run):
     with pytest.raises(SearchError, match="deadline"):
         run(LONG, deadline=0.3)
     cancel = threading.Event()
@@ -130,12 +139,12 @@ def test_time_and_cancel_end_it(run):
         "select string_agg(repeat('x', 1000000), '') from range(1000)",
     ],
 )
-def test_memory_is_bounded_by_the_system(run, statement):
+def test_memory_is_limited_by_the_operating_system(run, statement):
     with pytest.raises(SearchError, match="emory"):
         run(statement, memory=300_000_000)
 
 
-def test_a_child_that_is_killed_is_told_and_the_next_one_answers(run):
+def test_killed_child_raises_and_the_next_one_answers(run):
     run("select 1")
 
     def kill():
@@ -154,7 +163,7 @@ def test_no_child_outlives_its_owner(children, run):
     mine = [
         child for child in psutil.Process().children() if "sql_child" in " ".join(child.cmdline())
     ]
-    assert len(mine) == 1, "one stands ready"
+    assert len(mine) == 1, "one idle child"
     children.close()
     psutil.wait_procs(mine, 5)
     assert not any(child.is_running() for child in mine)

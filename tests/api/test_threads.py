@@ -1,4 +1,4 @@
-"""Threads that a server ends with."""
+"""Daemon threads of a server, and heartbeats of its streams."""
 
 import asyncio
 import threading
@@ -13,12 +13,12 @@ from codeintel_nb.api.wire import ScopeAnswer
 from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry
 
 
-def test_closing_cancels_what_waits_and_tells_of_what_hangs():
+def test_close_cancels_queued_work_and_reports_a_hung_thread():
     executor, begun, release = DaemonExecutor(1, "worker"), threading.Event(), threading.Event()
     running = executor.submit(lambda: (begun.set(), release.wait())[1])
     waiting = executor.submit(str)
     assert begun.wait(60)
-    assert not executor.close(0.0), "one hangs"
+    assert not executor.close(0.0), "one thread is blocked"
     assert waiting.cancelled()
     with pytest.raises(RuntimeError, match="shutting down"):
         executor.submit(str)
@@ -27,7 +27,7 @@ def test_closing_cancels_what_waits_and_tells_of_what_hangs():
     assert executor.close(60)
 
 
-def test_closing_ends_while_threads_take_the_last_work():
+def test_close_returns_while_threads_take_the_last_work():
     for _ in range(300):
         executor = DaemonExecutor(4, "worker")
         for _ in range(8):
@@ -38,8 +38,8 @@ def test_closing_ends_while_threads_take_the_last_work():
         assert not closing.is_alive()
 
 
-def test_a_silent_call_keeps_its_client(shop, monkeypatch):
-    """A stream says something while its call reports no progress, so that no time-out ends it."""
+def test_silent_call_sends_heartbeats(shop, monkeypatch):
+    """A stream sends heartbeats during a call without progress, so that clients do not time out."""
     monkeypatch.setattr("codeintel_nb.api.service.HEARTBEAT_S", 0.3)
     service = SharedService(
         shop, AsyncMemoryRegistry(MemoryRegistry()), Limits(), (), 1, False, print

@@ -1,6 +1,7 @@
-"""Benchmarks print a table each, against a named peer in the same run; they assert answers and generous ratios, never a time.
+"""Benchmarks: each prints a table comparing us with a named peer in the same run.
 
-Quick by default, on packages that are installed anyway; ``CODEINTEL_BENCH=full`` takes the whole site-packages.
+They assert answers and generous ratios, never absolute times. By default they are quick and use a
+few installed packages; ``CODEINTEL_BENCH=full`` uses the whole site-packages.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ class Corpus(NamedTuple):
     workspace: Workspace
     root: Path
     report: IndexReport
-    cpu_s: float  # of the child that indexed
+    cpu_s: float  # of the indexing child process
     wall_s: float
 
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """Real code, indexed once a run."""
+    """Index real code, once per run."""
     import resource
 
     root = SITE
@@ -60,7 +61,7 @@ def _copied(links: Path, target: Path) -> Path:
 
 
 def median_ms(call: Callable[[], object], repeats: int = 9) -> float:
-    """Median of the wall milliseconds of a call, after one that does not count."""
+    """Return the median wall time of a call in milliseconds, after one warm-up call."""
     call()
     times = []
     for _ in range(repeats):

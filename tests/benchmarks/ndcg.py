@@ -1,6 +1,8 @@
-"""The retriever that a semantic code-search benchmark runs: ``--path REPOSITORY_ROOT --retriever tests.benchmarks.ndcg:Retriever``.
+"""Retriever for a semantic code-search benchmark.
 
-A home of its own for each tree, through ``ws.semantic_search`` as any caller would. CODEINTEL_MODE takes dense or lexical.
+The benchmark's options are ``--path REPOSITORY_ROOT --retriever tests.benchmarks.ndcg:Retriever``.
+Each tree gets its own index home and is searched through ``ws.semantic_search``, as by any caller.
+The mode is hybrid unless CODEINTEL_MODE is dense or lexical.
 """
 
 from __future__ import annotations

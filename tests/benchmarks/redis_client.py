@@ -1,4 +1,7 @@
-"""One of several processes that read scopes: python -m tests.benchmarks.redis_client URL registry|l2|bare SECONDS; says how many reads it made."""
+"""Benchmark process: reads scopes and prints the number of reads.
+
+Usage: python -m tests.benchmarks.redis_client URL registry|l2|bare SECONDS
+"""
 
 from __future__ import annotations
 

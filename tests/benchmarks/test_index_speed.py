@@ -1,4 +1,7 @@
-"""Indexing: the rate, the size and the cost of a second look; peer: SQLite FTS5, which builds text postings alone."""
+"""Indexing: rate, index size and the cost of an update without changes.
+
+Peer: SQLite FTS5, which builds only text postings.
+"""
 
 import sqlite3
 import time
@@ -65,7 +68,7 @@ def test_build(corpus, tmp_path):
 
 
 def test_parts(corpus, tmp_path):
-    """What each part of an index takes, how fast content and postings are built, and what other layouts of the lists would take."""
+    """Measure index parts, the build rate of content and postings, and other list layouts."""
     store = Store(corpus.workspace.settings.home)
     (stored,) = store.repositories()
     shards = [Shard(stored.shard(ref.id)) for ref in read_snapshot(stored.folder).shards]
@@ -102,16 +105,16 @@ def test_parts(corpus, tmp_path):
         by_gaps += min(
             2 * len(blocks), len(blocks) + int((gaps[-1] // 255).sum()), (postings.blocks + 7) // 8
         )
-        roaring += 8 + min(
-            2 * len(blocks), 8192
-        )  # a header, then an array or a bitmap; there are less than 65,536 blocks
+        # a header, then an array or a bitmap; there are fewer than 65,536 blocks
+        roaring += 8 + min(2 * len(blocks), 8192)
     n, all_gaps = np.array(counts), np.concatenate(gaps)
     elias_fano = float(np.sum(n * (2 + np.maximum(0, np.log2(postings.blocks / n))) / 8))
     varint = float(np.sum(1 + (all_gaps >= 1 << 7) + (all_gaps >= 1 << 14)))
     stream_vbyte = float(np.sum(1 + (all_gaps >= 1 << 8)) + np.sum((n + 3) // 4))
     ours = sum(postings._lists.sizes(np.arange(len(counts))))
     show(
-        f"posting lists of {len(content) / 1e6:,.0f} MB, built with the content at {rate:.1f} MB/s of CPU",
+        f"posting lists of {len(content) / 1e6:,.0f} MB, "
+        f"built with the content at {rate:.1f} MB/s of CPU",
         ("layout", "MB", "of the text"),
         [
             (name, size / 1e6, size / len(content))

@@ -1,4 +1,7 @@
-"""The map in JupyterLab: frames a second while one zooms, beside jupyter-scatter with the same points."""
+"""The map in JupyterLab: frames per second while zooming.
+
+Peer: jupyter-scatter with the same points.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ ZOOM = """async (canvas) => {
   let frames = 0;
   return await new Promise((done) => {
     const next = () => {
-      canvas.dispatchEvent(new WheelEvent('wheel', {deltaY: frames % 2 ? 15 : -15, ctrlKey: true, bubbles: true, cancelable: true, clientX: box.x + 200, clientY: box.y + 200}));
+      canvas.dispatchEvent(new WheelEvent('wheel', {
+        deltaY: frames % 2 ? 15 : -15, ctrlKey: true, bubbles: true, cancelable: true,
+        clientX: box.x + 200, clientY: box.y + 200,
+      }));
       frames++;
       const gone = performance.now() - began;
       gone > 3000 ? done(1000 * frames / gone) : requestAnimationFrame(next);

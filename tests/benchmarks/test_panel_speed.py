@@ -1,4 +1,7 @@
-"""The panel in JupyterLab: from the last key to the results on the page, beside a whole rg of the same tree."""
+"""The panel in JupyterLab: time from the last key to the results.
+
+Peer: rg on the same tree.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ pytestmark = pytest.mark.benchmark
 
 SIDE = ".codeintel-SidePanel"
 RUNS = 5
-KEY_MS = 60  # between two keys: someone who types fast
+KEY_MS = 60  # between two keys, as of a fast typist
 QUERIES = (
     "def run_cell(",
     "class Error(",
@@ -26,13 +29,15 @@ QUERIES = (
     "nothing_so_f",
 )  # twelve keys each
 WATCH = """() => {
-  const panel = document.querySelector('.codeintel-SidePanel'), query = panel.querySelector('input[type=search]');
+  const panel = document.querySelector('.codeintel-SidePanel');
+  const query = panel.querySelector('input[type=search]');
   query.addEventListener('input', () => { window.typed = performance.now(); });
-  new MutationObserver(() => { window.drawn = performance.now(); }).observe(panel.querySelector('.said'), { childList: true, characterData: true, subtree: true });
+  new MutationObserver(() => { window.drawn = performance.now(); }).observe(
+    panel.querySelector('.said'), { childList: true, characterData: true, subtree: true });
 }"""
 
 
-def test_results_as_one_types(corpus: Corpus, chromium: Any, tmp_path: Path) -> None:
+def test_results_while_typing(corpus: Corpus, chromium: Any, tmp_path: Path) -> None:
     environment = {"CODEINTEL_HOME": str(corpus.workspace.settings.home)}
     rows, sent = [], list[str]()
     with running(
@@ -55,7 +60,8 @@ def test_results_as_one_types(corpus: Corpus, chromium: Any, tmp_path: Path) -> 
         page.goto(f"http://127.0.0.1:{server.port}{server.base_url}lab?reset&token={TOKEN}")
         page.wait_for_function("window.jupyterapp?.commands.hasCommand('codeintel:search')")
         page.evaluate(
-            "window.jupyterapp.restored.then(() => window.jupyterapp.commands.execute('codeintel:search'))"
+            "window.jupyterapp.restored.then("
+            "() => window.jupyterapp.commands.execute('codeintel:search'))"
         )
         page.locator(SIDE).get_by_text("chunks in").wait_for()
         page.evaluate(WATCH)
@@ -68,7 +74,7 @@ def test_results_as_one_types(corpus: Corpus, chromium: Any, tmp_path: Path) -> 
                 page.wait_for_timeout(500)
                 query.press_sequentially(text, delay=KEY_MS)
                 page.wait_for_function("window.drawn > window.typed")
-                page.wait_for_timeout(500)  # nothing older comes after it
+                page.wait_for_timeout(500)  # no older result arrives later
                 times.append(page.evaluate("window.drawn - window.typed"))
                 assert 1 <= len(sent) <= 4
             found = page.locator(f"{SIDE} .hit").count()
@@ -93,7 +99,8 @@ def test_results_as_one_types(corpus: Corpus, chromium: Any, tmp_path: Path) -> 
             rows.append((text, found, len(sent), times[0], sorted(times)[RUNS // 2], rg))
         page.close()
     show(
-        f"the side bar over {corpus.workspace.count().files:,} files: from the last of 12 keys, {KEY_MS} ms apart, ms (80 of them wait for a next key)",
+        f"the side bar over {corpus.workspace.count().files:,} files: from the last of 12 keys, "
+        f"{KEY_MS} ms apart, ms (80 of them wait for a next key)",
         ("", "hits shown", "searches sent", "results, the first time", "median", "rg on the tree"),
         rows,
     )

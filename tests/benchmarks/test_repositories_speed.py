@@ -1,4 +1,4 @@
-"""Twenty repositories with two in scope, beside a workspace that has those two alone."""
+"""Twenty repositories with two in scope; peer: a workspace with only those two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Patterns made from the corpus's own lines, five hundred in full, find the same files, lines and columns as ripgrep on the tree."""
+"""Patterns made from the corpus's own lines, five hundred in full mode.
+
+They match the same files, lines and columns as ripgrep on the tree.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +29,10 @@ WORD = re.compile(r"\w{3,}")
 Made = tuple[str, dict[str, object]]
 
 
-def test_patterns_made_of_the_corpus(corpus: Corpus) -> None:
+def test_patterns_find_the_same_places_as_ripgrep(corpus: Corpus) -> None:
     files = [hit.path for hit in corpus.workspace.list_paths(Scope())]
-    text = frozenset(
-        path for path in files if not path.endswith(".ipynb")
-    )  # of a notebook the cells are searched, not its JSON
+    # notebooks are searched by cell, not as JSON
+    text = frozenset(path for path in files if not path.endswith(".ipynb"))
     rng = random.Random(SEED)
     lines = sampled_lines(corpus.root, sorted(text), rng)
     makers = Counter[str]()
@@ -43,7 +45,7 @@ def test_patterns_made_of_the_corpus(corpus: Corpus) -> None:
         found = [(hit.path, hit.start_line, hit.column) for hit in results if hit.path in text]
         makers[maker.__name__] += 1
         many += len(expected)
-        if results.truncated:  # more than may be asked for: they are the first of them
+        if results.truncated:  # more matches than the maximum limit: only the first ones
             assert set(found) <= expected
             assert len(results) == MAX_HITS
         elif set(found) != expected or len(set(found)) < len(found):
@@ -66,7 +68,7 @@ def test_patterns_made_of_the_corpus(corpus: Corpus) -> None:
 
 
 def sampled_lines(root: Path, paths: list[str], rng: random.Random) -> Iterator[str]:
-    """Lines with a word in them, of files picked by chance."""
+    """Yield lines containing a word, from random files."""
     while True:
         held = (root / rng.choice(paths)).read_text("utf-8", "replace").split("\n")
         worded = [
@@ -141,7 +143,7 @@ def a_line_whole(rng: random.Random, line: str, _: str) -> Made:
 
 
 def classes(rng: random.Random, line: str, _: str) -> Made:
-    """A piece of the line, some of it by class."""
+    """Return a piece of the line, with some characters replaced by their class."""
     piece = rng.choice(re.findall(r"\S{4,20}", line) or ["import"])
     parts = []
     for character in piece:
@@ -157,7 +159,7 @@ def classes(rng: random.Random, line: str, _: str) -> Made:
 
 
 def repeated(rng: random.Random, line: str, _: str) -> Made:
-    """Two words of a line and what may stand between them."""
+    """Return two words of a line, joined by a pattern for the gap."""
     words = WORD.findall(line)
     between = rng.choice([r"\s+", r".*", r"\W+", r"[^\w]{1,9}", r"\s*[=(,.]\s*", r".{0,20}?"])
     return f"{words[0]}{between}{words[min(1, len(words) - 1)]}", {
@@ -188,7 +190,7 @@ def bounded(rng: random.Random, line: str, _: str) -> Made:
 
 
 def unselective(rng: random.Random, line: str, _: str) -> Made:
-    """What no posting list narrows down."""
+    """Return a pattern without selective postings."""
     return rng.choice(
         [
             r"\b[A-Z]{%d}\b",

@@ -1,4 +1,8 @@
-"""Searching: text against ripgrep on the tree, vectors against brute force, scopes against pathspec, the registry against a locked one."""
+"""Searching, each part against a peer.
+
+Text against ripgrep on the tree, vectors against brute force, scopes against pathspec, and the
+scope registry against locked ones.
+"""
 
 import random
 import subprocess
@@ -25,9 +29,14 @@ from tests.benchmarks.conftest import median_ms, show
 pytestmark = pytest.mark.benchmark
 
 PATTERNS = [
-    ("rare literal", "check_is_fitted", {}), ("no match", "qzxvvkjh_nothing", {}), ("common literal, 50", "import", {"limit": 50}), ("common literal, all", "import", {}),
-    ("(?i)todo|fixme", "(?i)todo|fixme", {"regex": True}), ("def test_...(self", r"def\s+test_\w+\(self", {"regex": True}), ("word", "get_params", {"word": True}),
-]  # fmt: skip
+    ("rare literal", "check_is_fitted", {}),
+    ("no match", "qzxvvkjh_nothing", {}),
+    ("common literal, 50", "import", {"limit": 50}),
+    ("common literal, all", "import", {}),
+    ("(?i)todo|fixme", "(?i)todo|fixme", {"regex": True}),
+    ("def test_...(self", r"def\s+test_\w+\(self", {"regex": True}),
+    ("word", "get_params", {"word": True}),
+]
 
 
 def test_text(corpus):
@@ -62,7 +71,9 @@ def test_text(corpus):
     show(
         "text search, warm, ms", ("", "lines", "codeintel", "rg --json on the tree", "ratio"), rows
     )
-    assert np.exp(np.mean([np.log(row[4]) for row in rows])) > 1, "in the mean faster than ripgrep"
+    assert np.exp(np.mean([np.log(row[4]) for row in rows])) > 1, (
+        "faster than ripgrep in the geometric mean"
+    )
 
 
 def test_vectors(corpus):
@@ -129,7 +140,7 @@ def test_semantic(corpus):
         for query in queries
     ]
     wide = [median_ms(lambda q=query: corpus.workspace.semantic_search(q), 5) for query in queries]
-    assert np.median(narrow) < 1.5 * np.median(wide), "a narrow scope makes nothing slower"
+    assert np.median(narrow) < 1.5 * np.median(wide), "a narrow scope is not slower"
 
 
 def test_scope_to_mask(corpus):
@@ -175,15 +186,19 @@ def test_globs_over_100_000_paths():
             ]
         )
         found.update(
-            f"{folder}/{rng.choice(['mod', 'test_x', 'index'])}{rng.randrange(3000)}{rng.choice(ends)}"
+            f"{folder}/{rng.choice(['mod', 'test_x', 'index'])}"
+            f"{rng.randrange(3000)}{rng.choice(ends)}"
             for _ in range(8)
         )
     paths = sorted(found)[:100_000]
     table = PathTable.of(paths)
     rows = []
     for include, exclude in (
-        (("src/**", "*_test.py", "lib/**/*.py"), ("**/vendor/**", "*.min.js")), (("*.py",), ("**/tests/**",)), (("pandas/core/**",), ()), (("src/*/core/**/*.{py,ts}",), ("test_*",)),
-    ):  # fmt: skip
+        (("src/**", "*_test.py", "lib/**/*.py"), ("**/vendor/**", "*.min.js")),
+        (("*.py",), ("**/tests/**",)),
+        (("pandas/core/**",), ()),
+        (("src/*/core/**/*.{py,ts}",), ("test_*",)),
+    ):
         matcher = PathMatcher(include, exclude)
         assert table.admitted(include, exclude).tolist() == matcher.admits_each(paths)
         rows.append(
@@ -198,7 +213,7 @@ def test_globs_over_100_000_paths():
 
 
 class Locked:
-    """The peer: an ordered dictionary behind a lock, as LRU caches are usually written."""
+    """Peer: an ordered dictionary behind a lock, as LRU caches are usually written."""
 
     def __init__(self):
         self.lock, self.entries = threading.RLock(), OrderedDict()
@@ -221,7 +236,7 @@ class Locked:
 
 
 class LockedCache:
-    """The peer: cachetools' cache with a lock, as its documentation says it needs among threads."""
+    """Peer: cachetools' TTL cache behind a lock, which its documentation requires with threads."""
 
     def __init__(self):
         self.lock, self.cache = threading.RLock(), TTLCache(10_000, 3600)
@@ -236,7 +251,7 @@ class LockedCache:
 
 
 class Bare:
-    """The floor: a dictionary with an expiry, which neither bounds nor renews nor counts."""
+    """Lower bound: a dictionary with an expiry, but no size limit, renewal or counting."""
 
     def __init__(self):
         self.entries = {}

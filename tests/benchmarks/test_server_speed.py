@@ -1,4 +1,7 @@
-"""The server beside its work: other requests against an idle server, a magic through it against the embedded engine, its sessions."""
+"""The server under load, and the memory of its sessions.
+
+Peers: an idle server for other requests, the embedded engine for a magic's calls.
+"""
 
 import http.client
 import statistics
@@ -22,7 +25,13 @@ pytestmark = pytest.mark.benchmark
 
 FILES = 50_000 if FULL else 6_000
 CLIENTS = 8
-SOURCE = "def compute_{i}_{j}(argument, retries={j}):\n    '''Count the retries of request {i}.'''\n    for attempt in range(retries):\n        argument = argument * {j} + attempt\n    return argument\n\n\n"
+SOURCE = (
+    "def compute_{i}_{j}(argument, retries={j}):\n"
+    "    '''Count the retries of request {i}.'''\n"
+    "    for attempt in range(retries):\n"
+    "        argument = argument * {j} + attempt\n"
+    "    return argument\n\n\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +65,7 @@ def fetch(server, path):
 
 
 def watched(server, until):
-    """Milliseconds of ``/api/status`` twenty times a second, and the longest hold of the event loop."""
+    """Return the times of ``/api/status`` at 20 Hz and the event loop's longest block, in ms."""
     import json
 
     fetch(server, "ticking")
@@ -67,7 +76,7 @@ def watched(server, until):
     return sorted(times), json.loads(fetch(server, "ticking")[1])["longest_ms"]
 
 
-def test_other_requests_while_it_indexes_and_searches(ticking):
+def test_other_requests_during_indexing_and_searching(ticking):
     write_tree(
         ticking.root / "new",
         {
@@ -124,10 +133,10 @@ def test_other_requests_while_it_indexes_and_searches(ticking):
         rows,
     )
     assert set(answered) == {200}
-    assert statistics.median(busy) < 20 * statistics.median(idle) + 20, "other requests go on"
+    assert statistics.median(busy) < 20 * statistics.median(idle) + 20, "other requests stay fast"
 
 
-def test_a_search_through_the_server(ticking):
+def test_search_through_the_server(ticking):
     kernel_id = ticking.ask("POST", "kernels", {"name": "python3"}, api=True).json["id"]
     through = ServerClient(
         Kernel(

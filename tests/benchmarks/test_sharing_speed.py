@@ -1,4 +1,4 @@
-"""Scopes in Redis beside a bare redis-py, and searches over MCP beside the same ones embedded."""
+"""Scopes in Redis against bare redis-py, and searches over MCP against embedded ones."""
 
 from __future__ import annotations
 

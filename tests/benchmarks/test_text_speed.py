@@ -1,4 +1,4 @@
-"""Text search: fourteen queries against ripgrep and csearch on the tree, and python-ripgrep."""
+"""Text search: fourteen queries; peers: ripgrep and csearch on the tree, and python-ripgrep."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from tests.benchmarks.conftest import Corpus, median_ms, show
 
 pytestmark = pytest.mark.benchmark
 
-# title, pattern, case, hits asked for; None: all. Literals are written so that csearch, which knows only regular expressions, reads them alike.
+# Title, pattern, case, limit (None: all). Literals contain no special characters, because csearch
+# reads every pattern as a regular expression.
 QUERIES = (
     ("rare literal", "check_is_fitted", "sensitive", None),
     ("very rare literal", "_check_feature_names_in", "sensitive", None),
@@ -43,9 +44,10 @@ UNSELECTIVE = ("mid literal", "common literal", "(?i)todo", "def test", "no lite
 
 
 def test_fourteen_queries(corpus: Corpus, tmp_path: Path) -> None:
-    """Lines, milliseconds, and how many times as long each peer takes.
+    """Measure lines, milliseconds, and the ratio of each peer's time to ours.
 
-    The peers are whole processes, as a person starts them: their output is read to the end, or to the line asked for.
+    The peers are whole processes, as started from a shell. Their output is read to the end or up to
+    the limit.
     """
     csearch = _csearch(corpus.root, tmp_path)
     rows = []
@@ -85,7 +87,8 @@ def test_fourteen_queries(corpus: Corpus, tmp_path: Path) -> None:
             (title, len(found), ours, theirs, other, in_process, theirs / ours, other / ours)
         )
     show(
-        f"text, {corpus.report.files:,} files, {corpus.report.content_bytes / 1e6:,.0f} MB, warm, ms",
+        f"text, {corpus.report.files:,} files, "
+        f"{corpus.report.content_bytes / 1e6:,.0f} MB, warm, ms",
         (
             "",
             "lines",
@@ -100,13 +103,16 @@ def test_fourteen_queries(corpus: Corpus, tmp_path: Path) -> None:
     )
     selective = [row for row in rows if not row[0].startswith(UNSELECTIVE)]
     assert all(row[6] > 3 for row in selective), (
-        "what the postings narrow down is several times faster than a scan"
+        "a selective query is several times faster than a scan"
     )
     assert sum(row[6] > 1 for row in rows) > 0.7 * len(rows)
 
 
 def _in_turns(search: Callable[[], object], *peers: Callable[[], object]) -> list[float]:
-    """Median milliseconds of a search and of its peers, by turns, as the speed of a shared machine changes within seconds."""
+    """Return the median milliseconds of a search and its peers.
+
+    They run in turns, because the speed of a shared machine changes within seconds.
+    """
     times: list[list[float]] = [[] for _ in range(len(peers) + 1)]
     for _ in range(5):
         times[0].append(median_ms(search, 3))
@@ -118,7 +124,7 @@ def _in_turns(search: Callable[[], object], *peers: Callable[[], object]) -> lis
 
 
 def _csearch(root: Path, folder: Path) -> list[str] | None:
-    """The command of csearch with an index of the tree; None where it is not installed."""
+    """Return the csearch command with an index of the tree, or None if it is not installed."""
     if shutil.which("cindex") is None:
         return None
     environment = {**os.environ, "CSEARCHINDEX": str(folder / "csearch")}
@@ -127,7 +133,7 @@ def _csearch(root: Path, folder: Path) -> list[str] | None:
 
 
 def _lines(command: list[str], limit: int | None, begins: bytes = b"") -> int:
-    """Read what a command prints, up to so many lines that begin so."""
+    """Count the lines of a command's output; with a limit, only those starting with ``begins``."""
     count = 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None

@@ -1,4 +1,7 @@
-"""Freshness: how soon a saved file and a switched branch are found, and what it costs to ask; peer: ripgrep on the tree."""
+"""Freshness: time until a saved file and a switched branch are found, and the cost of a search.
+
+Peer: ripgrep on the tree.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ FILES, SWITCHED = (50_000, 2_000) if FULL else (4_000, 400)
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real Python files, as many as are asked for, some of them more than once."""
+    """Copy ``FILES`` real Python files, some of them more than once."""
     root = tmp_path_factory.mktemp("tree") / "repo"
     sources = [path for path in sorted(SITE.rglob("*.py")) if path.stat().st_size < 20_000]
     for number in range(FILES):
@@ -45,7 +48,7 @@ def test_saved_and_switched(tree: Path, tmp_path: Path) -> None:
         3,
     )
     watcher = workspace.watch(["repo"])
-    time.sleep(3)  # it looks at once for what changed before
+    time.sleep(3)  # it first scans for earlier changes
     text_ms, semantic_s = [], []
     paths = sorted(tree.rglob("*.py"))
     for number, path in enumerate(paths[:: len(paths) // 6][:6]):
@@ -54,13 +57,14 @@ def test_saved_and_switched(tree: Path, tmp_path: Path) -> None:
             path.read_text("utf-8", "replace") + f"\n\ndef {name}():\n    return {number}\n"
         )
         began = time.perf_counter()
-        assert workspace.search_text(name), "a search is right when it is asked"
+        assert workspace.search_text(name), "a text search finds the saved file at once"
         text_ms.append((time.perf_counter() - began) * 1000)
         while not any(name in hit.snippet for hit in workspace.semantic_search(name, limit=3)):
-            assert time.perf_counter() - began < 60, f"{path} is not indexed"
+            assert time.perf_counter() - began < 60, f"{path} was not indexed"
             time.sleep(0.01)
         semantic_s.append(time.perf_counter() - began)
-        time.sleep(2 * semantic_s[-1])  # nobody saves a file each second; the watcher rests as long
+        # nobody saves a file every second; the watcher rests as long
+        time.sleep(2 * semantic_s[-1])
     for path in paths[5 :: len(paths) // SWITCHED][:SWITCHED]:
         path.write_text("# switched_branch\n" + path.read_text("utf-8", "replace"))
     began = time.perf_counter()
@@ -77,7 +81,7 @@ def test_saved_and_switched(tree: Path, tmp_path: Path) -> None:
     searcher.start()
     try:
         while workspace.search_text("# switched_branch", Scope(), limit=1).coverage.unindexed:
-            assert time.perf_counter() - began < 120, "the index does not catch up"
+            assert time.perf_counter() - began < 120, "the index did not catch up"
             time.sleep(0.05)
         switched_s = time.perf_counter() - began
     finally:
@@ -88,12 +92,20 @@ def test_saved_and_switched(tree: Path, tmp_path: Path) -> None:
         f"freshness, {FILES:,} files",
         ("", "median", "most"),
         [
-            ("saved file found by text, ms", sorted(text_ms)[3], max(text_ms)), ("saved file found by meaning, s", sorted(semantic_s)[3], max(semantic_s)),
-            (f"{SWITCHED:,} files switched: until indexed, s", switched_s, switched_s), (f"  {len(searches)} pairs of searches meanwhile, ms", sorted(searches)[len(searches) // 2], max(searches)),
-            ("update that changes nothing, s", sorted(unchanged_s)[1], max(unchanged_s)), ("first text search, which looks at the folder, s", first_s, first_s),
-            ("a text search that finds nothing, ms", asked_ms, asked_ms), ("rg on the tree that finds nothing, ms", theirs_ms, theirs_ms),
+            ("saved file found by text, ms", sorted(text_ms)[3], max(text_ms)),
+            ("saved file found by meaning, s", sorted(semantic_s)[3], max(semantic_s)),
+            (f"{SWITCHED:,} files switched: until indexed, s", switched_s, switched_s),
+            (
+                f"  {len(searches)} pairs of searches meanwhile, ms",
+                sorted(searches)[len(searches) // 2],
+                max(searches),
+            ),
+            ("update that changes nothing, s", sorted(unchanged_s)[1], max(unchanged_s)),
+            ("first text search, which looks at the folder, s", first_s, first_s),
+            ("a text search that finds nothing, ms", asked_ms, asked_ms),
+            ("rg on the tree that finds nothing, ms", theirs_ms, theirs_ms),
         ],
-    )  # fmt: skip
+    )
     assert asked_ms < theirs_ms
 
 

@@ -1,4 +1,4 @@
-"""A server extension of the benchmarks: how long the event loop was held at most, by a callback that ticks every 2 ms."""
+"""Server extension for benchmarks: longest block of the event loop, by a task ticking at 2 ms."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Ticking:
 class TickingHandler(APIHandler):
     @web.authenticated
     async def get(self):
-        """The longest hold since the last request, in milliseconds."""
+        """Answer with the longest block since the last request, in milliseconds."""
         ticking = self.settings["ticking"]
         self.finish({"longest_ms": ticking.longest_s * 1000})
         ticking.longest_s = 0.0

@@ -1,1 +1,4 @@
-"""Tests too slow for every run: a hub, a gateway, collaboration and a soak. Marked ``full``; run by .ci/full."""
+"""Tests too slow for every run: a hub, a gateway, collaboration and a soak.
+
+They are marked ``full`` and run by .ci/full.
+"""

@@ -1,4 +1,4 @@
-"""Third-party programs in tests: ports, processes, REST, and kernels through a server's websocket."""
+"""Third-party programs in tests: ports, processes, REST, and kernels over a server's websocket."""
 
 from __future__ import annotations
 

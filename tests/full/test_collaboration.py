@@ -1,4 +1,4 @@
-"""jupyter-collaboration beside the extension: health, scopes, and no index run for its own files."""
+"""jupyter-collaboration with the extension: health, scopes, and no index run for its own files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.live import Notebook, running
 pytestmark = pytest.mark.full
 
 
-def test_a_room_starts_no_index_run(tmp_path):
+def test_collaboration_room_starts_no_index_run(tmp_path):
     options = (
         "--LabApp.extension_manager=readonly",
         "--CodeIntelApp.watch=True",
@@ -43,15 +43,16 @@ def test_a_room_starts_no_index_run(tmp_path):
         assert room.status in (200, 201), room.body
         person = Notebook(server, "work.ipynb")
         assert "rust" in person.run("%load_ext codeintel_nb\n%scope set --lang rust")
+        # ten files: the shop's nine and the notebook
         server.until(
             lambda: (
                 (server.ask("GET", "repositories/root/job").json.get("report") or {}).get("files")
                 == 10
             )
-        )  # the notebook, too
+        )
         time.sleep(2)
         before = server.ask("GET", "repositories/root/job").json
-        for number in range(10):  # what a store does at each keystroke
+        for number in range(10):  # as the store does at each keystroke
             (server.root / ".jupyter_ystore.db").write_text(str(number))
             (server.root / ".jupyter_ystore.db-journal").write_text(str(number))
             (server.root / ".jupyter_ystore.db-journal").unlink()

@@ -1,4 +1,4 @@
-"""A kernel gateway behind a Jupyter server: the kernel keeps its own scope, and the page says so."""
+"""Kernel gateway behind a Jupyter server: the kernel keeps its own scope, and the page says so."""
 
 from __future__ import annotations
 
@@ -39,18 +39,32 @@ def surroundings(place: Path) -> dict[str, str]:
 
 @pytest.fixture
 def front(tmp_path):
-    """The address of a server whose kernels run at a gateway, and its token."""
+    """Yield the URL and token of a server, then those of the gateway running its kernels."""
     far, near, gate, token = free_port(), free_port(), secrets.token_hex(8), secrets.token_hex(8)
     for name in ("far", "near", "root"):
         (tmp_path / name).mkdir()
     gateway = [
-        BIN / "jupyter-kernelgateway", f"--KernelGatewayApp.port={far}", "--KernelGatewayApp.ip=127.0.0.1", f"--KernelGatewayApp.auth_token={gate}",
-        "--JupyterWebsocketPersonality.list_kernels=True", "--KernelGatewayApp.port_retries=0",
-    ]  # fmt: skip
+        BIN / "jupyter-kernelgateway",
+        f"--KernelGatewayApp.port={far}",
+        "--KernelGatewayApp.ip=127.0.0.1",
+        f"--KernelGatewayApp.auth_token={gate}",
+        "--JupyterWebsocketPersonality.list_kernels=True",
+        "--KernelGatewayApp.port_retries=0",
+    ]
     server = [
-        BIN / "jupyter", "server", "--allow-root", "--no-browser", f"--gateway-url=http://127.0.0.1:{far}", f"--GatewayClient.auth_token={gate}", f"--ServerApp.port={near}",
-        "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={tmp_path / 'root'}", "--CodeIntelApp.watch=False",
-    ]  # fmt: skip
+        BIN / "jupyter",
+        "server",
+        "--allow-root",
+        "--no-browser",
+        f"--gateway-url=http://127.0.0.1:{far}",
+        f"--GatewayClient.auth_token={gate}",
+        f"--ServerApp.port={near}",
+        "--ServerApp.port_retries=0",
+        "--ServerApp.ip=127.0.0.1",
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={tmp_path / 'root'}",
+        "--CodeIntelApp.watch=False",
+    ]
     with ExitStack() as stack:
         stack.enter_context(
             running(
@@ -67,7 +81,7 @@ def front(tmp_path):
         yield f"http://127.0.0.1:{near}/", token, f"http://127.0.0.1:{far}/", gate
 
 
-def test_notebook_and_panel_do_not_hold_two_scopes(front):
+def test_panel_cannot_set_a_second_scope_for_a_remote_kernel(front):
     base, token, far, gate = front
     kernel = ask("POST", f"{base}api/kernels", token, {"name": "python3"}).body["id"]
     cells = Cells(base, kernel, token)
@@ -88,8 +102,7 @@ def test_notebook_and_panel_do_not_hold_two_scopes(front):
     script = ask(
         "PUT", f"{base}codeintel/v1/sessions/a-script/scope", token, {"languages": ["sql"]}
     )
-    assert script.status == 200, "a script's scope is the server's"
+    assert script.status == 200, "the server keeps a script's scope"
     assert ask("DELETE", f"{far}api/kernels/{kernel}", gate).status == 204
-    until(
-        lambda: ask("PUT", f"{place}/scope", token, {"languages": ["sql"]}).status == 200, 30
-    )  # no remote kernel has this id now
+    # no remote kernel has this ID now
+    until(lambda: ask("PUT", f"{place}/scope", token, {"languages": ["sql"]}).status == 200, 30)

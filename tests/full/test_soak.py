@@ -1,4 +1,4 @@
-"""Fifteen minutes of one server: clients that search, files that change, kernels that come and go."""
+"""Fifteen minutes of one server: searching clients, changing files, starting and ending kernels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.live import Notebook, Server
 pytestmark = pytest.mark.full
 MINUTES = float(os.environ.get("CODEINTEL_SOAK_MINUTES", "15"))
 CLIENTS = 8
-GROWTH = 1.05  # of private memory, from the end of the first third on
+GROWTH = 1.05  # of private memory, from the second third to the last
 
 
 class Soak:
@@ -52,11 +52,18 @@ class Soak:
         return thread
 
     def search(self, chosen):
-        place, body = chosen.choice([
-            ("search/text", {"pattern": f"function_{chosen.randrange(300)}_", "limit": 50}), ("search/text", {"pattern": r"return \w+ \* 7\b", "regex": True}),
-            ("search/text", {"pattern": "e", "limit": 10}), ("search/semantic", {"query": "compute the value number seven", "limit": 20}), ("search/symbols", {"name": "function_7_*"}),
-            ("paths", {"limit": 100}), ("facets", {}), ("sql", {"statement": "select kind, count(*) from symbols group by all"}),
-        ])  # fmt: skip
+        place, body = chosen.choice(
+            [
+                ("search/text", {"pattern": f"function_{chosen.randrange(300)}_", "limit": 50}),
+                ("search/text", {"pattern": r"return \w+ \* 7\b", "regex": True}),
+                ("search/text", {"pattern": "e", "limit": 10}),
+                ("search/semantic", {"query": "compute the value number seven", "limit": 20}),
+                ("search/symbols", {"name": "function_7_*"}),
+                ("paths", {"limit": 100}),
+                ("facets", {}),
+                ("sql", {"statement": "select kind, count(*) from symbols group by all"}),
+            ]
+        )
         answer = self.server.ask(
             "POST",
             place,
@@ -91,7 +98,10 @@ class Soak:
         notebook = Notebook(self.server, f"n{next(self._numbers)}.ipynb")
         try:
             shown = notebook.run(
-                "%load_ext codeintel_nb\n%textsearch --repo work --limit 1 function_1_1_ -- \n%scope set --repo work --lang python\n%scope"
+                "%load_ext codeintel_nb\n"
+                "%textsearch --repo work --limit 1 function_1_1_ -- \n"
+                "%scope set --repo work --lang python\n"
+                "%scope"
             )
             assert "python" in shown, shown
         finally:
@@ -106,9 +116,15 @@ class Soak:
             with suppress(OSError):
                 watches += link.read_text().count("inotify wd:")
         home = Path(self.server.environment["TMPDIR"])
-        self.samples.append({
-            "memory": process.memory_full_info().uss, "descriptors": process.num_fds(), "threads": process.num_threads(), "watches": watches, "temporary": len(list(home.iterdir())),
-        })  # fmt: skip
+        self.samples.append(
+            {
+                "memory": process.memory_full_info().uss,
+                "descriptors": process.num_fds(),
+                "threads": process.num_threads(),
+                "watches": watches,
+                "temporary": len(list(home.iterdir())),
+            }
+        )
 
 
 def third(samples, name, part):

@@ -1,10 +1,11 @@
-"""Kills a writer at moments picked by chance, or fails its writes, and looks at what is left. Run by test_durability.py.
+"""Crash test: kills a writer at random moments, or fails its writes. Run by test_durability.py.
 
     python -m tests.index.killed FOLDER kill|fail COUNT SEED
 
-Each round changes a tree, forks a writer that builds, updates or compacts its index, and ends it. Then a reader that was
-opened at the very first must still answer from one complete snapshot, checksums must hold, the next write must succeed and
-leave no orphan. Prints a line of JSON with how often which write was ended, and how far it had come.
+Each round changes a tree, forks a writer that builds, updates or compacts its index, and ends it.
+Afterwards a reader opened before the first round must still answer from one complete snapshot,
+checksums must match, and the next write must succeed and leave no orphan. Prints the outcomes as a
+line of JSON: number of writers per kind of work and progress.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
 
 FILES = 24
-ENDED_BY_ITSELF = 7  # exit status of a writer whose write failed, with the error that says so
+ENDED_BY_ITSELF = 7  # exit status of a writer that reported a failed write with our own error
 
 
 def main(folder: Path, how: str, count: int, seed: int) -> None:
@@ -49,7 +50,7 @@ def main(folder: Path, how: str, count: int, seed: int) -> None:
     update(stored, settings, embedder, lambda event: None)
     reader = Workspace(settings)
     versions = dict.fromkeys(range(FILES), 0)
-    takes: dict[str, float] = {}  # seconds, of each kind of write when it is left alone
+    takes: dict[str, float] = {}  # seconds of an undisturbed write, by kind
     ended: Counter[str] = Counter()
     for round_ in range(1, count + 1):
         work = rng.choice(("build", "update", "compact"))
@@ -57,7 +58,7 @@ def main(folder: Path, how: str, count: int, seed: int) -> None:
         for number in rng.sample(range(FILES), 15 if work == "compact" else rng.randrange(1, 9)):
             write(tree, number, round_)
             versions[number] = round_
-        if work == "compact":  # most of a shard is dead: it is due
+        if work == "compact":  # most of a shard is dead, so a merge is due
             update(stored, settings, embedder, lambda event: None)
             before = dict(versions)
             if not to_merge(
@@ -112,7 +113,7 @@ def write(tree: Path, number: int, version: int) -> None:
 
 
 def write_index(stored: Stored, settings: Settings, work: str, most_bytes: int | None) -> None:
-    """The writer, in its own process; it does not return."""
+    """Run the writer in its own process. Does not return."""
     try:
         if most_bytes is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
@@ -122,7 +123,7 @@ def write_index(stored: Stored, settings: Settings, work: str, most_bytes: int |
             update(
                 stored, settings, default_embedder(), lambda event: None, rebuild=work == "build"
             )
-    except Exception as error:  # whatever it is, it must be said as an error of ours
+    except Exception as error:  # any failure must surface as an error of ours
         ours = type(
             error
         ).__module__ == "codeintel_nb.errors" and "last good index still answers" in str(error)
@@ -132,7 +133,10 @@ def write_index(stored: Stored, settings: Settings, work: str, most_bytes: int |
 
 
 def check(reader: Workspace, stored: Stored, before: dict[int, int], after: dict[int, int]) -> None:
-    """One complete snapshot answers, each file once and as it was before or is after, and every part has its checksum."""
+    """Check the answers and the checksums.
+
+    The reader must see one complete snapshot: each file once, in its old or its new version.
+    """
     paths = [hit.path for hit in reader.list_paths()]
     assert len(paths) == len(set(paths)) == FILES, paths
     assert len(reader.semantic_search("the value of a function", limit=FILES, mode="lexical")) > 0

@@ -18,7 +18,7 @@ from codeintel_nb.index.arrays import open_arrays, write_arrays
         max_size=4,
     )
 )
-def test_what_is_written_is_read_back(tmp_path_factory, given_arrays):
+def test_arrays_round_trip(tmp_path_factory, given_arrays):
     path = tmp_path_factory.mktemp("arrays") / "a.bin"
     write_arrays(path, given_arrays)
     found = open_arrays(path)
@@ -38,12 +38,12 @@ def test_what_is_written_is_read_back(tmp_path_factory, given_arrays):
         b"CODEINT1" + (20).to_bytes(8, "little") + b'{"a":["<i8",[99],0]}',
     ],
 )
-def test_a_damaged_file_is_one_clear_error(tmp_path, damage):
+def test_damaged_file_raises_shard_error(tmp_path, damage):
     (tmp_path / "a.bin").write_bytes(damage)
     with pytest.raises(ShardError, match=r"a\.bin"):
         open_arrays(tmp_path / "a.bin")
 
 
-def test_a_missing_file_says_so(tmp_path):
+def test_missing_file_raises_file_not_found(tmp_path):
     with pytest.raises(FileNotFoundError):
         open_arrays(tmp_path / "gone.bin")

@@ -1,4 +1,4 @@
-"""Compaction: the same answers from fewer shards, while others read and write."""
+"""Compaction: same answers from fewer shards, with concurrent readers and writers."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tests.conftest import write_tree
 
 @pytest.fixture
 def setup(tree, tmp_path):
-    """A repository of many small shards, and what updates it."""
+    """Return a repository of many small shards and the function to update it."""
     configured = Settings(home=tmp_path / "home")
     stored = Store(configured.home).create(worktree(tree, "shop"))
 
@@ -32,7 +32,12 @@ def setup(tree, tmp_path):
         write_tree(
             tree,
             {
-                f"more/f{i}.py": f"class Part{i}:\n    '''Part {i} of é.'''\n\n    def price(self):\n        return {i}\n"
+                f"more/f{i}.py": (
+                    f"class Part{i}:\n"
+                    f"    '''Part {i} of é.'''\n\n"
+                    "    def price(self):\n"
+                    f"        return {i}\n"
+                )
             },
         )
         run()
@@ -54,7 +59,7 @@ def setup(tree, tmp_path):
 
 
 def answers(settings):
-    """What the index says to all kinds of questions."""
+    """Return the index's answers to queries of every kind."""
     workspace = Workspace(settings)
     tables = {
         table: sorted(workspace.sql(f"select * from {table}").rows(), key=str)
@@ -91,21 +96,21 @@ def shards_of(stored):
     return [ref.id for ref in read_snapshot(stored.folder).shards]
 
 
-def test_many_small_shards_become_one_and_answer_the_same(setup):
+def test_merging_small_shards_keeps_all_answers(setup):
     stored, configured, _, run = setup
     before, old = answers(configured), shards_of(stored)
     assert len(old) > MOST_SMALL_SHARDS
     assert compact(stored, configured, default_embedder())
     assert len(shards_of(stored)) < len(old) / 2
     assert answers(configured) == before
-    assert not compact(stored, configured, default_embedder()), "nothing is left to do"
-    assert run().indexed == 0, "the sizes and times of the files went along"
+    assert not compact(stored, configured, default_embedder()), "no merge is due"
+    assert run().indexed == 0, "file sizes and mtimes were carried over"
     assert all((stored.shards / shard_id).is_dir() for shard_id in old), (
-        "readers that opened them may still be there"
+        "readers may still have them open"
     )
 
 
-def test_a_shard_that_is_mostly_dead_is_written_anew(setup):
+def test_mostly_dead_shard_is_rewritten(setup):
     stored, configured, tree, run = setup
     compact(stored, configured, default_embedder())
     for path in tree.rglob("*.py"):
@@ -120,7 +125,7 @@ def test_a_shard_that_is_mostly_dead_is_written_anew(setup):
     )
 
 
-def test_updates_go_on_meanwhile_and_are_not_lost(setup):
+def test_updates_during_compaction_are_not_lost(setup):
     stored, configured, tree, run = setup
     changed = []
 
@@ -139,7 +144,7 @@ def test_updates_go_on_meanwhile_and_are_not_lost(setup):
     assert len(paths) == len(set(paths))
 
 
-def test_a_merge_whose_shards_were_replaced_meanwhile_is_given_up(setup):
+def test_merge_is_abandoned_when_its_shards_are_replaced(setup):
     stored, configured, _, _ = setup
 
     def progress(event):
@@ -151,11 +156,11 @@ def test_a_merge_whose_shards_were_replaced_meanwhile_is_given_up(setup):
     assert len(shards_of(stored)) == 1
 
 
-def test_readers_opened_before_go_on_and_late_ones_read_the_snapshot_again(setup):
+def test_open_readers_survive_and_late_ones_reload_the_snapshot(setup):
     stored, configured, _, _ = setup
     early, late = Workspace(configured), Workspace(configured)
     expected = early.search_text("price").hits
-    late.status()  # has read the snapshot, opened no shard
+    late.status()  # reads the snapshot, opens no shard
     old = shards_of(stored)
     compact(stored, configured, default_embedder())
     write_snapshot(
@@ -172,7 +177,7 @@ def test_readers_opened_before_go_on_and_late_ones_read_the_snapshot_again(setup
     assert [hit.path for hit in late.search_text("price").hits] == [hit.path for hit in expected]
 
 
-def test_what_a_killed_merge_left_is_swept_and_one_at_work_is_not(setup):
+def test_sweep_removes_a_killed_merge_but_not_a_running_one(setup):
     stored, configured, _, run = setup
     (stored.shards / f"{COMPACTING}dead").mkdir()
     seen = []
@@ -188,7 +193,7 @@ def test_what_a_killed_merge_left_is_swept_and_one_at_work_is_not(setup):
     assert not list(stored.shards.glob(f"{COMPACTING}*"))
 
 
-def test_a_process_that_goes_on_compacts_by_itself(tree, tmp_path):
+def test_workspace_compacts_automatically(tree, tmp_path):
     for follow in (True, False):
         workspace = Workspace(Settings.from_environment(tmp_path / f"home{follow}"), follow=follow)
         for i in range(MOST_SMALL_SHARDS + 2):
@@ -207,7 +212,7 @@ def test_a_process_that_goes_on_compacts_by_itself(tree, tmp_path):
         workspace.close()
 
 
-def test_the_child_says_what_went_wrong(setup):
+def test_child_reports_the_error(setup):
     stored, configured, _, _ = setup
     part = stored.shards / shards_of(stored)[-1] / "content.bin"
     part.write_bytes(b"cut")

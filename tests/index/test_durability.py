@@ -1,4 +1,7 @@
-"""Nothing is lost: a writer killed or out of disk at any moment leaves the last good index, and what it left behind is reclaimed."""
+"""Durability: a writer killed or out of disk space leaves the last good index.
+
+The next write reclaims its leftovers.
+"""
 
 import json
 import os
@@ -15,15 +18,27 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def rounds(folders, how, count):
-    """So many rounds, shared by two processes, each on a file system of its own where there is a second."""
+    """Run ``count`` rounds, split between one process per folder; return the outcomes."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     running = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.index.killed", str(folder), how, str(count // 2), str(seed)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment,
+            [
+                sys.executable,
+                "-m",
+                "tests.index.killed",
+                str(folder),
+                how,
+                str(count // 2),
+                str(seed),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=environment,
         )
         for seed, folder in enumerate(folders)
-    ]  # fmt: skip
+    ]
     ended = Counter()
     for process in running:
         out, err = process.communicate(timeout=400)
@@ -34,7 +49,7 @@ def rounds(folders, how, count):
 
 @pytest.fixture
 def folders(tmp_path):
-    """A folder on the disk, and one in memory."""
+    """Yield a folder on disk and one in memory, if /dev/shm is writable."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(
         dir=memory if os.access(memory, os.W_OK) else tmp_path
@@ -42,21 +57,19 @@ def folders(tmp_path):
         yield [tmp_path / "disk", Path(second) / "memory"]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the writers are forked")
-def test_a_writer_killed_at_any_moment_harms_nothing(folders):
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_killed_writer_leaves_a_valid_index(folders):
     ended = rounds(folders, "kill", KILLS)
     assert sum(ended.values()) == KILLS
     for work in ("build", "update", "compact"):
-        assert ended[f"{work}: before one"] > 10, (
-            f"{ended}: the moments are spread over all of the work"
-        )
+        assert ended[f"{work}: before one"] > 10, f"{ended}: kills are spread over all of the work"
     assert (
         sum(count for what, count in ended.items() if what.endswith("after a publication")) > 5
     ), ended
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the writers are forked")
-def test_writes_that_fail_harm_nothing(folders):
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_failed_writes_leave_a_valid_index(folders):
     ended = rounds(folders, "fail", FAILURES)
     assert (
         sum(count for what, count in ended.items() if not what.endswith("done")) > FAILURES / 3

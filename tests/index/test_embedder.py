@@ -25,7 +25,7 @@ TEXTS = st.lists(WORDS, max_size=30).map(" ".join)
 
 
 def slow_embedding(text):
-    """The definition, token by token over the whole text."""
+    """Embed by definition: token by token over the whole text."""
     embedder = default_embedder()
     ids = embedder._tokenizer.encode(text, add_special_tokens=False).ids
     vector = np.zeros(embedder.dim)
@@ -35,7 +35,7 @@ def slow_embedding(text):
 
 
 @given(st.lists(TEXTS, max_size=5))
-def test_embedding_by_words_is_embedding_by_the_whole_text(texts):
+def test_word_by_word_embedding_equals_whole_text_embedding(texts):
     vectors = default_embedder().embed_code(texts)
     assert vectors.shape == (len(texts), 256)
     assert vectors.dtype == np.float32
@@ -43,7 +43,7 @@ def test_embedding_by_words_is_embedding_by_the_whole_text(texts):
         np.testing.assert_allclose(vector, slow_embedding(text), atol=1e-5)
 
 
-def test_rows_are_unit_vectors_or_nothing():
+def test_rows_are_unit_vectors_or_zero():
     vectors = default_embedder().embed_code(["def read_file(path): ...", "", "...", "文件"])
     assert np.allclose(np.linalg.norm(vectors, axis=1), [1, 0, 0, 0], atol=1e-5)
 
@@ -55,7 +55,7 @@ def test_a_query_is_embedded_like_code():
     )
 
 
-def test_forgetting_words_changes_no_vector(monkeypatch):
+def test_clearing_the_word_cache_changes_no_vector(monkeypatch):
     embedder = StaticEmbedder()
     before = embedder.embed_code(["read the file", "write it"])
     monkeypatch.setattr(module, "_MOST_WORDS", 3)
@@ -63,7 +63,7 @@ def test_forgetting_words_changes_no_vector(monkeypatch):
     np.testing.assert_array_equal(embedder.embed_code(["read the file", "write it"]), before)
 
 
-def test_code_that_does_what_is_asked_is_closer():
+def test_relevant_code_is_closer_to_the_query():
     query = default_embedder().embed_query("where are retries of a failed request counted")[0]
     right, wrong = default_embedder().embed_code(
         [

@@ -1,4 +1,4 @@
-"""A text search is right at the moment it is asked: what changed since the index was written is read as it is."""
+"""Freshness: text searches see every change, even before the index is updated."""
 
 import json
 import os
@@ -32,7 +32,7 @@ TREE = {
 
 @pytest.fixture(params=["told", "looked at"])
 def ws(request, tmp_path):
-    """A workspace that has changes told, and one that looks at the folder at every search."""
+    """Yield a workspace that watches for changes, or one that scans the folder at each search."""
     workspace = Workspace(
         Settings.from_environment(tmp_path / "home"), follow=request.param == "told"
     )
@@ -54,7 +54,7 @@ def found(workspace, pattern, **options):
     ]
 
 
-def test_what_was_saved_a_moment_ago_is_found(ws, tree):
+def test_just_saved_file_is_found(ws, tree):
     assert found(ws, "zebra") == []
     for i in range(20):
         (tree / "a.py").write_text(f"zebra_{i} = 1\n")
@@ -106,7 +106,7 @@ def test_new_removed_and_renamed_files(ws, tree):
     assert found(ws, "value") == [("z/.hidden", 1)]
 
 
-def test_ignore_files_count_from_the_moment_they_are_written(ws, tree):
+def test_ignore_files_take_effect_immediately(ws, tree):
     assert found(ws, "value = 1") == [("b/c.py", 1)]
     (tree / ".gitignore").write_text("c.py\n")
     write_tree(tree, {"x/c.py": "value = 1\n", "x/k.py": "value = 1\n"})
@@ -115,7 +115,7 @@ def test_ignore_files_count_from_the_moment_they_are_written(ws, tree):
     assert found(ws, "value = 1") == [("b/c.py", 1), ("x/c.py", 1), ("x/k.py", 1)]
 
 
-def test_what_no_index_would_hold_is_not_read(ws, tree):
+def test_files_that_are_never_indexed_are_not_read(ws, tree):
     write_tree(
         tree,
         {
@@ -132,7 +132,7 @@ def test_what_no_index_would_hold_is_not_read(ws, tree):
     assert found(ws, ".", regex=True, scope=Scope(include_globs=("out.txt", "key.pem"))) == []
 
 
-def test_the_scope_holds_for_what_is_new(ws, tree):
+def test_scope_applies_to_new_files(ws, tree):
     write_tree(
         tree,
         {
@@ -157,7 +157,7 @@ def test_the_scope_holds_for_what_is_new(ws, tree):
     assert found(ws, "value", scope=Scope(kinds=("markdown",))) == [("b/d.md", 3)]
 
 
-def test_a_new_notebook_is_searched_as_its_cells(ws, tree):
+def test_new_notebook_is_searched_by_cell(ws, tree):
     cells = [
         {"cell_type": "markdown", "source": "# zebra\n"},
         {
@@ -186,7 +186,7 @@ def test_a_new_notebook_is_searched_as_its_cells(ws, tree):
     assert [(hit.cell, hit.language) for hit in ws.search_text("zebra")] == [(None, "json")]
 
 
-def test_a_limit_counts_over_index_and_files(ws, tree):
+def test_limit_spans_index_and_unindexed_files(ws, tree):
     write_tree(tree, {f"b/n{i:03}.py": "value\nvalue\n" for i in range(300)})
     results = ws.search_text("value", limit=5)
     assert [(hit.path, hit.start_line) for hit in results] == [
@@ -210,14 +210,14 @@ def test_a_limit_counts_over_index_and_files(ws, tree):
     assert ws.search_text("value", cancel=cancel).truncated
 
 
-def test_touched_files_and_a_checkout_back_and_forth_are_not_read_for_ever(ws, tree):
+def test_touched_file_with_same_content_uses_the_index(ws, tree):
     os.utime(tree / "a.py")
     results = ws.search_text("first")
     assert results.coverage.unindexed == 0
     assert results[0].symbol == "first"
 
 
-def test_the_index_catches_up(ws, tree):
+def test_indexing_clears_unindexed_files(ws, tree):
     (tree / "a.py").write_text("def later():\n    return 2\n")
     assert ws.search_text("later").coverage.unindexed == 1
     ws.index(tree)
@@ -226,12 +226,12 @@ def test_the_index_catches_up(ws, tree):
     assert results[0].symbol == "later"
 
 
-def test_a_folder_that_is_gone_leaves_its_index(ws, tree):
+def test_index_answers_after_its_folder_is_deleted(ws, tree):
     shutil.rmtree(tree)
     assert found(ws, "def first") == [("a.py", 1)]
 
 
-def test_while_nothing_is_indexed_the_folder_one_works_in_is_read(tmp_path):
+def test_current_folder_is_searched_when_nothing_is_indexed(tmp_path):
     write_tree(
         tmp_path / "here", {**TREE, **{f"many/{i}.py": f"number = {i}\n" for i in range(500)}}
     )
@@ -252,8 +252,8 @@ def test_while_nothing_is_indexed_the_folder_one_works_in_is_read(tmp_path):
         workspace.semantic_search("value")
 
 
-def test_a_first_index_that_is_not_finished_hides_nothing(tmp_path):
-    """Killed in the middle of its first build, a repository's text is searched all the same."""
+def test_unfinished_first_index_hides_no_files(tmp_path):
+    """Check that text search covers a repository whose first build was stopped midway."""
     root = write_tree(
         tmp_path / "tree", {f"f{i:03}.py": f"token_{i} = 1\n" * 50 for i in range(400)}
     )
@@ -273,7 +273,7 @@ def test_a_first_index_that_is_not_finished_hides_nothing(tmp_path):
 
 
 class Edits(RuleBasedStateMachine):
-    """Whatever is done to a tree, a search finds what a plain scan of it finds."""
+    """Random edits of a tree, after each of which a search must equal a plain scan."""
 
     names = st.sampled_from(["a.py", "b.txt", "d/a.py", "d/e/f.md", "g/h.py", "d/e/i.py"])
     words = st.sampled_from(["alpha", "beta", "gamma"])
@@ -347,7 +347,7 @@ TestEdits.settings = settings(
     st.sampled_from(["import", "error", r"\w+", "^x", "k", "s", r"\bx\b", "x$"]),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_files_are_read_as_ripgrep_reads_them(tmp_path_factory, pieces, pattern):
+def test_unindexed_files_match_like_ripgrep(tmp_path_factory, pieces, pattern):
     from codeintel_nb.search.ripgrep import rg_path
 
     here = tmp_path_factory.mktemp("loose")
@@ -366,8 +366,11 @@ def test_files_are_read_as_ripgrep_reads_them(tmp_path_factory, pieces, pattern)
     ] == expected
 
 
-def test_what_an_index_run_read_in_between_is_looked_at_again(tmp_path):
-    """A file that was changed and changed back while it was being indexed: its notices were read against the index before."""
+def test_file_reverted_during_indexing_is_checked_again(tmp_path):
+    """Check a file changed and changed back during indexing.
+
+    Its events were compared with the previous index.
+    """
     root = write_tree(tmp_path / "tree", {"f.txt": "aaaa\n"})
     workspace = Workspace(Settings.from_environment(tmp_path / "home"))
     workspace.index(root)
@@ -386,7 +389,7 @@ def test_what_an_index_run_read_in_between_is_looked_at_again(tmp_path):
     assert found(workspace, "bbbb") == []
 
 
-def test_a_search_that_read_an_older_snapshot_reads_it_again(ws, tree):
+def test_search_on_an_older_snapshot_is_retried(ws, tree):
     (tree / "a.py").write_text("new_word\n")
     through, once = ws._roster.with_changes, [1]
 
@@ -401,7 +404,7 @@ def test_a_search_that_read_an_older_snapshot_reads_it_again(ws, tree):
     assert found(ws, "def first") == []
 
 
-def test_a_time_that_was_vouched_for_is_so_for_that_content_alone(ws, tmp_path):
+def test_verified_mtime_is_valid_for_that_content_only(ws, tmp_path):
     root = write_tree(tmp_path / "other", {"f.txt": "aaaa\n"})
     ws.index(root)
     os.utime(root / "f.txt", (1, 1))
@@ -415,7 +418,7 @@ def test_a_time_that_was_vouched_for_is_so_for_that_content_alone(ws, tmp_path):
     assert found(ws, "bbbb") == []
 
 
-def test_a_root_that_was_exchanged_and_rules_above_it(ws, tmp_path, git):
+def test_replaced_root_and_ignore_rules_above_it(ws, tmp_path, git):
     top = write_tree(tmp_path / "top", {"sub/f.txt": "aaaa\n", "sub/g.log": "aaaa\n"})
     git("init", "-q", cwd=top)
     ws.index(top / "sub")
@@ -428,8 +431,8 @@ def test_a_root_that_was_exchanged_and_rules_above_it(ws, tmp_path, git):
     assert found(ws, "cccc") == [("f.txt", 1)]
 
 
-def test_an_update_looks_at_nothing_where_no_change_was_told(ws, tree, monkeypatch):
-    found(ws, "zebra")  # compares the folder once, and has its changes told from then on
+def test_refresh_without_events_walks_nothing(ws, tree, monkeypatch):
+    found(ws, "zebra")  # scans the folder once; from then on, events report changes
     looked, walk = [], Walk.__iter__
     monkeypatch.setattr(Walk, "__iter__", lambda self: looked.append(1) or walk(self))
     report = ws.refresh("tree")
@@ -479,7 +482,7 @@ def linked_over(root):
     "change", [replaced_in_place, moved_over, folders_that_change_places, linked_over]
 )
 @pytest.mark.parametrize("known", [False, True], ids=["at first", "after a search"])
-def test_the_same_size_and_time_do_not_hide_a_change(tmp_path, change, known):
+def test_same_size_and_mtime_do_not_hide_a_change(tmp_path, change, known):
     root = write_tree(
         tmp_path / "r",
         {
@@ -513,7 +516,7 @@ def test_the_same_size_and_time_do_not_hide_a_change(tmp_path, change, known):
     [{"max_inotify_watches": 20}, {"max_inotify_watches": 0}, {"max_inotify_instances": 0}],
     ids=str,
 )
-def test_a_search_is_right_and_says_so_where_the_system_grants_no_notices(tmp_path, limits):
+def test_search_is_correct_and_warns_without_inotify_watches(tmp_path, limits):
     script = """
 import sys, shutil, random
 from pathlib import Path
@@ -534,10 +537,13 @@ for number in range(40):
     shutil.rmtree(root / f"new{number}")
     stale += len(workspace.search_text(f"newly_{number} ")) != 0
 results = workspace.search_text("changed")
-print(stale, "not all folders are watched" in caption(results, len(results)), sorted(results.coverage.unwatched))
+warned = "not all folders are watched" in caption(results, len(results))
+print(stale, warned, sorted(results.coverage.unwatched))
 jobs = Jobs(lambda *_: None)
-told = [health(workspace, 1, jobs).reasons, [finding.said for finding in examine(workspace.settings) if finding.level == "warning"]]
-print([sum("sysctl fs.inotify.max_user_" in text for text in texts) for texts in told])
+findings = examine(workspace.settings)
+warnings = [finding.said for finding in findings if finding.level == "warning"]
+reports = [health(workspace, 1, jobs).reasons, warnings]
+print([sum("sysctl fs.inotify.max_user_" in text for text in texts) for texts in reports])
 jobs.close()
 """
     root = write_tree(tmp_path / "r", {f"d{number}/a.py": "x = 1\n" for number in range(50)})
@@ -558,8 +564,11 @@ jobs.close()
     assert done.stdout == "0 True ['r']\n[1, 1]\n", done.stderr
 
 
-def test_one_repository_that_leads_elsewhere_stops_no_other(tmp_path, ws):
-    """A root that was exchanged for a link leads out of what may be indexed: it is left out, named, and comes back."""
+def test_root_replaced_by_a_link_does_not_break_other_repositories(tmp_path, ws):
+    """Check a root replaced by a link out of the allowed folders.
+
+    The repository is skipped and reported, and searched again once its root is back.
+    """
     root = write_tree(tmp_path / "tree", TREE)
     other = write_tree(tmp_path / "other", {"x.py": "value_of_another = 1\n"})
     outside = write_tree(
@@ -579,7 +588,7 @@ def test_one_repository_that_leads_elsewhere_stops_no_other(tmp_path, ws):
     with pytest.raises(SourceError, match="leads elsewhere now"):
         ws.search_text("value", Scope(repos=("tree",)))
     assert [hit.path for hit in ws.list_paths(Scope(repos=("tree",)))] == list(TREE), (
-        "the index answers as before"
+        "the index still answers"
     )
     root.unlink()
     (tmp_path / "kept").rename(root)
@@ -587,7 +596,7 @@ def test_one_repository_that_leads_elsewhere_stops_no_other(tmp_path, ws):
     assert ws.failures == {}
 
 
-def test_a_file_or_folder_exchanged_for_a_link_while_it_is_read_leads_nowhere(tmp_path, ws):
+def test_link_swapped_in_during_a_read_is_not_followed(tmp_path, ws):
     root = write_tree(tmp_path / "tree", {"sub/a.py": "inside = 1\n", "b.py": "inside = 2\n"})
     write_tree(tmp_path / "outside", {"a.py": "outside = 1\n"})
     ws.index(root)
@@ -616,7 +625,7 @@ def test_a_file_or_folder_exchanged_for_a_link_while_it_is_read_leads_nowhere(tm
     assert len(found(ws, "inside")) == 2
 
 
-def test_a_pipe_for_an_ignore_file_stops_no_search(tmp_path, ws):
+def test_pipe_as_ignore_file_does_not_block_search(tmp_path, ws):
     root, other = (
         write_tree(tmp_path / "tree", TREE),
         write_tree(tmp_path / "other", {"x.py": "value = 1\n"}),
@@ -634,7 +643,7 @@ def test_a_pipe_for_an_ignore_file_stops_no_search(tmp_path, ws):
     )
 
 
-def test_rules_outside_of_the_folder_count_from_the_moment_they_are_written(tmp_path, ws, own_home):
+def test_ignore_rules_outside_the_folder_take_effect_immediately(tmp_path, ws, own_home):
     root = tmp_path / "above" / "tree"
     write_tree(root, {"a.log": "value\n", "inner/b.log": "value\n", "inner/c.tmp": "value\n"})
     make_repository(root / "inner")
@@ -652,7 +661,7 @@ def test_rules_outside_of_the_folder_count_from_the_moment_they_are_written(tmp_
     assert [path for path, _ in found(ws, "value")] == ["a.log", "inner/c.tmp"]
 
 
-def test_a_repository_that_appears_inside_has_rules_of_its_own(tmp_path, ws):
+def test_new_inner_repository_has_its_own_ignore_rules(tmp_path, ws):
     root = write_tree(tmp_path / "tree", {".gitignore": "*.log\n", "inner/b.log": "value\n"})
     ws.index(root)
     assert found(ws, "value") == []
@@ -663,7 +672,7 @@ def test_a_repository_that_appears_inside_has_rules_of_its_own(tmp_path, ws):
     assert found(ws, "value") == []
 
 
-def test_a_scope_of_kinds_gives_no_line_that_is_gone_and_counts_what_is_newer(ws, tree):
+def test_kind_scope_drops_stale_lines_and_counts_unindexed_files(ws, tree):
     functions = Scope(kinds=("function",))
     assert found(ws, "first", scope=functions) == [("a.py", 1)]
     (tree / "a.py").write_text("def second():\n    return 1\n")
@@ -674,11 +683,19 @@ def test_a_scope_of_kinds_gives_no_line_that_is_gone_and_counts_what_is_newer(ws
     assert found(ws, "second", scope=functions) == [("a.py", 1)]
 
 
-def test_what_is_ignored_is_searched_on_request_as_ripgrep_does(tmp_path, ws):
+def test_no_ignore_searches_ignored_files_like_ripgrep(tmp_path, ws):
     files = {
-        ".gitignore": "*.log\nout/\n", "a.log": "value\n", "out/b.py": "value\n", "c.py": "value\n", ".ignore": "d.py\n", "d.py": "value\n", "node_modules/m.js": "value\n", "env/pyvenv.cfg": "value\n",
-        "env/lib/x.py": "value\n", ".env": "value\n",
-    }  # fmt: skip
+        ".gitignore": "*.log\nout/\n",
+        "a.log": "value\n",
+        "out/b.py": "value\n",
+        "c.py": "value\n",
+        ".ignore": "d.py\n",
+        "d.py": "value\n",
+        "node_modules/m.js": "value\n",
+        "env/pyvenv.cfg": "value\n",
+        "env/lib/x.py": "value\n",
+        ".env": "value\n",
+    }
     root = write_tree(tmp_path / "tree", files)
     make_repository(root)
     ws.index(root)
@@ -691,7 +708,7 @@ def test_what_is_ignored_is_searched_on_request_as_ripgrep_does(tmp_path, ws):
         check=True,
     ).stdout.split()
     ours = [path for path, _ in found(ws, "value", no_ignore=True)]
-    assert sorted(ours) == sorted(set(theirs) - {".env"}), "a likely secret is never read"
+    assert sorted(ours) == sorted(set(theirs) - {".env"}), "likely secrets are never read"
     assert ours == sorted(ours, key=lambda path: path.split("/"))
     assert [
         path
@@ -705,7 +722,7 @@ def test_what_is_ignored_is_searched_on_request_as_ripgrep_does(tmp_path, ws):
     here.close()
 
 
-def test_a_change_under_another_name_of_a_file_or_folder_is_seen(tmp_path, ws):
+def test_change_through_a_hard_link_is_seen(tmp_path, ws):
     root = write_tree(tmp_path / "tree", {"a/f.py": "old_value = 1\n", "b/g.py": "x = 1\n"})
     os.link(root / "a/f.py", root / "b/f.py")
     outside = write_tree(tmp_path / "outside", {"o.py": "old_value = 2\n"})
@@ -721,7 +738,7 @@ def test_a_change_under_another_name_of_a_file_or_folder_is_seen(tmp_path, ws):
     assert [path for path, _ in found(ws, "value")] == ["a/f.py"]
 
 
-def test_a_folder_that_is_mounted_twice_is_seen_under_both_names(tmp_path):
+def test_bind_mounted_folder_is_seen_under_both_paths(tmp_path):
     script = """
 import subprocess, sys
 from pathlib import Path
@@ -763,7 +780,7 @@ print(paths("new"))
     ], done.stderr
 
 
-def test_a_repository_that_begins_above_or_is_finished_inside_counts(tmp_path, ws, git):
+def test_git_init_above_or_inside_takes_effect(tmp_path, ws, git):
     root = write_tree(
         tmp_path / "p/sub",
         {
@@ -795,7 +812,7 @@ def test_a_repository_that_begins_above_or_is_finished_inside_counts(tmp_path, w
         '{"worksheets":[{"cells":true}],"metadata":5}',
     ],
 )
-def test_an_odd_notebook_stops_nothing(tmp_path, ws, notebook):
+def test_malformed_notebook_breaks_nothing(tmp_path, ws, notebook):
     root = write_tree(tmp_path / "tree", {"bad.ipynb": notebook, "a.py": "value = 1\n"})
     ws.index(root)
     assert found(ws, "value = 1") == [("a.py", 1)]

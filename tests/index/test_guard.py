@@ -1,4 +1,4 @@
-"""A grammar that crashes, never ends or raises costs its one file the syntax, and nothing else."""
+"""Parse guard: a grammar that crashes, hangs or raises affects only its file."""
 
 import os
 
@@ -8,6 +8,7 @@ from codeintel_nb import Workspace
 from codeintel_nb.errors import EngineError
 from tests.conftest import write_tree
 
+# runs in the indexing child, in place of a faulty grammar
 FAULTS = """
 import os, re, signal
 from codeintel_nb.index import guard
@@ -20,7 +21,7 @@ def document_of(path, data, *others):
     if b"crashes" in data:
         os.kill(os.getpid(), signal.SIGSEGV)
     if b"spins" in data:
-        re.match("(a+)+$", "a" * 50 + "b")  # and holds the interpreter's lock
+        re.match("(a+)+$", "a" * 50 + "b")  # without releasing the GIL
     if b"raises" in data:
         raise TypeError("as a bug would")
     if b"is killed" in data:
@@ -28,13 +29,20 @@ def document_of(path, data, *others):
     return cut(path, data, *others)
 
 chunk.document_of = document_of
-"""  # in the child that indexes, as if a grammar did it
+"""
 FAILED = "read by lines, as its grammar failed"
 SLOW = "read by lines, as its grammar took too long"
 TREE = {
-    "a.py": "def before(): ...\n", "b.py": "def it_crashes(): ...\n", "c.py": "def between(): ...\n", "d.rb": "def it_spins\nend\n",
-    "e.js": "function it_raises() {}\n", "f.py": "def behind(): ...\n", "g.ipynb": '{"cells": [{"cell_type": "code", "source": "crashes = 1"}], "metadata": {}, "nbformat": 4}',
-}  # fmt: skip
+    "a.py": "def before(): ...\n",
+    "b.py": "def it_crashes(): ...\n",
+    "c.py": "def between(): ...\n",
+    "d.rb": "def it_spins\nend\n",
+    "e.js": "function it_raises() {}\n",
+    "f.py": "def behind(): ...\n",
+    "g.ipynb": (
+        '{"cells": [{"cell_type": "code", "source": "crashes = 1"}], "metadata": {}, "nbformat": 4}'
+    ),
+}
 
 
 @pytest.fixture
@@ -49,19 +57,19 @@ def faulty(tmp_path, monkeypatch):
     workspace.close()
 
 
-def test_one_file_spoils_nothing(faulty, tmp_path):
+def test_failing_grammar_costs_only_its_file(faulty, tmp_path):
     root = write_tree(tmp_path / "tree", TREE)
     report = faulty.index(root, name="tree")
     assert report.files == len(TREE)
     assert report.skipped[FAILED] == 4
     assert {hit.path for hit in faulty.search_text("crashes")} == {"b.py", "g.ipynb"}
-    assert faulty.search_text("crashes = 1")[0].cell == 0, "a notebook keeps its cells"
+    assert faulty.search_text("crashes = 1")[0].cell == 0, "the notebook keeps its cells"
     assert {hit.path for hit in faulty.search_text("it_spins")} == {"d.rb"}
     names = {name for (name,) in faulty.sql("select name from symbols").rows()}
     assert names == {"before", "between", "behind"}
 
     assert faulty.index(root, name="tree").unchanged == len(TREE), (
-        "what crashed once is not parsed again, and what failed otherwise is, to no avail"
+        "crashed files are not parsed again; failed ones are, and fail again"
     )
     (root / "a.py").write_text("def after(): ...\n")
     report = faulty.index(root, name="tree")
@@ -71,7 +79,7 @@ def test_one_file_spoils_nothing(faulty, tmp_path):
     assert faulty.symbols("after")
 
 
-def test_what_is_killed_from_outside_is_not_started_again(faulty, tmp_path):
+def test_child_killed_from_outside_is_not_restarted(faulty, tmp_path):
     with pytest.raises(EngineError, match="killed by SIGKILL"):
         faulty.index(write_tree(tmp_path / "tree", {"a.py": "# is killed\n"}))
 
@@ -103,7 +111,7 @@ def slow(tmp_path, monkeypatch):
     workspace.close()
 
 
-def test_a_file_that_took_too_long_is_named_and_parsed_again(slow, tmp_path, monkeypatch):
+def test_timed_out_file_is_reported_and_parsed_again(slow, tmp_path, monkeypatch):
     root = write_tree(
         tmp_path / "tree", {"a.py": "def slow_one(): ...\n", "b.py": "def other(): ...\n"}
     )
@@ -117,9 +125,7 @@ def test_a_file_that_took_too_long_is_named_and_parsed_again(slow, tmp_path, mon
     assert slow.status()[0].skipped == {}
 
 
-def test_a_file_that_always_takes_too_long_is_left_in_peace_until_it_changes(
-    slow, tmp_path, monkeypatch
-):
+def test_file_that_keeps_timing_out_is_skipped_until_it_changes(slow, tmp_path, monkeypatch):
     root = write_tree(tmp_path / "tree", {"a.py": "def slow_one(): ...\n"})
     for _ in range(4):
         assert slow.index(root).skipped[SLOW] == 1

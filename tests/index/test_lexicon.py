@@ -25,11 +25,11 @@ def bag(text):
 
 
 def stored(count):
-    """Of the counts that four bits tell apart the one that adds most nearly the same."""
+    """Return the step with the BM25 weight closest to that of ``count``."""
     return min(STEPS.tolist(), key=lambda step: abs(step / (step + K1) - count / (count + K1)))
 
 
-def test_small_counts_are_exact_and_large_ones_near():
+def test_small_counts_are_exact_and_large_ones_approximate():
     assert [stored(count) for count in range(1, 11)] == list(range(1, 11))
     assert all(
         abs(stored(count) / (stored(count) + K1) - count / (count + K1)) < 0.012
@@ -38,7 +38,7 @@ def test_small_counts_are_exact_and_large_ones_near():
 
 
 @given(TEXTS, st.integers(1, 5))
-def test_postings_are_a_plain_count_of_terms(tmp_path_factory, texts, batch):
+def test_postings_equal_plain_term_counts(tmp_path_factory, texts, batch):
     path = tmp_path_factory.mktemp("lexicon") / "l.bin"
     builder = LexiconBuilder()
     for i in range(0, len(texts), batch):
@@ -54,7 +54,7 @@ def test_postings_are_a_plain_count_of_terms(tmp_path_factory, texts, batch):
         ]
 
 
-def test_counts_are_found_among_many(tmp_path, monkeypatch):
+def test_rank_directory_finds_repeated_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_RANKED", 24)
     rng = np.random.default_rng(5)
     texts = [" ".join(f"w{int(word)}q" for word in rng.zipf(1.4, 30) % 60) for _ in range(400)]
@@ -92,7 +92,7 @@ def test_scores_are_bm25_inside_the_mask(tmp_path_factory, texts, data):
         assert math.isclose(scores[i], expected if mask[i] else 0, rel_tol=1e-4, abs_tol=1e-6)
 
 
-def test_forgetting_words_loses_no_posting(tmp_path, monkeypatch):
+def test_clearing_the_word_cache_loses_no_posting(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_MOST_WORDS", 2)
     builder = LexiconBuilder()
     for text in ("read the file", "the other file", "read again"):

@@ -1,4 +1,4 @@
-"""The table decides as the matcher does, path by path."""
+"""Equivalence of the path table and the path matcher."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from tests.strategies import GLOBS, PATHS
 @example(["*a"], [], ["a", "ba/c", "c/ba", "ab"])
 @example(["**/**"], [], ["a", "a/b"])
 @example(["**/"], [], ["a", "a/b"])
-def test_the_table_admits_what_the_matcher_admits(include, exclude, paths):
+def test_table_and_matcher_admit_the_same_paths(include, exclude, paths):
     paths = sorted(set(paths))
     table = PathTable.of(paths)
     assert table.admitted(include, exclude).tolist() == PathMatcher(include, exclude).admits_each(
@@ -47,7 +47,7 @@ def test_the_table_admits_what_the_matcher_admits(include, exclude, paths):
         "src/a",
     ],
 )
-def test_real_shapes(glob):
+def test_realistic_globs_and_paths(glob):
     rng = np.random.default_rng(5)
     names = [
         "src",

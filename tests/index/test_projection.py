@@ -1,4 +1,4 @@
-"""The map: one layout for all shards, computed once, on which what is alike lies close together."""
+"""The map: one layout for all shards, computed once, with similar chunks close together."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ from tests.conftest import write_tree
 
 @pytest.fixture(scope="module")
 def mapped(tmp_path_factory):
-    """IPython's own sources."""
+    """Yield a workspace with IPython's sources and their map."""
     workspace = Workspace.open(tmp_path_factory.mktemp("mapped"))
     workspace.index(Path(IPython.__file__).parent, "ipython")
     workspace.points()
@@ -34,7 +34,7 @@ def places(points):
     return np.stack([np.frombuffer(points.x, "<f4"), np.frombuffer(points.y, "<f4")], axis=1)
 
 
-def test_what_is_alike_lies_close_together(mapped):
+def test_similar_chunks_are_close_together(mapped):
     (target,) = mapped._roster.now(Scope()).targets
     vectors = decode(mapped._engine.shard(target.folder).vectors.codes)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -49,7 +49,7 @@ def test_what_is_alike_lies_close_together(mapped):
     assert np.abs(at).max() <= 1.05
 
 
-def test_a_chunk_lies_where_it_lies_in_every_scope(mapped):
+def test_chunk_has_the_same_position_in_every_scope(mapped):
     everything, some = mapped.points(), mapped.points(Scope(include_globs=("core/**",)))
     assert 0 < some.total < everything.total
 
@@ -64,32 +64,32 @@ def test_a_chunk_lies_where_it_lies_in_every_scope(mapped):
     }
 
 
-def test_many_points_are_an_even_sample(mapped):
+def test_point_limit_takes_an_even_sample(mapped):
     few = mapped.points(most=100)
     assert few.total == mapped.points().total
     assert len(places(few)) == 100
     assert len(few.paths) > 30
 
 
-def test_points_are_kept_and_what_is_damaged_is_made_again(mapped):
+def test_points_are_cached_and_damaged_files_are_recomputed(mapped):
     before = places(mapped.points())
     stamps = {path.name: path.stat().st_mtime_ns for path in folder_of(mapped).iterdir()}
     assert len(stamps) == 2
     assert (places(mapped.points()) == before).all()
     assert (again(mapped) == before).all()
     assert {path.name: path.stat().st_mtime_ns for path in folder_of(mapped).iterdir()} == stamps, (
-        "read, not computed"
+        "read from the cache, not recomputed"
     )
     (points,) = folder_of(mapped).glob("*-*.bin")
     points.write_bytes(points.read_bytes()[:-3])
     assert np.allclose(again(mapped), before)
     (folder_of(mapped) / "landmarks.npz").write_bytes(b"PK nonsense")
-    assert np.allclose(again(mapped), before, atol=1e-3), "the layout is the same again"
-    assert len(list(folder_of(mapped).iterdir())) == 2, "points of other landmarks are gone"
+    assert np.allclose(again(mapped), before, atol=1e-3), "the same layout is computed again"
+    assert len(list(folder_of(mapped).iterdir())) == 2, "points of the old landmarks are deleted"
 
 
 def again(workspace):
-    """The points as another process has them."""
+    """Return the points as read by a new workspace."""
     other = Workspace.open(workspace.settings.home)
     try:
         return places(other.points())
@@ -98,7 +98,7 @@ def again(workspace):
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 60])
-def test_a_few_chunks_have_a_map_too(make_workspace, tmp_path, count):
+def test_a_few_chunks_have_a_map(make_workspace, tmp_path, count):
     (tmp_path / "t").mkdir()
     for i in range(count):
         (tmp_path / "t" / f"m{i}.py").write_text(f"def function_{i}(a):\n    return a + {i}\n")
@@ -109,7 +109,7 @@ def test_a_few_chunks_have_a_map_too(make_workspace, tmp_path, count):
     assert np.isfinite(at).all()
 
 
-def test_a_grown_index_keeps_its_map_until_it_outgrows_it(make_workspace, tmp_path):
+def test_growing_index_keeps_its_layout_until_it_outgrows_it(make_workspace, tmp_path):
     def write(begin, end):
         for i in range(begin, end):
             (tmp_path / "t" / f"m{i}.py").write_text(f"def function_{i}(a):\n    return a * {i}\n")
@@ -131,7 +131,7 @@ def test_a_grown_index_keeps_its_map_until_it_outgrows_it(make_workspace, tmp_pa
     assert kept.read_bytes() != first
 
 
-def test_a_map_needs_no_home_that_can_be_written(mapped, monkeypatch, tmp_path):
+def test_map_works_without_a_writable_home(mapped, monkeypatch, tmp_path):
     from codeintel_nb.index import projection
 
     (tmp_path / "file").write_text("where nothing can lie below")
@@ -145,10 +145,10 @@ def test_a_map_needs_no_home_that_can_be_written(mapped, monkeypatch, tmp_path):
     for _ in range(3):
         made.prepare([shard])
         assert len(made.points(shard)) == shard.manifest.chunks
-    assert children == [1], "it is kept in memory"
+    assert children == [1], "the map is kept in memory"
 
 
-def test_without_its_part_the_map_says_how_to_get_it(make_workspace, tree, monkeypatch):
+def test_missing_extra_error_names_the_install_command(make_workspace, tree, monkeypatch):
     from codeintel_nb.index import projection
 
     workspace = make_workspace()
@@ -165,13 +165,13 @@ def test_an_empty_folder_has_an_empty_map(make_workspace, tmp_path):
     assert (workspace.points().total, workspace.points().paths) == (0, [])
 
 
-def test_nothing_indexed_is_nothing_to_map(make_workspace):
+def test_map_without_repositories_raises(make_workspace):
     with pytest.raises(SearchError):
         make_workspace().points()
 
 
-def test_a_shard_that_is_swept_meanwhile_is_a_missing_file(mapped, tmp_path):
-    """Whoever asks reads the snapshot again."""
+def test_deleted_shard_raises_file_not_found(mapped, tmp_path):
+    """Check the error: callers reload the snapshot on it."""
     (target,) = mapped._roster.now(Scope()).targets
     folder = tmp_path / target.folder.name
     shutil.copytree(target.folder, folder)
@@ -182,8 +182,8 @@ def test_a_shard_that_is_swept_meanwhile_is_a_missing_file(mapped, tmp_path):
     assert str(folder) in str(error.value.filename)
 
 
-def test_newer_landmarks_of_another_process_stay(mapped, tmp_path):
-    """A process that knows older landmarks places its shards among the newer ones."""
+def test_newer_landmarks_of_another_process_are_kept(mapped, tmp_path):
+    """Check that a process with older landmarks places its shards among the newer ones."""
     (target,) = mapped._roster.now(Scope()).targets
     shard = mapped._engine.shard(target.folder)
     folder = tmp_path / "map"
@@ -195,8 +195,8 @@ def test_newer_landmarks_of_another_process_stay(mapped, tmp_path):
     assert _read(folder / LANDMARKS_FILE).id == projection._landmarks.id == newer.id
 
 
-def test_two_processes_may_lay_out_a_map_at_once(make_workspace, tmp_path):
-    """Each replaces the landmarks of the other; both get positions of their own shards."""
+def test_two_processes_can_lay_out_a_map_at_once(make_workspace, tmp_path):
+    """Check that both get their positions although each replaces the other's landmarks."""
     function = "def function_{i}_{j}(argument):\n    return argument * {j} + {i}\n\n\n"
     workspace = make_workspace()
     for name in ("a", "b"):
@@ -221,8 +221,8 @@ def test_two_processes_may_lay_out_a_map_at_once(make_workspace, tmp_path):
         assert projection.points(shard).shape == (shard.manifest.chunks, 2)
 
 
-def test_a_shard_that_came_meanwhile_is_read_again(mapped):
-    """Between the list of shards and their positions another process may publish a new one."""
+def test_shard_without_positions_raises_file_not_found(mapped):
+    """Check the error: another process may publish a shard after the shards were listed."""
     (target,) = mapped._roster.now(Scope()).targets
     with pytest.raises(FileNotFoundError):
         Projection(folder_of(mapped)).points(mapped._engine.shard(target.folder))

@@ -1,4 +1,7 @@
-"""Runs stopped by the user: they stay stopped, keep the files read, and are in no scope until complete."""
+"""Runs stopped by the user.
+
+They stay stopped, keep the files read, and are in no default scope until complete.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,12 @@ from tests.conftest import write_tree
 
 @pytest.fixture
 def large(tmp_path):
-    """A folder whose first index takes some seconds."""
-    function = "def function_{i}_{j}(argument):\n    '''Compute the value number {j}.'''\n    return argument * {j} + {i}\n\n\n"
+    """Return a folder large enough that its first index takes some seconds."""
+    function = (
+        "def function_{i}_{j}(argument):\n"
+        "    '''Compute the value number {j}.'''\n"
+        "    return argument * {j} + {i}\n\n\n"
+    )
     return write_tree(
         tmp_path / "large",
         {
@@ -64,7 +71,7 @@ def stopped(workspace, folder, at=200, cancel=None, **options):
     return str(error.value)
 
 
-def test_a_stopped_first_run_keeps_what_it_read(opened, large):
+def test_stopped_first_run_keeps_the_files_read(opened, large):
     workspace = opened()
     message = stopped(workspace, large)
     assert "was stopped at" in message
@@ -86,7 +93,7 @@ def test_a_stopped_first_run_keeps_what_it_read(opened, large):
     assert (status.state, status.stopped, status.files) == ("indexed", "", 500)
 
 
-def test_it_is_in_nobodys_scope_until_it_is_whole(opened, large, tree):
+def test_incomplete_repository_is_searched_only_by_name(opened, large, tree):
     workspace = opened()
     workspace.index(tree, name="shop")
     everywhere = workspace.search_text("def ").total
@@ -106,8 +113,8 @@ def test_it_is_in_nobodys_scope_until_it_is_whole(opened, large, tree):
     assert workspace.search_text("def ").total == everywhere + 20_000
 
 
-def test_only_a_person_stops_it(opened, large, tmp_path, monkeypatch):
-    """A server's shutdown is not a user's stop: the child is killed at once, and the run resumes when the server is back."""
+def test_shutdown_is_not_a_user_stop(opened, large, tmp_path, monkeypatch):
+    """Check that a shutdown kills the child at once and leaves the run resumable."""
     workspace, cancel = opened(), Cancellation()
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -120,12 +127,12 @@ def test_only_a_person_stops_it(opened, large, tmp_path, monkeypatch):
     with pytest.raises(IndexingCancelled):
         workspace.index(large, progress=progress, cancel=cancel)
     assert not workspace.is_stopped("large")
-    assert workspace.status()[0].files == 0, "it did not wait for what was read to be written"
-    assert [*temporary.iterdir()] == [], "nothing of the killed child is left"
+    assert workspace.status()[0].files == 0, "it did not wait for the files read to be written"
+    assert [*temporary.iterdir()] == [], "the killed child's files are removed"
     assert workspace.status()[0].state == "unfinished"
 
 
-def test_a_shutdown_does_not_wait_for_a_stop_of_a_person(opened, large):
+def test_shutdown_does_not_wait_for_a_user_stop(opened, large):
     workspace, cancel = opened(), Cancellation()
 
     def progress(moved):
@@ -142,12 +149,28 @@ def test_a_shutdown_does_not_wait_for_a_stop_of_a_person(opened, large):
 
 
 @pytest.mark.parametrize("by_user", [True, False])
-def test_a_rebuild_that_did_not_end_is_finished_by_the_next_run(opened, large, by_user):
-    """The outputs of cells were asked for once: a stop or a crash does not take them back."""
-    (large / "n.ipynb").write_text(json.dumps({
-        "cells": [{"cell_type": "code", "source": "1", "metadata": {}, "execution_count": 1, "outputs": [{"output_type": "stream", "name": "stdout", "text": "printed_once"}]}],
-        "metadata": {}, "nbformat": 4, "nbformat_minor": 5,
-    }))  # fmt: skip
+def test_unfinished_rebuild_is_completed_by_the_next_run(opened, large, by_user):
+    """Check that a stop or a crash does not revoke the request to index outputs."""
+    (large / "n.ipynb").write_text(
+        json.dumps(
+            {
+                "cells": [
+                    {
+                        "cell_type": "code",
+                        "source": "1",
+                        "metadata": {},
+                        "execution_count": 1,
+                        "outputs": [
+                            {"output_type": "stream", "name": "stdout", "text": "printed_once"}
+                        ],
+                    }
+                ],
+                "metadata": {},
+                "nbformat": 4,
+                "nbformat_minor": 5,
+            }
+        )
+    )
     workspace = opened()
     workspace.index(large)
     cancel = Cancellation()
@@ -161,11 +184,11 @@ def test_a_rebuild_that_did_not_end_is_finished_by_the_next_run(opened, large, b
     assert workspace.search_text("printed_once").total == 0
     assert workspace.refresh("large").indexed == 501
     assert workspace.search_text("printed_once").total == 1
-    assert workspace.refresh("large").indexed == 0, "once is enough"
+    assert workspace.refresh("large").indexed == 0, "nothing is left to index"
 
 
-def test_only_a_request_resumes_it(opened, large):
-    """A watcher's run that was queued before the stop was noted leaves it alone."""
+def test_only_a_user_request_resumes_a_stopped_run(opened, large):
+    """Check that a watcher's run, queued before the stop, does not resume it."""
     workspace = opened()
     stopped(workspace, large)
     before = workspace.status()[0]
@@ -195,7 +218,7 @@ def test_the_watcher_leaves_a_stopped_run_alone(opened, large):
     watcher.close()
 
 
-def test_a_stopped_update_leaves_the_index_whole(opened, large):
+def test_stopped_update_leaves_the_index_complete(opened, large):
     workspace = opened()
     workspace.index(large)
     for i in range(0, 500, 2):
@@ -220,7 +243,7 @@ def test_a_stopped_rebuild_changes_nothing(opened, large):
     assert (after.files, after.chunks, after.complete) == (before.files, before.chunks, True)
 
 
-def test_ctrl_c_stops_it(opened, large):
+def test_ctrl_c_stops_the_run(opened, large):
     workspace = opened()
     sent = []
 
@@ -234,8 +257,8 @@ def test_ctrl_c_stops_it(opened, large):
     assert workspace.status()[0].state == "stopped"
 
 
-def test_ctrl_c_while_the_last_shard_is_written(opened, large):
-    """The index is complete, so the run is not stopped."""
+def test_ctrl_c_during_the_last_shard_completes_the_index(opened, large):
+    """Check that the run counts as complete, not as stopped."""
     workspace, sent = opened(), []
 
     def progress(moved):
@@ -249,7 +272,7 @@ def test_ctrl_c_while_the_last_shard_is_written(opened, large):
     assert (status.state, status.stopped, status.files) == ("indexed", "", 500)
 
 
-def test_a_cancelled_resumption_keeps_how_far_it_came(opened, large):
+def test_cancelled_resume_keeps_the_recorded_progress(opened, large):
     workspace, cancel = opened(), Cancellation()
     stopped(workspace, large)
     before = workspace.status()[0].stopped
@@ -259,7 +282,7 @@ def test_a_cancelled_resumption_keeps_how_far_it_came(opened, large):
     assert workspace.status()[0].stopped == before
 
 
-def test_a_cancel_before_a_first_run_begins_leaves_nothing(opened, large):
+def test_cancel_before_a_first_run_leaves_no_index(opened, large):
     workspace, cancel = opened(), Cancellation()
     cancel.set()
     with pytest.raises(IndexingCancelled, match="Indexing 'large' was cancelled; it has no index"):
@@ -267,7 +290,7 @@ def test_a_cancel_before_a_first_run_begins_leaves_nothing(opened, large):
     assert workspace.status() == []
 
 
-def test_a_cancel_before_the_child_reads_its_job(opened, large):
+def test_cancel_before_the_child_reads_its_job_is_a_stop(opened, large):
     workspace, cancel = opened(), Cancellation()
     threading.Timer(0.05, cancel.set).start()
     with pytest.raises(IndexingCancelled, match="was stopped"):
@@ -276,7 +299,7 @@ def test_a_cancel_before_the_child_reads_its_job(opened, large):
     assert workspace.refresh("large").files == 500
 
 
-def test_a_damaged_note_is_a_stop(tmp_path):
+def test_damaged_stop_file_counts_as_a_stop(tmp_path):
     write_stop(tmp_path, None)
     assert read_stop(tmp_path) is not None
     (tmp_path / "stopped.json").write_text("{")
@@ -284,7 +307,7 @@ def test_a_damaged_note_is_a_stop(tmp_path):
     assert read_stop(tmp_path / "elsewhere") is None
 
 
-def test_while_it_runs_it_is_being_indexed(opened, large):
+def test_status_is_indexing_during_a_run(opened, large):
     workspace, other, seen = opened(), opened(), threading.Event()
     states = []
 

@@ -1,4 +1,4 @@
-"""What a refresh reads, embeds, retires and keeps, on a real folder."""
+"""Files a refresh reads, embeds, retires and keeps, on a real folder."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def test_a_first_run_indexes_everything(setup):
     assert read_snapshot(stored.folder).complete
 
 
-def test_a_second_run_reads_only_what_changed_and_embeds_only_what_is_new(setup):
+def test_second_run_reads_changed_files_and_embeds_new_chunks(setup):
     run, stored, tree, _ = setup
     functions = [f"def step_{i}(card):\n    return card.pay({i})\n\n\n" for i in range(60)]
     write_tree(tree, {"src/shop/payment.py": "".join(functions)})
@@ -74,7 +74,7 @@ def test_a_second_run_reads_only_what_changed_and_embeds_only_what_is_new(setup)
     report = run()
     assert (report.indexed, report.removed, report.unchanged) == (2, 1, 7)
     assert report.reused > report.embedded > 0, (
-        "the unchanged chunks of the changed file keep their vectors"
+        "unchanged chunks of the changed file keep their vectors"
     )
     assert report.files == 9
     assert "web/app.js" not in paths_in(stored)
@@ -82,7 +82,7 @@ def test_a_second_run_reads_only_what_changed_and_embeds_only_what_is_new(setup)
     assert len(read_snapshot(stored.folder).shards) == 2
 
 
-def test_a_run_that_finds_nothing_changed_writes_no_shard(setup):
+def test_run_without_changes_writes_no_shard(setup):
     run, stored, _, _ = setup
     run()
     before = read_snapshot(stored.folder).shards
@@ -91,7 +91,7 @@ def test_a_run_that_finds_nothing_changed_writes_no_shard(setup):
     assert read_snapshot(stored.folder).shards == before
 
 
-def test_a_touched_file_is_read_once_and_never_again(setup):
+def test_touched_file_is_read_once(setup):
     run, stored, tree, _ = setup
     run()
     path = tree / "src/shop/cart.py"
@@ -113,23 +113,23 @@ def test_a_file_written_in_the_same_instant_is_not_missed(setup):
     os.utime(path, ns=(now, now))
     run()
     path.write_text("bbb = 2\n")
-    os.utime(path, ns=(now, now))  # same size, same time stamp
+    os.utime(path, ns=(now, now))  # same size, same mtime
     run()
     shards = [Shard(stored.shards / ref.id) for ref in read_snapshot(stored.folder).shards]
     assert any(b"bbb" in bytes(shard.content) for shard in shards)
 
 
-def test_binaries_are_refused_once(setup):
+def test_binary_file_is_read_once(setup):
     run, stored, tree, _ = setup
     write_tree(tree, {"a.bin": b"\0\1\2"})
-    time.sleep(0.05)  # later than the instant in which it may change unseen
+    time.sleep(0.05)  # past the interval in which a change could go unseen
     assert run().skipped["binary"] == 1
     plan = plan_update(stored, setup[3], default_embedder().id)
     assert plan.is_empty
     assert plan.skipped["binary"] == 1
 
 
-def test_text_becomes_binary_and_leaves_the_index(setup):
+def test_file_that_becomes_binary_leaves_the_index(setup):
     run, stored, tree, _ = setup
     run()
     (tree / "README.md").write_bytes(b"\0")
@@ -137,7 +137,7 @@ def test_text_becomes_binary_and_leaves_the_index(setup):
     assert "README.md" not in paths_in(stored)
 
 
-def test_a_shard_holds_what_its_size_allows_and_each_is_published_at_once(setup):
+def test_shards_respect_the_size_limit_and_are_published_one_by_one(setup):
     run, stored, tree, configured = setup
     write_tree(
         tree, {f"many/f{i:03}.py": f"def function_{i}():\n    return {i}\n" * 40 for i in range(30)}
@@ -158,10 +158,10 @@ def test_a_rebuild_replaces_every_shard_and_keeps_the_vectors(setup):
     assert not old & {ref.id for ref in snapshot.shards}
     assert old <= set(snapshot.retired)
     assert (report.embedded, report.reused) == (0, before.embedded)
-    assert all((stored.shards / name).is_dir() for name in old), "a reader may still be there"
+    assert all((stored.shards / name).is_dir() for name in old), "a reader may still have them open"
 
 
-def test_retired_shards_and_orphans_are_swept_when_they_are_old_enough(setup):
+def test_sweep_removes_orphans_and_expired_retired_shards(setup):
     run, stored, _, configured = setup
     run()
     run(rebuild=True)
@@ -176,7 +176,7 @@ def test_retired_shards_and_orphans_are_swept_when_they_are_old_enough(setup):
     }
 
 
-def test_a_second_writer_is_told_who_is_first(setup):
+def test_second_writer_error_names_the_first_process(setup):
     run, stored, _, _ = setup
     with (
         one_writer(stored),
@@ -185,7 +185,7 @@ def test_a_second_writer_is_told_who_is_first(setup):
         run()
 
 
-def test_another_model_embeds_everything_anew(setup):
+def test_another_model_reindexes_everything(setup):
     run, stored, _, _ = setup
     run()
     snapshot = read_snapshot(stored.folder)
@@ -195,7 +195,7 @@ def test_another_model_embeds_everything_anew(setup):
     assert read_snapshot(stored.folder).embedder == default_embedder().id
 
 
-def test_vectors_are_those_of_the_embedder_and_survive_an_update(setup):
+def test_vectors_match_the_embedder_after_a_rebuild(setup):
     run, stored, tree, _ = setup
     run()
     write_tree(tree, {"x.py": "y = 1\n"})
@@ -212,7 +212,7 @@ def test_vectors_are_those_of_the_embedder_and_survive_an_update(setup):
 
 
 @pytest.mark.parametrize("part", ["columns.bin", "manifest.json", "lexicon.bin", "content.bin"])
-def test_a_damaged_shard_is_named_with_the_command_that_rebuilds_it(setup, part):
+def test_damaged_shard_error_names_the_rebuild_command(setup, part):
     run, stored, _, _ = setup
     run()
     shard_id = read_snapshot(stored.folder).shards[0].id
@@ -223,14 +223,14 @@ def test_a_damaged_shard_is_named_with_the_command_that_rebuilds_it(setup, part)
     assert run(rebuild=True).files == 9
 
 
-def test_a_vanished_shard_folder_is_no_end_of_the_repository(setup):
+def test_rebuild_recovers_from_a_missing_shard_folder(setup):
     run, stored, _, _ = setup
     run()
     shutil.rmtree(stored.shards / read_snapshot(stored.folder).shards[0].id)
     assert run(rebuild=True).files == 9
 
 
-def test_paths_that_are_told_are_all_that_is_looked_at(setup):
+def test_update_of_given_paths_reads_nothing_else(setup):
     run, stored, tree, configured = setup
     run()
     write_tree(
@@ -262,7 +262,7 @@ def test_paths_that_are_told_are_all_that_is_looked_at(setup):
     (tree / "src" / "shop" / "told.py").write_text("told = 2\n")
     (tree / ".gitignore").write_text("told.py\n")
     report = told("src/shop/told.py")
-    assert (report.indexed, report.removed) == (0, 1), "the rules hold for a single path too"
+    assert (report.indexed, report.removed) == (0, 1), "ignore rules apply to a single path too"
 
 
 def notebook(*sources, output="", language="python"):
@@ -291,7 +291,7 @@ def notebook(*sources, output="", language="python"):
 PICTURE = "iVBORw0KGgo" + "A" * 1_500_000
 
 
-def test_a_notebook_is_as_large_as_its_cells(setup):
+def test_notebook_size_counts_only_its_cells(setup):
     run, stored, tree, settings = setup
     printed = json.loads(notebook("print(1)"))
     printed["cells"][0]["outputs"] = [
@@ -304,10 +304,14 @@ def test_a_notebook_is_as_large_as_its_cells(setup):
     write_tree(
         tree,
         {
-            "plots.ipynb": notebook("def churn(rows): ...", "churn([1])", output=PICTURE), "printed.ipynb": json.dumps(printed), "widget.ipynb": json.dumps(widget),
-            "long.ipynb": notebook("x = 1\n" * 400_000), "none.ipynb": '{"not": "a notebook", "x": "' + "y" * 2_500_000 + '"}', "long.py": "x = 1\n" * 400_000,
+            "plots.ipynb": notebook("def churn(rows): ...", "churn([1])", output=PICTURE),
+            "printed.ipynb": json.dumps(printed),
+            "widget.ipynb": json.dumps(widget),
+            "long.ipynb": notebook("x = 1\n" * 400_000),
+            "none.ipynb": '{"not": "a notebook", "x": "' + "y" * 2_500_000 + '"}',
+            "long.py": "x = 1\n" * 400_000,
         },
-    )  # fmt: skip
+    )
     report = run()
     assert {path for path in paths_in(stored) if path.endswith(".ipynb")} == {
         "plots.ipynb",
@@ -326,13 +330,13 @@ def test_a_notebook_is_as_large_as_its_cells(setup):
         here=str(tree),
     )
     assert {hit.path for hit in small.search_text("churn")} == set(), (
-        "the file has a larger cap of its own"
+        "max_notebook_bytes limits the whole file"
     )
     workspace.close()
     small.close()
 
 
-def test_outputs_that_are_asked_for_count(setup):
+def test_requested_outputs_count_towards_the_size(setup):
     _, stored, tree, settings = setup
     printed = json.loads(notebook("print(1)"))
     printed["cells"] = [
@@ -374,9 +378,18 @@ def test_an_update_that_changes_nothing_writes_no_snapshot(setup):
 
 
 def test_two_builds_of_one_tree_are_equal_on_a_busy_machine(tmp_path):
-    """The tree of a file is bounded by its own CPU time: 0.2 s of it take longer than a second on a clock that others share."""
+    """Check that load from other processes times out no parse.
+
+    The limit is CPU time: 0.2 s of it take over a second of wall time on a busy machine.
+    """
     source = "".join(
-        f"int function_{i}(int a, int b)\n{{\n    if (a > {i}) {{ return (a + b) * {i}; }}\n    return a - b;\n}}\n\n"
+        (
+            f"int function_{i}(int a, int b)\n"
+            "{\n"
+            f"    if (a > {i}) {{ return (a + b) * {i}; }}\n"
+            "    return a - b;\n"
+            "}\n\n"
+        )
         for i in range(9_000)
     )
     root = write_tree(

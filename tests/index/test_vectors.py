@@ -20,7 +20,7 @@ def index(tmp_path):
     return VectorIndex(tmp_path / "v.faiss", 3000, 64)
 
 
-def test_codes_are_those_of_faiss_and_copying_them_loses_nothing(tmp_path, index):
+def test_codes_match_faiss_and_round_trip(tmp_path, index):
     import faiss
 
     vectors = unit_rows(3000, 64)
@@ -33,7 +33,7 @@ def test_codes_are_those_of_faiss_and_copying_them_loses_nothing(tmp_path, index
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.integers(1, 40), st.booleans())
-def test_a_search_in_a_mask_is_brute_force_over_the_mask(index, seed, share, k, scan):
+def test_masked_search_equals_brute_force(index, seed, share, k, scan):
     rng = np.random.default_rng(seed)
     mask = rng.random(3000) < share
     query = unit_rows(1, 64, seed)
@@ -57,18 +57,18 @@ def test_no_mask_means_all(index):
     np.testing.assert_array_equal(found.ids, everything.ids)
 
 
-def test_an_index_of_nothing_answers_nothing(tmp_path):
+def test_empty_index_returns_nothing(tmp_path):
     write_vectors(tmp_path / "v.faiss", np.zeros((0, 8), np.uint8))
     assert len(VectorIndex(tmp_path / "v.faiss", 0, 8).search(unit_rows(1, 8), 5, None, 0).ids) == 0
 
 
-def test_a_file_cut_short_is_an_error(tmp_path):
+def test_truncated_file_raises_shard_error(tmp_path):
     (tmp_path / "v.faiss").write_bytes(b"short")
     with pytest.raises(ShardError, match="cut short"):
         VectorIndex(tmp_path / "v.faiss", 100, 64)
 
 
-def test_a_file_swept_away_before_the_scan_is_told_as_missing(index, monkeypatch):
+def test_file_deleted_before_the_scan_raises_file_not_found(index, monkeypatch):
     monkeypatch.setattr(module, "FEW", 0)
     index.path.unlink()
     with pytest.raises(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Files that change are searchable soon, without anybody asking for it."""
+"""Watcher: changed files are indexed automatically."""
 
 import json
 import os
@@ -27,12 +27,12 @@ from tests.sources.test_repository import installed
 def until(holds, within_s=15.0):
     ends = time.monotonic() + within_s
     while not holds():
-        assert time.monotonic() < ends, "what was waited for did not come"
+        assert time.monotonic() < ends, "timed out"
         time.sleep(0.05)
 
 
 def indexed(shop, pattern):
-    """The live files of the index that hold a text; the folder is not looked at."""
+    """Return the live files of the index that contain a text, without reading the folder."""
     found = []
     for stored in Store(shop.settings.home).repositories():
         for ref in read_snapshot(stored.folder).shards:
@@ -55,10 +55,10 @@ def watched(shop):
     watcher.close()
 
 
-def test_what_is_saved_renamed_and_deleted_is_followed(watched, tree):
+def test_saved_renamed_and_deleted_files_are_followed(watched, tree):
     shop, watcher, reports, failures = watched
     assert watcher.names == ("shop",)
-    time.sleep(1.5)  # until it follows
+    time.sleep(1.5)  # until the watches are set
     (tree / "src" / "new.py").write_text("def brand_new_thing():\n    pass\n")
     until(lambda: indexed(shop, "brand_new_thing"))
     assert shop.semantic_search("brand new thing").hits[0].path == "src/new.py"
@@ -70,14 +70,14 @@ def test_what_is_saved_renamed_and_deleted_is_followed(watched, tree):
     assert failures == []
 
 
-def test_what_changed_before_is_found_at_the_start(shop, tree):
+def test_changes_before_the_start_are_indexed(shop, tree):
     (tree / "early.py").write_text("early_bird = 1\n")
     watcher = shop.watch()
     until(lambda: indexed(shop, "early_bird"))
     watcher.close()
 
 
-def test_after_its_end_nothing_is_followed(watched, tree):
+def test_closed_watcher_indexes_nothing(watched, tree):
     shop, watcher, reports, _ = watched
     time.sleep(1.5)
     watcher.close()
@@ -88,7 +88,7 @@ def test_after_its_end_nothing_is_followed(watched, tree):
     assert shop.search_text("late_bird").coverage.unindexed == 1
 
 
-def test_a_folder_that_goes_is_told(watched, tree):
+def test_deleted_folder_is_reported(watched, tree):
     _, _, _, failures = watched
     time.sleep(1.5)
     shutil.rmtree(tree)
@@ -97,12 +97,12 @@ def test_a_folder_that_goes_is_told(watched, tree):
     assert "is gone" in failures[0][1] or "not followed" in failures[0][1]
 
 
-def test_nothing_to_follow_says_what_to_do(make_workspace):
+def test_watch_without_repositories_raises(make_workspace):
     with pytest.raises(SourceError, match="Nothing is indexed yet"):
         make_workspace().watch()
 
 
-def test_the_command_tells_each_update_until_it_is_stopped(shop, tree):
+def test_command_prints_each_update_until_interrupted(shop, tree):
     command = [sys.executable, "-m", "codeintel_nb.cli", "watch", "--home", str(shop.settings.home)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr.readline() == "Following shop. Ctrl-C ends it.\n"
@@ -115,7 +115,7 @@ def test_the_command_tells_each_update_until_it_is_stopped(shop, tree):
     process.stderr.close()
 
 
-def test_a_server_follows_what_it_indexed(make_server):
+def test_server_watches_its_repositories(make_server):
     server = make_server("--CodeIntelApp.watch=True")
     write_tree(server.root / "t", {"a.py": "x = 1\n"})
     server.index(server.root / "t", "t")
@@ -132,12 +132,12 @@ def test_a_server_follows_what_it_indexed(make_server):
     server.until(lambda: server.ask("GET", "health").json["watching"] == [])
 
 
-def test_a_folder_that_comes_back_is_followed_again(watched, tree):
+def test_restored_folder_is_watched_again(watched, tree):
     shop, watcher, _, failures = watched
     time.sleep(1.5)
     tree.rename(tree.parent / "away")
     until(lambda: failures)
-    assert indexed(shop, "class Cart") == ["src/shop/cart.py"], "its index still answers"
+    assert indexed(shop, "class Cart") == ["src/shop/cart.py"], "the index still answers"
     write_tree(tree.parent / "away", {"back.py": "came_back = 1\n"})
     (tree.parent / "away").rename(tree)
     until(lambda: indexed(shop, "came_back"))
@@ -148,13 +148,15 @@ def test_a_folder_that_comes_back_is_followed_again(watched, tree):
 
 
 def wheel(folder, version):
-    """A wheel of a package called shelf."""
+    """Write a wheel of a package called shelf; return its path."""
     info = f"shelf-{version}.dist-info"
     files = {
         "shelf/__init__.py": f"version_{version.replace('.', '_')} = 1\n",
         "shelf/rules.py": "def rules(): ...\n",
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: shelf\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": (
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        ),
     }
     path = folder / f"shelf-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
@@ -168,7 +170,7 @@ def wheel(folder, version):
 
 @pytest.fixture
 def environment(tmp_path):
-    """A virtual environment in which pip installs, and where its packages lie."""
+    """Return a function to pip install shelf in a virtual environment, and its site-packages."""
     venv.create(tmp_path / "env", with_pip=False, symlinks=True)
 
     def install(version):
@@ -190,7 +192,7 @@ def environment(tmp_path):
     return install, next((tmp_path / "env").glob("lib/python*/site-packages"))
 
 
-def test_a_package_that_pip_upgrades_goes_by_its_new_version(environment, make_workspace):
+def test_upgraded_package_takes_the_name_of_its_new_version(environment, make_workspace):
     install, site = environment
     workspace, failures = make_workspace(), []
     assert (
@@ -218,7 +220,7 @@ def test_a_package_that_pip_upgrades_goes_by_its_new_version(environment, make_w
         watcher.close()
 
 
-def test_a_server_follows_a_package_that_pip_upgrades(environment, make_server):
+def test_server_follows_a_package_upgrade(environment, make_server):
     install, site = environment
     server = make_server("--CodeIntelApp.watch=True", f"--CodeIntelApp.allowed_roots={site}")
     assert (
@@ -249,7 +251,7 @@ def generation(workspace):
 
 
 def test_the_watcher_leaves_a_stopped_upgrade_alone(tmp_path, make_workspace):
-    """The stop is that of the new version; the old one is still followed."""
+    """Check that a stop of the new version holds while the old one is watched."""
     site = tmp_path / "site"
     installed(site, "alpha", "1.0", "alpha")
     workspace = make_workspace()
@@ -270,7 +272,9 @@ def test_the_watcher_leaves_a_stopped_upgrade_alone(tmp_path, make_workspace):
 
 
 @pytest.mark.parametrize("place", [".local/share/codeintel", "index-home", "deep/er/home"])
-def test_an_index_does_not_feed_on_itself(tmp_path, make_workspace, place, monkeypatch):
+def test_index_inside_its_own_folder_triggers_no_update(
+    tmp_path, make_workspace, place, monkeypatch
+):
     root = write_tree(
         tmp_path / "user",
         {
@@ -321,7 +325,7 @@ def test_a_home_that_does_not_exist_yet_is_not_indexed(tmp_path, make_workspace)
     assert workspace.status() == []
 
 
-def test_a_folder_without_watches_is_followed_and_it_is_said(tmp_path):
+def test_folder_without_inotify_watches_is_polled_and_reported(tmp_path):
     script = """
 import sys, time
 from pathlib import Path
@@ -335,7 +339,8 @@ for number in (0, 25, 49):
 ends = time.monotonic() + 40
 while len(workspace.symbols("followed_*")) < 3 and time.monotonic() < ends:
     time.sleep(0.2)
-print(len(workspace.symbols("followed_*")), len(said), "max_user_watches" in said[0], sorted(watcher.unwatched))
+names_limit = "max_user_watches" in said[0]
+print(len(workspace.symbols("followed_*")), len(said), names_limit, sorted(watcher.unwatched))
 watcher.close()
 """
     root = write_tree(tmp_path / "r", {f"d{number}/a.py": "x = 1\n" for number in range(50)})
@@ -355,14 +360,13 @@ watcher.close()
     assert done.stdout == "3 1 True ['r']\n", done.stderr
 
 
-def test_an_ignored_file_that_changes_all_the_time_starts_no_update(watched, tree):
+def test_changing_ignored_file_triggers_no_update(watched, tree):
     shop, _, reports, _ = watched
     (tree / "run.log").write_text("0\n")
     (tree / ".gitignore").write_text("*.log\n")
     until(lambda: indexed(shop, "*.log"))
-    time.sleep(
-        3
-    )  # an update that follows finds nothing else: the file is counted among the ignored ones already
+    # until later updates find no change: the file is already counted as ignored
+    time.sleep(3)
     before = generation(shop)
     for number in range(6):
         (tree / "run.log").write_text(f"{number}\n")
@@ -371,7 +375,7 @@ def test_an_ignored_file_that_changes_all_the_time_starts_no_update(watched, tre
     assert generation(shop) == before
 
 
-def test_what_changed_while_an_update_failed_is_part_of_the_next(watched, tree):
+def test_changes_during_a_failed_update_are_in_the_next_one(watched, tree):
     shop, _, _, failures = watched
     time.sleep(1)
     (stored,) = shop.settings.home.glob("v*/repositories/*")
@@ -383,7 +387,7 @@ def test_what_changed_while_an_update_failed_is_part_of_the_next(watched, tree):
     assert len(failures) == 1
 
 
-def test_rules_outside_of_the_folder_are_followed(watched, tree, own_home):
+def test_ignore_rules_outside_the_folder_are_watched(watched, tree, own_home):
     shop, _, _, _ = watched
     time.sleep(1)
     write_tree(own_home, {"config/git/ignore": "*.js\n"})

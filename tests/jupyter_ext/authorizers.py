@@ -1,4 +1,4 @@
-"""An Authorizer for a server of the tests: everybody may look at codeintel, nobody may change it."""
+"""Authorizer of a test server: anyone may read codeintel, nobody may change it."""
 
 from jupyter_server.auth import Authorizer
 

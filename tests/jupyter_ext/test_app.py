@@ -1,4 +1,4 @@
-"""The extension as Jupyter finds, configures and starts it."""
+"""Discovery, configuration and startup of the extension by Jupyter."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from jupyter_ext.app import CodeIntelApp, server_url
 from tests.conftest import write_tree
 
 
-def test_installing_enables_it():
+def test_installation_enables_the_extension():
     listed = subprocess.run(
         [sys.executable, "-m", "jupyter", "server", "extension", "list"],
         capture_output=True,
@@ -30,9 +30,10 @@ def test_installing_enables_it():
     ]
 
 
-def test_kernels_are_told_where_the_server_is_and_nothing_secret(server, open_notebook):
+def test_kernel_environment_has_server_address_and_no_secret(server, open_notebook):
     said = open_notebook().run(
-        "import json, os; print(json.dumps({n: v for n, v in os.environ.items() if n.startswith('CODEINTEL_SERVER')}))"
+        "import json, os; print(json.dumps({n: v for n, v in os.environ.items()"
+        " if n.startswith('CODEINTEL_SERVER')}))"
     )
     assert json.loads(said) == {
         "CODEINTEL_SERVER_URL": f"http://127.0.0.1:{server.port}{server.base_url}",
@@ -44,7 +45,7 @@ def test_kernels_are_told_where_the_server_is_and_nothing_secret(server, open_no
     ("ip", "host"),
     [("", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("127.0.0.2", "127.0.0.2")],
 )
-def test_the_address_is_one_that_kernels_can_reach(ip, host, tmp_path, monkeypatch):
+def test_server_url_is_reachable_from_kernels(ip, host, tmp_path, monkeypatch):
     from jupyter_server.serverapp import ServerApp
 
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
@@ -73,19 +74,29 @@ def test_settings_reach_the_service(make_server, tmp_path):
     assert made.signed(kernel, "GET", f"sessions/{kernel}/scope").status == 200
 
 
-def test_a_registry_that_is_not_there_is_named_at_the_start(tmp_path):
+def test_invalid_registry_url_is_reported_at_startup(tmp_path):
     done = subprocess.run(
         [
-            sys.executable, "-m", "jupyter_server", "--allow-root", "--no-browser", "--CodeIntelApp.registry_url=ftp://x", "--ServerApp.port=0",
-            "--ServerApp.reraise_server_extension_failures=True", f"--ServerApp.root_dir={tmp_path}",
+            sys.executable,
+            "-m",
+            "jupyter_server",
+            "--allow-root",
+            "--no-browser",
+            "--CodeIntelApp.registry_url=ftp://x",
+            "--ServerApp.port=0",
+            "--ServerApp.reraise_server_extension_failures=True",
+            f"--ServerApp.root_dir={tmp_path}",
         ],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode != 0
     assert "registry_url is 'ftp://x'" in done.stderr
 
 
-def test_alone_it_says_how_it_is_started():
+def test_app_without_a_server_says_how_to_start_it():
     with pytest.raises(SystemExit, match="jupyter server"):
         CodeIntelApp._server(SimpleNamespace(serverapp=None))
 
@@ -112,7 +123,7 @@ def test_two_servers_share_scopes_through_redis(make_server, make_redis):
 
     redis.kill()
     assert one.ask("GET", "sessions/team/scope").json["scope"]["languages"] == ["python"], (
-        "from memory"
+        "served from memory"
     )
     refused = one.ask("PUT", "sessions/team/scope", {})
     assert (refused.status, refused.json["error"]) == (503, "EngineError")
@@ -128,7 +139,7 @@ def test_two_servers_share_scopes_through_redis(make_server, make_redis):
     assert redis_of(one)["status"] == "ok"
 
 
-def test_a_kernel_keeps_its_scope_in_redis_until_it_ends(make_server, make_redis, open_notebook):
+def test_kernel_scope_stays_in_redis_until_the_kernel_ends(make_server, make_redis, open_notebook):
     redis = make_redis()
     server = make_server(
         f"--CodeIntelApp.registry_url={redis.url}", "--CodeIntelApp.session_max_age_s=1"

@@ -1,4 +1,4 @@
-"""Who is let in: the table of people and kernels, on a live server."""
+"""Authentication and authorization of users and kernels on a live server."""
 
 import http.client
 import json
@@ -52,7 +52,7 @@ def put(server, kernel_id, target, at=None, nonce="n1", key=None, signed=SCOPE, 
     )
 
 
-def test_a_kernel_may_use_its_own_scope_and_no_other(server, kernels):
+def test_kernel_can_use_only_its_own_scope(server, kernels):
     own, other = kernels
     assert server.signed(own, "PUT", place(own), SCOPE).json["scope"] == SCOPE
     assert server.signed(own, "GET", place(own)).json["scope"] == SCOPE
@@ -67,7 +67,7 @@ def test_a_kernel_may_use_its_own_scope_and_no_other(server, kernels):
     assert server.signed(own, "POST", "paths", {}).json["session_id"] == own
 
 
-def test_a_signature_is_good_once_for_a_minute_and_for_what_it_signed(server, kernels):
+def test_signature_is_valid_once_for_a_minute_and_for_its_own_request(server, kernels):
     own, other = kernels
     now = int(time.time())
     assert put(server, own, own, now, "once").status == 200
@@ -91,24 +91,25 @@ def test_a_signature_is_good_once_for_a_minute_and_for_what_it_signed(server, ke
         assert "signature" in problem(refused, 403)
 
 
-def test_a_signature_is_worth_nothing_elsewhere_on_the_server(server, kernels):
+def test_signature_is_rejected_by_jupyters_own_routes(server, kernels):
     own = kernels[0]
     uri = server.uri("kernels", api=True)
     at = int(time.time())
     header = {
-        "Authorization": f"CodeIntel {own}:{at}:core:{sign(server.key(own), own, 'GET', uri, b'', at, 'core')}"
+        "Authorization": f"CodeIntel {own}:{at}:core:"
+        f"{sign(server.key(own), own, 'GET', uri, b'', at, 'core')}"
     }
     assert server.raw("GET", "kernels", headers=header, api=True).status == 403
 
 
-def test_after_its_end_a_kernel_is_nobody(server):
+def test_kernel_is_rejected_after_shutdown(server):
     made = server.ask("POST", "kernels", {"name": "python3"}, api=True).json["id"]
     key = server.key(made)
     server.ask("DELETE", f"kernels/{made}", api=True)
     problem(server.signed(made, "GET", place(made), key=key), 403)
 
 
-def test_nobody_is_refused_everywhere(server):
+def test_every_route_rejects_anonymous_requests(server):
     from jupyter_ext.handlers import ROUTES
 
     for path, handler in ROUTES:
@@ -123,7 +124,7 @@ def test_nobody_is_refused_everywhere(server):
     problem(server.raw("GET", "nothing/here"), 403)
 
 
-def test_a_person_is_let_in_by_token_or_by_cookie_with_the_xsrf_token(server):
+def test_user_authenticates_by_token_or_by_cookie_with_xsrf_token(server):
     assert server.ask("PUT", place("person"), SCOPE).status == 200
     jar, xsrf = logged_in(server)
     cookie = {"Cookie": jar}
@@ -141,7 +142,7 @@ def test_a_person_is_let_in_by_token_or_by_cookie_with_the_xsrf_token(server):
 
 
 def logged_in(server):
-    """The cookies of a browser that opened the server with its token, and the XSRF token among them."""
+    """Return the cookies of a browser logged in by token, and their XSRF token."""
     found = {}
     for path in (f"{server.base_url}login", f"{server.base_url}api/me?token={TOKEN}"):
         connection = http.client.HTTPConnection("127.0.0.1", server.port)
@@ -160,7 +161,7 @@ def logged_in(server):
     return "; ".join(f"{name}={value}" for name, value in found.items()), found["_xsrf"]
 
 
-def test_the_authorizer_has_the_last_word_on_people(make_server):
+def test_authorizer_denies_user_writes_but_not_a_kernels_own_scope(make_server):
     here = str(Path(__file__).parents[2])
     strict = make_server(
         "--ServerApp.authorizer_class=tests.jupyter_ext.authorizers.ReadOnly",
@@ -168,18 +169,24 @@ def test_the_authorizer_has_the_last_word_on_people(make_server):
     )
     assert strict.ask("GET", place("person")).status == 200
     for method, target, body in (
-        ("PUT", place("person"), SCOPE), ("PATCH", place("person"), SCOPE), ("DELETE", place("person"), None), ("PUT", "scopes/mine", SCOPE),
-        ("DELETE", "scopes/mine", None), ("POST", "repositories", {"path": "x"}), ("DELETE", "repositories/x", None), ("DELETE", "repositories/x/job", None),
-    ):  # fmt: skip
+        ("PUT", place("person"), SCOPE),
+        ("PATCH", place("person"), SCOPE),
+        ("DELETE", place("person"), None),
+        ("PUT", "scopes/mine", SCOPE),
+        ("DELETE", "scopes/mine", None),
+        ("POST", "repositories", {"path": "x"}),
+        ("DELETE", "repositories/x", None),
+        ("DELETE", "repositories/x/job", None),
+    ):
         assert "not allowed to write 'codeintel'" in problem(strict.ask(method, target, body), 403)
     kernel_id = strict.ask("POST", "kernels", {"name": "python3"}, api=True).json["id"]
     assert strict.signed(kernel_id, "PUT", place(kernel_id), SCOPE).status == 200, (
-        "a kernel's own scope is its own"
+        "a kernel may write its own scope"
     )
 
 
-def test_jupyter_finds_no_handler_without_a_check(tmp_path, monkeypatch):
-    """As the extension template's own check: every handler says how it authenticates."""
+def test_every_handler_declares_authentication(tmp_path, monkeypatch):
+    """Run the extension template's check: Jupyter warns of no unauthenticated handler."""
     import warnings
 
     from jupyter_server.serverapp import JupyterServerAuthWarning, ServerApp

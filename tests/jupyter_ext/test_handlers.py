@@ -1,4 +1,4 @@
-"""What a live server answers: searches under a session's scope, and bad input of every kind."""
+"""Answers of a live server: searches under a session's scope, and bad input of every kind."""
 
 import http.client
 import json
@@ -14,11 +14,11 @@ from tests.conftest import write_tree
 from tests.jupyter_ext.test_credentials import problem
 from tests.live import TOKEN
 
-SLOW = "a.{60}b.{3}zz"  # re2 gives up its automaton for this one and reads about 2 MB a second
+SLOW = "a.{60}b.{3}zz"  # re2 abandons its automaton here and reads about 2 MB/s
 LONG_SQL = "select count(*) from range(100000) a, range(100000) b where a.range * b.range = 7"
 
 
-def test_a_search_obeys_its_session_and_an_explicit_field_wins(server):
+def test_search_uses_the_session_scope_unless_overridden(server):
     mine = {"X-Session-ID": "mine"}
     assert server.ask("PUT", "sessions/mine/scope", {"languages": ["py"], "repos": ["shop"]}).json[
         "scope"
@@ -47,7 +47,7 @@ def test_a_search_obeys_its_session_and_an_explicit_field_wins(server):
     assert server.ask("DELETE", "sessions/mine/scope").json["scope"] == {}
 
 
-def test_without_a_session_one_is_made(server):
+def test_request_without_a_session_creates_one(server):
     answer = server.ask("POST", "paths", {})
     made = answer.headers["x-session-id"]
     assert answer.json["session_id"] == made
@@ -66,7 +66,7 @@ def test_saved_scopes(server):
     problem(server.ask("PUT", "scopes/" + quote("../x", safe=""), {}), 400)
 
 
-def test_lines_of_a_file(server):
+def test_read_lines_of_a_file(server):
     read = server.ask("GET", "files?repo=shop&path=src/shop/cart.py&start_line=6&end_line=7").json
     assert read["text"] == 'class Cart:\n    """Holds what a customer is about to buy."""'
     for path in ("../../../etc/passwd", "/etc/passwd", "src/../../x", "..\\x", "%2e%2e/x", "a%00b"):
@@ -79,7 +79,7 @@ def test_lines_of_a_file(server):
     problem(server.ask("GET", "files?repo=shop&path=README.md&start_line=0"), 404)
 
 
-def test_folders_out_of_bounds_are_not_indexed(server, tmp_path):
+def test_folders_outside_the_root_are_not_indexed(server, tmp_path):
     (server.root / "way-out").symlink_to("/etc")
     (tmp_path / "elsewhere").mkdir()
     for path in (
@@ -108,11 +108,20 @@ def test_folders_out_of_bounds_are_not_indexed(server, tmp_path):
 @pytest.mark.parametrize(
     "statement",
     [
-        "select * from read_csv('/etc/passwd')", "select * from '/etc/passwd'", "copy files to '/tmp/x.csv'", "attach '/tmp/x.db'", "select * from glob('/*')",
-        "select * from read_text('/etc/hostname')", "install httpfs", "load httpfs", "set enable_external_access = true", "pragma database_list", "select 1; select 2",
+        "select * from read_csv('/etc/passwd')",
+        "select * from '/etc/passwd'",
+        "copy files to '/tmp/x.csv'",
+        "attach '/tmp/x.db'",
+        "select * from glob('/*')",
+        "select * from read_text('/etc/hostname')",
+        "install httpfs",
+        "load httpfs",
+        "set enable_external_access = true",
+        "pragma database_list",
+        "select 1; select 2",
     ],
-)  # fmt: skip
-def test_sql_reaches_nothing_else(server, statement):
+)
+def test_sql_cannot_reach_outside_its_tables(server, statement):
     problem(server.ask("POST", "sql", {"statement": statement}), 400)
 
 
@@ -127,9 +136,10 @@ def test_sql_is_bounded_in_time_memory_and_rows(make_server):
     small.index(small.root / "t", "t")
     cut = small.ask("POST", "sql", {"statement": "select * from range(1000)"}).json
     assert (len(cut["rows"]), cut["truncated"]) == (10, True)
+    # without the server's limit it would take hours
     assert "deadline" in problem(
         small.ask("POST", "sql", {"statement": LONG_SQL, "deadline": 100}), 400
-    )  # it would take hours
+    )
     assert "emory" in problem(
         small.ask("POST", "sql", {"statement": "select list(range) from range(300000000)"}), 400
     )
@@ -180,7 +190,7 @@ def nested(depth):
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, bytes) else None,
 )
-def test_bad_input_is_a_problem_and_one_line_in_the_log(server, place, body, headers, status):
+def test_bad_input_gets_a_problem_response_and_one_log_line(server, place, body, headers, status):
     before = server.log.stat().st_size
     problem(server.ask("POST", place, body, headers), status)
 
@@ -209,12 +219,12 @@ def test_bad_input_is_a_problem_and_one_line_in_the_log(server, place, body, hea
     ],
 )
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_a_scope_that_cannot_be_read_is_a_problem(server, method, scope):
+def test_invalid_scope_gets_a_problem_response(server, method, scope):
     problem(server.ask(method, "sessions/bad/scope", scope), 400)
     assert server.ask("GET", "sessions/bad/scope").json["scope"] == {}
 
 
-def test_unknown_places_and_methods(server):
+def test_unknown_paths_and_methods_are_rejected(server):
     for place in ("nothing", "search", "sessions/a/b/c", "repositories/x/y", ""):
         problem(server.ask("GET", place), 404)
     problem(server.ask("PUT", "search/text", {"pattern": "x"}), 405)
@@ -223,7 +233,7 @@ def test_unknown_places_and_methods(server):
     problem(server.ask("POST", "repositories/none/refresh", {}), 404)
 
 
-def test_a_search_past_its_deadline_answers_with_what_it_has(large):
+def test_search_past_its_deadline_returns_partial_results(large):
     found = large.ask(
         "POST", "search/text", {"pattern": SLOW, "regex": True, "repos": ["large"], "deadline": 0.5}
     ).json
@@ -249,7 +259,7 @@ def metrics(server):
 
 
 def begun(server, place, payload, **headers):
-    """A connection on which a search was sent and is at work."""
+    """Return a connection with a search in flight."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
     sent = {"Authorization": f"token {TOKEN}", "Content-Type": "application/json", **headers}
     connection.request("POST", server.uri(place), json.dumps(payload), sent)
@@ -259,7 +269,7 @@ def begun(server, place, payload, **headers):
 
 @pytest.fixture(scope="module")
 def uncut_s(server):
-    """Duration of the slow search on this machine, under its current load."""
+    """Yield the full duration of the slow search under the machine's current load."""
     letters = random.Random(7)
     lines = "\n".join("".join(letters.choices("ab ", k=100)) for _ in range(18_000))
     write_tree(server.root / "uncut", {f"{i}.txt": f"{i}\n{lines}" for i in range(8)})
@@ -276,7 +286,7 @@ def uncut_s(server):
 
 
 def is_cut(uncut_s, attempt):
-    """Whether one of three attempts ends in a third of the whole search's time."""
+    """Whether one of three attempts ends within a third of the full search's time."""
 
     def took():
         began = attempt()
@@ -285,7 +295,7 @@ def is_cut(uncut_s, attempt):
     return any(took() < uncut_s / 3 for _ in range(3))
 
 
-def test_a_search_stops_when_its_client_goes(large, uncut_s):
+def test_search_stops_when_its_client_disconnects(large, uncut_s):
     def attempt():
         before = counted(large, "text", "cancelled")
         connection = begun(
@@ -300,13 +310,13 @@ def test_a_search_stops_when_its_client_goes(large, uncut_s):
     assert is_cut(uncut_s, attempt)
 
 
-def test_sql_stops_when_its_client_goes(server):
-    """The query would take hours."""
+def test_sql_stops_when_its_client_disconnects(server):
+    """Disconnect from a query that would take hours."""
 
     def at_work():
         found = []
         for child in psutil.Process(server.process.pid).children():
-            with suppress(psutil.Error):  # it has ended
+            with suppress(psutil.Error):  # the process has ended
                 found += (
                     [child]
                     if "codeintel_nb.api.sql_child" in " ".join(child.cmdline())
@@ -321,7 +331,7 @@ def test_sql_stops_when_its_client_goes(server):
     server.until(lambda: not at_work())
 
 
-def test_a_search_can_be_ended_by_name_and_gives_what_it_has(large, uncut_s):
+def test_search_cancelled_by_id_returns_partial_results(large, uncut_s):
     def attempt():
         connection = begun(
             large,
@@ -346,7 +356,7 @@ def test_a_search_can_be_ended_by_name_and_gives_what_it_has(large, uncut_s):
     assert is_cut(uncut_s, attempt)
 
 
-def test_searches_and_sessions_are_counted(server):
+def test_metrics_count_searches_and_sessions(server):
     before = counted(server, "semantic", "found")
     server.ask("POST", "search/semantic", {"query": "charge a card"})
     server.ask("POST", "search/text", {"pattern": "nowhere to be found"})
@@ -371,9 +381,16 @@ def test_health_names_a_damaged_shard(make_server):
     write_tree(ill.root / "t", {"a.py": "x = 1\n"})
     ill.index(ill.root / "t", "t")
     assert ill.ask("GET", "health").json == {
-        "status": "ok", "reasons": [], "version": ill.ask("GET", "health").headers["x-codeintel-version"], "sessions": 0, "repositories": 1,
-        "jobs": [ill.ask("GET", "repositories/t/job").json], "watching": [], "registry": "this process's memory", "url": "",
-    }  # fmt: skip
+        "status": "ok",
+        "reasons": [],
+        "version": ill.ask("GET", "health").headers["x-codeintel-version"],
+        "sessions": 0,
+        "repositories": 1,
+        "jobs": [ill.ask("GET", "repositories/t/job").json],
+        "watching": [],
+        "registry": "this process's memory",
+        "url": "",
+    }
     (manifest,) = ill.home.glob("v6/repositories/*/shards/*/manifest.json")
     manifest.write_text("{")
     said = ill.ask("GET", "health").json
@@ -381,8 +398,8 @@ def test_health_names_a_damaged_shard(make_server):
     assert "codeintel doctor" in said["reasons"][0]
 
 
-def test_the_public_address_is_that_of_a_proxy(make_server):
-    """Only requests that are let in, through a proxy, show it."""
+def test_public_url_comes_from_an_authorized_proxied_request(make_server):
+    """Learn the public URL only from authorized requests through a proxy."""
     server = make_server("--ServerApp.allow_remote_access=True")
     url = lambda: server.ask("GET", "health").json["url"]  # noqa: E731
     by_proxy = {
@@ -396,13 +413,13 @@ def test_the_public_address_is_that_of_a_proxy(make_server):
         == 403
     )
     assert server.ask("GET", "health", headers={"Host": "elsewhere.example.org"}).status == 200
-    assert url() == "", "neither who is not let in nor a request that came straight here"
+    assert url() == "", "not learned from rejected or direct requests"
     assert server.ask("GET", "health", headers=by_proxy).status == 200
     assert url().endswith(f"://hub.example.org{server.base_url}")
 
 
-def test_under_a_hub_the_public_address_is_the_owners(make_server, monkeypatch):
-    """A guest's script may claim any address."""
+def test_public_url_under_jupyterhub_ignores_a_forged_host(make_server, monkeypatch):
+    """Distrust the Host header: a guest's script may send any."""
     monkeypatch.setenv("JUPYTERHUB_USER", "alice")
     server = make_server("--ServerApp.allow_remote_access=True")
     by_proxy = {"Host": "evil.example.org", "X-Forwarded-For": "203.0.113.7"}
@@ -410,14 +427,14 @@ def test_under_a_hub_the_public_address_is_the_owners(make_server, monkeypatch):
     assert "evil" not in server.ask("GET", "health").json["url"]
 
 
-def test_what_cannot_be_indexed_is_refused_without_a_question(server):
+def test_unindexable_folder_is_refused_without_a_question(server):
     by_page = {"Sec-Fetch-Site": "same-origin"}
     for path in (str(server.home), "/proc/self"):
         refused = server.ask("POST", "repositories", {"path": path}, by_page)
         assert (refused.status, refused.json.get("question", "")) == (400, "")
 
 
-def test_nobody_confirms_through_a_proxy(make_server, tmp_path):
+def test_indexing_cannot_be_confirmed_through_a_proxy(make_server, tmp_path):
     server = make_server()
     outside = write_tree(tmp_path / "outside", {"a.py": "import this\n"})
     by_proxy = {"Sec-Fetch-Site": "same-origin", "X-Forwarded-For": "203.0.113.7"}
@@ -425,8 +442,8 @@ def test_nobody_confirms_through_a_proxy(make_server, tmp_path):
     assert (refused.status, refused.json.get("question", "")) == (403, "")
 
 
-def test_a_sessions_path_does_not_lead_out_of_the_root(server, open_notebook):
-    """Clients choose the path of a session."""
+def test_session_path_cannot_leave_the_root(server, open_notebook):
+    """Distrust a session's path: clients choose it."""
     notebook = open_notebook()
     (session,) = [
         one
@@ -443,7 +460,9 @@ def test_a_sessions_path_does_not_lead_out_of_the_root(server, open_notebook):
     )
 
 
-def test_a_folder_outside_is_indexed_once_a_person_was_asked(make_server, open_notebook, tmp_path):
+def test_outside_folder_is_indexed_only_after_user_confirmation(
+    make_server, open_notebook, tmp_path
+):
     server = make_server()
     outside = write_tree(tmp_path / "outside", {"a.py": "import this\n"})
     request = {"path": str(outside), "name": "outside"}
@@ -454,14 +473,13 @@ def test_a_folder_outside_is_indexed_once_a_person_was_asked(make_server, open_n
         refused.json["question"] == f"{outside} is outside this server's folder. Index it anyway?"
     )
     notebook = open_notebook(on=server)
-    for body in (request, {**request, "allow": True}):  # a kernel cannot answer for the person
+    for body in (request, {**request, "allow": True}):  # a kernel cannot confirm for the user
         by_kernel = server.signed(
             notebook.kernel_id, "POST", "repositories", body, **{"Content-Type": "application/json"}
         )
         assert (by_kernel.status, by_kernel.json.get("question", "")) == (403, "")
-        by_script = server.ask(
-            "POST", "repositories", body
-        )  # nor can an assistant with the server's token
+        # nor can an assistant with the server's token
+        by_script = server.ask("POST", "repositories", body)
         assert (by_script.status, by_script.json.get("question", "")) == (403, "")
     assert (
         "index it in the side bar's panel and confirm, or in a terminal: codeintel index "
@@ -470,7 +488,7 @@ def test_a_folder_outside_is_indexed_once_a_person_was_asked(make_server, open_n
     assert server.ask("POST", "repositories", {**request, "allow": True}, by_page).status == 202
     server.until(lambda: server.ask("GET", "repositories/outside/job").json["state"] == "done")
     assert "nothing changed" in notebook.run(f"%codeindex add {outside} --name outside"), (
-        "it is allowed now"
+        "the folder is allowed now"
     )
     assert server.ask("POST", "repositories", {"path": str(tmp_path), "allow": False}).status == 403
 
@@ -486,7 +504,7 @@ def test_a_folder_outside_is_indexed_once_a_person_was_asked(make_server, open_n
         ("127.0.0.1", {"JUPYTERHUB_USER": "alice"}, False),
     ],
 )
-def test_whose_server_it_is(ip, environment, personal):
+def test_is_personal(ip, environment, personal):
     from jupyter_ext.app import is_personal
 
     assert is_personal(ip, environment) == personal

@@ -1,4 +1,4 @@
-"""Ctrl-C at random moments in a real kernel: one line, and the kernel is well."""
+"""Ctrl-C at random moments in a real kernel: one line of output, and a usable kernel."""
 
 from __future__ import annotations
 
@@ -14,17 +14,30 @@ from tests.conftest import write_tree
 from tests.jupyter_ext.test_jobs import many_files
 
 LINES = (
-    r"%textsearch --regex --limit 5000 \w+\s*=\s*\w+", "%textsearch --limit 100000 e", "%textsearch -w --rank return", "%semsearch --limit 50 compute the value",
-    "%symbol function*", "%paths --lang python", "%codesql select count(*) from symbols a, symbols b, symbols c where a.name < b.name and b.name < c.name",
-    "%scope set --lang python", "%scope clear", "%codeindex status", "%codeindex add work --name work --rebuild", "%codeindex refresh work", "%codemap", "%codemap compute the value",
-)  # fmt: skip
+    r"%textsearch --regex --limit 5000 \w+\s*=\s*\w+",
+    "%textsearch --limit 100000 e",
+    "%textsearch -w --rank return",
+    "%semsearch --limit 50 compute the value",
+    "%symbol function*",
+    "%paths --lang python",
+    "%codesql select count(*) from symbols a, symbols b, symbols c"
+    " where a.name < b.name and b.name < c.name",
+    "%scope set --lang python",
+    "%scope clear",
+    "%codeindex status",
+    "%codeindex add work --name work --rebuild",
+    "%codeindex refresh work",
+    "%codemap",
+    "%codemap compute the value",
+)
 
 
 def interrupted(notebook, interrupt, is_idle, count, begun, seed=7):
-    """Interrupt random lines at random moments; each finishes, returns partial results or prints one line.
+    """Interrupt random lines at random moments and return the outcomes.
 
-    A cell creates the file ``begun`` first. ipykernel loses the reply to a cell if it is interrupted just before or after
-    it; the kernel is idle then, and answers the next one.
+    Each line must finish, return partial results or print one line. A cell first creates the file
+    ``begun``. ipykernel loses the reply to a cell interrupted just before or after it; the kernel
+    is idle then, and answers the next cell.
     """
     chosen = random.Random(seed)
     outcomes = []
@@ -62,7 +75,7 @@ def interrupted(notebook, interrupt, is_idle, count, begun, seed=7):
         ]
         assert len(ours) <= 1, (line, shown)
         outcomes.append("stopped" if ours else "given")
-        time.sleep(0.1)  # one that came after the cell passes
+        time.sleep(0.1)  # let an interrupt that arrived after the cell pass
         well = [notebook.run("6 * 7") for _ in range(3)]
         assert any("42" in answer for answer in well), (line, well)
         assert "function_1_1" in notebook.run("%textsearch --repo work --limit 1 function_1_1"), (
@@ -88,16 +101,16 @@ def prepared(server, open_notebook, mode):
 
 
 @pytest.mark.parametrize("mode", ["server", "embedded"])
-def test_ctrl_c_leaves_the_kernel_well(make_server, open_notebook, tmp_path, mode):
+def test_ctrl_c_leaves_the_kernel_usable(make_server, open_notebook, tmp_path, mode):
     notebook, interrupt, is_idle = prepared(make_server(), open_notebook, mode)
     interrupted(notebook, interrupt, is_idle, 10, tmp_path / "begun")
 
 
 def index_children(server):
-    """Return the processes that the server and its kernels started to index or to draw a map."""
+    """Return descendants of the server and its kernels that index or draw a map."""
     found = []
     for process in psutil.Process(server.process.pid).children(recursive=True):
-        with suppress(psutil.Error):  # it has just ended
+        with suppress(psutil.Error):  # the process has just ended
             found += (
                 [process]
                 if any(word.startswith("codeintel_nb.index.") for word in process.cmdline())
@@ -108,11 +121,11 @@ def index_children(server):
 
 @pytest.mark.full
 @pytest.mark.parametrize("mode", ["server", "embedded"])
-def test_ctrl_c_at_a_hundred_moments(make_server, open_notebook, tmp_path, mode):
+def test_ctrl_c_at_a_hundred_random_moments(make_server, open_notebook, tmp_path, mode):
     server = make_server()
     notebook, interrupt, is_idle = prepared(server, open_notebook, mode)
     outcomes = interrupted(notebook, interrupt, is_idle, 100, tmp_path / "begun", 11)
-    assert outcomes.count("stopped") > 10, "too late to mean anything"
+    assert outcomes.count("stopped") > 10, "most interrupts came too late to test anything"
     write_tree(server.root / "work", {"after.py": "after_all = 1\n"})
     assert "after_all" in notebook.run("%textsearch --repo work after_all")
     assert "work: " in notebook.run("%codeindex refresh work")

@@ -1,4 +1,4 @@
-"""Indexing beside a live server: a process of its own, progress to every client, nothing lost."""
+"""Indexing in a child process of a live server: progress for every client, nothing lost."""
 
 import http.client
 import json
@@ -14,7 +14,11 @@ from codeintel_nb.api.kernel import Kernel
 from tests.conftest import write_tree
 from tests.live import TOKEN
 
-FUNCTION = "def function_{i}_{j}(argument):\n    '''Compute the value number {j}.'''\n    return argument * {j} + {i}\n\n\n"
+FUNCTION = (
+    "def function_{i}_{j}(argument):\n"
+    "    '''Compute the value number {j}.'''\n"
+    "    return argument * {j} + {i}\n\n\n"
+)
 
 
 def many_files(root, count=600):
@@ -29,7 +33,7 @@ def many_files(root, count=600):
 
 @pytest.fixture
 def work(server):
-    """A folder whose index takes a few seconds to build; forgotten afterwards."""
+    """Yield the server with a folder that takes seconds to index; remove it afterwards."""
     many_files(server.root / "work")
     yield server
     server.ask("DELETE", "repositories/work/job")
@@ -37,7 +41,7 @@ def work(server):
 
 
 def events(server, name):
-    """The states that one client is told of, to the end of the run."""
+    """Return the states sent to one client until the run ends."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request(
         "GET",
@@ -59,7 +63,7 @@ def builders(server):
     ]
 
 
-def test_every_client_that_asks_is_told_how_far_it_is(work):
+def test_every_client_receives_progress_events(work):
     assert work.ask("POST", "repositories", {"path": "work"}).json["state"] in (
         "waiting",
         "running",
@@ -73,7 +77,7 @@ def test_every_client_that_asks_is_told_how_far_it_is(work):
     assert work.ask("POST", "repositories", {"path": "work"}).json["state"] in (
         "waiting",
         "running",
-    ), "it joins the run there is"
+    ), "the second request joins the current run"
     for client in clients:
         client.join()
     for states in told:
@@ -81,18 +85,18 @@ def test_every_client_that_asks_is_told_how_far_it_is(work):
         assert states[-1]["report"]["indexed"] == 600
         done = [state["progress"]["files_done"] for state in states if state["state"] == "running"]
         assert done == sorted(done)
-        assert any(0 < count < 600 for count in done), "not only the beginning and the end"
-    assert events(work, "work") == [told[0][-1]], "who comes late is told the end"
+        assert any(0 < count < 600 for count in done), "progress is reported between start and end"
+    assert events(work, "work") == [told[0][-1]], "a late client receives the final state"
     assert work.ask("POST", "repositories/work/refresh").status == 202
     assert events(work, "work")[-1]["report"]["indexed"] == 0
 
 
-def test_the_worker_gives_way_to_others(work):
+def test_index_worker_runs_at_low_priority(work):
     work.ask("POST", "repositories", {"path": "work"})
     work.until(lambda: builders(work) and builders(work)[0].nice() == 10)
 
 
-def test_searches_answer_from_the_old_index_after_a_cancelled_and_a_killed_run(work):
+def test_old_index_answers_after_a_cancelled_or_killed_run(work):
     work.index(work.root / "work", "work")
     count = work.ask(
         "POST", "search/text", {"pattern": "def function_1_", "repos": ["work"], "limit": 1000}
@@ -125,7 +129,7 @@ def test_searches_answer_from_the_old_index_after_a_cancelled_and_a_killed_run(w
         )
 
 
-def test_a_repository_is_not_removed_while_it_is_indexed(work):
+def test_repository_cannot_be_removed_while_indexing(work):
     work.ask("POST", "repositories", {"path": "work"})
     work.until(
         lambda: (
@@ -158,7 +162,7 @@ def test_ctrl_c_in_a_notebook_cancels_the_run(work, open_notebook):
     work.until(lambda: work.ask("GET", "repositories/work/job").json["state"] == "cancelled")
 
 
-def test_a_client_shows_the_progress_of_a_run(work):
+def test_client_reports_the_progress_of_a_run(work):
     kernel_id = work.ask("POST", "kernels", {"name": "python3"}, api=True).json["id"]
     client = ServerClient(
         Kernel(f"http://127.0.0.1:{work.port}{work.base_url}", kernel_id, work.key(kernel_id))

@@ -1,4 +1,4 @@
-"""Scopes live and end with their kernels."""
+"""Lifetime of kernel scopes."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ PYTHON = {"languages": ["python"]}
 
 
 def scope_of(server, kernel_id):
-    """As its owner sees it; None where the session holds none."""
+    """Return the session's scope as the server's owner sees it, or None."""
     return {
         state["session_id"]: state["scope"]
         for state in server.ask("GET", "sessions").json["sessions"]
@@ -25,11 +25,11 @@ def pid_of(notebook):
     return int(notebook.run("import os; print(os.getpid())"))
 
 
-def test_two_notebooks_search_at_once_and_never_see_each_others_scope(server, open_notebook):
+def test_concurrent_notebooks_keep_separate_scopes(server, open_notebook):
     python, script = open_notebook("python.ipynb"), open_notebook("script.ipynb")
     python.run("%load_ext codeintel_nb\n%scope set --lang python")
     script.run("%load_ext codeintel_nb\n%scope set --lang javascript")
-    calls = 50  # each asks twice, in two notebooks: 200 interleaved calls
+    calls = 50  # two searches each, in two notebooks: 200 interleaved calls
     cell = (
         "import json\n"
         "shell, seen = get_ipython(), []\n"
@@ -62,7 +62,7 @@ def test_a_restart_keeps_the_scope(server, open_notebook):
     assert "python" in notebook.run("%load_ext codeintel_nb\n%scope")
 
 
-def test_a_kernel_that_dies_once_is_started_again_with_its_scope(server, open_notebook):
+def test_autorestarted_kernel_keeps_its_scope(server, open_notebook):
     notebook = open_notebook()
     notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
     before = pid_of(notebook)
@@ -77,7 +77,7 @@ def test_a_kernel_that_dies_once_is_started_again_with_its_scope(server, open_no
     assert "python" in notebook.run("%load_ext codeintel_nb\n%scope")
 
 
-def test_a_shutdown_drops_the_scope(server, open_notebook):
+def test_shutdown_removes_the_scope(server, open_notebook):
     notebook = open_notebook()
     notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
     assert scope_of(server, notebook.kernel_id)["languages"] == ["python"]
@@ -85,7 +85,7 @@ def test_a_shutdown_drops_the_scope(server, open_notebook):
     assert scope_of(server, notebook.kernel_id) is None
 
 
-def test_a_kernel_that_dies_again_and_again_is_found_by_the_sweep(server, open_notebook):
+def test_scope_of_a_repeatedly_killed_kernel_is_pruned(server, open_notebook):
     notebook = open_notebook("doomed.ipynb")
     notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
 
@@ -105,7 +105,7 @@ def test_a_kernel_that_dies_again_and_again_is_found_by_the_sweep(server, open_n
     assert "shutdown" not in server.log.read_text().split(notebook.kernel_id)[-1]
 
 
-def test_renaming_the_notebook_changes_its_label_alone(server, open_notebook):
+def test_renaming_a_notebook_changes_only_its_path(server, open_notebook):
     notebook = open_notebook("before.ipynb")
     notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
     server.ask("PATCH", f"sessions/{notebook.session_id}", {"path": "after.ipynb"}, api=True)
@@ -123,7 +123,7 @@ def test_renaming_the_notebook_changes_its_label_alone(server, open_notebook):
     }
 
 
-def test_a_console_of_the_notebooks_kernel_shares_its_scope(server, open_notebook):
+def test_console_on_a_notebooks_kernel_shares_its_scope(server, open_notebook):
     notebook = open_notebook("with-console.ipynb")
     notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
     console = {
@@ -141,7 +141,7 @@ def test_a_console_of_the_notebooks_kernel_shares_its_scope(server, open_noteboo
     assert sorted(state["paths"]) == ["console-1", "with-console.ipynb"]
 
 
-def test_a_changed_kernel_is_offered_the_scope_of_the_one_before(server, open_notebook):
+def test_new_kernel_is_offered_the_previous_kernels_scope(server, open_notebook):
     notebook = open_notebook("changed.ipynb")
     notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
     before = notebook.kernel_id
@@ -157,15 +157,13 @@ def test_a_changed_kernel_is_offered_the_scope_of_the_one_before(server, open_no
     notebook.client.stop_channels()
     notebook.connect()
     shown = notebook.run("%load_ext codeintel_nb\n%scope")
-    assert "no scope was set" in shown, "the new kernel has no scope before it takes one"
+    assert "no scope was set" in shown, "a new kernel has no scope until it restores one"
     assert "--lang python (%scope restore takes it over)" in shown
     assert "languages     python" in notebook.run("%scope restore")
     assert "There is no scope to restore" in notebook.run("%scope restore")
 
 
-def test_an_idle_kernel_keeps_its_scope_until_it_is_culled_and_a_script_is_told_of_its_loss_once(
-    make_server, open_notebook
-):
+def test_idle_kernel_keeps_scope_until_culled_and_script_scope_expires(make_server, open_notebook):
     hasty = make_server(
         "--CodeIntelApp.session_max_age_s=0.5",
         "--CodeIntelApp.prune_interval_s=1",
@@ -180,10 +178,10 @@ def test_an_idle_kernel_keeps_its_scope_until_it_is_culled_and_a_script_is_told_
     assert hasty.ask("PUT", "sessions/nightly.script/scope", PYTHON).status == 200
     hasty.until(lambda: scope_of(hasty, "nightly.script") is None)
     assert scope_of(hasty, notebook.kernel_id)["languages"] == ["python"], (
-        "older than a script's may be"
+        "a script's scope would have expired by now"
     )
     answer = hasty.ask("POST", "paths", {}, script)
-    assert answer.json["scope_expired"], "it is told that nothing limits it any more"
+    assert answer.json["scope_expired"], "the script is notified that its scope expired"
     assert answer.headers["x-session-id"] == "nightly.script"
     assert not hasty.ask("POST", "paths", {}, script).json["scope_expired"]
     notebook.client.stop_channels()
@@ -194,7 +192,7 @@ def test_an_idle_kernel_keeps_its_scope_until_it_is_culled_and_a_script_is_told_
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_an_unknown_repository_leaves_the_scope_that_was(server, open_notebook, method):
+def test_unknown_repository_leaves_the_scope_unchanged(server, open_notebook, method):
     notebook = open_notebook()
     notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
     answer = server.ask(method, f"sessions/{notebook.kernel_id}/scope", {"repos": ["shp"]})

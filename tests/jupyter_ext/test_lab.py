@@ -1,4 +1,4 @@
-"""The side bar, the status bar and the commands, in a real JupyterLab and Notebook 7 in headless Chromium."""
+"""Side bar, status bar and commands of real JupyterLab and Notebook 7 in headless Chromium."""
 
 from __future__ import annotations
 
@@ -24,18 +24,21 @@ HERE = Path(jupyter_ext.__file__).parent
 SIDE = ".codeintel-SidePanel"
 STATUS = ".codeintel-Status"
 SETUP = "%load_ext codeintel_nb\n%scope clear"
-SCREENSHOTS = os.environ.get(
-    "CODEINTEL_SCREENSHOTS"
-)  # a folder that keeps them; the README's picture is one
+# folder to keep screenshots in, the README's picture among them
+SCREENSHOTS = os.environ.get("CODEINTEL_SCREENSHOTS")
 
+# session of a page without a notebook
 SESSION = """() => {
-  return performance.getEntriesByType('resource').map((one) => one.name.match(/sessions\\/(page-[^/]+)\\/panel/)?.[1]).filter(Boolean).pop();
-}"""  # of the page that has no notebook
+  return performance.getEntriesByType('resource')
+    .map((one) => one.name.match(/sessions\\/(page-[^/]+)\\/panel/)?.[1])
+    .filter(Boolean).pop();
+}"""
 
 
 def show_panel(page, unfolded=True):
     page.evaluate(
-        "window.jupyterapp.restored.then(() => window.jupyterapp.commands.execute('codeintel:search'))"
+        "window.jupyterapp.restored"
+        ".then(() => window.jupyterapp.commands.execute('codeintel:search'))"
     )
     panel = page.locator(SIDE)
     panel.get_by_label("Search in scope", exact=True).wait_for()
@@ -52,33 +55,34 @@ def execute(page, command, **given):
 def open_path(page, path):
     execute(page, "docmanager:open", path=path)
     page.wait_for_function(
-        "path => window.jupyterapp.shell.currentWidget?.context?.path === path && window.jupyterapp.shell.currentWidget.context.isReady",
+        "path => window.jupyterapp.shell.currentWidget?.context?.path === path"
+        " && window.jupyterapp.shell.currentWidget.context.isReady",
         arg=path,
     )
 
 
 def keep(page, name, tmp_path, **given):
-    """A screenshot, for who looks at the run, and in the folder that was asked for."""
+    """Save a screenshot for inspection, and in the folder CODEINTEL_SCREENSHOTS."""
     for folder in (tmp_path, *([Path(SCREENSHOTS)] if SCREENSHOTS else [])):
         page.screenshot(path=str(folder / f"{name}.png"), **given)
 
 
-def test_both_halves_are_of_one_version():
+def test_python_package_and_lab_extension_share_one_version():
     package = json.loads((HERE / "lab" / "package.json").read_text())
     built = json.loads((HERE / "labextension" / "package.json").read_text())
     said = re.search(r"VERSION = '([^']+)'", (HERE / "lab" / "src" / "version.ts").read_text())[1]
     assert package["version"] == built["version"] == said == codeintel_nb.__version__
 
 
-def test_a_page_loads_little():
-    """All that the extension adds to a page, compressed, and nothing of it is loaded from elsewhere."""
+def test_extension_bundle_is_small_and_self_contained():
+    """Limit the compressed size of the scripts; they load nothing from elsewhere."""
     built = [path for path in (HERE / "labextension" / "static").iterdir() if path.suffix == ".js"]
     assert len(built) >= 3
     assert sum(len(gzip.compress(path.read_bytes())) for path in built) < 100_000
     assert not any(re.search(rb"https?://(?!www\.w3\.org/)", path.read_bytes()) for path in built)
 
 
-def test_the_scope_goes_both_ways_and_the_panel_follows_the_notebook(lab, open_lab):
+def test_scope_syncs_both_ways_and_panel_follows_the_notebook(lab, open_lab):
     write_notebook(lab.root / "other.ipynb", SETUP, "%scope set --lang javascript")
     page = open_lab("first.ipynb", SETUP, "%scope")
     panel = show_panel(page)
@@ -98,9 +102,8 @@ def test_the_scope_goes_both_ways_and_the_panel_follows_the_notebook(lab, open_l
     page.locator(".jp-OutputArea-output:visible", has_text="no scope was set").wait_for()
     run_cell(page, 1)
     page.locator(".jp-OutputArea-output:visible", has_text="1 of 9 files").wait_for()
-    page.locator(STATUS, has_text="Scope: shop javascript").wait_for(
-        timeout=10_000
-    )  # the magic has set it: the page hears of it
+    # set by the magic; the page is notified
+    page.locator(STATUS, has_text="Scope: shop javascript").wait_for(timeout=10_000)
     panel.get_by_text("chunks in 1 of 9 files").wait_for(timeout=10_000)
 
     open_path(page, "first.ipynb")
@@ -108,15 +111,15 @@ def test_the_scope_goes_both_ways_and_the_panel_follows_the_notebook(lab, open_l
     panel.get_by_text("chunks in 4 of 9 files").wait_for()
 
     page.evaluate(
-        "window.jupyterapp.commands.execute('console:create', {kernelPreference: {name: 'python3'}, activate: true}).then(() => true)"
+        "window.jupyterapp.commands.execute('console:create',"
+        " {kernelPreference: {name: 'python3'}, activate: true}).then(() => true)"
     )
-    page.locator(
-        STATUS, has_text="Scope: shop"
-    ).wait_for()  # a console has a kernel and a scope of its own
+    # a console has its own kernel and scope
+    page.locator(STATUS, has_text="Scope: shop").wait_for()
     panel.get_by_text("Console 1").wait_for()
 
 
-def test_what_is_typed_and_focused_stays_while_the_panel_is_told_of_changes(lab, open_lab):
+def test_panel_updates_keep_typed_text_and_focus(lab, open_lab):
     page = open_lab("typing.ipynb", SETUP)
     panel = show_panel(page)
     panel.get_by_text("chunks in 9 of 9 files").wait_for()
@@ -134,7 +137,8 @@ def test_what_is_typed_and_focused_stays_while_the_panel_is_told_of_changes(lab,
     page.expected.append("400 (Bad Request)")
     glob.fill("!no")
     glob.press("Enter")
-    # typing alone says the same error, before Enter: what could not be used comes back to be mended after the server's answer
+    # typing alone shows the same error before Enter;
+    # after the server's answer the rejected text returns for correction
     page.wait_for_function(
         "(side) => document.querySelector(`${side} [data-key='include_globs:']`).value === '!no'",
         arg=SIDE,
@@ -147,7 +151,7 @@ def test_what_is_typed_and_focused_stays_while_the_panel_is_told_of_changes(lab,
     panel.get_by_label("Remove src/**").click()
     panel.get_by_text("chunks in 4 of 9 files").wait_for()
     assert page.evaluate("document.activeElement.dataset.key") == "include_globs:", (
-        "focus stays near what went"
+        "focus stays near the removed chip"
     )
     panel.get_by_role("button", name="This project").click()
     panel.get_by_text("chunks in 9 of 9 files").wait_for()
@@ -155,7 +159,7 @@ def test_what_is_typed_and_focused_stays_while_the_panel_is_told_of_changes(lab,
 
 
 def test_the_last_click_wins(lab, open_lab):
-    """A step back to the project waits for the scopes that were chosen before it."""
+    """Delay a reset to the project until earlier scope changes are sent."""
     page = open_lab("clicks.ipynb", SETUP)
     panel = show_panel(page)
     panel.get_by_text("chunks in 9 of 9 files").wait_for()
@@ -170,7 +174,7 @@ def test_the_last_click_wins(lab, open_lab):
     panel.locator("[data-key='languages:python']").click()
     panel.locator("[data-key='languages:javascript']").click()
     panel.get_by_role("button", name="This project").click()
-    page.wait_for_timeout(1000)  # a step that does not wait would be there by now
+    page.wait_for_timeout(1000)  # a reset that does not wait would have arrived by now
     held[0].continue_()
     panel.get_by_text("chunks in 9 of 9 files").wait_for()
     page.wait_for_timeout(1000)
@@ -178,8 +182,8 @@ def test_the_last_click_wins(lab, open_lab):
     assert lab.ask("GET", f"sessions/{kernel}/scope").json.get("is_default")
 
 
-def test_one_kernels_scope_is_never_written_into_anothers(lab, open_lab):
-    """Between two notebooks nothing can be clicked until the second one's scope is there."""
+def test_scope_of_one_kernel_is_never_written_to_another(lab, open_lab):
+    """Offer nothing to click until the second notebook's scope arrives."""
     write_notebook(lab.root / "second.ipynb", SETUP)
     page = open_lab("one.ipynb", SETUP, "%scope set --repo shop --include 'src/**'")
     panel = show_panel(page)
@@ -199,7 +203,7 @@ def test_one_kernels_scope_is_never_written_into_anothers(lab, open_lab):
     panel.get_by_text("chunks in 2 of 9 files").wait_for()
 
 
-def test_a_question_that_is_gone_has_no_answer(lab, open_lab):
+def test_cleared_query_shows_no_late_results(lab, open_lab):
     page = open_lab("gone.ipynb", SETUP)
     panel = show_panel(page)
     panel.get_by_text("chunks in 9 of 9 files").wait_for()
@@ -224,11 +228,12 @@ def test_a_question_that_is_gone_has_no_answer(lab, open_lab):
     assert panel.locator(f"#{chosen}").get_attribute("aria-selected") == "true"
     query.fill("price")
     page.wait_for_function(
-        f"document.querySelector('{SIDE} input[type=search]').getAttribute('aria-activedescendant') === null"
+        f"document.querySelector('{SIDE} input[type=search]')"
+        ".getAttribute('aria-activedescendant') === null"
     )
 
 
-def test_a_restart_keeps_the_scope_and_a_change_of_kernel_offers_it(lab, open_lab):
+def test_restart_keeps_the_scope_and_kernel_change_offers_it(lab, open_lab):
     page = open_lab("kernels.ipynb", SETUP, "%scope set --lang css", "%scope")
     panel = show_panel(page)
     page.locator(STATUS, has_text="Scope: shop css").wait_for()
@@ -237,7 +242,8 @@ def test_a_restart_keeps_the_scope_and_a_change_of_kernel_offers_it(lab, open_la
     time.sleep(1)
     assert page.locator(STATUS).inner_text() == "Scope: shop css"
     page.evaluate(
-        "window.jupyterapp.shell.currentWidget.sessionContext.changeKernel({name: 'python3'}).then(() => true)"
+        "window.jupyterapp.shell.currentWidget.sessionContext"
+        ".changeKernel({name: 'python3'}).then(() => true)"
     )
     page.locator(STATUS, has_text="Scope: shop").wait_for()
     panel.get_by_text("The kernel before had a scope: --repo shop --lang css").wait_for()
@@ -248,8 +254,8 @@ def test_a_restart_keeps_the_scope_and_a_change_of_kernel_offers_it(lab, open_la
     page.locator(STATUS, has_text="Scope: shop").wait_for()
 
 
-def test_the_panel_outlives_its_server(tmp_path, chromium):
-    """The server goes and comes again: the panel says so, and recovers without a reload."""
+def test_panel_recovers_after_a_server_restart(tmp_path, chromium):
+    """Restart the server: the panel reports the outage and recovers without a reload."""
     with running(
         tmp_path / "lab",
         "--LabApp.expose_app_in_browser=True",
@@ -269,19 +275,17 @@ def test_the_panel_outlives_its_server(tmp_path, chromium):
         panel.get_by_label("Search in scope", exact=True).fill("cart")
         panel.get_by_text("Trying again").first.wait_for()
         server.start()
-        panel.get_by_text("chunks in 9 of 9 files").wait_for(
-            timeout=20_000
-        )  # scopes in memory went with the server
+        # in-memory scopes are lost with the server
+        panel.get_by_text("chunks in 9 of 9 files").wait_for(timeout=20_000)
         panel.get_by_label("Search in scope", exact=True).fill("charge_card")
         panel.locator(".hit mark", has_text="charge_card").first.wait_for()
         server.ask("PUT", f"sessions/{page.evaluate(SESSION)}/scope", {"languages": ["css"]})
-        page.locator(STATUS, has_text="Scope: css").wait_for(
-            timeout=10_000
-        )  # it hears of changes again
+        # notifications arrive again
+        page.locator(STATUS, has_text="Scope: css").wait_for(timeout=10_000)
         page.close()
 
 
-def test_twelve_keys_send_few_searches_and_the_last_wins(lab, open_lab):
+def test_typing_is_debounced_and_the_last_query_wins(lab, open_lab):
     page = open_lab("sidekeys.ipynb", SETUP)
     panel = show_panel(page)
     sent = []
@@ -299,15 +303,18 @@ def test_twelve_keys_send_few_searches_and_the_last_wins(lab, open_lab):
     assert 1 <= len(sent) <= 4
 
 
+# the notebook's cell is active and in view
 AT_CELL = """([path, cell]) => {
   const widget = window.jupyterapp.shell.currentWidget;
-  const node = widget?.context?.path === path && widget.content?.activeCellIndex === cell && widget.content.activeCell?.node;
-  const box = node && node.getBoundingClientRect(), seen = node && widget.content.node.getBoundingClientRect();
+  const node = widget?.context?.path === path
+    && widget.content?.activeCellIndex === cell && widget.content.activeCell?.node;
+  const box = node && node.getBoundingClientRect(),
+    seen = node && widget.content.node.getBoundingClientRect();
   return node && box.top >= seen.top - 5 && box.bottom <= seen.bottom + 5;
-}"""  # a notebook is shown with a cell active and in sight
+}"""
 
 
-def test_a_result_opens_at_its_line_and_a_notebook_at_its_cell(lab, open_lab):
+def test_result_opens_at_its_line_or_notebook_cell(lab, open_lab):
     (lab.root / "work").mkdir()
     write_notebook(
         lab.root / "work" / "notes.ipynb",
@@ -339,11 +346,11 @@ def test_a_result_opens_at_its_line_and_a_notebook_at_its_cell(lab, open_lab):
     time.sleep(0.3)
     assert (
         page.evaluate("window.jupyterapp.shell.currentWidget.context.path") == "work/notes.ipynb"
-    ), "what is no place opens nothing"
+    ), "an invalid location opens nothing"
     assert lab.ask("DELETE", "repositories/work").status == 204
 
 
-def test_a_folders_menu_narrows_the_scope(lab, open_lab):
+def test_folder_context_menu_narrows_the_scope(lab, open_lab):
     page = open_lab("folders.ipynb", SETUP)
     execute(page, "filebrowser:open-path", path="shop")
     page.locator(".jp-DirListing-item", has_text="src").click(button="right")
@@ -364,7 +371,8 @@ def test_a_folders_menu_narrows_the_scope(lab, open_lab):
     execute(page, "codeintel:clear-scope")
     page.locator(STATUS, has_text="Scope: shop").wait_for()
     page.evaluate(
-        "window.jupyterapp.shell.currentWidget.content.editor.setSelection({start: {line: 0, column: 22}, end: {line: 0, column: 26}})"
+        "window.jupyterapp.shell.currentWidget.content.editor"
+        ".setSelection({start: {line: 0, column: 22}, end: {line: 0, column: 26}})"
     )
     execute(page, "codeintel:search-selection")
     assert page.locator(SIDE).get_by_label("Search in scope", exact=True).input_value() == "Cart"
@@ -373,7 +381,7 @@ def test_a_folders_menu_narrows_the_scope(lab, open_lab):
     assert page.locator(SIDE).is_visible()
 
 
-def test_hostile_names_and_code_are_text(lab, open_lab):
+def test_hostile_names_and_code_are_shown_as_text(lab, open_lab):
     write_tree(lab.root / "hostile", HOSTILE)
     lab.index(lab.root / "hostile", "hostile<img src=x onerror=window.ran=1>")
     page = open_lab("sidehostile.ipynb", SETUP)
@@ -395,7 +403,7 @@ def test_hostile_names_and_code_are_text(lab, open_lab):
     )
 
 
-def test_indexing_shows_how_far_it_is_and_can_be_ended(lab, open_lab):
+def test_indexing_shows_progress_and_can_be_cancelled(lab, open_lab):
     many_files(lab.root / "many", 2000)
     page = open_lab("indexing.ipynb", SETUP)
     panel = show_panel(page)
@@ -404,7 +412,7 @@ def test_indexing_shows_how_far_it_is_and_can_be_ended(lab, open_lab):
     panel.get_by_label("Cancel indexing").click()
     panel.get_by_text(re.compile("cancelled|was stopped", re.I)).first.wait_for()
     assert not re.search(r"(?<!%)\bcodeintel (refresh|index)\b", panel.inner_text()), (
-        "a panel speaks of no terminal"
+        "the panel mentions no terminal command"
     )
     panel.get_by_label("A folder to index").fill("many")
     panel.get_by_label("A folder to index").press("Enter")
@@ -424,14 +432,17 @@ def test_indexing_shows_how_far_it_is_and_can_be_ended(lab, open_lab):
     panel.get_by_label("Save this scope as, Enter saves").press("Enter")
     wrong = panel.get_by_role("group", name="Saved").locator(".error")
     wrong.get_by_text("A scope cannot be called 'a/b'").wait_for()
-    assert panel.locator(".said.error").count() == 0, "the caption is the search's"
+    assert panel.locator(".said.error").count() == 0, "the caption shows only search errors"
     panel.get_by_label("Save this scope as, Enter saves").press("x")
     assert wrong.inner_text() == ""
     assert lab.ask("DELETE", "repositories/many").status == 204
 
 
-def test_the_readmes_picture(lab, open_lab, tmp_path):
-    """Real code, a scope, a search by meaning in a cell and one by text in the side bar: CODEINTEL_SCREENSHOTS=notebooks renews it."""
+def test_readme_screenshot(lab, open_lab, tmp_path):
+    """Take the README's screenshot; CODEINTEL_SCREENSHOTS=notebooks updates it.
+
+    It shows real code, a scope, a semantic search in a cell and a text search in the side bar.
+    """
     import IPython
 
     shutil.copytree(
@@ -457,8 +468,8 @@ def test_the_readmes_picture(lab, open_lab, tmp_path):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_is_accessible(lab, open_lab, tmp_path, theme):
-    """axe-core finds no serious violation, in the side bar, in the cell and in a map."""
+def test_panels_and_map_are_accessible(lab, open_lab, tmp_path, theme):
+    """Find no serious violation with axe-core in the side bar, a cell or a map."""
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright",
         reason="axe-core is not installed: pip install 'codeintel-nb[test]'",
@@ -474,13 +485,12 @@ def test_it_is_accessible(lab, open_lab, tmp_path, theme):
         place.locator(".hit").first.wait_for()
     panel.locator("[data-key='languages:python']").click()
     for place in (panel, page.locator(".jp-OutputArea .codeintel:not(.map)")):
-        place.get_by_text("chunks in 4 of 9 files").wait_for(
-            timeout=10_000
-        )  # each panel follows the other
+        # each panel follows the other
+        place.get_by_text("chunks in 4 of 9 files").wait_for(timeout=10_000)
     page.locator(".map canvas").wait_for()
     keep(page, f"lab-{theme}", tmp_path)
     found = axe.Axe().run(page, context=f"{SIDE}, {STATUS}, .jp-OutputArea .codeintel").response
-    assert found["passes"], "it looked at something"
+    assert found["passes"], "axe-core checked something"
     bad = [
         (one["id"], one["help"], [node["html"][:200] for node in one["nodes"]])
         for one in found["violations"]
@@ -490,7 +500,7 @@ def test_it_is_accessible(lab, open_lab, tmp_path, theme):
     execute(page, "apputils:change-theme", theme="JupyterLab Light")
 
 
-def test_halves_of_two_versions_say_how_to_mend_it(lab, page):
+def test_version_mismatch_is_reported_on_the_page(lab, page):
     def other(route):
         answer = route.fetch()
         route.fulfill(response=answer, headers={**answer.headers, "x-codeintel-version": "9.9.0"})
@@ -502,7 +512,7 @@ def test_halves_of_two_versions_say_how_to_mend_it(lab, page):
     ).wait_for()
 
 
-def test_a_server_without_the_extension_says_how_to_enable_it(lab, chromium):
+def test_missing_server_extension_shows_how_to_enable_it(lab, chromium):
     page = chromium.new_page()
     page.route("**/codeintel/v1/**", lambda route: route.fulfill(status=404, body="nothing here"))
     page.goto(f"http://127.0.0.1:{lab.port}{lab.base_url}lab?reset&token={TOKEN}")
@@ -511,7 +521,7 @@ def test_a_server_without_the_extension_says_how_to_enable_it(lab, chromium):
     page.close()
 
 
-def test_notebook_7_has_the_panel_too(tmp_path, chromium):
+def test_notebook_7_shows_the_panel(tmp_path, chromium):
     pytest.importorskip(
         "notebook", reason="Notebook 7 is not installed: pip install 'codeintel-nb[test]'"
     )
@@ -524,9 +534,8 @@ def test_notebook_7_has_the_panel_too(tmp_path, chromium):
             server.root / "work.ipynb", SETUP, "%scope set --lang python", "%scope panel"
         )
         with watched(chromium, server, tmp_path) as page:
-            page.expected.append(
-                "reading 'schema'"
-            )  # Notebook 7.6 itself says so, without any extension
+            # logged by Notebook 7.6 itself, without any extension
+            page.expected.append("reading 'schema'")
             page.goto(
                 f"http://127.0.0.1:{server.port}{server.base_url}notebooks/work.ipynb?token={TOKEN}"
             )
@@ -552,13 +561,20 @@ def test_notebook_7_has_the_panel_too(tmp_path, chromium):
             opened.value.close()
 
 
+# position of a highlighted hit
 INK = """(canvas) => {
-  const {data, width} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height), box = canvas.getBoundingClientRect();
-  for (let i = 0; i < data.length; i += 4) if (data[i] + data[i + 1] + data[i + 2] === 0) return [box.x + (i / 4 % width) * box.width / width, box.y + (i / 4 / width + 3) * box.height / canvas.height];
-}"""  # a hit that is lit
+  const {data, width} =
+    canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height),
+    box = canvas.getBoundingClientRect();
+  for (let i = 0; i < data.length; i += 4)
+    if (data[i] + data[i + 1] + data[i + 2] === 0)
+      return [
+        box.x + (i / 4 % width) * box.width / width,
+        box.y + (i / 4 / width + 3) * box.height / canvas.height];
+}"""
 
 
-def test_a_point_of_the_map_shows_its_code_and_opens_it(lab, open_lab, tmp_path):
+def test_map_point_shows_its_code_and_opens_its_file(lab, open_lab, tmp_path):
     page = open_lab(
         "map.ipynb",
         "%load_ext codeintel_nb\n%scope set --repo shop",
@@ -602,7 +618,7 @@ def test_a_point_of_the_map_shows_its_code_and_opens_it(lab, open_lab, tmp_path)
     )
 
 
-def test_a_point_of_a_notebook_opens_its_cell_by_keys_alone(lab, open_lab):
+def test_notebook_point_opens_its_cell_by_keyboard(lab, open_lab):
     (lab.root / "cells").mkdir()
     write_notebook(
         lab.root / "cells" / "many.ipynb",
@@ -630,10 +646,13 @@ def test_a_point_of_a_notebook_opens_its_cell_by_keys_alone(lab, open_lab):
     assert lab.ask("DELETE", "repositories/cells").status == 204
 
 
-def test_settings_are_obeyed(lab, open_lab):
+def test_settings_take_effect(lab, open_lab):
     page = open_lab("settings.ipynb", SETUP)
     page.locator(STATUS).wait_for()
-    change = "([name, value]) => window.jupyterapp.serviceManager.settings.save('codeintel-jupyter:plugin', JSON.stringify({[name]: value}))"
+    change = (
+        "([name, value]) => window.jupyterapp.serviceManager.settings"
+        ".save('codeintel-jupyter:plugin', JSON.stringify({[name]: value}))"
+    )
     page.evaluate(change, ["showScope", False])
     page.reload()
     page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext")

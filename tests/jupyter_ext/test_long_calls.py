@@ -1,4 +1,4 @@
-"""Maps, runs and SQL that take long: progress, cancel, and a server that ends in time."""
+"""Long maps, indexing runs and SQL: progress, cancellation and prompt shutdown."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from tests.conftest import write_tree
 from tests.jupyter_ext.test_jobs import builders, many_files
 from tests.live import TOKEN
 
-SLOW_SQL = "select count(*) from range(100000) a, range(100000) b, range(100000) c where a.range + b.range + c.range = 7"
+SLOW_SQL = (
+    "select count(*) from range(100000) a, range(100000) b, range(100000) c"
+    " where a.range + b.range + c.range = 7"
+)
 
 
 @pytest.fixture
 def lasting(make_server):
-    """A server of its own with an indexed folder."""
+    """Return a dedicated server with an indexed folder."""
     server = make_server()
     many_files(server.root / "work", 300)
     server.index(server.root / "work", "work")
@@ -47,7 +50,7 @@ def test_a_first_map_reports_progress(lasting):
     assert {progress.stage for progress in seen} == {"drawing the map"}
     seen.clear()
     assert client_of(lasting).code_map(MapRequest(), seen.append).total == points.total
-    assert seen == [], "the second is there"
+    assert seen == [], "the second map is cached"
 
 
 @pytest.mark.parametrize("what", ["map", "sql"])
@@ -76,15 +79,15 @@ def test_a_cancelled_call_ends_on_the_server(lasting, what):
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
-def test_a_call_is_ended_by_its_id(lasting, accept):
-    """SQL in the background of a script ends on request, streamed or not."""
+def test_call_is_cancelled_by_its_id(lasting, accept):
+    """Cancel a script's background SQL, streamed or not."""
     answers, headers = [], {"X-Session-ID": "script-1", "X-Request-ID": "call-1", "Accept": accept}
     asking = threading.Thread(
         target=lambda: answers.append(lasting.ask("POST", "sql", {"statement": SLOW_SQL}, headers))
     )
     asking.start()
 
-    for _ in range(20):  # another session's call is not this one
+    for _ in range(20):  # another session cannot cancel this call
         lasting.ask("DELETE", "searches/call-1", headers={"X-Session-ID": "script-2"})
         time.sleep(0.1)
     assert asking.is_alive()
@@ -98,8 +101,8 @@ def test_a_call_is_ended_by_its_id(lasting, accept):
     lasting.until(lambda: lasting.ask("GET", "health").status == 200)
 
 
-def test_a_cancel_that_is_faster_than_its_call(lasting):
-    """The client repeats it until the call is over."""
+def test_cancellation_before_its_call_starts_takes_effect(lasting):
+    """Rely on the client to repeat the cancellation until the call ends."""
     cancel = threading.Event()
     cancel.set()
     with pytest.raises(SearchError, match="The SQL query was cancelled"):
@@ -118,7 +121,7 @@ def children(server, name):
     ]
 
 
-def test_errors_of_a_long_call_are_those_of_the_engine(lasting):
+def test_long_call_raises_the_engines_error(lasting):
     client = client_of(lasting)
     with pytest.raises(SearchError, match="SQL"):
         client.sql(SqlRequest(statement="selct 1"))
@@ -158,7 +161,7 @@ def busy(server, what):
         try:
             connection.getresponse().read()
         except (OSError, http.client.HTTPException):
-            pass  # the server has ended
+            pass  # the server has stopped
         finally:
             connection.close()
 
@@ -167,7 +170,7 @@ def busy(server, what):
 
 
 @pytest.mark.parametrize("what", ["indexing", "map", "sql", "search"])
-def test_a_server_ends_soon_after_it_is_asked_to(lasting, what):
+def test_busy_server_stops_promptly_on_sigterm(lasting, what):
     busy(lasting, what)
     lasting.process.send_signal(signal.SIGTERM)
     try:
@@ -178,7 +181,7 @@ def test_a_server_ends_soon_after_it_is_asked_to(lasting, what):
     assert "Traceback" not in log, log[-3000:]
 
 
-def test_a_run_that_a_person_stopped_stays_stopped(make_server):
+def test_run_stopped_by_a_user_stays_stopped(make_server):
     server = make_server("--CodeIntelApp.watch=True")
     many_files(server.root / "work", 900)
     assert server.ask("POST", "repositories", {"path": "work"}).status == 202
@@ -196,7 +199,7 @@ def test_a_run_that_a_person_stopped_stays_stopped(make_server):
         return status["state"]
 
     write_tree(server.root / "work", {"new.py": "fresh = 1\n"})
-    time.sleep(6)  # the watcher looks for repositories to follow every five seconds
+    time.sleep(6)  # the watcher checks for repositories to watch every five seconds
     assert state() == "stopped"
     assert server.ask("GET", "repositories/work/job").json["state"] == "cancelled"
     server.stop()

@@ -1,4 +1,4 @@
-"""The magics in kernels of a live server."""
+"""Magics in kernels of a live server."""
 
 import json
 import re
@@ -39,7 +39,7 @@ launch_new_instance()
 
 @pytest.fixture
 def light(server, open_notebook):
-    """A notebook whose kernel's environment lacks every part of the engine."""
+    """Return a notebook whose kernel lacks every dependency of the engine."""
     spec = {
         "argv": [sys.executable, "-c", LIGHT, "-f", "{connection_file}"],
         "display_name": "Light",
@@ -49,7 +49,7 @@ def light(server, open_notebook):
     return open_notebook("light.ipynb", kernel_name="light")
 
 
-def test_a_kernel_without_the_engine_works_through_the_server(light):
+def test_kernel_without_the_engine_works_through_the_server(light):
     assert "ModuleNotFoundError" in light.run("import duckdb")
     assert light.run("%load_ext codeintel_nb").strip() == ""
     assert "4 of 9 files" in light.run("%scope set --lang python --repo shop")
@@ -67,7 +67,7 @@ def test_a_kernel_without_the_engine_works_through_the_server(light):
     )
 
 
-def test_without_engine_and_server_a_kernel_says_what_to_install(light):
+def test_kernel_without_engine_and_server_says_what_to_install(light):
     said = light.run(
         "import os; del os.environ['CODEINTEL_SERVER_URL']\n%load_ext codeintel_nb\n%textsearch x"
     )
@@ -76,7 +76,7 @@ def test_without_engine_and_server_a_kernel_says_what_to_install(light):
     assert "Traceback" not in said
 
 
-def test_another_version_searches_by_itself_and_says_how_to_join(open_notebook):
+def test_version_mismatch_falls_back_to_local_search_with_a_hint(open_notebook):
     notebook = open_notebook()
     said = notebook.run(
         "import codeintel_nb; codeintel_nb.__version__ = '0.9.0'\n%load_ext codeintel_nb\n%scope"
@@ -84,10 +84,10 @@ def test_another_version_searches_by_itself_and_says_how_to_join(open_notebook):
     assert "the Jupyter server runs codeintel-nb" in said
     assert "%pip install codeintel-nb==" in said
     assert "local to this process" in said
-    assert "codeintel:" not in notebook.run("%scope"), "once"
+    assert "codeintel:" not in notebook.run("%scope"), "reported once"
 
 
-def test_an_unnamed_server_is_said_once(open_notebook):
+def test_missing_server_url_is_reported_once(open_notebook):
     notebook = open_notebook()
     said = notebook.run(
         "import os; del os.environ['CODEINTEL_SERVER_URL']\n%load_ext codeintel_nb\n%scope"
@@ -97,10 +97,11 @@ def test_an_unnamed_server_is_said_once(open_notebook):
 
 
 @pytest.mark.parametrize("magic", ["textsearch", "codesql"])
-def test_an_interrupt_ends_a_search_on_the_server(server, large, open_notebook, magic):
+def test_interrupt_cancels_a_search_on_the_server(server, large, open_notebook, magic):
     query = {
         "textsearch": f"--regex --repo large {SLOW}",
-        "codesql": "select count(*) from range(100000) a, range(100000) b where a.range * b.range = 7",
+        "codesql": "select count(*) from range(100000) a, range(100000) b"
+        " where a.range * b.range = 7",
     }[magic]
     notebook = open_notebook()
     notebook.run("%load_ext codeintel_nb")
@@ -110,12 +111,12 @@ def test_an_interrupt_ends_a_search_on_the_server(server, large, open_notebook, 
         server.ask("POST", f"kernels/{notebook.kernel_id}/interrupt", {}, api=True)
 
     threading.Thread(target=interrupt).start()
-    said = notebook.run(f"%{magic} {query}")  # which would take hours
+    said = notebook.run(f"%{magic} {query}")  # would take hours
     assert "cancelled" in said if magic == "codesql" else "interrupted" in said
     assert "Traceback" not in said
 
 
-def test_an_installed_package_of_the_kernels_environment_is_indexed(open_notebook):
+def test_package_of_the_kernels_environment_is_indexed(open_notebook):
     notebook = open_notebook()
     said = notebook.run("%load_ext codeintel_nb\n%codeindex add --package msgspec --name spec")
     assert "spec: " in said
@@ -123,7 +124,7 @@ def test_an_installed_package_of_the_kernels_environment_is_indexed(open_noteboo
     assert "removed from the index" in notebook.run("%codeindex drop spec")
 
 
-def test_a_folder_is_meant_as_the_notebook_names_it(server, open_notebook):
+def test_relative_folder_resolves_against_the_notebook(server, open_notebook):
     write_tree(server.root / "deep" / "project", {"one.py": "one = 1\n"})
     notebook = open_notebook("deep/inside.ipynb")
     said = notebook.run("%load_ext codeintel_nb\n%codeindex add project")
@@ -132,12 +133,12 @@ def test_a_folder_is_meant_as_the_notebook_names_it(server, open_notebook):
         "hits = %textsearch --repo shop class Cart\nprint(hits._repr_mimebundle_()['text/html'])"
     )
     assert 'href="../shop/src/shop/cart.py#line=5"' in shown, (
-        "links lead to where the server shows the file"
+        "links point to the file's path on the server"
     )
     assert "removed from the index" in notebook.run("%codeindex drop project")
 
 
-def test_completion_comes_from_the_servers_index(open_notebook):
+def test_completion_uses_the_servers_index(open_notebook):
     notebook = open_notebook()
     notebook.run("%load_ext codeintel_nb")
     complete = "print(sorted(c.text for c in get_ipython().Completer.completions({!r}, {})))"
@@ -150,7 +151,7 @@ def test_completion_comes_from_the_servers_index(open_notebook):
         )
 
 
-def test_the_server_says_what_it_follows(make_server, open_notebook):
+def test_watch_lists_repositories_watched_by_the_server(make_server, open_notebook):
     following = make_server("--CodeIntelApp.watch=True")
     write_tree(following.root / "t", {"a.py": "x = 1\n"})
     following.index(following.root / "t", "t")

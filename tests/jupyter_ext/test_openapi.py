@@ -1,4 +1,4 @@
-"""openapi.yml against the handlers, the wire values, and a live server."""
+"""Conformance of openapi.yml with the handlers, the wire types and a live server."""
 
 from pathlib import Path
 
@@ -29,9 +29,30 @@ DESCRIPTION = Path(jupyter_ext.__file__).parent / "openapi.yml"
 METHODS = {"get", "put", "post", "patch", "delete"}
 PANEL = (panel.PanelState, panel.PanelCount, panel.PanelSearch, panel.PanelFolder)
 VALUES = (
-    wire.TextRequest, wire.SemanticRequest, wire.SymbolsRequest, wire.PathsRequest, wire.SqlRequest, wire.IndexRequest, wire.RefreshRequest, wire.FacetsRequest, wire.MapRequest, wire.SearchAnswer, wire.TableAnswer,
-    wire.ScopeAnswer, wire.SessionsAnswer, wire.SavedScopes, wire.RepositoriesAnswer, wire.JobState, wire.Health, wire.Problem, FileText, Facets, Points, Scope, *PANEL,
-)  # fmt: skip
+    wire.TextRequest,
+    wire.SemanticRequest,
+    wire.SymbolsRequest,
+    wire.PathsRequest,
+    wire.SqlRequest,
+    wire.IndexRequest,
+    wire.RefreshRequest,
+    wire.FacetsRequest,
+    wire.MapRequest,
+    wire.SearchAnswer,
+    wire.TableAnswer,
+    wire.ScopeAnswer,
+    wire.SessionsAnswer,
+    wire.SavedScopes,
+    wire.RepositoriesAnswer,
+    wire.JobState,
+    wire.Health,
+    wire.Problem,
+    FileText,
+    Facets,
+    Points,
+    Scope,
+    *PANEL,
+)
 CASES = 2_100
 CHECKS = (
     not_a_server_error,
@@ -42,23 +63,23 @@ CHECKS = (
 
 described = yaml.safe_load(DESCRIPTION.read_text())
 SCHEMA = schemathesis.openapi.from_dict(described)
-TRIED: list[int] = []  # statuses met
+TRIED: list[int] = []  # response statuses
 OPERATIONS = [
     (path, method)
     for path, described_path in described["paths"].items()
     for method in described_path
     if method in METHODS and path != "/repositories/{name}/events"
-]  # events are a stream: test_jobs.py reads one to its end
+]  # events are a stream; test_jobs.py reads one to its end
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A server of these tests alone: some requests index its root folder."""
+    """Yield a server for this module alone: some requests index its root folder."""
     with shop_server(tmp_path_factory.mktemp("described")) as made:
         yield made
 
 
-def test_every_route_is_described_and_every_description_has_a_route():
+def test_routes_and_described_operations_match():
     live = {
         ("/" + path, method)
         for path, handler in ROUTES
@@ -73,7 +94,7 @@ def test_every_route_is_described_and_every_description_has_a_route():
     }
 
 
-def test_the_components_are_the_values_that_cross_the_wire():
+def test_schemas_match_the_wire_types():
     _, components = msgspec.json.schema_components(
         VALUES, ref_template="#/components/schemas/{name}"
     )
@@ -90,11 +111,10 @@ def test_the_components_are_the_values_that_cross_the_wire():
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_no_request_meets_a_server_error_or_an_undocumented_answer(server, path, method, mode):
+def test_responses_conform_to_the_description(server, path, method, mode):
     if path == "/map":
-        server.ask(
-            "POST", "map", {}
-        )  # the first one is laid out, which takes longer than a client of these waits
+        # compute the layout first: it takes longer than these clients wait
+        server.ask("POST", "map", {})
     operation = SCHEMA[path][method.upper()]
     wanted, met = CASES // len(OPERATIONS) // 2 + 1, []
 
@@ -123,6 +143,6 @@ def test_no_request_meets_a_server_error_or_an_undocumented_answer(server, path,
     TRIED.extend(met)
 
 
-def test_there_were_enough_cases():
-    assert len(TRIED) >= 2_000, "of no weight otherwise"
+def test_enough_cases_were_tried():
+    assert len(TRIED) >= 2_000, "too few cases to be conclusive"
     assert {status // 100 for status in TRIED} == {2, 4}

@@ -1,4 +1,4 @@
-"""%codemap and results.map(): which points are drawn, which are lit, and what stays in a saved notebook."""
+"""%codemap and results.map(): points, highlighted hits and the output saved in a notebook."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ from tests.notebook.test_magics import ready, run, shell  # noqa: F401 (fixtures
 pytestmark = pytest.mark.usefixtures("no_project")
 
 
-def test_the_scope_is_drawn_and_hits_are_lit(ready):  # noqa: F811
+def test_map_draws_the_scope_and_highlights_hits(ready):  # noqa: F811
     ready("%scope set --lang python")
     drawn = ready("%codemap charge a credit card")
     assert set(drawn.points["language"]) == {"python"}
@@ -30,15 +30,15 @@ def test_the_scope_is_drawn_and_hits_are_lit(ready):  # noqa: F811
     ready("%scope clear")
 
 
-def test_a_sample_has_every_hit(ready, monkeypatch):  # noqa: F811
-    """What is lit is the hit's own chunk, however few of the others are drawn."""
+def test_sampled_map_keeps_every_hit(ready, monkeypatch):  # noqa: F811
+    """Highlight every hit's own chunk, however few others are drawn."""
     from codeintel_nb.notebook import codemap
 
     whole = ready("hits = %textsearch cart\nhits.map()")
     monkeypatch.setattr(codemap, "MOST_POINTS", 4)
     few = ready("hits.map()")
     assert len(few.group) < len(whole.group) == few.total
-    assert len({*places(few, range(len(few.group)))}) == len(few.group), "none is drawn twice"
+    assert len({*places(few, range(len(few.group)))}) == len(few.group), "no point is drawn twice"
     assert places(few, few.lit) == places(whole, whole.lit)
 
 
@@ -46,14 +46,14 @@ def places(drawn, rows):
     return sorted((drawn.points["path"][row], int(drawn.points["line"][row])) for row in rows)
 
 
-def test_results_draw_their_own_scope(ready):  # noqa: F811
+def test_map_of_results_uses_their_scope(ready):  # noqa: F811
     drawn = ready("hits = %textsearch --lang python charge_card\nhits.map('language')")
     assert set(drawn.points["language"]) == set(drawn.points["group"]) == {"python"}
     assert {path for path, _ in places(drawn, drawn.lit)} == {"src/shop/payment.py"}
 
 
 @pytest.mark.parametrize("by", ["folder", "language", "kind"])
-def test_colours_say_what_was_asked_for(ready, by):  # noqa: F811
+def test_points_are_grouped_by_the_requested_field(ready, by):  # noqa: F811
     drawn = ready(f"%codemap --by {by}")
     groups = set(drawn.points["group"])
     expected = {
@@ -65,7 +65,7 @@ def test_colours_say_what_was_asked_for(ready, by):  # noqa: F811
     assert not drawn.lit
 
 
-def test_a_folder_may_be_called_as_the_rest_is(run, tmp_path):  # noqa: F811
+def test_folder_named_others_does_not_duplicate_the_rest_group(run, tmp_path):  # noqa: F811
     for i in range(10):
         write_tree(
             tmp_path / "t",
@@ -79,7 +79,7 @@ def test_a_folder_may_be_called_as_the_rest_is(run, tmp_path):  # noqa: F811
 
 @pytest.fixture
 def asked(monkeypatch):
-    """What the kernel answers the view of a map."""
+    """Return a function that sends a map its view's message and returns the answer."""
     sent = []
     monkeypatch.setattr(CodeMap, "send", lambda self, content: sent.append(content))
 
@@ -91,7 +91,7 @@ def asked(monkeypatch):
     return ask
 
 
-def test_a_points_code_is_told(ready, asked):  # noqa: F811
+def test_point_details_include_its_code(ready, asked):  # noqa: F811
     drawn = ready("%codemap")
     row = drawn.points["path"].tolist().index("src/shop/payment.py")
     told = asked(drawn, what="look", row=row)
@@ -103,7 +103,7 @@ def test_a_points_code_is_told(ready, asked):  # noqa: F811
     assert "Invalid value" in asked(drawn, what="leap")
 
 
-def test_a_point_of_a_notebook_is_its_cell(run, asked, tmp_path):  # noqa: F811
+def test_notebook_point_refers_to_its_cell(run, asked, tmp_path):  # noqa: F811
     cells = [
         nbformat.v4.new_markdown_cell("# Prices"),
         nbformat.v4.new_code_cell("def price(item):\n    return item.price\n"),
@@ -128,7 +128,7 @@ def test_a_point_of_a_notebook_is_its_cell(run, asked, tmp_path):  # noqa: F811
     assert "prices.ipynb [2] " in tax["title"]
 
 
-def test_what_is_drawn_around_is_chosen(ready, asked):  # noqa: F811
+def test_lasso_chooses_points(ready, asked):  # noqa: F811
     drawn = ready("%codemap")
     assert asked(drawn, what="choose", rows=[0, 1]).startswith("2 chunks in ")
     assert drawn.chosen == [0, 1]
@@ -136,7 +136,7 @@ def test_what_is_drawn_around_is_chosen(ready, asked):  # noqa: F811
     assert drawn.chosen == []
 
 
-def test_a_file_that_is_gone_says_so(ready, asked, tree):  # noqa: F811
+def test_point_of_a_deleted_file_still_has_details(ready, asked, tree):  # noqa: F811
     drawn = ready("%codemap")
     row = drawn.points["path"].tolist().index("web/app.js")
     (tree / "web" / "app.js").unlink()
@@ -145,7 +145,7 @@ def test_a_file_that_is_gone_says_so(ready, asked, tree):  # noqa: F811
     assert told["title"] == f"shop: web/app.js:{drawn.points['line'][row]}"
 
 
-def test_what_stays_in_a_saved_notebook_is_a_picture(ready):  # noqa: F811
+def test_saved_notebook_contains_a_picture_of_the_map(ready):  # noqa: F811
     drawn = ready("hits = %textsearch charge_card\nhits.map()")
     held, _ = drawn._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in held
@@ -153,18 +153,20 @@ def test_what_stays_in_a_saved_notebook_is_a_picture(ready):  # noqa: F811
         io.BytesIO(base64.b64decode(re.search(r"base64,([^\"]+)", held["text/html"])[1]))
     )
     assert picture.size == (640, 400)
-    assert len(picture.convert("RGB").getcolors(10_000)) > 2, "points, and black for the hits"
+    assert len(picture.convert("RGB").getcolors(10_000)) > 2, (
+        "colours of points, and black for hits"
+    )
     assert held["text/plain"] == repr(drawn)
 
 
-def test_what_goes_wrong_is_one_line(ready, run):  # noqa: F811
+def test_invalid_map_request_prints_an_error(ready, run):  # noqa: F811
     ready("%codemap --by colour")
     assert "choose folder, language or kind" in run.err + run.out
     ready("%codemap --include 'nothing/**'")
     assert "nothing to draw" in run.err + run.out
 
 
-def test_without_the_magics_there_is_no_map(shop, monkeypatch):
+def test_map_without_the_magics_is_an_error(shop, monkeypatch):
     monkeypatch.setattr(Results, "mapper", None)
     with pytest.raises(SearchError, match="%load_ext"):
         EmbeddedClient(shop).operations.workspace.search_text("cart").map()

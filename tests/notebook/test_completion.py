@@ -44,9 +44,9 @@ def complete(no_project, tree):
         ("%codeindex drop ", {"%codeindex drop shop"}),
     ],
 )
-def test_what_is_offered(complete, typed, offered):
+def test_magic_line_completions(complete, typed, offered):
     assert offered == set(complete(typed))
 
 
-def test_other_lines_are_left_alone(complete):
+def test_python_code_gets_no_magic_completions(complete):
     assert "%scope" not in " ".join(complete("import o"))

@@ -9,7 +9,10 @@ from codeintel_nb import Scope
 from codeintel_nb.notebook.display import coloured, relative_target
 from tests.conftest import write_tree
 
-HOSTILE = "<script>alert(1)</script> </pre></div> <img src=x onerror=alert(2)> \u202eevil\u202c \x1b[31m & \"quoted\" 'x' cart"
+HOSTILE = (
+    "<script>alert(1)</script> </pre></div> <img src=x onerror=alert(2)>"
+    " \u202eevil\u202c \x1b[31m & \"quoted\" 'x' cart"
+)
 
 
 class Tags(HTMLParser):
@@ -78,15 +81,15 @@ def test_hostile_content_is_shown_as_text(hostile):
         assert len(bundle["text/html"]) < 60_000
 
 
-def test_what_an_untrusted_notebook_strips_is_not_relied_on(shop):
+def test_html_avoids_markup_stripped_from_untrusted_notebooks(shop):
     html = shop.search_text("cart")._repr_mimebundle_()["text/html"]
     assert "<style" not in html
     assert "var(" not in html
     assert "data-" not in html
 
 
-def test_code_stands_in_columns_on_a_saved_page(shop, chromium, tmp_path):
-    """nbconvert's style sheet gives what an output shows as preformatted the font of its text."""
+def test_code_is_monospace_on_an_nbconvert_page(shop, chromium, tmp_path):
+    """Override nbconvert's style sheet, which shows preformatted output in its text font."""
     html = shop.search_text("cart")._repr_mimebundle_()["text/html"]
     output = nbformat.v4.new_output("execute_result", {"text/html": html}, execution_count=1)
     notebook = nbformat.v4.new_notebook(
@@ -100,7 +103,7 @@ def test_code_stands_in_columns_on_a_saved_page(shop, chromium, tmp_path):
     assert code.evaluate("element => getComputedStyle(element).fontFamily") == "monospace"
     assert (
         code.evaluate("element => getComputedStyle(element).backgroundColor") == "rgba(0, 0, 0, 0)"
-    ), "the row's own shows through"
+    ), "the row's background shows through"
     page.close()
 
 
@@ -113,7 +116,7 @@ def test_matches_are_marked(shop):
     assert "<mark>Charge</mark>" in re.sub(r"</?span[^>]*>", "", html)
 
 
-def test_marks_cross_tokens_and_lose_no_character():
+def test_marks_span_tokens_and_lose_no_character():
     text = "def f(x):\n    return x < 3 & 'a'\n"
     html = coloured(text, "python", [(2, 7), (20, 30)])
     import html as escaping
@@ -123,7 +126,7 @@ def test_marks_cross_tokens_and_lose_no_character():
     assert html.count("<mark>") >= 2
 
 
-def test_links_open_the_line_and_only_where_they_lead_somewhere(shop, tree, monkeypatch):
+def test_links_open_the_line_only_if_the_file_is_reachable(shop, tree, monkeypatch):
     monkeypatch.chdir(tree)
     html = shop.search_text("charge_card", Scope(languages=("python",)))._repr_mimebundle_()[
         "text/html"
@@ -136,7 +139,7 @@ def test_links_open_the_line_and_only_where_they_lead_somewhere(shop, tree, monk
     assert relative_target(str(tree), "src/a b.py") == "../src/a b.py"
 
 
-def test_markdown_reads_on_github(hostile):
+def test_markdown_renders_on_github(hostile):
     text = hostile.semantic_search("cart", Scope(languages=("markdown",)))._repr_mimebundle_()[
         "text/markdown"
     ]
@@ -147,7 +150,7 @@ def test_markdown_reads_on_github(hostile):
     assert "<img" not in names.replace("\\<", "")
 
 
-def test_only_the_first_are_shown_and_the_rest_is_said(shop, tree):
+def test_only_the_first_hits_are_shown_with_the_total(shop, tree):
     write_tree(tree, {"many.py": "many_things = 1\n" * 300})
     shop.refresh("shop")
     results = shop.search_text("many_things", limit=200)
@@ -158,7 +161,7 @@ def test_only_the_first_are_shown_and_the_rest_is_said(shop, tree):
     assert "results.show(50)" in results._repr_mimebundle_()["text/html"]
 
 
-def test_nothing_found_says_where_it_looked(shop):
+def test_empty_results_describe_the_searched_scope(shop):
     assert "no matching lines · all 9 files" in repr(shop.search_text("no such thing"))
     html = shop.search_text("x", Scope(include_globs=("nowhere",)))._repr_mimebundle_()["text/html"]
     assert "%scope clear" in html

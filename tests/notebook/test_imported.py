@@ -1,4 +1,4 @@
-"""Which packages a kernel has imported for its notebook, and which folder is the notebook's project."""
+"""Packages imported by a kernel for its notebook, and the notebook's project folder."""
 
 import json
 import subprocess
@@ -31,14 +31,14 @@ def imported(imports, asked=False):
     )
 
 
-def test_what_only_the_kernel_needs_is_left_out():
+def test_packages_only_the_kernel_needs_are_left_out():
     assert imported("import json, asyncio") == set()
     found = imported("import pandas")
-    assert {"pandas", "numpy", "dateutil"} <= found, "what it needs belongs to it"
+    assert {"pandas", "numpy", "dateutil"} <= found, "dependencies of pandas count as imported"
     assert not found & {"ipykernel", "IPython", "jedi", "tornado", "codeintel_nb", "json"}
 
 
-def test_what_the_notebook_names_counts_though_the_kernel_needs_it_too():
+def test_kernel_packages_imported_by_the_notebook_are_listed():
     assert {"IPython", "jedi"} <= imported("", asked=True)
 
 
@@ -51,7 +51,7 @@ def test_what_the_notebook_names_counts_though_the_kernel_needs_it_too():
         (None, "shop/web/notebooks"),
     ],
 )
-def test_a_project_is_where_its_marks_are(tmp_path, mark, at):
+def test_project_is_the_folder_with_a_marker(tmp_path, mark, at):
     here = tmp_path / "shop" / "web" / "notebooks"
     here.mkdir(parents=True)
     if mark:
@@ -59,10 +59,10 @@ def test_a_project_is_where_its_marks_are(tmp_path, mark, at):
     assert project_of(here) == tmp_path / at
     assert project_of(here, tmp_path / "shop" / "web") == (
         tmp_path / at if at != "shop" else here
-    ), "no further than the server shows"
+    ), "the search stops at the server's root"
 
 
-def test_the_home_folder_is_no_project(tmp_path, monkeypatch):
+def test_home_folder_is_not_a_project(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     (tmp_path / ".git").mkdir()
     (tmp_path / "notes").mkdir()

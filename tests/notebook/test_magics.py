@@ -1,4 +1,4 @@
-"""The magics in a live IPython shell."""
+"""Magics in a live IPython shell."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from tests.conftest import write_tree
 
 
 class Kept(InteractiveShell):
-    """A shell of its own for each test, without history on disk."""
+    """Separate shell for each test, without history on disk."""
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def shell(no_project):
 
 @pytest.fixture
 def run(shell, capsys):
-    """Run a cell; its value, or the text of its error."""
+    """Return a function that runs a cell, stores its output and returns its value."""
 
     def run(cell):
         capsys.readouterr()
@@ -36,7 +36,7 @@ def run(shell, capsys):
         out, err = capsys.readouterr()
         run.out, run.err = out, err
         if not result.success:
-            assert "Traceback" not in out + err, "an error of ours is one line"
+            assert "Traceback" not in out + err, "our errors print one line"
         return result.result
 
     return run
@@ -48,7 +48,7 @@ def ready(run, tree):
     return run
 
 
-def test_changes_are_followed_from_now_on(ready, shell, tree):
+def test_watch_picks_up_later_changes(ready, shell, tree):
     import time
 
     assert "watching for changes in shop" in repr(ready("%codeindex watch"))
@@ -60,7 +60,7 @@ def test_changes_are_followed_from_now_on(ready, shell, tree):
     shell.find_magic("codeindex").__self__.client._local._watcher.close()
 
 
-def test_text_is_found_before_anything_is_indexed(run, tree, monkeypatch):
+def test_text_search_works_before_indexing(run, tree, monkeypatch):
     monkeypatch.chdir(tree)
     said = repr(run("%textsearch charge_card"))
     assert "README.md:7" in said
@@ -68,7 +68,7 @@ def test_text_is_found_before_anything_is_indexed(run, tree, monkeypatch):
     assert "shop not indexed yet" in said
 
 
-def test_nothing_indexed_is_one_line(run):
+def test_search_without_an_index_prints_a_one_line_error(run):
     for cell in ("%semsearch x", "%paths", "%codesql select 1"):
         run(cell)
         assert run.err.startswith(
@@ -79,13 +79,13 @@ def test_nothing_indexed_is_one_line(run):
     assert "Nothing is indexed yet" in repr(run("%codeindex"))
 
 
-def test_a_folder_with_a_blank_in_its_name(run, tree):
+def test_folder_with_a_space_in_its_name(run, tree):
     moved = tree.rename(tree.with_name("my shop"))
     assert "my shop: 9 files indexed" in repr(run(f"%codeindex add '{moved}'"))
     assert "nothing changed" in repr(run(f"%codeindex add {moved}"))
 
 
-def test_the_scope_is_obeyed_until_it_is_changed(ready):
+def test_every_search_obeys_the_scope_until_it_changes(ready):
     assert "2 of 9 files" in repr(ready("%scope set --lang python --include 'src/**'"))
     assert {hit.path for hit in ready("%textsearch cart")} == {"src/shop/cart.py"}
     assert {hit.path for hit in ready("%semsearch total price of all lines")} <= {
@@ -103,7 +103,7 @@ def test_the_scope_is_obeyed_until_it_is_changed(ready):
     assert len(ready("%paths")) == 9
 
 
-def test_the_last_search_is_a_table(ready, run):
+def test_last_search_is_a_sql_table(ready, run):
     ready("%codesql select * from hits")
     assert "nothing was searched in this notebook yet" in run.err
     found = ready("%textsearch cart")
@@ -118,13 +118,13 @@ def test_set_replaces_the_whole_scope(ready):
     assert ready("%scope set --kind class").scope == Scope(kinds=("class",))
 
 
-def test_an_option_holds_for_one_search(ready):
+def test_scope_option_applies_to_one_search(ready):
     ready("%scope set --lang python")
     assert {hit.language for hit in ready("%textsearch --lang js cart")} == {"javascript"}
     assert {hit.language for hit in ready("%textsearch cart")} == {"python"}
 
 
-def test_queries_are_taken_as_typed(ready, shell):
+def test_queries_are_taken_verbatim(ready, shell):
     shell.user_ns.update(x="EXPANDED", n=3)
     for query in (r"\d{n} $n {x}", "don't", '"a" "b"', "a; b;", "# not a comment", "x = 'y'"):
         assert ready(f"%textsearch {query}").query.pattern == query
@@ -132,7 +132,7 @@ def test_queries_are_taken_as_typed(ready, shell):
     assert ready(r"%textsearch --regex class \w+Error\(").hits[0].path == "src/shop/payment.py"
 
 
-def test_results_go_into_a_variable(ready, shell):
+def test_results_are_assigned_to_a_variable(ready, shell):
     ready("hits = %semsearch read a cart")
     assert isinstance(shell.user_ns["hits"], Results)
     assert ready("%semsearch found << read a cart") is None
@@ -148,13 +148,13 @@ def test_results_go_into_a_variable(ready, shell):
     assert ready("%textsearch a b << c").query.pattern == "a b << c"
 
 
-def test_cells_hold_long_queries(ready):
+def test_cell_magics_take_multiline_queries(ready):
     assert ready("%%textsearch --regex -n 1\nclass \\w+").hits[0].path == "src/shop/cart.py"
     assert ready("%%semsearch\nread a cart\nfrom a file").query.text == "read a cart\nfrom a file"
     assert ready("%%codesql --lang python\nselect count(*)\nfrom files").rows() == [(4,)]
 
 
-def test_a_semicolon_silences(ready):
+def test_trailing_semicolon_suppresses_output(ready):
     assert ready("%scope set --lang python;") is None
     assert ready("%codeindex;") is None
     assert ready("%scope").scope == Scope(languages=("python",))
@@ -170,7 +170,7 @@ def test_named_scopes(ready):
     assert "Did you mean 'py'" in ready.err
 
 
-def test_the_index_is_kept_up(ready, tree):
+def test_codeindex_refresh_status_and_drop(ready, tree):
     (tree / "new.py").write_text("def brand_new_function(): pass\n")
     assert "1 files indexed" in repr(ready("%codeindex refresh"))
     assert len(ready("%textsearch brand_new_function")) == 1
@@ -179,7 +179,7 @@ def test_the_index_is_kept_up(ready, tree):
     assert "Nothing is indexed yet" in repr(ready("%codeindex"))
 
 
-def test_a_package_is_added_by_name(run):
+def test_package_is_added_by_name(run):
     assert "pkg:json==" in repr(run("%codeindex add --package json"))
     assert run("%semsearch decode a string with escapes")[0].repo.startswith("pkg:json==")
 
@@ -218,14 +218,14 @@ def test_a_package_is_added_by_name(run):
         ("%paths foo", "takes options only"),
     ],
 )
-def test_bad_input_is_one_clear_error(ready, cell, said):
+def test_bad_input_prints_one_clear_error(ready, cell, said):
     assert ready(cell) is None
     assert ready.err.startswith("UsageError: ")
     assert said in ready.err
 
 
-def test_ctrl_c_ends_a_search_with_what_it_has(ready, shell):
-    """A KeyboardInterrupt in the waiting thread cancels the search, which then answers."""
+def test_ctrl_c_ends_a_search_with_partial_results(ready, shell):
+    """Interrupt the waiting thread: the search is cancelled and still answers."""
     import os
     import signal
     import threading
@@ -234,13 +234,13 @@ def test_ctrl_c_ends_a_search_with_what_it_has(ready, shell):
 
     def search(progress, cancel):
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-        assert cancel.wait(10), "the search is told"
+        assert cancel.wait(10), "the search is cancelled"
         return "what was found"
 
     assert magics._work(search) == "what was found"
 
 
-def test_help_says_what_to_type(shell, capsys):
+def test_help_of_each_magic_names_it(shell, capsys):
     for name in ("scope", "textsearch", "semsearch", "paths", "codesql", "codeindex"):
         assert f"%{name}" in shell.find_line_magic(name).__doc__
 
@@ -250,7 +250,7 @@ def test_configuration(ready):
     assert len(ready("%semsearch cart price")) == 2
 
 
-def test_two_shells_have_two_scopes(ready, shell):
+def test_two_shells_have_separate_scopes(ready, shell):
     from codeintel_nb.notebook.magics import CodeintelMagics
 
     other = CodeintelMagics(shell)
@@ -261,12 +261,12 @@ def test_two_shells_have_two_scopes(ready, shell):
 
 @pytest.fixture
 def long(run, tmp_path):
-    """A repository with 10,500 matching lines and as many definitions."""
+    """Index a repository with 10,500 matching lines and as many definitions."""
     from tests.conftest import write_tree
 
-    run(
-        f"%codeindex add {write_tree(tmp_path / 'long', {f'{i}.py': ''.join(f'def needle_{n}(): ...{chr(10)}' for n in range(1_500)) for i in range(7)})} --name long"
-    )
+    text = "".join(f"def needle_{n}(): ...\n" for n in range(1_500))
+    folder = write_tree(tmp_path / "long", {f"{i}.py": text for i in range(7)})
+    run(f"%codeindex add {folder} --name long")
     return run
 
 
@@ -279,7 +279,7 @@ def long(run, tmp_path):
         "{} = %symbol needle*",
     ],
 )
-def test_what_is_assigned_holds_ten_thousand_hits_and_says_that_there_are_more(long, shell, cell):
+def test_assigned_results_are_limited_and_report_the_total(long, shell, cell):
     long(cell.format("kept"))
     assert len(shell.user_ns["kept"].hits) == 10_000
     assert shell.user_ns["kept"].total == 10_500
@@ -290,7 +290,7 @@ def test_what_is_assigned_holds_ten_thousand_hits_and_says_that_there_are_more(l
     assert "keeps all" not in long.out
 
 
-def test_both_forms_give_the_same_value(long, shell):
+def test_shown_and_assigned_results_have_the_same_hits(long, shell):
     shown = long("%textsearch needle")
     long("kept = %textsearch needle")
     assert shown.hits == shell.user_ns["kept"].hits
@@ -298,7 +298,7 @@ def test_both_forms_give_the_same_value(long, shell):
     assert "10 of 10,500 matching lines" in repr(shown)
 
 
-def test_sql_has_all_hits_of_the_last_search(long):
+def test_sql_hits_table_reports_when_it_is_incomplete(long):
     long("%textsearch needle")
     assert long("%codesql select count(*) from hits").rows() == [(10_000,)]
     assert "The table hits is not complete: 10,000 hits of 10,500. --limit 0 keeps all." in long.out
@@ -307,7 +307,7 @@ def test_sql_has_all_hits_of_the_last_search(long):
     assert "not complete" not in long.out
 
 
-def test_what_a_line_was_taken_for_is_said(ready):
+def test_interpretation_of_an_ambiguous_line_is_reported(ready):
     ready("%textsearch cart -w")
     assert "-w was read as an option. To search for it as text: %textsearch -- cart -w" in ready.out
     ready("%textsearch cout << cart")
@@ -315,15 +315,15 @@ def test_what_a_line_was_taken_for_is_said(ready):
     assert "cout = " in ready.out
 
 
-def test_a_glob_with_an_absolute_path_is_explained(ready, tree):
+def test_absolute_path_in_a_glob_is_explained(ready, tree):
     assert f"The glob '{tree / 'src'}' is an absolute path" in repr(
         ready(f"%scope set --include {tree / 'src'}")
     )
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork there")
-def test_every_magic_answers_in_a_forked_child(ready, shell):
-    """As a pool of processes in a notebook's cell makes them."""
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="requires os.fork")
+def test_every_magic_works_in_a_forked_child(ready, shell):
+    """Fork as a process pool in a notebook's cell does."""
     lines = (
         "textsearch Cart",
         "semsearch cart",
@@ -347,8 +347,8 @@ def test_every_magic_answers_in_a_forked_child(ready, shell):
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, line
 
 
-def test_the_scope_during_a_first_run(run, tree):
-    """It says what is not indexed yet, not that nothing is."""
+def test_scope_during_a_first_run(run, tree):
+    """Report the repository as not indexed yet, rather than the index as empty."""
     shown = []
 
     def progress(event):
@@ -363,7 +363,7 @@ def test_the_scope_during_a_first_run(run, tree):
     assert "shop: only text search reads its files" in shown[0]
 
 
-def test_a_hidden_option_is_in_no_help(ready, shell):
+def test_hidden_option_is_absent_from_help(ready, shell):
     for magic in ("scope", "textsearch", "semsearch", "symbol", "paths", "codesql", "codemap"):
         assert "--revision" not in (shell.find_magic(magic).__doc__ or ""), magic
     ready("%scope set --nothing x")
@@ -371,7 +371,7 @@ def test_a_hidden_option_is_in_no_help(ready, shell):
     assert "--revision" not in ready.err
 
 
-def test_a_scope_without_files_says_so(ready):
+def test_scope_without_files_shows_a_warning(ready):
     for glob, hint in (("core\\\\**", "backslash"), ("'*.go,*.rs'", "comma"), ("nowhere/**", "")):
         shown = repr(ready(f"%scope set --include {glob}"))
         assert "warning" in shown
@@ -390,18 +390,18 @@ def test_names_of_saved_scopes(ready):
     assert ready("%scope use my scope of python").scope.languages == ("python",)
 
 
-def test_a_name_that_is_only_spelled_alike_says_so(ready):
+def test_symbol_search_reports_merely_similar_names(ready):
     assert "none named total_pric" not in repr(ready("%symbol total_price"))
     assert "none named totel_price; 1 similar name" in repr(ready("%symbol totel_price"))
 
 
-def test_a_guess_is_not_too_far(ready):
+def test_distant_name_gets_no_suggestion(ready):
     ready("%codeindex add --package nothere")
     assert "Did you mean" not in ready.err
 
 
-def test_the_hits_for_sql_fit_into_a_request():
-    """Characters of three bytes take more room than letters."""
+def test_hits_sent_for_sql_fit_into_a_request():
+    """Count bytes, as some characters take three."""
     from codeintel_nb.api.problems import MAX_SQL_BODY_BYTES
     from codeintel_nb.notebook.commands import MAX_SQL_HITS, sendable
     from codeintel_nb.search.hit import Hit

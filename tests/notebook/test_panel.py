@@ -1,4 +1,4 @@
-"""The panel in a notebook: what it asks, what it shows, in this process and in a real JupyterLab."""
+"""Requests and display of the notebook panel, in this process and in a real JupyterLab."""
 
 import time
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.conftest import write_tree
 
 pytestmark = pytest.mark.usefixtures("no_project")
 
-CELL = ".jp-OutputArea .codeintel"  # beside it is the one in the side bar
+CELL = ".jp-OutputArea .codeintel"  # not the panel in the side bar
 HOSTILE = {
     "evil/<img src=x onerror=window.ran=1>.py": "needle = '<script>window.ran = 1</script>'\n",
     "evil/rtl\u202egnp.py": "needle = '\u202e\u0000</pre><svg onload=window.ran=1>'\n".replace(
@@ -41,7 +41,7 @@ def ask(panel, **content):
     return said
 
 
-def test_the_state_says_what_there_is_to_choose_from(panel):
+def test_state_lists_the_available_choices(panel):
     state = panel.state
     assert state["scope"] == {}
     assert state["counts"][0] == state["counts"][1] == 9
@@ -50,7 +50,7 @@ def test_the_state_says_what_there_is_to_choose_from(panel):
     assert {row[0] for row in state["kinds"]} >= {"function", "class", "markdown"}
 
 
-def test_imported_packages_join_the_scope_on_a_click(shop):
+def test_click_adds_imported_packages_to_the_scope(shop):
     shell = InteractiveShell()
     shell.user_ns["filelock"] = filelock
     client = EmbeddedClient(shop)
@@ -68,21 +68,23 @@ def test_imported_packages_join_the_scope_on_a_click(shop):
     panel.close()
 
 
-def test_a_scope_is_set_counted_saved_and_used(panel):
+def test_scope_can_be_set_counted_saved_and_used(panel):
     answer = ask(panel, what="scope", scope={"languages": ["py"]})["answer"]
     assert list(answer["scope"]["languages"]) == ["python"]
     assert answer["counts"][:2] == [4, 9]
-    assert len(answer["languages"]) > 1, "what a click would bring in"
+    assert len(answer["languages"]) > 1, "languages that a click would add"
     assert ask(panel, what="count", scope={"languages": ["python"], "exclude_globs": ["tests"]})[
         "answer"
     ][:2] == [3, 9]
-    assert panel._client.get_scope().scope == Scope(languages=("python",)), "counting sets nothing"
+    assert panel._client.get_scope().scope == Scope(languages=("python",)), (
+        "counting does not set the scope"
+    )
     assert ask(panel, what="save", name="mine")["answer"]["saved"] == ["mine"]
     ask(panel, what="scope", scope={})
     assert ask(panel, what="use", name="mine")["answer"]["counts"][:2] == [4, 9]
 
 
-def test_a_search_is_grouped_by_file_and_marked(panel):
+def test_hits_are_grouped_by_file_and_marked(panel):
     answer = ask(panel, what="search", query="charge_card")["answer"]
     assert [file["path"] for file in answer["files"]] == ["README.md", "src/shop/payment.py"]
     hit = answer["files"][1]["hits"][0]
@@ -100,11 +102,11 @@ def test_a_search_is_grouped_by_file_and_marked(panel):
 def until(holds):
     ends = time.monotonic() + 60
     while not holds():
-        assert time.monotonic() < ends, "what was waited for did not come"
+        assert time.monotonic() < ends, "timed out after 60 s"
         time.sleep(0.02)
 
 
-def test_a_folder_is_indexed_beside_the_cells(panel, tmp_path):
+def test_folder_is_indexed_in_the_background(panel, tmp_path):
     write_tree(tmp_path / "more", {"a.py": "x = 1\n"})
     told = []
     panel.observe(lambda change: told.append(change["new"]["state"]), "job")
@@ -119,7 +121,7 @@ def test_a_folder_is_indexed_beside_the_cells(panel, tmp_path):
     assert "nowhere" in panel.job["line"]
 
 
-def test_indexing_in_the_panel_can_be_ended(panel, tmp_path):
+def test_indexing_can_be_cancelled(panel, tmp_path):
     write_tree(
         tmp_path / "many", {f"f{i}.py": f"def f{i}():\n    return {i}\n" * 20 for i in range(3000)}
     )
@@ -129,23 +131,28 @@ def test_indexing_in_the_panel_can_be_ended(panel, tmp_path):
     until(lambda: panel.job["state"] not in ("waiting", "running"))
     assert panel.job["state"] == "cancelled"
     assert ask(panel, what="search", query="charge_card")["answer"]["files"], (
-        "the index from before answers"
+        "the previous index still answers"
     )
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ({"what": "search", "query": "(", "regex": True}, "cannot be read"), ({"what": "scope", "scope": {"languages": ["pyton"]}}, "Did you mean"),
-        ({"what": "use", "name": "nothing"}, "nothing"), ({"what": "steal"}, "Invalid value"), ({}, "what"), ({"what": "search"}, "query"), ({"what": "scope", "scope": 3}, "object"),
+        ({"what": "search", "query": "(", "regex": True}, "cannot be read"),
+        ({"what": "scope", "scope": {"languages": ["pyton"]}}, "Did you mean"),
+        ({"what": "use", "name": "nothing"}, "nothing"),
+        ({"what": "steal"}, "Invalid value"),
+        ({}, "what"),
+        ({"what": "search"}, "query"),
+        ({"what": "scope", "scope": 3}, "object"),
     ],
-)  # fmt: skip
-def test_what_goes_wrong_is_answered(panel, content, said):
+)
+def test_invalid_message_gets_an_error_answer(panel, content, said):
     assert said in ask(panel, **content)["error"]
 
 
-def test_a_panel_made_by_hand_has_the_scope_of_the_magics(shop, monkeypatch):
-    """Without a server the magics' client holds the scope itself: a client of the panel's own would hold another."""
+def test_panel_created_directly_shares_the_magics_scope(shop, monkeypatch):
+    """Share the magics' client: without a server, each client has its own scope."""
     from IPython.core.interactiveshell import InteractiveShell
 
     from codeintel_nb.notebook.magics import CodeintelMagics
@@ -163,13 +170,13 @@ def test_a_panel_made_by_hand_has_the_scope_of_the_magics(shop, monkeypatch):
     shell.events.trigger("post_run_cell", None)
 
 
-def test_there_is_one_panel_for_all_its_views(shop):
+def test_scope_panel_is_reused_until_closed(shop):
     from IPython.core.interactiveshell import InteractiveShell
 
     from codeintel_nb.notebook.magics import CodeintelMagics
 
     shell = InteractiveShell()
-    shell.kernel = object()  # as a kernel's shell has one
+    shell.kernel = object()  # marks the shell of a kernel
     shell.register_magics(CodeintelMagics(shell, EmbeddedClient(shop)))
     first = shell.run_line_magic("scope", "panel")
     assert shell.run_line_magic("scope", "panel") is first
@@ -179,7 +186,7 @@ def test_there_is_one_panel_for_all_its_views(shop):
     second.close()
 
 
-def test_it_is_light():
+def test_panel_assets_are_small():
     import gzip
 
     here = Path(__file__).parents[2] / "codeintel_nb" / "notebook"
@@ -187,12 +194,10 @@ def test_it_is_light():
         sum(len(gzip.compress((here / name).read_bytes())) for name in ("panel.js", "panel.css"))
         < 20_000
     )
-    assert "innerHTML" not in (here / "panel.js").read_text(), (
-        "what the kernel sends is shown as text"
-    )
+    assert "innerHTML" not in (here / "panel.js").read_text(), "the kernel's data is shown as text"
 
 
-def test_what_stays_in_a_saved_notebook(panel):
+def test_saved_notebook_contains_a_summary(panel):
     bundle = panel._repr_mimebundle_()
     held = bundle[0] if isinstance(bundle, tuple) else bundle
     assert "in scope" in held["text/html"]
@@ -204,12 +209,11 @@ SETUP = "%load_ext codeintel_nb\n%scope clear"
 
 
 def test_scope_and_search_in_lab(lab, open_lab, tmp_path):
-    """One panel in a real notebook: it sets what %scope shows, follows %scope, and searches as one types."""
+    """Set the scope shown by %scope, follow %scope, and search while typing."""
     page = open_lab("panel.ipynb", SETUP, "%scope panel", "%scope", "%scope set --lang javascript")
     panel = page.locator(CELL)
-    panel.get_by_text(
-        "chunks in 1 of 9 files"
-    ).wait_for()  # the last cell's scope: the panel followed the magic
+    # the last cell's scope: the panel followed the magic
+    panel.get_by_text("chunks in 1 of 9 files").wait_for()
     assert (
         panel.locator("[data-key='languages:javascript']").get_attribute("aria-pressed") == "true"
     )
@@ -219,7 +223,7 @@ def test_scope_and_search_in_lab(lab, open_lab, tmp_path):
     panel.get_by_text("chunks in 4 of 9 files").wait_for()
     exclude = panel.get_by_label("Exclude: a glob, Enter adds it")
     exclude.fill("tests")
-    panel.get_by_text("chunks in 3 of 9 files").wait_for()  # counted as it is typed
+    panel.get_by_text("chunks in 3 of 9 files").wait_for()  # counted while typing
     exclude.press("Enter")
     panel.locator(".chip", has_text="tests").wait_for()
     run_cell(page, 2)
@@ -253,7 +257,7 @@ def run_cell(page, index):
     )
 
 
-def test_twelve_keys_send_few_searches_and_the_last_wins(lab, open_lab):
+def test_typing_is_debounced_and_the_last_query_wins(lab, open_lab):
     page = open_lab("keys.ipynb", SETUP, "%scope panel")
     page.evaluate(
         """() => {
@@ -275,7 +279,7 @@ def test_twelve_keys_send_few_searches_and_the_last_wins(lab, open_lab):
     assert page.evaluate("window.searches") <= 4
 
 
-def test_hostile_names_and_code_are_text(lab, open_lab, tmp_path):
+def test_hostile_names_and_code_are_shown_as_text(lab, open_lab, tmp_path):
     write_tree(lab.root / "hostile", HOSTILE)
     lab.index(lab.root / "hostile", "hostile")
     page = open_lab("hostile.ipynb", SETUP, "%scope panel")

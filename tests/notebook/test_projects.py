@@ -1,4 +1,4 @@
-"""A notebook starts in its project, indexed or not; other repositories can be added."""
+"""Default scope of a notebook: its project, indexed or not, and repositories added later."""
 
 from __future__ import annotations
 
@@ -29,20 +29,24 @@ from tests.sources.test_repository import installed
 
 @pytest.fixture
 def places(tmp_path):
-    """Two projects and a folder outside any project, each with its own file."""
+    """Create two projects and a folder outside any project."""
     write_tree(
         tmp_path,
         {
-            "mine/.git/HEAD": "ref: refs/heads/main\n", "mine/notebooks/note.py": "needle = 'mine'\n", "mine/src/a.py": "def needle_in_a():\n    return 1\n",
-            "other/pyproject.toml": "", "other/b.py": "needle = 'other'\n", "loose/c.py": "needle = 'loose'\n",
+            "mine/.git/HEAD": "ref: refs/heads/main\n",
+            "mine/notebooks/note.py": "needle = 'mine'\n",
+            "mine/src/a.py": "def needle_in_a():\n    return 1\n",
+            "other/pyproject.toml": "",
+            "other/b.py": "needle = 'other'\n",
+            "loose/c.py": "needle = 'loose'\n",
         },
-    )  # fmt: skip
+    )
     return tmp_path
 
 
 @pytest.fixture
 def at(own_home, monkeypatch, capsys):
-    """Start a session in a folder; return a function that runs cells."""
+    """Yield a function to start a session in a folder; it returns a cell runner."""
     shells = []
 
     def begin(folder):
@@ -71,7 +75,7 @@ def repos(results):
     return {hit.repo for hit in results.hits}
 
 
-def test_a_project_that_is_not_indexed(at, places):
+def test_unindexed_project_is_searched_as_text(at, places):
     run = at(places / "mine" / "notebooks")
     found = run("%textsearch needle")
     assert {hit.path for hit in found} == {"notebooks/note.py", "src/a.py"}
@@ -81,7 +85,8 @@ def test_a_project_that_is_not_indexed(at, places):
     assert "only text search reads its files. %codeindex add indexes the project" in shown
     run("%semsearch needle")
     assert run.err.startswith(
-        "UsageError: The project 'mine' is not indexed yet, so only text search reads its files. Index it: %codeindex add "
+        "UsageError: The project 'mine' is not indexed yet, so only text search reads its files."
+        " Index it: %codeindex add "
     )
     run("%codeindex add")
     assert repos(run("%semsearch needle")) == {"mine"}
@@ -89,7 +94,7 @@ def test_a_project_that_is_not_indexed(at, places):
     assert "mine not indexed yet" not in repr(run("%textsearch needle"))
 
 
-def test_what_others_indexed_is_out_of_it(at, places):
+def test_repositories_indexed_elsewhere_are_out_of_scope(at, places):
     at(places / "other")("%codeindex add")
     run = at(places / "mine")
     assert repos(run("%textsearch needle")) == {"mine"}
@@ -99,7 +104,7 @@ def test_what_others_indexed_is_out_of_it(at, places):
     assert repos(run("%textsearch --repo '*' needle")) == {"mine", "other"}
 
 
-def test_what_is_added_joins_it(at, places):
+def test_added_repositories_join_the_scope(at, places):
     run = at(places / "mine")
     run("%codeindex add")
     run(f"%codeindex add {places / 'other'}")
@@ -110,7 +115,7 @@ def test_what_is_added_joins_it(at, places):
     assert run("%scope clear").scope == Scope(repos=("loose", "mine", "other"))
 
 
-def test_set_keeps_the_repositories_and_a_star_is_everything(at, places):
+def test_scope_set_keeps_repositories_and_star_selects_all(at, places):
     at(places / "other")("%codeindex add")
     run = at(places / "mine")
     run("%codeindex add")
@@ -129,8 +134,8 @@ def test_set_keeps_the_repositories_and_a_star_is_everything(at, places):
     assert run("%scope clear").scope == Scope(repos=("mine",))
 
 
-def test_a_part_of_an_indexed_repository(at, places):
-    """In an indexed folder with several projects, a notebook starts in its own."""
+def test_project_inside_an_indexed_folder_is_the_scope(at, places):
+    """Start a notebook in its own project within an indexed folder of several."""
     run = at(places / "mine")
     run(f"%codeindex add {places} --name all")
     fresh = at(places / "mine")
@@ -142,7 +147,7 @@ def test_a_part_of_an_indexed_repository(at, places):
 
 
 @pytest.mark.parametrize("name", ["#123-fix", "!old", " drafts"])
-def test_a_part_with_a_name_that_globs_read_otherwise(make_workspace, tmp_path, name):
+def test_project_name_with_glob_syntax_is_matched_literally(make_workspace, tmp_path, name):
     write_tree(
         tmp_path / "all",
         {f"{name}/.git/HEAD": "", f"{name}/a.py": "needle = 1\n", "b.py": "needle = 2\n"},
@@ -153,20 +158,20 @@ def test_a_part_with_a_name_that_globs_read_otherwise(make_workspace, tmp_path, 
     assert {hit.path for hit in workspace.search_text("needle", scope)} == {f"{name}/a.py"}
 
 
-def test_repositories_within_a_project(at, places):
+def test_repository_inside_the_project_is_the_scope(at, places):
     run = at(places / "mine")
     run(f"%codeindex add {places / 'mine' / 'src'} --name src")
     assert at(places / "mine")("%scope").scope == Scope(repos=("src",))
 
 
-def test_a_home_is_no_project(at, own_home, places):
+def test_home_folder_is_not_a_project(at, own_home, places):
     at(places / "other")("%codeindex add")
     run = at(own_home)
     assert run("%scope").scope == Scope()
     assert repos(run("%textsearch needle")) == {"other"}
 
 
-def test_two_projects_of_one_name(at, places):
+def test_project_with_a_taken_name_is_qualified_by_its_parent(at, places):
     write_tree(places, {"deep/mine/.git/HEAD": "", "deep/mine/d.py": "needle = 'deep'\n"})
     at(places / "mine")("%codeindex add")
     run = at(places / "deep" / "mine")
@@ -174,7 +179,7 @@ def test_two_projects_of_one_name(at, places):
     assert {hit.path for hit in run("%textsearch needle")} == {"d.py"}
 
 
-def test_a_folder_that_is_gone(at, places, monkeypatch):
+def test_deleted_working_folder_has_an_empty_scope(at, places, monkeypatch):
     run = at(places / "loose")
     (places / "loose" / "c.py").unlink()
     (places / "loose").rmdir()
@@ -198,7 +203,7 @@ def test_short_names(name, short):
     assert short_name(name) == short
 
 
-def test_a_short_name_is_enough_where_it_is_the_only_one():
+def test_unambiguous_short_name_selects_a_repository():
     names = [
         "mine",
         "pkg:pandas==3.1.1",
@@ -210,7 +215,7 @@ def test_a_short_name_is_enough_where_it_is_the_only_one():
     chosen = lambda *repos: Scope(repos=repos).chosen(names)  # noqa: E731
     assert chosen("pandas") == ["pkg:pandas==3.1.1"]
     assert chosen("scikit_learn", "mine") == ["mine", "pkg:scikit-learn==1.7.2"]
-    assert chosen("shop") == ["shop"], "a name in full goes before a short one"
+    assert chosen("shop") == ["shop"], "a full name takes precedence over a short one"
     assert chosen("pkg:*") == names[1:5]
     assert chosen("*") == names
     with pytest.raises(ScopeError, match="Did you mean 'pandas'"):
@@ -221,7 +226,7 @@ def test_a_short_name_is_enough_where_it_is_the_only_one():
         Scope(repos=("shop",)).chosen(names[:5])
 
 
-def test_a_package_by_its_short_name(at, places):
+def test_scope_accepts_the_short_name_of_a_package(at, places):
     run = at(places / "mine")
     run("%codeindex add --package filelock")
     assert run("%scope set --repo filelock").scope == Scope(repos=("filelock",))
@@ -229,7 +234,7 @@ def test_a_package_by_its_short_name(at, places):
     assert {hit.repo.partition("==")[0] for hit in found} == {"pkg:filelock"}
 
 
-def test_the_packages_that_this_kernel_imports(at, places):
+def test_scope_set_kernel_selects_imported_packages(at, places):
     run = at(places / "mine")
     run("%codeindex add")
     run("import filelock, duckdb")
@@ -242,7 +247,7 @@ def test_the_packages_that_this_kernel_imports(at, places):
     assert "%codeindex add --kernel" in run.out
 
 
-def test_imported_packages_join_and_leave_a_scope(at, places):
+def test_scope_add_and_drop_imported_packages(at, places):
     run = at(places / "mine")
     run("%codeindex add")
     run("import filelock, duckdb")
@@ -253,7 +258,7 @@ def test_imported_packages_join_and_leave_a_scope(at, places):
     run("%scope set --repo mine --repo filelock")
     assert run("%scope add --kernel").scope.repos == ("filelock", "mine", full)
     assert run("%scope drop --kernel").scope.repos == ("filelock", "mine"), (
-        "a folder of that name is no package"
+        "a folder of the same name is not a package"
     )
     run("%codeindex drop filelock")
     run("%scope set --repo mine")
@@ -261,20 +266,22 @@ def test_imported_packages_join_and_leave_a_scope(at, places):
         repos=(full, "mine"), languages=("python",)
     )
     assert run("%scope add --kernel").scope == Scope(repos=(full, "mine"), languages=("python",)), (
-        "once is enough"
+        "adding again changes nothing"
     )
     assert run("%scope drop --kernel").scope == Scope(repos=("mine",), languages=("python",))
     run("%scope drop --kernel")
     assert "The scope names no package that this kernel has imported" in run.err
     assert run("%scope set --repo mine --kernel").scope == Scope(repos=(full, "mine"))
     run("%scope set --repo '*'")
-    assert run("%scope add --kernel").scope == Scope(repos=ALL), "everything is not narrowed"
+    assert run("%scope add --kernel").scope == Scope(repos=ALL), (
+        "a scope of everything is not narrowed"
+    )
     assert run("%scope set --repo filelock --kernel").scope == Scope(repos=("filelock",)), (
-        "what is given replaces the repositories"
+        "explicit repositories replace the current ones"
     )
 
 
-def test_imports_that_are_not_indexed_are_an_error(at, places):
+def test_unindexed_imports_are_an_error(at, places):
     run = at(places / "mine")
     run("%codeindex add")
     run("import filelock")
@@ -287,21 +294,21 @@ def test_imports_that_are_not_indexed_are_an_error(at, places):
     assert run("%scope").scope == before
 
 
-def test_a_kernel_without_imports_is_told_to_import(at, places, monkeypatch):
+def test_scope_add_kernel_without_imports_is_an_error(at, places, monkeypatch):
     monkeypatch.setattr("codeintel_nb.notebook.commands.imported_packages", lambda namespace: [])
     run = at(places / "mine")
     run("%scope add --kernel")
-    assert (
-        run.err
-        == "UsageError: This kernel has imported no installed package yet. Import some first, or name one: %scope add --repo NAME\n"
+    assert run.err == (
+        "UsageError: This kernel has imported no installed package yet. Import some first,"
+        " or name one: %scope add --repo NAME\n"
     )
 
 
-# a scope and what comes and goes
+# scopes while repositories are added, upgraded and removed
 
 
-def test_a_scope_outlives_the_process_that_knew_its_project(places, make_workspace):
-    """As after a restart of the server, or where a kernel takes its scope along."""
+def test_scope_survives_the_process_that_created_it(places, make_workspace):
+    """Adopt the scope in a new client, as after a restart of the server."""
     first = EmbeddedClient(make_workspace(), folder=places / "mine")
     scope = first.set_scope(first.get_scope().scope.merged(languages=("python",))).scope
     assert scope == Scope(repos=("mine",), languages=("python",))
@@ -311,7 +318,7 @@ def test_a_scope_outlives_the_process_that_knew_its_project(places, make_workspa
     assert repos(second.search_text(TextRequest(pattern="needle")).results) == {"mine"}
 
 
-def test_a_session_of_a_server_does_so_too(places, make_workspace):
+def test_server_session_keeps_the_scope_of_an_unindexed_project(places, make_workspace):
     workspace = make_workspace()
     workspace.index(places / "other")
     registry = AsyncMemoryRegistry(MemoryRegistry())
@@ -329,7 +336,7 @@ def test_a_session_of_a_server_does_so_too(places, make_workspace):
     assert repos(workspace.search_text("needle", asyncio.run(run()))) == {"mine"}
 
 
-def test_what_joined_leaves_when_it_is_removed(at, places):
+def test_removed_repository_leaves_the_scope(at, places):
     run = at(places / "mine")
     run("%codeindex add")
     run("%scope set --lang python")
@@ -342,7 +349,7 @@ def test_what_joined_leaves_when_it_is_removed(at, places):
 
 
 @pytest.mark.parametrize("is_set", [True, False])
-def test_a_package_that_joined_stays_when_it_is_upgraded(places, make_workspace, is_set):
+def test_upgraded_package_stays_in_scope(places, make_workspace, is_set):
     site = installed(places / "site", "shelf", "1.0", "shelf")
     client = EmbeddedClient(make_workspace(), folder=places / "mine")
     client.index(IndexRequest(path=str(places / "mine")))
@@ -360,7 +367,7 @@ def test_a_package_that_joined_stays_when_it_is_upgraded(places, make_workspace,
     later = EmbeddedClient(make_workspace(), folder=places / "mine")
     later.adopt(Scope(repos=("pkg:shelf==1.0",)))
     assert repos(later.search_text(TextRequest(pattern="version")).results) == {"pkg:shelf==2.0"}, (
-        "another process knows the new name too"
+        "another process also resolves the new name"
     )
     assert later.get_scope().scope.repos == ("pkg:shelf==2.0",)
     client.remove("shelf")
@@ -369,11 +376,11 @@ def test_a_package_that_joined_stays_when_it_is_upgraded(places, make_workspace,
     (later.workspace.settings.home / "v6" / "renamed.json").write_bytes(b"\xff{")
     assert repos(later.search_text(TextRequest(pattern="needle", repos=("mine",))).results) == {
         "mine"
-    }, "a damaged note spoils nothing"
+    }, "a damaged renamed.json is ignored"
 
 
-def test_a_scope_means_the_same_whatever_else_is_indexed(places, make_workspace):
-    """Neither another environment's version nor a folder of the package's name takes its place."""
+def test_indexing_other_versions_does_not_change_the_scope(places, make_workspace):
+    """Keep the package, despite another environment's version and a folder of its name."""
     client = EmbeddedClient(make_workspace(), folder=places / "mine")
     client.index(IndexRequest(path=str(places / "mine")))
     client.set_scope(Scope(repos=("mine",)))
@@ -387,7 +394,7 @@ def test_a_scope_means_the_same_whatever_else_is_indexed(places, make_workspace)
     assert repos(client.search_text(TextRequest(pattern="version")).results) == {"pkg:shelf==1.0"}
 
 
-def test_a_hit_opens_whether_its_project_is_indexed_or_not(places, make_workspace):
+def test_hit_opens_with_or_without_an_index(places, make_workspace):
     client = EmbeddedClient(make_workspace(), folder=places / "mine")
     for _ in range(2):
         (hit, *_) = client.search_text(TextRequest(pattern="needle")).results.hits
@@ -408,7 +415,7 @@ def test_a_hit_opens_whether_its_project_is_indexed_or_not(places, make_workspac
         client.open_file(FileRequest(repo="nobody", path="src/a.py"))
 
 
-def test_the_folder_of_a_search_without_an_index_opens_too(places, tmp_path):
+def test_hit_opens_in_a_workspace_without_an_index(places, tmp_path):
     workspace = Workspace.open(tmp_path / "empty-home")
     workspace._roster._here = str(places / "other")
     (hit,) = workspace.search_text("needle").hits
@@ -416,7 +423,7 @@ def test_the_folder_of_a_search_without_an_index_opens_too(places, tmp_path):
     workspace.close()
 
 
-def test_a_short_name_is_enough_everywhere(places, make_workspace):
+def test_short_name_works_for_open_refresh_and_remove(places, make_workspace):
     workspace, site = make_workspace(), installed(places / "site", "shelf", "1.0", "shelf")
     workspace.index_repository(package_at(site / "shelf", "shelf"))
     assert workspace.open_file("shelf", "__init__.py").repo == "pkg:shelf==1.0"
@@ -429,8 +436,8 @@ def test_a_short_name_is_enough_everywhere(places, make_workspace):
         workspace.open_file("shelf", "__init__.py")
 
 
-def test_sql_on_a_server_leaves_out_what_is_not_indexed(places, make_workspace):
-    """Its child process does not know the unindexed project."""
+def test_server_sql_omits_unindexed_projects(places, make_workspace):
+    """Query in a child process, which cannot see the unindexed project."""
     workspace = make_workspace()
     workspace.index(places / "other")
     scope = workspace.project_scope(places / "mine").merged(repos=("mine", "other"))
@@ -452,10 +459,10 @@ def test_sql_on_a_server_leaves_out_what_is_not_indexed(places, make_workspace):
         service.close()
 
 
-# other faces
+# other interfaces
 
 
-def test_other_faces_keep_everything(shop, tmp_path):
+def test_workspace_searches_everything_by_default(shop, tmp_path):
     shop.index(write_tree(tmp_path / "second", {"a.py": "cart = 1\n"}), name="second")
     assert repos(shop.search_text("cart")) == {"second", "shop"}
     with pytest.raises(SearchError):
@@ -463,9 +470,7 @@ def test_other_faces_keep_everything(shop, tmp_path):
 
 
 @pytest.mark.parametrize("chosen", [None, "another"])
-def test_a_project_is_searched_once_under_whatever_name_it_is_indexed(
-    make_workspace, tmp_path, chosen
-):
+def test_project_is_searched_once_under_any_index_name(make_workspace, tmp_path, chosen):
     write_tree(
         tmp_path,
         {
@@ -480,9 +485,8 @@ def test_a_project_is_searched_once_under_whatever_name_it_is_indexed(
     )
     assert [client.held().scope.repos for client in (first, second)] == [("app",), ("app in b",)]
     for client in (first, second):
-        client.set_scope(
-            client.held().scope.merged(languages=("python",))
-        )  # they stay by their names
+        # the scope now names the project explicitly
+        client.set_scope(client.held().scope.merged(languages=("python",)))
     second.index(IndexRequest(path=str(tmp_path / "b" / "app"), name=chosen))
     for client, above in ((first, "a"), (second, "b")):
         hits = client.search_text(TextRequest(pattern="needle")).results.hits
@@ -490,8 +494,8 @@ def test_a_project_is_searched_once_under_whatever_name_it_is_indexed(
     assert [repository.name for repository in workspace.repositories()] == [chosen or "app in b"]
 
 
-def test_a_folder_that_cannot_be_looked_at_is_no_project(monkeypatch, tmp_path):
-    """A dead mount of FUSE answers ENOTCONN."""
+def test_inaccessible_folder_is_not_a_project(monkeypatch, tmp_path):
+    """Survive a dead FUSE mount, which answers ENOTCONN."""
 
     def stat(path, *given, **options):
         if str(path).startswith(str(tmp_path)):
@@ -503,7 +507,7 @@ def test_a_folder_that_cannot_be_looked_at_is_no_project(monkeypatch, tmp_path):
     assert not is_project(project_of(tmp_path / "dead"))
 
 
-def test_two_projects_of_one_name_that_are_not_indexed(make_workspace, tmp_path):
+def test_unindexed_projects_of_the_same_name_get_unique_names(make_workspace, tmp_path):
     write_tree(
         tmp_path,
         {
@@ -522,5 +526,5 @@ def test_two_projects_of_one_name_that_are_not_indexed(make_workspace, tmp_path)
             f"needle = '{above}'"
         ]
         assert workspace.project_scope(tmp_path / above / "app").repos == scope.repos, (
-            "its name stays"
+            "its name is stable"
         )

@@ -1,6 +1,9 @@
-"""One of several processes that write the same sessions through one Redis: python -m tests.scopes.redis_peer URL NUMBER SECONDS.
+"""One of several processes writing the same sessions through one Redis.
 
-It says what it read: the session, how many changes of it by others had been heard of when the read began, and the value.
+Usage: python -m tests.scopes.redis_peer URL NUMBER SECONDS
+
+For each read, it prints the session, the number of changes by others notified before the read
+began, and the value.
 """
 
 from __future__ import annotations
@@ -60,7 +63,7 @@ async def main(url: str, number: str, seconds: float) -> None:
     await asyncio.gather(*(client() for _ in range(4)))
     print("written", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-    await asyncio.sleep(0.05)  # within which both must agree
+    await asyncio.sleep(0.05)  # maximum time until both agree
     final = {session: value_of(await registry.get(session)) for session in SESSIONS}
     metrics = await registry.metrics()
     print(

@@ -12,7 +12,10 @@ from tests.strategies import GLOBS, PATHS
 
 @pytest.fixture(scope="module")
 def git_ignores(tmp_path_factory):
-    """git's own answer: which of the paths, none of which needs to exist, the lines ignore."""
+    """Return a function for the paths ignored by git, given lines of a .gitignore.
+
+    The paths need not exist.
+    """
     if shutil.which("git") is None:
         pytest.skip("git is not installed")
     folder = tmp_path_factory.mktemp("ignores")
@@ -45,14 +48,14 @@ def test_a_glob_matches_what_git_ignores(git_ignores, glob, paths):
     try:
         check_glob(glob)
     except ScopeError:
-        return  # git passes over it, a person is told
+        return  # git ignores the line silently, we raise an error
     ignored = git_ignores(expand_braces(glob), paths)
     for path in paths:
         assert PathMatcher([glob], []).admits(path) == (path in ignored), (glob, path)
 
 
 @given(st.lists(GLOBS, max_size=3), st.lists(GLOBS, max_size=3), st.lists(PATHS, max_size=10))
-def test_in_means_some_include_or_none_given_and_no_exclude(include, exclude, paths):
+def test_path_is_in_by_some_include_and_no_exclude(include, exclude, paths):
     matcher = PathMatcher(include, exclude)
     for path in paths:
         included = not include or any(PathMatcher([glob], []).admits(path) for glob in include)
@@ -80,7 +83,7 @@ def test_in_means_some_include_or_none_given_and_no_exclude(include, exclude, pa
         ("x{a,b{c,d}}", ["xa", "xbc", "xbd"], ["xb", "xc"]),
     ],
 )
-def test_examples(glob, inside, outside):
+def test_glob_examples(glob, inside, outside):
     matcher = PathMatcher([check_glob(glob)], [])
     assert [path for path in inside if not matcher.admits(path)] == []
     assert [path for path in outside if matcher.admits(path)] == []
@@ -103,14 +106,14 @@ def test_examples(glob, inside, outside):
         "{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}",
     ],
 )
-def test_what_cannot_be_read_is_said_in_one_line(glob):
+def test_invalid_glob_error_is_one_line(glob):
     with pytest.raises(ScopeError) as error:
         check_glob(glob)
     assert "\n" not in str(error.value).replace(repr(glob), "")
 
 
 @pytest.mark.parametrize("glob", ["./", ".//"])
-def test_the_folder_itself_is_named_as_it_was_typed(glob):
+def test_error_quotes_the_folder_as_typed(glob):
     with pytest.raises(ScopeError, match=f"glob '{glob}' names no file"):
         check_glob(glob)
 
@@ -121,7 +124,7 @@ def test_a_hostile_glob_takes_linear_time():
 
 
 @pytest.mark.parametrize("name", ["foo ", "foo  ", "a\t", " x ", "back\\ ", "[x] "])
-def test_a_plain_glob_keeps_the_blanks_of_a_name(name):
+def test_plain_glob_keeps_blanks_in_a_name(name):
     matcher = PathMatcher([check_glob(plain_glob(name))], [])
     assert matcher.admits(name)
     assert not matcher.admits(name.rstrip())

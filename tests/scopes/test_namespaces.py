@@ -1,4 +1,4 @@
-"""Names of sessions in a registry that several servers share."""
+"""Session names in a registry shared by several servers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_tags_differ_by_user_server_and_folder():
     assert server_tag("/x", "/", {}) == server_tag("/x", "/", {})
 
 
-def test_a_kernels_id_answers_only_at_its_own_server():
+def test_kernel_id_is_valid_only_at_its_own_server():
     async def run():
         shared = AsyncMemoryRegistry(MemoryRegistry())
         one, two = (
@@ -70,7 +70,7 @@ def test_a_kernels_id_answers_only_at_its_own_server():
         assert await one.get("kernel") == MINE
         await one.set("script", MINE)
         assert await two.get("script") == MINE, (
-            "scripts of servers with one prefix share their scopes"
+            "scripts on servers with the same prefix share their scopes"
         )
         assert await one.snapshot() == {"kernel": MINE, "k-one-kernel": OTHER, "script": MINE}
         assert await scripts.snapshot() == {"k-one-kernel": OTHER, "script": MINE}

@@ -1,4 +1,4 @@
-"""Scopes in Redis: what one server of many must hold to while others write, and while Redis dies and comes back."""
+"""Scopes in Redis while other servers write, and while Redis is killed and restarted."""
 
 import asyncio
 import gc
@@ -28,7 +28,7 @@ A, B = Scope(languages=("python",)), Scope(languages=("go",))
 
 
 def on_redis(*registries):
-    """Run an async test with registries on the Redis of the test, and close them."""
+    """Wrap an async test with registries on its Redis and close them afterwards."""
 
     def decorate(test):
         def run(redis):
@@ -54,7 +54,7 @@ def on_redis(*registries):
 
 
 def calls(redis, *commands):
-    """How often Redis was asked these commands."""
+    """Return the number of calls of the commands in Redis."""
     stats = redis.ask("INFO", "commandstats")
     return sum(
         int(found[1])
@@ -66,19 +66,19 @@ def calls(redis, *commands):
 async def until(holds, within_s=5.0):
     ends = time.monotonic() + within_s
     while not await holds():
-        assert time.monotonic() < ends, "what was waited for did not come"
+        assert time.monotonic() < ends, "timed out waiting for the condition"
         await asyncio.sleep(0.002)
 
 
 @on_redis()
-async def test_what_one_server_sets_the_others_have(redis, make):
+async def test_scope_set_on_one_server_is_visible_on_the_others(redis, make):
     one, other = make(), make()
     await one.set("s", A)
     assert await other.get("s") == A
     before = (await other.metrics()).l1_hits
     for _ in range(10):
         assert await other.get("s") == A
-    assert (await other.metrics()).l1_hits == before + 10, "from memory"
+    assert (await other.metrics()).l1_hits == before + 10, "read from memory"
 
     async def has_b():
         return await other.get("s") == B
@@ -91,11 +91,11 @@ async def test_what_one_server_sets_the_others_have(redis, make):
         return await one.get("s") is None
 
     await until(has_none, 1)
-    assert await one.take_expired("s") is False, "it was cleared, not lost"
+    assert await one.take_expired("s") is False, "it was cleared, not expired"
 
 
 @on_redis()
-async def test_a_loss_is_told_once_by_whichever_server_is_asked(redis, make):
+async def test_expiry_is_reported_once_across_servers(redis, make):
     one, other = make(max_age_s=0.3), make(max_age_s=0.3)
     await one.set("s", A)
     assert await other.get("s") == A
@@ -110,7 +110,7 @@ async def test_a_loss_is_told_once_by_whichever_server_is_asked(redis, make):
 
 
 @on_redis()
-async def test_what_is_read_from_memory_keeps_the_scope_alive_in_redis(redis, make):
+async def test_read_from_memory_keeps_the_scope_alive_in_redis(redis, make):
     one, other = make(max_age_s=0.5), make(max_age_s=0.5)
     await one.set("s", A)
     for _ in range(12):
@@ -118,10 +118,10 @@ async def test_what_is_read_from_memory_keeps_the_scope_alive_in_redis(redis, ma
         assert await one.get("s") == A
     assert await other.get("s") == A
     metrics = await one.metrics()
-    assert metrics.l1_hits >= 6, "telling Redis of the use drops nothing from memory"
+    assert metrics.l1_hits >= 6, "reporting the use to Redis invalidates nothing in memory"
 
 
-def test_a_redis_without_getex_is_told_of_the_use_after_the_read(make_redis):
+def test_read_extends_the_expiry_without_getex(make_redis):
     redis = make_redis("--rename-command", "GETEX", "")
 
     async def run():
@@ -129,7 +129,7 @@ def test_a_redis_without_getex_is_told_of_the_use_after_the_read(make_redis):
         await one.set("s", A)
         for _ in range(12):
             await asyncio.sleep(0.1)
-            assert await other.get("s") == A, "its reads alone keep it alive"
+            assert await other.get("s") == A, "reads alone keep it alive"
         await asyncio.sleep(0.7)
         assert await other.get("s") is None
         assert await other.take_expired("s") is True
@@ -140,7 +140,7 @@ def test_a_redis_without_getex_is_told_of_the_use_after_the_read(make_redis):
 
 
 @on_redis()
-async def test_a_thousand_misses_at_once_ask_once(redis, make):
+async def test_thousand_concurrent_misses_query_redis_once(redis, make):
     one, other = make(), make()
     await one.set("s", A)
     await other.get("another")
@@ -149,7 +149,7 @@ async def test_a_thousand_misses_at_once_ask_once(redis, make):
     assert calls(redis, "get", "getex") == before + 1
 
 
-def test_a_failure_in_flight_reaches_all_who_wait_and_is_not_kept(make_redis):
+def test_failed_fetch_reaches_all_waiters_and_is_not_cached(make_redis):
     async def run():
         one, other = RedisRegistry(redis.url), RedisRegistry(redis.url)
         await one.set("s", A)
@@ -160,7 +160,7 @@ def test_a_failure_in_flight_reaches_all_who_wait_and_is_not_kept(make_redis):
         redis.kill()
         met = await asyncio.gather(*waiting, return_exceptions=True)
         assert all(isinstance(error, EngineError) for error in met), met[:3]
-        assert len({id(error) for error in met}) == 1, "one flight"
+        assert len({id(error) for error in met}) == 1, "a single fetch"
         redis.start()
 
         async def answers():
@@ -178,7 +178,7 @@ def test_a_failure_in_flight_reaches_all_who_wait_and_is_not_kept(make_redis):
 
 
 @on_redis()
-async def test_who_stops_waiting_stops_nobody_else(redis, make):
+async def test_cancelled_waiter_does_not_cancel_the_others(redis, make):
     one, other = make(), make()
     await one.set("s", A)
     await other.get("another")
@@ -206,7 +206,7 @@ async def test_who_stops_waiting_stops_nobody_else(redis, make):
         "x" * 1_000_000,
     ],
 )
-def test_what_is_no_scope_counts_as_a_miss_and_warns_once(redis, caplog, payload):
+def test_invalid_payload_counts_as_a_miss_and_warns_once(redis, caplog, payload):
     async def run():
         registry = RedisRegistry(redis.url)
         await registry.set("other", A)
@@ -227,7 +227,7 @@ def test_what_is_no_scope_counts_as_a_miss_and_warns_once(redis, caplog, payload
     assert len([record for record in caplog.records if "cannot be read" in record.message]) == 1
 
 
-def test_a_foreign_kind_of_value_counts_as_a_miss_and_warns_once(redis, caplog):
+def test_value_of_another_type_counts_as_a_miss_and_warns_once(redis, caplog):
     async def run():
         registry = RedisRegistry(redis.url)
         await registry.set("other", A)
@@ -249,7 +249,7 @@ def test_a_foreign_kind_of_value_counts_as_a_miss_and_warns_once(redis, caplog):
 
 
 @on_redis()
-async def test_what_cannot_be_read_is_deleted_unless_it_was_set_meanwhile(redis, make):
+async def test_unreadable_value_is_deleted_unless_set_meanwhile(redis, make):
     registry = make()
     await registry.set("other", A)
     redis.ask("SET", "codeintel:scope:s", "no json")
@@ -271,7 +271,7 @@ async def test_what_cannot_be_read_is_deleted_unless_it_was_set_meanwhile(redis,
 
 
 @on_redis()
-async def test_a_scope_that_is_too_large_is_refused(redis, make):
+async def test_too_large_scope_is_refused(redis, make):
     with pytest.raises(ScopeError, match="bytes"):
         await make().set(
             "s", Scope(include_globs=tuple(f"{i}{'x' * 200}" for i in range(MOST_PAYLOAD // 200)))
@@ -279,7 +279,7 @@ async def test_a_scope_that_is_too_large_is_refused(redis, make):
 
 
 @on_redis()
-async def test_evicted_from_memory_it_is_read_again(redis, make):
+async def test_scope_evicted_from_memory_is_read_again(redis, make):
     registry = make(l1_size=4)
     for i in range(8):
         await registry.set(f"s{i}", A)
@@ -294,9 +294,13 @@ async def test_evicted_from_memory_it_is_read_again(redis, make):
 SECONDS = float(os.environ.get("CODEINTEL_REDIS_SECONDS", "6"))
 
 
-def test_two_processes_that_write_never_read_what_is_older_than_what_they_heard(redis):
-    """MONITOR tells the order in which Redis took the writes; of each process's reads is known how many changes by the
-    other it had heard of before. NOLOOP leaves out its own, so what it heard are at least as many writes of the other."""
+def test_reads_of_two_writers_are_not_older_than_their_notifications(redis):
+    """Compare the reads of each process with the changes by the other one.
+
+    MONITOR gives the order of the writes in Redis. Each read comes with the number of changes
+    notified before it. NOLOOP excludes a process's own changes, so n notifications mean at least
+    n changes by the other.
+    """
     monitor = socket.create_connection(("127.0.0.1", redis.port))
     monitor.sendall(b"MONITOR\r\n")
     lines, over = [], threading.Event()
@@ -344,9 +348,8 @@ def test_two_processes_that_write_never_read_what_is_older_than_what_they_heard(
     ]
     writers = {found[1]: int(found[5]) for found in met if found[5]}
     order = {session: [""] for session in SESSIONS}
-    changes = {
-        (session, number): [] for session in SESSIONS for number in range(2)
-    }  # by the other: number of the value then
+    # by the other process: the number of the value at each change
+    changes = {(session, number): [] for session in SESSIONS for number in range(2)}
     for found in met:
         session = found[3].decode()
         if found[2] == b"SET":
@@ -354,7 +357,7 @@ def test_two_processes_that_write_never_read_what_is_older_than_what_they_heard(
         changes[session, 1 - writers[found[1]]].append(len(order[session]) - 1)
     assert sum(len(values) for values in order.values()) - len(SESSIONS) == sum(
         one["writes"] for one in said
-    ), "MONITOR told every write"
+    ), "MONITOR reported every write"
     places = {
         session: {value: i for i, value in enumerate(values)} for session, values in order.items()
     }
@@ -373,7 +376,8 @@ def test_two_processes_that_write_never_read_what_is_older_than_what_they_heard(
     )
     assert all(one["l1_hits"] > one["l2_hits"] for one in said), "most reads are from memory"
     print(
-        f"{sum(len(one['reads']) for one in said):,} reads, {sum(one['writes'] for one in said):,} writes in {SECONDS:.0f} s"
+        f"{sum(len(one['reads']) for one in said):,} reads, "
+        f"{sum(one['writes'] for one in said):,} writes in {SECONDS:.0f} s"
     )
 
 
@@ -383,8 +387,11 @@ def connections(redis):
     ]
 
 
-def test_redis_killed_and_started_again_under_load(make_redis):
-    """Each of 100 clients reads what it set last, or what it tried to set since; Redis keeps nothing on disk."""
+def test_redis_killed_and_restarted_under_load(make_redis):
+    """Check each read of 100 clients: it returns the last value set, or one attempted since.
+
+    Redis stores nothing on disk.
+    """
     redis = make_redis()
     wrong, recoveries, failed_writes, reads_away = [], [], 0, 0
 
@@ -448,12 +455,12 @@ def test_redis_killed_and_started_again_under_load(make_redis):
     metrics = asyncio.run(run())
     assert wrong == []
     assert max(recoveries) < 2.0
-    assert metrics.restored > 100, "what Redis had lost was given back"
+    assert metrics.restored > 100, "scopes lost by Redis were restored"
     assert failed_writes > 0
-    assert reads_away > 0, "reads went on from memory"
+    assert reads_away > 0, "reads continued from memory"
 
 
-def test_a_session_that_is_not_known_is_not_answered_while_redis_is_away(make_redis):
+def test_unknown_session_is_an_error_while_redis_is_away(make_redis):
     redis = make_redis()
 
     async def run():
@@ -473,14 +480,14 @@ def test_a_session_that_is_not_known_is_not_answered_while_redis_is_away(make_re
         for _ in range(1000):
             assert await registry.get("s") == A
         assert (await registry.metrics()).failures - before < 10, "no read waits for a connection"
-        assert await registry.session_count() == 0, "as it was known last: it was never asked"
+        assert await registry.session_count() == 0, "the last known count: Redis was never queried"
         await registry.close()
 
     asyncio.run(run())
     redis.start()
 
 
-def test_where_redis_was_never_there_that_is_said():
+def test_error_names_an_unreachable_redis_without_its_password():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -496,7 +503,7 @@ def test_where_redis_was_never_there_that_is_said():
 
 
 @on_redis()
-async def test_a_connection_that_is_cut_loses_nothing(redis, make):
+async def test_killed_connection_loses_nothing(redis, make):
     one, other = make(), make()
     await one.set("s", A)
     assert await other.get("s") == A
@@ -520,7 +527,7 @@ async def test_a_connection_that_is_cut_loses_nothing(redis, make):
 
 
 @on_redis()
-async def test_a_read_that_needs_redis_waits_for_the_next_connection_where_one_was_cut(redis, make):
+async def test_read_waits_for_the_next_connection_after_a_killed_one(redis, make):
     one, other = make(), make()
     for number in range(60):
         await one.set(f"s{number}", Scope(include_globs=(f"{number}",)))
@@ -539,7 +546,7 @@ async def test_a_read_that_needs_redis_waits_for_the_next_connection_where_one_w
 
 
 @on_redis()
-async def test_flushing_redis_is_heard_of(redis, make):
+async def test_flushing_redis_invalidates_the_cache(redis, make):
     registry = make()
     await registry.set("s", A)
     assert await registry.get("s") == A
@@ -551,7 +558,7 @@ async def test_flushing_redis_is_heard_of(redis, make):
     await until(is_gone, 1)
 
 
-def test_a_redis_that_does_not_tell_of_changes_is_asked_again_after_a_second(make_redis, caplog):
+def test_untracked_scope_is_read_again_after_a_second(make_redis, caplog):
     redis = make_redis()
     redis.ask("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-client|tracking")
 
@@ -598,7 +605,7 @@ def test_sockets_passwords_users_and_prefixes(make_redis, tmp_path):
     asyncio.run(run())
 
 
-def test_an_encrypted_connection(make_redis, tmp_path):
+def test_tls_connection(make_redis, tmp_path):
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
@@ -650,12 +657,12 @@ def test_an_encrypted_connection(make_redis, tmp_path):
             await untrusted.get("s")
         for registry in (one, other, untrusted):
             await registry.close()
-        await asyncio.sleep(0.1)  # asyncio ends encrypted connections by and by
+        await asyncio.sleep(0.1)  # asyncio closes TLS connections with a delay
 
     asyncio.run(run())
 
 
-def test_a_cluster_by_its_url(make_redis):
+def test_cluster_by_its_url(make_redis):
     redis = make_redis("--cluster-enabled", "yes")
     redis.ask("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
     for _ in range(200):
@@ -677,7 +684,7 @@ def test_a_cluster_by_its_url(make_redis):
     asyncio.run(run())
 
 
-def test_sentinels_by_their_url_follow_a_new_master(make_redis, tmp_path):
+def test_sentinels_by_their_url_follow_a_failover(make_redis, tmp_path):
     master = make_redis()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -685,7 +692,8 @@ def test_sentinels_by_their_url_follow_a_new_master(make_redis, tmp_path):
     replica = make_redis("--replicaof", "127.0.0.1", str(master.port))
     config = tmp_path / "sentinel.conf"
     config.write_text(
-        f"port {port}\nbind 127.0.0.1\nsentinel monitor scopes 127.0.0.1 {master.port} 1\nsentinel down-after-milliseconds scopes 500\nsentinel failover-timeout scopes 2000\n"
+        f"port {port}\nbind 127.0.0.1\nsentinel monitor scopes 127.0.0.1 {master.port} 1\n"
+        "sentinel down-after-milliseconds scopes 500\nsentinel failover-timeout scopes 2000\n"
     )
     with subprocess.Popen(
         ["redis-server", str(config), "--sentinel"], stdout=subprocess.DEVNULL
@@ -730,7 +738,7 @@ def test_sentinels_by_their_url_follow_a_new_master(make_redis, tmp_path):
 @pytest.mark.parametrize(
     "url", ["http://x", "redis+sentinel://127.0.0.1", "memory", "redis://127.0.0.1:x"]
 )
-def test_an_address_that_cannot_be_read(url):
+def test_invalid_address_is_refused(url):
     with pytest.raises(ScopeError, match="address"):
         make_client(url)
 
@@ -741,7 +749,7 @@ def test_addresses_are_shown_without_their_passwords():
     assert len(SCHEMES) == 7
 
 
-def test_nothing_is_left_open(redis):
+def test_no_connection_is_left_open(redis):
     async def run():
         for _ in range(5):
             registry = RedisRegistry(redis.url)

@@ -1,4 +1,4 @@
-"""The laws of a scope registry; every registry runs them through the async protocol."""
+"""Laws of a scope registry, tested on every registry through the async protocol."""
 
 import asyncio
 import random
@@ -28,12 +28,13 @@ class Clock:
         return self.now
 
 
-SCALE = 1 / 20  # of a second of the laws to one of Redis, which has no clock but its own
+# seconds of Redis, whose clock cannot be replaced, per second of the laws
+SCALE = 1 / 20
 MOST_WAIT_S = 3.0
 
 
 class RealClock:
-    """Time that passes by waiting for it."""
+    """Clock advanced by sleeping."""
 
     def __init__(self):
         self._now = 1000.0
@@ -49,7 +50,7 @@ class RealClock:
 
 
 class Faster(RedisRegistry):
-    """A registry whose seconds are those of RealClock."""
+    """Redis registry on the time scale of RealClock."""
 
     def __init__(self, url, max_age_s=3600.0, **options):
         super().__init__(url, max_age_s=max_age_s * SCALE, **options)
@@ -70,7 +71,10 @@ def clock(kind):
 
 @pytest.fixture
 def make_registry(kind, clock, request):
-    """A registry by its kind: a further kind joins the parameters, and every law below."""
+    """Return a function to make registries of the kind.
+
+    Every law below runs on a new kind once it is in the parameters of ``kind``.
+    """
     if kind == "memory":
         return lambda **options: AsyncMemoryRegistry(MemoryRegistry(clock=clock, **options))
     redis = request.getfixturevalue("redis")
@@ -78,7 +82,7 @@ def make_registry(kind, clock, request):
 
 
 def law(test):
-    """Run an async law to its end."""
+    """Wrap an async law into a test and close its registries afterwards."""
 
     def run(make_registry, clock):
         async def held():
@@ -101,7 +105,7 @@ def law(test):
 
 
 @law
-async def test_a_session_has_what_was_set_last(make, clock):
+async def test_get_returns_the_scope_set_last(make, clock):
     registry = make()
     assert await registry.get("s") is None
     await registry.set("s", A)
@@ -117,7 +121,7 @@ async def test_a_session_has_what_was_set_last(make, clock):
 
 
 @law
-async def test_expiry_slides_with_every_access(make, clock):
+async def test_every_access_extends_the_expiry(make, clock):
     registry = make(max_age_s=10)
     await registry.set("s", A)
     for _ in range(5):
@@ -128,7 +132,7 @@ async def test_expiry_slides_with_every_access(make, clock):
 
 
 @law
-async def test_a_lost_scope_is_told_once(make, clock):
+async def test_expired_scope_is_reported_once(make, clock):
     registry = make(max_age_s=10)
     await registry.set("s", A)
     assert await registry.take_expired("s") is False
@@ -140,11 +144,11 @@ async def test_a_lost_scope_is_told_once(make, clock):
     clock.now += 11
     assert await registry.prune_expired() == 1
     await registry.set("s", A)
-    assert await registry.take_expired("s") is False, "a new scope ends the mourning"
+    assert await registry.take_expired("s") is False, "a new scope removes the tombstone"
 
 
 @law
-async def test_pruning_takes_the_age_it_is_given(make, clock):
+async def test_pruning_uses_the_given_age(make, clock):
     registry = make(max_age_s=100)
     await registry.set("old", A)
     clock.now += 50
@@ -156,7 +160,7 @@ async def test_pruning_takes_the_age_it_is_given(make, clock):
 
 
 @law
-async def test_the_number_is_bounded_and_the_least_used_go(make, clock):
+async def test_least_recently_used_sessions_are_evicted(make, clock):
     registry = make(max_sessions=100)
     for i in range(100):
         clock.now += 1
@@ -188,7 +192,7 @@ async def test_a_live_kernel_is_neither_expired_nor_evicted(make, clock):
     assert await registry.get("kernel") == A
     await registry.set("kernel", B)
     clock.now += 1000
-    assert await registry.get("kernel") == B, "a new scope of a live kernel lives on too"
+    assert await registry.get("kernel") == B, "a new scope of a live kernel does not expire either"
     assert await registry.clear("kernel") is True
     assert await registry.get("kernel") is None
 
@@ -211,7 +215,7 @@ async def test_a_bad_session_id_is_refused(make, clock):
 
 
 def test_model():
-    """Any order of calls and waits agrees with a plain dictionary of scopes and times."""
+    """Compare any order of calls and waits with a dictionary of scopes and times."""
 
     class Machine(RuleBasedStateMachine):
         def __init__(self):
@@ -263,7 +267,7 @@ def test_model():
 
 
 def test_eight_threads_never_see_a_torn_value():
-    """A reader sees a scope that some writer set for that very session, however threads interleave."""
+    """Read only scopes set for the same session, however the threads interleave."""
     registry = MemoryRegistry(max_sessions=64, max_age_s=0.005)
     scopes = {
         f"s{i}": {Scope(repos=(f"s{i}",), languages=(lang,)) for lang in ("python", "go", "rust")}
@@ -308,12 +312,12 @@ def test_eight_threads_never_see_a_torn_value():
 
 
 @given(st.integers(1, 50), st.integers(1, 200))
-def test_the_bound_holds_for_every_size(most, sessions):
+def test_session_count_never_exceeds_the_maximum(most, sessions):
     registry = MemoryRegistry(max_sessions=most)
     for i in range(sessions):
         registry.set(f"s{i}", A)
         assert registry.session_count() <= most
-    assert registry.get(f"s{sessions - 1}") == A, "what was set last is there"
+    assert registry.get(f"s{sessions - 1}") == A, "the session set last is present"
 
 
 def test_pruning_runs_in_the_background_until_closed():
@@ -326,7 +330,7 @@ def test_pruning_runs_in_the_background_until_closed():
     registry.close()
 
 
-def test_a_session_whose_scope_is_shared_takes_little_memory():
+def test_session_with_a_shared_scope_takes_little_memory():
     shared = Scope(languages=("python",)).interned()
     tracemalloc.start()
     try:
@@ -337,12 +341,12 @@ def test_a_session_whose_scope_is_shared_takes_little_memory():
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert taken / 10_000 <= 250, "bytes a session, its id included"
+    assert taken / 10_000 <= 250, "bytes per session, including its id"
 
 
 @pytest.mark.parametrize("drop", ["prune", "read", "evict"])
-def test_what_is_set_while_it_is_dropped_is_never_lost(drop):
-    """A stale session is dropped and given a new scope at once: the new scope stays, whichever comes first."""
+def test_scope_set_during_removal_is_never_lost(drop):
+    """Drop a stale session and set a new scope concurrently: the new scope always stays."""
     clock = Clock()
     registry = MemoryRegistry(max_sessions=40, max_age_s=10, clock=clock)
     rounds, lost = 400, []

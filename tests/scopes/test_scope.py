@@ -12,7 +12,7 @@ from tests.strategies import SCOPE_FIELDS
 
 
 @given(SCOPE_FIELDS)
-def test_fields_are_sorted_without_repeats_and_survive_the_wire(fields):
+def test_fields_are_sorted_and_unique_and_round_trip(fields):
     scope = Scope(**fields)
     for name in Scope.__struct_fields__:
         value = getattr(scope, name)
@@ -22,7 +22,7 @@ def test_fields_are_sorted_without_repeats_and_survive_the_wire(fields):
 
 
 @given(SCOPE_FIELDS, SCOPE_FIELDS)
-def test_merging_replaces_what_is_given_and_keeps_the_rest(fields, changes):
+def test_merging_replaces_given_fields_and_keeps_the_rest(fields, changes):
     scope, changed = Scope(**fields), Scope(**changes)
     merged = scope.merged(**changes)
     for name in Scope.__struct_fields__:
@@ -32,7 +32,7 @@ def test_merging_replaces_what_is_given_and_keeps_the_rest(fields, changes):
 
 
 @given(SCOPE_FIELDS)
-def test_equal_scopes_are_one_after_interning(fields):
+def test_equal_scopes_are_identical_after_interning(fields):
     again = {name: [*reversed(values), *values] for name, values in fields.items()}
     assert Scope(**fields).interned() is Scope(**again).interned()
     assert hash(Scope(**fields)) == hash(Scope(**again))
@@ -52,7 +52,7 @@ def test_an_empty_tuple_replaces_and_none_keeps():
     assert scope.merged(languages=None).languages == ("python",)
 
 
-def test_aliases_of_languages_become_their_usual_names():
+def test_language_aliases_become_canonical_names():
     assert Scope(languages=("C++", "py", "ts", "Python")).languages == (
         "cpp",
         "python",
@@ -67,7 +67,7 @@ def test_a_patch_follows_json_merge_patch():
     assert patched(scope, {}) is scope.interned()
 
 
-def test_old_names_are_read_as_revisions():
+def test_old_field_names_are_read_as_revisions():
     assert scope_from_wire({"branches": ["main"], "commit": "abc"}).revisions == ("abc", "main")
 
 
@@ -84,7 +84,7 @@ def test_old_names_are_read_as_revisions():
         ([], "an object of fields"),
     ],
 )
-def test_bad_input_is_an_error_with_a_next_step(fields, said):
+def test_error_of_bad_input_suggests_a_fix(fields, said):
     with pytest.raises(ScopeError, match=None) as error:
         scope_from_wire(fields)
     assert said in str(error.value)
@@ -97,6 +97,6 @@ def test_an_empty_scope_limits_nothing():
 
 
 @given(st.lists(st.sampled_from(["python", "go"])))
-def test_scopes_cannot_be_changed(languages):
+def test_scopes_are_immutable(languages):
     with pytest.raises(AttributeError):
         Scope(languages=tuple(languages)).languages = ()  # type: ignore[misc]

@@ -12,7 +12,7 @@ from codeintel_nb.scopes.session import (
 )
 
 
-def test_outside_of_a_session_the_error_names_the_middleware():
+def test_error_outside_a_session_names_the_middleware():
     with pytest.raises(SessionError, match="middleware") as error:
         get_session_id()
     assert isinstance(error.value, RuntimeError)
@@ -52,7 +52,7 @@ def test_tasks_and_threads_do_not_share_a_session():
 
 
 @pytest.mark.parametrize("bad", ["", "a b", "a/b", "x" * 129, "é", "a\n"])
-def test_a_session_id_has_128_plain_characters_at_most(bad):
+def test_session_id_has_at_most_128_plain_characters(bad):
     with pytest.raises(CodeIntelError):
         check_session_id(bad)
     assert check_session_id(new_session_id())

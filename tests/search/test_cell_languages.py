@@ -1,4 +1,4 @@
-"""Cells in another language than their file: found, shown and counted in their own."""
+"""Cells in a language other than their file's: found, shown and counted in their own."""
 
 import json
 
@@ -19,22 +19,28 @@ def notebook(*cells, **metadata):
 
 FILES = {
     "work.ipynb": notebook(
-        ("code", "needle = 1\ndef load(): pass\n"), ("markdown", "# A needle\nin prose\n"), ("code", "%%sql\ncreate view needle_view as select 1 as needle\n"), ("code", "%%bash\nneedle() { ls; }\n"),
+        ("code", "needle = 1\ndef load(): pass\n"),
+        ("markdown", "# A needle\nin prose\n"),
+        ("code", "%%sql\ncreate view needle_view as select 1 as needle\n"),
+        ("code", "%%bash\nneedle() { ls; }\n"),
         language_info={"name": "python"},
     ),
     "only.ipynb": notebook(("code", "needle <- 1\n"), kernelspec={"name": "ir"}),
     "plain.py": "needle = 2\n",
-    "cells.py": "# Databricks notebook source\nneedle = 3\n\n# COMMAND ----------\n\n# MAGIC %sql\n# MAGIC select needle from t\n",
+    "cells.py": (
+        "# Databricks notebook source\nneedle = 3\n\n# COMMAND ----------\n\n"
+        "# MAGIC %sql\n# MAGIC select needle from t\n"
+    ),
     "report.qmd": "# Needle\n\n```{r}\nneedle <- function(x) x\n```\n",
     "query.sql": "select needle from t;\n",
     "empty.py": "",
     "broken.ipynb": '{"cells": 3, "needle": 1}\n',
-}  # fmt: skip
+}
 
 
 @pytest.fixture(params=["indexed", "not indexed"])
 def mixed(request, tmp_path, make_workspace):
-    """The same files in the index, and new beside it."""
+    """Return a workspace with the files indexed, or new since indexing."""
     root = write_tree(
         tmp_path / "t", FILES if request.param == "indexed" else {"other.c": "int a;\n"}
     )
@@ -51,7 +57,7 @@ def lines(workspace, **scope):
     )
 
 
-def test_code_goes_by_its_own_language_and_prose_by_its_file(mixed):
+def test_code_has_its_own_language_and_prose_that_of_its_file(mixed):
     assert lines(mixed, languages=("sql",)) == [
         ("cells.py", 7, "sql"),
         ("query.sql", 1, "sql"),
@@ -69,13 +75,17 @@ def test_code_goes_by_its_own_language_and_prose_by_its_file(mixed):
 
 
 @pytest.mark.parametrize("name", ["notebook", "ipynb", "jupyter"])
-def test_notebooks_are_found_whole(mixed, name):
+def test_notebook_language_selects_every_cell(mixed, name):
     assert {(path, language) for path, _, language in lines(mixed, languages=(name,))} == {
-        ("work.ipynb", "python"), ("work.ipynb", "sql"), ("work.ipynb", "bash"), ("only.ipynb", "r"), ("broken.ipynb", "json"),
-    }  # fmt: skip
+        ("work.ipynb", "python"),
+        ("work.ipynb", "sql"),
+        ("work.ipynb", "bash"),
+        ("only.ipynb", "r"),
+        ("broken.ipynb", "json"),
+    }
 
 
-def test_every_search_has_the_same_languages(tmp_path, make_workspace):
+def test_all_searches_filter_by_the_same_languages(tmp_path, make_workspace):
     workspace = make_workspace()
     workspace.index(write_tree(tmp_path / "t", FILES), name="t")
     scope = Scope(languages=("sql",))
@@ -109,11 +119,11 @@ def test_every_search_has_the_same_languages(tmp_path, make_workspace):
     ]
     assert workspace.facets().languages["sql"] == 3
     assert workspace.facets(scope).languages == workspace.facets().languages, (
-        "what a choice would bring"
+        "counts of languages ignore the selected languages"
     )
 
 
-def test_prose_and_outputs_are_coloured_as_what_they_are(tmp_path, make_workspace):
+def test_highlighting_language_of_prose_code_and_outputs(tmp_path, make_workspace):
     cells = [
         {"cell_type": "markdown", "metadata": {}, "source": "the market's prices"},
         {

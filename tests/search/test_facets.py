@@ -1,4 +1,4 @@
-"""What is in scope, counted: the numbers are those of the lists that the same scope gives."""
+"""Counts of a scope, equal to those of the lists for the same scope."""
 
 from collections import Counter
 
@@ -25,10 +25,10 @@ def languages(ws, scope):
 
 @settings(max_examples=60)
 @given(scope=SCOPES)
-def test_counts_are_those_of_the_lists(shop, scope):
+def test_counts_equal_those_of_the_lists(shop, scope):
     facets = shop.facets(scope, most_folders=100)
     assert facets.languages == languages(shop, scope.merged(languages=())), (
-        "what a choice of a language would bring"
+        "counts of languages ignore the selected languages"
     )
     kinds = shop.sql(
         "select kind, count(*) from chunks group by all", scope.merged(kinds=())
@@ -41,7 +41,7 @@ def test_counts_are_those_of_the_lists(shop, scope):
 
 
 @given(scope=SCOPES)
-def test_a_folder_is_narrowed_to_by_its_glob(shop, scope):
+def test_folder_glob_narrows_the_scope_to_the_folder(shop, scope):
     for folder in shop.facets(scope).folders:
         if folder.glob:
             inside = shop.list_paths(scope.merged(include_globs=(folder.glob,)))
@@ -49,7 +49,7 @@ def test_a_folder_is_narrowed_to_by_its_glob(shop, scope):
             assert all(hit.path.startswith(f"{folder.path}/") for hit in inside)
 
 
-def test_the_chart_begins_where_the_folders_part(shop):
+def test_base_is_the_deepest_common_folder(shop):
     everything = shop.facets()
     assert (everything.base, {folder.path for folder in everything.folders if folder.glob}) == (
         "",
@@ -63,7 +63,7 @@ def test_the_chart_begins_where_the_folders_part(shop):
     assert cut.more_folders == len(everything.folders) - 1
 
 
-def test_several_repositories_come_before_their_folders(shop, tmp_path):
+def test_several_repositories_are_counted_whole(shop, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "one.py").write_text("x = 1\n")
     shop.index(tmp_path / "other", "other")
@@ -87,7 +87,7 @@ def test_several_repositories_come_before_their_folders(shop, tmp_path):
         "\ttab",
     ],
 )
-def test_a_plain_glob_means_one_path(path, tmp_path):
+def test_plain_glob_matches_one_path(path, tmp_path):
     (expanded,) = expand_braces(check_glob(f"{plain_glob(path)}/**"))
     pattern = re2.compile(glob_to_regex(expanded))
     assert pattern.fullmatch(f"{path}/x.py")

@@ -1,4 +1,4 @@
-"""Patterns made to hang a backtracking engine, and files made to fill the memory, do no harm to a text search."""
+"""Hostile input to text search: patterns that hang a backtracking engine, and huge files."""
 
 import os
 import resource
@@ -11,8 +11,9 @@ from codeintel_nb.settings import Settings
 from tests.conftest import write_tree
 
 EVIL = [
-    r"(a+)+$", r"(a|a)*$", r"(a|aa)+$", r"(.*a){12}$", r"^(([a-z])+.)+[A-Z]([a-z])+$", r"([a-zA-Z]+)*$", r"(a*)*b", r"(?:a?){30}a{30}$", r"(x+x+)+y", r"^(a+)+b$",
-    r"(\w+\s?)+$", r"((a*)*)*c", r"(.*)*d$", r"a.*a.*a.*a.*a.*b", r"(?i)(A+)+z", r"\b(a+a+)+\b!",
+    r"(a+)+$", r"(a|a)*$", r"(a|aa)+$", r"(.*a){12}$", r"^(([a-z])+.)+[A-Z]([a-z])+$",
+    r"([a-zA-Z]+)*$", r"(a*)*b", r"(?:a?){30}a{30}$", r"(x+x+)+y", r"^(a+)+b$", r"(\w+\s?)+$",
+    r"((a*)*)*c", r"(.*)*d$", r"a.*a.*a.*a.*a.*b", r"(?i)(A+)+z", r"\b(a+a+)+\b!",
 ]  # fmt: skip
 
 
@@ -25,7 +26,7 @@ def lines(length):
 
 @pytest.fixture(scope="module")
 def workspaces(tmp_path_factory):
-    """The same text once in lines of 20,000 characters and once in lines four times as long."""
+    """Yield two workspaces: text in lines of 20,000 characters, and four times as long."""
     made = []
     for length in (20_000, 80_000):
         base = tmp_path_factory.mktemp("evil")
@@ -38,13 +39,13 @@ def workspaces(tmp_path_factory):
 
 
 @pytest.mark.parametrize("pattern", EVIL)
-def test_patterns_made_to_hang_take_linear_time(workspaces, pattern):
+def test_catastrophic_patterns_take_linear_time(workspaces, pattern):
     took = []
     for workspace in workspaces:
         best = min(timed(workspace, pattern) for _ in range(2))
         took.append(best)
     assert took[1] < 16 * took[0] + 0.5, (
-        "four times the text takes about four times as long; backtracking would take for ever"
+        "four times the text takes about four times as long; backtracking would take forever"
     )
 
 
@@ -57,11 +58,14 @@ def timed(workspace, pattern):
 
 
 def cpu_s():
-    """Return the CPU seconds of this process and its ended children, independent of the machine's load."""
+    """Return the CPU seconds of this process and its ended children.
+
+    Unlike elapsed time, they do not depend on the load of the machine.
+    """
     return sum(os.times()[:4])
 
 
-def test_a_line_of_200_mb_does_no_harm(tmp_path):
+def test_line_of_200_mb_is_not_read(tmp_path):
     tree = write_tree(tmp_path / "tree", {"a.py": "needle = 1\n"})
     with (tree / "one_line.json").open("wb") as file:
         for _ in range(200):
@@ -74,7 +78,7 @@ def test_a_line_of_200_mb_does_no_harm(tmp_path):
     assert report.skipped["too large"] == 1
     assert [hit.path for hit in workspace.search_text("needle")] == ["a.py"]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, (
-        "kB: it is not even read"
+        "in kB: the file is not even read"
     )
     (tree / "minified.js").write_text("needle;" * 250_000)  # 1.7 MB, which is indexed
     hit = workspace.search_text("needle", Scope(languages=("javascript",)))[0]
@@ -84,8 +88,8 @@ def test_a_line_of_200_mb_does_no_harm(tmp_path):
     assert (hit.column, len(hit.snippet)) == (1, 2000)
 
 
-def test_one_per_cent_in_scope_costs_a_tenth(tmp_path):
-    """The scope is pushed down: what is out of it is not read."""
+def test_scope_of_one_per_cent_costs_less_than_a_tenth(tmp_path):
+    """Push the scope down: text outside it is not read."""
     text = "".join(f"value_{i} = compute({i}) or fallback\n" for i in range(1500))
     workspace = Workspace(Settings.from_environment(tmp_path / "home"))
     workspace.index(write_tree(tmp_path / "tree", {f"f{i:03}.txt": text for i in range(400)}))
@@ -104,7 +108,7 @@ def test_one_per_cent_in_scope_costs_a_tenth(tmp_path):
     assert narrow_s < whole_s / 10
 
 
-def test_a_shard_that_is_swept_away_during_a_scan_is_searched_in_its_successor(tmp_path):
+def test_successor_of_a_shard_deleted_during_a_search_is_searched(tmp_path):
     text = "".join(f"value_{i} = compute({i}) or fallback\n" for i in range(1500))
     tree = write_tree(tmp_path / "tree", {f"f{i:03}.txt": text for i in range(130)})
     settings = msgspec.structs.replace(

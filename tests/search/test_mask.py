@@ -13,7 +13,7 @@ def shard_of(workspace):
 
 
 @given(SCOPE_FIELDS)
-def test_a_mask_is_the_scope_chunk_by_chunk(shop, fields):
+def test_mask_agrees_with_the_scope_on_every_chunk(shop, fields):
     fields.pop("revisions", None)
     scope = Scope(**fields)
     shard = shard_of(shop)
@@ -34,7 +34,7 @@ def test_a_mask_is_the_scope_chunk_by_chunk(shop, fields):
         assert mask.files_in_scope == mask.files.sum()
 
 
-def test_no_limit_needs_no_mask(shop):
+def test_empty_scope_needs_no_mask(shop):
     shard = shard_of(shop)
     mask = compile_mask(shard, (), Scope())
     assert mask.chunks is None
@@ -44,11 +44,11 @@ def test_no_limit_needs_no_mask(shop):
     )
 
 
-def test_an_empty_file_is_in_scope_as_a_file(shop):
+def test_empty_file_is_in_scope(shop):
     assert "empty.py" in [hit.path for hit in shop.list_paths(Scope(languages=("python",)))]
 
 
-def test_revisions_are_bits_of_a_file(shop):
+def test_revisions_are_bits_of_each_file(shop):
     shard = shard_of(shop)
     assert (
         compile_mask(shard, (), Scope(revisions=("worktree",))).files_in_scope

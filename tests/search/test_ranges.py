@@ -8,7 +8,7 @@ from codeintel_nb.search.ranges import Ranges
 
 @st.composite
 def ranges(draw):
-    """Some ranges over content that may be cut at any multiple of ten."""
+    """Draw ranges over content with a cut allowed at every multiple of ten."""
     edges = sorted(draw(st.sets(st.integers(0, 60), max_size=12)))
     edges = edges[: len(edges) // 2 * 2]
     cuts = np.arange(0, 610, 10, dtype=np.uint64)
@@ -25,17 +25,17 @@ def places(*many):
 
 
 @given(ranges(), st.integers(1, 700))
-def test_two_parts_are_the_whole(whole, size):
+def test_parted_ranges_cover_the_whole(whole, size):
     first, rest = whole.parted(size)
     assert places(first, rest) == places(whole)
     assert not first.size or not rest.size or first.ends[-1] <= rest.begins[0]
-    assert abs(first.size - min(size, whole.size)) <= 10, "cut where a line ends"
+    assert abs(first.size - min(size, whole.size)) <= 10, "cut at the end of a line"
     assert (first.begins < first.ends).all()
     assert (rest.begins < rest.ends).all()
 
 
 @given(ranges(), st.data())
-def test_what_is_chosen_and_put_together(whole, data):
+def test_union_of_complements_is_the_whole(whole, data):
     wanted = data.draw(
         st.lists(st.booleans(), min_size=len(whole.begins), max_size=len(whole.begins))
     )
@@ -51,7 +51,7 @@ def test_what_is_chosen_and_put_together(whole, data):
 
 
 @given(ranges(), st.integers(0, 62))
-def test_a_cut_parts_what_lies_before_from_what_lies_behind(whole, tens):
+def test_cut_separates_before_from_after_the_offset(whole, tens):
     head, rest = whole.cut(10 * tens)
     assert places(head) == [place for place in places(whole) if place < 10 * tens]
     assert places(rest) == [place for place in places(whole) if place >= 10 * tens]
@@ -59,6 +59,6 @@ def test_a_cut_parts_what_lies_before_from_what_lies_behind(whole, tens):
 
 
 @given(ranges(), st.integers(1, 100), st.integers(1, 300))
-def test_how_often_a_text_is_there_is_known_from_samples(whole, samples, size):
+def test_occurrences_are_estimated_from_samples(whole, samples, size):
     assert whole.occurrences(Str(b"a" * 620), b"a", samples, size) == whole.size
     assert whole.occurrences(Str(b"a" * 620), b"b", samples, size) == 0

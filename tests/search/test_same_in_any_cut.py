@@ -18,9 +18,11 @@ from codeintel_nb.search.query import MODES
 from codeintel_nb.settings import Settings
 
 QUESTIONS = (
-    "where is the traceback of an exception printed", "how are magics registered", "magic", "run_cell", "InteractiveShell.run_cell", "def",
-    "complete a name while it is typed", "history of the session in a database", "import", "return self", "show a picture in the notebook",
-    "the of and", "os path join", "colour of the prompt", "test that a directory is removed",
+    "where is the traceback of an exception printed", "how are magics registered", "magic",
+    "run_cell", "InteractiveShell.run_cell", "def", "complete a name while it is typed",
+    "history of the session in a database", "import", "return self",
+    "show a picture in the notebook", "the of and", "os path join", "colour of the prompt",
+    "test that a directory is removed",
 )  # fmt: skip
 TEXTS = (
     ("import", False),
@@ -39,7 +41,7 @@ SCOPES = (
 
 
 def copied(root: Path) -> Path:
-    """A tree with copies of files, whose chunks tie in every score."""
+    """Copy a tree, some files several times, so that their chunks tie in every score."""
     shutil.copytree(IPython.__path__[0], root, ignore=shutil.ignore_patterns("__pycache__"))
     for number in range(12):
         (root / f"copy {number}").mkdir()
@@ -58,7 +60,7 @@ def opened(home: Path, shard_bytes: int) -> Workspace:
 
 @pytest.fixture(scope="module")
 def cuts(tmp_path_factory):
-    """The same tree in one shard, in seven or more, and in an index updated from other files."""
+    """Yield one tree in one shard, in seven or more, and in an index updated from other files."""
     folder = tmp_path_factory.mktemp("cuts")
     root = copied(folder / "tree")
     one, seven, grown = (
@@ -167,7 +169,7 @@ def test_a_limit_is_honoured(cuts):
 
 
 @given(st.lists(st.integers(0, 5), max_size=40), st.integers(1, 45))
-def test_of_equal_scores_the_first_come_first(values, k):
+def test_top_breaks_ties_by_position(values, k):
     scores = np.array(values, np.float32)
     expected = sorted(range(len(values)), key=lambda i: (-values[i], i))[:k]
     assert top(scores, k).tolist() == expected

@@ -1,7 +1,7 @@
-"""ripgrep's own tests, as inputs: the same lines and files are found, with and without an index, as rg finds them.
+"""Search compared with ripgrep, with and without an index, on the behaviour tested by ripgrep.
 
-``ripgrep_cases.jsonl`` holds an input of our own for each behaviour that ripgrep's tests ask for. Where the answer is another
-one on purpose, ``reason`` says why and ``ours`` what it is.
+``ripgrep_cases.jsonl`` contains an input of our own for each behaviour checked by ripgrep's tests.
+Where our result differs on purpose, ``reason`` explains it and ``ours`` is the expected result.
 """
 
 import json
@@ -31,7 +31,7 @@ CASE_FLAGS = {"sensitive": "-s", "insensitive": "-i", "smart": "-S"}
 
 
 def built(case, tree):
-    """The folder to search."""
+    """Create the files of a case and return the folder to search."""
     tree.mkdir()
     if case.get("git", True):
         make_repository(tree)
@@ -104,13 +104,13 @@ def of_kind(case, places):
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_the_same_is_found(tmp_path, case):
+def test_search_finds_what_ripgrep_finds(tmp_path, case):
     root = built(case, tmp_path / "tree")
     theirs = of_kind(case, found_by_ripgrep(case, root))
     ours = theirs
     if "ours" in case:
         ours = set(map(tuple, case["ours"])) if case["kind"] == "lines" else set(case["ours"])
-        assert ours != theirs, f"no difference any more: {case['reason']}"
+        assert ours != theirs, f"no longer differs from ripgrep: {case['reason']}"
     here = Workspace(Settings.from_environment(tmp_path / "empty"), here=str(root))
     indexed = Workspace(Settings.from_environment(tmp_path / "home"))
     update(

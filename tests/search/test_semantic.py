@@ -9,7 +9,7 @@ from tests.conftest import write_tree
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory):
-    """Two real packages, several thousand chunks."""
+    """Yield a workspace over three real packages, several thousand chunks."""
     workspace = Workspace.open(tmp_path_factory.mktemp("home"))
     for name in ("IPython", "asyncio", "email"):
         workspace.index_package(name, name)
@@ -18,7 +18,7 @@ def packages(tmp_path_factory):
 
 
 def chunks_of(workspace, scope):
-    """Every chunk in scope with its exact vector: (repo, path, first line), vector."""
+    """Return all chunks in scope as (repo, path, first line), and their exact vectors."""
     places, inputs = [], []
     for target in workspace._roster.now(scope).targets:
         shard, mask = workspace._engine.shard(target.folder), workspace._engine.mask(target)
@@ -52,7 +52,7 @@ QUERIES = [
     ],
     ids=["all", "a repository", "a folder", "0.1 % of the chunks", "classes", "one file"],
 )
-def test_dense_search_is_brute_force_over_exactly_the_chunks_in_scope(packages, scope, query):
+def test_dense_search_equals_brute_force_over_the_scope(packages, scope, query):
     places, vectors = chunks_of(packages, scope)
     scores = vectors @ default_embedder().embed_query(query)[0]
     best = np.argsort(-scores, kind="stable")[:10]
@@ -62,20 +62,20 @@ def test_dense_search_is_brute_force_over_exactly_the_chunks_in_scope(packages, 
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "lexical", "dense"])
-def test_a_query_without_words_finds_nothing(packages, mode):
-    """All chunks are equally far from it."""
+def test_query_without_words_finds_nothing(packages, mode):
+    """Return nothing, as all chunks are equally far from the query."""
     found = packages.semantic_search("-> =>", mode=mode)
     assert (found.hits, found.total) == ((), 0)
 
 
-def test_files_without_words_are_no_reason_to_fail(make_workspace, tmp_path):
+def test_files_without_words_cause_no_error(make_workspace, tmp_path):
     workspace = make_workspace()
     workspace.index(write_tree(tmp_path / "t", {"2024.csv": "1,2,3\n"}))
     assert len(workspace.semantic_search("total price").hits) <= 1
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "lexical", "dense"])
-def test_no_hit_is_ever_outside_of_the_scope(packages, mode):
+def test_no_hit_is_outside_the_scope(packages, mode):
     scope = Scope(
         repos=("IPython",),
         include_globs=("core/**", "lib/**"),
@@ -91,8 +91,8 @@ def test_no_hit_is_ever_outside_of_the_scope(packages, mode):
         assert {hit.kind for hit in found} == {"method"}
 
 
-def test_a_narrow_scope_loses_nothing(packages):
-    """Filtering afterwards would find none of these: they are far from the best of all chunks."""
+def test_narrow_scope_loses_no_hits(packages):
+    """Find chunks far from the best of all; filtering afterwards would find none."""
     scope = Scope(repos=("email",), include_globs=("errors.py",))
     found = packages.semantic_search(
         "where is the traceback of an exception printed", scope, limit=100, mode="dense"
@@ -100,7 +100,7 @@ def test_a_narrow_scope_loses_nothing(packages):
     assert len(found) == packages.count(scope).chunks_in_scope
 
 
-def test_the_symbol_asked_for_is_defined_in_the_first_hit(packages):
+def test_first_hit_defines_the_queried_symbol(packages):
     for name, path in [
         ("InteractiveShell", "core/interactiveshell.py"),
         ("run_cell_magic", "core/interactiveshell.py"),
@@ -112,7 +112,7 @@ def test_the_symbol_asked_for_is_defined_in_the_first_hit(packages):
         assert name in hit.snippet
 
 
-def test_plain_words_find_what_does_it(shop):
+def test_plain_words_find_the_matching_code(shop):
     assert shop.semantic_search("where are cards charged again when the network is down")[
         0
     ].symbol in ("PaymentError", "charge_card")
@@ -124,7 +124,7 @@ def test_plain_words_find_what_does_it(shop):
 
 
 def test_results_do_not_depend_on_the_number_of_shards(tmp_path, make_workspace, tree):
-    """One shard or many: the same collection, the same statistics, the same order."""
+    """Compare one shard with many: same collection, same statistics, same order."""
     import msgspec
 
     from codeintel_nb.settings import Settings
@@ -133,8 +133,9 @@ def test_results_do_not_depend_on_the_number_of_shards(tmp_path, make_workspace,
     write_tree(
         tree,
         {
-            f"lib/part{i:02}.py": f"def part_{i}(cart, price):\n    return cart.add(price * {i})\n\n\n"
-            * 8
+            f"lib/part{i:02}.py": (
+                f"def part_{i}(cart, price):\n    return cart.add(price * {i})\n\n\n" * 8
+            )
             for i in range(20)
         },
     )
@@ -155,7 +156,7 @@ def test_results_do_not_depend_on_the_number_of_shards(tmp_path, make_workspace,
     assert one.search_text("cart").hits == many.search_text("cart").hits
 
 
-def test_a_query_with_another_model_is_refused_with_the_command(shop):
+def test_query_with_another_model_is_refused_with_the_command(shop):
     class Other:
         id, dim = "other-model", 256
 
@@ -169,7 +170,7 @@ def test_a_query_with_another_model_is_refused_with_the_command(shop):
         Workspace(shop.settings, embedder=Other).semantic_search("anything at all")
 
 
-def test_a_deadline_ends_it(shop):
+def test_deadline_ends_the_search(shop):
     assert shop.semantic_search("cart prices", deadline=1e-9).truncated
 
 
@@ -185,12 +186,12 @@ def test_a_deadline_ends_it(shop):
         ("x", {"limit": True}),
     ],
 )
-def test_bad_queries_are_one_line(shop, query, options):
+def test_bad_query_error_is_one_line(shop, query, options):
     with pytest.raises(SearchError) as error:
         shop.semantic_search(query, **options)
     assert "\n" not in str(error.value)
 
 
-def test_odd_queries_answer_or_say_nothing(shop):
+def test_odd_queries_cause_no_error(shop):
     for query in ["???", "日本語", "a", "the of and", "\0", "def " * 500, "{x} $y %z"]:
         assert len(shop.semantic_search(query)) <= 10

@@ -8,7 +8,7 @@ from tests.conftest import write_tree
 from tests.sql_attempts import ATTEMPTS
 
 
-def test_the_tables_hold_what_is_in_scope(shop):
+def test_tables_contain_only_rows_in_scope(shop):
     scope = Scope(languages=("python",), exclude_globs=("tests/**",))
     paths = sorted(hit.path for hit in shop.list_paths(scope))
     assert shop.sql("select path from files order by path", scope).rows() == [
@@ -27,7 +27,7 @@ def test_the_tables_hold_what_is_in_scope(shop):
     )
 
 
-def test_kinds_bound_the_chunks(shop):
+def test_kinds_limit_the_chunks(shop):
     assert shop.sql("select distinct kind from chunks", Scope(kinds=("class",))).rows() == [
         ("class",)
     ]
@@ -35,12 +35,13 @@ def test_kinds_bound_the_chunks(shop):
 
 def test_symbols_have_their_lines_and_signature(shop):
     (row,) = shop.sql(
-        "select container, kind, signature, start_line, end_line from symbols where name = 'add_line'"
+        "select container, kind, signature, start_line, end_line from symbols"
+        " where name = 'add_line'"
     ).rows()
     assert row == ("Cart", "method", "def add_line(self, product, count=1)", 12, 14)
 
 
-def test_a_table_converts(shop):
+def test_table_converts_to_other_formats(shop):
     table = shop.sql("select path, lines from files order by path")
     assert table.columns == ["path", "lines"]
     assert len(table) == 9
@@ -53,7 +54,7 @@ def test_a_table_converts(shop):
     assert "<table>" in table._repr_html_()
 
 
-def test_html_in_names_is_text(tmp_path, make_workspace):
+def test_html_in_names_is_escaped(tmp_path, make_workspace):
     write_tree(tmp_path / "t", {"<img src=x onerror=alert(1)>.py": "x = 1\n"})
     workspace = make_workspace()
     workspace.index(tmp_path / "t")
@@ -73,32 +74,36 @@ def test_html_in_names_is_text(tmp_path, make_workspace):
         "-- nothing",
     ],
 )
-def test_nothing_outside_is_reached_and_errors_are_one_line(shop, tmp_path, statement):
+def test_forbidden_or_invalid_statement_error_is_one_line(shop, tmp_path, statement):
     out = tmp_path / "out"
     out.mkdir()
     with pytest.raises(SearchError) as error:
         shop.sql(statement.format(home=shop.settings.home, out=out))
     assert "\n" not in str(error.value)
-    assert ".duckdb/" not in str(error.value), "an error tells of no folder of the machine"
+    assert ".duckdb/" not in str(error.value), "errors reveal no local folder"
     assert not list(out.iterdir())
     assert shop.sql("select count(*) from files").rows() == [(9,)]
 
 
-def test_what_is_out_of_scope_is_in_no_table(shop):
-    """By whatever way it is asked for: rows that are not there cannot be found."""
+def test_rows_out_of_scope_are_in_no_table(shop):
+    """Find no row outside the scope by any statement: the tables lack them."""
     scope = Scope(include_globs=("src/shop/cart.py",))
     hits = shop.search_text("cart", scope).hits
     for statement in (
-        "select path from files", "select path from chunks", "select path from symbols", "select path from cells", "select path from hits", "select path from main.files",
-        "select path from memory.main.files", "select path from files union all select path from symbols", "select distinct path from (from files)",
-        "with recursive t as (select path from files union select path from t) select * from t", "select unnest(list(path)) from files",
+        "select path from files", "select path from chunks", "select path from symbols",
+        "select path from cells", "select path from hits", "select path from main.files",
+        "select path from memory.main.files",
+        "select path from files union all select path from symbols",
+        "select distinct path from (from files)",
+        "with recursive t as (select path from files union select path from t) select * from t",
+        "select unnest(list(path)) from files",
     ):  # fmt: skip
         assert {path for (path,) in shop.sql(statement, scope, hits=hits).rows()} <= {
             "src/shop/cart.py"
         }
     assert shop.sql(
         "select table_name from information_schema.tables order by 1", scope
-    ).rows() == [("answer",), ("repositories",)], "others are not even made"
+    ).rows() == [("answer",), ("repositories",)], "no other table is created"
     assert shop.sql("select files from repositories", scope).rows() == [(1,)]
 
 
@@ -126,7 +131,8 @@ def test_cells_of_notebooks(tmp_path, make_workspace):
         name="t",
     )
     rows = workspace.sql(
-        "select path, cell, kind, language, start_line, end_line, length(source) from cells order by cell"
+        "select path, cell, kind, language, start_line, end_line, length(source)"
+        " from cells order by cell"
     ).rows()
     assert rows == [
         ("a.ipynb", 0, "markdown", "python", 1, 3, 16),
@@ -137,7 +143,7 @@ def test_cells_of_notebooks(tmp_path, make_workspace):
     assert workspace.sql("select count(*) from cells", Scope(kinds=("markdown",))).rows() == [(1,)]
     assert workspace.sql(
         "select cell, length(source) from cells", Scope(kinds=("function",))
-    ).rows() == [(1, 2440)], "a cell is shown whole"
+    ).rows() == [(1, 2440)], "a cell is returned whole"
     assert workspace.sql("select * from cells", Scope(languages=("sql",))).rows() == []
 
 
@@ -156,18 +162,23 @@ def test_hits_of_a_search(shop):
     assert shop.sql("select * from hits").rows() == []
 
 
-def test_queries_of_every_form(shop):
-    """A check of what a query calls must not stand in the way of one that calls nothing wrong."""
+def test_queries_of_every_form_are_accepted(shop):
+    """Accept harmless queries of every form despite the check of the calls in a query."""
     for statement in (
-        "from files", "select * from (summarize files)", "summarize files", "describe files", "values (1)", "select * exclude (path) from files", "table files",
-        "select path, row_number() over (order by lines) from files qualify row_number() over (order by lines) < 3", "select count(*) filter (where lines > 3) from files;",
-        "select regexp_extract(path, '[a-z]+'), list_sort(list(path)) from files group by 1", "select * from range(3)", "select 1 -- a comment", "select ';'",
-        "with a as (select 1 as x) select * from a order by x limit 1", "select struct_pack(a := 1)", "select [x for x in [1, 2]]",
+        "from files", "select * from (summarize files)", "summarize files", "describe files",
+        "values (1)", "select * exclude (path) from files", "table files",
+        "select path, row_number() over (order by lines) from files"
+        " qualify row_number() over (order by lines) < 3",
+        "select count(*) filter (where lines > 3) from files;",
+        "select regexp_extract(path, '[a-z]+'), list_sort(list(path)) from files group by 1",
+        "select * from range(3)", "select 1 -- a comment", "select ';'",
+        "with a as (select 1 as x) select * from a order by x limit 1",
+        "select struct_pack(a := 1)", "select [x for x in [1, 2]]",
     ):  # fmt: skip
         assert shop.sql(statement).columns
 
 
-def test_a_query_that_takes_too_long_is_stopped(shop):
+def test_slow_query_is_stopped_at_its_deadline(shop):
     with pytest.raises(SearchError, match="deadline"):
         shop.sql(
             "select count(*) from range(100000) a, range(100000) b where a.range * b.range = 7",
@@ -175,7 +186,7 @@ def test_a_query_that_takes_too_long_is_stopped(shop):
         )
 
 
-def test_a_quote_in_a_path_is_no_way_in(tmp_path, make_workspace):
+def test_quote_in_a_path_is_escaped(tmp_path, make_workspace):
     home = tmp_path / "it's a home"
     write_tree(tmp_path / "t", {"o'brien.py": "x = 1\n"})
     workspace = make_workspace(home)
@@ -186,20 +197,23 @@ def test_a_quote_in_a_path_is_no_way_in(tmp_path, make_workspace):
 @pytest.mark.parametrize(
     "statement",
     [
-        "select count(*) from files;", "select count(*) from files; -- all of them", "select count(*) from files; /* a; b */", "-- all\nselect count(*) from files", "/* ; */ select count(*) from files /* ; */ ;;\n--;", ";select count(*) from files",
-        "from files select count(*) -- é", "select count(*) from files where path <> ';--' ; -- 'x", "select count(*) from files where path <> 'é;' ;",
+        "select count(*) from files;", "select count(*) from files; -- all of them",
+        "select count(*) from files; /* a; b */", "-- all\nselect count(*) from files",
+        "/* ; */ select count(*) from files /* ; */ ;;\n--;", ";select count(*) from files",
+        "from files select count(*) -- é", "select count(*) from files where path <> ';--' ; -- 'x",
+        "select count(*) from files where path <> 'é;' ;",
     ],
 )  # fmt: skip
-def test_semicolons_and_comments_around_a_query_are_no_part_of_it(shop, statement):
+def test_semicolons_and_comments_around_a_query_are_ignored(shop, statement):
     assert shop.sql(statement).rows() == [(9,)]
 
 
 @pytest.mark.parametrize("statement", ["-- nothing but this", ";", "/* */", " ;; -- x"])
-def test_nothing_but_comments_is_empty(shop, statement):
+def test_query_of_comments_only_is_empty(shop, statement):
     with pytest.raises(SearchError, match="is empty"):
         shop.sql(statement)
 
 
-def test_two_queries_are_refused_whatever_stands_between(shop):
+def test_two_queries_are_refused(shop):
     with pytest.raises(SearchError, match="There are 2 SQL statements"):
         shop.sql("select 1; -- one\nselect 2; -- two")

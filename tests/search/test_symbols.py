@@ -1,4 +1,4 @@
-"""Definitions by name: which are found, in what order, and what is said of them."""
+"""Definitions by name: the matches, their order and their details."""
 
 import re
 from fnmatch import fnmatchcase
@@ -33,7 +33,11 @@ def mergesort(values): ...
 ''',
     "b/frame.js": "class Frame {\n  merge(other) { return other; }\n}\nfunction Merge() {}\n",
     "c/settings.toml": "[tool.merge]\nlevel = 3\n",
-    "d/work.ipynb": '{"cells": [{"cell_type": "markdown", "source": "# Merge"}, {"cell_type": "code", "source": "def merge_cell():\\n    pass\\n"}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
+    "d/work.ipynb": (
+        '{"cells": [{"cell_type": "markdown", "source": "# Merge"}, '
+        '{"cell_type": "code", "source": "def merge_cell():\\n    pass\\n"}], '
+        '"metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+    ),
     "e/Frame.java": "/** Sorts. */\nclass Sorter {\n  int sortAll() { return 1; }\n}\n",
 }
 
@@ -52,11 +56,13 @@ def named(results):
     return [f"{hit.path}:{hit.start_line} {hit.symbol}" for hit in results]
 
 
-def test_the_name_itself_comes_first_then_what_begins_with_it_or_holds_it(frames):
+def test_exact_name_precedes_prefix_and_substring_matches(frames):
     found = frames.symbols("merge")
     assert named(found) == [
-        "a/frame.py:14 merge", "a/frame.py:8 Frame.merge", "b/frame.js:2 Frame.merge",  # the same name, shorter ones first
-        "b/frame.js:4 Merge", "c/settings.toml:1 tool.merge", "a/frame.py:18 mergesort", "d/work.ipynb:2 merge_cell", "a/frame.py:9 Frame.merge.merge_rows",
+        # the same name, shorter ones first
+        "a/frame.py:14 merge", "a/frame.py:8 Frame.merge", "b/frame.js:2 Frame.merge",
+        "b/frame.js:4 Merge", "c/settings.toml:1 tool.merge", "a/frame.py:18 mergesort",
+        "d/work.ipynb:2 merge_cell", "a/frame.py:9 Frame.merge.merge_rows",
     ]  # fmt: skip
     assert (found.total, found.truncated, found.total_exact) == (8, False, True)
     scores = [hit.score for hit in found]
@@ -65,7 +71,7 @@ def test_the_name_itself_comes_first_then_what_begins_with_it_or_holds_it(frames
     assert (named(cut), cut.total, cut.truncated) == (named(found)[:3], 8, True)
 
 
-def test_a_member_is_found_by_what_contains_it(frames):
+def test_member_is_found_by_its_qualified_name(frames):
     assert named(frames.symbols("Frame.merge"))[:2] == [
         "a/frame.py:8 Frame.merge",
         "b/frame.js:2 Frame.merge",
@@ -73,7 +79,7 @@ def test_a_member_is_found_by_what_contains_it(frames):
     assert named(frames.symbols("Frame::to_csv")) == ["a/frame.py:11 Frame.to_csv"]
 
 
-def test_a_definition_says_what_it_is(frames):
+def test_definition_has_its_kind_signature_and_doc(frames):
     (hit,) = frames.symbols("Frame.merge", scope=Scope(languages=("python",)), kind="method")
     assert (hit.kind, hit.signature, hit.doc) == (
         "method",
@@ -103,14 +109,14 @@ def test_the_scope_is_obeyed(frames):
         frames.symbols("merge", kind="markup")
 
 
-def test_a_name_that_nothing_has_finds_names_spelled_alike(frames):
+def test_unknown_name_finds_similar_names(frames):
     assert "e/Frame.java:3 Sorter.sortAll" in named(frames.symbols("sortAl1"))
     assert named(frames.symbols("megre"))[0].endswith("merge")
     assert not frames.symbols("zzzzqqqq")
-    assert not frames.symbols("zz*"), "a glob means what it says"
+    assert not frames.symbols("zz*"), "a glob is never matched approximately"
 
 
-def test_bad_names(frames):
+def test_bad_names_are_refused(frames):
     for name in ("", "  ", ".", "a" * 501):
         with pytest.raises(SearchError, match="name"):
             frames.symbols(name)
@@ -125,8 +131,8 @@ PIECES = st.sampled_from(["merge", "Frame", "*", "?", "m", "[a-s]", "_", "to_", 
 @given(
     glob=st.lists(PIECES, min_size=1, max_size=4).map("".join).filter(lambda text: text.strip("."))
 )
-def test_a_glob_finds_what_fnmatch_does(frames, glob):
-    """Every part of the qualified name from some dot on."""
+def test_glob_matches_like_fnmatch(frames, glob):
+    """Match the whole qualified name or any part of it after a dot."""
     rows = frames.sql("select path, start_line, container, name from symbols").rows()
     labels = {
         (path, line): f"{container}.{name}".strip(".").lower()
@@ -144,7 +150,7 @@ def test_a_glob_finds_what_fnmatch_does(frames, glob):
         assert found == {place for place, label in labels.items() if fits(label)}
 
 
-def test_a_changed_file_is_found_once_it_is_indexed(frames, make_workspace, tmp_path):
+def test_changed_file_is_found_after_reindexing(frames, make_workspace, tmp_path):
     workspace = make_workspace()
     root = write_tree(tmp_path / "t", {"a.py": "def before(): ...\n"})
     workspace.index(root, name="t")

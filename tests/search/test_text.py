@@ -1,4 +1,4 @@
-"""Text search finds the lines that ripgrep finds: the same program, on the same real trees."""
+"""Text search compared with ripgrep: both find the same lines in the same real trees."""
 
 import json
 import re
@@ -30,23 +30,34 @@ from tests.conftest import write_tree
 
 FLAGS = {"smart": "--smart-case", "sensitive": "--case-sensitive", "insensitive": "--ignore-case"}
 CASES = [
-    ("import", {}), ("Error", {}), ("error", {}), ("error", {"case": "sensitive"}), ("ERROR", {"case": "insensitive"}), ("get", {"word": True}),
-    ("a.b", {}), ("(", {}), ("$", {}), ("\\", {}), ("--", {}), ("no such line anywhere", {}),
-    (r"def\s+_\w+", {"regex": True}), (r"class \w+\(.*Error\)", {"regex": True}), (r"^\s*return\b", {"regex": True}), (r"\bself\b.*\bself\b", {"regex": True}),
-    (r"(get|set)_\w+", {"regex": True, "word": True}), (r"[A-Z]{3,}_\d+", {"regex": True}), (r":$", {"regex": True}), (r"^$", {"regex": True}),
-    (r"x*", {"regex": True}), (r"(?i)TODO|fixme", {"regex": True}), (r"[^\x00-\x7f]", {"regex": True}), (r"\p{Lu}\p{Ll}+Error", {"regex": True}),
-    (r"\d{4}-\d{2}", {"regex": True}), (r"\S+@\S+", {"regex": True}), (r"[\w.]+\(\)", {"regex": True}), (r"[[:upper:]]{4}", {"regex": True}),
-    (r"\<get", {"regex": True}), (r"[a-z&&[^e]]{9}", {"regex": True}), (r"(?x) def \s+ \w+ \(", {"regex": True}), (r"a{1001}", {"regex": True}),
-    (r"\w+\s*=\s*lambda", {"regex": True, "case": "insensitive"}), ("é", {}), ("É", {"case": "insensitive"}), ("straße", {"case": "insensitive"}), ("kelvin", {}), ("ſharp", {"case": "insensitive"}),
-    (r"self\b{end}", {"regex": True}), (r"\b{start}get", {"regex": True}), (r"\Aimport", {"regex": True}), (r"Error\z", {"regex": True}), (r"(?-m)^import", {"regex": True}), (r"(?i-m)error$", {"regex": True}),
-    (r"\Afrom\b", {"regex": True, "word": True}), (r"x{2,}", {"regex": True}), (r"[{}]", {"regex": True}), (r"\{\w+\}", {"regex": True}), (r"\p{Lu}{3}", {"regex": True}), ("}$", {"regex": True}),
-    (r"caf\w", {"regex": True}), (r"na.ve", {"regex": True}), ("caf", {"word": True}), (r"line\r$", {"regex": True}), (r"line$", {"regex": True}), (r"newline$", {"regex": True}),
+    ("import", {}), ("Error", {}), ("error", {}), ("error", {"case": "sensitive"}),
+    ("ERROR", {"case": "insensitive"}), ("get", {"word": True}), ("a.b", {}), ("(", {}), ("$", {}),
+    ("\\", {}), ("--", {}), ("no such line anywhere", {}), (r"def\s+_\w+", {"regex": True}),
+    (r"class \w+\(.*Error\)", {"regex": True}), (r"^\s*return\b", {"regex": True}),
+    (r"\bself\b.*\bself\b", {"regex": True}), (r"(get|set)_\w+", {"regex": True, "word": True}),
+    (r"[A-Z]{3,}_\d+", {"regex": True}), (r":$", {"regex": True}), (r"^$", {"regex": True}),
+    (r"x*", {"regex": True}), (r"(?i)TODO|fixme", {"regex": True}),
+    (r"[^\x00-\x7f]", {"regex": True}), (r"\p{Lu}\p{Ll}+Error", {"regex": True}),
+    (r"\d{4}-\d{2}", {"regex": True}), (r"\S+@\S+", {"regex": True}),
+    (r"[\w.]+\(\)", {"regex": True}), (r"[[:upper:]]{4}", {"regex": True}),
+    (r"\<get", {"regex": True}), (r"[a-z&&[^e]]{9}", {"regex": True}),
+    (r"(?x) def \s+ \w+ \(", {"regex": True}), (r"a{1001}", {"regex": True}),
+    (r"\w+\s*=\s*lambda", {"regex": True, "case": "insensitive"}), ("é", {}),
+    ("É", {"case": "insensitive"}), ("straße", {"case": "insensitive"}), ("kelvin", {}),
+    ("ſharp", {"case": "insensitive"}), (r"self\b{end}", {"regex": True}),
+    (r"\b{start}get", {"regex": True}), (r"\Aimport", {"regex": True}),
+    (r"Error\z", {"regex": True}), (r"(?-m)^import", {"regex": True}),
+    (r"(?i-m)error$", {"regex": True}), (r"\Afrom\b", {"regex": True, "word": True}),
+    (r"x{2,}", {"regex": True}), (r"[{}]", {"regex": True}), (r"\{\w+\}", {"regex": True}),
+    (r"\p{Lu}{3}", {"regex": True}), ("}$", {"regex": True}), (r"caf\w", {"regex": True}),
+    (r"na.ve", {"regex": True}), ("caf", {"word": True}), (r"line\r$", {"regex": True}),
+    (r"line$", {"regex": True}), (r"newline$", {"regex": True}),
 ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
-    """IPython and odd files, indexed; rg runs on the same folder."""
+    """Yield a workspace over IPython and unusual files, and the folder for rg."""
     import shutil
 
     import IPython
@@ -58,7 +69,10 @@ def real(tmp_path_factory):
     write_tree(
         root,
         {
-            "unicode.txt": "naïve café\nStraße STRASSE\n\u212aelvin \u017fharp Kelvin\nÀÉÎ word_é\nplain\n日本語 テスト\n٣٤٥\n\u00a0nbsp\u2003em\n",
+            "unicode.txt": (
+                "naïve café\nStraße STRASSE\n\u212aelvin \u017fharp Kelvin\nÀÉÎ word_é\nplain\n"
+                "日本語 テスト\n٣٤٥\n\u00a0nbsp\u2003em\n"
+            ),
             "crlf.txt": b"first line\r\nError line\r\nlast without newline",
             "latin1.txt": b"caf\xe9 latin\nplain Error\n\xff\xfe\n",
             "bom.txt": b"\xef\xbb\xbfimport first\nimport second\n",
@@ -100,7 +114,7 @@ def lines_by_rg(root, pattern, regex=False, case="smart", word=False):
 
 
 @pytest.mark.parametrize(("pattern", "options"), CASES)
-def test_the_lines_are_ripgreps(real, pattern, options):
+def test_lines_match_ripgrep(real, pattern, options):
     workspace, root = real
     results = workspace.search_text(pattern, limit=100_000, **options)
     assert [(hit.path, hit.start_line) for hit in results] == lines_by_rg(root, pattern, **options)
@@ -143,7 +157,7 @@ PIECES = st.sampled_from(
     st.sampled_from(sorted(FLAGS)),
     st.booleans(),
 )
-def test_any_regular_expression_finds_ripgreps_lines(real, pattern, case, word):
+def test_random_regex_matches_ripgrep(real, pattern, case, word):
     workspace, root = real
     scope = Scope(include_globs=("*.txt", "utils/**", "no_newline.py"))
     files = {hit.path for hit in workspace.list_paths(scope)}
@@ -183,7 +197,7 @@ WORDS = st.sampled_from(
     st.sampled_from(sorted(FLAGS)),
     st.sampled_from(["text", "word", "regex"]),
 )
-def test_any_text_as_a_word_finds_ripgreps_lines(real, text, before, behind, case, way):
+def test_random_text_or_word_matches_ripgrep(real, text, before, behind, case, way):
     workspace, root = real
     pattern = before + re.escape(text) + behind if way == "regex" else text
     scope = Scope(include_globs=("*.txt", "utils/**", "no_newline.py"))
@@ -202,15 +216,17 @@ def test_any_text_as_a_word_finds_ripgreps_lines(real, text, before, behind, cas
 @pytest.mark.parametrize(
     ("pattern", "found"),
     [
-        (r"\bget_x\b", (b"get_x", (True, True))), (r"\bget", (b"get", (True, False))), (r"a\.b\b", (b"a.b", (False, True))), ("get_", (b"get_", (False, False))),
-        (r"\b\.abc", None), (r"abc\.\b", None), (r"abc$", None), ("ab|cd", None), (r"ab\b\b", None), (r"\bab", None), ("(?i)abc", None), (r"abc\n", None), ("ab[cd]", None), (r"\béab", None),
+        (r"\bget_x\b", (b"get_x", (True, True))), (r"\bget", (b"get", (True, False))),
+        (r"a\.b\b", (b"a.b", (False, True))), ("get_", (b"get_", (False, False))),
+        (r"\b\.abc", None), (r"abc\.\b", None), (r"abc$", None), ("ab|cd", None), (r"ab\b\b", None),
+        (r"\bab", None), ("(?i)abc", None), (r"abc\n", None), ("ab[cd]", None), (r"\béab", None),
     ],
 )  # fmt: skip
-def test_an_expression_that_is_a_text_or_a_word(pattern, found):
+def test_word_literal_of_a_regex(pattern, found):
     assert word_literal(pattern) == found
 
 
-def test_a_hit_says_where_the_match_begins_in_characters(real):
+def test_column_counts_characters(real):
     workspace, _ = real
     (hit,) = workspace.search_text("word_é", Scope(include_globs=("unicode.txt",)))
     assert (hit.path, hit.start_line, hit.end_line, hit.column, hit.snippet) == (
@@ -226,7 +242,7 @@ def test_a_hit_says_where_the_match_begins_in_characters(real):
     assert hit.column == 14
 
 
-def test_a_limit_gives_the_first_lines_and_says_there_are_more(real):
+def test_limit_returns_the_first_lines_and_marks_truncation(real):
     workspace, _ = real
     everything = workspace.search_text("import", limit=100_000)
     few = workspace.search_text("import", limit=7)
@@ -238,8 +254,8 @@ def test_a_limit_gives_the_first_lines_and_says_there_are_more(real):
 @pytest.mark.parametrize(
     "pattern", [r"\w+\(", r"\bself\b", "import", r"e\w?\s", r"[^\x00-\x7f]", r"\p{Lu}\w"]
 )
-def test_the_first_hits_are_the_first_of_all(real, monkeypatch, pattern):
-    """Also where they are looked for in parts, of which some lines are for ripgrep."""
+def test_limited_hits_are_a_prefix_of_all_hits(real, monkeypatch, pattern):
+    """Search in several parts, with some lines left to ripgrep."""
     monkeypatch.setattr(text_plan, "FORWARD", 3000)
     workspace, _ = real
     for scope in (Scope(), Scope(include_globs=("*.txt", "IPython/core/**"))):
@@ -256,7 +272,7 @@ def test_the_first_hits_are_the_first_of_all(real, monkeypatch, pattern):
             )
 
 
-def test_a_shard_says_which_chunks_are_plain(real):
+def test_shard_records_which_chunks_are_plain(real):
     workspace, _ = real
     (target,) = workspace._roster.now(Scope()).targets
     shard = workspace._engine.shard(target.folder)
@@ -267,7 +283,7 @@ def test_a_shard_says_which_chunks_are_plain(real):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_blocks_are_parted_by_who_is_to_read_them(real, seed):
+def test_blocks_are_split_by_reader(real, seed):
     workspace, _ = real
     (target,) = workspace._roster.now(Scope()).targets
     shard = workspace._engine.shard(target.folder)
@@ -285,10 +301,10 @@ def test_blocks_are_parted_by_who_is_to_read_them(real, seed):
     for block in blocks.tolist():
         chosen[int(shard.postings.starts[block]) : int(shard.postings.starts[block + 1])] = True
     assert (chosen == (read > 0)).all()
-    assert read.max() == 2, "nothing is read twice"
+    assert read.max() == 2, "no byte is read twice"
 
 
-def test_the_scope_bounds_every_line(real):
+def test_scope_limits_the_lines(real):
     workspace, _ = real
     scope = Scope(
         include_globs=("IPython/core/**",), exclude_globs=("*magic*",), languages=("python",)
@@ -301,7 +317,7 @@ def test_the_scope_bounds_every_line(real):
     ] == list(hits)
 
 
-def test_kinds_bound_the_lines_too(shop):
+def test_kinds_limit_the_lines(shop):
     hits = shop.search_text("a", Scope(kinds=("markdown",)))
     assert {hit.path for hit in hits} == {"README.md"}
 
@@ -318,21 +334,21 @@ def test_context_lines_stay_inside_the_file(real):
     )
 
 
-def test_a_pattern_over_lines_spans_them(shop):
+def test_multiline_match_spans_its_lines(shop):
     results = shop.search_text(r"class Cart:\n\s+\"\"\"Holds", regex=True)
     assert [(hit.path, hit.start_line, hit.end_line) for hit in results] == [
         ("src/shop/cart.py", 6, 7)
     ]
 
 
-def test_the_innermost_definition_names_a_hit(shop):
+def test_hit_is_labelled_with_its_innermost_definition(shop):
     (hit,) = shop.search_text("prices are in cents")
     assert (hit.symbol, hit.kind) == ("Cart.total_price", "method")
     (hit,) = shop.search_text("import json")
     assert (hit.symbol, hit.kind) == ("", "module")
 
 
-def test_every_line_lies_in_the_definition_that_began_last_and_has_not_ended(real):
+def test_definitions_around_finds_the_innermost_of_each_line(real):
     workspace, _ = real
     (target,) = workspace._roster.now(Scope()).targets
     shard = workspace._engine.shard(target.folder)
@@ -349,7 +365,7 @@ def test_every_line_lies_in_the_definition_that_began_last_and_has_not_ended(rea
     around = [expected.get(place, -1) for place in zip(files.tolist(), lines.tolist(), strict=True)]
     assert shard.definitions_around(files, lines).tolist() == around
     assert max(np.diff(np.flatnonzero(np.diff(owners)))) > 40, (
-        "files with more definitions than are looked at one by one"
+        "some file has more definitions than are checked one by one"
     )
     shuffled = np.sort(np.random.default_rng(3).choice(len(files), 999, replace=False))
     assert shard.definitions_around(files[shuffled], lines[shuffled]).tolist() == [
@@ -377,7 +393,7 @@ def test_every_line_lies_in_the_definition_that_began_last_and_has_not_ended(rea
     ],
 )
 @pytest.mark.parametrize("behind", ["", "\r", "\r\r", "y" * 30, "é" * 30, "z" * 9000])
-def test_a_long_line_is_cut_and_its_column_counted(make_workspace, tmp_path, before, behind):
+def test_long_line_is_truncated_and_keeps_its_column(make_workspace, tmp_path, before, behind):
     line = f"{before}needle{behind}"
     write_tree(tmp_path / "t", {"a.txt": f"first needle\n{line}\nneedle"})
     workspace = make_workspace()
@@ -399,7 +415,7 @@ def test_a_long_line_is_cut_and_its_column_counted(make_workspace, tmp_path, bef
     "pattern",
     ["(unclosed", "[z-a]", "*", r"\p{Nonsense}", "a**{", "(?P<n", "a{,3}", "self{", "}{", "a{1,2"],
 )
-def test_an_expression_that_cannot_be_read_is_one_line(shop, pattern):
+def test_invalid_regex_error_is_one_line(shop, pattern):
     with pytest.raises(SearchError, match="cannot be read") as error:
         shop.search_text(pattern, regex=True)
     assert "\n" not in str(error.value)
@@ -411,11 +427,11 @@ def test_a_hostile_pattern_takes_linear_time(tmp_path, make_workspace):
     workspace.index(tmp_path / "t")
     results = workspace.search_text("(a|aa|a*)*b", regex=True, deadline=60)
     assert (results.hits, results.reason) == ((), ""), (
-        "it ends by itself: backtracking would take for ever"
+        "the search completes: backtracking would take forever"
     )
 
 
-def test_a_deadline_and_a_cancel_end_a_search_with_what_it_has(real):
+def test_deadline_and_cancel_truncate_the_results(real):
     workspace, _ = real
     late = workspace.search_text("import", deadline=1e-9)
     assert late.truncated
@@ -444,11 +460,11 @@ def test_a_deadline_and_a_cancel_end_a_search_with_what_it_has(real):
         ("[[:upper:]]a", True),
     ],
 )
-def test_smart_case_reads_letters_only(pattern, lower):
+def test_smart_case_considers_only_literals(pattern, lower):
     assert is_lower(pattern, regex=True) is lower
 
 
-def test_results_survive_the_wire(shop):
+def test_results_round_trip_through_json(shop):
     from codeintel_nb import Results
 
     results = shop.search_text("cart")
@@ -456,7 +472,7 @@ def test_results_survive_the_wire(shop):
 
 
 def rg_counts(root, *arguments):
-    """Matching lines by path, as rg counts them."""
+    """Return rg's count of matching lines by path."""
     done = subprocess.run(
         [rg_path(), "--no-config", "--hidden", "--no-ignore", "--text", "--count", *arguments, "."],
         cwd=root,
@@ -474,14 +490,13 @@ def rg_counts(root, *arguments):
     ("pattern", "regex"),
     [("import", False), (r"def\s+_\w+", True), ("é", False), (r"\w+Error\b", True)],
 )
-def test_counts_and_files_are_ripgreps(real, pattern, regex):
+def test_counts_and_files_match_ripgrep(real, pattern, regex):
     workspace, root = real
     expected = rg_counts(
         root, "--case-sensitive", *([] if regex else ["--fixed-strings"]), "-e", pattern
     )
-    expected = {
-        path: count for path, count in expected.items() if not path.startswith("utf16")
-    }  # rg does not read it without its mark
+    # rg decodes UTF-16 only with a byte-order mark
+    expected = {path: count for path, count in expected.items() if not path.startswith("utf16")}
     counts = workspace.search_text(
         pattern, regex=regex, case="sensitive", show="counts", limit=100_000
     )
@@ -500,7 +515,7 @@ def test_counts_and_files_are_ripgreps(real, pattern, regex):
     assert {hit.path: hit.start_line for hit in files} == first
 
 
-def test_a_cap_for_each_file(real):
+def test_per_file_limits_the_hits_of_each_file(real):
     workspace, _ = real
     everything = workspace.search_text("import", limit=100_000)
     capped = workspace.search_text("import", limit=100_000, per_file=2)
@@ -528,7 +543,7 @@ def test_a_cap_for_each_file(real):
 @pytest.mark.parametrize(
     "scope", [Scope(), Scope(include_globs=("*.txt", "IPython/core/**"))], ids=["all", "some"]
 )
-def test_the_total_is_the_same_for_every_limit(real, pattern, regex, scope):
+def test_total_does_not_depend_on_the_limit(real, pattern, regex, scope):
     workspace, _ = real
     everything = workspace.search_text(pattern, scope, regex=regex, limit=0)
     assert everything.total == len(everything) > 1
@@ -542,7 +557,7 @@ def test_the_total_is_the_same_for_every_limit(real, pattern, regex, scope):
 
 
 def needles(tmp_path, count_bytes, follow=True):
-    """A workspace over ten files with 300,000 matching lines, 3.6 MB."""
+    """Return a workspace over ten files with 300,000 matching lines, 3.6 MB."""
     root = write_tree(tmp_path / "t", {f"{i}.txt": "needle here\n" * 30_000 for i in range(10)})
     settings = msgspec.structs.replace(
         Settings.from_environment(tmp_path / "home"), count_bytes=count_bytes, shard_bytes=1_000_000
@@ -554,12 +569,12 @@ def needles(tmp_path, count_bytes, follow=True):
 
 
 @pytest.mark.parametrize("indexed", [True, False])
-def test_beyond_the_counted_bytes_the_total_is_a_lower_bound(tmp_path, indexed):
+def test_total_beyond_count_bytes_is_a_lower_bound(tmp_path, indexed):
     workspace = needles(tmp_path, 1_500_000, indexed)
     first = workspace.search_text("needle", limit=3)
     assert (first.truncated, first.reason, first.total_exact) == (True, "limit", False)
     assert 3 < first.total < 300_000
-    for _ in range(3):  # no clock has a part in it
+    for _ in range(3):  # the total does not depend on timing
         again = workspace.search_text("needle", limit=3)
         assert (again.total, again.hits) == (first.total, first.hits)
     assert (
@@ -573,8 +588,8 @@ def test_beyond_the_counted_bytes_the_total_is_a_lower_bound(tmp_path, indexed):
     workspace.close()
 
 
-def test_matches_just_behind_the_counted_bytes(tmp_path):
-    """The unread rest is searched for one more match; if there is none, the total is exact."""
+def test_matches_just_past_count_bytes(tmp_path):
+    """Search the unread rest for one more match; without one, the total is exact."""
     root = write_tree(
         tmp_path / "t",
         {"a.txt": "needle\n" * 40, "b.txt": "nothing\n" * 100_000, "c.txt": "one needle\n"},
@@ -591,8 +606,8 @@ def test_matches_just_behind_the_counted_bytes(tmp_path):
 
 
 @pytest.mark.parametrize("indexed", [True, False])
-def test_the_look_for_one_more_match_is_bounded(tmp_path, monkeypatch, indexed):
-    """Text is left that nobody read: whether it matches is not claimed."""
+def test_search_for_one_more_match_is_bounded(tmp_path, monkeypatch, indexed):
+    """Make no claim about matches in the text left unread."""
     monkeypatch.setattr("codeintel_nb.engines.text_search.MIN_LOOK_BYTES", 100_000)
     root = write_tree(
         tmp_path / "t",
@@ -620,7 +635,7 @@ def test_the_look_for_one_more_match_is_bounded(tmp_path, monkeypatch, indexed):
     assert "stopped at its reading limit" in repr(found)
     cut = workspace.search_text("[0-9]", regex=True, limit=10)
     assert (cut.total_exact, cut.reason) == (False, "limit"), (
-        "what a limit leaves out is its own doing"
+        "a limit takes precedence as the reason"
     )
     assert "--limit 0 keeps all" in cut.missing()
     assert workspace.search_text("[0-9]", regex=True, limit=0).total == 41
@@ -629,8 +644,8 @@ def test_the_look_for_one_more_match_is_bounded(tmp_path, monkeypatch, indexed):
     workspace.close()
 
 
-def test_the_counted_bytes_are_shared_by_all_folders(tmp_path):
-    """Two unindexed folders are counted in the bytes of one search, not each in as many."""
+def test_count_bytes_are_shared_by_all_folders(tmp_path):
+    """Count two unindexed folders within one budget of bytes, not one each."""
     settings = msgspec.structs.replace(
         Settings.from_environment(tmp_path / "home"), count_bytes=700_000
     )
@@ -649,7 +664,7 @@ def test_the_counted_bytes_are_shared_by_all_folders(tmp_path):
     workspace.close()
 
 
-def test_many_unindexed_files_are_a_limit_of_reading_not_of_time(tmp_path, monkeypatch):
+def test_too_many_unindexed_files_reach_the_reading_limit(tmp_path, monkeypatch):
     monkeypatch.setattr("codeintel_nb.search.loose.MAX_FILES", 100)
     root = write_tree(tmp_path / "t", {f"{i:04}.txt": "needle\n" for i in range(1_000)})
     workspace = Workspace(Settings.from_environment(tmp_path / "home"), here=str(root))
@@ -662,7 +677,7 @@ def test_many_unindexed_files_are_a_limit_of_reading_not_of_time(tmp_path, monke
 @pytest.mark.parametrize(
     ("indexed", "pattern"), [(False, "needle"), (False, r"needle\n"), (True, r"needle\n")]
 )
-def test_a_count_ends_at_the_maximum_and_says_so(tmp_path, monkeypatch, indexed, pattern):
+def test_count_stops_at_the_maximum_and_is_marked_inexact(tmp_path, monkeypatch, indexed, pattern):
     monkeypatch.setattr("codeintel_nb.search.loose.MAX_HITS", 1_000)
     monkeypatch.setattr("codeintel_nb.engines.text_search.MAX_HITS", 1_000)
     root = write_tree(tmp_path / "t", {"a.txt": "needle\n" * 5_000, "b.txt": "needle\n" * 5_000})
@@ -676,8 +691,8 @@ def test_a_count_ends_at_the_maximum_and_says_so(tmp_path, monkeypatch, indexed,
 
 
 @pytest.mark.parametrize("indexed", [True, False])
-def test_files_that_rg_could_not_pass_on_are_said_to_be_missing(tmp_path, monkeypatch, indexed):
-    """A file search of text that re2 reads otherwise stops at the maximum of lines."""
+def test_total_is_inexact_if_rg_output_is_truncated(tmp_path, monkeypatch, indexed):
+    """Search for files in text left to rg, which stops at the maximum number of lines."""
     monkeypatch.setattr("codeintel_nb.search.text.MAX_HITS", 1_000)
     root = write_tree(tmp_path / "t", {f"{name}.txt": "wört\n" * 800 for name in "abc"})
     workspace = Workspace(Settings.from_environment(tmp_path / "home"), here=str(root))
@@ -689,8 +704,8 @@ def test_files_that_rg_could_not_pass_on_are_said_to_be_missing(tmp_path, monkey
     workspace.close()
 
 
-def test_a_match_of_several_lines_is_counted_where_the_counted_bytes_end(tmp_path):
-    """A file that a match may span is counted whole."""
+def test_multiline_match_at_the_end_of_count_bytes_is_counted(tmp_path):
+    """Count a file whole if the pattern can match several lines."""
     text = "\n".join(f"begin {i}\nend" for i in range(20_000))
     root = write_tree(tmp_path / "t", {"a.txt": text, "b.txt": "begin x\nend\n" * 3})
     for count_bytes in range(5_000, 5_200, 3):
@@ -706,7 +721,7 @@ def test_a_match_of_several_lines_is_counted_where_the_counted_bytes_end(tmp_pat
         workspace.close()
 
 
-def test_a_second_match_in_a_counted_file_is_no_further_one(tmp_path):
+def test_second_match_in_a_counted_file_is_not_another_file(tmp_path):
     root = write_tree(tmp_path / "t", {"a.txt": "needle\n", "b.txt": "needle\n" * 50_000})
     workspace = Workspace(
         msgspec.structs.replace(Settings.from_environment(tmp_path / "home"), count_bytes=10_000),
@@ -718,8 +733,8 @@ def test_a_second_match_in_a_counted_file_is_no_further_one(tmp_path):
     workspace.close()
 
 
-def test_a_long_line_is_left_to_rg_which_can_be_killed(tmp_path):
-    """re2 cannot be interrupted, so it gets no long line, though the line is plain."""
+def test_long_line_is_searched_by_rg(tmp_path):
+    """Leave even plain long lines to rg: it can be killed, re2 cannot be interrupted."""
     root = write_tree(tmp_path / "t", {"a.js": "x" * 700_000 + " needle1\n"})
     workspace = Workspace(Settings.from_environment(tmp_path / "home"), here=str(root))
     workspace.index(root, name="t")
@@ -734,7 +749,7 @@ def test_a_long_line_is_left_to_rg_which_can_be_killed(tmp_path):
     workspace.close()
 
 
-def test_a_folder_that_vanishes_is_not_a_broken_ripgrep(tmp_path):
+def test_vanished_folder_is_not_an_rg_failure(tmp_path):
     root = write_tree(tmp_path / "t", {f"{i}.txt": "needle\n" for i in range(300)})
     settings = Settings.from_environment(tmp_path / "home")
     files = tuple(Walk(worktree(str(root)), settings))
@@ -776,13 +791,14 @@ def test_definitions_come_first_when_ranked(shop):
         ({"per_file": True}, "whole number from 1"),
     ],
 )
-def test_what_cannot_be_shown_is_said(shop, given, said):
+def test_invalid_show_or_per_file_is_refused(shop, given, said):
     with pytest.raises(SearchError, match=said):
         shop.search_text("x", **given)
 
 
 MULTILINE = {
-    "accents.txt": "café\nfoo\nplain\nfoo\n", "meet.txt": "x y\nx y\nx y\n", "apart/c.txt": "zz end\n", "apart/d.txt": "start\n", "ascii.txt": "one\ntwo\n\n\nthree\n",
+    "accents.txt": "café\nfoo\nplain\nfoo\n", "meet.txt": "x y\nx y\nx y\n",
+    "apart/c.txt": "zz end\n", "apart/d.txt": "start\n", "ascii.txt": "one\ntwo\n\n\nthree\n",
     "crlf.txt": b"one\r\ntwo\r\n", "both.txt": "end\nstart é\nend\nstart\n",
     "open/e.txt": "foo\nfoo ", "open/f.txt": "é\nfoo", "open/g.txt": "start",
 }  # fmt: skip
@@ -807,9 +823,7 @@ SPANNING = [
 
 @pytest.mark.parametrize("pattern", SPANNING)
 @pytest.mark.parametrize("word", [False, True])
-def test_matches_of_several_lines_cover_the_lines_that_ripgrep_prints(
-    tmp_path, make_workspace, pattern, word
-):
+def test_multiline_matches_cover_the_lines_ripgrep_prints(tmp_path, make_workspace, pattern, word):
     root = write_tree(tmp_path / "tree", MULTILINE)
     workspace = make_workspace()
     unindexed = Workspace(workspace.settings, here=str(root))
@@ -845,8 +859,8 @@ def lines_covered(results):
     return {(hit.path, line) for hit in results for line in range(hit.start_line, hit.end_line + 1)}
 
 
-def test_where_every_line_is_for_ripgrep(make_workspace, tmp_path, monkeypatch):
-    """What a pattern's certain text costs is sampled where re2 reads, which may be nowhere."""
+def test_search_with_every_line_left_to_ripgrep(make_workspace, tmp_path, monkeypatch):
+    """Sample the cost of the required literal although re2 has nothing to read."""
     monkeypatch.setattr(text_plan, "FORWARD", 100)
     write_tree(tmp_path / "t", {"a.txt": "é foo1\n" * 500})
     workspace = make_workspace()
@@ -857,7 +871,7 @@ def test_where_every_line_is_for_ripgrep(make_workspace, tmp_path, monkeypatch):
         ) == min(limit, 500)
 
 
-def test_a_vertical_tab_is_a_space(make_workspace, tmp_path):
+def test_vertical_tab_is_whitespace_as_in_ripgrep(make_workspace, tmp_path):
     root = write_tree(tmp_path / "tree", {"a.txt": b"a\x0bb\na b\n"})
     workspace = make_workspace()
     workspace.index(root)
@@ -876,10 +890,8 @@ def test_a_vertical_tab_is_a_space(make_workspace, tmp_path):
         ("naïve\r\nfoo bar\r\n", False),
     ],
 )
-def test_rg_judges_only_lines_that_hold_more_than_ascii(
-    make_workspace, tmp_path, monkeypatch, lines, asked_rg
-):
-    """A chunk with an accent in it does not cost rg's start: the ASCII lines around it mean the same to re2."""
+def test_rg_searches_only_non_ascii_lines(make_workspace, tmp_path, monkeypatch, lines, asked_rg):
+    """Search the ASCII lines of a chunk with accents by re2, without starting rg."""
     from codeintel_nb.search import text
 
     write_tree(tmp_path / "t", {"a.txt": lines})

@@ -1,4 +1,4 @@
-"""What a pattern needs is never more than what a match holds."""
+"""Trigrams required by a pattern: every match contains them."""
 
 import re
 
@@ -86,7 +86,7 @@ def compiled_by_re2(pattern, insensitive):
 
 
 @given(PATTERNS, TEXTS, st.booleans())
-def test_a_text_that_matches_is_among_the_blocks(tmp_path, pattern, text, insensitive):
+def test_block_with_a_match_is_a_candidate(tmp_path, pattern, text, insensitive):
     compiled = compiled_by_re2(pattern, insensitive)
     content = (text + "\n").encode()
     matches = compiled.search(content) is not None
@@ -97,12 +97,15 @@ def test_a_text_that_matches_is_among_the_blocks(tmp_path, pattern, text, insens
 @pytest.mark.parametrize(
     ("pattern", "text"),
     [
-        ("(?i)sks", "\u017f\u212as"), ("(?i)ab_sk", "AB_\u017f\u212a"), ("(?i)k_sks_s", "..\u212a_\u017fks_\u017f"), ("(?i)sk_ks", "\u017f\u212a_\u212a\u017f"), ("(?i:s)\u017fab", "\u017f\u017fab"), ("\u017fab", "\u017fab"),
-        ("(?i:k)\u212a_\u212a", "\u212a\u212a_\u212a"), ("(?i)kéks", "\u212aÉ\u212a\u017f"), ("K(?i:s)bc", "K\u017fbc"),
+        ("(?i)sks", "\u017f\u212as"), ("(?i)ab_sk", "AB_\u017f\u212a"),
+        ("(?i)k_sks_s", "..\u212a_\u017fks_\u017f"), ("(?i)sk_ks", "\u017f\u212a_\u212a\u017f"),
+        ("(?i:s)\u017fab", "\u017f\u017fab"), ("\u017fab", "\u017fab"),
+        ("(?i:k)\u212a_\u212a", "\u212a\u212a_\u212a"), ("(?i)kéks", "\u212aÉ\u212a\u017f"),
+        ("K(?i:s)bc", "K\u017fbc"),
     ],
 )  # fmt: skip
-def test_characters_that_are_matched_with_letters(tmp_path, pattern, text):
-    """One and several of them, also beside themselves."""
+def test_characters_that_case_fold_to_letters(tmp_path, pattern, text):
+    """Find one and several of them, also next to each other."""
     compiled = compiled_by_re2(pattern, False)
     content = f"first\n{text}\n".encode()
     assert compiled.search(content) is not None
@@ -113,7 +116,7 @@ def test_characters_that_are_matched_with_letters(tmp_path, pattern, text):
 
 
 @given(st.text(st.sampled_from("abkKsS_é.\u212a"), min_size=1, max_size=9), TEXTS, st.booleans())
-def test_a_literal_that_is_there_is_among_the_blocks(tmp_path, literal, text, insensitive):
+def test_block_with_the_literal_is_a_candidate(tmp_path, literal, text, insensitive):
     content = (text + "\n").encode()
     there = re.search(re.escape(literal), text, re.I if insensitive else 0) is not None
     found = blocks_that_may(needs(literal, False, insensitive), postings_of(content, tmp_path))
@@ -134,13 +137,13 @@ def test_a_literal_that_is_there_is_among_the_blocks(tmp_path, literal, text, in
         ("abc|", set()),
     ],
 )
-def test_what_a_pattern_needs(pattern, trigrams):
+def test_trigrams_required_by_a_pattern(pattern, trigrams):
     assert needs(pattern, True, False).trigrams == {
         joint_of(t.encode()) if len(t) == 5 else code_of(t.encode()) for t in trigrams
     }
 
 
-def test_a_joint_keeps_apart_what_trigrams_do_not(tmp_path):
+def test_joint_separates_texts_with_the_same_trigrams(tmp_path):
     parts = [b"get_x = list_params\n", b"GET_params(1)\n", b"target_parameters\n"]
     postings = postings_of(
         b"".join((part + b"#").ljust(BLOCK - 1, b"-") + b"\n" for part in parts), tmp_path
@@ -156,18 +159,18 @@ def test_a_joint_keeps_apart_what_trigrams_do_not(tmp_path):
 
 
 @pytest.mark.parametrize("text", [b"ab_cd", b"1b_c2", b"_b_c_", b"abc"])
-def test_a_number_says_what_it_stands_for(text):
+def test_code_decodes_to_its_text(text):
     assert text_of(joint_of(text) if len(text) == 5 else code_of(text)) == text
 
 
 @pytest.mark.parametrize(
     "text", [b"ab_c", b"ab-cd", b"a__cd", b"ab__d", b"a _cd", b"ab_c\n", "éb_c".encode(), b"AB_CD"]
 )
-def test_what_is_no_joint(text):
+def test_texts_without_a_joint(text):
     assert joint_of(text) is None
 
 
-def test_an_alternation_needs_one_of_its_branches():
+def test_alternation_requires_one_of_its_branches():
     need = needs("(?i)todo|fixme", True, False)
     assert need.any_of
     assert {part.trigrams for part in need.parts} == {
@@ -191,11 +194,11 @@ def test_an_alternation_needs_one_of_its_branches():
         "(?U)abc",
     ],
 )
-def test_what_another_engine_reads_otherwise_needs_nothing(pattern):
+def test_engine_specific_syntax_requires_nothing(pattern):
     assert needs(pattern, True, False) == NOTHING
 
 
-def test_each_form_gives_back_its_blocks(tmp_path):
+def test_each_list_form_returns_its_blocks(tmp_path):
     rng = np.random.default_rng(3)
     words = ["common"] + [f"w{i}x" for i in range(300)]
     lines = []
@@ -216,7 +219,7 @@ def test_each_form_gives_back_its_blocks(tmp_path):
     forms = np.minimum(np.asarray(postings._lists._form), ELIAS_FANO)
     for form in (IDS, BITS, ELIAS_FANO):
         chosen = np.flatnonzero(forms == form)
-        assert len(chosen), "each form is met"
+        assert len(chosen), "the text exercises each form"
         for position in chosen[:: max(1, len(chosen) // 20)].tolist():
             code = int(postings._codes[position])
             held = text_of(code)
@@ -227,7 +230,7 @@ def test_each_form_gives_back_its_blocks(tmp_path):
     assert postings.find(np.array([code, code_of(b"~~~")], np.uint32)) is None
 
 
-def test_a_line_longer_than_a_block_and_no_text_at_all(tmp_path):
+def test_line_longer_than_a_block_and_empty_text(tmp_path):
     postings = postings_of(b"x" * 3 * BLOCK + b"needle\nshort\n", tmp_path)
     assert blocks_that_may(needs("needle", False, False), postings).tolist() == [0]
     empty = PostingsBuilder()
@@ -242,23 +245,26 @@ def test_a_line_longer_than_a_block_and_no_text_at_all(tmp_path):
 @pytest.mark.parametrize(
     ("pattern", "held"),
     [
-        (r'(?:ValueError|TypeError)\(f"[A-Z]', b'eError(f"'), (r"\bfit_transform\b", b"fit_transform"), (r"def\s+test_\w+\(self", b"test_"), ("(get|set)_params", b"et_params"),
-        ("a|b", b""), ("(?i)abc1234", b"1234"), ("[ab]cdef", b"cdef"), ("(foo)?barbaz", b"barbaz"), ("(?:ab){2}cde", b"abcde"), ("abc*def", b"def"), ("(abc|abd)ef", b"ab"),
+        (r'(?:ValueError|TypeError)\(f"[A-Z]', b'eError(f"'),
+        (r"\bfit_transform\b", b"fit_transform"), (r"def\s+test_\w+\(self", b"test_"),
+        ("(get|set)_params", b"et_params"), ("a|b", b""), ("(?i)abc1234", b"1234"),
+        ("[ab]cdef", b"cdef"), ("(foo)?barbaz", b"barbaz"), ("(?:ab){2}cde", b"abcde"),
+        ("abc*def", b"def"), ("(abc|abd)ef", b"ab"),
     ],
 )  # fmt: skip
-def test_the_text_that_is_certain(pattern, held):
+def test_literal_required_by_a_pattern(pattern, held):
     assert needle(pattern, False) == held
 
 
 @given(PATTERNS, TEXTS, st.booleans())
-def test_what_is_certain_is_in_every_match(pattern, text, insensitive):
+def test_required_literal_is_in_every_match(pattern, text, insensitive):
     compiled = compiled_by_re2(pattern, insensitive)
     found = compiled.search(text.encode())
     assert found is None or needle(pattern, insensitive) in found[0]
 
 
 @given(PATTERNS, TEXTS, st.booleans())
-def test_a_text_that_matches_may(pattern, text, insensitive):
+def test_may_match_accepts_every_matching_text(pattern, text, insensitive):
     compiled = compiled_by_re2(pattern, insensitive)
     assert compiled.search(text.encode()) is None or may_match(
         needs(pattern, True, insensitive), text.encode()

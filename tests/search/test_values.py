@@ -1,4 +1,4 @@
-"""Results are complete, or say that they are not."""
+"""Results: complete, or marked as truncated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.conftest import write_tree
 
 @pytest.fixture
 def many(make_workspace, tmp_path):
-    """Files of 386 matching lines, most of them at the end of the alphabet."""
+    """Return a workspace over 386 matching lines, most of them in the last file."""
     root = write_tree(
         tmp_path / "many",
         {
@@ -26,7 +26,7 @@ def many(make_workspace, tmp_path):
     return workspace
 
 
-def test_a_value_holds_every_match(many):
+def test_results_contain_every_match(many):
     results = many.search_text("get_context")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -36,7 +36,7 @@ def test_a_value_holds_every_match(many):
     assert frame.attrs == {"total": 386, "total_exact": True, "truncated": False, "reason": ""}
 
 
-def test_whoever_uses_a_cut_value_is_told(many):
+def test_use_of_truncated_results_warns(many):
     results = many.search_text("get_context", limit=100)
     for use in (
         len,
@@ -53,7 +53,7 @@ def test_whoever_uses_a_cut_value_is_told(many):
     assert json.loads(results.to_json())["truncated"]
 
 
-def test_a_slice_is_cut_on_purpose(many):
+def test_slice_warns_only_if_it_reaches_the_truncation(many):
     results = many.search_text("get_context", limit=100)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -64,14 +64,14 @@ def test_a_slice_is_cut_on_purpose(many):
         len(results[90:])
 
 
-def test_the_reason_is_the_bounds(many):
+def test_reason_of_a_timeout_is_time(many):
     timed_out = many.search_text("get_context", deadline=1e-9)
     assert (timed_out.truncated, timed_out.reason, timed_out.total_exact) == (True, "time", False)
     assert "stopped at its time limit" in repr(timed_out)
     assert many.semantic_search("context", deadline=1e-9).reason == "time"
 
 
-def test_all_is_a_limit_of_0(many):
+def test_limit_of_0_returns_everything(many):
     assert many.search_text("get_context", limit=0).query.limit == 1_000_000
     assert len(many.list_paths(limit=0)) == 3
     assert len(many.symbols("*", limit=0)) == many.symbols("*", limit=1).total

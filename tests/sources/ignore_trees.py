@@ -1,4 +1,4 @@
-"""Folders with ignore files as people and accidents write them, made by chance from a seed."""
+"""Random folders with ignore files, plausible and broken, generated from a seed."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ STEMS = [
 ]
 ENDINGS = ["", "", ".py", ".log", ".LOG", ".txt", ".md", ".py~", "1", ".c.o"]
 SETS = [
-    "[ab]", "[!a]", "[^b]", "[a-c]", "[z-a]", "[[:digit:]]", "[[:upper:]]", "[^[:alpha:]]", "[[:space:]]", "[[:nope:]]", "[]a]", "[a-]", "[\\]b]", "[a/b]", "[",
-    "[!]b]", "[A-Z]", "[B]", "[[:punct:][:digit:]]", "[a", "[-_]", "[+--]", "[[:alnum:]-]", "[[a]", "[[:alpha]", "[é]",
+    "[ab]", "[!a]", "[^b]", "[a-c]", "[z-a]", "[[:digit:]]", "[[:upper:]]", "[^[:alpha:]]",
+    "[[:space:]]", "[[:nope:]]", "[]a]", "[a-]", "[\\]b]", "[a/b]", "[", "[!]b]", "[A-Z]", "[B]",
+    "[[:punct:][:digit:]]", "[a", "[-_]", "[+--]", "[[:alnum:]-]", "[[a]", "[[:alpha]", "[é]",
 ]  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def glob_name(rng: random.Random) -> str:
 
 
 def blurred(rng: random.Random, text: str) -> str:
-    """A pattern that may match a text: a character or a few in it are exchanged for a wildcard."""
+    """Return a text with some characters replaced by a wildcard, as a pattern."""
     at = rng.randrange(len(text))
     behind = at + rng.choice([1, 1, 1, 2, len(text)])
     met = text[at]
@@ -84,7 +85,7 @@ def blurred(rng: random.Random, text: str) -> str:
 
 
 def aimed(rng: random.Random, paths: list[str]) -> str:
-    """A pattern made of the path of a file or of a folder."""
+    """Return a pattern derived from the path of a file or folder."""
     parts = rng.choice(paths).split("/")
     parts = parts[: rng.randrange(1, len(parts) + 1)]
     parts = parts[rng.randrange(len(parts)) :] if rng.random() < 0.5 else parts
@@ -150,7 +151,10 @@ def rules(rng: random.Random, paths: list[str]) -> bytes:
 
 
 def plain_line(rng: random.Random, paths: list[str]) -> bytes:
-    """A line that git and ripgrep read alike: no set, no backslash, no blank at its end, ASCII alone."""
+    """Return a line that git and ripgrep interpret alike.
+
+    It has no set, no backslash and no trailing blank, and is ASCII.
+    """
     plain = [path for path in paths if re.fullmatch(r"[\w./-]+", path, re.A)]
     parts = rng.choice(plain or ["a"]).split("/")
     parts = parts[: rng.randrange(1, len(parts) + 1)]
@@ -190,7 +194,7 @@ def make_tree(
     ignore_files: tuple[str, ...] = (".gitignore",),
     rules: Callable[[random.Random, list[str]], bytes] = rules,
 ) -> list[Path]:
-    """Fill a folder, and return the folders in it; no folder is empty."""
+    """Fill a folder; return the folders in it, none of them empty."""
     folders = [root]
     for _ in range(rng.randrange(2, 9)):
         folder = rng.choice(folders) / name(rng)
@@ -214,7 +218,7 @@ def paths_below(folder: Path) -> list[str]:
 
 
 def make_repository(folder: Path, config: str = "", exclude: bytes = b"") -> None:
-    """What git needs to take a folder for a repository's worktree."""
+    """Write the files that make a folder a git repository."""
     for part in (".git/objects", ".git/refs", ".git/info"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     (folder / ".git/HEAD").write_text("ref: refs/heads/main\n")

@@ -19,7 +19,7 @@ def cells_of(data, outputs=False):
     return document_of("a.ipynb", data, outputs)
 
 
-def test_each_cell_is_a_chunk_of_its_own_with_its_index():
+def test_each_cell_is_a_chunk_with_its_index():
     found = cells_of(
         notebook(
             ("markdown", "# Load\n\nthe data"),
@@ -47,7 +47,7 @@ def test_the_language_comes_from_the_kernel():
     assert cells_of(notebook(("code", "x"), language_info={"name": "brainwave"})).language == "text"
 
 
-def test_the_third_format_is_read():
+def test_nbformat_3_is_read():
     old = {
         "nbformat": 3,
         "metadata": {},
@@ -63,14 +63,14 @@ def test_the_third_format_is_read():
     assert cells_of(json.dumps(old).encode()).content == b"a = 1\nb\nwords\n"
 
 
-def test_what_is_no_notebook_is_searched_as_the_json_it_is():
+def test_invalid_notebook_is_searched_as_plain_text():
     document = document_of("a.ipynb", b'{"cells": 3}\n')
     assert document.content == b'{"cells": 3}\n'
     assert document.language == "json"
     assert document_of("a.ipynb", b"not json").content == b"not json\n"
 
 
-def test_headings_of_the_third_format_are_headings():
+def test_nbformat_3_headings_are_headings():
     old = {
         "nbformat": 3,
         "worksheets": [
@@ -87,8 +87,17 @@ def test_headings_of_the_third_format_are_headings():
     assert found.chunks[0].symbol == "Load"
 
 
-def test_magics_survive_and_stand_in_no_definitions_way():
-    source = "%load_ext autoreload\n!pip list\ndef first():\n    %time work()\n    return 1\n?print\ndef second():\n    pass\n"
+def test_magics_are_kept_and_hide_no_definition():
+    source = (
+        "%load_ext autoreload\n"
+        "!pip list\n"
+        "def first():\n"
+        "    %time work()\n"
+        "    return 1\n"
+        "?print\n"
+        "def second():\n"
+        "    pass\n"
+    )
     found = cells_of(
         notebook(
             ("code", source),
@@ -129,7 +138,7 @@ price()
 
 def test_a_script_in_the_percent_format_has_cells():
     document = document_of("prices.py", PERCENT.encode())
-    assert document.content == PERCENT.encode(), "its lines are those of the file"
+    assert document.content == PERCENT.encode(), "the content is that of the file"
     assert [(c.start_line, c.end_line, c.kind, c.cell) for c in document.chunks] == [
         (1, 4, "module", None),
         (5, 8, "markdown", 0),
@@ -140,7 +149,7 @@ def test_a_script_in_the_percent_format_has_cells():
     assert [(s.name, s.start_line) for s in document.symbols] == [("price", 13)]
 
 
-def test_what_stands_before_the_first_mark_is_a_cell_too():
+def test_code_before_the_first_marker_is_a_cell():
     for text, cells in (
         ("x = 1\n# %%\ny = 2\n", [0, 1]),
         ("\n\n# %%\ny = 2\n", [0]),
@@ -154,12 +163,23 @@ def test_what_stands_before_the_first_mark_is_a_cell_too():
     assert document_of("a.py", b"x = 5 # %% no mark\n# %%%\n# %%time\n").chunks[0].cell is None
 
 
-def test_outputs_are_text_when_they_are_asked_for():
+def test_requested_outputs_are_text():
     outputs = [
-        {"output_type": "stream", "name": "stdout", "text": ["one\n", "\x1b[31mtwo\x1b[0m"]}, {"output_type": "display_data", "data": {"text/plain": "<Figure>", "image/png": "AAAA"}},
-        {"output_type": "error", "ename": "E", "traceback": ["Traceback", "\x1b[0;31mValueError\x1b[0m: no such price"]}, {"output_type": "execute_result", "data": {"text/plain": ["table\n", "of prices"], "text/html": "<b>"}},
-        None, {"text": 5}, {"output_type": "error", "traceback": None},
-    ]  # fmt: skip
+        {"output_type": "stream", "name": "stdout", "text": ["one\n", "\x1b[31mtwo\x1b[0m"]},
+        {"output_type": "display_data", "data": {"text/plain": "<Figure>", "image/png": "AAAA"}},
+        {
+            "output_type": "error",
+            "ename": "E",
+            "traceback": ["Traceback", "\x1b[0;31mValueError\x1b[0m: no such price"],
+        },
+        {
+            "output_type": "execute_result",
+            "data": {"text/plain": ["table\n", "of prices"], "text/html": "<b>"},
+        },
+        None,
+        {"text": 5},
+        {"output_type": "error", "traceback": None},
+    ]
     data = json.dumps(
         {
             "cells": [
@@ -170,9 +190,9 @@ def test_outputs_are_text_when_they_are_asked_for():
         }
     ).encode()
     found = cells_of(data, outputs=True)
-    assert (
-        found.content.decode()
-        == "price()\none\ntwo\n<Figure>\nTraceback\nValueError: no such price\ntable\nof prices\nalone\n"
+    assert found.content.decode() == (
+        "price()\none\ntwo\n<Figure>\nTraceback\nValueError: no such price\n"
+        "table\nof prices\nalone\n"
     )
     assert [(c.kind, c.symbol, c.cell) for c in found.chunks] == [
         ("cell", "", 0),
@@ -183,7 +203,7 @@ def test_outputs_are_text_when_they_are_asked_for():
     assert document_of("a.ipynb", data, outputs=True).content == found.content
 
 
-def test_outputs_once_asked_for_stay(tmp_path, make_workspace):
+def test_outputs_option_persists(tmp_path, make_workspace):
     root = write_tree(
         tmp_path / "t",
         {
@@ -207,14 +227,14 @@ def test_outputs_once_asked_for_stay(tmp_path, make_workspace):
     assert workspace.search_text("4 euros", Scope(kinds=("text",)))
 
 
-def test_a_mark_in_a_string_makes_no_notebook():
+def test_marker_inside_a_string_makes_no_cell():
     for text in ('x = """\n# %% a\n"""\n', 'def g():\n    return """\n# %% [markdown]\n"""\n'):
         document = document_of("a.py", text.encode())
         assert {chunk.cell for chunk in document.chunks} == {None}
     assert [symbol.name for symbol in document.symbols] == ["g"]
 
 
-def test_cells_of_a_script_of_nbconvert_count_from_its_first():
+def test_nbconvert_script_cells_are_numbered_from_zero():
     def cells(text):
         return [
             (chunk.cell, chunk.kind, chunk.start_line)
@@ -228,6 +248,6 @@ def test_cells_of_a_script_of_nbconvert_count_from_its_first():
     ) == [(0, "markdown", 4), (1, "cell", 6)]
 
 
-def test_a_page_about_a_directive_has_no_cells():
+def test_quoted_code_cell_directive_makes_no_cell():
     page = "# A\n\nUse the `{code-cell}` directive.\n\n+++\n\n````\n```{code-cell}\n```\n````\n"
     assert {chunk.cell for chunk in document_of("a.md", page.encode()).chunks} == {None}

@@ -1,4 +1,4 @@
-"""The tiling law: the chunks of a file hold every line exactly once, whatever the file."""
+"""Tiling law: the chunks of any file contain every line exactly once."""
 
 import json
 
@@ -99,7 +99,7 @@ def test_chunks_tile_any_notebook(found):
 
 
 @pytest.mark.parametrize("ending", sorted(ENDINGS.values()))
-def test_own_sources_of_a_real_size_are_cut_to_size(ending):
+def test_chunks_of_long_files_have_the_target_size(ending):
     function = {
         "py": "def f{0}(x):\n    y = x + {0}\n    return y\n\n",
         "go": "func F{0}(x int) int {{\n\treturn x + {0}\n}}\n\n",
@@ -117,7 +117,7 @@ def test_own_sources_of_a_real_size_are_cut_to_size(ending):
     lines = text.split("\n")
     sizes = [len("\n".join(lines[c.start_line - 1 : c.end_line])) for c in document.chunks]
     assert max(sizes) <= MAX_CHUNK_CHARACTERS
-    assert sum(sizes) / len(sizes) > MAX_CHUNK_CHARACTERS / 2, "short neighbours are joined"
+    assert sum(sizes) / len(sizes) > MAX_CHUNK_CHARACTERS / 2, "short neighbours are merged"
     assert len({s.name for s in document.symbols}) >= 100
 
 
@@ -130,12 +130,12 @@ def test_text_keeps_its_bytes_and_its_line_numbers():
     assert text_of(b"\x7fELF\0\0") is None
 
 
-def test_what_is_refused_and_why():
+def test_refusal_reasons():
     assert refusal("a.bin", b"a\0b") == "binary"
     assert refusal("key", b"-----BEGIN OPENSSH PRIVATE KEY-----\n") == "secret"
     assert refusal("a.py", b"x = 1") is None
 
 
-def test_a_deeply_nested_file_is_cut_all_the_same():
+def test_deeply_nested_file_is_chunked():
     document = chunk_failsafe("a.py", b"(" * 3000 + b"\n" * 3000 + b")" * 3000 + b"\n")
     assert_tiles(document)

@@ -1,4 +1,4 @@
-"""Trees and files as nobody should have them: nothing fails, what is left out is counted, and the rest is found."""
+"""Hostile trees and files: nothing fails, skipped files are counted, the rest is found."""
 
 import json
 import os
@@ -19,23 +19,61 @@ from tests.sources.test_chunk import assert_tiles
 from tests.sources.test_languages import EXPECTED, HERE
 
 ODD_NAMES = [
-    "new\nline.py", "quote'\".py", "\U0001f600.py", "tab\t.py", "-rf.py", " leading.py", "trailing .py", "back\\slash.py", "%s{}$x.py", "a;b&c|d.py", "*?[x].py", "CON.py", "\u202eyp.live.py",
+    "new\nline.py", "quote'\".py", "\U0001f600.py", "tab\t.py", "-rf.py", " leading.py",
+    "trailing .py", "back\\slash.py", "%s{}$x.py", "a;b&c|d.py", "*?[x].py", "CON.py",
+    "\u202eyp.live.py",
 ]  # fmt: skip
 NOTEBOOKS = {
-    "broken.ipynb": b'{"cells": [', "null.ipynb": b"null", "cells.ipynb": b'{"cells": {"a": 1}}', "metadata.ipynb": b'{"cells": [], "metadata": []}',
-    "odd.ipynb": json.dumps({"cells": [None, 3, "x", {"source": 5}, {"cell_type": [], "source": ["x_marker", 7]}, {"cell_type": "code", "source": "x_marker = 1", "outputs": 3}]}).encode(),
+    "broken.ipynb": b'{"cells": [',
+    "null.ipynb": b"null",
+    "cells.ipynb": b'{"cells": {"a": 1}}',
+    "metadata.ipynb": b'{"cells": [], "metadata": []}',
+    "odd.ipynb": json.dumps(
+        {
+            "cells": [
+                None,
+                3,
+                "x",
+                {"source": 5},
+                {"cell_type": [], "source": ["x_marker", 7]},
+                {"cell_type": "code", "source": "x_marker = 1", "outputs": 3},
+            ]
+        }
+    ).encode(),
     "nested.ipynb": b'{"cells":' + b"[" * 20_000 + b"]" * 20_000 + b"}",
-}  # fmt: skip
+}
 CONTENT = NOTEBOOKS | {
-    "empty.py": b"", "one_newline.py": b"\n", "no_newline.py": b"x_marker = 1", "utf8_bom.py": b"\xef\xbb\xbfx_marker = 1\n", "latin.py": b"x_marker = '\xe9\xff'\n",
-    "utf16_le.py": "x_marker = 'ä'\n".encode("utf-16-le"), "utf16_be.py": "x_marker = 'ä'\n".encode("utf-16-be"), "utf16_bom.py": "x_marker = 1\n".encode("utf-16"),
-    "utf32_bom.py": "x_marker = 1\n".encode("utf-32"), "lone_cr.py": b"x_marker = 1\ry = 2\r", "crlf.py": b"x_marker = 1\r\ny = 2\r\n", "overlong.py": b"x_marker = '\xc0\x80\xed\xa0\x80'\n",
-    "controls.py": bytes(range(1, 32)) + b"x_marker = 1\n", "minified.js": b"var x_marker=1;" * 20_000 + b"\n", "deep.json": b"[" * 50_000 + b"]" * 50_000,
-    "many.json": b"{" + b",".join(b'"k%d":1' % i for i in range(50_000)) + b"}", "quotes.py": b'"""' * 5_001, "parens.c": b"(" * 30_000, "braces.rs": b"fn a(){" * 8_000,
-    "templates.cpp": b"a<" * 8_000, "markdown.md": b"#" * 100_000 + b"\n" + b"> " * 20_000, "fences.md": b"```\n" * 10_001, "heredoc.sh": b"cat <<A\n" * 3_000,
-    "indents.py": b"".join(b" " * i + b"if x:\n" for i in range(1_000)), "strings.rb": b'"#{' * 8_000, "tags.html": b"<div>" * 20_000, "yaml.yaml": b"- " * 20_000,
-    "toml.toml": b"[a." * 8_000, "css.css": b"a{" * 15_000, "sql.sql": b"select (" * 5_000,
-}  # fmt: skip
+    "empty.py": b"",
+    "one_newline.py": b"\n",
+    "no_newline.py": b"x_marker = 1",
+    "utf8_bom.py": b"\xef\xbb\xbfx_marker = 1\n",
+    "latin.py": b"x_marker = '\xe9\xff'\n",
+    "utf16_le.py": "x_marker = 'ä'\n".encode("utf-16-le"),
+    "utf16_be.py": "x_marker = 'ä'\n".encode("utf-16-be"),
+    "utf16_bom.py": "x_marker = 1\n".encode("utf-16"),
+    "utf32_bom.py": "x_marker = 1\n".encode("utf-32"),
+    "lone_cr.py": b"x_marker = 1\ry = 2\r",
+    "crlf.py": b"x_marker = 1\r\ny = 2\r\n",
+    "overlong.py": b"x_marker = '\xc0\x80\xed\xa0\x80'\n",
+    "controls.py": bytes(range(1, 32)) + b"x_marker = 1\n",
+    "minified.js": b"var x_marker=1;" * 20_000 + b"\n",
+    "deep.json": b"[" * 50_000 + b"]" * 50_000,
+    "many.json": b"{" + b",".join(b'"k%d":1' % i for i in range(50_000)) + b"}",
+    "quotes.py": b'"""' * 5_001,
+    "parens.c": b"(" * 30_000,
+    "braces.rs": b"fn a(){" * 8_000,
+    "templates.cpp": b"a<" * 8_000,
+    "markdown.md": b"#" * 100_000 + b"\n" + b"> " * 20_000,
+    "fences.md": b"```\n" * 10_001,
+    "heredoc.sh": b"cat <<A\n" * 3_000,
+    "indents.py": b"".join(b" " * i + b"if x:\n" for i in range(1_000)),
+    "strings.rb": b'"#{' * 8_000,
+    "tags.html": b"<div>" * 20_000,
+    "yaml.yaml": b"- " * 20_000,
+    "toml.toml": b"[a." * 8_000,
+    "css.css": b"a{" * 15_000,
+    "sql.sql": b"select (" * 5_000,
+}
 BINARY = {
     "nul.py": b"x_marker = 1\0\n",
     "image.png": b"\x89PNG\r\n\x1a\n\0\0\0",
@@ -63,7 +101,7 @@ def hostile(tmp_path_factory):
     special.mkdir()
     os.mkfifo(special / "fifo.py")
     here = os.getcwd()
-    os.chdir(special)  # a socket's path is short
+    os.chdir(special)  # the length of a socket's path is limited
     opened = socket.socket(socket.AF_UNIX)
     opened.bind("socket.py")
     opened.close()
@@ -99,10 +137,10 @@ def test_everything_readable_is_indexed_and_the_rest_counted(hostile):
         "name is not UTF-8": 1,
         FAILED: 1,
         SLOW: 1,
-    }, "YAML's grammar crashes on lists in lists"
+    }, "YAML's grammar crashes on nested lists"
 
 
-def test_what_is_left_out_is_named(hostile):
+def test_skipped_files_are_named(hostile):
     workspace, _, _ = hostile
     (status,) = workspace.status()
     assert set(status.examples["binary"]) == {f"content/{name}" for name in BINARY}
@@ -115,7 +153,7 @@ def test_what_is_left_out_is_named(hostile):
     assert "content/nul.py" in said
 
 
-def test_it_is_found_under_its_own_name(hostile):
+def test_files_are_found_under_their_own_names(hostile):
     workspace, _, _ = hostile
     paths = {hit.path for hit in workspace.search_text("x_marker", limit=1000)}
     assert {f"names/{name}" for name in ODD_NAMES} <= paths
@@ -124,7 +162,7 @@ def test_it_is_found_under_its_own_name(hostile):
     } <= paths
     assert [
         hit.path for hit in workspace.list_paths(Scope(include_globs=("content/yaml.yaml",)))
-    ], "what its grammar crashes on is indexed all the same"
+    ], "a file that crashes its grammar is still indexed"
     assert {"content/odd.ipynb", "/".join(["deep", *["down"] * DEPTH, "x.py"])} <= paths
     for name in ODD_NAMES:
         assert workspace.open_file("hostile", f"names/{name}").text.rstrip("\n") == "x_marker = 1"
@@ -135,13 +173,13 @@ def test_it_is_found_under_its_own_name(hostile):
     ] == [2]
 
 
-def test_an_update_of_it_finds_nothing_new(hostile):
+def test_second_run_finds_nothing_new(hostile):
     workspace, report, root = hostile
     again = workspace.index(root, name="hostile")
     assert (again.indexed, again.unchanged) == (0, report.files)
 
 
-def test_files_that_change_or_vanish_while_they_are_read(tmp_path, make_workspace):
+def test_files_changing_or_vanishing_during_indexing(tmp_path, make_workspace):
     root = write_tree(
         tmp_path / "t", {f"{i}.py": f"def f{i}(): return {i}\n" * 50 for i in range(400)}
     )
@@ -178,19 +216,34 @@ def test_files_that_change_or_vanish_while_they_are_read(tmp_path, make_workspac
 MUTANTS = 20_000
 LONGEST_S = 2.0
 SPICE = [
-    b"\0", b"\xff\xfe", b"\r", b"\n" * 50, b"(" * 200, b"{" * 200, b"'''", b'"', b"`", b"<" * 100, b"#", b"/*", b"*/", b"\xe2\x80\xae", b"\\", b"%{", b"${", b"<<EOF\n", b"\t" * 80, b"@", b"end\n",
-    b"\xf0\x9f\x98\x80",
+    b"\0", b"\xff\xfe", b"\r", b"\n" * 50, b"(" * 200, b"{" * 200, b"'''", b'"', b"`", b"<" * 100,
+    b"#", b"/*", b"*/", b"\xe2\x80\xae", b"\\", b"%{", b"${", b"<<EOF\n", b"\t" * 80, b"@",
+    b"end\n", b"\xf0\x9f\x98\x80",
 ]  # fmt: skip
 SEEDS = {name: (HERE / name).read_bytes() for name in EXPECTED} | {
-    "a.ipynb": json.dumps({"cells": [{"cell_type": "markdown", "source": "# T\n"}, {"cell_type": "code", "source": ["def f():\n", "    return 1\n"], "outputs": []}], "metadata": {}}).encode(),
-    "a.md": b"# A\n\n```python\nx = 1\n```\n## B\n", "a.py": b"class A:\n    '''Says.'''\n    def f(self):\n        return 1\n", "a.ts": b"interface A { b(): number }\n", "a.go": b"func F() {}\n",
-    "a.rs": b"impl A for B { fn c() {} }\n", "a.java": b"class A { int b() { return 1; } }\n", "a.cpp": b"namespace a { template <class T> T b(T c) { return c; } }\n",
-    "a.c": b"int a(void) { return 1; }\n", "a.jsx": b"const A = () => <div>{b}</div>;\n",
-}  # fmt: skip
+    "a.ipynb": json.dumps(
+        {
+            "cells": [
+                {"cell_type": "markdown", "source": "# T\n"},
+                {"cell_type": "code", "source": ["def f():\n", "    return 1\n"], "outputs": []},
+            ],
+            "metadata": {},
+        }
+    ).encode(),
+    "a.md": b"# A\n\n```python\nx = 1\n```\n## B\n",
+    "a.py": b"class A:\n    '''Says.'''\n    def f(self):\n        return 1\n",
+    "a.ts": b"interface A { b(): number }\n",
+    "a.go": b"func F() {}\n",
+    "a.rs": b"impl A for B { fn c() {} }\n",
+    "a.java": b"class A { int b() { return 1; } }\n",
+    "a.cpp": b"namespace a { template <class T> T b(T c) { return c; } }\n",
+    "a.c": b"int a(void) { return 1; }\n",
+    "a.jsx": b"const A = () => <div>{b}</div>;\n",
+}
 
 
 def mutated(data, chance):
-    """The bytes with pieces cut, doubled, moved, turned and spiced."""
+    """Return the bytes after random cuts, copies, insertions and bit flips."""
     data = bytearray(data)
     for _ in range(chance.randrange(1, 6)):
         at, length, what = (
@@ -215,7 +268,7 @@ def mutated(data, chance):
 
 
 def test_no_mutant_fails_hangs_or_breaks_the_tiling(tmp_path, make_workspace):
-    """Files of every language and notebooks, each broken in some ways, one by one, and all of them as a folder."""
+    """Check mutated notebooks and files of every language, one by one and as a folder."""
     names, chance, slowest = sorted(SEEDS), random.Random(20), (0.0, "", b"")
     for number in range(MUTANTS):
         name = names[number % len(names)]

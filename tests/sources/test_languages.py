@@ -1,7 +1,7 @@
-"""Every language: files as people write them, and each definition in them with its lines, kind, container and first line of documentation.
+"""Definitions of every language: lines, kind, container and first line of documentation.
 
-Those in ``languages/`` were written to have every construct; those in ``projects/`` are of programs that many people use,
-each project with its licence.
+Files in ``languages/`` were written to cover every construct. Those in ``projects/`` are from
+widely used programs, with their licences.
 """
 
 from pathlib import Path
@@ -32,8 +32,11 @@ REAL = expected_in(PROJECTS)
 
 def as_lines(symbols):
     return [
-        f"    {s.start_line}-{s.end_line} {s.kind} {f'{s.container} > ' if s.container else ''}{s.name}{f'  # {s.doc.splitlines()[0]}' if s.doc else ''}" for s in symbols
-    ]  # fmt: skip
+        f"    {s.start_line}-{s.end_line} {s.kind} "
+        f"{f'{s.container} > ' if s.container else ''}{s.name}"
+        f"{f'  # {s.doc.splitlines()[0]}' if s.doc else ''}"
+        for s in symbols
+    ]
 
 
 @pytest.mark.parametrize(
@@ -48,8 +51,8 @@ def test_all_definitions_of_a_file_are_found(folder, name):
     assert as_lines(document.symbols) == expected
 
 
-def test_each_language_has_a_file_and_one_of_a_project():
-    """The first nine have their constructs in test_syntax.py."""
+def test_each_language_has_a_sample_and_a_project_file():
+    """Check the samples; constructs of the first nine languages are in test_syntax.py."""
     assert {path.name for path in HERE.iterdir()} == {*EXPECTED, "expected.txt"}
     files = {
         path.relative_to(PROJECTS).as_posix() for path in PROJECTS.rglob("*") if path.is_file()
@@ -62,22 +65,15 @@ def test_each_language_has_a_file_and_one_of_a_project():
     assert len(LANGUAGES) >= 25
 
 
-MARKUP = (
-    "html",
-    "template",
-    "vue",
-    "svelte",
-    "yaml",
-    "toml",
-    "json",
-)  # cut where elements and keys begin
+# cut where elements and keys begin
+MARKUP = ("html", "template", "vue", "svelte", "yaml", "toml", "json")
 
 
 @pytest.mark.parametrize(
     "name", sorted(name for name, (language, _) in EXPECTED.items() if language not in MARKUP)
 )
-def test_what_leads_a_definition_is_in_its_chunk(name):
-    """Each definition with its documentation, in a file too long for one chunk, is cut where the documentation begins."""
+def test_documentation_stays_in_the_chunk_of_its_definition(name):
+    """Check that no chunk boundary separates a definition from its documentation."""
     document = document_of(name, (HERE / name).read_bytes())
     lines = document.content.decode().split("\n")
     starts = {chunk.start_line for chunk in document.chunks}
@@ -85,17 +81,29 @@ def test_what_leads_a_definition_is_in_its_chunk(name):
         if symbol.start_line in starts and symbol.doc:
             above = lines[symbol.start_line - 2]
             assert symbol.doc.splitlines()[-1] not in above, (
-                f"{symbol.name} was cut off from what is said of it"
+                f"{symbol.name} was cut off from its documentation"
             )
 
 
 SAID = {
     "a.py": (
-        'class Shop:\n    """Sells things.\n\n    All of them.\n    """\n\n    # counts\n    @cached\n    def count(self): ...\n',
+        "class Shop:\n"
+        '    """Sells things.\n\n'
+        "    All of them.\n"
+        '    """\n\n'
+        "    # counts\n"
+        "    @cached\n"
+        "    def count(self): ...\n",
         {"Shop": "Sells things.", "count": "counts"},
     ),
     "a.js": (
-        "/**\n * Adds two numbers.\n * @returns the sum\n */\nfunction add(a, b) { return a + b; }\n\nlet x = 1; // not of this\nfunction next() {}\n",
+        "/**\n"
+        " * Adds two numbers.\n"
+        " * @returns the sum\n"
+        " */\n"
+        "function add(a, b) { return a + b; }\n\n"
+        "let x = 1; // not of this\n"
+        "function next() {}\n",
         {"add": "Adds two numbers.\n@returns the sum", "next": ""},
     ),
     "a.rs": ("/// Adds.\n#[inline]\nfn add() {}\n", {"add": "Adds."}),
@@ -104,7 +112,12 @@ SAID = {
         {"Add": "Add adds\ntwo numbers.", "Next": ""},
     ),
     "A.java": (
-        "/** Sells. */\n@Service\nclass Shop {\n  /* the price */\n  int price() { return 1; }\n}\n",
+        "/** Sells. */\n"
+        "@Service\n"
+        "class Shop {\n"
+        "  /* the price */\n"
+        "  int price() { return 1; }\n"
+        "}\n",
         {"Shop": "Sells.", "price": "the price"},
     ),
     "a.cpp": ("/* Adds. */\nint add() { return 1; }\n", {"add": "Adds."}),
@@ -112,15 +125,20 @@ SAID = {
 
 
 @pytest.mark.parametrize("path", sorted(SAID))
-def test_what_is_said_of_a_definition(path):
+def test_documentation_of_a_definition(path):
     text, expected = SAID[path]
     assert {
         symbol.name: symbol.doc for symbol in document_of(path, text.encode()).symbols
     } == expected
 
 
-def test_a_script_in_a_page_may_be_of_another_language():
-    page = '<script lang="ts">\ninterface Item { price: number }\nexport function sell(what: Item): number { return what.price; }\n</script>\n'
+def test_script_in_a_page_can_be_in_another_language():
+    page = (
+        '<script lang="ts">\n'
+        "interface Item { price: number }\n"
+        "export function sell(what: Item): number { return what.price; }\n"
+        "</script>\n"
+    )
     assert [
         (s.name, s.kind, s.start_line) for s in document_of("a.vue", page.encode()).symbols
     ] == [("Item", "class", 2), ("sell", "function", 3)]
@@ -134,7 +152,7 @@ def test_a_long_script_in_a_page_is_cut_between_its_functions():
         "a.html", f"<html>\n<body>\n<script>\n{functions}</script>\n</body>\n</html>\n".encode()
     )
     begins = {symbol.start_line for symbol in document.symbols}
-    assert len(begins) == 6  # the first one stands with the lines before it
+    assert len(begins) == 6  # the first one is in a chunk with the lines before it
     assert begins - {4} <= {chunk.start_line for chunk in document.chunks}
 
 

@@ -1,4 +1,4 @@
-"""Magics: what they say of a cell, and which lines are some."""
+"""Magics: recognition of their lines, and the language they give a cell."""
 
 import json
 
@@ -28,20 +28,36 @@ def names(data):
 @pytest.mark.parametrize(
     ("text", "language"),
     [
-        ("%%bash\nls\n", "bash"), ("\n\n%%bash\nls\n", "bash"), ("# why\n%%bash\nls\n", "bash"), ("%%time\n%%bash\nls\n", "bash"), ("%%capture out\n\n# a\n%%sql\nselect 1\n", "sql"),
-        ("%%timeit -n 3\nf()\n", "python"), ("%%unknown x\nf()\n", "python"), ("%%writefile -a 'x.R'\nf\n", "r"), ("%%writefile notes\nf\n", "text"), ("%%script --bg bash\nls\n", "bash"),
-        ("%%script python3\nf()\n", "python"), ("%%R -i df\nz\n", "r"), ("%%html\n<p>\n", "html"), ("%%spark -c sql -o x\nselect 1\n", "sql"), ("%sql\nselect 1\n", "python"),
-        ("x = 1\n%%bash\nls\n", "python"), ("%% not one\nf()\n", "python"), ("%%\nf()\n", "python"), ("%%%bash\n", "python"), ("%%md\n# A\n", "markdown"),
+        ("%%bash\nls\n", "bash"),
+        ("\n\n%%bash\nls\n", "bash"),
+        ("# why\n%%bash\nls\n", "bash"),
+        ("%%time\n%%bash\nls\n", "bash"),
+        ("%%capture out\n\n# a\n%%sql\nselect 1\n", "sql"),
+        ("%%timeit -n 3\nf()\n", "python"),
+        ("%%unknown x\nf()\n", "python"),
+        ("%%writefile -a 'x.R'\nf\n", "r"),
+        ("%%writefile notes\nf\n", "text"),
+        ("%%script --bg bash\nls\n", "bash"),
+        ("%%script python3\nf()\n", "python"),
+        ("%%R -i df\nz\n", "r"),
+        ("%%html\n<p>\n", "html"),
+        ("%%spark -c sql -o x\nselect 1\n", "sql"),
+        ("%sql\nselect 1\n", "python"),
+        ("x = 1\n%%bash\nls\n", "python"),
+        ("%% not one\nf()\n", "python"),
+        ("%%\nf()\n", "python"),
+        ("%%%bash\n", "python"),
+        ("%%md\n# A\n", "markdown"),
     ],
-)  # fmt: skip
-def test_the_language_that_magics_say(text, language):
+)
+def test_magics_set_the_language_of_a_cell(text, language):
     found, code = code_of(text.encode(), "python")
     assert found == language
     assert len(code) == len(text.encode())
     assert code.count(b"\n") == text.count("\n")
 
 
-def test_databricks_and_dotnet_have_magics_of_their_own():
+def test_databricks_and_dotnet_magics():
     assert code_of(b"%sql select 1\n", "python", databricks=True) == ("sql", b"     select 1\n")
     assert code_of(b"%md\n# A\n", "python", databricks=True).language == "markdown"
     assert code_of(b"%pip install x\n", "python", databricks=True).language == "python"
@@ -53,12 +69,26 @@ def test_databricks_and_dotnet_have_magics_of_their_own():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("%time f()\n", "0        \n"), ("!ls\nx = 1\n", "0  \nx = 1\n"), ("x = !ls -l\n", "x = 0     \n"), ("y = %env A\n", "y = 0     \n"), ("?f\nf?\nf??\nf.a?\n", "0 \n0 \n0  \n0   \n"),
-        ("!ls \\\n  a\nx\n", "0    \n   \nx\n"), ("x = (a\n  % b)\n", None), ("x = a \\\n  % b\n", None), ('s = """\n%time\n!ls\n"""\n', None), ("x = [\n  !a,\n]\n", None), ("x = a != b\n", None),
-        ("x = a % b\n", None), ("if a:\n    !ls\n", "if a:\n    0  \n"), ("# %time\n", None), ("s = '('\n!ls\n", "s = '('\n0  \n"), ("a == !b\n", None), ("s = 'it\\'s'\n%x\n", "s = 'it\\'s'\n0 \n"),
+        ("%time f()\n", "0        \n"),
+        ("!ls\nx = 1\n", "0  \nx = 1\n"),
+        ("x = !ls -l\n", "x = 0     \n"),
+        ("y = %env A\n", "y = 0     \n"),
+        ("?f\nf?\nf??\nf.a?\n", "0 \n0 \n0  \n0   \n"),
+        ("!ls \\\n  a\nx\n", "0    \n   \nx\n"),
+        ("x = (a\n  % b)\n", None),
+        ("x = a \\\n  % b\n", None),
+        ('s = """\n%time\n!ls\n"""\n', None),
+        ("x = [\n  !a,\n]\n", None),
+        ("x = a != b\n", None),
+        ("x = a % b\n", None),
+        ("if a:\n    !ls\n", "if a:\n    0  \n"),
+        ("# %time\n", None),
+        ("s = '('\n!ls\n", "s = '('\n0  \n"),
+        ("a == !b\n", None),
+        ("s = 'it\\'s'\n%x\n", "s = 'it\\'s'\n0 \n"),
     ],
-)  # fmt: skip
-def test_lines_of_ipython_count_where_a_logical_line_begins(text, expected):
+)
+def test_line_magics_count_only_at_the_start_of_a_logical_line(text, expected):
     assert without_line_magics(text.encode()).decode() == (text if expected is None else expected)
 
 
@@ -87,19 +117,41 @@ def test_lines_of_ipython_count_where_a_logical_line_begins(text, expected):
         max_size=40,
     )
 )
-def test_lines_keep_their_places(parts):
+def test_blanking_magics_keeps_every_line_in_place(parts):
     text = "".join(parts).encode()
     assert len(without_line_magics(text)) == len(text)
     assert without_line_magics(text).count(b"\n") == text.count(b"\n")
     assert all(0 <= row <= text.count(b"\n") for row in quoted_rows(text))
 
 
-def test_a_line_that_goes_on_ends_no_definition():
-    python = 'class Report:\n    def header(self):\n        return ("%s rows"\n                % self.count)\n    def rows(self):\n        return []\n'
+def test_continued_line_does_not_end_a_definition():
+    python = (
+        "class Report:\n"
+        "    def header(self):\n"
+        '        return ("%s rows"\n'
+        "                % self.count)\n"
+        "    def rows(self):\n"
+        "        return []\n"
+    )
     assert names(notebook(python)) == ["Report", "Report.header", "Report.rows"]
-    r = "safe_mean <- function(df) {\n  if (any(df$a > 0) &&\n      !is.null(df$b)) {\n    mean(df$a)\n  }\n}\n\ntotal <- function(df) sum(df$a)\n"
+    r = (
+        "safe_mean <- function(df) {\n"
+        "  if (any(df$a > 0) &&\n"
+        "      !is.null(df$b)) {\n"
+        "    mean(df$a)\n"
+        "  }\n"
+        "}\n\n"
+        "total <- function(df) sum(df$a)\n"
+    )
     assert names(notebook(r, kernelspec={"name": "ir"})) == ["safe_mean", "total"]
-    kotlin = "fun describe(s: String?): Int {\n    return s\n        ?.length\n        ?: 0\n}\nfun lines_of(n: Int) = n\n"
+    kotlin = (
+        "fun describe(s: String?): Int {\n"
+        "    return s\n"
+        "        ?.length\n"
+        "        ?: 0\n"
+        "}\n"
+        "fun lines_of(n: Int) = n\n"
+    )
     assert names(notebook(kotlin, language_info={"name": "kotlin"})) == ["describe", "lines_of"]
 
 
@@ -113,27 +165,72 @@ def test_a_magic_above_a_definition_does_not_document_it():
 @pytest.mark.parametrize(
     ("name", "language"),
     [
-        ("python3", "python"), ("conda-env-geo-py", "python"), ("conda-root-py", "python"), ("conda-env-x-r", "r"), (".venv", "python"), ("xpython", "python"), ("pysparkkernel", "python"),
-        ("synapse_pyspark", "python"), ("ir", "r"), ("ir44", "r"), ("julia-1.10", "julia"), ("scala212", "scala"), ("xcpp17", "cpp"), (".net-csharp", "csharp"), ("calysto_bash", "bash"),
-        ("R [conda env:geo]", "r"), (".NET (C#)", "csharp"), ("JavaScript (Node.js)", "javascript"), ("C++17", "cpp"), ("Go (gonb)", "go"), ("deno", "typescript"), ("sparkrkernel", "r"),
-        ("myenv", None), ("My R project", None), ("ml", None), ("data", None), ("", None), (None, None), (5, None),
+        ("python3", "python"),
+        ("conda-env-geo-py", "python"),
+        ("conda-root-py", "python"),
+        ("conda-env-x-r", "r"),
+        (".venv", "python"),
+        ("xpython", "python"),
+        ("pysparkkernel", "python"),
+        ("synapse_pyspark", "python"),
+        ("ir", "r"),
+        ("ir44", "r"),
+        ("julia-1.10", "julia"),
+        ("scala212", "scala"),
+        ("xcpp17", "cpp"),
+        (".net-csharp", "csharp"),
+        ("calysto_bash", "bash"),
+        ("R [conda env:geo]", "r"),
+        (".NET (C#)", "csharp"),
+        ("JavaScript (Node.js)", "javascript"),
+        ("C++17", "cpp"),
+        ("Go (gonb)", "go"),
+        ("deno", "typescript"),
+        ("sparkrkernel", "r"),
+        ("myenv", None),
+        ("My R project", None),
+        ("ml", None),
+        ("data", None),
+        ("", None),
+        (None, None),
+        (5, None),
     ],
-)  # fmt: skip
-def test_the_language_of_a_kernel_by_its_name(name, language):
+)
+def test_kernel_language_from_its_name(name, language):
     assert kernel_language(name) == language
 
 
 @pytest.mark.parametrize(
     ("metadata", "language"),
     [
-        ({}, "python"), ({"kernelspec": {"name": "myenv", "display_name": "My environment"}}, "python"), ({"language_info": {"name": "pyspark", "mimetype": "text/x-python"}}, "python"),
-        ({"language_info": {"name": "odd", "file_extension": ".jl"}}, "julia"), ({"language_info": {"name": "odd", "pygments_lexer": "r"}}, "r"),
-        ({"language_info": {"name": "odd", "codemirror_mode": {"name": "ruby"}}}, "ruby"), ({"language_info": {"name": "odd", "codemirror_mode": "lua"}}, "lua"),
-        ({"language_info": {"name": "brainwave"}}, "text"), ({"kernelspec": {"language": ""}, "language_info": {}}, "python"), ({"kernelspec": None, "language_info": 5}, "python"),
-        ({"application/vnd.databricks.v1+notebook": {"language": "scala"}, "kernelspec": {"name": "python3"}}, "scala"), ({"kaggle": {"language": "r"}}, "r"),
-        ({"polyglot_notebook": {"kernelInfo": {"defaultKernelName": "fsharp"}}, "language_info": {"name": "polyglot-notebook"}}, "fsharp"), ({"sos": {"default_kernel": "R"}}, "r"),
+        ({}, "python"),
+        ({"kernelspec": {"name": "myenv", "display_name": "My environment"}}, "python"),
+        ({"language_info": {"name": "pyspark", "mimetype": "text/x-python"}}, "python"),
+        ({"language_info": {"name": "odd", "file_extension": ".jl"}}, "julia"),
+        ({"language_info": {"name": "odd", "pygments_lexer": "r"}}, "r"),
+        ({"language_info": {"name": "odd", "codemirror_mode": {"name": "ruby"}}}, "ruby"),
+        ({"language_info": {"name": "odd", "codemirror_mode": "lua"}}, "lua"),
+        ({"language_info": {"name": "brainwave"}}, "text"),
+        ({"kernelspec": {"language": ""}, "language_info": {}}, "python"),
+        ({"kernelspec": None, "language_info": 5}, "python"),
+        (
+            {
+                "application/vnd.databricks.v1+notebook": {"language": "scala"},
+                "kernelspec": {"name": "python3"},
+            },
+            "scala",
+        ),
+        ({"kaggle": {"language": "r"}}, "r"),
+        (
+            {
+                "polyglot_notebook": {"kernelInfo": {"defaultKernelName": "fsharp"}},
+                "language_info": {"name": "polyglot-notebook"},
+            },
+            "fsharp",
+        ),
+        ({"sos": {"default_kernel": "R"}}, "r"),
     ],
-)  # fmt: skip
-def test_the_language_of_a_notebook_falls_through_its_metadata(metadata, language):
+)
+def test_notebook_language_from_its_metadata(metadata, language):
     assert notebook_language({"metadata": metadata}) == language
     assert notebook_language({"metadata": None}) == "python"

@@ -1,7 +1,7 @@
-"""Notebooks of every public form, with the cells and languages that their own tools give them.
+"""Notebooks of every public form, compared with the cells and languages of their own tools.
 
-Each line of ``notebook_forms/FORM.jsonl`` is one: its text, its cells (kind, language, first and last
-line that holds something), its definitions, and which tool or documentation the values are from.
+Each line of ``notebook_forms/FORM.jsonl`` is a notebook: its text, its cells (kind, language, first
+and last nonblank line), its definitions, and the tool or documentation its values are from.
 """
 
 import json
@@ -31,7 +31,7 @@ CASES = list(cases())
 
 
 def cells_of(path, data):
-    """Return the cells of a file that hold something."""
+    """Return the nonempty cells of a file."""
     content = text_of(data)
     content += b"" if content.endswith(b"\n") else b"\n"
     language = language_of(path, content)
@@ -47,12 +47,12 @@ def cells_of(path, data):
 
 
 def bare(line):
-    """A line without the signs that comment a magic out in scripts."""
+    """Return a line without the characters that comment out a magic in scripts."""
     return line.strip().lstrip("#/% ")
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_cells_of_a_notebook_are_those_of_its_tool(case):
+def test_cells_match_those_of_the_tool(case):
     cells = cells_of(case["path"], case["text"].encode("utf-8", "surrogatepass"))
     assert [[cell.kind, cell.language] for cell in cells] == [
         [kind, language] for kind, language, *_ in case["cells"]
@@ -66,7 +66,7 @@ def test_cells_of_a_notebook_are_those_of_its_tool(case):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_definitions_in_a_notebook_are_those_of_its_languages(case):
+def test_definitions_match_the_expected_ones(case):
     document = document_of(case["path"], case["text"].encode("utf-8", "surrogatepass"))
     names = [f"{symbol.container}.{symbol.name}".strip(".") for symbol in document.symbols]
     assert names == case["definitions"]
@@ -74,7 +74,7 @@ def test_definitions_in_a_notebook_are_those_of_its_languages(case):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_cells_are_the_same_without_a_look_at_their_syntax(case):
+def test_cells_are_the_same_without_parsing(case):
     data = case["text"].encode("utf-8", "surrogatepass")
     document, plain = document_of(case["path"], data), plain_document(case["path"], data)
     assert plain.content == document.content
@@ -84,7 +84,7 @@ def test_cells_are_the_same_without_a_look_at_their_syntax(case):
     } == cells
 
 
-def test_there_are_twenty_of_each_form():
+def test_each_form_has_twenty_notebooks():
     assert len(list(FORMS.glob("*.jsonl"))) == 22
     for path in FORMS.glob("*.jsonl"):
         assert path.read_bytes().count(b"\n") >= 20, path.name

@@ -1,4 +1,4 @@
-"""Files with cells that no tool would write: nothing is lost, and nothing takes long."""
+"""Files with cells no tool would write: nothing is lost, and nothing is slow."""
 
 import json
 import time
@@ -12,10 +12,16 @@ from codeintel_nb.sources.chunk import document_of, plain_document
 from tests.sources.test_chunk import assert_tiles
 
 LINES = (
-    "", "x = 1", "def f():", "    return 1", "# text", "#", "# %%", "# %% [markdown]", "#%% a", "# %% [raw]", '"""', "'''", "# +", "# -", "# + [markdown]", "# In[1]:", "# In [ ]:", "# ---", "#!/bin/sh",
-    "# coding: utf-8", "# Databricks notebook source", "# COMMAND ----------", "# MAGIC %md", "# MAGIC", "# DBTITLE 1,a", "import marimo", "app = marimo.App()", "@app.cell", "def _(a):", "with app.setup:",
-    "    mo.md('''a''')", "if __name__ == '__main__':", "---", "+++", "```{python}", "```{r}", "```", "````", "~~~", "```python", "```{code-cell}", ":tags: [a]", "<!-- #region -->", "<!-- #endregion -->", "<!-- #raw -->",
-    "jupytext:", "  text_representation:", "    format_name: light", "# # A", "%time x", "%%bash", "!ls", "\\", "( ", ")", "#!meta", "{}", "#!csharp", "#!markdown", "#!sql-a", "$$", "<div>", "- a", "> b", "===", "é",
+    "", "x = 1", "def f():", "    return 1", "# text", "#", "# %%", "# %% [markdown]", "#%% a",
+    "# %% [raw]", '"""', "'''", "# +", "# -", "# + [markdown]", "# In[1]:", "# In [ ]:", "# ---",
+    "#!/bin/sh", "# coding: utf-8", "# Databricks notebook source", "# COMMAND ----------",
+    "# MAGIC %md", "# MAGIC", "# DBTITLE 1,a", "import marimo", "app = marimo.App()", "@app.cell",
+    "def _(a):", "with app.setup:", "    mo.md('''a''')", "if __name__ == '__main__':", "---",
+    "+++", "```{python}", "```{r}", "```", "````", "~~~", "```python", "```{code-cell}",
+    ":tags: [a]", "<!-- #region -->", "<!-- #endregion -->", "<!-- #raw -->", "jupytext:",
+    "  text_representation:", "    format_name: light", "# # A", "%time x", "%%bash", "!ls", "\\",
+    "( ", ")", "#!meta", "{}", "#!csharp", "#!markdown", "#!sql-a", "$$", "<div>", "- a", "> b",
+    "===", "é",
 )  # fmt: skip
 
 
@@ -45,7 +51,7 @@ def test_chunks_tile_any_lines(lines, path, newline):
     assert_tiles(plain_document(path, data))
     assert plain_document(path, data).content == document.content
     if not path.endswith((".ipynb", ".zpln")):
-        assert document.content.rstrip(b"\n") == data.rstrip(b"\n"), "a script is searched as it is"
+        assert document.content.rstrip(b"\n") == data.rstrip(b"\n"), "a script is searched verbatim"
 
 
 @given(
@@ -80,7 +86,7 @@ def test_chunks_tile_any_lines(lines, path, newline):
         max_size=40,
     )
 )
-def test_any_broken_json_is_read(parts):
+def test_broken_json_is_read(parts):
     read_broken_json("".join(parts))
     assert_tiles(document_of("a.ipynb", "".join(parts).encode()))
 
@@ -96,7 +102,7 @@ CELLS = {
 
 
 @pytest.mark.parametrize("cut", range(40, 240, 9))
-def test_a_notebook_that_was_cut_off_gives_the_cells_before(cut):
+def test_truncated_notebook_keeps_its_complete_cells(cut):
     text = json.dumps(CELLS, indent=1)[:cut]
     document = document_of("a.ipynb", text.encode())
     complete = text.count('"source"') and "    return '}],'\\n\"" in text
@@ -104,7 +110,7 @@ def test_a_notebook_that_was_cut_off_gives_the_cells_before(cut):
     assert_tiles(document)
 
 
-def test_a_merge_gives_the_cells_of_both_sides():
+def test_merge_conflict_keeps_both_sides():
     ours = "a\n<<<<<<< HEAD\nb\n||||||| base\nc\n=======\nd\n>>>>>>> other\ne"
     assert merge_sides(ours) == ("a\nb\ne", "a\nd\ne")
     assert merge_sides("a\n=======\nb") is None
@@ -114,14 +120,36 @@ def test_a_merge_gives_the_cells_of_both_sides():
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("a.py", "# %%\n" * 20_000), ("a.py", "# +\n" * 20_000 + "# -\n"), ("a.py", "# In[1]:\n" * 20_000), ("a.py", "# Databricks notebook source\n" + "# COMMAND ----------\n" * 20_000),
-        ("a.py", "import marimo\napp = marimo.App()\n" + "@app.cell\ndef _():\n    return\n" * 5_000), ("a.py", "# %%\n" + '"""\n' * 20_000), ("a.py", "# %% [markdown]\n" + "# ```\n# %%\n" * 5_000),
-        ("a.py", "# %% [markdown]\n# ```\n" * 8_000), ("a.qmd", "```{python}\n" * 20_000), ("a.qmd", "```{python}\n```\n" * 10_000), ("a.md", "---\njupytext:\n  text_representation:\n---\n" + "\n\na\n" * 10_000), ("a.md", "```{code-cell}\n+++\n" * 10_000),
-        ("a.dib", "#!csharp\n" * 20_000), ("a.dib", "#!meta\n{" + "\n" * 50_000), ("a.ipynb", '{"cells": [' + "{" * 50_000), ("a.ipynb", '{"cells": [' + '{"a": 1} ' * 20_000), ("a.ipynb", '{"cells": ["' + "\\" * 50_001),
-        ("a.ipynb", '{"cells": [' + '<<<<<<< a\n{"source": "a"},\n=======\n{"source": "b"},\n>>>>>>> b\n' * 2_000 + "]}"), ("a.py", "%time x\n" * 20_000),
+        ("a.py", "# %%\n" * 20_000),
+        ("a.py", "# +\n" * 20_000 + "# -\n"),
+        ("a.py", "# In[1]:\n" * 20_000),
+        ("a.py", "# Databricks notebook source\n" + "# COMMAND ----------\n" * 20_000),
+        (
+            "a.py",
+            "import marimo\napp = marimo.App()\n" + "@app.cell\ndef _():\n    return\n" * 5_000,
+        ),
+        ("a.py", "# %%\n" + '"""\n' * 20_000),
+        ("a.py", "# %% [markdown]\n" + "# ```\n# %%\n" * 5_000),
+        ("a.py", "# %% [markdown]\n# ```\n" * 8_000),
+        ("a.qmd", "```{python}\n" * 20_000),
+        ("a.qmd", "```{python}\n```\n" * 10_000),
+        ("a.md", "---\njupytext:\n  text_representation:\n---\n" + "\n\na\n" * 10_000),
+        ("a.md", "```{code-cell}\n+++\n" * 10_000),
+        ("a.dib", "#!csharp\n" * 20_000),
+        ("a.dib", "#!meta\n{" + "\n" * 50_000),
+        ("a.ipynb", '{"cells": [' + "{" * 50_000),
+        ("a.ipynb", '{"cells": [' + '{"a": 1} ' * 20_000),
+        ("a.ipynb", '{"cells": ["' + "\\" * 50_001),
+        (
+            "a.ipynb",
+            '{"cells": ['
+            + '<<<<<<< a\n{"source": "a"},\n=======\n{"source": "b"},\n>>>>>>> b\n' * 2_000
+            + "]}",
+        ),
+        ("a.py", "%time x\n" * 20_000),
     ],
-)  # fmt: skip
-def test_long_files_take_time_in_proportion(path, text):
+)
+def test_long_files_take_linear_time(path, text):
     began = time.process_time()
     plain_document(path, text.encode())
     assert time.process_time() - began < 10

@@ -13,7 +13,7 @@ def test_a_folder_is_named_after_itself(tmp_path):
     assert (found.name, found.root, found.source) == ("shop", str(tmp_path / "shop"), "worktree")
 
 
-def test_an_installed_package_goes_by_its_import_name_or_its_distributions():
+def test_package_is_found_by_import_or_distribution_name():
     by_import, by_distribution = package("IPython"), package("ipython")
     assert by_import == by_distribution
     assert by_import.version.count(".") >= 1
@@ -24,7 +24,7 @@ def test_an_installed_package_goes_by_its_import_name_or_its_distributions():
 
 
 def installed(folder, name, version, *packages, listed=True):
-    """A distribution as pip leaves it."""
+    """Write a distribution as pip installs it; return the folder."""
     rows = [f"{package}/__init__.py,sha256=x{version},1" for package in packages] if listed else []
     files = {f"{package}/__init__.py": f"version = '{version}'\n" for package in packages}
     info = f"{name.replace('-', '_')}-{version}.dist-info"
@@ -50,21 +50,25 @@ def test_a_package_is_named_after_its_distribution(tmp_path):
         for module in ("sklearn", "tools", "pkg_tools", "editable", "alone")
     }
     assert names == {
-        "sklearn": "pkg:Scikit-Learn==1.7.2", "tools": "pkg:tools==3.0", "pkg_tools": "pkg:tools[pkg_tools]==3.0", "editable": "pkg:editable==0.1", "alone": "pkg:alone",
-    }  # fmt: skip
+        "sklearn": "pkg:Scikit-Learn==1.7.2",
+        "tools": "pkg:tools==3.0",
+        "pkg_tools": "pkg:tools[pkg_tools]==3.0",
+        "editable": "pkg:editable==0.1",
+        "alone": "pkg:alone",
+    }
     assert package_at(site / "sklearn", "sklearn").record
     assert not package_at(site / "editable", "editable").record, (
-        "its files are elsewhere, and may change"
+        "its files are elsewhere and can change"
     )
 
 
-def test_a_package_is_shared_by_content_and_replaced_by_its_next_version(tmp_path, make_workspace):
+def test_package_is_shared_by_content_and_replaced_on_upgrade(tmp_path, make_workspace):
     one, other = (installed(tmp_path / name, "shelf", "1.0", "shelf") for name in ("one", "other"))
     workspace = make_workspace()
     assert workspace.index_repository(package_at(one / "shelf", "shelf")).indexed == 1
     report = workspace.index_repository(package_at(other / "shelf", "shelf"))
     assert (report.repository, report.indexed, report.unchanged) == ("pkg:shelf==1.0", 0, 1), (
-        "another environment has the same files"
+        "the other environment has the same files"
     )
     assert [repository.root for repository in workspace.repositories()] == [str(one / "shelf")]
     shutil.rmtree(one)
@@ -90,7 +94,7 @@ def test_a_package_is_shared_by_content_and_replaced_by_its_next_version(tmp_pat
 
     shutil.move(other / "shelf-2.1.dist-info", tmp_path / "away")
     assert workspace.refresh("pkg:shelf==2.1").repository == "pkg:shelf==2.1", (
-        "pip is at work there"
+        "pip may still be installing"
     )
 
     shutil.move(tmp_path / "away", other / "shelf-2.1.dist-info")
@@ -101,7 +105,7 @@ def test_a_package_is_shared_by_content_and_replaced_by_its_next_version(tmp_pat
     assert [repository.name for repository in workspace.repositories()] == [
         "mine",
         "pkg:shelf==2.2",
-    ], "what a person named stays"
+    ], "a repository named by the user is kept"
 
     patched = installed(tmp_path / "patched", "shelf", "2.2", "shelf")
     (patched / "shelf-2.2.dist-info" / "RECORD").write_text("shelf/__init__.py,sha256=other,1\n")
@@ -110,12 +114,12 @@ def test_a_package_is_shared_by_content_and_replaced_by_its_next_version(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["no_such_package", "../etc", "", "os"])
-def test_a_package_that_is_not_there(name):
+def test_missing_package_is_an_error(name):
     with pytest.raises(SourceError, match="installed"):
         package(name)
 
 
-def test_a_path_that_is_no_folder(tmp_path):
+def test_path_must_be_a_folder(tmp_path):
     with pytest.raises(SourceError, match="There is no folder"):
         worktree(tmp_path / "nothing")
     (tmp_path / "file").write_text("")
@@ -124,6 +128,6 @@ def test_a_path_that_is_no_folder(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a/b", "", "a\n", "x" * 200])
-def test_names_can_be_typed(name):
+def test_untypable_names_are_rejected(name):
     with pytest.raises(SourceError, match="cannot be named"):
         check_name(name)

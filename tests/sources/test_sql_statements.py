@@ -1,4 +1,4 @@
-"""What SQL scripts define, in the dialects that people have."""
+"""Definitions of SQL scripts in common dialects."""
 
 import time
 from pathlib import Path
@@ -96,13 +96,46 @@ def test_definitions_of_a_dialect(dialect):
 @pytest.mark.parametrize(
     ("text", "rows"),
     [
-        ("CREATE PROC p AS\nSELECT 1;\nSELECT 2;\nGO\nSELECT 3;\n", [(1, 3)]), ("CREATE TASK a WAREHOUSE=w AS INSERT INTO t SELECT 1;\nCREATE TABLE b (c int);\n", [(1, 1), (2, 2)]),
-        ("CREATE PROC p AS\nSELECT 1;\nBEGIN TRY\nSELECT 2;\nEND TRY\nSELECT 3;\nGO\n", [(1, 6)]), ("create trigger t after insert on x for each row execute procedure f();\ncreate table u (a int);\n", [(1, 1), (2, 2)]),
-        ("create trigger tr for insert on t compound trigger\n  before statement is\n  begin\n    null;\n  end before statement;\n  after each row is\n  begin\n    null;\n  end after each row;\nend tr;\n/\nselect 1;\n", [(1, 10)]),
-        ("CREATE FUNCTION f(a int) RETURNS int AS a + 1;\nSELECT 1;\n", [(1, 1)]), ("create function f return number is\n  x number;\nbegin\n  return 1;\nend;\n/\nselect 1;\n", [(1, 5)]),
+        ("CREATE PROC p AS\nSELECT 1;\nSELECT 2;\nGO\nSELECT 3;\n", [(1, 3)]),
+        (
+            "CREATE TASK a WAREHOUSE=w AS INSERT INTO t SELECT 1;\nCREATE TABLE b (c int);\n",
+            [(1, 1), (2, 2)],
+        ),
+        ("CREATE PROC p AS\nSELECT 1;\nBEGIN TRY\nSELECT 2;\nEND TRY\nSELECT 3;\nGO\n", [(1, 6)]),
+        (
+            "create trigger t after insert on x for each row execute procedure f();\n"
+            "create table u (a int);\n",
+            [(1, 1), (2, 2)],
+        ),
+        (
+            "create trigger tr for insert on t compound trigger\n"
+            "  before statement is\n"
+            "  begin\n"
+            "    null;\n"
+            "  end before statement;\n"
+            "  after each row is\n"
+            "  begin\n"
+            "    null;\n"
+            "  end after each row;\n"
+            "end tr;\n"
+            "/\n"
+            "select 1;\n",
+            [(1, 10)],
+        ),
+        ("CREATE FUNCTION f(a int) RETURNS int AS a + 1;\nSELECT 1;\n", [(1, 1)]),
+        (
+            "create function f return number is\n"
+            "  x number;\n"
+            "begin\n"
+            "  return 1;\n"
+            "end;\n"
+            "/\n"
+            "select 1;\n",
+            [(1, 5)],
+        ),
     ],
-)  # fmt: skip
-def test_where_a_statement_ends(text, rows):
+)
+def test_end_lines_of_statements(text, rows):
     assert [
         (symbol.start_line, symbol.end_line)
         for symbol in document_of("a.sql", text.encode()).symbols
@@ -112,14 +145,70 @@ def test_where_a_statement_ends(text, rows):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("create procedure a is\n procedure b is\n begin null; end;\n x number;\nbegin\n b;\nend;\n/\n", ["1-7 a", "2-3 a.b"]),
-        ("create procedure a is\n  cursor c is select 1 from dual;\n  procedure fwd(x number);\n  type r is record (a number);\nbegin\n  for i in 1..2 loop\n    null;\n  end loop;\nend;\n/\n", ["1-9 a", "3-3 a.fwd"]),
-        ("create package body p as\n  function f return number is\n    procedure n is\n    begin\n      null;\n    end n;\n  begin\n    return 1;\n  end f;\nbegin\n  null;\nend p;\ncreate table t (a int);\n", ["1-12 p", "2-9 p.f", "3-6 p.f.n", "13-13 t"]),
-        ("create package p as\n  type t is table of number;\n  procedure a(x number);\n  function b return number;\nend p;\n/\n", ["1-5 p", "3-3 p.a", "4-4 p.b"]),
-        ("/*!50001 CREATE ALGORITHM=UNDEFINED */\n/*!50013 DEFINER=`a`@`b` SQL SECURITY DEFINER */\n/*!50001 VIEW `v` AS select 1 */;\nDELIMITER ;;\n/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER `tr` BEFORE INSERT ON `t` FOR EACH ROW begin\n set new.a = 1;\nend */;;\nDELIMITER ;\n", ["1-3 v", "5-7 tr"]),
+        (
+            "create procedure a is\n"
+            " procedure b is\n"
+            " begin null; end;\n"
+            " x number;\n"
+            "begin\n"
+            " b;\n"
+            "end;\n"
+            "/\n",
+            ["1-7 a", "2-3 a.b"],
+        ),
+        (
+            "create procedure a is\n"
+            "  cursor c is select 1 from dual;\n"
+            "  procedure fwd(x number);\n"
+            "  type r is record (a number);\n"
+            "begin\n"
+            "  for i in 1..2 loop\n"
+            "    null;\n"
+            "  end loop;\n"
+            "end;\n"
+            "/\n",
+            ["1-9 a", "3-3 a.fwd"],
+        ),
+        (
+            "create package body p as\n"
+            "  function f return number is\n"
+            "    procedure n is\n"
+            "    begin\n"
+            "      null;\n"
+            "    end n;\n"
+            "  begin\n"
+            "    return 1;\n"
+            "  end f;\n"
+            "begin\n"
+            "  null;\n"
+            "end p;\n"
+            "create table t (a int);\n",
+            ["1-12 p", "2-9 p.f", "3-6 p.f.n", "13-13 t"],
+        ),
+        (
+            "create package p as\n"
+            "  type t is table of number;\n"
+            "  procedure a(x number);\n"
+            "  function b return number;\n"
+            "end p;\n"
+            "/\n",
+            ["1-5 p", "3-3 p.a", "4-4 p.b"],
+        ),
+        (
+            "/*!50001 CREATE ALGORITHM=UNDEFINED */\n"
+            "/*!50013 DEFINER=`a`@`b` SQL SECURITY DEFINER */\n"
+            "/*!50001 VIEW `v` AS select 1 */;\n"
+            "DELIMITER ;;\n"
+            "/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ "
+            "/*!50003 TRIGGER `tr` BEFORE INSERT ON `t` FOR EACH ROW begin\n"
+            " set new.a = 1;\n"
+            "end */;;\n"
+            "DELIMITER ;\n",
+            ["1-3 v", "5-7 tr"],
+        ),
     ],
-)  # fmt: skip
-def test_routines_hold_routines(text, expected):
+)
+def test_nested_routines(text, expected):
     found = document_of("a.sql", text.encode()).symbols
     assert [
         f"{s.start_line}-{s.end_line} {s.container}.{s.name}".replace(" .", " ") for s in found
@@ -133,17 +222,41 @@ def test_every_dialect_has_a_file():
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("create table été (a int);\n", ["été"]), ('create view "a""b" as select 1;\n', ['a"b']), ("create table a . b . c (d int);\n", ["c"]),
-        ("execute 'create table a (b int)';\n", []), ("execute 'x\ncreate table a (b int)';\ncreate table t (a int);\n", ["t"]),
-        ("select 'slip;\ncreate table t (a text default 'b');\n", ["t"]), ("comment on table a is '\ncreate table';\n", []), ("create\n  or replace\n  function\n  f() returns int as '1' language sql;\n", ["f"]),
-        ("create index i on t (a);\ncreate table t (a int);\n", ["t"]), ("select 'it''s';\ncreate table t (a int);\n", ["t"]), ("insert into t values ('\\'');\ncreate table u (a int);\n", ["u"]),
-        ("select 'never closed\ncreate table t (a int);\n", ["t"]), ("create type t (\n  delimiter = ':',\n  x = y\n);\ncreate table u (a int);\n", ["t", "u"]),
-        ("alter function f() owner to joe;\nalter procedure p as select 1;\n", ["p"]), ("create operator class o for type t using btree as storage int;\n", []),
-        ("create table {{ schema }}.jobs (a int);\ncreate table :schema.runs (a int);\n", ["jobs", "runs"]), ("create table {{ this }} as select 1;\n", []), ("create table ${schema}.users (a int);\ncreate table $(db).dbo.t8 (a int);\ncreate table ${a}_v (b int);\ncreate table identifier($x) (a int);\n", ["users", "t8", "_v"]),
-        ("create function f() returns int as $$ begin; create table x (a int); $$ language plpgsql;\n", ["f"]),
+        ("create table été (a int);\n", ["été"]),
+        ('create view "a""b" as select 1;\n', ['a"b']),
+        ("create table a . b . c (d int);\n", ["c"]),
+        ("execute 'create table a (b int)';\n", []),
+        ("execute 'x\ncreate table a (b int)';\ncreate table t (a int);\n", ["t"]),
+        ("select 'slip;\ncreate table t (a text default 'b');\n", ["t"]),
+        ("comment on table a is '\ncreate table';\n", []),
+        ("create\n  or replace\n  function\n  f() returns int as '1' language sql;\n", ["f"]),
+        ("create index i on t (a);\ncreate table t (a int);\n", ["t"]),
+        ("select 'it''s';\ncreate table t (a int);\n", ["t"]),
+        ("insert into t values ('\\'');\ncreate table u (a int);\n", ["u"]),
+        ("select 'never closed\ncreate table t (a int);\n", ["t"]),
+        ("create type t (\n  delimiter = ':',\n  x = y\n);\ncreate table u (a int);\n", ["t", "u"]),
+        ("alter function f() owner to joe;\nalter procedure p as select 1;\n", ["p"]),
+        ("create operator class o for type t using btree as storage int;\n", []),
+        (
+            "create table {{ schema }}.jobs (a int);\ncreate table :schema.runs (a int);\n",
+            ["jobs", "runs"],
+        ),
+        ("create table {{ this }} as select 1;\n", []),
+        (
+            "create table ${schema}.users (a int);\n"
+            "create table $(db).dbo.t8 (a int);\n"
+            "create table ${a}_v (b int);\n"
+            "create table identifier($x) (a int);\n",
+            ["users", "t8", "_v"],
+        ),
+        (
+            "create function f() returns int as "
+            "$$ begin; create table x (a int); $$ language plpgsql;\n",
+            ["f"],
+        ),
     ],
-)  # fmt: skip
-def test_heads_are_read_as_people_write_them(text, names):
+)
+def test_statement_heads_in_common_spellings(text, names):
     assert [symbol.name for symbol in document_of("a.sql", text.encode()).symbols] == names
 
 
@@ -163,7 +276,7 @@ def test_heads_are_read_as_people_write_them(text, names):
         "create table t (a int)\ngo\n" * 20_000,
     ],
 )
-def test_odd_scripts_take_time_in_proportion(text):
+def test_odd_scripts_take_linear_time(text):
     began = time.process_time()
     sql_definitions(text + "\n")
     assert time.process_time() - began < 5

@@ -4,7 +4,14 @@ from codeintel_nb.sources.chunk import document_of
 
 SOURCES = {
     "a.py": (
-        "import os\n\n@decorated\nclass Shop(Base):\n    '''Sells.'''\n    def sell(self, what: str) -> int:\n        def inner(): pass\n        return 1\n\nasync def main(): ...\n",
+        "import os\n\n"
+        "@decorated\n"
+        "class Shop(Base):\n"
+        "    '''Sells.'''\n"
+        "    def sell(self, what: str) -> int:\n"
+        "        def inner(): pass\n"
+        "        return 1\n\n"
+        "async def main(): ...\n",
         [
             ("Shop", "class", "", 4, 8),
             ("sell", "method", "Shop", 6, 8),
@@ -13,7 +20,14 @@ SOURCES = {
         ],
     ),
     "a.js": (
-        "class Shop {\n  sell(what) { return 1; }\n  buy = () => 2;\n}\nfunction main() {}\nconst load = async (x) => x;\nmodule.exports.save = function () {};\nconst plain = 3;\n",
+        "class Shop {\n"
+        "  sell(what) { return 1; }\n"
+        "  buy = () => 2;\n"
+        "}\n"
+        "function main() {}\n"
+        "const load = async (x) => x;\n"
+        "module.exports.save = function () {};\n"
+        "const plain = 3;\n",
         [
             ("Shop", "class", "", 1, 4),
             ("sell", "method", "Shop", 2, 2),
@@ -24,7 +38,14 @@ SOURCES = {
         ],
     ),
     "a.ts": (
-        "export interface Item { price(): number }\nexport type Id = string;\nenum Color { Red }\nabstract class Shop<T> {\n  abstract open(): void;\n  sell(what: T): number { return 1; }\n}\nexport const load = (x: number): number => x;\n",
+        "export interface Item { price(): number }\n"
+        "export type Id = string;\n"
+        "enum Color { Red }\n"
+        "abstract class Shop<T> {\n"
+        "  abstract open(): void;\n"
+        "  sell(what: T): number { return 1; }\n"
+        "}\n"
+        "export const load = (x: number): number => x;\n",
         [
             ("Item", "class", "", 1, 1),
             ("price", "method", "Item", 1, 1),
@@ -37,7 +58,13 @@ SOURCES = {
         ],
     ),
     "a.go": (
-        "package shop\n\ntype Shop struct {\n\tname string\n}\n\nfunc (s *Shop) Sell(what string) int { return 1 }\n\nfunc Main() {}\n\ntype Id = string\n",
+        "package shop\n\n"
+        "type Shop struct {\n"
+        "\tname string\n"
+        "}\n\n"
+        "func (s *Shop) Sell(what string) int { return 1 }\n\n"
+        "func Main() {}\n\n"
+        "type Id = string\n",
         [
             ("Shop", "class", "", 3, 5),
             ("Sell", "method", "Shop", 7, 7),
@@ -46,7 +73,14 @@ SOURCES = {
         ],
     ),
     "a.rs": (
-        "pub struct Shop { name: String }\nimpl Display for Shop {\n    fn sell(&self) -> i32 { 1 }\n}\npub trait Sells { fn price(&self) -> i32; }\nenum Color { Red }\nmod inner { pub fn main() {} }\nmacro_rules! shout { () => {} }\n",
+        "pub struct Shop { name: String }\n"
+        "impl Display for Shop {\n"
+        "    fn sell(&self) -> i32 { 1 }\n"
+        "}\n"
+        "pub trait Sells { fn price(&self) -> i32; }\n"
+        "enum Color { Red }\n"
+        "mod inner { pub fn main() {} }\n"
+        "macro_rules! shout { () => {} }\n",
         [
             ("Shop", "class", "", 1, 1),
             ("sell", "method", "Shop", 3, 3),
@@ -59,7 +93,15 @@ SOURCES = {
         ],
     ),
     "A.java": (
-        "package shop;\npublic class Shop extends Base {\n  private int n;\n  public Shop() {}\n  @Override public int sell(String what) { return 1; }\n  enum Color { RED }\n}\ninterface Sells { int price(); }\nrecord Item(int price) {}\n",
+        "package shop;\n"
+        "public class Shop extends Base {\n"
+        "  private int n;\n"
+        "  public Shop() {}\n"
+        "  @Override public int sell(String what) { return 1; }\n"
+        "  enum Color { RED }\n"
+        "}\n"
+        "interface Sells { int price(); }\n"
+        "record Item(int price) {}\n",
         [
             ("Shop", "class", "", 2, 7),
             ("Shop", "method", "Shop", 4, 4),
@@ -71,7 +113,15 @@ SOURCES = {
         ],
     ),
     "a.c": (
-        "struct shop { int n; };\ntypedef struct shop shop_t;\nstatic int *sell(struct shop *s, int n)\n{\n  return 0;\n}\nenum color { RED };\n#define TWICE(x) ((x) * 2)\nint declared(void);\n",
+        "struct shop { int n; };\n"
+        "typedef struct shop shop_t;\n"
+        "static int *sell(struct shop *s, int n)\n"
+        "{\n"
+        "  return 0;\n"
+        "}\n"
+        "enum color { RED };\n"
+        "#define TWICE(x) ((x) * 2)\n"
+        "int declared(void);\n",
         [
             ("shop", "class", "", 1, 1),
             ("shop_t", "class", "", 2, 2),
@@ -81,7 +131,16 @@ SOURCES = {
         ],
     ),
     "a.cpp": (
-        "namespace shop {\ntemplate <class T> class Shop : public Base {\n public:\n  Shop();\n  int sell(T what) { return 1; }\n};\n}\nint shop::Shop<int>::buy(int n) const { return n; }\nstatic std::string& name(Shop& s) { return s.n; }\nbool operator==(const A& a, const A& b) { return true; }\n",
+        "namespace shop {\n"
+        "template <class T> class Shop : public Base {\n"
+        " public:\n"
+        "  Shop();\n"
+        "  int sell(T what) { return 1; }\n"
+        "};\n"
+        "}\n"
+        "int shop::Shop<int>::buy(int n) const { return n; }\n"
+        "static std::string& name(Shop& s) { return s.n; }\n"
+        "bool operator==(const A& a, const A& b) { return true; }\n",
         [
             ("Shop", "class", "shop", 2, 6),
             ("sell", "method", "shop.Shop", 5, 5),
@@ -109,7 +168,7 @@ def test_a_signature_is_one_line_without_the_body():
     assert document.symbols[0].signature == "def sell( what: str, count: int = 1, ) -> int"
 
 
-def test_comments_and_decorators_stay_with_what_they_lead():
+def test_comments_and_decorators_stay_with_their_definition():
     filler = "".join(f"x{i} = {i}\n" for i in range(80))
     text = (
         filler
@@ -133,7 +192,7 @@ def test_chunks_are_named_after_their_definition():
     assert {chunk.kind for chunk in document.chunks} == {"class", "method"}
 
 
-def test_a_header_is_read_as_the_language_it_is_in():
+def test_header_is_detected_as_c_or_cpp():
     assert document_of("a.h", b"#include <stdio.h>\nstruct shop { int n; };\n").language == "c"
     assert document_of("a.h", b"#include <vector>\nint n;\n").language == "cpp"
     document = document_of(

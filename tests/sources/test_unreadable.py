@@ -1,4 +1,4 @@
-"""Files and folders that the user may not read, met by a process without the rights of root."""
+"""Files and folders without read permission, for a process without root's capabilities."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits"),
     pytest.mark.skipif(
         bool(PLAIN) and shutil.which("setpriv") is None,
-        reason="setpriv, of util-linux, is not installed, and root may read everything",
+        reason="root can read everything, and setpriv (util-linux) is not installed",
     ),
 ]
 
@@ -35,7 +35,7 @@ def tree(tmp_path):
         },
     )
     yield tree
-    (tree / "shut").chmod(0o755)  # so that it can be deleted
+    (tree / "shut").chmod(0o755)  # so that pytest can delete it
 
 
 def codeintel(*arguments):
@@ -64,7 +64,7 @@ def open_again(tree):
     (tree / "shut").chmod(0o755)
 
 
-def test_what_may_not_be_read_is_left_out_and_named(tree):
+def test_files_without_permission_are_skipped_and_named(tree):
     close(tree)
     code, out, err = codeintel("index", tree)
     assert (code, "2 files indexed" in out) == (0, True), out + err
@@ -77,13 +77,13 @@ def test_what_may_not_be_read_is_left_out_and_named(tree):
 
     open_again(tree)
     assert found("_one = 1|shut_in") == []
-    assert found("shut_in") == ["shut/b.py"], "a text search reads what can be read now"
+    assert found("shut_in") == ["shut/b.py"], "a text search reads files that became readable"
     code, out, err = codeintel("index", tree)
     assert (code, "2 files indexed" in out) == (0, True), out + err
     assert "unreadable" not in codeintel("status", "--skipped")[1]
 
 
-def test_what_was_indexed_and_is_closed_is_found_no_more(tree):
+def test_indexed_file_that_becomes_unreadable_is_dropped(tree):
     assert codeintel("index", tree)[0] == 0
     assert found("closed_one") == ["closed.py"]
     close(tree)
@@ -92,7 +92,7 @@ def test_what_was_indexed_and_is_closed_is_found_no_more(tree):
     assert found("_one = 1") == ["a.py", "last.py"]
 
 
-def test_a_folder_that_may_not_be_read_at_all_is_an_error(tree):
+def test_unreadable_root_is_an_error(tree):
     shut = tree / "shut"
     shut.chmod(0)
     code, out, err = codeintel("index", shut)
@@ -102,7 +102,7 @@ def test_a_folder_that_may_not_be_read_at_all_is_an_error(tree):
     assert "Traceback" not in err + out
 
 
-def test_an_index_outlives_the_right_to_read_its_folder(tree):
+def test_index_survives_loss_of_read_permission(tree):
     assert codeintel("index", tree)[0] == 0
     tree.chmod(0)
     try:
@@ -132,7 +132,9 @@ import os, sys
 from pathlib import Path
 from codeintel_nb import Workspace
 root, workspace = Path(sys.argv[1]), Workspace.open(sys.argv[2])
-def paths(): return sorted(hit.path for hit in workspace.search_text("_one = 1|shut_in", regex=True))
+def paths():
+    hits = workspace.search_text("_one = 1|shut_in", regex=True)
+    return sorted(hit.path for hit in hits)
 (root / "shut").chmod(0)
 workspace.index(root)
 print(paths())
@@ -156,7 +158,7 @@ print(paths())
 """
 
 
-def test_a_folder_that_may_be_read_again_is_searched_at_once(tree, tmp_path):
+def test_folder_made_readable_again_is_searched_at_once(tree, tmp_path):
     done = subprocess.run(
         [*PLAIN, sys.executable, "-c", SEARCHED_WHILE_IT_OPENS, tree, tmp_path / "home"],
         capture_output=True,

@@ -28,26 +28,37 @@ def test_files_come_in_path_order_with_their_size_and_time(tmp_path):
     assert found[2].mtime_ns == (tmp_path / "b.py").stat().st_mtime_ns
 
 
-def test_ignore_files_count_from_every_folder(tmp_path):
+def test_ignore_files_apply_in_every_folder(tmp_path):
     write_tree(
         tmp_path,
         {
-            ".gitignore": "*.log\n/out/\n!keep.log\n", "a.log": "", "keep.log": "", "out/x.py": "", "sub/out/x.py": "", "sub/.ignore": "*.tmp\n", "sub/b.tmp": "",
-            "b.tmp": "", "sub/deep/.codeintelignore": "secret*\n", "sub/deep/secret.py": "", "sub/deep/.gitignore": "!*.tmp\n", "sub/deep/c.tmp": "", "secret.py": "",
+            ".gitignore": "*.log\n/out/\n!keep.log\n",
+            "a.log": "",
+            "keep.log": "",
+            "out/x.py": "",
+            "sub/out/x.py": "",
+            "sub/.ignore": "*.tmp\n",
+            "sub/b.tmp": "",
+            "b.tmp": "",
+            "sub/deep/.codeintelignore": "secret*\n",
+            "sub/deep/secret.py": "",
+            "sub/deep/.gitignore": "!*.tmp\n",
+            "sub/deep/c.tmp": "",
+            "secret.py": "",
         },
-    )  # fmt: skip
+    )
     found, walk = names(tmp_path)
     assert [name for name in found if not name.rpartition("/")[2].startswith(".")] == [
         "b.tmp",
         "keep.log",
         "secret.py",
         "sub/out/x.py",
-    ], ".ignore goes before .gitignore"
+    ], ".ignore takes precedence over .gitignore"
     assert walk.skipped["ignored"] == 4
     assert walk.skipped["ignored folder"] == 1
 
 
-def test_the_repository_above_is_asked_and_its_exclude_file(tmp_path, git):
+def test_rules_of_the_enclosing_repository_apply(tmp_path, git):
     write_tree(
         tmp_path,
         {
@@ -63,7 +74,7 @@ def test_the_repository_above_is_asked_and_its_exclude_file(tmp_path, git):
     assert names(tmp_path / "pkg")[0] == ["a.py"]
 
 
-def test_a_folder_given_by_name_is_indexed_whatever_lies_above_it(tmp_path, git):
+def test_named_folder_is_indexed_despite_rules_above_it(tmp_path, git):
     write_tree(
         tmp_path, {".gitignore": ".venv/\n*.md\n", ".venv/lib/a.py": "", ".venv/lib/b.md": ""}
     )
@@ -72,7 +83,7 @@ def test_a_folder_given_by_name_is_indexed_whatever_lies_above_it(tmp_path, git)
     assert names(tmp_path)[0] == [".gitignore"]
 
 
-def test_the_global_ignore_file_counts(tmp_path, own_home):
+def test_global_ignore_file_applies(tmp_path, own_home):
     write_tree(own_home, {"config/git/ignore": "*.swp\n"})
     write_tree(tmp_path, {"a.py": "", "a.swp": ""})
     assert names(tmp_path)[0] == ["a.py"]
@@ -80,14 +91,14 @@ def test_the_global_ignore_file_counts(tmp_path, own_home):
     assert names(tmp_path)[0] == ["a.swp"]
 
 
-def test_a_package_is_read_whole(tmp_path, monkeypatch):
+def test_package_is_walked_without_ignore_rules(tmp_path, monkeypatch):
     write_tree(tmp_path, {"mypkg/__init__.py": "", "mypkg/.gitignore": "*\n", "mypkg/a.py": ""})
     monkeypatch.syspath_prepend(str(tmp_path))
     walk = Walk(package("mypkg"), limited(100))
     assert [stat.path for stat in walk] == [".gitignore", "__init__.py", "a.py"]
 
 
-def test_what_is_left_out_is_counted_by_reason(tmp_path):
+def test_skipped_files_are_counted_by_reason(tmp_path):
     write_tree(
         tmp_path,
         {
@@ -129,7 +140,7 @@ def test_a_folder_that_vanishes_during_the_walk_is_counted(tmp_path):
     assert walk.skipped["unreadable folder"] == 1
 
 
-def test_names_that_are_no_text_are_counted(tmp_path):
+def test_names_that_are_not_utf8_are_counted(tmp_path):
     (tmp_path / "a.py").write_text("")
     with open(os.fsencode(tmp_path) + b"/\xff.py", "wb"):
         pass
@@ -165,7 +176,7 @@ def test_secret_names(name, secret):
         {"Scripts/activate_this.py": ""},
     ],
 )
-def test_environments_inside_are_left_out_and_named(tmp_path, marks):
+def test_virtual_environments_are_skipped_and_named(tmp_path, marks):
     write_tree(
         tmp_path,
         {
@@ -181,10 +192,10 @@ def test_environments_inside_are_left_out_and_named(tmp_path, marks):
     assert walk.examples["virtual environment"] == ["env"]
     assert list(walk.of("env/lib/site-packages/numpy/core.py")) == []
     assert [stat.path for stat in walk.of("notes")] == ["notes/conda-meta"]
-    assert names(tmp_path / "env")[0], "an environment that is given by name is wanted"
+    assert names(tmp_path / "env")[0], "an environment named explicitly is walked"
 
 
-def test_what_collaboration_writes_at_each_key_is_left_out(tmp_path):
+def test_files_written_by_collaboration_are_skipped(tmp_path):
     write_tree(
         tmp_path,
         dict.fromkeys(
@@ -211,14 +222,24 @@ def test_a_folder_that_only_looks_like_an_index_is_walked(tmp_path, path):
     assert names(tmp_path)[0] == [f"api/{path}"]
 
 
-def test_one_path_is_walked_as_the_whole_is(tmp_path, git):
+def test_walk_of_one_path_matches_the_full_walk(tmp_path, git):
     write_tree(
         tmp_path,
         {
-            ".gitignore": "*.log\nout/\n!keep.log\n", "a.log": "", "out/x.py": "", "sub/keep.log": "", "sub/.ignore": "*.tmp\n", "sub/deep/b.tmp": "", "sub/deep/c.py": "", "env/conda-meta/history": "",
-            "env/d.py": "", "inner/e.log": "", ".jupyter/f.py": "", "node_modules/g.js": "",
+            ".gitignore": "*.log\nout/\n!keep.log\n",
+            "a.log": "",
+            "out/x.py": "",
+            "sub/keep.log": "",
+            "sub/.ignore": "*.tmp\n",
+            "sub/deep/b.tmp": "",
+            "sub/deep/c.py": "",
+            "env/conda-meta/history": "",
+            "env/d.py": "",
+            "inner/e.log": "",
+            ".jupyter/f.py": "",
+            "node_modules/g.js": "",
         },
-    )  # fmt: skip
+    )
     git("init", cwd=tmp_path)
     git("init", cwd=tmp_path / "inner")
     whole, walk = names(tmp_path)
