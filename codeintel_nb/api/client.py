@@ -10,7 +10,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import msgspec
@@ -351,8 +351,10 @@ class ServerClient:
 
     def _answer(self, connection: http.client.HTTPConnection, kind: type[_T] | None) -> _T:
         body = self._accepted(connection).read()
+        if kind is None:
+            return cast(_T, None)
         try:
-            return msgspec.json.decode(body, type=kind) if kind is not None else None  # type: ignore[return-value]
+            return msgspec.json.decode(body, type=kind)
         except msgspec.DecodeError as error:
             raise NoServer(f"the Jupyter server's answer cannot be read ({error})") from None
 
