@@ -286,7 +286,7 @@ def test_remove_clears_the_leftovers_of_a_crash(shop, tree):
 
 
 def test_repository_can_be_indexed_again_after_a_blocked_removal(shop, tree):
-    from codeintel_nb.index.updater import one_writer
+    from codeintel_nb.index.write_lock import one_writer
 
     stored = shop._roster.stored("shop")
     with one_writer(stored):
@@ -300,7 +300,7 @@ def test_repository_can_be_indexed_again_after_a_blocked_removal(shop, tree):
 
 def test_run_waiting_while_its_repository_is_removed(shop, tree):
     """In either order, the status matches the index and nothing is left over."""
-    from codeintel_nb.index.updater import one_writer
+    from codeintel_nb.index.write_lock import one_writer
 
     stored, ended = shop._roster.stored("shop"), {}
 

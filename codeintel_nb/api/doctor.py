@@ -18,7 +18,7 @@ from ..index.manifest import crc32_of
 from ..index.notices import Notices
 from ..index.shard import Shard
 from ..index.snapshot import ShardRef, Snapshot, Store, Stored, read_snapshot
-from ..index.updater import one_writer, sweep
+from ..index.write_lock import one_writer, sweep
 from ..search.ripgrep import rg_path
 from ..settings import Settings
 from ..sources.chunk import BY_LINES

@@ -28,8 +28,8 @@ from ..index.stops import (
     read_stop,
     write_stop,
 )
-from ..index.updater import is_being_written, one_writer
 from ..index.watcher import Watcher
+from ..index.write_lock import is_being_written, one_writer
 from ..settings import Settings
 from ..sources.repository import Repository, package, renewed, worktree
 from ..sources.worktree import check_is_indexable

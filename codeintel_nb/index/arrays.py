@@ -20,6 +20,7 @@ MAGIC = b"CODEINT1"
 _ALIGN = 64
 
 Array = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
 
 
 def write_arrays(path: Path, arrays: dict[str, Array]) -> None:

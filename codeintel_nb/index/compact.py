@@ -28,9 +28,11 @@ from .child import Cancelled, Output, ask, end, how_it_ended, read_job, serve_pa
 from .embedder import Embedder
 from .locking import acquire_lock
 from .report import Progress
-from .shard import ENDS_WITH_NEWLINE, KINDS, Shard
+from .shard import KINDS, Shard
 from .snapshot import ShardRef, Snapshot, Store, Stored, read_snapshot, write_snapshot
-from .updater import COMPACTING, known_vectors, one_writer, sweep
+from .text_flags import ENDS_WITH_NEWLINE
+from .updater import known_vectors
+from .write_lock import COMPACTING, one_writer, sweep
 from .writer import ShardWriter
 
 MOST_SMALL_SHARDS = 8  # more are merged

@@ -8,19 +8,19 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from stringzilla import Str
 
 from ..errors import ShardError
 from ..sources.chunk import decoded
 from ..sources.opening import FileState
-from .arrays import Array, open_arrays
+from .arrays import Array, Mask, open_arrays
 from .id_lists import Ids
 from .lexicon import Lexicon
 from .manifest import PARTS, crc32_of, damaged, read_manifest
 from .mapping import map_file
 from .path_table import PathTable
 from .postings import Postings
+from .text_flags import ENDS_WITH_NEWLINE, IS_ILL_FORMED, LONG_BYTES, long_chunks
 from .vectors import VectorIndex
 from .words import hash_of
 
@@ -35,29 +35,8 @@ KINDS = (
     "text",
 )
 
-# bits of a file's flags
-ENDS_WITH_NEWLINE = 1  # in the file itself
-IS_ASCII = 2  # and without a vertical tab: whitespace to ripgrep, not to re2
-IS_GENERATED = 4
-IS_NOTEBOOK = 8
-# not UTF-8: re2 accepts surrogates and overlong forms as characters, ripgrep does not
-IS_ILL_FORMED = 16
 _NEAR = 8  # definitions checked backward from a line before a sweep of the whole file
-VERTICAL_TAB = 11
-# Largest text for one re2 call: uninterruptible, it may read only 2 MB/s. ripgrep can be killed.
-LONG_BYTES = 512 << 10
 HALF = 0xFFFFFFFF  # half of a hash identifies a name
-
-Mask = npt.NDArray[np.bool_]
-
-
-def long_chunks(
-    chunk_start: Array, file_start: Array, chunk_file: Array
-) -> tuple[Mask | None, Mask | None]:
-    """Return the masks of long chunks and of chunks in long files; None for an empty one."""
-    chunks: Mask = np.diff(chunk_start.astype(np.int64)) > LONG_BYTES
-    files = np.diff(file_start.astype(np.int64)) > LONG_BYTES
-    return chunks if chunks.any() else None, files[chunk_file] if files.any() else None
 
 
 class Shard:
@@ -419,19 +398,3 @@ class _Texts:
         return str(
             self._blob[self._ends[position - 1] if position else 0 : self._ends[position]], "utf-8"
         )
-
-
-def is_ill_formed(content: bytes) -> bool:
-    """Whether a text is not UTF-8."""
-    if content.isascii():
-        return False
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        return True
-    return False
-
-
-def is_plain(content: bytes) -> bool:
-    """Whether re2 and ripgrep agree on every expression in a text."""
-    return content.isascii() and VERTICAL_TAB not in content

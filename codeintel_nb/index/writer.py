@@ -30,14 +30,13 @@ from .lexicon import LexiconBuilder
 from .manifest import FORMAT, MANIFEST, PARTS, Manifest, Part, crc32_of
 from .path_table import PathTable
 from .postings import PostingsBuilder
-from .shard import (
+from .shard import HALF, KINDS
+from .text_flags import (
     ENDS_WITH_NEWLINE,
-    HALF,
     IS_ASCII,
     IS_GENERATED,
     IS_ILL_FORMED,
     IS_NOTEBOOK,
-    KINDS,
     is_ill_formed,
     is_plain,
 )

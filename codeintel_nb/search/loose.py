@@ -12,15 +12,15 @@ import numpy as np
 from stringzilla import Str
 
 from ..errors import SourceError
+from ..index.arrays import Mask
 from ..index.id_lists import Ids
 from ..index.postings import Postings
-from ..index.shard import (
+from ..index.shard import KINDS
+from ..index.text_flags import (
     ENDS_WITH_NEWLINE,
     IS_ASCII,
     IS_ILL_FORMED,
     IS_NOTEBOOK,
-    KINDS,
-    Mask,
     is_ill_formed,
     is_plain,
     long_chunks,

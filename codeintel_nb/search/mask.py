@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..index.shard import IS_NOTEBOOK, KINDS, Mask, Shard
+from ..index.arrays import Mask
+from ..index.shard import KINDS, Shard
+from ..index.text_flags import IS_NOTEBOOK
 from ..scopes.languages import NOTEBOOK
 from ..scopes.scope import Scope
 from .searchable import Searchable

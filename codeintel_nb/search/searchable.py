@@ -8,10 +8,9 @@ from typing import Any, Protocol
 
 from stringzilla import Str
 
-from ..index.arrays import Array
+from ..index.arrays import Array, Mask
 from ..index.id_lists import Ids
 from ..index.postings import Postings
-from ..index.shard import Mask
 
 
 class Searchable(Protocol):

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from ..errors import SearchError
 from ..index.embedder import Embedder, embedder_input
-from ..index.shard import IS_GENERATED, KINDS, Shard
+from ..index.shard import KINDS, Shard
+from ..index.text_flags import IS_GENERATED
 from ..index.vectors import DIGITS, Ids, top
 from ..index.vectors import Found as Closest
 from ..index.words import FILLERS, WORD, terms_of

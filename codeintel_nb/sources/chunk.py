@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..scopes.languages import language_of
-from .worktree import PRIVATE_KEY
+from .secrets import PRIVATE_KEY
 
 if TYPE_CHECKING:
     from .cells import Cell

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import re
 import stat
@@ -18,6 +17,7 @@ from .ignore import IGNORE_FILES, RuleReader, Rules
 from .mounts import VIRTUAL, mount_of, virtual_folders
 from .opening import HAS_INODES, TRANSIENT, FileState, check_root
 from .repository import Repository
+from .secrets import SECRET_FOLDERS, is_secret_name
 
 HISTORIES = frozenset({".git", ".hg", ".svn", ".jj", ".bzr", "CVS"})  # of version control
 NEVER = HISTORIES | {
@@ -44,20 +44,8 @@ COLLABORATION = re.compile(
     r"|collaboration_sessions\.json"
 )
 _MAY_COLLABORATE = re.compile(r"ystore|\.y$|collaboration")  # a cheap filter
-SECRETS = (
-    ".env", ".env.*", "*.pem", "*.key", "*.pfx", "*.p12", "*.jks", "*.keystore", "*.kdbx", "*.ppk",
-    "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", ".netrc", "_netrc", ".pgpass", ".htpasswd",
-    ".pypirc", ".npmrc", ".git-credentials", ".dockercfg", "credentials.json",
-    "client_secret*.json", "service-account*.json", "service_account*.json", "secrets.y*ml",
-    "secrets.json", "secrets.toml", "*.tfstate", "jpserver-*.json", "nbserver-*.json",
-    "kernel-????????-????-????-????-????????????.json", "jupyter_cookie_secret",
-)  # fmt: skip
-NO_SECRETS = re.compile(r"\.env\.(example|sample|template|dist|defaults?)$|\.pub$|\.py$")
-SECRET_FOLDERS = frozenset({".ssh", ".aws", ".gnupg", ".kube", ".azure", ".gcloud"})
 _NAME = attrgetter("name")
-_SECRET = re.compile("|".join(fnmatch.translate(glob) for glob in SECRETS))
 _READABLE = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH  # by everybody: os.access is not needed
-PRIVATE_KEY = re.compile(rb"\s*-----BEGIN [A-Z ]*PRIVATE KEY")
 
 
 MAX_EXAMPLES = 20  # paths recorded for each reason to skip files
@@ -423,11 +411,6 @@ class _Entry:
 
     def stat(self, *, follow_symlinks: bool = False) -> os.stat_result:
         return self._state
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a file of this name is likely to contain keys or passwords."""
-    return _SECRET.match(name) is not None and NO_SECRETS.search(name) is None
 
 
 def _is_text(name: str) -> bool:

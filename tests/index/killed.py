@@ -29,7 +29,8 @@ from codeintel_nb.index.embedder import default_embedder
 from codeintel_nb.index.manifest import crc32_of
 from codeintel_nb.index.shard import Shard
 from codeintel_nb.index.snapshot import Store, Stored, read_snapshot
-from codeintel_nb.index.updater import one_writer, sweep, update
+from codeintel_nb.index.updater import update
+from codeintel_nb.index.write_lock import one_writer, sweep
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
 

@@ -1,0 +1,43 @@
+"""Properties of a file's text, stored in a shard, by which a search chooses its reader."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .arrays import Array, Mask
+
+# bits of a file's flags
+ENDS_WITH_NEWLINE = 1  # in the file itself
+IS_ASCII = 2  # and without a vertical tab: whitespace to ripgrep, not to re2
+IS_GENERATED = 4
+IS_NOTEBOOK = 8
+# not UTF-8: re2 accepts surrogates and overlong forms as characters, ripgrep does not
+IS_ILL_FORMED = 16
+VERTICAL_TAB = 11
+# Largest text for one re2 call: uninterruptible, it may read only 2 MB/s. ripgrep can be killed.
+LONG_BYTES = 512 << 10
+
+
+def long_chunks(
+    chunk_start: Array, file_start: Array, chunk_file: Array
+) -> tuple[Mask | None, Mask | None]:
+    """Return the masks of long chunks and of chunks in long files; None for an empty one."""
+    chunks: Mask = np.diff(chunk_start.astype(np.int64)) > LONG_BYTES
+    files = np.diff(file_start.astype(np.int64)) > LONG_BYTES
+    return chunks if chunks.any() else None, files[chunk_file] if files.any() else None
+
+
+def is_ill_formed(content: bytes) -> bool:
+    """Whether a text is not UTF-8."""
+    if content.isascii():
+        return False
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+def is_plain(content: bytes) -> bool:
+    """Whether re2 and ripgrep agree on every expression in a text."""
+    return content.isascii() and VERTICAL_TAB not in content
