@@ -11,7 +11,7 @@ import msgspec
 from codeintel_nb.api.wire import IndexRequest, RefreshRequest, RepositoriesAnswer
 from codeintel_nb.api.wording import in_panel
 from codeintel_nb.errors import EngineError, ScopeError, SourceError
-from codeintel_nb.sources.worktree import check_is_indexable
+from codeintel_nb.sources.own_index import check_is_indexable
 
 from .base import CodeIntelHandler
 from .credentials import Refused, kernel_or_user

@@ -20,8 +20,8 @@ from ..index.watcher import Watcher
 from ..scopes.registry import ScopeRegistry
 from ..scopes.scope import Scope
 from ..search.query import Bounds
+from ..sources.own_index import check_is_indexable
 from ..sources.repository import Repository
-from ..sources.worktree import check_is_indexable
 from ..workspace import Workspace
 from .client import HEARTBEAT_S
 from .jobs import Jobs, Tell

@@ -31,8 +31,8 @@ from ..index.stops import (
 from ..index.watcher import Watcher
 from ..index.write_lock import is_being_written, one_writer
 from ..settings import Settings
+from ..sources.own_index import check_is_indexable
 from ..sources.repository import Repository, package, renewed, worktree
-from ..sources.worktree import check_is_indexable
 from .local import LocalEngine
 from .roster import Roster
 

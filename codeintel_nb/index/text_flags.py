@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
+from ..scopes.languages import is_notebook
+from ..sources.chunk import Document
 from .arrays import Array, Mask
 
 # bits of a file's flags
@@ -41,3 +45,25 @@ def is_ill_formed(content: bytes) -> bool:
 def is_plain(content: bytes) -> bool:
     """Whether re2 and ripgrep agree on every expression in a text."""
     return content.isascii() and VERTICAL_TAB not in content
+
+
+_GENERATED = re.compile(
+    rb"@generated|do not edit|auto-?generated|generated (by|from|file|code)|"
+    rb"this file was generated",
+    re.I,
+)
+
+
+def flags_of(document: Document) -> int:
+    """Return the flags of a file, as stored in a shard."""
+    flags = ENDS_WITH_NEWLINE if document.ends_with_newline else 0
+    if is_plain(document.content):
+        flags |= IS_ASCII
+    elif is_ill_formed(document.content):
+        flags |= IS_ILL_FORMED
+    if is_notebook(document.path):
+        flags |= IS_NOTEBOOK
+    longest = len(document.content) / (1 + document.content.count(b"\n"))
+    if _GENERATED.search(document.content[:600]) or longest > 400:
+        flags |= IS_GENERATED
+    return flags

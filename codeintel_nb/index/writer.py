@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import secrets
 import shutil
 import zlib
@@ -18,7 +17,6 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
-from ..scopes.languages import is_notebook
 from ..scopes.storage import storage_errors, sync, write_synced
 from ..sources.chunk import Document, decoded
 from ..sources.opening import FileState
@@ -32,23 +30,15 @@ from .path_table import PathTable
 from .postings import PostingsBuilder
 from .shard import HALF, KINDS
 from .text_flags import (
-    ENDS_WITH_NEWLINE,
     IS_ASCII,
     IS_GENERATED,
-    IS_ILL_FORMED,
-    IS_NOTEBOOK,
-    is_ill_formed,
+    flags_of,
     is_plain,
 )
 from .vectors import encode, write_vectors
 from .words import WORD, hash_of
 
 BATCH = 2048  # chunks embedded together
-_GENERATED = re.compile(
-    rb"@generated|do not edit|auto-?generated|generated (by|from|file|code)|"
-    rb"this file was generated",
-    re.I,
-)
 
 Known = Callable[[Array], tuple[Array, Array]]
 
@@ -117,7 +107,7 @@ class ShardWriter:
         offset = self.content_bytes
         first_chunk = len(self._chunks)
         lines = document.content.split(b"\n")
-        flags = _flags(document)
+        flags = flags_of(document)
         language = self._language(document.language)
         for chunk in document.chunks:
             text = b"\n".join(lines[chunk.start_line - 1 : chunk.end_line]) + b"\n"
@@ -401,20 +391,6 @@ def path_words(path: str) -> str:
     folder, _, name = path.rpartition("/")
     stem = name.rpartition(".")[0] or name
     return f"{stem} {stem} {' '.join(folder.split('/')[-3:])}"
-
-
-def _flags(document: Document) -> int:
-    flags = ENDS_WITH_NEWLINE if document.ends_with_newline else 0
-    if is_plain(document.content):
-        flags |= IS_ASCII
-    elif is_ill_formed(document.content):
-        flags |= IS_ILL_FORMED
-    if is_notebook(document.path):
-        flags |= IS_NOTEBOOK
-    longest = len(document.content) / (1 + document.content.count(b"\n"))
-    if _GENERATED.search(document.content[:600]) or longest > 400:
-        flags |= IS_GENERATED
-    return flags
 
 
 def _digest(text: str) -> int:

@@ -8,14 +8,14 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
 from operator import attrgetter
-from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import SourceError
 from ..settings import Settings
 from .ignore import IGNORE_FILES, RuleReader, Rules
-from .mounts import VIRTUAL, mount_of, virtual_folders
+from .mounts import virtual_folders
 from .opening import HAS_INODES, TRANSIENT, FileState, check_root
+from .own_index import HOME_FORMATS, check_is_indexable, identity_of, is_index_home
 from .repository import Repository
 from .secrets import SECRET_FOLDERS, is_secret_name
 
@@ -35,8 +35,6 @@ VIRTUAL_FOLDER = "virtual file system"
 OWN_INDEX, BY_COLLABORATION = "index of codeintel", "rewritten by collaboration at each keystroke"
 # a file skipped for one of these reasons was not in the index either
 IGNORED = frozenset({"ignored", "ignored folder", OWN_INDEX, BY_COLLABORATION})
-_FORMATS = frozenset(f"v{number}" for number in range(1, 10))  # format folders of an index home
-_REPOSITORY = re.compile(r"[0-9a-f]{16}")  # a repository's folder in one of these
 _RULE_NAMES = (".git", *IGNORE_FILES)
 # files that JupyterLab's collaboration rewrites at each keystroke
 COLLABORATION = re.compile(
@@ -97,7 +95,7 @@ class Walk:
         self.linked: dict[str, FileState] = {}
         self._settings = settings
         self._never = HISTORIES if no_ignore else NEVER
-        self._home = _identity(settings.home)
+        self._home = identity_of(settings.home)
         self._virtual = virtual_folders(self.root)
         self._is_checked = False
         self._reader = RuleReader(self.root, lambda path: self._leave(UNREAD_RULES, path))
@@ -180,7 +178,7 @@ class Walk:
         place = os.path.join(self.root, folder)
         return {
             name
-            for name in (*_RULE_NAMES, "pyvenv.cfg", "conda-meta", "bin", "Scripts", *_FORMATS)
+            for name in (*_RULE_NAMES, "pyvenv.cfg", "conda-meta", "bin", "Scripts", *HOME_FORMATS)
             if os.path.lexists(os.path.join(place, name))
         }
 
@@ -325,7 +323,7 @@ class Walk:
         return "ignored folder" if rules.ignores(path, True) else None
 
     def _is_home(self, folder: str | int) -> bool:
-        return self._home is not None and _identity(folder) == self._home
+        return self._home is not None and identity_of(folder) == self._home
 
     def _reason_inside(self, folder: str, names: set[str]) -> str | None:
         """Return the reason to skip a folder from its entries, or None."""
@@ -333,30 +331,10 @@ class Walk:
         if self.reads_ignore_files and is_environment(names, place):
             return "virtual environment"
         return (
-            OWN_INDEX if not _FORMATS.isdisjoint(names) and _is_index_home(place, names) else None
+            OWN_INDEX
+            if not HOME_FORMATS.isdisjoint(names) and is_index_home(place, names)
+            else None
         )
-
-
-def check_is_indexable(root: str, home: Path) -> None:
-    """Raise SourceError for the index home, folders in it and virtual file systems."""
-    mount = mount_of(root)
-    if mount is not None and mount.kind in VIRTUAL:
-        raise SourceError(
-            f"The folder {root} is on a virtual file system ({mount.kind}), "
-            "whose files the kernel generates. Choose a folder on a disk: codeintel index PATH"
-        )
-    # paths are compared, too: the home may not exist yet
-    identity, resolved = _identity(home), os.path.realpath(home)
-    folder = root
-    while folder != resolved and (identity is None or _identity(folder) != identity):
-        above = os.path.dirname(folder)
-        if above == folder:
-            return
-        folder = above
-    raise SourceError(
-        f"The folder {root} holds codeintel's own index. "
-        "Choose another folder: codeintel index PATH"
-    )
 
 
 def is_environment(names: set[str], folder: str) -> bool:
@@ -369,31 +347,6 @@ def is_environment(names: set[str], folder: str) -> bool:
         mark.partition("/")[0] in names and os.path.isfile(os.path.join(folder, mark))
         for mark in ENVIRONMENT_MARKS[2:]
     )
-
-
-def _is_index_home(folder: str, names: set[str]) -> bool:
-    """Whether a folder is an index home of any process."""
-    for name in sorted(_FORMATS & names):
-        try:
-            with os.scandir(os.path.join(folder, name, "repositories")) as entries:
-                if any(
-                    _REPOSITORY.fullmatch(entry.name)
-                    and os.path.exists(os.path.join(entry.path, "repository.json"))
-                    for entry in entries
-                ):
-                    return True
-        except OSError:
-            continue
-    return False
-
-
-def _identity(place: str | os.PathLike[str] | int) -> tuple[int, int] | None:
-    """Return a folder's device and inode; None if it is missing."""
-    try:
-        state = os.stat(place)
-    except OSError:
-        return None
-    return state.st_dev, state.st_ino
 
 
 class _Entry:
