@@ -21,7 +21,7 @@ from ..index.snapshot import ShardRef, Snapshot, Store, Stored, read_snapshot
 from ..index.write_lock import one_writer, sweep
 from ..search.ripgrep import rg_path
 from ..settings import Settings
-from ..sources.chunk import BY_LINES
+from ..sources.document import BY_LINES
 from ..sources.grammar_folder import use_grammar_folder
 from ..sources.grammars import LANGUAGES
 from ..sources.mounts import LISTING, mount_of

@@ -13,15 +13,8 @@ import numpy as np
 from ..errors import IndexingCancelled, ShardError, SourceError
 from ..scopes.storage import replace, storage_errors
 from ..settings import Settings
-from ..sources.chunk import (
-    BY_LINES,
-    UNPARSED,
-    Document,
-    chunk_failsafe,
-    content_hash,
-    document_by_lines,
-    refusal,
-)
+from ..sources.chunk import Document, content_hash
+from ..sources.document import BY_LINES, UNPARSED, chunk_failsafe, document_by_lines, refusal
 from ..sources.opening import TRANSIENT, FileState, FolderReader
 from ..sources.worktree import MAX_EXAMPLES, FileStat
 from .arrays import Array

@@ -29,7 +29,8 @@ from ..scopes.globs import PathMatcher
 from ..scopes.languages import NOTEBOOK, depends_on_text, is_notebook, language_of
 from ..scopes.scope import Scope
 from ..settings import Settings
-from ..sources.chunk import Document, plain_document, refusal
+from ..sources.chunk import Document
+from ..sources.document import plain_document, refusal
 from ..sources.opening import TRANSIENT, FolderReader
 from ..sources.repository import WORKTREE
 from ..sources.worktree import FileStat

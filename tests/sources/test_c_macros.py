@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeintel_nb.sources.c_macros import without_macros
-from codeintel_nb.sources.chunk import document_of
+from codeintel_nb.sources.document import document_of
 
 
 def definitions(text, path="a.cpp"):

@@ -1,7 +1,7 @@
 import json
 
 from codeintel_nb import Scope
-from codeintel_nb.sources.chunk import document_of
+from codeintel_nb.sources.document import document_of
 from tests.conftest import write_tree
 
 

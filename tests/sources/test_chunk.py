@@ -7,13 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeintel_nb.scopes.languages import language_of
-from codeintel_nb.sources.chunk import (
-    MAX_CHUNK_CHARACTERS,
-    chunk_failsafe,
-    document_of,
-    refusal,
-    text_of,
-)
+from codeintel_nb.sources.chunk import MAX_CHUNK_CHARACTERS, text_of
+from codeintel_nb.sources.document import chunk_failsafe, document_of, refusal
 from codeintel_nb.sources.grammars import LANGUAGES
 from tests.strategies import SOURCE_TEXT
 

@@ -12,7 +12,8 @@ import pytest
 
 from codeintel_nb import Scope
 from codeintel_nb.api.text import status_notes
-from codeintel_nb.sources.chunk import chunk_failsafe, decoded, refusal, text_of
+from codeintel_nb.sources.chunk import decoded, text_of
+from codeintel_nb.sources.document import chunk_failsafe, refusal
 from tests.conftest import write_tree
 from tests.index.test_guard import FAILED, SLOW
 from tests.sources.test_chunk import assert_tiles

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codeintel_nb.scopes.languages import LANGUAGES as NAMES
-from codeintel_nb.sources.chunk import document_of
+from codeintel_nb.sources.document import document_of
 from codeintel_nb.sources.grammars import LANGUAGES
 
 HERE = Path(__file__).parent / "languages"

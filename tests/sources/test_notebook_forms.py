@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from codeintel_nb.scopes.languages import language_of
-from codeintel_nb.sources.chunk import document_of, plain_document, text_of
+from codeintel_nb.sources.chunk import text_of
+from codeintel_nb.sources.document import document_of, plain_document
 from codeintel_nb.sources.literate import document_cells
 from codeintel_nb.sources.notebooks import notebook_of
 from codeintel_nb.sources.scripts import script_cells

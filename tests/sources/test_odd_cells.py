@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeintel_nb.sources.broken_json import merge_sides, read_broken_json
-from codeintel_nb.sources.chunk import document_of, plain_document
+from codeintel_nb.sources.document import document_of, plain_document
 from tests.sources.test_chunk import assert_tiles
 
 LINES = (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from codeintel_nb.sources.chunk import document_of
+from codeintel_nb.sources.document import document_of
 
 PACKAGES = Path(sysconfig.get_paths()["purelib"])
 STANDARD = Path(sysconfig.get_paths()["stdlib"])

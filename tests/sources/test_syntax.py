@@ -1,6 +1,6 @@
 import pytest
 
-from codeintel_nb.sources.chunk import document_of
+from codeintel_nb.sources.document import document_of
 
 SOURCES = {
     "a.py": (
