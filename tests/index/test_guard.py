@@ -12,10 +12,10 @@ from tests.conftest import write_tree
 FAULTS = """
 import os, re, signal
 from codeintel_nb.index import guard
-from codeintel_nb.sources import chunk
+from codeintel_nb.sources import document
 
 guard.MOST_S = 1.0
-cut = chunk.document_of
+cut = document.document_of
 
 def document_of(path, data, *others):
     if b"crashes" in data:
@@ -28,7 +28,7 @@ def document_of(path, data, *others):
         os.kill(os.getpid(), signal.SIGKILL)
     return cut(path, data, *others)
 
-chunk.document_of = document_of
+document.document_of = document_of
 """
 FAILED = "read by lines, as its grammar failed"
 SLOW = "read by lines, as its grammar took too long"
@@ -86,15 +86,15 @@ def test_child_killed_from_outside_is_not_restarted(faulty, tmp_path):
 
 TIMED_OUT = """
 import os
-from codeintel_nb.sources import chunk, syntax
-cut = chunk.document_of
+from codeintel_nb.sources import document, syntax
+cut = document.document_of
 
 def document_of(path, data, *others):
     if b"slow_one" in data and os.environ.get("SLOW"):
         raise syntax.ParseTimeout
     return cut(path, data, *others)
 
-chunk.document_of = document_of
+document.document_of = document_of
 """
 
 
