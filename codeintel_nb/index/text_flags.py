@@ -54,16 +54,18 @@ _GENERATED = re.compile(
 )
 
 
-def flags_of(document: Document) -> int:
-    """Return the flags of a file, as stored in a shard."""
+def reader_flags(document: Document) -> int:
+    """Return the flags of a file by which a text search chooses its reader."""
     flags = ENDS_WITH_NEWLINE if document.ends_with_newline else 0
     if is_plain(document.content):
         flags |= IS_ASCII
     elif is_ill_formed(document.content):
         flags |= IS_ILL_FORMED
-    if is_notebook(document.path):
-        flags |= IS_NOTEBOOK
+    return flags | (IS_NOTEBOOK if is_notebook(document.path) else 0)
+
+
+def flags_of(document: Document) -> int:
+    """Return all flags of a file, as stored in a shard."""
     longest = len(document.content) / (1 + document.content.count(b"\n"))
-    if _GENERATED.search(document.content[:600]) or longest > 400:
-        flags |= IS_GENERATED
-    return flags
+    is_generated = _GENERATED.search(document.content[:600]) or longest > 400
+    return reader_flags(document) | (IS_GENERATED if is_generated else 0)

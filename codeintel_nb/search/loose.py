@@ -16,15 +16,7 @@ from ..index.arrays import Mask
 from ..index.id_lists import Ids
 from ..index.postings import Postings
 from ..index.shard import KINDS
-from ..index.text_flags import (
-    ENDS_WITH_NEWLINE,
-    IS_ASCII,
-    IS_ILL_FORMED,
-    IS_NOTEBOOK,
-    is_ill_formed,
-    is_plain,
-    long_chunks,
-)
+from ..index.text_flags import IS_ASCII, IS_ILL_FORMED, is_plain, long_chunks, reader_flags
 from ..scopes.globs import PathMatcher
 from ..scopes.languages import NOTEBOOK, depends_on_text, is_notebook, language_of
 from ..scopes.scope import Scope
@@ -81,7 +73,7 @@ class LooseFiles:
         )
         # not needed: rg never scans these files as a whole
         self.lines_before = np.zeros(len(documents), np.int64)
-        self.file_flags = np.array([_flags(document) for document in documents], np.uint8)
+        self.file_flags = np.array([reader_flags(document) for document in documents], np.uint8)
         chunks = [
             (file, chunk) for file, document in enumerate(documents) for chunk in document.chunks
         ]
@@ -151,21 +143,6 @@ class LooseFiles:
 
     def defines(self, file: int, line: int) -> bool:
         return False
-
-
-def _flags(document: Document) -> int:
-    flags = (
-        IS_ASCII
-        if is_plain(document.content)
-        else IS_ILL_FORMED
-        if is_ill_formed(document.content)
-        else 0
-    )
-    return (
-        flags
-        | (ENDS_WITH_NEWLINE if document.ends_with_newline else 0)
-        | (IS_NOTEBOOK if is_notebook(document.path) else 0)
-    )
 
 
 class LooseAnswer(NamedTuple):
