@@ -110,8 +110,10 @@ class Service(SharedService):
 
         def moved(state: JobState) -> None:
             if state.state == "done":
-                # before the scope is read: it may change meanwhile
-                repositories = [repository.name for repository in self.workspace.repositories()]
+                repositories = list[str]()
+                # before the scope is read, as it may change meanwhile; other followers come next
+                with suppress(CodeIntelError, OSError):
+                    repositories = [one.name for one in self.workspace.repositories()]
                 loop.call_soon_threadsafe(lambda: loop.create_task(widen(repositories)))
 
         self.jobs.follow(name, moved)

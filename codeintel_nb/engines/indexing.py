@@ -202,11 +202,13 @@ class Indexing:
                 only,
             )
         except InterruptedAtEnd:
-            clear_rebuild(folder)
+            if rebuild:
+                clear_rebuild(folder)
             raise
         except (KeyboardInterrupt, IndexingCancelled):
             raise self._stopped(repository, cancel, last) from None
-        clear_rebuild(folder)
+        if rebuild:  # an update of some paths leaves it due
+            clear_rebuild(folder)
         self._compact(repository, progress, cancel)
         return report
 

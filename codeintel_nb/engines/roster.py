@@ -329,11 +329,14 @@ class Roster:
         return name
 
     def offered_name(self, root: str) -> str | None:
-        """Return the registered name of an unindexed folder.
+        """Return the registered name of a folder.
 
-        None without one, or if a repository uses it.
+        None if there is none, the folder is indexed, or a repository has that name.
         """
-        names = {one.repository.name for one in self.all()}
+        stored = self.all()
+        names = {one.repository.name for one in stored}
+        if self._worktree_at(root, stored) is not None:
+            return None
         return next(
             (
                 name
@@ -348,13 +351,18 @@ class Roster:
         project = self._offered.get(name)
         if project is None or any(one.repository.name == name for one in stored):
             return name
+        return self._worktree_at(project.root, stored) or name
+
+    @staticmethod
+    def _worktree_at(root: str, stored: list[Stored]) -> str | None:
+        """Return the name of the repository indexed at a root, not as a package."""
         return next(
             (
                 one.repository.name
                 for one in stored
-                if (one.repository.source, one.repository.root) == ("worktree", project.root)
+                if (one.repository.source, one.repository.root) == ("worktree", root)
             ),
-            name,
+            None,
         )
 
     def present_scope(self, scope: Scope) -> Scope | None:

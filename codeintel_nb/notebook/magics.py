@@ -329,7 +329,10 @@ class CodeintelMagics(Running):
             )
             notes += each_summary(
                 [
-                    (request.package or "", partial(client.index, request, progress, cancel))
+                    (
+                        request.package or request.path or "",
+                        partial(client.index, request, progress, cancel),
+                    )
                     for request in requests
                 ]
             )

@@ -436,6 +436,11 @@ function renderPanel({ model, el, trans }) {
     wanted = changed;
     askLast("scope", { scope: changed }, () => (wanted = null), (error) => { wanted = null; restore(); failed(error); });
   }
+  // A change that the server computes: it waits for an earlier click, or takes its place.
+  function changeScope(what, given = {}) {
+    wanted = null;
+    askLast(what, given, () => undefined, failed, "scope");
+  }
   // the text of an input, which is empty from then on; the call that puts it back, where it could not be used
   function taken(input) {
     const text = input.value.trim();
@@ -581,7 +586,7 @@ function renderPanel({ model, el, trans }) {
   };
 
   function saved(names) {
-    const use = element("select", { "aria-label": t("Use a saved scope"), "data-key": "use:", onchange: () => use.value && askLast("use", { name: use.value }, () => undefined, failed, "scope") }, element("option", { value: "", text: t("use…") }), ...names.map((name) => element("option", { value: name, text: name })));
+    const use = element("select", { "aria-label": t("Use a saved scope"), "data-key": "use:", onchange: () => use.value && changeScope("use", { name: use.value }) }, element("option", { value: "", text: t("use…") }), ...names.map((name) => element("option", { value: name, text: name })));
     const error = element("small", { class: "error", role: "alert" }); // beside the field: the caption is about the search
     const showError = (message) => {
       error.textContent = message;
@@ -603,12 +608,8 @@ function renderPanel({ model, el, trans }) {
   // Buttons that widen the scope: the project, its imports, everything.
   function steps() {
     const step = (key, text, onclick) => element("button", { type: "button", text: t(text), "data-key": key, onclick });
-    const sent = (what) => () => {
-      wanted = null;
-      askLast(what, {}, () => undefined, failed, "scope"); // after an earlier click, or in its place
-    };
     return element("div", { role: "group", "aria-label": t("Search in") },
-      step("clear:", "This project", sent("clear")), step("imports:", "+ imported packages", sent("imports")), step("all:", "Everything", () => setScope({})));
+      step("clear:", "This project", () => changeScope("clear")), step("imports:", "+ imported packages", () => changeScope("imports")), step("all:", "Everything", () => setScope({})));
   }
 
   function typed() {

@@ -182,6 +182,10 @@ def test_unfinished_rebuild_is_completed_by_the_next_run(opened, large, by_user)
     with pytest.raises(IndexingCancelled, match="resume with|Resume with"):
         workspace.index(large, progress=progress, cancel=cancel, outputs=True)
     assert workspace.search_text("printed_once").total == 0
+    (large / "d0" / "f000.py").write_text("fresh = 1\n")
+    known = workspace.repository("large")
+    if not by_user:  # a watcher's update of one file leaves the rebuild due
+        workspace.index_repository(known, only=["d0/f000.py"], requested=False)
     assert workspace.refresh("large").indexed == 501
     assert workspace.search_text("printed_once").total == 1
     assert workspace.refresh("large").indexed == 0, "nothing is left to index"
