@@ -233,7 +233,8 @@ def test_refresh_of_all_continues_after_a_failure(run, tree, tmp_path):
     assert code == 2
     assert "a_gone: The folder" in err
     assert "shop: " in out
-    assert len(json.loads(run("refresh", "--home", home, "--json")[1])) == 1
+    (line,) = run("refresh", "--home", home, "--json")[1].splitlines()
+    assert json.loads(line)["repository"] == "shop", "a report a line"
 
 
 def test_the_demo_copies_the_tutorials(tmp_path):

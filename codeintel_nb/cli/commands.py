@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,8 +18,8 @@ from ..api.options import SCOPE_OPTIONS
 from ..api.progress import TerminalProgress, skipped, summary
 from ..api.terminal import emit, emit_json
 from ..api.text import aligned, plain, status_notes, status_table
-from ..errors import CodeIntelError, IndexingCancelled
-from ..index.report import NOTHING, IndexReport
+from ..errors import CodeIntelError
+from ..index.report import NOTHING, IndexReport, each_report
 from ..scopes.scope import Scope
 from ..search.hit import Results
 from ..workspace import Workspace
@@ -44,25 +45,19 @@ def refresh(args: argparse.Namespace, workspace: Workspace) -> int:
     names = args.names or [repository.name for repository in workspace.repositories()]
     if not names:
         raise CodeIntelError(NOTHING)
-    reports, errors = list[IndexReport](), list[CodeIntelError]()
-    for name in names:
-        try:
-            with TerminalProgress() as progress:
-                reports.append(workspace.refresh(name, progress, rebuild=args.rebuild))
-        except IndexingCancelled:
-            raise
-        except CodeIntelError as error:  # one repository must not stop the others
-            errors.append(error)
-            if len(names) > 1:
-                print(f"codeintel: {name}: {error}", file=sys.stderr, flush=True)
+
+    def run(name: str) -> IndexReport:
+        with TerminalProgress() as progress:
+            return workspace.refresh(name, progress, rebuild=args.rebuild)
+
+    code = FOUND
+    for name, outcome in each_report([(name, partial(run, name)) for name in names]):
+        if isinstance(outcome, CodeIntelError):
+            code = ERROR
+            print(f"codeintel: {name}: {outcome}", file=sys.stderr, flush=True)
         else:
-            if not args.json:
-                emit(summary(reports[-1]))
-    if errors and len(names) == 1:
-        raise errors[0]
-    if args.json:
-        emit_json(msgspec.json.encode(reports[0] if len(names) == 1 else reports).decode())
-    return ERROR if errors else FOUND
+            _print(args, outcome, partial(summary, outcome))
+    return code
 
 
 def _report(report: IndexReport) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
+
+from ..errors import CodeIntelError, IndexingCancelled
 
 NOTHING = "Nothing is indexed yet. Index a folder: codeintel index PATH"
 FILE_BYTES = 4_000  # fixed cost of a file, in bytes of text
@@ -74,3 +76,24 @@ class RepositoryStatus(msgspec.Struct, frozen=True):
     state: State = "indexed"  # unfinished: the first run ended early, not stopped by the user
     # progress of the last run if the user stopped it: ``at 84 % (3,640 of 4,643 files)``
     stopped: str = ""
+
+
+def each_report(
+    runs: Sequence[tuple[str, Callable[[], IndexReport]]],
+) -> Iterator[tuple[str, IndexReport | CodeIntelError]]:
+    """Run each; yield its name with its report or error: one failure does not stop the others.
+
+    Raises
+    ------
+    IndexingCancelled : a run was cancelled.
+    CodeIntelError : the only run failed.
+    """
+    for name, run in runs:
+        try:
+            yield name, run()
+        except IndexingCancelled:
+            raise
+        except CodeIntelError as error:
+            if len(runs) == 1:
+                raise
+            yield name, error

@@ -26,13 +26,12 @@ from ..api.wire import IndexRequest
 from ..api.wording import in_notebook
 from ..errors import (
     CodeIntelError,
-    IndexingCancelled,
     ScopeError,
     SearchError,
     SourceError,
     did_you_mean,
 )
-from ..index.report import IndexReport
+from ..index.report import IndexReport, each_report
 from ..scopes.scope import Scope, covered, joined
 from ..search.hit import Hit
 from ..sources.project import current_folder, project_of
@@ -259,21 +258,13 @@ def changed(scope: Scope, command: str, values: dict[str, Any]) -> Scope:
 
 
 def each_summary(runs: Sequence[tuple[str, Callable[[], IndexReport]]]) -> list[str]:
-    """Return the summary or the error of each run: one failure must not stop the others.
-
-    The error of a single run is raised, as is IndexingCancelled.
-    """
-    lines = list[str]()
-    for name, run in runs:
-        try:
-            lines.append(summary(run()))
-        except IndexingCancelled:
-            raise
-        except CodeIntelError as error:
-            if len(runs) == 1:
-                raise
-            lines.append(f"{name}: {in_notebook(str(error))}")
-    return lines
+    """Return the summary or the error of each run."""
+    return [
+        f"{name}: {in_notebook(str(outcome))}"
+        if isinstance(outcome, CodeIntelError)
+        else summary(outcome)
+        for name, outcome in each_report(runs)
+    ]
 
 
 def sendable(hits: Sequence[Hit]) -> tuple[Hit, ...]:
