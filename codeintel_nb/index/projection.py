@@ -11,20 +11,16 @@ van der Maaten and Hinton, "Visualizing Data using t-SNE", 2008.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from errno import ENOENT
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
-from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
@@ -33,6 +29,16 @@ import numpy.typing as npt
 from ..errors import CodeIntelError, EngineError, MissingExtra, SearchError
 from ..scopes.storage import make_private, replace
 from .child import Cancelled, Failure, Output, ask, end, how_it_ended, read_job, serve_parent, spawn
+from .landmarks import (
+    LANDMARKS_FILE,
+    Floats,
+    Landmarks,
+    points_file,
+    read_landmarks,
+    read_points,
+    write_landmarks,
+)
+from .locking import acquire_lock
 from .report import Progress
 from .shard import Shard
 from .vectors import decode
@@ -40,33 +46,11 @@ from .vectors import decode
 LANDMARKS = 4000
 NEIGHBOURS = 10
 SHARPNESS = 0.02  # cosine gain that multiplies a landmark's weight by e
-OUTGROWN = 4  # growth factor of the chunks since the last layout that triggers a new one
 LAYOUT_CHUNKS = 150_000  # placing this many takes about as long as the layout
 ITERATIONS, CALLED_EVERY = 750, 25  # of t-SNE
 STAGE = "drawing the map"
-LANDMARKS_FILE = "landmarks.npz"
-ATTEMPTS = 3  # as another process may lay out the same map
+WAIT_S = 0.2  # for the lock, between checks for a cancellation
 _BATCH = 20_000
-
-Floats = npt.NDArray[np.float32]
-
-
-class Landmarks(NamedTuple):
-    """Normalized vectors (m, dim), and their places (m, 2), about -1 to 1."""
-
-    vectors: Floats
-    places: Floats
-    chunks: int  # of all shards at the time of the layout
-    embedder: str
-
-    @property
-    def id(self) -> str:
-        return hashlib.sha256(self.places.tobytes()).hexdigest()[:12]
-
-    def serves(self, shards: Sequence[Shard]) -> bool:
-        """Whether the shards' chunks can be placed among these landmarks."""
-        chunks = sum(shard.manifest.chunks for shard in shards)
-        return self.embedder == shards[0].manifest.embedder and chunks <= OUTGROWN * self.chunks
 
 
 class Projection:
@@ -95,21 +79,12 @@ class Projection:
         EngineError : the child died, or the map could not be written.
         FileNotFoundError : a shard was replaced meanwhile.
         """
-        for _ in range(ATTEMPTS):  # another process may replace the landmarks at any time
-            landmarks = _read(self.folder / LANDMARKS_FILE) or self._landmarks
-            is_due = landmarks is None or not landmarks.serves(shards)
-            if landmarks is not None and not is_due:
-                self._use(landmarks, shards)
-                if all(self._is_placed(shard) for shard in shards):
-                    break
-            if self._lay_out(shards, None if is_due else landmarks, progress, cancel):
-                break
-        else:
-            raise EngineError(
-                f"The map could not be written to {self.folder}. "
-                "Free some space, and draw it again."
-            )
-        self._forget_all_but({shard.id for shard in shards})
+        if self._is_loaded(shards):
+            return
+        with self._locked(cancel):
+            if not self._is_loaded(shards):  # another process may have laid it out meanwhile
+                self._lay_out(shards, progress, cancel)
+            self._forget_all_but({shard.id for shard in shards})
 
     def points(self, shard: Shard) -> Floats:
         """Return the positions of a shard's chunks, (n, 2), after ``prepare``.
@@ -122,7 +97,40 @@ class Projection:
             raise FileNotFoundError(ENOENT, os.strerror(ENOENT), str(shard.folder))
         return self._points[shard.id]
 
-    def _use(self, landmarks: Landmarks, shards: Sequence[Shard]) -> None:
+    def _is_loaded(self, shards: Sequence[Shard]) -> bool:
+        """Whether all points are in memory; loads those on disk."""
+        landmarks = self._present(shards)
+        if landmarks is None:
+            return False
+        self._use(landmarks)
+        return all(self._is_placed(shard) for shard in shards)
+
+    def _present(self, shards: Sequence[Shard]) -> Landmarks | None:
+        """Return the current landmarks; None if new ones are due."""
+        landmarks = read_landmarks(self.folder / LANDMARKS_FILE) or self._landmarks
+        return landmarks if landmarks is not None and landmarks.serves(shards) else None
+
+    @contextmanager
+    def _locked(self, cancel: threading.Event | None) -> Iterator[None]:
+        """Keep other processes from laying out the map; without a writable folder, do nothing."""
+        from filelock import Timeout
+
+        if not _can_write(self.folder):
+            yield
+            return
+        while True:
+            try:
+                lock = acquire_lock(self.folder.with_suffix(".lock"), WAIT_S)
+                break
+            except Timeout:
+                if cancel is not None and cancel.is_set():
+                    raise SearchError("Drawing the map was interrupted.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _use(self, landmarks: Landmarks) -> None:
         if self._landmarks is None or landmarks.id != self._landmarks.id:
             self._landmarks = landmarks
             self._points.clear()
@@ -132,7 +140,7 @@ class Projection:
         assert self._landmarks is not None
         if (
             shard.id not in self._points
-            and (points := _read_points(self.folder, shard, self._landmarks)) is not None
+            and (points := read_points(self.folder, shard, self._landmarks)) is not None
         ):
             self._points[shard.id] = points
         return shard.id in self._points
@@ -140,32 +148,31 @@ class Projection:
     def _lay_out(
         self,
         shards: Sequence[Shard],
-        landmarks: Landmarks | None,
         progress: Callable[[Progress], None],
         cancel: threading.Event | None,
-    ) -> bool:
-        """Run the child and load its points; return whether none was missing."""
+    ) -> None:
+        """Run the child and load its points."""
+        landmarks = self._present(shards)
         if landmarks is None and find_spec("openTSNE") is None:
             raise MissingExtra("map", needed_by="A map of the code")
         with tempfile.TemporaryDirectory(prefix="codeintel-map-") as scratch:
             folder = self.folder if _can_write(self.folder) else Path(scratch)
-            # never overwrite newer landmarks
             if landmarks is not None and not (folder / LANDMARKS_FILE).exists():
-                _write(folder / LANDMARKS_FILE, landmarks)
+                write_landmarks(folder / LANDMARKS_FILE, landmarks)
             job = Layout(
                 tuple(str(shard.folder) for shard in shards), str(folder), landmarks is None
             )
             _in_child(job, progress, cancel)
-            layout = _read(folder / LANDMARKS_FILE)
-            if layout is None:
-                return False
-            self._use(layout, shards)
-            for shard in shards:
-                points = _read_points(folder, shard, layout)
-                if points is None:
-                    return False
-                self._points[shard.id] = points
-            return True
+            layout = read_landmarks(folder / LANDMARKS_FILE)
+            points = [layout and read_points(folder, shard, layout) for shard in shards]
+            if layout is None or any(one is None for one in points):
+                raise EngineError(
+                    f"The map could not be written to {folder}. Free some space, and draw it again."
+                )
+            self._use(layout)
+            for shard, one in zip(shards, points, strict=True):
+                assert one is not None
+                self._points[shard.id] = one
 
     def _forget_all_but(self, shards: set[str]) -> None:
         """Delete the points of other shards and of other landmarks."""
@@ -245,7 +252,7 @@ def main() -> None:
 
 def _make(job: Layout) -> None:
     shards, folder = [Shard(Path(name)) for name in job.shards], Path(job.folder)
-    landmarks = None if job.anew else _read(folder / LANDMARKS_FILE)
+    landmarks = None if job.anew else read_landmarks(folder / LANDMARKS_FILE)
     chunks = sum(shard.manifest.chunks for shard in shards)
     total = chunks + (LAYOUT_CHUNKS if landmarks is None else 0)
     offset = 0
@@ -255,12 +262,12 @@ def _make(job: Layout) -> None:
 
     if landmarks is None:
         landmarks = _laid_out(shards, chunks, lambda share: report(share * LAYOUT_CHUNKS))
-        _write(folder / LANDMARKS_FILE, landmarks)
+        write_landmarks(folder / LANDMARKS_FILE, landmarks)
         offset += LAYOUT_CHUNKS
     for shard in shards:
-        if _read_points(folder, shard, landmarks) is None:
+        if read_points(folder, shard, landmarks) is None:
             points = _placed(shard, landmarks, report)
-            replace(_points_file(folder, shard, landmarks), points.astype("<f4").tobytes())
+            replace(points_file(folder, shard, landmarks), points.astype("<f4").tobytes())
         offset += shard.manifest.chunks
 
 
@@ -345,20 +352,6 @@ def _normalized(shard: Shard, chunks: npt.NDArray[np.int64]) -> Floats:
     return normalized
 
 
-def _points_file(folder: Path, shard: Shard, landmarks: Landmarks) -> Path:
-    return folder / f"{shard.id}-{landmarks.id}.bin"
-
-
-def _read_points(folder: Path, shard: Shard, landmarks: Landmarks) -> Floats | None:
-    try:
-        points: Floats = np.frombuffer(
-            _points_file(folder, shard, landmarks).read_bytes(), "<f4"
-        ).reshape(-1, 2)
-    except (OSError, ValueError):
-        return None  # missing or truncated
-    return points if len(points) == shard.manifest.chunks else None
-
-
 def _can_write(folder: Path) -> bool:
     try:
         make_private(folder)
@@ -366,32 +359,6 @@ def _can_write(folder: Path) -> bool:
             return True
     except OSError:
         return False
-
-
-def _write(path: Path, landmarks: Landmarks) -> None:
-    buffer = io.BytesIO()
-    embedder = np.frombuffer(landmarks.embedder.encode(), np.uint8)
-    np.savez(
-        buffer,
-        vectors=landmarks.vectors,
-        places=landmarks.places,
-        chunks=np.int64(landmarks.chunks),
-        embedder=embedder,
-    )
-    replace(path, buffer.getvalue())
-
-
-def _read(path: Path) -> Landmarks | None:
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            return Landmarks(
-                arrays["vectors"],
-                arrays["places"],
-                int(arrays["chunks"]),
-                arrays["embedder"].tobytes().decode(),
-            )
-    except (OSError, KeyError, ValueError, EOFError, BadZipFile):
-        return None  # missing or damaged
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import pytest
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import MissingExtra, SearchError
-from codeintel_nb.index.projection import LANDMARKS_FILE, Projection, _read, _write
+from codeintel_nb.index.landmarks import LANDMARKS_FILE, read_landmarks, write_landmarks
+from codeintel_nb.index.projection import Projection
 from codeintel_nb.index.shard import Shard
 from codeintel_nb.index.vectors import decode
 from tests.conftest import write_tree
@@ -190,13 +191,13 @@ def test_newer_landmarks_of_another_process_are_kept(mapped, tmp_path):
     projection = Projection(folder)
     projection.prepare([shard])
     newer = projection._landmarks._replace(places=projection._landmarks.places[::-1].copy())
-    _write(folder / LANDMARKS_FILE, newer)
-    projection._lay_out([shard], projection._landmarks, lambda event: None, None)
-    assert _read(folder / LANDMARKS_FILE).id == projection._landmarks.id == newer.id
+    write_landmarks(folder / LANDMARKS_FILE, newer)
+    projection._lay_out([shard], lambda event: None, None)
+    assert read_landmarks(folder / LANDMARKS_FILE).id == projection._landmarks.id == newer.id
 
 
 def test_two_processes_can_lay_out_a_map_at_once(make_workspace, tmp_path):
-    """Check that both get their positions although each replaces the other's landmarks."""
+    """Check that each waits for the other, and that both get the positions of their shards."""
     function = "def function_{i}_{j}(argument):\n    return argument * {j} + {i}\n\n\n"
     workspace = make_workspace()
     for name in ("a", "b"):
