@@ -96,8 +96,8 @@ class Jobs:
         """Begin a run, or join the repository's run if it is neither ended nor cancelled.
 
         A run that is not ``requested`` does not resume a stopped one. If a request asks for more
-        than the existing run does, a waiting run is extended; behind a running one, or one of
-        another folder, another is queued.
+        than a waiting run does, the run is extended. A new run is queued after one that is running
+        or reads another folder.
         """
         with self._lock:
             job = self._jobs.get(repository.name)

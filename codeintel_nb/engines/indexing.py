@@ -314,12 +314,8 @@ class Indexing:
             existing, now = self.repository(repository.name), self.current(repository.name)
             if self.is_stopped(existing.name) or self.is_stopped(now.name):
                 return
-            if now == existing:
-                # without a comparison first: something did change
-                report = build(self.settings, now, look_here=False, only=paths)
-                self._compact(now)
-            else:
-                report = self.index_repository(now, requested=False)
+            only = paths if now == existing else None  # a new version is read whole
+            report = self.index_repository(now, only=only, requested=False)
             if updated is not None and (report.indexed or report.removed):
                 updated(report)
 

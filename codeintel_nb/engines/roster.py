@@ -331,7 +331,7 @@ class Roster:
     def offered_name(self, root: str) -> str | None:
         """Return the registered name of a folder.
 
-        None if there is none, the folder is indexed, or a repository has that name.
+        None if it has none, the folder is indexed, or a repository has that name.
         """
         stored = self.all()
         names = {one.repository.name for one in stored}

@@ -80,7 +80,7 @@ class Searchable(Protocol):
     def ill_formed_chunks(self) -> Mask: ...  # of files that are not UTF-8
 
     @property
-    def mixed_blocks(self) -> Mask: ...  # of the postings: not only ASCII chunks, or long
+    def mixed_blocks(self) -> Mask: ...  # long, or with chunks that are not ASCII
 
     # too long for re2, or in files too long for it
     def long_chunks(self, whole_files: bool) -> Mask | None: ...

@@ -250,7 +250,7 @@ def generation(workspace):
     return json.loads(snapshot.read_bytes())["generation"]
 
 
-def test_the_watcher_leaves_a_stopped_upgrade_alone(tmp_path, make_workspace):
+def test_the_watcher_leaves_a_stopped_upgrade_alone(tmp_path, make_workspace, monkeypatch):
     """Check that a stop of the new version holds while the old one is watched."""
     site = tmp_path / "site"
     installed(site, "alpha", "1.0", "alpha")
@@ -262,10 +262,11 @@ def test_the_watcher_leaves_a_stopped_upgrade_alone(tmp_path, make_workspace):
     assert new.name == "pkg:alpha==2.0"
     Store(workspace.settings.home).create(new)
     write_stop(Store(workspace.settings.home).folder_of(new.name), None)
-    reports = []
+    reports, updates, current = [], [], workspace.current
+    monkeypatch.setattr(workspace, "current", lambda name: updates.append(name) or current(name))
     watcher = workspace.watch(["pkg:alpha==1.0"], updated=reports.append)
     (site / "alpha" / "fresh.py").write_text("fresh = 1\n")
-    time.sleep(3)
+    until(lambda: updates)
     watcher.close()
     assert workspace.is_stopped(new.name)
     assert reports == []

@@ -5,11 +5,13 @@ import json
 import random
 import time
 from contextlib import suppress
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import psutil
 import pytest
 
+from jupyter_ext.app import Service
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_credentials import problem
 from tests.live import TOKEN
@@ -425,6 +427,9 @@ def test_public_url_under_jupyterhub_ignores_a_forged_host(make_server, monkeypa
     by_proxy = {"Host": "evil.example.org", "X-Forwarded-For": "203.0.113.7"}
     assert server.ask("GET", "health", headers=by_proxy).status == 200
     assert "evil" not in server.ask("GET", "health").json["url"]
+    owned = SimpleNamespace(base_url=server.base_url, public_url="")
+    Service.note_address(owned, "alice", "https", "hub.example.org")
+    assert owned.public_url == f"https://hub.example.org{server.base_url}"
 
 
 def test_unindexable_folder_is_refused_without_a_question(server):

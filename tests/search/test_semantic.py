@@ -68,10 +68,13 @@ def test_query_without_words_finds_nothing(packages, mode):
     assert (found.hits, found.total) == ((), 0)
 
 
-def test_files_without_words_cause_no_error(make_workspace, tmp_path):
+@pytest.mark.parametrize(("mode", "count"), [("hybrid", 1), ("dense", 1), ("lexical", 0)])
+def test_files_without_words_are_ranked_by_their_vectors_alone(
+    make_workspace, tmp_path, mode, count
+):
     workspace = make_workspace()
     workspace.index(write_tree(tmp_path / "t", {"2024.csv": "1,2,3\n"}))
-    assert len(workspace.semantic_search("total price").hits) <= 1
+    assert len(workspace.semantic_search("total price", mode=mode).hits) == count
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "lexical", "dense"])
