@@ -34,7 +34,7 @@ def ready(run, tree):
 
 def test_typical_session_at_the_terminal(run, tree):
     code, out, _ = run("index", tree, "--name", "shop")
-    assert (code, "9 files indexed" in out) == (0, True)
+    assert (code, "indexed 9 files" in out) == (0, True)
     assert run("status")[1].splitlines()[1].startswith("shop")
     code, out, _ = run("grep", "-w", "--lang", "py", "charge_card")
     assert (code, out.splitlines()[0]) == (
@@ -53,7 +53,7 @@ def test_typical_session_at_the_terminal(run, tree):
     assert run("symbols", "charge_card", "--lang", "javascript")[0] == 1
     assert run("read", "shop", "src/shop/cart.py", "--lines", "6:6")[1] == "class Cart:\n"
     assert "javascript" in run("sql", "select distinct language from files")[1]
-    assert "nothing changed" in run("index", tree, "--name", "shop")[1]
+    assert "up to date" in run("index", tree, "--name", "shop")[1]
     assert run("doctor")[0] == 0
     assert run("remove", "shop")[0] == 0
     assert run("status")[0] == 1

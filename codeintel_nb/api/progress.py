@@ -120,22 +120,17 @@ class TerminalProgress:
 
 def summary(report: IndexReport) -> str:
     """Return a line on the outcome of a run."""
+    totals = plural(report.chunks, "chunk")
+    if report.indexed != report.files:
+        totals = f"{plural(report.files, 'file')}, {totals}"
     if not report.indexed and not report.removed:
-        return (
-            f"{report.repository}: nothing changed, "
-            f"{report.files:,} files and {report.chunks:,} chunks answer"
-        )
-    parts = [f"{report.indexed:,} files indexed"]
+        return f"{report.repository}: up to date ({totals})"
+    changes = [f"indexed {plural(report.indexed, 'file')}"]
     if report.removed:
-        parts.append(f"{report.removed:,} removed")
+        changes.append(f"removed {report.removed:,}")
     if report.unchanged:
-        parts.append(f"{report.unchanged:,} unchanged")
-    if report.reused:
-        parts.append(f"{report.reused:,} of {report.reused + report.embedded:,} vectors reused")
-    return (
-        f"{report.repository}: {', '.join(parts)}; {report.files:,} files and "
-        f"{report.chunks:,} chunks answer ({duration(report.seconds)})"
-    )
+        changes.append(f"{report.unchanged:,} unchanged")
+    return f"{report.repository}: {', '.join(changes)} ({totals}) in {duration(report.seconds)}"
 
 
 def skipped(reasons: dict[str, int]) -> str:
@@ -163,3 +158,8 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return the count with its noun: ``1 file``, ``2,000 files``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from ..index.report import NOTHING, RepositoryStatus
 from ..search.hit import ENDED, Hit, Results
 from ..search.query import ALIKE, PathQuery, SemanticQuery, SymbolQuery, TextQuery
-from .progress import duration, size, skipped
+from .progress import duration, plural, size, skipped
 
 MOST_LINES = 6  # of a snippet: ten hits should fit a screen or two
 MOST_LINE_CHARACTERS = 240
@@ -129,11 +129,6 @@ def caption(results: Results, shown: int) -> str:
             "as not all folders are watched: codeintel doctor"
         )
     return " · ".join(parts)
-
-
-def plural(count: int, noun: str) -> str:
-    """Return the count with its noun: ``1 file``, ``2,000 files``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def location(hit: Hit) -> str:

@@ -15,8 +15,8 @@ from IPython.core.magic import Magics
 from traitlets.config import Configurable
 
 from ..api.options import describe, parse_line, trailing_letters, unread_options
-from ..api.progress import TerminalProgress
-from ..api.text import counted, plural
+from ..api.progress import TerminalProgress, plural
+from ..api.text import counted
 from ..api.wire import SearchAnswer
 from ..api.wording import in_notebook
 from ..errors import CodeIntelError, SearchError

@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 from typing import NamedTuple
 
-from ..api.text import aligned, plural, status_notes, status_table
+from ..api.progress import plural
+from ..api.text import aligned, status_notes, status_table
 from ..api.wire import ScopeAnswer
 from ..api.wording import in_notebook
 from ..index.report import NOTHING, RepositoryStatus

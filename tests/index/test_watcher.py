@@ -108,7 +108,7 @@ def test_command_prints_each_update_until_interrupted(shop, tree):
     assert process.stderr.readline() == "Following shop. Ctrl-C ends it.\n"
     time.sleep(2)
     write_tree(tree, {"told.py": "told = 1\n"})
-    assert process.stdout.readline().startswith("shop: 1 files indexed")
+    assert process.stdout.readline().startswith("shop: indexed 1 file,")
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 0
     process.stdout.close()

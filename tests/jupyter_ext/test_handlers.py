@@ -492,7 +492,7 @@ def test_outside_folder_is_indexed_only_after_user_confirmation(
     )
     assert server.ask("POST", "repositories", {**request, "allow": True}, by_page).status == 202
     server.until(lambda: server.ask("GET", "repositories/outside/job").json["state"] == "done")
-    assert "nothing changed" in notebook.run(f"%codeindex add {outside} --name outside"), (
+    assert "up to date" in notebook.run(f"%codeindex add {outside} --name outside"), (
         "the folder is allowed now"
     )
     assert server.ask("POST", "repositories", {"path": str(tmp_path), "allow": False}).status == 403

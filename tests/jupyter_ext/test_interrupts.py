@@ -91,7 +91,7 @@ def prepared(server, open_notebook, mode):
         notebook.run("import os; os.environ.pop('CODEINTEL_SERVER_URL')")
         notebook.run(f"os.environ['CODEINTEL_HOME'] = {str(server.folder / 'own home')!r}")
     notebook.run("%load_ext codeintel_nb")
-    assert "work: 300 files indexed" in notebook.run("%codeindex add work --name work")
+    assert "work: indexed 300 files" in notebook.run("%codeindex add work --name work")
     place = f"kernels/{notebook.kernel_id}"
     return (
         notebook,

@@ -81,8 +81,8 @@ def test_search_without_an_index_prints_a_one_line_error(run):
 
 def test_folder_with_a_space_in_its_name(run, tree):
     moved = tree.rename(tree.with_name("my shop"))
-    assert "my shop: 9 files indexed" in repr(run(f"%codeindex add '{moved}'"))
-    assert "nothing changed" in repr(run(f"%codeindex add {moved}"))
+    assert "my shop: indexed 9 files" in repr(run(f"%codeindex add '{moved}'"))
+    assert "up to date" in repr(run(f"%codeindex add {moved}"))
 
 
 def test_every_search_obeys_the_scope_until_it_changes(ready):
@@ -172,7 +172,7 @@ def test_named_scopes(ready):
 
 def test_codeindex_refresh_status_and_drop(ready, tree):
     (tree / "new.py").write_text("def brand_new_function(): pass\n")
-    assert "1 files indexed" in repr(ready("%codeindex refresh"))
+    assert "indexed 1 file" in repr(ready("%codeindex refresh"))
     assert len(ready("%textsearch brand_new_function")) == 1
     assert "skipped" in repr(ready("%codeindex status --skipped"))
     assert "removed from the index" in repr(ready("%codeindex drop shop"))

@@ -112,7 +112,7 @@ def test_folder_is_indexed_in_the_background(panel, tmp_path):
     panel.observe(lambda change: told.append(change["new"]["state"]), "job")
     assert ask(panel, what="index", path=str(tmp_path / "more"))["answer"] is None
     until(lambda: panel.job["state"] == "done")
-    assert "1 files" in panel.job["line"]
+    assert "indexed 1 file " in panel.job["line"]
     until(lambda: ["more", 1] in panel.state["repositories"])
     assert told[0] == "waiting"
     assert told[-1] == "done"
