@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from ..errors import EngineError
-from ..scopes.storage import storage_errors
+from ..files import storage_errors
 from ..settings import Settings
 from ..sources.chunk import Chunk, Document, Symbol
 from ..sources.repository import Repository

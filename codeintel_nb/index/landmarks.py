@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from ..scopes.storage import replace
+from ..files import replace
 from .shard import Shard
 
 OUTGROWN = 4  # growth factor of the chunks since the last layout that triggers a new one

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import CodeIntelError, EngineError, MissingExtra, SearchError
-from ..scopes.storage import make_private, replace
+from ..files import make_private, replace
 from .child import Cancelled, Failure, Output, ask, end, how_it_ended, read_job, serve_parent, spawn
 from .landmarks import (
     LANDMARKS_FILE,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from ..errors import ShardError
-from ..scopes.storage import make_private, replace, storage_errors
+from ..files import make_private, replace, storage_errors
 from ..sources.repository import Repository
 from .locking import acquire_lock
 from .manifest import FORMAT

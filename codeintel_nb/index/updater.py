@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from ..errors import IndexingCancelled, ShardError, SourceError
-from ..scopes.storage import replace, storage_errors
+from ..files import replace, storage_errors
 from ..settings import Settings
 from ..sources.chunk import Document, content_hash
 from ..sources.document import BY_LINES, UNPARSED, chunk_failsafe, document_by_lines, refusal

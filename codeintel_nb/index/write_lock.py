@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 import msgspec
 
 from ..errors import EngineError
-from ..scopes.storage import storage_errors
+from ..files import storage_errors
 from .locking import acquire_lock
 from .snapshot import Snapshot, Stored, write_snapshot
 

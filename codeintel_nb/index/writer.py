@@ -17,7 +17,7 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
-from ..scopes.storage import storage_errors, sync, write_synced
+from ..files import storage_errors, sync, write_synced
 from ..sources.chunk import Document, decoded
 from ..sources.opening import FileState
 from ..sources.repository import WORKTREE

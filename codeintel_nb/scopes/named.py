@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from ..errors import ScopeError, did_you_mean
+from ..files import make_private, replace, storage_errors
 from .scope import Scope, scope_from_wire
-from .storage import make_private, replace, storage_errors
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,62}[A-Za-z0-9._-])?")
 

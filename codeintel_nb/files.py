@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..errors import ShardError
+from .errors import ShardError
 
 
 def replace(path: Path, data: bytes) -> None:
