@@ -19,7 +19,7 @@ from codeintel_nb.api.service import SharedService
 from codeintel_nb.api.wire import JobState
 from codeintel_nb.errors import CodeIntelError
 from codeintel_nb.scopes.namespaces import ServerRegistry, registry_prefix, server_tag
-from codeintel_nb.scopes.redis_link import SCHEMES
+from codeintel_nb.scopes.redis.client import SCHEMES
 from codeintel_nb.scopes.registry import ScopeRegistry, open_registry
 from codeintel_nb.scopes.scope import EVERYTHING, Scope, joined, left
 from codeintel_nb.search.query import MAX_HITS

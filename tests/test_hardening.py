@@ -244,7 +244,7 @@ def test_deleted_file_is_not_suggested(shop, tree):
 
 
 def test_home_is_private_to_its_user(tmp_path, tree, monkeypatch):
-    from codeintel_nb.scopes.named import NamedScopes
+    from codeintel_nb.scopes.saved import NamedScopes
 
     os.umask(0o022)
     workspace = Workspace.open(tmp_path / "new home", follow=False)

@@ -10,7 +10,7 @@ import msgspec
 
 from ..errors import CodeIntelError, SearchError, SourceError
 from ..index.report import OnProgress, RepositoryStatus
-from ..scopes.named import NamedScopes
+from ..scopes.saved import NamedScopes
 from ..scopes.scope import Scope
 from ..search.facets import Facets
 from ..search.hit import FileText, Results

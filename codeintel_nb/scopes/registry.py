@@ -306,7 +306,7 @@ def open_registry(
     """
     if url == "memory://":
         return AsyncMemoryRegistry(MemoryRegistry(max_sessions, max_age_s, prune_interval_s))
-    from .redis_registry import RedisRegistry
+    from .redis.registry import RedisRegistry
 
     return RedisRegistry(
         url,

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-from codeintel_nb.scopes.redis_registry import RedisRegistry
+from codeintel_nb.scopes.redis.registry import RedisRegistry
 
 SESSIONS = 100
 

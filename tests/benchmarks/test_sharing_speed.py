@@ -15,7 +15,7 @@ import pytest
 
 from codeintel_nb import Scope
 from codeintel_nb.mcp_server.values import TextArguments
-from codeintel_nb.scopes.redis_registry import RedisRegistry
+from codeintel_nb.scopes.redis.registry import RedisRegistry
 from tests.benchmarks.conftest import Corpus, median_ms, show
 from tests.benchmarks.redis_client import SESSIONS
 from tests.redis_server import RedisServer

@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter
 
-from codeintel_nb.scopes.redis_registry import RedisRegistry
+from codeintel_nb.scopes.redis.registry import RedisRegistry
 from codeintel_nb.scopes.scope import Scope
 
 SESSIONS = [f"s{i}" for i in range(8)]

@@ -18,9 +18,9 @@ import warnings
 import pytest
 
 from codeintel_nb.errors import EngineError, ScopeError
-from codeintel_nb.scopes.redis_link import SCHEMES, make_client, shown
-from codeintel_nb.scopes.redis_memory import MOST_PAYLOAD
-from codeintel_nb.scopes.redis_registry import RedisRegistry
+from codeintel_nb.scopes.redis.cache import MOST_PAYLOAD
+from codeintel_nb.scopes.redis.client import SCHEMES, make_client, shown
+from codeintel_nb.scopes.redis.registry import RedisRegistry
 from codeintel_nb.scopes.scope import Scope
 from tests.scopes.redis_peer import SESSIONS
 

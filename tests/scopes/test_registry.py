@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from codeintel_nb.errors import ScopeError
-from codeintel_nb.scopes.redis_registry import RedisRegistry
+from codeintel_nb.scopes.redis.registry import RedisRegistry
 from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry, ScopeRegistry
 from codeintel_nb.scopes.scope import Scope
 

@@ -21,21 +21,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..errors import EngineError, ScopeError
-from .redis_link import Command
-from .redis_memory import (
-    BATCH,
-    MOST_PAYLOAD,
-    UNTRACKED_S,
-    Change,
-    Kept,
-    Payload,
-    RedisMemory,
-    lost_errors,
-)
-from .registry import MAX_AGE_S, MAX_SESSIONS, RegistryMetrics
-from .scope import Scope
-from .session import check_name
+from ...errors import EngineError, ScopeError
+from ..registry import MAX_AGE_S, MAX_SESSIONS, RegistryMetrics
+from ..scope import Scope
+from ..session import check_name
+from .cache import BATCH, MOST_PAYLOAD, UNTRACKED_S, Change, Kept, Payload, RedisMemory, lost_errors
+from .client import Command
 
 PREFIX = "codeintel:"
 REREADS = 5  # maximum reads of a value that changes meanwhile

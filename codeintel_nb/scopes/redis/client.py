@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-from ..errors import EngineError, MissingExtra, ScopeError
+from ...errors import EngineError, MissingExtra, ScopeError
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

@@ -17,9 +17,9 @@ from typing import Any
 
 import msgspec
 
-from ..errors import CodeIntelError, EngineError
-from .redis_link import ANSWER_S, Command, Pipe, Tracker, close_client, make_client, shown
-from .scope import Scope, scope_from_wire
+from ...errors import CodeIntelError, EngineError
+from ..scope import Scope, scope_from_wire
+from .client import ANSWER_S, Command, Pipe, Tracker, close_client, make_client, shown
 
 MOST_PAYLOAD = 512_000  # maximum bytes of a stored scope
 UNTRACKED_S = 1.0  # lifetime of a cached value if Redis does not track changes

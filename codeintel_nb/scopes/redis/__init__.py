@@ -1,0 +1,1 @@
+"""Scopes shared through Redis."""
