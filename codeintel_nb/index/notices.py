@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..sources.ignore import IGNORE_FILES
+from ..sources.git.ignore import IGNORE_FILES
 from ..sources.worktree import NEVER
 
 # entries that decide how their folder is read

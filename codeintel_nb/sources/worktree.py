@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..errors import SourceError
 from ..settings import Settings
-from .ignore import IGNORE_FILES, RuleReader, Rules
+from .git.ignore import IGNORE_FILES, RuleReader, Rules
 from .mounts import virtual_folders
 from .opening import HAS_INODES, TRANSIENT, FileState, check_root
 from .own_index import HOME_FORMATS, check_is_indexable, identity_of, is_index_home

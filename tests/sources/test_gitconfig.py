@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeintel_nb.sources.gitconfig import GitConfig, parse
-from codeintel_nb.sources.gitfolder import enclosing_git_folder, git_folder
+from codeintel_nb.sources.git.config import GitConfig, parse
+from codeintel_nb.sources.git.folder import enclosing_git_folder, git_folder
 from tests.conftest import write_tree
 from tests.sources.ignore_trees import make_repository
 

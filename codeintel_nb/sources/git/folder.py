@@ -6,7 +6,7 @@ import os
 import re
 from typing import NamedTuple
 
-from .opening import ABSENT, read_rules
+from ..opening import ABSENT, read_rules
 
 _HEAD = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}", re.I)
 

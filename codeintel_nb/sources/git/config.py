@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from ..scopes.wildmatch import Unreadable, lower, name_atoms
-from .opening import ABSENT, read_rules, stamp_of
+from ...scopes.wildmatch import Unreadable, lower, name_atoms
+from ..opening import ABSENT, read_rules, stamp_of
 
 MAX_DEPTH = 10  # of nested includes
 _SECTION = re.compile(r'\[\s*([A-Za-z0-9.-]+)(?:[ \t]+"((?:[^"\\\n]|\\.)*)")?\s*\]')

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from ..scopes.wildmatch import (
+from ...scopes.wildmatch import (
     RegexSet,
     Unreadable,
     least_length,
@@ -26,9 +26,9 @@ from ..scopes.wildmatch import (
     name_atoms,
     path_atoms,
 )
-from .gitconfig import GitConfig
-from .gitfolder import GitFolder, enclosing_git_folder, git_folder
-from .opening import ABSENT, NotReadable, read_rules, stamp_of
+from ..opening import ABSENT, NotReadable, read_rules, stamp_of
+from .config import GitConfig
+from .folder import GitFolder, enclosing_git_folder, git_folder
 
 # in order of precedence
 CODEINTEL, DOT, GIT = ".codeintelignore", ".ignore", ".gitignore"

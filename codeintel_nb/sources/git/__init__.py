@@ -1,0 +1,1 @@
+"""Which files of a folder git and ripgrep would read."""
