@@ -22,10 +22,10 @@ from ..index.write_lock import one_writer, sweep
 from ..search.ripgrep import rg_path
 from ..settings import Settings
 from ..sources.document import BY_LINES
-from ..sources.grammar_folder import use_grammar_folder
-from ..sources.grammars import LANGUAGES
+from ..sources.languages.grammar_folder import use_grammar_folder
+from ..sources.languages.syntax import GrammarNotLoaded, grammar
+from ..sources.languages.table import LANGUAGES
 from ..sources.mounts import LISTING, mount_of
-from ..sources.syntax import GrammarNotLoaded, grammar
 from ..sources.worktree import UNREAD_RULES, Walk
 from .jupyter import examine_jupyter
 from .progress import size

@@ -17,7 +17,7 @@ import msgspec
 
 from ..errors import CodeIntelError, EngineError, IndexingCancelled
 from ..settings import Settings
-from ..sources.grammar_folder import TEMPORARY, use_grammar_folder
+from ..sources.languages.grammar_folder import TEMPORARY, use_grammar_folder
 from ..sources.repository import Repository
 from .child import Cancelled, Failure, Output, ask, end, how_it_ended, read_job, serve_parent, spawn
 from .guard import Guard, culprit

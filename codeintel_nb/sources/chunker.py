@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .chunk import MAX_CHUNK_CHARACTERS, Chunk, Symbol
-from .syntax import Syntax, leads, parse
+from .languages.syntax import Syntax, leads, parse
 
 MAX_DEPTH = 60  # of recursion into the tree; deeper nodes are cut by lines
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeintel_nb.sources.c_macros import without_macros
 from codeintel_nb.sources.document import document_of
+from codeintel_nb.sources.languages.c_macros import without_macros
 
 
 def definitions(text, path="a.cpp"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from codeintel_nb.scopes.languages import language_of
 from codeintel_nb.sources.chunk import MAX_CHUNK_CHARACTERS, text_of
 from codeintel_nb.sources.document import chunk_failsafe, document_of, refusal
-from codeintel_nb.sources.grammars import LANGUAGES
+from codeintel_nb.sources.languages.table import LANGUAGES
 from tests.strategies import SOURCE_TEXT
 
 ENDINGS = {

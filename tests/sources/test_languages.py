@@ -10,7 +10,7 @@ import pytest
 
 from codeintel_nb.scopes.languages import LANGUAGES as NAMES
 from codeintel_nb.sources.document import document_of
-from codeintel_nb.sources.grammars import LANGUAGES
+from codeintel_nb.sources.languages.table import LANGUAGES
 
 HERE = Path(__file__).parent / "languages"
 PROJECTS = Path(__file__).parent / "projects"

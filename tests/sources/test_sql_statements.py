@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from codeintel_nb.sources.document import document_of
-from codeintel_nb.sources.sql_statements import sql_definitions
+from codeintel_nb.sources.languages.sql_statements import sql_definitions
 
 DIALECTS = Path(__file__).parent / "dialects"
 EXPECTED = {

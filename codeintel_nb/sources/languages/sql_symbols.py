@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .chunk import Symbol
+from ..chunk import Symbol
 from .docs import comment_above
 from .sql_statements import sql_definitions
 

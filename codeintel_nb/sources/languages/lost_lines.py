@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from .chunk import Symbol
+from ..chunk import Symbol
 
 MAX_BODY = 20_000  # bytes searched for the end of a body
 _BRACES = re.compile(rb"[{}]|;[ \t]*$", re.M)

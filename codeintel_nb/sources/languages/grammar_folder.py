@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from ..errors import EngineError
+from ...errors import EngineError
 
 TEMPORARY = "CODEINTEL_GRAMMARS_TMP"  # folder created and removed by the parent process
 VARIABLE = "SEMBLE_GRAMMARS_CACHE_DIR"  # read by the grammars' package

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .chunk import Symbol
+from ..chunk import Symbol
 
 _TEMPLATE = re.compile(
     r"\{%[-+]?\s*(?:(end)?(macro|block|component|partial))(?:\s+([\w.-]+))?[^%]*%\}"

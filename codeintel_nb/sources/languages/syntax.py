@@ -7,13 +7,13 @@ import time
 from functools import cache
 from typing import Any, NamedTuple
 
-from .chunk import Symbol
+from ..chunk import Symbol
 from .definitions import Definition, symbols_of
 from .docs import MOST_READ, Docs, text_of
-from .grammars import LANGUAGES
 from .lost_lines import with_lost_lines
 from .names import cleaned_name, name_of
 from .sql_symbols import with_statements
+from .table import LANGUAGES
 from .templates import template_symbols
 
 # of the thread's CPU time, for parsing one file: load on the machine must not change the index

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from .chunk import Symbol
+from ..chunk import Symbol
 from .docs import Docs, text_of
-from .grammars import LANGUAGES
 from .names import OPERATOR_OF, receiver_of
+from .table import LANGUAGES
 
 _FUNCTION_VALUES = (
     "arrow_function",

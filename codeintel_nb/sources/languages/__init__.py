@@ -1,0 +1,1 @@
+"""Definitions of each language: adding one is an entry here."""
