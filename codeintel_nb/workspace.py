@@ -37,7 +37,7 @@ from .search.query import (
 from .search.sql import MEMORY_LIMIT, MOST_ROWS, InScope, run_sql
 from .search.table import Table
 from .settings import Settings
-from .sources.worktree import Walk
+from .sources.walk import Walk
 
 MAX_SUGGESTED = 10_000  # files of an unindexed folder compared with a wrong path
 

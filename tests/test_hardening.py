@@ -29,7 +29,7 @@ from codeintel_nb.search.ripgrep import rg_path
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.mounts import virtual_folders
 from codeintel_nb.sources.repository import worktree
-from codeintel_nb.sources.worktree import Walk
+from codeintel_nb.sources.walk import Walk
 from tests.conftest import write_tree
 
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[1])}

@@ -26,7 +26,7 @@ from ..sources.languages.grammar_folder import use_grammar_folder
 from ..sources.languages.syntax import GrammarNotLoaded, grammar
 from ..sources.languages.table import LANGUAGES
 from ..sources.mounts import LISTING, mount_of
-from ..sources.worktree import UNREAD_RULES, Walk
+from ..sources.walk import UNREAD_RULES, Walk
 from .jupyter import examine_jupyter
 from .progress import size
 from .wire import Finding

@@ -22,7 +22,7 @@ from ..search.hit import Coverage
 from ..search.loose import LooseTarget
 from ..settings import Settings
 from ..sources.repository import WORKTREE, Repository, how_to_index, worktree
-from ..sources.worktree import FileStat, Walk
+from ..sources.walk import FileStat, Walk
 from .engine import Target
 from .local import LocalEngine
 

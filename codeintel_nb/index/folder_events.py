@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ..settings import Settings
 from ..sources.opening import stamp_of
 from ..sources.repository import Repository
-from ..sources.worktree import COLLABORATION, IGNORED, NEVER, Walk
+from ..sources.walk import COLLABORATION, IGNORED, NEVER, Walk
 from .notices import DECIDING, Notices
 
 QUIET_S = 0.1  # without a change before a batch is complete

@@ -17,7 +17,7 @@ from ..settings import Settings
 from ..sources.chunk import content_hash
 from ..sources.opening import TRANSIENT, FileState, FolderReader, stamp_of
 from ..sources.repository import Repository, is_readable
-from ..sources.worktree import FileStat, Walk
+from ..sources.walk import FileStat, Walk
 from .notices import Notices, Watched
 from .plan import Seen, is_settled, read_seen
 from .shard import Shard

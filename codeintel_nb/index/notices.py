@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..sources.git.ignore import IGNORE_FILES
-from ..sources.worktree import NEVER
+from ..sources.walk import NEVER
 
 # entries that decide how their folder is read
 DECIDING = frozenset({".git", "pyvenv.cfg", "conda-meta", *IGNORE_FILES})

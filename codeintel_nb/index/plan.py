@@ -16,7 +16,7 @@ from ..errors import SourceError
 from ..settings import Settings
 from ..sources.opening import FileState
 from ..sources.repository import is_readable
-from ..sources.worktree import MAX_EXAMPLES, FileStat, Walk
+from ..sources.walk import MAX_EXAMPLES, FileStat, Walk
 from .manifest import damaged
 from .shard import Shard
 from .snapshot import Snapshot, Stored, read_snapshot

@@ -16,7 +16,7 @@ from ..settings import Settings
 from ..sources.chunk import Document, content_hash
 from ..sources.document import BY_LINES, UNPARSED, chunk_failsafe, document_by_lines, refusal
 from ..sources.opening import TRANSIENT, FileState, FolderReader
-from ..sources.worktree import MAX_EXAMPLES, FileStat
+from ..sources.walk import MAX_EXAMPLES, FileStat
 from .arrays import Array
 from .embedder import Embedder
 from .guard import Guard

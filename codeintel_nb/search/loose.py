@@ -25,7 +25,7 @@ from ..sources.chunk import Document
 from ..sources.document import plain_document, refusal
 from ..sources.opening import TRANSIENT, FolderReader
 from ..sources.repository import WORKTREE
-from ..sources.worktree import FileStat
+from ..sources.walk import FileStat
 from .mask import ScopeMask, chunks_of_languages
 from .matches import MatchCollector
 from .pattern import compile_pattern

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from .chunk import Chunk, Symbol
 from .chunker import chunk_by_lines, chunk_by_syntax
 from .languages.syntax import has_errors
-from .magics import has_line_magics, without_line_magics
 from .markdown import Headings, chunk_by_headings
+from .notebooks.magics import has_line_magics, without_line_magics
 
 _MARKUP = {"markdown": "markdown", "raw": "text"}  # languages of cells without code
 

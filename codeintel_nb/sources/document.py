@@ -9,10 +9,10 @@ from .cells import Cell, cut_cells, plain_cells
 from .chunk import Chunk, Document, Symbol, content_hash, text_of
 from .chunker import chunk_by_lines, chunk_by_syntax
 from .languages.syntax import GrammarNotLoaded, ParseTimeout
-from .literate import document_cells
 from .markdown import Headings, chunk_by_headings
-from .notebooks import notebook_of
-from .scripts import script_cells
+from .notebooks.json_forms import notebook_of
+from .notebooks.literate import document_cells
+from .notebooks.scripts import script_cells
 from .secrets import PRIVATE_KEY
 
 BY_LINES = "read by lines, "  # prefix of each reason in ``unparsed``

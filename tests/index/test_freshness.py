@@ -18,7 +18,7 @@ from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import SearchError, SourceError
 from codeintel_nb.search.ripgrep import rg_path
 from codeintel_nb.settings import Settings
-from codeintel_nb.sources.worktree import Walk
+from codeintel_nb.sources.walk import Walk
 from tests.conftest import write_tree
 from tests.sources.ignore_trees import make_repository
 

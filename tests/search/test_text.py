@@ -25,7 +25,7 @@ from codeintel_nb.search.ripgrep import rg_path
 from codeintel_nb.search.text_plan import plan_text
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
-from codeintel_nb.sources.worktree import Walk
+from codeintel_nb.sources.walk import Walk
 from tests.conftest import write_tree
 
 FLAGS = {"smart": "--smart-case", "sensitive": "--case-sensitive", "insensitive": "--ignore-case"}

@@ -9,7 +9,7 @@ import pytest
 from codeintel_nb.search.ripgrep import rg_path
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
-from codeintel_nb.sources.worktree import UNREAD_RULES, Walk
+from codeintel_nb.sources.walk import UNREAD_RULES, Walk
 from tests.conftest import write_tree
 from tests.sources import ignore_trees
 

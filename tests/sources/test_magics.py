@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeintel_nb.sources.document import document_of
-from codeintel_nb.sources.kernel_languages import kernel_language, notebook_language
-from codeintel_nb.sources.magics import code_of, quoted_rows, without_line_magics
+from codeintel_nb.sources.notebooks.kernel_languages import kernel_language, notebook_language
+from codeintel_nb.sources.notebooks.magics import code_of, quoted_rows, without_line_magics
 
 
 def notebook(*sources, **metadata):

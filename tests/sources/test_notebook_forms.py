@@ -12,9 +12,9 @@ import pytest
 from codeintel_nb.scopes.languages import language_of
 from codeintel_nb.sources.chunk import text_of
 from codeintel_nb.sources.document import document_of, plain_document
-from codeintel_nb.sources.literate import document_cells
-from codeintel_nb.sources.notebooks import notebook_of
-from codeintel_nb.sources.scripts import script_cells
+from codeintel_nb.sources.notebooks.json_forms import notebook_of
+from codeintel_nb.sources.notebooks.literate import document_cells
+from codeintel_nb.sources.notebooks.scripts import script_cells
 from tests.sources.test_chunk import assert_tiles
 
 FORMS = Path(__file__).parent / "notebook_forms"

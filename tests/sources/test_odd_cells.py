@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeintel_nb.sources.broken_json import merge_sides, read_broken_json
 from codeintel_nb.sources.document import document_of, plain_document
+from codeintel_nb.sources.notebooks.broken_json import merge_sides, read_broken_json
 from tests.sources.test_chunk import assert_tiles
 
 LINES = (

@@ -7,7 +7,7 @@ import pytest
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import package, worktree
 from codeintel_nb.sources.secrets import is_secret_name
-from codeintel_nb.sources.worktree import Walk
+from codeintel_nb.sources.walk import Walk
 from tests.conftest import write_tree
 
 

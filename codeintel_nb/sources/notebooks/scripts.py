@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
-from .cells import Cell, markup_cell
-from .jupytext_scripts import light_parts, percent_parts
+from ..cells import Cell, markup_cell
+from .json_forms import code_cell
+from .jupytext import light_parts, percent_parts
 from .marimo import marimo_parts
-from .notebooks import code_cell
 from .script import Part, Script, is_empty, joined
 
 _SLASHES = (

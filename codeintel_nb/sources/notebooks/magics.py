@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ..scopes.languages import language_of
+from ...scopes.languages import language_of
 from .kernel_languages import kernel_language, known_language
 
 # languages of cell magics; others keep the cell's language

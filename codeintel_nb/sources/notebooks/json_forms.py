@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
+from ..cells import Cell, markup_cell
+from ..chunk import decoded
 from .broken_json import merge_sides, read_broken_json
-from .cells import Cell, markup_cell
-from .chunk import decoded
 from .kernel_languages import cell_language, known_language, named_kernels, notebook_language
 from .magics import code_of
 

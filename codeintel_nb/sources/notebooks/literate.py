@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .cells import Cell, markup_cell
+from ..cells import Cell, markup_cell
+from ..markdown import front_matter_rows
+from .json_forms import code_cell
 from .kernel_languages import known_language
-from .markdown import front_matter_rows
-from .notebooks import code_cell
 
 _KNITR = (".qmd", ".rmd", ".rmarkdown")
 _FENCE = re.compile(rb"([ \t>]*)(`{3,}|~{3,}|:{3,})[ \t]*([^`\r\n]*?)[ \t\r]*$")

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..errors import ScopeError
-from ..scopes.languages import language_named, language_of
+from ...errors import ScopeError
+from ...scopes.languages import language_named, language_of
 
 # names of kernels, lexers, interpreters and tools; none is a language's name or alias
 _OTHER_NAMES = {

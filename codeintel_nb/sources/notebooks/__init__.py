@@ -1,0 +1,1 @@
+"""Notebooks of every form, as cells."""
