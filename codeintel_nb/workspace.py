@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import islice
 
+from .embedding.embedder import Embedder, default_embedder
 from .engines.engine import Answer, Target
 from .engines.indexing import Indexing
 from .engines.projects import Projects
 from .engines.roster import Current, Now
 from .errors import SearchError, ShardError, SourceError, did_you_mean
-from .index.embedder import Embedder, default_embedder
 from .index.projection import Projection
 from .index.report import Progress
 from .scopes.scope import EVERYTHING, Scope

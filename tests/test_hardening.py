@@ -570,8 +570,8 @@ def test_virtual_file_systems_are_not_indexed(make_workspace, tmp_path):
 
 
 def test_io_error_does_not_stop_the_first_index(tmp_path, tree, monkeypatch):
+    from codeintel_nb.embedding.embedder import default_embedder
     from codeintel_nb.index import updater
-    from codeintel_nb.index.embedder import default_embedder
     from codeintel_nb.index.snapshot import Store
     from codeintel_nb.sources.repository import worktree
 

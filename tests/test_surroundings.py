@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from codeintel_nb import Workspace
-from codeintel_nb.index.embedder import default_embedder
+from codeintel_nb.embedding.embedder import default_embedder
 from codeintel_nb.index.snapshot import Store
 from codeintel_nb.index.updater import update
 from codeintel_nb.settings import Settings

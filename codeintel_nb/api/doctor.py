@@ -12,8 +12,8 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+from ..embedding.embedder import default_embedder
 from ..errors import CodeIntelError, EngineError
-from ..index.embedder import default_embedder
 from ..index.manifest import crc32_of
 from ..index.notices import Notices
 from ..index.shard import Shard

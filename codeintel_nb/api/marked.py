@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from ..index.words import FILLERS, stem
+from ..embedding.words import FILLERS, stem
 from ..search.hit import Hit, Results
 from ..search.pattern import compile_pattern, is_lower
 from ..search.query import SemanticQuery, SymbolQuery, TextQuery

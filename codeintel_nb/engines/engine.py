@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from ..index.embedder import Embedder
+from ..embedding.embedder import Embedder
 from ..index.projection import Projection
 from ..scopes.scope import Scope
 from ..search.facets import Facets

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..index.embedder import Embedder
+from ..embedding.embedder import Embedder
 from ..index.mapping import raise_descriptor_limit
 from ..index.projection import Projection
 from ..index.shard import KINDS, Shard

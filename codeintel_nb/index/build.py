@@ -121,7 +121,7 @@ def _nothing_to_do(
     settings: Settings, repository: Repository, only: Sequence[str] | None = None
 ) -> IndexReport | None:
     """Return the report of an up-to-date index, or None; starts no child."""
-    from .embedder import TABLE
+    from ..embedding.embedder import TABLE
 
     stored = Store(settings.home).create(repository)
     embedder_id = str(msgspec.json.decode((TABLE / "config.json").read_bytes())["id"])
@@ -198,7 +198,7 @@ def main() -> None:
     job = msgspec.json.decode(read_job(), type=Job, dec_hook=lambda kind, value: kind(value))
     stop = serve_parent()
     try:
-        from .embedder import default_embedder
+        from ..embedding.embedder import default_embedder
 
         with suppress(EngineError):  # without grammars, files are indexed by lines and counted
             use_grammar_folder(job.settings.home)

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from ..embedding.embedder import Embedder
 from ..errors import EngineError
 from ..files import storage_errors
 from ..settings import Settings
@@ -25,7 +26,6 @@ from ..sources.chunk import Chunk, Document, Symbol
 from ..sources.repository import Repository
 from .catalog import read_table
 from .child import Cancelled, Output, ask, end, how_it_ended, read_job, serve_parent, spawn
-from .embedder import Embedder
 from .locking import acquire_lock
 from .report import Progress
 from .shard import KINDS, Shard
@@ -296,7 +296,7 @@ def main() -> None:
     """
     job = msgspec.json.decode(read_job(), type=Compaction, dec_hook=lambda kind, value: kind(value))
     serve_parent()
-    from .embedder import default_embedder
+    from ..embedding.embedder import default_embedder
 
     def say(event: Progress) -> None:
         sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..embedding.embedder import gathered
+from ..embedding.words import WORD, hash_of, terms_of
 from .arrays import Array, open_arrays, write_arrays
-from .embedder import gathered
 from .id_lists import IdLists, packed
-from .words import WORD, hash_of, terms_of
 
 K1 = 1.5  # how soon further mentions of a term stop counting
 B = 0.75  # how much a long chunk is discounted

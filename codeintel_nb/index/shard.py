@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from stringzilla import Str
 
+from ..embedding.words import hash_of
 from ..errors import ShardError
 from ..sources.chunk import decoded
 from ..sources.opening import FileState
@@ -22,7 +23,6 @@ from .path_table import PathTable
 from .postings import Postings
 from .text_flags import ENDS_WITH_NEWLINE, IS_ILL_FORMED, LONG_BYTES, long_chunks
 from .vectors import VectorIndex
-from .words import hash_of
 
 # positions are stored: append only
 KINDS = (

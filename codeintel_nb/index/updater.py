@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
+from ..embedding.embedder import Embedder
 from ..errors import IndexingCancelled, ShardError, SourceError
 from ..files import replace, storage_errors
 from ..settings import Settings
@@ -18,7 +19,6 @@ from ..sources.document import BY_LINES, UNPARSED, chunk_failsafe, document_by_l
 from ..sources.opening import TRANSIENT, FileState, FolderReader
 from ..sources.walk import MAX_EXAMPLES, FileStat
 from .arrays import Array
-from .embedder import Embedder
 from .guard import Guard
 from .plan import MAX_ATTEMPTS, Plan, Refused, Unparsed, is_settled, plan_update
 from .report import IndexReport, Progress

@@ -17,13 +17,14 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
+from ..embedding.embedder import Embedder, StaticEmbedder, embedder_input
+from ..embedding.words import WORD, hash_of
 from ..files import storage_errors, sync, write_synced
 from ..sources.chunk import Document, decoded
 from ..sources.opening import FileState
 from ..sources.repository import WORKTREE
 from .arrays import Array, write_arrays
 from .catalog import write_tables
-from .embedder import Embedder, StaticEmbedder, embedder_input
 from .lexicon import LexiconBuilder
 from .manifest import FORMAT, MANIFEST, PARTS, Manifest, Part, crc32_of
 from .path_table import PathTable
@@ -36,7 +37,6 @@ from .text_flags import (
     is_plain,
 )
 from .vectors import encode, write_vectors
-from .words import WORD, hash_of
 
 BATCH = 2048  # chunks embedded together
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..index.words import FILLERS, parts_of, stem
+from ..embedding.words import FILLERS, parts_of, stem
 from .hit import path_order
 
 DEFINES = 3.0  # times the top score, for a definition of the queried symbol

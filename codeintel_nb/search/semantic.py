@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..embedding.embedder import Embedder, embedder_input
+from ..embedding.words import FILLERS, WORD, terms_of
 from ..errors import SearchError
-from ..index.embedder import Embedder, embedder_input
 from ..index.shard import KINDS, Shard
 from ..index.text_flags import IS_GENERATED
 from ..index.vectors import DIGITS, Ids, top
 from ..index.vectors import Found as Closest
-from ..index.words import FILLERS, WORD, terms_of
 from .fusion import reciprocal_rank_fusion
 from .hit import Hit, path_order
 from .mask import ScopeMask

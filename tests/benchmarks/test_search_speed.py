@@ -17,7 +17,7 @@ from cachetools import TTLCache
 from pathspec import GitIgnoreSpec
 
 from codeintel_nb import Scope
-from codeintel_nb.index.embedder import default_embedder
+from codeintel_nb.embedding.embedder import default_embedder
 from codeintel_nb.index.path_table import PathTable
 from codeintel_nb.index.vectors import decode
 from codeintel_nb.scopes.globs import PathMatcher

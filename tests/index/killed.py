@@ -24,8 +24,8 @@ from pathlib import Path
 import msgspec
 
 from codeintel_nb import Workspace
+from codeintel_nb.embedding.embedder import default_embedder
 from codeintel_nb.index.compact import compact, to_merge
-from codeintel_nb.index.embedder import default_embedder
 from codeintel_nb.index.manifest import crc32_of
 from codeintel_nb.index.shard import Shard
 from codeintel_nb.index.snapshot import Store, Stored, read_snapshot

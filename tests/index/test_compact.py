@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from codeintel_nb import Scope, Workspace
+from codeintel_nb.embedding.embedder import default_embedder
 from codeintel_nb.index.compact import MOST_SMALL_SHARDS, compact, compact_in_child
-from codeintel_nb.index.embedder import default_embedder
 from codeintel_nb.index.shard import Shard
 from codeintel_nb.index.snapshot import Store, read_snapshot, write_snapshot
 from codeintel_nb.index.updater import update

@@ -2,8 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeintel_nb.index import embedder as module
-from codeintel_nb.index.embedder import StaticEmbedder, default_embedder
+from codeintel_nb.embedding import embedder as module
+from codeintel_nb.embedding.embedder import StaticEmbedder, default_embedder
 
 WORDS = st.sampled_from(
     [

@@ -5,9 +5,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codeintel_nb.embedding.words import WORD, hash_of, parts_of, stem, terms_of
 from codeintel_nb.index import lexicon as module
 from codeintel_nb.index.lexicon import K1, STEPS, B, Lexicon, LexiconBuilder
-from codeintel_nb.index.words import WORD, hash_of, parts_of, stem, terms_of
 
 TEXTS = st.lists(
     st.lists(

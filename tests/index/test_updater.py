@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from codeintel_nb import Workspace
+from codeintel_nb.embedding.embedder import default_embedder
 from codeintel_nb.errors import EngineError, ShardError
-from codeintel_nb.index.embedder import default_embedder
 from codeintel_nb.index.plan import plan_update
 from codeintel_nb.index.shard import Shard
 from codeintel_nb.index.snapshot import Store, read_snapshot, write_snapshot

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from codeintel_nb import Scope, Workspace
+from codeintel_nb.embedding.embedder import default_embedder, embedder_input
 from codeintel_nb.errors import SearchError
-from codeintel_nb.index.embedder import default_embedder, embedder_input
 from tests.conftest import write_tree
 
 

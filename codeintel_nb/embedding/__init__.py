@@ -1,0 +1,1 @@
+"""The embedding: a table of token vectors, read without a transformer."""
