@@ -16,13 +16,13 @@ from .engines.indexing import Indexing
 from .engines.projects import Projects
 from .engines.roster import Current, Now
 from .errors import SearchError, ShardError, SourceError, did_you_mean
-from .index.projection import Projection
 from .index.report import Progress
 from .scopes.scope import EVERYTHING, Scope
+from .search.code_map.layout import Projection
+from .search.code_map.points import Points
 from .search.facets import Facets
 from .search.hit import Coverage, FileText, Hit, Results
 from .search.loose import LooseTarget, read_document
-from .search.points import Points
 from .search.query import (
     DEFAULT_HITS,
     Bounds,

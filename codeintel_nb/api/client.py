@@ -19,9 +19,9 @@ from .. import __version__, errors
 from ..errors import CodeIntelError, named_error
 from ..index.report import IndexReport, OnProgress, Progress, RepositoryStatus
 from ..scopes.scope import Scope
+from ..search.code_map.points import Points
 from ..search.facets import Facets
 from ..search.hit import FileText
-from ..search.points import Points
 from ..search.table import Table
 from .kernel import Kernel, NoServer
 from .signature import credential

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 from ..errors import CodeIntelError, EngineError
 from ..index.report import IndexReport, OnProgress, RepositoryStatus
 from ..scopes.scope import EVERYTHING, Scope
+from ..search.code_map.points import Points
 from ..search.facets import Facets
 from ..search.hit import FileText
-from ..search.points import Points
 from ..search.table import Table
 from .client import ServerClient
 from .contract import Client

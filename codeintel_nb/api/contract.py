@@ -7,9 +7,9 @@ from typing import Protocol
 
 from ..index.report import IndexReport, OnProgress, RepositoryStatus
 from ..scopes.scope import Scope
+from ..search.code_map.points import Points
 from ..search.facets import Facets
 from ..search.hit import FileText
-from ..search.points import Points
 from ..search.table import Table
 from .wire import (
     FacetsRequest,

@@ -12,9 +12,9 @@ from ..errors import CodeIntelError, SearchError, SourceError
 from ..index.report import OnProgress, RepositoryStatus
 from ..scopes.saved import NamedScopes
 from ..scopes.scope import Scope
+from ..search.code_map.points import Points
 from ..search.facets import Facets
 from ..search.hit import FileText, Results
-from ..search.points import Points
 from ..search.query import MAX_RANKED_CHUNKS
 from ..search.table import Table
 from ..sources.repository import Repository, package, package_at, worktree

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from ..embedding.embedder import Embedder
-from ..index.projection import Projection
 from ..scopes.scope import Scope
+from ..search.code_map.layout import Projection
+from ..search.code_map.points import Points
 from ..search.facets import Facets
 from ..search.hit import Hit, Reason
 from ..search.loose import LooseTarget
-from ..search.points import Points
 from ..search.query import Bounds, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 
 

@@ -18,16 +18,16 @@ import numpy as np
 
 from ..embedding.embedder import Embedder
 from ..index.mapping import raise_descriptor_limit
-from ..index.projection import Projection
 from ..index.shard import KINDS, Shard
 from ..scopes.scope import EVERYTHING, Scope
+from ..search.code_map.layout import Projection
+from ..search.code_map.points import Points
 from ..search.facet_counts import Counted, count_facets
 from ..search.facets import Facets
 from ..search.hit import Hit, Reason, merged, path_order
 from ..search.loose import LooseTarget
 from ..search.mask import ScopeMask, compile_mask
 from ..search.paths import list_paths
-from ..search.points import Points
 from ..search.query import (
     MAX_RANKED_CHUNKS,
     Bounds,

@@ -26,8 +26,8 @@ from ..errors import CodeIntelError, MissingExtra, SearchError
 from ..index.report import OnProgress, RepositoryStatus
 from ..scopes.globs import plain_glob
 from ..scopes.scope import Scope
+from ..search.code_map.points import Points
 from ..search.hit import Results
-from ..search.points import Points
 
 Colour = Literal["folder", "language", "kind"]
 MOST_GROUPS = 7  # with their own colour: as many as a colour-blind person can tell apart

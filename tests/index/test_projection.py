@@ -10,10 +10,10 @@ import pytest
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import MissingExtra, SearchError
-from codeintel_nb.index.landmarks import LANDMARKS_FILE, read_landmarks, write_landmarks
-from codeintel_nb.index.projection import Projection
 from codeintel_nb.index.shard import Shard
 from codeintel_nb.index.vectors import decode
+from codeintel_nb.search.code_map.landmarks import LANDMARKS_FILE, read_landmarks, write_landmarks
+from codeintel_nb.search.code_map.layout import Projection
 from tests.conftest import write_tree
 
 
@@ -133,7 +133,7 @@ def test_growing_index_keeps_its_layout_until_it_outgrows_it(make_workspace, tmp
 
 
 def test_map_works_without_a_writable_home(mapped, monkeypatch, tmp_path):
-    from codeintel_nb.index import projection
+    from codeintel_nb.search.code_map import layout as projection
 
     (tmp_path / "file").write_text("where nothing can lie below")
     children, in_child = [], projection._in_child
@@ -150,7 +150,7 @@ def test_map_works_without_a_writable_home(mapped, monkeypatch, tmp_path):
 
 
 def test_missing_extra_error_names_the_install_command(make_workspace, tree, monkeypatch):
-    from codeintel_nb.index import projection
+    from codeintel_nb.search.code_map import layout as projection
 
     workspace = make_workspace()
     workspace.index(tree)

@@ -19,9 +19,9 @@ from schemathesis.specs.openapi.checks import (
 import jupyter_ext
 from codeintel_nb.api import panel, wire
 from codeintel_nb.scopes.scope import Scope
+from codeintel_nb.search.code_map.points import Points
 from codeintel_nb.search.facets import Facets
 from codeintel_nb.search.hit import FileText
-from codeintel_nb.search.points import Points
 from jupyter_ext.handlers import ROUTES
 from tests.live import TOKEN, shop_server
 

@@ -12,8 +12,8 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from ..files import replace
-from .shard import Shard
+from ...files import replace
+from ...index.shard import Shard
 
 OUTGROWN = 4  # growth factor of the chunks since the last layout that triggers a new one
 LANDMARKS_FILE = "landmarks.npz"

@@ -26,9 +26,23 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import CodeIntelError, EngineError, MissingExtra, SearchError
-from ..files import make_private, replace
-from .child import Cancelled, Failure, Output, ask, end, how_it_ended, read_job, serve_parent, spawn
+from ...errors import CodeIntelError, EngineError, MissingExtra, SearchError
+from ...files import make_private, replace
+from ...index.child import (
+    Cancelled,
+    Failure,
+    Output,
+    ask,
+    end,
+    how_it_ended,
+    read_job,
+    serve_parent,
+    spawn,
+)
+from ...index.locking import acquire_lock
+from ...index.report import Progress
+from ...index.shard import Shard
+from ...index.vectors import decode
 from .landmarks import (
     LANDMARKS_FILE,
     Floats,
@@ -38,10 +52,6 @@ from .landmarks import (
     read_points,
     write_landmarks,
 )
-from .locking import acquire_lock
-from .report import Progress
-from .shard import Shard
-from .vectors import decode
 
 LANDMARKS = 4000
 NEIGHBOURS = 10
@@ -211,7 +221,7 @@ def _in_child(
     job: Layout, progress: Callable[[Progress], None], cancel: threading.Event | None
 ) -> None:
     with tempfile.TemporaryFile() as stderr:
-        child = spawn("codeintel_nb.index.projection", stderr, Path(job.folder))
+        child = spawn("codeintel_nb.search.code_map.layout", stderr, Path(job.folder))
         try:
             ask(child, msgspec.json.encode(job))
             for line in Output(child).lines(cancel):
