@@ -16,7 +16,7 @@ from .engines.indexing import Indexing
 from .engines.projects import Projects
 from .engines.roster import Current, Now
 from .errors import SearchError, ShardError, SourceError, did_you_mean
-from .index.report import Progress
+from .index.update.report import Progress
 from .scopes.scope import EVERYTHING, Scope
 from .search.code_map.layout import Projection
 from .search.code_map.points import Points

@@ -19,7 +19,7 @@ from codeintel_nb.api.signature import SCHEME
 from codeintel_nb.api.wire import Problem, ScopeAnswer, from_wire, to_wire
 from codeintel_nb.api.wording import in_panel
 from codeintel_nb.errors import CodeIntelError, ScopeError
-from codeintel_nb.index.report import Progress
+from codeintel_nb.index.update.report import Progress
 from codeintel_nb.scopes.session import check_session_id, new_session_id, session_context
 
 from .credentials import RESOURCE, Refused, refused

@@ -21,7 +21,7 @@ from codeintel_nb.api.wire import (
     TextRequest,
     to_wire,
 )
-from codeintel_nb.index.report import Progress
+from codeintel_nb.index.update.report import Progress
 
 from .base import CodeIntelHandler
 from .credentials import kernel_or_user

@@ -194,7 +194,7 @@ def test_tombstones_of_unknown_files_are_an_error(two, dead):
 
 
 def test_file_rejected_by_faiss_is_a_shard_error(two, monkeypatch):
-    from codeintel_nb.index import vectors
+    from codeintel_nb.index.shard.shard import vectors
 
     monkeypatch.setattr(vectors, "FEW", 0)
     monkeypatch.setattr(vectors, "MARGIN", 0)
@@ -286,7 +286,7 @@ def test_remove_clears_the_leftovers_of_a_crash(shop, tree):
 
 
 def test_repository_can_be_indexed_again_after_a_blocked_removal(shop, tree):
-    from codeintel_nb.index.write_lock import one_writer
+    from codeintel_nb.index.update.write_lock import one_writer
 
     stored = shop._roster.stored("shop")
     with one_writer(stored):
@@ -300,7 +300,7 @@ def test_repository_can_be_indexed_again_after_a_blocked_removal(shop, tree):
 
 def test_run_waiting_while_its_repository_is_removed(shop, tree):
     """In either order, the status matches the index and nothing is left over."""
-    from codeintel_nb.index.write_lock import one_writer
+    from codeintel_nb.index.update.write_lock import one_writer
 
     stored, ended = shop._roster.stored("shop"), {}
 
@@ -571,8 +571,8 @@ def test_virtual_file_systems_are_not_indexed(make_workspace, tmp_path):
 
 def test_io_error_does_not_stop_the_first_index(tmp_path, tree, monkeypatch):
     from codeintel_nb.embedding.embedder import default_embedder
-    from codeintel_nb.index import updater
-    from codeintel_nb.index.snapshot import Store
+    from codeintel_nb.index.store import Store
+    from codeintel_nb.index.update import updater
     from codeintel_nb.sources.repository import worktree
 
     class Reader(updater.FolderReader):

@@ -14,8 +14,8 @@ import pytest
 
 from codeintel_nb import Workspace
 from codeintel_nb.embedding.embedder import default_embedder
-from codeintel_nb.index.snapshot import Store
-from codeintel_nb.index.updater import update
+from codeintel_nb.index.store import Store
+from codeintel_nb.index.update.updater import update
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
 from tests.conftest import write_tree

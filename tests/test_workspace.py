@@ -18,7 +18,7 @@ from codeintel_nb.errors import (
     ShardError,
     SourceError,
 )
-from codeintel_nb.index.snapshot import read_snapshot
+from codeintel_nb.index.store import read_snapshot
 from tests.conftest import write_tree
 
 
@@ -457,7 +457,7 @@ def test_a_killed_child(shop, tree):
     def kill(progress):
         if progress.stage == "indexing":
             for child in psutil.Process().children():
-                if "codeintel_nb.index.build" in child.cmdline():
+                if "codeintel_nb.index.update.build" in child.cmdline():
                     child.kill()
 
     with pytest.raises(EngineError, match="killed by SIGKILL") as error:
@@ -493,7 +493,7 @@ def test_ctrl_c_leaves_the_old_index_and_no_child(shop, tree):
     assert not [
         child
         for child in psutil.Process().children()
-        if "codeintel_nb.index.build" in child.cmdline()
+        if "codeintel_nb.index.update.build" in child.cmdline()
     ]
     assert 9 <= shop.count().files < 409
 
@@ -518,7 +518,7 @@ def test_child_exits_with_its_parent(shop, tree):
         left = [
             p
             for p in psutil.process_iter(["cmdline", "cwd"])
-            if "codeintel_nb.index.build" in (p.info["cmdline"] or [])
+            if "codeintel_nb.index.update.build" in (p.info["cmdline"] or [])
             and str(shop.settings.home) in (p.info["cwd"] or "")
         ]
         if not left:

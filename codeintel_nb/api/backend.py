@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeVar
 
 from ..errors import EngineError, ScopeError
-from ..index.report import RepositoryStatus
+from ..index.update.report import RepositoryStatus
 from ..scopes.scope import Scope
 from ..scopes.session import get_session_id
 from ..search.hit import FileText

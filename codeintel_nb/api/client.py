@@ -17,7 +17,7 @@ import msgspec
 
 from .. import __version__, errors
 from ..errors import CodeIntelError, named_error
-from ..index.report import IndexReport, OnProgress, Progress, RepositoryStatus
+from ..index.update.report import IndexReport, OnProgress, Progress, RepositoryStatus
 from ..scopes.scope import Scope
 from ..search.code_map.points import Points
 from ..search.facets import Facets

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import CodeIntelError, EngineError
-from ..index.report import IndexReport, OnProgress, RepositoryStatus
+from ..index.update.report import IndexReport, OnProgress, RepositoryStatus
 from ..scopes.scope import EVERYTHING, Scope
 from ..search.code_map.points import Points
 from ..search.facets import Facets

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
-from ..index.report import IndexReport, OnProgress, RepositoryStatus
+from ..index.update.report import IndexReport, OnProgress, RepositoryStatus
 from ..scopes.scope import Scope
 from ..search.code_map.points import Points
 from ..search.facets import Facets

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from ..embedding.embedder import default_embedder
 from ..errors import CodeIntelError, EngineError
-from ..index.manifest import crc32_of
-from ..index.notices import Notices
-from ..index.shard import Shard
-from ..index.snapshot import ShardRef, Snapshot, Store, Stored, read_snapshot
-from ..index.write_lock import one_writer, sweep
+from ..index.shard.manifest import crc32_of
+from ..index.shard.shard import Shard
+from ..index.store import ShardRef, Snapshot, Store, Stored, read_snapshot
+from ..index.update.write_lock import one_writer, sweep
+from ..index.watch.inotify import Notices
 from ..search.ripgrep import rg_path
 from ..settings import Settings
 from ..sources.document import BY_LINES

@@ -6,8 +6,8 @@ import os
 import threading
 from pathlib import Path
 
-from ..index.report import IndexReport, OnProgress
-from ..index.watcher import Watcher
+from ..index.update.report import IndexReport, OnProgress
+from ..index.watch.watcher import Watcher
 from ..scopes.registry import MemoryRegistry
 from ..scopes.scope import Scope, joined, left
 from ..scopes.session import new_session_id

@@ -6,8 +6,8 @@ import os
 
 from .. import __version__
 from ..errors import CodeIntelError
-from ..index.shard import Shard
-from ..index.snapshot import Store, read_snapshot
+from ..index.shard.shard import Shard
+from ..index.store import Store, read_snapshot
 from ..scopes.registry import ScopeRegistry
 from ..sources.opening import check_root
 from ..workspace import Workspace

@@ -12,8 +12,8 @@ from typing import Protocol
 import msgspec
 
 from ..errors import CodeIntelError, IndexingCancelled, ScopeError
-from ..index.report import IndexReport, Progress
-from ..index.stops import Cancellation
+from ..index.update.report import IndexReport, Progress
+from ..index.update.stops import Cancellation
 from ..sources.repository import Repository
 from .threads import DaemonExecutor
 from .wire import JobState

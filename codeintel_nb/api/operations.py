@@ -9,7 +9,7 @@ from contextlib import suppress
 import msgspec
 
 from ..errors import CodeIntelError, SearchError, SourceError
-from ..index.report import OnProgress, RepositoryStatus
+from ..index.update.report import OnProgress, RepositoryStatus
 from ..scopes.saved import NamedScopes
 from ..scopes.scope import Scope
 from ..search.code_map.points import Points

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from ..errors import CodeIntelError, ScopeError
-from ..index.report import NOTHING, RepositoryStatus
+from ..index.update.report import NOTHING, RepositoryStatus
 from ..scopes.globs import plain_glob
 from ..scopes.scope import Scope, covered
 from ..search.facets import Facets

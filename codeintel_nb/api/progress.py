@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from ..index.report import COMPACTING, IndexReport, Progress
+from ..index.update.report import COMPACTING, IndexReport, Progress
 
 
 class Estimate:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from ..errors import CodeIntelError, EngineError, ScopeError, SourceError
-from ..index.report import Progress
+from ..index.update.report import Progress
 from ..scopes.namespaces import of_scripts
 from ..scopes.registry import open_registry
 from ..scopes.scope import Scope, patched, scope_from_wire

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..errors import CodeIntelError, SourceError, named_error
-from ..index.report import IndexReport, Progress
-from ..index.watcher import Watcher
+from ..index.update.report import IndexReport, Progress
+from ..index.watch.watcher import Watcher
 from ..scopes.registry import ScopeRegistry
 from ..scopes.scope import Scope
 from ..search.query import Bounds

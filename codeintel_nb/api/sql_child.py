@@ -17,7 +17,7 @@ from typing import IO
 import msgspec
 
 from ..errors import CodeIntelError, EngineError, SearchError
-from ..index.child import Failure, end, how_it_ended, read_job, serve_parent, spawn
+from ..index.update.subprocess_job import Failure, end, how_it_ended, read_job, serve_parent, spawn
 from ..scopes.scope import Scope
 from ..search.hit import Hit
 from ..search.query import Bounds

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterable
 
-from ..index.report import NOTHING, RepositoryStatus
+from ..index.update.report import NOTHING, RepositoryStatus
 from ..search.hit import ENDED, Hit, Results
 from ..search.query import ALIKE, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 from .progress import duration, plural, size, skipped

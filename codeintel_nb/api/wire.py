@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from ..index.report import IndexReport, Progress, RepositoryStatus
+from ..index.update.report import IndexReport, Progress, RepositoryStatus
 from ..scopes.scope import OLD_NAMES, Scope
 from ..search.hit import Coverage, Hit, Results
 from ..search.query import Case, Mode, Show

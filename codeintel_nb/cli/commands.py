@@ -19,7 +19,7 @@ from ..api.progress import TerminalProgress, skipped, summary
 from ..api.terminal import emit, emit_json
 from ..api.text import aligned, plain, status_notes, status_table
 from ..errors import CodeIntelError
-from ..index.report import NOTHING, IndexReport, each_report
+from ..index.update.report import NOTHING, IndexReport, each_report
 from ..scopes.scope import Scope
 from ..search.hit import Results
 from ..workspace import Workspace

@@ -17,8 +17,8 @@ from typing import TypeVar
 import numpy as np
 
 from ..embedding.embedder import Embedder
-from ..index.mapping import raise_descriptor_limit
-from ..index.shard import KINDS, Shard
+from ..index.shard.mapping import raise_descriptor_limit
+from ..index.shard.shard import KINDS, Shard
 from ..scopes.scope import EVERYTHING, Scope
 from ..search.code_map.layout import Projection
 from ..search.code_map.points import Points

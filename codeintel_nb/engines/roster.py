@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ..errors import CodeIntelError, EngineError, ScopeError, SearchError, ShardError, did_you_mean
-from ..index.freshness import Changes, Freshness, Shards, SnapshotReplaced
-from ..index.manifest import damaged
-from ..index.mapping import FILES_EXHAUSTED
-from ..index.plan import CLOCK_STEP_NS
-from ..index.report import NOTHING
-from ..index.snapshot import Snapshot, Store, Stored, read_snapshot
+from ..index.shard.manifest import damaged
+from ..index.shard.mapping import FILES_EXHAUSTED
+from ..index.store import Snapshot, Store, Stored, read_snapshot
+from ..index.update.plan import CLOCK_STEP_NS
+from ..index.update.report import NOTHING
+from ..index.watch.tree import Changes, Freshness, Shards, SnapshotReplaced
 from ..scopes.scope import EVERYTHING, Scope, short_name
 from ..search.hit import Coverage
 from ..search.loose import LooseTarget

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from ..api.wire import SearchAnswer
-from ..index.report import RepositoryStatus
+from ..index.update.report import RepositoryStatus
 from ..scopes.scope import Scope
 from ..search.hit import Coverage, FileText, Hit, Reason
 from ..search.query import Case, Mode, Show

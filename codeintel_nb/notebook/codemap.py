@@ -23,7 +23,7 @@ from ..api.panel import place
 from ..api.text import clean
 from ..api.wire import FileRequest, MapRequest
 from ..errors import CodeIntelError, MissingExtra, SearchError
-from ..index.report import OnProgress, RepositoryStatus
+from ..index.update.report import OnProgress, RepositoryStatus
 from ..scopes.globs import plain_glob
 from ..scopes.scope import Scope
 from ..search.code_map.points import Points

@@ -31,7 +31,7 @@ from ..errors import (
     SourceError,
     did_you_mean,
 )
-from ..index.report import IndexReport, each_report
+from ..index.update.report import IndexReport, each_report
 from ..scopes.scope import Scope, covered, joined
 from ..search.hit import Hit
 from ..sources.project import current_folder, project_of

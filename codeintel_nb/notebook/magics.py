@@ -24,7 +24,7 @@ from ..api.wire import (
     TextRequest,
 )
 from ..errors import ScopeError, SearchError
-from ..index.report import OnProgress
+from ..index.update.report import OnProgress
 from ..scopes.scope import Scope, short_name
 from ..search.hit import Hit, Results
 from ..search.query import DEFAULT_HITS

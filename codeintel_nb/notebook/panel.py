@@ -23,7 +23,7 @@ from ..api.text import clean
 from ..api.wire import IndexRequest
 from ..api.wording import in_panel
 from ..errors import CodeIntelError, EngineError, ScopeError
-from ..index.report import Progress
+from ..index.update.report import Progress
 from ..scopes.scope import ALL, Scope
 from .commands import index_request, with_imports
 from .views import ScopeView

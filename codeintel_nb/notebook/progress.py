@@ -8,7 +8,7 @@ from typing import Any
 from IPython.display import HTML, display
 
 from ..api.progress import TerminalProgress
-from ..index.report import Progress
+from ..index.update.report import Progress
 
 
 class NotebookProgress(TerminalProgress):

@@ -20,7 +20,7 @@ from ..api.text import counted
 from ..api.wire import SearchAnswer
 from ..api.wording import in_notebook
 from ..errors import CodeIntelError, SearchError
-from ..index.report import OnProgress, Progress
+from ..index.update.report import OnProgress, Progress
 from ..search.hit import Results
 from ..search.table import Table
 from .commands import SEARCH_OPTIONS

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from ..index.report import OnProgress, Progress
+from ..index.update.report import OnProgress, Progress
 
 SHOWN_S = 0.1  # polling interval of the progress
 GRACE_S = 10.0  # after Ctrl-C, for the work to return partial results

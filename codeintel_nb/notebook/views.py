@@ -9,7 +9,7 @@ from ..api.progress import plural
 from ..api.text import aligned, status_notes, status_table
 from ..api.wire import ScopeAnswer
 from ..api.wording import in_notebook
-from ..index.report import NOTHING, RepositoryStatus
+from ..index.update.report import NOTHING, RepositoryStatus
 from ..scopes.globs import empty_hint
 from ..scopes.scope import Scope
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..index.arrays import Array
-from ..index.shard import KINDS, Shard
-from ..index.text_flags import IS_NOTEBOOK
+from ..index.shard.arrays import Array
+from ..index.shard.shard import KINDS, Shard
+from ..index.shard.text_flags import IS_NOTEBOOK
 from ..scopes.globs import plain_glob
 from ..scopes.languages import NOTEBOOK
 from .facets import Facets, FolderCount

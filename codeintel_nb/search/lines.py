@@ -9,9 +9,9 @@ from itertools import repeat
 import msgspec
 import numpy as np
 
-from ..index.arrays import Array
-from ..index.id_lists import Ids
-from ..index.shard import KINDS
+from ..index.shard.arrays import Array
+from ..index.shard.id_lists import Ids
+from ..index.shard.shard import KINDS
 from .hit import Hit
 from .matches import Match
 from .pattern import compile_pattern

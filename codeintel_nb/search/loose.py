@@ -12,11 +12,11 @@ import numpy as np
 from stringzilla import Str
 
 from ..errors import SourceError
-from ..index.arrays import Mask
-from ..index.id_lists import Ids
-from ..index.postings import Postings
-from ..index.shard import KINDS
-from ..index.text_flags import IS_ASCII, IS_ILL_FORMED, is_plain, long_chunks, reader_flags
+from ..index.shard.arrays import Mask
+from ..index.shard.id_lists import Ids
+from ..index.shard.postings import Postings
+from ..index.shard.shard import KINDS
+from ..index.shard.text_flags import IS_ASCII, IS_ILL_FORMED, is_plain, long_chunks, reader_flags
 from ..scopes.globs import PathMatcher
 from ..scopes.languages import NOTEBOOK, depends_on_text, is_notebook, language_of
 from ..scopes.scope import Scope

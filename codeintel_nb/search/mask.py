@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..index.arrays import Mask
-from ..index.shard import KINDS, Shard
-from ..index.text_flags import IS_NOTEBOOK
+from ..index.shard.arrays import Mask
+from ..index.shard.shard import KINDS, Shard
+from ..index.shard.text_flags import IS_NOTEBOOK
 from ..scopes.languages import NOTEBOOK
 from ..scopes.scope import Scope
 from .searchable import Searchable

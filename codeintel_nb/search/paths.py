@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..index.shard import Shard
+from ..index.shard.shard import Shard
 from .hit import Hit
 from .mask import ScopeMask
 

@@ -19,7 +19,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from ..errors import EngineError, SearchError
-from ..index.mapping import FILES_EXHAUSTED
+from ..index.shard.mapping import FILES_EXHAUSTED
 from .matches import Match, MatchCollector
 from .pattern import Pattern
 from .query import Bounds, TextQuery

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from ..embedding.embedder import Embedder, embedder_input
 from ..embedding.words import FILLERS, WORD, terms_of
 from ..errors import SearchError
-from ..index.shard import KINDS, Shard
-from ..index.text_flags import IS_GENERATED
-from ..index.vectors import DIGITS, Ids, top
-from ..index.vectors import Found as Closest
+from ..index.shard.shard import KINDS, Shard
+from ..index.shard.text_flags import IS_GENERATED
+from ..index.shard.vectors import DIGITS, Ids, top
+from ..index.shard.vectors import Found as Closest
 from .fusion import reciprocal_rank_fusion
 from .hit import Hit, path_order
 from .mask import ScopeMask

@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 
 from ..errors import SearchError, ShardError
-from ..index.catalog import read_table
-from ..index.shard import KINDS, Shard
+from ..index.shard.catalog import read_table
+from ..index.shard.shard import KINDS, Shard
 from ..sources.chunk import decoded
 from .hit import Hit
 from .mask import ScopeMask

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ShardError
-from ..index.arrays import Mask
-from ..index.catalog import read_table
-from ..index.shard import KINDS, Shard
+from ..index.shard.arrays import Mask
+from ..index.shard.catalog import read_table
+from ..index.shard.shard import KINDS, Shard
 from .hit import Hit
 from .mask import ScopeMask
 from .query import ALIKE, Bounds, SymbolQuery

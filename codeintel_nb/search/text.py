@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from stringzilla import Str
 
-from ..index.text_flags import ENDS_WITH_NEWLINE
+from ..index.shard.text_flags import ENDS_WITH_NEWLINE
 from .hit import Hit
 from .lines import hits_of
 from .literals import is_word

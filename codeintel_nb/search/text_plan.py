@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..index.postings import Blocks
-from ..index.text_flags import IS_ASCII, LONG_BYTES, is_plain
+from ..index.shard.postings import Blocks
+from ..index.shard.text_flags import IS_ASCII, LONG_BYTES, is_plain
 from .literals import needle
 from .mask import ScopeMask
 from .matches import MatchCollector

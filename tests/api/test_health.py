@@ -3,7 +3,7 @@ import threading
 from codeintel_nb import __version__
 from codeintel_nb.api.health import health
 from codeintel_nb.api.jobs import Jobs
-from codeintel_nb.index.report import Progress
+from codeintel_nb.index.update.report import Progress
 
 
 def test_reasons_for_a_degraded_service(shop):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeintel_nb.api.progress import Estimate
-from codeintel_nb.index.report import Progress
+from codeintel_nb.index.update.report import Progress
 
 
 class Clock:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from codeintel_nb import Workspace
-from codeintel_nb.index.report import IndexReport
+from codeintel_nb.index.update.report import IndexReport
 
 FULL = os.environ.get("CODEINTEL_BENCH") == "full"
 SITE = Path(sysconfig.get_path("purelib"))

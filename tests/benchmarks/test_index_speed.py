@@ -10,11 +10,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from codeintel_nb.index.shard.shard.manifest import PARTS
+from codeintel_nb.index.shard.shard.postings import Postings, PostingsBuilder
+from codeintel_nb.index.shard.shard.shard import Shard
 
-from codeintel_nb.index.manifest import PARTS
-from codeintel_nb.index.postings import Postings, PostingsBuilder
-from codeintel_nb.index.shard import Shard
-from codeintel_nb.index.snapshot import Store, read_snapshot
+from codeintel_nb.index.store import Store, read_snapshot
 from tests.benchmarks.conftest import FULL, show
 
 pytestmark = pytest.mark.benchmark

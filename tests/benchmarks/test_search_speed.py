@@ -14,12 +14,12 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 from cachetools import TTLCache
+from codeintel_nb.index.shard.shard.paths import PathTable
+from codeintel_nb.index.shard.shard.vectors import decode
 from pathspec import GitIgnoreSpec
 
 from codeintel_nb import Scope
 from codeintel_nb.embedding.embedder import default_embedder
-from codeintel_nb.index.path_table import PathTable
-from codeintel_nb.index.vectors import decode
 from codeintel_nb.scopes.globs import PathMatcher
 from codeintel_nb.scopes.registry import MemoryRegistry
 from codeintel_nb.search.mask import compile_mask

@@ -22,15 +22,15 @@ from collections import Counter
 from pathlib import Path
 
 import msgspec
+from codeintel_nb.index.shard.shard.manifest import crc32_of
+from codeintel_nb.index.shard.shard.shard import Shard
 
 from codeintel_nb import Workspace
 from codeintel_nb.embedding.embedder import default_embedder
-from codeintel_nb.index.compact import compact, to_merge
-from codeintel_nb.index.manifest import crc32_of
-from codeintel_nb.index.shard import Shard
-from codeintel_nb.index.snapshot import Store, Stored, read_snapshot
-from codeintel_nb.index.updater import update
-from codeintel_nb.index.write_lock import one_writer, sweep
+from codeintel_nb.index.store import Store, Stored, read_snapshot
+from codeintel_nb.index.update.compact import compact, to_merge
+from codeintel_nb.index.update.updater import update
+from codeintel_nb.index.update.write_lock import one_writer, sweep
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
 

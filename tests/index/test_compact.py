@@ -6,14 +6,14 @@ import time
 
 import msgspec
 import pytest
+from codeintel_nb.index.shard.shard.shard import Shard
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.embedding.embedder import default_embedder
-from codeintel_nb.index.compact import MOST_SMALL_SHARDS, compact, compact_in_child
-from codeintel_nb.index.shard import Shard
-from codeintel_nb.index.snapshot import Store, read_snapshot, write_snapshot
-from codeintel_nb.index.updater import update
-from codeintel_nb.index.write_lock import COMPACTING, one_writer, sweep
+from codeintel_nb.index.store import Store, read_snapshot, write_snapshot
+from codeintel_nb.index.update.compact import MOST_SMALL_SHARDS, compact, compact_in_child
+from codeintel_nb.index.update.updater import update
+from codeintel_nb.index.update.write_lock import COMPACTING, one_writer, sweep
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
 from tests.conftest import write_tree

@@ -10,15 +10,15 @@ import time
 import msgspec
 import numpy as np
 import pytest
+from codeintel_nb.index.shard.shard.shard import Shard
 
 from codeintel_nb import Workspace
 from codeintel_nb.embedding.embedder import default_embedder
 from codeintel_nb.errors import EngineError, ShardError
-from codeintel_nb.index.plan import plan_update
-from codeintel_nb.index.shard import Shard
-from codeintel_nb.index.snapshot import Store, read_snapshot, write_snapshot
-from codeintel_nb.index.updater import update
-from codeintel_nb.index.write_lock import one_writer, sweep
+from codeintel_nb.index.store import Store, read_snapshot, write_snapshot
+from codeintel_nb.index.update.plan import plan_update
+from codeintel_nb.index.update.updater import update
+from codeintel_nb.index.update.write_lock import one_writer, sweep
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
 from tests.conftest import write_tree
@@ -207,7 +207,7 @@ def test_vectors_match_the_embedder_after_a_rebuild(setup):
         for i in range(shard.manifest.chunks)
     ]
     exact = default_embedder().embed_code(inputs)
-    from codeintel_nb.index.vectors import decode
+    from codeintel_nb.index.shard.shard.vectors import decode
 
     assert np.abs(decode(shard.vectors.codes) - exact).max() < 0.004
 

@@ -11,14 +11,14 @@ import venv
 import zipfile
 
 import pytest
+from codeintel_nb.index.shard.shard.shard import Shard
 
 from codeintel_nb import Scope
 from codeintel_nb.engines import indexing
 from codeintel_nb.errors import SourceError
 from codeintel_nb.index.locking import acquire_lock
-from codeintel_nb.index.shard import Shard
-from codeintel_nb.index.snapshot import Store, read_snapshot
-from codeintel_nb.index.stops import write_stop
+from codeintel_nb.index.store import Store, read_snapshot
+from codeintel_nb.index.update.stops import write_stop
 from codeintel_nb.sources.repository import package_at
 from tests.conftest import write_tree
 from tests.sources.test_repository import installed

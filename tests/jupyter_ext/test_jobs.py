@@ -59,7 +59,7 @@ def builders(server):
     return [
         child
         for child in psutil.Process(server.process.pid).children()
-        if "codeintel_nb.index.build" in " ".join(child.cmdline())
+        if "codeintel_nb.index.update.build" in " ".join(child.cmdline())
     ]
 
 

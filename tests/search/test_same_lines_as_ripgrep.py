@@ -14,8 +14,8 @@ import pytest
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.embedding.embedder import default_embedder
-from codeintel_nb.index.snapshot import Store
-from codeintel_nb.index.updater import update
+from codeintel_nb.index.store import Store
+from codeintel_nb.index.update.updater import update
 from codeintel_nb.search.query import MAX_HITS
 from codeintel_nb.search.ripgrep import rg_path
 from codeintel_nb.settings import Settings

@@ -10,12 +10,12 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 import pytest
+from codeintel_nb.index.shard.shard.text_flags import is_plain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import SearchError
-from codeintel_nb.index.text_flags import is_plain
 from codeintel_nb.search import text_plan
 from codeintel_nb.search.literals import word_literal
 from codeintel_nb.search.loose import LooseTarget, search_loose

@@ -5,11 +5,8 @@ import re
 import numpy as np
 import pytest
 import re2
-from hypothesis import assume, given
-from hypothesis import strategies as st
-
-from codeintel_nb.index.id_lists import BITS, ELIAS_FANO, IDS
-from codeintel_nb.index.postings import (
+from codeintel_nb.index.shard.shard.id_lists import BITS, ELIAS_FANO, IDS
+from codeintel_nb.index.shard.shard.postings import (
     BLOCK,
     Postings,
     PostingsBuilder,
@@ -18,6 +15,9 @@ from codeintel_nb.index.postings import (
     joint_of,
     text_of,
 )
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
 from codeintel_nb.search.literals import needle
 from codeintel_nb.search.trigrams import NOTHING, blocks_that_may, may_match, needs
 

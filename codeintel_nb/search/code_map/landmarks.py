@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...files import replace
-from ...index.shard import Shard
+from ...index.shard.shard import Shard
 
 OUTGROWN = 4  # growth factor of the chunks since the last layout that triggers a new one
 LANDMARKS_FILE = "landmarks.npz"

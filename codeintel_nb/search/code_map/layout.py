@@ -28,7 +28,11 @@ import numpy.typing as npt
 
 from ...errors import CodeIntelError, EngineError, MissingExtra, SearchError
 from ...files import make_private, replace
-from ...index.child import (
+from ...index.locking import acquire_lock
+from ...index.shard.shard import Shard
+from ...index.shard.vectors import decode
+from ...index.update.report import Progress
+from ...index.update.subprocess_job import (
     Cancelled,
     Failure,
     Output,
@@ -39,10 +43,6 @@ from ...index.child import (
     serve_parent,
     spawn,
 )
-from ...index.locking import acquire_lock
-from ...index.report import Progress
-from ...index.shard import Shard
-from ...index.vectors import decode
 from .landmarks import (
     LANDMARKS_FILE,
     Floats,

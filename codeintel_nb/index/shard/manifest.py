@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..errors import ShardError
+from ...errors import ShardError
 
 FORMAT = 6
 MANIFEST = "manifest.json"

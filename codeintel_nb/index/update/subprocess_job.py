@@ -20,7 +20,7 @@ from typing import IO
 
 import msgspec
 
-from ..errors import CodeIntelError, named_error
+from ...errors import CodeIntelError, named_error
 
 STOP = b"stop"  # line sent to a child
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ShardError
+from ...errors import ShardError
 from .manifest import damaged
 from .mapping import map_file
 

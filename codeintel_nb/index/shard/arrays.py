@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ShardError
+from ...errors import ShardError
 from .mapping import map_file
 
 MAGIC = b"CODEINT1"

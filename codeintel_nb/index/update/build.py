@@ -15,15 +15,25 @@ from typing import IO, Any
 
 import msgspec
 
-from ..errors import CodeIntelError, EngineError, IndexingCancelled
-from ..settings import Settings
-from ..sources.languages.grammar_folder import TEMPORARY, use_grammar_folder
-from ..sources.repository import Repository
-from .child import Cancelled, Failure, Output, ask, end, how_it_ended, read_job, serve_parent, spawn
-from .guard import Guard, culprit
+from ...errors import CodeIntelError, EngineError, IndexingCancelled
+from ...settings import Settings
+from ...sources.languages.grammar_folder import TEMPORARY, use_grammar_folder
+from ...sources.repository import Repository
+from ..store import Snapshot, Store, Stored
+from .parse_guard import Guard, culprit
 from .plan import plan_update
 from .report import IndexReport, Progress
-from .snapshot import Snapshot, Store, Stored
+from .subprocess_job import (
+    Cancelled,
+    Failure,
+    Output,
+    ask,
+    end,
+    how_it_ended,
+    read_job,
+    serve_parent,
+    spawn,
+)
 from .updater import update
 
 STOP_S = 8.0  # grace period for a stopped child to write a shard
@@ -107,7 +117,9 @@ def _in_child(
         # removed here, because a killed child does not clean up
         tempfile.TemporaryDirectory(prefix="codeintel-grammars-") as scratch,
     ):
-        child = spawn("codeintel_nb.index.build", stderr, stored.folder, {TEMPORARY: scratch})
+        child = spawn(
+            "codeintel_nb.index.update.build", stderr, stored.folder, {TEMPORARY: scratch}
+        )
         try:
             ask(child, msgspec.json.encode(job, enc_hook=str))
             return _follow(child, stored, progress, cancel, stderr)
@@ -121,7 +133,7 @@ def _nothing_to_do(
     settings: Settings, repository: Repository, only: Sequence[str] | None = None
 ) -> IndexReport | None:
     """Return the report of an up-to-date index, or None; starts no child."""
-    from ..embedding.embedder import TABLE
+    from ...embedding.embedder import TABLE
 
     stored = Store(settings.home).create(repository)
     embedder_id = str(msgspec.json.decode((TABLE / "config.json").read_bytes())["id"])
@@ -198,7 +210,7 @@ def main() -> None:
     job = msgspec.json.decode(read_job(), type=Job, dec_hook=lambda kind, value: kind(value))
     stop = serve_parent()
     try:
-        from ..embedding.embedder import default_embedder
+        from ...embedding.embedder import default_embedder
 
         with suppress(EngineError):  # without grammars, files are indexed by lines and counted
             use_grammar_folder(job.settings.home)

@@ -17,25 +17,20 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
-from ..embedding.embedder import Embedder, StaticEmbedder, embedder_input
-from ..embedding.words import WORD, hash_of
-from ..files import storage_errors, sync, write_synced
-from ..sources.chunk import Document, decoded
-from ..sources.opening import FileState
-from ..sources.repository import WORKTREE
+from ...embedding.embedder import Embedder, StaticEmbedder, embedder_input
+from ...embedding.words import WORD, hash_of
+from ...files import storage_errors, sync, write_synced
+from ...sources.chunk import Document, decoded
+from ...sources.opening import FileState
+from ...sources.repository import WORKTREE
 from .arrays import Array, write_arrays
 from .catalog import write_tables
 from .lexicon import LexiconBuilder
 from .manifest import FORMAT, MANIFEST, PARTS, Manifest, Part, crc32_of
-from .path_table import PathTable
+from .paths import PathTable
 from .postings import PostingsBuilder
 from .shard import HALF, KINDS
-from .text_flags import (
-    IS_ASCII,
-    IS_GENERATED,
-    flags_of,
-    is_plain,
-)
+from .text_flags import IS_ASCII, IS_GENERATED, flags_of, is_plain
 from .vectors import encode, write_vectors
 
 BATCH = 2048  # chunks embedded together

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from ..errors import CodeIntelError, IndexingCancelled
+from ...errors import CodeIntelError, IndexingCancelled
 
 NOTHING = "Nothing is indexed yet. Index a folder: codeintel index PATH"
 FILE_BYTES = 4_000  # fixed cost of a file, in bytes of text

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 from stringzilla import Str
 
-from ..embedding.words import hash_of
-from ..errors import ShardError
-from ..sources.chunk import decoded
-from ..sources.opening import FileState
+from ...embedding.words import hash_of
+from ...errors import ShardError
+from ...sources.chunk import decoded
+from ...sources.opening import FileState
 from .arrays import Array, Mask, open_arrays
 from .id_lists import Ids
 from .lexicon import Lexicon
 from .manifest import PARTS, crc32_of, damaged, read_manifest
 from .mapping import map_file
-from .path_table import PathTable
+from .paths import PathTable
 from .postings import Postings
 from .text_flags import ENDS_WITH_NEWLINE, IS_ILL_FORMED, LONG_BYTES, long_chunks
 from .vectors import VectorIndex

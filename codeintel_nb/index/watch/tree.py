@@ -13,15 +13,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from ..settings import Settings
-from ..sources.chunk import content_hash
-from ..sources.opening import TRANSIENT, FileState, FolderReader, stamp_of
-from ..sources.repository import Repository, is_readable
-from ..sources.walk import FileStat, Walk
-from .notices import Notices, Watched
-from .plan import Seen, is_settled, read_seen
-from .shard import Shard
-from .snapshot import ShardRef, Snapshot, Stored, read_snapshot
+from ...settings import Settings
+from ...sources.chunk import content_hash
+from ...sources.opening import TRANSIENT, FileState, FolderReader, stamp_of
+from ...sources.repository import Repository, is_readable
+from ...sources.walk import FileStat, Walk
+from ..shard.shard import Shard
+from ..store import ShardRef, Snapshot, Stored, read_snapshot
+from ..update.plan import Seen, is_settled, read_seen
+from .inotify import Notices, Watched
 
 MOST_TOLD = 5_000  # changed paths; beyond that the whole folder is scanned
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..embedding.embedder import gathered
-from ..embedding.words import WORD, hash_of, terms_of
+from ...embedding.embedder import gathered
+from ...embedding.words import WORD, hash_of, terms_of
 from .arrays import Array, open_arrays, write_arrays
 from .id_lists import IdLists, packed
 

@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from ..errors import CodeIntelError, SourceError
-from ..settings import Settings
-from ..sources.opening import check_root
-from ..sources.repository import Repository, renewed
+from ...errors import CodeIntelError, SourceError
+from ...settings import Settings
+from ...sources.opening import check_root
+from ...sources.repository import Repository, renewed
 from .folder_events import EMPTY_BATCH_S, FolderEvents
-from .notices import Notices
+from .inotify import Notices
 
 # in durations of the last update: a constantly changing folder takes a third of a core
 PAUSE = 2.0

@@ -8,11 +8,11 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
-from ..settings import Settings
-from ..sources.opening import stamp_of
-from ..sources.repository import Repository
-from ..sources.walk import COLLABORATION, IGNORED, NEVER, Walk
-from .notices import DECIDING, Notices
+from ...settings import Settings
+from ...sources.opening import stamp_of
+from ...sources.repository import Repository
+from ...sources.walk import COLLABORATION, IGNORED, NEVER, Walk
+from .inotify import DECIDING, Notices
 
 QUIET_S = 0.1  # without a change before a batch is complete
 MAX_BATCH_S = 0.4  # from the first change to the end of its batch

@@ -16,8 +16,8 @@ from ..errors import ShardError
 from ..files import make_private, replace, storage_errors
 from ..sources.repository import Repository
 from .locking import acquire_lock
-from .manifest import FORMAT
-from .mapping import FILES_EXHAUSTED
+from .shard.manifest import FORMAT
+from .shard.mapping import FILES_EXHAUSTED
 
 RENAMED = "renamed.json"
 REMOVED = ".removed-"  # prefix of a removed repository's folder until it is deleted

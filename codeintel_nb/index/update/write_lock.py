@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
-from ..errors import EngineError
-from ..files import storage_errors
-from .locking import acquire_lock
-from .snapshot import Snapshot, Stored, write_snapshot
+from ...errors import EngineError
+from ...files import storage_errors
+from ..locking import acquire_lock
+from ..store import Snapshot, Stored, write_snapshot
 
 COMPACTING = ".compacting-"  # prefix of a merged shard's folder, written while updates run
 

@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from ..errors import SourceError
-from ..settings import Settings
-from ..sources.opening import FileState
-from ..sources.repository import is_readable
-from ..sources.walk import MAX_EXAMPLES, FileStat, Walk
-from .manifest import damaged
-from .shard import Shard
-from .snapshot import Snapshot, Stored, read_snapshot
+from ...errors import SourceError
+from ...settings import Settings
+from ...sources.opening import FileState
+from ...sources.repository import is_readable
+from ...sources.walk import MAX_EXAMPLES, FileStat, Walk
+from ..shard.manifest import damaged
+from ..shard.shard import Shard
+from ..store import Snapshot, Stored, read_snapshot
 
 # A file changed this shortly before its read may change again within the same time stamp.
 CLOCK_STEP_NS = 20_000_000

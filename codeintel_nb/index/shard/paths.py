@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..scopes.globs import (
+from ...scopes.globs import (
     PathMatcher,
     expand_braces,
     glob_names,

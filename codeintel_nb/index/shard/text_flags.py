@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 
-from ..scopes.languages import is_notebook
-from ..sources.chunk import Document
+from ...scopes.languages import is_notebook
+from ...sources.chunk import Document
 from .arrays import Array, Mask
 
 # bits of a file's flags

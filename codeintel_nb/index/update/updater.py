@@ -10,22 +10,22 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
-from ..embedding.embedder import Embedder
-from ..errors import IndexingCancelled, ShardError, SourceError
-from ..files import replace, storage_errors
-from ..settings import Settings
-from ..sources.chunk import Document, content_hash
-from ..sources.document import BY_LINES, UNPARSED, chunk_failsafe, document_by_lines, refusal
-from ..sources.opening import TRANSIENT, FileState, FolderReader
-from ..sources.walk import MAX_EXAMPLES, FileStat
-from .arrays import Array
-from .guard import Guard
+from ...embedding.embedder import Embedder
+from ...errors import IndexingCancelled, ShardError, SourceError
+from ...files import replace, storage_errors
+from ...settings import Settings
+from ...sources.chunk import Document, content_hash
+from ...sources.document import BY_LINES, UNPARSED, chunk_failsafe, document_by_lines, refusal
+from ...sources.opening import TRANSIENT, FileState, FolderReader
+from ...sources.walk import MAX_EXAMPLES, FileStat
+from ..shard.arrays import Array
+from ..shard.shard import Shard
+from ..shard.writer import Known, ShardWriter
+from ..store import ShardRef, Snapshot, Stored, read_snapshot, write_snapshot
+from .parse_guard import Guard
 from .plan import MAX_ATTEMPTS, Plan, Refused, Unparsed, is_settled, plan_update
 from .report import IndexReport, Progress
-from .shard import Shard
-from .snapshot import ShardRef, Snapshot, Stored, read_snapshot, write_snapshot
 from .write_lock import one_writer, sweep
-from .writer import Known, ShardWriter
 
 
 def update(

@@ -18,22 +18,22 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ..embedding.embedder import Embedder
-from ..errors import EngineError
-from ..files import storage_errors
-from ..settings import Settings
-from ..sources.chunk import Chunk, Document, Symbol
-from ..sources.repository import Repository
-from .catalog import read_table
-from .child import Cancelled, Output, ask, end, how_it_ended, read_job, serve_parent, spawn
-from .locking import acquire_lock
+from ...embedding.embedder import Embedder
+from ...errors import EngineError
+from ...files import storage_errors
+from ...settings import Settings
+from ...sources.chunk import Chunk, Document, Symbol
+from ...sources.repository import Repository
+from ..locking import acquire_lock
+from ..shard.catalog import read_table
+from ..shard.shard import KINDS, Shard
+from ..shard.text_flags import ENDS_WITH_NEWLINE
+from ..shard.writer import ShardWriter
+from ..store import ShardRef, Snapshot, Store, Stored, read_snapshot, write_snapshot
 from .report import Progress
-from .shard import KINDS, Shard
-from .snapshot import ShardRef, Snapshot, Store, Stored, read_snapshot, write_snapshot
-from .text_flags import ENDS_WITH_NEWLINE
+from .subprocess_job import Cancelled, Output, ask, end, how_it_ended, read_job, serve_parent, spawn
 from .updater import known_vectors
 from .write_lock import COMPACTING, one_writer, sweep
-from .writer import ShardWriter
 
 MOST_SMALL_SHARDS = 8  # more are merged
 FEWEST_MERGED = 4  # fewer are not worth rewriting the merged shard
@@ -269,7 +269,7 @@ def compact_in_child(
     """
     stored = Store(settings.home).stored(repository)
     with tempfile.TemporaryFile() as stderr:
-        child = spawn("codeintel_nb.index.compact", stderr, stored.folder)
+        child = spawn("codeintel_nb.index.update.compact", stderr, stored.folder)
         try:
             ask(child, msgspec.json.encode(Compaction(settings, repository), enc_hook=str))
             for line in Output(child).lines(cancel):
@@ -296,7 +296,7 @@ def main() -> None:
     """
     job = msgspec.json.decode(read_job(), type=Compaction, dec_hook=lambda kind, value: kind(value))
     serve_parent()
-    from ..embedding.embedder import default_embedder
+    from ...embedding.embedder import default_embedder
 
     def say(event: Progress) -> None:
         sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")

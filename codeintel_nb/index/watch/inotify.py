@@ -10,8 +10,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..sources.git.ignore import IGNORE_FILES
-from ..sources.walk import NEVER
+from ...sources.git.ignore import IGNORE_FILES
+from ...sources.walk import NEVER
 
 # entries that decide how their folder is read
 DECIDING = frozenset({".git", "pyvenv.cfg", "conda-meta", *IGNORE_FILES})

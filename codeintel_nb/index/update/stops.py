@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..files import replace
+from ...files import replace
 from .report import Progress
 
 FILE = "stopped.json"

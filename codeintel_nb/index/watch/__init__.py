@@ -1,0 +1,1 @@
+"""What differs from the index now, and events of changes."""
