@@ -22,7 +22,6 @@ from .search.code_map.layout import Projection
 from .search.code_map.points import Points
 from .search.facets import Facets
 from .search.hit import Coverage, FileText, Hit, Results
-from .search.loose import LooseTarget, read_document
 from .search.query import (
     DEFAULT_HITS,
     Bounds,
@@ -36,6 +35,7 @@ from .search.query import (
 )
 from .search.sql import MEMORY_LIMIT, MOST_ROWS, InScope, run_sql
 from .search.table import Table
+from .search.text.unindexed import LooseTarget, read_document
 from .settings import Settings
 from .sources.walk import Walk
 

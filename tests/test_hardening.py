@@ -21,11 +21,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from codeintel_nb.search.text.reader.ripgrep import rg_path
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.api.doctor import diagnose, network_file_system
 from codeintel_nb.errors import CodeIntelError, EngineError, SearchError, ShardError, SourceError
-from codeintel_nb.search.ripgrep import rg_path
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.mounts import virtual_folders
 from codeintel_nb.sources.repository import worktree
@@ -391,7 +391,7 @@ def fake_rg(tmp_path, monkeypatch):
         path.write_bytes(script if isinstance(script, bytes) else f"#!/bin/sh\n{script}\n".encode())
         path.chmod(0o755)
         monkeypatch.setattr(
-            "codeintel_nb.search.ripgrep.sysconfig.get_path", lambda name: str(path.parent)
+            "codeintel_nb.search.text.ripgrep.sysconfig.get_path", lambda name: str(path.parent)
         )
         rg_path.cache_clear()
 
@@ -417,14 +417,14 @@ def test_exhausted_resources_are_not_reported_as_a_broken_rg(shop, monkeypatch, 
     def popen(*given, **options):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("codeintel_nb.search.ripgrep.subprocess.Popen", popen)
+    monkeypatch.setattr("codeintel_nb.search.text.ripgrep.subprocess.Popen", popen)
     with pytest.raises(EngineError) as error:
         shop.search_text(r"\p{Lu}\w+\<", regex=True)
     assert "reinstall" not in str(error.value)
 
 
 def test_missing_rg_is_named(shop, monkeypatch):
-    monkeypatch.setattr("codeintel_nb.search.ripgrep.shutil.which", lambda *_, **__: None)
+    monkeypatch.setattr("codeintel_nb.search.text.ripgrep.shutil.which", lambda *_, **__: None)
     rg_path.cache_clear()
     with pytest.raises(EngineError, match="pip install --force-reinstall ripgrep"):
         shop.search_text(r"\p{Lu}\w+\<", regex=True)

@@ -19,7 +19,7 @@ from ..index.shard.shard import Shard
 from ..index.store import ShardRef, Snapshot, Store, Stored, read_snapshot
 from ..index.update.write_lock import one_writer, sweep
 from ..index.watch.inotify import Notices
-from ..search.ripgrep import rg_path
+from ..search.text.ripgrep import rg_path
 from ..settings import Settings
 from ..sources.document import BY_LINES
 from ..sources.languages.grammar_folder import use_grammar_folder

@@ -10,8 +10,8 @@ from typing import Any
 
 from ..embedding.words import FILLERS, stem
 from ..search.hit import Hit, Results
-from ..search.pattern import compile_pattern, is_lower
 from ..search.query import SemanticQuery, SymbolQuery, TextQuery
+from ..search.text.pattern import compile_pattern, is_lower
 
 MOST_LINES = 14  # of a snippet
 _WORD_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")

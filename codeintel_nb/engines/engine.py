@@ -12,8 +12,8 @@ from ..search.code_map.layout import Projection
 from ..search.code_map.points import Points
 from ..search.facets import Facets
 from ..search.hit import Hit, Reason
-from ..search.loose import LooseTarget
 from ..search.query import Bounds, PathQuery, SemanticQuery, SymbolQuery, TextQuery
+from ..search.text.unindexed import LooseTarget
 
 
 class Target(NamedTuple):

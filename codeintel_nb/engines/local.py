@@ -25,7 +25,6 @@ from ..search.code_map.points import Points
 from ..search.facet_counts import Counted, count_facets
 from ..search.facets import Facets
 from ..search.hit import Hit, Reason, merged, path_order
-from ..search.loose import LooseTarget
 from ..search.mask import ScopeMask, compile_mask
 from ..search.paths import list_paths
 from ..search.query import (
@@ -38,6 +37,7 @@ from ..search.query import (
 )
 from ..search.semantic import Part, candidates, depth, hydrate, plan_search, rank, statistics
 from ..search.symbols import FoundSymbol, find_alike, find_symbols, in_scope, symbol_hits
+from ..search.text.unindexed import LooseTarget
 from .engine import Answer, Counts, Target
 from .text_search import TextSearch
 

@@ -19,7 +19,7 @@ from ..index.update.report import NOTHING
 from ..index.watch.tree import Changes, Freshness, Shards, SnapshotReplaced
 from ..scopes.scope import EVERYTHING, Scope, short_name
 from ..search.hit import Coverage
-from ..search.loose import LooseTarget
+from ..search.text.unindexed import LooseTarget
 from ..settings import Settings
 from ..sources.repository import WORKTREE, Repository, how_to_index, worktree
 from ..sources.walk import FileStat, Walk

@@ -14,13 +14,13 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..search.hit import Reason, merged, path_order
-from ..search.lines import ranked
-from ..search.loose import LooseTarget, search_loose
-from ..search.matches import MatchCollector
 from ..search.query import MAX_HITS, Bounds, TextQuery
-from ..search.ripgrep import count_in_ranges, count_in_shards
-from ..search.text import TextAnswer, read, search_text
-from ..search.text_plan import TextPlan, plan_text
+from ..search.text.hits import ranked
+from ..search.text.matches import MatchCollector
+from ..search.text.plan import TextPlan, plan_text
+from ..search.text.reader import TextAnswer, read, search_text
+from ..search.text.ripgrep import count_in_ranges, count_in_shards
+from ..search.text.unindexed import LooseTarget, search_loose
 from .engine import Answer, Target
 
 if TYPE_CHECKING:

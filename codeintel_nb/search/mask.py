@@ -12,7 +12,7 @@ from ..index.shard.shard import KINDS, Shard
 from ..index.shard.text_flags import IS_NOTEBOOK
 from ..scopes.languages import NOTEBOOK
 from ..scopes.scope import Scope
-from .searchable import Searchable
+from .text.searchable import Searchable
 
 
 class ScopeMask(NamedTuple):

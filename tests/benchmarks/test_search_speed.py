@@ -16,6 +16,7 @@ import pytest
 from cachetools import TTLCache
 from codeintel_nb.index.shard.shard.paths import PathTable
 from codeintel_nb.index.shard.shard.vectors import decode
+from codeintel_nb.search.text.reader.ripgrep import rg_path
 from pathspec import GitIgnoreSpec
 
 from codeintel_nb import Scope
@@ -23,7 +24,6 @@ from codeintel_nb.embedding.embedder import default_embedder
 from codeintel_nb.scopes.globs import PathMatcher
 from codeintel_nb.scopes.registry import MemoryRegistry
 from codeintel_nb.search.mask import compile_mask
-from codeintel_nb.search.ripgrep import rg_path
 from tests.benchmarks.conftest import median_ms, show
 
 pytestmark = pytest.mark.benchmark

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from codeintel_nb.search.text.reader.ripgrep import rg_path
 
 from codeintel_nb.api.doctor import diagnose
-from codeintel_nb.search.ripgrep import rg_path
 from codeintel_nb.settings import Settings
 from tests.jupyter_ext.test_jobs import many_files
 from tests.live import Notebook, Server

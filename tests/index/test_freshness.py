@@ -10,13 +10,13 @@ import time
 
 import msgspec
 import pytest
+from codeintel_nb.search.text.reader.ripgrep import rg_path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import SearchError, SourceError
-from codeintel_nb.search.ripgrep import rg_path
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.walk import Walk
 from tests.conftest import write_tree
@@ -348,7 +348,7 @@ TestEdits.settings = settings(
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_unindexed_files_match_like_ripgrep(tmp_path_factory, pieces, pattern):
-    from codeintel_nb.search.ripgrep import rg_path
+    from codeintel_nb.search.text.reader.ripgrep import rg_path
 
     here = tmp_path_factory.mktemp("loose")
     (here / "f.txt").write_bytes("".join(pieces).encode())

@@ -1,9 +1,8 @@
 import numpy as np
+from codeintel_nb.search.text.reader.ranges import Ranges
 from hypothesis import given
 from hypothesis import strategies as st
 from stringzilla import Str
-
-from codeintel_nb.search.ranges import Ranges
 
 
 @st.composite

@@ -11,18 +11,18 @@ import msgspec
 import numpy as np
 import pytest
 from codeintel_nb.index.shard.shard.text_flags import is_plain
+from codeintel_nb.search.text.reader.literals import word_literal
+from codeintel_nb.search.text.reader.pattern import is_lower
+from codeintel_nb.search.text.reader.plan import plan_text
+from codeintel_nb.search.text.reader.ripgrep import rg_path
+from codeintel_nb.search.text.reader.unindexed import LooseTarget, search_loose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import SearchError
-from codeintel_nb.search import text_plan
-from codeintel_nb.search.literals import word_literal
-from codeintel_nb.search.loose import LooseTarget, search_loose
-from codeintel_nb.search.pattern import is_lower
 from codeintel_nb.search.query import Bounds, TextQuery
-from codeintel_nb.search.ripgrep import rg_path
-from codeintel_nb.search.text_plan import plan_text
+from codeintel_nb.search.text.reader import plan as text_plan
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
 from codeintel_nb.sources.walk import Walk
@@ -665,7 +665,7 @@ def test_count_bytes_are_shared_by_all_folders(tmp_path):
 
 
 def test_too_many_unindexed_files_reach_the_reading_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr("codeintel_nb.search.loose.MAX_FILES", 100)
+    monkeypatch.setattr("codeintel_nb.search.text.unindexed.MAX_FILES", 100)
     root = write_tree(tmp_path / "t", {f"{i:04}.txt": "needle\n" for i in range(1_000)})
     workspace = Workspace(Settings.from_environment(tmp_path / "home"), here=str(root))
     found = workspace.search_text("needle")
@@ -678,7 +678,7 @@ def test_too_many_unindexed_files_reach_the_reading_limit(tmp_path, monkeypatch)
     ("indexed", "pattern"), [(False, "needle"), (False, r"needle\n"), (True, r"needle\n")]
 )
 def test_count_stops_at_the_maximum_and_is_marked_inexact(tmp_path, monkeypatch, indexed, pattern):
-    monkeypatch.setattr("codeintel_nb.search.loose.MAX_HITS", 1_000)
+    monkeypatch.setattr("codeintel_nb.search.text.unindexed.MAX_HITS", 1_000)
     monkeypatch.setattr("codeintel_nb.engines.text_search.MAX_HITS", 1_000)
     root = write_tree(tmp_path / "t", {"a.txt": "needle\n" * 5_000, "b.txt": "needle\n" * 5_000})
     workspace = Workspace(Settings.from_environment(tmp_path / "home"), here=str(root))
@@ -693,7 +693,7 @@ def test_count_stops_at_the_maximum_and_is_marked_inexact(tmp_path, monkeypatch,
 @pytest.mark.parametrize("indexed", [True, False])
 def test_total_is_inexact_if_rg_output_is_truncated(tmp_path, monkeypatch, indexed):
     """Search for files in text left to rg, which stops at the maximum number of lines."""
-    monkeypatch.setattr("codeintel_nb.search.text.MAX_HITS", 1_000)
+    monkeypatch.setattr("codeintel_nb.search.text.reader.MAX_HITS", 1_000)
     root = write_tree(tmp_path / "t", {f"{name}.txt": "wört\n" * 800 for name in "abc"})
     workspace = Workspace(Settings.from_environment(tmp_path / "home"), here=str(root))
     if indexed:
@@ -892,7 +892,7 @@ def test_vertical_tab_is_whitespace_as_in_ripgrep(make_workspace, tmp_path):
 )
 def test_rg_searches_only_non_ascii_lines(make_workspace, tmp_path, monkeypatch, lines, asked_rg):
     """Search the ASCII lines of a chunk with accents by re2, without starting rg."""
-    from codeintel_nb.search import text
+    from codeintel_nb.search.text.reader import reader as text
 
     write_tree(tmp_path / "t", {"a.txt": lines})
     workspace = make_workspace()

@@ -15,11 +15,10 @@ from codeintel_nb.index.shard.shard.postings import (
     joint_of,
     text_of,
 )
+from codeintel_nb.search.text.reader.literals import needle
+from codeintel_nb.search.text.reader.trigrams import NOTHING, blocks_that_may, may_match, needs
 from hypothesis import assume, given
 from hypothesis import strategies as st
-
-from codeintel_nb.search.literals import needle
-from codeintel_nb.search.trigrams import NOTHING, blocks_that_may, may_match, needs
 
 _atoms = st.sampled_from(
     [

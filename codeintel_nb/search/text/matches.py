@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .query import TextQuery
+from ..query import TextQuery
 from .searchable import Searchable
 
 # Byte offsets in a shard's content: start of the match's first line, end of its last line without

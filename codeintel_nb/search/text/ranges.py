@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from stringzilla import Str
 
-from ..index.shard.postings import Blocks
+from ...index.shard.postings import Blocks
 from .searchable import Searchable
 
 SEGMENT = 8 << 20  # maximum bytes searched between two checks of the clock

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from .query import TextQuery
+from ..query import TextQuery
 
 # re2 rejects these, or reads them differently than ripgrep's engine: they go to the rg binary
 _ONLY_RG = re.compile(

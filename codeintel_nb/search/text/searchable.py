@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from stringzilla import Str
 
-from ..index.shard.arrays import Array, Mask
-from ..index.shard.id_lists import Ids
-from ..index.shard.postings import Postings
+from ...index.shard.arrays import Array, Mask
+from ...index.shard.id_lists import Ids
+from ...index.shard.postings import Postings
 
 
 class Searchable(Protocol):

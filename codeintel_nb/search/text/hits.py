@@ -9,13 +9,13 @@ from itertools import repeat
 import msgspec
 import numpy as np
 
-from ..index.shard.arrays import Array
-from ..index.shard.id_lists import Ids
-from ..index.shard.shard import KINDS
-from .hit import Hit
+from ...index.shard.arrays import Array
+from ...index.shard.id_lists import Ids
+from ...index.shard.shard import KINDS
+from ..hit import Hit
+from ..query import TextQuery
 from .matches import Match
 from .pattern import compile_pattern
-from .query import TextQuery
 from .searchable import Searchable
 
 MOST_SNIPPET_CHARACTERS = 2000

@@ -13,16 +13,16 @@ import msgspec
 import numpy as np
 from stringzilla import Str
 
-from ..index.shard.text_flags import ENDS_WITH_NEWLINE
-from .hit import Hit
-from .lines import hits_of
+from ...index.shard.text_flags import ENDS_WITH_NEWLINE
+from ..hit import Hit
+from ..query import MAX_HITS, Bounds, TextQuery
+from .hits import hits_of
 from .literals import is_word
 from .matches import Match, MatchCollector
-from .query import MAX_HITS, Bounds, TextQuery
+from .plan import MAX_FORWARD, TextPlan
 from .ranges import Pace, Ranges
 from .ripgrep import Streamed, scan, stream
 from .searchable import Searchable
-from .text_plan import MAX_FORWARD, TextPlan
 
 AT_ONCE = 10_000  # hits built between checks of the bounds, some tens of milliseconds
 _WORD = bytes(is_word(chr(code)) for code in range(256))

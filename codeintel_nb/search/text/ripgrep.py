@@ -18,11 +18,11 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from ..errors import EngineError, SearchError
-from ..index.shard.mapping import FILES_EXHAUSTED
+from ...errors import EngineError, SearchError
+from ...index.shard.mapping import FILES_EXHAUSTED
+from ..query import Bounds, TextQuery
 from .matches import Match, MatchCollector
 from .pattern import Pattern
-from .query import Bounds, TextQuery
 from .ranges import Ranges
 from .searchable import Searchable
 from .trigrams import NOTHING, needs

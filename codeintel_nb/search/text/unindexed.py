@@ -11,28 +11,28 @@ from typing import NamedTuple
 import numpy as np
 from stringzilla import Str
 
-from ..errors import SourceError
-from ..index.shard.arrays import Mask
-from ..index.shard.id_lists import Ids
-from ..index.shard.postings import Postings
-from ..index.shard.shard import KINDS
-from ..index.shard.text_flags import IS_ASCII, IS_ILL_FORMED, is_plain, long_chunks, reader_flags
-from ..scopes.globs import PathMatcher
-from ..scopes.languages import NOTEBOOK, depends_on_text, is_notebook, language_of
-from ..scopes.scope import Scope
-from ..settings import Settings
-from ..sources.chunk import Document
-from ..sources.document import plain_document, refusal
-from ..sources.opening import TRANSIENT, FolderReader
-from ..sources.repository import WORKTREE
-from ..sources.walk import FileStat
-from .mask import ScopeMask, chunks_of_languages
+from ...errors import SourceError
+from ...index.shard.arrays import Mask
+from ...index.shard.id_lists import Ids
+from ...index.shard.postings import Postings
+from ...index.shard.shard import KINDS
+from ...index.shard.text_flags import IS_ASCII, IS_ILL_FORMED, is_plain, long_chunks, reader_flags
+from ...scopes.globs import PathMatcher
+from ...scopes.languages import NOTEBOOK, depends_on_text, is_notebook, language_of
+from ...scopes.scope import Scope
+from ...settings import Settings
+from ...sources.chunk import Document
+from ...sources.document import plain_document, refusal
+from ...sources.opening import TRANSIENT, FolderReader
+from ...sources.repository import WORKTREE
+from ...sources.walk import FileStat
+from ..mask import ScopeMask, chunks_of_languages
+from ..query import MAX_HITS, Bounds, TextQuery
 from .matches import MatchCollector
 from .pattern import compile_pattern
-from .query import MAX_HITS, Bounds, TextQuery
+from .plan import TextPlan, plan_text
+from .reader import TextAnswer, read, search_text
 from .ripgrep import files_with_matches
-from .text import TextAnswer, read, search_text
-from .text_plan import TextPlan, plan_text
 
 FIRST_BATCH, MAX_IN_BATCH = 32, 2_048  # files; the first batch is enough for a common pattern
 FEW = 64  # files read directly, without rg as a prefilter

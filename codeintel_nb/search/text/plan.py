@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..index.shard.postings import Blocks
-from ..index.shard.text_flags import IS_ASCII, LONG_BYTES, is_plain
+from ...index.shard.postings import Blocks
+from ...index.shard.text_flags import IS_ASCII, LONG_BYTES, is_plain
+from ..mask import ScopeMask
+from ..query import TextQuery
 from .literals import needle
-from .mask import ScopeMask
 from .matches import MatchCollector
 from .pattern import Pattern, compile_pattern
-from .query import TextQuery
 from .ranges import NOWHERE, Chunks, Ranges, ranges_of
 from .searchable import Searchable
 from .trigrams import NOTHING, Need, blocks_that_may, files_that_may, may_match, needs

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..index.shard.postings import (
+from ...index.shard.postings import (
     AS_LETTERS,
     Blocks,
     Postings,
