@@ -12,11 +12,11 @@ from itertools import islice
 
 from .embedding.embedder import Embedder, default_embedder
 from .engines.engine import Answer, Target
-from .engines.indexing import Indexing
-from .engines.projects import Projects
-from .engines.roster import Current, Now
 from .errors import SearchError, ShardError, SourceError, did_you_mean
 from .index.update.report import Progress
+from .indexer import Indexing
+from .projects import Projects
+from .repositories import Current, Now
 from .scopes.scope import EVERYTHING, Scope
 from .search.code_map.layout import Projection
 from .search.code_map.points import Points

@@ -14,7 +14,7 @@ import pytest
 from codeintel_nb.index.shard.shard.shard import Shard
 
 from codeintel_nb import Scope
-from codeintel_nb.engines import indexing
+from codeintel_nb import indexer as indexing
 from codeintel_nb.errors import SourceError
 from codeintel_nb.index.locking import acquire_lock
 from codeintel_nb.index.store import Store, read_snapshot

@@ -10,21 +10,21 @@ from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from ..errors import CodeIntelError, EngineError, ScopeError, SearchError, ShardError, did_you_mean
-from ..index.shard.manifest import damaged
-from ..index.shard.mapping import FILES_EXHAUSTED
-from ..index.store import Snapshot, Store, Stored, read_snapshot
-from ..index.update.plan import CLOCK_STEP_NS
-from ..index.update.report import NOTHING
-from ..index.watch.tree import Changes, Freshness, Shards, SnapshotReplaced
-from ..scopes.scope import EVERYTHING, Scope, short_name
-from ..search.hit import Coverage
-from ..search.text.unindexed import LooseTarget
-from ..settings import Settings
-from ..sources.repository import WORKTREE, Repository, how_to_index, worktree
-from ..sources.walk import FileStat, Walk
-from .engine import Target
-from .local import LocalEngine
+from .engines.engine import Target
+from .engines.local import LocalEngine
+from .errors import CodeIntelError, EngineError, ScopeError, SearchError, ShardError, did_you_mean
+from .index.shard.manifest import damaged
+from .index.shard.mapping import FILES_EXHAUSTED
+from .index.store import Snapshot, Store, Stored, read_snapshot
+from .index.update.plan import CLOCK_STEP_NS
+from .index.update.report import NOTHING
+from .index.watch.tree import Changes, Freshness, Shards, SnapshotReplaced
+from .scopes.scope import EVERYTHING, Scope, short_name
+from .search.hit import Coverage
+from .search.text.unindexed import LooseTarget
+from .settings import Settings
+from .sources.repository import WORKTREE, Repository, how_to_index, worktree
+from .sources.walk import FileStat, Walk
 
 MAX_CHOICES = 1000  # cached lists of repositories by scope
 RETRIES = 5  # of a search, if a shard was replaced meanwhile

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..errors import CodeIntelError
-from ..scopes.globs import plain_glob
-from ..scopes.scope import EVERYTHING, Scope
-from ..sources.project import is_project, project_of
-from ..sources.repository import Repository
-from .roster import Roster
+from .errors import CodeIntelError
+from .repositories import Roster
+from .scopes.globs import plain_glob
+from .scopes.scope import EVERYTHING, Scope
+from .sources.project import is_project, project_of
+from .sources.repository import Repository
 
 LASTING_S = 2.0  # cache time of a folder's scope
 MAX_KNOWN = 10_000

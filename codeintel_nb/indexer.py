@@ -12,13 +12,14 @@ from uuid import uuid4
 
 import msgspec
 
-from ..errors import EngineError, IndexingCancelled, ShardError, SourceError
-from ..index.store import REMOVED, Snapshot, Store, Stored
-from ..index.update.build import InterruptedAtEnd, build, unchanged
-from ..index.update.compact import compact_in_child, to_merge
-from ..index.update.plan import plan_update
-from ..index.update.report import NOTHING, IndexReport, Progress, RepositoryStatus, State
-from ..index.update.stops import (
+from .engines.local import LocalEngine
+from .errors import EngineError, IndexingCancelled, ShardError, SourceError
+from .index.store import REMOVED, Snapshot, Store, Stored
+from .index.update.build import InterruptedAtEnd, build, unchanged
+from .index.update.compact import compact_in_child, to_merge
+from .index.update.plan import plan_update
+from .index.update.report import NOTHING, IndexReport, Progress, RepositoryStatus, State
+from .index.update.stops import (
     Stop,
     clear_rebuild,
     clear_stop,
@@ -27,14 +28,13 @@ from ..index.update.stops import (
     read_stop,
     write_stop,
 )
-from ..index.update.write_lock import is_being_written, one_writer
-from ..index.watch.tree import Freshness
-from ..index.watch.watcher import Watcher
-from ..settings import Settings
-from ..sources.own_index import check_is_indexable
-from ..sources.repository import Repository, package, renewed, worktree
-from .local import LocalEngine
-from .roster import Roster
+from .index.update.write_lock import is_being_written, one_writer
+from .index.watch.tree import Freshness
+from .index.watch.watcher import Watcher
+from .repositories import Roster
+from .settings import Settings
+from .sources.own_index import check_is_indexable
+from .sources.repository import Repository, package, renewed, worktree
 
 
 class Indexing:
