@@ -11,10 +11,10 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from codeintel_nb.api.progress import Estimate, summary
-from codeintel_nb.api.text import clean
 from codeintel_nb.api.wire import JobState
-from codeintel_nb.api.wording import in_panel
+from codeintel_nb.output.plain_text import clean
+from codeintel_nb.output.progress import Estimate, summary
+from codeintel_nb.output.wording import in_panel
 
 CHANGES = "urn:codeintel-nb:changes:v1"
 TOLD_S = 0.2  # between two events of one run

@@ -16,7 +16,6 @@ import msgspec
 from codeintel_nb.api.client import BASE
 from codeintel_nb.api.health import health
 from codeintel_nb.api.operations import HeldSession
-from codeintel_nb.api.panel import Looked, PanelState, look
 from codeintel_nb.api.problems import readable
 from codeintel_nb.api.wire import (
     FileRequest,
@@ -26,8 +25,9 @@ from codeintel_nb.api.wire import (
     SessionState,
     to_wire,
 )
-from codeintel_nb.api.wording import in_panel
 from codeintel_nb.errors import CodeIntelError, MissingExtra, ScopeError, SourceError
+from codeintel_nb.output.panel_state import Looked, PanelState, look
+from codeintel_nb.output.wording import in_panel
 from codeintel_nb.scopes.scope import Scope, patched, scope_from_wire
 from codeintel_nb.scopes.session import check_session_id, session_context
 

@@ -8,11 +8,11 @@ from .. import __version__
 from ..errors import CodeIntelError
 from ..index.shard.shard import Shard
 from ..index.store import Store, read_snapshot
+from ..output.progress import duration
 from ..scopes.registry import ScopeRegistry
 from ..sources.opening import check_root
 from ..workspace import Workspace
 from .jobs import Jobs
-from .progress import duration
 from .wire import Health
 
 MOST_SESSIONS = 10_000

@@ -23,8 +23,8 @@ from ..api.options import (
     Option,
     convert,
 )
-from ..api.terminal import NotWritten, emit_json, open_missing_streams, print_anything, silence
 from ..errors import CodeIntelError, did_you_mean
+from ..output.terminal import NotWritten, emit_json, open_missing_streams, print_anything, silence
 from ..scopes.namespaces import registry_prefix
 from ..workspace import Workspace
 from . import commands

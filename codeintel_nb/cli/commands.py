@@ -15,11 +15,11 @@ from typing import Any
 import msgspec
 
 from ..api.options import SCOPE_OPTIONS
-from ..api.progress import TerminalProgress, skipped, summary
-from ..api.terminal import emit, emit_json
-from ..api.text import aligned, plain, status_notes, status_table
 from ..errors import CodeIntelError
 from ..index.update.report import NOTHING, IndexReport, each_report
+from ..output.plain_text import aligned, plain, status_notes, status_table
+from ..output.progress import TerminalProgress, skipped, summary
+from ..output.terminal import emit, emit_json
 from ..scopes.scope import Scope
 from ..search.hit import Results
 from ..workspace import Workspace

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import msgspec
 
-from ..api.progress import TerminalProgress, summary
-from ..api.terminal import emit_json
-from ..api.text import plain
 from ..errors import MissingExtra, SourceError
+from ..output.plain_text import plain
+from ..output.progress import TerminalProgress, summary
+from ..output.terminal import emit_json
 from ..scopes.scope import Scope
 from ..sources.project import current_folder
 from ..workspace import Workspace

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..api.backend import Backend, Kind
-from ..api.text import plain, state_of, status_notes
 from ..api.wire import (
     FileRequest,
     PathsRequest,
@@ -19,6 +18,7 @@ from ..api.wire import (
     SymbolsRequest,
     TextRequest,
 )
+from ..output.plain_text import plain, state_of, status_notes
 from ..scopes.scope import Scope
 from ..scopes.session import get_session_id
 from .values import (

@@ -18,12 +18,12 @@ import numpy as np
 import traitlets
 
 from ..api.contract import Client
-from ..api.marked import segments
-from ..api.panel import place
-from ..api.text import clean
 from ..api.wire import FileRequest, MapRequest
 from ..errors import CodeIntelError, MissingExtra, SearchError
 from ..index.update.report import OnProgress, RepositoryStatus
+from ..output.highlight import segments
+from ..output.panel_state import place
+from ..output.plain_text import clean
 from ..scopes.globs import plain_glob
 from ..scopes.scope import Scope
 from ..search.code_map.points import Points

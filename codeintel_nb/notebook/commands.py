@@ -21,9 +21,7 @@ from ..api.options import (
     Option,
 )
 from ..api.problems import MAX_SQL_BODY_BYTES
-from ..api.progress import summary
 from ..api.wire import IndexRequest
-from ..api.wording import in_notebook
 from ..errors import (
     CodeIntelError,
     ScopeError,
@@ -32,6 +30,8 @@ from ..errors import (
     did_you_mean,
 )
 from ..index.update.report import IndexReport, each_report
+from ..output.progress import summary
+from ..output.wording import in_notebook
 from ..scopes.scope import Scope, covered, joined
 from ..search.hit import Hit
 from ..sources.project import current_folder, project_of

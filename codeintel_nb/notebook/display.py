@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from ..api.marked import MOST_LINES, Spans, segments, shown_language, spans_in
-from ..api.text import MOST_LINE_CHARACTERS, caption, clean, location, plain
-from ..api.wording import in_notebook
+from ..output.highlight import MOST_LINES, Spans, segments, shown_language, spans_in
+from ..output.plain_text import MOST_LINE_CHARACTERS, caption, clean, location, plain
+from ..output.wording import in_notebook
 from ..scopes.globs import empty_hint
 from ..search.hit import Hit, Results
 from ..search.query import PathQuery, TextQuery

@@ -14,7 +14,6 @@ from traitlets import Float, Int
 from ..api.connection import Connection
 from ..api.contract import Client
 from ..api.options import describe, parse_line
-from ..api.terminal import print_anything
 from ..api.wire import (
     PathsRequest,
     SearchAnswer,
@@ -25,6 +24,7 @@ from ..api.wire import (
 )
 from ..errors import ScopeError, SearchError
 from ..index.update.report import OnProgress
+from ..output.terminal import print_anything
 from ..scopes.scope import Scope, short_name
 from ..search.hit import Hit, Results
 from ..search.query import DEFAULT_HITS

@@ -17,13 +17,13 @@ import msgspec
 import traitlets
 
 from ..api.contract import Client
-from ..api.panel import Looked, PanelState, look, state_of
-from ..api.progress import Estimate, summary
-from ..api.text import clean
 from ..api.wire import IndexRequest
-from ..api.wording import in_panel
 from ..errors import CodeIntelError, EngineError, ScopeError
 from ..index.update.report import Progress
+from ..output.panel_state import Looked, PanelState, look, state_of
+from ..output.plain_text import clean
+from ..output.progress import Estimate, summary
+from ..output.wording import in_panel
 from ..scopes.scope import ALL, Scope
 from .commands import index_request, with_imports
 from .views import ScopeView

@@ -7,8 +7,8 @@ from typing import Any
 
 from IPython.display import HTML, display
 
-from ..api.progress import TerminalProgress
 from ..index.update.report import Progress
+from ..output.progress import TerminalProgress
 
 
 class NotebookProgress(TerminalProgress):

@@ -15,12 +15,12 @@ from IPython.core.magic import Magics
 from traitlets.config import Configurable
 
 from ..api.options import describe, parse_line, trailing_letters, unread_options
-from ..api.progress import TerminalProgress, plural
-from ..api.text import counted
 from ..api.wire import SearchAnswer
-from ..api.wording import in_notebook
 from ..errors import CodeIntelError, SearchError
 from ..index.update.report import OnProgress, Progress
+from ..output.plain_text import counted
+from ..output.progress import TerminalProgress, plural
+from ..output.wording import in_notebook
 from ..search.hit import Results
 from ..search.table import Table
 from .commands import SEARCH_OPTIONS

@@ -5,11 +5,11 @@ from __future__ import annotations
 import html
 from typing import NamedTuple
 
-from ..api.progress import plural
-from ..api.text import aligned, status_notes, status_table
 from ..api.wire import ScopeAnswer
-from ..api.wording import in_notebook
 from ..index.update.report import NOTHING, RepositoryStatus
+from ..output.plain_text import aligned, status_notes, status_table
+from ..output.progress import plural
+from ..output.wording import in_notebook
 from ..scopes.globs import empty_hint
 from ..scopes.scope import Scope
 

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from codeintel_nb import Scope
 from codeintel_nb.api.embedded import EmbeddedClient
-from codeintel_nb.api.marked import without_margin
-from codeintel_nb.api.panel import PanelFolder, PanelSearch, PanelState, look, place
 from codeintel_nb.errors import ScopeError
+from codeintel_nb.output.highlight import without_margin
+from codeintel_nb.output.panel_state import PanelFolder, PanelSearch, PanelState, look, place
 from tests.conftest import write_tree
 
 pytestmark = pytest.mark.usefixtures("no_project")

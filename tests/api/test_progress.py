@@ -7,8 +7,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeintel_nb.api.progress import Estimate
 from codeintel_nb.index.update.report import Progress
+from codeintel_nb.output.progress import Estimate
 
 
 class Clock:

@@ -524,7 +524,7 @@ from codeintel_nb import Workspace
 from codeintel_nb.api.doctor import examine
 from codeintel_nb.api.health import health
 from codeintel_nb.api.jobs import Jobs
-from codeintel_nb.api.text import caption
+from codeintel_nb.output.plain_text import caption
 root, workspace = Path(sys.argv[1]), Workspace.open(sys.argv[2])
 workspace.index(root)
 stale = 0

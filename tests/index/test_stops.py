@@ -16,9 +16,9 @@ import msgspec
 import pytest
 
 from codeintel_nb import Scope, Workspace
-from codeintel_nb.api.text import status_notes, status_table
 from codeintel_nb.errors import IndexingCancelled, SearchError
 from codeintel_nb.index.update.stops import Cancellation, Stop, read_stop, write_stop
+from codeintel_nb.output.plain_text import status_notes, status_table
 from codeintel_nb.settings import Settings
 from tests.conftest import write_tree
 

@@ -17,7 +17,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 import jupyter_ext
-from codeintel_nb.api import panel, wire
+from codeintel_nb.api import wire
+from codeintel_nb.output import panel_state as panel
 from codeintel_nb.scopes.scope import Scope
 from codeintel_nb.search.code_map.points import Points
 from codeintel_nb.search.facets import Facets

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from codeintel_nb import Scope
-from codeintel_nb.api.marked import shown_language
+from codeintel_nb.output.highlight import shown_language
 from tests.conftest import write_tree
 
 

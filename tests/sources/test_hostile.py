@@ -11,7 +11,7 @@ import time
 import pytest
 
 from codeintel_nb import Scope
-from codeintel_nb.api.text import status_notes
+from codeintel_nb.output.plain_text import status_notes
 from codeintel_nb.sources.chunk import decoded, text_of
 from codeintel_nb.sources.document import chunk_failsafe, refusal
 from tests.conftest import write_tree

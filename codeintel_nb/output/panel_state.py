@@ -8,16 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ..errors import CodeIntelError, ScopeError
-from ..index.update.report import NOTHING, RepositoryStatus
-from ..scopes.globs import plain_glob
-from ..scopes.scope import Scope, covered
-from ..search.facets import Facets
-from ..search.hit import Hit, Results
-from ..search.query import Case
-from .marked import MOST_LINES, segments, shown_language, spans_in, without_margin
-from .text import MOST_LINE_CHARACTERS, caption, clean
-from .wire import (
+from ..api.wire import (
     FacetsRequest,
     PathsRequest,
     ScopeAnswer,
@@ -25,6 +16,15 @@ from .wire import (
     SemanticRequest,
     TextRequest,
 )
+from ..errors import CodeIntelError, ScopeError
+from ..index.update.report import NOTHING, RepositoryStatus
+from ..scopes.globs import plain_glob
+from ..scopes.scope import Scope, covered
+from ..search.facets import Facets
+from ..search.hit import Hit, Results
+from ..search.query import Case
+from .highlight import MOST_LINES, segments, shown_language, spans_in, without_margin
+from .plain_text import MOST_LINE_CHARACTERS, caption, clean
 from .wording import in_panel
 
 SHOWN = 60  # hits of a search in a panel
