@@ -18,9 +18,9 @@ import msgspec
 from . import __version__
 from .api.client import BASE, VERSION_HEADER
 from .api.rest import LOOPBACK, Call, Options, Refused, Rest, refusal
-from .api.wire import Problem, to_wire
 from .errors import CodeIntelError, MissingExtra
 from .mcp_server.server import make_server
+from .operations.values import Problem, to_wire
 from .scopes.registry import open_registry
 from .scopes.session import session_context
 

@@ -14,10 +14,10 @@ from tornado.ioloop import PeriodicCallback
 from traitlets import Bool, Float, Int, List, Unicode, default, validate
 
 from codeintel_nb.api.kernel import PID, URL
-from codeintel_nb.api.operations import Limits
 from codeintel_nb.api.service import SharedService
-from codeintel_nb.api.wire import JobState
 from codeintel_nb.errors import CodeIntelError
+from codeintel_nb.operations.operations import Limits
+from codeintel_nb.operations.values import JobState
 from codeintel_nb.scopes.namespaces import ServerRegistry, registry_prefix, server_tag
 from codeintel_nb.scopes.redis.client import SCHEMES
 from codeintel_nb.scopes.registry import ScopeRegistry, open_registry

@@ -15,9 +15,10 @@ import msgspec
 
 from codeintel_nb.api.client import BASE
 from codeintel_nb.api.health import health
-from codeintel_nb.api.operations import HeldSession
 from codeintel_nb.api.problems import readable
-from codeintel_nb.api.wire import (
+from codeintel_nb.errors import CodeIntelError, MissingExtra, ScopeError, SourceError
+from codeintel_nb.operations.operations import HeldSession
+from codeintel_nb.operations.values import (
     FileRequest,
     SavedScopes,
     ScopeAnswer,
@@ -25,7 +26,6 @@ from codeintel_nb.api.wire import (
     SessionState,
     to_wire,
 )
-from codeintel_nb.errors import CodeIntelError, MissingExtra, ScopeError, SourceError
 from codeintel_nb.output.panel_state import Looked, PanelState, look
 from codeintel_nb.output.wording import in_panel
 from codeintel_nb.scopes.scope import Scope, patched, scope_from_wire

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import msgspec
 
-from codeintel_nb.api.wire import IndexRequest, RefreshRequest, RepositoriesAnswer
 from codeintel_nb.errors import EngineError, ScopeError, SourceError
+from codeintel_nb.operations.values import IndexRequest, RefreshRequest, RepositoriesAnswer
 from codeintel_nb.output.wording import in_panel
 from codeintel_nb.sources.own_index import check_is_indexable
 

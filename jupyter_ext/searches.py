@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from codeintel_nb.api.problems import MAX_SQL_BODY_BYTES
-from codeintel_nb.api.wire import (
+from codeintel_nb.index.update.report import Progress
+from codeintel_nb.operations.values import (
     FacetsRequest,
     MapRequest,
     PathsRequest,
@@ -21,7 +22,6 @@ from codeintel_nb.api.wire import (
     TextRequest,
     to_wire,
 )
-from codeintel_nb.index.update.report import Progress
 
 from .base import CodeIntelHandler
 from .credentials import kernel_or_user

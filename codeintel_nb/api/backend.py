@@ -9,14 +9,14 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from ..errors import EngineError, ScopeError
 from ..index.update.report import RepositoryStatus
+from ..operations.operations import HeldSession
+from ..operations.values import FileRequest, ScopeAnswer, SearchAnswer
 from ..scopes.scope import Scope
 from ..scopes.session import get_session_id
 from ..search.hit import FileText
 from .client import ServerClient
 from .kernel import NoServer
-from .operations import HeldSession
 from .service import SharedService
-from .wire import FileRequest, ScopeAnswer, SearchAnswer
 
 Kind = Literal["search_text", "semantic_search", "symbols", "list_paths"]
 

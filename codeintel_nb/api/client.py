@@ -18,14 +18,7 @@ import msgspec
 from .. import __version__, errors
 from ..errors import CodeIntelError, named_error
 from ..index.update.report import IndexReport, OnProgress, Progress, RepositoryStatus
-from ..scopes.scope import Scope
-from ..search.code_map.points import Points
-from ..search.facets import Facets
-from ..search.hit import FileText
-from ..search.table import Table
-from .kernel import Kernel, NoServer
-from .signature import credential
-from .wire import (
+from ..operations.values import (
     FacetsRequest,
     FileRequest,
     Health,
@@ -46,6 +39,13 @@ from .wire import (
     TextRequest,
     to_wire,
 )
+from ..scopes.scope import Scope
+from ..search.code_map.points import Points
+from ..search.facets import Facets
+from ..search.hit import FileText
+from ..search.table import Table
+from .kernel import Kernel, NoServer
+from .signature import credential
 
 BASE = "codeintel/v1/"
 VERSION_HEADER = "X-CodeIntel-Version"

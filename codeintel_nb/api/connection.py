@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import CodeIntelError, EngineError
 from ..index.update.report import IndexReport, OnProgress, RepositoryStatus
-from ..scopes.scope import EVERYTHING, Scope
-from ..search.code_map.points import Points
-from ..search.facets import Facets
-from ..search.hit import FileText
-from ..search.table import Table
-from .client import ServerClient
-from .contract import Client
-from .kernel import Kernel, NoServer, this_kernel
-from .wire import (
+from ..operations.values import (
     FacetsRequest,
     FileRequest,
     IndexRequest,
@@ -31,6 +23,14 @@ from .wire import (
     SymbolsRequest,
     TextRequest,
 )
+from ..scopes.scope import EVERYTHING, Scope
+from ..search.code_map.points import Points
+from ..search.facets import Facets
+from ..search.hit import FileText
+from ..search.table import Table
+from .client import ServerClient
+from .contract import Client
+from .kernel import Kernel, NoServer, this_kernel
 
 if TYPE_CHECKING:
     from .embedded import EmbeddedClient

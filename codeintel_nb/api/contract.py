@@ -6,12 +6,7 @@ import threading
 from typing import Protocol
 
 from ..index.update.report import IndexReport, OnProgress, RepositoryStatus
-from ..scopes.scope import Scope
-from ..search.code_map.points import Points
-from ..search.facets import Facets
-from ..search.hit import FileText
-from ..search.table import Table
-from .wire import (
+from ..operations.values import (
     FacetsRequest,
     FileRequest,
     IndexRequest,
@@ -24,6 +19,11 @@ from .wire import (
     SymbolsRequest,
     TextRequest,
 )
+from ..scopes.scope import Scope
+from ..search.code_map.points import Points
+from ..search.facets import Facets
+from ..search.hit import FileText
+from ..search.table import Table
 
 
 class Client(Protocol):

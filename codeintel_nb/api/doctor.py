@@ -19,6 +19,7 @@ from ..index.shard.shard import Shard
 from ..index.store import ShardRef, Snapshot, Store, Stored, read_snapshot
 from ..index.update.write_lock import one_writer, sweep
 from ..index.watch.inotify import Notices
+from ..operations.values import Finding
 from ..output.progress import size
 from ..search.text.ripgrep import rg_path
 from ..settings import Settings
@@ -29,7 +30,6 @@ from ..sources.languages.table import LANGUAGES
 from ..sources.mounts import LISTING, mount_of
 from ..sources.walk import UNREAD_RULES, Walk
 from .jupyter import examine_jupyter
-from .wire import Finding
 
 
 def diagnose(

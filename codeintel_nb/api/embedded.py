@@ -8,13 +8,13 @@ from pathlib import Path
 
 from ..index.update.report import IndexReport, OnProgress
 from ..index.watch.watcher import Watcher
+from ..operations.operations import Operations, Session
+from ..operations.values import IndexRequest, ScopeAnswer
 from ..scopes.registry import MemoryRegistry
 from ..scopes.scope import Scope, joined, left
 from ..scopes.session import new_session_id
 from ..sources.project import current_folder
 from ..workspace import Workspace
-from .operations import Operations, Session
-from .wire import IndexRequest, ScopeAnswer
 
 
 class EmbeddedClient(Session):

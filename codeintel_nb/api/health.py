@@ -8,12 +8,12 @@ from .. import __version__
 from ..errors import CodeIntelError
 from ..index.shard.shard import Shard
 from ..index.store import Store, read_snapshot
+from ..operations.values import Health
 from ..output.progress import duration
 from ..scopes.registry import ScopeRegistry
 from ..sources.opening import check_root
 from ..workspace import Workspace
 from .jobs import Jobs
-from .wire import Health
 
 MOST_SESSIONS = 10_000
 STUCK_S = 300.0  # an indexing run without progress for so long is stuck

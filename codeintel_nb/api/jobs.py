@@ -14,9 +14,9 @@ import msgspec
 from ..errors import CodeIntelError, IndexingCancelled, ScopeError
 from ..index.update.report import IndexReport, Progress
 from ..index.update.stops import Cancellation
+from ..operations.values import JobState
 from ..sources.repository import Repository
 from .threads import DaemonExecutor
-from .wire import JobState
 
 Tell = Callable[[JobState], None]
 

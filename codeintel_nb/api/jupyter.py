@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from .. import __version__
+from ..operations.values import Finding, Health
 from .client import BASE, VERSION_HEADER
-from .wire import Finding, Health
 
 EXTENSION = "jupyter_ext"
 ANSWER_S = 5.0

@@ -14,19 +14,8 @@ import msgspec
 
 from ..errors import CodeIntelError, EngineError, ScopeError, SourceError
 from ..index.update.report import Progress
-from ..scopes.namespaces import of_scripts
-from ..scopes.registry import open_registry
-from ..scopes.scope import Scope, patched, scope_from_wire
-from ..scopes.session import check_session_id, new_session_id
-from ..settings import Settings
-from ..workspace import Workspace
-from .backend import ServiceBackend
-from .client import EVENT_STREAM, REQUEST_ID
-from .health import health
-from .operations import HeldSession, Limits, Operations
-from .problems import MAX_BODY_BYTES, MAX_SQL_BODY_BYTES, readable, status_of
-from .service import SharedService
-from .wire import (
+from ..operations.operations import HeldSession, Limits, Operations
+from ..operations.values import (
     FacetsRequest,
     FileRequest,
     IndexRequest,
@@ -46,6 +35,17 @@ from .wire import (
     from_wire,
     to_wire,
 )
+from ..scopes.namespaces import of_scripts
+from ..scopes.registry import open_registry
+from ..scopes.scope import Scope, patched, scope_from_wire
+from ..scopes.session import check_session_id, new_session_id
+from ..settings import Settings
+from ..workspace import Workspace
+from .backend import ServiceBackend
+from .client import EVENT_STREAM, REQUEST_ID
+from .health import health
+from .problems import MAX_BODY_BYTES, MAX_SQL_BODY_BYTES, readable, status_of
+from .service import SharedService
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -17,6 +17,16 @@ import msgspec
 from ..errors import CodeIntelError, SourceError, named_error
 from ..index.update.report import IndexReport, Progress
 from ..index.watch.watcher import Watcher
+from ..operations.operations import Limits, Operations
+from ..operations.values import (
+    JobState,
+    Problem,
+    ScopeAnswer,
+    ScopedRequest,
+    SqlRequest,
+    TableAnswer,
+    to_wire,
+)
 from ..scopes.registry import ScopeRegistry
 from ..scopes.scope import Scope
 from ..search.query import Bounds
@@ -25,12 +35,10 @@ from ..sources.repository import Repository
 from ..workspace import Workspace
 from .client import HEARTBEAT_S
 from .jobs import Jobs, Tell
-from .operations import Limits, Operations
 from .problems import status_of
 from .sessions import Sessions
 from .sql_child import SqlChildren
 from .threads import DaemonExecutor
-from .wire import JobState, Problem, ScopeAnswer, ScopedRequest, SqlRequest, TableAnswer, to_wire
 
 PATIENCE_S = 0.1
 CLOSE_S = 2.0  # of the 5 seconds a server has to shut down

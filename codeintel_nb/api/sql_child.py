@@ -18,11 +18,11 @@ import msgspec
 
 from ..errors import CodeIntelError, EngineError, SearchError
 from ..index.update.subprocess_job import Failure, end, how_it_ended, read_job, serve_parent, spawn
+from ..operations.values import TableAnswer
 from ..scopes.scope import Scope
 from ..search.hit import Hit
 from ..search.query import Bounds
 from ..settings import Settings
-from .wire import TableAnswer
 
 GRACE_S = 1.0  # beyond a query's deadline, for the child to stop on its own
 _LOOKED_S = 0.05

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from ..api.options import (
+from ..errors import CodeIntelError, did_you_mean
+from ..operations.options import (
     PATH_OPTIONS,
     SCOPE_OPTIONS,
     SEMANTIC_OPTIONS,
@@ -23,7 +24,6 @@ from ..api.options import (
     Option,
     convert,
 )
-from ..errors import CodeIntelError, did_you_mean
 from ..output.terminal import NotWritten, emit_json, open_missing_streams, print_anything, silence
 from ..scopes.namespaces import registry_prefix
 from ..workspace import Workspace

@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from ..api.options import SCOPE_OPTIONS
 from ..errors import CodeIntelError
 from ..index.update.report import NOTHING, IndexReport, each_report
+from ..operations.options import SCOPE_OPTIONS
 from ..output.plain_text import aligned, plain, status_notes, status_table
 from ..output.progress import TerminalProgress, skipped, summary
 from ..output.terminal import emit, emit_json
@@ -202,9 +202,9 @@ def mcp(args: argparse.Namespace, workspace: Workspace) -> int:
     from ..api.backend import KernelBackend, ServiceBackend
     from ..api.client import ServerClient
     from ..api.kernel import NoServer, kernel_by_id
-    from ..api.operations import Limits
     from ..api.service import SharedService
     from ..mcp_server.server import serve_stdio
+    from ..operations.operations import Limits
     from ..scopes.namespaces import of_scripts
     from ..scopes.registry import open_registry
     from ..scopes.session import check_session_id

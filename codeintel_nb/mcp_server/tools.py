@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..api.backend import Backend, Kind
-from ..api.wire import (
+from ..operations.values import (
     FileRequest,
     PathsRequest,
     ScopeAnswer,

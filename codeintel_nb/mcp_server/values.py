@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from ..api.wire import SearchAnswer
 from ..index.update.report import RepositoryStatus
+from ..operations.values import SearchAnswer
 from ..scopes.scope import Scope
 from ..search.hit import Coverage, FileText, Hit, Reason
 from ..search.query import Case, Mode, Show

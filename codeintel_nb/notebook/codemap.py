@@ -18,9 +18,9 @@ import numpy as np
 import traitlets
 
 from ..api.contract import Client
-from ..api.wire import FileRequest, MapRequest
 from ..errors import CodeIntelError, MissingExtra, SearchError
 from ..index.update.report import OnProgress, RepositoryStatus
+from ..operations.values import FileRequest, MapRequest
 from ..output.highlight import segments
 from ..output.panel_state import place
 from ..output.plain_text import clean

@@ -10,7 +10,16 @@ from typing import Any
 import msgspec
 
 from ..api.contract import Client
-from ..api.options import (
+from ..api.problems import MAX_SQL_BODY_BYTES
+from ..errors import (
+    CodeIntelError,
+    ScopeError,
+    SearchError,
+    SourceError,
+    did_you_mean,
+)
+from ..index.update.report import IndexReport, each_report
+from ..operations.options import (
     OUT,
     PATH_OPTIONS,
     SCOPE_OPTIONS,
@@ -20,16 +29,7 @@ from ..api.options import (
     TEXT_OPTIONS,
     Option,
 )
-from ..api.problems import MAX_SQL_BODY_BYTES
-from ..api.wire import IndexRequest
-from ..errors import (
-    CodeIntelError,
-    ScopeError,
-    SearchError,
-    SourceError,
-    did_you_mean,
-)
-from ..index.update.report import IndexReport, each_report
+from ..operations.values import IndexRequest
 from ..output.progress import summary
 from ..output.wording import in_notebook
 from ..scopes.scope import Scope, covered, joined

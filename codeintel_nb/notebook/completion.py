@@ -10,9 +10,9 @@ from typing import Any
 from IPython.core.completer import SimpleCompletion, context_matcher
 
 from ..api.contract import Client
-from ..api.options import Option
-from ..api.wire import PathsRequest
 from ..errors import CodeIntelError
+from ..operations.options import Option
+from ..operations.values import PathsRequest
 from ..scopes.languages import LANGUAGES
 from ..scopes.scope import KINDS
 from ..search.query import MODES

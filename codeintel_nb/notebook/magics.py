@@ -13,8 +13,10 @@ from traitlets import Float, Int
 
 from ..api.connection import Connection
 from ..api.contract import Client
-from ..api.options import describe, parse_line
-from ..api.wire import (
+from ..errors import ScopeError, SearchError
+from ..index.update.report import OnProgress
+from ..operations.options import describe, parse_line
+from ..operations.values import (
     PathsRequest,
     SearchAnswer,
     SemanticRequest,
@@ -22,8 +24,6 @@ from ..api.wire import (
     SymbolsRequest,
     TextRequest,
 )
-from ..errors import ScopeError, SearchError
-from ..index.update.report import OnProgress
 from ..output.terminal import print_anything
 from ..scopes.scope import Scope, short_name
 from ..search.hit import Hit, Results

@@ -17,9 +17,9 @@ import msgspec
 import traitlets
 
 from ..api.contract import Client
-from ..api.wire import IndexRequest
 from ..errors import CodeIntelError, EngineError, ScopeError
 from ..index.update.report import Progress
+from ..operations.values import IndexRequest
 from ..output.panel_state import Looked, PanelState, look, state_of
 from ..output.plain_text import clean
 from ..output.progress import Estimate, summary

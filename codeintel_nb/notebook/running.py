@@ -14,10 +14,10 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics
 from traitlets.config import Configurable
 
-from ..api.options import describe, parse_line, trailing_letters, unread_options
-from ..api.wire import SearchAnswer
 from ..errors import CodeIntelError, SearchError
 from ..index.update.report import OnProgress, Progress
+from ..operations.options import describe, parse_line, trailing_letters, unread_options
+from ..operations.values import SearchAnswer
 from ..output.plain_text import counted
 from ..output.progress import TerminalProgress, plural
 from ..output.wording import in_notebook

@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 from typing import NamedTuple
 
-from ..api.wire import ScopeAnswer
 from ..index.update.report import NOTHING, RepositoryStatus
+from ..operations.values import ScopeAnswer
 from ..output.plain_text import aligned, status_notes, status_table
 from ..output.progress import plural
 from ..output.wording import in_notebook

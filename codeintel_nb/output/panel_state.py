@@ -8,7 +8,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ..api.wire import (
+from ..errors import CodeIntelError, ScopeError
+from ..index.update.report import NOTHING, RepositoryStatus
+from ..operations.values import (
     FacetsRequest,
     PathsRequest,
     ScopeAnswer,
@@ -16,8 +18,6 @@ from ..api.wire import (
     SemanticRequest,
     TextRequest,
 )
-from ..errors import CodeIntelError, ScopeError
-from ..index.update.report import NOTHING, RepositoryStatus
 from ..scopes.globs import plain_glob
 from ..scopes.scope import Scope, covered
 from ..search.facets import Facets

@@ -13,7 +13,8 @@ from codeintel_nb.api.client import ServerClient, check_version
 from codeintel_nb.api.connection import RETRY_S, Connection
 from codeintel_nb.api.embedded import EmbeddedClient
 from codeintel_nb.api.kernel import Kernel, NoServer
-from codeintel_nb.api.wire import (
+from codeintel_nb.errors import EngineError, ScopeError, SearchError, SourceError
+from codeintel_nb.operations.values import (
     FileRequest,
     IndexRequest,
     PathsRequest,
@@ -21,7 +22,6 @@ from codeintel_nb.api.wire import (
     SqlRequest,
     TextRequest,
 )
-from codeintel_nb.errors import EngineError, ScopeError, SearchError, SourceError
 from tests.conftest import write_tree
 
 pytestmark = pytest.mark.usefixtures("no_project")

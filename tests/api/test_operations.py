@@ -5,9 +5,10 @@ import msgspec
 import pytest
 
 from codeintel_nb import Scope
-from codeintel_nb.api.operations import Limits, Operations
 from codeintel_nb.api.sessions import Sessions
-from codeintel_nb.api.wire import (
+from codeintel_nb.errors import ScopeError, SearchError, SessionError, SourceError
+from codeintel_nb.operations.operations import Limits, Operations
+from codeintel_nb.operations.values import (
     FileRequest,
     IndexRequest,
     PathsRequest,
@@ -18,7 +19,6 @@ from codeintel_nb.api.wire import (
     TextRequest,
     to_wire,
 )
-from codeintel_nb.errors import ScopeError, SearchError, SessionError, SourceError
 from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry
 from codeintel_nb.scopes.session import session_context
 

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeintel_nb.api.options import (
+from codeintel_nb.errors import SearchError
+from codeintel_nb.operations.options import (
     OUT,
     SCOPE_OPTIONS,
     TEXT_OPTIONS,
@@ -11,7 +12,6 @@ from codeintel_nb.api.options import (
     trailing_letters,
     unread_options,
 )
-from codeintel_nb.errors import SearchError
 
 OPTIONS = (*TEXT_OPTIONS, *SCOPE_OPTIONS, OUT)
 

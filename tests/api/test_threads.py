@@ -6,10 +6,10 @@ import threading
 import pytest
 
 from codeintel_nb import Scope
-from codeintel_nb.api.operations import Limits
 from codeintel_nb.api.service import SharedService
 from codeintel_nb.api.threads import DaemonExecutor
-from codeintel_nb.api.wire import ScopeAnswer
+from codeintel_nb.operations.operations import Limits
+from codeintel_nb.operations.values import ScopeAnswer
 from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry
 
 

@@ -15,7 +15,7 @@ from codeintel_nb import Scope, Workspace
 from codeintel_nb.api.client import ServerClient
 from codeintel_nb.api.embedded import EmbeddedClient
 from codeintel_nb.api.kernel import Kernel
-from codeintel_nb.api.wire import SemanticRequest, TextRequest
+from codeintel_nb.operations.values import SemanticRequest, TextRequest
 from codeintel_nb.scopes.registry import MemoryRegistry
 from tests.benchmarks.conftest import FULL, show
 from tests.conftest import write_tree

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from codeintel_nb.api.operations import Limits
 from codeintel_nb.api.signature import sign
+from codeintel_nb.operations.operations import Limits
 from tests.live import TOKEN
 
 SCOPE = {"languages": ["python"]}

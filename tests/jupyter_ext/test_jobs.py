@@ -168,7 +168,7 @@ def test_client_reports_the_progress_of_a_run(work):
         Kernel(f"http://127.0.0.1:{work.port}{work.base_url}", kernel_id, work.key(kernel_id))
     )
     met = []
-    from codeintel_nb.api.wire import IndexRequest
+    from codeintel_nb.operations.values import IndexRequest
 
     report = client.index(IndexRequest(path=str(work.root / "work")), met.append)
     assert report.indexed == 600

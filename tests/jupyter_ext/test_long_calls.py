@@ -13,8 +13,8 @@ import pytest
 
 from codeintel_nb.api.client import ServerClient
 from codeintel_nb.api.kernel import Kernel
-from codeintel_nb.api.wire import MapRequest, SqlRequest, TextRequest
 from codeintel_nb.errors import SearchError
+from codeintel_nb.operations.values import MapRequest, SqlRequest, TextRequest
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_jobs import builders, many_files
 from tests.live import TOKEN

@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 import jupyter_ext
-from codeintel_nb.api import wire
+from codeintel_nb.operations import values as wire
 from codeintel_nb.output import panel_state as panel
 from codeintel_nb.scopes.scope import Scope
 from codeintel_nb.search.code_map.points import Points

@@ -12,11 +12,17 @@ import pytest
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.api.embedded import EmbeddedClient
-from codeintel_nb.api.operations import Limits
 from codeintel_nb.api.service import SharedService
 from codeintel_nb.api.sessions import Sessions
-from codeintel_nb.api.wire import FileRequest, IndexRequest, ScopeAnswer, SqlRequest, TextRequest
 from codeintel_nb.errors import ScopeError, SearchError, SourceError
+from codeintel_nb.operations.operations import Limits
+from codeintel_nb.operations.values import (
+    FileRequest,
+    IndexRequest,
+    ScopeAnswer,
+    SqlRequest,
+    TextRequest,
+)
 from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry
 from codeintel_nb.scopes.scope import ALL, short_name
 from codeintel_nb.scopes.session import session_context

@@ -19,7 +19,7 @@ from ..search.query import MAX_RANKED_CHUNKS
 from ..search.table import Table
 from ..sources.repository import Repository, package, package_at, worktree
 from ..workspace import Workspace
-from .wire import (
+from .values import (
     FacetsRequest,
     FileRequest,
     IndexRequest,

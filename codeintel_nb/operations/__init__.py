@@ -1,0 +1,1 @@
+"""What can be asked, once for every face."""
