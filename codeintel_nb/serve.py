@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from . import __version__
-from .api.client import BASE, VERSION_HEADER
 from .api.rest import LOOPBACK, Call, Options, Refused, Rest, refusal
+from .client.http import BASE, VERSION_HEADER
 from .errors import CodeIntelError, MissingExtra
 from .mcp_server.server import make_server
 from .operations.values import Problem, to_wire

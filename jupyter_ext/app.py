@@ -13,8 +13,8 @@ from jupyter_server.extension.application import ExtensionApp
 from tornado.ioloop import PeriodicCallback
 from traitlets import Bool, Float, Int, List, Unicode, default, validate
 
-from codeintel_nb.api.kernel import PID, URL
 from codeintel_nb.api.service import SharedService
+from codeintel_nb.client.kernel import PID, URL
 from codeintel_nb.errors import CodeIntelError
 from codeintel_nb.operations.operations import Limits
 from codeintel_nb.operations.values import JobState

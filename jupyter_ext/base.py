@@ -13,9 +13,9 @@ from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError
 
 from codeintel_nb import __version__
-from codeintel_nb.api.client import EVENT_STREAM, REQUEST_ID, VERSION_HEADER
 from codeintel_nb.api.problems import MAX_BODY_BYTES, readable, status_of
-from codeintel_nb.api.signature import SCHEME
+from codeintel_nb.client.http import EVENT_STREAM, REQUEST_ID, VERSION_HEADER
+from codeintel_nb.client.signature import SCHEME
 from codeintel_nb.errors import CodeIntelError, ScopeError
 from codeintel_nb.index.update.report import Progress
 from codeintel_nb.operations.values import Problem, ScopeAnswer, from_wire, to_wire

@@ -13,7 +13,7 @@ from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import allow_unauthenticated
 from tornado.web import HTTPError
 
-from codeintel_nb.api.signature import SCHEME, SKEW_S, sign
+from codeintel_nb.client.signature import SCHEME, SKEW_S, sign
 
 from .kernels import Kernels
 

@@ -13,9 +13,9 @@ from typing import ClassVar, TypeVar
 
 import msgspec
 
-from codeintel_nb.api.client import BASE
 from codeintel_nb.api.health import health
 from codeintel_nb.api.problems import readable
+from codeintel_nb.client.http import BASE
 from codeintel_nb.errors import CodeIntelError, MissingExtra, ScopeError, SourceError
 from codeintel_nb.operations.operations import HeldSession
 from codeintel_nb.operations.values import (

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeVar
 
+from ..client.http import ServerClient
+from ..client.kernel import NoServer
 from ..errors import EngineError, ScopeError
 from ..index.update.report import RepositoryStatus
 from ..operations.operations import HeldSession
@@ -14,8 +16,6 @@ from ..operations.values import FileRequest, ScopeAnswer, SearchAnswer
 from ..scopes.scope import Scope
 from ..scopes.session import get_session_id
 from ..search.hit import FileText
-from .client import ServerClient
-from .kernel import NoServer
 from .service import SharedService
 
 Kind = Literal["search_text", "semantic_search", "symbols", "list_paths"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from ..client.http import EVENT_STREAM, REQUEST_ID
 from ..errors import CodeIntelError, EngineError, ScopeError, SourceError
 from ..index.update.report import Progress
 from ..operations.operations import HeldSession, Limits, Operations
@@ -42,7 +43,6 @@ from ..scopes.session import check_session_id, new_session_id
 from ..settings import Settings
 from ..workspace import Workspace
 from .backend import ServiceBackend
-from .client import EVENT_STREAM, REQUEST_ID
 from .health import health
 from .problems import MAX_BODY_BYTES, MAX_SQL_BODY_BYTES, readable, status_of
 from .service import SharedService

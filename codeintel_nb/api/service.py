@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ..client.http import HEARTBEAT_S
 from ..errors import CodeIntelError, SourceError, named_error
 from ..index.update.report import IndexReport, Progress
 from ..index.watch.watcher import Watcher
@@ -33,7 +34,6 @@ from ..search.query import Bounds
 from ..sources.own_index import check_is_indexable
 from ..sources.repository import Repository
 from ..workspace import Workspace
-from .client import HEARTBEAT_S
 from .jobs import Jobs, Tell
 from .problems import status_of
 from .sessions import Sessions

@@ -200,9 +200,9 @@ def mcp(args: argparse.Namespace, workspace: Workspace) -> int:
     import asyncio
 
     from ..api.backend import KernelBackend, ServiceBackend
-    from ..api.client import ServerClient
-    from ..api.kernel import NoServer, kernel_by_id
     from ..api.service import SharedService
+    from ..client.http import ServerClient
+    from ..client.kernel import NoServer, kernel_by_id
     from ..mcp_server.server import serve_stdio
     from ..operations.operations import Limits
     from ..scopes.namespaces import of_scripts

@@ -9,8 +9,8 @@ from contextlib import suppress
 from html import escape
 from typing import Any
 
-from ..api.client import ServerClient
-from ..api.kernel import Kernel, NoServer, this_kernel
+from ..client.http import ServerClient
+from ..client.kernel import Kernel, NoServer, this_kernel
 from ..errors import CodeIntelError
 
 

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 import traitlets
 
-from ..api.contract import Client
+from ..client.contract import Client
 from ..errors import CodeIntelError, MissingExtra, SearchError
 from ..index.update.report import OnProgress, RepositoryStatus
 from ..operations.values import FileRequest, MapRequest

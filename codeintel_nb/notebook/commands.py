@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from ..api.contract import Client
 from ..api.problems import MAX_SQL_BODY_BYTES
+from ..client.contract import Client
 from ..errors import (
     CodeIntelError,
     ScopeError,

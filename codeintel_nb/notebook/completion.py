@@ -9,7 +9,7 @@ from typing import Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 
-from ..api.contract import Client
+from ..client.contract import Client
 from ..errors import CodeIntelError
 from ..operations.options import Option
 from ..operations.values import PathsRequest

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import line_cell_magic, line_magic, magics_class, no_var_expand
 from traitlets import Float, Int
 
-from ..api.connection import Connection
-from ..api.contract import Client
+from ..client.connection import Connection
+from ..client.contract import Client
 from ..errors import ScopeError, SearchError
 from ..index.update.report import OnProgress
 from ..operations.options import describe, parse_line

@@ -16,7 +16,7 @@ import anywidget
 import msgspec
 import traitlets
 
-from ..api.contract import Client
+from ..client.contract import Client
 from ..errors import CodeIntelError, EngineError, ScopeError
 from ..index.update.report import Progress
 from ..operations.values import IndexRequest
@@ -212,7 +212,7 @@ def _running() -> tuple[Client, Any]:
     """
     from IPython.core.getipython import get_ipython
 
-    from ..api.connection import Connection
+    from ..client.connection import Connection
 
     shell = get_ipython()
     magics = None if shell is None else shell.magics_manager.registry.get("CodeintelMagics")

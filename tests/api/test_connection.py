@@ -9,10 +9,10 @@ from contextlib import suppress
 import pytest
 
 from codeintel_nb import Scope, Workspace
-from codeintel_nb.api.client import ServerClient, check_version
-from codeintel_nb.api.connection import RETRY_S, Connection
-from codeintel_nb.api.embedded import EmbeddedClient
-from codeintel_nb.api.kernel import Kernel, NoServer
+from codeintel_nb.client.connection import RETRY_S, Connection
+from codeintel_nb.client.embedded import EmbeddedClient
+from codeintel_nb.client.http import ServerClient, check_version
+from codeintel_nb.client.kernel import Kernel, NoServer
 from codeintel_nb.errors import EngineError, ScopeError, SearchError, SourceError
 from codeintel_nb.operations.values import (
     FileRequest,
@@ -323,7 +323,7 @@ def test_cancelled_query_raises_search_error(server, kernel):
 def reason(
     environment,
     code=(
-        "from codeintel_nb.api.kernel import this_kernel, NoServer\n"
+        "from codeintel_nb.client.kernel import this_kernel, NoServer\n"
         "try:\n    this_kernel()\nexcept NoServer as error:\n    print(error)"
     ),
 ):
@@ -351,6 +351,6 @@ def test_process_without_a_server_gets_the_reason():
     assert "is no Jupyter kernel" in reason(
         url,
         shell
-        + "from codeintel_nb.api.kernel import *\n"
+        + "from codeintel_nb.client.kernel import *\n"
         + "try:\n    this_kernel()\nexcept NoServer as error:\n    print(error)",
     )

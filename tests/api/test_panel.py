@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeintel_nb import Scope
-from codeintel_nb.api.embedded import EmbeddedClient
+from codeintel_nb.client.embedded import EmbeddedClient
 from codeintel_nb.errors import ScopeError
 from codeintel_nb.output.highlight import without_margin
 from codeintel_nb.output.panel_state import PanelFolder, PanelSearch, PanelState, look, place

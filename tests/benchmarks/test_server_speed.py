@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from codeintel_nb import Scope, Workspace
-from codeintel_nb.api.client import ServerClient
-from codeintel_nb.api.embedded import EmbeddedClient
-from codeintel_nb.api.kernel import Kernel
+from codeintel_nb.client.embedded import EmbeddedClient
+from codeintel_nb.client.http import ServerClient
+from codeintel_nb.client.kernel import Kernel
 from codeintel_nb.operations.values import SemanticRequest, TextRequest
 from codeintel_nb.scopes.registry import MemoryRegistry
 from tests.benchmarks.conftest import FULL, show

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codeintel_nb.api.signature import sign
+from codeintel_nb.client.signature import sign
 from codeintel_nb.operations.operations import Limits
 from tests.live import TOKEN
 

@@ -9,8 +9,8 @@ import time
 import psutil
 import pytest
 
-from codeintel_nb.api.client import ServerClient
-from codeintel_nb.api.kernel import Kernel
+from codeintel_nb.client.http import ServerClient
+from codeintel_nb.client.kernel import Kernel
 from tests.conftest import write_tree
 from tests.live import TOKEN
 

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from codeintel_nb.api.client import ServerClient
-from codeintel_nb.api.kernel import Kernel
+from codeintel_nb.client.http import ServerClient
+from codeintel_nb.client.kernel import Kernel
 from codeintel_nb.errors import SearchError
 from codeintel_nb.operations.values import MapRequest, SqlRequest, TextRequest
 from tests.conftest import write_tree

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from PIL import Image
 
-from codeintel_nb.api.embedded import EmbeddedClient
+from codeintel_nb.client.embedded import EmbeddedClient
 from codeintel_nb.errors import SearchError
 from codeintel_nb.notebook.codemap import CodeMap
 from codeintel_nb.search.hit import Results

@@ -7,7 +7,7 @@ import filelock
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from codeintel_nb.api.embedded import EmbeddedClient
+from codeintel_nb.client.embedded import EmbeddedClient
 from codeintel_nb.notebook.panel import Panel, SetScope
 from codeintel_nb.scopes.scope import Scope
 from tests.browser import OPENED

@@ -11,9 +11,9 @@ import threading
 import pytest
 
 from codeintel_nb import Scope, Workspace
-from codeintel_nb.api.embedded import EmbeddedClient
 from codeintel_nb.api.service import SharedService
 from codeintel_nb.api.sessions import Sessions
+from codeintel_nb.client.embedded import EmbeddedClient
 from codeintel_nb.errors import ScopeError, SearchError, SourceError
 from codeintel_nb.operations.operations import Limits
 from codeintel_nb.operations.values import (

@@ -28,8 +28,8 @@ from ..search.code_map.points import Points
 from ..search.facets import Facets
 from ..search.hit import FileText
 from ..search.table import Table
-from .client import ServerClient
 from .contract import Client
+from .http import ServerClient
 from .kernel import Kernel, NoServer, this_kernel
 
 if TYPE_CHECKING:

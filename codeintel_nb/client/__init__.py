@@ -1,0 +1,1 @@
+"""Clients of one session: in this process, or of a server."""
