@@ -24,7 +24,7 @@ import pytest
 from codeintel_nb.search.text.reader.ripgrep import rg_path
 
 from codeintel_nb import Scope, Workspace
-from codeintel_nb.api.doctor import diagnose, network_file_system
+from codeintel_nb.diagnostics.doctor import diagnose, network_file_system
 from codeintel_nb.errors import CodeIntelError, EngineError, SearchError, ShardError, SourceError
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.mounts import virtual_folders
@@ -539,7 +539,7 @@ def test_network_file_system_is_detected(tmp_path, kind, expected):
 
 
 def test_doctor_warns_about_a_home_on_a_network_file_system(shop, monkeypatch):
-    monkeypatch.setattr("codeintel_nb.api.doctor.network_file_system", lambda place: "nfs4")
+    monkeypatch.setattr("codeintel_nb.diagnostics.doctor.network_file_system", lambda place: "nfs4")
     (finding,) = [finding for finding in diagnose(shop.settings) if finding.subject == "home"]
     assert finding.level == "warning"
     assert "on a network file system (nfs4)" in finding.said

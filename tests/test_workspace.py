@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from codeintel_nb import CodeIntelError, Scope, Workspace
-from codeintel_nb.api.doctor import examine
+from codeintel_nb.diagnostics.doctor import examine
 from codeintel_nb.errors import (
     EngineError,
     IndexingCancelled,

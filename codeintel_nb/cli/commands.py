@@ -164,7 +164,7 @@ def watch(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def doctor(args: argparse.Namespace, workspace: Workspace) -> int:
-    from ..api.doctor import diagnose
+    from ..diagnostics.doctor import diagnose
 
     findings = diagnose(workspace.settings, repair=not args.dry_run)
     marks = {"ok": "ok     ", "warning": "warning", "error": "ERROR  "}

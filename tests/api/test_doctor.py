@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from codeintel_nb.api.doctor import diagnose, examine
+from codeintel_nb.diagnostics.doctor import diagnose, examine
 
 
 def levels(findings):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from codeintel_nb import __version__
-from codeintel_nb.api.jupyter import examine_jupyter, extension_finding, kernel_finding
+from codeintel_nb.diagnostics.jupyter import examine_jupyter, extension_finding, kernel_finding
 from tests.conftest import write_tree
 
 

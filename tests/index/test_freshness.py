@@ -521,7 +521,7 @@ def test_search_is_correct_and_warns_without_inotify_watches(tmp_path, limits):
 import sys, shutil, random
 from pathlib import Path
 from codeintel_nb import Workspace
-from codeintel_nb.api.doctor import examine
+from codeintel_nb.diagnostics.doctor import examine
 from codeintel_nb.api.health import health
 from codeintel_nb.api.jobs import Jobs
 from codeintel_nb.output.plain_text import caption

@@ -1,0 +1,1 @@
+"""What is wrong with an index or an installation."""
