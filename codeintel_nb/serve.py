@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from . import __version__
-from .api.rest import LOOPBACK, Call, Options, Refused, Rest, refusal
 from .client.http import BASE, VERSION_HEADER
 from .errors import CodeIntelError, MissingExtra
 from .mcp_server.server import make_server
 from .operations.values import Problem, to_wire
 from .scopes.registry import open_registry
 from .scopes.session import session_context
+from .server.starlette import LOOPBACK, Call, Options, Refused, Rest, refusal
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

@@ -13,7 +13,6 @@ from jupyter_server.extension.application import ExtensionApp
 from tornado.ioloop import PeriodicCallback
 from traitlets import Bool, Float, Int, List, Unicode, default, validate
 
-from codeintel_nb.api.service import SharedService
 from codeintel_nb.client.kernel import PID, URL
 from codeintel_nb.errors import CodeIntelError
 from codeintel_nb.operations.operations import Limits
@@ -23,6 +22,7 @@ from codeintel_nb.scopes.redis.client import SCHEMES
 from codeintel_nb.scopes.registry import ScopeRegistry, open_registry
 from codeintel_nb.scopes.scope import EVERYTHING, Scope, joined, left
 from codeintel_nb.search.query import MAX_HITS
+from codeintel_nb.server.service import SharedService
 from codeintel_nb.settings import Settings
 from codeintel_nb.workspace import Workspace
 

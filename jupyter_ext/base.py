@@ -13,7 +13,6 @@ from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError
 
 from codeintel_nb import __version__
-from codeintel_nb.api.problems import MAX_BODY_BYTES, readable, status_of
 from codeintel_nb.client.http import EVENT_STREAM, REQUEST_ID, VERSION_HEADER
 from codeintel_nb.client.signature import SCHEME
 from codeintel_nb.errors import CodeIntelError, ScopeError
@@ -21,6 +20,7 @@ from codeintel_nb.index.update.report import Progress
 from codeintel_nb.operations.values import Problem, ScopeAnswer, from_wire, to_wire
 from codeintel_nb.output.wording import in_panel
 from codeintel_nb.scopes.session import check_session_id, new_session_id, session_context
+from codeintel_nb.server.problems import MAX_BODY_BYTES, readable, status_of
 
 from .credentials import RESOURCE, Refused, refused
 

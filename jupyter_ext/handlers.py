@@ -13,8 +13,6 @@ from typing import ClassVar, TypeVar
 
 import msgspec
 
-from codeintel_nb.api.health import health
-from codeintel_nb.api.problems import readable
 from codeintel_nb.client.http import BASE
 from codeintel_nb.errors import CodeIntelError, MissingExtra, ScopeError, SourceError
 from codeintel_nb.operations.operations import HeldSession
@@ -30,6 +28,8 @@ from codeintel_nb.output.panel_state import Looked, PanelState, look
 from codeintel_nb.output.wording import in_panel
 from codeintel_nb.scopes.scope import Scope, patched, scope_from_wire
 from codeintel_nb.scopes.session import check_session_id, session_context
+from codeintel_nb.server.health import health
+from codeintel_nb.server.problems import readable
 
 from .base import SESSION_HEADER, CodeIntelHandler
 from .credentials import Refused, kernel_or_user

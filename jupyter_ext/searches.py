@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from codeintel_nb.api.problems import MAX_SQL_BODY_BYTES
 from codeintel_nb.index.update.report import Progress
 from codeintel_nb.operations.values import (
     FacetsRequest,
@@ -22,6 +21,7 @@ from codeintel_nb.operations.values import (
     TextRequest,
     to_wire,
 )
+from codeintel_nb.server.problems import MAX_SQL_BODY_BYTES
 
 from .base import CodeIntelHandler
 from .credentials import kernel_or_user

@@ -335,8 +335,8 @@ def test_run_waiting_while_its_repository_is_removed(shop, tree):
 
 @pytest.mark.parametrize("entries", [":/x", "/x:", "/x::/y", ".", "relative"])
 def test_child_imports_nothing_from_world_writable_folders(tmp_path, monkeypatch, shop, entries):
-    from codeintel_nb.api.sql_child import SqlChildren
     from codeintel_nb.search.query import Bounds
+    from codeintel_nb.server.sql_process import SqlChildren
 
     shared = tmp_path / "shared"
     write_tree(
@@ -372,8 +372,8 @@ def test_child_imports_nothing_from_world_writable_folders(tmp_path, monkeypatch
     ],
 )
 def test_own_host_header_is_recognized(host, is_ours):
-    from codeintel_nb.api.rest import Options
     from codeintel_nb.serve import Guard
+    from codeintel_nb.server.starlette import Options
 
     assert Guard(None, Options())._is_ours(host) == is_ours
 

@@ -18,14 +18,14 @@ from mcp import Client, StdioServerParameters
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
-from codeintel_nb.api.backend import ServiceBackend
-from codeintel_nb.api.service import SharedService
 from codeintel_nb.errors import SessionError, SourceError
 from codeintel_nb.mcp_server.server import file_of, file_uri, make_server
 from codeintel_nb.mcp_server.tools import TOOLS, call
 from codeintel_nb.mcp_server.values import schema_of
 from codeintel_nb.operations.operations import Limits
 from codeintel_nb.scopes.registry import open_registry
+from codeintel_nb.server.backend import ServiceBackend
+from codeintel_nb.server.service import SharedService
 from tests import live
 from tests.serving import TOKEN
 

@@ -17,8 +17,8 @@ import yaml
 
 import jupyter_ext
 from codeintel_nb import Workspace
-from codeintel_nb.api.rest import Options
 from codeintel_nb.serve import listening, make_app
+from codeintel_nb.server.starlette import Options
 from tests.conftest import FILES, write_tree
 from tests.serving import TOKEN
 from tests.test_mcp_server import ask

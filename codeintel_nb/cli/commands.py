@@ -177,8 +177,8 @@ def doctor(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def serve(args: argparse.Namespace, workspace: Workspace) -> int:
-    from ..api.rest import Options
     from ..serve import new_token, run
+    from ..server.starlette import Options
 
     token = "" if args.no_token else args.token or os.environ.get("CODEINTEL_TOKEN") or new_token()
     options = Options(
@@ -199,8 +199,6 @@ def serve(args: argparse.Namespace, workspace: Workspace) -> int:
 def mcp(args: argparse.Namespace, workspace: Workspace) -> int:
     import asyncio
 
-    from ..api.backend import KernelBackend, ServiceBackend
-    from ..api.service import SharedService
     from ..client.http import ServerClient
     from ..client.kernel import NoServer, kernel_by_id
     from ..mcp_server.server import serve_stdio
@@ -208,6 +206,8 @@ def mcp(args: argparse.Namespace, workspace: Workspace) -> int:
     from ..scopes.namespaces import of_scripts
     from ..scopes.registry import open_registry
     from ..scopes.session import check_session_id
+    from ..server.backend import KernelBackend, ServiceBackend
+    from ..server.service import SharedService
 
     if args.session:
         check_session_id(args.session)

@@ -11,10 +11,10 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 
 from .. import __version__
-from ..api.backend import Backend
 from ..errors import CodeIntelError, MissingExtra, ScopeError, SourceError, did_you_mean
 from ..operations.values import FileRequest, from_builtins
 from ..scopes.session import check_session_id, new_session_id, session_context
+from ..server.backend import Backend
 from .tools import TOOLS, call
 from .values import schema_of
 

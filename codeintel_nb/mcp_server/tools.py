@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..api.backend import Backend, Kind
 from ..operations.values import (
     FileRequest,
     PathsRequest,
@@ -21,6 +20,7 @@ from ..operations.values import (
 from ..output.plain_text import plain, state_of, status_notes
 from ..scopes.scope import Scope
 from ..scopes.session import get_session_id
+from ..server.backend import Backend, Kind
 from .values import (
     MOST_LINES,
     FileAnswer,

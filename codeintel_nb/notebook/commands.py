@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from ..api.problems import MAX_SQL_BODY_BYTES
 from ..client.contract import Client
 from ..errors import (
     CodeIntelError,
@@ -34,6 +33,7 @@ from ..output.progress import summary
 from ..output.wording import in_notebook
 from ..scopes.scope import Scope, covered, joined
 from ..search.hit import Hit
+from ..server.problems import MAX_SQL_BODY_BYTES
 from ..sources.project import current_folder, project_of
 from ..sources.repository import package, package_at
 from .imported import imported_packages

@@ -1,9 +1,9 @@
 import threading
 
 from codeintel_nb import __version__
-from codeintel_nb.api.health import health
-from codeintel_nb.api.jobs import Jobs
 from codeintel_nb.index.update.report import Progress
+from codeintel_nb.server.health import health
+from codeintel_nb.server.jobs import Jobs
 
 
 def test_reasons_for_a_degraded_service(shop):

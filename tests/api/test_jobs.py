@@ -2,10 +2,10 @@ import threading
 
 import pytest
 
-from codeintel_nb.api.jobs import Jobs
 from codeintel_nb.errors import ScopeError, ShardError
 from codeintel_nb.index.update.report import Progress
 from codeintel_nb.index.update.stops import write_stop
+from codeintel_nb.server.jobs import Jobs
 from codeintel_nb.sources.repository import Repository
 
 REPOSITORY = Repository("shop", "/shop")

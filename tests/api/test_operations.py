@@ -5,7 +5,6 @@ import msgspec
 import pytest
 
 from codeintel_nb import Scope
-from codeintel_nb.api.sessions import Sessions
 from codeintel_nb.errors import ScopeError, SearchError, SessionError, SourceError
 from codeintel_nb.operations.operations import Limits, Operations
 from codeintel_nb.operations.values import (
@@ -21,6 +20,7 @@ from codeintel_nb.operations.values import (
 )
 from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry
 from codeintel_nb.scopes.session import session_context
+from codeintel_nb.server.sessions import Sessions
 
 
 class Clock:

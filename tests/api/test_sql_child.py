@@ -4,9 +4,9 @@ import psutil
 import pytest
 
 from codeintel_nb import Scope
-from codeintel_nb.api.sql_child import SqlChildren
 from codeintel_nb.errors import EngineError, SearchError
 from codeintel_nb.search.query import Bounds
+from codeintel_nb.server.sql_process import SqlChildren
 from tests.sql_attempts import ATTEMPTS
 
 ALL = Scope()

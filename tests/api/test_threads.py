@@ -6,11 +6,11 @@ import threading
 import pytest
 
 from codeintel_nb import Scope
-from codeintel_nb.api.service import SharedService
-from codeintel_nb.api.threads import DaemonExecutor
 from codeintel_nb.operations.operations import Limits
 from codeintel_nb.operations.values import ScopeAnswer
 from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry
+from codeintel_nb.server.service import SharedService
+from codeintel_nb.server.threads import DaemonExecutor
 
 
 def test_close_cancels_queued_work_and_reports_a_hung_thread():
@@ -40,7 +40,7 @@ def test_close_returns_while_threads_take_the_last_work():
 
 def test_silent_call_sends_heartbeats(shop, monkeypatch):
     """A stream sends heartbeats during a call without progress, so that clients do not time out."""
-    monkeypatch.setattr("codeintel_nb.api.service.HEARTBEAT_S", 0.3)
+    monkeypatch.setattr("codeintel_nb.server.service.HEARTBEAT_S", 0.3)
     service = SharedService(
         shop, AsyncMemoryRegistry(MemoryRegistry()), Limits(), (), 1, False, print
     )

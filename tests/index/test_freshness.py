@@ -522,8 +522,8 @@ import sys, shutil, random
 from pathlib import Path
 from codeintel_nb import Workspace
 from codeintel_nb.diagnostics.doctor import examine
-from codeintel_nb.api.health import health
-from codeintel_nb.api.jobs import Jobs
+from codeintel_nb.server.health import health
+from codeintel_nb.server.jobs import Jobs
 from codeintel_nb.output.plain_text import caption
 root, workspace = Path(sys.argv[1]), Workspace.open(sys.argv[2])
 workspace.index(root)

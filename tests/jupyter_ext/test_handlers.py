@@ -321,7 +321,7 @@ def test_sql_stops_when_its_client_disconnects(server):
             with suppress(psutil.Error):  # the process has ended
                 found += (
                     [child]
-                    if "codeintel_nb.api.sql_child" in " ".join(child.cmdline())
+                    if "codeintel_nb.server.sql_process" in " ".join(child.cmdline())
                     and child.cpu_times().user > 0.9
                     else []
                 )

@@ -402,9 +402,9 @@ def test_distant_name_gets_no_suggestion(ready):
 
 def test_hits_sent_for_sql_fit_into_a_request():
     """Count bytes, as some characters take three."""
-    from codeintel_nb.api.problems import MAX_SQL_BODY_BYTES
     from codeintel_nb.notebook.commands import MAX_SQL_HITS, sendable
     from codeintel_nb.search.hit import Hit
+    from codeintel_nb.server.problems import MAX_SQL_BODY_BYTES
 
     for character, all_fit in (("x", True), ("\u6f22", False)):
         hit = Hit(

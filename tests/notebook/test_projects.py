@@ -11,8 +11,6 @@ import threading
 import pytest
 
 from codeintel_nb import Scope, Workspace
-from codeintel_nb.api.service import SharedService
-from codeintel_nb.api.sessions import Sessions
 from codeintel_nb.client.embedded import EmbeddedClient
 from codeintel_nb.errors import ScopeError, SearchError, SourceError
 from codeintel_nb.operations.operations import Limits
@@ -26,6 +24,8 @@ from codeintel_nb.operations.values import (
 from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry
 from codeintel_nb.scopes.scope import ALL, short_name
 from codeintel_nb.scopes.session import session_context
+from codeintel_nb.server.service import SharedService
+from codeintel_nb.server.sessions import Sessions
 from codeintel_nb.sources.project import is_project, project_of
 from codeintel_nb.sources.repository import package_at
 from tests.conftest import write_tree

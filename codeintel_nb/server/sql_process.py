@@ -129,7 +129,7 @@ class SqlChildren:
         with suppress(OSError):
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
         return spawn(
-            "codeintel_nb.api.sql_child",
+            "codeintel_nb.server.sql_process",
             errors,
             home if os.access(home, os.R_OK | os.X_OK) else Path(sys.prefix),
         ), errors

@@ -37,7 +37,7 @@ from ..workspace import Workspace
 from .jobs import Jobs, Tell
 from .problems import status_of
 from .sessions import Sessions
-from .sql_child import SqlChildren
+from .sql_process import SqlChildren
 from .threads import DaemonExecutor
 
 PATIENCE_S = 0.1

@@ -1,0 +1,1 @@
+"""What a server shares among its clients."""
