@@ -477,7 +477,7 @@ def test_remote_kernel_is_reached_with_the_token(server, open_notebook, tmp_path
 
 
 def test_scope_mcp_without_a_server_names_the_index(tmp_path, monkeypatch):
-    from codeintel_nb.notebook.assistants import AssistantSettings
+    from codeintel_nb.notebook.mcp_settings import AssistantSettings
 
     monkeypatch.setenv("CODEINTEL_HOME", str(tmp_path))
     settings = AssistantSettings()

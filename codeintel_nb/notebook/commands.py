@@ -36,7 +36,7 @@ from ..search.hit import Hit
 from ..server.problems import MAX_SQL_BODY_BYTES
 from ..sources.project import current_folder, project_of
 from ..sources.repository import package, package_at
-from .imported import imported_packages
+from .kernel_packages import imported_packages
 
 _NAME = Option(
     ("--name",),

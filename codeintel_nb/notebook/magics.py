@@ -29,7 +29,6 @@ from ..scopes.scope import Scope, short_name
 from ..search.hit import Hit, Results
 from ..search.query import DEFAULT_HITS
 from ..search.table import Table
-from .assistants import AssistantSettings
 from .commands import (
     ADD_OPTIONS,
     INDEX_COMMANDS,
@@ -48,7 +47,8 @@ from .commands import (
     without_imports,
 )
 from .completion import Completer
-from .running import Running
+from .mcp_settings import AssistantSettings
+from .runner import Running
 from .views import IndexView, ScopeView
 
 if TYPE_CHECKING:

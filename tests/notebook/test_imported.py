@@ -13,7 +13,7 @@ LIST = """
 import json, sys
 import ipykernel, IPython, jedi
 {imports}
-from codeintel_nb.notebook.imported import imported_packages
+from codeintel_nb.notebook.kernel_packages import imported_packages
 print(json.dumps([name for name, _ in imported_packages(dict(globals()) if {asked} else {{}})]))
 """
 
