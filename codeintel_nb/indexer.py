@@ -1,4 +1,4 @@
-"""Indexing: index, update, watch and remove repositories."""
+"""Indexer: index, update, watch and remove repositories."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 
 from .engines.local import LocalEngine
 from .errors import EngineError, IndexingCancelled, ShardError, SourceError
-from .index.store import REMOVED, Snapshot, Store, Stored
+from .index.store import REMOVED, Snapshot, Store, StoredRepository
 from .index.update.build import InterruptedAtEnd, build, unchanged
 from .index.update.compact import compact_in_child, to_merge
 from .index.update.plan import plan_update
@@ -31,13 +31,13 @@ from .index.update.stops import (
 from .index.update.write_lock import is_being_written, one_writer
 from .index.watch.tree import Freshness
 from .index.watch.watcher import Watcher
-from .repositories import Roster
+from .repositories import Repositories
 from .settings import Settings
 from .sources.own_index import check_is_indexable
 from .sources.repository import Repository, package, renewed, worktree
 
 
-class Indexing:
+class Indexer:
     """Indexes of the repositories in one home."""
 
     def __init__(self, settings: Settings, look_here: bool, here: str | None, follow: bool) -> None:
@@ -47,7 +47,9 @@ class Indexing:
         self._store = Store(settings.home)
         self._engine = LocalEngine(settings.count_bytes)
         self._freshness = Freshness(settings, follow)
-        self._roster = Roster(settings, self._store, self._engine, self._freshness, here)
+        self._repositories = Repositories(
+            settings, self._store, self._engine, self._freshness, here
+        )
         self._closing = threading.Event()
         self._compacting: dict[str, threading.Thread] = {}
 
@@ -121,7 +123,7 @@ class Indexing:
         # before a description of it is stored
         check_is_indexable(repository.root, self.settings.home)
         former = None
-        for stored in self._roster.all():
+        for stored in self._repositories.all():
             existing = stored.repository
             report = None if rebuild else self._elsewhere(stored, repository)
             if report is not None:
@@ -146,7 +148,7 @@ class Indexing:
             self.remove(former)
         return report
 
-    def _elsewhere(self, stored: Stored, repository: Repository) -> IndexReport | None:
+    def _elsewhere(self, stored: StoredRepository, repository: Repository) -> IndexReport | None:
         """Return a report if the same package is indexed from another environment."""
         existing = stored.repository
         if (
@@ -155,7 +157,7 @@ class Indexing:
             or (existing.name, existing.record) != (repository.name, repository.record)
         ):
             return None
-        snapshot = self._roster.snapshot(stored)
+        snapshot = self._repositories.snapshot(stored)
         if not (snapshot.complete and snapshot.shards and Path(existing.root).is_dir()):
             return None
         return unchanged(existing, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets)
@@ -175,7 +177,7 @@ class Indexing:
             only = ()
         if not requested and self.is_stopped(repository.name):
             raise IndexingCancelled(
-                f"Indexing {repository.name!r} was stopped earlier. Resume with: "
+                f"Indexer {repository.name!r} was stopped earlier. Resume with: "
                 f"codeintel refresh {repository.name}"
             )
         if cancel is not None and cancel.is_set():
@@ -218,24 +220,22 @@ class Indexing:
         """Record a stopped run; return the error to raise."""
         folder = self._store.folder_of(repository.name)
         if not (folder / "repository.json").exists():  # never indexed, or removed since
-            return IndexingCancelled(
-                f"Indexing {repository.name!r} was cancelled; it has no index."
-            )
+            return IndexingCancelled(f"Indexer {repository.name!r} was cancelled; it has no index.")
         if not getattr(cancel, "by_person", True):
             return IndexingCancelled(
-                f"Indexing {repository.name!r} was cancelled. Resume with: "
+                f"Indexer {repository.name!r} was cancelled. Resume with: "
                 f"codeintel refresh {repository.name}"
             )
         stop = (read_stop(folder) if last is None else None) or write_stop(folder, last)
         return IndexingCancelled(
-            f"Indexing {repository.name!r} was stopped {stop.describe()}. "
+            f"Indexer {repository.name!r} was stopped {stop.describe()}. "
             f"{self._kept(repository)}; resume with: codeintel refresh {repository.name}"
         )
 
     def _kept(self, repository: Repository) -> str:
         """Describe the index left by a stopped run."""
         with suppress(ShardError):
-            snapshot = self._roster.snapshot(self._store.stored(repository))
+            snapshot = self._repositories.snapshot(self._store.stored(repository))
             if snapshot.complete:
                 return "What was indexed before still answers"
             if snapshot.shards:
@@ -249,11 +249,11 @@ class Indexing:
     def _is_unchanged(self, repository: Repository) -> bool:
         """Whether file-change events report no change since indexing; False without events."""
         stored = next(
-            (stored for stored in self._roster.all() if stored.repository == repository), None
+            (stored for stored in self._repositories.all() if stored.repository == repository), None
         )
         if stored is None:
             return False
-        snapshot = self._roster.snapshot(stored)
+        snapshot = self._repositories.snapshot(stored)
         try:
             return self._freshness.is_unchanged(
                 stored,
@@ -272,7 +272,7 @@ class Indexing:
         """Merge shards if due: in the background with ``follow``, else at once."""
         stored = self._store.stored(repository)
         if not to_merge(
-            self._roster.snapshot(stored),
+            self._repositories.snapshot(stored),
             lambda shard_id: self._engine.shard(stored.shard(shard_id)),
             self.settings.shard_bytes,
         ):
@@ -328,8 +328,10 @@ class Indexing:
     @property
     def failures(self) -> dict[str, str]:
         """Return repositories not comparable with their folders at the last search, and why."""
-        names = {stored.repository.name for stored in self._roster.all()}
-        return {name: reason for name, reason in self._roster.failures.items() if name in names}
+        names = {stored.repository.name for stored in self._repositories.all()}
+        return {
+            name: reason for name, reason in self._repositories.failures.items() if name in names
+        }
 
     @property
     def unwatched(self) -> dict[str, str]:
@@ -353,7 +355,7 @@ class Indexing:
 
         The repository's own files are not touched.
         """
-        stored = self._roster.stored(name)
+        stored = self._repositories.stored(name)
         removed = stored.folder.with_name(f"{REMOVED}{uuid4().hex}-{stored.folder.name}")
         with one_writer(stored):
             (stored.folder / "repository.json").unlink(missing_ok=True)
@@ -374,7 +376,7 @@ class Indexing:
         ScopeError : no repository has this name.
         SourceError : its folder is gone.
         """
-        repository = self._roster.stored(name).repository
+        repository = self._repositories.stored(name).repository
         if not Path(repository.root).is_dir():
             raise SourceError(
                 f"The folder {repository.root} of {name!r} is gone. Its index still answers; "
@@ -391,16 +393,16 @@ class Indexing:
         return renewed(self.repository(name))
 
     def repositories(self) -> list[Repository]:
-        return [stored.repository for stored in self._roster.all()]
+        return [stored.repository for stored in self._repositories.all()]
 
     def status(self) -> list[RepositoryStatus]:
         """Return every repository with the size and age of its index."""
         statuses = []
-        for stored in self._roster.all():
+        for stored in self._repositories.all():
             repository, damaged = stored.repository, ""
             stop = read_stop(stored.folder)
             try:
-                snapshot = self._roster.snapshot(stored)
+                snapshot = self._repositories.snapshot(stored)
             except ShardError as error:
                 snapshot, damaged = Snapshot(), str(error)
             size = sum(
@@ -419,7 +421,7 @@ class Indexing:
             )  # fmt: skip
         return statuses
 
-    def _state(self, stored: Stored, snapshot: Snapshot, stop: Stop | None) -> State:
+    def _state(self, stored: StoredRepository, snapshot: Snapshot, stop: Stop | None) -> State:
         if snapshot.complete:
             return "indexed"
         if is_being_written(stored):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .errors import CodeIntelError
-from .repositories import Roster
+from .repositories import Repositories
 from .scopes.globs import plain_glob
 from .scopes.scope import EVERYTHING, Scope
 from .sources.project import is_project, project_of
@@ -21,26 +21,29 @@ MAX_KNOWN = 10_000
 class Projects:
     """Short-lived cache of notebooks' scopes by folder."""
 
-    def __init__(self, roster: Roster) -> None:
-        self._roster = roster
+    def __init__(self, roster: Repositories) -> None:
+        self._repositories = roster
         self._known: dict[tuple[str, str, tuple[str, ...]], tuple[float, object, Scope]] = {}
 
     def scope(self, folder: str, limit: str = "", joined: Sequence[str] = ()) -> Scope:
         """Return ``scope_of_folder``, at most ``LASTING_S`` seconds old."""
-        key, stored = (folder, limit, tuple(joined)), self._roster.all()
+        key, stored = (folder, limit, tuple(joined)), self._repositories.all()
         at, of, scope = self._known.get(key, (0.0, None, EVERYTHING))
         if of is not stored or time.monotonic() - at > LASTING_S:
             if len(self._known) > MAX_KNOWN:
                 self._known.clear()
             scope = scope_of_folder(
-                self._roster, Path(folder), Path(os.path.realpath(limit)) if limit else None, joined
+                self._repositories,
+                Path(folder),
+                Path(os.path.realpath(limit)) if limit else None,
+                joined,
             )
             self._known[key] = time.monotonic(), stored, scope
         return scope
 
 
 def scope_of_folder(
-    roster: Roster, folder: Path, limit: Path | None = None, joined: Iterable[str] = ()
+    roster: Repositories, folder: Path, limit: Path | None = None, joined: Iterable[str] = ()
 ) -> Scope:
     """Return the scope of a notebook in a folder.
 

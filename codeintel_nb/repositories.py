@@ -1,4 +1,4 @@
-"""Roster: the repositories of a home, and their current shards."""
+"""Repositories: the repositories of a home, and their current shards."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .engines.local import LocalEngine
 from .errors import CodeIntelError, EngineError, ScopeError, SearchError, ShardError, did_you_mean
 from .index.shard.manifest import damaged
 from .index.shard.mapping import FILES_EXHAUSTED
-from .index.store import Snapshot, Store, Stored, read_snapshot
+from .index.store import Snapshot, Store, StoredRepository, read_snapshot
 from .index.update.plan import CLOCK_STEP_NS
 from .index.update.report import NOTHING
 from .index.watch.tree import Changes, Freshness, Shards, SnapshotReplaced
 from .scopes.scope import EVERYTHING, Scope, short_name
 from .search.hit import Coverage
-from .search.text.unindexed import LooseTarget
+from .search.text.unindexed import UnindexedTarget
 from .settings import Settings
 from .sources.repository import WORKTREE, Repository, how_to_index, worktree
 from .sources.walk import FileStat, Walk
@@ -36,26 +36,26 @@ TOO_MANY_FILES = (
 _T = TypeVar("_T")
 
 
-class Now(NamedTuple):
+class View(NamedTuple):
     """Repositories and shards to search, fixed for one call."""
 
-    chosen: list[tuple[Stored, Snapshot]]  # the repositories in scope
+    chosen: list[tuple[StoredRepository, Snapshot]]  # the repositories in scope
     targets: list[Target]
     failed: dict[str, str] = {}  # repositories in scope that cannot be read, and why
     # repositories in scope with an incomplete first index: their shards are not searched
-    unfinished: list[Stored] = []
+    unfinished: list[StoredRepository] = []
 
 
 class Current(NamedTuple):
     """Shards and files to read in a text search."""
 
-    now: Now  # without repositories that cannot be compared with their folders
+    view: View  # without repositories that cannot be compared with their folders
     targets: list[Target]
-    unindexed: list[LooseTarget]
+    unindexed: list[UnindexedTarget]
     unwatched: dict[str, str] = {}  # repositories with unwatched folders, and the reasons
 
 
-class Roster:
+class Repositories:
     """Repositories of a home, read again after changes; safe to share between threads.
 
     ``here`` is the folder to search while nothing is indexed: the current one if empty, none if
@@ -86,12 +86,14 @@ class Roster:
         # around them, or None if it would not reveal every addition and removal. One value, as
         # threads read and replace it
         self._repositories: tuple[
-            tuple[tuple[str, int, int], ...], list[Stored], tuple[int, int] | None
+            tuple[tuple[str, int, int], ...], list[StoredRepository], tuple[int, int] | None
         ] = ((), [], None)
         # all repositories, and those in scope by the scope's names
-        self._chosen: tuple[list[Stored], dict[tuple[str, ...], list[Stored]]] = ([], {})
+        self._chosen: tuple[
+            list[StoredRepository], dict[tuple[str, ...], list[StoredRepository]]
+        ] = ([], {})
 
-    def all(self) -> list[Stored]:
+    def all(self) -> list[StoredRepository]:
         """Return the stored repositories, read again only if their descriptions changed."""
         stamps, whole = [], True
         try:
@@ -120,7 +122,7 @@ class Roster:
         self._repositories = key, stored, (folder.st_mtime_ns, folder.st_ino) if settled else None
         return stored
 
-    def stored(self, name: str) -> Stored:
+    def stored(self, name: str) -> StoredRepository:
         """Return a repository by its name or unambiguous short name; ScopeError otherwise."""
         by_name = {stored.repository.name: stored for stored in self.all()}
         if not by_name:
@@ -157,7 +159,7 @@ class Roster:
             return name
         return self.stored(name).repository.name
 
-    def snapshot(self, stored: Stored) -> Snapshot:
+    def snapshot(self, stored: StoredRepository) -> Snapshot:
         try:
             state = os.stat(stored.folder / "snapshot.json")
         except FileNotFoundError:
@@ -177,12 +179,12 @@ class Roster:
             self._engine.keep_only(live)
         return snapshot
 
-    def retrying(self, scope: Scope | None, work: Callable[[Now], _T], fresh: bool = False) -> _T:
+    def with_view(self, scope: Scope | None, work: Callable[[View], _T], fresh: bool = False) -> _T:
         """Run on the current shards; if one is deleted meanwhile, retry on the new ones."""
         attempt = 0
         while True:
             try:
-                return work(self.now(scope or EVERYTHING, fresh))
+                return work(self.view(scope or EVERYTHING, fresh))
             except FileNotFoundError as error:
                 self._snapshots.clear()
                 attempt += 1
@@ -221,7 +223,7 @@ class Roster:
                         return stored.shard(ref.id)
         return None
 
-    def now(self, scope: Scope, fresh: bool = False) -> Now:
+    def view(self, scope: Scope, fresh: bool = False) -> View:
         """Return the repositories in scope and their current shards.
 
         With ``fresh``, the caller also reads files outside the index, so no index is required.
@@ -230,7 +232,7 @@ class Roster:
         on_offer = self._unindexed_projects(scope, stored)
         if not stored and not on_offer:
             if fresh and not scope.kinds and not scope.revisions:
-                return Now([], [])
+                return View([], [])
             raise SearchError(NOTHING)
         readable, failed = self._readable(self._admitted(stored, scope))
         chosen = [(s, snapshot) for s, snapshot in readable if snapshot.complete]
@@ -254,9 +256,9 @@ class Roster:
             for ref in snapshot.shards
         ]
         self._check_revisions(scope, targets)
-        return Now(chosen, targets, failed, unfinished)
+        return View(chosen, targets, failed, unfinished)
 
-    def _known(self, scope: Scope) -> list[Stored]:
+    def _known(self, scope: Scope) -> list[StoredRepository]:
         """Return the stored repositories; only those in scope are sure to be up to date.
 
         This spares a search from checking the others.
@@ -281,7 +283,7 @@ class Roster:
                 return self.all()
         return stored
 
-    def _admitted(self, stored: list[Stored], scope: Scope) -> list[Stored]:
+    def _admitted(self, stored: list[StoredRepository], scope: Scope) -> list[StoredRepository]:
         """Return the repositories in scope; ScopeError if it names an unknown one."""
         if scope.is_everywhere:
             return stored
@@ -346,7 +348,7 @@ class Roster:
             None,
         )
 
-    def _indexed_name(self, name: str, stored: list[Stored]) -> str:
+    def _indexed_name(self, name: str, stored: list[StoredRepository]) -> str:
         """Return the name of a registered folder's repository; ``name`` if it has none."""
         project = self._offered.get(name)
         if project is None or any(one.repository.name == name for one in stored):
@@ -354,7 +356,7 @@ class Roster:
         return self._worktree_at(project.root, stored) or name
 
     @staticmethod
-    def _worktree_at(root: str, stored: list[Stored]) -> str | None:
+    def _worktree_at(root: str, stored: list[StoredRepository]) -> str | None:
         """Return the name of the repository indexed at a root, not as a package."""
         return next(
             (
@@ -406,7 +408,9 @@ class Roster:
             *(one.repository.name for one in self._unindexed_projects(scope, stored)),
         )
 
-    def _unindexed_projects(self, scope: Scope, stored: list[Stored]) -> list[Stored]:
+    def _unindexed_projects(
+        self, scope: Scope, stored: list[StoredRepository]
+    ) -> list[StoredRepository]:
         """Return the unindexed projects named by a scope."""
         indexed = {one.repository.name for one in stored}
         return [
@@ -416,13 +420,13 @@ class Roster:
         ]
 
     def _readable(
-        self, stored: list[Stored]
-    ) -> tuple[list[tuple[Stored, Snapshot]], dict[str, str]]:
+        self, stored: list[StoredRepository]
+    ) -> tuple[list[tuple[StoredRepository, Snapshot]], dict[str, str]]:
         """Return the readable repositories, and the errors of the others by name.
 
         A damaged repository does not stop a search of the rest.
         """
-        chosen, failed = list[tuple[Stored, Snapshot]](), dict(self._store.damaged)
+        chosen, failed = list[tuple[StoredRepository, Snapshot]](), dict(self._store.damaged)
         for one in stored:
             try:
                 snapshot = self.snapshot(one)
@@ -448,7 +452,7 @@ class Roster:
             if name not in revisions:
                 raise ScopeError(f"No revision {name!r} is indexed.{did_you_mean(name, revisions)}")
 
-    def with_changes(self, now: Now, scope: Scope, no_ignore: bool = False) -> Current:
+    def with_changes(self, view: View, scope: Scope, no_ignore: bool = False) -> Current:
         """Return the shards without outdated files, and the files to read instead.
 
         A repository that cannot be compared with its folder is left out and named in ``failed``.
@@ -464,18 +468,18 @@ class Roster:
                 "Leave out --no-ignore, or the scope's kinds and revisions."
             )
         if scope.revisions and WORKTREE not in scope.revisions:
-            return Current(now, now.targets, [])
-        if not now.chosen and not now.unfinished:
-            return Current(now, [], [self._unindexed(scope, no_ignore)])
+            return Current(view, view.targets, [])
+        if not view.chosen and not view.unfinished:
+            return Current(view, [], [self._unindexed(scope, no_ignore)])
         chosen, targets, unindexed, failed, unwatched = (
             [],
             list[Target](),
-            list[LooseTarget](),
-            dict(now.failed),
+            list[UnindexedTarget](),
+            dict(view.failed),
             dict[str, str](),
         )
         first: CodeIntelError | None = None
-        for stored, snapshot in now.chosen:
+        for stored, snapshot in view.chosen:
             shards = [(ref, self._engine.shard(stored.shard(ref.id))) for ref in snapshot.shards]
             name = stored.repository.name
             try:
@@ -491,18 +495,20 @@ class Roster:
             ]
             if files:
                 unindexed.append(
-                    LooseTarget(name, stored.repository.root, files, scope, self._settings)
+                    UnindexedTarget(name, stored.repository.root, files, scope, self._settings)
                 )
             if changes.unwatched:
                 unwatched[name] = changes.unwatched
-        unindexed += [self._whole(stored.repository, scope, no_ignore) for stored in now.unfinished]
-        if first is not None and not chosen and not now.unfinished:
+        unindexed += [
+            self._whole(stored.repository, scope, no_ignore) for stored in view.unfinished
+        ]
+        if first is not None and not chosen and not view.unfinished:
             raise first
-        rest = [target for target in now.targets if target.repo not in failed]
-        return Current(Now(chosen, rest, failed, now.unfinished), targets, unindexed, unwatched)
+        rest = [target for target in view.targets if target.repo not in failed]
+        return Current(View(chosen, rest, failed, view.unfinished), targets, unindexed, unwatched)
 
     def _changes(
-        self, stored: Stored, snapshot: Snapshot, shards: Shards, no_ignore: bool
+        self, stored: StoredRepository, snapshot: Snapshot, shards: Shards, no_ignore: bool
     ) -> tuple[Changes, tuple[FileStat, ...]]:
         """Compare a folder with its index; return the changes, and the files to read instead.
 
@@ -540,7 +546,7 @@ class Roster:
                 files[stat.path] = stat
         return tuple(sorted(files.values(), key=lambda stat: stat.path.split("/")))
 
-    def _unindexed(self, scope: Scope, no_ignore: bool) -> LooseTarget:
+    def _unindexed(self, scope: Scope, no_ignore: bool) -> UnindexedTarget:
         """Return a target with all files of ``here``, for use while nothing is indexed."""
         if self._here is None:
             raise SearchError(NOTHING)
@@ -549,9 +555,9 @@ class Roster:
             raise SearchError(NOTHING)
         return self._whole(repository, scope, no_ignore)
 
-    def _whole(self, repository: Repository, scope: Scope, no_ignore: bool) -> LooseTarget:
+    def _whole(self, repository: Repository, scope: Scope, no_ignore: bool) -> UnindexedTarget:
         """Return a target with all files of an unindexed folder."""
-        return LooseTarget(
+        return UnindexedTarget(
             repository.name,
             repository.root,
             Walk(repository, self._settings, no_ignore=no_ignore),
@@ -561,16 +567,16 @@ class Roster:
 
     def coverage(self, current: Current) -> Coverage:
         """Count files and chunks in scope; ``unindexed`` counts changed files not read yet."""
-        now, unindexed = current.now, current.unindexed
-        building = tuple(stored.repository.name for stored in now.unfinished)
-        if not now.chosen and not building:
+        view, unindexed = current.view, current.unindexed
+        building = tuple(stored.repository.name for stored in view.unfinished)
+        if not view.chosen and not building:
             return Coverage(folder=unindexed[0].root if unindexed else "")
         counts = self._engine.count(current.targets)
         changed = sum(len(files.files) for files in unindexed if isinstance(files.files, tuple))
-        names = (*(stored.repository.name for stored, _ in now.chosen), *building)
+        names = (*(stored.repository.name for stored, _ in view.chosen), *building)
         return Coverage(
             names, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks,
-            building, changed, failed=now.failed, unwatched=dict(current.unwatched),
+            building, changed, failed=view.failed, unwatched=dict(current.unwatched),
         )  # fmt: skip
 
 

@@ -14,9 +14,9 @@ from .embedding.embedder import Embedder, default_embedder
 from .engines.engine import Answer, Target
 from .errors import SearchError, ShardError, SourceError, did_you_mean
 from .index.update.report import Progress
-from .indexer import Indexing
+from .indexer import Indexer
 from .projects import Projects
-from .repositories import Current, Now
+from .repositories import Current, View
 from .scopes.scope import EVERYTHING, Scope
 from .search.code_map.layout import Projection
 from .search.code_map.points import Points
@@ -33,16 +33,16 @@ from .search.query import (
     SymbolQuery,
     TextQuery,
 )
-from .search.sql import MEMORY_LIMIT, MOST_ROWS, InScope, run_sql
+from .search.sql import MAX_ROWS, MEMORY_LIMIT, InScope, run_sql
 from .search.table import Table
-from .search.text.unindexed import LooseTarget, read_document
+from .search.text.unindexed import UnindexedTarget, read_document
 from .settings import Settings
 from .sources.walk import Walk
 
 MAX_SUGGESTED = 10_000  # files of an unindexed folder compared with a wrong path
 
 
-class Workspace(Indexing):
+class Workspace(Indexer):
     """Search and indexing of the repositories in one home; safe to share between threads.
 
     Every search takes ``deadline`` (seconds) and ``cancel`` (an event). Ended by one of them, it
@@ -66,7 +66,7 @@ class Workspace(Indexing):
         super().__init__(settings, look_here, here, follow)
         self._embedder = embedder
         self._projection = Projection(self._store.root.parent / "map")
-        self._projects = Projects(self._roster)
+        self._projects = Projects(self._repositories)
         self._mapping = threading.Lock()  # one thread lays out the map
 
     @classmethod
@@ -176,11 +176,11 @@ class Workspace(Indexing):
         An unindexed project is not counted, but listed in ``building``.
         """
         try:
-            return self._roster.retrying(
-                scope, lambda now: self._roster.coverage(Current(now, now.targets, []))
+            return self._repositories.with_view(
+                scope, lambda view: self._repositories.coverage(Current(view, view.targets, []))
             )
         except SearchError:
-            names = self._roster.without_index(scope or EVERYTHING)
+            names = self._repositories.without_index(scope or EVERYTHING)
             if not names:
                 raise
             return Coverage(names, building=names)
@@ -199,18 +199,18 @@ class Workspace(Indexing):
 
     def offered_name(self, root: str) -> str | None:
         """Return an unindexed folder's name in scopes; None without one."""
-        return self._roster.offered_name(root)
+        return self._repositories.offered_name(root)
 
     def present_scope(self, scope: Scope) -> Scope | None:
         """Return a scope with the repositories' current names; None if a name is unknown.
 
         ``project_scope`` registers unindexed projects.
         """
-        return self._roster.present_scope(scope)
+        return self._repositories.present_scope(scope)
 
     def present_name(self, name: str) -> str:
         """Return a repository's current name; an upgraded package has a new one."""
-        return self._roster.present_name(name)
+        return self._repositories.present_name(name)
 
     def indexed_part(self, scope: Scope) -> Scope:
         """Return a scope without its unindexed projects.
@@ -221,19 +221,19 @@ class Workspace(Indexing):
         ------
         SearchError : it names nothing else.
         """
-        return self._roster.indexed_part(scope)
+        return self._repositories.indexed_part(scope)
 
     def facets(self, scope: Scope | None = None, most_folders: int = 12) -> Facets:
         """Return counts by language, kind and folder of the code in scope."""
         applied = (scope or EVERYTHING).interned()
         without = {field: applied.merged(**{field: ()}) for field in ("languages", "kinds")}
 
-        def run(now: Now) -> Facets:
+        def run(view: View) -> Facets:
             return self._engine.facets(
-                now.targets, without["languages"], without["kinds"], most_folders
+                view.targets, without["languages"], without["kinds"], most_folders
             )
 
-        return self._roster.retrying(applied, run)
+        return self._repositories.with_view(applied, run)
 
     def points(
         self,
@@ -248,9 +248,10 @@ class Workspace(Indexing):
         seconds; ``cancel`` stops it. MissingExtra if openTSNE is not installed.
         """
 
-        def run(now: Now) -> Points:
+        def run(view: View) -> Points:
             shards = [
-                self._engine.shard(target.folder) for target in self._roster.now(EVERYTHING).targets
+                self._engine.shard(target.folder)
+                for target in self._repositories.view(EVERYTHING).targets
             ]
             while not self._mapping.acquire(timeout=0.1):
                 if cancel is not None and cancel.is_set():
@@ -258,20 +259,22 @@ class Workspace(Indexing):
             try:
                 if any(shard.manifest.chunks for shard in shards):
                     self._projection.prepare(shards, progress, cancel)
-                return self._engine.points(now.targets, self._projection, most)
+                return self._engine.points(view.targets, self._projection, most)
             finally:
                 self._mapping.release()
 
-        return self._roster.retrying(scope, run)
+        return self._repositories.with_view(scope, run)
 
     def prepare(self) -> None:
         """Load the data for the first search in advance, if there is anything to search."""
-        if self._roster.all():
+        if self._repositories.all():
             self._embedder().embed_query("prepare")
             with suppress(SearchError):  # no shard is finished yet
-                self._roster.retrying(
+                self._repositories.with_view(
                     EVERYTHING,
-                    lambda now: self._roster.coverage(self._roster.with_changes(now, EVERYTHING)),
+                    lambda view: self._repositories.coverage(
+                        self._repositories.with_changes(view, EVERYTHING)
+                    ),
                 )
 
     def sql(
@@ -280,7 +283,7 @@ class Workspace(Indexing):
         scope: Scope | None = None,
         deadline: float | None = None,
         cancel: threading.Event | None = None,
-        most_rows: int = MOST_ROWS,
+        most_rows: int = MAX_ROWS,
         memory_bytes: int = MEMORY_LIMIT,
         hits: Sequence[Hit] = (),
     ) -> Table:
@@ -291,16 +294,16 @@ class Workspace(Indexing):
         """
         bounds = Bounds.within(deadline, cancel)
 
-        def run(now: Now) -> Table:
-            if now.failed:  # a table cannot report missing rows
-                raise ShardError(next(iter(now.failed.values())))
+        def run(view: View) -> Table:
+            if view.failed:  # a table cannot report missing rows
+                raise ShardError(next(iter(view.failed.values())))
             shards = [
                 InScope(t.repo, self._engine.shard(t.folder), self._engine.mask(t))
-                for t in now.targets
+                for t in view.targets
             ]
             return run_sql(statement, shards, bounds, most_rows, memory_bytes, hits)
 
-        return self._roster.retrying(scope, run)
+        return self._repositories.with_view(scope, run)
 
     def open_file(
         self, repo: str, path: str, start_line: int = 1, end_line: int | None = None
@@ -315,11 +318,11 @@ class Workspace(Indexing):
                 f"Lines {start_line} to {end_line} are no range: "
                 "lines count from 1, and the first comes first."
             )
-        name = self._roster.full_name(repo)
+        name = self._repositories.full_name(repo)
         scope = Scope(repos=(name,))
 
-        def run(now: Now) -> FileText:
-            _, targets, loose, _ = self._roster.with_changes(now, scope)
+        def run(view: View) -> FileText:
+            _, targets, loose, _ = self._repositories.with_changes(view, scope)
             candidates = list[str]()
             for target in targets:
                 shard = self._engine.shard(target.folder)
@@ -354,31 +357,31 @@ class Workspace(Indexing):
                 if number not in t.dead
             ]
             raise SourceError(
-                f"There is no {'indexed ' if now.chosen else ''}file {path!r} in "
+                f"There is no {'indexed ' if view.chosen else ''}file {path!r} in "
                 f"{repo!r}.{did_you_mean(inner_path, candidates)}"
             )
 
-        return self._roster.retrying(scope, run, fresh=True)
+        return self._repositories.with_view(scope, run, fresh=True)
 
     def _search(
         self,
         scope: Scope | None,
         query: TextQuery | SemanticQuery | PathQuery | SymbolQuery,
-        run: Callable[[list[Target], list[LooseTarget]], Answer],
+        run: Callable[[list[Target], list[UnindexedTarget]], Answer],
         fresh: bool = False,
         no_ignore: bool = False,
     ) -> Results:
         began = time.perf_counter()
         applied = (scope or EVERYTHING).interned()
 
-        def search(now: Now) -> Results:
+        def search(view: View) -> Results:
             current = (
-                self._roster.with_changes(now, applied, no_ignore)
+                self._repositories.with_changes(view, applied, no_ignore)
                 if fresh
-                else Current(now, now.targets, [])
+                else Current(view, view.targets, [])
             )
-            now, loose = current.now, current.unindexed
-            coverage = self._roster.coverage(current)
+            view, loose = current.view, current.unindexed
+            coverage = self._repositories.coverage(current)
             scoped = time.perf_counter()
             # a changed file has no kinds until it is indexed
             answer = run(current.targets, [] if applied.kinds else loose)
@@ -393,7 +396,7 @@ class Workspace(Indexing):
             repos = {hit.repo for hit in answer.hits}
             roots = {
                 stored.repository.name: stored.repository.root
-                for stored, _ in now.chosen
+                for stored, _ in view.chosen
                 if stored.repository.name in repos
             }
             roots |= {files.repo: files.root for files in loose if files.repo in repos}
@@ -411,7 +414,7 @@ class Workspace(Indexing):
                 answer.more,
             )
 
-        return self._roster.retrying(applied, search, fresh)
+        return self._repositories.with_view(applied, search, fresh)
 
 
 def _checked_path(repo: str, path: str) -> str:

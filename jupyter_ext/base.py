@@ -20,7 +20,7 @@ from codeintel_nb.index.update.report import Progress
 from codeintel_nb.operations.values import Problem, ScopeAnswer, from_wire, to_wire
 from codeintel_nb.output.wording import in_panel
 from codeintel_nb.scopes.session import check_session_id, new_session_id, session_context
-from codeintel_nb.server.problems import MAX_BODY_BYTES, readable, status_of
+from codeintel_nb.server.problems import MAX_BODY_BYTES, decode_or_bad_request, status_of
 
 from .credentials import RESOURCE, Refused, refused
 
@@ -33,7 +33,7 @@ _T = TypeVar("_T")
 class CodeIntelHandler(APIHandler):
     """Base of every handler."""
 
-    # those that differ from api/problems.py
+    # those that differ from server/problems.py
     statuses: ClassVar[dict[type[CodeIntelError], HTTPStatus]] = {}
     auth_resource = RESOURCE
     max_body_bytes: ClassVar[int] = MAX_BODY_BYTES
@@ -98,7 +98,7 @@ class CodeIntelHandler(APIHandler):
 
     def decoded(self, kind: type[_T]) -> _T:
         """Return the body, decoded as this type."""
-        return readable(lambda: from_wire(self.request.body or b"{}", kind))
+        return decode_or_bad_request(lambda: from_wire(self.request.body or b"{}", kind))
 
     def queried(self, kind: type[_T]) -> _T:
         """Return the query string, decoded as this type."""
@@ -107,7 +107,7 @@ class CodeIntelHandler(APIHandler):
             for name in self.request.query_arguments
             if name != "token"
         }
-        return readable(lambda: msgspec.convert(arguments, kind, strict=False))
+        return decode_or_bad_request(lambda: msgspec.convert(arguments, kind, strict=False))
 
     def call_id(self, request_id: str = "") -> str:
         """Return a call's id, by default this call's.
@@ -121,9 +121,9 @@ class CodeIntelHandler(APIHandler):
 
     # work
 
-    async def off_loop(self, work: Callable[[], _T]) -> _T:
+    async def run_in_thread(self, work: Callable[[], _T]) -> _T:
         """Run on a thread, so that no other request waits for it."""
-        result: _T = await self.service.off_loop(work)
+        result: _T = await self.service.run_in_thread(work)
         return result
 
     async def held(self) -> ScopeAnswer:

@@ -24,12 +24,12 @@ from codeintel_nb.operations.values import (
     SessionState,
     to_wire,
 )
-from codeintel_nb.output.panel_state import Looked, PanelState, look
+from codeintel_nb.output.panel_state import PanelRequest, PanelState, answer_panel
 from codeintel_nb.output.wording import in_panel
 from codeintel_nb.scopes.scope import Scope, patched, scope_from_wire
 from codeintel_nb.scopes.session import check_session_id, session_context
 from codeintel_nb.server.health import health
-from codeintel_nb.server.problems import readable
+from codeintel_nb.server.problems import decode_or_bad_request
 
 from .base import SESSION_HEADER, CodeIntelHandler
 from .credentials import Refused, kernel_or_user
@@ -127,13 +127,13 @@ class ScopeHandler(SessionHandler):
 
     @kernel_or_user("write", kernels="own")
     async def put(self, session_id: str) -> None:
-        await self._set(readable(lambda: scope_from_wire(self.decoded(object))))
+        await self._set(decode_or_bad_request(lambda: scope_from_wire(self.decoded(object))))
 
     @kernel_or_user("write", kernels="own")
     async def patch(self, session_id: str) -> None:
         change = self.decoded(object)
         current = await self.held()
-        await self._set(readable(lambda: patched(current.scope, change)))
+        await self._set(decode_or_bad_request(lambda: patched(current.scope, change)))
 
     @kernel_or_user("write", kernels="own")
     async def delete(self, session_id: str) -> None:
@@ -145,7 +145,7 @@ class ScopeHandler(SessionHandler):
 
     async def _set(self, scope: Scope) -> None:
         self.refuse_remote()
-        checked = await self.off_loop(lambda: self.service.operations.checked(scope))
+        checked = await self.run_in_thread(lambda: self.service.operations.checked(scope))
         with session_context(self.session_id):
             answer = await self.service.sessions.set(checked)
         await self.service.kernels.has_scope(self.session_id)
@@ -154,7 +154,9 @@ class ScopeHandler(SessionHandler):
 
     async def _tell(self, answer: ScopeAnswer) -> None:
         self.answer(
-            await self.off_loop(lambda: self.service.operations.counted(self.with_offer(answer)))
+            await self.run_in_thread(
+                lambda: self.service.operations.counted(self.with_offer(answer))
+            )
         )
 
 
@@ -166,15 +168,15 @@ class PanelHandler(SessionHandler):
 
     @kernel_or_user("read", kernels="own")
     async def post(self, session_id: str) -> None:
-        request: Looked = self.decoded(Looked)  # type: ignore[arg-type]
+        request: PanelRequest = self.decoded(PanelRequest)  # type: ignore[arg-type]
         session = HeldSession(self.service.operations, self.with_offer(await self.held()))
         try:
-            answer = await self.off_loop(
-                lambda: look(session, request, self.settings["server_root_dir"])
+            answer = await self.run_in_thread(
+                lambda: answer_panel(session, request, self.settings["server_root_dir"])
             )
             if self.is_remote and isinstance(request, PanelState):
                 answer["note"] = REMOTE
-            self.answer(await self.off_loop(lambda: to_wire(answer)))
+            self.answer(await self.run_in_thread(lambda: to_wire(answer)))
         except MissingExtra:
             raise
         except CodeIntelError as error:
@@ -184,7 +186,7 @@ class PanelHandler(SessionHandler):
 class SavedScopesHandler(CodeIntelHandler):
     @kernel_or_user("read")
     async def get(self) -> None:
-        self.answer(SavedScopes(await self.off_loop(self.service.operations.named.all)))
+        self.answer(SavedScopes(await self.run_in_thread(self.service.operations.named.all)))
 
 
 class SavedScopeHandler(CodeIntelHandler):
@@ -194,8 +196,8 @@ class SavedScopeHandler(CodeIntelHandler):
 
     @kernel_or_user("write")
     async def put(self, name: str) -> None:
-        scope = readable(lambda: scope_from_wire(self.decoded(object)))
-        await self.off_loop(lambda: self.service.operations.named.save(name, scope))
+        scope = decode_or_bad_request(lambda: scope_from_wire(self.decoded(object)))
+        await self.run_in_thread(lambda: self.service.operations.named.save(name, scope))
         self.answer(scope)
 
     @kernel_or_user("write")
@@ -206,7 +208,7 @@ class SavedScopeHandler(CodeIntelHandler):
 
     async def _saved(self, work: Callable[[], _T]) -> _T:
         try:
-            return await self.off_loop(work)
+            return await self.run_in_thread(work)
         except ScopeError as error:
             raise Refused(404, str(error), "ScopeError") from None
 
@@ -218,7 +220,7 @@ class FilesHandler(CodeIntelHandler):
     async def get(self) -> None:
         request = self.queried(FileRequest)
         self.answer(
-            await self.off_loop(lambda: to_wire(self.service.operations.open_file(request)))
+            await self.run_in_thread(lambda: to_wire(self.service.operations.open_file(request)))
         )
 
 
@@ -232,7 +234,7 @@ class HealthHandler(CodeIntelHandler):
         sessions = await registry.session_count()
         watching = self.service.watcher.names if self.service.watcher else ()
         self.answer(
-            await self.off_loop(
+            await self.run_in_thread(
                 lambda: health(
                     self.service.workspace,
                     sessions,

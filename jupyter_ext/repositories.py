@@ -16,7 +16,7 @@ from codeintel_nb.sources.own_index import check_is_indexable
 from .base import CodeIntelHandler
 from .credentials import Refused, kernel_or_user
 
-MOST_EVENT_STREAMS = 64
+MAX_EVENT_STREAMS = 64
 
 
 class RepositoriesHandler(CodeIntelHandler):
@@ -24,7 +24,9 @@ class RepositoriesHandler(CodeIntelHandler):
 
     @kernel_or_user("read")
     async def get(self) -> None:
-        self.answer(RepositoriesAnswer(tuple(await self.off_loop(self.service.workspace.status))))
+        self.answer(
+            RepositoriesAnswer(tuple(await self.run_in_thread(self.service.workspace.status)))
+        )
 
     @kernel_or_user("write")
     async def post(self) -> None:
@@ -37,8 +39,10 @@ class RepositoriesHandler(CodeIntelHandler):
                 ),
             )
         try:
-            repository = await self.off_loop(lambda: self.service.operations.repository(request))
-            await self.off_loop(
+            repository = await self.run_in_thread(
+                lambda: self.service.operations.repository(request)
+            )
+            await self.run_in_thread(
                 lambda: check_is_indexable(repository.root, self.service.workspace.settings.home)
             )
         except SourceError as error:
@@ -51,7 +55,7 @@ class RepositoriesHandler(CodeIntelHandler):
         )
         allowed = request.allow and can_confirm
         try:
-            await self.off_loop(
+            await self.run_in_thread(
                 lambda: self.service.checked_root(repository, self._kernel_python(), allowed)
             )
         except SourceError as error:
@@ -95,7 +99,7 @@ class RefreshHandler(CodeIntelHandler):
     @kernel_or_user("write")
     async def post(self, name: str) -> None:
         request = self.decoded(RefreshRequest)
-        repository = await self.off_loop(lambda: self.service.workspace.current(name))
+        repository = await self.run_in_thread(lambda: self.service.workspace.current(name))
         self.answer(self.service.jobs.start(repository, request.rebuild), 202)
 
 
@@ -122,10 +126,10 @@ class EventsHandler(CodeIntelHandler):
 
     @kernel_or_user("read")
     async def get(self, name: str) -> None:
-        if EventsHandler._open >= MOST_EVENT_STREAMS:
+        if EventsHandler._open >= MAX_EVENT_STREAMS:
             raise Refused(
                 429,
-                f"{MOST_EVENT_STREAMS} clients follow indexing runs already. "
+                f"{MAX_EVENT_STREAMS} clients follow indexing runs already. "
                 "Ask for repositories/NAME/job now and then instead.",
             )
         events = await self.service.job_events(name)

@@ -105,7 +105,9 @@ class FacetsHandler(CodeIntelHandler):
     @kernel_or_user("read")
     async def post(self) -> None:
         request, current = self.decoded(FacetsRequest), await self.held()
-        self.answer(await self.off_loop(lambda: self.service.operations.facets(request, current)))
+        self.answer(
+            await self.run_in_thread(lambda: self.service.operations.facets(request, current))
+        )
 
 
 class MapHandler(CodeIntelHandler):

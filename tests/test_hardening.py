@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from codeintel_nb.search.text.reader.ripgrep import rg_path
+from codeintel_nb.search.text.ripgrep import rg_path
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.diagnostics.doctor import diagnose, network_file_system
@@ -145,7 +145,7 @@ def two(make_workspace, tmp_path):
 
 
 def shard_of(workspace, name):
-    (target,) = workspace._roster.now(Scope(repos=(name,))).targets
+    (target,) = workspace._repositories.now(Scope(repos=(name,))).targets
     return target.folder
 
 
@@ -288,7 +288,7 @@ def test_remove_clears_the_leftovers_of_a_crash(shop, tree):
 def test_repository_can_be_indexed_again_after_a_blocked_removal(shop, tree):
     from codeintel_nb.index.update.write_lock import one_writer
 
-    stored = shop._roster.stored("shop")
+    stored = shop._repositories.stored("shop")
     with one_writer(stored):
         removing = threading.Thread(target=shop.remove, args=("shop",))
         removing.start()
@@ -302,7 +302,7 @@ def test_run_waiting_while_its_repository_is_removed(shop, tree):
     """In either order, the status matches the index and nothing is left over."""
     from codeintel_nb.index.update.write_lock import one_writer
 
-    stored, ended = shop._roster.stored("shop"), {}
+    stored, ended = shop._repositories.stored("shop"), {}
 
     def timed(name, work):
         def run():

@@ -13,13 +13,19 @@ import jupyter_ext
 ROOT = Path(codeintel_nb.__file__).parent
 FLOORS = [
     ["errors", "settings"],
+    ["files"],
     ["scopes"],
     ["sources"],
+    ["embedding"],
     ["index"],
     ["search"],
     ["engines"],
+    ["repositories"],
+    ["indexer", "projects"],
     ["workspace"],
-    ["api"],
+    ["operations"],
+    ["output", "client"],
+    ["diagnostics", "server"],
     ["mcp_server"],
     ["serve"],
     ["notebook", "cli"],
@@ -120,8 +126,8 @@ def test_magics_and_client_need_only_msgspec_and_ipython():
         path.relative_to(ROOT).with_suffix("").parts
         for path in (
             *sorted(set((ROOT / "notebook").glob("*.py")) - {PANEL, MAP}),
-            ROOT / "api" / "client.py",
-            ROOT / "api" / "connection.py",
+            ROOT / "client" / "http.py",
+            ROOT / "client" / "connection.py",
         )
     ]
     loaded = modules_after(

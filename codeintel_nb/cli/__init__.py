@@ -113,7 +113,7 @@ def _failed(args: argparse.Namespace, message: str) -> int:
 
 
 class _Take(argparse.Action):
-    """Action: read an option of api/options.py as the magics do."""
+    """Action: read an option of operations/options.py as the magics do."""
 
     def __init__(
         self, option_strings: Sequence[str], dest: str, option: Option, **kwargs: Any

@@ -59,7 +59,7 @@ def embedded() -> EmbeddedClient:
 
 
 class Connection:
-    """Client (api/contract.py) that is always available, with the last known scope.
+    """Client (client/contract.py) that is always available, with the last known scope.
 
     ``say`` is called once for each change between the server and this process.
     """

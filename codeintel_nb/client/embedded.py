@@ -18,7 +18,7 @@ from ..workspace import Workspace
 
 
 class EmbeddedClient(Session):
-    """Client (api/contract.py) over its own workspace."""
+    """Client (client/contract.py) over its own workspace."""
 
     where = "local to this process"
 

@@ -62,7 +62,7 @@ _T = TypeVar("_T")
 
 
 class ServerClient:
-    """Client (api/contract.py) of one kernel.
+    """Client (client/contract.py) of one kernel.
 
     It raises NoServer if the server is gone, refuses the request, or has another version.
     """

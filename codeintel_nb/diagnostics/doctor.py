@@ -16,9 +16,9 @@ from ..embedding.embedder import default_embedder
 from ..errors import CodeIntelError, EngineError
 from ..index.shard.manifest import crc32_of
 from ..index.shard.shard import Shard
-from ..index.store import ShardRef, Snapshot, Store, Stored, read_snapshot
+from ..index.store import ShardRef, Snapshot, Store, StoredRepository, read_snapshot
 from ..index.update.write_lock import one_writer, sweep
-from ..index.watch.inotify import Notices
+from ..index.watch.inotify import Inotify
 from ..operations.values import Finding
 from ..output.progress import size
 from ..search.text.ripgrep import rg_path
@@ -196,7 +196,7 @@ def examine(
         if folder.name not in store.damaged and not (folder / "repository.json").exists()
     ]
     findings += [Finding("error", name, message) for name, message in store.damaged.items()]
-    notices = Notices()
+    notices = Inotify()
     for one in stored:
         if progress:
             progress(one.repository.name)
@@ -206,7 +206,7 @@ def examine(
     return [*findings, *_other_formats(store)]
 
 
-def _folder(stored: Stored, settings: Settings, notices: Notices) -> list[Finding]:
+def _folder(stored: StoredRepository, settings: Settings, notices: Inotify) -> list[Finding]:
     """Check that a folder can be walked, its ignore files read, and its changes watched."""
     name = stored.repository.name
     watched = notices.follow(_Tree(stored.repository.root))
@@ -242,7 +242,7 @@ class _Tree:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self.told: set[str] = set()
+        self.reported: set[str] = set()
 
 
 def _other_formats(store: Store) -> list[Finding]:
@@ -279,7 +279,7 @@ def _without_description(folder: Path, repair: bool) -> Finding:
     )
 
 
-def _repository(stored: Stored, settings: Settings, repair: bool) -> list[Finding]:
+def _repository(stored: StoredRepository, settings: Settings, repair: bool) -> list[Finding]:
     name, root = stored.repository.name, stored.repository.root
     findings = []
     if not Path(root).is_dir():
@@ -329,13 +329,13 @@ def _repository(stored: Stored, settings: Settings, repair: bool) -> list[Findin
     return findings
 
 
-def _rebuild(stored: Stored) -> str:
+def _rebuild(stored: StoredRepository) -> str:
     repository = stored.repository
     place = f"--package {repository.name}" if repository.source == "package" else repository.root
     return f"codeintel index {place} --name {repository.name} --rebuild"
 
 
-def _damage(stored: Stored, ref: ShardRef) -> str:
+def _damage(stored: StoredRepository, ref: ShardRef) -> str:
     """Return a description of a shard's damage; empty if all checksums match."""
     shard_id = ref.id
     folder = stored.shards / shard_id
@@ -352,7 +352,9 @@ def _damage(stored: Stored, ref: ShardRef) -> str:
     return ""
 
 
-def _orphans(stored: Stored, snapshot: Snapshot, settings: Settings, repair: bool) -> list[Finding]:
+def _orphans(
+    stored: StoredRepository, snapshot: Snapshot, settings: Settings, repair: bool
+) -> list[Finding]:
     name = stored.repository.name
     if not stored.shards.is_dir():
         return []

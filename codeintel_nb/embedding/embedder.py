@@ -19,7 +19,7 @@ Vectors = npt.NDArray[np.float32]
 
 TABLE = Path(__file__).parent / "table"
 _WORD = re.compile(r"[A-Za-z0-9_]+")
-_MOST_WORDS = 1_000_000  # in the word cache; beyond that it is cleared
+_MAX_WORDS = 1_000_000  # in the word cache; beyond that it is cleared
 _BATCH = 1024  # texts whose token rows are in memory at once
 
 
@@ -103,7 +103,7 @@ class StaticEmbedder:
         return vectors
 
     def _learn(self, words: set[str]) -> None:
-        if len(self._ids) + len(words) > _MOST_WORDS:
+        if len(self._ids) + len(words) > _MAX_WORDS:
             self._forget()
         new = [word for word in words if word not in self._ids]
         for word, encoding in zip(

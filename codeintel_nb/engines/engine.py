@@ -13,7 +13,7 @@ from ..search.code_map.points import Points
 from ..search.facets import Facets
 from ..search.hit import Hit, Reason
 from ..search.query import Bounds, PathQuery, SemanticQuery, SymbolQuery, TextQuery
-from ..search.text.unindexed import LooseTarget
+from ..search.text.unindexed import UnindexedTarget
 
 
 class Target(NamedTuple):
@@ -80,7 +80,7 @@ class Engine(Protocol):
         query: TextQuery,
         targets: list[Target],
         bounds: Bounds,
-        loose: Sequence[LooseTarget] = (),
+        loose: Sequence[UnindexedTarget] = (),
     ) -> Answer:
         """Search the shards, and the ``loose`` files: those new or changed since indexing."""
         ...

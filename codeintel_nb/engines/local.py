@@ -37,11 +37,11 @@ from ..search.query import (
 )
 from ..search.semantic import Part, candidates, depth, hydrate, plan_search, rank, statistics
 from ..search.symbols import FoundSymbol, find_alike, find_symbols, in_scope, symbol_hits
-from ..search.text.unindexed import LooseTarget
+from ..search.text.unindexed import UnindexedTarget
 from .engine import Answer, Counts, Target
 from .text_search import TextSearch
 
-MOST_MASKS = 512
+MAX_MASKS = 512
 _T = TypeVar("_T")
 _V = TypeVar("_V")
 
@@ -136,7 +136,7 @@ class LocalEngine:
         query: TextQuery,
         targets: list[Target],
         bounds: Bounds,
-        loose: Sequence[LooseTarget] = (),
+        loose: Sequence[UnindexedTarget] = (),
     ) -> Answer:
         return TextSearch(self, query, bounds, self._count_bytes).run(targets, loose)
 
@@ -262,7 +262,7 @@ class LocalEngine:
         compiled = compile_mask(self.shard(target.folder), target.dead, scope)
         with self._lock:
             self._masks[key] = compiled
-            while len(self._masks) > MOST_MASKS:
+            while len(self._masks) > MAX_MASKS:
                 self._masks.popitem(last=False)
         return compiled
 

@@ -20,7 +20,7 @@ from ..search.text.matches import MatchCollector
 from ..search.text.plan import TextPlan, plan_text
 from ..search.text.reader import TextAnswer, read, search_text
 from ..search.text.ripgrep import count_in_ranges, count_in_shards
-from ..search.text.unindexed import LooseTarget, search_loose
+from ..search.text.unindexed import UnindexedTarget, search_unindexed
 from .engine import Answer, Target
 
 if TYPE_CHECKING:
@@ -58,13 +58,13 @@ class TextSearch:
         self._unread: list[Callable[[], TextPlan | None]] = []  # plans beyond the counted bytes
         self._planned_s = 0.0
 
-    def run(self, targets: Sequence[Target], unindexed: Sequence[LooseTarget]) -> Answer:
+    def run(self, targets: Sequence[Target], unindexed: Sequence[UnindexedTarget]) -> Answer:
         began = time.perf_counter()
         self._search_shards(sorted(targets, key=self._first_path))
         files_read = 0
         self._bytes_left = max(0, self._bytes_left)
         for files in unindexed:
-            loose = search_loose(
+            loose = search_unindexed(
                 files, self._query, self._limit, self._bounds, self._bytes_left, self._look_bytes
             )
             self._bytes_left = loose.bytes_left
@@ -113,7 +113,7 @@ class TextSearch:
             sizes = [plan.bytes_to_read for plan in plans]
             ends = [self._count_end(plan, size) for plan, size in zip(plans, sizes, strict=True)]
             parallel = (
-                sum(size for plan, size in zip(plans, sizes, strict=True) if plan.is_free)
+                sum(size for plan, size in zip(plans, sizes, strict=True) if plan.releases_gil)
                 >= PARALLEL_BYTES
             )
             limit = self._limit - self._found if self._is_behind(wave[0]) else self._limit

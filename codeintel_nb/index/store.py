@@ -49,7 +49,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     indexed_at: float = 0.0  # seconds since 1970
 
 
-class Stored(NamedTuple):
+class StoredRepository(NamedTuple):
     """Repository in the store."""
 
     repository: Repository
@@ -80,9 +80,9 @@ class Store:
         self.damaged: dict[str, str] = {}  # folder with an unreadable description -> reason
         self.root = home / f"v{FORMAT}" / "repositories"
 
-    def repositories(self) -> list[Stored]:
+    def repositories(self) -> list[StoredRepository]:
         """Return every repository with a readable description, by name."""
-        readable, damaged = list[Stored](), dict[str, str]()
+        readable, damaged = list[StoredRepository](), dict[str, str]()
         try:
             folders = list(self.root.iterdir())
         except (FileNotFoundError, NotADirectoryError):
@@ -97,7 +97,9 @@ class Store:
         for folder in folders:
             try:
                 data = (folder / "repository.json").read_bytes()
-                readable.append(Stored(msgspec.json.decode(data, type=Repository), folder))
+                readable.append(
+                    StoredRepository(msgspec.json.decode(data, type=Repository), folder)
+                )
             except (FileNotFoundError, NotADirectoryError):
                 continue  # another process creates or removes it
             except OSError as error:
@@ -120,10 +122,10 @@ class Store:
     def folder_of(self, name: str) -> Path:
         return self.root / hashlib.blake2b(name.encode("utf-8"), digest_size=8).hexdigest()
 
-    def stored(self, repository: Repository) -> Stored:
-        return Stored(repository, self.folder_of(repository.name))
+    def stored(self, repository: Repository) -> StoredRepository:
+        return StoredRepository(repository, self.folder_of(repository.name))
 
-    def create(self, repository: Repository) -> Stored:
+    def create(self, repository: Repository) -> StoredRepository:
         """Make or renew a repository's folder and description."""
         stored = self.stored(repository)
         with storage_errors(self.home):

@@ -22,7 +22,7 @@ from ..scopes.scope import Scope
 from ..scopes.session import get_session_id
 from ..server.backend import Backend, Kind
 from .values import (
-    MOST_LINES,
+    MAX_LINES,
     FileAnswer,
     FileArguments,
     FoundAnswer,
@@ -103,7 +103,7 @@ def _searches(
 
 
 async def _open_file(backend: Backend, args: FileArguments) -> tuple[FileAnswer, str]:
-    last = args.end_line or args.start_line + MOST_LINES - 1
+    last = args.end_line or args.start_line + MAX_LINES - 1
     file = await backend.open_file(
         FileRequest(repo=args.repo, path=args.path, start_line=args.start_line, end_line=last)
     )
@@ -147,7 +147,7 @@ TOOLS: dict[str, Tool] = {
         PathsArguments, FoundAnswer, _searches("list_paths", PathsRequest)),
     "open_file": Tool(
         "Read a file",
-        f"Lines of an indexed file, {MOST_LINES} unless end_line says otherwise, as it is now; "
+        f"Lines of an indexed file, {MAX_LINES} unless end_line says otherwise, as it is now; "
         "of a notebook the text of its cells.",
         FileArguments, FileAnswer, _open_file),
     "search_text": Tool(

@@ -14,7 +14,7 @@ from ..scopes.scope import Scope
 from ..search.hit import Coverage, FileText, Hit, Reason
 from ..search.query import Case, Mode, Show
 
-MOST_LINES = 400  # of a file, if no last line is given
+MAX_LINES = 400  # of a file, if no last line is given
 
 Names = tuple[str, ...] | None
 Repos = Annotated[
@@ -208,9 +208,7 @@ class FileArguments(SessionArguments, frozen=True, kw_only=True, forbid_unknown_
     start_line: Annotated[int, Meta(description="First line, from 1.", ge=1)] = 1
     end_line: Annotated[
         Positive | None,
-        Meta(
-            description=f"Last line, inclusive; {MOST_LINES} lines from the first one by default."
-        ),
+        Meta(description=f"Last line, inclusive; {MAX_LINES} lines from the first one by default."),
     ] = None
 
 

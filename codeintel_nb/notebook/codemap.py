@@ -30,8 +30,8 @@ from ..search.code_map.points import Points
 from ..search.hit import Results
 
 Colour = Literal["folder", "language", "kind"]
-MOST_GROUPS = 7  # with their own colour: as many as a colour-blind person can tell apart
-MOST_POINTS = 100_000
+MAX_GROUPS = 7  # with their own colour: as many as a colour-blind person can tell apart
+MAX_POINTS = 100_000
 HOVERED_LINES = 12
 OTHERS = "others"
 _COLOURS = (
@@ -246,7 +246,7 @@ def points_in(
 
 def _request(scope: Scope) -> MapRequest:
     return MapRequest(
-        most=MOST_POINTS, **{field: getattr(scope, field) for field in Scope.__struct_fields__}
+        most=MAX_POINTS, **{field: getattr(scope, field) for field in Scope.__struct_fields__}
     )
 
 
@@ -290,9 +290,7 @@ def _points(samples: list[Points]) -> dict[str, Any]:
 
 def _grouped(names: Any) -> tuple[list[str], Any]:
     """Return the most common names, and the index of each point's; the rest share the last."""
-    common = [
-        name for name, _ in Counter(names.tolist()).most_common(MOST_GROUPS) if name != OTHERS
-    ]
+    common = [name for name, _ in Counter(names.tolist()).most_common(MAX_GROUPS) if name != OTHERS]
     position = {name: i for i, name in enumerate(common)}
     group = np.array([position.get(name, len(common)) for name in names.tolist()], np.uint8)
     return [*common, *([OTHERS] if len(common) in group else [])], group

@@ -17,7 +17,7 @@ from ..scopes.languages import LANGUAGES
 from ..scopes.scope import KINDS
 from ..search.query import MODES
 
-_MOST_PATHS = 200
+_MAX_PATHS = 200
 
 
 class Completer:
@@ -109,6 +109,6 @@ class Completer:
             if hit.path.startswith(typed):
                 parts = hit.path.split("/")
                 paths.add("/".join(parts[:depth]) + ("/**" if len(parts) > depth else ""))
-                if len(paths) > _MOST_PATHS:
+                if len(paths) > _MAX_PATHS:
                     break
         return paths | {os.path.dirname(typed) + "/**" for _ in (1,) if "/" in typed}

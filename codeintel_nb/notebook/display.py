@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from ..output.highlight import MOST_LINES, Spans, segments, shown_language, spans_in
-from ..output.plain_text import MOST_LINE_CHARACTERS, caption, clean, location, plain
+from ..output.highlight import MAX_LINES, Spans, segments, shown_language, spans_in
+from ..output.plain_text import MAX_LINE_CHARACTERS, caption, clean, location, plain
 from ..output.wording import in_notebook
 from ..scopes.globs import empty_hint
 from ..search.hit import Hit, Results
@@ -141,14 +141,12 @@ def relative_target(root: str, path: str) -> str | None:
 def _code(results: Results, hit: Hit) -> str:
     shown = hit.snippet.split("\n")
     cut = [
-        clean(line)[:MOST_LINE_CHARACTERS] + ("…" if len(line) > MOST_LINE_CHARACTERS else "")
-        for line in shown[:MOST_LINES]
+        clean(line)[:MAX_LINE_CHARACTERS] + ("…" if len(line) > MAX_LINE_CHARACTERS else "")
+        for line in shown[:MAX_LINES]
     ]
     text = "\n".join(cut)
     more = (
-        f"\n<small>… {len(shown) - MOST_LINES} more lines</small>"
-        if len(shown) > MOST_LINES
-        else ""
+        f"\n<small>… {len(shown) - MAX_LINES} more lines</small>" if len(shown) > MAX_LINES else ""
     )
     return (
         "<div class='highlight' style='background:none'>"
@@ -180,7 +178,7 @@ def _markdown(results: Results, hits: tuple[Hit, ...]) -> str:
         )
         if hit.snippet:
             lines = "\n".join(
-                clean(line)[:MOST_LINE_CHARACTERS] for line in hit.snippet.split("\n")[:MOST_LINES]
+                clean(line)[:MAX_LINE_CHARACTERS] for line in hit.snippet.split("\n")[:MAX_LINES]
             )
             fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", lines)), default=0))
             parts.append(f"{fence}{shown_language(hit)}\n{lines}\n{fence}")

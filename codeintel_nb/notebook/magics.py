@@ -48,7 +48,7 @@ from .commands import (
 )
 from .completion import Completer
 from .mcp_settings import AssistantSettings
-from .runner import Running
+from .runner import BaseMagics
 from .views import IndexView, ScopeView
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ DRAWING = "drawing the map"
 
 
 @magics_class
-class CodeintelMagics(Running):
+class CodeintelMagics(BaseMagics):
     """Code search under one scope.
 
     %scope, %textsearch, %semsearch, %symbol, %paths, %codesql, %codemap, %codeindex.

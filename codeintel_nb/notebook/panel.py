@@ -20,7 +20,7 @@ from ..client.contract import Client
 from ..errors import CodeIntelError, EngineError, ScopeError
 from ..index.update.report import Progress
 from ..operations.values import IndexRequest
-from ..output.panel_state import Looked, PanelState, look, state_of
+from ..output.panel_state import PanelRequest, PanelState, answer_panel, state_of
 from ..output.plain_text import clean
 from ..output.progress import Estimate, summary
 from ..output.wording import in_panel
@@ -60,7 +60,7 @@ class Cancel(msgspec.Struct, tag="cancel", tag_field="what", forbid_unknown_fiel
     """Request to cancel the indexing run of this panel."""
 
 
-Asked = Looked | SetScope | ClearScope | AddImports | Save | Use | Index | Cancel
+PanelMessage = PanelRequest | SetScope | ClearScope | AddImports | Save | Use | Index | Cancel
 
 
 class Panel(anywidget.AnyWidget):
@@ -115,18 +115,18 @@ class Panel(anywidget.AnyWidget):
         number = content.get("number") if isinstance(content, dict) else None
         try:
             request = msgspec.convert(
-                {name: value for name, value in content.items() if name != "number"}, Asked
+                {name: value for name, value in content.items() if name != "number"}, PanelMessage
             )
             self.send({"number": number, "answer": self._answer(request)})
         except (CodeIntelError, msgspec.ValidationError) as error:
             self.send({"number": number, "error": in_panel(str(error))})
 
-    def _answer(self, request: Asked) -> Any:
+    def _answer(self, request: PanelMessage) -> Any:
         if isinstance(request, PanelState):  # another client changed the scope
             self.state = state_of(self._client)
             return None
-        if isinstance(request, Looked):
-            return look(self._client, request, os.environ.get("JUPYTER_SERVER_ROOT", ""))
+        if isinstance(request, PanelRequest):
+            return answer_panel(self._client, request, os.environ.get("JUPYTER_SERVER_ROOT", ""))
         if isinstance(request, Index):
             return self._begin(request.path)
         if isinstance(request, Cancel):

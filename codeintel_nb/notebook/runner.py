@@ -30,7 +30,7 @@ from .tasks import Task
 _T = TypeVar("_T")
 
 
-class Running(Magics, Configurable):
+class BaseMagics(Magics, Configurable):
     """Base class of the magics."""
 
     def __init__(self, shell: Any) -> None:

@@ -13,7 +13,7 @@ from ..search.hit import Hit, Results
 from ..search.query import SemanticQuery, SymbolQuery, TextQuery
 from ..search.text.pattern import compile_pattern, is_lower
 
-MOST_LINES = 14  # of a snippet
+MAX_LINES = 14  # of a snippet
 _WORD_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 Spans = list[tuple[int, int]]

@@ -23,13 +23,13 @@ from ..scopes.scope import Scope, covered
 from ..search.facets import Facets
 from ..search.hit import Hit, Results
 from ..search.query import Case
-from .highlight import MOST_LINES, segments, shown_language, spans_in, without_margin
-from .plain_text import MOST_LINE_CHARACTERS, caption, clean
+from .highlight import MAX_LINES, segments, shown_language, spans_in, without_margin
+from .plain_text import MAX_LINE_CHARACTERS, caption, clean
 from .wording import in_panel
 
 SHOWN = 60  # hits of a search in a panel
-MOST_LANGUAGES = 12
-MOST_FOLDERS = 8
+MAX_LANGUAGES = 12
+MAX_FOLDERS = 8
 MEANT = 20  # hits of a search by meaning
 
 
@@ -59,10 +59,10 @@ class PanelFolder(msgspec.Struct, tag="folder", tag_field="what", forbid_unknown
     exclude: bool = False
 
 
-Looked = PanelState | PanelCount | PanelSearch | PanelFolder
+PanelRequest = PanelState | PanelCount | PanelSearch | PanelFolder
 
 
-class Reads(Protocol):
+class PanelClient(Protocol):
     """Part of Client used by a panel."""
 
     @property
@@ -76,7 +76,7 @@ class Reads(Protocol):
     def status(self) -> list[RepositoryStatus]: ...
 
 
-def look(client: Reads, asked: Looked, shown_root: str) -> Any:
+def answer_panel(client: PanelClient, asked: PanelRequest, shown_root: str) -> Any:
     """Return the answer as JSON values.
 
     ``shown_root`` is the folder shown by the Jupyter server; empty if there is none.
@@ -91,7 +91,7 @@ def look(client: Reads, asked: Looked, shown_root: str) -> Any:
     return state_of(client)
 
 
-def state_of(client: Reads) -> dict[str, Any]:
+def state_of(client: PanelClient) -> dict[str, Any]:
     now = client.get_scope()
     repositories = client.status()
     state: dict[str, Any] = {
@@ -110,13 +110,13 @@ def state_of(client: Reads) -> dict[str, Any]:
         c = now.coverage
         state["counts"] = [c.files_in_scope, c.files, c.chunks_in_scope, c.chunks]
         try:
-            facets = client.facets(FacetsRequest(folders=MOST_FOLDERS))
+            facets = client.facets(FacetsRequest(folders=MAX_FOLDERS))
         except CodeIntelError:  # its repository was removed between the two calls
             return state
         state["languages"] = [
             entry
             for i, entry in enumerate(facets.languages.items())
-            if i < MOST_LANGUAGES or entry[0] in now.scope.languages
+            if i < MAX_LANGUAGES or entry[0] in now.scope.languages
         ]
         state["kinds"] = list(facets.kinds.items())
         state["folders"] = [
@@ -146,7 +146,7 @@ def _note(now: ScopeAnswer, repositories: list[RepositoryStatus]) -> str:
     return "" if repositories else in_panel(NOTHING)
 
 
-def _found(client: Reads, request: PanelSearch, shown_root: str) -> dict[str, Any]:
+def _found(client: PanelClient, request: PanelSearch, shown_root: str) -> dict[str, Any]:
     if request.meaning:
         answer = client.semantic_search(
             SemanticRequest(query=request.query, limit=min(request.limit, MEANT))
@@ -176,8 +176,8 @@ def _found(client: Reads, request: PanelSearch, shown_root: str) -> dict[str, An
 
 
 def _hit(results: Results, hit: Hit, shown_root: str) -> dict[str, Any]:
-    lines = hit.snippet.split("\n")[:MOST_LINES]
-    text = "\n".join(clean(line)[:MOST_LINE_CHARACTERS] for line in lines)
+    lines = hit.snippet.split("\n")[:MAX_LINES]
+    text = "\n".join(clean(line)[:MAX_LINE_CHARACTERS] for line in lines)
     text, spans = without_margin(text, spans_in(results, text))  # a side bar is narrow
     return {
         "line": hit.start_line, "cell": hit.cell, "column": hit.column,
@@ -207,7 +207,7 @@ def _real(folder: str) -> str:
     return os.path.realpath(folder)
 
 
-def _with_folder(client: Reads, request: PanelFolder, shown_root: str) -> Scope:
+def _with_folder(client: PanelClient, request: PanelFolder, shown_root: str) -> Scope:
     """Return the scope narrowed to a folder, or without it.
 
     The folder may be within a repository, or contain several.

@@ -11,9 +11,9 @@ from ..search.hit import ENDED, Hit, Results
 from ..search.query import ALIKE, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 from .progress import duration, plural, size, skipped
 
-MOST_LINES = 6  # of a snippet: ten hits should fit a screen or two
-MOST_LINE_CHARACTERS = 240
-MOST_PATHS = 10  # listed for each reason to skip files
+MAX_LINES = 6  # of a snippet: ten hits should fit a screen or two
+MAX_LINE_CHARACTERS = 240
+MAX_PATHS = 10  # listed for each reason to skip files
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 
 
@@ -29,11 +29,11 @@ def plain(results: Results, shown: int | None = None) -> str:
         elif isinstance(results.query, TextQuery) and results.query.show == "counts":
             lines.append(f"{name.rpartition(':')[0]}: {hit.score:.0f}")
         elif isinstance(results.query, TextQuery) and not results.query.context:
-            lines.append(f"{name}: {clean(hit.snippet).strip()[:MOST_LINE_CHARACTERS]}")
+            lines.append(f"{name}: {clean(hit.snippet).strip()[:MAX_LINE_CHARACTERS]}")
         elif isinstance(results.query, SymbolQuery):
             lines.append(f"{name}  {hit.kind} {clean(hit.symbol)}")
             lines += [
-                f"       {clean(text)[:MOST_LINE_CHARACTERS]}"
+                f"       {clean(text)[:MAX_LINE_CHARACTERS]}"
                 for text in (hit.signature, hit.doc.split("\n")[0])
                 if text
             ]
@@ -45,8 +45,8 @@ def plain(results: Results, shown: int | None = None) -> str:
 
 
 def _numbered(hit: Hit) -> Iterable[tuple[int, str]]:
-    for offset, line in enumerate(hit.snippet.split("\n")[:MOST_LINES]):
-        yield hit.snippet_line + offset, clean(line.expandtabs(4))[:MOST_LINE_CHARACTERS]
+    for offset, line in enumerate(hit.snippet.split("\n")[:MAX_LINES]):
+        yield hit.snippet_line + offset, clean(line.expandtabs(4))[:MAX_LINE_CHARACTERS]
 
 
 NOUNS: tuple[tuple[type, str, str], ...] = (
@@ -185,7 +185,7 @@ def status_notes(repositories: list[RepositoryStatus], with_skipped: bool) -> li
     for r in repositories if with_skipped else ():
         notes.append(f"{r.name} skipped: {skipped(r.skipped)}")
         for reason, count in sorted(r.skipped.items(), key=lambda item: -item[1]):
-            paths = [clean(path) for path in r.examples.get(reason, [])[:MOST_PATHS]]
+            paths = [clean(path) for path in r.examples.get(reason, [])[:MAX_PATHS]]
             more = f" and {count - len(paths):,} more" if count > len(paths) else ""
             if paths:
                 notes.append(f"  {reason}: {', '.join(paths)}{more}")

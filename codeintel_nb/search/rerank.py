@@ -83,7 +83,7 @@ class Candidate(NamedTuple):
         return path_order(self.repo, self.path), self.start_line
 
 
-class Asked(NamedTuple):
+class QueryIntent(NamedTuple):
     """Names and words of a query."""
 
     is_symbol: bool
@@ -93,7 +93,7 @@ class Asked(NamedTuple):
 
 
 @lru_cache(256)
-def read_query(text: str) -> Asked:
+def parse_query(text: str) -> QueryIntent:
     plain = text.strip()
     is_symbol = _SYMBOL.fullmatch(plain) is not None
     if is_symbol:
@@ -108,11 +108,14 @@ def read_query(text: str) -> Asked:
         for part in parts_of(word)
         if len(part) > 2 and part not in FILLERS
     }
-    return Asked(is_symbol, tuple(dict.fromkeys(names)), frozenset(map(stem, words)), plain)
+    return QueryIntent(is_symbol, tuple(dict.fromkeys(names)), frozenset(map(stem, words)), plain)
 
 
 def rerank(
-    candidates: list[Candidate], scores: dict[tuple[str, int], float], asked: Asked, limit: int
+    candidates: list[Candidate],
+    scores: dict[tuple[str, int], float],
+    intent: QueryIntent,
+    limit: int,
 ) -> list[tuple[Candidate, float]]:
     """Return the best candidates, highest first."""
     if not candidates:
@@ -121,13 +124,13 @@ def rerank(
     boosted = {c.key: scores.get(c.key, 0.0) for c in candidates}
     _add_file_sums(candidates, boosted, top)
     for c in candidates:
-        boosted[c.key] += top * _definition(c, asked)
-        if not asked.is_symbol:
+        boosted[c.key] += top * _definition(c, intent)
+        if not intent.is_symbol:
             boosted[c.key] += top * (
-                PATH * _words_in_path(c.path, asked.words)
-                + NAME * _words_in_name(c.label, asked.words)
+                PATH * _words_in_path(c.path, intent.words)
+                + NAME * _words_in_name(c.label, intent.words)
             )
-        boosted[c.key] *= penalty(c, asked)
+        boosted[c.key] *= penalty(c, intent)
     ranked = sorted(
         (c for c in candidates if boosted[c.key] > 0), key=lambda c: (-boosted[c.key], c.order)
     )
@@ -156,7 +159,7 @@ def _add_file_sums(
             scores[c.key] += top * FILE_SUM * sums[file] / most
 
 
-def _definition(candidate: Candidate, intent: Asked) -> float:
+def _definition(candidate: Candidate, intent: QueryIntent) -> float:
     boost = 0.0
     for name, same_case in candidate.defines:
         one = DEFINES * (1.0 if same_case else OTHER_CASE)
@@ -213,7 +216,7 @@ def _path_penalties(path: str) -> tuple[int, ...]:
     return tuple(i for i, (where, _, _) in enumerate(_PENALTIES) if where.search(path))
 
 
-def penalty(candidate: Candidate, asked: Asked) -> float:
+def penalty(candidate: Candidate, intent: QueryIntent) -> float:
     """Return the factor for a candidate's score.
 
     It is below 1 for re-exports and generated files; for tests, examples, legacy code, documents
@@ -222,6 +225,6 @@ def penalty(candidate: Candidate, asked: Asked) -> float:
     factor = GENERATED if candidate.generated else 1.0
     for i in _path_penalties(candidate.path):
         _, exemption, weight = _PENALTIES[i]
-        if exemption is None or not exemption.search(asked.text):
+        if exemption is None or not exemption.search(intent.text):
             factor *= weight
     return factor

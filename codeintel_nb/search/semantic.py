@@ -22,7 +22,7 @@ from .fusion import reciprocal_rank_fusion
 from .hit import Hit, path_order
 from .mask import ScopeMask
 from .query import MAX_RANKED_CHUNKS, SemanticQuery
-from .rerank import Asked, Candidate, penalty, read_query, rerank
+from .rerank import Candidate, QueryIntent, parse_query, penalty, rerank
 
 CANDIDATES = 200  # of each kind, reranked
 REFINED = 64  # closest chunks rescored by exact vectors: codes are off by 0.001
@@ -55,7 +55,7 @@ class SearchPlan(NamedTuple):
     """A query prepared once for all shards."""
 
     query: SemanticQuery
-    asked: Asked
+    intent: QueryIntent
     terms: tuple[str, ...]
     vector: npt.NDArray[np.float32] | None  # None: vectors are unused, or the query has no words
     embedder: Embedder
@@ -79,7 +79,7 @@ def plan_search(query: SemanticQuery, embedder: Embedder) -> SearchPlan:
         if query.mode == "dense"
         else tuple(dict.fromkeys(term for word in keywords for term in terms_of(word)))
     )
-    plan = SearchPlan(query, read_query(query.text), terms, None, embedder)
+    plan = SearchPlan(query, parse_query(query.text), terms, None, embedder)
     vector = embedder.embed_query(query.text)[0] if plan.dense_weight else None
     # without words all chunks are equally close
     return plan._replace(vector=vector) if vector is not None and vector.any() else plan
@@ -144,7 +144,7 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
     if plan.vector is not None:
         closest = shard.vectors.search(plan.vector, most, mask.chunks, mask.chunks_in_scope)
     if plan.query.mode != "dense":
-        for name in plan.asked.names:
+        for name in plan.intent.names:
             for chunk, same_case in shard.definitions(name):
                 if mask.chunks is None or mask.chunks[chunk]:
                     defines[chunk] = (*defines.get(chunk, ()), (name, same_case))
@@ -171,14 +171,14 @@ def rank(found: list[Found], plan: SearchPlan) -> list[tuple[Candidate, float]]:
     ranked = rerank(
         shortlist,
         {pool.candidate(*place).key: score for place, score in head.items()},
-        plan.asked,
+        plan.intent,
         limit,
     )
     if len(ranked) >= limit or deep == CANDIDATES:
         return ranked
     scores = _fused(by_words, by_vectors, plan.dense_weight)
     rest = [
-        (c, scores[place] * penalty(c, plan.asked))
+        (c, scores[place] * penalty(c, plan.intent))
         for place in scores.keys() - {*head, *defining}
         for c in [pool.candidate(*place)]
     ]

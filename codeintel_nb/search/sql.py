@@ -21,7 +21,7 @@ from .mask import ScopeMask
 from .query import Bounds
 from .table import Table
 
-MOST_ROWS = 1_000_000
+MAX_ROWS = 1_000_000
 EMPTY = "The SQL statement is empty. Try: select language, count(*) from files group by all"
 WATCHED_S = 0.05  # between checks of a query's bounds
 MEMORY_LIMIT = 1_000_000_000  # bytes
@@ -62,7 +62,7 @@ def run_sql(
     statement: str,
     shards: list[InScope],
     bounds: Bounds,
-    most_rows: int = MOST_ROWS,
+    most_rows: int = MAX_ROWS,
     memory_bytes: int = MEMORY_LIMIT,
     hits: Sequence[Hit] = (),
 ) -> Table:

@@ -53,7 +53,7 @@ def find_symbols(shard: Shard, held: Mask, query: SymbolQuery, bounds: Bounds) -
     name = query.name.replace("::", ".").replace("#", ".")
     matcher = _Glob(name) if query.is_glob else _Name(name)
     matches = list[FoundSymbol]()
-    for number in _that_hold(shard, matcher.needle, held):
+    for number in _candidates(shard, matcher.needle, held):
         label = shard.symbol_label(number)
         if score := matcher.score(label) * (KEY if shard.symbol_kind[number] == _TEXT else 1):
             matches.append(FoundSymbol(score, len(label), number))
@@ -103,7 +103,7 @@ class _Glob:
         return EXACT if self._pattern.fullmatch(label) else 0.0
 
 
-def _that_hold(shard: Shard, needle: str, mask: Mask) -> list[int]:
+def _candidates(shard: Shard, needle: str, mask: Mask) -> list[int]:
     """Return the definitions in the mask with labels containing a text, ignoring case.
 
     A match that only begins in a label counts too.

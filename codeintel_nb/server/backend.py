@@ -45,26 +45,28 @@ class ServiceBackend:
 
     async def get_scope(self) -> ScopeAnswer:
         current = await self._service.sessions.get()
-        return await self._service.off_loop(lambda: self._service.operations.counted(current))
+        return await self._service.run_in_thread(lambda: self._service.operations.counted(current))
 
     async def set_scope(self, scope: Scope) -> ScopeAnswer:
-        checked = await self._service.off_loop(lambda: self._service.operations.checked(scope))
+        checked = await self._service.run_in_thread(lambda: self._service.operations.checked(scope))
         answer = await self._service.sessions.set(checked)
-        return await self._service.off_loop(lambda: self._service.operations.counted(answer))
+        return await self._service.run_in_thread(lambda: self._service.operations.counted(answer))
 
     async def clear_scope(self) -> ScopeAnswer:
         cleared = await self._service.sessions.clear()
-        return await self._service.off_loop(lambda: self._service.operations.counted(cleared))
+        return await self._service.run_in_thread(lambda: self._service.operations.counted(cleared))
 
     async def search(self, kind: Kind, request: Any, cancel: threading.Event) -> SearchAnswer:
         session = HeldSession(self._service.operations, await self._service.sessions.get())
-        return await self._service.off_loop(lambda: getattr(session, kind)(request, cancel))
+        return await self._service.run_in_thread(lambda: getattr(session, kind)(request, cancel))
 
     async def open_file(self, request: FileRequest) -> FileText:
-        return await self._service.off_loop(lambda: self._service.operations.open_file(request))
+        return await self._service.run_in_thread(
+            lambda: self._service.operations.open_file(request)
+        )
 
     async def status(self) -> list[RepositoryStatus]:
-        return await self._service.off_loop(self._service.workspace.status)
+        return await self._service.run_in_thread(self._service.workspace.status)
 
 
 class KernelBackend:

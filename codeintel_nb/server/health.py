@@ -15,7 +15,7 @@ from ..sources.opening import check_root
 from ..workspace import Workspace
 from .jobs import Jobs
 
-MOST_SESSIONS = 10_000
+MAX_SESSIONS = 10_000
 STUCK_S = 300.0  # an indexing run without progress for so long is stuck
 
 
@@ -38,9 +38,9 @@ def health(
         reasons.append(
             f"{registry.state()} Known scopes go on, none can be set. It is tried again by itself"
         )
-    if sessions > MOST_SESSIONS:
+    if sessions > MAX_SESSIONS:
         reasons.append(
-            f"{sessions:,} sessions hold a scope; beyond {MOST_SESSIONS:,} the oldest are dropped. "
+            f"{sessions:,} sessions hold a scope; beyond {MAX_SESSIONS:,} the oldest are dropped. "
             "Let them expire sooner: session_max_age_s"
         )
     stored = []

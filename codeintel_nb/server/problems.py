@@ -44,7 +44,7 @@ def status_of(
     return int(HTTPStatus.BAD_REQUEST)
 
 
-def readable(decode: Callable[[], _T]) -> _T:
+def decode_or_bad_request(decode: Callable[[], _T]) -> _T:
     """Return the decoded request.
 
     Raises

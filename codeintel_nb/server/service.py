@@ -147,11 +147,13 @@ class SharedService:
         with suppress(CodeIntelError):
             self.workspace.prepare()
 
-    async def off_loop(self, work: Callable[[], _T]) -> _T:
+    async def run_in_thread(self, work: Callable[[], _T]) -> _T:
         """Run on a thread, so that no other request waits for it."""
-        return await asyncio.get_running_loop().run_in_executor(self.searching, self.in_turn, work)
+        return await asyncio.get_running_loop().run_in_executor(
+            self.searching, self.run_serialized, work
+        )
 
-    def in_turn(self, work: Callable[[], _T]) -> _T:
+    def run_serialized(self, work: Callable[[], _T]) -> _T:
         """Run on a search thread, short searches one after the other.
 
         Two at a time would only contend for the GIL with each other and with the event loop. Behind
@@ -191,7 +193,7 @@ class SharedService:
             return work(bounded, held, cancel)
 
         try:
-            return await self.off_loop(run)
+            return await self.run_in_thread(run)
         finally:
             self.running.pop(running, None)
 

@@ -17,7 +17,7 @@ from typing import IO
 import msgspec
 
 from ..errors import CodeIntelError, EngineError, SearchError
-from ..index.update.subprocess_job import Failure, end, how_it_ended, read_job, serve_parent, spawn
+from ..index.update.subprocess_job import Failure, end, how_it_ended, read_job, run_as_child, spawn
 from ..operations.values import TableAnswer
 from ..scopes.scope import Scope
 from ..search.hit import Hit
@@ -192,7 +192,7 @@ def main() -> None:
     if not line:
         return  # the parent no longer needs this spare child
     query = msgspec.json.decode(line, type=Query, dec_hook=lambda kind, value: kind(value))
-    serve_parent()
+    run_as_child()
     _limit_memory(query.memory_bytes)
     out = sys.stdout.buffer
     try:

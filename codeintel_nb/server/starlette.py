@@ -44,7 +44,7 @@ from ..settings import Settings
 from ..workspace import Workspace
 from .backend import ServiceBackend
 from .health import health
-from .problems import MAX_BODY_BYTES, MAX_SQL_BODY_BYTES, readable, status_of
+from .problems import MAX_BODY_BYTES, MAX_SQL_BODY_BYTES, decode_or_bad_request, status_of
 from .service import SharedService
 
 if TYPE_CHECKING:
@@ -134,10 +134,10 @@ class Call:
         return str(self.request.path_params[name])
 
     def decoded(self, kind: type[_T]) -> _T:
-        return readable(lambda: from_wire(self.body or b"{}", kind))
+        return decode_or_bad_request(lambda: from_wire(self.body or b"{}", kind))
 
     def queried(self, kind: type[_T]) -> _T:
-        return readable(
+        return decode_or_bad_request(
             lambda: msgspec.convert(dict(self.request.query_params), kind, strict=False)
         )
 
@@ -260,7 +260,7 @@ class Rest(ServiceBackend):
                 "sessions/{session_id}/scope",
                 "PUT",
                 lambda call: self.set_scope(
-                    readable(lambda: scope_from_wire(call.decoded(object)))
+                    decode_or_bad_request(lambda: scope_from_wire(call.decoded(object)))
                 ),
                 200,
             ),
@@ -302,14 +302,14 @@ class Rest(ServiceBackend):
     async def _patch_scope(self, call: Call) -> ScopeAnswer:
         change = call.decoded(object)
         current = await self._service.sessions.get()
-        return await self.set_scope(readable(lambda: patched(current.scope, change)))
+        return await self.set_scope(decode_or_bad_request(lambda: patched(current.scope, change)))
 
     async def _saved(self, call: Call) -> SavedScopes:
-        return SavedScopes(await self._service.off_loop(self._service.operations.named.all))
+        return SavedScopes(await self._service.run_in_thread(self._service.operations.named.all))
 
     async def _save(self, call: Call) -> Scope:
-        scope = readable(lambda: scope_from_wire(call.decoded(object)))
-        await self._service.off_loop(
+        scope = decode_or_bad_request(lambda: scope_from_wire(call.decoded(object)))
+        await self._service.run_in_thread(
             lambda: self._service.operations.named.save(call.named("name"), scope)
         )
         return scope
@@ -317,7 +317,7 @@ class Rest(ServiceBackend):
     async def _found(self, work: Callable[[], _T]) -> _T:
         """Run on a thread; an unknown name in the path becomes a 404."""
         try:
-            return await self._service.off_loop(work)
+            return await self._service.run_in_thread(work)
         except (ScopeError, SourceError) as error:
             raise Refused(404, str(error), type(error).__name__) from None
 
@@ -387,11 +387,11 @@ class Rest(ServiceBackend):
             raise Refused(
                 400, f"The path {request.path!r} is relative; give a whole one.", "SourceError"
             )
-        repository = await self._service.off_loop(
+        repository = await self._service.run_in_thread(
             lambda: self._service.operations.repository(request)
         )
         try:
-            await self._service.off_loop(lambda: self._service.checked_root(repository))
+            await self._service.run_in_thread(lambda: self._service.checked_root(repository))
         except SourceError as error:
             raise Refused(403, str(error), "SourceError") from None
         return self._service.jobs.start(repository, request.rebuild)
@@ -422,7 +422,7 @@ class Rest(ServiceBackend):
         registry = self._service.sessions.registry
         sessions = await registry.session_count()
         watching = self._service.watcher.names if self._service.watcher else ()
-        return await self._service.off_loop(
+        return await self._service.run_in_thread(
             lambda: health(
                 self._service.workspace, sessions, self._service.jobs, watching, registry=registry
             )

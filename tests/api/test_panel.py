@@ -8,7 +8,13 @@ from codeintel_nb import Scope
 from codeintel_nb.client.embedded import EmbeddedClient
 from codeintel_nb.errors import ScopeError
 from codeintel_nb.output.highlight import without_margin
-from codeintel_nb.output.panel_state import PanelFolder, PanelSearch, PanelState, look, place
+from codeintel_nb.output.panel_state import (
+    PanelFolder,
+    PanelSearch,
+    PanelState,
+    answer_panel,
+    place,
+)
 from tests.conftest import write_tree
 
 pytestmark = pytest.mark.usefixtures("no_project")
@@ -24,7 +30,7 @@ def client(shop, tmp_path):
 
 
 def scoped(client, root, path, exclude=False):
-    return look(client, PanelFolder(path, exclude), str(root))
+    return answer_panel(client, PanelFolder(path, exclude), str(root))
 
 
 def test_a_folder_narrows_the_scope(client, tmp_path):
@@ -89,12 +95,14 @@ def test_selected_language_is_always_counted(make_workspace, tmp_path):
     every = [name for name, _ in workspace.facets().languages.items()]
     assert len(every) > 12
     client.set_scope(Scope(languages=(every[-1],)))
-    assert [every[-1], 1] in [list(entry) for entry in look(client, PanelState(), "")["languages"]]
+    assert [every[-1], 1] in [
+        list(entry) for entry in answer_panel(client, PanelState(), "")["languages"]
+    ]
 
 
 def test_search_in_a_narrowed_folder_finds_only_its_files(client, tmp_path):
     client.set_scope(Scope(**scoped(client, tmp_path, "more/two/lib")))
-    found = look(client, PanelSearch("x ="), str(tmp_path))
+    found = answer_panel(client, PanelSearch("x ="), str(tmp_path))
     assert [(file["repo"], file["path"], file["hits"][0]["place"]) for file in found["files"]] == [
         ("two", "lib/a.py", "more/two/lib/a.py")
     ]
@@ -102,7 +110,7 @@ def test_search_in_a_narrowed_folder_finds_only_its_files(client, tmp_path):
 
 def test_state_counts_files_in_scope(client):
     client.set_scope(Scope(repos=("shop",), include_globs=("src/**",)))
-    state = look(client, PanelState(), "")
+    state = answer_panel(client, PanelState(), "")
     assert state["base"] == "src/shop"
     assert state["counts"][0] == sum(folder["files"] for folder in state["folders"])
     assert state["repositories"] == [["one", 2], ["shop", 9], ["two", 2]]
@@ -134,7 +142,7 @@ def test_removing_the_margin_keeps_the_highlights_in_place(lines, data):
 def test_highlight_starting_in_the_margin_is_kept(client):
     (hit,) = [
         hit
-        for file in look(client, PanelSearch("        self.lines.append"), "")["files"]
+        for file in answer_panel(client, PanelSearch("        self.lines.append"), "")["files"]
         for hit in file["hits"]
     ]
     assert "".join(text for _, marked, text in hit["segments"] if marked) == "self.lines.append"
@@ -143,7 +151,7 @@ def test_highlight_starting_in_the_margin_is_kept(client):
 def test_hit_is_shown_without_its_margin(client):
     (hit,) = [
         hit
-        for file in look(client, PanelSearch("self.lines.append"), "")["files"]
+        for file in answer_panel(client, PanelSearch("self.lines.append"), "")["files"]
         for hit in file["hits"]
     ]
     assert "".join(text for _, _, text in hit["segments"]) == "self.lines.append((product, count))"

@@ -1,4 +1,4 @@
-"""Indexing: rate, index size and the cost of an update without changes.
+"""Indexer: rate, index size and the cost of an update without changes.
 
 Peer: SQLite FTS5, which builds only text postings.
 """

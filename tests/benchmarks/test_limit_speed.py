@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from codeintel_nb.search.text.reader.ripgrep import rg_path
+from codeintel_nb.search.text.ripgrep import rg_path
 
 from codeintel_nb import Workspace
 from tests.benchmarks.conftest import show

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from codeintel_nb.search.text.reader.ripgrep import rg_path
+from codeintel_nb.search.text.ripgrep import rg_path
 
 from tests.benchmarks.conftest import Corpus, median_ms, show
 from tests.benchmarks.test_text_speed import _lines

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from codeintel_nb.search.text.reader.ripgrep import rg_path
+from codeintel_nb.search.text.ripgrep import rg_path
 
 from codeintel_nb import Scope
 from codeintel_nb.search.query import MAX_HITS

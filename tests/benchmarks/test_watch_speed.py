@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from codeintel_nb.search.text.reader.ripgrep import rg_path
+from codeintel_nb.search.text.ripgrep import rg_path
 
 from codeintel_nb import Scope, Workspace
 from tests.benchmarks.conftest import FULL, SITE, median_ms, show

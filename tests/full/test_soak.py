@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from codeintel_nb.search.text.reader.ripgrep import rg_path
+from codeintel_nb.search.text.ripgrep import rg_path
 
 from codeintel_nb.diagnostics.doctor import diagnose
 from codeintel_nb.settings import Settings

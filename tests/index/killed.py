@@ -27,7 +27,7 @@ from codeintel_nb.index.shard.shard.shard import Shard
 
 from codeintel_nb import Workspace
 from codeintel_nb.embedding.embedder import default_embedder
-from codeintel_nb.index.store import Store, Stored, read_snapshot
+from codeintel_nb.index.store import Store, StoredRepository, read_snapshot
 from codeintel_nb.index.update.compact import compact, to_merge
 from codeintel_nb.index.update.updater import update
 from codeintel_nb.index.update.write_lock import one_writer, sweep
@@ -113,7 +113,9 @@ def write(tree: Path, number: int, version: int) -> None:
     )
 
 
-def write_index(stored: Stored, settings: Settings, work: str, most_bytes: int | None) -> None:
+def write_index(
+    stored: StoredRepository, settings: Settings, work: str, most_bytes: int | None
+) -> None:
     """Run the writer in its own process. Does not return."""
     try:
         if most_bytes is not None:
@@ -133,7 +135,9 @@ def write_index(stored: Stored, settings: Settings, work: str, most_bytes: int |
     os._exit(0)
 
 
-def check(reader: Workspace, stored: Stored, before: dict[int, int], after: dict[int, int]) -> None:
+def check(
+    reader: Workspace, stored: StoredRepository, before: dict[int, int], after: dict[int, int]
+) -> None:
     """Check the answers and the checksums.
 
     The reader must see one complete snapshot: each file once, in its old or its new version.

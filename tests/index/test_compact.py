@@ -11,7 +11,7 @@ from codeintel_nb.index.shard.shard.shard import Shard
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.embedding.embedder import default_embedder
 from codeintel_nb.index.store import Store, read_snapshot, write_snapshot
-from codeintel_nb.index.update.compact import MOST_SMALL_SHARDS, compact, compact_in_child
+from codeintel_nb.index.update.compact import MAX_SMALL_SHARDS, compact, compact_in_child
 from codeintel_nb.index.update.updater import update
 from codeintel_nb.index.update.write_lock import COMPACTING, one_writer, sweep
 from codeintel_nb.settings import Settings
@@ -29,7 +29,7 @@ def setup(tree, tmp_path):
         return update(stored, configured, default_embedder(), lambda event: None)
 
     run()
-    for i in range(MOST_SMALL_SHARDS + 2):
+    for i in range(MAX_SMALL_SHARDS + 2):
         write_tree(
             tree,
             {
@@ -100,7 +100,7 @@ def shards_of(stored):
 def test_merging_small_shards_keeps_all_answers(setup):
     stored, configured, _, run = setup
     before, old = answers(configured), shards_of(stored)
-    assert len(old) > MOST_SMALL_SHARDS
+    assert len(old) > MAX_SMALL_SHARDS
     assert compact(stored, configured, default_embedder())
     assert len(shards_of(stored)) < len(old) / 2
     assert answers(configured) == before
@@ -197,18 +197,18 @@ def test_sweep_removes_a_killed_merge_but_not_a_running_one(setup):
 def test_workspace_compacts_automatically(tree, tmp_path):
     for follow in (True, False):
         workspace = Workspace(Settings.from_environment(tmp_path / f"home{follow}"), follow=follow)
-        for i in range(MOST_SMALL_SHARDS + 2):
+        for i in range(MAX_SMALL_SHARDS + 2):
             write_tree(tree, {f"more/f{i}.py": f"x = {i}\n"})
             os.utime(tree / "more" / f"f{i}.py", (1, i + 1000 * follow))
             workspace.index(tree, name="shop")
         stored = Store(workspace.settings.home).stored(workspace.repository("shop"))
         ends = time.monotonic() + 30
-        while len(shards_of(stored)) > MOST_SMALL_SHARDS and follow and time.monotonic() < ends:
+        while len(shards_of(stored)) > MAX_SMALL_SHARDS and follow and time.monotonic() < ends:
             time.sleep(0.05)
-        assert len(shards_of(stored)) <= MOST_SMALL_SHARDS
+        assert len(shards_of(stored)) <= MAX_SMALL_SHARDS
         assert (
             len(workspace.search_text("x = ", Scope(include_globs=("more/**",))))
-            == MOST_SMALL_SHARDS + 2
+            == MAX_SMALL_SHARDS + 2
         )
         workspace.close()
 

@@ -10,7 +10,7 @@ import time
 
 import msgspec
 import pytest
-from codeintel_nb.search.text.reader.ripgrep import rg_path
+from codeintel_nb.search.text.ripgrep import rg_path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -348,7 +348,7 @@ TestEdits.settings = settings(
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_unindexed_files_match_like_ripgrep(tmp_path_factory, pieces, pattern):
-    from codeintel_nb.search.text.reader.ripgrep import rg_path
+    from codeintel_nb.search.text.ripgrep import rg_path
 
     here = tmp_path_factory.mktemp("loose")
     (here / "f.txt").write_bytes("".join(pieces).encode())
@@ -391,7 +391,7 @@ def test_file_reverted_during_indexing_is_checked_again(tmp_path):
 
 def test_search_on_an_older_snapshot_is_retried(ws, tree):
     (tree / "a.py").write_text("new_word\n")
-    through, once = ws._roster.with_changes, [1]
+    through, once = ws._repositories.with_changes, [1]
 
     def late(now, scope, no_ignore=False):
         if once:
@@ -400,7 +400,7 @@ def test_search_on_an_older_snapshot_is_retried(ws, tree):
             assert found(ws, "new_word") == [("a.py", 1)]
         return through(now, scope, no_ignore)
 
-    ws._roster.with_changes = late
+    ws._repositories.with_changes = late
     assert found(ws, "def first") == []
 
 

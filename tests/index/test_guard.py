@@ -14,7 +14,7 @@ import os, re, signal
 from codeintel_nb.index import guard
 from codeintel_nb.sources import document
 
-guard.MOST_S = 1.0
+guard.MAX_S = 1.0
 cut = document.document_of
 
 def document_of(path, data, *others):

@@ -93,7 +93,7 @@ def test_scores_are_bm25_inside_the_mask(tmp_path_factory, texts, data):
 
 
 def test_clearing_the_word_cache_loses_no_posting(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_MOST_WORDS", 2)
+    monkeypatch.setattr(module, "_MAX_WORDS", 2)
     builder = LexiconBuilder()
     for text in ("read the file", "the other file", "read again"):
         builder.add([text])

@@ -35,7 +35,7 @@ def test_sampled_map_keeps_every_hit(ready, monkeypatch):  # noqa: F811
     from codeintel_nb.notebook import codemap
 
     whole = ready("hits = %textsearch cart\nhits.map()")
-    monkeypatch.setattr(codemap, "MOST_POINTS", 4)
+    monkeypatch.setattr(codemap, "MAX_POINTS", 4)
     few = ready("hits.map()")
     assert len(few.group) < len(whole.group) == few.total
     assert len({*places(few, range(len(few.group)))}) == len(few.group), "no point is drawn twice"

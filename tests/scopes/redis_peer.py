@@ -19,7 +19,7 @@ from codeintel_nb.scopes.redis.registry import RedisRegistry
 from codeintel_nb.scopes.scope import Scope
 
 SESSIONS = [f"s{i}" for i in range(8)]
-MOST_READS = 200_000
+MAX_READS = 200_000
 
 
 class Listening(RedisRegistry):
@@ -55,7 +55,7 @@ async def main(url: str, number: str, seconds: float) -> None:
             else:
                 before = registry.heard[session]
                 met = value_of(await registry.get(session))
-                if len(reads) < MOST_READS:
+                if len(reads) < MAX_READS:
                     reads.append((session, before, met))
                 if rng.random() < 0.05:
                     await asyncio.sleep(0)

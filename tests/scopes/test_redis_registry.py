@@ -18,7 +18,7 @@ import warnings
 import pytest
 
 from codeintel_nb.errors import EngineError, ScopeError
-from codeintel_nb.scopes.redis.cache import MOST_PAYLOAD
+from codeintel_nb.scopes.redis.cache import MAX_PAYLOAD
 from codeintel_nb.scopes.redis.client import SCHEMES, make_client, shown
 from codeintel_nb.scopes.redis.registry import RedisRegistry
 from codeintel_nb.scopes.scope import Scope
@@ -274,7 +274,7 @@ async def test_unreadable_value_is_deleted_unless_set_meanwhile(redis, make):
 async def test_too_large_scope_is_refused(redis, make):
     with pytest.raises(ScopeError, match="bytes"):
         await make().set(
-            "s", Scope(include_globs=tuple(f"{i}{'x' * 200}" for i in range(MOST_PAYLOAD // 200)))
+            "s", Scope(include_globs=tuple(f"{i}{'x' * 200}" for i in range(MAX_PAYLOAD // 200)))
         )
 
 

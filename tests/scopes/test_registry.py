@@ -30,7 +30,7 @@ class Clock:
 
 # seconds of Redis, whose clock cannot be replaced, per second of the laws
 SCALE = 1 / 20
-MOST_WAIT_S = 3.0
+MAX_WAIT_S = 3.0
 
 
 class RealClock:
@@ -45,7 +45,7 @@ class RealClock:
 
     @now.setter
     def now(self, later):
-        time.sleep(min((later - self._now) * SCALE, MOST_WAIT_S))
+        time.sleep(min((later - self._now) * SCALE, MAX_WAIT_S))
         self._now = later
 
 

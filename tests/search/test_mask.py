@@ -8,7 +8,7 @@ from tests.strategies import SCOPE_FIELDS
 
 
 def shard_of(workspace):
-    (target,) = workspace._roster.now(Scope()).targets
+    (target,) = workspace._repositories.now(Scope()).targets
     return workspace._engine.shard(target.folder)
 
 

@@ -1,5 +1,5 @@
 import numpy as np
-from codeintel_nb.search.text.reader.ranges import Ranges
+from codeintel_nb.search.text.ranges import Ranges
 from hypothesis import given
 from hypothesis import strategies as st
 from stringzilla import Str
@@ -25,7 +25,7 @@ def places(*many):
 
 @given(ranges(), st.integers(1, 700))
 def test_parted_ranges_cover_the_whole(whole, size):
-    first, rest = whole.parted(size)
+    first, rest = whole.split_by_file(size)
     assert places(first, rest) == places(whole)
     assert not first.size or not rest.size or first.ends[-1] <= rest.begins[0]
     assert abs(first.size - min(size, whole.size)) <= 10, "cut at the end of a line"
@@ -45,8 +45,8 @@ def test_union_of_complements_is_the_whole(whole, data):
         )
         for kept in (True, False)
     )
-    assert places(some.and_also(others)) == places(whole)
-    assert (np.diff(some.and_also(others).begins) > 0).all()
+    assert places(some.union(others)) == places(whole)
+    assert (np.diff(some.union(others).begins) > 0).all()
 
 
 @given(ranges(), st.integers(0, 62))

@@ -1,6 +1,6 @@
 import pytest
 
-from codeintel_nb.search.rerank import Candidate, read_query, rerank
+from codeintel_nb.search.rerank import Candidate, parse_query, rerank
 
 
 def candidate(chunk, path, defines=(), generated=False):
@@ -9,7 +9,7 @@ def candidate(chunk, path, defines=(), generated=False):
 
 def order(query, *candidates, limit=10):
     scores = {c.key: 1 / (60 + i) for i, c in enumerate(candidates, 1)}
-    return [c.path for c, _ in rerank(list(candidates), scores, read_query(query), limit)]
+    return [c.path for c, _ in rerank(list(candidates), scores, parse_query(query), limit)]
 
 
 def test_definition_of_the_queried_symbol_comes_first():
@@ -68,7 +68,7 @@ def test_further_chunks_of_a_file_rank_lower():
 
 def test_equal_scores_are_ordered_by_path():
     found = [candidate(2, "b.py"), candidate(1, "a.py")]
-    ranked = rerank(found, {c.key: 0.5 for c in found}, read_query("x y"), 2)
+    ranked = rerank(found, {c.key: 0.5 for c in found}, parse_query("x y"), 2)
     assert [c.path for c, _ in ranked] == ["a.py", "b.py"]
 
 
@@ -83,9 +83,9 @@ def test_equal_scores_are_ordered_by_path():
     ],
 )  # fmt: skip
 def test_symbol_names_in_a_query(query, is_symbol, names):
-    asked = read_query(query)
+    asked = parse_query(query)
     assert (asked.is_symbol, asked.names) == (is_symbol, names)
 
 
 def test_filler_words_are_ignored():
-    assert read_query("how does the code find payments").words == frozenset({"payment"})
+    assert parse_query("how does the code find payments").words == frozenset({"payment"})

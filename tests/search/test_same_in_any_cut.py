@@ -86,7 +86,7 @@ def cuts(tmp_path_factory):
 
 
 def shards(workspace):
-    return workspace._roster.now(Scope()).targets
+    return workspace._repositories.now(Scope()).targets
 
 
 def test_the_cuts_differ(cuts):

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from codeintel_nb.search.text.reader.ripgrep import rg_path
+from codeintel_nb.search.text.ripgrep import rg_path
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.embedding.embedder import default_embedder

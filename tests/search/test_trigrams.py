@@ -15,8 +15,13 @@ from codeintel_nb.index.shard.shard.postings import (
     joint_of,
     text_of,
 )
-from codeintel_nb.search.text.reader.literals import needle
-from codeintel_nb.search.text.reader.trigrams import NOTHING, blocks_that_may, may_match, needs
+from codeintel_nb.search.text.literals import needle
+from codeintel_nb.search.text.trigrams import (
+    NOTHING,
+    candidate_blocks,
+    may_match,
+    trigram_query,
+)
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -89,7 +94,9 @@ def test_block_with_a_match_is_a_candidate(tmp_path, pattern, text, insensitive)
     compiled = compiled_by_re2(pattern, insensitive)
     content = (text + "\n").encode()
     matches = compiled.search(content) is not None
-    found = blocks_that_may(needs(pattern, True, insensitive), postings_of(content, tmp_path))
+    found = candidate_blocks(
+        trigram_query(pattern, True, insensitive), postings_of(content, tmp_path)
+    )
     assert found is None or not matches or found.tolist() == [0]
 
 
@@ -108,8 +115,8 @@ def test_characters_that_case_fold_to_letters(tmp_path, pattern, text):
     compiled = compiled_by_re2(pattern, False)
     content = f"first\n{text}\n".encode()
     assert compiled.search(content) is not None
-    need = needs(pattern, True, False)
-    found = blocks_that_may(need, postings_of(content, tmp_path))
+    need = trigram_query(pattern, True, False)
+    found = candidate_blocks(need, postings_of(content, tmp_path))
     assert found is None or found.tolist() == [0]
     assert may_match(need, content)
 
@@ -118,7 +125,9 @@ def test_characters_that_case_fold_to_letters(tmp_path, pattern, text):
 def test_block_with_the_literal_is_a_candidate(tmp_path, literal, text, insensitive):
     content = (text + "\n").encode()
     there = re.search(re.escape(literal), text, re.I if insensitive else 0) is not None
-    found = blocks_that_may(needs(literal, False, insensitive), postings_of(content, tmp_path))
+    found = candidate_blocks(
+        trigram_query(literal, False, insensitive), postings_of(content, tmp_path)
+    )
     assert found is None or not there or found.tolist() == [0]
 
 
@@ -137,7 +146,7 @@ def test_block_with_the_literal_is_a_candidate(tmp_path, literal, text, insensit
     ],
 )
 def test_trigrams_required_by_a_pattern(pattern, trigrams):
-    assert needs(pattern, True, False).trigrams == {
+    assert trigram_query(pattern, True, False).trigrams == {
         joint_of(t.encode()) if len(t) == 5 else code_of(t.encode()) for t in trigrams
     }
 
@@ -148,7 +157,7 @@ def test_joint_separates_texts_with_the_same_trigrams(tmp_path):
         b"".join((part + b"#").ljust(BLOCK - 1, b"-") + b"\n" for part in parts), tmp_path
     )
     assert postings.blocks == 3
-    codes = needs("get_params", False, False).trigrams
+    codes = trigram_query("get_params", False, False).trigrams
     for chosen, blocks in ((codes, [1]), (codes - {joint_of(b"et_pa")}, [0, 1])):
         held = [
             set(postings.read(position).tolist())
@@ -170,7 +179,7 @@ def test_texts_without_a_joint(text):
 
 
 def test_alternation_requires_one_of_its_branches():
-    need = needs("(?i)todo|fixme", True, False)
+    need = trigram_query("(?i)todo|fixme", True, False)
     assert need.any_of
     assert {part.trigrams for part in need.parts} == {
         frozenset(code_of(t) for t in (b"tod", b"odo")),
@@ -194,7 +203,7 @@ def test_alternation_requires_one_of_its_branches():
     ],
 )
 def test_engine_specific_syntax_requires_nothing(pattern):
-    assert needs(pattern, True, False) == NOTHING
+    assert trigram_query(pattern, True, False) == NOTHING
 
 
 def test_each_list_form_returns_its_blocks(tmp_path):
@@ -231,12 +240,14 @@ def test_each_list_form_returns_its_blocks(tmp_path):
 
 def test_line_longer_than_a_block_and_empty_text(tmp_path):
     postings = postings_of(b"x" * 3 * BLOCK + b"needle\nshort\n", tmp_path)
-    assert blocks_that_may(needs("needle", False, False), postings).tolist() == [0]
+    assert candidate_blocks(trigram_query("needle", False, False), postings).tolist() == [0]
     empty = PostingsBuilder()
     empty.write(tmp_path / "empty.bin")
     assert Postings(tmp_path / "empty.bin").blocks == 0
     assert (
-        blocks_that_may(needs("needle", False, False), Postings(tmp_path / "empty.bin")).tolist()
+        candidate_blocks(
+            trigram_query("needle", False, False), Postings(tmp_path / "empty.bin")
+        ).tolist()
         == []
     )
 
@@ -266,5 +277,5 @@ def test_required_literal_is_in_every_match(pattern, text, insensitive):
 def test_may_match_accepts_every_matching_text(pattern, text, insensitive):
     compiled = compiled_by_re2(pattern, insensitive)
     assert compiled.search(text.encode()) is None or may_match(
-        needs(pattern, True, insensitive), text.encode()
+        trigram_query(pattern, True, insensitive), text.encode()
     )

@@ -23,7 +23,7 @@ from .id_lists import IdLists, packed
 
 K1 = 1.5  # how soon further mentions of a term stop counting
 B = 0.75  # how much a long chunk is discounted
-_MOST_WORDS = 1_000_000
+_MAX_WORDS = 1_000_000
 # counts of a term in a chunk: one bit tells whether the term is repeated, which is rare; if so,
 # four bits give the step. Above 10, the nearest step changes a score by about a hundredth
 STEPS = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 19, 26, 40, 110], np.uint8)
@@ -70,7 +70,7 @@ class LexiconBuilder:
         self._chunks += len(words)
 
     def _learn(self, words: set[str]) -> None:
-        if len(self._word_ids) + len(words) > _MOST_WORDS:
+        if len(self._word_ids) + len(words) > _MAX_WORDS:
             self._word_ids, self._word_terms, self._word_ends = {}, array("i"), array("q", [0])
         word_ids, terms = self._word_ids, self._terms
         for word in words:

@@ -19,8 +19,8 @@ from ...errors import CodeIntelError, EngineError, IndexingCancelled
 from ...settings import Settings
 from ...sources.languages.grammar_folder import TEMPORARY, use_grammar_folder
 from ...sources.repository import Repository
-from ..store import Snapshot, Store, Stored
-from .parse_guard import Guard, culprit
+from ..store import Snapshot, Store, StoredRepository
+from .parse_guard import ParseGuard, crashed_file
 from .plan import plan_update
 from .report import IndexReport, Progress
 from .subprocess_job import (
@@ -31,7 +31,7 @@ from .subprocess_job import (
     end,
     how_it_ended,
     read_job,
-    serve_parent,
+    run_as_child,
     spawn,
 )
 from .updater import update
@@ -108,7 +108,7 @@ class _Crashed(EngineError):
 def _in_child(
     settings: Settings,
     job: Job,
-    stored: Stored,
+    stored: StoredRepository,
     progress: Callable[[Progress], None] | None,
     cancel: threading.Event | None,
 ) -> IndexReport:
@@ -163,7 +163,7 @@ def unchanged(
 
 def _follow(
     child: subprocess.Popen[bytes],
-    stored: Stored,
+    stored: StoredRepository,
     progress: Callable[[Progress], None] | None,
     cancel: threading.Event | None,
     stderr: IO[bytes],
@@ -190,25 +190,25 @@ def _follow(
         raise
     except Cancelled:
         raise IndexingCancelled(
-            f"Indexing {stored.repository.name!r} was cancelled. What was indexed before still"
+            f"Indexer {stored.repository.name!r} was cancelled. What was indexed before still"
             f" answers; resume with: codeintel refresh {stored.repository.name}"
         ) from None
     raise _died(child.wait(), stored, stderr)
 
 
-def _died(status: int, stored: Stored, stderr: IO[bytes]) -> EngineError:
+def _died(status: int, stored: StoredRepository, stderr: IO[bytes]) -> EngineError:
     how = (
         f"The process that indexed {stored.repository.name!r} {how_it_ended(status, stderr)}"
         " What was indexed before still answers; run codeintel index again."
     )
-    path = culprit(stored.folder, status)
+    path = crashed_file(stored.folder, status)
     return _Crashed(how, path) if path else EngineError(how)
 
 
 def main() -> None:
     """Run the job from standard input; write progress, then a report or a failure."""
     job = msgspec.json.decode(read_job(), type=Job, dec_hook=lambda kind, value: kind(value))
-    stop = serve_parent()
+    stop = run_as_child()
     try:
         from ...embedding.embedder import default_embedder
 
@@ -223,7 +223,7 @@ def main() -> None:
                 _say,
                 job.rebuild,
                 job.only,
-                Guard(stored.folder),
+                ParseGuard(stored.folder),
                 job.avoid,
                 stop.is_set,
             )

@@ -29,16 +29,16 @@ from ..shard.catalog import read_table
 from ..shard.shard import KINDS, Shard
 from ..shard.text_flags import ENDS_WITH_NEWLINE
 from ..shard.writer import ShardWriter
-from ..store import ShardRef, Snapshot, Store, Stored, read_snapshot, write_snapshot
+from ..store import ShardRef, Snapshot, Store, StoredRepository, read_snapshot, write_snapshot
 from .report import Progress
-from .subprocess_job import Cancelled, Output, ask, end, how_it_ended, read_job, serve_parent, spawn
+from .subprocess_job import Cancelled, Output, ask, end, how_it_ended, read_job, run_as_child, spawn
 from .updater import known_vectors
 from .write_lock import COMPACTING, one_writer, sweep
 
-MOST_SMALL_SHARDS = 8  # more are merged
+MAX_SMALL_SHARDS = 8  # more are merged
 FEWEST_MERGED = 4  # fewer are not worth rewriting the merged shard
 SMALL_SHARE = 0.1  # of the size of a full shard
-MOST_DEAD_SHARE = 0.5  # of a shard's text
+MAX_DEAD_SHARE = 0.5  # of a shard's text
 GROWTH = 2  # a shard over this multiple of all smaller ones together is not merged
 WAIT_S = 600.0  # for a running update
 
@@ -50,17 +50,17 @@ def to_merge(snapshot: Snapshot, opened: Callable[[str], Shard], shard_bytes: in
         shard = opened(ref.id)
         dead = np.array(ref.dead, np.int64)
         live[ref.id] = shard.size - int((shard.file_start[dead + 1] - shard.file_start[dead]).sum())
-        if len(dead) == shard.manifest.files or live[ref.id] < (1 - MOST_DEAD_SHARE) * shard.size:
+        if len(dead) == shard.manifest.files or live[ref.id] < (1 - MAX_DEAD_SHARE) * shard.size:
             return [ref.id]
     small = sorted(
         (ref.id for ref in snapshot.shards if live[ref.id] < SMALL_SHARE * shard_bytes),
         key=live.__getitem__,
     )
-    if len(small) <= MOST_SMALL_SHARDS:
+    if len(small) <= MAX_SMALL_SHARDS:
         return []
     merged, size = small[:FEWEST_MERGED], sum(live[shard_id] for shard_id in small[:FEWEST_MERGED])
     for shard_id in small[FEWEST_MERGED:]:
-        if live[shard_id] > GROWTH * size and len(small) - len(merged) < MOST_SMALL_SHARDS:
+        if live[shard_id] > GROWTH * size and len(small) - len(merged) < MAX_SMALL_SHARDS:
             break
         merged.append(shard_id)
         size += live[shard_id]
@@ -68,7 +68,7 @@ def to_merge(snapshot: Snapshot, opened: Callable[[str], Shard], shard_bytes: in
 
 
 def compact(
-    stored: Stored,
+    stored: StoredRepository,
     settings: Settings,
     embedder: Embedder,
     progress: Callable[[Progress], None] = lambda event: None,
@@ -101,7 +101,7 @@ def compact(
 
 
 def _merge(
-    stored: Stored,
+    stored: StoredRepository,
     settings: Settings,
     embedder: Embedder,
     refs: list[ShardRef],
@@ -158,7 +158,11 @@ def _merge(
 
 
 def _replace(
-    stored: Stored, snapshot: Snapshot, ids: set[str], merged: list[ShardRef], settings: Settings
+    stored: StoredRepository,
+    snapshot: Snapshot,
+    ids: set[str],
+    merged: list[ShardRef],
+    settings: Settings,
 ) -> None:
     """Write a snapshot with the merged shard in place of its parts; the caller has the lock."""
     now = {ref.id for ref in snapshot.shards}
@@ -229,7 +233,7 @@ def _symbols(shard: Shard) -> dict[int, list[Symbol]]:
 
 
 @contextmanager
-def _one_compactor(stored: Stored) -> Iterator[bool]:
+def _one_compactor(stored: StoredRepository) -> Iterator[bool]:
     """Yield whether this process got the compaction lock, without waiting for it.
 
     While the lock is held, sweeps by other processes spare the shard being written.
@@ -295,7 +299,7 @@ def main() -> None:
     Exit status 0 means success.
     """
     job = msgspec.json.decode(read_job(), type=Compaction, dec_hook=lambda kind, value: kind(value))
-    serve_parent()
+    run_as_child()
     from ...embedding.embedder import default_embedder
 
     def say(event: Progress) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 MARK = "reading"
-MOST_S = 10.0  # CPU time of the process for one file; 2 MB of C++ take less than 2 s
+MAX_S = 10.0  # CPU time of the process for one file; 2 MB of C++ take less than 2 s
 _SIZE = 8192  # bytes of the mark: two for the length, then the path
 # signals of a grammar's crash or timeout (SIGPROF); other signals have other senders
 CRASHES = frozenset(
@@ -21,8 +21,8 @@ CRASHES = frozenset(
 )
 
 
-class Guard:
-    """Mark of the file being parsed; a timer kills the process after ``MOST_S``."""
+class ParseGuard:
+    """Mark of the file being parsed; a timer kills the process after ``MAX_S``."""
 
     def __init__(self, folder: Path) -> None:
         self._mark: mmap.mmap | bytearray = bytearray(_SIZE)
@@ -41,7 +41,7 @@ class Guard:
         self._mark[2 : 2 + len(name)] = name
         self._mark[:2] = len(name).to_bytes(2, "little")
         if self._timed:
-            signal.setitimer(signal.ITIMER_PROF, MOST_S)
+            signal.setitimer(signal.ITIMER_PROF, MAX_S)
 
     def end(self) -> None:
         if self._timed:
@@ -49,7 +49,7 @@ class Guard:
         self._mark[:2] = b"\0\0"
 
 
-def culprit(folder: Path, status: int) -> str:
+def crashed_file(folder: Path, status: int) -> str:
     """Return the path of the file being parsed when a process crashed.
 
     Empty if the process ended otherwise, or was parsing no file.

@@ -19,7 +19,7 @@ from ...sources.repository import is_readable
 from ...sources.walk import MAX_EXAMPLES, FileStat, Walk
 from ..shard.manifest import damaged
 from ..shard.shard import Shard
-from ..store import Snapshot, Stored, read_snapshot
+from ..store import Snapshot, StoredRepository, read_snapshot
 
 # A file changed this shortly before its read may change again within the same time stamp.
 CLOCK_STEP_NS = 20_000_000
@@ -45,7 +45,7 @@ class Unparsed(NamedTuple):
         return self.attempts >= MAX_ATTEMPTS
 
 
-class Seen(msgspec.Struct):
+class FileCache(msgspec.Struct):
     """Cache of the updater's file states outside the shards; safe to lose."""
 
     refused: dict[str, Refused] = {}
@@ -61,7 +61,7 @@ class Place(NamedTuple):
     content_hash: bytes
 
 
-class Places:
+class IndexedFiles:
     """Positions and states of live files, numbered across all shards.
 
     ``numbers`` maps each path to one integer, as there may be a hundred thousand.
@@ -108,13 +108,13 @@ class Plan(NamedTuple):
 
     snapshot: Snapshot
     suspects: list[FileStat]  # new, or changed by their state
-    places: Places
+    places: IndexedFiles
     gone: list[str]
     unchanged: int
     skipped: Counter[str]
     examples: dict[str, list[str]]  # the first paths of each reason
     secrets: list[str]
-    seen: Seen
+    seen: FileCache
     shards: list[Shard]
 
     @property
@@ -123,7 +123,7 @@ class Plan(NamedTuple):
 
 
 def plan_update(
-    stored: Stored,
+    stored: StoredRepository,
     settings: Settings,
     embedder_id: str | None,
     rebuild: bool = False,
@@ -142,8 +142,8 @@ def plan_update(
     if rebuild or not snapshot.complete:
         only = None
     shards = _opened(stored, snapshot)
-    places = Places(shards, [ref.dead for ref in snapshot.shards])
-    cache = Seen() if rebuild else read_seen(stored.folder)
+    places = IndexedFiles(shards, [ref.dead for ref in snapshot.shards])
+    cache = FileCache() if rebuild else read_file_cache(stored.folder)
     walk = Walk(stored.repository, settings)
     stats = (
         iter(walk)
@@ -178,7 +178,7 @@ def plan_update(
 
 
 def _compared(
-    stats: Iterable[FileStat], places: Places, cache: Seen
+    stats: Iterable[FileStat], places: IndexedFiles, cache: FileCache
 ) -> tuple[list[FileStat], set[str], Counter[str]]:
     """Return the suspects, the indexed paths that exist, and counts of refused files by reason."""
     suspects, existing = list[FileStat](), set[str]()
@@ -202,7 +202,7 @@ def _compared(
     return suspects, existing, refused
 
 
-def _add_examples(examples: dict[str, list[str]], cache: Seen, refused: Counter[str]) -> None:
+def _add_examples(examples: dict[str, list[str]], cache: FileCache, refused: Counter[str]) -> None:
     """Add the first paths of each reason known from earlier runs."""
     for path, (_, reason) in cache.refused.items():
         if refused[reason] and len(examples.setdefault(reason, [])) < MAX_EXAMPLES:
@@ -212,7 +212,7 @@ def _add_examples(examples: dict[str, list[str]], cache: Seen, refused: Counter[
             paths.append(path)
 
 
-def _opened(stored: Stored, snapshot: Snapshot) -> list[Shard]:
+def _opened(stored: StoredRepository, snapshot: Snapshot) -> list[Shard]:
     """Open the shards of a snapshot.
 
     Raises
@@ -240,8 +240,8 @@ def is_settled(state: FileState, read_at_ns: int) -> bool:
     )
 
 
-def read_seen(folder: Path) -> Seen:
+def read_file_cache(folder: Path) -> FileCache:
     try:
-        return msgspec.json.decode((folder / "seen.json").read_bytes(), type=Seen)
+        return msgspec.json.decode((folder / "seen.json").read_bytes(), type=FileCache)
     except (OSError, msgspec.DecodeError):
-        return Seen()
+        return FileCache()

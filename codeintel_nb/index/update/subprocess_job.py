@@ -165,7 +165,7 @@ _behind_job = b""  # input read past the job
 def read_job() -> bytes:
     """Read the job sent by ``ask``; empty if the parent closed the pipe.
 
-    Called in the child, before ``serve_parent``.
+    Called in the child, before ``run_as_child``.
     """
     global _behind_job
     parts = list[bytes]()
@@ -178,7 +178,7 @@ def read_job() -> bytes:
     return b""
 
 
-def serve_parent() -> threading.Event:
+def run_as_child() -> threading.Event:
     """Lower this child's priority, and exit when the parent exits or closes the pipe.
 
     Return an event, set when the parent asks the child to stop.

@@ -21,21 +21,21 @@ from ...sources.walk import MAX_EXAMPLES, FileStat
 from ..shard.arrays import Array
 from ..shard.shard import Shard
 from ..shard.writer import Known, ShardWriter
-from ..store import ShardRef, Snapshot, Stored, read_snapshot, write_snapshot
-from .parse_guard import Guard
+from ..store import ShardRef, Snapshot, StoredRepository, read_snapshot, write_snapshot
+from .parse_guard import ParseGuard
 from .plan import MAX_ATTEMPTS, Plan, Refused, Unparsed, is_settled, plan_update
 from .report import IndexReport, Progress
 from .write_lock import one_writer, sweep
 
 
 def update(
-    stored: Stored,
+    stored: StoredRepository,
     settings: Settings,
     embedder: Embedder,
     progress: Callable[[Progress], None],
     rebuild: bool = False,
     only: Sequence[str] | None = None,
-    guard: Guard | None = None,
+    guard: ParseGuard | None = None,
     avoid: Sequence[str] = (),
     stopped: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
@@ -56,7 +56,7 @@ def update(
         run.index(progress, stopped)
         if run.is_stopped:
             raise IndexingCancelled(
-                f"Indexing {stored.repository.name!r} was cancelled. What was read is kept; "
+                f"Indexer {stored.repository.name!r} was cancelled. What was read is kept; "
                 f"resume with: codeintel refresh {stored.repository.name}"
             )
         run.count_unparsed()
@@ -78,12 +78,12 @@ class _Run:
 
     def __init__(
         self,
-        stored: Stored,
+        stored: StoredRepository,
         settings: Settings,
         embedder: Embedder,
         plan: Plan,
         old: Snapshot,
-        guard: Guard | None,
+        guard: ParseGuard | None,
         avoid: frozenset[str],
     ) -> None:
         self.stored, self.settings, self.embedder, self.plan = stored, settings, embedder, plan
@@ -302,7 +302,7 @@ class _Run:
         return snapshot
 
 
-def _replaced(stored: Stored) -> Snapshot:
+def _replaced(stored: StoredRepository) -> Snapshot:
     """Return the snapshot that a rebuild replaces; an empty one if unreadable."""
     try:
         return read_snapshot(stored.folder)
@@ -310,7 +310,7 @@ def _replaced(stored: Stored) -> Snapshot:
         return Snapshot(generation=int(time.time()))
 
 
-def _openable(stored: Stored, snapshot: Snapshot) -> list[Shard]:
+def _openable(stored: StoredRepository, snapshot: Snapshot) -> list[Shard]:
     """Open the shards due for replacement, to reuse their vectors; skip damaged ones."""
     shards = []
     for ref in snapshot.shards:

@@ -13,13 +13,13 @@ import msgspec
 from ...errors import EngineError
 from ...files import storage_errors
 from ..locking import acquire_lock
-from ..store import Snapshot, Stored, write_snapshot
+from ..store import Snapshot, StoredRepository, write_snapshot
 
 COMPACTING = ".compacting-"  # prefix of a merged shard's folder, written while updates run
 
 
 @contextmanager
-def one_writer(stored: Stored, wait_s: float = 0.5) -> Iterator[None]:
+def one_writer(stored: StoredRepository, wait_s: float = 0.5) -> Iterator[None]:
     """Hold the repository's write lock; EngineError names its current holder."""
     from filelock import Timeout
 
@@ -46,7 +46,7 @@ def one_writer(stored: Stored, wait_s: float = 0.5) -> Iterator[None]:
         lock.release()
 
 
-def is_being_written(stored: Stored) -> bool:
+def is_being_written(stored: StoredRepository) -> bool:
     """Whether some process holds the repository's write lock."""
     from filelock import Timeout
 
@@ -59,7 +59,7 @@ def is_being_written(stored: Stored) -> bool:
     return False
 
 
-def sweep(stored: Stored, snapshot: Snapshot, retired_age_s: float) -> list[str]:
+def sweep(stored: StoredRepository, snapshot: Snapshot, retired_age_s: float) -> list[str]:
     """Remove unused shards and return their folders' names; needs the write lock.
 
     Unused are shards retired long enough, half-built ones, and those in no snapshot.
@@ -82,7 +82,7 @@ def sweep(stored: Stored, snapshot: Snapshot, retired_age_s: float) -> list[str]
     return removed
 
 
-def _is_compacting(stored: Stored) -> bool:
+def _is_compacting(stored: StoredRepository) -> bool:
     """Whether a process is compacting, under ``compact.lock``."""
     from filelock import Timeout
 

@@ -12,7 +12,7 @@ from ...settings import Settings
 from ...sources.opening import stamp_of
 from ...sources.repository import Repository
 from ...sources.walk import COLLABORATION, IGNORED, NEVER, Walk
-from .inotify import DECIDING, Notices
+from .inotify import DECIDING, Inotify
 
 QUIET_S = 0.1  # without a change before a batch is complete
 MAX_BATCH_S = 0.4  # from the first change to the end of its batch
@@ -32,10 +32,10 @@ class FolderEvents:
     """
 
     def __init__(
-        self, repository: Repository, settings: Settings, notices: Notices, over: threading.Event
+        self, repository: Repository, settings: Settings, notices: Inotify, over: threading.Event
     ) -> None:
         self.root = repository.root
-        self.told: set[str] = set()
+        self.reported: set[str] = set()
         self.unwatched = ""
         self._repository, self._settings = repository, settings
         self._notices, self._over = notices, over

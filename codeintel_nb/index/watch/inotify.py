@@ -19,19 +19,19 @@ OLD_ENVIRONMENT = "activate_this.py"  # of virtualenv before version 20, in ENVI
 RETRY_S = 30.0  # between attempts to open an instance when the user's are used up
 
 
-class Told(Protocol):
+class WatchTarget(Protocol):
     """Tree of folders to watch."""
 
     @property
     def root(self) -> str: ...
 
-    told: set[str]  # paths changed since the last read; "" for any
+    reported: set[str]  # paths changed since the last read; "" for any
 
 
-class Watched:
+class WatchSet:
     """Watches on the folders of one tree, added as a walk enters them."""
 
-    def __init__(self, tree: Told, add: Callable[[Told, str], bool]) -> None:
+    def __init__(self, tree: WatchTarget, add: Callable[[WatchTarget, str], bool]) -> None:
         self._tree, self._add = tree, add
         self.missed: set[str] = set()  # folders that could not be watched
 
@@ -40,13 +40,13 @@ class Watched:
             self.missed.add(folder)
 
 
-class Notices:
+class Inotify:
     """Linux's inotify, one instance per process; other systems have no events."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         # watch -> the trees that contain the folder, and its path in each
-        self._folders: dict[int, list[tuple[Told, str]]] = {}
+        self._folders: dict[int, list[tuple[WatchTarget, str]]] = {}
         self._inotify: Any = None
         self._tried_at = -RETRY_S
         self.reason = ""  # why there are no events at all
@@ -62,13 +62,13 @@ class Notices:
             or "the user's inotify watches are used up: sysctl fs.inotify.max_user_watches"
         )
 
-    def follow(self, tree: Told) -> Watched | None:
+    def follow(self, tree: WatchTarget) -> WatchSet | None:
         """Return the watches of a tree, to add its folders to; None without inotify."""
         with self._lock:
             if self._inotify is None and time.monotonic() - self._tried_at > RETRY_S:
                 self._tried_at = time.monotonic()
                 self._open()
-        return None if self._inotify is None else Watched(tree, self._add)
+        return None if self._inotify is None else WatchSet(tree, self._add)
 
     def _open(self) -> None:
         try:
@@ -93,7 +93,7 @@ class Notices:
             | flags.ONLYDIR | flags.DONT_FOLLOW
         )  # fmt: skip
 
-    def _add(self, tree: Told, folder: str) -> bool:
+    def _add(self, tree: WatchTarget, folder: str) -> bool:
         with self._lock:
             if self._inotify is None:
                 return False  # closed meanwhile
@@ -111,7 +111,7 @@ class Notices:
                 ] + [(tree, folder)]
             return True
 
-    def read(self, tree: Told) -> set[str]:
+    def read(self, tree: WatchTarget) -> set[str]:
         """Return the paths of a tree that changed since its last call.
 
         Changes of other trees are recorded for their own calls.
@@ -121,8 +121,8 @@ class Notices:
                 for event in () if self._inotify is None else self._inotify.read(timeout=0):
                     self._hand_out(event)
             except (OSError, ValueError):
-                tree.told.add("")
-            reported, tree.told = tree.told, set()
+                tree.reported.add("")
+            reported, tree.reported = tree.reported, set()
             return reported
 
     def _hand_out(self, event: Any) -> None:
@@ -130,12 +130,12 @@ class Notices:
         if event.mask & flags.Q_OVERFLOW:
             for places in self._folders.values():
                 for tree, _ in places:
-                    tree.told.add("")
+                    tree.reported.add("")
             return
         is_folder = bool(event.mask & flags.ISDIR)
         if event.mask & flags.UNMOUNT:
             for tree, _ in self._folders.get(event.wd, ()):
-                tree.told.add("")
+                tree.reported.add("")
             return
         if event.mask & flags.IGNORED:
             self._folders.pop(event.wd, None)
@@ -147,7 +147,7 @@ class Notices:
             return
         for tree, folder in self._folders.get(event.wd, ()):
             path = f"{folder}/{event.name}" if folder and event.name else folder or event.name
-            tree.told.add(
+            tree.reported.add(
                 folder
                 if decides
                 else folder.rpartition("/")[0]

@@ -19,11 +19,11 @@ from ...sources.opening import TRANSIENT, FileState, FolderReader, stamp_of
 from ...sources.repository import Repository, is_readable
 from ...sources.walk import FileStat, Walk
 from ..shard.shard import Shard
-from ..store import ShardRef, Snapshot, Stored, read_snapshot
-from ..update.plan import Seen, is_settled, read_seen
-from .inotify import Notices, Watched
+from ..store import ShardRef, Snapshot, StoredRepository, read_snapshot
+from ..update.plan import FileCache, is_settled, read_file_cache
+from .inotify import Inotify, WatchSet
 
-MOST_TOLD = 5_000  # changed paths; beyond that the whole folder is scanned
+MAX_TOLD = 5_000  # changed paths; beyond that the whole folder is scanned
 
 Shards = list[tuple[ShardRef, Shard]]
 
@@ -62,11 +62,11 @@ class Freshness:
 
     def __init__(self, settings: Settings, follow: bool = True) -> None:
         self._settings = settings
-        self._notices = Notices() if follow else None
+        self._notices = Inotify() if follow else None
         self._trees: dict[Path, _Tree] = {}
         self._lock = threading.Lock()
 
-    def changes(self, stored: Stored, snapshot: Snapshot, shards: Shards) -> Changes:
+    def changes(self, stored: StoredRepository, snapshot: Snapshot, shards: Shards) -> Changes:
         """Return the changes since the snapshot.
 
         Raises
@@ -94,7 +94,7 @@ class Freshness:
         }
         return {name: reason for name, reason in reasons.items() if reason}
 
-    def is_unchanged(self, stored: Stored, snapshot: Snapshot, shards: Shards) -> bool:
+    def is_unchanged(self, stored: StoredRepository, snapshot: Snapshot, shards: Shards) -> bool:
         """Whether nothing changed since the folder was compared with this snapshot.
 
         False, too, for a folder that is not watched as a whole.
@@ -118,11 +118,11 @@ class Freshness:
 class _Tree:
     """Known and possible differences of one folder from its index."""
 
-    def __init__(self, stored: Stored, settings: Settings) -> None:
+    def __init__(self, stored: StoredRepository, settings: Settings) -> None:
         self.repository: Repository = stored.repository
         self.folder = stored.folder
         self.lock = threading.Lock()
-        self.told: set[str] = set()  # changed paths, as reported by events; "" for any
+        self.reported: set[str] = set()  # changed paths, as reported by events; "" for any
         self._settings = settings
         self._suspects: set[str] = set()  # paths that differed at the last comparison
         # state and hash of files that differ from the index in their state alone
@@ -133,7 +133,7 @@ class _Tree:
         self._dead: dict[str, tuple[Shard, set[int]]] = {}
         # stamps of files outside the folder that decide what is read, and get no events
         self._outside: dict[str, tuple[int, ...]] = {}
-        self._seen: tuple[tuple[int, ...], Seen] = (), Seen()
+        self._seen: tuple[tuple[int, ...], FileCache] = (), FileCache()
         self._unwatched: set[str] = {""}  # folders without events; "" for all
         self._unlisted: set[str] = set()  # folders that could not be listed
         # states of hard-linked files at the last comparison
@@ -152,14 +152,14 @@ class _Tree:
         """Whether all folders are watched."""
         return not self._unwatched
 
-    def unwatched_reason(self, notices: Notices) -> str:
+    def unwatched_reason(self, notices: Inotify) -> str:
         return notices.reason_for(self._unwatched)
 
-    def changes(self, snapshot: Snapshot, shards: Shards, notices: Notices | None) -> Changes:
+    def changes(self, snapshot: Snapshot, shards: Shards, notices: Inotify | None) -> Changes:
         reported = notices.read(self) if notices is not None else set()
         if snapshot.generation < self._generation:  # another search has used a newer one
             if read_snapshot(self.folder).generation > snapshot.generation:
-                self.told |= reported
+                self.reported |= reported
                 raise SnapshotReplaced(
                     f"generation {snapshot.generation} of {self.folder.name} was replaced"
                 )
@@ -169,7 +169,7 @@ class _Tree:
         if (
             self._known is None
             or "" in reported
-            or len(reported) > MOST_TOLD
+            or len(reported) > MAX_TOLD
             or any(stamp_of(path) != stamp for path, stamp in self._outside.items())
         ):
             return self._look(snapshot, shards, notices)
@@ -203,7 +203,7 @@ class _Tree:
             paths.update(shard.paths[number] for number in gone if number not in dead)
         return paths
 
-    def _look(self, snapshot: Snapshot, shards: Shards, notices: Notices | None) -> Changes:
+    def _look(self, snapshot: Snapshot, shards: Shards, notices: Inotify | None) -> Changes:
         """Scan the whole folder and watch it."""
         # if this scan fails, the next search scans again
         self._known, self._outside, self._unwatched = None, {}, {""}
@@ -220,7 +220,7 @@ class _Tree:
         return self._remember(changes, snapshot, shards)
 
     def _compare(
-        self, paths: Iterable[str], snapshot: Snapshot, shards: Shards, notices: Notices | None
+        self, paths: Iterable[str], snapshot: Snapshot, shards: Shards, notices: Inotify | None
     ) -> Changes:
         """Compare only the paths and the files below them."""
         walk, watched = self._walk(notices)
@@ -256,7 +256,7 @@ class _Tree:
         """
         return walk.linked if self.repository.source == "worktree" else {}
 
-    def _walk(self, notices: Notices | None) -> tuple[Walk, Watched | None]:
+    def _walk(self, notices: Inotify | None) -> tuple[Walk, WatchSet | None]:
         """Return a walk, and the watches added to its folders on entry."""
         watched = notices.follow(self) if notices is not None else None
         return Walk(
@@ -287,14 +287,14 @@ class _Tree:
                     gone.add(path)
         return Changes(tuple(sorted(files, key=lambda stat: stat.path.split("/"))), frozenset(gone))
 
-    def _read_seen(self) -> Seen:
+    def _read_seen(self) -> FileCache:
         stamp = stamp_of(str(self.folder / "seen.json"))
         if stamp != self._seen[0]:
-            self._seen = stamp, read_seen(self.folder)
+            self._seen = stamp, read_file_cache(self.folder)
         return self._seen[1]
 
     def _is_same(
-        self, stat: FileStat, shard: Shard, number: int, cache: Seen, reader: FolderReader
+        self, stat: FileStat, shard: Shard, number: int, cache: FileCache, reader: FolderReader
     ) -> bool:
         """Whether a file equals the index, by its state or else by its content."""
         state = stat.state

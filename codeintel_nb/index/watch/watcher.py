@@ -12,12 +12,12 @@ from ...settings import Settings
 from ...sources.opening import check_root
 from ...sources.repository import Repository, renewed
 from .folder_events import EMPTY_BATCH_S, FolderEvents
-from .inotify import Notices
+from .inotify import Inotify
 
 # in durations of the last update: a constantly changing folder takes a third of a core
 PAUSE = 2.0
-MOST_PATHS = 5_000  # changed together; with more, the whole folder is compared
-MOST_PAUSE_S = 3.0  # a file saved after a long update waits no longer
+MAX_PATHS = 5_000  # changed together; with more, the whole folder is compared
+MAX_PAUSE_S = 3.0  # a file saved after a long update waits no longer
 MISSED_S = 60.0  # grace: a package's folder is missing while pip replaces it
 MIN_RETRY_S, MAX_RETRY_S = 1.0, 60.0  # after an update that failed
 SETTLED_S = 30.0  # after the last change beside a package: pip writes its file list last
@@ -41,7 +41,7 @@ class Watcher:
     ) -> None:
         self._settings = settings
         self._update, self._failed, self._differs = update, failed, differs
-        self._notices = Notices()
+        self._notices = Inotify()
         self._reported: dict[str, str] = {}  # the last failure of each repository, reported once
         # repository with unwatched folders, which are polled -> reason
         self.unwatched: dict[str, str] = {}
@@ -114,7 +114,7 @@ class Watcher:
             first = False
             if not pending or time.monotonic() < retry_at:
                 continue
-            paths = None if "" in pending or len(pending) > MOST_PATHS else sorted(pending)
+            paths = None if "" in pending or len(pending) > MAX_PATHS else sorted(pending)
             if (
                 delay_s == 0.0
                 and events.unwatched
@@ -192,7 +192,7 @@ class Watcher:
             is_away = isinstance(error, SourceError) and not os.path.isdir(repository.root)
             if not is_away:
                 self._report(repository.name, str(error))
-        over.wait(min(MOST_PAUSE_S, PAUSE * (time.monotonic() - began)))
+        over.wait(min(MAX_PAUSE_S, PAUSE * (time.monotonic() - began)))
         return success
 
 

@@ -21,24 +21,24 @@ from ...errors import CodeIntelError, EngineError
 from ..scope import Scope, scope_from_wire
 from .client import ANSWER_S, Command, Pipe, Tracker, close_client, make_client, shown
 
-MOST_PAYLOAD = 512_000  # maximum bytes of a stored scope
+MAX_PAYLOAD = 512_000  # maximum bytes of a stored scope
 UNTRACKED_S = 1.0  # lifetime of a cached value if Redis does not track changes
 STEPS = 50  # parts of a session's maximum age; its use is reported once in each
 PINNED_S = 7 * 86_400.0  # how long a live kernel's scope outlives its server
-MOURNED_S = 7 * 86_400.0  # how long Redis remembers the loss of a scope
+TOMBSTONE_TTL_S = 7 * 86_400.0  # how long Redis remembers the loss of a scope
 BATCH = 500  # sessions in one batch of commands
 
 _log = logging.getLogger(__name__)
 
 
 class Payload(msgspec.Struct):
-    """Stored value of a session."""
+    """StoredRepository value of a session."""
 
     scope: msgspec.Raw
     at: int  # version: time of the write, in nanoseconds since 1970
 
 
-class Kept:
+class CachedScope:
     """Cached value of a session; ``scope`` is None if the session has none."""
 
     __slots__ = ("at", "epoch", "raw", "read_at", "scope", "used_at")
@@ -103,11 +103,11 @@ class RedisMemory:
         self._pipe: Pipe | None = None  # set while Redis tracks changes
         self._clock = clock
         self._step_s = max_age_s / STEPS
-        self._mourned_ms = round((MOURNED_S + max_age_s) * 1000)
+        self._mourned_ms = round((TOMBSTONE_TTL_S + max_age_s) * 1000)
         self._age_ms = max(1, round((max_age_s + self._step_s) * 1000))
-        self._l1: OrderedDict[str, Kept] = OrderedDict()
+        self._l1: OrderedDict[str, CachedScope] = OrderedDict()
         # by session: futures of the callers waiting for its value
-        self._flights: dict[str, list[asyncio.Future[Kept]]] = {}
+        self._fetches: dict[str, list[asyncio.Future[CachedScope]]] = {}
         self._waiting: dict[str, list[Change]] = {}  # by session: watches of the calls in flight
         self._pinned: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -167,7 +167,7 @@ class RedisMemory:
             self._began and bool(self._why_away) and (self._tracking is None or not self._answers)
         )
 
-    def _keep(self, session_id: str, cached: Kept) -> None:
+    def _keep(self, session_id: str, cached: CachedScope) -> None:
         self._l1[session_id] = cached
         self._l1.move_to_end(session_id)
         while len(self._l1) > self.l1_size:
@@ -180,21 +180,21 @@ class RedisMemory:
         else:
             self._l1.pop(session_id, None)
 
-    def _is_old(self, session_id: str, cached: Kept) -> bool:
+    def _is_old(self, session_id: str, cached: CachedScope) -> bool:
         return self._clock() - cached.used_at > self.max_age_s and session_id not in self._pinned
 
-    def _read(self, session_id: str, raw: bytes | None) -> Kept:
+    def _read(self, session_id: str, raw: bytes | None) -> CachedScope:
         now = self._clock()
         if raw is None:
-            return Kept(None, 0, b"", now, self._epoch)
+            return CachedScope(None, 0, b"", now, self._epoch)
         try:
-            if len(raw) > MOST_PAYLOAD:
+            if len(raw) > MAX_PAYLOAD:
                 raise ValueError(f"it has {len(raw):,} bytes")
             payload = msgspec.json.decode(raw, type=Payload)
-            return Kept(_scope(bytes(payload.scope)), payload.at, raw, now, self._epoch)
+            return CachedScope(_scope(bytes(payload.scope)), payload.at, raw, now, self._epoch)
         except (ValueError, RecursionError, CodeIntelError) as error:  # msgspec's are ValueErrors
             self._drop(session_id, str(error) or type(error).__name__, raw)
-            return Kept(None, 0, b"", now, self._epoch)
+            return CachedScope(None, 0, b"", now, self._epoch)
 
     def _drop(self, session_id: str, why: str, raw: bytes | None) -> None:
         """Delete an unreadable value, and warn once per session.
@@ -232,14 +232,14 @@ class RedisMemory:
             return
         session_id = key.decode("utf-8", "replace").removeprefix(self.prefix + "scope:")
         self._l1.pop(session_id, None)
-        self._flights.pop(session_id, None)  # later calls read the new value
+        self._fetches.pop(session_id, None)  # later calls read the new value
         for change in self._waiting.get(session_id, ()):
             change.seen = True
 
     def _forget_all(self) -> None:
         self._epoch += 1
         self._l1.clear()
-        self._flights.clear()
+        self._fetches.clear()
         for changes in self._waiting.values():
             for change in changes:
                 change.seen = True
@@ -256,7 +256,7 @@ class RedisMemory:
         if self._tracking is not None:
             self._flushes += 1
             self._epoch += 1
-            self._flights.clear()
+            self._fetches.clear()
             self._met.clear()  # calls wait for the first attempt to reconnect, which is soon
         else:
             self._met.set()
@@ -310,7 +310,7 @@ class RedisMemory:
                     current.used_at, current.epoch = cached.used_at, self._epoch
                     self._l1[session_id] = current
 
-    async def _restored_to(self, pipe: Pipe, session_id: str, cached: Kept) -> Kept:
+    async def _restored_to(self, pipe: Pipe, session_id: str, cached: CachedScope) -> CachedScope:
         """Restore the cached value, or its removal, if newer; return the final value."""
         key = self._key(session_id)
         _, raw = await pipe.ask([("WATCH", key), ("GET", key)])
@@ -328,7 +328,7 @@ class RedisMemory:
             (raw,) = await pipe.ask([("GET", key)])
             return self._read(session_id, raw if isinstance(raw, bytes) else None)
         self._restored += 1
-        return Kept(cached.scope, cached.at, cached.raw, cached.read_at, self._epoch)
+        return CachedScope(cached.scope, cached.at, cached.raw, cached.read_at, self._epoch)
 
     async def _tell_pinned(self, sessions: Iterable[str]) -> None:
         now = self._clock()

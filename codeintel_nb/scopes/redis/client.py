@@ -23,10 +23,10 @@ SCHEMES = (
     "redis+cluster",
     "rediss+cluster",
 )
-MOST_CONNECTIONS = 32
+MAX_CONNECTIONS = 32
 ANSWER_S = 2.0  # timeout of connecting and of each reply
 ALIVE_S = 0.5  # between checks that a connection is alive
-FIRST_WAIT_S, MOST_WAIT_S = 0.02, 0.5  # backoff between attempts to connect
+FIRST_WAIT_S, MAX_WAIT_S = 0.02, 0.5  # backoff between attempts to connect
 CHANNEL = b"__redis__:invalidate"
 
 Command = tuple[str | bytes | int | float, ...]
@@ -63,7 +63,7 @@ def make_client(url: str) -> Redis:
     try:
         if scheme in ("redis", "rediss", "unix"):
             pool = BlockingConnectionPool.from_url(
-                url, max_connections=MOST_CONNECTIONS, timeout=ANSWER_S, **options
+                url, max_connections=MAX_CONNECTIONS, timeout=ANSWER_S, **options
             )
             return Redis.from_pool(pool)
         parts = urlsplit(url)
@@ -246,7 +246,7 @@ class Tracker:
                     with suppress(RedisError, OSError, TimeoutError):
                         await connection.disconnect()
             await asyncio.sleep(wait_s)
-            wait_s = min(2 * wait_s, MOST_WAIT_S)
+            wait_s = min(2 * wait_s, MAX_WAIT_S)
 
     def _lost(self, error: Exception) -> None:
         if not self._is_lost:

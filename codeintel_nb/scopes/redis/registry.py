@@ -25,7 +25,16 @@ from ...errors import EngineError, ScopeError
 from ..registry import MAX_AGE_S, MAX_SESSIONS, RegistryMetrics
 from ..scope import Scope
 from ..session import check_name
-from .cache import BATCH, MOST_PAYLOAD, UNTRACKED_S, Change, Kept, Payload, RedisMemory, lost_errors
+from .cache import (
+    BATCH,
+    MAX_PAYLOAD,
+    UNTRACKED_S,
+    CachedScope,
+    Change,
+    Payload,
+    RedisMemory,
+    lost_errors,
+)
 from .client import Command
 
 PREFIX = "codeintel:"
@@ -137,36 +146,36 @@ class RedisRegistry(RedisMemory):
             self._l2_hits += 1
         return current.scope
 
-    async def _asked(self, session_id: str) -> Kept:
+    async def _asked(self, session_id: str) -> CachedScope:
         """Return a session's value in Redis; fall back to the cache if it does not answer."""
         try:
-            return await self._flight(session_id)
+            return await self._fetch_once(session_id)
         except EngineError:
             cached = self._l1.get(session_id)
             if cached is not None and not self._is_old(session_id, cached):
                 return cached
             if self._met.is_set():
                 raise
-        return await self._flight(session_id)  # the connection was lost meanwhile: use the next
+        return await self._fetch_once(session_id)  # the connection was lost meanwhile: use the next
 
-    async def _flight(self, session_id: str) -> Kept:
+    async def _fetch_once(self, session_id: str) -> CachedScope:
         """Fetch a session's value, coalescing concurrent callers (single flight).
 
         Cancelling one caller does not cancel the fetch.
         """
-        waiters = self._flights.get(session_id)
-        mine: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
+        waiters = self._fetches.get(session_id)
+        mine: asyncio.Future[CachedScope] = asyncio.get_running_loop().create_future()
         if waiters is not None:
             waiters.append(mine)
             try:
                 return await mine
             except _NotAskedError:
-                return await self._flight(session_id)
-        waiters = self._flights[session_id] = [mine]
+                return await self._fetch_once(session_id)
+        waiters = self._fetches[session_id] = [mine]
         try:
             request = await self._sent(session_id)
         except BaseException as error:
-            self._landed(
+            self._resolve_waiters(
                 session_id,
                 waiters,
                 None,
@@ -195,7 +204,7 @@ class RedisRegistry(RedisMemory):
             raise
 
     async def _fetch(
-        self, session_id: str, waiters: list[asyncio.Future[Kept]], request: _Asked
+        self, session_id: str, waiters: list[asyncio.Future[CachedScope]], request: _Asked
     ) -> None:
         value, failure = None, None
         try:
@@ -229,19 +238,19 @@ class RedisRegistry(RedisMemory):
         except EngineError as error:
             failure = error
         finally:
-            self._landed(
+            self._resolve_waiters(
                 session_id, waiters, value, failure or self._away("the registry was closed")
             )
 
-    def _landed(
+    def _resolve_waiters(
         self,
         session_id: str,
-        waiters: list[asyncio.Future[Kept]],
-        value: Kept | None,
+        waiters: list[asyncio.Future[CachedScope]],
+        value: CachedScope | None,
         failure: EngineError,
     ) -> None:
-        if self._flights.get(session_id) is waiters:
-            del self._flights[session_id]
+        if self._fetches.get(session_id) is waiters:
+            del self._fetches[session_id]
         for waiter in waiters:
             if not waiter.done():
                 if value is not None:
@@ -264,9 +273,9 @@ class RedisRegistry(RedisMemory):
         cached = self._l1.get(session_id)
         at = max(time.time_ns(), cached.at + 1 if cached is not None else 0)
         raw = msgspec.json.encode(Payload(msgspec.Raw(msgspec.json.encode(scope)), at))
-        if len(raw) > MOST_PAYLOAD:
+        if len(raw) > MAX_PAYLOAD:
             raise ScopeError(
-                f"The scope takes {len(raw):,} bytes; the most is {MOST_PAYLOAD:,}. "
+                f"The scope takes {len(raw):,} bytes; the most is {MAX_PAYLOAD:,}. "
                 "Use globs in place of long lists."
             )
         now, epoch = self._clock(), self._epoch
@@ -280,7 +289,7 @@ class RedisRegistry(RedisMemory):
         self._sets += 1
         self._told(session_id)
         if not change.seen:
-            self._keep(session_id, Kept(scope.interned(), at, raw, now, epoch))
+            self._keep(session_id, CachedScope(scope.interned(), at, raw, now, epoch))
         else:
             self._l1.pop(session_id, None)
         if sessions > self.max_sessions:
@@ -307,7 +316,7 @@ class RedisRegistry(RedisMemory):
             except EngineError as error:
                 raise EngineError(f"The scope was not cleared: {error}") from error.__cause__
         if not change.seen:
-            self._keep(session_id, Kept(None, time.time_ns(), b"", self._clock(), epoch))
+            self._keep(session_id, CachedScope(None, time.time_ns(), b"", self._clock(), epoch))
         else:
             self._l1.pop(session_id, None)
         return bool(had)

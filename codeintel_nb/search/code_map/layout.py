@@ -40,7 +40,7 @@ from ...index.update.subprocess_job import (
     end,
     how_it_ended,
     read_job,
-    serve_parent,
+    run_as_child,
     spawn,
 )
 from .landmarks import (
@@ -248,7 +248,7 @@ def _in_child(
 def main() -> None:
     """Run the child: lay out landmarks, place all chunks and report progress."""
     job = msgspec.json.decode(read_job(), type=Layout)
-    serve_parent()
+    run_as_child()
     try:
         _make(job)
         _print(Done())

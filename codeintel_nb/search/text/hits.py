@@ -18,8 +18,8 @@ from .matches import Match
 from .pattern import compile_pattern
 from .searchable import Searchable
 
-MOST_SNIPPET_CHARACTERS = 2000
-_MOST_BYTES = 4 * MOST_SNIPPET_CHARACTERS + 4  # enough for them in UTF-8
+MAX_SNIPPET_CHARACTERS = 2000
+_MAX_BYTES = 4 * MAX_SNIPPET_CHARACTERS + 4  # enough for them in UTF-8
 _NAMED = 3  # the first kinds are definitions: function, class, method
 _MODULE, _CELL = KINDS.index("module"), KINDS.index("cell")
 
@@ -142,7 +142,7 @@ def _texts(
     """Return the lines, truncated, and the columns of the matches, in characters."""
     content = shard.content
     texts = [
-        content[begin : end if end - begin < _MOST_BYTES else begin + _MOST_BYTES]
+        content[begin : end if end - begin < _MAX_BYTES else begin + _MAX_BYTES]
         for begin, end in zip(line_starts, line_ends, strict=True)
     ]
     together = b"\0".join(texts)
@@ -150,10 +150,10 @@ def _texts(
     if len(shown) > len(texts):  # a notebook's text may contain NUL
         shown = [_text(text) for text in texts]
     longest = len(max(texts, key=len))
-    if longest > MOST_SNIPPET_CHARACTERS or b"\r" in together:
-        shown = [text.rstrip("\r")[:MOST_SNIPPET_CHARACTERS] for text in shown]
+    if longest > MAX_SNIPPET_CHARACTERS or b"\r" in together:
+        shown = [text.rstrip("\r")[:MAX_SNIPPET_CHARACTERS] for text in shown]
     columns = [start - begin + 1 for begin, start in zip(line_starts, starts, strict=True)]
-    if longest == _MOST_BYTES or not together.isascii():
+    if longest == _MAX_BYTES or not together.isascii():
         before = [content[begin:start] for begin, start in zip(line_starts, starts, strict=True)]
         columns = [
             column if text.isascii() else len(_text(text)) + 1
@@ -188,7 +188,7 @@ def _snippet(shard: Searchable, file: int, start: int, stop: int, context: int) 
         if stop + 1 >= end:
             break
         stop = shard.view.find(b"\n", stop + 1, end)
-    return _text(content[start:stop])[: MOST_SNIPPET_CHARACTERS * (1 + 2 * context)].rstrip(
+    return _text(content[start:stop])[: MAX_SNIPPET_CHARACTERS * (1 + 2 * context)].rstrip(
         "\r"
     ), above
 

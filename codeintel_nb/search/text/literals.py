@@ -8,7 +8,7 @@ from functools import lru_cache, reduce
 from typing import Any, NamedTuple
 
 from .expression import op, parsed
-from .trigrams import NOTHING, needs
+from .trigrams import NOTHING, trigram_query
 
 
 class _Literal(NamedTuple):
@@ -25,10 +25,10 @@ _NONE = _Literal(b"", b"", b"", b"")
 
 
 @lru_cache(256)
-def needle(pattern: str, insensitive: bool) -> bytes:
+def required_literal(pattern: str, insensitive: bool) -> bytes:
     """Return the longest text contained in every match of an expression; empty if unknown."""
     expression = parsed(pattern)
-    if expression is None or needs(pattern, True, insensitive) == NOTHING:
+    if expression is None or trigram_query(pattern, True, insensitive) == NOTHING:
         return b""
     return _literal(expression, insensitive or bool(expression.state.flags & re.IGNORECASE)).inner
 
@@ -40,7 +40,7 @@ def word_literal(pattern: str) -> tuple[bytes, tuple[bool, bool]] | None:
     None if the expression is anything else, or has a ``\\b`` not next to an ASCII word character.
     """
     expression = parsed(pattern)
-    if expression is None or needs(pattern, True, False) == NOTHING:
+    if expression is None or trigram_query(pattern, True, False) == NOTHING:
         return None
     items = list(expression)
     before, behind = (items[i] == (op.AT, op.AT_BOUNDARY) for i in (0, -1))

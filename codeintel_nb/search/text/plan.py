@@ -11,21 +11,31 @@ from ...index.shard.postings import Blocks
 from ...index.shard.text_flags import IS_ASCII, LONG_BYTES, is_plain
 from ..mask import ScopeMask
 from ..query import TextQuery
-from .literals import needle
+from .literals import required_literal
 from .matches import MatchCollector
 from .pattern import Pattern, compile_pattern
 from .ranges import NOWHERE, Chunks, Ranges, ranges_of
 from .searchable import Searchable
-from .trigrams import NOTHING, Need, blocks_that_may, files_that_may, may_match, needs
+from .trigrams import (
+    NOTHING,
+    TrigramQuery,
+    candidate_blocks,
+    candidate_files,
+    may_match,
+    trigram_query,
+)
 
 # bytes read here, in order, before starting rg: enough for a common pattern
 FORWARD = 1 << 20
 MAX_FORWARD = 1000  # maximum requested hits that these bytes likely contain
 # bytes a second: of a literal search, of re2, of rg
 LITERAL, PATTERN, BY_RG = 4e9, 0.8e9, 8e9
-RANGE_S, JUDGED_S = 2e-6, 2e-6  # additional time for each range; for each line with a needle
+RANGE_S, JUDGED_S = (
+    2e-6,
+    2e-6,
+)  # additional time for each range; for each line with a required literal
 RG_START_S = 0.004
-# number of samples, and bytes of each, to estimate a needle's frequency
+# number of samples, and bytes of each, to estimate the frequency of a required literal
 SAMPLES, SAMPLED = 64, 8192
 SIFTED = 8 << 20  # maximum bytes searched for a pattern's trigrams, to avoid starting rg
 
@@ -36,11 +46,11 @@ class TextPlan(NamedTuple):
     shard: Searchable
     repo: str
     pattern: Pattern
-    exact: Ranges  # for re2
-    foreign: Ranges | None  # for rg: re2 would match differently
-    need: Need
-    needle: bytes  # text required in a line, if searching for it first pays off
-    is_much: bool  # rg scans the whole content faster than the candidates are read here
+    re2_ranges: Ranges  # for re2
+    rg_ranges: Ranges | None  # for rg: re2 would match differently
+    need: TrigramQuery
+    required: bytes  # text required in a line, if searching for it first pays off
+    scan_with_rg: bool  # rg scans the whole content faster than the candidates are read here
     is_whole: bool = False  # the whole shard is in scope: skipped text cannot match
 
     @classmethod
@@ -49,53 +59,57 @@ class TextPlan(NamedTuple):
         shard: Searchable,
         repo: str,
         pattern: Pattern,
-        exact: Ranges,
-        foreign: Ranges | None,
-        need: Need = NOTHING,
-        needle: bytes = b"",
+        re2_ranges: Ranges,
+        rg_ranges: Ranges | None,
+        need: TrigramQuery = NOTHING,
+        required: bytes = b"",
     ) -> TextPlan:
         """Plan a search of all ranges.
 
         Chooses the reader (re2 or ripgrep) once, for every part.
         """
-        size = exact.size + (0 if foreign is None else foreign.size)
+        size = re2_ranges.size + (0 if rg_ranges is None else rg_ranges.size)
         read_s = size / (PATTERN if pattern.literal is None else LITERAL)
-        if needle and pattern.literal is None:
+        if required and pattern.literal is None:
             judged_s = size / LITERAL + JUDGED_S * (
-                exact.occurrences(shard.view, needle, SAMPLES, SAMPLED) if size >= FORWARD else 0.0
+                re2_ranges.occurrences(shard.view, required, SAMPLES, SAMPLED)
+                if size >= FORWARD
+                else 0.0
             )
-            needle, read_s = (needle, judged_s) if judged_s < read_s else (b"", read_s)
-        is_much = False
+            required, read_s = (required, judged_s) if judged_s < read_s else (b"", read_s)
+        scan_with_rg = False
         if size >= 4 * FORWARD and shard.folder is not None and not pattern.multiline:
-            is_much = read_s + RANGE_S * len(exact.begins) > RG_START_S + shard.size / BY_RG
-        return cls(shard, repo, pattern, exact, foreign, need, needle, is_much)
+            scan_with_rg = (
+                read_s + RANGE_S * len(re2_ranges.begins) > RG_START_S + shard.size / BY_RG
+            )
+        return cls(shard, repo, pattern, re2_ranges, rg_ranges, need, required, scan_with_rg)
 
     @property
     def bytes_to_read(self) -> int:
-        return self.exact.size + (0 if self.foreign is None else self.foreign.size)
+        return self.re2_ranges.size + (0 if self.rg_ranges is None else self.rg_ranges.size)
 
     @property
     def all_ranges(self) -> Ranges:
         """Return the ranges for both readers."""
-        return self.exact if self.foreign is None else self.foreign.and_also(self.exact)
+        return self.re2_ranges if self.rg_ranges is None else self.rg_ranges.union(self.re2_ranges)
 
     @property
-    def is_free(self) -> bool:
+    def releases_gil(self) -> bool:
         """Whether the reader releases the GIL."""
-        return self.is_much or (self.pattern.literal is None and not self.needle)
+        return self.scan_with_rg or (self.pattern.literal is None and not self.required)
 
-    def only(self, exact: Ranges, foreign: Ranges | None) -> TextPlan:
+    def only(self, re2_ranges: Ranges, rg_ranges: Ranges | None) -> TextPlan:
         """Return the plan for a part of its ranges."""
-        return self._replace(exact=exact, foreign=foreign)
+        return self._replace(re2_ranges=re2_ranges, rg_ranges=rg_ranges)
 
-    def parted(self, size: int) -> tuple[TextPlan, TextPlan | None]:
+    def split_by_file(self, size: int) -> tuple[TextPlan, TextPlan | None]:
         """Split off about the first ``size`` bytes to read; return them and the rest."""
         end = self.end_of(size)
         return (self, None) if end is None else self.cut(end)
 
     def end_of(self, size: int) -> int | None:
         """Return the offset after about the first ``size`` bytes to read; None if it is the end."""
-        _, rest = self.all_ranges.parted(size)
+        _, rest = self.all_ranges.split_by_file(size)
         return int(rest.begins[0]) if len(rest.begins) else None
 
     def count_end(self, size: int) -> int:
@@ -114,8 +128,10 @@ class TextPlan(NamedTuple):
 
     def cut(self, offset: int) -> tuple[TextPlan, TextPlan]:
         """Split the plan at an offset."""
-        head, tail = self.exact.cut(offset)
-        other_head, other_tail = (None, None) if self.foreign is None else self.foreign.cut(offset)
+        head, tail = self.re2_ranges.cut(offset)
+        other_head, other_tail = (
+            (None, None) if self.rg_ranges is None else self.rg_ranges.cut(offset)
+        )
         return self.only(head, other_head), self.only(tail, other_tail)
 
     def behind(self, offset: int) -> TextPlan | None:
@@ -125,7 +141,7 @@ class TextPlan(NamedTuple):
 
     def first(self) -> tuple[TextPlan, TextPlan | None]:
         """Split off the part read here, in order, before starting rg; return it and the rest."""
-        return self.parted(FORWARD)
+        return self.split_by_file(FORWARD)
 
     def parts(self, collector: MatchCollector) -> Iterator[TextPlan]:
         """Yield the plan, in growing parts if it requests few hits and may need rg.
@@ -135,7 +151,7 @@ class TextPlan(NamedTuple):
         size, rest = (
             FORWARD,
             self
-            if self.foreign is not None
+            if self.rg_ranges is not None
             and not self.pattern.multiline
             and collector.limit <= MAX_FORWARD
             else None,
@@ -143,17 +159,17 @@ class TextPlan(NamedTuple):
         if rest is None:
             yield self
         while rest is not None:
-            part, rest = rest.parted(size)
+            part, rest = rest.split_by_file(size)
             yield part
             size *= 4
 
-    def sifted(self) -> TextPlan:
+    def prefiltered(self) -> TextPlan:
         """Return the plan with only candidate lines beyond ASCII left to rg.
 
         re2 reads the other lines around them.
         """
-        foreign, certain = self.foreign, self.needle
-        if self.pattern.re2 is None or foreign is None or foreign.size >= SIFTED:
+        rg_ranges, certain = self.rg_ranges, self.required
+        if self.pattern.re2 is None or rg_ranges is None or rg_ranges.size >= SIFTED:
             return self
 
         def may(text: bytes) -> bool:
@@ -161,7 +177,7 @@ class TextPlan(NamedTuple):
 
         content = self.shard.content
         plain, for_rg = list[tuple[int, int]](), list[tuple[int, int]]()
-        for begin, end in zip(foreign.begins.tolist(), foreign.ends.tolist(), strict=True):
+        for begin, end in zip(rg_ranges.begins.tolist(), rg_ranges.ends.tolist(), strict=True):
             text = content[begin:end]
             if not may(text):
                 continue
@@ -176,23 +192,27 @@ class TextPlan(NamedTuple):
                 elif at < behind and may(line):
                     for_rg.append((at, behind))
                 at = behind
-        exact = self.exact.and_also(Ranges.of(plain, self.exact.cuts)) if plain else self.exact
-        return self.only(exact, Ranges.of(for_rg, foreign.cuts) if for_rg else None)
+        re2_ranges = (
+            self.re2_ranges.union(Ranges.of(plain, self.re2_ranges.cuts))
+            if plain
+            else self.re2_ranges
+        )
+        return self.only(re2_ranges, Ranges.of(for_rg, rg_ranges.cuts) if for_rg else None)
 
 
 def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -> TextPlan | None:
     """Plan a search of the text in scope; None if the pattern cannot match."""
     pattern = compile_pattern(query)
     chunks, blocks = mask.chunks, None
-    need = needs(query.pattern, query.regex, pattern.insensitive)
+    need = trigram_query(query.pattern, query.regex, pattern.insensitive)
     if shard.postings is not None:
         if pattern.multiline:  # its trigrams may be in several blocks of a file
-            files = files_that_may(need, shard.postings, shard.file_start)
+            files = candidate_files(need, shard.postings, shard.file_start)
             if files is not None:
                 may = np.repeat(files, np.diff(shard.file_chunk))
                 chunks = may if chunks is None else chunks & may
         else:
-            blocks = blocks_that_may(need, shard.postings)
+            blocks = candidate_blocks(need, shard.postings)
             # only rg can judge a pattern rejected by re2
             if blocks is not None and not len(blocks) and pattern.re2 is not None:
                 return None
@@ -202,7 +222,7 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
         )._replace(is_whole=mask.chunks is None)
         return plan if plan.bytes_to_read or not pattern.multiline else None
     certain = pattern.literal or (
-        needle(query.pattern, pattern.insensitive) if query.regex else b""
+        required_literal(query.pattern, pattern.insensitive) if query.regex else b""
     )
     certain = b"" if pattern.multiline or len(certain) < 3 else certain
     plain: Chunks | None = None  # chunks for re2; None for all
@@ -217,12 +237,12 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
         plain = ~shard.ill_formed_chunks
     if pattern.literal is None and (long := shard.long_chunks(pattern.multiline)) is not None:
         plain = ~long if plain is None else plain & ~long
-    exact, foreign = (
+    re2_ranges, rg_ranges = (
         (ranges_of(shard, chunks, blocks), None)
         if plain is None
         else _by_reader(shard, plain, chunks, blocks)
     )
-    plan = TextPlan.of(shard, repo, pattern, exact, foreign, need, certain)._replace(
+    plan = TextPlan.of(shard, repo, pattern, re2_ranges, rg_ranges, need, certain)._replace(
         is_whole=mask.chunks is None
     )
     return plan if plan.bytes_to_read else None
@@ -237,6 +257,6 @@ def _by_reader(
             shard, ~plain if chunks is None else chunks & ~plain, blocks
         )
     mixed = shard.mixed_blocks[blocks]  # few; only these are split by chunk
-    return ranges_of(shard, None, blocks[~mixed]).and_also(
+    return ranges_of(shard, None, blocks[~mixed]).union(
         ranges_of(shard, plain, blocks[mixed])
     ), ranges_of(shard, ~plain, blocks[mixed])

@@ -56,7 +56,7 @@ class Ranges(NamedTuple):
         both = np.array(edges, np.int64).reshape(-1, 2)
         return cls(both[:, 0], both[:, 1], cuts)
 
-    def parted(self, size: int) -> tuple[Ranges, Ranges]:
+    def split_by_file(self, size: int) -> tuple[Ranges, Ranges]:
         """Split off about the first ``size`` bytes; return them and the rest."""
         # bytes of the ranges before each
         before = np.cumsum(self.ends - self.begins) - (self.ends - self.begins)
@@ -102,7 +102,7 @@ class Ranges(NamedTuple):
         )
         return count * self.size / int((ends - begins).sum())
 
-    def and_also(self, others: Ranges) -> Ranges:
+    def union(self, others: Ranges) -> Ranges:
         """Return the union with other, disjoint ranges."""
         order = np.argsort(np.concatenate([self.begins, others.begins]), kind="stable")
         return Ranges(

@@ -85,7 +85,7 @@ def read(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bo
     """Collect matches until the collector stops; return whether the bounds ended it early."""
     return (
         _all_by_rg(plan, query, collector, bounds)
-        if plan.is_much
+        if plan.scan_with_rg
         else _here(plan, query, collector, bounds)
     )
 
@@ -93,7 +93,7 @@ def read(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bo
 def _here(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
     """Search the plan part by part; return whether the bounds ended it early."""
     for part in plan.parts(collector):
-        if _part_here(part.sifted(), query, collector, bounds):
+        if _part_here(part.prefiltered(), query, collector, bounds):
             return True
         if collector.stopped:
             return False
@@ -103,14 +103,14 @@ def _here(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: B
 def _part_here(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
     """Search with re2, or rg if re2 would differ; return whether the bounds ended it early."""
     read_exact = _read_lines_together if plan.pattern.multiline else _read
-    if plan.foreign is None:
-        return read_exact(plan, plan.exact, collector.take, collector, bounds)
+    if plan.rg_ranges is None:
+        return read_exact(plan, plan.re2_ranges, collector.take, collector, bounds)
     limit = max(1, collector.limit - len(collector.matches)) if collector.by_line else MAX_HITS
     # no match may span files: for a multiline pattern each file is streamed to an rg of its own
     parts = (
-        _as_files_have_them(plan.shard, plan.foreign).each_file(plan.shard.file_start)
+        _as_files_have_them(plan.shard, plan.rg_ranges).each_file(plan.shard.file_start)
         if plan.pattern.multiline
-        else [plan.foreign]
+        else [plan.rg_ranges]
     )
     by_rg = Streamed([], False, False)
     for part in parts:
@@ -127,7 +127,9 @@ def _part_here(plan: TextPlan, query: TextQuery, collector: MatchCollector, boun
             collector.take(waiting.popleft())
         return collector.take(match)
 
-    ended = plan.pattern.re2 is not None and read_exact(plan, plan.exact, take, collector, bounds)
+    ended = plan.pattern.re2 is not None and read_exact(
+        plan, plan.re2_ranges, take, collector, bounds
+    )
     for match in waiting:
         collector.take(match)
     return ended or by_rg.ended
@@ -141,7 +143,7 @@ def _all_by_rg(plan: TextPlan, query: TextQuery, collector: MatchCollector, boun
     rest: TextPlan | None = plan
     if collector.limit <= MAX_FORWARD:
         first, rest = plan.first()
-        if _part_here(first.sifted(), query, collector, bounds):
+        if _part_here(first.prefiltered(), query, collector, bounds):
             return True
     if rest is None or collector.stopped:
         return False
@@ -213,7 +215,7 @@ def _line_of(view: Str, begin: int, start: int, last: int, end: int) -> Match:
 
 def _finder(plan: TextPlan) -> Finder:
     """Return a finder of the first match in a part of the content, of whole lines."""
-    content, certain, search = plan.shard.content, plan.needle, plan.pattern.search
+    content, certain, search = plan.shard.content, plan.required, plan.pattern.search
     characters = memoryview(content).cast("B")
     literal, (before, behind) = plan.pattern.literal, plan.pattern.alone
     find, rfind = plan.shard.view.find, plan.shard.view.rfind

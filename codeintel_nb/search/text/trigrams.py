@@ -30,9 +30,9 @@ from ...index.shard.postings import (
 )
 from .expression import op, parsed
 
-MOST_STRINGS = 24  # enumerated for a part of a pattern before they are cut short
-MOST_CLASS = 6  # enumerated characters of a set
-MOST_LENGTH = 64  # bytes of an enumerated string before it is cut
+MAX_STRINGS = 24  # enumerated for a part of a pattern before they are cut short
+MAX_CLASS = 6  # enumerated characters of a set
+MAX_LENGTH = 64  # bytes of an enumerated string before it is cut
 # cost of reading a list, of each byte of it, and of querying a list stored as bits
 READ_US, BYTE_US, BITS_US = 10.0, 0.007, 5.0
 # saved by a list for each candidate block: it drops some, and searching each costs 3 to 20
@@ -43,21 +43,21 @@ Mask = npt.NDArray[np.bool_]
 Offsets = npt.NDArray[np.uint64]
 
 
-class Need(NamedTuple):
+class TrigramQuery(NamedTuple):
     """Requirement of all the trigrams, joints and parts, or of any of the parts."""
 
     trigrams: frozenset[int] = frozenset()
-    parts: tuple[Need, ...] = ()
+    parts: tuple[TrigramQuery, ...] = ()
     any_of: bool = False
 
 
-NOTHING = Need()  # every text may match
+NOTHING = TrigramQuery()  # every text may match
 
 
 class _Part(NamedTuple):
     """Part of a pattern: its requirement, and its possible endings since its last gap."""
 
-    need: Need
+    need: TrigramQuery
     tail: frozenset[bytes]
     whole: bool  # the tail is the whole part
 
@@ -67,7 +67,7 @@ _GAP = _Part(NOTHING, frozenset([b""]), False)  # any text
 
 
 @lru_cache(256)
-def needs(pattern: str, regex: bool, insensitive: bool) -> Need:
+def trigram_query(pattern: str, regex: bool, insensitive: bool) -> TrigramQuery:
     """Return the trigrams required by a pattern.
 
     NOTHING if there are none, or if ripgrep may read the pattern differently.
@@ -119,20 +119,20 @@ def _set(items: Sequence[Any], insensitive: bool) -> _Part:
     for kind, value in items:
         if kind is op.LITERAL:
             codes.add(value)
-        elif kind is op.RANGE and value[1] - value[0] < MOST_CLASS:
+        elif kind is op.RANGE and value[1] - value[0] < MAX_CLASS:
             codes.update(range(value[0], value[1] + 1))
         else:
             return _GAP
     return (
         _branches([_character(code, insensitive) for code in codes])
-        if 0 < len(codes) <= MOST_CLASS
+        if 0 < len(codes) <= MAX_CLASS
         else _GAP
     )
 
 
 def _branches(parts: Sequence[_Part]) -> _Part:
     strings: frozenset[bytes] = frozenset().union(*(part.tail for part in parts))
-    if all(part.whole and part.need == NOTHING for part in parts) and len(strings) <= MOST_STRINGS:
+    if all(part.whole and part.need == NOTHING for part in parts) and len(strings) <= MAX_STRINGS:
         return _Part(NOTHING, strings, True)
     return _Part(_any([_finished(part) for part in parts]), _GAP.tail, False)
 
@@ -151,56 +151,56 @@ def _joined(left: _Part, right: _Part) -> _Part:
     if not right.whole:
         return _Part(_all([_finished(left), right.need]), right.tail, False)
     need = _all([left.need, right.need])
-    if len(left.tail) * len(right.tail) > MOST_STRINGS:
+    if len(left.tail) * len(right.tail) > MAX_STRINGS:
         return _Part(_all([need, _strings(left.tail)]), right.tail, False)
     strings = frozenset(a + b for a, b in product(left.tail, right.tail))
-    if any(len(text) > MOST_LENGTH for text in strings):
+    if any(len(text) > MAX_LENGTH for text in strings):
         return _Part(
             _all([need, _strings(strings)]), frozenset(text[-2:] for text in strings), False
         )
     return _Part(need, strings, left.whole)
 
 
-def _finished(part: _Part) -> Need:
+def _finished(part: _Part) -> TrigramQuery:
     """Return the requirement of a part followed by unknown text."""
     return _all([part.need, _strings(part.tail)])
 
 
-def _strings(texts: Iterable[bytes]) -> Need:
+def _strings(texts: Iterable[bytes]) -> TrigramQuery:
     return _any([_of_string(text) for text in texts])
 
 
-def _of_string(text: bytes) -> Need:
+def _of_string(text: bytes) -> TrigramQuery:
     trigrams = {
         code_of(text[i : i + 3]) for i in range(len(text) - 2) if b"\n" not in text[i : i + 3]
     }
     joints = [joint_of(text[i : i + 5]) for i in range(len(text) - 4)]
-    return Need(frozenset([*trigrams, *(joint for joint in joints if joint is not None)]))
+    return TrigramQuery(frozenset([*trigrams, *(joint for joint in joints if joint is not None)]))
 
 
-def _all(needs: Sequence[Need]) -> Need:
+def _all(needs: Sequence[TrigramQuery]) -> TrigramQuery:
     trigrams: frozenset[int] = frozenset().union(
         *(need.trigrams for need in needs if not need.any_of)
     )
     parts = tuple(
         dict.fromkeys(part for need in needs for part in ([need] if need.any_of else need.parts))
     )
-    return parts[0] if len(parts) == 1 and not trigrams else Need(trigrams, parts)
+    return parts[0] if len(parts) == 1 and not trigrams else TrigramQuery(trigrams, parts)
 
 
-def _any(needs: Sequence[Need]) -> Need:
+def _any(needs: Sequence[TrigramQuery]) -> TrigramQuery:
     distinct = tuple(dict.fromkeys(needs))
     if not distinct or NOTHING in distinct:
         return NOTHING
-    return distinct[0] if len(distinct) == 1 else Need(frozenset(), distinct, True)
+    return distinct[0] if len(distinct) == 1 else TrigramQuery(frozenset(), distinct, True)
 
 
-def blocks_that_may(need: Need, postings: Postings) -> Blocks | None:
+def candidate_blocks(need: TrigramQuery, postings: Postings) -> Blocks | None:
     """Return the blocks with possible matches, ascending; None for all of them."""
     if need == NOTHING:
         return None
     if need.any_of:
-        alternatives = [blocks_that_may(part, postings) for part in need.parts]
+        alternatives = [candidate_blocks(part, postings) for part in need.parts]
         block_lists = [blocks for blocks in alternatives if blocks is not None]
         return (
             None if len(block_lists) < len(alternatives) else np.unique(np.concatenate(block_lists))
@@ -221,7 +221,7 @@ def blocks_that_may(need: Need, postings: Postings) -> Blocks | None:
     for part in need.parts:
         if candidates is not None and len(candidates) * SPARED_US < READ_US:
             return candidates
-        more = blocks_that_may(part, postings)
+        more = candidate_blocks(part, postings)
         if more is not None:
             candidates = (
                 more
@@ -231,12 +231,12 @@ def blocks_that_may(need: Need, postings: Postings) -> Blocks | None:
     return candidates
 
 
-def may_match(need: Need, text: bytes) -> bool:
+def may_match(need: TrigramQuery, text: bytes) -> bool:
     """Whether a text meets the requirement of a pattern."""
     return _held(need, fold(text) if text.isascii() else fold(text + b"\n" + with_letters(text)))
 
 
-def _held(need: Need, folded: bytes) -> bool:
+def _held(need: TrigramQuery, folded: bytes) -> bool:
     if need.any_of:
         return any(_held(part, folded) for part in need.parts)
     return all(text_of(code) in folded for code in need.trigrams) and all(
@@ -244,7 +244,7 @@ def _held(need: Need, folded: bytes) -> bool:
     )
 
 
-def files_that_may(need: Need, postings: Postings, file_start: Offsets) -> Mask | None:
+def candidate_files(need: TrigramQuery, postings: Postings, file_start: Offsets) -> Mask | None:
     """Return the mask of files with possible matches of a multiline pattern; None for all.
 
     Its trigrams may be in several blocks.
@@ -252,13 +252,13 @@ def files_that_may(need: Need, postings: Postings, file_start: Offsets) -> Mask 
     if need == NOTHING:
         return None
     if need.any_of:
-        alternatives = [files_that_may(part, postings, file_start) for part in need.parts]
+        alternatives = [candidate_files(part, postings, file_start) for part in need.parts]
         file_masks = [files for files in alternatives if files is not None]
         return None if len(file_masks) < len(alternatives) else np.logical_or.reduce(file_masks)
     positions = postings.find(_codes(need.trigrams))
     if positions is None:
         return np.zeros(len(file_start) - 1, bool)
-    parts = [files_that_may(part, postings, file_start) for part in need.parts]
+    parts = [candidate_files(part, postings, file_start) for part in need.parts]
     masks = [
         *(_files_of(postings.read(position), postings, file_start) for _, position in positions),
         *(files for files in parts if files is not None),

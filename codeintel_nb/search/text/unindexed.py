@@ -41,7 +41,7 @@ MAX_FILES = 200_000
 _WITH_CELLS = frozenset({"notebook", "markdown", "python", "r", "julia", "scala", "sql"})
 
 
-class LooseTarget(NamedTuple):
+class UnindexedTarget(NamedTuple):
     """Current files of a folder, in path order."""
 
     repo: str
@@ -51,7 +51,7 @@ class LooseTarget(NamedTuple):
     settings: Settings
 
 
-class LooseFiles:
+class UnindexedFiles:
     """Documents in memory, searchable like a shard.
 
     A document is one chunk; one with cells has a chunk per cell.
@@ -145,7 +145,7 @@ class LooseFiles:
         return False
 
 
-class LooseAnswer(NamedTuple):
+class UnindexedAnswer(NamedTuple):
     """Result of a search in unindexed files."""
 
     answers: list[TextAnswer]
@@ -153,14 +153,14 @@ class LooseAnswer(NamedTuple):
     bytes_left: int  # of ``count_bytes``
 
 
-def search_loose(
-    target: LooseTarget,
+def search_unindexed(
+    target: UnindexedTarget,
     query: TextQuery,
     limit: int,
     bounds: Bounds,
     count_bytes: int,
     look_bytes: int,
-) -> LooseAnswer:
+) -> UnindexedAnswer:
     """Return answers in path order, with up to ``limit`` hits.
 
     Further lines are counted in the first ``count_bytes``. After that the search looks for one
@@ -170,15 +170,19 @@ def search_loose(
     hits = files_read = 0
     for batch in _batches(_named_in_scope(target)):
         if bounds.reached():
-            return LooseAnswer([*answers, TextAnswer([], 0, ended=True)], files_read, count_bytes)
+            return UnindexedAnswer(
+                [*answers, TextAnswer([], 0, ended=True)], files_read, count_bytes
+            )
         has_looked = query.show != "counts" and hits >= limit and count_bytes < -look_bytes
         if files_read > MAX_FILES or has_looked:
-            return LooseAnswer([*answers, TextAnswer([], 0, unread=True)], files_read, count_bytes)
+            return UnindexedAnswer(
+                [*answers, TextAnswer([], 0, unread=True)], files_read, count_bytes
+            )
         candidates = batch if len(batch) <= FEW else _sifted(target.root, batch, query, bounds)
         documents = _documents(target, candidates)
         files_read += len(batch) - len(candidates) + len(documents)
         counted_bytes, count_bytes = count_bytes, count_bytes - sum(stat.size for stat in batch)
-        files = LooseFiles(documents)
+        files = UnindexedFiles(documents)
         plan = plan_text(files, target.repo, _mask(files, target.scope), query)
         if plan is not None:
             count_end = plan.count_end(counted_bytes)
@@ -188,7 +192,7 @@ def search_loose(
                 answers.append(_count(answers[-1].rest, query, bounds, count_end))
             if answers[-1].more or answers[-1].ended:
                 break
-    return LooseAnswer(answers, files_read, count_bytes)
+    return UnindexedAnswer(answers, files_read, count_bytes)
 
 
 def _count(plan: TextPlan, query: TextQuery, bounds: Bounds, count_end: int) -> TextAnswer:
@@ -209,7 +213,7 @@ def _languages(document: Document) -> Iterator[str]:
     yield from (chunk.language for chunk in document.chunks if chunk.language)
 
 
-def _mask(files: LooseFiles, scope: Scope) -> ScopeMask:
+def _mask(files: UnindexedFiles, scope: Scope) -> ScopeMask:
     """Return the mask of a scope's languages; its globs are already applied."""
     count = len(files.paths)
     if not scope.languages or not count:
@@ -226,7 +230,7 @@ def _batches(files: Iterator[FileStat]) -> Iterator[list[FileStat]]:
         size = min(MAX_IN_BATCH, 4 * size)
 
 
-def _named_in_scope(target: LooseTarget) -> Iterator[FileStat]:
+def _named_in_scope(target: UnindexedTarget) -> Iterator[FileStat]:
     """Yield files in scope by name; the language of some is known only from their text."""
     scope = target.scope
     matcher = PathMatcher(scope.include_globs, scope.exclude_globs)
@@ -248,13 +252,13 @@ def _may_hold(path: str, languages: Collection[str]) -> bool:
     )
 
 
-def _documents(target: LooseTarget, files: Iterable[FileStat]) -> list[Document]:
+def _documents(target: UnindexedTarget, files: Iterable[FileStat]) -> list[Document]:
     with FolderReader(target.root) as reader:
         documents = (_document(reader, target.settings, stat.path) for stat in files)
         return [document for document in documents if document is not None]
 
 
-def read_document(target: LooseTarget, path: str) -> Document | None:
+def read_document(target: UnindexedTarget, path: str) -> Document | None:
     """Return a file's current document; None if it is gone or not indexable."""
     with FolderReader(target.root) as reader:
         return _document(reader, target.settings, path)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-MOST_DOC = 300  # maximum length of a definition's documentation, in characters
-MOST_READ = 4 * MOST_DOC  # bytes of a comment, searched for its first paragraph
+MAX_DOC = 300  # maximum length of a definition's documentation, in characters
+MAX_READ = 4 * MAX_DOC  # bytes of a comment, searched for its first paragraph
 # parts of the types of leading nodes with documentation; others are decorators and the like
 _SAYING = ("comment", "haddock", "string")
 _APART = re.compile(rb"[ \t\r]*\n[ \t\r]*\n[ \t]*[^\s/]")
@@ -35,14 +35,14 @@ class Docs:
 
     def of(self, node: Any) -> str:
         if docstring := self._inside.get(node.id):
-            return _said([text_of(docstring, self._content, MOST_READ)])
+            return _said([text_of(docstring, self._content, MAX_READ)])
         row, parts = node.start_point[0] - 1, list[str]()
         while (
             (lead := self._by_end.get(row)) is not None
             and lead.start_byte < node.start_byte
             and self._is_alone(lead)
         ):
-            text = text_of(lead, self._content, MOST_READ)
+            text = text_of(lead, self._content, MAX_READ)
             if any(mark in lead.type for mark in _SAYING) or text.startswith("@doc"):
                 parts.append(text.removeprefix("@doc").lstrip("( "))
             row = min(row, lead.start_point[0]) - 1
@@ -78,14 +78,14 @@ def _said(parts: list[str]) -> str:
         if plain:
             lines.append(plain)
             length += len(plain) + 1
-        if length > MOST_DOC or (lines and not plain):
+        if length > MAX_DOC or (lines and not plain):
             break
-    return "\n".join(lines).strip()[:MOST_DOC].rstrip()
+    return "\n".join(lines).strip()[:MAX_DOC].rstrip()
 
 
 def comment_above(text: str, begin: int, mark: str = "--") -> str:
     """Return the first paragraph of the comment directly above a place."""
-    lines = text[max(0, begin - 4 * MOST_READ) : begin].split("\n")[:-1]
+    lines = text[max(0, begin - 4 * MAX_READ) : begin].split("\n")[:-1]
     if lines and lines[-1].rstrip().endswith("*/"):
         block = "\n".join(lines)
         return _said([block[block.rfind("/*") :]]) if "/*" in block else ""

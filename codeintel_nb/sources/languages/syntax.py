@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ..chunk import Symbol
 from .definitions import Definition, symbols_of
-from .docs import MOST_READ, Docs, text_of
+from .docs import MAX_READ, Docs, text_of
 from .lost_lines import with_lost_lines
 from .names import cleaned_name, name_of
 from .sql_symbols import with_statements
@@ -20,7 +20,7 @@ from .templates import template_symbols
 LIMIT_S, LIMIT_S_PER_MB = 1.0, 2.0
 SLICE_BYTES = 1 << 20  # read by the parser at once
 TIMED_BYTES = 1 << 15  # smaller files are parsed without a time limit
-MOST_KEYS = 1000  # definitions of kind text, keys of data; a file with more is data, not settings
+MAX_KEYS = 1000  # definitions of kind text, keys of data; a file with more is data, not settings
 _LEADING = ("comment", "attribute", "decorator", "annotation")
 
 
@@ -163,7 +163,7 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
                 node = match[kind][0]
                 # of several names the last: Dart's Catalog.empty
                 if (existing := by_node.get(node.id)) is None or existing.kind == kind:
-                    name = how.head.match(text_of(node, content, MOST_READ)) if how.head else None
+                    name = how.head.match(text_of(node, content, MAX_READ)) if how.head else None
                     text = name[1] if name else text_of(match["name"][0], content)
                     by_node[node.id] = Definition(
                         node,
@@ -182,7 +182,7 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
                 inner[raw_text.id] = inside.root
                 symbols += inside.symbols
         definitions += by_node.values()
-    if sum(one.kind == "text" for one in definitions) > MOST_KEYS:
+    if sum(one.kind == "text" for one in definitions) > MAX_KEYS:
         definitions = [one for one in definitions if one.kind != "text"]
     definitions.sort(key=lambda one: (one.node.start_byte, -one.node.end_byte))
     docs = Docs(content, captured.get("leading", []), captured.get("doc", []))

@@ -1,1 +1,0 @@
-"""Operations of the engine, for notebooks, the command line, REST and MCP."""
