@@ -145,7 +145,7 @@ def two(make_workspace, tmp_path):
 
 
 def shard_of(workspace, name):
-    (target,) = workspace._repositories.now(Scope(repos=(name,))).targets
+    (target,) = workspace._repositories.view(Scope(repos=(name,))).targets
     return target.folder
 
 
@@ -194,7 +194,7 @@ def test_tombstones_of_unknown_files_are_an_error(two, dead):
 
 
 def test_file_rejected_by_faiss_is_a_shard_error(two, monkeypatch):
-    from codeintel_nb.index.shard.shard import vectors
+    from codeintel_nb.index.shard import vectors
 
     monkeypatch.setattr(vectors, "FEW", 0)
     monkeypatch.setattr(vectors, "MARGIN", 0)

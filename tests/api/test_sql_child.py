@@ -149,7 +149,7 @@ def test_killed_child_raises_and_the_next_one_answers(run):
 
     def kill():
         for child in psutil.Process().children():
-            if "sql_child" in " ".join(child.cmdline()):
+            if "sql_process" in " ".join(child.cmdline()):
                 child.kill()
 
     threading.Timer(0.5, kill).start()
@@ -161,7 +161,7 @@ def test_killed_child_raises_and_the_next_one_answers(run):
 def test_no_child_outlives_its_owner(children, run):
     run("select 1")
     mine = [
-        child for child in psutil.Process().children() if "sql_child" in " ".join(child.cmdline())
+        child for child in psutil.Process().children() if "sql_process" in " ".join(child.cmdline())
     ]
     assert len(mine) == 1, "one idle child"
     children.close()

@@ -14,8 +14,8 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 from cachetools import TTLCache
-from codeintel_nb.index.shard.shard.paths import PathTable
-from codeintel_nb.index.shard.shard.vectors import decode
+from codeintel_nb.index.shard.paths import PathTable
+from codeintel_nb.index.shard.vectors import decode
 from codeintel_nb.search.text.ripgrep import rg_path
 from pathspec import GitIgnoreSpec
 
@@ -78,7 +78,7 @@ def test_text(corpus):
 
 def test_vectors(corpus):
     embedder = default_embedder()
-    targets = corpus.workspace._repositories.now(Scope()).targets
+    targets = corpus.workspace._repositories.view(Scope()).targets
     shards = [corpus.workspace._engine.shard(t.folder) for t in targets]
     shard = max(shards, key=lambda s: s.manifest.chunks)
     exact = decode(shard.vectors.codes)
@@ -149,7 +149,7 @@ def test_scope_to_mask(corpus):
         exclude_globs=("**/vendor/**", "*.min.js"),
         languages=("python",),
     )
-    targets = corpus.workspace._repositories.now(Scope()).targets
+    targets = corpus.workspace._repositories.view(Scope()).targets
     shards = [corpus.workspace._engine.shard(t.folder) for t in targets]
     ours = median_ms(lambda: [compile_mask(shard, (), scope) for shard in shards], 5)
     paths = [path for shard in shards for path in shard.paths]

@@ -22,8 +22,8 @@ from collections import Counter
 from pathlib import Path
 
 import msgspec
-from codeintel_nb.index.shard.shard.manifest import crc32_of
-from codeintel_nb.index.shard.shard.shard import Shard
+from codeintel_nb.index.shard.manifest import crc32_of
+from codeintel_nb.index.shard.shard import Shard
 
 from codeintel_nb import Workspace
 from codeintel_nb.embedding.embedder import default_embedder

@@ -6,7 +6,7 @@ import time
 
 import msgspec
 import pytest
-from codeintel_nb.index.shard.shard.shard import Shard
+from codeintel_nb.index.shard.shard import Shard
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.embedding.embedder import default_embedder

@@ -11,7 +11,7 @@ from tests.conftest import write_tree
 # runs in the indexing child, in place of a faulty grammar
 FAULTS = """
 import os, re, signal
-from codeintel_nb.index import guard
+from codeintel_nb.index.update import parse_guard as guard
 from codeintel_nb.sources import document
 
 guard.MAX_S = 1.0
@@ -86,7 +86,8 @@ def test_child_killed_from_outside_is_not_restarted(faulty, tmp_path):
 
 TIMED_OUT = """
 import os
-from codeintel_nb.sources import document, syntax
+from codeintel_nb.sources import document
+from codeintel_nb.sources.languages import syntax
 cut = document.document_of
 
 def document_of(path, data, *others):

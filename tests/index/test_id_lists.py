@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from codeintel_nb.index.shard.shard.id_lists import BITS, ELIAS_FANO, IDS, IdLists, packed
+from codeintel_nb.index.shard.id_lists import BITS, ELIAS_FANO, IDS, IdLists, packed
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -2,7 +2,7 @@ import math
 from collections import Counter
 
 import numpy as np
-from codeintel_nb.index.shard.shard.lexicon import K1, STEPS, B, Lexicon, LexiconBuilder
+from codeintel_nb.index.shard.lexicon import K1, STEPS, B, Lexicon, LexiconBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 

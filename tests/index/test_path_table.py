@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from codeintel_nb.index.shard.shard.paths import PathTable
+from codeintel_nb.index.shard.paths import PathTable
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import IPython
 import numpy as np
 import pytest
-from codeintel_nb.index.shard.shard.shard import Shard
-from codeintel_nb.index.shard.shard.vectors import decode
+from codeintel_nb.index.shard.shard import Shard
+from codeintel_nb.index.shard.vectors import decode
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import MissingExtra, SearchError
@@ -36,7 +36,7 @@ def places(points):
 
 
 def test_similar_chunks_are_close_together(mapped):
-    (target,) = mapped._repositories.now(Scope()).targets
+    (target,) = mapped._repositories.view(Scope()).targets
     vectors = decode(mapped._engine.shard(target.folder).vectors.codes)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     at = places(mapped.points())
@@ -140,7 +140,7 @@ def test_map_works_without_a_writable_home(mapped, monkeypatch, tmp_path):
     monkeypatch.setattr(
         projection, "_in_child", lambda *given: children.append(1) or in_child(*given)
     )
-    (target,) = mapped._repositories.now(Scope()).targets
+    (target,) = mapped._repositories.view(Scope()).targets
     shard = mapped._engine.shard(target.folder)
     made = Projection(tmp_path / "file" / "map")
     for _ in range(3):
@@ -173,7 +173,7 @@ def test_map_without_repositories_raises(make_workspace):
 
 def test_deleted_shard_raises_file_not_found(mapped, tmp_path):
     """Check the error: callers reload the snapshot on it."""
-    (target,) = mapped._repositories.now(Scope()).targets
+    (target,) = mapped._repositories.view(Scope()).targets
     folder = tmp_path / target.folder.name
     shutil.copytree(target.folder, folder)
     shard = Shard(folder)
@@ -185,7 +185,7 @@ def test_deleted_shard_raises_file_not_found(mapped, tmp_path):
 
 def test_newer_landmarks_of_another_process_are_kept(mapped, tmp_path):
     """Check that a process with older landmarks places its shards among the newer ones."""
-    (target,) = mapped._repositories.now(Scope()).targets
+    (target,) = mapped._repositories.view(Scope()).targets
     shard = mapped._engine.shard(target.folder)
     folder = tmp_path / "map"
     projection = Projection(folder)
@@ -211,7 +211,7 @@ def test_two_processes_can_lay_out_a_map_at_once(make_workspace, tmp_path):
         workspace.index(tmp_path / name)
     shards = [
         workspace._engine.shard(target.folder)
-        for target in workspace._repositories.now(Scope()).targets
+        for target in workspace._repositories.view(Scope()).targets
     ]
     projections = [Projection(tmp_path / "map") for _ in shards]
     with ThreadPoolExecutor(len(shards)) as pool:
@@ -225,6 +225,6 @@ def test_two_processes_can_lay_out_a_map_at_once(make_workspace, tmp_path):
 
 def test_shard_without_positions_raises_file_not_found(mapped):
     """Check the error: another process may publish a shard after the shards were listed."""
-    (target,) = mapped._repositories.now(Scope()).targets
+    (target,) = mapped._repositories.view(Scope()).targets
     with pytest.raises(FileNotFoundError):
         Projection(folder_of(mapped)).points(mapped._engine.shard(target.folder))

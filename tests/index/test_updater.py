@@ -10,7 +10,7 @@ import time
 import msgspec
 import numpy as np
 import pytest
-from codeintel_nb.index.shard.shard.shard import Shard
+from codeintel_nb.index.shard.shard import Shard
 
 from codeintel_nb import Workspace
 from codeintel_nb.embedding.embedder import default_embedder
@@ -207,7 +207,7 @@ def test_vectors_match_the_embedder_after_a_rebuild(setup):
         for i in range(shard.manifest.chunks)
     ]
     exact = default_embedder().embed_code(inputs)
-    from codeintel_nb.index.shard.shard.vectors import decode
+    from codeintel_nb.index.shard.vectors import decode
 
     assert np.abs(decode(shard.vectors.codes) - exact).max() < 0.004
 

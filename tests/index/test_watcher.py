@@ -11,7 +11,7 @@ import venv
 import zipfile
 
 import pytest
-from codeintel_nb.index.shard.shard.shard import Shard
+from codeintel_nb.index.shard.shard import Shard
 
 from codeintel_nb import Scope
 from codeintel_nb import indexer as indexing

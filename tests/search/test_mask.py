@@ -1,5 +1,5 @@
 import numpy as np
-from codeintel_nb.index.shard.shard.shard import KINDS
+from codeintel_nb.index.shard.shard import KINDS
 from hypothesis import given
 
 from codeintel_nb import Scope
@@ -8,7 +8,7 @@ from tests.strategies import SCOPE_FIELDS
 
 
 def shard_of(workspace):
-    (target,) = workspace._repositories.now(Scope()).targets
+    (target,) = workspace._repositories.view(Scope()).targets
     return workspace._engine.shard(target.folder)
 
 

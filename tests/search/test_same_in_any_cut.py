@@ -9,7 +9,7 @@ import IPython
 import msgspec
 import numpy as np
 import pytest
-from codeintel_nb.index.shard.shard.vectors import top
+from codeintel_nb.index.shard.vectors import top
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,7 +86,7 @@ def cuts(tmp_path_factory):
 
 
 def shards(workspace):
-    return workspace._repositories.now(Scope()).targets
+    return workspace._repositories.view(Scope()).targets
 
 
 def test_the_cuts_differ(cuts):

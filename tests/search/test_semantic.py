@@ -20,7 +20,7 @@ def packages(tmp_path_factory):
 def chunks_of(workspace, scope):
     """Return all chunks in scope as (repo, path, first line), and their exact vectors."""
     places, inputs = [], []
-    for target in workspace._repositories.now(scope).targets:
+    for target in workspace._repositories.view(scope).targets:
         shard, mask = workspace._engine.shard(target.folder), workspace._engine.mask(target)
         ids = range(shard.manifest.chunks) if mask.chunks is None else np.flatnonzero(mask.chunks)
         for chunk in ids:
@@ -148,7 +148,7 @@ def test_results_do_not_depend_on_the_number_of_shards(tmp_path, make_workspace,
         msgspec.structs.replace(Settings.from_environment(tmp_path / "many"), shard_bytes=2000)
     )
     many.index(tree, name="shop")
-    assert len(many._repositories.now(Scope()).targets) > 3
+    assert len(many._repositories.view(Scope()).targets) > 3
     for query in ["add a price to the cart", "part_7", "charge"]:
         for mode in ("hybrid", "lexical", "dense"):
             a, b = one.semantic_search(query, mode=mode), many.semantic_search(query, mode=mode)

@@ -10,7 +10,7 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 import pytest
-from codeintel_nb.index.shard.shard.text_flags import is_plain
+from codeintel_nb.index.shard.text_flags import is_plain
 from codeintel_nb.search.text.literals import word_literal
 from codeintel_nb.search.text.pattern import is_lower
 from codeintel_nb.search.text.plan import plan_text
@@ -274,7 +274,7 @@ def test_limited_hits_are_a_prefix_of_all_hits(real, monkeypatch, pattern):
 
 def test_shard_records_which_chunks_are_plain(real):
     workspace, _ = real
-    (target,) = workspace._repositories.now(Scope()).targets
+    (target,) = workspace._repositories.view(Scope()).targets
     shard = workspace._engine.shard(target.folder)
     edges = shard.chunk_start.tolist()
     plain = [is_plain(shard.content[begin:end]) for begin, end in pairwise(edges)]
@@ -285,7 +285,7 @@ def test_shard_records_which_chunks_are_plain(real):
 @pytest.mark.parametrize("seed", range(4))
 def test_blocks_are_split_by_reader(real, seed):
     workspace, _ = real
-    (target,) = workspace._repositories.now(Scope()).targets
+    (target,) = workspace._repositories.view(Scope()).targets
     shard = workspace._engine.shard(target.folder)
     rng = np.random.default_rng(seed)
     blocks = np.sort(rng.choice(shard.postings.blocks, shard.postings.blocks // 2, replace=False))
@@ -350,7 +350,7 @@ def test_hit_is_labelled_with_its_innermost_definition(shop):
 
 def test_definitions_around_finds_the_innermost_of_each_line(real):
     workspace, _ = real
-    (target,) = workspace._repositories.now(Scope()).targets
+    (target,) = workspace._repositories.view(Scope()).targets
     shard = workspace._engine.shard(target.folder)
     files = np.repeat(np.arange(shard.manifest.files), shard.file_lines)
     lines = np.concatenate([np.arange(1, count + 1) for count in shard.file_lines.tolist()])
@@ -738,7 +738,7 @@ def test_long_line_is_searched_by_rg(tmp_path):
     root = write_tree(tmp_path / "t", {"a.js": "x" * 700_000 + " needle1\n"})
     workspace = Workspace(Settings.from_environment(tmp_path / "home"), here=str(root))
     workspace.index(root, name="t")
-    (target,) = workspace._repositories.now(Scope()).targets
+    (target,) = workspace._repositories.view(Scope()).targets
     engine = workspace._engine
     plan = plan_text(
         engine.shard(target.folder), "t", engine.mask(target), TextQuery(r"[0-9]", regex=True)

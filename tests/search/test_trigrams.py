@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 import re2
-from codeintel_nb.index.shard.shard.id_lists import BITS, ELIAS_FANO, IDS
-from codeintel_nb.index.shard.shard.postings import (
+from codeintel_nb.index.shard.id_lists import BITS, ELIAS_FANO, IDS
+from codeintel_nb.index.shard.postings import (
     BLOCK,
     Postings,
     PostingsBuilder,
