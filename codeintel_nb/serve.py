@@ -8,7 +8,7 @@ import re
 import secrets
 import socket
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from . import __version__
-from .client.http import BASE, VERSION_HEADER
+from .client.transport import BASE, VERSION_HEADER
 from .errors import CodeIntelError, MissingExtra
 from .mcp_server.server import make_server
-from .operations.values import Problem, to_wire
+from .operations.table import OPERATIONS, Operation
+from .operations.wire import to_wire
 from .scopes.registry import open_registry
 from .scopes.session import session_context
-from .server.starlette import LOOPBACK, Call, Options, Refused, Rest, refusal
+from .server.problems import Refused, problem, refusal
+from .server.starlette import LOOPBACK, Call, Options, Rest
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -102,9 +104,7 @@ def make_app(options: Options) -> Starlette:
         stateless_http=options.workers > 1, json_response=True, transport_security=security
     )
 
-    def route(
-        path: str, method: str, answer: Callable[[Call], Awaitable[Any]], status: int = 200
-    ) -> Route:
+    def route(operation: Operation) -> Route:
         async def endpoint(request: Request) -> Response:
             call = Call(request)
             headers = {VERSION_HEADER: __version__}
@@ -112,9 +112,9 @@ def make_app(options: Options) -> Starlette:
                 await call.read()
                 headers["X-Session-ID"] = call.session_id
                 with session_context(call.session_id):
-                    result = await answer(call)
+                    result = await rest.answer(operation, call)
             except (Refused, CodeIntelError) as error:
-                return _problem(refusal(error), headers)
+                return _problem(refusal(error, operation.errors), headers)
             if isinstance(result, AsyncIterator):
                 return StreamingResponse(
                     result,
@@ -123,14 +123,9 @@ def make_app(options: Options) -> Starlette:
                 )
             if result is None:
                 return Response(status_code=204, headers=headers)
-            return Response(
-                result if isinstance(result, bytes) else to_wire(result),
-                status,
-                headers,
-                "application/json",
-            )
+            return Response(result, operation.status, headers, "application/json")
 
-        return Route(f"/{BASE}{path}", endpoint, methods=[method])
+        return Route(f"/{BASE}{operation.path}", endpoint, methods=[operation.method])
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -150,9 +145,8 @@ def make_app(options: Options) -> Starlette:
             )
         )
 
-    routes = [route(path, method, answer, status) for path, method, answer, status in rest.routes()]
     app = Starlette(
-        routes=[*routes, *mcp_app.routes],
+        routes=[*map(route, OPERATIONS), *mcp_app.routes],
         middleware=[Middleware(Guard, options=options)],
         lifespan=lifespan,
         exception_handlers={404: unknown, 405: unknown},
@@ -164,11 +158,8 @@ def make_app(options: Options) -> Starlette:
 def _problem(refused: Refused, headers: dict[str, str] | None = None) -> Response:
     from starlette.responses import Response
 
-    problem = Problem(
-        HTTPStatus(refused.status).phrase, refused.status, refused.detail, error=refused.error
-    )
     return Response(
-        to_wire(problem),
+        to_wire(problem(refused)),
         refused.status,
         {VERSION_HEADER: __version__, **(headers or {}), **refused.headers},
         "application/problem+json",

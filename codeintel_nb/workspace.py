@@ -22,32 +22,19 @@ from .search.code_map.layout import Projection
 from .search.code_map.points import Points
 from .search.facets import Facets
 from .search.hit import Coverage, FileText, Hit, Results
-from .search.query import (
-    DEFAULT_HITS,
-    Bounds,
-    Case,
-    Mode,
-    PathQuery,
-    SemanticQuery,
-    Show,
-    SymbolQuery,
-    TextQuery,
-)
+from .search.query import Bounds, PathQuery, Query, SemanticQuery, SymbolQuery, TextQuery
 from .search.sql import MAX_ROWS, MEMORY_LIMIT, InScope, run_sql
 from .search.table import Table
 from .search.text.unindexed import UnindexedTarget, read_document
+from .searches import Searches
 from .settings import Settings
 from .sources.walk import Walk
 
 MAX_SUGGESTED = 10_000  # files of an unindexed folder compared with a wrong path
 
 
-class Workspace(Indexer):
-    """Search and indexing of the repositories in one home; safe to share between threads.
-
-    Every search takes ``deadline`` (seconds) and ``cancel`` (an event). Ended by one of them, it
-    returns the hits so far, with ``truncated`` set.
-    """
+class Workspace(Indexer, Searches):
+    """Search and indexing of the repositories in one home; safe to share between threads."""
 
     def __init__(
         self,
@@ -79,96 +66,37 @@ class Workspace(Indexer):
             Settings.from_environment(None if home is None else os.fspath(home)), follow=follow
         )
 
-    def search_text(
-        self,
-        pattern: str,
-        scope: Scope | None = None,
-        regex: bool = False,
-        case: Case = "smart",
-        word: bool = False,
-        limit: int = DEFAULT_HITS,
-        context: int = 0,
-        deadline: float | None = None,
-        cancel: threading.Event | None = None,
-        per_file: int | None = None,
-        rank: bool = False,
-        show: Show = "lines",
-        no_ignore: bool = False,
+    def search(self, query: Query, scope: Scope | None, bounds: Bounds) -> Results:
+        """Return the hits of a query in a scope; the query's own limits of scope do not apply."""
+        engine, run = self._engine, self._run_search
+        match query:
+            case TextQuery() as text:
+                return run(
+                    scope,
+                    text,
+                    lambda targets, unindexed: engine.search_text(text, targets, bounds, unindexed),
+                    fresh=True,
+                    no_ignore=text.no_ignore,
+                )
+            case SemanticQuery() as question:
+                return run(
+                    scope,
+                    question,
+                    lambda targets, _: engine.semantic_search(
+                        question, targets, bounds, self._embedder()
+                    ),
+                )
+            case SymbolQuery() as name:
+                return run(scope, name, lambda targets, _: engine.symbols(name, targets, bounds))
+            case PathQuery() as paths:
+                return run(scope, paths, lambda targets, _: engine.list_paths(paths, targets))
+        raise SearchError(f"There is no search of {type(query).__name__}.")
+
+    def _results(
+        self, query: Query, scope: Scope | None, cancel: threading.Event | None
     ) -> Results:
-        """Return the lines matching a pattern, in path order: those of ``rg --no-config``.
-
-        Searches the current content of the files: those newer than the index, or not in it, are
-        read. Only indexed files have kinds: with kinds in scope, changed files are left out and
-        counted (``coverage.unindexed``).
-
-        With ``rank``, definitions and files with many matches come first. ``show="files"`` returns
-        one hit per file, its first matching line; ``show="counts"`` the same, with the number of
-        matching lines as the score. With ``no_ignore``, files left out by ignore rules and files in
-        the folders of tools and environments are read too, as by ``rg --no-ignore``.
-        """
-        query = TextQuery(
-            pattern, regex, case, word, limit, context, per_file, rank, show, no_ignore
-        )
-        bounds = Bounds.within(deadline, cancel)
-        return self._search(
-            scope,
-            query,
-            lambda targets, loose: self._engine.search_text(query, targets, bounds, loose),
-            fresh=True,
-            no_ignore=no_ignore,
-        )
-
-    def semantic_search(
-        self,
-        query: str,
-        scope: Scope | None = None,
-        limit: int = 10,
-        mode: Mode = "hybrid",
-        deadline: float | None = None,
-        cancel: threading.Event | None = None,
-    ) -> Results:
-        """Return chunks of code answering a question, best first."""
-        request = SemanticQuery(query, limit, mode)
-        bounds = Bounds.within(deadline, cancel)
-        return self._search(
-            scope,
-            request,
-            lambda targets, _: self._engine.semantic_search(
-                request, targets, bounds, self._embedder()
-            ),
-        )
-
-    def symbols(
-        self,
-        name: str,
-        kind: str | Sequence[str] | None = None,
-        scope: Scope | None = None,
-        limit: int = DEFAULT_HITS,
-        deadline: float | None = None,
-        cancel: threading.Event | None = None,
-    ) -> Results:
-        """Return definitions by name or glob: ``DataFrame.merge``, ``read_*``.
-
-        The same name comes first, then names beginning with it, then names containing it. If there
-        are none, similarly spelled names are returned. ``kind`` replaces the kinds of the scope: it
-        is function, class, method, module or text (a key of data), or several of them. Each hit has
-        its ``signature`` and ``doc``.
-        """
-        if kind is not None:
-            scope = (scope or EVERYTHING).merged(
-                kinds=(kind,) if isinstance(kind, str) else tuple(kind)
-            )
-        query, bounds = SymbolQuery(name, limit), Bounds.within(deadline, cancel)
-        return self._search(
-            scope, query, lambda targets, _: self._engine.symbols(query, targets, bounds)
-        )
-
-    def list_paths(self, scope: Scope | None = None, limit: int | None = None) -> Results:
-        """Return the files in scope, one hit each."""
-        query = PathQuery(limit)
-        return self._search(
-            scope, query, lambda targets, _: self._engine.list_paths(query, targets)
-        )
+        narrowed = query.narrowed(scope or EVERYTHING)
+        return self.search(query, narrowed, Bounds.within(query.timeout_s, cancel))
 
     def count(self, scope: Scope | None = None) -> Coverage:
         """Count files and chunks in scope, and warm the caches for later searches.
@@ -281,18 +209,20 @@ class Workspace(Indexer):
         self,
         statement: str,
         scope: Scope | None = None,
-        deadline: float | None = None,
+        timeout_s: float | None = None,
         cancel: threading.Event | None = None,
         most_rows: int = MAX_ROWS,
         memory_bytes: int = MEMORY_LIMIT,
         hits: Sequence[Hit] = (),
+        deadline: float | None = None,
     ) -> Table:
         """Return the rows of one SQL query over the code in scope.
 
         The tables are repositories, files, chunks, symbols and cells, limited to the scope; and
-        hits, with the rows of ``hits``, such as those of a search.
+        hits, with the rows of ``hits``, such as those of a search. ``deadline`` is the former name
+        of ``timeout_s``.
         """
-        bounds = Bounds.within(deadline, cancel)
+        bounds = Bounds.within(deadline if timeout_s is None else timeout_s, cancel)
 
         def run(view: View) -> Table:
             if view.failed:  # a table cannot report missing rows
@@ -363,7 +293,7 @@ class Workspace(Indexer):
 
         return self._repositories.with_view(scope, run, fresh=True)
 
-    def _search(
+    def _run_search(
         self,
         scope: Scope | None,
         query: TextQuery | SemanticQuery | PathQuery | SymbolQuery,

@@ -2,166 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 from tornado.ioloop import PeriodicCallback
-from traitlets import Bool, Float, Int, List, Unicode, default, validate
+from traitlets import Bool, Float, Int, List, Unicode, default, observe, validate
 
 from codeintel_nb.client.kernel import PID, URL
 from codeintel_nb.errors import CodeIntelError
-from codeintel_nb.operations.operations import Limits
-from codeintel_nb.operations.values import JobState
-from codeintel_nb.scopes.namespaces import ServerRegistry, registry_prefix, server_tag
+from codeintel_nb.operations.limits import Limits
+from codeintel_nb.scopes.namespaces import registry_prefix, server_tag
 from codeintel_nb.scopes.redis.client import SCHEMES
-from codeintel_nb.scopes.registry import ScopeRegistry, open_registry
-from codeintel_nb.scopes.scope import EVERYTHING, Scope, joined, left
+from codeintel_nb.scopes.registry import open_registry
 from codeintel_nb.search.query import MAX_HITS
-from codeintel_nb.server.service import SharedService
 from codeintel_nb.settings import Settings
 from codeintel_nb.workspace import Workspace
 
 from .base import SETTING
-from .credentials import Signatures
 from .events import Events
-from .kernels import ACTIONS, Kernels
-from .metrics import RegistryCollector
+from .kernels import ACTIONS
+from .service import Service
 
 REAP_S = 5.0
-
-
-class Service(SharedService):
-    """State shared by the handlers of one Jupyter server."""
-
-    def __init__(
-        self,
-        workspace: Workspace,
-        registry: ScopeRegistry,
-        tag: str,
-        root: str,
-        limits: Limits,
-        roots: list[str],
-        threads: int,
-        kernel_manager: Any,
-        session_manager: Any,
-        events: Events,
-        watch: bool,
-        log: Callable[[str, str], None],
-    ) -> None:
-        named = ServerRegistry(registry, tag, lambda session_id: session_id in kernel_manager)
-        self.kernels = Kernels(
-            named.kernels(), kernel_manager, session_manager, events.scope_changed
-        )
-        super().__init__(
-            workspace,
-            named,
-            limits,
-            roots,
-            threads,
-            watch,
-            log,
-            events.job_moved,
-            self.kernels.is_live,
-            self.project_scope,
-        )
-        self.signatures = Signatures(self.kernels)
-        self._root = root
-        self._joined: dict[str, list[str]] = {}  # kernel id -> repositories added to its scope
-        self.events = events
-        self.registry_counts = RegistryCollector()
-        self.base_url = "/"
-        # a gateway's kernels cannot sign requests, so they keep their own scopes
-        self.has_remote_kernels = False
-        self.public_url = os.environ.get("JUPYTERHUB_PUBLIC_URL", "")
-
-    async def project_scope(self, session_id: str) -> Scope:
-        """Return the default scope: a kernel's is its notebook's project, others' is everything."""
-        folder = await self.kernels.folder(session_id)
-        # clients choose a session's path: it must not leave the root
-        if folder is None or ".." in folder.split("/"):
-            return EVERYTHING
-        place = os.path.join(self._root, *folder.split("/"))
-        names = tuple(self._joined.get(session_id, ()))
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self.searching, lambda: self.workspace.project_scope(place, self._root, names)
-        )
-
-    def join(self, session_id: str, name: str) -> None:
-        """Add a repository to a kernel's scope once it is indexed, unless the scope covers all."""
-        if not self.kernels.is_live(session_id):
-            return
-        loop = asyncio.get_running_loop()
-
-        async def widen(repositories: list[str]) -> None:
-            names = self._joined.setdefault(session_id, [])
-            if name not in names:
-                names.append(name)
-            with suppress(CodeIntelError):
-                scope = await self.sessions.registry.get(session_id)
-                if scope is not None:
-                    await self.sessions.registry.set(session_id, joined(scope, name, repositories))
-                self.events.scope_changed(session_id)
-
-        def moved(state: JobState) -> None:
-            if state.state == "done":
-                repositories = list[str]()
-                # before the scope is read, as it may change meanwhile; other followers come next
-                with suppress(CodeIntelError, OSError):
-                    repositories = [one.name for one in self.workspace.repositories()]
-                loop.call_soon_threadsafe(lambda: loop.create_task(widen(repositories)))
-
-        self.jobs.follow(name, moved)
-
-    async def remove(self, name: str) -> None:
-        """Remove a repository from the index, and from the scopes to which it was added."""
-        added = {one for names in self._joined.values() for one in names}
-
-        def remove() -> set[str]:
-            present = {one: self.workspace.present_name(one) for one in added}
-            removed = self.workspace.remove(name)
-            return {removed, *(one for one in added if present[one] == removed)}
-
-        names = await asyncio.get_running_loop().run_in_executor(self.searching, remove)
-        sessions = [
-            session_id for session_id, own in self._joined.items() if not names.isdisjoint(own)
-        ]
-        for session_id in sessions:  # before the first await: a kernel may end meanwhile
-            self._joined[session_id] = [one for one in self._joined[session_id] if one not in names]
-        for session_id in sessions:
-            with suppress(CodeIntelError):
-                scope = await self.sessions.registry.get(session_id)
-                if scope is not None:
-                    await self.sessions.registry.set(session_id, left(scope, names))
-                self.events.scope_changed(session_id)
-
-    def note_address(self, user: str, protocol: str, host: str) -> None:
-        """Store the server's public address, from its owner's request through a proxy."""
-        if not os.environ.get("JUPYTERHUB_PUBLIC_URL") and user == os.environ.get(
-            "JUPYTERHUB_USER", user
-        ):
-            self.public_url = f"{protocol}://{host}{self.base_url}"
-
-    async def tick(self) -> None:
-        """Clear the scopes of dead kernels and read the registry's counts, every few seconds."""
-        if self.has_remote_kernels:
-            await self.kernels.ask_gateway()
-        await self.kernels.reap()
-        for kernel_id in [
-            kernel_id for kernel_id in self._joined if not self.kernels.is_live(kernel_id)
-        ]:
-            del self._joined[kernel_id]
-        await self.follow()
-        self.registry_counts.latest = await self.sessions.registry.metrics()
-
-    def close(self) -> None:
-        self.registry_counts.unregister()
-        super().close()
 
 
 class CodeIntelApp(ExtensionApp):
@@ -198,12 +63,16 @@ class CodeIntelApp(ExtensionApp):
     prune_interval_s = Float(600.0, min=1.0, help="Seconds between sweeps of expired scopes.").tag(
         config=True
     )
-    search_deadline_s = Float(
-        30.0, min=0.1, help="Seconds after which a search gives what it has."
+    search_timeout_s = Float(
+        30.0, min=0.1, help="Seconds after which a search stops and returns what was found."
     ).tag(config=True)
-    sql_deadline_s = Float(600.0, min=0.1, help="Seconds after which an SQL query is ended.").tag(
+    search_deadline_s = Float(30.0, min=0.1, help="Former name of search_timeout_s.").tag(
         config=True
     )
+    sql_timeout_s = Float(600.0, min=0.1, help="Seconds after which an SQL query is ended.").tag(
+        config=True
+    )
+    sql_deadline_s = Float(600.0, min=0.1, help="Former name of sql_timeout_s.").tag(config=True)
     watch = Bool(True, help="Follow changes of indexed folders and keep the index up to date.").tag(
         config=True
     )
@@ -220,6 +89,10 @@ class CodeIntelApp(ExtensionApp):
         help="Folders below which clients may index, besides the server's root folder and "
         "installed packages.",
     ).tag(config=True)
+
+    @observe("search_deadline_s", "sql_deadline_s")
+    def _on_former_name(self, change: Any) -> None:
+        setattr(self, change["name"].replace("deadline", "timeout"), change["new"])
 
     @default("registry_prefix")
     def _own_prefix(self) -> str:
@@ -247,10 +120,10 @@ class CodeIntelApp(ExtensionApp):
             self.registry_prefix,
         )
         limits = Limits(
-            self.search_deadline_s,
+            self.search_timeout_s,
             hits=self.most_hits,
             rows=self.most_rows,
-            sql_deadline_s=self.sql_deadline_s,
+            sql_timeout_s=self.sql_timeout_s,
             sql_memory_bytes=self.sql_memory_bytes,
         )
         roots = [server.root_dir, *self.allowed_roots]
@@ -302,7 +175,7 @@ class CodeIntelApp(ExtensionApp):
         os.environ.update(variables)
         self.ticking = PeriodicCallback(self.service.tick, REAP_S * 1000)
         self.ticking.start()
-        self.service.searching.submit(self.service.prepare)
+        self.service.calls.searching.submit(self.service.prepare)
 
     async def stop_extension(self) -> None:
         if hasattr(self, "ticking"):

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from http import HTTPStatus
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-import msgspec
 from jupyter_server.base.handlers import APIHandler
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError
 
 from codeintel_nb import __version__
-from codeintel_nb.client.http import EVENT_STREAM, REQUEST_ID, VERSION_HEADER
 from codeintel_nb.client.signature import SCHEME
+from codeintel_nb.client.transport import EVENT_STREAM, REQUEST_ID, VERSION_HEADER
 from codeintel_nb.errors import CodeIntelError, ScopeError
-from codeintel_nb.index.update.report import Progress
-from codeintel_nb.operations.values import Problem, ScopeAnswer, from_wire, to_wire
+from codeintel_nb.operations.table import Errors, Operation
+from codeintel_nb.operations.wire import decode_request, to_wire
 from codeintel_nb.output.wording import in_panel
-from codeintel_nb.scopes.session import check_session_id, new_session_id, session_context
-from codeintel_nb.server.problems import MAX_BODY_BYTES, decode_or_bad_request, status_of
+from codeintel_nb.scopes.session import check_session_id, new_session_id
+from codeintel_nb.search.request import Request
+from codeintel_nb.server.caller import Caller
+from codeintel_nb.server.problems import MAX_BODY_BYTES, Refused, problem, refusal
 
-from .credentials import RESOURCE, Refused, refused
+from .credentials import RESOURCE
 
 SETTING = "codeintel_service"  # key of the service in the web application's settings
 SESSION_HEADER = "X-Session-ID"
-
-_T = TypeVar("_T")
 
 
 class CodeIntelHandler(APIHandler):
     """Base of every handler."""
 
-    # those that differ from server/problems.py
-    statuses: ClassVar[dict[type[CodeIntelError], HTTPStatus]] = {}
+    errors: Errors = {}  # statuses that differ from those of server/problems.py
     auth_resource = RESOURCE
     max_body_bytes: ClassVar[int] = MAX_BODY_BYTES
     kernel_id: str | None = None
@@ -55,9 +53,10 @@ class CodeIntelHandler(APIHandler):
                 header, self.request.method, self.request.uri, self.request.body
             )
             if self.kernel_id is None:
-                raise refused(
-                    "The kernel's signature is not good: "
-                    "of an unknown kernel, forged, used before or too old."
+                raise Refused(
+                    403,
+                    "Invalid kernel signature: unknown kernel, wrong key, replayed, or older than "
+                    "60 s.",
                 )
         await super().prepare()
         if len(self.request.body) > self.max_body_bytes:
@@ -82,7 +81,7 @@ class CodeIntelHandler(APIHandler):
         header = self.request.headers.get(SESSION_HEADER)
         if self.kernel_id is not None:
             if header not in (None, self.kernel_id):
-                raise refused("A kernel's signature is good for its own session alone.")
+                raise Refused(403, "A kernel's signature is valid for its own session only.")
             return self.kernel_id
         try:
             return check_session_id(header) if header is not None else new_session_id()
@@ -96,40 +95,43 @@ class CodeIntelHandler(APIHandler):
 
     # requests
 
-    def decoded(self, kind: type[_T]) -> _T:
-        """Return the body, decoded as this type."""
-        return decode_or_bad_request(lambda: from_wire(self.request.body or b"{}", kind))
-
-    def queried(self, kind: type[_T]) -> _T:
-        """Return the query string, decoded as this type."""
-        arguments = {
+    def decoded(self, operation: Operation, *path: str) -> Request[Any]:
+        """Return the request of an operation."""
+        query = {
             name: self.get_query_argument(name)
             for name in self.request.query_arguments
             if name != "token"
         }
-        return decode_or_bad_request(lambda: msgspec.convert(arguments, kind, strict=False))
+        parameters = dict(zip(operation.parameters, path, strict=True))
+        return decode_request(operation, self.request.body, parameters, query)
 
-    def call_id(self, request_id: str = "") -> str:
-        """Return a call's id, by default this call's.
-
-        It includes the owner, so that only the owner can end the call.
-        """
-        request_id = request_id or self.request.headers.get(REQUEST_ID, str(id(self)))
+    def caller(self) -> Caller:
+        """Return the client of this request."""
         # Jupyter invents a user name for each request with a token
         by_token = bool(getattr(self, "token_authenticated", False))
-        return f"{self.kernel_id or ('' if by_token else self.current_user.username)} {request_id}"
+        return Caller(
+            self.session_id,
+            self.request.headers.get(REQUEST_ID, str(id(self))),
+            self.kernel_id or ("" if by_token else self.current_user.username),
+            self.kernel_id or "",
+            self._kernel_python(),
+            self.is_page,
+            self.is_page and "X-Forwarded-For" not in self.request.headers,
+            EVENT_STREAM in self.request.headers.get("Accept", ""),
+            self.cancel,
+        )
 
-    # work
+    def _kernel_python(self) -> str:
+        """Return the interpreter of the requesting kernel, or an empty string.
 
-    async def run_in_thread(self, work: Callable[[], _T]) -> _T:
-        """Run on a thread, so that no other request waits for it."""
-        result: _T = await self.service.run_in_thread(work)
-        return result
-
-    async def held(self) -> ScopeAnswer:
-        with session_context(self.session_id):
-            answer: ScopeAnswer = await self.service.sessions.get()
-            return answer
+        The kernel may have its packages indexed.
+        """
+        if self.kernel_id is None:
+            return ""
+        try:
+            return str(self.kernel_manager.get_kernel(self.kernel_id).kernel_spec.argv[0])
+        except Exception:  # the kernel spec no longer exists
+            return ""
 
     def on_connection_close(self) -> None:
         self._is_gone = True
@@ -146,22 +148,6 @@ class CodeIntelHandler(APIHandler):
         return (
             self.kernel_id is None and self.request.headers.get("Sec-Fetch-Site") == "same-origin"
         )
-
-    @property
-    def wants_events(self) -> bool:
-        """Whether the client requests server-sent events in place of one answer."""
-        return EVENT_STREAM in self.request.headers.get("Accept", "")
-
-    async def answer_long(
-        self,
-        held: ScopeAnswer,
-        work: Callable[[Callable[[Progress], None], threading.Event], bytes],
-    ) -> None:
-        """Run a long call and answer it, as server-sent events if the client accepts them."""
-        if self.wants_events:
-            await self.send_events(self.service.stream(held, self.cancel, self.call_id(), work))
-        else:
-            self.answer(await self.service.long_call(held, self.cancel, self.call_id(), work))
 
     async def send_events(self, events: AsyncGenerator[bytes, None]) -> None:
         """Send server-sent events until the stream ends or the client disconnects."""
@@ -190,30 +176,27 @@ class CodeIntelHandler(APIHandler):
         self.finish(value if isinstance(value, bytes) else to_wire(value))
 
     def log_exception(self, kind: Any, value: Any, trace: Any) -> None:
-        if not isinstance(value, HTTPError | CodeIntelError):
+        if not isinstance(value, HTTPError | CodeIntelError | Refused):
             super().log_exception(kind, value, trace)
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
-        if isinstance(error, CodeIntelError):
-            status_code = status_of(error, self.statuses)
+        if isinstance(error, CodeIntelError | Refused):
+            status_code = refusal(error, self.errors).status
         super().send_error(status_code, **kwargs)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
-        detail, name, question = HTTPStatus(status_code).phrase, "", ""
-        if isinstance(error, Refused):
-            detail, name, question = error.detail, error.error, error.question
-        elif isinstance(error, CodeIntelError):
-            detail, name = str(error), type(error).__name__
-        elif isinstance(error, HTTPError):
-            detail = error.log_message or error.reason or detail
+        if isinstance(error, CodeIntelError | Refused):
+            refused = refusal(error, self.errors)
+        else:
+            detail = HTTPStatus(status_code).phrase
+            if isinstance(error, HTTPError):
+                detail = error.log_message or error.reason or detail
+            refused = Refused(status_code, detail)
         if self.is_page:
-            detail = in_panel(detail)
+            refused.detail = in_panel(refused.detail)
         self.set_header(VERSION_HEADER, __version__)
         if self.session_id:
             self.set_header(SESSION_HEADER, self.session_id)
-        problem = Problem(
-            HTTPStatus(status_code).phrase, status_code, detail, error=name, question=question
-        )
-        self.finish(to_wire(problem), set_content_type="application/problem+json")
+        self.finish(to_wire(problem(refused)), set_content_type="application/problem+json")

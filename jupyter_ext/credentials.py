@@ -5,21 +5,17 @@ from __future__ import annotations
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from functools import wraps
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable
+from typing import Any, Literal
 
 from jupyter_core.utils import ensure_async
-from jupyter_server.auth.decorator import allow_unauthenticated
-from tornado.web import HTTPError
 
 from codeintel_nb.client.signature import SCHEME, SKEW_S, sign
+from codeintel_nb.server.problems import Refused
 
 from .kernels import Kernels
 
 RESOURCE = "codeintel"  # for the Authorizer
-
-_Handler = TypeVar("_Handler", bound=Callable[..., Awaitable[None]])
 
 
 class Signatures:
@@ -52,46 +48,24 @@ class Signatures:
         return kernel_id
 
 
-def kernel_or_user(
-    action: str, kernels: Literal["any", "own", "none"] = "any"
-) -> Callable[[_Handler], _Handler]:
-    """Return a decorator to admit a person or a kernel.
+async def check_access(
+    handler: Any, action: str, kernels: Literal["any", "own", "none"], session_id: str
+) -> None:
+    """Raise Refused unless a person or a kernel may do this.
 
     A person needs the Authorizer's permission for ``action``. ``kernels`` admits any kernel, the
-    one in the path (own), or none.
+    one of the session (own), or none.
     """
-
-    def decorate(method: _Handler) -> _Handler:
-        @wraps(method)
-        async def checked(self: Any, *path: str) -> None:
-            if self.kernel_id is not None:
-                if kernels == "none" or (kernels == "own" and path[0] != self.kernel_id):
-                    raise refused("A kernel's signature is good for its own scope alone.")
-            elif self.current_user is None:
-                raise refused("Nobody is logged in. Send the server's token, or log in.")
-            elif not await ensure_async(
-                self.authorizer.is_authorized(self, self.current_user, action, RESOURCE)
-            ):
-                raise refused(
-                    f"{self.current_user.username!r} is not allowed to {action} {RESOURCE!r} "
-                    "on this server."
-                )
-            await method(self, *path)
-
-        return allow_unauthenticated(checked)  # type: ignore[no-any-return]
-
-    return decorate
-
-
-class Refused(HTTPError):
-    """A 4xx answer with a message for the client; only the request's own line is logged."""
-
-    def __init__(self, status: int, detail: str, error: str = "", question: str = "") -> None:
-        super().__init__(status)
-        self.detail = detail
-        self.error = error
-        self.question = question  # to ask the user
-
-
-def refused(detail: str) -> Refused:
-    return Refused(403, detail)
+    if handler.kernel_id is not None:
+        if kernels == "none" or (kernels == "own" and session_id != handler.kernel_id):
+            raise Refused(403, "A kernel's signature is valid for its own scope only.")
+    elif handler.current_user is None:
+        raise Refused(403, "Nobody is logged in. Send the server's token, or log in.")
+    elif not await ensure_async(
+        handler.authorizer.is_authorized(handler, handler.current_user, action, RESOURCE)
+    ):
+        raise Refused(
+            403,
+            f"{handler.current_user.username!r} is not allowed to {action} {RESOURCE!r} "
+            "on this server.",
+        )

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from codeintel_nb.operations.values import JobState
+from codeintel_nb.operations.answers import JobState
 from codeintel_nb.output.plain_text import clean
 from codeintel_nb.output.progress import Estimate, summary
 from codeintel_nb.output.wording import in_panel

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 
 from prometheus_client import REGISTRY, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from codeintel_nb.operations.answers import SearchAnswer, TableAnswer
 from codeintel_nb.scopes.registry import RegistryMetrics
 
 SEARCHES = Counter("codeintel_searches", "Searches by kind and outcome", ["kind", "outcome"])
@@ -54,3 +56,13 @@ class RegistryCollector(Collector):
         yield GaugeMetricFamily(
             "codeintel_sessions", "Sessions that hold a scope", value=now.sessions
         )
+
+
+def outcome_of(answer: SearchAnswer | TableAnswer, cancel: threading.Event) -> str:
+    """Return the outcome of a search, for its metric."""
+    if cancel.is_set():
+        return "cancelled"
+    if isinstance(answer, TableAnswer):
+        return "truncated" if answer.truncated else "found"
+    results = answer.results
+    return "none" if not results.hits else "truncated" if results.truncated else "found"

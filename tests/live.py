@@ -19,8 +19,8 @@ from urllib.parse import quote
 import pytest
 from jupyter_client import BlockingKernelClient
 
-from codeintel_nb.client.http import BASE
 from codeintel_nb.client.signature import credential
+from codeintel_nb.client.transport import BASE
 
 TOKEN = "secret-of-the-tests"
 CULLING = ["--MappingKernelManager.cull_interval=1", "--MappingKernelManager.cull_connected=True"]

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from codeintel_nb.search.text.ripgrep import rg_path
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.diagnostics.doctor import diagnose, network_file_system
 from codeintel_nb.errors import CodeIntelError, EngineError, SearchError, ShardError, SourceError
+from codeintel_nb.search.text.ripgrep import rg_path
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.mounts import virtual_folders
 from codeintel_nb.sources.repository import worktree

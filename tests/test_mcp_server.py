@@ -22,7 +22,7 @@ from codeintel_nb.errors import SessionError, SourceError
 from codeintel_nb.mcp_server.server import file_of, file_uri, make_server
 from codeintel_nb.mcp_server.tools import TOOLS, call
 from codeintel_nb.mcp_server.values import schema_of
-from codeintel_nb.operations.operations import Limits
+from codeintel_nb.operations.limits import Limits
 from codeintel_nb.scopes.registry import open_registry
 from codeintel_nb.server.backend import ServiceBackend
 from codeintel_nb.server.service import SharedService
@@ -339,7 +339,7 @@ def test_cancelling_a_call_stops_the_search(backend, mode):
     seen = threading.Event()
 
     class Slow(ServiceBackend):
-        async def search(self, kind, request, cancel):
+        async def ask(self, request, cancel=None):
             def wait():
                 if cancel.wait(10):
                     seen.set()

@@ -10,15 +10,15 @@ import threading
 import time
 import urllib.request
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
+import msgspec
 import pytest
-import yaml
 
-import jupyter_ext
 from codeintel_nb import Workspace
 from codeintel_nb.serve import listening, make_app
+from codeintel_nb.server.openapi import description
 from codeintel_nb.server.starlette import Options
+from jupyter_ext.handlers import ALL
 from tests.conftest import FILES, write_tree
 from tests.serving import TOKEN
 from tests.test_mcp_server import ask
@@ -39,9 +39,7 @@ def opened(folder):
 
 
 def test_routes_match_the_openapi_description():
-    described = yaml.safe_load((Path(jupyter_ext.__file__).parent / "openapi.yml").read_text())[
-        "paths"
-    ]
+    described = msgspec.json.decode(description(ALL))["paths"]
     served = {
         (route.path.removeprefix("/codeintel/v1"), method.lower())
         for route in make_app(Options()).routes
@@ -377,7 +375,7 @@ def test_index_home_cannot_be_indexed(make_serving, tmp_path):
     assert one.ask("POST", "repositories", {"path": str(tmp_path / "shop")})[0] == 202
     until(lambda: one.ask("GET", "repositories/shop/job")[2]["state"] == "done")
     status, _, problem = one.ask("POST", "repositories", {"path": str(tmp_path / "home")})
-    assert (status, "codeintel's own index" in problem["detail"]) == (403, True)
+    assert (status, "codeintel's own index" in problem["detail"]) == (400, True)
     assert one.ask("POST", "repositories", {"path": str(tmp_path), "name": "all"})[0] == 202, (
         "a folder containing it is indexed without it"
     )

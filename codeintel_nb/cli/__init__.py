@@ -14,18 +14,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from ..errors import CodeIntelError, did_you_mean
-from ..operations.options import (
-    PATH_OPTIONS,
-    SCOPE_OPTIONS,
-    SEMANTIC_OPTIONS,
-    SQL_OPTIONS,
-    SYMBOL_OPTIONS,
-    TEXT_OPTIONS,
-    Option,
-    convert,
-)
+from ..operations.options import Option, convert, options_of, positional_of
+from ..operations.requests import IndexRequest, RefreshRequest
+from ..operations.table import OPERATIONS
 from ..output.terminal import NotWritten, emit_json, open_missing_streams, print_anything, silence
 from ..scopes.namespaces import registry_prefix
+from ..search.query import SemanticQuery
 from ..workspace import Workspace
 from . import commands
 from .commands import ERROR, FOUND
@@ -194,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
                 action=_Take,
                 option=option,
                 default=defaults.get(option.field),
-                help=argparse.SUPPRESS if option.hidden else option.help,
+                help=argparse.SUPPRESS if option.is_hidden else option.help,
                 **extra,
             )
         return made
@@ -221,76 +215,49 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_search_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
-    grep = command(
-        "grep",
-        commands.grep,
-        "find lines that hold a text or match a regular expression",
-        (*TEXT_OPTIONS, *SCOPE_OPTIONS),
-        regex=False,
-        word=False,
-        case="smart",
-        context=0,
-        limit=100,
-        rank=False,
-        show="lines",
-        no_ignore=False,
-    )
-    grep.add_argument("pattern")
-    search = command(
-        "search",
-        commands.search,
-        "find code by what it does, or by a symbol's name",
-        (*SEMANTIC_OPTIONS, *SCOPE_OPTIONS),
-        mode="hybrid",
-        limit=10,
-    )
-    search.add_argument("query", nargs="+")
-    symbols = command(
-        "symbols",
-        commands.symbols,
-        "find definitions by name or glob",
-        (*SYMBOL_OPTIONS, *SCOPE_OPTIONS),
-        limit=20,
-    )
-    symbols.add_argument("name")
-    command("paths", commands.paths, "list the files in scope", (*PATH_OPTIONS, *SCOPE_OPTIONS))
+    for operation in OPERATIONS:
+        if not operation.command:
+            continue
+        parser = command(
+            operation.command,
+            commands.ask,
+            operation.summary,
+            options_of(operation.request),
+            operation=operation,
+        )
+        if positional := positional_of(operation.request):
+            # a question needs no quotes
+            parser.add_argument(
+                positional, nargs="+" if operation.request is SemanticQuery else None
+            )
     reader = command("read", commands.read, "show lines of an indexed file")
     reader.add_argument("repo")
     reader.add_argument("path")
     reader.add_argument("--lines", metavar="FIRST:LAST", help="only these lines")
-    sql = command(
-        "sql",
-        commands.sql,
-        "ask in SQL about repositories, files, chunks and symbols in scope",
-        (*SQL_OPTIONS, *SCOPE_OPTIONS),
-    )
-    sql.add_argument("statement")
 
 
 def _add_index_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     index = command(
         "index",
         commands.index,
-        "index a folder or an installed package, or bring its index up to date",
+        "index a folder or an installed package, or update its index",
+        options_of(IndexRequest),
+        rebuild=False,
+        outputs=False,
     )
     index.add_argument(
         "path", nargs="?", default=".", help="the folder; the current one by default"
     )
-    index.add_argument("--name", help="name of the repository; the folder's own by default")
-    index.add_argument("--package", help="an installed package instead of a folder")
-    index.add_argument(
-        "--outputs",
-        action="store_true",
-        help="also search what notebook cells printed, from now on",
-    )
-    index.add_argument("--rebuild", action="store_true", help="index everything again")
     status = command("status", commands.status, "show what is indexed")
     status.add_argument("--skipped", action="store_true", help="say what was left out, and why")
     refresh = command(
-        "refresh", commands.refresh, "index changes in repositories, or resume a stopped run"
+        "refresh",
+        commands.refresh,
+        "index what changed in repositories, or resume a stopped run",
+        options_of(RefreshRequest),
+        rebuild=False,
     )
     refresh.add_argument("names", nargs="*", help="repositories; all by default")
-    refresh.add_argument("--rebuild", action="store_true", help="index everything again")
     remove = command("remove", commands.remove, "forget a repository; its files are not touched")
     remove.add_argument("name")
     watch = command(

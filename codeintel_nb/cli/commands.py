@@ -14,14 +14,18 @@ from typing import Any
 
 import msgspec
 
+from ..client.embedded import FixedClient
 from ..errors import CodeIntelError
 from ..index.update.report import NOTHING, IndexReport, each_report
-from ..operations.options import SCOPE_OPTIONS
+from ..operations.answers import ScopeAnswer, SearchAnswer
+from ..operations.options import options_of, positional_of
+from ..operations.table import Operation
 from ..output.plain_text import aligned, plain, status_notes, status_table
 from ..output.progress import TerminalProgress, skipped, summary
 from ..output.terminal import emit, emit_json
-from ..scopes.scope import Scope
+from ..scopes.scope import EVERYTHING
 from ..search.hit import Results
+from ..search.table import Table
 from ..workspace import Workspace
 
 FOUND, NONE, ERROR = 0, 1, 2
@@ -86,34 +90,34 @@ def status(args: argparse.Namespace, workspace: Workspace) -> int:
     return FOUND if statuses else NONE
 
 
-def grep(args: argparse.Namespace, workspace: Workspace) -> int:
-    return _results(
-        args,
-        workspace.search_text(
-            args.pattern, _scope(args), args.regex, args.case, args.word, args.limit, args.context,
-            args.deadline, per_file=args.per_file, rank=args.rank, show=args.show,
-            no_ignore=args.no_ignore,
-        ),
-    )  # fmt: skip
+def ask(args: argparse.Namespace, workspace: Workspace) -> int:
+    """Run the operation of a command, under the limits of its options alone."""
+    operation: Operation = args.operation
+    fields = {
+        option.field: getattr(args, option.field)
+        for option in options_of(operation.request)
+        if getattr(args, option.field) is not None
+    }
+    if positional := positional_of(operation.request):
+        text = getattr(args, positional)
+        fields[positional] = " ".join(text) if isinstance(text, list) else text
+    if operation.limit:
+        fields.setdefault("limit", operation.limit)
+    client = FixedClient(workspace, ScopeAnswer(EVERYTHING, "", is_default=True))
+    return _answer(args, client.ask(operation.request(**fields)))
 
 
-def search(args: argparse.Namespace, workspace: Workspace) -> int:
-    return _results(
-        args,
-        workspace.semantic_search(
-            " ".join(args.query), _scope(args), args.limit, args.mode, args.deadline
-        ),
-    )
-
-
-def symbols(args: argparse.Namespace, workspace: Workspace) -> int:
-    return _results(
-        args, workspace.symbols(args.name, None, _scope(args), args.limit, args.deadline)
-    )
-
-
-def paths(args: argparse.Namespace, workspace: Workspace) -> int:
-    return _results(args, workspace.list_paths(_scope(args), args.limit))
+def _answer(args: argparse.Namespace, answer: Any) -> int:
+    if isinstance(answer, SearchAnswer):
+        return _results(args, answer.results)
+    if isinstance(answer, Table):
+        if args.json:
+            emit_json(json.dumps(answer.to_dicts(), default=str))
+        else:
+            emit(str(answer))
+        return FOUND if len(answer) else NONE
+    _print(args, answer, lambda: str(answer))
+    return FOUND
 
 
 def read(args: argparse.Namespace, workspace: Workspace) -> int:
@@ -127,15 +131,6 @@ def read(args: argparse.Namespace, workspace: Workspace) -> int:
     text = workspace.open_file(args.repo, args.path, start, end)
     _print(args, text, lambda: text.text)
     return FOUND
-
-
-def sql(args: argparse.Namespace, workspace: Workspace) -> int:
-    table = workspace.sql(args.statement, _scope(args), args.deadline)
-    if args.json:
-        emit_json(json.dumps(table.to_dicts(), default=str))
-    else:
-        emit(str(table))
-    return FOUND if len(table) else NONE
 
 
 def remove(args: argparse.Namespace, workspace: Workspace) -> int:
@@ -202,7 +197,7 @@ def mcp(args: argparse.Namespace, workspace: Workspace) -> int:
     from ..client.http import ServerClient
     from ..client.kernel import NoServer, kernel_by_id
     from ..mcp_server.server import serve_stdio
-    from ..operations.operations import Limits
+    from ..operations.limits import Limits
     from ..scopes.namespaces import of_scripts
     from ..scopes.registry import open_registry
     from ..scopes.session import check_session_id
@@ -288,9 +283,3 @@ def _results(args: argparse.Namespace, results: Results) -> int:
     else:
         print(plain(results), file=sys.stderr)
     return FOUND if results.hits else NONE
-
-
-def _scope(args: argparse.Namespace) -> Scope:
-    return Scope(
-        **{option.field: tuple(getattr(args, option.field) or ()) for option in SCOPE_OPTIONS}
-    )

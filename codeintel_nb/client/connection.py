@@ -5,31 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import CodeIntelError, EngineError
-from ..index.update.report import IndexReport, OnProgress, RepositoryStatus
-from ..operations.values import (
-    FacetsRequest,
-    FileRequest,
-    IndexRequest,
-    MapRequest,
-    PathsRequest,
-    ScopeAnswer,
-    ScopedRequest,
-    SearchAnswer,
-    SemanticRequest,
-    SqlRequest,
-    SymbolsRequest,
-    TextRequest,
-)
-from ..scopes.scope import EVERYTHING, Scope
-from ..search.code_map.points import Points
-from ..search.facets import Facets
-from ..search.hit import FileText
-from ..search.table import Table
+from ..index.update.report import OnProgress
+from ..operations.answers import ScopeAnswer, SearchAnswer
+from ..operations.requests import GetScope
+from ..scopes.scope import EVERYTHING
+from ..search.request import Request, ScopedRequest
 from .contract import Client
-from .http import ServerClient
+from .http import WHERE, ServerClient
 from .kernel import Kernel, NoServer, this_kernel
 
 if TYPE_CHECKING:
@@ -58,7 +43,7 @@ def embedded() -> EmbeddedClient:
     return EmbeddedClient(Workspace.open())
 
 
-class Connection:
+class Connection(Client):
     """Client (client/contract.py) that is always available, with the last known scope.
 
     ``say`` is called once for each change between the server and this process.
@@ -86,111 +71,31 @@ class Connection:
 
     @property
     def where(self) -> str:
-        return (self._server or self._local or ServerClient).where
+        client = self._server or self._local
+        return WHERE if client is None else client.where
 
-    # scopes
-
-    def get_scope(self) -> ScopeAnswer:
-        return self._known(self._call(lambda client: client.get_scope()))
-
-    def set_scope(self, scope: Scope) -> ScopeAnswer:
-        return self._known(self._call(lambda client: client.set_scope(scope)), changed=True)
-
-    def clear_scope(self) -> ScopeAnswer:
-        return self._known(self._call(lambda client: client.clear_scope()), changed=True)
-
-    def _known(self, answer: ScopeAnswer, changed: bool = False) -> ScopeAnswer:
-        self._scope, self._is_default = answer.scope, answer.is_default
-        self._changed_here = (self._changed_here or changed) and self._server is None
-        return answer
-
-    def saved_scopes(self) -> dict[str, Scope]:
-        return self._call(lambda client: client.saved_scopes())
-
-    def save_scope(self, name: str, scope: Scope) -> None:
-        self._call(lambda client: client.save_scope(name, scope))
-
-    def load_scope(self, name: str) -> Scope:
-        return self._call(lambda client: client.load_scope(name))
-
-    # searches
-
-    def search_text(
-        self, request: TextRequest, cancel: threading.Event | None = None
-    ) -> SearchAnswer:
-        return self._searched(
-            request, self._call(lambda client: client.search_text(request, cancel))
-        )
-
-    def semantic_search(
-        self, request: SemanticRequest, cancel: threading.Event | None = None
-    ) -> SearchAnswer:
-        return self._searched(
-            request, self._call(lambda client: client.semantic_search(request, cancel))
-        )
-
-    def symbols(
-        self, request: SymbolsRequest, cancel: threading.Event | None = None
-    ) -> SearchAnswer:
-        return self._searched(request, self._call(lambda client: client.symbols(request, cancel)))
-
-    def list_paths(
-        self, request: PathsRequest, cancel: threading.Event | None = None
-    ) -> SearchAnswer:
-        return self._searched(
-            request, self._call(lambda client: client.list_paths(request, cancel))
-        )
-
-    def _searched(self, request: ScopedRequest, answer: SearchAnswer) -> SearchAnswer:
-        if not request.replaces_scope:
+    def _ask(
+        self, request: Request[Any], progress: OnProgress, cancel: threading.Event | None
+    ) -> Any:
+        answer = self._call(lambda client: client.ask(request, progress=progress, cancel=cancel))
+        if isinstance(answer, ScopeAnswer):
+            self._note(answer, changed=not isinstance(request, GetScope))
+        elif (
+            isinstance(answer, SearchAnswer)
+            and isinstance(request, ScopedRequest)
+            and not request.replaces_scope
+        ):
             # a panel may have changed it
             self._scope, self._is_default = answer.results.scope, answer.is_default
         return answer
 
-    def facets(self, request: FacetsRequest) -> Facets:
-        return self._call(lambda client: client.facets(request))
-
-    def code_map(
-        self,
-        request: MapRequest,
-        progress: OnProgress | None = None,
-        cancel: threading.Event | None = None,
-    ) -> Points:
-        return self._call(lambda client: client.code_map(request, progress, cancel))
-
-    def sql(self, request: SqlRequest, cancel: threading.Event | None = None) -> Table:
-        return self._call(lambda client: client.sql(request, cancel))
-
-    def open_file(self, request: FileRequest) -> FileText:
-        return self._call(lambda client: client.open_file(request))
-
-    # repositories
-
-    def status(self) -> list[RepositoryStatus]:
-        return self._call(lambda client: client.status())
-
-    def index(
-        self,
-        request: IndexRequest,
-        progress: OnProgress | None = None,
-        cancel: threading.Event | None = None,
-    ) -> IndexReport:
-        return self._call(lambda client: client.index(request, progress, cancel))
-
-    def refresh(
-        self,
-        name: str,
-        rebuild: bool = False,
-        progress: OnProgress | None = None,
-        cancel: threading.Event | None = None,
-    ) -> IndexReport:
-        return self._call(lambda client: client.refresh(name, rebuild, progress, cancel))
-
-    def remove(self, name: str) -> None:
-        self._call(lambda client: client.remove(name))
-
     def watch(self) -> tuple[str, ...]:
         return self._call(lambda client: client.watch())
+
+    def _note(self, answer: ScopeAnswer, changed: bool = False) -> None:
+        """Remember the session's scope, for a change of engines."""
+        self._scope, self._is_default = answer.scope, answer.is_default
+        self._changed_here = (self._changed_here or changed) and self._server is None
 
     # choice of the engine
 
@@ -239,7 +144,7 @@ class Connection:
                     f"codeintel: the scope could not be given to the Jupyter server again: {error}"
                 )
         self._server, self._asked_at = server, None
-        self._known(current)
+        self._note(current)
         if not first:
             self._say(
                 f"codeintel: the Jupyter server answers again; scope: {self._scope.describe()}"

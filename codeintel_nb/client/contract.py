@@ -3,82 +3,70 @@
 from __future__ import annotations
 
 import threading
-from typing import Protocol
+from abc import ABC, abstractmethod
+from typing import Any, TypeVar, overload
 
-from ..index.update.report import IndexReport, OnProgress, RepositoryStatus
-from ..operations.values import (
-    FacetsRequest,
-    FileRequest,
-    IndexRequest,
-    MapRequest,
-    PathsRequest,
-    ScopeAnswer,
-    SearchAnswer,
-    SemanticRequest,
-    SqlRequest,
-    SymbolsRequest,
-    TextRequest,
-)
+from ..index.update.report import OnProgress, ignore
+from ..operations.answers import ScopeAnswer, SearchAnswer
+from ..operations.requests import ClearScope, GetScope, SetScope
 from ..scopes.scope import Scope
-from ..search.code_map.points import Points
-from ..search.facets import Facets
-from ..search.hit import FileText
-from ..search.table import Table
+from ..search.query import Query
+from ..search.request import Request
+
+_A = TypeVar("_A")
 
 
-class Client(Protocol):
+class Client(ABC):
     """Operations of one session; every error that they raise is a CodeIntelError."""
 
     @property
+    @abstractmethod
     def where(self) -> str:
         """Return the place that keeps the session's scope, for a caption."""
-        ...
 
-    def get_scope(self) -> ScopeAnswer: ...
-    def set_scope(self, scope: Scope) -> ScopeAnswer: ...
-    def clear_scope(self) -> ScopeAnswer: ...
-    def saved_scopes(self) -> dict[str, Scope]: ...
-    def save_scope(self, name: str, scope: Scope) -> None: ...
-    def load_scope(self, name: str) -> Scope: ...
-
-    def search_text(
-        self, request: TextRequest, cancel: threading.Event | None = None
-    ) -> SearchAnswer: ...
-    def semantic_search(
-        self, request: SemanticRequest, cancel: threading.Event | None = None
-    ) -> SearchAnswer: ...
-    def symbols(
-        self, request: SymbolsRequest, cancel: threading.Event | None = None
-    ) -> SearchAnswer: ...
-    def list_paths(
-        self, request: PathsRequest, cancel: threading.Event | None = None
-    ) -> SearchAnswer: ...
-    def facets(self, request: FacetsRequest) -> Facets: ...
-    def code_map(
+    @overload
+    def ask(
         self,
-        request: MapRequest,
-        progress: OnProgress | None = None,
-        cancel: threading.Event | None = None,
-    ) -> Points: ...
-    def sql(self, request: SqlRequest, cancel: threading.Event | None = None) -> Table: ...
-    def open_file(self, request: FileRequest) -> FileText: ...
-
-    def status(self) -> list[RepositoryStatus]: ...
-    def index(
+        request: Query,
+        *,
+        progress: OnProgress = ...,
+        cancel: threading.Event | None = ...,
+    ) -> SearchAnswer: ...
+    @overload
+    def ask(
         self,
-        request: IndexRequest,
-        progress: OnProgress | None = None,
-        cancel: threading.Event | None = None,
-    ) -> IndexReport: ...
-    def refresh(
+        request: Request[_A],
+        *,
+        progress: OnProgress = ...,
+        cancel: threading.Event | None = ...,
+    ) -> _A: ...
+    def ask(
         self,
-        name: str,
-        rebuild: bool = False,
-        progress: OnProgress | None = None,
+        request: Request[Any],
+        *,
+        progress: OnProgress = ignore,
         cancel: threading.Event | None = None,
-    ) -> IndexReport: ...
-    def remove(self, name: str) -> None: ...
+    ) -> Any:
+        """Return the answer to a request, under the session's scope.
 
+        Setting ``cancel`` ends a search with partial results, and any other call with an error.
+        """
+        return self._ask(request, progress, cancel)
+
+    @abstractmethod
+    def _ask(
+        self, request: Request[Any], progress: OnProgress, cancel: threading.Event | None
+    ) -> Any: ...
+
+    @abstractmethod
     def watch(self) -> tuple[str, ...]:
         """Follow changes of files from now on; return the names of the repositories followed."""
-        ...
+
+    def get_scope(self) -> ScopeAnswer:
+        return self.ask(GetScope())
+
+    def set_scope(self, scope: Scope) -> ScopeAnswer:
+        return self.ask(SetScope(scope=scope))
+
+    def clear_scope(self) -> ScopeAnswer:
+        return self.ask(ClearScope())

@@ -5,22 +5,76 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
+from ..errors import EngineError
 from ..index.update.report import IndexReport, OnProgress
 from ..index.watch.watcher import Watcher
-from ..operations.operations import Operations, Session
-from ..operations.values import IndexRequest, ScopeAnswer
+from ..operations.answers import ScopeAnswer
+from ..operations.limits import Limits
+from ..operations.requests import (
+    ChangeScope,
+    ClearScope,
+    IndexRequest,
+    RefreshRequest,
+    RemoveRequest,
+    SetScope,
+)
+from ..operations.runs import Call, checked, repository_of
+from ..operations.table import operation_of
 from ..scopes.registry import MemoryRegistry
-from ..scopes.scope import Scope, joined, left
+from ..scopes.saved import NamedScopes
+from ..scopes.scope import Scope, joined, left, patched
 from ..scopes.session import new_session_id
+from ..search.request import Request
 from ..sources.project import current_folder
 from ..workspace import Workspace
+from .contract import Client
 
 
-class EmbeddedClient(Session):
-    """Client (client/contract.py) over its own workspace."""
+class FixedClient(Client):
+    """Client of an engine in this process, with a scope that it cannot change."""
 
     where = "local to this process"
+
+    def __init__(
+        self, workspace: Workspace, session: ScopeAnswer, limits: Limits | None = None
+    ) -> None:
+        self.workspace = workspace
+        self._fixed = session
+        self._limits = limits or Limits()
+        self._saved = NamedScopes(workspace.settings.home)
+
+    def session(self) -> ScopeAnswer:
+        return self._fixed
+
+    def _ask(
+        self, request: Request[Any], progress: OnProgress, cancel: threading.Event | None
+    ) -> Any:
+        operation = operation_of(request)
+        if operation.run is None:
+            own = getattr(self, f"_{operation.name}", None)
+            if own is None:
+                raise EngineError(f"Only a server can do this: {operation.summary}.")
+            return own(request, progress, cancel)
+        return operation.run(
+            Call(
+                request,
+                self.session(),
+                self.workspace,
+                self._saved,
+                self._limits,
+                progress,
+                cancel,
+            )
+        )
+
+    def watch(self) -> tuple[str, ...]:
+        return ()
+
+
+class EmbeddedClient(FixedClient):
+    """Client (client/contract.py) over its own workspace."""
 
     def __init__(
         self,
@@ -30,17 +84,27 @@ class EmbeddedClient(Session):
         folder: Path | None = None,
     ) -> None:
         """Start in the project that contains ``folder``; by default the current folder."""
-        super().__init__(Operations(workspace))
+        super().__init__(workspace, ScopeAnswer(Scope(), session_id or f"local-{new_session_id()}"))
+        self.session_id = self._fixed.session_id
         self._folder = folder or current_folder()
         self._joined: list[str] = []  # repositories added in this session
-        self.workspace = workspace
-        self.session_id = session_id or f"local-{new_session_id()}"
         self._registry = registry or MemoryRegistry(1)
         self._watcher: Watcher | None = None
 
-    def set_scope(self, scope: Scope) -> ScopeAnswer:
-        self.adopt(self.operations.checked(scope))
-        return self.get_scope()
+    def session(self) -> ScopeAnswer:
+        scope = self._registry.get(self.session_id)
+        if scope is not None and (present := self.workspace.present_scope(scope)) is not None:
+            return ScopeAnswer(present, self.session_id)
+        project = self.workspace.project_scope(
+            self._folder, os.environ.get("JUPYTER_SERVER_ROOT"), self._joined
+        )
+        return (
+            ScopeAnswer(project, self.session_id, is_default=True)
+            if scope is None
+            else ScopeAnswer(scope, self.session_id)
+        )
+
+    # scopes
 
     def adopt(self, scope: Scope) -> None:
         """Set a scope from another engine, unchecked.
@@ -50,24 +114,30 @@ class EmbeddedClient(Session):
         self._registry.set(self.session_id, scope.interned())
         self._registry.pin(self.session_id)
 
-    def clear_scope(self) -> ScopeAnswer:
+    def _set_scope(
+        self, request: SetScope, progress: OnProgress, cancel: threading.Event | None
+    ) -> ScopeAnswer:
+        self.adopt(checked(self.workspace, request.scope))
+        return self.get_scope()
+
+    def _change_scope(
+        self, request: ChangeScope, progress: OnProgress, cancel: threading.Event | None
+    ) -> ScopeAnswer:
+        return self.set_scope(patched(self.session().scope, request.change))
+
+    def _clear_scope(
+        self, request: ClearScope, progress: OnProgress, cancel: threading.Event | None
+    ) -> ScopeAnswer:
         self._registry.clear(self.session_id)
         return self.get_scope()
 
-    def save_scope(self, name: str, scope: Scope) -> None:
-        self.operations.named.save(name, scope)
+    # repositories
 
-    def load_scope(self, name: str) -> Scope:
-        return self.operations.named.load(name)
-
-    def index(
-        self,
-        request: IndexRequest,
-        progress: OnProgress | None = None,
-        cancel: threading.Event | None = None,
+    def _add_repository(
+        self, request: IndexRequest, progress: OnProgress, cancel: threading.Event | None
     ) -> IndexReport:
         report = self.workspace.index_repository(
-            self.operations.repository(request), progress, cancel, request.rebuild
+            repository_of(request, self.workspace), progress, cancel, request.rebuild
         )
         self._join(report.repository)
         return report
@@ -78,23 +148,19 @@ class EmbeddedClient(Session):
             self._joined.append(name)
         scope = self._registry.get(self.session_id)
         if scope is not None:
-            self.adopt(joined(scope, name, self._names()))
+            names = [repository.name for repository in self.workspace.repositories()]
+            self.adopt(joined(scope, name, names))
 
-    def _names(self) -> list[str]:
-        return [repository.name for repository in self.workspace.repositories()]
-
-    def refresh(
-        self,
-        name: str,
-        rebuild: bool = False,
-        progress: OnProgress | None = None,
-        cancel: threading.Event | None = None,
+    def _refresh_repository(
+        self, request: RefreshRequest, progress: OnProgress, cancel: threading.Event | None
     ) -> IndexReport:
-        return self.workspace.refresh(name, progress, cancel, rebuild)
+        return self.workspace.refresh(request.name, progress, cancel, request.rebuild)
 
-    def remove(self, name: str) -> None:
+    def _remove_repository(
+        self, request: RemoveRequest, progress: OnProgress, cancel: threading.Event | None
+    ) -> None:
         present = {one: self.workspace.present_name(one) for one in self._joined}
-        removed = self.workspace.remove(name)
+        removed = self.workspace.remove(request.name)
         names = {one for one in self._joined if present[one] == removed}
         self._joined = [one for one in self._joined if one not in names]
         scope = self._registry.get(self.session_id)
@@ -108,16 +174,3 @@ class EmbeddedClient(Session):
             )
         self._watcher.follow(self.workspace.repositories())
         return self._watcher.names
-
-    def held(self) -> ScopeAnswer:
-        scope = self._registry.get(self.session_id)
-        if scope is not None and (present := self.workspace.present_scope(scope)) is not None:
-            return ScopeAnswer(present, self.session_id)
-        project = self.workspace.project_scope(
-            self._folder, os.environ.get("JUPYTER_SERVER_ROOT"), self._joined
-        )
-        return (
-            ScopeAnswer(project, self.session_id, is_default=True)
-            if scope is None
-            else ScopeAnswer(scope, self.session_id)
-        )

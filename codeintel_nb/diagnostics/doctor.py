@@ -19,7 +19,7 @@ from ..index.shard.shard import Shard
 from ..index.store import ShardRef, Snapshot, Store, StoredRepository, read_snapshot
 from ..index.update.write_lock import one_writer, sweep
 from ..index.watch.inotify import Inotify
-from ..operations.values import Finding
+from ..operations.answers import Finding
 from ..output.progress import size
 from ..search.text.ripgrep import rg_path
 from ..settings import Settings

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from .. import __version__
-from ..client.http import BASE, VERSION_HEADER
-from ..operations.values import Finding, Health
+from ..client.transport import BASE, VERSION_HEADER
+from ..operations.answers import Finding, Health
 
 EXTENSION = "jupyter_ext"
 ANSWER_S = 5.0

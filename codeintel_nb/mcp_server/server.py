@@ -12,7 +12,8 @@ import msgspec
 
 from .. import __version__
 from ..errors import CodeIntelError, MissingExtra, ScopeError, SourceError, did_you_mean
-from ..operations.values import FileRequest, from_builtins
+from ..operations.requests import FileRequest
+from ..operations.wire import from_builtins
 from ..scopes.session import check_session_id, new_session_id, session_context
 from ..server.backend import Backend
 from .tools import TOOLS, call
@@ -80,10 +81,11 @@ def make_server(backend: Backend, of_process: str = "") -> Server[Any]:
     async def list_tools(context: Any, params: Any) -> types.ListToolsResult:
         return types.ListToolsResult(tools=[
             types.Tool(
-                name=name, title=tool.title, description=tool.description,
+                name=name, title=tool.operation.title, description=tool.description,
                 input_schema=schema_of(tool.arguments), output_schema=schema_of(tool.answer),
                 annotations=types.ToolAnnotations(
-                    title=tool.title, read_only_hint=not tool.changes, destructive_hint=False,
+                    title=tool.operation.title, read_only_hint=not tool.changes,
+                    destructive_hint=False,
                     idempotent_hint=True, open_world_hint=False,
                 ),
             )
@@ -134,7 +136,7 @@ def make_server(backend: Backend, of_process: str = "") -> Server[Any]:
     ) -> types.ReadResourceResult:
         try:
             repo, path = file_of(str(params.uri))
-            file = await backend.open_file(FileRequest(repo=repo, path=path))
+            file = await backend.ask(FileRequest(repo=repo, path=path))
         except CodeIntelError as error:
             raise _protocol_error(str(error)) from None
         return types.ReadResourceResult(

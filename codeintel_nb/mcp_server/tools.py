@@ -1,180 +1,163 @@
-"""Tools of MCP: a table of the operations, with their arguments and answers as values."""
+"""Tools of MCP, made from the table of operations."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
 
-from ..operations.values import (
-    FileRequest,
-    PathsRequest,
-    ScopeAnswer,
-    SemanticRequest,
-    SymbolsRequest,
-    TextRequest,
-)
+from ..operations import table
+from ..operations.answers import RepositoriesAnswer, ScopeAnswer, SearchAnswer
+from ..operations.requests import FileRequest, GetScope, SetScope
+from ..operations.table import OPERATIONS, Operation
 from ..output.plain_text import plain, state_of, status_notes
 from ..scopes.scope import Scope
 from ..scopes.session import get_session_id
-from ..server.backend import Backend, Kind
+from ..search.hit import FileText
+from ..search.request import Request
+from ..server.backend import Backend
 from .values import (
     MAX_LINES,
     FileAnswer,
-    FileArguments,
     FoundAnswer,
-    PathsArguments,
     ScopeArguments,
-    SemanticArguments,
     SessionArguments,
     StatusAnswer,
-    SymbolsArguments,
-    TextArguments,
+    arguments_of,
 )
 
 
 class Tool(NamedTuple):
-    title: str
+    """Operation as a tool of an assistant."""
+
+    operation: Operation
     description: str
     arguments: type[SessionArguments]
-    answer: type
-    call: Callable[[Backend, Any], Awaitable[tuple[Any, str]]]
-    changes: bool = False
+    answer: Any
+    changes: bool
 
 
-async def _set_scope(backend: Backend, args: ScopeArguments) -> tuple[ScopeAnswer, str]:
-    fields = {name: getattr(args, name) or None for name in Scope.__struct_fields__}
-    answer = await backend.set_scope((args.scope or Scope()).merged(**fields))
-    return answer, _said(answer)
+class Shown(NamedTuple):
+    """Answer of an operation for an assistant."""
+
+    kind: Any  # type of the structured answer
+    of: Callable[[Any, ScopeAnswer], tuple[Any, str]]  # structured, and as text
+    needs_scope: bool = False
 
 
-async def _get_scope(backend: Backend, args: SessionArguments) -> tuple[ScopeAnswer, str]:
-    answer = await backend.get_scope()
-    return answer, _said(answer)
+def _found(answer: SearchAnswer, session: ScopeAnswer) -> tuple[FoundAnswer, str]:
+    expired = (
+        "\nThe scope of this session had expired: nothing limits it now."
+        if answer.scope_expired
+        else ""
+    )
+    text = f"{plain(answer.results)}\nsession_id: {answer.session_id}{expired}"
+    return FoundAnswer.of(answer), text
 
 
-async def _clear_scope(backend: Backend, args: SessionArguments) -> tuple[ScopeAnswer, str]:
-    answer = await backend.clear_scope()
-    return answer, _said(answer)
+def _file(file: FileText, session: ScopeAnswer) -> tuple[FileAnswer, str]:
+    more = file.end_line < file.total_lines
+    note = f"\n[lines {file.start_line} to {file.end_line} of {file.total_lines:,}]"
+    return FileAnswer(file, more, session.scope, session.session_id), file.text + note
 
 
-def _said(answer: ScopeAnswer) -> str:
-    counted = (
+def _repositories(answer: RepositoriesAnswer, session: ScopeAnswer) -> tuple[StatusAnswer, str]:
+    lines = [
+        f"{one.name}: {one.files:,} files, {one.chunks:,} "
+        f"chunks{'' if one.state == 'indexed' else f', {state_of(one)}'}"
+        for one in answer.repositories
+    ]
+    text = "\n".join(
+        [*lines, *status_notes([*answer.repositories], False), _described(session, session)[1]]
+    )
+    return StatusAnswer(answer.repositories, session.scope, session.session_id), text
+
+
+def _described(answer: ScopeAnswer, session: ScopeAnswer) -> tuple[ScopeAnswer, str]:
+    coverage = (
         f"; {answer.coverage.files_in_scope:,} of {answer.coverage.files:,} files in scope"
         if answer.coverage is not None
         else "; nothing is indexed yet"
     )
-    lost = (
+    expired = (
         " The scope of this session had expired: nothing limits it now."
         if answer.scope_expired
         else ""
     )
-    return f"scope: {answer.scope.describe()}{counted}. session_id: {answer.session_id}.{lost}"
-
-
-def _searches(
-    kind: Kind, request: type
-) -> Callable[[Backend, Any], Awaitable[tuple[FoundAnswer, str]]]:
-    async def search(backend: Backend, args: Any) -> tuple[FoundAnswer, str]:
-        fields = {
-            name: value
-            for name, value in msgspec.structs.asdict(args).items()
-            if name != "session_id"
-        }
-        cancel = threading.Event()
-        try:
-            answer = await backend.search(kind, request(**fields), cancel)
-        except asyncio.CancelledError:  # the client disconnected, or cancelled the call
-            cancel.set()
-            raise
-        lost = (
-            "\nThe scope of this session had expired: nothing limits it now."
-            if answer.scope_expired
-            else ""
-        )
-        return FoundAnswer.of(
-            answer
-        ), f"{plain(answer.results)}\nsession_id: {answer.session_id}{lost}"
-
-    return search
-
-
-async def _open_file(backend: Backend, args: FileArguments) -> tuple[FileAnswer, str]:
-    last = args.end_line or args.start_line + MAX_LINES - 1
-    file = await backend.open_file(
-        FileRequest(repo=args.repo, path=args.path, start_line=args.start_line, end_line=last)
-    )
-    current = await backend.get_scope()
-    more = file.end_line < file.total_lines
-    note = f"\n[lines {file.start_line} to {file.end_line} of {file.total_lines:,}]"
-    return FileAnswer(file, more, current.scope, current.session_id), file.text + note
-
-
-async def _status(backend: Backend, args: SessionArguments) -> tuple[StatusAnswer, str]:
-    statuses, current = await backend.status(), await backend.get_scope()
-    lines = [
-        f"{one.name}: {one.files:,} files, {one.chunks:,} "
-        f"chunks{'' if one.state == 'indexed' else f', {state_of(one)}'}"
-        for one in statuses
-    ]
-    return StatusAnswer(tuple(statuses), current.scope, current.session_id), "\n".join(
-        [*lines, *status_notes(statuses, False), _said(current)]
+    return (
+        answer,
+        f"scope: {answer.scope.describe()}{coverage}. session_id: {answer.session_id}.{expired}",
     )
 
 
-_NARROWS = " The session's scope applies; its fields may be replaced for this call."
+def _as_json(answer: Any, session: ScopeAnswer) -> tuple[Any, str]:
+    return answer, msgspec.json.encode(answer).decode()
+
+
+SHOWN: dict[Any, Shown] = {
+    SearchAnswer: Shown(FoundAnswer, _found),
+    FileText: Shown(FileAnswer, _file, needs_scope=True),
+    RepositoriesAnswer: Shown(StatusAnswer, _repositories, needs_scope=True),
+    ScopeAnswer: Shown(ScopeAnswer, _described),
+}
+
+
+def _shown(operation: Operation) -> Shown:
+    return SHOWN.get(operation.answer, Shown(operation.answer, _as_json))
+
+
+def _description(tool: table.Tool) -> str:
+    if not tool.limit:
+        return tool.description
+    return (
+        f"{tool.description} Returns {tool.limit} results unless limit says otherwise, "
+        f"at most {tool.max_limit:,}."
+    )
+
+
 TOOLS: dict[str, Tool] = {
-    "set_scope": Tool(
-        "Set the scope",
-        "Limit every later call of the session: to repositories, revisions, paths, languages and "
-        "kinds of code. Fields that are left out set no limit.",
-        ScopeArguments, ScopeAnswer, _set_scope, True),
-    "get_scope": Tool(
-        "Show the scope",
-        "The session's scope, and how many files are in it.",
-        SessionArguments, ScopeAnswer, _get_scope),
-    "clear_scope": Tool(
-        "Clear the scope",
-        "Take all limits from the session.",
-        SessionArguments, ScopeAnswer, _clear_scope, True),
-    "list_paths": Tool(
-        "List files",
-        "Paths of the indexed files in scope, in path order, 200 unless limit says otherwise, "
-        f"at most 10,000.{_NARROWS}",
-        PathsArguments, FoundAnswer, _searches("list_paths", PathsRequest)),
-    "open_file": Tool(
-        "Read a file",
-        f"Lines of an indexed file, {MAX_LINES} unless end_line says otherwise, as it is now; "
-        "of a notebook the text of its cells.",
-        FileArguments, FileAnswer, _open_file),
-    "search_text": Tool(
-        "Search text",
-        "Lines that hold a text or match a regular expression, as ripgrep finds them, 30 unless "
-        "limit says otherwise, at most 1,000. Right at the moment it is asked, also for files that "
-        f"changed since they were indexed.{_NARROWS}",
-        TextArguments, FoundAnswer, _searches("search_text", TextRequest)),
-    "semantic_search": Tool(
-        "Search by meaning",
-        "Chunks of code, some 750 characters each, that answer a question in plain words, best "
-        "first, 10 unless limit says otherwise, at most 200. Scores are only to be compared within "
-        f"one answer.{_NARROWS}",
-        SemanticArguments, FoundAnswer, _searches("semantic_search", SemanticRequest)),
-    "search_symbols": Tool(
-        "Find definitions",
-        "Definitions by name or glob, with signature and documentation, 20 unless limit says "
-        f"otherwise, at most 1,000.{_NARROWS}",
-        SymbolsArguments, FoundAnswer, _searches("symbols", SymbolsRequest)),
-    "repository_status": Tool(
-        "Show what is indexed",
-        "Every indexed repository with its files, chunks, bytes and age in seconds since 1970.",
-        SessionArguments, StatusAnswer, _status),
-}  # fmt: skip
+    operation.tool.name or operation.name: Tool(
+        operation,
+        _description(operation.tool),
+        ScopeArguments if operation.request is SetScope else arguments_of(operation),
+        _shown(operation).kind,
+        operation.tool.changes,
+    )
+    for operation in OPERATIONS
+    if operation.tool is not None
+}
 
 
-async def call(backend: Backend, tool: Tool, asked: Any) -> tuple[Any, str]:
+async def call(backend: Backend, tool: Tool, arguments: Any) -> tuple[Any, str]:
     """Call a tool; SessionError outside of a session."""
     get_session_id()
-    return await tool.call(backend, asked)
+    cancel = threading.Event()
+    try:
+        answer = await backend.ask(_request(tool, arguments), cancel)
+    except asyncio.CancelledError:  # the client disconnected, or cancelled the call
+        cancel.set()
+        raise
+    shown = _shown(tool.operation)
+    session = await backend.ask(GetScope()) if shown.needs_scope else ScopeAnswer(Scope(), "")
+    return shown.of(answer, session)
+
+
+def _request(tool: Tool, arguments: Any) -> Request[Any]:
+    """Return the request of a tool's arguments."""
+    fields: dict[str, Any] = {
+        name: getattr(arguments, name)
+        for name in tool.arguments.__struct_fields__
+        if name != "session_id"
+    }
+    request = tool.operation.request
+    if request is SetScope:
+        scope = fields.pop("scope") or Scope()
+        return SetScope(
+            scope=scope.merged(**{name: value or None for name, value in fields.items()})
+        )
+    if request is FileRequest and fields["end_line"] is None:
+        fields["end_line"] = fields["start_line"] + MAX_LINES - 1
+    return request(**fields)

@@ -3,65 +3,20 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
 from ..index.update.report import RepositoryStatus
-from ..operations.values import SearchAnswer
+from ..operations.answers import SearchAnswer
+from ..operations.table import Operation
 from ..scopes.scope import Scope
 from ..search.hit import Coverage, FileText, Hit, Reason
-from ..search.query import Case, Mode, Show
+from ..search.request import ScopedRequest
 
 MAX_LINES = 400  # of a file, if no last line is given
 
-Names = tuple[str, ...] | None
-Repos = Annotated[
-    Names,
-    Meta(
-        description=(
-            "Only these repositories, by name or glob such as pkg:scikit*. "
-            "For this call, in place of the scope's; [] for all."
-        )
-    ),
-]
-Revisions = Annotated[
-    Names,
-    Meta(
-        description=(
-            "Only these revisions; 'worktree' is the folder as it is. In place of the scope's."
-        )
-    ),
-]
-Includes = Annotated[
-    Names,
-    Meta(
-        description=(
-            "Only paths that match one of these globs, written as lines of a .gitignore, plus "
-            "{a,b}: src/**, *.py. In place of the scope's."
-        )
-    ),
-]
-Excludes = Annotated[
-    Names,
-    Meta(
-        description="No path that matches one of these globs: **/tests/**. In place of the scope's."
-    ),
-]
-Languages = Annotated[
-    Names,
-    Meta(description="Only these languages: python, typescript, c++, ... In place of the scope's."),
-]
-Kinds = Annotated[
-    Names,
-    Meta(
-        description=(
-            "Only chunks of these kinds: function, class, method, module, cell, markdown, text. "
-            "In place of the scope's."
-        )
-    ),
-]
 SessionId = Annotated[
     str | None,
     Meta(
@@ -71,145 +26,51 @@ SessionId = Annotated[
         )
     ),
 ]
-Positive = Annotated[int, Meta(ge=1)]
-Deadline = Annotated[
-    Annotated[float, Meta(gt=0)] | None,
-    Meta(description="Seconds after which the call answers with what it has found by then."),
-]
 
 
 class SessionArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     session_id: SessionId = None
 
 
-class ScopeArguments(SessionArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    scope: Annotated[
-        Scope | None,
-        Meta(description="A scope as returned by get_scope; the other fields override its own."),
-    ] = None
-    repos: Annotated[
-        tuple[str, ...],
-        Meta(description="Repositories by name or glob, such as pkg:scikit*; none for all."),
-    ] = ()
-    revisions: Annotated[tuple[str, ...], Meta(description="Revisions; none for all.")] = ()
-    include_globs: Annotated[
-        tuple[str, ...],
-        Meta(
-            description=(
-                "Globs of which a path must match one, as lines of a .gitignore, plus {a,b}; "
-                "none for all."
-            )
+def arguments_of(operation: Operation) -> type[SessionArguments]:
+    """Return the arguments of an operation's tool: its request's fields, and the session."""
+    request, tool = operation.request, operation.tool
+    hints = get_type_hints(request, include_extras=True)
+    fields: list[Any] = []
+    for field in msgspec.structs.fields(request):
+        hint, default = hints[field.name], field.default
+        if field.name == "limit" and tool is not None:  # never all, as an assistant reads it
+            hint = Annotated[int, Meta(description="Maximum results.", ge=1, le=tool.max_limit)]
+            default = tool.limit
+        fields.append(
+            (field.name, hint) if default is msgspec.NODEFAULT else (field.name, hint, default)
+        )
+    return _with_session(f"{request.__name__}Arguments", fields)
+
+
+def _with_session(name: str, fields: list[Any]) -> type[SessionArguments]:
+    made = msgspec.defstruct(name, fields, bases=(SessionArguments,), frozen=True, kw_only=True)
+    return cast(type[SessionArguments], made)
+
+
+_SCOPE_HINTS = get_type_hints(ScopedRequest, include_extras=True)
+ScopeArguments = _with_session(
+    "ScopeArguments",
+    [
+        (
+            "scope",
+            Annotated[
+                Scope | None,
+                Meta(
+                    description="A scope as returned by get_scope; the other fields override "
+                    "its own."
+                ),
+            ],
+            None,
         ),
-    ] = ()
-    exclude_globs: Annotated[
-        tuple[str, ...], Meta(description="Globs of which a path may match none.")
-    ] = ()
-    languages: Annotated[
-        tuple[str, ...], Meta(description="Languages: python, typescript, c++, ...; none for all.")
-    ] = ()
-    kinds: Annotated[
-        tuple[str, ...],
-        Meta(
-            description=(
-                "Kinds of chunks: function, class, method, module, cell, markdown, text; "
-                "none for all."
-            )
-        ),
-    ] = ()
-
-
-class NarrowedArguments(SessionArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    repos: Repos = None
-    revisions: Revisions = None
-    include_globs: Includes = None
-    exclude_globs: Excludes = None
-    languages: Languages = None
-    kinds: Kinds = None
-
-
-class PagedArguments(NarrowedArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    offset: Annotated[
-        int, Meta(description="Hits to skip: those of the pages before this one.", ge=0)
-    ] = 0
-
-
-class PathsArguments(PagedArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    limit: Annotated[int, Meta(description="Most paths.", ge=1, le=10_000)] = 200
-
-
-class TextArguments(PagedArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pattern: Annotated[
-        str,
-        Meta(description="The text, or with regex=true a regular expression as ripgrep reads it."),
-    ]
-    regex: bool = False
-    case: Annotated[
-        Case,
-        Meta(description="smart: letters match in either case unless the pattern has a capital."),
-    ] = "smart"
-    word: Annotated[bool, Meta(description="Only whole words.")] = False
-    limit: Annotated[
-        int, Meta(description="Most lines (or files) in the answer.", ge=1, le=1_000)
-    ] = 30
-    context: Annotated[int, Meta(description="Lines before and after each.", ge=0, le=50)] = 0
-    per_file: Annotated[Positive | None, Meta(description="Most lines of one file.")] = None
-    rank: Annotated[
-        bool,
-        Meta(description="Definitions and files with many matches first, in place of path order."),
-    ] = False
-    show: Annotated[
-        Show,
-        Meta(
-            description=(
-                "lines; files: each file with its first line; "
-                "counts: the same with the number of lines as score."
-            )
-        ),
-    ] = "lines"
-    no_ignore: Annotated[
-        bool,
-        Meta(
-            description=(
-                "Search what ignore files leave out too, and folders of tools and environments."
-            )
-        ),
-    ] = False
-    deadline: Deadline = None
-
-
-class SemanticArguments(PagedArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    query: Annotated[
-        str, Meta(description="What the code does, in plain words, or a symbol's name.")
-    ]
-    limit: Annotated[int, Meta(description="Most chunks in the answer.", ge=1, le=200)] = 10
-    mode: Annotated[Mode, Meta(description="hybrid joins meaning (dense) and words (lexical).")] = (
-        "hybrid"
-    )
-    deadline: Deadline = None
-
-
-class SymbolsArguments(PagedArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    name: Annotated[
-        str,
-        Meta(
-            description=(
-                "A definition's name or glob: read_csv, DataFrame.merge, read_*. "
-                "Names spelled much like it are found where it is not there."
-            )
-        ),
-    ]
-    limit: Annotated[int, Meta(description="Most definitions in the answer.", ge=1, le=1_000)] = 20
-    deadline: Deadline = None
-
-
-class FileArguments(SessionArguments, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    repo: Annotated[str, Meta(description="The repository's name, as a hit gives it.")]
-    path: Annotated[str, Meta(description="The path in it, with /.")]
-    start_line: Annotated[int, Meta(description="First line, from 1.", ge=1)] = 1
-    end_line: Annotated[
-        Positive | None,
-        Meta(description=f"Last line, inclusive; {MAX_LINES} lines from the first one by default."),
-    ] = None
+        *((name, _SCOPE_HINTS[name], None) for name in Scope.__struct_fields__),
+    ],
+)
 
 
 class FoundHit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

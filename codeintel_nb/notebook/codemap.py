@@ -19,8 +19,8 @@ import traitlets
 
 from ..client.contract import Client
 from ..errors import CodeIntelError, MissingExtra, SearchError
-from ..index.update.report import OnProgress, RepositoryStatus
-from ..operations.values import FileRequest, MapRequest
+from ..index.update.report import OnProgress, RepositoryStatus, ignore
+from ..operations.requests import FileRequest, MapRequest, StatusRequest
 from ..output.highlight import segments
 from ..output.panel_state import place
 from ..output.plain_text import clean
@@ -89,7 +89,9 @@ class CodeMap(anywidget.AnyWidget):
         self.lit = _rows_of(self.points, results)
         self.chosen: list[int] = []
         self._client = client
-        self._repositories = {status.name: status for status in client.status()}
+        self._repositories = {
+            status.name: status for status in client.ask(StatusRequest()).repositories
+        }
         names, group = _grouped(
             _folders(self.points["repo"], self.points["path"])
             if colour == "folder"
@@ -148,7 +150,7 @@ class CodeMap(anywidget.AnyWidget):
         line, cell = (int(self.points[name][row]) for name in ("line", "cell"))
         status: RepositoryStatus | None = self._repositories.get(repo)
         try:
-            text = self._client.open_file(
+            text = self._client.ask(
                 FileRequest(
                     repo=repo, path=path, start_line=line, end_line=line + HOVERED_LINES - 1
                 )
@@ -210,7 +212,7 @@ def points_in(
     scope: Scope,
     colour: str,
     results: Results | None = None,
-    progress: OnProgress | None = None,
+    progress: OnProgress = ignore,
     cancel: threading.Event | None = None,
 ) -> list[Points]:
     """Return the points to draw: a sample, plus all points of the hits' files.
@@ -223,7 +225,7 @@ def points_in(
         raise SearchError(
             f"A map cannot be coloured by {colour!r}: choose folder, language or kind."
         )
-    sample = client.code_map(_request(scope), progress, cancel)
+    sample = client.ask(_request(scope), progress=progress, cancel=cancel)
     if not sample.paths:
         raise SearchError(f"Nothing is in scope, so there is nothing to draw: {scope.describe()}.")
     if not results or len(sample.x) // 4 == sample.total:
@@ -234,12 +236,12 @@ def points_in(
     )
     return [
         sample,
-        client.code_map(
+        client.ask(
             _request(
                 scope.merged(repos=tuple(sorted({repo for repo, _ in files})), include_globs=globs)
             ),
-            progress,
-            cancel,
+            progress=progress,
+            cancel=cancel,
         ),
     ]
 

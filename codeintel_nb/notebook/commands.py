@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,9 @@ from ..errors import (
     did_you_mean,
 )
 from ..index.update.report import IndexReport, each_report
-from ..operations.options import (
-    OUT,
-    PATH_OPTIONS,
-    SCOPE_OPTIONS,
-    SEMANTIC_OPTIONS,
-    SQL_OPTIONS,
-    SYMBOL_OPTIONS,
-    TEXT_OPTIONS,
-    Option,
-)
-from ..operations.values import IndexRequest
+from ..operations.options import OUT, SCOPE_OPTIONS, Option, describe, options_of
+from ..operations.requests import IndexRequest, RefreshRequest, StatusRequest
+from ..operations.table import OPERATIONS, Operation
 from ..output.progress import summary
 from ..output.wording import in_notebook
 from ..scopes.scope import Scope, covered, joined
@@ -38,42 +31,21 @@ from ..sources.project import current_folder, project_of
 from ..sources.repository import package, package_at
 from .kernel_packages import imported_packages
 
-_NAME = Option(
-    ("--name",),
-    "name",
-    "text",
-    "name of the repository; the folder's own by default",
-    metavar="NAME",
-)
-_PACKAGE = Option(
-    ("--package", "-p"),
-    "package",
-    "text",
-    "an installed package instead of a folder",
-    metavar="PACKAGE",
-)
 _KERNEL = Option(
     ("--kernel",), "kernel", "flag", "the installed packages that this kernel has imported"
 )
-_OUTPUTS = Option(
-    ("--outputs",), "outputs", "flag", "also search what notebook cells printed, from now on"
-)
-_REBUILD = Option(("--rebuild",), "rebuild", "flag", "index everything again")
 _SKIPPED = Option(("--skipped",), "skipped", "flag", "list what was left out, and why")
 _IMPORTED = Option(("--kernel",), "kernel", "flag", "also the packages imported by this kernel")
 SCOPE_SET_OPTIONS = (*SCOPE_OPTIONS, _IMPORTED)
 _BY = Option(
     ("--by",), "by", "text", "what the colours mean: folder, language or kind", metavar="WHAT"
 )
-ADD_OPTIONS = (_NAME, _PACKAGE, _KERNEL, _OUTPUTS, _REBUILD)
-REFRESH_OPTIONS = (_REBUILD,)
+ADD_OPTIONS = (*options_of(IndexRequest), _KERNEL)
+REFRESH_OPTIONS = options_of(RefreshRequest)
 STATUS_OPTIONS = (_SKIPPED,)
-SEARCH_OPTIONS: dict[str, Sequence[Option]] = {
-    "textsearch": (*TEXT_OPTIONS, *SCOPE_OPTIONS, OUT),
-    "semsearch": (*SEMANTIC_OPTIONS, *SCOPE_OPTIONS, OUT),
-    "symbol": (*SYMBOL_OPTIONS, *SCOPE_OPTIONS, OUT),
-    "paths": (*PATH_OPTIONS, *SCOPE_OPTIONS, OUT),
-    "codesql": (*SQL_OPTIONS, *SCOPE_OPTIONS, OUT),
+MAGICS = {operation.magic: operation for operation in OPERATIONS if operation.magic}
+OPTIONS: dict[str, Sequence[Option]] = {
+    **{name: (*options_of(operation.request), OUT) for name, operation in MAGICS.items()},
     "codemap": (_BY, *SCOPE_OPTIONS),
     "scope": SCOPE_SET_OPTIONS,
     "codeindex": (*ADD_OPTIONS, *STATUS_OPTIONS),
@@ -96,6 +68,20 @@ SCOPE_COMMANDS = (
     "mcp",
 )
 INDEX_COMMANDS = ("add", "status", "refresh", "drop", "watch")
+
+
+def help_of(operation: Operation) -> str:
+    """Return the help of a magic: its use, its options, and its names elsewhere."""
+    summary = f"{operation.summary[0].upper()}{operation.summary[1:]}, inside the scope."
+    elsewhere = f"In Python and REST: {operation.name}."
+    if operation.command:
+        elsewhere += f" In a terminal: codeintel {operation.command}."
+    return with_options(f"{summary}\n\n{cleandoc(operation.help)}", operation.magic) + elsewhere
+
+
+def with_options(text: str, magic: str) -> str:
+    """Return a magic's help with its options."""
+    return f"{cleandoc(text)}\n\nOptions:\n{describe(OPTIONS[magic])}\n\n"
 
 
 def command_of(line: str, commands: tuple[str, ...], magic: str, default: str) -> tuple[str, str]:
@@ -189,7 +175,7 @@ def with_imports(
     ------
     ScopeError : no imported package is indexed.
     """
-    names = [status.name for status in client.status()]
+    names = [status.name for status in client.ask(StatusRequest()).repositories]
     imported, missing = indexed_imports(namespace, names)
     if not imported:
         if not missing:
@@ -213,7 +199,7 @@ def without_imports(scope: Scope, client: Client, namespace: Mapping[str, Any]) 
     ------
     ScopeError : the scope names none of them, or nothing else.
     """
-    names = [status.name for status in client.status()]
+    names = [status.name for status in client.ask(StatusRequest()).repositories]
     imported, _ = indexed_imports(namespace, names)
     rest = tuple(
         name

@@ -12,10 +12,10 @@ from IPython.core.completer import SimpleCompletion, context_matcher
 from ..client.contract import Client
 from ..errors import CodeIntelError
 from ..operations.options import Option
-from ..operations.values import PathsRequest
+from ..operations.requests import ListSavedScopes, StatusRequest
 from ..scopes.languages import LANGUAGES
 from ..scopes.scope import KINDS
-from ..search.query import MODES
+from ..search.query import PathQuery
 
 _MAX_PATHS = 200
 
@@ -59,7 +59,7 @@ class Completer:
         by_flag = {
             flag: option
             for option in self.options[magic]
-            if not option.hidden
+            if not option.is_hidden
             for flag in option.flags
         }
         if before and (option := by_flag.get(before[-1])) is not None and option.kind != "flag":
@@ -76,16 +76,16 @@ class Completer:
 
     def _names(self, magic: str) -> list[str]:
         if magic == "scope":
-            return sorted(self.client.saved_scopes())
-        return [repository.name for repository in self.client.status()]
+            return sorted(self.client.ask(ListSavedScopes()).scopes)
+        return [repository.name for repository in self.client.ask(StatusRequest()).repositories]
 
     def _values(self, option: Option, last: str) -> Iterable[str]:
         if option.field == "languages":
             return LANGUAGES
         if option.field == "kinds":
             return KINDS
-        if option.field == "mode":
-            return MODES
+        if option.choices:
+            return option.choices
         try:
             if option.field == "repos":
                 return self._names("codeindex")
@@ -102,10 +102,10 @@ class Completer:
         paths: set[str] = set()
         escaped = re.sub(r"([*?{}\[\]\\])", r"\\\1", typed)
         begun = (f"/{escaped}*",) if typed else ()
-        request = PathsRequest(
+        query = PathQuery(
             repos=(), revisions=(), include_globs=begun, exclude_globs=(), languages=(), kinds=()
         )
-        for hit in self.client.list_paths(request).results:
+        for hit in self.client.ask(query).results:
             if hit.path.startswith(typed):
                 parts = hit.path.split("/")
                 paths.add("/".join(parts[:depth]) + ("/**" if len(parts) > depth else ""))

@@ -6,44 +6,49 @@ import re
 import sys
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from IPython.core.magic import line_cell_magic, line_magic, magics_class, no_var_expand
-from traitlets import Float, Int
+from traitlets import Float, Int, observe
 
 from ..client.connection import Connection
 from ..client.contract import Client
 from ..errors import ScopeError, SearchError
-from ..index.update.report import OnProgress
+from ..index.update.report import IndexReport, OnProgress, RepositoryStatus
 from ..operations.options import describe, parse_line
-from ..operations.values import (
-    PathsRequest,
-    SearchAnswer,
-    SemanticRequest,
+from ..operations.requests import (
+    GetSavedScope,
+    IndexRequest,
+    ListSavedScopes,
+    RefreshRequest,
+    RemoveRequest,
+    SaveScope,
     SqlRequest,
-    SymbolsRequest,
-    TextRequest,
+    StatusRequest,
 )
+from ..operations.table import Operation
 from ..output.terminal import print_anything
 from ..scopes.scope import Scope, short_name
 from ..search.hit import Hit, Results
-from ..search.query import DEFAULT_HITS
-from ..search.table import Table
+from ..search.query import DEFAULT_HITS, SemanticQuery
 from .commands import (
     ADD_OPTIONS,
     INDEX_COMMANDS,
+    MAGICS,
+    OPTIONS,
     REFRESH_OPTIONS,
     SCOPE_COMMANDS,
     SCOPE_SET_OPTIONS,
-    SEARCH_OPTIONS,
     STATUS_OPTIONS,
     changed,
     command_of,
     each_summary,
+    help_of,
     index_request,
     kernel_requests,
     sendable,
     with_imports,
+    with_options,
     without_imports,
 )
 from .completion import Completer
@@ -59,7 +64,31 @@ MAPPED_HITS = 20  # highlighted on a map
 DRAWING = "drawing the map"
 
 
+# the setting with the default limit of an operation
+_LIMITS = {"search_text": "text_limit", "search_symbols": "text_limit", "semantic_search": "top_k"}
+_C = TypeVar("_C", bound=type[BaseMagics])
+
+
+def with_operations(cls: _C) -> _C:
+    """Add the magics of the table of operations to a class."""
+
+    def magic_of(operation: Operation) -> Any:
+        def magic(self: BaseMagics, line: str, cell: str | None = None) -> Any:
+            return self._run_operation(operation, line, cell)
+
+        magic.__name__, magic.__doc__ = operation.magic, help_of(operation)
+        return no_var_expand(line_cell_magic(magic))
+
+    for operation in MAGICS.values():
+        setattr(cls, operation.magic, magic_of(operation))
+    for name in ("scope", "codeindex", "codemap"):
+        method = getattr(cls, name)
+        method.__doc__ = with_options(method.__doc__, name)
+    return cls
+
+
 @magics_class
+@with_operations
 class CodeintelMagics(BaseMagics):
     """Code search under one scope.
 
@@ -71,13 +100,17 @@ class CodeintelMagics(BaseMagics):
         help="Maximum lines kept by %textsearch and definitions kept by %symbol; 0 for all.",
     ).tag(config=True)
     top_k = Int(10, help="Most chunks that %semsearch finds.").tag(config=True)
-    deadline_s = Float(60.0, help="Seconds after which a search gives what it has.").tag(
-        config=True
-    )
+    timeout_s = Float(
+        60.0, help="Seconds after which a search stops and returns what was found."
+    ).tag(config=True)
+    deadline_s = Float(60.0, help="Former name of timeout_s.").tag(config=True)
+
+    @observe("deadline_s")
+    def _on_deadline(self, change: Any) -> None:
+        self.timeout_s = change["new"]
 
     def __init__(self, shell: Any, client: Client | None = None) -> None:
-        super().__init__(shell)
-        self.client = client or Connection()
+        super().__init__(shell, client or Connection())
         self._panel: Panel | None = None
 
     @no_var_expand
@@ -99,8 +132,7 @@ class CodeintelMagics(BaseMagics):
             %scope mcp                        what to paste into an assistant, so that it searches
                                               under this scope
 
-        Options: --repo NAME, --lang LANGUAGE, --include GLOB, --exclude GLOB, --kind KIND; each may
-        be given several times. Globs read like lines of a .gitignore, plus {a,b}.
+        Each option may be given several times. Globs are those of a .gitignore, plus {a,b}.
         """
         return self._unless_silenced(line, self._scope)
 
@@ -147,9 +179,9 @@ class CodeintelMagics(BaseMagics):
         elif command == "clear":
             now = client.clear_scope()
         elif command == "save":
-            client.save_scope(rest.strip(), now.scope)
+            client.ask(SaveScope(name=rest.strip(), scope=now.scope))
         elif command == "use":
-            now = client.set_scope(client.load_scope(rest.strip()))
+            now = client.set_scope(client.ask(GetSavedScope(name=rest.strip())))
         elif command == "restore":
             if now.offered is None:
                 raise ScopeError(
@@ -157,110 +189,18 @@ class CodeintelMagics(BaseMagics):
                     "for another, until a scope is set."
                 )
             now = client.set_scope(now.offered)
-        saved = client.saved_scopes() if command == "list" else None
+        saved = client.ask(ListSavedScopes()).scopes if command == "list" else None
         return ScopeView(now, client.where, saved)
 
-    @no_var_expand
-    @line_cell_magic
-    def textsearch(self, line: str, cell: str | None = None) -> Results | None:
-        r"""Find lines that hold a text or match a regular expression, inside the scope.
-
-            %textsearch [options] PATTERN [options]
-            hits = %textsearch -w --regex def\s+read_\w+
-            %textsearch hits << PATTERN
-
-        The pattern is used as typed: {} and $ are not expanded, and one pair of surrounding quotes
-        is removed. Text after -- is never an option. Spaces at its ends count only inside quotes:
-        %textsearch "def ".
-        """
-        return self._search("textsearch", line, cell, self._textsearch)
-
-    def _textsearch(
-        self, query: str, values: dict[str, Any], cancel: threading.Event
-    ) -> SearchAnswer:
-        options = {"limit": self.text_limit, "deadline": self.deadline_s, **values}
-        return self.client.search_text(TextRequest(pattern=query, **options), cancel)
-
-    @no_var_expand
-    @line_cell_magic
-    def semsearch(self, line: str, cell: str | None = None) -> Results | None:
-        """Find code by what it does, in plain words or by a symbol's name, inside the scope.
-
-        %semsearch [options] where are time zones converted [options]
-        hits = %semsearch --limit 50 read a parquet file in chunks
-        %semsearch hits << read a parquet file in chunks
-        """
-        return self._search("semsearch", line, cell, self._semsearch)
-
-    def _semsearch(
-        self, query: str, values: dict[str, Any], cancel: threading.Event
-    ) -> SearchAnswer:
-        options = {"limit": self.top_k, "deadline": self.deadline_s, **values}
-        return self.client.semantic_search(SemanticRequest(query=query, **options), cancel)
-
-    @no_var_expand
-    @line_magic
-    def symbol(self, line: str) -> Results | None:
-        """Find definitions by name, inside the scope.
-
-        %symbol [options] NAME
-
-        %symbol merge                     this name, then names that begin with it or hold it, or
-                                          are spelled alike
-        %symbol DataFrame.merge           a member
-        %symbol read_* --kind function    a glob
-        """
-        return self._search("symbol", line, None, self._symbol)
-
-    def _symbol(self, query: str, values: dict[str, Any], cancel: threading.Event) -> SearchAnswer:
-        return self.client.symbols(
-            SymbolsRequest(
-                name=query, **{"limit": self.text_limit, "deadline": self.deadline_s, **values}
-            ),
-            cancel,
-        )
-
-    @no_var_expand
-    @line_magic
-    def paths(self, line: str) -> Results | None:
-        """List the files in scope.
-
-        %paths [--limit N] [scope options]
-        """
-        return self._search(
-            "paths",
-            line,
-            None,
-            lambda query, values, cancel: self.client.list_paths(PathsRequest(**values), cancel),
-            takes_query=False,
-        )
-
-    @no_var_expand
-    @line_cell_magic
-    def codesql(self, line: str, cell: str | None = None) -> Table | None:
-        """Ask in SQL about what is in scope.
-
-        Tables: repositories, files, chunks, symbols, cells; and hits, those of the last search.
-
-        %codesql select language, count(*) from files group by all
-        %%codesql
-        select kind, count(*) from symbols group by all
-        %codesql select path, count(*) from hits group by all order by 2 desc
-        """
-
-        def run() -> Table | None:
-            target, values, query = self._request("codesql", line, cell)
-            request = SqlRequest(
-                statement=query,
-                hits=self._last_hits() if re.search(r"\bhits\b", query, re.I) else (),
-                **values,
-            )
-            table = self._work(
-                lambda progress, cancel: self.client.sql(request, cancel), "running SQL"
-            )
-            return self._keep(target, table)
-
-        return self._run(run)
+    def _defaults(self, operation: Operation, query: str) -> dict[str, Any]:
+        defaults: dict[str, Any] = {}
+        if limit := _LIMITS.get(operation.name):
+            defaults["limit"] = getattr(self, limit)
+        if operation.kind == "search":
+            defaults["timeout_s"] = self.timeout_s
+        elif operation.request is SqlRequest and re.search(r"\bhits\b", query, re.I):
+            defaults["hits"] = self._last_hits()
+        return defaults
 
     def _last_hits(self) -> tuple[Hit, ...]:
         """Return the hits of this notebook's last search, for SQL."""
@@ -320,6 +260,10 @@ class CodeintelMagics(BaseMagics):
         cancel: threading.Event,
     ) -> IndexView:
         client, notes = self.client, list[str]()
+
+        def run(request: IndexRequest | RefreshRequest) -> IndexReport:
+            return client.ask(request, progress=progress, cancel=cancel)
+
         if command == "add":
             several = "kernel" in values
             requests = (
@@ -329,28 +273,23 @@ class CodeintelMagics(BaseMagics):
             )
             notes += each_summary(
                 [
-                    (
-                        request.package or request.path or "",
-                        partial(client.index, request, progress, cancel),
-                    )
+                    (request.package or request.path or "", partial(run, request))
                     for request in requests
                 ]
             )
         elif command == "refresh":
-            names = [place] if place else [repository.name for repository in client.status()]
-            notes += each_summary(
-                [
-                    (name, partial(client.refresh, name, "rebuild" in values, progress, cancel))
-                    for name in names
-                ]
-            )
+            names = [place] if place else [status.name for status in _status(client)]
+            refreshes = [RefreshRequest(name=name, rebuild="rebuild" in values) for name in names]
+            notes += each_summary([(request.name, partial(run, request)) for request in refreshes])
         elif command == "drop":
             if not place:
                 raise SearchError(
                     "%codeindex drop needs the name of a repository. %codeindex status lists them."
                 )
-            names = [repository.name for repository in client.status()]
-            client.remove(place)  # by its name, or by its short name if that is unambiguous
+            names = [status.name for status in _status(client)]
+            client.ask(
+                RemoveRequest(name=place)
+            )  # by its name, or by its short name if that is unambiguous
             removed = (
                 place
                 if place in names
@@ -359,7 +298,7 @@ class CodeintelMagics(BaseMagics):
             notes.append(f"{removed}: removed from the index")
         elif command == "watch":
             notes.append(f"watching for changes in {', '.join(client.watch()) or 'nothing'}")
-        return IndexView(client.status(), notes, "skipped" in values)
+        return IndexView(_status(client), notes, "skipped" in values)
 
     @no_var_expand
     @line_magic
@@ -382,11 +321,13 @@ class CodeintelMagics(BaseMagics):
             }
             results = None
             if query:
-                request = SemanticRequest(
-                    query=query, limit=MAPPED_HITS, deadline=self.deadline_s, **limits
+                question = SemanticQuery(
+                    query=query, limit=MAPPED_HITS, timeout_s=self.timeout_s, **limits
                 )
                 results = self._work(
-                    lambda progress, cancel: self.client.semantic_search(request, cancel),
+                    lambda progress, cancel: self.client.ask(
+                        question, progress=progress, cancel=cancel
+                    ),
                     "searching",
                 ).results
             scope = self._work(lambda progress, cancel: self.client.get_scope()).scope
@@ -410,6 +351,10 @@ class CodeintelMagics(BaseMagics):
         return self._work(make, DRAWING)
 
 
+def _status(client: Client) -> list[RepositoryStatus]:
+    return list(client.ask(StatusRequest()).repositories)
+
+
 def load(shell: Any) -> CodeintelMagics:
     """Register the magics and their completion with a shell."""
     from ..search.hit import Results as Shown
@@ -429,7 +374,7 @@ def load(shell: Any) -> CodeintelMagics:
         completer.custom_matchers.append(
             Completer(
                 magics.client,
-                SEARCH_OPTIONS,
+                OPTIONS,
                 {"scope": SCOPE_COMMANDS, "codeindex": INDEX_COMMANDS},
             ).match
         )

@@ -19,7 +19,7 @@ import traitlets
 from ..client.contract import Client
 from ..errors import CodeIntelError, EngineError, ScopeError
 from ..index.update.report import Progress
-from ..operations.values import IndexRequest
+from ..operations.requests import GetSavedScope, IndexRequest, SaveScope
 from ..output.panel_state import PanelRequest, PanelState, answer_panel, state_of
 from ..output.plain_text import clean
 from ..output.progress import Estimate, summary
@@ -90,7 +90,7 @@ class Panel(anywidget.AnyWidget):
         self._indexing: threading.Thread | None = None
         self._cancel = threading.Event()
         self.state = state_of(self._client)
-        self.on_msg(self._asked)
+        self.on_msg(self._on_message)
         if shell is not None:
             shell.events.register("post_run_cell", self._after_cell)
 
@@ -111,7 +111,7 @@ class Panel(anywidget.AnyWidget):
         except CodeIntelError:
             pass  # the magic has reported it
 
-    def _asked(self, _: object, content: Any, __: object) -> None:
+    def _on_message(self, _: object, content: Any, __: object) -> None:
         number = content.get("number") if isinstance(content, dict) else None
         try:
             request = msgspec.convert(
@@ -140,9 +140,9 @@ class Panel(anywidget.AnyWidget):
             scope, _ = with_imports(self._client.get_scope().scope, self._client, namespace)
             self._client.set_scope(scope)
         elif isinstance(request, Save):
-            self._client.save_scope(request.name, self._client.get_scope().scope)
+            self._client.ask(SaveScope(name=request.name, scope=self._client.get_scope().scope))
         else:
-            self._client.set_scope(self._client.load_scope(request.name))
+            self._client.set_scope(self._client.ask(GetSavedScope(name=request.name)))
         self.state = state_of(self._client)
         return self.state
 
@@ -180,7 +180,7 @@ class Panel(anywidget.AnyWidget):
                 }
 
         try:
-            outcome = summary(self._client.index(request, moved, cancel))
+            outcome = summary(self._client.ask(request, progress=moved, cancel=cancel))
             self.job = {"state": "done", "line": outcome, "share": 1.0}
             self.state = state_of(self._client)
         except CodeIntelError as error:

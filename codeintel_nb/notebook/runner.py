@@ -14,16 +14,25 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics
 from traitlets.config import Configurable
 
+from ..client.contract import Client
 from ..errors import CodeIntelError, SearchError
 from ..index.update.report import OnProgress, Progress
-from ..operations.options import describe, parse_line, trailing_letters, unread_options
-from ..operations.values import SearchAnswer
+from ..operations.answers import SearchAnswer
+from ..operations.options import (
+    describe,
+    parse_line,
+    positional_of,
+    trailing_letters,
+    unread_options,
+)
+from ..operations.requests import SqlRequest
+from ..operations.table import Operation
 from ..output.plain_text import counted
 from ..output.progress import TerminalProgress, plural
 from ..output.wording import in_notebook
 from ..search.hit import Results
 from ..search.table import Table
-from .commands import SEARCH_OPTIONS
+from .commands import OPTIONS
 from .progress import NotebookProgress
 from .tasks import Task
 
@@ -33,8 +42,9 @@ _T = TypeVar("_T")
 class BaseMagics(Magics, Configurable):
     """Base class of the magics."""
 
-    def __init__(self, shell: Any) -> None:
+    def __init__(self, shell: Any, client: Client) -> None:
         super().__init__(shell)
+        self.client = client
         self._rich = hasattr(shell, "kernel")
         self._last: Results | None = None  # of this notebook's last search
 
@@ -49,22 +59,26 @@ class BaseMagics(Magics, Configurable):
         value = self._run(lambda: call(line.rstrip().removesuffix(";")))
         return None if line.rstrip().endswith(";") else value
 
-    def _search(
-        self,
-        magic: str,
-        line: str,
-        cell: str | None,
-        search: Callable[[str, dict[str, Any], threading.Event], SearchAnswer],
-        takes_query: bool = True,
-    ) -> Results | None:
-        def run() -> Results | None:
-            target, values, query = self._request(magic, line, cell)
-            if query and not takes_query:
+    def _run_operation(self, operation: Operation, line: str, cell: str | None) -> Any:
+        """Run the operation of a magic's line, and show or store its answer."""
+
+        def run() -> Any:
+            target, values, query = self._request(operation.magic, line, cell)
+            positional = positional_of(operation.request)
+            if query and not positional:
                 raise SearchError(
-                    f"%{magic} takes options only, not {query!r}. "
-                    f"Its options are:\n{describe(SEARCH_OPTIONS[magic])}"
+                    f"%{operation.magic} takes options only, not {query!r}. "
+                    f"Its options are:\n{describe(OPTIONS[operation.magic])}"
                 )
-            answer = self._work(lambda progress, cancel: search(query, values, cancel), "searching")
+            if positional:
+                values[positional] = query
+            request = operation.request(**{**self._defaults(operation, query), **values})
+            answer = self._work(
+                lambda progress, cancel: self.client.ask(request, progress=progress, cancel=cancel),
+                "running SQL" if isinstance(request, SqlRequest) else "searching",
+            )
+            if not isinstance(answer, SearchAnswer):
+                return self._keep(target, answer)
             if answer.scope_expired:
                 print("The scope of this session had expired: nothing limited this search.")
             results = self._last = answer.results
@@ -74,20 +88,24 @@ class BaseMagics(Magics, Configurable):
 
         return self._run(run)
 
+    def _defaults(self, operation: Operation, query: str) -> dict[str, Any]:
+        """Return the fields of a request that its line does not give."""
+        raise NotImplementedError
+
     def _request(self, magic: str, line: str, cell: str | None) -> tuple[str, dict[str, Any], str]:
         """Return the target variable, the options, and the query."""
         name, arrow, rest = line.partition("<<")
         target = ""
         if arrow and name.strip().isidentifier():
             target, line = name.strip(), rest
-        values, query = parse_line(line, SEARCH_OPTIONS[magic], raw=True)
-        if unread := unread_options(line, query, SEARCH_OPTIONS[magic]):
+        values, query = parse_line(line, OPTIONS[magic], raw=True)
+        if unread := unread_options(line, query, OPTIONS[magic]):
             verb = "was" if len(unread) == 1 else "were"
             print(
                 f"{', '.join(unread)} {verb} searched for as part of the text. "
                 "Put options at the start or the end of the line."
             )
-        if letters := trailing_letters(line, query, SEARCH_OPTIONS[magic]):
+        if letters := trailing_letters(line, query, OPTIONS[magic]):
             what, them = (
                 ("was read as an option", "it")
                 if len(letters) == 1
@@ -109,11 +127,8 @@ class BaseMagics(Magics, Configurable):
             return value
         self.shell.user_ns[target] = value
         if isinstance(value, Results):
-            searched = (
-                getattr(value.query, "pattern", None)
-                or getattr(value.query, "text", None)
-                or getattr(value.query, "name", "")
-            )
+            query = value.query
+            searched = "" if query is None else getattr(query, positional_of(type(query)), "")
             print(
                 f"{target} = {value.missing() or counted(value, len(value.hits))}"
                 f"{f' for {searched[:60]!r}' if searched else ''}"

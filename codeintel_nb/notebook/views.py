@@ -6,7 +6,7 @@ import html
 from typing import NamedTuple
 
 from ..index.update.report import NOTHING, RepositoryStatus
-from ..operations.values import ScopeAnswer
+from ..operations.answers import ScopeAnswer
 from ..output.plain_text import aligned, status_notes, status_table
 from ..output.progress import plural
 from ..output.wording import in_notebook

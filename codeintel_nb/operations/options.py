@@ -1,97 +1,92 @@
-"""Options of all interfaces: parsed by magics, declared by commands, listed by completion."""
+"""Options of commands and magics: read from the fields of requests, parsed, and described."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from functools import cache
+from types import NoneType
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from ..errors import SearchError, did_you_mean
+from ..scopes.scope import Scope
+from ..search.request import Described, Flag, Request, ScopedRequest
 
 
 class Option(NamedTuple):
+    """Option of a command line, which sets one field of a request or a scope."""
+
     flags: tuple[str, ...]
-    field: str  # of the request or scope it fills
+    field: str
     kind: Literal["list", "globs", "int", "number", "text", "flag"]
     help: str
     const: object = True  # the value that a flag sets
     metavar: str = ""
-    hidden: bool = False  # accepted but undocumented
+    is_hidden: bool = False  # accepted but undocumented
+    choices: tuple[str, ...] = ()  # all values of a text
 
 
-SCOPE_OPTIONS = (
-    Option(("--repo", "-r"), "repos", "list", "only these repositories", metavar="NAME"),
-    Option(("--lang", "-l"), "languages", "list", "only these languages", metavar="LANGUAGE"),
-    Option(
-        ("--include", "-g"),
-        "include_globs",
-        "globs",
-        "only paths that match, as in a .gitignore",
-        metavar="GLOB",
-    ),
-    Option(("--exclude", "-x"), "exclude_globs", "globs", "no paths that match", metavar="GLOB"),
-    Option(
-        ("--kind", "-k"),
-        "kinds",
-        "list",
-        "only function, class, method, module, cell, markdown or text",
-        metavar="KIND",
-    ),
-    # only one revision exists so far
-    Option(
-        ("--revision",), "revisions", "list", "only these revisions", metavar="NAME", hidden=True
-    ),
+OUT = Option(("--out", "-o"), "out", "text", "store the results in this variable", metavar="NAME")
+_SCOPE_FIELDS = frozenset(Scope.__struct_fields__)
+_FIRST = {"timeout_s": 1}  # other fields of all requests, behind the request's own
+
+
+@cache
+def options_of(request: type[Request[Any]]) -> tuple[Option, ...]:
+    """Return the options of a request: its own first, then those of its scope."""
+    hints = get_type_hints(request, include_extras=True)
+    options = list[tuple[int, Option]]()
+    for name in request.__struct_fields__:
+        described = _described(hints[name])
+        if described is None:
+            continue
+        order = 2 if name in _SCOPE_FIELDS else _FIRST.get(name, 0)
+        options += [(order, _option(name, hints[name], flag)) for flag in described.flags]
+    return tuple(option for _, option in sorted(options, key=lambda one: one[0]))
+
+
+@cache
+def positional_of(request: type[Request[Any]]) -> str:
+    """Return the field that takes the text of a line; empty if there is none."""
+    hints = get_type_hints(request, include_extras=True)
+    for name in request.__struct_fields__:
+        described = _described(hints[name])
+        if described is not None and described.is_positional:
+            return name
+    return ""
+
+
+def _described(hint: Any) -> Described | None:
+    for part in getattr(hint, "__metadata__", ()):
+        if isinstance(part, msgspec.Meta) and part.extra:
+            described = part.extra.get("described")
+            if isinstance(described, Described):
+                return described
+    return None
+
+
+def _option(field: str, hint: Any, flag: Flag) -> Option:
+    """Return the option of a flag; its kind is that of the field's type."""
+    bare = get_args(hint)[0]
+    kind = next((one for one in get_args(bare) if one is not NoneType), bare)
+    if NoneType not in get_args(bare):
+        kind = bare
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    how: Any = {int: "int", float: "number", bool: "flag"}.get(kind, "text")
+    if get_origin(kind) is tuple:
+        how = "globs" if field.endswith("globs") else "list"
+    if flag.value is not True:
+        how = "flag"
+    return Option(
+        flag.names, field, how, flag.help, flag.value, flag.metavar, flag.is_hidden, choices
+    )
+
+
+SCOPE_OPTIONS = tuple(
+    option for option in options_of(ScopedRequest) if option.field in _SCOPE_FIELDS
 )
-LIMIT = Option(("--limit", "-n"), "limit", "int", "maximum results; 0 for all", metavar="N")
-DEADLINE = Option(
-    ("--deadline",),
-    "deadline",
-    "number",
-    "give what was found after so many seconds",
-    metavar="SECONDS",
-)
-OUT = Option(("--out", "-o"), "out", "text", "keep the results in this variable", metavar="NAME")
-TEXT_OPTIONS = (
-    Option(("--regex", "-e"), "regex", "flag", "the pattern is a regular expression"),
-    Option(("--word", "-w"), "word", "flag", "only whole words"),
-    Option(
-        ("--ignore-case", "-i"), "case", "flag", "upper and lower case are the same", "insensitive"
-    ),
-    Option(
-        ("--case-sensitive", "-s"),
-        "case",
-        "flag",
-        "upper and lower case differ; by default they do when the pattern has upper case",
-        "sensitive",
-    ),
-    Option(("--context", "-C"), "context", "int", "lines shown around a match", metavar="N"),
-    Option(("--files", "-f"), "show", "flag", "only the files, each with its first line", "files"),
-    Option(
-        ("--count", "-c"),
-        "show",
-        "flag",
-        "only the files, each with the number of its lines",
-        "counts",
-    ),
-    Option(("--per-file",), "per_file", "int", "most lines of one file", metavar="N"),
-    Option(("--rank",), "rank", "flag", "definitions and files with many matches first"),
-    Option(
-        ("--no-ignore",),
-        "no_ignore",
-        "flag",
-        "search what ignore files leave out too, and folders of tools and environments",
-    ),
-    LIMIT,
-    DEADLINE,
-)
-SEMANTIC_OPTIONS = (
-    Option(("--mode", "-m"), "mode", "text", "hybrid, dense or lexical", metavar="MODE"),
-    LIMIT,
-    DEADLINE,
-)
-PATH_OPTIONS = (LIMIT,)
-SYMBOL_OPTIONS = (LIMIT, DEADLINE)
-SQL_OPTIONS = (DEADLINE,)
 
 # a quote opens at the start of a word, or behind the = of an option, and closes at the end of a
 # word: an apostrophe does neither
@@ -239,7 +234,7 @@ def _take_cluster(word: str, by_flag: dict[str, Option], values: dict[str, Any])
 
 def _meant(word: str, by_flag: dict[str, Option]) -> str:
     """Suggest an option for an unknown long one; list the options for an unknown letter."""
-    flags = [flag for flag, option in by_flag.items() if not option.hidden]
+    flags = [flag for flag, option in by_flag.items() if not option.is_hidden]
     return (
         did_you_mean(word, [flag for flag in flags if flag.startswith("--")])
         if word.startswith("--")
@@ -279,7 +274,7 @@ def describe(options: Sequence[Option]) -> str:
     rows = [
         (", ".join(option.flags) + (f" {option.metavar}" if option.metavar else ""), option.help)
         for option in options
-        if not option.hidden
+        if not option.is_hidden
     ]
     width = max(len(left) for left, _ in rows)
     return "\n".join(f"  {left:<{width}}  {right}" for left, right in rows)

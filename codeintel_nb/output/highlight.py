@@ -55,7 +55,7 @@ def spans_in(results: Results, text: str) -> Spans:
     if isinstance(query, SemanticQuery):
         stems = {
             stem(word)
-            for word in re.findall(r"[a-z]{3,}", query.text.lower())
+            for word in re.findall(r"[a-z]{3,}", query.query.lower())
             if word not in FILLERS
         }
         return [part.span() for part in _WORD_PART.finditer(text) if stem(part[0].lower()) in stems]

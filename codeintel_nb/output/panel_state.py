@@ -10,19 +10,12 @@ import msgspec
 
 from ..errors import CodeIntelError, ScopeError
 from ..index.update.report import NOTHING, RepositoryStatus
-from ..operations.values import (
-    FacetsRequest,
-    PathsRequest,
-    ScopeAnswer,
-    SearchAnswer,
-    SemanticRequest,
-    TextRequest,
-)
+from ..operations.answers import ScopeAnswer
+from ..operations.requests import FacetsRequest, ListSavedScopes, StatusRequest
 from ..scopes.globs import plain_glob
 from ..scopes.scope import Scope, covered
-from ..search.facets import Facets
 from ..search.hit import Hit, Results
-from ..search.query import Case
+from ..search.query import Case, PathQuery, SemanticQuery, TextQuery
 from .highlight import MAX_LINES, segments, shown_language, spans_in, without_margin
 from .plain_text import MAX_LINE_CHARACTERS, caption, clean
 from .wording import in_panel
@@ -63,44 +56,39 @@ PanelRequest = PanelState | PanelCount | PanelSearch | PanelFolder
 
 
 class PanelClient(Protocol):
-    """Part of Client used by a panel."""
+    """Part of Client (client/contract.py) used by a panel."""
 
     @property
     def where(self) -> str: ...
     def get_scope(self) -> ScopeAnswer: ...
-    def saved_scopes(self) -> dict[str, Scope]: ...
-    def search_text(self, request: TextRequest) -> SearchAnswer: ...
-    def semantic_search(self, request: SemanticRequest) -> SearchAnswer: ...
-    def list_paths(self, request: PathsRequest) -> SearchAnswer: ...
-    def facets(self, request: FacetsRequest) -> Facets: ...
-    def status(self) -> list[RepositoryStatus]: ...
+    def ask(self, request: Any) -> Any: ...
 
 
-def answer_panel(client: PanelClient, asked: PanelRequest, shown_root: str) -> Any:
+def answer_panel(client: PanelClient, request: PanelRequest, shown_root: str) -> Any:
     """Return the answer as JSON values.
 
     ``shown_root`` is the folder shown by the Jupyter server; empty if there is none.
     """
-    if isinstance(asked, PanelSearch):
-        return _found(client, asked, shown_root)
-    if isinstance(asked, PanelCount):
-        c = client.list_paths(PathsRequest(limit=1, **_limits(asked.scope))).results.coverage
+    if isinstance(request, PanelSearch):
+        return _found(client, request, shown_root)
+    if isinstance(request, PanelCount):
+        c = client.ask(PathQuery(limit=1, **_limits(request.scope))).results.coverage
         return [c.files_in_scope, c.files, c.chunks_in_scope, c.chunks]
-    if isinstance(asked, PanelFolder):
-        return msgspec.to_builtins(_with_folder(client, asked, shown_root))
+    if isinstance(request, PanelFolder):
+        return msgspec.to_builtins(_with_folder(client, request, shown_root))
     return state_of(client)
 
 
 def state_of(client: PanelClient) -> dict[str, Any]:
     now = client.get_scope()
-    repositories = client.status()
+    repositories = client.ask(StatusRequest()).repositories
     state: dict[str, Any] = {
         "scope": msgspec.to_builtins(now.scope), "session": now.session_id, "where": client.where,
         "expired": now.scope_expired, "default": now.is_default and bool(now.scope),
         "note": _note(now, repositories),
         "repositories": [[status.name, status.files] for status in repositories],
         "languages": [], "kinds": [], "folders": [], "base": "", "more_folders": 0,
-        "saved": sorted(client.saved_scopes()),
+        "saved": sorted(client.ask(ListSavedScopes()).scopes),
         "offered": (
             None if now.offered is None
             else [clean(now.offered.describe()), msgspec.to_builtins(now.offered)]
@@ -110,7 +98,7 @@ def state_of(client: PanelClient) -> dict[str, Any]:
         c = now.coverage
         state["counts"] = [c.files_in_scope, c.files, c.chunks_in_scope, c.chunks]
         try:
-            facets = client.facets(FacetsRequest(folders=MAX_FOLDERS))
+            facets = client.ask(FacetsRequest(folders=MAX_FOLDERS))
         except CodeIntelError:  # its repository was removed between the two calls
             return state
         state["languages"] = [
@@ -130,7 +118,7 @@ def state_of(client: PanelClient) -> dict[str, Any]:
     return state
 
 
-def _note(now: ScopeAnswer, repositories: list[RepositoryStatus]) -> str:
+def _note(now: ScopeAnswer, repositories: tuple[RepositoryStatus, ...]) -> str:
     """Return the note shown instead of counts while nothing in scope is indexed."""
     if now.coverage is not None and now.coverage.building and not now.coverage.files:
         names = ", ".join(map(clean, now.coverage.building))
@@ -148,12 +136,10 @@ def _note(now: ScopeAnswer, repositories: list[RepositoryStatus]) -> str:
 
 def _found(client: PanelClient, request: PanelSearch, shown_root: str) -> dict[str, Any]:
     if request.meaning:
-        answer = client.semantic_search(
-            SemanticRequest(query=request.query, limit=min(request.limit, MEANT))
-        )
+        answer = client.ask(SemanticQuery(query=request.query, limit=min(request.limit, MEANT)))
     else:
-        answer = client.search_text(
-            TextRequest(
+        answer = client.ask(
+            TextQuery(
                 pattern=request.query,
                 regex=request.regex,
                 word=request.word,
@@ -214,7 +200,8 @@ def _with_folder(client: PanelClient, request: PanelFolder, shown_root: str) -> 
     """
     folder = os.path.realpath(os.path.join(shown_root or os.getcwd(), request.path.strip("/")))
     scope = client.get_scope().scope
-    roots = [(status.name, os.path.realpath(status.root)) for status in client.status()]
+    repositories = client.ask(StatusRequest()).repositories
+    roots = [(status.name, os.path.realpath(status.root)) for status in repositories]
     around = [
         (name, root)
         for name, root in roots

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 
-import msgspec
 from msgspec.structs import force_setattr
 
 from ..errors import SearchError, check_text
+from ..scopes.scope import Scope
+from .request import Flag, ScopedRequest, described
 
 Case = Literal["smart", "sensitive", "insensitive"]
 Mode = Literal["hybrid", "dense", "lexical"]
@@ -26,22 +27,115 @@ MAX_RANKED_CHUNKS = 10_000  # ranked by a semantic search
 MAX_NAME_CHARACTERS = 500
 
 
-class TextQuery(msgspec.Struct, frozen=True, tag="text"):
-    """A pattern to find in lines of text."""
+Limit = Annotated[int, described("maximum results; 0 for all", "--limit", "-n", metavar="N")]
 
-    pattern: str
-    regex: bool = False
-    case: Case = "smart"
-    word: bool = False  # only without a word character before or after it
-    limit: int = DEFAULT_HITS
-    context: int = 0  # lines shown before and after a match
-    per_file: int | None = None  # maximum lines of one file
-    rank: bool = False  # definitions and files with many matches first, instead of path order
-    # a hit for each line, for each file with its first line, or for each file with its line count
-    show: Show = "lines"
-    no_ignore: bool = False  # also ignored files, and files in folders of tools and environments
+
+class Query(ScopedRequest[Any], frozen=True, kw_only=True):
+    """Search; its first hits are the same for every limit."""
+
+    offset: Annotated[int, described("hits to skip: those of the pages before this one")] = 0
 
     def __post_init__(self) -> None:
+        for name in Scope.__struct_fields__:  # hashable, for the caches of patterns
+            if isinstance(value := getattr(self, name), list):
+                force_setattr(self, name, tuple(value))
+        if self.offset < 0:
+            raise SearchError(
+                f"The offset is {self.offset}; give how many hits to skip, 0 for none."
+            )
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments of every search in Python; those below are fields of a query."""
+
+    timeout_s: float | None
+    deadline: float | None  # former name of timeout_s
+    cancel: threading.Event | None
+
+
+class TextOptions(Options, total=False):
+    regex: bool
+    case: Case
+    word: bool
+    limit: int
+    context: int
+    per_file: int | None
+    rank: bool
+    show: Show
+    no_ignore: bool
+
+
+class SemanticOptions(Options, total=False):
+    limit: int
+    mode: Mode
+
+
+class SymbolOptions(Options, total=False):
+    limit: int
+
+
+class PathOptions(Options, total=False):
+    limit: int | None
+
+
+class TextQuery(Query, frozen=True, tag="text"):
+    """A pattern to find in lines of text."""
+
+    pattern: Annotated[
+        str,
+        described("the text, or a regular expression as ripgrep reads it", is_positional=True),
+    ]
+    regex: Annotated[bool, described("the pattern is a regular expression", "--regex", "-e")] = (
+        False
+    )
+    case: Annotated[
+        Case,
+        described(
+            "smart: upper and lower case differ only if the pattern has upper case",
+            flags=(
+                Flag(("--ignore-case", "-i"), "upper and lower case are the same", "insensitive"),
+                Flag(
+                    ("--case-sensitive", "-s"),
+                    "upper and lower case differ; by default they do when the pattern has "
+                    "upper case",
+                    "sensitive",
+                ),
+            ),
+        ),
+    ] = "smart"
+    word: Annotated[bool, described("only whole words", "--word", "-w")] = False
+    limit: Limit = DEFAULT_HITS
+    context: Annotated[
+        int, described("lines shown around a match", "--context", "-C", metavar="N")
+    ] = 0
+    per_file: Annotated[
+        int | None, described("maximum lines per file", "--per-file", metavar="N")
+    ] = None
+    rank: Annotated[bool, described("definitions and files with many matches first", "--rank")] = (
+        False
+    )
+    show: Annotated[
+        Show,
+        described(
+            "lines; files: each file with its first line; "
+            "counts: the same, with the number of its lines as the score",
+            flags=(
+                Flag(("--files", "-f"), "only the files, each with its first line", "files"),
+                Flag(
+                    ("--count", "-c"), "only the files, each with the number of its lines", "counts"
+                ),
+            ),
+        ),
+    ] = "lines"
+    no_ignore: Annotated[
+        bool,
+        described(
+            "also ignored files, and files in the folders of tools and environments", "--no-ignore"
+        ),
+    ] = False
+
+    def __post_init__(self) -> None:
+        Query.__post_init__(self)
         if not self.pattern:
             raise SearchError("The pattern is empty. Say what to look for: codeintel grep PATTERN")
         if len(self.pattern) > MAX_PATTERN_CHARACTERS:
@@ -74,37 +168,54 @@ class TextQuery(msgspec.Struct, frozen=True, tag="text"):
         return self.show == "lines" and self.per_file is None
 
 
-class SemanticQuery(msgspec.Struct, frozen=True, tag="semantic"):
+class SemanticQuery(Query, frozen=True, tag="semantic"):
     """A question in plain words, or the name of a symbol."""
 
-    text: str
-    limit: int = 10
-    mode: Mode = "hybrid"
+    query: Annotated[
+        str,
+        described("what the code does, in plain words, or a symbol's name", is_positional=True),
+    ]
+    limit: Limit = 10
+    mode: Annotated[
+        Mode,
+        described(
+            "hybrid, dense (by meaning) or lexical (by words)", "--mode", "-m", metavar="MODE"
+        ),
+    ] = "hybrid"
 
     def __post_init__(self) -> None:
-        if not self.text.strip():
+        Query.__post_init__(self)
+        if not self.query.strip():
             raise SearchError(
                 "The question is empty. Say what to look for: "
                 "codeintel search where are retries counted"
             )
-        if len(self.text) > MAX_QUERY_CHARACTERS:
+        if len(self.query) > MAX_QUERY_CHARACTERS:
             raise SearchError(
-                f"The question has {len(self.text):,} characters; "
+                f"The question has {len(self.query):,} characters; "
                 f"the maximum is {MAX_QUERY_CHARACTERS:,}."
             )
-        check_text(self.text, "The question")
+        check_text(self.query, "The question")
         if self.mode not in MODES:
             raise SearchError(f"There is no mode {self.mode!r}. Known: {', '.join(MODES)}.")
         force_setattr(self, "limit", checked_limit(self.limit, MAX_RANKED_CHUNKS))
 
 
-class SymbolQuery(msgspec.Struct, frozen=True, tag="symbols"):
+class SymbolQuery(Query, frozen=True, tag="symbols"):
     """The name of a definition, or a glob: ``merge``, ``DataFrame.merge``, ``read_*``."""
 
-    name: str  # with or without its containers
-    limit: int = 20
+    name: Annotated[
+        str,
+        described(
+            "a definition's name or glob: read_csv, DataFrame.merge, read_*; "
+            "without one, similarly spelled names are found",
+            is_positional=True,
+        ),
+    ]
+    limit: Limit = 20
 
     def __post_init__(self) -> None:
+        Query.__post_init__(self)
         if not self.name.strip(" .:#"):
             raise SearchError(
                 "The name is empty. Give a definition's name: "
@@ -123,12 +234,15 @@ class SymbolQuery(msgspec.Struct, frozen=True, tag="symbols"):
         return any(mark in self.name for mark in "*?[")
 
 
-class PathQuery(msgspec.Struct, frozen=True, tag="paths"):
+class PathQuery(Query, frozen=True, tag="paths"):
     """All files in scope."""
 
-    limit: int | None = None
+    limit: Annotated[
+        int | None, described("maximum paths; 0 for all", "--limit", "-n", metavar="N")
+    ] = None
 
     def __post_init__(self) -> None:
+        Query.__post_init__(self)
         if self.limit is not None:
             force_setattr(self, "limit", checked_limit(self.limit))
 
@@ -149,11 +263,13 @@ class Bounds(NamedTuple):
     cancel: threading.Event | None = None
 
     @classmethod
-    def within(cls, deadline: float | None, cancel: threading.Event | None) -> Bounds:
-        """Return bounds with a deadline in seconds from now."""
-        if deadline is not None and not deadline > 0:
-            raise SearchError(f"The deadline is {deadline!r}; give a positive number of seconds.")
-        return cls(None if deadline is None else time.monotonic() + deadline, cancel)
+    def within(cls, timeout_s: float | None, cancel: threading.Event | None) -> Bounds:
+        """Return bounds that end after this many seconds."""
+        if timeout_s is not None and not timeout_s > 0:
+            raise SearchError(
+                f"The time limit is {timeout_s!r}; give a positive number of seconds."
+            )
+        return cls(None if timeout_s is None else time.monotonic() + timeout_s, cancel)
 
     def reached(self) -> bool:
         return (self.cancel is not None and self.cancel.is_set()) or (

@@ -67,20 +67,20 @@ class SearchPlan(NamedTuple):
         In hybrid mode it is 0 for one word, too little for a vector to help.
         """
         if self.query.mode == "hybrid":
-            return DENSE_WEIGHT if len(self.query.text.split()) > 1 else 0.0
+            return DENSE_WEIGHT if len(self.query.query.split()) > 1 else 0.0
         return 1.0 if self.query.mode == "dense" else 0.0
 
 
 def plan_search(query: SemanticQuery, embedder: Embedder) -> SearchPlan:
-    words = WORD.findall(query.text)
+    words = WORD.findall(query.query)
     keywords = [word for word in words if word.lower() not in FILLERS] or words
     terms = (
         ()
         if query.mode == "dense"
         else tuple(dict.fromkeys(term for word in keywords for term in terms_of(word)))
     )
-    plan = SearchPlan(query, parse_query(query.text), terms, None, embedder)
-    vector = embedder.embed_query(query.text)[0] if plan.dense_weight else None
+    plan = SearchPlan(query, parse_query(query.query), terms, None, embedder)
+    vector = embedder.embed_query(query.query)[0] if plan.dense_weight else None
     # without words all chunks are equally close
     return plan._replace(vector=vector) if vector is not None and vector.any() else plan
 

@@ -1,39 +1,30 @@
-"""Backends for assistants and scripts; each call is for the session of ``get_session_id()``."""
+"""Backends for assistants; each call is for the session of ``get_session_id()``."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol
 
 from ..client.http import ServerClient
 from ..client.kernel import NoServer
 from ..errors import EngineError, ScopeError
-from ..index.update.report import RepositoryStatus
-from ..operations.operations import HeldSession
-from ..operations.values import FileRequest, ScopeAnswer, SearchAnswer
-from ..scopes.scope import Scope
+from ..operations.table import operation_of
 from ..scopes.session import get_session_id
-from ..search.hit import FileText
+from ..search.request import Request
+from .caller import Caller
 from .service import SharedService
-
-Kind = Literal["search_text", "semantic_search", "symbols", "list_paths"]
-
-_T = TypeVar("_T")
 
 
 class Backend(Protocol):
     """Operations on the current session."""
 
-    default_session: str
+    @property
+    def default_session(self) -> str: ...
 
-    async def get_scope(self) -> ScopeAnswer: ...
-    async def set_scope(self, scope: Scope) -> ScopeAnswer: ...
-    async def clear_scope(self) -> ScopeAnswer: ...
-    async def search(self, kind: Kind, request: Any, cancel: threading.Event) -> SearchAnswer: ...
-    async def open_file(self, request: FileRequest) -> FileText: ...
-    async def status(self) -> list[RepositoryStatus]: ...
+    async def ask(self, request: Request[Any], cancel: threading.Event | None = None) -> Any:
+        """Return the answer to a request."""
+        ...
 
 
 class ServiceBackend:
@@ -43,30 +34,11 @@ class ServiceBackend:
         self._service = service
         self.default_session = default_session
 
-    async def get_scope(self) -> ScopeAnswer:
-        current = await self._service.sessions.get()
-        return await self._service.run_in_thread(lambda: self._service.operations.counted(current))
-
-    async def set_scope(self, scope: Scope) -> ScopeAnswer:
-        checked = await self._service.run_in_thread(lambda: self._service.operations.checked(scope))
-        answer = await self._service.sessions.set(checked)
-        return await self._service.run_in_thread(lambda: self._service.operations.counted(answer))
-
-    async def clear_scope(self) -> ScopeAnswer:
-        cleared = await self._service.sessions.clear()
-        return await self._service.run_in_thread(lambda: self._service.operations.counted(cleared))
-
-    async def search(self, kind: Kind, request: Any, cancel: threading.Event) -> SearchAnswer:
-        session = HeldSession(self._service.operations, await self._service.sessions.get())
-        return await self._service.run_in_thread(lambda: getattr(session, kind)(request, cancel))
-
-    async def open_file(self, request: FileRequest) -> FileText:
-        return await self._service.run_in_thread(
-            lambda: self._service.operations.open_file(request)
+    async def ask(self, request: Request[Any], cancel: threading.Event | None = None) -> Any:
+        caller = Caller(get_session_id(), str(id(request)), cancel=cancel or threading.Event())
+        return await self._service.answer(
+            operation_of(request), lambda: request, caller, finish=lambda answer: answer
         )
-
-    async def status(self) -> list[RepositoryStatus]:
-        return await self._service.run_in_thread(self._service.workspace.status)
 
 
 class KernelBackend:
@@ -76,25 +48,7 @@ class KernelBackend:
         self._client = client
         self.default_session = client.kernel.id
 
-    async def get_scope(self) -> ScopeAnswer:
-        return await self._ask(self._client.get_scope)
-
-    async def set_scope(self, scope: Scope) -> ScopeAnswer:
-        return await self._ask(lambda: self._client.set_scope(scope))
-
-    async def clear_scope(self) -> ScopeAnswer:
-        return await self._ask(self._client.clear_scope)
-
-    async def search(self, kind: Kind, request: Any, cancel: threading.Event) -> SearchAnswer:
-        return await self._ask(lambda: getattr(self._client, kind)(request, cancel))
-
-    async def open_file(self, request: FileRequest) -> FileText:
-        return await self._ask(lambda: self._client.open_file(request))
-
-    async def status(self) -> list[RepositoryStatus]:
-        return await self._ask(self._client.status)
-
-    async def _ask(self, call: Callable[[], _T]) -> _T:
+    async def ask(self, request: Request[Any], cancel: threading.Event | None = None) -> Any:
         if (session_id := get_session_id()) != self.default_session:
             raise ScopeError(
                 f"This server speaks for the session {self.default_session} alone, "
@@ -102,7 +56,7 @@ class KernelBackend:
                 "codeintel mcp --server URL --session ID"
             )
         try:
-            return await asyncio.to_thread(call)
+            return await asyncio.to_thread(lambda: self._client.ask(request, cancel=cancel))
         except NoServer as gone:
             raise EngineError(
                 f"{gone}. If the notebook's kernel has ended, "

@@ -8,7 +8,7 @@ from .. import __version__
 from ..errors import CodeIntelError
 from ..index.shard.shard import Shard
 from ..index.store import Store, read_snapshot
-from ..operations.values import Health
+from ..operations.answers import Health
 from ..output.progress import duration
 from ..scopes.registry import ScopeRegistry
 from ..sources.opening import check_root

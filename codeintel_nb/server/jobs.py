@@ -14,7 +14,7 @@ import msgspec
 from ..errors import CodeIntelError, IndexingCancelled, ScopeError
 from ..index.update.report import IndexReport, Progress
 from ..index.update.stops import Cancellation
-from ..operations.values import JobState
+from ..operations.answers import JobState
 from ..sources.repository import Repository
 from .threads import DaemonExecutor
 

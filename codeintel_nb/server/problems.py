@@ -1,4 +1,4 @@
-"""HTTP statuses and limits of requests, the same with and without Jupyter."""
+"""Problem documents of errors, and limits of requests, the same with and without Jupyter."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ..errors import (
     ShardError,
     SourceError,
 )
+from ..operations.answers import Problem
 
 MAX_BODY_BYTES = 1_000_000
 MAX_SQL_BODY_BYTES = 64_000_000  # with the hits of a search
@@ -34,14 +35,51 @@ _T = TypeVar("_T")
 _NONE: Mapping[type[CodeIntelError], HTTPStatus] = {}
 
 
+class Refused(Exception):
+    """Rejection of a request, with its status and reason."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        error: str = "",
+        question: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.error = status, detail, error
+        self.question = question  # to ask the user
+        self.headers = headers or {}
+
+
 def status_of(
     error: CodeIntelError, special: Mapping[type[CodeIntelError], HTTPStatus] = _NONE
 ) -> int:
-    """Return the HTTP status of an error; ``special`` has those of a path that override STATUS."""
+    """Return the HTTP status of an error; ``special`` has an operation's own."""
     for kind in type(error).__mro__:
         if (status := special.get(kind) or STATUS.get(kind)) is not None:
             return int(status)
     return int(HTTPStatus.BAD_REQUEST)
+
+
+def refusal(
+    error: Refused | CodeIntelError, special: Mapping[type[CodeIntelError], HTTPStatus] = _NONE
+) -> Refused:
+    """Return an error as the rejection of a request."""
+    if isinstance(error, Refused):
+        return error
+    return Refused(status_of(error, special), str(error), type(error).__name__)
+
+
+def problem(refused: Refused) -> Problem:
+    """Return the problem document of a rejection."""
+    return Problem(
+        HTTPStatus(refused.status).phrase,
+        refused.status,
+        refused.detail,
+        error=refused.error,
+        question=refused.question,
+    )
 
 
 def decode_or_bad_request(decode: Callable[[], _T]) -> _T:

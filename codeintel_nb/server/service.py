@@ -8,44 +8,49 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from http import HTTPStatus
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from ..client.http import HEARTBEAT_S
 from ..errors import CodeIntelError, SourceError, named_error
-from ..index.update.report import IndexReport, Progress
+from ..index.update.report import IndexReport
 from ..index.watch.watcher import Watcher
-from ..operations.operations import Limits, Operations
-from ..operations.values import (
-    JobState,
-    Problem,
-    ScopeAnswer,
-    ScopedRequest,
-    SqlRequest,
-    TableAnswer,
-    to_wire,
+from ..operations.answers import Health, JobState, ScopeAnswer, SessionsAnswer, SessionState
+from ..operations.limits import Limits
+from ..operations.requests import (
+    CancelJobRequest,
+    ChangeScope,
+    ClearScope,
+    EndSearch,
+    GetScope,
+    HealthRequest,
+    IndexRequest,
+    JobEventsRequest,
+    JobRequest,
+    RefreshRequest,
+    RemoveRequest,
+    SessionsRequest,
+    SetScope,
 )
+from ..operations.runs import checked, repository_of
+from ..operations.table import BY_NAME, Operation
+from ..operations.wire import to_wire
 from ..scopes.registry import ScopeRegistry
-from ..scopes.scope import Scope
-from ..search.query import Bounds
+from ..scopes.scope import Scope, patched
 from ..sources.own_index import check_is_indexable
 from ..sources.repository import Repository
 from ..workspace import Workspace
+from .caller import Caller
+from .calls import Calls, Decode, Finish
+from .events import job_events
+from .health import health
 from .jobs import Jobs, Tell
-from .problems import status_of
+from .problems import Refused, decode_or_bad_request
+from .roots import Roots
 from .sessions import Sessions
-from .sql_process import SqlChildren
-from .threads import DaemonExecutor
 
-PATIENCE_S = 0.1
 CLOSE_S = 2.0  # of the 5 seconds a server has to shut down
-LONG_CALLS = 4  # maps and SQL queries that run at once
-
-_T = TypeVar("_T")
-_R = TypeVar("_R", bound=ScopedRequest)
+MAX_EVENT_STREAMS = 64
 
 
 class SharedService:
@@ -65,59 +70,18 @@ class SharedService:
         default_scope: Callable[[str], Awaitable[Scope]] | None = None,
     ) -> None:
         self.workspace = workspace
-        self.operations = Operations(workspace, limits)
-        self.limits = limits
+        self.calls = Calls(workspace, limits, threads)
         self.sessions = Sessions(registry, is_live, default_scope, workspace.present_scope)
         self.jobs = Jobs(self._index, job_moved)
-        self.sql = SqlChildren(workspace.settings)
         self.watcher = (
             Watcher(workspace.settings, self._update, log, workspace.differs) if watch else None
         )
-        self.searching = DaemonExecutor(threads, "codeintel-serve")
-        # separate: a map must not block searches
-        self.long_calls = DaemonExecutor(LONG_CALLS, "codeintel-long")
-        # session, owner and request id of a call -> its cancel event
-        self.running: dict[str, threading.Event] = {}
         self.is_personal = False  # of a single user, reachable from this machine only
-        self._turn = threading.Lock()
-        self._roots = [Path(root).expanduser().resolve() for root in roots]
-
-    def checked_root(
-        self, repository: Repository, kernel_python: str = "", allowed_by_person: bool = False
-    ) -> Repository:
-        """Return the repository, if this server may index its folder.
-
-        On a personal server the user may confirm any folder. A folder that is already indexed may
-        be indexed again.
-
-        Raises
-        ------
-        SourceError : the server may not index the folder.
-        """
-        check_is_indexable(repository.root, self.workspace.settings.home)
-        if (allowed_by_person and self.is_personal) or any(
-            one.root == repository.root for one in self.workspace.repositories()
-        ):
-            return repository
-        allowed = [
-            *self._roots,
-            *(_site_packages(kernel_python) if repository.source == "package" else ()),
-        ]
-        root = Path(repository.root)
-        if any(root.is_relative_to(folder) for folder in allowed):
-            return repository
-        named = ", ".join(map(str, self._roots)) or "the folders of its packages"
-        if self.is_personal:
-            raise SourceError(
-                f"{repository.root} is outside this server's folder ({named}). "
-                "To allow it, index it in the side bar's panel and confirm, "
-                f"or in a terminal: codeintel index {repository.root}"
-            )
-        raise SourceError(
-            f"This server indexes only below {named}, and {repository.root} is not. "
-            f"Its owner allows more: c.CodeIntelApp.allowed_roots = [{repository.root!r}] "
-            f"in jupyter_server_config.py, codeintel serve --root {repository.root}"
-        )
+        self.base_folder: str | None = None  # at which relative paths start
+        self.indexes_here = True  # no other process of this server indexes
+        self.public_url = ""
+        self._streams = 0  # of events of indexing runs
+        self._roots = Roots(roots)
 
     def _index(self, *args: Any, **options: Any) -> IndexReport:
         report = self.workspace.index_repository(*args, **options)
@@ -147,173 +111,170 @@ class SharedService:
         with suppress(CodeIntelError):
             self.workspace.prepare()
 
-    async def run_in_thread(self, work: Callable[[], _T]) -> _T:
-        """Run on a thread, so that no other request waits for it."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self.searching, self.run_serialized, work
+    # operations
+
+    async def answer(
+        self, operation: Operation, decode: Decode, caller: Caller, finish: Finish = to_wire
+    ) -> Any:
+        """Answer one request of the session of ``session_context``.
+
+        ``decode`` returns the request; ``finish`` is called with the answer, on the thread that
+        made it. Events are returned as an async generator of bytes.
+        """
+        if operation.run is None:
+            request = decode_or_bad_request(decode)
+            answer = await getattr(self, f"_{operation.name}")(request, caller)
+            return answer if operation.kind == "events" or answer is None else finish(answer)
+        session = await self.session(caller)
+        if operation.kind == "long":
+            return await self.calls.long_call(operation, decode, session, caller, finish)
+        request = decode_or_bad_request(decode)
+        return await self.calls.search(operation, request, session, caller, finish)
+
+    async def session(self, caller: Caller) -> ScopeAnswer:
+        """Return the scope of the caller's session."""
+        return await self.sessions.get()
+
+    async def _end_search(self, request: EndSearch, caller: Caller) -> None:
+        """End a call of the same caller early, with partial results."""
+        self.calls.end(caller.key(request.request_id))
+
+    # scopes
+
+    async def _set_scope(self, request: SetScope, caller: Caller) -> ScopeAnswer:
+        scope = await self.calls.run_in_thread(lambda: checked(self.workspace, request.scope))
+        return await self._counted(await self.sessions.set(scope))
+
+    async def _change_scope(self, request: ChangeScope, caller: Caller) -> ScopeAnswer:
+        current = await self.sessions.get()
+        scope = decode_or_bad_request(lambda: patched(current.scope, request.change))
+        return await self._set_scope(SetScope(scope=scope), caller)
+
+    async def _clear_scope(self, request: ClearScope, caller: Caller) -> ScopeAnswer:
+        return await self._counted(await self.sessions.clear())
+
+    async def _counted(self, session: ScopeAnswer) -> ScopeAnswer:
+        answer: ScopeAnswer = await self.calls.run_in_thread(
+            lambda: self.calls.run(BY_NAME["get_scope"], GetScope(), session)
+        )
+        return answer
+
+    async def _list_sessions(self, request: SessionsRequest, caller: Caller) -> SessionsAnswer:
+        scopes = await self.sessions.registry.snapshot()
+        return SessionsAnswer(
+            tuple(SessionState(session_id, scope) for session_id, scope in sorted(scopes.items()))
         )
 
-    def run_serialized(self, work: Callable[[], _T]) -> _T:
-        """Run on a search thread, short searches one after the other.
+    # repositories
 
-        Two at a time would only contend for the GIL with each other and with the event loop. Behind
-        a long search, the next one waits ``PATIENCE_S`` and then runs beside it.
-        """
-        mine = self._turn.acquire(timeout=PATIENCE_S)
-        try:
-            return work()
-        finally:
-            if mine:
-                self._turn.release()
-
-    async def search(
-        self,
-        request: _R,
-        held: ScopeAnswer,
-        cancel: threading.Event,
-        request_id: object,
-        work: Callable[[_R, ScopeAnswer, threading.Event], _T],
-    ) -> _T:
-        """Run ``work`` on a thread, within the request's deadline.
-
-        The deadline includes the wait for a thread. ``end_search`` ends the search early.
-        """
-        arrived = time.monotonic()
-        limit = self.operations.deadline(getattr(request, "deadline", None))
-        running = f"{held.session_id} {request_id}"
-        self.running[running] = cancel
-
-        def run() -> _T:
-            waited = time.monotonic() - arrived
-            bounded = (
-                request
-                if limit is None or not limit > 0
-                else msgspec.structs.replace(request, deadline=max(limit - waited, 0.001))
+    def _check_indexes_here(self) -> None:
+        if not self.indexes_here:
+            raise Refused(
+                409,
+                "A server of several workers indexes nothing by itself. "
+                "Index beside it: codeintel index PATH, or codeintel watch",
+                "EngineError",
             )
-            return work(bounded, held, cancel)
 
-        try:
-            return await self.run_in_thread(run)
-        finally:
-            self.running.pop(running, None)
-
-    async def long_call(
-        self,
-        held: ScopeAnswer,
-        cancel: threading.Event,
-        request_id: object,
-        work: Callable[[Callable[[Progress], None], threading.Event], _T],
-    ) -> _T:
-        """Run a long call on a thread pool apart from searches.
-
-        ``end_search`` cancels the call.
-        """
-        key = f"{held.session_id} {request_id}"
-        self.running[key] = cancel
-        try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self.long_calls, work, lambda event: None, cancel
-            )
-        finally:
-            self.running.pop(key, None)
-
-    async def stream(
-        self,
-        held: ScopeAnswer,
-        cancel: threading.Event,
-        request_id: object,
-        work: Callable[[Callable[[Progress], None], threading.Event], bytes],
-    ) -> AsyncGenerator[bytes, None]:
-        """Yield a long call's progress, then its answer or problem, as server-sent events.
-
-        Heartbeats, several per ``HEARTBEAT_S``, keep clients from timing out. ``end_search``
-        cancels the call.
-        """
-        events: asyncio.Queue[bytes] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-        key = f"{held.session_id} {request_id}"
-        self.running[key] = cancel
-
-        def report(progress: Progress) -> None:
-            loop.call_soon_threadsafe(events.put_nowait, _event("progress", to_wire(progress)))
-
-        call = loop.run_in_executor(self.long_calls, work, report, cancel)
-        # retrieve the exception even if the client has gone
-        call.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        next_event: asyncio.Future[bytes] | None = None
-        try:
-            while not call.done() or not events.empty():
-                next_event = asyncio.ensure_future(events.get())
-                await asyncio.wait(
-                    [next_event, call], timeout=HEARTBEAT_S / 3, return_when=asyncio.FIRST_COMPLETED
-                )
-                if next_event.done():
-                    yield next_event.result()
-                    continue
-                next_event.cancel()
-                if not call.done():
-                    yield b": still here\n\n"
-            yield _event("answer", await call)
-        except CodeIntelError as error:
-            status = status_of(error)
-            yield _event(
-                "problem",
-                to_wire(
-                    Problem(
-                        HTTPStatus(status).phrase, status, str(error), error=type(error).__name__
+    async def _add_repository(self, request: IndexRequest, caller: Caller) -> JobState:
+        self._check_indexes_here()
+        if request.path is not None:
+            path = os.path.expanduser(request.path)
+            if not os.path.isabs(path):
+                if self.base_folder is None:
+                    raise Refused(
+                        400,
+                        f"The path {request.path!r} is relative; give an absolute one.",
+                        "SourceError",
                     )
-                ),
+                path = os.path.join(self.base_folder, path)
+            request = msgspec.structs.replace(request, path=path)
+        repository = await self.calls.run_in_thread(lambda: self._repository_of(request))
+        # no kernel, no assistant and no client behind a proxy may confirm in place of the user
+        can_confirm = self.is_personal and caller.can_confirm
+        try:
+            if not (request.allow and can_confirm):
+                await self.calls.run_in_thread(lambda: self._check_root(repository, caller))
+        except SourceError as error:
+            asks = can_confirm and os.access(repository.root, os.R_OK)
+            question = (
+                f"{repository.root} is outside this server's folder. Index it anyway?"
+                if asks
+                else ""
             )
-        finally:
-            cancel.set()
-            call.cancel()  # if it has not begun: its hits may be large
-            self.running.pop(key, None)
-            if next_event is not None:
-                next_event.cancel()
+            raise Refused(403, str(error), "SourceError", question) from None
+        return self.jobs.start(repository, request.rebuild)
 
-    def end_search(self, session_id: str, request_id: str) -> None:
-        """End a session's search early, with partial results."""
-        if (cancel := self.running.get(f"{session_id} {request_id}")) is not None:
-            cancel.set()
+    def _repository_of(self, request: IndexRequest) -> Repository:
+        repository = repository_of(request, self.workspace)
+        check_is_indexable(repository.root, self.workspace.settings.home)
+        return repository
 
-    def end_calls(self) -> None:
-        """Cancel all calls in flight; they return partial results."""
-        for cancel in list(self.running.values()):
-            cancel.set()
+    def _check_root(self, repository: Repository, caller: Caller) -> None:
+        """Raise SourceError unless this server may index a folder, or has indexed it already."""
+        if all(one.root != repository.root for one in self.workspace.repositories()):
+            self._roots.check(repository, caller.kernel_python, self.is_personal)
 
-    def run_sql(
-        self, request: SqlRequest, held: ScopeAnswer, cancel: threading.Event
-    ) -> TableAnswer:
-        limits = self.limits
-        bounds = Bounds.within(self.operations.sql_deadline(request.deadline), cancel)
-        applied = request.narrowed(held.scope)
-        # the child process does not know unindexed projects
-        scope = self.workspace.indexed_part(applied)
-        answer = self.sql.run(
-            request.statement,
-            scope,
-            held.session_id,
-            bounds,
-            limits.rows,
-            limits.sql_memory_bytes,
-            request.hits,
-        )
-        return msgspec.structs.replace(answer, scope=applied, scope_expired=held.scope_expired)
+    async def _refresh_repository(self, request: RefreshRequest, caller: Caller) -> JobState:
+        self._check_indexes_here()
+        repository = await self.calls.run_in_thread(lambda: self.workspace.current(request.name))
+        return self.jobs.start(repository, request.rebuild)
 
-    async def job_events(self, name: str) -> AsyncGenerator[bytes, None]:
+    async def _remove_repository(self, request: RemoveRequest, caller: Caller) -> None:
+        await self.calls.run_in_thread(lambda: self.workspace.remove(request.name))
+
+    async def _get_job(self, request: JobRequest, caller: Caller) -> JobState:
+        return self.jobs.state(request.name)
+
+    async def _cancel_job(self, request: CancelJobRequest, caller: Caller) -> JobState:
+        return self.jobs.cancel(request.name)
+
+    async def _follow_job(
+        self, request: JobEventsRequest, caller: Caller
+    ) -> AsyncGenerator[bytes, None]:
         """Return the server-sent events of an indexing run, one JobState each, until it ends.
 
         Raises
         ------
         ScopeError : there was no run.
         """
+        if self._streams >= MAX_EVENT_STREAMS:
+            raise Refused(
+                429,
+                f"{MAX_EVENT_STREAMS} clients follow indexing runs already. "
+                "Poll repositories/NAME/job instead.",
+            )
         states: asyncio.Queue[JobState] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
         def tell(state: JobState) -> None:
             loop.call_soon_threadsafe(states.put_nowait, state)
 
-        return _stream(states, self.jobs.follow(name, tell))
+        stop = self.jobs.follow(request.name, tell)
+        self._streams += 1
+
+        def end() -> None:
+            self._streams -= 1
+            stop()
+
+        return job_events(states, end)
+
+    # the service itself
+
+    async def _health(self, request: HealthRequest, caller: Caller) -> Health:
+        registry = self.sessions.registry
+        sessions = await registry.session_count()
+        watching = self.watcher.names if self.watcher else ()
+        return await self.calls.run_in_thread(
+            lambda: health(
+                self.workspace,
+                sessions,
+                self.jobs,
+                watching,
+                registry=registry,
+                url=self.public_url,
+            )
+        )
 
     async def follow(self) -> None:
         """Watch the present repositories."""
@@ -321,65 +282,22 @@ class SharedService:
             with suppress(CodeIntelError):  # a damaged description, reported by health
                 self.watcher.follow(
                     await asyncio.get_running_loop().run_in_executor(
-                        self.searching, self.workspace.repositories
+                        self.calls.searching, self.workspace.repositories
                     )
                 )
 
     def close(self) -> None:
         """Shut down within ``CLOSE_S``; abandon hung work, as on a dead network drive."""
         ends_at = time.monotonic() + CLOSE_S
-        self.end_calls()
+        self.calls.end_all()
         if self.watcher is not None:
             self.watcher.close()
-        closing = [self.jobs.close, self.sql.close, self.workspace.end_children]
+        closing = [self.jobs.close, self.calls.close_sql, self.workspace.end_children]
         threads = [threading.Thread(target=close, daemon=True) for close in closing]
         for thread in threads:
             thread.start()
-        for pool in (self.long_calls, self.searching):
-            pool.close(max(0.0, ends_at - time.monotonic()))
+        self.calls.close(ends_at)
         for thread in threads:
             thread.join(max(0.0, ends_at - time.monotonic()))
         if not any(thread.is_alive() for thread in threads):
             self.workspace.close()
-
-
-def _event(name: str, data: bytes) -> bytes:
-    return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
-
-
-async def _stream(
-    states: asyncio.Queue[JobState], stop: Callable[[], None]
-) -> AsyncGenerator[bytes, None]:
-    try:
-        while True:
-            try:
-                state = await asyncio.wait_for(states.get(), HEARTBEAT_S / 3)
-            except TimeoutError:
-                yield b": still here\n\n"
-                continue
-            while not states.empty():  # a slow client needs only the newest
-                state = states.get_nowait()
-            yield _event(state.state, to_wire(state))
-            if state.ended:
-                return
-    finally:
-        stop()
-
-
-def _site_packages(python: str) -> list[Path]:
-    """Return the package folders of this interpreter, and of a kernel's in another environment."""
-    import site
-    import sysconfig
-
-    folders = {
-        *site.getsitepackages(),
-        site.getusersitepackages(),
-        *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
-    }
-    if os.path.isabs(python):
-        # symlinks are not resolved, as the python of a virtual environment is one
-        prefix = Path(python).parent.parent
-        folders |= {str(folder) for folder in prefix.glob("lib/python*/site-packages")} | {
-            str(prefix / "Lib" / "site-packages")
-        }
-    return [Path(folder).resolve() for folder in folders]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from ..operations.values import ScopeAnswer
+from ..operations.answers import ScopeAnswer
 from ..scopes.registry import ScopeRegistry
 from ..scopes.scope import EVERYTHING, Scope
 from ..scopes.session import get_session_id

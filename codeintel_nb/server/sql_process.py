@@ -18,7 +18,7 @@ import msgspec
 
 from ..errors import CodeIntelError, EngineError, SearchError
 from ..index.update.subprocess_job import Failure, end, how_it_ended, read_job, run_as_child, spawn
-from ..operations.values import TableAnswer
+from ..operations.answers import TableAnswer
 from ..scopes.scope import Scope
 from ..search.hit import Hit
 from ..search.query import Bounds
@@ -34,7 +34,7 @@ class Query(msgspec.Struct, frozen=True):
     settings: Settings
     statement: str
     scope: Scope
-    deadline_s: float | None
+    timeout_s: float | None
     most_rows: int
     memory_bytes: int  # of the whole child
     hits: tuple[Hit, ...] = ()
@@ -199,7 +199,7 @@ def main() -> None:
         table = Workspace(query.settings).sql(
             query.statement,
             query.scope,
-            query.deadline_s,
+            query.timeout_s,
             None,
             query.most_rows,
             query.memory_bytes // 2,

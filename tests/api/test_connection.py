@@ -11,17 +11,22 @@ import pytest
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.client.connection import RETRY_S, Connection
 from codeintel_nb.client.embedded import EmbeddedClient
-from codeintel_nb.client.http import ServerClient, check_version
+from codeintel_nb.client.http import ServerClient
 from codeintel_nb.client.kernel import Kernel, NoServer
+from codeintel_nb.client.transport import check_version
 from codeintel_nb.errors import EngineError, ScopeError, SearchError, SourceError
-from codeintel_nb.operations.values import (
+from codeintel_nb.operations.requests import (
     FileRequest,
+    GetSavedScope,
     IndexRequest,
-    PathsRequest,
-    SemanticRequest,
+    ListSavedScopes,
+    RefreshRequest,
+    RemoveRequest,
+    SaveScope,
     SqlRequest,
-    TextRequest,
+    StatusRequest,
 )
+from codeintel_nb.search.query import PathQuery, SemanticQuery, TextQuery
 from tests.conftest import write_tree
 
 pytestmark = pytest.mark.usefixtures("no_project")
@@ -114,24 +119,22 @@ def on_server(server, kernel):
 
 
 def languages(connection):
-    return {hit.language for hit in connection.search_text(TextRequest(pattern="cart")).results}
+    return {hit.language for hit in connection.ask(TextQuery(pattern="cart")).results}
 
 
 def test_server_and_embedded_engine_give_the_same_answers(server, connection, said):
     here = EmbeddedClient(Workspace.open(server.home))
     for client in (connection, here):
         assert client.set_scope(PYTHON).coverage.files_in_scope == 4
-        client.save_scope("kept", PYTHON)
-        assert client.load_scope("kept") == PYTHON
-        assert "kept" in client.saved_scopes()
+        client.ask(SaveScope(name="kept", scope=PYTHON))
+        assert client.ask(GetSavedScope(name="kept")) == PYTHON
+        assert "kept" in client.ask(ListSavedScopes()).scopes
     for ask in (
-        lambda c: (
-            c.search_text(TextRequest(pattern=r"def \w+", regex=True, context=1)).results.hits
-        ),
-        lambda c: c.semantic_search(SemanticRequest(query="charge a card")).results.hits,
-        lambda c: c.list_paths(PathsRequest(languages=("markdown",))).results.hits,
-        lambda c: c.search_text(TextRequest(pattern="cart")).results.query,
-        lambda c: c.sql(
+        lambda c: c.ask(TextQuery(pattern=r"def \w+", regex=True, context=1)).results.hits,
+        lambda c: c.ask(SemanticQuery(query="charge a card")).results.hits,
+        lambda c: c.ask(PathQuery(languages=("markdown",))).results.hits,
+        lambda c: c.ask(TextQuery(pattern="cart")).results.query,
+        lambda c: c.ask(
             SqlRequest(
                 statement=(
                     "select path, modified, [lines] as l, 0.5::double / 0 as inf "
@@ -139,10 +142,10 @@ def test_server_and_embedded_engine_give_the_same_answers(server, connection, sa
                 )
             )
         ).rows(),
-        lambda c: c.open_file(
+        lambda c: c.ask(
             FileRequest(repo="shop", path="src/shop/cart.py", start_line=3, end_line=9)
         ),
-        lambda c: [(one.name, one.files, one.root) for one in c.status()],
+        lambda c: [(one.name, one.files, one.root) for one in c.ask(StatusRequest()).repositories],
     ):
         assert ask(connection) == ask(here)
     assert connection.where == "kept by the Jupyter server"
@@ -152,15 +155,15 @@ def test_server_and_embedded_engine_give_the_same_answers(server, connection, sa
 @pytest.mark.parametrize(
     ("ask", "kind"),
     [
-        (lambda c: c.search_text(TextRequest(pattern="(", regex=True)), SearchError),
-        (lambda c: c.search_text(TextRequest(pattern="")), SearchError),
+        (lambda c: c.ask(TextQuery(pattern="(", regex=True)), SearchError),
+        (lambda c: c.ask(TextQuery(pattern="")), SearchError),
         (lambda c: c.set_scope(Scope(repos=("shp",))), ScopeError),
-        (lambda c: c.load_scope("nothing"), ScopeError),
-        (lambda c: c.open_file(FileRequest(repo="shop", path="../x")), SourceError),
-        (lambda c: c.sql(SqlRequest(statement="selec 1")), SearchError),
-        (lambda c: c.index(IndexRequest(path="/nowhere/at/all")), SourceError),
-        (lambda c: c.refresh("shp"), ScopeError),
-        (lambda c: c.remove("shp"), ScopeError),
+        (lambda c: c.ask(GetSavedScope(name="nothing")), ScopeError),
+        (lambda c: c.ask(FileRequest(repo="shop", path="../x")), SourceError),
+        (lambda c: c.ask(SqlRequest(statement="selec 1")), SearchError),
+        (lambda c: c.ask(IndexRequest(path="/nowhere/at/all")), SourceError),
+        (lambda c: c.ask(RefreshRequest(name="shp")), ScopeError),
+        (lambda c: c.ask(RemoveRequest(name="shp")), ScopeError),
     ],
 )
 def test_server_and_embedded_engine_raise_the_same_errors(server, connection, said, ask, kind):
@@ -309,14 +312,14 @@ def test_cancelled_query_raises_search_error(server, kernel):
     cancel = threading.Event()
     threading.Timer(0.3, cancel.set).start()
     with pytest.raises(SearchError, match="cancelled"):
-        client.sql(
+        client.ask(
             SqlRequest(
                 statement=(
                     "select count(*) from range(100000) a, range(100000) b "
                     "where a.range * b.range = 7"
                 )
             ),
-            cancel,
+            cancel=cancel,
         )
 
 

@@ -5,15 +5,15 @@ from hypothesis import strategies as st
 from codeintel_nb.errors import SearchError
 from codeintel_nb.operations.options import (
     OUT,
-    SCOPE_OPTIONS,
-    TEXT_OPTIONS,
     describe,
+    options_of,
     parse_line,
     trailing_letters,
     unread_options,
 )
+from codeintel_nb.search.query import TextQuery
 
-OPTIONS = (*TEXT_OPTIONS, *SCOPE_OPTIONS, OUT)
+OPTIONS = (*options_of(TextQuery), OUT)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_query_after_a_double_dash_is_taken_literally(query):
 
 def test_help_lists_every_option():
     text = describe(OPTIONS)
-    assert all((flag in text) != option.hidden for option in OPTIONS for flag in option.flags)
+    assert all((flag in text) != option.is_hidden for option in OPTIONS for flag in option.flags)
     assert "--include" in text
     assert "--revision" not in text
 

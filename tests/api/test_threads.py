@@ -5,12 +5,19 @@ import threading
 
 import pytest
 
-from codeintel_nb import Scope
-from codeintel_nb.operations.operations import Limits
-from codeintel_nb.operations.values import ScopeAnswer
+from codeintel_nb.operations.limits import Limits
+from codeintel_nb.operations.requests import MapRequest
+from codeintel_nb.operations.table import BY_NAME
+from codeintel_nb.operations.wire import to_wire
 from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry
+from codeintel_nb.scopes.session import session_context
+from codeintel_nb.search.code_map.points import Points
+from codeintel_nb.server.caller import Caller
+from codeintel_nb.server.events import HEARTBEAT
 from codeintel_nb.server.service import SharedService
 from codeintel_nb.server.threads import DaemonExecutor
+
+POINTS = Points(b"", b"", b"", b"", b"", b"", [], [], [], (), 0)
 
 
 def test_close_cancels_queued_work_and_reports_a_hung_thread():
@@ -40,26 +47,26 @@ def test_close_returns_while_threads_take_the_last_work():
 
 def test_silent_call_sends_heartbeats(shop, monkeypatch):
     """A stream sends heartbeats during a call without progress, so that clients do not time out."""
-    monkeypatch.setattr("codeintel_nb.server.service.HEARTBEAT_S", 0.3)
+    monkeypatch.setattr("codeintel_nb.server.calls.INTERVAL_S", 0.1)
+    release = threading.Event()
+    monkeypatch.setattr(shop, "points", lambda *args: release.wait(60) and POINTS)
     service = SharedService(
         shop, AsyncMemoryRegistry(MemoryRegistry()), Limits(), (), 1, False, print
     )
-    release = threading.Event()
 
     async def events():
-        said = []
-        async for event in service.stream(
-            ScopeAnswer(Scope(), "me"),
-            threading.Event(),
-            "call",
-            lambda progress, cancel: release.wait(60) and b"{}",
-        ):
-            said.append(event)
-            if len(said) == 3:
+        received = []
+        with session_context("me"):
+            stream = await service.answer(
+                BY_NAME["draw_map"], MapRequest, Caller("me", wants_events=True)
+            )
+        async for event in stream:
+            received.append(event)
+            if len(received) == 3:
                 release.set()
-        return said
+        return received
 
-    said = asyncio.run(events())
+    received = asyncio.run(events())
     service.close()
-    assert said[:3] == [b": still here\n\n"] * 3
-    assert said[-1] == b"event: answer\ndata: {}\n\n"
+    assert received[:3] == [HEARTBEAT] * 3
+    assert received[-1] == b"event: answer\ndata: " + to_wire(POINTS) + b"\n\n"

@@ -10,10 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+
 from codeintel_nb.index.shard.manifest import PARTS
 from codeintel_nb.index.shard.postings import Postings, PostingsBuilder
 from codeintel_nb.index.shard.shard import Shard
-
 from codeintel_nb.index.store import Store, read_snapshot
 from tests.benchmarks.conftest import FULL, show
 

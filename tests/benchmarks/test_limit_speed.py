@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from codeintel_nb.search.text.ripgrep import rg_path
 
 from codeintel_nb import Workspace
+from codeintel_nb.search.text.ripgrep import rg_path
 from tests.benchmarks.conftest import show
 from tests.conftest import write_tree
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from codeintel_nb.search.text.ripgrep import rg_path
 
+from codeintel_nb.search.text.ripgrep import rg_path
 from tests.benchmarks.conftest import Corpus, median_ms, show
 from tests.benchmarks.test_text_speed import _lines
 from tests.live import TOKEN, running

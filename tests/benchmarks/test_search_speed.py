@@ -14,16 +14,16 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 from cachetools import TTLCache
-from codeintel_nb.index.shard.paths import PathTable
-from codeintel_nb.index.shard.vectors import decode
-from codeintel_nb.search.text.ripgrep import rg_path
 from pathspec import GitIgnoreSpec
 
 from codeintel_nb import Scope
 from codeintel_nb.embedding.embedder import default_embedder
+from codeintel_nb.index.shard.paths import PathTable
+from codeintel_nb.index.shard.vectors import decode
 from codeintel_nb.scopes.globs import PathMatcher
 from codeintel_nb.scopes.registry import MemoryRegistry
 from codeintel_nb.search.mask import compile_mask
+from codeintel_nb.search.text.ripgrep import rg_path
 from tests.benchmarks.conftest import median_ms, show
 
 pytestmark = pytest.mark.benchmark

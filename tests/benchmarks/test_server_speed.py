@@ -15,8 +15,8 @@ from codeintel_nb import Scope, Workspace
 from codeintel_nb.client.embedded import EmbeddedClient
 from codeintel_nb.client.http import ServerClient
 from codeintel_nb.client.kernel import Kernel
-from codeintel_nb.operations.values import SemanticRequest, TextRequest
 from codeintel_nb.scopes.registry import MemoryRegistry
+from codeintel_nb.search.query import SemanticQuery, TextQuery
 from tests.benchmarks.conftest import FULL, show
 from tests.conftest import write_tree
 from tests.live import TOKEN, running
@@ -151,14 +151,12 @@ def test_search_through_the_server(ticking):
     for name, ask in (
         (
             "text, 100 lines",
-            lambda client: client.search_text(TextRequest(pattern="attempt in range")),
+            lambda client: client.ask(TextQuery(pattern="attempt in range")),
         ),
-        ("text, no line", lambda client: client.search_text(TextRequest(pattern="nowhere"))),
+        ("text, no line", lambda client: client.ask(TextQuery(pattern="nowhere"))),
         (
             "semantic, 10 chunks",
-            lambda client: client.semantic_search(
-                SemanticRequest(query="count the retries of a request")
-            ),
+            lambda client: client.ask(SemanticQuery(query="count the retries of a request")),
         ),
         ("scope", lambda client: client.get_scope()),
     ):

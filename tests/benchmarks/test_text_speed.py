@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from codeintel_nb.search.text.ripgrep import rg_path
 
 from codeintel_nb.search.query import MAX_HITS
+from codeintel_nb.search.text.ripgrep import rg_path
 from tests.benchmarks.conftest import Corpus, median_ms, show
 
 pytestmark = pytest.mark.benchmark

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from codeintel_nb.search.text.ripgrep import rg_path
 
 from codeintel_nb import Scope, Workspace
+from codeintel_nb.search.text.ripgrep import rg_path
 from tests.benchmarks.conftest import FULL, SITE, median_ms, show
 
 pytestmark = pytest.mark.benchmark

@@ -22,11 +22,11 @@ from collections import Counter
 from pathlib import Path
 
 import msgspec
-from codeintel_nb.index.shard.manifest import crc32_of
-from codeintel_nb.index.shard.shard import Shard
 
 from codeintel_nb import Workspace
 from codeintel_nb.embedding.embedder import default_embedder
+from codeintel_nb.index.shard.manifest import crc32_of
+from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.index.store import Store, StoredRepository, read_snapshot
 from codeintel_nb.index.update.compact import compact, to_merge
 from codeintel_nb.index.update.updater import update

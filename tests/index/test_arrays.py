@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from codeintel_nb.index.shard.arrays import open_arrays, write_arrays
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, integer_dtypes
 
 from codeintel_nb.errors import ShardError
+from codeintel_nb.index.shard.arrays import open_arrays, write_arrays
 
 
 @given(

@@ -6,10 +6,10 @@ import time
 
 import msgspec
 import pytest
-from codeintel_nb.index.shard.shard import Shard
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.embedding.embedder import default_embedder
+from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.index.store import Store, read_snapshot, write_snapshot
 from codeintel_nb.index.update.compact import MAX_SMALL_SHARDS, compact, compact_in_child
 from codeintel_nb.index.update.updater import update

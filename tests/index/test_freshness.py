@@ -10,13 +10,13 @@ import time
 
 import msgspec
 import pytest
-from codeintel_nb.search.text.ripgrep import rg_path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import SearchError, SourceError
+from codeintel_nb.search.text.ripgrep import rg_path
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.walk import Walk
 from tests.conftest import write_tree

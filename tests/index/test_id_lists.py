@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from codeintel_nb.index.shard.id_lists import BITS, ELIAS_FANO, IDS, IdLists, packed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeintel_nb.index.shard.shard import id_lists
+from codeintel_nb.index.shard import id_lists
+from codeintel_nb.index.shard.id_lists import BITS, ELIAS_FANO, IDS, IdLists, packed
 
 
 def read_back(lists, universe):

@@ -2,12 +2,12 @@ import math
 from collections import Counter
 
 import numpy as np
-from codeintel_nb.index.shard.lexicon import K1, STEPS, B, Lexicon, LexiconBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 
 from codeintel_nb.embedding.words import WORD, hash_of, parts_of, stem, terms_of
-from codeintel_nb.index.shard.shard import lexicon as module
+from codeintel_nb.index.shard import lexicon as module
+from codeintel_nb.index.shard.lexicon import K1, STEPS, B, Lexicon, LexiconBuilder
 
 TEXTS = st.lists(
     st.lists(

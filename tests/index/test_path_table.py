@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from codeintel_nb.index.shard.paths import PathTable
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from codeintel_nb.index.shard.paths import PathTable
 from codeintel_nb.scopes.globs import PathMatcher
 from tests.strategies import GLOBS, PATHS
 

@@ -10,11 +10,11 @@ import time
 import msgspec
 import numpy as np
 import pytest
-from codeintel_nb.index.shard.shard import Shard
 
 from codeintel_nb import Workspace
 from codeintel_nb.embedding.embedder import default_embedder
 from codeintel_nb.errors import EngineError, ShardError
+from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.index.store import Store, read_snapshot, write_snapshot
 from codeintel_nb.index.update.plan import plan_update
 from codeintel_nb.index.update.updater import update

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from codeintel_nb.index.shard.vectors import VectorIndex, decode, encode, top, write_vectors
 from hypothesis import given
 from hypothesis import strategies as st
 
 from codeintel_nb.errors import ShardError
 from codeintel_nb.index.shard import vectors as module
+from codeintel_nb.index.shard.vectors import VectorIndex, decode, encode, top, write_vectors
 
 
 def unit_rows(count, dim, seed=0):

@@ -11,12 +11,12 @@ import venv
 import zipfile
 
 import pytest
-from codeintel_nb.index.shard.shard import Shard
 
 from codeintel_nb import Scope
 from codeintel_nb import indexer as indexing
 from codeintel_nb.errors import SourceError
 from codeintel_nb.index.locking import acquire_lock
+from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.index.store import Store, read_snapshot
 from codeintel_nb.index.update.stops import write_stop
 from codeintel_nb.sources.repository import package_at

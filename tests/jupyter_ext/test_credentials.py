@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codeintel_nb.client.signature import sign
-from codeintel_nb.operations.operations import Limits
+from codeintel_nb.operations.limits import Limits
 from tests.live import TOKEN
 
 SCOPE = {"languages": ["python"]}

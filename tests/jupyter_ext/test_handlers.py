@@ -11,7 +11,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 
-from jupyter_ext.app import Service
+from jupyter_ext.service import Service
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_credentials import problem
 from tests.live import TOKEN

@@ -168,9 +168,9 @@ def test_client_reports_the_progress_of_a_run(work):
         Kernel(f"http://127.0.0.1:{work.port}{work.base_url}", kernel_id, work.key(kernel_id))
     )
     met = []
-    from codeintel_nb.operations.values import IndexRequest
+    from codeintel_nb.operations.requests import IndexRequest
 
-    report = client.index(IndexRequest(path=str(work.root / "work")), met.append)
+    report = client.ask(IndexRequest(path=str(work.root / "work")), met.append)
     assert report.indexed == 600
     assert any(0 < progress.files_done < 600 for progress in met)
     work.ask("DELETE", f"kernels/{kernel_id}", api=True)

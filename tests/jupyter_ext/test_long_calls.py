@@ -14,7 +14,8 @@ import pytest
 from codeintel_nb.client.http import ServerClient
 from codeintel_nb.client.kernel import Kernel
 from codeintel_nb.errors import SearchError
-from codeintel_nb.operations.values import MapRequest, SqlRequest, TextRequest
+from codeintel_nb.operations.requests import MapRequest, SqlRequest
+from codeintel_nb.search.query import TextQuery
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_jobs import builders, many_files
 from tests.live import TOKEN
@@ -42,14 +43,14 @@ def client_of(server):
 
 def test_a_first_map_reports_progress(lasting):
     seen = []
-    points = client_of(lasting).code_map(MapRequest(), seen.append)
+    points = client_of(lasting).ask(MapRequest(), progress=seen.append)
     assert points.total > 300
     shares = [progress.share for progress in seen]
     assert len(shares) > 3
     assert shares == sorted(shares)
     assert {progress.stage for progress in seen} == {"drawing the map"}
     seen.clear()
-    assert client_of(lasting).code_map(MapRequest(), seen.append).total == points.total
+    assert client_of(lasting).ask(MapRequest(), progress=seen.append).total == points.total
     assert seen == [], "the second map is cached"
 
 
@@ -60,9 +61,9 @@ def test_a_cancelled_call_ends_on_the_server(lasting, what):
     def ask():
         client = client_of(lasting)
         try:
-            client.code_map(
+            client.ask(
                 MapRequest(), lambda progress: cancel.set(), cancel
-            ) if what == "map" else client.sql(SqlRequest(statement=SLOW_SQL), cancel)
+            ) if what == "map" else client.ask(SqlRequest(statement=SLOW_SQL), cancel=cancel)
         except SearchError as error:
             ended.append(str(error))
 
@@ -106,8 +107,8 @@ def test_cancellation_before_its_call_starts_takes_effect(lasting):
     cancel = threading.Event()
     cancel.set()
     with pytest.raises(SearchError, match="The SQL query was cancelled"):
-        client_of(lasting).sql(SqlRequest(statement=SLOW_SQL), cancel)
-    found = client_of(lasting).search_text(TextRequest(pattern="def"), cancel)
+        client_of(lasting).ask(SqlRequest(statement=SLOW_SQL), cancel=cancel)
+    found = client_of(lasting).ask(TextQuery(pattern="def"), cancel=cancel)
     assert found.results.reason in ("limit", "cancelled")
 
 
@@ -124,7 +125,7 @@ def children(server, name):
 def test_long_call_raises_the_engines_error(lasting):
     client = client_of(lasting)
     with pytest.raises(SearchError, match="SQL"):
-        client.sql(SqlRequest(statement="selct 1"))
+        client.ask(SqlRequest(statement="selct 1"))
 
 
 def busy(server, what):

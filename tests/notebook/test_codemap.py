@@ -8,7 +8,6 @@ import nbformat
 import pytest
 from PIL import Image
 
-from codeintel_nb.client.embedded import EmbeddedClient
 from codeintel_nb.errors import SearchError
 from codeintel_nb.notebook.codemap import CodeMap
 from codeintel_nb.search.hit import Results
@@ -169,4 +168,4 @@ def test_invalid_map_request_prints_an_error(ready, run):  # noqa: F811
 def test_map_without_the_magics_is_an_error(shop, monkeypatch):
     monkeypatch.setattr(Results, "mapper", None)
     with pytest.raises(SearchError, match="%load_ext"):
-        EmbeddedClient(shop).operations.workspace.search_text("cart").map()
+        shop.search_text("cart").map()

@@ -150,7 +150,7 @@ def test_results_are_assigned_to_a_variable(ready, shell):
 
 def test_cell_magics_take_multiline_queries(ready):
     assert ready("%%textsearch --regex -n 1\nclass \\w+").hits[0].path == "src/shop/cart.py"
-    assert ready("%%semsearch\nread a cart\nfrom a file").query.text == "read a cart\nfrom a file"
+    assert ready("%%semsearch\nread a cart\nfrom a file").query.query == "read a cart\nfrom a file"
     assert ready("%%codesql --lang python\nselect count(*)\nfrom files").rows() == [(4,)]
 
 

@@ -35,7 +35,7 @@ def panel(shop):
 
 
 def ask(panel, **content):
-    panel._asked(panel, {"number": 7, **content}, [])
+    panel._on_message(panel, {"number": 7, **content}, [])
     said = panel.said[-1]
     assert said["number"] == 7
     return said

@@ -6,24 +6,26 @@ import asyncio
 import errno
 import os
 import shutil
-import threading
 
 import pytest
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.client.embedded import EmbeddedClient
 from codeintel_nb.errors import ScopeError, SearchError, SourceError
-from codeintel_nb.operations.operations import Limits
-from codeintel_nb.operations.values import (
+from codeintel_nb.operations.answers import ScopeAnswer
+from codeintel_nb.operations.limits import Limits
+from codeintel_nb.operations.requests import (
     FileRequest,
     IndexRequest,
-    ScopeAnswer,
+    RefreshRequest,
+    RemoveRequest,
     SqlRequest,
-    TextRequest,
 )
+from codeintel_nb.operations.table import BY_NAME
 from codeintel_nb.scopes.registry import AsyncMemoryRegistry, MemoryRegistry
 from codeintel_nb.scopes.scope import ALL, short_name
 from codeintel_nb.scopes.session import session_context
+from codeintel_nb.search.query import TextQuery
 from codeintel_nb.server.service import SharedService
 from codeintel_nb.server.sessions import Sessions
 from codeintel_nb.sources.project import is_project, project_of
@@ -318,10 +320,10 @@ def test_scope_survives_the_process_that_created_it(places, make_workspace):
     first = EmbeddedClient(make_workspace(), folder=places / "mine")
     scope = first.set_scope(first.get_scope().scope.merged(languages=("python",))).scope
     assert scope == Scope(repos=("mine",), languages=("python",))
-    first.index(IndexRequest(path=str(places / "other")))
+    first.ask(IndexRequest(path=str(places / "other")))
     second = EmbeddedClient(make_workspace(), folder=places / "mine")
     second.adopt(scope)
-    assert repos(second.search_text(TextRequest(pattern="needle")).results) == {"mine"}
+    assert repos(second.ask(TextQuery(pattern="needle")).results) == {"mine"}
 
 
 def test_server_session_keeps_the_scope_of_an_unindexed_project(places, make_workspace):
@@ -358,55 +360,55 @@ def test_removed_repository_leaves_the_scope(at, places):
 def test_upgraded_package_stays_in_scope(places, make_workspace, is_set):
     site = installed(places / "site", "shelf", "1.0", "shelf")
     client = EmbeddedClient(make_workspace(), folder=places / "mine")
-    client.index(IndexRequest(path=str(places / "mine")))
+    client.ask(IndexRequest(path=str(places / "mine")))
     if is_set:
         client.set_scope(Scope(repos=("mine",)))
     assert (
-        client.index(IndexRequest(path=str(site / "shelf"), package="shelf")).repository
+        client.ask(IndexRequest(path=str(site / "shelf"), package="shelf")).repository
         == "pkg:shelf==1.0"
     )
     assert client.get_scope().scope.repos == ("mine", "pkg:shelf==1.0")
     shutil.rmtree(site)
     installed(places / "site", "shelf", "2.0", "shelf")
-    assert client.refresh("shelf").repository == "pkg:shelf==2.0"
-    assert repos(client.search_text(TextRequest(pattern="version")).results) == {"pkg:shelf==2.0"}
+    assert client.ask(RefreshRequest(name="shelf")).repository == "pkg:shelf==2.0"
+    assert repos(client.ask(TextQuery(pattern="version")).results) == {"pkg:shelf==2.0"}
     later = EmbeddedClient(make_workspace(), folder=places / "mine")
     later.adopt(Scope(repos=("pkg:shelf==1.0",)))
-    assert repos(later.search_text(TextRequest(pattern="version")).results) == {"pkg:shelf==2.0"}, (
+    assert repos(later.ask(TextQuery(pattern="version")).results) == {"pkg:shelf==2.0"}, (
         "another process also resolves the new name"
     )
     assert later.get_scope().scope.repos == ("pkg:shelf==2.0",)
-    client.remove("shelf")
+    client.ask(RemoveRequest(name="shelf"))
     assert client.get_scope().scope.repos == ("mine",)
-    assert repos(client.search_text(TextRequest(pattern="needle")).results) == {"mine"}
+    assert repos(client.ask(TextQuery(pattern="needle")).results) == {"mine"}
     (later.workspace.settings.home / "v6" / "renamed.json").write_bytes(b"\xff{")
-    assert repos(later.search_text(TextRequest(pattern="needle", repos=("mine",))).results) == {
-        "mine"
-    }, "a damaged renamed.json is ignored"
+    assert repos(later.ask(TextQuery(pattern="needle", repos=("mine",))).results) == {"mine"}, (
+        "a damaged renamed.json is ignored"
+    )
 
 
 def test_indexing_other_versions_does_not_change_the_scope(places, make_workspace):
     """Keep the package, despite another environment's version and a folder of its name."""
     client = EmbeddedClient(make_workspace(), folder=places / "mine")
-    client.index(IndexRequest(path=str(places / "mine")))
+    client.ask(IndexRequest(path=str(places / "mine")))
     client.set_scope(Scope(repos=("mine",)))
     one, other = (
         installed(places / name, "shelf", version, "shelf")
         for name, version in (("one", "1.0"), ("two", "2.0"))
     )
-    client.index(IndexRequest(path=str(one / "shelf"), package="shelf"))
+    client.ask(IndexRequest(path=str(one / "shelf"), package="shelf"))
     client.workspace.index_repository(package_at(other / "shelf", "shelf"))
     client.workspace.index(write_tree(places / "shelf", {"a.py": "version = 'of a folder'\n"}))
-    assert repos(client.search_text(TextRequest(pattern="version")).results) == {"pkg:shelf==1.0"}
+    assert repos(client.ask(TextQuery(pattern="version")).results) == {"pkg:shelf==1.0"}
 
 
 def test_hit_opens_with_or_without_an_index(places, make_workspace):
     client = EmbeddedClient(make_workspace(), folder=places / "mine")
     for _ in range(2):
-        (hit, *_) = client.search_text(TextRequest(pattern="needle")).results.hits
-        assert client.open_file(FileRequest(repo=hit.repo, path=hit.path)).text == "needle = 'mine'"
+        (hit, *_) = client.ask(TextQuery(pattern="needle")).results.hits
+        assert client.ask(FileRequest(repo=hit.repo, path=hit.path)).text == "needle = 'mine'"
         with pytest.raises(SourceError, match="Did you mean 'src/a.py'"):
-            client.open_file(FileRequest(repo=hit.repo, path="src/aa.py"))
+            client.ask(FileRequest(repo=hit.repo, path="src/aa.py"))
         for odd in (
             "./notebooks/note.py",
             "notebooks//note.py",
@@ -415,10 +417,10 @@ def test_hit_opens_with_or_without_an_index(places, make_workspace):
             "Notebooks/note.py",
         ):
             with pytest.raises(SourceError):
-                client.open_file(FileRequest(repo=hit.repo, path=odd))
-        client.index(IndexRequest(path=str(places / "other")))
+                client.ask(FileRequest(repo=hit.repo, path=odd))
+        client.ask(IndexRequest(path=str(places / "other")))
     with pytest.raises(ScopeError, match="No repository 'nobody' is indexed"):
-        client.open_file(FileRequest(repo="nobody", path="src/a.py"))
+        client.ask(FileRequest(repo="nobody", path="src/a.py"))
 
 
 def test_hit_opens_in_a_workspace_without_an_index(places, tmp_path):
@@ -453,7 +455,7 @@ def test_server_sql_omits_unindexed_projects(places, make_workspace):
     request = SqlRequest(statement="select repo, count(*) from files group by all")
 
     def run(scope):
-        return service.run_sql(request, ScopeAnswer(scope, "kernel"), threading.Event())
+        return service.calls.run(BY_NAME["run_sql"], request, ScopeAnswer(scope, "kernel"))
 
     try:
         answer = run(scope)
@@ -489,13 +491,13 @@ def test_project_is_searched_once_under_any_index_name(make_workspace, tmp_path,
     first, second = (
         EmbeddedClient(workspace, folder=tmp_path / above / "app") for above in ("a", "b")
     )
-    assert [client.held().scope.repos for client in (first, second)] == [("app",), ("app in b",)]
+    assert [client.session().scope.repos for client in (first, second)] == [("app",), ("app in b",)]
     for client in (first, second):
         # the scope now names the project explicitly
-        client.set_scope(client.held().scope.merged(languages=("python",)))
-    second.index(IndexRequest(path=str(tmp_path / "b" / "app"), name=chosen))
+        client.set_scope(client.session().scope.merged(languages=("python",)))
+    second.ask(IndexRequest(path=str(tmp_path / "b" / "app"), name=chosen))
     for client, above in ((first, "a"), (second, "b")):
-        hits = client.search_text(TextRequest(pattern="needle")).results.hits
+        hits = client.ask(TextQuery(pattern="needle")).results.hits
         assert [hit.snippet.strip() for hit in hits] == [f"needle = '{above}'"]
     assert [repository.name for repository in workspace.repositories()] == [chosen or "app in b"]
 

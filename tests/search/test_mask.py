@@ -1,8 +1,8 @@
 import numpy as np
-from codeintel_nb.index.shard.shard import KINDS
 from hypothesis import given
 
 from codeintel_nb import Scope
+from codeintel_nb.index.shard.shard import KINDS
 from codeintel_nb.search.mask import compile_mask
 from tests.strategies import SCOPE_FIELDS
 

@@ -1,8 +1,9 @@
 import numpy as np
-from codeintel_nb.search.text.ranges import Ranges
 from hypothesis import given
 from hypothesis import strategies as st
 from stringzilla import Str
+
+from codeintel_nb.search.text.ranges import Ranges
 
 
 @st.composite

@@ -9,11 +9,11 @@ import IPython
 import msgspec
 import numpy as np
 import pytest
-from codeintel_nb.index.shard.vectors import top
 from hypothesis import given
 from hypothesis import strategies as st
 
 from codeintel_nb import Scope, Workspace
+from codeintel_nb.index.shard.vectors import top
 from codeintel_nb.search.query import MODES
 from codeintel_nb.settings import Settings
 

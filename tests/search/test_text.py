@@ -10,19 +10,19 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 import pytest
-from codeintel_nb.index.shard.text_flags import is_plain
-from codeintel_nb.search.text.literals import word_literal
-from codeintel_nb.search.text.pattern import is_lower
-from codeintel_nb.search.text.plan import plan_text
-from codeintel_nb.search.text.ripgrep import rg_path
-from codeintel_nb.search.text.unindexed import UnindexedTarget, search_unindexed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import SearchError
+from codeintel_nb.index.shard.text_flags import is_plain
 from codeintel_nb.search.query import Bounds, TextQuery
-from codeintel_nb.search.text.reader import plan as text_plan
+from codeintel_nb.search.text import plan as text_plan
+from codeintel_nb.search.text.literals import word_literal
+from codeintel_nb.search.text.pattern import is_lower
+from codeintel_nb.search.text.plan import plan_text
+from codeintel_nb.search.text.ripgrep import rg_path
+from codeintel_nb.search.text.unindexed import UnindexedTarget, search_unindexed
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
 from codeintel_nb.sources.walk import Walk

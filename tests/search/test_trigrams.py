@@ -5,6 +5,9 @@ import re
 import numpy as np
 import pytest
 import re2
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
 from codeintel_nb.index.shard.id_lists import BITS, ELIAS_FANO, IDS
 from codeintel_nb.index.shard.postings import (
     BLOCK,
@@ -15,15 +18,13 @@ from codeintel_nb.index.shard.postings import (
     joint_of,
     text_of,
 )
-from codeintel_nb.search.text.literals import needle
+from codeintel_nb.search.text.literals import required_literal
 from codeintel_nb.search.text.trigrams import (
     NOTHING,
     candidate_blocks,
     may_match,
     trigram_query,
 )
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 _atoms = st.sampled_from(
     [
@@ -263,14 +264,14 @@ def test_line_longer_than_a_block_and_empty_text(tmp_path):
     ],
 )  # fmt: skip
 def test_literal_required_by_a_pattern(pattern, held):
-    assert needle(pattern, False) == held
+    assert required_literal(pattern, False) == held
 
 
 @given(PATTERNS, TEXTS, st.booleans())
 def test_required_literal_is_in_every_match(pattern, text, insensitive):
     compiled = compiled_by_re2(pattern, insensitive)
     found = compiled.search(text.encode())
-    assert found is None or needle(pattern, insensitive) in found[0]
+    assert found is None or required_literal(pattern, insensitive) in found[0]
 
 
 @given(PATTERNS, TEXTS, st.booleans())

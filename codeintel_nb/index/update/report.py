@@ -36,6 +36,10 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
 OnProgress = Callable[[Progress], None]
 
 
+def ignore(progress: Progress) -> None:
+    """Drop the progress of a run."""
+
+
 class IndexReport(msgspec.Struct, frozen=True, tag="report"):
     """Result of an indexing run."""
 

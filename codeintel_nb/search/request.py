@@ -1,0 +1,122 @@
+"""Base of all requests: each field carries its help, its flags and its limits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from ..scopes.scope import KINDS, Scope
+
+A_co = TypeVar("A_co", covariant=True)  # the answer
+Names = tuple[str, ...] | None
+
+
+class Flag(NamedTuple):
+    """Option of a command or a magic that sets one field."""
+
+    names: tuple[str, ...]  # the first is the one that messages use
+    help: str  # lower case, without a full stop
+    value: object = True  # set by a flag without an argument
+    metavar: str = ""  # of its argument; empty if it has none
+    is_hidden: bool = False  # accepted, but in no help text
+
+
+class Described(NamedTuple):
+    """Description of a field for people: the key ``described`` of its ``Meta.extra``."""
+
+    flags: tuple[Flag, ...] = ()
+    is_positional: bool = False  # the text of a command line that is no option
+    is_private: bool = False  # set by programs alone
+
+
+def described(
+    text: str,
+    *names: str,
+    metavar: str = "",
+    flags: tuple[Flag, ...] = (),
+    is_positional: bool = False,
+    is_private: bool = False,
+    is_hidden: bool = False,
+    **limits: Any,
+) -> Meta:
+    """Return the metadata of a field.
+
+    ``text`` is its help, in lower case and without a full stop; ``names`` are the names of the
+    option that sets it, such as ``--word`` and ``-w``; ``limits`` are those of ``msgspec.Meta``.
+    """
+    if names:
+        flags = (*flags, Flag(names, text, metavar=metavar, is_hidden=is_hidden))
+    extra = {"described": Described(flags, is_positional, is_private)}
+    return Meta(description=f"{text[0].upper()}{text[1:]}.", extra=extra, **limits)
+
+
+class Request(
+    msgspec.Struct,
+    Generic[A_co],
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+):
+    """Request of one operation; ``A_co`` is the type of its answer."""
+
+
+class ScopedRequest(Request[A_co], Generic[A_co], frozen=True, kw_only=True):
+    """Request under the session's scope; a field that is not None replaces the scope's own."""
+
+    repos: Annotated[
+        Names,
+        described("only these repositories, by name or glob", "--repo", "-r", metavar="NAME"),
+    ] = None
+    revisions: Annotated[
+        Names,
+        # only one revision exists so far
+        described(
+            "only these revisions; 'worktree' is the folder as it is",
+            "--revision",
+            metavar="NAME",
+            is_hidden=True,
+        ),
+    ] = None
+    include_globs: Annotated[
+        Names,
+        described(
+            "only paths that match one of these globs, as in a .gitignore, plus {a,b}",
+            "--include",
+            "-g",
+            metavar="GLOB",
+        ),
+    ] = None
+    exclude_globs: Annotated[
+        Names,
+        described("no path that matches one of these globs", "--exclude", "-x", metavar="GLOB"),
+    ] = None
+    languages: Annotated[
+        Names,
+        described(
+            "only these languages, such as python or c++", "--lang", "-l", metavar="LANGUAGE"
+        ),
+    ] = None
+    kinds: Annotated[
+        Names,
+        described(f"only these kinds of code: {', '.join(KINDS)}", "--kind", "-k", metavar="KIND"),
+    ] = None
+    timeout_s: Annotated[
+        float | None,
+        described(
+            "stop after this many seconds and return what was found",
+            "--timeout",
+            metavar="SECONDS",
+            flags=(Flag(("--deadline",), "former name", metavar="SECONDS", is_hidden=True),),
+        ),
+    ] = None
+
+    @property
+    def replaces_scope(self) -> bool:
+        return any(getattr(self, field) is not None for field in Scope.__struct_fields__)
+
+    def narrowed(self, scope: Scope) -> Scope:
+        """Return the session's scope, with this request's fields in place of its own."""
+        return scope.merged(**{field: getattr(self, field) for field in Scope.__struct_fields__})

@@ -1,0 +1,146 @@
+"""Searches: the Python API, the same for a workspace, for a part of it, and for a kernel."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, Unpack
+
+import msgspec
+
+from .errors import SearchError
+from .scopes.scope import Scope
+from .search.hit import Results
+from .search.query import (
+    DEFAULT_HITS,
+    PathOptions,
+    PathQuery,
+    Query,
+    SemanticOptions,
+    SemanticQuery,
+    SymbolOptions,
+    SymbolQuery,
+    TextOptions,
+    TextQuery,
+)
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_Q = TypeVar("_Q", bound=Query)
+_ASKED = {"timeout_s", *Scope.__struct_fields__, "offset"}
+
+
+def _options_of(query: type[Query], **defaults: Any) -> Callable[[_F], _F]:
+    """Return a decorator that shows a query's fields as keyword arguments of a method."""
+
+    def decorate(method: _F) -> _F:
+        signature = inspect.signature(method)
+        named = [
+            parameter
+            for parameter in signature.parameters.values()
+            if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        ]
+        names = {parameter.name for parameter in named}
+        fields = [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=defaults.get(field.name, field.default),
+            )
+            for field in msgspec.structs.fields(query)
+            if field.name not in names and field.name not in _ASKED
+        ]
+        last = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
+            for name in ("timeout_s", "cancel")
+        ]
+        method.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[*named, *fields, *last]
+        )
+        return method
+
+    return decorate
+
+
+class Searches(ABC):
+    """Searches of a workspace or a session.
+
+    Every search takes ``scope``, ``timeout_s`` (seconds; ``deadline`` is its former name) and
+    ``cancel`` (an event). Ended by one of them, it returns the hits so far, with ``truncated`` set.
+    """
+
+    @abstractmethod
+    def _results(
+        self, query: Query, scope: Scope | None, cancel: threading.Event | None
+    ) -> Results: ...
+
+    @_options_of(TextQuery)
+    def search_text(
+        self, pattern: str, scope: Scope | None = None, **options: Unpack[TextOptions]
+    ) -> Results:
+        """Return the lines matching a pattern, in path order: those of ``rg --no-config``.
+
+        Searches the current content of the files: those newer than the index, or not in it, are
+        read. Only indexed files have kinds: with kinds in scope, changed files are left out and
+        counted (``coverage.unindexed``).
+
+        With ``rank``, definitions and files with many matches come first. ``show="files"`` returns
+        one hit per file, its first matching line; ``show="counts"`` the same, with the number of
+        matching lines as the score. With ``no_ignore``, files left out by ignore rules and files in
+        the folders of tools and environments are read too, as by ``rg --no-ignore``.
+        """
+        return self._search(TextQuery, {"pattern": pattern, **options}, scope)
+
+    @_options_of(SemanticQuery)
+    def semantic_search(
+        self, query: str, scope: Scope | None = None, **options: Unpack[SemanticOptions]
+    ) -> Results:
+        """Return chunks of code answering a question, best first."""
+        return self._search(SemanticQuery, {"query": query, **options}, scope)
+
+    @_options_of(SymbolQuery, limit=DEFAULT_HITS)
+    def search_symbols(
+        self,
+        name: str,
+        scope: Scope | None = None,
+        *,
+        kind: str | Sequence[str] | None = None,
+        **options: Unpack[SymbolOptions],
+    ) -> Results:
+        """Return definitions by name or glob: ``DataFrame.merge``, ``read_*``.
+
+        The same name comes first, then names beginning with it, then names containing it. If there
+        are none, similarly spelled names are returned. ``kind`` replaces the kinds of the scope: it
+        is function, class, method, module or text (a key of data), or several of them. Each hit has
+        its ``signature`` and ``doc``.
+        """
+        fields: dict[str, Any] = {"name": name, "limit": DEFAULT_HITS, **options}
+        if kind is not None:
+            fields["kinds"] = (kind,) if isinstance(kind, str) else tuple(kind)
+        return self._search(SymbolQuery, fields, scope)
+
+    def symbols(
+        self,
+        name: str,
+        kind: str | Sequence[str] | None = None,
+        scope: Scope | None = None,
+        **options: Unpack[SymbolOptions],
+    ) -> Results:
+        """Return definitions: the former name of ``search_symbols``."""
+        return self.search_symbols(name, scope, kind=kind, **options)
+
+    @_options_of(PathQuery)
+    def list_paths(self, scope: Scope | None = None, **options: Unpack[PathOptions]) -> Results:
+        """Return the files in scope, one hit each."""
+        return self._search(PathQuery, {**options}, scope)
+
+    def _search(self, kind: type[_Q], fields: dict[str, Any], scope: Scope | None) -> Results:
+        cancel = fields.pop("cancel", None)
+        if "deadline" in fields:
+            fields.setdefault("timeout_s", fields.pop("deadline"))
+        if unknown := fields.keys() - set(kind.__struct_fields__):
+            raise TypeError(f"There is no option {min(unknown)!r} of this search.")
+        if not isinstance(scope, Scope | None):
+            raise SearchError(f"The scope is {scope!r}; give a Scope, or None for everything.")
+        return self._results(kind(**fields), scope, cancel)

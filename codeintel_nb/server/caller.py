@@ -1,0 +1,25 @@
+"""Caller: who sent a request to a server, and how to reach them while it runs."""
+
+from __future__ import annotations
+
+import threading
+
+import msgspec
+
+
+class Caller(msgspec.Struct):
+    """Client of one request."""
+
+    session_id: str
+    request_id: str = ""  # unique among the calls of its owner
+    owner: str = ""  # only the owner of a call can end it
+    kernel_id: str = ""  # of the kernel that signed the request
+    kernel_python: str = ""  # its interpreter
+    is_page: bool = False  # a page of this server in a browser
+    can_confirm: bool = False  # a page whose user may confirm a folder outside the server's
+    wants_events: bool = False  # answers to long calls are streams of events
+    cancel: threading.Event = msgspec.field(default_factory=threading.Event)
+
+    def key(self, request_id: str = "") -> str:
+        """Return the key of one of the caller's calls, by default of this one."""
+        return f"{self.session_id} {self.owner} {request_id or self.request_id}"

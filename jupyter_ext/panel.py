@@ -1,0 +1,28 @@
+"""The operation of the side bar's panel, which only this server offers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from codeintel_nb.operations.table import Operation
+from codeintel_nb.output.panel_state import PanelRequest
+from codeintel_nb.search.request import Request, described
+
+
+class LookInPanel(Request[Any], frozen=True):
+    """Panel's view of its session: its state, the size of a scope, or the hits of a search."""
+
+    what: Annotated[PanelRequest, described("what the panel shows")]
+
+
+PANEL = Operation(
+    "look_in_panel",
+    LookInPanel,
+    Any,
+    "Look in the panel",
+    "show the state or the hits of a panel, as plain text; for this server's version only",
+    "POST",
+    "sessions/{session_id}/panel",
+    kernels="own",
+    body="what",
+)
