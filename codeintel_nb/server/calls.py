@@ -105,9 +105,8 @@ class Calls:
                 if limit_s is None or not limit_s > 0
                 else msgspec.structs.replace(self.limits, timeout_s=max(limit_s - waited, 0.001))
             )
-            return finish(
-                self.run(operation, request, session, limits=limits, cancel=caller.cancel)
-            )
+            answer = self.run(operation, request, session, limits=limits, cancel=caller.cancel)
+            return None if answer is None else finish(answer)
 
         self._in_flight[key] = caller.cancel
         try:

@@ -57,10 +57,10 @@ def test_kernel_can_use_only_its_own_scope(server, kernels):
     assert server.signed(own, "PUT", place(own), SCOPE).json["scope"] == SCOPE
     assert server.signed(own, "GET", place(own)).json["scope"] == SCOPE
     for method in ("GET", "PUT", "PATCH", "DELETE"):
-        assert "own scope alone" in problem(
+        assert "own scope only" in problem(
             server.signed(own, method, place(other), SCOPE if method[0] == "P" else None), 403
         )
-    assert "own session alone" in problem(
+    assert "own session only" in problem(
         server.signed(own, "POST", "paths", {}, **{"X-Session-ID": other}), 403
     )
     problem(server.signed(own, "GET", "sessions"), 403)
@@ -112,7 +112,7 @@ def test_kernel_is_rejected_after_shutdown(server):
 def test_every_route_rejects_anonymous_requests(server):
     from jupyter_ext.handlers import ROUTES
 
-    for path, handler in ROUTES:
+    for path, handler in ROUTES.items():
         for method in ("get", "put", "post", "patch", "delete"):
             if method in vars(handler):
                 filled = (
@@ -208,8 +208,8 @@ def test_every_handler_declares_authentication(tmp_path, monkeypatch):
             str(one.message) for one in said if issubclass(one.category, JupyterServerAuthWarning)
         ] == []
         (extension,) = app.extension_manager.extension_apps["jupyter_ext"]
-        assert extension.service.limits == Limits(
-            30.0, hits=1_000_000, rows=100_000, sql_deadline_s=600.0, sql_memory_bytes=1_500_000_000
+        assert extension.service.calls.limits == Limits(
+            30.0, hits=1_000_000, rows=100_000, sql_timeout_s=600.0, sql_memory_bytes=1_500_000_000
         )
     finally:
         app.extension_manager.extension_apps["jupyter_ext"].pop().service.close()
