@@ -301,7 +301,7 @@ def test_schemas_describe_units_and_limits():
         assert arguments["additionalProperties"] is False
         assert arguments["properties"]["session_id"]["description"]
         assert len(tool.description) > 30
-        for field in ("limit", "deadline", "start_line", "end_line", "context", "per_file"):
+        for field in ("limit", "timeout_s", "start_line", "end_line", "context", "per_file"):
             if field in arguments["properties"]:
                 assert arguments["properties"][field].get("description"), f"{name}.{field}"
         if "limit" in arguments["properties"]:

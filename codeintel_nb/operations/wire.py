@@ -64,7 +64,9 @@ def decode_request(
     request = operation.request
     named = {name: value for name, value in parameters.items() if name != "session_id"}
     if operation.method in ("GET", "DELETE"):
-        return from_builtins({**query, **named}, request, strict=False)
+        # browsers add parameters of their own, against caches
+        known = {name: query[name] for name in request.__struct_fields__ if name in query}
+        return from_builtins({**known, **named}, request, strict=False)
     body = body or b"{}"
     if operation.body:
         kind = _field_type(request, operation.body)

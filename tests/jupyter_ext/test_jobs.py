@@ -170,7 +170,7 @@ def test_client_reports_the_progress_of_a_run(work):
     met = []
     from codeintel_nb.operations.requests import IndexRequest
 
-    report = client.ask(IndexRequest(path=str(work.root / "work")), met.append)
+    report = client.ask(IndexRequest(path=str(work.root / "work")), progress=met.append)
     assert report.indexed == 600
     assert any(0 < progress.files_done < 600 for progress in met)
     work.ask("DELETE", f"kernels/{kernel_id}", api=True)

@@ -62,7 +62,7 @@ def test_a_cancelled_call_ends_on_the_server(lasting, what):
         client = client_of(lasting)
         try:
             client.ask(
-                MapRequest(), lambda progress: cancel.set(), cancel
+                MapRequest(), progress=lambda progress: cancel.set(), cancel=cancel
             ) if what == "map" else client.ask(SqlRequest(statement=SLOW_SQL), cancel=cancel)
         except SearchError as error:
             ended.append(str(error))
@@ -108,7 +108,7 @@ def test_cancellation_before_its_call_starts_takes_effect(lasting):
     cancel.set()
     with pytest.raises(SearchError, match="The SQL query was cancelled"):
         client_of(lasting).ask(SqlRequest(statement=SLOW_SQL), cancel=cancel)
-    found = client_of(lasting).ask(TextQuery(pattern="def"), cancel=cancel)
+    found = client_of(lasting).ask(TextQuery(pattern="def", limit=100), cancel=cancel)
     assert found.results.reason in ("limit", "cancelled")
 
 
