@@ -18,6 +18,7 @@ from ..search.facets import Facets
 from ..search.hit import FileText
 from ..search.query import PathQuery, SemanticQuery, SymbolQuery, TextQuery
 from ..search.request import Request
+from ..search.table import SCHEMA
 from . import runs
 from .answers import (
     Health,
@@ -102,6 +103,7 @@ class Operation(NamedTuple):
         return tuple(re.findall(r"{(\w+)}", self.path))
 
 
+_TABLES = "\n        ".join(f"    {name}: {', '.join(names)}" for name, names in SCHEMA.items())
 _NARROWED = " The session's scope applies; its fields may be replaced for this call."
 OPERATIONS = (
     Operation(
@@ -176,13 +178,14 @@ OPERATIONS = (
         "Ask in SQL", "query repositories, files, chunks and symbols in scope with SQL",
         "POST", "sql", runs.run_sql, "long",
         command="sql", magic="codesql",
-        help="""
-        Tables: repositories, files, chunks, symbols, cells; and hits, those of the last search.
-
+        help=f"""
             %codesql select language, count(*) from files group by all
             %%codesql
             select kind, count(*) from symbols group by all
             %codesql select path, count(*) from hits group by all order by 2 desc
+
+        The table hits has the hits of the notebook's last search. Tables and their columns:
+        {_TABLES}
         """,
     ),
     Operation(

@@ -19,26 +19,19 @@ from ..sources.chunk import decoded
 from .hit import Hit
 from .mask import ScopeMask
 from .query import Bounds
-from .table import Table
+from .table import ANSWER, OWN_SCHEMA, SCHEMA, Table
 
 MAX_ROWS = 1_000_000
 EMPTY = "The SQL statement is empty. Try: select language, count(*) from files group by all"
 WATCHED_S = 0.05  # between checks of a query's bounds
 MEMORY_LIMIT = 1_000_000_000  # bytes
-_OWN = "coalesce(own_language, language)"  # of a cell, or its file's
-_COLUMNS = {
-    "files": "repo, path, language, lines, size_bytes, "
-    "make_timestamp(mtime_ns // 1000) as modified, generated",
-    "chunks": f"repo, path, {_OWN} as language, start_line, end_line, kind, symbol, "
-    "nullif(cell, -1) as cell",
-    "symbols": f"repo, path, {_OWN} as language, name, kind, container, signature, "
-    "start_line, end_line, doc",
+# of the shards' Parquet, for the columns that are not there by their own name
+_STORED = {
+    "language": "coalesce(own_language, language)",  # of a cell, or its file's
+    "modified": "make_timestamp(mtime_ns // 1000)",
+    "cell": "nullif(cell, -1)",
 }
-_HITS = {
-    "repo": "varchar", "path": "varchar", "start_line": "bigint", "end_line": "bigint",
-    "score": "double", "kind": "varchar", "symbol": "varchar", "language": "varchar",
-    "cell": "bigint", "snippet": "varchar",
-}  # fmt: skip
+_IN_PARQUET = ("files", "chunks", "symbols")
 
 
 # DuckDB functions that read files, run text as SQL, or reveal settings, folders and secrets
@@ -100,7 +93,10 @@ def _load_all(connection: Any, statement: str, shards: list[InScope], hits: Sequ
     """
     import duckdb
 
-    connection.execute("create table repositories (repo varchar, files bigint, chunks bigint)")
+    for name, columns in SCHEMA.items():
+        typed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+        connection.execute(f"create table {name} ({typed})")
+    connection.execute(f"create schema {OWN_SCHEMA}")  # not listed by show tables
     if _mentions(statement, "hits"):
         _load_hits(connection, hits)
     if _mentions(statement, "cells"):
@@ -112,12 +108,12 @@ def _load_all(connection: Any, statement: str, shards: list[InScope], hits: Sequ
             [repo, sum(m.files_in_scope for m in parts), sum(m.chunks_in_scope for m in parts)],
         )
     try:
-        for name in _COLUMNS:
+        for name in _IN_PARQUET:
             if _mentions(statement, name):
                 _load(connection, name, shards)
     except duckdb.Error as error:
         for part in shards:
-            if not all((part.shard.folder / f"{name}.parquet").exists() for name in _COLUMNS):
+            if not all((part.shard.folder / f"{name}.parquet").exists() for name in _IN_PARQUET):
                 raise FileNotFoundError(part.shard.folder) from error
         raise ShardError(
             f"The tables of {shards[0].repo!r} cannot be read: {str(error).splitlines()[0]} "
@@ -133,11 +129,11 @@ def _answer(connection: Any, statement: str, bounds: Bounds, most_rows: int) -> 
         with _interrupted(connection, bounds):
             query = _checked(connection, statement)
             connection.execute(
-                f"create table answer as select * from ({query}\n) limit {most_rows + 1}"
+                f"create table {ANSWER} as select * from ({query}\n) limit {most_rows + 1}"
             )
-            rows = connection.execute("select count(*) from answer").fetchone()[0]
+            rows = connection.execute(f"select count(*) from {ANSWER}").fetchone()[0]
             if rows > most_rows:
-                connection.execute(f"delete from answer where rowid >= {most_rows}")
+                connection.execute(f"delete from {ANSWER} where rowid >= {most_rows}")
             return bool(rows > most_rows)
     except duckdb.InterruptException:
         if bounds.cancel is not None and bounds.cancel.is_set():
@@ -222,25 +218,20 @@ def _mentions(statement: str, table: str) -> bool:
 
 
 def _load_hits(connection: Any, hits: Sequence[Hit]) -> None:
-    """Create the table of a search's hits, best first."""
-    columns = [f"{name} {_HITS[name]}" for name in _HITS]
-    connection.execute(f"create table hits (rank bigint, {', '.join(columns)})")
+    """Fill the table of a search's hits, best first."""
+    names = [name for name in SCHEMA["hits"] if name != "rank"]
     if hits:
         rows = {
             "rank": np.arange(1, len(hits) + 1),
-            **{name: np.array([getattr(hit, name) for hit in hits], object) for name in _HITS},
+            **{name: np.array([getattr(hit, name) for hit in hits], object) for name in names},
         }
         connection.register("given", rows)
-        connection.execute(f"insert into hits select rank, {', '.join(_HITS)} from given")
+        connection.execute(f"insert into hits select rank, {', '.join(names)} from given")
         connection.unregister("given")
 
 
 def _load_cells(connection: Any, shards: list[InScope]) -> None:
-    """Create the table of notebook cells with a chunk in scope, one row per cell with its text."""
-    connection.execute(
-        "create table cells (repo varchar, path varchar, cell bigint, kind varchar, "
-        "language varchar, start_line bigint, end_line bigint, source varchar)"
-    )
+    """Fill the table of notebook cells with a chunk in scope, one row per cell with its text."""
     for repo, shard, mask in shards:
         cell_chunks = shard.chunk_cell >= 0
         chunks = np.flatnonzero(cell_chunks if mask.chunks is None else cell_chunks & mask.chunks)
@@ -269,7 +260,7 @@ def _load_cells(connection: Any, shards: list[InScope]) -> None:
                 source = decoded(
                     shard.content[int(shard.chunk_start[a]) : int(shard.chunk_start[b + 1])]
                 )
-                kind = "markdown" if KINDS[int(shard.chunk_kind[a])] == "markdown" else "code"
+                kind = "markdown" if KINDS[int(shard.chunk_kind[a])] == "markdown" else "cell"
                 rows.append(
                     (
                         repo,
@@ -282,7 +273,7 @@ def _load_cells(connection: Any, shards: list[InScope]) -> None:
                         source.removesuffix("\n"),
                     )
                 )
-        names = ("repo", "path", "cell", "kind", "language", "start_line", "end_line", "source")
+        names = tuple(SCHEMA["cells"])
         connection.register(
             "given",
             {
@@ -314,8 +305,7 @@ def _interrupted(connection: Any, bounds: Bounds) -> Iterator[None]:
 
 
 def _load(connection: Any, name: str, shards: list[InScope]) -> None:
-    """Create one table from the rows in scope of every shard."""
-    created = False
+    """Fill one table with the rows in scope of every shard."""
     for part in shards:
         ids = {
             "id": np.arange(part.shard.manifest.files)
@@ -340,12 +330,12 @@ def _load(connection: Any, name: str, shards: list[InScope]) -> None:
                 {"id": np.flatnonzero(part.mask.of_languages[part.shard.symbol_chunk])},
             )
             where += " and t.file_row_number in (select id from symbols_in_scope)"
-        select = (
-            f"select {_COLUMNS[name]} from (select $repo as repo, * from {source} where {where})"
+        columns = ", ".join(
+            column if name == "files" and column == "language" else _STORED.get(column, column)
+            for column in SCHEMA[name]
         )
-        verb = f"insert into {name}" if created else f"create table {name} as"
-        connection.execute(f"{verb} {select}", {"repo": part.repo})
-        created = True
+        rows = f"select {columns} from (select $repo as repo, * from {source} where {where})"
+        connection.execute(f"insert into {name} {rows}", {"repo": part.repo})
         connection.unregister("in_scope")
         if name == "symbols" and part.mask.of_languages is not None:
             connection.unregister("symbols_in_scope")

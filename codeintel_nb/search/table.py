@@ -23,6 +23,34 @@ _PLAIN = {
     "VARCHAR",
 }
 _SHOWN = 100
+# tables of a query, with the types of their columns
+SCHEMA: dict[str, dict[str, str]] = {
+    "repositories": {"repo": "varchar", "files": "bigint", "chunks": "bigint"},
+    "files": {
+        "repo": "varchar", "path": "varchar", "language": "varchar", "lines": "uinteger",
+        "size_bytes": "bigint", "modified": "timestamp", "generated": "boolean",
+    },
+    "chunks": {
+        "repo": "varchar", "path": "varchar", "language": "varchar", "start_line": "uinteger",
+        "end_line": "uinteger", "kind": "varchar", "symbol": "varchar", "cell": "integer",
+    },
+    "symbols": {
+        "repo": "varchar", "path": "varchar", "language": "varchar", "name": "varchar",
+        "kind": "varchar", "container": "varchar", "signature": "varchar",
+        "start_line": "uinteger", "end_line": "uinteger", "doc": "varchar",
+    },
+    "cells": {
+        "repo": "varchar", "path": "varchar", "cell": "bigint", "kind": "varchar",
+        "language": "varchar", "start_line": "bigint", "end_line": "bigint", "source": "varchar",
+    },
+    "hits": {
+        "rank": "bigint", "repo": "varchar", "path": "varchar", "start_line": "bigint",
+        "end_line": "bigint", "score": "double", "kind": "varchar", "symbol": "varchar",
+        "language": "varchar", "cell": "bigint", "snippet": "varchar",
+    },
+}  # fmt: skip
+OWN_SCHEMA = "codeintel"
+ANSWER = f"{OWN_SCHEMA}.answer"
 
 
 class Table:
@@ -51,7 +79,7 @@ class Table:
     @classmethod
     def of_connection(cls, connection: Any, truncated: bool, timings_ms: dict[str, float]) -> Table:
         """Return the table ``answer`` of a DuckDB connection."""
-        columns = connection.execute("describe answer").fetchall()
+        columns = connection.execute(f"describe {ANSWER}").fetchall()
         return cls(
             [row[0] for row in columns],
             [row[1] for row in columns],
@@ -71,18 +99,18 @@ class Table:
         exact = [_cell(name, kind) for name, kind in zip(self.columns, self.types, strict=True)]
         rows = (
             self._connection.cursor()
-            .execute(f"select json_array({', '.join(exact)})::varchar from answer")
+            .execute(f"select json_array({', '.join(exact)})::varchar from {ANSWER}")
             .fetchall()
         )
         return b"[" + b",".join(row[0].encode("utf-8", "replace") for row in rows) + b"]"
 
     def relation(self) -> Any:
         """Return a DuckDB relation over the rows."""
-        return self._connected().table("answer")
+        return self._connected().table(ANSWER)
 
     def rows(self, limit: int | None = None) -> list[tuple[Any, ...]]:
         try:
-            cursor = self._connected().cursor().execute("from answer")
+            cursor = self._connected().cursor().execute(f"from {ANSWER}")
         except ImportError:
             return [tuple(row) for row in (self._cells or [])[:limit]]
         rows: list[tuple[Any, ...]] = (
@@ -127,10 +155,11 @@ class Table:
                 f"{_quoted(name)} {kind}"
                 for name, kind in zip(self.columns, self.types, strict=True)
             )
-            connection.execute(f"create table answer ({columns})")
+            connection.execute(f"create schema {OWN_SCHEMA}")
+            connection.execute(f"create table {ANSWER} ({columns})")
             casts = ", ".join(f"cast(r->>{i} as {kind})" for i, kind in enumerate(self.types))
             connection.execute(
-                f"insert into answer select {casts} from (select unnest(cast(? as json[])) r)",
+                f"insert into {ANSWER} select {casts} from (select unnest(cast(? as json[])) r)",
                 [msgspec.json.encode(self._cells).decode()],
             )
             self._connection = connection
@@ -139,7 +168,9 @@ class Table:
     def __len__(self) -> int:
         if self._cells is not None:
             return len(self._cells)
-        return int(self._connection.cursor().execute("select count(*) from answer").fetchone()[0])
+        return int(
+            self._connection.cursor().execute(f"select count(*) from {ANSWER}").fetchone()[0]
+        )
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         return iter(self.rows())

@@ -4,6 +4,7 @@ import pytest
 
 from codeintel_nb import Scope
 from codeintel_nb.errors import SearchError
+from codeintel_nb.search.table import SCHEMA
 from tests.conftest import write_tree
 from tests.sql_attempts import ATTEMPTS
 
@@ -103,7 +104,8 @@ def test_rows_out_of_scope_are_in_no_table(shop):
         }
     assert shop.sql(
         "select table_name from information_schema.tables order by 1", scope
-    ).rows() == [("answer",), ("repositories",)], "no other table is created"
+    ).rows() == [("answer",), *((name,) for name in sorted(SCHEMA))], "all tables exist"
+    assert shop.sql("show tables", scope).rows() == [(name,) for name in sorted(SCHEMA)]
     assert shop.sql("select files from repositories", scope).rows() == [(1,)]
 
 
@@ -136,8 +138,8 @@ def test_cells_of_notebooks(tmp_path, make_workspace):
     ).rows()
     assert rows == [
         ("a.ipynb", 0, "markdown", "python", 1, 3, 16),
-        ("a.ipynb", 1, "code", "python", 4, 407, 2440),
-        ("a.ipynb", 3, "code", "python", 408, 408, 7),
+        ("a.ipynb", 1, "cell", "python", 4, 407, 2440),
+        ("a.ipynb", 3, "cell", "python", 408, 408, 7),
     ]
     assert workspace.sql("select source from cells where cell = 3").rows() == [("price()",)]
     assert workspace.sql("select count(*) from cells", Scope(kinds=("markdown",))).rows() == [(1,)]
