@@ -36,7 +36,7 @@ class SourceError(CodeIntelError):
 
 
 class ShardError(CodeIntelError):
-    """StoredRepository parts missing, corrupt, of another format, or not writable."""
+    """Stored parts missing, corrupt, of another format, or not writable."""
 
 
 class SearchError(CodeIntelError):

@@ -23,6 +23,7 @@ from .operations.table import OPERATIONS, Operation
 from .operations.wire import to_wire
 from .scopes.registry import open_registry
 from .scopes.session import session_context
+from .server.openapi import description
 from .server.problems import Refused, problem, refusal
 from .server.starlette import LOOPBACK, Call, Options, Rest
 
@@ -127,6 +128,10 @@ def make_app(options: Options) -> Starlette:
 
         return Route(f"/{BASE}{operation.path}", endpoint, methods=[operation.method])
 
+    async def describe(request: Request) -> Response:
+        headers = {VERSION_HEADER: __version__}
+        return Response(description(OPERATIONS), 200, headers, "application/yaml")
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -146,7 +151,11 @@ def make_app(options: Options) -> Starlette:
         )
 
     app = Starlette(
-        routes=[*map(route, OPERATIONS), *mcp_app.routes],
+        routes=[
+            *map(route, OPERATIONS),
+            Route(f"/{BASE}openapi.yml", describe),
+            *mcp_app.routes,
+        ],
         middleware=[Middleware(Guard, options=options)],
         lifespan=lifespan,
         exception_handlers={404: unknown, 405: unknown},

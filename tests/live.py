@@ -213,7 +213,7 @@ class Notebook:
         self.connect()
 
     def connect(self) -> None:
-        """Connect to the kernel, with_view while it restarts."""
+        """Connect to the kernel, retrying while it restarts."""
         for _ in range(20):
             self.client = BlockingKernelClient(
                 connection_file=str(self.server.runtime / f"kernel-{self.kernel_id}.json")

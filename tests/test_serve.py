@@ -54,10 +54,9 @@ def test_routes_match_the_openapi_description():
         if method in ("get", "post", "put", "patch", "delete")
     }
     assert served <= named, served - named
-    assert {path for path, _ in named - served} == {
-        "/sessions/{session_id}/panel",
-        "/openapi.yml",
-    }, "only Jupyter serves the panel and the description"
+    assert {path for path, _ in named - served} == {"/sessions/{session_id}/panel"}, (
+        "only Jupyter serves the panel"
+    )
 
 
 def test_typical_session_over_rest(make_serving, tmp_path):

@@ -41,7 +41,7 @@ def run_demo(
         Path(path) if path else own if (own / "pyproject.toml").exists() else own / "codeintel_nb"
     )
     name = folder.resolve().name if path else "codeintel-nb"
-    say(f"Indexer {folder}{'' if path else f' and the installed package {PACKAGE}'}")
+    say(f"Indexing {folder}{'' if path else f' and the installed package {PACKAGE}'}")
     with TerminalProgress() as progress:
         reports = [workspace.index(folder, name, progress)]
         if not path:

@@ -224,7 +224,7 @@ class Jobs:
                 job.state.progress,
                 None,
                 "EngineError",
-                f"Indexer failed: {type(error).__name__}: {error}",
+                f"Indexing failed: {type(error).__name__}: {error}",
             )
         self._tell(job, ended)
 

@@ -289,7 +289,7 @@ def test_cancelled_resume_keeps_the_recorded_progress(opened, large):
 def test_cancel_before_a_first_run_leaves_no_index(opened, large):
     workspace, cancel = opened(), Cancellation()
     cancel.set()
-    with pytest.raises(IndexingCancelled, match="Indexer 'large' was cancelled; it has no index"):
+    with pytest.raises(IndexingCancelled, match="Indexing 'large' was cancelled; it has no index"):
         workspace.index(large, cancel=cancel)
     assert workspace.status() == []
 

@@ -1,4 +1,4 @@
-"""Indexer in a child process of a live server: progress for every client, nothing lost."""
+"""Indexing in a child process of a live server: progress for every client, nothing lost."""
 
 import http.client
 import json
@@ -156,7 +156,7 @@ def test_ctrl_c_in_a_notebook_cancels_the_run(work, open_notebook):
     said = notebook.run("%codeindex add work")
     waiting.join()
     assert re.search(
-        r"UsageError: Indexer 'work' was stopped at \d+ % \([\d,]+ of 600 files\)", said
+        r"UsageError: Indexing 'work' was stopped at \d+ % \([\d,]+ of 600 files\)", said
     )
     assert "Traceback" not in said
     work.until(lambda: work.ask("GET", "repositories/work/job").json["state"] == "cancelled")

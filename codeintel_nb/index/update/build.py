@@ -190,7 +190,7 @@ def _follow(
         raise
     except Cancelled:
         raise IndexingCancelled(
-            f"Indexer {stored.repository.name!r} was cancelled. What was indexed before still"
+            f"Indexing {stored.repository.name!r} was cancelled. What was indexed before still"
             f" answers; resume with: codeintel refresh {stored.repository.name}"
         ) from None
     raise _died(child.wait(), stored, stderr)

@@ -56,7 +56,7 @@ def update(
         run.index(progress, stopped)
         if run.is_stopped:
             raise IndexingCancelled(
-                f"Indexer {stored.repository.name!r} was cancelled. What was read is kept; "
+                f"Indexing {stored.repository.name!r} was cancelled. What was read is kept; "
                 f"resume with: codeintel refresh {stored.repository.name}"
             )
         run.count_unparsed()

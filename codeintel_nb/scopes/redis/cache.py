@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class Payload(msgspec.Struct):
-    """StoredRepository value of a session."""
+    """Cached value of a session."""
 
     scope: msgspec.Raw
     at: int  # version: time of the write, in nanoseconds since 1970

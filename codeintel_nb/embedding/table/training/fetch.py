@@ -1,6 +1,6 @@
 """Download of the source archives in SOURCES.tsv, into one folder per registry.
 
-    python -m codeintel_nb.index.table.training.fetch SOURCES.tsv ARCHIVES
+    python -m codeintel_nb.embedding.table.training.fetch SOURCES.tsv ARCHIVES
 
 SOURCES.tsv names each archive by name and version. Needs pip, npm and a Debian ``apt-get`` with
 ``deb-src`` entries. A version missing from its registry is reported, not replaced.

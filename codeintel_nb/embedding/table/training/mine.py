@@ -1,6 +1,6 @@
 """Miner of (query, code) pairs from the permissively licensed files of archives.
 
-    python -m codeintel_nb.index.table.training.mine ARCHIVES
+    python -m codeintel_nb.embedding.table.training.mine ARCHIVES
         --against TREES --out pairs.jsonl --audit SOURCES.tsv
 
 It skips packages scored by a benchmark (EXCLUDED), tests, examples, vendored, generated and

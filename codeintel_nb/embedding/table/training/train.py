@@ -1,6 +1,6 @@
 """Training of the static embedding table on mined pairs, on a CPU.
 
-    python -m codeintel_nb.index.table.training.train pairs.jsonl --out FOLDER
+    python -m codeintel_nb.embedding.table.training.train pairs.jsonl --out FOLDER
 
 A WordPiece vocabulary is learned over the parts of identifiers. The table starts at random and is
 tuned with in-batch negatives (symmetric InfoNCE); batches are runs of one package, for near
