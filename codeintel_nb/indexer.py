@@ -33,8 +33,9 @@ from .index.watch.tree import Freshness
 from .index.watch.watcher import Watcher
 from .repositories import Repositories
 from .settings import Settings
+from .sources import repository as sources
 from .sources.own_index import check_is_indexable
-from .sources.repository import Repository, package, renewed, worktree
+from .sources.repository import Repository, package, worktree
 
 
 class Indexer:
@@ -95,7 +96,7 @@ class Indexer:
 
         A package named after its version is renamed if another version was installed.
         """
-        repository, now = self.repository(name), self.current(name)
+        repository, now = self.repository(name), self.renewed(name)
         return (
             self._built(repository, progress, cancel, rebuild)
             if now == repository
@@ -177,7 +178,7 @@ class Indexer:
             only = ()
         if not requested and self.is_stopped(repository.name):
             raise IndexingCancelled(
-                f"Indexer {repository.name!r} was stopped earlier. Resume with: "
+                f"Indexing {repository.name!r} was stopped earlier. Resume with: "
                 f"codeintel refresh {repository.name}"
             )
         if cancel is not None and cancel.is_set():
@@ -220,15 +221,17 @@ class Indexer:
         """Record a stopped run; return the error to raise."""
         folder = self._store.folder_of(repository.name)
         if not (folder / "repository.json").exists():  # never indexed, or removed since
-            return IndexingCancelled(f"Indexer {repository.name!r} was cancelled; it has no index.")
+            return IndexingCancelled(
+                f"Indexing {repository.name!r} was cancelled; it has no index."
+            )
         if not getattr(cancel, "by_person", True):
             return IndexingCancelled(
-                f"Indexer {repository.name!r} was cancelled. Resume with: "
+                f"Indexing {repository.name!r} was cancelled. Resume with: "
                 f"codeintel refresh {repository.name}"
             )
         stop = (read_stop(folder) if last is None else None) or write_stop(folder, last)
         return IndexingCancelled(
-            f"Indexer {repository.name!r} was stopped {stop.describe()}. "
+            f"Indexing {repository.name!r} was stopped {stop.describe()}. "
             f"{self._kept(repository)}; resume with: codeintel refresh {repository.name}"
         )
 
@@ -311,7 +314,7 @@ class Indexer:
             raise SourceError(NOTHING)
 
         def update(repository: Repository, paths: Sequence[str] | None) -> None:
-            existing, now = self.repository(repository.name), self.current(repository.name)
+            existing, now = self.repository(repository.name), self.renewed(repository.name)
             if self.is_stopped(existing.name) or self.is_stopped(now.name):
                 return
             only = paths if now == existing else None  # a new version is read whole
@@ -384,13 +387,13 @@ class Indexer:
             )
         return repository
 
-    def current(self, name: str) -> Repository:
+    def renewed(self, name: str) -> Repository:
         """Return a repository by its name, a package in its installed version.
 
         A package not named after its version is returned unchanged. The errors are those of
         ``repository``.
         """
-        return renewed(self.repository(name))
+        return sources.renewed(self.repository(name))
 
     def repositories(self) -> list[Repository]:
         return [stored.repository for stored in self._repositories.all()]

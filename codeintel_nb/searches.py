@@ -11,8 +11,10 @@ from typing import Any, TypeVar, Unpack
 import msgspec
 
 from .errors import SearchError
+from .index.update.report import RepositoryStatus
 from .scopes.scope import Scope
-from .search.hit import Results
+from .search.facets import Facets
+from .search.hit import FileText, Hit, Results
 from .search.query import (
     DEFAULT_HITS,
     PathOptions,
@@ -25,6 +27,7 @@ from .search.query import (
     TextOptions,
     TextQuery,
 )
+from .search.table import Table
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _Q = TypeVar("_Q", bound=Query)
@@ -74,6 +77,36 @@ class Searches(ABC):
     def _results(
         self, query: Query, scope: Scope | None, cancel: threading.Event | None
     ) -> Results: ...
+
+    @abstractmethod
+    def sql(
+        self,
+        statement: str,
+        scope: Scope | None = None,
+        *,
+        timeout_s: float | None = None,
+        cancel: threading.Event | None = None,
+        hits: Sequence[Hit] = (),
+    ) -> Table:
+        """Return the rows of one SQL query over the code in scope.
+
+        The tables are repositories, files, chunks, symbols and cells, limited to the scope; and
+        hits, with the rows of ``hits``, such as those of a search.
+        """
+
+    @abstractmethod
+    def facets(self, scope: Scope | None = None, folders: int = 12) -> Facets:
+        """Return counts by language, kind and folder of the code in scope."""
+
+    @abstractmethod
+    def open_file(
+        self, repo: str, path: str, start_line: int = 1, end_line: int | None = None
+    ) -> FileText:
+        """Return lines of a file as it is now; of a notebook, the text of its cells."""
+
+    @abstractmethod
+    def status(self) -> list[RepositoryStatus]:
+        """Return every repository with the state of its index."""
 
     @_options_of(TextQuery)
     def search_text(
@@ -135,6 +168,10 @@ class Searches(ABC):
         """Return the files in scope, one hit each."""
         return self._search(PathQuery, {**options}, scope)
 
+    def scoped(self, scope: Scope) -> Scoped:
+        """Return the same searches, in a scope unless they are given another."""
+        return Scoped(self, scope)
+
     def _search(self, kind: type[_Q], fields: dict[str, Any], scope: Scope | None) -> Results:
         cancel = fields.pop("cancel", None)
         if "deadline" in fields:
@@ -144,3 +181,33 @@ class Searches(ABC):
         if not isinstance(scope, Scope | None):
             raise SearchError(f"The scope is {scope!r}; give a Scope, or None for everything.")
         return self._results(kind(**fields), scope, cancel)
+
+
+class Scoped(Searches):
+    """Searches of a workspace in one scope."""
+
+    def __init__(self, searches: Searches, scope: Scope) -> None:
+        self._searches = searches
+        self.scope = scope
+
+    def _results(
+        self, query: Query, scope: Scope | None, cancel: threading.Event | None
+    ) -> Results:
+        return self._searches._results(query, self.scope if scope is None else scope, cancel)
+
+    def sql(self, statement: str, scope: Scope | None = None, **options: Any) -> Table:
+        return self._searches.sql(statement, self.scope if scope is None else scope, **options)
+
+    def facets(self, scope: Scope | None = None, folders: int = 12) -> Facets:
+        return self._searches.facets(self.scope if scope is None else scope, folders)
+
+    def open_file(
+        self, repo: str, path: str, start_line: int = 1, end_line: int | None = None
+    ) -> FileText:
+        return self._searches.open_file(repo, path, start_line, end_line)
+
+    def status(self) -> list[RepositoryStatus]:
+        return self._searches.status()
+
+    def __repr__(self) -> str:
+        return f"{self._searches!r} in {self.scope.describe()}"

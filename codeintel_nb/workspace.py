@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import threading
@@ -9,6 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import islice
+from types import TracebackType
+from typing import Any, Self
 
 from .embedding.embedder import Embedder, default_embedder
 from .engines.engine import Answer, Target
@@ -65,6 +68,33 @@ class Workspace(Indexer, Searches):
         return cls(
             Settings.from_environment(None if home is None else os.fspath(home)), follow=follow
         )
+
+    @classmethod
+    def current(cls) -> Searches:
+        """Return this kernel's searches: under its ``%scope``, on its server's index if it has one.
+
+        ``open`` returns the whole index without a session, so it knows no scope but those given.
+        """
+        # imported when it is used, as a client is above a workspace
+        module: Any = importlib.import_module("codeintel_nb.client.kernel_workspace")
+        kernel: Searches = module.current()
+        return kernel
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        names = [repository.name for repository in self.repositories()]
+        listed = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
+        return f"Workspace({str(self.settings.home)!r}: {listed or 'nothing indexed'})"
 
     def search(self, query: Query, scope: Scope | None, bounds: Bounds) -> Results:
         """Return the hits of a query in a scope; the query's own limits of scope do not apply."""
@@ -151,14 +181,14 @@ class Workspace(Indexer, Searches):
         """
         return self._repositories.indexed_part(scope)
 
-    def facets(self, scope: Scope | None = None, most_folders: int = 12) -> Facets:
+    def facets(self, scope: Scope | None = None, folders: int = 12) -> Facets:
         """Return counts by language, kind and folder of the code in scope."""
         applied = (scope or EVERYTHING).interned()
         without = {field: applied.merged(**{field: ()}) for field in ("languages", "kinds")}
 
         def run(view: View) -> Facets:
             return self._engine.facets(
-                view.targets, without["languages"], without["kinds"], most_folders
+                view.targets, without["languages"], without["kinds"], folders
             )
 
         return self._repositories.with_view(applied, run)
@@ -209,6 +239,7 @@ class Workspace(Indexer, Searches):
         self,
         statement: str,
         scope: Scope | None = None,
+        *,
         timeout_s: float | None = None,
         cancel: threading.Event | None = None,
         most_rows: int = MAX_ROWS,

@@ -1,5 +1,6 @@
 """The workspace: every operation, and its errors."""
 
+import inspect
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 import msgspec
 import pytest
 
-from codeintel_nb import CodeIntelError, Scope, Workspace
+from codeintel_nb import CodeIntelError, Hit, Scope, Workspace
 from codeintel_nb.diagnostics.doctor import examine
 from codeintel_nb.errors import (
     EngineError,
@@ -19,7 +20,7 @@ from codeintel_nb.errors import (
     SourceError,
 )
 from codeintel_nb.index.store import read_snapshot
-from tests.conftest import write_tree
+from tests.conftest import FILES, write_tree
 
 
 def test_a_folder_becomes_searchable(shop, tree):
@@ -124,10 +125,68 @@ def test_converting_results(shop):
     assert list(hits.to_df()["path"]) == [hit.path for hit in hits]
     assert hits.to_arrow().num_rows == 3
     assert hits.relation().aggregate("count(*)").fetchall() == [(3,)]
-    assert shop.search_text("no such text").to_df().shape == (0, 14)
+    assert shop.search_text("no such text").to_df().shape == (0, 8)
+    assert list(hits.to_df(columns="all")) == list(Hit.__struct_fields__)
+    assert list(hits.to_df(columns=["path", "score"])) == ["path", "score"]
+    assert "score" not in hits.to_df(), "the same for every line"
+    assert "score" in shop.semantic_search("cart").to_df()
+    assert hits.to_polars().columns == list(hits.to_df())
+    with pytest.raises(SearchError, match="Did you mean 'path'"):
+        hits.to_df(columns=["pth"])
     assert isinstance(hits[:2], type(hits))
     assert len(hits[:2]) == 2
     assert hits[0] in hits
+
+
+def test_columns_and_locations_of_hits(shop):
+    hits = shop.search_text("cart", limit=3)
+    assert hits["path"] == [hit.path for hit in hits]
+    with pytest.raises(KeyError, match="Did you mean 'path'"):
+        hits["pth"]
+    assert hits[0].location == f"{hits[0].path}:{hits[0].start_line}"
+    assert repr(hits[0]).startswith(f"Hit(shop: {hits[0].location} | ")
+    assert len(repr(hits[0])) < 160
+    assert shop.list_paths()[0].location == "README.md"
+
+
+def test_workspace_is_a_context_manager_and_names_its_repositories(tmp_path):
+    with Workspace.open(tmp_path / "home") as workspace:
+        assert "nothing indexed" in repr(workspace)
+        workspace.index(write_tree(tmp_path / "shop", FILES))
+        assert repr(workspace) == f"Workspace({str(tmp_path / 'home')!r}: shop)"
+
+
+def test_scoped_searches_stay_in_their_scope(shop):
+    python = shop.scoped(Scope(language="python"))
+    assert {hit.language for hit in python.search_text("cart")} == {"python"}
+    assert {path.rpartition(".")[2] for path in python.list_paths()["path"]} == {"py"}
+    assert python.sql("select distinct language from files").rows() == [("python",)]
+    assert python.facets() == shop.facets(python.scope) != shop.facets()
+    elsewhere = Scope(language="markdown")
+    assert python.list_paths(elsewhere)["path"] == ["README.md"], "an explicit scope replaces it"
+    assert python.open_file("shop", "README.md").text
+    assert [one.name for one in python.status()] == ["shop"]
+
+
+def test_scope_takes_short_names_and_single_values():
+    assert Scope(include="src/**", lang="py", repo=["shop"]) == Scope(
+        include_globs=("src/**",), languages=("python",), repos=("shop",)
+    )
+    with pytest.raises(ScopeError, match="both include and include_globs"):
+        Scope(include="a", include_globs=("b",))
+
+
+def test_options_are_keywords_with_former_names(shop):
+    with pytest.raises(TypeError):
+        shop.search_text("cart", None, True)
+    with pytest.raises(TypeError, match="no option 'regexp'"):
+        shop.search_text("cart", regexp=True)
+    assert shop.search_text("cart", deadline=30.0).query.timeout_s == 30.0
+    assert [hit.symbol for hit in shop.symbols("Cart", "class")] == [
+        hit.symbol for hit in shop.search_symbols("Cart", kind="class")
+    ]
+    parameters = inspect.signature(shop.search_text).parameters
+    assert {"regex", "case", "limit", "timeout_s", "cancel"} <= parameters.keys()
 
 
 # bad input: one clear line each, nothing lost

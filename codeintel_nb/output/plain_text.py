@@ -132,9 +132,8 @@ def caption(results: Results, shown: int) -> str:
 
 
 def location(hit: Hit) -> str:
-    """Return ``path:line``, with the cell if there is one."""
-    place = f"{clean(hit.path)}:{hit.start_line}" if hit.kind != "file" else clean(hit.path)
-    return f"{place} [cell {hit.cell}]" if hit.cell is not None else place
+    """Return ``path:line``, with the cell if there is one, safe for a terminal."""
+    return clean(hit.location)
 
 
 def clean(text: str) -> str:

@@ -22,13 +22,37 @@ KINDS = ("function", "class", "method", "module", "cell", "markdown", "text")
 OLD_NAMES = {"branches": "revisions", "commit": "revisions"}
 
 
+# short names of fields, accepted by the constructor
+SHORT_NAMES = {
+    "repo": "repos", "revision": "revisions", "include": "include_globs",
+    "exclude": "exclude_globs", "language": "languages", "lang": "languages", "kind": "kinds",
+}  # fmt: skip
+
+
+class _ScopeMeta(type(msgspec.Struct)):  # type: ignore[misc]
+    def __call__(cls, *args: Any, **fields: Any) -> Any:
+        for short in SHORT_NAMES.keys() & fields.keys():
+            value = fields.pop(short)
+            name = SHORT_NAMES[short]
+            if name in fields:
+                raise ScopeError(f"The scope has both {short} and {name}; give one of them.")
+            fields[name] = (value,) if isinstance(value, str) else value
+        return super().__call__(*args, **fields)
+
+
 class Scope(
-    msgspec.Struct, frozen=True, weakref=True, omit_defaults=True, forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    weakref=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    metaclass=_ScopeMeta,
 ):
     """Limits on what is searched; an empty field sets no limit.
 
     Every field becomes a sorted tuple without repeats, languages by their usual names, so equal
-    scopes compare equal and hash alike. ``interned()`` returns the one shared instance.
+    scopes compare equal and hash alike. ``interned()`` returns the one shared instance. The
+    constructor takes short names too, with one value or several: ``Scope(include="src/**")``.
     """
 
     repos: tuple[str, ...] = ()

@@ -10,10 +10,9 @@ from typing import Any, ClassVar, Literal, overload
 
 import msgspec
 
-from ..errors import MissingExtra, SearchError, SourceError
+from ..errors import MissingExtra, SearchError, SourceError, did_you_mean
 from ..scopes.scope import EVERYTHING, Scope
 from ..sources.chunk import decoded
-from ..sources.repository import WORKTREE
 from .query import DEFAULT_HITS, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 
 # why hits are missing; empty if none are
@@ -48,6 +47,17 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     # of a definition searched by name: from its start to its body, on one line
     signature: str = ""
     doc: str = ""  # first paragraph of the comment before it, or of its docstring
+
+    @property
+    def location(self) -> str:
+        """Return ``path:line``, with the cell if there is one."""
+        place = f"{self.path}:{self.start_line}" if self.kind != "file" else self.path
+        return f"{place} [cell {self.cell}]" if self.cell is not None else place
+
+    def __repr__(self) -> str:
+        first = self.snippet.strip().partition("\n")[0]
+        parts = [self.location, self.symbol, first[:60] + "…" * (len(first) > 60)]
+        return f"Hit({self.repo}: {' | '.join(part for part in parts if part)})"
 
 
 def path_order(repo: str, path: str) -> tuple[str, list[str]]:
@@ -173,7 +183,16 @@ class Results(msgspec.Struct, frozen=True):
     def __getitem__(self, index: int) -> Hit: ...
     @overload
     def __getitem__(self, index: slice) -> Results: ...
-    def __getitem__(self, index: int | slice) -> Hit | Results:
+    @overload
+    def __getitem__(self, index: str) -> list[Any]: ...
+    def __getitem__(self, index: int | slice | str) -> Hit | Results | list[Any]:
+        """Return a hit, some of them, or a column by its name: ``results["path"]``."""
+        if isinstance(index, str):
+            self._warn_if_truncated()
+            if index not in Hit.__struct_fields__:
+                columns = Hit.__struct_fields__
+                raise KeyError(f"There is no column {index!r}.{did_you_mean(index, columns)}")
+            return [getattr(hit, index) for hit in self.hits]
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self.hits))
             truncated = self.truncated and (stop if step > 0 else start + 1) >= len(self.hits)
@@ -259,26 +278,40 @@ class Results(msgspec.Struct, frozen=True):
         """Return the results as JSON, as written by the command line and REST."""
         return msgspec.json.encode(self).decode()
 
-    def to_df(self) -> Any:
+    def to_df(self, columns: Sequence[str] | Literal["all"] = ()) -> Any:
         """Return a pandas DataFrame, one row per hit.
 
-        Its ``attrs`` say whether hits are missing.
+        Its columns are those useful for the search by default, else ``columns``, or all. Its
+        ``attrs`` say whether hits are missing.
         """
         self._warn_if_truncated()
         try:
             import pandas
         except ImportError:
             raise MissingExtra("df", needed_by="Results.to_df") from None
-        frame = pandas.DataFrame(self._dicts(), columns=self._columns())
+        frame = pandas.DataFrame(self._dicts(), columns=self.columns(columns))
         frame.attrs.update(self._completeness())
         return frame
 
-    def _columns(self) -> list[str]:
-        """Return a table's columns, without ``revision`` if all hits are from the worktree."""
-        hidden = (
-            {"revision"} if all(hit.revision in ("", WORKTREE) for hit in self.hits) else set[str]()
-        )
-        return [name for name in Hit.__struct_fields__ if name not in hidden]
+    def columns(self, names: Sequence[str] | Literal["all"] = ()) -> list[str]:
+        """Return the columns of a table of hits: by default those useful for the search.
+
+        Raises
+        ------
+        SearchError : a name is no column.
+        """
+        if names == "all":
+            return [*Hit.__struct_fields__]
+        for name in names:
+            if name not in Hit.__struct_fields__:
+                raise SearchError(
+                    f"A hit has no column {name!r}.{did_you_mean(name, Hit.__struct_fields__)}"
+                )
+        if names:
+            return [*names]
+        if isinstance(self.query, TextQuery) and self.query.show == "counts":
+            return ["repo", "path", "language", "score"]
+        return [*_COLUMNS.get(type(self.query), Hit.__struct_fields__)]
 
     def _completeness(self) -> dict[str, Any]:
         return {
@@ -288,8 +321,8 @@ class Results(msgspec.Struct, frozen=True):
             "reason": self.reason,
         }
 
-    def to_arrow(self) -> Any:
-        """Return a pyarrow Table, one row per hit.
+    def to_arrow(self, columns: Sequence[str] | Literal["all"] = "all") -> Any:
+        """Return a pyarrow Table, one row per hit, by default with all columns.
 
         Its metadata says whether hits are missing.
         """
@@ -307,10 +340,21 @@ class Results(msgspec.Struct, frozen=True):
             "score": "float64",
         }
         schema = pyarrow.schema(
-            [(name, getattr(pyarrow, types.get(name, "string"))()) for name in self._columns()]
+            [
+                (name, getattr(pyarrow, types.get(name, "string"))())
+                for name in self.columns(columns)
+            ]
         )
         metadata = {name: str(value) for name, value in self._completeness().items()}
         return pyarrow.Table.from_pylist(self._dicts(), schema=schema.with_metadata(metadata))
+
+    def to_polars(self, columns: Sequence[str] | Literal["all"] = ()) -> Any:
+        """Return a Polars DataFrame, one row per hit, with the columns of ``to_df``."""
+        try:
+            import polars
+        except ImportError:
+            raise MissingExtra("polars", needed_by="Results.to_polars") from None
+        return polars.from_arrow(self.to_arrow(self.columns(columns)))
 
     def relation(self) -> Any:
         """Return a DuckDB relation, one row per hit."""
@@ -330,5 +374,15 @@ class Results(msgspec.Struct, frozen=True):
             return {"text/plain": "\n".join(lines) or "no hits"}
         return Results.presenter(self)
 
+
+# of a table of hits, by the search that found them
+_COLUMNS: dict[Any, tuple[str, ...]] = {
+    TextQuery: ("repo", "path", "start_line", "cell", "language", "kind", "symbol", "snippet"),
+    SemanticQuery: (
+        "repo", "path", "start_line", "end_line", "cell", "score", "kind", "symbol", "snippet",
+    ),
+    SymbolQuery: ("repo", "path", "start_line", "cell", "kind", "symbol", "signature", "doc"),
+    PathQuery: ("repo", "path", "language"),
+}  # fmt: skip
 
 Sequence.register(Results)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, Self, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -120,3 +120,17 @@ class ScopedRequest(Request[A_co], Generic[A_co], frozen=True, kw_only=True):
     def narrowed(self, scope: Scope) -> Scope:
         """Return the session's scope, with this request's fields in place of its own."""
         return scope.merged(**{field: getattr(self, field) for field in Scope.__struct_fields__})
+
+    def within(self, scope: Scope | None) -> Self:
+        """Return this request with all fields of a scope in place of the session's; None keeps it.
+
+        Its own fields of a scope stay.
+        """
+        if scope is None:
+            return self
+        fields = {
+            name: getattr(scope, name)
+            for name in Scope.__struct_fields__
+            if getattr(self, name) is None
+        }
+        return msgspec.structs.replace(self, **fields)

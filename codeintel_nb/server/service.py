@@ -96,7 +96,7 @@ class SharedService:
         while not self.workspace.is_stopped(repository.name):
             joined = (
                 self.jobs.start(
-                    now := self.workspace.current(repository.name), only=paths, requested=False
+                    now := self.workspace.renewed(repository.name), only=paths, requested=False
                 ).state
                 == "running"
             )
@@ -217,7 +217,7 @@ class SharedService:
 
     async def _refresh_repository(self, request: RefreshRequest, caller: Caller) -> JobState:
         self._check_indexes_here()
-        repository = await self.calls.run_in_thread(lambda: self.workspace.current(request.name))
+        repository = await self.calls.run_in_thread(lambda: self.workspace.renewed(request.name))
         return self.jobs.start(repository, request.rebuild)
 
     async def _remove_repository(self, request: RemoveRequest, caller: Caller) -> None:

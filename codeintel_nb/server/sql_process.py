@@ -199,11 +199,10 @@ def main() -> None:
         table = Workspace(query.settings).sql(
             query.statement,
             query.scope,
-            query.timeout_s,
-            None,
-            query.most_rows,
-            query.memory_bytes // 2,
-            query.hits,
+            timeout_s=query.timeout_s,
+            most_rows=query.most_rows,
+            memory_bytes=query.memory_bytes // 2,
+            hits=query.hits,
         )
         header = Header(table.columns, table.types, table.truncated, table.timings_ms)
         answer = msgspec.json.encode(header) + b"\n" + table.wire_cells()

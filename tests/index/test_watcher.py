@@ -258,7 +258,7 @@ def test_the_watcher_leaves_a_stopped_upgrade_alone(tmp_path, make_workspace, mo
     workspace.index_repository(package_at(str(site / "alpha"), "alpha"))
     shutil.rmtree(site / "alpha-1.0.dist-info")
     installed(site, "alpha", "2.0", "alpha")
-    new = workspace.current("pkg:alpha==1.0")
+    new = workspace.renewed("pkg:alpha==1.0")
     assert new.name == "pkg:alpha==2.0"
     Store(workspace.settings.home).create(new)
     write_stop(Store(workspace.settings.home).folder_of(new.name), None)
