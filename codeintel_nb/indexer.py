@@ -12,8 +12,11 @@ from uuid import uuid4
 
 import msgspec
 
+from .embedding.embedder import Embedder
+from .engines.engine import Engine
 from .engines.local import LocalEngine
 from .errors import EngineError, IndexingCancelled, ShardError, SourceError
+from .index.shard.cache import Shards
 from .index.store import REMOVED, Snapshot, Store, StoredRepository
 from .index.update.build import InterruptedAtEnd, build, unchanged
 from .index.update.compact import compact_in_child, to_merge
@@ -32,6 +35,7 @@ from .index.update.write_lock import is_being_written, one_writer
 from .index.watch.tree import Freshness
 from .index.watch.watcher import Watcher
 from .repositories import Repositories
+from .search.code_map.layout import Projection
 from .settings import Settings
 from .sources import repository as sources
 from .sources.own_index import check_is_indexable
@@ -41,15 +45,26 @@ from .sources.repository import Repository, package, worktree
 class Indexer:
     """Indexes of the repositories in one home."""
 
-    def __init__(self, settings: Settings, look_here: bool, here: str | None, follow: bool) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        embedder: Callable[[], Embedder],
+        look_here: bool,
+        here: str | None,
+        follow: bool,
+        engine: Callable[[Engine], Engine] | None = None,
+    ) -> None:
+        self.settings, self._embedder = settings, embedder
         self._look_here = look_here  # see build() in index/build.py
         self._follow = follow
         self._store = Store(settings.home)
-        self._engine = LocalEngine(settings.count_bytes)
+        self._shards = Shards(self._store.root)
+        self._code_map = Projection(self._store.root.parent / "map")
+        local: Engine = LocalEngine(self._shards, self._code_map, embedder, settings.count_bytes)
+        self._engine = local if engine is None else engine(local)
         self._freshness = Freshness(settings, follow)
         self._repositories = Repositories(
-            settings, self._store, self._engine, self._freshness, here
+            settings, self._store, self._engine, self._shards, self._freshness, here
         )
         self._closing = threading.Event()
         self._compacting: dict[str, threading.Thread] = {}
@@ -261,7 +276,7 @@ class Indexer:
             return self._freshness.is_unchanged(
                 stored,
                 snapshot,
-                [(ref, self._engine.shard(stored.shard(ref.id))) for ref in snapshot.shards],
+                [(ref, self._shards.open(stored.key(ref.id))) for ref in snapshot.shards],
             )
         except FileNotFoundError:  # a shard was replaced meanwhile
             return False
@@ -276,7 +291,7 @@ class Indexer:
         stored = self._store.stored(repository)
         if not to_merge(
             self._repositories.snapshot(stored),
-            lambda shard_id: self._engine.shard(stored.shard(shard_id)),
+            lambda shard_id: self._shards.open(stored.key(shard_id)),
             self.settings.shard_bytes,
         ):
             return

@@ -10,21 +10,22 @@ from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from .engines.engine import Target
-from .engines.local import LocalEngine
+from .engines.engine import Engine, Target
 from .errors import CodeIntelError, EngineError, ScopeError, SearchError, ShardError, did_you_mean
+from .index.shard.cache import Shards
 from .index.shard.manifest import damaged
 from .index.shard.mapping import FILES_EXHAUSTED
 from .index.store import Snapshot, Store, StoredRepository, read_snapshot
 from .index.update.plan import CLOCK_STEP_NS
 from .index.update.report import NOTHING
-from .index.watch.tree import Changes, Freshness, Shards, SnapshotReplaced
+from .index.watch.tree import Changes, Freshness, OpenShards, SnapshotReplaced
 from .scopes.scope import EVERYTHING, Scope, short_name
 from .search.hit import Coverage
 from .search.text.unindexed import UnindexedTarget
 from .settings import Settings
 from .sources.repository import WORKTREE, Repository, how_to_index, worktree
-from .sources.walk import FileStat, Walk
+from .sources.source import Source, source_of
+from .sources.walk import FileStat
 
 MAX_CHOICES = 1000  # cached lists of repositories by scope
 RETRIES = 5  # of a search, if a shard was replaced meanwhile
@@ -66,16 +67,13 @@ class Repositories:
         self,
         settings: Settings,
         store: Store,
-        engine: LocalEngine,
+        engine: Engine,
+        shards: Shards,
         freshness: Freshness,
         here: str | None,
     ) -> None:
-        self._settings, self._store, self._engine, self._freshness = (
-            settings,
-            store,
-            engine,
-            freshness,
-        )
+        self._settings, self._store, self._engine = settings, store, engine
+        self._shards, self._freshness = shards, freshness
         self._here = here
         self._offered: dict[str, Repository] = {}  # unindexed projects by name
         # repositories not comparable with their folders at the last search, and the reasons
@@ -172,11 +170,11 @@ class Repositories:
         self._snapshots[stored.folder] = (stamp, snapshot)
         if cached is not None:  # some of its shards may be gone
             live = {
-                s.shard(ref.id)
+                s.key(ref.id)
                 for s in self.all()
                 for ref in (self._snapshots.get(s.folder, (None, Snapshot()))[1]).shards
             }
-            self._engine.keep_only(live)
+            self._shards.keep_only(live)
         return snapshot
 
     def with_view(self, scope: Scope | None, work: Callable[[View], _T], fresh: bool = False) -> _T:
@@ -251,7 +249,7 @@ class Repositories:
             )
         unfinished += on_offer
         targets = [
-            Target(s.repository.name, s.shard(ref.id), ref.dead, scope)
+            Target(s.repository.name, s.key(ref.id), ref.dead, scope)
             for s, snapshot in chosen
             for ref in snapshot.shards
         ]
@@ -434,7 +432,7 @@ class Repositories:
                     folder = one.shard(ref.id)
                     if folder in self._damaged:
                         raise ShardError(self._damaged[folder])
-                    self._engine.shard(folder).check_dead(ref.dead)
+                    self._shards.open(one.key(ref.id)).check_dead(ref.dead)
                 chosen.append((one, snapshot))
             except ShardError as error:
                 failed[one.repository.name] = str(error)
@@ -443,11 +441,7 @@ class Repositories:
     def _check_revisions(self, scope: Scope, targets: list[Target]) -> None:
         if not scope.revisions:
             return
-        revisions = {
-            revision
-            for target in targets
-            for revision in self._engine.shard(target.folder).manifest.revisions
-        }
+        revisions = self._engine.revisions(targets)
         for name in scope.revisions:
             if name not in revisions:
                 raise ScopeError(f"No revision {name!r} is indexed.{did_you_mean(name, revisions)}")
@@ -480,7 +474,7 @@ class Repositories:
         )
         first: CodeIntelError | None = None
         for stored, snapshot in view.chosen:
-            shards = [(ref, self._engine.shard(stored.shard(ref.id))) for ref in snapshot.shards]
+            shards = [(ref, self._shards.open(stored.key(ref.id))) for ref in snapshot.shards]
             name = stored.repository.name
             try:
                 changes, files = self._changes(stored, snapshot, shards, no_ignore)
@@ -491,11 +485,12 @@ class Repositories:
             self.failures.pop(name, None)
             chosen.append((stored, snapshot))
             targets += [
-                Target(name, shard.folder, changes.dead(ref, shard), scope) for ref, shard in shards
+                Target(name, stored.key(ref.id), changes.dead(ref, shard), scope)
+                for ref, shard in shards
             ]
             if files:
                 unindexed.append(
-                    UnindexedTarget(name, stored.repository.root, files, scope, self._settings)
+                    UnindexedTarget(name, self._source(stored.repository), files, scope)
                 )
             if changes.unwatched:
                 unwatched[name] = changes.unwatched
@@ -508,7 +503,7 @@ class Repositories:
         return Current(View(chosen, rest, failed, view.unfinished), targets, unindexed, unwatched)
 
     def _changes(
-        self, stored: StoredRepository, snapshot: Snapshot, shards: Shards, no_ignore: bool
+        self, stored: StoredRepository, snapshot: Snapshot, shards: OpenShards, no_ignore: bool
     ) -> tuple[Changes, tuple[FileStat, ...]]:
         """Compare a folder with its index; return the changes, and the files to read instead.
 
@@ -531,7 +526,7 @@ class Repositories:
             ) from error
 
     def _with_ignored(
-        self, repository: Repository, changes: Changes, shards: Shards
+        self, repository: Repository, changes: Changes, shards: OpenShards
     ) -> tuple[FileStat, ...]:
         """Return the changed files and the ignored ones."""
         files = {stat.path: stat for stat in changes.files}
@@ -541,7 +536,7 @@ class Repositories:
             for number, path in enumerate(shard.paths)
             if number not in ref.dead
         }
-        for stat in Walk(repository, self._settings, no_ignore=True):
+        for stat in self._source(repository).files(no_ignore=True):
             if stat.path not in indexed:
                 files[stat.path] = stat
         return tuple(sorted(files.values(), key=lambda stat: stat.path.split("/")))
@@ -557,22 +552,20 @@ class Repositories:
 
     def _whole(self, repository: Repository, scope: Scope, no_ignore: bool) -> UnindexedTarget:
         """Return a target with all files of an unindexed folder."""
-        return UnindexedTarget(
-            repository.name,
-            repository.root,
-            Walk(repository, self._settings, no_ignore=no_ignore),
-            scope,
-            self._settings,
-        )
+        source = self._source(repository)
+        return UnindexedTarget(repository.name, source, None, scope, no_ignore)
+
+    def _source(self, repository: Repository) -> Source:
+        return source_of(repository, self._settings)
 
     def coverage(self, current: Current) -> Coverage:
         """Count files and chunks in scope; ``unindexed`` counts changed files not read yet."""
         view, unindexed = current.view, current.unindexed
         building = tuple(stored.repository.name for stored in view.unfinished)
         if not view.chosen and not building:
-            return Coverage(folder=unindexed[0].root if unindexed else "")
+            return Coverage(folder=unindexed[0].source.folder if unindexed else "")
         counts = self._engine.count(current.targets)
-        changed = sum(len(files.files) for files in unindexed if isinstance(files.files, tuple))
+        changed = sum(len(files.files) for files in unindexed if files.files is not None)
         names = (*(stored.repository.name for stored, _ in view.chosen), *building)
         return Coverage(
             names, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks,

@@ -7,31 +7,32 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 from .embedding.embedder import Embedder, default_embedder
-from .engines.engine import Answer, Target
+from .engines.engine import Answer, Engine, Limit, Target
 from .errors import SearchError, ShardError, SourceError, did_you_mean
 from .index.update.report import Progress
 from .indexer import Indexer
 from .projects import Projects
 from .repositories import Current, View
 from .scopes.scope import EVERYTHING, Scope
-from .search.code_map.layout import Projection
+from .search.cancel import calling
 from .search.code_map.points import Points
 from .search.facets import Facets
 from .search.hit import Coverage, FileText, Hit, Results
 from .search.query import Bounds, PathQuery, Query, SemanticQuery, SymbolQuery, TextQuery
-from .search.sql import MAX_ROWS, MEMORY_LIMIT, InScope, run_sql
+from .search.sql import MAX_ROWS, MEMORY_LIMIT
 from .search.table import Table
 from .search.text.unindexed import UnindexedTarget, read_document
 from .searches import Searches
 from .settings import Settings
-from .sources.walk import Walk
+from .sources.chunk import Document
 
 MAX_SUGGESTED = 10_000  # files of an unindexed folder compared with a wrong path
 
@@ -46,16 +47,15 @@ class Workspace(Indexer, Searches):
         look_here: bool = True,
         here: str | None = "",
         follow: bool = True,
+        engine: Callable[[Engine], Engine] | None = None,
     ) -> None:
         """Open the workspace of a home.
 
         ``here`` is the folder for text search while nothing is indexed: the current one by default,
         none if None. ``follow`` is for a lasting process: it reads file-change events, and compacts
-        shards in the background.
+        shards in the background. ``engine`` returns the engine to search with, given the local one.
         """
-        super().__init__(settings, look_here, here, follow)
-        self._embedder = embedder
-        self._projection = Projection(self._store.root.parent / "map")
+        super().__init__(settings, embedder, look_here, here, follow, engine)
         self._projects = Projects(self._repositories)
         self._mapping = threading.Lock()  # one thread lays out the map
 
@@ -104,22 +104,27 @@ class Workspace(Indexer, Searches):
                 return run(
                     scope,
                     text,
-                    lambda targets, unindexed: engine.search_text(text, targets, bounds, unindexed),
-                    fresh=True,
-                    no_ignore=text.no_ignore,
+                    bounds,
+                    lambda targets, files, limit: engine.search_text(text, targets, limit, files),
                 )
             case SemanticQuery() as question:
                 return run(
                     scope,
                     question,
-                    lambda targets, _: engine.semantic_search(
-                        question, targets, bounds, self._embedder()
-                    ),
+                    bounds,
+                    lambda targets, _, limit: engine.semantic_search(question, targets, limit),
                 )
             case SymbolQuery() as name:
-                return run(scope, name, lambda targets, _: engine.symbols(name, targets, bounds))
+                return run(
+                    scope,
+                    name,
+                    bounds,
+                    lambda targets, _, limit: engine.symbols(name, targets, limit),
+                )
             case PathQuery() as paths:
-                return run(scope, paths, lambda targets, _: engine.list_paths(paths, targets))
+                return run(
+                    scope, paths, bounds, lambda targets, *_: engine.list_paths(paths, targets)
+                )
         raise SearchError(f"There is no search of {type(query).__name__}.")
 
     def _results(
@@ -207,17 +212,15 @@ class Workspace(Indexer, Searches):
         """
 
         def run(view: View) -> Points:
-            shards = [
-                self._engine.shard(target.folder)
-                for target in self._repositories.view(EVERYTHING).targets
-            ]
+            targets = self._repositories.view(EVERYTHING).targets
+            shards = [self._shards.open(target.shard) for target in targets]
             while not self._mapping.acquire(timeout=0.1):
                 if cancel is not None and cancel.is_set():
                     raise SearchError("Drawing the map was interrupted.")
             try:
                 if any(shard.manifest.chunks for shard in shards):
-                    self._projection.prepare(shards, progress, cancel)
-                return self._engine.points(view.targets, self._projection, most)
+                    self._code_map.prepare(shards, progress, cancel)
+                return self._engine.points(view.targets, most)
             finally:
                 self._mapping.release()
 
@@ -258,11 +261,10 @@ class Workspace(Indexer, Searches):
         def run(view: View) -> Table:
             if view.failed:  # a table cannot report missing rows
                 raise ShardError(next(iter(view.failed.values())))
-            shards = [
-                InScope(t.repo, self._engine.shard(t.folder), self._engine.mask(t))
-                for t in view.targets
-            ]
-            return run_sql(statement, shards, bounds, most_rows, memory_bytes, hits)
+            with self._limit(bounds) as limit:
+                return self._engine.sql(
+                    statement, view.targets, limit, most_rows, memory_bytes, hits
+                )
 
         return self._repositories.with_view(scope, run)
 
@@ -283,40 +285,22 @@ class Workspace(Indexer, Searches):
         scope = Scope(repos=(name,))
 
         def run(view: View) -> FileText:
-            _, targets, loose, _ = self._repositories.with_changes(view, scope)
+            _, targets, unindexed, _ = self._repositories.with_changes(view, scope)
+            indexed = self._engine.read(targets, inner_path)
+            if indexed is not None:
+                return FileText.cut(name, inner_path, *indexed, start_line, end_line)
             candidates = list[str]()
-            for target in targets:
-                shard = self._engine.shard(target.folder)
-                number = shard.file_numbers.get(inner_path)
-                if number is not None and number not in target.dead:
-                    return FileText.cut(
-                        name,
-                        inner_path,
-                        shard.file_content(number),
-                        shard.language(number),
-                        start_line,
-                        end_line,
-                    )
-            for files in loose:
-                is_there = (
-                    files.files.find(inner_path) is not None
-                    if isinstance(files.files, Walk)
-                    else any(stat.path == inner_path for stat in files.files)
-                )
-                if is_there and (document := read_document(files, inner_path)) is not None:
+            for files in unindexed:
+                document = _read(files, inner_path)
+                if document is not None:
                     content = (
                         document.content if document.ends_with_newline else document.content[:-1]
                     )
                     return FileText.cut(
                         name, inner_path, content, document.language, start_line, end_line
                     )
-                candidates += [stat.path for stat in islice(files.files, MAX_SUGGESTED)]
-            candidates += [
-                path
-                for t in targets
-                for number, path in enumerate(self._engine.shard(t.folder).paths)
-                if number not in t.dead
-            ]
+                candidates += [stat.path for stat in islice(files.listed(), MAX_SUGGESTED)]
+            candidates += self._engine.paths(targets)
             raise SourceError(
                 f"There is no {'indexed ' if view.chosen else ''}file {path!r} in "
                 f"{repo!r}.{did_you_mean(inner_path, candidates)}"
@@ -328,12 +312,13 @@ class Workspace(Indexer, Searches):
         self,
         scope: Scope | None,
         query: TextQuery | SemanticQuery | PathQuery | SymbolQuery,
-        run: Callable[[list[Target], list[UnindexedTarget]], Answer],
-        fresh: bool = False,
-        no_ignore: bool = False,
+        bounds: Bounds,
+        run: Callable[[list[Target], list[UnindexedTarget], Limit], Answer],
     ) -> Results:
         began = time.perf_counter()
         applied = (scope or EVERYTHING).interned()
+        fresh = isinstance(query, TextQuery)
+        no_ignore = isinstance(query, TextQuery) and query.no_ignore
 
         def search(view: View) -> Results:
             current = (
@@ -341,11 +326,12 @@ class Workspace(Indexer, Searches):
                 if fresh
                 else Current(view, view.targets, [])
             )
-            view, loose = current.view, current.unindexed
+            view, unindexed = current.view, current.unindexed
             coverage = self._repositories.coverage(current)
             scoped = time.perf_counter()
-            # a changed file has no kinds until it is indexed
-            answer = run(current.targets, [] if applied.kinds else loose)
+            with self._limit(bounds) as limit:
+                # a changed file has no kinds until it is indexed
+                answer = run(current.targets, [] if applied.kinds else unindexed, limit)
             if fresh and not applied.kinds:
                 coverage = coverage.with_unindexed(answer.files_read)
             timings = {
@@ -360,7 +346,7 @@ class Workspace(Indexer, Searches):
                 for stored, _ in view.chosen
                 if stored.repository.name in repos
             }
-            roots |= {files.repo: files.root for files in loose if files.repo in repos}
+            roots |= {files.repo: files.source.folder for files in unindexed if files.repo in repos}
             return Results(
                 tuple(answer.hits),
                 applied,
@@ -376,6 +362,26 @@ class Workspace(Indexer, Searches):
             )
 
         return self._repositories.with_view(applied, search, fresh)
+
+    @contextmanager
+    def _limit(self, bounds: Bounds) -> Iterator[Limit]:
+        """Yield the limit of an engine's call, which is ended when the bounds are cancelled."""
+        if bounds.cancel is None:
+            yield Limit(bounds.left_s())
+            return
+        limit = Limit(bounds.left_s(), uuid4().hex)
+        with calling(bounds.cancel, lambda: self._engine.end(limit.call)):
+            yield limit
+
+
+def _read(files: UnindexedTarget, path: str) -> Document | None:
+    """Return the document of an unindexed file, if it is one of these."""
+    is_there = (
+        files.source.files(no_ignore=files.no_ignore).find(path) is not None
+        if files.files is None
+        else any(stat.path == path for stat in files.files)
+    )
+    return read_document(files, path) if is_there else None
 
 
 def _checked_path(repo: str, path: str) -> str:

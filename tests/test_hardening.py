@@ -146,7 +146,7 @@ def two(make_workspace, tmp_path):
 
 def shard_of(workspace, name):
     (target,) = workspace._repositories.view(Scope(repos=(name,))).targets
-    return target.folder
+    return workspace._shards.root / target.shard
 
 
 def reopened(workspace):
@@ -203,7 +203,7 @@ def test_file_rejected_by_faiss_is_a_shard_error(two, monkeypatch):
     data[8:16] = (1 << 40).to_bytes(8, "little")
     (folder / "vectors.faiss").write_bytes(data)
     workspace = reopened(two)
-    shard = workspace._engine.shard(folder)
+    shard = workspace._shards.open(folder.relative_to(workspace._shards.root).as_posix())
     with pytest.raises(ShardError, match="vectors"):
         shard.vectors._scan(vectors.decode(shard.vectors.codes[:1]), 1, None)
     workspace.close()
@@ -573,15 +573,16 @@ def test_io_error_does_not_stop_the_first_index(tmp_path, tree, monkeypatch):
     from codeintel_nb.embedding.embedder import default_embedder
     from codeintel_nb.index.store import Store
     from codeintel_nb.index.update import updater
+    from codeintel_nb.sources import source
     from codeintel_nb.sources.repository import worktree
 
-    class Reader(updater.FolderReader):
+    class Reader(source.FolderReader):
         def read(self, path, most):
             if path == "web/app.js":
                 raise OSError(5, "Input/output error", path)
             return super().read(path, most)
 
-    monkeypatch.setattr(updater, "FolderReader", Reader)
+    monkeypatch.setattr(source, "FolderReader", Reader)
     settings = msgspec.structs.replace(Settings.from_environment(tmp_path / "home"))
     stored = Store(settings.home).create(worktree(tree, "shop"))
     report = updater.update(stored, settings, default_embedder(), lambda progress: None)

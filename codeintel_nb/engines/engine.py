@@ -1,31 +1,36 @@
-"""Contract of an engine: run one query over many shards and merge the answers."""
+"""Contract of an engine: run one query over many shards and merge the answers.
+
+All arguments are values that can travel: an engine may run on another machine.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from ..embedding.embedder import Embedder
 from ..scopes.scope import Scope
-from ..search.code_map.layout import Projection
 from ..search.code_map.points import Points
 from ..search.facets import Facets
 from ..search.hit import Hit, Reason
-from ..search.query import Bounds, PathQuery, SemanticQuery, SymbolQuery, TextQuery
+from ..search.query import PathQuery, SemanticQuery, SymbolQuery, TextQuery
+from ..search.table import Table
 from ..search.text.unindexed import UnindexedTarget
 
 
 class Target(NamedTuple):
-    """Shard to search: its files in scope, without the dead ones.
-
-    A plain value, so that an engine on another machine could act on it.
-    """
+    """Shard to search: its files in scope, without the dead ones."""
 
     repo: str
-    folder: Path
+    shard: str  # its folder, relative to that of all repositories, with /
     dead: tuple[int, ...]
     scope: Scope
+
+
+class Limit(NamedTuple):
+    """Limit of one call: it ends after ``timeout_s``, or when ``end(call)`` is called."""
+
+    timeout_s: float | None = None
+    call: str = ""  # unique; empty for a call that cannot be ended
 
 
 class Counts(NamedTuple):
@@ -47,19 +52,26 @@ class Answer(NamedTuple):
     more: bool = False  # a match beyond ``total`` was seen
 
 
+class FileContent(NamedTuple):
+    """Indexed text of a file."""
+
+    content: bytes  # in UTF-8 as far as the file is
+    language: str
+
+
 class Engine(Protocol):
     """Runner of queries over shards.
 
     Raises FileNotFoundError for a missing shard; the caller retries on the current snapshot.
     """
 
-    def count(self, targets: list[Target]) -> Counts:
+    def count(self, targets: Sequence[Target]) -> Counts:
         """Count files and chunks in scope; cache the masks for later searches."""
         ...
 
     def facets(
         self,
-        targets: list[Target],
+        targets: Sequence[Target],
         without_languages: Scope,
         without_kinds: Scope,
         most_folders: int,
@@ -71,26 +83,56 @@ class Engine(Protocol):
         """
         ...
 
-    def points(self, targets: list[Target], projection: Projection, most: int) -> Points:
-        """Return the chunks in scope on a map, at most ``most``."""
-        ...
-
     def search_text(
         self,
         query: TextQuery,
-        targets: list[Target],
-        bounds: Bounds,
-        loose: Sequence[UnindexedTarget] = (),
+        targets: Sequence[Target],
+        limit: Limit,
+        unindexed: Sequence[UnindexedTarget] = (),
     ) -> Answer:
-        """Search the shards, and the ``loose`` files: those new or changed since indexing."""
+        """Search the shards, and the ``unindexed`` files: those new or changed since indexing."""
         ...
 
     def semantic_search(
-        self, query: SemanticQuery, targets: list[Target], bounds: Bounds, embedder: Embedder
-    ) -> Answer: ...
+        self, query: SemanticQuery, targets: Sequence[Target], limit: Limit
+    ) -> Answer:
+        """Rank chunks by words and by vectors; the engine has the embedding of its own."""
+        ...
 
-    def symbols(self, query: SymbolQuery, targets: list[Target], bounds: Bounds) -> Answer: ...
+    def symbols(self, query: SymbolQuery, targets: Sequence[Target], limit: Limit) -> Answer: ...
 
-    def list_paths(self, query: PathQuery, targets: list[Target]) -> Answer: ...
+    def list_paths(self, query: PathQuery, targets: Sequence[Target]) -> Answer: ...
+
+    def sql(
+        self,
+        statement: str,
+        targets: Sequence[Target],
+        limit: Limit,
+        most_rows: int,
+        memory_bytes: int,
+        hits: Sequence[Hit] = (),
+    ) -> Table:
+        """Answer one SQL statement over the files in scope, and the table ``hits``."""
+        ...
+
+    def points(self, targets: Sequence[Target], most: int) -> Points:
+        """Return the chunks in scope on the map of the code, at most ``most``."""
+        ...
+
+    def read(self, targets: Sequence[Target], path: str) -> FileContent | None:
+        """Return an indexed file; None if no target has it."""
+        ...
+
+    def paths(self, targets: Sequence[Target]) -> list[str]:
+        """Return the paths of all live files."""
+        ...
+
+    def revisions(self, targets: Sequence[Target]) -> set[str]:
+        """Return the revisions in the shards."""
+        ...
+
+    def end(self, call: str) -> None:
+        """End a call early, with partial results; a call that has not begun ends at once."""
+        ...
 
     def close(self) -> None: ...

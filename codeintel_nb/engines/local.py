@@ -6,17 +6,18 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import reduce
 from heapq import nsmallest
 from operator import or_
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from ..embedding.embedder import Embedder
+from ..index.shard.cache import Shards
 from ..index.shard.mapping import raise_descriptor_limit
 from ..index.shard.shard import KINDS, Shard
 from ..scopes.scope import EVERYTHING, Scope
@@ -36,29 +37,41 @@ from ..search.query import (
     TextQuery,
 )
 from ..search.semantic import Part, candidates, depth, hydrate, plan_search, rank, statistics
+from ..search.sql import InScope, run_sql
 from ..search.symbols import FoundSymbol, find_alike, find_symbols, in_scope, symbol_hits
+from ..search.table import Table
 from ..search.text.unindexed import UnindexedTarget
-from .engine import Answer, Counts, Target
+from .engine import Answer, Counts, FileContent, Limit, Target
 from .text_search import TextSearch
 
 MAX_MASKS = 512
+MAX_CALLS = 1_000  # ended ones that are remembered
 _T = TypeVar("_T")
 _V = TypeVar("_V")
 
 
 class LocalEngine:
-    """Open shards and compiled masks, shared by the threads of a process."""
+    """Engine over open shards and compiled masks, shared by the threads of a process."""
 
-    def __init__(self, count_bytes: int, threads: int = 2) -> None:
+    def __init__(
+        self,
+        shards: Shards,
+        code_map: Projection,
+        embedder: Callable[[], Embedder],
+        count_bytes: int,
+        threads: int = 2,
+    ) -> None:
         raise_descriptor_limit()  # a search of many repositories opens many files at once
+        self._shards, self._map, self._embedder = shards, code_map, embedder
         self._threads, self._count_bytes = threads, count_bytes
         self._pool: ThreadPoolExecutor | None = None
         self._pool_process = 0
-        self._shards: dict[Path, Shard] = {}
-        self._masks: OrderedDict[tuple[Path, tuple[int, ...], Scope], ScopeMask] = OrderedDict()
+        self._masks: OrderedDict[tuple[str, tuple[int, ...], Scope], ScopeMask] = OrderedDict()
+        self._generation = 0  # of the shards, when the masks were last swept
+        self._calls: OrderedDict[str, threading.Event] = OrderedDict()
         self._lock = threading.Lock()
 
-    def count(self, targets: list[Target]) -> Counts:
+    def count(self, targets: Sequence[Target]) -> Counts:
         masks, live = (
             [self.mask(target) for target in targets],
             [self.live(target) for target in targets],
@@ -72,7 +85,7 @@ class LocalEngine:
 
     def facets(
         self,
-        targets: list[Target],
+        targets: Sequence[Target],
         without_languages: Scope,
         without_kinds: Scope,
         most_folders: int,
@@ -82,15 +95,14 @@ class LocalEngine:
                 targets if scope is None else [target._replace(scope=scope) for target in targets]
             )
             return [
-                Counted(target.repo, self.shard(target.folder), self.mask(target))
-                for target in scoped
+                Counted(target.repo, self.shard_of(target), self.mask(target)) for target in scoped
             ]
 
         return count_facets(
             counted(without_languages), counted(without_kinds), counted(), most_folders
         )
 
-    def points(self, targets: list[Target], projection: Projection, most: int) -> Points:
+    def points(self, targets: Sequence[Target], most: int) -> Points:
         masks = [self.mask(target) for target in targets]
         total = sum(mask.chunks_in_scope for mask in masks)
         places, owners, lines, cells, kinds = (
@@ -100,7 +112,7 @@ class LocalEngine:
         repos, paths, languages = list[str](), list[str](), list[str]()
         before = 0  # chunks in scope in earlier shards
         for target, mask in zip(targets, masks, strict=True):
-            shard = self.shard(target.folder)
+            shard = self.shard_of(target)
             chunks = (
                 np.arange(shard.manifest.chunks)
                 if mask.chunks is None
@@ -117,7 +129,7 @@ class LocalEngine:
             repos += [target.repo] * len(files)
             paths += [shard.paths[file] for file in files.tolist()]
             languages += [shard.language(file) for file in files.tolist()]
-            places.append(projection.points(shard)[chunks])
+            places.append(self._map.points(shard)[chunks])
             lines.append(shard.chunk_line[chunks])
             cells.append(shard.chunk_cell[chunks])
             kinds.append(shard.chunk_kind[chunks])
@@ -134,19 +146,26 @@ class LocalEngine:
     def search_text(
         self,
         query: TextQuery,
-        targets: list[Target],
-        bounds: Bounds,
-        loose: Sequence[UnindexedTarget] = (),
+        targets: Sequence[Target],
+        limit: Limit,
+        unindexed: Sequence[UnindexedTarget] = (),
     ) -> Answer:
-        return TextSearch(self, query, bounds, self._count_bytes).run(targets, loose)
+        with self._bounds(limit) as bounds:
+            return TextSearch(self, query, bounds, self._count_bytes).run(targets, unindexed)
 
     def semantic_search(
-        self, query: SemanticQuery, targets: list[Target], bounds: Bounds, embedder: Embedder
+        self, query: SemanticQuery, targets: Sequence[Target], limit: Limit
+    ) -> Answer:
+        with self._bounds(limit) as bounds:
+            return self._semantic_search(query, targets, bounds)
+
+    def _semantic_search(
+        self, query: SemanticQuery, targets: Sequence[Target], bounds: Bounds
     ) -> Answer:
         began = time.perf_counter()
-        plan = plan_search(query, embedder)
+        plan = plan_search(query, self._embedder())
         parts = [
-            Part(self.shard(target.folder), target.repo, self.mask(target), self.live(target))
+            Part(self.shard_of(target), target.repo, self.mask(target), self.live(target))
             for target in targets
         ]
         if not parts:
@@ -174,7 +193,11 @@ class LocalEngine:
         }
         return Answer(hits, len(hits), reason, timings)
 
-    def symbols(self, query: SymbolQuery, targets: list[Target], bounds: Bounds) -> Answer:
+    def symbols(self, query: SymbolQuery, targets: Sequence[Target], limit: Limit) -> Answer:
+        with self._bounds(limit) as bounds:
+            return self._symbols(query, targets, bounds)
+
+    def _symbols(self, query: SymbolQuery, targets: Sequence[Target], bounds: Bounds) -> Answer:
         began = time.perf_counter()
         parts = []  # masks without kinds: a definition's kind may differ from its chunk's
         for target in targets:
@@ -182,8 +205,8 @@ class LocalEngine:
             parts.append(
                 (
                     target,
-                    self.shard(target.folder),
-                    in_scope(self.shard(target.folder), mask, target.scope.kinds),
+                    self.shard_of(target),
+                    in_scope(self.shard_of(target), mask, target.scope.kinds),
                 )
             )
         matches = [
@@ -202,7 +225,7 @@ class LocalEngine:
             match: tuple[Target, FoundSymbol],
         ) -> tuple[float, int, tuple[str, list[str]], int]:
             target, one = match
-            shard = self.shard(target.folder)
+            shard = self.shard_of(target)
             return (
                 -one.score,
                 one.length,
@@ -212,14 +235,14 @@ class LocalEngine:
 
         first = nsmallest(query.limit, matches, key=order)
         matched = time.perf_counter()
-        by_symbol: dict[tuple[Path, int], Hit] = {}
+        by_symbol: dict[tuple[str, int], Hit] = {}
         for target in targets:
             ones = [one for of, one in first if of is target]
-            hits_here = symbol_hits(self.shard(target.folder), target.repo, ones)
+            hits_here = symbol_hits(self.shard_of(target), target.repo, ones)
             by_symbol |= {
-                (target.folder, one.number): hit for one, hit in zip(ones, hits_here, strict=True)
+                (target.shard, one.number): hit for one, hit in zip(ones, hits_here, strict=True)
             }
-        hits = [by_symbol[target.folder, one.number] for target, one in first]
+        hits = [by_symbol[target.shard, one.number] for target, one in first]
         timings = {
             "match": (matched - began) * 1000,
             "read": (time.perf_counter() - matched) * 1000,
@@ -229,12 +252,12 @@ class LocalEngine:
         )
         return Answer(hits, len(matches), reason, timings, not bounds.reached())
 
-    def list_paths(self, query: PathQuery, targets: list[Target]) -> Answer:
+    def list_paths(self, query: PathQuery, targets: Sequence[Target]) -> Answer:
         began = time.perf_counter()
         listed = self.each(
-            targets,
+            [*targets],
             lambda target: list_paths(
-                self.shard(target.folder), target.repo, self.mask(target), query.limit
+                self.shard_of(target), target.repo, self.mask(target), query.limit
             ),
         )
         hits = merged(listed)
@@ -242,24 +265,78 @@ class LocalEngine:
         reason: Reason = "limit" if query.limit is not None and total > query.limit else ""
         return Answer(hits[: query.limit], total, reason, {"search": _ms(began)})
 
-    def shard(self, folder: Path) -> Shard:
-        shard = self._shards.get(folder)
-        if shard is None:
-            with self._lock:
-                shard = self._shards.get(folder) or Shard(folder)
-                self._shards[folder] = shard
-        return shard
+    def sql(
+        self,
+        statement: str,
+        targets: Sequence[Target],
+        limit: Limit,
+        most_rows: int,
+        memory_bytes: int,
+        hits: Sequence[Hit] = (),
+    ) -> Table:
+        shards = [InScope(one.repo, self.shard_of(one), self.mask(one)) for one in targets]
+        with self._bounds(limit) as bounds:
+            return run_sql(statement, shards, bounds, most_rows, memory_bytes, hits)
+
+    def read(self, targets: Sequence[Target], path: str) -> FileContent | None:
+        for target in targets:
+            shard = self.shard_of(target)
+            number = shard.file_numbers.get(path)
+            if number is not None and number not in target.dead:
+                return FileContent(shard.file_content(number), shard.language(number))
+        return None
+
+    def paths(self, targets: Sequence[Target]) -> list[str]:
+        return [
+            path
+            for target in targets
+            for number, path in enumerate(self.shard_of(target).paths)
+            if number not in target.dead
+        ]
+
+    def revisions(self, targets: Sequence[Target]) -> set[str]:
+        return {
+            revision for target in targets for revision in self.shard_of(target).manifest.revisions
+        }
+
+    # calls
+
+    @contextmanager
+    def _bounds(self, limit: Limit) -> Iterator[Bounds]:
+        """Yield the bounds of a call while it runs."""
+        if not limit.call:
+            yield Bounds.within(limit.timeout_s, None)
+            return
+        cancel = self._calls.setdefault(limit.call, threading.Event())
+        try:
+            yield Bounds.within(limit.timeout_s, cancel)
+        finally:
+            self._calls.pop(limit.call, None)
+
+    def end(self, call: str) -> None:
+        self._calls.setdefault(call, threading.Event()).set()
+        while len(self._calls) > MAX_CALLS:  # ended after they had returned
+            self._calls.popitem(last=False)
+
+    # shards and masks
+
+    def shard_of(self, target: Target) -> Shard:
+        return self._shards.open(target.shard)
 
     def mask(self, target: Target) -> ScopeMask:
         # the targets already choose the repositories
         scope = target.scope.merged(repos=()) if target.scope.repos else target.scope
-        key = target.folder, target.dead, scope
+        key = target.shard, target.dead, scope
         with self._lock:
+            if self._generation != self._shards.generation:
+                self._generation = self._shards.generation
+                for old in [old for old in self._masks if old[0] not in self._shards]:
+                    del self._masks[old]
             cached = self._masks.get(key)
             if cached is not None:
                 self._masks.move_to_end(key)
                 return cached
-        compiled = compile_mask(self.shard(target.folder), target.dead, scope)
+        compiled = compile_mask(self.shard_of(target), target.dead, scope)
         with self._lock:
             self._masks[key] = compiled
             while len(self._masks) > MAX_MASKS:
@@ -270,16 +347,8 @@ class LocalEngine:
         """Return the mask of a shard's live files."""
         return self.mask(target._replace(scope=EVERYTHING))
 
-    def keep_only(self, folders: set[Path]) -> None:
-        """Drop shards outside these folders, so of no snapshot, and their masks."""
-        with self._lock:
-            for folder in self._shards.keys() - folders:
-                del self._shards[folder]
-            for key in [key for key in self._masks if key[0] not in folders]:
-                del self._masks[key]
-
     def close(self) -> None:
-        self.keep_only(set())
+        self._shards.keep_only(set())
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None

@@ -11,9 +11,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
+from ..index.shard.shard import Shard
 from ..search.hit import Reason, merged, path_order
+from ..search.mask import ScopeMask
 from ..search.query import MAX_HITS, Bounds, TextQuery
 from ..search.text.hits import ranked
 from ..search.text.matches import MatchCollector
@@ -23,13 +25,23 @@ from ..search.text.ripgrep import count_in_ranges, count_in_shards
 from ..search.text.unindexed import UnindexedTarget, search_unindexed
 from .engine import Answer, Target
 
-if TYPE_CHECKING:
-    from .local import LocalEngine
+_T = TypeVar("_T")
+_V = TypeVar("_V")
 
 MAX_RANKED = 5_000  # matches scored by a ranked text search, the first in path order
 PARALLEL_BYTES = 8 << 20  # read with the GIL released, above which a second thread pays off
 MIN_LOOK_BYTES = 16 << 20  # read to look for one more match, which takes some milliseconds
 COUNTED_HERE = 1 << 20  # bytes up to which counting here is faster than starting rg
+
+
+class OpenShards(Protocol):
+    """Part of an engine that a text search uses: shards, masks and threads."""
+
+    def shard_of(self, target: Target) -> Shard: ...
+    def mask(self, target: Target) -> ScopeMask: ...
+    def each(
+        self, values: list[_V], work: Callable[[_V], _T], parallel: bool = True
+    ) -> list[_T]: ...
 
 
 class Rest(NamedTuple):
@@ -44,7 +56,7 @@ class TextSearch:
     """State of a running text search."""
 
     def __init__(
-        self, engine: LocalEngine, query: TextQuery, bounds: Bounds, count_bytes: int
+        self, engine: OpenShards, query: TextQuery, bounds: Bounds, count_bytes: int
     ) -> None:
         self._engine, self._query, self._bounds = engine, query, bounds
         self._limit = max(query.limit, MAX_RANKED) if query.rank else query.limit
@@ -221,7 +233,7 @@ class TextSearch:
     def _plan(self, target: Target) -> TextPlan | None:
         began = time.perf_counter()
         plan = plan_text(
-            self._engine.shard(target.folder), target.repo, self._engine.mask(target), self._query
+            self._engine.shard_of(target), target.repo, self._engine.mask(target), self._query
         )
         self._planned_s += time.perf_counter() - began
         return plan
@@ -244,7 +256,7 @@ class TextSearch:
 
     def _first_path(self, target: Target) -> tuple[str, list[str]]:
         """Return the sort key of a shard's first path."""
-        paths = self._engine.shard(target.folder).paths
+        paths = self._engine.shard_of(target).paths
         return path_order(target.repo, paths[0] if paths else "")
 
 

@@ -63,10 +63,19 @@ class StoredRepository(NamedTuple):
         """Return the folder of a shard, cached: every search needs every shard's."""
         return _shard_folder(self.folder, shard_id)
 
+    def key(self, shard_id: str) -> str:
+        """Return the folder of a shard relative to that of all repositories, with /."""
+        return _shard_key(self.folder, shard_id)
+
 
 @lru_cache(4096)
 def _shard_folder(folder: Path, shard_id: str) -> Path:
     return folder / "shards" / shard_id
+
+
+@lru_cache(4096)
+def _shard_key(folder: Path, shard_id: str) -> str:
+    return f"{folder.name}/shards/{shard_id}"
 
 
 class Store:

@@ -281,4 +281,5 @@ class Bounds(NamedTuple):
         return "cancelled" if self.cancel is not None and self.cancel.is_set() else "time"
 
     def left_s(self) -> float | None:
-        return None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
+        """Return the seconds left, above 0; None if there is no limit."""
+        return None if self.ends_at is None else max(1e-6, self.ends_at - time.monotonic())

@@ -35,7 +35,7 @@ def test_repositories_out_of_scope_cost_little(corpus: Corpus, tmp_path: Path) -
         "text: no match": lambda ws, scope: ws.search_text("qqzzqq", scope),
         "by meaning": lambda ws, scope: ws.semantic_search("parse a command line option", scope),
         "a name": lambda ws, scope: ws.symbols("parse", scope=scope),
-        "paths": lambda ws, scope: ws.list_paths(scope, 50),
+        "paths": lambda ws, scope: ws.list_paths(scope, limit=50),
     }  # fmt: skip
     rows, ratios = [], []
     for name, search in searches.items():

@@ -79,7 +79,7 @@ def test_text(corpus):
 def test_vectors(corpus):
     embedder = default_embedder()
     targets = corpus.workspace._repositories.view(Scope()).targets
-    shards = [corpus.workspace._engine.shard(t.folder) for t in targets]
+    shards = [corpus.workspace._engine.shard_of(t) for t in targets]
     shard = max(shards, key=lambda s: s.manifest.chunks)
     exact = decode(shard.vectors.codes)
     query = embedder.embed_query("where are retries of a failed request counted")
@@ -150,7 +150,7 @@ def test_scope_to_mask(corpus):
         languages=("python",),
     )
     targets = corpus.workspace._repositories.view(Scope()).targets
-    shards = [corpus.workspace._engine.shard(t.folder) for t in targets]
+    shards = [corpus.workspace._engine.shard_of(t) for t in targets]
     ours = median_ms(lambda: [compile_mask(shard, (), scope) for shard in shards], 5)
     paths = [path for shard in shards for path in shard.paths]
     include = GitIgnoreSpec.from_lines(["**/core/**", "*_test.py", "src/**/*.py", "lib/**/*.py"])

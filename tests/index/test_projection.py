@@ -37,7 +37,7 @@ def places(points):
 
 def test_similar_chunks_are_close_together(mapped):
     (target,) = mapped._repositories.view(Scope()).targets
-    vectors = decode(mapped._engine.shard(target.folder).vectors.codes)
+    vectors = decode(mapped._engine.shard_of(target).vectors.codes)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     at = places(mapped.points())
     assert len(at) == len(vectors)
@@ -141,7 +141,7 @@ def test_map_works_without_a_writable_home(mapped, monkeypatch, tmp_path):
         projection, "_in_child", lambda *given: children.append(1) or in_child(*given)
     )
     (target,) = mapped._repositories.view(Scope()).targets
-    shard = mapped._engine.shard(target.folder)
+    shard = mapped._engine.shard_of(target)
     made = Projection(tmp_path / "file" / "map")
     for _ in range(3):
         made.prepare([shard])
@@ -174,8 +174,8 @@ def test_map_without_repositories_raises(make_workspace):
 def test_deleted_shard_raises_file_not_found(mapped, tmp_path):
     """Check the error: callers reload the snapshot on it."""
     (target,) = mapped._repositories.view(Scope()).targets
-    folder = tmp_path / target.folder.name
-    shutil.copytree(target.folder, folder)
+    folder = tmp_path / "shard"
+    shutil.copytree(mapped._shards.root / target.shard, folder)
     shard = Shard(folder)
     shutil.rmtree(folder)
     with pytest.raises(FileNotFoundError) as error:
@@ -186,7 +186,7 @@ def test_deleted_shard_raises_file_not_found(mapped, tmp_path):
 def test_newer_landmarks_of_another_process_are_kept(mapped, tmp_path):
     """Check that a process with older landmarks places its shards among the newer ones."""
     (target,) = mapped._repositories.view(Scope()).targets
-    shard = mapped._engine.shard(target.folder)
+    shard = mapped._engine.shard_of(target)
     folder = tmp_path / "map"
     projection = Projection(folder)
     projection.prepare([shard])
@@ -210,7 +210,7 @@ def test_two_processes_can_lay_out_a_map_at_once(make_workspace, tmp_path):
         )
         workspace.index(tmp_path / name)
     shards = [
-        workspace._engine.shard(target.folder)
+        workspace._engine.shard_of(target)
         for target in workspace._repositories.view(Scope()).targets
     ]
     projections = [Projection(tmp_path / "map") for _ in shards]
@@ -227,4 +227,4 @@ def test_shard_without_positions_raises_file_not_found(mapped):
     """Check the error: another process may publish a shard after the shards were listed."""
     (target,) = mapped._repositories.view(Scope()).targets
     with pytest.raises(FileNotFoundError):
-        Projection(folder_of(mapped)).points(mapped._engine.shard(target.folder))
+        Projection(folder_of(mapped)).points(mapped._engine.shard_of(target))

@@ -262,8 +262,8 @@ def test_the_watcher_leaves_a_stopped_upgrade_alone(tmp_path, make_workspace, mo
     assert new.name == "pkg:alpha==2.0"
     Store(workspace.settings.home).create(new)
     write_stop(Store(workspace.settings.home).folder_of(new.name), None)
-    reports, updates, current = [], [], workspace.current
-    monkeypatch.setattr(workspace, "current", lambda name: updates.append(name) or current(name))
+    reports, updates, renewed = [], [], workspace.renewed
+    monkeypatch.setattr(workspace, "renewed", lambda name: updates.append(name) or renewed(name))
     watcher = workspace.watch(["pkg:alpha==1.0"], updated=reports.append)
     (site / "alpha" / "fresh.py").write_text("fresh = 1\n")
     until(lambda: updates)

@@ -26,7 +26,7 @@ def languages(ws, scope):
 @settings(max_examples=60)
 @given(scope=SCOPES)
 def test_counts_equal_those_of_the_lists(shop, scope):
-    facets = shop.facets(scope, most_folders=100)
+    facets = shop.facets(scope, folders=100)
     assert facets.languages == languages(shop, scope.merged(languages=())), (
         "counts of languages ignore the selected languages"
     )
@@ -58,7 +58,7 @@ def test_base_is_the_deepest_common_folder(shop):
     source = shop.facets(Scope(include_globs=("src/**",)))
     assert source.base == "src/shop"
     assert [(folder.path, folder.glob) for folder in source.folders] == [("src/shop", "")]
-    cut = shop.facets(most_folders=1)
+    cut = shop.facets(folders=1)
     assert len(cut.folders) == 1
     assert cut.more_folders == len(everything.folders) - 1
 

@@ -124,7 +124,8 @@ def test_successor_of_a_shard_deleted_during_a_search_is_searched(tmp_path):
         if once:
             once.clear()
             writer.index(tree, rebuild=True)
-            assert not any(target.folder.exists() for target in now.targets)
+            root = reader._shards.root
+            assert not any((root / target.shard).exists() for target in now.targets)
         return through(now, scope, no_ignore)
 
     reader._repositories.with_changes = late

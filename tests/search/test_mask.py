@@ -9,7 +9,7 @@ from tests.strategies import SCOPE_FIELDS
 
 def shard_of(workspace):
     (target,) = workspace._repositories.view(Scope()).targets
-    return workspace._engine.shard(target.folder)
+    return workspace._engine.shard_of(target)
 
 
 @given(SCOPE_FIELDS)

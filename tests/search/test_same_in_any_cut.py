@@ -112,7 +112,7 @@ def test_semantic_hits_and_scores(cuts, question, mode):
     for scope in SCOPES:
         for limit in (3, 60, 700):
             one, seven, grown = (
-                answer(workspace.semantic_search(question, scope, limit, mode))
+                answer(workspace.semantic_search(question, scope, limit=limit, mode=mode))
                 for workspace in cuts
             )
             assert one == seven == grown
@@ -127,7 +127,7 @@ def test_text_hits_and_totals(cuts, pattern, regex, options):
     for scope in SCOPES:
         for limit in (3, 200, 0):
             one, seven, grown = (
-                answer(workspace.search_text(pattern, scope, regex, limit=limit, **options))
+                answer(workspace.search_text(pattern, scope, regex=regex, limit=limit, **options))
                 for workspace in cuts
             )
             assert one == seven == grown
@@ -138,7 +138,7 @@ def test_definitions(cuts, name):
     for scope in SCOPES:
         for limit in (2, 0):
             one, seven, grown = (
-                answer(workspace.symbols(name, None, scope, limit)) for workspace in cuts
+                answer(workspace.symbols(name, None, scope, limit=limit)) for workspace in cuts
             )
             assert one == seven == grown
 

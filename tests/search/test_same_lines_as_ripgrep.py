@@ -93,7 +93,12 @@ def found(case, workspace):
         include_globs=tuple(case.get("include", [])), exclude_globs=tuple(case.get("exclude", []))
     )
     results = workspace.search_text(
-        case["pattern"], scope, case["regex"], case["case"], case.get("word", False), MAX_HITS
+        case["pattern"],
+        scope,
+        regex=case["regex"],
+        case=case["case"],
+        word=case.get("word", False),
+        limit=MAX_HITS,
     )
     assert not results.truncated
     return {(hit.path, line) for hit in results for line in range(hit.start_line, hit.end_line + 1)}

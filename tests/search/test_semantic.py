@@ -21,7 +21,7 @@ def chunks_of(workspace, scope):
     """Return all chunks in scope as (repo, path, first line), and their exact vectors."""
     places, inputs = [], []
     for target in workspace._repositories.view(scope).targets:
-        shard, mask = workspace._engine.shard(target.folder), workspace._engine.mask(target)
+        shard, mask = workspace._engine.shard_of(target), workspace._engine.mask(target)
         ids = range(shard.manifest.chunks) if mask.chunks is None else np.flatnonzero(mask.chunks)
         for chunk in ids:
             path = shard.paths[int(shard.chunk_file[chunk])]

@@ -25,7 +25,7 @@ from codeintel_nb.search.text.ripgrep import rg_path
 from codeintel_nb.search.text.unindexed import UnindexedTarget, search_unindexed
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.repository import worktree
-from codeintel_nb.sources.walk import Walk
+from codeintel_nb.sources.source import source_of
 from tests.conftest import write_tree
 
 FLAGS = {"smart": "--smart-case", "sensitive": "--case-sensitive", "insensitive": "--ignore-case"}
@@ -275,7 +275,7 @@ def test_limited_hits_are_a_prefix_of_all_hits(real, monkeypatch, pattern):
 def test_shard_records_which_chunks_are_plain(real):
     workspace, _ = real
     (target,) = workspace._repositories.view(Scope()).targets
-    shard = workspace._engine.shard(target.folder)
+    shard = workspace._engine.shard_of(target)
     edges = shard.chunk_start.tolist()
     plain = [is_plain(shard.content[begin:end]) for begin, end in pairwise(edges)]
     assert shard.ascii_chunks.tolist() == plain
@@ -286,7 +286,7 @@ def test_shard_records_which_chunks_are_plain(real):
 def test_blocks_are_split_by_reader(real, seed):
     workspace, _ = real
     (target,) = workspace._repositories.view(Scope()).targets
-    shard = workspace._engine.shard(target.folder)
+    shard = workspace._engine.shard_of(target)
     rng = np.random.default_rng(seed)
     blocks = np.sort(rng.choice(shard.postings.blocks, shard.postings.blocks // 2, replace=False))
     exact, foreign = text_plan._by_reader(shard, shard.ascii_chunks, None, blocks)
@@ -351,7 +351,7 @@ def test_hit_is_labelled_with_its_innermost_definition(shop):
 def test_definitions_around_finds_the_innermost_of_each_line(real):
     workspace, _ = real
     (target,) = workspace._repositories.view(Scope()).targets
-    shard = workspace._engine.shard(target.folder)
+    shard = workspace._engine.shard_of(target)
     files = np.repeat(np.arange(shard.manifest.files), shard.file_lines)
     lines = np.concatenate([np.arange(1, count + 1) for count in shard.file_lines.tolist()])
     begins, ends, owners = (
@@ -741,7 +741,7 @@ def test_long_line_is_searched_by_rg(tmp_path):
     (target,) = workspace._repositories.view(Scope()).targets
     engine = workspace._engine
     plan = plan_text(
-        engine.shard(target.folder), "t", engine.mask(target), TextQuery(r"[0-9]", regex=True)
+        engine.shard_of(target), "t", engine.mask(target), TextQuery(r"[0-9]", regex=True)
     )
     prefiltered = plan.prefiltered()
     assert (prefiltered.re2_ranges.size, prefiltered.rg_ranges.size) == (0, 700_009)
@@ -752,10 +752,11 @@ def test_long_line_is_searched_by_rg(tmp_path):
 def test_vanished_folder_is_not_an_rg_failure(tmp_path):
     root = write_tree(tmp_path / "t", {f"{i}.txt": "needle\n" for i in range(300)})
     settings = Settings.from_environment(tmp_path / "home")
-    files = tuple(Walk(worktree(str(root)), settings))
+    source = source_of(worktree(str(root)), settings)
+    files = tuple(source.files())
     shutil.rmtree(root)
     answer = search_unindexed(
-        UnindexedTarget("t", str(root), files, Scope(), settings),
+        UnindexedTarget("t", source, files, Scope()),
         TextQuery("needle"),
         10,
         Bounds.within(None, None),

@@ -15,8 +15,8 @@ import msgspec
 from ...errors import SourceError
 from ...settings import Settings
 from ...sources.opening import FileState
-from ...sources.repository import is_readable
-from ...sources.walk import MAX_EXAMPLES, FileStat, Walk
+from ...sources.source import source_of
+from ...sources.walk import MAX_EXAMPLES, FileStat
 from ..shard.manifest import damaged
 from ..shard.shard import Shard
 from ..store import Snapshot, StoredRepository, read_snapshot
@@ -144,7 +144,8 @@ def plan_update(
     shards = _opened(stored, snapshot)
     places = IndexedFiles(shards, [ref.dead for ref in snapshot.shards])
     cache = FileCache() if rebuild else read_file_cache(stored.folder)
-    walk = Walk(stored.repository, settings)
+    source = source_of(stored.repository, settings)
+    walk = source.files()
     stats = (
         iter(walk)
         if only is None
@@ -152,7 +153,7 @@ def plan_update(
     )
     suspects, existing, refused = _compared(stats, places, cache)
     numbers, root = places.numbers, stored.repository.root
-    if not existing and not suspects and not is_readable(root):
+    if not existing and not suspects and not source.is_available():
         raise SourceError(
             f"The folder {root} of {stored.repository.name!r} cannot be read: it is gone, "
             "or you lack the right to. What was indexed before still answers."

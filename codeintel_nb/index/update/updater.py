@@ -16,7 +16,8 @@ from ...files import replace, storage_errors
 from ...settings import Settings
 from ...sources.chunk import Document, content_hash
 from ...sources.document import BY_LINES, UNPARSED, chunk_failsafe, document_by_lines, refusal
-from ...sources.opening import TRANSIENT, FileState, FolderReader
+from ...sources.opening import TRANSIENT, FileState
+from ...sources.source import Reader, source_of
 from ...sources.walk import MAX_EXAMPLES, FileStat
 from ..shard.arrays import Array
 from ..shard.shard import Shard
@@ -104,12 +105,12 @@ class _Run:
         self.is_stopped = False
 
     def index(self, progress: Callable[[Progress], None], stopped: Callable[[], bool]) -> None:
-        with FolderReader(self.stored.repository.root) as reader:
+        with source_of(self.stored.repository, self.settings).open() as reader:
             self._index(reader, progress, stopped)
 
     def _index(
         self,
-        reader: FolderReader,
+        reader: Reader,
         progress: Callable[[Progress], None],
         stopped: Callable[[], bool],
     ) -> None:
@@ -141,12 +142,12 @@ class _Run:
                     self._publish(writer, replaced)
 
     def _take(
-        self, stat: FileStat, reader: FolderReader, writer: ShardWriter, replaced: list[str]
+        self, stat: FileStat, reader: Reader, writer: ShardWriter, replaced: list[str]
     ) -> None:
         path, cache = stat.path, self.plan.seen
         read_at = time.time_ns()
         try:
-            data, state = reader.read(path, self.settings.raw_limit(path))
+            data, state = reader.read(path)
         except OSError as error:
             if error.errno in TRANSIENT and not (
                 error.errno == errno.EIO and path not in self.plan.places.numbers

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from ...settings import Settings
 from ...sources.opening import stamp_of
 from ...sources.repository import Repository
-from ...sources.walk import COLLABORATION, IGNORED, NEVER, Walk
+from ...sources.source import source_of
+from ...sources.walk import COLLABORATION, IGNORED, NEVER
 from .inotify import DECIDING, Inotify
 
 QUIET_S = 0.1  # without a change before a batch is complete
@@ -90,7 +91,7 @@ class FolderEvents:
         if "" in paths or len(paths) > MAX_PATHS:
             paths = [""]
         entered = (lambda folder: None) if watched is None else watched.folder
-        walk = Walk(self._repository, self._settings, entered)
+        walk = source_of(self._repository, self._settings).files(entered)
         candidates: set[str] = set()
         for path in paths:
             walk.skipped.clear()

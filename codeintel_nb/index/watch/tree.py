@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from ...settings import Settings
 from ...sources.chunk import content_hash
-from ...sources.opening import TRANSIENT, FileState, FolderReader, stamp_of
-from ...sources.repository import Repository, is_readable
+from ...sources.opening import TRANSIENT, FileState, stamp_of
+from ...sources.repository import Repository
+from ...sources.source import Reader, source_of
 from ...sources.walk import FileStat, Walk
 from ..shard.shard import Shard
 from ..store import ShardRef, Snapshot, StoredRepository, read_snapshot
@@ -25,7 +26,7 @@ from .inotify import Inotify, WatchSet
 
 MAX_TOLD = 5_000  # changed paths; beyond that the whole folder is scanned
 
-Shards = list[tuple[ShardRef, Shard]]
+OpenShards = list[tuple[ShardRef, Shard]]  # of a snapshot
 
 
 class SnapshotReplaced(FileNotFoundError):
@@ -66,7 +67,7 @@ class Freshness:
         self._trees: dict[Path, _Tree] = {}
         self._lock = threading.Lock()
 
-    def changes(self, stored: StoredRepository, snapshot: Snapshot, shards: Shards) -> Changes:
+    def changes(self, stored: StoredRepository, snapshot: Snapshot, shards: OpenShards) -> Changes:
         """Return the changes since the snapshot.
 
         Raises
@@ -94,7 +95,9 @@ class Freshness:
         }
         return {name: reason for name, reason in reasons.items() if reason}
 
-    def is_unchanged(self, stored: StoredRepository, snapshot: Snapshot, shards: Shards) -> bool:
+    def is_unchanged(
+        self, stored: StoredRepository, snapshot: Snapshot, shards: OpenShards
+    ) -> bool:
         """Whether nothing changed since the folder was compared with this snapshot.
 
         False, too, for a folder that is not watched as a whole.
@@ -123,7 +126,7 @@ class _Tree:
         self.folder = stored.folder
         self.lock = threading.Lock()
         self.reported: set[str] = set()  # changed paths, as reported by events; "" for any
-        self._settings = settings
+        self._source = source_of(stored.repository, settings)
         self._suspects: set[str] = set()  # paths that differed at the last comparison
         # state and hash of files that differ from the index in their state alone
         self._same: dict[str, tuple[FileState, bytes]] = {}
@@ -155,7 +158,7 @@ class _Tree:
     def unwatched_reason(self, notices: Inotify) -> str:
         return notices.reason_for(self._unwatched)
 
-    def changes(self, snapshot: Snapshot, shards: Shards, notices: Inotify | None) -> Changes:
+    def changes(self, snapshot: Snapshot, shards: OpenShards, notices: Inotify | None) -> Changes:
         reported = notices.read(self) if notices is not None else set()
         if snapshot.generation < self._generation:  # another search has used a newer one
             if read_snapshot(self.folder).generation > snapshot.generation:
@@ -189,7 +192,7 @@ class _Tree:
         except OSError:
             return None
 
-    def _indexed_since(self, shards: Shards) -> set[str]:
+    def _indexed_since(self, shards: OpenShards) -> set[str]:
         """Return the paths whose index entries differ from the last generation compared.
 
         The update may have read these files at any moment.
@@ -203,14 +206,14 @@ class _Tree:
             paths.update(shard.paths[number] for number in gone if number not in dead)
         return paths
 
-    def _look(self, snapshot: Snapshot, shards: Shards, notices: Inotify | None) -> Changes:
+    def _look(self, snapshot: Snapshot, shards: OpenShards, notices: Inotify | None) -> Changes:
         """Scan the whole folder and watch it."""
         # if this scan fails, the next search scans again
         self._known, self._outside, self._unwatched = None, {}, {""}
         walk, watched = self._walk(notices)
         stats = {stat.path: stat for stat in walk}
         self._outside = dict(walk.outside)
-        if not stats and not is_readable(self.repository.root):
+        if not stats and not self._source.is_available():
             changes = Changes()  # the folder is gone or unavailable: the index still answers
         else:
             indexed = {path for ref, shard in shards for path in _live(ref, shard)}
@@ -220,7 +223,7 @@ class _Tree:
         return self._remember(changes, snapshot, shards)
 
     def _compare(
-        self, paths: Iterable[str], snapshot: Snapshot, shards: Shards, notices: Inotify | None
+        self, paths: Iterable[str], snapshot: Snapshot, shards: OpenShards, notices: Inotify | None
     ) -> Changes:
         """Compare only the paths and the files below them."""
         walk, watched = self._walk(notices)
@@ -237,7 +240,7 @@ class _Tree:
                 if indexed not in here
             )
         self._outside = walk.outside | self._outside
-        if not is_readable(self.repository.root):
+        if not self._source.is_available():
             stats, missing = {}, set()
         changes = self._differing(stats, missing - stats.keys(), shards)
         # all unwatched folders are among the paths, so none is missed here
@@ -259,16 +262,15 @@ class _Tree:
     def _walk(self, notices: Inotify | None) -> tuple[Walk, WatchSet | None]:
         """Return a walk, and the watches added to its folders on entry."""
         watched = notices.follow(self) if notices is not None else None
-        return Walk(
-            self.repository,
-            self._settings,
-            (lambda folder: None) if watched is None else watched.folder,
-        ), watched
+        walk = self._source.files() if watched is None else self._source.files(watched.folder)
+        return walk, watched
 
-    def _differing(self, stats: dict[str, FileStat], missing: set[str], shards: Shards) -> Changes:
+    def _differing(
+        self, stats: dict[str, FileStat], missing: set[str], shards: OpenShards
+    ) -> Changes:
         files, gone = [], set(missing)
         cache = self._read_seen()
-        with FolderReader(self.root) as reader:
+        with self._source.open() as reader:
             for path, stat in stats.items():
                 place = next(
                     (
@@ -294,7 +296,7 @@ class _Tree:
         return self._seen[1]
 
     def _is_same(
-        self, stat: FileStat, shard: Shard, number: int, cache: FileCache, reader: FolderReader
+        self, stat: FileStat, shard: Shard, number: int, cache: FileCache, reader: Reader
     ) -> bool:
         """Whether a file equals the index, by its state or else by its content."""
         state = stat.state
@@ -307,7 +309,7 @@ class _Tree:
             return True
         read_at = time.time_ns()
         try:
-            data, _ = reader.read(stat.path, self._settings.raw_limit(stat.path))
+            data, _ = reader.read(stat.path)
         except OSError as error:
             if error.errno in TRANSIENT:
                 raise
@@ -318,7 +320,7 @@ class _Tree:
             self._same[stat.path] = stamp
         return True
 
-    def _remember(self, changes: Changes, snapshot: Snapshot, shards: Shards) -> Changes:
+    def _remember(self, changes: Changes, snapshot: Snapshot, shards: OpenShards) -> Changes:
         self._known = changes
         self._suspects = {stat.path for stat in changes.files} | changes.gone
         if snapshot.generation != self._generation:

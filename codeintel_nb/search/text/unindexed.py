@@ -20,11 +20,11 @@ from ...index.shard.text_flags import IS_ASCII, IS_ILL_FORMED, is_plain, long_ch
 from ...scopes.globs import PathMatcher
 from ...scopes.languages import NOTEBOOK, depends_on_text, is_notebook, language_of
 from ...scopes.scope import Scope
-from ...settings import Settings
 from ...sources.chunk import Document
 from ...sources.document import plain_document, refusal
-from ...sources.opening import TRANSIENT, FolderReader
+from ...sources.opening import TRANSIENT
 from ...sources.repository import WORKTREE
+from ...sources.source import Reader, Source
 from ...sources.walk import FileStat
 from ..mask import ScopeMask, chunks_of_languages
 from ..query import MAX_HITS, Bounds, TextQuery
@@ -42,13 +42,17 @@ _WITH_CELLS = frozenset({"notebook", "markdown", "python", "r", "julia", "scala"
 
 
 class UnindexedTarget(NamedTuple):
-    """Current files of a folder, in path order."""
+    """Current files of a repository, in path order."""
 
     repo: str
-    root: str
-    files: Iterable[FileStat]
+    source: Source
+    files: tuple[FileStat, ...] | None  # None: all
     scope: Scope
-    settings: Settings
+    no_ignore: bool = False  # of all files: ignored ones too
+
+    def listed(self) -> Iterable[FileStat]:
+        """Return the files, listing them now if they are all."""
+        return self.source.files(no_ignore=self.no_ignore) if self.files is None else self.files
 
 
 class UnindexedFiles:
@@ -178,7 +182,9 @@ def search_unindexed(
             return UnindexedAnswer(
                 [*answers, TextAnswer([], 0, unread=True)], files_read, count_bytes
             )
-        candidates = batch if len(batch) <= FEW else _sifted(target.root, batch, query, bounds)
+        candidates = (
+            batch if len(batch) <= FEW else _sifted(target.source.folder, batch, query, bounds)
+        )
         documents = _documents(target, candidates)
         files_read += len(batch) - len(candidates) + len(documents)
         counted_bytes, count_bytes = count_bytes, count_bytes - sum(stat.size for stat in batch)
@@ -234,7 +240,7 @@ def _named_in_scope(target: UnindexedTarget) -> Iterator[FileStat]:
     """Yield files in scope by name; the language of some is known only from their text."""
     scope = target.scope
     matcher = PathMatcher(scope.include_globs, scope.exclude_globs)
-    for stat in target.files:
+    for stat in target.listed():
         if matcher.admits(stat.path) and (
             not scope.languages or _may_hold(stat.path, scope.languages)
         ):
@@ -253,26 +259,27 @@ def _may_hold(path: str, languages: Collection[str]) -> bool:
 
 
 def _documents(target: UnindexedTarget, files: Iterable[FileStat]) -> list[Document]:
-    with FolderReader(target.root) as reader:
-        documents = (_document(reader, target.settings, stat.path) for stat in files)
+    with target.source.open() as reader:
+        max_bytes = target.source.settings.max_file_bytes
+        documents = (_document(reader, max_bytes, stat.path) for stat in files)
         return [document for document in documents if document is not None]
 
 
 def read_document(target: UnindexedTarget, path: str) -> Document | None:
     """Return a file's current document; None if it is gone or not indexable."""
-    with FolderReader(target.root) as reader:
-        return _document(reader, target.settings, path)
+    with target.source.open() as reader:
+        return _document(reader, target.source.settings.max_file_bytes, path)
 
 
-def _document(reader: FolderReader, settings: Settings, path: str) -> Document | None:
+def _document(reader: Reader, max_bytes: int, path: str) -> Document | None:
     try:
-        data, _ = reader.read(path, settings.raw_limit(path))
+        data, _ = reader.read(path)
     except (OSError, SourceError) as error:
         if isinstance(error, OSError) and error.errno in TRANSIENT:
             raise
         return None  # replaced since it was listed: the next comparison reports it
     document = plain_document(path, data) if refusal(path, data) is None else None
-    return None if document is None or len(document.content) > settings.max_file_bytes else document
+    return None if document is None or len(document.content) > max_bytes else document
 
 
 def _sifted(root: str, files: list[FileStat], query: TextQuery, bounds: Bounds) -> list[FileStat]:

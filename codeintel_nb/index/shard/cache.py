@@ -1,0 +1,37 @@
+"""Cache of open shards, shared by the engine and the comparison of folders with their indexes."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from .shard import Shard
+
+
+class Shards:
+    """Open shards below a folder, by their path relative to it; safe to share between threads."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.generation = 0  # grows when shards are dropped
+        self._open: dict[str, Shard] = {}
+        self._lock = threading.Lock()
+
+    def open(self, key: str) -> Shard:
+        """Return a shard, open from its first use on; FileNotFoundError if it is missing."""
+        shard = self._open.get(key)
+        if shard is None:
+            with self._lock:
+                shard = self._open.get(key) or Shard(self.root / key)
+                self._open[key] = shard
+        return shard
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._open
+
+    def keep_only(self, keys: set[str]) -> None:
+        """Drop all other shards: they are in no snapshot any more."""
+        with self._lock:
+            for key in self._open.keys() - keys:
+                del self._open[key]
+            self.generation += 1
