@@ -81,7 +81,7 @@ def test_waiting_run_cancelled_by_the_user_stays_stopped(jobs, gate, shop):
     jobs.cancel("shop")
     gate.set()
     assert ended(jobs, "shop")[-1].detail.startswith(
-        "Indexer 'shop' was stopped before the first file."
+        "Indexing 'shop' was stopped before the first file."
     )
     assert shop.is_stopped("shop")
     assert jobs.start(REPOSITORY, requested=False).state == "waiting"
