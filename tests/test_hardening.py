@@ -186,7 +186,7 @@ def test_tombstones_of_unknown_files_are_an_error(two, dead):
         in workspace.search_text("alpha").coverage.failed["bad"]
     )
     assert any(
-        finding.level == "error" and "does not have" in finding.said
+        finding.level == "error" and "refers to files that it does not contain" in finding.said
         for finding in diagnose(workspace.settings)
     )
     with pytest.raises(ShardError):

@@ -195,7 +195,7 @@ def test_package_is_added_by_name(run):
         ("%scope set", "needs at least one limit"),
         ("%scope sett --lang python", "Did you mean 'set'?"),
         ("%scope drop --lang go", "is not in the scope"),
-        ("%scope save a/b", "cannot be called"),
+        ("%scope save a/b", "The scope name 'a/b' is invalid"),
         ("%textsearch", "The pattern is empty"),
         ("%textsearch --regex (", "The regular expression '(' is invalid"),
         ("%textsearch --limit -1 x", "give a whole number from 1"),
