@@ -55,7 +55,9 @@ class MissingExtra(CodeIntelError):
     """Optional part not installed."""
 
     def __init__(self, extra: str, needed_by: str) -> None:
-        super().__init__(f"{needed_by} needs an optional part: pip install 'codeintel-nb[{extra}]'")
+        super().__init__(
+            f"{needed_by} requires an optional dependency. Run: pip install 'codeintel-nb[{extra}]'"
+        )
 
 
 def named_error(name: str, message: str) -> CodeIntelError:

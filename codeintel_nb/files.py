@@ -60,23 +60,23 @@ def storage_errors(place: Path) -> Iterator[None]:
         raise ShardError(storage_message(place, error)) from error
     except RuntimeError as error:  # FAISS and DuckDB wrap the system's error
         raise ShardError(
-            f"Writing below {place} failed: {str(error).strip().splitlines()[-1][:300]} "
-            "The last good index still answers."
+            f"Writing to {place} failed: {str(error).strip().splitlines()[-1][:300]} "
+            "The last good index remains searchable."
         ) from error
 
 
 def storage_message(place: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return (
-            f"The disk that holds {place} is full. Free some space, or set CODEINTEL_HOME to "
-            "another disk. The last good index still answers."
+            f"The disk of {place} is full. Free some space, or set CODEINTEL_HOME to a folder on "
+            "another disk. The last good index remains searchable."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
         return (
-            f"The index home {place} cannot be written ({error.strerror}). "
+            f"The index home {place} is not writable ({error.strerror}). "
             "Set CODEINTEL_HOME to a folder that you own."
         )
     return (
-        f"Writing below {place} failed ({error.strerror or error}). "
-        "The last good index still answers."
+        f"Writing to {place} failed ({error.strerror or error}). "
+        "The last good index remains searchable."
     )

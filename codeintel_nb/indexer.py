@@ -154,8 +154,8 @@ class Indexer:
                     rebuild = rebuild or not existing.outputs  # once requested, outputs stay
             elif not (existing.record and existing.record == repository.record):
                 raise SourceError(
-                    f"The name {existing.name!r} stands for {existing.root} already. Give another: "
-                    f"--name NAME, or remove it: codeintel remove {existing.name}"
+                    f"The name {existing.name!r} is already in use for {existing.root}. Choose "
+                    f"another with --name NAME, or run: codeintel remove {existing.name}"
                 )
         report = self._built(repository, progress, cancel, rebuild, only, requested)
         if former is not None and former != repository.name:  # the previously installed version
@@ -193,8 +193,8 @@ class Indexer:
             only = ()
         if not requested and self.is_stopped(repository.name):
             raise IndexingCancelled(
-                f"Indexing {repository.name!r} was stopped earlier. Resume with: "
-                f"codeintel refresh {repository.name}"
+                f"Indexing {repository.name!r} was stopped earlier. "
+                f"To resume, run: codeintel refresh {repository.name}"
             )
         if cancel is not None and cancel.is_set():
             raise self._stopped(repository, cancel, None)
@@ -241,13 +241,13 @@ class Indexer:
             )
         if not getattr(cancel, "by_person", True):
             return IndexingCancelled(
-                f"Indexing {repository.name!r} was cancelled. Resume with: "
-                f"codeintel refresh {repository.name}"
+                f"Indexing {repository.name!r} was cancelled. "
+                f"To resume, run: codeintel refresh {repository.name}"
             )
         stop = (read_stop(folder) if last is None else None) or write_stop(folder, last)
         return IndexingCancelled(
             f"Indexing {repository.name!r} was stopped {stop.describe()}. "
-            f"{self._kept(repository)}; resume with: codeintel refresh {repository.name}"
+            f"{self._kept(repository)}. To resume, run: codeintel refresh {repository.name}"
         )
 
     def _kept(self, repository: Repository) -> str:
@@ -255,9 +255,9 @@ class Indexer:
         with suppress(ShardError):
             snapshot = self._repositories.snapshot(self._store.stored(repository))
             if snapshot.complete:
-                return "What was indexed before still answers"
+                return "Files indexed earlier remain searchable"
             if snapshot.shards:
-                return "What was read is kept"
+                return "Files indexed so far are kept"
         return "Nothing is indexed yet"
 
     def is_stopped(self, name: str) -> bool:
@@ -397,8 +397,8 @@ class Indexer:
         repository = self._repositories.stored(name).repository
         if not Path(repository.root).is_dir():
             raise SourceError(
-                f"The folder {repository.root} of {name!r} is gone. Its index still answers; "
-                f"remove it with: codeintel remove {name}"
+                f"The folder {repository.root} of {name!r} no longer exists. Its index remains "
+                f"searchable. To remove it, run: codeintel remove {name}"
             )
         return repository
 

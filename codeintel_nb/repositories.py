@@ -30,8 +30,8 @@ from .sources.walk import FileStat
 MAX_CHOICES = 1000  # cached lists of repositories by scope
 RETRIES = 5  # of a search, if a shard was replaced meanwhile
 TOO_MANY_FILES = (
-    "This process has reached its limit of open files. Raise it (ulimit -n 4096) and start the "
-    "process again, or search fewer repositories: --repo NAME"
+    "This process has reached its limit of open files. Raise the limit (ulimit -n 4096) and "
+    "restart the process, or search fewer repositories: --repo NAME"
 )
 
 _T = TypeVar("_T")
@@ -584,7 +584,7 @@ def _named(pattern: str, names: list[str]) -> list[str]:
 
 def _not_indexed(project: Repository) -> str:
     return (
-        f"The project {project.name!r} is not indexed yet, so only text search reads its files. "
+        f"The project {project.name!r} is not indexed yet, so only text search covers its files. "
         f"Index it: codeintel index {project.root}"
     )
 
@@ -593,5 +593,5 @@ def _unfinished(names: list[str]) -> str:
     """Return the error message for repositories with an incomplete first index."""
     return (
         f"Not fully indexed yet: {', '.join(map(repr, names))}. "
-        f"Only text search reads these files. To finish: codeintel refresh {' '.join(names)}"
+        f"Only text search covers their files. To finish, run: codeintel refresh {' '.join(names)}"
     )

@@ -177,9 +177,9 @@ class Searches(ABC):
         if "deadline" in fields:
             fields.setdefault("timeout_s", fields.pop("deadline"))
         if unknown := fields.keys() - set(kind.__struct_fields__):
-            raise TypeError(f"There is no option {min(unknown)!r} of this search.")
+            raise TypeError(f"Unknown option {min(unknown)!r} for this search.")
         if not isinstance(scope, Scope | None):
-            raise SearchError(f"The scope is {scope!r}; give a Scope, or None for everything.")
+            raise SearchError(f"The scope must be a Scope, or None for everything, not {scope!r}.")
         return self._results(kind(**fields), scope, cancel)
 
 

@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True):
             )
         except RuntimeError as error:
             raise CodeIntelError(
-                f"This user has no home folder to keep the index in ({error}). "
+                f"This user has no home folder for the index ({error}). "
                 "Set CODEINTEL_HOME to a folder that you own."
             ) from None
         check_text(str(place), "The index home")
@@ -80,8 +80,8 @@ def _bytes(environment: Mapping[str, str], name: str, default: int) -> int:
     value = _number(environment, name, default)
     if value < 1:
         raise CodeIntelError(
-            f"The environment variable {name} is {environment[name]!r}, less than one byte. "
-            "Unset it or give a number of bytes."
+            f"The environment variable {name} must be at least 1 byte, not {environment[name]!r}. "
+            "Set it to a number of bytes, or unset it."
         )
     return int(value)
 
@@ -96,7 +96,7 @@ def _number(environment: Mapping[str, str], name: str, default: float) -> float:
         value = -1
     if not 0 < value < math.inf:
         raise CodeIntelError(
-            f"The environment variable {name} is {text!r}, not a positive number. "
-            "Unset it or give a number."
+            f"The environment variable {name} must be a positive number, not {text!r}. "
+            "Set it to a number, or unset it."
         )
     return value

@@ -125,7 +125,7 @@ class Workspace(Indexer, Searches):
                 return run(
                     scope, paths, bounds, lambda targets, *_: engine.list_paths(paths, targets)
                 )
-        raise SearchError(f"There is no search of {type(query).__name__}.")
+        raise SearchError(f"Unknown query type: {type(query).__name__}.")
 
     def _results(
         self, query: Query, scope: Scope | None, cancel: threading.Event | None
@@ -278,8 +278,8 @@ class Workspace(Indexer, Searches):
         inner_path = _checked_path(repo, path)
         if start_line < 1 or (end_line is not None and end_line < start_line):
             raise SourceError(
-                f"Lines {start_line} to {end_line} are no range: "
-                "lines count from 1, and the first comes first."
+                f"Lines {start_line} to {end_line} are not a valid range: "
+                "line numbers start at 1, and the first comes before the last."
             )
         name = self._repositories.full_name(repo)
         scope = Scope(repos=(name,))
@@ -302,8 +302,8 @@ class Workspace(Indexer, Searches):
                 candidates += [stat.path for stat in islice(files.listed(), MAX_SUGGESTED)]
             candidates += self._engine.paths(targets)
             raise SourceError(
-                f"There is no {'indexed ' if view.chosen else ''}file {path!r} in "
-                f"{repo!r}.{did_you_mean(inner_path, candidates)}"
+                f"{repo!r} contains no {'indexed ' if view.chosen else ''}file "
+                f"{path!r}.{did_you_mean(inner_path, candidates)}"
             )
 
         return self._repositories.with_view(scope, run, fresh=True)
@@ -389,7 +389,7 @@ def _checked_path(repo: str, path: str) -> str:
     inner_path = path.replace("\\", "/") if os.sep == "\\" else path
     if inner_path.startswith("/") or ".." in re.split(r"[/\\]", inner_path) or "\0" in inner_path:
         raise SourceError(
-            f"The path {path!r} leads out of the repository {repo!r}. "
-            "Give a path relative to its root."
+            f"The path {path!r} is outside the repository {repo!r}. "
+            "Give a path relative to the repository's root."
         )
     return inner_path

@@ -106,16 +106,16 @@ def test_index_and_remove_answer_in_json(run, tree):
         (["grep", "nothing like this"], 1, "no matching lines"),
         (["paths", "--include", "nowhere/**"], 1, "no files"),
         (["sql", "select * from files where false"], 1, ""),
-        (["grep", "--regex", "("], 2, "cannot be read"),
+        (["grep", "--regex", "("], 2, "is invalid"),
         (["grep", "x", "--lang", "pythn"], 2, "Did you mean 'python'?"),
         (["grep", "x", "--limit=-1"], 2, "give a whole number"),
         (["grep", "x", "--limit", "many"], 2, "a whole number, not 'many'"),
-        (["search", " "], 2, "The question is empty"),
-        (["read", "shop", "../x"], 2, "leads out"),
+        (["search", " "], 2, "The query is empty"),
+        (["read", "shop", "../x"], 2, "is outside the repository"),
         (["read", "shop", "README.md", "--lines", "a:b"], 2, "FIRST:LAST"),
         (["remove", "nothing"], 2, "No repository 'nothing'"),
-        (["index", "/no/such/place"], 2, "There is no folder"),
-        (["sql", "select"], 2, "The SQL query failed"),
+        (["index", "/no/such/place"], 2, "The folder '/no/such/place' does not exist"),
+        (["sql", "select"], 2, "SQL error"),
         ([], 2, ""),
         (["nonsense"], 2, "there is no command 'nonsense'"),
         (
@@ -136,7 +136,7 @@ def test_exit_codes_follow_grep_and_errors_are_one_line(ready, arguments, code, 
 def test_error_with_json_output_is_json(ready):
     code, out, err = ready("grep", "--json", "--regex", "(")
     assert code == 2
-    assert "cannot be read" in json.loads(out)["error"]
+    assert "is invalid" in json.loads(out)["error"]
     assert err.startswith("codeintel: ")
 
 

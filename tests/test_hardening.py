@@ -84,7 +84,7 @@ def test_arguments_that_are_not_utf8_are_rejected(shop, tmp_path, monkeypatch, a
     os.mkdir(os.path.join(os.fsencode(tmp_path), b"\xffolder"))
     code, _, error = run_cli(shop.settings.home, *arguments)
     assert (code, error.count("\n")) == (2, 1), error
-    assert "UTF-8" in error or "There is no" in error or "No repository" in error
+    assert "UTF-8" in error or "does not exist" in error or "No repository" in error
     assert [repository.name for repository in shop.repositories()] == ["shop"]
 
 
@@ -181,9 +181,12 @@ def test_tombstones_of_unknown_files_are_an_error(two, dead):
     snapshot.write_bytes(json.dumps(value).encode())
     workspace = reopened(two)
     assert [hit.repo for hit in workspace.search_text("alpha").hits] == ["good"]
-    assert "does not have" in workspace.search_text("alpha").coverage.failed["bad"]
+    assert (
+        "refers to files that it does not contain"
+        in workspace.search_text("alpha").coverage.failed["bad"]
+    )
     assert any(
-        finding.level == "error" and "does not have" in finding.said
+        finding.level == "error" and "refers to files that it does not contain" in finding.said
         for finding in diagnose(workspace.settings)
     )
     with pytest.raises(ShardError):
@@ -224,10 +227,10 @@ def test_unreadable_repository_is_reported(two, monkeypatch):
     results = workspace.search_text("alpha")
     assert (
         [hit.repo for hit in results.hits],
-        "may not be read" in results.coverage.failed["bad"],
+        "cannot be read" in results.coverage.failed["bad"],
     ) == (["good"], True)
     assert (
-        "may not be read"
+        "cannot be read"
         in next(status for status in workspace.status() if status.name == "bad").damaged
     )
     workspace.close()

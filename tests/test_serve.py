@@ -117,7 +117,7 @@ def test_typical_session_over_rest(make_serving, tmp_path):
         ("PUT", "sessions/s/scope", {"languages": ["pithon"]}, 400, "Did you mean"),
         ("GET", "scopes/none", None, 404, "none"),
         ("GET", "files?repo=shop&path=nope", None, 404, "nope"),
-        ("GET", "files?repo=shop&path=../../etc/passwd", None, 404, "leads out"),
+        ("GET", "files?repo=shop&path=../../etc/passwd", None, 404, "is outside the repository"),
         ("POST", "repositories", {"path": "/etc"}, 403, "codeintel serve --root"),
         ("POST", "repositories", {"path": "relative"}, 400, "relative"),
         ("POST", "repositories", {}, 400, "Nothing to index"),

@@ -234,7 +234,7 @@ def test_a_home_on_a_file_system_without_locks(tmp_path, own_home, refusal):
     try:
         assert holder.stdout.readline()
         done = run(*CLI, "index", root, "--rebuild", env=environment)
-        assert (done.returncode, b"is being indexed by" in done.stderr) == (2, True)
+        assert (done.returncode, b"is being indexed already" in done.stderr) == (2, True)
     finally:
         holder.kill()
         holder.wait()
@@ -307,7 +307,7 @@ def test_unreadable_index_is_an_error(closed_home, tree, tmp_path):
         done = run(*PLAIN, *CLI, *command, "--home", closed_home, cwd=tmp_path / "elsewhere")
         said = (done.stdout + done.stderr).decode()
         assert done.returncode == 2
-        assert "may not be read (Permission denied)" in said
+        assert "cannot be read (Permission denied)" in said
         assert "Nothing is indexed" not in said
 
 

@@ -115,13 +115,13 @@ class Store:
                 if error.errno in FILES_EXHAUSTED:
                     raise
                 damaged[folder.name] = (
-                    f"The index {folder} may not be read ({error.strerror}). "
+                    f"The index {folder} cannot be read ({error.strerror}). "
                     "Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
                 )
             except msgspec.DecodeError as error:
                 damaged[folder.name] = (
-                    f"The description {folder / 'repository.json'} is damaged: {error}. "
-                    f"Remove the folder {folder} and index the repository again."
+                    f"The file {folder / 'repository.json'} is damaged: {error}. "
+                    f"Delete the folder {folder} and index the repository again."
                 )
         self.damaged = damaged
         if damaged and not readable:
@@ -182,7 +182,7 @@ def read_snapshot(folder: Path) -> Snapshot:
         return Snapshot()
     except PermissionError as error:
         raise ShardError(
-            f"The index {folder} may not be read ({error.strerror}). "
+            f"The index {folder} cannot be read ({error.strerror}). "
             "Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
         ) from error
     try:
@@ -190,12 +190,12 @@ def read_snapshot(folder: Path) -> Snapshot:
     except msgspec.DecodeError as error:
         raise ShardError(
             f"The snapshot {folder / 'snapshot.json'} is damaged: {error}. "
-            "Rebuild it: codeintel index PATH --rebuild"
+            "To rebuild the index, run: codeintel index PATH --rebuild"
         ) from error
     if snapshot.format != FORMAT:
         raise ShardError(
-            f"The index in {folder.name} is format {snapshot.format}, this version reads {FORMAT}. "
-            "Rebuild it: codeintel index PATH --rebuild"
+            f"The index in {folder.name} has format {snapshot.format}, but this version reads "
+            f"format {FORMAT}. To rebuild it, run: codeintel index PATH --rebuild"
         )
     return snapshot
 

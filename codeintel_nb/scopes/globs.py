@@ -26,20 +26,17 @@ def check_glob(glob: str) -> str:
     if (len(plain) - len(plain.rstrip("\\"))) % 2 and (behind := glob.lstrip()[len(plain) :]):
         plain += behind[0]  # a blank behind a backslash is literal
     if not plain:
-        raise ScopeError(
-            "An empty glob matches nothing. Leave it out, or write '**' for everything."
-        )
+        raise ScopeError("An empty glob matches nothing. Omit it, or use '**' to match everything.")
     if plain.startswith("!"):
         raise ScopeError(
-            f"The glob {plain!r} begins with '!'. "
-            f"Put {plain[1:]!r} among the excluded globs instead."
+            f"The glob {plain!r} begins with '!'. Exclude the glob {plain[1:]!r} instead."
         )
     if "\0" in plain or "\n" in plain:
-        raise ScopeError(f"The glob {plain!r} holds a control character that no path can have.")
+        raise ScopeError(f"The glob {plain!r} contains a newline or a null character.")
     if plain.startswith("./"):  # as typed in a shell
         plain = plain[1:]
         if not plain.strip("/"):
-            raise ScopeError(f"The glob {glob!r} names no file. Write '**' for everything.")
+            raise ScopeError(f"The glob {glob!r} matches no file. Use '**' to match everything.")
     for expanded in expand_braces(plain):
         glob_to_regex(expanded)
     return plain
@@ -50,15 +47,12 @@ def empty_hint(globs: Sequence[str]) -> str:
     for glob in globs:
         if os.path.isabs(glob) and os.path.exists(glob):
             return (
-                f"The glob {glob!r} is an absolute path; globs start at the root of a repository."
+                f"The glob {glob!r} is an absolute path; globs are relative to a repository's root."
             )
         if re.search(r"\\[\w.*]", glob):
-            return f"The glob {glob!r} contains a backslash; separate folders with /."
+            return f"The glob {glob!r} contains a backslash; use / between folders."
         if "," in re.sub(r"\{[^}]*\}", "", glob):
-            return (
-                f"The glob {glob!r} contains a comma; "
-                "give each glob in its own option, or write {a,b}."
-            )
+            return f"The glob {glob!r} contains a comma; use one option per glob, or write {{a,b}}."
     return ""
 
 
@@ -86,8 +80,8 @@ def expand_braces(glob: str) -> list[str]:
             pending.extend(current[:start] + option + current[end:] for option in reversed(options))
         if len(alternatives) + len(pending) > MAX_EXPANSIONS:
             raise ScopeError(
-                f"The glob {glob!r} stands for more than {MAX_EXPANSIONS} alternatives. "
-                "Write fewer braces."
+                f"The glob {glob!r} expands to more than {MAX_EXPANSIONS:,} alternatives. "
+                "Use fewer braces."
             )
     return alternatives
 
@@ -117,8 +111,7 @@ def _first_braces(glob: str) -> tuple[int, int, list[str]] | None:
         elif character == "}":
             if not starts:
                 raise ScopeError(
-                    f"The glob {glob!r} has a '}}' without its '{{'. "
-                    "Write '\\}' for the character itself."
+                    f"The glob {glob!r} has an unmatched '}}'. Write '\\}}' for a literal '}}'."
                 )
             start, inner = starts.pop(), commas.pop()
             if inner and (best is None or start < best[0]):
@@ -126,7 +119,7 @@ def _first_braces(glob: str) -> tuple[int, int, list[str]] | None:
         i += 1
     if starts:
         raise ScopeError(
-            f"The glob {glob!r} has a '{{' without its '}}'. Write '\\{{' for the character itself."
+            f"The glob {glob!r} has an unmatched '{{'. Write '\\{{' for a literal '{{'."
         )
     if best is None:
         return None
@@ -164,7 +157,7 @@ def glob_names(glob: str) -> tuple[bool, list[str], bool]:
     else:
         anchored = len(names) > 1
     if not any(names):
-        raise ScopeError(f"The glob {glob!r} names no file. Write '**' for everything.")
+        raise ScopeError(f"The glob {glob!r} matches no file. Use '**' to match everything.")
     if "" in names:
         raise ScopeError(f"The glob {glob!r} has an empty name between two slashes.")
     return (

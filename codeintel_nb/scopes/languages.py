@@ -211,7 +211,7 @@ def language_named(name: str) -> str:
     """Return the language of a name or alias; ScopeError suggests the nearest one."""
     language = _BY_ALIAS.get(name.strip().lower())
     if language is None:
-        raise ScopeError(f"There is no language {name!r}.{did_you_mean(name.lower(), _BY_ALIAS)}")
+        raise ScopeError(f"Unknown language {name!r}.{did_you_mean(name.lower(), _BY_ALIAS)}")
     return language
 
 

@@ -36,7 +36,8 @@ class NamedScopes:
             ) from None
         except msgspec.DecodeError as error:
             raise ScopeError(
-                f"The saved scope {path} is damaged: {error}. Save it again: %scope save {name}"
+                f"The saved scope {path} is damaged: {error}. "
+                f"To save it again, run: %scope save {name}"
             ) from error
 
     def remove(self, name: str) -> None:
@@ -58,9 +59,9 @@ class NamedScopes:
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
             if not name:
-                raise ScopeError("The scope has no name yet. Give it one: %scope save NAME")
+                raise ScopeError("The scope needs a name. Run: %scope save NAME")
             raise ScopeError(
-                f"A scope cannot be called {name!r}. A name has 1 to 64 letters, digits, spaces "
-                "and . _ - and starts with a letter or digit."
+                f"The scope name {name!r} is invalid. Use 1 to 64 letters, digits, spaces "
+                "and . _ -, starting with a letter or digit."
             )
         return self.folder / f"{name}.json"

@@ -220,16 +220,16 @@ ALL = ("*",)  # ``repos`` of a scope with all repositories, instead of the defau
 def _normal(field: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         raise ScopeError(
-            f"The scope's {field} is the single text {value!r}; give a list: [{value!r}]."
+            f"The scope's {field} must be a list of strings: write [{value!r}], not {value!r}."
         )
     try:
         items = list(value)
     except TypeError:
-        raise ScopeError(f"The scope's {field} is {value!r}; give a list of texts.") from None
+        raise ScopeError(f"The scope's {field} must be a list of strings, not {value!r}.") from None
     for item in items:
         if not isinstance(item, str) or not item.strip():
             raise ScopeError(
-                f"The scope's {field} holds {item!r}; every value is a text that is not empty."
+                f"The scope's {field} contains {item!r}; each value must be a non-empty string."
             )
         check_text(item, f"The scope's {field} value")
     if field == "languages":
@@ -246,7 +246,7 @@ def _normal(field: str, value: Any) -> tuple[str, ...]:
 def _kind(name: str) -> str:
     if name in KINDS:
         return name
-    raise ScopeError(f"There is no kind {name!r}.{did_you_mean(name, KINDS)}")
+    raise ScopeError(f"Unknown kind {name!r}.{did_you_mean(name, KINDS)}")
 
 
 def patched(scope: Scope, patch: object) -> Scope:
@@ -255,7 +255,7 @@ def patched(scope: Scope, patch: object) -> Scope:
     A field set to null becomes unlimited, an absent one stays.
     """
     if not isinstance(patch, dict):
-        raise ScopeError(f"A change of scope is an object of fields, not {type(patch).__name__}.")
+        raise ScopeError(f"A scope change must be an object of fields, not {type(patch).__name__}.")
     changes: dict[str, tuple[str, ...]] = {}
     for name, value in patch.items():
         field = OLD_NAMES.get(str(name), str(name))

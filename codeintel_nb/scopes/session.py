@@ -21,10 +21,9 @@ def get_session_id() -> str:
         return _session_id.get()
     except LookupError:
         raise SessionError(
-            "No session is set. A face sets one before it calls: "
-            "wrap the call in scopes.session.session_context(id); "
-            "over HTTP and MCP the session middleware that reads X-Session-ID does it "
-            "(mcp_server/server.py, SessionMiddleware), so check that it is installed."
+            "No session is set. Wrap the call in scopes.session.session_context(id). "
+            "Over HTTP and MCP, check that the middleware that reads X-Session-ID is installed "
+            "(mcp_server/server.py, SessionMiddleware)."
         ) from None
 
 
@@ -32,8 +31,8 @@ def check_session_id(session_id: str) -> str:
     """Return the id; ScopeError unless it is 1 to 128 of ``[A-Za-z0-9._-]``."""
     if not _VALID.fullmatch(session_id):
         raise ScopeError(
-            f"The session id {session_id[:140]!r} is not 1 to 128 of the characters "
-            "A-Z a-z 0-9 . _ -"
+            f"The session id {session_id[:140]!r} is invalid. "
+            "Use 1 to 128 of the characters A-Z a-z 0-9 . _ -"
         )
     return session_id
 
@@ -42,7 +41,8 @@ def check_name(name: str) -> str:
     """Return a registry name (an id, perhaps with a prefix); ScopeError if it is invalid."""
     if not _VALID_NAME.fullmatch(name):
         raise ScopeError(
-            f"The session id {name[:140]!r} is not 1 to 128 of the characters A-Z a-z 0-9 . _ -"
+            f"The session id {name[:140]!r} is invalid. "
+            "Use 1 to 128 of the characters A-Z a-z 0-9 . _ -"
         )
     return name
 

@@ -151,7 +151,7 @@ def _set(pattern: str, at: int, fold: bool, strict: bool) -> tuple[str, int]:
 
 def _character(pattern: str, at: int) -> str:
     if at >= len(pattern):
-        raise Unreadable("a '[' has no ']'")
+        raise Unreadable("a '[' has no matching ']'")
     return pattern[at]
 
 
@@ -167,7 +167,7 @@ def _class_name(pattern: str, at: int, closing: int) -> str | None:
         return None
     name = pattern[at + 2 : closing - 1]
     if name not in _CLASSES:
-        raise Unreadable(f"there is no class [:{name[:20]}:]")
+        raise Unreadable(f"[:{name[:20]}:] is not a character class")
     return name
 
 
@@ -189,7 +189,7 @@ def _set_regex(ranges: _Ranges, negated: bool) -> str:
         rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in sorted(set(ranges)) if first <= last
     )
     if not members and not negated:
-        raise Unreadable("a set is empty")
+        raise Unreadable("a character set is empty")
     return f"[^/{members}]" if negated else f"[{members}]"
 
 

@@ -111,7 +111,8 @@ class FileText(msgspec.Struct, frozen=True):
             lines.pop()  # the empty text after the last newline is not a line
         last = min(len(lines), end_line or len(lines))
         if start_line > max(1, len(lines)):
-            raise SourceError(f"{path} has {len(lines)} lines, so there is no line {start_line}.")
+            lines_text = f"{len(lines):,} line{'' if len(lines) == 1 else 's'}"
+            raise SourceError(f"{path} has {lines_text}; line {start_line} does not exist.")
         return cls(
             repo,
             path,
@@ -230,7 +231,7 @@ class Results(msgspec.Struct, frozen=True):
         """
         if Results.mapper is None:
             raise SearchError(
-                "A map is drawn in a notebook that has loaded the magics: %load_ext codeintel_nb"
+                "Maps need a notebook with the magics loaded. Run: %load_ext codeintel_nb"
             )
         return Results.mapper(self, colour)
 
@@ -263,7 +264,7 @@ class Results(msgspec.Struct, frozen=True):
     def _warn_if_truncated(self) -> None:
         if self.truncated:
             warnings.warn(
-                f"This value is not complete: {self.missing()}", TruncatedWarning, stacklevel=3
+                f"This result is incomplete: {self.missing()}", TruncatedWarning, stacklevel=3
             )
 
     def to_dicts(self) -> list[dict[str, Any]]:

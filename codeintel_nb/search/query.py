@@ -33,7 +33,7 @@ Limit = Annotated[int, described("maximum results; 0 for all", "--limit", "-n", 
 class Query(ScopedRequest[Any], frozen=True, kw_only=True):
     """Search; its first hits are the same for every limit."""
 
-    offset: Annotated[int, described("hits to skip: those of the pages before this one")] = 0
+    offset: Annotated[int, described("number of hits to skip, for later pages")] = 0
 
     def __post_init__(self) -> None:
         for name in Scope.__struct_fields__:  # hashable, for the caches of patterns
@@ -41,7 +41,7 @@ class Query(ScopedRequest[Any], frozen=True, kw_only=True):
                 force_setattr(self, name, tuple(value))
         if self.offset < 0:
             raise SearchError(
-                f"The offset is {self.offset}; give how many hits to skip, 0 for none."
+                f"The offset is {self.offset}; give the number of hits to skip, 0 for none."
             )
 
 
@@ -83,7 +83,7 @@ class TextQuery(Query, frozen=True, tag="text"):
 
     pattern: Annotated[
         str,
-        described("the text, or a regular expression as ripgrep reads it", is_positional=True),
+        described("the text, or a regular expression in ripgrep's syntax", is_positional=True),
     ]
     regex: Annotated[bool, described("the pattern is a regular expression", "--regex", "-e")] = (
         False
@@ -91,38 +91,39 @@ class TextQuery(Query, frozen=True, tag="text"):
     case: Annotated[
         Case,
         described(
-            "smart: upper and lower case differ only if the pattern has upper case",
+            "smart: match case only if the pattern contains an upper-case letter",
             flags=(
-                Flag(("--ignore-case", "-i"), "upper and lower case are the same", "insensitive"),
+                Flag(("--ignore-case", "-i"), "ignore case", "insensitive"),
                 Flag(
                     ("--case-sensitive", "-s"),
-                    "upper and lower case differ; by default they do when the pattern has "
-                    "upper case",
+                    "match case; by default, only if the pattern contains an upper-case letter",
                     "sensitive",
                 ),
             ),
         ),
     ] = "smart"
-    word: Annotated[bool, described("only whole words", "--word", "-w")] = False
+    word: Annotated[bool, described("match whole words only", "--word", "-w")] = False
     limit: Limit = DEFAULT_HITS
     context: Annotated[
-        int, described("lines shown around a match", "--context", "-C", metavar="N")
+        int, described("lines of context around each match", "--context", "-C", metavar="N")
     ] = 0
     per_file: Annotated[
-        int | None, described("maximum lines per file", "--per-file", metavar="N")
+        int | None, described("maximum matching lines per file", "--per-file", metavar="N")
     ] = None
-    rank: Annotated[bool, described("definitions and files with many matches first", "--rank")] = (
-        False
-    )
+    rank: Annotated[
+        bool, described("show definitions and files with many matches first", "--rank")
+    ] = False
     show: Annotated[
         Show,
         described(
-            "lines; files: each file with its first line; "
-            "counts: the same, with the number of its lines as the score",
+            "lines: every matching line; files: each file with its first matching line; "
+            "counts: the same, with the number of matching lines as the score",
             flags=(
-                Flag(("--files", "-f"), "only the files, each with its first line", "files"),
                 Flag(
-                    ("--count", "-c"), "only the files, each with the number of its lines", "counts"
+                    ("--files", "-f"), "show each file once, with its first matching line", "files"
+                ),
+                Flag(
+                    ("--count", "-c"), "show each file with its number of matching lines", "counts"
                 ),
             ),
         ),
@@ -130,14 +131,14 @@ class TextQuery(Query, frozen=True, tag="text"):
     no_ignore: Annotated[
         bool,
         described(
-            "also ignored files, and files in the folders of tools and environments", "--no-ignore"
+            "also search ignored files, and folders of tools and environments", "--no-ignore"
         ),
     ] = False
 
     def __post_init__(self) -> None:
         Query.__post_init__(self)
         if not self.pattern:
-            raise SearchError("The pattern is empty. Say what to look for: codeintel grep PATTERN")
+            raise SearchError("The pattern is empty. Give a text to find: codeintel grep PATTERN")
         if len(self.pattern) > MAX_PATTERN_CHARACTERS:
             raise SearchError(
                 f"The pattern has {len(self.pattern):,} characters; "
@@ -145,22 +146,21 @@ class TextQuery(Query, frozen=True, tag="text"):
             )
         check_text(self.pattern, "The pattern")
         if self.case not in CASES:
-            raise SearchError(f"There is no case {self.case!r}. Known: {', '.join(CASES)}.")
+            raise SearchError(f"Unknown case {self.case!r}. Known: {', '.join(CASES)}.")
         force_setattr(self, "limit", checked_limit(self.limit))
         if self.show not in SHOWS:
-            raise SearchError(
-                f"There is no way {self.show!r} to show matches. Known: {', '.join(SHOWS)}."
-            )
+            raise SearchError(f"Unknown value {self.show!r} of show. Known: {', '.join(SHOWS)}.")
         if self.per_file is not None and (
             not isinstance(self.per_file, int)
             or isinstance(self.per_file, bool)
             or self.per_file < 1
         ):
             raise SearchError(
-                f"The most lines of a file is {self.per_file!r}; give a whole number from 1."
+                f"The maximum lines per file is {self.per_file!r}; "
+                "give a whole number of at least 1."
             )
         if not 0 <= self.context <= 100:
-            raise SearchError(f"The context is {self.context} lines; give 0 to 100.")
+            raise SearchError(f"The context must be 0 to 100 lines, not {self.context}.")
 
     @property
     def by_line(self) -> bool:
@@ -187,17 +187,17 @@ class SemanticQuery(Query, frozen=True, tag="semantic"):
         Query.__post_init__(self)
         if not self.query.strip():
             raise SearchError(
-                "The question is empty. Say what to look for: "
+                "The query is empty. Describe the code to find: "
                 "codeintel search where are retries counted"
             )
         if len(self.query) > MAX_QUERY_CHARACTERS:
             raise SearchError(
-                f"The question has {len(self.query):,} characters; "
+                f"The query has {len(self.query):,} characters; "
                 f"the maximum is {MAX_QUERY_CHARACTERS:,}."
             )
-        check_text(self.query, "The question")
+        check_text(self.query, "The query")
         if self.mode not in MODES:
-            raise SearchError(f"There is no mode {self.mode!r}. Known: {', '.join(MODES)}.")
+            raise SearchError(f"Unknown mode {self.mode!r}. Known: {', '.join(MODES)}.")
         force_setattr(self, "limit", checked_limit(self.limit, MAX_RANKED_CHUNKS))
 
 
@@ -208,7 +208,7 @@ class SymbolQuery(Query, frozen=True, tag="symbols"):
         str,
         described(
             "a definition's name or glob: read_csv, DataFrame.merge, read_*; "
-            "without one, similarly spelled names are found",
+            "if none matches, similar names are found",
             is_positional=True,
         ),
     ]

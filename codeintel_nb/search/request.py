@@ -74,7 +74,7 @@ class ScopedRequest(Request[A_co], Generic[A_co], frozen=True, kw_only=True):
         Names,
         # only one revision exists so far
         described(
-            "only these revisions; 'worktree' is the folder as it is",
+            "only these revisions; 'worktree' means the folder's current files",
             "--revision",
             metavar="NAME",
             is_hidden=True,
@@ -83,7 +83,7 @@ class ScopedRequest(Request[A_co], Generic[A_co], frozen=True, kw_only=True):
     include_globs: Annotated[
         Names,
         described(
-            "only paths that match one of these globs, as in a .gitignore, plus {a,b}",
+            "only paths matching one of these globs; .gitignore syntax, plus {a,b}",
             "--include",
             "-g",
             metavar="GLOB",
@@ -91,7 +91,7 @@ class ScopedRequest(Request[A_co], Generic[A_co], frozen=True, kw_only=True):
     ] = None
     exclude_globs: Annotated[
         Names,
-        described("no path that matches one of these globs", "--exclude", "-x", metavar="GLOB"),
+        described("exclude paths matching one of these globs", "--exclude", "-x", metavar="GLOB"),
     ] = None
     languages: Annotated[
         Names,

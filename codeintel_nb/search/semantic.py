@@ -126,8 +126,8 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
     if shard.manifest.embedder != plan.embedder.id and plan.vector is not None:
         raise SearchError(
             f"{part.repo!r} was indexed with the embedding {shard.manifest.embedder}, "
-            f"this version asks with {plan.embedder.id}. "
-            "Index it again: codeintel index PATH --rebuild"
+            f"but this version uses {plan.embedder.id}. "
+            "To rebuild the index, run: codeintel index PATH --rebuild"
         )
     lexical_ids, lexical = np.zeros(0, np.int64), np.zeros(0, np.float32)
     closest = Closest(np.zeros(0, np.int64), np.zeros(0, np.float64))

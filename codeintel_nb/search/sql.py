@@ -139,13 +139,12 @@ def _answer(connection: Any, statement: str, bounds: Bounds, most_rows: int) -> 
         if bounds.cancel is not None and bounds.cancel.is_set():
             raise SearchError("The SQL query was cancelled.") from None
         raise SearchError(
-            "The SQL query took longer than its deadline. Narrow the scope, or give it more time."
+            "The SQL query timed out. Narrow the scope, or allow more time."
         ) from None
     except duckdb.Error as error:
         first = str(error).strip().splitlines()[0]
         raise SearchError(
-            f"The SQL query failed: {first} "
-            "The tables are repositories, files, chunks, symbols, cells and hits."
+            f"SQL error: {first} (Tables: repositories, files, chunks, symbols, cells, hits.)"
         ) from None
 
 
@@ -162,13 +161,11 @@ def _checked(connection: Any, statement: str) -> str:
         raise SearchError(EMPTY)
     if len(statements) != 1:
         raise SearchError(
-            f"There are {len(statements)} SQL statements. "
-            "Give one query: they are answered one by one."
+            f"The text contains {len(statements)} SQL statements. Give one query at a time."
         )
     if statements[0].type != duckdb.StatementType.SELECT:
         raise SearchError(
-            f"The SQL statement is no query: {query.split()[0]} is not possible here. "
-            "Ask with select, or from."
+            f"Only queries are allowed (SELECT or FROM); {query.split()[0].upper()} is not."
         )
     tree = msgspec.json.decode(
         connection.execute("select json_serialize_sql(?::varchar)", [query]).fetchone()[0]
@@ -176,13 +173,13 @@ def _checked(connection: Any, statement: str) -> str:
     if tree["error"]:
         raise SearchError(
             f"The SQL query cannot be checked: {tree.get('error_message', '')}. "
-            "Ask with select, or from."
+            "Only queries with SELECT or FROM are allowed."
         )
     for name in _called(tree):
         if _TELLING.match(name):
             raise SearchError(
-                f"The SQL query may not use {name}: "
-                "what is in scope can be asked for, not the machine it is on."
+                f"The SQL query cannot use {name}: "
+                "queries can read the code in scope, not the machine."
             )
     return query
 

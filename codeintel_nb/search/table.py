@@ -191,7 +191,8 @@ class Table:
 
         body = "".join(f"<tr>{cells('td', row)}</tr>" for row in self.rows(_SHOWN))
         count = len(self)
-        size = f"the first {count:,} rows" if self.truncated else f"{count:,} rows"
+        rows = f"{count:,} row{'' if count == 1 else 's'}"
+        size = f"the first {rows}" if self.truncated else rows
         note = f"<caption>{size}{f', the first {_SHOWN} shown' if count > _SHOWN else ''}</caption>"
         return (
             f"<table>{note}<thead><tr>{cells('th', self.columns)}</tr></thead>"

@@ -73,7 +73,7 @@ def read_rules(path: str, follow: bool = False, folder: int | None = None) -> by
     except OSError as error:
         if isinstance(error, ABSENT) or error.errno in TRANSIENT:
             raise
-        raise NotReadable(f"{path} is not read: {error.strerror}") from error
+        raise NotReadable(f"{path} cannot be read: {error.strerror}") from error
     return _read(handle, path, MAX_RULE_BYTES)[0]
 
 
@@ -82,7 +82,7 @@ def _read(handle: int, path: str, max_bytes: int) -> tuple[bytes, os.stat_result
     try:
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode):
-            raise NotReadable(f"{path} is no regular file")
+            raise NotReadable(f"{path} is not a regular file")
         parts, size = list[bytes](), 0
         while size <= max_bytes and (
             part := os.read(handle, min(max_bytes + 1 - size, max(state.st_size, 4096) + 1))
@@ -92,7 +92,7 @@ def _read(handle: int, path: str, max_bytes: int) -> tuple[bytes, os.stat_result
     finally:
         os.close(handle)
     if size > max_bytes:
-        raise NotReadable(f"{path} has more than {max_bytes:,} bytes")
+        raise NotReadable(f"{path} is larger than {max_bytes:,} bytes")
     return b"".join(parts), state
 
 
@@ -112,7 +112,7 @@ def check_root(root: str) -> None:
     resolved = os.path.realpath(root)
     if resolved != root:
         raise SourceError(
-            f"The folder {root} leads elsewhere now, to {resolved}, so it is not read. "
+            f"The folder {root} leads elsewhere now, to {resolved}, so it was not read. "
             f"If that is intended, index {resolved} under another name: codeintel index {resolved}"
         )
 
@@ -152,7 +152,7 @@ class FolderReader:
             check_root(self._root)
             place = os.path.join(self._root, *folders, name)
             if os.path.realpath(place) != place:
-                raise NotReadable(f"{place} is a link, or lies behind one")
+                raise NotReadable(f"{place} is a link, or is in a linked folder")
             handle = os.open(place, _FILE)
         data, state = _read(handle, path, max_bytes)
         return data, FileState.of(state)

@@ -30,7 +30,7 @@ def check_is_indexable(root: str, home: Path) -> None:
             return
         folder = above
     raise SourceError(
-        f"The folder {root} holds codeintel's own index. "
+        f"The folder {root} contains codeintel's own index. "
         "Choose another folder: codeintel index PATH"
     )
 

@@ -45,17 +45,18 @@ def worktree(path: str | Path, name: str | None = None, outputs: bool = False) -
     except (OSError, RuntimeError, ValueError) as error:
         # a loop of links, an unknown user, a zero byte
         raise SourceError(
-            f"There is no folder {str(root)!r}. Check the path: codeintel index PATH."
+            f"The folder {str(root)!r} does not exist. Check the path: codeintel index PATH"
         ) from error
     check_text(str(resolved), "The folder")
     if not resolved.is_dir():
         raise SourceError(
-            f"{root} is a file. Index the folder that holds it: codeintel index {resolved.parent}"
+            f"{root} is a file. "
+            f"Index the folder that contains it: codeintel index {resolved.parent}"
         )
     if not is_readable(resolved):
         raise SourceError(
-            f"You may not read the folder {resolved}. Ask its owner for the right to, "
-            "or index another: codeintel index PATH"
+            f"You have no permission to read the folder {resolved}. Ask its owner for access, "
+            "or index another folder: codeintel index PATH"
         )
     return Repository(check_name(name or resolved.name or "root"), str(resolved), outputs=outputs)
 
@@ -95,7 +96,7 @@ def package_at(folder: str | Path, import_name: str, name: str | None = None) ->
     repository = worktree(folder, name or module)
     if Path(repository.root).name != module:
         raise SourceError(
-            f"The folder {repository.root} does not hold the package {module!r}. "
+            f"The folder {repository.root} does not contain the package {module!r}. "
             "Give its own folder, or index it as a folder: codeintel index PATH"
         )
     return _package(Path(repository.root), name)
@@ -215,7 +216,7 @@ def check_name(name: str) -> str:
     check_text(name, "The name")
     if not _NAME.fullmatch(name):
         raise SourceError(
-            f"A repository cannot be named {name!r}: 1 to 128 characters, "
-            "no slash or control character. Give another: --name NAME"
+            f"The repository name {name!r} is invalid. Use 1 to 128 characters, without slashes "
+            "and control characters: --name NAME"
         )
     return name

@@ -146,8 +146,8 @@ class Walk:
         except OSError as error:
             if error.errno in TRANSIENT:
                 raise SourceError(
-                    f"The file {os.path.join(self.root, path)} cannot be looked at now "
-                    f"({error.strerror}). What was indexed before still answers; try again."
+                    f"The file {os.path.join(self.root, path)} cannot be read at the moment "
+                    f"({error.strerror}). Files indexed earlier remain searchable. Try again."
                 ) from error
             return
 
@@ -249,8 +249,8 @@ class Walk:
         except OSError as error:
             if error.errno in TRANSIENT:  # the files still exist: do not report them as deleted
                 raise SourceError(
-                    f"The folder {os.path.join(self.root, folder)} cannot be listed now "
-                    f"({error.strerror}). What was indexed before still answers; try again."
+                    f"The folder {os.path.join(self.root, folder)} cannot be listed at the moment "
+                    f"({error.strerror}). Files indexed earlier remain searchable. Try again."
                 ) from error
             self._leave("unreadable folder", folder)
             self.unlisted.add(folder)

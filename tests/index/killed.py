@@ -129,7 +129,7 @@ def write_index(
     except Exception as error:  # any failure must surface as an error of ours
         ours = type(
             error
-        ).__module__ == "codeintel_nb.errors" and "last good index still answers" in str(error)
+        ).__module__ == "codeintel_nb.errors" and "last good index remains searchable" in str(error)
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
         os._exit(ENDED_BY_ITSELF if ours else 1)
     os._exit(0)

@@ -244,7 +244,7 @@ def test_current_folder_is_searched_when_nothing_is_indexed(tmp_path):
         (f"many/{i}.py", 1) for i in range(500) if i % 10 == 7
     )
     assert len(workspace.search_text("number", limit=3)) == 3
-    with pytest.raises(SearchError, match="cannot be read"):
+    with pytest.raises(SearchError, match="is invalid"):
         workspace.search_text("(unclosed", regex=True)
     with pytest.raises(SearchError, match="Nothing is indexed"):
         workspace.search_text("value", Scope(repos=("other",)))

@@ -75,7 +75,9 @@ def test_stopped_first_run_keeps_the_files_read(opened, large):
     workspace = opened()
     message = stopped(workspace, large)
     assert "was stopped at" in message
-    assert message.endswith("What was read is kept; resume with: codeintel refresh large")
+    assert message.endswith(
+        "Files indexed so far are kept. To resume, run: codeintel refresh large"
+    )
     (status,) = workspace.status()
     assert (status.state, status.complete) == ("stopped", False)
     assert 0 < status.files < 500
@@ -141,7 +143,7 @@ def test_shutdown_does_not_wait_for_a_user_stop(opened, large):
             cancel.shut_down()
 
     with pytest.raises(
-        IndexingCancelled, match=r"was stopped at .* Nothing is indexed yet; resume with"
+        IndexingCancelled, match=r"was stopped at .* Nothing is indexed yet. To resume, run"
     ):
         workspace.index(large, progress=progress, cancel=cancel)
     assert workspace.is_stopped("large")
@@ -179,7 +181,7 @@ def test_unfinished_rebuild_is_completed_by_the_next_run(opened, large, by_user)
         if moved.files_done >= 100:
             cancel.set() if by_user else cancel.shut_down()
 
-    with pytest.raises(IndexingCancelled, match="resume with|Resume with"):
+    with pytest.raises(IndexingCancelled, match="To resume, run: codeintel refresh"):
         workspace.index(large, progress=progress, cancel=cancel, outputs=True)
     assert workspace.search_text("printed_once").total == 0
     (large / "d0" / "f000.py").write_text("fresh = 1\n")
@@ -197,7 +199,7 @@ def test_only_a_user_request_resumes_a_stopped_run(opened, large):
     stopped(workspace, large)
     before = workspace.status()[0]
     with pytest.raises(
-        IndexingCancelled, match="was stopped earlier. Resume with: codeintel refresh large"
+        IndexingCancelled, match="was stopped earlier. To resume, run: codeintel refresh large"
     ):
         workspace.index_repository(workspace.repository("large"), requested=False)
     assert workspace.status()[0] == before
@@ -228,7 +230,7 @@ def test_stopped_update_leaves_the_index_complete(opened, large):
     for i in range(0, 500, 2):
         (large / f"d{i // 50}/f{i:03}.py").write_text(f"changed_{i} = 1\n" * 300)
     message = stopped(workspace, large, at=100)
-    assert "What was indexed before still answers" in message
+    assert "Files indexed earlier remain searchable" in message
     (status,) = workspace.status()
     assert (status.state, status.complete, status.files) == ("indexed", True, 500)
     assert status.stopped

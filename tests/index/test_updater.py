@@ -181,7 +181,7 @@ def test_second_writer_error_names_the_first_process(setup):
     run, stored, _, _ = setup
     with (
         one_writer(stored),
-        pytest.raises(EngineError, match=f"being indexed by process {os.getpid()}"),
+        pytest.raises(EngineError, match=rf"being indexed already \(process {os.getpid()}"),
     ):
         run()
 

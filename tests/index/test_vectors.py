@@ -64,7 +64,7 @@ def test_empty_index_returns_nothing(tmp_path):
 
 def test_truncated_file_raises_shard_error(tmp_path):
     (tmp_path / "v.faiss").write_bytes(b"short")
-    with pytest.raises(ShardError, match="cut short"):
+    with pytest.raises(ShardError, match="are truncated"):
         VectorIndex(tmp_path / "v.faiss", 100, 64)
 
 

@@ -94,7 +94,7 @@ def test_deleted_folder_is_reported(watched, tree):
     shutil.rmtree(tree)
     until(lambda: failures)
     assert failures[0][0] == "shop"
-    assert "is gone" in failures[0][1] or "not followed" in failures[0][1]
+    assert "no longer exists" in failures[0][1] or "cannot be watched" in failures[0][1]
 
 
 def test_watch_without_repositories_raises(make_workspace):

@@ -129,7 +129,7 @@ def test_two_servers_share_scopes_through_redis(make_server, make_redis):
     assert (refused.status, refused.json["error"]) == (503, "EngineError")
     assert "was not set" in refused.json["detail"]
     one.until(lambda: redis_of(one)["status"] == "degraded")
-    assert "is away" in redis_of(one)["reasons"][0]
+    assert "is unreachable" in redis_of(one)["reasons"][0]
 
     redis.start()
     one.until(lambda: one.ask("PUT", "sessions/team/scope", {"languages": ["go"]}).status == 200, 3)

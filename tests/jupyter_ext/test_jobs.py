@@ -118,7 +118,7 @@ def test_old_index_answers_after_a_cancelled_or_killed_run(work):
         last = events(work, "work")[-1]
         assert last["state"] == ("cancelled" if how == "cancelled" else "failed")
         assert last["error"] == ("IndexingCancelled" if how == "cancelled" else "EngineError")
-        assert "still answers" in last["detail"]
+        assert "remain searchable" in last["detail"]
         again = work.ask(
             "POST", "search/text", {"pattern": "def function_1_", "repos": ["work"], "limit": 1000}
         ).json["results"]
@@ -139,7 +139,7 @@ def test_repository_cannot_be_removed_while_indexing(work):
     )
     refused = work.ask("DELETE", "repositories/work")
     assert refused.status == 409
-    assert "is being indexed by process" in refused.json["detail"]
+    assert "is being indexed already (process" in refused.json["detail"]
 
 
 def test_ctrl_c_in_a_notebook_cancels_the_run(work, open_notebook):

@@ -431,7 +431,7 @@ def test_indexing_shows_progress_and_can_be_cancelled(lab, open_lab):
     panel.get_by_label("Save this scope as, Enter saves").fill("a/b")
     panel.get_by_label("Save this scope as, Enter saves").press("Enter")
     wrong = panel.get_by_role("group", name="Saved").locator(".error")
-    wrong.get_by_text("A scope cannot be called 'a/b'").wait_for()
+    wrong.get_by_text("The scope name 'a/b' is invalid").wait_for()
     assert panel.locator(".said.error").count() == 0, "the caption shows only search errors"
     panel.get_by_label("Save this scope as, Enter saves").press("x")
     assert wrong.inner_text() == ""

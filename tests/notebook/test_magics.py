@@ -190,28 +190,28 @@ def test_package_is_added_by_name(run):
         ("%scope set --lang pythn", "Did you mean 'python'?"),
         ("%scope set --kind klass", "Did you mean 'class'?"),
         ("%scope set --repo shp", "Did you mean 'shop'?"),
-        ("%scope set --include '{a'", "without its '}'"),
+        ("%scope set --include '{a'", "unmatched '{'"),
         ("%scope set python", "does not understand 'python'"),
         ("%scope set", "needs at least one limit"),
         ("%scope sett --lang python", "Did you mean 'set'?"),
         ("%scope drop --lang go", "is not in the scope"),
-        ("%scope save a/b", "cannot be called"),
+        ("%scope save a/b", "The scope name 'a/b' is invalid"),
         ("%textsearch", "The pattern is empty"),
-        ("%textsearch --regex (", "cannot be read"),
+        ("%textsearch --regex (", "The regular expression '(' is invalid"),
         ("%textsearch --limit -1 x", "give a whole number from 1"),
         ("%textsearch --limit x y", "a whole number, not 'x'"),
         ("%textsearch --nope x", "There is no option '--nope'"),
-        ("%semsearch", "The question is empty"),
+        ("%semsearch", "The query is empty"),
         ("%semsearch --mode magic x", "magic"),
-        ("%codesql select * from nothing", "The SQL query failed"),
-        ("%codeindex add /no/such/folder", "There is no folder"),
+        ("%codesql select * from nothing", "SQL error"),
+        ("%codeindex add /no/such/folder", "The folder '/no/such/folder' does not exist"),
         ("%codeindex add --package no_such_package", "installed"),
         ("%codeindex add --kernel extra", "besides only --rebuild"),
         ("%codeindex add --kernel --package json", "besides only --rebuild"),
         ("%codeindex add --package json --outputs", "is for a folder of notebooks"),
         ("%scope set --repo 'pkg:pandas*'", "%codeindex add --package pandas"),
         ("%symbol", "The name is empty"),
-        ("%codesql drop table files", "is no query"),
+        ("%codesql drop table files", "Only queries are allowed"),
         ("%codeindex drop", "needs the name"),
         ("%codeindex drop nothing", "No repository 'nothing'"),
         ("%codeindex ad", "Did you mean 'add'?"),
@@ -384,7 +384,7 @@ def test_scope_without_files_shows_a_warning(ready):
 def test_names_of_saved_scopes(ready):
     ready("%scope set --lang python")
     ready("%scope save")
-    assert ready.err == "UsageError: The scope has no name yet. Give it one: %scope save NAME\n"
+    assert ready.err == "UsageError: The scope needs a name. Run: %scope save NAME\n"
     ready("%scope save my scope of python")
     assert "my scope of python" in repr(ready("%scope list"))
     assert ready("%scope use my scope of python").scope.languages == ("python",)

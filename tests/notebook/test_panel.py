@@ -138,7 +138,7 @@ def test_indexing_can_be_cancelled(panel, tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ({"what": "search", "query": "(", "regex": True}, "cannot be read"),
+        ({"what": "search", "query": "(", "regex": True}, "The regular expression '(' is invalid"),
         ({"what": "scope", "scope": {"languages": ["pyton"]}}, "Did you mean"),
         ({"what": "use", "name": "nothing"}, "nothing"),
         ({"what": "steal"}, "Invalid value"),

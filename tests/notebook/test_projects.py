@@ -93,7 +93,7 @@ def test_unindexed_project_is_searched_as_text(at, places):
     assert "only text search reads its files. %codeindex add indexes the project" in shown
     run("%semsearch needle")
     assert run.err.startswith(
-        "UsageError: The project 'mine' is not indexed yet, so only text search reads its files."
+        "UsageError: The project 'mine' is not indexed yet, so only text search covers its files."
         " Index it: %codeindex add "
     )
     run("%codeindex add")

@@ -114,7 +114,7 @@ def test_invalid_glob_error_is_one_line(glob):
 
 @pytest.mark.parametrize("glob", ["./", ".//"])
 def test_error_quotes_the_folder_as_typed(glob):
-    with pytest.raises(ScopeError, match=f"glob '{glob}' names no file"):
+    with pytest.raises(ScopeError, match=f"glob '{glob}' matches no file"):
         check_glob(glob)
 
 

@@ -49,10 +49,10 @@ def open_arrays(path: Path) -> dict[str, Array]:
     """
     mapped = map_file(path)
     if len(mapped) < 16:
-        raise ShardError(f"The index part {path.name} of shard {path.parent.name} is cut short.")
+        raise ShardError(f"The index part {path.name} of shard {path.parent.name} is truncated.")
     if mapped[:8] != MAGIC:
         raise ShardError(
-            f"The index part {path.name} of shard {path.parent.name} does not begin as one."
+            f"The index part {path.name} of shard {path.parent.name} has an invalid header."
         )
     length = int.from_bytes(mapped[8:16], "little")
     try:

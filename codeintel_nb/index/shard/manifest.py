@@ -49,22 +49,22 @@ def read_manifest(folder: Path) -> Manifest:
         document = msgspec.json.decode(data)
         if isinstance(document, dict) and document.get("format") != FORMAT:
             raise ShardError(
-                f"Shard {folder.name} is format {document.get('format')}, this version reads"
-                f" {FORMAT}. Rebuild it: codeintel index PATH --rebuild"
+                f"Shard {folder.name} has format {document.get('format')}, but this version reads "
+                f"format {FORMAT}. To rebuild the index, run: codeintel index PATH --rebuild"
             )
         manifest = msgspec.convert(document, Manifest)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise damaged(folder, f"its manifest cannot be read: {error}") from error
     missing = [name for name in PARTS if name not in manifest.parts]
     if missing:
-        raise damaged(folder, f"its manifest does not name {missing[0]}")
+        raise damaged(folder, f"its manifest lacks {missing[0]}")
     return manifest
 
 
 def damaged(folder: Path, what: str) -> ShardError:
     return ShardError(
-        f"Shard {folder.name} is damaged: {what}. Rebuild it: codeintel index PATH --rebuild"
-        " (codeintel doctor says which repository)."
+        f"Shard {folder.name} is damaged: {what}. To find its repository, run: codeintel doctor. "
+        "To rebuild the index, run: codeintel index PATH --rebuild"
     )
 
 

@@ -48,7 +48,7 @@ class Shard:
             self._open()
         except PermissionError as error:
             raise ShardError(
-                f"Shard {folder.name} may not be read ({error.strerror}). "
+                f"Shard {folder.name} cannot be read ({error.strerror}). "
                 "Ask its owner for access, or set CODEINTEL_HOME to a folder that you own."
             ) from error
 
@@ -118,7 +118,7 @@ class Shard:
     def check_dead(self, dead: Sequence[int]) -> None:
         """Raise ShardError if tombstones name files outside the shard."""
         if dead and not (min(dead) >= 0 and max(dead) < self.manifest.files):
-            raise damaged(self.folder, "the snapshot names files that it does not have")
+            raise damaged(self.folder, "the snapshot refers to files that it does not contain")
 
     @property
     def id(self) -> str:

@@ -81,12 +81,12 @@ class VectorIndex:
         self._index: Any = None
         mapped = map_file(path)
         if len(mapped) < count * dim:
-            raise ShardError(f"The vectors of shard {path.parent.name} are cut short.")
+            raise ShardError(f"The vectors of shard {path.parent.name} are truncated.")
         if (
             mapped[: len(FAISS_SQ)] != FAISS_SQ
             or int.from_bytes(mapped[len(FAISS_SQ) : len(FAISS_SQ) + 4], "little") != dim
         ):
-            raise ShardError(f"The vectors of shard {path.parent.name} do not begin as such.")
+            raise ShardError(f"The vectors of shard {path.parent.name} have an invalid header.")
         # FAISS writes the codes last, so numpy finds them without it
         self.codes: Codes = np.frombuffer(
             mapped, np.uint8, count * dim, len(mapped) - count * dim

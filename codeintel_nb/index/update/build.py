@@ -190,16 +190,16 @@ def _follow(
         raise
     except Cancelled:
         raise IndexingCancelled(
-            f"Indexing {stored.repository.name!r} was cancelled. What was indexed before still"
-            f" answers; resume with: codeintel refresh {stored.repository.name}"
+            f"Indexing {stored.repository.name!r} was cancelled. Files indexed earlier remain "
+            f"searchable. To resume, run: codeintel refresh {stored.repository.name}"
         ) from None
     raise _died(child.wait(), stored, stderr)
 
 
 def _died(status: int, stored: StoredRepository, stderr: IO[bytes]) -> EngineError:
     how = (
-        f"The process that indexed {stored.repository.name!r} {how_it_ended(status, stderr)}"
-        " What was indexed before still answers; run codeintel index again."
+        f"The process indexing {stored.repository.name!r} {how_it_ended(status, stderr)}"
+        " Files indexed earlier remain searchable. To retry, run codeintel index again."
     )
     path = crashed_file(stored.folder, status)
     return _Crashed(how, path) if path else EngineError(how)

@@ -281,13 +281,13 @@ def compact_in_child(
                     progress(msgspec.json.decode(line, type=Progress))
             if status := child.wait():
                 raise EngineError(
-                    f"The process that compacted the index of {repository.name!r}"
-                    f" {how_it_ended(status, stderr)} Nothing is lost; the next update tries again."
+                    f"The process compacting the index of {repository.name!r}"
+                    f" {how_it_ended(status, stderr)} Nothing is lost; the next update retries."
                 )
         except (BrokenPipeError, Cancelled):
             raise EngineError(
-                f"Compacting the index of {repository.name!r} was ended."
-                " Nothing is lost; the next update tries again."
+                f"Compacting the index of {repository.name!r} was interrupted."
+                " Nothing is lost; the next update retries."
             ) from None
         finally:
             end(child)

@@ -155,8 +155,8 @@ def plan_update(
     numbers, root = places.numbers, stored.repository.root
     if not existing and not suspects and not source.is_available():
         raise SourceError(
-            f"The folder {root} of {stored.repository.name!r} cannot be read: it is gone, "
-            "or you lack the right to. What was indexed before still answers."
+            f"The folder {root} of {stored.repository.name!r} cannot be read: it does not exist, "
+            "or you have no permission. Files indexed earlier remain searchable."
         )
     expected = (
         numbers.keys() if only is None else {live for path in only for live in places.at(path)}

@@ -28,7 +28,8 @@ class Stop(msgspec.Struct, frozen=True):
         """Return the progress as text: ``at 84 % (3,640 of 4,643 files)``."""
         if not self.files_total:
             return "before the first file"
-        return f"at {100 * self.share:.0f} % ({self.files_done:,} of {self.files_total:,} files)"
+        files = f"{self.files_total:,} file{'' if self.files_total == 1 else 's'}"
+        return f"at {100 * self.share:.0f} % ({self.files_done:,} of {files})"
 
 
 class Cancellation(threading.Event):

@@ -155,8 +155,8 @@ def how_it_ended(status: int, said: IO[bytes]) -> str:
         if status < 0
         else f"ended with status {status}."
     )
-    hint = " Often that is for want of memory." if status == -9 else ""
-    return f"{how}{hint}{f' It said: {last[-1][:300]}' if last else ''}"
+    hint = " It probably ran out of memory." if status == -9 else ""
+    return f"{how}{hint}{f' Its last message: {last[-1][:300]}' if last else ''}"
 
 
 _behind_job = b""  # input read past the job

@@ -57,8 +57,8 @@ def update(
         run.index(progress, stopped)
         if run.is_stopped:
             raise IndexingCancelled(
-                f"Indexing {stored.repository.name!r} was cancelled. What was read is kept; "
-                f"resume with: codeintel refresh {stored.repository.name}"
+                f"Indexing {stored.repository.name!r} was cancelled. Files indexed so far are "
+                f"kept. To resume, run: codeintel refresh {stored.repository.name}"
             )
         run.count_unparsed()
         # before the snapshot: a search in between would treat refused files as changed
@@ -153,8 +153,9 @@ class _Run:
                 error.errno == errno.EIO and path not in self.plan.places.numbers
             ):
                 raise SourceError(
-                    f"The file {path} of {self.stored.repository.name!r} cannot be read now "
-                    f"({error.strerror}). What was indexed before still answers; try again."
+                    f"The file {path} of {self.stored.repository.name!r} cannot be read at the "
+                    f"moment ({error.strerror}). Files indexed earlier remain searchable. "
+                    "Try again."
                 ) from error
             self._leave("vanished or unreadable", path)
             self._drop(path)

@@ -32,8 +32,8 @@ def one_writer(stored: StoredRepository, wait_s: float = 0.5) -> Iterator[None]:
                 owner.read_text(encoding="utf-8").strip() if owner.exists() else "another process"
             )
             raise EngineError(
-                f"{stored.repository.name!r} is being indexed by {holder}. "
-                "Wait for it, or stop it; searches go on meanwhile."
+                f"{stored.repository.name!r} is being indexed already ({holder}). "
+                "Wait for that run, or stop it. Searches work meanwhile."
             ) from None
     try:
         with suppress(OSError):  # a full disk: the file only names the lock's owner

@@ -89,8 +89,8 @@ class Watcher:
                 if not over.is_set() and os.path.isdir(repository.root):
                     self._failed(
                         repository.name,
-                        f"{repository.name!r} is not followed: {error}. "
-                        f"Refresh it by hand: codeintel index {repository.root}",
+                        f"{repository.name!r} cannot be watched: {error}. "
+                        f"To update its index, run: codeintel index {repository.root}",
                     )
                     return
             self._wait_for_folder(repository, over)
@@ -143,8 +143,8 @@ class Watcher:
             self.unwatched[repository.name] = reason
             self._failed(
                 repository.name,
-                f"{repository.name!r} is not watched as a whole; "
-                f"the other folders are polled every few seconds: {reason}",
+                f"Some folders of {repository.name!r} cannot be watched "
+                f"and are polled every few seconds: {reason}",
             )
 
     def _wait_for_root(self, repository: Repository, over: threading.Event) -> None:
@@ -164,9 +164,9 @@ class Watcher:
                 reported = True
                 self._failed(
                     repository.name,
-                    f"The folder {repository.root} of {repository.name!r} is gone; "
-                    "it is followed again when it is back. Its index still answers; "
-                    f"remove it with: codeintel remove {repository.name}",
+                    f"The folder {repository.root} of {repository.name!r} no longer exists. "
+                    "Watching resumes when it is back. Its index remains searchable. "
+                    f"To remove it, run: codeintel remove {repository.name}",
                 )
             over.wait(EMPTY_BATCH_S)
 

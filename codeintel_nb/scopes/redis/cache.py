@@ -150,15 +150,15 @@ class RedisMemory:
     def state(self) -> str:
         """Describe the state of Redis, for people."""
         if not self._began:
-            return f"{shown(self.url)} was not asked yet"
+            return f"{shown(self.url)} has not been contacted yet"
         if self.is_away():
-            return f"{shown(self.url)} is away: {self._why_away}"
+            return f"{shown(self.url)} is unreachable: {self._why_away}"
         if self._tracking is None:
-            return f"{shown(self.url)} is being connected to"
-        return f"{shown(self.url)} answers" + (
+            return f"{shown(self.url)} is connecting"
+        return f"{shown(self.url)} is reachable" + (
             ""
             if self._tracking
-            else f", but does not tell of changes ({self._why_away}): "
+            else f", but sends no change notifications ({self._why_away}): "
             f"scopes set on other servers apply here within {UNTRACKED_S:.0f} s"
         )
 
@@ -203,8 +203,8 @@ class RedisMemory:
         """
         if session_id not in self._warned:
             _log.warning(
-                "What Redis holds as the scope of session %s cannot be read (%s); it is dropped, "
-                "and the session has no scope.",
+                "The scope of session %s in Redis cannot be read (%s). It was deleted; "
+                "the session has no scope now.",
                 session_id,
                 why[:200],
             )
@@ -248,8 +248,8 @@ class RedisMemory:
         """Mark the cache as stale: it serves only while Redis does not answer."""
         if self._tracking is not None or not self._why_away:
             _log.warning(
-                "Redis at %s is away (%s); scopes that are known go on, "
-                "none can be set until it is back.",
+                "Redis at %s is unreachable (%s). Cached scopes still apply; "
+                "setting a scope fails until it is back.",
                 shown(self.url),
                 why,
             )
@@ -264,8 +264,8 @@ class RedisMemory:
 
     def _untracked(self, why: str) -> None:
         _log.warning(
-            "Redis at %s does not tell of changes (%s): "
-            "a scope that is set on another server applies here within %.0f s.",
+            "Redis at %s sends no change notifications (%s): "
+            "scopes set on other servers apply here within %.0f s.",
             shown(self.url),
             why,
             UNTRACKED_S,
@@ -280,7 +280,7 @@ class RedisMemory:
         await self._reconcile(pipe, another)
         self._identity = identity
         if self._why_away:
-            _log.warning("Redis at %s answers again.", shown(self.url))
+            _log.warning("Redis at %s is reachable again.", shown(self.url))
         self._tracking, self._why_away, self._pipe = True, "", pipe
         self._met.set()
         if self._pinned:
@@ -369,7 +369,7 @@ class RedisMemory:
         if isinstance(reply, Exception):
             if not str(reply).startswith("WRONGTYPE"):
                 raise self._failed(reply) from reply
-            self._drop(session_id, "it is of another type", None)
+            self._drop(session_id, "its Redis type is not string", None)
             return None
         return None if reply is None else bytes(reply)
 
@@ -429,9 +429,9 @@ class RedisMemory:
 
     def _away(self, why: str = "") -> EngineError:
         return EngineError(
-            f"Redis at {shown(self.url)}, which holds the scopes, does not answer "
-            f"({(why or self._why_away).rstrip('.')}). It is tried again by itself; "
-            "where it stays away, look at its log, or at the address that this server was given."
+            f"Redis at {shown(self.url)}, which stores the scopes, does not answer "
+            f"({(why or self._why_away).rstrip('.')}). Retrying automatically. "
+            "If this persists, check the Redis log and this server's registry_url."
         )
 
     def _task(self, work: Any) -> Any:

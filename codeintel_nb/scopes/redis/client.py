@@ -51,7 +51,7 @@ def make_client(url: str) -> Redis:
         from redis.asyncio.sentinel import Sentinel
         from redis.backoff import NoBackoff
     except ImportError:
-        raise MissingExtra("redis", needed_by="A registry of scopes in Redis") from None
+        raise MissingExtra("redis", needed_by="A scope registry in Redis") from None
     scheme = urlsplit(url).scheme
     # one retry, for a connection closed by the server; no wait for an absent Redis
     options: dict[str, Any] = {
@@ -76,7 +76,7 @@ def make_client(url: str) -> Redis:
             service, _, database = parts.path.strip("/").partition("/")
             if not service:
                 raise ValueError(
-                    "it names no service: redis+sentinel://HOST:PORT,HOST:PORT/SERVICE"
+                    "it has no service; use redis+sentinel://HOST:PORT,HOST:PORT/SERVICE"
                 )
             credentials, _, places = parts.netloc.rpartition("@")
             user, _, password = credentials.partition(":")
@@ -107,9 +107,9 @@ def make_client(url: str) -> Redis:
             ).master_for(service)
             return master
     except (ValueError, TypeError) as error:
-        raise ScopeError(f"The address {shown(url)} of Redis cannot be read: {error}.") from None
+        raise ScopeError(f"The Redis address {shown(url)} is invalid: {error}.") from None
     raise ScopeError(
-        f"The address {shown(url)} of the scopes begins with none of memory://, "
+        f"The scope registry's address {shown(url)} must begin with one of memory://, "
         f"{', '.join(f'{name}://' for name in SCHEMES)}."
     )
 
@@ -219,7 +219,7 @@ class Tracker:
 
         pool = getattr(self._client, "connection_pool", None)
         if pool is None or not hasattr(pool, "connection_class"):
-            self._refused("a cluster has no one connection that tells of all keys")
+            self._refused("a cluster has no single connection for changes of all keys")
             return
         wait_s = FIRST_WAIT_S
         while True:
@@ -319,7 +319,7 @@ class Tracker:
             message = await events.read_response(timeout=ALIVE_S)
             if message is None:
                 if awaits_pong:
-                    raise TimeoutError("Redis gave no sign of life")
+                    raise TimeoutError("Redis did not reply to PING")
                 await events.send_command("PING")
                 awaits_pong = True
                 continue

@@ -275,7 +275,7 @@ class RedisRegistry(RedisMemory):
         raw = msgspec.json.encode(Payload(msgspec.Raw(msgspec.json.encode(scope)), at))
         if len(raw) > MAX_PAYLOAD:
             raise ScopeError(
-                f"The scope takes {len(raw):,} bytes; the most is {MAX_PAYLOAD:,}. "
+                f"The scope takes {len(raw):,} bytes; the maximum is {MAX_PAYLOAD:,}. "
                 "Use globs in place of long lists."
             )
         now, epoch = self._clock(), self._epoch

@@ -164,7 +164,7 @@ class Projection:
         """Run the child and load its points."""
         landmarks = self._present(shards)
         if landmarks is None and find_spec("openTSNE") is None:
-            raise MissingExtra("map", needed_by="A map of the code")
+            raise MissingExtra("map", needed_by="The code map")
         with tempfile.TemporaryDirectory(prefix="codeintel-map-") as scratch:
             folder = self.folder if _can_write(self.folder) else Path(scratch)
             if landmarks is not None and not (folder / LANDMARKS_FILE).exists():
@@ -177,7 +177,7 @@ class Projection:
             points = [layout and read_points(folder, shard, layout) for shard in shards]
             if layout is None or any(one is None for one in points):
                 raise EngineError(
-                    f"The map could not be written to {folder}. Free some space, and draw it again."
+                    f"The map cannot be written to {folder}. Free some space, and draw it again."
                 )
             self._use(layout)
             for shard, one in zip(shards, points, strict=True):
@@ -240,7 +240,7 @@ def _in_child(
         finally:
             end(child)
         raise EngineError(
-            f"The process that lays out the map {how_it_ended(child.wait(), stderr)} "
+            f"The process laying out the map {how_it_ended(child.wait(), stderr)} "
             "Draw it again; if that fails too, run: codeintel doctor"
         )
 

@@ -40,8 +40,8 @@ def rg_path() -> str:
     path = beside or shutil.which("rg")
     if path is None:
         raise EngineError(
-            "The ripgrep program, needed for this pattern, is missing. "
-            "Install it: pip install --force-reinstall ripgrep"
+            "This pattern needs the ripgrep program, which is missing. "
+            "Run: pip install --force-reinstall ripgrep"
         )
     return os.path.abspath(path)
 
@@ -265,12 +265,12 @@ def _rg(
         if error.errno in (*FILES_EXHAUSTED, errno.EAGAIN, errno.ENOMEM):
             raise
         if folder is not None and not os.path.isdir(folder):
-            raise SearchError(f"The folder {folder} is gone.") from None
+            raise SearchError(f"The folder {folder} no longer exists.") from None
         path = rg_path()
         rg_path.cache_clear()  # rg was removed, or built for another machine
         raise EngineError(
             f"The ripgrep program {path} cannot be run ({error.strerror}). "
-            "Install it: pip install --force-reinstall ripgrep"
+            "To reinstall it, run: pip install --force-reinstall ripgrep"
         ) from error
     over = threading.Event()
     watched = bounds.ends_at is not None or bounds.cancel is not None
@@ -287,13 +287,13 @@ def _rg(
         message = process.stderr.read().decode("utf-8", "replace")
         if process.wait() == 2 and message:
             raise SearchError(
-                f"The regular expression {query.pattern!r} cannot be read: {_reason(message)}. "
+                f"The regular expression {query.pattern!r} is invalid: {_reason(message)}. "
                 "To search for it as plain text, leave out --regex."
             )
         if process.returncode > 2:  # 1: no match; below 0: killed
             raise EngineError(
-                f"The ripgrep program ended with status {process.returncode}: "
-                f"{_reason(message)}. Install it: pip install --force-reinstall ripgrep"
+                f"The ripgrep program exited with status {process.returncode}: {_reason(message)}. "
+                "To reinstall it, run: pip install --force-reinstall ripgrep"
             )
     finally:
         process.kill()

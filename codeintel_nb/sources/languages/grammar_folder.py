@@ -41,7 +41,7 @@ def use_grammar_folder(home: Path) -> str:
     del os.environ[VARIABLE]
     raise EngineError(
         f"No grammar can be loaded ({'; '.join(reasons)}). "
-        f"Set {VARIABLE} to a folder that programs may be run from."
+        f"Set {VARIABLE} to a folder on a file system that allows execution."
     )
 
 
