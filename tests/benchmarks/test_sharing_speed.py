@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from codeintel_nb import Scope
-from codeintel_nb.mcp_server.values import TextArguments
+from codeintel_nb.operations.table import BY_NAME
 from codeintel_nb.scopes.redis.registry import RedisRegistry
 from tests.benchmarks.conftest import Corpus, median_ms, show
 from tests.benchmarks.redis_client import SESSIONS
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.benchmark
 
 PROCESSES, SECONDS = 8, 2.0
 ROUNDS, CALLS = 5, 1000
-DEFAULT = TextArguments(pattern="").limit
+DEFAULT = BY_NAME["search_text"].tool.limit
 
 
 def test_scopes_in_redis(redis: RedisServer) -> None:
