@@ -170,3 +170,25 @@ def git(tmp_path: Path) -> Callable[..., str]:
         return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout
 
     return run
+
+
+# fixtures that start something: tests with one of these get its marker
+STARTERS = {
+    "browser": {"chromium", "lab", "page", "open_lab"},
+    "server": {
+        "server", "make_server", "open_notebook", "serving", "make_serving", "served_home",
+        "lasting", "large", "work", "fake_server",
+    },
+    "redis": {"redis", "make_redis", "one_redis"},
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they start."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        for name, starters in STARTERS.items():
+            if fixtures & starters:
+                item.add_marker(name)
+        if "jupyter_ext" in item.path.parts:
+            item.add_marker("server")
