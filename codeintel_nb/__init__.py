@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__ as __version__
+
 if TYPE_CHECKING:
     from .errors import CodeIntelError
     from .notebook.panel import Panel
@@ -12,7 +14,6 @@ if TYPE_CHECKING:
     from .search.hit import Hit, Results
     from .workspace import Workspace
 
-__version__ = "0.1.0"
 __all__ = [
     "CodeIntelError",
     "Hit",

@@ -12,18 +12,18 @@ from uuid import uuid4
 
 import msgspec
 
+from .compactor import Compactor
+from .current_files import CurrentFiles
 from .embedding.embedder import Embedder
 from .engines.engine import Engine
 from .engines.local import LocalEngine
-from .errors import EngineError, IndexingCancelled, ShardError, SourceError
+from .errors import IndexingCancelled, ShardError, SourceError
 from .index.shard.cache import Shards
-from .index.store import REMOVED, Snapshot, Store, StoredRepository
+from .index.store import REMOVED, Store, StoredRepository
 from .index.update.build import InterruptedAtEnd, build, unchanged
-from .index.update.compact import compact_in_child, to_merge
 from .index.update.plan import plan_update
-from .index.update.report import NOTHING, IndexReport, Progress, RepositoryStatus, State
+from .index.update.report import NOTHING, IndexReport, Progress, RepositoryStatus
 from .index.update.stops import (
-    Stop,
     clear_rebuild,
     clear_stop,
     is_rebuild_due,
@@ -31,7 +31,7 @@ from .index.update.stops import (
     read_stop,
     write_stop,
 )
-from .index.update.write_lock import is_being_written, one_writer
+from .index.update.write_lock import one_writer
 from .index.watch.tree import Freshness
 from .index.watch.watcher import Watcher
 from .repositories import Repositories
@@ -40,6 +40,7 @@ from .settings import Settings
 from .sources import repository as sources
 from .sources.own_index import check_is_indexable
 from .sources.repository import Repository, package, worktree
+from .statuses import status_of
 
 
 class Indexer:
@@ -63,11 +64,9 @@ class Indexer:
         local: Engine = LocalEngine(self._shards, self._code_map, embedder, settings.count_bytes)
         self._engine = local if engine is None else engine(local)
         self._freshness = Freshness(settings, follow)
-        self._repositories = Repositories(
-            settings, self._store, self._engine, self._shards, self._freshness, here
-        )
-        self._closing = threading.Event()
-        self._compacting: dict[str, threading.Thread] = {}
+        self._repositories = Repositories(settings, self._store, self._engine, self._shards, here)
+        self._files = CurrentFiles(settings, self._engine, self._shards, self._freshness, here)
+        self._compactor = Compactor(settings, self._shards, follow)
 
     def index(
         self,
@@ -144,7 +143,7 @@ class Indexer:
             report = None if rebuild else self._elsewhere(stored, repository)
             if report is not None:
                 return report
-            if _is_other_version(existing, repository):
+            if sources.is_other_version(existing, repository):
                 former = existing.name
             if existing.name != repository.name:
                 continue
@@ -227,7 +226,9 @@ class Indexer:
             raise self._stopped(repository, cancel, last) from None
         if rebuild:  # an update of some paths leaves it due
             clear_rebuild(folder)
-        self._compact(repository, progress, cancel)
+        stored = self._store.stored(repository)
+        snapshot = self._repositories.snapshot(stored)
+        self._compactor.compact(stored, snapshot, progress, cancel)
         return report
 
     def _stopped(
@@ -281,38 +282,6 @@ class Indexer:
         except FileNotFoundError:  # a shard was replaced meanwhile
             return False
 
-    def _compact(
-        self,
-        repository: Repository,
-        progress: Callable[[Progress], None] | None = None,
-        cancel: threading.Event | None = None,
-    ) -> None:
-        """Merge shards if due: in the background with ``follow``, else at once."""
-        stored = self._store.stored(repository)
-        if not to_merge(
-            self._repositories.snapshot(stored),
-            lambda shard_id: self._shards.open(stored.key(shard_id)),
-            self.settings.shard_bytes,
-        ):
-            return
-
-        def note(event: Progress) -> None:
-            if progress is not None:
-                progress(msgspec.structs.replace(event, repository=repository.name))
-
-        def compact() -> None:
-            with suppress(EngineError):  # nothing is lost; the next update retries
-                compact_in_child(self.settings, repository, note, cancel)
-
-        if not self._follow:
-            compact()
-        elif not ((running := self._compacting.get(repository.name)) and running.is_alive()):
-            progress, cancel = None, self._closing
-            self._compacting[repository.name] = threading.Thread(
-                target=compact, name=f"codeintel-compact-{repository.name}", daemon=True
-            )
-            self._compacting[repository.name].start()
-
     def watch(
         self,
         names: Sequence[str] = (),
@@ -347,9 +316,7 @@ class Indexer:
     def failures(self) -> dict[str, str]:
         """Return repositories not comparable with their folders at the last search, and why."""
         names = {stored.repository.name for stored in self._repositories.all()}
-        return {
-            name: reason for name, reason in self._repositories.failures.items() if name in names
-        }
+        return {name: reason for name, reason in self._files.failures.items() if name in names}
 
     @property
     def unwatched(self) -> dict[str, str]:
@@ -415,55 +382,16 @@ class Indexer:
 
     def status(self) -> list[RepositoryStatus]:
         """Return every repository with the size and age of its index."""
-        statuses = []
-        for stored in self._repositories.all():
-            repository, damaged = stored.repository, ""
-            stop = read_stop(stored.folder)
-            try:
-                snapshot = self._repositories.snapshot(stored)
-            except ShardError as error:
-                snapshot, damaged = Snapshot(), str(error)
-            size = sum(
-                file.stat().st_size
-                for ref in snapshot.shards
-                for file in (stored.shards / ref.id).glob("*")
-            )
-            statuses.append(
-                RepositoryStatus(
-                    repository.name, repository.root, repository.source, repository.version,
-                    snapshot.files, snapshot.chunks, snapshot.content_bytes, size,
-                    snapshot.complete, snapshot.indexed_at, snapshot.skipped, snapshot.secrets,
-                    snapshot.examples, damaged, self._state(stored, snapshot, stop),
-                    "" if stop is None else stop.describe(),
-                )
-            )  # fmt: skip
-        return statuses
-
-    def _state(self, stored: StoredRepository, snapshot: Snapshot, stop: Stop | None) -> State:
-        if snapshot.complete:
-            return "indexed"
-        if is_being_written(stored):
-            return "indexing"
-        return "unfinished" if stop is None else "stopped"
+        return [
+            status_of(stored, self._repositories.snapshot) for stored in self._repositories.all()
+        ]
 
     def end_children(self) -> None:
         """Stop background work."""
-        self._closing.set()
-        for compacting in self._compacting.values():
-            compacting.join()
+        self._compactor.close()
 
     def close(self) -> None:
         """Stop background work and release the mapped files."""
         self.end_children()
         self._freshness.close()
         self._engine.close()
-
-
-def _is_other_version(existing: Repository, repository: Repository) -> bool:
-    """Whether a package replaces an installed version; never one that the user named."""
-    return (
-        existing.source == repository.source == "package"
-        and existing.name.startswith("pkg:")
-        and existing.version != repository.version
-        and (existing.root, existing.distribution) == (repository.root, repository.distribution)
-    )

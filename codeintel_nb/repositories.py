@@ -6,26 +6,21 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from .engines.engine import Engine, Target
-from .errors import CodeIntelError, EngineError, ScopeError, SearchError, ShardError, did_you_mean
+from .errors import EngineError, ScopeError, SearchError, ShardError, did_you_mean
 from .index.shard.cache import Shards
 from .index.shard.manifest import damaged
 from .index.shard.mapping import FILES_EXHAUSTED
 from .index.store import Snapshot, Store, StoredRepository, read_snapshot
 from .index.update.plan import CLOCK_STEP_NS
 from .index.update.report import NOTHING
-from .index.watch.tree import Changes, Freshness, OpenShards, SnapshotReplaced
+from .offers import Offers, not_indexed
 from .scopes.scope import EVERYTHING, Scope, short_name
-from .search.hit import Coverage
-from .search.text.unindexed import UnindexedTarget
 from .settings import Settings
-from .sources.repository import WORKTREE, Repository, how_to_index, worktree
-from .sources.source import Source, source_of
-from .sources.walk import FileStat
+from .sources.repository import how_to_index, worktree
 
 MAX_CHOICES = 1000  # cached lists of repositories by scope
 RETRIES = 5  # of a search, if a shard was replaced meanwhile
@@ -47,21 +42,8 @@ class View(NamedTuple):
     unfinished: list[StoredRepository] = []
 
 
-class Current(NamedTuple):
-    """Shards and files to read in a text search."""
-
-    view: View  # without repositories that cannot be compared with their folders
-    targets: list[Target]
-    unindexed: list[UnindexedTarget]
-    unwatched: dict[str, str] = {}  # repositories with unwatched folders, and the reasons
-
-
 class Repositories:
-    """Repositories of a home, read again after changes; safe to share between threads.
-
-    ``here`` is the folder to search while nothing is indexed: the current one if empty, none if
-    None.
-    """
+    """Repositories of a home, read again after changes; safe to share between threads."""
 
     def __init__(
         self,
@@ -69,15 +51,12 @@ class Repositories:
         store: Store,
         engine: Engine,
         shards: Shards,
-        freshness: Freshness,
         here: str | None,
     ) -> None:
-        self._settings, self._store, self._engine = settings, store, engine
-        self._shards, self._freshness = shards, freshness
+        self._settings, self._store = settings, store
+        self._engine, self._shards = engine, shards
+        self._offers = Offers()
         self._here = here
-        self._offered: dict[str, Repository] = {}  # unindexed projects by name
-        # repositories not comparable with their folders at the last search, and the reasons
-        self.failures: dict[str, str] = {}
         self._damaged: dict[Path, str] = {}  # shards with a part that could not be read, and why
         self._snapshots: dict[Path, tuple[tuple[int, int], Snapshot]] = {}
         # stamps of the repositories' descriptions; the repositories; and the stamp of the folder
@@ -149,7 +128,7 @@ class Repositories:
 
     def full_name(self, name: str) -> str:
         """Return the full name of a repository, unindexed project or the current folder."""
-        if name in self._offered or (
+        if name in self._offers or (
             not self.all()
             and self._here is not None
             and name == worktree(self._here or os.getcwd()).name
@@ -245,7 +224,7 @@ class Repositories:
             raise SearchError(
                 _unfinished([s.repository.name for s in unfinished])
                 if unfinished
-                else _not_indexed(on_offer[0].repository)
+                else not_indexed(on_offer[0].repository)
             )
         unfinished += on_offer
         targets = [
@@ -295,13 +274,13 @@ class Repositories:
             patterns = [
                 pattern
                 if pattern in names
-                else self.present_name(self._indexed_name(pattern, stored))
+                else self.present_name(self._offers.indexed_name(pattern, stored))
                 for pattern in scope.repos
             ]
             matches = {
                 name
                 for pattern in patterns
-                if pattern in names or pattern not in self._offered
+                if pattern in names or pattern not in self._offers
                 for name in _named(pattern, names)
             }
             chosen = choices[scope.repos] = [s for s in stored if s.repository.name in matches]
@@ -310,60 +289,13 @@ class Repositories:
     def offer(self, folder: Path) -> str:
         """Register an unindexed folder under a name for scopes; return the name.
 
-        Text search reads the folder directly until a repository of this name is indexed. The name
-        is the folder's own, unless it is used by a repository or another registered folder.
+        Text search reads the folder directly until a repository of this name is indexed.
         """
-        reserved_names = {
-            name
-            for one in self.all()
-            for name in (one.repository.name, short_name(one.repository.name))
-        }
-        longer = f"{folder.name} in {folder.parent.name or 'the root folder'}"
-        for name in chain((folder.name, longer), (f"{longer} {number}" for number in count(2))):
-            repository = worktree(folder, name)
-            if (
-                name not in reserved_names
-                and self._offered.setdefault(name, repository).root == repository.root
-            ):
-                break
-        return name
+        return self._offers.add(folder, self.all())
 
     def offered_name(self, root: str) -> str | None:
-        """Return the registered name of a folder.
-
-        None if it has none, the folder is indexed, or a repository has that name.
-        """
-        stored = self.all()
-        names = {one.repository.name for one in stored}
-        if self._worktree_at(root, stored) is not None:
-            return None
-        return next(
-            (
-                name
-                for name, project in self._offered.items()
-                if project.root == root and name not in names
-            ),
-            None,
-        )
-
-    def _indexed_name(self, name: str, stored: list[StoredRepository]) -> str:
-        """Return the name of a registered folder's repository; ``name`` if it has none."""
-        project = self._offered.get(name)
-        if project is None or any(one.repository.name == name for one in stored):
-            return name
-        return self._worktree_at(project.root, stored) or name
-
-    @staticmethod
-    def _worktree_at(root: str, stored: list[StoredRepository]) -> str | None:
-        """Return the name of the repository indexed at a root, not as a package."""
-        return next(
-            (
-                one.repository.name
-                for one in stored
-                if (one.repository.source, one.repository.root) == ("worktree", root)
-            ),
-            None,
-        )
+        """Return the registered name of a folder; None if it has none, or is indexed."""
+        return self._offers.name_of(root, self.all())
 
     def present_scope(self, scope: Scope) -> Scope | None:
         """Return a scope with the repositories' current names; None if one is unknown.
@@ -377,7 +309,7 @@ class Repositories:
         }
 
         def is_known(name: str) -> bool:
-            return name in names or name in self._offered or "*" in name
+            return name in names or name in self._offers or "*" in name
 
         if all(map(is_known, scope.repos)):
             return scope
@@ -393,7 +325,7 @@ class Repositories:
         names = {one.repository.name for one in on_offer}
         rest = tuple(name for name in scope.repos if name not in names)
         if not rest:
-            raise SearchError(_not_indexed(on_offer[0].repository))
+            raise SearchError(not_indexed(on_offer[0].repository))
         return scope.merged(repos=rest)
 
     def without_index(self, scope: Scope) -> tuple[str, ...]:
@@ -412,9 +344,9 @@ class Repositories:
         """Return the unindexed projects named by a scope."""
         indexed = {one.repository.name for one in stored}
         return [
-            self._store.stored(self._offered[name])
+            self._store.stored(self._offers[name])
             for name in scope.repos
-            if name in self._offered and self._indexed_name(name, stored) not in indexed
+            if name in self._offers and self._offers.indexed_name(name, stored) not in indexed
         ]
 
     def _readable(
@@ -446,132 +378,6 @@ class Repositories:
             if name not in revisions:
                 raise ScopeError(f"No revision {name!r} is indexed.{did_you_mean(name, revisions)}")
 
-    def with_changes(self, view: View, scope: Scope, no_ignore: bool = False) -> Current:
-        """Return the shards without outdated files, and the files to read instead.
-
-        A repository that cannot be compared with its folder is left out and named in ``failed``.
-        With ``no_ignore``, ignored files are read as well.
-
-        Raises
-        ------
-        CodeIntelError : all repositories failed; the error of the first.
-        """
-        if no_ignore and (scope.kinds or scope.revisions):
-            raise SearchError(
-                "Ignored files are not in the index, so they have no kinds or revisions. "
-                "Leave out --no-ignore, or the scope's kinds and revisions."
-            )
-        if scope.revisions and WORKTREE not in scope.revisions:
-            return Current(view, view.targets, [])
-        if not view.chosen and not view.unfinished:
-            return Current(view, [], [self._unindexed(scope, no_ignore)])
-        chosen, targets, unindexed, failed, unwatched = (
-            [],
-            list[Target](),
-            list[UnindexedTarget](),
-            dict(view.failed),
-            dict[str, str](),
-        )
-        first: CodeIntelError | None = None
-        for stored, snapshot in view.chosen:
-            shards = [(ref, self._shards.open(stored.key(ref.id))) for ref in snapshot.shards]
-            name = stored.repository.name
-            try:
-                changes, files = self._changes(stored, snapshot, shards, no_ignore)
-            except CodeIntelError as error:
-                failed[name] = self.failures[name] = str(error)
-                first = first or error
-                continue
-            self.failures.pop(name, None)
-            chosen.append((stored, snapshot))
-            targets += [
-                Target(name, stored.key(ref.id), changes.dead(ref, shard), scope)
-                for ref, shard in shards
-            ]
-            if files:
-                unindexed.append(
-                    UnindexedTarget(name, self._source(stored.repository), files, scope)
-                )
-            if changes.unwatched:
-                unwatched[name] = changes.unwatched
-        unindexed += [
-            self._whole(stored.repository, scope, no_ignore) for stored in view.unfinished
-        ]
-        if first is not None and not chosen and not view.unfinished:
-            raise first
-        rest = [target for target in view.targets if target.repo not in failed]
-        return Current(View(chosen, rest, failed, view.unfinished), targets, unindexed, unwatched)
-
-    def _changes(
-        self, stored: StoredRepository, snapshot: Snapshot, shards: OpenShards, no_ignore: bool
-    ) -> tuple[Changes, tuple[FileStat, ...]]:
-        """Compare a folder with its index; return the changes, and the files to read instead.
-
-        Raises
-        ------
-        SnapshotReplaced : the index was updated meanwhile.
-        CodeIntelError : any other failure; one repository must not stop the others.
-        """
-        try:
-            changes = self._freshness.changes(stored, snapshot, shards)
-            if no_ignore:
-                return changes, self._with_ignored(stored.repository, changes, shards)
-            return changes, changes.files
-        except (SnapshotReplaced, CodeIntelError):
-            raise
-        except Exception as error:
-            name = stored.repository.name
-            raise EngineError(
-                f"The folder of {name!r} cannot be compared with its index: {error!r}"
-            ) from error
-
-    def _with_ignored(
-        self, repository: Repository, changes: Changes, shards: OpenShards
-    ) -> tuple[FileStat, ...]:
-        """Return the changed files and the ignored ones."""
-        files = {stat.path: stat for stat in changes.files}
-        indexed = {
-            path
-            for ref, shard in shards
-            for number, path in enumerate(shard.paths)
-            if number not in ref.dead
-        }
-        for stat in self._source(repository).files(no_ignore=True):
-            if stat.path not in indexed:
-                files[stat.path] = stat
-        return tuple(sorted(files.values(), key=lambda stat: stat.path.split("/")))
-
-    def _unindexed(self, scope: Scope, no_ignore: bool) -> UnindexedTarget:
-        """Return a target with all files of ``here``, for use while nothing is indexed."""
-        if self._here is None:
-            raise SearchError(NOTHING)
-        repository = worktree(self._here or os.getcwd())
-        if not scope.is_everywhere and repository.name not in scope.repos:
-            raise SearchError(NOTHING)
-        return self._whole(repository, scope, no_ignore)
-
-    def _whole(self, repository: Repository, scope: Scope, no_ignore: bool) -> UnindexedTarget:
-        """Return a target with all files of an unindexed folder."""
-        source = self._source(repository)
-        return UnindexedTarget(repository.name, source, None, scope, no_ignore)
-
-    def _source(self, repository: Repository) -> Source:
-        return source_of(repository, self._settings)
-
-    def coverage(self, current: Current) -> Coverage:
-        """Count files and chunks in scope; ``unindexed`` counts changed files not read yet."""
-        view, unindexed = current.view, current.unindexed
-        building = tuple(stored.repository.name for stored in view.unfinished)
-        if not view.chosen and not building:
-            return Coverage(folder=unindexed[0].source.folder if unindexed else "")
-        counts = self._engine.count(current.targets)
-        changed = sum(len(files.files) for files in unindexed if files.files is not None)
-        names = (*(stored.repository.name for stored, _ in view.chosen), *building)
-        return Coverage(
-            names, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks,
-            building, changed, failed=view.failed, unwatched=dict(current.unwatched),
-        )  # fmt: skip
-
 
 def _named(pattern: str, names: list[str]) -> list[str]:
     """Resolve a name or glob to repositories; ScopeError with a hint if none match."""
@@ -580,13 +386,6 @@ def _named(pattern: str, names: list[str]) -> list[str]:
     except ScopeError as error:
         hint = "" if "is short for" in str(error) else f" Index it: {how_to_index(pattern)}"
         raise ScopeError(f"{error}{hint}") from None
-
-
-def _not_indexed(project: Repository) -> str:
-    return (
-        f"The project {project.name!r} is not indexed yet, so only text search covers its files. "
-        f"Index it: codeintel index {project.root}"
-    )
 
 
 def _unfinished(names: list[str]) -> str:

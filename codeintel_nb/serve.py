@@ -15,22 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import __version__
 from .client.transport import BASE, VERSION_HEADER
 from .errors import CodeIntelError, MissingExtra
 from .mcp_server.server import make_server
 from .operations.table import OPERATIONS, Operation
 from .operations.wire import to_wire
-from .scopes.registry import open_registry
+from .scopes.registries import open_registry
 from .scopes.session import session_context
 from .server.openapi import description
 from .server.problems import Refused, problem, refusal
 from .server.starlette import LOOPBACK, Call, Options, Rest
+from .version import __version__
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.routing import Route
 
 GRACE_S = 2  # for requests in flight at shutdown, which has 5 seconds in all
 END_CALLS_S = 1.0  # of them, after which calls in flight return partial results
@@ -90,7 +91,7 @@ def make_app(options: Options) -> Starlette:
     try:
         from starlette.applications import Starlette
         from starlette.middleware import Middleware
-        from starlette.responses import Response, StreamingResponse
+        from starlette.responses import Response
         from starlette.routing import Route
     except ImportError:
         raise MissingExtra("mcp", needed_by="codeintel serve") from None
@@ -104,29 +105,6 @@ def make_app(options: Options) -> Starlette:
     mcp_app = mcp.streamable_http_app(
         stateless_http=options.workers > 1, json_response=True, transport_security=security
     )
-
-    def route(operation: Operation) -> Route:
-        async def endpoint(request: Request) -> Response:
-            call = Call(request)
-            headers = {VERSION_HEADER: __version__}
-            try:
-                await call.read()
-                headers["X-Session-ID"] = call.session_id
-                with session_context(call.session_id):
-                    result = await rest.answer(operation, call)
-            except (Refused, CodeIntelError) as error:
-                return _problem(refusal(error, operation.errors), headers)
-            if isinstance(result, AsyncIterator):
-                return StreamingResponse(
-                    result,
-                    media_type="text/event-stream",
-                    headers={**headers, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
-                )
-            if result is None:
-                return Response(status_code=204, headers=headers)
-            return Response(result, operation.status, headers, "application/json")
-
-        return Route(f"/{BASE}{operation.path}", endpoint, methods=[operation.method])
 
     async def describe(request: Request) -> Response:
         headers = {VERSION_HEADER: __version__}
@@ -152,7 +130,7 @@ def make_app(options: Options) -> Starlette:
 
     app = Starlette(
         routes=[
-            *map(route, OPERATIONS),
+            *(_route(rest, operation) for operation in OPERATIONS),
             Route(f"/{BASE}openapi.yml", describe),
             *mcp_app.routes,
         ],
@@ -162,6 +140,34 @@ def make_app(options: Options) -> Starlette:
     )
     app.state.end_calls = rest.end_calls
     return app
+
+
+def _route(rest: Rest, operation: Operation) -> Route:
+    """Return the route of an operation."""
+    from starlette.responses import Response, StreamingResponse
+    from starlette.routing import Route
+
+    async def endpoint(request: Request) -> Response:
+        call = Call(request)
+        headers = {VERSION_HEADER: __version__}
+        try:
+            await call.read()
+            headers["X-Session-ID"] = call.session_id
+            with session_context(call.session_id):
+                result = await rest.answer(operation, call)
+        except (Refused, CodeIntelError) as error:
+            return _problem(refusal(error, operation.errors), headers)
+        if isinstance(result, AsyncIterator):
+            return StreamingResponse(
+                result,
+                media_type="text/event-stream",
+                headers={**headers, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+            )
+        if result is None:
+            return Response(status_code=204, headers=headers)
+        return Response(result, operation.status, headers, "application/json")
+
+    return Route(f"/{BASE}{operation.path}", endpoint, methods=[operation.method])
 
 
 def _problem(refused: Refused, headers: dict[str, str] | None = None) -> Response:

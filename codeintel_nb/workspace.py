@@ -14,13 +14,14 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
+from .current_files import Current
 from .embedding.embedder import Embedder, default_embedder
 from .engines.engine import Answer, Engine, Limit, Target
 from .errors import SearchError, ShardError, SourceError, did_you_mean
 from .index.update.report import Progress
 from .indexer import Indexer
 from .projects import Projects
-from .repositories import Current, View
+from .repositories import View
 from .scopes.scope import EVERYTHING, Scope
 from .search.cancel import calling
 from .search.code_map.points import Points
@@ -140,7 +141,7 @@ class Workspace(Indexer, Searches):
         """
         try:
             return self._repositories.with_view(
-                scope, lambda view: self._repositories.coverage(Current(view, view.targets, []))
+                scope, lambda view: self._files.coverage(Current(view, view.targets, []))
             )
         except SearchError:
             names = self._repositories.without_index(scope or EVERYTHING)
@@ -233,9 +234,7 @@ class Workspace(Indexer, Searches):
             with suppress(SearchError):  # no shard is finished yet
                 self._repositories.with_view(
                     EVERYTHING,
-                    lambda view: self._repositories.coverage(
-                        self._repositories.with_changes(view, EVERYTHING)
-                    ),
+                    lambda view: self._files.coverage(self._files.with_changes(view, EVERYTHING)),
                 )
 
     def sql(
@@ -285,7 +284,7 @@ class Workspace(Indexer, Searches):
         scope = Scope(repos=(name,))
 
         def run(view: View) -> FileText:
-            _, targets, unindexed, _ = self._repositories.with_changes(view, scope)
+            _, targets, unindexed, _ = self._files.with_changes(view, scope)
             indexed = self._engine.read(targets, inner_path)
             if indexed is not None:
                 return FileText.cut(name, inner_path, *indexed, start_line, end_line)
@@ -322,12 +321,12 @@ class Workspace(Indexer, Searches):
 
         def search(view: View) -> Results:
             current = (
-                self._repositories.with_changes(view, applied, no_ignore)
+                self._files.with_changes(view, applied, no_ignore)
                 if fresh
                 else Current(view, view.targets, [])
             )
             view, unindexed = current.view, current.unindexed
-            coverage = self._repositories.coverage(current)
+            coverage = self._files.coverage(current)
             scoped = time.perf_counter()
             with self._limit(bounds) as limit:
                 # a changed file has no kinds until it is indexed

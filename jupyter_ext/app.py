@@ -16,7 +16,7 @@ from codeintel_nb.errors import CodeIntelError
 from codeintel_nb.operations.limits import Limits
 from codeintel_nb.scopes.namespaces import registry_prefix, server_tag
 from codeintel_nb.scopes.redis.client import SCHEMES
-from codeintel_nb.scopes.registry import open_registry
+from codeintel_nb.scopes.registries import open_registry
 from codeintel_nb.search.query import MAX_HITS
 from codeintel_nb.settings import Settings
 from codeintel_nb.workspace import Workspace

@@ -11,7 +11,6 @@ from jupyter_server.base.handlers import APIHandler
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError
 
-from codeintel_nb import __version__
 from codeintel_nb.client.signature import SCHEME
 from codeintel_nb.client.transport import EVENT_STREAM, REQUEST_ID, VERSION_HEADER
 from codeintel_nb.errors import CodeIntelError, ScopeError
@@ -22,6 +21,7 @@ from codeintel_nb.scopes.session import check_session_id, new_session_id
 from codeintel_nb.search.request import Request
 from codeintel_nb.server.caller import Caller
 from codeintel_nb.server.problems import MAX_BODY_BYTES, Refused, problem, refusal
+from codeintel_nb.version import __version__
 
 from .credentials import RESOURCE
 

@@ -12,6 +12,7 @@ import jupyter_ext
 
 ROOT = Path(codeintel_nb.__file__).parent
 FLOORS = [
+    ["version"],
     ["errors", "settings"],
     ["files"],
     ["scopes"],
@@ -20,7 +21,10 @@ FLOORS = [
     ["index"],
     ["search"],
     ["engines"],
+    ["offers", "compactor", "statuses"],
     ["repositories"],
+    ["current_files"],
+    ["searches"],
     ["indexer", "projects"],
     ["workspace"],
     ["operations"],
@@ -55,6 +59,21 @@ def test_module_imports_only_from_lower_floors(path):
                 assert FLOOR_OF[imported] < FLOOR_OF[room] or same_floor_values, (
                     f"{room} imports {imported}"
                 )
+
+
+def test_files_and_functions_are_short():
+    long_files, long_functions = [], []
+    for folder in (ROOT, Path(jupyter_ext.__file__).parent):
+        for path in folder.rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            if text.count("\n") > 400:
+                long_files.append(path.name)
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    assert node.end_lineno is not None
+                    if node.end_lineno - node.lineno >= 60:
+                        long_functions.append(f"{path.name}:{node.lineno} {node.name}")
+    assert (long_files, long_functions) == ([], [])
 
 
 def modules_after(statement):

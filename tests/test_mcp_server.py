@@ -23,7 +23,7 @@ from codeintel_nb.mcp_server.server import file_of, file_uri, make_server
 from codeintel_nb.mcp_server.tools import TOOLS, call
 from codeintel_nb.mcp_server.values import schema_of
 from codeintel_nb.operations.limits import Limits
-from codeintel_nb.scopes.registry import open_registry
+from codeintel_nb.scopes.registries import open_registry
 from codeintel_nb.server.backend import ServiceBackend
 from codeintel_nb.server.service import SharedService
 from tests import live

@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md: each is applied to a copy as printed, and its tests pass there."""
+"""The recipes of CONTRIBUTING.md: each, applied to a copy, passes its test there."""
 
 import os
 import re

@@ -151,7 +151,7 @@ _UNKNOWN_COMMAND = re.compile(r"COMMAND: invalid choice: '(.*)' \(choose from (.
 
 
 def _parser() -> argparse.ArgumentParser:
-    from .. import __version__
+    from ..version import __version__
 
     common = _Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="answer in JSON")
@@ -195,7 +195,13 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_index_commands(command)
     _add_search_commands(command)
-    _add_server_commands(command)
+    _add_server_command(command)
+    _add_mcp_command(command)
+    _add_help_commands(command)
+    return parser
+
+
+def _add_help_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     doctor = command(
         "doctor",
         commands.doctor,
@@ -211,7 +217,6 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--lab", action="store_true", help="then open the quickstart notebook in JupyterLab"
     )
-    return parser
 
 
 def _add_search_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -266,7 +271,7 @@ def _add_index_commands(command: Callable[..., argparse.ArgumentParser]) -> None
     watch.add_argument("names", nargs="*", help="repositories; all of them by default")
 
 
-def _add_server_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+def _add_server_command(command: Callable[..., argparse.ArgumentParser]) -> None:
     serve = command(
         "serve", commands.serve, "answer over REST and MCP, without Jupyter, until Ctrl-C"
     )
@@ -317,6 +322,9 @@ def _add_server_commands(command: Callable[..., argparse.ArgumentParser]) -> Non
     serve.add_argument(
         "--no-watch", action="store_true", help="do not follow changes of indexed folders"
     )
+
+
+def _add_mcp_command(command: Callable[..., argparse.ArgumentParser]) -> None:
     mcp = command("mcp", commands.mcp, "serve an assistant over its standard streams (MCP)")
     mcp.add_argument(
         "--server", metavar="URL", help="ask this Jupyter server in place of an index of one's own"

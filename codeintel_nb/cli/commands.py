@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -27,6 +27,9 @@ from ..scopes.scope import EVERYTHING
 from ..search.hit import Results
 from ..search.table import Table
 from ..workspace import Workspace
+
+if TYPE_CHECKING:
+    from ..server.backend import Backend
 
 FOUND, NONE, ERROR = 0, 1, 2
 
@@ -194,64 +197,74 @@ def serve(args: argparse.Namespace, workspace: Workspace) -> int:
 def mcp(args: argparse.Namespace, workspace: Workspace) -> int:
     import asyncio
 
-    from ..client.http import ServerClient
-    from ..client.kernel import NoServer, kernel_by_id
     from ..mcp_server.server import serve_stdio
-    from ..operations.limits import Limits
-    from ..scopes.namespaces import of_scripts
-    from ..scopes.registry import open_registry
     from ..scopes.session import check_session_id
-    from ..server.backend import KernelBackend, ServiceBackend
-    from ..server.service import SharedService
 
     if args.session:
         check_session_id(args.session)
     if args.server:
-        if not args.server.startswith(("http://", "https://", "http+unix://")):
-            raise CodeIntelError(
-                f"The server's address {args.server!r} is no URL. "
-                "%scope mcp in the notebook prints it: http://HOST:PORT/"
-            )
-        if not args.session:
-            raise CodeIntelError(
-                "codeintel mcp --server URL needs the session to speak for: --session KERNEL_ID. "
-                "%scope mcp in the notebook prints both."
-            )
-        try:
-            kernel = kernel_by_id(
-                args.server,
-                args.session,
-                args.token or os.environ.get("CODEINTEL_SERVER_TOKEN", ""),
-            )
-        except NoServer as error:
-            raise CodeIntelError(f"{error}.") from None
-        asyncio.run(serve_stdio(KernelBackend(ServerClient(kernel))))
-        return FOUND
-
-    async def embedded() -> None:
-        settings = workspace.settings
-        registry = of_scripts(
-            open_registry(
-                args.registry_url,
-                settings.max_sessions,
-                settings.session_max_age_s,
-                settings.prune_interval_s,
-                args.registry_prefix,
-            )
-        )
-        # unlike the workspace of a short command, this one gets file-change events
-        lasting = Workspace(settings, look_here=False, here=os.getcwd())
-        service = SharedService(
-            lasting, registry, Limits(30.0, 100_000), (), 4, False, lambda name, message: None
-        )
-        try:
-            await serve_stdio(ServiceBackend(service, args.session or ""))
-        finally:
-            await registry.close()
-            service.close()
-
-    asyncio.run(embedded())
+        asyncio.run(serve_stdio(_kernel_backend(args)))
+    else:
+        asyncio.run(_serve_own_index(args, workspace))
     return FOUND
+
+
+def _kernel_backend(args: argparse.Namespace) -> Backend:
+    """Return the backend that asks a Jupyter server as one of its kernels."""
+    from ..client.http import ServerClient
+    from ..client.kernel import NoServer, kernel_by_id
+    from ..server.backend import KernelBackend
+
+    if not args.server.startswith(("http://", "https://", "http+unix://")):
+        raise CodeIntelError(
+            f"The server's address {args.server!r} is no URL. "
+            "%scope mcp in the notebook prints it: http://HOST:PORT/"
+        )
+    if not args.session:
+        raise CodeIntelError(
+            "codeintel mcp --server URL needs the session to speak for: --session KERNEL_ID. "
+            "%scope mcp in the notebook prints both."
+        )
+    try:
+        kernel = kernel_by_id(
+            args.server,
+            args.session,
+            args.token or os.environ.get("CODEINTEL_SERVER_TOKEN", ""),
+        )
+    except NoServer as error:
+        raise CodeIntelError(f"{error}.") from None
+    return KernelBackend(ServerClient(kernel))
+
+
+async def _serve_own_index(args: argparse.Namespace, workspace: Workspace) -> None:
+    """Serve the index of this process over its standard streams."""
+    from ..mcp_server.server import serve_stdio
+    from ..operations.limits import Limits
+    from ..scopes.namespaces import of_scripts
+    from ..scopes.registries import open_registry
+    from ..server.backend import ServiceBackend
+    from ..server.service import SharedService
+
+    settings = workspace.settings
+    registry = of_scripts(
+        open_registry(
+            args.registry_url,
+            settings.max_sessions,
+            settings.session_max_age_s,
+            settings.prune_interval_s,
+            args.registry_prefix,
+        )
+    )
+    # unlike the workspace of a short command, this one gets file-change events
+    lasting = Workspace(settings, look_here=False, here=os.getcwd())
+    service = SharedService(
+        lasting, registry, Limits(30.0, 100_000), (), 4, False, lambda name, message: None
+    )
+    try:
+        await serve_stdio(ServiceBackend(service, args.session or ""))
+    finally:
+        await registry.close()
+        service.close()
 
 
 def demo(args: argparse.Namespace, workspace: Workspace) -> int:

@@ -76,12 +76,15 @@ def run_demo(
         )
     if lab:
         return open_quickstart(workspace.settings.home, is_temporary)
+    say(_advice(workspace.settings.home, is_temporary))
+    return 0
+
+
+def _advice(home: Path, is_temporary: bool) -> str:
     index = (
-        "The demo's index has been deleted"
-        if is_temporary
-        else f"The demo's index is in {workspace.settings.home}"
+        "The demo's index has been deleted" if is_temporary else f"The demo's index is in {home}"
     )
-    say(
+    return (
         f"\n{index}. Now in a notebook or IPython:\n"
         "    %load_ext codeintel_nb\n"
         "    %codeindex add                                      the notebook's project\n"
@@ -89,7 +92,6 @@ def run_demo(
         "    %semsearch what you are looking for, in plain words\n"
         "Or open the quickstart in JupyterLab: codeintel demo --lab"
     )
-    return 0
 
 
 def open_quickstart(home: Path, is_temporary: bool) -> int:

@@ -12,9 +12,10 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from .. import __version__, errors
+from .. import errors
 from ..errors import CodeIntelError, named_error
 from ..operations.answers import Problem
+from ..version import __version__
 from .kernel import Kernel, NoServer
 from .signature import credential
 

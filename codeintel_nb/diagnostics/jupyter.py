@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from .. import __version__
 from ..client.transport import BASE, VERSION_HEADER
 from ..operations.answers import Finding, Health
+from ..version import __version__
 
 EXTENSION = "jupyter_ext"
 ANSWER_S = 5.0

@@ -10,12 +10,12 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
-from .. import __version__
 from ..errors import CodeIntelError, MissingExtra, ScopeError, SourceError, did_you_mean
 from ..operations.requests import FileRequest
 from ..operations.wire import from_builtins
 from ..scopes.session import check_session_id, new_session_id, session_context
 from ..server.backend import Backend
+from ..version import __version__
 from .tools import TOOLS, call
 from .values import schema_of
 
@@ -116,6 +116,18 @@ def make_server(backend: Backend, of_process: str = "") -> Server[Any]:
             structured_content=msgspec.to_builtins(answer),
         )
 
+    server: Server[Any] = Server(
+        "codeintel", version=__version__, title="codeintel-nb", instructions=INSTRUCTIONS,
+        on_list_tools=list_tools, on_call_tool=call_tool, **_resources(backend),
+    )  # fmt: skip
+    server.middleware.append(SessionMiddleware(backend, of_process))
+    return server
+
+
+def _resources(backend: Backend) -> dict[str, Any]:
+    """Return the handlers of resources: the indexed files."""
+    import mcp_types as types
+
     async def list_templates(context: Any, params: Any) -> types.ListResourceTemplatesResult:
         template = types.ResourceTemplate(
             uri_template="file://{repository}/{path}", name="file", title="An indexed file",
@@ -149,13 +161,11 @@ def make_server(backend: Backend, of_process: str = "") -> Server[Any]:
             cache_scope="private",
         )
 
-    server: Server[Any] = Server(
-        "codeintel", version=__version__, title="codeintel-nb", instructions=INSTRUCTIONS,
-        on_list_tools=list_tools, on_call_tool=call_tool, on_list_resources=list_resources,
-        on_list_resource_templates=list_templates, on_read_resource=read_resource,
-    )  # fmt: skip
-    server.middleware.append(SessionMiddleware(backend, of_process))
-    return server
+    return {
+        "on_list_resources": list_resources,
+        "on_list_resource_templates": list_templates,
+        "on_read_resource": read_resource,
+    }
 
 
 def file_uri(repo: str, path: str) -> str:

@@ -290,29 +290,3 @@ class AsyncMemoryRegistry:
 
     def is_away(self) -> bool:
         return False
-
-
-def open_registry(
-    url: str,
-    max_sessions: int = MAX_SESSIONS,
-    max_age_s: float = MAX_AGE_S,
-    prune_interval_s: float | None = None,
-    prefix: str = "codeintel:",
-) -> ScopeRegistry:
-    """Return the registry at a URL: ``memory://``, or an address of Redis.
-
-    ``redis_link.make_client`` reads the latter; it raises ScopeError if the URL is neither.
-    ``prefix`` begins all keys in Redis.
-    """
-    if url == "memory://":
-        return AsyncMemoryRegistry(MemoryRegistry(max_sessions, max_age_s, prune_interval_s))
-    from .redis.registry import RedisRegistry
-
-    return RedisRegistry(
-        url,
-        prefix,
-        max_sessions=max_sessions,
-        max_age_s=max_age_s,
-        l1_size=max_sessions,
-        prune_interval_s=prune_interval_s,
-    )

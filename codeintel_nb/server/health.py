@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from .. import __version__
 from ..errors import CodeIntelError
 from ..index.shard.shard import Shard
 from ..index.store import Store, read_snapshot
@@ -12,6 +11,7 @@ from ..operations.answers import Health
 from ..output.progress import duration
 from ..scopes.registry import ScopeRegistry
 from ..sources.opening import check_root
+from ..version import __version__
 from ..workspace import Workspace
 from .jobs import Jobs
 

@@ -16,7 +16,7 @@ from ..operations.limits import Limits
 from ..operations.table import Operation
 from ..operations.wire import decode_request
 from ..scopes.namespaces import of_scripts
-from ..scopes.registry import open_registry
+from ..scopes.registries import open_registry
 from ..scopes.session import check_session_id, new_session_id
 from ..search.request import Request
 from ..settings import Settings

@@ -195,6 +195,16 @@ def _package_folder(module: str) -> Path | None:
     return None
 
 
+def is_other_version(existing: Repository, repository: Repository) -> bool:
+    """Whether a package replaces an installed version; never one that the user named."""
+    return (
+        existing.source == repository.source == "package"
+        and existing.name.startswith("pkg:")
+        and existing.version != repository.version
+        and (existing.root, existing.distribution) == (repository.root, repository.distribution)
+    )
+
+
 def is_readable(folder: str | Path) -> bool:
     """Whether this user may list and enter a folder."""
     return os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)

@@ -391,7 +391,7 @@ def test_file_reverted_during_indexing_is_checked_again(tmp_path):
 
 def test_search_on_an_older_snapshot_is_retried(ws, tree):
     (tree / "a.py").write_text("new_word\n")
-    through, once = ws._repositories.with_changes, [1]
+    through, once = ws._files.with_changes, [1]
 
     def late(now, scope, no_ignore=False):
         if once:
@@ -400,7 +400,7 @@ def test_search_on_an_older_snapshot_is_retried(ws, tree):
             assert found(ws, "new_word") == [("a.py", 1)]
         return through(now, scope, no_ignore)
 
-    ws._repositories.with_changes = late
+    ws._files.with_changes = late
     assert found(ws, "def first") == []
 
 

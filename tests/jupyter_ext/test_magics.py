@@ -79,7 +79,8 @@ def test_kernel_without_engine_and_server_says_what_to_install(light):
 def test_version_mismatch_falls_back_to_local_search_with_a_hint(open_notebook):
     notebook = open_notebook()
     said = notebook.run(
-        "import codeintel_nb; codeintel_nb.__version__ = '0.9.0'\n%load_ext codeintel_nb\n%scope"
+        "import codeintel_nb.version as version; version.__version__ = '0.9.0'\n"
+        "%load_ext codeintel_nb\n%scope"
     )
     assert "the Jupyter server runs codeintel-nb" in said
     assert "%pip install codeintel-nb==" in said

@@ -425,7 +425,7 @@ def test_hit_opens_with_or_without_an_index(places, make_workspace):
 
 def test_hit_opens_in_a_workspace_without_an_index(places, tmp_path):
     workspace = Workspace.open(tmp_path / "empty-home")
-    workspace._repositories._here = str(places / "other")
+    workspace._files._here = workspace._repositories._here = str(places / "other")
     (hit,) = workspace.search_text("needle").hits
     assert workspace.open_file(hit.repo, hit.path).text == "needle = 'other'"
     workspace.close()

@@ -118,7 +118,7 @@ def test_successor_of_a_shard_deleted_during_a_search_is_searched(tmp_path):
     writer.index(tree)
     pattern = r"[0-9]{3}7\) or"
     expected = reader.search_text(pattern, regex=True, limit=100_000).hits
-    through, once = reader._repositories.with_changes, [1]
+    through, once = reader._files.with_changes, [1]
 
     def late(now, scope, no_ignore=False):
         if once:
@@ -128,6 +128,6 @@ def test_successor_of_a_shard_deleted_during_a_search_is_searched(tmp_path):
             assert not any((root / target.shard).exists() for target in now.targets)
         return through(now, scope, no_ignore)
 
-    reader._repositories.with_changes = late
+    reader._files.with_changes = late
     assert reader.search_text(pattern, regex=True, limit=100_000).hits == expected
     assert not once

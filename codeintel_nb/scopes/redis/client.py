@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
 
 from ...errors import EngineError, MissingExtra, ScopeError
 
@@ -48,7 +48,6 @@ def make_client(url: str) -> Redis:
         from redis.asyncio import Redis, RedisCluster
         from redis.asyncio.connection import BlockingConnectionPool
         from redis.asyncio.retry import Retry
-        from redis.asyncio.sentinel import Sentinel
         from redis.backoff import NoBackoff
     except ImportError:
         raise MissingExtra("redis", needed_by="A scope registry in Redis") from None
@@ -73,45 +72,56 @@ def make_client(url: str) -> Redis:
             )
             return cluster  # type: ignore[no-any-return]
         if scheme.endswith("+sentinel"):
-            service, _, database = parts.path.strip("/").partition("/")
-            if not service:
-                raise ValueError(
-                    "it has no service; use redis+sentinel://HOST:PORT,HOST:PORT/SERVICE"
-                )
-            credentials, _, places = parts.netloc.rpartition("@")
-            user, _, password = credentials.partition(":")
-            query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-            options |= {
-                "db": int(database or 0),
-                "username": user or None,
-                "password": password or None,
-                "ssl": scheme.startswith("rediss"),
-            }
-            sentinels = [
-                (host, int(port or 26379))
-                for host, _, port in (
-                    place.rpartition(":") if ":" in place else (place, "", "")
-                    for place in places.split(",")
-                )
-            ]
-            login = {"password": query["sentinel_password"]} if "sentinel_password" in query else {}
-            watch: Any = Sentinel  # untyped
-            master: Redis = watch(
-                sentinels,
-                sentinel_kwargs={
-                    "socket_timeout": ANSWER_S,
-                    "socket_connect_timeout": ANSWER_S,
-                    **login,
-                },
-                **options,
-            ).master_for(service)
-            return master
+            return _sentinel_master(parts, options)
     except (ValueError, TypeError) as error:
         raise ScopeError(f"The Redis address {shown(url)} is invalid: {error}.") from None
     raise ScopeError(
         f"The scope registry's address {shown(url)} must begin with one of memory://, "
         f"{', '.join(f'{name}://' for name in SCHEMES)}."
     )
+
+
+def _sentinel_master(parts: SplitResult, options: dict[str, Any]) -> Redis:
+    """Return a client of the master that sentinels name.
+
+    Raises
+    ------
+    ValueError : the URL has no service, or a port is no number.
+    """
+    from redis.asyncio.sentinel import Sentinel
+
+    sentinel: Any = Sentinel  # untyped
+    service, _, database = parts.path.strip("/").partition("/")
+    if not service:
+        raise ValueError("it has no service; use redis+sentinel://HOST:PORT,HOST:PORT/SERVICE")
+    credentials, _, places = parts.netloc.rpartition("@")
+    user, _, password = credentials.partition(":")
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    options = {
+        **options,
+        "db": int(database or 0),
+        "username": user or None,
+        "password": password or None,
+        "ssl": parts.scheme.startswith("rediss"),
+    }
+    sentinels = [
+        (host, int(port or 26379))
+        for host, _, port in (
+            place.rpartition(":") if ":" in place else (place, "", "")
+            for place in places.split(",")
+        )
+    ]
+    login = {"password": query["sentinel_password"]} if "sentinel_password" in query else {}
+    master: Redis = sentinel(
+        sentinels,
+        sentinel_kwargs={
+            "socket_timeout": ANSWER_S,
+            "socket_connect_timeout": ANSWER_S,
+            **login,
+        },
+        **options,
+    ).master_for(service)
+    return master
 
 
 async def close_client(client: Any) -> None:

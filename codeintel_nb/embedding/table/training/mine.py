@@ -199,7 +199,7 @@ def name_and_version(archive: Path) -> tuple[str, str]:
     return name, re.split(r"\.orig|\.tar|\.deb", version)[0].replace("%3a", ":")
 
 
-def main() -> None:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -236,7 +236,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--audit", type=Path, required=True)
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    args = _parser().parse_args()
     forbidden = forbidden_texts(args.against_pairs) if args.against_pairs else set()
     benchmark_lines, copies = lines_of_folders(args.against), 0
     jobs = [

@@ -1,0 +1,177 @@
+"""Files of a text search as they are now: outdated shard entries left out, changed files added."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from .engines.engine import Engine, Target
+from .errors import CodeIntelError, EngineError, SearchError
+from .index.shard.cache import Shards
+from .index.store import Snapshot, StoredRepository
+from .index.update.report import NOTHING
+from .index.watch.tree import Changes, Freshness, OpenShards, SnapshotReplaced
+from .repositories import View
+from .scopes.scope import Scope
+from .search.hit import Coverage
+from .search.text.unindexed import UnindexedTarget
+from .settings import Settings
+from .sources.repository import WORKTREE, Repository, worktree
+from .sources.source import Source, source_of
+from .sources.walk import FileStat
+
+
+class Current(NamedTuple):
+    """Shards and files to read in a text search."""
+
+    view: View  # without repositories that cannot be compared with their folders
+    targets: list[Target]
+    unindexed: list[UnindexedTarget]
+    unwatched: dict[str, str] = {}  # repositories with unwatched folders, and the reasons
+
+
+class CurrentFiles:
+    """Comparison of the repositories in scope with their folders, for text search.
+
+    ``here`` is the folder to search while nothing is indexed: the current one if empty, none if
+    None.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        shards: Shards,
+        freshness: Freshness,
+        here: str | None,
+    ) -> None:
+        self._settings, self._engine, self._shards = settings, engine, shards
+        self._freshness, self._here = freshness, here
+        # repositories not comparable with their folders at the last search, and the reasons
+        self.failures: dict[str, str] = {}
+
+    def with_changes(self, view: View, scope: Scope, no_ignore: bool = False) -> Current:
+        """Return the shards without outdated files, and the files to read instead.
+
+        A repository that cannot be compared with its folder is left out and named in ``failed``.
+        With ``no_ignore``, ignored files are read as well.
+
+        Raises
+        ------
+        CodeIntelError : all repositories failed; the error of the first.
+        """
+        if no_ignore and (scope.kinds or scope.revisions):
+            raise SearchError(
+                "Ignored files are not in the index, so they have no kinds or revisions. "
+                "Leave out --no-ignore, or the scope's kinds and revisions."
+            )
+        if scope.revisions and WORKTREE not in scope.revisions:
+            return Current(view, view.targets, [])
+        if not view.chosen and not view.unfinished:
+            return Current(view, [], [self._unindexed(scope, no_ignore)])
+        chosen, targets, unindexed, failed, unwatched = (
+            [],
+            list[Target](),
+            list[UnindexedTarget](),
+            dict(view.failed),
+            dict[str, str](),
+        )
+        first: CodeIntelError | None = None
+        for stored, snapshot in view.chosen:
+            shards = [(ref, self._shards.open(stored.key(ref.id))) for ref in snapshot.shards]
+            name = stored.repository.name
+            try:
+                changes, files = self._changes(stored, snapshot, shards, no_ignore)
+            except CodeIntelError as error:
+                failed[name] = self.failures[name] = str(error)
+                first = first or error
+                continue
+            self.failures.pop(name, None)
+            chosen.append((stored, snapshot))
+            targets += [
+                Target(name, stored.key(ref.id), changes.dead(ref, shard), scope)
+                for ref, shard in shards
+            ]
+            if files:
+                unindexed.append(
+                    UnindexedTarget(name, self._source(stored.repository), files, scope)
+                )
+            if changes.unwatched:
+                unwatched[name] = changes.unwatched
+        unindexed += [
+            self._whole(stored.repository, scope, no_ignore) for stored in view.unfinished
+        ]
+        if first is not None and not chosen and not view.unfinished:
+            raise first
+        rest = [target for target in view.targets if target.repo not in failed]
+        return Current(View(chosen, rest, failed, view.unfinished), targets, unindexed, unwatched)
+
+    def _changes(
+        self, stored: StoredRepository, snapshot: Snapshot, shards: OpenShards, no_ignore: bool
+    ) -> tuple[Changes, tuple[FileStat, ...]]:
+        """Compare a folder with its index; return the changes, and the files to read instead.
+
+        Raises
+        ------
+        SnapshotReplaced : the index was updated meanwhile.
+        CodeIntelError : any other failure; one repository must not stop the others.
+        """
+        try:
+            changes = self._freshness.changes(stored, snapshot, shards)
+            if no_ignore:
+                return changes, self._with_ignored(stored.repository, changes, shards)
+            return changes, changes.files
+        except (SnapshotReplaced, CodeIntelError):
+            raise
+        except Exception as error:
+            name = stored.repository.name
+            raise EngineError(
+                f"The folder of {name!r} cannot be compared with its index: {error!r}"
+            ) from error
+
+    def _with_ignored(
+        self, repository: Repository, changes: Changes, shards: OpenShards
+    ) -> tuple[FileStat, ...]:
+        """Return the changed files and the ignored ones."""
+        files = {stat.path: stat for stat in changes.files}
+        indexed = {
+            path
+            for ref, shard in shards
+            for number, path in enumerate(shard.paths)
+            if number not in ref.dead
+        }
+        for stat in self._source(repository).files(no_ignore=True):
+            if stat.path not in indexed:
+                files[stat.path] = stat
+        return tuple(sorted(files.values(), key=lambda stat: stat.path.split("/")))
+
+    def _unindexed(self, scope: Scope, no_ignore: bool) -> UnindexedTarget:
+        """Return a target with all files of ``here``, for use while nothing is indexed."""
+        if self._here is None:
+            raise SearchError(NOTHING)
+        repository = worktree(self._here or os.getcwd())
+        if not scope.is_everywhere and repository.name not in scope.repos:
+            raise SearchError(NOTHING)
+        return self._whole(repository, scope, no_ignore)
+
+    def _whole(self, repository: Repository, scope: Scope, no_ignore: bool) -> UnindexedTarget:
+        """Return a target with all files of an unindexed folder."""
+        source = self._source(repository)
+        return UnindexedTarget(repository.name, source, None, scope, no_ignore)
+
+    def _source(self, repository: Repository) -> Source:
+        return source_of(repository, self._settings)
+
+    def coverage(self, current: Current) -> Coverage:
+        """Count files and chunks in scope; ``unindexed`` counts changed files not read yet."""
+        view, unindexed = current.view, current.unindexed
+        building = tuple(stored.repository.name for stored in view.unfinished)
+        if not view.chosen and not building:
+            return Coverage(folder=unindexed[0].source.folder if unindexed else "")
+        counts = self._engine.count(current.targets)
+        changed = sum(len(files.files) for files in unindexed if files.files is not None)
+        names = (*(stored.repository.name for stored, _ in view.chosen), *building)
+        return Coverage(
+            names, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks,
+            building, changed, failed=view.failed, unwatched=dict(current.unwatched),
+        )  # fmt: skip
