@@ -1,6 +1,7 @@
 """Imports go one way, and heavy modules load late."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -221,3 +222,53 @@ def test_locals_are_nouns():
                 and node.id in PARTICIPLES
             ]
     assert len(names) <= 5, names
+
+
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+MAX_SENTENCE_WORDS = 25
+
+
+def files_by_section():
+    """Map each folder with a section in ARCHITECTURE.md to the files in its tables."""
+    files, current = {}, None
+    for line in ARCHITECTURE.splitlines():
+        if line.startswith("#"):
+            heading = re.fullmatch(r"#+ `([\w/]+)/`", line)
+            current = files.setdefault(heading[1], set()) if heading else None
+        elif line.startswith("|") and current is not None:
+            current.update(re.findall(r"`([\w/]+\.py)`", line.split("|")[1]))
+    return files
+
+
+def test_architecture_names_every_module():
+    """Each in the section of its folder, or by its longer path in that of a folder above."""
+    sections = {
+        folder if folder in ("codeintel_nb", "jupyter_ext") else f"codeintel_nb/{folder}": named
+        for folder, named in files_by_section().items()
+    }
+    modules = {
+        path.relative_to(ROOT.parent)
+        for folder in (ROOT, Path(jupyter_ext.__file__).parent)
+        for path in folder.rglob("*.py")
+        if path.name != "__init__.py" and "node_modules" not in path.parts
+    }
+    missing = []
+    for module in sorted(modules):
+        folder = next(above for above in module.parents if above.as_posix() in sections)
+        if module.relative_to(folder).as_posix() not in sections[folder.as_posix()]:
+            missing.append(module.as_posix())
+    assert not missing
+    named = {Path(folder, name) for folder, names in sections.items() for name in names}
+    assert not named - modules
+
+
+def test_architecture_has_short_sentences():
+    text = re.sub(r"^```.*?^```", "", ARCHITECTURE, flags=re.S | re.M)
+    lines = [line for line in text.splitlines() if not line.startswith(("|", "#"))]
+    sentences = [
+        sentence
+        for paragraph in re.split(r"\n(?:\s*\n|(?=- |\d+\. ))", "\n".join(lines))
+        for sentence in re.split(r"(?<=[.?!])\s+", paragraph.strip())
+    ]
+    long = [one for one in sentences if len(one.split()) > MAX_SENTENCE_WORDS]
+    assert not long
