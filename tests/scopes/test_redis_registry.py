@@ -21,6 +21,7 @@ from codeintel_nb.errors import EngineError, ScopeError
 from codeintel_nb.scopes.redis.cache import MAX_PAYLOAD
 from codeintel_nb.scopes.redis.client import SCHEMES, make_client, shown
 from codeintel_nb.scopes.redis.registry import RedisRegistry
+from codeintel_nb.scopes.redis.values import STALE
 from codeintel_nb.scopes.scope import Scope
 from tests.scopes.redis_peer import SESSIONS
 
@@ -487,6 +488,39 @@ def test_unknown_session_is_an_error_while_redis_is_away(make_redis):
     redis.start()
 
 
+def test_scope_renewed_by_another_server_stays_known_while_redis_is_away(make_redis):
+    """A renewal is reported as a change: the value is stale, but it is the last known one."""
+    redis = make_redis()
+
+    async def run():
+        one, other = RedisRegistry(redis.url), RedisRegistry(redis.url)
+        await one.set("s", A)
+        assert await other.get("s") == A
+        invalidations = (await other.metrics()).invalidations
+        one._renewed.clear()
+        one.evict_l1("s")
+        assert await one.get("s") == A, "the read extends the expiry in Redis"
+
+        async def is_told():
+            return (await other.metrics()).invalidations > invalidations
+
+        await until(is_told)
+        redis.kill()
+        assert await other.get("s") == A
+        assert other._l1["s"].epoch == STALE
+        await asyncio.get_running_loop().run_in_executor(None, redis.start)
+
+        async def has_none():
+            return not other.is_away() and await other.get("s") is None
+
+        redis.ask("FLUSHALL")
+        await one.close()
+        await until(has_none)
+        await other.close()
+
+    asyncio.run(run())
+
+
 def test_error_names_an_unreachable_redis_without_its_password():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -558,7 +592,7 @@ async def test_flushing_redis_invalidates_the_cache(redis, make):
     await until(is_gone, 1)
 
 
-def test_untracked_scope_is_read_again_after_a_second(make_redis, caplog):
+def test_untracked_scope_is_read_again_after_a_moment(make_redis, caplog):
     redis = make_redis()
     redis.ask("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-client|tracking")
 

@@ -12,75 +12,22 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from ...errors import CodeIntelError, EngineError
-from ..scope import Scope, scope_from_wire
 from .client import ANSWER_S, Command, Pipe, Tracker, close_client, make_client, shown
+from .values import STALE, CachedScope, Change, Payload, scope_of
 
 MAX_PAYLOAD = 512_000  # maximum bytes of a stored scope
-UNTRACKED_S = 1.0  # lifetime of a cached value if Redis does not track changes
+UNTRACKED_S = 0.025  # lifetime of a cached value if Redis does not track changes
 STEPS = 50  # parts of a session's maximum age; its use is reported once in each
 PINNED_S = 7 * 86_400.0  # how long a live kernel's scope outlives its server
 TOMBSTONE_TTL_S = 7 * 86_400.0  # how long Redis remembers the loss of a scope
 BATCH = 500  # sessions in one batch of commands
 
 _log = logging.getLogger(__name__)
-
-
-class Payload(msgspec.Struct):
-    """Cached value of a session."""
-
-    scope: msgspec.Raw
-    at: int  # version: time of the write, in nanoseconds since 1970
-
-
-class CachedScope:
-    """Cached value of a session; ``scope`` is None if the session has none."""
-
-    __slots__ = ("at", "epoch", "raw", "read_at", "scope", "used_at")
-
-    def __init__(self, scope: Scope | None, at: int, raw: bytes, now: float, epoch: int) -> None:
-        self.scope = scope
-        self.at = at
-        self.raw = raw
-        self.read_at = self.used_at = now
-        self.epoch = epoch  # valid while it equals the registry's
-
-
-class Change:
-    """Watch for changes of a session's scope by others.
-
-    ``seen`` tells whether there was one between creation and ``over``.
-    """
-
-    __slots__ = ("_session_id", "_waiting", "seen")
-
-    def __init__(self, waiting: dict[str, list[Change]], session_id: str) -> None:
-        self.seen = False
-        self._waiting, self._session_id = waiting, session_id
-        waiting.setdefault(session_id, []).append(self)
-
-    def over(self) -> None:
-        changes = self._waiting[self._session_id]
-        changes.remove(self)
-        if not changes:
-            del self._waiting[self._session_id]
-
-    def __enter__(self) -> Change:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.over()
-
-
-@lru_cache(1024)
-def _scope(raw: bytes) -> Scope:
-    """Decode a stored scope; cached, as many sessions share one."""
-    return scope_from_wire(msgspec.json.decode(raw)).interned()
 
 
 def lost_errors() -> tuple[type[Exception], ...]:
@@ -159,7 +106,7 @@ class RedisMemory:
             ""
             if self._tracking
             else f", but sends no change notifications ({self._why_away}): "
-            f"scopes set on other servers apply here within {UNTRACKED_S:.0f} s"
+            f"scopes set on other servers apply here within {2 * UNTRACKED_S * 1000:.0f} ms"
         )
 
     def is_away(self) -> bool:
@@ -191,7 +138,7 @@ class RedisMemory:
             if len(raw) > MAX_PAYLOAD:
                 raise ValueError(f"it has {len(raw):,} bytes")
             payload = msgspec.json.decode(raw, type=Payload)
-            return CachedScope(_scope(bytes(payload.scope)), payload.at, raw, now, self._epoch)
+            return CachedScope(scope_of(bytes(payload.scope)), payload.at, raw, now, self._epoch)
         except (ValueError, RecursionError, CodeIntelError) as error:  # msgspec's are ValueErrors
             self._drop(session_id, str(error) or type(error).__name__, raw)
             return CachedScope(None, 0, b"", now, self._epoch)
@@ -231,7 +178,8 @@ class RedisMemory:
             self._forget_all()
             return
         session_id = key.decode("utf-8", "replace").removeprefix(self.prefix + "scope:")
-        self._l1.pop(session_id, None)
+        if (cached := self._l1.get(session_id)) is not None:
+            cached.epoch = STALE
         self._fetches.pop(session_id, None)  # later calls read the new value
         for change in self._waiting.get(session_id, ()):
             change.seen = True
@@ -265,10 +213,10 @@ class RedisMemory:
     def _untracked(self, why: str) -> None:
         _log.warning(
             "Redis at %s sends no change notifications (%s): "
-            "scopes set on other servers apply here within %.0f s.",
+            "scopes set on other servers apply here within %.0f ms.",
             shown(self.url),
             why,
-            UNTRACKED_S,
+            2 * UNTRACKED_S * 1000,
         )
         self._forget_all()
         self._tracking, self._why_away = False, why
@@ -300,6 +248,7 @@ class RedisMemory:
                 current = self._read(session_id, raw if isinstance(raw, bytes) else None)
                 if (
                     another
+                    and cached.epoch != STALE
                     and cached.at > current.at
                     and not (cached.scope is None and raw is None)
                     and not self._is_old(session_id, cached)
