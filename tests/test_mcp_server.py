@@ -443,7 +443,7 @@ def test_assistant_obeys_the_scope_of_a_notebook(server, open_notebook):
             assert "python" in notebook.run("%scope")
             refused = await client.call_tool("get_scope", {"session_id": "another"})
             assert refused.is_error
-            assert "speaks for the session" in refused.content[0].text
+            assert "serves only the session" in refused.content[0].text
             server.ask("DELETE", f"kernels/{notebook.kernel_id}", api=True)
             gone = await client.call_tool("get_scope", {})
             assert gone.is_error
