@@ -37,12 +37,12 @@ def health(
     if registry is not None and registry.is_away():
         reasons.append(
             f"{registry.state().rstrip('.')}. Scopes that this server knows still apply, "
-            "but none can be set. Retrying automatically."
+            "but none can be set. Retrying automatically"
         )
     if sessions > MAX_SESSIONS:
         reasons.append(
             f"{sessions:,} sessions have a scope; above {MAX_SESSIONS:,} the oldest are dropped. "
-            "To let them expire sooner, lower session_max_age_s."
+            "To let them expire sooner, lower session_max_age_s"
         )
     stored = []
     try:
