@@ -112,8 +112,8 @@ OPERATIONS = (
         "POST", "search/text", runs.search_text, "search", limit=100,
         command="grep", magic="textsearch",
         tool=Tool(
-            "Find lines containing text or matching a regular expression, like ripgrep. Files changed "
-            f"since they were indexed are read from disk.{_NARROWED}",
+            "Find lines containing text or matching a regular expression, like ripgrep. Files "
+            f"changed since they were indexed are read from disk.{_NARROWED}",
             limit=30, max_limit=1_000,
         ),
         help=r"""
@@ -203,8 +203,8 @@ OPERATIONS = (
         "Read a file", "show lines of an indexed file, read from disk",
         "GET", "files", runs.open_file, errors=_NO_SUCH_FILE,
         tool=Tool(
-            "Read lines of an indexed file from disk: 400 lines if end_line is omitted. A notebook is "
-            "read as the text of its cells."
+            "Read lines of an indexed file from disk: 400 lines if end_line is omitted. A notebook "
+            "is read as the text of its cells."
         ),
     ),
     Operation(
