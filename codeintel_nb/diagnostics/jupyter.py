@@ -142,7 +142,8 @@ def _server(url: str, token: str) -> Finding:
         return Finding(
             "error",
             subject,
-            f"runs codeintel-nb {health.version}, but {__version__} is installed. Restart the server",
+            f"runs codeintel-nb {health.version}, but {__version__} is installed. "
+            "Restart the server",
         )
     if health.reasons:
         return Finding("warning", subject, f"is degraded: {'; '.join(health.reasons)}")
