@@ -330,7 +330,7 @@ def test_call_outside_a_session_names_the_middleware(backend):
 def test_file_uris_round_trip():
     for repo, path in (("shop", "src/a b.py"), ("pkg:scikit-learn==1.7.2", "a/é#?.py")):
         assert file_of(file_uri(repo, path)) == (repo, path)
-    with pytest.raises(SourceError, match="names no indexed file"):
+    with pytest.raises(SourceError, match="is not the URI of an indexed file"):
         file_of("file:///x")
 
 
