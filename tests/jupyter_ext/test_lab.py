@@ -191,7 +191,7 @@ def test_scope_of_one_kernel_is_never_written_to_another(lab, open_lab):
     held = []
     page.route("**/panel*", lambda route: held.append(route))
     open_path(page, "second.ipynb")
-    panel.get_by_text("Asking the Jupyter server").wait_for()
+    panel.get_by_text("Connecting to the Jupyter server").wait_for()
     assert panel.get_by_text("second.ipynb").is_visible()
     assert panel.locator("[data-key='languages:python'], .chip").count() == 0
     waiting, held[:] = held[:], []
@@ -273,7 +273,7 @@ def test_panel_recovers_after_a_server_restart(tmp_path, chromium):
         panel.get_by_text("chunks in 4 of 9 files").wait_for()
         server.stop()
         panel.get_by_label("Search in scope", exact=True).fill("cart")
-        panel.get_by_text("Trying again").first.wait_for()
+        panel.get_by_text("Retrying").first.wait_for()
         server.start()
         # in-memory scopes are lost with the server
         panel.get_by_text("chunks in 9 of 9 files").wait_for(timeout=20_000)
