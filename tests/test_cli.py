@@ -158,7 +158,7 @@ def test_the_demo_runs_without_a_terminal(own_home, tree):
         else:
             assert "%semsearch" in done.stdout
             assert (
-                ("In a terminal: codeintel demo --lab" in done.stderr)
+                ("Run in a terminal: codeintel demo --lab" in done.stderr)
                 if "--lab" in arguments
                 else ("Next, in a notebook" in done.stdout)
             )

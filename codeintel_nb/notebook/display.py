@@ -22,7 +22,7 @@ from ..scopes.globs import empty_hint
 from ..search.hit import Hit, Results
 from ..search.query import PathQuery, TextQuery
 
-SHOWN = 10  # hits; `results.show(50)` and slices show others
+SHOWN = 10  # hits; `_.show(50)` and slices show others
 VENDOR = "application/vnd.codeintel.results+json"
 
 

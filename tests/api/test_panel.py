@@ -62,7 +62,7 @@ def test_folder_is_excluded_from_the_scope(client, tmp_path):
     }
     client.set_scope(Scope(repos=("one", "two")))
     assert scoped(client, tmp_path, "more/one", True) == {"repos": ("two",)}
-    with pytest.raises(ScopeError, match="nothing that is indexed"):
+    with pytest.raises(ScopeError, match="would leave nothing to search"):
         scoped(client, tmp_path, "more", True)
 
 

@@ -160,7 +160,7 @@ def test_saved_notebook_contains_a_picture_of_the_map(ready):  # noqa: F811
 
 def test_invalid_map_request_prints_an_error(ready, run):  # noqa: F811
     ready("%codemap --by colour")
-    assert "choose folder, language or kind" in run.err + run.out
+    assert "Choose folder, language or kind" in run.err + run.out
     ready("%codemap --include 'nothing/**'")
     assert "nothing to draw" in run.err + run.out
 

@@ -105,7 +105,7 @@ def test_every_search_obeys_the_scope_until_it_changes(ready):
 
 def test_last_search_is_a_sql_table(ready, run):
     ready("%codesql select * from hits")
-    assert "nothing was searched in this notebook yet" in run.err
+    assert "this notebook has not searched yet" in run.err
     found = ready("%textsearch cart")
     assert ready("%codesql select count(*) from hits").rows() == [(len(found),)]
     assert ready("%codesql select distinct path from hits order by 1").rows() == [
@@ -208,7 +208,7 @@ def test_package_is_added_by_name(run):
         ("%codeindex add --package no_such_package", "installed"),
         ("%codeindex add --kernel extra", "its only other option is --rebuild"),
         ("%codeindex add --kernel --package json", "its only other option is --rebuild"),
-        ("%codeindex add --package json --outputs", "is for a folder of notebooks"),
+        ("%codeindex add --package json --outputs", "applies to a folder of notebooks"),
         ("%scope set --repo 'pkg:pandas*'", "%codeindex add --package pandas"),
         ("%symbol", "The name is empty"),
         ("%codesql drop table files", "Only queries are allowed"),
