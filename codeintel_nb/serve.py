@@ -63,12 +63,12 @@ class Guard:
         if not self._is_ours(headers.get("host", "")):
             return Refused(
                 421,
-                f"This server is not {headers.get('host', '')!r}. Its owner allows more names: "
+                f"The host name {headers.get('host', '')!r} is not allowed. To allow it, run: "
                 "codeintel serve --allow-host NAME",
             )
         origin = headers.get("origin")
         if origin is not None and not self._is_ours(origin.partition("://")[2]):
-            return Refused(403, f"A page of {origin} may not ask this server.")
+            return Refused(403, f"Pages of {origin} may not use this server.")
         if self._options.token:
             kind, _, token = headers.get("authorization", "").partition(" ")
             if kind.lower() not in ("bearer", "token") or not hmac.compare_digest(
@@ -202,7 +202,7 @@ def run(options: Options, announce: Callable[[str], None], tell_token: bool = Fa
         raise MissingExtra("mcp", needed_by="codeintel serve") from None
     if options.workers > 1 and options.registry_url == "memory://":
         raise CodeIntelError(
-            "Several workers need scopes that they share: "
+            "Several workers need a shared registry of scopes. Run: "
             "codeintel serve --workers N --registry-url redis://HOST"
         )
     open_registry(options.registry_url)  # report an unreadable address now
@@ -210,23 +210,24 @@ def run(options: Options, announce: Callable[[str], None], tell_token: bool = Fa
         listener = listening(options.host, options.port)
     except (OSError, OverflowError) as error:
         raise CodeIntelError(
-            f"{options.host} port {options.port} cannot be listened on "
-            f"({getattr(error, 'strerror', None) or error}). Give another: codeintel serve --port N"
+            f"Port {options.port} of {options.host} cannot be opened "
+            f"({getattr(error, 'strerror', None) or error}). "
+            "Choose another port: codeintel serve --port N"
         ) from None
     if tell_token:
         announce(f"token: {options.token}")
     port = listener.getsockname()[1]  # chosen by the system for 0
     where = f"http://{f'[{options.host}]' if ':' in options.host else options.host}:{port}"
-    announce(f"REST at {where}/{BASE}, MCP at {where}/mcp. Ctrl-C ends it.")
+    announce(f"REST at {where}/{BASE}, MCP at {where}/mcp. Press Ctrl-C to stop.")
     if options.host not in LOOPBACK:
         announce(
-            "Warning: this is not the loop-back address. Who reaches it and has the token reads "
-            "all that is indexed, and nothing is encrypted: put a proxy with TLS in front."
+            "Warning: this is not the loopback address. Anyone with the token can read everything "
+            "that is indexed, and nothing is encrypted. Put a proxy with TLS in front."
         )
     if not options.token:
         announce(
-            "Warning: no token is asked for. "
-            "Everybody who reaches this address reads all that is indexed."
+            "Warning: no token is required. "
+            "Anyone who can reach this address can read everything that is indexed."
         )
     settings: dict[str, Any] = {
         "host": options.host,

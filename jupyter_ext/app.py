@@ -36,12 +36,12 @@ class CodeIntelApp(ExtensionApp):
     load_other_extensions = True
 
     home = Unicode(
-        "", help="Folder of the index; $CODEINTEL_HOME, else the user's data folder by default."
+        "", help="Folder of the index; by default $CODEINTEL_HOME, else the user's data folder."
     ).tag(config=True)
     registry_url = Unicode(
         "memory://",
-        help="Where scopes are kept: memory:// is this server's memory; "
-        "redis://, rediss:// or unix:// a Redis that servers share.",
+        help="Where scopes are stored: memory:// in this server's memory; "
+        "redis://, rediss:// or unix:// in a Redis shared by servers.",
     ).tag(config=True)
     registry_prefix = Unicode(
         help="Key prefix in Redis. The default is 'codeintel:', under a hub "
@@ -54,39 +54,39 @@ class CodeIntelApp(ExtensionApp):
     ).tag(config=True)
     session_max_age_s = Float(
         0.0,
-        help="Seconds after which the scope of a client that is no kernel expires; "
-        "$SESSION_MAX_AGE_SECONDS, else 3600 by default.",
+        help="Seconds after which the scope of a client other than a kernel expires; "
+        "by default $SESSION_MAX_AGE_SECONDS, else 3600.",
     ).tag(config=True)
     registry_size = Int(
-        10_000, min=1, help="Most sessions whose scope is kept; live kernels' are always."
+        10_000, min=1, help="Maximum sessions with a stored scope; live kernels always keep theirs."
     ).tag(config=True)
-    prune_interval_s = Float(600.0, min=1.0, help="Seconds between sweeps of expired scopes.").tag(
-        config=True
-    )
+    prune_interval_s = Float(
+        600.0, min=1.0, help="Seconds between removals of expired scopes."
+    ).tag(config=True)
     search_timeout_s = Float(
         30.0, min=0.1, help="Seconds after which a search stops and returns what was found."
     ).tag(config=True)
     search_deadline_s = Float(30.0, min=0.1, help="Former name of search_timeout_s.").tag(
         config=True
     )
-    sql_timeout_s = Float(600.0, min=0.1, help="Seconds after which an SQL query is ended.").tag(
+    sql_timeout_s = Float(600.0, min=0.1, help="Seconds after which an SQL query is stopped.").tag(
         config=True
     )
     sql_deadline_s = Float(600.0, min=0.1, help="Former name of sql_timeout_s.").tag(config=True)
-    watch = Bool(True, help="Follow changes of indexed folders and keep the index up to date.").tag(
-        config=True
-    )
-    search_threads = Int(4, min=1, help="Searches that run at once.").tag(config=True)
+    watch = Bool(True, help="Watch indexed folders and keep the index up to date.").tag(config=True)
+    search_threads = Int(4, min=1, help="Maximum searches that run at once.").tag(config=True)
     most_hits = Int(1_000_000, min=1, max=MAX_HITS, help="Maximum hits of one answer.").tag(
         config=True
     )
-    most_rows = Int(100_000, min=1, help="Most rows of an answer to SQL.").tag(config=True)
+    most_rows = Int(100_000, min=1, help="Maximum rows of an answer to SQL.").tag(config=True)
     sql_memory_bytes = Int(
-        1_500_000_000, min=300_000_000, help="Memory of the process that runs one SQL query."
+        1_500_000_000,
+        min=300_000_000,
+        help="Maximum memory, in bytes, of the process of an SQL query.",
     ).tag(config=True)
     allowed_roots = List(
         Unicode(),
-        help="Folders below which clients may index, besides the server's root folder and "
+        help="Folders that clients may index, besides the server's root folder and "
         "installed packages.",
     ).tag(config=True)
 
@@ -103,7 +103,7 @@ class CodeIntelApp(ExtensionApp):
         url = proposal["value"]
         if url != "memory://" and url.partition("://")[0] not in SCHEMES:
             raise CodeIntelError(
-                f"c.CodeIntelApp.registry_url is {url!r}; it begins with memory:// "
+                f"c.CodeIntelApp.registry_url is {url!r}; it must begin with memory:// "
                 f"or one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}."
             )
         return url
@@ -190,7 +190,7 @@ class CodeIntelApp(ExtensionApp):
 
     def _server(self) -> Any:
         if self.serverapp is None:
-            sys.exit("codeintel-nb is an extension: start it with jupyter server, or jupyter lab")
+            sys.exit("codeintel-nb is a server extension. Run: jupyter server, or jupyter lab")
         return self.serverapp
 
 

@@ -71,8 +71,8 @@ class CodeIntelHandler(APIHandler):
         ].strip().lower().endswith("json"):
             raise Refused(
                 415,
-                f"The body is {self.request.headers.get('Content-Type', 'of no type')!r}; "
-                "send application/json.",
+                f"The body's content type is {self.request.headers.get('Content-Type', '')!r}. "
+                "Send application/json.",
             )
         self.session_id = self._session()
         self.set_header(SESSION_HEADER, self.session_id)

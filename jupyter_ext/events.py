@@ -29,15 +29,15 @@ SCHEMA = {
         "what": {"enum": ["scope", "index"]},
         "session": {
             "type": "string",
-            "description": "whose scope changed: a kernel's id, or that of another client",
+            "description": "the session whose scope changed: a kernel's id, or another client's",
         },
         "repository": {"type": "string"},
         "state": {"enum": ["waiting", "running", "done", "failed", "cancelled"]},
         "line": {
             "type": "string",
-            "description": "how far the run is, or what it did, for a person",
+            "description": "the progress or the outcome of the run, as text",
         },
-        "share": {"type": "number", "description": "of the run that is done, 0 to 1"},
+        "share": {"type": "number", "description": "the share of the run that is done, 0 to 1"},
     },
 }
 

@@ -53,9 +53,7 @@ class RegistryCollector(Collector):
                     f"Scope registry in Redis: {name}",
                     value=getattr(now, name),
                 )
-        yield GaugeMetricFamily(
-            "codeintel_sessions", "Sessions that hold a scope", value=now.sessions
-        )
+        yield GaugeMetricFamily("codeintel_sessions", "Sessions with a scope", value=now.sessions)
 
 
 def outcome_of(answer: SearchAnswer | TableAnswer, cancel: threading.Event) -> str:

@@ -51,7 +51,7 @@ from .panel import LookInPanel
 
 REMOTE = (
     "This notebook's kernel runs behind a gateway and keeps its own scope: "
-    "%scope in a cell shows and sets it. Searches here ignore it."
+    "use %scope in a cell to show or set it. Searches here ignore it."
 )
 
 

@@ -123,7 +123,7 @@ def test_index_and_remove_answer_in_json(run, tree):
             2,
             "there is no option '--case'. Did you mean '--ignore-case'?",
         ),
-        (["grep", "two", "words"], 2, "'words' is one argument too many"),
+        (["grep", "two", "words"], 2, "unexpected argument 'words'"),
     ],
 )
 def test_exit_codes_follow_grep_and_errors_are_one_line(ready, arguments, code, said):
@@ -158,9 +158,9 @@ def test_the_demo_runs_without_a_terminal(own_home, tree):
         else:
             assert "%semsearch" in done.stdout
             assert (
-                ("In a terminal: codeintel demo --lab" in done.stderr)
+                ("Run in a terminal: codeintel demo --lab" in done.stderr)
                 if "--lab" in arguments
-                else ("Now in a notebook" in done.stdout)
+                else ("Next, in a notebook" in done.stdout)
             )
     assert set(own_home.iterdir()) == before, "the demo leaves nothing in the user's home"
 

@@ -330,7 +330,7 @@ def test_call_outside_a_session_names_the_middleware(backend):
 def test_file_uris_round_trip():
     for repo, path in (("shop", "src/a b.py"), ("pkg:scikit-learn==1.7.2", "a/é#?.py")):
         assert file_of(file_uri(repo, path)) == (repo, path)
-    with pytest.raises(SourceError, match="names no indexed file"):
+    with pytest.raises(SourceError, match="is not the URI of an indexed file"):
         file_of("file:///x")
 
 
@@ -443,7 +443,7 @@ def test_assistant_obeys_the_scope_of_a_notebook(server, open_notebook):
             assert "python" in notebook.run("%scope")
             refused = await client.call_tool("get_scope", {"session_id": "another"})
             assert refused.is_error
-            assert "speaks for the session" in refused.content[0].text
+            assert "serves only the session" in refused.content[0].text
             server.ask("DELETE", f"kernels/{notebook.kernel_id}", api=True)
             gone = await client.call_tool("get_scope", {})
             assert gone.is_error

@@ -334,7 +334,7 @@ def test_invalid_options_are_explained(tmp_path):
     code, said = run("mcp", "--session", "a b")
     assert (code, "1 to 128" in said) == (2, True)
     code, said = run("mcp", "--server", "localhost:8888", "--session", "x", "--token", "t")
-    assert (code, "is no URL" in said) == (2, True)
+    assert (code, "is not a URL" in said) == (2, True)
     code, said = run("mcp", "--server", "http://127.0.0.1:1")
     assert (code, "--session KERNEL_ID" in said) == (2, True)
 
@@ -364,7 +364,7 @@ def test_generated_token_and_warnings_are_printed(make_serving, tmp_path):
     ) as process:
         lines = [process.stderr.readline() for _ in range(3)]
         process.terminate()
-    assert "loop-back" in lines[1]
+    assert "loopback" in lines[1]
     assert "no token" in lines[2]
 
 

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         silence(sys.stdout, 1)
         args.json = False  # that cannot be written either
         return _failed(
-            args, f"The answer cannot be written: {error}. Free some space, or send it elsewhere."
+            args, f"The answer cannot be written: {error}. Free some space, or redirect the output."
         )
     except Exception as error:  # a bug: not 1, which means nothing found
         if os.environ.get("CODEINTEL_DEBUG"):
@@ -85,7 +85,7 @@ def _in_utf8(arguments: Sequence[str]) -> list[str]:
 def _unknown(words: list[str], help_text: str) -> str:
     option = next((word.partition("=")[0] for word in words if word.startswith("-")), None)
     if option is None:
-        return f"{words[0]!r} is one argument too many. Put quotes around what has spaces in it."
+        return f"unexpected argument {words[0]!r}. Put quotes around text that contains spaces."
     return (
         f"there is no option {option!r}."
         f"{did_you_mean(option, set(re.findall(r'--[a-z-]+', help_text)))}"
@@ -154,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     from ..version import __version__
 
     common = _Parser(add_help=False)
-    common.add_argument("--json", action="store_true", help="answer in JSON")
+    common.add_argument("--json", action="store_true", help="print JSON")
     common.add_argument(
         "--home", help="folder of the index; $CODEINTEL_HOME or the user's data folder by default"
     )
@@ -205,14 +205,16 @@ def _add_help_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     doctor = command(
         "doctor",
         commands.doctor,
-        "check the index and the installation, and remove what nothing reads",
+        "check the index and the installation, and remove leftover folders",
     )
     doctor.add_argument("--dry-run", action="store_true", help="remove nothing")
     demo = command(
-        "demo", commands.demo, "index something, set a scope, search it, and say what to do next"
+        "demo",
+        commands.demo,
+        "index sample code, set a scope, search it, and suggest the next steps",
     )
     demo.add_argument(
-        "path", nargs="?", help="a folder of yours; this program's own code by default"
+        "path", nargs="?", help="the folder to index; by default this program's own code"
     )
     demo.add_argument(
         "--lab", action="store_true", help="then open the quickstart notebook in JupyterLab"
@@ -251,53 +253,53 @@ def _add_index_commands(command: Callable[..., argparse.ArgumentParser]) -> None
         outputs=False,
     )
     index.add_argument(
-        "path", nargs="?", default=".", help="the folder; the current one by default"
+        "path", nargs="?", default=".", help="the folder; by default the current one"
     )
-    status = command("status", commands.status, "show what is indexed")
-    status.add_argument("--skipped", action="store_true", help="say what was left out, and why")
+    status = command("status", commands.status, "list the indexed repositories")
+    status.add_argument("--skipped", action="store_true", help="list the files left out, and why")
     refresh = command(
         "refresh",
         commands.refresh,
-        "index what changed in repositories, or resume a stopped run",
+        "index the changes in repositories, or resume a stopped run",
         options_of(RefreshRequest),
         rebuild=False,
     )
     refresh.add_argument("names", nargs="*", help="repositories; all by default")
-    remove = command("remove", commands.remove, "forget a repository; its files are not touched")
+    remove = command(
+        "remove", commands.remove, "remove a repository from the index; its files are not touched"
+    )
     remove.add_argument("name")
     watch = command(
         "watch", commands.watch, "keep the index up to date while files change, until Ctrl-C"
     )
-    watch.add_argument("names", nargs="*", help="repositories; all of them by default")
+    watch.add_argument("names", nargs="*", help="repositories; all by default")
 
 
 def _add_server_command(command: Callable[..., argparse.ArgumentParser]) -> None:
-    serve = command(
-        "serve", commands.serve, "answer over REST and MCP, without Jupyter, until Ctrl-C"
-    )
+    serve = command("serve", commands.serve, "serve REST and MCP without Jupyter, until Ctrl-C")
     serve.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on; the loop-back one by default"
+        "--host", default="127.0.0.1", help="address to listen on; by default the loopback address"
     )
     serve.add_argument("--port", type=int, default=8787, help="8787 by default")
     serve.add_argument(
         "--token",
         help=(
-            "the token clients send as Authorization: Bearer TOKEN; "
-            "other users see it in the process list, so prefer $CODEINTEL_TOKEN; "
-            "by default a new one, printed at the start"
+            "token that clients send as Authorization: Bearer TOKEN; "
+            "other users can see it in the process list, so prefer $CODEINTEL_TOKEN; "
+            "by default a new one, printed at startup"
         ),
     )
-    serve.add_argument("--no-token", action="store_true", help="answer everybody")
+    serve.add_argument("--no-token", action="store_true", help="require no token")
     serve.add_argument(
         "--workers",
         type=int,
         default=1,
-        help="processes; several need a registry that they share, and index nothing by themselves",
+        help="number of processes; several need a shared registry and do not index",
     )
     serve.add_argument(
         "--registry-url",
         default="memory://",
-        help="where scopes are kept: memory:// or redis://HOST",
+        help="where scopes are stored: memory:// or redis://HOST",
     )
     serve.add_argument(
         "--registry-prefix",
@@ -311,40 +313,40 @@ def _add_server_command(command: Callable[..., argparse.ArgumentParser]) -> None
         "--root",
         action="append",
         metavar="FOLDER",
-        help="below which clients may index, besides packages",
+        help="a folder that clients may index, besides packages",
     )
     serve.add_argument(
         "--allow-host",
         action="append",
         metavar="NAME",
-        help="a name that the server is reached by, besides its address",
+        help="a host name of the server, besides its address",
     )
     serve.add_argument(
-        "--no-watch", action="store_true", help="do not follow changes of indexed folders"
+        "--no-watch", action="store_true", help="do not watch indexed folders for changes"
     )
 
 
 def _add_mcp_command(command: Callable[..., argparse.ArgumentParser]) -> None:
     mcp = command("mcp", commands.mcp, "serve an assistant over its standard streams (MCP)")
     mcp.add_argument(
-        "--server", metavar="URL", help="ask this Jupyter server in place of an index of one's own"
+        "--server", metavar="URL", help="use this Jupyter server instead of a local index"
     )
     mcp.add_argument(
         "--session",
         metavar="ID",
-        help="the session to speak for: a kernel's id, whose notebook's scope applies then",
+        help="the session to use: a kernel's id, to search under its notebook's scope",
     )
     mcp.add_argument(
         "--token",
         help=(
             "the Jupyter server's token, for a kernel on another machine; "
-            "other users see it in the process list, so prefer $CODEINTEL_SERVER_TOKEN"
+            "other users can see it in the process list, so prefer $CODEINTEL_SERVER_TOKEN"
         ),
     )
     mcp.add_argument(
         "--registry-url",
         default="memory://",
-        help="where scopes are kept: memory:// or redis://HOST",
+        help="where scopes are stored: memory:// or redis://HOST",
     )
     mcp.add_argument(
         "--registry-prefix",

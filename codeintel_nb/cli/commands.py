@@ -129,7 +129,7 @@ def read(args: argparse.Namespace, workspace: Workspace) -> int:
         start, end = int(first or 1), int(last) if last else None
     except ValueError:
         raise CodeIntelError(
-            f"The lines {args.lines!r} are no range. Give FIRST:LAST, as in --lines 10:20."
+            f"{args.lines!r} is not a range of lines. Use FIRST:LAST, as in --lines 10:20."
         ) from None
     text = workspace.open_file(args.repo, args.path, start, end)
     _print(args, text, lambda: text.text)
@@ -138,7 +138,7 @@ def read(args: argparse.Namespace, workspace: Workspace) -> int:
 
 def remove(args: argparse.Namespace, workspace: Workspace) -> int:
     workspace.remove(args.name)
-    _print(args, {"removed": args.name}, lambda: f"{args.name}: dropped from the index")
+    _print(args, {"removed": args.name}, lambda: f"{args.name}: removed from the index")
     return FOUND
 
 
@@ -150,7 +150,9 @@ def watch(args: argparse.Namespace, workspace: Workspace) -> int:
         _print(args, report, lambda: summary(report))
 
     watcher = workspace.watch(args.names, updated, failed)
-    print(f"Following {', '.join(watcher.names)}. Ctrl-C ends it.", file=sys.stderr, flush=True)
+    print(
+        f"Watching {', '.join(watcher.names)}. Press Ctrl-C to stop.", file=sys.stderr, flush=True
+    )
     try:
         while watcher.names:
             time.sleep(0.5)
@@ -217,12 +219,12 @@ def _kernel_backend(args: argparse.Namespace) -> Backend:
 
     if not args.server.startswith(("http://", "https://", "http+unix://")):
         raise CodeIntelError(
-            f"The server's address {args.server!r} is no URL. "
+            f"The server's address {args.server!r} is not a URL. "
             "%scope mcp in the notebook prints it: http://HOST:PORT/"
         )
     if not args.session:
         raise CodeIntelError(
-            "codeintel mcp --server URL needs the session to speak for: --session KERNEL_ID. "
+            "codeintel mcp --server URL also needs the session: --session KERNEL_ID. "
             "%scope mcp in the notebook prints both."
         )
     try:

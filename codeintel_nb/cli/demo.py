@@ -17,7 +17,7 @@ import msgspec
 
 from ..errors import MissingExtra, SourceError
 from ..output.plain_text import plain
-from ..output.progress import TerminalProgress, summary
+from ..output.progress import TerminalProgress, plural, summary
 from ..output.terminal import emit_json
 from ..scopes.scope import Scope
 from ..sources.project import current_folder
@@ -61,8 +61,8 @@ def run_demo(
     say(f"\n%scope set {scope.describe()}")
     coverage = workspace.count(scope)
     say(
-        f"  {coverage.files_in_scope:,} of {coverage.files:,} files, {coverage.chunks_in_scope:,} "
-        f"of {coverage.chunks:,} chunks in scope"
+        f"  {coverage.files_in_scope:,} of {plural(coverage.files, 'file')}, "
+        f"{coverage.chunks_in_scope:,} of {plural(coverage.chunks, 'chunk')} in scope"
     )
     lines = workspace.search_text(pattern, scope, regex=True, limit=HITS)
     say(f"\n%textsearch --limit {HITS} --regex {pattern}\n{plain(lines)}")
@@ -85,11 +85,11 @@ def _advice(home: Path, is_temporary: bool) -> str:
         "The demo's index has been deleted" if is_temporary else f"The demo's index is in {home}"
     )
     return (
-        f"\n{index}. Now in a notebook or IPython:\n"
+        f"\n{index}. Next, in a notebook or IPython:\n"
         "    %load_ext codeintel_nb\n"
         "    %codeindex add                                      the notebook's project\n"
         "    %scope set --lang python --exclude '**/tests/**'\n"
-        "    %semsearch what you are looking for, in plain words\n"
+        "    %semsearch a question in plain words\n"
         "Or open the quickstart in JupyterLab: codeintel demo --lab"
     )
 
@@ -98,7 +98,8 @@ def open_quickstart(home: Path, is_temporary: bool) -> int:
     """Run JupyterLab in the current folder, on a copy of the tutorials."""
     if not sys.stdin.isatty():  # nobody could close it: print how to start it, and return
         print(
-            "JupyterLab was not started: there is no terminal. In a terminal: codeintel demo --lab",
+            "JupyterLab was not started, as there is no terminal. "
+            "Run in a terminal: codeintel demo --lab",
             file=sys.stderr,
         )
         return 0

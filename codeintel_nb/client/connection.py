@@ -38,7 +38,7 @@ def embedded() -> EmbeddedClient:
     except ImportError as error:
         raise EngineError(
             f"The engine is not installed in this environment (no module {error.name!r}). "
-            "Install it: %pip install codeintel-nb"
+            "Run: %pip install codeintel-nb"
         ) from error
     return EmbeddedClient(Workspace.open())
 
@@ -140,14 +140,12 @@ class Connection(Client):
             except NoServer:
                 raise
             except CodeIntelError as error:
-                self._say(
-                    f"codeintel: the scope could not be given to the Jupyter server again: {error}"
-                )
+                self._say(f"codeintel: the scope cannot be restored on the Jupyter server: {error}")
         self._server, self._asked_at = server, None
         self._note(current)
         if not first:
             self._say(
-                f"codeintel: the Jupyter server answers again; scope: {self._scope.describe()}"
+                f"codeintel: reconnected to the Jupyter server; scope: {self._scope.describe()}"
             )
 
     def _fall_back(self, reason: str) -> EmbeddedClient:
@@ -163,12 +161,16 @@ class Connection(Client):
             except EngineError as error:
                 self._asked_at = None  # nothing else can answer: ask the server again at once
                 raise EngineError(
-                    f"{error} Until then searches need the Jupyter server: {reason}."
+                    f"{error} Until then, searches need the Jupyter server: {reason}."
                 ) from error.__cause__
         if not self._is_default:
             self._local.adopt(self._scope)
         elif was_there:
             self._local.clear_scope()
-        lasting = f" now; scope: {self._scope.describe()}" if was_there else ""
-        self._say(f"codeintel: {reason}; scope and searches are local to this process{lasting}")
+        outcome = (
+            f"continuing in this process with the same scope: {self._scope.describe()}"
+            if was_there
+            else "searches run in this process, and the side panel does not share the scope"
+        )
+        self._say(f"codeintel: {reason}; {outcome}")
         return self._local

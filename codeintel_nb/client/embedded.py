@@ -55,7 +55,7 @@ class FixedClient(Client):
         if operation.run is None:
             own = getattr(self, f"_{operation.name}", None)
             if own is None:
-                raise EngineError(f"Only a server can do this: {operation.summary}.")
+                raise EngineError(f"Only a server can {operation.summary}.")
             return own(request, progress, cancel)
         return operation.run(
             Call(

@@ -105,7 +105,7 @@ class ServerClient(Client):
                 elif name == "answer":
                     answer = msgspec.json.decode(data, type=operation.answer)
                     return answer.table() if isinstance(answer, TableAnswer) else answer
-        raise NoServer("the server ended in the middle of an answer")
+        raise NoServer("the Jupyter server stopped in the middle of an answer")
 
     def _follow(
         self, job: JobState, progress: OnProgress, cancel: threading.Event | None
@@ -122,7 +122,7 @@ class ServerClient(Client):
                     progress(state.progress)
                 if state.ended:
                     return _report(state)
-        raise NoServer("the server ended in the middle of an indexing run")
+        raise NoServer("the Jupyter server stopped during an indexing run")
 
     @contextmanager
     def _cancelling(

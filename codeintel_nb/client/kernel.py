@@ -45,9 +45,9 @@ def kernel_by_id(url: str, kernel_id: str, token: str = "") -> Kernel:
             key = json.load(file)["key"]
     except (OSError, ValueError, KeyError):
         raise NoServer(
-            f"there is no kernel {kernel_id!r} on this machine (no {path}). "
+            f"kernel {kernel_id!r} does not exist on this machine (no {path}). "
             "%scope mcp in the notebook prints its id; "
-            "elsewhere give the server's token: CODEINTEL_SERVER_TOKEN"
+            "on another machine, set CODEINTEL_SERVER_TOKEN to the server's token"
         ) from None
     return Kernel(url, kernel_id, str(key).encode())
 
@@ -61,12 +61,12 @@ def this_kernel() -> Kernel:
     """
     url = os.environ.get(URL)
     if not url:
-        raise NoServer("no Jupyter server with codeintel-nb started this process")
+        raise NoServer("this process was not started by a Jupyter server with codeintel-nb")
     parent, server = os.environ.get("JPY_PARENT_PID"), os.environ.get(PID)
     if os.name == "posix" and parent and server and parent != server:
-        raise NoServer("this process only inherited the address of a Jupyter server")
+        raise NoServer("this process inherited a Jupyter server's address, but is not its kernel")
     if "ipykernel" not in sys.modules:
-        raise NoServer("this process is no Jupyter kernel")
+        raise NoServer("this process is not a Jupyter kernel")
     try:
         from ipykernel.connect import get_connection_file, get_connection_info
 
@@ -75,10 +75,12 @@ def this_kernel() -> Kernel:
         key = connection["key"]
     # a RuntimeError in python, a MultipleInstanceError in terminal IPython
     except Exception as error:
-        raise NoServer(f"this process is no Jupyter kernel ({type(error).__name__})") from None
+        raise NoServer(f"this process is not a Jupyter kernel ({type(error).__name__})") from None
     match = _CONNECTION_FILE.search(os.path.basename(path))
     if match is None:
-        raise NoServer("no Jupyter server started this kernel")
+        raise NoServer("this kernel was not started by a Jupyter server")
     if not key:
-        raise NoServer("this kernel's messages are not signed, so it cannot prove who it is")
+        raise NoServer(
+            "this kernel does not sign its messages, so the server cannot authenticate it"
+        )
     return Kernel(url, match[1], key if isinstance(key, bytes) else str(key).encode())

@@ -63,7 +63,7 @@ class Transport:
                 connection.connect()
             except TimeoutError:
                 raise NoServer(
-                    f"the Jupyter server took no connection within {CONNECT_S:.0f} s"
+                    f"the Jupyter server did not accept a connection within {CONNECT_S:.0f} s"
                 ) from None
             connection.sock.settimeout(timeout_s)
             connection.request(method, uri, body=body, headers=sent)
@@ -105,8 +105,8 @@ def accepted(connection: http.client.HTTPConnection) -> http.client.HTTPResponse
         problem = msgspec.json.decode(body, type=Problem)
     except msgspec.DecodeError:
         raise NoServer(
-            f"the Jupyter server refuses ({response.status} {response.reason}): "
-            "is codeintel-nb enabled there?"
+            f"the Jupyter server refused the request ({response.status} {response.reason}), "
+            "perhaps because codeintel-nb is not enabled there"
         ) from None
     raise raised(problem)
 
@@ -131,7 +131,7 @@ def check_version(theirs: str) -> None:
         difference = (
             f"the Jupyter server runs codeintel-nb {theirs}"
             if theirs
-            else "the Jupyter server does not tell its version of codeintel-nb"
+            else "the Jupyter server does not report its version of codeintel-nb"
         )
         command = (
             f"%pip install codeintel-nb=={theirs}"
@@ -139,8 +139,8 @@ def check_version(theirs: str) -> None:
             else "%pip install --upgrade codeintel-nb"
         )
         raise NoServer(
-            f"{difference}, this kernel {__version__}. "
-            f"To join them: {command}, then restart the kernel"
+            f"{difference}, and this kernel has {__version__}. "
+            f"Run: {command}, then restart the kernel"
         )
 
 
@@ -159,4 +159,4 @@ def raised(problem: Problem) -> Exception:
     kind = getattr(errors, problem.error, None)
     if isinstance(kind, type) and issubclass(kind, CodeIntelError):
         return named_error(problem.error, problem.detail)
-    return NoServer(f"the Jupyter server refuses ({problem.status}): {problem.detail}")
+    return NoServer(f"the Jupyter server refused the request ({problem.status}): {problem.detail}")

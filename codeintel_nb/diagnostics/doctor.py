@@ -20,7 +20,7 @@ from ..index.store import ShardRef, Snapshot, Store, StoredRepository, read_snap
 from ..index.update.write_lock import one_writer, sweep
 from ..index.watch.inotify import Inotify
 from ..operations.answers import Finding
-from ..output.progress import size
+from ..output.progress import plural, size
 from ..search.text.ripgrep import rg_path
 from ..settings import Settings
 from ..sources.document import BY_LINES
@@ -43,7 +43,7 @@ def _jupyter() -> list[Finding]:
     try:
         return examine_jupyter()
     except (OSError, RuntimeError) as error:  # no home folder, for example
-        return [Finding("warning", "jupyter", f"its configuration cannot be looked at: {error}")]
+        return [Finding("warning", "jupyter", f"its configuration cannot be read: {error}")]
 
 
 def _installation(settings: Settings) -> list[Finding]:
@@ -81,7 +81,7 @@ def _installation(settings: Settings) -> list[Finding]:
                 Finding(
                     "error",
                     subject,
-                    f"{error} Install again: pip install --force-reinstall codeintel-nb",
+                    f"{error} Run: pip install --force-reinstall codeintel-nb",
                 )
             )
     if sys.platform == "darwin" and "torch" in sys.modules:
@@ -90,7 +90,7 @@ def _installation(settings: Settings) -> list[Finding]:
                 "warning",
                 "faiss",
                 "torch is loaded in this process too; on macOS their OpenMP libraries may clash. "
-                "Searches of up to 1,500 chunks use numpy alone.",
+                "Searches of up to 1,500 chunks use only numpy.",
             )
         )
     return findings
@@ -104,14 +104,14 @@ def _home(home: Path) -> Finding:
         return Finding(
             "error",
             "home",
-            f"the index home {home} may not be read. "
+            f"the index home {home} cannot be read. "
             "Ask its owner for access, or set CODEINTEL_HOME to a folder that you own.",
         )
     if not os.access(place, os.W_OK):
         return Finding(
             "warning",
             "home",
-            f"{home} is read-only: searches work, and its owner does the indexing. "
+            f"{home} is read-only: searches work, but only its owner can index. "
             "To index yourself, set CODEINTEL_HOME to a folder that you own.",
         )
     if (kind := network_file_system(place)) is not None:
@@ -158,7 +158,7 @@ def _ripgrep() -> str:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise EngineError(
-            f"{path} cannot be run ({error}). Install it: pip install --force-reinstall ripgrep"
+            f"{path} cannot be run ({error}). Run: pip install --force-reinstall ripgrep"
         ) from error
     return f"{process.stdout.splitlines()[0]} at {path}"
 
@@ -217,21 +217,19 @@ def _folder(stored: StoredRepository, settings: Settings, notices: Inotify) -> l
         for _ in walk:
             pass
     except Exception as error:  # any error: the other repositories are examined too
-        return [
-            Finding("error", name, f"its folder cannot be read, so searches leave it out: {error}")
-        ]
+        return [Finding("error", name, f"its folder cannot be read, so searches skip it: {error}")]
     findings = [
         Finding("warning", name, f"its {reason}: {', '.join(paths)}")
         for reason, paths in walk.examples.items()
         if reason == UNREAD_RULES
     ]
     if reason := notices.reason_for({""} if watched is None else watched.missed):
-        folders = "all folders" if watched is None else f"{len(watched.missed):,} folders"
+        folders = "all folders" if watched is None else plural(len(watched.missed), "folder")
         findings.append(
             Finding(
                 "warning",
                 name,
-                f"{folders} are not watched, so each text search scans them: {reason}",
+                f"{folders} not watched, so each text search scans them: {reason}",
             )
         )
     return findings
@@ -255,8 +253,8 @@ def _other_formats(store: Store) -> list[Finding]:
                 Finding(
                     "ok",
                     root.parent.name,
-                    f"{size(total_bytes)} of indexes in another version's format, left alone. "
-                    f"If no such version is used any more, delete the folder {root}",
+                    f"{size(total_bytes)} of indexes in another version's format, not touched. "
+                    f"If you no longer use that version, delete the folder {root}",
                 )
             )
     return findings
@@ -270,12 +268,12 @@ def _without_description(folder: Path, repair: bool) -> Finding:
     young = time.time() - folder.stat().st_mtime < 600
     if repair and not young:
         shutil.rmtree(folder, ignore_errors=True)
-        return Finding("ok", folder.name, "half a repository, removed")
+        return Finding("ok", folder.name, "removed an incomplete repository")
     return Finding(
         "warning",
         folder.name,
-        "half a repository: being made, or its process died; "
-        "codeintel doctor removes it when it is 10 minutes old",
+        "incomplete repository: still being created, or its process died; "
+        "codeintel doctor removes it once it is 10 minutes old",
     )
 
 
@@ -287,8 +285,8 @@ def _repository(stored: StoredRepository, settings: Settings, repair: bool) -> l
             Finding(
                 "warning",
                 name,
-                f"its folder {root} is gone; the index still answers. "
-                f"To forget it: codeintel remove {name}",
+                f"its folder {root} no longer exists; its index can still be searched. "
+                f"To remove it, run: codeintel remove {name}",
             )
         )
     try:
@@ -304,11 +302,11 @@ def _repository(stored: StoredRepository, settings: Settings, repair: bool) -> l
             Finding(
                 "warning",
                 name,
-                f"its first index is not complete. To finish it: codeintel refresh {name}",
+                f"its first index is not complete. To finish it, run: codeintel refresh {name}",
             )
         )
     unloaded = [
-        f"{count:,} files {reason}"
+        f"{plural(count, 'file')} {reason}"
         for reason, count in snapshot.skipped.items()
         if reason.startswith(f"{BY_LINES}as the grammar of")
     ]
@@ -322,8 +320,8 @@ def _repository(stored: StoredRepository, settings: Settings, repair: bool) -> l
             Finding(
                 "ok",
                 name,
-                f"{len(snapshot.shards)} shards, {snapshot.files:,} files, "
-                f"{snapshot.chunks:,} chunks, checksums hold",
+                f"{plural(len(snapshot.shards), 'shard')}, {plural(snapshot.files, 'file')}, "
+                f"{plural(snapshot.chunks, 'chunk')}, checksums match",
             )
         )
     return findings
@@ -344,7 +342,7 @@ def _damage(stored: StoredRepository, ref: ShardRef) -> str:
         shard.check_dead(ref.dead)
         for name, part in shard.manifest.parts.items():
             if (folder / name).exists() and crc32_of(folder / name) != part.crc32:
-                return f"Shard {shard_id}: {name} fails its checksum."
+                return f"Shard {shard_id}: {name} does not match its checksum."
     except CodeIntelError as error:
         return str(error)
     except FileNotFoundError as error:
@@ -367,12 +365,16 @@ def _orphans(
             Finding(
                 "warning",
                 name,
-                f"{len(orphans)} folders that no snapshot names; codeintel doctor removes them",
+                f"{plural(len(orphans), 'leftover folder')}. To clean up, run: codeintel doctor",
             )
         ]
     try:
         with one_writer(stored):  # without the lock they may belong to a running build
             removed = sweep(stored, read_snapshot(stored.folder), settings.retired_shard_age_s)
     except CodeIntelError as error:
-        return [Finding("warning", name, f"{len(orphans)} folders of a build at work: {error}")]
-    return [Finding("ok", name, f"{len(removed)} folders that no snapshot named, removed")]
+        return [
+            Finding(
+                "warning", name, f"{plural(len(orphans), 'folder')} of a run in progress: {error}"
+            )
+        ]
+    return [Finding("ok", name, f"removed {plural(len(removed), 'leftover folder')}")]

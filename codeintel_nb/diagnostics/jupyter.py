@@ -16,6 +16,7 @@ import msgspec
 
 from ..client.transport import BASE, VERSION_HEADER
 from ..operations.answers import Finding, Health
+from ..output.progress import plural
 from ..version import __version__
 
 EXTENSION = "jupyter_ext"
@@ -41,8 +42,8 @@ def examine_jupyter() -> list[Finding]:
             Finding(
                 "warning",
                 "jupyter",
-                "no jupyter-server in this environment, so its servers do not run the extension: "
-                f"{sys.executable} -m pip install codeintel-nb",
+                "jupyter-server is not installed in this environment, so no server runs the "
+                f"extension. Run: {sys.executable} -m pip install codeintel-nb",
             )
         ]
     return [extension_finding(_switch(), str(jupyter_server.__version__)), *_servers(), *_kernels()]
@@ -84,8 +85,8 @@ def extension_finding(switch: tuple[bool, Path] | None, server_version: str) -> 
         return Finding("ok", subject, f"enabled for jupyter-server {server_version}")
     elif switch[1].suffix == ".json":
         why = (
-            f"is switched off by {switch[1]}, before which no command comes. "
-            f"Take {EXTENSION} out of that file"
+            f"is disabled by {switch[1]}, which overrides every command. "
+            f"Remove {EXTENSION} from that file"
         )
     else:
         level = (
@@ -95,8 +96,8 @@ def extension_finding(switch: tuple[bool, Path] | None, server_version: str) -> 
             if str(switch[1]) in SYSTEM_CONFIG_PATH
             else "--sys-prefix"
         )
-        why = f"is switched off in {switch[1]}. Run: {enable} {level}"
-    return Finding("error", subject, f"{why} and start the server again")
+        why = f"is disabled in {switch[1]}. Run: {enable} {level}"
+    return Finding("error", subject, f"{why} and restart the server")
 
 
 def _servers() -> list[Finding]:
@@ -126,14 +127,14 @@ def _server(url: str, token: str) -> Finding:
             return Finding(
                 "warning",
                 subject,
-                f"does not let this program look ({error.code}); "
+                f"denies access to this program ({error.code}); "
                 f"open {url}{BASE}health in a browser that is logged in",
             )
         return Finding(
             "error",
             subject,
             "runs without the extension: it was started before codeintel-nb was installed, "
-            "from another environment, or with it disabled. Start it again",
+            "from another environment, or with it disabled. Restart the server",
         )
     except (OSError, msgspec.DecodeError) as error:
         return Finding("warning", subject, f"is listed but does not answer ({error})")
@@ -141,14 +142,15 @@ def _server(url: str, token: str) -> Finding:
         return Finding(
             "error",
             subject,
-            f"runs codeintel-nb {health.version}, and {__version__} is installed. Start it again",
+            f"runs codeintel-nb {health.version}, but {__version__} is installed. "
+            "Restart the server",
         )
     if health.reasons:
-        return Finding("warning", subject, f"is degraded: {' '.join(health.reasons)}")
+        return Finding("warning", subject, f"is degraded: {'; '.join(health.reasons)}")
     return Finding(
         "ok",
         subject,
-        f"runs codeintel-nb {health.version}, {health.sessions} sessions hold a scope",
+        f"runs codeintel-nb {health.version}, {plural(health.sessions, 'session')} with a scope",
     )
 
 
@@ -188,8 +190,8 @@ def _kernel(name: str, python: str) -> Finding:
         return Finding(
             "warning",
             subject,
-            f"its interpreter {command} cannot be asked ({type(error).__name__}). "
-            f"If it is gone: jupyter kernelspec remove {name}",
+            f"its interpreter {command} cannot be run ({type(error).__name__}). "
+            f"If it no longer exists, run: jupyter kernelspec remove {name}",
         )
     return kernel_finding(
         subject, command, packages["version"], packages["missing"], packages["ipykernel"]
@@ -217,15 +219,15 @@ def kernel_finding(
         return Finding(
             "warning",
             subject,
-            f"has codeintel-nb {version}, and the server's environment {__version__}. "
+            f"has codeintel-nb {version}, but the server's environment has {__version__}. "
             f"Run: {install} codeintel-nb=={__version__} and restart the kernel",
         )
     if missing:
         return Finding(
             "warning",
             subject,
-            "searches through the Jupyter server alone: "
-            f"its environment has no {', '.join(missing)}. "
-            f"To search without: {install} codeintel-nb",
+            "can search only through the Jupyter server, "
+            f"as its environment lacks {', '.join(missing)}. "
+            f"To search without a server, run: {install} codeintel-nb",
         )
     return Finding("ok", subject, f"has codeintel-nb {version}")

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 SESSION_HEADER = "x-session-id"
 INVALID_PARAMS = -32602
 INSTRUCTIONS = (
-    "Search of code that is indexed on this machine: by text, by meaning and by the names of "
-    "definitions, offline. "
-    "set_scope limits every later call of the session to repositories, paths, languages and kinds; "
-    "it and every other answer name the session_id, "
-    "which is given with later calls where the transport has no sessions of its own. "
-    "Lines count from 1. "
+    "Offline search of the code indexed on this machine: by text, by meaning and by the names of "
+    "definitions. "
+    "set_scope limits every later call of the session to repositories, paths, languages and kinds. "
+    "Every answer contains the session_id; pass it to later calls if the transport has no sessions "
+    "of its own. "
+    "Lines are numbered from 1. "
     "Begin with repository_status; prefer semantic_search for questions, search_text for exact "
     "text, search_symbols for names; read more with open_file."
 )
@@ -59,8 +59,8 @@ class SessionMiddleware:
         )
         if not isinstance(session_id, str):
             raise _protocol_error(
-                f"The session id {session_id!r} is no text of 1 to 128 of the characters "
-                "A-Z a-z 0-9 . _ -"
+                f"The session id {session_id!r} is invalid. "
+                "Use 1 to 128 of the characters A-Z a-z 0-9 . _ -"
             )
         try:
             check_session_id(session_id)
@@ -131,8 +131,8 @@ def _resources(backend: Backend) -> dict[str, Any]:
     async def list_templates(context: Any, params: Any) -> types.ListResourceTemplatesResult:
         template = types.ResourceTemplate(
             uri_template="file://{repository}/{path}", name="file", title="An indexed file",
-            description="The text of an indexed file as it is now; a repository's name is "
-            "percent-encoded. Of a notebook the text of its cells.",
+            description="The text of an indexed file, read from disk; of a notebook, the text of "
+            "its cells. The repository's name is percent-encoded.",
             mime_type="text/plain",
         )  # fmt: skip
         return types.ListResourceTemplatesResult(
@@ -178,8 +178,8 @@ def file_of(uri: str) -> tuple[str, str]:
     repo, path = unquote(parts.netloc), unquote(parts.path.lstrip("/"))
     if parts.scheme != "file" or not repo or not path:
         raise SourceError(
-            f"{uri!r} names no indexed file. "
-            "Give file://REPOSITORY/PATH, the repository's name percent-encoded."
+            f"{uri!r} is not the URI of an indexed file. "
+            "Use file://REPOSITORY/PATH, with the repository's name percent-encoded."
         )
     return repo, path
 

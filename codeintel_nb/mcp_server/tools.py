@@ -14,6 +14,7 @@ from ..operations.answers import RepositoriesAnswer, ScopeAnswer, SearchAnswer
 from ..operations.requests import FileRequest, GetScope, SetScope
 from ..operations.table import OPERATIONS, Operation
 from ..output.plain_text import plain, state_of, status_notes
+from ..output.progress import plural
 from ..scopes.scope import Scope
 from ..scopes.session import get_session_id
 from ..search.hit import FileText
@@ -50,7 +51,7 @@ class Shown(NamedTuple):
 
 def _found(answer: SearchAnswer, session: ScopeAnswer) -> tuple[FoundAnswer, str]:
     expired = (
-        "\nThe scope of this session had expired: nothing limits it now."
+        "\nThe scope of this session has expired; nothing limits it now."
         if answer.scope_expired
         else ""
     )
@@ -66,8 +67,8 @@ def _file(file: FileText, session: ScopeAnswer) -> tuple[FileAnswer, str]:
 
 def _repositories(answer: RepositoriesAnswer, session: ScopeAnswer) -> tuple[StatusAnswer, str]:
     lines = [
-        f"{one.name}: {one.files:,} files, {one.chunks:,} "
-        f"chunks{'' if one.state == 'indexed' else f', {state_of(one)}'}"
+        f"{one.name}: {plural(one.files, 'file')}, {plural(one.chunks, 'chunk')}"
+        f"{'' if one.state == 'indexed' else f', {state_of(one)}'}"
         for one in answer.repositories
     ]
     text = "\n".join(
@@ -78,12 +79,12 @@ def _repositories(answer: RepositoriesAnswer, session: ScopeAnswer) -> tuple[Sta
 
 def _described(answer: ScopeAnswer, session: ScopeAnswer) -> tuple[ScopeAnswer, str]:
     coverage = (
-        f"; {answer.coverage.files_in_scope:,} of {answer.coverage.files:,} files in scope"
+        f"; {answer.coverage.files_in_scope:,} of {plural(answer.coverage.files, 'file')} in scope"
         if answer.coverage is not None
         else "; nothing is indexed yet"
     )
     expired = (
-        " The scope of this session had expired: nothing limits it now."
+        " The scope of this session has expired; nothing limits it now."
         if answer.scope_expired
         else ""
     )
@@ -113,8 +114,7 @@ def _description(tool: table.Tool) -> str:
     if not tool.limit:
         return tool.description
     return (
-        f"{tool.description} Returns {tool.limit} results unless limit says otherwise, "
-        f"at most {tool.max_limit:,}."
+        f"{tool.description} Returns {tool.limit} results by default, at most {tool.max_limit:,}."
     )
 
 

@@ -21,8 +21,8 @@ SessionId = Annotated[
     str | None,
     Meta(
         description=(
-            "The session whose scope applies: 1 to 128 of A-Z a-z 0-9 . _ -, "
-            "as an answer named it, or a kernel's id."
+            "The session whose scope applies: the session_id of an answer, or a kernel's id; "
+            "1 to 128 of the characters A-Z a-z 0-9 . _ -"
         )
     ),
 ]

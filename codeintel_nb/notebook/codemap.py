@@ -24,6 +24,7 @@ from ..operations.requests import FileRequest, MapRequest, StatusRequest
 from ..output.highlight import segments
 from ..output.panel_state import place
 from ..output.plain_text import clean
+from ..output.progress import plural
 from ..scopes.globs import plain_glob
 from ..scopes.scope import Scope
 from ..search.code_map.points import Points
@@ -70,7 +71,7 @@ class CodeMap(anywidget.AnyWidget):
     y = traitlets.Bytes().tag(sync=True)
     group = traitlets.Bytes(help="uint8: position in groups.").tag(sync=True)
     groups = traitlets.List(help="Name, colour and number of points of each group.").tag(sync=True)
-    hits = traitlets.List(help="Points that are lit.").tag(sync=True)
+    hits = traitlets.List(help="Points of the hits, which are highlighted.").tag(sync=True)
     caption = traitlets.Unicode().tag(sync=True)
 
     def __init__(
@@ -83,7 +84,7 @@ class CodeMap(anywidget.AnyWidget):
         try:
             import PIL.Image  # noqa: F401
         except ImportError:
-            raise MissingExtra("map", needed_by="A map of the code") from None
+            raise MissingExtra("map", needed_by="The code map") from None
         self.points = _points(found)
         self.total = found[0].total
         self.lit = _rows_of(self.points, results)
@@ -112,11 +113,11 @@ class CodeMap(anywidget.AnyWidget):
     def _caption(self) -> str:
         shown = len(self.points["x"])
         drawn = (
-            f"{shown:,} of {self.total:,} chunks in scope, an even sample"
+            f"{shown:,} of {plural(self.total, 'chunk')} in scope, an even sample"
             if shown < self.total
-            else f"{shown:,} chunks in scope"
+            else f"{plural(shown, 'chunk')} in scope"
         )
-        return drawn + (f", {len(self.lit):,} hits lit" if self.lit else "")
+        return drawn + (f", {plural(len(self.lit), 'hit')} highlighted" if self.lit else "")
 
     def _asked(self, _: object, content: Any, __: object) -> None:
         number = content.get("number") if isinstance(content, dict) else None
@@ -141,8 +142,8 @@ class CodeMap(anywidget.AnyWidget):
             return ""
         files = len(set(zip(self.points["repo"][rows], self.points["path"][rows], strict=True)))
         return (
-            f"{len(rows):,} chunks in {files:,} files are chosen: the rows in .chosen of this map. "
-            "Esc lets go of them."
+            f"{plural(len(rows), 'chunk')} in {plural(files, 'file')} selected: "
+            "the rows in .chosen of this map. Esc clears the selection."
         )
 
     def _look(self, row: int) -> dict[str, Any]:
@@ -171,7 +172,7 @@ class CodeMap(anywidget.AnyWidget):
         }  # fmt: skip
 
     def __repr__(self) -> str:
-        return f"map of {self.caption}"
+        return f"code map of {self.caption}"
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Return the widget, and a picture of it for a saved or untrusted notebook."""
@@ -223,11 +224,11 @@ def points_in(
     """
     if colour not in ("folder", "language", "kind"):
         raise SearchError(
-            f"A map cannot be coloured by {colour!r}: choose folder, language or kind."
+            f"The code map cannot be coloured by {colour!r}. Choose folder, language or kind."
         )
     sample = client.ask(_request(scope), progress=progress, cancel=cancel)
     if not sample.paths:
-        raise SearchError(f"Nothing is in scope, so there is nothing to draw: {scope.describe()}.")
+        raise SearchError(f"No code is in scope, so there is nothing to draw: {scope.describe()}.")
     if not results or len(sample.x) // 4 == sample.total:
         return [sample]
     files = {(hit.repo, hit.path) for hit in results}

@@ -34,12 +34,10 @@ from .kernel_packages import imported_packages
 _KERNEL = Option(
     ("--kernel",), "kernel", "flag", "the installed packages that this kernel has imported"
 )
-_SKIPPED = Option(("--skipped",), "skipped", "flag", "list what was left out, and why")
+_SKIPPED = Option(("--skipped",), "skipped", "flag", "list the files left out, and why")
 _IMPORTED = Option(("--kernel",), "kernel", "flag", "also the packages imported by this kernel")
 SCOPE_SET_OPTIONS = (*SCOPE_OPTIONS, _IMPORTED)
-_BY = Option(
-    ("--by",), "by", "text", "what the colours mean: folder, language or kind", metavar="WHAT"
-)
+_BY = Option(("--by",), "by", "text", "colour by folder, language or kind", metavar="WHAT")
 ADD_OPTIONS = (*options_of(IndexRequest), _KERNEL)
 REFRESH_OPTIONS = options_of(RefreshRequest)
 STATUS_OPTIONS = (_SKIPPED,)
@@ -90,7 +88,7 @@ def command_of(line: str, commands: tuple[str, ...], magic: str, default: str) -
         return default, line
     if word not in commands:
         raise SearchError(
-            f"%{magic} has no command {word!r}.{did_you_mean(word, commands)} %{magic}? says more."
+            f"%{magic} has no command {word!r}.{did_you_mean(word, commands)} For help: %{magic}?"
         )
     return word, rest
 
@@ -115,8 +113,8 @@ def index_request(place: str, values: dict[str, Any]) -> IndexRequest:
         return IndexRequest(path=path, name=name, rebuild=rebuild, outputs="outputs" in values)
     if "outputs" in values:
         raise SearchError(
-            "--outputs is for a folder of notebooks, not for a package. "
-            "Give its folder: %codeindex add PATH --outputs"
+            "--outputs applies to a folder of notebooks, not to a package. "
+            "Run: %codeindex add PATH --outputs"
         )
     try:
         installed = package(values["package"], name)
@@ -138,14 +136,14 @@ def kernel_requests(
     """
     if place or values.keys() - {"kernel", "rebuild"}:
         raise SearchError(
-            "%codeindex add --kernel takes the packages that are imported, and besides only "
+            "%codeindex add --kernel adds the imported packages, and its only other option is "
             "--rebuild. For one package: %codeindex add --package NAME"
         )
     packages = imported_packages(namespace)
     if not packages:
         raise SearchError(
-            "This kernel has imported no installed package but those that it needs itself. "
-            "Import some first, or name one: %codeindex add --package NAME"
+            "This kernel has imported no installed packages except those that it requires itself. "
+            "Import one first, or name one: %codeindex add --package NAME"
         )
     return [
         IndexRequest(path=str(folder), package=name, rebuild="rebuild" in values)
@@ -180,12 +178,12 @@ def with_imports(
     if not imported:
         if not missing:
             raise ScopeError(
-                "This kernel has imported no installed package yet. "
-                "Import some first, or name one: %scope add --repo NAME"
+                "This kernel has imported no installed packages yet. "
+                "Import one first, or name one: %scope add --repo NAME"
             )
         raise ScopeError(
-            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} imported, but not "
-            "indexed. To index what this kernel has imported: %codeindex add --kernel"
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} imported but not "
+            "indexed. To index all imported packages: %codeindex add --kernel"
         )
     for repository in imported:
         scope = joined(scope, repository, names)
@@ -208,11 +206,11 @@ def without_imports(scope: Scope, client: Client, namespace: Mapping[str, Any]) 
     )
     if rest == scope.repos:
         raise ScopeError(
-            f"The scope names no package that this kernel has imported: {scope.describe()}."
+            f"The scope contains no package that this kernel has imported: {scope.describe()}."
         )
     if not rest:
         raise ScopeError(
-            "The scope names nothing but imported packages. To go back to the project: %scope clear"
+            "The scope contains only imported packages. To go back to the project: %scope clear"
         )
     return scope.merged(repos=rest)
 

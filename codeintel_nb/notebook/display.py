@@ -16,12 +16,13 @@ import msgspec
 
 from ..output.highlight import MAX_LINES, Spans, segments, shown_language, spans_in
 from ..output.plain_text import MAX_LINE_CHARACTERS, caption, clean, location, plain
+from ..output.progress import plural
 from ..output.wording import in_notebook
 from ..scopes.globs import empty_hint
 from ..search.hit import Hit, Results
 from ..search.query import PathQuery, TextQuery
 
-SHOWN = 10  # hits; `results.show(50)` and slices show others
+SHOWN = 10  # hits; `_.show(50)` and slices show others
 VENDOR = "application/vnd.codeintel.results+json"
 
 
@@ -59,7 +60,7 @@ def _html(results: Results, hits: tuple[Hit, ...]) -> str:
     more = (
         ""
         if len(hits) == len(results.hits)
-        else f" · see more with <code>results.show({min(50, len(results.hits))})</code>"
+        else f" · <code>_.show({min(50, len(results.hits))})</code> shows more"
     )
     return (
         f"<table><caption style='text-align:left;white-space:nowrap'>{note}{more}</caption>"
@@ -89,7 +90,7 @@ def _row(results: Results, hit: Hit, several: bool) -> str:
         else ""
     )
     if isinstance(results.query, TextQuery) and results.query.show == "counts":
-        symbol = f"<br><small>{hit.score:,.0f} lines</small>"
+        symbol = f"<br><small>{plural(round(hit.score), 'line')}</small>"
     where = (
         "<th scope='row' style='text-align:left;vertical-align:top;font-weight:normal'>"
         f"{_link(results, hit)}{symbol}</th>"
@@ -146,7 +147,9 @@ def _code(results: Results, hit: Hit) -> str:
     ]
     text = "\n".join(cut)
     more = (
-        f"\n<small>… {len(shown) - MAX_LINES} more lines</small>" if len(shown) > MAX_LINES else ""
+        f"\n<small>… {plural(len(shown) - MAX_LINES, 'more line')}</small>"
+        if len(shown) > MAX_LINES
+        else ""
     )
     return (
         "<div class='highlight' style='background:none'>"

@@ -99,7 +99,7 @@ class CodeintelMagics(BaseMagics):
         DEFAULT_HITS,
         help="Maximum lines kept by %textsearch and definitions kept by %symbol; 0 for all.",
     ).tag(config=True)
-    top_k = Int(10, help="Most chunks that %semsearch finds.").tag(config=True)
+    top_k = Int(10, help="Maximum chunks found by %semsearch.").tag(config=True)
     timeout_s = Float(
         60.0, help="Seconds after which a search stops and returns what was found."
     ).tag(config=True)
@@ -116,7 +116,7 @@ class CodeintelMagics(BaseMagics):
     @no_var_expand
     @line_magic
     def scope(self, line: str) -> ScopeView | Panel | AssistantSettings | None:
-        """Show or change what this notebook searches.
+        """Show or change the scope of this notebook's searches.
 
             %scope [show]                     show the scope; a notebook starts in its project
             %scope set OPTIONS                replace the scope; without --repo, keep its
@@ -126,11 +126,11 @@ class CodeintelMagics(BaseMagics):
                                               imported packages
             %scope drop OPTIONS               remove from the scope
             %scope clear                      go back to the project
-            %scope save NAME | use NAME | list    scopes kept for later, for every notebook
-            %scope restore                    after a change of kernel: the scope of the one before
-            %scope panel                      a widget that edits it and searches as you type
-            %scope mcp                        what to paste into an assistant, so that it searches
-                                              under this scope
+            %scope save NAME | use NAME | list    saved scopes, shared by all notebooks
+            %scope restore                    after Change Kernel, restore the old kernel's scope
+            %scope panel                      a widget to edit it and to search as you type
+            %scope mcp                        settings to paste into an assistant, so that it
+                                              searches under this scope
 
         Each option may be given several times. Globs are those of a .gitignore, plus {a,b}.
         """
@@ -173,7 +173,7 @@ class CodeintelMagics(BaseMagics):
                 if missing:
                     print(
                         f"Not indexed yet: {', '.join(missing)}. "
-                        "To index what this kernel has imported: %codeindex add --kernel"
+                        "To index all imported packages: %codeindex add --kernel"
                     )
             now = client.set_scope(scope)
         elif command == "clear":
@@ -185,8 +185,8 @@ class CodeintelMagics(BaseMagics):
         elif command == "restore":
             if now.offered is None:
                 raise ScopeError(
-                    "There is no scope to restore: it is kept when a notebook's kernel is changed "
-                    "for another, until a scope is set."
+                    "There is nothing to restore. After Change Kernel, the old scope is kept until "
+                    "you set a new one."
                 )
             now = client.set_scope(now.offered)
         saved = client.ask(ListSavedScopes()).scopes if command == "list" else None
@@ -206,7 +206,7 @@ class CodeintelMagics(BaseMagics):
         """Return the hits of this notebook's last search, for SQL."""
         if self._last is None:
             raise SearchError(
-                "The table hits is empty: nothing was searched in this notebook yet. "
+                "The table hits is empty, as this notebook has not searched yet. "
                 "Search first: %textsearch PATTERN"
             )
         hits = sendable(self._last.hits)
@@ -214,7 +214,7 @@ class CodeintelMagics(BaseMagics):
             print(f"The table hits is not complete: {self._last.missing()}")
         elif len(hits) < len(self._last.hits):
             print(
-                f"The table hits is not complete: it has the first {len(hits):,} "
+                f"The table hits is not complete: it contains the first {len(hits):,} "
                 f"of {len(self._last.hits):,} hits."
             )
         return hits
@@ -222,7 +222,7 @@ class CodeintelMagics(BaseMagics):
     @no_var_expand
     @line_magic
     def codeindex(self, line: str) -> IndexView | None:
-        """Show what is indexed, and index more of it.
+        """List the indexed repositories, or index more.
 
         %codeindex [status] [--skipped]
         %codeindex add [PATH] [--name NAME] [--outputs] [--rebuild]
@@ -230,10 +230,11 @@ class CodeintelMagics(BaseMagics):
         %codeindex add --package NAME              an installed package, named
                                                    pkg:scikit-learn==1.7.2 and so on
         %codeindex add --kernel                    the packages that this kernel has imported
-        %codeindex refresh [NAME] [--rebuild]      read what changed; all repositories by default
-        %codeindex drop NAME                       forget it; its files are not touched
-        %codeindex watch                           follow changes of files from now on, as a server
-                                                   does by itself
+        %codeindex refresh [NAME] [--rebuild]      index the changes; all repositories by default
+        %codeindex drop NAME                       remove it from the index; its files are not
+                                                   touched
+        %codeindex watch                           watch files for changes from now on, as a server
+                                                   does automatically
         """
         return self._unless_silenced(line, self._codeindex)
 
@@ -303,14 +304,14 @@ class CodeintelMagics(BaseMagics):
     @no_var_expand
     @line_magic
     def codemap(self, line: str) -> CodeMap | None:
-        """Draw what is in scope as a map on which chunks of like meaning lie close together.
+        """Draw the code map of the scope: chunks with similar meaning are close together.
 
             %codemap                          the scope
-            %codemap where are time zones converted       and light what this finds
-            %codemap --by language|kind|folder            what the colours mean
+            %codemap where are time zones converted       and highlight the results
+            %codemap --by language|kind|folder            colour by language, kind or folder
 
-        Hover a point to see its code, click it to open its file or cell, drag to move, Ctrl and the
-        wheel to zoom, Shift and drag to choose points. Needs codeintel-nb[map].
+        Hover over a point to see its code, click it to open its file or cell, drag to move, Ctrl
+        and the wheel to zoom, Shift and drag to select points. Requires codeintel-nb[map].
         """
 
         def run() -> CodeMap:

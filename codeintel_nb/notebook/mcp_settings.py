@@ -37,8 +37,7 @@ class AssistantSettings:
             kernel = this_kernel()
             arguments = ["--server", public_url(kernel), "--session", kernel.id]
             self.note = (
-                "The assistant searches under this notebook's scope, whatever it is then, "
-                "until the kernel is shut down."
+                "The assistant follows the scope of this notebook until the kernel shuts down."
             )
             if is_hub():
                 self.note += (
@@ -49,8 +48,8 @@ class AssistantSettings:
             home = home or os.environ.get("CODEINTEL_HOME")
             arguments = ["--home", home] if home else []
             self.note = (
-                "This process keeps its scope to itself: the assistant searches the same index, "
-                "under a scope of its own."
+                "This process does not share its scope: the assistant searches the same index "
+                "under its own scope."
             )
         self.settings: dict[str, Any] = {
             "mcpServers": {
@@ -64,7 +63,7 @@ class AssistantSettings:
     def __repr__(self) -> str:
         return (
             f"{json.dumps(self.settings, indent=2)}\n{self.note} "
-            "It needs: pip install 'codeintel-nb[mcp]'"
+            "It requires: pip install 'codeintel-nb[mcp]'"
         )
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:

@@ -13,10 +13,10 @@ const GLOBS = [
 ];
 const COLOURS = 6; // of languages in the chart; the others share the last
 const MODES = [
-  ["meaning", "Meaning", "Search by what code does, in plain words"],
-  ["regex", ".*", "The text is a regular expression"],
-  ["word", "Word", "Whole words only"],
-  ["case", "Aa", "Upper and lower case differ"],
+  ["meaning", "Meaning", "Search by what the code does, in plain words"],
+  ["regex", ".*", "Use a regular expression"],
+  ["word", "Word", "Match whole words"],
+  ["case", "Aa", "Match case"],
 ];
 
 function element(name, given = {}, ...children) {
@@ -84,7 +84,7 @@ function questions(model) {
   return { ask, askLast, drop, close: () => model.off("msg:custom", heard) };
 }
 
-const OUTSIDE = "This file lies outside of what a Jupyter server shows here.";
+const OUTSIDE = "Jupyter cannot open this file because it is outside the server's root folder.";
 
 // Who listens opens the file at its line, or the notebook at its cell; else the server shows it in a tab of its own.
 function openPlace(hit, outside) {
@@ -114,7 +114,7 @@ function themed(root, changed = () => undefined) {
 const MAP_HEIGHT = 480;
 const NEAR = 8; // pixels around the pointer in which a point is met
 const MOST_ZOOM = 400; // times the whole map
-const HINT = "Hover a point to see its code, click it to open its file. Drag moves, Ctrl and the wheel or + and - zoom, 0 shows all, Shift and drag choose, N goes to the next hit, Enter opens it.";
+const HINT = "Hover over a point to see its code; click it to open its file. Drag to move, Ctrl and the wheel or + and - to zoom, 0 to show all, Shift and drag to select, N for the next hit, Enter to open it.";
 
 // A colour "#rrggbb" as a pixel, paler towards another.
 function pixel(colour, towards = colour, share = 0) {
@@ -156,7 +156,7 @@ function renderMap({ model, el }) {
   const note = element("span", { role: "status", text: HINT, id: `hint-${model.model_id}` });
   const picked = element("small", { role: "status", class: "picked" });
   const code = element("pre", { class: "highlight" });
-  const legend = element("div", { class: "legend", role: "group", "aria-label": "Groups: press one to hide or show it" });
+  const legend = element("div", { class: "legend", role: "group", "aria-label": "Groups: press a group to hide or show it" });
   for (const [i, [name, colour, points]] of groups.entries()) {
     const key = element("button", { type: "button", class: "key", "aria-pressed": "true", onclick: () => {
       hidden[i] = 1 - hidden[i];
@@ -165,7 +165,7 @@ function renderMap({ model, el }) {
     } }, element("span", { class: `swatch${colour === "#000000" ? " ink" : ""}`, style: `background:${colour}`, "aria-hidden": "true" }), `${plain(name)} ${number(points)}`);
     legend.append(key);
   }
-  const root = element("section", { class: "codeintel map", "aria-label": "Map of the code" }, element("small", { class: "counts", text: model.get("caption") }), canvas, legend, picked, title, note, code);
+  const root = element("section", { class: "codeintel map", "aria-label": "Code map" }, element("small", { class: "counts", text: model.get("caption") }), canvas, legend, picked, title, note, code);
 
   // what is seen: the point in the middle, and pixels a unit
   const view = { x: 0, y: 0, scale: 1 };
@@ -407,7 +407,7 @@ function renderPanel({ model, el, trans }) {
   const said = element("p", { class: "said", role: "status", "aria-live": "polite" });
   const results = element("div", { class: "results", role: "listbox", "aria-label": t("Results"), tabindex: "0", id: `results-${id}` });
   const offer = element("div", { class: "offer" });
-  const chart = element("div", { class: "chart", role: "group", "aria-label": t("What is in scope, by folder") });
+  const chart = element("div", { class: "chart", role: "group", "aria-label": t("Code in scope, by folder") });
   const indexing = element("div", { class: "indexing" });
   const query = element("input", { type: "search", "aria-label": t("Search in scope"), placeholder: t("Search in scope"), autocomplete: "off", spellcheck: "false", "aria-controls": `results-${id}`, role: "combobox", "aria-expanded": "false", "aria-autocomplete": "none" });
   const on = { meaning: false, regex: false, word: false, case: false };
@@ -460,7 +460,7 @@ function renderPanel({ model, el, trans }) {
     counts.textContent = state.note || (state.counts ? described(state.counts) : "");
     const { exclude_globs: left = [], ...others } = scope();
     const said = [...Object.values(others).flat(), ...left.map((glob) => `!${glob}`)].join(" ");
-    summary.textContent = !said ? t("Everything is searched") : state.default ? t("Searched: this project, %1", said) : t("Searched: %1", said);
+    summary.textContent = !said ? t("Searching everything") : state.default ? t("Searching this project: %1", said) : t("Searching: %1", said);
     limits.replaceChildren();
     for (const [field, title, of] of FIELDS) {
       const chosen = scope()[field] ?? [];
@@ -494,10 +494,10 @@ function renderPanel({ model, el, trans }) {
 
   function drawOffer(state) {
     offer.replaceChildren();
-    if (state.expired) offer.append(t("The scope set earlier has expired."), " ");
+    if (state.expired) offer.append(t("The scope that you set has expired."), " ");
     if (!state.offered) return;
     const [text, before] = state.offered;
-    offer.append(t("The kernel before had a scope: %1", text), " ", element("button", { type: "button", text: t("Take it over"), "data-key": "offer:", onclick: () => setScope(before) }));
+    offer.append(t("Your previous kernel searched %1", text), " ", element("button", { type: "button", text: t("Restore"), "data-key": "offer:", onclick: () => setScope(before) }));
   }
 
   // One bar a folder, as long as it holds chunks, in pieces by language; a click narrows the scope to it.
@@ -533,7 +533,7 @@ function renderPanel({ model, el, trans }) {
   const line = element("span", { role: "status" });
   const bar = element("progress", { max: "1", "aria-label": t("indexing") });
   const cancel = element("button", { type: "button", text: t("Cancel"), "aria-label": t("Cancel indexing"), onclick: () => ask("cancel").catch(failed) });
-  const folder = element("input", { type: "text", placeholder: t("this folder"), "aria-label": t("A folder to index; empty: the one of the notebook"), spellcheck: "false" });
+  const folder = element("input", { type: "text", placeholder: t("this folder"), "aria-label": t("A folder to index; by default the notebook's folder"), spellcheck: "false" });
   const beginIndex = () => ask("index", { path: folder.value.trim() }).then(() => (folder.value = ""), failed);
   const begin = element("button", { type: "button", text: t("Index"), onclick: beginIndex });
   folder.addEventListener("keydown", (event) => {
@@ -559,7 +559,7 @@ function renderPanel({ model, el, trans }) {
       element("span", { class: "chip" }, glob, element("button", { type: "button", "aria-label": t("Remove %1", glob), text: "×", "data-key": `${field}:×${glob}`, onclick: () => setScope({ ...scope(), [field]: toggled(scope()[field], glob) }) })),
     );
     const input = element("input", {
-      type: "text", placeholder: example, "aria-label": t("%1: a glob, Enter adds it", t(title)), "data-key": `${field}:`, spellcheck: "false",
+      type: "text", placeholder: example, "aria-label": t("%1: type a glob, press Enter to add it", t(title)), "data-key": `${field}:`, spellcheck: "false",
       oninput: () => {
         const typed = input.value.trim();
         if (!typed) {
@@ -592,7 +592,7 @@ function renderPanel({ model, el, trans }) {
       error.textContent = message;
       name.setAttribute("aria-invalid", String(Boolean(message)));
     };
-    const name = element("input", { type: "text", placeholder: t("save as…"), "aria-label": t("Save this scope as, Enter saves"), "data-key": "save:", oninput: () => showError(""), onkeydown: (event) => {
+    const name = element("input", { type: "text", placeholder: t("save as…"), "aria-label": t("Save this scope as: type a name, press Enter to save"), "data-key": "save:", oninput: () => showError(""), onkeydown: (event) => {
       if (event.key === "Enter" && name.value.trim()) {
         const [text, restore] = taken(name);
         ask("save", { name: text }).catch((refused) => {

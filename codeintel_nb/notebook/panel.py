@@ -73,12 +73,9 @@ class Panel(anywidget.AnyWidget):
 
     _esm = HERE / "panel.js"
     _css = HERE / "panel.css"
-    state = traitlets.Dict(
-        help="The scope, how much is in it, and what there is to choose from."
-    ).tag(sync=True)
+    state = traitlets.Dict(help="The scope, its size, and the choices for it.").tag(sync=True)
     job = traitlets.Dict(
-        help="The indexing run that the panel began: its state, a line about it, "
-        "the share that is done."
+        help="The panel's indexing run: its state, a line on its progress, and the share done."
     ).tag(sync=True)
 
     def __init__(self, client: Client | None = None, shell: Any = None) -> None:
@@ -150,7 +147,9 @@ class Panel(anywidget.AnyWidget):
 
     def _begin(self, path: str) -> None:
         if self._indexing is not None and self._indexing.is_alive():
-            raise EngineError("This panel is indexing already. Wait for it, or cancel it.")
+            raise EngineError(
+                "This panel is already indexing. Wait for it to finish, or press Cancel."
+            )
         request = index_request(path, {})
         self._cancel = threading.Event()
         self._indexing = threading.Thread(
@@ -199,7 +198,7 @@ class Panel(anywidget.AnyWidget):
             formats["text/plain"] = repr(view)
             formats["text/html"] = (
                 f"{view._repr_html_()}"
-                f"<p><small>{html.escape('A panel to change it: %scope panel')}</small></p>"
+                f"<p><small>{html.escape('To change it in a panel: %scope panel')}</small></p>"
             )
         return bundle
 
@@ -228,7 +227,7 @@ def panel_for(client: Client, shell: Any) -> Panel:
     """
     if not hasattr(shell, "kernel"):
         raise ScopeError(
-            "%scope panel shows a widget, which needs a notebook. "
-            "Here %scope shows the same, and %scope set changes it."
+            "%scope panel shows a widget and needs a notebook. "
+            "Here, %scope shows the scope and %scope set changes it."
         )
     return Panel(client, shell)

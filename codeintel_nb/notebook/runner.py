@@ -80,7 +80,7 @@ class BaseMagics(Magics, Configurable):
             if not isinstance(answer, SearchAnswer):
                 return self._keep(target, answer)
             if answer.scope_expired:
-                print("The scope of this session had expired: nothing limited this search.")
+                print("The scope of this session has expired; nothing limited this search.")
             results = self._last = answer.results
             if results.reason == "limit" and not target and "limit" not in values:
                 print(results.missing())
@@ -119,7 +119,7 @@ class BaseMagics(Magics, Configurable):
             query = f"{query}\n{cell}".strip("\n") if query else cell.strip("\n")
         target = values.pop("out", target)
         if target and not target.isidentifier():
-            raise SearchError(f"{target!r} is no name for a variable: --out NAME")
+            raise SearchError(f"{target!r} is not a valid variable name. Use: --out NAME")
         return target, values, query
 
     def _keep(self, target: str, value: _T) -> _T | None:
@@ -159,4 +159,4 @@ class BaseMagics(Magics, Configurable):
         except CodeIntelError as error:
             raise UsageError(in_notebook(str(error))) from None
         except msgspec.ValidationError as error:
-            raise UsageError(f"A value is not of its kind: {error}") from None
+            raise UsageError(f"Invalid value: {error}") from None

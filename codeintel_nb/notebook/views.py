@@ -33,7 +33,7 @@ class ScopeView(NamedTuple):
     def _rows(self) -> list[tuple[str, str]]:
         if self.saved is not None:
             return [(name, scope.describe()) for name, scope in self.saved.items()] or [
-                ("no scope is saved", "%scope save NAME keeps the present one")
+                ("no saved scopes", "%scope save NAME saves the current one")
             ]
         rows = [
             (_LABELS[field], ", ".join(getattr(self.scope, field)))
@@ -43,7 +43,7 @@ class ScopeView(NamedTuple):
         rows = rows or [("limits", "none: everything is searched")]
         c = self.answer.coverage
         if self.answer.is_default and self.scope:
-            rows.append(("default", "the notebook's own project; no scope was set"))
+            rows.append(("default", "the notebook's project, as no scope was set"))
         if c is not None and c.building:
             rows.append(
                 (
@@ -75,8 +75,8 @@ class ScopeView(NamedTuple):
         if self.answer.offered is not None:
             rows.append(
                 (
-                    "kernel before",
-                    f"{self.answer.offered.describe()} (%scope restore takes it over)",
+                    "previous kernel",
+                    f"{self.answer.offered.describe()} (to restore it: %scope restore)",
                 )
             )
         return rows

@@ -30,7 +30,8 @@ class SqlRequest(ScopedRequest[Table], frozen=True):
 
     statement: Annotated[str, described("the query, in DuckDB's SQL", is_positional=True)]
     hits: Annotated[
-        tuple[Hit, ...], described("rows of the table hits, such as a search's", is_private=True)
+        tuple[Hit, ...],
+        described("rows of the table hits, such as those of a search", is_private=True),
     ] = ()
 
 
@@ -65,15 +66,13 @@ class IndexRequest(Request[IndexReport], frozen=True):
     ] = None
     name: Annotated[
         str | None,
-        described("name of the repository; the folder's own by default", "--name", metavar="NAME"),
+        described("name of the repository; by default the folder's", "--name", metavar="NAME"),
     ] = None
     rebuild: Rebuild = False
-    outputs: Annotated[
-        bool, described("also search what notebook cells printed, from now on", "--outputs")
-    ] = False
+    outputs: Annotated[bool, described("also index cell outputs, from now on", "--outputs")] = False
     allow: Annotated[
         bool,
-        described("the user confirmed a folder outside the server's", is_private=True),
+        described("the user allowed a folder outside the server's", is_private=True),
     ] = False
 
 

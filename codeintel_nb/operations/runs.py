@@ -196,7 +196,7 @@ def repository_of(request: IndexRequest, workspace: Workspace) -> Repository:
         return package(request.package, request.name)
     if request.path is None:
         raise SourceError(
-            "Nothing to index was given. Name a folder (path) or an installed package (package)."
+            "Nothing to index. Give a folder (path) or an installed package (package)."
         )
     repository = worktree(request.path, request.name, request.outputs)
     name = None if request.name else workspace.offered_name(repository.root)

@@ -104,16 +104,16 @@ class Operation(NamedTuple):
 
 
 _TABLES = "\n        ".join(f"    {name}: {', '.join(names)}" for name, names in SCHEMA.items())
-_NARROWED = " The session's scope applies; its fields may be replaced for this call."
+_NARROWED = " The session's scope applies; fields given here replace its own for this call."
 OPERATIONS = (
     Operation(
         "search_text", TextQuery, SearchAnswer,
-        "Search text", "find lines that contain a text or match a regular expression",
+        "Search text", "find lines containing text or matching a regular expression",
         "POST", "search/text", runs.search_text, "search", limit=100,
         command="grep", magic="textsearch",
         tool=Tool(
-            "Find lines that contain a text or match a regular expression, as ripgrep does. Files "
-            f"that changed since they were indexed are read as they are now.{_NARROWED}",
+            "Find lines containing text or matching a regular expression, like ripgrep. Files "
+            f"changed since they were indexed are read from disk.{_NARROWED}",
             limit=30, max_limit=1_000,
         ),
         help=r"""
@@ -122,7 +122,7 @@ OPERATIONS = (
             %textsearch hits << PATTERN
 
         The pattern is used as typed: {} and $ are not expanded, and one pair of surrounding quotes
-        is removed. Text after -- is never an option. Spaces at its ends count only inside quotes:
+        is removed. Text after -- is never an option. Spaces at either end count only in quotes:
         %textsearch "def ".
         """,
     ),
@@ -155,7 +155,7 @@ OPERATIONS = (
             %symbol [options] NAME
 
             %symbol merge                     this name, then names that begin with it or contain
-                                              it, or are spelled alike
+                                              it, then similar names
             %symbol DataFrame.merge           a member
             %symbol read_* --kind function    a glob
         """,
@@ -175,7 +175,7 @@ OPERATIONS = (
     ),
     Operation(
         "run_sql", SqlRequest, TableAnswer,
-        "Ask in SQL", "query repositories, files, chunks and symbols in scope with SQL",
+        "Query with SQL", "query repositories, files, chunks and symbols in scope with SQL",
         "POST", "sql", runs.run_sql, "long",
         command="sql", magic="codesql",
         help=f"""
@@ -184,7 +184,7 @@ OPERATIONS = (
             select kind, count(*) from symbols group by all
             %codesql select path, count(*) from hits group by all order by 2 desc
 
-        The table hits has the hits of the notebook's last search. Tables and their columns:
+        The table hits contains the hits of the notebook's last search. Tables and their columns:
         {_TABLES}
         """,
     ),
@@ -195,16 +195,16 @@ OPERATIONS = (
     ),
     Operation(
         "draw_map", MapRequest, Points,
-        "Draw a map", "place the chunks in scope on the map of the code",
+        "Draw the code map", "place the chunks in scope on the code map",
         "POST", "map", runs.draw_map, "long",
     ),
     Operation(
         "open_file", FileRequest, FileText,
-        "Read a file", "show lines of an indexed file, as it is now",
+        "Read a file", "show lines of an indexed file, read from disk",
         "GET", "files", runs.open_file, errors=_NO_SUCH_FILE,
         tool=Tool(
-            "Read lines of an indexed file as it is now, 400 without end_line; of a notebook, the "
-            "text of its cells."
+            "Read lines of an indexed file from disk: 400 lines if end_line is omitted. A notebook "
+            "is read as the text of its cells."
         ),
     ),
     Operation(
@@ -223,7 +223,7 @@ OPERATIONS = (
         "Set the scope", "replace the session's scope",
         "PUT", "sessions/{session_id}/scope", access="write", kernels="own", body="scope",
         tool=Tool(
-            "Limit every later call of the session: to repositories, revisions, paths, languages "
+            "Limit every later call of the session to repositories, revisions, paths, languages "
             "and kinds of code. An omitted field sets no limit.",
             changes=True,
         ),
@@ -256,7 +256,7 @@ OPERATIONS = (
     ),
     Operation(
         "save_scope", SaveScope, Scope,
-        "Save a scope", "save a scope under a name, for every session",
+        "Save a scope", "save a scope under a name, for all sessions",
         "PUT", "scopes/{name}", runs.save_scope, access="write", body="scope",
     ),
     Operation(
@@ -267,7 +267,7 @@ OPERATIONS = (
     ),
     Operation(
         "list_repositories", StatusRequest, RepositoriesAnswer,
-        "Show what is indexed", "list the indexed repositories",
+        "List repositories", "list the indexed repositories",
         "GET", "repositories", runs.repository_status,
         tool=Tool(
             "List every indexed repository with its files, chunks and bytes, and the time of its "
@@ -282,7 +282,7 @@ OPERATIONS = (
     ),
     Operation(
         "refresh_repository", RefreshRequest, JobState,
-        "Update an index", "index what changed in a repository, or resume a stopped run",
+        "Update an index", "index the changes in a repository, or resume a stopped run",
         "POST", "repositories/{name}/refresh", kind="job", status=202, access="write",
         errors=_NO_SUCH_SCOPE,
     ),

@@ -217,9 +217,9 @@ def _with_folder(client: PanelClient, request: PanelFolder, shown_root: str) -> 
             others = [other for other in _in_scope(scope, roots) if other != name]
             if others:
                 raise ScopeError(
-                    f"A scope's globs hold for every repository in it, so {glob!r} would be "
-                    f"left out of {', '.join(others)} too. Search in {name} alone first, "
-                    f"or leave it out of all of them: %scope add --exclude {glob!r}"
+                    f"A scope's globs apply to every repository in it, so {glob!r} would also be "
+                    f"excluded from {', '.join(others)}. Limit the scope to {name} first, "
+                    f"or exclude it everywhere: %scope add --exclude {glob!r}"
                 )
             return scope.merged(
                 exclude_globs=(*scope.exclude_globs, *({glob} - {*scope.exclude_globs}))
@@ -240,8 +240,7 @@ def _with_folder(client: PanelClient, request: PanelFolder, shown_root: str) -> 
         )
     if not left:
         raise ScopeError(
-            f"Without {request.path or 'the root folder'} "
-            "nothing that is indexed would be left to search."
+            f"Excluding {request.path or 'the root folder'} would leave nothing to search."
         )
     return (
         scope.merged(repos=left) if request.exclude else scope.merged(repos=left, include_globs=())

@@ -92,7 +92,7 @@ def caption(results: Results, shown: int) -> str:
     """Return a result's caption: hits, files and time."""
     where = results.coverage
     if where.folder:
-        within = f"nothing is indexed: read {plural(where.files, 'file')} in {clean(where.folder)}"
+        within = f"not indexed yet: searched {plural(where.files, 'file')} in {clean(where.folder)}"
     else:
         within = (
             f"{where.files_in_scope:,} of {plural(where.files, 'file')} in scope"
@@ -189,7 +189,7 @@ def status_notes(repositories: list[RepositoryStatus], with_skipped: bool) -> li
             if paths:
                 notes.append(f"  {reason}: {', '.join(paths)}{more}")
         if r.secrets:
-            notes.append(f"{r.name} holds likely secrets, not indexed: {', '.join(r.secrets[:20])}")
+            notes.append(f"{r.name}: likely secrets, not indexed: {', '.join(r.secrets[:20])}")
     return notes
 
 

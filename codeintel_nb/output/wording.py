@@ -21,7 +21,7 @@ _IN_PANEL = (
     (re.compile(r"--limit 0 keeps all"), "%textsearch --limit 0 in a cell keeps all"),
     (
         re.compile(r"\bIndex a folder: %codeindex add PATH"),
-        "Index a folder below, or with %codeindex add PATH in a cell",
+        "Use the Index button below, or %codeindex add PATH in a cell",
     ),
 )
 

@@ -51,8 +51,8 @@ class KernelBackend:
     async def ask(self, request: Request[Any], cancel: threading.Event | None = None) -> Any:
         if (session_id := get_session_id()) != self.default_session:
             raise ScopeError(
-                f"This server speaks for the session {self.default_session} alone, "
-                f"not for {session_id!r}. Leave session_id out, or start another: "
+                f"This server serves only the session {self.default_session}, "
+                f"not {session_id!r}. Omit session_id, or start another server: "
                 "codeintel mcp --server URL --session ID"
             )
         try:
@@ -60,5 +60,5 @@ class KernelBackend:
         except NoServer as gone:
             raise EngineError(
                 f"{gone}. If the notebook's kernel has ended, "
-                "print the settings of another: %scope mcp"
+                "print the settings of another notebook: %scope mcp"
             ) from None

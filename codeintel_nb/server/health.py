@@ -36,12 +36,13 @@ def health(
     reasons = []
     if registry is not None and registry.is_away():
         reasons.append(
-            f"{registry.state()} Known scopes go on, none can be set. It is tried again by itself"
+            f"{registry.state().rstrip('.')}. Scopes that this server knows still apply, "
+            "but none can be set. Retrying automatically"
         )
     if sessions > MAX_SESSIONS:
         reasons.append(
-            f"{sessions:,} sessions hold a scope; beyond {MAX_SESSIONS:,} the oldest are dropped. "
-            "Let them expire sooner: session_max_age_s"
+            f"{sessions:,} sessions have a scope; above {MAX_SESSIONS:,} the oldest are dropped. "
+            "To let them expire sooner, lower session_max_age_s"
         )
     stored = []
     try:
@@ -58,14 +59,14 @@ def health(
             reasons.append(f"{one.repository.name}: {error} Run: codeintel doctor")
     for name, message in workspace.failures.items():
         if not any(reason.startswith(f"{name}: ") for reason in reasons):
-            reasons.append(f"{name}: {message} Searches leave it out. Run: codeintel doctor")
+            reasons.append(f"{name}: {message} Searches skip it. Run: codeintel doctor")
     reasons += [
         f"{name}: some folders are not watched, so each text search scans them: {message}"
         for name, message in workspace.unwatched.items()
     ]
     reasons += [
-        f"{name}: its indexing run has told nothing for {duration(stuck_s)}. "
-        "Cancel it, and run codeintel doctor"
+        f"{name}: its indexing run has made no progress for {duration(stuck_s)}. "
+        "Cancel it, then run: codeintel doctor"
         for name in jobs.stuck(stuck_s)
     ]
     return Health(

@@ -129,7 +129,7 @@ class Jobs:
         if job is None:
             raise ScopeError(
                 f"{name!r} has not been indexed since this server started, "
-                "so there is no run to tell of."
+                "so there is no run to show."
             )
         return job.state
 

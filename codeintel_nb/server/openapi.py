@@ -15,16 +15,16 @@ from ..scopes.scope import OLD_NAMES, Scope
 ABOUT = """\
 Code search for every kernel of a Jupyter server, each under its own scope.
 
-A person is admitted by Jupyter's own token or cookie, with its XSRF check and its Authorizer \
+A person authenticates with Jupyter's own token or cookie; its XSRF check and its Authorizer apply \
 (resource `codeintel`, actions `read` and `write`). A kernel signs each request with the key of \
 its connection file: `Authorization: CodeIntel KERNEL:SECONDS:NONCE:HMAC`, where HMAC is the \
 hexadecimal HMAC-SHA256 over `codeintel-v1`, kernel id, method, request URI, seconds since 1970, \
-nonce and SHA-256 of the body, joined by zero bytes. It is valid once, for a minute, for the \
-kernel's own session.
+nonce and SHA-256 of the body, joined by zero bytes. A signature is valid once, for a minute, for \
+the kernel's own session.
 
-Every search applies the session's scope: a kernel's is its own, any other client's that of \
-`X-Session-ID`. Fields of the scope in a request replace the session's for that request. Every \
-error is an RFC 9457 problem document.
+Every search applies the session's scope: a kernel uses its own session, any other client the one \
+in `X-Session-ID`. Scope fields in a request replace the session's for that request. Every error \
+is an RFC 9457 problem document.
 """
 SESSION = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"}
 STREAM = (
@@ -39,11 +39,11 @@ PROBLEMS = {
         "not allowed: nobody is logged in, the Authorizer refuses, the signature is invalid, "
         "or the folder is outside the server's",
     ),
-    404: ("Missing", "no such thing"),
-    409: ("Busy", "in conflict with another process or run"),
+    404: ("Missing", "does not exist"),
+    409: ("Busy", "conflicts with another process or run"),
     413: ("TooLarge", "the body is too large"),
     415: ("NotJson", "the body is not JSON"),
-    429: ("TooMany", "too many clients follow indexing runs"),
+    429: ("TooMany", "too many clients are following indexing runs"),
     501: ("NotInstalled", "an optional part is not installed on the server"),
     503: ("Unavailable", "the index cannot be read or written now"),
 }
@@ -83,7 +83,7 @@ def description(operations: Sequence[Operation]) -> bytes:
                 "Session": _parameter(
                     "X-Session-ID",
                     "header",
-                    "The session of the request: a new one by default, and always a kernel's own.",
+                    "The session of the request; by default a new one. A kernel uses its own.",
                     SESSION,
                 ),
                 "Request": _parameter(

@@ -33,12 +33,12 @@ class Roots:
             raise SourceError(
                 f"{repository.root} is outside this server's folder ({names}). "
                 "To allow it, index it in the side bar's panel and confirm, "
-                f"or in a terminal: codeintel index {repository.root}"
+                f"or run in a terminal: codeintel index {repository.root}"
             )
         raise SourceError(
-            f"This server indexes only below {names}, and {repository.root} is not. "
-            f"Its owner allows more: c.CodeIntelApp.allowed_roots = [{repository.root!r}] "
-            f"in jupyter_server_config.py, codeintel serve --root {repository.root}"
+            f"{repository.root} is outside this server's folder ({names}). To allow it, add "
+            f"c.CodeIntelApp.allowed_roots = [{repository.root!r}] to jupyter_server_config.py "
+            f"and restart the server, or run: codeintel serve --root {repository.root}"
         )
 
 

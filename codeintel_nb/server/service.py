@@ -171,8 +171,8 @@ class SharedService:
         if not self.indexes_here:
             raise Refused(
                 409,
-                "A server of several workers indexes nothing by itself. "
-                "Index beside it: codeintel index PATH, or codeintel watch",
+                "A server with several workers does not index. "
+                "Run beside it: codeintel index PATH, or codeintel watch",
                 "EngineError",
             )
 
@@ -184,7 +184,7 @@ class SharedService:
                 if self.base_folder is None:
                     raise Refused(
                         400,
-                        f"The path {request.path!r} is relative; give an absolute one.",
+                        f"The path {request.path!r} is relative. Give an absolute path.",
                         "SourceError",
                     )
                 path = os.path.join(self.base_folder, path)
@@ -241,7 +241,7 @@ class SharedService:
         if self._streams >= MAX_EVENT_STREAMS:
             raise Refused(
                 429,
-                f"{MAX_EVENT_STREAMS} clients follow indexing runs already. "
+                f"{MAX_EVENT_STREAMS} clients are already following indexing runs. "
                 "Poll repositories/NAME/job instead.",
             )
         states: asyncio.Queue[JobState] = asyncio.Queue()

@@ -161,10 +161,7 @@ def _exchange(child: Popen[bytes], request: bytes, bounds: Bounds) -> bytes:
             raise SearchError("The SQL query was cancelled.")
         if limit is not None and waited > limit + GRACE_S:
             child.kill()
-            raise SearchError(
-                "The SQL query took longer than its deadline. "
-                "Narrow the scope, or give it more time."
-            )
+            raise SearchError("The SQL query timed out. Narrow the scope, or allow more time.")
     return output[0] if output else b""
 
 
@@ -177,8 +174,8 @@ def _died(status: int, errors: IO[bytes], memory_bytes: int) -> CodeIntelError:
 
 def _too_large(memory_bytes: int) -> SearchError:
     return SearchError(
-        f"The SQL query needs more than the {memory_bytes / 1e9:.1f} GB of memory it may have. "
-        "Narrow the scope, or ask for fewer rows."
+        f"The SQL query exceeds its memory limit of {memory_bytes / 1e9:.1f} GB. "
+        "Narrow the scope, or request fewer rows."
     )
 
 

@@ -90,7 +90,7 @@ class Call:
             )
         kind = self.request.headers.get("content-type", "")
         if self.body and not kind.partition(";")[0].strip().lower().endswith("json"):
-            raise Refused(415, f"The body is {kind or 'of no type'!r}; send application/json.")
+            raise Refused(415, f"The body's content type is {kind!r}. Send application/json.")
         session_id = self.request.path_params.get("session_id") or self.request.headers.get(
             "x-session-id"
         )

@@ -185,7 +185,7 @@ def test_embedded_engine_replaces_a_lost_server_until_it_returns(
     assert languages(connection) == {"python"}, "the last known scope still applies"
     assert languages(connection) == {"python"}
     assert len(said) == 1
-    assert "local to this process" in said[0]
+    assert "continuing in this process with the same scope: " in said[0]
     assert "--lang python" in said[0]
     connection.set_scope(SCRIPT)
     assert languages(connection) == {"javascript"}
@@ -201,7 +201,7 @@ def test_embedded_engine_replaces_a_lost_server_until_it_returns(
         "the scope set during the outage is sent to the server"
     )
     assert len(said) == 2
-    assert "answers again" in said[1]
+    assert "reconnected to the Jupyter server" in said[1]
 
 
 def test_scope_changed_by_the_panel_during_an_outage_wins(server, kernel, gate, connection, clock):
@@ -263,7 +263,7 @@ def test_refused_kernel_falls_back_to_the_embedded_engine(server, gate, said):
     )
     assert len(languages(connection)) > 1
     assert len(said) == 1
-    assert "refuses (403)" in said[0]
+    assert "refused the request (403)" in said[0]
 
 
 def test_server_without_the_extension_falls_back_to_the_embedded_engine(server, said):
@@ -274,14 +274,14 @@ def test_server_without_the_extension_falls_back_to_the_embedded_engine(server, 
         said.append, lambda: found, lambda: EmbeddedClient(Workspace.open(server.home))
     )
     assert len(languages(connection)) > 1
-    assert "is codeintel-nb enabled there?" in said[0]
+    assert "perhaps because codeintel-nb is not enabled there" in said[0]
 
 
 def test_error_without_an_engine_says_what_to_install(gate, server, kernel, said):
     def missing():
         raise EngineError(
             "The engine is not installed in this environment (no module 'duckdb'). "
-            "Install it: %pip install codeintel-nb"
+            "Run: %pip install codeintel-nb"
         )
 
     found = Kernel(f"http://127.0.0.1:{gate.port}{server.base_url}", kernel, server.key(kernel))
@@ -290,7 +290,7 @@ def test_error_without_an_engine_says_what_to_install(gate, server, kernel, said
     with pytest.raises(
         EngineError,
         match=(
-            r"pip install codeintel-nb.*Until then searches need the Jupyter server: "
+            r"pip install codeintel-nb.*Until then, searches need the Jupyter server: "
             r"the Jupyter server does not answer"
         ),
     ):
@@ -343,15 +343,15 @@ def test_process_without_a_server_gets_the_reason():
         for name, value in os.environ.items()
         if not name.startswith(("CODEINTEL_SERVER", "JPY"))
     }
-    assert "no Jupyter server" in reason(plain)
+    assert "was not started by a Jupyter server" in reason(plain)
     url = {**plain, "CODEINTEL_SERVER_URL": "http://127.0.0.1:1/", "CODEINTEL_SERVER_PID": "1"}
-    assert "is no Jupyter kernel" in reason(url)
-    assert "only inherited" in reason({**url, "JPY_PARENT_PID": "2"})
+    assert "is not a Jupyter kernel" in reason(url)
+    assert "inherited a Jupyter server's address" in reason({**url, "JPY_PARENT_PID": "2"})
     shell = (
         "from IPython.core.interactiveshell import InteractiveShell\n"
         "InteractiveShell.instance()\nimport ipykernel\n"
     )
-    assert "is no Jupyter kernel" in reason(
+    assert "is not a Jupyter kernel" in reason(
         url,
         shell
         + "from codeintel_nb.client.kernel import *\n"

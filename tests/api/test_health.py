@@ -31,7 +31,7 @@ def test_reasons_for_a_degraded_service(shop):
         pass
     assert health(shop, 1, jobs).reasons == ()
     (stuck,) = health(shop, 1, jobs, stuck_s=0).reasons
-    assert "shop: its indexing run has told nothing" in stuck
+    assert "shop: its indexing run has made no progress" in stuck
     over.set()
     jobs.close()
     next((shop.settings.home / "v6/repositories").glob("*/shards/*/columns.bin")).unlink()

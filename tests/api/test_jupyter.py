@@ -51,7 +51,7 @@ def test_disabled_extension_is_an_error(look, tmp_path, monkeypatch):
     )
     finding = look()["jupyter extension"]
     assert finding.level == "error"
-    command = finding.said.partition("Run: ")[2].partition(" and start")[0]
+    command = finding.said.partition("Run: ")[2].partition(" and restart")[0]
     assert command == "jupyter server extension enable jupyter_ext --user"
     subprocess.run([sys.executable, "-m", *command.split()], check=True, capture_output=True)
     assert look()["jupyter extension"].level == "ok", "the suggested command fixes it"
@@ -62,7 +62,7 @@ def test_extension_disabled_by_hand_names_the_file(look, tmp_path, monkeypatch):
     (tmp_path / "config").mkdir()
     file = tmp_path / "config" / "jupyter_server_config.json"
     file.write_text('{"ServerApp": {"jpserver_extensions": {"jupyter_ext": false}}}')
-    assert "Take jupyter_ext out of that file" in look()["jupyter extension"].said
+    assert "Remove jupyter_ext from that file" in look()["jupyter extension"].said
     assert str(file) in look()["jupyter extension"].said
 
 
@@ -77,7 +77,7 @@ def test_server_running_without_the_extension_is_an_error(look, make_server):
     without = make_server("--ServerApp.jpserver_extensions=jupyter_ext=False")
     finding = look(without.runtime)[f"server http://127.0.0.1:{without.port}{without.base_url}"]
     assert finding.level == "error"
-    assert "Start it again" in finding.said
+    assert "Restart the server" in finding.said
 
 
 def test_kernel_without_its_interpreter_suggests_removal(look, tmp_path):
@@ -106,7 +106,7 @@ def test_kernel_in_an_empty_environment_suggests_ipykernel(look, tmp_path):
             ["duckdb"],
             True,
             "warning",
-            "through the Jupyter server alone: its environment has no duckdb",
+            "only through the Jupyter server, as its environment lacks duckdb",
         ),
         ("", ["duckdb"], False, "error", "/env/python -m pip install ipykernel"),
     ],

@@ -189,7 +189,7 @@ def test_a_package_of_another_environment_is_found_by_its_folder(shop, tmp_path)
     )
     with pytest.raises(SourceError, match="does not contain the package"):
         repository_of(IndexRequest(package="shelf", path=str(tmp_path)), shop)
-    with pytest.raises(SourceError, match="Nothing to index was given"):
+    with pytest.raises(SourceError, match=r"Nothing to index\. Give a folder \(path\) or"):
         repository_of(IndexRequest(), shop)
 
 

@@ -85,7 +85,9 @@ def test_panel_cannot_set_a_second_scope_for_a_remote_kernel(front):
     base, token, far, gate = front
     kernel = ask("POST", f"{base}api/kernels", token, {"name": "python3"}).body["id"]
     cells = Cells(base, kernel, token)
-    assert "local to this process" in cells.run("%load_ext codeintel_nb\n%scope set --lang python")
+    assert "searches run in this process" in cells.run(
+        "%load_ext codeintel_nb\n%scope set --lang python"
+    )
     place = f"{base}codeintel/v1/sessions/{kernel}"
     for method, body in (
         ("PUT", {"languages": ["sql"]}),

@@ -240,7 +240,7 @@ def test_notebook_scope_works_under_a_hub(people, hub):
     for person in people:
         cells = Cells(person.base, kernel := person.kernel(), person.token)
         shown = cells.run("%load_ext codeintel_nb\n%scope set --lang rust")
-        assert "local to this process" not in shown
+        assert "in this process" not in shown
         assert person.scope("GET", kernel).body["scope"]["languages"] == ["rust"]
         settings = cells.run("%scope mcp")
         assert f'"{person.base}"' in settings

@@ -105,7 +105,7 @@ def test_watch_without_repositories_raises(make_workspace):
 def test_command_prints_each_update_until_interrupted(shop, tree):
     command = [sys.executable, "-m", "codeintel_nb.cli", "watch", "--home", str(shop.settings.home)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stderr.readline() == "Following shop. Ctrl-C ends it.\n"
+    assert process.stderr.readline() == "Watching shop. Press Ctrl-C to stop.\n"
     time.sleep(2)
     write_tree(tree, {"told.py": "told = 1\n"})
     assert process.stdout.readline().startswith("shop: indexed 1 file,")

@@ -158,9 +158,9 @@ def test_new_kernel_is_offered_the_previous_kernels_scope(server, open_notebook)
     notebook.connect()
     shown = notebook.run("%load_ext codeintel_nb\n%scope")
     assert "no scope was set" in shown, "a new kernel has no scope until it restores one"
-    assert "--lang python (%scope restore takes it over)" in shown
+    assert "--lang python (to restore it: %scope restore)" in shown
     assert "languages     python" in notebook.run("%scope restore")
-    assert "There is no scope to restore" in notebook.run("%scope restore")
+    assert "There is nothing to restore" in notebook.run("%scope restore")
 
 
 def test_idle_kernel_keeps_scope_until_culled_and_script_scope_expires(make_server, open_notebook):

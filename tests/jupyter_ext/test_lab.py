@@ -123,7 +123,7 @@ def test_panel_updates_keep_typed_text_and_focus(lab, open_lab):
     page = open_lab("typing.ipynb", SETUP)
     panel = show_panel(page)
     panel.get_by_text("chunks in 9 of 9 files").wait_for()
-    glob = panel.get_by_label("Include: a glob, Enter adds it")
+    glob = panel.get_by_label("Include: type a glob, press Enter to add it")
     glob.press_sequentially("src/**/ca")
     panel.get_by_label("A folder to index").fill("some/fol")
     glob.focus()
@@ -191,7 +191,7 @@ def test_scope_of_one_kernel_is_never_written_to_another(lab, open_lab):
     held = []
     page.route("**/panel*", lambda route: held.append(route))
     open_path(page, "second.ipynb")
-    panel.get_by_text("Asking the Jupyter server").wait_for()
+    panel.get_by_text("Connecting to the Jupyter server").wait_for()
     assert panel.get_by_text("second.ipynb").is_visible()
     assert panel.locator("[data-key='languages:python'], .chip").count() == 0
     waiting, held[:] = held[:], []
@@ -246,8 +246,8 @@ def test_restart_keeps_the_scope_and_kernel_change_offers_it(lab, open_lab):
         ".changeKernel({name: 'python3'}).then(() => true)"
     )
     page.locator(STATUS, has_text="Scope: shop").wait_for()
-    panel.get_by_text("The kernel before had a scope: --repo shop --lang css").wait_for()
-    panel.get_by_text("Take it over").click()
+    panel.get_by_text("Your previous kernel searched --repo shop --lang css").wait_for()
+    panel.get_by_role("button", name="Restore", exact=True).click()
     page.locator(STATUS, has_text="Scope: shop css").wait_for()
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.info")
     run_cell(page, 0)  # clears it
@@ -273,7 +273,7 @@ def test_panel_recovers_after_a_server_restart(tmp_path, chromium):
         panel.get_by_text("chunks in 4 of 9 files").wait_for()
         server.stop()
         panel.get_by_label("Search in scope", exact=True).fill("cart")
-        panel.get_by_text("Trying again").first.wait_for()
+        panel.get_by_text("Retrying").first.wait_for()
         server.start()
         # in-memory scopes are lost with the server
         panel.get_by_text("chunks in 9 of 9 files").wait_for(timeout=20_000)
@@ -428,12 +428,12 @@ def test_indexing_shows_progress_and_can_be_cancelled(lab, open_lab):
         r"(?<!%)\bcodeintel index\b", panel.locator(".indexing .error").inner_text()
     )
     page.expected.append("422 (Unprocessable")
-    panel.get_by_label("Save this scope as, Enter saves").fill("a/b")
-    panel.get_by_label("Save this scope as, Enter saves").press("Enter")
+    panel.get_by_label("Save this scope as: type a name, press Enter to save").fill("a/b")
+    panel.get_by_label("Save this scope as: type a name, press Enter to save").press("Enter")
     wrong = panel.get_by_role("group", name="Saved").locator(".error")
     wrong.get_by_text("The scope name 'a/b' is invalid").wait_for()
     assert panel.locator(".said.error").count() == 0, "the caption shows only search errors"
-    panel.get_by_label("Save this scope as, Enter saves").press("x")
+    panel.get_by_label("Save this scope as: type a name, press Enter to save").press("x")
     assert wrong.inner_text() == ""
     assert lab.ask("DELETE", "repositories/many").status == 204
 
@@ -602,7 +602,7 @@ def test_map_point_shows_its_code_and_opens_its_file(lab, open_lab, tmp_path):
         page.mouse.move(box["x"] + x, box["y"] + y)
     page.mouse.up()
     page.keyboard.up("Shift")
-    chosen = page.locator(".map .picked", has_text="are chosen").inner_text()
+    chosen = page.locator(".map .picked", has_text="selected").inner_text()
     run_cell(page, 2)
     page.locator(".jp-Cell").nth(2).locator(
         ".jp-OutputArea-output", has_text=chosen.split()[0]

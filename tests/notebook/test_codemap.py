@@ -25,7 +25,7 @@ def test_map_draws_the_scope_and_highlights_hits(ready):  # noqa: F811
     assert drawn.hits == drawn.lit
     assert len(drawn.x) == len(drawn.y) == 4 * len(drawn.group) == 4 * len(drawn.points["line"])
     assert sum(points for _, _, points in drawn.groups) == len(drawn.group)
-    assert re.fullmatch(r"map of \d+ chunks in scope, \d+ hits lit", repr(drawn))
+    assert re.fullmatch(r"code map of \d+ chunks in scope, \d+ hits highlighted", repr(drawn))
     ready("%scope clear")
 
 
@@ -160,7 +160,7 @@ def test_saved_notebook_contains_a_picture_of_the_map(ready):  # noqa: F811
 
 def test_invalid_map_request_prints_an_error(ready, run):  # noqa: F811
     ready("%codemap --by colour")
-    assert "choose folder, language or kind" in run.err + run.out
+    assert "Choose folder, language or kind" in run.err + run.out
     ready("%codemap --include 'nothing/**'")
     assert "nothing to draw" in run.err + run.out
 

@@ -158,7 +158,7 @@ def test_only_the_first_hits_are_shown_with_the_total(shop, tree):
     assert plain.count("many.py:") == 10
     assert "10 of 300 matching lines" in plain
     assert repr(results[:3]).count("many.py:") == 3
-    assert "results.show(50)" in results._repr_mimebundle_()["text/html"]
+    assert "_.show(50)" in results._repr_mimebundle_()["text/html"]
 
 
 def test_empty_results_describe_the_searched_scope(shop):

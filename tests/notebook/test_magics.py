@@ -105,7 +105,7 @@ def test_every_search_obeys_the_scope_until_it_changes(ready):
 
 def test_last_search_is_a_sql_table(ready, run):
     ready("%codesql select * from hits")
-    assert "nothing was searched in this notebook yet" in run.err
+    assert "this notebook has not searched yet" in run.err
     found = ready("%textsearch cart")
     assert ready("%codesql select count(*) from hits").rows() == [(len(found),)]
     assert ready("%codesql select distinct path from hits order by 1").rows() == [
@@ -143,7 +143,7 @@ def test_results_are_assigned_to_a_variable(ready, shell):
     assert ready("%%semsearch again <<\nread a cart") is None
     assert shell.user_ns["again"].hits == shell.user_ns["hits"].hits
     ready("%textsearch --out not-a-name cart")
-    assert "no name for a variable" in ready.err
+    assert "is not a valid variable name" in ready.err
     assert ready("%textsearch -- a << b").query.pattern == "a << b"
     assert ready("%textsearch a b << c").query.pattern == "a b << c"
 
@@ -206,9 +206,9 @@ def test_package_is_added_by_name(run):
         ("%codesql select * from nothing", "SQL error"),
         ("%codeindex add /no/such/folder", "The folder '/no/such/folder' does not exist"),
         ("%codeindex add --package no_such_package", "installed"),
-        ("%codeindex add --kernel extra", "besides only --rebuild"),
-        ("%codeindex add --kernel --package json", "besides only --rebuild"),
-        ("%codeindex add --package json --outputs", "is for a folder of notebooks"),
+        ("%codeindex add --kernel extra", "its only other option is --rebuild"),
+        ("%codeindex add --kernel --package json", "its only other option is --rebuild"),
+        ("%codeindex add --package json --outputs", "applies to a folder of notebooks"),
         ("%scope set --repo 'pkg:pandas*'", "%codeindex add --package pandas"),
         ("%symbol", "The name is empty"),
         ("%codesql drop table files", "Only queries are allowed"),

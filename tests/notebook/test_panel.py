@@ -58,7 +58,7 @@ def test_click_adds_imported_packages_to_the_scope(shop):
     panel.said = []
     panel.send = lambda message, buffers=None: panel.said.append(message)
     ask(panel, what="scope", scope={"repos": ["shop"], "languages": ["python"]})
-    assert "imported, but not indexed" in ask(panel, what="imports")["error"]
+    assert "imported but not indexed" in ask(panel, what="imports")["error"]
     assert client.get_scope().scope == Scope(repos=("shop",), languages=("python",))
     package = shop.index_package("filelock").repository
     answer = ask(panel, what="imports")["answer"]
@@ -221,7 +221,7 @@ def test_scope_and_search_in_lab(lab, open_lab, tmp_path):
     panel.locator("[data-key='languages:javascript']").click()
     panel.locator("[data-key='languages:python']").click()  # before the first is answered
     panel.get_by_text("chunks in 4 of 9 files").wait_for()
-    exclude = panel.get_by_label("Exclude: a glob, Enter adds it")
+    exclude = panel.get_by_label("Exclude: type a glob, press Enter to add it")
     exclude.fill("tests")
     panel.get_by_text("chunks in 3 of 9 files").wait_for()  # counted while typing
     exclude.press("Enter")
@@ -239,7 +239,7 @@ def test_scope_and_search_in_lab(lab, open_lab, tmp_path):
     query.press("Enter")
     page.wait_for_function(OPENED, arg=["shop/src/shop/cart.py", 16])
     page.evaluate("window.jupyterapp.commands.execute('docmanager:open', {path: 'panel.ipynb'})")
-    panel.get_by_title("The text is a regular expression").click()
+    panel.get_by_title("Use a regular expression").click()
     query.fill("def (add|total)_")
     panel.locator(".hit").nth(1).wait_for()
     query.fill("(")

@@ -278,7 +278,7 @@ def test_scope_add_and_drop_imported_packages(at, places):
     )
     assert run("%scope drop --kernel").scope == Scope(repos=("mine",), languages=("python",))
     run("%scope drop --kernel")
-    assert "The scope names no package that this kernel has imported" in run.err
+    assert "The scope contains no package that this kernel has imported" in run.err
     assert run("%scope set --repo mine --kernel").scope == Scope(repos=(full, "mine"))
     run("%scope set --repo '*'")
     assert run("%scope add --kernel").scope == Scope(repos=ALL), (
@@ -296,7 +296,7 @@ def test_unindexed_imports_are_an_error(at, places):
     before = run("%scope").scope
     run("%scope add --kernel")
     assert (
-        "imported, but not indexed. To index what this kernel has imported: %codeindex add --kernel"
+        "imported but not indexed. To index all imported packages: %codeindex add --kernel"
         in run.err
     )
     assert run("%scope").scope == before
@@ -307,7 +307,7 @@ def test_scope_add_kernel_without_imports_is_an_error(at, places, monkeypatch):
     run = at(places / "mine")
     run("%scope add --kernel")
     assert run.err == (
-        "UsageError: This kernel has imported no installed package yet. Import some first,"
+        "UsageError: This kernel has imported no installed packages yet. Import one first,"
         " or name one: %scope add --repo NAME\n"
     )
 

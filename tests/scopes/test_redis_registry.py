@@ -244,7 +244,13 @@ def test_value_of_another_type_counts_as_a_miss_and_warns_once(redis, caplog):
     with caplog.at_level(logging.WARNING):
         asyncio.run(run())
     assert (
-        len([record for record in caplog.records if "session s in Redis cannot be read" in record.message])
+        len(
+            [
+                record
+                for record in caplog.records
+                if "session s in Redis cannot be read" in record.message
+            ]
+        )
         == 1
     )
 

@@ -36,7 +36,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
   ) => {
     const trans = (translator ?? nullTranslator).load('codeintel_nb');
     // without a notebook the page has a scope of its own
-    const alone = { id: `page-${crypto.randomUUID?.() ?? Math.random().toString(36).slice(2)}`, label: trans.__('no notebook'), folder: '', addImports: () => Promise.reject(new Error(trans.__('Open a notebook first: its kernel knows what it has imported.'))) };
+    const alone = { id: `page-${crypto.randomUUID?.() ?? Math.random().toString(36).slice(2)}`, label: trans.__('no notebook'), folder: '', addImports: () => Promise.reject(new Error(trans.__('Open a notebook first: only its kernel knows the imported packages.'))) };
     const kernels = new ActiveKernel(app, notebooks, consoles, alone, path => app.serviceManager.contents.localPath(path));
     const model = new Model(kernels.session, trans);
     kernels.changed.connect((_, session) => model.follow(session));
@@ -54,7 +54,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       warned = true;
       Notification.warning(
         trans.__(
-          'codeintel-nb: this page has version %1 and the Jupyter server %2. Run: pip install --upgrade codeintel-nb, start the server again and reload the page.',
+          'codeintel-nb: this page has version %1 and the Jupyter server %2. Run: pip install --upgrade codeintel-nb, restart the server and reload the page.',
           VERSION,
           serverVersion
         ),
@@ -75,7 +75,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
           loaded.changed.connect(read);
           read();
         },
-        error => console.warn('codeintel-nb: its settings cannot be read', error)
+        error => console.warn('codeintel-nb: the settings cannot be read', error)
       );
     }
 
@@ -124,7 +124,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       label: trans.__('Open File at Line'),
       execute: args => {
         const place = placeOf(args);
-        return place ? open(app, place).catch(failed) : failed(new Error(trans.__('There is no such place to open.')));
+        return place ? open(app, place).catch(failed) : failed(new Error(trans.__('This place cannot be opened.')));
       }
     });
     document.addEventListener('codeintel:open', event => {

@@ -15,7 +15,7 @@ async function addImports(context: ISessionContext): Promise<void> {
   const reply = await future?.done;
   if (reply?.content.status === 'error') {
     const said = reply.content.evalue;
-    throw new Error(/not found/.test(said) ? 'The notebook has not loaded the magics: %load_ext codeintel_nb' : said);
+    throw new Error(/not found/.test(said) ? 'The notebook has not loaded the magics. Run: %load_ext codeintel_nb' : said);
   }
 }
 

@@ -52,7 +52,7 @@ export class Model {
   constructor(session: Session, trans: TranslationBundle) {
     this._session = session;
     this._trans = trans;
-    this._values = { state: this._empty(trans.__('Asking the Jupyter server …')), job: {}, narrow: true };
+    this._values = { state: this._empty(trans.__('Connecting to the Jupyter server …')), job: {}, narrow: true };
     this._listen();
     document.addEventListener('visibilitychange', this._seen);
     void this.refresh();
@@ -73,7 +73,7 @@ export class Model {
     const other = session.id !== this._session.id;
     this._session = session;
     if (other) {
-      this._set('state', this._empty(this._trans.__('Asking the Jupyter server …'))); // nothing of one session is written into another
+      this._set('state', this._empty(this._trans.__('Connecting to the Jupyter server …'))); // nothing of one session is written into another
       void this.refresh();
     } else if (session.label !== this.state.where) {
       this._set('state', { ...this.state, where: session.label });
@@ -255,10 +255,10 @@ export class Model {
     this._gone = true;
     const note =
       error instanceof Refused && !error.ours && error.status === 404
-        ? this._trans.__('This Jupyter server runs without codeintel-nb. Run: jupyter server extension enable jupyter_ext, and start the server again.')
+        ? this._trans.__('This Jupyter server runs without codeintel-nb. Run: jupyter server extension enable jupyter_ext, and restart the server.')
         : error instanceof Refused
           ? error.message
-          : this._trans.__('%1 Trying again …', error.message);
+          : this._trans.__('%1 Retrying …', error.message);
     this._set('state', { ...this.state, where: this._session.label, note });
     this.reached(error);
     window.clearTimeout(this._again);

@@ -48,7 +48,7 @@ export async function ask(path: string, method = 'GET', body?: unknown, session?
 /** A path of several parts, each of which may hold anything. */
 export function place(...parts: string[]): string {
   if (parts.some(part => ['', '.', '..'].includes(part))) {
-    throw new Error(`There is nothing of the name "${parts[parts.length - 1]}".`);
+    throw new Error(`The name "${parts[parts.length - 1]}" is not valid.`);
   }
   return parts.map(encodeURIComponent).join('/');
 }

@@ -19,7 +19,7 @@ export class ScopeStatus extends Widget {
       const text = described(scope) || trans.__('everything');
       button.textContent = trans.__('Scope: %1', text.length > MOST ? `${text.slice(0, MOST)}…` : text);
       const number = new Intl.NumberFormat('en').format;
-      button.title = note || (counts ? trans.__('%1: %2 of %3 files. Click to change it.', text, number(counts[0]), number(counts[1])) : text);
+      button.title = note || (counts ? trans.__('%1: %2 of %3 files. Click to change the scope.', text, number(counts[0]), number(counts[1])) : text);
     };
     model.on('change:state', draw);
     draw();
