@@ -6,7 +6,7 @@ import os
 
 from ..errors import CodeIntelError
 from ..index.shard.shard import Shard
-from ..index.store import Store, read_snapshot
+from ..index.store import Store, StoredRepository, read_snapshot
 from ..operations.answers import Health
 from ..output.progress import duration
 from ..scopes.registry import ScopeRegistry
@@ -49,14 +49,7 @@ def health(
         stored = Store(workspace.settings.home).repositories()
     except CodeIntelError as error:
         reasons.append(str(error))
-    for one in stored:
-        try:
-            if os.path.isdir(one.repository.root):
-                check_root(one.repository.root)
-            for ref in read_snapshot(one.folder).shards:
-                Shard(one.shards / ref.id).check_dead(ref.dead)
-        except (CodeIntelError, OSError) as error:
-            reasons.append(f"{one.repository.name}: {error} Run: codeintel doctor")
+    reasons += _damages(stored)
     for name, message in workspace.failures.items():
         if not any(reason.startswith(f"{name}: ") for reason in reasons):
             reasons.append(f"{name}: {message} Searches skip it. Run: codeintel doctor")
@@ -80,3 +73,17 @@ def health(
         registry.state() if registry is not None else "",
         url,
     )
+
+
+def _damages(repositories: list[StoredRepository]) -> list[str]:
+    """Return a reason for each repository with an unreadable folder or shard."""
+    reasons = []
+    for one in repositories:
+        try:
+            if os.path.isdir(one.repository.root):
+                check_root(one.repository.root)
+            for ref in read_snapshot(one.folder).shards:
+                Shard(one.shards / ref.id).check_dead(ref.dead)
+        except (CodeIntelError, OSError) as error:
+            reasons.append(f"{one.repository.name}: {error} Run: codeintel doctor")
+    return reasons
