@@ -175,7 +175,7 @@ OPERATIONS = (
     ),
     Operation(
         "run_sql", SqlRequest, TableAnswer,
-        "Query with SQL", "query repositories, files, chunks and symbols in scope with SQL",
+        "Query with SQL", "query the code in scope with SQL",
         "POST", "sql", runs.run_sql, "long",
         command="sql", magic="codesql",
         help=f"""
