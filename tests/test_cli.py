@@ -211,7 +211,9 @@ def test_lab_extra_includes_the_map_and_data_frames():
         "optional-dependencies"
     ]
     names = {requirement.partition(";")[0].strip() for requirement in extras["lab"]}
-    assert {*extras["map"], "codeintel-nb[df]"} <= names
+    assert {"codeintel-nb[df,map]", "jupyterlab>=4.2"} <= names
+    assert extras["map"]
+    assert extras["df"]
 
 
 def test_failed_copy_of_the_tutorials_names_the_folder(tmp_path):

@@ -66,6 +66,8 @@ def test_files_and_functions_are_short():
     long_files, long_functions = [], []
     for folder in (ROOT, Path(jupyter_ext.__file__).parent):
         for path in folder.rglob("*.py"):
+            if "lab" in path.parts:  # packages of Node
+                continue
             text = path.read_text(encoding="utf-8")
             if text.count("\n") > 400:
                 long_files.append(path.name)

@@ -118,7 +118,7 @@ def test_two_servers_share_scopes_through_redis(make_server, make_redis):
         ),
         2,
     )
-    assert "answers" in redis_of(one)["registry"]
+    assert "is reachable" in redis_of(one)["registry"]
     assert redis_of(one)["status"] == "ok"
 
     redis.kill()

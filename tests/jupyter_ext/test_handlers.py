@@ -487,7 +487,7 @@ def test_outside_folder_is_indexed_only_after_user_confirmation(
         by_script = server.ask("POST", "repositories", body)
         assert (by_script.status, by_script.json.get("question", "")) == (403, "")
     assert (
-        "index it in the side bar's panel and confirm, or in a terminal: codeintel index "
+        "index it in the side bar's panel and confirm, or run in a terminal: codeintel index "
         in notebook.run(f"%load_ext codeintel_nb\n%codeindex add {outside}")
     )
     assert server.ask("POST", "repositories", {**request, "allow": True}, by_page).status == 202

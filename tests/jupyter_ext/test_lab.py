@@ -423,7 +423,7 @@ def test_indexing_shows_progress_and_can_be_cancelled(lab, open_lab):
     panel.get_by_label("A folder to index").fill("no/such/folder")
     panel.get_by_label("A folder to index").press("Enter")
     panel.locator(".indexing .error").wait_for()
-    assert "no folder" in panel.locator(".indexing .error").inner_text()
+    assert "does not exist" in panel.locator(".indexing .error").inner_text()
     assert not re.search(
         r"(?<!%)\bcodeintel index\b", panel.locator(".indexing .error").inner_text()
     )
