@@ -107,9 +107,11 @@ def test_index_survives_loss_of_read_permission(tree):
     tree.chmod(0)
     try:
         code, out, err = codeintel("index", tree)
-        assert (code, "no permission to read" in err, "Traceback" in out + err) == (2, True, False), (
-            out + err
-        )
+        assert (code, "no permission to read" in err, "Traceback" in out + err) == (
+            2,
+            True,
+            False,
+        ), out + err
         refresh = [
             *PLAIN,
             sys.executable,

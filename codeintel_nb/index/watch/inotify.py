@@ -59,7 +59,7 @@ class Inotify:
             return ""
         return (
             self.reason
-            or "the user's inotify watches are used up; raise fs.inotify.max_user_watches"
+            or "the user's inotify watches are used up: raise sysctl fs.inotify.max_user_watches"
         )
 
     def follow(self, tree: WatchTarget) -> WatchSet | None:
@@ -81,7 +81,7 @@ class Inotify:
         except OSError as error:
             self.reason = (
                 f"no inotify instances are left ({error.strerror}); "
-                "raise fs.inotify.max_user_instances"
+                "raise sysctl fs.inotify.max_user_instances"
             )
             return
         self.reason = ""
