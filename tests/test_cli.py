@@ -140,6 +140,7 @@ def test_error_with_json_output_is_json(ready):
     assert err.startswith("codeintel: ")
 
 
+@pytest.mark.slow
 def test_the_demo_runs_without_a_terminal(own_home, tree):
     before = set(own_home.iterdir())
     for arguments in ([], [str(tree)], ["--json"], ["--lab", str(tree)]):

@@ -173,6 +173,7 @@ def test_missing_shard_part_does_not_affect_other_repositories(two, part):
     workspace.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dead", [[100_000], [-100_000], [-1], [0, 2]])
 def test_tombstones_of_unknown_files_are_an_error(two, dead):
     snapshot = two._store.folder_of("bad") / "snapshot.json"
@@ -246,6 +247,7 @@ def test_deleted_file_is_not_suggested(shop, tree):
 # access by others
 
 
+@pytest.mark.slow
 def test_home_is_private_to_its_user(tmp_path, tree, monkeypatch):
     from codeintel_nb.scopes.saved import NamedScopes
 

@@ -363,6 +363,7 @@ def test_cancelling_a_call_stops_the_search(backend, mode):
     assert seen.is_set()
 
 
+@pytest.mark.slow
 def test_two_hundred_concurrent_sessions_never_mix(serving):
     async def asked(client, tool, **arguments):
         return (await client.call_tool(tool, arguments)).structured_content

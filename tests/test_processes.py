@@ -4,6 +4,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from tests.conftest import write_tree
 
 READER = """
@@ -43,6 +45,7 @@ print(rounds)
 """
 
 
+@pytest.mark.slow
 def test_readers_never_see_a_partial_update(tmp_path, make_workspace):
     root = write_tree(
         tmp_path / "parts",

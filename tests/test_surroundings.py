@@ -117,6 +117,7 @@ def test_closed_streams_do_not_damage_the_index(arrows, own_home):
     assert run(*CLI, "grep", "arrow").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_user_without_a_home_is_told_what_to_set(arrows, own_home, tmp_path):
     environment = {
         name: value
@@ -244,6 +245,7 @@ def test_a_home_on_a_file_system_without_locks(tmp_path, own_home, refusal):
     )
 
 
+@pytest.mark.slow
 def test_grammars_load_with_a_home_mounted_noexec(tmp_path, tree):
     if run(*IN_A_NAMESPACE, "true").returncode:
         pytest.skip("this user may not create a namespace")
@@ -299,6 +301,7 @@ def closed_home(tmp_path, tree):
     folder.chmod(0o700)
 
 
+@pytest.mark.slow
 def test_unreadable_index_is_an_error(closed_home, tree, tmp_path):
     (folder,) = closed_home.glob("v*/repositories/*")
     folder.chmod(0)
@@ -311,6 +314,7 @@ def test_unreadable_index_is_an_error(closed_home, tree, tmp_path):
         assert "Nothing is indexed" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not PLAIN, reason="only root can create another user's home")
 def test_read_only_shared_home_is_not_a_broken_installation(closed_home, tree, tmp_path):
     for path in (closed_home, *closed_home.rglob("*")):

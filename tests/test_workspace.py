@@ -569,6 +569,7 @@ Workspace.open(sys.argv[1]).index(sys.argv[2], name="shop", progress=die)
 """
 
 
+@pytest.mark.slow
 def test_child_exits_with_its_parent(shop, tree):
     import psutil
 

@@ -81,6 +81,7 @@ def test_child_raises_the_same_errors_as_this_process(shop, run, statement):
     assert str(theirs.value) == str(ours.value)
 
 
+@pytest.mark.slow
 def test_forbidden_sql_fails_in_the_child_too(shop, run, tmp_path):
     for statement in ATTEMPTS:
         with pytest.raises(SearchError) as error:

@@ -194,6 +194,7 @@ def test_sweep_removes_a_killed_merge_but_not_a_running_one(setup):
     assert not list(stored.shards.glob(f"{COMPACTING}*"))
 
 
+@pytest.mark.slow
 def test_workspace_compacts_automatically(tree, tmp_path):
     for follow in (True, False):
         workspace = Workspace(Settings.from_environment(tmp_path / f"home{follow}"), follow=follow)

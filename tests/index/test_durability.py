@@ -57,6 +57,7 @@ def folders(tmp_path):
         yield [tmp_path / "disk", Path(second) / "memory"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_killed_writer_leaves_a_valid_index(folders):
     ended = rounds(folders, "kill", KILLS)
@@ -68,6 +69,7 @@ def test_killed_writer_leaves_a_valid_index(folders):
     ), ended
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_failed_writes_leave_a_valid_index(folders):
     ended = rounds(folders, "fail", FAILURES)

@@ -57,6 +57,7 @@ def faulty(tmp_path, monkeypatch):
     workspace.close()
 
 
+@pytest.mark.slow
 def test_failing_grammar_costs_only_its_file(faulty, tmp_path):
     root = write_tree(tmp_path / "tree", TREE)
     report = faulty.index(root, name="tree")

@@ -72,6 +72,7 @@ def test_point_limit_takes_an_even_sample(mapped):
     assert len(few.paths) > 30
 
 
+@pytest.mark.slow
 def test_points_are_cached_and_damaged_files_are_recomputed(mapped):
     before = places(mapped.points())
     stamps = {path.name: path.stat().st_mtime_ns for path in folder_of(mapped).iterdir()}
@@ -110,6 +111,7 @@ def test_a_few_chunks_have_a_map(make_workspace, tmp_path, count):
     assert np.isfinite(at).all()
 
 
+@pytest.mark.slow
 def test_growing_index_keeps_its_layout_until_it_outgrows_it(make_workspace, tmp_path):
     def write(begin, end):
         for i in range(begin, end):
@@ -132,6 +134,7 @@ def test_growing_index_keeps_its_layout_until_it_outgrows_it(make_workspace, tmp
     assert kept.read_bytes() != first
 
 
+@pytest.mark.slow
 def test_map_works_without_a_writable_home(mapped, monkeypatch, tmp_path):
     from codeintel_nb.search.code_map import layout as projection
 
@@ -183,6 +186,7 @@ def test_deleted_shard_raises_file_not_found(mapped, tmp_path):
     assert str(folder) in str(error.value.filename)
 
 
+@pytest.mark.slow
 def test_newer_landmarks_of_another_process_are_kept(mapped, tmp_path):
     """Check that a process with older landmarks places its shards among the newer ones."""
     (target,) = mapped._repositories.view(Scope()).targets

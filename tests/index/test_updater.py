@@ -292,6 +292,7 @@ def notebook(*sources, output="", language="python"):
 PICTURE = "iVBORw0KGgo" + "A" * 1_500_000
 
 
+@pytest.mark.slow
 def test_notebook_size_counts_only_its_cells(setup):
     run, stored, tree, settings = setup
     printed = json.loads(notebook("print(1)"))

@@ -115,6 +115,7 @@ def test_command_prints_each_update_until_interrupted(shop, tree):
     process.stderr.close()
 
 
+@pytest.mark.slow
 def test_server_watches_its_repositories(make_server):
     server = make_server("--CodeIntelApp.watch=True")
     write_tree(server.root / "t", {"a.py": "x = 1\n"})
@@ -132,6 +133,7 @@ def test_server_watches_its_repositories(make_server):
     server.until(lambda: server.ask("GET", "health").json["watching"] == [])
 
 
+@pytest.mark.slow
 def test_restored_folder_is_watched_again(watched, tree):
     shop, watcher, _, failures = watched
     time.sleep(1.5)
@@ -192,6 +194,7 @@ def environment(tmp_path):
     return install, next((tmp_path / "env").glob("lib/python*/site-packages"))
 
 
+@pytest.mark.slow
 def test_upgraded_package_takes_the_name_of_its_new_version(environment, make_workspace):
     install, site = environment
     workspace, failures = make_workspace(), []
@@ -220,6 +223,7 @@ def test_upgraded_package_takes_the_name_of_its_new_version(environment, make_wo
         watcher.close()
 
 
+@pytest.mark.slow
 def test_server_follows_a_package_upgrade(environment, make_server):
     install, site = environment
     server = make_server("--CodeIntelApp.watch=True", f"--CodeIntelApp.allowed_roots={site}")
@@ -272,6 +276,7 @@ def test_the_watcher_leaves_a_stopped_upgrade_alone(tmp_path, make_workspace, mo
     assert reports == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [".local/share/codeintel", "index-home", "deep/er/home"])
 def test_index_inside_its_own_folder_triggers_no_update(
     tmp_path, make_workspace, place, monkeypatch

@@ -127,6 +127,7 @@ def test_sql_cannot_reach_outside_its_tables(server, statement):
     problem(server.ask("POST", "sql", {"statement": statement}), 400)
 
 
+@pytest.mark.slow
 def test_sql_is_bounded_in_time_memory_and_rows(make_server):
     small = make_server(
         "--CodeIntelApp.sql_memory_bytes=300000000",
@@ -155,6 +156,7 @@ def nested(depth):
     return b"[" * depth + b"]" * depth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "body", "headers", "status"),
     [

@@ -100,6 +100,7 @@ def prepared(server, open_notebook, mode):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["server", "embedded"])
 def test_ctrl_c_leaves_the_kernel_usable(make_server, open_notebook, tmp_path, mode):
     notebook, interrupt, is_idle = prepared(make_server(), open_notebook, mode)

@@ -85,6 +85,7 @@ def test_shutdown_removes_the_scope(server, open_notebook):
     assert scope_of(server, notebook.kernel_id) is None
 
 
+@pytest.mark.slow
 def test_scope_of_a_repeatedly_killed_kernel_is_pruned(server, open_notebook):
     notebook = open_notebook("doomed.ipynb")
     notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
@@ -163,6 +164,7 @@ def test_new_kernel_is_offered_the_previous_kernels_scope(server, open_notebook)
     assert "There is nothing to restore" in notebook.run("%scope restore")
 
 
+@pytest.mark.slow
 def test_idle_kernel_keeps_scope_until_culled_and_script_scope_expires(make_server, open_notebook):
     hasty = make_server(
         "--CodeIntelApp.session_max_age_s=0.5",

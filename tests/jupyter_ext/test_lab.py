@@ -82,6 +82,7 @@ def test_extension_bundle_is_small_and_self_contained():
     assert not any(re.search(rb"https?://(?!www\.w3\.org/)", path.read_bytes()) for path in built)
 
 
+@pytest.mark.slow
 def test_scope_syncs_both_ways_and_panel_follows_the_notebook(lab, open_lab):
     write_notebook(lab.root / "other.ipynb", SETUP, "%scope set --lang javascript")
     page = open_lab("first.ipynb", SETUP, "%scope")
@@ -182,6 +183,7 @@ def test_the_last_click_wins(lab, open_lab):
     assert lab.ask("GET", f"sessions/{kernel}/scope").json.get("is_default")
 
 
+@pytest.mark.slow
 def test_scope_of_one_kernel_is_never_written_to_another(lab, open_lab):
     """Offer nothing to click until the second notebook's scope arrives."""
     write_notebook(lab.root / "second.ipynb", SETUP)
@@ -203,6 +205,7 @@ def test_scope_of_one_kernel_is_never_written_to_another(lab, open_lab):
     panel.get_by_text("chunks in 2 of 9 files").wait_for()
 
 
+@pytest.mark.slow
 def test_cleared_query_shows_no_late_results(lab, open_lab):
     page = open_lab("gone.ipynb", SETUP)
     panel = show_panel(page)
@@ -254,6 +257,7 @@ def test_restart_keeps_the_scope_and_kernel_change_offers_it(lab, open_lab):
     page.locator(STATUS, has_text="Scope: shop").wait_for()
 
 
+@pytest.mark.slow
 def test_panel_recovers_after_a_server_restart(tmp_path, chromium):
     """Restart the server: the panel reports the outage and recovers without a reload."""
     with running(
@@ -314,6 +318,7 @@ AT_CELL = """([path, cell]) => {
 }"""
 
 
+@pytest.mark.slow
 def test_result_opens_at_its_line_or_notebook_cell(lab, open_lab):
     (lab.root / "work").mkdir()
     write_notebook(
@@ -350,6 +355,7 @@ def test_result_opens_at_its_line_or_notebook_cell(lab, open_lab):
     assert lab.ask("DELETE", "repositories/work").status == 204
 
 
+@pytest.mark.slow
 def test_folder_context_menu_narrows_the_scope(lab, open_lab):
     page = open_lab("folders.ipynb", SETUP)
     execute(page, "filebrowser:open-path", path="shop")
@@ -381,6 +387,7 @@ def test_folder_context_menu_narrows_the_scope(lab, open_lab):
     assert page.locator(SIDE).is_visible()
 
 
+@pytest.mark.slow
 def test_hostile_names_and_code_are_shown_as_text(lab, open_lab):
     write_tree(lab.root / "hostile", HOSTILE)
     lab.index(lab.root / "hostile", "hostile<img src=x onerror=window.ran=1>")
@@ -403,6 +410,7 @@ def test_hostile_names_and_code_are_shown_as_text(lab, open_lab):
     )
 
 
+@pytest.mark.slow
 def test_indexing_shows_progress_and_can_be_cancelled(lab, open_lab):
     many_files(lab.root / "many", 2000)
     page = open_lab("indexing.ipynb", SETUP)
@@ -467,6 +475,7 @@ def test_readme_screenshot(lab, open_lab, tmp_path):
     assert lab.ask("DELETE", "repositories/IPython").status == 204
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_panels_and_map_are_accessible(lab, open_lab, tmp_path, theme):
     """Find no serious violation with axe-core in the side bar, a cell or a map."""
@@ -521,6 +530,7 @@ def test_missing_server_extension_shows_how_to_enable_it(lab, chromium):
     page.close()
 
 
+@pytest.mark.slow
 def test_notebook_7_shows_the_panel(tmp_path, chromium):
     pytest.importorskip(
         "notebook", reason="Notebook 7 is not installed: pip install 'codeintel-nb[test]'"
@@ -574,6 +584,7 @@ INK = """(canvas) => {
 }"""
 
 
+@pytest.mark.slow
 def test_map_point_shows_its_code_and_opens_its_file(lab, open_lab, tmp_path):
     page = open_lab(
         "map.ipynb",
@@ -646,6 +657,7 @@ def test_notebook_point_opens_its_cell_by_keyboard(lab, open_lab):
     assert lab.ask("DELETE", "repositories/cells").status == 204
 
 
+@pytest.mark.slow
 def test_settings_take_effect(lab, open_lab):
     page = open_lab("settings.ipynb", SETUP)
     page.locator(STATUS).wait_for()

@@ -41,6 +41,7 @@ def client_of(server):
     )
 
 
+@pytest.mark.slow
 def test_a_first_map_reports_progress(lasting):
     seen = []
     points = client_of(lasting).ask(MapRequest(), progress=seen.append)
@@ -182,6 +183,7 @@ def test_busy_server_stops_promptly_on_sigterm(lasting, what):
     assert "Traceback" not in log, log[-3000:]
 
 
+@pytest.mark.slow
 def test_run_stopped_by_a_user_stays_stopped(make_server):
     server = make_server("--CodeIntelApp.watch=True")
     many_files(server.root / "work", 900)

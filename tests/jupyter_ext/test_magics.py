@@ -151,6 +151,7 @@ def test_completion_uses_the_servers_index(open_notebook):
         )
 
 
+@pytest.mark.slow
 def test_watch_lists_repositories_watched_by_the_server(make_server, open_notebook):
     following = make_server("--CodeIntelApp.watch=True")
     write_tree(following.root / "t", {"a.py": "x = 1\n"})

@@ -64,6 +64,7 @@ def test_points_are_grouped_by_the_requested_field(ready, by):  # noqa: F811
     assert not drawn.lit
 
 
+@pytest.mark.slow
 def test_folder_named_others_does_not_duplicate_the_rest_group(run, tmp_path):  # noqa: F811
     for i in range(10):
         write_tree(

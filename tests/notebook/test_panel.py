@@ -208,6 +208,7 @@ def test_saved_notebook_contains_a_summary(panel):
 SETUP = "%load_ext codeintel_nb\n%scope clear"
 
 
+@pytest.mark.slow
 def test_scope_and_search_in_lab(lab, open_lab, tmp_path):
     """Set the scope shown by %scope, follow %scope, and search while typing."""
     page = open_lab("panel.ipynb", SETUP, "%scope panel", "%scope", "%scope set --lang javascript")

@@ -394,6 +394,7 @@ def connections(redis):
     ]
 
 
+@pytest.mark.slow
 def test_redis_killed_and_restarted_under_load(make_redis):
     """Check each read of 100 clients: it returns the last value set, or one attempted since.
 
@@ -724,6 +725,7 @@ def test_cluster_by_its_url(make_redis):
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_sentinels_by_their_url_follow_a_failover(make_redis, tmp_path):
     master = make_redis()
     with socket.socket() as free:

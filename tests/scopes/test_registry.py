@@ -179,6 +179,7 @@ async def test_least_recently_used_sessions_are_evicted(make, clock):
     assert (await registry.metrics()).evictions >= 10
 
 
+@pytest.mark.slow
 @law
 async def test_a_live_kernel_is_neither_expired_nor_evicted(make, clock):
     registry = make(max_sessions=4, max_age_s=10)

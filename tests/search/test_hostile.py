@@ -65,6 +65,7 @@ def cpu_s():
     return sum(os.times()[:4])
 
 
+@pytest.mark.slow
 def test_line_of_200_mb_is_not_read(tmp_path):
     tree = write_tree(tmp_path / "tree", {"a.py": "needle = 1\n"})
     with (tree / "one_line.json").open("wb") as file:

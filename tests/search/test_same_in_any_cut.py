@@ -119,6 +119,7 @@ def test_semantic_hits_and_scores(cuts, question, mode):
             assert len(one[0]) == limit or mode != "dense"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{}, {"rank": True}, {"show": "files"}, {"show": "counts"}, {"per_file": 2}], ids=str
 )

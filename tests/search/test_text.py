@@ -113,6 +113,7 @@ def lines_by_rg(root, pattern, regex=False, case="smart", word=False):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pattern", "options"), CASES)
 def test_lines_match_ripgrep(real, pattern, options):
     workspace, root = real
@@ -151,6 +152,7 @@ PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     st.lists(PIECES, min_size=1, max_size=5).map("".join),
@@ -189,6 +191,7 @@ WORDS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=80)
 @given(
     st.lists(WORDS, min_size=1, max_size=3).map("".join),
@@ -704,6 +707,7 @@ def test_total_is_inexact_if_rg_output_is_truncated(tmp_path, monkeypatch, index
     workspace.close()
 
 
+@pytest.mark.slow
 def test_multiline_match_at_the_end_of_count_bytes_is_counted(tmp_path):
     """Count a file whole if the pattern can match several lines."""
     text = "\n".join(f"begin {i}\nend" for i in range(20_000))

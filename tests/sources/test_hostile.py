@@ -268,6 +268,7 @@ def mutated(data, chance):
     return bytes(data)
 
 
+@pytest.mark.slow
 def test_no_mutant_fails_hangs_or_breaks_the_tiling(tmp_path, make_workspace):
     """Check mutated notebooks and files of every language, one by one and as a folder."""
     names, chance, slowest = sorted(SEEDS), random.Random(20), (0.0, "", b"")
