@@ -62,6 +62,32 @@ def test_module_imports_only_from_lower_floors(path):
                 )
 
 
+def test_no_files_import_each_other_in_a_circle():
+    modules, imports = dict[str, Path](), dict[str, set[str]]()
+    for folder in (ROOT, Path(jupyter_ext.__file__).parent):
+        for path in folder.rglob("*.py"):
+            if "lab" not in path.parts:
+                name = ".".join(path.relative_to(folder.parent).with_suffix("").parts)
+                modules[name.removesuffix(".__init__")] = path
+    for name, path in modules.items():
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        imports[name] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                above = package.rsplit(".", node.level - 1)[0] if node.level else ""
+                base = ".".join(filter(None, [above, node.module]))
+                imports[name] |= {
+                    found
+                    for alias in node.names
+                    for found in (f"{base}.{alias.name}", base)
+                    if found in modules and (found != base or f"{base}.{alias.name}" not in modules)
+                }
+    left = {name: targets - {name} for name, targets in imports.items()}
+    while free := {name for name, targets in left.items() if not targets}:
+        left = {name: targets - free for name, targets in left.items() if name not in free}
+    assert not left, "each of these imports another of them, or a circle"
+
+
 def test_files_and_functions_are_short():
     long_files, long_functions = [], []
     for folder in (ROOT, Path(jupyter_ext.__file__).parent):
