@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..query import TextQuery
+
+if TYPE_CHECKING:
+    from .trigrams import TrigramQuery
 
 # re2 rejects these, or reads them differently than ripgrep's engine: they go to the rg binary
 _ONLY_RG = re.compile(
@@ -27,8 +30,10 @@ _ESCAPE = re.compile(
 
 
 class Pattern(NamedTuple):
-    """A compiled query."""
+    """A compiled query, and what every match contains; each is computed once."""
 
+    text: str
+    is_regex: bool
     re2: Any  # None: only rg can match it
     # start and end of the first match in a part of a text; -1 if there is none
     search: Callable[[Any, int, int], tuple[int, int]] | None
@@ -40,14 +45,36 @@ class Pattern(NamedTuple):
     # whether no word character may precede, and follow, the literal
     alone: tuple[bool, bool] = (False, False)
 
+    @property
+    def trigrams(self) -> TrigramQuery:
+        """Return the trigrams of every match."""
+        # imports numpy, not needed by a kernel without an engine
+        from .trigrams import trigram_query
 
-@lru_cache(64)
+        return trigram_query(self.text, self.is_regex, self.insensitive)
+
+    @property
+    def required(self) -> bytes:
+        """Return a text in every match of a regular expression; empty if there is none."""
+        from .literals import required_literal
+
+        return required_literal(self.text, self.insensitive) if self.is_regex else b""
+
+
 def compile_pattern(query: TextQuery) -> Pattern:
     """Compile a query, caching the pattern.
 
     A pattern rejected by re2 goes to rg, and the user gets rg's error message.
     """
+    # the cache's key is what decides, not the limits and the scope
+    return _compiled(TextQuery(query.pattern, regex=query.regex, case=query.case, word=query.word))
+
+
+@lru_cache(64)
+def _compiled(query: TextQuery) -> Pattern:
     import re2
+
+    text = query.pattern, query.regex
 
     insensitive = query.case == "insensitive" or (
         query.case == "smart" and is_lower(query.pattern, query.regex)
@@ -60,7 +87,7 @@ def compile_pattern(query: TextQuery) -> Pattern:
         or _has_class_operation(query.pattern)
         or _has_odd_brace(query.pattern)
     ):
-        return Pattern(None, None, True, multiline, insensitive)
+        return Pattern(*text, None, None, True, multiline, insensitive)
     if query.word:
         source = rf"(?:^|\W)({source})(?:$|\W)"
     options = re2.Options()
@@ -72,9 +99,10 @@ def compile_pattern(query: TextQuery) -> Pattern:
     try:
         compiled = re2.compile(f"(?m){source}", options)
     except re2.error:
-        return Pattern(None, None, True, multiline, insensitive)
+        return Pattern(*text, None, None, True, multiline, insensitive)
     literal = None if multiline else _literal(query, insensitive)
     return Pattern(
+        *text,
         compiled,
         _search_of(compiled, int(query.word)),
         unicode,

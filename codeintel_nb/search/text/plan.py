@@ -11,7 +11,6 @@ from ...index.shard.postings import Blocks
 from ...index.shard.text_flags import IS_ASCII, LONG_BYTES, is_plain
 from ..mask import ScopeMask
 from ..query import TextQuery
-from .literals import required_literal
 from .matches import MatchCollector
 from .pattern import Pattern, compile_pattern
 from .ranges import NOWHERE, Chunks, Ranges, ranges_of
@@ -22,7 +21,6 @@ from .trigrams import (
     candidate_blocks,
     candidate_files,
     may_match,
-    trigram_query,
 )
 
 # bytes read here, in order, before starting rg: enough for a common pattern
@@ -204,7 +202,7 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
     """Plan a search of the text in scope; None if the pattern cannot match."""
     pattern = compile_pattern(query)
     chunks, blocks = mask.chunks, None
-    need = trigram_query(query.pattern, query.regex, pattern.insensitive)
+    need = pattern.trigrams
     if shard.postings is not None:
         if pattern.multiline:  # its trigrams may be in several blocks of a file
             files = candidate_files(need, shard.postings, shard.file_start)
@@ -221,9 +219,7 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
             shard, repo, pattern, NOWHERE, ranges_of(shard, chunks, blocks)
         )._replace(is_whole=mask.chunks is None)
         return plan if plan.bytes_to_read or not pattern.multiline else None
-    certain = pattern.literal or (
-        required_literal(query.pattern, pattern.insensitive) if query.regex else b""
-    )
+    certain = pattern.literal or pattern.required
     certain = b"" if pattern.multiline or len(certain) < 3 else certain
     plain: Chunks | None = None  # chunks for re2; None for all
     if pattern.unicode and not shard.is_ascii:

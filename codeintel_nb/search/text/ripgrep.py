@@ -25,7 +25,7 @@ from .matches import Match, MatchCollector
 from .pattern import Pattern
 from .ranges import Ranges
 from .searchable import Searchable
-from .trigrams import NOTHING, trigram_query
+from .trigrams import NOTHING
 
 MAX_ARGUMENTS = 500_000  # bytes of paths on a command line
 FEW = 1000  # requested hits: rg likely finds them long before it ends
@@ -108,7 +108,7 @@ def scan(
     ]
     # only places are needed: rg prints them fastest per match. A pattern that may match at every
     # character prints per line, with a remark instead of the line's text
-    by_match = trigram_query(query.pattern, query.regex, pattern.insensitive) != NOTHING
+    by_match = pattern.trigrams != NOTHING
     options += ["--only-matching", "--replace="] if by_match else ["--max-columns=1"]
     options += ["--line-buffered"] if collector.limit <= FEW else []
     content = shard.folder / "content.bin"
