@@ -176,7 +176,7 @@ class Searches(ABC):
         cancel = fields.pop("cancel", None)
         if "deadline" in fields:
             fields.setdefault("timeout_s", fields.pop("deadline"))
-        if unknown := fields.keys() - set(kind.__struct_fields__):
+        if unknown := [name for name in fields if name not in kind.__struct_fields__]:
             raise TypeError(f"Unknown option {min(unknown)!r} for this search.")
         if not isinstance(scope, Scope | None):
             raise SearchError(f"The scope must be a Scope, or None for everything, not {scope!r}.")

@@ -114,7 +114,7 @@ class CodeIntelHandler(APIHandler):
             self.request.headers.get(REQUEST_ID, str(id(self))),
             self.kernel_id or ("" if by_token else self.current_user.username),
             self.kernel_id or "",
-            self._kernel_python(),
+            self._kernel_python,  # read from the disk only where it matters
             self.is_page,
             self.is_page and "X-Forwarded-For" not in self.request.headers,
             EVENT_STREAM in self.request.headers.get("Accept", ""),

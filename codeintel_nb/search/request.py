@@ -119,6 +119,8 @@ class ScopedRequest(Request[A_co], Generic[A_co], frozen=True, kw_only=True):
 
     def narrowed(self, scope: Scope) -> Scope:
         """Return the session's scope, with this request's fields in place of its own."""
+        if not self.replaces_scope:
+            return scope
         return scope.merged(**{field: getattr(self, field) for field in Scope.__struct_fields__})
 
     def within(self, scope: Scope | None) -> Self:

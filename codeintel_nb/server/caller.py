@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import msgspec
 
@@ -14,7 +15,7 @@ class Caller(msgspec.Struct):
     request_id: str = ""  # unique among the calls of its owner
     owner: str = ""  # only the owner of a call can end it
     kernel_id: str = ""  # of the kernel that signed the request
-    kernel_python: str = ""  # its interpreter
+    kernel_python: Callable[[], str] = str  # returns its interpreter, or an empty text
     is_page: bool = False  # a page of this server in a browser
     can_confirm: bool = False  # a page whose user may confirm a folder outside the server's
     wants_events: bool = False  # answers to long calls are streams of events

@@ -213,7 +213,7 @@ class SharedService:
     def _check_root(self, repository: Repository, caller: Caller) -> None:
         """Raise SourceError unless this server may index a folder, or has indexed it already."""
         if all(one.root != repository.root for one in self.workspace.repositories()):
-            self._roots.check(repository, caller.kernel_python, self.is_personal)
+            self._roots.check(repository, caller.kernel_python(), self.is_personal)
 
     async def _refresh_repository(self, request: RefreshRequest, caller: Caller) -> JobState:
         self._check_indexes_here()

@@ -151,7 +151,7 @@ def test_search_through_the_server(ticking):
     for name, ask in (
         (
             "text, 100 lines",
-            lambda client: client.ask(TextQuery(pattern="attempt in range")),
+            lambda client: client.ask(TextQuery(pattern="attempt in range", limit=100)),
         ),
         ("text, no line", lambda client: client.ask(TextQuery(pattern="nowhere"))),
         (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..query import TextQuery
+from ..query import Case, TextQuery
 
 if TYPE_CHECKING:
     from .trigrams import TrigramQuery
@@ -67,12 +67,14 @@ def compile_pattern(query: TextQuery) -> Pattern:
     A pattern rejected by re2 goes to rg, and the user gets rg's error message.
     """
     # the cache's key is what decides, not the limits and the scope
-    return _compiled(TextQuery(query.pattern, regex=query.regex, case=query.case, word=query.word))
+    return _compiled(query.pattern, query.regex, query.case, query.word)
 
 
 @lru_cache(64)
-def _compiled(query: TextQuery) -> Pattern:
+def _compiled(pattern: str, regex: bool, case: Case, word: bool) -> Pattern:
     import re2
+
+    query = TextQuery(pattern, regex=regex, case=case, word=word)
 
     text = query.pattern, query.regex
 
