@@ -18,6 +18,7 @@ from codeintel_nb.operations.table import Errors, Operation
 from codeintel_nb.operations.wire import decode_request, to_wire
 from codeintel_nb.output.wording import in_panel
 from codeintel_nb.scopes.session import check_session_id, new_session_id
+from codeintel_nb.search.cancel import Cancel
 from codeintel_nb.search.request import Request
 from codeintel_nb.server.caller import Caller
 from codeintel_nb.server.problems import MAX_BODY_BYTES, Refused, problem, refusal
@@ -45,7 +46,7 @@ class CodeIntelHandler(APIHandler):
         return self.settings[SETTING]
 
     async def prepare(self) -> None:
-        self.cancel = threading.Event()
+        self.cancel = Cancel()
         self.set_header(VERSION_HEADER, __version__)
         header = self.request.headers.get("Authorization", "")
         if header.startswith(SCHEME + " "):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from ..output.plain_text import plain, state_of, status_notes
 from ..output.progress import plural
 from ..scopes.scope import Scope
 from ..scopes.session import get_session_id
+from ..search.cancel import Cancel
 from ..search.hit import FileText
 from ..search.request import Request
 from ..server.backend import Backend
@@ -134,7 +134,7 @@ TOOLS: dict[str, Tool] = {
 async def call(backend: Backend, tool: Tool, arguments: Any) -> tuple[Any, str]:
     """Call a tool; SessionError outside of a session."""
     get_session_id()
-    cancel = threading.Event()
+    cancel = Cancel()
     try:
         answer = await backend.ask(_request(tool, arguments), cancel)
     except asyncio.CancelledError:  # the client disconnected, or cancelled the call

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from ..index.update.report import OnProgress, Progress
+from ..search.cancel import Cancel
 
 SHOWN_S = 0.1  # polling interval of the progress
 GRACE_S = 10.0  # after Ctrl-C, for the work to return partial results
@@ -21,7 +22,7 @@ class Task(Generic[_T]):
     """Work on its own thread, so that a hung task does not block others."""
 
     def __init__(self, work: Callable[[OnProgress, threading.Event], _T]) -> None:
-        self.cancel = threading.Event()
+        self.cancel = Cancel()
         self._ended = threading.Event()
         self._progress: queue.SimpleQueue[Progress] = queue.SimpleQueue()
         self._result: list[_T] = []

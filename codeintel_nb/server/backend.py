@@ -11,6 +11,7 @@ from ..client.kernel import NoServer
 from ..errors import EngineError, ScopeError
 from ..operations.table import operation_of
 from ..scopes.session import get_session_id
+from ..search.cancel import Cancel
 from ..search.request import Request
 from .caller import Caller
 from .service import SharedService
@@ -35,7 +36,7 @@ class ServiceBackend:
         self.default_session = default_session
 
     async def ask(self, request: Request[Any], cancel: threading.Event | None = None) -> Any:
-        caller = Caller(get_session_id(), str(id(request)), cancel=cancel or threading.Event())
+        caller = Caller(get_session_id(), str(id(request)), cancel=cancel or Cancel())
         return await self._service.answer(
             operation_of(request), lambda: request, caller, finish=lambda answer: answer
         )

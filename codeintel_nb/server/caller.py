@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from ..search.cancel import Cancel
+
 
 class Caller(msgspec.Struct):
     """Client of one request."""
@@ -19,7 +21,7 @@ class Caller(msgspec.Struct):
     is_page: bool = False  # a page of this server in a browser
     can_confirm: bool = False  # a page whose user may confirm a folder outside the server's
     wants_events: bool = False  # answers to long calls are streams of events
-    cancel: threading.Event = msgspec.field(default_factory=threading.Event)
+    cancel: threading.Event = msgspec.field(default_factory=Cancel)
 
     def key(self, request_id: str = "") -> str:
         """Return the key of one of the caller's calls, by default of this one."""

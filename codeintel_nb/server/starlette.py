@@ -18,6 +18,7 @@ from ..operations.wire import decode_request
 from ..scopes.namespaces import of_scripts
 from ..scopes.registries import open_registry
 from ..scopes.session import check_session_id, new_session_id
+from ..search.cancel import Cancel
 from ..search.request import Request
 from ..settings import Settings
 from ..workspace import Workspace
@@ -68,7 +69,7 @@ class Call:
         self.request = request
         self.body = b""
         self.session_id = ""
-        self.cancel = threading.Event()
+        self.cancel = Cancel()
 
     async def read(self) -> None:
         received, parts = 0, list[bytes]()
