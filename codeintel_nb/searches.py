@@ -10,7 +10,7 @@ from typing import Any, TypeVar, Unpack
 
 import msgspec
 
-from .errors import SearchError
+from .errors import SearchError, did_you_mean
 from .index.update.report import RepositoryStatus
 from .scopes.scope import Scope
 from .search.facets import Facets
@@ -177,7 +177,8 @@ class Searches(ABC):
         if "deadline" in fields:
             fields.setdefault("timeout_s", fields.pop("deadline"))
         if unknown := [name for name in fields if name not in kind.__struct_fields__]:
-            raise TypeError(f"Unknown option {min(unknown)!r} for this search.")
+            near = did_you_mean(min(unknown), {*kind.__struct_fields__, "timeout_s", "cancel"})
+            raise TypeError(f"Unknown option {min(unknown)!r} for this search.{near}")
         if not isinstance(scope, Scope | None):
             raise SearchError(f"The scope must be a Scope, or None for everything, not {scope!r}.")
         return self._results(kind(**fields), scope, cancel)

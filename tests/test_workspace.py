@@ -179,7 +179,7 @@ def test_scope_takes_short_names_and_single_values():
 def test_options_are_keywords_with_former_names(shop):
     with pytest.raises(TypeError):
         shop.search_text("cart", None, True)
-    with pytest.raises(TypeError, match="Unknown option 'regexp'"):
+    with pytest.raises(TypeError, match="'regexp' for this search. Did you mean 'regex'"):
         shop.search_text("cart", regexp=True)
     assert shop.search_text("cart", deadline=30.0).query.timeout_s == 30.0
     assert [hit.symbol for hit in shop.symbols("Cart", "class")] == [
