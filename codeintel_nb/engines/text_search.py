@@ -76,13 +76,13 @@ class TextSearch:
         files_read = 0
         self._bytes_left = max(0, self._bytes_left)
         for files in unindexed:
-            loose = search_unindexed(
+            searched = search_unindexed(
                 files, self._query, self._limit, self._bounds, self._bytes_left, self._look_bytes
             )
-            self._bytes_left = loose.bytes_left
-            for answer in loose.answers:
+            self._bytes_left = searched.bytes_left
+            for answer in searched.answers:
                 self._add(answer)
-            files_read += loose.files_read
+            files_read += searched.files_read
         hits = merged([answer.hits for answer in self._answers])
         total = sum(answer.total for answer in self._answers)
         if not self._ended:

@@ -31,7 +31,7 @@ class SqlRequest(ScopedRequest[Table], frozen=True):
     statement: Annotated[str, described("the query, in DuckDB's SQL", is_positional=True)]
     hits: Annotated[
         tuple[Hit, ...],
-        described("rows of the table hits, such as those of a search", is_private=True),
+        described("rows of the table hits, such as those of a search"),
     ] = ()
 
 
@@ -72,7 +72,7 @@ class IndexRequest(Request[IndexReport], frozen=True):
     outputs: Annotated[bool, described("also index cell outputs, from now on", "--outputs")] = False
     allow: Annotated[
         bool,
-        described("the user allowed a folder outside the server's", is_private=True),
+        described("the user allowed a folder outside the server's"),
     ] = False
 
 

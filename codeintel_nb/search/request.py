@@ -28,7 +28,6 @@ class Described(NamedTuple):
 
     flags: tuple[Flag, ...] = ()
     is_positional: bool = False  # the text of a command line that is no option
-    is_private: bool = False  # set by programs alone
 
 
 def described(
@@ -37,7 +36,6 @@ def described(
     metavar: str = "",
     flags: tuple[Flag, ...] = (),
     is_positional: bool = False,
-    is_private: bool = False,
     is_hidden: bool = False,
     **limits: Any,
 ) -> Meta:
@@ -48,7 +46,7 @@ def described(
     """
     if names:
         flags = (*flags, Flag(names, text, metavar=metavar, is_hidden=is_hidden))
-    extra = {"described": Described(flags, is_positional, is_private)}
+    extra = {"described": Described(flags, is_positional)}
     return Meta(description=f"{text[0].upper()}{text[1:]}.", extra=extra, **limits)
 
 

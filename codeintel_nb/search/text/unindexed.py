@@ -183,7 +183,9 @@ def search_unindexed(
                 [*answers, TextAnswer([], 0, unread=True)], files_read, count_bytes
             )
         candidates = (
-            batch if len(batch) <= FEW else _sifted(target.source.folder, batch, query, bounds)
+            batch
+            if len(batch) <= FEW
+            else _matching_files(target.source.folder, batch, query, bounds)
         )
         documents = _documents(target, candidates)
         files_read += len(batch) - len(candidates) + len(documents)
@@ -242,12 +244,12 @@ def _named_in_scope(target: UnindexedTarget) -> Iterator[FileStat]:
     matcher = PathMatcher(scope.include_globs, scope.exclude_globs)
     for stat in target.listed():
         if matcher.admits(stat.path) and (
-            not scope.languages or _may_hold(stat.path, scope.languages)
+            not scope.languages or _may_contain(stat.path, scope.languages)
         ):
             yield stat
 
 
-def _may_hold(path: str, languages: Collection[str]) -> bool:
+def _may_contain(path: str, languages: Collection[str]) -> bool:
     """Whether a file may contain code in one of the languages, judging by its name."""
     language = language_of(path)
     return (
@@ -282,7 +284,9 @@ def _document(reader: Reader, max_bytes: int, path: str) -> Document | None:
     return None if document is None or len(document.content) > max_bytes else document
 
 
-def _sifted(root: str, files: list[FileStat], query: TextQuery, bounds: Bounds) -> list[FileStat]:
+def _matching_files(
+    root: str, files: list[FileStat], query: TextQuery, bounds: Bounds
+) -> list[FileStat]:
     """Return the files with matches by rg, on all cores, and all notebooks unsearched."""
     paths = [stat.path for stat in files if not is_notebook(stat.path)]
     matches = files_with_matches(root, paths, query, compile_pattern(query), bounds)
