@@ -106,10 +106,19 @@ class KernelWorkspace(Searches):
 
 def current() -> KernelWorkspace:
     """Return the searches of this kernel, with the client of its magics if they are loaded."""
+    return KernelWorkspace(kernel_client()[0])
+
+
+def kernel_client() -> tuple[Client, Any]:
+    """Return the client of this kernel's magics, and its shell.
+
+    The client is shared, as it may keep the scope itself. Without the magics, return a new client
+    and None.
+    """
     shell: Any = None
     if "IPython" in sys.modules:
         from IPython.core.getipython import get_ipython
 
         shell = get_ipython()
     magics = None if shell is None else shell.magics_manager.registry.get("CodeintelMagics")
-    return KernelWorkspace(Connection() if magics is None else magics.client)
+    return (Connection(), None) if magics is None else (magics.client, shell)

@@ -17,6 +17,7 @@ import msgspec
 import traitlets
 
 from ..client.contract import Client
+from ..client.kernel_workspace import kernel_client
 from ..errors import CodeIntelError, EngineError, ScopeError
 from ..index.update.report import Progress
 from ..operations.requests import GetSavedScope, IndexRequest, SaveScope
@@ -81,7 +82,7 @@ class Panel(anywidget.AnyWidget):
     def __init__(self, client: Client | None = None, shell: Any = None) -> None:
         super().__init__()
         if client is None:
-            client, shell = _running()
+            client, shell = kernel_client()
         self._client = client
         self._shell = shell
         self._indexing: threading.Thread | None = None
@@ -201,21 +202,6 @@ class Panel(anywidget.AnyWidget):
                 f"<p><small>{html.escape('To change it in a panel: %scope panel')}</small></p>"
             )
         return bundle
-
-
-def _running() -> tuple[Client, Any]:
-    """Return the client of this notebook's magics, and the shell.
-
-    The client is shared, as it may keep the scope itself. Without the magics, return a new client
-    and None.
-    """
-    from IPython.core.getipython import get_ipython
-
-    from ..client.connection import Connection
-
-    shell = get_ipython()
-    magics = None if shell is None else shell.magics_manager.registry.get("CodeintelMagics")
-    return (Connection(), None) if magics is None else (magics.client, shell)
 
 
 def panel_for(client: Client, shell: Any) -> Panel:
