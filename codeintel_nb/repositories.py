@@ -11,11 +11,11 @@ from typing import NamedTuple, TypeVar
 
 from .engines.engine import Engine, Target
 from .errors import EngineError, ScopeError, SearchError, ShardError, did_you_mean
+from .index.comparison import CLOCK_STEP_NS
 from .index.shard.cache import Shards
 from .index.shard.manifest import damaged
 from .index.shard.mapping import FILES_EXHAUSTED
 from .index.store import Snapshot, Store, StoredRepository, read_snapshot
-from .index.update.plan import CLOCK_STEP_NS
 from .index.update.report import NOTHING
 from .offers import Offers, not_indexed
 from .scopes.scope import EVERYTHING, Scope, short_name
@@ -161,7 +161,7 @@ class Repositories:
         attempt = 0
         while True:
             try:
-                return work(self.view(scope or EVERYTHING, fresh))
+                return work(self.view(EVERYTHING if scope is None else scope, fresh))
             except FileNotFoundError as error:
                 self._snapshots.clear()
                 attempt += 1

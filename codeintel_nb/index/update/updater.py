@@ -19,12 +19,13 @@ from ...sources.document import BY_LINES, UNPARSED, chunk_failsafe, document_by_
 from ...sources.opening import TRANSIENT, FileState
 from ...sources.source import Reader, source_of
 from ...sources.walk import MAX_EXAMPLES, FileStat
+from ..comparison import MAX_ATTEMPTS, Refused, Unparsed, is_settled
 from ..shard.arrays import Array
 from ..shard.shard import Shard
 from ..shard.writer import Known, ShardWriter
 from ..store import ShardRef, Snapshot, StoredRepository, read_snapshot, write_snapshot
 from .parse_guard import ParseGuard
-from .plan import MAX_ATTEMPTS, Plan, Refused, Unparsed, is_settled, plan_update
+from .plan import Plan, plan_update
 from .report import IndexReport, Progress
 from .write_lock import one_writer, sweep
 
@@ -150,7 +151,7 @@ class _Run:
             data, state = reader.read(path)
         except OSError as error:
             if error.errno in TRANSIENT and not (
-                error.errno == errno.EIO and path not in self.plan.places.numbers
+                error.errno == errno.EIO and self.plan.places.get(path) is None
             ):
                 raise SourceError(
                     f"The file {path} of {self.stored.repository.name!r} cannot be read at the "

@@ -9,19 +9,19 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from ...settings import Settings
 from ...sources.chunk import content_hash
-from ...sources.opening import TRANSIENT, FileState, stamp_of
+from ...sources.opening import TRANSIENT, FileState, has_stamp, stamp_of
 from ...sources.repository import Repository
 from ...sources.source import Reader, source_of
 from ...sources.walk import FileStat, Walk
+from ..comparison import FileCache, IndexedFiles, Place, compare, is_settled, read_file_cache
 from ..shard.shard import Shard
 from ..store import ShardRef, Snapshot, StoredRepository, read_snapshot
-from ..update.plan import FileCache, is_settled, read_file_cache
 from .inotify import Inotify, WatchSet
 
 MAX_TOLD = 5_000  # changed paths; beyond that the whole folder is scanned
@@ -173,7 +173,7 @@ class _Tree:
             self._known is None
             or "" in reported
             or len(reported) > MAX_TOLD
-            or any(stamp_of(path) != stamp for path, stamp in self._outside.items())
+            or not all(has_stamp(path, stamp) for path, stamp in self._outside.items())
         ):
             return self._look(snapshot, shards, notices)
         if snapshot.generation != self._generation:
@@ -216,8 +216,9 @@ class _Tree:
         if not stats and not self._source.is_available():
             changes = Changes()  # the folder is gone or unavailable: the index still answers
         else:
-            indexed = {path for ref, shard in shards for path in _live(ref, shard)}
-            changes = self._differing(stats, indexed - stats.keys(), shards)
+            files = _indexed(shards)
+            missing = files.states.keys() - stats.keys()
+            changes = self._differing(stats, missing, files, files.states.get)
         self._unwatched = {""} if watched is None else _topmost(watched.missed)
         self._unlisted, self._linked = walk.unlisted, self._hard_linked(walk)
         return self._remember(changes, snapshot, shards)
@@ -227,22 +228,17 @@ class _Tree:
     ) -> Changes:
         """Compare only the paths and the files below them."""
         walk, watched = self._walk(notices)
-        stats: dict[str, FileStat] = {}
+        files, stats = _indexed(shards), dict[str, FileStat]()
         missing: set[str] = set()
         targets = tuple(paths)
         for path in targets:
             here = {stat.path: stat for stat in walk.of(path)}
             stats.update(here)
-            missing.update(
-                indexed
-                for ref, shard in shards
-                for indexed in _at(path, ref, shard)
-                if indexed not in here
-            )
+            missing.update(indexed for indexed in files.at(path) if indexed not in here)
         self._outside = walk.outside | self._outside
         if not self._source.is_available():
             stats, missing = {}, set()
-        changes = self._differing(stats, missing - stats.keys(), shards)
+        changes = self._differing(stats, missing - stats.keys(), files, files.state)
         # all unwatched folders are among the paths, so none is missed here
         self._unwatched = {""} if watched is None else _topmost(watched.missed)
         self._unlisted = walk.unlisted
@@ -266,27 +262,23 @@ class _Tree:
         return walk, watched
 
     def _differing(
-        self, stats: dict[str, FileStat], missing: set[str], shards: OpenShards
+        self,
+        stats: dict[str, FileStat],
+        missing: set[str],
+        indexed: IndexedFiles,
+        state_of: Callable[[str], tuple[int, ...] | None],
     ) -> Changes:
+        """Return the missing files, and those whose content differs."""
         files, gone = [], set(missing)
         cache = self._read_seen()
         with self._source.open() as reader:
-            for path, stat in stats.items():
-                place = next(
-                    (
-                        (shard, number)
-                        for ref, shard in shards
-                        if (number := shard.file_numbers.get(path)) is not None
-                        and number not in ref.dead
-                    ),
-                    None,
-                )
+            for stat in compare(stats.values(), state_of, cache).suspects:
+                place = indexed.get(stat.path)
                 if place is None:
-                    if path not in cache.refused or cache.refused[path].state != stat.state:
-                        files.append(stat)
-                elif not self._is_same(stat, *place, cache, reader):
                     files.append(stat)
-                    gone.add(path)
+                elif not self._is_same(stat, indexed, place, cache, reader):
+                    files.append(stat)
+                    gone.add(stat.path)
         return Changes(tuple(sorted(files, key=lambda stat: stat.path.split("/"))), frozenset(gone))
 
     def _read_seen(self) -> FileCache:
@@ -296,15 +288,21 @@ class _Tree:
         return self._seen[1]
 
     def _is_same(
-        self, stat: FileStat, shard: Shard, number: int, cache: FileCache, reader: Reader
+        self,
+        stat: FileStat,
+        indexed: IndexedFiles,
+        place: Place,
+        cache: FileCache,
+        reader: Reader,
     ) -> bool:
         """Whether a file equals the index, by its state or else by its content."""
-        state = stat.state
-        if state.size != int(shard.file_size[number]):
+        state, before = stat.state, indexed.state_at(place)
+        if state.size != before.size:
             return False
-        if state == shard.file_state(number) or state == cache.touched.get(stat.path):
+        # equal states: a file that is only to be parsed again
+        if state == before or state == cache.touched.get(stat.path):
             return True
-        stamp = (state, shard.file_hash[number].tobytes())
+        stamp = (state, place.content_hash)
         if self._same.get(stat.path) == stamp:
             return True
         read_at = time.time_ns()
@@ -341,18 +339,5 @@ def _topmost(folders: set[str]) -> set[str]:
     return topmost
 
 
-def _live(ref: ShardRef, shard: Shard) -> Iterable[str]:
-    dead = set(ref.dead)
-    return (
-        shard.paths
-        if not dead
-        else (path for number, path in enumerate(shard.paths) if number not in dead)
-    )
-
-
-def _at(path: str, ref: ShardRef, shard: Shard) -> list[str]:
-    """Return the live indexed file at a path, or those below it."""
-    number = shard.file_numbers.get(path)
-    if number is not None:
-        return [] if number in ref.dead else [path]
-    return [indexed for indexed in shard.below(path) if shard.file_numbers[indexed] not in ref.dead]
+def _indexed(shards: OpenShards) -> IndexedFiles:
+    return IndexedFiles([shard for _, shard in shards], [ref.dead for ref, _ in shards])
