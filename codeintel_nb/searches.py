@@ -179,7 +179,7 @@ class Searches(ABC):
         if unknown := [name for name in fields if name not in kind.__struct_fields__]:
             near = did_you_mean(min(unknown), {*kind.__struct_fields__, "timeout_s", "cancel"})
             raise TypeError(f"Unknown option {min(unknown)!r} for this search.{near}")
-        if not isinstance(scope, Scope | None):
+        if scope is not None and not isinstance(scope, Scope):
             raise SearchError(f"The scope must be a Scope, or None for everything, not {scope!r}.")
         return self._results(kind(**fields), scope, cancel)
 

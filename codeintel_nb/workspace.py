@@ -7,11 +7,11 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from .current_files import Current
@@ -34,6 +34,8 @@ from .search.text.unindexed import UnindexedTarget, read_document
 from .searches import Searches
 from .settings import Settings
 from .sources.chunk import Document
+
+_T = TypeVar("_T")
 
 MAX_SUGGESTED = 10_000  # files of an unindexed folder compared with a wrong path
 
@@ -131,7 +133,7 @@ class Workspace(Indexer, Searches):
     def _results(
         self, query: Query, scope: Scope | None, cancel: threading.Event | None
     ) -> Results:
-        narrowed = query.narrowed(scope or EVERYTHING)
+        narrowed = query.narrowed(EVERYTHING if scope is None else scope)
         return self.search(query, narrowed, Bounds.within(query.timeout_s, cancel))
 
     def count(self, scope: Scope | None = None) -> Coverage:
@@ -260,10 +262,12 @@ class Workspace(Indexer, Searches):
         def run(view: View) -> Table:
             if view.failed:  # a table cannot report missing rows
                 raise ShardError(next(iter(view.failed.values())))
-            with self._limit(bounds) as limit:
-                return self._engine.sql(
+            return self._within(
+                bounds,
+                lambda limit: self._engine.sql(
                     statement, view.targets, limit, most_rows, memory_bytes, hits
-                )
+                ),
+            )
 
         return self._repositories.with_view(scope, run)
 
@@ -315,7 +319,7 @@ class Workspace(Indexer, Searches):
         run: Callable[[list[Target], list[UnindexedTarget], Limit], Answer],
     ) -> Results:
         began = time.perf_counter()
-        applied = (scope or EVERYTHING).interned()
+        applied = (EVERYTHING if scope is None else scope).interned()
         fresh = isinstance(query, TextQuery)
         no_ignore = isinstance(query, TextQuery) and query.no_ignore
 
@@ -328,9 +332,9 @@ class Workspace(Indexer, Searches):
             view, unindexed = current.view, current.unindexed
             coverage = self._files.coverage(current)
             scoped = time.perf_counter()
-            with self._limit(bounds) as limit:
-                # a changed file has no kinds until it is indexed
-                answer = run(current.targets, [] if applied.kinds else unindexed, limit)
+            # a changed file has no kinds until it is indexed
+            readable = [] if applied.kinds else unindexed
+            answer = self._within(bounds, lambda limit: run(current.targets, readable, limit))
             if fresh and not applied.kinds:
                 coverage = coverage.with_unindexed(answer.files_read)
             timings = {
@@ -362,15 +366,13 @@ class Workspace(Indexer, Searches):
 
         return self._repositories.with_view(applied, search, fresh)
 
-    @contextmanager
-    def _limit(self, bounds: Bounds) -> Iterator[Limit]:
-        """Yield the limit of an engine's call, which is ended when the bounds are cancelled."""
+    def _within(self, bounds: Bounds, call: Callable[[Limit], _T]) -> _T:
+        """Return the answer to an engine's call, which is ended when the bounds are cancelled."""
         if bounds.cancel is None:
-            yield Limit(bounds.left_s())
-            return
+            return call(Limit(bounds.left_s()))
         limit = Limit(bounds.left_s(), uuid4().hex)
         with calling(bounds.cancel, lambda: self._engine.end(limit.call)):
-            yield limit
+            return call(limit)
 
 
 def _read(files: UnindexedTarget, path: str) -> Document | None:

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import reduce
 from heapq import nsmallest
 from operator import or_
@@ -301,12 +301,15 @@ class LocalEngine:
 
     # calls
 
+    def _bounds(self, limit: Limit) -> AbstractContextManager[Bounds]:
+        """Return the bounds of a call while it runs."""
+        if limit.call:
+            return self._ended_by(limit)
+        return nullcontext(Bounds.within(limit.timeout_s, None))
+
     @contextmanager
-    def _bounds(self, limit: Limit) -> Iterator[Bounds]:
-        """Yield the bounds of a call while it runs."""
-        if not limit.call:
-            yield Bounds.within(limit.timeout_s, None)
-            return
+    def _ended_by(self, limit: Limit) -> Iterator[Bounds]:
+        """Yield the bounds of a call that ``end`` ends."""
         cancel = self._calls.setdefault(limit.call, threading.Event())
         try:
             yield Bounds.within(limit.timeout_s, cancel)

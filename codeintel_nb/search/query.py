@@ -36,9 +36,10 @@ class Query(ScopedRequest[Any], frozen=True, kw_only=True):
     offset: Annotated[int, described("number of hits to skip, for later pages")] = 0
 
     def __post_init__(self) -> None:
-        for name in Scope.__struct_fields__:  # hashable, for the caches of patterns
-            if isinstance(value := getattr(self, name), list):
-                force_setattr(self, name, tuple(value))
+        if self.replaces_scope:
+            for name in Scope.__struct_fields__:  # hashable, for the caches of patterns
+                if isinstance(value := getattr(self, name), list):
+                    force_setattr(self, name, tuple(value))
         if self.offset < 0:
             raise SearchError(
                 f"The offset is {self.offset}; give the number of hits to skip, 0 for none."

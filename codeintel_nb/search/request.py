@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Annotated, Any, Generic, NamedTuple, Self, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from ..scopes.scope import KINDS, Scope
+
+_scope_fields = attrgetter(*Scope.__struct_fields__)
+_NONE = (None,) * len(Scope.__struct_fields__)
 
 A_co = TypeVar("A_co", covariant=True)  # the answer
 Names = tuple[str, ...] | None
@@ -113,7 +117,7 @@ class ScopedRequest(Request[A_co], Generic[A_co], frozen=True, kw_only=True):
 
     @property
     def replaces_scope(self) -> bool:
-        return any(getattr(self, field) is not None for field in Scope.__struct_fields__)
+        return _scope_fields(self) != _NONE
 
     def narrowed(self, scope: Scope) -> Scope:
         """Return the session's scope, with this request's fields in place of its own."""

@@ -107,6 +107,11 @@ def stamp_of(path: str) -> tuple[int, ...]:
     return state.st_dev, *FileState.of(state)
 
 
+def has_stamp(path: str, stamp: tuple[int, ...]) -> bool:
+    """Whether ``stamp_of`` still returns this stamp; cheaper for a missing file."""
+    return stamp_of(path) == stamp if stamp else not os.access(path, os.F_OK)
+
+
 def check_root(root: str) -> None:
     """Raise SourceError if an indexed folder is now a link or behind one."""
     resolved = os.path.realpath(root)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from ...settings import Settings
-from ...sources.opening import stamp_of
+from ...sources.opening import has_stamp
 from ...sources.repository import Repository
 from ...sources.source import source_of
 from ...sources.walk import COLLABORATION, IGNORED, NEVER
@@ -82,7 +82,7 @@ class FolderEvents:
 
     def _rules_changed(self) -> bool:
         """Whether ignore rules from outside the folder have changed."""
-        return any(stamp_of(path) != stamp for path, stamp in self._outside.items())
+        return not all(has_stamp(path, stamp) for path, stamp in self._outside.items())
 
     def _look(self, paths: list[str]) -> set[str]:
         """Watch the folders at and below some paths; return the paths not ignored."""

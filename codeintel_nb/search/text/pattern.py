@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
 from ..query import Case, TextQuery
 
@@ -29,7 +30,8 @@ _ESCAPE = re.compile(
 )
 
 
-class Pattern(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Pattern:
     """A compiled query, and what every match contains; each is computed once."""
 
     text: str
@@ -45,7 +47,7 @@ class Pattern(NamedTuple):
     # whether no word character may precede, and follow, the literal
     alone: tuple[bool, bool] = (False, False)
 
-    @property
+    @cached_property
     def trigrams(self) -> TrigramQuery:
         """Return the trigrams of every match."""
         # imports numpy, not needed by a kernel without an engine
@@ -53,7 +55,7 @@ class Pattern(NamedTuple):
 
         return trigram_query(self.text, self.is_regex, self.insensitive)
 
-    @property
+    @cached_property
     def required(self) -> bytes:
         """Return a text in every match of a regular expression; empty if there is none."""
         from .literals import required_literal
