@@ -50,6 +50,19 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
+def _sql_here(call: Call[SqlRequest], scope: Scope, bounds: Bounds) -> Table:
+    """Run SQL in this process."""
+    return call.workspace.sql(
+        call.request.statement,
+        scope,
+        timeout_s=bounds.left_s(),
+        cancel=bounds.cancel,
+        most_rows=call.limits.rows,
+        memory_bytes=call.limits.sql_memory_bytes,
+        hits=call.request.hits,
+    )
+
+
 class Call(NamedTuple, Generic[R]):
     """One request of a session, and what it runs on."""
 
@@ -60,6 +73,7 @@ class Call(NamedTuple, Generic[R]):
     limits: Limits = Limits()
     progress: OnProgress = ignore
     cancel: threading.Event | None = None
+    run_sql: Callable[[Call[SqlRequest], Scope, Bounds], Any] = _sql_here
 
     def bounds(self, timeout_s: float | None) -> Bounds:
         return Bounds.within(self.limits.within(timeout_s), self.cancel)
@@ -115,17 +129,10 @@ def draw_map(call: Call[MapRequest]) -> Points:
     return call.workspace.points(scope, most, call.progress, call.cancel)
 
 
-def run_sql(call: Call[SqlRequest]) -> Table:
-    request, limits = call.request, call.limits
-    return call.workspace.sql(
-        request.statement,
-        scope=request.narrowed(call.session.scope),
-        timeout_s=limits.sql_within(request.timeout_s),
-        cancel=call.cancel,
-        most_rows=limits.rows,
-        memory_bytes=limits.sql_memory_bytes,
-        hits=request.hits,
-    )
+def run_sql(call: Call[SqlRequest]) -> Any:
+    request = call.request
+    bounds = Bounds.within(call.limits.sql_within(request.timeout_s), call.cancel)
+    return call.run_sql(call, request.narrowed(call.session.scope), bounds)
 
 
 def open_file(call: Call[FileRequest]) -> FileText:

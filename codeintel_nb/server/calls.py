@@ -19,6 +19,7 @@ from ..operations.runs import Call
 from ..operations.table import Operation
 from ..operations.wire import to_wire
 from ..scopes.saved import NamedScopes
+from ..scopes.scope import Scope
 from ..search.query import Bounds
 from ..search.request import Request
 from ..workspace import Workspace
@@ -76,12 +77,9 @@ class Calls:
         self, operation: Operation, request: Request[Any], session: ScopeAnswer, **options: Any
     ) -> Any:
         """Run an operation of a session on this thread."""
-        options = {"limits": self.limits, **options}
-        call: Call[Any] = Call(request, session, self._workspace, self._saved, **options)
-        if operation.name == "run_sql":  # in a process of its own
-            return self._run_sql(call)
         assert operation.run is not None
-        return operation.run(call)
+        options = {"limits": self.limits, "run_sql": self._run_sql, **options}
+        return operation.run(Call(request, session, self._workspace, self._saved, **options))
 
     async def search(
         self,
@@ -193,22 +191,18 @@ class Calls:
         for cancel in list(self._in_flight.values()):
             cancel.set()
 
-    def _run_sql(self, call: Call[SqlRequest]) -> TableAnswer:
-        request, session, limits = call.request, call.session, call.limits
-        bounds = Bounds.within(limits.sql_within(request.timeout_s), call.cancel)
-        applied = request.narrowed(session.scope)
-        # the child process does not know unindexed projects
-        scope = self._workspace.indexed_part(applied)
+    def _run_sql(self, call: Call[SqlRequest], scope: Scope, bounds: Bounds) -> TableAnswer:
+        session = call.session
         answer = self._sql.run(
-            request.statement,
-            scope,
+            call.request.statement,
+            self._workspace.indexed_part(scope),  # the child does not know unindexed projects
             session.session_id,
             bounds,
-            limits.rows,
-            limits.sql_memory_bytes,
-            request.hits,
+            call.limits.rows,
+            call.limits.sql_memory_bytes,
+            call.request.hits,
         )
-        return msgspec.structs.replace(answer, scope=applied, scope_expired=session.scope_expired)
+        return msgspec.structs.replace(answer, scope=scope, scope_expired=session.scope_expired)
 
     def close(self, ends_at: float) -> None:
         """Wait for the threads until ``ends_at``, in ``time.monotonic()`` seconds."""
