@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
+from itertools import islice
 from typing import NamedTuple
 
 from .engines.engine import Engine, Target
-from .errors import CodeIntelError, EngineError, SearchError
+from .errors import CodeIntelError, EngineError, SearchError, SourceError, did_you_mean
 from .index.shard.cache import Shards
 from .index.store import Snapshot, StoredRepository
 from .index.update.report import NOTHING
 from .index.watch.tree import Changes, Freshness, OpenShards, SnapshotReplaced
 from .repositories import View
 from .scopes.scope import Scope
-from .search.hit import Coverage
-from .search.text.unindexed import UnindexedTarget
+from .search.hit import Coverage, FileText
+from .search.text.unindexed import UnindexedTarget, read_document
 from .settings import Settings
+from .sources.chunk import Document
 from .sources.repository import WORKTREE, Repository, worktree
 from .sources.source import Source, source_of
 from .sources.walk import FileStat
+
+MAX_SUGGESTED = 10_000  # files of an unindexed folder compared with a wrong path
 
 
 class Current(NamedTuple):
@@ -28,6 +33,12 @@ class Current(NamedTuple):
     targets: list[Target]
     unindexed: list[UnindexedTarget]
     unwatched: dict[str, str] = {}  # repositories with unwatched folders, and the reasons
+
+    def roots(self, repos: set[str]) -> dict[str, str]:
+        """Return the folders of these repositories."""
+        read = {files.repo: files.source.folder for files in self.unindexed}
+        indexed = {stored.repository.name: stored.repository.root for stored, _ in self.view.chosen}
+        return {name: root for name, root in (indexed | read).items() if name in repos}
 
 
 class CurrentFiles:
@@ -162,6 +173,32 @@ class CurrentFiles:
     def _source(self, repository: Repository) -> Source:
         return source_of(repository, self._settings)
 
+    def text(
+        self, view: View, repo: str, path: str, start_line: int, end_line: int | None
+    ) -> FileText:
+        """Return lines of a file.
+
+        Raises
+        ------
+        SourceError : there is no such file.
+        """
+        _, targets, unindexed, _ = self.with_changes(view, Scope(repos=(repo,)))
+        indexed = self._engine.read(targets, path)
+        if indexed is not None:
+            return FileText.cut(repo, path, *indexed, start_line, end_line)
+        candidates = list[str]()
+        for files in unindexed:
+            document = _read(files, path)
+            if document is not None:
+                content = document.content if document.ends_with_newline else document.content[:-1]
+                return FileText.cut(repo, path, content, document.language, start_line, end_line)
+            candidates += [stat.path for stat in islice(files.listed(), MAX_SUGGESTED)]
+        candidates += self._engine.paths(targets)
+        raise SourceError(
+            f"{repo!r} contains no {'indexed ' if view.chosen else ''}file "
+            f"{path!r}.{did_you_mean(path, candidates)}"
+        )
+
     def coverage(self, current: Current) -> Coverage:
         """Count files and chunks in scope; ``unindexed`` counts changed files not read yet."""
         view, unindexed = current.view, current.unindexed
@@ -175,3 +212,34 @@ class CurrentFiles:
             names, counts.files_in_scope, counts.files, counts.chunks_in_scope, counts.chunks,
             building, changed, failed=view.failed, unwatched=dict(current.unwatched),
         )  # fmt: skip
+
+
+def _read(files: UnindexedTarget, path: str) -> Document | None:
+    """Return the document of an unindexed file, if it is one of these."""
+    is_there = (
+        files.source.files(no_ignore=files.no_ignore).find(path) is not None
+        if files.files is None
+        else any(stat.path == path for stat in files.files)
+    )
+    return read_document(files, path) if is_there else None
+
+
+def checked_place(repo: str, path: str, start_line: int, end_line: int | None) -> str:
+    """Return a path with ``/``.
+
+    Raises
+    ------
+    SourceError : it leads out of its repository, or the lines are not a range.
+    """
+    inner_path = path.replace("\\", "/") if os.sep == "\\" else path
+    if inner_path.startswith("/") or ".." in re.split(r"[/\\]", inner_path) or "\0" in inner_path:
+        raise SourceError(
+            f"The path {path!r} is outside the repository {repo!r}. "
+            "Give a path relative to the repository's root."
+        )
+    if start_line < 1 or (end_line is not None and end_line < start_line):
+        raise SourceError(
+            f"Lines {start_line} to {end_line} are not a valid range: "
+            "line numbers start at 1, and the first comes before the last."
+        )
+    return inner_path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 from collections.abc import Callable, Sequence
@@ -13,16 +12,12 @@ from uuid import uuid4
 import msgspec
 
 from .compactor import Compactor
-from .current_files import CurrentFiles
-from .embedding.embedder import Embedder
-from .engines.engine import Engine
-from .engines.local import LocalEngine
 from .errors import IndexingCancelled, ShardError, SourceError
 from .index.shard.cache import Shards
 from .index.store import REMOVED, Store, StoredRepository
 from .index.update.build import InterruptedAtEnd, build, unchanged
 from .index.update.plan import plan_update
-from .index.update.report import NOTHING, IndexReport, Progress, RepositoryStatus
+from .index.update.report import NOTHING, IndexReport, Progress
 from .index.update.stops import (
     clear_rebuild,
     clear_stop,
@@ -35,89 +30,31 @@ from .index.update.write_lock import one_writer
 from .index.watch.tree import Freshness
 from .index.watch.watcher import Watcher
 from .repositories import Repositories
-from .search.code_map.layout import Projection
 from .settings import Settings
 from .sources import repository as sources
 from .sources.own_index import check_is_indexable
-from .sources.repository import Repository, package, worktree
-from .statuses import status_of
+from .sources.repository import Repository
 
 
 class Indexer:
-    """Indexes of the repositories in one home."""
+    """Indexing runs of the repositories in one home."""
 
     def __init__(
         self,
         settings: Settings,
-        embedder: Callable[[], Embedder],
+        store: Store,
+        repositories: Repositories,
+        shards: Shards,
+        freshness: Freshness,
         look_here: bool,
-        here: str | None,
         follow: bool,
-        engine: Callable[[Engine], Engine] | None = None,
     ) -> None:
-        self.settings, self._embedder = settings, embedder
-        self._look_here = look_here  # see build() in index/build.py
-        self._follow = follow
-        self._store = Store(settings.home)
-        self._shards = Shards(self._store.root)
-        self._code_map = Projection(self._store.root.parent / "map")
-        local: Engine = LocalEngine(self._shards, self._code_map, embedder, settings.count_bytes)
-        self._engine = local if engine is None else engine(local)
-        self._freshness = Freshness(settings, follow)
-        self._repositories = Repositories(settings, self._store, self._engine, self._shards, here)
-        self._files = CurrentFiles(settings, self._engine, self._shards, self._freshness, here)
-        self._compactor = Compactor(settings, self._shards, follow)
+        self._settings, self._store, self._repositories = settings, store, repositories
+        self._shards, self._freshness = shards, freshness
+        self._look_here = look_here  # see build() in index/update/build.py
+        self._compactor = Compactor(settings, shards, follow)
 
     def index(
-        self,
-        path: str | os.PathLike[str],
-        name: str | None = None,
-        progress: Callable[[Progress], None] | None = None,
-        cancel: threading.Event | None = None,
-        rebuild: bool = False,
-        outputs: bool = False,
-    ) -> IndexReport:
-        """Index a folder, or bring its index up to date.
-
-        With ``outputs``, text printed by notebook cells is searched too, from then on.
-        """
-        return self.index_repository(
-            worktree(os.fspath(path), name, outputs), progress, cancel, rebuild
-        )
-
-    def index_package(
-        self,
-        import_name: str,
-        name: str | None = None,
-        progress: Callable[[Progress], None] | None = None,
-        cancel: threading.Event | None = None,
-        rebuild: bool = False,
-    ) -> IndexReport:
-        """Index an installed package by its import name.
-
-        It is indexed whole: ignore files are not read.
-        """
-        return self.index_repository(package(import_name, name), progress, cancel, rebuild)
-
-    def refresh(
-        self,
-        name: str,
-        progress: Callable[[Progress], None] | None = None,
-        cancel: threading.Event | None = None,
-        rebuild: bool = False,
-    ) -> IndexReport:
-        """Bring a repository's index up to date.
-
-        A package named after its version is renamed if another version was installed.
-        """
-        repository, now = self.repository(name), self.renewed(name)
-        return (
-            self._built(repository, progress, cancel, rebuild)
-            if now == repository
-            else self.index_repository(now, progress, cancel, rebuild)
-        )
-
-    def index_repository(
         self,
         repository: Repository,
         progress: Callable[[Progress], None] | None = None,
@@ -136,7 +73,7 @@ class Indexer:
         SourceError : the folder cannot be indexed; its name belongs to another repository.
         """
         # before a description of it is stored
-        check_is_indexable(repository.root, self.settings.home)
+        check_is_indexable(repository.root, self._settings.home)
         former = None
         for stored in self._repositories.all():
             existing = stored.repository
@@ -162,6 +99,24 @@ class Indexer:
             self._store.note_renamed(former, repository.name)
             self.remove(former)
         return report
+
+    def refresh(
+        self,
+        name: str,
+        progress: Callable[[Progress], None] | None = None,
+        cancel: threading.Event | None = None,
+        rebuild: bool = False,
+    ) -> IndexReport:
+        """Bring a repository's index up to date.
+
+        A package named after its version is renamed if another version was installed.
+        """
+        repository, now = self.repository(name), self.renewed(name)
+        return (
+            self._built(repository, progress, cancel, rebuild)
+            if now == repository
+            else self.index(now, progress, cancel, rebuild)
+        )
 
     def _elsewhere(self, stored: StoredRepository, repository: Repository) -> IndexReport | None:
         """Return a report if the same package is indexed from another environment."""
@@ -210,7 +165,7 @@ class Indexer:
 
         try:
             report = build(
-                self.settings,
+                self._settings,
                 repository,
                 note,
                 cancel,
@@ -293,7 +248,11 @@ class Indexer:
         Watches all of them by default. ``updated`` gets the report of each run that changed an
         index, ``failed`` a repository's name and an error message.
         """
-        followed = [self.repository(name) for name in names] if names else self.repositories()
+        followed = (
+            [self.repository(name) for name in names]
+            if names
+            else [stored.repository for stored in self._repositories.all()]
+        )
         if not followed:
             raise SourceError(NOTHING)
 
@@ -302,26 +261,15 @@ class Indexer:
             if self.is_stopped(existing.name) or self.is_stopped(now.name):
                 return
             only = paths if now == existing else None  # a new version is read whole
-            report = self.index_repository(now, only=only, requested=False)
+            report = self.index(now, only=only, requested=False)
             if updated is not None and (report.indexed or report.removed):
                 updated(report)
 
         watcher = Watcher(
-            self.settings, update, failed or (lambda name, message: None), self.differs
+            self._settings, update, failed or (lambda name, message: None), self.differs
         )
         watcher.follow(followed)
         return watcher
-
-    @property
-    def failures(self) -> dict[str, str]:
-        """Return repositories not comparable with their folders at the last search, and why."""
-        names = {stored.repository.name for stored in self._repositories.all()}
-        return {name: reason for name, reason in self._files.failures.items() if name in names}
-
-    @property
-    def unwatched(self) -> dict[str, str]:
-        """Return repositories with unwatched folders, and the reasons."""
-        return self._freshness.unwatched()
 
     def differs(self, repository: Repository, paths: Sequence[str] | None) -> bool:
         """Whether a folder differs from its index, by the state of its files.
@@ -330,7 +278,7 @@ class Indexer:
         """
         try:
             return not plan_update(
-                self._store.stored(repository), self.settings, None, only=paths
+                self._store.stored(repository), self._settings, None, only=paths
             ).is_empty
         except FileNotFoundError:  # the snapshot was replaced meanwhile
             return True
@@ -377,21 +325,6 @@ class Indexer:
         """
         return sources.renewed(self.repository(name))
 
-    def repositories(self) -> list[Repository]:
-        return [stored.repository for stored in self._repositories.all()]
-
-    def status(self) -> list[RepositoryStatus]:
-        """Return every repository with the size and age of its index."""
-        return [
-            status_of(stored, self._repositories.snapshot) for stored in self._repositories.all()
-        ]
-
-    def end_children(self) -> None:
+    def close(self) -> None:
         """Stop background work."""
         self._compactor.close()
-
-    def close(self) -> None:
-        """Stop background work and release the mapped files."""
-        self.end_children()
-        self._freshness.close()
-        self._engine.close()

@@ -17,6 +17,7 @@ from .search.facets import Facets
 from .search.hit import FileText, Hit, Results
 from .search.query import (
     DEFAULT_HITS,
+    AnyQuery,
     PathOptions,
     PathQuery,
     Query,
@@ -30,7 +31,6 @@ from .search.query import (
 from .search.table import Table
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_Q = TypeVar("_Q", bound=Query)
 _ASKED = {"timeout_s", *Scope.__struct_fields__, "offset"}
 
 
@@ -75,7 +75,7 @@ class Searches(ABC):
 
     @abstractmethod
     def _results(
-        self, query: Query, scope: Scope | None, cancel: threading.Event | None
+        self, query: AnyQuery, scope: Scope | None, cancel: threading.Event | None
     ) -> Results: ...
 
     @abstractmethod
@@ -172,7 +172,7 @@ class Searches(ABC):
         """Return the same searches, in a scope unless they are given another."""
         return Scoped(self, scope)
 
-    def _search(self, kind: type[_Q], fields: dict[str, Any], scope: Scope | None) -> Results:
+    def _search(self, kind: type[AnyQuery], fields: dict[str, Any], scope: Scope | None) -> Results:
         cancel = fields.pop("cancel", None)
         if "deadline" in fields:
             fields.setdefault("timeout_s", fields.pop("deadline"))
@@ -192,7 +192,7 @@ class Scoped(Searches):
         self.scope = scope
 
     def _results(
-        self, query: Query, scope: Scope | None, cancel: threading.Event | None
+        self, query: AnyQuery, scope: Scope | None, cancel: threading.Event | None
     ) -> Results:
         return self._searches._results(query, self.scope if scope is None else scope, cancel)
 

@@ -4,43 +4,44 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import islice
-from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
-from .current_files import Current
+from .current_files import Current, CurrentFiles, checked_place
 from .embedding.embedder import Embedder, default_embedder
-from .engines.engine import Answer, Engine, Limit, Target
-from .errors import SearchError, ShardError, SourceError, did_you_mean
-from .index.update.report import Progress
+from .engines.engine import Engine, Limit
+from .engines.local import LocalEngine
+from .errors import SearchError, ShardError
+from .index.shard.cache import Shards
+from .index.store import Store
+from .index.update.report import IndexReport, Progress, RepositoryStatus
+from .index.watch.tree import Freshness
+from .index.watch.watcher import Watcher
 from .indexer import Indexer
 from .projects import Projects
-from .repositories import View
+from .repositories import Repositories, View
 from .scopes.scope import EVERYTHING, Scope
 from .search.cancel import calling
+from .search.code_map.layout import Projection
 from .search.code_map.points import Points
 from .search.facets import Facets
 from .search.hit import Coverage, FileText, Hit, Results
-from .search.query import Bounds, PathQuery, Query, SemanticQuery, SymbolQuery, TextQuery
+from .search.query import AnyQuery, Bounds, TextQuery
 from .search.sql import MAX_ROWS, MEMORY_LIMIT
 from .search.table import Table
-from .search.text.unindexed import UnindexedTarget, read_document
 from .searches import Searches
 from .settings import Settings
-from .sources.chunk import Document
+from .sources.repository import Repository, package, worktree
+from .statuses import status_of
 
 _T = TypeVar("_T")
 
-MAX_SUGGESTED = 10_000  # files of an unindexed folder compared with a wrong path
 
-
-class Workspace(Indexer, Searches):
+class Workspace(Searches):
     """Search and indexing of the repositories in one home; safe to share between threads."""
 
     def __init__(
@@ -58,9 +59,19 @@ class Workspace(Indexer, Searches):
         none if None. ``follow`` is for a lasting process: it reads file-change events, and compacts
         shards in the background. ``engine`` returns the engine to search with, given the local one.
         """
-        super().__init__(settings, embedder, look_here, here, follow, engine)
+        self.settings, self._embedder = settings, embedder
+        self._store = store = Store(settings.home)
+        self._shards = shards = Shards(store.root)
+        self._code_map = Projection(store.root.parent / "map")
+        local: Engine = LocalEngine(shards, self._code_map, embedder, settings.count_bytes)
+        self._engine = local if engine is None else engine(local)
+        self._freshness = Freshness(settings, follow)
+        self._repositories = Repositories(settings, store, self._engine, shards, here)
+        self._files = CurrentFiles(settings, self._engine, shards, self._freshness, here)
         self._projects = Projects(self._repositories)
-        self._mapping = threading.Lock()  # one thread lays out the map
+        self.indexer = Indexer(
+            settings, store, self._repositories, shards, self._freshness, look_here, follow
+        )
 
     @classmethod
     def open(cls, home: str | os.PathLike[str] | None = None, follow: bool = True) -> Workspace:
@@ -83,15 +94,97 @@ class Workspace(Indexer, Searches):
         kernel: Searches = module.current()
         return kernel
 
+    # indexing
+
+    def index(
+        self,
+        path: str | os.PathLike[str],
+        name: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        cancel: threading.Event | None = None,
+        rebuild: bool = False,
+        outputs: bool = False,
+    ) -> IndexReport:
+        """Index a folder, or bring its index up to date.
+
+        With ``outputs``, text printed by notebook cells is searched too, from then on.
+        """
+        folder = worktree(os.fspath(path), name, outputs)
+        return self.indexer.index(folder, progress, cancel, rebuild)
+
+    def index_package(
+        self,
+        import_name: str,
+        name: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        cancel: threading.Event | None = None,
+        rebuild: bool = False,
+    ) -> IndexReport:
+        """Index an installed package by its import name.
+
+        It is indexed whole: ignore files are not read.
+        """
+        return self.indexer.index(package(import_name, name), progress, cancel, rebuild)
+
+    def refresh(
+        self,
+        name: str,
+        progress: Callable[[Progress], None] | None = None,
+        cancel: threading.Event | None = None,
+        rebuild: bool = False,
+    ) -> IndexReport:
+        """Bring a repository's index up to date."""
+        return self.indexer.refresh(name, progress, cancel, rebuild)
+
+    def watch(
+        self,
+        names: Sequence[str] = (),
+        updated: Callable[[IndexReport], None] | None = None,
+        failed: Callable[[str, str], None] | None = None,
+    ) -> Watcher:
+        """Watch repositories, all by default, and update their indexes; see ``Indexer.watch``."""
+        return self.indexer.watch(names, updated, failed)
+
+    def remove(self, name: str) -> str:
+        """Remove a repository and delete its index; its own files are not touched."""
+        return self.indexer.remove(name)
+
+    # repositories
+
+    def repository(self, name: str) -> Repository:
+        """Return a repository by its name; the errors are those of ``Indexer.repository``."""
+        return self.indexer.repository(name)
+
+    def repositories(self) -> list[Repository]:
+        return [stored.repository for stored in self._repositories.all()]
+
+    def status(self) -> list[RepositoryStatus]:
+        """Return every repository with the size and age of its index."""
+        return [
+            status_of(stored, self._repositories.snapshot) for stored in self._repositories.all()
+        ]
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Return repositories not comparable with their folders at the last search, and why."""
+        names = {repository.name for repository in self.repositories()}
+        return {name: reason for name, reason in self._files.failures.items() if name in names}
+
+    @property
+    def unwatched(self) -> dict[str, str]:
+        """Return repositories with unwatched folders, and the reasons."""
+        return self._freshness.unwatched()
+
+    def close(self) -> None:
+        """Stop background work and release the mapped files."""
+        self.indexer.close()
+        self._freshness.close()
+        self._engine.close()
+
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -99,39 +192,53 @@ class Workspace(Indexer, Searches):
         listed = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
         return f"Workspace({str(self.settings.home)!r}: {listed or 'nothing indexed'})"
 
-    def search(self, query: Query, scope: Scope | None, bounds: Bounds) -> Results:
+    def search(self, query: AnyQuery, scope: Scope | None, bounds: Bounds) -> Results:
         """Return the hits of a query in a scope; the query's own limits of scope do not apply."""
-        engine, run = self._engine, self._run_search
-        match query:
-            case TextQuery() as text:
-                return run(
-                    scope,
-                    text,
-                    bounds,
-                    lambda targets, files, limit: engine.search_text(text, targets, limit, files),
-                )
-            case SemanticQuery() as question:
-                return run(
-                    scope,
-                    question,
-                    bounds,
-                    lambda targets, _, limit: engine.semantic_search(question, targets, limit),
-                )
-            case SymbolQuery() as name:
-                return run(
-                    scope,
-                    name,
-                    bounds,
-                    lambda targets, _, limit: engine.symbols(name, targets, limit),
-                )
-            case PathQuery() as paths:
-                return run(
-                    scope, paths, bounds, lambda targets, *_: engine.list_paths(paths, targets)
-                )
-        raise SearchError(f"Unknown query type: {type(query).__name__}.")
+        began = time.perf_counter()
+        applied = (EVERYTHING if scope is None else scope).interned()
+        fresh = isinstance(query, TextQuery)
+        no_ignore = isinstance(query, TextQuery) and query.no_ignore
+
+        def run(view: View) -> Results:
+            current = (
+                self._files.with_changes(view, applied, no_ignore)
+                if fresh
+                else Current(view, view.targets, [])
+            )
+            coverage = self._files.coverage(current)
+            scoped = time.perf_counter()
+            # a changed file has no kinds until it is indexed
+            readable = [] if applied.kinds else current.unindexed
+            answer = self._within(
+                bounds,
+                lambda limit: self._engine.search(query, current.targets, limit, readable),
+            )
+            if fresh and not applied.kinds:
+                coverage = coverage.with_unindexed(answer.files_read)
+            timings = {
+                "scope": (scoped - began) * 1000,
+                **answer.timings_ms,
+                "total": (time.perf_counter() - began) * 1000,
+            }
+            rounded = {name: round(ms, 3) for name, ms in timings.items()}
+            return Results(
+                tuple(answer.hits),
+                applied,
+                answer.total,
+                bool(answer.reason),
+                answer.exact,
+                coverage,
+                rounded,
+                query,
+                current.roots({hit.repo for hit in answer.hits}),
+                answer.reason,
+                answer.more,
+            )
+
+        return self._repositories.with_view(applied, run, fresh)
 
     def _results(
-        self, query: Query, scope: Scope | None, cancel: threading.Event | None
+        self, query: AnyQuery, scope: Scope | None, cancel: threading.Event | None
     ) -> Results:
         narrowed = query.narrowed(EVERYTHING if scope is None else scope)
         return self.search(query, narrowed, Bounds.within(query.timeout_s, cancel))
@@ -217,15 +324,8 @@ class Workspace(Indexer, Searches):
         def run(view: View) -> Points:
             targets = self._repositories.view(EVERYTHING).targets
             shards = [self._shards.open(target.shard) for target in targets]
-            while not self._mapping.acquire(timeout=0.1):
-                if cancel is not None and cancel.is_set():
-                    raise SearchError("Drawing the map was interrupted.")
-            try:
-                if any(shard.manifest.chunks for shard in shards):
-                    self._code_map.prepare(shards, progress, cancel)
+            with self._code_map.laid_out(shards, progress, cancel):
                 return self._engine.points(view.targets, most)
-            finally:
-                self._mapping.release()
 
         return self._repositories.with_view(scope, run)
 
@@ -278,93 +378,13 @@ class Workspace(Indexer, Searches):
 
         A file changed since indexing is read as it is now.
         """
-        inner_path = _checked_path(repo, path)
-        if start_line < 1 or (end_line is not None and end_line < start_line):
-            raise SourceError(
-                f"Lines {start_line} to {end_line} are not a valid range: "
-                "line numbers start at 1, and the first comes before the last."
-            )
+        inner_path = checked_place(repo, path, start_line, end_line)
         name = self._repositories.full_name(repo)
-        scope = Scope(repos=(name,))
-
-        def run(view: View) -> FileText:
-            _, targets, unindexed, _ = self._files.with_changes(view, scope)
-            indexed = self._engine.read(targets, inner_path)
-            if indexed is not None:
-                return FileText.cut(name, inner_path, *indexed, start_line, end_line)
-            candidates = list[str]()
-            for files in unindexed:
-                document = _read(files, inner_path)
-                if document is not None:
-                    content = (
-                        document.content if document.ends_with_newline else document.content[:-1]
-                    )
-                    return FileText.cut(
-                        name, inner_path, content, document.language, start_line, end_line
-                    )
-                candidates += [stat.path for stat in islice(files.listed(), MAX_SUGGESTED)]
-            candidates += self._engine.paths(targets)
-            raise SourceError(
-                f"{repo!r} contains no {'indexed ' if view.chosen else ''}file "
-                f"{path!r}.{did_you_mean(inner_path, candidates)}"
-            )
-
-        return self._repositories.with_view(scope, run, fresh=True)
-
-    def _run_search(
-        self,
-        scope: Scope | None,
-        query: TextQuery | SemanticQuery | PathQuery | SymbolQuery,
-        bounds: Bounds,
-        run: Callable[[list[Target], list[UnindexedTarget], Limit], Answer],
-    ) -> Results:
-        began = time.perf_counter()
-        applied = (EVERYTHING if scope is None else scope).interned()
-        fresh = isinstance(query, TextQuery)
-        no_ignore = isinstance(query, TextQuery) and query.no_ignore
-
-        def search(view: View) -> Results:
-            current = (
-                self._files.with_changes(view, applied, no_ignore)
-                if fresh
-                else Current(view, view.targets, [])
-            )
-            view, unindexed = current.view, current.unindexed
-            coverage = self._files.coverage(current)
-            scoped = time.perf_counter()
-            # a changed file has no kinds until it is indexed
-            readable = [] if applied.kinds else unindexed
-            answer = self._within(bounds, lambda limit: run(current.targets, readable, limit))
-            if fresh and not applied.kinds:
-                coverage = coverage.with_unindexed(answer.files_read)
-            timings = {
-                "scope": (scoped - began) * 1000,
-                **answer.timings_ms,
-                "total": (time.perf_counter() - began) * 1000,
-            }
-            rounded = {name: round(ms, 3) for name, ms in timings.items()}
-            repos = {hit.repo for hit in answer.hits}
-            roots = {
-                stored.repository.name: stored.repository.root
-                for stored, _ in view.chosen
-                if stored.repository.name in repos
-            }
-            roots |= {files.repo: files.source.folder for files in unindexed if files.repo in repos}
-            return Results(
-                tuple(answer.hits),
-                applied,
-                answer.total,
-                bool(answer.reason),
-                answer.exact,
-                coverage,
-                rounded,
-                query,
-                roots,
-                answer.reason,
-                answer.more,
-            )
-
-        return self._repositories.with_view(applied, search, fresh)
+        return self._repositories.with_view(
+            Scope(repos=(name,)),
+            lambda view: self._files.text(view, name, inner_path, start_line, end_line),
+            fresh=True,
+        )
 
     def _within(self, bounds: Bounds, call: Callable[[Limit], _T]) -> _T:
         """Return the answer to an engine's call, which is ended when the bounds are cancelled."""
@@ -373,24 +393,3 @@ class Workspace(Indexer, Searches):
         limit = Limit(bounds.left_s(), uuid4().hex)
         with calling(bounds.cancel, lambda: self._engine.end(limit.call)):
             return call(limit)
-
-
-def _read(files: UnindexedTarget, path: str) -> Document | None:
-    """Return the document of an unindexed file, if it is one of these."""
-    is_there = (
-        files.source.files(no_ignore=files.no_ignore).find(path) is not None
-        if files.files is None
-        else any(stat.path == path for stat in files.files)
-    )
-    return read_document(files, path) if is_there else None
-
-
-def _checked_path(repo: str, path: str) -> str:
-    """Return a path with ``/``; SourceError if it leads out of its repository."""
-    inner_path = path.replace("\\", "/") if os.sep == "\\" else path
-    if inner_path.startswith("/") or ".." in re.split(r"[/\\]", inner_path) or "\0" in inner_path:
-        raise SourceError(
-            f"The path {path!r} is outside the repository {repo!r}. "
-            "Give a path relative to the repository's root."
-        )
-    return inner_path

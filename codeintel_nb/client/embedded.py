@@ -136,7 +136,7 @@ class EmbeddedClient(FixedClient):
     def _add_repository(
         self, request: IndexRequest, progress: OnProgress, cancel: threading.Event | None
     ) -> IndexReport:
-        report = self.workspace.index_repository(
+        report = self.workspace.indexer.index(
             repository_of(request, self.workspace), progress, cancel, request.rebuild
         )
         self._join(report.repository)

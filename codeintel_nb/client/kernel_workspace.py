@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, Self
 
 from ..index.update.report import IndexReport, OnProgress, RepositoryStatus, ignore
@@ -20,7 +19,7 @@ from ..operations.requests import (
 from ..scopes.scope import Scope
 from ..search.facets import Facets
 from ..search.hit import FileText, Hit, Results
-from ..search.query import Query
+from ..search.query import AnyQuery
 from ..search.table import Table
 from ..searches import Searches
 from .connection import Connection
@@ -43,7 +42,7 @@ class KernelWorkspace(Searches):
         self.client.set_scope(scope)
 
     def _results(
-        self, query: Query, scope: Scope | None, cancel: threading.Event | None
+        self, query: AnyQuery, scope: Scope | None, cancel: threading.Event | None
     ) -> Results:
         return self.client.ask(query.within(scope), cancel=cancel).results
 
@@ -92,12 +91,7 @@ class KernelWorkspace(Searches):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Keep the connection: it is the kernel's."""
 
     def __repr__(self) -> str:

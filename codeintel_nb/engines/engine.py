@@ -12,7 +12,7 @@ from ..scopes.scope import Scope
 from ..search.code_map.points import Points
 from ..search.facets import Facets
 from ..search.hit import Hit, Reason
-from ..search.query import PathQuery, SemanticQuery, SymbolQuery, TextQuery
+from ..search.query import AnyQuery
 from ..search.table import Table
 from ..search.text.unindexed import UnindexedTarget
 
@@ -83,25 +83,18 @@ class Engine(Protocol):
         """
         ...
 
-    def search_text(
+    def search(
         self,
-        query: TextQuery,
+        query: AnyQuery,
         targets: Sequence[Target],
         limit: Limit,
         unindexed: Sequence[UnindexedTarget] = (),
     ) -> Answer:
-        """Search the shards, and the ``unindexed`` files: those new or changed since indexing."""
+        """Answer a query over the shards; a text query also over ``unindexed`` files.
+
+        A semantic one uses the engine's own embedding.
+        """
         ...
-
-    def semantic_search(
-        self, query: SemanticQuery, targets: Sequence[Target], limit: Limit
-    ) -> Answer:
-        """Rank chunks by words and by vectors; the engine has the embedding of its own."""
-        ...
-
-    def symbols(self, query: SymbolQuery, targets: Sequence[Target], limit: Limit) -> Answer: ...
-
-    def list_paths(self, query: PathQuery, targets: Sequence[Target]) -> Answer: ...
 
     def sql(
         self,

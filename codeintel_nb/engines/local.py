@@ -30,6 +30,7 @@ from ..search.mask import ScopeMask, compile_mask
 from ..search.paths import list_paths
 from ..search.query import (
     MAX_RANKED_CHUNKS,
+    AnyQuery,
     Bounds,
     PathQuery,
     SemanticQuery,
@@ -143,21 +144,24 @@ class LocalEngine:
             repos, paths, languages, KINDS, total,
         )  # fmt: skip
 
-    def search_text(
+    def search(
         self,
-        query: TextQuery,
+        query: AnyQuery,
         targets: Sequence[Target],
         limit: Limit,
         unindexed: Sequence[UnindexedTarget] = (),
     ) -> Answer:
         with self._bounds(limit) as bounds:
-            return TextSearch(self, query, bounds, self._count_bytes).run(targets, unindexed)
-
-    def semantic_search(
-        self, query: SemanticQuery, targets: Sequence[Target], limit: Limit
-    ) -> Answer:
-        with self._bounds(limit) as bounds:
-            return self._semantic_search(query, targets, bounds)
+            match query:
+                case TextQuery():
+                    search = TextSearch(self, query, bounds, self._count_bytes)
+                    return search.run(targets, unindexed)
+                case SemanticQuery():
+                    return self._semantic_search(query, targets, bounds)
+                case SymbolQuery():
+                    return self._symbols(query, targets, bounds)
+                case PathQuery():
+                    return self._list_paths(query, targets)
 
     def _semantic_search(
         self, query: SemanticQuery, targets: Sequence[Target], bounds: Bounds
@@ -192,10 +196,6 @@ class LocalEngine:
             "rank": _ms(searched),
         }
         return Answer(hits, len(hits), reason, timings)
-
-    def symbols(self, query: SymbolQuery, targets: Sequence[Target], limit: Limit) -> Answer:
-        with self._bounds(limit) as bounds:
-            return self._symbols(query, targets, bounds)
 
     def _symbols(self, query: SymbolQuery, targets: Sequence[Target], bounds: Bounds) -> Answer:
         began = time.perf_counter()
@@ -252,7 +252,7 @@ class LocalEngine:
         )
         return Answer(hits, len(matches), reason, timings, not bounds.reached())
 
-    def list_paths(self, query: PathQuery, targets: Sequence[Target]) -> Answer:
+    def _list_paths(self, query: PathQuery, targets: Sequence[Target]) -> Answer:
         began = time.perf_counter()
         listed = self.each(
             [*targets],

@@ -19,9 +19,9 @@ from ..search.hit import FileText
 from ..search.query import (
     MAX_HITS,
     MAX_RANKED_CHUNKS,
+    AnyQuery,
     Bounds,
     PathQuery,
-    Query,
     SemanticQuery,
     SymbolQuery,
     TextQuery,
@@ -107,7 +107,7 @@ def _search(call: Call[Any], limit: int, most: int = MAX_HITS) -> SearchAnswer:
     return _page(call, msgspec.structs.replace(call.request, limit=count))
 
 
-def _page(call: Call[Any], query: Query) -> SearchAnswer:
+def _page(call: Call[Any], query: AnyQuery) -> SearchAnswer:
     """Search, and leave out the hits before the offset."""
     session, request = call.session, call.request
     results = call.workspace.search(

@@ -13,7 +13,7 @@ import msgspec
 from ..errors import MissingExtra, SearchError, SourceError, did_you_mean
 from ..scopes.scope import EVERYTHING, Scope
 from ..sources.chunk import decoded
-from .query import DEFAULT_HITS, PathQuery, SemanticQuery, SymbolQuery, TextQuery
+from .query import DEFAULT_HITS, AnyQuery, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 
 # why hits are missing; empty if none are
 Reason = Literal["", "limit", "reading", "time", "cancelled"]
@@ -162,7 +162,7 @@ class Results(msgspec.Struct, frozen=True):
     total_exact: bool = True  # False: a lower bound
     coverage: Coverage = Coverage()
     timings_ms: dict[str, float] = {}
-    query: TextQuery | SemanticQuery | PathQuery | SymbolQuery | None = None
+    query: AnyQuery | None = None
     roots: dict[str, str] = {}  # folder of each repository with hits, for links
     reason: Reason = ""  # why hits are missing
     more: bool = False  # the search saw a match beyond ``total``

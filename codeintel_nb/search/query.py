@@ -248,6 +248,9 @@ class PathQuery(Query, frozen=True, tag="paths"):
             force_setattr(self, "limit", checked_limit(self.limit))
 
 
+AnyQuery = TextQuery | SemanticQuery | SymbolQuery | PathQuery
+
+
 def checked_limit(limit: int, most: int = MAX_HITS) -> int:
     """Return the limit, or ``most`` for 0; raise SearchError unless it is from 0 to ``most``."""
     if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= most:

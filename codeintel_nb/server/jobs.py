@@ -22,7 +22,7 @@ Tell = Callable[[JobState], None]
 
 
 class Indexes(Protocol):
-    """Signature of the function that runs a job: ``Workspace.index_repository``."""
+    """Signature of the function that runs a job: ``Indexer.index``."""
 
     def __call__(
         self,

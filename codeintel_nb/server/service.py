@@ -74,7 +74,9 @@ class SharedService:
         self.sessions = Sessions(registry, is_live, default_scope, workspace.present_scope)
         self.jobs = Jobs(self._index, job_moved)
         self.watcher = (
-            Watcher(workspace.settings, self._update, log, workspace.differs) if watch else None
+            Watcher(workspace.settings, self._update, log, workspace.indexer.differs)
+            if watch
+            else None
         )
         self.is_personal = False  # of a single user, reachable from this machine only
         self.base_folder: str | None = None  # at which relative paths start
@@ -84,7 +86,7 @@ class SharedService:
         self._roots = Roots(roots)
 
     def _index(self, *args: Any, **options: Any) -> IndexReport:
-        report = self.workspace.index_repository(*args, **options)
+        report = self.workspace.indexer.index(*args, **options)
         self.prepare()
         return report
 
@@ -93,10 +95,12 @@ class SharedService:
 
         A run that had already begun may have missed the change, so another run follows it.
         """
-        while not self.workspace.is_stopped(repository.name):
+        while not self.workspace.indexer.is_stopped(repository.name):
             joined = (
                 self.jobs.start(
-                    now := self.workspace.renewed(repository.name), only=paths, requested=False
+                    now := self.workspace.indexer.renewed(repository.name),
+                    only=paths,
+                    requested=False,
                 ).state
                 == "running"
             )
@@ -217,7 +221,9 @@ class SharedService:
 
     async def _refresh_repository(self, request: RefreshRequest, caller: Caller) -> JobState:
         self._check_indexes_here()
-        repository = await self.calls.run_in_thread(lambda: self.workspace.renewed(request.name))
+        repository = await self.calls.run_in_thread(
+            lambda: self.workspace.indexer.renewed(request.name)
+        )
         return self.jobs.start(repository, request.rebuild)
 
     async def _remove_repository(self, request: RemoveRequest, caller: Caller) -> None:
@@ -292,7 +298,7 @@ class SharedService:
         self.calls.end_all()
         if self.watcher is not None:
             self.watcher.close()
-        closing = [self.jobs.close, self.calls.close_sql, self.workspace.end_children]
+        closing = [self.jobs.close, self.calls.close_sql, self.workspace.indexer.close]
         threads = [threading.Thread(target=close, daemon=True) for close in closing]
         for thread in threads:
             thread.start()

@@ -12,7 +12,7 @@ def test_reasons_for_a_degraded_service(shop):
     def index(repository, progress, cancel, rebuild, only, requested):
         progress(Progress("listing files"))
         over.wait(20)
-        return shop.index_repository(repository)
+        return shop.indexer.index(repository)
 
     jobs = Jobs(index)
     well = health(shop, 10_000, jobs)

@@ -27,7 +27,7 @@ def jobs(gate, shop):
             raise ShardError("it is damaged")
         if repository.name == "broken":
             raise RuntimeError("a mistake")
-        return shop.index_repository(
+        return shop.indexer.index(
             shop.repository("shop"), progress, cancel, rebuild, only, requested
         )
 
@@ -83,7 +83,7 @@ def test_waiting_run_cancelled_by_the_user_stays_stopped(jobs, gate, shop):
     assert ended(jobs, "shop")[-1].detail.startswith(
         "Indexing 'shop' was stopped before the first file."
     )
-    assert shop.is_stopped("shop")
+    assert shop.indexer.is_stopped("shop")
     assert jobs.start(REPOSITORY, requested=False).state == "waiting"
     last = ended(jobs, "shop")[-1]
     assert (last.state, last.error) == ("cancelled", "IndexingCancelled"), (
@@ -91,7 +91,7 @@ def test_waiting_run_cancelled_by_the_user_stays_stopped(jobs, gate, shop):
     )
     jobs.start(REPOSITORY)
     assert ended(jobs, "shop")[-1].state == "done"
-    assert not shop.is_stopped("shop")
+    assert not shop.indexer.is_stopped("shop")
 
 
 def test_request_widens_a_waiting_watcher_run(jobs, gate, shop, tree):
@@ -104,7 +104,7 @@ def test_request_widens_a_waiting_watcher_run(jobs, gate, shop, tree):
     assert ended(jobs, "shop")[-1].report.indexed == 1, (
         "the run covers more than the watcher's folder"
     )
-    assert not shop.is_stopped("shop")
+    assert not shop.indexer.is_stopped("shop")
 
 
 def test_request_is_queued_behind_a_watcher_run_in_progress(jobs, gate, shop, tree):

@@ -128,7 +128,7 @@ def test_shutdown_is_not_a_user_stop(opened, large, tmp_path, monkeypatch):
 
     with pytest.raises(IndexingCancelled):
         workspace.index(large, progress=progress, cancel=cancel)
-    assert not workspace.is_stopped("large")
+    assert not workspace.indexer.is_stopped("large")
     assert workspace.status()[0].files == 0, "it did not wait for the files read to be written"
     assert [*temporary.iterdir()] == [], "the killed child's files are removed"
     assert workspace.status()[0].state == "unfinished"
@@ -146,7 +146,7 @@ def test_shutdown_does_not_wait_for_a_user_stop(opened, large):
         IndexingCancelled, match=r"was stopped at .* Nothing is indexed yet. To resume, run"
     ):
         workspace.index(large, progress=progress, cancel=cancel)
-    assert workspace.is_stopped("large")
+    assert workspace.indexer.is_stopped("large")
     assert workspace.status()[0].files == 0
 
 
@@ -187,7 +187,7 @@ def test_unfinished_rebuild_is_completed_by_the_next_run(opened, large, by_user)
     (large / "d0" / "f000.py").write_text("fresh = 1\n")
     known = workspace.repository("large")
     if not by_user:  # a watcher's update of one file leaves the rebuild due
-        workspace.index_repository(known, only=["d0/f000.py"], requested=False)
+        workspace.indexer.index(known, only=["d0/f000.py"], requested=False)
     assert workspace.refresh("large").indexed == 501
     assert workspace.search_text("printed_once").total == 1
     assert workspace.refresh("large").indexed == 0, "nothing is left to index"
@@ -201,9 +201,9 @@ def test_only_a_user_request_resumes_a_stopped_run(opened, large):
     with pytest.raises(
         IndexingCancelled, match="was stopped earlier. To resume, run: codeintel refresh large"
     ):
-        workspace.index_repository(workspace.repository("large"), requested=False)
+        workspace.indexer.index(workspace.repository("large"), requested=False)
     assert workspace.status()[0] == before
-    assert workspace.index_repository(workspace.repository("large")).files == 500
+    assert workspace.indexer.index(workspace.repository("large")).files == 500
 
 
 def test_the_watcher_leaves_a_stopped_run_alone(opened, large):

@@ -199,8 +199,7 @@ def test_upgraded_package_takes_the_name_of_its_new_version(environment, make_wo
     install, site = environment
     workspace, failures = make_workspace(), []
     assert (
-        workspace.index_repository(package_at(site / "shelf", "shelf")).repository
-        == "pkg:shelf==1.0"
+        workspace.indexer.index(package_at(site / "shelf", "shelf")).repository == "pkg:shelf==1.0"
     )
     watcher = workspace.watch(failed=lambda name, said: failures.append((name, said)))
     try:
@@ -259,20 +258,22 @@ def test_the_watcher_leaves_a_stopped_upgrade_alone(tmp_path, make_workspace, mo
     site = tmp_path / "site"
     installed(site, "alpha", "1.0", "alpha")
     workspace = make_workspace()
-    workspace.index_repository(package_at(str(site / "alpha"), "alpha"))
+    workspace.indexer.index(package_at(str(site / "alpha"), "alpha"))
     shutil.rmtree(site / "alpha-1.0.dist-info")
     installed(site, "alpha", "2.0", "alpha")
-    new = workspace.renewed("pkg:alpha==1.0")
+    new = workspace.indexer.renewed("pkg:alpha==1.0")
     assert new.name == "pkg:alpha==2.0"
     Store(workspace.settings.home).create(new)
     write_stop(Store(workspace.settings.home).folder_of(new.name), None)
-    reports, updates, renewed = [], [], workspace.renewed
-    monkeypatch.setattr(workspace, "renewed", lambda name: updates.append(name) or renewed(name))
+    reports, updates, renewed = [], [], workspace.indexer.renewed
+    monkeypatch.setattr(
+        workspace.indexer, "renewed", lambda name: updates.append(name) or renewed(name)
+    )
     watcher = workspace.watch(["pkg:alpha==1.0"], updated=reports.append)
     (site / "alpha" / "fresh.py").write_text("fresh = 1\n")
     until(lambda: updates)
     watcher.close()
-    assert workspace.is_stopped(new.name)
+    assert workspace.indexer.is_stopped(new.name)
     assert reports == []
 
 

@@ -397,7 +397,7 @@ def test_indexing_other_versions_does_not_change_the_scope(places, make_workspac
         for name, version in (("one", "1.0"), ("two", "2.0"))
     )
     client.ask(IndexRequest(path=str(one / "shelf"), package="shelf"))
-    client.workspace.index_repository(package_at(other / "shelf", "shelf"))
+    client.workspace.indexer.index(package_at(other / "shelf", "shelf"))
     client.workspace.index(write_tree(places / "shelf", {"a.py": "version = 'of a folder'\n"}))
     assert repos(client.ask(TextQuery(pattern="version")).results) == {"pkg:shelf==1.0"}
 
@@ -433,7 +433,7 @@ def test_hit_opens_in_a_workspace_without_an_index(places, tmp_path):
 
 def test_short_name_works_for_open_refresh_and_remove(places, make_workspace):
     workspace, site = make_workspace(), installed(places / "site", "shelf", "1.0", "shelf")
-    workspace.index_repository(package_at(site / "shelf", "shelf"))
+    workspace.indexer.index(package_at(site / "shelf", "shelf"))
     assert workspace.open_file("shelf", "__init__.py").repo == "pkg:shelf==1.0"
     assert workspace.refresh("shelf").repository == "pkg:shelf==1.0"
     for near in ("*shel*", "[s]helf", "SHELF", "she_lf"):

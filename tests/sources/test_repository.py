@@ -65,14 +65,14 @@ def test_a_package_is_named_after_its_distribution(tmp_path):
 def test_package_is_shared_by_content_and_replaced_on_upgrade(tmp_path, make_workspace):
     one, other = (installed(tmp_path / name, "shelf", "1.0", "shelf") for name in ("one", "other"))
     workspace = make_workspace()
-    assert workspace.index_repository(package_at(one / "shelf", "shelf")).indexed == 1
-    report = workspace.index_repository(package_at(other / "shelf", "shelf"))
+    assert workspace.indexer.index(package_at(one / "shelf", "shelf")).indexed == 1
+    report = workspace.indexer.index(package_at(other / "shelf", "shelf"))
     assert (report.repository, report.indexed, report.unchanged) == ("pkg:shelf==1.0", 0, 1), (
         "the other environment has the same files"
     )
     assert [repository.root for repository in workspace.repositories()] == [str(one / "shelf")]
     shutil.rmtree(one)
-    assert workspace.index_repository(package_at(other / "shelf", "shelf")).files == 1
+    assert workspace.indexer.index(package_at(other / "shelf", "shelf")).files == 1
     assert [repository.root for repository in workspace.repositories()] == [str(other / "shelf")], (
         "the first environment is gone"
     )
@@ -80,8 +80,7 @@ def test_package_is_shared_by_content_and_replaced_on_upgrade(tmp_path, make_wor
     shutil.rmtree(other)
     installed(tmp_path / "other", "shelf", "2.0", "shelf")
     assert (
-        workspace.index_repository(package_at(other / "shelf", "shelf")).repository
-        == "pkg:shelf==2.0"
+        workspace.indexer.index(package_at(other / "shelf", "shelf")).repository == "pkg:shelf==2.0"
     )
     assert [repository.name for repository in workspace.repositories()] == ["pkg:shelf==2.0"]
     assert workspace.search_text("2.0").hits
@@ -98,10 +97,10 @@ def test_package_is_shared_by_content_and_replaced_on_upgrade(tmp_path, make_wor
     )
 
     shutil.move(tmp_path / "away", other / "shelf-2.1.dist-info")
-    workspace.index_repository(package_at(other / "shelf", "shelf", "mine"))
+    workspace.indexer.index(package_at(other / "shelf", "shelf", "mine"))
     shutil.rmtree(other)
     installed(tmp_path / "other", "shelf", "2.2", "shelf")
-    workspace.index_repository(package_at(other / "shelf", "shelf"))
+    workspace.indexer.index(package_at(other / "shelf", "shelf"))
     assert [repository.name for repository in workspace.repositories()] == [
         "mine",
         "pkg:shelf==2.2",
@@ -110,7 +109,7 @@ def test_package_is_shared_by_content_and_replaced_on_upgrade(tmp_path, make_wor
     patched = installed(tmp_path / "patched", "shelf", "2.2", "shelf")
     (patched / "shelf-2.2.dist-info" / "RECORD").write_text("shelf/__init__.py,sha256=other,1\n")
     with pytest.raises(SourceError, match="is already in use for"):
-        workspace.index_repository(package_at(patched / "shelf", "shelf"))
+        workspace.indexer.index(package_at(patched / "shelf", "shelf"))
 
 
 @pytest.mark.parametrize("name", ["no_such_package", "../etc", "", "os"])

@@ -64,15 +64,34 @@ _BATCH = 20_000
 
 
 class Projection:
-    """Map of a home, cached in a folder of it, or in memory if that is unwritable.
-
-    Not thread-safe.
-    """
+    """Map of a home, cached in a folder of it, or in memory if that is unwritable."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._landmarks: Landmarks | None = None
         self._points: dict[str, Floats] = {}  # by shard id
+        self._turn = threading.Lock()  # one thread at a time
+
+    @contextmanager
+    def laid_out(
+        self,
+        shards: Sequence[Shard],
+        progress: Callable[[Progress], None] = lambda event: None,
+        cancel: threading.Event | None = None,
+    ) -> Iterator[None]:
+        """Prepare the map, and keep it while the block reads ``points``.
+
+        The errors are those of ``prepare``.
+        """
+        while not self._turn.acquire(timeout=WAIT_S):
+            if cancel is not None and cancel.is_set():
+                raise SearchError("Drawing the map was interrupted.")
+        try:
+            if any(shard.manifest.chunks for shard in shards):
+                self.prepare(shards, progress, cancel)
+            yield
+        finally:
+            self._turn.release()
 
     def prepare(
         self,
