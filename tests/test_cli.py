@@ -103,7 +103,7 @@ def test_index_and_remove_answer_in_json(run, tree):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["grep", "nothing like this"], 1, "no matching lines"),
+        (["grep", "nothing like this"], 1, "no matches"),
         (["paths", "--include", "nowhere/**"], 1, "no files"),
         (["sql", "select * from files where false"], 1, ""),
         (["grep", "--regex", "("], 2, "is invalid"),

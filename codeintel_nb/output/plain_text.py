@@ -51,14 +51,14 @@ def _numbered(hit: Hit) -> Iterable[tuple[int, str]]:
 
 NOUNS: tuple[tuple[type, str, str], ...] = (
     (PathQuery, "file", "files"),
-    (TextQuery, "matching line", "matching lines"),
+    (TextQuery, "match", "matches"),
     (SemanticQuery, "chunk", "chunks"),
     (SymbolQuery, "definition", "definitions"),
 )
 
 
 def counted(results: Results, shown: int) -> str:
-    """Return the hit count as text, with the number shown."""
+    """Return the hit count as text, with the number shown and the number of files."""
     one, many = next(
         ((one, many) for kind, one, many in NOUNS if isinstance(results.query, kind)),
         ("hit", "hits"),
@@ -85,7 +85,10 @@ def counted(results: Results, shown: int) -> str:
             f"{number} {noun} in {'the first ' if results.truncated else ''}"
             f"{len(results.hits):,} {'file' if len(results.hits) == 1 else 'files'}"
         )
-    return f"{shown:,} of {number} {noun}" if number != f"{shown:,}" else f"{number} {noun}"
+    what = f"{number} {noun}" if number == f"{shown:,}" else f"showing {shown:,} of {number} {noun}"
+    if one not in ("match", "chunk") or results.truncated:
+        return what
+    return f"{what} in {plural(len({(hit.repo, hit.path) for hit in results.hits}), 'file')}"
 
 
 def caption(results: Results, shown: int) -> str:
@@ -97,7 +100,7 @@ def caption(results: Results, shown: int) -> str:
         within = (
             f"{where.files_in_scope:,} of {plural(where.files, 'file')} in scope"
             if where.files_in_scope != where.files
-            else f"all {plural(where.files, 'file')}"
+            else f"all {plural(where.files, 'file')} in scope"
         )
     parts = [counted(results, shown), within]
     if results.reason in ENDED:

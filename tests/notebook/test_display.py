@@ -156,12 +156,12 @@ def test_only_the_first_hits_are_shown_with_the_total(shop, tree):
     results = shop.search_text("many_things", limit=200)
     plain = repr(results)
     assert plain.count("many.py:") == 10
-    assert "10 of 300 matching lines" in plain
+    assert "10 of 300 matches" in plain
     assert repr(results[:3]).count("many.py:") == 3
     assert "_.show(50)" in results._repr_mimebundle_()["text/html"]
 
 
 def test_empty_results_describe_the_searched_scope(shop):
-    assert "no matching lines · all 9 files" in repr(shop.search_text("no such thing"))
+    assert "no matches · all 9 files" in repr(shop.search_text("no such thing"))
     html = shop.search_text("x", Scope(include_globs=("nowhere",)))._repr_mimebundle_()["text/html"]
     assert "%scope clear" in html

@@ -295,7 +295,7 @@ def test_shown_and_assigned_results_have_the_same_hits(long, shell):
     long("kept = %textsearch needle")
     assert shown.hits == shell.user_ns["kept"].hits
     assert repr(shown).count("\n") == 10
-    assert "10 of 10,500 matching lines" in repr(shown)
+    assert "10 of 10,500 matches" in repr(shown)
 
 
 def test_sql_hits_table_reports_when_it_is_incomplete(long):

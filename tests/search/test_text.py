@@ -580,9 +580,7 @@ def test_total_beyond_count_bytes_is_a_lower_bound(tmp_path, indexed):
     for _ in range(3):  # the total does not depend on timing
         again = workspace.search_text("needle", limit=3)
         assert (again.total, again.hits) == (first.total, first.hits)
-    assert (
-        f"3 of more than {first.total:,} matching lines" in first._repr_mimebundle_()["text/plain"]
-    )
+    assert f"3 of more than {first.total:,} matches" in first._repr_mimebundle_()["text/plain"]
     files = workspace.search_text("needle", limit=1, show="files")
     assert 1 <= files.total < 10
     assert (files.total_exact, files.reason) == (False, "limit")
@@ -634,7 +632,7 @@ def test_search_for_one_more_match_is_bounded(tmp_path, monkeypatch, indexed):
         "reading",
         False,
     )
-    assert "of at least 40 matching lines" in repr(found)
+    assert "of at least 40 matches" in repr(found)
     assert "stopped at its reading limit" in repr(found)
     cut = workspace.search_text("[0-9]", regex=True, limit=10)
     assert (cut.total_exact, cut.reason) == (False, "limit"), (
