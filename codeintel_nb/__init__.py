@@ -1,4 +1,4 @@
-"""Code search in a notebook: one scope for every text search, semantic search and file list."""
+"""Code search in notebooks: one scope for all searches."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use: importing the package stays cheap."""
+    """Import a public name on its first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name], __name__), name)

@@ -1,4 +1,4 @@
-"""Compaction of indexes: small shards are merged after an update, in a child process."""
+"""Compaction after an update: a child process merges small shards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .settings import Settings
 
 
 class Compactor:
-    """Merger of shards: on a thread of its own in a lasting process, else at once."""
+    """Merger of shards, on a background thread or at once."""
 
     def __init__(self, settings: Settings, shards: Shards, in_background: bool) -> None:
         self._settings, self._shards = settings, shards

@@ -1,4 +1,4 @@
-"""Files of a text search as they are now: outdated shard entries left out, changed files added."""
+"""Files of a text search as they are now."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Current(NamedTuple):
 
 
 class CurrentFiles:
-    """Comparison of the repositories in scope with their folders, for text search.
+    """Comparison of repositories in scope with their folders.
 
     ``here`` is the folder to search while nothing is indexed: the current one if empty, none if
     None.
@@ -62,7 +62,7 @@ class CurrentFiles:
         self.failures: dict[str, str] = {}
 
     def with_changes(self, view: View, scope: Scope, no_ignore: bool = False) -> Current:
-        """Return the shards without outdated files, and the files to read instead.
+        """Return shards without outdated files, and files to read instead.
 
         A repository that cannot be compared with its folder is left out and named in ``failed``.
         With ``no_ignore``, ignored files are read as well.
@@ -120,7 +120,7 @@ class CurrentFiles:
     def _changes(
         self, stored: StoredRepository, snapshot: Snapshot, shards: OpenShards, no_ignore: bool
     ) -> tuple[Changes, tuple[FileStat, ...]]:
-        """Compare a folder with its index; return the changes, and the files to read instead.
+        """Return a folder's changes, and the files to read instead.
 
         Raises
         ------
@@ -157,7 +157,7 @@ class CurrentFiles:
         return tuple(sorted(files.values(), key=lambda stat: stat.path.split("/")))
 
     def _unindexed(self, scope: Scope, no_ignore: bool) -> UnindexedTarget:
-        """Return a target with all files of ``here``, for use while nothing is indexed."""
+        """Return all files of ``here``, while nothing is indexed."""
         if self._here is None:
             raise SearchError(NOTHING)
         repository = worktree(self._here or os.getcwd())
@@ -200,7 +200,7 @@ class CurrentFiles:
         )
 
     def coverage(self, current: Current) -> Coverage:
-        """Count files and chunks in scope; ``unindexed`` counts changed files not read yet."""
+        """Count files and chunks in scope, and unread changed files."""
         view, unindexed = current.view, current.unindexed
         building = tuple(stored.repository.name for stored in view.unfinished)
         if not view.chosen and not building:
@@ -215,7 +215,7 @@ class CurrentFiles:
 
 
 def _read(files: UnindexedTarget, path: str) -> Document | None:
-    """Return the document of an unindexed file, if it is one of these."""
+    """Return a file's document if it is among ``files``."""
     is_there = (
         files.source.files(no_ignore=files.no_ignore).find(path) is not None
         if files.files is None

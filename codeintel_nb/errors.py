@@ -61,7 +61,7 @@ class MissingExtra(CodeIntelError):
 
 
 def named_error(name: str, message: str) -> CodeIntelError:
-    """Return an error by its class name; EngineError if the class is unknown.
+    """Return an error by class name; EngineError if unknown.
 
     For an error reported by another process.
     """
@@ -83,7 +83,7 @@ def check_text(text: str, what: str) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return the end of an error message: the nearest known name, else the first few."""
+    """Return advice: the nearest known name, else the first few."""
     names = sorted(known)
     if near := difflib.get_close_matches(name, names, n=1, cutoff=0.6 if len(name) > 3 else 0.5):
         return f" Did you mean {near[0]!r}?"

@@ -41,7 +41,7 @@ def write_synced(path: Path, data: bytes) -> None:
 
 
 def sync(path: Path) -> None:
-    """Flush a file or folder to disk, to survive a loss of power."""
+    """Flush a file or folder to disk, against power loss."""
     if os.name == "nt":
         return  # Windows cannot sync folders, and write_synced syncs files
     handle = os.open(path, os.O_RDONLY)
@@ -53,7 +53,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def storage_errors(place: Path) -> Iterator[None]:
-    """Convert errors of writing below a place to ShardErrors with one-line messages."""
+    """Convert write errors below a place to one-line ShardErrors."""
     try:
         yield
     except OSError as error:

@@ -119,7 +119,7 @@ class Indexer:
         )
 
     def _elsewhere(self, stored: StoredRepository, repository: Repository) -> IndexReport | None:
-        """Return a report if the same package is indexed from another environment."""
+        """Return the report of another environment's same package, if indexed."""
         existing = stored.repository
         if (
             not (existing.source == repository.source == "package" and existing.record)
@@ -217,7 +217,10 @@ class Indexer:
         return "Nothing is indexed yet"
 
     def is_stopped(self, name: str) -> bool:
-        """Whether the user stopped a repository's last run; it resumes only on request."""
+        """Whether the user stopped a repository's last run.
+
+        It resumes only on request.
+        """
         return read_stop(self._store.folder_of(name)) is not None
 
     def _is_unchanged(self, repository: Repository) -> bool:
@@ -272,7 +275,7 @@ class Indexer:
         return watcher
 
     def differs(self, repository: Repository, paths: Sequence[str] | None) -> bool:
-        """Whether a folder differs from its index, by the state of its files.
+        """Whether file states differ between a folder and its index.
 
         Compares these paths only; the whole folder if None.
         """
@@ -318,7 +321,7 @@ class Indexer:
         return repository
 
     def renewed(self, name: str) -> Repository:
-        """Return a repository by its name, a package in its installed version.
+        """Return a repository by name, a package as installed.
 
         A package not named after its version is returned unchanged. The errors are those of
         ``repository``.

@@ -1,4 +1,4 @@
-"""Unindexed projects on offer: folders with a name for scopes, which text search reads directly."""
+"""Unindexed folders, named for scopes and read by text search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .sources.repository import Repository, worktree
 
 
 class Offers:
-    """Unindexed folders by name; a repository that is indexed under a name takes it."""
+    """Unindexed folders by name; an indexed repository takes the name."""
 
     def __init__(self) -> None:
         self._projects: dict[str, Repository] = {}
@@ -56,7 +56,7 @@ class Offers:
         )
 
     def indexed_name(self, name: str, stored: list[StoredRepository]) -> str:
-        """Return the name of a registered folder's repository; ``name`` if it has none."""
+        """Return a registered folder's indexed name; else ``name``."""
         project = self._projects.get(name)
         if project is None or any(one.repository.name == name for one in stored):
             return name
@@ -64,7 +64,7 @@ class Offers:
 
 
 def _worktree_at(root: str, stored: list[StoredRepository]) -> str | None:
-    """Return the name of the repository indexed at a root, not as a package."""
+    """Return the name of the worktree indexed at a root."""
     return next(
         (
             one.repository.name

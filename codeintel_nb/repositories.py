@@ -43,7 +43,7 @@ class View(NamedTuple):
 
 
 class Repositories:
-    """Repositories of a home, read again after changes; safe to share between threads."""
+    """Repositories of a home, read again after changes; thread-safe."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Repositories:
         return stored
 
     def stored(self, name: str) -> StoredRepository:
-        """Return a repository by its name or unambiguous short name; ScopeError otherwise."""
+        """Return a repository by name or short name; else ScopeError."""
         by_name = {stored.repository.name: stored for stored in self.all()}
         if not by_name:
             raise ScopeError(NOTHING)
@@ -121,13 +121,13 @@ class Repositories:
         return by_name[matches[0]]
 
     def present_name(self, name: str) -> str:
-        """Return a repository's current name; an upgraded package has a new one."""
+        """Return a repository's current name; upgraded packages have new ones."""
         names = {one.repository.name for one in self.all()}
         present = name if name in names else self._store.renamed().get(name, name)
         return present if present in names else name
 
     def full_name(self, name: str) -> str:
-        """Return the full name of a repository, unindexed project or the current folder."""
+        """Return the full name of a repository, project or folder."""
         if name in self._offers or (
             not self.all()
             and self._here is not None
@@ -157,7 +157,7 @@ class Repositories:
         return snapshot
 
     def with_view(self, scope: Scope | None, work: Callable[[View], _T], fresh: bool = False) -> _T:
-        """Run on the current shards; if one is deleted meanwhile, retry on the new ones."""
+        """Run on the current shards; retry if one was deleted."""
         attempt = 0
         while True:
             try:
@@ -236,7 +236,7 @@ class Repositories:
         return View(chosen, targets, failed, unfinished)
 
     def _known(self, scope: Scope) -> list[StoredRepository]:
-        """Return the stored repositories; only those in scope are sure to be up to date.
+        """Return the repositories, checking only those in scope for changes.
 
         This spares a search from checking the others.
         """
@@ -261,7 +261,7 @@ class Repositories:
         return stored
 
     def _admitted(self, stored: list[StoredRepository], scope: Scope) -> list[StoredRepository]:
-        """Return the repositories in scope; ScopeError if it names an unknown one."""
+        """Return the repositories in scope; ScopeError for unknown names."""
         if scope.is_everywhere:
             return stored
         cached, choices = self._chosen
@@ -287,18 +287,18 @@ class Repositories:
         return chosen
 
     def offer(self, folder: Path) -> str:
-        """Register an unindexed folder under a name for scopes; return the name.
+        """Register an unindexed folder for scopes; return its name.
 
         Text search reads the folder directly until a repository of this name is indexed.
         """
         return self._offers.add(folder, self.all())
 
     def offered_name(self, root: str) -> str | None:
-        """Return the registered name of a folder; None if it has none, or is indexed."""
+        """Return an unindexed folder's registered name, else None."""
         return self._offers.name_of(root, self.all())
 
     def present_scope(self, scope: Scope) -> Scope | None:
-        """Return a scope with the repositories' current names; None if one is unknown.
+        """Return a scope with current names; None for unknown ones.
 
         A name is known if it is registered, or was indexed at the last check.
         """
@@ -318,7 +318,7 @@ class Repositories:
         return scope.merged(repos=repos) if all(map(is_known, repos)) else None
 
     def indexed_part(self, scope: Scope) -> Scope:
-        """Return a scope without its unindexed projects; SearchError if it names nothing else."""
+        """Return a scope's indexed part; SearchError if there is none."""
         on_offer = self._unindexed_projects(scope, self.all())
         if not on_offer:
             return scope
@@ -329,7 +329,10 @@ class Repositories:
         return scope.merged(repos=rest)
 
     def without_index(self, scope: Scope) -> tuple[str, ...]:
-        """Return the names in scope without a complete index; only text search reads them."""
+        """Return the names in scope without a complete index.
+
+        Only text search reads them.
+        """
         stored = self.all()
         readable, _ = self._readable(self._admitted(stored, scope))
         unfinished = [s.repository.name for s, snapshot in readable if not snapshot.complete]
@@ -352,7 +355,7 @@ class Repositories:
     def _readable(
         self, stored: list[StoredRepository]
     ) -> tuple[list[tuple[StoredRepository, Snapshot]], dict[str, str]]:
-        """Return the readable repositories, and the errors of the others by name.
+        """Return the readable repositories, and the others' errors by name.
 
         A damaged repository does not stop a search of the rest.
         """
@@ -380,7 +383,7 @@ class Repositories:
 
 
 def _named(pattern: str, names: list[str]) -> list[str]:
-    """Resolve a name or glob to repositories; ScopeError with a hint if none match."""
+    """Resolve a name or glob; ScopeError says how to index."""
     try:
         return Scope(repos=(pattern,)).chosen(names)
     except ScopeError as error:

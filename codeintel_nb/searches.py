@@ -1,4 +1,4 @@
-"""Searches: the Python API, the same for a workspace, for a part of it, and for a kernel."""
+"""Searches: the Python API of a workspace, scope or kernel."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ASKED = {"timeout_s", *Scope.__struct_fields__, "offset"}
 
 
 def _options_of(query: type[Query], **defaults: Any) -> Callable[[_F], _F]:
-    """Return a decorator that shows a query's fields as keyword arguments of a method."""
+    """Return a decorator showing a query's fields as keyword arguments."""
 
     def decorate(method: _F) -> _F:
         signature = inspect.signature(method)
@@ -88,7 +88,7 @@ class Searches(ABC):
         cancel: threading.Event | None = None,
         hits: Sequence[Hit] = (),
     ) -> Table:
-        """Return the rows of one SQL query over the code in scope.
+        """Return the rows of one SQL query in a scope.
 
         The tables are repositories, files, chunks, symbols and cells, limited to the scope; and
         hits, with the rows of ``hits``, such as those of a search.
@@ -96,13 +96,13 @@ class Searches(ABC):
 
     @abstractmethod
     def facets(self, scope: Scope | None = None, folders: int = 12) -> Facets:
-        """Return counts by language, kind and folder of the code in scope."""
+        """Count the code in scope by language, kind and folder."""
 
     @abstractmethod
     def open_file(
         self, repo: str, path: str, start_line: int = 1, end_line: int | None = None
     ) -> FileText:
-        """Return lines of a file as it is now; of a notebook, the text of its cells."""
+        """Return current lines of a file or of notebook cells."""
 
     @abstractmethod
     def status(self) -> list[RepositoryStatus]:
@@ -112,7 +112,7 @@ class Searches(ABC):
     def search_text(
         self, pattern: str, scope: Scope | None = None, **options: Unpack[TextOptions]
     ) -> Results:
-        """Return the lines matching a pattern, in path order: those of ``rg --no-config``.
+        """Return the lines ``rg --no-config`` would match, in path order.
 
         Searches the current content of the files: those newer than the index, or not in it, are
         read. Only indexed files have kinds: with kinds in scope, changed files are left out and
@@ -169,7 +169,7 @@ class Searches(ABC):
         return self._search(PathQuery, {**options}, scope)
 
     def scoped(self, scope: Scope) -> Scoped:
-        """Return the same searches, in a scope unless they are given another."""
+        """Return these searches with ``scope`` as their default."""
         return Scoped(self, scope)
 
     def _search(self, kind: type[AnyQuery], fields: dict[str, Any], scope: Scope | None) -> Results:

@@ -1,4 +1,4 @@
-"""Server for REST and MCP without Jupyter: Starlette under uvicorn, one token for all."""
+"""Server for REST and MCP without Jupyter, with one token."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ OPTIONS = "CODEINTEL_SERVE"  # environment variable with the options for worker 
 
 
 class Guard:
-    """Middleware: refuse requests without the token, or with an unexpected Host or Origin."""
+    """Middleware refusing requests with a wrong token, Host or Origin."""
 
     def __init__(self, app: Any, options: Options) -> None:
         self._app, self._options = app, options
@@ -87,7 +87,7 @@ class Guard:
 
 
 def make_app(options: Options) -> Starlette:
-    """Return the application; it opens the index at startup and closes it at shutdown."""
+    """Return the application, which keeps the index open while running."""
     try:
         from starlette.applications import Starlette
         from starlette.middleware import Middleware
@@ -256,7 +256,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def _run(options: Options, settings: dict[str, Any], listener: socket.socket) -> None:
-    """Serve in this process; on shutdown, calls in flight get a moment to answer."""
+    """Serve in this process; at shutdown, calls may briefly continue."""
     import uvicorn
 
     app = make_app(options)

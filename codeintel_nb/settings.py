@@ -13,7 +13,7 @@ from .errors import CodeIntelError, check_text
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Settings of the owner; the defaults serve one person on one machine."""
+    """Settings of the owner, by default for one person's machine."""
 
     home: Path
     max_file_bytes: int = 2_000_000  # of searched text; of a notebook, that of its cells
@@ -62,7 +62,7 @@ class Settings(msgspec.Struct, frozen=True):
         )
 
     def raw_limit(self, path: str) -> int:
-        """Return the maximum size, in bytes, of a file with this name."""
+        """Return a file's maximum size in bytes, by its name."""
         return (
             max(self.max_notebook_bytes, self.max_file_bytes)
             if path.lower().endswith((".ipynb", ".zpln"))

@@ -1,4 +1,4 @@
-"""Status of a repository: the state, size and age of its index."""
+"""Status of a repository: its index's state, size and age."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .index.update.write_lock import is_being_written
 def status_of(
     stored: StoredRepository, snapshot_of: Callable[[StoredRepository], Snapshot]
 ) -> RepositoryStatus:
-    """Return the status of a repository; a damaged index is described, not raised."""
+    """Return a repository's status, including any damage to its index."""
     repository, damaged = stored.repository, ""
     stop = read_stop(stored.folder)
     try:

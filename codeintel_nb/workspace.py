@@ -42,7 +42,7 @@ _T = TypeVar("_T")
 
 
 class Workspace(Searches):
-    """Search and indexing of the repositories in one home; safe to share between threads."""
+    """Thread-safe search and indexing of one home's repositories."""
 
     def __init__(
         self,
@@ -85,9 +85,10 @@ class Workspace(Searches):
 
     @classmethod
     def current(cls) -> Searches:
-        """Return this kernel's searches: under its ``%scope``, on its server's index if it has one.
+        """Return this kernel's searches, under its ``%scope``.
 
-        ``open`` returns the whole index without a session, so it knows no scope but those given.
+        They use its server's index, if it has one. ``open`` returns the whole index without a
+        session, so it knows no scope but those given.
         """
         # imported when it is used, as a client is above a workspace
         module: Any = importlib.import_module("codeintel_nb.client.kernel_workspace")
@@ -146,13 +147,13 @@ class Workspace(Searches):
         return self.indexer.watch(names, updated, failed)
 
     def remove(self, name: str) -> str:
-        """Remove a repository and delete its index; its own files are not touched."""
+        """Remove a repository and its index, but not its files."""
         return self.indexer.remove(name)
 
     # repositories
 
     def repository(self, name: str) -> Repository:
-        """Return a repository by its name; the errors are those of ``Indexer.repository``."""
+        """Return a repository by name, raising like ``Indexer.repository``."""
         return self.indexer.repository(name)
 
     def repositories(self) -> list[Repository]:
@@ -166,7 +167,7 @@ class Workspace(Searches):
 
     @property
     def failures(self) -> dict[str, str]:
-        """Return repositories not comparable with their folders at the last search, and why."""
+        """Return why the last search could not compare repositories' folders."""
         names = {repository.name for repository in self.repositories()}
         return {name: reason for name, reason in self._files.failures.items() if name in names}
 
@@ -193,7 +194,7 @@ class Workspace(Searches):
         return f"Workspace({str(self.settings.home)!r}: {listed or 'nothing indexed'})"
 
     def search(self, query: AnyQuery, scope: Scope | None, bounds: Bounds) -> Results:
-        """Return the hits of a query in a scope; the query's own limits of scope do not apply."""
+        """Return a query's hits in ``scope``, ignoring the query's own."""
         began = time.perf_counter()
         applied = (EVERYTHING if scope is None else scope).interned()
         fresh = isinstance(query, TextQuery)
@@ -244,7 +245,7 @@ class Workspace(Searches):
         return self.search(query, narrowed, Bounds.within(query.timeout_s, cancel))
 
     def count(self, scope: Scope | None = None) -> Coverage:
-        """Count files and chunks in scope, and warm the caches for later searches.
+        """Count files and chunks in scope, and warm the caches.
 
         An unindexed project is not counted, but listed in ``building``.
         """
@@ -275,14 +276,14 @@ class Workspace(Searches):
         return self._repositories.offered_name(root)
 
     def present_scope(self, scope: Scope) -> Scope | None:
-        """Return a scope with the repositories' current names; None if a name is unknown.
+        """Return a scope with current repository names; None if unknown.
 
         ``project_scope`` registers unindexed projects.
         """
         return self._repositories.present_scope(scope)
 
     def present_name(self, name: str) -> str:
-        """Return a repository's current name; an upgraded package has a new one."""
+        """Return a repository's current name, new after a package upgrade."""
         return self._repositories.present_name(name)
 
     def indexed_part(self, scope: Scope) -> Scope:
@@ -297,7 +298,7 @@ class Workspace(Searches):
         return self._repositories.indexed_part(scope)
 
     def facets(self, scope: Scope | None = None, folders: int = 12) -> Facets:
-        """Return counts by language, kind and folder of the code in scope."""
+        """Count the code in scope by language, kind and folder."""
         applied = (scope or EVERYTHING).interned()
         without = {field: applied.merged(**{field: ()}) for field in ("languages", "kinds")}
 
@@ -315,7 +316,7 @@ class Workspace(Searches):
         progress: Callable[[Progress], None] = lambda event: None,
         cancel: threading.Event | None = None,
     ) -> Points:
-        """Return up to ``most`` chunks in scope, evenly spread, on a map of the index.
+        """Return up to ``most`` evenly spread chunks, on a map.
 
         The map covers the whole index. The first call lays it out in a child process, in some ten
         seconds; ``cancel`` stops it. MissingExtra if openTSNE is not installed.
@@ -330,7 +331,7 @@ class Workspace(Searches):
         return self._repositories.with_view(scope, run)
 
     def prepare(self) -> None:
-        """Load the data for the first search in advance, if there is anything to search."""
+        """Load any data for the first search in advance."""
         if self._repositories.all():
             self._embedder().embed_query("prepare")
             with suppress(SearchError):  # no shard is finished yet
@@ -351,7 +352,7 @@ class Workspace(Searches):
         hits: Sequence[Hit] = (),
         deadline: float | None = None,
     ) -> Table:
-        """Return the rows of one SQL query over the code in scope.
+        """Return the rows of one SQL query in a scope.
 
         The tables are repositories, files, chunks, symbols and cells, limited to the scope; and
         hits, with the rows of ``hits``, such as those of a search. ``deadline`` is the former name
@@ -374,7 +375,7 @@ class Workspace(Searches):
     def open_file(
         self, repo: str, path: str, start_line: int = 1, end_line: int | None = None
     ) -> FileText:
-        """Return lines of a file; of a notebook, the text of its cells.
+        """Return lines of a file, or of a notebook's cells.
 
         A file changed since indexing is read as it is now.
         """
@@ -387,7 +388,7 @@ class Workspace(Searches):
         )
 
     def _within(self, bounds: Bounds, call: Callable[[Limit], _T]) -> _T:
-        """Return the answer to an engine's call, which is ended when the bounds are cancelled."""
+        """Return an engine's answer; end the call if cancelled."""
         if bounds.cancel is None:
             return call(Limit(bounds.left_s()))
         limit = Limit(bounds.left_s(), uuid4().hex)

@@ -30,7 +30,7 @@ REAP_S = 5.0
 
 
 class CodeIntelApp(ExtensionApp):
-    """Code search for every kernel of this server, each under its own scope."""
+    """Code search for this server's kernels, each with its scope."""
 
     name = "codeintel"
     load_other_extensions = True
@@ -161,7 +161,7 @@ class CodeIntelApp(ExtensionApp):
         self.handlers.extend(routes())
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
-        """Publish the server's address to its kernels, as it is final only now; start to reap."""
+        """Publish the server's address, final only now; start to reap."""
         variables = {
             URL: server_url(serverapp),
             PID: str(os.getpid()),
@@ -195,12 +195,12 @@ class CodeIntelApp(ExtensionApp):
 
 
 def is_personal(ip: str, environment: Mapping[str, str]) -> bool:
-    """Whether a server has a single user: it listens on this machine only, without a hub."""
+    """Whether a server is single-user: local and without a hub."""
     return ip in ("localhost", "127.0.0.1", "::1") and "JUPYTERHUB_USER" not in environment
 
 
 def server_url(serverapp: Any) -> str:
-    """Return the server's address for its kernels: loop-back if it listens on all.
+    """Return the server's address for its kernels, loop-back for wildcards.
 
     ``_get_urlparts`` is private to Jupyter, so a test of ours covers it.
     """

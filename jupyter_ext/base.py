@@ -1,4 +1,4 @@
-"""Base of the handlers: the client, its session, and errors as RFC 9457 problem documents."""
+"""Base of handlers: client, session and RFC 9457 problem documents."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class CodeIntelHandler(APIHandler):
 
     @property
     def is_page(self) -> bool:
-        """Whether the request is from a page of this server in a browser.
+        """Whether a page of this server sent the request.
 
         A script can claim it, but not by accident.
         """

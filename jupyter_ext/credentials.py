@@ -1,4 +1,4 @@
-"""Authorization: a person by Jupyter's own cookie or token, a kernel by its signature."""
+"""Authorization of people by cookie or token, kernels by signature."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Signatures:
         self._seen: OrderedDict[tuple[str, str], float] = OrderedDict()  # used ones, oldest first
 
     def kernel_of(self, header: str, method: str, uri: str, body: bytes) -> str | None:
-        """Return the id of the signing kernel; None if the signature is invalid."""
+        """Return the signing kernel's id; None for an invalid signature."""
         now = self._clock()
         try:
             kernel_id, at, nonce, mac = header.removeprefix(SCHEME).strip().split(":")

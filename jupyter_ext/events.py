@@ -1,4 +1,4 @@
-"""Events for pages: changes of a session's scope, and progress of indexing runs.
+"""Events for pages: scope changes and progress of indexing runs.
 
 They are events of the Jupyter server, to which each of its pages already listens. They never
 contain a scope.
@@ -43,7 +43,7 @@ SCHEMA = {
 
 
 class Events:
-    """Emitter of the events, on the server's event loop; its methods are thread-safe."""
+    """Thread-safe emitter of the events, on the server's event loop."""
 
     def __init__(self, logger: Any) -> None:
         self._logger = logger

@@ -1,4 +1,4 @@
-"""REST handlers, made from the table of operations: each answers one path."""
+"""REST handlers, one per path, from the table of operations."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ ROUTES = _routes()
 
 
 def routes() -> list[tuple[str, type[CodeIntelHandler]]]:
-    """Return the URL patterns below the base URL of Jupyter's web application."""
+    """Return the handlers by URL pattern, below Jupyter's base URL."""
     patterns = [
         (BASE + re.sub(r"\\\{\w+\\\}", "([^/]+)", re.escape(path)), handler)
         for path, handler in ROUTES.items()

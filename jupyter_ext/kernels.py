@@ -1,4 +1,4 @@
-"""Live kernels: the end of their scopes, and the offer of a scope to a kernel's successor."""
+"""Live kernels: the end of scopes, and offers to successors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Kernels:
         return session_id in self._kernels
 
     async def folder(self, kernel_id: str) -> str | None:
-        """Return the folder of a kernel's notebook, relative to the server's root.
+        """Return the notebook's folder, relative to the server's root.
 
         Return None for a kernel without a notebook.
         """
@@ -64,14 +64,14 @@ class Kernels:
         return self._offers.get(session_id)
 
     async def has_scope(self, session_id: str) -> None:
-        """Record that a scope was set for the session, if it is a kernel's."""
+        """Record that a session, if a kernel's, has a scope."""
         if self.is_live(session_id):
             self._offers.pop(session_id, None)
             self._holders.setdefault(session_id, "")
             await self._learn_sessions()
 
     async def on_action(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
-        """Handle an action event of the kernel manager: clear the scope of a kernel shut down."""
+        """Clear a kernel's scope on the event of its shutdown."""
         if data.get("action") == "shutdown" and data.get("status") == "success":
             kernel_id = str(data.get("kernel_id"))
             self._holders.setdefault(kernel_id, "")
@@ -79,7 +79,7 @@ class Kernels:
                 await self._ended(kernel_id)
 
     async def ask_gateway(self) -> None:
-        """Refresh the kernel manager's list: a gateway's still contains kernels that are gone."""
+        """Refresh the kernel list, which under a gateway becomes stale."""
         with suppress(Exception):  # the gateway is unreachable
             await ensure_async(self._kernels.list_kernels())
 
@@ -96,7 +96,7 @@ class Kernels:
             await self._learn_sessions()
 
     async def labels(self) -> dict[str, tuple[str, tuple[str, ...]]]:
-        """Return the name of each live kernel, and the paths of its notebooks and consoles."""
+        """Return live kernels' names, and paths of notebooks and consoles."""
         labels: dict[str, tuple[str, tuple[str, ...]]] = {
             str(kernel_id): (str(self._kernels.get_kernel(kernel_id).kernel_name), ())
             for kernel_id in self._kernels.list_kernel_ids()

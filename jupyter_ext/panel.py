@@ -1,4 +1,4 @@
-"""The operation of the side bar's panel, which only this server offers."""
+"""Operation of the side bar's panel, only on this server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from codeintel_nb.search.request import Request, described
 
 
 class LookInPanel(Request[Any], frozen=True):
-    """Panel's view of its session: its state, the size of a scope, or the hits of a search."""
+    """Panel's view of its session: state, scope size or hits."""
 
     what: Annotated[PanelRequest, described("what the panel shows")]
 

@@ -1,4 +1,4 @@
-"""The service of one Jupyter server: scopes of kernels, and operations of their clients."""
+"""Service of one Jupyter server: kernels' scopes and clients' operations."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Service(SharedService):
         self.public_url = os.environ.get("JUPYTERHUB_PUBLIC_URL", "")
 
     async def project_scope(self, session_id: str) -> Scope:
-        """Return the default scope: a kernel's is its notebook's project, others' is everything."""
+        """Return the default scope: the notebook's project, or else everything."""
         folder = await self.kernels.folder(session_id)
         # clients choose a session's path: it must not leave the root
         if folder is None or ".." in folder.split("/"):
@@ -142,7 +142,7 @@ class Service(SharedService):
         return result
 
     def is_remote(self, session_id: str) -> bool:
-        """Whether a session is a gateway's kernel, which keeps its own scope."""
+        """Whether a gateway's kernel keeps the session's own scope."""
         return self.has_remote_kernels and self.kernels.is_live(session_id)
 
     def _check_is_here(self, session_id: str) -> None:
@@ -150,9 +150,9 @@ class Service(SharedService):
             raise Refused(409, REMOTE, "ScopeError")
 
     async def session(self, caller: Caller) -> ScopeAnswer:
-        """Return the scope of the caller's session; a default one with the offer.
+        """Return the session's scope; a default one with an offer.
 
-        That is the scope of the kernel that the session's kernel replaced, if any.
+        The offer is the scope of the kernel that the session's kernel replaced, if any.
         """
         return self._with_offer(await super().session(caller), caller)
 
@@ -186,7 +186,7 @@ class Service(SharedService):
         )
 
     async def _look_in_panel(self, request: LookInPanel, caller: Caller) -> Any:
-        """Answer a panel; it sets and saves scopes through the other operations."""
+        """Answer a panel; other operations set and save its scopes."""
         client = FixedClient(self.workspace, await self.session(caller), self.calls.limits)
         client.where = WHERE
         try:
@@ -218,7 +218,7 @@ class Service(SharedService):
         await self.remove(request.name)
 
     def join(self, session_id: str, name: str) -> None:
-        """Add a repository to a kernel's scope once it is indexed, unless the scope covers all."""
+        """Add a repository, once indexed, to a kernel's limited scope."""
         if not self.kernels.is_live(session_id):
             return
         loop = asyncio.get_running_loop()
@@ -244,7 +244,7 @@ class Service(SharedService):
         self.jobs.follow(name, moved)
 
     async def remove(self, name: str) -> None:
-        """Remove a repository from the index, and from the scopes to which it was added."""
+        """Remove a repository from the index and from joined scopes."""
         added = {one for names in self._joined.values() for one in names}
 
         def remove() -> set[str]:
@@ -266,14 +266,14 @@ class Service(SharedService):
                 self.events.scope_changed(session_id)
 
     def note_address(self, user: str, protocol: str, host: str) -> None:
-        """Store the server's public address, from its owner's request through a proxy."""
+        """Store the server's public address, from its owner's proxied request."""
         if not os.environ.get("JUPYTERHUB_PUBLIC_URL") and user == os.environ.get(
             "JUPYTERHUB_USER", user
         ):
             self.public_url = f"{protocol}://{host}{self.base_url}"
 
     async def tick(self) -> None:
-        """Clear the scopes of dead kernels and read the registry's counts, every few seconds."""
+        """Clear dead kernels' scopes, and read the registry's counts."""
         if self.has_remote_kernels:
             await self.kernels.ask_gateway()
         await self.kernels.reap()

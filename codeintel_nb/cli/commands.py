@@ -1,4 +1,4 @@
-"""Commands: each queries the workspace, prints the answer and returns the exit code."""
+"""Commands that print an answer and return the exit code."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def status(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def ask(args: argparse.Namespace, workspace: Workspace) -> int:
-    """Run the operation of a command, under the limits of its options alone."""
+    """Run a command's operation, limited by its options alone."""
     operation: Operation = args.operation
     fields = {
         option.field: getattr(args, option.field)
@@ -212,7 +212,7 @@ def mcp(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _kernel_backend(args: argparse.Namespace) -> Backend:
-    """Return the backend that asks a Jupyter server as one of its kernels."""
+    """Return a backend that queries a server as its kernel."""
     from ..client.http import ServerClient
     from ..client.kernel import NoServer, kernel_by_id
     from ..server.backend import KernelBackend

@@ -1,4 +1,4 @@
-"""Command codeintel demo: index, set a scope, search, and suggest the next steps.
+"""Command codeintel demo: index, scope, search and next steps.
 
 Unless a folder is given, it runs on code at hand: this program's own and an installed package.
 """
@@ -95,7 +95,7 @@ def _advice(home: Path, is_temporary: bool) -> str:
 
 
 def open_quickstart(home: Path, is_temporary: bool) -> int:
-    """Run JupyterLab in the current folder, on a copy of the tutorials."""
+    """Run JupyterLab here, on a copy of the tutorials."""
     if not sys.stdin.isatty():  # nobody could close it: print how to start it, and return
         print(
             "JupyterLab was not started, as there is no terminal. "

@@ -1,4 +1,4 @@
-"""Connection: the Jupyter server's engine while it answers, else this process's own."""
+"""Connection to the Jupyter server, else to this process's engine."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Connection(Client):
         return ask(client)
 
     def _answering(self) -> Client:
-        """Return the server's client, connecting again if due, else the local one."""
+        """Reconnect if due; return the server's or the local client."""
         if self._server is not None:
             return self._server
         due = self._asked_at is None or (
@@ -128,7 +128,7 @@ class Connection(Client):
         return self._server or self._local or self._fall_back("")
 
     def _join(self, server: ServerClient, first: bool) -> None:
-        """Switch to the server, with a scope changed here, else with the server's own."""
+        """Switch to the server, keeping a scope changed here."""
         current = server.get_scope()
         if self._changed_here or (
             not self._is_default and current.is_default and not current.scope_expired
@@ -149,7 +149,7 @@ class Connection(Client):
             )
 
     def _fall_back(self, reason: str) -> EmbeddedClient:
-        """Fall back to this process with the last known scope, and report it."""
+        """Fall back to this process, keeping the last known scope."""
         try:
             self._find()
         except NoServer:

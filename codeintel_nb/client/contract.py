@@ -1,4 +1,4 @@
-"""Client: the operations of one session, on a local or a remote engine."""
+"""Client: the operations of a session, local or remote."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _A = TypeVar("_A")
 
 
 class Client(ABC):
-    """Operations of one session; every error that they raise is a CodeIntelError."""
+    """Operations of one session; they raise only CodeIntelErrors."""
 
     @property
     @abstractmethod
@@ -60,7 +60,7 @@ class Client(ABC):
 
     @abstractmethod
     def watch(self) -> tuple[str, ...]:
-        """Follow changes of files from now on; return the names of the repositories followed."""
+        """Follow file changes from now on; return the repositories followed."""
 
     def get_scope(self) -> ScopeAnswer:
         return self.ask(GetScope())

@@ -1,4 +1,4 @@
-"""Client of an engine in this process, with one session; its scope ends with the process."""
+"""Client of an engine and a session in this process."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .contract import Client
 
 
 class FixedClient(Client):
-    """Client of an engine in this process, with a scope that it cannot change."""
+    """Client of this process's engine, with a fixed scope."""
 
     where = "local to this process"
 
@@ -83,7 +83,7 @@ class EmbeddedClient(FixedClient):
         session_id: str | None = None,
         folder: Path | None = None,
     ) -> None:
-        """Start in the project that contains ``folder``; by default the current folder."""
+        """Start in the project containing ``folder`` (default: the current folder)."""
         super().__init__(workspace, ScopeAnswer(Scope(), session_id or f"local-{new_session_id()}"))
         self.session_id = self._fixed.session_id
         self._folder = folder or current_folder()

@@ -1,4 +1,4 @@
-"""Client over HTTP: a kernel's requests to its Jupyter server, signed with its own key."""
+"""Client over HTTP: a kernel's signed requests to its server."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ServerClient(Client):
         return self.ask(HealthRequest()).watching
 
     def public_url(self) -> str:
-        """Return the server's public address; empty if the server does not know it."""
+        """Return the server's public address; empty if unknown."""
         return self.ask(HealthRequest()).url
 
     def _ask(
@@ -74,7 +74,7 @@ class ServerClient(Client):
     def _search(
         self, operation: Operation, request: Request[Any], cancel: threading.Event | None
     ) -> Any:
-        """Search; setting ``cancel`` stops the search on the server, with partial results."""
+        """Search; ``cancel`` stops the server's search, with partial results."""
         request_id = str(uuid.uuid4())
         timeout_s = (getattr(request, "timeout_s", None) or SEARCH_S) + SLACK_S
         with (
@@ -110,7 +110,7 @@ class ServerClient(Client):
     def _follow(
         self, job: JobState, progress: OnProgress, cancel: threading.Event | None
     ) -> IndexReport:
-        """Follow a job's events until it ends; setting ``cancel`` cancels the job."""
+        """Follow a job until it ends; ``cancel`` cancels it."""
         request = JobEventsRequest(name=job.repository)
         with (
             self._send(operation_of(request), request, HEARTBEAT_S) as connection,

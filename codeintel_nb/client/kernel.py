@@ -14,7 +14,7 @@ _CONNECTION_FILE = re.compile(r"kernel-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{
 
 
 class NoServer(Exception):
-    """Lack of a reachable Jupyter server with codeintel-nb; the message gives the reason."""
+    """Lack of a server with codeintel-nb; the message says why."""
 
 
 class Kernel(NamedTuple):
@@ -27,7 +27,7 @@ class Kernel(NamedTuple):
 
 
 def kernel_by_id(url: str, kernel_id: str, token: str = "") -> Kernel:
-    """Return a kernel of the server at ``url``, for another process of the same user.
+    """Return a server's kernel, for another process of its user.
 
     With the server's token, the process may be any user's.
 

@@ -1,4 +1,4 @@
-"""The Python API of this kernel's session: every search obeys its scope."""
+"""Python API of this kernel's session, under its scope."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .contract import Client
 
 
 class KernelWorkspace(Searches):
-    """Searches of this kernel, under its ``%scope``; a ``scope`` given to one replaces it there."""
+    """Searches of this kernel, under its ``%scope`` unless given another."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -99,7 +99,7 @@ class KernelWorkspace(Searches):
 
 
 def current() -> KernelWorkspace:
-    """Return the searches of this kernel, with the client of its magics if they are loaded."""
+    """Return this kernel's searches, with its magics' client if loaded."""
     return KernelWorkspace(kernel_client()[0])
 
 

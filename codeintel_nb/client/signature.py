@@ -1,4 +1,4 @@
-"""A kernel's credential: each request is signed with the key of the kernel's connection file.
+"""Signature of a kernel's requests, with its connection file's key.
 
 The server has the same key, so no token is in any environment. A signature is valid for one request
 of one kernel, for a minute, and for nothing else on the server.
@@ -19,7 +19,7 @@ _VERSION = b"codeintel-v1"
 def sign(
     key: bytes, kernel_id: str, method: str, uri: str, body: bytes, at: int, nonce: str
 ) -> str:
-    """Return the HMAC-SHA256 of all of a request, in hexadecimal; ``at`` is in Unix seconds."""
+    """Return a request's HMAC-SHA256 in hexadecimal; ``at`` is Unix seconds."""
     parts = [
         _VERSION,
         kernel_id.encode(),

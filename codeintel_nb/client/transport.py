@@ -1,4 +1,4 @@
-"""HTTP connections of a kernel to its Jupyter server, with signed requests."""
+"""Signed HTTP requests of a kernel to its Jupyter server."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def check_version(theirs: str) -> None:
-    """Raise NoServer unless the server and this kernel have the same minor version.
+    """Raise NoServer unless server and kernel share a minor version.
 
     The message contains a command to make them equal.
     """
@@ -145,7 +145,7 @@ def check_version(theirs: str) -> None:
 
 
 def events(response: http.client.HTTPResponse) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and the data of each event of a stream."""
+    """Yield each event's name and data."""
     name = ""
     for line in response:
         if line.startswith(b"event:"):

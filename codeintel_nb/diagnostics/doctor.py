@@ -1,4 +1,4 @@
-"""Diagnosis of an installation and an index home: missing parts, damaged shards, orphans."""
+"""Diagnosis of an installation and its index home."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ _NETWORK = (
 
 
 def network_file_system(place: Path, listing: Path = LISTING) -> str | None:
-    """Return the type of a folder's network file system; None if it is local or unknown."""
+    """Return a folder's type of network file system, or None."""
     mount = mount_of(place, listing)
     return mount.kind if mount is not None and mount.kind.startswith(_NETWORK) else None
 
@@ -207,7 +207,7 @@ def examine(
 
 
 def _folder(stored: StoredRepository, settings: Settings, notices: Inotify) -> list[Finding]:
-    """Check that a folder can be walked, its ignore files read, and its changes watched."""
+    """Return the problems of reading and watching a folder."""
     name = stored.repository.name
     watched = notices.follow(_Tree(stored.repository.root))
     walk = Walk(
@@ -261,7 +261,7 @@ def _other_formats(store: Store) -> list[Finding]:
 
 
 def _without_description(folder: Path, repair: bool) -> Finding:
-    """Return the finding on a folder without a description; with ``repair``, remove an old one.
+    """Report an undescribed folder; with ``repair``, remove an old one.
 
     A process is creating or removing the repository, or died while doing so.
     """
@@ -334,7 +334,7 @@ def _rebuild(stored: StoredRepository) -> str:
 
 
 def _damage(stored: StoredRepository, ref: ShardRef) -> str:
-    """Return a description of a shard's damage; empty if all checksums match."""
+    """Return a shard's damage; empty if all checksums match."""
     shard_id = ref.id
     folder = stored.shards / shard_id
     try:

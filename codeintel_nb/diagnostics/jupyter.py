@@ -1,4 +1,4 @@
-"""Checks of Jupyter: the server extension, the running servers, the kernels' environments."""
+"""Checks of Jupyter's server extension, running servers and kernels' environments."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ print(json.dumps({"version": version, "ipykernel": has("ipykernel"), \
 
 
 def examine_jupyter() -> list[Finding]:
-    """Return a finding on the extension, on each running server and on each Python kernel."""
+    """Return findings on the extension, running servers and Python kernels."""
     try:
         import jupyter_server
     except ImportError:
@@ -111,7 +111,7 @@ def _servers() -> list[Finding]:
 
 
 def _server(url: str, token: str) -> Finding:
-    """Return the finding on a running server: its extension, version and health."""
+    """Return a finding on a server's extension, version and health."""
     subject = f"server {url}"
     request = urllib.request.Request(
         url.rstrip("/") + "/" + BASE + "health", headers={"Authorization": f"token {token}"}

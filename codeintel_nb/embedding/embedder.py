@@ -1,4 +1,4 @@
-"""Embedding of text as unit vectors: the contract, and the shipped static table."""
+"""Embedders of text as unit vectors: contract and static table."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Embedder(Protocol):
     dim: int
 
     def embed_code(self, texts: Sequence[str]) -> Vectors:
-        """Return (n, dim) unit rows for pieces of code, each preceded by its path."""
+        """Return (n, dim) unit rows of texts from ``embedder_input``."""
         ...
 
     def embed_query(self, text: str) -> Vectors:
@@ -117,7 +117,7 @@ class StaticEmbedder:
 def gathered(
     values: array[int], ends: array[int], rows: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return some rows of a ragged table, concatenated, and the rows' lengths."""
+    """Return rows of a ragged table, concatenated, and their lengths."""
     # these views must not outlive the call: an array with a view cannot grow
     flat, bounds = np.frombuffer(values, np.int32), np.frombuffer(ends, np.int64)
     lengths = bounds[rows + 1] - bounds[rows]
@@ -135,7 +135,7 @@ def default_embedder() -> StaticEmbedder:
 
 
 def embedder_input(path: str, text: str) -> str:
-    """Return the text to embed for a chunk: its path, then its content.
+    """Return a chunk's text to embed: its path and content.
 
     The path says much about the purpose of the code.
     """

@@ -1,4 +1,4 @@
-"""Terms of text for BM25: stems of whole identifiers and of their parts."""
+"""Terms for BM25: stems of identifiers and of their parts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def stem(word: str) -> str:
 
 @lru_cache(200_000)
 def terms_of(word: str) -> tuple[str, ...]:
-    """Return a word's terms: itself and its parts, if several; none for a bare number."""
+    """Return a word's and its parts' stems; none for numbers."""
     if word.isdigit():
         return ()
     parts = parts_of(word)

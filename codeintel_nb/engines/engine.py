@@ -1,4 +1,4 @@
-"""Contract of an engine: run one query over many shards and merge the answers.
+"""Contract of an engine: one query over many shards.
 
 All arguments are values that can travel: an engine may run on another machine.
 """
@@ -27,7 +27,7 @@ class Target(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """Limit of one call: it ends after ``timeout_s``, or when ``end(call)`` is called."""
+    """Limit of a call, ended by ``timeout_s`` or ``end(call)``."""
 
     timeout_s: float | None = None
     call: str = ""  # unique; empty for a call that cannot be ended
@@ -66,7 +66,7 @@ class Engine(Protocol):
     """
 
     def count(self, targets: Sequence[Target]) -> Counts:
-        """Count files and chunks in scope; cache the masks for later searches."""
+        """Count files and chunks in scope, and cache the masks."""
         ...
 
     def facets(
@@ -90,7 +90,7 @@ class Engine(Protocol):
         limit: Limit,
         unindexed: Sequence[UnindexedTarget] = (),
     ) -> Answer:
-        """Answer a query over the shards; a text query also over ``unindexed`` files.
+        """Answer a query; a text query also searches ``unindexed`` files.
 
         A semantic one uses the engine's own embedding.
         """
@@ -105,11 +105,11 @@ class Engine(Protocol):
         memory_bytes: int,
         hits: Sequence[Hit] = (),
     ) -> Table:
-        """Answer one SQL statement over the files in scope, and the table ``hits``."""
+        """Answer an SQL statement on files in scope and ``hits``."""
         ...
 
     def points(self, targets: Sequence[Target], most: int) -> Points:
-        """Return the chunks in scope on the map of the code, at most ``most``."""
+        """Return at most ``most`` chunks in scope on the map."""
         ...
 
     def read(self, targets: Sequence[Target], path: str) -> FileContent | None:
@@ -125,7 +125,10 @@ class Engine(Protocol):
         ...
 
     def end(self, call: str) -> None:
-        """End a call early, with partial results; a call that has not begun ends at once."""
+        """End a call early, even one that has not begun.
+
+        A search then returns partial results; SQL raises SearchError.
+        """
         ...
 
     def close(self) -> None: ...

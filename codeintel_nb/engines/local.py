@@ -52,7 +52,7 @@ _V = TypeVar("_V")
 
 
 class LocalEngine:
-    """Engine over open shards and compiled masks, shared by the threads of a process."""
+    """Engine over open shards and masks, shared by threads."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Text search over many shards: the first hits in path order, then a count of the rest.
+"""Text search over many shards: first hits, then a count.
 
 Lines beyond the limit are counted in the first ``count_bytes`` of candidate text, in path order.
 The count does not depend on timing, so it is the same in every run. If more text is left, the count
@@ -35,7 +35,7 @@ COUNTED_HERE = 1 << 20  # bytes up to which counting here is faster than startin
 
 
 class OpenShards(Protocol):
-    """Part of an engine that a text search uses: shards, masks and threads."""
+    """Part of an engine used by text search."""
 
     def shard_of(self, target: Target) -> Shard: ...
     def mask(self, target: Target) -> ScopeMask: ...
@@ -161,7 +161,7 @@ class TextSearch:
                 self._add(search_text(plan, self._query, 0, self._bounds, end))
 
     def _put_off(self, plan: TextPlan, count_end: int, counted: int, size: int) -> None:
-        """Split the rest of a shard into a part to count and a part beyond."""
+        """Defer a shard's rest, split where counting ends."""
         head, tail = plan.cut(count_end)
         if head.bytes_to_read:
             self._rests.append(Rest(head, counted, count_end >= size))
@@ -178,7 +178,7 @@ class TextSearch:
         return end
 
     def _count(self) -> tuple[int, bool]:
-        """Count the lines of the deferred parts; return also whether the bounds ended it."""
+        """Return the deferred parts' count, and whether bounds ended it."""
         are_small = sum(rest.plan.bytes_to_read for rest in self._rests) < COUNTED_HERE
         small, whole, parts = list[Rest](), list[Rest](), list[Rest]()
         for rest in self._rests:
@@ -245,7 +245,7 @@ class TextSearch:
         )
 
     def _is_behind(self, target: Target) -> bool:
-        """Whether all files of a shard sort after the hits so far."""
+        """Whether all files of a shard sort after the hits."""
         last = [
             path_order(hit.repo, hit.path)
             for answer in self._answers
@@ -261,7 +261,7 @@ class TextSearch:
 
 
 def _is_read_whole(rest: Rest) -> bool:
-    """Whether rg counts faster in the whole shard than in its candidate text."""
+    """Whether rg counts a whole shard faster than candidate text."""
     plan = rest.plan
     return (
         plan.is_whole

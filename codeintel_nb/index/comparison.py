@@ -1,4 +1,4 @@
-"""Comparison of a folder with its index: files that are new, changed or gone."""
+"""Comparison of a folder with its index."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Unparsed(NamedTuple):
 
 
 class FileCache(msgspec.Struct):
-    """Cache of the updater's file states outside the shards; safe to lose."""
+    """Cache of file states outside the shards; safe to lose."""
 
     refused: dict[str, Refused] = {}
     touched: dict[str, FileState] = {}  # changed state, same content
@@ -63,7 +63,7 @@ class IndexedFiles:
 
     @cached_property
     def states(self) -> dict[str, tuple[int, ...]]:
-        """Return the state of every file by path: faster than ``state`` for a whole folder."""
+        """Return every state by path, faster than repeated ``state``."""
         states: dict[str, tuple[int, ...]] = {}
         for shard, dead in self._shards:
             columns = (shard.file_size, shard.file_mtime_ns, shard.file_ctime_ns, shard.file_inode)
@@ -75,7 +75,7 @@ class IndexedFiles:
         return states
 
     def state(self, path: str) -> FileState | None:
-        """Return the state of one file at its read; None if it is not indexed."""
+        """Return a file's state at its read; None if unindexed."""
         place = self.get(path)
         return None if place is None else self.state_at(place)
 
@@ -83,7 +83,7 @@ class IndexedFiles:
         return self._shards[place.shard][0].file_state(place.file)
 
     def get(self, path: str) -> Place | None:
-        """Return the position of one file; None if it is not indexed."""
+        """Return a file's position; None if it is not indexed."""
         for position, (shard, dead) in enumerate(self._shards):
             file = shard.file_numbers.get(path)
             if file is not None and file not in dead:

@@ -1,4 +1,4 @@
-"""Store of all repositories, and the snapshot of each one's current shards."""
+"""Store of repositories, and snapshots of their current shards."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REMOVED = ".removed-"  # prefix of a removed repository's folder until it is del
 
 
 class ShardRef(msgspec.Struct, frozen=True):
-    """Shard of a snapshot; ``dead`` are its replaced or deleted files (tombstones)."""
+    """Shard of a snapshot; ``dead`` are tombstones of outdated files."""
 
     id: str
     dead: tuple[int, ...] = ()
@@ -60,11 +60,11 @@ class StoredRepository(NamedTuple):
         return self.folder / "shards"
 
     def shard(self, shard_id: str) -> Path:
-        """Return the folder of a shard, cached: every search needs every shard's."""
+        """Return a shard's folder, cached for searches."""
         return _shard_folder(self.folder, shard_id)
 
     def key(self, shard_id: str) -> str:
-        """Return the folder of a shard relative to that of all repositories, with /."""
+        """Return a shard's folder relative to the store's, with /."""
         return _shard_key(self.folder, shard_id)
 
 
@@ -160,7 +160,7 @@ class Store:
             return {}  # none yet; a damaged file only makes old names unknown
 
     def note_renamed(self, former: str, name: str) -> None:
-        """Record a package's new name, so scopes with its former name still find it."""
+        """Record a package's new name for scopes with the old."""
         with suppress(OSError):  # or a lock timeout: such scopes then report an unknown name
             lock = acquire_lock(self.root.parent / "renamed.lock", 5)
             try:
@@ -175,7 +175,7 @@ class Store:
 
 
 def read_snapshot(folder: Path) -> Snapshot:
-    """Return the current snapshot; an empty one before the first shard is published."""
+    """Return the current snapshot; empty before the first shard."""
     try:
         data = (folder / "snapshot.json").read_bytes()
     except FileNotFoundError:

@@ -37,7 +37,7 @@ INSTRUCTIONS = (
 
 
 class SessionMiddleware:
-    """Middleware: determine the session of a call, and run the call in it."""
+    """Middleware that runs each call in its session."""
 
     def __init__(self, backend: Backend, of_process: str = "") -> None:
         self._backend = backend
@@ -71,7 +71,7 @@ class SessionMiddleware:
 
 
 def make_server(backend: Backend, of_process: str = "") -> Server[Any]:
-    """Return an MCP server over a backend; MissingExtra if the SDK is not installed."""
+    """Return an MCP server; raise MissingExtra without the SDK."""
     try:
         import mcp_types as types
         from mcp.server import Server

@@ -1,4 +1,4 @@
-"""Arguments and answers of the MCP tools; their schemas are made from these."""
+"""Arguments and answers of MCP tools, sources of their schemas."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SessionArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 def arguments_of(operation: Operation) -> type[SessionArguments]:
-    """Return the arguments of an operation's tool: its request's fields, and the session."""
+    """Return the tool's arguments: the request's fields and the session."""
     request, tool = operation.request, operation.tool
     hints = get_type_hints(request, include_extras=True)
     fields: list[Any] = []
@@ -144,7 +144,7 @@ class StatusAnswer(msgspec.Struct, frozen=True):
 
 @cache
 def schema_of(kind: type) -> dict[str, Any]:
-    """Return the JSON Schema of a struct, an object at its root.
+    """Return a struct's JSON Schema, with an object as root.
 
     References are inlined: clients check every answer against it, a hit at a time.
     """

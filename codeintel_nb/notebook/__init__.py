@@ -1,1 +1,1 @@
-"""The notebook interface: magics, displays of results, the panel and the code map."""
+"""Notebook interface: magics, results, the panel and the code map."""

@@ -1,4 +1,4 @@
-"""CodeMap: a two-dimensional map of the chunks in scope, with the hits highlighted."""
+"""CodeMap: a map of chunks in scope, with highlighted hits."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class CodeMap(anywidget.AnyWidget):
         return f"code map of {self.caption}"
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Return the widget, and a picture of it for a saved or untrusted notebook."""
+        """Return the widget, and a picture as its fallback."""
         bundle = super()._repr_mimebundle_(**options)
         formats = bundle[0] if isinstance(bundle, tuple) else bundle
         if formats is None:
@@ -189,7 +189,7 @@ class CodeMap(anywidget.AnyWidget):
         return bundle
 
     def picture(self) -> bytes:
-        """Return a PNG image: points in the colours of their groups, hits larger and dark."""
+        """Return a PNG of coloured points, with larger, darker hits."""
         from PIL import Image
 
         width, height = _PICTURE
@@ -216,7 +216,7 @@ def points_in(
     progress: OnProgress = ignore,
     cancel: threading.Event | None = None,
 ) -> list[Points]:
-    """Return the points to draw: a sample, plus all points of the hits' files.
+    """Return points to draw: a sample and the hits' files.
 
     Raises
     ------
@@ -292,7 +292,10 @@ def _points(samples: list[Points]) -> dict[str, Any]:
 
 
 def _grouped(names: Any) -> tuple[list[str], Any]:
-    """Return the most common names, and the index of each point's; the rest share the last."""
+    """Return the commonest names, and each point's index among them.
+
+    Rarer names share the last index.
+    """
     common = [name for name, _ in Counter(names.tolist()).most_common(MAX_GROUPS) if name != OTHERS]
     position = {name: i for i, name in enumerate(common)}
     group = np.array([position.get(name, len(common)) for name in names.tolist()], np.uint8)

@@ -1,4 +1,4 @@
-"""Options and commands of the magics; the requests in lines of %scope and %codeindex."""
+"""Options, commands and requests in the lines of magics."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ INDEX_COMMANDS = ("add", "status", "refresh", "drop", "watch")
 
 
 def help_of(operation: Operation) -> str:
-    """Return the help of a magic: its use, its options, and its names elsewhere."""
+    """Return a magic's help: use, options and names elsewhere."""
     summary = f"{operation.summary[0].upper()}{operation.summary[1:]}, inside the scope."
     elsewhere = f"In Python and REST: {operation.name}."
     if operation.command:
@@ -128,7 +128,7 @@ def index_request(place: str, values: dict[str, Any]) -> IndexRequest:
 def kernel_requests(
     namespace: Mapping[str, Any], place: str, values: dict[str, Any]
 ) -> list[IndexRequest]:
-    """Return an index request for each installed package imported by this kernel.
+    """Return an index request per installed package imported here.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def indexed_imports(
 def with_imports(
     scope: Scope, client: Client, namespace: Mapping[str, Any]
 ) -> tuple[Scope, list[str]]:
-    """Return a scope plus this kernel's imported packages, and the names of unindexed ones.
+    """Return a scope plus imported packages, and unindexed ones' names.
 
     Raises
     ------
@@ -252,7 +252,7 @@ def each_summary(runs: Sequence[tuple[str, Callable[[], IndexReport]]]) -> list[
 
 
 def sendable(hits: Sequence[Hit]) -> tuple[Hit, ...]:
-    """Return as many hits as fit into an SQL request, with short snippets."""
+    """Return hits, cut to fit into an SQL request."""
     short = tuple(
         msgspec.structs.replace(hit, snippet=hit.snippet[:MAX_SQL_SNIPPET], signature="", doc="")
         for hit in hits[:MAX_SQL_HITS]

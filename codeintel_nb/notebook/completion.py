@@ -96,7 +96,7 @@ class Completer:
         return ()
 
     def _folders(self, last: str) -> Iterable[str]:
-        """Return paths one level below the typed one: ``src/`` gives its folders and files."""
+        """Return the paths one level below the typed one."""
         typed = last.strip("'\"")
         depth = typed.count("/") + 1
         paths: set[str] = set()

@@ -1,4 +1,4 @@
-"""Rich output of results: HTML for notebooks, Markdown for GitHub, plain text for a terminal.
+"""Rich output of results: HTML, Markdown and plain text.
 
 The HTML is readable in untrusted notebooks too. There ``<style>``, ``data-*`` and every
 ``var(...)`` are stripped; classes, plain colours, tables and relative links stay, and Jupyter's own
@@ -105,7 +105,7 @@ def _row(results: Results, hit: Hit, several: bool) -> str:
 
 
 def _link(results: Results, hit: Hit) -> str:
-    """Return a link to a hit, relative to the notebook; JupyterLab opens it at the line.
+    """Return a notebook-relative link to a hit's line.
 
     Return plain text if the Jupyter server does not show the file.
     """
@@ -159,7 +159,7 @@ def _code(results: Results, hit: Hit) -> str:
 
 
 def coloured(text: str, language: str, spans: Spans) -> str:
-    """Return the text as HTML with Pygments' classes and ``<mark>`` around the spans."""
+    """Return HTML with Pygments' classes, and ``<mark>`` around spans."""
     out: list[str] = []
     for css, marked, piece in segments(text, language, spans):
         escaped = html.escape(piece)

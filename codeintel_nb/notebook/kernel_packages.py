@@ -27,7 +27,7 @@ KERNEL = (
 
 
 def imported_packages(namespace: Mapping[str, Any]) -> list[tuple[str, Path]]:
-    """Return the import name and folder of each installed package imported for the notebook.
+    """Return the notebook's imported packages by import name and folder.
 
     Includes their requirements, as far as they are imported. Leaves out the standard library, and
     packages needed only by the kernel.

@@ -337,7 +337,7 @@ class CodeintelMagics(BaseMagics):
         return self._run(run)
 
     def draw(self, scope: Scope, results: Results | None, colour: Any) -> CodeMap:
-        """Return the map of a scope; laying out the first one takes some seconds."""
+        """Return a scope's map; the first takes some seconds."""
 
         def make(progress: OnProgress, cancel: threading.Event) -> CodeMap:
             from .codemap import CodeMap, points_in

@@ -20,7 +20,7 @@ def is_hub() -> bool:
 
 
 def public_url(kernel: Kernel) -> str:
-    """Return the server's address for other machines: its own, or the hub proxy's."""
+    """Return the server's address, or its hub's, for other machines."""
     if not is_hub():
         return kernel.url
     url = os.environ.get("JUPYTERHUB_PUBLIC_URL", "")

@@ -1,4 +1,4 @@
-"""Panel: a widget for the scope and the searches of this notebook.
+"""Panel: a widget for this notebook's scope and searches.
 
 Every control has an equivalent magic.
 """
@@ -65,7 +65,7 @@ PanelMessage = PanelRequest | SetScope | ClearScope | AddImports | Save | Use | 
 
 
 class Panel(anywidget.AnyWidget):
-    """Widget to edit the scope with live counts, and to search as you type.
+    """Widget for editing the scope and searching as you type.
 
     ``%scope panel`` or ``Panel()`` shows it. The widget sends numbered messages; the reply has the
     same number and either ``answer``, or ``error`` with advice. All values are plain text, never
@@ -191,7 +191,7 @@ class Panel(anywidget.AnyWidget):
             }
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """Return the widget, and a static view for a saved or untrusted notebook."""
+        """Return the widget, and a static view as its fallback."""
         bundle = super()._repr_mimebundle_(**options)
         formats = bundle[0] if isinstance(bundle, tuple) else bundle
         if formats is not None:

@@ -1,4 +1,4 @@
-"""Progress of a build in a notebook: a bar and a line, cleared at the end."""
+"""Progress bar and line, cleared when the build ends."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class BaseMagics(Magics, Configurable):
         return NotebookProgress() if self._rich else TerminalProgress()
 
     def _unless_silenced(self, line: str, call: Callable[[str], _T]) -> _T | None:
-        """Run, and return the value, or None if the line ends in ``;``.
+        """Run; return the value, or None after a final ``;``.
 
         IPython's own decorator parses the line as Python, which fails on a regex.
         """
@@ -60,7 +60,7 @@ class BaseMagics(Magics, Configurable):
         return None if line.rstrip().endswith(";") else value
 
     def _run_operation(self, operation: Operation, line: str, cell: str | None) -> Any:
-        """Run the operation of a magic's line, and show or store its answer."""
+        """Run the line's operation, and show or store its answer."""
 
         def run() -> Any:
             target, values, query = self._request(operation.magic, line, cell)
@@ -89,7 +89,7 @@ class BaseMagics(Magics, Configurable):
         return self._run(run)
 
     def _defaults(self, operation: Operation, query: str) -> dict[str, Any]:
-        """Return the fields of a request that its line does not give."""
+        """Return the request's fields not given by its line."""
         raise NotImplementedError
 
     def _request(self, magic: str, line: str, cell: str | None) -> tuple[str, dict[str, Any], str]:
@@ -138,9 +138,9 @@ class BaseMagics(Magics, Configurable):
         return None
 
     def _work(self, work: Callable[[OnProgress, threading.Event], _T], stage: str = "") -> _T:
-        """Run on a thread and show the progress, or after a second the time in ``stage``.
+        """Run on a thread, showing progress, or ``stage`` and time.
 
-        Ctrl-C stops the work early, with partial results.
+        Ctrl-C ends the work early; a search then returns partial results.
         """
         with self._progress() as progress:
 
@@ -151,7 +151,7 @@ class BaseMagics(Magics, Configurable):
             return Task(work).wait(progress, wait if stage else None)
 
     def _run(self, call: Callable[[], _T]) -> _T:
-        """Run the call; report Ctrl-C and our own errors in one line."""
+        """Run; report Ctrl-C and our own errors in one line."""
         try:
             return call()
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Background work of a cell, while its own thread shows progress and handles Ctrl-C."""
+"""Background work of a cell, with progress and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 
 class Task(Generic[_T]):
-    """Work on its own thread, so that a hung task does not block others."""
+    """Work on its own thread, independent of hung tasks."""
 
     def __init__(self, work: Callable[[OnProgress, threading.Event], _T]) -> None:
         self.cancel = Cancel()
@@ -40,9 +40,10 @@ class Task(Generic[_T]):
         self._ended.set()
 
     def wait(self, show: OnProgress, waiting: Callable[[float], None] | None = None) -> _T:
-        """Return the result; Ctrl-C stops the work early, a second one abandons it.
+        """Return the result; Ctrl-C stops the work early.
 
-        ``show`` receives the progress; without any, ``waiting`` receives the elapsed seconds.
+        A second one abandons it. ``show`` receives the progress; without any, ``waiting`` receives
+        the elapsed seconds.
 
         Raises
         ------

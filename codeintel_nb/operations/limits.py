@@ -8,7 +8,7 @@ MAX_POINTS = 1_000_000  # of a map
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Limits of one call; None for no limit but the query's own."""
+    """Limits of one call; None leaves the query's own."""
 
     timeout_s: float | None = None
     hits: int | None = None
@@ -18,15 +18,15 @@ class Limits(msgspec.Struct, frozen=True):
     sql_memory_bytes: int = 1_000_000_000
 
     def within(self, requested_s: float | None) -> float | None:
-        """Return a search's time limit in seconds: the requested one, within the server's."""
+        """Return a search's time limit, at most the server's."""
         return _within(requested_s, self.timeout_s)
 
     def sql_within(self, requested_s: float | None) -> float | None:
-        """Return an SQL query's time limit in seconds: the requested one, within the server's."""
+        """Return an SQL query's time limit, at most the server's."""
         return _within(requested_s, self.sql_timeout_s)
 
     def hits_of(self, limit: int, offset: int) -> int:
-        """Return the number of hits to find: a page and those before it, within the limit."""
+        """Return how many hits a page needs, within the limit."""
         return limit + offset if self.hits is None else min(limit + offset, self.hits)
 
 

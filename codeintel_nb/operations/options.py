@@ -1,4 +1,4 @@
-"""Options of commands and magics: read from the fields of requests, parsed, and described."""
+"""Options of commands and magics, from the fields of requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..search.request import Described, Flag, Request, ScopedRequest
 
 
 class Option(NamedTuple):
-    """Option of a command line, which sets one field of a request or a scope."""
+    """Command-line option for one field of a request or scope."""
 
     flags: tuple[str, ...]
     field: str
@@ -35,7 +35,7 @@ _FIRST = {"timeout_s": 1}  # other fields of all requests, behind the request's 
 
 @cache
 def options_of(request: type[Request[Any]]) -> tuple[Option, ...]:
-    """Return the options of a request: its own first, then those of its scope."""
+    """Return a request's own options, then those of its scope."""
     hints = get_type_hints(request, include_extras=True)
     options = list[tuple[int, Option]]()
     for name in request.__struct_fields__:
@@ -49,7 +49,7 @@ def options_of(request: type[Request[Any]]) -> tuple[Option, ...]:
 
 @cache
 def positional_of(request: type[Request[Any]]) -> str:
-    """Return the field that takes the text of a line; empty if there is none."""
+    """Return the field for a line's text; empty if none."""
     hints = get_type_hints(request, include_extras=True)
     for name in request.__struct_fields__:
         described = _described(hints[name])
@@ -68,7 +68,7 @@ def _described(hint: Any) -> Described | None:
 
 
 def _option(field: str, hint: Any, flag: Flag) -> Option:
-    """Return the option of a flag; its kind is that of the field's type."""
+    """Return the option of a flag, typed like its field."""
     bare = get_args(hint)[0]
     kind = next((one for one in get_args(bare) if one is not NoneType), bare)
     if NoneType not in get_args(bare):
@@ -99,11 +99,10 @@ class Parsed(NamedTuple):
 
 
 def parse_line(line: str, options: Sequence[Option], raw: bool = False) -> Parsed:
-    """Parse the options at both ends of a line; the text between them stays unchanged.
+    """Parse the options at both ends; leave the rest unchanged.
 
-    With ``raw`` the rest is a query: an unknown ``--word`` at its start is an error, ``--`` ends
-    the options, and one pair of quotes around all of it is removed. Without it, options may be
-    anywhere.
+    ``--`` ends the options; an unknown ``--word`` at the start is an error. With ``raw`` the rest
+    is a query, and one pair of quotes around all of it is removed.
     """
     by_flag = {flag: option for option in options for flag in option.flags}
     tokens = list(_TOKEN.finditer(line))
@@ -137,7 +136,7 @@ def parse_line(line: str, options: Sequence[Option], raw: bool = False) -> Parse
 
 
 def trailing_letters(line: str, query: str, options: Sequence[Option]) -> list[str]:
-    """Return single-letter options at the end of a line; in ``rm -f`` they may be text."""
+    """Return trailing one-letter options, perhaps text as in ``rm -f``."""
     by_flag = {
         flag: option for option in options for flag in option.flags if not flag.startswith("--")
     }
@@ -151,7 +150,7 @@ def trailing_letters(line: str, query: str, options: Sequence[Option]) -> list[s
 
 
 def unread_options(line: str, query: str, options: Sequence[Option]) -> list[str]:
-    """Return the options inside a query, which are searched for as text."""
+    """Return the options inside a query, searched for as text."""
     flags = {flag for option in options for flag in option.flags if flag.startswith("--")}
     words = [token[0] for token in _TOKEN.finditer(line)]
     return (
@@ -164,7 +163,7 @@ def unread_options(line: str, query: str, options: Sequence[Option]) -> list[str
 def _options_at_the_end(
     tokens: list[re.Match[str]], first: int, by_flag: dict[str, Option], values: dict[str, Any]
 ) -> int:
-    """Read the longest run of options at the end; return its first position."""
+    """Read the longest trailing run of options; return its start."""
     for start in range(first + 1, len(tokens)):
         if tokens[start][0].partition("=")[0] not in by_flag:
             continue
@@ -187,7 +186,7 @@ def _options_at_the_end(
 def _take(
     tokens: list[re.Match[str]], at: int, by_flag: dict[str, Option], values: dict[str, Any]
 ) -> int:
-    """Read the option at a position into ``values``; return its number of tokens, 0 for none."""
+    """Read an option; return its number of tokens, or 0."""
     flag, equals, argument = tokens[at][0].partition("=")
     option = by_flag.get(flag)
     if option is None:
@@ -210,7 +209,7 @@ def _take(
 
 
 def _take_cluster(word: str, by_flag: dict[str, Option], values: dict[str, Any]) -> int:
-    """Parse ``-iw`` or ``-C3`` into ``values``, like rg; return 1, or 0 for an unknown letter."""
+    """Parse ``-iw`` or ``-C3`` like rg; return 1, else 0."""
     if not re.fullmatch(r"-[A-Za-z]\S+", word):
         return 0
     cluster = dict[str, Any]()
@@ -233,7 +232,7 @@ def _take_cluster(word: str, by_flag: dict[str, Option], values: dict[str, Any])
 
 
 def _meant(word: str, by_flag: dict[str, Option]) -> str:
-    """Suggest an option for an unknown long one; list the options for an unknown letter."""
+    """Suggest a long option; for a letter, list all options."""
     flags = [flag for flag, option in by_flag.items() if not option.is_hidden]
     return (
         did_you_mean(word, [flag for flag in flags if flag.startswith("--")])
@@ -243,7 +242,7 @@ def _meant(word: str, by_flag: dict[str, Option]) -> str:
 
 
 def convert(option: Option, flag: str, text: str) -> Any:
-    """Return an option's value from its text; commas separate lists, but not globs."""
+    """Return an option's value; commas separate lists, but not globs."""
     if option.kind == "list":
         return [part for part in text.split(",") if part]
     if option.kind == "globs":

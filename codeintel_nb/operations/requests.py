@@ -1,4 +1,4 @@
-"""Requests of the operations that are no searches; those of searches are in search/query.py."""
+"""Requests of operations other than searches (see search/query.py)."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class SessionsRequest(Request[SessionsAnswer], frozen=True):
 
 
 class EndSearch(Request[None], frozen=True):
-    """The end of a search in flight, which then returns partial results."""
+    """End of a search in flight, which returns partial results."""
 
     request_id: Annotated[str, described("the X-Request-ID of the search")]
 

@@ -1,4 +1,4 @@
-"""Runs of the operations that need only a workspace and a session's scope, the same everywhere."""
+"""Operations run with just a workspace and a session's scope."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def open_file(call: Call[FileRequest]) -> FileText:
 
 
 def get_scope(call: Call[GetScope]) -> ScopeAnswer:
-    """Return the session's scope with its coverage, or without if that is unknown now."""
+    """Return the session's scope, with its coverage if known."""
     workspace, scope = call.workspace, call.session.scope
     coverage = None
     # a repository of the scope was removed, or its first shard is not written yet
@@ -157,7 +157,7 @@ def get_scope(call: Call[GetScope]) -> ScopeAnswer:
 
 
 def checked(workspace: Workspace, scope: Scope) -> Scope:
-    """Return the scope, checked against the index; warm the caches for later searches."""
+    """Return the scope, checked against the index; warm the caches."""
     if workspace.repositories() or scope.repos:
         with suppress(SearchError):  # nothing is indexed yet
             workspace.count(scope)

@@ -1,4 +1,4 @@
-"""The table of operations: what can be asked, and where each face offers it.
+"""Table of operations, and where each face offers them.
 
 REST routes of both servers, MCP tools, commands, magics, their options, help and completion, and
 the description of the API (server/openapi.py) all come from here.

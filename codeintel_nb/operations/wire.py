@@ -1,4 +1,4 @@
-"""Requests and answers as JSON: the old names of fields are read, the present ones written."""
+"""Requests and answers as JSON; old names are still read."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def from_builtins(value: dict[str, Any], kind: type[_T], strict: bool = True) ->
 def decode_request(
     operation: Operation, body: bytes, parameters: Mapping[str, str], query: Mapping[str, str]
 ) -> Request[Any]:
-    """Decode a request from its body, its path and its query string.
+    """Decode a request from its body, path and query string.
 
     Raises
     ------

@@ -20,7 +20,7 @@ Spans = list[tuple[int, int]]
 
 
 def spans_in(results: Results, text: str) -> Spans:
-    """Return the spans of the query's matches, or of its words, in a snippet."""
+    """Return the spans of the query's matches or words."""
     query = results.query
     if isinstance(query, TextQuery):
         try:
@@ -91,14 +91,14 @@ _LEXERS = {
 
 
 def shown_language(hit: Hit) -> str:
-    """Return the language for highlighting a hit: Markdown for prose, text for outputs."""
+    """Return the language for highlighting a hit."""
     if hit.kind == "markdown":
         return "markdown"
     return "text" if hit.kind == "text" and hit.cell is not None else hit.language
 
 
 def segments(text: str, language: str, spans: Spans) -> list[tuple[str, bool, str]]:
-    """Split the text into pieces: Pygments' class, whether it is marked, and the unescaped text."""
+    """Split the text into (Pygments class, marked, unescaped text) pieces."""
     marks = sorted(spans)
     out: list[tuple[str, bool, str]] = []
     at = 0

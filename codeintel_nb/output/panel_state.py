@@ -1,4 +1,4 @@
-"""Answers for a panel: the scope with its choices, and the hits of a search as plain text."""
+"""Answers for a panel: scope, choices, and hits as text."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def state_of(client: PanelClient) -> dict[str, Any]:
 
 
 def _note(now: ScopeAnswer, repositories: tuple[RepositoryStatus, ...]) -> str:
-    """Return the note shown instead of counts while nothing in scope is indexed."""
+    """Return the note shown while nothing in scope is indexed."""
     if now.coverage is not None and now.coverage.building and not now.coverage.files:
         names = ", ".join(map(clean, now.coverage.building))
         if len(now.coverage.building) == 1:
@@ -174,7 +174,7 @@ def _hit(results: Results, hit: Hit, shown_root: str) -> dict[str, Any]:
 
 
 def place(shown_root: str, root: str, path: str) -> str | None:
-    """Return the file's path relative to the server's folder; None if it is not below it."""
+    """Return the file's path below the server's folder, else None."""
     if not shown_root or not root:
         return None
     above = _real(shown_root)

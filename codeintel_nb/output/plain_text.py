@@ -1,4 +1,4 @@
-"""Results and index status as plain text, for terminals and other places without HTML."""
+"""Results and index status as plain text, for terminals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\u200e\
 
 
 def plain(results: Results, shown: int | None = None) -> str:
-    """Return the first hits, a line or a few each, and their number."""
+    """Return the first hits and their number, as lines."""
     hits = results.hits[:shown]
     lines: list[str] = []
     several = len(results.coverage.repositories) > 1
@@ -135,12 +135,12 @@ def caption(results: Results, shown: int) -> str:
 
 
 def location(hit: Hit) -> str:
-    """Return ``path:line``, with the cell if there is one, safe for a terminal."""
+    """Return ``path:line``, with the cell if any, safe for terminals."""
     return clean(hit.location)
 
 
 def clean(text: str) -> str:
-    """Replace characters that would move the cursor or change the direction of writing."""
+    """Replace characters that control the cursor or the writing direction."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
@@ -159,7 +159,7 @@ def status_table(repositories: list[RepositoryStatus]) -> list[tuple[str, ...]]:
 
 
 def state_of(status: RepositoryStatus) -> str:
-    """Return the age of a repository's index, or the state of its first run."""
+    """Return the index's age, or its first run's state."""
     if status.state == "indexed":
         ago = f"{duration(max(0.0, time.time() - status.indexed_at))} ago"
         return f"{ago}, update stopped" if status.stopped else ago
@@ -171,7 +171,7 @@ def state_of(status: RepositoryStatus) -> str:
 
 
 def status_notes(repositories: list[RepositoryStatus], with_skipped: bool) -> list[str]:
-    """Return notes on missing, damaged and unfinished indexes, and on skipped files."""
+    """Return notes on problems with indexes and on skipped files."""
     notes = [] if repositories else [NOTHING]
     notes += [f"{r.name} cannot be read: {r.damaged}" for r in repositories if r.damaged]
     notes += [
@@ -197,7 +197,7 @@ def status_notes(repositories: list[RepositoryStatus], with_skipped: bool) -> li
 
 
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """Return rows as lines: the first two columns left-aligned, the others right-aligned."""
+    """Return rows as lines; columns from the third are right-aligned."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join(

@@ -30,7 +30,7 @@ class Estimate:
         self._left_s: int | None = None
 
     def share(self, progress: Progress) -> float:
-        """Return the largest share of the run so far, 0 to 1.
+        """Return the run's largest share so far, 0 to 1.
 
         A crashed child starts over, so the present share may be smaller.
         """
@@ -76,9 +76,9 @@ class Estimate:
 
 
 class TerminalProgress:
-    """Progress line on a terminal's standard error, cleared at the end; silent elsewhere.
+    """Progress line on standard error, if that is a terminal.
 
-    It is redrawn a few times a second. Work that ends at once shows nothing.
+    It is redrawn a few times a second and cleared at the end. Work that ends at once shows nothing.
     """
 
     renewed_s = 0.2

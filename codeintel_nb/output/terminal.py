@@ -14,7 +14,7 @@ _PLAIN = {"…": "...", "→": "->", **dict(_SIGNS)}
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
-    """Replace characters that an encoding lacks: by similar ASCII ones, else by escapes."""
+    """Replace unencodable characters by similar ASCII ones, else by escapes."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     missing = error.object[error.start : error.end]
@@ -39,9 +39,10 @@ def takes_all_characters(stream: IO[str] | None) -> bool:
 
 
 def open_missing_streams() -> bool:
-    """Open the null device in place of closed standard streams; return whether the output was open.
+    """Open the null device in place of closed standard streams.
 
     Otherwise the next file opened would get the number of a closed stream, and receive its output.
+    Return whether the standard output was open.
     """
     was_open = sys.stdout is not None
     for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
@@ -60,7 +61,7 @@ def open_missing_streams() -> bool:
 
 
 def silence(stream: IO[str] | None, number: int) -> None:
-    """Redirect a stream to the null device, so that the interpreter can flush it at exit."""
+    """Redirect a stream to the null device, where flushing succeeds."""
     handle = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(handle, number)
@@ -73,7 +74,7 @@ def silence(stream: IO[str] | None, number: int) -> None:
 
 
 class NotWritten(Exception):
-    """Failure of a write to the standard output, on a full disk for example."""
+    """Failure to write standard output, as on a full disk."""
 
 
 def emit(text: str) -> None:

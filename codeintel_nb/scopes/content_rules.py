@@ -14,7 +14,7 @@ Rule = Callable[[bytes], object]
 
 
 def _finds(*patterns: str, flags: int = 0) -> Rule:
-    """Return a rule that searches for any of the patterns; ``^`` matches at line starts."""
+    """Return a rule for any pattern; ``^`` matches line starts."""
     return re.compile("|".join(patterns).encode(), re.M | flags).search
 
 

@@ -43,7 +43,7 @@ def check_glob(glob: str) -> str:
 
 
 def empty_hint(globs: Sequence[str]) -> str:
-    """Return a hint for globs that match no file; empty if none looks wrong."""
+    """Return a hint for wrong-looking globs that match no file."""
     for glob in globs:
         if os.path.isabs(glob) and os.path.exists(glob):
             return (
@@ -129,7 +129,7 @@ def _first_braces(glob: str) -> tuple[int, int, list[str]] | None:
 
 
 def glob_to_regex(glob: str) -> str:
-    """Translate a glob without alternatives to an expression anchored at the path's start."""
+    """Translate a glob without alternatives to an anchored expression."""
     anchored, names, folder_only = glob_names(glob)
     try:
         atoms = (
@@ -194,7 +194,7 @@ def matches_name_by_name(glob: str) -> bool:
 
 
 def name_matcher(pattern: str) -> Callable[[str], bool]:
-    """Return a predicate of names (files or folders) for a glob without a slash."""
+    """Return a predicate of names for a glob without slashes."""
     import re2
 
     compiled = re2.compile(f"^{''.join(name_atoms(pattern))}$", options())
@@ -202,7 +202,7 @@ def name_matcher(pattern: str) -> Callable[[str], bool]:
 
 
 class PathMatcher:
-    """Filter of paths: some include matches, if there are any, and no exclude does."""
+    """Filter of paths by includes, if any, less the excludes."""
 
     def __init__(self, include_globs: Sequence[str], exclude_globs: Sequence[str]) -> None:
         self._includes, self._set = _compiled(tuple(include_globs), tuple(exclude_globs))
@@ -224,7 +224,7 @@ class PathMatcher:
 def _compiled(
     include_globs: tuple[str, ...], exclude_globs: tuple[str, ...]
 ) -> tuple[int, RegexSet | None]:
-    """Return the number of include patterns, and one set of all patterns (None if empty)."""
+    """Return the includes' number, and one set of all patterns."""
     if not include_globs and not exclude_globs:
         return 0, None
     includes = [one for glob in include_globs for one in expand_braces(glob)]

@@ -1,4 +1,4 @@
-"""Interpreters in ``#!`` lines, also behind runners such as ``uv run``, and editor modelines."""
+"""Interpreters in ``#!`` lines, even behind runners, and editor modelines."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _env_command(words: Sequence[str]) -> list[str]:
 
 
 def _named(words: Sequence[str]) -> Iterator[str]:
-    """Yield a command's interpreter, also behind runners, with and without its version."""
+    """Yield a command's interpreter, even behind runners, also without version."""
     at, default = 0, ""
     while at < len(words):
         word = words[at]
@@ -118,7 +118,7 @@ def _nix_command(words: Sequence[str]) -> Iterator[str]:
 
 
 def modeline(content: bytes) -> str:
-    """Return the mode in an Emacs (first two lines) or Vim (first or last five) modeline."""
+    """Return the mode in an Emacs or Vim modeline."""
     lines = content.split(b"\n")
     for line in lines[:2]:
         if match := _EMACS.search(line[:300]):

@@ -1,4 +1,4 @@
-"""Language detection by file name, ``#!`` line and content; names and aliases of languages.
+"""Languages by file name, ``#!`` line, content or alias.
 
 The reference is linguist's published data: names, file extensions, interpreters and heuristics.
 Deliberate differences:
@@ -208,7 +208,7 @@ def is_notebook(path: str) -> bool:
 
 
 def language_named(name: str) -> str:
-    """Return the language of a name or alias; ScopeError suggests the nearest one."""
+    """Return the language of a name or alias; else ScopeError."""
     language = _BY_ALIAS.get(name.strip().lower())
     if language is None:
         raise ScopeError(f"Unknown language {name!r}.{did_you_mean(name.lower(), _BY_ALIAS)}")
@@ -216,7 +216,7 @@ def language_named(name: str) -> str:
 
 
 def language_of(path: str, content: bytes = b"") -> str:
-    """Return a file's language, by its path and its first bytes; ``text`` if unknown."""
+    """Return the language by path and first bytes, else ``text``."""
     name = path.rpartition("/")[2]
     language, ending = _by_name(name)
     if language is not None and ending not in RULES:

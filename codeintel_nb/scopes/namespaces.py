@@ -1,4 +1,4 @@
-"""Session names in a shared registry: a kernel's scope belongs to its server."""
+"""Session names in a shared registry, separating servers' kernels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCRIPT = "s-"  # prefix of ids chosen by scripts
 
 
 def registry_prefix(group: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return a server's key prefix in Redis: by group, or under a hub by user and name."""
+    """Return the Redis key prefix of a group or server."""
     if group:
         # unlike any user's prefix: the @ of a user's name is quoted
         return f"codeintel:@group/{quote(group, safe='')}:"
@@ -28,7 +28,7 @@ def registry_prefix(group: str, environment: Mapping[str, str] = os.environ) -> 
 
 
 def server_tag(root: str, base_url: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return a server's unique tag in a shared registry, stable across restarts."""
+    """Return a server's unique tag, stable across restarts."""
     parts = (
         environment.get("JUPYTERHUB_USER", ""),
         environment.get("JUPYTERHUB_SERVER_NAME", ""),
@@ -40,7 +40,7 @@ def server_tag(root: str, base_url: str, environment: Mapping[str, str] = os.env
 
 
 def of_scripts(registry: ScopeRegistry) -> ServerRegistry:
-    """Return the view of a server without kernels: all ids are scripts'."""
+    """Return the view without kernels: all ids are scripts'."""
     return ServerRegistry(registry, "", lambda session_id: False)
 
 
@@ -55,7 +55,7 @@ class ServerRegistry:
         self._registry, self._tag, self._is_kernel = registry, tag, is_kernel
 
     def kernels(self) -> ServerRegistry:
-        """Return the same view, treating every id as a kernel's, live or not."""
+        """Return the same view, treating every id as a kernel's."""
         return ServerRegistry(self._registry, self._tag, lambda session_id: True)
 
     def _name(self, session_id: str) -> str:

@@ -1,4 +1,4 @@
-"""The kinds of registries: this process's memory, or a Redis that servers share."""
+"""Kinds of registries: this process's memory, or shared Redis."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def open_registry(
     prune_interval_s: float | None = None,
     prefix: str = "codeintel:",
 ) -> ScopeRegistry:
-    """Return the registry at a URL: ``memory://``, or an address of Redis.
+    """Return the registry at ``memory://`` or an address of Redis.
 
     ``redis/client.py`` reads the latter; it raises ScopeError if the URL is neither.
     ``prefix`` begins all keys in Redis.

@@ -1,4 +1,4 @@
-"""Registry of scopes in memory: bounded (approximate LRU), sliding expiry, lock-free reads."""
+"""Registry of scopes in memory: approximate LRU with lock-free reads."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class MemoryRegistry:
         return entry.scope
 
     def _find(self, session_id: str) -> _Entry | None:
-        """Look again for a missing entry, under the lock: a drop may have put it back."""
+        """Look again, under the lock, for an entry put back."""
         with self._lock:
             return self._entries.get(session_id)
 
@@ -131,7 +131,7 @@ class MemoryRegistry:
                 self._evict()
 
     def clear(self, session_id: str) -> bool:
-        """Remove the session's scope, pinned or not; return whether it had one."""
+        """Remove the session's scope, even pinned; return whether it existed."""
         with self._lock:
             self._expired.pop(session_id, None)
             return self._entries.pop(session_id, None) is not None
@@ -145,7 +145,7 @@ class MemoryRegistry:
             entry.pinned = pinned
 
     def take_expired(self, session_id: str) -> bool:
-        """Whether the session's scope has expired or was evicted since the last call.
+        """Whether the session's scope has newly expired or been evicted.
 
         Each loss is reported once.
         """
@@ -154,7 +154,7 @@ class MemoryRegistry:
         return False
 
     def prune_expired(self, max_age_s: float | None = None) -> int:
-        """Drop every session unused for longer than ``max_age_s`` seconds; return their number."""
+        """Drop sessions unused for ``max_age_s`` seconds; return their number."""
         limit = self._clock() - (self.max_age_s if max_age_s is None else max_age_s)
         stale = [
             (key, entry)
@@ -195,7 +195,10 @@ class MemoryRegistry:
             return True
 
     def _drop(self, session_id: str, entry: _Entry, limit: float) -> bool:
-        """Remove an entry unless it was used since ``limit``; the caller holds the lock."""
+        """Remove an entry unless pinned or used since ``limit``.
+
+        The caller holds the lock.
+        """
         del self._entries[session_id]
         if entry.used_at >= limit or entry.pinned:  # by a thread with the entry from before
             self._entries[session_id] = entry
@@ -206,7 +209,7 @@ class MemoryRegistry:
         return True
 
     def _evict(self) -> None:
-        """Evict the surplus and a batch more, so that few writes pay for the sort.
+        """Evict the surplus and a batch more, to sort rarely.
 
         The caller holds the lock.
         """

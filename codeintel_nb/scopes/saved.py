@@ -1,4 +1,4 @@
-"""Named scopes: one file each, shared by all notebooks of a home."""
+"""Named scopes, one file each, shared by a home's notebooks."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class Scope(
         return msgspec.structs.replace(self, **changes).interned() if changes else self.interned()
 
     def interned(self) -> Scope:
-        """Return the one instance shared by all equal scopes, freed with its last user."""
+        """Return the instance shared by equal scopes, freed when unused."""
         with _interning:
             reference = _interned.get(self)
             shared = reference() if reference is not None else None
@@ -104,7 +104,7 @@ class Scope(
         return self.repos in ((), ALL)
 
     def chosen(self, names: Iterable[str]) -> list[str]:
-        """Resolve names, short names and globs (``pkg:scikit*``) to the repositories in scope.
+        """Resolve names, short names and globs to repositories in scope.
 
         Raises
         ------
@@ -145,7 +145,7 @@ class Scope(
 
 
 def _named(pattern: str, repositories: list[str]) -> list[str]:
-    """Resolve a name, a glob or an unambiguous short name to repositories."""
+    """Resolve a name, glob or unambiguous short name to repositories."""
     if pattern in repositories:  # names may contain brackets
         return [pattern]
     if any(mark in pattern for mark in "*?[") and (
@@ -182,7 +182,7 @@ def short_name(repository: str) -> str:
 
 
 def joined(scope: Scope, repository: str, repositories: Sequence[str]) -> Scope:
-    """Add an indexed repository to a scope, unless it is covered already."""
+    """Add an indexed repository to a scope, unless already covered."""
     if scope.is_everywhere or repository in covered(scope, repositories):
         return scope
     return scope.merged(repos=(*scope.repos, repository))

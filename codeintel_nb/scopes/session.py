@@ -1,4 +1,4 @@
-"""Session id of the current call: a context variable, set by a face."""
+"""Session id of the current call, in a context variable."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def get_session_id() -> str:
 
 
 def check_session_id(session_id: str) -> str:
-    """Return the id; ScopeError unless it is 1 to 128 of ``[A-Za-z0-9._-]``."""
+    """Return the id; ScopeError unless 1 to 128 of ``[A-Za-z0-9._-]``."""
     if not _VALID.fullmatch(session_id):
         raise ScopeError(
             f"The session id {session_id[:140]!r} is invalid. "
@@ -38,7 +38,7 @@ def check_session_id(session_id: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """Return a registry name (an id, perhaps with a prefix); ScopeError if it is invalid."""
+    """Return a registry name (id, perhaps prefixed); ScopeError if invalid."""
     if not _VALID_NAME.fullmatch(name):
         raise ScopeError(
             f"The session id {name[:140]!r} is invalid. "
@@ -53,7 +53,7 @@ def new_session_id() -> str:
 
 @contextmanager
 def session_context(session_id: str) -> Iterator[str]:
-    """Run the block in the session; nested blocks restore the outer one."""
+    """Run the block in the session, then restore the outer."""
     token = _session_id.set(check_session_id(session_id))
     try:
         yield session_id

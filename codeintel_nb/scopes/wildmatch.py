@@ -1,4 +1,4 @@
-"""Git's wildmatch as regular expressions, for ignore rules and a scope's globs.
+"""Git's wildmatch as regular expressions, for ignore rules and globs.
 
 A pattern is translated once into RE2 syntax, so matching takes linear time. ``*`` and ``?`` stay
 inside one name, and ``**`` between slashes crosses folders. Sets have ranges, negation by ``!`` or
@@ -45,7 +45,7 @@ def literal_length(pattern: str) -> int:
 
 
 def path_atoms(pattern: str, fold: bool = False, strict: bool = False) -> list[str]:
-    """Translate a pattern with a slash, which is matched against whole paths.
+    """Translate a pattern with a slash, to match whole paths.
 
     Git compares the literal prefix separately and matches the rest as a pattern of its own, so
     the ``**`` of ``a**/b`` crosses folders. With ``fold``, texts are in lower case
@@ -63,7 +63,7 @@ def path_atoms(pattern: str, fold: bool = False, strict: bool = False) -> list[s
 
 
 def name_atoms(pattern: str, fold: bool = False, strict: bool = False) -> list[str]:
-    """Translate a pattern that is matched as a whole, such as one for names."""
+    """Translate a pattern matched as a whole, as for names."""
     out: list[str] = []
     at = 0
     while at < len(pattern):
@@ -120,7 +120,7 @@ def _literal(character: str, fold: bool) -> str:
 
 
 def _set(pattern: str, at: int, fold: bool, strict: bool) -> tuple[str, int]:
-    """Translate a set, from after its ``[``; also return the position after it."""
+    """Translate a set after its ``[``; also return its end."""
     negated = pattern[at : at + 1] in ("!", "^") and at < len(pattern)
     at += negated
     ranges: _Ranges = []
@@ -156,7 +156,7 @@ def _character(pattern: str, at: int) -> str:
 
 
 def _class_name(pattern: str, at: int, closing: int) -> str | None:
-    """Return the name of the class ``[:name:]`` at a position, or None.
+    """Return the name in ``[:name:]`` at a position, or None.
 
     ``closing`` is the position of the next ``]``, or -1.
     """

@@ -1,4 +1,4 @@
-"""Cancellation of calls: an event that calls back when it is set."""
+"""Cancellation of calls: an event that calls back when set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Cancel(threading.Event):
 
     @contextmanager
     def calling(self, callback: Callable[[], None]) -> Iterator[None]:
-        """Call back when the event is set in the block, or now if it is set already."""
+        """Call back when the event is, or already was, set."""
         self._callbacks.append(callback)
         try:
             if self.is_set():
@@ -35,7 +35,7 @@ class Cancel(threading.Event):
 
 @contextmanager
 def calling(cancel: threading.Event, callback: Callable[[], None]) -> Iterator[None]:
-    """Call back when any event is set in the block; a plain one is polled by a thread."""
+    """Call back when an event is set, polling plain ones."""
     if isinstance(cancel, Cancel):
         with cancel.calling(callback):
             yield

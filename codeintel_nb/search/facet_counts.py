@@ -1,4 +1,4 @@
-"""Counts of a scope's files and chunks by language, kind and folder, from shard columns."""
+"""Counts of files and chunks by language, kind and folder."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def count_facets(
 
 
 def _files_by_language(one: Counted) -> Array:
-    """Count files by language; a file counts once for each language of its cells."""
+    """Count files by language, once for each of their languages."""
     shard, mask = one.shard, one.mask
     files = np.arange(shard.manifest.files) if mask.files is None else np.flatnonzero(mask.files)
     of_files = shard.file_language[files].astype(np.int64)
@@ -122,7 +122,7 @@ def _add_folders(folders: _Folders, one: Counted) -> None:
 
 
 def _grouped(folders: _Folders) -> tuple[str, list[FolderCount]]:
-    """Group folders by the children of their deepest common folder, and return both.
+    """Return the deepest common folder, and groups by its children.
 
     Folders of several repositories are grouped by repository instead.
     """

@@ -12,7 +12,7 @@ Id = TypeVar("Id", bound=Hashable)
 def reciprocal_rank_fusion(
     rankings: Sequence[tuple[Sequence[Id], float]], k: int = K
 ) -> dict[Id, float]:
-    """Sum weight / (k + rank) over (ranking, weight) pairs; rank counts from 1.
+    """Sum ``weight/(k+rank)`` over rankings, with ranks from 1.
 
     References
     ----------

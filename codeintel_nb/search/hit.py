@@ -61,12 +61,12 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
 
 
 def path_order(repo: str, path: str) -> tuple[str, list[str]]:
-    """Return the sort key of hits: part by part, so that a folder's files stay together."""
+    """Return the sort key of hits, keeping folders together."""
     return repo, path.split("/")
 
 
 def merged(answers: list[list[Hit]]) -> list[Hit]:
-    """Merge the answers of several shards, each in path and line order.
+    """Merge shards' answers, each in path and line order.
 
     A file is in one shard only.
     """
@@ -105,7 +105,7 @@ class FileText(msgspec.Struct, frozen=True):
         start_line: int,
         end_line: int | None,
     ) -> FileText:
-        """Return lines of a file's content; raise SourceError if it has no ``start_line``."""
+        """Return a file's lines; SourceError if ``start_line`` does not exist."""
         lines = decoded(content).split("\n")
         if len(lines) > 1 and not lines[-1]:
             lines.pop()  # the empty text after the last newline is not a line
@@ -187,7 +187,7 @@ class Results(msgspec.Struct, frozen=True):
     @overload
     def __getitem__(self, index: str) -> list[Any]: ...
     def __getitem__(self, index: int | slice | str) -> Hit | Results | list[Any]:
-        """Return a hit, some of them, or a column by its name: ``results["path"]``."""
+        """Return a hit, a slice, or a column: ``results["path"]``."""
         if isinstance(index, str):
             self._warn_if_truncated()
             if index not in Hit.__struct_fields__:
@@ -236,7 +236,7 @@ class Results(msgspec.Struct, frozen=True):
         return Results.mapper(self, colour)
 
     def missing(self) -> str:
-        """Return a sentence about the missing hits; empty if the value is complete."""
+        """Return a sentence about missing hits; empty if complete."""
         if not self.truncated:
             return ""
         count = f"{len(self.hits):,} hit{'' if len(self.hits) == 1 else 's'}"
@@ -249,7 +249,7 @@ class Results(msgspec.Struct, frozen=True):
         return f"{count} of {self.total_text()}. {self._advice()}"
 
     def total_text(self, total: int | None = None) -> str:
-        """Return the total as text: ``12``, ``at least 12``, or ``more than 12``."""
+        """Return the total as text, such as ``at least 12``."""
         bound = "" if self.total_exact else "more than " if self.more else "at least "
         return f"{bound}{self.total if total is None else total:,}"
 
@@ -276,7 +276,7 @@ class Results(msgspec.Struct, frozen=True):
         return [msgspec.structs.asdict(hit) for hit in self.hits]
 
     def to_json(self) -> str:
-        """Return the results as JSON, as written by the command line and REST."""
+        """Return JSON as written by the command line and REST."""
         return msgspec.json.encode(self).decode()
 
     def to_df(self, columns: Sequence[str] | Literal["all"] = ()) -> Any:
@@ -295,7 +295,7 @@ class Results(msgspec.Struct, frozen=True):
         return frame
 
     def columns(self, names: Sequence[str] | Literal["all"] = ()) -> list[str]:
-        """Return the columns of a table of hits: by default those useful for the search.
+        """Return a table's columns, by default chosen by the search.
 
         Raises
         ------
@@ -323,7 +323,7 @@ class Results(msgspec.Struct, frozen=True):
         }
 
     def to_arrow(self, columns: Sequence[str] | Literal["all"] = "all") -> Any:
-        """Return a pyarrow Table, one row per hit, by default with all columns.
+        """Return a pyarrow Table with one row per hit.
 
         Its metadata says whether hits are missing.
         """
@@ -350,7 +350,7 @@ class Results(msgspec.Struct, frozen=True):
         return pyarrow.Table.from_pylist(self._dicts(), schema=schema.with_metadata(metadata))
 
     def to_polars(self, columns: Sequence[str] | Literal["all"] = ()) -> Any:
-        """Return a Polars DataFrame, one row per hit, with the columns of ``to_df``."""
+        """Return a Polars DataFrame, with rows and columns like ``to_df``."""
         try:
             import polars
         except ImportError:

@@ -1,4 +1,7 @@
-"""Masks of a scope over one shard's files and chunks, computed once and applied in every index."""
+"""Masks of a scope over one shard's files and chunks.
+
+They are computed once and applied in every index.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from .text.searchable import Searchable
 
 
 class ScopeMask(NamedTuple):
-    """Files and chunks of a shard in scope; a mask of None means all."""
+    """Files and chunks in scope; a None mask means all."""
 
     files: Mask | None
     chunks: Mask | None
@@ -27,7 +30,7 @@ class ScopeMask(NamedTuple):
 
 
 def compile_mask(shard: Shard, dead: tuple[int, ...], scope: Scope) -> ScopeMask:
-    """Apply tombstones, revisions, languages, globs and kinds to a shard, cheapest first."""
+    """Apply tombstones and the scope to a shard, cheapest first."""
     files = np.ones(shard.manifest.files, bool)
     if dead:
         files[list(dead)] = False
@@ -62,7 +65,7 @@ def compile_mask(shard: Shard, dead: tuple[int, ...], scope: Scope) -> ScopeMask
 
 
 def files_of_languages(shard: Searchable, languages: Collection[str]) -> Mask:
-    """Return the mask of files in the languages; ``notebook`` matches by file type."""
+    """Return the mask of files; ``notebook`` matches by file type."""
     if not len(shard.languages):
         return np.zeros(len(shard.file_language), bool)
     by_language = np.array([name in languages for name in shard.languages], bool)
@@ -71,7 +74,7 @@ def files_of_languages(shard: Searchable, languages: Collection[str]) -> Mask:
 
 
 def chunks_of_languages(shard: Searchable, languages: Collection[str]) -> Mask:
-    """Return the mask of chunks in the languages; prose and outputs have their file's language."""
+    """Return a mask; prose and outputs have their file's language."""
     by_language = np.array([name in languages for name in shard.languages], bool)
     chunks: Mask = by_language[shard.chunk_language]
     return (

@@ -47,7 +47,7 @@ class Query(ScopedRequest[Any], frozen=True, kw_only=True):
 
 
 class Options(TypedDict, total=False):
-    """Keyword arguments of every search in Python; those below are fields of a query."""
+    """Keyword arguments of all searches; subclasses add a query's fields."""
 
     timeout_s: float | None
     deadline: float | None  # former name of timeout_s
@@ -252,7 +252,7 @@ AnyQuery = TextQuery | SemanticQuery | SymbolQuery | PathQuery
 
 
 def checked_limit(limit: int, most: int = MAX_HITS) -> int:
-    """Return the limit, or ``most`` for 0; raise SearchError unless it is from 0 to ``most``."""
+    """Return the limit, ``most`` for 0; SearchError if invalid."""
     if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= most:
         raise SearchError(
             f"The limit is {limit!r}; give a whole number from 1 to {most:,}, or 0 for all."
@@ -285,5 +285,5 @@ class Bounds(NamedTuple):
         return "cancelled" if self.cancel is not None and self.cancel.is_set() else "time"
 
     def left_s(self) -> float | None:
-        """Return the seconds left, above 0; None if there is no limit."""
+        """Return the seconds left, above 0; None without a limit."""
         return None if self.ends_at is None else max(1e-6, self.ends_at - time.monotonic())

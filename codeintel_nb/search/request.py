@@ -1,4 +1,4 @@
-"""Base of all requests: each field carries its help, its flags and its limits."""
+"""Base of all requests; fields carry help, flags and limits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Flag(NamedTuple):
 
 
 class Described(NamedTuple):
-    """Description of a field for people: the key ``described`` of its ``Meta.extra``."""
+    """Description of a field for people, in ``Meta.extra["described"]``."""
 
     flags: tuple[Flag, ...] = ()
     is_positional: bool = False  # the text of a command line that is no option
@@ -66,7 +66,7 @@ class Request(
 
 
 class ScopedRequest(Request[A_co], Generic[A_co], frozen=True, kw_only=True):
-    """Request under the session's scope; a field that is not None replaces the scope's own."""
+    """Request under the session's scope, replaced where fields are set."""
 
     repos: Annotated[
         Names,
@@ -120,13 +120,13 @@ class ScopedRequest(Request[A_co], Generic[A_co], frozen=True, kw_only=True):
         return _scope_fields(self) != _NONE
 
     def narrowed(self, scope: Scope) -> Scope:
-        """Return the session's scope, with this request's fields in place of its own."""
+        """Return the session's scope, replacing fields by this request's."""
         if not self.replaces_scope:
             return scope
         return scope.merged(**{field: getattr(self, field) for field in Scope.__struct_fields__})
 
     def within(self, scope: Scope | None) -> Self:
-        """Return this request with all fields of a scope in place of the session's; None keeps it.
+        """Return this request under a scope; None keeps the session's.
 
         Its own fields of a scope stay.
         """

@@ -59,7 +59,7 @@ GENERATED = 0.5  # factor for files marked as generated, or minified
 
 
 class Candidate(NamedTuple):
-    """A chunk found by an index; a plain value, so that its shard may be anywhere."""
+    """Chunk found by an index, as a plain value."""
 
     shard: str
     chunk: int
@@ -178,14 +178,14 @@ def _file_is_named(path: str, name: str) -> bool:
 
 @lru_cache(8192)
 def _path_stems(path: str) -> frozenset[str]:
-    """Return the stems of the words in the names of a file and its folder."""
+    """Return the word stems of the file's and folder's names."""
     folder, _, name = path.rpartition("/")
     words = parts_of(name.rpartition(".")[0] or name) + parts_of(folder.rpartition("/")[2])
     return frozenset(map(stem, words))
 
 
 def _words_in_path(path: str, words: frozenset[str]) -> float:
-    """Return the share of query words in a path, by prefix: ``auth`` is in ``authentication``."""
+    """Return the share of words in a path, by prefix."""
     if not words:
         return 0.0
     stems = _path_stems(path)

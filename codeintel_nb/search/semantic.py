@@ -1,4 +1,4 @@
-"""Semantic search in scope: candidates by words, vectors and definitions, fused and reranked."""
+"""Semantic search: words, vectors and definitions, fused and reranked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MAX_SNIPPET_CHARACTERS = 4000
 
 
 class Statistics(NamedTuple):
-    """Statistics of the collection for BM25; those of several shards add up."""
+    """BM25 statistics of a collection; those of shards add up."""
 
     chunks: int
     total_length: int
@@ -95,7 +95,7 @@ class Part(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Best chunks of a shard by each method, all inside the mask."""
+    """Best chunks of a shard by each method, in scope."""
 
     part: Part
     lexical_ids: Ids
@@ -222,7 +222,7 @@ class _Candidates:
 def _best(
     by_shard: list[Found], scored: Sequence[tuple[Ids, npt.NDArray[np.floating[Any]]]], most: int
 ) -> list[Scored]:
-    """Return the best places over all shards, best first; ties in path order."""
+    """Return all shards' best places in order, ties by path."""
     scores = np.concatenate([of for _, of in scored]) if scored else np.zeros(0)
     if not len(scores):
         return []
@@ -269,7 +269,7 @@ def _fused(
 def _refined(
     by_shard: list[Found], by_vectors: list[Scored], plan: SearchPlan
 ) -> list[tuple[Candidate, float]]:
-    """Rescore the closest chunks by exact vectors; the others keep their code scores and follow."""
+    """Rescore the closest chunks by exact vectors; the rest follow."""
     if plan.vector is None:
         return []
     pool = _Candidates(by_shard, [], by_vectors)

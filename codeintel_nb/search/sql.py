@@ -1,4 +1,4 @@
-"""SQL over the scope: rows from the shards' Parquet, in a database without any other access."""
+"""SQL over the scope's Parquet rows, without any other access."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _load_all(connection: Any, statement: str, shards: list[InScope], hits: Sequ
 
 
 def _answer(connection: Any, statement: str, bounds: Bounds, most_rows: int) -> bool:
-    """Create the table ``answer`` from a statement; return whether it is truncated."""
+    """Create the answer's table; return whether it is truncated."""
     import duckdb
 
     try:
@@ -149,7 +149,7 @@ def _answer(connection: Any, statement: str, bounds: Bounds, most_rows: int) -> 
 
 
 def _checked(connection: Any, statement: str) -> str:
-    """Return the bare statement; raise SearchError unless it is one permitted query.
+    """Return the bare statement; SearchError unless one permitted query.
 
     A permitted query calls no function that reveals the machine.
     """
@@ -228,7 +228,7 @@ def _load_hits(connection: Any, hits: Sequence[Hit]) -> None:
 
 
 def _load_cells(connection: Any, shards: list[InScope]) -> None:
-    """Fill the table of notebook cells with a chunk in scope, one row per cell with its text."""
+    """Load the notebook cells with a chunk in scope, whole."""
     for repo, shard, mask in shards:
         cell_chunks = shard.chunk_cell >= 0
         chunks = np.flatnonzero(cell_chunks if mask.chunks is None else cell_chunks & mask.chunks)

@@ -1,4 +1,4 @@
-"""Definitions by name: places from a shard's columns, details from its catalog."""
+"""Definitions by name: places from columns, details from the catalog."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TEXT = KINDS.index("text")
 
 
 def in_scope(shard: Shard, mask: ScopeMask, kinds: Sequence[str]) -> Mask:
-    """Return the mask of a shard's definitions in scope, of these kinds if any are given."""
+    """Return the definitions in scope, of these kinds if any."""
     definitions = (
         np.ones(shard.symbols, bool) if mask.files is None else mask.files[shard.symbol_file]
     )
@@ -49,7 +49,7 @@ class FoundSymbol(NamedTuple):
 
 
 def find_symbols(shard: Shard, held: Mask, query: SymbolQuery, bounds: Bounds) -> list[FoundSymbol]:
-    """Return definitions in scope with a name containing the query's, or matching its glob."""
+    """Return definitions by part of their name, or by glob."""
     name = query.name.replace("::", ".").replace("#", ".")
     matcher = _Glob(name) if query.is_glob else _Name(name)
     matches = list[FoundSymbol]()
@@ -93,7 +93,7 @@ class _Name:
 
 
 class _Glob:
-    """Matcher of a glob for a name, or with its containers: ``read_*``, ``DataFrame.to_*``."""
+    """Matcher of globs for names, qualified or not: ``DataFrame.to_*``."""
 
     def __init__(self, glob: str) -> None:
         self._pattern = re.compile(rf"(?:.*\.)?{translate(glob)}", re.I)
@@ -104,7 +104,7 @@ class _Glob:
 
 
 def _candidates(shard: Shard, needle: str, mask: Mask) -> list[int]:
-    """Return the definitions in the mask with labels containing a text, ignoring case.
+    """Return definitions in the mask containing ``needle``, ignoring case.
 
     A match that only begins in a label counts too.
     """
@@ -134,7 +134,7 @@ def _reader(process: int) -> Any:
 
 
 def symbol_hits(shard: Shard, repo: str, found: Sequence[FoundSymbol]) -> list[Hit]:
-    """Return the hits of definitions; raise FileNotFoundError if their shard was deleted."""
+    """Return definitions' hits; FileNotFoundError if the shard was deleted."""
     import duckdb
 
     if not found:

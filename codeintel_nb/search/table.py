@@ -1,4 +1,4 @@
-"""Table: the answer of an SQL query, in DuckDB's memory or as received over the wire."""
+"""Table: the answer of an SQL query, local or received."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class ServiceBackend:
 
 
 class KernelBackend:
-    """Backend over a Jupyter server, as one of its kernels: the scope is its notebook's."""
+    """Backend over a Jupyter server, as one of its kernels."""
 
     def __init__(self, client: ServerClient) -> None:
         self._client = client

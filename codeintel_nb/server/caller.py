@@ -1,4 +1,4 @@
-"""Caller: who sent a request to a server, and how to reach them while it runs."""
+"""Caller: who sent a request, and how to reach them."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ class Caller(msgspec.Struct):
     cancel: threading.Event = msgspec.field(default_factory=Cancel)
 
     def key(self, request_id: str = "") -> str:
-        """Return the key of one of the caller's calls, by default of this one."""
+        """Return the key of a call, by default this one."""
         return f"{self.session_id} {self.owner} {request_id or self.request_id}"

@@ -1,4 +1,4 @@
-"""Calls in flight: operations of a session on threads, with a time limit, progress and an end."""
+"""Calls in flight: operations on threads, with progress and limits."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Finish = Callable[[Any], Any]
 
 
 class Calls:
-    """Runner of the operations that need only a workspace and a session's scope.
+    """Runner of operations needing only a workspace and a scope.
 
     The runs are those of operations/runs.py; SQL runs in a process of its own.
     """
@@ -55,7 +55,7 @@ class Calls:
         self._turn = threading.Lock()
 
     async def run_in_thread(self, work: Callable[[], _T]) -> _T:
-        """Run on a thread, so that no other request waits for it."""
+        """Run on a thread, so that no other request waits."""
         return await asyncio.get_running_loop().run_in_executor(
             self.searching, self.run_serialized, work
         )
@@ -89,7 +89,7 @@ class Calls:
         caller: Caller,
         finish: Finish,
     ) -> Any:
-        """Run on a search thread; the time limit includes the wait for the thread.
+        """Run on a search thread; waiting counts against the limit.
 
         ``end`` ends it early.
         """
@@ -143,7 +143,7 @@ class Calls:
     async def _stream(
         self, run: Callable[[OnProgress], Any], operation: Operation, caller: Caller
     ) -> AsyncGenerator[bytes, None]:
-        """Yield a long call's progress, then its answer or problem, as server-sent events.
+        """Yield server-sent events: progress, then the answer or problem.
 
         Heartbeats keep clients from timing out.
         """
@@ -182,7 +182,7 @@ class Calls:
                 next_event.cancel()
 
     def end(self, key: str) -> None:
-        """End the call of this key early, if it is in flight; it returns partial results."""
+        """End a call in flight early; it returns partial results."""
         if (cancel := self._in_flight.get(key)) is not None:
             cancel.set()
 

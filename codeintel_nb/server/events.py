@@ -21,7 +21,7 @@ def event(name: str, data: bytes) -> bytes:
 async def job_events(
     states: asyncio.Queue[JobState], stop: Callable[[], None]
 ) -> AsyncGenerator[bytes, None]:
-    """Yield a run's states until it ends; ``stop`` is called at the end of the stream."""
+    """Yield a run's states until it ends; finally call ``stop``."""
     try:
         while True:
             try:

@@ -28,7 +28,7 @@ def health(
     registry: ScopeRegistry | None = None,
     url: str = "",
 ) -> Health:
-    """Return the health of the service, with the reasons if it is degraded.
+    """Return the service's health, with reasons if it is degraded.
 
     It is degraded above 10,000 sessions, if the registry is unreachable, if a shard or a folder
     cannot be read, if a folder is not watched, or if an indexing run makes no progress.
@@ -76,7 +76,7 @@ def health(
 
 
 def _damages(repositories: list[StoredRepository]) -> list[str]:
-    """Return a reason for each repository with an unreadable folder or shard."""
+    """Return reasons for repositories with an unreadable folder or shard."""
     reasons = []
     for one in repositories:
         try:

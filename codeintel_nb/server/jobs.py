@@ -1,4 +1,4 @@
-"""Background indexing: one run at a time, in its own process, followed by any number of clients."""
+"""Background indexing: one run at a time, with many followers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _Job:
         self.moved_at = time.monotonic()
 
     def reads_other(self, repository: Repository) -> bool:
-        """Whether the run reads another folder than this repository's, or less of its files."""
+        """Whether the run reads another folder, or omits wanted outputs."""
         return self.repository.root != repository.root or (
             repository.outputs and not self.repository.outputs
         )
@@ -93,7 +93,7 @@ class Jobs:
         only: Sequence[str] | None = None,
         requested: bool = True,
     ) -> JobState:
-        """Begin a run, or join the repository's run if it is neither ended nor cancelled.
+        """Begin a run, or join one neither ended nor cancelled.
 
         A run that is not ``requested`` does not resume a stopped one. If a request asks for more
         than a waiting run does, the run is extended. A new run is queued after one that is running
@@ -134,16 +134,16 @@ class Jobs:
         return job.state
 
     def cancel(self, name: str) -> JobState:
-        """Cancel a repository's runs; their followers are notified once they have ended."""
+        """Cancel a repository's runs; followers are notified at their end."""
         self.state(name)
         for job in self._jobs[name].all():
             job.cancel.set()
         return self.state(name)
 
     def follow(self, name: str, tell: Tell) -> Callable[[], None]:
-        """Call ``tell`` with the present state and each new one; return a function that stops it.
+        """Call ``tell`` with each state; return a function to stop.
 
-        Another thread calls it with the new states.
+        This thread calls it with the present state, another thread with the new ones.
         """
         self.state(name)
         job, number = self._jobs[name], next(self._numbers)
@@ -153,13 +153,13 @@ class Jobs:
         return lambda: job.followers.pop(number, None) and None
 
     def wait(self, name: str) -> JobState:
-        """Wait until the present run of a repository has ended, and return its last state."""
+        """Wait for the present run's end; return its last state."""
         last: queue.SimpleQueue[JobState] = queue.SimpleQueue()
         self.follow(name, lambda state: last.put(state) if state.ended else None)
         return last.get()
 
     def stuck(self, after_s: float) -> list[str]:
-        """Return the repositories with a run that has reported nothing for ``after_s`` seconds."""
+        """Return repositories with a run silent for ``after_s`` seconds."""
         now = time.monotonic()
         jobs = [(name, job) for name, last in list(self._jobs.items()) for job in last.all()]
         return [
@@ -169,7 +169,7 @@ class Jobs:
         ]
 
     def close(self) -> None:
-        """Cancel all runs and wait for them; notify the followers of runs that never began."""
+        """Cancel all runs and wait; notify followers of unstarted ones."""
         jobs = [job for last in list(self._jobs.values()) for job in last.all()]
         for job in jobs:
             job.cancel.shut_down()

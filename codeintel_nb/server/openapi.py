@@ -1,4 +1,4 @@
-"""The OpenAPI description of the REST API, made from the table of operations."""
+"""OpenAPI description of REST, made from the table of operations."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def _answer(reason: str, contents: dict[str, Any]) -> dict[str, Any]:
 
 
 def _adjust(operation: Operation, schema: dict[str, Any] | None) -> None:
-    """Adjust a request's schema to its body: without the path's fields, with REST's defaults."""
+    """Adjust a schema: drop the path's fields, set REST's defaults."""
     if schema is None or operation.body:
         return
     for name in operation.parameters:
@@ -210,7 +210,7 @@ def _adjust(operation: Operation, schema: dict[str, Any] | None) -> None:
 
 
 def _scope_change(scope: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a change of scope: as a scope, with null and the old names."""
+    """Return the schema of a scope change, with old names."""
     names = {"anyOf": [{"type": "array", "items": {"type": "string", "minLength": 1}}]}
     names["anyOf"].append({"type": "null"})
     return {
@@ -274,7 +274,7 @@ def _in_query(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a query parameter: it is left out rather than null."""
+    """Return a schema without null: query parameters are omitted instead."""
     if "anyOf" not in schema:
         return schema
     return next(part for part in schema["anyOf"] if part != {"type": "null"})

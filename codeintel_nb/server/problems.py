@@ -1,4 +1,4 @@
-"""Problem documents of errors, and limits of requests, the same with and without Jupyter."""
+"""Problem documents of errors, and request limits, for both servers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Refused(Exception):
 def status_of(
     error: CodeIntelError, special: Mapping[type[CodeIntelError], HTTPStatus] = _NONE
 ) -> int:
-    """Return the HTTP status of an error; ``special`` has an operation's own."""
+    """Return an error's HTTP status; ``special`` has an operation's own."""
     for kind in type(error).__mro__:
         if (status := special.get(kind) or STATUS.get(kind)) is not None:
             return int(status)

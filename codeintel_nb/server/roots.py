@@ -43,7 +43,7 @@ class Roots:
 
 
 def _site_packages(python: str) -> list[Path]:
-    """Return the package folders of this interpreter, and of a kernel's in another environment."""
+    """Return the package folders of this interpreter and a kernel's."""
     import site
     import sysconfig
 

@@ -1,4 +1,4 @@
-"""State shared by the clients of one server: workspace, scopes, search threads, indexing runs."""
+"""State shared by a server's clients: workspace, scopes, threads, runs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ MAX_EVENT_STREAMS = 64
 
 
 class SharedService:
-    """Parts of a server that are the same with and without Jupyter."""
+    """Parts common to servers with and without Jupyter."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class SharedService:
                 return
 
     def prepare(self) -> None:
-        """Prepare the engine before the first search; errors are left for the search to report."""
+        """Prepare the engine; leave errors for the searches to report."""
         with suppress(CodeIntelError):
             self.workspace.prepare()
 
@@ -215,7 +215,7 @@ class SharedService:
         return repository
 
     def _check_root(self, repository: Repository, caller: Caller) -> None:
-        """Raise SourceError unless this server may index a folder, or has indexed it already."""
+        """Raise SourceError unless the folder is allowed or already indexed."""
         if all(one.root != repository.root for one in self.workspace.repositories()):
             self._roots.check(repository, caller.kernel_python(), self.is_personal)
 
@@ -238,7 +238,7 @@ class SharedService:
     async def _follow_job(
         self, request: JobEventsRequest, caller: Caller
     ) -> AsyncGenerator[bytes, None]:
-        """Return the server-sent events of an indexing run, one JobState each, until it ends.
+        """Return an indexing run's server-sent events, one JobState each.
 
         Raises
         ------
@@ -293,7 +293,7 @@ class SharedService:
                 )
 
     def close(self) -> None:
-        """Shut down within ``CLOSE_S``; abandon hung work, as on a dead network drive."""
+        """Shut down within ``CLOSE_S`` seconds, abandoning hung work."""
         ends_at = time.monotonic() + CLOSE_S
         self.calls.end_all()
         if self.watcher is not None:

@@ -1,4 +1,4 @@
-"""Scope of the current session, in an async registry of many clients' sessions."""
+"""Scope of the current session, in a registry of many."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _LOOKED_S = 0.05
 
 
 class Query(msgspec.Struct, frozen=True):
-    """Request to the child: one line of JSON on its standard input."""
+    """Request to the child: a JSON line on standard input."""
 
     settings: Settings
     statement: str
@@ -136,7 +136,7 @@ class SqlChildren:
 
 
 def _exchange(child: Popen[bytes], request: bytes, bounds: Bounds) -> bytes:
-    """Send the query and return the whole answer; kill the child at the end of its bounds."""
+    """Return the child's whole answer; kill it beyond its bounds."""
     output: list[bytes] = []
     ended = threading.Event()
 
@@ -180,7 +180,7 @@ def _too_large(memory_bytes: int) -> SearchError:
 
 
 def main() -> None:
-    """Run one query in the child; write a header and rows, or a failure."""
+    """Run one query; write its header and rows, or failure."""
     import duckdb  # noqa: F401 (imported before the query arrives)
 
     from ..workspace import Workspace
@@ -213,7 +213,7 @@ def main() -> None:
 
 
 def _limit_memory(most_bytes: int) -> None:
-    """Limit the memory of this process; on Linux, files mapped into it do not count."""
+    """Limit this process's memory, excluding mapped files on Linux."""
     try:
         import resource
     except ImportError:

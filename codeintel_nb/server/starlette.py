@@ -123,7 +123,7 @@ class Call:
 
 
 class Rest(ServiceBackend):
-    """REST, and backend of MCP's tools; its service exists while the application runs."""
+    """REST, and backend of MCP's tools, while the application runs."""
 
     default_session = ""
 

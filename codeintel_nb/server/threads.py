@@ -1,4 +1,4 @@
-"""Daemon threads for a server: a hung one does not keep the process alive."""
+"""Daemon threads for a server, which exits despite hung ones."""
 
 from __future__ import annotations
 

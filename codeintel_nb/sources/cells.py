@@ -15,7 +15,7 @@ _MARKUP = {"markdown": "markdown", "raw": "text"}  # languages of cells without 
 
 
 class Cell(NamedTuple):
-    """A cell, or text between cells, as whole lines of the searchable text."""
+    """A cell, or text between cells, as whole searchable lines."""
 
     kind: str  # code, markdown, raw or output; empty outside of cells
     language: str
@@ -38,7 +38,7 @@ def markup_cell(kind: str, text: bytes, code: bytes, number: int | None) -> Cell
 
 
 def cut_cells(cells: Iterable[Cell], headings: Headings | None = None) -> CellText:
-    """Cut cells into chunks: code by its syntax, Markdown by its headings.
+    """Cut cells into chunks, by code syntax and Markdown headings.
 
     ``headings`` passes the path of headings from cell to cell, for cells of one document.
     """
@@ -78,7 +78,7 @@ def plain_cells(cells: Iterable[Cell]) -> CellText:
 
 
 def _own_language(cell: Cell) -> str:
-    """Return a code cell's language; empty for other cells, which have their file's."""
+    """Return a code cell's language; empty means the file's."""
     return cell.language if cell.kind == "code" else ""
 
 
@@ -91,7 +91,7 @@ def _kind(cell: Cell) -> str:
 
 
 def _without_blank_top(chunks: list[Chunk], code: bytes) -> list[Chunk]:
-    """Merge a blank first chunk (the rows of a cell's marker) into the next one."""
+    """Merge a marker's blank first chunk into the next one."""
     if len(chunks) > 1 and not b"".join(code.split(b"\n")[: chunks[0].end_line]).strip():
         return [chunks[1]._replace(start_line=1), *chunks[2:]]
     return chunks

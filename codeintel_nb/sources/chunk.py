@@ -34,7 +34,7 @@ class Symbol(NamedTuple):
 
 
 class Document(NamedTuple):
-    """An indexed file: its text as whole lines, with its chunks and symbols."""
+    """An indexed file: text as whole lines, chunks and symbols."""
 
     path: str
     language: str
@@ -51,7 +51,7 @@ def content_hash(data: bytes) -> bytes:
 
 
 def text_of(data: bytes) -> bytes | None:
-    """Return a file's text as bytes, without a byte-order mark; None for a binary file.
+    """Return text without its byte-order mark; None for binary files.
 
     UTF-16, and UTF-32 with a mark, become UTF-8. Bytes of other encodings stay unchanged, so lines
     and matches agree with ripgrep's.
@@ -71,7 +71,7 @@ def text_of(data: bytes) -> bytes | None:
 
 
 def _wide(data: bytes) -> str | None:
-    """Return the UTF-16 codec of a text without a byte-order mark, or None.
+    """Return the UTF-16 codec of unmarked text, or None.
 
     Most bytes at even or at odd positions are zero in such a text, and none of the others.
     """
@@ -92,7 +92,7 @@ def _wide(data: bytes) -> str | None:
 
 
 def decoded(content: bytes) -> str:
-    """Return text for people and parsers: UTF-8, else Western European; never fails."""
+    """Decode as UTF-8, else as Western European; never fail."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:

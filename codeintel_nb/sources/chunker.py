@@ -1,4 +1,4 @@
-"""Chunkers of source text: by syntax if there is a grammar, else by lines.
+"""Chunkers of source text: by syntax, or else by lines.
 
 The chunks tile the text.
 """
@@ -16,7 +16,7 @@ MAX_DEPTH = 60  # of recursion into the tree; deeper nodes are cut by lines
 
 
 def chunk_by_syntax(content: bytes, language: str) -> tuple[list[Chunk], list[Symbol]] | None:
-    """Return chunks along the syntax tree, and the definitions; None without a grammar.
+    """Return chunks by syntax, and definitions; None without a grammar.
 
     Definitions, with their leading comments and attributes, stay whole up to about
     MAX_CHUNK_CHARACTERS. Longer ones are cut between their statements; shorter neighbours are
@@ -45,7 +45,7 @@ def chunk_by_lines(content: bytes, kind: str) -> list[Chunk]:
 
 
 def join_short(starts: Sequence[int], sizes: Sequence[int], most: int) -> list[int]:
-    """Return the starts left after joining neighbours of up to ``most`` characters together."""
+    """Return the starts after joining neighbours up to size ``most``."""
     chunk_starts: list[int] = []
     total = most + 1
     for start, size in zip(starts, sizes, strict=True):
@@ -58,7 +58,7 @@ def join_short(starts: Sequence[int], sizes: Sequence[int], most: int) -> list[i
 
 
 class _Lines:
-    """Byte sizes of lines and of runs of lines; rows count from 0."""
+    """Byte sizes of lines and their runs, by 0-based rows."""
 
     def __init__(self, content: bytes) -> None:
         self.sizes = [len(line) + 1 for line in content.split(b"\n")]
@@ -75,7 +75,7 @@ class _Lines:
 def _starts(
     node: Any, first: int, end: int, lines: _Lines, depth: int, language: str, syntax: Syntax
 ) -> list[int]:
-    """Return the first rows of the pieces between ``first`` and ``end`` (exclusive).
+    """Return the pieces' first rows between ``first`` and ``end`` (exclusive).
 
     ``node`` covers these rows.
     """

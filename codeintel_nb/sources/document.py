@@ -1,4 +1,4 @@
-"""A file's bytes as a document: its text, language, chunks and symbols."""
+"""Document of a file's bytes: text, language, chunks and symbols."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNPARSED = f"{BY_LINES}as its grammar failed"
 
 
 def refusal(path: str, data: bytes) -> str | None:
-    """Return the reason not to index a file's bytes; None if there is none."""
+    """Return the reason not to index a file, or None."""
     if PRIVATE_KEY.match(data[:200]):
         return "secret"
     return "binary" if text_of(data) is None else None
@@ -39,7 +39,7 @@ class _Text(NamedTuple):
 
 
 def document_of(path: str, data: bytes, outputs: bool = False) -> Document:
-    """Cut a file into chunks: by cells, Markdown headings, syntax or lines.
+    """Cut a file by cells, Markdown headings, syntax or lines.
 
     With ``outputs``, the text of a notebook includes its cells' outputs.
     """
@@ -66,7 +66,7 @@ def document_of(path: str, data: bytes, outputs: bool = False) -> Document:
 
 
 def plain_document(path: str, data: bytes) -> Document:
-    """Make one chunk of a file, or one of each cell, without parsing.
+    """Make one chunk per file or cell, without parsing.
 
     Safe for hostile files.
     """
@@ -129,7 +129,7 @@ PROSE = frozenset(
 
 
 def chunk_failsafe(path: str, data: bytes, outputs: bool = False) -> Document:
-    """Cut a file into chunks; fall back to lines, with the reason, when parsing fails."""
+    """Cut a file into chunks, by lines if parsing fails."""
     try:
         return document_of(path, data, outputs)
     except ParseTimeout:

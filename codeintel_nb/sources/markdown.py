@@ -1,4 +1,4 @@
-"""Markdown chunks, split at CommonMark headings; long sections also at blank lines."""
+"""Markdown chunks, cut at headings; long ones at blank lines."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Headings:
 
 
 def chunk_by_headings(content: bytes, headings: Headings | None = None) -> list[Chunk]:
-    """Cut Markdown into chunks named by their headings: ``Install > From source``.
+    """Cut Markdown into chunks named by headings: ``Install > Linux``.
 
     ``headings`` is the path above the text, updated in place.
     """
@@ -141,12 +141,12 @@ def _title(text: str) -> str:
 
 
 def _starts_paragraph(lines: Sequence[str], row: int) -> bool:
-    """Whether a line is not a lazy continuation of a block quote."""
+    """Whether a line does not lazily continue a block quote."""
     return row == 0 or not lines[row - 1].lstrip().startswith(">")
 
 
 def _block_end(line: str, in_paragraph: bool) -> re.Pattern[str] | None:
-    """Return the end pattern of the block opened by a line, or None.
+    """Return a block's end pattern if a line opens one.
 
     Blocks are fences, HTML and mathematics.
     """
@@ -169,7 +169,7 @@ def _closes_itself(line: str, end: re.Pattern[str]) -> bool:
 
 
 def _section(lines: Sequence[str], begin: int, end: int, name: str) -> list[Chunk]:
-    """Return a section's chunks, cut at blank lines if it exceeds one."""
+    """Return a section's chunks, cut at blank lines if long."""
     if begin == end:
         return []
     starts = [begin] + [row + 1 for row in range(begin, end - 1) if not lines[row].strip()]

@@ -46,7 +46,7 @@ def mount_of(place: str | os.PathLike[str], listing: Path = LISTING) -> Mount | 
 
 
 def virtual_folders(root: str, listing: Path = LISTING) -> frozenset[str]:
-    """Return the mount points of virtual file systems, at or below a root."""
+    """Return the mount points of virtual file systems within ``root``."""
     # a later mount covers an earlier one
     last = {mount.folder: mount.kind for mount in mounts(listing)}
     return frozenset(

@@ -24,7 +24,7 @@ _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC",
 
 
 class NotReadable(OSError):
-    """An existing file not read: irregular, a link, too large or forbidden."""
+    """Existing file not read: irregular, linked, too large or forbidden."""
 
 
 # errors of the system, not of the file, which must not count as missing
@@ -78,7 +78,7 @@ def read_rules(path: str, follow: bool = False, folder: int | None = None) -> by
 
 
 def _read(handle: int, path: str, max_bytes: int) -> tuple[bytes, os.stat_result]:
-    """Read and close an open file; return its content and its state before."""
+    """Read and close a file; return content and prior state."""
     try:
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode):
@@ -113,7 +113,7 @@ def has_stamp(path: str, stamp: tuple[int, ...]) -> bool:
 
 
 def check_root(root: str) -> None:
-    """Raise SourceError if an indexed folder is now a link or behind one."""
+    """Raise SourceError if a root's path now contains a link."""
     resolved = os.path.realpath(root)
     if resolved != root:
         raise SourceError(

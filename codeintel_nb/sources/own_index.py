@@ -14,7 +14,7 @@ _REPOSITORY = re.compile(r"[0-9a-f]{16}")  # a repository's folder in one of the
 
 
 def check_is_indexable(root: str, home: Path) -> None:
-    """Raise SourceError for the index home, folders in it and virtual file systems."""
+    """Raise SourceError within the index home or virtual file systems."""
     mount = mount_of(root)
     if mount is not None and mount.kind in VIRTUAL:
         raise SourceError(
@@ -30,7 +30,7 @@ def check_is_indexable(root: str, home: Path) -> None:
             return
         folder = above
     raise SourceError(
-        f"The folder {root} contains codeintel's own index. "
+        f"The folder {root} is inside codeintel's own index. "
         "Choose another folder: codeintel index PATH"
     )
 

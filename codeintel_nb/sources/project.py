@@ -28,7 +28,7 @@ def project_of(folder: Path, limit: Path | None = None) -> Path:
 
 
 def is_project(folder: Path) -> bool:
-    """Whether a folder can be a project, unlike the home or a disk's root."""
+    """Whether a folder is neither home nor a disk's root."""
     return os.path.isdir(folder) and folder not in (home_folder(), Path(folder.anchor))
 
 
@@ -41,7 +41,7 @@ def current_folder() -> Path:
 
 
 def home_folder() -> Path | None:
-    """Return the user's home; None if neither HOME nor a user entry exists."""
+    """Return the user's home; None if the system knows none."""
     try:
         return Path(os.path.realpath(Path.home()))
     except RuntimeError:

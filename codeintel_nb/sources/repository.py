@@ -33,12 +33,12 @@ class Repository(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def reads_ignore_files(self) -> bool:
-        """Whether ignore files apply: a package is indexed whole, as pip installed it."""
+        """Whether ignore files apply; packages are indexed whole."""
         return self.source == "worktree"
 
 
 def worktree(path: str | Path, name: str | None = None, outputs: bool = False) -> Repository:
-    """Return the folder at ``path`` as a repository, by default named after it."""
+    """Return a folder's repository, by default named after the folder."""
     root = Path(path)
     try:
         resolved = root.expanduser().resolve(strict=True)
@@ -62,7 +62,7 @@ def worktree(path: str | Path, name: str | None = None, outputs: bool = False) -
 
 
 def package(import_name: str, name: str | None = None) -> Repository:
-    """Find an installed package by its import or distribution name, without importing it."""
+    """Find a package by import or distribution name, without importing."""
     module = import_name.strip()
     root = _package_folder(module)
     if root is None:  # scikit-learn is imported as sklearn
@@ -131,7 +131,7 @@ def _package(root: Path, name: str | None) -> Repository:
 
 
 def _distribution_at(root: Path) -> tuple[str, str, str]:
-    """Return a package's distribution, version and digest of RECORD, or empty strings."""
+    """Return a distribution, version and RECORD digest, or empty strings."""
     folder = root.parent
     if (folder / "os.py").is_file():  # the standard library: each of its packages counts alone
         return (
@@ -196,7 +196,7 @@ def _package_folder(module: str) -> Path | None:
 
 
 def is_other_version(existing: Repository, repository: Repository) -> bool:
-    """Whether a package replaces an installed version; never one that the user named."""
+    """Whether a package replaces another version under the default name."""
     return (
         existing.source == repository.source == "package"
         and existing.name.startswith("pkg:")
@@ -222,7 +222,7 @@ def how_to_index(name: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """Return the name if valid: 1 to 128 characters, no slash or control character."""
+    """Return a valid name; otherwise raise SourceError."""
     check_text(name, "The name")
     if not _NAME.fullmatch(name):
         raise SourceError(

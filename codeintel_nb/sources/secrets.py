@@ -1,4 +1,4 @@
-"""Files that are likely to hold secrets, by name or content; they are not indexed."""
+"""Unindexed files: likely to hold secrets, by name or content."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ PRIVATE_KEY = re.compile(rb"\s*-----BEGIN [A-Z ]*PRIVATE KEY")
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a file of this name is likely to contain keys or passwords."""
+    """Whether a file's name suggests it holds keys or passwords."""
     return _SECRET.match(name) is not None and NO_SECRETS.search(name) is None

@@ -1,4 +1,4 @@
-"""Source: the files of a repository, for planner, updater, watcher and unindexed search.
+"""Source: a repository's files, for indexing, watching and unindexed search.
 
 A folder and an installed package are the sources so far; both are folders of this machine.
 """
@@ -45,7 +45,7 @@ class Source(Protocol):
 
     @property
     def folder(self) -> str:
-        """Return the folder with the files, for programs such as rg; empty without one."""
+        """Return the folder for programs like rg; empty without one."""
         ...
 
     def is_available(self) -> bool:
@@ -53,7 +53,7 @@ class Source(Protocol):
         ...
 
     def files(self, entered: Callable[[str], None] = ..., no_ignore: bool = False) -> Walk:
-        """Return a walk over the files to index; ``entered`` is called with each folder."""
+        """Return a walk; it calls ``entered`` with each folder."""
         ...
 
     def open(self) -> Reader:

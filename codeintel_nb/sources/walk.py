@@ -1,4 +1,4 @@
-"""Files of a folder to index, and the reasons to skip others."""
+"""A folder's files to index, and reasons to skip others."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class FileStat(NamedTuple):
 
 
 class Walk:
-    """A walk over a repository: iterate it for files, then read ``skipped``.
+    """Walk over a repository: iterate for files, then read ``skipped``.
 
     ``no_ignore`` includes ignored files, tool folders and environments, as ``rg --no-ignore``
     does, but neither version control's folders nor likely secrets.
@@ -103,7 +103,7 @@ class Walk:
 
     @property
     def outside(self) -> dict[str, tuple[int, ...]]:
-        """Return files outside the walk that decide its results, with their stamps.
+        """Return outside files that affect the walk, with their stamps.
 
         Missing ones are included.
         """
@@ -115,7 +115,7 @@ class Walk:
         yield from self._folder("", self._reader.at_root() if self.reads_ignore_files else Rules())
 
     def of(self, path: str) -> Iterator[FileStat]:
-        """Yield the files at or below a path, if a walk reaches them."""
+        """Yield a walk's files at or below a path."""
         self._check_root()
         parts = path.split("/")
         try:
@@ -152,7 +152,7 @@ class Walk:
             return
 
     def find(self, path: str) -> FileStat | None:
-        """Return the file at exactly this path, if the walk reaches it.
+        """Return a walk's file at exactly this path, if any.
 
         On a case-insensitive file system, another spelling would bypass the rules for ignored and
         secret files.
@@ -208,7 +208,7 @@ class Walk:
                 levels.pop()
 
     def _listed(self, folder: str, rules: Rules) -> tuple[Iterator[FileStat | str], Rules]:
-        """Return a folder's entries to walk, in name order, and its rules."""
+        """Return a folder's sorted entries to walk, and its rules."""
         selected: list[FileStat | str] = []
         handle = None
         try:
@@ -315,7 +315,7 @@ class Walk:
         return False
 
     def _reason_outside(self, path: str, name: str, rules: Rules) -> str | None:
-        """Return the reason to skip a folder from its name and rules, or None."""
+        """Return why name or rules exclude a folder, or None."""
         if name in self._never:
             return "tool folder"
         if name in SECRET_FOLDERS:
@@ -326,7 +326,7 @@ class Walk:
         return self._home is not None and identity_of(folder) == self._home
 
     def _reason_inside(self, folder: str, names: set[str]) -> str | None:
-        """Return the reason to skip a folder from its entries, or None."""
+        """Return why its entries exclude a folder, or None."""
         place = os.path.join(self.root, folder)
         if self.reads_ignore_files and is_environment(names, place):
             return "virtual environment"
@@ -338,7 +338,7 @@ class Walk:
 
 
 def is_environment(names: set[str], folder: str) -> bool:
-    """Whether a folder is a venv, virtualenv or conda environment, from its entries."""
+    """Whether a folder's entries show a virtual or conda environment."""
     if "pyvenv.cfg" in names or (
         "conda-meta" in names and os.path.isdir(os.path.join(folder, "conda-meta"))
     ):

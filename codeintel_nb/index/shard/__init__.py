@@ -1,1 +1,1 @@
-"""Immutable shards: what is on disk, and how it is read and written."""
+"""Immutable shards: their files, readers and writer."""

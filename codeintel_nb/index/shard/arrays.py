@@ -1,4 +1,4 @@
-"""Named numpy arrays in one file, opened by mmap without a copy.
+"""Named numpy arrays in one file, opened by mmap.
 
 Layout: 8 bytes magic, 8 bytes header length, a JSON header of name -> [dtype, shape, offset], then
 the arrays, each aligned to 64 bytes. Little-endian throughout.

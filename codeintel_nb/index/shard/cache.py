@@ -1,4 +1,4 @@
-"""Cache of open shards, shared by the engine and the comparison of folders with their indexes."""
+"""Cache of open shards, for the engine and index comparisons."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .shard import Shard
 
 
 class Shards:
-    """Open shards below a folder, by their path relative to it; safe to share between threads."""
+    """Open shards by path below a folder; thread-safe."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -18,7 +18,7 @@ class Shards:
         self._lock = threading.Lock()
 
     def open(self, key: str) -> Shard:
-        """Return a shard, open from its first use on; FileNotFoundError if it is missing."""
+        """Return a shard, opened once; FileNotFoundError if it is missing."""
         shard = self._open.get(key)
         if shard is None:
             with self._lock:

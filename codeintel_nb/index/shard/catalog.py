@@ -1,4 +1,4 @@
-"""Parquet tables of a shard (files, chunks, symbols), for SQL and other Parquet readers."""
+"""Parquet tables of files, chunks and symbols, for SQL."""
 
 from __future__ import annotations
 

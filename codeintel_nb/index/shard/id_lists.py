@@ -120,7 +120,7 @@ class IdLists:
         self._universe = universe
 
     def sizes(self, positions: Ids) -> list[int]:
-        """Return the bytes of each of some lists, to find short ones without reading."""
+        """Return some lists' sizes in bytes, without reading them."""
         sizes: list[int] = (self._offsets[positions + 1] - self._offsets[positions]).tolist()
         return sizes
 
@@ -166,7 +166,7 @@ class IdLists:
 
 
 def _byte_of(planes: Array) -> Array:
-    """Return up to eight bit planes, lowest first, as one number per column."""
+    """Pack up to eight bit planes, lowest first, by column."""
     if planes.shape[1] < _FEW:
         low: Array = np.packbits(planes, axis=0, bitorder="little")[0]
         return low

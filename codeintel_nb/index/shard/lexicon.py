@@ -1,4 +1,4 @@
-"""BM25 postings of a shard: chunks by term, with the term's counts.
+"""BM25 postings of a shard: chunks and counts by term.
 
 References
 ----------
@@ -33,7 +33,7 @@ _STEP_OF = np.abs(_COUNTS / (_COUNTS + K1) - STEPS / (STEPS + K1)).argmin(axis=1
 
 
 class LexiconBuilder:
-    """Collector of chunks' terms, in order; writes them sorted by the terms' hashes."""
+    """Collector of chunks' terms, written in order of their hashes."""
 
     def __init__(self) -> None:
         self._terms: dict[str, int] = {}
@@ -122,7 +122,7 @@ class LexiconBuilder:
 
 
 def _halved(steps: Array) -> Array:
-    """Return steps packed two to a byte, the first in the lower half."""
+    """Pack two steps to a byte, the first one lower."""
     even = np.append(steps, np.zeros(len(steps) % 2, np.uint8)).reshape(-1, 2)
     halved: Array = even[:, 0] | even[:, 1] << 4
     return halved
@@ -144,7 +144,7 @@ class Lexicon:
         self.total_length = int(self.lengths.sum(dtype=np.int64))
 
     def postings(self, term: str) -> tuple[npt.NDArray[np.integer[Any]], npt.NDArray[np.uint8]]:
-        """Return a term's chunks, in order, and its counts, rounded to STEPS."""
+        """Return a term's ordered chunks, and counts rounded to STEPS."""
         at = self._position(term)
         if at is None:
             return np.zeros(0, np.int64), np.zeros(0, np.uint8)
@@ -160,7 +160,7 @@ class Lexicon:
         return self._lists.read(at), STEPS[steps]
 
     def _are_several(self, start: int, end: int) -> npt.NDArray[np.uint8]:
-        """Return 1 for each posting of a range with a repeated term, else 0."""
+        """Return 1 where a posting's term repeats, else 0."""
         return np.unpackbits(self._several[start // 8 : (end + 7) // 8], bitorder="little")[
             start % 8 :
         ][: end - start]

@@ -1,4 +1,4 @@
-"""Manifest of a shard: its parts with their sizes and checksums, and its contents."""
+"""Manifest of a shard: its parts, checksums and contents."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def _libc() -> Any:
 
 
 def raise_descriptor_limit(target: int = 4096) -> None:
-    """Raise the soft limit of open files to ``target``, within the hard limit."""
+    """Raise the limit of open files to ``target``, if allowed."""
     if os.name == "nt":
         return
     import resource

@@ -1,4 +1,4 @@
-"""Table of a shard's folders and names, to match files with a scope's globs.
+"""Table of folders and names, to match files by globs.
 
 Each name and folder is matched once, not path by path.
 """
@@ -42,12 +42,12 @@ class _Names:
 
     @cached_property
     def filled(self) -> Mask:
-        """Return a mask of all names but the empty one, the root's."""
+        """Return a mask of all names but the empty one."""
         return np.fromiter(map(bool, self.ids), bool, len(self.ids))
 
 
 class PathTable:
-    """Folders and names of a shard's paths; the root is the first folder."""
+    """Folders and names of a shard's paths, the root first."""
 
     def __init__(
         self, folders: Sequence[str], names: Sequence[str], file_folder: Array, file_name: Array
@@ -104,7 +104,7 @@ class PathTable:
         )
 
     def admitted(self, include_globs: Sequence[str], exclude_globs: Sequence[str]) -> Mask:
-        """Return a mask of the files matched by an include and by no exclude.
+        """Return a mask of files included and not excluded.
 
         Without includes, all files are included.
         """
@@ -119,7 +119,7 @@ class PathTable:
         return mask
 
     def _matching(self, glob: str) -> Mask:
-        """Return a mask of the files matched by one glob without braces.
+        """Return a mask of files matched by a brace-free glob.
 
         Each name of the glob is matched with all folders at once, from the root down.
         """
@@ -167,7 +167,7 @@ class PathTable:
         return inside
 
     def _named(self, pattern: str, names: _Names) -> Mask:
-        """Return a mask of the names matched by a glob for one name."""
+        """Return a mask of names matched by one name's glob."""
         if pattern.strip("*") == "":
             return names.filled
         if _PLAIN.fullmatch(pattern):

@@ -1,4 +1,4 @@
-"""Trigram postings of a shard: the blocks of its content with each trigram.
+"""Trigram postings of a shard: blocks of content by trigram.
 
 Text is folded to lower case (ASCII; the Kelvin sign and the long s count as k and s too) and cut
 at line ends into blocks of about 8 KiB. A trigram never spans a newline.
@@ -47,7 +47,7 @@ def code_of(trigram: bytes) -> int:
 
 
 def joint_of(five: bytes) -> int | None:
-    """Encode a joint as a number above all trigrams'; return None for any other text."""
+    """Return a joint's code, above all trigrams', else None."""
     before, behind = five[:2], five[3:]
     if (
         len(five) != 5
@@ -189,7 +189,7 @@ def _joints_of(texts: Sequence[_Folded]) -> Array:
 
 
 def _folded(content: bytes, starts: Sequence[int]) -> Iterator[_Folded]:
-    """Yield the folded text of some blocks, then of those changed by ``with_letters``.
+    """Yield some blocks' folded text, then those changed by ``with_letters``.
 
     ``starts`` contains the first byte of each block, and the end.
     """

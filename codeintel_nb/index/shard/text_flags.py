@@ -1,4 +1,4 @@
-"""Properties of a file's text, stored in a shard, by which a search chooses its reader."""
+"""Properties of a file's text, by which searches choose readers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ LONG_BYTES = 512 << 10
 def long_chunks(
     chunk_start: Array, file_start: Array, chunk_file: Array
 ) -> tuple[Mask | None, Mask | None]:
-    """Return the masks of long chunks and of chunks in long files; None for an empty one."""
+    """Return masks of long chunks and long files' chunks.
+
+    None stands for an empty mask.
+    """
     chunks: Mask = np.diff(chunk_start.astype(np.int64)) > LONG_BYTES
     files = np.diff(file_start.astype(np.int64)) > LONG_BYTES
     return chunks if chunks.any() else None, files[chunk_file] if files.any() else None
@@ -55,7 +58,7 @@ _GENERATED = re.compile(
 
 
 def reader_flags(document: Document) -> int:
-    """Return the flags of a file by which a text search chooses its reader."""
+    """Return a file's flags, by which searches choose readers."""
     flags = ENDS_WITH_NEWLINE if document.ends_with_newline else 0
     if is_plain(document.content):
         flags |= IS_ASCII

@@ -1,4 +1,4 @@
-"""Vectors of one byte a component, in a FAISS file searched by mmap, inside a mask.
+"""Vectors of bytes in a FAISS file, searched by mmap.
 
 The quantizer depends on the dimension alone. Equal vectors have equal codes in every shard, so the
 code of a recurring chunk can be copied between shards.
@@ -110,7 +110,7 @@ class VectorIndex:
     def _candidates(
         self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None, in_scope: int
     ) -> Ids:
-        """Return a sorted superset of the k closest chunks, with all ties for the last place."""
+        """Return a sorted superset of the k closest, with ties."""
         fetch = k + MARGIN
         while in_scope > max(FEW, fetch):
             ids, scores = self._scan(query, fetch, mask)
@@ -171,14 +171,14 @@ class VectorIndex:
 
 
 def _faiss() -> Any:
-    """Return FAISS, imported on first use: the import takes a tenth of a second."""
+    """Import FAISS at its first use: it takes 0.1 s."""
     import faiss
 
     return faiss
 
 
 def top(scores: npt.NDArray[np.floating[Any]], k: int) -> Ids:
-    """Return the positions of the k highest scores, highest first; ties in input order."""
+    """Return the k best positions, best first, ties in order."""
     if k < len(scores):
         # negated: partitioning the plain scores is slow with many ties
         last = -np.partition(-scores, k - 1)[k - 1]

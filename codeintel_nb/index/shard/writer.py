@@ -1,4 +1,4 @@
-"""Writer of a shard: builds it in a temporary folder and publishes it by a rename."""
+"""Writer of a shard in a temporary folder, then renamed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Known = Callable[[Array], tuple[Array, Array]]
 
 
 class ShardWriter:
-    """Builder of one shard from documents in path order; ``save`` publishes it.
+    """Builder of one shard from documents in path order.
 
     ``known`` maps digests of embedder inputs to a mask of those with codes, and these codes.
     """
@@ -305,7 +305,7 @@ class ShardWriter:
         }
 
     def _label_numbers(self, symbol_labels: list[str]) -> tuple[Array, list[str]]:
-        """Return each chunk's label as a number, and the labels other than symbols.
+        """Return each chunk's label number, and labels other than symbols.
 
         A symbol has its own number; other labels count down from -1, the empty one.
         """
@@ -382,7 +382,7 @@ def _texts(name: str, texts: list[str]) -> dict[str, Array]:
 
 
 def path_words(path: str) -> str:
-    """Return a path's words for BM25: the stem twice, and the last three folders."""
+    """Return a path's BM25 words: stem twice, last three folders."""
     folder, _, name = path.rpartition("/")
     stem = name.rpartition(".")[0] or name
     return f"{stem} {stem} {' '.join(folder.split('/')[-3:])}"

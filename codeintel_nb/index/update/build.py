@@ -41,7 +41,7 @@ MAX_CRASHES = 100  # per run, each on a different file
 
 
 class Job(msgspec.Struct, frozen=True):
-    """The child's job, sent as one line of JSON on its standard input."""
+    """Job of a child, one line of JSON on stdin."""
 
     settings: Settings
     repository: Repository
@@ -132,7 +132,7 @@ def _in_child(
 def _nothing_to_do(
     settings: Settings, repository: Repository, only: Sequence[str] | None = None
 ) -> IndexReport | None:
-    """Return the report of an up-to-date index, or None; starts no child."""
+    """Return an up-to-date index's report, or None, without a child."""
     from ...embedding.embedder import TABLE
 
     stored = Store(settings.home).create(repository)
@@ -206,7 +206,7 @@ def _died(status: int, stored: StoredRepository, stderr: IO[bytes]) -> EngineErr
 
 
 def main() -> None:
-    """Run the job from standard input; write progress, then a report or a failure."""
+    """Run the job on stdin; print progress, then the outcome."""
     job = msgspec.json.decode(read_job(), type=Job, dec_hook=lambda kind, value: kind(value))
     stop = run_as_child()
     try:

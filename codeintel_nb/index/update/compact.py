@@ -1,4 +1,4 @@
-"""Compaction: merging of small shards, and of shards with mostly tombstones, into one.
+"""Compaction: merging of small shards and mostly dead ones.
 
 Searches and updates continue meanwhile. The new shard is written from the contents of the old ones,
 without the repository's write lock; only adding it to the snapshot takes the lock. Files replaced
@@ -44,7 +44,7 @@ WAIT_S = 600.0  # for a running update
 
 
 def to_merge(snapshot: Snapshot, opened: Callable[[str], Shard], shard_bytes: int) -> list[str]:
-    """Return the ids of shards to merge: the smallest of many, or a mostly dead one."""
+    """Return shards to merge: the smallest, or one mostly dead."""
     live: dict[str, int] = {}
     for ref in snapshot.shards:
         shard = opened(ref.id)
@@ -73,7 +73,7 @@ def compact(
     embedder: Embedder,
     progress: Callable[[Progress], None] = lambda event: None,
 ) -> bool:
-    """Merge shards until no merge is due; return whether any were merged.
+    """Merge shards while due; return whether any were merged.
 
     At most one process compacts a repository.
     """
@@ -107,7 +107,7 @@ def _merge(
     refs: list[ShardRef],
     progress: Callable[[Progress], None],
 ) -> bool:
-    """Merge the live files of some shards into one, replacing them in the snapshot.
+    """Replace some shards with one of all their live files.
 
     Return False if all of them have left the snapshot meanwhile.
     """
@@ -164,7 +164,7 @@ def _replace(
     merged: list[ShardRef],
     settings: Settings,
 ) -> None:
-    """Write a snapshot with the merged shard in place of its parts; the caller has the lock."""
+    """Replace shards with ``merged`` in the snapshot; needs the lock."""
     now = {ref.id for ref in snapshot.shards}
     others = [ref for ref in snapshot.shards if ref.id not in ids]
     replaced = msgspec.structs.replace(
@@ -234,7 +234,7 @@ def _symbols(shard: Shard) -> dict[int, list[Symbol]]:
 
 @contextmanager
 def _one_compactor(stored: StoredRepository) -> Iterator[bool]:
-    """Yield whether this process got the compaction lock, without waiting for it.
+    """Yield whether this process got the compaction lock, without waiting.
 
     While the lock is held, sweeps by other processes spare the shard being written.
     """
@@ -253,7 +253,7 @@ def _one_compactor(stored: StoredRepository) -> Iterator[bool]:
 
 
 class Compaction(msgspec.Struct, frozen=True):
-    """The child's job, sent as one line of JSON on its standard input."""
+    """Job of a child, one line of JSON on stdin."""
 
     settings: Settings
     repository: Repository
@@ -294,7 +294,7 @@ def compact_in_child(
 
 
 def main() -> None:
-    """Run the job from standard input, and write each progress event as one line.
+    """Run the job on stdin; write progress events as lines.
 
     Exit status 0 means success.
     """

@@ -22,7 +22,7 @@ CRASHES = frozenset(
 
 
 class ParseGuard:
-    """Mark of the file being parsed; a timer kills the process after ``MAX_S``."""
+    """Mark of the file being parsed; kills after ``MAX_S``."""
 
     def __init__(self, folder: Path) -> None:
         self._mark: mmap.mmap | bytearray = bytearray(_SIZE)
@@ -50,7 +50,7 @@ class ParseGuard:
 
 
 def crashed_file(folder: Path, status: int) -> str:
-    """Return the path of the file being parsed when a process crashed.
+    """Return the path being parsed when a process crashed.
 
     Empty if the process ended otherwise, or was parsing no file.
     """

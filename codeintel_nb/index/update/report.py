@@ -1,4 +1,4 @@
-"""Reports of indexes and indexing runs, for clients without the engine's parts."""
+"""Reports on indexes and indexing, for clients without the engine."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class RepositoryStatus(msgspec.Struct, frozen=True):
 def each_report(
     runs: Sequence[tuple[str, Callable[[], IndexReport]]],
 ) -> Iterator[tuple[str, IndexReport | CodeIntelError]]:
-    """Run each; yield its name with its report or error: one failure does not stop the others.
+    """Yield each run's name and report, or its error.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Records of unfinished runs, stored beside the index: user stops and due rebuilds."""
+"""Records of unfinished runs: user stops and due rebuilds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Stop(msgspec.Struct, frozen=True):
     at: float = 0.0  # seconds since 1970
 
     def describe(self) -> str:
-        """Return the progress as text: ``at 84 % (3,640 of 4,643 files)``."""
+        """Return text like ``at 84 % (3,640 of 4,643 files)``."""
         if not self.files_total:
             return "before the first file"
         files = f"{self.files_total:,} file{'' if self.files_total == 1 else 's'}"
@@ -86,7 +86,7 @@ def is_rebuild_due(folder: Path) -> bool:
 
 
 def note_rebuild(folder: Path) -> None:
-    """Record a rebuild's start; the run after a stop or a crash then finishes it."""
+    """Record a rebuild's start, so a later run finishes it."""
     with suppress(FileNotFoundError):  # a first index reads all files anyway
         (folder / REBUILD).touch()
 

@@ -31,7 +31,7 @@ def spawn(
     folder: Path,
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.Popen[bytes]:
-    """Start ``python -m module`` with pipes; its standard error goes to ``said``."""
+    """Start ``python -m module`` with pipes and stderr to ``said``."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
@@ -40,7 +40,7 @@ def spawn(
 
 
 def ask(child: subprocess.Popen[bytes], job: bytes) -> None:
-    """Send a child its job, one line, and leave the pipe open.
+    """Send a child its job and leave the pipe open.
 
     The child exits when the pipe closes, so it does not outlive this process.
     """
@@ -50,7 +50,7 @@ def ask(child: subprocess.Popen[bytes], job: bytes) -> None:
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure"):
-    """A child's error, sent to its parent as one line of JSON."""
+    """Error of a child, sent as a line of JSON."""
 
     error: str  # name of a class in errors.py
     message: str
@@ -85,7 +85,7 @@ class Output:
     def lines(
         self, cancel: threading.Event | None, grace_s: Callable[[], float] = lambda: 0.0
     ) -> Iterator[bytes]:
-        """Yield the lines not yielded before, until the child closes its output.
+        """Yield unread lines until the child closes its output.
 
         Raises
         ------
@@ -147,7 +147,7 @@ def end(child: subprocess.Popen[bytes]) -> None:
 
 
 def how_it_ended(status: int, said: IO[bytes]) -> str:
-    """Return the rest of a sentence about a child's early exit, with its last error line."""
+    """Return how a child ended, with its last error line."""
     said.seek(0)
     last = said.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
     how = (
@@ -163,7 +163,7 @@ _behind_job = b""  # input read past the job
 
 
 def read_job() -> bytes:
-    """Read the job sent by ``ask``; empty if the parent closed the pipe.
+    """Read the job from ``ask``; empty if the pipe closed.
 
     Called in the child, before ``run_as_child``.
     """
@@ -179,7 +179,7 @@ def read_job() -> bytes:
 
 
 def run_as_child() -> threading.Event:
-    """Lower this child's priority, and exit when the parent exits or closes the pipe.
+    """Lower the child's priority; exit when the parent's pipe closes.
 
     Return an event, set when the parent asks the child to stop.
     """

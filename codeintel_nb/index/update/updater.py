@@ -1,4 +1,4 @@
-"""Updater of an index: new shards for changed files, tombstones for deleted ones."""
+"""Updater of an index: shards for changes, tombstones for deletions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def update(
     avoid: Sequence[str] = (),
     stopped: Callable[[], bool] = lambda: False,
 ) -> IndexReport:
-    """Bring a repository's index up to date, with one writer per repository.
+    """Update a repository's index, as its only writer.
 
     Once ``stopped`` returns true, the files read so far are written as a shard and
     IndexingCancelled is raised.
@@ -192,7 +192,7 @@ class _Run:
         self._drop(path)
 
     def _document(self, path: str, data: bytes, state: FileState) -> Document:
-        """Cut a file into chunks; record parsing failures for later updates to retry."""
+        """Cut a file into chunks, recording parse failures to retry."""
         failure = self.plan.seen.unparsed.pop(path, None)
         if failure is not None and failure.state != state:
             failure = None
@@ -271,7 +271,7 @@ class _Run:
             self._leave(failure.reason, path)
 
     def _differs(self, old: Snapshot) -> bool:
-        """Whether a new snapshot would differ; an equal one is not written."""
+        """Whether a new snapshot would differ from the old."""
         left_out = (dict(+self.skipped), self.examples, tuple(self.plan.secrets[:200]))
         return (
             self.is_changed
@@ -306,7 +306,7 @@ class _Run:
 
 
 def _replaced(stored: StoredRepository) -> Snapshot:
-    """Return the snapshot that a rebuild replaces; an empty one if unreadable."""
+    """Return the snapshot to be replaced; empty if unreadable."""
     try:
         return read_snapshot(stored.folder)
     except ShardError:
@@ -314,7 +314,7 @@ def _replaced(stored: StoredRepository) -> Snapshot:
 
 
 def _openable(stored: StoredRepository, snapshot: Snapshot) -> list[Shard]:
-    """Open the shards due for replacement, to reuse their vectors; skip damaged ones."""
+    """Open undamaged old shards, to reuse their vectors."""
     shards = []
     for ref in snapshot.shards:
         try:
@@ -325,7 +325,7 @@ def _openable(stored: StoredRepository, snapshot: Snapshot) -> list[Shard]:
 
 
 def known_vectors(shards: list[Shard], embedder_id: str) -> Known | None:
-    """Return a lookup of codes by embedder-input digest, over shards of one model.
+    """Return a lookup of one model's codes by input digest.
 
     None if no shard is of that model.
     """

@@ -1,4 +1,4 @@
-"""The lock of a repository's one writer, and the removal of what no reader needs."""
+"""Lock of a repository's writer, and removal of unused shards."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def is_being_written(stored: StoredRepository) -> bool:
 
 
 def sweep(stored: StoredRepository, snapshot: Snapshot, retired_age_s: float) -> list[str]:
-    """Remove unused shards and return their folders' names; needs the write lock.
+    """Remove and return unused shards; needs the write lock.
 
     Unused are shards retired long enough, half-built ones, and those in no snapshot.
     """

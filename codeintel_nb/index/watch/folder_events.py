@@ -51,7 +51,7 @@ class FolderEvents:
         return self._by_watchfiles()
 
     def _by_inotify(self) -> Iterator[set[str]]:
-        """Yield batches of inotify events; new folders are watched before their batch."""
+        """Yield batches of inotify events, first watching new folders."""
         self._look([""])
         yield set()
         emptied_at = time.monotonic()
@@ -85,7 +85,7 @@ class FolderEvents:
         return not all(has_stamp(path, stamp) for path, stamp in self._outside.items())
 
     def _look(self, paths: list[str]) -> set[str]:
-        """Watch the folders at and below some paths; return the paths not ignored."""
+        """Watch folders at or below paths; return unignored paths."""
         began = time.monotonic()
         watched = self._notices.follow(self)
         if "" in paths or len(paths) > MAX_PATHS:
@@ -130,7 +130,7 @@ class FolderEvents:
             yield {self._concerned(path) for path in paths}
 
     def _concerned(self, path: str) -> str:
-        """Return the path affected by a change: for a deciding file, its folder."""
+        """Return the path affected; for a deciding file, its folder."""
         folder, _, name = path.rpartition("/")
         return "" if path == self.root else folder if name in DECIDING else path
 
@@ -155,5 +155,5 @@ def _is_by_collaboration(path: str) -> bool:
 
 
 def is_at_or_below(path: str, folder: str) -> bool:
-    """Whether a path is the folder itself or inside it; ``""`` is the root."""
+    """Whether a path is ``folder`` or below it (``""``: root)."""
     return not folder or path == folder or path.startswith(f"{folder}/")

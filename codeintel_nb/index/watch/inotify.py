@@ -29,7 +29,7 @@ class WatchTarget(Protocol):
 
 
 class WatchSet:
-    """Watches on the folders of one tree, added as a walk enters them."""
+    """Watches on a tree's folders, added as a walk enters."""
 
     def __init__(self, tree: WatchTarget, add: Callable[[WatchTarget, str], bool]) -> None:
         self._tree, self._add = tree, add
@@ -54,7 +54,7 @@ class Inotify:
     is_linux = sys.platform == "linux"
 
     def reason_for(self, folders: set[str]) -> str:
-        """Return the reason why some folders are not watched; empty if there are none."""
+        """Return why folders are not watched; empty if none."""
         if not folders or not self.is_linux:  # elsewhere folders are always scanned
             return ""
         return (
@@ -63,7 +63,7 @@ class Inotify:
         )
 
     def follow(self, tree: WatchTarget) -> WatchSet | None:
-        """Return the watches of a tree, to add its folders to; None without inotify."""
+        """Return a tree's new watch set; None without inotify."""
         with self._lock:
             if self._inotify is None and time.monotonic() - self._tried_at > RETRY_S:
                 self._tried_at = time.monotonic()
@@ -112,7 +112,7 @@ class Inotify:
             return True
 
     def read(self, tree: WatchTarget) -> set[str]:
-        """Return the paths of a tree that changed since its last call.
+        """Return a tree's paths changed since its last call.
 
         Changes of other trees are recorded for their own calls.
         """

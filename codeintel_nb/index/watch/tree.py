@@ -1,4 +1,4 @@
-"""Files that changed since they were indexed: one scan of the folder, then file-change events.
+"""Files changed since indexing: found by a scan, then events.
 
 A folder without events, because the system has none or its watches are used up, is scanned at every
 search.
@@ -55,7 +55,7 @@ class Changes(NamedTuple):
 
 
 class Freshness:
-    """Comparison of folders with their indexes, shared by all searches of a process.
+    """Comparison of folders with their indexes, shared by all searches.
 
     With ``follow``, events are read at each search, which takes microseconds. Otherwise, or where
     there are no events, the folder is scanned again.
@@ -193,7 +193,7 @@ class _Tree:
             return None
 
     def _indexed_since(self, shards: OpenShards) -> set[str]:
-        """Return the paths whose index entries differ from the last generation compared.
+        """Return paths with changed index entries since the last comparison.
 
         The update may have read these files at any moment.
         """
@@ -249,14 +249,14 @@ class _Tree:
         return self._remember(changes, snapshot, shards)
 
     def _hard_linked(self, walk: Walk) -> dict[str, FileState]:
-        """Return the hard-linked files: a write under another name raises no event.
+        """Return hard-linked files: writes under other names raise no events.
 
         Empty for packages, which are replaced and not written to.
         """
         return walk.linked if self.repository.source == "worktree" else {}
 
     def _walk(self, notices: Inotify | None) -> tuple[Walk, WatchSet | None]:
-        """Return a walk, and the watches added to its folders on entry."""
+        """Return a walk, and the watches added on its way."""
         watched = notices.follow(self) if notices is not None else None
         walk = self._source.files() if watched is None else self._source.files(watched.folder)
         return walk, watched
@@ -295,7 +295,7 @@ class _Tree:
         cache: FileCache,
         reader: Reader,
     ) -> bool:
-        """Whether a file equals the index, by its state or else by its content."""
+        """Whether a file equals the index by state or content."""
         state, before = stat.state, indexed.state_at(place)
         if state.size != before.size:
             return False

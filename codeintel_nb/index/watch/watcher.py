@@ -96,7 +96,7 @@ class Watcher:
             self._wait_for_folder(repository, over)
 
     def _follow_folder(self, repository: Repository, over: threading.Event) -> Repository:
-        """Watch a folder until it is replaced; return the repository to watch next.
+        """Watch a folder until replaced; return the next repository.
 
         Replaced means deleted, another folder in its place, or another version of its package.
         """

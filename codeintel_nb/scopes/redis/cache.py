@@ -85,7 +85,7 @@ class RedisMemory:
             self._task(tracker.run())
 
     async def close(self) -> None:
-        """Close the connections and cancel background tasks; the scopes stay in Redis."""
+        """Close the connections and cancel tasks; scopes stay in Redis."""
         self._closed = True
         while self._tasks:
             for task in self._tasks:
@@ -121,7 +121,7 @@ class RedisMemory:
             self._l1.popitem(last=False)
 
     def evict_l1(self, session_id: str | None = None) -> None:
-        """Evict a session, or all, from the cache: the next read queries Redis."""
+        """Evict one session or all from this process's cache."""
         if session_id is None:
             self._l1.clear()
         else:
@@ -193,7 +193,7 @@ class RedisMemory:
                 change.seen = True
 
     def _down(self, why: str) -> None:
-        """Mark the cache as stale: it serves only while Redis does not answer."""
+        """Mark the cache as stale, used only while Redis fails."""
         if self._tracking is not None or not self._why_away:
             _log.warning(
                 "Redis at %s is unreachable (%s). Cached scopes still apply; "
@@ -223,7 +223,7 @@ class RedisMemory:
         self._met.set()
 
     async def _up(self, identity: str, pipe: Pipe) -> None:
-        """Reconcile the cache with Redis, then resume: from now on, Redis tracks changes."""
+        """Reconcile the cache with Redis, then rely on its tracking."""
         another = self._identity is not None and (not identity or identity != self._identity)
         await self._reconcile(pipe, another)
         self._identity = identity
@@ -260,7 +260,7 @@ class RedisMemory:
                     self._l1[session_id] = current
 
     async def _restored_to(self, pipe: Pipe, session_id: str, cached: CachedScope) -> CachedScope:
-        """Restore the cached value, or its removal, if newer; return the final value."""
+        """Restore the cached state if newer; return the final one."""
         key = self._key(session_id)
         _, raw = await pipe.ask([("WATCH", key), ("GET", key)])
         current = self._read(session_id, raw if isinstance(raw, bytes) else None)
@@ -314,7 +314,7 @@ class RedisMemory:
         return f"{self.prefix}had:{session_id}"
 
     def _value(self, reply: Any, session_id: str) -> bytes | None:
-        """Return the value in a reply; None for a missing key or one of another type."""
+        """Return the reply's value; None if missing or wrongly typed."""
         if isinstance(reply, Exception):
             if not str(reply).startswith("WRONGTYPE"):
                 raise self._failed(reply) from reply

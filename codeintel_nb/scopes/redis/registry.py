@@ -1,4 +1,4 @@
-"""Registry of scopes shared by many servers: Redis behind a cache in this process.
+"""Registry of scopes shared by servers: Redis behind a cache.
 
 The keys in Redis, below a prefix, are ``scope:ID`` (the scope, expiring with its session),
 ``had:ID`` (a mark of having had one, which outlives it) and ``used`` (sessions by their last use).
@@ -124,7 +124,7 @@ class RedisRegistry(RedisSessions):
         return current.scope
 
     async def _asked(self, session_id: str) -> CachedScope:
-        """Return a session's value in Redis; fall back to the cache if it does not answer."""
+        """Return a session's value from Redis, else from the cache."""
         try:
             return await self._fetch_once(session_id)
         except EngineError:
@@ -239,7 +239,7 @@ class RedisRegistry(RedisSessions):
     # writes
 
     async def set(self, session_id: str, scope: Scope) -> None:
-        """Set the session's scope, in Redis first; a surplus of sessions is evicted.
+        """Set the session's scope, in Redis first; evict surplus sessions.
 
         Raises
         ------
@@ -273,7 +273,7 @@ class RedisRegistry(RedisSessions):
             await self._evict(session_id)
 
     async def clear(self, session_id: str) -> bool:
-        """Remove the session's scope, pinned or not; return whether it had one.
+        """Remove the session's scope, even pinned; return whether it existed.
 
         Raises
         ------
@@ -299,7 +299,7 @@ class RedisRegistry(RedisSessions):
         return bool(had)
 
     async def pin(self, session_id: str, pinned: bool = True) -> None:
-        """Mark a session with a scope as a live kernel's of this server.
+        """Mark a session as a live kernel's of this server.
 
         It neither expires nor is evicted until it is cleared.
         """
@@ -310,7 +310,7 @@ class RedisRegistry(RedisSessions):
         await self._tell_pinned([session_id])
 
     async def take_expired(self, session_id: str) -> bool:
-        """Whether the session's scope has expired or was evicted since the last call.
+        """Whether the session's scope has newly expired or been evicted.
 
         Each loss is reported once, by whichever server is called first.
         """

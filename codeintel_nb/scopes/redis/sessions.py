@@ -14,7 +14,7 @@ from .client import Command
 
 
 class RedisSessions(RedisMemory):
-    """Cache of scopes that reports uses of sessions, and drops the unused."""
+    """Cache of scopes, reporting used sessions and dropping unused ones."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class RedisSessions(RedisMemory):
         super()._begin()
 
     async def prune_expired(self, max_age_s: float | None = None) -> int:
-        """Drop every session unused for longer than ``max_age_s`` seconds; return their number."""
+        """Drop sessions unused for ``max_age_s`` seconds; return their number."""
         await self._tell_used()
         limit = self._clock() - (self.max_age_s + self._step_s if max_age_s is None else max_age_s)
         (stale,) = await self._ask([("ZRANGEBYSCORE", self._used, "-inf", f"({limit!r}")])
@@ -50,7 +50,7 @@ class RedisSessions(RedisMemory):
         return dropped
 
     async def _evict(self, current: str) -> None:
-        """Evict the surplus and a batch more, least recently used first, but not ``current``."""
+        """Evict the surplus and a batch, oldest first, except ``current``."""
         await self._tell_used()
         unpinned, total = await self._quietly(
             [("ZCOUNT", self._used, "-inf", "(inf"), ("ZCARD", self._used)]
@@ -63,7 +63,7 @@ class RedisSessions(RedisMemory):
             )
 
     async def _dropped(self, sessions: list[bytes]) -> int:
-        """Delete the scopes of these sessions; return how many this call deleted.
+        """Delete the sessions' scopes; return how many this call deleted.
 
         Other servers may prune at the same time.
         """
@@ -154,7 +154,7 @@ class RedisSessions(RedisMemory):
                 self._told(session_id)
 
     async def _tell_used(self) -> None:
-        """Report the last uses of cached sessions to Redis, which keeps the later ones."""
+        """Report cached sessions' uses to Redis, which keeps the latest."""
         uses = {
             session_id: cached.used_at
             for session_id, cached in self._l1.items()

@@ -1,4 +1,4 @@
-"""Values of the cache: scopes as stored and as cached, and watches for their changes."""
+"""Scopes as stored and as cached, and watches for changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Payload(msgspec.Struct):
 
 
 class CachedScope:
-    """Cached value of a session; ``scope`` is None if the session has none.
+    """Cached value of a session, with or without a scope.
 
     A value that another server has touched since is stale: it is read again, and used only while
     Redis is away. It may be outdated, so it is never restored to Redis.

@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Landmarks(NamedTuple):
-    """Normalized vectors (m, dim), and their places (m, 2), about -1 to 1."""
+    """Normalized vectors (m, dim) and their places (m, 2)."""
 
     vectors: Floats
     places: Floats

@@ -1,4 +1,4 @@
-"""Map of the chunks in two dimensions; chunks of like meaning are neighbours.
+"""Map of chunks in two dimensions; neighbours have like meaning.
 
 t-SNE lays out some thousand landmarks, sampled from all shards, once. Every other chunk is placed
 among its closest landmarks. All shards thus share one map, and each shard's points are computed
@@ -64,7 +64,7 @@ _BATCH = 20_000
 
 
 class Projection:
-    """Map of a home, cached in a folder of it, or in memory if that is unwritable."""
+    """Map of a home, cached in its folder if writable."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -99,7 +99,7 @@ class Projection:
         progress: Callable[[Progress], None] = lambda event: None,
         cancel: threading.Event | None = None,
     ) -> None:
-        """Load the map positions of all chunks; a child process computes missing ones.
+        """Load all chunks' places; a child process computes missing ones.
 
         Raises
         ------
@@ -141,7 +141,7 @@ class Projection:
 
     @contextmanager
     def _locked(self, cancel: threading.Event | None) -> Iterator[None]:
-        """Keep other processes from laying out the map; without a writable folder, do nothing."""
+        """Lock out other processes, if the folder is writable."""
         from filelock import Timeout
 
         if not _can_write(self.folder):
@@ -216,7 +216,7 @@ class Projection:
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """Job of the child, one line of JSON on its standard input."""
+    """Job of the child, a JSON line on standard input."""
 
     shards: tuple[str, ...]  # their folders
     folder: str  # for the landmarks and the points
@@ -228,7 +228,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
 
 
 class Swept(msgspec.Struct, frozen=True, tag="swept"):
-    """Message about a shard replaced meanwhile; the caller retries with current ones."""
+    """Message about a shard replaced meanwhile; the caller retries."""
 
     path: str
 
@@ -265,7 +265,7 @@ def _in_child(
 
 
 def main() -> None:
-    """Run the child: lay out landmarks, place all chunks and report progress."""
+    """Run the child: lay out landmarks, place chunks, report progress."""
     job = msgspec.json.decode(read_job(), type=Layout)
     run_as_child()
     try:

@@ -1,4 +1,4 @@
-"""Regular expressions parsed by Python, if ripgrep reads them the same way."""
+"""Regular expressions parsed by Python, if ripgrep agrees."""
 
 from __future__ import annotations
 

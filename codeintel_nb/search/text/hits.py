@@ -1,4 +1,4 @@
-"""Conversion of matches to hits: line numbers, columns, snippets and enclosing symbols."""
+"""Conversion of matches to hits: lines, columns, snippets and symbols."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def hits_of(shard: Searchable, repo: str, found: list[Match], query: TextQuery) 
 
 
 def _scores(shard: Searchable, files: Ids, lines: Sequence[int]) -> Iterable[float]:
-    """Return 2 for each line with a definition, 1 for the others."""
+    """Return 2 for each line with a definition, else 1."""
     places = zip(files.tolist(), lines, strict=True)
     return [2.0 if shard.defines(*place) else 1.0 for place in places]
 
@@ -139,7 +139,7 @@ def _symbols(
 def _texts(
     shard: Searchable, line_starts: Sequence[int], line_ends: Sequence[int], starts: Sequence[int]
 ) -> tuple[list[str], list[int]]:
-    """Return the lines, truncated, and the columns of the matches, in characters."""
+    """Return truncated lines, and the matches' columns in characters."""
     content = shard.content
     texts = [
         content[begin : end if end - begin < _MAX_BYTES else begin + _MAX_BYTES]
@@ -163,7 +163,7 @@ def _texts(
 
 
 def ranked(hits: list[Hit]) -> list[Hit]:
-    """Rescore and sort hits: definitions of symbols first, then files with many matches."""
+    """Rescore and sort hits: definitions, then files with many matches."""
     in_file = Counter((hit.repo, hit.path) for hit in hits)
     scored = [
         msgspec.structs.replace(
@@ -175,7 +175,7 @@ def ranked(hits: list[Hit]) -> list[Hit]:
 
 
 def _snippet(shard: Searchable, file: int, start: int, stop: int, context: int) -> tuple[str, int]:
-    """Return the matched lines with context, and the number of context lines above."""
+    """Return the lines with context, and how many are above."""
     content = shard.content
     first, end = int(shard.file_start[file]), int(shard.file_start[file + 1])
     above = 0

@@ -26,7 +26,7 @@ _NONE = _Literal(b"", b"", b"", b"")
 
 @lru_cache(256)
 def required_literal(pattern: str, insensitive: bool) -> bytes:
-    """Return the longest text contained in every match of an expression; empty if unknown."""
+    """Return the longest text in every match; empty if unknown."""
     expression = parsed(pattern)
     if expression is None or trigram_query(pattern, True, insensitive) == NOTHING:
         return b""
@@ -35,7 +35,7 @@ def required_literal(pattern: str, insensitive: bool) -> bytes:
 
 @lru_cache(256)
 def word_literal(pattern: str) -> tuple[bytes, tuple[bool, bool]] | None:
-    """Return the literal of an expression, and whether ``\\b`` precedes and follows it.
+    """Return the literal, and whether ``\\b`` precedes and follows it.
 
     None if the expression is anything else, or has a ``\\b`` not next to an ASCII word character.
     """

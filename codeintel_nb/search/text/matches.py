@@ -1,4 +1,4 @@
-"""Collector of a text search's matches in one shard, with its stop condition."""
+"""Collector of a text search's matches in one shard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compilation of text patterns for re2, or for ripgrep if re2 would match other lines."""
+"""Compilation of patterns for re2, or ripgrep where they differ."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ESCAPE = re.compile(
 
 @dataclass(frozen=True, eq=False)
 class Pattern:
-    """A compiled query, and what every match contains; each is computed once."""
+    """Compiled query, and texts contained in every match."""
 
     text: str
     is_regex: bool
@@ -57,7 +57,7 @@ class Pattern:
 
     @cached_property
     def required(self) -> bytes:
-        """Return a text in every match of a regular expression; empty if there is none."""
+        """Return a regular expression's required text; empty if none."""
         from .literals import required_literal
 
         return required_literal(self.text, self.insensitive) if self.is_regex else b""
@@ -118,7 +118,7 @@ def _compiled(pattern: str, regex: bool, case: Case, word: bool) -> Pattern:
 
 
 def _literal(query: TextQuery, insensitive: bool) -> tuple[bytes, tuple[bool, bool]] | None:
-    """Return the query's literal, and its word boundaries; None if it is more than a literal."""
+    """Return the query's literal and word boundaries, if nothing more."""
     if query.regex:
         # imports numpy, not needed by a kernel without an engine
         from .literals import word_literal
@@ -176,7 +176,7 @@ def _escaped_character(match: re.Match[str]) -> str:
 
 
 def _spans_lines(pattern: str) -> bool:
-    """Whether an expression can match a newline explicitly; negated sets do not count."""
+    """Whether an expression explicitly matches newlines, outside of negated sets."""
     return _NEWLINE.search(_NEGATED_SET.sub("", _without_escaped_backslashes(pattern))) is not None
 
 
@@ -185,7 +185,10 @@ def _without_escaped_backslashes(pattern: str) -> str:
 
 
 def _has_class_operation(pattern: str) -> bool:
-    """Whether a set contains a set, or one of && -- ~~: only ripgrep's engine reads these."""
+    """Whether a set contains a set, ``&&``, ``--`` or ``~~``.
+
+    Only ripgrep's engine reads these.
+    """
     plain = re.sub(r"\\.", "xx", pattern, flags=re.S)
     for match in re.finditer(r"\[\^?\]?(?:\[:\^?\w+:\]|[^\]])*\]", plain):
         inside = re.sub(r"\[:\^?\w+:\]", "", match[0])[1:]
@@ -195,7 +198,7 @@ def _has_class_operation(pattern: str) -> bool:
 
 
 def _has_odd_brace(pattern: str) -> bool:
-    """Whether a brace opens no repetition: ripgrep rejects it, re2 reads it literally."""
+    """Whether a brace opens no repetition, which only re2 accepts."""
     plain = re.sub(r"\\(?:[pPx]\{[^}]*\}|.)", "xx", pattern, flags=re.S)
     return (
         re.search(r"\{(?!\d+(?:,\d*)?\})", re.sub(r"\[\^?\]?(?:\[:\^?\w+:\]|[^\]])*\]", "x", plain))

@@ -1,4 +1,4 @@
-"""Plan of a text search in a shard: candidate ranges by the postings, and their readers."""
+"""Plan of a text search: candidate ranges and their readers."""
 
 from __future__ import annotations
 
@@ -101,12 +101,12 @@ class TextPlan(NamedTuple):
         return self._replace(re2_ranges=re2_ranges, rg_ranges=rg_ranges)
 
     def split_by_file(self, size: int) -> tuple[TextPlan, TextPlan | None]:
-        """Split off about the first ``size`` bytes to read; return them and the rest."""
+        """Split off about the first ``size`` bytes to read."""
         end = self.end_of(size)
         return (self, None) if end is None else self.cut(end)
 
     def end_of(self, size: int) -> int | None:
-        """Return the offset after about the first ``size`` bytes to read; None if it is the end."""
+        """Return the offset after about ``size`` bytes; None for all."""
         _, rest = self.all_ranges.split_by_file(size)
         return int(rest.begins[0]) if len(rest.begins) else None
 
@@ -138,13 +138,13 @@ class TextPlan(NamedTuple):
         return rest if rest.bytes_to_read else None
 
     def first(self) -> tuple[TextPlan, TextPlan | None]:
-        """Split off the part read here, in order, before starting rg; return it and the rest."""
+        """Split off the part to read before starting rg."""
         return self.split_by_file(FORWARD)
 
     def parts(self, collector: MatchCollector) -> Iterator[TextPlan]:
-        """Yield the plan, in growing parts if it requests few hits and may need rg.
+        """Yield the plan, in growing parts for few hits.
 
-        The first part often contains enough hits.
+        Only a plan that may need rg has parts: the first often contains enough hits.
         """
         size, rest = (
             FORWARD,
@@ -162,7 +162,7 @@ class TextPlan(NamedTuple):
             size *= 4
 
     def prefiltered(self) -> TextPlan:
-        """Return the plan with only candidate lines beyond ASCII left to rg.
+        """Return the plan leaving rg only non-ASCII candidate lines.
 
         re2 reads the other lines around them.
         """
@@ -199,7 +199,7 @@ class TextPlan(NamedTuple):
 
 
 def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -> TextPlan | None:
-    """Plan a search of the text in scope; None if the pattern cannot match."""
+    """Plan a search in scope; None if nothing can match."""
     pattern = compile_pattern(query)
     chunks, blocks = mask.chunks, None
     need = pattern.trigrams
@@ -247,7 +247,7 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
 def _by_reader(
     shard: Searchable, plain: Chunks, chunks: Chunks | None, blocks: Blocks | None
 ) -> tuple[Ranges, Ranges]:
-    """Return the ranges for re2, of the plain chunks, and for rg, of the others."""
+    """Return ranges for re2 (plain chunks) and rg (the others)."""
     if chunks is not None or blocks is None:
         return ranges_of(shard, plain if chunks is None else chunks & plain, blocks), ranges_of(
             shard, ~plain if chunks is None else chunks & ~plain, blocks

@@ -1,4 +1,4 @@
-"""Byte ranges to search in a shard's content, in pieces short enough for a search to time out."""
+"""Byte ranges of a shard to search, in interruptible pieces."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Chunks = npt.NDArray[np.bool_]
 
 
 class Pace:
-    """Bytes to search between two checks of the clock, from the speed of the last part."""
+    """Bytes to search between clock checks, by the last speed."""
 
     def __init__(self) -> None:
         self.segment = FIRST_SEGMENT
@@ -41,7 +41,7 @@ class Pace:
 
 
 class Ranges(NamedTuple):
-    """Byte ranges of the content, ascending and disjoint, and the offsets allowed for cuts."""
+    """Ascending, disjoint byte ranges, and the offsets allowed for cuts."""
 
     begins: Offsets
     ends: Offsets
@@ -57,7 +57,7 @@ class Ranges(NamedTuple):
         return cls(both[:, 0], both[:, 1], cuts)
 
     def split_by_file(self, size: int) -> tuple[Ranges, Ranges]:
-        """Split off about the first ``size`` bytes; return them and the rest."""
+        """Split off about the first ``size`` bytes."""
         # bytes of the ranges before each
         before = np.cumsum(self.ends - self.begins) - (self.ends - self.begins)
         last = max(0, int(np.searchsorted(before, size, "left")) - 1)
@@ -145,7 +145,7 @@ class Ranges(NamedTuple):
         ]
 
     def by_file(self, file_start: npt.NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
-        """Yield the ranges, cut at the end of a file: a multiline match stays within one."""
+        """Yield the ranges cut by file, for multiline matches."""
         for begin, end in zip(self.begins.tolist(), self.ends.tolist(), strict=True):
             first = int(np.searchsorted(file_start, np.uint64(begin), "right"))
             last = int(np.searchsorted(file_start, np.uint64(end), "left"))
@@ -161,7 +161,7 @@ NOWHERE = Ranges(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.ui
 
 
 def ranges_of(shard: Searchable, chunks: Chunks | None, blocks: Blocks | None) -> Ranges:
-    """Return the ranges of the chunks within the blocks; None means all of either."""
+    """Return the ranges of chunks within blocks; None means all."""
     postings = shard.postings
     cuts = shard.chunk_start if postings is None else postings.starts
     if chunks is None:

@@ -82,7 +82,7 @@ def search_text(
 
 
 def read(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
-    """Collect matches until the collector stops; return whether the bounds ended it early."""
+    """Collect matches; return whether the bounds ended it early."""
     return (
         _all_by_rg(plan, query, collector, bounds)
         if plan.scan_with_rg
@@ -91,7 +91,7 @@ def read(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bo
 
 
 def _here(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
-    """Search the plan part by part; return whether the bounds ended it early."""
+    """Search part by part; return whether the bounds ended it."""
     for part in plan.parts(collector):
         if _part_here(part.prefiltered(), query, collector, bounds):
             return True
@@ -101,7 +101,7 @@ def _here(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: B
 
 
 def _part_here(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
-    """Search with re2, or rg if re2 would differ; return whether the bounds ended it early."""
+    """Search by re2 and rg; return whether bounds ended it."""
     read_exact = _read_lines_together if plan.pattern.multiline else _read
     if plan.rg_ranges is None:
         return read_exact(plan, plan.re2_ranges, collector.take, collector, bounds)
@@ -136,7 +136,7 @@ def _part_here(plan: TextPlan, query: TextQuery, collector: MatchCollector, boun
 
 
 def _all_by_rg(plan: TextPlan, query: TextQuery, collector: MatchCollector, bounds: Bounds) -> bool:
-    """Search the first part here, enough for a common pattern, then the rest with rg.
+    """Search the first part here, then the rest with rg.
 
     Return whether the bounds ended it early.
     """
@@ -208,13 +208,13 @@ def _lines_in(view: Str, first_in: Finder, begin: int, end: int) -> list[Match]:
 
 
 def _line_of(view: Str, begin: int, start: int, last: int, end: int) -> Match:
-    """Return the lines of a match from ``start`` up to ``last``, within two offsets."""
+    """Return the lines of ``start`` to ``last``, within two offsets."""
     line_end = view.find(b"\n", max(start, last - 1), end)
     return view.rfind(b"\n", begin, start) + 1 or begin, end if line_end < 0 else line_end, start, 0
 
 
 def _finder(plan: TextPlan) -> Finder:
-    """Return a finder of the first match in a part of the content, of whole lines."""
+    """Return a finder of the first match in whole lines."""
     content, certain, search = plan.shard.content, plan.required, plan.pattern.search
     characters = memoryview(content).cast("B")
     literal, (before, behind) = plan.pattern.literal, plan.pattern.alone
@@ -251,7 +251,7 @@ def _finder(plan: TextPlan) -> Finder:
 
 
 def _as_files_have_them(shard: Searchable, ranges: Ranges) -> Ranges:
-    """Return the ranges by file, without newlines added at the end of files by the index.
+    """Return the ranges by file, without newlines the index added.
 
     A match could include one.
     """
@@ -272,7 +272,7 @@ def _read_lines_together(
     collector: MatchCollector,
     bounds: Bounds,
 ) -> bool:
-    """Find multiline matches file by file, merging those that share a line, as ripgrep does."""
+    """Find multiline matches; like ripgrep, merge those sharing a line."""
     content, view = plan.shard.content, plan.shard.view
     search = plan.pattern.search
     assert search is not None

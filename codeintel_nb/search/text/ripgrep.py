@@ -1,4 +1,4 @@
-"""Searches by ripgrep: for text re2 reads differently, and fastest where no postings help."""
+"""Searches by ripgrep, where re2 differs or postings cannot help."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PLACE = re.compile(rb"^(\d+):(\d+):(\d+):", re.M)  # number, column and offset 
 
 @lru_cache(1)
 def rg_path() -> str:
-    """Return the path of rg: pip's beside this Python, else the system's."""
+    """Return rg's path: pip's beside this Python, else the system's."""
     beside = shutil.which("rg", path=sysconfig.get_path("scripts"))
     path = beside or shutil.which("rg")
     if path is None:
@@ -60,7 +60,7 @@ def stream(
     bounds: Bounds,
     most: int,
 ) -> Streamed:
-    """Stream the ranges to rg, and map the offsets of its first matches back."""
+    """Stream the ranges to rg; map its first matches back."""
     ranges = list(found_in.pieces())
     matches: list[Match] = []
     more = False
@@ -94,7 +94,7 @@ def scan(
     collector: MatchCollector,
     bounds: Bounds,
 ) -> bool:
-    """Scan the whole mapped content with rg, keeping matches in the ranges; not for multiline."""
+    """Scan all content with rg for single-line matches in ranges."""
     if not len(within.begins) or shard.folder is None:
         return False
     options = [
@@ -136,7 +136,7 @@ def scan(
 def count_in_ranges(
     parts: Sequence[tuple[Searchable, Ranges]], query: TextQuery, pattern: Pattern, bounds: Bounds
 ) -> tuple[int, bool]:
-    """Count matching lines in ranges streamed to rg; also return whether the bounds ended it."""
+    """Count matching lines; also return whether the bounds ended it."""
     with _rg(
         [*options_of(query, pattern), "--count", "--no-mmap", "-"], query, bounds, subprocess.PIPE
     ) as process:
@@ -159,7 +159,7 @@ def count_in_ranges(
 def count_in_shards(
     folders: Sequence[Path], query: TextQuery, pattern: Pattern, bounds: Bounds
 ) -> tuple[int, bool]:
-    """Count matching lines in whole shards; also return whether the bounds ended it."""
+    """Count matching lines; also return whether the bounds ended it."""
     contents = [folder / "content.bin" for folder in folders]
     for content in contents:
         if not content.exists():
@@ -252,7 +252,7 @@ def _rg(
     stdin: int | None,
     folder: str | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run rg until the bounds end it; raise SearchError if it rejects the pattern."""
+    """Run rg within the bounds; SearchError for a rejected pattern."""
     try:
         process = subprocess.Popen(
             [rg_path(), *options],
@@ -307,7 +307,7 @@ def _rg(
 
 
 def _was_cut(process: subprocess.Popen[bytes], bounds: Bounds) -> bool:
-    """Whether the bounds killed rg; on Windows it then returns 1, as without a match."""
+    """Whether the bounds killed rg, which on Windows returns 1."""
     return process.returncode < 0 or (process.returncode == 1 and bounds.reached())
 
 
@@ -376,7 +376,7 @@ def _matches(lines: IO[bytes], ranges: list[tuple[int, int]]) -> Iterator[Match]
 
 
 def _places(out: IO[bytes], by_match: bool) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield arrays of matching lines: number from 1, first byte, first byte of the match."""
+    """Yield arrays: line numbers from 1, line offsets, match offsets."""
     rest = b""
     last = 0
     while block := out.read1(_OUTPUT):  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Searchable: the data of a shard, or of unindexed files, read by a text search."""
+"""Data of a shard or unindexed files, for text search."""
 
 from __future__ import annotations
 

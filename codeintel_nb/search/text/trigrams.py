@@ -44,7 +44,7 @@ Offsets = npt.NDArray[np.uint64]
 
 
 class TrigramQuery(NamedTuple):
-    """Requirement of all the trigrams, joints and parts, or of any of the parts."""
+    """Requirement of all trigrams, joints and parts, or any part."""
 
     trigrams: frozenset[int] = frozenset()
     parts: tuple[TrigramQuery, ...] = ()
@@ -55,7 +55,7 @@ NOTHING = TrigramQuery()  # every text may match
 
 
 class _Part(NamedTuple):
-    """Part of a pattern: its requirement, and its possible endings since its last gap."""
+    """Pattern part: requirement, and possible endings since the last gap."""
 
     need: TrigramQuery
     tail: frozenset[bytes]
@@ -196,7 +196,7 @@ def _any(needs: Sequence[TrigramQuery]) -> TrigramQuery:
 
 
 def candidate_blocks(need: TrigramQuery, postings: Postings) -> Blocks | None:
-    """Return the blocks with possible matches, ascending; None for all of them."""
+    """Return the blocks with possible matches, ascending; None for all."""
     if need == NOTHING:
         return None
     if need.any_of:
@@ -245,9 +245,9 @@ def _held(need: TrigramQuery, folded: bytes) -> bool:
 
 
 def candidate_files(need: TrigramQuery, postings: Postings, file_start: Offsets) -> Mask | None:
-    """Return the mask of files with possible matches of a multiline pattern; None for all.
+    """Return a mask of possibly matching files; None for all.
 
-    Its trigrams may be in several blocks.
+    The pattern is multiline: its trigrams may be in several blocks.
     """
     if need == NOTHING:
         return None
@@ -267,7 +267,7 @@ def candidate_files(need: TrigramQuery, postings: Postings, file_start: Offsets)
 
 
 def _files_of(blocks: Blocks, postings: Postings, file_start: Offsets) -> Mask:
-    """Return the mask of files with a part in one of the blocks."""
+    """Return the mask of files that overlap the blocks."""
     first = np.searchsorted(file_start, postings.starts[blocks], "right") - 1
     behind = np.searchsorted(file_start, postings.starts[blocks + 1], "left")
     count = len(file_start)

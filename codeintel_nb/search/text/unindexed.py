@@ -1,4 +1,4 @@
-"""Text search in files that are new or changed since indexing, read and searched like a shard."""
+"""Text search in files new or changed since indexing."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def search_unindexed(
 
 
 def _count(plan: TextPlan, query: TextQuery, bounds: Bounds, count_end: int) -> TextAnswer:
-    """Count matching lines up to an offset, and look for one after it."""
+    """Count matching lines up to an offset; seek one more."""
     head, tail = plan.cut(count_end)
     collector = MatchCollector(plan.shard, query, MAX_HITS)
     if read(head, query, collector, bounds):
@@ -222,7 +222,7 @@ def _languages(document: Document) -> Iterator[str]:
 
 
 def _mask(files: UnindexedFiles, scope: Scope) -> ScopeMask:
-    """Return the mask of a scope's languages; its globs are already applied."""
+    """Return a scope's language mask; its globs are already applied."""
     count = len(files.paths)
     if not scope.languages or not count:
         return ScopeMask(None, None, count, len(files.chunk_file))
@@ -239,7 +239,7 @@ def _batches(files: Iterator[FileStat]) -> Iterator[list[FileStat]]:
 
 
 def _named_in_scope(target: UnindexedTarget) -> Iterator[FileStat]:
-    """Yield files in scope by name; the language of some is known only from their text."""
+    """Yield files that may be in scope, judging by name."""
     scope = target.scope
     matcher = PathMatcher(scope.include_globs, scope.exclude_globs)
     for stat in target.listed():
@@ -250,7 +250,7 @@ def _named_in_scope(target: UnindexedTarget) -> Iterator[FileStat]:
 
 
 def _may_contain(path: str, languages: Collection[str]) -> bool:
-    """Whether a file may contain code in one of the languages, judging by its name."""
+    """Whether a path may contain code in one of ``languages``."""
     language = language_of(path)
     return (
         language in languages
@@ -268,7 +268,7 @@ def _documents(target: UnindexedTarget, files: Iterable[FileStat]) -> list[Docum
 
 
 def read_document(target: UnindexedTarget, path: str) -> Document | None:
-    """Return a file's current document; None if it is gone or not indexable."""
+    """Return the current document; None if gone or not indexable."""
     with target.source.open() as reader:
         return _document(reader, target.source.settings.max_file_bytes, path)
 
@@ -287,7 +287,7 @@ def _document(reader: Reader, max_bytes: int, path: str) -> Document | None:
 def _matching_files(
     root: str, files: list[FileStat], query: TextQuery, bounds: Bounds
 ) -> list[FileStat]:
-    """Return the files with matches by rg, on all cores, and all notebooks unsearched."""
+    """Return the files matched by rg, and all notebooks unsearched."""
     paths = [stat.path for stat in files if not is_notebook(stat.path)]
     matches = files_with_matches(root, paths, query, compile_pattern(query), bounds)
     return (

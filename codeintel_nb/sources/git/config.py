@@ -119,7 +119,7 @@ class GitConfig:
             yield Setting(_canonical(key), value if equals else None)
 
     def _of_file(self, file: str, depth: int) -> Iterator[Setting]:
-        """Yield the settings of a file, and of the files it includes, in order."""
+        """Yield settings of a file and its includes in order."""
         if depth > MAX_DEPTH or not file:
             return
         self.files.setdefault(file, stamp_of(file))
@@ -136,7 +136,7 @@ class GitConfig:
                 yield from self._of_file(os.path.join(os.path.dirname(file), path), depth + 1)
 
     def _includes(self, key: str, file: str) -> bool:
-        """Whether a key is the path of a conditional include with a true condition."""
+        """Whether a key is an ``includeif`` with a true condition."""
         if not (key.startswith("includeif.") and key.endswith(".path")):
             return False
         kind, _, pattern = key[len("includeif.") : -len(".path")].partition(":")
@@ -197,7 +197,7 @@ class GitConfig:
 
 
 def parse(text: str) -> Iterator[Setting]:
-    """Yield the settings of a text, up to the first syntax error."""
+    """Yield a text's settings up to the first syntax error."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     at, section = 0, ""
     while at < len(text):
@@ -227,7 +227,7 @@ def _joined(section: str, inner: str | None) -> str:
 
 
 def _value(text: str, at: int) -> tuple[str | None, int]:
-    """Return a key's value and the position after it, -1 for a syntax error."""
+    """Return a key's value and end; -1 for invalid syntax."""
     while at < len(text) and text[at] in " \t":
         at += 1
     if at == len(text) or text[at] == "\n":

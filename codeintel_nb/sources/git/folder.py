@@ -24,7 +24,7 @@ class GitFolder(NamedTuple):
 
 
 def git_folder(top: str) -> GitFolder | None:
-    """Return the repository of a worktree's top folder; None if git sees none."""
+    """Return the repository of a worktree's top folder, or None."""
     marker = os.path.join(top, ".git")
     folder = marker if os.path.isdir(marker) else _named_folder(marker)
     if folder is None:
@@ -36,7 +36,7 @@ def git_folder(top: str) -> GitFolder | None:
 
 
 def enclosing_git_folder(root: str) -> GitFolder | None:
-    """Return the repository around a folder, on the same file system, or None."""
+    """Return the enclosing repository on this file system, or None."""
     folder = root
     try:
         device = os.stat(root).st_dev
@@ -71,7 +71,7 @@ def _common_folder(folder: str) -> str:
 
 
 def _is_head(path: str) -> bool:
-    """Whether a file is a HEAD: a reference, or the hash of a commit."""
+    """Whether a HEAD file holds a reference or commit hash."""
     if os.path.islink(path):  # as written by old versions of git
         return os.readlink(path).startswith("refs/")
     try:

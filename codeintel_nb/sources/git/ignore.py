@@ -48,7 +48,7 @@ class Pattern(NamedTuple):
 
 
 def read_patterns(data: bytes) -> Iterator[Pattern]:
-    """Yield the patterns of an ignore file; as for git, only a newline ends a line."""
+    """Yield an ignore file's patterns; only newlines end lines."""
     for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
         if not line or line.startswith(b"#"):
             continue
@@ -77,7 +77,7 @@ _Tables = tuple[dict[str, int], dict[str, int]]
 
 
 class PatternList:
-    """The patterns of one ignore file; those without wildcards are in lookup tables."""
+    """Patterns of one ignore file, in lookup tables where possible."""
 
     def __init__(self, patterns: Iterable[Pattern], fold: bool = False) -> None:
         self._fold = fold
@@ -119,7 +119,7 @@ class PatternList:
             )
 
     def ignores(self, path: str, is_folder: bool) -> bool | None:
-        """Return the verdict on a path relative to the ignore file; None if no line matches."""
+        """Return the verdict on a relative path; None if unmatched."""
         if not path.isascii():
             path = path.encode("utf-8", "surrogateescape").decode("latin-1")
         if self._fold:
@@ -137,7 +137,7 @@ class PatternList:
         return self._ignores[last] if last >= 0 else None
 
     def _last_by_name(self, name: str, is_folder: bool) -> int:
-        """Return the place of the last matching pattern without a slash, or -1."""
+        """Return the last matching slashless pattern's place, or -1."""
         last = self._names[is_folder].get(name, -1)
         endings, length = self._endings[is_folder], len(name)
         for ending in self._lengths:
@@ -174,7 +174,7 @@ class _Globs:
 
 @lru_cache(512)
 def pattern_list(data: bytes, fold: bool) -> PatternList | None:
-    """Return the patterns of an ignore file's content, or None. Equal files are parsed once."""
+    """Return the patterns of an ignore file's content, or None."""
     patterns = list(read_patterns(data))
     return PatternList(patterns, fold) if patterns else None
 
@@ -188,7 +188,7 @@ class Level(NamedTuple):
     outer: Level | None
 
     def ignores(self, path: str, is_folder: bool) -> bool | None:
-        """Return the verdict of the first level with a matching line, or None."""
+        """Return the verdict of the first matching level, or None."""
         level: Level | None = self
         while level is not None:
             inside = path[len(level.folder) + 1 :] if level.folder else level.prefix + path
@@ -239,7 +239,7 @@ class RuleReader:
         self.outside: dict[str, tuple[int, ...]] = {root: stamp_of(root)}
 
     def at_root(self) -> Rules:
-        """Read the rules from above the root, without its own ignore files."""
+        """Read the rules from above the root, without its own."""
         enclosing = enclosing_git_folder(self._root)
         rules = (
             self._of_repository(Rules(), enclosing, "")
@@ -268,7 +268,7 @@ class RuleReader:
     def entering(
         self, rules: Rules, folder: str, names: Iterable[str], handle: int | None = None
     ) -> Rules:
-        """Read the rules for a folder's entries; ``handle`` is the folder if it is open."""
+        """Read rules for a folder's entries; ``handle`` is its descriptor."""
         place = os.path.join(self._root, folder)
         if folder and ".git" in names:
             self._note_git(place)
@@ -309,7 +309,7 @@ class RuleReader:
         return rules if data is None else rules._with(GIT, data, folder, prefix)
 
     def _note_git(self, folder: str) -> None:
-        """Note the files that make a folder the top of a repository."""
+        """Note the files that make a folder a repository's top."""
         marker = os.path.join(folder, ".git")
         self._note(marker)
         if os.path.isdir(marker):
@@ -341,13 +341,13 @@ def _parents(root: str) -> Iterator[str]:
 
 
 def _relative(root: str, top: str) -> str:
-    """Return the root's path below a folder, with a trailing slash; empty if they are equal."""
+    """Return ``root`` below ``top``: empty or with a trailing slash."""
     relative = os.path.relpath(root, top).replace(os.sep, "/")
     return "" if relative == "." else relative + "/"
 
 
 def _leave_out_the_root(rules: Rules) -> bool:
-    """Whether rules above the root ignore it or a folder around it."""
+    """Whether rules above the root ignore it or its parents."""
     kinds = [list(_levels(first)) for first in (rules.codeintel, rules.dot, rules.git)]
     depth = max((level.prefix.count("/") for levels in kinds for level in levels), default=0)
     for up in range(depth):  # 0 is the root, 1 its parent

@@ -102,7 +102,7 @@ _TO_SPACES = bytes(10 if byte == 10 else 32 for byte in range(256))
 
 
 def _end_of_arguments(code: bytearray, end: int) -> int:
-    """Return the end of a macro's argument list; ``end`` if it has none."""
+    """Return the end of a macro's arguments, ``end`` without any."""
     opening = end
     while code.startswith((b" ", b"\t"), opening):
         opening += 1
@@ -141,7 +141,7 @@ def _is_in_the_way(code: bytearray, begin: int, end: int) -> bool:
 
 
 def _stands_alone(token: bytes, before: bytes, behind: bytes) -> bool:
-    """Whether a macro alone on its line is independent of the lines around it."""
+    """Whether a macro's line is independent of those around it."""
     if (
         token
         and token not in (b";", b"}", b"{", b":", b")", b">")

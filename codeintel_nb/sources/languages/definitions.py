@@ -33,7 +33,10 @@ _ASSIGNED = re.compile(r"(.+?)(?:\.prototype)?\.([^.]+)")
 
 
 class Definition(NamedTuple):
-    """Node that defines a name; a kind may end in ``?`` or ``!``, for a condition."""
+    """Node defining a name.
+
+    A kind may end in ``?`` or ``!``, for a condition.
+    """
 
     node: Any
     kind: str
@@ -51,7 +54,7 @@ class _Enclosing(NamedTuple):
 def symbols_of(
     definitions: list[Definition], content: bytes, language: str, docs: Docs
 ) -> Iterator[Symbol]:
-    """Yield the symbols of definitions in source order, each with its container."""
+    """Yield definitions' symbols in source order, each with its container."""
     symbols = _each(definitions, content, language, docs)
     return _joined_clauses(symbols) if LANGUAGES[language].clauses else symbols
 
@@ -87,7 +90,7 @@ def _each(
 
 
 def _kind_of(definition: Definition, content: bytes) -> str:
-    """Return the kind; empty if the node does not define anything after all."""
+    """Return the kind, empty if the node defines nothing."""
     node, kind, _ = definition
     if kind.endswith("?"):
         value = node.child_by_field_name("value") or node.child_by_field_name("right")
@@ -106,7 +109,7 @@ def _placed(
     content: bytes,
     language: str,
 ) -> tuple[str, str, str]:
-    """Return the container, name and kind; an empty kind for a macro with a block."""
+    """Return the container, name and kind (empty for block macros)."""
     node, _, name = definition
     outer_kind = enclosing[-1].kind if enclosing else ""
     if language == "go" and node.type == "method_declaration":
@@ -171,7 +174,7 @@ def _end(node: Any) -> tuple[int, int]:
 
 
 def _is_function(value: Any, content: bytes) -> bool:
-    """Whether a value is a function, even wrapped: ``memo(forwardRef((props, ref) => ...))``."""
+    """Whether a value is a function, even wrapped in ``memo(...)``."""
     if value is None or value.type in _FUNCTION_VALUES:
         return value is not None
     called, arguments = (

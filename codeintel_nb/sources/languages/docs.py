@@ -1,4 +1,4 @@
-"""Documentation of definitions: first paragraphs of comments above them, or of docstrings."""
+"""Documentation of definitions: first paragraphs of comments or docstrings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OF_FILE = re.compile(rb"@file|@license|@module|@package|[Cc]opyright|SPDX")
 
 
 class Docs:
-    """Documentation of a file's definitions: the comments above them, or their docstrings."""
+    """Documentation of a file's definitions: comments above, or docstrings."""
 
     def __init__(self, content: bytes, leading: list[Any], inside: list[Any]) -> None:
         self._content = content
@@ -69,7 +69,7 @@ _MARK_END = re.compile(r"\s*(?:\*+/|\*+\)|-->|-\}|\"{1,3})?\s*$")
 
 
 def _said(parts: list[str]) -> str:
-    """Return the first paragraph of comments or a docstring, without comment marks."""
+    """Return the first paragraph of documentation, without comment marks."""
     lines, length = list[str](), 0
     for line in (line for part in parts for line in part.strip().split("\n")):
         plain = _MARK_END.sub("", _MARK.sub("", line))

@@ -1,4 +1,4 @@
-"""The folder of unpacked grammars, chosen so that libraries can be loaded from it."""
+"""Folder of unpacked grammars, from which libraries can be loaded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROBE = "json"  # the smallest grammar
 
 
 def use_grammar_folder(home: Path) -> str:
-    """Make this process unpack grammars into a folder they can be loaded from; return it.
+    """Make grammars unpack where they can load; return the folder.
 
     Loading fails on a home mounted noexec. The fallbacks are the user's cache, then a temporary
     folder of this process.

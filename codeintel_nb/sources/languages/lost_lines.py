@@ -30,7 +30,7 @@ class LostLine(NamedTuple):
 
 
 class LineRule(NamedTuple):
-    """A pattern for a definition's first line; its only group is the name."""
+    """Pattern for a definition's first line; group 1 names it."""
 
     kind: str
     pattern: re.Pattern[bytes]
@@ -232,7 +232,7 @@ def lost_lines(
 def _matches(
     one: LineRule, content: bytes, spans: Sequence[tuple[int, int]]
 ) -> Iterator[re.Match[bytes]]:
-    """Yield the matches of a rule, inside errors or in the whole file."""
+    """Yield a rule's matches, in errors or the whole file."""
     for begin, end in [(0, len(content))] if one.anywhere else spans:
         start = content.rfind(b"\n", 0, begin) + 1
         for match in one.pattern.finditer(content, start, end):

@@ -99,7 +99,7 @@ _MACRO = re.compile(
 
 
 def sql_definitions(text: str) -> list[Definition]:
-    """Return a SQL script's definitions in order, names without quotes and schema."""
+    """Return a script's definitions in order, names unquoted and unqualified."""
     rows = _Rows(text)
     definitions = [*_statements(text, rows), *_macros(text, rows)]
     return sorted(definitions, key=lambda one: (one.begin, -one.end))
@@ -219,7 +219,7 @@ class _Routine:
 
 
 class _Body:
-    """A reader of a statement's body, from its head to its end."""
+    """Reader of a statement's body, from head to end."""
 
     def __init__(self, code: str, begin: int, at: int, kind: str, name: str) -> None:
         self.members: list[_Member] = []
@@ -264,7 +264,7 @@ class _Body:
         return self._ended(len(self._code)), delimiter
 
     def _find(self, delimiter: str) -> int:
-        """Return the offset of a custom delimiter, or of the line changing it."""
+        """Return the offset of a custom delimiter, or its change."""
         following = _DELIMITER.search(self._code, self._at)
         limit = following.start() if following else len(self._code)
         place = self._code.find(delimiter, self._at, limit)
@@ -274,7 +274,7 @@ class _Body:
         return self._open[-1].is_declaring and not self._holds_routines
 
     def _is_last(self, end: int) -> bool:
-        """Whether a semicolon outside blocks ends the statement, not a nested routine."""
+        """Whether a semicolon outside blocks ends the statement itself."""
         routine = self._open[-1]
         if routine.is_declaring:
             return False

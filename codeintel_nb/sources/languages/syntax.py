@@ -25,7 +25,7 @@ _LEADING = ("comment", "attribute", "decorator", "annotation")
 
 
 class Syntax(NamedTuple):
-    """A parsed file: root, definitions in order, and hints for the chunker."""
+    """A parsed file: root, ordered definitions and hints for chunking."""
 
     root: Any
     symbols: list[Symbol]
@@ -42,7 +42,7 @@ class GrammarNotLoaded(Exception):
 
 
 class ParseTimeout(Exception):
-    """A file over the time limit: thousands of nested nodes slow some grammars."""
+    """Parse over the time limit: deep nesting slows some grammars."""
 
 
 def grammar(language: str) -> Any:
@@ -71,7 +71,7 @@ def _grammar(name: str) -> Any:
 
 @cache
 def _tools(language: str) -> tuple[Any, Any, Any]:
-    """Return parser, query for plain and leading nodes, and other query or None."""
+    """Return the parser, the node query and any language query."""
     from tree_sitter import Parser, Query
 
     how, tree = LANGUAGES[language], grammar(language)
@@ -199,7 +199,7 @@ def _read(content: bytes, language: str, root: Any) -> Syntax:
 
 
 def _part(content: bytes, node: Any, language: str) -> tuple[str, Any]:
-    """Return an embedded part's language and root, at positions in the whole file."""
+    """Return an embedded part's language, and root at file positions."""
     from tree_sitter import Parser, Range
 
     parser = Parser(grammar(language))

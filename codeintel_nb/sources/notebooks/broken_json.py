@@ -31,7 +31,7 @@ def read_broken_json(text: str) -> Any:
 
 
 def merge_sides(text: str) -> tuple[str, str] | None:
-    """Split a text with conflict markers into both sides; None without markers.
+    """Split conflicting text into both sides; None without conflict markers.
 
     The common ancestor of diff3-style markers is dropped.
     """

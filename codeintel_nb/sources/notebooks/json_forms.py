@@ -62,7 +62,7 @@ def _json(data: bytes) -> Any:
 
 
 def _merged(ours: Any, theirs: Any) -> Any:
-    """Merge both sides of a conflict; doubly edited cells keep both's lines."""
+    """Merge a conflict's sides; doubly edited cells keep both's lines."""
     if not isinstance(ours, dict) or not isinstance(theirs, dict):
         return ours if isinstance(ours, dict) else theirs
     mine, other = (_cells(side) for side in (ours, theirs))
@@ -169,7 +169,7 @@ def _of_jupyter(notebook: dict[str, Any], cells: Sequence[Any], outputs: bool) -
 
 
 def _is_databricks(metadata: dict[str, Any], cells: Sequence[Any]) -> bool:
-    """Whether Databricks wrote a notebook, from its metadata or its first cell's."""
+    """Whether Databricks wrote a notebook, judging by the metadata."""
     first: dict[str, Any] = next(
         (
             cell["metadata"]
@@ -194,7 +194,7 @@ def code_cell(
     dotnet: bool = False,
     code: bytes | None = None,
 ) -> Cell:
-    """Return a code cell; a cell magic may make it another language or Markdown."""
+    """Return a code cell; its magic may change its language."""
     language, code = code_of(text if code is None else code, language, databricks, dotnet)
     if language == "markdown":
         return markup_cell("markdown", text, code, number)
@@ -202,7 +202,7 @@ def code_cell(
 
 
 def lines_of(text: str) -> bytes:
-    """Encode a text, with a newline at its end unless it is empty."""
+    """Encode a text, ending in a newline unless empty."""
     data = text.encode("utf-8", "replace")
     return data if not data or data.endswith(b"\n") else data + b"\n"
 
@@ -232,7 +232,7 @@ def _joined(text: Any) -> str:
 
 
 def _outputs(cell: dict[str, Any]) -> str:
-    """Return the text of a cell's outputs, without images, HTML or colours."""
+    """Return a cell's output text, without images, HTML or colours."""
     outputs = cell.get("outputs")
     parts = list[str]()
     for output in outputs if isinstance(outputs, list) else ():
@@ -314,7 +314,7 @@ _DIB_NAMES = (
 
 
 def _of_dib(data: bytes) -> Notebook:
-    """Read a ``.dib`` file; ``#!csharp`` and other kernel names separate its cells."""
+    """Read a ``.dib`` file; kernel names like ``#!csharp`` separate cells."""
     kernels = {name: known_language(name) or "text" for name in _DIB_NAMES.split()}
     default, header = "csharp", 0
     if data.startswith(b"#!meta"):
@@ -357,7 +357,7 @@ _DIB_LINE = re.compile(rb"^#!([\w.+#-]+)\r?\n", re.M)
 
 
 def _kernel_of(mark: re.Match[bytes], kernels: dict[str, str]) -> str:
-    """Return the kernel of a ``#!`` line; ``sql-NAME`` is of kernel ``sql``."""
+    """Return the kernel of a ``#!`` line: ``sql`` for ``sql-NAME``."""
     name = mark[1].decode("utf-8", "replace").lower()
     family = name.partition("-")[0]
     return family if name not in kernels and family in ("sql", "kql") else name

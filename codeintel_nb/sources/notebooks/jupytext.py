@@ -1,4 +1,4 @@
-"""Jupytext's two script formats: percent, also read by VS Code and Spyder, and light."""
+"""Jupytext's script formats: percent (VS Code, Spyder) and light."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _split_prose(script: Script, part: Part) -> list[Part]:
 
 
 def _in_fence(script: Script, parts: Sequence[Part], row: int) -> bool:
-    """Whether a marker is inside a fence of the Markdown cell above, as in Mermaid."""
+    """Whether a marker is fenced in the Markdown cell above."""
     part = parts[-1]
     if part.kind not in ("markdown", "raw") or part.end - part.begin > MAX_FENCED:
         return False

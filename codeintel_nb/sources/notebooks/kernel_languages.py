@@ -1,4 +1,4 @@
-"""Languages of notebooks and cells, from the metadata of kernels and tools."""
+"""Languages of notebooks and cells, from kernel and tool metadata."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ _WITHOUT_KERNEL = frozenset(
 
 
 def known_language(name: object) -> str | None:
-    """Return the language of a kernel, lexer, MIME type or tool; None if unknown."""
+    """Return a kernel's, lexer's, MIME type's or tool's language."""
     if not isinstance(name, str) or not name.strip():
         return None
     text = name.strip().lower()
@@ -155,7 +155,7 @@ def _candidates(metadata: dict[str, Any]) -> Iterator[str | None]:
 
 
 def kernel_language(name: object) -> str | None:
-    """Return a kernel's language, by its name or display name; None if unknown.
+    """Return a kernel's language by its name or display name.
 
     People name kernels after environments, so only the first word and a bracketed one count, as in
     ``julia-1.10``, ``R [conda env:geo]`` or ``.NET (C#)``.

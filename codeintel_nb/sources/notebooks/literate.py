@@ -182,7 +182,7 @@ class _Reader:
             self._number += 1
 
     def _paragraph_gaps(self, begin: int, end: int) -> list[int]:
-        """Return Jupytext's cell breaks: rows after two blank lines, and region markers."""
+        """Return Jupytext's cell breaks: double blank lines and region markers."""
         rows, region, fenced = list[int](), False, False
         for row in range(begin, end):
             line = self._lines[row]
@@ -200,7 +200,7 @@ class _Reader:
 
 
 def _blank_options(code: list[bytes]) -> None:
-    """Blank a chunk's options: ``#| label``, ``:tags: [a]`` lines, or YAML between ``---``."""
+    """Blank a chunk's options: ``#|`` or ``:name:`` lines, or YAML."""
     row = 1
     if row < len(code) and code[row].strip() == b"---":
         end = next((at for at in range(row + 1, len(code)) if code[at].strip() == b"---"), row)

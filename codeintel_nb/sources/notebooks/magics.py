@@ -1,4 +1,4 @@
-"""Magics: cell magics set a cell's language; line magics are not Python."""
+"""Magics: cell magics set languages; line magics are not Python."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def code_of(text: bytes, language: str, databricks: bool = False, dotnet: bool =
 
 
 def dotnet_language(name: str) -> str | None:
-    """Return the language of a .NET Interactive kernel; ``sql-sales`` is a connection."""
+    """Return a .NET Interactive kernel's language: SQL for ``sql-NAME``."""
     name = name.partition("-")[0] if name.startswith(("sql-", "kql-")) else name
     return known_language(name) or kernel_language(name)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Part(NamedTuple):
-    """A range of rows (``end`` exclusive), and its code for the parser."""
+    """Range of rows (``end`` exclusive), and code for the parser."""
 
     kind: str  # code, markdown or raw; empty outside cells
     begin: int
@@ -50,7 +50,7 @@ def is_empty(lines: Iterable[bytes]) -> bool:
 
 
 def header_end(script: Script) -> int:
-    """Return the end of the header: ``#!``, encoding and YAML in comments."""
+    """Return the header's end, after ``#!``, encoding and commented YAML."""
     lines, row = script.lines, 0
     while row < min(3, len(lines)) and re.match(
         rb"#!|\S+[ \t]*-\*-.*coding|\S+ (?:en)?coding[:=]", lines[row]

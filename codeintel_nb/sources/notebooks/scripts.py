@@ -40,7 +40,7 @@ _COMMENTS = {
 
 
 def script_cells(content: bytes, language: str) -> list[Cell] | None:
-    """Return the cells covering a script; None if it is not a notebook.
+    """Return a script's cells; None if it is no notebook.
 
     Cells count from 0. Text before the first marker counts, a header between ``# ---`` does not.
     """
@@ -141,7 +141,7 @@ def _nbconvert(script: Script) -> list[Part] | None:
 
 
 def _prose_above(script: Script, begin: int, end: int, marked: bool) -> list[tuple[int, int]]:
-    """Return the rows of the Markdown cells just above ``end``, blank lines included.
+    """Return Markdown cells' rows just above ``end``, including blank lines.
 
     nbconvert writes one blank line after Markdown, and two after code and markers.
     """

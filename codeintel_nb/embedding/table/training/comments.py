@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Comment(NamedTuple):
-    """Comment on lines of its own; rows count from 0, ``last`` is inclusive."""
+    """Comment on its own lines; rows from 0, ``last`` inclusive."""
 
     first: int
     last: int
@@ -116,7 +116,7 @@ class Comments:
         self.used: set[int] = set()
 
     def above(self, lines: list[str], row: int) -> tuple[Comment | None, int]:
-        """Return the comment just above the definition at ``row``, and its first row.
+        """Return the comment above a definition, and its first row.
 
         The first row of the definition includes its attributes.
         """

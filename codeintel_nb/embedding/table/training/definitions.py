@@ -1,4 +1,4 @@
-"""Definitions in a source file, parsed by tree-sitter, with the comment above each."""
+"""Definitions and their comments in a file, parsed by tree-sitter."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _tools: dict[str, tuple[Any, Any]] = {}
 
 
 def tools(language: str) -> tuple[Any, Any]:
-    """Return a language's parser, and its query of definitions (d) and comments (c)."""
+    """Return a parser, and a query of definitions and comments."""
     if language not in _tools:
         from tree_sitter import Query
         from tree_sitter_language_pack import get_language, get_parser

@@ -1,4 +1,7 @@
-"""Definitions in Elixir and Haskell, by line: easier for doc comments than a tree."""
+"""Definitions in Elixir and Haskell, found line by line.
+
+Doc comments are easier to find by line than in a tree.
+"""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ COMMANDS = {
 
 
 def fetch(row: dict[str, str], archives: Path) -> str:
-    """Fetch one archive; return the registry client's error, or an empty text."""
+    """Fetch an archive; return the registry client's error, if any."""
     folder = archives / row["registry"]
     if row["registry"] == "src":
         folder /= row["name"]  # a source package is several files, kept together

@@ -43,7 +43,7 @@ LICENCE_FILE = re.compile(r"(^|/)(LICEN[CS]E|COPYING|COPYRIGHT|UNLICENSE)([.-][\
 
 
 def expression_is_permissive(expression: str) -> bool:
-    """Whether an SPDX-like expression is permissive: one side of an *or* is enough.
+    """Whether an SPDX-like expression offers a permissive licence.
 
     Examples: ``MIT``, ``Apache-2.0 OR GPL-2.0``, ``(BSD-3-Clause AND MIT)``.
     """
@@ -120,7 +120,7 @@ class Licences:
         self.declared = self.declared or top
 
     def permits(self, path: str, head: str) -> bool:
-        """Whether the file at ``path``, which begins with ``head``, may be mined."""
+        """Whether a file may be mined; ``head`` is its beginning."""
         if not text_is_permissive(head):
             return False
         current = self.declared
@@ -169,7 +169,7 @@ def _from_metadata(text: str) -> str:
 
 
 def _stanzas(text: str) -> list[tuple[list[str], str]]:
-    """Return (globs, licence) pairs of a machine-readable copyright file; [] for prose."""
+    """Return a copyright file's (globs, licence) pairs; [] for prose."""
     stanzas = []
     for stanza in re.split(r"\n\s*\n", text):
         files = re.search(r"^Files:((?:.|\n[ \t])*)", stanza, re.M)

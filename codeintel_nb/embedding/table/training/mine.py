@@ -67,7 +67,7 @@ def long_lines(text: str) -> list[int]:
 
 
 def lines_of_folders(folders: Iterable[Path]) -> set[int]:
-    """Return hashes of the long lines of all code below the folders."""
+    """Return the hashes of long code lines below the folders."""
     hashes: set[int] = set()
     for folder in folders:
         for file in folder.rglob("*"):
@@ -102,7 +102,7 @@ class Mined(NamedTuple):
 
 
 def mine_package(job: Job) -> Mined:
-    """Mine one archive: a wheel as Python, any other as the other languages."""
+    """Mine an archive: a wheel for Python, else other languages."""
     rng = random.Random(job.seed + sum(map(ord, job.package)))
     python = job.path.suffix == ".whl"
     try:
@@ -295,7 +295,7 @@ def main() -> None:
 
 
 def forbidden_texts(folder: Path) -> set[str]:
-    """Return digests of all docstring sentences and functions in a folder's wheels."""
+    """Return digests of docstring sentences and functions in wheels."""
     digests: set[str] = set()
     for wheel in folder.glob("*.whl"):
         files, _ = source_files(wheel, set(), python=True)

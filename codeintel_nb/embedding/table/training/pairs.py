@@ -33,7 +33,7 @@ class Pair(NamedTuple):
 
 
 def pairs_of_file(path: str, language: str, text: str) -> Iterator[Found]:
-    """Yield every pair of a file in a language other than Python."""
+    """Yield every pair of a file other than Python."""
     by_line = {"elixir": definitions_of_elixir, "haskell": definitions_of_haskell}.get(language)
     definitions, comments, lines = by_line(text) if by_line else definitions_by_tree(language, text)
     inside: list[tuple[int, int, str]] = []
@@ -142,7 +142,7 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def functions(text: str) -> Iterator[tuple[str, str, str, int]]:
-    """Yield (qualified name, code, docstring, body lines) of every function and method.
+    """Yield each function's (qualified name, code, docstring, body lines).
 
     The code contains no docstrings.
     """
@@ -188,7 +188,7 @@ def _docstring(node: _Function | ast.ClassDef) -> ast.Expr | None:
 
 
 def _docstring_lines(node: _Function) -> set[int] | None:
-    """Return the docstring lines of a function; None if code shares one."""
+    """Return a function's docstring lines; None if code shares one."""
     gone: set[int] = set()
     for inner in ast.walk(node):
         if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):

@@ -113,7 +113,7 @@ def batches(
 
 
 def asked(query: str, rng: np.random.Generator) -> str:
-    """Rephrase a query as a person might, often without its first verb."""
+    """Rephrase a query as a person might."""
     query = VERB.sub("", query) if rng.random() < 0.5 else query
     return ASKED[rng.integers(len(ASKED))].format(query)
 
@@ -164,7 +164,7 @@ class Trainer:
         return functional.normalize(rows, dim=-1, eps=1e-6)
 
     def document(self, index: int) -> Ids:
-        """Return the tokens of a pair's code, usually after those of its place.
+        """Return the code's tokens, usually after those of its place.
 
         A share ``window`` of long codes begins at a random token; a share ``bare`` of codes has no
         place, like a snippet.
@@ -231,7 +231,7 @@ class Trainer:
 
 
 def save(folder: Path, tokenizer: Any, table: Floats) -> None:
-    """Write the table as int8 with one scale, cancelled by the unit length of vectors."""
+    """Write the table as int8; unit vectors cancel the scale."""
     folder.mkdir(parents=True, exist_ok=True)
     table = table.copy()
     table[:2] = 0  # padding and unknown
