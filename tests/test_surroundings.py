@@ -93,7 +93,7 @@ def test_ascii_output_has_no_escapes(arrows):
     out = run(
         *CLI, "grep", "arrow", env={**os.environ, "PYTHONIOENCODING": "ascii"}
     ).stdout.decode()
-    assert "[2 matches in 1 file - all 2 files" in out
+    assert "[2 matches in 2 files - all 2 files" in out
     assert 'b.md:1: arrow - - "quoted"...' in out
 
 

@@ -40,10 +40,7 @@ HALF = 0xFFFFFFFF  # half of a hash identifies a name
 
 
 class Shard:
-    """Parts of one shard.
-
-    Ids of files and chunks count from 0, in path order.
-    """
+    """Parts of one shard; ids count from 0, in path order."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -354,10 +351,7 @@ class Shard:
         )
 
     def file_state(self, file: int) -> FileState:
-        """Return a file's state at its read.
-
-        A time of -1 marks it for another read.
-        """
+        """Return a file's state at its read; a time of -1: read it again."""
         return FileState(
             int(self.file_size[file]),
             int(self.file_mtime_ns[file]),
