@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from codeintel_nb.search.text.ripgrep import rg_path
-from tests.benchmarks.conftest import Corpus, median_ms, show
+from tests.benchmarks.conftest import FULL, Corpus, median_ms, show
 from tests.benchmarks.test_text_speed import _lines
 from tests.live import TOKEN, running
 
 pytestmark = pytest.mark.benchmark
 
 SIDE = ".codeintel-SidePanel"
-RUNS = 5
+RUNS = 5 if FULL else 3
 KEY_MS = 60  # between two keys, as of a fast typist
 QUERIES = (
     "def run_cell(",
@@ -27,7 +27,7 @@ QUERIES = (
     "import json, ",
     "deprecated i",
     "nothing_so_f",
-)  # twelve keys each
+)[: None if FULL else 3]  # twelve keys each
 WATCH = """() => {
   const panel = document.querySelector('.codeintel-SidePanel');
   const query = panel.querySelector('input[type=search]');

@@ -23,7 +23,7 @@ from tests.benchmarks.conftest import FULL, Corpus, show
 
 pytestmark = pytest.mark.benchmark
 
-PATTERNS = 500 if FULL else 150
+PATTERNS = 500 if FULL else 60
 SEED = 4
 WORD = re.compile(r"\w{3,}")
 Made = tuple[str, dict[str, object]]
