@@ -47,6 +47,8 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     # of a definition searched by name: from its start to its body, on one line
     signature: str = ""
     doc: str = ""  # first paragraph of the comment before it, or of its docstring
+    # of start_line: 1-based, in the notebook cell's source, or in its output (kind text)
+    cell_line: int | None = None
 
     @property
     def location(self) -> str:

@@ -18,6 +18,7 @@ from ..index.shard.shard import KINDS, Shard
 from ..index.shard.text_flags import IS_GENERATED
 from ..index.shard.vectors import DIGITS, Ids, top
 from ..index.shard.vectors import Found as Closest
+from .cells import cell_line
 from .fusion import reciprocal_rank_fusion
 from .hit import Hit, path_order
 from .mask import ScopeMask
@@ -315,4 +316,5 @@ def hydrate(shard: Shard, candidate: Candidate, score: float) -> Hit:
         language=shard.languages[int(shard.chunk_language[chunk])],
         kind=KINDS[int(shard.chunk_kind[chunk])], symbol=shard.label(chunk),
         cell=None if cell < 0 else cell, revision=shard.revision(file),
+        cell_line=cell_line(shard, chunk, candidate.start_line),
     )  # fmt: skip

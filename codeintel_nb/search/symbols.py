@@ -15,6 +15,7 @@ from ..errors import ShardError
 from ..index.shard.arrays import Mask
 from ..index.shard.catalog import read_table
 from ..index.shard.shard import KINDS, Shard
+from .cells import cell_line
 from .hit import Hit
 from .mask import ScopeMask
 from .query import ALIKE, Bounds, SymbolQuery
@@ -173,7 +174,7 @@ def symbol_hits(shard: Shard, repo: str, found: Sequence[FoundSymbol]) -> list[H
                 language=shard.languages[int(shard.chunk_language[chunk])],
                 kind=KINDS[int(shard.symbol_kind[one.number])], symbol=label,
                 cell=None if cell < 0 else cell, revision=shard.revision(file),
-                signature=signature, doc=doc,
+                signature=signature, doc=doc, cell_line=cell_line(shard, chunk, start_line),
             )
         )  # fmt: skip
     return hits

@@ -12,6 +12,7 @@ import numpy as np
 from ...index.shard.arrays import Array
 from ...index.shard.id_lists import Ids
 from ...index.shard.shard import KINDS
+from ..cells import cell_lines
 from ..hit import Hit
 from ..query import TextQuery
 from .matches import Match
@@ -43,11 +44,11 @@ def hits_of(shard: Searchable, repo: str, found: list[Match], query: TextQuery) 
     lines = _lines(shard, chunks, files, line_starts, numbers)
     last_lines = first_lines = lines
     in_cells = shard.chunk_cell[chunks]
-    cells: Iterable[int | None] = (
-        repeat(None)
-        if (in_cells < 0).all()
-        else [None if cell < 0 else cell for cell in in_cells.tolist()]
-    )
+    cells: Iterable[int | None] = repeat(None)
+    lines_in_cells: Iterable[int | None] = repeat(None)
+    if not (in_cells < 0).all():
+        cells = [None if cell < 0 else cell for cell in in_cells.tolist()]
+        lines_in_cells = cell_lines(shard, chunks.tolist(), lines)
     symbols, kinds = _symbols(shard, chunks, files, lines, in_cells)
     snippets, columns = _texts(shard, line_starts, line_ends, starts)
     scores = _scores(shard, files, lines) if query.rank else repeat(1.0)
@@ -65,7 +66,7 @@ def hits_of(shard: Searchable, repo: str, found: list[Match], query: TextQuery) 
         first_lines = [line - above for line, (_, above) in zip(lines, shown, strict=True)]
     values = (
         repeat(repo), paths, lines, last_lines, scores, snippets, first_lines, languages, kinds,
-        columns, symbols, cells, revisions,
+        columns, symbols, cells, revisions, repeat(""), repeat(""), lines_in_cells,
     )  # fmt: skip
     return list(map(Hit, *values))
 
