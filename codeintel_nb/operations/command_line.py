@@ -1,0 +1,70 @@
+"""Magics as text: the line that makes a request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from ..errors import SearchError
+from ..search.request import Request
+from .options import Option, options_of, parse_line, positional_of
+from .table import operation_of
+
+
+def magic_of(request: Request[Any]) -> str:
+    """Return the line, or the cell, of the magic for a request.
+
+    Raises
+    ------
+    ValueError : the operation has no magic, or a value cannot be written.
+    """
+    operation = operation_of(request)
+    positional = positional_of(operation.request)
+    words = [f"%{operation.magic}"]
+    defaults = {field.name: field.default for field in msgspec.structs.fields(operation.request)}
+    written = set[str]()
+    for option in options_of(operation.request):
+        value = getattr(request, option.field)
+        if option.is_hidden or option.field in written or value == defaults[option.field]:
+            continue
+        if option.kind == "flag" and value != option.const:
+            continue
+        written.add(option.field)
+        words += _words(option, value)
+    text = getattr(request, positional) if positional else ""
+    if "\n" in text:
+        return "\n".join([f"%{' '.join(words)}", text])
+    return " ".join([*words, *_text(text, options_of(operation.request))])
+
+
+def _words(option: Option, value: Any) -> list[str]:
+    flag = option.flags[0]
+    if option.kind == "flag":
+        return [flag]
+    values = value if isinstance(value, (list, tuple)) else [value]
+    if option.kind == "list" and not values:
+        return [flag, "''"]
+    return [word for one in values for word in (flag, _quoted(str(one)))]
+
+
+def _quoted(value: str) -> str:
+    """Return a value as one word of a line."""
+    if value and not any(character in value for character in " \t'\""):
+        return value
+    return f"'{value}'" if "'" not in value else f'"{value}"'
+
+
+def _text(text: str, options: Sequence[Option]) -> list[str]:
+    """Return the query, protected where it would be read otherwise."""
+    if not text:
+        return []
+    if text != text.strip() or (text[0] == text[-1] and text[0] in "'\"" and len(text) > 1):
+        text = f'"{text}"' if '"' not in text else f"'{text}'"
+        return ["--", text]
+    try:
+        is_plain = parse_line(text, options, raw=True) == ({}, text)
+    except SearchError:  # read as an option
+        is_plain = False
+    return [text] if is_plain else ["--", text]
