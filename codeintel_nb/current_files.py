@@ -36,9 +36,9 @@ class Current(NamedTuple):
 
     def roots(self, repos: set[str]) -> dict[str, str]:
         """Return the folders of these repositories."""
-        read = {files.repo: files.source.folder for files in self.unindexed}
+        unindexed = {files.repo: files.source.folder for files in self.unindexed}
         indexed = {stored.repository.name: stored.repository.root for stored, _ in self.view.chosen}
-        return {name: root for name, root in (indexed | read).items() if name in repos}
+        return {name: root for name, root in (indexed | unindexed).items() if name in repos}
 
 
 class CurrentFiles:

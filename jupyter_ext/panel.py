@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from codeintel_nb.operations.table import Operation
-from codeintel_nb.output.panel_state import PanelRequest
+from codeintel_nb.output.panel.messages import PanelRequest
 from codeintel_nb.search.request import Request, described
 
 

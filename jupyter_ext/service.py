@@ -32,7 +32,8 @@ from codeintel_nb.operations.requests import (
 )
 from codeintel_nb.operations.table import Operation
 from codeintel_nb.operations.wire import to_wire
-from codeintel_nb.output.panel_state import PanelState, answer_panel
+from codeintel_nb.output.panel.answers import PanelAnswers
+from codeintel_nb.output.panel.messages import PanelSearch, PanelState
 from codeintel_nb.output.wording import in_panel
 from codeintel_nb.scopes.namespaces import ServerRegistry
 from codeintel_nb.scopes.registry import ScopeRegistry
@@ -93,6 +94,7 @@ class Service(SharedService):
         self._root = self.base_folder = root
         self._joined: dict[str, list[str]] = {}  # kernel id -> repositories added to its scope
         self.events = events
+        self._panels = PanelAnswers()
         self.registry_counts = RegistryCollector()
         self.base_url = "/"
         # a gateway's kernels cannot sign requests, so they keep their own scopes
@@ -191,11 +193,15 @@ class Service(SharedService):
         client.where = WHERE
         try:
             answer = await self.calls.run_in_thread(
-                lambda: answer_panel(client, request.what, self.base_folder or "")
+                lambda: self._panels.answer(
+                    client, request.what, self.base_folder or "", caller.session_id
+                )
             )
         except MissingExtra:
             raise
         except CodeIntelError as error:
+            if isinstance(request.what, PanelSearch):  # while it is typed: no failed request
+                return {"error": in_panel(str(error))}
             raise type(error)(in_panel(str(error))) from error
         if self.is_remote(caller.session_id) and isinstance(request.what, PanelState):
             answer["note"] = REMOTE

@@ -22,7 +22,7 @@ from ..errors import CodeIntelError, MissingExtra, SearchError
 from ..index.update.report import OnProgress, RepositoryStatus, ignore
 from ..operations.requests import FileRequest, MapRequest, StatusRequest
 from ..output.highlight import segments
-from ..output.panel_state import place
+from ..output.panel.client import place
 from ..output.plain_text import clean
 from ..output.progress import plural
 from ..scopes.globs import plain_glob
@@ -162,6 +162,7 @@ class CodeMap(anywidget.AnyWidget):
         shown = "\n".join(clean(part)[:300] for part in text.split("\n"))
         at = f":{line}" if cell < 0 else f" [{cell}] {line}"
         return {
+            "repo": repo, "path": path,
             "title": f"{clean(repo)}: {clean(path)}{at}", "note": note,
             "segments": segments(shown, language, []),
             "line": line, "cell": None if cell < 0 else cell, "column": 1,

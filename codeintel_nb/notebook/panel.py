@@ -21,7 +21,9 @@ from ..client.kernel_workspace import kernel_client
 from ..errors import CodeIntelError, EngineError, ScopeError
 from ..index.update.report import Progress
 from ..operations.requests import GetSavedScope, IndexRequest, SaveScope
-from ..output.panel_state import PanelRequest, PanelState, answer_panel, state_of
+from ..output.panel.answers import PanelAnswers
+from ..output.panel.messages import PanelRequest, PanelState
+from ..output.panel.state import state_of
 from ..output.plain_text import clean
 from ..output.progress import Estimate, summary
 from ..output.wording import in_panel
@@ -85,12 +87,16 @@ class Panel(anywidget.AnyWidget):
             client, shell = kernel_client()
         self._client = client
         self._shell = shell
+        self._answers = PanelAnswers()
         self._indexing: threading.Thread | None = None
         self._cancel = threading.Event()
-        self.state = state_of(self._client)
+        self._show_state()
         self.on_msg(self._on_message)
         if shell is not None:
             shell.events.register("post_run_cell", self._after_cell)
+
+    def _show_state(self) -> None:
+        self.state = msgspec.to_builtins(state_of(self._client))
 
     def close(self) -> None:
         self._cancel.set()
@@ -105,7 +111,7 @@ class Panel(anywidget.AnyWidget):
             if self._client.get_scope().scope != msgspec.convert(
                 self.state.get("scope", {}), Scope
             ):
-                self.state = state_of(self._client)
+                self._show_state()
         except CodeIntelError:
             pass  # the magic has reported it
 
@@ -121,10 +127,12 @@ class Panel(anywidget.AnyWidget):
 
     def _answer(self, request: PanelMessage) -> Any:
         if isinstance(request, PanelState):  # another client changed the scope
-            self.state = state_of(self._client)
+            self._show_state()
             return None
         if isinstance(request, PanelRequest):
-            return answer_panel(self._client, request, os.environ.get("JUPYTER_SERVER_ROOT", ""))
+            return self._answers.answer(
+                self._client, request, os.environ.get("JUPYTER_SERVER_ROOT", "")
+            )
         if isinstance(request, Index):
             return self._begin(request.path)
         if isinstance(request, Cancel):
@@ -141,7 +149,7 @@ class Panel(anywidget.AnyWidget):
             self._client.ask(SaveScope(name=request.name, scope=self._client.get_scope().scope))
         else:
             self._client.set_scope(self._client.ask(GetSavedScope(name=request.name)))
-        self.state = state_of(self._client)
+        self._show_state()
         return self.state
 
     # indexing, while cells run
@@ -182,7 +190,7 @@ class Panel(anywidget.AnyWidget):
         try:
             outcome = summary(self._client.ask(request, progress=moved, cancel=cancel))
             self.job = {"state": "done", "line": outcome, "share": 1.0}
-            self.state = state_of(self._client)
+            self._show_state()
         except CodeIntelError as error:
             self.job = {
                 "state": "cancelled" if cancel.is_set() else "failed",

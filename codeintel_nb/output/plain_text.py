@@ -86,7 +86,7 @@ def counted(results: Results, shown: int) -> str:
             f"{len(results.hits):,} {'file' if len(results.hits) == 1 else 'files'}"
         )
     what = f"{number} {noun}" if number == f"{shown:,}" else f"showing {shown:,} of {number} {noun}"
-    if one not in ("match", "chunk") or results.truncated:
+    if one not in ("match", "chunk", "definition") or results.truncated:
         return what
     return f"{what} in {plural(len({(hit.repo, hit.path) for hit in results.hits}), 'file')}"
 

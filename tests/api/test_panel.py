@@ -1,20 +1,33 @@
 """Answers to the panel's requests."""
 
+import importlib.util
+import os
+from pathlib import Path
+
+import msgspec
+import nbformat
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import jupyter_ext
 from codeintel_nb import Scope
 from codeintel_nb.client.embedded import EmbeddedClient
 from codeintel_nb.errors import ScopeError
+from codeintel_nb.operations.command_line import magic_of
+from codeintel_nb.operations.options import options_of, parse_line, positional_of
 from codeintel_nb.output.highlight import without_margin
-from codeintel_nb.output.panel_state import (
+from codeintel_nb.output.panel.answers import PanelAnswers
+from codeintel_nb.output.panel.client import place
+from codeintel_nb.output.panel.messages import (
+    PanelCount,
     PanelFolder,
+    PanelPreview,
     PanelSearch,
     PanelState,
-    answer_panel,
-    place,
+    PanelText,
 )
+from codeintel_nb.search.query import SymbolQuery, TextQuery
 from tests.conftest import write_tree
 
 pytestmark = pytest.mark.usefixtures("no_project")
@@ -27,6 +40,10 @@ def client(shop, tmp_path):
         write_tree(tmp_path / "more" / name, {"lib/a.py": f"x = '{name}'\n", "b.py": "y = 1\n"})
         shop.index(tmp_path / "more" / name, name)
     return EmbeddedClient(shop)
+
+
+def answer_panel(client, request, root):
+    return PanelAnswers().answer(client, request, root)
 
 
 def scoped(client, root, path, exclude=False):
@@ -103,7 +120,7 @@ def test_selected_language_is_always_counted(make_workspace, tmp_path):
 def test_search_in_a_narrowed_folder_finds_only_its_files(client, tmp_path):
     client.set_scope(Scope(**scoped(client, tmp_path, "more/two/lib")))
     found = answer_panel(client, PanelSearch("x ="), str(tmp_path))
-    assert [(file["repo"], file["path"], file["hits"][0]["place"]) for file in found["files"]] == [
+    assert [(file["repo"], file["path"], file["place"]) for file in found["files"]] == [
         ("two", "lib/a.py", "more/two/lib/a.py")
     ]
 
@@ -111,9 +128,9 @@ def test_search_in_a_narrowed_folder_finds_only_its_files(client, tmp_path):
 def test_state_counts_files_in_scope(client):
     client.set_scope(Scope(repos=("shop",), include_globs=("src/**",)))
     state = answer_panel(client, PanelState(), "")
-    assert state["base"] == "src/shop"
-    assert state["counts"][0] == sum(folder["files"] for folder in state["folders"])
-    assert state["repositories"] == [["one", 2], ["shop", 9], ["two", 2]]
+    assert state["counts"] == (2, 9)
+    assert state["repositories"] == (("one", 2), ("shop", 9), ("two", 2))
+    assert answer_panel(client, PanelCount(Scope(repos=("one",))), "") == (2, 2)
 
 
 def test_place_is_relative_to_the_server_root(tmp_path):
@@ -139,20 +156,164 @@ def test_removing_the_margin_keeps_the_highlights_in_place(lines, data):
     assert "".join(marked.split()) == "".join(text[start:stop].split())
 
 
-def test_highlight_starting_in_the_margin_is_kept(client):
-    (hit,) = [
-        hit
-        for file in answer_panel(client, PanelSearch("        self.lines.append"), "")["files"]
-        for hit in file["hits"]
-    ]
-    assert "".join(text for _, marked, text in hit["segments"] if marked) == "self.lines.append"
+def rows_of(found):
+    return [row for file in found["files"] for row in file["rows"]]
 
 
-def test_hit_is_shown_without_its_margin(client):
-    (hit,) = [
-        hit
-        for file in answer_panel(client, PanelSearch("self.lines.append"), "")["files"]
-        for hit in file["hits"]
+def marked(row):
+    return [row["text"][start:end] for start, end in row["marks"]]
+
+
+@pytest.mark.parametrize("query", ["self.lines.append", "        self.lines.append"])
+def test_row_is_shown_without_its_margin(client, query):
+    (row,) = rows_of(answer_panel(client, PanelSearch(query), ""))
+    assert row["text"] == "self.lines.append((product, count))"
+    assert marked(row) == ["self.lines.append"]
+
+
+def test_long_line_is_cut_around_its_match(make_workspace, tmp_path):
+    write_tree(tmp_path / "t", {"a.txt": f"{'x' * 100_000}needle{'y' * 100_000}\n"})
+    workspace = make_workspace()
+    workspace.index(tmp_path / "t")
+    (row,) = rows_of(answer_panel(EmbeddedClient(workspace), PanelSearch("needle"), ""))
+    assert marked(row) == ["needle"]
+    assert len(row["text"]) <= 300
+
+
+def test_pages_are_those_of_one_search(make_workspace, tmp_path):
+    """Rows of later pages do not change with the files; a new search sees them as they are."""
+    lines = "needle\n" * 30
+    write_tree(tmp_path / "t", {f"{name}.txt": lines for name in "abc"})
+    workspace = make_workspace()
+    workspace.index(tmp_path / "t")
+    client, answers = EmbeddedClient(workspace), PanelAnswers()
+    search = PanelSearch("needle", rows=40)
+    first = answers.answer(client, search, "")
+    assert (len(rows_of(first)), first["total"], first["next"]) == (40, 90, 40)
+    assert [file["count"] for file in first["files"]] == [30, 30]
+    assert first["summary"] == "90 results in 3 files"
+    (tmp_path / "t" / "a.txt").write_text("")
+    second = answers.answer(client, msgspec.structs.replace(search, offset=40), "")
+    assert [(file["path"], len(file["rows"])) for file in second["files"]] == [
+        ("b.txt", 20),
+        ("c.txt", 20),
     ]
-    assert "".join(text for _, _, text in hit["segments"]) == "self.lines.append((product, count))"
-    assert "".join(text for _, marked, text in hit["segments"] if marked) == "self.lines.append"
+    last = answers.answer(client, msgspec.structs.replace(search, offset=80), "")
+    assert (len(rows_of(last)), last["next"]) == (10, None)
+    assert answers.answer(client, search, "")["total"] == 60
+
+
+def test_facets_count_the_hits(client):
+    found = answer_panel(client, PanelSearch("cart"), "")
+    counts = {}
+    for facet in found["facets"]:
+        counts.setdefault(facet["field"], {})[facet["name"]] = facet["count"]
+    assert sum(counts["languages"].values()) == found["total"]
+    assert counts["include_globs"]["/src/**"] == sum(
+        file["count"] for file in found["files"] if file["path"].startswith("src/")
+    )
+    narrowed = answer_panel(client, PanelSearch("cart", include=("/src/**",)), "")
+    assert narrowed["total"] == counts["include_globs"]["/src/**"]
+
+
+def test_own_scope_of_a_search_replaces_the_sessions(client):
+    client.set_scope(Scope(repos=("one",)))
+    found = answer_panel(client, PanelSearch("x =", scope=Scope(repos=("two",))), "")
+    assert [file["repo"] for file in found["files"]] == ["two"]
+    assert answer_panel(client, PanelSearch("cart"), "")["summary"] == "no results"
+
+
+@pytest.mark.parametrize(
+    ("mode", "query", "path"),
+    [
+        ("meaning", "read a cart from a file", "src/shop/cart.py"),
+        ("symbols", "charge_card", "src/shop/payment.py"),
+        ("files", "pay shop", "src/shop/payment.py"),
+    ],
+)
+def test_each_mode_finds_its_file(client, mode, query, path):
+    found = answer_panel(client, PanelSearch(query, mode=mode), "")
+    assert found["files"][0]["path"] == path
+    assert bool(found["files"][0]["rows"]) == (mode != "files")
+
+
+def test_rows_of_a_notebook_are_named_as_jupyter_does(make_workspace, tmp_path):
+    """Cell and line as shown, the execution count from the file, outputs as outputs."""
+    cells = [
+        nbformat.v4.new_markdown_cell("# Births\n\nThe births by month."),
+        nbformat.v4.new_code_cell(
+            "import pandas\nbirths = 1",
+            execution_count=29,
+            outputs=[nbformat.v4.new_output("stream", text="one\nbirths: 2\n")],
+        ),
+        nbformat.v4.new_code_cell("x = 1\n\nbirths += 1"),
+    ]
+    (tmp_path / "t").mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "t" / "a.ipynb")
+    workspace = make_workspace()
+    workspace.index(tmp_path / "t", outputs=True)
+    client, answers = EmbeddedClient(workspace), PanelAnswers()
+    search = PanelSearch("births")
+    found = answers.answer(client, search, "")
+    assert [(row["label"], row["where"]) for row in rows_of(found)] == [
+        ("¶ 1", "Cell 1 · line 1"),
+        ("¶ 1", "Cell 1 · line 3"),
+        ("[29] 2", "Cell 2 · In [29] · line 2"),
+        ("[29] out", "Cell 2 · In [29] · output · line 2"),
+        ("[ ] 3", "Cell 3 · line 3"),
+    ]
+    assert [row["is_prose"] for row in rows_of(found)] == [True, True, False, False, False]
+    assert [row["is_output"] for row in rows_of(found)] == [False] * 3 + [True, False]
+    row = rows_of(found)[2]
+    preview = answers.answer(
+        client, PanelPreview(search, "t", "a.ipynb", row["line"], row["end_line"], row["cell"]), ""
+    )
+    assert ["".join(part for _, _, part in pieces) for _, pieces in preview["lines"]] == [
+        "import pandas",
+        "births = 1",
+    ], "the cell, and no line of its neighbours"
+    assert preview["title"].startswith("Cell 2 · In [29] · line 2")
+
+
+def test_text_of_a_file_is_that_on_disk(client, tmp_path):
+    text = answer_panel(client, PanelText("shop", "src/shop/payment.py"), "")
+    assert text["text"].startswith('"""')
+    assert os.path.isdir(text["root"])
+
+
+@given(
+    st.one_of(
+        st.builds(
+            TextQuery,
+            st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1),
+            regex=st.booleans(),
+            word=st.booleans(),
+            case=st.sampled_from(["smart", "sensitive", "insensitive"]),
+            context=st.integers(0, 3),
+            show=st.sampled_from(["lines", "files", "counts"]),
+            languages=st.sampled_from([None, ("python",), ("go", "rust")]),
+            include_globs=st.sampled_from([None, ("a b/**",), ("x", "{y,z}")]),
+        ),
+        st.builds(SymbolQuery, name=st.sampled_from(["read_*", "A.b", "-x"])),
+    )
+)
+def test_magic_makes_the_same_search(query):
+    """The line sent to a notebook, parsed, is the query, unless its text cannot be written."""
+    text = query.pattern if isinstance(query, TextQuery) else query.name
+    assume(text.strip())
+    assume(not ("'" in text and '"' in text and (text != text.strip() or text[0] == text[-1])))
+    line = magic_of(query)
+    name, _, rest = line.partition(" ")
+    assert name in ("%textsearch", "%symbol")
+    values, parsed = parse_line(rest, options_of(type(query)), raw=True)
+    values[positional_of(type(query))] = parsed
+    made = type(query)(**values)
+    assert msgspec.structs.replace(made, limit=query.limit) == query
+
+
+def test_types_of_the_view_are_those_of_the_messages():
+    script = Path(jupyter_ext.__file__).parent / "lab" / "messages.py"
+    spec = importlib.util.spec_from_file_location("messages", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.TARGET.read_text(encoding="utf-8") == module.generated()

@@ -1,0 +1,38 @@
+"""Client of a panel, and the places of files on its server."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Any, Protocol
+
+from ...operations.answers import ScopeAnswer
+
+
+class PanelClient(Protocol):
+    """Part of Client (client/contract.py) used by a panel."""
+
+    @property
+    def where(self) -> str: ...
+    def get_scope(self) -> ScopeAnswer: ...
+    def ask(self, request: Any) -> Any: ...
+
+
+def place(shown_root: str, root: str, path: str) -> str | None:
+    """Return the file's path below the server's folder, else None."""
+    if not shown_root or not root:
+        return None
+    above = _real(shown_root)
+    folder, name = os.path.split(os.path.join(root, *path.split("/")))
+    full = os.path.join(_real(folder), name)
+    try:
+        if os.path.commonpath([above, full]) != above:
+            return None
+    except ValueError:  # another drive
+        return None
+    return os.path.relpath(full, above).replace(os.sep, "/")
+
+
+@lru_cache(1024)
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
