@@ -1,108 +1,133 @@
-// The panel's view: what the kernel sends is shown as text, never as HTML; what a person does is asked of the kernel.
+// src/view/ask.ts
+var Questions = class {
+  constructor(_model) {
+    this._model = _model;
+    this._heard = (message) => {
+      const open = this._open.get(message.number);
+      if (!open) {
+        return;
+      }
+      this._open.delete(message.number);
+      if (message.error === void 0) {
+        open.resolve(message.answer);
+      } else {
+        open.reject(new Error(message.error));
+      }
+    };
+    this._open = /* @__PURE__ */ new Map();
+    this._lanes = /* @__PURE__ */ new Map();
+    this._last = Math.floor(Math.random() * 2 ** 50);
+    _model.on("msg:custom", this._heard);
+  }
+  ask(what, fields = {}) {
+    return new Promise((resolve, reject) => {
+      this._open.set(++this._last, { resolve, reject });
+      this._model.send({ number: this._last, what, ...fields });
+    });
+  }
+  /** Ask one question of a kind at a time; of those that wait, only the last is sent. */
+  async askLast(what, fields, take, fail, queue = what) {
+    const lane = this._lane(queue);
+    if (lane.busy) {
+      lane.next = { what, fields, take, fail };
+      return;
+    }
+    lane.busy = true;
+    const { dropped } = lane;
+    const stands = () => !lane.next && lane.dropped === dropped;
+    try {
+      const answer = await this.ask(what, fields);
+      if (stands()) {
+        take(answer);
+      }
+    } catch (error) {
+      if (stands()) {
+        fail(error);
+      }
+    } finally {
+      lane.busy = false;
+      const { next } = lane;
+      lane.next = null;
+      if (next) {
+        void this.askLast(next.what, next.fields, next.take, next.fail, queue);
+      }
+    }
+  }
+  /** Forget the questions of a kind, in flight and waiting. */
+  drop(queue) {
+    const lane = this._lane(queue);
+    lane.dropped += 1;
+    lane.next = null;
+  }
+  close() {
+    this._model.off("msg:custom", this._heard);
+  }
+  _lane(queue) {
+    let lane = this._lanes.get(queue);
+    if (!lane) {
+      lane = { busy: false, next: null, dropped: 0 };
+      this._lanes.set(queue, lane);
+    }
+    return lane;
+  }
+};
 
-const QUIET_MS = 80; // without a key before a search is sent; twice and three times as much once some were, for who types slowly
-const PAUSE_MS = 400; // after which a reader begins anew
-const FIELDS = [
-  ["repos", "Repositories", "repositories"],
-  ["languages", "Languages", "languages"],
-  ["kinds", "Kinds", "kinds"],
-];
-const GLOBS = [
-  ["include_globs", "Include", "src/**"],
-  ["exclude_globs", "Exclude", "**/tests/**"],
-];
-const COLOURS = 6; // of languages in the chart; the others share the last
-const MODES = [
-  ["meaning", "Meaning", "Search by what the code does, in plain words"],
-  ["regex", ".*", "Use a regular expression"],
-  ["word", "Word", "Match whole words"],
-  ["case", "Aa", "Match case"],
-];
-
-function element(name, given = {}, ...children) {
+// src/view/dom.ts
+function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
-  for (const [key, value] of Object.entries(given)) {
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else if (key === "text") made.textContent = value;
-    else if (value !== false && value != null) made.setAttribute(key, value === true ? "" : value);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (typeof value === "function") {
+      made.addEventListener(key.slice(2), value);
+    } else if (key === "text") {
+      made.textContent = String(value);
+    } else if (value !== false && value !== null && value !== void 0) {
+      made.setAttribute(key, value === true ? "" : String(value));
+    }
   }
   made.append(...children);
   return made;
 }
-
-const MOST_CHOICES = 50; // buttons of a kind
-
-// A name without what would turn or hide the text around it.
-const plain = (name) => name.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
-
-const number = new Intl.NumberFormat("en").format;
-
-// Questions to the kernel, each answered once; one of a kind is under way at a time, and only the last that waits is sent.
-function questions(model) {
-  const open = new Map();
-  let last = Math.floor(Math.random() * 2 ** 50); // two views of a widget hear each other's answers
-  const heard = (message) => {
-    const held = open.get(message.number);
-    if (!held) return;
-    open.delete(message.number);
-    message.error === undefined ? held.resolve(message.answer) : held.reject(new Error(message.error));
-  };
-  model.on("msg:custom", heard);
-  const ask = (what, given = {}) =>
-    new Promise((resolve, reject) => {
-      open.set(++last, { resolve, reject });
-      model.send({ number: last, what, ...given });
-    });
-  const lanes = new Map();
-  const lane = (what) => {
-    if (!lanes.has(what)) lanes.set(what, { busy: false, next: null, dropped: 0 });
-    return lanes.get(what);
-  };
-  const askLast = async (what, given, take, fail, queue = what) => {
-    const held = lane(queue);
-    if (held.busy) return void (held.next = [what, given, take, fail]);
-    held.busy = true;
-    const { dropped } = held;
-    const stands = () => !held.next && held.dropped === dropped;
-    try {
-      const answer = await ask(what, given);
-      if (stands()) take(answer);
-    } catch (error) {
-      if (stands()) fail(error);
-    } finally {
-      held.busy = false;
-      const next = held.next;
-      held.next = null;
-      if (next) askLast(...next, queue);
-    }
-  };
-  // what is under way of a kind is not wanted any more
-  const drop = (what) => {
-    lane(what).dropped += 1;
-    lane(what).next = null;
-  };
-  return { ask, askLast, drop, close: () => model.off("msg:custom", heard) };
+var SVG = "http://www.w3.org/2000/svg";
+function icon(path, name = "") {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("width", "16");
+  svg.setAttribute("height", "16");
+  svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("class", `icon ${name}`.trim());
+  const drawn = document.createElementNS(SVG, "path");
+  drawn.setAttribute("d", path);
+  svg.append(drawn);
+  return svg;
 }
-
-const OUTSIDE = "Jupyter cannot open this file because it is outside the server's root folder.";
-
-// Who listens opens the file at its line, or the notebook at its cell; else the server shows it in a tab of its own.
-function openPlace(hit, outside) {
-  const event = new CustomEvent("codeintel:open", { detail: { path: hit.place, line: hit.line, column: hit.column, cell: hit.cell }, cancelable: true });
-  if (!document.dispatchEvent(event)) return;
-  const config = JSON.parse(document.getElementById("jupyter-config-data")?.textContent ?? "{}");
-  if (!hit.place || !config.baseUrl) return void outside();
-  window.open(`${config.baseUrl}${config.appUrl === "/lab" ? "lab/tree" : "edit"}/${hit.place.split("/").map(encodeURIComponent).join("/")}`, "_blank", "noopener");
-}
-
-// Code in coloured and marked pieces, as texts.
-const pieces = (segments) => segments.map(([css, marked, text]) => element(marked ? "mark" : "span", { class: css || false, text }));
-
-// The theme of the page, followed as it changes; the call that ends it.
-function themed(root, changed = () => undefined) {
+var ICONS = {
+  refresh: "M13 8a5 5 0 1 1-1.5-3.6M13 2v3h-3",
+  clear: "M3 4h7M3 8h5M3 12h5M11 9l4 4M15 9l-4 4",
+  collapse: "M3 3h10v10H3zM5.5 8h5",
+  more: "M3.5 8h.01M8 8h.01M12.5 8h.01",
+  pin: "M6 2h4l-.5 5L12 9.5H4L6.5 7zM8 9.5V14",
+  send: "M8 11V2M4.5 5.5L8 2l3.5 3.5M3 13h10",
+  copy: "M5.5 5.5h7v8h-7zM3.5 10.5v-8h7",
+  notebook: "M4 2h9v12H4zM4 2v12M2.5 5h2M2.5 8h2M2.5 11h2M7 5h4",
+  code: "M6 4L2.5 8 6 12M10 4l3.500 4L10 12",
+  prose: "M3 3h10M3 6h10M3 9h10M3 12h6",
+  data: "M3 3h10v10H3zM3 6.500h10M3 10h10M7 3v10",
+  close: "M4 4l8 8M12 4l-8 8",
+  down: "M4 6l4 4 4-4",
+  right: "M6 4l4 4-4 4"
+};
+var plain = (name) => (
+  // eslint-disable-next-line no-control-regex
+  name.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "�")
+);
+var number = new Intl.NumberFormat("en").format;
+var translator = (catalogue) => (text, ...values) => catalogue ? catalogue.__(text, ...values) : text.replace(/%(\d)/g, (_, n) => String(values[Number(n) - 1]));
+var pieces = (segments) => segments.map(([css, marked, text]) => element(marked ? "mark" : "span", { class: css || false, text }));
+function themed(root, changed = () => void 0) {
   const draw = () => {
     const light = document.body.dataset.jpThemeLight;
-    root.dataset.theme = light === "false" || (light === undefined && matchMedia("(prefers-color-scheme: dark)").matches) ? "dark" : "light";
+    const dark = light === "false" || light === void 0 && matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "dark" : "light";
     changed();
   };
   const seen = new MutationObserver(draw);
@@ -111,46 +136,91 @@ function themed(root, changed = () => undefined) {
   return () => seen.disconnect();
 }
 
-const MAP_HEIGHT = 480;
-const NEAR = 8; // pixels around the pointer in which a point is met
-const MOST_ZOOM = 400; // times the whole map
-const HINT = "Hover over a point to see its code; click it to open its file. Drag to move, Ctrl and the wheel or + and - to zoom, 0 to show all, Shift and drag to select, N for the next hit, Enter to open it.";
+// src/view/host.ts
+var FRAGMENT = "codeintel";
+function linkOf(place) {
+  const values = { line: String(place.line) };
+  if (place.column !== null) {
+    values.column = String(place.column);
+    values.length = String(place.length);
+  }
+  if (place.cell !== null) {
+    values.cell = String(place.cell);
+    values.cell_line = String(place.cell_line ?? 1);
+  }
+  const path = place.path.split("/").map(encodeURIComponent).join("/");
+  return `${path}#${FRAGMENT}&${new URLSearchParams(values)}`;
+}
+function linkHost(failed) {
+  const follow = (href) => {
+    const link = document.createElement("a");
+    link.href = href;
+    link.target = "_blank";
+    link.rel = "noopener";
+    document.body.append(link);
+    link.click();
+    link.remove();
+  };
+  const config = JSON.parse(document.getElementById("jupyter-config-data")?.textContent ?? "{}");
+  return {
+    open: (place) => {
+      const page = config.appUrl === "/lab" ? "lab/tree" : place.path.endsWith(".ipynb") ? "notebooks" : "edit";
+      if (!config.baseUrl) {
+        return failed("This page cannot open files.");
+      }
+      follow(`${config.baseUrl}${page}/${linkOf(place)}`);
+    },
+    view: (repo, path, line) => {
+      if (!config.baseUrl) {
+        return failed("This page cannot open files.");
+      }
+      follow(`#${FRAGMENT}&${new URLSearchParams({ repo, view: path, line: String(line) })}`);
+    }
+  };
+}
 
-// A colour "#rrggbb" as a pixel, paler towards another.
+// src/view/map.ts
+var MAP_HEIGHT = 480;
+var NEAR = 8;
+var MOST_ZOOM = 400;
+var HINT = "Hover over a point to see its code; click it to open its file. Drag to move, Ctrl and the wheel or + and - to zoom, 0 to show all, Shift and drag to select, N for the next hit, Enter to open it.";
 function pixel(colour, towards = colour, share = 0) {
   const part = (text, i) => parseInt(text.slice(1 + 2 * i, 3 + 2 * i), 16);
   const [red, green, blue] = [0, 1, 2].map((i) => Math.round(part(colour, i) * (1 - share) + part(towards, i) * share));
-  return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+  return (255 << 24 | blue << 16 | green << 8 | red) >>> 0;
 }
-
-// Where the pixels of a disc lie from its middle, in an image of so many pixels a row.
 function disc(diameter, width) {
   const radius = diameter / 2;
   const offsets = [];
-  for (let y = -Math.floor(radius); y < radius; y++) for (let x = -Math.floor(radius); x < radius; x++) if (Math.hypot(x + 0.5, y + 0.5) <= radius + 0.2) offsets.push(y * width + x);
+  for (let y = -Math.floor(radius); y < radius; y++)
+    for (let x = -Math.floor(radius); x < radius; x++)
+      if (Math.hypot(x + 0.5, y + 0.5) <= radius + 0.2) offsets.push(y * width + x);
   return Int32Array.from(offsets);
 }
-
-// A map of points drawn pixel by pixel, which stays quick where there is no graphics card: a click, a hover and what is
-// chosen are asked of the kernel.
-function renderMap({ model, el }) {
-  const { ask, askLast, drop, close } = questions(model);
+function renderMap({ model, el, application }) {
+  const questions = new Questions(model);
   const bytes = (name) => {
-    const held = model.get(name);
-    return held.buffer.slice(held.byteOffset, held.byteOffset + held.byteLength);
+    const held2 = model.get(name);
+    return held2.buffer.slice(held2.byteOffset, held2.byteOffset + held2.byteLength);
   };
   const [xs, ys, group] = [new Float32Array(bytes("x")), new Float32Array(bytes("y")), new Uint8Array(bytes("group"))];
   const hits = model.get("hits");
-  const groups = model.get("groups"); // [name, colour, points]
+  const groups = model.get("groups");
   const hidden = new Uint8Array(groups.length);
-  let chosen = null; // a byte a point, 1 where it is chosen
+  let chosen = null;
   let hovered = -1;
-  let read = -1; // whose code is shown
-  let lasso = null; // the corners of what is drawn around points
+  let read = -1;
+  let lasso = null;
   let frame = 0;
-  let image, pixels;
-
-  const canvas = element("canvas", { tabindex: "0", role: "application", "aria-roledescription": "map", "aria-label": model.get("caption"), "aria-describedby": `hint-${model.model_id}` });
+  let image;
+  let pixels = new Uint32Array();
+  const canvas = element("canvas", {
+    tabindex: "0",
+    role: "application",
+    "aria-roledescription": "map",
+    "aria-label": model.get("caption"),
+    "aria-describedby": `hint-${model.model_id}`
+  });
   const context = canvas.getContext("2d");
   const title = element("button", { type: "button", class: "title", hidden: true, onclick: () => open(read) });
   const note = element("span", { role: "status", text: HINT, id: `hint-${model.model_id}` });
@@ -158,16 +228,39 @@ function renderMap({ model, el }) {
   const code = element("pre", { class: "highlight" });
   const legend = element("div", { class: "legend", role: "group", "aria-label": "Groups: press a group to hide or show it" });
   for (const [i, [name, colour, points]] of groups.entries()) {
-    const key = element("button", { type: "button", class: "key", "aria-pressed": "true", onclick: () => {
-      hidden[i] = 1 - hidden[i];
-      key.setAttribute("aria-pressed", String(!hidden[i]));
-      dirty();
-    } }, element("span", { class: `swatch${colour === "#000000" ? " ink" : ""}`, style: `background:${colour}`, "aria-hidden": "true" }), `${plain(name)} ${number(points)}`);
+    const key = element(
+      "button",
+      {
+        type: "button",
+        class: "key",
+        "aria-pressed": "true",
+        onclick: () => {
+          hidden[i] = 1 - hidden[i];
+          key.setAttribute("aria-pressed", String(!hidden[i]));
+          dirty();
+        }
+      },
+      element("span", {
+        class: `swatch${colour === "#000000" ? " ink" : ""}`,
+        style: `background:${colour}`,
+        "aria-hidden": "true"
+      }),
+      `${plain(name)} ${number(points)}`
+    );
     legend.append(key);
   }
-  const root = element("section", { class: "codeintel map", "aria-label": "Code map" }, element("small", { class: "counts", text: model.get("caption") }), canvas, legend, picked, title, note, code);
-
-  // what is seen: the point in the middle, and pixels a unit
+  const root = element(
+    "section",
+    { class: "codeintel map", "aria-label": "Code map" },
+    element("small", { class: "counts", text: model.get("caption") }),
+    canvas,
+    legend,
+    picked,
+    title,
+    note,
+    code
+  );
+  const opener = application ?? linkHost((message) => note.textContent = message);
   const view = { x: 0, y: 0, scale: 1 };
   const all = { x: 0, y: 0, scale: 1 };
   function fit() {
@@ -191,17 +284,15 @@ function renderMap({ model, el }) {
     const box = canvas.getBoundingClientRect();
     return [(event.clientX - box.left) * ratio(), (event.clientY - box.top) * ratio()];
   };
-
   function dirty() {
     if (!frame) frame = requestAnimationFrame(draw);
   }
-
   function draw() {
     frame = 0;
     if (!canvas.width || !canvas.height) return;
     const ink = root.dataset.theme === "dark" ? "#ffffff" : "#000000";
-    const paper = `#${getComputedStyle(root).backgroundColor.match(/\d+/g).slice(0, 3).map((part) => Number(part).toString(16).padStart(2, "0")).join("")}`;
-    const colours = groups.map(([, colour]) => (colour === "#000000" ? ink : colour));
+    const paper = `#${(getComputedStyle(root).backgroundColor.match(/\d+/g) ?? ["255", "255", "255"]).slice(0, 3).map((part) => Number(part).toString(16).padStart(2, "0")).join("")}`;
+    const colours = groups.map(([, colour]) => colour === "#000000" ? ink : colour);
     const [full, pale] = [0, 0.8].map((share) => Uint32Array.from(colours, (colour) => pixel(colour, paper, share)));
     if (image?.width !== canvas.width || image.height !== canvas.height) {
       image = context.createImageData(canvas.width, canvas.height);
@@ -209,14 +300,18 @@ function renderMap({ model, el }) {
     }
     pixels.fill(pixel(paper));
     const { width, height } = canvas;
-    const usual = xs.length > 50_000 ? 2 : xs.length > 5_000 ? 4 : 7;
+    const usual = xs.length > 5e4 ? 2 : xs.length > 5e3 ? 4 : 7;
     const size = Math.round(usual * ratio() * Math.min(4, Math.sqrt(view.scale / all.scale)));
     const offsets = disc(size, width);
     const rim = Math.ceil(size / 2) + 1;
-    for (const [only, colour] of chosen ? [[0, pale], [1, full]] : [[undefined, full]]) {
+    const layers = chosen ? [
+      [0, pale],
+      [1, full]
+    ] : [[void 0, full]];
+    for (const [only, colour] of layers) {
       for (let i = 0; i < xs.length; i++) {
         const of = group[i];
-        if (hidden[of] || (only !== undefined && chosen[i] !== only)) continue;
+        if (hidden[of] || only !== void 0 && chosen?.[i] !== only) continue;
         const x = across(xs[i]) | 0;
         const y = down(ys[i]) | 0;
         if (x < rim || y < rim || x >= width - rim || y >= height - rim) continue;
@@ -236,11 +331,13 @@ function renderMap({ model, el }) {
       context.stroke();
     }
   }
-
   function ring(i, radius, inside, line, halo) {
     context.beginPath();
     context.arc(across(xs[i]), down(ys[i]), radius, 0, 7);
-    for (const [width, colour] of [[5, halo], [2.5, line]]) {
+    for (const [width, colour] of [
+      [5, halo],
+      [2.5, line]
+    ]) {
       context.lineWidth = width * ratio();
       context.strokeStyle = colour;
       context.stroke();
@@ -248,11 +345,9 @@ function renderMap({ model, el }) {
     context.fillStyle = inside;
     context.fill();
   }
-
-  // The point that is seen closest to a place, a hit before others; -1 where none is near.
   function nearest([x, y]) {
     const [at, from] = [view.x + (x - canvas.width / 2) / view.scale, view.y - (y - canvas.height / 2) / view.scale];
-    const reach = (NEAR * ratio()) / view.scale;
+    const reach = NEAR * ratio() / view.scale;
     let [best, found] = [reach * reach, -1];
     const look = (i) => {
       const far = (xs[i] - at) ** 2 + (ys[i] - from) ** 2;
@@ -262,28 +357,47 @@ function renderMap({ model, el }) {
     if (found < 0) for (let i = 0; i < xs.length; i++) look(i);
     return found;
   }
-
-  const said = (error) => (note.textContent = error.message);
+  const failed = (error) => note.textContent = error.message;
   function hover(i) {
     if (i === hovered) return;
     hovered = i;
     dirty();
-    if (i < 0) return void drop("look"); // what was read stays
-    askLast("look", { row: i }, (place) => {
-      read = i;
-      title.textContent = place.title;
-      title.hidden = false;
-      note.textContent = place.note;
-      code.replaceChildren(...pieces(place.segments));
-    }, said);
+    if (i < 0) return questions.drop("look");
+    void questions.askLast(
+      "look",
+      { row: i },
+      (place) => {
+        read = i;
+        title.textContent = place.title;
+        title.hidden = false;
+        note.textContent = place.note;
+        code.replaceChildren(...pieces(place.segments));
+      },
+      failed
+    );
   }
   function open(i) {
-    if (i >= 0) ask("look", { row: i }).then((place) => openPlace(place, () => (note.textContent = OUTSIDE)), said);
+    if (i < 0) {
+      return;
+    }
+    questions.ask("look", { row: i }).then((place) => {
+      if (place.place === null) {
+        opener.view(place.repo, place.path, place.line);
+      } else {
+        opener.open({
+          path: place.place,
+          line: place.line,
+          column: place.column ?? null,
+          length: 0,
+          cell: place.cell ?? null,
+          cell_line: place.cell_line ?? null
+        });
+      }
+    }, failed);
   }
-
   function zoom(by, [x, y] = [canvas.width / 2, canvas.height / 2]) {
     const scale = Math.max(all.scale / 2, Math.min(all.scale * MOST_ZOOM, view.scale * by));
-    const kept = 1 / view.scale - 1 / scale; // what is below the pointer stays there
+    const kept = 1 / view.scale - 1 / scale;
     view.x += (x - canvas.width / 2) * kept;
     view.y -= (y - canvas.height / 2) * kept;
     view.scale = scale;
@@ -295,23 +409,24 @@ function renderMap({ model, el }) {
     dirty();
   }
   function choose(corners) {
-    const inside = (x, y) => {
+    const inside = (corners2, x, y) => {
       let within = false;
-      for (let i = 0, j = corners.length - 1; i < corners.length; j = i++) {
-        const [[x1, y1], [x2, y2]] = [corners[i], corners[j]];
-        if (y1 > y !== y2 > y && x < ((x2 - x1) * (y - y1)) / (y2 - y1) + x1) within = !within;
+      for (let i = 0, j = corners2.length - 1; i < corners2.length; j = i++) {
+        const [[x1, y1], [x2, y2]] = [corners2[i], corners2[j]];
+        if (y1 > y !== y2 > y && x < (x2 - x1) * (y - y1) / (y2 - y1) + x1) within = !within;
       }
       return within;
     };
     const rows = [];
-    if (corners) for (let i = 0; i < xs.length; i++) if (!hidden[group[i]] && inside(xs[i], ys[i])) rows.push(i);
+    if (corners) {
+      for (let i = 0; i < xs.length; i++) if (!hidden[group[i]] && inside(corners, xs[i], ys[i])) rows.push(i);
+    }
     chosen = rows.length ? new Uint8Array(xs.length) : null;
     for (const row of rows) chosen[row] = 1;
-    ask("choose", { rows }).then((text) => (picked.textContent = text), said);
+    questions.ask("choose", { rows }).then((text) => picked.textContent = text, failed);
     dirty();
   }
-
-  let held = null; // where the pointer went down, and how far it has moved
+  let held = null;
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button) return;
     canvas.setPointerCapture(event.pointerId);
@@ -342,41 +457,49 @@ function renderMap({ model, el }) {
       open(hovered);
     }
   });
-  canvas.addEventListener("mousedown", (event) => event.shiftKey && event.stopPropagation()); // Lab would choose cells
+  canvas.addEventListener("mousedown", (event) => event.shiftKey && event.stopPropagation());
   canvas.addEventListener("pointercancel", () => {
     held = lasso = null;
     dirty();
   });
   canvas.addEventListener("pointerleave", () => !held && hover(-1));
-  canvas.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey && !event.metaKey) return; // else the page is scrolled
-    event.preventDefault();
-    zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), placed(event));
-  }, { passive: false });
-  let next = -1; // of the hits
+  canvas.addEventListener(
+    "wheel",
+    (event) => {
+      if (!event.ctrlKey && !event.metaKey) return;
+      event.preventDefault();
+      zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 2e-3)), placed(event));
+    },
+    { passive: false }
+  );
+  let next = -1;
   const KEYS = {
-    ArrowLeft: () => move(40, 0), ArrowRight: () => move(-40, 0), ArrowUp: () => move(0, 40), ArrowDown: () => move(0, -40),
-    "+": () => zoom(1.4), "=": () => zoom(1.4), "-": () => zoom(1 / 1.4),
+    ArrowLeft: () => move(40, 0),
+    ArrowRight: () => move(-40, 0),
+    ArrowUp: () => move(0, 40),
+    ArrowDown: () => move(0, -40),
+    "+": () => zoom(1.4),
+    "=": () => zoom(1.4),
+    "-": () => zoom(1 / 1.4),
     0: () => {
       Object.assign(view, all);
       dirty();
     },
-    n: () => hits.length && hover(hits[(next = (next + 1) % hits.length)]),
+    n: () => hits.length && hover(hits[next = (next + 1) % hits.length]),
     Enter: () => open(hovered),
-    Escape: () => chosen && choose(null),
+    Escape: () => chosen && choose(null)
   };
   canvas.addEventListener("keydown", (event) => {
     const act = !event.ctrlKey && !event.metaKey && !event.altKey && KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!act) return;
     act();
     event.preventDefault();
-    event.stopPropagation(); // Lab's own keys
+    event.stopPropagation();
   });
-
   const sized = new ResizeObserver(() => {
     const dots = devicePixelRatio || 1;
     const [width, height] = [Math.round(canvas.clientWidth * dots), Math.round(MAP_HEIGHT * dots)];
-    if (!width || (canvas.width === width && canvas.height === height)) return;
+    if (!width || canvas.width === width && canvas.height === height) return;
     Object.assign(canvas, { width, height });
     fit();
     dirty();
@@ -389,353 +512,1593 @@ function renderMap({ model, el }) {
     sized.disconnect();
     endTheme();
     cancelAnimationFrame(frame);
-    close();
+    questions.close();
+    root.remove();
   };
 }
 
-// A text in the reader's language, where the page has a catalogue: %1 and so on stand for values.
-const translator = (trans) => (text, ...values) => (trans ? trans.__(text, ...values) : text.replace(/%(\d)/g, (_, n) => values[n - 1]));
-
-function renderPanel({ model, el, trans }) {
-  const t = translator(trans);
-  const described = ([files, allFiles, chunks, allChunks]) => t("%1 of %2 chunks in %3 of %4 files", number(chunks), number(allChunks), number(files), number(allFiles));
-  const { ask, askLast, drop, close } = questions(model);
-  const id = Math.random().toString(36).slice(2);
-  const counts = element("span", { class: "counts", role: "status", "aria-live": "polite" });
-  const where = element("small");
-  const limits = element("div", { class: "grid" });
-  const said = element("p", { class: "said", role: "status", "aria-live": "polite" });
-  const results = element("div", { class: "results", role: "listbox", "aria-label": t("Results"), tabindex: "0", id: `results-${id}` });
-  const offer = element("div", { class: "offer" });
-  const chart = element("div", { class: "chart", role: "group", "aria-label": t("Code in scope, by folder") });
-  const indexing = element("div", { class: "indexing" });
-  const query = element("input", { type: "search", "aria-label": t("Search in scope"), placeholder: t("Search in scope"), autocomplete: "off", spellcheck: "false", "aria-controls": `results-${id}`, role: "combobox", "aria-expanded": "false", "aria-autocomplete": "none" });
-  const on = { meaning: false, regex: false, word: false, case: false };
-  const summary = element("summary");
-  const narrow = model.get("narrow"); // a side bar: there the results come first
-  const fold = `codeintel-nb:limits-${narrow ? "side" : "cell"}`; // whether a reader folded them away, kept by the browser
-  const kept = localStorage.getItem(fold);
-  let timer = 0;
-  let lastKey = 0;
-  let early = 0; // searches sent while the reader goes on typing
-  let hits = [];
-  let selected = -1;
-
-  const failed = (error) => {
-    said.className = "said error";
-    said.textContent = error.message;
-  };
-  let wanted = null; // the scope that is being set: a second click builds on the first
-  // no selected repository means all of them: an empty list would mean the notebook's project
-  const scope = () => {
-    const { repos = [], ...others } = wanted ?? model.get("state").scope;
-    return repos.length && repos[0] !== "*" ? { ...others, repos } : others;
-  };
-  function setScope(given, restore = () => undefined) {
-    const changed = given.repos?.length ? given : { ...given, repos: ["*"] };
-    wanted = changed;
-    askLast("scope", { scope: changed }, () => (wanted = null), (error) => { wanted = null; restore(); failed(error); });
+// src/view/box.ts
+var SWITCHES = [
+  ["case", "Aa", "Match case"],
+  ["word", "ab", "Match whole words"],
+  ["regex", ".*", "Use a regular expression"]
+];
+var MODES = [
+  ["text", "Text", "Lines that contain the text"],
+  ["meaning", "Meaning", "Code that does what you describe in plain words"],
+  ["symbols", "Symbols", "Definitions by name"],
+  ["files", "Files", "Files by name"]
+];
+var HISTORY = "codeintel-nb:history";
+var MAX_HISTORY = 30;
+var Box = class {
+  constructor(id, _t, _changed) {
+    this._changed = _changed;
+    this.mode = "text";
+    this._on = { case: false, word: false, regex: false };
+    this._at = -1;
+    // in the history; -1 for what was typed
+    this._typed = "";
+    this.input = element("input", {
+      type: "search",
+      "aria-label": _t("Search in scope"),
+      placeholder: _t("Search this project"),
+      autocomplete: "off",
+      spellcheck: "false",
+      role: "combobox",
+      "aria-expanded": "false",
+      "aria-autocomplete": "none",
+      "aria-controls": `results-${id}`,
+      "aria-haspopup": "tree"
+    });
+    this.input.addEventListener("input", () => {
+      this._at = -1;
+      this.showError("");
+      this._changed(true);
+    });
+    this._switches = SWITCHES.map(
+      ([name, text, title]) => element("button", {
+        type: "button",
+        class: "switch",
+        text,
+        title: _t(title),
+        "aria-label": _t(title),
+        "aria-pressed": "false",
+        onclick: () => {
+          this._on[name] = !this._on[name];
+          this._drawSwitches();
+          this._changed(false);
+        }
+      })
+    );
+    const globs = element("button", {
+      type: "button",
+      class: "switch",
+      text: "…",
+      title: _t("Files to include and exclude"),
+      "aria-label": _t("Files to include and exclude"),
+      "aria-expanded": "false",
+      onclick: () => {
+        fields.hidden = !fields.hidden;
+        globs.setAttribute("aria-expanded", String(!fields.hidden));
+        if (!fields.hidden) {
+          this._include.focus();
+        } else if (this._include.value || this._exclude.value) {
+          this._include.value = this._exclude.value = "";
+          this._changed(false);
+        }
+      }
+    });
+    [this._include, this._exclude] = [
+      ["files to include", "src/**, *.py"],
+      ["files to exclude", "**/tests/**"]
+    ].map(
+      ([title, example]) => element("input", {
+        type: "text",
+        placeholder: `${_t(title)}: ${example}`,
+        "aria-label": _t(title),
+        spellcheck: "false",
+        oninput: () => this._changed(true)
+      })
+    );
+    const fields = element("div", { class: "globs", hidden: true }, this._include, this._exclude);
+    this._error = element("div", { class: "error", role: "alert" });
+    const box = element("div", { class: "box" }, this.input, ...this._switches, globs);
+    this.node = element("div", { class: "query" }, box, this._error, fields);
+    this._modeButtons = MODES.map(
+      ([mode, text, title]) => element("button", {
+        type: "button",
+        role: "radio",
+        text: _t(text),
+        title: _t(title),
+        "aria-checked": String(mode === this.mode),
+        tabindex: mode === this.mode ? "0" : "-1",
+        onclick: () => this.setMode(mode)
+      })
+    );
+    this.modes = element("div", { class: "modes", role: "radiogroup", "aria-label": _t("Search by") }, ...this._modeButtons);
+    this.modes.addEventListener("keydown", (event) => {
+      const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+      if (by) {
+        const at = MODES.findIndex(([mode]) => mode === this.mode);
+        const next = (at + by + MODES.length) % MODES.length;
+        this.setMode(MODES[next][0]);
+        this._modeButtons[next].focus();
+        event.preventDefault();
+        event.stopPropagation();
+      }
+    });
   }
-  // A change that the server computes: it waits for an earlier click, or takes its place.
-  function changeScope(what, given = {}) {
-    wanted = null;
-    askLast(what, given, () => undefined, failed, "scope");
+  setMode(mode) {
+    if (mode === this.mode) {
+      return;
+    }
+    this.mode = mode;
+    MODES.forEach(([one], i) => {
+      this._modeButtons[i].setAttribute("aria-checked", String(one === mode));
+      this._modeButtons[i].tabIndex = one === mode ? 0 : -1;
+    });
+    this._drawSwitches();
+    this.showError("");
+    this._changed(false);
   }
-  // the text of an input, which is empty from then on; the call that puts it back, where it could not be used
-  function taken(input) {
-    const text = input.value.trim();
-    const { key } = input.dataset;
-    input.value = "";
-    return [text, () => keyed(key) && !keyed(key).value && (keyed(key).value = text)];
+  /** Return the fields of a search. */
+  fields() {
+    const globs = (input) => (input.value.match(/(?:[^,{]|\{[^}]*\})+/g) ?? []).map((glob) => glob.trim()).filter(Boolean);
+    const isText = this.mode === "text";
+    return {
+      query: this.input.value,
+      mode: this.mode,
+      regex: isText && this._on.regex,
+      word: isText && this._on.word,
+      case: isText && this._on.case ? "sensitive" : "smart",
+      include: globs(this._include),
+      exclude: globs(this._exclude)
+    };
   }
-  const toggled = (held = [], name) => (held.includes(name) ? held.filter((one) => one !== name) : [...held, name]);
+  showError(message) {
+    this._error.textContent = message;
+    this.input.setAttribute("aria-invalid", String(Boolean(message)));
+  }
+  /** Remember the query; called when a result is opened, or the box is left. */
+  remember() {
+    const text = this.input.value.trim();
+    if (text) {
+      const history = [text, ...this.history.filter((one) => one !== text)].slice(0, MAX_HISTORY);
+      localStorage.setItem(HISTORY, JSON.stringify(history));
+    }
+  }
+  get history() {
+    try {
+      const held = JSON.parse(localStorage.getItem(HISTORY) ?? "[]");
+      return Array.isArray(held) ? held.filter((one) => typeof one === "string") : [];
+    } catch {
+      return [];
+    }
+  }
+  /** Go back or forward in the history; whether there was a query to show. */
+  recall(by) {
+    const { history } = this;
+    if (this._at < 0 && by > 0) {
+      this._typed = this.input.value;
+      this.remember();
+    }
+    const at = this._at + by;
+    const from = this._at < 0 && this._typed.trim() === this.history[0] ? 1 : 0;
+    const index = this._at < 0 ? from : at;
+    if (index < -1 || index >= history.length) {
+      return false;
+    }
+    this._at = index;
+    this.input.value = index < 0 ? this._typed : history[index];
+    this._changed(false);
+    return true;
+  }
+  get isRecalling() {
+    return this._at >= 0;
+  }
+  _drawSwitches() {
+    SWITCHES.forEach(([name], i) => {
+      this._switches[i].setAttribute("aria-pressed", String(this._on[name]));
+      this._switches[i].disabled = this.mode !== "text";
+    });
+  }
+};
 
-  const keyed = (key) => root.querySelector(`[data-key="${CSS.escape(key)}"]`);
+// src/view/words.ts
+var FIELDS = {
+  lang: "languages",
+  language: "languages",
+  kind: "kinds",
+  repo: "repos",
+  path: "include_globs",
+  "-path": "exclude_globs"
+};
+var WORD = /(^|\s)(-?(?:lang|language|kind|repo|path)):("[^"]+"|[^\s"]+)\s/;
+function taken(query, scope) {
+  let rest = query;
+  let changed = null;
+  for (let match = WORD.exec(rest); match; match = WORD.exec(rest)) {
+    const field = FIELDS[match[2]];
+    if (!field) {
+      break;
+    }
+    let value = match[3].replace(/^"|"$/g, "");
+    if (field.endsWith("globs") && !/[*?[{]/.test(value)) {
+      value = `**/${value.replace(/^\/+|\/+$/g, "")}/**`.replace("**/**", "**");
+      if (/\.\w+\/\*\*$/.test(value)) {
+        value = value.slice(0, -3);
+      }
+    }
+    changed = { ...changed ?? scope, [field]: [.../* @__PURE__ */ new Set([...(changed ?? scope)[field] ?? [], value])] };
+    rest = `${rest.slice(0, match.index)}${match[1]}${rest.slice(match.index + match[0].length)}`;
+  }
+  return [changed ? rest.trim() : query, changed];
+}
+function without(scope, field, value) {
+  const values = (scope[field] ?? []).filter((one) => one !== value);
+  return { ...scope, [field]: values };
+}
+function withValue(scope, field, value) {
+  return { ...scope, [field]: [.../* @__PURE__ */ new Set([...scope[field] ?? [], value])] };
+}
+var isEverywhere = (scope) => !scope.repos?.length || scope.repos[0] === "*";
 
-  function drawScope() {
-    const state = model.get("state");
-    const typed = [...limits.querySelectorAll("input")].map((input) => [input.dataset.key, input.value, input.selectionStart, input.selectionEnd]);
-    const focus = root.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-    where.textContent = state.where;
-    counts.textContent = state.note || (state.counts ? described(state.counts) : "");
-    const { exclude_globs: left = [], ...others } = scope();
-    const said = [...Object.values(others).flat(), ...left.map((glob) => `!${glob}`)].join(" ");
-    summary.textContent = !said ? t("Searching everything") : state.default ? t("Searching this project: %1", said) : t("Searching: %1", said);
-    limits.replaceChildren();
-    for (const [field, title, of] of FIELDS) {
-      const chosen = scope()[field] ?? [];
-      const known = new Map(state[of]);
-      for (const name of chosen) if (!known.has(name)) known.set(name, field === "repos" ? null : 0); // a repository without an index is not counted
-      if (!known.size || (field === "repos" && known.size < 2 && !chosen.length)) continue;
-      const shown = [...known].filter(([name], i) => i < MOST_CHOICES || chosen.includes(name));
-      const buttons = shown.map(([name, count]) => {
-        const pressed = chosen.includes(name);
+// src/view/chips.ts
+var CHIPS = ["repos", "include_globs", "exclude_globs", "languages", "kinds"];
+var TITLES = {
+  repos: "Repositories",
+  include_globs: "Folders",
+  languages: "Languages",
+  kinds: "Kinds"
+};
+var MAX_CHOICES = 30;
+var ScopeChips = class {
+  // of the last search's hits
+  constructor(_t, _actions) {
+    this._t = _t;
+    this._actions = _actions;
+    this.facets = [];
+    this._scope = {};
+    this._list = element("span", { class: "list-of-chips", role: "group", "aria-label": _t("Scope") });
+    this._add = element("button", {
+      type: "button",
+      class: "chip add",
+      "aria-expanded": "false",
+      text: _t("+ limit"),
+      title: _t("Limit the scope, or use a saved one"),
+      onclick: () => this.toggle()
+    });
+    this.node = element("div", { class: "chips" }, this._list, this._add);
+    this.popover = element("div", { class: "popover", hidden: true });
+    this.popover.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") {
+        this.toggle(false);
+        this._add.focus();
+      }
+      if (!event.ctrlKey && !event.metaKey && !event.altKey) {
+        event.stopPropagation();
+      }
+    });
+  }
+  toggle(open = this.popover.hidden) {
+    this.popover.hidden = !open;
+    this._add.setAttribute("aria-expanded", String(open));
+    if (open) {
+      this._drawChoices();
+      this.popover.querySelector("button, input")?.focus();
+    }
+  }
+  draw(state, scope) {
+    this._state = state;
+    this._scope = scope;
+    const t = this._t;
+    const chips = [];
+    if (isEverywhere(scope)) {
+      chips.push(element("span", { class: "chip plain", text: t("everything") }));
+    }
+    for (const field of CHIPS) {
+      for (const value of scope[field] ?? []) {
+        if (field === "repos" && value === "*") {
+          continue;
+        }
+        const text = plain(field === "exclude_globs" ? `−${value}` : value);
+        const name = element("span", { class: "value", text, title: value });
+        const remove = element("button", {
+          type: "button",
+          "aria-label": t("Remove %1", text),
+          onclick: () => this._actions.set(without(this._scope, field, value))
+        });
+        remove.append(icon(ICONS.close));
+        chips.push(element("span", { class: "chip" }, name, remove));
+      }
+    }
+    this._list.replaceChildren(...chips);
+    const empty = Boolean(state.counts && state.counts[0] === 0 && state.counts[1] > 0);
+    this.node.classList.toggle("amber", empty);
+    if (!this.popover.hidden && !this.popover.contains(document.activeElement)) {
+      this._drawChoices();
+    }
+  }
+  _drawChoices() {
+    const t = this._t;
+    const { _state: state, _scope: scope } = this;
+    const step = (text, run) => element("button", { type: "button", text, onclick: run });
+    const parts = [
+      element(
+        "div",
+        { role: "group", "aria-label": t("Search in"), class: "choices" },
+        step(t("This project"), () => this._actions.change("clear")),
+        step(t("+ imported packages"), () => this._actions.change("imports")),
+        step(t("Everything"), () => this._actions.change("all"))
+      )
+    ];
+    const hits = /* @__PURE__ */ new Map();
+    for (const facet of this.facets) {
+      hits.set(facet.field, [...hits.get(facet.field) ?? [], facet]);
+    }
+    const known = [
+      ["languages", this._values(hits.get("languages"), state.languages)],
+      ["include_globs", this._values(hits.get("include_globs"), [])],
+      ["kinds", this._values(hits.get("kinds"), state.kinds)],
+      ["repos", this._values(hits.get("repos"), state.repositories)]
+    ];
+    for (const [field, values] of known) {
+      if (values.length < 2) {
+        continue;
+      }
+      const buttons = values.slice(0, MAX_CHOICES).map(([name, label, count]) => {
+        const pressed = (scope[field] ?? []).includes(name);
         return element("button", {
-          type: "button", "aria-pressed": String(pressed), "data-key": `${field}:${name}`, text: count === null ? plain(name) : `${plain(name)} ${number(count)}`,
-          onclick: () => setScope({ ...scope(), [field]: toggled(scope()[field], name) }),
+          type: "button",
+          "aria-pressed": String(pressed),
+          text: `${plain(label)} ${number(count)}`,
+          onclick: () => this._actions.set(pressed ? without(scope, field, name) : withValue(scope, field, name))
         });
       });
-      const more = known.size > shown.length ? [element("span", { text: t("and %1 more", number(known.size - shown.length)) })] : [];
-      limits.append(element("span", { text: t(title) }), element("div", { role: "group", "aria-label": t(title) }, ...buttons, ...more));
+      const title = hits.has(field) ? t("%1, by results", t(TITLES[field])) : t(TITLES[field]);
+      parts.push(
+        element("div", { class: "title", text: title }),
+        element("div", { role: "group", "aria-label": title, class: "choices" }, ...buttons)
+      );
     }
-    for (const [field, title, example] of GLOBS) limits.append(element("span", { text: t(title) }), globs(field, title, example, state.scope[field] ?? []));
-    limits.append(element("span", { text: t("Search in") }), steps(), element("span", { text: t("Saved") }), saved(state.saved));
-    drawOffer(state);
-    drawChart(state);
-    for (const [key, value, start, end] of typed) {
-      const input = value && keyed(key);
-      if (!input) continue;
-      input.value = value;
-      input.setSelectionRange(start, end);
-    }
-    // what was focused, or where it was
-    if (focus && !root.contains(document.activeElement)) (keyed(focus) ?? keyed(`${focus.split(":")[0]}:`) ?? query).focus();
+    parts.push(this._globs("include_globs", t("Include"), "src/**"), this._globs("exclude_globs", t("Exclude"), "**/tests/**"));
+    parts.push(this._saved(state));
+    this.popover.replaceChildren(...parts);
   }
-
-  function drawOffer(state) {
-    offer.replaceChildren();
-    if (state.expired) offer.append(t("The scope that you set has expired."), " ");
-    if (!state.offered) return;
-    const [text, before] = state.offered;
-    offer.append(t("Your previous kernel searched %1", text), " ", element("button", { type: "button", text: t("Restore"), "data-key": "offer:", onclick: () => setScope(before) }));
+  _values(facets, known) {
+    return facets ? facets.map((facet) => [facet.name, facet.label, facet.count]) : known.map(([name, count]) => [name, name, count]);
   }
-
-  // One bar a folder, as long as it holds chunks, in pieces by language; a click narrows the scope to it.
-  function drawChart(state) {
-    chart.replaceChildren();
-    const folders = state.folders ?? [];
-    if (!folders.length) return;
-    const totals = new Map();
-    for (const folder of folders) for (const [language, chunks] of folder.languages) totals.set(language, (totals.get(language) ?? 0) + chunks);
-    const ranked = [...totals].sort((a, b) => b[1] - a[1]).map(([language]) => language);
-    const colour = (language) => Math.min(ranked.indexOf(language), COLOURS - 1);
-    const named = ranked.length > COLOURS ? [...ranked.slice(0, COLOURS - 1), t("others")] : ranked;
-    const several = new Set(folders.map((folder) => folder.repo)).size > 1;
-    const most = Math.max(1, ...folders.map((folder) => folder.chunks));
-    for (const folder of folders) {
-      const name = several ? plain(folder.repo) : folder.glob ? `${folder.path.split("/").pop()}/` : t("files here");
-      const bar = element("span", { class: "bar", "aria-hidden": "true" });
-      for (const [language, chunks] of folder.languages) bar.append(element("span", { class: `piece hue${colour(language)}`, style: `width:${(100 * chunks) / most}%`, title: `${language} ${number(chunks)}` }));
-      const said = `${several ? plain(folder.repo) : folder.path || state.base || t("the root")}: ${t("%1 chunks in %2 files", number(folder.chunks), number(folder.files))}, ${folder.languages.map(([language, chunks]) => `${language} ${number(chunks)}`).join(", ")}`;
-      const row = [element("span", { class: "name", text: name }), bar, element("span", { class: "count", text: number(folder.chunks) })];
-      const narrow = several ? { repos: [folder.repo] } : folder.glob ? { include_globs: [folder.glob] } : null;
-      chart.append(narrow
-        ? element("button", { type: "button", class: "folder", "aria-label": t("Narrow to %1", said), title: said, "data-key": `folder:${folder.repo}:${folder.path}`, onclick: () => setScope({ ...scope(), ...narrow }) }, ...row)
-        : element("div", { class: "folder", title: said }, ...row));
-    }
-    const legend = named.map((language, i) => element("span", { class: "key" }, element("span", { class: `piece hue${i}`, "aria-hidden": "true" }), language));
-    if (state.more_folders) legend.push(element("span", { text: t("and %1 more folders", number(state.more_folders)) }));
-    if (state.base) legend.unshift(element("span", { text: t("in %1/", state.base) }));
-    chart.append(element("div", { class: "legend" }, ...legend));
-  }
-
-  // made once: what a reader types, presses or has focused stays while a run tells how far it is
-  const line = element("span", { role: "status" });
-  const bar = element("progress", { max: "1", "aria-label": t("indexing") });
-  const cancel = element("button", { type: "button", text: t("Cancel"), "aria-label": t("Cancel indexing"), onclick: () => ask("cancel").catch(failed) });
-  const folder = element("input", { type: "text", placeholder: t("this folder"), "aria-label": t("A folder to index; by default the notebook's folder"), spellcheck: "false" });
-  const beginIndex = () => ask("index", { path: folder.value.trim() }).then(() => (folder.value = ""), failed);
-  const begin = element("button", { type: "button", text: t("Index"), onclick: beginIndex });
-  folder.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") beginIndex();
-    event.stopPropagation();
-  });
-  indexing.append(folder, begin, bar, line, cancel);
-
-  function drawIndexing() {
-    const job = model.get("job") ?? {};
-    const busy = job.state === "waiting" || job.state === "running";
-    const had = indexing.contains(document.activeElement);
-    line.textContent = job.line ?? "";
-    line.className = job.state === "failed" ? "error" : "";
-    job.share ? bar.setAttribute("value", String(job.share)) : bar.removeAttribute("value");
-    folder.hidden = begin.hidden = busy;
-    bar.hidden = cancel.hidden = !busy;
-    if (had && document.activeElement?.hidden !== false) (busy ? cancel : folder).focus();
-  }
-
-  function globs(field, title, example, held) {
-    const chips = held.map((glob) =>
-      element("span", { class: "chip" }, glob, element("button", { type: "button", "aria-label": t("Remove %1", glob), text: "×", "data-key": `${field}:×${glob}`, onclick: () => setScope({ ...scope(), [field]: toggled(scope()[field], glob) }) })),
-    );
+  _globs(field, title, example) {
     const input = element("input", {
-      type: "text", placeholder: example, "aria-label": t("%1: type a glob, press Enter to add it", t(title)), "data-key": `${field}:`, spellcheck: "false",
-      oninput: () => {
-        const typed = input.value.trim();
-        if (!typed) {
-          drop("count");
-          return drawCounts(model.get("state").counts);
-        }
-        askLast("count", { scope: { ...scope(), [field]: [...held, typed] } }, drawCounts, failed);
-      },
+      type: "text",
+      placeholder: example,
+      spellcheck: "false",
+      "aria-label": this._t("%1: type a glob, press Enter to add it", title),
       onkeydown: (event) => {
         if (event.key === "Enter" && input.value.trim()) {
-          drop("count");
-          const [glob, restore] = taken(input);
-          setScope({ ...scope(), [field]: [...(scope()[field] ?? []), glob] }, restore);
+          this._actions.set(withValue(this._scope, field, input.value.trim()));
+          input.value = "";
         }
-        if (event.key === "Backspace" && !input.value && held.length) setScope({ ...scope(), [field]: held.slice(0, -1) });
-        event.stopPropagation(); // Lab's own keys
-      },
+      }
     });
-    return element("div", { role: "group", "aria-label": t(title) }, ...chips, input);
+    return element("label", { class: "field" }, element("span", { text: title }), input);
   }
+  _saved(state) {
+    const t = this._t;
+    const use = element(
+      "select",
+      {
+        "aria-label": t("Use a saved scope"),
+        onchange: () => use.value && this._actions.change("use", { name: use.value })
+      },
+      element("option", { value: "", text: t("saved scopes…") }),
+      ...state.saved.map((name2) => element("option", { value: name2, text: name2 }))
+    );
+    const error = element("small", { class: "error", role: "alert" });
+    const name = element("input", {
+      type: "text",
+      placeholder: t("save as…"),
+      "aria-label": t("Save this scope as: type a name, press Enter to save"),
+      oninput: () => error.textContent = "",
+      onkeydown: (event) => {
+        const text = name.value.trim();
+        if (event.key === "Enter" && text) {
+          this._actions.save(text).then(
+            () => name.value = "",
+            (refused) => {
+              error.textContent = refused.message;
+              name.setAttribute("aria-invalid", "true");
+            }
+          );
+        }
+      }
+    });
+    return element("div", { role: "group", "aria-label": t("Saved"), class: "choices" }, use, name, error);
+  }
+};
 
-  const drawCounts = (numbers) => {
-    if (numbers) counts.textContent = described(numbers);
-  };
+// src/view/rows.ts
+var keyOf = (file, row) => JSON.stringify(row ? [file.repo, file.path, row.cell, row.line, row.column] : [file.repo, file.path]);
+var Rows = class {
+  constructor() {
+    this.files = [];
+    this.collapsed = /* @__PURE__ */ new Set();
+    this.dismissed = /* @__PURE__ */ new Set();
+    this.next = null;
+  }
+  /** Take the rows of a new search. */
+  replace(files, next) {
+    this.files = files;
+    this.next = next;
+    this.collapsed.clear();
+    this.dismissed.clear();
+  }
+  /** Add the rows that follow; the first file may continue the last one. */
+  append(files, next) {
+    const last = this.files[this.files.length - 1];
+    const [first, ...rest] = files;
+    if (last && first && last.repo === first.repo && last.path === first.path) {
+      this.files = [...this.files.slice(0, -1), { ...last, rows: [...last.rows, ...first.rows] }, ...rest];
+    } else {
+      this.files = [...this.files, ...files];
+    }
+    this.next = next;
+  }
+  items() {
+    const items = [];
+    for (const file of this.files) {
+      const key = keyOf(file);
+      if (this.dismissed.has(key)) {
+        continue;
+      }
+      const rows = file.rows.filter((row) => !this.dismissed.has(keyOf(file, row)));
+      if (file.rows.length && !rows.length) {
+        continue;
+      }
+      items.push({ kind: "file", file, key });
+      if (!this.collapsed.has(key)) {
+        for (const row of rows) {
+          items.push({ kind: "hit", file, row, key: keyOf(file, row) });
+        }
+      }
+    }
+    if (this.next !== null) {
+      items.push({ kind: "more", key: "more" });
+    }
+    return items;
+  }
+  toggle(key) {
+    if (!this.collapsed.delete(key)) {
+      this.collapsed.add(key);
+    }
+  }
+  /** Collapse all files, or expand all if none is open. */
+  collapseAll() {
+    const keys = this.files.map((file) => keyOf(file));
+    const allClosed = keys.every((key) => this.collapsed.has(key));
+    this.collapsed = new Set(allClosed ? [] : keys);
+  }
+};
+function fitted(text, marks, columns) {
+  const start = marks.length ? marks[0][0] : 0;
+  let cut = 0;
+  if (columns > 8 && start + (marks.length ? Math.min(marks[0][1] - start, columns / 2) : 0) > columns * 0.7) {
+    cut = Math.max(0, start - Math.floor(columns * 0.3));
+  }
+  const out = [];
+  if (cut) {
+    out.push(["…", false]);
+  }
+  let at = cut;
+  for (const [from, to] of marks) {
+    if (to <= at) {
+      continue;
+    }
+    if (from > at) {
+      out.push([text.slice(at, from), false]);
+    }
+    out.push([text.slice(Math.max(at, from), to), true]);
+    at = to;
+  }
+  if (at < text.length) {
+    out.push([text.slice(at), false]);
+  }
+  return out;
+}
+function asMarkdown(rows, title) {
+  const lines = [`# ${title}`, ""];
+  for (const item of rows.items()) {
+    if (item.kind === "file") {
+      lines.push("", `## ${item.file.path}`, "");
+    } else if (item.kind === "hit") {
+      const fence = item.row.text.includes("`") ? "``" : "`";
+      lines.push(`- ${item.row.where}: ${fence} ${item.row.text} ${fence}`);
+    }
+  }
+  return `${lines.join("\n")}
+`;
+}
 
-  function saved(names) {
-    const use = element("select", { "aria-label": t("Use a saved scope"), "data-key": "use:", onchange: () => use.value && changeScope("use", { name: use.value }) }, element("option", { value: "", text: t("use…") }), ...names.map((name) => element("option", { value: name, text: name })));
-    const error = element("small", { class: "error", role: "alert" }); // beside the field: the caption is about the search
-    const showError = (message) => {
-      error.textContent = message;
-      name.setAttribute("aria-invalid", String(Boolean(message)));
+// src/view/list.ts
+var ROW = 21;
+var BEYOND = 12;
+var LABEL_PX = 62;
+var List = class {
+  // repositories: their names are shown
+  constructor(_id, _t, _actions) {
+    this._id = _id;
+    this._t = _t;
+    this._actions = _actions;
+    this.items = [];
+    this.selected = -1;
+    this.several = false;
+    this._stuck = -1;
+    this._inset = null;
+    this._insetPx = 0;
+    this._drawn = /* @__PURE__ */ new Map();
+    this._width = 0;
+    this._space = element("div", { class: "space", role: "presentation" });
+    this._sticky = element("div", { class: "sticky", "aria-hidden": "true", onclick: () => this._toggleSticky() });
+    this.node = element(
+      "div",
+      { class: "list", role: "tree", "aria-label": _t("Results"), tabindex: "0", id: `results-${_id}` },
+      this._sticky,
+      this._space
+    );
+    this.node.addEventListener("scroll", () => this._draw(), { passive: true });
+    this._sized = new ResizeObserver(() => {
+      this._width = 0;
+      this._draw(true);
+    });
+    this._sized.observe(this.node);
+  }
+  /** Show other rows; keep the selected one and the scroll position if ``keep``. */
+  set(items, keep) {
+    const key = this.items[this.selected]?.key;
+    this.items = items;
+    this.selected = keep && key !== void 0 ? items.findIndex((item) => item.key === key) : -1;
+    if (!keep || this.selected < 0) {
+      this.inset(null);
+    }
+    if (!keep) {
+      this.node.scrollTop = 0;
+    }
+    this._draw(true);
+  }
+  /** Show a node below the selected row. */
+  inset(node) {
+    this._inset?.remove();
+    this._inset = node;
+    this._insetPx = 0;
+    if (node) {
+      node.style.position = "absolute";
+      this._space.append(node);
+      this._insetPx = Math.ceil(node.offsetHeight / ROW) * ROW;
+    }
+    this._draw(true);
+  }
+  select(index, scroll = true) {
+    if (index !== this.selected) {
+      this.inset(null);
+    }
+    this.selected = index;
+    if (scroll && index >= 0) {
+      this._reveal(index);
+    }
+    this._draw(true);
+  }
+  /** Return the next match from the selected row, in a direction; -1 if there is none. */
+  hitFrom(by) {
+    for (let i = this.selected + by; i >= 0 && i < this.items.length; i += by) {
+      if (this.items[i].kind !== "file" || !this._hasRows(this.items[i])) {
+        return i;
+      }
+    }
+    return -1;
+  }
+  get page() {
+    return Math.max(1, Math.floor(this.node.clientHeight / ROW) - 1);
+  }
+  /** Return the id of the element of the selected row. */
+  get activeId() {
+    return this.selected < 0 ? "" : `${this._id}-${this.selected}`;
+  }
+  elementOf(index) {
+    return this._drawn.get(index);
+  }
+  dispose() {
+    this._sized.disconnect();
+  }
+  _hasRows(item) {
+    return item.kind === "file" && item.file.rows.length > 0;
+  }
+  _top(index) {
+    return index * ROW + (this.selected >= 0 && index > this.selected ? this._insetPx : 0);
+  }
+  _reveal(index) {
+    const head = this.items[index].kind === "hit" ? ROW : 0;
+    const top = this._top(index);
+    const { scrollTop, clientHeight } = this.node;
+    if (top - head < scrollTop) {
+      this.node.scrollTop = Math.max(0, top - head);
+    } else if (top + ROW + this._insetPx > scrollTop + clientHeight) {
+      this.node.scrollTop = top + ROW + this._insetPx - clientHeight;
+    }
+  }
+  /** Draw the rows in view; those that stay are kept, unless their content changed. */
+  _draw(all = false) {
+    const { items } = this;
+    const height = items.length * ROW + this._insetPx;
+    this._space.style.height = `${height}px`;
+    const top = this.node.scrollTop;
+    const first = Math.max(0, Math.floor((top - this._insetPx) / ROW) - BEYOND);
+    const last = Math.min(items.length, Math.ceil((top + this.node.clientHeight) / ROW) + BEYOND);
+    if (all) {
+      for (const row of this._drawn.values()) {
+        row.remove();
+      }
+      this._drawn.clear();
+    }
+    for (const [index, row] of this._drawn) {
+      if (index < first || index >= last) {
+        row.remove();
+        this._drawn.delete(index);
+      }
+    }
+    const added = document.createDocumentFragment();
+    for (let index = first; index < last; index++) {
+      if (!this._drawn.has(index)) {
+        const row = this._row(items[index], index);
+        row.style.top = `${this._top(index)}px`;
+        this._drawn.set(index, row);
+        added.append(row);
+      }
+    }
+    this._space.append(added);
+    if (this._inset) {
+      this._inset.style.top = `${(this.selected + 1) * ROW}px`;
+    }
+    this._drawSticky(top);
+    if (this.node.isConnected && last >= items.length && items[items.length - 1]?.kind === "more") {
+      this._actions.more();
+    }
+  }
+  /** Keep the file of the first row in view at the top. */
+  _drawSticky(top) {
+    const at = Math.floor(top / ROW);
+    let index = Math.min(at, this.items.length - 1);
+    while (index >= 0 && this.items[index].kind !== "file") {
+      index--;
+    }
+    const shown = index >= 0 && top > index * ROW && this.items[at]?.kind !== "file";
+    this._sticky.hidden = !shown;
+    if (shown && this._stuck !== index) {
+      const item = this.items[index];
+      if (item.kind === "file") {
+        this._sticky.replaceChildren(...this._fileParts(item.file, true));
+        this._sticky.title = item.file.path;
+      }
+    }
+    this._stuck = shown ? index : -1;
+  }
+  _toggleSticky() {
+    const item = this.items[this._stuck];
+    if (item) {
+      this.node.scrollTop = this._stuck * ROW;
+      this._actions.toggle(item);
+    }
+  }
+  _columns() {
+    if (!this._width) {
+      const canvas = document.createElement("canvas").getContext("2d");
+      let character = 7.2;
+      if (canvas) {
+        canvas.font = getComputedStyle(this.node).getPropertyValue("--codeintel-code") || "12px monospace";
+        character = canvas.measureText("0000000000").width / 10 || character;
+      }
+      this._width = Math.floor((this.node.clientWidth - LABEL_PX) / character);
+    }
+    return this._width;
+  }
+  _fileParts(file, open) {
+    const slash = file.path.lastIndexOf("/");
+    const folder = slash < 0 ? "" : file.path.slice(0, slash);
+    const parts = [];
+    if (file.rows.length) {
+      parts.push(icon(open ? ICONS.down : ICONS.right, "twisty"));
+    }
+    parts.push(
+      icon(ICONS[file.icon] ?? ICONS.code, file.icon),
+      element("span", { class: "name", text: plain(file.path.slice(slash + 1)) }),
+      element("span", { class: "folder", text: plain(this.several ? `${file.repo} ${folder}` : folder) })
+    );
+    if (file.rows.length) {
+      parts.push(element("span", { class: "badge", text: String(file.count) }));
+    }
+    return parts;
+  }
+  _row(item, index) {
+    const selected = index === this.selected;
+    const common = { id: `${this._id}-${index}`, role: "treeitem", "aria-selected": String(selected) };
+    if (item.kind === "more") {
+      return element("div", { ...common, class: "row more", onclick: () => this._actions.more() }, this._t("Show more"));
+    }
+    const events = {
+      oncontextmenu: (event) => {
+        event.preventDefault();
+        this._actions.select(index);
+        this._actions.menu(item, event);
+      },
+      onclick: () => {
+        this._actions.select(index);
+        if (item.kind === "file" && item.file.rows.length) {
+          this._actions.toggle(item);
+        } else {
+          this._actions.open(item);
+        }
+      }
     };
-    const name = element("input", { type: "text", placeholder: t("save as…"), "aria-label": t("Save this scope as: type a name, press Enter to save"), "data-key": "save:", oninput: () => showError(""), onkeydown: (event) => {
-      if (event.key === "Enter" && name.value.trim()) {
-        const [text, restore] = taken(name);
-        ask("save", { name: text }).catch((refused) => {
-          restore();
-          showError(refused.message);
-        });
+    const dismiss = element("button", {
+      type: "button",
+      class: "dismiss",
+      tabindex: "-1",
+      title: this._t("Dismiss"),
+      "aria-label": this._t("Dismiss"),
+      onclick: (event) => {
+        event.stopPropagation();
+        this._actions.dismiss(item);
       }
-      event.stopPropagation();
-    } });
-    return element("div", { role: "group", "aria-label": t("Saved") }, use, name, error);
+    });
+    dismiss.append(icon(ICONS.close));
+    if (item.kind === "file") {
+      const open = this.items[index + 1]?.kind === "hit";
+      const attributes = {
+        ...common,
+        ...events,
+        class: "row file",
+        title: `${this.several ? `${item.file.repo}: ` : ""}${item.file.path}`,
+        "aria-level": "1",
+        ...item.file.rows.length ? { "aria-expanded": String(open) } : {}
+      };
+      return element("div", attributes, ...this._fileParts(item.file, open), dismiss);
+    }
+    const { row } = item;
+    const text = element("span", { class: row.is_prose ? "text prose" : "text" });
+    if (row.symbol && row.kind !== "markdown" && !row.marks.length) {
+      text.append(element("b", { text: row.symbol }), " ");
+    }
+    for (const [part, marked] of fitted(row.text, row.marks, this._columns())) {
+      text.append(marked ? element("mark", { text: part }) : part);
+    }
+    return element(
+      "div",
+      {
+        ...common,
+        ...events,
+        class: "row hit",
+        "aria-level": "2",
+        title: [row.where, row.kind === "file" ? "" : row.symbol].filter(Boolean).join(" · ")
+      },
+      element("span", { class: row.is_prose ? "label prose" : row.is_output ? "label output" : "label", text: row.label }),
+      text,
+      dismiss
+    );
   }
+};
 
-  // Buttons that widen the scope: the project, its imports, everything.
-  function steps() {
-    const step = (key, text, onclick) => element("button", { type: "button", text: t(text), "data-key": key, onclick });
-    return element("div", { role: "group", "aria-label": t("Search in") },
-      step("clear:", "This project", () => changeScope("clear")), step("imports:", "+ imported packages", () => changeScope("imports")), step("all:", "Everything", () => setScope({})));
+// src/view/menu.ts
+function showMenu(root, actions, x, y, back) {
+  root.querySelector(".menu")?.remove();
+  const items = actions.map(
+    (action) => element("button", {
+      type: "button",
+      role: "menuitem",
+      tabindex: "-1",
+      class: action.isSeparate ? "separate" : false,
+      text: action.label,
+      onclick: () => {
+        close();
+        action.run();
+      }
+    })
+  );
+  const menu = element("div", { class: "menu", role: "menu" }, ...items);
+  const box = root.getBoundingClientRect();
+  root.append(menu);
+  const left = Math.max(0, Math.min(x - box.left, box.width - menu.offsetWidth - 4));
+  const top = Math.max(0, Math.min(y - box.top, box.height - menu.offsetHeight - 4));
+  menu.style.left = `${left}px`;
+  menu.style.top = `${top}px`;
+  let at = 0;
+  const focus = (index) => {
+    at = (index + items.length) % items.length;
+    items[at].focus();
+  };
+  const outside = (event) => {
+    if (!menu.contains(event.target)) {
+      close(false);
+    }
+  };
+  function close(refocus = true) {
+    menu.remove();
+    document.removeEventListener("pointerdown", outside, true);
+    if (refocus) {
+      back.focus();
+    }
   }
+  menu.addEventListener("keydown", (event) => {
+    const moves = {
+      ArrowDown: () => focus(at + 1),
+      ArrowUp: () => focus(at - 1),
+      Home: () => focus(0),
+      End: () => focus(items.length - 1),
+      Escape: () => close(),
+      Tab: () => close()
+    };
+    const move = moves[event.key];
+    if (move) {
+      move();
+      event.preventDefault();
+    }
+    event.stopPropagation();
+  });
+  document.addEventListener("pointerdown", outside, true);
+  focus(0);
+}
 
-  function typed() {
+// src/view/messages.ts
+var ROWS = 500;
+
+// src/view/panel.ts
+var QUIET_MS = 80;
+var PAUSE_MS = 400;
+var PINS = "codeintel-nb:pins";
+var EXAMPLES = [
+  ["read_csv", "text"],
+  ["split rows into groups and average", "meaning"],
+  ["load_*", "symbols"]
+];
+var Panel = class {
+  constructor({ model, el, trans, application }) {
+    this._redraw = () => {
+      const state = this._state;
+      if (state.session !== this._session) {
+        this._wanted = null;
+        this._questions.drop("scope");
+      }
+      this._session = state.session;
+      this._chips.draw(state, this._scope);
+      this._drawOffer();
+      this._drawEmpty();
+      const now = JSON.stringify([state.scope, state.session]);
+      if (this._shown && this._shown !== now && state.session && this._box.input.value.trim()) {
+        this._search(0);
+      }
+      this._shown = now;
+    };
+    this._drawOffer = () => {
+      const t = this._t;
+      const state = this._state;
+      const parts = [];
+      const button = (text, run) => element("button", { type: "button", text, onclick: run });
+      const waiting = this._model.get("waiting") ?? "";
+      if (waiting) {
+        parts.push(
+          t("%1 is active now.", plain(waiting)),
+          " ",
+          button(t("Search in its scope"), () => this._host.accept?.())
+        );
+      }
+      if (state.expired) {
+        parts.push(t("The scope that you set has expired."));
+      }
+      if (state.offered) {
+        const [text, scope] = state.offered;
+        parts.push(
+          t("Your previous kernel searched %1", text),
+          " ",
+          button(t("Restore"), () => this._setScope(scope))
+        );
+      }
+      if (state.counts && state.counts[0] === 0 && state.counts[1] > 0) {
+        parts.push(
+          element("span", { class: "amber", text: state.note || t("No file is in scope.") }),
+          " ",
+          button(t("Clear"), () => this._change("clear"))
+        );
+      }
+      this._offer.replaceChildren(...parts);
+    };
+    this._drawJob = () => {
+      const job = this._model.get("job") ?? {};
+      const busy = job.state === "waiting" || job.state === "running";
+      this._job.hidden = !busy && !job.line;
+      this._jobLine.textContent = job.line ?? "";
+      this._jobLine.classList.toggle("error", job.state === "failed");
+      if (job.share) {
+        this._bar.setAttribute("value", String(job.share));
+      } else {
+        this._bar.removeAttribute("value");
+      }
+      this._bar.hidden = this._cancel.hidden = !busy;
+      this._drawEmpty();
+    };
+    this._failed = (error) => {
+      this._box.showError(error.message);
+    };
+    // keys
+    this._keys = (event) => {
+      const inBox = event.target === this._box.input;
+      const inList = event.target === this._list.node;
+      const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
+      if (isPlain && (inBox || inList) && this._plainKey(event, inBox)) {
+        event.preventDefault();
+        event.stopPropagation();
+        return;
+      }
+      if (isPlain && !/^F\d+$/.test(event.key)) {
+        event.stopPropagation();
+      }
+    };
+    /** Read the state again when another part of the page has changed this session's scope. */
+    this._elsewhere = (event) => {
+      if (!this._model.get("narrow") && event.data?.session === this._state.session) {
+        this._questions.ask("state").catch(() => void 0);
+      }
+    };
+    this._rows = new Rows();
+    this._found = null;
+    this._asked = null;
+    this._wanted = null;
+    // being set: a second click builds on the first
+    this._shown = "";
+    this._timer = 0;
+    this._lastKey = 0;
+    this._early = 0;
+    // searches sent while the reader goes on typing
+    this._loading = false;
+    this._channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("codeintel-nb");
+    this._model = model;
+    this._t = translator(trans);
+    this._questions = new Questions(model);
+    this._host = application ?? linkHost((message) => this._say(message));
+    const id = `codeintel-${Math.random().toString(36).slice(2)}`;
+    const t = this._t;
+    this._box = new Box(id, t, (isTyped) => this._typed(isTyped));
+    this._chips = new ScopeChips(t, {
+      set: (scope) => this._setScope(scope),
+      change: (what, fields) => this._change(what, fields),
+      save: (name) => this._questions.ask("save", { name })
+    });
+    this._list = new List(id, t, {
+      open: (item) => this._open(item),
+      select: (index) => this._select(index, false),
+      toggle: (item) => this._toggle(item),
+      menu: (item, event) => this._menu(item, event),
+      dismiss: (item) => this._dismiss(item),
+      more: () => this._more()
+    });
+    const tool = (name, title, run) => {
+      const made = element("button", { type: "button", class: "tool", title: t(title), "aria-label": t(title), onclick: run });
+      made.append(icon(ICONS[name]));
+      return made;
+    };
+    this._summary = element("span", { class: "summary", role: "status", "aria-live": "polite" });
+    this._note = element("div", { class: "note" });
+    this._offer = element("div", { class: "offer" });
+    this._empty = element("div", { class: "empty" });
+    this._bar = element("progress", { max: "1", "aria-label": t("indexing") });
+    this._jobLine = element("span", { class: "line", role: "status" });
+    const cancel = element("button", {
+      type: "button",
+      text: t("Cancel"),
+      "aria-label": t("Cancel indexing"),
+      onclick: () => this._questions.ask("cancel").catch(this._failed)
+    });
+    this._job = element("div", { class: "job", hidden: true }, this._bar, this._jobLine, cancel);
+    this._cancel = cancel;
+    this._sends = element(
+      "span",
+      { class: "sends", hidden: true },
+      tool("send", "Send to notebook", (event) => this._sendMenu(event)),
+      tool("copy", "Copy as Markdown", () => this._copy(asMarkdown(this._rows, this._title())))
+    );
+    const head = element(
+      "div",
+      { class: "head" },
+      element("h2", { text: t("Code search") }),
+      tool("refresh", "Search again", () => this.refresh()),
+      tool("clear", "Clear", () => this.clear()),
+      tool("collapse", "Collapse all", () => this.collapseAll()),
+      tool("pin", "Pin this search", () => this._pin()),
+      tool("more", "More actions", (event) => this._moreMenu(event))
+    );
+    this._top = element(
+      "div",
+      { class: "top" },
+      head,
+      this._job,
+      this._box.node,
+      this._box.modes,
+      this._chips.node,
+      this._chips.popover,
+      this._offer,
+      element("div", { class: "summary-line" }, this._summary, this._sends),
+      this._note
+    );
+    const isSide = Boolean(model.get("narrow"));
+    this.root = element(
+      "div",
+      {
+        class: isSide ? "codeintel panel side" : "codeintel panel",
+        role: isSide ? "region" : "group",
+        "aria-label": t("Code search")
+      },
+      this._top,
+      this._empty,
+      this._list.node
+    );
+    this._list.node.hidden = true;
+    this.root.addEventListener("keydown", this._keys);
+    this._endTheme = themed(this.root);
+    el.append(this.root);
+    this._channel?.addEventListener("message", this._elsewhere);
+    model.on("change:state", this._redraw);
+    model.on("change:job", this._drawJob);
+    model.on("change:waiting", this._drawOffer);
+    this._redraw();
+    this._drawJob();
+  }
+  focus() {
+    this._box.input.focus();
+    this._box.input.select();
+  }
+  search(query, mode) {
+    this._box.input.value = query;
+    if (mode && mode !== this._box.mode) {
+      this._box.setMode(mode);
+    } else {
+      this._search(0);
+    }
+    this.focus();
+  }
+  step(by) {
+    const index = this._list.hitFrom(by);
+    if (index >= 0) {
+      this._select(index, true);
+      this._open(this._list.items[index]);
+    }
+  }
+  openSelected() {
+    const index = this._list.selected >= 0 ? this._list.selected : this._list.hitFrom(1);
+    const item = this._list.items[index];
+    if (item) {
+      this._select(index, true);
+      this._open(item);
+    }
+  }
+  clear() {
+    this._box.remember();
+    this._box.input.value = "";
+    this._search(0);
+    this.focus();
+  }
+  collapseAll() {
+    this._rows.collapseAll();
+    this._drawRows(true);
+  }
+  refresh() {
+    this._questions.ask("state").catch(() => void 0);
+    this._search(0);
+  }
+  send(asFrame) {
+    const code = this._found?.code;
+    if (code && this._host.send) {
+      this._box.remember();
+      this._host.send(asFrame ? this._frame(code) : code);
+    }
+  }
+  dispose() {
+    window.clearTimeout(this._timer);
+    this._endTheme();
+    this._list.dispose();
+    this._channel?.removeEventListener("message", this._elsewhere);
+    this._channel?.close();
+    this._model.off("change:state", this._redraw);
+    this._model.off("change:job", this._drawJob);
+    this._model.off("change:waiting", this._drawOffer);
+    this._questions.close();
+    this.root.remove();
+  }
+  // scope
+  get _state() {
+    return this._model.get("state");
+  }
+  /** The scope as shown: the one being set, else the session's. */
+  get _scope() {
+    const { repos = [], ...others } = this._wanted ?? this._state.scope ?? {};
+    return repos.length && repos[0] !== "*" ? { ...others, repos } : others;
+  }
+  _setScope(scope) {
+    const changed = scope.repos?.length ? scope : { ...scope, repos: ["*"] };
+    this._wanted = changed;
+    this._chips.draw(this._state, this._scope);
+    const done = () => this._wanted = null;
+    void this._questions.askLast("scope", { scope: changed }, done, (error) => {
+      done();
+      this._redraw();
+      this._failed(error);
+    });
+  }
+  _change(what, fields = {}) {
+    if (what === "all") {
+      return this._setScope({});
+    }
+    this._wanted = null;
+    void this._questions.askLast(what, fields, () => void 0, this._failed, "scope");
+  }
+  /** Draw what to do first: index the project, examples, pinned and recent searches. */
+  _drawEmpty() {
+    const t = this._t;
+    const state = this._state;
+    const empty = !this._box.input.value.trim();
+    this._empty.hidden = !empty && Boolean(this._found?.files.length || !this._found);
+    if (!empty) {
+      this._empty.replaceChildren();
+      return;
+    }
+    const parts = [];
+    const entry = (text, mode) => element(
+      "button",
+      { type: "button", class: "entry", onclick: () => this.search(text, mode) },
+      element("span", { text }),
+      mode === "text" ? "" : element("small", { text: t(mode === "meaning" ? "Meaning" : mode === "symbols" ? "Symbols" : "Files") })
+    );
+    const isBusy = ["waiting", "running"].includes((this._model.get("job") ?? {}).state ?? "");
+    if (state.session && !state.counts && !isBusy) {
+      const name = state.project;
+      const folder = element("input", {
+        type: "text",
+        placeholder: t("another folder…"),
+        "aria-label": t("A folder to index; press Enter"),
+        spellcheck: "false",
+        onkeydown: (event) => {
+          if (event.key === "Enter" && folder.value.trim()) {
+            this._index(folder.value.trim());
+          }
+        }
+      });
+      parts.push(
+        element("strong", { text: name ? t("This project is not indexed yet") : t("Nothing is indexed yet") }),
+        element("p", {
+          text: t(
+            "Text search works now: it reads files directly. An index adds search by meaning, symbols and the map. It stays on this machine."
+          )
+        }),
+        element(
+          "p",
+          {},
+          element("button", {
+            type: "button",
+            class: "primary",
+            text: name ? t('Index "%1"', name) : t("Index this folder"),
+            onclick: () => this._index("")
+          }),
+          " ",
+          folder
+        )
+      );
+    } else if (state.note && !state.counts) {
+      parts.push(element("p", { text: state.note }));
+    }
+    const pins = this._pins();
+    if (pins.length) {
+      parts.push(element("strong", { text: t("Pinned") }), ...pins.map(([text, mode]) => entry(text, mode)));
+    }
+    const recent = this._box.history.slice(0, 5);
+    parts.push(
+      element("strong", { text: t("Try") }),
+      ...EXAMPLES.map(([text, mode]) => entry(text, mode)),
+      element("strong", { text: t("Recent") }),
+      ...recent.length ? recent.map((text) => entry(text, "text")) : [element("p", { text: t("None yet. ↑ in the box brings back the last query.") })]
+    );
+    this._empty.replaceChildren(...parts);
+  }
+  _index(path) {
+    this._questions.ask("index", { path }).catch(this._failed);
+  }
+  // searching
+  _typed(isTyped) {
+    if (!isTyped) {
+      return this._search(0);
+    }
+    const [rest, scope] = taken(this._box.input.value, this._scope);
+    if (scope) {
+      this._box.input.value = rest;
+      this._setScope(scope);
+    }
     const now = performance.now();
-    if (now - lastKey > PAUSE_MS) early = 0;
-    lastKey = now;
-    search(QUIET_MS * (1 + Math.min(early, 2)));
+    if (now - this._lastKey > PAUSE_MS) {
+      this._early = 0;
+    }
+    this._lastKey = now;
+    this._search(QUIET_MS * (1 + Math.min(this._early, 2)));
   }
-
-  function search(wait) {
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      early += 1;
-      const text = query.value;
-      if (!text.trim()) {
-        drop("search");
-        return drawResults({ caption: "", files: [] });
+  _search(wait) {
+    window.clearTimeout(this._timer);
+    this._timer = window.setTimeout(() => {
+      this._early += 1;
+      if (!this._box.input.value.trim()) {
+        this._questions.drop("search");
+        this._host.hold?.(false);
+        this._found = null;
+        this._asked = null;
+        this._rows.replace([], null);
+        this._say("");
+        this._note.replaceChildren();
+        this._drawRows(false);
+        this._drawEmpty();
+        return;
       }
-      const given = { query: text, meaning: on.meaning };
-      if (!on.meaning) Object.assign(given, { regex: on.regex, word: on.word, case: on.case ? "sensitive" : "smart" });
-      askLast("search", given, drawResults, failed);
+      const asked = this._box.fields();
+      this._host.hold?.(true);
+      void this._questions.askLast(
+        "search",
+        asked,
+        (found) => this._take({ what: "search", ...asked }, found),
+        this._failed
+      );
     }, wait);
   }
-
-  function drawResults(answer) {
-    said.className = "said";
-    said.textContent = answer.caption;
-    hits = [];
-    selected = -1;
-    const groups = answer.files.map((file) => {
-      const title = answer.several ? `${file.repo}: ${file.path}` : file.path;
-      const rows = file.hits.map((hit) => {
-        const code = element("pre", { class: "highlight" });
-        code.append(...pieces(hit.segments));
-        const place = hit.cell == null ? `${hit.line}` : `[${hit.cell}] ${hit.line}`;
-        const row = element("div", { class: "hit", role: "option", "aria-selected": "false", id: `hit-${id}-${hits.length}`, title: hit.symbol ? `${hit.kind} ${hit.symbol}` : false }, element("span", { class: "line", text: place }), code);
-        const index = hits.length;
-        row.addEventListener("click", () => {
-          select(index);
-          open(hit, row);
-        });
-        hits.push([hit, row]);
-        return row;
-      });
-      return element("div", { role: "group", "aria-label": title }, element("div", { class: "file", text: title }), ...rows);
-    });
-    results.replaceChildren(...groups);
-    for (const who of [results, query]) who.removeAttribute("aria-activedescendant");
-    query.setAttribute("aria-expanded", String(hits.length > 0));
-    results.scrollTop = 0;
+  _take(asked, found) {
+    this._asked = asked;
+    this._found = found;
+    this._box.showError("");
+    this._chips.facets = found.facets;
+    this._rows.replace(found.files, found.next);
+    this._list.several = found.has_several;
+    this._summary.textContent = found.summary;
+    this._summary.title = found.detail;
+    this._drawNote();
+    this._drawRows(false);
+    this._drawEmpty();
   }
-
-  function select(index) {
-    hits[selected]?.[1].setAttribute("aria-selected", "false");
-    selected = Math.max(0, Math.min(hits.length - 1, index));
-    const row = hits[selected]?.[1];
-    if (!row) return;
-    row.setAttribute("aria-selected", "true");
-    for (const who of [results, query]) who.setAttribute("aria-activedescendant", row.id);
-    row.scrollIntoView({ block: "nearest" });
-  }
-
-  const open = (hit) => openPlace(hit, () => (said.textContent = t(OUTSIDE)));
-
-  const keys = (event) => {
-    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-      if (hits.length) select(selected + (event.key === "ArrowDown" ? 1 : -1));
-      event.preventDefault();
-    } else if (event.key === "Enter" && selected >= 0) open(hits[selected][0]);
-    else if (event.key === "Escape" && event.target === query) (query.value = ""), search(0);
-    event.stopPropagation(); // else Lab takes a letter for a command
-  };
-  query.addEventListener("input", typed);
-  query.addEventListener("keydown", keys);
-  results.addEventListener("keydown", keys);
-  const switches = MODES.map(([name, text, title]) => {
-    const button = element("button", { type: "button", text: t(text), title: t(title), "aria-label": t(title), "aria-pressed": "false", onclick: () => {
-      on[name] = !on[name];
-      button.setAttribute("aria-pressed", String(on[name]));
-      search(0);
-    } });
-    return button;
-  });
-
-  const root = element("section", { class: "codeintel", "aria-label": t("Code search") },
-    element("div", { class: "head" }, element("h3", { text: t("Scope") }), counts, where),
-    offer,
-    element("div", { class: "search", role: "search" }, query, ...switches),
-    element("details", { class: "limits", open: kept ? kept === "open" : !narrow, ontoggle: (event) => localStorage.setItem(fold, event.target.open ? "open" : "folded") }, summary, limits, chart),
-    said, results, indexing);
-  const endTheme = themed(root);
-  el.append(root);
-  let shown = "";
-  let shownSession;
-  const redraw = () => {
-    const { scope, session } = model.get("state");
-    if (session !== shownSession) {
-      wanted = null; // it was for the session before
-      drop("scope");
-      drop("count");
+  _drawNote() {
+    const t = this._t;
+    const parts = [];
+    if (this._found?.note) {
+      parts.push(element("div", { text: this._found.note }));
     }
-    shownSession = session;
-    drawScope();
-    const now = JSON.stringify([scope, session]);
-    if (shown && shown !== now && session) search(0); // what is found is found in the new scope
-    shown = now;
-  };
-  // somebody else on the page has heard that a scope changed: a cell's panel is told by nobody
-  const elsewhere = (event) => {
-    if (event.detail?.session === model.get("state").session) ask("state").catch(() => undefined);
-  };
-  if (!narrow) document.addEventListener("codeintel:changed", elsewhere);
-  model.on("change:state", redraw);
-  model.on("change:job", drawIndexing);
-  redraw();
-  drawIndexing();
-  return () => {
-    clearTimeout(timer);
-    endTheme();
-    document.removeEventListener("codeintel:changed", elsewhere);
-    model.off("change:state", redraw);
-    model.off("change:job", drawIndexing);
-    close();
+    const unsaved = this._host.unsaved?.() ?? [];
+    if (this._found && unsaved.length) {
+      const names = unsaved.map((path) => path.split("/").pop() ?? path).join(", ");
+      parts.push(
+        element(
+          "div",
+          {},
+          t("Not saved, so searched as on disk: %1", plain(names)),
+          " ",
+          element("button", {
+            type: "button",
+            text: t("Save all"),
+            onclick: () => {
+              this._host.saveAll?.();
+              window.setTimeout(() => this.refresh(), 500);
+            }
+          })
+        )
+      );
+    }
+    this._note.replaceChildren(...parts);
+  }
+  _drawRows(keep) {
+    const items = this._rows.items();
+    this._list.set(items, keep);
+    this._list.node.hidden = !items.length;
+    this._sends.hidden = !this._found || !items.length;
+    this._box.input.setAttribute("aria-expanded", String(items.length > 0));
+    this._markActive();
+  }
+  _more() {
+    const { _asked: asked } = this;
+    if (!asked || this._rows.next === null || this._loading) {
+      return;
+    }
+    this._loading = true;
+    const offset = this._rows.next;
+    this._questions.ask("search", { ...asked, offset, rows: 2 * ROWS }).then(
+      (found) => {
+        this._loading = false;
+        if (asked === this._asked && offset === this._rows.next) {
+          this._rows.append(found.files, found.next);
+          this._drawRows(true);
+        }
+      },
+      (error) => {
+        this._loading = false;
+        this._failed(error);
+      }
+    );
+  }
+  _say(message) {
+    this._summary.textContent = message;
+    this._summary.title = "";
+  }
+  // rows
+  _select(index, scroll) {
+    this._list.select(index, scroll);
+    this._markActive();
+    const item = this._list.items[index];
+    if (item?.kind === "hit") {
+      this._preview(item.file, item.row, index);
+    }
+  }
+  _markActive() {
+    for (const node of [this._list.node, this._box.input]) {
+      if (this._list.activeId) {
+        node.setAttribute("aria-activedescendant", this._list.activeId);
+      } else {
+        node.removeAttribute("aria-activedescendant");
+      }
+    }
+  }
+  _preview(file, row, index) {
+    const { _asked: search } = this;
+    const { line, end_line, cell } = row;
+    const take = (preview) => {
+      if (this._list.selected !== index || this._asked !== search) {
+        return;
+      }
+      const code = element("pre", { class: preview.is_prose ? "code prose highlight" : "code highlight" });
+      preview.lines.forEach(([at, parts], i) => {
+        code.append(
+          element("span", { class: at === line ? "match" : false }, ...pieces(parts)),
+          i + 1 < preview.lines.length ? "\n" : ""
+        );
+      });
+      const title = element(
+        "div",
+        { class: "where" },
+        element("span", { text: preview.title }),
+        element("kbd", { text: "Enter ↵" })
+      );
+      this._list.inset(element("div", { class: "preview", role: "presentation" }, title, code));
+    };
+    void this._questions.askLast(
+      "preview",
+      { search, repo: file.repo, path: file.path, line, end_line, cell },
+      take,
+      () => void 0
+    );
+  }
+  _open(item) {
+    if (!item || item.kind === "more") {
+      return this._more();
+    }
+    this._box.remember();
+    const row = item.kind === "hit" ? item.row : null;
+    const { repo, path, place } = item.file;
+    if (place === null) {
+      return this._host.view(repo, path, row?.line ?? 1);
+    }
+    this._host.open(placeOf(place, row));
+  }
+  _toggle(item) {
+    this._rows.toggle(item.key);
+    this._drawRows(true);
+  }
+  _dismiss(item) {
+    this._rows.dismissed.add(item.key);
+    this._drawRows(true);
+  }
+  _menu(item, event) {
+    if (item.kind === "more") {
+      return;
+    }
+    const t = this._t;
+    const { file } = item;
+    const folder = file.path.includes("/") ? file.path.slice(0, file.path.lastIndexOf("/")) : "";
+    const escaped = (path) => path.replace(/[*?[\]{}\\]/g, "\\$&");
+    const row = item.kind === "hit" ? item.row : null;
+    const exclude = (glob) => this._setScope(withValue(this._scope, "exclude_globs", glob));
+    const actions = [
+      { label: t("Open"), run: () => this._open(item) },
+      { label: t("Copy path"), run: () => this._copy(file.path) },
+      { label: t("Copy link"), run: () => this._copy(this._link(file, row)) }
+    ];
+    if (row) {
+      actions.push({ label: t("Copy line"), run: () => this._copy(row.text) });
+      actions.push({ label: t("Find similar"), isSeparate: true, run: () => this.search(row.text.slice(0, 500), "meaning") });
+    }
+    actions.push({ label: t("Exclude this file"), isSeparate: true, run: () => exclude(`/${escaped(file.path)}`) });
+    if (folder) {
+      actions.push({ label: t("Exclude this folder"), run: () => exclude(`/${escaped(folder)}/**`) });
+      actions.push({
+        label: t("Search in this folder"),
+        run: () => this._setScope({ ...this._scope, repos: [file.repo], include_globs: [`/${escaped(folder)}/**`] })
+      });
+    }
+    actions.push({ label: t("Dismiss"), isSeparate: true, run: () => this._dismiss(item) });
+    const box = this._list.elementOf(this._list.selected)?.getBoundingClientRect();
+    const [x, y] = event instanceof MouseEvent ? [event.clientX, event.clientY] : [(box?.left ?? 0) + 30, box?.bottom ?? 0];
+    showMenu(this.root, actions, x, y, this._list.node);
+  }
+  _moreMenu(event) {
+    const t = this._t;
+    const actions = [{ label: t("Copy as Markdown"), run: () => this._copy(asMarkdown(this._rows, this._title())) }];
+    if (this._host.document) {
+      actions.push({
+        label: t("Open all as a document"),
+        run: () => this._host.document?.(this._title(), asMarkdown(this._rows, this._title()))
+      });
+    }
+    if (this._host.send) {
+      actions.push({ label: t("Send to notebook"), isSeparate: true, run: () => this.send(false) });
+      actions.push({ label: t("Send to notebook as a DataFrame"), run: () => this.send(true) });
+    }
+    for (const [text, mode] of this._pins()) {
+      actions.push({ label: t("Pinned: %1", text), run: () => this.search(text, mode) });
+    }
+    showMenu(this.root, actions, event.clientX, event.clientY, this._box.input);
+  }
+  _sendMenu(event) {
+    const t = this._t;
+    const code = this._found?.code ?? "";
+    const actions = this._host.send ? [
+      { label: t("As results"), run: () => this.send(false) },
+      { label: t("As a DataFrame"), run: () => this.send(true) }
+    ] : [
+      { label: t("Copy the magic"), run: () => this._copy(code) },
+      { label: t("Copy the magic for a DataFrame"), run: () => this._copy(this._frame(code)) }
+    ];
+    showMenu(this.root, actions, event.clientX, event.clientY, this._box.input);
+  }
+  _frame(code) {
+    const [first, ...rest] = code.split("\n");
+    return rest.length ? [`${first} --out hits`, ...rest].join("\n") : `hits = ${first}
+hits.to_df()`;
+  }
+  _title() {
+    return `${this._box.input.value.trim()}: ${this._found?.summary ?? ""}`;
+  }
+  _link(file, row) {
+    return row ? `${file.path}:${row.cell_line && row.cell !== null ? `cell ${row.cell + 1}:${row.cell_line}` : row.line}` : file.path;
+  }
+  _copy(text) {
+    navigator.clipboard?.writeText(text).then(
+      () => this._say(this._t("Copied.")),
+      () => this._say(this._t("The clipboard cannot be used here."))
+    );
+  }
+  _pins() {
+    try {
+      const held = JSON.parse(localStorage.getItem(PINS) ?? "[]");
+      return Array.isArray(held) ? held.filter((one) => Array.isArray(one) && typeof one[0] === "string") : [];
+    } catch {
+      return [];
+    }
+  }
+  _pin() {
+    const text = this._box.input.value.trim();
+    if (!text) {
+      return;
+    }
+    const own = [text, this._box.mode];
+    const others = this._pins().filter(([query, mode]) => query !== text || mode !== own[1]);
+    const isNew = others.length === this._pins().length;
+    localStorage.setItem(PINS, JSON.stringify(isNew ? [own, ...others].slice(0, 20) : others));
+    this._say(isNew ? this._t("Pinned.") : this._t("No longer pinned."));
+  }
+  _plainKey(event, inBox) {
+    const list = this._list;
+    const item = list.items[list.selected];
+    const move = (index) => {
+      if (list.items.length) {
+        this._select(Math.max(0, Math.min(list.items.length - 1, index)), true);
+      }
+    };
+    switch (event.key) {
+      case "F4":
+        this.step(event.shiftKey ? -1 : 1);
+        return true;
+      case "Enter":
+        this.openSelected();
+        return true;
+      case "ArrowDown":
+        if (inBox && this._box.isRecalling) {
+          this._box.recall(-1);
+        } else {
+          move(list.selected + 1);
+        }
+        return true;
+      case "ArrowUp":
+        if (inBox && list.selected < 0) {
+          this._box.recall(1);
+        } else if (inBox && list.selected === 0) {
+          this._list.select(-1);
+          this._markActive();
+        } else {
+          move(list.selected - 1);
+        }
+        return true;
+      case "PageDown":
+        move(list.selected + list.page);
+        return true;
+      case "PageUp":
+        move(list.selected - list.page);
+        return true;
+      case "Escape":
+        if (inBox) {
+          this.clear();
+        } else {
+          this.focus();
+        }
+        return true;
+    }
+    if (inBox) {
+      return false;
+    }
+    switch (event.key) {
+      case "Home":
+        move(0);
+        return true;
+      case "End":
+        move(list.items.length - 1);
+        return true;
+      case "ArrowLeft":
+        if (item?.kind === "hit") {
+          move(list.items.findIndex((one) => one.kind === "file" && one.file === item.file));
+        } else if (item?.kind === "file" && !this._rows.collapsed.has(item.key)) {
+          this._toggle(item);
+        }
+        return true;
+      case "ArrowRight":
+        if (item?.kind === "file" && this._rows.collapsed.has(item.key)) {
+          this._toggle(item);
+        }
+        return true;
+      case "Delete":
+        if (item) {
+          this._dismiss(item);
+        }
+        return true;
+      case "ContextMenu":
+        if (item) {
+          this._menu(item, event);
+        }
+        return true;
+      case " ":
+        if (item?.kind === "file") {
+          this._toggle(item);
+        }
+        return true;
+    }
+    return false;
+  }
+};
+function placeOf(path, row) {
+  const mark = row?.marks[0];
+  return {
+    path,
+    line: row?.line ?? 1,
+    column: row?.column ?? null,
+    length: mark ? mark[1] - mark[0] : 0,
+    cell: row?.cell ?? null,
+    cell_line: row?.is_output ? null : row?.cell_line ?? null
   };
 }
 
-const render = (given) => (given.model.get("groups") === undefined ? renderPanel(given) : renderMap(given));
-
-export default { render };
+// src/view/index.ts
+function render(given) {
+  if (given.model.get("groups") !== void 0) {
+    return renderMap(given);
+  }
+  const panel = new Panel(given);
+  return () => panel.dispose();
+}
+var panelOf = (given) => new Panel(given);
+var index_default = { render, panelOf };
+export {
+  index_default as default
+};

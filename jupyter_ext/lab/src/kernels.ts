@@ -11,7 +11,11 @@ type Holder = Widget & { sessionContext: ISessionContext };
 
 /** Have a kernel add its imported packages to its scope: only the kernel knows them. */
 async function addImports(context: ISessionContext): Promise<void> {
-  const future = context.session?.kernel?.requestExecute({ code: '%scope add --kernel', store_history: false, stop_on_error: false });
+  const future = context.session?.kernel?.requestExecute({
+    code: '%scope add --kernel',
+    store_history: false,
+    stop_on_error: false
+  });
   const reply = await future?.done;
   if (reply?.content.status === 'error') {
     const said = reply.content.evalue;
@@ -21,7 +25,13 @@ async function addImports(context: ISessionContext): Promise<void> {
 
 /** The kernel of the notebook or console that was last looked at. */
 export class ActiveKernel {
-  constructor(app: JupyterFrontEnd, notebooks: INotebookTracker | null, consoles: IConsoleTracker | null, alone: Session, local: (path: string) => string) {
+  constructor(
+    app: JupyterFrontEnd,
+    notebooks: INotebookTracker | null,
+    consoles: IConsoleTracker | null,
+    alone: Session,
+    local: (path: string) => string
+  ) {
     this._alone = alone;
     this._local = local;
     for (const tracker of [notebooks, consoles]) {
@@ -46,7 +56,14 @@ export class ActiveKernel {
   get session(): Session {
     const context = this._holder?.sessionContext;
     const id = context?.session?.kernel?.id;
-    return context && id ? { id, label: context.name || context.path, folder: PathExt.dirname(this._local(context.path)), addImports: () => addImports(context) } : this._alone;
+    return context && id
+      ? {
+          id,
+          label: context.name || context.path,
+          folder: PathExt.dirname(this._local(context.path)),
+          addImports: () => addImports(context)
+        }
+      : this._alone;
   }
 
   private _look(holder: Holder | null): void {

@@ -2,29 +2,12 @@ import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { Event, EventManager } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Refused, ask, place } from './server';
+import type { Scope, State, Text } from './view/messages';
 
 const CHANGES = 'urn:codeintel-nb:changes:v1';
 const AGAIN_MS = 2000; // between two tries to reach a server that is gone
 const WATCH_MS = 3000; // between two looks at a run that its events tell of
 const REFUSED_AGAIN_MS = 30_000; // and one that refuses
-
-export interface Scope {
-  repos?: string[];
-  revisions?: string[];
-  include_globs?: string[];
-  exclude_globs?: string[];
-  languages?: string[];
-  kinds?: string[];
-}
-
-export interface State {
-  scope: Scope;
-  session: string;
-  where: string;
-  note: string;
-  counts?: number[];
-  [name: string]: unknown;
-}
 
 interface Job {
   repository?: string;
@@ -43,16 +26,12 @@ export interface Session {
   addImports: () => Promise<void>; // have the kernel add its imported packages to its scope
 }
 
-/**
- * The view's model: what the widget in a cell asks of its kernel, this asks of the server for the active kernel.
- */
+/** Model of the view: it asks the server for the active kernel what the widget in a cell asks its kernel. */
 export class Model {
-  hits = 60;
-
   constructor(session: Session, trans: TranslationBundle) {
     this._session = session;
     this._trans = trans;
-    this._values = { state: this._empty(trans.__('Connecting to the Jupyter server …')), job: {}, narrow: true };
+    this._values = { state: this._empty(trans.__('Connecting to the Jupyter server …')), job: {}, narrow: true, waiting: '' };
     this._listen();
     document.addEventListener('visibilitychange', this._seen);
     void this.refresh();
@@ -69,8 +48,14 @@ export class Model {
   /** Called with the first error after the server answered, and with null when it answers again. */
   reached: (error: Error | null) => void = () => undefined;
 
+  /** Take the session of another notebook; while results are held, only offer it. */
   follow(session: Session): void {
     const other = session.id !== this._session.id;
+    this._next = other && this._holds ? session : null;
+    this._set('waiting', this._next ? session.label : '');
+    if (this._next) {
+      return;
+    }
     this._session = session;
     if (other) {
       this._set('state', this._empty(this._trans.__('Connecting to the Jupyter server …'))); // nothing of one session is written into another
@@ -80,7 +65,24 @@ export class Model {
     }
   }
 
-  /** Read what the session's scope is; tries again until the server answers. */
+  /** Keep the session, as the view shows results of it. */
+  hold(holds: boolean): void {
+    this._holds = holds;
+    if (!holds) {
+      this.accept();
+    }
+  }
+
+  /** Switch to the session that is offered. */
+  accept(): void {
+    const next = this._next;
+    if (next) {
+      this._holds = false;
+      this.follow(next);
+    }
+  }
+
+  /** Read the session's scope; retry until the server answers. */
   async refresh(): Promise<void> {
     const turn = ++this._turn;
     window.clearTimeout(this._again);
@@ -119,6 +121,11 @@ export class Model {
     await this.setScope(await this._panel({ what: 'folder', path, exclude }), id);
   }
 
+  /** Return the text of a file, for a read-only view. */
+  text(repo: string, path: string): Promise<Text> {
+    return this._panel({ what: 'text', repo, path });
+  }
+
   // what the view expects of a model
 
   get(name: string): any {
@@ -154,6 +161,7 @@ export class Model {
     window.clearTimeout(this._watching);
     document.removeEventListener('visibilitychange', this._seen);
     this._events?.dispose();
+    this._channel.close();
     this._listeners.clear();
   }
 
@@ -178,8 +186,8 @@ export class Model {
         return this._index(asked.path || this._session.folder || '.');
       case 'cancel':
         return this._cancel();
-      case 'search':
-        return this._panel({ ...asked, limit: this.hits });
+      case 'state':
+        return this.refresh();
       default:
         return this._panel(asked);
     }
@@ -213,7 +221,11 @@ export class Model {
 
   /** Ask the user to confirm. */
   private async _agrees(question: string): Promise<boolean> {
-    const answer = await showDialog({ title: this._trans.__('Index this folder?'), body: question, buttons: [Dialog.cancelButton(), Dialog.okButton({ label: this._trans.__('Index it') })] });
+    const answer = await showDialog({
+      title: this._trans.__('Index this folder?'),
+      body: question,
+      buttons: [Dialog.cancelButton(), Dialog.okButton({ label: this._trans.__('Index it') })]
+    });
     return answer.button.accept;
   }
 
@@ -247,15 +259,21 @@ export class Model {
     }, WATCH_MS);
   }
 
-  private _panel(asked: unknown): Promise<any> {
-    return ask(`${place('sessions', this._session.id)}/panel`, 'POST', asked);
+  private async _panel(asked: unknown): Promise<any> {
+    const answer = await ask(`${place('sessions', this._session.id)}/panel`, 'POST', asked);
+    if (typeof answer?.error === 'string') {
+      throw new Refused(200, answer.error, true); // of a search that is being typed
+    }
+    return answer;
   }
 
   private _lost(error: Error): void {
     this._gone = true;
     const note =
       error instanceof Refused && !error.ours && error.status === 404
-        ? this._trans.__('This Jupyter server runs without codeintel-nb. Run: jupyter server extension enable jupyter_ext, and restart the server.')
+        ? this._trans.__(
+            'This Jupyter server runs without codeintel-nb. Run: jupyter server extension enable jupyter_ext, and restart the server.'
+          )
         : error instanceof Refused
           ? error.message
           : this._trans.__('%1 Retrying …', error.message);
@@ -276,7 +294,7 @@ export class Model {
       return;
     }
     if (event.what === 'scope') {
-      document.dispatchEvent(new CustomEvent('codeintel:changed', { detail: { session: event.session } })); // for panels in cells
+      this._channel.postMessage({ session: event.session }); // for panels in cells
       if (event.session === this._session.id) {
         void this.refresh();
       }
@@ -289,7 +307,7 @@ export class Model {
     }
   }
 
-  private _set(name: 'state' | 'job', value: any): void {
+  private _set(name: 'state' | 'job' | 'waiting', value: any): void {
     this._values[name] = value;
     this._emit(`change:${name}`);
   }
@@ -301,7 +319,21 @@ export class Model {
   }
 
   private _empty(note: string): State {
-    return { scope: {}, session: '', where: this._session.label, note, repositories: [], languages: [], kinds: [], folders: [], saved: [] };
+    return {
+      scope: {},
+      session: '',
+      where: this._session.label,
+      expired: false,
+      is_default: false,
+      note,
+      repositories: [],
+      languages: [],
+      kinds: [],
+      saved: [],
+      offered: null,
+      counts: null,
+      project: ''
+    };
   }
 
   /** What was missed while the page slept. */
@@ -313,7 +345,10 @@ export class Model {
 
   private _session: Session;
   private _trans: TranslationBundle;
-  private _values: { state: State; job: Job; narrow: boolean };
+  private _values: { state: State; job: Job; narrow: boolean; waiting: string };
+  private _holds = false;
+  private _next: Session | null = null; // of the notebook that is active, while results are held
+  private _channel = new BroadcastChannel('codeintel-nb');
   private _listeners = new Map<string, Listener[]>();
   private _events: EventManager | null = null;
   private _gone = false;
@@ -327,5 +362,7 @@ export class Model {
 export function described(scope: Scope): string {
   const excluded = (scope.exclude_globs ?? []).map(glob => `!${glob}`);
   const repos = scope.repos?.[0] === '*' ? [] : scope.repos;
-  return [repos, scope.languages, scope.kinds, scope.include_globs, excluded, scope.revisions].flatMap(held => held ?? []).join(' ');
+  return [repos, scope.languages, scope.kinds, scope.include_globs, excluded, scope.revisions]
+    .flatMap(held => held ?? [])
+    .join(' ');
 }

@@ -1,49 +1,104 @@
-import { JupyterFrontEnd } from '@jupyterlab/application';
+/** Opening of places: a file at its line, a notebook at its cell, with the match selected. */
+
+import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { PathExt } from '@jupyterlab/coreutils';
+import type { CodeEditor } from '@jupyterlab/codeeditor';
+import type { IDocumentManager } from '@jupyterlab/docmanager';
+import { FRAGMENT, type Place } from './view/host';
 
 const LOOK_MS = 100; // polling interval of the cell's position
 const LOOKS = 40;
 const STEADY = 5; // polls without a move before it counts as settled
 
-export interface Place {
-  path: string; // as the server shows it
-  line: number; // from 1
-  column: number; // from 1
-  cell: number | null; // from 0
-}
-
-/** A place out of what anything on the page may have sent; null if it is none. It names a file below the server's folder, and no command. */
+/** Return a place from what anything on the page may have sent; null unless it is a file below the server's root. */
 export function placeOf(given: any): Place | null {
-  const { path, line, column, cell } = given ?? {};
-  if (typeof path !== 'string' || !path || path.length > 4096 || path.startsWith('/') || /[\0:]/.test(path.split('/')[0]) || path.split('/').includes('..')) {
+  const { path, line, column, length, cell, cell_line } = given ?? {};
+  const isInside =
+    typeof path === 'string' &&
+    path !== '' &&
+    path.length <= 4096 &&
+    !path.startsWith('/') &&
+    // eslint-disable-next-line no-control-regex
+    !/[\u0000:]/.test(path.split('/')[0]) &&
+    !path.split('/').includes('..');
+  if (!isInside) {
     return null;
   }
-  const whole = (value: unknown, least: number, otherwise: number) => (Number.isSafeInteger(value) && (value as number) >= least ? (value as number) : otherwise);
-  return { path, line: whole(line, 1, 1), column: whole(column, 1, 1), cell: cell === null || cell === undefined ? null : whole(cell, 0, 0) };
+  const whole = (value: unknown, least: number): number | null => {
+    const number = typeof value === 'string' && value !== '' ? Number(value) : value;
+    return Number.isSafeInteger(number) && (number as number) >= least ? (number as number) : null;
+  };
+  return {
+    path,
+    line: whole(line, 1) ?? 1,
+    column: whole(column, 1),
+    length: whole(length, 0) ?? 0,
+    cell: whole(cell, 0),
+    cell_line: whole(cell_line, 1)
+  };
 }
 
-/** Open a file at its line, or a notebook at its cell; in Notebook 7 a tab of the browser shows it. */
-export async function open(app: JupyterFrontEnd, place: Place): Promise<void> {
-  const notebook = PathExt.extname(place.path) === '.ipynb';
-  const widget: any = await app.commands.execute('docmanager:open', { path: place.path, factory: notebook ? undefined : 'Editor' });
-  await widget?.context?.ready;
-  await widget?.revealed;
-  if (notebook && place.cell !== null && widget?.content?.widgets) {
-    const cell = widget.content.widgets[Math.min(place.cell, widget.content.widgets.length - 1)];
-    widget.content.activeCellIndex = widget.content.widgets.indexOf(cell);
-    await widget.content.scrollToCell(cell, 'center');
-    await keepInSight(widget.content, widget.content.widgets.indexOf(cell));
+/** Return the fields of a link's fragment; null if it is not one of ours. */
+export function fragmentOf(hash: string): Record<string, string> | null {
+  const [name, ...rest] = hash.replace(/^#/, '').split('&');
+  return name === FRAGMENT ? Object.fromEntries(new URLSearchParams(rest.join('&'))) : null;
+}
+
+/** Open a place; a notebook that is not open yet is shown without starting a kernel. */
+export async function open(app: JupyterFrontEnd, documents: IDocumentManager | null, place: Place): Promise<void> {
+  const isNotebook = PathExt.extname(place.path) === '.ipynb';
+  const factory = isNotebook ? 'Notebook' : 'Editor';
+  const preference = isNotebook ? { shouldStart: false, autoStartDefault: false } : undefined;
+  const widget: any = documents
+    ? documents.openOrReveal(place.path, factory, undefined, undefined, preference)
+    : await app.commands.execute('docmanager:open', { path: place.path, factory });
+  if (!widget) {
+    return; // Notebook 7 opened a tab of the browser
   }
-  const editor = notebook ? null : widget?.content?.editor;
+  await widget.context?.ready;
+  await widget.revealed;
+  await reveal(widget, place);
+}
+
+/** Show a place in an open document. */
+export async function reveal(widget: any, place: Place): Promise<void> {
+  if (place.cell !== null && widget.content?.widgets) {
+    const notebook = widget.content;
+    const index = Math.min(place.cell, notebook.widgets.length - 1);
+    const cell = notebook.widgets[index];
+    notebook.activeCellIndex = index;
+    notebook.deselectAll?.();
+    await notebook.scrollToCell(cell, 'center');
+    if (place.cell_line !== null) {
+      if (cell.model.type === 'markdown') {
+        cell.rendered = false;
+      }
+      await cell.ready;
+      select(cell.editor, place.cell_line, place);
+    }
+    await keepInSight(notebook, index);
+    return;
+  }
+  const editor: CodeEditor.IEditor | undefined = widget.content?.editor;
   if (editor) {
-    const position = { line: Math.min(place.line, editor.lineCount) - 1, column: place.column - 1 };
-    editor.setCursorPosition(position);
-    editor.revealPosition(position);
+    select(editor, place.line, place);
     editor.focus();
   }
 }
 
-/** Keep a cell active and in view while the notebook renders and moves cells; any user input ends it. */
+function select(editor: CodeEditor.IEditor | null, from: number, place: Place): void {
+  if (!editor) {
+    return;
+  }
+  const line = Math.min(from, editor.lineCount) - 1;
+  const column = Math.min((place.column ?? 1) - 1, editor.getLine(line)?.length ?? 0);
+  const start = { line, column };
+  editor.setCursorPosition(start);
+  editor.setSelection({ start, end: { line, column: column + place.length } });
+  editor.revealPosition(start);
+}
+
+/** Keep a cell active and in view while the notebook renders and moves cells; any input ends it. */
 async function keepInSight(content: any, index: number): Promise<void> {
   const acted = new AbortController();
   for (const kind of ['wheel', 'pointerdown', 'keydown']) {
@@ -57,7 +112,8 @@ async function keepInSight(content: any, index: number): Promise<void> {
     }
     const box = cell.node.getBoundingClientRect();
     const seen = content.node.getBoundingClientRect();
-    const inSight = box.height > 0 && box.top < seen.bottom && box.bottom > seen.top && (box.height > seen.height || (box.top >= seen.top && box.bottom <= seen.bottom));
+    const isWithin = box.height > seen.height || (box.top >= seen.top && box.bottom <= seen.bottom);
+    const inSight = box.height > 0 && box.top < seen.bottom && box.bottom > seen.top && isWithin;
     steady = inSight && content.activeCellIndex === index ? steady + 1 : 0;
     if (!steady) {
       content.activeCellIndex = index;
@@ -65,4 +121,54 @@ async function keepInSight(content: any, index: number): Promise<void> {
     }
   }
   acted.abort(); // removes the listeners
+}
+
+/** Return the path, and the fields of the fragment, of a link to a place. */
+function linkOf(anchor: HTMLAnchorElement, baseUrl: string): [string, Record<string, string>] | null {
+  const fields = fragmentOf(anchor.hash);
+  if (fields) {
+    const url = new URL(anchor.href, window.location.href);
+    const below = url.pathname.startsWith(baseUrl) ? url.pathname.slice(baseUrl.length) : '';
+    const path = below.replace(/^(?:files|lab\/tree|doc\/tree|notebooks|edit|tree)\//, '');
+    return [decodeURIComponent(path), fields];
+  }
+  // JupyterLab has put the path and the fragment of a link in an output into an attribute
+  const given = JSON.parse(anchor.dataset.commandlinkerArgs ?? 'null');
+  const own = typeof given?.id === 'string' ? fragmentOf(given.id) : null;
+  return own && typeof given.path === 'string' ? [given.path, own] : null;
+}
+
+export interface LinkActions {
+  open(place: Place): void;
+  view(repo: string, path: string, line: number): void;
+}
+
+/** Follow links to places in outputs, which a browser would open at the top. */
+export function followLinks(baseUrl: string, actions: LinkActions): void {
+  document.addEventListener(
+    'click',
+    event => {
+      const anchor = (event.target as Element | null)?.closest?.('a');
+      if (!anchor || event.ctrlKey || event.metaKey || event.shiftKey) {
+        return;
+      }
+      const link = linkOf(anchor, baseUrl);
+      if (!link) {
+        return;
+      }
+      const [path, fields] = link;
+      const place = fields.view ? null : placeOf({ ...fields, path });
+      if (!fields.view && !place) {
+        return;
+      }
+      event.preventDefault();
+      event.stopPropagation();
+      if (place) {
+        actions.open(place);
+      } else {
+        actions.view(fields.repo ?? '', fields.view, Number(fields.line) || 1);
+      }
+    },
+    true
+  );
 }

@@ -1,8 +1,5 @@
-// codeintel_nb/notebook/panel.js, the view that the widget in a cell has too; the build puts it beside this.
-import type { TranslationBundle } from '@jupyterlab/translation';
-import type { Model } from './model';
+// codeintel_nb/notebook/panel.js, built from view/: the view of the widget in a cell too.
+import type view from './view/index';
 
-declare const view: {
-  render(given: { model: Model; el: HTMLElement; trans?: TranslationBundle }): () => void;
-};
-export default view;
+declare const built: typeof view;
+export default built;

@@ -22,10 +22,17 @@ export async function ask(path: string, method = 'GET', body?: unknown, session?
   const url = URLExt.join(settings.baseUrl, 'codeintel/v1', path);
   let response: Response;
   try {
-    const headers: Record<string, string> = { ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...(session ? { 'X-Session-ID': session } : {}) };
-    response = await ServerConnection.makeRequest(url, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }, settings);
+    const headers: Record<string, string> = {
+      ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      ...(session ? { 'X-Session-ID': session } : {})
+    };
+    response = await ServerConnection.makeRequest(
+      url,
+      { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) },
+      settings
+    );
   } catch (error) {
-    throw new TypeError(`The Jupyter server does not answer (${(error as Error).message}).`);
+    throw new TypeError(`The Jupyter server does not answer (${(error as Error).message}).`, { cause: error });
   }
   const version = response.headers.get('X-CodeIntel-Version');
   serverVersion = version ?? serverVersion;

@@ -14,13 +14,20 @@ export class ScopeStatus extends Widget {
     button.type = 'button';
     button.addEventListener('click', show);
     this.node.append(button);
+    const number = new Intl.NumberFormat('en').format;
     const draw = () => {
       const { scope, counts, note } = model.state;
+      const job = model.get('job') ?? {};
       const text = described(scope) || trans.__('everything');
-      button.textContent = trans.__('Scope: %1', text.length > MOST ? `${text.slice(0, MOST)}…` : text);
-      const number = new Intl.NumberFormat('en').format;
-      button.title = note || (counts ? trans.__('%1: %2 of %3 files. Click to change the scope.', text, number(counts[0]), number(counts[1])) : text);
+      const isBusy = job.state === 'waiting' || job.state === 'running';
+      const share = isBusy ? ` · ${trans.__('indexing %1 %', Math.floor(100 * (job.share ?? 0)))}` : '';
+      button.textContent = trans.__('Scope: %1', text.length > MOST ? `${text.slice(0, MOST)}…` : text) + share;
+      button.classList.toggle('codeintel-amber', Boolean(counts && counts[0] === 0 && counts[1] > 0));
+      button.title =
+        note ||
+        (counts ? trans.__('%1: %2 of %3 files. Click to change the scope.', text, number(counts[0]), number(counts[1])) : text);
     };
+    model.on('change:job', draw);
     model.on('change:state', draw);
     draw();
   }
