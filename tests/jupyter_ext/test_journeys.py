@@ -1,0 +1,279 @@
+"""Ten journeys of a stranger in a real JupyterLab: what they do, and what must not happen."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from urllib.parse import quote
+
+import nbformat
+import pytest
+
+from tests.browser import write_notebook
+from tests.conftest import write_tree
+from tests.jupyter_ext.test_jobs import many_files
+from tests.jupyter_ext.test_lab import (
+    SELECTED,
+    SIDE,
+    STATUS,
+    execute,
+    in_scope,
+    limit,
+    open_path,
+    query_of,
+    show_panel,
+)
+
+SETUP = "%load_ext codeintel_nb\n%scope clear"
+KERNELS = "window.jupyterapp.serviceManager.kernels.running"
+PATH = "window.jupyterapp.shell.currentWidget?.context?.path"
+
+
+@pytest.fixture(scope="module")
+def births(lab):
+    """Index a project of eight notebooks with 13 matches of ``read_csv`` in Python cells."""
+    root = lab.root / "births"
+    (root / "notebooks").mkdir(parents=True)
+    write_tree(root, {".git/HEAD": "", "notes/load.md": "Use read_csv.\n"})
+    for number in range(8):
+        calls = 2 if number < 5 else 1
+        cells = [
+            nbformat.v4.new_markdown_cell(f"# Births {number}\n\nLoaded with `read_csv`."),
+            *(
+                nbformat.v4.new_code_cell(
+                    f"import pandas as pd\nframe{call} = pd.read_csv('births{call}.csv')",
+                    execution_count=call + 3,
+                )
+                for call in range(calls)
+            ),
+            nbformat.v4.new_code_cell(
+                "def average_by_month(frame):\n"
+                "    '''Group rows by month and average them.'''\n"
+                f"    return frame.groupby('month').mean() + {number}"
+            ),
+        ]
+        notebook = nbformat.v4.new_notebook(cells=cells)
+        nbformat.write(notebook, root / "notebooks" / f"{number}.ipynb")
+    lab.index(root, "births")
+    yield root
+    assert lab.ask("DELETE", "repositories/births").status == 204
+    shutil.rmtree(root)
+
+
+def kernels_of(page):
+    return len(list(page.evaluate(f"Array.from({KERNELS}(), one => one.id)")))
+
+
+def test_find(births, lab, open_lab):
+    """Type, read rows with cell and execution count, open one: the match is selected."""
+    page = open_lab("births/find.ipynb", SETUP)
+    panel = show_panel(page)
+    query_of(panel).fill("read_csv(")
+    panel.get_by_text("13 results in 8 files").wait_for()
+    row = panel.locator(".hit").first
+    assert row.locator(".label").inner_text() == "[3] 2"
+    assert row.get_attribute("title").startswith("Cell 2 · In [3] · line 2")
+    row.click()
+    page.wait_for_function(f"{PATH} === 'births/notebooks/0.ipynb'")
+    page.wait_for_function(f"({SELECTED})() === 'read_csv('")
+    panel.locator(".preview", has_text="Cell 2 · In [3] · line 2").wait_for()
+
+
+@pytest.mark.slow
+def test_step_through_hits_under_a_scope(births, lab, open_lab):
+    """Thirteen matches in eight notebooks: list, scope and position stay, no kernel starts."""
+    page = open_lab("births/step.ipynb", SETUP)
+    panel = show_panel(page)
+    limit(panel, "python")
+    query_of(panel).fill("read_csv(")
+    panel.get_by_text("13 results in 8 files").wait_for()
+    before = kernels_of(page)
+    opened = []
+    query_of(panel).focus()
+    for number in range(13):
+        page.keyboard.press("F4")
+        page.wait_for_function(
+            "([path, count]) => window.jupyterapp.shell.currentWidget?.context?.path !== path"
+            f" || ({SELECTED})() === 'read_csv('",
+            arg=["births/step.ipynb", number],
+        )
+        page.wait_for_function(f"({SELECTED})() === 'read_csv('")
+        opened.append(page.evaluate(PATH))
+        assert panel.locator(".summary").inner_text() == "13 results in 8 files"
+    assert len(set(opened)) == 8
+    assert kernels_of(page) == before
+    page.locator(STATUS, has_text="Scope: births python").wait_for()
+    assert panel.locator(".chip", has_text="python").count() == 1
+    page.keyboard.press("Shift+F4")
+    page.wait_for_function(f"{PATH} === {opened[-2]!r}")
+
+
+@pytest.mark.slow
+def test_open_a_hit_in_a_package(lab, open_lab):
+    """A file outside of the server's root opens read-only, at its line, with its path to copy."""
+    command = [sys.executable, "-m", "codeintel_nb.cli", "index", "--package", "filelock"]
+    environment = {**os.environ, "CODEINTEL_HOME": str(lab.home)}
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    page = open_lab("package.ipynb", SETUP)
+    panel = show_panel(page)
+    panel.get_by_role("button", name="+ limit").click()
+    panel.locator(".popover").get_by_role("button", name="Everything").click()
+    query_of(panel).fill("class BaseFileLock")
+    panel.locator(".hit").first.wait_for(timeout=60_000)
+    panel.locator(".hit").first.click()
+    viewer = page.locator(".codeintel-Viewer")
+    viewer.locator(".cm-line", has_text="class BaseFileLock").first.wait_for()
+    viewer.locator(".cm-selectionBackground, .cm-activeLine").first.wait_for()
+    page.get_by_role("button", name="Copy path").wait_for()
+    viewer.locator(".cm-content").press("x")
+    assert "xclass" not in viewer.inner_text()
+    names = [one["name"] for one in lab.ask("GET", "repositories").json["repositories"]]
+    package = next(name for name in names if name.startswith("pkg:filelock"))
+    assert lab.ask("DELETE", f"repositories/{quote(package, safe='')}").status == 204
+
+
+@pytest.mark.slow
+def test_find_similar_to_a_cell(births, lab, open_lab):
+    """One button at a cell lists cells that do the same."""
+    page = open_lab(
+        "births/similar.ipynb", SETUP, "monthly = data.groupby('month').mean()  # average rows"
+    )
+    show_panel(page)
+    page.evaluate("window.jupyterapp.shell.currentWidget.content.activeCellIndex = 1")
+    execute(page, "codeintel:find-similar")
+    panel = page.locator(SIDE)
+    assert panel.get_by_role("radio", name="Meaning").get_attribute("aria-checked") == "true"
+    panel.locator(".hit", has_text="month").first.wait_for()
+
+
+@pytest.mark.slow
+def test_send_to_notebook(births, lab, open_lab):
+    """The search becomes a cell, whose DataFrame has the rows of the list."""
+    page = open_lab("births/send.ipynb", SETUP)
+    panel = show_panel(page)
+    query_of(panel).fill("read_csv(")
+    panel.get_by_text("13 results in 8 files").wait_for()
+    panel.get_by_role("button", name="Send to notebook").click()
+    panel.get_by_role("menuitem", name="As a DataFrame").click()
+    page.wait_for_function(
+        "window.jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.getSource()"
+        " === 'hits = %textsearch read_csv(\\nhits.to_df()'"
+    )
+    execute(page, "notebook:run-cell")
+    page.wait_for_function("document.querySelectorAll('.dataframe tbody tr').length === 13")
+
+
+@pytest.mark.slow
+def test_cancel_indexing(lab, open_lab):
+    """Cancel stops the run for good, and says how to go on."""
+    many_files(lab.root / "large", 3000)
+    write_tree(lab.root / "large", {".git/HEAD": ""})
+    page = open_lab("large/cancel.ipynb", SETUP)
+    panel = show_panel(page)
+    panel.get_by_role("button", name='Index "large"').click()
+    panel.locator(".job progress[value]").wait_for()
+    panel.get_by_label("Cancel indexing").click()
+    panel.get_by_text(re.compile("cancelled|was stopped", re.I)).first.wait_for()
+    page.wait_for_timeout(3000)
+    job = lab.ask("GET", "repositories/large/job").json
+    assert job["state"] == "cancelled", "nothing has begun it again"
+    assert panel.locator(".job progress").is_hidden()
+    lab.ask("DELETE", "repositories/large")
+
+
+def test_first_run(lab, open_lab):
+    """One button indexes this project; text search works before; examples can be clicked."""
+    write_tree(
+        lab.root / "new", {".git/HEAD": "", "a.py": "def read_csv(path):\n    return path\n"}
+    )
+    page = open_lab("new/first.ipynb", SETUP)
+    panel = show_panel(page)
+    panel.get_by_text("This project is not indexed yet").wait_for()
+    panel.get_by_role("button", name="read_csv", exact=True).click()
+    panel.locator(".hit mark", has_text="read_csv").wait_for()
+    panel.get_by_role("button", name="Clear", exact=True).click()
+    panel.get_by_role("button", name='Index "new"').click()
+    in_scope(page, "of 2 files")
+    query_of(panel).fill("read_*")
+    panel.get_by_role("radio", name="Symbols").click()
+    panel.locator(".hit", has_text="def read_csv(path)").wait_for()
+    assert panel.get_by_text("not indexed yet").count() == 0
+    assert lab.ask("DELETE", "repositories/new").status == 204
+
+
+def test_empty_scope(births, lab, open_lab):
+    """A scope without files is amber, says so, and has the way out beside it."""
+    page = open_lab("births/empty.ipynb", SETUP, "%scope set --include 'nowhere/**'")
+    panel = show_panel(page)
+    panel.locator(".chips.amber").wait_for()
+    page.locator(f"{STATUS} .codeintel-amber").wait_for()
+    panel.get_by_text("No file is in scope").wait_for()
+    panel.locator(".offer").get_by_role("button", name="Clear").click()
+    panel.locator(".chips:not(.amber)").wait_for()
+    query_of(panel).fill("read_csv(")
+    panel.get_by_text("13 results in 8 files").wait_for()
+
+
+@pytest.mark.slow
+def test_two_notebooks(births, lab, open_lab):
+    """Results stay when another notebook is active; its scope is an offer."""
+    write_notebook(lab.root / "elsewhere.ipynb", SETUP)
+    page = open_lab("births/one.ipynb", SETUP)
+    panel = show_panel(page)
+    limit(panel, "python")
+    query_of(panel).fill("read_csv(")
+    panel.get_by_text("13 results in 8 files").wait_for()
+    open_path(page, "elsewhere.ipynb")
+    panel.get_by_text("elsewhere.ipynb is active now.").wait_for()
+    page.wait_for_timeout(1000)
+    assert panel.locator(".summary").inner_text() == "13 results in 8 files"
+    page.locator(STATUS, has_text="Scope: births python").wait_for()
+    panel.get_by_role("button", name="Search in its scope").click()
+    panel.locator(".chip", has_text="python").wait_for(state="detached")
+    assert panel.get_by_text("is active now").count() == 0
+
+
+@pytest.mark.slow
+def test_keyboard_alone(births, lab, open_lab):
+    """Search, read, open, go back and recall a query without the mouse."""
+    page = open_lab("births/keys.ipynb", SETUP)
+    panel = show_panel(page)
+    execute(page, "codeintel:search")
+    page.keyboard.type("read_csv(")
+    panel.get_by_text("13 results in 8 files").wait_for()
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"{PATH} === 'births/notebooks/0.ipynb'")
+    execute(page, "codeintel:search")
+    page.keyboard.type("average_by")
+    panel.get_by_text("8 results in 8 files").wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    panel.locator(".row[aria-selected=true].hit").wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"{PATH} === 'births/notebooks/1.ipynb'")
+    execute(page, "codeintel:search")
+    page.keyboard.press("Escape")
+    assert query_of(panel).input_value() == ""
+    page.keyboard.press("ArrowUp")
+    assert query_of(panel).input_value() == "average_by"
+    page.keyboard.press("ArrowUp")
+    assert query_of(panel).input_value() == "read_csv("
+    panel.get_by_text("13 results in 8 files").wait_for()
+    page.keyboard.press("Tab")
+    for _ in range(12):
+        if page.evaluate("document.activeElement.classList.contains('list')"):
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowLeft")
+    panel.locator(".row.file[aria-expanded=false]").first.wait_for()
+    page.keyboard.press("End")
+    page.keyboard.press("Delete")
+    page.keyboard.press("Control+b")  # JupyterLab's own: hides the side bar
+    page.locator(SIDE).wait_for(state="hidden")
+    page.keyboard.press("Control+b")
