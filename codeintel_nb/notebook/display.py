@@ -10,29 +10,45 @@ from __future__ import annotations
 import html
 import os
 import re
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
-from ..output.highlight import MAX_LINES, Spans, segments, shown_language, spans_in
+from ..output.highlight import (
+    MAX_LINES,
+    Spans,
+    segments,
+    shown_language,
+    spans_in,
+    telling_lines,
+)
+from ..output.places import facts_of, is_output, is_prose, place_in_words
 from ..output.plain_text import MAX_LINE_CHARACTERS, caption, clean, location, plain
 from ..output.progress import plural
 from ..output.wording import in_notebook
 from ..scopes.globs import empty_hint
 from ..search.hit import Hit, Results
-from ..search.query import PathQuery, TextQuery
+from ..search.query import PathQuery, SymbolQuery, TextQuery
 
-SHOWN = 10  # hits; `_.show(50)` and slices show others
+SHOWN = 10  # hits in plain text and Markdown; slices and `_.show(50)` show others
+SHOWN_HTML = 200  # hits in HTML, where files are folded
+OPEN_FILES = 3  # not folded
+MAX_PICTURE_BYTES = 40_000  # of a thumbnail, as base64
+FRAGMENT = "codeintel"  # of links that the extension of JupyterLab reads
+_LEFT = "text-align:left"
+_COMMENT = ' style="color:inherit;opacity:0.8"'  # readable in both themes of Jupyter
+_NOUNS: dict[type, str] = {TextQuery: "line", SymbolQuery: "definition"}
 VENDOR = "application/vnd.codeintel.results+json"
 
 
 def present(results: Results, shown: int | None = None) -> dict[str, str]:
     """Return the MIME bundle of the first ``shown`` hits."""
-    shown = (None if isinstance(results.query, PathQuery) else SHOWN) if shown is None else shown
-    hits = results.hits[: shown or 50]
+    is_list = isinstance(results.query, PathQuery)
+    hits = results.hits[: shown or (50 if is_list else SHOWN)]
+    shown_hits = results.hits[: shown or SHOWN_HTML]
     return {
         "text/plain": plain(results, len(hits)),
-        "text/html": _html(results, hits),
+        "text/html": _html(results, shown_hits),
         "text/markdown": _markdown(results, hits),
         VENDOR: msgspec.json.decode(
             msgspec.json.encode(msgspec.structs.replace(results, hits=hits, roots={}))
@@ -47,25 +63,30 @@ def _html(results: Results, hits: tuple[Hit, ...]) -> str:
     note = html.escape(in_notebook(caption(results, len(hits))))
     if not hits:
         return f"<p><em>{note}</em>{_advice(results)}</p>"
-    several = len(results.coverage.repositories) > 1
-    rows = "".join(_row(results, hit, several) for hit in hits)
-    head = (
-        "<th scope='col'>Repository</th>" if several else ""
-    ) + "<th scope='col' style='text-align:left'>Where</th>"
-    head += (
-        ""
-        if isinstance(results.query, PathQuery)
-        else "<th scope='col' style='text-align:left'>What</th>"
-    )
     more = (
         ""
         if len(hits) == len(results.hits)
-        else f" · <code>_.show({min(50, len(results.hits))})</code> shows more"
+        else f" · <code>_.show({min(1000, len(results.hits))})</code> shows more"
     )
-    return (
-        f"<table><caption style='text-align:left;white-space:nowrap'>{note}{more}</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    head = f"<div style='text-align:left'>{note}{more}</div>"
+    if isinstance(results.query, PathQuery) or _is_counts(results):
+        return head + _table_of_files(results, hits)
+    return head + "".join(
+        _file(results, group, number < OPEN_FILES)
+        for number, group in enumerate(_by_file(hits).values())
     )
+
+
+def _is_counts(results: Results) -> bool:
+    return isinstance(results.query, TextQuery) and results.query.show == "counts"
+
+
+def _by_file(hits: tuple[Hit, ...]) -> dict[tuple[str, str], list[Hit]]:
+    """Group hits by file, in the order of each file's first hit."""
+    groups = dict[tuple[str, str], list[Hit]]()
+    for hit in hits:
+        groups.setdefault((hit.repo, hit.path), []).append(hit)
+    return groups
 
 
 def _advice(results: Results) -> str:
@@ -78,45 +99,81 @@ def _advice(results: Results) -> str:
     return ""
 
 
-def _row(results: Results, hit: Hit, several: bool) -> str:
-    repo = (
-        f"<td style='text-align:left;vertical-align:top'>{html.escape(clean(hit.repo))}</td>"
-        if several
-        else ""
+def _table_of_files(results: Results, hits: tuple[Hit, ...]) -> str:
+    """Return a row per file; with counts, those with most matches first."""
+    is_counts = _is_counts(results)
+    several = len(results.coverage.repositories) > 1
+    ordered = sorted(hits, key=lambda hit: -hit.score) if is_counts else list(hits)
+    heads = [*(["Matches"] if is_counts else []), "File", *(["Repository"] if several else [])]
+    rows = []
+    for hit in ordered:
+        name = _linked(html.escape(clean(hit.path)), _target(results, hit))
+        cells = [f"<th scope='row' style='{_LEFT};font-weight:normal'>{name}</th>"]
+        if is_counts:
+            cells.insert(0, f"<td style='text-align:right'>{hit.score:,.0f}</td>")
+        if several:
+            cells.append(f"<td style='{_LEFT}'>{html.escape(clean(hit.repo))}</td>")
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    head = "".join(f"<th scope='col' style='{_LEFT}'>{name}</th>" for name in heads)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _file(results: Results, hits: list[Hit], is_open: bool) -> str:
+    """Return a file's hits below its name, which folds them."""
+    folder, _, name = hits[0].path.rpartition("/")
+    repo = f"{clean(hits[0].repo)} " if len(results.coverage.repositories) > 1 else ""
+    summary = (
+        f"<b>{html.escape(clean(name))}</b> <small>{html.escape(repo + clean(folder))}</small> "
+        f"<small>({plural(len(hits), _NOUNS.get(type(results.query), 'hit'))})</small>"
     )
-    symbol = (
-        f"<br><small>{html.escape(hit.kind)} <code>{html.escape(clean(hit.symbol))}</code></small>"
-        if hit.symbol
-        else ""
-    )
-    if isinstance(results.query, TextQuery) and results.query.show == "counts":
-        symbol = f"<br><small>{plural(round(hit.score), 'line')}</small>"
-    where = (
-        "<th scope='row' style='text-align:left;vertical-align:top;font-weight:normal'>"
-        f"{_link(results, hit)}{symbol}</th>"
-    )
+    rows = "".join(_row(results, hit) for hit in hits)
+    table = f"<table style='margin:2px 0 6px 0'><tbody>{rows}</tbody></table>"
+    opened = " open" if is_open else ""
+    return f"<details{opened}><summary style='{_LEFT}'>{summary}</summary>{table}</details>"
+
+
+def _row(results: Results, hit: Hit) -> str:
+    root = results.roots.get(hit.repo, "")
+    place = _linked(html.escape(place_in_words(root, hit)), _target(results, hit))
+    symbol = ""
+    if hit.symbol and not isinstance(results.query, TextQuery) and not is_output(hit):
+        symbol = f"<br><small>{html.escape(hit.kind)} {html.escape(clean(hit.symbol))}</small>"
     doc = f"<small>{html.escape(clean(hit.doc.partition(chr(10))[0]))}</small>" if hit.doc else ""
-    what = (
-        ""
-        if isinstance(results.query, PathQuery)
-        else f"<td style='text-align:left'>{_code(results, hit)}{doc}</td>"
+    return (
+        f"<tr><th scope='row' style='{_LEFT};vertical-align:top;font-weight:normal;"
+        f"white-space:nowrap'>{place}{symbol}</th>"
+        f"<td style='{_LEFT}'>{_code(results, hit)}{doc}{_picture(root, hit)}</td></tr>"
     )
-    return f"<tr>{repo}{where}{what}</tr>"
 
 
-def _link(results: Results, hit: Hit) -> str:
-    """Return a notebook-relative link to a hit's line.
+def _linked(text: str, target: str | None) -> str:
+    return text if target is None else f'<a href="{html.escape(target)}">{text}</a>'
 
-    Return plain text if the Jupyter server does not show the file.
+
+def _target(results: Results, hit: Hit) -> str | None:
+    """Return a link to a hit: relative to the notebook, or to a read-only view.
+
+    JupyterLab opens ``#line=``; the extension reads the other fragments. None for a file of an
+    unknown place.
     """
-    text = html.escape(location(hit))
-    target = relative_target(results.roots.get(hit.repo, ""), hit.path)
-    if target is None:
-        return text
-    anchor = (
-        "" if hit.path.endswith(".ipynb") or hit.kind == "file" else f"#line={hit.start_line - 1}"
-    )
-    return f'<a href="{html.escape(quote(target) + anchor)}">{text}</a>'
+    root = results.roots.get(hit.repo, "")
+    path = relative_target(root, hit.path)
+    if path is None:
+        if not root or not os.environ.get("JUPYTER_SERVER_ROOT"):
+            return None
+        fields = {"repo": hit.repo, "view": hit.path, "line": hit.start_line}
+        return f"#{FRAGMENT}&{urlencode(fields)}"
+    if hit.kind == "file":
+        return quote(path)
+    if not hit.path.endswith(".ipynb"):
+        return f"{quote(path)}#line={hit.start_line - 1}"
+    fields = {"line": hit.start_line, "cell": hit.cell or 0}
+    if not is_output(hit):
+        fields |= {"cell_line": hit.cell_line or 1}
+    if hit.column is not None:
+        first = next(iter(spans_in(results, hit.snippet)), (0, 0))
+        fields |= {"column": hit.column, "length": first[1] - first[0]}
+    return f"{quote(path)}#{FRAGMENT}&{urlencode(fields)}"
 
 
 def relative_target(root: str, path: str) -> str | None:
@@ -140,22 +197,29 @@ def relative_target(root: str, path: str) -> str | None:
 
 
 def _code(results: Results, hit: Hit) -> str:
-    shown = hit.snippet.split("\n")
-    cut = [
+    text = "\n".join(
         clean(line)[:MAX_LINE_CHARACTERS] + ("…" if len(line) > MAX_LINE_CHARACTERS else "")
-        for line in shown[:MAX_LINES]
-    ]
-    text = "\n".join(cut)
-    more = (
-        f"\n<small>… {plural(len(shown) - MAX_LINES, 'more line')}</small>"
-        if len(shown) > MAX_LINES
-        else ""
+        for line in telling_lines(results, hit)
     )
+    prose = is_prose(hit)
+    language = "text" if prose or is_output(hit) else shown_language(hit)
+    font = "inherit" if prose else "monospace"
     return (
         "<div class='highlight' style='background:none'>"
-        "<pre style='margin:0;text-align:left;background:none;font-family:monospace'>"
-        f"{coloured(text, shown_language(hit), spans_in(results, text))}{more}</pre></div>"
+        f"<pre style='{_LEFT};margin:0;background:none;white-space:pre-wrap;word-break:normal;"
+        f"overflow-wrap:normal;font-family:{font}'>"
+        f"{coloured(text, language, spans_in(results, text))}</pre></div>"
     )
+
+
+def _picture(root: str, hit: Hit) -> str:
+    """Return a thumbnail of the plot below a cell, if it is small."""
+    facts = facts_of(root, hit)
+    picture = None if facts is None or hit.kind == "markdown" else facts.picture(MAX_PICTURE_BYTES)
+    if picture is None:
+        return ""
+    mime, data = picture
+    return f"<img src='data:{mime};base64,{data}' alt='output of the cell' style='max-height:6em'>"
 
 
 def coloured(text: str, language: str, spans: Spans) -> str:
@@ -164,7 +228,8 @@ def coloured(text: str, language: str, spans: Spans) -> str:
     for css, marked, piece in segments(text, language, spans):
         escaped = html.escape(piece)
         inner = f"<mark>{escaped}</mark>" if marked else escaped
-        out.append(f'<span class="{css}">{inner}</span>' if css else inner)
+        style = _COMMENT if css.startswith("c") else ""
+        out.append(f'<span class="{css}"{style}>{inner}</span>' if css else inner)
     return "".join(out)
 
 

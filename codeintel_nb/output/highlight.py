@@ -62,6 +62,39 @@ def spans_in(results: Results, text: str) -> Spans:
     return []
 
 
+BEST_LINES = 2  # of a hit by meaning, besides its first line
+
+
+def telling_lines(results: Results, hit: Hit) -> list[str]:
+    """Return the lines that show a hit: of one by meaning, its first line and the best others.
+
+    Left-out lines are an ellipsis.
+    """
+    lines = hit.snippet.split("\n")
+    if not isinstance(results.query, SemanticQuery) or len(lines) <= BEST_LINES + 2:
+        return lines[:MAX_LINES]
+    first = next((i for i, line in enumerate(lines) if _is_telling(line)), 0)
+    scores = [
+        (len({line[a:b].lower() for a, b in spans_in(results, line)}), -number, number)
+        for number, line in enumerate(lines)
+        if number > first and line.strip()
+    ]
+    best = [number for score, _, number in sorted(scores, reverse=True) if score][:BEST_LINES]
+    shown = sorted({first, *(best or [first + 1, first + 2])} & set(range(len(lines))))
+    out = list[str]()
+    for before, number in zip([-1, *shown], shown, strict=False):
+        if out and number > before + 1:
+            out.append("…")
+        out.append(lines[number])
+    return [*out, "…"] if shown[-1] < len(lines) - 1 else out
+
+
+def _is_telling(line: str) -> bool:
+    """Whether a line is more than a decorator, a comment mark or quotes."""
+    text = line.strip()
+    return bool(text) and not text.startswith("@") and text.strip("\"'#/* ") != ""
+
+
 def without_margin(text: str, spans: Spans) -> tuple[str, Spans]:
     """Return the text without its common indentation, and the shifted spans."""
     lines = text.split("\n")

@@ -73,8 +73,11 @@ def test_hostile_content_is_shown_as_text(hostile):
             "mark",
             "p",
             "em",
+            "details",
+            "summary",
+            "b",
         }
-        assert set(page.attributes) <= {"style", "class", "href", "scope"}
+        assert set(page.attributes) <= {"style", "class", "href", "scope", "open"}
         for text in (bundle["text/plain"], bundle["text/html"]):
             assert "\x1b" not in text
             assert "\u202e" not in text
@@ -90,7 +93,7 @@ def test_html_avoids_markup_stripped_from_untrusted_notebooks(shop):
 
 def test_code_is_monospace_on_an_nbconvert_page(shop, chromium, tmp_path):
     """Override nbconvert's style sheet, which shows preformatted output in its text font."""
-    html = shop.search_text("cart")._repr_mimebundle_()["text/html"]
+    html = shop.search_text("cart", Scope(languages=("python",)))._repr_mimebundle_()["text/html"]
     output = nbformat.v4.new_output("execute_result", {"text/html": html}, execution_count=1)
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell("%textsearch cart", outputs=[output])]
@@ -132,7 +135,7 @@ def test_links_open_the_line_only_if_the_file_is_reachable(shop, tree, monkeypat
         "text/html"
     ]
     assert 'href="src/shop/payment.py#line=7"' in html
-    assert "src/shop/payment.py:8" in html
+    assert ">line 8</a>" in html
     monkeypatch.chdir(tree / "web")
     assert relative_target(str(tree), "src/a b.py") is None
     monkeypatch.setenv("JUPYTER_SERVER_ROOT", str(tree))
@@ -158,10 +161,114 @@ def test_only_the_first_hits_are_shown_with_the_total(shop, tree):
     assert plain.count("many.py:") == 10
     assert "10 of 300 matches" in plain
     assert repr(results[:3]).count("many.py:") == 3
-    assert "_.show(50)" in results._repr_mimebundle_()["text/html"]
+    html = results._repr_mimebundle_()["text/html"]
+    assert html.count("many_things</mark>") == 200, "all hits of the value are in the output"
+    assert "_.show" not in html
+    longer = shop.search_text("many_things", limit=0)._repr_mimebundle_()["text/html"]
+    assert longer.count("many_things</mark>") == 200
+    assert "<code>_.show(300)</code> shows more" in longer
 
 
 def test_empty_results_describe_the_searched_scope(shop):
     assert "no matches · all 9 files" in repr(shop.search_text("no such thing"))
     html = shop.search_text("x", Scope(include_globs=("nowhere",)))._repr_mimebundle_()["text/html"]
     assert "%scope clear" in html
+
+
+@pytest.fixture
+def births(tmp_path, make_workspace, monkeypatch):
+    """Index a notebook with prose, code, a plot and output, in the folder that Jupyter shows."""
+    picture = nbformat.v4.new_output(
+        "display_data", {"image/png": PIXEL, "text/plain": "<Figure size 432x288 with 1 Axes>"}
+    )
+    cells = [
+        nbformat.v4.new_markdown_cell("# Births\n\nIt's the births in `births.csv`, by month."),
+        nbformat.v4.new_code_cell(
+            "births = load()\nbirths.plot()", execution_count=29, outputs=[picture]
+        ),
+        nbformat.v4.new_code_cell(
+            "print(births)",
+            execution_count=30,
+            outputs=[nbformat.v4.new_output("stream", text="many births\n")],
+        ),
+    ]
+    (tmp_path / "t").mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "t" / "births by month.ipynb")
+    workspace = make_workspace()
+    workspace.index(tmp_path / "t", outputs=True)
+    monkeypatch.chdir(tmp_path)
+    return workspace
+
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def test_cells_are_named_as_jupyter_shows_them(births):
+    html = births.search_text("births")._repr_mimebundle_()["text/html"]
+    for place in (
+        "Cell 1 · line 3",
+        "Cell 2 · In [29] · line 2",
+        "Cell 3 · In [30] · line 1",
+        "Cell 3 · In [30] · output · line 1",
+    ):
+        assert f">{place}</a>" in html
+    assert (
+        'href="t/births%20by%20month.ipynb#codeintel&amp;line=5&amp;cell=1&amp;cell_line=2'
+        '&amp;column=1&amp;length=6"' in html
+    )
+
+
+def test_prose_is_shown_as_prose(births):
+    """Words after an apostrophe are no string, and words are wrapped at blanks only."""
+    html = births.search_text("by month", Scope())._repr_mimebundle_()["text/html"]
+    (row,) = re.findall(r"<pre style='([^']*)'>(.*?)</pre>", html)
+    assert "font-family:inherit" in row[0]
+    assert "overflow-wrap:normal" in row[0]
+    assert re.sub("</?mark>", "", row[1]) == "It&#x27;s the births in `births.csv`, by month."
+
+
+def test_plot_of_a_cell_is_a_thumbnail(births):
+    html = births.search_text("births.plot")._repr_mimebundle_()["text/html"]
+    assert f"<img src='data:image/png;base64,{PIXEL}' alt='output of the cell'" in html
+    assert "<img" not in births.search_text("load()")._repr_mimebundle_()["text/markdown"]
+
+
+def test_counts_are_a_table_sorted_by_count(shop, tree):
+    write_tree(tree, {"a_few.py": "thing = 1\n" * 3, "z_many.py": "thing = 1\n" * 30})
+    shop.refresh("shop")
+    html = shop.search_text("thing", show="counts")._repr_mimebundle_()["text/html"]
+    rows = re.findall(r"<td style='text-align:right'>(\d+)</td>.*?>([^<]*)(?:</a>)?</th>", html)
+    assert rows[:2] == [("30", "z_many.py"), ("3", "a_few.py")]
+
+
+def test_hit_by_meaning_shows_its_definition_and_best_lines(tmp_path, make_workspace):
+    write_tree(
+        tmp_path / "t",
+        {
+            "a.py": 'def convert(frame, zone):\n    """Convert a frame.\n\n'
+            + "".join(f"    Detail number {i}.\n" for i in range(6))
+            + '    """\n    shifted = frame.tz_convert(zone)  # to a time zone\n'
+            + "    return shifted\n"
+        },
+    )
+    workspace = make_workspace()
+    workspace.index(tmp_path / "t")
+    results = workspace.semantic_search("convert a frame to a time zone")
+    html = results._repr_mimebundle_()["text/html"]
+    (code,) = re.findall(r"<pre[^>]*>(.*?)</pre>", html, re.DOTALL)
+    lines = re.sub("<[^>]+>", "", code).split("\n")
+    assert lines[0] == "def convert(frame, zone):"
+    assert "    shifted = frame.tz_convert(zone)  # to a time zone" in lines
+    assert "…" in lines
+    assert len(lines) <= 6
+
+
+def test_file_outside_of_the_server_links_to_a_read_only_view(shop, tree, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("JUPYTER_SERVER_ROOT", str(tmp_path / "elsewhere"))
+    html = shop.search_text("def charge_card")._repr_mimebundle_()["text/html"]
+    assert 'href="#codeintel&amp;repo=shop&amp;view=src%2Fshop%2Fpayment.py&amp;line=8"' in html
