@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import os
 import re
+from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -151,29 +152,50 @@ def _linked(text: str, target: str | None) -> str:
 
 
 def _target(results: Results, hit: Hit) -> str | None:
-    """Return a link to a hit: relative to the notebook, or to a read-only view.
+    """Return a link to a hit, as ``target_of`` does."""
+    fields: dict[str, object] = {"line": hit.start_line}
+    if hit.cell is not None:
+        fields["cell"] = hit.cell
+        if not is_output(hit):
+            fields["cell_line"] = hit.cell_line or 1
+    if hit.column is not None:
+        first = next(iter(spans_in(results, hit.snippet)), (0, 0))
+        fields |= {"column": hit.column, "length": first[1] - first[0]}
+    root = results.roots.get(hit.repo, "")
+    return target_of(root, hit.repo, hit.path, {} if hit.kind == "file" else fields)
+
+
+def target_of(root: str, repo: str, path: str, fields: Mapping[str, object]) -> str | None:
+    """Return a link to a file: relative to the notebook, or to a read-only view.
 
     JupyterLab opens ``#line=``; the extension reads the other fragments. None for a file of an
     unknown place.
     """
-    root = results.roots.get(hit.repo, "")
-    path = relative_target(root, hit.path)
-    if path is None:
+    relative = relative_target(root, path)
+    if relative is None:
         if not root or not os.environ.get("JUPYTER_SERVER_ROOT"):
             return None
-        fields = {"repo": hit.repo, "view": hit.path, "line": hit.start_line}
-        return f"#{FRAGMENT}&{urlencode(fields)}"
-    if hit.kind == "file":
-        return quote(path)
-    if not hit.path.endswith(".ipynb"):
-        return f"{quote(path)}#line={hit.start_line - 1}"
-    fields = {"line": hit.start_line, "cell": hit.cell or 0}
-    if not is_output(hit):
-        fields |= {"cell_line": hit.cell_line or 1}
-    if hit.column is not None:
-        first = next(iter(spans_in(results, hit.snippet)), (0, 0))
-        fields |= {"column": hit.column, "length": first[1] - first[0]}
-    return f"{quote(path)}#{FRAGMENT}&{urlencode(fields)}"
+        view = {"repo": repo, "view": path, "line": fields.get("line", 1)}
+        return f"#{FRAGMENT}&{urlencode(view)}"
+    if not fields:
+        return quote(relative)
+    if not path.endswith(".ipynb"):
+        return f"{quote(relative)}#line={int(str(fields['line'])) - 1}"
+    return f"{quote(relative)}#{FRAGMENT}&{urlencode(fields)}"
+
+
+def row_target(roots: dict[str, str], row: dict[str, object]) -> str | None:
+    """Return a link to the file of a row of SQL, by its columns; None without its repository."""
+    repo = str(row["repo"]) if "repo" in row else next(iter(roots)) if len(roots) == 1 else ""
+    names = {"start_line": "line", "line": "line", "cell": "cell"}
+    fields = {
+        names[name]: value
+        for name, value in row.items()
+        if name in names and isinstance(value, int)
+    }
+    if "cell" in fields:
+        fields["line"] = fields.get("line", 1)
+    return target_of(roots.get(repo, ""), repo, str(row["path"]), fields)
 
 
 def relative_target(root: str, path: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,6 +32,7 @@ from ..output.terminal import print_anything
 from ..scopes.scope import Scope, short_name
 from ..search.hit import Hit, Results
 from ..search.query import DEFAULT_HITS, SemanticQuery
+from ..search.table import Table
 from .commands import (
     ADD_OPTIONS,
     INDEX_COMMANDS,
@@ -367,6 +369,11 @@ def load(shell: Any) -> CodeintelMagics:
         print_anything(sys.stdout)
     magics = CodeintelMagics(shell)
 
+    def linker() -> Callable[[dict[str, Any]], str | None]:
+        roots = {status.name: status.root for status in _status(magics.client)}
+        return partial(display.row_target, roots)
+
+    Table.linker = staticmethod(linker)
     Shown.mapper = staticmethod(lambda results, colour: magics.draw(results.scope, results, colour))
     shell.register_magics(magics)
     shell.configurables.append(magics)

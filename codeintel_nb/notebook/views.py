@@ -121,9 +121,18 @@ class IndexView(NamedTuple):
         if not self.repositories:
             return notes
         heading, *rows = status_table(self.repositories)
-        heads = "".join(f"<th scope='col'>{name}</th>" for name in heading)
+        styles = [" style='text-align:left'"] * 2 + [""] * (len(heading) - 2)  # name and folder
+        heads = "".join(
+            f"<th scope='col'{style}>{name}</th>"
+            for name, style in zip(heading, styles, strict=True)
+        )
         body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+            "<tr>"
+            + "".join(
+                f"<td{style}>{html.escape(cell)}</td>"
+                for cell, style in zip(row, styles, strict=True)
+            )
+            + "</tr>"
             for row in rows
         )
         return (

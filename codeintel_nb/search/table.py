@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ _PLAIN = {
     "VARCHAR",
 }
 _SHOWN = 100
+_LEFT = " style='text-align:left'"
 # tables of a query, with the types of their columns
 SCHEMA: dict[str, dict[str, str]] = {
     "repositories": {"repo": "varchar", "files": "bigint", "chunks": "bigint"},
@@ -59,6 +60,9 @@ class Table:
     A table received over the wire keeps its JSON cells, and becomes a DuckDB relation on demand.
     Without DuckDB it serves the JSON cells, with dates and the like as text.
     """
+
+    # returns the function that links a row, by column, to its file; set by the notebook package
+    linker: ClassVar[Callable[[], Callable[[dict[str, Any]], str | None]] | None] = None
 
     def __init__(
         self,
@@ -183,21 +187,36 @@ class Table:
             return "\n".join("  ".join(row) for row in rows)
 
     def _repr_html_(self) -> str:
-        def cells(tag: str, values: list[Any] | tuple[Any, ...]) -> str:
-            return "".join(
-                f"<{tag}>{html.escape('' if value is None else str(value)[:300])}</{tag}>"
-                for value in values
-            )
-
-        body = "".join(f"<tr>{cells('td', row)}</tr>" for row in self.rows(_SHOWN))
+        aligned = [_LEFT if kind == "VARCHAR" else "" for kind in self.types]
+        heads = "".join(
+            f"<th scope='col'{style}>{html.escape(name)}</th>"
+            for name, style in zip(self.columns, aligned, strict=True)
+        )
+        link = Table.linker() if Table.linker is not None and "path" in self.columns else None
+        body = "".join(f"<tr>{self._row(row, aligned, link)}</tr>" for row in self.rows(_SHOWN))
         count = len(self)
         rows = f"{count:,} row{'' if count == 1 else 's'}"
         size = f"the first {rows}" if self.truncated else rows
-        note = f"<caption>{size}{f', the first {_SHOWN} shown' if count > _SHOWN else ''}</caption>"
-        return (
-            f"<table>{note}<thead><tr>{cells('th', self.columns)}</tr></thead>"
-            f"<tbody>{body}</tbody></table>"
-        )
+        more = f", the first {_SHOWN} shown" if count > _SHOWN else ""
+        note = f"<caption{_LEFT}>{size}{more}</caption>"
+        return f"<table>{note}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _row(
+        self,
+        row: tuple[Any, ...],
+        aligned: list[str],
+        link: Callable[[dict[str, Any]], str | None] | None,
+    ) -> str:
+        """Return the cells of a row; its path is a link where that is known."""
+        named = dict(zip(self.columns, row, strict=True))
+        cells = []
+        for name, value, style in zip(self.columns, row, aligned, strict=True):
+            text = html.escape("" if value is None else str(value)[:300])
+            target = link(named) if name == "path" and link is not None else None
+            if target is not None:
+                text = f'<a href="{html.escape(target)}">{text}</a>'
+            cells.append(f"<td{style}>{text}</td>")
+        return "".join(cells)
 
 
 def _cell(name: str, kind: str) -> str:

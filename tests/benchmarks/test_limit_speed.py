@@ -17,7 +17,7 @@ from codeintel_nb.search.text.ripgrep import rg_path
 from tests.benchmarks.conftest import FULL, show
 from tests.conftest import write_tree
 
-pytestmark = pytest.mark.benchmark
+pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
 LIMIT_S = 0.3
 FILES, RUNS = (16, 5) if FULL else (8, 2)
 SLOW = "a.{60}b.{3}zz"  # re2 abandons its DFA for this one and reads about 2 MB/s

@@ -14,7 +14,7 @@ from tests.benchmarks.conftest import Corpus, show
 from tests.browser import RUN_ALL, write_notebook
 from tests.live import TOKEN, running
 
-pytestmark = pytest.mark.benchmark
+pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
 
 OURS = "%load_ext codeintel_nb\ndrawn = %codemap --repo site --by language\ndrawn"
 PEER = """import jscatter, pandas

@@ -11,7 +11,7 @@ import pytest
 from codeintel_nb import Scope, Workspace
 from tests.benchmarks.conftest import FULL, Corpus, median_ms, show
 
-pytestmark = pytest.mark.benchmark
+pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
 
 MANY, IN_SCOPE = (20 if FULL else 8), 2
 ROUNDS = 3

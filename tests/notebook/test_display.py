@@ -3,10 +3,13 @@ from html.parser import HTMLParser
 
 import nbformat
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from nbconvert import HTMLExporter
 
 from codeintel_nb import Scope
+from codeintel_nb.client.embedded import EmbeddedClient
 from codeintel_nb.notebook.display import coloured, relative_target
+from codeintel_nb.notebook.magics import load
 from tests.conftest import write_tree
 
 HOSTILE = (
@@ -272,3 +275,17 @@ def test_file_outside_of_the_server_links_to_a_read_only_view(shop, tree, tmp_pa
     monkeypatch.setenv("JUPYTER_SERVER_ROOT", str(tmp_path / "elsewhere"))
     html = shop.search_text("def charge_card")._repr_mimebundle_()["text/html"]
     assert 'href="#codeintel&amp;repo=shop&amp;view=src%2Fshop%2Fpayment.py&amp;line=8"' in html
+
+
+def test_sql_links_its_paths_and_aligns_text(shop, tree, monkeypatch):
+    shell = InteractiveShell()
+    magics = load(shell)
+    magics.client = EmbeddedClient(shop)
+    monkeypatch.chdir(tree)
+    table = shop.sql("select path, lines from files where path like '%payment.py'")
+    html = table._repr_html_()
+    assert "<td style='text-align:left'><a href=\"src/shop/payment.py#line=" not in html
+    assert "<td style='text-align:left'><a href=\"src/shop/payment.py\">" in html
+    assert re.search(r"<td>\d+</td>", html), "numbers stay right-aligned"
+    table = shop.sql("select repo, path, start_line from symbols where name = 'charge_card'")
+    assert '<a href="src/shop/payment.py#line=7">' in table._repr_html_()
