@@ -11,6 +11,8 @@ import html
 import os
 import re
 from collections.abc import Mapping
+from itertools import groupby
+from operator import attrgetter
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -219,19 +221,22 @@ def relative_target(root: str, path: str) -> str | None:
 
 
 def _code(results: Results, hit: Hit) -> str:
-    text = "\n".join(
-        clean(line)[:MAX_LINE_CHARACTERS] + ("…" if len(line) > MAX_LINE_CHARACTERS else "")
-        for line in telling_lines(results, hit)
-    )
     prose = is_prose(hit)
     language = "text" if prose or is_output(hit) else shown_language(hit)
+    parts = []
+    for is_string, group in groupby(telling_lines(results, hit), attrgetter("is_string")):
+        text = "\n".join(_cut(line.text) for line in group)
+        parts.append(coloured(text, "text" if is_string else language, spans_in(results, text)))
     font = "inherit" if prose else "monospace"
     return (
         "<div class='highlight' style='background:none'>"
         f"<pre style='{_LEFT};margin:0;background:none;white-space:pre-wrap;word-break:normal;"
-        f"overflow-wrap:normal;font-family:{font}'>"
-        f"{coloured(text, language, spans_in(results, text))}</pre></div>"
+        f"overflow-wrap:normal;font-family:{font}'>" + "\n".join(parts) + "</pre></div>"
     )
+
+
+def _cut(line: str) -> str:
+    return clean(line)[:MAX_LINE_CHARACTERS] + ("…" if len(line) > MAX_LINE_CHARACTERS else "")
 
 
 def _picture(root: str, hit: Hit) -> str:

@@ -536,6 +536,8 @@ var Box = class {
     this._changed = _changed;
     this.mode = "text";
     this._on = { case: false, word: false, regex: false };
+    this._open = "";
+    // the text after a word became a chip
     this._at = -1;
     // in the history; -1 for what was typed
     this._typed = "";
@@ -629,6 +631,11 @@ var Box = class {
       }
     });
   }
+  /** Replace the text, of which a word became a chip; the blank to go on typing is no part of the query. */
+  replace(text) {
+    this._open = text ? `${text} ` : "";
+    this.input.value = this._open;
+  }
   setMode(mode) {
     if (mode === this.mode) {
       return;
@@ -647,7 +654,7 @@ var Box = class {
     const globs = (input) => (input.value.match(/(?:[^,{]|\{[^}]*\})+/g) ?? []).map((glob) => glob.trim()).filter(Boolean);
     const isText = this.mode === "text";
     return {
-      query: this.input.value,
+      query: this.input.value === this._open ? this._open.trimEnd() : this.input.value,
       mode: this.mode,
       regex: isText && this._on.regex,
       word: isText && this._on.word,
@@ -1025,7 +1032,7 @@ var ROW = 21;
 var BEYOND = 12;
 var LABEL_PX = 62;
 var List = class {
-  // repositories: their names are shown
+  // before the lines
   constructor(_id, _t, _actions) {
     this._id = _id;
     this._t = _t;
@@ -1033,6 +1040,8 @@ var List = class {
     this.items = [];
     this.selected = -1;
     this.several = false;
+    // repositories: their names are shown
+    this.showsSymbols = false;
     this._stuck = -1;
     this._inset = null;
     this._insetPx = 0;
@@ -1265,7 +1274,7 @@ var List = class {
     }
     const { row } = item;
     const text = element("span", { class: row.is_prose ? "text prose" : "text" });
-    if (row.symbol && row.kind !== "markdown" && !row.marks.length) {
+    if (row.symbol && row.kind !== "markdown" && this.showsSymbols) {
       text.append(element("b", { text: row.symbol }), " ");
     }
     for (const [part, marked] of fitted(row.text, row.marks, this._columns())) {
@@ -1715,7 +1724,7 @@ var Panel = class {
     }
     const [rest, scope] = taken(this._box.input.value, this._scope);
     if (scope) {
-      this._box.input.value = rest;
+      this._box.replace(rest);
       this._setScope(scope);
     }
     const now = performance.now();
@@ -1752,17 +1761,20 @@ var Panel = class {
     }, wait);
   }
   _take(asked, found) {
+    const start = performance.now();
     this._asked = asked;
     this._found = found;
     this._box.showError("");
     this._chips.facets = found.facets;
     this._rows.replace(found.files, found.next);
     this._list.several = found.has_several;
+    this._list.showsSymbols = asked.mode === "meaning";
     this._summary.textContent = found.summary;
     this._summary.title = found.detail;
     this._drawNote();
     this._drawRows(false);
     this._drawEmpty();
+    performance.measure("codeintel:rows", { start });
   }
   _drawNote() {
     const t = this._t;
@@ -1770,7 +1782,8 @@ var Panel = class {
     if (this._found?.note) {
       parts.push(element("div", { text: this._found.note }));
     }
-    const unsaved = this._host.unsaved?.() ?? [];
+    const literal = this._asked?.mode === "text" && !this._asked.regex ? this._asked.query : "";
+    const unsaved = this._found && this._host.unsaved?.(literal) || [];
     if (this._found && unsaved.length) {
       const names = unsaved.map((path) => path.split("/").pop() ?? path).join(", ");
       parts.push(

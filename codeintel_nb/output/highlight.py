@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import textwrap
 from bisect import bisect_right
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..embedding.words import FILLERS, stem
 from ..search.hit import Hit, Results
@@ -65,34 +67,60 @@ def spans_in(results: Results, text: str) -> Spans:
 BEST_LINES = 2  # of a hit by meaning, besides its first line
 
 
-def telling_lines(results: Results, hit: Hit) -> list[str]:
-    """Return the lines that show a hit: of one by meaning, its first line and the best others.
+class ShownLine(NamedTuple):
+    """Line that shows a hit."""
 
-    Left-out lines are an ellipsis.
+    text: str
+    is_string: bool = False  # of a string that began before the snippet: a docstring's middle
+
+
+LEFT_OUT = ShownLine("…", is_string=True)
+
+
+def telling_lines(results: Results, hit: Hit) -> list[ShownLine]:
+    """Return the lines that show a hit.
+
+    Of a hit by meaning, these are its definition's, its first one and the best others.
     """
     lines = hit.snippet.split("\n")
+    strings = _lines_in_string(hit, lines)
+    shown = [ShownLine(line, number < strings) for number, line in enumerate(lines)]
     if not isinstance(results.query, SemanticQuery) or len(lines) <= BEST_LINES + 2:
-        return lines[:MAX_LINES]
-    first = next((i for i, line in enumerate(lines) if _is_telling(line)), 0)
+        return shown[:MAX_LINES]
+    out = [ShownLine(hit.signature)] if hit.signature else []
+    first = [] if out else [next((i for i, line in enumerate(lines) if _is_telling(line)), 0)]
     scores = [
         (len({line[a:b].lower() for a, b in spans_in(results, line)}), -number, number)
         for number, line in enumerate(lines)
-        if number > first and line.strip()
+        if number not in first and _is_telling(line)
     ]
     best = [number for score, _, number in sorted(scores, reverse=True) if score][:BEST_LINES]
-    shown = sorted({first, *(best or [first + 1, first + 2])} & set(range(len(lines))))
-    out = list[str]()
-    for before, number in zip([-1, *shown], shown, strict=False):
+    chosen = sorted({*first, *(best or range(len(lines))[1 : 1 + BEST_LINES])})
+    for before, number in zip([-1, *chosen], chosen, strict=False):
         if out and number > before + 1:
-            out.append("…")
-        out.append(lines[number])
-    return [*out, "…"] if shown[-1] < len(lines) - 1 else out
+            out.append(LEFT_OUT)
+        out.append(shown[number])
+    return [*out, LEFT_OUT] if chosen[-1] < len(lines) - 1 else out
+
+
+def _lines_in_string(hit: Hit, lines: list[str]) -> int:
+    """Return how many lines of a Python snippet belong to a string that began before it."""
+    if hit.language != "python" or not hit.signature or hit.kind in ("markdown", "text"):
+        return 0
+    for quotes in ('"""', "'''"):
+        if hit.snippet.count(quotes) % 2:
+            return next(number for number, line in enumerate(lines) if quotes in line) + 1
+    try:
+        ast.parse(textwrap.dedent(hit.snippet))
+    except (SyntaxError, ValueError):
+        return len(lines) if '"""' not in hit.snippet else 0
+    return 0
 
 
 def _is_telling(line: str) -> bool:
-    """Whether a line is more than a decorator, a comment mark or quotes."""
+    """Whether a line is more than a decorator, a rule or quotes."""
     text = line.strip()
-    return bool(text) and not text.startswith("@") and text.strip("\"'#/* ") != ""
+    return bool(text) and not text.startswith("@") and text.strip("\"'#/*-=~_ ") != ""
 
 
 def without_margin(text: str, spans: Spans) -> tuple[str, Spans]:
@@ -161,9 +189,13 @@ def _tokens(text: str, language: str) -> Iterable[tuple[str, str]]:
     lexer = _lexer(language)
     if lexer is None:
         return [("", text)]
-    from pygments.token import STANDARD_TYPES
+    from pygments.token import STANDARD_TYPES, Error
 
-    tokens = [(STANDARD_TYPES.get(kind, ""), value) for kind, value in lexer.get_tokens(text)]
+    # a snippet may be cut anywhere: what the lexer cannot read is no error
+    tokens = [
+        ("" if kind is Error else STANDARD_TYPES.get(kind, ""), value)
+        for kind, value in lexer.get_tokens(text)
+    ]
     return tokens if "".join(value for _, value in tokens) == text else [("", text)]
 
 

@@ -44,7 +44,8 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     symbol: str = ""
     cell: int | None = None  # index of the notebook cell, from 0
     revision: str = ""
-    # of a definition searched by name: from its start to its body, on one line
+    # of a definition searched by name: from its start to its body, on one line; of a chunk that
+    # begins in the middle of a definition: that one's first line
     signature: str = ""
     doc: str = ""  # first paragraph of the comment before it, or of its docstring
     # of start_line: 1-based, in the notebook cell's source, or in its output (kind text)

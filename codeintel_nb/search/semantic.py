@@ -28,6 +28,7 @@ from .rerank import Candidate, QueryIntent, parse_query, penalty, rerank
 CANDIDATES = 200  # of each kind, reranked
 REFINED = 64  # closest chunks rescored by exact vectors: codes are off by 0.001
 DENSE_WEIGHT = 0.6  # in the fusion; the rest is for BM25
+MAX_SIGNATURE_CHARACTERS = 200
 MAX_SNIPPET_CHARACTERS = 4000
 
 
@@ -317,4 +318,17 @@ def hydrate(shard: Shard, candidate: Candidate, score: float) -> Hit:
         kind=KINDS[int(shard.chunk_kind[chunk])], symbol=shard.label(chunk),
         cell=None if cell < 0 else cell, revision=shard.revision(file),
         cell_line=cell_line(shard, chunk, candidate.start_line),
+        signature=_definition_before(shard, file, candidate.start_line),
     )  # fmt: skip
+
+
+def _definition_before(shard: Shard, file: int, line: int) -> str:
+    """Return the first line of the definition in whose middle a chunk begins."""
+    (number,) = shard.definitions_around(np.array([file]), np.array([line])).tolist()
+    begin = int(shard.symbol_line[number]) if number >= 0 else line
+    if begin >= line:
+        return ""
+    chunk = shard.chunk_at(file, begin)
+    lines = shard.text(chunk).split("\n")
+    first = lines[min(begin - int(shard.chunk_line[chunk]), len(lines) - 1)]
+    return first.strip()[:MAX_SIGNATURE_CHARACTERS]

@@ -33,7 +33,7 @@ WATCH = """() => {
   const query = panel.querySelector('input[type=search]');
   query.addEventListener('input', () => { window.typed = performance.now(); });
   new MutationObserver(() => { window.drawn = performance.now(); }).observe(
-    panel.querySelector('.said'), { childList: true, characterData: true, subtree: true });
+    panel.querySelector('.summary'), { childList: true, characterData: true, subtree: true });
 }"""
 
 
@@ -63,7 +63,7 @@ def test_results_while_typing(corpus: Corpus, chromium: Any, tmp_path: Path) -> 
             "window.jupyterapp.restored.then("
             "() => window.jupyterapp.commands.execute('codeintel:search'))"
         )
-        page.locator(SIDE).get_by_text("chunks in").wait_for()
+        page.locator(".codeintel-Status", has_text="Scope:").wait_for()
         page.evaluate(WATCH)
         query = page.locator(SIDE).get_by_label("Search in scope", exact=True)
         for text in QUERIES:

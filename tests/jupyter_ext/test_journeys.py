@@ -277,3 +277,130 @@ def test_keyboard_alone(births, lab, open_lab):
     page.keyboard.press("Control+b")  # JupyterLab's own: hides the side bar
     page.locator(SIDE).wait_for(state="hidden")
     page.keyboard.press("Control+b")
+
+
+ROWS_IN_VIEW = """side => {
+  const seen = document.querySelector(`${side} .list`).getBoundingClientRect();
+  return [...document.querySelectorAll(`${side} .row`)].filter(row => {
+    const box = row.getBoundingClientRect();
+    return box.top >= seen.top - 1 && box.bottom <= seen.bottom + 1;
+  }).length;
+}"""
+SCROLL = """async side => {
+  const list = document.querySelector(`${side} .list`);
+  const times = [];
+  for (let step = 0; step < 40; step++) {
+    const began = performance.now();
+    list.scrollTop += 400;
+    list.dispatchEvent(new Event('scroll'));
+    times.push(performance.now() - began);
+    await new Promise(requestAnimationFrame);
+  }
+  return times.sort((a, b) => a - b)[20];
+}"""
+
+
+def test_thirty_rows_in_a_narrow_panel(births, lab, open_lab):
+    """At 250 by 1,000 pixels at least 30 rows are in view, and the box stays while they scroll."""
+    write_tree(lab.root / "births", {"many.txt": "several read_csv here\n" * 60})
+    page = open_lab("births/narrow.ipynb", SETUP)
+    page.set_viewport_size({"width": 1300, "height": 1000})
+    panel = show_panel(page)
+    query_of(panel).fill("read_csv")
+    panel.get_by_text(re.compile(r"\d+ results in")).wait_for()
+    assert panel.bounding_box()["width"] <= 260
+    assert page.evaluate(ROWS_IN_VIEW, SIDE) >= 30
+    before = query_of(panel).bounding_box()
+    page.evaluate("side => (document.querySelector(`${side} .list`).scrollTop = 500)", SIDE)
+    panel.locator(".sticky").wait_for()
+    assert query_of(panel).bounding_box() == before
+    (lab.root / "births" / "many.txt").unlink()
+
+
+@pytest.mark.slow
+def test_ten_thousand_hits_scroll(lab, open_lab):
+    """All of them can be reached; few rows are in the page, and a step costs little scripting."""
+    lines = "needle in the hay\n" * 500
+    write_tree(
+        lab.root / "hay", {".git/HEAD": "", **{f"d{i % 5}/f{i}.txt": lines for i in range(20)}}
+    )
+    page = open_lab("hay/scroll.ipynb", SETUP)
+    panel = show_panel(page)
+    query_of(panel).fill("needle in")
+    panel.get_by_text("10,000 results in 20 files").wait_for()
+    assert page.evaluate(SCROLL, SIDE) <= 8  # ms
+    (drawn,) = page.evaluate(
+        "performance.getEntriesByName('codeintel:rows').map(one => one.duration).slice(-1)"
+    )
+    assert drawn <= 30  # ms, from the answer to the rows
+    assert panel.locator(".row").count() <= 150
+    for _ in range(60):
+        height = page.evaluate(
+            "side => { const list = document.querySelector(`${side} .list`);"
+            " list.scrollTop = list.scrollHeight; return list.scrollHeight; }",
+            SIDE,
+        )
+        if height == 21 * (10_000 + 20):
+            break
+        page.wait_for_timeout(100)
+    assert height == 21 * (10_000 + 20)
+    page.wait_for_timeout(200)
+    assert panel.locator(".row.hit").last.get_attribute("title") == "line 500"
+    assert panel.locator(".row").count() <= 150
+
+
+def test_menu_of_a_hit(births, lab, open_lab):
+    """Copy, exclude and search by folder from a hit; dismissed rows leave the list."""
+    page = open_lab("births/menu.ipynb", SETUP)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    panel = show_panel(page)
+    query_of(panel).fill("read_csv(")
+    panel.get_by_text("13 results in 8 files").wait_for()
+    panel.locator(".hit").first.click(button="right")
+    panel.get_by_role("menuitem", name="Copy path").click()
+    panel.get_by_text("Copied.").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == "notebooks/0.ipynb"
+    panel.locator(".hit").first.hover()
+    panel.locator(".hit").first.get_by_label("Dismiss").click()
+    assert panel.locator(".hit").first.locator(".label").inner_text() == "[4] 2"
+    panel.locator(".row.file").first.click(button="right")
+    panel.get_by_role("menuitem", name="Exclude this file").click()
+    panel.get_by_text("11 results in 7 files").wait_for()
+    panel.locator(".chip", has_text="/notebooks/0.ipynb").wait_for()
+
+
+def test_scope_words_become_chips(births, lab, open_lab):
+    page = open_lab("births/words.ipynb", SETUP)
+    panel = show_panel(page)
+    query_of(panel).press_sequentially("read_csv -path:notebooks lang:markdown ")
+    panel.locator(".chip", has_text="markdown").wait_for()
+    panel.locator(".chip", has_text="**/notebooks/**").wait_for()
+    assert query_of(panel).input_value().strip() == "read_csv"
+    panel.get_by_text("1 result in 1 file").wait_for()
+    query_of(panel).press("Control+Shift+C")  # JupyterLab's own: the command palette
+    page.locator(".lm-CommandPalette input").wait_for()
+
+
+def test_selection_of_several_lines_is_searched_by_meaning(births, lab, open_lab):
+    page = open_lab("births/select.ipynb", SETUP, "x = 1\ny = x.groupby('month').mean()\nz = y")
+    show_panel(page)
+    page.evaluate(
+        """() => {
+          const {content} = window.jupyterapp.shell.currentWidget;
+          content.activeCellIndex = 1;
+          content.activeCell.editor.setSelection(
+            {start: {line: 0, column: 0}, end: {line: 2, column: 5}});
+        }"""
+    )
+    execute(page, "codeintel:search-selection")
+    panel = page.locator(SIDE)
+    panel.get_by_role("radio", name="Meaning", checked=True).wait_for()
+    panel.locator(".hit", has_text="average_by_month").first.wait_for()
+
+
+def test_links_of_a_cell_open_at_the_match(births, lab, open_lab):
+    """A link in results opens the notebook's cell, as a click in the panel does."""
+    page = open_lab("births/links.ipynb", SETUP, "%textsearch read_csv(")
+    page.locator(".jp-OutputArea a", has_text="Cell 2 · In [3] · line 2").first.click()
+    page.wait_for_function(f"{PATH} === 'births/notebooks/0.ipynb'")
+    page.wait_for_function(f"({SELECTED})() === 'read_csv('")

@@ -456,12 +456,14 @@ def test_indexing_shows_progress_and_can_be_cancelled(lab, open_lab):
     assert lab.ask("DELETE", "repositories/many").status == 204
 
 
-def test_readme_screenshot(lab, open_lab, tmp_path):
-    """Take the README's screenshot; CODEINTEL_SCREENSHOTS=notebooks updates it.
+def test_readme_pictures(lab, open_lab, tmp_path):
+    """Take the README's pictures; CODEINTEL_SCREENSHOTS=notebooks updates them.
 
-    It shows real code, a scope, a semantic search in a cell and a text search in the side bar.
+    Real code, a scope, a semantic search in a cell, a text search in the side bar; and a moving
+    one of a search: typing, a preview, another mode, an opened result.
     """
     import IPython
+    from PIL import Image
 
     shutil.copytree(
         Path(IPython.__file__).parent,
@@ -476,12 +478,51 @@ def test_readme_screenshot(lab, open_lab, tmp_path):
         "find.ipynb", setup, "%semsearch --limit 3 complete a name while the user types"
     )
     panel = show_panel(page)
-    panel.get_by_label("Search in scope", exact=True).press_sequentially("def complete")
+    frames = []
+
+    def frame(ms):
+        path = tmp_path / f"frame{len(frames)}.png"
+        page.screenshot(path=str(path), clip={"x": 0, "y": 0, "width": 1300, "height": 800})
+        frames.append((path, ms))
+
+    frame(800)
+    for text in ("def ", "comp", "lete"):
+        query_of(panel).press_sequentially(text)
+        panel.locator(".hit").first.wait_for()
+        page.wait_for_timeout(400)
+        frame(500)
     panel.locator(".hit").nth(3).wait_for()
     page.locator(".jp-OutputArea mark").first.wait_for()
     page.mouse.move(640, 990)
     keep(page, "panel", tmp_path)
-    assert "notebooks/panel.png" in (HERE.parent / "README.md").read_text(encoding="utf-8")
+    for _ in range(3):
+        query_of(panel).press("ArrowDown")
+        page.wait_for_timeout(300)
+        frame(700)
+    query_of(panel).press("Enter")
+    page.wait_for_function(f"({SELECTED})() === 'def complete'")
+    page.wait_for_timeout(500)
+    frame(1800)
+    query_of(panel).fill("where is a traceback printed")
+    panel.get_by_role("radio", name="Meaning").click()
+    panel.get_by_text("chunks").first.wait_for()
+    page.wait_for_timeout(600)
+    frame(2200)
+    pictures = [Image.open(path).convert("RGB").resize((975, 600)) for path, _ in frames]
+    palette = [one.quantize(64, dither=Image.Dither.NONE) for one in pictures]
+    for folder in (tmp_path, *([Path(SCREENSHOTS)] if SCREENSHOTS else [])):
+        palette[0].save(
+            folder / "search.gif",
+            save_all=True,
+            append_images=palette[1:],
+            duration=[ms for _, ms in frames],
+            loop=0,
+            optimize=True,
+        )
+    assert (tmp_path / "search.gif").stat().st_size < 1_500_000
+    readme = (HERE.parent / "README.md").read_text(encoding="utf-8")
+    assert "notebooks/panel.png" in readme
+    assert "notebooks/search.gif" in readme
     assert lab.ask("DELETE", "repositories/IPython").status == 204
 
 

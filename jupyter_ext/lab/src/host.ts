@@ -19,6 +19,12 @@ export interface Parts {
   failed: (error: Error) => void;
 }
 
+/** Return the text of an open document, cell by cell for a notebook. */
+function sourceOf(model: any): string {
+  const cells: any[] = model.sharedModel?.cells ?? [];
+  return cells.length ? cells.map(cell => cell.getSource()).join('\n') : (model.sharedModel?.getSource?.() ?? '');
+}
+
 export function hostOf({ app, documents, notebooks, model, viewer, failed }: Parts): Host {
   const contexts = () =>
     Array.from(app.shell.widgets('main'))
@@ -49,7 +55,10 @@ export function hostOf({ app, documents, notebooks, model, viewer, failed }: Par
     },
     document: (title, markdown) =>
       viewer.show({ id: title.replace(/[^\w.-]/g, '-'), title: `${title.slice(0, 40)}.md`, path: '', text: markdown, line: 1 }),
-    unsaved: () => contexts().map(context => context.path),
+    unsaved: text =>
+      contexts()
+        .filter(context => sourceOf(context.model).toLowerCase().includes(text.toLowerCase()))
+        .map(context => context.path),
     saveAll: () => {
       for (const context of contexts()) {
         context.save().catch(failed);

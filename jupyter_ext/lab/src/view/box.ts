@@ -121,6 +121,12 @@ export class Box {
     });
   }
 
+  /** Replace the text, of which a word became a chip; the blank to go on typing is no part of the query. */
+  replace(text: string): void {
+    this._open = text ? `${text} ` : '';
+    this.input.value = this._open;
+  }
+
   setMode(mode: Mode): void {
     if (mode === this.mode) {
       return;
@@ -141,7 +147,7 @@ export class Box {
       (input.value.match(/(?:[^,{]|\{[^}]*\})+/g) ?? []).map(glob => glob.trim()).filter(Boolean);
     const isText = this.mode === 'text';
     return {
-      query: this.input.value,
+      query: this.input.value === this._open ? this._open.trimEnd() : this.input.value,
       mode: this.mode,
       regex: isText && this._on.regex,
       word: isText && this._on.word,
@@ -210,6 +216,7 @@ export class Box {
   private _include: HTMLInputElement;
   private _exclude: HTMLInputElement;
   private _error: HTMLElement;
+  private _open = ''; // the text after a word became a chip
   private _at = -1; // in the history; -1 for what was typed
   private _typed = '';
 }

@@ -32,8 +32,8 @@ export interface Host {
   send?: (code: string) => void;
   /** Show a text as a document. */
   document?: (title: string, markdown: string) => void;
-  /** Return the paths of documents with unsaved changes. */
-  unsaved?: () => string[];
+  /** Return the paths of documents with unsaved changes that contain a text; of all with changes for none. */
+  unsaved?: (text: string) => string[];
   saveAll?: () => void;
   /** Whether the view holds results: the model then keeps their session. */
   hold?: (holds: boolean) => void;

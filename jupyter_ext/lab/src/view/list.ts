@@ -21,6 +21,7 @@ export class List {
   items: Item[] = [];
   selected = -1;
   several = false; // repositories: their names are shown
+  showsSymbols = false; // before the lines
 
   constructor(
     private _id: string,
@@ -271,7 +272,7 @@ export class List {
     }
     const { row } = item;
     const text = element('span', { class: row.is_prose ? 'text prose' : 'text' });
-    if (row.symbol && row.kind !== 'markdown' && !row.marks.length) {
+    if (row.symbol && row.kind !== 'markdown' && this.showsSymbols) {
       text.append(element('b', { text: row.symbol }), ' ');
     }
     for (const [part, marked] of fitted(row.text, row.marks, this._columns())) {

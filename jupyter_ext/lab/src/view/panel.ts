@@ -385,7 +385,7 @@ export class Panel implements View {
     }
     const [rest, scope] = taken(this._box.input.value, this._scope);
     if (scope) {
-      this._box.input.value = rest;
+      this._box.replace(rest);
       this._setScope(scope);
     }
     const now = performance.now();
@@ -424,17 +424,20 @@ export class Panel implements View {
   }
 
   private _take(asked: PanelSearch, found: Found): void {
+    const start = performance.now();
     this._asked = asked;
     this._found = found;
     this._box.showError('');
     this._chips.facets = found.facets;
     this._rows.replace(found.files, found.next);
     this._list.several = found.has_several;
+    this._list.showsSymbols = asked.mode === 'meaning';
     this._summary.textContent = found.summary;
     this._summary.title = found.detail;
     this._drawNote();
     this._drawRows(false);
     this._drawEmpty();
+    performance.measure('codeintel:rows', { start }); // in the page's trace
   }
 
   private _drawNote(): void {
@@ -443,7 +446,8 @@ export class Panel implements View {
     if (this._found?.note) {
       parts.push(element('div', { text: this._found.note }));
     }
-    const unsaved = this._host.unsaved?.() ?? [];
+    const literal = this._asked?.mode === 'text' && !this._asked.regex ? this._asked.query : '';
+    const unsaved = (this._found && this._host.unsaved?.(literal)) || [];
     if (this._found && unsaved.length) {
       const names = unsaved.map(path => path.split('/').pop() ?? path).join(', ');
       parts.push(
