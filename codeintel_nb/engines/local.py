@@ -37,7 +37,7 @@ from ..search.query import (
     SymbolQuery,
     TextQuery,
 )
-from ..search.semantic import Part, candidates, depth, hydrate, plan_search, rank, statistics
+from ..search.semantic import Part, candidates, depth, hydrated, plan_search, rank, statistics
 from ..search.sql import InScope, run_sql
 from ..search.symbols import FoundSymbol, find_alike, find_symbols, in_scope, symbol_hits
 from ..search.table import Table
@@ -184,7 +184,7 @@ class LocalEngine:
         searched = time.perf_counter()
         ranked = rank([one for one in by_part if one is not None], plan)
         shards = {part.shard.id: part.shard for part in parts}
-        hits = [hydrate(shards[candidate.shard], candidate, score) for candidate, score in ranked]
+        hits = hydrated(shards, ranked)
         reason: Reason = bounds.reason() if bounds.reached() else ""
         if not reason and query.limit == MAX_RANKED_CHUNKS == len(hits) < sum(
             part.mask.chunks_in_scope for part in parts

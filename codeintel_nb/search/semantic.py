@@ -304,8 +304,21 @@ def _below(
     return [(candidate, min(last, score * factor)) for candidate, score in rest]
 
 
-def hydrate(shard: Shard, candidate: Candidate, score: float) -> Hit:
-    """Return a candidate's hit, reading its snippet from the mapped content."""
+def hydrated(shards: dict[str, Shard], ranked: list[tuple[Candidate, float]]) -> list[Hit]:
+    """Return the candidates' hits, reading their snippets from the mapped content."""
+    signatures = dict[tuple[str, int], str]()
+    for shard_id, shard in shards.items():
+        own = [candidate for candidate, _ in ranked if candidate.shard == shard_id]
+        signatures |= _signatures(shard, own)
+    return [
+        _hydrate(shards[candidate.shard], candidate, score, signatures)
+        for candidate, score in ranked
+    ]
+
+
+def _hydrate(
+    shard: Shard, candidate: Candidate, score: float, signatures: dict[tuple[str, int], str]
+) -> Hit:
     chunk = candidate.chunk
     file = int(shard.chunk_file[chunk])
     cell = int(shard.chunk_cell[chunk])
@@ -318,17 +331,29 @@ def hydrate(shard: Shard, candidate: Candidate, score: float) -> Hit:
         kind=KINDS[int(shard.chunk_kind[chunk])], symbol=shard.label(chunk),
         cell=None if cell < 0 else cell, revision=shard.revision(file),
         cell_line=cell_line(shard, chunk, candidate.start_line),
-        signature=_definition_before(shard, file, candidate.start_line),
+        signature=signatures.get((candidate.shard, chunk), ""),
     )  # fmt: skip
 
 
-def _definition_before(shard: Shard, file: int, line: int) -> str:
-    """Return the first line of the definition in whose middle a chunk begins."""
-    (number,) = shard.definitions_around(np.array([file]), np.array([line])).tolist()
-    begin = int(shard.symbol_line[number]) if number >= 0 else line
-    if begin >= line:
-        return ""
-    chunk = shard.chunk_at(file, begin)
+def _signatures(shard: Shard, candidates: list[Candidate]) -> dict[tuple[str, int], str]:
+    """Return the first lines of the definitions in whose middle chunks begin, by chunk."""
+    if not candidates or not len(shard.symbol_line):
+        return {}
+    chunks = np.array([candidate.chunk for candidate in candidates], np.int64)
+    files = shard.chunk_file[chunks].astype(np.int64)
+    lines = np.array([candidate.start_line for candidate in candidates], np.int64)
+    order = np.lexsort((lines, files))
+    numbers = shard.definitions_around(files[order], lines[order])
+    begins = np.where(numbers >= 0, shard.symbol_line[numbers].astype(np.int64), lines[order])
+    return {
+        (shard.id, int(chunks[at])): _line(shard, int(files[at]), int(begin))
+        for at, begin in zip(order.tolist(), begins.tolist(), strict=True)
+        if begin < lines[at]
+    }
+
+
+def _line(shard: Shard, file: int, line: int) -> str:
+    chunk = shard.chunk_at(file, line)
     lines = shard.text(chunk).split("\n")
-    first = lines[min(begin - int(shard.chunk_line[chunk]), len(lines) - 1)]
-    return first.strip()[:MAX_SIGNATURE_CHARACTERS]
+    text = lines[min(line - int(shard.chunk_line[chunk]), len(lines) - 1)]
+    return text.strip()[:MAX_SIGNATURE_CHARACTERS]
