@@ -319,7 +319,7 @@ class Workspace(Searches):
         """Return up to ``most`` evenly spread chunks, on a map.
 
         The map covers the whole index. The first call lays it out in a child process, in some ten
-        seconds; ``cancel`` stops it. MissingExtra if openTSNE is not installed.
+        seconds; ``cancel`` stops it. MissingExtra if scikit-learn is not installed.
         """
 
         def run(view: View) -> Points:

@@ -21,6 +21,7 @@ from ..index.shard.cache import Shards
 from ..index.shard.mapping import raise_descriptor_limit
 from ..index.shard.shard import KINDS, Shard
 from ..scopes.scope import EVERYTHING, Scope
+from ..search.code_map.clusters import clusters_of
 from ..search.code_map.layout import Projection
 from ..search.code_map.points import Points
 from ..search.facet_counts import Counted, count_facets
@@ -112,6 +113,7 @@ class LocalEngine:
         )
         repos, paths, languages = list[str](), list[str](), list[str]()
         before = 0  # chunks in scope in earlier shards
+        drawn = list[tuple[Shard, int]]()
         for target, mask in zip(targets, masks, strict=True):
             shard = self.shard_of(target)
             chunks = (
@@ -131,17 +133,23 @@ class LocalEngine:
             paths += [shard.paths[file] for file in files.tolist()]
             languages += [shard.language(file) for file in files.tolist()]
             places.append(self._map.points(shard)[chunks])
+            drawn += [(shard, chunk) for chunk in chunks.tolist()]
             lines.append(shard.chunk_line[chunks])
             cells.append(shard.chunk_cell[chunks])
             kinds.append(shard.chunk_kind[chunks])
         at = np.concatenate(places)
+
+        def text_of(number: int) -> str:
+            shard, chunk = drawn[number]
+            return f"{shard.label(chunk)} {shard.text(chunk)}"
+
         return Points(
             at[:, 0].astype("<f4").tobytes(), at[:, 1].astype("<f4").tobytes(),
             np.concatenate(owners).astype("<u4").tobytes(),
             np.concatenate(lines).astype("<u4").tobytes(),
             np.concatenate(cells).astype("<i4").tobytes(),
             np.concatenate(kinds).astype("<u1").tobytes(),
-            repos, paths, languages, KINDS, total,
+            repos, paths, languages, KINDS, total, clusters_of(at, text_of),
         )  # fmt: skip
 
     def search(

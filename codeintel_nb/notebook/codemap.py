@@ -29,10 +29,13 @@ from ..scopes.globs import plain_glob
 from ..scopes.scope import Scope
 from ..search.code_map.points import Points
 from ..search.hit import Results
+from ..search.query import SemanticQuery
 
 Colour = Literal["folder", "language", "kind"]
 MAX_GROUPS = 7  # with their own colour: as many as a colour-blind person can tell apart
 MAX_POINTS = 100_000
+MAPPED_HITS = 20  # highlighted by a search in the map
+MAX_NARROWED = 60  # files of a cluster's scope
 HOVERED_LINES = 12
 OTHERS = "others"
 _COLOURS = (
@@ -56,6 +59,18 @@ class Choose(msgspec.Struct, tag="choose", tag_field="what", forbid_unknown_fiel
     rows: list[int]
 
 
+class Find(msgspec.Struct, tag="find", tag_field="what", forbid_unknown_fields=True):
+    """Search by meaning, from the map's box."""
+
+    query: str
+
+
+class Narrow(msgspec.Struct, tag="narrow", tag_field="what", forbid_unknown_fields=True):
+    """Set the scope to the files of a cluster."""
+
+    cluster: int
+
+
 class CodeMap(anywidget.AnyWidget):
     """Map to hover, zoom, click and choose from: ``results.map()`` or ``%codemap``.
 
@@ -73,6 +88,7 @@ class CodeMap(anywidget.AnyWidget):
     groups = traitlets.List(help="Name, colour and number of points of each group.").tag(sync=True)
     hits = traitlets.List(help="Points of the hits, which are highlighted.").tag(sync=True)
     caption = traitlets.Unicode().tag(sync=True)
+    clusters = traitlets.List(help="x, y and name of each cluster.").tag(sync=True)
 
     def __init__(
         self,
@@ -80,6 +96,7 @@ class CodeMap(anywidget.AnyWidget):
         found: list[Points],
         results: Results | None = None,
         colour: Colour = "folder",
+        scope: Scope | None = None,
     ) -> None:
         try:
             import PIL.Image  # noqa: F401
@@ -89,7 +106,7 @@ class CodeMap(anywidget.AnyWidget):
         self.total = found[0].total
         self.lit = _rows_of(self.points, results)
         self.chosen: list[int] = []
-        self._client = client
+        self._client, self._scope = client, scope or Scope()
         self._repositories = {
             status.name: status for status in client.ask(StatusRequest()).repositories
         }
@@ -103,6 +120,7 @@ class CodeMap(anywidget.AnyWidget):
         super().__init__(
             x=self.points["x"].tobytes(), y=self.points["y"].tobytes(), group=group.tobytes(),
             hits=self.lit, caption=self._caption(),
+            clusters=[(one.x, one.y, clean(one.name)) for one in found[0].clusters],
             groups=[
                 (clean(name), _COLOURS[-1] if name == OTHERS else _COLOURS[i], count)
                 for i, (name, count) in enumerate(zip(names, counts, strict=True))
@@ -123,18 +141,53 @@ class CodeMap(anywidget.AnyWidget):
         number = content.get("number") if isinstance(content, dict) else None
         try:
             request = msgspec.convert(
-                {name: value for name, value in content.items() if name != "number"}, Look | Choose
+                {name: value for name, value in content.items() if name != "number"},
+                Look | Choose | Find | Narrow,
             )
-            self.send(
-                {
-                    "number": number,
-                    "answer": self._look(request.row)
-                    if isinstance(request, Look)
-                    else self._choose(request.rows),
-                }
-            )
+            self.send({"number": number, "answer": self._answer(request)})
         except (CodeIntelError, msgspec.ValidationError, IndexError) as error:
             self.send({"number": number, "error": str(error)})
+
+    def _answer(self, request: Look | Choose | Find | Narrow) -> Any:
+        match request:
+            case Look():
+                return self._look(request.row)
+            case Choose():
+                return self._choose(request.rows)
+            case Find():
+                return self._find(request.query)
+            case Narrow():
+                return self._narrow(request.cluster)
+
+    def _find(self, query: str) -> str:
+        """Highlight the hits of a search; return the caption."""
+        limits = {name: getattr(self._scope, name) for name in Scope.__struct_fields__}
+        question = SemanticQuery(query=query, limit=MAPPED_HITS, **limits)
+        self.lit = _rows_of(self.points, self._client.ask(question).results)
+        caption = self._caption()
+        self.hits, self.caption = self.lit, caption
+        return caption
+
+    def _narrow(self, cluster: int) -> str:
+        """Set the scope to the files with most of their chunks in a cluster."""
+        middles = np.array([(x, y) for x, y, _ in self.clusters])
+        places = np.stack([self.points["x"], self.points["y"]], axis=1)
+        own = ((places[:, None, :] - middles[None]) ** 2).sum(axis=2).argmin(axis=1)
+        files = list(zip(self.points["repo"].tolist(), self.points["path"].tolist(), strict=True))
+        members = [file for file, at in zip(files, own.tolist(), strict=True) if at == cluster]
+        inside = Counter(members)
+        together = Counter(files)
+        most = [file for file, count in inside.most_common() if 2 * count > together[file]]
+        chosen = (most or [file for file, _ in inside.most_common(1)])[:MAX_NARROWED]
+        scope = self._scope.merged(
+            repos=tuple(sorted({repo for repo, _ in chosen})),
+            include_globs=tuple(f"/{plain_glob(path)}" for _, path in chosen),
+        )
+        self._client.set_scope(scope)
+        count = plural(len(chosen), "file")
+        return (
+            f"The scope is now {count} about {self.clusters[cluster][2]}. %scope clear resets it."
+        )
 
     def _choose(self, rows: list[int]) -> str:
         self.chosen = rows

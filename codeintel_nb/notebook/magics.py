@@ -349,6 +349,7 @@ class CodeintelMagics(BaseMagics):
                 points_in(self.client, scope, colour, results, progress, cancel),
                 results,
                 colour,
+                scope,
             )
 
         return self._work(make, DRAWING)

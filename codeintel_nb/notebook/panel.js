@@ -183,7 +183,7 @@ function linkHost(failed) {
 var MAP_HEIGHT = 480;
 var NEAR = 8;
 var MOST_ZOOM = 400;
-var HINT = "Hover over a point to see its code; click it to open its file. Drag to move, Ctrl and the wheel or + and - to zoom, 0 to show all, Shift and drag to select, N for the next hit, Enter to open it.";
+var HINT = "Hover over a point to see its code; click it to open its file, or a name to search only there. Drag to move, Ctrl and the wheel or + and - to zoom, 0 to show all, Shift and drag to select, N for the next hit, Enter to open it.";
 function pixel(colour, towards = colour, share = 0) {
   const part = (text, i) => parseInt(text.slice(1 + 2 * i, 3 + 2 * i), 16);
   const [red, green, blue] = [0, 1, 2].map((i) => Math.round(part(colour, i) * (1 - share) + part(towards, i) * share));
@@ -204,7 +204,9 @@ function renderMap({ model, el, application }) {
     return held2.buffer.slice(held2.byteOffset, held2.byteOffset + held2.byteLength);
   };
   const [xs, ys, group] = [new Float32Array(bytes("x")), new Float32Array(bytes("y")), new Uint8Array(bytes("group"))];
-  const hits = model.get("hits");
+  let hits = model.get("hits");
+  const clusters = model.get("clusters") ?? [];
+  let labels = [];
   const groups = model.get("groups");
   const hidden = new Uint8Array(groups.length);
   let chosen = null;
@@ -249,17 +251,38 @@ function renderMap({ model, el, application }) {
     );
     legend.append(key);
   }
+  const tooltip = element("div", { class: "tooltip", hidden: true, "aria-hidden": "true" });
+  const counts = element("small", { class: "counts", text: model.get("caption") });
+  const query = element("input", {
+    type: "search",
+    placeholder: "Search in this map",
+    "aria-label": "Search in this map by meaning",
+    spellcheck: "false",
+    onkeydown: (event) => {
+      if (event.key === "Enter" && query.value.trim()) {
+        questions.ask("find", { query: query.value.trim() }).then((text) => counts.textContent = text, failed);
+      }
+      if (!event.ctrlKey && !event.metaKey && !event.altKey) {
+        event.stopPropagation();
+      }
+    }
+  });
   const root = element(
-    "section",
-    { class: "codeintel map", "aria-label": "Code map" },
-    element("small", { class: "counts", text: model.get("caption") }),
-    canvas,
+    "div",
+    { class: "codeintel map", role: "group", "aria-label": "Code map" },
+    element("div", { class: "map-head" }, counts, query),
+    element("div", { class: "map-canvas" }, canvas, tooltip),
     legend,
     picked,
     title,
     note,
     code
   );
+  const highlighted = () => {
+    hits = model.get("hits");
+    dirty();
+  };
+  model.on("change:hits", highlighted);
   const opener = application ?? linkHost((message) => note.textContent = message);
   const view = { x: 0, y: 0, scale: 1 };
   const all = { x: 0, y: 0, scale: 1 };
@@ -320,7 +343,13 @@ function renderMap({ model, el, application }) {
       }
     }
     context.putImageData(image, 0, 0);
-    for (const i of hits) if (!hidden[group[i]]) ring(i, Math.max(4 * ratio(), size * 0.7), colours[group[i]], ink, paper);
+    hits.forEach((i, rank) => {
+      if (!hidden[group[i]]) {
+        ring(i, Math.max(4 * ratio(), size * 0.7), colours[group[i]], ink, paper);
+        write(String(rank + 1), across(xs[i]) + 8 * ratio(), down(ys[i]) - 6 * ratio(), 10, ink, paper);
+      }
+    });
+    drawLabels(ink, paper);
     if (hovered >= 0) ring(hovered, Math.max(7 * ratio(), size), colours[group[hovered]], ink, paper);
     context.lineWidth = 1.5 * ratio();
     if (lasso) {
@@ -331,6 +360,34 @@ function renderMap({ model, el, application }) {
       context.stroke();
     }
   }
+  function write(text, x, y, px, ink, paper) {
+    context.font = `600 ${px * ratio()}px system-ui, sans-serif`;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    context.lineJoin = "round";
+    context.lineWidth = 3 * ratio();
+    context.strokeStyle = paper;
+    context.strokeText(text, x, y);
+    context.fillStyle = ink;
+    context.fillText(text, x, y);
+    return context.measureText(text).width;
+  }
+  function drawLabels(ink, paper) {
+    labels = [];
+    const half = 8 * ratio();
+    clusters.forEach(([cx, cy, name], cluster) => {
+      const [x, y] = [across(cx), down(cy)];
+      context.font = `600 ${12 * ratio()}px system-ui, sans-serif`;
+      const wide = context.measureText(name).width / 2 + 4 * ratio();
+      const box = [x - wide, y - half, x + wide, y + half];
+      const isCovered = labels.some(({ box: b }) => box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1]);
+      if (!isCovered && box[0] > 0 && box[2] < canvas.width && y > half && y < canvas.height - half) {
+        write(name, x, y, 12, ink, paper);
+        labels.push({ box, cluster });
+      }
+    });
+  }
+  const labelAt = ([x, y]) => labels.find(({ box }) => x > box[0] && x < box[2] && y > box[1] && y < box[3]);
   function ring(i, radius, inside, line, halo) {
     context.beginPath();
     context.arc(across(xs[i]), down(ys[i]), radius, 0, 7);
@@ -362,6 +419,7 @@ function renderMap({ model, el, application }) {
     if (i === hovered) return;
     hovered = i;
     dirty();
+    tooltip.hidden = true;
     if (i < 0) return questions.drop("look");
     void questions.askLast(
       "look",
@@ -371,10 +429,20 @@ function renderMap({ model, el, application }) {
         title.textContent = place.title;
         title.hidden = false;
         note.textContent = place.note;
+        showTooltip(i, place);
         code.replaceChildren(...pieces(place.segments));
       },
       failed
     );
+  }
+  function showTooltip(i, place) {
+    const text = place.segments.map((part) => part[2]).join("");
+    const lines = text.split("\n").filter((line) => line.trim());
+    tooltip.replaceChildren(element("b", { text: place.title }), element("pre", { text: lines.slice(0, 3).join("\n") }));
+    tooltip.hidden = hovered !== i;
+    const [x, y] = [across(xs[i]) / ratio(), down(ys[i]) / ratio()];
+    tooltip.style.left = `${Math.max(0, Math.min(x + 12, canvas.clientWidth - tooltip.offsetWidth))}px`;
+    tooltip.style.top = `${y + 14 + tooltip.offsetHeight > MAP_HEIGHT ? y - 14 - tooltip.offsetHeight : y + 14}px`;
   }
   function open(i) {
     if (i < 0) {
@@ -453,8 +521,14 @@ function renderMap({ model, el, application }) {
       lasso = null;
       choose(drawn.length > 2 ? drawn : null);
     } else if (moved <= 3 * ratio()) {
-      hover(nearest(placed(event)));
-      open(hovered);
+      const label = labelAt(placed(event));
+      const point = nearest(placed(event));
+      if (label && !hits.includes(point)) {
+        questions.ask("narrow", { cluster: label.cluster }).then((text) => picked.textContent = text, failed);
+      } else {
+        hover(point);
+        open(hovered);
+      }
     }
   });
   canvas.addEventListener("mousedown", (event) => event.shiftKey && event.stopPropagation());
@@ -512,6 +586,7 @@ function renderMap({ model, el, application }) {
     sized.disconnect();
     endTheme();
     cancelAnimationFrame(frame);
+    model.off("change:hits", highlighted);
     questions.close();
     root.remove();
   };

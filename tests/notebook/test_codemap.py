@@ -8,8 +8,10 @@ import nbformat
 import pytest
 from PIL import Image
 
+from codeintel_nb import Scope
+from codeintel_nb.client.embedded import EmbeddedClient
 from codeintel_nb.errors import SearchError
-from codeintel_nb.notebook.codemap import CodeMap
+from codeintel_nb.notebook.codemap import CodeMap, points_in
 from codeintel_nb.search.hit import Results
 from tests.conftest import write_tree
 from tests.notebook.test_magics import ready, run, shell  # noqa: F401 (fixtures)
@@ -170,3 +172,40 @@ def test_map_without_the_magics_is_an_error(shop, monkeypatch):
     monkeypatch.setattr(Results, "mapper", None)
     with pytest.raises(SearchError, match="%load_ext"):
         shop.search_text("cart").map()
+
+
+def test_clusters_are_named_searched_and_narrowed_to(make_workspace, tmp_path, asked):
+    """Three topics far apart: each has a name of its words; a click on it sets the scope."""
+    topics = {
+        "money": "charge invoice payment currency refund",
+        "space": "planet orbit rocket comet gravity",
+        "music": "violin chord melody rhythm octave",
+    }
+    files = {}
+    for topic, words in topics.items():
+        first, second, third, fourth, fifth = words.split()
+        for i in range(60):
+            files[f"{topic}/{first}_{i}.py"] = (
+                f"def {first}_{second}_{i}({third}, {fourth}):\n"
+                f"    # the {fifth} of a {first}, from {second} and {third}\n"
+                f"    {fifth} = {third} * {i} + {fourth}\n    return {fifth}, {second!r}\n"
+            )
+    workspace = make_workspace()
+    workspace.index(write_tree(tmp_path / "t", files))
+    client = EmbeddedClient(workspace)
+    client.set_scope(Scope(repos=("t",)))
+    scope = client.get_scope().scope
+    drawn = CodeMap(client, points_in(client, scope, "folder"), scope=scope)
+    assert len(drawn.clusters) >= 3
+    for words in topics.values():
+        assert any(set(name.split()) & set(words.split()) for _, _, name in drawn.clusters)
+    assert "hits highlighted" in asked(drawn, what="find", query="orbit of a planet")
+    assert {drawn.points["path"][row].partition("/")[0] for row in drawn.lit[:5]} == {"space"}
+    number = next(
+        i
+        for i, (_, _, name) in enumerate(drawn.clusters)
+        if set(name.split()) & set(topics["music"].split())
+    )
+    assert "about" in asked(drawn, what="narrow", cluster=number)
+    narrowed = workspace.list_paths(client.get_scope().scope)
+    assert {path.partition("/")[0] for path in narrowed["path"]} == {"music"}

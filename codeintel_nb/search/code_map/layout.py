@@ -15,7 +15,6 @@ import os
 import sys
 import tempfile
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from errno import ENOENT
@@ -23,14 +22,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from ...errors import CodeIntelError, EngineError, MissingExtra, SearchError
 from ...files import make_private, replace
 from ...index.locking import acquire_lock
 from ...index.shard.shard import Shard
-from ...index.shard.vectors import decode
 from ...index.update.report import Progress
 from ...index.update.subprocess_job import (
     Cancelled,
@@ -52,15 +48,11 @@ from .landmarks import (
     read_points,
     write_landmarks,
 )
+from .placing import laid_out, placed
 
-LANDMARKS = 4000
-NEIGHBOURS = 10
-SHARPNESS = 0.02  # cosine gain that multiplies a landmark's weight by e
 LAYOUT_CHUNKS = 150_000  # placing this many takes about as long as the layout
-ITERATIONS, CALLED_EVERY = 750, 25  # of t-SNE
 STAGE = "drawing the map"
 WAIT_S = 0.2  # for the lock, between checks for a cancellation
-_BATCH = 20_000
 
 
 class Projection:
@@ -103,7 +95,7 @@ class Projection:
 
         Raises
         ------
-        MissingExtra : a layout is due but openTSNE is not installed.
+        MissingExtra : a layout is due but scikit-learn is not installed.
         SearchError : the caller cancelled it.
         EngineError : the child died, or the map could not be written.
         FileNotFoundError : a shard was replaced meanwhile.
@@ -182,7 +174,7 @@ class Projection:
     ) -> None:
         """Run the child and load its points."""
         landmarks = self._present(shards)
-        if landmarks is None and find_spec("openTSNE") is None:
+        if landmarks is None and find_spec("sklearn") is None:
             raise MissingExtra("map", needed_by="The code map")
         with tempfile.TemporaryDirectory(prefix="codeintel-map-") as scratch:
             folder = self.folder if _can_write(self.folder) else Path(scratch)
@@ -290,12 +282,12 @@ def _make(job: Layout) -> None:
         _print(Progress(STAGE, bytes_done=offset + int(share), bytes_total=total))
 
     if landmarks is None:
-        landmarks = _laid_out(shards, chunks, lambda share: report(share * LAYOUT_CHUNKS))
+        landmarks = laid_out(shards, chunks, lambda share: report(share * LAYOUT_CHUNKS))
         write_landmarks(folder / LANDMARKS_FILE, landmarks)
         offset += LAYOUT_CHUNKS
     for shard in shards:
         if read_points(folder, shard, landmarks) is None:
-            points = _placed(shard, landmarks, report)
+            points = placed(shard, landmarks, report)
             replace(points_file(folder, shard, landmarks), points.astype("<f4").tobytes())
         offset += shard.manifest.chunks
 
@@ -303,82 +295,6 @@ def _make(job: Layout) -> None:
 def _print(line: _Line) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
     sys.stdout.buffer.flush()
-
-
-def _laid_out(shards: Sequence[Shard], chunks: int, report: Callable[[float], None]) -> Landmarks:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from openTSNE import TSNE
-    embedder = shards[0].manifest.embedder
-    steps = 0
-
-    def on_iterations(*_: object) -> bool:
-        nonlocal steps
-        steps += CALLED_EVERY
-        report(min(1.0, steps / ITERATIONS))
-        return False
-
-    random = np.random.default_rng(0)
-    target = min(LANDMARKS, chunks)
-    parts = [
-        random.choice(
-            shard.manifest.chunks,
-            min(shard.manifest.chunks, -(-target * shard.manifest.chunks // max(1, chunks))),
-            replace=False,
-        )
-        for shard in shards
-    ]
-    vectors = np.concatenate(
-        [_normalized(shard, np.sort(part)) for shard, part in zip(shards, parts, strict=True)]
-    )
-    if len(vectors) < 4:  # too few for a layout
-        places = np.zeros((len(vectors), 2), np.float32)
-        places[:, 0] = np.arange(len(vectors))
-    else:
-        perplexity = min(30.0, (len(vectors) - 1) / 3)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            fitted = TSNE(
-                perplexity=perplexity,
-                metric="cosine",
-                initialization="random" if len(vectors) < 50 else "pca",
-                n_jobs=2,
-                random_state=0,
-                callbacks=on_iterations,
-                callbacks_every_iters=CALLED_EVERY,
-            ).fit(vectors)
-        places = np.asarray(fitted, np.float32)
-    places = places - places.mean(axis=0)
-    spread = float(np.abs(places).max()) if len(places) else 0.0
-    return Landmarks(vectors, (places / (spread or 1.0)).astype(np.float32), chunks, embedder)
-
-
-def _placed(shard: Shard, landmarks: Landmarks, report: Callable[[float], None]) -> Floats:
-    import faiss
-
-    points = np.zeros((shard.manifest.chunks, 2), np.float32)
-    faiss.omp_set_num_threads(1)
-    near = min(NEIGHBOURS, len(landmarks.vectors))
-    for begin in range(0, shard.manifest.chunks, _BATCH):
-        vectors = _normalized(shard, np.arange(begin, min(begin + _BATCH, shard.manifest.chunks)))
-        closeness, which = faiss.knn(
-            vectors, landmarks.vectors, near, metric=faiss.METRIC_INNER_PRODUCT
-        )
-        weights = np.exp((closeness - closeness[:, :1]) / SHARPNESS)
-        weights /= weights.sum(axis=1, keepdims=True)
-        points[begin : begin + len(vectors)] = np.einsum(
-            "ij,ijk->ik", weights, landmarks.places[which]
-        )
-        report(begin + len(vectors))
-    return points
-
-
-def _normalized(shard: Shard, chunks: npt.NDArray[np.int64]) -> Floats:
-    vectors = decode(shard.vectors.codes[chunks])
-    normalized: Floats = (
-        vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    ).astype(np.float32)
-    return normalized
 
 
 def _can_write(folder: Path) -> bool:

@@ -5,6 +5,15 @@ from __future__ import annotations
 import msgspec
 
 
+class Cluster(msgspec.Struct, frozen=True):
+    """Chunks close together on a map."""
+
+    x: float  # of its middle
+    y: float
+    points: int
+    name: str  # its telling words
+
+
 class Points(msgspec.Struct, frozen=True):
     """Chunks on a map; the arrays are little-endian bytes, one item per chunk."""
 
@@ -19,3 +28,4 @@ class Points(msgspec.Struct, frozen=True):
     languages: list[str]
     kinds: tuple[str, ...]
     total: int  # chunks in scope; the points are an even sample if there are fewer
+    clusters: tuple[Cluster, ...] = ()

@@ -15,7 +15,7 @@ const MAP_HEIGHT = 480;
 const NEAR = 8; // pixels around the pointer in which a point is met
 const MOST_ZOOM = 400; // times the whole map
 const HINT =
-  'Hover over a point to see its code; click it to open its file. Drag to move, Ctrl and the wheel or + and - to zoom, 0 to show all, Shift and drag to select, N for the next hit, Enter to open it.';
+  'Hover over a point to see its code; click it to open its file, or a name to search only there. Drag to move, Ctrl and the wheel or + and - to zoom, 0 to show all, Shift and drag to select, N for the next hit, Enter to open it.';
 
 // A colour "#rrggbb" as a pixel, paler towards another.
 function pixel(colour: string, towards = colour, share = 0): number {
@@ -41,7 +41,9 @@ export function renderMap({ model, el, application }: Given): () => void {
     return held.buffer.slice(held.byteOffset, held.byteOffset + held.byteLength);
   };
   const [xs, ys, group] = [new Float32Array(bytes('x')), new Float32Array(bytes('y')), new Uint8Array(bytes('group'))];
-  const hits: number[] = model.get('hits');
+  let hits: number[] = model.get('hits');
+  const clusters: [number, number, string][] = model.get('clusters') ?? [];
+  let labels: { box: [number, number, number, number]; cluster: number }[] = []; // as drawn
   const groups: [string, string, number][] = model.get('groups'); // [name, colour, points]
   const hidden = new Uint8Array(groups.length);
   let chosen: Uint8Array | null = null; // a byte a point, 1 where it is chosen
@@ -87,17 +89,38 @@ export function renderMap({ model, el, application }: Given): () => void {
     );
     legend.append(key);
   }
+  const tooltip = element('div', { class: 'tooltip', hidden: true, 'aria-hidden': 'true' });
+  const counts = element('small', { class: 'counts', text: model.get('caption') });
+  const query = element('input', {
+    type: 'search',
+    placeholder: 'Search in this map',
+    'aria-label': 'Search in this map by meaning',
+    spellcheck: 'false',
+    onkeydown: (event: KeyboardEvent) => {
+      if (event.key === 'Enter' && query.value.trim()) {
+        questions.ask('find', { query: query.value.trim() }).then(text => (counts.textContent = text), failed);
+      }
+      if (!event.ctrlKey && !event.metaKey && !event.altKey) {
+        event.stopPropagation();
+      }
+    }
+  });
   const root = element(
-    'section',
-    { class: 'codeintel map', 'aria-label': 'Code map' },
-    element('small', { class: 'counts', text: model.get('caption') }),
-    canvas,
+    'div',
+    { class: 'codeintel map', role: 'group', 'aria-label': 'Code map' },
+    element('div', { class: 'map-head' }, counts, query),
+    element('div', { class: 'map-canvas' }, canvas, tooltip),
     legend,
     picked,
     title,
     note,
     code
   );
+  const highlighted = () => {
+    hits = model.get('hits');
+    dirty();
+  };
+  model.on('change:hits', highlighted);
 
   const opener = application ?? linkHost(message => (note.textContent = message));
 
@@ -168,7 +191,13 @@ export function renderMap({ model, el, application }: Given): () => void {
       }
     }
     context.putImageData(image, 0, 0);
-    for (const i of hits) if (!hidden[group[i]]) ring(i, Math.max(4 * ratio(), size * 0.7), colours[group[i]], ink, paper);
+    hits.forEach((i, rank) => {
+      if (!hidden[group[i]]) {
+        ring(i, Math.max(4 * ratio(), size * 0.7), colours[group[i]], ink, paper);
+        write(String(rank + 1), across(xs[i]) + 8 * ratio(), down(ys[i]) - 6 * ratio(), 10, ink, paper);
+      }
+    });
+    drawLabels(ink, paper);
     if (hovered >= 0) ring(hovered, Math.max(7 * ratio(), size), colours[group[hovered]], ink, paper);
     context.lineWidth = 1.5 * ratio();
     if (lasso) {
@@ -179,6 +208,38 @@ export function renderMap({ model, el, application }: Given): () => void {
       context.stroke();
     }
   }
+
+  function write(text: string, x: number, y: number, px: number, ink: string, paper: string): number {
+    context.font = `600 ${px * ratio()}px system-ui, sans-serif`;
+    context.textAlign = 'center';
+    context.textBaseline = 'middle';
+    context.lineJoin = 'round';
+    context.lineWidth = 3 * ratio();
+    context.strokeStyle = paper;
+    context.strokeText(text, x, y);
+    context.fillStyle = ink;
+    context.fillText(text, x, y);
+    return context.measureText(text).width;
+  }
+
+  // The names of clusters, largest first, where they do not cover another.
+  function drawLabels(ink: string, paper: string): void {
+    labels = [];
+    const half = 8 * ratio();
+    clusters.forEach(([cx, cy, name], cluster) => {
+      const [x, y] = [across(cx), down(cy)];
+      context.font = `600 ${12 * ratio()}px system-ui, sans-serif`;
+      const wide = context.measureText(name).width / 2 + 4 * ratio();
+      const box: [number, number, number, number] = [x - wide, y - half, x + wide, y + half];
+      const isCovered = labels.some(({ box: b }) => box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1]);
+      if (!isCovered && box[0] > 0 && box[2] < canvas.width && y > half && y < canvas.height - half) {
+        write(name, x, y, 12, ink, paper);
+        labels.push({ box, cluster });
+      }
+    });
+  }
+
+  const labelAt = ([x, y]: [number, number]) => labels.find(({ box }) => x > box[0] && x < box[2] && y > box[1] && y < box[3]);
 
   function ring(i: number, radius: number, inside: string, line: string, halo: string): void {
     context.beginPath();
@@ -214,7 +275,8 @@ export function renderMap({ model, el, application }: Given): () => void {
     if (i === hovered) return;
     hovered = i;
     dirty();
-    if (i < 0) return questions.drop('look'); // what was read stays
+    tooltip.hidden = true;
+    if (i < 0) return questions.drop('look');
     void questions.askLast(
       'look',
       { row: i },
@@ -223,10 +285,20 @@ export function renderMap({ model, el, application }: Given): () => void {
         title.textContent = place.title;
         title.hidden = false;
         note.textContent = place.note;
+        showTooltip(i, place);
         code.replaceChildren(...pieces(place.segments));
       },
       failed
     );
+  }
+  function showTooltip(i: number, place: any): void {
+    const text: string = place.segments.map((part: [string, boolean, string]) => part[2]).join('');
+    const lines = text.split('\n').filter(line => line.trim());
+    tooltip.replaceChildren(element('b', { text: place.title }), element('pre', { text: lines.slice(0, 3).join('\n') }));
+    tooltip.hidden = hovered !== i;
+    const [x, y] = [across(xs[i]) / ratio(), down(ys[i]) / ratio()];
+    tooltip.style.left = `${Math.max(0, Math.min(x + 12, canvas.clientWidth - tooltip.offsetWidth))}px`;
+    tooltip.style.top = `${y + 14 + tooltip.offsetHeight > MAP_HEIGHT ? y - 14 - tooltip.offsetHeight : y + 14}px`;
   }
   function open(i: number): void {
     if (i < 0) {
@@ -305,8 +377,14 @@ export function renderMap({ model, el, application }: Given): () => void {
       lasso = null;
       choose(drawn.length > 2 ? drawn : null);
     } else if (moved <= 3 * ratio()) {
-      hover(nearest(placed(event)));
-      open(hovered);
+      const label = labelAt(placed(event));
+      const point = nearest(placed(event));
+      if (label && !hits.includes(point)) {
+        questions.ask('narrow', { cluster: label.cluster }).then(text => (picked.textContent = text), failed);
+      } else {
+        hover(point);
+        open(hovered);
+      }
     }
   });
   canvas.addEventListener('mousedown', event => event.shiftKey && event.stopPropagation()); // Lab would choose cells
@@ -366,6 +444,7 @@ export function renderMap({ model, el, application }: Given): () => void {
     sized.disconnect();
     endTheme();
     cancelAnimationFrame(frame);
+    model.off('change:hits', highlighted);
     questions.close();
     root.remove();
   };
