@@ -144,6 +144,7 @@ def test_a_user_without_a_home_is_told_what_to_set(arrows, own_home, tmp_path):
     assert (done.returncode, b"Error" in done.stderr) == (0, False), done
 
 
+@pytest.mark.slow
 def test_eighty_repositories_are_searched_with_256_open_files(tmp_path):
     roots = [
         write_tree(
@@ -204,6 +205,7 @@ print(len(ready.search_text("shared_word")))
     assert after == "3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refusal", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
 def test_a_home_on_a_file_system_without_locks(tmp_path, own_home, refusal):
     site = write_tree(
@@ -262,6 +264,7 @@ def test_grammars_load_with_a_home_mounted_noexec(tmp_path, tree):
     assert f"load from {home}" not in out
 
 
+@pytest.mark.slow
 def test_doctor_reports_when_no_grammar_can_be_loaded(tmp_path, tree, own_home):
     unpacked = write_tree(
         tmp_path / "site",

@@ -213,7 +213,7 @@ class CodeMap(anywidget.AnyWidget):
         except CodeIntelError as error:  # the file changed meanwhile, or was deleted
             text, note = "", str(error)
         shown = "\n".join(clean(part)[:300] for part in text.split("\n"))
-        at = f":{line}" if cell < 0 else f" [{cell}] {line}"
+        at = f":{line}" if cell < 0 else f" · Cell {cell + 1}"
         return {
             "repo": repo, "path": path,
             "title": f"{clean(repo)}: {clean(path)}{at}", "note": note,

@@ -17,6 +17,8 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from ..operations.command_line import magic_of
+from ..operations.options import positional_of
 from ..output.highlight import (
     MAX_LINES,
     Spans,
@@ -25,18 +27,20 @@ from ..output.highlight import (
     spans_in,
     telling_lines,
 )
-from ..output.places import facts_of, is_output, is_prose, place_in_words
+from ..output.places import facts_of, is_hidden, is_output, is_prose, place_in_words, utf16
 from ..output.plain_text import MAX_LINE_CHARACTERS, caption, clean, location, plain
 from ..output.progress import plural
 from ..output.wording import in_notebook
 from ..scopes.globs import empty_hint
 from ..search.hit import Hit, Results
-from ..search.query import PathQuery, SymbolQuery, TextQuery
+from ..search.query import PathQuery, SemanticQuery, SymbolQuery, TextQuery
+from ..sources.notebooks.cell_facts import cell_picture
 
 SHOWN = 10  # hits in plain text and Markdown; slices and `_.show(50)` show others
 SHOWN_HTML = 200  # hits in HTML, where files are folded
 OPEN_FILES = 3  # not folded
 MAX_PICTURE_BYTES = 40_000  # of a thumbnail, as base64
+MAX_PICTURES_BYTES = 300_000  # of all of one output
 FRAGMENT = "codeintel"  # of links that the extension of JupyterLab reads
 _LEFT = "text-align:left"
 _COMMENT = ' style="color:inherit;opacity:0.8"'  # readable in both themes of Jupyter
@@ -71,12 +75,40 @@ def _html(results: Results, hits: tuple[Hit, ...]) -> str:
         if len(hits) == len(results.hits)
         else f" · <code>_.show({min(1000, len(results.hits))})</code> shows more"
     )
-    head = f"<div style='text-align:left'>{note}{more}</div>"
+    head = f"<div style='text-align:left'>{note}{more}{_toolbar(results)}</div>"
     if isinstance(results.query, PathQuery) or _is_counts(results):
         return head + _table_of_files(results, hits)
+    pictures = Pictures()
     return head + "".join(
-        _file(results, group, number < OPEN_FILES)
+        _file(results, group, number < OPEN_FILES, pictures)
         for number, group in enumerate(_by_file(hits).values())
+    )
+
+
+_MODES = {TextQuery: "text", SemanticQuery: "meaning", SymbolQuery: "symbols", PathQuery: "files"}
+
+
+def _toolbar(results: Results) -> str:
+    """Return links that the extension reads: a cell with these results, or the panel with them.
+
+    Empty outside of Jupyter.
+    """
+    query = results.query
+    if query is None or not os.environ.get("JUPYTER_SERVER_ROOT"):
+        return ""
+    line = magic_of(msgspec.structs.replace(query, timeout_s=None))  # that is the setting's
+    links = {} if "\n" in line else {"DataFrame": "frame", "Markdown": "markdown", "map": "map"}
+    actions = {name: {"do": "cell", "as": kind, "magic": line} for name, kind in links.items()}
+    positional = positional_of(type(query))
+    text = getattr(query, positional) if positional else ""
+    panel = {"do": "panel", "mode": _MODES[type(query)], "query": text}
+    if isinstance(query, TextQuery):
+        switches = {"regex": query.regex, "word": query.word, "case": query.case == "sensitive"}
+        panel["switches"] = ",".join(name for name, is_on in switches.items() if is_on)
+    actions["panel"] = panel
+    return "".join(
+        f' · <a href="#{FRAGMENT}&amp;{html.escape(urlencode(fields))}">{name}</a>'
+        for name, fields in actions.items()
     )
 
 
@@ -121,7 +153,7 @@ def _table_of_files(results: Results, hits: tuple[Hit, ...]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
-def _file(results: Results, hits: list[Hit], is_open: bool) -> str:
+def _file(results: Results, hits: list[Hit], is_open: bool, pictures: Pictures) -> str:
     """Return a file's hits below its name, which folds them."""
     folder, _, name = hits[0].path.rpartition("/")
     repo = f"{clean(hits[0].repo)} " if len(results.coverage.repositories) > 1 else ""
@@ -129,13 +161,13 @@ def _file(results: Results, hits: list[Hit], is_open: bool) -> str:
         f"<b>{html.escape(clean(name))}</b> <small>{html.escape(repo + clean(folder))}</small> "
         f"<small>({plural(len(hits), _NOUNS.get(type(results.query), 'hit'))})</small>"
     )
-    rows = "".join(_row(results, hit) for hit in hits)
+    rows = "".join(_row(results, hit, pictures) for hit in hits)
     table = f"<table style='margin:2px 0 6px 0'><tbody>{rows}</tbody></table>"
     opened = " open" if is_open else ""
     return f"<details{opened}><summary style='{_LEFT}'>{summary}</summary>{table}</details>"
 
 
-def _row(results: Results, hit: Hit) -> str:
+def _row(results: Results, hit: Hit, pictures: Pictures) -> str:
     root = results.roots.get(hit.repo, "")
     place = _linked(html.escape(place_in_words(root, hit)), _target(results, hit))
     symbol = ""
@@ -145,7 +177,7 @@ def _row(results: Results, hit: Hit) -> str:
     return (
         f"<tr><th scope='row' style='{_LEFT};vertical-align:top;font-weight:normal;"
         f"white-space:nowrap'>{place}{symbol}</th>"
-        f"<td style='{_LEFT}'>{_code(results, hit)}{doc}{_picture(root, hit)}</td></tr>"
+        f"<td style='{_LEFT}'>{_code(results, hit)}{doc}{pictures.of(root, hit)}</td></tr>"
     )
 
 
@@ -161,8 +193,10 @@ def _target(results: Results, hit: Hit) -> str | None:
         if not is_output(hit):
             fields["cell_line"] = hit.cell_line or 1
     if hit.column is not None:
-        first = next(iter(spans_in(results, hit.snippet)), (0, 0))
-        fields |= {"column": hit.column, "length": first[1] - first[0]}
+        start, end = next(iter(spans_in(results, hit.snippet)), (0, 0))
+        before = hit.snippet[: hit.column - 1]
+        fields["column"] = utf16(before, len(before)) + 1
+        fields["length"] = utf16(hit.snippet, end) - utf16(hit.snippet, start)
     root = results.roots.get(hit.repo, "")
     return target_of(root, hit.repo, hit.path, {} if hit.kind == "file" else fields)
 
@@ -208,6 +242,8 @@ def relative_target(root: str, path: str) -> str | None:
     if not root:
         return None
     here = os.getcwd()
+    if "JUPYTER_SERVER_ROOT" in os.environ and is_hidden(path):
+        return None  # Jupyter does not open hidden files
     shown = os.environ.get("JUPYTER_SERVER_ROOT") or here
     full = os.path.join(root, *path.split("/"))
     try:
@@ -239,14 +275,29 @@ def _cut(line: str) -> str:
     return clean(line)[:MAX_LINE_CHARACTERS] + ("…" if len(line) > MAX_LINE_CHARACTERS else "")
 
 
-def _picture(root: str, hit: Hit) -> str:
-    """Return a thumbnail of the plot below a cell, if it is small."""
-    facts = facts_of(root, hit)
-    picture = None if facts is None or hit.kind == "markdown" else facts.picture(MAX_PICTURE_BYTES)
-    if picture is None:
-        return ""
-    mime, data = picture
-    return f"<img src='data:{mime};base64,{data}' alt='output of the cell' style='max-height:6em'>"
+class Pictures:
+    """Thumbnails of cells' plots: each cell's once, up to a total size."""
+
+    def __init__(self) -> None:
+        self._left = MAX_PICTURES_BYTES
+        self._shown = set[tuple[str, str, int]]()
+
+    def of(self, root: str, hit: Hit) -> str:
+        """Return the thumbnail below a hit; empty if its cell has none."""
+        if facts_of(root, hit) is None or hit.cell is None or hit.kind == "markdown":
+            return ""
+        key = hit.repo, hit.path, hit.cell
+        if key in self._shown or not self._left:
+            return ""
+        self._shown.add(key)
+        path = os.path.join(root, *hit.path.split("/"))
+        picture = cell_picture(path, hit.cell, min(MAX_PICTURE_BYTES, self._left))
+        if picture is None:
+            return ""
+        mime, data = picture
+        self._left -= len(data)
+        source = html.escape(f"data:{mime};base64,{data}")
+        return f'<img src="{source}" alt="output of the cell" style="max-height:6em">'
 
 
 def coloured(text: str, language: str, spans: Spans) -> str:

@@ -6,6 +6,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +15,7 @@ from traitlets import Float, Int, observe
 
 from ..client.connection import Connection
 from ..client.contract import Client
-from ..errors import ScopeError, SearchError
+from ..errors import CodeIntelError, ScopeError, SearchError
 from ..index.update.report import IndexReport, OnProgress, RepositoryStatus
 from ..operations.options import describe, parse_line
 from ..operations.requests import (
@@ -371,7 +372,9 @@ def load(shell: Any) -> CodeintelMagics:
     magics = CodeintelMagics(shell)
 
     def linker() -> Callable[[dict[str, Any]], str | None]:
-        roots = {status.name: status.root for status in _status(magics.client)}
+        roots = dict[str, str]()
+        with suppress(CodeIntelError):  # the server is away: the table has no links
+            roots = {status.name: status.root for status in _status(magics.client)}
         return partial(display.row_target, roots)
 
     Table.linker = staticmethod(linker)

@@ -146,7 +146,9 @@ function linkOf(place) {
   }
   if (place.cell !== null) {
     values.cell = String(place.cell);
-    values.cell_line = String(place.cell_line ?? 1);
+    if (place.cell_line !== null) {
+      values.cell_line = String(place.cell_line);
+    }
   }
   const path = place.path.split("/").map(encodeURIComponent).join("/");
   return `${path}#${FRAGMENT}&${new URLSearchParams(values)}`;
@@ -711,18 +713,34 @@ var Box = class {
     this._open = text ? `${text} ` : "";
     this.input.value = this._open;
   }
-  setMode(mode) {
-    if (mode === this.mode) {
-      return;
+  /** Show another query, as if it had been typed with these switches. */
+  show(query, mode, switches) {
+    this._at = -1;
+    this._open = "";
+    this.input.value = query.replace(/\s*\n\s*/g, " ");
+    for (const [name] of SWITCHES) {
+      this._on[name] = switches.includes(name);
     }
+    this._drawMode(mode);
+  }
+  clear() {
+    this._at = -1;
+    this.input.value = "";
+  }
+  setMode(mode) {
+    if (mode !== this.mode) {
+      this._drawMode(mode);
+      this.showError("");
+      this._changed(false);
+    }
+  }
+  _drawMode(mode) {
     this.mode = mode;
     MODES.forEach(([one], i) => {
       this._modeButtons[i].setAttribute("aria-checked", String(one === mode));
       this._modeButtons[i].tabIndex = one === mode ? 0 : -1;
     });
     this._drawSwitches();
-    this.showError("");
-    this._changed(false);
   }
   /** Return the fields of a search. */
   fields() {
@@ -851,7 +869,8 @@ var ScopeChips = class {
       title: _t("Limit the scope, or use a saved one"),
       onclick: () => this.toggle()
     });
-    this.node = element("div", { class: "chips" }, this._list, this._add);
+    this._error = element("div", { class: "error", role: "alert" });
+    this.node = element("div", { class: "chips" }, this._list, this._add, this._error);
     this.popover = element("div", { class: "popover", hidden: true });
     this.popover.addEventListener("keydown", (event) => {
       if (event.key === "Escape") {
@@ -862,6 +881,9 @@ var ScopeChips = class {
         event.stopPropagation();
       }
     });
+  }
+  showError(message) {
+    this._error.textContent = message;
   }
   toggle(open = this.popover.hidden) {
     this.popover.hidden = !open;
@@ -1016,15 +1038,19 @@ var Rows = class {
     this.collapsed.clear();
     this.dismissed.clear();
   }
-  /** Add the rows that follow; the first file may continue the last one. */
+  /** Add the rows that follow; a file may continue one that is there. */
   append(files, next) {
-    const last = this.files[this.files.length - 1];
-    const [first, ...rest] = files;
-    if (last && first && last.repo === first.repo && last.path === first.path) {
-      this.files = [...this.files.slice(0, -1), { ...last, rows: [...last.rows, ...first.rows] }, ...rest];
-    } else {
-      this.files = [...this.files, ...files];
+    const positions = new Map(this.files.map((file, i) => [keyOf(file), i]));
+    const joined = [...this.files];
+    for (const file of files) {
+      const at = positions.get(keyOf(file));
+      if (at === void 0) {
+        joined.push(file);
+      } else {
+        joined[at] = { ...joined[at], count: file.count, rows: [...joined[at].rows, ...file.rows] };
+      }
     }
+    this.files = joined;
     this.next = next;
   }
   items() {
@@ -1089,14 +1115,16 @@ function fitted(text, marks, columns) {
   return out;
 }
 function asMarkdown(rows, title) {
-  const lines = [`# ${title}`, ""];
-  for (const item of rows.items()) {
-    if (item.kind === "file") {
-      lines.push("", `## ${item.file.path}`, "");
-    } else if (item.kind === "hit") {
-      const fence = item.row.text.includes("`") ? "``" : "`";
-      lines.push(`- ${item.row.where}: ${fence} ${item.row.text} ${fence}`);
+  const lines = [`# ${title}`];
+  for (const file of rows.files) {
+    lines.push("", `## ${file.path}`, "");
+    for (const row of file.rows) {
+      const fence = row.text.includes("`") ? "``" : "`";
+      lines.push(`- ${row.where}: ${fence} ${row.text} ${fence}`);
     }
+  }
+  if (rows.next !== null) {
+    lines.push("", `(the first ${rows.next})`);
   }
   return `${lines.join("\n")}
 `;
@@ -1141,7 +1169,14 @@ var List = class {
   set(items, keep) {
     const key = this.items[this.selected]?.key;
     this.items = items;
-    this.selected = keep && key !== void 0 ? items.findIndex((item) => item.key === key) : -1;
+    this._stuck = -1;
+    if (!keep || key === void 0) {
+      this.selected = -1;
+    } else if (key !== "more") {
+      this.selected = items.findIndex((item) => item.key === key);
+    } else if (this.selected >= items.length) {
+      this.selected = -1;
+    }
     if (!keep || this.selected < 0) {
       this.inset(null);
     }
@@ -1175,7 +1210,8 @@ var List = class {
   /** Return the next match from the selected row, in a direction; -1 if there is none. */
   hitFrom(by) {
     for (let i = this.selected + by; i >= 0 && i < this.items.length; i += by) {
-      if (this.items[i].kind !== "file" || !this._hasRows(this.items[i])) {
+      const item = this.items[i];
+      if (item.kind === "hit" || item.kind === "file" && !this._hasRows(item)) {
         return i;
       }
     }
@@ -1509,10 +1545,15 @@ var Panel = class {
       this._drawEmpty();
     };
     this._failed = (error) => {
+      this._isPending = this._opensFirst = false;
       this._box.showError(error.message);
     };
+    this._scopeFailed = (error) => this._chips.showError(error.message);
     // keys
     this._keys = (event) => {
+      if (event.isComposing) {
+        return event.stopPropagation();
+      }
       const inBox = event.target === this._box.input;
       const inList = event.target === this._list.node;
       const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
@@ -1542,6 +1583,11 @@ var Panel = class {
     this._early = 0;
     // searches sent while the reader goes on typing
     this._loading = false;
+    this._isPending = false;
+    // the rows are of an earlier query
+    this._opensFirst = false;
+    // Enter was pressed meanwhile
+    this._emptyKey = "";
     this._channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("codeintel-nb");
     this._model = model;
     this._t = translator(trans);
@@ -1638,13 +1684,10 @@ var Panel = class {
     this._box.input.focus();
     this._box.input.select();
   }
-  search(query, mode) {
-    this._box.input.value = query;
-    if (mode && mode !== this._box.mode) {
-      this._box.setMode(mode);
-    } else {
-      this._search(0);
-    }
+  search(query, mode = "text", switches = []) {
+    this._box.show(query, mode, switches);
+    this._box.showError("");
+    this._search(0);
     this.focus();
   }
   step(by) {
@@ -1655,6 +1698,9 @@ var Panel = class {
     }
   }
   openSelected() {
+    if (this._isPending) {
+      return this._search(0, true);
+    }
     const index = this._list.selected >= 0 ? this._list.selected : this._list.hitFrom(1);
     const item = this._list.items[index];
     if (item) {
@@ -1664,7 +1710,7 @@ var Panel = class {
   }
   clear() {
     this._box.remember();
-    this._box.input.value = "";
+    this._box.clear();
     this._search(0);
     this.focus();
   }
@@ -1707,12 +1753,13 @@ var Panel = class {
   _setScope(scope) {
     const changed = scope.repos?.length ? scope : { ...scope, repos: ["*"] };
     this._wanted = changed;
+    this._chips.showError("");
     this._chips.draw(this._state, this._scope);
     const done = () => this._wanted = null;
     void this._questions.askLast("scope", { scope: changed }, done, (error) => {
       done();
       this._redraw();
-      this._failed(error);
+      this._scopeFailed(error);
     });
   }
   _change(what, fields = {}) {
@@ -1720,7 +1767,8 @@ var Panel = class {
       return this._setScope({});
     }
     this._wanted = null;
-    void this._questions.askLast(what, fields, () => void 0, this._failed, "scope");
+    this._chips.showError("");
+    void this._questions.askLast(what, fields, () => void 0, this._scopeFailed, "scope");
   }
   /** Draw what to do first: index the project, examples, pinned and recent searches. */
   _drawEmpty() {
@@ -1729,9 +1777,16 @@ var Panel = class {
     const empty = !this._box.input.value.trim();
     this._empty.hidden = !empty && Boolean(this._found?.files.length || !this._found);
     if (!empty) {
+      this._emptyKey = "";
       this._empty.replaceChildren();
       return;
     }
+    const { project, counts, note, session } = state;
+    const key = JSON.stringify([project, counts, note, session, this._model.get("job")?.state, this._pins(), this._box.history]);
+    if (key === this._emptyKey && this._empty.childElementCount) {
+      return;
+    }
+    this._emptyKey = key;
     const parts = [];
     const entry = (text, mode) => element(
       "button",
@@ -1809,8 +1864,10 @@ var Panel = class {
     this._lastKey = now;
     this._search(QUIET_MS * (1 + Math.min(this._early, 2)));
   }
-  _search(wait) {
+  _search(wait, opensFirst = false) {
     window.clearTimeout(this._timer);
+    this._isPending = Boolean(this._box.input.value.trim());
+    this._opensFirst = opensFirst;
     this._timer = window.setTimeout(() => {
       this._early += 1;
       if (!this._box.input.value.trim()) {
@@ -1849,6 +1906,11 @@ var Panel = class {
     this._drawNote();
     this._drawRows(false);
     this._drawEmpty();
+    this._isPending = false;
+    if (this._opensFirst) {
+      this._opensFirst = false;
+      this.openSelected();
+    }
     performance.measure("codeintel:rows", { start });
   }
   _drawNote() {
@@ -1900,6 +1962,8 @@ var Panel = class {
         this._loading = false;
         if (asked === this._asked && offset === this._rows.next) {
           this._rows.append(found.files, found.next);
+          this._summary.textContent = found.summary;
+          this._summary.title = found.detail;
           this._drawRows(true);
         }
       },
@@ -2126,6 +2190,10 @@ hits.to_df()`;
     }
     if (inBox) {
       return false;
+    }
+    if (event.key === "F10" && event.shiftKey && item) {
+      this._menu(item, event);
+      return true;
     }
     switch (event.key) {
       case "Home":

@@ -34,7 +34,11 @@ def magic_of(request: Request[Any]) -> str:
         written.add(option.field)
         words += _words(option, value)
     text = getattr(request, positional) if positional else ""
-    if "\n" in text:
+    if any(character in text for character in "\r\u2028\u2029"):
+        text = " ".join(text.split())
+    # IPython reads a line that ends in ? as a question for help
+    is_cell = "\n" in text or (text.endswith("?") and '"' in text and "'" in text)
+    if is_cell:
         return "\n".join([f"%{' '.join(words)}", text])
     return " ".join([*words, *_text(text, options_of(operation.request))])
 
@@ -60,7 +64,8 @@ def _text(text: str, options: Sequence[Option]) -> list[str]:
     """Return the query, protected where it would be read otherwise."""
     if not text:
         return []
-    if text != text.strip() or (text[0] == text[-1] and text[0] in "'\"" and len(text) > 1):
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    if text != text.strip() or is_quoted or text.endswith("?"):
         text = f'"{text}"' if '"' not in text else f"'{text}'"
         return ["--", text]
     try:

@@ -18,6 +18,17 @@ def facts_of(root: str, hit: Hit) -> CellFacts | None:
     return cells[hit.cell] if hit.cell < len(cells) else None
 
 
+def utf16(text: str, offset: int) -> int:
+    """Return an offset in characters as one in UTF-16 units, as editors and pages count."""
+    before = text[:offset]
+    return offset if before.isascii() else len(before.encode("utf-16-le", "replace")) // 2
+
+
+def is_hidden(path: str) -> bool:
+    """Whether Jupyter hides a file, by its name or a folder's."""
+    return any(part.startswith(".") for part in path.split("/"))
+
+
 def is_output(hit: Hit) -> bool:
     """Whether a hit was printed by its cell."""
     return hit.cell is not None and hit.kind == "text"

@@ -270,6 +270,10 @@ class Results(msgspec.Struct, frozen=True):
                 f"This result is incomplete: {self.missing()}", TruncatedWarning, stacklevel=3
             )
 
+    def to_markdown(self) -> str:
+        """Return the first hits as Markdown, with links to their files."""
+        return self._presented().get("text/markdown", "")
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the hits as dictionaries."""
         self._warn_if_truncated()

@@ -9,6 +9,7 @@ import nbformat
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from IPython.core.inputtransformer2 import TransformerManager
 
 import jupyter_ext
 from codeintel_nb import Scope
@@ -27,7 +28,7 @@ from codeintel_nb.output.panel.messages import (
     PanelState,
     PanelText,
 )
-from codeintel_nb.search.query import SymbolQuery, TextQuery
+from codeintel_nb.search.query import SemanticQuery, SymbolQuery, TextQuery
 from tests.conftest import write_tree
 
 pytestmark = pytest.mark.usefixtures("no_project")
@@ -317,3 +318,40 @@ def test_types_of_the_view_are_those_of_the_messages():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.TARGET.read_text(encoding="utf-8") == module.generated()
+
+
+def test_marks_are_counted_as_pages_count(make_workspace, tmp_path):
+    """A page counts UTF-16 units: one character outside of the first plane is two."""
+    write_tree(tmp_path / "t", {"a.py": "x = '🎉🎉' + needle\n"})
+    workspace = make_workspace()
+    workspace.index(tmp_path / "t")
+    (row,) = rows_of(answer_panel(EmbeddedClient(workspace), PanelSearch("needle"), ""))
+    ((start, end),) = row["marks"]
+    units = row["text"].encode("utf-16-le")
+    assert units[2 * start : 2 * end].decode("utf-16-le") == "needle"
+    assert row["column"] == start + 1
+
+
+def test_hidden_files_are_not_opened_by_jupyter(tmp_path):
+    write_tree(tmp_path, {"shown/.github/ci.yml": ""})
+    assert place(str(tmp_path), str(tmp_path / "shown"), ".github/ci.yml") is None
+
+
+def test_meaning_ends_at_the_most_that_is_ranked(client):
+    """The last page has no next one, and no page asks for more than an engine ranks."""
+    found = answer_panel(client, PanelSearch("cart", mode="meaning", offset=9_999), "")
+    assert found["next"] is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        SemanticQuery(query="how is the dtype decided?"),
+        TextQuery("colou?", regex=True),
+        TextQuery("""is "it's" here?"""),
+    ],
+)
+def test_question_mark_at_the_end_asks_no_help_of_ipython(query):
+    line = magic_of(query)
+    assert "pinfo" not in TransformerManager().transform_cell(line)
+    assert "run_" in TransformerManager().transform_cell(line)

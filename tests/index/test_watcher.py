@@ -332,6 +332,7 @@ def test_a_home_that_does_not_exist_yet_is_not_indexed(tmp_path, make_workspace)
     assert workspace.status() == []
 
 
+@pytest.mark.slow
 def test_folder_without_inotify_watches_is_polled_and_reported(tmp_path):
     script = """
 import sys, time
@@ -367,6 +368,7 @@ watcher.close()
     assert done.stdout == "3 1 True ['r']\n", done.stderr
 
 
+@pytest.mark.slow
 def test_changing_ignored_file_triggers_no_update(watched, tree):
     shop, _, reports, _ = watched
     (tree / "run.log").write_text("0\n")
@@ -382,6 +384,7 @@ def test_changing_ignored_file_triggers_no_update(watched, tree):
     assert generation(shop) == before
 
 
+@pytest.mark.slow
 def test_changes_during_a_failed_update_are_in_the_next_one(watched, tree):
     shop, _, _, failures = watched
     time.sleep(1)

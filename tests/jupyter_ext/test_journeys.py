@@ -404,3 +404,16 @@ def test_links_of_a_cell_open_at_the_match(births, lab, open_lab):
     page.locator(".jp-OutputArea a", has_text="Cell 2 · In [3] · line 2").first.click()
     page.wait_for_function(f"{PATH} === 'births/notebooks/0.ipynb'")
     page.wait_for_function(f"({SELECTED})() === 'read_csv('")
+
+
+def test_toolbar_of_results(births, lab, open_lab):
+    """Results in a cell become a DataFrame in the next one, and go to the panel."""
+    page = open_lab("births/toolbar.ipynb", SETUP, "%textsearch read_csv(")
+    page.locator(".jp-OutputArea a", has_text="DataFrame").first.click()
+    page.wait_for_function(
+        "window.jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.getSource()"
+        ".startsWith('hits = %textsearch')"
+    )
+    page.locator(".jp-OutputArea a", has_text="panel").first.click()
+    page.locator(SIDE).get_by_text(re.compile(r"\d+ results in \d+ files")).wait_for()
+    assert query_of(page.locator(SIDE)).input_value() == "read_csv("

@@ -154,7 +154,7 @@ def test_panel_updates_keep_typed_text_and_focus(lab, open_lab):
     page.expected.append("400 (Bad Request)")
     glob.fill("!no")
     glob.press("Enter")
-    panel.locator(".query .error", has_text="!no").wait_for()
+    panel.locator(".chips .error", has_text="!no").wait_for()
     glob.fill("src/**")
     glob.press("Enter")
     in_scope(page, "2 of 9 files")
@@ -534,7 +534,8 @@ def test_panels_and_map_are_accessible(lab, open_lab, tmp_path, theme):
         "axe_playwright_python.sync_playwright",
         reason="axe-core is not installed: pip install 'codeintel-nb[test]'",
     )
-    page = open_lab(f"look-{theme}.ipynb", SETUP, "%scope panel", "%codemap")
+    searches = "%textsearch cart", "%semsearch read a cart", "%symbol cart"
+    page = open_lab(f"look-{theme}.ipynb", SETUP, "%scope panel", "%codemap", *searches)
     execute(page, "apputils:change-theme", theme=f"JupyterLab {theme.title()}")
     page.wait_for_function(
         "light => document.body.dataset.jpThemeLight === String(light)", arg=theme == "light"
@@ -553,8 +554,10 @@ def test_panels_and_map_are_accessible(lab, open_lab, tmp_path, theme):
         place.locator(".preview").wait_for()
     panel.get_by_role("button", name="+ limit").click()
     page.locator(".map canvas").wait_for()
+    page.locator(".jp-OutputArea details").first.wait_for()
     keep(page, f"lab-{theme}", tmp_path)
-    found = axe.Axe().run(page, context=f"{SIDE}, {STATUS}, .jp-OutputArea .codeintel").response
+    ours = f"{SIDE}, {STATUS}, .jp-OutputArea .codeintel, .jp-OutputArea details"
+    found = axe.Axe().run(page, context=ours).response
     assert found["passes"], "axe-core checked something"
     bad = [
         (one["id"], one["help"], [node["html"][:200] for node in one["nodes"]])
@@ -628,19 +631,6 @@ def test_notebook_7_shows_the_panel(tmp_path, chromium):
             tab.close()
 
 
-# position of a highlighted hit
-INK = """(canvas) => {
-  const {data, width} =
-    canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height),
-    box = canvas.getBoundingClientRect();
-  for (let i = 0; i < data.length; i += 4)
-    if (data[i] + data[i + 1] + data[i + 2] === 0)
-      return [
-        box.x + (i / 4 % width) * box.width / width,
-        box.y + (i / 4 / width + 3) * box.height / canvas.height];
-}"""
-
-
 @pytest.mark.slow
 def test_map_point_shows_its_code_and_opens_its_file(lab, open_lab, tmp_path):
     page = open_lab(
@@ -651,10 +641,10 @@ def test_map_point_shows_its_code_and_opens_its_file(lab, open_lab, tmp_path):
     )
     canvas, title = page.locator(".jp-OutputArea .map canvas"), page.locator(".map .title")
     canvas.wait_for()
-    page.wait_for_function(f"({INK})(document.querySelector('.map canvas'))")
-    page.mouse.move(*canvas.evaluate(INK))
+    canvas.press("n")
     title.wait_for()
-    assert page.locator(".map pre").inner_text().strip()
+    page.locator(".map .tooltip").wait_for()
+    assert page.locator(".map pre.highlight").inner_text().strip()
     keep(page, "map", tmp_path)
     box = canvas.bounding_box()
     corners = [
@@ -676,7 +666,8 @@ def test_map_point_shows_its_code_and_opens_its_file(lab, open_lab, tmp_path):
         ".jp-OutputArea-output", has_text=chosen.split()[0]
     ).wait_for()
     page.mouse.move(box["x"] + 1, box["y"] + 1)
-    page.mouse.click(*canvas.evaluate(INK))
+    canvas.press("n")
+    canvas.press("Enter")
     page.wait_for_function(
         "window.jupyterapp.shell.currentWidget?.context?.path?.startsWith('shop/')"
     )
@@ -706,7 +697,7 @@ def test_notebook_point_opens_its_cell_by_keyboard(lab, open_lab):
     assert legend.get_attribute("aria-pressed") == "false"
     legend.press("Enter")
     canvas.press("n")
-    page.locator(".map .title", has_text="many.ipynb [9]").wait_for()
+    page.locator(".map .title", has_text="many.ipynb · Cell 10").wait_for()
     for key in ("+", "ArrowLeft", "0"):
         canvas.press(key)
     canvas.press("Enter")

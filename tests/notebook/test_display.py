@@ -1,3 +1,4 @@
+import json
 import re
 from html.parser import HTMLParser
 
@@ -235,7 +236,8 @@ def test_prose_is_shown_as_prose(births):
 
 def test_plot_of_a_cell_is_a_thumbnail(births):
     html = births.search_text("births.plot")._repr_mimebundle_()["text/html"]
-    assert f"<img src='data:image/png;base64,{PIXEL}' alt='output of the cell'" in html
+    assert f'<img src="data:image/png;base64,{PIXEL}" alt="output of the cell"' in html
+    assert html.count("<img") == 1, "each cell's picture once"
     assert "<img" not in births.search_text("load()")._repr_mimebundle_()["text/markdown"]
 
 
@@ -289,3 +291,32 @@ def test_sql_links_its_paths_and_aligns_text(shop, tree, monkeypatch):
     assert re.search(r"<td>\d+</td>", html), "numbers stay right-aligned"
     table = shop.sql("select repo, path, start_line from symbols where name = 'charge_card'")
     assert '<a href="src/shop/payment.py#line=7">' in table._repr_html_()
+
+
+def test_toolbar_of_results_is_for_jupyter_alone(shop, tree, monkeypatch):
+    results = shop.search_text("def charge_card", word=True)
+    assert "do=cell" not in results._repr_mimebundle_()["text/html"]
+    monkeypatch.setenv("JUPYTER_SERVER_ROOT", str(tree))
+    html = results._repr_mimebundle_()["text/html"]
+    assert (
+        'href="#codeintel&amp;do=cell&amp;as=frame&amp;magic=%25textsearch+--word+def+charge_card"'
+        in html
+    )
+    assert "do=panel&amp;mode=text&amp;query=def+charge_card" in html
+    assert "](" in results.to_markdown() or "**" in results.to_markdown()
+
+
+@pytest.mark.parametrize("data", ["x' onerror='alert(1)", PIXEL[:40], "PHN2Zz4=", ["<", ">"], 3])
+def test_picture_that_is_none_is_left_out(tmp_path, make_workspace, data):
+    """The text of a picture is anybody's: only base64 of a PNG or JPEG is shown."""
+    output = {"output_type": "display_data", "metadata": {}, "data": {"image/png": data}}
+    cell = {"cell_type": "code", "metadata": {}, "source": "needle = 1", "execution_count": 1}
+    notebook = {"cells": [{**cell, "outputs": [output]}], "metadata": {}, "nbformat": 4}
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "a.ipynb").write_text(json.dumps({**notebook, "nbformat_minor": 5}))
+    workspace = make_workspace()
+    workspace.index(tmp_path / "t")
+    html = workspace.search_text("needle")._repr_mimebundle_()["text/html"]
+    assert "needle" in html
+    assert ("<img" in html) == (data == PIXEL[:40]), "a cut PNG is a picture still"
+    assert "onerror" not in html

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from ...operations.answers import ScopeAnswer
+from ..places import is_hidden
 
 
 class PanelClient(Protocol):
@@ -20,7 +21,7 @@ class PanelClient(Protocol):
 
 def place(shown_root: str, root: str, path: str) -> str | None:
     """Return the file's path below the server's folder, else None."""
-    if not shown_root or not root:
+    if not shown_root or not root or is_hidden(path):  # Jupyter does not open hidden files
         return None
     above = _real(shown_root)
     folder, name = os.path.split(os.path.join(root, *path.split("/")))

@@ -58,8 +58,7 @@ def _end_of_cell(results: Results, hit: Hit, begin: int) -> int | None:
     facts = facts_of(results.roots.get(hit.repo, ""), hit)
     if facts is None or is_output(hit):
         return None
-    source = facts.source if isinstance(facts.source, str) else "".join(facts.source)
-    return begin + source.rstrip("\n").count("\n") + 1
+    return begin + facts.lines
 
 
 def _hit_of(results: Results, request: PanelPreview) -> Hit | None:

@@ -16,9 +16,17 @@ from ...operations.requests import FileRequest
 from ...scopes.globs import plain_glob
 from ...scopes.scope import Scope
 from ...search.hit import Hit, Results
-from ...search.query import AnyQuery, PathQuery, SemanticQuery, SymbolQuery, TextQuery
+from ...search.query import (
+    MAX_HITS,
+    MAX_RANKED_CHUNKS,
+    AnyQuery,
+    PathQuery,
+    SemanticQuery,
+    SymbolQuery,
+    TextQuery,
+)
 from ..highlight import spans_in
-from ..places import is_output, is_prose, place_in_words, short_label
+from ..places import is_output, is_prose, place_in_words, short_label, utf16
 from ..plain_text import caption, clean, counted
 from ..progress import plural
 from .client import PanelClient, place
@@ -50,7 +58,10 @@ class PanelSearches:
         counts = Counter((hit.repo, hit.path) for hit in results.hits)
         if isinstance(results.query, TextQuery) and results.query.show == "counts":
             counts = Counter({(hit.repo, hit.path): round(hit.score) for hit in results.hits})
-        has_more = following < len(results.hits) or results.reason == "limit"
+        maximum = MAX_RANKED_CHUNKS if request.mode == "meaning" else MAX_HITS
+        has_more = following < len(results.hits) or (
+            results.reason == "limit" and following < maximum
+        )
         return Found(
             files=tuple(_files(client, results, hits, counts, shown_root)),
             facets=tuple(_facets(results)) if not request.offset else (),
@@ -60,7 +71,7 @@ class PanelSearches:
             note=_note(results),
             next=following if hits and has_more else None,
             has_several=len(results.coverage.repositories) > 1,
-            code=magic_of(_query(client, request, 0)),
+            code=_magic(client, request),
         )
 
     def results(
@@ -72,9 +83,10 @@ class PanelSearches:
             last = None if is_new else self._last.get(key)
         if last is not None and (request.offset < len(last.hits) or last.reason != "limit"):
             return last
+        maximum = MAX_RANKED_CHUNKS if request.mode == "meaning" else MAX_HITS
         limit = LISTED if request.mode != "meaning" else MEANT
-        while limit <= request.offset:
-            limit *= 10
+        while limit <= request.offset and limit < maximum:
+            limit = min(10 * limit, maximum)
         results = _found(client, request, limit)
         with self._lock:
             self._last[key] = results
@@ -82,6 +94,15 @@ class PanelSearches:
             while len(self._last) > self._most:
                 self._last.popitem(last=False)
         return results
+
+
+def _magic(client: PanelClient, request: PanelSearch) -> str:
+    """Return the magic for the same search; of files, those whose names contain the words."""
+    query = _query(client, request, 0)
+    words = request.query.split()
+    if isinstance(query, PathQuery) and words:
+        query = msgspec.structs.replace(query, include_globs=(f"*{'*'.join(words)}*",))
+    return magic_of(query)
 
 
 def _query(client: PanelClient, request: PanelSearch, limit: int) -> AnyQuery:
@@ -155,7 +176,8 @@ def _note(results: Results) -> str:
     if coverage.failed:
         notes.append(f"{', '.join(map(clean, coverage.failed))} cannot be read.")
     if coverage.building and not isinstance(results.query, TextQuery):
-        notes.append(f"{', '.join(map(clean, coverage.building))} is not indexed yet.")
+        verb = "is" if len(coverage.building) == 1 else "are"
+        notes.append(f"{', '.join(map(clean, coverage.building))} {verb} not indexed yet.")
     if results.reason in ("time", "reading", "cancelled"):
         notes.append("The search was stopped early, so results are missing.")
     return " ".join(notes)
@@ -214,10 +236,14 @@ def _row(client: PanelClient, results: Results, hit: Hit) -> Row:
     return Row(
         line=hit.start_line, end_line=hit.end_line, label=short_label(root, hit),
         where=place_in_words(root, hit), text=text,
-        marks=tuple((a, b) for a, b in spans if a < b),
-        symbol=clean(hit.symbol), kind=hit.kind, column=hit.column, cell=hit.cell,
+        marks=tuple((utf16(text, a), utf16(text, b)) for a, b in spans if a < b),
+        symbol=clean(hit.symbol), kind=hit.kind, column=_utf16_column(line, hit), cell=hit.cell,
         cell_line=hit.cell_line, is_prose=is_prose(hit), is_output=is_output(hit),
     )  # fmt: skip
+
+
+def _utf16_column(line: str, hit: Hit) -> int | None:
+    return None if hit.column is None else utf16(line, hit.column - 1) + 1
 
 
 def _whole_line(client: PanelClient, hit: Hit) -> str:

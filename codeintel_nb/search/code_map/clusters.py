@@ -34,7 +34,7 @@ def clusters_of(
         from scipy.cluster.vq import kmeans2
     except ImportError:
         return ()
-    count = min(MAX_CLUSTERS, len(places) // MIN_POINTS)
+    count = min(MAX_CLUSTERS, len(np.unique(places, axis=0)) // MIN_POINTS)
     if count < 2:
         return ()
     random = np.random.default_rng(0)

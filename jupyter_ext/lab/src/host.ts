@@ -41,11 +41,13 @@ export function hostOf({ app, documents, notebooks, model, viewer, failed }: Par
     view: (repo, path, line) =>
       void model.text(repo, path).then((text: Text) => {
         const full = text.root ? `${text.root.replace(/[\\/]$/, '')}/${text.path}` : text.path;
-        const id = `${text.repo}:${text.path}`.replace(/[^\w.-]/g, '-');
+        const id = encodeURIComponent(`${text.repo}:${text.path}`);
         viewer.show({ id, title: text.path.split('/').pop() ?? text.path, path: full, text: text.text, line });
       }, failed),
     send: code => {
-      const notebook = notebooks?.currentWidget;
+      // the notebook whose scope the search has, else the active one
+      const own = notebooks?.find(one => one.sessionContext.session?.kernel?.id === model.session.id);
+      const notebook = own ?? notebooks?.currentWidget;
       if (!notebook) {
         return failed(new Error('Open a notebook first: the search goes into a new cell of it.'));
       }
@@ -54,7 +56,7 @@ export function hostOf({ app, documents, notebooks, model, viewer, failed }: Par
       app.shell.activateById(notebook.id);
     },
     document: (title, markdown) =>
-      viewer.show({ id: title.replace(/[^\w.-]/g, '-'), title: `${title.slice(0, 40)}.md`, path: '', text: markdown, line: 1 }),
+      viewer.show({ id: encodeURIComponent(title), title: `${title.slice(0, 40)}.md`, path: '', text: markdown, line: 1 }),
     unsaved: text =>
       contexts()
         .filter(context => sourceOf(context.model).toLowerCase().includes(text.toLowerCase()))

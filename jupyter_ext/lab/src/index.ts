@@ -19,6 +19,7 @@ import { ICON, SidePanel } from './sidepanel';
 import { ScopeStatus } from './status';
 import { serverVersion } from './server';
 import { VERSION } from './version';
+import type { Mode } from './view/messages';
 import { Viewer } from './viewer';
 
 const PLUGIN = 'codeintel-jupyter:plugin';
@@ -104,10 +105,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
       palette?.addItem({ command: id, category: trans.__('Code Search') });
     };
     const { view } = panel;
-    const search = (text: string, mode?: 'text' | 'meaning' | 'symbols' | 'files') => {
+    const search = (text: string, mode: Mode = 'text', switches: string[] = []) => {
       void show();
       if (text.trim()) {
-        view.search(text, mode);
+        view.search(text, mode, switches);
       } else {
         view.focus();
       }
@@ -160,7 +161,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         return place ? host.open(place) : failed(new Error(trans.__('This place cannot be opened.')));
       }
     });
-    followLinks(PageConfig.getBaseUrl().replace(/^[a-z]+:\/\/[^/]+/, ''), host);
+    followLinks(PageConfig.getBaseUrl().replace(/^[a-z]+:\/\/[^/]+/, ''), { ...host, search });
     void app.restored.then(() => revealAtStart(app));
   }
 };

@@ -51,6 +51,9 @@ export class Model {
   /** Take the session of another notebook; while results are held, only offer it. */
   follow(session: Session): void {
     const other = session.id !== this._session.id;
+    if (other && this._holds && session.id.startsWith('page-')) {
+      return; // no notebook with a kernel is active: nothing to offer
+    }
     this._next = other && this._holds ? session : null;
     this._set('waiting', this._next ? session.label : '');
     if (this._next) {

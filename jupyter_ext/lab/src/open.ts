@@ -5,6 +5,7 @@ import { PathExt } from '@jupyterlab/coreutils';
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
 import { FRAGMENT, type Place } from './view/host';
+import type { Mode } from './view/messages';
 
 const LOOK_MS = 100; // polling interval of the cell's position
 const LOOKS = 40;
@@ -60,8 +61,13 @@ export async function open(app: JupyterFrontEnd, documents: IDocumentManager | n
   await reveal(widget, place);
 }
 
-/** Show a place in an open document. */
+const followed = new WeakMap<object, AbortController>(); // notebook -> the place that it is held at
+
+/** Show a place in an open document; it takes the place of an earlier one. */
 export async function reveal(widget: any, place: Place): Promise<void> {
+  followed.get(widget)?.abort();
+  const acted = new AbortController();
+  followed.set(widget, acted);
   if (place.cell !== null && widget.content?.widgets) {
     const notebook = widget.content;
     const index = Math.min(place.cell, notebook.widgets.length - 1);
@@ -69,6 +75,9 @@ export async function reveal(widget: any, place: Place): Promise<void> {
     notebook.activeCellIndex = index;
     notebook.deselectAll?.();
     await notebook.scrollToCell(cell, 'center');
+    if (acted.signal.aborted) {
+      return;
+    }
     if (place.cell_line !== null) {
       if (cell.model.type === 'markdown') {
         cell.rendered = false;
@@ -76,7 +85,7 @@ export async function reveal(widget: any, place: Place): Promise<void> {
       await cell.ready;
       select(cell.editor, place.cell_line, place);
     }
-    await keepInSight(notebook, index);
+    await keepInSight(notebook, index, acted);
     return;
   }
   const editor: CodeEditor.IEditor | undefined = widget.content?.editor;
@@ -91,16 +100,16 @@ function select(editor: CodeEditor.IEditor | null, from: number, place: Place): 
     return;
   }
   const line = Math.min(from, editor.lineCount) - 1;
-  const column = Math.min((place.column ?? 1) - 1, editor.getLine(line)?.length ?? 0);
+  const width = editor.getLine(line)?.length ?? 0;
+  const column = Math.min((place.column ?? 1) - 1, width);
   const start = { line, column };
   editor.setCursorPosition(start);
-  editor.setSelection({ start, end: { line, column: column + place.length } });
+  editor.setSelection({ start, end: { line, column: Math.min(column + place.length, width) } });
   editor.revealPosition(start);
 }
 
 /** Keep a cell active and in view while the notebook renders and moves cells; any input ends it. */
-async function keepInSight(content: any, index: number): Promise<void> {
-  const acted = new AbortController();
+async function keepInSight(content: any, index: number, acted: AbortController): Promise<void> {
   for (const kind of ['wheel', 'pointerdown', 'keydown']) {
     content.node.addEventListener(kind, () => acted.abort(), { capture: true, signal: acted.signal });
   }
@@ -141,6 +150,22 @@ function linkOf(anchor: HTMLAnchorElement, baseUrl: string): [string, Record<str
 export interface LinkActions {
   open(place: Place): void;
   view(repo: string, path: string, line: number): void;
+  send?: (code: string) => void;
+  search?: (query: string, mode: Mode, switches?: string[]) => void;
+}
+
+// one line: a page's editor breaks lines at other characters too
+const MAGIC = /^%(?:textsearch|semsearch|symbol|paths)(?: [^\r\n\u2028\u2029]*)?$/;
+const FORMS: Record<string, string> = { frame: 'hits.to_df()', markdown: 'print(hits.to_markdown())', map: 'hits.map()' };
+
+/** Do what a link in results asks for: only what these names stand for. */
+function act(fields: Record<string, string>, actions: LinkActions): void {
+  const form = FORMS[fields.as];
+  if (fields.do === 'cell' && form && MAGIC.test(fields.magic ?? '')) {
+    actions.send?.(`hits = ${fields.magic}\n${form}`);
+  } else if (fields.do === 'panel' && ['text', 'meaning', 'symbols', 'files'].includes(fields.mode)) {
+    actions.search?.(fields.query ?? '', fields.mode as Mode, (fields.switches ?? '').split(','));
+  }
 }
 
 /** Follow links to places in outputs, which a browser would open at the top. */
@@ -157,6 +182,11 @@ export function followLinks(baseUrl: string, actions: LinkActions): void {
         return;
       }
       const [path, fields] = link;
+      if (fields.do) {
+        event.preventDefault();
+        event.stopPropagation();
+        return act(fields, actions);
+      }
       const place = fields.view ? null : placeOf({ ...fields, path });
       if (!fields.view && !place) {
         return;

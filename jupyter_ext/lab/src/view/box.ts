@@ -127,18 +127,37 @@ export class Box {
     this.input.value = this._open;
   }
 
-  setMode(mode: Mode): void {
-    if (mode === this.mode) {
-      return;
+  /** Show another query, as if it had been typed with these switches. */
+  show(query: string, mode: Mode, switches: string[]): void {
+    this._at = -1;
+    this._open = '';
+    this.input.value = query.replace(/\s*\n\s*/g, ' '); // of one line
+    for (const [name] of SWITCHES) {
+      this._on[name] = switches.includes(name);
     }
+    this._drawMode(mode);
+  }
+
+  clear(): void {
+    this._at = -1;
+    this.input.value = '';
+  }
+
+  setMode(mode: Mode): void {
+    if (mode !== this.mode) {
+      this._drawMode(mode);
+      this.showError('');
+      this._changed(false);
+    }
+  }
+
+  private _drawMode(mode: Mode): void {
     this.mode = mode;
     MODES.forEach(([one], i) => {
       this._modeButtons[i].setAttribute('aria-checked', String(one === mode));
       this._modeButtons[i].tabIndex = one === mode ? 0 : -1;
     });
     this._drawSwitches();
-    this.showError('');
-    this._changed(false);
   }
 
   /** Return the fields of a search. */

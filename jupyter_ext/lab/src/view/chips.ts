@@ -38,7 +38,8 @@ export class ScopeChips {
       title: _t('Limit the scope, or use a saved one'),
       onclick: () => this.toggle()
     });
-    this.node = element('div', { class: 'chips' }, this._list, this._add);
+    this._error = element('div', { class: 'error', role: 'alert' });
+    this.node = element('div', { class: 'chips' }, this._list, this._add, this._error);
     this.popover = element('div', { class: 'popover', hidden: true });
     this.popover.addEventListener('keydown', event => {
       if (event.key === 'Escape') {
@@ -49,6 +50,10 @@ export class ScopeChips {
         event.stopPropagation();
       }
     });
+  }
+
+  showError(message: string): void {
+    this._error.textContent = message;
   }
 
   toggle(open = this.popover.hidden): void {
@@ -195,6 +200,7 @@ export class ScopeChips {
   }
 
   private _list: HTMLElement;
+  private _error: HTMLElement;
   private _add: HTMLElement;
   private _state!: State;
   private _scope: Scope = {};

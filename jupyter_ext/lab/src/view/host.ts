@@ -44,7 +44,8 @@ export interface Host {
 /** Calls of the view from commands. */
 export interface View {
   focus(): void;
-  search(query: string, mode?: Mode): void;
+  /** Search; with a mode, only these switches are on: regex, word, case. */
+  search(query: string, mode?: Mode, switches?: string[]): void;
   step(by: 1 | -1): void;
   openSelected(): void;
   clear(): void;
@@ -65,7 +66,9 @@ export function linkOf(place: Place): string {
   }
   if (place.cell !== null) {
     values.cell = String(place.cell);
-    values.cell_line = String(place.cell_line ?? 1);
+    if (place.cell_line !== null) {
+      values.cell_line = String(place.cell_line);
+    }
   }
   const path = place.path.split('/').map(encodeURIComponent).join('/');
   return `${path}#${FRAGMENT}&${new URLSearchParams(values)}`;

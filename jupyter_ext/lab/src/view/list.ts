@@ -48,7 +48,14 @@ export class List {
   set(items: Item[], keep: boolean): void {
     const key = this.items[this.selected]?.key;
     this.items = items;
-    this.selected = keep && key !== undefined ? items.findIndex(item => item.key === key) : -1;
+    this._stuck = -1;
+    if (!keep || key === undefined) {
+      this.selected = -1;
+    } else if (key !== 'more') {
+      this.selected = items.findIndex(item => item.key === key);
+    } else if (this.selected >= items.length) {
+      this.selected = -1; // of the rows that took its place, there is none
+    }
     if (!keep || this.selected < 0) {
       this.inset(null);
     }
@@ -85,7 +92,8 @@ export class List {
   /** Return the next match from the selected row, in a direction; -1 if there is none. */
   hitFrom(by: 1 | -1): number {
     for (let i = this.selected + by; i >= 0 && i < this.items.length; i += by) {
-      if (this.items[i].kind !== 'file' || !this._hasRows(this.items[i])) {
+      const item = this.items[i];
+      if (item.kind === 'hit' || (item.kind === 'file' && !this._hasRows(item))) {
         return i;
       }
     }

@@ -136,13 +136,10 @@ export class Panel implements View {
     this._box.input.select();
   }
 
-  search(query: string, mode?: Mode): void {
-    this._box.input.value = query;
-    if (mode && mode !== this._box.mode) {
-      this._box.setMode(mode); // searches
-    } else {
-      this._search(0);
-    }
+  search(query: string, mode: Mode = 'text', switches: string[] = []): void {
+    this._box.show(query, mode, switches);
+    this._box.showError('');
+    this._search(0);
     this.focus();
   }
 
@@ -155,6 +152,9 @@ export class Panel implements View {
   }
 
   openSelected(): void {
+    if (this._isPending) {
+      return this._search(0, true); // once the rows are those of the query
+    }
     const index = this._list.selected >= 0 ? this._list.selected : this._list.hitFrom(1);
     const item = this._list.items[index];
     if (item) {
@@ -165,7 +165,7 @@ export class Panel implements View {
 
   clear(): void {
     this._box.remember();
-    this._box.input.value = '';
+    this._box.clear();
     this._search(0);
     this.focus();
   }
@@ -217,12 +217,13 @@ export class Panel implements View {
     // an empty list of repositories would mean the notebook's project
     const changed = scope.repos?.length ? scope : { ...scope, repos: ['*'] };
     this._wanted = changed;
+    this._chips.showError('');
     this._chips.draw(this._state, this._scope);
     const done = () => (this._wanted = null);
     void this._questions.askLast('scope', { scope: changed }, done, error => {
       done();
       this._redraw();
-      this._failed(error);
+      this._scopeFailed(error);
     });
   }
 
@@ -231,7 +232,8 @@ export class Panel implements View {
       return this._setScope({});
     }
     this._wanted = null;
-    void this._questions.askLast(what, fields, () => undefined, this._failed, 'scope');
+    this._chips.showError('');
+    void this._questions.askLast(what, fields, () => undefined, this._scopeFailed, 'scope');
   }
 
   private _redraw = () => {
@@ -292,9 +294,16 @@ export class Panel implements View {
     const empty = !this._box.input.value.trim();
     this._empty.hidden = !empty && Boolean(this._found?.files.length || !this._found);
     if (!empty) {
+      this._emptyKey = '';
       this._empty.replaceChildren();
       return;
     }
+    const { project, counts, note, session } = state;
+    const key = JSON.stringify([project, counts, note, session, this._model.get('job')?.state, this._pins(), this._box.history]);
+    if (key === this._emptyKey && this._empty.childElementCount) {
+      return; // what is being typed there stays
+    }
+    this._emptyKey = key;
     const parts: HTMLElement[] = [];
     const entry = (text: string, mode: Mode) =>
       element(
@@ -396,8 +405,10 @@ export class Panel implements View {
     this._search(QUIET_MS * (1 + Math.min(this._early, 2)));
   }
 
-  private _search(wait: number): void {
+  private _search(wait: number, opensFirst = false): void {
     window.clearTimeout(this._timer);
+    this._isPending = Boolean(this._box.input.value.trim());
+    this._opensFirst = opensFirst;
     this._timer = window.setTimeout(() => {
       this._early += 1;
       if (!this._box.input.value.trim()) {
@@ -437,6 +448,11 @@ export class Panel implements View {
     this._drawNote();
     this._drawRows(false);
     this._drawEmpty();
+    this._isPending = false;
+    if (this._opensFirst) {
+      this._opensFirst = false;
+      this.openSelected();
+    }
     performance.measure('codeintel:rows', { start }); // in the page's trace
   }
 
@@ -491,6 +507,8 @@ export class Panel implements View {
         this._loading = false;
         if (asked === this._asked && offset === this._rows.next) {
           this._rows.append(found.files, found.next);
+          this._summary.textContent = found.summary;
+          this._summary.title = found.detail;
           this._drawRows(true);
         }
       },
@@ -507,8 +525,11 @@ export class Panel implements View {
   }
 
   private _failed = (error: Error) => {
+    this._isPending = this._opensFirst = false;
     this._box.showError(error.message);
   };
+
+  private _scopeFailed = (error: Error) => this._chips.showError(error.message);
 
   // rows
 
@@ -697,6 +718,9 @@ export class Panel implements View {
   // keys
 
   private _keys = (event: KeyboardEvent) => {
+    if (event.isComposing) {
+      return event.stopPropagation(); // Enter takes a word of an input method
+    }
     const inBox = event.target === this._box.input;
     const inList = event.target === this._list.node;
     const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
@@ -759,6 +783,10 @@ export class Panel implements View {
     }
     if (inBox) {
       return false;
+    }
+    if (event.key === 'F10' && event.shiftKey && item) {
+      this._menu(item, event);
+      return true;
     }
     switch (event.key) {
       case 'Home':
@@ -832,6 +860,9 @@ export class Panel implements View {
   private _lastKey = 0;
   private _early = 0; // searches sent while the reader goes on typing
   private _loading = false;
+  private _isPending = false; // the rows are of an earlier query
+  private _opensFirst = false; // Enter was pressed meanwhile
+  private _emptyKey = ''; // of what the empty panel shows
   private _endTheme: () => void;
   private _channel = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('codeintel-nb');
 }

@@ -25,15 +25,19 @@ export class Rows {
     this.dismissed.clear();
   }
 
-  /** Add the rows that follow; the first file may continue the last one. */
+  /** Add the rows that follow; a file may continue one that is there. */
   append(files: FileRows[], next: number | null): void {
-    const last = this.files[this.files.length - 1];
-    const [first, ...rest] = files;
-    if (last && first && last.repo === first.repo && last.path === first.path) {
-      this.files = [...this.files.slice(0, -1), { ...last, rows: [...last.rows, ...first.rows] }, ...rest];
-    } else {
-      this.files = [...this.files, ...files];
+    const positions = new Map(this.files.map((file, i) => [keyOf(file), i]));
+    const joined = [...this.files];
+    for (const file of files) {
+      const at = positions.get(keyOf(file));
+      if (at === undefined) {
+        joined.push(file);
+      } else {
+        joined[at] = { ...joined[at], count: file.count, rows: [...joined[at].rows, ...file.rows] };
+      }
     }
+    this.files = joined;
     this.next = next;
   }
 
@@ -103,16 +107,18 @@ export function fitted(text: string, marks: [number, number][], columns: number)
   return out;
 }
 
-/** Return all rows as Markdown: a heading a file, a line a match. */
+/** Return the rows as Markdown: a heading a file, a line a match. */
 export function asMarkdown(rows: Rows, title: string): string {
-  const lines = [`# ${title}`, ''];
-  for (const item of rows.items()) {
-    if (item.kind === 'file') {
-      lines.push('', `## ${item.file.path}`, '');
-    } else if (item.kind === 'hit') {
-      const fence = item.row.text.includes('`') ? '``' : '`';
-      lines.push(`- ${item.row.where}: ${fence} ${item.row.text} ${fence}`);
+  const lines = [`# ${title}`];
+  for (const file of rows.files) {
+    lines.push('', `## ${file.path}`, '');
+    for (const row of file.rows) {
+      const fence = row.text.includes('`') ? '``' : '`';
+      lines.push(`- ${row.where}: ${fence} ${row.text} ${fence}`);
     }
+  }
+  if (rows.next !== null) {
+    lines.push('', `(the first ${rows.next})`);
   }
   return `${lines.join('\n')}\n`;
 }

@@ -140,6 +140,7 @@
 .codeintel-Viewer { display: flex; flex-direction: column; overflow: hidden; }
 .codeintel-Viewer > * { flex: 1; min-height: 0; height: 100%; }
 .codeintel-Viewer-label { align-self: center; padding: 0 8px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.codeintel-Viewer-dialog { width: min(60rem, 80vw); height: 60vh; }
 `,""]),t.d(o,{},{A:d})},28(e,o,t){var i=t(26),n=t.n(i),r=t(27),d=(t.n(r))()(n());d.push([e.id,`.codeintel-SidePanel { overflow: auto; min-width: 270px; background: var(--jp-layout-color1); }
 .codeintel-SidePanel .codeintel { border: 0; border-radius: 0; max-width: none; }
 .codeintel-SidePanel .codeintel .grid { grid-template-columns: 1fr; gap: 2px; }
