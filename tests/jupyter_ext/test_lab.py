@@ -601,6 +601,8 @@ def test_notebook_7_shows_the_panel(tmp_path, chromium):
         write_notebook(
             server.root / "work.ipynb", SETUP, "%scope set --lang python", "%scope panel"
         )
+        cells = (f"x{i} = {i}\n" * 30 for i in range(3))
+        write_notebook(server.root / "shop" / "notes.ipynb", *cells, "jam = 1\nmarmalade = 2")
         with watched(chromium, server, tmp_path) as page:
             # logged by Notebook 7.6 itself, without any extension
             page.expected.append("reading 'schema'")
@@ -628,6 +630,16 @@ def test_notebook_7_shows_the_panel(tmp_path, chromium):
             tab = opened.value
             tab.wait_for_url("**/edit/shop/src/shop/cart.py**")
             tab.wait_for_function(f"({SELECTED})() === 'total_price'")
+            tab.close()
+            query_of(panel).fill("marmalade")
+            with page.context.expect_page() as opened:
+                panel.locator(".hit", has_text="marmalade").click()
+            tab = opened.value
+            tab.wait_for_url("**/notebooks/shop/notes.ipynb**")
+            tab.wait_for_function(f"({SELECTED})() === 'marmalade'")
+            assert (
+                tab.evaluate("window.jupyterapp.shell.currentWidget.content.activeCellIndex") == 3
+            )
             tab.close()
 
 
