@@ -127,7 +127,7 @@ def test_notebook_point_refers_to_its_cell(run, asked, tmp_path):  # noqa: F811
     assert sorted(one["cell"] for one in told) == [0, 1, 2]
     (tax,) = (one for one in told if "tax" in "".join(text for _, _, text in one["segments"][:6]))
     assert tax["cell"] == 2
-    assert "prices.ipynb [2] " in tax["title"]
+    assert tax["title"].endswith("prices.ipynb · Cell 3"), "as Jupyter numbers it"
 
 
 def test_lasso_chooses_points(ready, asked):  # noqa: F811
