@@ -46,7 +46,8 @@ QUIET = (
     "Autofocus processing",
     "was preloaded using link preload",
     "debugger state",
-    "reading 'kernel'",  # of ipywidgets, for any notebook that is shown without a kernel
+    # of ipywidgets, for any notebook that is shown without a kernel
+    "Cannot read properties of null (reading 'kernel')",
 )  # messages of JupyterLab itself
 
 

@@ -654,8 +654,8 @@ var Box = class {
       type: "button",
       class: "switch",
       text: "…",
-      title: _t("Files to include and exclude"),
-      "aria-label": _t("Files to include and exclude"),
+      title: _t("Files to include, in place of the scope's, and to exclude"),
+      "aria-label": _t("Files to include, in place of the scope's, and to exclude"),
       "aria-expanded": "false",
       onclick: () => {
         fields.hidden = !fields.hidden;
@@ -815,6 +815,7 @@ var FIELDS = {
   "-path": "exclude_globs"
 };
 var WORD = /(^|\s)(-?(?:lang|language|kind|repo|path)):("[^"]+"|[^\s"]+)\s/;
+var LISTS = ["repos", "include_globs", "exclude_globs", "languages", "kinds"];
 function taken(query, scope) {
   let rest = query;
   let changed = null;
@@ -830,7 +831,8 @@ function taken(query, scope) {
         value = value.slice(0, -3);
       }
     }
-    changed = { ...changed ?? scope, [field]: [.../* @__PURE__ */ new Set([...(changed ?? scope)[field] ?? [], value])] };
+    const base = changed ?? scope;
+    changed = field === "repos" && base.repos === scope.repos ? { ...base, repos: [value] } : withValue(base, field, value);
     rest = `${rest.slice(0, match.index)}${match[1]}${rest.slice(match.index + match[0].length)}`;
   }
   return [changed ? rest.trim() : query, changed];
@@ -845,7 +847,6 @@ function withValue(scope, field, value) {
 var isEverywhere = (scope) => !scope.repos?.length || scope.repos[0] === "*";
 
 // src/view/chips.ts
-var CHIPS = ["repos", "include_globs", "exclude_globs", "languages", "kinds"];
 var TITLES = {
   repos: "Repositories",
   include_globs: "Folders",
@@ -901,7 +902,7 @@ var ScopeChips = class {
     if (isEverywhere(scope)) {
       chips.push(element("span", { class: "chip plain", text: t("everything") }));
     }
-    for (const field of CHIPS) {
+    for (const field of LISTS) {
       for (const value of scope[field] ?? []) {
         if (field === "repos" && value === "*") {
           continue;

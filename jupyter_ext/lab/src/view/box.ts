@@ -64,8 +64,8 @@ export class Box {
       type: 'button',
       class: 'switch',
       text: '…',
-      title: _t('Files to include and exclude'),
-      'aria-label': _t('Files to include and exclude'),
+      title: _t("Files to include, in place of the scope's, and to exclude"),
+      'aria-label': _t("Files to include, in place of the scope's, and to exclude"),
       'aria-expanded': 'false',
       onclick: () => {
         fields.hidden = !fields.hidden;

@@ -2,7 +2,7 @@
 
 import { ICONS, element, icon, number, plain, type Translate } from './dom';
 import type { Facet, Scope, State } from './messages';
-import { isEverywhere, withValue, without } from './words';
+import { type Field, LISTS, isEverywhere, withValue, without } from './words';
 
 export interface ScopeActions {
   set(scope: Scope): void;
@@ -10,8 +10,6 @@ export interface ScopeActions {
   save(name: string): Promise<unknown>;
 }
 
-type Field = 'repos' | 'include_globs' | 'exclude_globs' | 'languages' | 'kinds';
-const CHIPS: Field[] = ['repos', 'include_globs', 'exclude_globs', 'languages', 'kinds'];
 const TITLES: Record<string, string> = {
   repos: 'Repositories',
   include_globs: 'Folders',
@@ -73,7 +71,7 @@ export class ScopeChips {
     if (isEverywhere(scope)) {
       chips.push(element('span', { class: 'chip plain', text: t('everything') }));
     }
-    for (const field of CHIPS) {
+    for (const field of LISTS) {
       for (const value of scope[field] ?? []) {
         if (field === 'repos' && value === '*') {
           continue;

@@ -2,7 +2,7 @@
 
 import type { Scope } from './messages';
 
-type Field = 'repos' | 'include_globs' | 'exclude_globs' | 'languages' | 'kinds';
+export type Field = 'repos' | 'include_globs' | 'exclude_globs' | 'languages' | 'kinds';
 
 const FIELDS: Record<string, Field> = {
   lang: 'languages',
@@ -32,7 +32,9 @@ export function taken(query: string, scope: Scope): [string, Scope | null] {
         value = value.slice(0, -3); // a file
       }
     }
-    changed = { ...(changed ?? scope), [field]: [...new Set([...((changed ?? scope)[field] ?? []), value])] };
+    // repo: limits the search to that repository; the scope's own are left
+    const base: Scope = changed ?? scope;
+    changed = field === 'repos' && base.repos === scope.repos ? { ...base, repos: [value] } : withValue(base, field, value);
     rest = `${rest.slice(0, match.index)}${match[1]}${rest.slice(match.index + match[0].length)}`;
   }
   return [changed ? rest.trim() : query, changed];
