@@ -89,7 +89,7 @@ _MODES = {TextQuery: "text", SemanticQuery: "meaning", SymbolQuery: "symbols", P
 
 
 def _toolbar(results: Results) -> str:
-    """Return links that the extension reads: a cell with these results, or the panel with them.
+    """Return links for the extension: to a new cell with these results, or to the panel.
 
     Empty outside of Jupyter.
     """

@@ -79,10 +79,10 @@ class Row(msgspec.Struct, frozen=True):
     label: str  # short: 186, or [29] 2 in the cell executed as In [29]
     where: str  # in words: line 186, or Cell 61 · In [29] · line 2
     text: str
-    marks: tuple[tuple[int, int], ...]  # start and end of what matches, in characters of the text
+    marks: tuple[tuple[int, int], ...]  # start and end of each match, in UTF-16 units of the text
     symbol: str
     kind: str
-    column: int | None  # of the match, 1-based
+    column: int | None  # of the match, 1-based, in UTF-16 units
     cell: int | None  # from 0
     cell_line: int | None  # 1-based
     is_prose: bool  # Markdown or plain text, not code

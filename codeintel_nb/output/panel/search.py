@@ -41,7 +41,7 @@ _DATA = {"json", "jsonl", "csv", "yaml", "toml", "xml", "ini"}
 
 
 class PanelSearches:
-    """Last results of the panels of a process, so that their rows can be read in pages."""
+    """Cache of the last results, which serve the rows in pages."""
 
     def __init__(self, most: int = 4) -> None:
         self._most = most
@@ -77,7 +77,7 @@ class PanelSearches:
     def results(
         self, client: PanelClient, request: PanelSearch, session: str, is_new: bool = False
     ) -> Results:
-        """Return the hits of a search: those found before, as far as they reach."""
+        """Return the hits of a search, from the cache as far as they reach."""
         key = session, msgspec.structs.replace(request, offset=0, rows=0)
         with self._lock:
             last = None if is_new else self._last.get(key)
@@ -170,7 +170,7 @@ def summary(results: Results) -> str:
 
 
 def _note(results: Results) -> str:
-    """Return why hits are missing, as far as the reader should know."""
+    """Return why hits are missing; empty if none are."""
     coverage = results.coverage
     notes = []
     if coverage.failed:
