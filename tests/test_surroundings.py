@@ -59,26 +59,28 @@ def arrows(tmp_path, own_home):
     return root
 
 
+COMMANDS = [
+    ["grep", "arrow"],
+    ["search", "arrow"],
+    ["symbols", "arrow"],
+    ["read", "repo", "a.py"],
+    ["sql", "select path, '→' as a from files"],
+    ["status"],
+    ["status", "--skipped"],
+]
+ENCODINGS = ["ascii", "cp1252", "cp932", "latin-1", "cp437", "utf-8", "utf-16"]
+
+
 @pytest.mark.parametrize(
-    "encoding", ["ascii", "cp1252", "cp932", "latin-1", "cp437", "utf-8", "utf-16"]
-)
-@pytest.mark.parametrize(
-    "command",
+    ("command", "encoding"),
     [
-        ["grep", "arrow"],
-        ["search", "arrow"],
-        ["symbols", "arrow"],
-        ["read", "repo", "a.py"],
-        ["sql", "select path, '→' as a from files"],
-        ["status"],
-        ["status", "--skipped"],
+        # two commands in every encoding, every command in one encoding
+        *((command, "cp1252") for command in COMMANDS),
+        *((COMMANDS[at], name) for at in (0, 4) for name in ENCODINGS if name != "cp1252"),
     ],
-    ids=lambda command: command[0],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value)[:20],
 )
 def test_answers_are_printed_in_any_encoding(arrows, command, encoding):
-    if encoding != "cp1252" and command[0] not in ("grep", "sql"):
-        # one command in every encoding, every command in one encoding
-        command = ["grep", "arrow"]
     done = run(*CLI, *command, env={**os.environ, "PYTHONIOENCODING": encoding})
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.decode(encoding)

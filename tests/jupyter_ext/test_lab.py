@@ -456,6 +456,7 @@ def test_indexing_shows_progress_and_can_be_cancelled(lab, open_lab):
     assert lab.ask("DELETE", "repositories/many").status == 204
 
 
+@pytest.mark.slow
 def test_readme_pictures(lab, open_lab, tmp_path):
     """Take the README's pictures; CODEINTEL_SCREENSHOTS=notebooks updates them.
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -18,7 +19,7 @@ from codeintel_nb.operations.requests import MapRequest, SqlRequest
 from codeintel_nb.search.query import TextQuery
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_jobs import builders, many_files
-from tests.live import TOKEN
+from tests.live import TOKEN, running
 
 SLOW_SQL = (
     "select count(*) from range(100000) a, range(100000) b, range(100000) c"
@@ -26,13 +27,27 @@ SLOW_SQL = (
 )
 
 
+@contextmanager
+def with_many_files(folder):
+    """Run a server with an indexed folder."""
+    with running(folder) as server:
+        many_files(server.root / "work", 300)
+        server.index(server.root / "work", "work")
+        yield server
+
+
 @pytest.fixture
-def lasting(make_server):
-    """Return a dedicated server with an indexed folder."""
-    server = make_server()
-    many_files(server.root / "work", 300)
-    server.index(server.root / "work", "work")
-    return server
+def stopping(tmp_path):
+    """Return a server for this test alone."""
+    with with_many_files(tmp_path / "server") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory):
+    """Return a server for the tests that leave it running."""
+    with with_many_files(tmp_path_factory.mktemp("lasting")) as server:
+        yield server
 
 
 def client_of(server):
@@ -42,16 +57,16 @@ def client_of(server):
 
 
 @pytest.mark.slow
-def test_a_first_map_reports_progress(lasting):
+def test_a_first_map_reports_progress(stopping):
     seen = []
-    points = client_of(lasting).ask(MapRequest(), progress=seen.append)
+    points = client_of(stopping).ask(MapRequest(), progress=seen.append)
     assert points.total > 300
     shares = [progress.share for progress in seen]
     assert len(shares) > 3
     assert shares == sorted(shares)
     assert {progress.stage for progress in seen} == {"drawing the map"}
     seen.clear()
-    assert client_of(lasting).ask(MapRequest(), progress=seen.append).total == points.total
+    assert client_of(stopping).ask(MapRequest(), progress=seen.append).total == points.total
     assert seen == [], "the second map is cached"
 
 
@@ -171,15 +186,23 @@ def busy(server, what):
     time.sleep(0.5)
 
 
-@pytest.mark.parametrize("what", ["indexing", "map", "sql", "search"])
-def test_busy_server_stops_promptly_on_sigterm(lasting, what):
-    busy(lasting, what)
-    lasting.process.send_signal(signal.SIGTERM)
+@pytest.mark.parametrize(
+    "what",
+    [
+        "indexing",
+        "search",
+        pytest.param("map", marks=pytest.mark.slow),
+        pytest.param("sql", marks=pytest.mark.slow),
+    ],
+)
+def test_busy_server_stops_promptly_on_sigterm(stopping, what):
+    busy(stopping, what)
+    stopping.process.send_signal(signal.SIGTERM)
     try:
-        lasting.process.wait(30)
+        stopping.process.wait(30)
     except subprocess.TimeoutExpired:
         pytest.fail("the server is still running")
-    log = lasting.log.read_text()
+    log = stopping.log.read_text()
     assert "Traceback" not in log, log[-3000:]
 
 
