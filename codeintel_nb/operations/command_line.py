@@ -54,9 +54,15 @@ def _words(option: Option, value: Any) -> list[str]:
 
 
 def _quoted(value: str) -> str:
-    """Return a value as one word of a line."""
-    if value and not any(character in value for character in " \t'\""):
+    """Return a value as one word of a line.
+
+    A line cannot hold both kinds of quotes beside a blank; there, ``?`` stands for one of them, as
+    in any glob.
+    """
+    if value and value[0] not in "'\"" and not any(character in value for character in " \t"):
         return value
+    if '"' in value and "'" in value:
+        value = value.replace('"', "?")
     return f"'{value}'" if "'" not in value else f'"{value}"'
 
 
