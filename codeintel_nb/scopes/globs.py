@@ -193,6 +193,44 @@ def matches_name_by_name(glob: str) -> bool:
     return True
 
 
+def within_folder(globs: Sequence[str], folder: str) -> tuple[str, ...]:
+    """Return globs for the files of a literal folder that match any of ``globs``.
+
+    Without globs, these are all its files. A glob that cannot be matched name by name counts as
+    the whole folder.
+    """
+    whole = f"/{plain_glob(folder).lstrip('/')}"
+    rests = dict[str, None]()
+    for glob in (one for given in globs for one in expand_braces(given)):
+        anchored, names, folder_only = glob_names(glob)
+        if not matches_name_by_name(glob):
+            return (f"{whole}/**",)
+        for rest in _below([names if anchored else ["**", *names]], folder.split("/")):
+            rests["/".join(rest) + "/" * folder_only if rest else "**"] = None
+    if not globs or "**" in rests:
+        return (f"{whole}/**",)
+    return tuple(f"{whole}/{rest}" for rest in rests)
+
+
+def _below(patterns: list[list[str]], parts: Sequence[str]) -> list[list[str]]:
+    """Return what is left to match below a folder; an empty list matches everything there.
+
+    This is the derivative of the patterns by each of the folder's names (Brzozowski 1964).
+    """
+    for part in parts:
+        following = list[list[str]]()
+        for pattern in patterns:
+            while pattern[:1] == ["**"] and len(pattern) > 1:  # crosses this folder, or none
+                following.append(pattern)
+                pattern = pattern[1:]
+            if pattern in ([], ["**"]):
+                following.append([])
+            elif name_matcher(pattern[0])(part):
+                following.append(pattern[1:])
+        patterns = following
+    return patterns
+
+
 def name_matcher(pattern: str) -> Callable[[str], bool]:
     """Return a predicate of names for a glob without slashes."""
     import re2

@@ -6,7 +6,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from codeintel_nb.errors import ScopeError
-from codeintel_nb.scopes.globs import PathMatcher, check_glob, expand_braces, plain_glob
+from codeintel_nb.scopes.globs import (
+    PathMatcher,
+    check_glob,
+    expand_braces,
+    matches_name_by_name,
+    plain_glob,
+    within_folder,
+)
 from tests.strategies import GLOBS, PATHS
 
 
@@ -128,3 +135,27 @@ def test_plain_glob_keeps_blanks_in_a_name(name):
     matcher = PathMatcher([check_glob(plain_glob(name))], [])
     assert matcher.admits(name)
     assert not matcher.admits(name.rstrip())
+
+
+@given(st.lists(GLOBS, max_size=3), PATHS, st.lists(PATHS, max_size=10))
+@example(["*.b"], "a", ["x.b", "1/x.b"])
+@example(["**/a"], "a/b", ["c"])
+@example(["{a,b}/*/"], "b", ["1", "1/c"])
+@example(["/!a*"], "!a", ["c"])
+def test_globs_within_a_folder_match_its_files_alone(globs, folder, names):
+    for glob in globs:
+        try:
+            check_glob(glob)
+        except ScopeError:
+            return
+        if not all(map(matches_name_by_name, expand_braces(glob))):
+            return
+    inside = [f"{folder}/{name}" for name in names]
+    narrowed = within_folder(globs, folder)
+    expected = PathMatcher(globs, []).admits_each(inside)
+    if narrowed:
+        matcher = PathMatcher(narrowed, [])
+        assert matcher.admits_each(inside) == expected
+        assert not any(matcher.admits_each(f"other/{path}" for path in inside))
+    else:
+        assert not any(expected)
