@@ -46,8 +46,6 @@ QUIET = (
     "Autofocus processing",
     "was preloaded using link preload",
     "debugger state",
-    # of ipywidgets, for any notebook that is shown without a kernel
-    "Cannot read properties of null (reading 'kernel')",
 )  # messages of JupyterLab itself
 
 

@@ -594,20 +594,50 @@ function renderMap({ model, el, application }) {
   };
 }
 
-// src/view/box.ts
-var SWITCHES = [
-  ["case", "Aa", "Match case"],
-  ["word", "ab", "Match whole words"],
-  ["regex", ".*", "Use a regular expression"]
-];
+// src/view/searches.ts
 var MODES = [
   ["text", "Text", "Lines that contain the text"],
   ["meaning", "Meaning", "Code that does what you describe in plain words"],
   ["symbols", "Symbols", "Definitions by name"],
   ["files", "Files", "Files by name"]
 ];
+var SWITCHES = [
+  ["case", "Aa", "Match case"],
+  ["word", "ab", "Match whole words"],
+  ["regex", ".*", "Use a regular expression"]
+];
 var HISTORY = "codeintel-nb:history";
 var MAX_HISTORY = 30;
+var PINS = "codeintel-nb:pins";
+var MAX_PINS = 20;
+function remembered(key) {
+  try {
+    const entries = JSON.parse(localStorage.getItem(key) ?? "[]");
+    return entries.map(searchOf).filter((one) => one !== null);
+  } catch {
+    return [];
+  }
+}
+function remember(key, search, maximum) {
+  const entries = remembered(key);
+  const others = entries.filter((one) => !isSame(one, search));
+  localStorage.setItem(key, JSON.stringify([search, ...others].slice(0, maximum)));
+  return others.length === entries.length;
+}
+function forget(key, search) {
+  localStorage.setItem(key, JSON.stringify(remembered(key).filter((one) => !isSame(one, search))));
+}
+function isSame(a, b) {
+  return a.text === b.text && a.mode === b.mode && [...a.switches].sort().join() === [...b.switches].sort().join();
+}
+function searchOf(entry) {
+  const [text, mode] = Array.isArray(entry) ? entry : [entry?.text ?? entry, entry?.mode];
+  const switches = Array.isArray(entry?.switches) ? entry.switches.map(String) : [];
+  const isKnown = MODES.some(([one]) => one === mode);
+  return typeof text === "string" ? { text, mode: isKnown ? mode : "text", switches } : null;
+}
+
+// src/view/box.ts
 var Box = class {
   constructor(id, _t, _changed) {
     this._changed = _changed;
@@ -617,7 +647,7 @@ var Box = class {
     // the text after a word became a chip
     this._at = -1;
     // in the history; -1 for what was typed
-    this._typed = "";
+    this._typed = { text: "", mode: "text", switches: [] };
     this.input = element("input", {
       type: "search",
       "aria-label": _t("Search in scope"),
@@ -760,37 +790,33 @@ var Box = class {
     this._error.textContent = message;
     this.input.setAttribute("aria-invalid", String(Boolean(message)));
   }
-  /** Remember the query; called when a result is opened, or the box is left. */
+  /** Return the search in the box, as it is remembered. */
+  get current() {
+    const switches = this.mode === "text" ? SWITCHES.map(([name]) => name).filter((name) => this._on[name]) : [];
+    return { text: this.input.value.trim(), mode: this.mode, switches };
+  }
+  /** Remember the search; called when a result is opened, or the box is left. */
   remember() {
-    const text = this.input.value.trim();
-    if (text) {
-      const history = [text, ...this.history.filter((one) => one !== text)].slice(0, MAX_HISTORY);
-      localStorage.setItem(HISTORY, JSON.stringify(history));
+    if (this.current.text) {
+      remember(HISTORY, this.current, MAX_HISTORY);
     }
   }
-  get history() {
-    try {
-      const held = JSON.parse(localStorage.getItem(HISTORY) ?? "[]");
-      return Array.isArray(held) ? held.filter((one) => typeof one === "string") : [];
-    } catch {
-      return [];
-    }
-  }
-  /** Go back or forward in the history; whether there was a query to show. */
+  /** Go back or forward in the history; whether there was a search to show. */
   recall(by) {
-    const { history } = this;
     if (this._at < 0 && by > 0) {
-      this._typed = this.input.value;
+      this._typed = { ...this.current, text: this.input.value };
       this.remember();
     }
-    const at = this._at + by;
-    const from = this._at < 0 && this._typed.trim() === this.history[0] ? 1 : 0;
-    const index = this._at < 0 ? from : at;
+    const history = remembered(HISTORY);
+    const typed = { ...this._typed, text: this._typed.text.trim() };
+    const first = history.length > 0 && isSame(typed, history[0]) ? 1 : 0;
+    const index = this._at < 0 ? first : this._at + by;
     if (index < -1 || index >= history.length) {
       return false;
     }
+    const { text, mode, switches } = index < 0 ? this._typed : history[index];
+    this.show(text, mode, switches);
     this._at = index;
-    this.input.value = index < 0 ? this._typed : history[index];
     this._changed(false);
     return true;
   }
@@ -952,13 +978,14 @@ var ScopeChips = class {
       if (values.length < 2) {
         continue;
       }
-      const buttons = values.slice(0, MAX_CHOICES).map(([name, label, count]) => {
+      const buttons = values.slice(0, MAX_CHOICES).map(({ name, label, count, values: narrowed }) => {
         const pressed = (scope[field] ?? []).includes(name);
+        const chosen = narrowed?.length ? { ...scope, [field]: narrowed } : withValue(scope, field, name);
         return element("button", {
           type: "button",
           "aria-pressed": String(pressed),
           text: `${plain(label)} ${number(count)}`,
-          onclick: () => this._actions.set(pressed ? without(scope, field, name) : withValue(scope, field, name))
+          onclick: () => this._actions.set(pressed ? without(scope, field, name) : chosen)
         });
       });
       const title = hits.has(field) ? t("%1, by results", t(TITLES[field])) : t(TITLES[field]);
@@ -972,7 +999,7 @@ var ScopeChips = class {
     this.popover.replaceChildren(...parts);
   }
   _values(facets, known) {
-    return facets ? facets.map((facet) => [facet.name, facet.label, facet.count]) : known.map(([name, count]) => [name, name, count]);
+    return facets ?? known.map(([name, count]) => ({ name, label: name, count }));
   }
   _globs(field, title, example) {
     const input = element("input", {
@@ -1474,11 +1501,10 @@ var ROWS = 500;
 // src/view/panel.ts
 var QUIET_MS = 80;
 var PAUSE_MS = 400;
-var PINS = "codeintel-nb:pins";
 var EXAMPLES = [
-  ["read_csv", "text"],
-  ["split rows into groups and average", "meaning"],
-  ["load_*", "symbols"]
+  { text: "read_csv", mode: "text", switches: [] },
+  { text: "split rows into groups and average", mode: "meaning", switches: [] },
+  { text: "load_*", mode: "symbols", switches: [] }
 ];
 var Panel = class {
   constructor({ model, el, trans, application }) {
@@ -1763,6 +1789,12 @@ var Panel = class {
       this._scopeFailed(error);
     });
   }
+  /** Narrow the scope to a folder of a repository, or exclude a file or folder. */
+  _setFolder(fields) {
+    const { session } = this._state;
+    const take = (scope) => session === this._state.session && this._setScope(scope);
+    this._questions.ask("folder", fields).then(take, this._scopeFailed);
+  }
   _change(what, fields = {}) {
     if (what === "all") {
       return this._setScope({});
@@ -1783,18 +1815,32 @@ var Panel = class {
       return;
     }
     const { project, counts, note, session } = state;
-    const key = JSON.stringify([project, counts, note, session, this._model.get("job")?.state, this._pins(), this._box.history]);
+    const key = JSON.stringify([
+      project,
+      counts,
+      note,
+      session,
+      this._model.get("job")?.state,
+      remembered(PINS),
+      remembered(HISTORY)
+    ]);
     if (key === this._emptyKey && this._empty.childElementCount) {
       return;
     }
     this._emptyKey = key;
     const parts = [];
-    const entry = (text, mode) => element(
-      "button",
-      { type: "button", class: "entry", onclick: () => this.search(text, mode) },
-      element("span", { text }),
-      mode === "text" ? "" : element("small", { text: t(mode === "meaning" ? "Meaning" : mode === "symbols" ? "Symbols" : "Files") })
-    );
+    const entry = ({ text, mode, switches }) => {
+      const settings = [
+        ...MODES.filter(([one]) => one === mode && one !== "text").map(([, name]) => t(name)),
+        ...SWITCHES.filter(([name]) => switches.includes(name)).map(([, sign]) => sign)
+      ];
+      return element(
+        "button",
+        { type: "button", class: "entry", onclick: () => this.search(text, mode, switches) },
+        element("span", { text }),
+        settings.length ? element("small", { text: settings.join(" ") }) : ""
+      );
+    };
     const isBusy = ["waiting", "running"].includes((this._model.get("job") ?? {}).state ?? "");
     if (state.session && !state.counts && !isBusy) {
       const name = state.project;
@@ -1832,16 +1878,16 @@ var Panel = class {
     } else if (state.note && !state.counts) {
       parts.push(element("p", { text: state.note }));
     }
-    const pins = this._pins();
+    const pins = remembered(PINS);
     if (pins.length) {
-      parts.push(element("strong", { text: t("Pinned") }), ...pins.map(([text, mode]) => entry(text, mode)));
+      parts.push(element("strong", { text: t("Pinned") }), ...pins.map(entry));
     }
-    const recent = this._box.history.slice(0, 5);
+    const recent = remembered(HISTORY).slice(0, 5);
     parts.push(
       element("strong", { text: t("Try") }),
-      ...EXAMPLES.map(([text, mode]) => entry(text, mode)),
+      ...EXAMPLES.map(entry),
       element("strong", { text: t("Recent") }),
-      ...recent.length ? recent.map((text) => entry(text, "text")) : [element("p", { text: t("None yet. ↑ in the box brings back the last query.") })]
+      ...recent.length ? recent.map(entry) : [element("p", { text: t("None yet. ↑ in the box brings back the last query.") })]
     );
     this._empty.replaceChildren(...parts);
   }
@@ -2052,9 +2098,8 @@ var Panel = class {
     const t = this._t;
     const { file } = item;
     const folder = file.path.includes("/") ? file.path.slice(0, file.path.lastIndexOf("/")) : "";
-    const escaped = (path) => path.replace(/[*?[\]{}\\]/g, "\\$&");
     const row = item.kind === "hit" ? item.row : null;
-    const exclude = (glob) => this._setScope(withValue(this._scope, "exclude_globs", glob));
+    const within = (path, exclude) => this._setFolder({ repo: file.repo, path, exclude });
     const actions = [
       { label: t("Open"), run: () => this._open(item) },
       { label: t("Copy path"), run: () => this._copy(file.path) },
@@ -2064,13 +2109,10 @@ var Panel = class {
       actions.push({ label: t("Copy line"), run: () => this._copy(row.text) });
       actions.push({ label: t("Find similar"), isSeparate: true, run: () => this.search(row.text.slice(0, 500), "meaning") });
     }
-    actions.push({ label: t("Exclude this file"), isSeparate: true, run: () => exclude(`/${escaped(file.path)}`) });
+    actions.push({ label: t("Exclude this file"), isSeparate: true, run: () => within(file.path, true) });
     if (folder) {
-      actions.push({ label: t("Exclude this folder"), run: () => exclude(`/${escaped(folder)}/**`) });
-      actions.push({
-        label: t("Search in this folder"),
-        run: () => this._setScope({ ...this._scope, repos: [file.repo], include_globs: [`/${escaped(folder)}/**`] })
-      });
+      actions.push({ label: t("Exclude this folder"), run: () => within(`${folder}/`, true) });
+      actions.push({ label: t("Search in this folder"), run: () => within(`${folder}/`, false) });
     }
     actions.push({ label: t("Dismiss"), isSeparate: true, run: () => this._dismiss(item) });
     const box = this._list.elementOf(this._list.selected)?.getBoundingClientRect();
@@ -2090,8 +2132,8 @@ var Panel = class {
       actions.push({ label: t("Send to notebook"), isSeparate: true, run: () => this.send(false) });
       actions.push({ label: t("Send to notebook as a DataFrame"), run: () => this.send(true) });
     }
-    for (const [text, mode] of this._pins()) {
-      actions.push({ label: t("Pinned: %1", text), run: () => this.search(text, mode) });
+    for (const { text, mode, switches } of remembered(PINS)) {
+      actions.push({ label: t("Pinned: %1", text), run: () => this.search(text, mode, switches) });
     }
     showMenu(this.root, actions, event.clientX, event.clientY, this._box.input);
   }
@@ -2124,23 +2166,15 @@ hits.to_df()`;
       () => this._say(this._t("The clipboard cannot be used here."))
     );
   }
-  _pins() {
-    try {
-      const held = JSON.parse(localStorage.getItem(PINS) ?? "[]");
-      return Array.isArray(held) ? held.filter((one) => Array.isArray(one) && typeof one[0] === "string") : [];
-    } catch {
-      return [];
-    }
-  }
   _pin() {
-    const text = this._box.input.value.trim();
-    if (!text) {
+    const search = this._box.current;
+    if (!search.text) {
       return;
     }
-    const own = [text, this._box.mode];
-    const others = this._pins().filter(([query, mode]) => query !== text || mode !== own[1]);
-    const isNew = others.length === this._pins().length;
-    localStorage.setItem(PINS, JSON.stringify(isNew ? [own, ...others].slice(0, 20) : others));
+    const isNew = remember(PINS, search, MAX_PINS);
+    if (!isNew) {
+      forget(PINS, search);
+    }
     this._say(isNew ? this._t("Pinned.") : this._t("No longer pinned."));
   }
   _plainKey(event, inBox) {

@@ -72,7 +72,7 @@ def test_folder_is_excluded_from_the_scope(client, tmp_path):
     }
     client.set_scope(Scope(exclude_globs=("docs",)))
     # a glob applies to every repository
-    with pytest.raises(ScopeError, match="would also be excluded from shop, two"):
+    with pytest.raises(ScopeError, match="would also be excluded from two"):
         scoped(client, tmp_path, "more/one/lib", True)
     assert scoped(client, tmp_path, "more", True) == {
         "repos": ("shop",),
@@ -92,6 +92,35 @@ def test_unindexed_project_in_scope_does_not_widen_an_exclusion(client, tmp_path
     with pytest.raises(ScopeError, match="would also be excluded from two"):
         scoped(client, tmp_path, "more/one/lib", True)
     assert scoped(client, tmp_path, "more/one", True) == {"repos": ("two",)}
+
+
+def test_files_are_excluded_by_repository(client, tmp_path):
+    """A path is excluded at once if no other repository in scope has it."""
+
+    def excluded(path, repo="one"):
+        return answer_panel(client, PanelFolder(path, True, repo), "").get("exclude_globs")
+
+    write_tree(tmp_path / "more" / "one", {"only[1].py": "x = 1\n", "own/lib/a.py": "x = 1\n"})
+    client.workspace.index(tmp_path / "more" / "one", "one")
+    assert excluded("only[1].py") == ("/only\\[1\\].py",)
+    assert excluded("own/lib/") == ("/own/lib/**",)
+    with pytest.raises(ScopeError, match=r"'/b\.py' would also be excluded from two"):
+        excluded("b.py")
+    client.set_scope(Scope(repos=("one",)))
+    assert excluded("b.py") == ("/b.py",)
+
+
+def test_folders_among_the_facets_keep_to_the_included_globs(client, tmp_path):
+    write_tree(tmp_path / "more" / "one", {"lib/a.md": "x\n", "top/b.md": "x\n", "top/c.py": "x\n"})
+    client.workspace.index(tmp_path / "more" / "one", "one")
+    client.set_scope(Scope(repos=("one",), include_globs=("*.md",)))
+    search = PanelSearch("x")
+    facets = answer_panel(client, search, "")["facets"]
+    folders = {one["label"]: one for one in facets if one["field"] == "include_globs"}
+    assert {name: one["count"] for name, one in folders.items()} == {"lib/": 1, "top/": 1}
+    for facet in folders.values():
+        client.set_scope(Scope(repos=("one",), include_globs=tuple(facet["values"])))
+        assert answer_panel(client, search, "")["total"] == facet["count"]
 
 
 def test_new_folder_replaces_the_previous_narrowing(client, tmp_path):
@@ -293,7 +322,9 @@ def test_text_of_a_file_is_that_on_disk(client, tmp_path):
             context=st.integers(0, 3),
             show=st.sampled_from(["lines", "files", "counts"]),
             languages=st.sampled_from([None, ("python",), ("go", "rust")]),
-            include_globs=st.sampled_from([None, ("a b/**",), ("x", "{y,z}")]),
+            include_globs=st.sampled_from(
+                [None, ("a b/**",), ("x", "{y,z}"), ("it's/**", "'q'", '"'), ("it's\"x",)]
+            ),
         ),
         st.builds(SymbolQuery, name=st.sampled_from(["read_*", "A.b", "-x"])),
     )
@@ -310,6 +341,12 @@ def test_magic_makes_the_same_search(query):
     values[positional_of(type(query))] = parsed
     made = type(query)(**values)
     assert msgspec.structs.replace(made, limit=query.limit) == query
+
+
+def test_quotes_and_a_blank_in_a_glob():
+    """What a line cannot hold is written as a glob for the same path."""
+    line = magic_of(TextQuery("x", include_globs=("""it's "my" folder/**""",)))
+    assert line == """%textsearch --include "it's ?my? folder/**" x"""
 
 
 def test_types_of_the_view_are_those_of_the_messages():

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import nbformat
 import pytest
 
-from tests.browser import write_notebook
+from tests.browser import RUN_ALL, write_notebook
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_jobs import many_files
 from tests.jupyter_ext.test_lab import (
@@ -248,7 +248,7 @@ def test_keyboard_alone(births, lab, open_lab):
     page.wait_for_function(f"{PATH} === 'births/notebooks/0.ipynb'")
     execute(page, "codeintel:search")
     page.keyboard.type("average_by")
-    panel.get_by_text("8 results in 8 files").wait_for()
+    panel.get_by_text("8 definitions in 8 files").wait_for()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     panel.locator(".row[aria-selected=true].hit").wait_for()
@@ -367,6 +367,67 @@ def test_menu_of_a_hit(births, lab, open_lab):
     panel.get_by_role("menuitem", name="Exclude this file").click()
     panel.get_by_text("11 results in 7 files").wait_for()
     panel.locator(".chip", has_text="/notebooks/0.ipynb").wait_for()
+
+
+@pytest.mark.slow
+def test_recent_searches_keep_their_mode_and_switches(births, lab, open_lab):
+    """The box's history and the list of recent searches bring back the whole search."""
+    page = open_lab("births/recent.ipynb", SETUP)
+    panel = show_panel(page)
+    panel.get_by_role("button", name="Use a regular expression").click()
+    query_of(panel).fill(r"read_\w+\(")
+    panel.get_by_text("13 results in 8 files").wait_for()
+    query_of(panel).press("Enter")  # remembered once a result is opened
+    panel.get_by_role("radio", name="Symbols").click()
+    query_of(panel).fill("average_*")
+    panel.get_by_text("8 definitions in 8 files").wait_for()
+    query_of(panel).press("ArrowUp")
+    panel.get_by_role("radio", name="Text", checked=True).wait_for()
+    panel.get_by_text("13 results in 8 files").wait_for()
+    query_of(panel).press("ArrowDown")
+    panel.get_by_role("radio", name="Symbols", checked=True).wait_for()
+    query_of(panel).fill("")
+    entry = panel.locator(".entry", has_text=r"read_\w+\(")
+    assert entry.locator("small").inner_text() == ".*"
+    entry.click()
+    panel.get_by_text("13 results in 8 files").wait_for()
+
+
+@pytest.mark.slow
+def test_folder_of_results_narrows_what_the_scope_includes(births, lab, open_lab):
+    """A folder among the facets leaves as many results as it counts."""
+    page = open_lab("births/facets.ipynb", SETUP, "%scope set --repo births --include '*.md'")
+    write_tree(births, {"notebooks/more.md": "read_csv\n"})
+    lab.index(births, "births")
+    panel = show_panel(page)
+    query_of(panel).fill("read_csv")
+    panel.get_by_text("2 results in 2 files").wait_for()
+    panel.get_by_role("button", name="+ limit").click()
+    panel.locator(".choices button", has_text="notebooks/ 1").click()
+    panel.get_by_text("1 result in 1 file").wait_for()
+    panel.locator(".chip", has_text="/notebooks/**/*.md").wait_for()
+    (births / "notebooks" / "more.md").unlink()
+    lab.index(births, "births")
+
+
+@pytest.mark.slow
+def test_widgets_of_a_notebook_opened_by_a_hit(births, lab, open_lab):
+    """Opened without a kernel, a notebook draws its widgets once it has one."""
+    name = "births/slider.ipynb"
+    write_notebook(lab.root / name, "import ipywidgets\nipywidgets.IntSlider(description='births')")
+    lab.index(births, "births")
+    page = open_lab("births/widgets.ipynb", SETUP)
+    panel = show_panel(page)
+    query_of(panel).fill("IntSlider(")
+    panel.locator(".hit").first.click()
+    page.wait_for_function(f"{PATH} === {name!r}")
+    page.wait_for_function(f"({SELECTED})() === 'IntSlider('")
+    page.wait_for_timeout(500)  # for an error on the console
+    page.evaluate(
+        "window.jupyterapp.shell.currentWidget.sessionContext.changeKernel({name: 'python3'})"
+    )
+    page.evaluate(RUN_ALL)
+    page.locator(".jp-OutputArea .widget-slider", has_text="births").wait_for()
 
 
 def test_scope_words_become_chips(births, lab, open_lab):

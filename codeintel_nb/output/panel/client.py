@@ -7,6 +7,9 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from ...operations.answers import ScopeAnswer
+from ...scopes.scope import Scope
+from ...search.hit import Results
+from ...search.query import PathQuery
 from ..places import is_hidden
 
 
@@ -37,3 +40,11 @@ def place(shown_root: str, root: str, path: str) -> str | None:
 @lru_cache(1024)
 def _real(folder: str) -> str:
     return os.path.realpath(folder)
+
+
+def files_at(client: PanelClient, repositories: tuple[str, ...], glob: str, limit: int) -> Results:
+    """List the files of repositories that match a glob, whatever the session's scope."""
+    scope = Scope(repos=repositories, include_globs=(glob,))
+    limits = {field: getattr(scope, field) for field in Scope.__struct_fields__}
+    results: Results = client.ask(PathQuery(limit=limit, **limits)).results
+    return results

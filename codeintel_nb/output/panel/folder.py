@@ -8,8 +8,10 @@ from ...errors import ScopeError
 from ...operations.requests import StatusRequest
 from ...scopes.globs import plain_glob
 from ...scopes.scope import Scope, covered
-from .client import PanelClient
+from .client import PanelClient, files_at
 from .messages import PanelFolder
+
+MAX_LISTED = 1000  # files of other repositories at an excluded path
 
 
 def with_folder(client: PanelClient, request: PanelFolder, shown_root: str) -> Scope:
@@ -17,10 +19,18 @@ def with_folder(client: PanelClient, request: PanelFolder, shown_root: str) -> S
 
     The folder may be within a repository, or contain several.
     """
-    folder = os.path.realpath(os.path.join(shown_root or os.getcwd(), request.path.strip("/")))
     scope = client.get_scope().scope
     repositories = client.ask(StatusRequest()).repositories
     roots = [(status.name, os.path.realpath(status.root)) for status in repositories]
+    if request.repo:
+        is_folder = request.path.endswith("/")
+        glob = plain_glob(f"/{request.path.rstrip('/')}") + "/**" * is_folder
+        return (
+            _without(client, scope, roots, request.repo, glob)
+            if request.exclude
+            else scope.merged(repos=(request.repo,), include_globs=(glob,))
+        )
+    folder = os.path.realpath(os.path.join(shown_root or os.getcwd(), request.path.strip("/")))
     around = [
         (name, root)
         for name, root in roots
@@ -33,16 +43,7 @@ def with_folder(client: PanelClient, request: PanelFolder, shown_root: str) -> S
         if not request.exclude:
             return scope.merged(repos=(name,), include_globs=(glob,) if glob else ())
         if glob:
-            others = [other for other in _in_scope(scope, roots) if other != name]
-            if others:
-                raise ScopeError(
-                    f"A scope's globs apply to every repository in it, so {glob!r} would also be "
-                    f"excluded from {', '.join(others)}. Limit the scope to {name} first, "
-                    f"or exclude it everywhere: %scope add --exclude {glob!r}"
-                )
-            return scope.merged(
-                exclude_globs=(*scope.exclude_globs, *({glob} - {*scope.exclude_globs}))
-            )
+            return _without(client, scope, roots, name, glob)
         left = tuple(other for other in _in_scope(scope, roots) if other != name)
     else:
         within = {name for name, root in roots if root.startswith(folder.rstrip(os.sep) + os.sep)}
@@ -64,6 +65,27 @@ def with_folder(client: PanelClient, request: PanelFolder, shown_root: str) -> S
     return (
         scope.merged(repos=left) if request.exclude else scope.merged(repos=left, include_globs=())
     )
+
+
+def _without(
+    client: PanelClient, scope: Scope, roots: list[tuple[str, str]], repository: str, glob: str
+) -> Scope:
+    """Return the scope without a path of one repository.
+
+    Raises
+    ------
+    ScopeError : another repository in scope has files at that path.
+    """
+    others = tuple(name for name in _in_scope(scope, roots) if name != repository)
+    if others:
+        hits = files_at(client, others, glob, MAX_LISTED).hits
+        if names := sorted({hit.repo for hit in hits}):
+            raise ScopeError(
+                f"A scope's globs apply to every repository in it, so {glob!r} would also be "
+                f"excluded from {', '.join(names)}. Limit the scope to {repository} first, "
+                f"or exclude it everywhere: %scope add --exclude {glob!r}"
+            )
+    return scope.merged(exclude_globs=(*scope.exclude_globs, *({glob} - {*scope.exclude_globs})))
 
 
 def _in_scope(scope: Scope, roots: list[tuple[str, str]]) -> list[str]:

@@ -66,6 +66,7 @@ class PanelFolder(Message, frozen=True, tag="folder"):
 
     path: str
     exclude: bool = False
+    repo: str = ""  # its path is relative to this repository, and may be a file's
 
 
 PanelRequest = PanelState | PanelCount | PanelSearch | PanelPreview | PanelText | PanelFolder
@@ -107,6 +108,7 @@ class Facet(msgspec.Struct, frozen=True):
     name: str  # the value
     label: str
     count: int
+    values: tuple[str, ...] = ()  # of the field, once a folder is chosen
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ import msgspec
 from ...errors import CodeIntelError
 from ...operations.command_line import magic_of
 from ...operations.requests import FileRequest
-from ...scopes.globs import plain_glob
+from ...scopes.globs import plain_glob, within_folder
 from ...scopes.scope import Scope
 from ...search.hit import Hit, Results
 from ...search.query import (
@@ -283,7 +283,13 @@ def _facets(results: Results) -> list[Facet]:
     folders = Counter(_top_folder(hit.path) for hit in hits)
     if len(folders) > 1:
         facets += [
-            Facet("include_globs", f"{plain_glob('/' + name)}/**", f"{clean(name)}/", count)
+            Facet(
+                "include_globs",
+                f"{plain_glob('/' + name)}/**",
+                f"{clean(name)}/",
+                count,
+                within_folder(results.scope.include_globs, name),
+            )
             for name, count in folders.most_common(MAX_FACETS)
             if name
         ]

@@ -1,6 +1,7 @@
 /** Opening of places: a file at its line, a notebook at its cell, with the match selected. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
+import type { ISessionContext } from '@jupyterlab/apputils';
 import { PathExt } from '@jupyterlab/coreutils';
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
@@ -56,9 +57,38 @@ export async function open(app: JupyterFrontEnd, documents: IDocumentManager | n
   if (!widget) {
     return; // Notebook 7 opened a tab of the browser
   }
+  if (isNotebook) {
+    waitForKernel(widget.sessionContext);
+  }
   await widget.context?.ready;
   await widget.revealed;
   await reveal(widget, place);
+}
+
+const waiting = new WeakSet<object>();
+
+/**
+ * Let a session count as ready once it has a kernel.
+ *
+ * JupyterLab counts a session without a kernel as ready; ipywidgets then fails on the missing kernel, and draws no
+ * widget of the notebook when one is started later.
+ */
+function waitForKernel(context: ISessionContext): void {
+  if (waiting.has(context) || context.session?.kernel) {
+    return;
+  }
+  waiting.add(context);
+  const kernel = new Promise<void>(resolve => {
+    const started = () => {
+      if (context.session?.kernel) {
+        context.kernelChanged.disconnect(started);
+        resolve();
+      }
+    };
+    context.kernelChanged.connect(started);
+  });
+  const ready = context.ready.then(() => (context.session?.kernel ? undefined : kernel));
+  Object.defineProperty(context, 'ready', { get: () => ready, configurable: true });
 }
 
 const followed = new WeakMap<object, AbortController>(); // notebook -> the place that it is held at

@@ -2,20 +2,7 @@
 
 import { element, type Translate } from './dom';
 import type { Mode, PanelSearch } from './messages';
-
-const SWITCHES = [
-  ['case', 'Aa', 'Match case'],
-  ['word', 'ab', 'Match whole words'],
-  ['regex', '.*', 'Use a regular expression']
-] as const;
-const MODES: [Mode, string, string][] = [
-  ['text', 'Text', 'Lines that contain the text'],
-  ['meaning', 'Meaning', 'Code that does what you describe in plain words'],
-  ['symbols', 'Symbols', 'Definitions by name'],
-  ['files', 'Files', 'Files by name']
-];
-const HISTORY = 'codeintel-nb:history';
-const MAX_HISTORY = 30;
+import { HISTORY, MAX_HISTORY, MODES, type Remembered, SWITCHES, isSame, remember, remembered } from './searches';
 
 export class Box {
   readonly node: HTMLElement;
@@ -181,39 +168,35 @@ export class Box {
     this.input.setAttribute('aria-invalid', String(Boolean(message)));
   }
 
-  /** Remember the query; called when a result is opened, or the box is left. */
+  /** Return the search in the box, as it is remembered. */
+  get current(): Remembered {
+    const switches = this.mode === 'text' ? SWITCHES.map(([name]) => name).filter(name => this._on[name]) : [];
+    return { text: this.input.value.trim(), mode: this.mode, switches };
+  }
+
+  /** Remember the search; called when a result is opened, or the box is left. */
   remember(): void {
-    const text = this.input.value.trim();
-    if (text) {
-      const history = [text, ...this.history.filter(one => one !== text)].slice(0, MAX_HISTORY);
-      localStorage.setItem(HISTORY, JSON.stringify(history));
+    if (this.current.text) {
+      remember(HISTORY, this.current, MAX_HISTORY);
     }
   }
 
-  get history(): string[] {
-    try {
-      const held = JSON.parse(localStorage.getItem(HISTORY) ?? '[]');
-      return Array.isArray(held) ? held.filter(one => typeof one === 'string') : [];
-    } catch {
-      return [];
-    }
-  }
-
-  /** Go back or forward in the history; whether there was a query to show. */
+  /** Go back or forward in the history; whether there was a search to show. */
   recall(by: 1 | -1): boolean {
-    const { history } = this;
     if (this._at < 0 && by > 0) {
-      this._typed = this.input.value;
+      this._typed = { ...this.current, text: this.input.value };
       this.remember();
     }
-    const at = this._at + by;
-    const from = this._at < 0 && this._typed.trim() === this.history[0] ? 1 : 0;
-    const index = this._at < 0 ? from : at;
+    const history = remembered(HISTORY);
+    const typed = { ...this._typed, text: this._typed.text.trim() };
+    const first = history.length > 0 && isSame(typed, history[0]) ? 1 : 0;
+    const index = this._at < 0 ? first : this._at + by;
     if (index < -1 || index >= history.length) {
       return false;
     }
+    const { text, mode, switches } = index < 0 ? this._typed : history[index];
+    this.show(text, mode, switches);
     this._at = index;
-    this.input.value = index < 0 ? this._typed : history[index];
     this._changed(false);
     return true;
   }
@@ -237,5 +220,5 @@ export class Box {
   private _error: HTMLElement;
   private _open = ''; // the text after a word became a chip
   private _at = -1; // in the history; -1 for what was typed
-  private _typed = '';
+  private _typed: Remembered = { text: '', mode: 'text', switches: [] };
 }

@@ -18,6 +18,8 @@ const TITLES: Record<string, string> = {
 };
 const MAX_CHOICES = 30;
 
+type Choice = Pick<Facet, 'name' | 'label' | 'count'> & Partial<Facet>;
+
 export class ScopeChips {
   readonly node: HTMLElement;
   readonly popover: HTMLElement;
@@ -112,7 +114,7 @@ export class ScopeChips {
     for (const facet of this.facets) {
       hits.set(facet.field, [...(hits.get(facet.field) ?? []), facet]);
     }
-    const known: [Field, [string, string, number][]][] = [
+    const known: [Field, Choice[]][] = [
       ['languages', this._values(hits.get('languages'), state.languages)],
       ['include_globs', this._values(hits.get('include_globs'), [])],
       ['kinds', this._values(hits.get('kinds'), state.kinds)],
@@ -122,13 +124,14 @@ export class ScopeChips {
       if (values.length < 2) {
         continue;
       }
-      const buttons = values.slice(0, MAX_CHOICES).map(([name, label, count]) => {
+      const buttons = values.slice(0, MAX_CHOICES).map(({ name, label, count, values: narrowed }) => {
         const pressed = (scope[field] ?? []).includes(name);
+        const chosen = narrowed?.length ? { ...scope, [field]: narrowed } : withValue(scope, field, name);
         return element('button', {
           type: 'button',
           'aria-pressed': String(pressed),
           text: `${plain(label)} ${number(count)}`,
-          onclick: () => this._actions.set(pressed ? without(scope, field, name) : withValue(scope, field, name))
+          onclick: () => this._actions.set(pressed ? without(scope, field, name) : chosen)
         });
       });
       const title = hits.has(field) ? t('%1, by results', t(TITLES[field])) : t(TITLES[field]);
@@ -142,10 +145,8 @@ export class ScopeChips {
     this.popover.replaceChildren(...parts);
   }
 
-  private _values(facets: Facet[] | undefined, known: [string, number][]): [string, string, number][] {
-    return facets
-      ? facets.map(facet => [facet.name, facet.label, facet.count])
-      : known.map(([name, count]) => [name, name, count]);
+  private _values(facets: Facet[] | undefined, known: [string, number][]): Choice[] {
+    return facets ?? known.map(([name, count]) => ({ name, label: name, count }));
   }
 
   private _globs(field: 'include_globs' | 'exclude_globs', title: string, example: string): HTMLElement {

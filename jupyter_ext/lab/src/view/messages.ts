@@ -52,6 +52,7 @@ export interface PanelFolder {
   what: 'folder';
   path: string;
   exclude?: boolean;
+  repo?: string;
 }
 
 export interface Row {
@@ -84,6 +85,7 @@ export interface Facet {
   name: string;
   label: string;
   count: number;
+  values: string[];
 }
 
 export interface State {

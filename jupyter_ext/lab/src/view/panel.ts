@@ -7,19 +7,19 @@ import { ICONS, element, icon, pieces, plain, themed, translator, type Catalogue
 import { type Host, type Place, type View, type ViewModel, linkHost } from './host';
 import { List } from './list';
 import { type Action, showMenu } from './menu';
-import type { FileRows, Found, Mode, PanelSearch, Preview, Row, Scope, State } from './messages';
+import type { FileRows, Found, Mode, PanelFolder, PanelSearch, Preview, Row, Scope, State } from './messages';
 import { ROWS } from './messages';
 import { type Item, Rows, asMarkdown } from './rows';
-import { taken, withValue } from './words';
+import { HISTORY, MAX_PINS, MODES, PINS, SWITCHES, type Remembered, forget, remember, remembered } from './searches';
+import { taken } from './words';
 
 // a search is sent when no key was pressed for so long; later once some were sent, as for slow typists
 const QUIET_MS = 80;
 const PAUSE_MS = 400; // after which a reader begins anew
-const PINS = 'codeintel-nb:pins';
-const EXAMPLES: [string, Mode][] = [
-  ['read_csv', 'text'],
-  ['split rows into groups and average', 'meaning'],
-  ['load_*', 'symbols']
+const EXAMPLES: Remembered[] = [
+  { text: 'read_csv', mode: 'text', switches: [] },
+  { text: 'split rows into groups and average', mode: 'meaning', switches: [] },
+  { text: 'load_*', mode: 'symbols', switches: [] }
 ];
 
 interface Job {
@@ -227,6 +227,13 @@ export class Panel implements View {
     });
   }
 
+  /** Narrow the scope to a folder of a repository, or exclude a file or folder. */
+  private _setFolder(fields: Omit<PanelFolder, 'what'>): void {
+    const { session } = this._state;
+    const take = (scope: Scope) => session === this._state.session && this._setScope(scope);
+    this._questions.ask('folder', fields).then(take, this._scopeFailed);
+  }
+
   private _change(what: 'clear' | 'imports' | 'use' | 'all', fields: object = {}): void {
     if (what === 'all') {
       return this._setScope({});
@@ -299,21 +306,32 @@ export class Panel implements View {
       return;
     }
     const { project, counts, note, session } = state;
-    const key = JSON.stringify([project, counts, note, session, this._model.get('job')?.state, this._pins(), this._box.history]);
+    const key = JSON.stringify([
+      project,
+      counts,
+      note,
+      session,
+      this._model.get('job')?.state,
+      remembered(PINS),
+      remembered(HISTORY)
+    ]);
     if (key === this._emptyKey && this._empty.childElementCount) {
       return; // what is being typed there stays
     }
     this._emptyKey = key;
     const parts: HTMLElement[] = [];
-    const entry = (text: string, mode: Mode) =>
-      element(
+    const entry = ({ text, mode, switches }: Remembered) => {
+      const settings = [
+        ...MODES.filter(([one]) => one === mode && one !== 'text').map(([, name]) => t(name)),
+        ...SWITCHES.filter(([name]) => switches.includes(name)).map(([, sign]) => sign)
+      ];
+      return element(
         'button',
-        { type: 'button', class: 'entry', onclick: () => this.search(text, mode) },
+        { type: 'button', class: 'entry', onclick: () => this.search(text, mode, switches) },
         element('span', { text }),
-        mode === 'text'
-          ? ''
-          : element('small', { text: t(mode === 'meaning' ? 'Meaning' : mode === 'symbols' ? 'Symbols' : 'Files') })
+        settings.length ? element('small', { text: settings.join(' ') }) : ''
       );
+    };
     const isBusy = ['waiting', 'running'].includes((this._model.get('job') ?? {}).state ?? '');
     if (state.session && !state.counts && !isBusy) {
       const name = state.project;
@@ -351,18 +369,16 @@ export class Panel implements View {
     } else if (state.note && !state.counts) {
       parts.push(element('p', { text: state.note }));
     }
-    const pins = this._pins();
+    const pins = remembered(PINS);
     if (pins.length) {
-      parts.push(element('strong', { text: t('Pinned') }), ...pins.map(([text, mode]) => entry(text, mode)));
+      parts.push(element('strong', { text: t('Pinned') }), ...pins.map(entry));
     }
-    const recent = this._box.history.slice(0, 5);
+    const recent = remembered(HISTORY).slice(0, 5);
     parts.push(
       element('strong', { text: t('Try') }),
-      ...EXAMPLES.map(([text, mode]) => entry(text, mode)),
+      ...EXAMPLES.map(entry),
       element('strong', { text: t('Recent') }),
-      ...(recent.length
-        ? recent.map(text => entry(text, 'text'))
-        : [element('p', { text: t('None yet. ↑ in the box brings back the last query.') })])
+      ...(recent.length ? recent.map(entry) : [element('p', { text: t('None yet. ↑ in the box brings back the last query.') })])
     );
     this._empty.replaceChildren(...parts);
   }
@@ -612,9 +628,8 @@ export class Panel implements View {
     const t = this._t;
     const { file } = item;
     const folder = file.path.includes('/') ? file.path.slice(0, file.path.lastIndexOf('/')) : '';
-    const escaped = (path: string) => path.replace(/[*?[\]{}\\]/g, '\\$&');
     const row = item.kind === 'hit' ? item.row : null;
-    const exclude = (glob: string) => this._setScope(withValue(this._scope, 'exclude_globs', glob));
+    const within = (path: string, exclude: boolean) => this._setFolder({ repo: file.repo, path, exclude });
     const actions: Action[] = [
       { label: t('Open'), run: () => this._open(item) },
       { label: t('Copy path'), run: () => this._copy(file.path) },
@@ -624,13 +639,10 @@ export class Panel implements View {
       actions.push({ label: t('Copy line'), run: () => this._copy(row.text) });
       actions.push({ label: t('Find similar'), isSeparate: true, run: () => this.search(row.text.slice(0, 500), 'meaning') });
     }
-    actions.push({ label: t('Exclude this file'), isSeparate: true, run: () => exclude(`/${escaped(file.path)}`) });
+    actions.push({ label: t('Exclude this file'), isSeparate: true, run: () => within(file.path, true) });
     if (folder) {
-      actions.push({ label: t('Exclude this folder'), run: () => exclude(`/${escaped(folder)}/**`) });
-      actions.push({
-        label: t('Search in this folder'),
-        run: () => this._setScope({ ...this._scope, repos: [file.repo], include_globs: [`/${escaped(folder)}/**`] })
-      });
+      actions.push({ label: t('Exclude this folder'), run: () => within(`${folder}/`, true) });
+      actions.push({ label: t('Search in this folder'), run: () => within(`${folder}/`, false) });
     }
     actions.push({ label: t('Dismiss'), isSeparate: true, run: () => this._dismiss(item) });
     const box = this._list.elementOf(this._list.selected)?.getBoundingClientRect();
@@ -651,8 +663,8 @@ export class Panel implements View {
       actions.push({ label: t('Send to notebook'), isSeparate: true, run: () => this.send(false) });
       actions.push({ label: t('Send to notebook as a DataFrame'), run: () => this.send(true) });
     }
-    for (const [text, mode] of this._pins()) {
-      actions.push({ label: t('Pinned: %1', text), run: () => this.search(text, mode) });
+    for (const { text, mode, switches } of remembered(PINS)) {
+      actions.push({ label: t('Pinned: %1', text), run: () => this.search(text, mode, switches) });
     }
     showMenu(this.root, actions, event.clientX, event.clientY, this._box.input);
   }
@@ -694,24 +706,15 @@ export class Panel implements View {
     );
   }
 
-  private _pins(): [string, Mode][] {
-    try {
-      const held = JSON.parse(localStorage.getItem(PINS) ?? '[]');
-      return Array.isArray(held) ? held.filter(one => Array.isArray(one) && typeof one[0] === 'string') : [];
-    } catch {
-      return [];
-    }
-  }
-
   private _pin(): void {
-    const text = this._box.input.value.trim();
-    if (!text) {
+    const search = this._box.current;
+    if (!search.text) {
       return;
     }
-    const own: [string, Mode] = [text, this._box.mode];
-    const others = this._pins().filter(([query, mode]) => query !== text || mode !== own[1]);
-    const isNew = others.length === this._pins().length;
-    localStorage.setItem(PINS, JSON.stringify(isNew ? [own, ...others].slice(0, 20) : others));
+    const isNew = remember(PINS, search, MAX_PINS);
+    if (!isNew) {
+      forget(PINS, search);
+    }
     this._say(isNew ? this._t('Pinned.') : this._t('No longer pinned.'));
   }
 
