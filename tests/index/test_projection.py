@@ -12,6 +12,7 @@ from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import MissingExtra, SearchError
 from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.index.shard.vectors import decode
+from codeintel_nb.search.code_map.clusters import clusters_of
 from codeintel_nb.search.code_map.landmarks import LANDMARKS_FILE, read_landmarks, write_landmarks
 from codeintel_nb.search.code_map.layout import Projection
 from tests.conftest import write_tree
@@ -232,3 +233,13 @@ def test_shard_without_positions_raises_file_not_found(mapped):
     (target,) = mapped._repositories.view(Scope()).targets
     with pytest.raises(FileNotFoundError):
         Projection(folder_of(mapped)).points(mapped._engine.shard_of(target))
+
+
+def test_clusters_are_named_in_any_script():
+    random = np.random.default_rng(0)
+    places = np.concatenate([random.normal(at, 0.1, (60, 2)) for at in (0, 10)])
+    texts = ["# Заказы клиента\nзаказ = чтение()", "# 注文 の 一覧\nLaden_der_Größe()"]
+    clusters = clusters_of(places.astype(np.float32), lambda number: texts[number // 60])
+    names = " ".join(cluster.name for cluster in clusters)
+    assert "заказы" in names
+    assert "注文" in names or "größe" in names

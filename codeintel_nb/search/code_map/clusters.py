@@ -19,7 +19,8 @@ MIN_POINTS = 30  # of a cluster
 SAMPLED = 20_000  # points that find the clusters
 READ = 120  # chunks of a cluster whose words are counted
 NAME_WORDS = 3
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # parts of names count as words
+# parts of names count as words, in any script
+_WORD = re.compile(r"[A-Z]+(?![^\WA-Z\d_])|[A-Z]?[^\WA-Z\d_]+")
 
 
 def clusters_of(
@@ -65,7 +66,8 @@ def _words(
     counts = Counter[str]()
     for number in sample.tolist():
         words = {word.lower() for word in _WORD.findall(text_of(number))}
-        counts.update(word for word in words - FILLERS if len(word) > 2)
+        words -= FILLERS
+        counts.update(word for word in words if len(word) > 2 or not word.isascii())
     return counts
 
 
