@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -184,19 +183,8 @@ STARTERS = {
 }  # fmt: skip
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Start three workers on two cores: many tests wait for servers and browsers."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(2, (cores or 1) * 3 // 2)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what they start; put first the files that wait longest.
-
-    Those are the files that drive a browser, then those that start servers, then those of whole
-    programs.
-    """
-    order = dict[Path, int]()
+    """Mark tests by what they start."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         for name, starters in STARTERS.items():
@@ -204,8 +192,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(name)
         if "jupyter_ext" in item.path.parts:
             item.add_marker("server")
-        is_program = item.path.parent == Path(__file__).parent
-        kinds = (item.get_closest_marker("browser"), item.get_closest_marker("server"), is_program)
-        kind = next((number for number, is_so in enumerate(kinds) if is_so), len(kinds))
-        order[item.path] = min(kind, order.get(item.path, kind))
-    items.sort(key=lambda item: order[item.path])

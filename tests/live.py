@@ -98,7 +98,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 cwd=self.root,
             )
-        for _ in range(300):
+        for _ in range(1200):  # two minutes: a cold start on a busy machine takes half of one
             try:
                 answer = self.ask("GET", "status", api=True)
                 assert answer.status == 200, f"{answer.body!r}\n{self.log.read_text()[-3000:]}"
