@@ -379,6 +379,7 @@ def test_an_update_that_changes_nothing_writes_no_snapshot(setup):
         assert (stored.folder / "snapshot.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_two_builds_of_one_tree_are_equal_on_a_busy_machine(tmp_path):
     """Check that load from other processes times out no parse.
 

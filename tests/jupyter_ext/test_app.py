@@ -105,6 +105,7 @@ def redis_of(server):
     return server.ask("GET", "health").json
 
 
+@pytest.mark.slow
 def test_two_servers_share_scopes_through_redis(make_server, make_redis):
     redis = make_redis()
     one, other = (make_server(f"--CodeIntelApp.registry_url={redis.url}") for _ in range(2))

@@ -430,6 +430,7 @@ def test_widgets_of_a_notebook_opened_by_a_hit(births, lab, open_lab):
     page.locator(".jp-OutputArea .widget-slider", has_text="births").wait_for()
 
 
+@pytest.mark.slow
 def test_scope_words_become_chips(births, lab, open_lab):
     page = open_lab("births/words.ipynb", SETUP)
     panel = show_panel(page)
@@ -442,6 +443,7 @@ def test_scope_words_become_chips(births, lab, open_lab):
     page.locator(".lm-CommandPalette input").wait_for()
 
 
+@pytest.mark.slow
 def test_selection_of_several_lines_is_searched_by_meaning(births, lab, open_lab):
     page = open_lab("births/select.ipynb", SETUP, "x = 1\ny = x.groupby('month').mean()\nz = y")
     show_panel(page)
@@ -459,6 +461,7 @@ def test_selection_of_several_lines_is_searched_by_meaning(births, lab, open_lab
     panel.locator(".hit", has_text="average_by_month").first.wait_for()
 
 
+@pytest.mark.slow
 def test_links_of_a_cell_open_at_the_match(births, lab, open_lab):
     """A link in results opens the notebook's cell, as a click in the panel does."""
     page = open_lab("births/links.ipynb", SETUP, "%textsearch read_csv(")
@@ -467,6 +470,7 @@ def test_links_of_a_cell_open_at_the_match(births, lab, open_lab):
     page.wait_for_function(f"({SELECTED})() === 'read_csv('")
 
 
+@pytest.mark.slow
 def test_toolbar_of_results(births, lab, open_lab):
     """Results in a cell become a DataFrame in the next one, and go to the panel."""
     page = open_lab("births/toolbar.ipynb", SETUP, "%textsearch read_csv(")

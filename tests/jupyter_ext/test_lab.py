@@ -138,6 +138,7 @@ def test_scope_syncs_both_ways_and_panel_follows_the_notebook(lab, open_lab):
     in_scope(page, "9 of 9 files")
 
 
+@pytest.mark.slow
 def test_panel_updates_keep_typed_text_and_focus(lab, open_lab):
     page = open_lab("typing.ipynb", SETUP)
     panel = show_panel(page)
@@ -164,6 +165,7 @@ def test_panel_updates_keep_typed_text_and_focus(lab, open_lab):
     in_scope(page, "9 of 9 files")
 
 
+@pytest.mark.slow
 def test_the_last_click_wins(lab, open_lab):
     """Delay a reset to the project until earlier scope changes are sent."""
     page = open_lab("clicks.ipynb", SETUP)
@@ -294,6 +296,7 @@ def test_panel_recovers_after_a_server_restart(tmp_path, chromium):
         page.close()
 
 
+@pytest.mark.slow
 def test_typing_is_debounced_and_the_last_query_wins(lab, open_lab):
     page = open_lab("sidekeys.ipynb", SETUP)
     panel = show_panel(page)
@@ -690,6 +693,7 @@ def test_map_point_shows_its_code_and_opens_its_file(lab, open_lab, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_notebook_point_opens_its_cell_by_keyboard(lab, open_lab):
     (lab.root / "cells").mkdir()
     write_notebook(

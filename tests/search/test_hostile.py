@@ -89,6 +89,7 @@ def test_line_of_200_mb_is_not_read(tmp_path):
     assert (hit.column, len(hit.snippet)) == (1, 2000)
 
 
+@pytest.mark.slow
 def test_scope_of_one_per_cent_costs_less_than_a_tenth(tmp_path):
     """Push the scope down: text outside it is not read."""
     text = "".join(f"value_{i} = compute({i}) or fallback\n" for i in range(1500))
