@@ -56,8 +56,8 @@ def _words(option: Option, value: Any) -> list[str]:
 def _quoted(value: str) -> str:
     """Return a value as one word of a line.
 
-    A line cannot hold both kinds of quotes beside a blank; there, ``?`` stands for one of them, as
-    in any glob.
+    A line cannot hold both kinds of quotes beside a blank. Such a value is a glob, so ``?`` takes
+    the place of a double quote.
     """
     if value and value[0] not in "'\"" and not any(character in value for character in " \t"):
         return value

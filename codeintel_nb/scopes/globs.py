@@ -196,8 +196,8 @@ def matches_name_by_name(glob: str) -> bool:
 def within_folder(globs: Sequence[str], folder: str) -> tuple[str, ...]:
     """Return globs for the files of a literal folder that match any of ``globs``.
 
-    Without globs, these are all its files. A glob that cannot be matched name by name counts as
-    the whole folder.
+    Without globs, all its files match. A glob that cannot be matched name by name stands for the
+    whole folder. Empty if no file of the folder can match.
     """
     whole = f"/{plain_glob(folder).lstrip('/')}"
     rests = dict[str, None]()

@@ -19,7 +19,7 @@ MIN_POINTS = 30  # of a cluster
 SAMPLED = 20_000  # points that find the clusters
 READ = 120  # chunks of a cluster whose words are counted
 NAME_WORDS = 3
-# parts of names count as words, in any script
+# parts of names count as words; [^\WA-Z\d_] is a letter of any script, but not A to Z
 _WORD = re.compile(r"[A-Z]+(?![^\WA-Z\d_])|[A-Z]?[^\WA-Z\d_]+")
 
 
