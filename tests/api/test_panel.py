@@ -311,6 +311,15 @@ def test_text_of_a_file_is_that_on_disk(client, tmp_path):
     assert os.path.isdir(text["root"])
 
 
+def test_text_of_an_unindexed_project_has_its_folder(client, tmp_path):
+    """The view copies a whole path, indexed or not."""
+    root = write_tree(tmp_path / "new" / "project", {".git/HEAD": "", "a.py": "z = 1\n"})
+    scope = client.workspace.project_scope(root)
+    client.set_scope(scope)
+    text = answer_panel(client, PanelText(scope.repos[0], "a.py"), "")
+    assert (text["text"], text["root"]) == ("z = 1", str(root))
+
+
 @given(
     st.one_of(
         st.builds(

@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from ...operations.answers import ScopeAnswer
+from ...scopes.globs import plain_glob
 from ...scopes.scope import Scope
 from ...search.hit import Results
-from ...search.query import PathQuery
+from ...search.query import PathQuery, TextQuery
 from ..places import is_hidden
 
 
@@ -43,8 +44,23 @@ def _real(folder: str) -> str:
 
 
 def files_at(client: PanelClient, repositories: tuple[str, ...], glob: str, limit: int) -> Results:
-    """List the files of repositories that match a glob, whatever the session's scope."""
-    scope = Scope(repos=repositories, include_globs=(glob,))
-    limits = {field: getattr(scope, field) for field in Scope.__struct_fields__}
-    results: Results = client.ask(PathQuery(limit=limit, **limits)).results
+    """List the indexed files that match a glob, whatever the session's scope."""
+    results: Results = client.ask(PathQuery(limit=limit, **_limits(repositories, glob))).results
     return results
+
+
+def root_of(client: PanelClient, repository: str, path: str) -> str:
+    """Return the folder of a repository, indexed or not, from a file with text in it.
+
+    Only text searches read unindexed files. Empty if the file is gone or empty.
+    """
+    limits = _limits((repository,), plain_glob(f"/{path}"))
+    query = TextQuery(".", regex=True, show="files", limit=1, **limits)
+    roots: dict[str, str] = client.ask(query).results.roots
+    return roots.get(repository, "")
+
+
+def _limits(repositories: tuple[str, ...], glob: str) -> dict[str, Any]:
+    """Return every field of a scope, so that none of the session's applies."""
+    scope = Scope(repos=repositories, include_globs=(glob,))
+    return {field: getattr(scope, field) for field in Scope.__struct_fields__}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from ...operations.requests import FileRequest
-from ...scopes.globs import plain_glob
 from ...search.hit import FileText, Hit, Results
 from ..highlight import segments, shown_language, spans_in
 from ..places import facts_of, is_output, is_prose, place_in_words
 from ..plain_text import MAX_LINE_CHARACTERS, clean
-from .client import PanelClient, files_at
+from .client import PanelClient, root_of
 from .messages import PanelPreview, PanelText, Preview, Text
 
 ABOVE, BELOW = 3, 6  # lines around a match
@@ -78,5 +77,5 @@ def _hit_of(results: Results, request: PanelPreview) -> Hit | None:
 def text_of(client: PanelClient, request: PanelText) -> Text:
     """Return a file's text as it is now."""
     file: FileText = client.ask(FileRequest(repo=request.repo, path=request.path))
-    roots = files_at(client, (file.repo,), plain_glob(f"/{file.path}"), 1).roots
-    return Text(file.repo, file.path, file.language, file.text, roots.get(file.repo, ""))
+    root = root_of(client, file.repo, file.path)
+    return Text(file.repo, file.path, file.language, file.text, root)
