@@ -786,6 +786,10 @@ var Box = class {
       exclude: globs(this._exclude)
     };
   }
+  /** Replace the globs to include; the field cannot hold a literal comma or brace. */
+  include(globs) {
+    this._include.value = globs.map((glob) => glob.replace(/,|\\[{}]/g, "?")).join(", ");
+  }
   showError(message) {
     this._error.textContent = message;
     this.input.setAttribute("aria-invalid", String(Boolean(message)));
@@ -980,12 +984,12 @@ var ScopeChips = class {
       }
       const buttons = values.slice(0, MAX_CHOICES).map(({ name, label, count, values: narrowed }) => {
         const pressed = (scope[field] ?? []).includes(name);
-        const chosen = narrowed?.length ? { ...scope, [field]: narrowed } : withValue(scope, field, name);
+        const choose = () => narrowed?.length ? this._actions.narrow(narrowed) : this._actions.set(withValue(scope, field, name));
         return element("button", {
           type: "button",
           "aria-pressed": String(pressed),
           text: `${plain(label)} ${number(count)}`,
-          onclick: () => this._actions.set(pressed ? without(scope, field, name) : chosen)
+          onclick: () => pressed ? this._actions.set(without(scope, field, name)) : choose()
         });
       });
       const title = hits.has(field) ? t("%1, by results", t(TITLES[field])) : t(TITLES[field]);
@@ -1625,6 +1629,7 @@ var Panel = class {
     this._box = new Box(id, t, (isTyped) => this._typed(isTyped));
     this._chips = new ScopeChips(t, {
       set: (scope) => this._setScope(scope),
+      narrow: (globs) => this._narrow(globs),
       change: (what, fields) => this._change(what, fields),
       save: (name) => this._questions.ask("save", { name })
     });
@@ -1789,10 +1794,27 @@ var Panel = class {
       this._scopeFailed(error);
     });
   }
+  /** Narrow what is included: in the box where its globs apply, else in the scope. */
+  _narrow(globs) {
+    if (this._box.fields().include?.length) {
+      this._box.include(globs);
+      this._search(0);
+    } else {
+      this._setScope({ ...this._scope, include_globs: globs });
+    }
+  }
   /** Narrow the scope to a folder of a repository, or exclude a file or folder. */
   _setFolder(fields) {
     const { session } = this._state;
-    const take = (scope) => session === this._state.session && this._setScope(scope);
+    const take = (scope) => {
+      if (session !== this._state.session) {
+        return;
+      }
+      if (!fields.exclude) {
+        this._box.include([]);
+      }
+      this._setScope(scope);
+    };
     this._questions.ask("folder", fields).then(take, this._scopeFailed);
   }
   _change(what, fields = {}) {

@@ -66,7 +66,8 @@ class PanelFolder(Message, frozen=True, tag="folder"):
 
     path: str
     exclude: bool = False
-    repo: str = ""  # its path is relative to this repository, and may be a file's
+    # with a repository, the path is below its root: a file, or a folder that ends with a slash
+    repo: str = ""
 
 
 PanelRequest = PanelState | PanelCount | PanelSearch | PanelPreview | PanelText | PanelFolder
@@ -108,7 +109,7 @@ class Facet(msgspec.Struct, frozen=True):
     name: str  # the value
     label: str
     count: int
-    values: tuple[str, ...] = ()  # of the field, once a folder is chosen
+    values: tuple[str, ...] = ()  # of the field once this folder is chosen
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -65,13 +65,13 @@ export async function open(app: JupyterFrontEnd, documents: IDocumentManager | n
   await reveal(widget, place);
 }
 
-const waiting = new WeakSet<object>();
+const waiting = new WeakSet<object>(); // sessions that wait for a kernel
 
 /**
  * Let a session count as ready once it has a kernel.
  *
- * JupyterLab counts a session without a kernel as ready; ipywidgets then fails on the missing kernel, and draws no
- * widget of the notebook when one is started later.
+ * JupyterLab counts a session without a kernel as ready. ipywidgets then fails on the missing kernel, and draws none of
+ * the notebook's widgets once one starts.
  */
 function waitForKernel(context: ISessionContext): void {
   if (waiting.has(context) || context.session?.kernel) {

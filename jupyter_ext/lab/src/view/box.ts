@@ -163,6 +163,11 @@ export class Box {
     };
   }
 
+  /** Replace the globs to include; the field cannot hold a literal comma or brace. */
+  include(globs: string[]): void {
+    this._include.value = globs.map(glob => glob.replace(/,|\\[{}]/g, '?')).join(', ');
+  }
+
   showError(message: string): void {
     this._error.textContent = message;
     this.input.setAttribute('aria-invalid', String(Boolean(message)));

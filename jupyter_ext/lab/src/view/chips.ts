@@ -6,6 +6,7 @@ import { type Field, LISTS, isEverywhere, withValue, without } from './words';
 
 export interface ScopeActions {
   set(scope: Scope): void;
+  narrow(globs: string[]): void; // to files that match one of them
   change(what: 'clear' | 'imports' | 'use' | 'all', fields?: object): void;
   save(name: string): Promise<unknown>;
 }
@@ -126,12 +127,13 @@ export class ScopeChips {
       }
       const buttons = values.slice(0, MAX_CHOICES).map(({ name, label, count, values: narrowed }) => {
         const pressed = (scope[field] ?? []).includes(name);
-        const chosen = narrowed?.length ? { ...scope, [field]: narrowed } : withValue(scope, field, name);
+        const choose = () =>
+          narrowed?.length ? this._actions.narrow(narrowed) : this._actions.set(withValue(scope, field, name));
         return element('button', {
           type: 'button',
           'aria-pressed': String(pressed),
           text: `${plain(label)} ${number(count)}`,
-          onclick: () => this._actions.set(pressed ? without(scope, field, name) : chosen)
+          onclick: () => (pressed ? this._actions.set(without(scope, field, name)) : choose())
         });
       });
       const title = hits.has(field) ? t('%1, by results', t(TITLES[field])) : t(TITLES[field]);

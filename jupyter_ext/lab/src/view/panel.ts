@@ -46,6 +46,7 @@ export class Panel implements View {
     this._box = new Box(id, t, isTyped => this._typed(isTyped));
     this._chips = new ScopeChips(t, {
       set: scope => this._setScope(scope),
+      narrow: globs => this._narrow(globs),
       change: (what, fields) => this._change(what, fields),
       save: name => this._questions.ask('save', { name })
     });
@@ -227,10 +228,28 @@ export class Panel implements View {
     });
   }
 
+  /** Narrow what is included: in the box where its globs apply, else in the scope. */
+  private _narrow(globs: string[]): void {
+    if (this._box.fields().include?.length) {
+      this._box.include(globs);
+      this._search(0);
+    } else {
+      this._setScope({ ...this._scope, include_globs: globs });
+    }
+  }
+
   /** Narrow the scope to a folder of a repository, or exclude a file or folder. */
   private _setFolder(fields: Omit<PanelFolder, 'what'>): void {
     const { session } = this._state;
-    const take = (scope: Scope) => session === this._state.session && this._setScope(scope);
+    const take = (scope: Scope) => {
+      if (session !== this._state.session) {
+        return;
+      }
+      if (!fields.exclude) {
+        this._box.include([]); // its globs would take the place of the folder
+      }
+      this._setScope(scope);
+    };
     this._questions.ask('folder', fields).then(take, this._scopeFailed);
   }
 
