@@ -83,7 +83,7 @@ def _without(
             raise ScopeError(
                 f"A scope's globs apply to every repository in it, so {glob!r} would also be "
                 f"excluded from {', '.join(names)}. Limit the scope to {repository} first, "
-                f"or exclude it everywhere: %scope add --exclude {glob!r}"
+                f"or exclude it everywhere: type {glob} into Exclude, under + limit."
             )
     return scope.merged(exclude_globs=(*scope.exclude_globs, *({glob} - {*scope.exclude_globs})))
 
