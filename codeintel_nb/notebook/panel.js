@@ -885,11 +885,10 @@ var TITLES = {
 };
 var MAX_CHOICES = 30;
 var ScopeChips = class {
-  // of the last search's hits
   constructor(_t, _actions) {
     this._t = _t;
     this._actions = _actions;
-    this.facets = [];
+    this._facets = [];
     this._scope = {};
     this._list = element("span", { class: "list-of-chips", role: "group", "aria-label": _t("Scope") });
     this._add = element("button", {
@@ -951,14 +950,30 @@ var ScopeChips = class {
     this._list.replaceChildren(...chips);
     const empty = Boolean(state.counts && state.counts[0] === 0 && state.counts[1] > 0);
     this.node.classList.toggle("amber", empty);
-    if (!this.popover.hidden && !this.popover.contains(document.activeElement)) {
-      this._drawChoices();
+    this._refresh();
+  }
+  /** Show the counts of the last search's hits. */
+  count(facets) {
+    this._facets = facets;
+    this._refresh();
+  }
+  /** Draw the open popover again; what is being typed there stays, and so does the focus. */
+  _refresh() {
+    const active = document.activeElement;
+    const isInside = this.popover.contains(active);
+    if (this.popover.hidden || isInside && active?.tagName !== "BUTTON") {
+      return;
+    }
+    this._drawChoices();
+    if (isInside) {
+      const buttons = [...this.popover.querySelectorAll("button")];
+      (buttons.find((button) => button.dataset.choice === active?.dataset.choice) ?? buttons[0]).focus();
     }
   }
   _drawChoices() {
     const t = this._t;
     const { _state: state, _scope: scope } = this;
-    const step = (text, run) => element("button", { type: "button", text, onclick: run });
+    const step = (text, run) => element("button", { type: "button", "data-choice": text, text, onclick: run });
     const parts = [
       element(
         "div",
@@ -969,7 +984,7 @@ var ScopeChips = class {
       )
     ];
     const hits = /* @__PURE__ */ new Map();
-    for (const facet of this.facets) {
+    for (const facet of this._facets) {
       hits.set(facet.field, [...hits.get(facet.field) ?? [], facet]);
     }
     const known = [
@@ -988,6 +1003,7 @@ var ScopeChips = class {
         return element("button", {
           type: "button",
           "aria-pressed": String(pressed),
+          "data-choice": `${field} ${name}`,
           text: `${plain(label)} ${number(count)}`,
           onclick: () => pressed ? this._actions.set(without(scope, field, name)) : choose()
         });
@@ -1944,6 +1960,7 @@ var Panel = class {
         this._host.hold?.(false);
         this._found = null;
         this._asked = null;
+        this._chips.count([]);
         this._rows.replace([], null);
         this._say("");
         this._note.replaceChildren();
@@ -1966,7 +1983,7 @@ var Panel = class {
     this._asked = asked;
     this._found = found;
     this._box.showError("");
-    this._chips.facets = found.facets;
+    this._chips.count(found.facets);
     this._rows.replace(found.files, found.next);
     this._list.several = found.has_several;
     this._list.showsSymbols = asked.mode === "meaning";

@@ -408,7 +408,7 @@ def test_folder_of_results_narrows_what_the_scope_includes(births, lab, open_lab
     chip = panel.locator(".chip", has_text="/notebooks/**/*.md")
     chip.get_by_role("button").click()
     panel.get_by_title("Files to include, in place of the scope's, and to exclude").click()
-    include = panel.get_by_label("files to include")
+    include = panel.get_by_role("textbox", name="files to include")
     include.fill("*.md")
     panel.get_by_text("2 results in 2 files").wait_for()
     panel.locator(".choices button", has_text="notebooks/ 1").click()

@@ -24,7 +24,6 @@ type Choice = Pick<Facet, 'name' | 'label' | 'count'> & Partial<Facet>;
 export class ScopeChips {
   readonly node: HTMLElement;
   readonly popover: HTMLElement;
-  facets: Facet[] = []; // of the last search's hits
 
   constructor(
     private _t: Translate,
@@ -93,15 +92,34 @@ export class ScopeChips {
     this._list.replaceChildren(...chips);
     const empty = Boolean(state.counts && state.counts[0] === 0 && state.counts[1] > 0);
     this.node.classList.toggle('amber', empty);
-    if (!this.popover.hidden && !this.popover.contains(document.activeElement)) {
-      this._drawChoices();
+    this._refresh();
+  }
+
+  /** Show the counts of the last search's hits. */
+  count(facets: Facet[]): void {
+    this._facets = facets;
+    this._refresh();
+  }
+
+  /** Draw the open popover again; what is being typed there stays, and so does the focus. */
+  private _refresh(): void {
+    const active = document.activeElement as HTMLElement | null;
+    const isInside = this.popover.contains(active);
+    if (this.popover.hidden || (isInside && active?.tagName !== 'BUTTON')) {
+      return;
+    }
+    this._drawChoices();
+    if (isInside) {
+      const buttons = [...this.popover.querySelectorAll('button')];
+      (buttons.find(button => button.dataset.choice === active?.dataset.choice) ?? buttons[0]).focus();
     }
   }
 
   private _drawChoices(): void {
     const t = this._t;
     const { _state: state, _scope: scope } = this;
-    const step = (text: string, run: () => void) => element('button', { type: 'button', text, onclick: run });
+    const step = (text: string, run: () => void) =>
+      element('button', { type: 'button', 'data-choice': text, text, onclick: run });
     const parts: HTMLElement[] = [
       element(
         'div',
@@ -112,7 +130,7 @@ export class ScopeChips {
       )
     ];
     const hits = new Map<string, Facet[]>();
-    for (const facet of this.facets) {
+    for (const facet of this._facets) {
       hits.set(facet.field, [...(hits.get(facet.field) ?? []), facet]);
     }
     const known: [Field, Choice[]][] = [
@@ -132,6 +150,7 @@ export class ScopeChips {
         return element('button', {
           type: 'button',
           'aria-pressed': String(pressed),
+          'data-choice': `${field} ${name}`,
           text: `${plain(label)} ${number(count)}`,
           onclick: () => (pressed ? this._actions.set(without(scope, field, name)) : choose())
         });
@@ -200,6 +219,7 @@ export class ScopeChips {
     return element('div', { role: 'group', 'aria-label': t('Saved'), class: 'choices' }, use, name, error);
   }
 
+  private _facets: Facet[] = [];
   private _list: HTMLElement;
   private _error: HTMLElement;
   private _add: HTMLElement;

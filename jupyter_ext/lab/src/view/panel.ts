@@ -451,6 +451,7 @@ export class Panel implements View {
         this._host.hold?.(false);
         this._found = null;
         this._asked = null;
+        this._chips.count([]);
         this._rows.replace([], null);
         this._say('');
         this._note.replaceChildren();
@@ -474,7 +475,7 @@ export class Panel implements View {
     this._asked = asked;
     this._found = found;
     this._box.showError('');
-    this._chips.facets = found.facets;
+    this._chips.count(found.facets);
     this._rows.replace(found.files, found.next);
     this._list.several = found.has_several;
     this._list.showsSymbols = asked.mode === 'meaning';
