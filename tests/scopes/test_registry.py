@@ -125,7 +125,7 @@ async def test_every_access_extends_the_expiry(make, clock):
     registry = make(max_age_s=10)
     await registry.set("s", A)
     for _ in range(5):
-        clock.now += 9
+        clock.now += 6  # a sleep of Redis's own clock may last longer on a busy machine
         assert await registry.get("s") == A
     clock.now += 10.5
     assert await registry.get("s") is None
