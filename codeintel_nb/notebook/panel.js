@@ -1953,21 +1953,11 @@ var Panel = class {
     window.clearTimeout(this._timer);
     this._isPending = Boolean(this._box.input.value.trim());
     this._opensFirst = opensFirst;
+    if (!this._isPending) {
+      return this._showNothing();
+    }
     this._timer = window.setTimeout(() => {
       this._early += 1;
-      if (!this._box.input.value.trim()) {
-        this._questions.drop("search");
-        this._host.hold?.(false);
-        this._found = null;
-        this._asked = null;
-        this._chips.count([]);
-        this._rows.replace([], null);
-        this._say("");
-        this._note.replaceChildren();
-        this._drawRows(false);
-        this._drawEmpty();
-        return;
-      }
       const asked = this._box.fields();
       this._host.hold?.(true);
       void this._questions.askLast(
@@ -1977,6 +1967,18 @@ var Panel = class {
         this._failed
       );
     }, wait);
+  }
+  _showNothing() {
+    this._questions.drop("search");
+    this._host.hold?.(false);
+    this._found = null;
+    this._asked = null;
+    this._chips.count([]);
+    this._rows.replace([], null);
+    this._say("");
+    this._note.replaceChildren();
+    this._drawRows(false);
+    this._drawEmpty();
   }
   _take(asked, found) {
     const start = performance.now();

@@ -444,21 +444,11 @@ export class Panel implements View {
     window.clearTimeout(this._timer);
     this._isPending = Boolean(this._box.input.value.trim());
     this._opensFirst = opensFirst;
+    if (!this._isPending) {
+      return this._showNothing(); // at once: the next key may be the arrow up
+    }
     this._timer = window.setTimeout(() => {
       this._early += 1;
-      if (!this._box.input.value.trim()) {
-        this._questions.drop('search');
-        this._host.hold?.(false);
-        this._found = null;
-        this._asked = null;
-        this._chips.count([]);
-        this._rows.replace([], null);
-        this._say('');
-        this._note.replaceChildren();
-        this._drawRows(false);
-        this._drawEmpty();
-        return;
-      }
       const asked = this._box.fields();
       this._host.hold?.(true);
       void this._questions.askLast(
@@ -468,6 +458,19 @@ export class Panel implements View {
         this._failed
       );
     }, wait);
+  }
+
+  private _showNothing(): void {
+    this._questions.drop('search');
+    this._host.hold?.(false);
+    this._found = null;
+    this._asked = null;
+    this._chips.count([]);
+    this._rows.replace([], null);
+    this._say('');
+    this._note.replaceChildren();
+    this._drawRows(false);
+    this._drawEmpty();
   }
 
   private _take(asked: PanelSearch, found: Found): void {
