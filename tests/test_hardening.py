@@ -404,6 +404,7 @@ def fake_rg(tmp_path, monkeypatch):
     rg_path.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["exit 127", "exit 3", b"\x7fELF of another machine"], ids=str)
 def test_rg_that_does_not_run_is_an_error(shop, fake_rg, script):
     fake_rg(script)
@@ -505,6 +506,7 @@ def test_forked_child_can_search(shop):
     assert os.waitstatus_to_exitcode(status) == 0
 
 
+@pytest.mark.slow
 def test_build_leaves_no_temporary_folder_of_grammars(tmp_path, tree, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()

@@ -453,6 +453,7 @@ def test_assistant_obeys_the_scope_of_a_notebook(server, open_notebook):
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_remote_kernel_is_reached_with_the_token(server, open_notebook, tmp_path):
     notebook = open_notebook("far.ipynb")
     notebook.run("%load_ext codeintel_nb\n%scope set --include 'web/**'")

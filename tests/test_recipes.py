@@ -44,7 +44,14 @@ def applied(patch: str, root: Path) -> list[str]:
     return files
 
 
-@pytest.mark.parametrize("name", RECIPES)
+# the operation touches every layer; the others run in .ci/full
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name == "An operation" else pytest.mark.slow)
+        for name in RECIPES
+    ],
+)
 def test_recipe_works_as_printed(name, tmp_path):
     for package in ("codeintel_nb", "jupyter_ext", "tests"):
         shutil.copytree(

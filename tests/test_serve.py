@@ -285,6 +285,7 @@ def test_two_servers_share_scopes_through_redis(make_serving, make_redis, tmp_pa
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_several_workers_share_scopes_through_redis(make_serving, make_redis, tmp_path):
     with opened(tmp_path) as workspace:
         workspace.index(write_tree(tmp_path / "shop", dict(FILES)), name="shop")
@@ -312,6 +313,7 @@ def test_several_workers_share_scopes_through_redis(make_serving, make_redis, tm
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_invalid_options_are_explained(tmp_path):
     def run(*options):
         done = subprocess.run(
@@ -368,6 +370,7 @@ def test_generated_token_and_warnings_are_printed(make_serving, tmp_path):
     assert "no token" in lines[2]
 
 
+@pytest.mark.slow
 def test_index_home_cannot_be_indexed(make_serving, tmp_path):
     write_tree(tmp_path / "shop", dict(FILES))
     one = make_serving("--root", str(tmp_path))

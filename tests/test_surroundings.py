@@ -76,7 +76,12 @@ ENCODINGS = ["ascii", "cp1252", "cp932", "latin-1", "cp437", "utf-8", "utf-16"]
     [
         # two commands in every encoding, every command in one encoding
         *((command, "cp1252") for command in COMMANDS),
-        *((COMMANDS[at], name) for at in (0, 4) for name in ENCODINGS if name != "cp1252"),
+        *((COMMANDS[0], name) for name in ENCODINGS if name != "cp1252"),
+        *(
+            pytest.param(COMMANDS[4], name, marks=pytest.mark.slow)
+            for name in ENCODINGS
+            if name != "cp1252"
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value)[:20],
 )

@@ -470,7 +470,10 @@ except CodeIntelError as error:
 """
 
 
-@pytest.mark.parametrize("most_bytes", [10, 300, 2000, 6000, 20_000])
+@pytest.mark.parametrize(
+    "most_bytes",
+    [10, 2000, *(pytest.param(size, marks=pytest.mark.slow) for size in (300, 6000, 20_000))],
+)
 def test_a_full_disk(shop, tree, most_bytes):
     """The write fails and the old index answers; a file size limit simulates the full disk."""
     before = shop.search_text("cart").hits

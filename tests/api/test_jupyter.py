@@ -73,6 +73,7 @@ def test_extension_without_configuration_suggests_enabling_it():
     )
 
 
+@pytest.mark.slow
 def test_server_running_without_the_extension_is_an_error(look, make_server):
     without = make_server("--ServerApp.jpserver_extensions=jupyter_ext=False")
     finding = look(without.runtime)[f"server http://127.0.0.1:{without.port}{without.base_url}"]

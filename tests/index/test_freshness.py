@@ -478,6 +478,7 @@ def linked_over(root):
     os.link(root / "one/a.py", root / "a.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change", [replaced_in_place, moved_over, folders_that_change_places, linked_over]
 )
@@ -511,6 +512,7 @@ def test_same_size_and_mtime_do_not_hide_a_change(tmp_path, change, known):
     workspace.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "limits",
     [{"max_inotify_watches": 20}, {"max_inotify_watches": 0}, {"max_inotify_instances": 0}],

@@ -36,6 +36,7 @@ def places(points):
     return np.stack([np.frombuffer(points.x, "<f4"), np.frombuffer(points.y, "<f4")], axis=1)
 
 
+@pytest.mark.slow
 def test_similar_chunks_are_close_together(mapped):
     (target,) = mapped._repositories.view(Scope()).targets
     vectors = decode(mapped._engine.shard_of(target).vectors.codes)
@@ -201,6 +202,7 @@ def test_newer_landmarks_of_another_process_are_kept(mapped, tmp_path):
     assert read_landmarks(folder / LANDMARKS_FILE).id == projection._landmarks.id == newer.id
 
 
+@pytest.mark.slow
 def test_two_processes_can_lay_out_a_map_at_once(make_workspace, tmp_path):
     """Check that each waits for the other, and that both get the positions of their shards."""
     function = "def function_{i}_{j}(argument):\n    return argument * {j} + {i}\n\n\n"

@@ -95,6 +95,7 @@ def test_stopped_first_run_keeps_the_files_read(opened, large):
     assert (status.state, status.stopped, status.files) == ("indexed", "", 500)
 
 
+@pytest.mark.slow
 def test_incomplete_repository_is_searched_only_by_name(opened, large, tree):
     workspace = opened()
     workspace.index(tree, name="shop")
@@ -150,6 +151,7 @@ def test_shutdown_does_not_wait_for_a_user_stop(opened, large):
     assert workspace.status()[0].files == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_user", [True, False])
 def test_unfinished_rebuild_is_completed_by_the_next_run(opened, large, by_user):
     """Check that a stop or a crash does not revoke the request to index outputs."""
@@ -193,6 +195,7 @@ def test_unfinished_rebuild_is_completed_by_the_next_run(opened, large, by_user)
     assert workspace.refresh("large").indexed == 0, "nothing is left to index"
 
 
+@pytest.mark.slow
 def test_only_a_user_request_resumes_a_stopped_run(opened, large):
     """Check that a watcher's run, queued before the stop, does not resume it."""
     workspace = opened()
@@ -206,6 +209,7 @@ def test_only_a_user_request_resumes_a_stopped_run(opened, large):
     assert workspace.indexer.index(workspace.repository("large")).files == 500
 
 
+@pytest.mark.slow
 def test_the_watcher_leaves_a_stopped_run_alone(opened, large):
     workspace = opened()
     stopped(workspace, large)
@@ -240,6 +244,7 @@ def test_stopped_update_leaves_the_index_complete(opened, large):
     assert workspace.status()[0].stopped == ""
 
 
+@pytest.mark.slow
 def test_a_stopped_rebuild_changes_nothing(opened, large):
     workspace = opened()
     workspace.index(large)
@@ -263,6 +268,7 @@ def test_ctrl_c_stops_the_run(opened, large):
     assert workspace.status()[0].state == "stopped"
 
 
+@pytest.mark.slow
 def test_ctrl_c_during_the_last_shard_completes_the_index(opened, large):
     """Check that the run counts as complete, not as stopped."""
     workspace, sent = opened(), []

@@ -77,6 +77,7 @@ def test_changes_before_the_start_are_indexed(shop, tree):
     watcher.close()
 
 
+@pytest.mark.slow
 def test_closed_watcher_indexes_nothing(watched, tree):
     shop, watcher, reports, _ = watched
     time.sleep(1.5)
@@ -397,6 +398,7 @@ def test_changes_during_a_failed_update_are_in_the_next_one(watched, tree):
     assert len(failures) == 1
 
 
+@pytest.mark.slow
 def test_ignore_rules_outside_the_folder_are_watched(watched, tree, own_home):
     shop, _, _, _ = watched
     time.sleep(1)

@@ -13,6 +13,7 @@ from jupyter_ext.app import CodeIntelApp, server_url
 from tests.conftest import write_tree
 
 
+@pytest.mark.slow
 def test_installation_enables_the_extension():
     listed = subprocess.run(
         [sys.executable, "-m", "jupyter", "server", "extension", "list"],
@@ -53,6 +54,7 @@ def test_server_url_is_reachable_from_kernels(ip, host, tmp_path, monkeypatch):
     assert server_url(app) == f"http://{host}:8911/user/x/"
 
 
+@pytest.mark.slow
 def test_settings_reach_the_service(make_server, tmp_path):
     elsewhere, home = tmp_path / "allowed", tmp_path / "own-home"
     write_tree(elsewhere, {"a.py": "x = 1\n"})
@@ -140,6 +142,7 @@ def test_two_servers_share_scopes_through_redis(make_server, make_redis):
     assert redis_of(one)["status"] == "ok"
 
 
+@pytest.mark.slow
 def test_kernel_scope_stays_in_redis_until_the_kernel_ends(make_server, make_redis, open_notebook):
     redis = make_redis()
     server = make_server(

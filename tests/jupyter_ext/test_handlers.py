@@ -380,6 +380,7 @@ def test_metrics_count_searches_and_sessions(server):
         assert name in said
 
 
+@pytest.mark.slow
 def test_health_names_a_damaged_shard(make_server):
     ill = make_server()
     write_tree(ill.root / "t", {"a.py": "x = 1\n"})
@@ -402,6 +403,7 @@ def test_health_names_a_damaged_shard(make_server):
     assert "codeintel doctor" in said["reasons"][0]
 
 
+@pytest.mark.slow
 def test_public_url_comes_from_an_authorized_proxied_request(make_server):
     """Learn the public URL only from authorized requests through a proxy."""
     server = make_server("--ServerApp.allow_remote_access=True")
@@ -422,6 +424,7 @@ def test_public_url_comes_from_an_authorized_proxied_request(make_server):
     assert url().endswith(f"://hub.example.org{server.base_url}")
 
 
+@pytest.mark.slow
 def test_public_url_under_jupyterhub_ignores_a_forged_host(make_server, monkeypatch):
     """Distrust the Host header: a guest's script may send any."""
     monkeypatch.setenv("JUPYTERHUB_USER", "alice")
@@ -441,6 +444,7 @@ def test_unindexable_folder_is_refused_without_a_question(server):
         assert (refused.status, refused.json.get("question", "")) == (400, "")
 
 
+@pytest.mark.slow
 def test_indexing_cannot_be_confirmed_through_a_proxy(make_server, tmp_path):
     server = make_server()
     outside = write_tree(tmp_path / "outside", {"a.py": "import this\n"})

@@ -63,6 +63,7 @@ def builders(server):
     ]
 
 
+@pytest.mark.slow
 def test_every_client_receives_progress_events(work):
     assert work.ask("POST", "repositories", {"path": "work"}).json["state"] in (
         "waiting",
@@ -162,6 +163,7 @@ def test_ctrl_c_in_a_notebook_cancels_the_run(work, open_notebook):
     work.until(lambda: work.ask("GET", "repositories/work/job").json["state"] == "cancelled")
 
 
+@pytest.mark.slow
 def test_client_reports_the_progress_of_a_run(work):
     kernel_id = work.ask("POST", "kernels", {"name": "python3"}, api=True).json["id"]
     client = ServerClient(

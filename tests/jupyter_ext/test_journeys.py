@@ -204,6 +204,7 @@ def test_first_run(lab, open_lab):
     assert lab.ask("DELETE", "repositories/new").status == 204
 
 
+@pytest.mark.slow
 def test_empty_scope(births, lab, open_lab):
     """A scope without files is amber, says so, and has the way out beside it."""
     page = open_lab("births/empty.ipynb", SETUP, "%scope set --include 'nowhere/**'")
@@ -300,6 +301,7 @@ SCROLL = """async side => {
 }"""
 
 
+@pytest.mark.slow
 def test_thirty_rows_in_a_narrow_panel(births, lab, open_lab):
     """At 250 by 1,000 pixels at least 30 rows are in view, and the box stays while they scroll."""
     write_tree(lab.root / "births", {"many.txt": "several read_csv here\n" * 60})

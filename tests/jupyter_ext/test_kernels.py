@@ -62,6 +62,7 @@ def test_a_restart_keeps_the_scope(server, open_notebook):
     assert "python" in notebook.run("%load_ext codeintel_nb\n%scope")
 
 
+@pytest.mark.slow
 def test_autorestarted_kernel_keeps_its_scope(server, open_notebook):
     notebook = open_notebook()
     notebook.run("%load_ext codeintel_nb\n%scope set --lang python")

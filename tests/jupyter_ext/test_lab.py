@@ -571,6 +571,7 @@ def test_panels_and_map_are_accessible(lab, open_lab, tmp_path, theme):
     execute(page, "apputils:change-theme", theme="JupyterLab Light")
 
 
+@pytest.mark.slow
 def test_version_mismatch_is_reported_on_the_page(lab, page):
     def other(route):
         answer = route.fetch()
@@ -583,6 +584,7 @@ def test_version_mismatch_is_reported_on_the_page(lab, page):
     ).wait_for()
 
 
+@pytest.mark.slow
 def test_missing_server_extension_shows_how_to_enable_it(lab, chromium):
     page = chromium.new_page()
     page.route("**/codeintel/v1/**", lambda route: route.fulfill(status=404, body="nothing here"))
@@ -739,6 +741,7 @@ def test_settings_take_effect(lab, open_lab):
     )
 
 
+@pytest.mark.slow
 def test_a_project_without_an_index_has_no_count(lab, open_lab):
     write_tree(lab.root / "fresh", {".git/HEAD": "", "a.py": "needle = 1\n"})
     page = open_lab("fresh/begin.ipynb", SETUP)

@@ -84,6 +84,7 @@ def test_description_has_every_operation_with_its_fields_described():
             assert bare <= {"type"}, operation.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 def test_responses_conform_to_the_description(server, path, method, mode):
@@ -118,6 +119,7 @@ def test_responses_conform_to_the_description(server, path, method, mode):
     TRIED.extend(met)
 
 
+@pytest.mark.slow
 def test_enough_cases_were_tried():
     assert len(TRIED) >= 2_000, "too few cases to be conclusive"
     assert {status // 100 for status in TRIED} == {2, 4}

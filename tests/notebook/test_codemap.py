@@ -31,6 +31,7 @@ def test_map_draws_the_scope_and_highlights_hits(ready):  # noqa: F811
     ready("%scope clear")
 
 
+@pytest.mark.slow
 def test_sampled_map_keeps_every_hit(ready, monkeypatch):  # noqa: F811
     """Highlight every hit's own chunk, however few others are drawn."""
     from codeintel_nb.notebook import codemap
@@ -53,6 +54,7 @@ def test_map_of_results_uses_their_scope(ready):  # noqa: F811
     assert {path for path, _ in places(drawn, drawn.lit)} == {"src/shop/payment.py"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["folder", "language", "kind"])
 def test_points_are_grouped_by_the_requested_field(ready, by):  # noqa: F811
     drawn = ready(f"%codemap --by {by}")
@@ -93,6 +95,7 @@ def asked(monkeypatch):
     return ask
 
 
+@pytest.mark.slow
 def test_point_details_include_its_code(ready, asked):  # noqa: F811
     drawn = ready("%codemap")
     row = drawn.points["path"].tolist().index("src/shop/payment.py")
@@ -130,6 +133,7 @@ def test_notebook_point_refers_to_its_cell(run, asked, tmp_path):  # noqa: F811
     assert tax["title"].endswith("prices.ipynb · Cell 3"), "as Jupyter numbers it"
 
 
+@pytest.mark.slow
 def test_lasso_chooses_points(ready, asked):  # noqa: F811
     drawn = ready("%codemap")
     assert asked(drawn, what="choose", rows=[0, 1]).startswith("2 chunks in ")
@@ -138,6 +142,7 @@ def test_lasso_chooses_points(ready, asked):  # noqa: F811
     assert drawn.chosen == []
 
 
+@pytest.mark.slow
 def test_point_of_a_deleted_file_still_has_details(ready, asked, tree):  # noqa: F811
     drawn = ready("%codemap")
     row = drawn.points["path"].tolist().index("web/app.js")
@@ -174,6 +179,7 @@ def test_map_without_the_magics_is_an_error(shop, monkeypatch):
         shop.search_text("cart").map()
 
 
+@pytest.mark.slow
 def test_clusters_are_named_searched_and_narrowed_to(make_workspace, tmp_path, asked):
     """Three topics far apart: each has a name of its words; a click on it sets the scope."""
     topics = {

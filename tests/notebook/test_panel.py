@@ -277,6 +277,7 @@ def test_typing_is_debounced_and_the_last_query_wins(lab, open_lab):
     assert page.evaluate("window.searches") <= 4
 
 
+@pytest.mark.slow
 def test_hostile_names_and_code_are_shown_as_text(lab, open_lab, tmp_path):
     write_tree(lab.root / "hostile", HOSTILE)
     lab.index(lab.root / "hostile", "hostile")

@@ -242,6 +242,7 @@ def test_scope_accepts_the_short_name_of_a_package(at, places):
     assert {hit.repo.partition("==")[0] for hit in found} == {"pkg:filelock"}
 
 
+@pytest.mark.slow
 def test_scope_set_kernel_selects_imported_packages(at, places):
     run = at(places / "mine")
     run("%codeindex add")
@@ -356,6 +357,7 @@ def test_removed_repository_leaves_the_scope(at, places):
     assert run("%scope clear").scope == Scope(repos=("mine",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_set", [True, False])
 def test_upgraded_package_stays_in_scope(places, make_workspace, is_set):
     site = installed(places / "site", "shelf", "1.0", "shelf")
@@ -387,6 +389,7 @@ def test_upgraded_package_stays_in_scope(places, make_workspace, is_set):
     )
 
 
+@pytest.mark.slow
 def test_indexing_other_versions_does_not_change_the_scope(places, make_workspace):
     """Keep the package, despite another environment's version and a folder of its name."""
     client = EmbeddedClient(make_workspace(), folder=places / "mine")

@@ -301,6 +301,7 @@ async def test_scope_evicted_from_memory_is_read_again(redis, make):
 SECONDS = float(os.environ.get("CODEINTEL_REDIS_SECONDS", "6"))
 
 
+@pytest.mark.slow
 def test_reads_of_two_writers_are_not_older_than_their_notifications(redis):
     """Compare the reads of each process with the changes by the other one.
 

@@ -110,6 +110,7 @@ def test_scope_of_one_per_cent_costs_less_than_a_tenth(tmp_path):
     assert narrow_s < whole_s / 10
 
 
+@pytest.mark.slow
 def test_successor_of_a_shard_deleted_during_a_search_is_searched(tmp_path):
     text = "".join(f"value_{i} = compute({i}) or fallback\n" for i in range(1500))
     tree = write_tree(tmp_path / "tree", {f"f{i:03}.txt": text for i in range(130)})

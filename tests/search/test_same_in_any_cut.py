@@ -107,7 +107,10 @@ def answer(results):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize(
+    "question",
+    [*QUESTIONS[:3], *(pytest.param(text, marks=pytest.mark.slow) for text in QUESTIONS[3:])],
+)
 def test_semantic_hits_and_scores(cuts, question, mode):
     for scope in SCOPES:
         for limit in (3, 60, 700):

@@ -127,6 +127,7 @@ def test_bad_names_are_refused(frames):
 PIECES = st.sampled_from(["merge", "Frame", "*", "?", "m", "[a-s]", "_", "to_", "r", "."])
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     glob=st.lists(PIECES, min_size=1, max_size=4).map("".join).filter(lambda text: text.strip("."))

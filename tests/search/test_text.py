@@ -571,6 +571,7 @@ def needles(tmp_path, count_bytes, follow=True):
     return workspace
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("indexed", [True, False])
 def test_total_beyond_count_bytes_is_a_lower_bound(tmp_path, indexed):
     workspace = needles(tmp_path, 1_500_000, indexed)
@@ -606,6 +607,7 @@ def test_matches_just_past_count_bytes(tmp_path):
     workspace.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("indexed", [True, False])
 def test_search_for_one_more_match_is_bounded(tmp_path, monkeypatch, indexed):
     """Make no claim about matches in the text left unread."""

@@ -180,6 +180,7 @@ def test_second_run_finds_nothing_new(hostile):
     assert (again.indexed, again.unchanged) == (0, report.files)
 
 
+@pytest.mark.slow
 def test_files_changing_or_vanishing_during_indexing(tmp_path, make_workspace):
     root = write_tree(
         tmp_path / "t", {f"{i}.py": f"def f{i}(): return {i}\n" * 50 for i in range(400)}

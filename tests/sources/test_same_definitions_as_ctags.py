@@ -108,7 +108,10 @@ def plain(name):
     )
 
 
-@pytest.mark.parametrize("language", CASES)
+@pytest.mark.parametrize(
+    "language",
+    [pytest.param(name, marks=pytest.mark.slow) if name == "cpp" else name for name in CASES],
+)
 def test_at_most_three_percent_of_definitions_are_missing(language):
     files = files_of(language)
     ours = defaultdict(set)

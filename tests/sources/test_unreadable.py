@@ -83,6 +83,7 @@ def test_files_without_permission_are_skipped_and_named(tree):
     assert "unreadable" not in codeintel("status", "--skipped")[1]
 
 
+@pytest.mark.slow
 def test_indexed_file_that_becomes_unreadable_is_dropped(tree):
     assert codeintel("index", tree)[0] == 0
     assert found("closed_one") == ["closed.py"]
@@ -102,6 +103,7 @@ def test_unreadable_root_is_an_error(tree):
     assert "Traceback" not in err + out
 
 
+@pytest.mark.slow
 def test_index_survives_loss_of_read_permission(tree):
     assert codeintel("index", tree)[0] == 0
     tree.chmod(0)
