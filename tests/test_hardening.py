@@ -154,7 +154,15 @@ def reopened(workspace):
 
 
 @pytest.mark.parametrize(
-    "part", ["", "columns.bin", "content.bin", "postings.bin", "lexicon.bin", "manifest.json"]
+    "part",
+    [
+        "",
+        "columns.bin",
+        pytest.param("content.bin", marks=pytest.mark.slow),
+        pytest.param("postings.bin", marks=pytest.mark.slow),
+        pytest.param("lexicon.bin", marks=pytest.mark.slow),
+        "manifest.json",
+    ],
 )
 def test_missing_shard_part_does_not_affect_other_repositories(two, part):
     place = shard_of(two, "bad") / part
@@ -545,6 +553,7 @@ def test_network_file_system_is_detected(tmp_path, kind, expected):
     assert network_file_system(Path("/home"), tmp_path / "none") is None
 
 
+@pytest.mark.slow
 def test_doctor_warns_about_a_home_on_a_network_file_system(shop, monkeypatch):
     monkeypatch.setattr("codeintel_nb.diagnostics.doctor.network_file_system", lambda place: "nfs4")
     (finding,) = [finding for finding in diagnose(shop.settings) if finding.subject == "home"]

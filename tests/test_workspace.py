@@ -327,11 +327,11 @@ def test_shard_of_another_format_is_rejected(shop, make_workspace):
         "columns.bin",
         "manifest.json",
         "postings.bin",
-        "lexicon.bin",
-        "vectors.faiss",
-        "symbols.parquet",
+        pytest.param("lexicon.bin", marks=pytest.mark.slow),
+        pytest.param("vectors.faiss", marks=pytest.mark.slow),
+        pytest.param("symbols.parquet", marks=pytest.mark.slow),
         "snapshot.json",
-        "repository.json",
+        pytest.param("repository.json", marks=pytest.mark.slow),
     ],
 )
 def test_damaged_repository_does_not_affect_others(shop, tmp_path, make_workspace, part):
@@ -532,6 +532,7 @@ def test_a_killed_child(shop, tree):
     assert threading.active_count() <= threads + 1, "no thread reading from the child is left over"
 
 
+@pytest.mark.slow
 def test_cancel_leaves_the_old_index(shop, tree):
     import threading
 

@@ -43,6 +43,7 @@ def test_working_setup_has_no_problems(look, server):
     assert "kernel python3" in found
 
 
+@pytest.mark.slow
 def test_disabled_extension_is_an_error(look, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")  # as outside a virtual environment
     write_tree(

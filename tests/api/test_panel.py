@@ -35,7 +35,13 @@ pytestmark = pytest.mark.usefixtures("no_project")
 
 
 @pytest.fixture
-def client(shop, tmp_path):
+def client(shop):
+    """Return a client of the shop."""
+    return EmbeddedClient(shop)
+
+
+@pytest.fixture
+def three(shop, tmp_path):
     """Return a client of the shop and of the repositories ``more/one`` and ``more/two``."""
     for name in ("one", "two"):
         write_tree(tmp_path / "more" / name, {"lib/a.py": f"x = '{name}'\n", "b.py": "y = 1\n"})
@@ -51,81 +57,81 @@ def scoped(client, root, path, exclude=False):
     return answer_panel(client, PanelFolder(path, exclude), str(root))
 
 
-def test_a_folder_narrows_the_scope(client, tmp_path):
-    client.set_scope(Scope(languages=("python",)))
-    assert scoped(client, tmp_path, "more/one/lib") == {
+def test_a_folder_narrows_the_scope(three, tmp_path):
+    three.set_scope(Scope(languages=("python",)))
+    assert scoped(three, tmp_path, "more/one/lib") == {
         "repos": ("one",),
         "include_globs": ("lib/**",),
         "languages": ("python",),
     }
-    assert scoped(client, tmp_path, "/more/one/") == {"repos": ("one",), "languages": ("python",)}
-    assert scoped(client, tmp_path, "more") == {"repos": ("one", "two"), "languages": ("python",)}
+    assert scoped(three, tmp_path, "/more/one/") == {"repos": ("one",), "languages": ("python",)}
+    assert scoped(three, tmp_path, "more") == {"repos": ("one", "two"), "languages": ("python",)}
     with pytest.raises(ScopeError, match="not indexed"):
-        scoped(client, tmp_path, "nowhere")
+        scoped(three, tmp_path, "nowhere")
 
 
-def test_folder_is_excluded_from_the_scope(client, tmp_path):
-    client.set_scope(Scope(repos=("one",), exclude_globs=("docs",)))
-    assert scoped(client, tmp_path, "more/one/lib", True) == {
+def test_folder_is_excluded_from_the_scope(three, tmp_path):
+    three.set_scope(Scope(repos=("one",), exclude_globs=("docs",)))
+    assert scoped(three, tmp_path, "more/one/lib", True) == {
         "repos": ("one",),
         "exclude_globs": ("docs", "lib/**"),
     }
-    client.set_scope(Scope(exclude_globs=("docs",)))
+    three.set_scope(Scope(exclude_globs=("docs",)))
     # a glob applies to every repository
     with pytest.raises(ScopeError, match="would also be excluded from two"):
-        scoped(client, tmp_path, "more/one/lib", True)
-    assert scoped(client, tmp_path, "more", True) == {
+        scoped(three, tmp_path, "more/one/lib", True)
+    assert scoped(three, tmp_path, "more", True) == {
         "repos": ("shop",),
         "exclude_globs": ("docs",),
     }
-    client.set_scope(Scope(repos=("one", "two")))
-    assert scoped(client, tmp_path, "more/one", True) == {"repos": ("two",)}
+    three.set_scope(Scope(repos=("one", "two")))
+    assert scoped(three, tmp_path, "more/one", True) == {"repos": ("two",)}
     with pytest.raises(ScopeError, match="would leave nothing to search"):
-        scoped(client, tmp_path, "more", True)
+        scoped(three, tmp_path, "more", True)
 
 
-def test_unindexed_project_in_scope_does_not_widen_an_exclusion(client, tmp_path):
+def test_unindexed_project_in_scope_does_not_widen_an_exclusion(three, tmp_path):
     """An exclusion never spreads to another repository, even with an unindexed project in scope."""
     write_tree(tmp_path / "new" / "project", {".git/HEAD": "", "a.py": "z = 1\n"})
-    name = client.workspace.project_scope(tmp_path / "new" / "project").repos[0]
-    client.set_scope(Scope(repos=(name, "one", "two")))
+    name = three.workspace.project_scope(tmp_path / "new" / "project").repos[0]
+    three.set_scope(Scope(repos=(name, "one", "two")))
     with pytest.raises(ScopeError, match="would also be excluded from two"):
-        scoped(client, tmp_path, "more/one/lib", True)
-    assert scoped(client, tmp_path, "more/one", True) == {"repos": ("two",)}
+        scoped(three, tmp_path, "more/one/lib", True)
+    assert scoped(three, tmp_path, "more/one", True) == {"repos": ("two",)}
 
 
-def test_files_are_excluded_by_repository(client, tmp_path):
+def test_files_are_excluded_by_repository(three, tmp_path):
     """A path is excluded at once if no other repository in scope has it."""
 
     def excluded(path, repo="one"):
-        return answer_panel(client, PanelFolder(path, True, repo), "").get("exclude_globs")
+        return answer_panel(three, PanelFolder(path, True, repo), "").get("exclude_globs")
 
     write_tree(tmp_path / "more" / "one", {"only[1].py": "x = 1\n", "own/lib/a.py": "x = 1\n"})
-    client.workspace.index(tmp_path / "more" / "one", "one")
+    three.workspace.index(tmp_path / "more" / "one", "one")
     assert excluded("only[1].py") == ("/only\\[1\\].py",)
     assert excluded("own/lib/") == ("/own/lib/**",)
     with pytest.raises(ScopeError, match=r"'/b\.py' would also be excluded from two"):
         excluded("b.py")
-    client.set_scope(Scope(repos=("one",)))
+    three.set_scope(Scope(repos=("one",)))
     assert excluded("b.py") == ("/b.py",)
 
 
-def test_folders_among_the_facets_keep_to_the_included_globs(client, tmp_path):
+def test_folders_among_the_facets_keep_to_the_included_globs(three, tmp_path):
     write_tree(tmp_path / "more" / "one", {"lib/a.md": "x\n", "top/b.md": "x\n", "top/c.py": "x\n"})
-    client.workspace.index(tmp_path / "more" / "one", "one")
-    client.set_scope(Scope(repos=("one",), include_globs=("*.md",)))
+    three.workspace.index(tmp_path / "more" / "one", "one")
+    three.set_scope(Scope(repos=("one",), include_globs=("*.md",)))
     search = PanelSearch("x")
-    facets = answer_panel(client, search, "")["facets"]
+    facets = answer_panel(three, search, "")["facets"]
     folders = {one["label"]: one for one in facets if one["field"] == "include_globs"}
     assert {name: one["count"] for name, one in folders.items()} == {"lib/": 1, "top/": 1}
     for facet in folders.values():
-        client.set_scope(Scope(repos=("one",), include_globs=tuple(facet["values"])))
-        assert answer_panel(client, search, "")["total"] == facet["count"]
+        three.set_scope(Scope(repos=("one",), include_globs=tuple(facet["values"])))
+        assert answer_panel(three, search, "")["total"] == facet["count"]
 
 
-def test_new_folder_replaces_the_previous_narrowing(client, tmp_path):
-    client.set_scope(Scope(**scoped(client, tmp_path, "more/one/lib")))
-    assert scoped(client, tmp_path, "more") == {"repos": ("one", "two")}
+def test_new_folder_replaces_the_previous_narrowing(three, tmp_path):
+    three.set_scope(Scope(**scoped(three, tmp_path, "more/one/lib")))
+    assert scoped(three, tmp_path, "more") == {"repos": ("one", "two")}
 
 
 def test_selected_language_is_always_counted(make_workspace, tmp_path):
@@ -147,20 +153,20 @@ def test_selected_language_is_always_counted(make_workspace, tmp_path):
     ]
 
 
-def test_search_in_a_narrowed_folder_finds_only_its_files(client, tmp_path):
-    client.set_scope(Scope(**scoped(client, tmp_path, "more/two/lib")))
-    found = answer_panel(client, PanelSearch("x ="), str(tmp_path))
+def test_search_in_a_narrowed_folder_finds_only_its_files(three, tmp_path):
+    three.set_scope(Scope(**scoped(three, tmp_path, "more/two/lib")))
+    found = answer_panel(three, PanelSearch("x ="), str(tmp_path))
     assert [(file["repo"], file["path"], file["place"]) for file in found["files"]] == [
         ("two", "lib/a.py", "more/two/lib/a.py")
     ]
 
 
-def test_state_counts_files_in_scope(client):
-    client.set_scope(Scope(repos=("shop",), include_globs=("src/**",)))
-    state = answer_panel(client, PanelState(), "")
+def test_state_counts_files_in_scope(three):
+    three.set_scope(Scope(repos=("shop",), include_globs=("src/**",)))
+    state = answer_panel(three, PanelState(), "")
     assert state["counts"] == (2, 9)
     assert state["repositories"] == (("one", 2), ("shop", 9), ("two", 2))
-    assert answer_panel(client, PanelCount(Scope(repos=("one",))), "") == (2, 2)
+    assert answer_panel(three, PanelCount(Scope(repos=("one",))), "") == (2, 2)
 
 
 def test_place_is_relative_to_the_server_root(tmp_path):
@@ -246,11 +252,11 @@ def test_facets_count_the_hits(client):
     assert narrowed["total"] == counts["include_globs"]["/src/**"]
 
 
-def test_own_scope_of_a_search_replaces_the_sessions(client):
-    client.set_scope(Scope(repos=("one",)))
-    found = answer_panel(client, PanelSearch("x =", scope=Scope(repos=("two",))), "")
+def test_own_scope_of_a_search_replaces_the_sessions(three):
+    three.set_scope(Scope(repos=("one",)))
+    found = answer_panel(three, PanelSearch("x =", scope=Scope(repos=("two",))), "")
     assert [file["repo"] for file in found["files"]] == ["two"]
-    assert answer_panel(client, PanelSearch("cart"), "")["summary"] == "no results"
+    assert answer_panel(three, PanelSearch("cart"), "")["summary"] == "no results"
 
 
 @pytest.mark.parametrize(
@@ -383,9 +389,9 @@ def test_hidden_files_are_not_opened_by_jupyter(tmp_path):
     assert place(str(tmp_path), str(tmp_path / "shown"), ".github/ci.yml") is None
 
 
-def test_meaning_ends_at_the_most_that_is_ranked(client):
+def test_meaning_ends_at_the_most_that_is_ranked(three):
     """The last page has no next one, and no page asks for more than an engine ranks."""
-    found = answer_panel(client, PanelSearch("cart", mode="meaning", offset=9_999), "")
+    found = answer_panel(three, PanelSearch("cart", mode="meaning", offset=9_999), "")
     assert found["next"] is None
 
 

@@ -3,7 +3,7 @@ import threading
 import psutil
 import pytest
 
-from codeintel_nb import Scope
+from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import EngineError, SearchError
 from codeintel_nb.search.query import Bounds
 from codeintel_nb.server.sql_process import SqlChildren
@@ -27,6 +27,16 @@ def run(children):
         return children.run(statement, scope, "me", Bounds.within(deadline, cancel), rows, memory)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def one_child(indexed_shop):
+    """Yield a workspace, and a child that answers for it all through the module."""
+    workspace = Workspace.open(indexed_shop / "home")
+    made = SqlChildren(workspace.settings)
+    yield workspace, made
+    made.close()
+    workspace.close()
 
 
 def test_child_gives_the_same_answers_as_this_process(shop, run):
@@ -55,9 +65,11 @@ def test_child_gives_the_same_answers_as_this_process(shop, run):
         "['nan'::double]", "time '12:34:56'",
     ],
 )  # fmt: skip
-def test_every_value_reaches_the_parent_unchanged(shop, run, value):
+def test_every_value_reaches_the_parent_unchanged(one_child, value):
+    workspace, child = one_child
     statement = f'select {value} as "a ""quoted"" name"'
-    table, here = run(statement).table(), shop.sql(statement)
+    answer = child.run(statement, ALL, "me", Bounds.within(20, None), 1000, 1_500_000_000)
+    table, here = answer.table(), workspace.sql(statement)
     assert table.types == here.types
     assert repr(table.rows()) == repr(here.rows())  # nan is not equal to itself
     assert table.columns == here.columns

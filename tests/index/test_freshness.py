@@ -598,6 +598,7 @@ def test_root_replaced_by_a_link_does_not_break_other_repositories(tmp_path, ws)
     assert ws.failures == {}
 
 
+@pytest.mark.slow
 def test_link_swapped_in_during_a_read_is_not_followed(tmp_path, ws):
     root = write_tree(tmp_path / "tree", {"sub/a.py": "inside = 1\n", "b.py": "inside = 2\n"})
     write_tree(tmp_path / "outside", {"a.py": "outside = 1\n"})
@@ -627,6 +628,7 @@ def test_link_swapped_in_during_a_read_is_not_followed(tmp_path, ws):
     assert len(found(ws, "inside")) == 2
 
 
+@pytest.mark.slow
 def test_pipe_as_ignore_file_does_not_block_search(tmp_path, ws):
     root, other = (
         write_tree(tmp_path / "tree", TREE),
@@ -808,10 +810,10 @@ def test_git_init_above_or_inside_takes_effect(tmp_path, ws, git):
     "notebook",
     [
         '{"worksheets":[{"cells":5}]}',
-        '{"cells":true}',
-        '{"worksheets":[5, null]}',
+        pytest.param('{"cells":true}', marks=pytest.mark.slow),
+        pytest.param('{"worksheets":[5, null]}', marks=pytest.mark.slow),
         '{"cells":[5,{"source":{"a":1}}], "metadata":[1]}',
-        '{"worksheets":[{"cells":true}],"metadata":5}',
+        pytest.param('{"worksheets":[{"cells":true}],"metadata":5}', marks=pytest.mark.slow),
     ],
 )
 def test_malformed_notebook_breaks_nothing(tmp_path, ws, notebook):

@@ -101,6 +101,7 @@ def again(workspace):
         other.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 5, 60])
 def test_a_few_chunks_have_a_map(make_workspace, tmp_path, count):
     (tmp_path / "t").mkdir()

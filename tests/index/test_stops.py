@@ -71,6 +71,7 @@ def stopped(workspace, folder, at=200, cancel=None, **options):
     return str(error.value)
 
 
+@pytest.mark.slow
 def test_stopped_first_run_keeps_the_files_read(opened, large):
     workspace = opened()
     message = stopped(workspace, large)
@@ -302,6 +303,7 @@ def test_cancel_before_a_first_run_leaves_no_index(opened, large):
     assert workspace.status() == []
 
 
+@pytest.mark.slow
 def test_cancel_before_the_child_reads_its_job_is_a_stop(opened, large):
     workspace, cancel = opened(), Cancellation()
     threading.Timer(0.05, cancel.set).start()

@@ -76,6 +76,7 @@ def test_settings_reach_the_service(make_server, tmp_path):
     assert made.signed(kernel, "GET", f"sessions/{kernel}/scope").status == 200
 
 
+@pytest.mark.slow
 def test_invalid_registry_url_is_reported_at_startup(tmp_path):
     done = subprocess.run(
         [

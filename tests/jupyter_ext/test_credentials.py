@@ -161,6 +161,7 @@ def logged_in(server):
     return "; ".join(f"{name}={value}" for name, value in found.items()), found["_xsrf"]
 
 
+@pytest.mark.slow
 def test_authorizer_denies_user_writes_but_not_a_kernels_own_scope(make_server):
     here = str(Path(__file__).parents[2])
     strict = make_server(

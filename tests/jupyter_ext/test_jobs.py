@@ -97,6 +97,7 @@ def test_index_worker_runs_at_low_priority(work):
     work.until(lambda: builders(work) and builders(work)[0].nice() == 10)
 
 
+@pytest.mark.slow
 def test_old_index_answers_after_a_cancelled_or_killed_run(work):
     work.index(work.root / "work", "work")
     count = work.ask(

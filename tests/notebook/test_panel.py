@@ -255,6 +255,7 @@ def run_cell(page, index):
     )
 
 
+@pytest.mark.slow
 def test_typing_is_debounced_and_the_last_query_wins(lab, open_lab):
     page = open_lab("keys.ipynb", SETUP, "%scope panel")
     page.evaluate(

@@ -102,6 +102,7 @@ def test_unindexed_project_is_searched_as_text(at, places):
     assert "mine not indexed yet" not in repr(run("%textsearch needle"))
 
 
+@pytest.mark.slow
 def test_repositories_indexed_elsewhere_are_out_of_scope(at, places):
     at(places / "other")("%codeindex add")
     run = at(places / "mine")
@@ -154,6 +155,7 @@ def test_project_inside_an_indexed_folder_is_the_scope(at, places):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["#123-fix", "!old", " drafts"])
 def test_project_name_with_glob_syntax_is_matched_literally(make_workspace, tmp_path, name):
     write_tree(
@@ -234,6 +236,7 @@ def test_unambiguous_short_name_selects_a_repository():
         Scope(repos=("shop",)).chosen(names[:5])
 
 
+@pytest.mark.slow
 def test_scope_accepts_the_short_name_of_a_package(at, places):
     run = at(places / "mine")
     run("%codeindex add --package filelock")

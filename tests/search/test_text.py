@@ -381,27 +381,34 @@ def test_definitions_around_finds_the_innermost_of_each_line(real):
     ]
 
 
-@pytest.mark.parametrize(
-    "before",
-    [
-        "",
-        "x" * 1990,
-        "x" * 9000,
-        "é" * 1990,
-        "é" * 9000,
-        "\U0001f600" * 2000,
-        "a\r",
-        "\t",
-        "x" * 8003 + "é",
-    ],
-)
-@pytest.mark.parametrize("behind", ["", "\r", "\r\r", "y" * 30, "é" * 30, "z" * 9000])
-def test_long_line_is_truncated_and_keeps_its_column(make_workspace, tmp_path, before, behind):
+BEFORE = (
+    "", "x" * 1990, "x" * 9000, "é" * 1990, "é" * 9000, "\U0001f600" * 2000, "a\r", "\t",
+    "x" * 8003 + "é",
+)  # fmt: skip
+BEHIND = ("", "\r", "\r\r", "y" * 30, "é" * 30, "z" * 9000)
+
+
+@pytest.fixture(scope="module")
+def long_lines(tmp_path_factory):
+    """Yield a workspace with a file for each combination of BEFORE and BEHIND."""
+    folder = tmp_path_factory.mktemp("long-lines")
+    files = {
+        f"{i}-{j}.txt": f"first needle\n{before}needle{behind}\nneedle"
+        for i, before in enumerate(BEFORE)
+        for j, behind in enumerate(BEHIND)
+    }
+    workspace = Workspace.open(folder / "home")
+    workspace.index(write_tree(folder / "t", files))
+    yield workspace
+    workspace.close()
+
+
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("behind", BEHIND)
+def test_long_line_is_truncated_and_keeps_its_column(long_lines, before, behind):
     line = f"{before}needle{behind}"
-    write_tree(tmp_path / "t", {"a.txt": f"first needle\n{line}\nneedle"})
-    workspace = make_workspace()
-    workspace.index(tmp_path / "t")
-    first, hit, last = workspace.search_text("needle")
+    own = Scope(include_globs=(f"{BEFORE.index(before)}-{BEHIND.index(behind)}.txt",))
+    first, hit, last = long_lines.search_text("needle", own)
     assert (hit.start_line, hit.end_line, hit.column, hit.snippet) == (
         2,
         2,
@@ -826,15 +833,24 @@ SPANNING = [
 ]
 
 
+@pytest.fixture(scope="module")
+def multiline(tmp_path_factory):
+    """Yield a folder with two workspaces: one searches it unindexed, one has its index."""
+    folder = tmp_path_factory.mktemp("multiline")
+    root = write_tree(folder / "tree", MULTILINE)
+    workspace = Workspace.open(folder / "home")
+    unindexed = Workspace(Settings.from_environment(folder / "none"), here=str(root))
+    workspace.index(root)
+    yield root, unindexed, workspace
+    workspace.close()
+    unindexed.close()
+
+
 @pytest.mark.parametrize("pattern", SPANNING)
 @pytest.mark.parametrize("word", [False, True])
-def test_multiline_matches_cover_the_lines_ripgrep_prints(tmp_path, make_workspace, pattern, word):
-    root = write_tree(tmp_path / "tree", MULTILINE)
-    workspace = make_workspace()
-    unindexed = Workspace(workspace.settings, here=str(root))
-    found = [lines_covered(unindexed.search_text(pattern, regex=True, word=word))]
-    workspace.index(root)
-    found.append(lines_covered(workspace.search_text(pattern, regex=True, word=word)))
+def test_multiline_matches_cover_the_lines_ripgrep_prints(multiline, pattern, word):
+    root, *workspaces = multiline
+    found = [lines_covered(one.search_text(pattern, regex=True, word=word)) for one in workspaces]
     command = [
         rg_path(),
         "--no-config",

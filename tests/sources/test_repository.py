@@ -62,6 +62,7 @@ def test_a_package_is_named_after_its_distribution(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_package_is_shared_by_content_and_replaced_on_upgrade(tmp_path, make_workspace):
     one, other = (installed(tmp_path / name, "shelf", "1.0", "shelf") for name in ("one", "other"))
     workspace = make_workspace()
