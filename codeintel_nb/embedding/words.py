@@ -40,6 +40,14 @@ def terms_of(word: str) -> tuple[str, ...]:
     return (whole, *map(stem, parts)) if len(parts) > 1 else (whole,)
 
 
+MARKS = "$@%&!?="  # around a name in some languages: $ZodType, empty?
+
+
+def names_of(name: str) -> set[str]:
+    """Return the names that find a definition: its own, and its parts without marks."""
+    return {name, *filter(None, (part.strip(MARKS) for part in name.split(".")))}
+
+
 def hash_of(term: str) -> int:
     """Hash a term to 64 bits, the same on every machine."""
     return int.from_bytes(

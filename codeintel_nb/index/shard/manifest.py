@@ -9,7 +9,7 @@ import msgspec
 
 from ...errors import ShardError
 
-FORMAT = 6
+FORMAT = 7
 MANIFEST = "manifest.json"
 PARTS = (
     "content.bin",

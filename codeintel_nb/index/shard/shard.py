@@ -21,7 +21,8 @@ from .manifest import PARTS, crc32_of, damaged, read_manifest
 from .mapping import map_file
 from .paths import PathTable
 from .postings import Postings
-from .text_flags import ENDS_WITH_NEWLINE, IS_ILL_FORMED, LONG_BYTES, long_chunks
+from .text_flags import ENDS_WITH_NEWLINE, IS_ILL_FORMED, long_chunks, mixed_blocks
+from .texts import Texts
 from .vectors import VectorIndex
 
 # positions are stored: append only
@@ -107,13 +108,13 @@ class Shard:
         self._symbol_line = memoryview(self.symbol_line.data)
         self.symbol_end_line = columns["symbol_end_line"]
         self._symbol_end_line = memoryview(self.symbol_end_line.data)
-        self._symbol_labels = _Texts(columns["symbol_label_texts"], columns["symbol_label_ends"])
+        self._symbol_labels = Texts(columns["symbol_label_texts"], columns["symbol_label_ends"])
         # number of a symbol, or of another text counted down from -1
         self._chunk_label = memoryview(columns["chunk_label"].data)
-        self._labels = _Texts(columns["label_texts"], columns["label_ends"])
+        self._labels = Texts(columns["label_texts"], columns["label_ends"])
         self._definition_folded = columns["definition_folded"]  # sorted hashes of lower-case names
         self._definition_exact = columns["definition_exact"]
-        self._definition_chunk = columns["definition_chunk"]
+        self._definition_symbol = columns["definition_symbol"]
 
     def check_dead(self, dead: Sequence[int]) -> None:
         """Raise ShardError if tombstones name files outside the shard."""
@@ -179,6 +180,29 @@ class Shard:
             np.arange(self.manifest.files, dtype=np.uint32), np.diff(self._first_symbol)
         )
 
+    def symbols_of(self, file: int) -> int:
+        """Return the number of a file's definitions."""
+        return self._file_symbol[file + 1] - self._file_symbol[file]
+
+    def chunk_of_symbol(self, number: int) -> int:
+        """Return the chunk in which a definition begins."""
+        file = int(self._first_symbol.searchsorted(number, "right")) - 1
+        return self.chunk_at(file, self._symbol_line[number])
+
+    def names_in(self, chunks: Ids) -> list[tuple[str, ...]]:
+        """Return the names, with their containers, of the definitions that begin in each chunk."""
+        files = self.chunk_file[chunks].astype(np.int64) << 32
+        first = self._symbol_keys.searchsorted(files | self.chunk_line[chunks], "left")
+        end = self._symbol_keys.searchsorted(files | self.chunk_end_line[chunks], "right")
+        counts = np.maximum(end - first, 0)
+        ends = np.cumsum(counts)
+        numbers = np.repeat(first - (ends - counts), counts) + np.arange(int(counts.sum()))
+        labels = self.symbol_labels(numbers)
+        return [
+            tuple(labels[stop - count : stop])
+            for stop, count in zip(ends.tolist(), counts.tolist(), strict=True)
+        ]
+
     def symbol_label(self, number: int) -> str:
         """Return a definition's name with its containers."""
         return self._symbol_labels[number]
@@ -191,6 +215,11 @@ class Shard:
         """Return the chunk of a file's line."""
         first, end = int(self.file_chunk[file]), int(self.file_chunk[file + 1])
         return first + int(np.searchsorted(self.chunk_line[first:end], line, "right")) - 1
+
+    @cached_property
+    def language_counts(self) -> Array:
+        """Return the number of files in each of ``languages``."""
+        return np.bincount(self.file_language, minlength=len(self.languages))
 
     @cached_property
     def chunk_end_line(self) -> Array:
@@ -258,14 +287,7 @@ class Shard:
         """Return the mask of blocks long or overlapping non-ASCII chunks."""
         if self.postings is None:
             return np.zeros(0, bool)
-        other = np.flatnonzero(~self.ascii_chunks)
-        first = self.postings.starts.searchsorted(self.chunk_start[other], "right") - 1
-        behind = self.postings.starts.searchsorted(self.chunk_start[other + 1], "left")
-        edges = np.bincount(first, minlength=self.postings.blocks + 1) - np.bincount(
-            behind, minlength=self.postings.blocks + 1
-        )
-        mixed: Mask = np.cumsum(edges)[: self.postings.blocks] > 0
-        return mixed | (np.diff(self.postings.starts.astype(np.int64)) > LONG_BYTES)
+        return mixed_blocks(self.postings.starts, self.ascii_chunks, self.chunk_start)
 
     @cached_property
     def is_ascii(self) -> bool:
@@ -365,36 +387,14 @@ class Shard:
         return content if self.file_flags[file] & ENDS_WITH_NEWLINE or not content else content[:-1]
 
     def definitions(self, name: str) -> list[tuple[int, bool]]:
-        """Return a name's definitions as (first chunk, whether case matches)."""
+        """Return the numbers of a name's definitions, and whether the case matches.
+
+        A dotted name is found by each of its parts too, ``$name`` without its mark.
+        """
         folded, exact = np.uint32(hash_of(name.lower()) & HALF), hash_of(name) & HALF
         start = int(np.searchsorted(self._definition_folded, folded, "left"))
         end = int(np.searchsorted(self._definition_folded, folded, "right"))
         return [
-            (int(self._definition_chunk[i]), int(self._definition_exact[i]) == exact)
+            (int(self._definition_symbol[i]), int(self._definition_exact[i]) == exact)
             for i in range(start, end)
         ]
-
-
-class _Texts:
-    """Short texts in one blob."""
-
-    def __init__(self, blob: Array, ends: Array) -> None:
-        self._blob, self._ends, self._all_ends = memoryview(blob.data), memoryview(ends.data), ends
-
-    def each(self, positions: Ids) -> list[str]:
-        """Decode some of the texts together; empty for -1."""
-        if not len(positions) or not len(self._all_ends):
-            return [""] * len(positions)
-        ends = np.where(positions < 0, 0, self._all_ends[np.maximum(positions, 0)])
-        begins = np.where(positions < 1, 0, self._all_ends[np.maximum(positions - 1, 0)])
-        texts = [
-            self._blob[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
-        ]
-        together = b"\0".join(texts).decode("utf-8").split("\0")
-        # a notebook's text may contain a NUL
-        return together if len(together) == len(texts) else [str(text, "utf-8") for text in texts]
-
-    def __getitem__(self, position: int) -> str:
-        return str(
-            self._blob[self._ends[position - 1] if position else 0 : self._ends[position]], "utf-8"
-        )

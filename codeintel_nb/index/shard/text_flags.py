@@ -17,6 +17,7 @@ IS_GENERATED = 4
 IS_NOTEBOOK = 8
 # not UTF-8: re2 accepts surrogates and overlong forms as characters, ripgrep does not
 IS_ILL_FORMED = 16
+IS_REEXPORT = 32  # little but imports and exports
 VERTICAL_TAB = 11
 # Largest text for one re2 call: uninterruptible, it may read only 2 MB/s. ripgrep can be killed.
 LONG_BYTES = 512 << 10
@@ -32,6 +33,17 @@ def long_chunks(
     chunks: Mask = np.diff(chunk_start.astype(np.int64)) > LONG_BYTES
     files = np.diff(file_start.astype(np.int64)) > LONG_BYTES
     return chunks if chunks.any() else None, files[chunk_file] if files.any() else None
+
+
+def mixed_blocks(block_start: Array, ascii_chunks: Mask, chunk_start: Array) -> Mask:
+    """Return the mask of blocks long or overlapping non-ASCII chunks."""
+    blocks = len(block_start) - 1
+    other = np.flatnonzero(~ascii_chunks)
+    first = block_start.searchsorted(chunk_start[other], "right") - 1
+    behind = block_start.searchsorted(chunk_start[other + 1], "left")
+    edges = np.bincount(first, minlength=blocks + 1) - np.bincount(behind, minlength=blocks + 1)
+    mixed: Mask = np.cumsum(edges)[:blocks] > 0
+    return mixed | (np.diff(block_start.astype(np.int64)) > LONG_BYTES)
 
 
 def is_ill_formed(content: bytes) -> bool:
@@ -71,4 +83,45 @@ def flags_of(document: Document) -> int:
     """Return all flags of a file, as stored in a shard."""
     longest = len(document.content) / (1 + document.content.count(b"\n"))
     is_generated = _GENERATED.search(document.content[:600]) or longest > 400
-    return reader_flags(document) | (IS_GENERATED if is_generated else 0)
+    flags = reader_flags(document)
+    if is_generated:
+        flags |= IS_GENERATED
+    return flags | IS_REEXPORT if is_reexport(document) else flags
+
+
+# a statement that imports, or exports what another file defines
+_IMPORT = re.compile(
+    rb"\s*(?:from\s+\S+\s+import\b|import\b"
+    rb"|export\s*(?:\*|\{|type\s*\{|default\s+\w+;?$|.*\sfrom\s)|\}\s*from\b"
+    rb"|#\s*(?:include|import)\b|(?:pub(?:\([^)]*\))?\s+)?(?:use|mod)\b[^{]*[;{]"
+    rb"|using\b|require\b|require_relative\b|(?:const|let|var)\s.*=\s*require\("
+    rb"|module\.exports\s*=|__all__\b|package\b|(?:module|exports)\b)"
+)
+_CONTINUED = re.compile(rb"[\s\w.,*'\"{}()\[\];:]*$")  # names within such a statement
+_COMMENT = re.compile(rb"\s*(?://|#(?!\s*(?:include|import)\b)|/\*|\*|--|\"{3}|'{3})")
+MAX_REEXPORT_BYTES = 20_000
+REEXPORTS = 0.8  # least share of the lines
+
+
+def is_reexport(document: Document) -> bool:
+    """Whether a file says little but what it imports and exports."""
+    content = document.content
+    if len(content) > MAX_REEXPORT_BYTES or any(
+        symbol.kind in ("function", "method") for symbol in document.symbols
+    ):
+        return False
+    lines = imports = within = 0
+    inside = False
+    for line in content.split(b"\n"):
+        if not line.strip() or _COMMENT.match(line):
+            continue
+        lines += 1
+        if _IMPORT.match(line):
+            imports += 1
+            inside = line.rstrip()[-1:] in b"({[,"
+        elif inside and _CONTINUED.match(line):
+            within += 1
+            inside = line.strip()[-1:] not in b")}];"
+        else:
+            inside = False
+    return imports > 0 and imports + within >= REEXPORTS * lines

@@ -27,6 +27,7 @@ DIGITS = 7  # of a score; further digits depend on the order of summation
 SCORED = 1 << 16
 # largest scope where gathering the codes beats a scan with a bitmap (measured)
 FEW = 1500
+MAX_AVERAGED = 512  # chunks of a file whose mean is compared with the query
 
 
 def component_range(dim: int) -> float:
@@ -103,7 +104,7 @@ class VectorIndex:
         if k <= 0:
             return Found(np.zeros(0, np.int64), np.zeros(0, np.float64))
         ids = self._candidates(query, k, mask, in_scope)
-        scores = self._scores(query, ids)
+        scores = self.scores(query, ids)
         best = top(scores, k)
         return Found(ids[best], scores[best])
 
@@ -119,7 +120,8 @@ class VectorIndex:
             fetch *= 8  # many ties, such as copies of a file
         return np.arange(self.count) if mask is None else np.flatnonzero(mask)
 
-    def _scores(self, query: Floats, ids: Ids) -> npt.NDArray[np.float64]:
+    def scores(self, query: Floats, ids: Ids) -> npt.NDArray[np.float64]:
+        """Return the cosine of chunks with the query, from the codes."""
         limit = component_range(self.dim)
         step = 2 * limit / 255
         vector = query.reshape(-1).astype(np.float64)
@@ -137,6 +139,25 @@ class VectorIndex:
             products + (step / 2 - limit) * float(vector.sum()), DIGITS
         )
         return scores
+
+    def mean_scores(self, query: Floats, firsts: Ids, ends: Ids) -> npt.NDArray[np.float64]:
+        """Return the cosine of the query with the mean of each run of chunks.
+
+        A run goes from its first chunk to its end, exclusive; only ``MAX_AVERAGED`` are read.
+        """
+        if not len(firsts):
+            return np.zeros(0)
+        lengths = np.minimum(ends - firsts, MAX_AVERAGED)
+        sums = np.zeros((len(firsts), self.dim), np.uint32)
+        runs = zip(firsts.tolist(), (firsts + lengths).tolist(), sums, strict=True)
+        for first, end, total in runs:
+            np.add.reduce(self.codes[first:end], axis=0, dtype=np.uint32, out=total)
+        limit = component_range(self.dim)
+        means = (sums / lengths[:, None] + 0.5) * (2 * limit / 255) - limit
+        norms = np.maximum(np.sqrt(np.einsum("ij,ij->i", means, means)), 1e-9)
+        vector = query.reshape(-1).astype(np.float64)
+        cosines: npt.NDArray[np.float64] = np.einsum("ij,j->i", means, vector) / norms
+        return np.round(cosines, DIGITS)
 
     def _scan(
         self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from ...embedding.embedder import Embedder, StaticEmbedder, embedder_input
-from ...embedding.words import WORD, hash_of
+from ...embedding.words import WORD, hash_of, names_of
 from ...files import storage_errors, sync, write_synced
 from ...sources.chunk import Document, decoded
 from ...sources.opening import FileState
@@ -72,6 +72,7 @@ class ShardWriter:
         self._plain: list[bool] = []  # of each chunk
         self._labels: list[str] = []
         self._symbols: list[tuple[Any, ...]] = []
+        self._symbol_chunks: list[int] = []
         self._definitions: list[tuple[int, int, int]] = []
         self._languages: dict[str, int] = {}
 
@@ -138,11 +139,13 @@ class ShardWriter:
     def _add_symbols(self, document: Document, file: int, first_chunk: int) -> None:
         begins = [chunk.start_line for chunk in document.chunks]
         for symbol in document.symbols:
+            number = len(self._symbols)
             self._symbols.append((file, *symbol))
-            chunk = first_chunk + bisect_right(begins, symbol.start_line) - 1
-            self._definitions.append(
-                (hash_of(symbol.name.lower()) & HALF, hash_of(symbol.name) & HALF, chunk)
-            )
+            self._symbol_chunks.append(first_chunk + bisect_right(begins, symbol.start_line) - 1)
+            for name in names_of(symbol.name):
+                self._definitions.append(
+                    (hash_of(name.lower()) & HALF, hash_of(name) & HALF, number)
+                )
 
     def _embed(self) -> None:
         if not self._pending:
@@ -301,7 +304,7 @@ class ShardWriter:
             **_texts("symbol_label", labels),
             "definition_folded": definitions[:, 0],
             "definition_exact": definitions[:, 1],
-            "definition_chunk": definitions[:, 2],
+            "definition_symbol": definitions[:, 2],
         }
 
     def _label_numbers(self, symbol_labels: list[str]) -> tuple[Array, list[str]]:
@@ -356,7 +359,7 @@ class ShardWriter:
                 "cell": np.array(cells, np.int32), "own_language": own_languages,
             },
         }  # fmt: skip
-        symbol_languages = [own_languages[chunk] for _, _, chunk in self._definitions]
+        symbol_languages = [own_languages[chunk] for chunk in self._symbol_chunks]
         files, names, kinds, containers, signatures, starts, ends, docs = (
             (list(column) for column in zip(*self._symbols, strict=True))
             if self._symbols

@@ -1,0 +1,33 @@
+"""Short texts in one blob: names and labels of a shard."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .arrays import Array
+from .vectors import Ids
+
+
+class Texts:
+    """Short texts in one blob."""
+
+    def __init__(self, blob: Array, ends: Array) -> None:
+        self._blob, self._ends, self._all_ends = memoryview(blob.data), memoryview(ends.data), ends
+
+    def each(self, positions: Ids) -> list[str]:
+        """Decode some of the texts together; empty for -1."""
+        if not len(positions) or not len(self._all_ends):
+            return [""] * len(positions)
+        ends = np.where(positions < 0, 0, self._all_ends[np.maximum(positions, 0)])
+        begins = np.where(positions < 1, 0, self._all_ends[np.maximum(positions - 1, 0)])
+        texts = [
+            self._blob[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
+        ]
+        together = b"\0".join(texts).decode("utf-8").split("\0")
+        # a notebook's text may contain a NUL
+        return together if len(together) == len(texts) else [str(text, "utf-8") for text in texts]
+
+    def __getitem__(self, position: int) -> str:
+        return str(
+            self._blob[self._ends[position - 1] if position else 0 : self._ends[position]], "utf-8"
+        )
