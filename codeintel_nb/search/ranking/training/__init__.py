@@ -1,0 +1,1 @@
+"""Training of the ranking weights; not part of the wheel."""
