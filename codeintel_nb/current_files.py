@@ -15,7 +15,8 @@ from .index.update.report import NOTHING
 from .index.watch.tree import Changes, Freshness, OpenShards, SnapshotReplaced
 from .repositories import View
 from .scopes.scope import Scope
-from .search.hit import Coverage, FileText
+from .search.file_text import FileText
+from .search.hit import Coverage
 from .search.text.unindexed import UnindexedTarget, read_document
 from .settings import Settings
 from .sources.chunk import Document

@@ -14,7 +14,8 @@ from .errors import SearchError, did_you_mean
 from .index.update.report import RepositoryStatus
 from .scopes.scope import Scope
 from .search.facets import Facets
-from .search.hit import FileText, Hit, Results
+from .search.file_text import FileText
+from .search.hit import Hit, Results
 from .search.query import (
     DEFAULT_HITS,
     AnyQuery,

@@ -29,7 +29,8 @@ from .search.cancel import calling
 from .search.code_map.layout import Projection
 from .search.code_map.points import Points
 from .search.facets import Facets
-from .search.hit import Coverage, FileText, Hit, Results
+from .search.file_text import FileText
+from .search.hit import Coverage, Hit, Results
 from .search.query import AnyQuery, Bounds, TextQuery
 from .search.sql import MAX_ROWS, MEMORY_LIMIT
 from .search.table import Table
@@ -234,6 +235,8 @@ class Workspace(Searches):
                 current.roots({hit.repo for hit in answer.hits}),
                 answer.reason,
                 answer.more,
+                answer.confidence,
+                answer.why_not,
             )
 
         return self._repositories.with_view(applied, run, fresh)

@@ -18,7 +18,8 @@ from ..operations.requests import (
 )
 from ..scopes.scope import Scope
 from ..search.facets import Facets
-from ..search.hit import FileText, Hit, Results
+from ..search.file_text import FileText
+from ..search.hit import Hit, Results
 from ..search.query import AnyQuery
 from ..search.table import Table
 from ..searches import Searches

@@ -50,6 +50,8 @@ class Answer(NamedTuple):
     exact: bool = True  # False: ``total`` is a lower bound
     files_read: int = 0  # outside the index
     more: bool = False  # a match beyond ``total`` was seen
+    confidence: float | None = None  # chance that the best hit answers; None: unknown
+    why_not: str = ""  # why the chunk that the query asks about is not the first hit
 
 
 class FileContent(NamedTuple):

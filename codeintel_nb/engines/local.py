@@ -38,13 +38,17 @@ from ..search.query import (
     SymbolQuery,
     TextQuery,
 )
-from ..search.semantic import Part, candidates, depth, hydrated, plan_search, rank, statistics
+from ..search.semantic.candidates import Part, candidates, statistics
+from ..search.semantic.hits import hydrated
+from ..search.semantic.plan import depth, plan_search
+from ..search.semantic.rank import rank
 from ..search.sql import InScope, run_sql
 from ..search.symbols import FoundSymbol, find_alike, find_symbols, in_scope, symbol_hits
 from ..search.table import Table
 from ..search.text.unindexed import UnindexedTarget
 from .engine import Answer, Counts, FileContent, Limit, Target
 from .text_search import TextSearch
+from .why_not import why_not
 
 MAX_MASKS = 512
 MAX_CALLS = 1_000  # ended ones that are remembered
@@ -190,9 +194,9 @@ class LocalEngine:
             lambda part: None if bounds.reached() else candidates(part, plan, collection, most),
         )
         searched = time.perf_counter()
-        ranked = rank([one for one in by_part if one is not None], plan)
+        ranked = rank([one for one in by_part if one is not None], plan, collection)
         shards = {part.shard.id: part.shard for part in parts}
-        hits = hydrated(shards, ranked)
+        hits = hydrated(shards, ranked.chunks)
         reason: Reason = bounds.reason() if bounds.reached() else ""
         if not reason and query.limit == MAX_RANKED_CHUNKS == len(hits) < sum(
             part.mask.chunks_in_scope for part in parts
@@ -203,7 +207,12 @@ class LocalEngine:
             "candidates": (searched - planned) * 1000,
             "rank": _ms(searched),
         }
-        return Answer(hits, len(hits), reason, timings)
+        missing = (
+            why_not(self.mask, targets, parts, plan, collection, ranked) if query.why_not else ""
+        )
+        return Answer(
+            hits, len(hits), reason, timings, confidence=ranked.confidence, why_not=missing
+        )
 
     def _symbols(self, query: SymbolQuery, targets: Sequence[Target], bounds: Bounds) -> Answer:
         began = time.perf_counter()

@@ -8,7 +8,8 @@ from ..index.update.report import IndexReport
 from ..scopes.scope import Scope
 from ..search.code_map.points import Points
 from ..search.facets import Facets
-from ..search.hit import FileText, Hit
+from ..search.file_text import FileText
+from ..search.hit import Hit
 from ..search.request import Request, ScopedRequest, described
 from ..search.table import Table
 from .answers import (

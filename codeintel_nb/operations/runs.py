@@ -15,7 +15,7 @@ from ..scopes.saved import NamedScopes
 from ..scopes.scope import Scope
 from ..search.code_map.points import Points
 from ..search.facets import Facets
-from ..search.hit import FileText
+from ..search.file_text import FileText
 from ..search.query import (
     MAX_HITS,
     MAX_RANKED_CHUNKS,

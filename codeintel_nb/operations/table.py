@@ -15,7 +15,7 @@ from ..errors import CodeIntelError, EngineError, ScopeError, SourceError
 from ..scopes.scope import Scope
 from ..search.code_map.points import Points
 from ..search.facets import Facets
-from ..search.hit import FileText
+from ..search.file_text import FileText
 from ..search.query import PathQuery, SemanticQuery, SymbolQuery, TextQuery
 from ..search.request import Request
 from ..search.table import SCHEMA

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Literal, overload
 
 import msgspec
 
-from ..errors import MissingExtra, SearchError, SourceError, did_you_mean
+from ..errors import MissingExtra, SearchError, did_you_mean
 from ..scopes.scope import EVERYTHING, Scope
-from ..sources.chunk import decoded
 from .query import DEFAULT_HITS, AnyQuery, PathQuery, SemanticQuery, SymbolQuery, TextQuery
+from .why import Why
 
 # why hits are missing; empty if none are
 Reason = Literal["", "limit", "reading", "time", "cancelled"]
@@ -22,6 +22,9 @@ ENDED = {
     "time": "stopped at its time limit",
     "cancelled": "interrupted",
 }
+
+
+LEAST_CONFIDENCE = 0.5  # below it, nothing fits well
 
 
 class TruncatedWarning(UserWarning):
@@ -50,6 +53,7 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     doc: str = ""  # first paragraph of the comment before it, or of its docstring
     # of start_line: 1-based, in the notebook cell's source, or in its output (kind text)
     cell_line: int | None = None
+    why: Why | None = None  # of a semantic search that asks: the parts of the score
 
     @property
     def location(self) -> str:
@@ -85,46 +89,6 @@ def merged(answers: list[list[Hit]]) -> list[Hit]:
     return [
         hit for place in sorted(runs, key=lambda place: path_order(*place)) for hit in runs[place]
     ]
-
-
-class FileText(msgspec.Struct, frozen=True):
-    """Lines of an indexed file."""
-
-    repo: str
-    path: str
-    start_line: int  # 1-based, inclusive
-    end_line: int
-    total_lines: int
-    language: str
-    text: str
-
-    @classmethod
-    def cut(
-        cls,
-        repo: str,
-        path: str,
-        content: bytes,
-        language: str,
-        start_line: int,
-        end_line: int | None,
-    ) -> FileText:
-        """Return a file's lines; SourceError if ``start_line`` does not exist."""
-        lines = decoded(content).split("\n")
-        if len(lines) > 1 and not lines[-1]:
-            lines.pop()  # the empty text after the last newline is not a line
-        last = min(len(lines), end_line or len(lines))
-        if start_line > max(1, len(lines)):
-            lines_text = f"{len(lines):,} line{'' if len(lines) == 1 else 's'}"
-            raise SourceError(f"{path} has {lines_text}; line {start_line} does not exist.")
-        return cls(
-            repo,
-            path,
-            start_line,
-            last,
-            len(lines),
-            language,
-            "\n".join(lines[start_line - 1 : last]),
-        )
 
 
 class Coverage(msgspec.Struct, frozen=True):
@@ -169,9 +133,17 @@ class Results(msgspec.Struct, frozen=True):
     roots: dict[str, str] = {}  # folder of each repository with hits, for links
     reason: Reason = ""  # why hits are missing
     more: bool = False  # the search saw a match beyond ``total``
+    # of a search by meaning: the chance that its best hit answers, 0 to 1
+    confidence: float | None = None
+    why_not: str = ""  # why the lines that the query asks about are not the first hit
 
     mapper: ClassVar[Callable[..., Any] | None] = None  # set by the notebook package
     presenter: ClassVar[Callable[..., dict[str, str]] | None] = None  # set by the notebook package
+
+    @property
+    def fits(self) -> bool:
+        """Whether the best hit is likely to answer; True for searches other than by meaning."""
+        return self.confidence is None or self.confidence >= LEAST_CONFIDENCE
 
     def __len__(self) -> int:
         self._warn_if_truncated()
@@ -280,7 +252,7 @@ class Results(msgspec.Struct, frozen=True):
         return self._dicts()
 
     def _dicts(self) -> list[dict[str, Any]]:
-        return [msgspec.structs.asdict(hit) for hit in self.hits]
+        return [msgspec.to_builtins(hit) for hit in self.hits]
 
     def to_json(self) -> str:
         """Return JSON as written by the command line and REST."""
@@ -309,7 +281,7 @@ class Results(msgspec.Struct, frozen=True):
         SearchError : a name is no column.
         """
         if names == "all":
-            return [*Hit.__struct_fields__]
+            return [*_ALL_COLUMNS]
         for name in names:
             if name not in Hit.__struct_fields__:
                 raise SearchError(
@@ -319,7 +291,7 @@ class Results(msgspec.Struct, frozen=True):
             return [*names]
         if isinstance(self.query, TextQuery) and self.query.show == "counts":
             return ["repo", "path", "language", "score"]
-        return [*_COLUMNS.get(type(self.query), Hit.__struct_fields__)]
+        return [*_COLUMNS.get(type(self.query), _ALL_COLUMNS)]
 
     def _completeness(self) -> dict[str, Any]:
         return {
@@ -383,6 +355,7 @@ class Results(msgspec.Struct, frozen=True):
         return Results.presenter(self)
 
 
+_ALL_COLUMNS = tuple(name for name in Hit.__struct_fields__ if name != "why")  # no plain value
 # of a table of hits, by the search that found them
 _COLUMNS: dict[Any, tuple[str, ...]] = {
     TextQuery: ("repo", "path", "start_line", "cell", "language", "kind", "symbol", "snippet"),

@@ -69,6 +69,8 @@ class TextOptions(Options, total=False):
 class SemanticOptions(Options, total=False):
     limit: int
     mode: Mode
+    why: bool
+    why_not: str
 
 
 class SymbolOptions(Options, total=False):
@@ -183,6 +185,13 @@ class SemanticQuery(Query, frozen=True, tag="semantic"):
             "hybrid, dense (by meaning) or lexical (by words)", "--mode", "-m", metavar="MODE"
         ),
     ] = "hybrid"
+    why: Annotated[bool, described("say what made up each score", "--why")] = False
+    why_not: Annotated[
+        str,
+        described(
+            "say why the lines at PATH:LINE are not the first hit", "--why-not", metavar="PATH:LINE"
+        ),
+    ] = ""
 
     def __post_init__(self) -> None:
         Query.__post_init__(self)

@@ -1,0 +1,1 @@
+"""Ranking of files by fitted features, and of each file's best pieces."""

@@ -1,0 +1,62 @@
+"""Names and words of a query, and what it asks for."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from ...embedding.words import FILLERS, parts_of, stem
+
+_SEPARATOR = re.compile(r"::|\\|->|\.|#")
+_SYMBOL = re.compile(
+    r"(?:[A-Za-z_]\w*(?:(?:::|\\|->|\.|#)[A-Za-z_]\w*)+|_\w*|[A-Za-z]\w*[A-Z_]\w*|[A-Z]\w*)"
+    r"[?!]?(?:\(\))?"
+)
+_WHOLE = r"(?:repo|repository|project|package|library|code ?base)"
+_OVERVIEW = re.compile(
+    rf"(?:(?:what|describe|explain|summari[sz]e|overview|introduction|purpose)\b.*"
+    rf"\b(?:this|the|whole) {_WHOLE}(?: (?:all )?(?:about|do|for|used for))?"
+    rf"|{_WHOLE} (?:overview|introduction|description|purpose))\W*",
+    re.I,
+)
+_EMBEDDED_NAME = re.compile(r"\b(?:[A-Z][a-z]\w*[A-Z]\w*|[a-z]\w*[A-Z]\w+|[A-Za-z]\w*_\w+)\b")
+
+
+class QueryIntent(NamedTuple):
+    """Names and words of a query."""
+
+    is_symbol: bool
+    names: tuple[str, ...]  # symbols to look up by definition
+    words: tuple[str, ...]  # stems of its significant words, matched with paths and names
+    text: str
+    is_overview: bool = False  # it asks what the repository is about
+    container: str = ""  # what a qualified name has before its last part, in lower case
+
+
+@lru_cache(256)
+def parse_query(text: str) -> QueryIntent:
+    plain = text.strip()
+    container = ""
+    is_symbol = _SYMBOL.fullmatch(plain) is not None
+    if is_symbol:
+        *containers, name = _SEPARATOR.split(plain.removesuffix("()"))
+        names, container = [name], containers[-1].lower() if containers else ""
+    elif re.fullmatch(r"\w+", plain):
+        names = [plain]  # one plain word may be a name too
+    else:
+        names = _EMBEDDED_NAME.findall(plain)
+    words = {
+        stem(part)
+        for word in re.findall(r"\w+", plain)
+        for part in parts_of(word)
+        if len(part) > 2 and part not in FILLERS
+    }
+    return QueryIntent(
+        is_symbol=is_symbol,
+        names=tuple(dict.fromkeys(names)),
+        words=tuple(sorted(words)),
+        text=plain,
+        is_overview=_OVERVIEW.fullmatch(plain) is not None,
+        container=container,
+    )

@@ -1,0 +1,70 @@
+"""Order of a pool's chunks: files by their scores, and each file's pieces below one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from ...index.shard.vectors import Ids
+from .features import Described, Question, describe, matrix_of
+from .model import STEP, Model, Steps, default_model
+from .pool import OVERVIEW, Pool
+
+# added to the score of a file that defines the query, if that is one name: it comes first
+DEFINITION_RULE = 8 * STEP
+OVERVIEW_RULE = 12 * STEP  # the same for a README, if the query asks what a repository is about
+FURTHER_PIECE = 4 * STEP  # a further piece of a file is lower by this than the piece before
+
+
+class Ranking(NamedTuple):
+    """The chunks of a pool, ranked, with what made up their scores, in 1/STEP."""
+
+    described: Described
+    contributions: Steps  # files x features
+    rules: Steps  # of each file
+    pieces: Ids  # position of each chunk among the pieces of its file
+    scores: Steps  # of each chunk
+    order: Ids  # chunks, best first
+
+    def score(self, chunk: int) -> float:
+        """Return a chunk's score in log-odds, exact to 1/STEP."""
+        return int(self.scores[chunk]) / STEP
+
+
+def rank_pool(
+    pool: Pool,
+    question: Question,
+    fused: Mapping[tuple[int, int], float],
+    model: Model | None = None,
+) -> Ranking:
+    """Rank files by the model, each file's pieces by their fused scores below one another."""
+    described = describe(pool, question)
+    contributions = (model or default_model()).contributions(matrix_of(described))
+    rules = np.zeros(len(pool.files), np.int64)
+    if question.intent.is_symbol:
+        for chunk, one in pool.defines.items():
+            if one.strength >= 1:
+                rules[pool.file[chunk]] = DEFINITION_RULE
+    if question.intent.is_overview:
+        rules += [OVERVIEW_RULE * bool(OVERVIEW.fullmatch(file.path)) for file in pool.files]
+    pieces = pieces_of(pool, fused)
+    scores = (contributions.sum(axis=1) + rules)[pool.file] - FURTHER_PIECE * pieces
+    order = np.argsort(-scores, kind="stable")  # ties in path order
+    return Ranking(described, contributions, rules, pieces, scores, order)
+
+
+def pieces_of(pool: Pool, fused: Mapping[tuple[int, int], float]) -> Ids:
+    """Return the position of each chunk among the pieces of its file, best first.
+
+    Definitions of the query's names come first, types before others.
+    """
+    value = np.array([fused.get(place, 0.0) for place in pool.places])
+    for chunk, one in pool.defines.items():
+        value[chunk] += one.strength * (2 if one.is_type else 1)
+    order = np.lexsort((pool.lines, -value, pool.file))
+    owners = pool.file[order]
+    pieces = np.empty(len(order), np.int64)
+    pieces[order] = np.arange(len(order)) - np.searchsorted(owners, owners, "left")
+    return pieces

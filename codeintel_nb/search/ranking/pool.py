@@ -1,0 +1,189 @@
+"""The pool of a query: candidate chunks of all shards, and their files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ...embedding.words import MARKS
+from ...index.shard.shard import KINDS, Shard
+from ...index.shard.text_flags import IS_GENERATED, IS_REEXPORT
+from ...index.shard.vectors import Ids
+from ..hit import path_order
+from .intent import QueryIntent
+from .roles import roles_of
+
+Floats = npt.NDArray[np.float64]
+
+OVERVIEW = re.compile(r"(?:docs?/)?(?:README|index)\.(?:md|mdx|markdown|rst|adoc|txt)|README", re.I)
+_TYPE = KINDS.index("class")
+OTHER_CASE = 0.5  # strength of a definition whose name differs in case
+CONTAINS = 0.4  # strength of one whose name only contains the query's, between dots
+ELSEWHERE = 0.5  # strength of one outside the container that the query names
+
+
+class Definition(NamedTuple):
+    """How well a chunk defines a name of the query, from 0 to 1."""
+
+    strength: float
+    is_type: bool
+    name: str  # of the query
+
+
+class ShardCandidates(NamedTuple):
+    """Candidate chunks of one shard, with both scores of each."""
+
+    shard: Shard
+    repo: str
+    chunks: Ids
+    lexical: Floats  # BM25; 0 if a chunk shares no term with the query
+    dense: Floats  # cosine; 0 if the query has no vector
+    vector: npt.NDArray[np.float32] | None  # of the query
+    defines: dict[int, Definition]  # the best of each chunk
+
+    def mean_cosines(self, files: Ids) -> Floats:
+        """Return the cosine of the query with the mean of each file's chunks."""
+        if self.vector is None:
+            return np.zeros(len(files))
+        bounds = self.shard.file_chunk.astype(np.int64)
+        return self.shard.vectors.mean_scores(self.vector, bounds[files], bounds[files + 1])
+
+
+class PoolFile(NamedTuple):
+    """File of the pool, with what its shard knows of it."""
+
+    repo: str
+    path: str
+    language: str
+    chunks: int
+    lines: int
+    symbols: int
+    roles: int
+    is_generated: bool
+    is_reexport: bool
+    mean_cosine: float  # of the query with the mean of all the file's chunks
+
+
+class Pool(NamedTuple):
+    """Candidate chunks and their files, both in path order."""
+
+    files: list[PoolFile]
+    file: Ids  # position of each chunk's file
+    places: list[tuple[int, int]]  # position of each chunk's shard, and its number there
+    lines: Ids  # first line of each chunk
+    lexical: Floats
+    dense: Floats
+    defines: dict[int, Definition]  # by position of the chunk
+    names: list[tuple[str, ...]]  # definitions that begin in each chunk, or its heading
+
+    def best(self, values: Floats, fill: float = 0.0) -> Floats:
+        """Return the highest value of each file's chunks."""
+        highest = np.full(len(self.files), fill)
+        np.maximum.at(highest, self.file, values)
+        return highest
+
+    def sum_of_best(self, values: Floats, most: int) -> Floats:
+        """Return the sum of each file's ``most`` highest values."""
+        order = np.lexsort((-values, self.file))
+        owners = self.file[order]
+        rank = np.arange(len(owners)) - np.searchsorted(owners, owners, "left")
+        best = order[rank < most]
+        return np.bincount(self.file[best], values[best], len(self.files)).astype(np.float64)
+
+
+def pool_of(candidates: Sequence[ShardCandidates]) -> Pool:
+    """Gather the candidates of all shards, independent of the sharding."""
+    files = dict[tuple[int, int], PoolFile]()
+    rows: list[tuple[tuple[int, int], int, int, float, float]] = []
+    for at, one in enumerate(candidates):
+        shard = one.shard
+        owners = shard.chunk_file[one.chunks].tolist()
+        own = sorted(set(owners))
+        cosines = one.mean_cosines(np.array(own, np.int64)).tolist()
+        for file, cosine in zip(own, cosines, strict=True):
+            files[at, file] = _pool_file(shard, one.repo, file, cosine)
+        rows += zip(
+            zip([at] * len(owners), owners, strict=True), one.chunks.tolist(),
+            shard.chunk_line[one.chunks].tolist(), one.lexical.tolist(), one.dense.tolist(),
+            strict=True,
+        )  # fmt: skip
+    in_order = sorted(files, key=lambda place: path_order(files[place].repo, files[place].path))
+    position = {place: number for number, place in enumerate(in_order)}
+    rows.sort(key=lambda row: (position[row[0]], row[1]))
+    places = [(row[0][0], row[1]) for row in rows]
+    return Pool(
+        files=[files[place] for place in in_order],
+        file=np.array([position[row[0]] for row in rows], np.int64),
+        places=places,
+        lines=np.array([row[2] for row in rows], np.int64),
+        lexical=np.array([row[3] for row in rows]),
+        dense=np.array([row[4] for row in rows]),
+        defines={
+            number: defines[chunk]
+            for number, (at, chunk) in enumerate(places)
+            if chunk in (defines := candidates[at].defines)
+        },
+        names=_names(candidates, places),
+    )
+
+
+def _names(
+    candidates: Sequence[ShardCandidates], places: Sequence[tuple[int, int]]
+) -> list[tuple[str, ...]]:
+    named = dict[tuple[int, int], tuple[str, ...]]()
+    for at, one in enumerate(candidates):
+        for chunk, names in zip(one.chunks.tolist(), one.shard.names_in(one.chunks), strict=True):
+            named[at, chunk] = names or (one.shard.label(chunk),)
+    return [named[place] for place in places]
+
+
+def _pool_file(shard: Shard, repo: str, file: int, mean_cosine: float) -> PoolFile:
+    path = shard.paths[file]
+    return PoolFile(
+        repo=repo,
+        path=path,
+        language=shard.language(file),
+        chunks=int(shard.file_chunk[file + 1]) - int(shard.file_chunk[file]),
+        lines=int(shard.file_lines[file]),
+        symbols=shard.symbols_of(file),
+        roles=roles_of(path),
+        is_generated=bool(shard.file_flags[file] & IS_GENERATED),
+        is_reexport=bool(shard.file_flags[file] & IS_REEXPORT),
+        mean_cosine=mean_cosine,
+    )
+
+
+def overviews_of(shard: Shard, inside: npt.NDArray[np.bool_] | None) -> list[int]:
+    """Return the first chunks of the files that say what a repository is about."""
+    chunks = [
+        int(shard.file_chunk[number])
+        for number, path in enumerate(shard.paths)
+        if OVERVIEW.fullmatch(path) and shard.file_chunk[number] < shard.file_chunk[number + 1]
+    ]
+    return [chunk for chunk in chunks if inside is None or inside[chunk]]
+
+
+def definitions_of(
+    shard: Shard, intent: QueryIntent, inside: npt.NDArray[np.bool_] | None
+) -> dict[int, Definition]:
+    """Return the chunks that define a name of the query, each with its best definition."""
+    best = dict[int, Definition]()
+    for name in intent.names:
+        for number, same_case in shard.definitions(name):
+            chunk = shard.chunk_of_symbol(number)
+            if inside is not None and not inside[chunk]:
+                continue
+            above, _, last = shard.symbol_label(number).lower().rpartition(".")
+            strength = 1.0 if same_case else OTHER_CASE
+            if last.strip(MARKS) != name.lower().strip(MARKS):
+                strength *= CONTAINS
+            if intent.container and intent.container not in above.split("."):
+                strength *= ELSEWHERE
+            definition = Definition(strength, bool(shard.symbol_kind[number] == _TYPE), name)
+            if chunk not in best or definition > best[chunk]:
+                best[chunk] = definition
+    return best

@@ -1,0 +1,1 @@
+"""Semantic search: candidates by words, vectors and definitions, ranked by their files."""

@@ -1,0 +1,190 @@
+"""Candidate chunks of each shard: by words, by vectors and by definitions."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import SearchError
+from ...index.shard.shard import Shard
+from ...index.shard.vectors import Found as Closest
+from ...index.shard.vectors import Ids, top
+from ..hit import path_order
+from ..mask import ScopeMask
+from ..ranking.pool import Definition, ShardCandidates, definitions_of, overviews_of
+from .plan import SearchPlan
+
+Place = tuple[int, int]  # position of a shard, number of a chunk
+Scored = tuple[Place, float]
+
+
+class Statistics(NamedTuple):
+    """BM25 statistics of a collection; those of shards add up."""
+
+    chunks: int
+    total_length: int
+    frequencies: dict[str, int]
+    files: Counter[tuple[str, str]]  # of each repository and language
+
+    def __or__(self, other: Statistics) -> Statistics:
+        summed = {term: n + other.frequencies.get(term, 0) for term, n in self.frequencies.items()}
+        return Statistics(
+            self.chunks + other.chunks,
+            self.total_length + other.total_length,
+            summed,
+            self.files + other.files,
+        )
+
+    def weights(self) -> dict[str, float]:
+        """Return the inverse document frequency of each term."""
+        return {
+            term: math.log(1 + (self.chunks - n + 0.5) / (n + 0.5))
+            for term, n in self.frequencies.items()
+        }
+
+    def language_shares(self) -> dict[tuple[str, str], float]:
+        """Return the share of each repository's files in each language."""
+        of_repo = Counter[str]()
+        for (repo, _), files in self.files.items():
+            of_repo[repo] += files
+        return {key: files / of_repo[key[0]] for key, files in self.files.items()}
+
+
+class Part(NamedTuple):
+    """A shard with the masks of a search."""
+
+    shard: Shard
+    repo: str
+    mask: ScopeMask
+    live: ScopeMask  # all live files
+
+
+class Found(NamedTuple):
+    """Best chunks of a shard by each method, in scope."""
+
+    part: Part
+    lexical_ids: Ids
+    lexical: npt.NDArray[np.float32]  # BM25, above 0
+    dense_ids: Ids
+    dense: npt.NDArray[np.float64]  # cosine
+    defines: dict[int, Definition]
+    overviews: list[int]  # chunks that say what the repository is about, if the query asks
+    ids: Ids  # all of these chunks, ascending, with both scores
+    words: npt.NDArray[np.float64]
+    cosines: npt.NDArray[np.float64]
+    vector: npt.NDArray[np.float32] | None  # of the query
+
+    def candidates(self, chunks: Ids) -> ShardCandidates:
+        """Return some of ``ids``, ascending, with what ranking needs."""
+        rows = np.searchsorted(self.ids, chunks)
+        return ShardCandidates(
+            self.part.shard, self.part.repo, chunks, self.words[rows], self.cosines[rows],
+            self.vector, self.defines,
+        )  # fmt: skip
+
+
+def statistics(part: Part, terms: tuple[str, ...]) -> Statistics:
+    """Count a shard's live chunks, in total and for each term."""
+    shard, live = part.shard, part.live.chunks
+    lexicon = shard.lexicon
+    counts = (
+        shard.language_counts
+        if part.live.files is None
+        else np.bincount(shard.file_language[part.live.files], minlength=len(shard.languages))
+    )
+    files = Counter(
+        {
+            (part.repo, name): count
+            for name, count in zip(shard.languages, counts.tolist(), strict=True)
+        }
+    )
+    if live is None:
+        frequencies = {term: lexicon.frequency(term) for term in terms}
+        return Statistics(shard.manifest.chunks, lexicon.total_length, frequencies, files)
+    frequencies = {term: int(live[lexicon.postings(term)[0]].sum()) for term in terms}
+    total_length = int(lexicon.lengths[live].sum(dtype=np.int64))
+    return Statistics(part.live.chunks_in_scope, total_length, frequencies, files)
+
+
+def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) -> Found:
+    """Return a shard's ``most`` best chunks by words, and by vectors.
+
+    Includes the definitions of the query's names.
+    """
+    shard, mask = part.shard, part.mask
+    if shard.manifest.embedder != plan.embedder.id and plan.vector is not None:
+        raise SearchError(
+            f"{part.repo!r} was indexed with the embedding {shard.manifest.embedder}, "
+            f"but this version uses {plan.embedder.id}. "
+            "To rebuild the index, run: codeintel index PATH --rebuild"
+        )
+    lexical_ids, lexical = np.zeros(0, np.int64), np.zeros(0, np.float32)
+    closest = Closest(np.zeros(0, np.int64), np.zeros(0, np.float64))
+    scores = None
+    if plan.terms:
+        scores = shard.lexicon.scores(
+            collection.weights(),
+            max(1, collection.total_length) / max(1, collection.chunks),
+            mask.chunks,
+        )
+        matching = np.flatnonzero(scores > 0)  # a few; partitioning many zeros is slow
+        lexical_ids = matching[top(scores[matching], most)]
+        lexical = scores[lexical_ids]
+    if plan.vector is not None:
+        closest = shard.vectors.search(plan.vector, most, mask.chunks, mask.chunks_in_scope)
+    intent, in_scope = plan.intent, mask.chunks
+    by_files = plan.query.mode != "dense"
+    defines = definitions_of(shard, intent, in_scope) if by_files else {}
+    overviews = overviews_of(shard, in_scope) if by_files and intent.is_overview else []
+    ids = np.unique(
+        np.concatenate([lexical_ids, closest.ids, np.array([*defines, *overviews], np.int64)])
+    )
+    words = np.zeros(len(ids)) if scores is None else scores[ids].astype(np.float64)
+    cosines = np.zeros(len(ids)) if plan.vector is None else shard.vectors.scores(plan.vector, ids)
+    return Found(
+        part, lexical_ids, lexical, closest.ids, closest.scores, defines, overviews,
+        ids, words, cosines, plan.vector,
+    )  # fmt: skip
+
+
+def best_places(
+    by_shard: list[Found], scored: Sequence[tuple[Ids, npt.NDArray[np.floating[Any]]]], most: int
+) -> list[Scored]:
+    """Return all shards' best places in order, ties by path."""
+    scores = np.concatenate([of for _, of in scored]) if scored else np.zeros(0)
+    if not len(scores):
+        return []
+    chunks = np.concatenate([ids for ids, _ in scored])
+    owners = np.repeat(np.arange(len(scored)), [len(ids) for ids, _ in scored])
+    if len(scores) > most:
+        last = -np.partition(-scores, most - 1)[most - 1]
+        best = np.flatnonzero(scores >= last)  # with all ties for the last place
+        scores, chunks, owners = scores[best], chunks[best], owners[best]
+    order = np.argsort(-scores, kind="stable")
+    places = list(
+        zip(
+            zip(owners[order].tolist(), chunks[order].tolist(), strict=True),
+            scores[order].tolist(),
+            strict=True,
+        )
+    )
+    ranked = list[Scored]()
+    for _, tied in groupby(places, key=itemgetter(1)):
+        ones = list(tied)
+        ranked += sorted(ones, key=lambda one: _order(by_shard, one[0])) if len(ones) > 1 else ones
+    return ranked[:most]
+
+
+def _order(by_shard: list[Found], place: Place) -> tuple[tuple[str, list[str]], int]:
+    """Return a chunk's tie-breaking key: its position in path order."""
+    part = by_shard[place[0]].part
+    return path_order(part.repo, part.shard.paths[int(part.shard.chunk_file[place[1]])]), int(
+        part.shard.chunk_line[place[1]]
+    )

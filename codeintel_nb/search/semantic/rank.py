@@ -1,0 +1,171 @@
+"""Ranked chunks of all shards, independent of the sharding."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ...embedding.embedder import embedder_input
+from ...index.shard.vectors import DIGITS
+from ..fusion import reciprocal_rank_fusion
+from ..ranking.confidence import best_pieces, evidence, probability
+from ..ranking.explanation import why
+from ..ranking.features import Question
+from ..ranking.order import Ranking, rank_pool
+from ..ranking.pool import Pool, pool_of
+from ..ranking.search_cells import only_searches
+from .candidates import Found, Place, Scored, Statistics, best_places
+from .hits import Candidate, Ranked
+from .plan import CANDIDATES, SearchPlan, depth
+
+REFINED = 64  # closest chunks rescored by exact vectors: codes are off by 0.001
+
+
+class RankedChunks(NamedTuple):
+    """Chunks, best first, and the chance that the best one answers (None: unknown)."""
+
+    chunks: list[Ranked]
+    confidence: float | None = None
+    ranking: Ranking | None = None
+
+
+def rank(found: list[Found], plan: SearchPlan, collection: Statistics) -> RankedChunks:
+    """Return the best chunks.
+
+    The best 200 of each kind are ranked by the features of their files; a larger limit appends
+    the others by fused rank. So the first hits are the same for every limit.
+    """
+    limit, deep = plan.query.limit, depth(plan.query)
+    by_words = best_places(found, [(one.lexical_ids, one.lexical) for one in found], deep)
+    by_vectors = best_places(found, [(one.dense_ids, one.dense) for one in found], deep)
+    if plan.query.mode == "dense":
+        return RankedChunks(_refined(found, by_vectors, plan)[:limit])
+    pool, fused = _pool(found, by_words, by_vectors, plan)
+    if not pool.files:
+        return RankedChunks(_rest(found, fused, set(), [])[:limit])
+    ranking = rank_pool(pool, question_of(plan, collection), fused)
+    ranked = [
+        Ranked(
+            _candidate(found, *pool.places[chunk]),
+            ranking.score(chunk),
+            why(ranking, chunk) if plan.query.why else None,
+        )
+        for chunk in ranking.order[:limit].tolist()
+    ]
+    confidence = None
+    if plan.query.mode == "hybrid":
+        texts = [_text(found, *pool.places[chunk]) for chunk in best_pieces(ranking)]
+        confidence = probability(evidence(ranking, texts))
+    if len(ranked) >= limit:
+        return RankedChunks(ranked, confidence, ranking)
+    scores = fused if deep == CANDIDATES else _fused(by_words, by_vectors, plan.dense_weight)
+    rest = _rest(found, scores, set(pool.places), ranked)
+    return RankedChunks([*ranked, *rest][:limit], confidence, ranking)
+
+
+def _rest(
+    found: list[Found], scores: dict[Place, float], ahead: set[Place], ranked: list[Ranked]
+) -> list[Ranked]:
+    """Return the chunks that are not ranked by features: the last ones, by fused rank."""
+    rest = [
+        Ranked(_candidate(found, *place), score)
+        for place, score in scores.items()
+        if place not in ahead
+    ]
+    rest.sort(key=lambda one: (-one.score, one.candidate.order))
+    return _below(ranked, rest)
+
+
+def question_of(plan: SearchPlan, collection: Statistics) -> Question:
+    return Question(
+        plan.intent,
+        plan.vector is not None,
+        collection.weights(),
+        collection.language_shares(),
+    )
+
+
+def pool_of_found(found: list[Found], plan: SearchPlan) -> tuple[Pool, dict[Place, float]]:
+    """Return the pool of a query that limits nothing, and the fused scores of its chunks."""
+    by_words = best_places(found, [(one.lexical_ids, one.lexical) for one in found], CANDIDATES)
+    by_vectors = best_places(found, [(one.dense_ids, one.dense) for one in found], CANDIDATES)
+    return _pool(found, by_words, by_vectors, plan)
+
+
+def _pool(
+    found: list[Found], by_words: list[Scored], by_vectors: list[Scored], plan: SearchPlan
+) -> tuple[Pool, dict[Place, float]]:
+    """Return the pool of the best chunks and of all that define a name of the query.
+
+    Cells that only search are left out.
+    """
+    fused = _fused(by_words[:CANDIDATES], by_vectors[:CANDIDATES], plan.dense_weight)
+    chunks: list[set[int]] = [{*one.defines, *one.overviews} for one in found]
+    for at, chunk in fused:
+        if not only_searches(found[at].part.shard, chunk):
+            chunks[at].add(chunk)
+    pool = pool_of(
+        [
+            one.candidates(np.array(sorted(own), np.int64))
+            for one, own in zip(found, chunks, strict=True)
+        ]
+    )
+    return pool, fused
+
+
+def _text(found: list[Found], at: int, chunk: int) -> str:
+    return found[at].part.shard.text(chunk)
+
+
+def _candidate(found: list[Found], at: int, chunk: int) -> Candidate:
+    shard = found[at].part.shard
+    return Candidate(
+        shard.id,
+        chunk,
+        found[at].part.repo,
+        shard.paths[int(shard.chunk_file[chunk])],
+        int(shard.chunk_line[chunk]),
+    )
+
+
+def _fused(
+    by_words: list[Scored], by_vectors: list[Scored], dense_weight: float
+) -> dict[Place, float]:
+    return reciprocal_rank_fusion(
+        [
+            ([place for place, _ in by_words], 1 - dense_weight),
+            ([place for place, _ in by_vectors], dense_weight),
+        ]
+    )
+
+
+def _refined(by_shard: list[Found], by_vectors: list[Scored], plan: SearchPlan) -> list[Ranked]:
+    """Rescore the closest chunks by exact vectors; the rest follow."""
+    if plan.vector is None:
+        return []
+    near, far = by_vectors[:REFINED], by_vectors[REFINED:]
+    inputs = []
+    for (at, chunk), _ in near:
+        shard = by_shard[at].part.shard
+        inputs.append(embedder_input(shard.paths[int(shard.chunk_file[chunk])], shard.text(chunk)))
+    exact = (
+        np.round(plan.embedder.embed_code(inputs) @ plan.vector, DIGITS).tolist() if inputs else []
+    )
+    refined = [
+        Ranked(_candidate(by_shard, *place), score)
+        for (place, _), score in zip(near, exact, strict=True)
+    ]
+    refined.sort(key=lambda one: (-one.score, one.candidate.order))
+    last = refined[-1].score if refined else math.inf
+    rest = [Ranked(_candidate(by_shard, *place), min(last, score)) for place, score in far]
+    return [*refined, *rest]
+
+
+def _below(ranked: list[Ranked], rest: list[Ranked]) -> list[Ranked]:
+    """Return the rest with scores below that of the last ranked one."""
+    if not ranked or not rest:
+        return rest
+    offset = ranked[-1].score - rest[0].score
+    return [one._replace(score=one.score + offset) for one in rest]

@@ -1,0 +1,29 @@
+"""Why a hit has its rank: the parts of its score."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Contribution to a score, with what it comes from in words."""
+
+    name: str
+    value: float
+    detail: str = ""
+
+
+class Why(msgspec.Struct, frozen=True):
+    """Parts of a hit's score, largest first; their sum is the score."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def score(self) -> float:
+        """Return the sum of the parts."""
+        return round(sum(part.value for part in self.parts), 4)
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            f"{part.value:+8.2f}  {part.name:<12} {part.detail}".rstrip() for part in self.parts
+        )
