@@ -17,7 +17,7 @@ from ..output.progress import plural
 from ..scopes.scope import Scope
 from ..scopes.session import get_session_id
 from ..search.cancel import Cancel
-from ..search.hit import FileText
+from ..search.file_text import FileText
 from ..search.request import Request
 from ..server.backend import Backend
 from .values import (

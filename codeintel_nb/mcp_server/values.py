@@ -12,8 +12,10 @@ from ..index.update.report import RepositoryStatus
 from ..operations.answers import SearchAnswer
 from ..operations.table import Operation
 from ..scopes.scope import Scope
-from ..search.hit import Coverage, FileText, Hit, Reason
+from ..search.file_text import FileText
+from ..search.hit import Coverage, Hit, Reason
 from ..search.request import ScopedRequest
+from ..search.why import Why
 
 MAX_LINES = 400  # of a file, if no last line is given
 
@@ -89,6 +91,7 @@ class FoundHit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     score: float = 1.0
     signature: str = ""
     doc: str = ""
+    why: Why | None = None  # of a search by meaning that asks: the parts of the score
 
     @classmethod
     def of(cls, hit: Hit) -> FoundHit:
@@ -99,6 +102,7 @@ class FoundHit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             repo=hit.repo, path=hit.path, start_line=hit.start_line, end_line=hit.end_line,
             snippet=hit.snippet, language=hit.language, kind=hit.kind, symbol=hit.symbol,
             column=column, cell=cell, score=hit.score, signature=hit.signature, doc=hit.doc,
+            why=hit.why,
         )  # fmt: skip
 
 
@@ -115,6 +119,9 @@ class FoundAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     session_id: str
     scope_expired: bool = False
     timings_ms: dict[str, float] = {}
+    # of a search by meaning: the chance that its best hit answers; low: nothing fits well
+    confidence: float | None = None
+    why_not: str = ""  # why the lines that the query asks about are not the first hit
 
     @classmethod
     def of(cls, answer: SearchAnswer) -> FoundAnswer:
@@ -124,6 +131,7 @@ class FoundAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             truncated=results.truncated, total_exact=results.total_exact, reason=results.reason,
             scope=results.scope, coverage=results.coverage, session_id=answer.session_id,
             scope_expired=answer.scope_expired, timings_ms=results.timings_ms,
+            confidence=results.confidence, why_not=results.why_not,
         )  # fmt: skip
 
 

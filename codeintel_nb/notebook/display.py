@@ -35,6 +35,7 @@ from ..scopes.globs import empty_hint
 from ..search.hit import Hit, Results
 from ..search.query import PathQuery, SemanticQuery, SymbolQuery, TextQuery
 from ..sources.notebooks.cell_facts import cell_picture
+from .score_bars import score_bars
 
 SHOWN = 10  # hits in plain text and Markdown; slices and `_.show(50)` show others
 SHOWN_HTML = 200  # hits in HTML, where files are folded
@@ -69,13 +70,16 @@ def present(results: Results, shown: int | None = None) -> dict[str, str]:
 def _html(results: Results, hits: tuple[Hit, ...]) -> str:
     note = html.escape(in_notebook(caption(results, len(hits))))
     if not hits:
-        return f"<p><em>{note}</em>{_advice(results)}</p>"
+        reason = html.escape(clean(results.why_not))
+        return f"<p><em>{note}</em>{_advice(results)} {reason}</p>"
     more = (
         ""
         if len(hits) == len(results.hits)
         else f" · <code>_.show({min(1000, len(results.hits))})</code> shows more"
     )
     head = f"<div style='text-align:left'>{note}{more}{_toolbar(results)}</div>"
+    if results.why_not:
+        head += f"<p style='text-align:left'>{html.escape(clean(results.why_not))}</p>"
     if isinstance(results.query, PathQuery) or _is_counts(results):
         return head + _table_of_files(results, hits)
     pictures = Pictures()
@@ -177,7 +181,8 @@ def _row(results: Results, hit: Hit, pictures: Pictures) -> str:
     return (
         f"<tr><th scope='row' style='{_LEFT};vertical-align:top;font-weight:normal;"
         f"white-space:nowrap'>{place}{symbol}</th>"
-        f"<td style='{_LEFT}'>{_code(results, hit)}{doc}{pictures.of(root, hit)}</td></tr>"
+        f"<td style='{_LEFT}'>{_code(results, hit)}{doc}{pictures.of(root, hit)}"
+        f"{score_bars(hit.why) if hit.why else ''}</td></tr>"
     )
 
 

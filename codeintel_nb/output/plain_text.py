@@ -40,6 +40,9 @@ def plain(results: Results, shown: int | None = None) -> str:
         else:
             lines.append(f"{name}  {clean(hit.symbol)}".rstrip())
             lines += [f"  {number:>5}  {text}" for number, text in _numbered(hit)]
+            lines += [f"  {line}" for line in repr(hit.why).splitlines()] if hit.why else []
+    if results.why_not:
+        lines.append(clean(results.why_not))
     lines.append(f"[{caption(results, len(hits))}]")
     return "\n".join(lines)
 
@@ -103,6 +106,8 @@ def caption(results: Results, shown: int) -> str:
             else f"all {plural(where.files, 'file')} in scope"
         )
     parts = [counted(results, shown), within]
+    if not results.fits:
+        parts.insert(0, "nothing fits well")
     if results.reason in ENDED:
         parts.append(ENDED[results.reason])
     if "total" in results.timings_ms:
