@@ -58,11 +58,12 @@ def rank(found: list[Found], plan: SearchPlan, collection: Statistics) -> Ranked
     if plan.query.mode == "hybrid":
         texts = [_text(found, *pool.places[chunk]) for chunk in best_pieces(ranking)]
         confidence = probability(evidence(ranking, texts))
-    if len(ranked) >= limit:
-        return RankedChunks(ranked, confidence, ranking)
-    scores = fused if deep == CANDIDATES else _fused(by_words, by_vectors, plan.dense_weight)
-    rest = _rest(found, scores, set(pool.places), ranked)
-    return RankedChunks([*ranked, *rest][:limit], confidence, ranking)
+    if len(ranked) < limit:  # then come cells that only search
+        ranked += _rest(found, fused, set(pool.places), ranked)
+    if len(ranked) < limit and deep > CANDIDATES:
+        scores = _fused(by_words, by_vectors, plan.dense_weight)
+        ranked += _rest(found, scores, {*pool.places, *fused}, ranked)
+    return RankedChunks(ranked[:limit], confidence, ranking)
 
 
 def _rest(
