@@ -184,7 +184,8 @@ STARTERS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what they start."""
+    """Mark tests by what they start; the many short ones come last, and fill both workers."""
+    items.sort(key=lambda item: bool({"scopes", "sources"} & set(item.path.parts)))
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         for name, starters in STARTERS.items():
