@@ -185,7 +185,8 @@ class LocalEngine:
             for target in targets
         ]
         if not parts:
-            return Answer([], 0, "", {"search": _ms(began)})
+            missing = f"{query.why_not} is not in scope." if query.why_not else ""
+            return Answer([], 0, "", {"search": _ms(began)}, why_not=missing)
         collection = reduce(or_, [statistics(part, plan.terms) for part in parts])
         planned = time.perf_counter()
         most = depth(query)
@@ -207,9 +208,13 @@ class LocalEngine:
             "candidates": (searched - planned) * 1000,
             "rank": _ms(searched),
         }
-        missing = (
-            why_not(self.mask, targets, parts, plan, collection, ranked) if query.why_not else ""
-        )
+        missing = ""
+        if query.why_not:
+            missing = (
+                why_not(self.mask, targets, parts, plan, collection, ranked)
+                if not reason or reason == "limit"
+                else f"{query.why_not}: the search was stopped before it was compared."
+            )
         return Answer(
             hits, len(hits), reason, timings, confidence=ranked.confidence, why_not=missing
         )

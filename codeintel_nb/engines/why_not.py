@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from ..scopes.scope import EVERYTHING, Scope
+from ..scopes.scope import EVERYTHING
 from ..search.mask import ScopeMask
 from ..search.ranking.explanation import why
+from ..search.ranking.search_cells import only_searches
 from ..search.semantic.candidates import Part, Statistics
 from ..search.semantic.plan import CANDIDATES, SearchPlan
 from ..search.semantic.rank import RankedChunks
+from ..search.why import ordinal
 from .engine import Target
 
-_PLACE = re.compile(r"(?P<path>.+?)(?::(?P<line>\d+))?", re.DOTALL)
+Scores = npt.NDArray[np.floating[Any]]
+
+_PLACE = re.compile(r"(?P<path>.+?)(?::(?P<line>\d+))?(?: \[cell \d+\])?", re.DOTALL)
 _FIELDS = ("languages", "include_globs", "exclude_globs", "kinds", "revisions")
 
 
-class ChosenChunk(NamedTuple):
-    """The chunk that is chosen about."""
+class Chosen(NamedTuple):
+    """The chunk at the place that a query names."""
 
     at: int  # position of its shard
-    file: int
     chunk: int
     name: str  # path and first line
 
@@ -37,89 +41,95 @@ def why_not(
     collection: Statistics,
     ranked: RankedChunks,
 ) -> str:
-    """Say which step left out the chunk at ``plan.query.why_not``, or what is ahead of it."""
-    chosen = _chunk_at(parts, plan.query.why_not)
-    if chosen is None:
+    """Say why the chunk at ``plan.query.why_not`` is not the first hit."""
+    chunk = _chunk_at(parts, plan.query.why_not)
+    if chunk is None:
         repositories = ", ".join(sorted({part.repo for part in parts}))
         return f"{plan.query.why_not} is not indexed in the repositories in scope: {repositories}."
-    mask = parts[chosen.at].mask
-    if mask.chunks is not None and not mask.chunks[chosen.chunk]:
-        return f"{chosen.name} is out of scope: {_exclusion(mask_of, targets[chosen.at], chosen)}."
-    place = _rank_of(ranked, chosen)
-    return place or f"{chosen.name} is not ranked: {_distance(parts, plan, collection, chosen)}."
+    part = parts[chunk.at]
+    if part.mask.chunks is not None and not part.mask.chunks[chunk.chunk]:
+        return f"{chunk.name} is out of scope: {_exclusion(mask_of, targets[chunk.at], chunk)}."
+    if plan.query.mode != "dense" and only_searches(part.shard, chunk.chunk):
+        return f"{chunk.name} comes last: the cell only searches."
+    return _rank_of(parts, ranked, chunk) or _distance(parts, plan, collection, chunk)
 
 
-def _chunk_at(parts: Sequence[Part], place: str) -> ChosenChunk | None:
+def _chunk_at(parts: Sequence[Part], place: str) -> Chosen | None:
+    """Return the chunk at ``path:line``, as results name it: with its repository if several."""
     match = _PLACE.fullmatch(place)
     assert match is not None
-    path, line = match["path"], int(match["line"] or 1)
+    line = max(int(match["line"] or 1), 1)
     for at, part in enumerate(parts):
         shard = part.shard
-        file = shard.file_numbers.get(path)
-        if file is None or (part.live.files is not None and not part.live.files[file]):
-            continue
-        if shard.file_chunk[file] < shard.file_chunk[file + 1]:
-            chunk = shard.chunk_at(file, max(line, 1))
-            return ChosenChunk(at, file, chunk, f"{path}:{int(shard.chunk_line[chunk])}")
+        for path in (match["path"], match["path"].removeprefix(f"{part.repo}/")):
+            file = shard.file_numbers.get(path)
+            if file is None or (part.live.files is not None and not part.live.files[file]):
+                continue
+            if shard.file_chunk[file] < shard.file_chunk[file + 1]:
+                chunk = shard.chunk_at(file, line)
+                return Chosen(at, chunk, f"{path}:{int(shard.chunk_line[chunk])}")
     return None
 
 
-def _exclusion(mask_of: Callable[[Target], ScopeMask], target: Target, chosen: ChosenChunk) -> str:
+def _exclusion(mask_of: Callable[[Target], ScopeMask], target: Target, chunk: Chosen) -> str:
     """Name the fields of the scope that leave the chunk out."""
     excluding = []
     for field in _FIELDS:
-        value = getattr(target.scope, field)
-        only = EVERYTHING.merged(**{field: value}) if value else None
-        mask = mask_of(target._replace(scope=only)).chunks if only else None
-        if only and mask is not None and not mask[chosen.chunk]:
-            excluding.append(Scope.describe(only))
+        if not (value := getattr(target.scope, field)):
+            continue
+        only = EVERYTHING.merged(**{field: value})
+        mask = mask_of(target._replace(scope=only)).chunks
+        if mask is not None and not mask[chunk.chunk]:
+            excluding.append(only.describe())
     return f"the scope has {' and '.join(excluding) or target.scope.describe()}"
 
 
-def _rank_of(ranked: RankedChunks, chosen: ChosenChunk) -> str:
+def _rank_of(parts: Sequence[Part], ranked: RankedChunks, chunk: Chosen) -> str:
     """Say where the chunk is ranked, and by which parts; empty if it is not."""
-    ranking = ranked.ranking
-    if ranking is None:
+    ranking, place = ranked.ranking, (chunk.at, chunk.chunk)
+    if ranking is None or place not in ranking.described.pool.places:
         return ""
-    places = ranking.described.pool.places
-    if (chosen.at, chosen.chunk) not in places:
-        return ""
-    chunk = places.index((chosen.at, chosen.chunk))
-    position = int(np.flatnonzero(ranking.order == chunk)[0])
-    own = why(ranking, chunk)
-    details = "; ".join(f"{part.name} {part.value:+.2f} ({part.detail})" for part in own.parts)
-    behind = f"behind {position:,} others" if position else "the first hit"
-    return f"{chosen.name} is {behind}, with a score of {own.score:.2f}: {details}."
+    position = ranking.described.pool.places.index(place)
+    ahead = int(np.flatnonzero(ranking.order == position)[0])
+    parts_of_score = why(ranking, position, parts[chunk.at].shard.text(chunk.chunk)).parts
+    details = "; ".join(f"{part.name} {part.value:+.2f} ({part.detail})" for part in parts_of_score)
+    rank = "the first hit" if ahead == 0 else f"the {ordinal(1 + ahead)} hit"
+    return f"{chunk.name} is {rank}, with a score of {ranking.score(position):.2f}: {details}."
 
 
 def _distance(
-    parts: Sequence[Part], plan: SearchPlan, collection: Statistics, chosen: ChosenChunk
+    parts: Sequence[Part], plan: SearchPlan, collection: Statistics, chunk: Chosen
 ) -> str:
     """Say how far the chunk is from the candidates, by words and by meaning."""
-    lengths = max(1, collection.total_length) / max(1, collection.chunks)
-    reasons = []
+    ranks = []
     if plan.terms:
+        mean_length = max(1, collection.total_length) / max(1, collection.chunks)
         scores = [
-            part.shard.lexicon.scores(collection.weights(), lengths, part.mask.chunks)
+            part.shard.lexicon.scores(collection.weights(), mean_length, part.mask.chunks)
             for part in parts
         ]
-        own = scores[chosen.at][chosen.chunk]
-        rank = 1 + sum(int(np.count_nonzero(one > own)) for one in scores)
-        reasons.append(
-            f"{rank:,}. by words, beyond the first {CANDIDATES}"
-            if own
-            else "it has no word of the query"
-        )
+        rank = _rank_among(parts, scores, chunk)
+        has_words = scores[chunk.at][chunk.chunk] > 0
+        ranks.append(f"{ordinal(rank)} by words" if has_words else "without a word of the query")
     if plan.vector is not None:
-        shards = [part.shard for part in parts]
         cosines = [
-            one.vectors.scores(plan.vector, np.arange(one.manifest.chunks)) for one in shards
+            part.shard.vectors.scores(plan.vector, np.arange(part.shard.manifest.chunks))
+            for part in parts
         ]
-        mine = cosines[chosen.at][chosen.chunk]
-        inside = [part.mask.chunks for part in parts]
-        ahead = sum(
-            int(np.count_nonzero((one > mine) if mask is None else (one > mine) & mask))
-            for one, mask in zip(cosines, inside, strict=True)
+        ranks.append(f"{ordinal(_rank_among(parts, cosines, chunk))} by meaning")
+    place = f"{chunk.name} is {' and '.join(ranks)}"
+    if plan.query.mode == "dense":
+        return f"{place}."
+    return f"{place}; only the first {CANDIDATES} of each are ranked."
+
+
+def _rank_among(parts: Sequence[Part], scores: Sequence[Scores], chunk: Chosen) -> int:
+    """Return the rank of the chunk among those in scope, from 1."""
+    own = scores[chunk.at][chunk.chunk]
+    ahead = 0
+    for part, of_shard in zip(parts, scores, strict=True):
+        higher = of_shard > own
+        ahead += int(
+            np.count_nonzero(higher if part.mask.chunks is None else higher & part.mask.chunks)
         )
-        reasons.append(f"{1 + ahead:,}. by meaning, beyond the first {CANDIDATES}")
-    return " and ".join(reasons)
+    return 1 + ahead

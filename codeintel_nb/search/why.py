@@ -13,6 +13,13 @@ class Part(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+def ordinal(number: int) -> str:
+    """Return a rank as it is read aloud: 1st, 2nd, 13th."""
+    is_teen = number // 10 % 10 == 1
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{'th' if is_teen else ending}"
+
+
 class Why(msgspec.Struct, frozen=True):
     """Parts of a hit's score, largest first; their sum is the score."""
 

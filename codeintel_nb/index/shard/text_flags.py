@@ -8,6 +8,7 @@ import numpy as np
 
 from ...scopes.languages import is_notebook
 from ...sources.chunk import Document
+from ...sources.reexports import is_reexport
 from .arrays import Array, Mask
 
 # bits of a file's flags
@@ -87,41 +88,3 @@ def flags_of(document: Document) -> int:
     if is_generated:
         flags |= IS_GENERATED
     return flags | IS_REEXPORT if is_reexport(document) else flags
-
-
-# a statement that imports, or exports what another file defines
-_IMPORT = re.compile(
-    rb"\s*(?:from\s+\S+\s+import\b|import\b"
-    rb"|export\s*(?:\*|\{|type\s*\{|default\s+\w+;?$|.*\sfrom\s)|\}\s*from\b"
-    rb"|#\s*(?:include|import)\b|(?:pub(?:\([^)]*\))?\s+)?(?:use|mod)\b[^{]*[;{]"
-    rb"|using\b|require\b|require_relative\b|(?:const|let|var)\s.*=\s*require\("
-    rb"|module\.exports\s*=|__all__\b|package\b|(?:module|exports)\b)"
-)
-_CONTINUED = re.compile(rb"[\s\w.,*'\"{}()\[\];:]*$")  # names within such a statement
-_COMMENT = re.compile(rb"\s*(?://|#(?!\s*(?:include|import)\b)|/\*|\*|--|\"{3}|'{3})")
-MAX_REEXPORT_BYTES = 20_000
-REEXPORTS = 0.8  # least share of the lines
-
-
-def is_reexport(document: Document) -> bool:
-    """Whether a file says little but what it imports and exports."""
-    content = document.content
-    if len(content) > MAX_REEXPORT_BYTES or any(
-        symbol.kind in ("function", "method") for symbol in document.symbols
-    ):
-        return False
-    lines = imports = within = 0
-    inside = False
-    for line in content.split(b"\n"):
-        if not line.strip() or _COMMENT.match(line):
-            continue
-        lines += 1
-        if _IMPORT.match(line):
-            imports += 1
-            inside = line.rstrip()[-1:] in b"({[,"
-        elif inside and _CONTINUED.match(line):
-            within += 1
-            inside = line.strip()[-1:] not in b")}];"
-        else:
-            inside = False
-    return imports > 0 and imports + within >= REEXPORTS * lines

@@ -23,7 +23,7 @@ PIECES = 3  # of the best file, read for the query's words
 
 
 class Evidence(NamedTuple):
-    """What speaks for the best file, each from 0 to 1."""
+    """What speaks for the best file: shares from 0 to 1, and a cosine."""
 
     coverage: float  # share of the query's terms, by weight, in its best pieces
     cosine: float  # of the closest chunk of the pool

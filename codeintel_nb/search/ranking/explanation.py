@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 
 import numpy as np
 
-from ..why import Part, Why
-from .features import FEATURES, Described
+from ...embedding.words import WORD, terms_of
+from ..why import Part, Why, ordinal
+from .features import FEATURES
 from .model import STEP
 from .order import FURTHER_PIECE, Ranking
 from .pool import Floats
@@ -17,8 +17,11 @@ from .roles import ROLES
 _ROLES = {role.name for role in ROLES}
 
 
-def why(ranking: Ranking, chunk: int) -> Why:
-    """Return the parts of a chunk's score; their sum gives the score back exactly."""
+def why(ranking: Ranking, chunk: int, text: str) -> Why:
+    """Return the parts of a chunk's score; their sum gives the score back exactly.
+
+    ``text`` is the chunk's: an explanation names the words of the query that it holds.
+    """
     pool = ranking.described.pool
     file = int(pool.file[chunk])
     steps = Counter[str]()
@@ -27,75 +30,78 @@ def why(ranking: Ranking, chunk: int) -> Why:
     is_overview = ranking.described.question.intent.is_overview
     steps["overview" if is_overview else "definition"] += int(ranking.rules[file])
     steps["further piece"] -= FURTHER_PIECE * int(ranking.pieces[chunk])
-    parts = [
-        Part(name, value / STEP, _detail(ranking, chunk, name))
-        for name, value in steps.items()
-        if value
-    ]
+    details = _Details(ranking, chunk, text)
+    parts = [Part(name, value / STEP, details.of(name)) for name, value in steps.items() if value]
     return Why(tuple(sorted(parts, key=lambda part: -abs(part.value))))
 
 
-def _detail(ranking: Ranking, chunk: int, part: str) -> str:
-    if part in _ROLES:
-        return f"the path says {part}"
-    return _DETAILS[part](ranking, chunk)
+class _Details:
+    """What each part of a chunk's score comes from, in words."""
+
+    def __init__(self, ranking: Ranking, chunk: int, text: str) -> None:
+        self._ranking, self._described, self._text = ranking, ranking.described, text
+        self._pool = self._described.pool
+        self._chunk, self._position = chunk, int(self._pool.file[chunk])
+        self._file = self._pool.files[self._position]
+        self._siblings = np.flatnonzero(self._pool.file == self._position).tolist()
+
+    def of(self, part: str) -> str:
+        if part in _ROLES:
+            return f"the path says {part}"
+        detail: str = getattr(self, part.replace(" ", "_"))()
+        return detail
+
+    def words(self) -> str:
+        intent = self._described.question.intent
+        terms = {term for word in WORD.findall(self._text) for term in terms_of(word)}
+        inside = [
+            spelled
+            for word, spelled in zip(intent.words, intent.spelled, strict=True)
+            if word in terms
+        ]
+        return f"{self._rank(self._described.lexical)} by words{_listed(inside)}"
+
+    def meaning(self) -> str:
+        cosine = self._described.dense[self._position]
+        return f"{self._rank(self._described.dense)} by meaning: cosine {cosine:.2f}"
+
+    def path(self) -> str:
+        bits = self._described.match.bits_of(self._file.path)
+        spelled = self._described.question.intent.spelled
+        inside = [word for bit, word in enumerate(spelled) if bits >> bit & 1]
+        return f"words of the query in the path{_listed(inside)}"
+
+    def name(self) -> str:
+        names = {name for at in self._siblings for name in self._pool.names[at]}
+        best = max(sorted(names), key=self._described.match.name)
+        return f"nearest name: {best}" if best else "no name"
+
+    def definition(self) -> str:
+        defines = self._pool.defines
+        names = {defines[at].name for at in self._siblings if at in defines}
+        return f"defines {', '.join(sorted(names))}"
+
+    def overview(self) -> str:
+        return "says what the repository is about"
+
+    def file(self) -> str:
+        file = self._file
+        kinds = [*["generated"] * file.is_generated, *["re-exports"] * file.is_reexport]
+        counts = [_plural(file.chunks, "chunk"), _plural(file.symbols, "definition")]
+        return ", ".join([file.language, *counts, *kinds])
+
+    def further_piece(self) -> str:
+        number = 1 + int(self._ranking.pieces[self._chunk])
+        return f"the {ordinal(number)} best piece of its file"
+
+    def _rank(self, values: Floats) -> str:
+        ahead = int(np.count_nonzero(values > values[self._position]))
+        return f"{ordinal(1 + ahead)} of {_plural(len(values), 'file')}"
 
 
-def _words(ranking: Ranking, chunk: int) -> str:
-    described = ranking.described
-    return f"{_rank(described.lexical, described, chunk)} by words (BM25)"
+def _listed(words: list[str]) -> str:
+    return f": {', '.join(dict.fromkeys(words))}" if words else ""
 
 
-def _meaning(ranking: Ranking, chunk: int) -> str:
-    described = ranking.described
-    cosine = described.dense[described.pool.file[chunk]]
-    return f"{_rank(described.dense, described, chunk)} by meaning, cosine {cosine:.2f}"
-
-
-def _rank(values: Floats, described: Described, chunk: int) -> str:
-    value = values[described.pool.file[chunk]]
-    return f"{1 + int(np.count_nonzero(values > value))}. of {len(values)} files"
-
-
-def _path(ranking: Ranking, chunk: int) -> str:
-    described = ranking.described
-    file = described.pool.files[described.pool.file[chunk]]
-    words = described.match.words_of(file.path)
-    return f"has {', '.join(words)}" if words else "has no word of the query"
-
-
-def _name(ranking: Ranking, chunk: int) -> str:
-    pool = ranking.described.pool
-    own = np.flatnonzero(pool.file == pool.file[chunk]).tolist()
-    names = {name for at in own for name in pool.names[at]}
-    best = max(sorted(names), key=ranking.described.match.name)
-    return f"best name {best}" if best else ""
-
-
-def _definition(ranking: Ranking, chunk: int) -> str:
-    pool = ranking.described.pool
-    own = np.flatnonzero(pool.file == pool.file[chunk]).tolist()
-    names = {pool.defines[at].name for at in own if at in pool.defines}
-    return f"defines {', '.join(sorted(names))}"
-
-
-def _file(ranking: Ranking, chunk: int) -> str:
-    file = ranking.described.pool.files[ranking.described.pool.file[chunk]]
-    generated = "generated, " if file.is_generated else ""
-    return f"{generated}{file.language}, {file.chunks} chunks, {file.symbols} definitions"
-
-
-def _further_piece(ranking: Ranking, chunk: int) -> str:
-    return f"piece {1 + int(ranking.pieces[chunk])} of its file"
-
-
-_DETAILS: dict[str, Callable[[Ranking, int], str]] = {
-    "words": _words,
-    "meaning": _meaning,
-    "path": _path,
-    "name": _name,
-    "definition": _definition,
-    "file": _file,
-    "overview": lambda ranking, chunk: "the README says what a repository is about",
-    "further piece": _further_piece,
-}
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

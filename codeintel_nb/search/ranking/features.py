@@ -19,7 +19,8 @@ from .intent import QueryIntent
 from .pool import Floats, Pool
 from .roles import ROLES, roles_asked
 
-_SHORTEST_PREFIX = 4  # letters of a part that a word may continue: pre- says nothing
+MIN_WORD = 3  # letters of a word that a part of a path may continue: lay, layout
+MIN_PART = 4  # letters of a part that a word may continue: pre- says nothing of a preview
 _ROLE_NAMES = frozenset({"__init__", "index", "mod", "lib", "main", "init", "package-info"})
 _RANK_OFFSET = 10  # a rank r counts 1/(10 + r)
 
@@ -43,6 +44,7 @@ class Described(NamedTuple):
     path: npt.NDArray[np.float64]  # files x (share of the query in the name, in the path)
     name: npt.NDArray[np.float64]  # files x (share of the query, Dice)
     match: Matcher
+    roles_asked: int  # bits of the roles that do not count against a file
 
 
 Compute = Callable[[Described], Floats]
@@ -73,7 +75,7 @@ def describe(pool: Pool, question: Question) -> Described:
     return Described(
         pool, question, pool.best(pool.lexical), pool.best(pool.dense, -1.0),
         np.array([match.path(file.path) for file in pool.files]).reshape(-1, 2),
-        _best_names(pool, match), match,
+        _best_names(pool, match), match, roles_asked(question.intent),
     )  # fmt: skip
 
 
@@ -173,7 +175,7 @@ def definition_of_symbol(d: Described) -> Floats:
 
 @feature("file")
 def generated(d: Described) -> Floats:
-    """Files made by a program: its source is the answer."""
+    """Mark files made by a program: their source is the answer."""
     return np.array([file.is_generated for file in d.pool.files], np.float64)
 
 
@@ -185,13 +187,13 @@ def reexport(d: Described) -> Floats:
 
 @feature("file")
 def chunks(d: Described) -> Floats:
-    """Length in chunks: a long file has more chances to match by accident."""
+    """Count the chunks: a long file has more chances to match by accident."""
     return np.log1p(np.array([file.chunks for file in d.pool.files], np.float64))
 
 
 @feature("file")
 def lines(d: Described) -> Floats:
-    """Count the lines: a short file scores high by words for its shortness alone."""
+    """Count the lines: BM25 favours short files for their shortness."""
     return np.log1p(np.array([file.lines for file in d.pool.files], np.float64))
 
 
@@ -203,24 +205,22 @@ def definitions(d: Described) -> Floats:
 
 @feature("file")
 def depth(d: Described) -> Floats:
-    """Folders above the file, beyond the pool's least."""
+    """Count the folders above the file, beyond the fewest of the pool: what matters is on top."""
     depths = np.array([file.path.count("/") for file in d.pool.files], np.float64)
     return np.asarray(depths - depths.min())
 
 
 @feature("file")
 def language(d: Described) -> Floats:
-    """Share of the repository's files in the file's language: its main language answers."""
+    """Return the language's share of the repository's files: the main language answers."""
     shares = d.question.languages
     return np.array([shares.get((file.repo, file.language), 0.0) for file in d.pool.files])
 
 
 def _role(bit: int) -> Compute:
     def compute(d: Described) -> Floats:
-        exempt = roles_asked(d.question.intent)
-        return np.array(
-            [bool(file.roles & ~exempt & 1 << bit) for file in d.pool.files], np.float64
-        )
+        bits = ~d.roles_asked & 1 << bit
+        return np.array([bool(file.roles & bits) for file in d.pool.files], np.float64)
 
     compute.__name__ = f"is_{ROLES[bit].name}"
     compute.__doc__ = f"Whether the path says {ROLES[bit].name}, and the query does not."
@@ -304,13 +304,13 @@ class Matcher:
             above |= self._bits(part)
         return (self._weight(bits) / self._total, self._weight(bits | above) / self._total)
 
-    def words_of(self, path: str) -> list[str]:
-        """Return the query's words in a path."""
+    def bits_of(self, path: str) -> int:
+        """Return a bit for each of the query's words in a path."""
         name, folders = _path_stems(path)
         bits = 0
         for part in (*name, *folders):
             bits |= self._bits(part)
-        return [word for bit, word in enumerate(self._words) if bits >> bit & 1]
+        return bits
 
     def name(self, label: str) -> tuple[float, float]:
         stems = _name_stems(label)
@@ -340,8 +340,8 @@ def _is_near(word: str, part: str) -> bool:
     """Whether a word of the query and a part of a path are equal, or one continues the other."""
     return (
         word == part
-        or (len(word) >= 3 and part.startswith(word))
-        or (len(part) >= _SHORTEST_PREFIX and word.startswith(part))
+        or (len(word) >= MIN_WORD and part.startswith(word))
+        or (len(part) >= MIN_PART and word.startswith(part))
     )
 
 

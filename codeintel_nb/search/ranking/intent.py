@@ -31,6 +31,7 @@ class QueryIntent(NamedTuple):
     words: tuple[str, ...]  # stems of its significant words, matched with paths and names
     text: str
     is_overview: bool = False  # it asks what the repository is about
+    spelled: tuple[str, ...] = ()  # the query's spelling of each of ``words``
     container: str = ""  # what a qualified name has before its last part, in lower case
 
 
@@ -47,7 +48,7 @@ def parse_query(text: str) -> QueryIntent:
     else:
         names = _EMBEDDED_NAME.findall(plain)
     words = {
-        stem(part)
+        stem(part): word
         for word in re.findall(r"\w+", plain)
         for part in parts_of(word)
         if len(part) > 2 and part not in FILLERS
@@ -56,6 +57,7 @@ def parse_query(text: str) -> QueryIntent:
         is_symbol=is_symbol,
         names=tuple(dict.fromkeys(names)),
         words=tuple(sorted(words)),
+        spelled=tuple(word for _, word in sorted(words.items())),
         text=plain,
         is_overview=_OVERVIEW.fullmatch(plain) is not None,
         container=container,

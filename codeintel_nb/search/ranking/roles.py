@@ -65,8 +65,8 @@ ROLES = (
     Role(
         "build",
         re.compile(
-            r"(^|/)(setup\.py|build\.\w+|Makefile[^/]*|CMakeLists\.txt|.*\.cmake|Dockerfile|Rakefile"
-            r"|Gemfile|.*\.gradle(\.kts)?|package\.json|Package\.swift|.*\.gemspec|mix\.exs"
+            r"(^|/)(setup\.py|build\.\w+|Makefile[^/]*|CMakeLists\.txt|.*\.cmake|Dockerfile"
+            r"|Rakefile|Gemfile|.*\.gradle(\.kts)?|package\.json|Package\.swift|.*\.gemspec|mix\.exs"
             r"|.*\.cabal|tasks?\.\w+|scripts?/.*)$"
         ),
     ),

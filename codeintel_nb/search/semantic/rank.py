@@ -50,7 +50,7 @@ def rank(found: list[Found], plan: SearchPlan, collection: Statistics) -> Ranked
         Ranked(
             _candidate(found, *pool.places[chunk]),
             ranking.score(chunk),
-            why(ranking, chunk) if plan.query.why else None,
+            why(ranking, chunk, _text(found, *pool.places[chunk])) if plan.query.why else None,
         )
         for chunk in ranking.order[:limit].tolist()
     ]

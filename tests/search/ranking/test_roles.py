@@ -1,9 +1,9 @@
 import pytest
 
-from codeintel_nb.index.shard.text_flags import is_reexport
 from codeintel_nb.search.ranking.intent import parse_query
 from codeintel_nb.search.ranking.roles import ROLES, roles_asked, roles_of
 from codeintel_nb.sources.document import document_of
+from codeintel_nb.sources.reexports import is_reexport
 
 
 def names(bits):
@@ -54,6 +54,8 @@ def test_a_query_asks_for_a_role():
         ("src/mod.rs", "mod json;\npub trait Codec {\n    fn name(&self) -> &str;\n}\n", False),
         ("lib/a.js", "module.exports = require('./b');\n", True),
         ("data.txt", "one\ntwo\n", False),
+        ("a/package-info.java", "/** What the package is about. */\npackage a;\n", False),
+        ("lib/a.rb", "module Shop\n  require 'shop/cart'\nend\n", False),
     ],
 )
 def test_reexports_are_told_by_content(path, content, expected):

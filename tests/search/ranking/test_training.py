@@ -13,7 +13,7 @@ from codeintel_nb.search.ranking.training.fit import (
     scores,
 )
 from codeintel_nb.search.ranking.training.mine import export, is_source, mine
-from codeintel_nb.search.ranking.training.sources import questions, sources, split
+from codeintel_nb.search.ranking.training.sources import judges, questions, sources
 from tests.conftest import FILES, write_tree
 
 
@@ -94,12 +94,10 @@ def test_features_of_a_tree_are_extracted(tmp_path):
     assert one.own[0].coverage > one.foreign[0].coverage
 
 
-def test_repositories_that_judge_never_train():
-    mined = {source.repository: source.commits for source in sources()}
-    parts = split(mined)
-    assert len(parts.judge) == 10
-    assert not parts.judge & parts.train
-    assert not parts.judge & {one.repository for one in questions()}
+def test_repositories_that_judge_have_commits_and_no_questions():
+    assert len(judges()) == 10
+    assert not judges() & {one.repository for one in questions()}
+    assert all(source.commits for source in sources() if source.judges)
 
 
 def test_questions_name_their_sources():

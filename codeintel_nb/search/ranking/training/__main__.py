@@ -34,7 +34,7 @@ from .fit import (  # fmt: skip
     scores,
 )
 from .mine import export, mine
-from .sources import Source, questions, sources, split
+from .sources import Source, judges, questions, sources
 
 KIND_WEIGHTS = {"annotations": 1.0, "questions": 1.0, "commits": 0.5}
 L2 = 5.0
@@ -58,8 +58,7 @@ def main() -> None:
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
         for number, name in enumerate(pool.map(extract, missing, others, repeat(features)), 1):
             print(f"{number} of {len(missing)}: {name}", file=sys.stderr, flush=True)
-    judges = split({tasks.repository: len(tasks.tasks) for tasks in commits}).judge
-    report(load(features), judges)
+    report(load(features))
     report_confidence(features)
 
 
@@ -164,17 +163,16 @@ def saved(path: Path, tasks: Tasks) -> Tasks:
     return tasks
 
 
-def report(queries: list[Ranked], judges: set[str]) -> None:
+def report(queries: list[Ranked]) -> None:
     """Fit, print what the fit is worth on repositories that it did not see, and save it."""
     print(f"{len(queries):,} queries of {len(repositories(queries))} repositories")
-    judged = [one for one in queries if one.kind == "commits" and one.repository in judges]
+    kept_out = judges()
+    judged = [one for one in queries if one.kind == "commits" and one.repository in kept_out]
     annotated = [one for one in queries if one.kind == "annotations"]
     questioned = [one for one in queries if one.kind == "questions"]
     own = {one.repository for one in annotated}
     commits = [
-        one
-        for one in queries
-        if one.kind == "commits" and one.repository not in own and one.repository not in judges
+        one for one in queries if one.kind == "commits" and one.repository not in own | kept_out
     ]
     if annotated:
         values = left_out(annotated, [*questioned, *commits])

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from importlib.resources import files
-from typing import NamedTuple
 
 import msgspec
-
-KEPT_OUT = 10  # repositories whose commits judge the fit
-MIN_COMMITS_TO_JUDGE = 40
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -18,6 +13,7 @@ class Source(msgspec.Struct, frozen=True):
     repository: str  # owner/name
     licence: str  # SPDX
     commits: int = 0  # queries to mine from its history
+    judges: bool = False  # its queries never train
 
     @property
     def name(self) -> str:
@@ -42,13 +38,6 @@ class Questions(msgspec.Struct, frozen=True):
     questions: list[Question]
 
 
-class Split(NamedTuple):
-    """Repositories by their part in the training."""
-
-    train: set[str]
-    judge: set[str]
-
-
 def sources() -> list[Source]:
     data = (files(__package__) / "sources.json").read_bytes()
     return msgspec.json.decode(data, type=list[Source])
@@ -59,15 +48,11 @@ def questions() -> list[Questions]:
     return msgspec.json.decode(data, type=list[Questions])
 
 
-def split(mined: dict[str, int]) -> Split:
-    """Choose the repositories that judge, by a rule that no result can influence.
+def judges() -> set[str]:
+    """Return the repositories whose commits judge a fit and never train.
 
-    Of those with enough commits and without questions, the ten with the smallest MD5 of their
-    name judge; ``mined`` has the number of queries by repository.
+    They were chosen before the first fit, so that no result could influence it: of the
+    repositories with at least 40 mined commits and without questions, the ten with the smallest
+    MD5 of their name.
     """
-    with_questions = {one.repository for one in questions()}
-    able = [name for name, count in mined.items() if count >= MIN_COMMITS_TO_JUDGE]
-    able = [name for name in able if name not in with_questions]
-    able.sort(key=lambda name: hashlib.md5(name.encode()).hexdigest())
-    judge = set(able[:KEPT_OUT])
-    return Split(set(mined) - judge, judge)
+    return {source.repository for source in sources() if source.judges}
