@@ -16,6 +16,7 @@ from ..search.ranking.search_cells import only_searches
 from ..search.semantic.candidates import Part, Statistics
 from ..search.semantic.plan import CANDIDATES, SearchPlan
 from ..search.semantic.rank import RankedChunks
+from ..search.symbols import LEAST_ALIKE
 from ..search.why import ordinal
 from .engine import Target
 
@@ -45,7 +46,10 @@ def why_not(
     chunk = _chunk_at(parts, plan.query.why_not)
     if chunk is None:
         repositories = ", ".join(sorted({part.repo for part in parts}))
-        return f"{plan.query.why_not} is not indexed in the repositories in scope: {repositories}."
+        return (
+            f"{plan.query.why_not} is not indexed in the repositories in scope: {repositories}."
+            f"{_nearest_path(parts, plan.query.why_not)}"
+        )
     part = parts[chunk.at]
     if part.mask.chunks is not None and not part.mask.chunks[chunk.chunk]:
         return f"{chunk.name} is out of scope: {_exclusion(mask_of, targets[chunk.at], chunk)}."
@@ -69,6 +73,16 @@ def _chunk_at(parts: Sequence[Part], place: str) -> Chosen | None:
                 chunk = shard.chunk_at(file, line)
                 return Chosen(at, chunk, f"{path}:{int(shard.chunk_line[chunk])}")
     return None
+
+
+def _nearest_path(parts: Sequence[Part], place: str) -> str:
+    """Suggest the path that is spelled most like the place; empty if none is alike."""
+    from rapidfuzz import process
+
+    path = place.rpartition(":")[0] or place
+    paths = [path for part in parts for path in part.shard.paths]
+    nearest = process.extractOne(path, paths, score_cutoff=LEAST_ALIKE)
+    return f" Did you mean {nearest[0]}?" if nearest else ""
 
 
 def _exclusion(mask_of: Callable[[Target], ScopeMask], target: Target, chunk: Chosen) -> str:

@@ -20,8 +20,13 @@ def test_lines_out_of_scope(shop):
 
 
 def test_lines_that_are_not_indexed(shop):
-    answer = asked(shop, "charge a card", "src/shop/nothing.py:3")
-    assert answer == "src/shop/nothing.py:3 is not indexed in the repositories in scope: shop."
+    answer = asked(shop, "charge a card", "src/shop/paiment.py:3")
+    assert answer == (
+        "src/shop/paiment.py:3 is not indexed in the repositories in scope: shop. "
+        "Did you mean src/shop/payment.py?"
+    )
+    answer = asked(shop, "charge a card", "zzz")
+    assert answer == "zzz is not indexed in the repositories in scope: shop."
 
 
 def test_lines_behind_others(shop):
