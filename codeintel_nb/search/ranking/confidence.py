@@ -1,8 +1,8 @@
 """Whether anything fits: the chance that the best file answers the query.
 
 A logistic regression on absolute values, as features of the ranking are relative to the pool.
-It is fitted on questions asked of their own repository and of another one; its intercept is such
-that 4 % of the former are below one half.
+It is fitted on questions asked of their own repository and of another one. Its intercept puts 4 %
+of the former below one half.
 """
 
 from __future__ import annotations

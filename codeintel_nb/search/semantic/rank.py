@@ -89,7 +89,7 @@ def question_of(plan: SearchPlan, collection: Statistics) -> Question:
 
 
 def pool_of_found(found: list[Found], plan: SearchPlan) -> tuple[Pool, dict[Place, float]]:
-    """Return the pool of a query that limits nothing, and the fused scores of its chunks."""
+    """Return a query's pool and the fused scores of its chunks, as training needs them."""
     by_words = best_places(found, [(one.lexical_ids, one.lexical) for one in found], CANDIDATES)
     by_vectors = best_places(found, [(one.dense_ids, one.dense) for one in found], CANDIDATES)
     return _pool(found, by_words, by_vectors, plan)
