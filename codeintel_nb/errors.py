@@ -7,7 +7,8 @@ CodeIntelError
 ├── ShardError      stored parts missing, corrupt, of another format, or not writable
 ├── SearchError     query that cannot be understood
 ├── EngineError     failure of the work itself: a killed child, a lost worker
-│   └── IndexingCancelled   cancelled indexing run; finished work is kept
+│   ├── IndexingCancelled   cancelled indexing run; finished work is kept
+│   └── EmbeddingError      embedding endpoint away, refused, or wrongly described
 └── MissingExtra    optional part not installed
 
 A message says what happened, to what, and what to do next.
@@ -49,6 +50,10 @@ class EngineError(CodeIntelError):
 
 class IndexingCancelled(EngineError):
     """Cancelled indexing run; finished work is kept."""
+
+
+class EmbeddingError(EngineError):
+    """Embedding endpoint away, refused, or wrongly described."""
 
 
 class MissingExtra(CodeIntelError):

@@ -26,11 +26,16 @@ _BATCH = 1024  # texts whose token rows are in memory at once
 class Embedder(Protocol):
     """Model that turns text into unit vectors.
 
-    ``id`` names the model and its version: vectors of different ids are not comparable.
+    ``id`` names the model and its version: vectors of different ids are not comparable. A remote
+    one answers over a network: it may be slow, cost money, and raise EmbeddingError.
     """
 
-    id: str
-    dim: int
+    @property
+    def id(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def is_remote(self) -> bool: ...
 
     def embed_code(self, texts: Sequence[str]) -> Vectors:
         """Return (n, dim) unit rows of texts from ``embedder_input``."""
@@ -47,6 +52,8 @@ class StaticEmbedder:
     A text's vector is the normalized sum of its tokens' rows, each weighted by the square root of
     the token's count. Tokens never cross words, so words are tokenized once and cached.
     """
+
+    is_remote = False
 
     def __init__(self, folder: Path = TABLE) -> None:
         from tokenizers import Tokenizer

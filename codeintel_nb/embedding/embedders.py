@@ -1,0 +1,64 @@
+"""Embedders of an index home: the shipped table, and endpoints by name or id."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from .embedder import TABLE, Embedder, default_embedder
+from .endpoint.client import EndpointEmbedder
+from .endpoint.models import EndpointModel, model_named, read_models
+
+
+class Embedders:
+    """Opener of a home's embedders; each is opened once. Thread-safe."""
+
+    def __init__(self, home: Path, default: Callable[[], Embedder] = default_embedder) -> None:
+        self.home, self.default = home, default
+        self._endpoints: dict[EndpointModel, EndpointEmbedder] = {}
+        self._lock = threading.Lock()
+
+    def named(self, name: str, dim: int = 0) -> Embedder:
+        """Return the embedder of this name; the shipped table for an empty one.
+
+        ``dim``, if known from an index, spares an endpoint a probe.
+
+        Raises
+        ------
+        EmbeddingError : ``embedders.toml`` has no such entry, or is invalid.
+        """
+        return self._opened(model_named(self.home, name), dim) if name else self.default()
+
+    def of_id(self, embedder_id: str, dim: int) -> Embedder | None:
+        """Return the embedder whose vectors have this id and length; None if there is none.
+
+        Raises
+        ------
+        EmbeddingError : ``embedders.toml`` is invalid.
+        """
+        default = self.default()
+        if default.id == embedder_id:
+            return default
+        for model in read_models(self.home).values():
+            if model.id == embedder_id:
+                return self._opened(model, dim)
+        return None
+
+    def close(self) -> None:
+        for endpoint in self._endpoints.values():
+            endpoint.close()
+
+    def _opened(self, model: EndpointModel, dim: int) -> EndpointEmbedder:
+        with self._lock:
+            if model not in self._endpoints:
+                self._endpoints[model] = EndpointEmbedder(model, dim)
+            return self._endpoints[model]
+
+
+def id_of(home: Path, name: str) -> str:
+    """Return the id of an embedder's vectors without opening it."""
+    if name:
+        return model_named(home, name).id
+    return str(json.loads((TABLE / "config.json").read_bytes())["id"])

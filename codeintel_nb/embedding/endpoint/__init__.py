@@ -1,0 +1,1 @@
+"""Embedding endpoints: models behind an OpenAI-compatible ``/v1/embeddings``."""
