@@ -31,7 +31,7 @@ def status_of(
         snapshot.files, snapshot.chunks, snapshot.content_bytes, size,
         snapshot.complete, snapshot.indexed_at, snapshot.skipped, snapshot.secrets,
         snapshot.examples, damaged, _state(stored, snapshot, stop),
-        "" if stop is None else stop.describe(),
+        "" if stop is None else stop.describe(), repository.embedder,
     )  # fmt: skip
 
 

@@ -30,6 +30,8 @@ class Repository(msgspec.Struct, frozen=True, omit_defaults=True):
     version: str = ""  # of the distribution
     outputs: bool = False  # index the outputs of notebooks, too
     record: str = ""  # of a package: digest of pip's RECORD, the files with their hashes
+    embedder: str = ""  # entry of embedders.toml; empty for the shipped table
+    allowed_host: str = ""  # host that may get the code, to embed it
 
     @property
     def reads_ignore_files(self) -> bool:
@@ -111,7 +113,11 @@ def renewed(repository: Repository) -> Repository:
         return repository
     current = _package(Path(repository.root), None)
     # while pip is at work there is no version
-    return repository if current.version in ("", repository.version) else current
+    if current.version in ("", repository.version):
+        return repository
+    return msgspec.structs.replace(
+        current, embedder=repository.embedder, allowed_host=repository.allowed_host
+    )
 
 
 def _package(root: Path, name: str | None) -> Repository:

@@ -31,3 +31,12 @@ class Texts:
         return str(
             self._blob[self._ends[position - 1] if position else 0 : self._ends[position]], "utf-8"
         )
+
+
+def text_arrays(name: str, texts: list[str]) -> dict[str, Array]:
+    """Return the arrays of a blob of texts."""
+    encoded = [text.encode("utf-8", "replace") for text in texts]
+    return {
+        f"{name}_texts": np.frombuffer(b"".join(encoded), np.uint8),
+        f"{name}_ends": np.cumsum([len(text) for text in encoded]).astype(np.uint32),
+    }

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import ShardError
+from ...errors import EmbeddingError, ShardError
 from .manifest import damaged
 from .mapping import map_file
 
@@ -27,6 +27,8 @@ DIGITS = 7  # of a score; further digits depend on the order of summation
 SCORED = 1 << 16
 # largest scope where gathering the codes beats a scan with a bitmap (measured)
 FEW = 1500
+# share of components beyond the range of codes; more would change the ranking
+MAX_CLIPPED = 0.001
 MAX_AVERAGED = 512  # chunks of a file whose mean is compared with the query
 
 
@@ -36,6 +38,16 @@ def component_range(dim: int) -> float:
     It is 6.4 times the component of a unit vector with equal components.
     """
     return float(min(1.0, 6.4 / np.sqrt(dim)))
+
+
+def check_range(vectors: Floats) -> None:
+    """Raise EmbeddingError if too many components are beyond the range of codes."""
+    share = float((np.abs(vectors) > component_range(vectors.shape[1])).mean())
+    if share > MAX_CLIPPED:
+        raise EmbeddingError(
+            f"{share:.1%} of this model's components are too large for the index, which keeps "
+            f"them as bytes; at most {MAX_CLIPPED:.1%} may be. Choose another model."
+        )
 
 
 def encode(vectors: Floats) -> Codes:

@@ -31,9 +31,11 @@ from .paths import PathTable
 from .postings import PostingsBuilder
 from .shard import HALF, KINDS
 from .text_flags import IS_ASCII, IS_GENERATED, flags_of, is_plain
-from .vectors import encode, write_vectors
+from .texts import text_arrays
+from .vectors import check_range, encode, write_vectors
 
 BATCH = 2048  # chunks embedded together
+REMOTE_BATCH = 256  # by an endpoint: so many may be lost with the process
 
 Known = Callable[[Array], tuple[Array, Array]]
 
@@ -42,6 +44,7 @@ class ShardWriter:
     """Builder of one shard from documents in path order.
 
     ``known`` maps digests of embedder inputs to a mask of those with codes, and these codes.
+    ``keep`` is told the digests and codes of each new batch.
     """
 
     def __init__(
@@ -50,12 +53,14 @@ class ShardWriter:
         embedder: Embedder,
         known: Known | None = None,
         prefix: str = ".building-",
+        keep: Callable[[Array, Array], None] | None = None,
     ) -> None:
         self.id = secrets.token_hex(8)
         self.shards = shards
         self.folder = shards / f"{prefix}{self.id}"
         self.embedder = embedder
-        self.known = known
+        self.known, self._keep = known, keep
+        self._batch = REMOTE_BATCH if embedder.is_remote else BATCH
         self.content_bytes = 0
         self.embedded = self.reused = 0
         self._content_crc = 0
@@ -130,7 +135,7 @@ class ShardWriter:
             )
         )
         self._add_symbols(document, file, first_chunk)
-        if len(self._pending) >= BATCH:
+        if len(self._pending) >= self._batch:
             self._embed()
 
     def _language(self, name: str) -> int:
@@ -169,9 +174,12 @@ class ShardWriter:
             fresh[matches] = False
         new = np.flatnonzero(fresh)
         if len(new):
-            codes[new] = encode(
-                self._vectors([(paths[i], words[i], inputs[i]) for i in new.tolist()])
-            )
+            vectors = self._vectors([(paths[i], words[i], inputs[i]) for i in new.tolist()])
+            if self.embedder.is_remote:
+                check_range(vectors)
+            codes[new] = encode(vectors)
+            if self._keep is not None:
+                self._keep(digests[new], codes[new])
         self.embedded += len(new)
         self.reused += len(inputs) - len(new)
         self._codes.append(codes)
@@ -297,11 +305,11 @@ class ShardWriter:
         kinds = [KINDS.index(symbol[2]) for symbol in self._symbols]
         return {
             "chunk_label": chunk_labels,
-            **_texts("label", others),
+            **text_arrays("label", others),
             "symbol_line": np.array([symbol[5] for symbol in self._symbols], np.uint32),
             "symbol_end_line": np.array([symbol[6] for symbol in self._symbols], np.uint32),
             "symbol_kind": np.array(kinds, np.uint8),
-            **_texts("symbol_label", labels),
+            **text_arrays("symbol_label", labels),
             "definition_folded": definitions[:, 0],
             "definition_exact": definitions[:, 1],
             "definition_symbol": definitions[:, 2],
@@ -374,14 +382,6 @@ class ShardWriter:
             },
         }  # fmt: skip
         write_tables(self.folder, tables)
-
-
-def _texts(name: str, texts: list[str]) -> dict[str, Array]:
-    encoded = [text.encode("utf-8", "replace") for text in texts]
-    return {
-        f"{name}_texts": np.frombuffer(b"".join(encoded), np.uint8),
-        f"{name}_ends": np.cumsum([len(text) for text in encoded]).astype(np.uint32),
-    }
 
 
 def path_words(path: str) -> str:

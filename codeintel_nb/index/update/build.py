@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import msgspec
 
+from ...embedding.embedders import id_of
 from ...errors import CodeIntelError, EngineError, IndexingCancelled
 from ...settings import Settings
 from ...sources.languages.grammar_folder import TEMPORARY, use_grammar_folder
@@ -34,7 +35,7 @@ from .subprocess_job import (
     run_as_child,
     spawn,
 )
-from .updater import update
+from .updater import embedder_of, update
 
 STOP_S = 8.0  # grace period for a stopped child to write a shard
 MAX_CRASHES = 100  # per run, each on a different file
@@ -133,12 +134,9 @@ def _nothing_to_do(
     settings: Settings, repository: Repository, only: Sequence[str] | None = None
 ) -> IndexReport | None:
     """Return an up-to-date index's report, or None, without a child."""
-    from ...embedding.embedder import TABLE
-
     stored = Store(settings.home).create(repository)
-    embedder_id = str(msgspec.json.decode((TABLE / "config.json").read_bytes())["id"])
     try:
-        plan = plan_update(stored, settings, embedder_id, only=only)
+        plan = plan_update(stored, settings, id_of(settings.home, repository.embedder), only=only)
     except FileNotFoundError:
         return None
     if not plan.is_empty:
@@ -210,8 +208,6 @@ def main() -> None:
     job = msgspec.json.decode(read_job(), type=Job, dec_hook=lambda kind, value: kind(value))
     stop = run_as_child()
     try:
-        from ...embedding.embedder import default_embedder
-
         with suppress(EngineError):  # without grammars, files are indexed by lines and counted
             use_grammar_folder(job.settings.home)
         stored = Store(job.settings.home).create(job.repository)
@@ -219,7 +215,7 @@ def main() -> None:
             update(
                 stored,
                 job.settings,
-                default_embedder(),
+                embedder_of(stored, job.settings, job.rebuild),
                 _say,
                 job.rebuild,
                 job.only,

@@ -12,14 +12,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from ...embedding.embedder import Embedder
-from ...errors import EngineError
+from ...errors import EmbeddingError, EngineError
 from ...files import storage_errors
 from ...settings import Settings
 from ...sources.chunk import Chunk, Document, Symbol
@@ -32,7 +32,7 @@ from ..shard.writer import ShardWriter
 from ..store import ShardRef, Snapshot, Store, StoredRepository, read_snapshot, write_snapshot
 from .report import Progress
 from .subprocess_job import Cancelled, Output, ask, end, how_it_ended, read_job, run_as_child, spawn
-from .updater import known_vectors
+from .updater import embedder_of, known_vectors
 from .write_lock import COMPACTING, one_writer, sweep
 
 MAX_SMALL_SHARDS = 8  # more are merged
@@ -128,7 +128,7 @@ def _merge(
     place = {(refs[i].id, number): at for at, (_, i, number) in enumerate(files)}
     last = 0.0
     with ShardWriter(
-        stored.shards, embedder, known_vectors(shards, embedder.id), COMPACTING
+        stored.shards, embedder, known_vectors(shards, embedder), COMPACTING
     ) as writer:
         for at, (_, i, number) in enumerate(files):
             shard = shards[i]
@@ -300,13 +300,15 @@ def main() -> None:
     """
     job = msgspec.json.decode(read_job(), type=Compaction, dec_hook=lambda kind, value: kind(value))
     run_as_child()
-    from ...embedding.embedder import default_embedder
 
     def say(event: Progress) -> None:
         sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
         sys.stdout.buffer.flush()
 
-    compact(Store(job.settings.home).stored(job.repository), job.settings, default_embedder(), say)
+    stored = Store(job.settings.home).stored(job.repository)
+    with suppress(EmbeddingError):  # no such entry any more: an update will say so
+        embedder = embedder_of(stored, job.settings)
+        compact(stored, job.settings, embedder, say)
 
 
 if __name__ == "__main__":

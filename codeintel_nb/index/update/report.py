@@ -55,6 +55,7 @@ class IndexReport(msgspec.Struct, frozen=True, tag="report"):
     skipped: dict[str, int]
     secrets: tuple[str, ...]
     seconds: float
+    truncated: int = 0  # chunks too long for the model of an endpoint: their ends have no vector
 
 
 State = Literal["indexed", "indexing", "stopped", "unfinished"]
@@ -80,6 +81,7 @@ class RepositoryStatus(msgspec.Struct, frozen=True):
     state: State = "indexed"  # unfinished: the first run ended early, not stopped by the user
     # progress of the last run if the user stopped it: ``at 84 % (3,640 of 4,643 files)``
     stopped: str = ""
+    embedder: str = ""  # entry of embedders.toml; empty for the shipped table
 
 
 def each_report(

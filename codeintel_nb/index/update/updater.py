@@ -6,11 +6,14 @@ import errno
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 import numpy as np
 
 from ...embedding.embedder import Embedder
+from ...embedding.embedders import Embedders, id_of
+from ...embedding.endpoint.client import EndpointEmbedder
 from ...errors import IndexingCancelled, ShardError, SourceError
 from ...files import replace, storage_errors
 from ...settings import Settings
@@ -25,6 +28,7 @@ from ..shard.shard import Shard
 from ..shard.writer import Known, ShardWriter
 from ..store import ShardRef, Snapshot, StoredRepository, read_snapshot, write_snapshot
 from .parse_guard import ParseGuard
+from .partial_vectors import PartialVectors, either
 from .plan import Plan, plan_update
 from .report import IndexReport, Progress
 from .write_lock import one_writer, sweep
@@ -66,13 +70,36 @@ def update(
         with storage_errors(stored.folder):
             replace(stored.folder / "seen.json", msgspec.json.encode(plan.seen))
         snapshot = run.finish()
+        if run.partial is not None:
+            run.partial.delete()
         sweep(stored, snapshot, settings.retired_shard_age_s)
     return IndexReport(
         repository=stored.repository.name, files=snapshot.files, chunks=snapshot.chunks,
         content_bytes=snapshot.content_bytes, indexed=run.indexed, removed=len(plan.gone),
         unchanged=plan.unchanged + run.same, embedded=run.embedded, reused=run.reused,
         skipped=snapshot.skipped, secrets=snapshot.secrets, seconds=time.perf_counter() - began,
+        truncated=embedder.truncated if isinstance(embedder, EndpointEmbedder) else 0,
     )  # fmt: skip
+
+
+def embedder_of(stored: StoredRepository, settings: Settings, rebuild: bool = False) -> Embedder:
+    """Return a repository's embedder; of an endpoint it is known how long its vectors are.
+
+    A rebuild asks the endpoint, as the model behind it may have changed.
+
+    Raises
+    ------
+    EmbeddingError : ``embedders.toml`` has no such entry, or is invalid.
+    """
+    embedders, name = Embedders(settings.home), stored.repository.embedder
+    if not name or rebuild:
+        return embedders.named(name)
+    with suppress(ShardError, OSError):  # found again, and named, by the plan
+        snapshot = read_snapshot(stored.folder)
+        if snapshot.shards and snapshot.embedder == id_of(settings.home, name):
+            shard = Shard(stored.shards / snapshot.shards[0].id)
+            return embedders.named(name, shard.manifest.dim)
+    return embedders.named(name)
 
 
 class _Run:
@@ -99,7 +126,10 @@ class _Run:
         ]
         self.refs = [[ref.id, set(ref.dead)] for ref in plan.snapshot.shards]
         self.shards = {shard.id: shard for shard in plan.shards}
-        self.known = known_vectors(plan.shards or _openable(stored, old), embedder.id)
+        self.known = known_vectors(plan.shards or _openable(stored, old), embedder)
+        self.partial = PartialVectors(stored.folder, embedder) if embedder.is_remote else None
+        if self.partial is not None:
+            self.known = either(self.known, self.partial.known())
         self.skipped, self.examples = Counter(plan.skipped), plan.examples
         self.indexed = self.same = self.embedded = self.reused = 0
         self.is_changed = bool(self.replaced)  # the set of live files differs
@@ -123,7 +153,8 @@ class _Run:
         more = True
         while more:
             more = False
-            with ShardWriter(self.stored.shards, self.embedder, self.known) as writer:
+            keep = None if self.partial is None else self.partial.append
+            with ShardWriter(self.stored.shards, self.embedder, self.known, keep=keep) as writer:
                 replaced: list[str] = []
                 for stat in pending:
                     self._take(stat, reader, writer, replaced)
@@ -324,7 +355,7 @@ def _openable(stored: StoredRepository, snapshot: Snapshot) -> list[Shard]:
     return shards
 
 
-def known_vectors(shards: list[Shard], embedder_id: str) -> Known | None:
+def known_vectors(shards: list[Shard], embedder: Embedder) -> Known | None:
     """Return a lookup of one model's codes by input digest.
 
     None if no shard is of that model.
@@ -332,7 +363,9 @@ def known_vectors(shards: list[Shard], embedder_id: str) -> Known | None:
     usable = [
         shard
         for shard in shards
-        if shard.manifest.embedder == embedder_id and shard.manifest.chunks
+        if shard.manifest.chunks
+        and shard.manifest.embedder == embedder.id
+        and shard.manifest.dim == embedder.dim
     ]
     if not usable:
         return None
