@@ -52,6 +52,7 @@ class Answer(NamedTuple):
     more: bool = False  # a match beyond ``total`` was seen
     confidence: float | None = None  # chance that the best hit answers; None: unknown
     why_not: str = ""  # why the chunk that the query asks about is not the first hit
+    by_words: dict[str, str] = {}  # repositories searched by words alone, and the reasons
 
 
 class FileContent(NamedTuple):

@@ -9,20 +9,18 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import reduce
 from heapq import nsmallest
-from operator import or_
 from typing import TypeVar
 
 import numpy as np
 
-from ..embedding.embedder import Embedder
+from ..embedding.embedders import Embedders
 from ..index.shard.cache import Shards
 from ..index.shard.mapping import raise_descriptor_limit
 from ..index.shard.shard import KINDS, Shard
 from ..scopes.scope import EVERYTHING, Scope
 from ..search.code_map.clusters import clusters_of
-from ..search.code_map.layout import Projection
+from ..search.code_map.maps import CodeMaps
 from ..search.code_map.points import Points
 from ..search.facet_counts import Counted, count_facets
 from ..search.facets import Facets
@@ -30,7 +28,6 @@ from ..search.hit import Hit, Reason, merged, path_order
 from ..search.mask import ScopeMask, compile_mask
 from ..search.paths import list_paths
 from ..search.query import (
-    MAX_RANKED_CHUNKS,
     AnyQuery,
     Bounds,
     PathQuery,
@@ -38,17 +35,13 @@ from ..search.query import (
     SymbolQuery,
     TextQuery,
 )
-from ..search.semantic.candidates import Part, candidates, statistics
-from ..search.semantic.hits import hydrated
-from ..search.semantic.plan import depth, plan_search
-from ..search.semantic.rank import rank
 from ..search.sql import InScope, run_sql
 from ..search.symbols import FoundSymbol, find_alike, find_symbols, in_scope, symbol_hits
 from ..search.table import Table
 from ..search.text.unindexed import UnindexedTarget
 from .engine import Answer, Counts, FileContent, Limit, Target
+from .semantic_search import semantic_search
 from .text_search import TextSearch
-from .why_not import why_not
 
 MAX_MASKS = 512
 MAX_CALLS = 1_000  # ended ones that are remembered
@@ -62,13 +55,13 @@ class LocalEngine:
     def __init__(
         self,
         shards: Shards,
-        code_map: Projection,
-        embedder: Callable[[], Embedder],
+        code_map: CodeMaps,
+        embedders: Embedders,
         count_bytes: int,
         threads: int = 2,
     ) -> None:
         raise_descriptor_limit()  # a search of many repositories opens many files at once
-        self._shards, self._map, self._embedder = shards, code_map, embedder
+        self._shards, self._map, self._embedders = shards, code_map, embedders
         self._threads, self._count_bytes = threads, count_bytes
         self._pool: ThreadPoolExecutor | None = None
         self._pool_process = 0
@@ -169,55 +162,11 @@ class LocalEngine:
                     search = TextSearch(self, query, bounds, self._count_bytes)
                     return search.run(targets, unindexed)
                 case SemanticQuery():
-                    return self._semantic_search(query, targets, bounds)
+                    return semantic_search(self, self._embedders, query, targets, bounds)
                 case SymbolQuery():
                     return self._symbols(query, targets, bounds)
                 case PathQuery():
                     return self._list_paths(query, targets)
-
-    def _semantic_search(
-        self, query: SemanticQuery, targets: Sequence[Target], bounds: Bounds
-    ) -> Answer:
-        began = time.perf_counter()
-        plan = plan_search(query, self._embedder())
-        parts = [
-            Part(self.shard_of(target), target.repo, self.mask(target), self.live(target))
-            for target in targets
-        ]
-        if not parts:
-            missing = f"{query.why_not} is not in scope." if query.why_not else ""
-            return Answer([], 0, "", {"search": _ms(began)}, why_not=missing)
-        collection = reduce(or_, [statistics(part, plan.terms) for part in parts])
-        planned = time.perf_counter()
-        most = depth(query)
-        by_part = self.each(
-            parts,
-            lambda part: None if bounds.reached() else candidates(part, plan, collection, most),
-        )
-        searched = time.perf_counter()
-        ranked = rank([one for one in by_part if one is not None], plan, collection)
-        shards = {part.shard.id: part.shard for part in parts}
-        hits = hydrated(shards, ranked.chunks)
-        reason: Reason = bounds.reason() if bounds.reached() else ""
-        if not reason and query.limit == MAX_RANKED_CHUNKS == len(hits) < sum(
-            part.mask.chunks_in_scope for part in parts
-        ):
-            reason = "limit"
-        timings = {
-            "plan": (planned - began) * 1000,
-            "candidates": (searched - planned) * 1000,
-            "rank": _ms(searched),
-        }
-        missing = ""
-        if query.why_not:
-            missing = (
-                why_not(self.mask, targets, parts, plan, collection, ranked)
-                if not reason or reason == "limit"
-                else f"{query.why_not}: the search was stopped before it was compared."
-            )
-        return Answer(
-            hits, len(hits), reason, timings, confidence=ranked.confidence, why_not=missing
-        )
 
     def _symbols(self, query: SymbolQuery, targets: Sequence[Target], bounds: Bounds) -> Answer:
         began = time.perf_counter()

@@ -125,9 +125,13 @@ def _distance(
         rank = _rank_among(parts, scores, chunk)
         has_words = scores[chunk.at][chunk.chunk] > 0
         ranks.append(f"{ordinal(rank)} by words" if has_words else "without a word of the query")
-    if plan.vector is not None:
+    own = parts[chunk.at].shard.manifest.embedder
+    vector = plan.vector(own)
+    if vector is not None:  # other embedders' cosines do not compare
         cosines = [
-            part.shard.vectors.scores(plan.vector, np.arange(part.shard.manifest.chunks))
+            part.shard.vectors.scores(vector, np.arange(part.shard.manifest.chunks))
+            if part.shard.manifest.embedder == own
+            else np.full(part.shard.manifest.chunks, -np.inf)
             for part in parts
         ]
         ranks.append(f"{ordinal(_rank_among(parts, cosines, chunk))} by meaning")

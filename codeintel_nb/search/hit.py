@@ -107,6 +107,8 @@ class Coverage(msgspec.Struct, frozen=True):
     failed: dict[str, str] = {}
     # repositories with unwatched folders, scanned by text searches, and the reasons
     unwatched: dict[str, str] = {}
+    # repositories searched by words alone, as their embedding endpoint is away, and the reasons
+    by_words: dict[str, str] = {}
 
     def with_unindexed(self, files_read: int) -> Coverage:
         """Return the coverage with ``files_read`` changed files included."""

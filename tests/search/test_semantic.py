@@ -159,18 +159,17 @@ def test_results_do_not_depend_on_the_number_of_shards(tmp_path, make_workspace,
     assert one.search_text("cart").hits == many.search_text("cart").hits
 
 
-def test_query_with_another_model_is_refused_with_the_command(shop):
+def test_index_of_another_table_is_searched_by_words_and_names_the_command(shop):
     class Other:
-        id, dim = "other-model", 256
-
-        def embed_code(self, texts):
-            return np.zeros((len(texts), 256), np.float32)
+        id, dim, is_remote = "other-model", 256, False
 
         def embed_query(self, text):
             return np.ones((1, 256), np.float32)
 
-    with pytest.raises(SearchError, match="other-model.*codeintel index PATH --rebuild"):
-        Workspace(shop.settings, embedder=Other).semantic_search("anything at all")
+    with Workspace(shop.settings, embedder=Other) as other:
+        results = other.semantic_search("cart prices")
+        assert results.hits
+        assert "codeintel index PATH --rebuild" in results.coverage.by_words["shop"]
 
 
 def test_deadline_ends_the_search(shop):

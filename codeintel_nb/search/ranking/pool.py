@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ...embedding.words import MARKS
 from ...index.shard.shard import KINDS, Shard
 from ...index.shard.text_flags import IS_GENERATED, IS_REEXPORT
-from ...index.shard.vectors import Ids
+from ...index.shard.vectors import DIGITS, Ids
 from ..hit import path_order
 from .intent import QueryIntent
 from .roles import roles_of
@@ -34,6 +34,21 @@ class Definition(NamedTuple):
     name: str  # of the query
 
 
+class Scale(NamedTuple):
+    """Line that maps an embedder's cosines to those of the shipped table."""
+
+    offset: float = 0.0
+    slope: float = 1.0
+
+    def __call__(self, cosines: Floats) -> Floats:
+        if self == SAME:
+            return cosines
+        return np.asarray(np.round(self.offset + self.slope * cosines, DIGITS))
+
+
+SAME = Scale()
+
+
 class ShardCandidates(NamedTuple):
     """Candidate chunks of one shard, with both scores of each."""
 
@@ -44,13 +59,16 @@ class ShardCandidates(NamedTuple):
     dense: Floats  # cosine; 0 if the query has no vector
     vector: npt.NDArray[np.float32] | None  # of the query
     defines: dict[int, Definition]  # the best of each chunk
+    scale: Scale = SAME  # of the cosines
 
     def mean_cosines(self, files: Ids) -> Floats:
         """Return the cosine of the query with the mean of each file's chunks."""
         if self.vector is None:
-            return np.zeros(len(files))
+            return self.scale(np.zeros(len(files)))
         bounds = self.shard.file_chunk.astype(np.int64)
-        return self.shard.vectors.mean_scores(self.vector, bounds[files], bounds[files + 1])
+        return self.scale(
+            self.shard.vectors.mean_scores(self.vector, bounds[files], bounds[files + 1])
+        )
 
 
 class PoolFile(NamedTuple):
@@ -108,7 +126,8 @@ def pool_of(candidates: Sequence[ShardCandidates]) -> Pool:
             files[at, file] = _pool_file(shard, one.repo, file, cosine)
         rows += zip(
             zip([at] * len(owners), owners, strict=True), one.chunks.tolist(),
-            shard.chunk_line[one.chunks].tolist(), one.lexical.tolist(), one.dense.tolist(),
+            shard.chunk_line[one.chunks].tolist(), one.lexical.tolist(),
+            one.scale(one.dense).tolist(),
             strict=True,
         )  # fmt: skip
     in_order = sorted(files, key=lambda place: path_order(files[place].repo, files[place].path))

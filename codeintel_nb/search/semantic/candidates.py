@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import SearchError
 from ...index.shard.shard import Shard
 from ...index.shard.vectors import Found as Closest
 from ...index.shard.vectors import Ids, top
 from ..hit import path_order
 from ..mask import ScopeMask
-from ..ranking.pool import Definition, ShardCandidates, definitions_of, overviews_of
+from ..ranking.pool import Definition, Scale, ShardCandidates, definitions_of, overviews_of
 from .plan import SearchPlan
 
 Place = tuple[int, int]  # position of a shard, number of a chunk
@@ -81,12 +80,17 @@ class Found(NamedTuple):
     cosines: npt.NDArray[np.float64]
     vector: npt.NDArray[np.float32] | None  # of the query
 
-    def candidates(self, chunks: Ids) -> ShardCandidates:
+    @property
+    def embedder(self) -> str:
+        """Return the id of the embedder of the shard's vectors."""
+        return self.part.shard.manifest.embedder
+
+    def candidates(self, chunks: Ids, scale: Scale) -> ShardCandidates:
         """Return some of ``ids``, ascending, with what ranking needs."""
         rows = np.searchsorted(self.ids, chunks)
         return ShardCandidates(
             self.part.shard, self.part.repo, chunks, self.words[rows], self.cosines[rows],
-            self.vector, self.defines,
+            self.vector, self.defines, scale,
         )  # fmt: skip
 
 
@@ -119,12 +123,7 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
     Includes the definitions of the query's names.
     """
     shard, mask = part.shard, part.mask
-    if shard.manifest.embedder != plan.embedder.id and plan.vector is not None:
-        raise SearchError(
-            f"{part.repo!r} was indexed with the embedding {shard.manifest.embedder}, "
-            f"but this version uses {plan.embedder.id}. "
-            "To rebuild the index, run: codeintel index PATH --rebuild"
-        )
+    vector = plan.vector(shard.manifest.embedder)
     lexical_ids, lexical = np.zeros(0, np.int64), np.zeros(0, np.float32)
     closest = Closest(np.zeros(0, np.int64), np.zeros(0, np.float64))
     scores = None
@@ -137,8 +136,8 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
         matching = np.flatnonzero(scores > 0)  # a few; partitioning many zeros is slow
         lexical_ids = matching[top(scores[matching], most)]
         lexical = scores[lexical_ids]
-    if plan.vector is not None:
-        closest = shard.vectors.search(plan.vector, most, mask.chunks, mask.chunks_in_scope)
+    if vector is not None:
+        closest = shard.vectors.search(vector, most, mask.chunks, mask.chunks_in_scope)
     intent, in_scope = plan.intent, mask.chunks
     by_files = plan.query.mode != "dense"
     defines = definitions_of(shard, intent, in_scope) if by_files else {}
@@ -147,10 +146,10 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
         np.concatenate([lexical_ids, closest.ids, np.array([*defines, *overviews], np.int64)])
     )
     words = np.zeros(len(ids)) if scores is None else scores[ids].astype(np.float64)
-    cosines = np.zeros(len(ids)) if plan.vector is None else shard.vectors.scores(plan.vector, ids)
+    cosines = np.zeros(len(ids)) if vector is None else shard.vectors.scores(vector, ids)
     return Found(
         part, lexical_ids, lexical, closest.ids, closest.scores, defines, overviews,
-        ids, words, cosines, plan.vector,
+        ids, words, cosines, vector,
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -9,11 +11,13 @@ import numpy.typing as npt
 
 from ...embedding.embedder import Embedder
 from ...embedding.words import FILLERS, WORD, terms_of
+from ...errors import EmbeddingError, MissingExtra
 from ..query import MAX_RANKED_CHUNKS, SemanticQuery
 from ..ranking.intent import QueryIntent, parse_query
 
 CANDIDATES = 200  # of each kind, ranked by features
 DENSE_WEIGHT = 0.6  # in the fusion; the rest is for BM25
+NO_REASONS: Mapping[str, str] = MappingProxyType({})
 
 
 class SearchPlan(NamedTuple):
@@ -22,8 +26,11 @@ class SearchPlan(NamedTuple):
     query: SemanticQuery
     intent: QueryIntent
     terms: tuple[str, ...]
-    vector: npt.NDArray[np.float32] | None  # None: vectors are unused, or the query has no words
-    embedder: Embedder
+    # of the query, by the id of each embedder in scope; None if there is no vector: vectors are
+    # unused, the query has no words, or an endpoint is away
+    vectors: dict[str, npt.NDArray[np.float32] | None]
+    embedders: dict[str, Embedder]  # by id
+    away: dict[str, str] = {}  # why an embedder, by its id, gave no vector
 
     @property
     def dense_weight(self) -> float:
@@ -35,8 +42,22 @@ class SearchPlan(NamedTuple):
             return DENSE_WEIGHT if len(self.query.query.split()) > 1 else 0.0
         return 1.0 if self.query.mode == "dense" else 0.0
 
+    def vector(self, embedder_id: str) -> npt.NDArray[np.float32] | None:
+        """Return the query's vector by an embedder."""
+        return self.vectors.get(embedder_id)
 
-def plan_search(query: SemanticQuery, embedder: Embedder) -> SearchPlan:
+    @property
+    def has_vector(self) -> bool:
+        return any(vector is not None for vector in self.vectors.values())
+
+
+def plan_search(
+    query: SemanticQuery, embedders: Sequence[Embedder], away: Mapping[str, str] = NO_REASONS
+) -> SearchPlan:
+    """Prepare a query for the embedders of the shards in scope.
+
+    ``away`` says why some have none, by their ids. An endpoint that does not answer joins them.
+    """
     words = WORD.findall(query.query)
     keywords = [word for word in words if word.lower() not in FILLERS] or words
     terms = (
@@ -44,10 +65,21 @@ def plan_search(query: SemanticQuery, embedder: Embedder) -> SearchPlan:
         if query.mode == "dense"
         else tuple(dict.fromkeys(term for word in keywords for term in terms_of(word)))
     )
-    plan = SearchPlan(query, parse_query(query.query), terms, None, embedder)
-    vector = embedder.embed_query(query.query)[0] if plan.dense_weight else None
-    # without words all chunks are equally close
-    return plan._replace(vector=vector) if vector is not None and vector.any() else plan
+    plan = SearchPlan(
+        query, parse_query(query.query), terms, {}, {one.id: one for one in embedders}
+    )
+    if not plan.dense_weight:
+        return plan
+    vectors, reasons = dict[str, npt.NDArray[np.float32] | None](), dict(away)
+    for embedder in embedders:
+        try:
+            vector = embedder.embed_query(query.query)[0]
+        except (EmbeddingError, MissingExtra) as error:
+            reasons[embedder.id] = str(error)
+            continue
+        # without words all chunks are equally close
+        vectors[embedder.id] = vector if vector.any() else None
+    return plan._replace(vectors=vectors, away=reasons)
 
 
 def depth(query: SemanticQuery) -> int:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ...embedding.embedder import embedder_input
+from ...errors import EmbeddingError
 from ...index.shard.vectors import DIGITS
-from ..fusion import reciprocal_rank_fusion
+from ..fusion import K, reciprocal_rank_fusion
 from ..ranking.confidence import best_pieces, evidence, probability
 from ..ranking.explanation import why
 from ..ranking.features import Question
@@ -19,6 +20,7 @@ from ..ranking.search_cells import only_searches
 from .candidates import Found, Place, Scored, Statistics, best_places
 from .hits import Candidate, Ranked
 from .plan import CANDIDATES, SearchPlan, depth
+from .scales import scales_of
 
 REFINED = 64  # closest chunks rescored by exact vectors: codes are off by 0.001
 
@@ -39,9 +41,9 @@ def rank(found: list[Found], plan: SearchPlan, collection: Statistics) -> Ranked
     """
     limit, deep = plan.query.limit, depth(plan.query)
     by_words = best_places(found, [(one.lexical_ids, one.lexical) for one in found], deep)
-    by_vectors = best_places(found, [(one.dense_ids, one.dense) for one in found], deep)
+    by_vectors = closest_places(found, deep)
     if plan.query.mode == "dense":
-        return RankedChunks(_refined(found, by_vectors, plan)[:limit])
+        return RankedChunks(_by_meaning(found, by_vectors, plan)[:limit])
     pool, fused = _pool(found, by_words, by_vectors, plan)
     if not pool.files:
         return RankedChunks(_rest(found, fused, set(), [])[:limit])
@@ -82,7 +84,7 @@ def _rest(
 def question_of(plan: SearchPlan, collection: Statistics) -> Question:
     return Question(
         plan.intent,
-        plan.vector is not None,
+        plan.has_vector,
         collection.weights(),
         collection.language_shares(),
     )
@@ -91,27 +93,43 @@ def question_of(plan: SearchPlan, collection: Statistics) -> Question:
 def pool_of_found(found: list[Found], plan: SearchPlan) -> tuple[Pool, dict[Place, float]]:
     """Return a query's pool and the fused scores of its chunks, as training needs them."""
     by_words = best_places(found, [(one.lexical_ids, one.lexical) for one in found], CANDIDATES)
-    by_vectors = best_places(found, [(one.dense_ids, one.dense) for one in found], CANDIDATES)
+    by_vectors = closest_places(found, CANDIDATES)
     return _pool(found, by_words, by_vectors, plan)
 
 
+def closest_places(found: list[Found], most: int) -> list[list[Scored]]:
+    """Return the places closest to the query by each embedder, whose cosines do not compare."""
+    nothing = np.zeros(0, np.int64), np.zeros(0)
+    return [
+        best_places(
+            found,
+            [(one.dense_ids, one.dense) if one.embedder == own else nothing for one in found],
+            most,
+        )
+        for own in sorted({one.embedder for one in found})
+    ]
+
+
 def _pool(
-    found: list[Found], by_words: list[Scored], by_vectors: list[Scored], plan: SearchPlan
+    found: list[Found],
+    by_words: list[Scored],
+    by_vectors: list[list[Scored]],
+    plan: SearchPlan,
 ) -> tuple[Pool, dict[Place, float]]:
     """Return the pool of the best chunks and of all that define a name of the query.
 
     Cells that only search are left out.
     """
-    fused = _fused(by_words[:CANDIDATES], by_vectors[:CANDIDATES], plan.dense_weight)
+    closest = [places[:CANDIDATES] for places in by_vectors]
+    fused = _fused(by_words[:CANDIDATES], closest, plan.dense_weight)
     chunks: list[set[int]] = [{*one.defines, *one.overviews} for one in found]
     for at, chunk in fused:
         if not only_searches(found[at].part.shard, chunk):
             chunks[at].add(chunk)
+    ids = [np.array(sorted(own), np.int64) for own in chunks]
+    scales = scales_of(found, ids, plan)
     pool = pool_of(
-        [
-            one.candidates(np.array(sorted(own), np.int64))
-            for one, own in zip(found, chunks, strict=True)
-        ]
+        [one.candidates(own, scales[one.embedder]) for one, own in zip(found, ids, strict=True)]
     )
     return pool, fused
 
@@ -132,28 +150,49 @@ def _candidate(found: list[Found], at: int, chunk: int) -> Candidate:
 
 
 def _fused(
-    by_words: list[Scored], by_vectors: list[Scored], dense_weight: float
+    by_words: list[Scored], by_vectors: list[list[Scored]], dense_weight: float
 ) -> dict[Place, float]:
     return reciprocal_rank_fusion(
         [
             ([place for place, _ in by_words], 1 - dense_weight),
-            ([place for place, _ in by_vectors], dense_weight),
+            *(([place for place, _ in places], dense_weight) for places in by_vectors),
         ]
     )
 
 
+def _by_meaning(
+    by_shard: list[Found], by_vectors: list[list[Scored]], plan: SearchPlan
+) -> list[Ranked]:
+    """Return the closest chunks; those of several embedders alternate, best ranks first."""
+    if plan.away and not plan.has_vector:
+        raise EmbeddingError(
+            f"{next(iter(plan.away.values()))} To search by words, use --mode lexical."
+        )
+    lists = [_refined(by_shard, places, plan) for places in by_vectors]
+    if len(lists) == 1:
+        return lists[0]
+    ranks = [(rank, one) for ranked in lists for rank, one in enumerate(ranked, 1)]
+    ranks.sort(key=lambda item: (item[0], item[1].candidate.order))
+    return [one._replace(score=1 / (K + rank)) for rank, one in ranks]
+
+
 def _refined(by_shard: list[Found], by_vectors: list[Scored], plan: SearchPlan) -> list[Ranked]:
-    """Rescore the closest chunks by exact vectors; the rest follow."""
-    if plan.vector is None:
+    """Rescore one embedder's closest chunks by exact vectors; the rest follow.
+
+    An endpoint is not asked for them.
+    """
+    if not by_vectors:
         return []
+    own = by_shard[by_vectors[0][0][0]].embedder
+    embedder, vector = plan.embedders[own], plan.vector(own)
+    if vector is None or embedder.is_remote:
+        return [Ranked(_candidate(by_shard, *place), score) for place, score in by_vectors]
     near, far = by_vectors[:REFINED], by_vectors[REFINED:]
     inputs = []
     for (at, chunk), _ in near:
         shard = by_shard[at].part.shard
         inputs.append(embedder_input(shard.paths[int(shard.chunk_file[chunk])], shard.text(chunk)))
-    exact = (
-        np.round(plan.embedder.embed_code(inputs) @ plan.vector, DIGITS).tolist() if inputs else []
-    )
+    exact = np.round(embedder.embed_code(inputs) @ vector, DIGITS).tolist() if inputs else []
     refined = [
         Ranked(_candidate(by_shard, *place), score)
         for (place, _), score in zip(near, exact, strict=True)

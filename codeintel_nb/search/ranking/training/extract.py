@@ -85,7 +85,7 @@ class Pools:
 
     def ranking(self, query: str) -> Ranking | None:
         """Return the pool of a query as the product ranks it; None if it is empty."""
-        plan = plan_search(SemanticQuery(query), self._embedder)
+        plan = plan_search(SemanticQuery(query), [self._embedder])
         collection = reduce(or_, [statistics(part, plan.terms) for part in self._parts])
         by_part = [candidates(part, plan, collection, CANDIDATES) for part in self._parts]
         pool, fused = pool_of_found(by_part, plan)

@@ -1,0 +1,121 @@
+"""Semantic search in shards: candidates on threads, then one ranking of all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import or_
+from typing import Protocol, TypeVar
+
+from ..embedding.embedder import Embedder
+from ..embedding.embedders import Embedders
+from ..embedding.endpoint.models import FILE
+from ..errors import EmbeddingError
+from ..index.shard.shard import Shard
+from ..search.hit import Reason
+from ..search.mask import ScopeMask
+from ..search.query import MAX_RANKED_CHUNKS, Bounds, SemanticQuery
+from ..search.semantic.candidates import Part, candidates, statistics
+from ..search.semantic.hits import hydrated
+from ..search.semantic.plan import SearchPlan, depth, plan_search
+from ..search.semantic.rank import rank
+from .engine import Answer, Target
+from .why_not import why_not
+
+_T = TypeVar("_T")
+_V = TypeVar("_V")
+
+
+class Searched(Protocol):
+    """Open shards and masks, and threads to search them on."""
+
+    def shard_of(self, target: Target) -> Shard: ...
+    def mask(self, target: Target) -> ScopeMask: ...
+    def live(self, target: Target) -> ScopeMask: ...
+    def each(self, values: list[_T], work: Callable[[_T], _V]) -> list[_V]: ...
+
+
+def semantic_search(
+    shards: Searched,
+    embedders: Embedders,
+    query: SemanticQuery,
+    targets: Sequence[Target],
+    bounds: Bounds,
+) -> Answer:
+    """Return the best chunks of the targets; repositories without vectors are ranked by words."""
+    began = time.perf_counter()
+    parts = [
+        Part(shards.shard_of(target), target.repo, shards.mask(target), shards.live(target))
+        for target in targets
+    ]
+    if not parts:
+        missing = f"{query.why_not} is not in scope." if query.why_not else ""
+        return Answer([], 0, "", {"search": _ms(began)}, why_not=missing)
+    plan = plan_search(query, *_embedders_of(parts, embedders))
+    collection = reduce(or_, [statistics(part, plan.terms) for part in parts])
+    planned = time.perf_counter()
+    most = depth(query)
+    by_part = shards.each(
+        parts,
+        lambda part: None if bounds.reached() else candidates(part, plan, collection, most),
+    )
+    searched = time.perf_counter()
+    ranked = rank([one for one in by_part if one is not None], plan, collection)
+    hits = hydrated({part.shard.id: part.shard for part in parts}, ranked.chunks)
+    reason: Reason = bounds.reason() if bounds.reached() else ""
+    if not reason and query.limit == MAX_RANKED_CHUNKS == len(hits) < sum(
+        part.mask.chunks_in_scope for part in parts
+    ):
+        reason = "limit"
+    timings = {
+        "plan": (planned - began) * 1000,
+        "candidates": (searched - planned) * 1000,
+        "rank": _ms(searched),
+    }
+    missing = ""
+    if query.why_not:
+        missing = (
+            why_not(shards.mask, targets, parts, plan, collection, ranked)
+            if not reason or reason == "limit"
+            else f"{query.why_not}: the search was stopped before it was compared."
+        )
+    return Answer(
+        hits, len(hits), reason, timings, confidence=ranked.confidence, why_not=missing,
+        by_words=_by_words(parts, plan),
+    )  # fmt: skip
+
+
+def _by_words(parts: Sequence[Part], plan: SearchPlan) -> dict[str, str]:
+    """Return the repositories searched by words alone, and the reasons."""
+    return {
+        part.repo: plan.away[part.shard.manifest.embedder]
+        for part in parts
+        if part.shard.manifest.embedder in plan.away
+    }
+
+
+def _embedders_of(
+    parts: Sequence[Part], embedders: Embedders
+) -> tuple[list[Embedder], dict[str, str]]:
+    """Return the embedders of shards, and by id the reasons why others are missing."""
+    present, missing = list[Embedder](), dict[str, str]()
+    for embedder_id, part in {part.shard.manifest.embedder: part for part in parts}.items():
+        try:
+            embedder = embedders.of_id(embedder_id, part.shard.manifest.dim)
+        except EmbeddingError as error:
+            missing[embedder_id] = str(error)
+            continue
+        if embedder is not None:
+            present.append(embedder)
+        else:
+            missing[embedder_id] = (
+                f"{part.repo!r} was indexed with the embedding {embedder_id}, which is neither "
+                f"this version's nor one of {FILE}. "
+                "To rebuild the index, run: codeintel index PATH --rebuild"
+            )
+    return present, missing
+
+
+def _ms(since: float) -> float:
+    return (time.perf_counter() - since) * 1000
