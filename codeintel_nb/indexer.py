@@ -29,6 +29,7 @@ from .index.update.stops import (
 from .index.update.write_lock import one_writer
 from .index.watch.tree import Freshness
 from .index.watch.watcher import Watcher
+from .outlay import Outlay, check_allowed, outlay_of, with_embedder
 from .repositories import Repositories
 from .settings import Settings
 from .sources import repository as sources
@@ -74,17 +75,18 @@ class Indexer:
         """
         # before a description of it is stored
         check_is_indexable(repository.root, self._settings.home)
-        former = None
+        former = same = None
         for stored in self._repositories.all():
             existing = stored.repository
             report = None if rebuild else self._elsewhere(stored, repository)
             if report is not None:
                 return report
             if sources.is_other_version(existing, repository):
-                former = existing.name
+                former, same = existing.name, existing
             if existing.name != repository.name:
                 continue
             if existing.root == repository.root:
+                same = existing
                 if existing.outputs != repository.outputs:
                     repository = msgspec.structs.replace(repository, outputs=True)
                     rebuild = rebuild or not existing.outputs  # once requested, outputs stay
@@ -93,12 +95,31 @@ class Indexer:
                     f"The name {existing.name!r} is already in use for {existing.root}. Choose "
                     f"another with --name NAME, or run: codeintel remove {existing.name}"
                 )
+        repository = with_embedder(repository, same)
         report = self._built(repository, progress, cancel, rebuild, only, requested)
         if former is not None and former != repository.name:  # the previously installed version
             # before the removal, so that scopes always find one of the two
             self._store.note_renamed(former, repository.name)
             self.remove(former)
         return report
+
+    def outlay(self, repository: Repository, rebuild: bool = False) -> Outlay | None:
+        """Estimate what ``index`` would send to an embedding endpoint that is not allowed yet.
+
+        None if nothing would leave this machine, or all of it may. The errors are those of
+        ``outlay_of``, and SourceError for an unreadable folder.
+        """
+        same = next(
+            (
+                stored.repository
+                for stored in self._repositories.all()
+                if (stored.repository.name, stored.repository.root)
+                == (repository.name, repository.root)
+            ),
+            None,
+        )
+        stored = self._store.stored(with_embedder(repository, same))
+        return outlay_of(stored, self._settings, rebuild)
 
     def refresh(
         self,
@@ -141,6 +162,7 @@ class Indexer:
         only: Sequence[str] | None = None,
         requested: bool = True,
     ) -> IndexReport:
+        check_allowed(self._settings, repository)
         folder = self._store.folder_of(repository.name)
         rebuild = rebuild or (only is None and is_rebuild_due(folder))
         if only is None and not rebuild and self._is_unchanged(repository):

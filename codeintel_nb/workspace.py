@@ -11,8 +11,11 @@ from contextlib import suppress
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
+import msgspec
+
 from .current_files import Current, CurrentFiles, checked_place
 from .embedding.embedder import Embedder, default_embedder
+from .embedding.embedders import Embedders
 from .engines.engine import Engine, Limit
 from .engines.local import LocalEngine
 from .errors import SearchError, ShardError
@@ -22,11 +25,12 @@ from .index.update.report import IndexReport, Progress, RepositoryStatus
 from .index.watch.tree import Freshness
 from .index.watch.watcher import Watcher
 from .indexer import Indexer
+from .outlay import embedded_by
 from .projects import Projects
 from .repositories import Repositories, View
 from .scopes.scope import EVERYTHING, Scope
 from .search.cancel import calling
-from .search.code_map.layout import Projection
+from .search.code_map.maps import CodeMaps
 from .search.code_map.points import Points
 from .search.facets import Facets
 from .search.file_text import FileText
@@ -60,11 +64,12 @@ class Workspace(Searches):
         none if None. ``follow`` is for a lasting process: it reads file-change events, and compacts
         shards in the background. ``engine`` returns the engine to search with, given the local one.
         """
-        self.settings, self._embedder = settings, embedder
+        self.settings = settings
+        self._embedders = Embedders(settings.home, embedder)
         self._store = store = Store(settings.home)
         self._shards = shards = Shards(store.root)
-        self._code_map = Projection(store.root.parent / "map")
-        local: Engine = LocalEngine(shards, self._code_map, embedder, settings.count_bytes)
+        self._code_map = CodeMaps(store.root.parent / "map")
+        local: Engine = LocalEngine(shards, self._code_map, self._embedders, settings.count_bytes)
         self._engine = local if engine is None else engine(local)
         self._freshness = Freshness(settings, follow)
         self._repositories = Repositories(settings, store, self._engine, shards, here)
@@ -80,9 +85,8 @@ class Workspace(Searches):
 
         The default is ``$CODEINTEL_HOME``, else the platform's user data folder.
         """
-        return cls(
-            Settings.from_environment(None if home is None else os.fspath(home)), follow=follow
-        )
+        settings = Settings.from_environment(None if home is None else os.fspath(home))
+        return cls(settings, follow=follow)
 
     @classmethod
     def current(cls) -> Searches:
@@ -106,13 +110,18 @@ class Workspace(Searches):
         cancel: threading.Event | None = None,
         rebuild: bool = False,
         outputs: bool = False,
+        embed: str = "",
+        allow_host: str = "",
     ) -> IndexReport:
         """Index a folder, or bring its index up to date.
 
-        With ``outputs``, text printed by notebook cells is searched too, from then on.
+        With ``outputs``, text printed by notebook cells is searched too, from then on. ``embed``
+        names an entry of ``embedders.toml``, or ``builtin``; by default the embedder stays.
+        ``allow_host`` is the host of an endpoint elsewhere that may get the code.
         """
         folder = worktree(os.fspath(path), name, outputs)
-        return self.indexer.index(folder, progress, cancel, rebuild)
+        source = embedded_by(folder, embed, allow_host)
+        return self.indexer.index(source, progress, cancel, rebuild)
 
     def index_package(
         self,
@@ -121,12 +130,16 @@ class Workspace(Searches):
         progress: Callable[[Progress], None] | None = None,
         cancel: threading.Event | None = None,
         rebuild: bool = False,
+        embed: str = "",
+        allow_host: str = "",
     ) -> IndexReport:
         """Index an installed package by its import name.
 
-        It is indexed whole: ignore files are not read.
+        It is indexed whole: ignore files are not read. For ``embed`` and ``allow_host`` see
+        ``index``.
         """
-        return self.indexer.index(package(import_name, name), progress, cancel, rebuild)
+        source = embedded_by(package(import_name, name), embed, allow_host)
+        return self.indexer.index(source, progress, cancel, rebuild)
 
     def refresh(
         self,
@@ -162,15 +175,14 @@ class Workspace(Searches):
 
     def status(self) -> list[RepositoryStatus]:
         """Return every repository with the size and age of its index."""
-        return [
-            status_of(stored, self._repositories.snapshot) for stored in self._repositories.all()
-        ]
+        snapshot = self._repositories.snapshot
+        return [status_of(stored, snapshot) for stored in self._repositories.all()]
 
     @property
     def failures(self) -> dict[str, str]:
         """Return why the last search could not compare repositories' folders."""
-        names = {repository.name for repository in self.repositories()}
-        return {name: reason for name, reason in self._files.failures.items() if name in names}
+        names, failures = {one.name for one in self.repositories()}, self._files.failures
+        return {name: reason for name, reason in failures.items() if name in names}
 
     @property
     def unwatched(self) -> dict[str, str]:
@@ -182,6 +194,7 @@ class Workspace(Searches):
         self.indexer.close()
         self._freshness.close()
         self._engine.close()
+        self._embedders.close()
 
     def __enter__(self) -> Self:
         return self
@@ -211,33 +224,21 @@ class Workspace(Searches):
             scoped = time.perf_counter()
             # a changed file has no kinds until it is indexed
             readable = [] if applied.kinds else current.unindexed
-            answer = self._within(
-                bounds,
-                lambda limit: self._engine.search(query, current.targets, limit, readable),
-            )
+            engine, targets = self._engine, current.targets
+            answer = self._within(bounds, lambda one: engine.search(query, targets, one, readable))
             if fresh and not applied.kinds:
                 coverage = coverage.with_unindexed(answer.files_read)
-            timings = {
-                "scope": (scoped - began) * 1000,
-                **answer.timings_ms,
-                "total": (time.perf_counter() - began) * 1000,
-            }
+            if answer.by_words:
+                coverage = msgspec.structs.replace(coverage, by_words=answer.by_words)
+            total = (time.perf_counter() - began) * 1000
+            timings = {"scope": (scoped - began) * 1000, **answer.timings_ms, "total": total}
             rounded = {name: round(ms, 3) for name, ms in timings.items()}
+            roots = current.roots({hit.repo for hit in answer.hits})
             return Results(
-                tuple(answer.hits),
-                applied,
-                answer.total,
-                bool(answer.reason),
-                answer.exact,
-                coverage,
-                rounded,
-                query,
-                current.roots({hit.repo for hit in answer.hits}),
-                answer.reason,
-                answer.more,
-                answer.confidence,
+                tuple(answer.hits), applied, answer.total, bool(answer.reason), answer.exact,
+                coverage, rounded, query, roots, answer.reason, answer.more, answer.confidence,
                 answer.why_not,
-            )
+            )  # fmt: skip
 
         return self._repositories.with_view(applied, run, fresh)
 
@@ -336,7 +337,7 @@ class Workspace(Searches):
     def prepare(self) -> None:
         """Load any data for the first search in advance."""
         if self._repositories.all():
-            self._embedder().embed_query("prepare")
+            self._embedders.default().embed_query("prepare")
             with suppress(SearchError):  # no shard is finished yet
                 self._repositories.with_view(
                     EVERYTHING,

@@ -22,7 +22,7 @@ FLOORS = [
     ["index"],
     ["search"],
     ["engines"],
-    ["offers", "compactor", "statuses"],
+    ["offers", "compactor", "outlay", "statuses"],
     ["repositories"],
     ["current_files"],
     ["searches"],

@@ -255,6 +255,17 @@ def _add_index_commands(command: Callable[..., argparse.ArgumentParser]) -> None
     index.add_argument(
         "path", nargs="?", default=".", help="the folder; by default the current one"
     )
+    index.add_argument(
+        "--embed",
+        metavar="NAME",
+        help=(
+            "embed by the model of this entry of embedders.toml in the index home, from now on; "
+            "builtin: by the shipped table, on this machine"
+        ),
+    )
+    index.add_argument(
+        "--yes", action="store_true", help="agree that the code goes to the model's host"
+    )
     status = command("status", commands.status, "list the indexed repositories")
     status.add_argument("--skipped", action="store_true", help="list the files left out, and why")
     refresh = command(

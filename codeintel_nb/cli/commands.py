@@ -20,12 +20,14 @@ from ..index.update.report import NOTHING, IndexReport, each_report
 from ..operations.answers import ScopeAnswer, SearchAnswer
 from ..operations.options import options_of, positional_of
 from ..operations.table import Operation
+from ..outlay import Outlay, embedded_by
 from ..output.plain_text import aligned, plain, status_notes, status_table
-from ..output.progress import TerminalProgress, skipped, summary
+from ..output.progress import TerminalProgress, plural, skipped, summary
 from ..output.terminal import emit, emit_json
 from ..scopes.scope import EVERYTHING
 from ..search.hit import Results
 from ..search.table import Table
+from ..sources.repository import package, worktree
 from ..workspace import Workspace
 
 if TYPE_CHECKING:
@@ -35,17 +37,33 @@ FOUND, NONE, ERROR = 0, 1, 2
 
 
 def index(args: argparse.Namespace, workspace: Workspace) -> int:
+    repository = (
+        package(args.package, args.name)
+        if args.package
+        else worktree(args.path, args.name, args.outputs)
+    )
+    source = embedded_by(repository, args.embed or "")
+    outlay = workspace.indexer.outlay(source, args.rebuild)
+    if outlay is not None:
+        if not _is_agreed(outlay, args.yes):
+            print("codeintel: nothing was sent", file=sys.stderr)
+            return ERROR
+        source = embedded_by(repository, args.embed or "", outlay.host)
     with TerminalProgress() as progress:
-        if args.package:
-            report = workspace.index_package(
-                args.package, args.name, progress, rebuild=args.rebuild
-            )
-        else:
-            report = workspace.index(
-                args.path, args.name, progress, rebuild=args.rebuild, outputs=args.outputs
-            )
+        report = workspace.indexer.index(source, progress, rebuild=args.rebuild)
     _print(args, report, lambda: _report(report))
     return FOUND
+
+
+def _is_agreed(outlay: Outlay, yes: bool) -> bool:
+    """Ask whether code may go to an endpoint; --yes answers in advance."""
+    if yes:
+        print(outlay.describe(), file=sys.stderr)
+        return True
+    if not sys.stdin.isatty():
+        raise CodeIntelError(f"{outlay.describe()} To agree, add --yes.")
+    print(f"{outlay.describe()} Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def refresh(args: argparse.Namespace, workspace: Workspace) -> int:
@@ -69,6 +87,10 @@ def refresh(args: argparse.Namespace, workspace: Workspace) -> int:
 
 def _report(report: IndexReport) -> str:
     lines = [summary(report), f"left out: {skipped(report.skipped)}"]
+    if report.truncated:
+        lines.append(
+            f"{plural(report.truncated, 'chunk')} longer than the model's input: cut at its end"
+        )
     if report.secrets:
         lines.append(
             "likely secrets, not indexed: "

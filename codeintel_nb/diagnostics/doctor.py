@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ..embedding.embedder import default_embedder
-from ..errors import CodeIntelError, EngineError
+from ..errors import CodeIntelError, EngineError, MissingExtra
 from ..index.shard.manifest import crc32_of
 from ..index.shard.shard import Shard
 from ..index.store import ShardRef, Snapshot, Store, StoredRepository, read_snapshot
@@ -29,6 +29,7 @@ from ..sources.languages.syntax import GrammarNotLoaded, grammar
 from ..sources.languages.table import LANGUAGES
 from ..sources.mounts import LISTING, mount_of
 from ..sources.walk import UNREAD_RULES, Walk
+from .endpoints import endpoint_checks
 from .jupyter import examine_jupyter
 
 
@@ -61,10 +62,13 @@ def _installation(settings: Settings) -> list[Finding]:
         ("grammars", lambda: _grammars(settings.home)),
         ("embedding", _embedding),
         ("faiss", _faiss),
+        *endpoint_checks(settings.home),
     )
     for subject, check in checks:
         try:
             findings.append(Finding("ok", subject, check()))
+        except MissingExtra as error:
+            findings.append(Finding("error", subject, str(error)))
         except EngineError as error:  # a fault of this machine, not of the installation
             findings.append(Finding("error", subject, str(error)))
         except OSError as error:

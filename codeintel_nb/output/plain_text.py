@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from ..index.update.report import NOTHING, RepositoryStatus
-from ..search.hit import ENDED, Hit, Results
+from ..search.hit import ENDED, Coverage, Hit, Results
 from ..search.query import ALIKE, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 from .progress import duration, plural, size, skipped
 
@@ -114,6 +114,7 @@ def caption(results: Results, shown: int) -> str:
         parts.append(f"{results.timings_ms['total']:.0f} ms")
     if where.building:
         parts.append(f"{', '.join(map(clean, where.building))} not indexed yet")
+    parts += _reasons_by_words(where)
     if where.failed:
         parts.append(f"{', '.join(map(clean, where.failed))} cannot be read: codeintel doctor")
     if where.unindexed and results.scope.kinds:
@@ -147,6 +148,14 @@ def location(hit: Hit) -> str:
 def clean(text: str) -> str:
     """Replace characters that control the cursor or the writing direction."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _reasons_by_words(where: Coverage) -> list[str]:
+    """Name the repositories that were searched by words alone, by reason."""
+    names = dict[str, list[str]]()
+    for repo, reason in where.by_words.items():
+        names.setdefault(reason, []).append(clean(repo))
+    return [f"{', '.join(own)} by words only: {clean(reason)}" for reason, own in names.items()]
 
 
 def status_table(repositories: list[RepositoryStatus]) -> list[tuple[str, ...]]:
@@ -183,6 +192,9 @@ def status_notes(repositories: list[RepositoryStatus], with_skipped: bool) -> li
         f"{r.name}: its last run was stopped {r.stopped}; codeintel refresh {r.name} resumes it"
         for r in repositories
         if r.stopped
+    ]
+    notes += [
+        f"{r.name}: embedded by {r.embedder} of embedders.toml" for r in repositories if r.embedder
     ]
     notes += [
         f"{r.name}: its first run did not finish; codeintel refresh {r.name} resumes it"

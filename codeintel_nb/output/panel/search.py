@@ -175,6 +175,10 @@ def _note(results: Results) -> str:
     notes = []
     if coverage.failed:
         notes.append(f"{', '.join(map(clean, coverage.failed))} cannot be read.")
+    notes += [
+        f"{clean(repo)} is searched by words only: {clean(reason)}"
+        for repo, reason in coverage.by_words.items()
+    ]
     if coverage.building and not isinstance(results.query, TextQuery):
         verb = "is" if len(coverage.building) == 1 else "are"
         notes.append(f"{', '.join(map(clean, coverage.building))} {verb} not indexed yet.")
