@@ -103,12 +103,27 @@ def _rank_of(parts: Sequence[Part], ranked: RankedChunks, chunk: Chosen) -> str:
     ranking, place = ranked.ranking, (chunk.at, chunk.chunk)
     if ranking is None or place not in ranking.described.pool.places:
         return ""
-    position = ranking.described.pool.places.index(place)
-    ahead = int(np.flatnonzero(ranking.order == position)[0])
-    parts_of_score = why(ranking, position, parts[chunk.at].shard.text(chunk.chunk)).parts
-    details = "; ".join(f"{part.name} {part.value:+.2f} ({part.detail})" for part in parts_of_score)
+    pool = ranking.described.pool
+    position = pool.places.index(place)
+    own = int(np.flatnonzero(ranking.order == position)[0])
+    ahead, hit = next(
+        (rank, one)
+        for rank, one in enumerate(ranked.folds)
+        if own in (one.shown, one.scored, *one.also)
+    )
     rank = "the first hit" if ahead == 0 else f"the {ordinal(1 + ahead)} hit"
-    return f"{chunk.name} is {rank}, with a score of {ranking.score(position):.2f}: {details}."
+    if own != hit.shown:
+        at, shown = pool.places[int(ranking.order[hit.shown])]
+        shard = parts[at].shard
+        path = shard.paths[int(shard.chunk_file[shown])]
+        return (
+            f"{chunk.name} is folded into {rank}, as a copy or an overload: "
+            f"{path}:{int(shard.chunk_line[shown])}."
+        )
+    scored = int(ranking.order[hit.scored])
+    parts_of_score = why(ranking, scored, parts[chunk.at].shard.text(chunk.chunk)).parts
+    details = "; ".join(f"{part.name} {part.value:+.2f} ({part.detail})" for part in parts_of_score)
+    return f"{chunk.name} is {rank}, with a score of {ranking.score(scored):.2f}: {details}."
 
 
 def _distance(

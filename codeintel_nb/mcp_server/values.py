@@ -92,6 +92,7 @@ class FoundHit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     signature: str = ""
     doc: str = ""
     why: Why | None = None  # of a search by meaning that asks: the parts of the score
+    also: tuple[str, ...] = ()  # places of near copies and overloads
 
     @classmethod
     def of(cls, hit: Hit) -> FoundHit:
@@ -102,7 +103,7 @@ class FoundHit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             repo=hit.repo, path=hit.path, start_line=hit.start_line, end_line=hit.end_line,
             snippet=hit.snippet, language=hit.language, kind=hit.kind, symbol=hit.symbol,
             column=column, cell=cell, score=hit.score, signature=hit.signature, doc=hit.doc,
-            why=hit.why,
+            why=hit.why, also=hit.also,
         )  # fmt: skip
 
 

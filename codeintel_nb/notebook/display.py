@@ -28,7 +28,7 @@ from ..output.highlight import (
     telling_lines,
 )
 from ..output.places import facts_of, is_hidden, is_output, is_prose, place_in_words, utf16
-from ..output.plain_text import MAX_LINE_CHARACTERS, caption, clean, location, plain
+from ..output.plain_text import MAX_LINE_CHARACTERS, also, caption, clean, location, plain
 from ..output.progress import plural
 from ..output.wording import in_notebook
 from ..scopes.globs import empty_hint
@@ -178,6 +178,9 @@ def _row(results: Results, hit: Hit, pictures: Pictures) -> str:
     if hit.symbol and not isinstance(results.query, TextQuery) and not is_output(hit):
         symbol = f"<br><small>{html.escape(hit.kind)} {html.escape(clean(hit.symbol))}</small>"
     doc = f"<small>{html.escape(clean(hit.doc.partition(chr(10))[0]))}</small>" if hit.doc else ""
+    if hit.also:
+        title = html.escape(clean(", ".join(hit.also)))
+        doc += f"<small title='{title}'>{html.escape(clean(also(hit)))}</small>"
     return (
         f"<tr><th scope='row' style='{_LEFT};vertical-align:top;font-weight:normal;"
         f"white-space:nowrap'>{place}{symbol}</th>"
@@ -327,6 +330,8 @@ def _markdown(results: Results, hits: tuple[Hit, ...]) -> str:
         parts.append(
             f"[{name}]({quote(target)}#line={hit.start_line - 1})" if target else f"**{name}**"
         )
+        if hit.also:
+            parts[-1] += f" {_escaped(clean(also(hit)))}"
         if hit.snippet:
             lines = "\n".join(
                 clean(line)[:MAX_LINE_CHARACTERS] for line in hit.snippet.split("\n")[:MAX_LINES]

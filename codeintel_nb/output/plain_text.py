@@ -13,6 +13,7 @@ from .progress import duration, plural, size, skipped
 
 MAX_LINES = 6  # of a snippet: ten hits should fit a screen or two
 MAX_LINE_CHARACTERS = 240
+MAX_ALSO = 3  # places of copies and overloads that are named
 MAX_PATHS = 10  # listed for each reason to skip files
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 
@@ -39,12 +40,19 @@ def plain(results: Results, shown: int | None = None) -> str:
             ]
         else:
             lines.append(f"{name}  {clean(hit.symbol)}".rstrip())
+            lines += [f"       {clean(also(hit))}"] * bool(hit.also)
             lines += [f"  {number:>5}  {text}" for number, text in _numbered(hit)]
             lines += [f"  {line}" for line in repr(hit.why).splitlines()] if hit.why else []
     if results.why_not:
         lines.append(clean(results.why_not))
     lines.append(f"[{caption(results, len(hits))}]")
     return "\n".join(lines)
+
+
+def also(hit: Hit) -> str:
+    """Name the first places folded into a hit: ``also in a.py:3, b.py:9 and 2 more``."""
+    more = len(hit.also) - MAX_ALSO
+    return f"also in {', '.join(hit.also[:MAX_ALSO])}{f' and {more:,} more' if more > 0 else ''}"
 
 
 def _numbered(hit: Hit) -> Iterable[tuple[int, str]]:

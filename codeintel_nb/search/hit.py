@@ -54,6 +54,8 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     # of start_line: 1-based, in the notebook cell's source, or in its output (kind text)
     cell_line: int | None = None
     why: Why | None = None  # of a semantic search that asks: the parts of the score
+    # of a semantic search: places of near copies, and of overloads, which are no hits of their own
+    also: tuple[str, ...] = ()
 
     @property
     def location(self) -> str:
@@ -357,7 +359,7 @@ class Results(msgspec.Struct, frozen=True):
         return Results.presenter(self)
 
 
-_ALL_COLUMNS = tuple(name for name in Hit.__struct_fields__ if name != "why")  # no plain value
+_ALL_COLUMNS = tuple(name for name in Hit.__struct_fields__ if name not in ("why", "also"))
 # of a table of hits, by the search that found them
 _COLUMNS: dict[Any, tuple[str, ...]] = {
     TextQuery: ("repo", "path", "start_line", "cell", "language", "kind", "symbol", "snippet"),

@@ -189,12 +189,16 @@ class Shard:
         file = int(self._first_symbol.searchsorted(number, "right")) - 1
         return self.chunk_at(file, self._symbol_line[number])
 
+    def definitions_in(self, chunks: Ids) -> tuple[Ids, Ids]:
+        """Return the first definition that begins in each chunk, and their number."""
+        files = self.chunk_file[chunks].astype(np.int64) << 32
+        first: Ids = self._symbol_keys.searchsorted(files | self.chunk_line[chunks], "left")
+        end = self._symbol_keys.searchsorted(files | self.chunk_end_line[chunks], "right")
+        return first, np.maximum(end - first, 0)
+
     def names_in(self, chunks: Ids) -> list[tuple[str, ...]]:
         """Return the names, with their containers, of the definitions that begin in each chunk."""
-        files = self.chunk_file[chunks].astype(np.int64) << 32
-        first = self._symbol_keys.searchsorted(files | self.chunk_line[chunks], "left")
-        end = self._symbol_keys.searchsorted(files | self.chunk_end_line[chunks], "right")
-        counts = np.maximum(end - first, 0)
+        first, counts = self.definitions_in(chunks)
         ends = np.cumsum(counts)
         numbers = np.repeat(first - (ends - counts), counts) + np.arange(int(counts.sum()))
         labels = self.symbol_labels(numbers)
@@ -252,12 +256,8 @@ class Shard:
     def symbol_chunk(self) -> Ids:
         """Return the first chunk of each definition."""
         keys = self.chunk_file.astype(np.int64) << 32 | self.chunk_line
-        return (
-            np.searchsorted(
-                keys, self.symbol_file.astype(np.int64) << 32 | self.symbol_line, "right"
-            )
-            - 1
-        )
+        chunks: Ids = np.searchsorted(keys, self._symbol_keys, "right") - 1
+        return chunks
 
     @cached_property
     def vectors(self) -> VectorIndex:

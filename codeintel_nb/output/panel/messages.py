@@ -89,6 +89,7 @@ class Row(msgspec.Struct, frozen=True):
     cell_line: int | None  # 1-based
     is_prose: bool  # Markdown or plain text, not code
     is_output: bool  # printed by the cell
+    also: tuple[str, ...]  # places of near copies and overloads
 
 
 class FileRows(msgspec.Struct, frozen=True):

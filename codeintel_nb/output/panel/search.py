@@ -243,6 +243,7 @@ def _row(client: PanelClient, results: Results, hit: Hit) -> Row:
         marks=tuple((utf16(text, a), utf16(text, b)) for a, b in spans if a < b),
         symbol=clean(hit.symbol), kind=hit.kind, column=_utf16_column(line, hit), cell=hit.cell,
         cell_line=hit.cell_line, is_prose=is_prose(hit), is_output=is_output(hit),
+        also=tuple(map(clean, hit.also)),
     )  # fmt: skip
 
 

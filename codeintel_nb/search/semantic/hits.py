@@ -36,6 +36,7 @@ class Ranked(NamedTuple):
     candidate: Candidate
     score: float
     why: Why | None = None
+    also: tuple[Candidate, ...] = ()  # near copies and overloads
 
 
 def hydrated(shards: dict[str, Shard], ranked: list[Ranked]) -> list[Hit]:
@@ -62,7 +63,14 @@ def _hydrate(shard: Shard, ranked: Ranked, signatures: dict[tuple[str, int], str
         cell=None if cell < 0 else cell, revision=shard.revision(file),
         cell_line=cell_line(shard, chunk, candidate.start_line),
         signature=signatures.get((candidate.shard, chunk), ""), why=ranked.why,
+        also=tuple(_place(one, candidate.repo) for one in ranked.also),
     )  # fmt: skip
+
+
+def _place(candidate: Candidate, repo: str) -> str:
+    """Return a chunk's place as results name it, with its repository if that is another."""
+    place = f"{candidate.path}:{candidate.start_line}"
+    return place if candidate.repo == repo else f"{candidate.repo}/{place}"
 
 
 def _signatures(shard: Shard, candidates: list[Candidate]) -> dict[tuple[str, int], str]:

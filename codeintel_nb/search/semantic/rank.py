@@ -18,6 +18,7 @@ from ..ranking.order import Ranking, rank_pool
 from ..ranking.pool import Pool, pool_of
 from ..ranking.search_cells import only_searches
 from .candidates import Found, Place, Scored, Statistics, best_places
+from .folding import Fold, fold
 from .hits import Candidate, Ranked
 from .plan import CANDIDATES, SearchPlan, depth
 from .scales import scales_of
@@ -31,6 +32,7 @@ class RankedChunks(NamedTuple):
     chunks: list[Ranked]
     confidence: float | None = None
     ranking: Ranking | None = None
+    folds: list[Fold] = []  # positions are those in the order of the ranking
 
 
 def rank(found: list[Found], plan: SearchPlan, collection: Statistics) -> RankedChunks:
@@ -43,19 +45,15 @@ def rank(found: list[Found], plan: SearchPlan, collection: Statistics) -> Ranked
     by_words = best_places(found, [(one.lexical_ids, one.lexical) for one in found], deep)
     by_vectors = closest_places(found, deep)
     if plan.query.mode == "dense":
-        return RankedChunks(_by_meaning(found, by_vectors, plan)[:limit])
+        return RankedChunks(_without_copies(found, _by_meaning(found, by_vectors, plan))[:limit])
     pool, fused = _pool(found, by_words, by_vectors, plan)
     if not pool.files:
         return RankedChunks(_rest(found, fused, set(), [])[:limit])
     ranking = rank_pool(pool, question_of(plan, collection), fused)
-    ranked = [
-        Ranked(
-            _candidate(found, *pool.places[chunk]),
-            ranking.score(chunk),
-            why(ranking, chunk, _text(found, *pool.places[chunk])) if plan.query.why else None,
-        )
-        for chunk in ranking.order[:limit].tolist()
-    ]
+    places = [pool.places[chunk] for chunk in ranking.order.tolist()]
+    names = [pool.names[chunk] for chunk in ranking.order.tolist()]
+    folds = fold(found, places, names, len(places) if plan.query.why_not else limit)
+    ranked = [_folded(found, ranking, places, one, plan.query.why) for one in folds[:limit]]
     confidence = None
     if plan.query.mode == "hybrid":
         texts = [_text(found, *pool.places[chunk]) for chunk in best_pieces(ranking)]
@@ -65,7 +63,20 @@ def rank(found: list[Found], plan: SearchPlan, collection: Statistics) -> Ranked
     if len(ranked) < limit and deep > CANDIDATES:
         scores = _fused(by_words, by_vectors, plan.dense_weight)
         ranked += _rest(found, scores, {*pool.places, *fused}, ranked)
-    return RankedChunks(ranked[:limit], confidence, ranking)
+    return RankedChunks(ranked[:limit], confidence, ranking, folds)
+
+
+def _folded(
+    found: list[Found], ranking: Ranking, places: list[Place], one: Fold, with_why: bool
+) -> Ranked:
+    """Return a hit with the score of the best of those folded into it."""
+    chunk = int(ranking.order[one.scored])
+    return Ranked(
+        _candidate(found, *places[one.shown]),
+        ranking.score(chunk),
+        why(ranking, chunk, _text(found, *places[one.shown])) if with_why else None,
+        tuple(_candidate(found, *places[other]) for other in one.also),
+    )
 
 
 def _rest(
@@ -174,6 +185,30 @@ def _by_meaning(
     ranks = [(rank, one) for ranked in lists for rank, one in enumerate(ranked, 1)]
     ranks.sort(key=lambda item: (item[0], item[1].candidate.order))
     return [one._replace(score=1 / (K + rank)) for rank, one in ranks]
+
+
+def _without_copies(found: list[Found], ranked: list[Ranked]) -> list[Ranked]:
+    """Fold near copies and overloads among the best candidates of each kind."""
+    shards = {one.part.shard.id: at for at, one in enumerate(found)}
+    best = ranked[:CANDIDATES]
+    places = [(shards[one.candidate.shard], one.candidate.chunk) for one in best]
+    folded = [
+        best[one.shown]._replace(
+            score=best[one.scored].score,
+            also=tuple(best[other].candidate for other in one.also),
+        )
+        for one in fold(found, places, _names(found, places), len(places))
+    ]
+    return [*folded, *ranked[CANDIDATES:]]
+
+
+def _names(found: list[Found], places: list[Place]) -> list[tuple[str, ...]]:
+    of_place = dict[Place, tuple[str, ...]]()
+    for number, one in enumerate(found):
+        chunks = [chunk for at, chunk in places if at == number]
+        names = one.part.shard.names_in(np.array(chunks, np.int64))
+        of_place |= {(number, chunk): own for chunk, own in zip(chunks, names, strict=True)}
+    return [of_place[place] for place in places]
 
 
 def _refined(by_shard: list[Found], by_vectors: list[Scored], plan: SearchPlan) -> list[Ranked]:

@@ -283,6 +283,9 @@ export class List {
     if (row.symbol && row.kind !== 'markdown' && this.showsSymbols) {
       text.append(element('b', { text: row.symbol }), ' ');
     }
+    if (row.also.length) {
+      text.append(element('small', { class: 'also', text: `+${row.also.length}` }), ' ');
+    }
     for (const [part, marked] of fitted(row.text, row.marks, this._columns())) {
       text.append(marked ? element('mark', { text: part }) : part);
     }
@@ -293,7 +296,9 @@ export class List {
         ...events,
         class: 'row hit',
         'aria-level': '2',
-        title: [row.where, row.kind === 'file' ? '' : row.symbol].filter(Boolean).join(' · ')
+        title: [row.where, row.kind === 'file' ? '' : row.symbol, row.also.length ? `also ${row.also.join(', ')}` : '']
+          .filter(Boolean)
+          .join(' · ')
       },
       element('span', { class: row.is_prose ? 'label prose' : row.is_output ? 'label output' : 'label', text: row.label }),
       text,

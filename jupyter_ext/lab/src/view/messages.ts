@@ -69,6 +69,7 @@ export interface Row {
   cell_line: number | null;
   is_prose: boolean;
   is_output: boolean;
+  also: string[];
 }
 
 export interface FileRows {

@@ -1,0 +1,163 @@
+"""Folding of near copies, and of a function's overloads, into the best of them.
+
+A reader wants each answer once. Copies are told by their text; equal names and like lengths choose
+the few texts to compare.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...index.shard.shard import Shard
+from .candidates import Found, Place
+
+LEAST_ALIKE = 0.9  # similarity of two near copies: characters in common, in the same order
+# of two without a name, such as the heads of files: a licence and imports are no answer
+LEAST_ALIKE_UNNAMED = 0.98
+LIKE_LENGTH = 0.75  # least ratio of the lengths, in words, of two texts that are compared
+
+
+_ASSIGNMENT = re.compile(r"\s*(?:(?:export|const|let|var)\s+)*[\w.$]+\s*(?::[^=]*)?=[^=>]")
+
+
+class Fold(NamedTuple):
+    """A hit to show: the positions of its chunk, of the one that gives its score, and of others."""
+
+    shown: int
+    scored: int
+    also: list[int]
+
+
+def fold(
+    found: list[Found], places: Sequence[Place], names: Sequence[tuple[str, ...]], limit: int
+) -> list[Fold]:
+    """Return the first ``limit`` of the places, in their order, with those like them folded in.
+
+    ``names`` are of the definitions that begin in each place, or its heading. What is folded into a
+    place does not depend on the limit.
+    """
+    texts = _Texts(found, places, names)
+    taken = set[int]()
+    folds = list[Fold]()
+    for position in range(len(places)):
+        if len(folds) == limit:
+            break
+        if position in taken:
+            continue
+        copies = texts.copies_of(position)
+        also = [other for other in copies if other > position and other not in taken]
+        taken.update(also)
+        shown = position
+        for other in texts.overloads_of(position):
+            if other <= position or other in taken:
+                continue
+            if texts.is_stub(shown):
+                also.append(shown)
+                shown = other
+            elif texts.is_stub(other):
+                also.append(other)
+            else:
+                continue
+            taken.add(other)
+        folds.append(Fold(shown, position, sorted(also)))
+    return folds
+
+
+class _Texts:
+    """Texts of places, read at the first comparison."""
+
+    def __init__(
+        self, found: list[Found], places: Sequence[Place], names: Sequence[tuple[str, ...]]
+    ) -> None:
+        self._shards = [one.part.shard for one in found]
+        self._places, self._names = places, names
+        self._texts = dict[int, str]()
+        self._ratio = _ratio()
+        self._of_names = dict[tuple[str, ...], list[int]]()
+        for position, own in enumerate(names):
+            self._of_names.setdefault(own, []).append(position)
+        self._in_file = dict[tuple[int, int], list[int]]()  # places that define something
+        pairs = np.array(places, np.int64).reshape(-1, 2)
+        lengths = np.zeros(len(places), np.int64)
+        for number, shard in enumerate(self._shards):
+            own_places = np.flatnonzero(pairs[:, 0] == number)
+            chunks = pairs[own_places, 1]
+            lengths[own_places] = shard.lexicon.lengths[chunks]
+            defines = own_places[shard.definitions_in(chunks)[1] > 0]
+            files = shard.chunk_file[pairs[defines, 1]].tolist()
+            for position, file in zip(defines.tolist(), files, strict=True):
+                self._in_file.setdefault((number, file), []).append(position)
+        self._lengths: list[int] = lengths.tolist()
+
+    def copies_of(self, position: int) -> list[int]:
+        """Return the places with the same names and almost the same text, this one included."""
+        length = self._lengths[position]
+        like = [
+            other
+            for other in self._of_names[self._names[position]]
+            if LIKE_LENGTH * length <= self._lengths[other] <= length / LIKE_LENGTH
+        ]
+        if len(like) < 2:
+            return like
+        own = self._text(position)
+        least = LEAST_ALIKE if any(self._names[position]) else LEAST_ALIKE_UNNAMED
+        return [other for other in like if self._is_like(own, other, least)]
+
+    def overloads_of(self, position: int) -> list[int]:
+        """Return the places of the same file that define names of this one alone, or all of them.
+
+        This one is included.
+        """
+        at, chunk = self._places[position]
+        siblings = self._in_file.get((at, int(self._shards[at].chunk_file[chunk])), [])
+        if len(siblings) < 2 or position not in siblings:
+            return []
+        own = {*self._names[position]}
+        return [
+            other
+            for other in siblings
+            if own.issuperset(self._names[other]) or own.issubset(self._names[other])
+        ]
+
+    def is_stub(self, position: int) -> bool:
+        """Whether a place only declares what it names, without a body."""
+        at, chunk = self._places[position]
+        shard = self._shards[at]
+        (first,), (count,) = shard.definitions_in(np.array([chunk]))
+        return all(_is_stub(shard, number) for number in range(first, first + count))
+
+    def _is_like(self, text: str, position: int, least: float) -> bool:
+        other = self._text(position)
+        return text == other or self._ratio(text, other, score_cutoff=least) > 0
+
+    def _text(self, position: int) -> str:
+        if position not in self._texts:
+            at, chunk = self._places[position]
+            self._texts[position] = self._shards[at].text(chunk)
+        return self._texts[position]
+
+
+def _ratio() -> Any:
+    """Import rapidfuzz at its first use."""
+    from rapidfuzz.distance import Indel
+
+    return Indel.normalized_similarity
+
+
+def _is_stub(shard: Shard, number: int) -> bool:
+    """Whether a definition ends like a declaration: ``def f(x: int) -> str: ...`` or with ``;``."""
+    file = int(shard.symbol_file[number])
+    last = _line(shard, file, int(shard.symbol_end_line[number])).rstrip()
+    if last.endswith("..."):
+        return True
+    first = _line(shard, file, int(shard.symbol_line[number]))
+    return last.endswith(";") and not last.endswith("};") and not _ASSIGNMENT.match(first)
+
+
+def _line(shard: Shard, file: int, line: int) -> str:
+    chunk = shard.chunk_at(file, line)  # a definition may end in a later one
+    return shard.text(chunk).split("\n")[line - int(shard.chunk_line[chunk])]
