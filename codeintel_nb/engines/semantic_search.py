@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import reduce
-from operator import or_
 from typing import Protocol, TypeVar
 
 from ..embedding.embedder import Embedder
@@ -16,9 +14,9 @@ from ..index.shard.shard import Shard
 from ..search.hit import Reason
 from ..search.mask import ScopeMask
 from ..search.query import MAX_RANKED_CHUNKS, Bounds, SemanticQuery
-from ..search.semantic.candidates import Part, candidates, statistics
+from ..search.semantic.candidates import Part, Statistics, candidates, folders_above, statistics
 from ..search.semantic.hits import hydrated
-from ..search.semantic.plan import SearchPlan, depth, plan_search
+from ..search.semantic.plan import SearchPlan, depth, plan_search, with_vectors
 from ..search.semantic.rank import rank
 from .engine import Answer, Target
 from .why_not import why_not
@@ -52,8 +50,12 @@ def semantic_search(
     if not parts:
         missing = f"{query.why_not} is not in scope." if query.why_not else ""
         return Answer([], 0, "", {"search": _ms(began)}, why_not=missing)
-    plan = plan_search(query, *_embedders_of(parts, embedders))
-    collection = reduce(or_, [statistics(part, plan.terms) for part in parts])
+    plan = plan_search(query)
+    collection = Statistics.summed([statistics(part, plan.terms) for part in parts])
+    folders = folders_above(parts)
+    plan = with_vectors(
+        plan, lambda term: collection.is_common(term, folders), *_embedders_of(parts, embedders)
+    )
     planned = time.perf_counter()
     most = depth(query)
     by_part = shards.each(

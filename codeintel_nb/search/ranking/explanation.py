@@ -27,8 +27,9 @@ def why(ranking: Ranking, chunk: int, text: str) -> Why:
     steps = Counter[str]()
     for one, value in zip(FEATURES.values(), ranking.contributions[file].tolist(), strict=True):
         steps[one.part] += value
-    is_overview = ranking.described.question.intent.is_overview
-    steps["overview" if is_overview else "definition"] += int(ranking.rules[file])
+    intent = ranking.described.question.intent
+    rule = "overview" if intent.is_overview else "notebook" if intent.wants_notebook else ""
+    steps[rule or "definition"] += int(ranking.rules[file])
     steps["further piece"] -= FURTHER_PIECE * int(ranking.pieces[chunk])
     details = _Details(ranking, chunk, text)
     parts = [Part(name, value / STEP, details.of(name)) for name, value in steps.items() if value]
@@ -83,6 +84,9 @@ class _Details:
 
     def overview(self) -> str:
         return "says what the repository is about"
+
+    def notebook(self) -> str:
+        return "is a notebook"
 
     def file(self) -> str:
         file = self._file

@@ -20,6 +20,16 @@ _OVERVIEW = re.compile(
     rf"|{_WHOLE} (?:overview|introduction|description|purpose))\W*",
     re.I,
 )
+_HOW_TO = re.compile(
+    r"\W*(?:how (?:do|can|could|would|should) (?:I|you|we|one)\b|how to\b|show me how\b"
+    r"|(?:an? )?(?:code )?(?:examples?|snippets?) (?:of|for|that)\b)",
+    re.I,
+)
+_NOTEBOOK = re.compile(
+    r"\W*(?:(?:in )?(?:which|what)|(?:find )?(?:the|an?|any)) notebooks?\b"
+    r"|\W*notebooks? (?:that|which|about|on|with|where|for)\b",
+    re.I,
+)
 _EMBEDDED_NAME = re.compile(r"\b(?:[A-Z][a-z]\w*[A-Z]\w*|[a-z]\w*[A-Z]\w+|[A-Za-z]\w*_\w+)\b")
 
 
@@ -33,6 +43,8 @@ class QueryIntent(NamedTuple):
     is_overview: bool = False  # it asks what the repository is about
     spelled: tuple[str, ...] = ()  # the query's spelling of each of ``words``
     container: str = ""  # what a qualified name has before its last part, in lower case
+    wants_code: bool = False  # it asks how to do something: code cells come before prose
+    wants_notebook: bool = False  # it asks for a notebook: headings tell what each is about
 
 
 @lru_cache(256)
@@ -61,4 +73,6 @@ def parse_query(text: str) -> QueryIntent:
         text=plain,
         is_overview=_OVERVIEW.fullmatch(plain) is not None,
         container=container,
+        wants_code=_HOW_TO.match(plain) is not None,
+        wants_notebook=_NOTEBOOK.match(plain) is not None,
     )

@@ -7,14 +7,20 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...index.shard.shard import KINDS
 from ...index.shard.vectors import Ids
 from .features import Described, Question, describe, matrix_of
+from .intent import QueryIntent
 from .model import STEP, Model, Steps, default_model
-from .pool import OVERVIEW, Pool
+from .pool import OVERVIEW, PACKAGE, Pool
 
 # added to the score of a file that defines the query, if that is one name: it comes first
 DEFINITION_RULE = 8 * STEP
-OVERVIEW_RULE = 12 * STEP  # the same for a README, if the query asks what a repository is about
+OVERVIEW_RULE = 20 * STEP  # the same for a README, if the query asks what a repository is about
+PACKAGE_RULE = 12 * STEP  # and for the document of a package, after any README
+NOTEBOOK_RULE = 8 * STEP  # the same for notebooks, if the query asks for one
+PREFERRED = 0.01  # fused score of a piece that is first both by words and by vectors, about
+_CODE_CELL, _PROSE = KINDS.index("cell"), KINDS.index("markdown")
 FURTHER_PIECE = 4 * STEP  # a further piece of a file is lower by this than the piece before
 
 
@@ -47,20 +53,35 @@ def rank_pool(
         for chunk, one in pool.defines.items():
             if one.strength >= 1:
                 rules[pool.file[chunk]] = DEFINITION_RULE
-    if question.intent.is_overview:
-        rules += [OVERVIEW_RULE * bool(OVERVIEW.fullmatch(file.path)) for file in pool.files]
-    pieces = pieces_of(pool, fused)
+    elif question.intent.is_overview:
+        rules += [_overview_rule(file.path) for file in pool.files]
+    elif question.intent.wants_notebook:
+        rules += [NOTEBOOK_RULE * file.is_notebook for file in pool.files]
+    pieces = pieces_of(pool, fused, question.intent)
     scores = (contributions.sum(axis=1) + rules)[pool.file] - FURTHER_PIECE * pieces
     order = np.argsort(-scores, kind="stable")  # ties in path order
     return Ranking(described, contributions, rules, pieces, scores, order)
 
 
-def pieces_of(pool: Pool, fused: Mapping[tuple[int, int], float]) -> Ids:
+def _overview_rule(path: str) -> int:
+    if OVERVIEW.fullmatch(path):
+        return OVERVIEW_RULE
+    # of two packages, the outer one says what the whole is about
+    return PACKAGE_RULE - STEP * path.count("/") if PACKAGE.fullmatch(path) else 0
+
+
+def pieces_of(pool: Pool, fused: Mapping[tuple[int, int], float], intent: QueryIntent) -> Ids:
     """Return the position of each chunk among the pieces of its file, best first.
 
-    Definitions of the query's names come first, types before others.
+    Definitions of the query's names come first, types before others. Of a notebook come code cells
+    first if the query asks how to do something, and prose if it asks which notebook it is.
     """
     value = np.array([fused.get(place, 0.0) for place in pool.places])
+    if intent.wants_code:
+        value += PREFERRED * (pool.kinds == _CODE_CELL)
+    elif intent.wants_notebook:
+        has_heading = np.array([names != ("",) for names in pool.names], bool)
+        value += PREFERRED * ((pool.kinds == _PROSE) & has_heading)
     for chunk, one in pool.defines.items():
         value[chunk] += one.strength * (2 if one.is_type else 1)
     order = np.lexsort((pool.lines, -value, pool.file))

@@ -20,6 +20,10 @@ from .roles import roles_of
 Floats = npt.NDArray[np.float64]
 
 OVERVIEW = re.compile(r"(?:docs?/)?(?:README|index)\.(?:md|mdx|markdown|rst|adoc|txt)|README", re.I)
+# of a package: its own words on what it is for
+PACKAGE = re.compile(
+    r"(?:src/)?(?:[\w.-]+/)?(?:__init__\.py|doc\.go|package-info\.java|src/lib\.rs)"
+)
 _TYPE = KINDS.index("class")
 OTHER_CASE = 0.5  # strength of a definition whose name differs in case
 CONTAINS = 0.4  # strength of one whose name only contains the query's, between dots
@@ -83,6 +87,7 @@ class PoolFile(NamedTuple):
     roles: int
     is_generated: bool
     is_reexport: bool
+    is_notebook: bool
     mean_cosine: float  # of the query with the mean of all the file's chunks
 
 
@@ -93,6 +98,7 @@ class Pool(NamedTuple):
     file: Ids  # position of each chunk's file
     places: list[tuple[int, int]]  # position of each chunk's shard, and its number there
     lines: Ids  # first line of each chunk
+    kinds: Ids  # of each chunk, an index into KINDS
     lexical: Floats
     dense: Floats
     defines: dict[int, Definition]  # by position of the chunk
@@ -116,7 +122,7 @@ class Pool(NamedTuple):
 def pool_of(candidates: Sequence[ShardCandidates]) -> Pool:
     """Gather the candidates of all shards, independent of the sharding."""
     files = dict[tuple[int, int], PoolFile]()
-    rows: list[tuple[tuple[int, int], int, int, float, float]] = []
+    rows: list[tuple[tuple[int, int], int, int, float, float, int]] = []
     for at, one in enumerate(candidates):
         shard = one.shard
         owners = shard.chunk_file[one.chunks].tolist()
@@ -127,7 +133,7 @@ def pool_of(candidates: Sequence[ShardCandidates]) -> Pool:
         rows += zip(
             zip([at] * len(owners), owners, strict=True), one.chunks.tolist(),
             shard.chunk_line[one.chunks].tolist(), one.lexical.tolist(),
-            one.scale(one.dense).tolist(),
+            one.scale(one.dense).tolist(), shard.chunk_kind[one.chunks].tolist(),
             strict=True,
         )  # fmt: skip
     in_order = sorted(files, key=lambda place: path_order(files[place].repo, files[place].path))
@@ -139,6 +145,7 @@ def pool_of(candidates: Sequence[ShardCandidates]) -> Pool:
         file=np.array([position[row[0]] for row in rows], np.int64),
         places=places,
         lines=np.array([row[2] for row in rows], np.int64),
+        kinds=np.array([row[5] for row in rows], np.int64),
         lexical=np.array([row[3] for row in rows]),
         dense=np.array([row[4] for row in rows]),
         defines={
@@ -172,6 +179,7 @@ def _pool_file(shard: Shard, repo: str, file: int, mean_cosine: float) -> PoolFi
         roles=roles_of(path),
         is_generated=bool(shard.file_flags[file] & IS_GENERATED),
         is_reexport=bool(shard.file_flags[file] & IS_REEXPORT),
+        is_notebook=bool(shard.chunk_cell[shard.file_chunk[file]] >= 0),
         mean_cosine=mean_cosine,
     )
 
@@ -181,7 +189,8 @@ def overviews_of(shard: Shard, inside: npt.NDArray[np.bool_] | None) -> list[int
     chunks = [
         int(shard.file_chunk[number])
         for number, path in enumerate(shard.paths)
-        if OVERVIEW.fullmatch(path) and shard.file_chunk[number] < shard.file_chunk[number + 1]
+        if (OVERVIEW.fullmatch(path) or PACKAGE.fullmatch(path))
+        and shard.file_chunk[number] < shard.file_chunk[number + 1]
     ]
     return [chunk for chunk in chunks if inside is None or inside[chunk]]
 

@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
+from posixpath import commonpath, dirname
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ...embedding.words import parts_of, stem
 from ...index.shard.shard import Shard
 from ...index.shard.vectors import Found as Closest
 from ...index.shard.vectors import Ids, top
@@ -24,21 +26,29 @@ Place = tuple[int, int]  # position of a shard, number of a chunk
 Scored = tuple[Place, float]
 
 
+COMMON = 0.9  # share of the chunks above which the name of a folder tells nothing
+
+
 class Statistics(NamedTuple):
-    """BM25 statistics of a collection; those of shards add up."""
+    """BM25 statistics of a collection."""
 
     chunks: int
     total_length: int
     frequencies: dict[str, int]
     files: Counter[tuple[str, str]]  # of each repository and language
 
-    def __or__(self, other: Statistics) -> Statistics:
-        summed = {term: n + other.frequencies.get(term, 0) for term, n in self.frequencies.items()}
-        return Statistics(
-            self.chunks + other.chunks,
-            self.total_length + other.total_length,
-            summed,
-            self.files + other.files,
+    @classmethod
+    def summed(cls, shards: Sequence[Statistics]) -> Statistics:
+        """Return the statistics of all shards together."""
+        frequencies, files = Counter[str](), Counter[tuple[str, str]]()
+        for one in shards:
+            frequencies.update(one.frequencies)
+            files.update(one.files)
+        return cls(
+            sum(one.chunks for one in shards),
+            sum(one.total_length for one in shards),
+            dict(frequencies),
+            files,
         )
 
     def weights(self) -> dict[str, float]:
@@ -47,6 +57,10 @@ class Statistics(NamedTuple):
             term: math.log(1 + (self.chunks - n + 0.5) / (n + 0.5))
             for term, n in self.frequencies.items()
         }
+
+    def is_common(self, term: str, folders: frozenset[str]) -> bool:
+        """Whether a term of the folders above all files is in almost every chunk."""
+        return term in folders and self.frequencies.get(term, 0) > COMMON * self.chunks
 
     def language_shares(self) -> dict[tuple[str, str], float]:
         """Return the share of each repository's files in each language."""
@@ -75,9 +89,7 @@ class Found(NamedTuple):
     dense: npt.NDArray[np.float64]  # cosine
     defines: dict[int, Definition]
     overviews: list[int]  # chunks that say what the repository is about, if the query asks
-    ids: Ids  # all of these chunks, ascending, with both scores
-    words: npt.NDArray[np.float64]
-    cosines: npt.NDArray[np.float64]
+    scores: npt.NDArray[np.float32] | None  # BM25 of every chunk; None without terms
     vector: npt.NDArray[np.float32] | None  # of the query
 
     @property
@@ -86,10 +98,14 @@ class Found(NamedTuple):
         return self.part.shard.manifest.embedder
 
     def candidates(self, chunks: Ids, scale: Scale) -> ShardCandidates:
-        """Return some of ``ids``, ascending, with what ranking needs."""
-        rows = np.searchsorted(self.ids, chunks)
+        """Return chunks, ascending, with what ranking needs."""
+        words = np.zeros(len(chunks)) if self.scores is None else self.scores[chunks]
+        vectors = self.part.shard.vectors
+        cosines = (
+            np.zeros(len(chunks)) if self.vector is None else vectors.scores(self.vector, chunks)
+        )
         return ShardCandidates(
-            self.part.shard, self.part.repo, chunks, self.words[rows], self.cosines[rows],
+            self.part.shard, self.part.repo, chunks, words.astype(np.float64), cosines,
             self.vector, self.defines, scale,
         )  # fmt: skip
 
@@ -117,6 +133,14 @@ def statistics(part: Part, terms: tuple[str, ...]) -> Statistics:
     return Statistics(part.live.chunks_in_scope, total_length, frequencies, files)
 
 
+def folders_above(parts: Sequence[Part]) -> frozenset[str]:
+    """Return the stems in the names of the folders above all files, such as the project's."""
+    # files are in path order, so the first and the last suffice
+    ends = [path for part in parts for path in (*part.shard.paths[:1], *part.shard.paths[-1:])]
+    above = commonpath(map(dirname, ends)) if ends else ""
+    return frozenset(map(stem, parts_of(above)))
+
+
 def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) -> Found:
     """Return a shard's ``most`` best chunks by words, and by vectors.
 
@@ -142,15 +166,9 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
     by_files = plan.query.mode != "dense"
     defines = definitions_of(shard, intent, in_scope) if by_files else {}
     overviews = overviews_of(shard, in_scope) if by_files and intent.is_overview else []
-    ids = np.unique(
-        np.concatenate([lexical_ids, closest.ids, np.array([*defines, *overviews], np.int64)])
-    )
-    words = np.zeros(len(ids)) if scores is None else scores[ids].astype(np.float64)
-    cosines = np.zeros(len(ids)) if vector is None else shard.vectors.scores(vector, ids)
     return Found(
-        part, lexical_ids, lexical, closest.ids, closest.scores, defines, overviews,
-        ids, words, cosines, vector,
-    )  # fmt: skip
+        part, lexical_ids, lexical, closest.ids, closest.scores, defines, overviews, scores, vector
+    )
 
 
 def best_places(

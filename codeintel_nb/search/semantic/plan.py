@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -28,8 +28,8 @@ class SearchPlan(NamedTuple):
     terms: tuple[str, ...]
     # of the query, by the id of each embedder in scope; None if there is no vector: vectors are
     # unused, the query has no words, or an endpoint is away
-    vectors: dict[str, npt.NDArray[np.float32] | None]
-    embedders: dict[str, Embedder]  # by id
+    vectors: dict[str, npt.NDArray[np.float32] | None] = {}
+    embedders: dict[str, Embedder] = {}  # by id
     away: dict[str, str] = {}  # why an embedder, by its id, gave no vector
 
     @property
@@ -51,13 +51,7 @@ class SearchPlan(NamedTuple):
         return any(vector is not None for vector in self.vectors.values())
 
 
-def plan_search(
-    query: SemanticQuery, embedders: Sequence[Embedder], away: Mapping[str, str] = NO_REASONS
-) -> SearchPlan:
-    """Prepare a query for the embedders of the shards in scope.
-
-    ``away`` says why some have none, by their ids. An endpoint that does not answer joins them.
-    """
+def plan_search(query: SemanticQuery) -> SearchPlan:
     words = WORD.findall(query.query)
     keywords = [word for word in words if word.lower() not in FILLERS] or words
     terms = (
@@ -65,21 +59,51 @@ def plan_search(
         if query.mode == "dense"
         else tuple(dict.fromkeys(term for word in keywords for term in terms_of(word)))
     )
-    plan = SearchPlan(
-        query, parse_query(query.query), terms, {}, {one.id: one for one in embedders}
-    )
+    return SearchPlan(query, parse_query(query.query), terms)
+
+
+def with_vectors(
+    plan: SearchPlan,
+    is_common: Callable[[str], bool],
+    embedders: Sequence[Embedder],
+    away: Mapping[str, str] = NO_REASONS,
+) -> SearchPlan:
+    """Embed a query by the embedders of the shards in scope.
+
+    ``is_common`` tells terms that say nothing here. ``away`` says why some shards have no embedder,
+    by their ids; an endpoint that does not answer joins them.
+    """
     if not plan.dense_weight:
         return plan
+    text = telling(plan, is_common)
     vectors, reasons = dict[str, npt.NDArray[np.float32] | None](), dict(away)
     for embedder in embedders:
         try:
-            vector = embedder.embed_query(query.query)[0]
+            vector = embedder.embed_query(text)[0]
         except (EmbeddingError, MissingExtra) as error:
             reasons[embedder.id] = str(error)
             continue
         # without words all chunks are equally close
         vectors[embedder.id] = vector if vector.any() else None
-    return plan._replace(vectors=vectors, away=reasons)
+    return plan._replace(
+        vectors=vectors, away=reasons, embedders={one.id: one for one in embedders}
+    )
+
+
+def telling(plan: SearchPlan, is_common: Callable[[str], bool]) -> str:
+    """Return the query without words that say nothing here, such as the project's own name.
+
+    BM25 weighs words by their frequency; a vector does not know it.
+    """
+    common = {
+        word
+        for word in WORD.findall(plan.query.query)
+        if (terms := terms_of(word)) and all(map(is_common, terms))
+    }
+    if not common:
+        return plan.query.query
+    rest = WORD.sub(lambda match: "" if match[0] in common else match[0], plan.query.query)
+    return " ".join(rest.split()) if WORD.search(rest) else plan.query.query
 
 
 def depth(query: SemanticQuery) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from functools import reduce
-from operator import or_
 from pathlib import Path
 
 import msgspec
@@ -17,8 +15,14 @@ from codeintel_nb.search.query import SemanticQuery
 from codeintel_nb.search.ranking.confidence import Evidence, best_pieces, evidence
 from codeintel_nb.search.ranking.features import FEATURES, matrix_of
 from codeintel_nb.search.ranking.order import Ranking, rank_pool
-from codeintel_nb.search.semantic.candidates import Part, candidates, statistics
-from codeintel_nb.search.semantic.plan import CANDIDATES, plan_search
+from codeintel_nb.search.semantic.candidates import (
+    Part,
+    Statistics,
+    candidates,
+    folders_above,
+    statistics,
+)
+from codeintel_nb.search.semantic.plan import CANDIDATES, plan_search, with_vectors
 from codeintel_nb.search.semantic.rank import pool_of_found, question_of
 
 
@@ -85,8 +89,12 @@ class Pools:
 
     def ranking(self, query: str) -> Ranking | None:
         """Return the pool of a query as the product ranks it; None if it is empty."""
-        plan = plan_search(SemanticQuery(query), [self._embedder])
-        collection = reduce(or_, [statistics(part, plan.terms) for part in self._parts])
+        plan = plan_search(SemanticQuery(query))
+        collection = Statistics.summed([statistics(part, plan.terms) for part in self._parts])
+        folders = folders_above(self._parts)
+        plan = with_vectors(
+            plan, lambda term: collection.is_common(term, folders), [self._embedder]
+        )
         by_part = [candidates(part, plan, collection, CANDIDATES) for part in self._parts]
         pool, fused = pool_of_found(by_part, plan)
         return rank_pool(pool, question_of(plan, collection), fused) if pool.files else None
