@@ -176,11 +176,16 @@ class Lexicon:
         return None if at == len(self._hashes) or self._hashes[at] != target else at
 
     def scores(
-        self, weights: dict[str, float], mean_length: float, mask: npt.NDArray[np.bool_] | None
+        self,
+        weights: dict[str, float],
+        mean_length: float,
+        mask: npt.NDArray[np.bool_] | None,
+        having: list[npt.NDArray[np.integer[Any]]] | None = None,
     ) -> npt.NDArray[np.float32]:
         """Return the BM25 score of every chunk in the mask.
 
-        ``weights`` are the terms with their inverse document frequencies.
+        ``weights`` are the terms with their inverse document frequencies. ``having`` gets the
+        chunks in the mask that have each term, ascending.
         """
         scores = np.zeros(len(self.lengths), np.float32)
         for term, weight in weights.items():
@@ -191,4 +196,6 @@ class Lexicon:
             tf = counts.astype(np.float32)
             norm = K1 * (1 - B) + (K1 * B / mean_length) * self.lengths[chunks]
             scores[chunks] += weight * tf / (norm.astype(np.float32) + tf)
+            if having is not None:
+                having.append(chunks)
         return scores

@@ -22,6 +22,7 @@ from .roles import ROLES, roles_asked
 MIN_WORD = 3  # letters of a word that a part of a path may continue: lay, layout
 MIN_PART = 4  # letters of a part that a word may continue: pre- says nothing of a preview
 _ROLE_NAMES = frozenset({"__init__", "index", "mod", "lib", "main", "init", "package-info"})
+ENOUGH = 0.45  # share of the query in a piece beyond which more of it tells nothing (measured)
 _RANK_OFFSET = 10  # a rank r counts 1/(10 + r)
 
 
@@ -110,6 +111,12 @@ def pieces_words(d: Described) -> Floats:
     """Count the pieces that share a word with the query."""
     counts = np.bincount(d.pool.file[d.pool.lexical > 0], minlength=len(d.pool.files))
     return np.log1p(counts.astype(np.float64))
+
+
+@feature("words")
+def covered_words(d: Described) -> Floats:
+    """Share of the query, by weight, in one piece, up to a part: less misses what it is about."""
+    return np.minimum(d.pool.best(d.pool.covered), ENOUGH)
 
 
 # by vectors

@@ -63,7 +63,8 @@ class ShardCandidates(NamedTuple):
     dense: Floats  # cosine; 0 if the query has no vector
     vector: npt.NDArray[np.float32] | None  # of the query
     defines: dict[int, Definition]  # the best of each chunk
-    scale: Scale = SAME  # of the cosines
+    scale: Scale  # of the cosines
+    covered: Floats  # share of the query's terms, by weight, in each chunk
 
     def mean_cosines(self, files: Ids) -> Floats:
         """Return the cosine of the query with the mean of each file's chunks."""
@@ -101,6 +102,7 @@ class Pool(NamedTuple):
     kinds: Ids  # of each chunk, an index into KINDS
     lexical: Floats
     dense: Floats
+    covered: Floats  # share of the query's terms, by weight
     defines: dict[int, Definition]  # by position of the chunk
     names: list[tuple[str, ...]]  # definitions that begin in each chunk, or its heading
 
@@ -122,7 +124,7 @@ class Pool(NamedTuple):
 def pool_of(candidates: Sequence[ShardCandidates]) -> Pool:
     """Gather the candidates of all shards, independent of the sharding."""
     files = dict[tuple[int, int], PoolFile]()
-    rows: list[tuple[tuple[int, int], int, int, float, float, int]] = []
+    rows: list[tuple[tuple[int, int], int, int, float, float, int, float]] = []
     for at, one in enumerate(candidates):
         shard = one.shard
         owners = shard.chunk_file[one.chunks].tolist()
@@ -134,6 +136,7 @@ def pool_of(candidates: Sequence[ShardCandidates]) -> Pool:
             zip([at] * len(owners), owners, strict=True), one.chunks.tolist(),
             shard.chunk_line[one.chunks].tolist(), one.lexical.tolist(),
             one.scale(one.dense).tolist(), shard.chunk_kind[one.chunks].tolist(),
+            one.covered.tolist(),
             strict=True,
         )  # fmt: skip
     in_order = sorted(files, key=lambda place: path_order(files[place].repo, files[place].path))
@@ -148,6 +151,7 @@ def pool_of(candidates: Sequence[ShardCandidates]) -> Pool:
         kinds=np.array([row[5] for row in rows], np.int64),
         lexical=np.array([row[3] for row in rows]),
         dense=np.array([row[4] for row in rows]),
+        covered=np.array([row[6] for row in rows]),
         defines={
             number: defines[chunk]
             for number, (at, chunk) in enumerate(places)

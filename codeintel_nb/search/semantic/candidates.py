@@ -90,6 +90,8 @@ class Found(NamedTuple):
     defines: dict[int, Definition]
     overviews: list[int]  # chunks that say what the repository is about, if the query asks
     scores: npt.NDArray[np.float32] | None  # BM25 of every chunk; None without terms
+    weights: list[float]  # of the query's terms
+    having: list[npt.NDArray[np.integer[Any]]]  # the chunks that have each of them
     vector: npt.NDArray[np.float32] | None  # of the query
 
     @property
@@ -100,13 +102,16 @@ class Found(NamedTuple):
     def candidates(self, chunks: Ids, scale: Scale) -> ShardCandidates:
         """Return chunks, ascending, with what ranking needs."""
         words = np.zeros(len(chunks)) if self.scores is None else self.scores[chunks]
+        covered = np.zeros(len(chunks))
+        for weight, own in zip(self.weights, self.having, strict=False):
+            covered += weight * _are_among(chunks, own)
         vectors = self.part.shard.vectors
         cosines = (
             np.zeros(len(chunks)) if self.vector is None else vectors.scores(self.vector, chunks)
         )
         return ShardCandidates(
             self.part.shard, self.part.repo, chunks, words.astype(np.float64), cosines,
-            self.vector, self.defines, scale,
+            self.vector, self.defines, scale, covered / (sum(self.weights) or 1.0),
         )  # fmt: skip
 
 
@@ -150,13 +155,11 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
     vector = plan.vector(shard.manifest.embedder)
     lexical_ids, lexical = np.zeros(0, np.int64), np.zeros(0, np.float32)
     closest = Closest(np.zeros(0, np.int64), np.zeros(0, np.float64))
-    scores = None
+    scores, weights = None, collection.weights()
+    having = list[npt.NDArray[np.integer[Any]]]()
     if plan.terms:
-        scores = shard.lexicon.scores(
-            collection.weights(),
-            max(1, collection.total_length) / max(1, collection.chunks),
-            mask.chunks,
-        )
+        mean_length = max(1, collection.total_length) / max(1, collection.chunks)
+        scores = shard.lexicon.scores(weights, mean_length, mask.chunks, having)
         matching = np.flatnonzero(scores > 0)  # a few; partitioning many zeros is slow
         lexical_ids = matching[top(scores[matching], most)]
         lexical = scores[lexical_ids]
@@ -167,8 +170,17 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
     defines = definitions_of(shard, intent, in_scope) if by_files else {}
     overviews = overviews_of(shard, in_scope) if by_files and intent.is_overview else []
     return Found(
-        part, lexical_ids, lexical, closest.ids, closest.scores, defines, overviews, scores, vector
-    )
+        part, lexical_ids, lexical, closest.ids, closest.scores, defines, overviews, scores,
+        [*weights.values()], having, vector,
+    )  # fmt: skip
+
+
+def _are_among(chunks: Ids, others: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bool_]:
+    """Return the mask of the chunks that are among others; both ascend."""
+    places = others.searchsorted(chunks)
+    mask: npt.NDArray[np.bool_] = places < len(others)
+    mask[mask] = others[places[mask]] == chunks[mask]
+    return mask
 
 
 def best_places(

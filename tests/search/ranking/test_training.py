@@ -2,7 +2,7 @@ import numpy as np
 
 from codeintel_nb.search.ranking.confidence import Evidence, probability
 from codeintel_nb.search.ranking.model import default_model
-from codeintel_nb.search.ranking.training.extract import Pooled, Target, Task, Tasks, extract
+from codeintel_nb.search.ranking.training.extract import Pooled, extract
 from codeintel_nb.search.ranking.training.fit import (
     Ranked,
     extracts_of,
@@ -14,6 +14,7 @@ from codeintel_nb.search.ranking.training.fit import (
 )
 from codeintel_nb.search.ranking.training.mine import export, is_source, mine
 from codeintel_nb.search.ranking.training.sources import judges, questions, sources
+from codeintel_nb.search.ranking.training.tasks import Target, Task, Tasks
 from tests.conftest import FILES, write_tree
 
 
@@ -92,6 +93,23 @@ def test_features_of_a_tree_are_extracted(tmp_path):
     (one,) = extracts_of(tmp_path)
     assert len(one.own) == 2
     assert one.own[0].coverage > one.foreign[0].coverage
+
+
+def test_names_become_queries(tmp_path):
+    files = {
+        "src/a.py": "def load_config(): ...\n\ndef parse(): ...\n\ndef run_twice(): ...\n",
+        "src/b.py": "class ConfigReader:\n    def run_twice(self): ...\n",
+        "tests/test_a.py": "def test_load_config(): ...\n",
+    }
+    root = write_tree(tmp_path / "r", files)
+    of_names = Tasks("names-r", "me/r", "names", "", str(root), [])
+    extract(of_names, [], tmp_path)
+    (one,) = extracts_of(tmp_path)
+    asked = {(pool.task.query, pool.task.targets[0].path) for pool in one.pools}
+    spelled = {("load_config", "src/a.py"), ("load config", "src/a.py")}
+    others = {("ConfigReader", "src/b.py"), ("config reader", "src/b.py")}
+    assert len(asked & spelled) == len(asked & others) == 1, "one word and two definitions are out"
+    assert len(asked) == 2
 
 
 def test_repositories_that_judge_have_commits_and_no_questions():

@@ -11,10 +11,13 @@ import numpy as np
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.embedding.embedder import default_embedder
 from codeintel_nb.engines.local import LocalEngine
+from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.search.query import SemanticQuery
 from codeintel_nb.search.ranking.confidence import Evidence, best_pieces, evidence
 from codeintel_nb.search.ranking.features import FEATURES, matrix_of
 from codeintel_nb.search.ranking.order import Ranking, rank_pool
+from codeintel_nb.search.ranking.training.names import name_tasks
+from codeintel_nb.search.ranking.training.tasks import Task, Tasks
 from codeintel_nb.search.semantic.candidates import (
     Part,
     Statistics,
@@ -24,34 +27,6 @@ from codeintel_nb.search.semantic.candidates import (
 )
 from codeintel_nb.search.semantic.plan import CANDIDATES, plan_search, with_vectors
 from codeintel_nb.search.semantic.rank import pool_of_found, question_of
-
-
-class Target(msgspec.Struct, array_like=True):
-    """A file that answers a query, and its lines if only these do."""
-
-    path: str
-    first_line: int = 0
-    last_line: int = 0
-
-
-class Task(msgspec.Struct):
-    """A query with its answers."""
-
-    query: str
-    category: str
-    targets: list[Target]
-
-
-class Tasks(msgspec.Struct):
-    """Queries of one repository."""
-
-    name: str
-    repository: str
-    kind: str  # annotations, questions or commits
-    language: str
-    root: str  # folder to index
-    tasks: list[Task]
-    prefix: str = "/"  # what full paths have before those of the folder
 
 
 class Pooled(msgspec.Struct):
@@ -86,6 +61,10 @@ class Pools:
             Part(engine.shard_of(one), one.repo, engine.mask(one), engine.live(one))
             for one in workspace._repositories.view(Scope()).targets
         ]
+
+    @property
+    def shards(self) -> list[Shard]:
+        return [part.shard for part in self._parts]
 
     def ranking(self, query: str) -> Ranking | None:
         """Return the pool of a query as the product ranks it; None if it is empty."""
@@ -123,6 +102,8 @@ def extract(tasks: Tasks, foreign: list[str], out: Path) -> str:
     with tempfile.TemporaryDirectory() as home, Workspace.open(home=home) as workspace:
         workspace.index(Path(tasks.root), name="it")
         pools = Pools(workspace)
+        if tasks.kind == "names":
+            tasks = msgspec.structs.replace(tasks, tasks=name_tasks(pools.shards))
         ranked = [(task, pools.ranking(task.query)) for task in tasks.tasks]
         answered = [(task, ranking) for task, ranking in ranked if ranking is not None]
         others = [ranking for query in foreign if (ranking := pools.ranking(query)) is not None]
@@ -132,7 +113,9 @@ def extract(tasks: Tasks, foreign: list[str], out: Path) -> str:
             [pools.evidence(ranking) for _, ranking in answered],
             [pools.evidence(ranking) for ranking in others],
         )  # fmt: skip
-    matrix = np.concatenate([matrix_of(ranking.described) for _, ranking in answered])
+    matrix = np.concatenate(
+        [np.zeros((0, len(FEATURES))), *(matrix_of(one.described) for _, one in answered)]
+    )
     np.save(out / f"{tasks.name}.npy", matrix.astype(np.float32))
     (out / f"{tasks.name}.json").write_bytes(msgspec.json.encode(result))
     return tasks.name
