@@ -29,6 +29,7 @@ _MAX_WORDS = 1_000_000
 STEPS = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 19, 26, 40, 110], np.uint8)
 _COUNTS = np.arange(256)[:, None]
 _RANKED = 4096  # postings per entry of the rank directory, a cumulative count of repeated terms
+MAX_POSITIONS = 1_000  # remembered, of terms; then all are forgotten
 _STEP_OF = np.abs(_COUNTS / (_COUNTS + K1) - STEPS / (STEPS + K1)).argmin(axis=1).astype(np.uint8)
 
 
@@ -141,6 +142,7 @@ class Lexicon:
         )
         self.lengths: npt.NDArray[np.uint32] = arrays["lengths"]
         self._lists = IdLists(arrays, len(self.lengths))
+        self._positions: dict[str, int] = {}  # of the terms of recent queries; -1 for none
         self.total_length = int(self.lengths.sum(dtype=np.int64))
 
     def postings(self, term: str) -> tuple[npt.NDArray[np.integer[Any]], npt.NDArray[np.uint8]]:
@@ -171,9 +173,15 @@ class Lexicon:
         return 0 if at is None else int(self._starts[at + 1]) - int(self._starts[at])
 
     def _position(self, term: str) -> int | None:
-        target = np.uint64(hash_of(term))
-        at = int(np.searchsorted(self._hashes, target))
-        return None if at == len(self._hashes) or self._hashes[at] != target else at
+        at = self._positions.get(term)  # another thread may clear them
+        if at is None:
+            if len(self._positions) >= MAX_POSITIONS:
+                self._positions.clear()
+            target = np.uint64(hash_of(term))
+            at = int(self._hashes.searchsorted(target))
+            is_there = at < len(self._hashes) and self._hashes[at] == target
+            self._positions[term] = at = at if is_there else -1
+        return None if at < 0 else at
 
     def scores(
         self,

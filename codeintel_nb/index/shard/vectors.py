@@ -29,6 +29,7 @@ SCORED = 1 << 16
 FEW = 1500
 # share of components beyond the range of codes; more would change the ranking
 MAX_CLIPPED = 0.001
+MAX_MEANS = 500  # of a shard's files, remembered: half a megabyte
 MAX_AVERAGED = 512  # chunks of a file whose mean is compared with the query
 
 
@@ -92,6 +93,7 @@ class VectorIndex:
     def __init__(self, path: Path, count: int, dim: int) -> None:
         self.path, self.count, self.dim = path, count, dim
         self._index: Any = None
+        self._means: dict[int, Floats] = {}  # of files, by their first chunk
         mapped = map_file(path)
         if len(mapped) < count * dim:
             raise ShardError(f"The vectors of shard {path.parent.name} are truncated.")
@@ -159,17 +161,25 @@ class VectorIndex:
         """
         if not len(firsts):
             return np.zeros(0)
-        lengths = np.minimum(ends - firsts, MAX_AVERAGED)
-        sums = np.zeros((len(firsts), self.dim), np.uint32)
-        runs = zip(firsts.tolist(), (firsts + lengths).tolist(), sums, strict=True)
-        for first, end, total in runs:
-            np.add.reduce(self.codes[first:end], axis=0, dtype=np.uint32, out=total)
-        limit = component_range(self.dim)
-        means = (sums / lengths[:, None] + 0.5) * (2 * limit / 255) - limit
-        norms = np.maximum(np.sqrt(np.einsum("ij,ij->i", means, means)), 1e-9)
+        runs = zip(firsts.tolist(), ends.tolist(), strict=True)
+        means = np.stack([self._mean(first, end) for first, end in runs])
         vector = query.reshape(-1).astype(np.float64)
-        cosines: npt.NDArray[np.float64] = np.einsum("ij,j->i", means, vector) / norms
+        cosines: npt.NDArray[np.float64] = np.einsum("ij,j->i", means, vector)
         return np.round(cosines, DIGITS)
+
+    def _mean(self, first: int, end: int) -> Floats:
+        """Return the direction of the mean of a run; those of recent queries are remembered."""
+        direction = self._means.get(first)  # another thread may clear them
+        if direction is None:
+            if len(self._means) >= MAX_MEANS:
+                self._means.clear()
+            codes = self.codes[first : min(end, first + MAX_AVERAGED)]
+            limit = component_range(self.dim)
+            total = np.add.reduce(codes, axis=0, dtype=np.uint32)
+            mean = (total / len(codes) + 0.5) * (2 * limit / 255) - limit
+            direction = (mean / max(1e-9, float(np.linalg.norm(mean)))).astype(np.float32)
+            self._means[first] = direction
+        return direction
 
     def _scan(
         self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None

@@ -25,6 +25,7 @@ PACKAGE = re.compile(
     r"(?:src/)?(?:[\w.-]+/)?(?:__init__\.py|doc\.go|package-info\.java|src/lib\.rs)"
 )
 _TYPE = KINDS.index("class")
+MAX_KNOWN = 20_000  # files described once; their shards never change
 OTHER_CASE = 0.5  # strength of a definition whose name differs in case
 CONTAINS = 0.4  # strength of one whose name only contains the query's, between dots
 ELSEWHERE = 0.5  # strength of one outside the container that the query names
@@ -105,6 +106,7 @@ class Pool(NamedTuple):
     covered: Floats  # share of the query's terms, by weight
     defines: dict[int, Definition]  # by position of the chunk
     names: list[tuple[str, ...]]  # definitions that begin in each chunk, or its heading
+    is_defining: list[bool]  # whether any definition begins in each chunk
 
     def best(self, values: Floats, fill: float = 0.0) -> Floats:
         """Return the highest value of each file's chunks."""
@@ -127,6 +129,8 @@ def pool_of(candidates: Sequence[ShardCandidates]) -> Pool:
     rows: list[tuple[tuple[int, int], int, int, float, float, int, float]] = []
     for at, one in enumerate(candidates):
         shard = one.shard
+        if not len(one.chunks):
+            continue
         owners = shard.chunk_file[one.chunks].tolist()
         own = sorted(set(owners))
         cosines = one.mean_cosines(np.array(own, np.int64)).tolist()
@@ -143,6 +147,7 @@ def pool_of(candidates: Sequence[ShardCandidates]) -> Pool:
     position = {place: number for number, place in enumerate(in_order)}
     rows.sort(key=lambda row: (position[row[0]], row[1]))
     places = [(row[0][0], row[1]) for row in rows]
+    names = _names(candidates, places)
     return Pool(
         files=[files[place] for place in in_order],
         file=np.array([position[row[0]] for row in rows], np.int64),
@@ -157,21 +162,38 @@ def pool_of(candidates: Sequence[ShardCandidates]) -> Pool:
             for number, (at, chunk) in enumerate(places)
             if chunk in (defines := candidates[at].defines)
         },
-        names=_names(candidates, places),
+        names=[name for name, _ in names],
+        is_defining=[is_defining for _, is_defining in names],
     )
 
 
 def _names(
     candidates: Sequence[ShardCandidates], places: Sequence[tuple[int, int]]
-) -> list[tuple[str, ...]]:
-    named = dict[tuple[int, int], tuple[str, ...]]()
+) -> list[tuple[tuple[str, ...], bool]]:
+    """Return the names of each chunk's definitions, or its heading, and whether it has any."""
+    named = dict[tuple[int, int], tuple[tuple[str, ...], bool]]()
     for at, one in enumerate(candidates):
+        if not len(one.chunks):
+            continue
         for chunk, names in zip(one.chunks.tolist(), one.shard.names_in(one.chunks), strict=True):
-            named[at, chunk] = names or (one.shard.label(chunk),)
+            named[at, chunk] = names or (one.shard.label(chunk),), bool(names)
     return [named[place] for place in places]
 
 
+_known = dict[tuple[str, str, int], PoolFile]()  # files of recent pools, without a cosine
+
+
 def _pool_file(shard: Shard, repo: str, file: int, mean_cosine: float) -> PoolFile:
+    key = shard.id, repo, file
+    described = _known.get(key)  # another thread may clear them
+    if described is None:
+        if len(_known) >= MAX_KNOWN:
+            _known.clear()
+        described = _known[key] = _described_file(shard, repo, file)
+    return described._replace(mean_cosine=mean_cosine)
+
+
+def _described_file(shard: Shard, repo: str, file: int) -> PoolFile:
     path = shard.paths[file]
     return PoolFile(
         repo=repo,
@@ -184,7 +206,7 @@ def _pool_file(shard: Shard, repo: str, file: int, mean_cosine: float) -> PoolFi
         is_generated=bool(shard.file_flags[file] & IS_GENERATED),
         is_reexport=bool(shard.file_flags[file] & IS_REEXPORT),
         is_notebook=bool(shard.chunk_cell[shard.file_chunk[file]] >= 0),
-        mean_cosine=mean_cosine,
+        mean_cosine=0.0,
     )
 
 

@@ -104,10 +104,13 @@ class Found(NamedTuple):
         words = np.zeros(len(chunks)) if self.scores is None else self.scores[chunks]
         covered = np.zeros(len(chunks))
         for weight, own in zip(self.weights, self.having, strict=False):
-            covered += weight * _are_among(chunks, own)
+            if len(chunks) and len(own):
+                covered += weight * _are_among(chunks, own)
         vectors = self.part.shard.vectors
         cosines = (
-            np.zeros(len(chunks)) if self.vector is None else vectors.scores(self.vector, chunks)
+            np.zeros(len(chunks))
+            if self.vector is None or not len(chunks)
+            else vectors.scores(self.vector, chunks)
         )
         return ShardCandidates(
             self.part.shard, self.part.repo, chunks, words.astype(np.float64), cosines,

@@ -18,7 +18,8 @@ from .candidates import Found, Place
 LEAST_ALIKE = 0.9  # similarity of two near copies: characters in common, in the same order
 # of two without a name, such as the heads of files: a licence and imports are no answer
 LEAST_ALIKE_UNNAMED = 0.98
-LIKE_LENGTH = 0.75  # least ratio of the lengths, in words, of two texts that are compared
+LIKE_LENGTH = 0.75  # least ratio of the lengths of two texts that are compared
+MAX_BYTES = 4  # of a character in UTF-8
 
 
 _ASSIGNMENT = re.compile(r"\s*(?:(?:export|const|let|var)\s+)*[\w.$]+\s*(?::[^=]*)?=[^=>]")
@@ -32,18 +33,24 @@ class Fold(NamedTuple):
     also: list[int]
 
 
-def fold(
-    found: list[Found], places: Sequence[Place], names: Sequence[tuple[str, ...]], limit: int
-) -> list[Fold]:
-    """Return the first ``limit`` of the places, in their order, with those like them folded in.
+class Piece(NamedTuple):
+    """A place with what folding needs of it."""
 
-    ``names`` are of the definitions that begin in each place, or its heading. What is folded into a
-    place does not depend on the limit.
+    place: Place
+    file: int  # equal for the places of one file
+    names: tuple[str, ...]  # of the definitions that begin in it, or its heading
+    is_defining: bool  # whether any definition begins in it
+
+
+def fold(found: list[Found], pieces: Sequence[Piece], limit: int) -> list[Fold]:
+    """Return the first ``limit`` of the pieces, in their order, with those like them folded in.
+
+    What is folded into a piece does not depend on the limit.
     """
-    texts = _Texts(found, places, names)
+    texts = _Texts(found, pieces)
     taken = set[int]()
     folds = list[Fold]()
-    for position in range(len(places)):
+    for position in range(len(pieces)):
         if len(folds) == limit:
             break
         if position in taken:
@@ -70,73 +77,63 @@ def fold(
 class _Texts:
     """Texts of places, read at the first comparison."""
 
-    def __init__(
-        self, found: list[Found], places: Sequence[Place], names: Sequence[tuple[str, ...]]
-    ) -> None:
+    def __init__(self, found: list[Found], pieces: Sequence[Piece]) -> None:
         self._shards = [one.part.shard for one in found]
-        self._places, self._names = places, names
+        self._pieces = pieces
         self._texts = dict[int, str]()
         self._ratio = _ratio()
         self._of_names = dict[tuple[str, ...], list[int]]()
-        for position, own in enumerate(names):
-            self._of_names.setdefault(own, []).append(position)
-        self._in_file = dict[tuple[int, int], list[int]]()  # places that define something
-        pairs = np.array(places, np.int64).reshape(-1, 2)
-        lengths = np.zeros(len(places), np.int64)
-        for number, shard in enumerate(self._shards):
-            own_places = np.flatnonzero(pairs[:, 0] == number)
-            chunks = pairs[own_places, 1]
-            lengths[own_places] = shard.lexicon.lengths[chunks]
-            defines = own_places[shard.definitions_in(chunks)[1] > 0]
-            files = shard.chunk_file[pairs[defines, 1]].tolist()
-            for position, file in zip(defines.tolist(), files, strict=True):
-                self._in_file.setdefault((number, file), []).append(position)
-        self._lengths: list[int] = lengths.tolist()
+        self._in_file = dict[int, list[int]]()  # pieces that define something
+        for position, piece in enumerate(pieces):
+            self._of_names.setdefault(piece.names, []).append(position)
+            if piece.is_defining:
+                self._in_file.setdefault(piece.file, []).append(position)
 
     def copies_of(self, position: int) -> list[int]:
         """Return the places with the same names and almost the same text, this one included."""
-        length = self._lengths[position]
-        like = [
-            other
-            for other in self._of_names[self._names[position]]
-            if LIKE_LENGTH * length <= self._lengths[other] <= length / LIKE_LENGTH
-        ]
-        if len(like) < 2:
-            return like
+        names = self._pieces[position].names
+        group = self._of_names[names]
+        if len(group) < 2:
+            return group
         own = self._text(position)
-        least = LEAST_ALIKE if any(self._names[position]) else LEAST_ALIKE_UNNAMED
-        return [other for other in like if self._is_like(own, other, least)]
+        least = LEAST_ALIKE if any(names) else LEAST_ALIKE_UNNAMED
+        return [other for other in group if self._is_like(own, other, least)]
 
     def overloads_of(self, position: int) -> list[int]:
         """Return the places of the same file that define names of this one alone, or all of them.
 
         This one is included.
         """
-        at, chunk = self._places[position]
-        siblings = self._in_file.get((at, int(self._shards[at].chunk_file[chunk])), [])
-        if len(siblings) < 2 or position not in siblings:
+        piece = self._pieces[position]
+        siblings = self._in_file.get(piece.file, [])
+        if len(siblings) < 2 or not piece.is_defining:
             return []
-        own = {*self._names[position]}
+        own = {*piece.names}
         return [
             other
             for other in siblings
-            if own.issuperset(self._names[other]) or own.issubset(self._names[other])
+            if own.issuperset(self._pieces[other].names) or own.issubset(self._pieces[other].names)
         ]
 
     def is_stub(self, position: int) -> bool:
         """Whether a place only declares what it names, without a body."""
-        at, chunk = self._places[position]
+        at, chunk = self._pieces[position].place
         shard = self._shards[at]
         (first,), (count,) = shard.definitions_in(np.array([chunk]))
         return all(_is_stub(shard, number) for number in range(first, first + count))
 
     def _is_like(self, text: str, position: int, least: float) -> bool:
+        at, chunk = self._pieces[position].place
+        starts = self._shards[at].chunk_start
+        size = int(starts[chunk + 1]) - int(starts[chunk])
+        if not LIKE_LENGTH * len(text) <= size <= MAX_BYTES * len(text) / LIKE_LENGTH:
+            return False
         other = self._text(position)
         return text == other or self._ratio(text, other, score_cutoff=least) > 0
 
     def _text(self, position: int) -> str:
         if position not in self._texts:
-            at, chunk = self._places[position]
+            at, chunk = self._pieces[position].place
             self._texts[position] = self._shards[at].text(chunk)
         return self._texts[position]
 

@@ -18,7 +18,7 @@ from ..ranking.order import Ranking, rank_pool
 from ..ranking.pool import Pool, pool_of
 from ..ranking.search_cells import only_searches
 from .candidates import Found, Place, Scored, Statistics, best_places
-from .folding import Fold, fold
+from .folding import Fold, Piece, fold
 from .hits import Candidate, Ranked
 from .plan import CANDIDATES, SearchPlan, depth
 from .scales import scales_of
@@ -50,10 +50,13 @@ def rank(found: list[Found], plan: SearchPlan, collection: Statistics) -> Ranked
     if not pool.files:
         return RankedChunks(_rest(found, fused, set(), [])[:limit])
     ranking = rank_pool(pool, question_of(plan, collection), fused)
-    places = [pool.places[chunk] for chunk in ranking.order.tolist()]
-    names = [pool.names[chunk] for chunk in ranking.order.tolist()]
-    folds = fold(found, places, names, len(places) if plan.query.why_not else limit)
-    ranked = [_folded(found, ranking, places, one, plan.query.why) for one in folds[:limit]]
+    files = pool.file.tolist()
+    pieces = [
+        Piece(pool.places[chunk], files[chunk], pool.names[chunk], pool.is_defining[chunk])
+        for chunk in ranking.order.tolist()
+    ]
+    folds = fold(found, pieces, len(pieces) if plan.query.why_not else limit)
+    ranked = [_folded(found, ranking, pieces, one, plan.query.why) for one in folds[:limit]]
     confidence = None
     if plan.query.mode == "hybrid":
         texts = [_text(found, *pool.places[chunk]) for chunk in best_pieces(ranking)]
@@ -67,15 +70,15 @@ def rank(found: list[Found], plan: SearchPlan, collection: Statistics) -> Ranked
 
 
 def _folded(
-    found: list[Found], ranking: Ranking, places: list[Place], one: Fold, with_why: bool
+    found: list[Found], ranking: Ranking, pieces: list[Piece], one: Fold, with_why: bool
 ) -> Ranked:
     """Return a hit with the score of the best of those folded into it."""
     chunk = int(ranking.order[one.scored])
     return Ranked(
-        _candidate(found, *places[one.shown]),
+        _candidate(found, *pieces[one.shown].place),
         ranking.score(chunk),
-        why(ranking, chunk, _text(found, *places[one.shown])) if with_why else None,
-        tuple(_candidate(found, *places[other]) for other in one.also),
+        why(ranking, chunk, _text(found, *pieces[one.shown].place)) if with_why else None,
+        tuple(_candidate(found, *pieces[other].place) for other in one.also),
     )
 
 
@@ -197,17 +200,21 @@ def _without_copies(found: list[Found], ranked: list[Ranked]) -> list[Ranked]:
             score=best[one.scored].score,
             also=tuple(best[other].candidate for other in one.also),
         )
-        for one in fold(found, places, _names(found, places), len(places))
+        for one in fold(found, _pieces(found, places), len(places))
     ]
     return [*folded, *ranked[CANDIDATES:]]
 
 
-def _names(found: list[Found], places: list[Place]) -> list[tuple[str, ...]]:
-    of_place = dict[Place, tuple[str, ...]]()
-    for number, one in enumerate(found):
-        chunks = [chunk for at, chunk in places if at == number]
-        names = one.part.shard.names_in(np.array(chunks, np.int64))
-        of_place |= {(number, chunk): own for chunk, own in zip(chunks, names, strict=True)}
+def _pieces(found: list[Found], places: list[Place]) -> list[Piece]:
+    of_place = dict[Place, Piece]()
+    for at, one in enumerate(found):
+        shard = one.part.shard
+        chunks = [chunk for number, chunk in places if number == at]
+        names = shard.names_in(np.array(chunks, np.int64))
+        for chunk, own in zip(chunks, names, strict=True):
+            file = int(shard.chunk_file[chunk]) * len(found) + at
+            label = own or (shard.label(chunk),)
+            of_place[at, chunk] = Piece((at, chunk), file, label, bool(own))
     return [of_place[place] for place in places]
 
 
