@@ -73,9 +73,10 @@ def feature(part: str) -> Callable[[Compute], Compute]:
 
 def describe(pool: Pool, question: Question) -> Described:
     match = Matcher(question.intent.words, question.weights)
+    of_path = {path: match.path(path) for path in {file.path for file in pool.files}}
     return Described(
         pool, question, pool.best(pool.lexical), pool.best(pool.dense, -1.0),
-        np.array([match.path(file.path) for file in pool.files]).reshape(-1, 2),
+        np.array([of_path[file.path] for file in pool.files]).reshape(-1, 2),
         _best_names(pool, match), match, roles_asked(question.intent),
     )  # fmt: skip
 

@@ -95,9 +95,13 @@ class _Texts:
         group = self._of_names[names]
         if len(group) < 2:
             return group
-        own = self._text(position)
+        own, digest = self._text(position), self._digest(position)
         least = LEAST_ALIKE if any(names) else LEAST_ALIKE_UNNAMED
-        return [other for other in group if self._is_like(own, other, least)]
+        return [
+            other
+            for other in group
+            if self._digest(other) == digest or self._is_like(own, other, least)
+        ]
 
     def overloads_of(self, position: int) -> list[int]:
         """Return the places of the same file that define names of this one alone, or all of them.
@@ -121,6 +125,11 @@ class _Texts:
         shard = self._shards[at]
         (first,), (count,) = shard.definitions_in(np.array([chunk]))
         return all(_is_stub(shard, number) for number in range(first, first + count))
+
+    def _digest(self, position: int) -> int:
+        """Return the digest of path and text: equal ones need not be read."""
+        at, chunk = self._pieces[position].place
+        return int(self._shards[at].chunk_input[chunk])
 
     def _is_like(self, text: str, position: int, least: float) -> bool:
         at, chunk = self._pieces[position].place
