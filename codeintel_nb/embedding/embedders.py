@@ -52,9 +52,10 @@ class Embedders:
 
     def _opened(self, model: EndpointModel, dim: int) -> EndpointEmbedder:
         with self._lock:
-            if model not in self._endpoints:
-                self._endpoints[model] = EndpointEmbedder(model, dim)
-            return self._endpoints[model]
+            endpoint = self._endpoints.get(model)
+            if endpoint is None or not endpoint.may_have(dim):  # rebuilt with another length
+                endpoint = self._endpoints[model] = EndpointEmbedder(model, dim)
+            return endpoint
 
 
 def id_of(home: Path, name: str) -> str:

@@ -296,8 +296,7 @@ def test_model_of_another_length_needs_a_rebuild(workspace, tree, endpoint):
         workspace.refresh("shop")
     report = workspace.refresh("shop", rebuild=True)
     assert report.embedded == report.chunks
-    with Workspace.open(workspace.settings.home) as fresh:
-        assert fresh.semantic_search(QUESTION, mode="dense").hits
+    assert workspace.semantic_search(QUESTION, mode="dense").hits
 
 
 def test_doctor_asks_each_endpoint(workspace, endpoint):

@@ -59,6 +59,10 @@ class EndpointEmbedder:
             self._alone("probe")
         return self._dim
 
+    def may_have(self, dim: int) -> bool:
+        """Whether its vectors may have this length, as far as is known; 0 fits any."""
+        return not (dim and self._dim) or dim == self._dim
+
     def embed_code(self, texts: Sequence[str]) -> Vectors:
         if not texts:
             return np.zeros((0, self._dim), np.float32)
