@@ -14,7 +14,14 @@ from ..index.shard.shard import Shard
 from ..search.hit import Reason
 from ..search.mask import ScopeMask
 from ..search.query import MAX_RANKED_CHUNKS, Bounds, SemanticQuery
-from ..search.semantic.candidates import Part, Statistics, candidates, folders_above, statistics
+from ..search.semantic.candidates import (
+    Found,
+    Part,
+    Statistics,
+    candidates,
+    folders_above,
+    statistics,
+)
 from ..search.semantic.hits import hydrated
 from ..search.semantic.plan import SearchPlan, depth, plan_search, with_vectors
 from ..search.semantic.rank import rank
@@ -57,18 +64,25 @@ def semantic_search(
         plan, lambda term: collection.is_common(term, folders), *_embedders_of(parts, embedders)
     )
     planned = time.perf_counter()
+
+    def found(most: int) -> list[Found]:
+        by_part = shards.each(
+            parts,
+            lambda part: None if bounds.reached() else candidates(part, plan, collection, most),
+        )
+        return [one for one in by_part if one is not None]
+
     most = depth(query)
-    by_part = shards.each(
-        parts,
-        lambda part: None if bounds.reached() else candidates(part, plan, collection, most),
-    )
+    nearest = found(most)
     searched = time.perf_counter()
-    ranked = rank([one for one in by_part if one is not None], plan, collection)
+    ranked = rank(nearest, plan, collection, most)
+    in_scope = sum(part.mask.chunks_in_scope for part in parts)
+    if len(ranked.chunks) < query.limit and ranked.has_folds and most < in_scope:
+        most = MAX_RANKED_CHUNKS  # copies took the places of other hits
+        ranked = rank(found(most), plan, collection, most)
     hits = hydrated({part.shard.id: part.shard for part in parts}, ranked.chunks)
     reason: Reason = bounds.reason() if bounds.reached() else ""
-    if not reason and query.limit == MAX_RANKED_CHUNKS == len(hits) < sum(
-        part.mask.chunks_in_scope for part in parts
-    ):
+    if not reason and query.limit == MAX_RANKED_CHUNKS == len(hits) < in_scope:
         reason = "limit"
     timings = {
         "plan": (planned - began) * 1000,

@@ -20,7 +20,7 @@ from ..ranking.search_cells import only_searches
 from .candidates import Found, Place, Scored, Statistics, best_places
 from .folding import Fold, Piece, fold
 from .hits import Candidate, Ranked
-from .plan import CANDIDATES, SearchPlan, depth
+from .plan import CANDIDATES, SearchPlan
 from .scales import scales_of
 
 REFINED = 64  # closest chunks rescored by exact vectors: codes are off by 0.001
@@ -34,14 +34,19 @@ class RankedChunks(NamedTuple):
     ranking: Ranking | None = None
     folds: list[Fold] = []  # positions are those in the order of the ranking
 
+    @property
+    def has_folds(self) -> bool:
+        """Whether a hit stands for others."""
+        return any(one.also for one in self.chunks)
 
-def rank(found: list[Found], plan: SearchPlan, collection: Statistics) -> RankedChunks:
+
+def rank(found: list[Found], plan: SearchPlan, collection: Statistics, deep: int) -> RankedChunks:
     """Return the best chunks.
 
     The best 200 of each kind are ranked by the features of their files; a larger limit appends
     the others by fused rank. So the first hits are the same for every limit.
     """
-    limit, deep = plan.query.limit, depth(plan.query)
+    limit = plan.query.limit
     by_words = best_places(found, [(one.lexical_ids, one.lexical) for one in found], deep)
     by_vectors = closest_places(found, deep)
     if plan.query.mode == "dense":
