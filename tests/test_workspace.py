@@ -126,7 +126,7 @@ def test_converting_results(shop):
     assert hits.to_arrow().num_rows == 3
     assert hits.relation().aggregate("count(*)").fetchall() == [(3,)]
     assert shop.search_text("no such text").to_df().shape == (0, 8)
-    assert [*hits.to_df(columns="all"), "why"] == list(Hit.__struct_fields__)
+    assert [*hits.to_df(columns="all"), "why", "also"] == list(Hit.__struct_fields__)
     assert list(hits.to_df(columns=["path", "score"])) == ["path", "score"]
     assert "score" not in hits.to_df(), "the same for every line"
     assert "score" in shop.semantic_search("cart").to_df()
