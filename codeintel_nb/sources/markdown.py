@@ -98,7 +98,7 @@ def headings_of(lines: Sequence[str]) -> Iterator[Heading]:
     end: re.Pattern[str] | None = None  # of the open block
     paragraph: int | None = None  # its first row
     in_list = False
-    unclosed = set[re.Pattern[str]]()
+    last_rows = dict[re.Pattern[str], int]()
     top = front_matter_rows(lines)
     for row, line in enumerate(lines[top:], top):
         if end is not None:
@@ -119,11 +119,11 @@ def headings_of(lines: Sequence[str]) -> Iterator[Heading]:
             paragraph = None
             if end is not _BLANK and _closes_itself(line, end):
                 end = None
-            elif end in _MATHEMATICS and (
-                end in unclosed or not any(end.search(other) for other in lines[row + 1 :])
-            ):
-                unclosed.add(end)  # a shell's $$, not a formula
-                end = None
+            elif end in _MATHEMATICS:
+                if end not in last_rows:
+                    last_rows[end] = _last_row(lines, end)
+                if last_rows[end] <= row:  # a shell's $$, not a formula
+                    end = None
         elif _BREAK.match(line):
             paragraph = None
         elif paragraph is None:
@@ -134,6 +134,11 @@ def headings_of(lines: Sequence[str]) -> Iterator[Heading]:
                 in_list = False
             if not _NO_PARAGRAPH.match(line) and not in_list and not _DEFINITION.match(line):
                 paragraph = row if _starts_paragraph(lines, row) else None
+
+
+def _last_row(lines: Sequence[str], pattern: re.Pattern[str]) -> int:
+    """Return the last row that a pattern matches, or -1."""
+    return next((row for row in reversed(range(len(lines))) if pattern.search(lines[row])), -1)
 
 
 def _title(text: str) -> str:
