@@ -8,7 +8,7 @@ CodeIntelError
 ├── SearchError     query that cannot be understood
 ├── EngineError     failure of the work itself: a killed child, a lost worker
 │   ├── IndexingCancelled   cancelled indexing run; finished work is kept
-│   └── EmbeddingError      embedding endpoint away, refused, or wrongly described
+│   └── EmbeddingError      embedding endpoint unavailable or misconfigured
 └── MissingExtra    optional part not installed
 
 A message says what happened, to what, and what to do next.
@@ -53,7 +53,7 @@ class IndexingCancelled(EngineError):
 
 
 class EmbeddingError(EngineError):
-    """Embedding endpoint away, refused, or wrongly described."""
+    """Embedding endpoint unavailable or misconfigured."""
 
 
 class MissingExtra(CodeIntelError):

@@ -104,10 +104,10 @@ class Indexer:
         return report
 
     def outlay(self, repository: Repository, rebuild: bool = False) -> Outlay | None:
-        """Estimate what ``index`` would send to an embedding endpoint that is not allowed yet.
+        """Estimate what ``index`` would send to an embedding endpoint without consent.
 
-        None if nothing would leave this machine, or all of it may. The errors are those of
-        ``outlay_of``, and SourceError for an unreadable folder.
+        None if no consent is needed. Raises like ``outlay_of``, and SourceError for an unreadable
+        folder.
         """
         same = next(
             (
@@ -146,6 +146,7 @@ class Indexer:
             not (existing.source == repository.source == "package" and existing.record)
             or existing.root == repository.root
             or (existing.name, existing.record) != (repository.name, repository.record)
+            or repository.embedder not in ("", existing.embedder)
         ):
             return None
         snapshot = self._repositories.snapshot(stored)

@@ -1,4 +1,4 @@
-"""What an indexing run would send to an embedding endpoint, and whether it may."""
+"""Consent to send code to an embedding endpoint, with an estimate of the cost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATH_CHARACTERS = 40  # added to each chunk
 
 
 class Outlay(msgspec.Struct, frozen=True):
-    """Estimate of what would be sent; nothing is sent to make it."""
+    """Estimate of what an indexing run would send to an endpoint."""
 
     repository: str
     model: str
@@ -37,31 +37,31 @@ class Outlay(msgspec.Struct, frozen=True):
     price: float  # of a million tokens
 
     def describe(self) -> str:
-        """Return the estimate as a sentence or two."""
+        """Return the estimate in words."""
         if self.tokens < 100_000:
             tokens = f"{round(self.tokens, -3):,}"
         else:
             tokens = f"{self.tokens / 1e6:,.1f} million"
         cost = (
-            f" At {self.price:g} a million tokens, that is about {self.cost:,.2f}."
+            f" At {self.price:g} per million tokens, this costs about {self.cost:,.2f}."
             if self.price
             else ""
         )
         plain = "" if self.is_encrypted else ", unencrypted"
         return (
-            f"About {self.chunks:,} chunks of {self.repository!r}, some {tokens} tokens, go to "
-            f"{self.host}{plain}, to be embedded by {self.model}; later so do changed files and "
-            f"queries.{cost}"
+            f"Indexing {self.repository!r} sends about {self.chunks:,} chunks ({tokens} tokens) to "
+            f"{self.host}{plain}, to be embedded by {self.model}.{cost} "
+            "Later updates and queries are sent too."
         )
 
 
 def embedded_by(repository: Repository, embed: str, allow_host: str = "") -> Repository:
-    """Return the repository to be embedded by an entry of ``embedders.toml``."""
+    """Return the repository with an entry of ``embedders.toml`` as its embedder."""
     return msgspec.structs.replace(repository, embedder=embed, allowed_host=allow_host)
 
 
 def with_embedder(repository: Repository, existing: Repository | None) -> Repository:
-    """Return the repository with its embedder: the requested one, else that of its index."""
+    """Return the repository with the requested embedder, or else that of its index."""
     if existing is None or repository.embedder not in ("", existing.embedder):
         name = "" if repository.embedder == BUILTIN else repository.embedder
         return msgspec.structs.replace(repository, embedder=name)
@@ -77,14 +77,14 @@ def check_allowed(settings: Settings, repository: Repository) -> None:
     model = _foreign(settings, repository)
     if model is not None:
         raise EmbeddingError(
-            f"The code of {repository.name!r} would go to {model.host}, which you have not "
+            f"Indexing {repository.name!r} would send its code to {model.host}, which you have not "
             "allowed. To allow it, run in a terminal: "
             f"codeintel index {repository.root} --embed {repository.embedder}"
         )
 
 
 def outlay_of(stored: StoredRepository, settings: Settings, rebuild: bool = False) -> Outlay | None:
-    """Estimate what indexing would send to a host that is not allowed yet; None without one.
+    """Estimate what indexing would send to a host without consent; None if there is none.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def outlay_of(stored: StoredRepository, settings: Settings, rebuild: bool = Fals
 
 
 def _foreign(settings: Settings, repository: Repository) -> EndpointModel | None:
-    """Return the endpoint of a repository if its host may not get the code yet."""
+    """Return the repository's endpoint if its host needs consent."""
     if not repository.embedder:
         return None
     model = model_named(settings.home, repository.embedder)

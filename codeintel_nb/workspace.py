@@ -117,7 +117,7 @@ class Workspace(Searches):
 
         With ``outputs``, text printed by notebook cells is searched too, from then on. ``embed``
         names an entry of ``embedders.toml``, or ``builtin``; by default the embedder stays.
-        ``allow_host`` is the host of an endpoint elsewhere that may get the code.
+        ``allow_host`` consents to sending the code to that host.
         """
         folder = worktree(os.fspath(path), name, outputs)
         source = embedded_by(folder, embed, allow_host)

@@ -259,12 +259,12 @@ def _add_index_commands(command: Callable[..., argparse.ArgumentParser]) -> None
         "--embed",
         metavar="NAME",
         help=(
-            "embed by the model of this entry of embedders.toml in the index home, from now on; "
-            "builtin: by the shipped table, on this machine"
+            "embed with this model of embedders.toml in the index home, from now on; "
+            "builtin is the shipped table"
         ),
     )
     index.add_argument(
-        "--yes", action="store_true", help="agree that the code goes to the model's host"
+        "--yes", action="store_true", help="consent to sending the code to the model's host"
     )
     status = command("status", commands.status, "list the indexed repositories")
     status.add_argument("--skipped", action="store_true", help="list the files left out, and why")

@@ -46,7 +46,7 @@ def index(args: argparse.Namespace, workspace: Workspace) -> int:
     outlay = workspace.indexer.outlay(source, args.rebuild)
     if outlay is not None:
         if not _is_agreed(outlay, args.yes):
-            print("codeintel: nothing was sent", file=sys.stderr)
+            print("codeintel: Nothing was sent.", file=sys.stderr)
             return ERROR
         source = embedded_by(repository, args.embed or "", outlay.host)
     with TerminalProgress() as progress:
@@ -56,13 +56,13 @@ def index(args: argparse.Namespace, workspace: Workspace) -> int:
 
 
 def _is_agreed(outlay: Outlay, yes: bool) -> bool:
-    """Ask whether code may go to an endpoint; --yes answers in advance."""
+    """Ask for consent to send code to an endpoint, unless ``yes`` gives it."""
     if yes:
         print(outlay.describe(), file=sys.stderr)
         return True
     if not sys.stdin.isatty():
-        raise CodeIntelError(f"{outlay.describe()} To agree, add --yes.")
-    print(f"{outlay.describe()} Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+        raise CodeIntelError(f"{outlay.describe()} To consent, add --yes.")
+    print(f"{outlay.describe()} Continue? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
@@ -88,9 +88,7 @@ def refresh(args: argparse.Namespace, workspace: Workspace) -> int:
 def _report(report: IndexReport) -> str:
     lines = [summary(report), f"left out: {skipped(report.skipped)}"]
     if report.truncated:
-        lines.append(
-            f"{plural(report.truncated, 'chunk')} longer than the model's input: cut at its end"
-        )
+        lines.append(f"{plural(report.truncated, 'chunk')} truncated to the model's maximum length")
     if report.secrets:
         lines.append(
             "likely secrets, not indexed: "

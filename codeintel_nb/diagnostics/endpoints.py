@@ -12,13 +12,13 @@ from ..errors import EmbeddingError
 
 
 def endpoint_checks(home: Path) -> list[tuple[str, Callable[[], str]]]:
-    """Return a check of each entry of embedders.toml; it sends one word."""
+    """Return a check of each entry of embedders.toml, which sends one word."""
 
     def check(model: EndpointModel) -> str:
         endpoint = EndpointEmbedder(model)
         vector = endpoint.embed_query("probe")
         endpoint.close()
-        return f"{model.model} at {model.host} gives {vector.shape[1]} components"
+        return f"{model.model} at {model.host} returns {vector.shape[1]} dimensions"
 
     def invalid(error: EmbeddingError) -> str:
         raise error

@@ -36,6 +36,10 @@ class Embedder(Protocol):
     def dim(self) -> int: ...
     @property
     def is_remote(self) -> bool: ...
+    @property
+    def batch(self) -> int:
+        """Return the number of texts to embed together."""
+        ...
 
     def embed_code(self, texts: Sequence[str]) -> Vectors:
         """Return (n, dim) unit rows of texts from ``embedder_input``."""
@@ -53,7 +57,7 @@ class StaticEmbedder:
     the token's count. Tokens never cross words, so words are tokenized once and cached.
     """
 
-    is_remote = False
+    is_remote, batch = False, 2048
 
     def __init__(self, folder: Path = TABLE) -> None:
         from tokenizers import Tokenizer

@@ -13,7 +13,7 @@ from .endpoint.models import EndpointModel, model_named, read_models
 
 
 class Embedders:
-    """Opener of a home's embedders; each is opened once. Thread-safe."""
+    """Embedders of a home, each opened once; thread-safe."""
 
     def __init__(self, home: Path, default: Callable[[], Embedder] = default_embedder) -> None:
         self.home, self.default = home, default
@@ -23,7 +23,7 @@ class Embedders:
     def named(self, name: str, dim: int = 0) -> Embedder:
         """Return the embedder of this name; the shipped table for an empty one.
 
-        ``dim``, if known from an index, spares an endpoint a probe.
+        ``dim`` is the number of dimensions, if known; it saves a probe of the endpoint.
 
         Raises
         ------
@@ -32,7 +32,7 @@ class Embedders:
         return self._opened(model_named(self.home, name), dim) if name else self.default()
 
     def of_id(self, embedder_id: str, dim: int) -> Embedder | None:
-        """Return the embedder whose vectors have this id and length; None if there is none.
+        """Return the embedder with this id and number of dimensions, or None.
 
         Raises
         ------
@@ -53,7 +53,7 @@ class Embedders:
     def _opened(self, model: EndpointModel, dim: int) -> EndpointEmbedder:
         with self._lock:
             endpoint = self._endpoints.get(model)
-            if endpoint is None or not endpoint.may_have(dim):  # rebuilt with another length
+            if endpoint is None or not endpoint.may_have(dim):  # its model has changed
                 endpoint = self._endpoints[model] = EndpointEmbedder(model, dim)
             return endpoint
 

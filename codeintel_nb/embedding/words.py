@@ -48,7 +48,6 @@ def names_of(name: str) -> set[str]:
     return {name, *filter(None, (part.strip(MARKS) for part in name.split(".")))}
 
 
-@lru_cache(65_536)
 def hash_of(term: str) -> int:
     """Hash a term to 64 bits, the same on every machine."""
     return int.from_bytes(

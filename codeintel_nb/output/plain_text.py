@@ -50,7 +50,7 @@ def plain(results: Results, shown: int | None = None) -> str:
 
 
 def also(hit: Hit) -> str:
-    """Name the first places folded into a hit: ``also in a.py:3, b.py:9 and 2 more``."""
+    """Return the first places folded into a hit: ``also in a.py:3, b.py:9 and 2 more``."""
     more = len(hit.also) - MAX_ALSO
     return f"also in {', '.join(hit.also[:MAX_ALSO])}{f' and {more:,} more' if more > 0 else ''}"
 
@@ -159,7 +159,7 @@ def clean(text: str) -> str:
 
 
 def _reasons_by_words(where: Coverage) -> list[str]:
-    """Name the repositories that were searched by words alone, by reason."""
+    """Return the repositories searched by words alone, grouped by reason."""
     names = dict[str, list[str]]()
     for repo, reason in where.by_words.items():
         names.setdefault(reason, []).append(clean(repo))
@@ -202,7 +202,9 @@ def status_notes(repositories: list[RepositoryStatus], with_skipped: bool) -> li
         if r.stopped
     ]
     notes += [
-        f"{r.name}: embedded by {r.embedder} of embedders.toml" for r in repositories if r.embedder
+        f"{r.name}: embedded with {r.embedder} of embedders.toml"
+        for r in repositories
+        if r.embedder
     ]
     notes += [
         f"{r.name}: its first run did not finish; codeintel refresh {r.name} resumes it"

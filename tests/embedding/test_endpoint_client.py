@@ -90,6 +90,27 @@ def test_refused_batch_is_halved_and_long_text_cut(make, endpoint):
     assert all(len(text) > 50 for text in taken if text.startswith("word word"))
 
 
+def test_text_beyond_max_tokens_is_cut_before_it_is_sent(make, endpoint):
+    embedder = make(max_tokens=100)
+    embedder.embed_code(["short", "word " * 400, "long " * 400])
+    assert max(map(len, endpoint.texts)) == 290
+    assert embedder.truncated == 2
+    endpoint.always = refusing_longer_than(200)
+    embedder.embed_code(["word " * 400])
+    assert embedder.truncated == 3, "each text counts once"
+    endpoint.always = lambda texts: None
+    embedder.embed_query("a question " * 400)
+    assert len(endpoint.texts[-1]) == 290
+
+
+def test_rejected_query_does_not_make_the_endpoint_unavailable(make, endpoint):
+    endpoint.faults = [status(400, "this query is not allowed")]
+    embedder = make()
+    with pytest.raises(EmbeddingError, match="rejected an input"):
+        embedder.embed_query("one")
+    assert embedder.embed_query("another").shape == (1, 256)
+
+
 def test_refused_for_too_many_inputs(make, endpoint):
     """As TEI refuses more than its largest batch."""
     endpoint.always = lambda texts: (
@@ -104,7 +125,7 @@ def test_refused_for_too_many_inputs(make, endpoint):
 
 def test_refusal_of_a_single_short_text_is_an_error(make, endpoint):
     endpoint.always = status(400, "unknown parameter: encoding_format")
-    with pytest.raises(EmbeddingError, match="refuses an input.*encoding_format"):
+    with pytest.raises(EmbeddingError, match="rejected an input.*encoding_format"):
         make().embed_code(TEXTS)
     endpoint.always = refusing_longer_than(0)
     with pytest.raises(EmbeddingError, match="too large"):
@@ -136,7 +157,7 @@ def test_busy_server_is_asked_again_when_it_says(make, endpoint, waits, header, 
 @pytest.mark.parametrize("code", [408, 409, 425, 429, 500, 502, 503, 504])
 def test_busy_for_ever(make, endpoint, waits, code):
     endpoint.always = status(code)
-    with pytest.raises(EmbeddingError, match=f"after 7 tries: HTTP {code}"):
+    with pytest.raises(EmbeddingError, match=f"after 7 attempts: HTTP {code}"):
         make().embed_code(["a"])
     assert len(waits) == 6
     assert sum(waits) < 32
@@ -144,7 +165,7 @@ def test_busy_for_ever(make, endpoint, waits, code):
 
 @pytest.mark.parametrize(
     ("code", "message"),
-    [(401, "refuses the key"), (403, "refuses the key"), (404, "no such model or path")],
+    [(401, "rejected the key"), (403, "rejected the key"), (404, "no such model or path")],
 )
 def test_no_second_try_where_it_would_not_help(make, endpoint, waits, code, message):
     endpoint.always = status(code, f"Incorrect API key provided: {KEY}")
@@ -197,7 +218,7 @@ def test_redirect_is_not_followed(make, endpoint):
 )
 def test_unusable_answer(make, endpoint, answer):
     endpoint.always = lambda texts: (200, {}, answer)
-    with pytest.raises(EmbeddingError, match="gives no usable answer.*Check url and model"):
+    with pytest.raises(EmbeddingError, match="returned no usable embeddings.*Check url and model"):
         make().embed_code(["a"])
 
 
@@ -214,23 +235,23 @@ def test_vector_of_zeros_stays(make, endpoint):
 
 
 def test_dimensions_ignored_by_the_server(make, endpoint):
-    with pytest.raises(EmbeddingError, match="256 components instead of 64.*matryoshka = true"):
+    with pytest.raises(EmbeddingError, match="256 dimensions instead of 64.*matryoshka = true"):
         make(dimensions=64).embed_code(["a"])
     assert endpoint.requests[0]["dimensions"] == 64
     vectors = make(dimensions=64, matryoshka=True).embed_code(["class Cart"])
     expected = vectors_of(["class Cart"])[0, :64]
     np.testing.assert_allclose(vectors[0], expected / np.linalg.norm(expected), atol=1e-6)
-    with pytest.raises(EmbeddingError, match="256 components instead of 512"):
+    with pytest.raises(EmbeddingError, match="256 dimensions instead of 512"):
         make(dimensions=512, matryoshka=True).embed_code(["a"])
 
 
 def test_model_that_changed(make, endpoint):
-    with pytest.raises(EmbeddingError, match="256 components, but the index has 384.*--rebuild"):
+    with pytest.raises(EmbeddingError, match="256 dimensions, but the index has 384.*--rebuild"):
         make(dim=384).embed_code(["a"])
     embedder = make()
     embedder.embed_code(["a"])
     endpoint.always = lambda texts: (200, {}, body(np.ones((len(texts), 8), np.float32)))
-    with pytest.raises(EmbeddingError, match="8 components, but the index has 256"):
+    with pytest.raises(EmbeddingError, match="8 dimensions, but the index has 256"):
         embedder.embed_query("b")
 
 
@@ -243,7 +264,7 @@ def test_no_proxy_gets_what_stays_on_this_machine(make, endpoint, monkeypatch):
 def test_nobody_listens(waits):
     model = EndpointModel("http://127.0.0.1:1/v1", "m")
     embedder = EndpointEmbedder(model, sleep=waits.append)
-    with pytest.raises(EmbeddingError, match=r"127\.0\.0\.1:1 does not answer after 7 tries"):
+    with pytest.raises(EmbeddingError, match=r"127\.0\.0\.1:1 is unavailable after 7 attempts"):
         embedder.embed_code(["a"])
     embedder.close()
 
@@ -255,7 +276,7 @@ def test_query_is_asked_once_and_remembered(make, endpoint, waits):
     assert len(endpoint.requests) == 1
     endpoint.always = status(503)
     for _ in range(3):
-        with pytest.raises(EmbeddingError, match="does not answer: HTTP 503"):
+        with pytest.raises(EmbeddingError, match="is unavailable: HTTP 503"):
             embedder.embed_query("another")
     assert (len(endpoint.requests), waits) == (2, []), "no search waits for a server that is away"
     np.testing.assert_array_equal(embedder.embed_query("where are carts"), first)
@@ -270,7 +291,7 @@ def test_silent_server_holds_up_no_query(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         model = EndpointModel(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", "m")
         embedder = EndpointEmbedder(model)
-        with pytest.raises(EmbeddingError, match="no answer within"):
+        with pytest.raises(EmbeddingError, match="no response within"):
             embedder.embed_query("carts")
         embedder.close()
 

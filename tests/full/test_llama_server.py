@@ -70,9 +70,9 @@ def test_one_long_text_fails_no_batch(embedder):
 
 
 def test_wrong_key_and_dimensions_that_it_ignores(make):
-    with pytest.raises(EmbeddingError, match="refuses the key"):
+    with pytest.raises(EmbeddingError, match="rejected the key"):
         make("wrong").embed_query("a")
-    with pytest.raises(EmbeddingError, match="gives 384 components instead of 128"):
+    with pytest.raises(EmbeddingError, match="returned 384 dimensions instead of 128"):
         make(dimensions=128).embed_query("a")
 
 

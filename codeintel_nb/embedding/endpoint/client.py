@@ -21,18 +21,18 @@ MAX_CHARACTERS = 32_000  # of a request
 RETRIES = 6
 MAX_WAIT_S = 60.0  # between tries
 CONNECT_S, READ_S = 10.0, 120.0
-QUERY_S = 5.0  # of a query; then the search goes on by words alone
-AWAY_S = 15.0  # after a failed query, others fail at once
-MAX_QUERIES = 256  # with remembered vectors
-CUT = 0.7  # share of a too long input that is tried next
-SHORTEST = 16  # characters of an input that no model may refuse as too long
+QUERY_S = 5.0  # for a query; then the search continues by words alone
+RETRY_QUERY_S = 15.0  # queries fail at once for so long after one got no response
+MAX_QUERIES = 256  # with cached vectors
+CUT = 0.7  # share of a refused input to send next
+SHORTEST = 16  # characters; a shorter input is never too long
 
 
 class EndpointEmbedder:
     """Model behind an OpenAI-compatible endpoint.
 
-    The batches are sorted by length, so that servers pad little. A refused batch is halved, a
-    refused text is cut. ``dim``, if known from an index, spares a probe; every answer must agree.
+    A refused batch is halved, and a refused text is cut. ``dim`` is the number of dimensions if an
+    index knows it; otherwise the endpoint is probed. Every response must have it.
     """
 
     is_remote = True
@@ -49,29 +49,35 @@ class EndpointEmbedder:
         self._dim, self._key, self._sleep = dim, key, sleep
         self._client: Any = None
         self._queries: OrderedDict[str, Vectors] = OrderedDict()
-        self._away: tuple[float, EmbeddingError] | None = None  # until when, and why
+        self._unreachable: tuple[float, EmbeddingError] | None = None  # until when, and why
         self._lock = threading.Lock()
 
     @property
     def dim(self) -> int:
-        """Return the number of components, asked of the server once."""
+        """Return the number of dimensions; the endpoint is probed at most once."""
         if not self._dim:
             self._alone("probe")
         return self._dim
 
     def may_have(self, dim: int) -> bool:
-        """Whether its vectors may have this length, as far as is known; 0 fits any."""
+        """Whether the vectors may have ``dim`` dimensions; 0 matches any number."""
         return not (dim and self._dim) or dim == self._dim
+
+    @property
+    def batch(self) -> int:
+        """Return the number of texts in one round of requests."""
+        return self.model.batch * self.model.parallel
 
     def embed_code(self, texts: Sequence[str]) -> Vectors:
         if not texts:
             return np.zeros((0, self._dim), np.float32)
-        batches = list(self._batches(texts))
-        prefix = self.model.code_prefix
-        # an empty input is refused by some servers
-        inputs = [[f"{prefix}{texts[i]}" or " " for i in batch] for batch in batches]
+        # some servers refuse an empty input
+        inputs = [f"{self.model.code_prefix}{text}" or " " for text in texts]
+        self._count_truncated(sum(len(text) > self.model.max_characters for text in inputs))
+        inputs = [text[: self.model.max_characters] for text in inputs]
+        batches = list(self._batches(inputs))
         with ThreadPoolExecutor(self.model.parallel) as pool:
-            parts = list(pool.map(self._halved, inputs))
+            parts = list(pool.map(self._halved, [[inputs[i] for i in one] for one in batches]))
         vectors = np.zeros((len(texts), self.dim), np.float32)
         for batch, part in zip(batches, parts, strict=True):
             vectors[batch] = part
@@ -82,13 +88,10 @@ class EndpointEmbedder:
             if text in self._queries:
                 self._queries.move_to_end(text)
                 return self._queries[text]
-            if self._away is not None and time.monotonic() < self._away[0]:
-                raise self._away[1]
-        try:
-            vectors = self._alone(f"{self.model.query_prefix}{text}", 0, QUERY_S)
-        except EmbeddingError as error:
-            self._away = time.monotonic() + AWAY_S, error
-            raise
+            if self._unreachable is not None and time.monotonic() < self._unreachable[0]:
+                raise self._unreachable[1]
+        query = f"{self.model.query_prefix}{text}"[: self.model.max_characters]
+        vectors = self._alone(query, 0, QUERY_S)
         with self._lock:
             self._queries[text] = vectors
             while len(self._queries) > MAX_QUERIES:
@@ -100,7 +103,7 @@ class EndpointEmbedder:
             self._client.close()
 
     def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        """Yield positions of texts to send together: of like lengths, within the bounds."""
+        """Yield the positions of each batch; texts of similar length go together."""
         batch, size = list[int](), 0
         for position in sorted(range(len(texts)), key=lambda i: len(texts[i])):
             length = len(texts[position])
@@ -131,19 +134,23 @@ class EndpointEmbedder:
                 if len(text) < SHORTEST:
                     raise self._error(str(refusal)) from None
                 continue
-            with self._lock:
-                self.truncated += 1
+            if len(texts[0]) < self.model.max_characters:  # not cut before
+                self._count_truncated(1)
             return vectors
 
+    def _count_truncated(self, count: int) -> None:
+        with self._lock:
+            self.truncated += count
+
     def _alone(self, text: str, retries: int = RETRIES, read_s: float = READ_S) -> Vectors:
-        """Return the vector of one text, for which there is no second try in parts."""
+        """Return the vector of one text, which is not cut."""
         try:
             return self._ask([text], retries, read_s)
         except _Refused as refusal:
             raise self._error(str(refusal)) from None
 
     def _ask(self, texts: list[str], retries: int = RETRIES, read_s: float = READ_S) -> Vectors:
-        """Return unit vectors of one request, tried again while the server is busy."""
+        """Return unit vectors of one request, retried while the server is busy."""
         body: dict[str, Any] = {
             "model": self.model.model, "input": texts, "encoding_format": "base64",
         }  # fmt: skip
@@ -156,18 +163,21 @@ class EndpointEmbedder:
             if attempt < retries:
                 backoff = 0.5 * 2**attempt * (0.5 + random.random() / 2)
                 self._sleep(min(MAX_WAIT_S, backoff if wait is None else wait))
-        tries = f" after {retries + 1} tries" if retries else ""
-        raise self._error(f"does not answer{tries}: {reason}")
+        if retries:
+            raise self._error(f"is unavailable after {retries + 1} attempts: {reason}")
+        error = self._error(f"is unavailable: {reason}")
+        self._unreachable = time.monotonic() + RETRY_QUERY_S, error
+        raise error
 
     def _attempt(
         self, body: dict[str, Any], count: int, read_s: float
     ) -> tuple[Vectors | None, str, float | None]:
-        """Return the vectors of one try, or None with the reason and the time to wait.
+        """Return the vectors of one attempt; or None, the reason, and the seconds to wait.
 
         Raises
         ------
         _Refused : the inputs are too long or too many.
-        EmbeddingError : another try would not help.
+        EmbeddingError : a retry would not help.
         """
         httpx = _httpx()
         client = self._connected()
@@ -177,23 +187,23 @@ class EndpointEmbedder:
         try:
             response = client.post("embeddings", json=body, timeout=timeout)
         except httpx.TimeoutException:
-            return None, f"no answer within {read_s:.0f} s", None
+            return None, f"no response within {read_s:.0f} s", None
         except httpx.HTTPError as error:
             return None, str(error) or type(error).__name__, None
         status, message = response.status_code, response.text[:300]
         if status == 200:
             return self._vectors_in(response, count), "", None
         if status in REFUSED or says_too_long(status, message):
-            raise _Refused(f"refuses an input: {message}", says_too_long(status, message))
+            raise _Refused(f"rejected an input: {message}", says_too_long(status, message))
         if status in (401, 403):
             raise self._error(
-                f"refuses the key (HTTP {status}). Check key_variable or key_file in {FILE}."
+                f"rejected the key (HTTP {status}). Check key_variable or key_file in {FILE}."
             )
         if status == 404:
-            raise self._error(f"knows no such model or path. Check url and model in {FILE}.")
+            raise self._error(f"has no such model or path. Check url and model in {FILE}.")
         if status not in BUSY:
             where = response.headers.get("location", "")
-            raise self._error(f"answers HTTP {status}: {where or message}")
+            raise self._error(f"returned HTTP {status}: {where or message}")
         return None, f"HTTP {status}", wait_s(response.headers)
 
     def _vectors_in(self, response: Any, count: int) -> Vectors:
@@ -205,14 +215,14 @@ class EndpointEmbedder:
             vectors = vectors_in(answer, count)
         except ValueError as error:
             raise self._error(
-                f"gives no usable answer: {error}. Check url and model in {FILE}."
+                f"returned no usable embeddings: {error}. Check url and model in {FILE}."
             ) from None
         with self._lock:
             self.tokens += tokens_in(answer)
         return vectors
 
     def _checked(self, vectors: Vectors) -> Vectors:
-        """Return unit vectors of the expected length.
+        """Return unit vectors with the expected dimensions.
 
         Raises
         ------
@@ -222,15 +232,15 @@ class EndpointEmbedder:
         if dimensions and vectors.shape[1] != dimensions:
             if vectors.shape[1] < dimensions or not self.model.matryoshka:
                 raise self._error(
-                    f"gives {vectors.shape[1]} components instead of {dimensions}. Change "
+                    f"returned {vectors.shape[1]} dimensions instead of {dimensions}. Change "
                     f"dimensions in {FILE}; for a Matryoshka model, set matryoshka = true."
                 )
             vectors = vectors[:, :dimensions]
         self._dim = self._dim or vectors.shape[1]
         if vectors.shape[1] != self._dim:
             raise self._error(
-                f"gives {vectors.shape[1]} components, but the index has {self._dim}. "
-                "The model has changed; rebuild with: codeintel index PATH --rebuild"
+                f"returned {vectors.shape[1]} dimensions, but the index has {self._dim}. "
+                "The model has changed. To rebuild, run: codeintel index PATH --rebuild"
             )
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.maximum(norms, 1e-9), np.float32)
@@ -249,13 +259,13 @@ class EndpointEmbedder:
             return self._client
 
     def _error(self, reason: str) -> EmbeddingError:
-        if self._key:  # a server may quote it
+        if self._key:  # the server may repeat it
             reason = reason.replace(self._key, "***")
         return EmbeddingError(f"The embedding endpoint {self.model.host} {reason}")
 
 
 class _Refused(Exception):
-    """Refusal of a batch, for its length or another reason that smaller ones may not have."""
+    """Rejection of a batch. A smaller batch may be accepted."""
 
     def __init__(self, message: str, is_too_long: bool) -> None:
         super().__init__(message)

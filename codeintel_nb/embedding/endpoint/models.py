@@ -24,39 +24,35 @@ BUILTIN = "builtin"  # the name of the shipped table
 ID_PREFIX = "endpoint-"
 CHARACTERS_A_TOKEN = 2.9  # of code, on average (measured)
 _NAME = re.compile(r"[\w.-]{1,64}")
-_EXAMPLE = (
-    'An entry looks like this:\n[mine]\nurl = "http://127.0.0.1:8080/v1"\nmodel = "name of it"'
-)
+_EXAMPLE = 'An entry looks like this:\n[mine]\nurl = "http://127.0.0.1:8080/v1"\nmodel = "its name"'
 
 
 class EndpointModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Entry of ``embedders.toml``: a model, and how to ask it."""
+    """Entry of ``embedders.toml``: a model, its endpoint and its limits."""
 
     url: str  # up to /v1; /embeddings is appended
     model: str
     dimensions: int = 0  # of a vector; 0 for the model's own
-    # the first components of its vectors are shorter vectors; then they are cut if the server
-    # ignores ``dimensions``
-    matryoshka: bool = False
-    query_prefix: str = ""  # put before a query
-    code_prefix: str = ""  # put before code
-    max_tokens: int = 512  # of an input; the rest of a longer one is left out
+    matryoshka: bool = False  # longer vectors may be truncated to ``dimensions``
+    query_prefix: str = ""  # prepended to a query
+    code_prefix: str = ""  # prepended to code
+    max_tokens: int = 512  # of an input; longer ones are cut
     batch: int = 32  # inputs in a request
-    parallel: int = 1  # requests at a time
-    price: float = 0.0  # of a million tokens, in any currency
+    parallel: int = 1  # concurrent requests
+    price: float = 0.0  # per million tokens, in any currency
     key_variable: str = ""  # environment variable with the key
     key_file: str = ""  # file with the key, readable by its owner alone
 
     @property
     def id(self) -> str:
-        """Return the id of its vectors: a moved server and another query prefix keep them."""
+        """Return the id of its vectors, which does not depend on the URL or the query prefix."""
         parts = [self.model, self.dimensions, self.code_prefix, self.max_tokens]
         digest = hashlib.blake2b(json.dumps(parts).encode(), digest_size=6).hexdigest()
         return f"{ID_PREFIX}{digest}"
 
     @property
     def host(self) -> str:
-        """Return the host, with a port if the URL has one."""
+        """Return the host, with the port if given."""
         return urlsplit(self.url).netloc
 
     @property
@@ -71,6 +67,11 @@ class EndpointModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def is_encrypted(self) -> bool:
         return self.url.startswith("https://")
+
+    @property
+    def max_characters(self) -> int:
+        """Return the length of an input of ``max_tokens``, on average."""
+        return int(self.max_tokens * CHARACTERS_A_TOKEN)
 
     def key(self, environment: Mapping[str, str] = os.environ) -> str:
         """Return the key; empty if the entry names none.
@@ -102,7 +103,7 @@ def _key_in(file: Path) -> str:
             f"The key file {file} cannot be read ({reason}). Change key_file in {FILE}."
         ) from None
     if not key:
-        raise EmbeddingError(f"The key file {file} is empty. Put the key into it.")
+        raise EmbeddingError(f"The key file {file} is empty. Write the key to it.")
     return key
 
 
@@ -146,14 +147,14 @@ def _model(path: Path, name: str, entry: Any) -> EndpointModel:
 
 
 def _check(name: str, model: EndpointModel) -> None:
-    """Raise ValueError for the first invalid value of an entry."""
+    """Raise ValueError for an invalid value."""
     if not _NAME.fullmatch(name) or name == BUILTIN:
         raise ValueError(f"{name!r} cannot be a name. Use letters, digits, '.', '-' and '_'.")
     parts = urlsplit(model.url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"url must begin with http:// or https://, not {model.url!r}.")
     if parts.username or parts.password or parts.query:
-        raise ValueError("url must hold no key. Name its variable instead: key_variable.")
+        raise ValueError("url must not contain a key. Use key_variable instead.")
     if not model.model:
         raise ValueError("model is empty.")
     for field in ("max_tokens", "batch", "parallel"):
@@ -164,4 +165,4 @@ def _check(name: str, model: EndpointModel) -> None:
     if not (0 <= model.price < math.inf):
         raise ValueError("price must not be negative.")
     if model.key_variable and model.key_file:
-        raise ValueError("key_variable and key_file exclude each other.")
+        raise ValueError("give either key_variable or key_file, not both.")

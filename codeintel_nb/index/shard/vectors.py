@@ -29,7 +29,7 @@ SCORED = 1 << 16
 FEW = 1500
 # share of components beyond the range of codes; more would change the ranking
 MAX_CLIPPED = 0.001
-MAX_MEANS = 500  # of a shard's files, remembered: half a megabyte
+MAX_MEANS = 500  # cached, of a shard's files: half a megabyte
 MAX_AVERAGED = 512  # chunks of a file whose mean is compared with the query
 
 
@@ -46,8 +46,8 @@ def check_range(vectors: Floats) -> None:
     share = float((np.abs(vectors) > component_range(vectors.shape[1])).mean())
     if share > MAX_CLIPPED:
         raise EmbeddingError(
-            f"{share:.1%} of this model's components are too large for the index, which keeps "
-            f"them as bytes; at most {MAX_CLIPPED:.1%} may be. Choose another model."
+            f"{share:.1%} of this model's vector components exceed the range of the index, which "
+            f"stores them as bytes; the limit is {MAX_CLIPPED:.1%}. Choose another model."
         )
 
 
@@ -168,8 +168,8 @@ class VectorIndex:
         return np.round(cosines, DIGITS)
 
     def _mean(self, first: int, end: int) -> Floats:
-        """Return the direction of the mean of a run; those of recent queries are remembered."""
-        direction = self._means.get(first)  # another thread may clear them
+        """Return the normalized mean of a run, cached."""
+        direction = self._means.get(first)  # another thread may clear the cache
         if direction is None:
             if len(self._means) >= MAX_MEANS:
                 self._means.clear()

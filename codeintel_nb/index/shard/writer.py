@@ -34,9 +34,6 @@ from .text_flags import IS_ASCII, IS_GENERATED, flags_of, is_plain
 from .texts import text_arrays
 from .vectors import check_range, encode, write_vectors
 
-BATCH = 2048  # chunks embedded together
-REMOTE_BATCH = 256  # by an endpoint: so many may be lost with the process
-
 Known = Callable[[Array], tuple[Array, Array]]
 
 
@@ -44,7 +41,7 @@ class ShardWriter:
     """Builder of one shard from documents in path order.
 
     ``known`` maps digests of embedder inputs to a mask of those with codes, and these codes.
-    ``keep`` is told the digests and codes of each new batch.
+    ``keep`` receives the digests and codes of each new batch.
     """
 
     def __init__(
@@ -60,7 +57,6 @@ class ShardWriter:
         self.folder = shards / f"{prefix}{self.id}"
         self.embedder = embedder
         self.known, self._keep = known, keep
-        self._batch = REMOTE_BATCH if embedder.is_remote else BATCH
         self.content_bytes = 0
         self.embedded = self.reused = 0
         self._content_crc = 0
@@ -135,8 +131,8 @@ class ShardWriter:
             )
         )
         self._add_symbols(document, file, first_chunk)
-        if len(self._pending) >= self._batch:
-            self._embed()
+        if len(self._pending) >= self.embedder.batch:
+            self._embed_pending()
 
     def _language(self, name: str) -> int:
         return self._languages.setdefault(name, len(self._languages))
@@ -152,19 +148,23 @@ class ShardWriter:
                     (hash_of(name.lower()) & HALF, hash_of(name) & HALF, number)
                 )
 
-    def _embed(self) -> None:
-        if not self._pending:
-            return
-        words = [WORD.findall(text) for _, text in self._pending]
+    def _embed_pending(self) -> None:
+        size = self.embedder.batch
+        for first in range(0, len(self._pending), size):
+            self._embed(self._pending[first : first + size])
+        self._pending.clear()
+
+    def _embed(self, chunks: list[tuple[str, str]]) -> None:
+        """Embed some chunks (path, text), and add their words to the lexicon."""
+        words = [WORD.findall(text) for _, text in chunks]
         self._lexicon.add_words(
             [
                 [*own, *WORD.findall(path_words(path))]
-                for own, (path, _) in zip(words, self._pending, strict=True)
+                for own, (path, _) in zip(words, chunks, strict=True)
             ]
         )
-        paths = [path for path, _ in self._pending]
-        inputs = [embedder_input(path, text) for path, text in self._pending]
-        self._pending.clear()
+        paths = [path for path, _ in chunks]
+        inputs = [embedder_input(path, text) for path, text in chunks]
         digests = np.array([_digest(text) for text in inputs], np.uint64)
         codes = np.zeros((len(inputs), self.embedder.dim), np.uint8)
         fresh = np.ones(len(inputs), bool)
@@ -204,7 +204,7 @@ class ShardWriter:
     def write(self) -> None:
         """Write and sync every part."""
         with storage_errors(self.shards):
-            self._embed()
+            self._embed_pending()
             self._content.flush()
             os.fsync(self._content.fileno())
             self._content.close()

@@ -1,4 +1,4 @@
-"""Vectors of an unfinished run with an endpoint, kept so that no text is sent twice."""
+"""Vectors of an unfinished run with an endpoint, so that no text is sent twice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Header(msgspec.Struct, frozen=True):
 
 
 class PartialVectors:
-    """Append-only file of digests and codes, deleted when the run ends well."""
+    """Append-only file of digests and codes, deleted after a successful run."""
 
     def __init__(self, folder: Path, embedder: Embedder) -> None:
         self._path, self._embedder = folder / FILE, embedder.id
@@ -53,7 +53,7 @@ class PartialVectors:
     def append(self, digests: Array, codes: Array) -> None:
         """Store the codes of a batch."""
         with storage_errors(self._path.parent):
-            if not self._is_written:  # without the part of a record that a killed run left
+            if not self._is_written:  # a killed run may have left an incomplete record
                 header = msgspec.json.encode(_Header(self._embedder, codes.shape[1]))
                 replace(self._path, header + b"\n" + _records(self._digests, self._codes))
                 self._is_written = True
@@ -66,7 +66,7 @@ class PartialVectors:
 
 
 def stored_vectors(folder: Path, embedder_id: str) -> int:
-    """Return the number of chunks whose vectors an unfinished run has kept."""
+    """Return the number of vectors stored by an unfinished run."""
     return len(_read(folder / FILE, embedder_id)[0])
 
 
@@ -82,7 +82,7 @@ def _records(digests: Array, codes: Array) -> bytes:
 
 
 def _read(path: Path, embedder_id: str) -> tuple[Array, Array]:
-    """Read the whole records of a file; none if it is another embedder's, or damaged."""
+    """Read the complete records of a file; none if it is damaged or of another embedder."""
     nothing = np.zeros(0, np.uint64), np.zeros((0, 0), np.uint8)
     try:
         line, _, data = path.read_bytes().partition(b"\n")
@@ -92,13 +92,12 @@ def _read(path: Path, embedder_id: str) -> tuple[Array, Array]:
     if header.embedder != embedder_id or header.dim < 1:
         return nothing
     record = _record(header.dim)
-    whole = len(data) // record.itemsize  # a killed run may have left a part of one
-    records = np.frombuffer(data, record, whole)
+    records = np.frombuffer(data, record, len(data) // record.itemsize)
     return records["digest"].astype(np.uint64), np.ascontiguousarray(records["code"])
 
 
 def either(first: Known | None, second: Known | None) -> Known | None:
-    """Return a lookup in two places."""
+    """Return a lookup in the first, then in the second."""
     if first is None or second is None:
         return first or second
 

@@ -55,7 +55,7 @@ class IndexReport(msgspec.Struct, frozen=True, tag="report"):
     skipped: dict[str, int]
     secrets: tuple[str, ...]
     seconds: float
-    truncated: int = 0  # chunks too long for the model of an endpoint: their ends have no vector
+    truncated: int = 0  # chunks too long for the model of an endpoint
 
 
 State = Literal["indexed", "indexing", "stopped", "unfinished"]

@@ -83,9 +83,9 @@ def update(
 
 
 def embedder_of(stored: StoredRepository, settings: Settings, rebuild: bool = False) -> Embedder:
-    """Return a repository's embedder; of an endpoint it is known how long its vectors are.
+    """Return a repository's embedder, with the number of dimensions in the index.
 
-    A rebuild asks the endpoint, as the model behind it may have changed.
+    A rebuild probes an endpoint instead, as its model may have changed.
 
     Raises
     ------

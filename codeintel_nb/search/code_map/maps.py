@@ -1,6 +1,6 @@
-"""Maps of a home, one for each embedder: vectors of different ones do not compare.
+"""Code maps of a home, one per embedder, side by side.
 
-They are drawn side by side.
+Vectors of different embedders are not comparable.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GAP = 0.2  # between two maps, each 2 wide
 
 
 class CodeMaps:
-    """Map of each embedder's chunks, together between -1 and 1."""
+    """Maps of all embedders, in coordinates from -1 to 1."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
