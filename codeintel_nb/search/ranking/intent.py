@@ -26,8 +26,10 @@ _HOW_TO = re.compile(
     re.I,
 )
 _NOTEBOOK = re.compile(
-    r"\W*(?:(?:in )?(?:which|what)|(?:find )?(?:the|an?|any)) notebooks?\b"
-    r"|\W*notebooks? (?:that|which|about|on|with|where|for)\b",
+    # not: which notebook formats, which notebook server
+    r"\W*(?:in )?(?:which|what) notebooks?\b(?! (?:cells?|class(?:es)?|extensions?|files?|formats?"
+    r"|kernels?|magics?|managers?|metadata|outputs?|readers?|servers?|types?|versions?|widgets?)\b)"
+    r"|\W*(?:find )?(?:(?:the|an?|any) )?notebooks? (?:that|which|about|on|with|where|for)\b",
     re.I,
 )
 _EMBEDDED_NAME = re.compile(r"\b(?:[A-Z][a-z]\w*[A-Z]\w*|[a-z]\w*[A-Z]\w+|[A-Za-z]\w*_\w+)\b")
@@ -43,8 +45,8 @@ class QueryIntent(NamedTuple):
     is_overview: bool = False  # it asks what the repository is about
     spelled: tuple[str, ...] = ()  # the query's spelling of each of ``words``
     container: str = ""  # what a qualified name has before its last part, in lower case
-    wants_code: bool = False  # it asks how to do something: code cells come before prose
-    wants_notebook: bool = False  # it asks for a notebook: headings tell what each is about
+    wants_code: bool = False  # it asks how to do something
+    wants_notebook: bool = False  # it asks for a notebook
 
 
 @lru_cache(256)

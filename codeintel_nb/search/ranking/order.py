@@ -12,14 +12,18 @@ from ...index.shard.vectors import Ids
 from .features import Described, Question, describe, matrix_of
 from .intent import QueryIntent
 from .model import STEP, Model, Steps, default_model
-from .pool import OVERVIEW, PACKAGE, Pool
+from .pool import OVERVIEW, PACKAGE, Pool, PoolFile
+from .roles import ROLES
 
 # added to the score of a file that defines the query, if that is one name: it comes first
 DEFINITION_RULE = 8 * STEP
-OVERVIEW_RULE = 20 * STEP  # the same for a README, if the query asks what a repository is about
-PACKAGE_RULE = 12 * STEP  # and for the document of a package, after any README
-NOTEBOOK_RULE = 8 * STEP  # the same for notebooks, if the query asks for one
-PREFERRED = 0.01  # fused score of a piece that is first both by words and by vectors, about
+# added to a README, and to the document of a package, if the query asks what a repository is about
+OVERVIEW_RULE, PACKAGE_RULE = 20 * STEP, 12 * STEP
+NOTEBOOK_RULE = 8 * STEP  # added to notebooks if the query asks for one
+# added to a piece of the kind that the query asks for; the fused score of the best is 1/61
+PREFERRED = 0.01
+# roles of packages that do not say what the repository is about
+_NOT_MAIN = sum(1 << bit for bit, role in enumerate(ROLES) if role.name in ("test", "aside"))
 _CODE_CELL, _PROSE = KINDS.index("cell"), KINDS.index("markdown")
 FURTHER_PIECE = 4 * STEP  # a further piece of a file is lower by this than the piece before
 
@@ -54,7 +58,7 @@ def rank_pool(
             if one.strength >= 1:
                 rules[pool.file[chunk]] = DEFINITION_RULE
     elif question.intent.is_overview:
-        rules += [_overview_rule(file.path) for file in pool.files]
+        rules += [_overview_rule(file) for file in pool.files]
     elif question.intent.wants_notebook:
         rules += [NOTEBOOK_RULE * file.is_notebook for file in pool.files]
     pieces = pieces_of(pool, fused, question.intent)
@@ -63,18 +67,19 @@ def rank_pool(
     return Ranking(described, contributions, rules, pieces, scores, order)
 
 
-def _overview_rule(path: str) -> int:
-    if OVERVIEW.fullmatch(path):
+def _overview_rule(file: PoolFile) -> int:
+    if OVERVIEW.fullmatch(file.path):
         return OVERVIEW_RULE
-    # of two packages, the outer one says what the whole is about
-    return PACKAGE_RULE - STEP * path.count("/") if PACKAGE.fullmatch(path) else 0
+    if not PACKAGE.fullmatch(file.path) or file.roles & _NOT_MAIN:
+        return 0
+    return PACKAGE_RULE - STEP * file.path.count("/")  # outer packages first
 
 
 def pieces_of(pool: Pool, fused: Mapping[tuple[int, int], float], intent: QueryIntent) -> Ids:
     """Return the position of each chunk among the pieces of its file, best first.
 
-    Definitions of the query's names come first, types before others. Of a notebook come code cells
-    first if the query asks how to do something, and prose if it asks which notebook it is.
+    Definitions of the query's names come first, types before others. A query that asks how to do
+    something prefers code cells; one that asks for a notebook prefers its headings.
     """
     value = np.array([fused.get(place, 0.0) for place in pool.places])
     if intent.wants_code:

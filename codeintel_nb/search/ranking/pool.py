@@ -20,12 +20,12 @@ from .roles import roles_of
 Floats = npt.NDArray[np.float64]
 
 OVERVIEW = re.compile(r"(?:docs?/)?(?:README|index)\.(?:md|mdx|markdown|rst|adoc|txt)|README", re.I)
-# of a package: its own words on what it is for
+# where a package documents itself
 PACKAGE = re.compile(
     r"(?:src/)?(?:[\w.-]+/)?(?:__init__\.py|doc\.go|package-info\.java|src/lib\.rs)"
 )
 _TYPE = KINDS.index("class")
-MAX_KNOWN = 20_000  # files described once; their shards never change
+MAX_CACHED_FILES = 20_000  # described once, as their shards never change
 OTHER_CASE = 0.5  # strength of a definition whose name differs in case
 CONTAINS = 0.4  # strength of one whose name only contains the query's, between dots
 ELSEWHERE = 0.5  # strength of one outside the container that the query names
@@ -64,8 +64,8 @@ class ShardCandidates(NamedTuple):
     dense: Floats  # cosine; 0 if the query has no vector
     vector: npt.NDArray[np.float32] | None  # of the query
     defines: dict[int, Definition]  # the best of each chunk
-    scale: Scale  # of the cosines
     covered: Floats  # share of the query's terms, by weight, in each chunk
+    scale: Scale = SAME  # of the cosines
 
     def mean_cosines(self, files: Ids) -> Floats:
         """Return the cosine of the query with the mean of each file's chunks."""
@@ -180,16 +180,16 @@ def _names(
     return [named[place] for place in places]
 
 
-_known = dict[tuple[str, str, int], PoolFile]()  # files of recent pools, without a cosine
+_cache = dict[tuple[str, str, int], PoolFile]()  # files of recent pools, without a cosine
 
 
 def _pool_file(shard: Shard, repo: str, file: int, mean_cosine: float) -> PoolFile:
     key = shard.id, repo, file
-    described = _known.get(key)  # another thread may clear them
+    described = _cache.get(key)  # another thread may clear the cache
     if described is None:
-        if len(_known) >= MAX_KNOWN:
-            _known.clear()
-        described = _known[key] = _described_file(shard, repo, file)
+        if len(_cache) >= MAX_CACHED_FILES:
+            _cache.clear()
+        described = _cache[key] = _described_file(shard, repo, file)
     return described._replace(mean_cosine=mean_cosine)
 
 

@@ -66,8 +66,8 @@ ROLES = (
         "build",
         re.compile(
             r"(^|/)(setup\.py|build\.\w+|Makefile[^/]*|CMakeLists\.txt|.*\.cmake|Dockerfile"
-            r"|Rakefile|Gemfile|.*\.gradle(\.kts)?|package\.json|Package\.swift|.*\.gemspec|mix\.exs"
-            r"|.*\.cabal|tasks?\.\w+|scripts?/.*)$"
+            r"|Rakefile|Gemfile|.*\.gradle(\.kts)?|package\.json|Package\.swift|.*\.gemspec"
+            r"|mix\.exs|.*\.cabal|tasks?\.\w+|scripts?/.*)$"
         ),
     ),
 )

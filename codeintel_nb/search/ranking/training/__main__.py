@@ -37,7 +37,7 @@ from .mine import export, mine
 from .sources import Source, judges, questions, sources
 from .tasks import Target, Task, Tasks
 
-# names only judge: trained on, they lost 0.001 of the annotations and 0.003 of the judges' commits
+# names only judge: training on them lost 0.001 on the annotations, 0.003 on the judges' commits
 KIND_WEIGHTS = {"annotations": 1.0, "questions": 1.0, "commits": 0.5}
 L2 = 5.0
 
@@ -95,7 +95,7 @@ def commit_tasks(clones: Path, work: Path, source: Source) -> Tasks | None:
 
 
 def names_of(commits: Tasks) -> Tasks:
-    """Return the queries by name about the tree of a repository's commits, to be chosen from it."""
+    """Return an empty task list for names in the tree of ``commits``; extraction fills it."""
     return msgspec.structs.replace(
         commits, name=f"names-{commits.name.removeprefix('commits-')}", kind="names", tasks=[]
     )

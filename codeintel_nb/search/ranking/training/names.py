@@ -1,4 +1,4 @@
-"""Queries from names: what a tree defines once, asked by the name or by its words."""
+"""Queries from names that a tree defines once, or from the words of these names."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from codeintel_nb.search.ranking.training.mine import is_source
 from codeintel_nb.search.ranking.training.tasks import Target, Task
 
 COUNT = 20  # queries of a repository
-MIN_PARTS, MAX_PARTS = 2, 5  # words of a name that is asked for
+MIN_PARTS, MAX_PARTS = 2, 5  # words of a name
 _KINDS = {KINDS.index(kind) for kind in ("function", "class", "method")}
 
 
 def name_tasks(shards: Sequence[Shard]) -> list[Task]:
-    """Return queries for names that one source file alone defines, chosen by their hash.
+    """Return queries for names with a single definition, selected by hash.
 
-    Every other one asks by the words of the name instead.
+    Every other query consists of the name's words.
     """
     files = Counter[str]()
     path_of = dict[str, str]()
