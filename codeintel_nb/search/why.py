@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+SCORE_DIGITS = 6  # decimals of a hit's score
+
 
 class Part(msgspec.Struct, frozen=True):
     """Contribution to a score, with what it comes from in words."""
@@ -28,7 +30,7 @@ class Why(msgspec.Struct, frozen=True):
     @property
     def score(self) -> float:
         """Return the sum of the parts."""
-        return round(sum(part.value for part in self.parts), 4)
+        return round(sum(part.value for part in self.parts), SCORE_DIGITS)
 
     def __repr__(self) -> str:
         return "\n".join(

@@ -9,7 +9,7 @@ import numpy as np
 from ...index.shard.shard import KINDS, Shard
 from ..cells import cell_line
 from ..hit import Hit, path_order
-from ..why import Why
+from ..why import SCORE_DIGITS, Why
 
 MAX_SIGNATURE_CHARACTERS = 200
 MAX_SNIPPET_CHARACTERS = 4000
@@ -55,7 +55,7 @@ def _hydrate(shard: Shard, ranked: Ranked, signatures: dict[tuple[str, int], str
     cell = int(shard.chunk_cell[chunk])
     return Hit(
         repo=candidate.repo, path=candidate.path, start_line=candidate.start_line,
-        end_line=int(shard.chunk_end_line[chunk]), score=round(ranked.score, 6),
+        end_line=int(shard.chunk_end_line[chunk]), score=round(ranked.score, SCORE_DIGITS),
         snippet=shard.text(chunk)[:MAX_SNIPPET_CHARACTERS].rstrip("\n"),
         snippet_line=candidate.start_line,
         language=shard.languages[int(shard.chunk_language[chunk])],

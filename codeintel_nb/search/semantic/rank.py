@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from ...embedding.embedder import embedder_input
@@ -17,12 +18,15 @@ from ..ranking.features import Question
 from ..ranking.order import Ranking, rank_pool
 from ..ranking.pool import Pool, pool_of
 from ..ranking.search_cells import only_searches
+from ..why import SCORE_DIGITS, Part, Why
 from .candidates import Found, Place, Scored, Statistics, best_places
 from .folding import Fold, Piece, fold
 from .hits import Candidate, Ranked
 from .plan import CANDIDATES, SearchPlan
-from .scales import scales_of
+from .scales import scaled
 
+MEANING = Part("meaning", 0, "how close the vectors of query and chunk are")
+REST = Part("rest", 0, "after the ranked hits, in the order of words and meaning")
 REFINED = 64  # closest chunks rescored by exact vectors: codes are off by 0.001
 
 
@@ -36,12 +40,12 @@ class RankedChunks(NamedTuple):
 
     @property
     def has_folds(self) -> bool:
-        """Whether a hit stands for others."""
+        """Whether any hit contains several chunks."""
         return any(one.also for one in self.chunks)
 
 
 def rank(found: list[Found], plan: SearchPlan, collection: Statistics, deep: int) -> RankedChunks:
-    """Return the best chunks.
+    """Return the best chunks of ``deep`` candidates of each kind.
 
     The best 200 of each kind are ranked by the features of their files; a larger limit appends
     the others by fused rank. So the first hits are the same for every limit.
@@ -50,10 +54,11 @@ def rank(found: list[Found], plan: SearchPlan, collection: Statistics, deep: int
     by_words = best_places(found, [(one.lexical_ids, one.lexical) for one in found], deep)
     by_vectors = closest_places(found, deep)
     if plan.query.mode == "dense":
-        return RankedChunks(_without_copies(found, _by_meaning(found, by_vectors, plan))[:limit])
+        closest = _without_copies(found, _by_meaning(found, by_vectors, plan))[:limit]
+        return RankedChunks(_explained(closest, plan, MEANING))
     pool, fused = _pool(found, by_words, by_vectors, plan)
     if not pool.files:
-        return RankedChunks(_rest(found, fused, set(), [])[:limit])
+        return RankedChunks(_explained(_rest(found, fused, set(), [])[:limit], plan, REST))
     ranking = rank_pool(pool, question_of(plan, collection), fused)
     files = pool.file.tolist()
     pieces = [
@@ -71,13 +76,27 @@ def rank(found: list[Found], plan: SearchPlan, collection: Statistics, deep: int
     if len(ranked) < limit and deep > CANDIDATES:
         scores = _fused(by_words, by_vectors, plan.dense_weight)
         ranked += _rest(found, scores, {*pool.places, *fused}, ranked)
-    return RankedChunks(ranked[:limit], confidence, ranking, folds)
+    return RankedChunks(_explained(ranked[:limit], plan, REST), confidence, ranking, folds)
+
+
+def _explained(ranked: list[Ranked], plan: SearchPlan, part: Part) -> list[Ranked]:
+    """Explain the scores that no features made up, if the query asks, by one part each."""
+    if not plan.query.why:
+        return ranked
+    return [
+        one
+        if one.why
+        else one._replace(
+            why=Why((msgspec.structs.replace(part, value=round(one.score, SCORE_DIGITS)),))
+        )
+        for one in ranked
+    ]
 
 
 def _folded(
     found: list[Found], ranking: Ranking, pieces: list[Piece], one: Fold, with_why: bool
 ) -> Ranked:
-    """Return a hit with the score of the best of those folded into it."""
+    """Return a hit, with the best score of the chunks in it."""
     chunk = int(ranking.order[one.scored])
     return Ranked(
         _candidate(found, *pieces[one.shown].place),
@@ -117,7 +136,7 @@ def pool_of_found(found: list[Found], plan: SearchPlan) -> tuple[Pool, dict[Plac
 
 
 def closest_places(found: list[Found], most: int) -> list[list[Scored]]:
-    """Return the places closest to the query by each embedder, whose cosines do not compare."""
+    """Return the places closest to the query, by embedder: their cosines are not comparable."""
     nothing = np.zeros(0, np.int64), np.zeros(0)
     return [
         best_places(
@@ -145,12 +164,11 @@ def _pool(
     for at, chunk in fused:
         if not only_searches(found[at].part.shard, chunk):
             chunks[at].add(chunk)
-    ids = [np.array(sorted(own), np.int64) for own in chunks]
-    scales = scales_of(found, ids, plan)
-    pool = pool_of(
-        [one.candidates(own, scales[one.embedder]) for one, own in zip(found, ids, strict=True)]
-    )
-    return pool, fused
+    candidates = [
+        one.candidates(np.array(sorted(own), np.int64))
+        for one, own in zip(found, chunks, strict=True)
+    ]
+    return pool_of(scaled(candidates, plan)), fused
 
 
 def _text(found: list[Found], at: int, chunk: int) -> str:
@@ -182,10 +200,10 @@ def _fused(
 def _by_meaning(
     by_shard: list[Found], by_vectors: list[list[Scored]], plan: SearchPlan
 ) -> list[Ranked]:
-    """Return the closest chunks; those of several embedders alternate, best ranks first."""
-    if plan.away and not plan.has_vector:
+    """Return the closest chunks; those of several embedders are merged by rank."""
+    if plan.unavailable and not plan.has_vector:
         raise EmbeddingError(
-            f"{next(iter(plan.away.values()))} To search by words, use --mode lexical."
+            f"{next(iter(plan.unavailable.values()))} To search by words, use --mode lexical."
         )
     lists = [_refined(by_shard, places, plan) for places in by_vectors]
     if len(lists) == 1:
@@ -226,7 +244,7 @@ def _pieces(found: list[Found], places: list[Place]) -> list[Piece]:
 def _refined(by_shard: list[Found], by_vectors: list[Scored], plan: SearchPlan) -> list[Ranked]:
     """Rescore one embedder's closest chunks by exact vectors; the rest follow.
 
-    An endpoint is not asked for them.
+    Chunks of an endpoint are not rescored, as that would need a request.
     """
     if not by_vectors:
         return []

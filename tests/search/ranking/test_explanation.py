@@ -1,9 +1,10 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from codeintel_nb import Scope
 from codeintel_nb.notebook.display import present
+from codeintel_nb.search.query import MODES
 from codeintel_nb.search.ranking.features import FEATURES
 from codeintel_nb.search.ranking.model import default_model
 from tests.search.test_same_in_any_cut import QUESTIONS, copied, opened
@@ -22,12 +23,14 @@ def ipython(tmp_path_factory):
     workspace.close()
 
 
-@given(
-    st.lists(WORDS, min_size=1, max_size=6).map(" ".join), st.sampled_from(["hybrid", "lexical"])
-)
+@given(st.lists(WORDS, min_size=1, max_size=6).map(" ".join), st.sampled_from(MODES))
+@example("magic", "hybrid")
 def test_parts_sum_up_to_the_score(ipython, query, mode):
     for hit in ipython.semantic_search(query, limit=40, mode=mode, why=True):
         assert hit.why.score == hit.score
+        if mode == "dense" or hit.why.parts[0].name == "rest":  # no features made them up
+            assert len(hit.why.parts) == 1
+            continue
         steps = [round(part.value * 10_000) for part in hit.why.parts]
         assert sum(steps) == round(hit.score * 10_000)
         assert all(
