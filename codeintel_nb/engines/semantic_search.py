@@ -32,8 +32,8 @@ _T = TypeVar("_T")
 _V = TypeVar("_V")
 
 
-class Searched(Protocol):
-    """Open shards and masks, and threads to search them on."""
+class OpenShards(Protocol):
+    """Open shards with their masks, and threads to search them."""
 
     def shard_of(self, target: Target) -> Shard: ...
     def mask(self, target: Target) -> ScopeMask: ...
@@ -42,18 +42,15 @@ class Searched(Protocol):
 
 
 def semantic_search(
-    shards: Searched,
+    shards: OpenShards,
     embedders: Embedders,
     query: SemanticQuery,
     targets: Sequence[Target],
     bounds: Bounds,
 ) -> Answer:
-    """Return the best chunks of the targets; repositories without vectors are ranked by words."""
+    """Return the best chunks; repositories without vectors are searched by words alone."""
     began = time.perf_counter()
-    parts = [
-        Part(shards.shard_of(target), target.repo, shards.mask(target), shards.live(target))
-        for target in targets
-    ]
+    parts = [_part(shards, target) for target in targets]
     if not parts:
         missing = f"{query.why_not} is not in scope." if query.why_not else ""
         return Answer([], 0, "", {"search": _ms(began)}, why_not=missing)
@@ -77,8 +74,12 @@ def semantic_search(
     searched = time.perf_counter()
     ranked = rank(nearest, plan, collection, most)
     in_scope = sum(part.mask.chunks_in_scope for part in parts)
-    if len(ranked.chunks) < query.limit and ranked.has_folds and most < in_scope:
-        most = MAX_RANKED_CHUNKS  # copies took the places of other hits
+    if (
+        len(ranked.chunks) < query.limit
+        and ranked.has_folds
+        and most < min(in_scope, MAX_RANKED_CHUNKS)
+    ):  # copies took the places of other hits
+        most = MAX_RANKED_CHUNKS
         ranked = rank(found(most), plan, collection, most)
     hits = hydrated({part.shard.id: part.shard for part in parts}, ranked.chunks)
     reason: Reason = bounds.reason() if bounds.reached() else ""
@@ -90,31 +91,33 @@ def semantic_search(
         "rank": _ms(searched),
     }
     missing = ""
-    if query.why_not:
-        missing = (
-            why_not(shards.mask, targets, parts, plan, collection, ranked)
-            if not reason or reason == "limit"
-            else f"{query.why_not}: the search was stopped before it was compared."
-        )
+    if query.why_not and reason in ("", "limit"):
+        missing = why_not(shards.mask, targets, parts, plan, collection, ranked)
+    elif query.why_not:
+        missing = f"{query.why_not}: the search was stopped before it was compared."
     return Answer(
         hits, len(hits), reason, timings, confidence=ranked.confidence, why_not=missing,
         by_words=_by_words(parts, plan),
     )  # fmt: skip
 
 
+def _part(shards: OpenShards, target: Target) -> Part:
+    return Part(shards.shard_of(target), target.repo, shards.mask(target), shards.live(target))
+
+
 def _by_words(parts: Sequence[Part], plan: SearchPlan) -> dict[str, str]:
     """Return the repositories searched by words alone, and the reasons."""
     return {
-        part.repo: plan.away[part.shard.manifest.embedder]
+        part.repo: plan.unavailable[part.shard.manifest.embedder]
         for part in parts
-        if part.shard.manifest.embedder in plan.away
+        if part.shard.manifest.embedder in plan.unavailable
     }
 
 
 def _embedders_of(
     parts: Sequence[Part], embedders: Embedders
 ) -> tuple[list[Embedder], dict[str, str]]:
-    """Return the embedders of shards, and by id the reasons why others are missing."""
+    """Return the embedders of shards, and the reasons for missing ones by id."""
     present, missing = list[Embedder](), dict[str, str]()
     for embedder_id, part in {part.shard.manifest.embedder: part for part in parts}.items():
         try:
@@ -127,7 +130,7 @@ def _embedders_of(
         else:
             missing[embedder_id] = (
                 f"{part.repo!r} was indexed with the embedding {embedder_id}, which is neither "
-                f"this version's nor one of {FILE}. "
+                f"of this version nor in {FILE}. "
                 "To rebuild the index, run: codeintel index PATH --rebuild"
             )
     return present, missing

@@ -117,8 +117,8 @@ def _rank_of(parts: Sequence[Part], ranked: RankedChunks, chunk: Chosen) -> str:
         shard = parts[at].shard
         path = shard.paths[int(shard.chunk_file[shown])]
         return (
-            f"{chunk.name} is folded into {rank}, as a copy or an overload: "
-            f"{path}:{int(shard.chunk_line[shown])}."
+            f"{chunk.name} is part of {rank}, {path}:{int(shard.chunk_line[shown])}, "
+            "as a near copy or an overload."
         )
     scored = int(ranking.order[hit.scored])
     parts_of_score = why(ranking, scored, parts[chunk.at].shard.text(chunk.chunk)).parts
@@ -134,7 +134,7 @@ def _distance(
     if plan.terms:
         mean_length = max(1, collection.total_length) / max(1, collection.chunks)
         scores = [
-            part.shard.lexicon.scores(collection.weights(), mean_length, part.mask.chunks)
+            part.shard.lexicon.scores(collection.weights(), mean_length, part.mask.chunks).scores
             for part in parts
         ]
         rank = _rank_among(parts, scores, chunk)

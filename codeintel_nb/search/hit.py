@@ -54,8 +54,7 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     # of start_line: 1-based, in the notebook cell's source, or in its output (kind text)
     cell_line: int | None = None
     why: Why | None = None  # of a semantic search that asks: the parts of the score
-    # of a semantic search: places of near copies, and of overloads, which are no hits of their own
-    also: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()  # of a semantic search: places of near copies and overloads
 
     @property
     def location(self) -> str:
@@ -109,7 +108,7 @@ class Coverage(msgspec.Struct, frozen=True):
     failed: dict[str, str] = {}
     # repositories with unwatched folders, scanned by text searches, and the reasons
     unwatched: dict[str, str] = {}
-    # repositories searched by words alone, as their embedding endpoint is away, and the reasons
+    # repositories without vectors for the query, searched by words alone, and the reasons
     by_words: dict[str, str] = {}
 
     def with_unindexed(self, files_read: int) -> Coverage:

@@ -81,7 +81,7 @@ def test_scores_are_bm25_inside_the_mask(tmp_path_factory, texts, data):
     bags = [bag(text) for text in texts]
     mean = max(1.0, lexicon.total_length / len(texts))
     weights = dict.fromkeys(("read", "fil", "readfil", "httpserv"), 1.5)
-    scores = lexicon.scores(weights, mean, mask)
+    scores = lexicon.scores(weights, mean, mask).scores
     for i, counts in enumerate(bags):
         length = sum(counts.values())
         expected = sum(

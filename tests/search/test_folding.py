@@ -196,7 +196,7 @@ def test_place_of_a_copy_explains_itself(make):
     (copy,) = hit.also
     answer = workspace.semantic_search("how is an invoice settled", why_not=copy).why_not
     assert answer == (
-        f"{copy} is folded into the first hit, as a copy or an overload: {hit.location}."
+        f"{copy} is part of the first hit, {hit.location}, as a near copy or an overload."
     )
 
 

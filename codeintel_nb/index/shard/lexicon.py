@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ _MAX_WORDS = 1_000_000
 STEPS = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 19, 26, 40, 110], np.uint8)
 _COUNTS = np.arange(256)[:, None]
 _RANKED = 4096  # postings per entry of the rank directory, a cumulative count of repeated terms
-MAX_POSITIONS = 1_000  # remembered, of terms; then all are forgotten
+MAX_POSITIONS = 1_000  # cached, of terms; then the cache is cleared
 _STEP_OF = np.abs(_COUNTS / (_COUNTS + K1) - STEPS / (STEPS + K1)).argmin(axis=1).astype(np.uint8)
 
 
@@ -129,6 +129,16 @@ def _halved(steps: Array) -> Array:
     return halved
 
 
+Postings = npt.NDArray[np.integer[Any]]  # chunks with a term, ascending
+
+
+class WordScores(NamedTuple):
+    """BM25 of every chunk, and the chunks with each term."""
+
+    scores: npt.NDArray[np.float32]
+    having: list[Postings]
+
+
 class Lexicon:
     """The BM25 postings of one shard, opened by mmap."""
 
@@ -173,7 +183,7 @@ class Lexicon:
         return 0 if at is None else int(self._starts[at + 1]) - int(self._starts[at])
 
     def _position(self, term: str) -> int | None:
-        at = self._positions.get(term)  # another thread may clear them
+        at = self._positions.get(term)  # another thread may clear the cache
         if at is None:
             if len(self._positions) >= MAX_POSITIONS:
                 self._positions.clear()
@@ -188,14 +198,12 @@ class Lexicon:
         weights: dict[str, float],
         mean_length: float,
         mask: npt.NDArray[np.bool_] | None,
-        having: list[npt.NDArray[np.integer[Any]]] | None = None,
-    ) -> npt.NDArray[np.float32]:
-        """Return the BM25 score of every chunk in the mask.
+    ) -> WordScores:
+        """Score the chunks in the mask by BM25.
 
-        ``weights`` are the terms with their inverse document frequencies. ``having`` gets the
-        chunks in the mask that have each term, ascending.
+        ``weights`` are the terms with their inverse document frequencies.
         """
-        scores = np.zeros(len(self.lengths), np.float32)
+        scores, having = np.zeros(len(self.lengths), np.float32), list[Postings]()
         for term, weight in weights.items():
             chunks, counts = self.postings(term)
             if mask is not None:
@@ -204,6 +212,5 @@ class Lexicon:
             tf = counts.astype(np.float32)
             norm = K1 * (1 - B) + (K1 * B / mean_length) * self.lengths[chunks]
             scores[chunks] += weight * tf / (norm.astype(np.float32) + tf)
-            if having is not None:
-                having.append(chunks)
-        return scores
+            having.append(chunks)
+        return WordScores(scores, having)

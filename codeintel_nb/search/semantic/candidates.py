@@ -14,19 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 from ...embedding.words import parts_of, stem
+from ...index.shard.lexicon import Postings, WordScores
 from ...index.shard.shard import Shard
 from ...index.shard.vectors import Found as Closest
 from ...index.shard.vectors import Ids, top
 from ..hit import path_order
 from ..mask import ScopeMask
-from ..ranking.pool import Definition, Scale, ShardCandidates, definitions_of, overviews_of
+from ..ranking.pool import Definition, ShardCandidates, definitions_of, overviews_of
 from .plan import SearchPlan
 
 Place = tuple[int, int]  # position of a shard, number of a chunk
 Scored = tuple[Place, float]
 
 
-COMMON = 0.9  # share of the chunks above which the name of a folder tells nothing
+COMMON = 0.9  # least share of the chunks with a common term
 
 
 class Statistics(NamedTuple):
@@ -59,7 +60,7 @@ class Statistics(NamedTuple):
         }
 
     def is_common(self, term: str, folders: frozenset[str]) -> bool:
-        """Whether a term of the folders above all files is in almost every chunk."""
+        """Whether a term names a folder above all files, and almost every chunk has it."""
         return term in folders and self.frequencies.get(term, 0) > COMMON * self.chunks
 
     def language_shares(self) -> dict[tuple[str, str], float]:
@@ -89,9 +90,8 @@ class Found(NamedTuple):
     dense: npt.NDArray[np.float64]  # cosine
     defines: dict[int, Definition]
     overviews: list[int]  # chunks that say what the repository is about, if the query asks
-    scores: npt.NDArray[np.float32] | None  # BM25 of every chunk; None without terms
+    by_words: WordScores  # of every chunk
     weights: list[float]  # of the query's terms
-    having: list[npt.NDArray[np.integer[Any]]]  # the chunks that have each of them
     vector: npt.NDArray[np.float32] | None  # of the query
 
     @property
@@ -99,11 +99,11 @@ class Found(NamedTuple):
         """Return the id of the embedder of the shard's vectors."""
         return self.part.shard.manifest.embedder
 
-    def candidates(self, chunks: Ids, scale: Scale) -> ShardCandidates:
-        """Return chunks, ascending, with what ranking needs."""
-        words = np.zeros(len(chunks)) if self.scores is None else self.scores[chunks]
+    def candidates(self, chunks: Ids) -> ShardCandidates:
+        """Return some chunks, ascending, with their scores."""
+        words = self.by_words.scores[chunks].astype(np.float64)
         covered = np.zeros(len(chunks))
-        for weight, own in zip(self.weights, self.having, strict=False):
+        for weight, own in zip(self.weights, self.by_words.having, strict=True):
             if len(chunks) and len(own):
                 covered += weight * _are_among(chunks, own)
         vectors = self.part.shard.vectors
@@ -113,8 +113,8 @@ class Found(NamedTuple):
             else vectors.scores(self.vector, chunks)
         )
         return ShardCandidates(
-            self.part.shard, self.part.repo, chunks, words.astype(np.float64), cosines,
-            self.vector, self.defines, scale, covered / (sum(self.weights) or 1.0),
+            self.part.shard, self.part.repo, chunks, words, cosines, self.vector, self.defines,
+            covered / (sum(self.weights) or 1.0),
         )  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def statistics(part: Part, terms: tuple[str, ...]) -> Statistics:
 
 
 def folders_above(parts: Sequence[Part]) -> frozenset[str]:
-    """Return the stems in the names of the folders above all files, such as the project's."""
+    """Return the stems of the folders above all files, such as the project's name."""
     # files are in path order, so the first and the last suffice
     ends = [path for part in parts for path in (*part.shard.paths[:1], *part.shard.paths[-1:])]
     above = commonpath(map(dirname, ends)) if ends else ""
@@ -158,11 +158,11 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
     vector = plan.vector(shard.manifest.embedder)
     lexical_ids, lexical = np.zeros(0, np.int64), np.zeros(0, np.float32)
     closest = Closest(np.zeros(0, np.int64), np.zeros(0, np.float64))
-    scores, weights = None, collection.weights()
-    having = list[npt.NDArray[np.integer[Any]]]()
+    weights = collection.weights()
+    mean_length = max(1, collection.total_length) / max(1, collection.chunks)
+    by_words = shard.lexicon.scores(weights, mean_length, mask.chunks)
     if plan.terms:
-        mean_length = max(1, collection.total_length) / max(1, collection.chunks)
-        scores = shard.lexicon.scores(weights, mean_length, mask.chunks, having)
+        scores = by_words.scores
         matching = np.flatnonzero(scores > 0)  # a few; partitioning many zeros is slow
         lexical_ids = matching[top(scores[matching], most)]
         lexical = scores[lexical_ids]
@@ -173,13 +173,13 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
     defines = definitions_of(shard, intent, in_scope) if by_files else {}
     overviews = overviews_of(shard, in_scope) if by_files and intent.is_overview else []
     return Found(
-        part, lexical_ids, lexical, closest.ids, closest.scores, defines, overviews, scores,
-        [*weights.values()], having, vector,
+        part, lexical_ids, lexical, closest.ids, closest.scores, defines, overviews, by_words,
+        [*weights.values()], vector,
     )  # fmt: skip
 
 
-def _are_among(chunks: Ids, others: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bool_]:
-    """Return the mask of the chunks that are among others; both ascend."""
+def _are_among(chunks: Ids, others: Postings) -> npt.NDArray[np.bool_]:
+    """Return the mask of chunks that are in ``others``; both are ascending."""
     places = others.searchsorted(chunks)
     mask: npt.NDArray[np.bool_] = places < len(others)
     mask[mask] = others[places[mask]] == chunks[mask]

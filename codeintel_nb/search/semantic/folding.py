@@ -1,7 +1,6 @@
-"""Folding of near copies, and of a function's overloads, into the best of them.
+"""Folding of near copies and overloads into one hit.
 
-A reader wants each answer once. Copies are told by their text; equal names and like lengths choose
-the few texts to compare.
+Readers want each answer once. Only texts with the same names and similar lengths are compared.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ import numpy as np
 from ...index.shard.shard import Shard
 from .candidates import Found, Place
 
-LEAST_ALIKE = 0.9  # similarity of two near copies: characters in common, in the same order
-# of two without a name, such as the heads of files: a licence and imports are no answer
+LEAST_ALIKE = 0.9  # least similarity of near copies (normalized Indel)
+# of texts without a name, such as heads of files: equal licences do not make equal files
 LEAST_ALIKE_UNNAMED = 0.98
-LIKE_LENGTH = 0.75  # least ratio of the lengths of two texts that are compared
+LIKE_LENGTH = 0.75  # least ratio of the lengths of near copies
 MAX_BYTES = 4  # of a character in UTF-8
 
 
@@ -26,7 +25,7 @@ _ASSIGNMENT = re.compile(r"\s*(?:(?:export|const|let|var)\s+)*[\w.$]+\s*(?::[^=]
 
 
 class Fold(NamedTuple):
-    """A hit to show: the positions of its chunk, of the one that gives its score, and of others."""
+    """A hit: positions of the chunk shown, of the chunk that was scored, and of the others."""
 
     shown: int
     scored: int
@@ -34,7 +33,7 @@ class Fold(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A place with what folding needs of it."""
+    """A ranked chunk, with its file and names."""
 
     place: Place
     file: int  # equal for the places of one file
@@ -43,9 +42,9 @@ class Piece(NamedTuple):
 
 
 def fold(found: list[Found], pieces: Sequence[Piece], limit: int) -> list[Fold]:
-    """Return the first ``limit`` of the pieces, in their order, with those like them folded in.
+    """Return the first ``limit`` hits of the pieces, which are in order of rank.
 
-    What is folded into a piece does not depend on the limit.
+    What a hit contains does not depend on the limit.
     """
     texts = _Texts(found, pieces)
     taken = set[int]()
@@ -75,7 +74,7 @@ def fold(found: list[Found], pieces: Sequence[Piece], limit: int) -> list[Fold]:
 
 
 class _Texts:
-    """Texts of places, read at the first comparison."""
+    """Texts of the pieces, read when first compared."""
 
     def __init__(self, found: list[Found], pieces: Sequence[Piece]) -> None:
         self._shards = [one.part.shard for one in found]
@@ -90,7 +89,7 @@ class _Texts:
                 self._in_file.setdefault(piece.file, []).append(position)
 
     def copies_of(self, position: int) -> list[int]:
-        """Return the places with the same names and almost the same text, this one included."""
+        """Return the pieces with the same names and nearly the same text, including this one."""
         names = self._pieces[position].names
         group = self._of_names[names]
         if len(group) < 2:
@@ -104,10 +103,7 @@ class _Texts:
         ]
 
     def overloads_of(self, position: int) -> list[int]:
-        """Return the places of the same file that define names of this one alone, or all of them.
-
-        This one is included.
-        """
+        """Return pieces of the same file whose names are a subset or a superset of this one's."""
         piece = self._pieces[position]
         siblings = self._in_file.get(piece.file, [])
         if len(siblings) < 2 or not piece.is_defining:
@@ -120,14 +116,14 @@ class _Texts:
         ]
 
     def is_stub(self, position: int) -> bool:
-        """Whether a place only declares what it names, without a body."""
+        """Whether a piece only declares its names, without a body."""
         at, chunk = self._pieces[position].place
         shard = self._shards[at]
         (first,), (count,) = shard.definitions_in(np.array([chunk]))
         return all(_is_stub(shard, number) for number in range(first, first + count))
 
     def _digest(self, position: int) -> int:
-        """Return the digest of path and text: equal ones need not be read."""
+        """Return the digest of a piece's path and text."""
         at, chunk = self._pieces[position].place
         return int(self._shards[at].chunk_input[chunk])
 
@@ -155,7 +151,7 @@ def _ratio() -> Any:
 
 
 def _is_stub(shard: Shard, number: int) -> bool:
-    """Whether a definition ends like a declaration: ``def f(x: int) -> str: ...`` or with ``;``."""
+    """Whether a definition has no body: ``def f(x: int) -> str: ...``, or it ends with ``;``."""
     file = int(shard.symbol_file[number])
     last = _line(shard, file, int(shard.symbol_end_line[number])).rstrip()
     if last.endswith("..."):

@@ -27,10 +27,10 @@ class SearchPlan(NamedTuple):
     intent: QueryIntent
     terms: tuple[str, ...]
     # of the query, by the id of each embedder in scope; None if there is no vector: vectors are
-    # unused, the query has no words, or an endpoint is away
+    # unused, the query has no words, or an endpoint is unavailable
     vectors: dict[str, npt.NDArray[np.float32] | None] = {}
     embedders: dict[str, Embedder] = {}  # by id
-    away: dict[str, str] = {}  # why an embedder, by its id, gave no vector
+    unavailable: dict[str, str] = {}  # reasons for missing vectors, by the embedder's id
 
     @property
     def dense_weight(self) -> float:
@@ -66,17 +66,17 @@ def with_vectors(
     plan: SearchPlan,
     is_common: Callable[[str], bool],
     embedders: Sequence[Embedder],
-    away: Mapping[str, str] = NO_REASONS,
+    unavailable: Mapping[str, str] = NO_REASONS,
 ) -> SearchPlan:
-    """Embed a query by the embedders of the shards in scope.
+    """Embed a query with each embedder in scope.
 
-    ``is_common`` tells terms that say nothing here. ``away`` says why some shards have no embedder,
-    by their ids; an endpoint that does not answer joins them.
+    ``is_common`` marks terms without information, which are left out. ``unavailable`` maps ids of
+    missing embedders to the reasons; endpoints that fail are added.
     """
     if not plan.dense_weight:
         return plan
-    text = telling(plan, is_common)
-    vectors, reasons = dict[str, npt.NDArray[np.float32] | None](), dict(away)
+    text = informative(plan, is_common)
+    vectors, reasons = dict[str, npt.NDArray[np.float32] | None](), dict(unavailable)
     for embedder in embedders:
         try:
             vector = embedder.embed_query(text)[0]
@@ -86,14 +86,14 @@ def with_vectors(
         # without words all chunks are equally close
         vectors[embedder.id] = vector if vector.any() else None
     return plan._replace(
-        vectors=vectors, away=reasons, embedders={one.id: one for one in embedders}
+        vectors=vectors, unavailable=reasons, embedders={one.id: one for one in embedders}
     )
 
 
-def telling(plan: SearchPlan, is_common: Callable[[str], bool]) -> str:
-    """Return the query without words that say nothing here, such as the project's own name.
+def informative(plan: SearchPlan, is_common: Callable[[str], bool]) -> str:
+    """Return the query without common words, such as the project's own name.
 
-    BM25 weighs words by their frequency; a vector does not know it.
+    BM25 already gives them little weight, but a vector does not.
     """
     common = {
         word
