@@ -27,7 +27,13 @@ SOURCES = {
         "function main() {}\n"
         "const load = async (x) => x;\n"
         "module.exports.save = function () {};\n"
-        "const plain = 3;\n",
+        "const plain = 3;\n"
+        "const palette = { ground: 1, isLight(colour) {} };\n"
+        "app.locals = { render: () => 1 };\n"
+        "Shop.prototype = { close: function () {} };\n"
+        "const LIMITS = { small: 1 };\n"
+        "module.exports = { charge() {} };\n"
+        "function outer() { const options = { done() {} }; }\n",
         [
             ("Shop", "class", "", 1, 4),
             ("sell", "method", "Shop", 2, 2),
@@ -35,6 +41,14 @@ SOURCES = {
             ("main", "function", "", 5, 5),
             ("load", "function", "", 6, 6),
             ("save", "function", "", 7, 7),
+            ("palette", "class", "", 9, 9),
+            ("isLight", "method", "palette", 9, 9),
+            ("locals", "class", "app", 10, 10),
+            ("render", "method", "app.locals", 10, 10),
+            ("close", "method", "Shop", 11, 11),
+            ("charge", "method", "", 13, 13),
+            ("outer", "function", "", 14, 14),
+            ("done", "method", "outer", 14, 14),
         ],
     ),
     "a.ts": (
@@ -45,7 +59,9 @@ SOURCES = {
         "  abstract open(): void;\n"
         "  sell(what: T): number { return 1; }\n"
         "}\n"
-        "export const load = (x: number): number => x;\n",
+        "export const load = (x: number): number => x;\n"
+        "export const theme = { dark: () => true } as const;\n"
+        "const api: Api = Object.freeze({ get() {} });\n",
         [
             ("Item", "class", "", 1, 1),
             ("price", "method", "Item", 1, 1),
@@ -55,6 +71,10 @@ SOURCES = {
             ("open", "method", "Shop", 5, 5),
             ("sell", "method", "Shop", 6, 6),
             ("load", "function", "", 8, 8),
+            ("theme", "class", "", 9, 9),
+            ("dark", "method", "theme", 9, 9),
+            ("api", "class", "", 10, 10),
+            ("get", "method", "api", 10, 10),
         ],
     ),
     "a.go": (

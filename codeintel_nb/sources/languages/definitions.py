@@ -29,6 +29,8 @@ _WRAPPERS = (
     "once",
     "memoize",
 )
+_PROTOTYPE = ".prototype"
+_NAMELESS = ("module.exports", "exports")
 _ASSIGNED = re.compile(r"(.+?)(?:\.prototype)?\.([^.]+)")
 
 
@@ -70,6 +72,9 @@ def _each(
         kind = _kind_of(definition, content)
         if not kind or not name:
             continue
+        if kind == "class" and name.endswith(_PROTOTYPE):
+            kind, name = "container", name.removesuffix(_PROTOTYPE)
+            definition = definition._replace(name=name)
         around = ".".join(outer.name for outer in enclosing)
         container, name, kind = _placed(definition, kind, around, enclosing, content, language)
         if not kind:
@@ -91,11 +96,12 @@ def _each(
 
 def _kind_of(definition: Definition, content: bytes) -> str:
     """Return the kind, empty if the node defines nothing."""
-    node, kind, _ = definition
+    node, kind, name = definition
     if kind.endswith("?"):
         value = node.child_by_field_name("value") or node.child_by_field_name("right")
         if not _is_function(value, content):
-            return ""
+            is_class = name not in _NAMELESS and _is_module_object(node, value, content)
+            return "class" if is_class else ""
     if kind.endswith("!") and node.child_by_field_name("body") is None:
         return ""  # a mention of a type, not its definition
     return kind.rstrip("!?")
@@ -188,6 +194,37 @@ def _is_function(value: Any, content: bytes) -> bool:
     ):
         return False
     return bool(arguments.named_children) and _is_function(arguments.named_children[0], content)
+
+
+_STATEMENTS = ("lexical_declaration", "variable_declaration", "expression_statement")
+_ANNOTATED = ("as_expression", "satisfies_expression", "parenthesized_expression")
+
+
+def _is_module_object(node: Any, value: Any, content: bytes) -> bool:
+    """Whether a module's own variable is assigned an object with functions.
+
+    To its readers it is a class with one instance, and to universal-ctags too.
+    """
+    statement = node.parent
+    if statement is None or statement.type not in _STATEMENTS or statement.parent is None:
+        return False
+    if statement.parent.type not in ("program", "export_statement"):
+        return False
+    while value is not None and value.type in _ANNOTATED:
+        value = value.named_children[0] if value.named_children else None
+    if value is not None and value.type == "call_expression":  # Object.freeze({...})
+        called, arguments = (value.child_by_field_name(of) for of in ("function", "arguments"))
+        is_frozen = text_of(called, content) == "Object.freeze"
+        value = arguments.named_children[0] if is_frozen and arguments.named_children else None
+    return (
+        value is not None
+        and value.type == "object"
+        and any(
+            member.type == "method_definition"
+            or _is_function(member.child_by_field_name("value"), content)
+            for member in value.named_children
+        )
+    )
 
 
 _BODIES = ("block", "do_block", "declaration_list")
