@@ -18,8 +18,8 @@ from pathspec import GitIgnoreSpec
 
 from codeintel_nb import Scope
 from codeintel_nb.embedding.embedder import default_embedder
+from codeintel_nb.index.shard.codes import decode
 from codeintel_nb.index.shard.paths import PathTable
-from codeintel_nb.index.shard.vectors import decode
 from codeintel_nb.scopes.globs import PathMatcher
 from codeintel_nb.scopes.registry import MemoryRegistry
 from codeintel_nb.search.mask import compile_mask

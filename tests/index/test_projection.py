@@ -10,8 +10,8 @@ import pytest
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import MissingExtra, SearchError
+from codeintel_nb.index.shard.codes import decode
 from codeintel_nb.index.shard.shard import Shard
-from codeintel_nb.index.shard.vectors import decode
 from codeintel_nb.search.code_map.clusters import clusters_of
 from codeintel_nb.search.code_map.landmarks import LANDMARKS_FILE, read_landmarks, write_landmarks
 from codeintel_nb.search.code_map.layout import Projection

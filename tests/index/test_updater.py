@@ -207,7 +207,7 @@ def test_vectors_match_the_embedder_after_a_rebuild(setup):
         for i in range(shard.manifest.chunks)
     ]
     exact = default_embedder().embed_code(inputs)
-    from codeintel_nb.index.shard.vectors import decode
+    from codeintel_nb.index.shard.codes import decode
 
     assert np.abs(decode(shard.vectors.codes) - exact).max() < 0.004
 

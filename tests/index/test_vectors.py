@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from codeintel_nb.errors import ShardError
 from codeintel_nb.index.shard import vectors as module
-from codeintel_nb.index.shard.vectors import VectorIndex, decode, encode, top, write_vectors
+from codeintel_nb.index.shard.codes import decode, encode
+from codeintel_nb.index.shard.vectors import VectorIndex, top, write_vectors
 
 
 def unit_rows(count, dim, seed=0):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .arrays import Array
-from .vectors import Ids
+from .id_lists import Ids
 
 
 class Texts:

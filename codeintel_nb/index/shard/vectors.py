@@ -6,19 +6,19 @@ code of a recurring chunk can be copied between shards.
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import EmbeddingError, ShardError
+from ...errors import ShardError
+from .coarse import CoarseCodes, Near
+from .codes import Codes, Floats, component_range, encode
+from .id_lists import Ids
 from .manifest import damaged
 from .mapping import map_file
-
-Codes = npt.NDArray[np.uint8]
-Ids = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 
 MARGIN = 64  # extra candidates from FAISS, as its scores differ in the last digits
 BLUR = 1e-5  # upper bound of that difference
@@ -27,55 +27,15 @@ DIGITS = 7  # of a score; further digits depend on the order of summation
 SCORED = 1 << 16
 # largest scope where gathering the codes beats a scan with a bitmap (measured)
 FEW = 1500
-# share of components beyond the range of codes; more would change the ranking
-MAX_CLIPPED = 0.001
 MAX_MEANS = 500  # cached, of a shard's files: half a megabyte
 MAX_AVERAGED = 512  # chunks of a file whose mean is compared with the query
 
 
-def component_range(dim: int) -> float:
-    """Return the largest absolute component of a code, at most 1.
-
-    It is 6.4 times the component of a unit vector with equal components.
-    """
-    return float(min(1.0, 6.4 / np.sqrt(dim)))
-
-
-def check_range(vectors: Floats) -> None:
-    """Raise EmbeddingError if too many components are beyond the range of codes."""
-    share = float((np.abs(vectors) > component_range(vectors.shape[1])).mean())
-    if share > MAX_CLIPPED:
-        raise EmbeddingError(
-            f"{share:.1%} of this model's vector components exceed the range of the index, which "
-            f"stores them as bytes; the limit is {MAX_CLIPPED:.1%}. Choose another model."
-        )
-
-
-def encode(vectors: Floats) -> Codes:
-    limit = component_range(vectors.shape[1])
-    steps = np.floor((vectors + limit) * np.float32(255 / (2 * limit)))
-    codes: Codes = np.clip(steps, 0, 255).astype(np.uint8)
-    return codes
-
-
-def decode(codes: Codes) -> Floats:
-    """Decode vectors as FAISS does: to the middle of each step."""
-    limit = component_range(codes.shape[1])
-    return (codes.astype(np.float32) + 0.5) * np.float32(2 * limit / 255) - np.float32(limit)
-
-
 def write_vectors(path: Path, codes: Codes) -> None:
-    faiss = _faiss()
-    dim = codes.shape[1]
-    index = faiss.IndexScalarQuantizer(
-        dim, faiss.ScalarQuantizer.QT_8bit_uniform, faiss.METRIC_INNER_PRODUCT
-    )
-    limit = component_range(dim)
-    faiss.copy_array_to_vector(np.array([-limit, 2 * limit], np.float32), index.sq.trained)
-    index.is_trained = True
+    index = _empty_index(codes.shape[1])
     if len(codes):
         index.add_sa_codes(np.ascontiguousarray(codes))
-    faiss.write_index(index, str(path))
+    _faiss().write_index(index, str(path))
 
 
 # start of FAISS's files of scalar-quantized vectors; their dimension follows
@@ -107,6 +67,17 @@ class VectorIndex:
             mapped, np.uint8, count * dim, len(mapped) - count * dim
         ).reshape(count, dim)
 
+    @cached_property
+    def _coarse(self) -> CoarseCodes:
+        return CoarseCodes.beside(self.path, self.codes)
+
+    def near(self, query: Floats, least: int, mask: npt.NDArray[np.bool_] | None) -> Near:
+        """Return the chunks in the mask near to the query by their coarse codes.
+
+        They are all up to some distance, and at least ``least`` if the mask has so many.
+        """
+        return self._coarse.near(encode(query.reshape(1, -1)), least, mask)
+
     def search(
         self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None, in_scope: int
     ) -> Found:
@@ -117,7 +88,14 @@ class VectorIndex:
         k = min(k, in_scope)
         if k <= 0:
             return Found(np.zeros(0, np.int64), np.zeros(0, np.float64))
-        ids = self._candidates(query, k, mask, in_scope)
+        return self.best_of(query, self._candidates(query, k, mask, in_scope), k)
+
+    def best_of(self, query: Floats, ids: Ids, k: int) -> Found:
+        """Return the k of some chunks, ascending, that are closest to the query."""
+        if len(ids) > FEW:
+            index = _empty_index(self.dim)
+            index.add_sa_codes(self.codes[ids])
+            ids = ids[_candidates(index, query, k, len(ids))]
         scores = self.scores(query, ids)
         best = top(scores, k)
         return Found(ids[best], scores[best])
@@ -126,12 +104,16 @@ class VectorIndex:
         self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None, in_scope: int
     ) -> Ids:
         """Return a sorted superset of the k closest, with ties."""
-        fetch = k + MARGIN
-        while in_scope > max(FEW, fetch):
-            ids, scores = self._scan(query, fetch, mask)
-            if scores[k - 1] - scores[-1] > BLUR:
-                return np.sort(ids)
-            fetch *= 8  # many ties, such as copies of a file
+        if in_scope > FEW:
+            parameters = None
+            if mask is not None:
+                faiss = _faiss()
+                parameters = faiss.SearchParameters()
+                bits = np.packbits(mask, bitorder="little")
+                parameters.sel = faiss.IDSelectorBitmap(bits)
+            ids = _candidates(self._opened(), query, k, in_scope, parameters)
+            if len(ids) < in_scope:
+                return ids
         return np.arange(self.count) if mask is None else np.flatnonzero(mask)
 
     def scores(self, query: Floats, ids: Ids) -> npt.NDArray[np.float64]:
@@ -181,9 +163,8 @@ class VectorIndex:
             self._means[first] = direction
         return direction
 
-    def _scan(
-        self, query: Floats, k: int, mask: npt.NDArray[np.bool_] | None
-    ) -> tuple[Ids, Floats]:
+    def _opened(self) -> Any:
+        """Open the FAISS index."""
         faiss = _faiss()
         if self._index is None:
             # FAISS would raise RuntimeError; a late reader retries on FileNotFoundError
@@ -202,15 +183,31 @@ class VectorIndex:
                 raise damaged(
                     self.path.parent, f"it has {self._index.ntotal} vectors instead of {self.count}"
                 )
-        # for this thread alone; more threads on busy cores are 5 times slower
-        faiss.omp_set_num_threads(1)
-        parameters = faiss.SearchParameters()
-        if mask is not None:
-            bits = np.packbits(mask, bitorder="little")
-            parameters.sel = faiss.IDSelectorBitmap(bits)
-        scores, ids = self._index.search(query.reshape(1, -1), k, params=parameters)
-        matches = ids[0] >= 0
-        return ids[0][matches], scores[0][matches]
+        return self._index
+
+
+def _candidates(index: Any, query: Floats, k: int, count: int, parameters: Any = None) -> Ids:
+    """Return a sorted superset of the k closest of ``count``, with ties; all if too many tie."""
+    # for this thread alone; more threads on busy cores are 5 times slower
+    _faiss().omp_set_num_threads(1)
+    fetch = k + MARGIN
+    while fetch < count:
+        scores, ids = index.search(query.reshape(1, -1), fetch, params=parameters)
+        if scores[0][k - 1] - scores[0][-1] > BLUR:
+            return np.sort(ids[0])
+        fetch *= 8  # many ties, such as copies of a file
+    return np.arange(count)
+
+
+def _empty_index(dim: int) -> Any:
+    faiss = _faiss()
+    index = faiss.IndexScalarQuantizer(
+        dim, faiss.ScalarQuantizer.QT_8bit_uniform, faiss.METRIC_INNER_PRODUCT
+    )
+    limit = component_range(dim)
+    faiss.copy_array_to_vector(np.array([-limit, 2 * limit], np.float32), index.sq.trained)
+    index.is_trained = True
+    return index
 
 
 def _faiss() -> Any:

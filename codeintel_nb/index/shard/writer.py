@@ -25,6 +25,9 @@ from ...sources.opening import FileState
 from ...sources.repository import WORKTREE
 from .arrays import Array, write_arrays
 from .catalog import write_tables
+from .coarse import PART as COARSE
+from .coarse import coarse_of
+from .codes import check_range, encode
 from .lexicon import LexiconBuilder
 from .manifest import FORMAT, MANIFEST, PARTS, Manifest, Part, crc32_of
 from .paths import PathTable
@@ -32,7 +35,7 @@ from .postings import PostingsBuilder
 from .shard import HALF, KINDS
 from .text_flags import IS_ASCII, IS_GENERATED, flags_of, is_plain
 from .texts import text_arrays
-from .vectors import check_range, encode, write_vectors
+from .vectors import write_vectors
 
 Known = Callable[[Array], tuple[Array, Array]]
 
@@ -208,19 +211,17 @@ class ShardWriter:
             self._content.flush()
             os.fsync(self._content.fileno())
             self._content.close()
-            write_vectors(
-                self.folder / "vectors.faiss",
-                np.concatenate(self._codes)
-                if self._codes
-                else np.zeros((0, self.embedder.dim), np.uint8),
-            )
+            codes = np.concatenate([np.zeros((0, self.embedder.dim), np.uint8), *self._codes])
             self._codes.clear()
+            write_vectors(self.folder / "vectors.faiss", codes)
+            (self.folder / COARSE).write_bytes(coarse_of(codes).tobytes())
+            del codes
             self._lexicon.write(self.folder / "lexicon.bin")
             self._postings.write(self.folder / "postings.bin")
             self._write_columns()
             self._write_catalog()
             parts = {}
-            for name in PARTS:
+            for name in (*PARTS, COARSE):
                 path = self.folder / name
                 sync(path)
                 parts[name] = Part(

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 
+from ...index.shard.codes import decode
 from ...index.shard.shard import Shard
-from ...index.shard.vectors import decode
 from .landmarks import Floats, Landmarks
 
 LANDMARKS = 2000

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...index.shard.id_lists import Ids
 from ...index.shard.shard import KINDS
-from ...index.shard.vectors import Ids
 from .features import Described, Question, describe, matrix_of
 from .intent import QueryIntent
 from .model import STEP, Model, Steps, default_model

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...embedding.words import MARKS
+from ...index.shard.id_lists import Ids
 from ...index.shard.shard import KINDS, Shard
 from ...index.shard.text_flags import IS_GENERATED, IS_REEXPORT
-from ...index.shard.vectors import DIGITS, Ids
+from ...index.shard.vectors import DIGITS
 from ..hit import path_order
 from .intent import QueryIntent
 from .roles import roles_of

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeintel_nb.index.shard.coarse import PART, CoarseCodes, coarse_of
+from codeintel_nb.index.shard.codes import encode
+from codeintel_nb.index.shard.vectors import VectorIndex, write_vectors
+from tests.index.test_vectors import unit_rows
+
+
+@pytest.mark.parametrize("dim", [16, 100, 256])
+def test_a_third_of_the_components_is_in_the_middle(dim):
+    coarse = coarse_of(encode(unit_rows(2000, dim)))
+    low, high = np.unpackbits(coarse.reshape(2000, 2, -1), axis=2)[:, :, :dim].swapaxes(0, 1)
+    assert not (high > low).any()
+    for share in (1 - low.mean(), low.mean() - high.mean(), high.mean()):
+        assert share == pytest.approx(1 / 3, abs=0.03)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.integers(1, 900), st.sampled_from([9, 64]))
+def test_near_chunks_are_all_up_to_a_distance(seed, share, least, dim):
+    rows, query = encode(unit_rows(2000, dim, seed)), encode(unit_rows(1, dim, seed + 1))
+    rows[500:700] = rows[3]  # copies, at one distance
+    mask = None if share == 1 else np.random.default_rng(seed).random(2000) < share
+    near = CoarseCodes(coarse_of(rows)).near(query, least, mask)
+    distances = np.unpackbits(coarse_of(rows) ^ coarse_of(query), axis=1).sum(axis=1)
+    inside = np.ones(2000, bool) if mask is None else mask
+    np.testing.assert_array_equal(near.distances, distances[near.ids])
+    limit = near.distances.max(initial=0)
+    np.testing.assert_array_equal(near.ids, np.flatnonzero(inside & (distances <= limit)))
+    assert len(near.ids) >= min(least, inside.sum())
+
+
+def test_shard_without_coarse_codes_computes_them(tmp_path):
+    codes, query = encode(unit_rows(3000, 64)), unit_rows(1, 64, 7)
+    write_vectors(tmp_path / "v.faiss", codes)
+    without = VectorIndex(tmp_path / "v.faiss", 3000, 64).near(query[0], 50, None)
+    (tmp_path / PART).write_bytes(coarse_of(codes).tobytes())
+    stored = VectorIndex(tmp_path / "v.faiss", 3000, 64).near(query[0], 50, None)
+    np.testing.assert_array_equal(without.ids, stored.ids)
+
+
+@pytest.mark.parametrize("step", [1, 40])
+def test_best_of_some_chunks_equals_a_search_of_them(tmp_path, step):
+    write_vectors(tmp_path / "v.faiss", encode(unit_rows(3000, 64)))
+    index, query = VectorIndex(tmp_path / "v.faiss", 3000, 64), unit_rows(1, 64, 7)[0]
+    ids = np.arange(0, 3000, step)
+    mask = np.arange(3000) % step == 0
+    expected = index.search(query, 20, mask, len(ids))
+    best = index.best_of(query, ids, 20)
+    np.testing.assert_array_equal(best.ids, expected.ids)
+    np.testing.assert_array_equal(best.scores, expected.scores)
