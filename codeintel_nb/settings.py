@@ -21,6 +21,8 @@ class Settings(msgspec.Struct, frozen=True):
     shard_bytes: int = 250_000_000  # text in one shard; a larger shard takes more memory to build
     # read to count matches beyond a search's limit; after that the total is a lower bound
     count_bytes: int = 256_000_000
+    # chunks in scope up to which a semantic search compares all codes; above, coarse ones first
+    scanned_chunks: int = 300_000
     retired_shard_age_s: float = 600.0
     session_max_age_s: float = 3600.0
     max_sessions: int = 10_000
@@ -33,8 +35,8 @@ class Settings(msgspec.Struct, frozen=True):
         """Return settings with the environment's variables applied.
 
         They are ``CODEINTEL_HOME``, ``CODEINTEL_MAX_FILE_BYTES``, ``CODEINTEL_MAX_NOTEBOOK_BYTES``,
-        ``CODEINTEL_COUNT_BYTES`` and ``SESSION_MAX_AGE_SECONDS``. ``home`` comes before
-        ``CODEINTEL_HOME``, and that before the user's data folder.
+        ``CODEINTEL_COUNT_BYTES``, ``CODEINTEL_SCANNED_CHUNKS`` and ``SESSION_MAX_AGE_SECONDS``.
+        ``home`` comes before ``CODEINTEL_HOME``, and that before the user's data folder.
 
         Raises
         ------
@@ -58,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True):
             max_file_bytes=_bytes(environment, "CODEINTEL_MAX_FILE_BYTES", 2_000_000),
             max_notebook_bytes=_bytes(environment, "CODEINTEL_MAX_NOTEBOOK_BYTES", 100_000_000),
             count_bytes=_bytes(environment, "CODEINTEL_COUNT_BYTES", 256_000_000),
+            scanned_chunks=_count(environment, "CODEINTEL_SCANNED_CHUNKS", 300_000),
             session_max_age_s=_number(environment, "SESSION_MAX_AGE_SECONDS", 3600.0),
         )
 
@@ -77,11 +80,15 @@ def _user_data_folder() -> str:
 
 
 def _bytes(environment: Mapping[str, str], name: str, default: int) -> int:
+    return _count(environment, name, default, "byte")
+
+
+def _count(environment: Mapping[str, str], name: str, default: int, of: str = "chunk") -> int:
     value = _number(environment, name, default)
     if value < 1:
         raise CodeIntelError(
-            f"The environment variable {name} must be at least 1 byte, not {environment[name]!r}. "
-            "Set it to a number of bytes, or unset it."
+            f"The environment variable {name} must be at least 1 {of}, not {environment[name]!r}. "
+            f"Set it to a number of {of}s, or unset it."
         )
     return int(value)
 

@@ -69,7 +69,7 @@ class Workspace(Searches):
         self._store = store = Store(settings.home)
         self._shards = shards = Shards(store.root)
         self._code_map = CodeMaps(store.root.parent / "map")
-        local: Engine = LocalEngine(shards, self._code_map, self._embedders, settings.count_bytes)
+        local: Engine = LocalEngine(shards, self._code_map, self._embedders, settings)
         self._engine = local if engine is None else engine(local)
         self._freshness = Freshness(settings, follow)
         self._repositories = Repositories(settings, store, self._engine, shards, here)

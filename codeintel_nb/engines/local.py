@@ -39,6 +39,7 @@ from ..search.sql import InScope, run_sql
 from ..search.symbols import FoundSymbol, find_alike, find_symbols, in_scope, symbol_hits
 from ..search.table import Table
 from ..search.text.unindexed import UnindexedTarget
+from ..settings import Settings
 from .engine import Answer, Counts, FileContent, Limit, Target
 from .semantic_search import semantic_search
 from .text_search import TextSearch
@@ -57,12 +58,13 @@ class LocalEngine:
         shards: Shards,
         code_map: CodeMaps,
         embedders: Embedders,
-        count_bytes: int,
+        settings: Settings,
         threads: int = 2,
     ) -> None:
         raise_descriptor_limit()  # a search of many repositories opens many files at once
         self._shards, self._map, self._embedders = shards, code_map, embedders
-        self._threads, self._count_bytes = threads, count_bytes
+        self._threads, self._count_bytes = threads, settings.count_bytes
+        self.scanned_chunks = settings.scanned_chunks
         self._pool: ThreadPoolExecutor | None = None
         self._pool_process = 0
         self._masks: OrderedDict[tuple[str, tuple[int, ...], Scope], ScopeMask] = OrderedDict()

@@ -22,6 +22,7 @@ from ..search.semantic.candidates import (
     folders_above,
     statistics,
 )
+from ..search.semantic.closest import Search, closest
 from ..search.semantic.hits import hydrated
 from ..search.semantic.plan import SearchPlan, depth, plan_search, with_vectors
 from ..search.semantic.rank import rank
@@ -34,6 +35,8 @@ _V = TypeVar("_V")
 
 class OpenShards(Protocol):
     """Open shards with their masks, and threads to search them."""
+
+    scanned_chunks: int  # of an embedder in scope, up to which all vectors are compared
 
     def shard_of(self, target: Target) -> Shard: ...
     def mask(self, target: Target) -> ScopeMask: ...
@@ -61,11 +64,15 @@ def semantic_search(
         plan, lambda term: collection.is_common(term, folders), *_embedders_of(parts, embedders)
     )
     planned = time.perf_counter()
+    search = Search(shards.each, bounds.reached, shards.scanned_chunks)
 
     def found(most: int) -> list[Found]:
+        near = closest(parts, plan, most, search)
         by_part = shards.each(
-            parts,
-            lambda part: None if bounds.reached() else candidates(part, plan, collection, most),
+            [*zip(parts, near, strict=True)],
+            lambda of: (
+                None if bounds.reached() else candidates(of[0], plan, collection, most, of[1])
+            ),
         )
         return [one for one in by_part if one is not None]
 

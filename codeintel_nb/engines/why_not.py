@@ -149,7 +149,10 @@ def _distance(
             else np.full(part.shard.manifest.chunks, -np.inf)
             for part in parts
         ]
-        ranks.append(f"{ordinal(_rank_among(parts, cosines, chunk))} by meaning")
+        rank = _rank_among(parts, cosines, chunk)
+        ranks.append(f"{ordinal(rank)} by meaning")
+        if rank <= CANDIDATES:
+            ranks[-1] += ", but not by the coarse codes that are compared first"
     place = f"{chunk.name} is {' and '.join(ranks)}"
     if plan.query.mode == "dense":
         return f"{place}."

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.index.shard.vectors import top
 from codeintel_nb.search.query import MODES
+from codeintel_nb.search.semantic import closest
 from codeintel_nb.settings import Settings
 
 QUESTIONS = (
@@ -120,6 +121,41 @@ def test_semantic_hits_and_scores(cuts, question, mode):
             )
             assert one == seven == grown
             assert len(one[0]) == limit or mode != "dense"
+
+
+@pytest.fixture
+def coarse_first(cuts, monkeypatch):
+    """Compare coarse codes first, although there are few chunks."""
+    monkeypatch.setattr(closest, "LEAST_KEPT", 300)
+    for workspace in cuts:
+        monkeypatch.setattr(workspace._engine, "scanned_chunks", 1000)
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "dense"])
+@pytest.mark.parametrize("question", QUESTIONS[:6])
+def test_hits_where_coarse_codes_come_first(cuts, coarse_first, question, mode):
+    for scope in SCOPES[:2]:
+        deepest = None
+        for limit in (700, 60, 3):
+            one, seven, grown = (
+                answer(workspace.semantic_search(question, scope, limit=limit, mode=mode))[0]
+                for workspace in cuts
+            )
+            assert one == seven == grown
+            deepest = deepest or one
+            assert one == deepest[:limit], "a larger limit appends hits"
+            scores = [score for _, _, score, _ in one]
+            assert scores == sorted(scores, reverse=True)
+
+
+def test_coarse_codes_lose_few_hits(cuts, monkeypatch):
+    one = cuts[0]
+    kept = [one.semantic_search(question, limit=10, mode="dense").hits for question in QUESTIONS]
+    monkeypatch.setattr(closest, "LEAST_KEPT", 600)
+    monkeypatch.setattr(one._engine, "scanned_chunks", 1000)
+    found = [one.semantic_search(question, limit=10, mode="dense").hits for question in QUESTIONS]
+    lost = sum(hit not in others for hits, others in zip(kept, found, strict=True) for hit in hits)
+    assert lost <= 0.05 * sum(map(len, kept))
 
 
 @pytest.mark.slow

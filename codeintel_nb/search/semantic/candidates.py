@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ...embedding.words import parts_of, stem
+from ...index.shard.id_lists import Ids
 from ...index.shard.lexicon import Postings, WordScores
 from ...index.shard.shard import Shard
 from ...index.shard.vectors import Found as Closest
-from ...index.shard.vectors import Ids, top
+from ...index.shard.vectors import top
 from ..hit import path_order
 from ..mask import ScopeMask
 from ..ranking.pool import Definition, ShardCandidates, definitions_of, overviews_of
@@ -86,8 +87,7 @@ class Found(NamedTuple):
     part: Part
     lexical_ids: Ids
     lexical: npt.NDArray[np.float32]  # BM25, above 0
-    dense_ids: Ids
-    dense: npt.NDArray[np.float64]  # cosine
+    closest: list[Closest]  # by vectors, a list for each step of the search
     defines: dict[int, Definition]
     overviews: list[int]  # chunks that say what the repository is about, if the query asks
     by_words: WordScores  # of every chunk
@@ -149,15 +149,16 @@ def folders_above(parts: Sequence[Part]) -> frozenset[str]:
     return frozenset(map(stem, parts_of(above)))
 
 
-def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) -> Found:
-    """Return a shard's ``most`` best chunks by words, and by vectors.
+def candidates(
+    part: Part, plan: SearchPlan, collection: Statistics, most: int, closest: list[Closest]
+) -> Found:
+    """Return a shard's ``most`` best chunks by words, beside those by vectors.
 
     Includes the definitions of the query's names.
     """
     shard, mask = part.shard, part.mask
     vector = plan.vector(shard.manifest.embedder)
     lexical_ids, lexical = np.zeros(0, np.int64), np.zeros(0, np.float32)
-    closest = Closest(np.zeros(0, np.int64), np.zeros(0, np.float64))
     weights = collection.weights()
     mean_length = max(1, collection.total_length) / max(1, collection.chunks)
     by_words = shard.lexicon.scores(weights, mean_length, mask.chunks)
@@ -166,14 +167,12 @@ def candidates(part: Part, plan: SearchPlan, collection: Statistics, most: int) 
         matching = np.flatnonzero(scores > 0)  # a few; partitioning many zeros is slow
         lexical_ids = matching[top(scores[matching], most)]
         lexical = scores[lexical_ids]
-    if vector is not None:
-        closest = shard.vectors.search(vector, most, mask.chunks, mask.chunks_in_scope)
     intent, in_scope = plan.intent, mask.chunks
     by_files = plan.query.mode != "dense"
     defines = definitions_of(shard, intent, in_scope) if by_files else {}
     overviews = overviews_of(shard, in_scope) if by_files and intent.is_overview else []
     return Found(
-        part, lexical_ids, lexical, closest.ids, closest.scores, defines, overviews, by_words,
+        part, lexical_ids, lexical, closest, defines, overviews, by_words,
         [*weights.values()], vector,
     )  # fmt: skip
 

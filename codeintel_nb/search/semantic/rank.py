@@ -20,6 +20,7 @@ from ..ranking.pool import Pool, pool_of
 from ..ranking.search_cells import only_searches
 from ..why import SCORE_DIGITS, Part, Why
 from .candidates import Found, Place, Scored, Statistics, best_places
+from .closest import NOTHING
 from .folding import Fold, Piece, fold
 from .hits import Candidate, Ranked
 from .plan import CANDIDATES, SearchPlan
@@ -137,15 +138,19 @@ def pool_of_found(found: list[Found], plan: SearchPlan) -> tuple[Pool, dict[Plac
 
 def closest_places(found: list[Found], most: int) -> list[list[Scored]]:
     """Return the places closest to the query, by embedder: their cosines are not comparable."""
-    nothing = np.zeros(0, np.int64), np.zeros(0)
-    return [
-        best_places(
-            found,
-            [(one.dense_ids, one.dense) if one.embedder == own else nothing for one in found],
-            most,
-        )
-        for own in sorted({one.embedder for one in found})
-    ]
+    return [_closest_of(found, own, most) for own in sorted({one.embedder for one in found})]
+
+
+def _closest_of(found: list[Found], embedder: str, most: int) -> list[Scored]:
+    """Return one embedder's places: the candidates of the first step, then those of the last."""
+    own = [one.closest if one.embedder == embedder else [] for one in found]
+    steps = max(map(len, own))
+    places = dict[Place, float]()
+    for step in range(steps):
+        scored = [of_part[step] if of_part else NOTHING for of_part in own]
+        for place, score in best_places(found, scored, most if step == steps - 1 else CANDIDATES):
+            places.setdefault(place, score)
+    return list(places.items())[:most]
 
 
 def _pool(
@@ -264,8 +269,10 @@ def _refined(by_shard: list[Found], by_vectors: list[Scored], plan: SearchPlan) 
     ]
     refined.sort(key=lambda one: (-one.score, one.candidate.order))
     last = refined[-1].score if refined else math.inf
-    rest = [Ranked(_candidate(by_shard, *place), min(last, score)) for place, score in far]
-    return [*refined, *rest]
+    for place, score in far:
+        last = min(last, score)
+        refined.append(Ranked(_candidate(by_shard, *place), last))
+    return refined
 
 
 def _below(ranked: list[Ranked], rest: list[Ranked]) -> list[Ranked]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -25,6 +28,7 @@ from codeintel_nb.search.semantic.candidates import (
     folders_above,
     statistics,
 )
+from codeintel_nb.search.semantic.closest import Search, closest
 from codeintel_nb.search.semantic.plan import CANDIDATES, plan_search, with_vectors
 from codeintel_nb.search.semantic.rank import pool_of_found, question_of
 
@@ -74,7 +78,11 @@ class Pools:
         plan = with_vectors(
             plan, lambda term: collection.is_common(term, folders), [self._embedder]
         )
-        by_part = [candidates(part, plan, collection, CANDIDATES) for part in self._parts]
+        near = closest(self._parts, plan, CANDIDATES, Search(_each, lambda: False, sys.maxsize))
+        by_part = [
+            candidates(part, plan, collection, CANDIDATES, steps)
+            for part, steps in zip(self._parts, near, strict=True)
+        ]
         pool, fused = pool_of_found(by_part, plan)
         return rank_pool(pool, question_of(plan, collection), fused) if pool.files else None
 
@@ -95,6 +103,10 @@ class Pools:
     def _lines(self, at: int, chunk: int) -> tuple[int, int]:
         shard = self._parts[at].shard
         return int(shard.chunk_line[chunk]), int(shard.chunk_end_line[chunk])
+
+
+def _each(values: list[Any], work: Callable[[Any], Any]) -> list[Any]:
+    return [*map(work, values)]
 
 
 def extract(tasks: Tasks, foreign: list[str], out: Path) -> str:
