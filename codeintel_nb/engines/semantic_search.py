@@ -65,19 +65,8 @@ def semantic_search(
     )
     planned = time.perf_counter()
     search = Search(shards.each, bounds.reached, shards.scanned_chunks)
-
-    def found(most: int) -> list[Found]:
-        near = closest(parts, plan, most, search)
-        by_part = shards.each(
-            [*zip(parts, near, strict=True)],
-            lambda of: (
-                None if bounds.reached() else candidates(of[0], plan, collection, most, of[1])
-            ),
-        )
-        return [one for one in by_part if one is not None]
-
     most = depth(query)
-    nearest = found(most)
+    nearest = _found(parts, plan, collection, most, search)
     searched = time.perf_counter()
     ranked = rank(nearest, plan, collection, most)
     in_scope = sum(part.mask.chunks_in_scope for part in parts)
@@ -87,7 +76,7 @@ def semantic_search(
         and most < min(in_scope, MAX_RANKED_CHUNKS)
     ):  # copies took the places of other hits
         most = MAX_RANKED_CHUNKS
-        ranked = rank(found(most), plan, collection, most)
+        ranked = rank(_found(parts, plan, collection, most, search), plan, collection, most)
     hits = hydrated({part.shard.id: part.shard for part in parts}, ranked.chunks)
     reason: Reason = bounds.reason() if bounds.reached() else ""
     if not reason and query.limit == MAX_RANKED_CHUNKS == len(hits) < in_scope:
@@ -99,13 +88,26 @@ def semantic_search(
     }
     missing = ""
     if query.why_not and reason in ("", "limit"):
-        missing = why_not(shards.mask, targets, parts, plan, collection, ranked)
+        scanned = shards.scanned_chunks
+        missing = why_not(shards.mask, targets, parts, plan, collection, ranked, scanned)
     elif query.why_not:
         missing = f"{query.why_not}: the search was stopped before it was compared."
     return Answer(
         hits, len(hits), reason, timings, confidence=ranked.confidence, why_not=missing,
         by_words=_by_words(parts, plan),
     )  # fmt: skip
+
+
+def _found(
+    parts: Sequence[Part], plan: SearchPlan, collection: Statistics, most: int, search: Search
+) -> list[Found]:
+    """Return each shard's best chunks; those reached by the bounds are left out."""
+    near = closest(parts, plan, most, search)
+    by_part = search.each(
+        [*zip(parts, near, strict=True)],
+        lambda of: None if search.stopped() else candidates(of[0], plan, collection, most, of[1]),
+    )
+    return [one for one in by_part if one is not None]
 
 
 def _part(shards: OpenShards, target: Target) -> Part:

@@ -41,8 +41,12 @@ def why_not(
     plan: SearchPlan,
     collection: Statistics,
     ranked: RankedChunks,
+    scanned: int,
 ) -> str:
-    """Say why the chunk at ``plan.query.why_not`` is not the first hit."""
+    """Say why the chunk at ``plan.query.why_not`` is not the first hit.
+
+    ``scanned`` is the number of chunks in scope from which on coarse codes are compared first.
+    """
     chunk = _chunk_at(parts, plan.query.why_not)
     if chunk is None:
         repositories = ", ".join(sorted({part.repo for part in parts}))
@@ -55,7 +59,7 @@ def why_not(
         return f"{chunk.name} is out of scope: {_exclusion(mask_of, targets[chunk.at], chunk)}."
     if plan.query.mode != "dense" and only_searches(part.shard, chunk.chunk):
         return f"{chunk.name} comes last: the cell only searches."
-    return _rank_of(parts, ranked, chunk) or _distance(parts, plan, collection, chunk)
+    return _rank_of(parts, ranked, chunk) or _distance(parts, plan, collection, chunk, scanned)
 
 
 def _chunk_at(parts: Sequence[Part], place: str) -> Chosen | None:
@@ -127,7 +131,11 @@ def _rank_of(parts: Sequence[Part], ranked: RankedChunks, chunk: Chosen) -> str:
 
 
 def _distance(
-    parts: Sequence[Part], plan: SearchPlan, collection: Statistics, chunk: Chosen
+    parts: Sequence[Part],
+    plan: SearchPlan,
+    collection: Statistics,
+    chunk: Chosen,
+    scanned: int,
 ) -> str:
     """Say how far the chunk is from the candidates, by words and by meaning."""
     ranks = []
@@ -137,9 +145,11 @@ def _distance(
             part.shard.lexicon.scores(collection.weights(), mean_length, part.mask.chunks).scores
             for part in parts
         ]
-        rank = _rank_among(parts, scores, chunk)
+        by_words = _rank_among(parts, scores, chunk)
         has_words = scores[chunk.at][chunk.chunk] > 0
-        ranks.append(f"{ordinal(rank)} by words" if has_words else "without a word of the query")
+        ranks.append(
+            f"{ordinal(by_words)} by words" if has_words else "without a word of the query"
+        )
     own = parts[chunk.at].shard.manifest.embedder
     vector = plan.vector(own)
     if vector is not None:  # other embedders' cosines do not compare
@@ -151,11 +161,14 @@ def _distance(
         ]
         rank = _rank_among(parts, cosines, chunk)
         ranks.append(f"{ordinal(rank)} by meaning")
-        if rank <= CANDIDATES:
-            ranks[-1] += ", but not by the coarse codes that are compared first"
     place = f"{chunk.name} is {' and '.join(ranks)}"
     if plan.query.mode == "dense":
         return f"{place}."
+    in_scope = sum(
+        part.mask.chunks_in_scope for part in parts if part.shard.manifest.embedder == own
+    )
+    if vector is not None and rank <= CANDIDATES and in_scope > scanned:
+        return f"{place}; the coarse codes, compared first, left it out."
     return f"{place}; only the first {CANDIDATES} of each are ranked."
 
 

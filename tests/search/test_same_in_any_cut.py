@@ -158,6 +158,16 @@ def test_coarse_codes_lose_few_hits(cuts, monkeypatch):
     assert lost <= 0.05 * sum(map(len, kept))
 
 
+def test_chunk_lost_by_coarse_codes_is_explained(cuts, monkeypatch):
+    one, question = cuts[0], "how are magics registered"
+    monkeypatch.setattr(closest, "LEAST_KEPT", 1)
+    monkeypatch.setattr(closest, "KEPT", 0)
+    hits = one.semantic_search(question, limit=200, mode="dense").hits
+    monkeypatch.setattr(one._engine, "scanned_chunks", 1000)
+    reasons = [one.semantic_search(question, why_not=hit.location).why_not for hit in hits[9::20]]
+    assert any("the coarse codes, compared first, left it out." in reason for reason in reasons)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{}, {"rank": True}, {"show": "files"}, {"show": "counts"}, {"per_file": 2}], ids=str

@@ -143,25 +143,31 @@ class VectorIndex:
         """
         if not len(firsts):
             return np.zeros(0)
-        runs = zip(firsts.tolist(), ends.tolist(), strict=True)
-        means = np.stack([self._mean(first, end) for first, end in runs])
+        runs = firsts.tolist()
+        means = {first: mean for first in runs if (mean := self._means.get(first)) is not None}
+        missing = np.array([first not in means for first in runs])
+        if missing.any():
+            fresh = self._directions(firsts[missing], ends[missing])
+            means |= zip(firsts[missing].tolist(), fresh, strict=True)
+            if len(self._means) + len(fresh) > MAX_MEANS:
+                self._means.clear()
+            self._means |= means
         vector = query.reshape(-1).astype(np.float64)
-        cosines: npt.NDArray[np.float64] = np.einsum("ij,j->i", means, vector)
+        together = np.stack([means[first] for first in runs])
+        cosines: npt.NDArray[np.float64] = np.einsum("ij,j->i", together, vector)
         return np.round(cosines, DIGITS)
 
-    def _mean(self, first: int, end: int) -> Floats:
-        """Return the normalized mean of a run, cached."""
-        direction = self._means.get(first)  # another thread may clear the cache
-        if direction is None:
-            if len(self._means) >= MAX_MEANS:
-                self._means.clear()
-            codes = self.codes[first : min(end, first + MAX_AVERAGED)]
-            limit = component_range(self.dim)
-            total = np.add.reduce(codes, axis=0, dtype=np.uint32)
-            mean = (total / len(codes) + 0.5) * (2 * limit / 255) - limit
-            direction = (mean / max(1e-9, float(np.linalg.norm(mean)))).astype(np.float32)
-            self._means[first] = direction
-        return direction
+    def _directions(self, firsts: Ids, ends: Ids) -> Floats:
+        """Return the normalized mean of each run."""
+        counts = np.minimum(ends - firsts, MAX_AVERAGED)
+        begins = np.cumsum(counts) - counts
+        chunks = np.repeat(firsts - begins, counts) + np.arange(int(counts.sum()))
+        totals = np.add.reduceat(self.codes[chunks], begins, axis=0, dtype=np.uint32)
+        limit = component_range(self.dim)
+        means = (totals / counts[:, None] + 0.5) * (2 * limit / 255) - limit
+        lengths = np.sqrt(np.einsum("ij,ij->i", means, means))
+        directions: Floats = (means / np.maximum(1e-9, lengths)[:, None]).astype(np.float32)
+        return directions
 
     def _opened(self) -> Any:
         """Open the FAISS index."""

@@ -301,6 +301,10 @@ class Matcher:
         self._total = sum(self._weights) or 1.0
         self._near = dict[str, int]()
         self._equal = {word: 1 << bit for bit, word in enumerate(self._words)}
+        # words near to a part begin with its first letters, or are equal to it
+        self._by_prefix = dict[str, list[tuple[int, str]]]()
+        for bit, word in enumerate(words):
+            self._by_prefix.setdefault(word[:MIN_WORD], []).append((1 << bit, word))
 
     def path(self, path: str) -> tuple[float, float]:
         """Return the share of the query, by weight, in a file's name and in its path."""
@@ -322,21 +326,21 @@ class Matcher:
 
     def name(self, label: str) -> tuple[float, float]:
         stems = _name_stems(label)
+        if stems.isdisjoint(self._equal):
+            return (0.0, 0.0)
         bits = others = 0
         for part in stems:
             equal = self._equal.get(part, 0)
             bits |= equal
             others += equal == 0
-        if not bits:
-            return (0.0, 0.0)
         weight = self._weight(bits)
         return (weight / self._total, 2 * weight / (self._total + weight + others))
 
     def _bits(self, part: str) -> int:
         bits = self._near.get(part)
         if bits is None:
-            bits = sum(1 << bit for bit, word in enumerate(self._words) if _is_near(word, part))
-            self._near[part] = bits
+            words = self._by_prefix.get(part[:MIN_WORD], ())
+            bits = self._near[part] = sum(bit for bit, word in words if _is_near(word, part))
         return bits
 
     def _weight(self, bits: int) -> float:

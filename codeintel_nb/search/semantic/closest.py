@@ -58,12 +58,12 @@ def closest(
         in_scope = sum(one.mask.chunks_in_scope for one in chosen)
         is_large = in_scope > search.scanned
         if is_large:
-            kept = max(LEAST_KEPT, int(KEPT * in_scope))
-            steps.append(_by_coarse_codes(chosen, vector, kept, search))
+            least = max(LEAST_KEPT, int(KEPT * in_scope))
+            steps.append(_by_coarse_codes(chosen, vector, least, search))
         if not is_large or most > CANDIDATES:
             steps.append(_by_codes(chosen, vector, most, search))
-        for found in steps:
-            for at, one in zip(own, found, strict=True):
+        for step in steps:
+            for at, one in zip(own, step, strict=True):
                 by_part[at].append(one)
     return by_part
 
@@ -78,14 +78,14 @@ def _by_codes(parts: list[Part], vector: Vector, most: int, search: Search) -> l
     return search.each(parts, compared)
 
 
-def _by_coarse_codes(parts: list[Part], vector: Vector, kept: int, search: Search) -> list[Found]:
+def _by_coarse_codes(parts: list[Part], vector: Vector, least: int, search: Search) -> list[Found]:
     def near(part: Part) -> Near:
         if search.stopped():
             return NONE_NEAR
-        return part.shard.vectors.near(vector, kept, part.mask.chunks)
+        return part.shard.vectors.near(vector, least, part.mask.chunks)
 
     by_part = search.each(parts, near)
-    limit = _limit(by_part, kept)
+    limit = _limit(by_part, least)
 
     def compared(of: tuple[Part, Near]) -> Found:
         part, (ids, distances) = of
@@ -94,11 +94,11 @@ def _by_coarse_codes(parts: list[Part], vector: Vector, kept: int, search: Searc
     return search.each([*zip(parts, by_part, strict=True)], compared)
 
 
-def _limit(near: Sequence[Near], kept: int) -> int:
-    """Return the least distance up to which there are ``kept`` chunks in all shards."""
+def _limit(near: Sequence[Near], least: int) -> int:
+    """Return the least distance up to which there are ``least`` chunks in all shards."""
     counts = np.zeros(1, np.int64)
     for one in near:
         own = np.bincount(one.distances)
         counts = np.pad(counts, (0, max(0, len(own) - len(counts))))
         counts[: len(own)] += own
-    return int(np.searchsorted(np.cumsum(counts), kept))
+    return int(np.searchsorted(np.cumsum(counts), least))
