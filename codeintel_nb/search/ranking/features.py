@@ -22,7 +22,7 @@ from .roles import ROLES, roles_asked
 MIN_WORD = 3  # letters of a word that a part of a path may continue: lay, layout
 MIN_PART = 4  # letters of a part that a word may continue: pre- says nothing of a preview
 _ROLE_NAMES = frozenset({"__init__", "index", "mod", "lib", "main", "init", "package-info"})
-ENOUGH = 0.45  # share of the query in one piece; more is no better (measured)
+ENOUGH = 0.55  # share of the query in one piece; more is no better (measured)
 _RANK_OFFSET = 10  # a rank r counts 1/(10 + r)
 
 
