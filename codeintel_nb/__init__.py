@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from .errors import CodeIntelError
     from .notebook.panel import Panel
     from .scopes.scope import Scope
-    from .search.hit import Hit, Results
+    from .search.hit import Hit
+    from .search.results import Results
     from .workspace import Workspace
 
 __all__ = [
@@ -27,7 +28,7 @@ __all__ = [
 _HOMES = {
     "Workspace": ".workspace",
     "Scope": ".scopes.scope",
-    "Results": ".search.hit",
+    "Results": ".search.results",
     "Hit": ".search.hit",
     "Panel": ".notebook.panel",
     "CodeIntelError": ".errors",
@@ -40,8 +41,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name], __name__), name)
     if name in ("Workspace", "Results"):
-        hit = importlib.import_module(".search.hit", __name__)
-        hit.Results.presenter = staticmethod(
+        results = importlib.import_module(".search.results", __name__)
+        results.Results.presenter = staticmethod(
             lambda *shown: importlib.import_module(".notebook.display", __name__).present(*shown)
         )
     globals()[name] = value

@@ -16,7 +16,7 @@ from .index.watch.tree import Changes, Freshness, OpenShards, SnapshotReplaced
 from .repositories import View
 from .scopes.scope import Scope
 from .search.file_text import FileText
-from .search.hit import Coverage
+from .search.results import Coverage
 from .search.text.unindexed import UnindexedTarget, read_document
 from .settings import Settings
 from .sources.chunk import Document

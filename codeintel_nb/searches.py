@@ -15,7 +15,7 @@ from .index.update.report import RepositoryStatus
 from .scopes.scope import Scope
 from .search.facets import Facets
 from .search.file_text import FileText
-from .search.hit import Hit, Results
+from .search.hit import Hit
 from .search.query import (
     DEFAULT_HITS,
     AnyQuery,
@@ -29,6 +29,7 @@ from .search.query import (
     TextOptions,
     TextQuery,
 )
+from .search.results import Results
 from .search.table import Table
 
 _F = TypeVar("_F", bound=Callable[..., Any])

@@ -34,8 +34,10 @@ from .search.code_map.maps import CodeMaps
 from .search.code_map.points import Points
 from .search.facets import Facets
 from .search.file_text import FileText
-from .search.hit import Coverage, Hit, Results
+from .search.hit import Hit
+from .search.lazy_hits import as_tuple, repos_of
 from .search.query import AnyQuery, Bounds, TextQuery
+from .search.results import Coverage, Results
 from .search.sql import MAX_ROWS, MEMORY_LIMIT
 from .search.table import Table
 from .searches import Searches
@@ -228,16 +230,14 @@ class Workspace(Searches):
             answer = self._within(bounds, lambda one: engine.search(query, targets, one, readable))
             if fresh and not applied.kinds:
                 coverage = coverage.with_unindexed(answer.files_read)
-            if answer.by_words:
-                coverage = msgspec.structs.replace(coverage, by_words=answer.by_words)
+            coverage = msgspec.structs.replace(coverage, by_words=answer.by_words)
             total = (time.perf_counter() - began) * 1000
             timings = {"scope": (scoped - began) * 1000, **answer.timings_ms, "total": total}
             rounded = {name: round(ms, 3) for name, ms in timings.items()}
-            roots = current.roots({hit.repo for hit in answer.hits})
             return Results(
-                tuple(answer.hits), applied, answer.total, bool(answer.reason), answer.exact,
-                coverage, rounded, query, roots, answer.reason, answer.more, answer.confidence,
-                answer.why_not,
+                as_tuple(answer.hits), applied, answer.total, bool(answer.reason), answer.exact,
+                coverage, rounded, query, current.roots(repos_of(answer.hits)), answer.reason,
+                answer.more, answer.confidence, answer.why_not,
             )  # fmt: skip
 
         return self._repositories.with_view(applied, run, fresh)

@@ -12,20 +12,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from ..client.embedded import FixedClient
 from ..errors import CodeIntelError
 from ..index.update.report import NOTHING, IndexReport, each_report
 from ..operations.answers import ScopeAnswer, SearchAnswer
 from ..operations.options import options_of, positional_of
 from ..operations.table import Operation
+from ..operations.wire import to_wire
 from ..outlay import Outlay, embedded_by
 from ..output.plain_text import aligned, plain, status_notes, status_table
 from ..output.progress import TerminalProgress, plural, skipped, summary
 from ..output.terminal import emit, emit_json
 from ..scopes.scope import EVERYTHING
-from ..search.hit import Results
+from ..search.results import Results
 from ..search.table import Table
 from ..sources.repository import package, worktree
 from ..workspace import Workspace
@@ -305,7 +304,7 @@ def demo(args: argparse.Namespace, workspace: Workspace) -> int:
 
 def _print(args: argparse.Namespace, value: Any, text: Callable[[], str]) -> None:
     if args.json:
-        emit_json(msgspec.json.encode(value).decode())
+        emit_json(to_wire(value).decode())
     else:
         emit(text())
 

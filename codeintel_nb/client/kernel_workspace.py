@@ -19,8 +19,9 @@ from ..operations.requests import (
 from ..scopes.scope import Scope
 from ..search.facets import Facets
 from ..search.file_text import FileText
-from ..search.hit import Hit, Results
+from ..search.hit import Hit
 from ..search.query import AnyQuery
+from ..search.results import Results
 from ..search.table import Table
 from ..searches import Searches
 from .connection import Connection

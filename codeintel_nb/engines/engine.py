@@ -11,8 +11,9 @@ from typing import NamedTuple, Protocol
 from ..scopes.scope import Scope
 from ..search.code_map.points import Points
 from ..search.facets import Facets
-from ..search.hit import Hit, Reason
+from ..search.hit import Hit
 from ..search.query import AnyQuery
+from ..search.results import Reason
 from ..search.table import Table
 from ..search.text.unindexed import UnindexedTarget
 
@@ -43,7 +44,7 @@ class Counts(NamedTuple):
 class Answer(NamedTuple):
     """Merged hits in their final order."""
 
-    hits: list[Hit]
+    hits: Sequence[Hit]
     total: int  # matches, returned or not
     reason: Reason  # why hits are missing
     timings_ms: dict[str, float]

@@ -24,7 +24,7 @@ from ..search.code_map.maps import CodeMaps
 from ..search.code_map.points import Points
 from ..search.facet_counts import Counted, count_facets
 from ..search.facets import Facets
-from ..search.hit import Hit, Reason, merged, path_order
+from ..search.hit import Hit, merged, path_order
 from ..search.mask import ScopeMask, compile_mask
 from ..search.paths import list_paths
 from ..search.query import (
@@ -35,6 +35,7 @@ from ..search.query import (
     SymbolQuery,
     TextQuery,
 )
+from ..search.results import Reason
 from ..search.sql import InScope, run_sql
 from ..search.symbols import FoundSymbol, find_alike, find_symbols, in_scope, symbol_hits
 from ..search.table import Table

@@ -11,9 +11,9 @@ from ..embedding.embedders import Embedders
 from ..embedding.endpoint.models import FILE
 from ..errors import EmbeddingError
 from ..index.shard.shard import Shard
-from ..search.hit import Reason
 from ..search.mask import ScopeMask
 from ..search.query import MAX_RANKED_CHUNKS, Bounds, SemanticQuery
+from ..search.results import Reason
 from ..search.semantic.candidates import (
     Found,
     Part,

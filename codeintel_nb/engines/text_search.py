@@ -14,9 +14,11 @@ from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 from ..index.shard.shard import Shard
-from ..search.hit import Reason, merged, path_order
+from ..search.hit import path_order
+from ..search.lazy_hits import in_path_order
 from ..search.mask import ScopeMask
 from ..search.query import MAX_HITS, Bounds, TextQuery
+from ..search.results import Reason
 from ..search.text.hits import ranked
 from ..search.text.matches import MatchCollector
 from ..search.text.plan import TextPlan, plan_text
@@ -83,28 +85,29 @@ class TextSearch:
             for answer in searched.answers:
                 self._add(answer)
             files_read += searched.files_read
-        hits = merged([answer.hits for answer in self._answers])
+        matches = [answer.matches for answer in self._answers if answer.matches is not None]
+        every = in_path_order(matches)
         total = sum(answer.total for answer in self._answers)
         if not self._ended:
             counted, ended = self._count()
             total += counted
-            self._add(TextAnswer([], 0, ended=ended))
+            self._add(TextAnswer(None, 0, ended=ended))
         if not self._ended and not self._more:
             self._add(self._look_beyond())
         ended, more = self._ended, self._more
         unread = any(answer.unread for answer in self._answers)
-        cut = any(answer.cut for answer in self._answers) or len(hits) > self._query.limit
+        cut = any(answer.cut for answer in self._answers) or len(every) > self._query.limit
         if self._query.show != "counts":
-            cut = cut or more or total > len(hits)
+            cut = cut or more or total > len(every)
         reason: Reason = (
             self._bounds.reason() if ended else "limit" if cut else "reading" if unread else ""
         )
-        if self._query.rank:
-            hits = ranked(hits[: self._limit])
+        limit = self._query.limit
+        hits = ranked(every, self._limit, limit) if self._query.rank else every[:limit]
         planned_ms = self._planned_s * 1000
         timings = {"plan": planned_ms, "search": (time.perf_counter() - began) * 1000 - planned_ms}
         return Answer(
-            hits[: self._query.limit],
+            hits,
             total,
             reason,
             timings,
@@ -141,7 +144,7 @@ class TextSearch:
 
     def _add(self, answer: TextAnswer) -> None:
         self._answers.append(answer)
-        self._found += len(answer.hits)
+        self._found += answer.found
         self._ended = self._ended or answer.ended
         self._more = self._more or answer.more
 
@@ -196,7 +199,7 @@ class TextSearch:
                 return total + collector.total, True
             total += collector.total
             if collector.full:
-                self._add(TextAnswer([], 0, unread=True))
+                self._add(TextAnswer(None, 0, unread=True))
         if whole:
             folders = [
                 rest.plan.shard.folder for rest in whole if rest.plan.shard.folder is not None
@@ -215,7 +218,7 @@ class TextSearch:
         """Look for one match in the text after the counted bytes."""
         for plan_of in self._unread:
             if self._look_bytes <= 0:
-                return TextAnswer([], 0, unread=True)
+                return TextAnswer(None, 0, unread=True)
             plan = plan_of()
             if plan is None:
                 continue
@@ -223,12 +226,12 @@ class TextSearch:
             self._look_bytes -= plan.bytes_to_read
             collector = MatchCollector(plan.shard, self._query, 1)
             if read(head, self._query, collector, self._bounds):
-                return TextAnswer([], 0, ended=True)
+                return TextAnswer(None, 0, ended=True)
             if collector.matches:
-                return TextAnswer([], 0, more=True)
+                return TextAnswer(None, 0, more=True)
             if tail.bytes_to_read:
-                return TextAnswer([], 0, unread=True)
-        return TextAnswer([], 0)
+                return TextAnswer(None, 0, unread=True)
+        return TextAnswer(None, 0)
 
     def _plan(self, target: Target) -> TextPlan | None:
         began = time.perf_counter()
@@ -247,10 +250,9 @@ class TextSearch:
     def _is_behind(self, target: Target) -> bool:
         """Whether all files of a shard sort after the hits."""
         last = [
-            path_order(hit.repo, hit.path)
+            answer.matches.file_key(answer.found - 1)
             for answer in self._answers
-            if answer.hits
-            for hit in answer.hits[-1:]
+            if answer.matches is not None and len(answer.matches)
         ]
         return not last or self._first_path(target) > max(last)
 

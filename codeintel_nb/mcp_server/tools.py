@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import msgspec
-
 from ..operations import table
 from ..operations.answers import RepositoriesAnswer, ScopeAnswer, SearchAnswer
 from ..operations.requests import FileRequest, GetScope, SetScope
 from ..operations.table import OPERATIONS, Operation
+from ..operations.wire import to_wire
 from ..output.plain_text import plain, state_of, status_notes
 from ..output.progress import plural
 from ..scopes.scope import Scope
@@ -95,7 +94,7 @@ def _described(answer: ScopeAnswer, session: ScopeAnswer) -> tuple[ScopeAnswer, 
 
 
 def _as_json(answer: Any, session: ScopeAnswer) -> tuple[Any, str]:
-    return answer, msgspec.json.encode(answer).decode()
+    return answer, to_wire(answer).decode()
 
 
 SHOWN: dict[Any, Shown] = {

@@ -13,8 +13,9 @@ from ..operations.answers import SearchAnswer
 from ..operations.table import Operation
 from ..scopes.scope import Scope
 from ..search.file_text import FileText
-from ..search.hit import Coverage, Hit, Reason
+from ..search.hit import Hit
 from ..search.request import ScopedRequest
+from ..search.results import Coverage, Reason
 from ..search.why import Why
 
 MAX_LINES = 400  # of a file, if no last line is given

@@ -28,8 +28,8 @@ from ..output.progress import plural
 from ..scopes.globs import plain_glob
 from ..scopes.scope import Scope
 from ..search.code_map.points import Points
-from ..search.hit import Results
 from ..search.query import SemanticQuery
+from ..search.results import Results
 
 Colour = Literal["folder", "language", "kind"]
 MAX_GROUPS = 7  # with their own colour: as many as a colour-blind person can tell apart

@@ -19,6 +19,7 @@ import msgspec
 
 from ..operations.command_line import magic_of
 from ..operations.options import positional_of
+from ..operations.wire import to_wire
 from ..output.highlight import (
     MAX_LINES,
     Spans,
@@ -32,8 +33,9 @@ from ..output.plain_text import MAX_LINE_CHARACTERS, also, caption, clean, locat
 from ..output.progress import plural
 from ..output.wording import in_notebook
 from ..scopes.globs import empty_hint
-from ..search.hit import Hit, Results
+from ..search.hit import Hit
 from ..search.query import PathQuery, SemanticQuery, SymbolQuery, TextQuery
+from ..search.results import Results
 from ..sources.notebooks.cell_facts import cell_picture
 from .score_bars import score_bars
 
@@ -58,9 +60,7 @@ def present(results: Results, shown: int | None = None) -> dict[str, str]:
         "text/plain": plain(results, len(hits)),
         "text/html": _html(results, shown_hits),
         "text/markdown": _markdown(results, hits),
-        VENDOR: msgspec.json.decode(
-            msgspec.json.encode(msgspec.structs.replace(results, hits=hits, roots={}))
-        ),
+        VENDOR: msgspec.json.decode(to_wire(msgspec.structs.replace(results, hits=hits, roots={}))),
     }
 
 

@@ -31,8 +31,9 @@ from ..operations.requests import (
 from ..operations.table import Operation
 from ..output.terminal import print_anything
 from ..scopes.scope import Scope, short_name
-from ..search.hit import Hit, Results
+from ..search.hit import Hit
 from ..search.query import DEFAULT_HITS, SemanticQuery
+from ..search.results import Results
 from ..search.table import Table
 from .commands import (
     ADD_OPTIONS,
@@ -362,7 +363,7 @@ def _status(client: Client) -> list[RepositoryStatus]:
 
 def load(shell: Any) -> CodeintelMagics:
     """Register the magics and their completion with a shell."""
-    from ..search.hit import Results as Shown
+    from ..search.results import Results as Shown
     from . import display
 
     Shown.presenter = staticmethod(display.present)

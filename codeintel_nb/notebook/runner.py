@@ -30,7 +30,7 @@ from ..operations.table import Operation
 from ..output.plain_text import counted
 from ..output.progress import TerminalProgress, plural
 from ..output.wording import in_notebook
-from ..search.hit import Results
+from ..search.results import Results
 from ..search.table import Table
 from .commands import OPTIONS
 from .progress import NotebookProgress

@@ -8,7 +8,7 @@ import msgspec
 
 from ..index.update.report import IndexReport, Progress, RepositoryStatus
 from ..scopes.scope import Scope
-from ..search.hit import Coverage, Results
+from ..search.results import Coverage, Results
 from ..search.table import Table
 
 

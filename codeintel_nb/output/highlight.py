@@ -11,8 +11,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..embedding.words import FILLERS, stem
-from ..search.hit import Hit, Results
+from ..search.hit import Hit
 from ..search.query import SemanticQuery, SymbolQuery, TextQuery
+from ..search.results import Results
 from ..search.text.pattern import compile_pattern, is_lower
 
 MAX_LINES = 14  # of a snippet

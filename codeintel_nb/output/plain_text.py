@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterable
 
 from ..index.update.report import NOTHING, RepositoryStatus
-from ..search.hit import ENDED, Coverage, Hit, Results
+from ..search.hit import Hit
 from ..search.query import ALIKE, PathQuery, SemanticQuery, SymbolQuery, TextQuery
+from ..search.results import ENDED, Coverage, Results
 from .progress import duration, plural, size, skipped
 
 MAX_LINES = 6  # of a snippet: ten hits should fit a screen or two
@@ -99,7 +100,7 @@ def counted(results: Results, shown: int) -> str:
     what = f"{number} {noun}" if number == f"{shown:,}" else f"showing {shown:,} of {number} {noun}"
     if one not in ("match", "chunk", "definition") or results.truncated:
         return what
-    return f"{what} in {plural(len({(hit.repo, hit.path) for hit in results.hits}), 'file')}"
+    return f"{what} in {plural(results.files(), 'file')}"
 
 
 def caption(results: Results, shown: int) -> str:

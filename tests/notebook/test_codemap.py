@@ -12,7 +12,7 @@ from codeintel_nb import Scope
 from codeintel_nb.client.embedded import EmbeddedClient
 from codeintel_nb.errors import SearchError
 from codeintel_nb.notebook.codemap import CodeMap, points_in
-from codeintel_nb.search.hit import Results
+from codeintel_nb.search.results import Results
 from tests.conftest import write_tree
 from tests.notebook.test_magics import ready, run, shell  # noqa: F401 (fixtures)
 

@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from codeintel_nb.search.hit import TruncatedWarning
+from codeintel_nb.search.results import TruncatedWarning
 from tests.conftest import write_tree
 
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from ...operations.answers import ScopeAnswer
 from ...scopes.globs import plain_glob
 from ...scopes.scope import Scope
-from ...search.hit import Results
 from ...search.query import PathQuery, TextQuery
+from ...search.results import Results
 from ..places import is_hidden
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ...operations.requests import FileRequest
 from ...search.file_text import FileText
-from ...search.hit import Hit, Results
+from ...search.hit import Hit
+from ...search.results import Results
 from ..highlight import segments, shown_language, spans_in
 from ..places import facts_of, is_output, is_prose, place_in_words
 from ..plain_text import MAX_LINE_CHARACTERS, clean

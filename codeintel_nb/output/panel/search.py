@@ -15,7 +15,8 @@ from ...operations.command_line import magic_of
 from ...operations.requests import FileRequest
 from ...scopes.globs import plain_glob, within_folder
 from ...scopes.scope import Scope
-from ...search.hit import Hit, Results
+from ...search.hit import Hit
+from ...search.lazy_hits import columns_of
 from ...search.query import (
     MAX_HITS,
     MAX_RANKED_CHUNKS,
@@ -25,6 +26,7 @@ from ...search.query import (
     SymbolQuery,
     TextQuery,
 )
+from ...search.results import Results
 from ..highlight import spans_in
 from ..places import is_output, is_prose, place_in_words, short_label, utf16
 from ..plain_text import caption, clean, counted
@@ -55,9 +57,11 @@ class PanelSearches:
         results = self.results(client, request, session, is_new=not request.offset)
         hits = results.hits[request.offset : request.offset + request.rows]
         following = request.offset + len(hits)
-        counts = Counter((hit.repo, hit.path) for hit in results.hits)
+        repos, paths, scores = columns_of(results.hits, ["repo", "path", "score"])
+        places = [*zip(repos, paths, strict=True)]
+        counts = Counter(places)
         if isinstance(results.query, TextQuery) and results.query.show == "counts":
-            counts = Counter({(hit.repo, hit.path): round(hit.score) for hit in results.hits})
+            counts = Counter(dict(zip(places, map(round, scores), strict=True)))
         maximum = MAX_RANKED_CHUNKS if request.mode == "meaning" else MAX_HITS
         has_more = following < len(results.hits) or (
             results.reason == "limit" and following < maximum
@@ -273,11 +277,13 @@ def _telling_line(results: Results, hit: Hit) -> str:
 
 def _facets(results: Results) -> list[Facet]:
     """Count the hits by language, kind, folder and repository."""
-    hits, facets = results.hits, list[Facet]()
+    facets = list[Facet]()
+    fields = ["language", "kind", "repo", "path"]
+    languages, kinds, repos, paths = columns_of(results.hits, fields)
     for field, values in (
-        ("languages", Counter(hit.language for hit in hits)),
-        ("kinds", Counter(hit.kind for hit in hits if hit.kind != "file")),
-        ("repos", Counter(hit.repo for hit in hits)),
+        ("languages", Counter(languages)),
+        ("kinds", Counter(kind for kind in kinds if kind != "file")),
+        ("repos", Counter(repos)),
     ):
         if len(values) > 1:
             facets += [
@@ -285,7 +291,7 @@ def _facets(results: Results) -> list[Facet]:
                 for name, count in values.most_common(MAX_FACETS)
                 if name
             ]
-    folders = Counter(_top_folder(hit.path) for hit in hits)
+    folders = Counter(map(_top_folder, paths))
     if len(folders) > 1:
         facets += [
             Facet(

@@ -8,8 +8,8 @@ from ...operations.answers import ScopeAnswer
 from ...operations.requests import FacetsRequest, ListSavedScopes, StatusRequest
 from ...scopes.globs import empty_hint
 from ...scopes.scope import Scope
-from ...search.hit import Coverage
 from ...search.query import PathQuery
+from ...search.results import Coverage
 from ..plain_text import clean
 from ..wording import in_panel
 from .client import PanelClient

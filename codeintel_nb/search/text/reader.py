@@ -9,14 +9,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from stringzilla import Str
 
 from ...index.shard.text_flags import ENDS_WITH_NEWLINE
-from ..hit import Hit
 from ..query import MAX_HITS, Bounds, TextQuery
-from .hits import hits_of
+from .hits import TextMatches
 from .literals import is_word
 from .matches import Match, MatchCollector
 from .plan import MAX_FORWARD, TextPlan
@@ -24,7 +22,6 @@ from .ranges import Pace, Ranges
 from .ripgrep import Streamed, scan, stream
 from .searchable import Searchable
 
-AT_ONCE = 10_000  # hits built between checks of the bounds, some tens of milliseconds
 _WORD = bytes(is_word(chr(code)) for code in range(256))
 
 # start and end of the first match within two offsets, or -1
@@ -34,13 +31,18 @@ Finder = Callable[[int, int], tuple[int, int]]
 class TextAnswer(NamedTuple):
     """The first matches of a shard, in path and line order."""
 
-    hits: list[Hit]
+    matches: TextMatches | None
     total: int  # matches read
     rest: TextPlan | None = None  # the unread part after the last hit
     more: bool = False  # an uncounted match follows
     cut: bool = False  # more files match than are returned
     ended: bool = False  # the bounds ended the search
     unread: bool = False  # text beyond the reading budget is left, or matches beyond MAX_HITS
+
+    @property
+    def found(self) -> int:
+        """Return the number of matches in it."""
+        return 0 if self.matches is None else len(self.matches)
 
 
 def search_text(
@@ -53,25 +55,18 @@ def search_text(
     """
     collector = MatchCollector(plan.shard, query, limit, count_end)
     ended = read(plan, query, collector, bounds) or bounds.reached()
-    hits = list[Hit]()
-    while len(hits) < len(collector.matches) and not (hits and ended):
-        hits += hits_of(
-            plan.shard, plan.repo, collector.matches[len(hits) : len(hits) + AT_ONCE], query
-        )
-        ended = ended or (len(hits) < len(collector.matches) and bounds.reached())
-    if query.show == "counts":
-        counts = [collector.counts[match[0]] for match in collector.matches[: len(hits)]]
-        hits = [
-            msgspec.structs.replace(hit, score=float(count))
-            for hit, count in zip(hits, counts, strict=True)
-        ]
+    counts = (
+        [float(collector.counts[match[0]]) for match in collector.matches]
+        if query.show == "counts"
+        else None
+    )
     rest = (
         plan.behind(collector.end)
         if collector.by_line and collector.stopped and not ended
         else None
     )
     return TextAnswer(
-        hits,
+        TextMatches(plan.shard, plan.repo, collector.matches, query, counts),
         collector.total,
         rest,
         collector.more and not collector.by_line,
@@ -162,6 +157,7 @@ def _read(
     Return whether the bounds ended it early.
     """
     view, first_in, pace = plan.shard.view, _finder(plan), Pace()
+    literal = plan.pattern.literal
     at_once = collector.by_line and collector.limit > MAX_FORWARD and take == collector.take
     if bounds.reached():
         return True
@@ -176,7 +172,12 @@ def _read(
             size = 0
         size += end - begin
         if at_once:
-            if not collector.take_all(_lines_in(view, first_in, begin, end)):
+            lines = (
+                _lines_with(view, literal, begin, end)
+                if literal is not None and not any(plan.pattern.alone)
+                else _lines_in(view, first_in, begin, end)
+            )
+            if not collector.take_all(lines):
                 return False
             continue
         at = max(begin, behind)
@@ -192,6 +193,20 @@ def _read(
                 return True
         behind = at
     return False
+
+
+def _lines_with(view: Str, literal: bytes, begin: int, end: int) -> list[Match]:
+    """Return every line of a piece with a literal, by a loop without calls of its own."""
+    find, rfind, matches = view.find, view.rfind, list[Match]()
+    keep = matches.append
+    at = find(literal, begin, end)
+    while at >= 0:
+        line_end = find(b"\n", at, end)
+        if line_end < 0:
+            line_end = end
+        keep((rfind(b"\n", begin, at) + 1 or begin, line_end, at, 0))
+        at = find(literal, line_end, end)
+    return matches
 
 
 def _lines_in(view: Str, first_in: Finder, begin: int, end: int) -> list[Match]:

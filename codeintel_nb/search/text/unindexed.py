@@ -175,12 +175,12 @@ def search_unindexed(
     for batch in _batches(_named_in_scope(target)):
         if bounds.reached():
             return UnindexedAnswer(
-                [*answers, TextAnswer([], 0, ended=True)], files_read, count_bytes
+                [*answers, TextAnswer(None, 0, ended=True)], files_read, count_bytes
             )
         has_looked = query.show != "counts" and hits >= limit and count_bytes < -look_bytes
         if files_read > MAX_FILES or has_looked:
             return UnindexedAnswer(
-                [*answers, TextAnswer([], 0, unread=True)], files_read, count_bytes
+                [*answers, TextAnswer(None, 0, unread=True)], files_read, count_bytes
             )
         candidates = (
             batch
@@ -195,7 +195,7 @@ def search_unindexed(
         if plan is not None:
             count_end = plan.count_end(counted_bytes)
             answers.append(search_text(plan, query, max(0, limit - hits), bounds, count_end))
-            hits += len(answers[-1].hits)
+            hits += answers[-1].found
             if answers[-1].rest is not None:
                 answers.append(_count(answers[-1].rest, query, bounds, count_end))
             if answers[-1].more or answers[-1].ended:
@@ -208,11 +208,11 @@ def _count(plan: TextPlan, query: TextQuery, bounds: Bounds, count_end: int) -> 
     head, tail = plan.cut(count_end)
     collector = MatchCollector(plan.shard, query, MAX_HITS)
     if read(head, query, collector, bounds):
-        return TextAnswer([], collector.total, ended=True)
+        return TextAnswer(None, collector.total, ended=True)
     one_more = MatchCollector(plan.shard, query, 1)
     ended = read(tail, query, one_more, bounds)
     return TextAnswer(
-        [], collector.total, more=bool(one_more.matches), ended=ended, unread=collector.full
+        None, collector.total, more=bool(one_more.matches), ended=ended, unread=collector.full
     )
 
 

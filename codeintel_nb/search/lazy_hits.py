@@ -1,0 +1,171 @@
+"""Hits made when they are looked at.
+
+A text search may find a hundred thousand matches, of which a person sees fifty. Until then they are
+places in a shard: offsets of lines.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple, Protocol, cast, overload
+
+from .hit import Hit
+
+AT_ONCE = 1_024  # hits made together by a loop
+KEPT = 64  # hits made together, and kept, by access to one of them
+
+
+FileKey = tuple[str, list[str]]  # by which files are sorted
+
+
+class Matches(Protocol):
+    """Matches of one shard in path and line order."""
+
+    repo: str
+
+    def __len__(self) -> int: ...
+
+    def hits(self, begin: int, end: int) -> list[Hit]:
+        """Make some hits."""
+        ...
+
+    def columns(self, names: Sequence[str], begin: int, end: int) -> list[list[Any]]:
+        """Return some fields of some hits, without making them."""
+        ...
+
+    def file_key(self, number: int) -> FileKey:
+        """Return the sort key of a match's file."""
+        ...
+
+    def file_runs(self) -> list[tuple[FileKey, int]]:
+        """Return the sort key of each file with matches, and its first match."""
+        ...
+
+
+class Segment(NamedTuple):
+    """Consecutive matches of a shard."""
+
+    matches: Matches
+    begin: int
+    end: int
+
+
+class LazyHits(Sequence[Hit]):
+    """Sequence of hits like a tuple, made from their matches on access."""
+
+    def __init__(self, segments: Iterable[Segment]) -> None:
+        self._segments = [one for one in segments if one.end > one.begin]
+        sizes = (one.end - one.begin for one in self._segments)
+        self._ends = list(accumulate(sizes))
+        self._made = dict[int, list[Hit]]()  # by number of the block of KEPT
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Hit]: ...
+    def __getitem__(self, index: int | slice) -> Hit | Sequence[Hit]:
+        if isinstance(index, slice):
+            begin, end, step = index.indices(len(self))
+            if step != 1:
+                return tuple(self)[index]
+            return LazyHits(self._within(begin, max(begin, end)))
+        position = index + len(self) if index < 0 else index
+        if not 0 <= position < len(self):
+            raise IndexError(index)
+        block, place = divmod(position, KEPT)
+        if block not in self._made:
+            self._made[block] = self._hits(block * KEPT, min(len(self), (block + 1) * KEPT))
+        return self._made[block][place]
+
+    def first(self, count: int) -> LazyHits:
+        """Return the first hits."""
+        return LazyHits(self._within(0, min(count, len(self))))
+
+    def __iter__(self) -> Iterator[Hit]:
+        for begin in range(0, len(self), AT_ONCE):
+            yield from self._hits(begin, min(len(self), begin + AT_ONCE))
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, (LazyHits, tuple, list)):
+            return len(self) == len(other) and tuple(self) == tuple(other)
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, (tuple(self),)
+
+    def columns(self, names: Sequence[str]) -> list[list[Any]]:
+        """Return some fields of all hits, without making them."""
+        values: list[list[Any]] = [[] for _ in names]
+        for matches, begin, end in self._segments:
+            for column, part in zip(values, matches.columns(names, begin, end), strict=True):
+                column += part
+        return values
+
+    def repos(self) -> set[str]:
+        """Return the repositories with hits."""
+        return {one.matches.repo for one in self._segments}
+
+    def _hits(self, begin: int, end: int) -> list[Hit]:
+        return [hit for one in self._within(begin, end) for hit in one.matches.hits(*one[1:])]
+
+    def _within(self, begin: int, end: int) -> Iterator[Segment]:
+        """Yield the segments of some hits, cut at both ends."""
+        number = bisect_right(self._ends, begin)
+        while begin < end:
+            matches, first, last = self._segments[number]
+            start = last - (self._ends[number] - begin)
+            count = min(end - begin, last - start)
+            yield Segment(matches, start, start + count)
+            begin += count
+            number += 1
+
+
+def columns_of(hits: Sequence[Hit], names: Sequence[str]) -> list[list[Any]]:
+    """Return some fields of all hits."""
+    if isinstance(hits, LazyHits):
+        return hits.columns(names)
+    return [[getattr(hit, name) for hit in hits] for name in names]
+
+
+def repos_of(hits: Sequence[Hit]) -> set[str]:
+    """Return the repositories with hits."""
+    return hits.repos() if isinstance(hits, LazyHits) else {hit.repo for hit in hits}
+
+
+def as_tuple(hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """Return hits as a tuple; lazy ones, which behave like it, as they are."""
+    return cast(tuple[Hit, ...], hits) if isinstance(hits, LazyHits) else tuple(hits)
+
+
+def encodable(value: object) -> object:
+    """Return hits as a tuple: the hook of an encoder."""
+    if isinstance(value, LazyHits):
+        return tuple(value)
+    raise NotImplementedError(f"{type(value).__name__} has no form in JSON")
+
+
+def in_path_order(answers: Sequence[Matches]) -> LazyHits:
+    """Return the hits of all shards in path and line order; a file is in one shard only."""
+    filled = sorted((one for one in answers if len(one)), key=lambda one: one.file_key(0))
+    if all(one.file_key(len(one) - 1) < other.file_key(0) for one, other in pairwise(filled)):
+        return LazyHits(Segment(one, 0, len(one)) for one in filled)
+    segments = list[tuple[FileKey, Segment]]()
+    for one in filled:
+        runs = one.file_runs()
+        ends = [*(begin for _, begin in runs[1:]), len(one)]
+        segments += [
+            (key, Segment(one, begin, end)) for (key, begin), end in zip(runs, ends, strict=True)
+        ]
+    segments.sort(key=lambda one: one[0])
+    return LazyHits(segment for _, segment in segments)

@@ -1,0 +1,118 @@
+import pickle
+import shutil
+
+import pytest
+
+from codeintel_nb import Results
+from codeintel_nb.search.hit import Hit
+from codeintel_nb.search.lazy_hits import KEPT, LazyHits, columns_of
+from codeintel_nb.search.text.hits import TextMatches
+from tests.search.test_same_in_any_cut import copied, opened
+
+OPTIONS = (
+    {},
+    {"context": 2},
+    {"rank": True},
+    {"show": "files"},
+    {"show": "counts"},
+    {"per_file": 2},
+    {"pattern": r"def \w+\(\n?", "regex": True},
+    {"pattern": "(?s)def .{0,9}\n", "regex": True},
+)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lazy")
+    workspace = opened(folder / "home", 400_000)
+    root = copied(folder / "tree")
+    workspace.index(root, name="tree")
+    (root / "core" / "magic.py").write_text("self = 1\n" * 9)  # read outside the index
+    yield workspace
+    workspace.close()
+
+
+def search(workspace, pattern="self", **options):
+    return workspace.search_text(pattern, limit=options.pop("limit", 0), **options)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_columns_are_the_fields_of_the_hits(workspace, options):
+    results = search(workspace, **options)
+    hits = [*results.hits]
+    assert len(hits) == len(results.hits) > 2
+    names = Hit.__struct_fields__
+    for name, values in zip(names, columns_of(results.hits, names), strict=True):
+        assert values == [getattr(hit, name) for hit in hits], name
+        if name not in ("why", "also"):
+            assert results.to_df(columns=[name])[name].tolist() == values or None in values
+    assert results.to_arrow().to_pylist() == [
+        {name: value for name, value in one.items() if name not in ("why", "also")}
+        for one in results.to_dicts()
+    ]
+    assert results.files() == len({(hit.repo, hit.path) for hit in hits})
+
+
+def test_hits_behave_like_a_tuple(workspace):
+    results = search(workspace)
+    lazy, hits = results.hits, tuple(results.hits)
+    assert isinstance(lazy, LazyHits)
+    assert len(hits) > 3 * KEPT
+    assert lazy == hits == lazy
+    assert hits == lazy
+    assert (lazy != hits[1:], lazy[1:] == hits[1:], lazy == "x") == (True, True, False)
+    assert hash(lazy) == hash(hits)
+    assert repr(lazy[:3]) == repr(hits[:3])
+    for at in (0, 1, KEPT - 1, KEPT, len(hits) - 1, -1, -len(hits)):
+        assert lazy[at] == hits[at]
+    for part in (slice(5), slice(70, 300), slice(-9, None), slice(300, 70), slice(None, None, -7)):
+        assert tuple(lazy[part]) == hits[part]
+        assert tuple(results[part]) == hits[part]
+    for at in (len(hits), -len(hits) - 1):
+        with pytest.raises(IndexError):
+            lazy[at]
+    assert hits[80] in lazy
+    assert lazy.index(hits[80]) == hits.index(hits[80])
+    assert [*reversed(lazy)] == [*reversed(hits)]
+    assert pickle.loads(pickle.dumps(lazy)) == hits
+
+
+def test_only_hits_that_are_looked_at_are_made(workspace, monkeypatch):
+    made = []
+    real = TextMatches.hits
+
+    def hits(self, begin, end):
+        made.append(end - begin)
+        return real(self, begin, end)
+
+    monkeypatch.setattr(TextMatches, "hits", hits)
+    results = search(workspace)
+    assert (len(results) > 3 * KEPT, results.files() > 20, bool(results)) == (True, True, True)
+    assert results["path"] == results.to_df()["path"].tolist()
+    assert results.to_arrow().num_rows == len(results)
+    assert made == []
+    assert "self" in repr(results)
+    assert 0 < sum(made) <= 300 < len(results) / 10
+    made.clear()
+    assert results[200] == results[200]
+    assert sum(made) == KEPT
+
+
+def test_hits_outlive_their_index(tmp_path):
+    workspace = opened(tmp_path / "home", 400_000)
+    workspace.index(copied(tmp_path / "tree"), name="tree")
+    results = search(workspace)
+    expected = tuple(search(workspace).hits)
+    workspace.close()
+    shutil.rmtree(tmp_path / "home")
+    shutil.rmtree(tmp_path / "tree")
+    assert results.hits == expected
+
+
+def test_hits_survive_json(workspace):
+    import msgspec
+
+    results = search(workspace, limit=70)
+    again = msgspec.json.decode(results.to_json(), type=Results)
+    assert again.hits == results.hits
+    assert again == results
