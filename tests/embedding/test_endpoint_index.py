@@ -363,6 +363,7 @@ def test_explanations_and_places_with_several_embedders(mixed):
     assert "module3.py:1 is " in missing
 
 
+@pytest.mark.slow
 def test_cut_into_shards_changes_no_hit_with_an_endpoint(tmp_path, endpoint):
     endpoint.describe(tmp_path / "one")
     endpoint.describe(tmp_path / "many")
@@ -389,6 +390,7 @@ def test_cut_into_shards_changes_no_hit_with_an_endpoint(tmp_path, endpoint):
                 ]
 
 
+@pytest.mark.slow
 def test_map_has_a_part_for_each_embedder(mixed):
     points = mixed.points()
     x = np.frombuffer(points.x, "<f4")
@@ -401,6 +403,7 @@ def test_map_has_a_part_for_each_embedder(mixed):
     assert -1 <= x.min() < x.max() <= 1
 
 
+@pytest.mark.slow
 def test_compaction_asks_no_endpoint(workspace, tree, endpoint):
     workspace.index(tree, name="shop", embed="mine")
     for number in range(10):

@@ -333,7 +333,7 @@ class Edits(RuleBasedStateMachine):
             shutil.rmtree(self.base)
 
 
-TestEdits = Edits.TestCase
+TestEdits = pytest.mark.slow(Edits.TestCase)
 TestEdits.settings = settings(
     max_examples=8, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -127,6 +127,7 @@ def test_timed_out_file_is_reported_and_parsed_again(slow, tmp_path, monkeypatch
     assert slow.status()[0].skipped == {}
 
 
+@pytest.mark.slow
 def test_file_that_keeps_timing_out_is_skipped_until_it_changes(slow, tmp_path, monkeypatch):
     root = write_tree(tmp_path / "tree", {"a.py": "def slow_one(): ...\n"})
     for _ in range(4):

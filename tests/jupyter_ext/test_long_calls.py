@@ -70,7 +70,7 @@ def test_a_first_map_reports_progress(stopping):
     assert seen == [], "the second map is cached"
 
 
-@pytest.mark.parametrize("what", ["map", "sql"])
+@pytest.mark.parametrize("what", [pytest.param("map", marks=pytest.mark.slow), "sql"])
 def test_a_cancelled_call_ends_on_the_server(lasting, what):
     cancel, ended = threading.Event(), []
 
@@ -190,7 +190,7 @@ def busy(server, what):
     "what",
     [
         "indexing",
-        "search",
+        pytest.param("search", marks=pytest.mark.slow),
         pytest.param("map", marks=pytest.mark.slow),
         pytest.param("sql", marks=pytest.mark.slow),
     ],

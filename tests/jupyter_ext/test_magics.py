@@ -97,7 +97,7 @@ def test_missing_server_url_is_reported_once(open_notebook):
     assert "codeintel:" not in notebook.run("%scope")
 
 
-@pytest.mark.parametrize("magic", ["textsearch", "codesql"])
+@pytest.mark.parametrize("magic", ["textsearch", pytest.param("codesql", marks=pytest.mark.slow)])
 def test_interrupt_cancels_a_search_on_the_server(server, large, open_notebook, magic):
     query = {
         "textsearch": f"--regex --repo large {SLOW}",

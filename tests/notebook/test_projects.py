@@ -259,6 +259,7 @@ def test_scope_set_kernel_selects_imported_packages(at, places):
     assert "%codeindex add --kernel" in run.out
 
 
+@pytest.mark.slow
 def test_scope_add_and_drop_imported_packages(at, places):
     run = at(places / "mine")
     run("%codeindex add")

@@ -132,7 +132,10 @@ def coarse_first(cuts, monkeypatch):
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "dense"])
-@pytest.mark.parametrize("question", QUESTIONS[:6])
+@pytest.mark.parametrize(
+    "question",
+    [*QUESTIONS[:2], *(pytest.param(text, marks=pytest.mark.slow) for text in QUESTIONS[2:6])],
+)
 def test_hits_where_coarse_codes_come_first(cuts, coarse_first, question, mode):
     for scope in SCOPES[:2]:
         deepest = None

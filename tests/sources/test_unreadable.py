@@ -64,6 +64,7 @@ def open_again(tree):
     (tree / "shut").chmod(0o755)
 
 
+@pytest.mark.slow
 def test_files_without_permission_are_skipped_and_named(tree):
     close(tree)
     code, out, err = codeintel("index", tree)
