@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from codeintel_nb.sources.document import document_of, plain_document
@@ -44,6 +44,7 @@ LINES = (
     ),
     st.sampled_from(["\n", "\r\n"]),
 )
+@example(["#!meta"], "a.dib", "\n")
 def test_chunks_tile_any_lines(lines, path, newline):
     data = newline.join(lines).encode()
     document = document_of(path, data)

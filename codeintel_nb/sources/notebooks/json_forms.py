@@ -317,6 +317,7 @@ def _of_dib(data: bytes) -> Notebook:
     """Read a ``.dib`` file; kernel names like ``#!csharp`` separate cells."""
     kernels = {name: known_language(name) or "text" for name in _DIB_NAMES.split()}
     default, header = "csharp", 0
+    data = data if data.endswith(b"\n") or not data else data + b"\n"
     if data.startswith(b"#!meta"):
         header = _end_of_json(data)
         meta, _ = _leading_json(data)
@@ -324,9 +325,8 @@ def _of_dib(data: bytes) -> Notebook:
         info = meta.get("kernelInfo")
         name = info.get("defaultKernelName") if isinstance(info, dict) else None
         default = kernels.get(str(name).lower(), default)
-    text = data if data.endswith(b"\n") or not data else data + b"\n"
-    cells = [Cell("", "text", text[:header], text[:header])] if header else []
-    return Notebook(default, [*cells, *_dib_cells(text[header:], default, kernels)])
+    cells = [Cell("", "text", data[:header], data[:header])] if header else []
+    return Notebook(default, [*cells, *_dib_cells(data[header:], default, kernels)])
 
 
 def _dib_cells(text: bytes, language: str, kernels: dict[str, str]) -> Iterator[Cell]:
