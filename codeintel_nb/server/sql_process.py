@@ -79,7 +79,7 @@ class SqlChildren:
         EngineError : the child died.
         """
         query = Query(
-            self._settings, statement, scope, bounds.left_s(), most_rows, memory_bytes, hits
+            self._settings, statement, scope, bounds.left_s(), most_rows, memory_bytes, tuple(hits)
         )
         child, errors = self._take()
         try:
