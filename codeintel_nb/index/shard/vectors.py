@@ -160,9 +160,11 @@ class VectorIndex:
     def _directions(self, firsts: Ids, ends: Ids) -> Floats:
         """Return the normalized mean of each run."""
         counts = np.minimum(ends - firsts, MAX_AVERAGED)
-        begins = np.cumsum(counts) - counts
-        chunks = np.repeat(firsts - begins, counts) + np.arange(int(counts.sum()))
-        totals = np.add.reduceat(self.codes[chunks], begins, axis=0, dtype=np.uint32)
+        runs = zip(firsts.tolist(), (firsts + counts).tolist(), strict=True)
+        # np.add.reduceat takes three times as long
+        totals = np.stack(
+            [np.add.reduce(self.codes[first:end], axis=0, dtype=np.uint32) for first, end in runs]
+        )
         limit = component_range(self.dim)
         means = (totals / counts[:, None] + 0.5) * (2 * limit / 255) - limit
         lengths = np.sqrt(np.einsum("ij,ij->i", means, means))
