@@ -24,6 +24,7 @@ from .id_lists import Ids
 from .mapping import map_file
 
 PART = "coarse.bin"
+LEAST_STORED = 50_000  # chunks of a shard; a smaller one computes its codes in milliseconds
 MIDDLE = 0.43  # deviations from the mean that bound the middle: it holds a third of the components
 ENCODED = 1 << 16  # chunks encoded at a time
 SAMPLED = 64  # one chunk of so many gives the first estimate of a limit
@@ -60,7 +61,7 @@ class CoarseCodes:
 
     @classmethod
     def beside(cls, vectors: Path, codes: Codes) -> CoarseCodes:
-        """Open the part of a shard by mmap; an older shard has none, so compute it."""
+        """Map the part of a shard, or compute the codes of a small or older one."""
         path = vectors.with_name(PART)
         if not path.exists():
             return cls(coarse_of(codes))

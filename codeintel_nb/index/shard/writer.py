@@ -25,8 +25,8 @@ from ...sources.opening import FileState
 from ...sources.repository import WORKTREE
 from .arrays import Array, write_arrays
 from .catalog import write_tables
+from .coarse import LEAST_STORED, coarse_of
 from .coarse import PART as COARSE
-from .coarse import coarse_of
 from .codes import check_range, encode
 from .lexicon import LexiconBuilder
 from .manifest import FORMAT, MANIFEST, PARTS, Manifest, Part, crc32_of
@@ -214,14 +214,17 @@ class ShardWriter:
             codes = np.concatenate([np.zeros((0, self.embedder.dim), np.uint8), *self._codes])
             self._codes.clear()
             write_vectors(self.folder / "vectors.faiss", codes)
-            (self.folder / COARSE).write_bytes(coarse_of(codes).tobytes())
+            names = [*PARTS]
+            if len(codes) >= LEAST_STORED:
+                (self.folder / COARSE).write_bytes(coarse_of(codes).tobytes())
+                names.append(COARSE)
             del codes
             self._lexicon.write(self.folder / "lexicon.bin")
             self._postings.write(self.folder / "postings.bin")
             self._write_columns()
             self._write_catalog()
             parts = {}
-            for name in (*PARTS, COARSE):
+            for name in names:
                 path = self.folder / name
                 sync(path)
                 parts[name] = Part(
