@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple, Protocol, cast, overload
 
-from .hit import Hit
+from .hit import Hit, path_order
 
 AT_ONCE = 1_024  # hits made together by a loop
 KEPT = 64  # hits made together, and kept, by access to one of them
@@ -42,6 +42,30 @@ class Matches(Protocol):
     def file_runs(self) -> list[tuple[FileKey, int]]:
         """Return the sort key of each file with matches, and its first match."""
         ...
+
+
+class MadeHits:
+    """Hits of one shard that need its text no longer."""
+
+    def __init__(self, matches: Matches) -> None:
+        self.repo, self._hits = matches.repo, matches.hits(0, len(matches))
+
+    def __len__(self) -> int:
+        return len(self._hits)
+
+    def hits(self, begin: int, end: int) -> list[Hit]:
+        return self._hits[begin:end]
+
+    def columns(self, names: Sequence[str], begin: int, end: int) -> list[list[Any]]:
+        return columns_of(self._hits[begin:end], names)
+
+    def file_key(self, number: int) -> FileKey:
+        return path_order(self.repo, self._hits[number].path)
+
+    def file_runs(self) -> list[tuple[FileKey, int]]:
+        paths = [hit.path for hit in self._hits]
+        begins = [at for at, path in enumerate(paths) if not at or path != paths[at - 1]]
+        return [(path_order(self.repo, paths[at]), at) for at in begins]
 
 
 class Segment(NamedTuple):

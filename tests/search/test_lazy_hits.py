@@ -1,12 +1,16 @@
+import gc
 import pickle
 import shutil
 
 import pytest
 
-from codeintel_nb import Results
+from codeintel_nb import Results, Workspace
 from codeintel_nb.search.hit import Hit
 from codeintel_nb.search.lazy_hits import KEPT, LazyHits, columns_of
 from codeintel_nb.search.text.hits import TextMatches
+from codeintel_nb.search.text.unindexed import UnindexedFiles
+from codeintel_nb.settings import Settings
+from tests.conftest import write_tree
 from tests.search.test_same_in_any_cut import copied, opened
 
 OPTIONS = (
@@ -116,3 +120,23 @@ def test_hits_survive_json(workspace):
     again = msgspec.json.decode(results.to_json(), type=Results)
     assert again.hits == results.hits
     assert again == results
+
+
+@pytest.mark.parametrize(("others", "is_kept"), [(0, True), (5_000, False)])
+def test_text_of_unindexed_files_is_kept_for_many_matches_only(tmp_path, others, is_kept):
+    files = {f"{name}.txt": "word\n" * 20 + "-\n" * others for name in "ab"}
+    here = str(write_tree(tmp_path / "tree", files))
+    workspace = Workspace(Settings.from_environment(tmp_path / "home"), here=here, follow=False)
+    results = search(workspace, "word", context=1)
+    workspace.close()
+    gc.collect()
+    assert any(isinstance(one, UnindexedFiles) for one in gc.get_objects()) == is_kept
+    names = Hit.__struct_fields__
+    for name, values in zip(names, columns_of(results.hits, names), strict=True):
+        assert values == [getattr(hit, name) for hit in results.hits]
+    assert [(hit.path, hit.start_line) for hit in results[18:22]] == [
+        ("a.txt", 19),
+        ("a.txt", 20),
+        ("b.txt", 1),
+        ("b.txt", 2),
+    ]
