@@ -3,9 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codeintel_nb.embedding.embedder import default_embedder
+from codeintel_nb.errors import ShardError
+from codeintel_nb.index.shard import writer
 from codeintel_nb.index.shard.coarse import PART, CoarseCodes, coarse_of
 from codeintel_nb.index.shard.codes import encode
+from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.index.shard.vectors import VectorIndex, write_vectors
+from codeintel_nb.index.shard.writer import ShardWriter
+from codeintel_nb.sources.document import document_of
+from codeintel_nb.sources.opening import FileState
 from tests.index.test_vectors import unit_rows
 
 
@@ -51,3 +58,24 @@ def test_best_of_some_chunks_equals_a_search_of_them(tmp_path, step):
     best = index.best_of(query, ids, 20)
     np.testing.assert_array_equal(best.ids, expected.ids)
     np.testing.assert_array_equal(best.scores, expected.scores)
+
+
+@pytest.mark.parametrize("least", [3, 4])
+def test_large_shards_store_their_coarse_codes(tmp_path, monkeypatch, least):
+    monkeypatch.setattr(writer, "LEAST_STORED", least)
+    shards = ShardWriter(tmp_path, default_embedder())
+    for name in "abc":
+        document = document_of(f"{name}.py", f"def {name}(): ...\n".encode())
+        shards.add(document, FileState(1, 2, 3, 4))
+    shard = Shard(tmp_path / shards.save())
+    assert (PART in shard.manifest.parts) == (shard.folder / PART).exists() == (least == 3)
+    query = default_embedder().embed_query("b")[0]
+    near = shard.vectors.near(query, 2, None)
+    expected = CoarseCodes(coarse_of(shard.vectors.codes)).near(encode(query[None]), 2, None)
+    np.testing.assert_array_equal(near.ids, expected.ids)
+    if least == 3:
+        (shard.folder / PART).write_bytes(b"short")
+        with pytest.raises(ShardError, match=r"coarse\.bin has 5 bytes instead of 192"):
+            Shard(shard.folder)
+        (shard.folder / PART).unlink()
+        assert len(Shard(shard.folder).vectors.near(query, 2, None).ids) >= 2
