@@ -21,8 +21,8 @@ class Settings(msgspec.Struct, frozen=True):
     shard_bytes: int = 250_000_000  # text in one shard; a larger shard takes more memory to build
     # read to count matches beyond a search's limit; after that the total is a lower bound
     count_bytes: int = 256_000_000
-    # chunks in scope up to which a semantic search compares all codes; above, coarse ones first
-    scanned_chunks: int = 300_000
+    # chunks in scope; with more, a semantic search compares coarse codes first
+    full_scan_chunks: int = 300_000
     retired_shard_age_s: float = 600.0
     session_max_age_s: float = 3600.0
     max_sessions: int = 10_000
@@ -35,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True):
         """Return settings with the environment's variables applied.
 
         They are ``CODEINTEL_HOME``, ``CODEINTEL_MAX_FILE_BYTES``, ``CODEINTEL_MAX_NOTEBOOK_BYTES``,
-        ``CODEINTEL_COUNT_BYTES``, ``CODEINTEL_SCANNED_CHUNKS`` and ``SESSION_MAX_AGE_SECONDS``.
+        ``CODEINTEL_COUNT_BYTES``, ``CODEINTEL_FULL_SCAN_CHUNKS`` and ``SESSION_MAX_AGE_SECONDS``.
         ``home`` comes before ``CODEINTEL_HOME``, and that before the user's data folder.
 
         Raises
@@ -60,7 +60,7 @@ class Settings(msgspec.Struct, frozen=True):
             max_file_bytes=_bytes(environment, "CODEINTEL_MAX_FILE_BYTES", 2_000_000),
             max_notebook_bytes=_bytes(environment, "CODEINTEL_MAX_NOTEBOOK_BYTES", 100_000_000),
             count_bytes=_bytes(environment, "CODEINTEL_COUNT_BYTES", 256_000_000),
-            scanned_chunks=_count(environment, "CODEINTEL_SCANNED_CHUNKS", 300_000),
+            full_scan_chunks=_count(environment, "CODEINTEL_FULL_SCAN_CHUNKS", 300_000),
             session_max_age_s=_number(environment, "SESSION_MAX_AGE_SECONDS", 3600.0),
         )
 

@@ -35,7 +35,7 @@ from .search.code_map.points import Points
 from .search.facets import Facets
 from .search.file_text import FileText
 from .search.hit import Hit
-from .search.lazy_hits import as_tuple, repos_of
+from .search.lazy_hits import repos_of, tuple_or_lazy
 from .search.query import AnyQuery, Bounds, TextQuery
 from .search.results import Coverage, Results
 from .search.sql import MAX_ROWS, MEMORY_LIMIT
@@ -235,9 +235,9 @@ class Workspace(Searches):
             timings = {"scope": (scoped - began) * 1000, **answer.timings_ms, "total": total}
             rounded = {name: round(ms, 3) for name, ms in timings.items()}
             return Results(
-                as_tuple(answer.hits), applied, answer.total, bool(answer.reason), answer.exact,
-                coverage, rounded, query, current.roots(repos_of(answer.hits)), answer.reason,
-                answer.more, answer.confidence, answer.why_not,
+                tuple_or_lazy(answer.hits), applied, answer.total, bool(answer.reason),
+                answer.exact, coverage, rounded, query, current.roots(repos_of(answer.hits)),
+                answer.reason, answer.more, answer.confidence, answer.why_not,
             )  # fmt: skip
 
         return self._repositories.with_view(applied, run, fresh)

@@ -102,7 +102,7 @@ def test_arguments_are_utf8_in_any_locale(shop, tree):
         "CODEINTEL_MAX_FILE_BYTES",
         "CODEINTEL_MAX_NOTEBOOK_BYTES",
         "CODEINTEL_COUNT_BYTES",
-        "CODEINTEL_SCANNED_CHUNKS",
+        "CODEINTEL_FULL_SCAN_CHUNKS",
         "SESSION_MAX_AGE_SECONDS",
     ],
 )
@@ -218,7 +218,7 @@ def test_file_rejected_by_faiss_is_a_shard_error(two, monkeypatch):
     workspace = reopened(two)
     shard = workspace._shards.open(folder.relative_to(workspace._shards.root).as_posix())
     with pytest.raises(ShardError, match="vectors"):
-        shard.vectors._opened()
+        shard.vectors._faiss_index()
     workspace.close()
 
 

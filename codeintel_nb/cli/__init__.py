@@ -259,7 +259,7 @@ def _add_index_commands(command: Callable[..., argparse.ArgumentParser]) -> None
         "--embed",
         metavar="NAME",
         help=(
-            "embed with this model of embedders.toml in the index home, from now on; "
+            "embed with this entry of embedders.toml in the index home, from now on; "
             "builtin is the shipped table"
         ),
     )

@@ -65,7 +65,7 @@ class LocalEngine:
         raise_descriptor_limit()  # a search of many repositories opens many files at once
         self._shards, self._map, self._embedders = shards, code_map, embedders
         self._threads, self._count_bytes = threads, settings.count_bytes
-        self.scanned_chunks = settings.scanned_chunks
+        self.full_scan_chunks = settings.full_scan_chunks
         self._pool: ThreadPoolExecutor | None = None
         self._pool_process = 0
         self._masks: OrderedDict[tuple[str, tuple[int, ...], Scope], ScopeMask] = OrderedDict()

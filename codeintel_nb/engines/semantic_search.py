@@ -36,7 +36,7 @@ _V = TypeVar("_V")
 class OpenShards(Protocol):
     """Open shards with their masks, and threads to search them."""
 
-    scanned_chunks: int  # of an embedder in scope, up to which all vectors are compared
+    full_scan_chunks: int  # per embedder, in scope; with more, coarse codes come first
 
     def shard_of(self, target: Target) -> Shard: ...
     def mask(self, target: Target) -> ScopeMask: ...
@@ -64,7 +64,7 @@ def semantic_search(
         plan, lambda term: collection.is_common(term, folders), *_embedders_of(parts, embedders)
     )
     planned = time.perf_counter()
-    search = Search(shards.each, bounds.reached, shards.scanned_chunks)
+    search = Search(shards.each, bounds.reached, shards.full_scan_chunks)
     most = depth(query)
     nearest = _found(parts, plan, collection, most, search)
     searched = time.perf_counter()
@@ -74,7 +74,7 @@ def semantic_search(
         len(ranked.chunks) < query.limit
         and ranked.has_folds
         and most < min(in_scope, MAX_RANKED_CHUNKS)
-    ):  # copies took the places of other hits
+    ):  # folding left too few hits: go deeper
         most = MAX_RANKED_CHUNKS
         ranked = rank(_found(parts, plan, collection, most, search), plan, collection, most)
     hits = hydrated({part.shard.id: part.shard for part in parts}, ranked.chunks)
@@ -88,10 +88,10 @@ def semantic_search(
     }
     missing = ""
     if query.why_not and reason in ("", "limit"):
-        scanned = shards.scanned_chunks
-        missing = why_not(shards.mask, targets, parts, plan, collection, ranked, scanned)
+        full_scan = shards.full_scan_chunks
+        missing = why_not(shards.mask, targets, parts, plan, collection, ranked, full_scan)
     elif query.why_not:
-        missing = f"{query.why_not}: the search was stopped before it was compared."
+        missing = f"The search was stopped before {query.why_not} was compared."
     return Answer(
         hits, len(hits), reason, timings, confidence=ranked.confidence, why_not=missing,
         by_words=_by_words(parts, plan),
@@ -101,7 +101,7 @@ def semantic_search(
 def _found(
     parts: Sequence[Part], plan: SearchPlan, collection: Statistics, most: int, search: Search
 ) -> list[Found]:
-    """Return each shard's best chunks; those reached by the bounds are left out."""
+    """Return the candidates of the shards searched before a stop."""
     near = closest(parts, plan, most, search)
     by_part = search.each(
         [*zip(parts, near, strict=True)],

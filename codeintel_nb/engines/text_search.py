@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from ..index.shard.shard import Shard
 from ..search.hit import path_order
-from ..search.lazy_hits import in_path_order
+from ..search.lazy_hits import merge_matches
 from ..search.mask import ScopeMask
 from ..search.query import MAX_HITS, Bounds, TextQuery
 from ..search.results import Reason
@@ -86,7 +86,7 @@ class TextSearch:
                 self._add(answer)
             files_read += searched.files_read
         matches = [answer.matches for answer in self._answers if answer.matches is not None]
-        every = in_path_order(matches)
+        every = merge_matches(matches)
         total = sum(answer.total for answer in self._answers)
         if not self._ended:
             counted, ended = self._count()

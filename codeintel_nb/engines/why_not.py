@@ -41,11 +41,11 @@ def why_not(
     plan: SearchPlan,
     collection: Statistics,
     ranked: RankedChunks,
-    scanned: int,
+    full_scan: int,
 ) -> str:
     """Say why the chunk at ``plan.query.why_not`` is not the first hit.
 
-    ``scanned`` is the number of chunks in scope from which on coarse codes are compared first.
+    With more than ``full_scan`` chunks in scope, coarse codes are compared first.
     """
     chunk = _chunk_at(parts, plan.query.why_not)
     if chunk is None:
@@ -59,7 +59,7 @@ def why_not(
         return f"{chunk.name} is out of scope: {_exclusion(mask_of, targets[chunk.at], chunk)}."
     if plan.query.mode != "dense" and only_searches(part.shard, chunk.chunk):
         return f"{chunk.name} comes last: the cell only searches."
-    return _rank_of(parts, ranked, chunk) or _distance(parts, plan, collection, chunk, scanned)
+    return _rank_of(parts, ranked, chunk) or _distance(parts, plan, collection, chunk, full_scan)
 
 
 def _chunk_at(parts: Sequence[Part], place: str) -> Chosen | None:
@@ -135,7 +135,7 @@ def _distance(
     plan: SearchPlan,
     collection: Statistics,
     chunk: Chosen,
-    scanned: int,
+    full_scan: int,
 ) -> str:
     """Say how far the chunk is from the candidates, by words and by meaning."""
     ranks = []
@@ -145,10 +145,10 @@ def _distance(
             part.shard.lexicon.scores(collection.weights(), mean_length, part.mask.chunks).scores
             for part in parts
         ]
-        by_words = _rank_among(parts, scores, chunk)
+        word_rank = _rank_among(parts, scores, chunk)
         has_words = scores[chunk.at][chunk.chunk] > 0
         ranks.append(
-            f"{ordinal(by_words)} by words" if has_words else "without a word of the query"
+            f"{ordinal(word_rank)} by words" if has_words else "without a word of the query"
         )
     own = parts[chunk.at].shard.manifest.embedder
     vector = plan.vector(own)
@@ -159,16 +159,16 @@ def _distance(
             else np.full(part.shard.manifest.chunks, -np.inf)
             for part in parts
         ]
-        rank = _rank_among(parts, cosines, chunk)
-        ranks.append(f"{ordinal(rank)} by meaning")
+        meaning_rank = _rank_among(parts, cosines, chunk)
+        ranks.append(f"{ordinal(meaning_rank)} by meaning")
     place = f"{chunk.name} is {' and '.join(ranks)}"
     if plan.query.mode == "dense":
         return f"{place}."
     in_scope = sum(
         part.mask.chunks_in_scope for part in parts if part.shard.manifest.embedder == own
     )
-    if vector is not None and rank <= CANDIDATES and in_scope > scanned:
-        return f"{place}; the coarse codes, compared first, left it out."
+    if vector is not None and meaning_rank <= CANDIDATES and in_scope > full_scan:
+        return f"{place}; the first step, by coarse vectors, missed it."
     return f"{place}; only the first {CANDIDATES} of each are ranked."
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import msgspec
 
 from ..scopes.scope import OLD_NAMES, Scope, scope_from_wire
-from ..search.lazy_hits import encodable
+from ..search.lazy_hits import enc_hook
 from ..search.request import Request
 from .table import Operation
 
@@ -19,7 +19,7 @@ FORMER_NAMES = {"deadline": "timeout_s"}  # names of fields of requests
 
 def to_wire(value: Any) -> bytes:
     """Return the value as JSON, with tuples as lists."""
-    return msgspec.json.encode(value, enc_hook=encodable)
+    return msgspec.json.encode(value, enc_hook=enc_hook)
 
 
 def from_wire(body: bytes, kind: type[_T]) -> _T:

@@ -1,7 +1,7 @@
-"""Hits made when they are looked at.
+"""Lazy hits, built on access.
 
-A text search may find a hundred thousand matches, of which a person sees fifty. Until then they are
-places in a shard: offsets of lines.
+A text search may find 100,000 matches, of which 50 are displayed. The others stay offsets of lines
+in a shard.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, NamedTuple, Protocol, cast, overload
 
 from .hit import Hit, path_order
 
-AT_ONCE = 1_024  # hits made together by a loop
-KEPT = 64  # hits made together, and kept, by access to one of them
+LOOP_BLOCK = 1_024  # hits built at a time by a loop
+CACHED_BLOCK = 64  # hits built and cached at a time by indexing
 
 
-FileKey = tuple[str, list[str]]  # by which files are sorted
+FileKey = tuple[str, list[str]]  # sort key of a file
 
 
 class Matches(Protocol):
@@ -28,11 +28,11 @@ class Matches(Protocol):
     def __len__(self) -> int: ...
 
     def hits(self, begin: int, end: int) -> list[Hit]:
-        """Make some hits."""
+        """Build a range of hits."""
         ...
 
     def columns(self, names: Sequence[str], begin: int, end: int) -> list[list[Any]]:
-        """Return some fields of some hits, without making them."""
+        """Return columns of a range, without building its hits."""
         ...
 
     def file_key(self, number: int) -> FileKey:
@@ -44,8 +44,8 @@ class Matches(Protocol):
         ...
 
 
-class MadeHits:
-    """Hits of one shard that need its text no longer."""
+class EagerHits:
+    """Hits built eagerly, to free the shard's text."""
 
     def __init__(self, matches: Matches) -> None:
         self.repo, self._hits = matches.repo, matches.hits(0, len(matches))
@@ -77,13 +77,13 @@ class Segment(NamedTuple):
 
 
 class LazyHits(Sequence[Hit]):
-    """Sequence of hits like a tuple, made from their matches on access."""
+    """Sequence of hits that behaves like a tuple, and builds them on access."""
 
     def __init__(self, segments: Iterable[Segment]) -> None:
         self._segments = [one for one in segments if one.end > one.begin]
         sizes = (one.end - one.begin for one in self._segments)
         self._ends = list(accumulate(sizes))
-        self._made = dict[int, list[Hit]]()  # by number of the block of KEPT
+        self._blocks = dict[int, list[Hit]]()  # by number of the block
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -101,18 +101,20 @@ class LazyHits(Sequence[Hit]):
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(index)
-        block, place = divmod(position, KEPT)
-        if block not in self._made:
-            self._made[block] = self._hits(block * KEPT, min(len(self), (block + 1) * KEPT))
-        return self._made[block][place]
+        block, place = divmod(position, CACHED_BLOCK)
+        if block not in self._blocks:
+            self._blocks[block] = self._hits(
+                block * CACHED_BLOCK, min(len(self), (block + 1) * CACHED_BLOCK)
+            )
+        return self._blocks[block][place]
 
     def first(self, count: int) -> LazyHits:
         """Return the first hits."""
         return LazyHits(self._within(0, min(count, len(self))))
 
     def __iter__(self) -> Iterator[Hit]:
-        for begin in range(0, len(self), AT_ONCE):
-            yield from self._hits(begin, min(len(self), begin + AT_ONCE))
+        for begin in range(0, len(self), LOOP_BLOCK):
+            yield from self._hits(begin, min(len(self), begin + LOOP_BLOCK))
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, (LazyHits, tuple, list)):
@@ -129,7 +131,7 @@ class LazyHits(Sequence[Hit]):
         return tuple, (tuple(self),)
 
     def columns(self, names: Sequence[str]) -> list[list[Any]]:
-        """Return some fields of all hits, without making them."""
+        """Return columns of all hits, without building them."""
         values: list[list[Any]] = [[] for _ in names]
         for matches, begin, end in self._segments:
             for column, part in zip(values, matches.columns(names, begin, end), strict=True):
@@ -144,7 +146,7 @@ class LazyHits(Sequence[Hit]):
         return [hit for one in self._within(begin, end) for hit in one.matches.hits(*one[1:])]
 
     def _within(self, begin: int, end: int) -> Iterator[Segment]:
-        """Yield the segments of some hits, cut at both ends."""
+        """Yield the segments of a range, cut at both ends."""
         number = bisect_right(self._ends, begin)
         while begin < end:
             matches, first, last = self._segments[number]
@@ -156,7 +158,7 @@ class LazyHits(Sequence[Hit]):
 
 
 def columns_of(hits: Sequence[Hit], names: Sequence[str]) -> list[list[Any]]:
-    """Return some fields of all hits."""
+    """Return columns of the hits."""
     if isinstance(hits, LazyHits):
         return hits.columns(names)
     return [[getattr(hit, name) for hit in hits] for name in names]
@@ -167,25 +169,25 @@ def repos_of(hits: Sequence[Hit]) -> set[str]:
     return hits.repos() if isinstance(hits, LazyHits) else {hit.repo for hit in hits}
 
 
-def as_tuple(hits: Sequence[Hit]) -> tuple[Hit, ...]:
-    """Return hits as a tuple; lazy ones, which behave like it, as they are."""
+def tuple_or_lazy(hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """Return the hits as a tuple; LazyHits behave like one, and stay lazy."""
     return cast(tuple[Hit, ...], hits) if isinstance(hits, LazyHits) else tuple(hits)
 
 
-def encodable(value: object) -> object:
-    """Return hits as a tuple: the hook of an encoder."""
+def enc_hook(value: object) -> object:
+    """Return lazy hits as a tuple, as msgspec's ``enc_hook``."""
     if isinstance(value, LazyHits):
         return tuple(value)
-    raise NotImplementedError(f"{type(value).__name__} has no form in JSON")
+    raise NotImplementedError(f"{type(value).__name__} cannot be encoded as JSON")
 
 
-def in_path_order(answers: Sequence[Matches]) -> LazyHits:
-    """Return the hits of all shards in path and line order; a file is in one shard only."""
-    filled = sorted((one for one in answers if len(one)), key=lambda one: one.file_key(0))
-    if all(one.file_key(len(one) - 1) < other.file_key(0) for one, other in pairwise(filled)):
-        return LazyHits(Segment(one, 0, len(one)) for one in filled)
+def merge_matches(answers: Sequence[Matches]) -> LazyHits:
+    """Merge the hits of all shards in path and line order; a file is in one shard only."""
+    nonempty = sorted((one for one in answers if len(one)), key=lambda one: one.file_key(0))
+    if all(one.file_key(len(one) - 1) < other.file_key(0) for one, other in pairwise(nonempty)):
+        return LazyHits(Segment(one, 0, len(one)) for one in nonempty)
     segments = list[tuple[FileKey, Segment]]()
-    for one in filled:
+    for one in nonempty:
         runs = one.file_runs()
         ends = [*(begin for _, begin in runs[1:]), len(one)]
         segments += [

@@ -1,4 +1,4 @@
-"""Results: the answer of every search."""
+"""Results of a search: hits, scope, total and coverage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from ..errors import MissingExtra, SearchError, did_you_mean
 from ..scopes.scope import EVERYTHING, Scope
 from .hit import Hit
-from .lazy_hits import columns_of, encodable
+from .lazy_hits import columns_of, enc_hook
 from .query import DEFAULT_HITS, AnyQuery, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 
 # why hits are missing; empty if none are
@@ -202,7 +202,7 @@ class Results(msgspec.Struct, frozen=True):
 
     def to_json(self) -> str:
         """Return JSON as written by the command line and REST."""
-        return msgspec.json.encode(self, enc_hook=encodable).decode()
+        return msgspec.json.encode(self, enc_hook=enc_hook).decode()
 
     def to_df(self, columns: Sequence[str] | Literal["all"] = ()) -> Any:
         """Return a pandas DataFrame, one row per hit.
@@ -241,7 +241,7 @@ class Results(msgspec.Struct, frozen=True):
         return [*_COLUMNS.get(type(self.query), _ALL_COLUMNS)]
 
     def _table(self, names: Sequence[str]) -> dict[str, list[Any]]:
-        """Return some fields of all hits."""
+        """Return columns by name, as plain Python values."""
         fields = dict(zip(names, columns_of(self.hits, names), strict=True))
         nested = {name: msgspec.to_builtins(fields[name]) for name in _NESTED & fields.keys()}
         return fields | nested

@@ -56,7 +56,7 @@ def test_fourteen_queries(corpus: Corpus, tmp_path: Path) -> None:
         regex = not pattern.replace("_", "").isalnum()
         most = limit or MAX_HITS
         found = corpus.workspace.search_text(pattern, regex=regex, case=case, limit=most)
-        search = partial(_read, corpus, pattern, regex=regex, case=case, limit=most)
+        search = partial(_search_and_read, corpus, pattern, regex=regex, case=case, limit=most)
         rg = [
             rg_path(),
             "--no-config",
@@ -109,8 +109,8 @@ def test_fourteen_queries(corpus: Corpus, tmp_path: Path) -> None:
     assert sum(row[6] > 1 for row in rows) > 0.7 * len(rows)
 
 
-def _read(corpus: Corpus, pattern: str, **options: Any) -> list[str]:
-    """Search, read the place of every hit, and the text of the first 50."""
+def _search_and_read(corpus: Corpus, pattern: str, **options: Any) -> list[str]:
+    """Search, and read the location of every hit and the text of the first 50."""
     results = corpus.workspace.search_text(pattern, **options)
     assert len(results["path"]) == len(results["start_line"])
     return [hit.snippet for hit in results.hits[:50]]

@@ -26,7 +26,7 @@ def test_a_third_of_the_components_is_in_the_middle(dim):
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1), st.integers(1, 900), st.sampled_from([9, 64]))
-def test_near_chunks_are_all_up_to_a_distance(seed, share, least, dim):
+def test_near_returns_all_chunks_within_a_distance(seed, share, least, dim):
     rows, query = encode(unit_rows(2000, dim, seed)), encode(unit_rows(1, dim, seed + 1))
     rows[500:700] = rows[3]  # copies, at one distance
     mask = None if share == 1 else np.random.default_rng(seed).random(2000) < share
@@ -49,7 +49,7 @@ def test_shard_without_coarse_codes_computes_them(tmp_path):
 
 
 @pytest.mark.parametrize("step", [1, 40])
-def test_best_of_some_chunks_equals_a_search_of_them(tmp_path, step):
+def test_best_of_equals_search_with_a_mask(tmp_path, step):
     write_vectors(tmp_path / "v.faiss", encode(unit_rows(3000, 64)))
     index, query = VectorIndex(tmp_path / "v.faiss", 3000, 64), unit_rows(1, 64, 7)[0]
     ids = np.arange(0, 3000, step)
@@ -62,7 +62,7 @@ def test_best_of_some_chunks_equals_a_search_of_them(tmp_path, step):
 
 @pytest.mark.parametrize("least", [3, 4])
 def test_large_shards_store_their_coarse_codes(tmp_path, monkeypatch, least):
-    monkeypatch.setattr(writer, "LEAST_STORED", least)
+    monkeypatch.setattr(writer, "MIN_STORED", least)
     shards = ShardWriter(tmp_path, default_embedder())
     for name in "abc":
         document = document_of(f"{name}.py", f"def {name}(): ...\n".encode())

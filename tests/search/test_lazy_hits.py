@@ -6,7 +6,7 @@ import pytest
 
 from codeintel_nb import Results, Workspace
 from codeintel_nb.search.hit import Hit
-from codeintel_nb.search.lazy_hits import KEPT, LazyHits, columns_of
+from codeintel_nb.search.lazy_hits import CACHED_BLOCK, LazyHits, columns_of
 from codeintel_nb.search.text.hits import TextMatches
 from codeintel_nb.search.text.unindexed import UnindexedFiles
 from codeintel_nb.settings import Settings
@@ -61,13 +61,13 @@ def test_hits_behave_like_a_tuple(workspace):
     results = search(workspace)
     lazy, hits = results.hits, tuple(results.hits)
     assert isinstance(lazy, LazyHits)
-    assert len(hits) > 3 * KEPT
+    assert len(hits) > 3 * CACHED_BLOCK
     assert lazy == hits == lazy
     assert hits == lazy
     assert (lazy != hits[1:], lazy[1:] == hits[1:], lazy == "x") == (True, True, False)
     assert hash(lazy) == hash(hits)
     assert repr(lazy[:3]) == repr(hits[:3])
-    for at in (0, 1, KEPT - 1, KEPT, len(hits) - 1, -1, -len(hits)):
+    for at in (0, 1, CACHED_BLOCK - 1, CACHED_BLOCK, len(hits) - 1, -1, -len(hits)):
         assert lazy[at] == hits[at]
     for part in (slice(5), slice(70, 300), slice(-9, None), slice(300, 70), slice(None, None, -7)):
         assert tuple(lazy[part]) == hits[part]
@@ -81,7 +81,7 @@ def test_hits_behave_like_a_tuple(workspace):
     assert pickle.loads(pickle.dumps(lazy)) == hits
 
 
-def test_only_hits_that_are_looked_at_are_made(workspace, monkeypatch):
+def test_hits_are_built_on_access(workspace, monkeypatch):
     made = []
     real = TextMatches.hits
 
@@ -91,7 +91,11 @@ def test_only_hits_that_are_looked_at_are_made(workspace, monkeypatch):
 
     monkeypatch.setattr(TextMatches, "hits", hits)
     results = search(workspace)
-    assert (len(results) > 3 * KEPT, results.files() > 20, bool(results)) == (True, True, True)
+    assert (len(results) > 3 * CACHED_BLOCK, results.files() > 20, bool(results)) == (
+        True,
+        True,
+        True,
+    )
     assert results["path"] == results.to_df()["path"].tolist()
     assert results.to_arrow().num_rows == len(results)
     assert made == []
@@ -99,7 +103,7 @@ def test_only_hits_that_are_looked_at_are_made(workspace, monkeypatch):
     assert 0 < sum(made) <= 300 < len(results) / 10
     made.clear()
     assert results[200] == results[200]
-    assert sum(made) == KEPT
+    assert sum(made) == CACHED_BLOCK
 
 
 def test_hits_outlive_their_index(tmp_path):
@@ -113,7 +117,7 @@ def test_hits_outlive_their_index(tmp_path):
     assert results.hits == expected
 
 
-def test_hits_survive_json(workspace):
+def test_json_round_trip(workspace):
     import msgspec
 
     results = search(workspace, limit=70)

@@ -126,9 +126,9 @@ def test_semantic_hits_and_scores(cuts, question, mode):
 @pytest.fixture
 def coarse_first(cuts, monkeypatch):
     """Compare coarse codes first, although there are few chunks."""
-    monkeypatch.setattr(closest, "LEAST_KEPT", 300)
+    monkeypatch.setattr(closest, "MIN_SHORTLIST", 300)
     for workspace in cuts:
-        monkeypatch.setattr(workspace._engine, "scanned_chunks", 1000)
+        monkeypatch.setattr(workspace._engine, "full_scan_chunks", 1000)
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "dense"])
@@ -136,7 +136,7 @@ def coarse_first(cuts, monkeypatch):
     "question",
     [*QUESTIONS[:2], *(pytest.param(text, marks=pytest.mark.slow) for text in QUESTIONS[2:6])],
 )
-def test_hits_where_coarse_codes_come_first(cuts, coarse_first, question, mode):
+def test_hits_with_a_coarse_first_step(cuts, coarse_first, question, mode):
     for scope in SCOPES[:2]:
         deepest = None
         for limit in (700, 60, 3):
@@ -151,24 +151,28 @@ def test_hits_where_coarse_codes_come_first(cuts, coarse_first, question, mode):
             assert scores == sorted(scores, reverse=True)
 
 
-def test_coarse_codes_lose_few_hits(cuts, monkeypatch):
+def test_recall_of_coarse_codes(cuts, monkeypatch):
     one = cuts[0]
-    kept = [one.semantic_search(question, limit=10, mode="dense").hits for question in QUESTIONS]
-    monkeypatch.setattr(closest, "LEAST_KEPT", 600)
-    monkeypatch.setattr(one._engine, "scanned_chunks", 1000)
-    found = [one.semantic_search(question, limit=10, mode="dense").hits for question in QUESTIONS]
-    lost = sum(hit not in others for hits, others in zip(kept, found, strict=True) for hit in hits)
-    assert lost <= 0.05 * sum(map(len, kept))
+    expected = [
+        one.semantic_search(question, limit=10, mode="dense").hits for question in QUESTIONS
+    ]
+    monkeypatch.setattr(closest, "MIN_SHORTLIST", 600)
+    monkeypatch.setattr(one._engine, "full_scan_chunks", 1000)
+    actual = [one.semantic_search(question, limit=10, mode="dense").hits for question in QUESTIONS]
+    missing = sum(
+        hit not in others for hits, others in zip(expected, actual, strict=True) for hit in hits
+    )
+    assert missing <= 0.05 * sum(map(len, expected))
 
 
-def test_chunk_lost_by_coarse_codes_is_explained(cuts, monkeypatch):
+def test_chunk_missed_by_coarse_codes_is_explained(cuts, monkeypatch):
     one, question = cuts[0], "how are magics registered"
-    monkeypatch.setattr(closest, "LEAST_KEPT", 1)
-    monkeypatch.setattr(closest, "KEPT", 0)
+    monkeypatch.setattr(closest, "MIN_SHORTLIST", 1)
+    monkeypatch.setattr(closest, "SHORTLIST_SHARE", 0)
     hits = one.semantic_search(question, limit=200, mode="dense").hits
-    monkeypatch.setattr(one._engine, "scanned_chunks", 1000)
+    monkeypatch.setattr(one._engine, "full_scan_chunks", 1000)
     reasons = [one.semantic_search(question, why_not=hit.location).why_not for hit in hits[9::20]]
-    assert any("the coarse codes, compared first, left it out." in reason for reason in reasons)
+    assert any("the first step, by coarse vectors, missed it." in reason for reason in reasons)
 
 
 @pytest.mark.slow

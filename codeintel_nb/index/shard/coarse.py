@@ -1,14 +1,14 @@
-"""Coarse codes of vectors, two bits a component: the first step of a search in many vectors.
+"""Coarse codes of vectors, two bits per component, to shortlist chunks in a large scope.
 
-A component is low, middle or high: 00, 10 or 11. The number of bits in which two vectors differ
-grows with their distance, and is counted in a quarter of the memory of the codes. The nearest
-chunks are then compared by their codes.
+A component is low, middle or high: 00, 10 or 11. The Hamming distance of two codes approximates
+the distance of their vectors, and reads a quarter of the memory. The nearest chunks are then
+compared by their full codes.
 
 References
 ----------
 Charikar, "Similarity Estimation Techniques from Rounding Algorithms", STOC 2002, for one bit each.
-Two bits have the 200 closest of a million chunks among the nearest 2 %, one bit among the nearest
-10 % (99 % of them, measured).
+Recall of the 200 closest of a million chunks is 99 % in the nearest 2 % by two bits, but only in
+the nearest 10 % by one bit (measured).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from .id_lists import Ids
 from .mapping import map_file
 
 PART = "coarse.bin"
-LEAST_STORED = 50_000  # chunks of a shard; a smaller one computes its codes in milliseconds
-MIDDLE = 0.43  # deviations from the mean that bound the middle: it holds a third of the components
+MIN_STORED = 50_000  # chunks; for a smaller shard, codes are computed in milliseconds
+MIDDLE = 0.43  # standard deviations around the mean; a third of the components lies between them
 ENCODED = 1 << 16  # chunks encoded at a time
-SAMPLED = 64  # one chunk of so many gives the first estimate of a limit
-FEWER = 8  # a scope with less than an eighth of the chunks gathers its own
+SAMPLE_STEP = 64  # every 64th distance gives a first estimate of a limit
+GATHERED_SHARE = 1 / 8  # of the chunks; for a smaller scope, codes are gathered first
 Distances = npt.NDArray[np.uint16]
 
 
@@ -47,10 +47,10 @@ def coarse_of(codes: Codes) -> Codes:
 
 
 class Near(NamedTuple):
-    """Chunks of a shard near to a query by their coarse codes, ascending."""
+    """Chunks of a shard nearest to a query by coarse codes, by ascending id."""
 
     ids: Ids
-    distances: Distances  # bits that differ from the query's
+    distances: Distances  # Hamming, to the query's code
 
 
 class CoarseCodes:
@@ -61,7 +61,7 @@ class CoarseCodes:
 
     @classmethod
     def beside(cls, vectors: Path, codes: Codes) -> CoarseCodes:
-        """Map the part of a shard, or compute the codes of a small or older one."""
+        """Map a shard's coarse codes, or compute them if it stores none."""
         path = vectors.with_name(PART)
         if not path.exists():
             return cls(coarse_of(codes))
@@ -69,10 +69,10 @@ class CoarseCodes:
         return cls(np.frombuffer(map_file(path), np.uint8, shape[0] * shape[1]).reshape(shape))
 
     def near(self, query: Codes, least: int, mask: npt.NDArray[np.bool_] | None) -> Near:
-        """Return the chunks in the mask up to some distance, at least ``least`` if there are."""
+        """Return the chunks in the mask within a distance limit that admits ``least`` of them."""
         own = coarse_of(query)
         chosen = None if mask is None else np.flatnonzero(mask)
-        if chosen is not None and FEWER * len(chosen) < len(self._coarse):
+        if chosen is not None and len(chosen) < GATHERED_SHARE * len(self._coarse):
             distances = _distances(own, self._coarse[chosen])
         else:
             distances = _distances(own, self._coarse)
@@ -94,11 +94,11 @@ def _distances(query: Codes, coarse: Codes) -> Distances:
 
 
 def _limit(distances: Distances, least: int) -> int:
-    """Return a distance up to which there are at least ``least``, and not many more."""
+    """Return a distance limit that admits at least ``least`` chunks, and few more."""
     if len(distances) <= least:
         return int(distances.max(initial=0))
-    sample = np.sort(distances[::SAMPLED])
-    limit = int(sample[min(len(sample) - 1, least // SAMPLED)])
+    sample = np.sort(distances[::SAMPLE_STEP])
+    limit = int(sample[min(len(sample) - 1, least // SAMPLE_STEP)])
     while np.count_nonzero(distances <= limit) < least:
         limit += 1
     return limit

@@ -1,4 +1,4 @@
-"""Codes of vectors: a byte for each component, whatever the shard."""
+"""Scalar quantization of vectors, one byte per component, alike in all shards."""
 
 from __future__ import annotations
 

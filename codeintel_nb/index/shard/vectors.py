@@ -72,9 +72,9 @@ class VectorIndex:
         return CoarseCodes.beside(self.path, self.codes)
 
     def near(self, query: Floats, least: int, mask: npt.NDArray[np.bool_] | None) -> Near:
-        """Return the chunks in the mask near to the query by their coarse codes.
+        """Return the chunks in the mask nearest to the query by coarse codes.
 
-        They are all up to some distance, and at least ``least`` if the mask has so many.
+        They are all within some distance: at least ``least``, if the mask has as many.
         """
         return self._coarse.near(encode(query.reshape(1, -1)), least, mask)
 
@@ -91,7 +91,7 @@ class VectorIndex:
         return self.best_of(query, self._candidates(query, k, mask, in_scope), k)
 
     def best_of(self, query: Floats, ids: Ids, k: int) -> Found:
-        """Return the k of some chunks, ascending, that are closest to the query."""
+        """Return the k chunks of ``ids`` (ascending) closest to the query."""
         if len(ids) > FEW:
             index = _empty_index(self.dim)
             index.add_sa_codes(self.codes[ids])
@@ -111,7 +111,7 @@ class VectorIndex:
                 parameters = faiss.SearchParameters()
                 bits = np.packbits(mask, bitorder="little")
                 parameters.sel = faiss.IDSelectorBitmap(bits)
-            ids = _candidates(self._opened(), query, k, in_scope, parameters)
+            ids = _candidates(self._faiss_index(), query, k, in_scope, parameters)
             if len(ids) < in_scope:
                 return ids
         return np.arange(self.count) if mask is None else np.flatnonzero(mask)
@@ -147,7 +147,7 @@ class VectorIndex:
         means = {first: mean for first in runs if (mean := self._means.get(first)) is not None}
         missing = np.array([first not in means for first in runs])
         if missing.any():
-            fresh = self._directions(firsts[missing], ends[missing])
+            fresh = self._unit_means(firsts[missing], ends[missing])
             means |= zip(firsts[missing].tolist(), fresh, strict=True)
             if len(self._means) + len(fresh) > MAX_MEANS:
                 self._means.clear()
@@ -157,7 +157,7 @@ class VectorIndex:
         cosines: npt.NDArray[np.float64] = np.einsum("ij,j->i", together, vector)
         return np.round(cosines, DIGITS)
 
-    def _directions(self, firsts: Ids, ends: Ids) -> Floats:
+    def _unit_means(self, firsts: Ids, ends: Ids) -> Floats:
         """Return the normalized mean of each run."""
         counts = np.minimum(ends - firsts, MAX_AVERAGED)
         runs = zip(firsts.tolist(), (firsts + counts).tolist(), strict=True)
@@ -171,8 +171,8 @@ class VectorIndex:
         directions: Floats = (means / np.maximum(1e-9, lengths)[:, None]).astype(np.float32)
         return directions
 
-    def _opened(self) -> Any:
-        """Open the FAISS index."""
+    def _faiss_index(self) -> Any:
+        """Return the FAISS index, opened once."""
         faiss = _faiss()
         if self._index is None:
             # FAISS would raise RuntimeError; a late reader retries on FileNotFoundError

@@ -25,7 +25,7 @@ from ...sources.opening import FileState
 from ...sources.repository import WORKTREE
 from .arrays import Array, write_arrays
 from .catalog import write_tables
-from .coarse import LEAST_STORED, coarse_of
+from .coarse import MIN_STORED, coarse_of
 from .coarse import PART as COARSE
 from .codes import check_range, encode
 from .lexicon import LexiconBuilder
@@ -134,8 +134,8 @@ class ShardWriter:
             )
         )
         self._add_symbols(document, file, first_chunk)
-        if len(self._pending) >= self.embedder.batch:
-            self._embed_pending()
+        while len(self._pending) >= self.embedder.batch:
+            self._embed_batch()
 
     def _language(self, name: str) -> int:
         return self._languages.setdefault(name, len(self._languages))
@@ -151,11 +151,10 @@ class ShardWriter:
                     (hash_of(name.lower()) & HALF, hash_of(name) & HALF, number)
                 )
 
-    def _embed_pending(self) -> None:
+    def _embed_batch(self) -> None:
         size = self.embedder.batch
-        for first in range(0, len(self._pending), size):
-            self._embed(self._pending[first : first + size])
-        self._pending.clear()
+        self._embed(self._pending[:size])
+        del self._pending[:size]
 
     def _embed(self, chunks: list[tuple[str, str]]) -> None:
         """Embed some chunks (path, text), and add their words to the lexicon."""
@@ -207,7 +206,8 @@ class ShardWriter:
     def write(self) -> None:
         """Write and sync every part."""
         with storage_errors(self.shards):
-            self._embed_pending()
+            while self._pending:
+                self._embed_batch()
             self._content.flush()
             os.fsync(self._content.fileno())
             self._content.close()
@@ -215,7 +215,7 @@ class ShardWriter:
             self._codes.clear()
             write_vectors(self.folder / "vectors.faiss", codes)
             names = [*PARTS]
-            if len(codes) >= LEAST_STORED:
+            if len(codes) >= MIN_STORED:
                 (self.folder / COARSE).write_bytes(coarse_of(codes).tobytes())
                 names.append(COARSE)
             del codes

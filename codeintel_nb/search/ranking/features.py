@@ -22,7 +22,7 @@ from .roles import ROLES, roles_asked
 MIN_WORD = 3  # letters of a word that a part of a path may continue: lay, layout
 MIN_PART = 4  # letters of a part that a word may continue: pre- says nothing of a preview
 _ROLE_NAMES = frozenset({"__init__", "index", "mod", "lib", "main", "init", "package-info"})
-ENOUGH = 0.55  # share of the query in one piece; more is no better (measured)
+MAX_COVERED = 0.55  # cap on the share of the query in one piece (measured)
 _RANK_OFFSET = 10  # a rank r counts 1/(10 + r)
 
 
@@ -116,8 +116,8 @@ def pieces_words(d: Described) -> Floats:
 
 @feature("words")
 def covered_words(d: Described) -> Floats:
-    """Share of the query, by weight, in one piece: with too little, it misses the point."""
-    return np.minimum(d.pool.best(d.pool.covered), ENOUGH)
+    """Share of the query, by weight, in one piece, capped at ``MAX_COVERED``."""
+    return np.minimum(d.pool.best(d.pool.covered), MAX_COVERED)
 
 
 # by vectors
@@ -301,7 +301,7 @@ class Matcher:
         self._total = sum(self._weights) or 1.0
         self._near = dict[str, int]()
         self._equal = {word: 1 << bit for bit, word in enumerate(self._words)}
-        # words near to a part begin with its first letters, or are equal to it
+        # a word near a part shares its first MIN_WORD letters, or is equal to it
         self._by_prefix = dict[str, list[tuple[int, str]]]()
         for bit, word in enumerate(words):
             self._by_prefix.setdefault(word[:MIN_WORD], []).append((1 << bit, word))

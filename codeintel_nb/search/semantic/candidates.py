@@ -87,7 +87,7 @@ class Found(NamedTuple):
     part: Part
     lexical_ids: Ids
     lexical: npt.NDArray[np.float32]  # BM25, above 0
-    closest: list[Closest]  # by vectors, a list for each step of the search
+    closest: list[Closest]  # by vectors, one per step of the search
     defines: dict[int, Definition]
     overviews: list[int]  # chunks that say what the repository is about, if the query asks
     by_words: WordScores  # of every chunk
@@ -152,10 +152,7 @@ def folders_above(parts: Sequence[Part]) -> frozenset[str]:
 def candidates(
     part: Part, plan: SearchPlan, collection: Statistics, most: int, closest: list[Closest]
 ) -> Found:
-    """Return a shard's ``most`` best chunks by words, beside those by vectors.
-
-    Includes the definitions of the query's names.
-    """
+    """Return a shard's candidates: the ``most`` best by words, ``closest``, and definitions."""
     shard, mask = part.shard, part.mask
     vector = plan.vector(shard.manifest.embedder)
     lexical_ids, lexical = np.zeros(0, np.int64), np.zeros(0, np.float32)

@@ -1,7 +1,7 @@
-"""The chunks closest to a query in all shards.
+"""Chunks closest to a query, across all shards.
 
-Where many chunks are in scope, they are first compared by coarse codes. This step keeps all chunks
-up to one distance, whatever their shards, so the cut of the index changes nothing.
+In a large scope, coarse codes select a shortlist first. One distance limit applies to all shards,
+so the results do not depend on the sharding.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ Vector = npt.NDArray[np.float32]
 _T = TypeVar("_T")
 _V = TypeVar("_V")
 
-LEAST_KEPT, KEPT = 20_000, 0.02  # chunks in scope kept by their coarse codes, and their share
+MIN_SHORTLIST, SHORTLIST_SHARE = 20_000, 0.02  # chunks in scope to compare by full codes
 NOTHING = Found(np.zeros(0, np.int64), np.zeros(0))
 NONE_NEAR = Near(np.zeros(0, np.int64), np.zeros(0, np.uint16))
 
 
 class Each(Protocol):
-    """Map over values."""
+    """Function like ``map``, perhaps on threads."""
 
     def __call__(self, values: list[_T], work: Callable[[_T], _V]) -> list[_V]: ...
 
 
 class Search(NamedTuple):
-    """How shards are searched."""
+    """Context of a search over shards."""
 
-    each: Each  # maps over shards, on threads or not
-    stopped: Callable[[], bool]  # whether the bounds were reached; then shards have no results
-    scanned: int  # chunks of an embedder in scope, up to which all vectors are compared
+    each: Each  # maps over shards, perhaps on threads
+    stopped: Callable[[], bool]  # whether the bounds are reached; remaining shards return nothing
+    full_scan: int  # chunks of an embedder in scope; with more, coarse codes come first
 
 
 def closest(
     parts: Sequence[Part], plan: SearchPlan, most: int, search: Search
 ) -> list[list[Found]]:
-    """Return each shard's ``most`` closest chunks in scope, in the order of the steps.
+    """Return each shard's ``most`` closest chunks in scope, a list per step.
 
-    With more than ``search.scanned`` chunks, the first ``CANDIDATES`` are chosen among the nearest
-    by their coarse codes; only a larger limit compares all others.
+    With more than ``search.full_scan`` chunks, the first step takes ``CANDIDATES`` chunks from a
+    shortlist by coarse codes. A full scan follows only if ``most`` is larger.
     """
     by_part = [list[Found]() for _ in parts]
     for embedder, vector in plan.vectors.items():
@@ -56,9 +56,9 @@ def closest(
         chosen = [parts[at] for at in own]
         steps = list[list[Found]]()
         in_scope = sum(one.mask.chunks_in_scope for one in chosen)
-        is_large = in_scope > search.scanned
+        is_large = in_scope > search.full_scan
         if is_large:
-            least = max(LEAST_KEPT, int(KEPT * in_scope))
+            least = max(MIN_SHORTLIST, int(SHORTLIST_SHARE * in_scope))
             steps.append(_by_coarse_codes(chosen, vector, least, search))
         if not is_large or most > CANDIDATES:
             steps.append(_by_codes(chosen, vector, most, search))
@@ -87,15 +87,15 @@ def _by_coarse_codes(parts: list[Part], vector: Vector, least: int, search: Sear
     by_part = search.each(parts, near)
     limit = _limit(by_part, least)
 
-    def compared(of: tuple[Part, Near]) -> Found:
-        part, (ids, distances) = of
+    def rescored(pair: tuple[Part, Near]) -> Found:
+        part, (ids, distances) = pair
         return part.shard.vectors.best_of(vector, ids[distances <= limit], CANDIDATES)
 
-    return search.each([*zip(parts, by_part, strict=True)], compared)
+    return search.each([*zip(parts, by_part, strict=True)], rescored)
 
 
 def _limit(near: Sequence[Near], least: int) -> int:
-    """Return the least distance up to which there are ``least`` chunks in all shards."""
+    """Return the smallest distance that admits ``least`` chunks of all shards together."""
     counts = np.zeros(1, np.int64)
     for one in near:
         own = np.bincount(one.distances)

@@ -26,8 +26,8 @@ from .hits import Candidate, Ranked
 from .plan import CANDIDATES, SearchPlan
 from .scales import scaled
 
-MEANING = Part("meaning", 0, "how close the vectors of query and chunk are")
-REST = Part("rest", 0, "after the ranked hits, in the order of words and meaning")
+MEANING = Part("meaning", 0, "similarity of the vectors of query and chunk")
+REST = Part("rest", 0, "not ranked by features; ordered by words and meaning")
 REFINED = 64  # closest chunks rescored by exact vectors: codes are off by 0.001
 
 
@@ -56,10 +56,10 @@ def rank(found: list[Found], plan: SearchPlan, collection: Statistics, deep: int
     by_vectors = closest_places(found, deep)
     if plan.query.mode == "dense":
         closest = _without_copies(found, _by_meaning(found, by_vectors, plan))[:limit]
-        return RankedChunks(_explained(closest, plan, MEANING))
+        return RankedChunks(_with_why(closest, plan, MEANING))
     pool, fused = _pool(found, by_words, by_vectors, plan)
     if not pool.files:
-        return RankedChunks(_explained(_rest(found, fused, set(), [])[:limit], plan, REST))
+        return RankedChunks(_with_why(_rest(found, fused, set(), [])[:limit], plan, REST))
     ranking = rank_pool(pool, question_of(plan, collection), fused)
     files = pool.file.tolist()
     pieces = [
@@ -77,11 +77,11 @@ def rank(found: list[Found], plan: SearchPlan, collection: Statistics, deep: int
     if len(ranked) < limit and deep > CANDIDATES:
         scores = _fused(by_words, by_vectors, plan.dense_weight)
         ranked += _rest(found, scores, {*pool.places, *fused}, ranked)
-    return RankedChunks(_explained(ranked[:limit], plan, REST), confidence, ranking, folds)
+    return RankedChunks(_with_why(ranked[:limit], plan, REST), confidence, ranking, folds)
 
 
-def _explained(ranked: list[Ranked], plan: SearchPlan, part: Part) -> list[Ranked]:
-    """Explain the scores that no features made up, if the query asks, by one part each."""
+def _with_why(ranked: list[Ranked], plan: SearchPlan, part: Part) -> list[Ranked]:
+    """Explain scores not computed from features by a single part, if the query asks."""
     if not plan.query.why:
         return ranked
     return [
@@ -137,12 +137,12 @@ def pool_of_found(found: list[Found], plan: SearchPlan) -> tuple[Pool, dict[Plac
 
 
 def closest_places(found: list[Found], most: int) -> list[list[Scored]]:
-    """Return the places closest to the query, by embedder: their cosines are not comparable."""
+    """Return the closest chunks per embedder, as their cosines are not comparable."""
     return [_closest_of(found, own, most) for own in sorted({one.embedder for one in found})]
 
 
 def _closest_of(found: list[Found], embedder: str, most: int) -> list[Scored]:
-    """Return one embedder's places: the candidates of the first step, then those of the last."""
+    """Return one embedder's closest chunks: those of the first step, then those of the last."""
     own = [one.closest if one.embedder == embedder else [] for one in found]
     steps = max(map(len, own))
     places = dict[Place, float]()

@@ -18,7 +18,7 @@ MEAN, SPREAD = 0.216, 0.084
 def scaled(candidates: Sequence[ShardCandidates], plan: SearchPlan) -> list[ShardCandidates]:
     """Return the candidates with the scales of their embedders, independent of the sharding.
 
-    Without a vector, all have the mean.
+    An embedder without a query vector gets the mean, if another has one.
     """
     local = {one.id for one in plan.embedders.values() if not one.is_remote}
     if not plan.has_vector or local.issuperset(map(_embedder, candidates)):

@@ -1,4 +1,4 @@
-"""Hits of a text search, made from places: lines, columns, snippets and symbols."""
+"""Hits of a text search, built from matches: lines, columns, snippets and symbols."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .searchable import Searchable
 MAX_SNIPPET_CHARACTERS = 2000
 FIELDS = tuple(name for name in Hit.__struct_fields__ if name not in ("why", "also"))
 _MAX_BYTES = 4 * MAX_SNIPPET_CHARACTERS + 4  # enough for them in UTF-8
-FEW = 4  # a quarter of the matches or more are read from one array of all
+PARTIAL_SHARE = 0.25  # of the matches; below it, only the requested ones are converted
 _NAMED = 3  # the first kinds are definitions: function, class, method
 _MODULE, _CELL = KINDS.index("module"), KINDS.index("cell")
 
@@ -49,14 +49,14 @@ class TextMatches:
         return len(self._places)
 
     def hits(self, begin: int, end: int) -> list[Hit]:
-        """Make some hits, column by column, as there may be 100,000."""
+        """Build a range of hits, column by column for speed."""
         if begin == end:
             return []
         columns = self._columns(begin, end)
         return list(map(Hit, *(getattr(columns, name) for name in FIELDS)))
 
     def columns(self, names: Sequence[str], begin: int, end: int) -> list[list[Any]]:
-        """Return some fields of some hits."""
+        """Return columns of a range of hits."""
         count = end - begin
         if not count:
             return [[] for _ in names]
@@ -87,14 +87,14 @@ class TextMatches:
         return _array_of(self._places)
 
     def _columns(self, begin: int, end: int) -> _Columns:
-        are_few = FEW * (end - begin) < len(self)
+        are_few = end - begin < PARTIAL_SHARE * len(self)
         places = _array_of(self._places[begin:end]) if are_few else self._array[begin:end]
         counts = None if self._counts is None else self._counts[begin:end]
         return _Columns(self._shard, self.repo, places, self._query, counts)
 
 
 class _Columns:
-    """Fields of hits, each computed when it is asked for."""
+    """Columns of hits, each computed on access."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class _Columns:
         counts: list[float] | None,
     ) -> None:
         self._shard, self._query, self._counts = shard, query, counts
-        self._places = places  # the four numbers of each match
+        self._places = places  # a row per match
         self.repo = repeat(repo)
         self.signature = self.doc = repeat("")
 
@@ -149,11 +149,11 @@ class _Columns:
 
     def _of_files(self, value_of: Callable[[int], str]) -> list[str]:
         files, which = np.unique(self.files, return_inverse=True)
-        return _picked([value_of(file) for file in files.tolist()], which)
+        return _take([value_of(file) for file in files.tolist()], which)
 
     @property
     def language(self) -> list[str]:
-        return _picked(self._shard.languages, self._shard.chunk_language[self.chunks])
+        return _take(self._shard.languages, self._shard.chunk_language[self.chunks])
 
     @cached_property
     def start_line(self) -> list[int]:
@@ -198,7 +198,7 @@ class _Columns:
 
     @property
     def score(self) -> Iterable[float]:
-        """Return the count of a file; of a ranked search 2 for a line with a definition, else 1."""
+        """Return a file's count; in a ranked search 2 for a definition's line, else 1."""
         if self._counts is not None:
             return self._counts
         if not self._query.rank:
@@ -234,7 +234,7 @@ class _Columns:
     def _symbols(self) -> tuple[list[str], list[str]]:
         """Return each line's symbol and its kind.
 
-        Of several definitions in a chunk, the innermost one around the line counts.
+        In a chunk of definitions, it is the innermost definition around the line.
         """
         shard, chunks = self._shard, self.chunks
         own = shard.chunk_kind[chunks]
@@ -245,12 +245,12 @@ class _Columns:
         kinds[around >= 0] = shard.symbol_kind[around[around >= 0]]
         kinds[~named] = own[~named]
         numbers, which = np.unique(around, return_inverse=True)
-        symbols = _picked(shard.symbol_labels(numbers), which)
+        symbols = _take(shard.symbol_labels(numbers), which)
         by_chunk = chunks[~named].tolist()
         of_chunk = {chunk: shard.label(chunk) for chunk in set(by_chunk)}
         for i, chunk in zip(np.flatnonzero(~named).tolist(), by_chunk, strict=True):
             symbols[i] = of_chunk[chunk]
-        return symbols, _picked(KINDS, kinds)
+        return symbols, _take(KINDS, kinds)
 
     @property
     def snippet(self) -> list[str]:
@@ -302,12 +302,12 @@ class _Columns:
 
 
 def _array_of(places: list[Match]) -> Ids:
-    """Return the four numbers of each match, in half the time of ``np.array``."""
+    """Return matches as an (n, 4) array, in half the time of ``np.array``."""
     return np.fromiter(chain.from_iterable(places), np.int64, 4 * len(places)).reshape(-1, 4)
 
 
-def _picked(values: Sequence[str], which: Ids) -> list[str]:
-    """Return the value at each position."""
+def _take(values: Sequence[str], which: Ids) -> list[str]:
+    """Return the values at some indexes."""
     picked: list[str] = np.array(values, object)[which].tolist()
     return picked
 

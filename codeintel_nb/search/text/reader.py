@@ -42,7 +42,7 @@ class TextAnswer(NamedTuple):
 
     @property
     def found(self) -> int:
-        """Return the number of matches in it."""
+        """Return the number of matches."""
         return 0 if self.matches is None else len(self.matches)
 
 
@@ -197,7 +197,7 @@ def _read(
 
 
 def _lines_with(view: Str, literal: bytes, begin: int, end: int) -> list[Match]:
-    """Return every line of a piece with a literal, by a loop without calls of its own."""
+    """Return the lines with a literal in a range, without a Python function per line."""
     find, rfind, matches = view.find, view.rfind, list[Match]()
     keep = matches.append
     at = find(literal, begin, end)

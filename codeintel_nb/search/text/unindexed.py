@@ -26,7 +26,7 @@ from ...sources.opening import TRANSIENT
 from ...sources.repository import WORKTREE
 from ...sources.source import Reader, Source
 from ...sources.walk import FileStat
-from ..lazy_hits import MadeHits
+from ..lazy_hits import EagerHits
 from ..mask import ScopeMask, chunks_of_languages
 from ..query import MAX_HITS, Bounds, TextQuery
 from .matches import MatchCollector
@@ -38,7 +38,7 @@ from .ripgrep import files_with_matches
 FIRST_BATCH, MAX_IN_BATCH = 32, 2_048  # files; the first batch is enough for a common pattern
 FEW = 64  # files read directly, without rg as a prefilter
 MAX_FILES = 200_000
-MAX_KEPT_BYTES = 500  # of text a match, kept to make its hit later; about the size of a hit
+MAX_TEXT_BYTES = 500  # per match, kept for lazy hits; beyond it, built hits are smaller
 # languages of files with cells, perhaps in other languages
 _WITH_CELLS = frozenset({"notebook", "markdown", "python", "r", "julia", "scala", "sql"})
 
@@ -197,8 +197,8 @@ def search_unindexed(
         if plan is not None:
             count_end = plan.count_end(counted_bytes)
             answer = search_text(plan, query, max(0, limit - hits), bounds, count_end)
-            if answer.matches and files.size > MAX_KEPT_BYTES * answer.found:
-                answer = answer._replace(matches=MadeHits(answer.matches))
+            if answer.matches and files.size > MAX_TEXT_BYTES * answer.found:
+                answer = answer._replace(matches=EagerHits(answer.matches))
             answers.append(answer)
             hits += answer.found
             if answers[-1].rest is not None:

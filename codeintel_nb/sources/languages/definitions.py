@@ -100,7 +100,7 @@ def _kind_of(definition: Definition, content: bytes) -> str:
     if kind.endswith("?"):
         value = node.child_by_field_name("value") or node.child_by_field_name("right")
         if not _is_function(value, content):
-            is_class = name not in _NAMELESS and _is_module_object(node, value, content)
+            is_class = name not in _NAMELESS and _is_singleton(node, value, content)
             return "class" if is_class else ""
     if kind.endswith("!") and node.child_by_field_name("body") is None:
         return ""  # a mention of a type, not its definition
@@ -200,10 +200,10 @@ _STATEMENTS = ("lexical_declaration", "variable_declaration", "expression_statem
 _ANNOTATED = ("as_expression", "satisfies_expression", "parenthesized_expression")
 
 
-def _is_module_object(node: Any, value: Any, content: bytes) -> bool:
-    """Whether a module's own variable is assigned an object with functions.
+def _is_singleton(node: Any, value: Any, content: bytes) -> bool:
+    """Whether a module-level variable is an object literal with methods.
 
-    To its readers it is a class with one instance, and to universal-ctags too.
+    It counts as a class with one instance, as in universal-ctags.
     """
     statement = node.parent
     if statement is None or statement.type not in _STATEMENTS or statement.parent is None:
@@ -213,8 +213,8 @@ def _is_module_object(node: Any, value: Any, content: bytes) -> bool:
     while value is not None and value.type in _ANNOTATED:
         value = value.named_children[0] if value.named_children else None
     if value is not None and value.type == "call_expression":  # Object.freeze({...})
-        called, arguments = (value.child_by_field_name(of) for of in ("function", "arguments"))
-        is_frozen = text_of(called, content) == "Object.freeze"
+        callee, arguments = (value.child_by_field_name(of) for of in ("function", "arguments"))
+        is_frozen = text_of(callee, content) == "Object.freeze"
         value = arguments.named_children[0] if is_frozen and arguments.named_children else None
     return (
         value is not None

@@ -28,7 +28,7 @@ def ipython(tmp_path_factory):
 def test_parts_sum_up_to_the_score(ipython, query, mode):
     for hit in ipython.semantic_search(query, limit=40, mode=mode, why=True):
         assert hit.why.score == hit.score
-        if mode == "dense" or hit.why.parts[0].name == "rest":  # no features made them up
+        if mode == "dense" or hit.why.parts[0].name == "rest":  # not scored by features
             assert len(hit.why.parts) == 1
             continue
         steps = [round(part.value * 10_000) for part in hit.why.parts]

@@ -65,7 +65,7 @@ def test_lines_beyond_the_candidates(tmp_path, make_workspace):
 
 def test_search_that_was_stopped(shop):
     answer = asked(shop, "charge a card", "web/app.js:1", timeout_s=1e-9)
-    assert answer == "web/app.js:1: the search was stopped before it was compared."
+    assert answer == "The search was stopped before web/app.js:1 was compared."
 
 
 @pytest.mark.parametrize(
