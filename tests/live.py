@@ -11,11 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import psutil
 import pytest
 from jupyter_client import BlockingKernelClient
 
@@ -24,6 +25,16 @@ from codeintel_nb.client.transport import BASE
 
 TOKEN = "secret-of-the-tests"
 CULLING = ["--MappingKernelManager.cull_interval=1", "--MappingKernelManager.cull_connected=True"]
+
+
+def children_of(pid: int, word: str, *, recursive: bool = False) -> list[psutil.Process]:
+    """Return the living children of a process whose command line contains a word."""
+    running = []
+    for child in psutil.Process(pid).children(recursive=recursive):
+        with suppress(psutil.Error):  # it has just ended
+            if word in " ".join(child.cmdline()):
+                running.append(child)
+    return running
 
 
 class Answer(NamedTuple):

@@ -1,6 +1,7 @@
 """The workspace: every operation, and its errors."""
 
 import inspect
+import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from codeintel_nb.errors import (
 )
 from codeintel_nb.index.store import read_snapshot
 from tests.conftest import FILES, write_tree
+from tests.live import children_of
 
 
 def test_a_folder_becomes_searchable(shop, tree):
@@ -513,16 +515,13 @@ def big_tree(tree, files=400):
 def test_a_killed_child(shop, tree):
     import threading
 
-    import psutil
-
     big_tree(tree)
     before, threads = shop.search_text("cart").hits, threading.active_count()
 
     def kill(progress):
         if progress.stage == "indexing":
-            for child in psutil.Process().children():
-                if "codeintel_nb.index.update.build" in child.cmdline():
-                    child.kill()
+            for child in children_of(os.getpid(), "codeintel_nb.index.update.build"):
+                child.kill()
 
     with pytest.raises(EngineError, match="killed by SIGKILL") as error:
         shop.index(tree, name="shop", progress=kill)
@@ -545,8 +544,6 @@ def test_cancel_leaves_the_old_index(shop, tree):
 
 
 def test_ctrl_c_leaves_the_old_index_and_no_child(shop, tree):
-    import psutil
-
     big_tree(tree)
 
     def interrupt(progress):
@@ -555,11 +552,7 @@ def test_ctrl_c_leaves_the_old_index_and_no_child(shop, tree):
 
     with pytest.raises(IndexingCancelled):
         shop.index(tree, name="shop", progress=interrupt)
-    assert not [
-        child
-        for child in psutil.Process().children()
-        if "codeintel_nb.index.update.build" in child.cmdline()
-    ]
+    assert not children_of(os.getpid(), "codeintel_nb.index.update.build")
     assert 9 <= shop.count().files < 409
 
 

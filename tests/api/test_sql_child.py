@@ -1,5 +1,5 @@
+import os
 import threading
-from contextlib import suppress
 
 import psutil
 import pytest
@@ -8,6 +8,7 @@ from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import EngineError, SearchError
 from codeintel_nb.search.query import Bounds
 from codeintel_nb.server.sql_process import SqlChildren
+from tests.live import children_of
 from tests.sql_attempts import ATTEMPTS
 
 ALL = Scope()
@@ -162,9 +163,8 @@ def test_killed_child_raises_and_the_next_one_answers(run):
     run("select 1")
 
     def kill():
-        for child in psutil.Process().children():
-            if "sql_process" in " ".join(child.cmdline()):
-                child.kill()
+        for child in sql_children():
+            child.kill()
 
     threading.Timer(0.5, kill).start()
     with pytest.raises((SearchError, EngineError)):
@@ -174,12 +174,7 @@ def test_killed_child_raises_and_the_next_one_answers(run):
 
 def sql_children():
     """Return the SQL children of this process; those of the module's fixture too."""
-    running = set()
-    for child in psutil.Process().children():
-        with suppress(psutil.NoSuchProcess):  # or a zombie
-            if "sql_process" in " ".join(child.cmdline()):
-                running.add(child)
-    return running
+    return {*children_of(os.getpid(), "sql_process")}
 
 
 def test_no_child_outlives_its_owner(children, run):

@@ -14,7 +14,7 @@ import pytest
 from jupyter_ext.service import Service
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_credentials import problem
-from tests.live import TOKEN
+from tests.live import TOKEN, children_of
 
 SLOW = "a.{60}b.{3}zz"  # re2 abandons its automaton here and reads about 2 MB/s
 LONG_SQL = "select count(*) from range(100000) a, range(100000) b where a.range * b.range = 7"
@@ -319,14 +319,10 @@ def test_sql_stops_when_its_client_disconnects(server):
 
     def at_work():
         found = []
-        for child in psutil.Process(server.process.pid).children():
-            with suppress(psutil.Error):  # the process has ended
-                found += (
-                    [child]
-                    if "codeintel_nb.server.sql_process" in " ".join(child.cmdline())
-                    and child.cpu_times().user > 0.9
-                    else []
-                )
+        for child in children_of(server.process.pid, "codeintel_nb.server.sql_process"):
+            with suppress(psutil.Error):  # it has just ended
+                if child.cpu_times().user > 0.9:
+                    found.append(child)
         return found
 
     connection = begun(server, "sql", {"statement": LONG_SQL})

@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 import threading
 import time
-from contextlib import suppress
 
-import psutil
 import pytest
 
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_jobs import many_files
+from tests.live import children_of
 
 LINES = (
     r"%textsearch --regex --limit 5000 \w+\s*=\s*\w+",
@@ -109,15 +108,7 @@ def test_ctrl_c_leaves_the_kernel_usable(make_server, open_notebook, tmp_path, m
 
 def index_children(server):
     """Return descendants of the server and its kernels that index or draw a map."""
-    found = []
-    for process in psutil.Process(server.process.pid).children(recursive=True):
-        with suppress(psutil.Error):  # the process has just ended
-            found += (
-                [process]
-                if any(word.startswith("codeintel_nb.index.") for word in process.cmdline())
-                else []
-            )
-    return found
+    return children_of(server.process.pid, "codeintel_nb.index.", recursive=True)
 
 
 @pytest.mark.full

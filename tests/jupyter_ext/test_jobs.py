@@ -6,13 +6,12 @@ import re
 import threading
 import time
 
-import psutil
 import pytest
 
 from codeintel_nb.client.http import ServerClient
 from codeintel_nb.client.kernel import Kernel
 from tests.conftest import write_tree
-from tests.live import TOKEN
+from tests.live import TOKEN, children_of
 
 FUNCTION = (
     "def function_{i}_{j}(argument):\n"
@@ -56,11 +55,7 @@ def events(server, name):
 
 
 def builders(server):
-    return [
-        child
-        for child in psutil.Process(server.process.pid).children()
-        if "codeintel_nb.index.update.build" in " ".join(child.cmdline())
-    ]
+    return children_of(server.process.pid, "codeintel_nb.index.update.build")
 
 
 @pytest.mark.slow

@@ -3,12 +3,13 @@
 import os
 import signal
 import threading
+from contextlib import suppress
 
 import psutil
 import pytest
 
 from tests.conftest import FILES, write_tree
-from tests.live import CULLING
+from tests.live import CULLING, children_of
 
 PYTHON = {"languages": ["python"]}
 
@@ -92,12 +93,9 @@ def test_scope_of_a_repeatedly_killed_kernel_is_pruned(server, open_notebook):
     notebook.run("%load_ext codeintel_nb\n%scope set --lang python")
 
     def kill():
-        for process in psutil.Process(server.process.pid).children(recursive=True):
-            try:
-                if any(notebook.kernel_id in word for word in process.cmdline()):
-                    process.kill()
-            except psutil.Error:
-                pass
+        for process in children_of(server.process.pid, notebook.kernel_id, recursive=True):
+            with suppress(psutil.Error):
+                process.kill()
         return notebook.kernel_id not in {
             kernel["id"] for kernel in server.ask("GET", "kernels", api=True).json
         }

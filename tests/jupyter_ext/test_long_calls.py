@@ -19,7 +19,7 @@ from codeintel_nb.operations.requests import MapRequest, SqlRequest
 from codeintel_nb.search.query import TextQuery
 from tests.conftest import write_tree
 from tests.jupyter_ext.test_jobs import builders, many_files
-from tests.live import TOKEN, running
+from tests.live import TOKEN, children_of, running
 
 SLOW_SQL = (
     "select count(*) from range(100000) a, range(100000) b, range(100000) c"
@@ -92,7 +92,7 @@ def test_a_cancelled_call_ends_on_the_server(lasting, what):
     assert ended == [
         "Drawing the map was interrupted." if what == "map" else "The SQL query was cancelled."
     ]
-    lasting.until(lambda: not children(lasting, "projection"))
+    lasting.until(lambda: not children_of(lasting.process.pid, "projection"))
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
@@ -126,16 +126,6 @@ def test_cancellation_before_its_call_starts_takes_effect(lasting):
         client_of(lasting).ask(SqlRequest(statement=SLOW_SQL), cancel=cancel)
     found = client_of(lasting).ask(TextQuery(pattern="def", limit=100), cancel=cancel)
     assert found.results.reason in ("limit", "cancelled")
-
-
-def children(server, name):
-    import psutil
-
-    return [
-        child
-        for child in psutil.Process(server.process.pid).children()
-        if any(name in word for word in child.cmdline())
-    ]
 
 
 def test_long_call_raises_the_engines_error(lasting):
