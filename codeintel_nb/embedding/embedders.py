@@ -17,7 +17,7 @@ class Embedders:
 
     def __init__(self, home: Path, default: Callable[[], Embedder] = default_embedder) -> None:
         self.home, self.default = home, default
-        self._endpoints: dict[EndpointModel, EndpointEmbedder] = {}
+        self._endpoints: dict[tuple[EndpointModel, int], EndpointEmbedder] = {}
         self._lock = threading.Lock()
 
     def named(self, name: str, dim: int = 0) -> Embedder:
@@ -52,9 +52,9 @@ class Embedders:
 
     def _opened(self, model: EndpointModel, dim: int) -> EndpointEmbedder:
         with self._lock:
-            endpoint = self._endpoints.get(model)
-            if endpoint is None or not endpoint.may_have(dim):  # its model has changed
-                endpoint = self._endpoints[model] = EndpointEmbedder(model, dim)
+            endpoint = self._endpoints.get((model, dim))
+            if endpoint is None:
+                endpoint = self._endpoints[model, dim] = EndpointEmbedder(model, dim)
             return endpoint
 
 

@@ -76,7 +76,8 @@ def semantic_search(
         and most < min(in_scope, MAX_RANKED_CHUNKS)
     ):  # folding left too few hits: go deeper
         most = MAX_RANKED_CHUNKS
-        ranked = rank(_found(parts, plan, collection, most, search), plan, collection, most)
+        deeper = rank(_found(parts, plan, collection, most, search), plan, collection, most)
+        ranked = ranked if bounds.reached() else deeper
     hits = hydrated({part.shard.id: part.shard for part in parts}, ranked.chunks)
     reason: Reason = bounds.reason() if bounds.reached() else ""
     if not reason and query.limit == MAX_RANKED_CHUNKS == len(hits) < in_scope:
@@ -117,29 +118,30 @@ def _part(shards: OpenShards, target: Target) -> Part:
 def _by_words(parts: Sequence[Part], plan: SearchPlan) -> dict[str, str]:
     """Return the repositories searched by words alone, and the reasons."""
     return {
-        part.repo: plan.unavailable[part.shard.manifest.embedder]
+        part.repo: plan.unavailable[part.shard.manifest.space]
         for part in parts
-        if part.shard.manifest.embedder in plan.unavailable
+        if part.shard.manifest.space in plan.unavailable
     }
 
 
 def _embedders_of(
     parts: Sequence[Part], embedders: Embedders
-) -> tuple[list[Embedder], dict[str, str]]:
-    """Return the embedders of shards, and the reasons for missing ones by id."""
-    present, missing = list[Embedder](), dict[str, str]()
-    for embedder_id, part in {part.shard.manifest.embedder: part for part in parts}.items():
+) -> tuple[dict[str, Embedder], dict[str, str]]:
+    """Return the embedders of shards, and the reasons for missing ones, by space."""
+    present, missing = dict[str, Embedder](), dict[str, str]()
+    for space, part in {part.shard.manifest.space: part for part in parts}.items():
+        manifest = part.shard.manifest
         try:
-            embedder = embedders.of_id(embedder_id, part.shard.manifest.dim)
+            embedder = embedders.of_id(manifest.embedder, manifest.dim)
         except EmbeddingError as error:
-            missing[embedder_id] = str(error)
+            missing[space] = str(error)
             continue
         if embedder is not None:
-            present.append(embedder)
+            present[space] = embedder
         else:
-            missing[embedder_id] = (
-                f"{part.repo!r} was indexed with the embedding {embedder_id}, which is neither "
-                f"of this version nor in {FILE}. "
+            missing[space] = (
+                f"{part.repo!r} was indexed with the embedding {manifest.embedder}, which is "
+                f"neither of this version nor in {FILE}. "
                 "To rebuild the index, run: codeintel index PATH --rebuild"
             )
     return present, missing

@@ -14,6 +14,7 @@ from ..search.mask import ScopeMask
 from ..search.ranking.explanation import why
 from ..search.ranking.search_cells import only_searches
 from ..search.semantic.candidates import Part, Statistics
+from ..search.semantic.closest import is_missed
 from ..search.semantic.plan import CANDIDATES, SearchPlan
 from ..search.semantic.rank import RankedChunks
 from ..search.symbols import LEAST_ALIKE
@@ -150,25 +151,26 @@ def _distance(
         ranks.append(
             f"{ordinal(word_rank)} by words" if has_words else "without a word of the query"
         )
-    own = parts[chunk.at].shard.manifest.embedder
+    own = parts[chunk.at].shard.manifest.space
     vector = plan.vector(own)
     if vector is not None:  # other embedders' cosines do not compare
         cosines = [
             part.shard.vectors.scores(vector, np.arange(part.shard.manifest.chunks))
-            if part.shard.manifest.embedder == own
+            if part.shard.manifest.space == own
             else np.full(part.shard.manifest.chunks, -np.inf)
             for part in parts
         ]
         meaning_rank = _rank_among(parts, cosines, chunk)
         ranks.append(f"{ordinal(meaning_rank)} by meaning")
     place = f"{chunk.name} is {' and '.join(ranks)}"
+    if (
+        vector is not None
+        and meaning_rank <= CANDIDATES
+        and is_missed(parts, vector, (chunk.at, chunk.chunk), full_scan)
+    ):
+        return f"{place}; the first step, by coarse vectors, missed it."
     if plan.query.mode == "dense":
         return f"{place}."
-    in_scope = sum(
-        part.mask.chunks_in_scope for part in parts if part.shard.manifest.embedder == own
-    )
-    if vector is not None and meaning_rank <= CANDIDATES and in_scope > full_scan:
-        return f"{place}; the first step, by coarse vectors, missed it."
     return f"{place}; only the first {CANDIDATES} of each are ranked."
 
 

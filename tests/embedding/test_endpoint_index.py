@@ -10,14 +10,16 @@ import pytest
 
 from codeintel_nb import Workspace
 from codeintel_nb.cli import main
+from codeintel_nb.embedding.endpoint.models import model_named
 from codeintel_nb.errors import EmbeddingError
 from codeintel_nb.index.update import partial_vectors
 from codeintel_nb.index.update.compact import compact_in_child
 from codeintel_nb.index.update.partial_vectors import PartialVectors, either, stored_vectors
 from codeintel_nb.outlay import embedded_by, outlay_of
-from codeintel_nb.scopes.scope import EVERYTHING
+from codeintel_nb.scopes.scope import EVERYTHING, Scope
 from codeintel_nb.sources.repository import worktree
 
+from ..conftest import write_tree
 from .endpoint import KEY, body, refusing_longer_than, served, status, vectors_of
 
 QUESTION = "where is the price of a cart computed"
@@ -299,6 +301,32 @@ def test_model_of_another_length_needs_a_rebuild(workspace, tree, endpoint):
     report = workspace.refresh("shop", rebuild=True)
     assert report.embedded == report.chunks
     assert workspace.semantic_search(QUESTION, mode="dense").hits
+
+
+def test_repositories_with_vectors_of_two_lengths(workspace, tree, endpoint, tmp_path):
+    workspace.index(tree, name="long", embed="mine")
+    endpoint.always = lambda texts: (200, {}, body(vectors_of(texts)[:, :128]))
+    workspace.index(tree, name="short", embed="mine")
+    found = workspace.semantic_search(QUESTION)
+    assert {hit.repo for hit in found} == {"long", "short"}
+    assert found.coverage.by_words.keys() == {"long"}
+    assert "returned 128 dimensions" in found.coverage.by_words["long"]
+    endpoint.requests.clear()
+    for _ in range(3):
+        assert workspace.semantic_search(QUESTION, Scope(repos=("short",)), mode="dense").hits
+    assert not endpoint.requests, "the query's vector is kept"
+
+
+def test_batches_are_full(workspace, tmp_path, endpoint):
+    files = {
+        f"a{n:03}.py": "".join(f"def f{i}():\n    pass\n\n" * 9 for i in range(3))
+        for n in range(99)
+    }
+    report = workspace.index(write_tree(tmp_path / "many", files), embed="mine")
+    sizes = [len(one["input"]) for one in endpoint.requests if len(one["input"]) > 1]
+    model = model_named(workspace.settings.home, "mine")
+    assert sum(size < model.batch for size in sizes) <= 1
+    assert sum(sizes) >= report.chunks - 1
 
 
 def test_doctor_asks_each_endpoint(workspace, endpoint):

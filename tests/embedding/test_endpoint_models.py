@@ -126,7 +126,7 @@ def test_embedders_are_opened_once_and_without_a_request(tmp_path):
     one = embedders.named("a", 384)
     assert one.is_remote
     assert one.dim == 384
-    assert embedders.named("a") is one
+    assert embedders.named("a", 384) is one
     assert embedders.of_id(one.id, 384) is one
     assert embedders.of_id("other", 384) is None
     default = embedders.named("")

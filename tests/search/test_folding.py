@@ -1,12 +1,16 @@
 """Near copies and overloads are one hit, which names the places of the others."""
 
+import threading
+
 import msgspec
 import pytest
 
 from codeintel_nb import Workspace
+from codeintel_nb.engines import semantic_search
 from codeintel_nb.mcp_server.values import FoundHit
 from codeintel_nb.notebook import display
 from codeintel_nb.scopes.scope import EVERYTHING, Scope
+from codeintel_nb.search.query import Bounds, SemanticQuery
 
 from ..conftest import write_tree
 
@@ -212,3 +216,22 @@ def test_every_face_names_the_places(make):
     assert "also in" in shown["text/markdown"]
     assert FoundHit.of(hit).also == hit.also
     assert "also" not in results.to_df().columns
+
+
+def test_stop_of_the_deeper_search_keeps_the_first_hits(make, monkeypatch):
+    files = {f"part{number}/settle.py": BODY for number in range(300)}
+    workspace = make(shop=files | {"mail.py": "def invoice(): ...\n"})
+    cancel, found, calls = threading.Event(), semantic_search._found, []
+
+    def stopped_when_deeper(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            cancel.set()
+        return found(*args)
+
+    monkeypatch.setattr(semantic_search, "_found", stopped_when_deeper)
+    query = SemanticQuery("how is an invoice settled", limit=50)
+    results = workspace.search(query, EVERYTHING, Bounds(cancel=cancel))
+    assert len(calls) == 2
+    assert results.reason == "cancelled"
+    assert any("def settle_invoice" in hit.snippet for hit in results)

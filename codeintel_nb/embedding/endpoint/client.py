@@ -59,10 +59,6 @@ class EndpointEmbedder:
             self._alone("probe")
         return self._dim
 
-    def may_have(self, dim: int) -> bool:
-        """Whether the vectors may have ``dim`` dimensions; 0 matches any number."""
-        return not (dim and self._dim) or dim == self._dim
-
     @property
     def batch(self) -> int:
         """Return the number of texts in one round of requests."""

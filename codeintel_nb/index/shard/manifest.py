@@ -42,6 +42,11 @@ class Manifest(msgspec.Struct, frozen=True):
     revisions: tuple[str, ...]  # bit i of a file's mask means revisions[i]
     parts: dict[str, Part]
 
+    @property
+    def space(self) -> str:
+        """Return the id of the vectors' space; cosines compare within one space only."""
+        return f"{self.embedder}-{self.dim}"
+
 
 def read_manifest(folder: Path) -> Manifest:
     data = (folder / MANIFEST).read_bytes()

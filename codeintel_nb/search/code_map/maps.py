@@ -1,7 +1,4 @@
-"""Code maps of a home, one per embedder, side by side.
-
-Vectors of different embedders are not comparable.
-"""
+"""Code maps of a home, one per vector space, side by side."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ class CodeMaps:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._projections: dict[str, Projection] = {}
-        self._embedders: tuple[str, ...] = ()  # with a map, from left to right
+        self._spaces: tuple[str, ...] = ()  # with a map, from left to right
 
     @contextmanager
     def laid_out(
@@ -40,32 +37,32 @@ class CodeMaps:
 
         The errors are those of ``Projection.prepare``.
         """
-        of_embedder = dict[str, list[Shard]]()
+        of_space = dict[str, list[Shard]]()
         for shard in shards:
-            of_embedder.setdefault(shard.manifest.embedder, []).append(shard)
+            of_space.setdefault(shard.manifest.space, []).append(shard)
         # the shipped table's on the left
-        self._embedders = tuple(sorted(of_embedder, key=lambda one: (_is_endpoint(one), one)))
+        self._spaces = tuple(sorted(of_space, key=lambda one: (_is_endpoint(one), one)))
         with ExitStack() as maps:
-            for embedder in self._embedders:
-                projection = self._projection(embedder)
-                maps.enter_context(projection.laid_out(of_embedder[embedder], progress, cancel))
+            for space in self._spaces:
+                projection = self._projection(space)
+                maps.enter_context(projection.laid_out(of_space[space], progress, cancel))
             yield
 
     def points(self, shard: Shard) -> Floats:
         """Return the positions of a shard's chunks, (n, 2), as ``Projection.points``."""
-        embedder = shard.manifest.embedder
-        points = self._projection(embedder).points(shard)
-        if len(self._embedders) < 2 or embedder not in self._embedders:
+        space = shard.manifest.space
+        points = self._projection(space).points(shard)
+        if len(self._spaces) < 2 or space not in self._spaces:
             return points
-        left = (2 + GAP) * self._embedders.index(embedder)
-        half = len(self._embedders) * (2 + GAP) / 2 - GAP / 2
+        left = (2 + GAP) * self._spaces.index(space)
+        half = len(self._spaces) * (2 + GAP) / 2 - GAP / 2
         shift = np.array([left + 1 - half, 0.0])
         return np.asarray((points + shift) / half, np.float32)
 
-    def _projection(self, embedder: str) -> Projection:
-        folder = self._folder / embedder if _is_endpoint(embedder) else self._folder
-        return self._projections.setdefault(embedder, Projection(folder))
+    def _projection(self, space: str) -> Projection:
+        folder = self._folder / space if _is_endpoint(space) else self._folder
+        return self._projections.setdefault(space, Projection(folder))
 
 
-def _is_endpoint(embedder: str) -> bool:
-    return embedder.startswith(ID_PREFIX)
+def _is_endpoint(space: str) -> bool:
+    return space.startswith(ID_PREFIX)

@@ -95,9 +95,9 @@ class Found(NamedTuple):
     vector: npt.NDArray[np.float32] | None  # of the query
 
     @property
-    def embedder(self) -> str:
-        """Return the id of the embedder of the shard's vectors."""
-        return self.part.shard.manifest.embedder
+    def space(self) -> str:
+        """Return the space of the shard's vectors."""
+        return self.part.shard.manifest.space
 
     def candidates(self, chunks: Ids) -> ShardCandidates:
         """Return some chunks, ascending, with their scores."""
@@ -154,7 +154,7 @@ def candidates(
 ) -> Found:
     """Return a shard's candidates: the ``most`` best by words, ``closest``, and definitions."""
     shard, mask = part.shard, part.mask
-    vector = plan.vector(shard.manifest.embedder)
+    vector = plan.vector(shard.manifest.space)
     lexical_ids, lexical = np.zeros(0, np.int64), np.zeros(0, np.float32)
     weights = collection.weights()
     mean_length = max(1, collection.total_length) / max(1, collection.chunks)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ...index.shard.coarse import Near
 from ...index.shard.vectors import Found
-from .candidates import Part
+from .candidates import Part, Place
 from .plan import CANDIDATES, SearchPlan
 
 Vector = npt.NDArray[np.float32]
@@ -40,6 +40,28 @@ class Search(NamedTuple):
     full_scan: int  # chunks of an embedder in scope; with more, coarse codes come first
 
 
+def _shortlist(parts: Sequence[Part], full_scan: int) -> int:
+    """Return the least number of chunks that coarse codes select; 0 if they are not used."""
+    in_scope = sum(one.mask.chunks_in_scope for one in parts)
+    return max(MIN_SHORTLIST, int(SHORTLIST_SHARE * in_scope)) if in_scope > full_scan else 0
+
+
+def is_missed(parts: Sequence[Part], vector: Vector, place: Place, full_scan: int) -> bool:
+    """Whether coarse codes leave a chunk in scope out of their selection."""
+    at, chunk = place
+    space = parts[at].shard.manifest.space
+    own = {at: one for at, one in enumerate(parts) if one.shard.manifest.space == space}
+    least = _shortlist([*own.values()], full_scan)
+    if not least:
+        return False
+    near = {
+        number: one.shard.vectors.near(vector, least, one.mask.chunks)
+        for number, one in own.items()
+    }
+    ids, distances = near[at]
+    return chunk not in ids[distances <= _limit([*near.values()], least)]
+
+
 def closest(
     parts: Sequence[Part], plan: SearchPlan, most: int, search: Search
 ) -> list[list[Found]]:
@@ -49,18 +71,16 @@ def closest(
     shortlist by coarse codes. A full scan follows only if ``most`` is larger.
     """
     by_part = [list[Found]() for _ in parts]
-    for embedder, vector in plan.vectors.items():
+    for space, vector in plan.vectors.items():
         if vector is None:
             continue
-        own = [at for at, one in enumerate(parts) if one.shard.manifest.embedder == embedder]
+        own = [at for at, one in enumerate(parts) if one.shard.manifest.space == space]
         chosen = [parts[at] for at in own]
         steps = list[list[Found]]()
-        in_scope = sum(one.mask.chunks_in_scope for one in chosen)
-        is_large = in_scope > search.full_scan
-        if is_large:
-            least = max(MIN_SHORTLIST, int(SHORTLIST_SHARE * in_scope))
+        least = _shortlist(chosen, search.full_scan)
+        if least:
             steps.append(_by_coarse_codes(chosen, vector, least, search))
-        if not is_large or most > CANDIDATES:
+        if not least or most > CANDIDATES:
             steps.append(_by_codes(chosen, vector, most, search))
         for step in steps:
             for at, one in zip(own, step, strict=True):

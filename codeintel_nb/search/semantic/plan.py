@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -26,11 +26,11 @@ class SearchPlan(NamedTuple):
     query: SemanticQuery
     intent: QueryIntent
     terms: tuple[str, ...]
-    # of the query, by the id of each embedder in scope; None if there is no vector: vectors are
-    # unused, the query has no words, or an endpoint is unavailable
+    # of the query, by vector space in scope; None if there is no vector: vectors are unused, the
+    # query has no words, or an endpoint is unavailable
     vectors: dict[str, npt.NDArray[np.float32] | None] = {}
-    embedders: dict[str, Embedder] = {}  # by id
-    unavailable: dict[str, str] = {}  # reasons for missing vectors, by the embedder's id
+    embedders: dict[str, Embedder] = {}  # by space
+    unavailable: dict[str, str] = {}  # reasons for missing vectors, by space
 
     @property
     def dense_weight(self) -> float:
@@ -42,9 +42,9 @@ class SearchPlan(NamedTuple):
             return DENSE_WEIGHT if len(self.query.query.split()) > 1 else 0.0
         return 1.0 if self.query.mode == "dense" else 0.0
 
-    def vector(self, embedder_id: str) -> npt.NDArray[np.float32] | None:
-        """Return the query's vector by an embedder."""
-        return self.vectors.get(embedder_id)
+    def vector(self, space: str) -> npt.NDArray[np.float32] | None:
+        """Return the query's vector in a space."""
+        return self.vectors.get(space)
 
     @property
     def has_vector(self) -> bool:
@@ -65,29 +65,27 @@ def plan_search(query: SemanticQuery) -> SearchPlan:
 def with_vectors(
     plan: SearchPlan,
     is_common: Callable[[str], bool],
-    embedders: Sequence[Embedder],
+    embedders: Mapping[str, Embedder],
     unavailable: Mapping[str, str] = NO_REASONS,
 ) -> SearchPlan:
-    """Embed a query with each embedder in scope.
+    """Embed a query with each embedder in scope, given by the space of its vectors.
 
-    ``is_common`` marks terms without information, which are left out. ``unavailable`` maps ids of
-    missing embedders to the reasons; endpoints that fail are added.
+    ``is_common`` marks terms without information, which are left out. ``unavailable`` maps spaces
+    without an embedder to the reasons; endpoints that fail are added.
     """
     if not plan.dense_weight:
         return plan
     text = informative(plan, is_common)
     vectors, reasons = dict[str, npt.NDArray[np.float32] | None](), dict(unavailable)
-    for embedder in embedders:
+    for space, embedder in embedders.items():
         try:
             vector = embedder.embed_query(text)[0]
         except (EmbeddingError, MissingExtra) as error:
-            reasons[embedder.id] = str(error)
+            reasons[space] = str(error)
             continue
         # without words all chunks are equally close
-        vectors[embedder.id] = vector if vector.any() else None
-    return plan._replace(
-        vectors=vectors, unavailable=reasons, embedders={one.id: one for one in embedders}
-    )
+        vectors[space] = vector if vector.any() else None
+    return plan._replace(vectors=vectors, unavailable=reasons, embedders={**embedders})
 
 
 def informative(plan: SearchPlan, is_common: Callable[[str], bool]) -> str:

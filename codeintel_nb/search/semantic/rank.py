@@ -138,12 +138,12 @@ def pool_of_found(found: list[Found], plan: SearchPlan) -> tuple[Pool, dict[Plac
 
 def closest_places(found: list[Found], most: int) -> list[list[Scored]]:
     """Return the closest chunks per embedder, as their cosines are not comparable."""
-    return [_closest_of(found, own, most) for own in sorted({one.embedder for one in found})]
+    return [_closest_of(found, space, most) for space in sorted({one.space for one in found})]
 
 
-def _closest_of(found: list[Found], embedder: str, most: int) -> list[Scored]:
+def _closest_of(found: list[Found], space: str, most: int) -> list[Scored]:
     """Return one embedder's closest chunks: those of the first step, then those of the last."""
-    own = [one.closest if one.embedder == embedder else [] for one in found]
+    own = [one.closest if one.space == space else [] for one in found]
     steps = max(map(len, own))
     places = dict[Place, float]()
     for step in range(steps):
@@ -253,7 +253,7 @@ def _refined(by_shard: list[Found], by_vectors: list[Scored], plan: SearchPlan) 
     """
     if not by_vectors:
         return []
-    own = by_shard[by_vectors[0][0][0]].embedder
+    own = by_shard[by_vectors[0][0][0]].space
     embedder, vector = plan.embedders[own], plan.vector(own)
     if vector is None or embedder.is_remote:
         return [Ranked(_candidate(by_shard, *place), score) for place, score in by_vectors]

@@ -20,21 +20,21 @@ def scaled(candidates: Sequence[ShardCandidates], plan: SearchPlan) -> list[Shar
 
     An embedder without a query vector gets the mean, if another has one.
     """
-    local = {one.id for one in plan.embedders.values() if not one.is_remote}
-    if not plan.has_vector or local.issuperset(map(_embedder, candidates)):
+    local = {space for space, one in plan.embedders.items() if not one.is_remote}
+    if not plan.has_vector or local.issuperset(map(_space, candidates)):
         return list(candidates)
     cosines = dict[str, list[float]]()
     for one in candidates:
-        cosines.setdefault(_embedder(one), []).extend(one.dense.tolist())
+        cosines.setdefault(_space(one), []).extend(one.dense.tolist())
     scales = {name: _scale(values) for name, values in cosines.items() if name not in local}
     return [
-        one._replace(scale=scales[_embedder(one)]) if _embedder(one) in scales else one
+        one._replace(scale=scales[_space(one)]) if _space(one) in scales else one
         for one in candidates
     ]
 
 
-def _embedder(candidates: ShardCandidates) -> str:
-    return candidates.shard.manifest.embedder
+def _space(candidates: ShardCandidates) -> str:
+    return candidates.shard.manifest.space
 
 
 def _scale(cosines: list[float]) -> Scale:

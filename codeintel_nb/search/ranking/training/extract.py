@@ -74,9 +74,9 @@ class Pools:
         """Return the pool of a query as the product ranks it; None if it is empty."""
         plan = plan_search(SemanticQuery(query))
         collection = Statistics.summed([statistics(part, plan.terms) for part in self._parts])
-        folders = folders_above(self._parts)
+        folders, space = folders_above(self._parts), self._parts[0].shard.manifest.space
         plan = with_vectors(
-            plan, lambda term: collection.is_common(term, folders), [self._embedder]
+            plan, lambda term: collection.is_common(term, folders), {space: self._embedder}
         )
         near = closest(self._parts, plan, CANDIDATES, Search(_each, lambda: False, sys.maxsize))
         by_part = [
