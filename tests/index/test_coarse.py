@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 
 from codeintel_nb.embedding.embedder import default_embedder
 from codeintel_nb.errors import ShardError
-from codeintel_nb.index.shard import writer
+from codeintel_nb.index.shard import coarse
 from codeintel_nb.index.shard.coarse import PART, CoarseCodes, coarse_of
 from codeintel_nb.index.shard.codes import encode
 from codeintel_nb.index.shard.shard import Shard
-from codeintel_nb.index.shard.vectors import VectorIndex, write_vectors
+from codeintel_nb.index.shard.vectors import VectorIndex, top, write_vectors
 from codeintel_nb.index.shard.writer import ShardWriter
 from codeintel_nb.sources.document import document_of
 from codeintel_nb.sources.opening import FileState
@@ -42,27 +42,35 @@ def test_near_returns_all_chunks_within_a_distance(seed, share, least, dim):
 def test_shard_without_coarse_codes_computes_them(tmp_path):
     codes, query = encode(unit_rows(3000, 64)), unit_rows(1, 64, 7)
     write_vectors(tmp_path / "v.faiss", codes)
-    without = VectorIndex(tmp_path / "v.faiss", 3000, 64).near(query[0], 50, None)
+
+    def nearest():
+        return VectorIndex(tmp_path / "v.faiss", 3000, 64).near(query[0], 50, None).ids
+
+    computed = nearest()
     (tmp_path / PART).write_bytes(coarse_of(codes).tobytes())
-    stored = VectorIndex(tmp_path / "v.faiss", 3000, 64).near(query[0], 50, None)
-    np.testing.assert_array_equal(without.ids, stored.ids)
+    np.testing.assert_array_equal(nearest(), computed)
+    (tmp_path / PART).write_bytes((~coarse_of(codes)).tobytes())
+    assert not np.isin(nearest(), computed).any(), "the stored codes are read"
 
 
 @pytest.mark.parametrize("step", [1, 40])
-def test_best_of_equals_search_with_a_mask(tmp_path, step):
-    write_vectors(tmp_path / "v.faiss", encode(unit_rows(3000, 64)))
-    index, query = VectorIndex(tmp_path / "v.faiss", 3000, 64), unit_rows(1, 64, 7)[0]
+@pytest.mark.parametrize("copies", [1, 2500])
+def test_best_of_some_chunks(tmp_path, step, copies):
+    rows = unit_rows(3000, 64)
+    rows[:copies] = rows[0]
+    write_vectors(tmp_path / "v.faiss", encode(rows))
+    index, query = VectorIndex(tmp_path / "v.faiss", 3000, 64), rows[0]
     ids = np.arange(0, 3000, step)
-    mask = np.arange(3000) % step == 0
-    expected = index.search(query, 20, mask, len(ids))
+    scores = index.scores(query, ids)
+    expected = top(scores, 20)
     best = index.best_of(query, ids, 20)
-    np.testing.assert_array_equal(best.ids, expected.ids)
-    np.testing.assert_array_equal(best.scores, expected.scores)
+    np.testing.assert_array_equal(best.ids, ids[expected])
+    np.testing.assert_array_equal(best.scores, scores[expected])
 
 
 @pytest.mark.parametrize("least", [3, 4])
 def test_large_shards_store_their_coarse_codes(tmp_path, monkeypatch, least):
-    monkeypatch.setattr(writer, "MIN_STORED", least)
+    monkeypatch.setattr(coarse, "MIN_STORED", least)
     shards = ShardWriter(tmp_path, default_embedder())
     for name in "abc":
         document = document_of(f"{name}.py", f"def {name}(): ...\n".encode())

@@ -23,7 +23,7 @@ from .codes import Codes, component_range
 from .id_lists import Ids
 from .mapping import map_file
 
-PART = "coarse.bin"
+PART = "coarse.bin"  # other codes need another name
 MIN_STORED = 50_000  # chunks; for a smaller shard, codes are computed in milliseconds
 MIDDLE = 0.43  # standard deviations around the mean; a third of the components lies between them
 ENCODED = 1 << 16  # chunks encoded at a time
@@ -35,8 +35,8 @@ Distances = npt.NDArray[np.uint16]
 def coarse_of(codes: Codes) -> Codes:
     """Return the coarse codes, chunks x bytes."""
     dim = codes.shape[1]
-    middle = 127.5 * MIDDLE / (np.sqrt(dim) * component_range(dim))
-    bounds = [int(127.5 - middle), int(127.5 + middle)]
+    low = int(127 - 127.5 * MIDDLE / (np.sqrt(dim) * component_range(dim)))
+    bounds = [low, 253 - low]  # code 127 is zero
     width = (dim + 7) // 8
     coarse = np.empty((len(codes), len(bounds) * width), np.uint8)
     for begin in range(0, len(codes), ENCODED):
@@ -44,6 +44,14 @@ def coarse_of(codes: Codes) -> Codes:
         planes = [np.packbits(codes[block] > bound, axis=1) for bound in bounds]
         coarse[block] = np.concatenate(planes, axis=1)
     return coarse
+
+
+def write_coarse(folder: Path, codes: Codes) -> list[str]:
+    """Write the coarse codes of a large shard; return the names of the parts written."""
+    if len(codes) < MIN_STORED:
+        return []
+    (folder / PART).write_bytes(coarse_of(codes).tobytes())
+    return [PART]
 
 
 class Near(NamedTuple):

@@ -7,6 +7,7 @@ code of a recurring chunk can be copied between shards.
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ DIGITS = 7  # of a score; further digits depend on the order of summation
 SCORED = 1 << 16
 # largest scope where gathering the codes beats a scan with a bitmap (measured)
 FEW = 1500
-MAX_MEANS = 500  # cached, of a shard's files: half a megabyte
+MAX_MEANS = 500  # cached, of a shard's files: half a megabyte for 256 dimensions
 MAX_AVERAGED = 512  # chunks of a file whose mean is compared with the query
 
 
@@ -88,7 +89,7 @@ class VectorIndex:
         k = min(k, in_scope)
         if k <= 0:
             return Found(np.zeros(0, np.int64), np.zeros(0, np.float64))
-        return self.best_of(query, self._candidates(query, k, mask, in_scope), k)
+        return self._best(query, self._candidates(query, k, mask, in_scope), k)
 
     def best_of(self, query: Floats, ids: Ids, k: int) -> Found:
         """Return the k chunks of ``ids`` (ascending) closest to the query."""
@@ -96,6 +97,9 @@ class VectorIndex:
             index = _empty_index(self.dim)
             index.add_sa_codes(self.codes[ids])
             ids = ids[_candidates(index, query, k, len(ids))]
+        return self._best(query, ids, k)
+
+    def _best(self, query: Floats, ids: Ids, k: int) -> Found:
         scores = self.scores(query, ids)
         best = top(scores, k)
         return Found(ids[best], scores[best])
@@ -148,10 +152,13 @@ class VectorIndex:
         missing = np.array([first not in means for first in runs])
         if missing.any():
             fresh = self._unit_means(firsts[missing], ends[missing])
-            means |= zip(firsts[missing].tolist(), fresh, strict=True)
-            if len(self._means) + len(fresh) > MAX_MEANS:
+            # copies: a view would keep the means of a whole query
+            rows = zip(firsts[missing].tolist(), map(np.copy, fresh), strict=True)
+            new = dict(rows)
+            means |= new
+            if len(self._means) + len(new) > MAX_MEANS:
                 self._means.clear()
-            self._means |= means
+            self._means |= islice(new.items(), MAX_MEANS)
         vector = query.reshape(-1).astype(np.float64)
         together = np.stack([means[first] for first in runs])
         cosines: npt.NDArray[np.float64] = np.einsum("ij,j->i", together, vector)

@@ -25,8 +25,7 @@ from ...sources.opening import FileState
 from ...sources.repository import WORKTREE
 from .arrays import Array, write_arrays
 from .catalog import write_tables
-from .coarse import MIN_STORED, coarse_of
-from .coarse import PART as COARSE
+from .coarse import write_coarse
 from .codes import check_range, encode
 from .lexicon import LexiconBuilder
 from .manifest import FORMAT, MANIFEST, PARTS, Manifest, Part, crc32_of
@@ -214,10 +213,7 @@ class ShardWriter:
             codes = np.concatenate([np.zeros((0, self.embedder.dim), np.uint8), *self._codes])
             self._codes.clear()
             write_vectors(self.folder / "vectors.faiss", codes)
-            names = [*PARTS]
-            if len(codes) >= MIN_STORED:
-                (self.folder / COARSE).write_bytes(coarse_of(codes).tobytes())
-                names.append(COARSE)
+            names = [*PARTS, *write_coarse(self.folder, codes)]
             del codes
             self._lexicon.write(self.folder / "lexicon.bin")
             self._postings.write(self.folder / "postings.bin")
