@@ -24,7 +24,8 @@ from ..search.code_map.maps import CodeMaps
 from ..search.code_map.points import Points
 from ..search.facet_counts import Counted, count_facets
 from ..search.facets import Facets
-from ..search.hit import Hit, merged, path_order
+from ..search.hit import Hit, path_order
+from ..search.lazy_hits import EagerHits, merge_matches
 from ..search.mask import ScopeMask, compile_mask
 from ..search.paths import list_paths
 from ..search.query import (
@@ -234,7 +235,7 @@ class LocalEngine:
                 self.shard_of(target), target.repo, self.mask(target), query.limit
             ),
         )
-        hits = merged(listed)
+        hits = merge_matches([EagerHits(hits) for hits in listed if hits])
         total = sum(self.mask(target).files_in_scope for target in targets)
         reason: Reason = "limit" if query.limit is not None and total > query.limit else ""
         return Answer(hits[: query.limit], total, reason, {"search": _ms(began)})

@@ -252,7 +252,7 @@ class TextSearch:
         last = [
             answer.matches.file_key(answer.found - 1)
             for answer in self._answers
-            if answer.matches is not None and len(answer.matches)
+            if answer.matches is not None
         ]
         return not last or self._first_path(target) > max(last)
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby, pairwise
-from operator import attrgetter
-
 import msgspec
 
 from .why import Why
@@ -47,25 +44,9 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
         return f"Hit({self.repo}: {' | '.join(part for part in parts if part)})"
 
 
+FIELDS = tuple(name for name in Hit.__struct_fields__ if name not in ("why", "also"))
+
+
 def path_order(repo: str, path: str) -> tuple[str, list[str]]:
     """Return the sort key of hits, keeping folders together."""
     return repo, path.split("/")
-
-
-def merged(answers: list[list[Hit]]) -> list[Hit]:
-    """Merge shards' answers, each in path and line order.
-
-    A file is in one shard only.
-    """
-    filled = [hits for hits in answers if hits]
-    filled.sort(key=lambda hits: path_order(hits[0].repo, hits[0].path))
-    hits = [hit for hits in filled for hit in hits]
-    if all(
-        path_order(one[-1].repo, one[-1].path) < path_order(other[0].repo, other[0].path)
-        for one, other in pairwise(filled)
-    ):
-        return hits
-    runs = {place: list(run) for place, run in groupby(hits, key=attrgetter("repo", "path"))}
-    return [
-        hit for place in sorted(runs, key=lambda place: path_order(*place)) for hit in runs[place]
-    ]

@@ -1,20 +1,21 @@
 """Lazy hits, built on access.
 
 A text search may find 100,000 matches, of which 50 are displayed. The others stay offsets of lines
-in a shard.
+in a shard. Building hits comes after the search, so its time limit does not include it.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple, Protocol, cast, overload
 
 from .hit import Hit, path_order
 
-LOOP_BLOCK = 1_024  # hits built at a time by a loop
-CACHED_BLOCK = 64  # hits built and cached at a time by indexing
+AT_ONCE = 1_024  # hits built at a time by a loop, and at most by a slice
+CACHED = 64  # hits built at a time by indexing; the last ones are kept
 
 
 FileKey = tuple[str, list[str]]  # sort key of a file
@@ -45,10 +46,10 @@ class Matches(Protocol):
 
 
 class EagerHits:
-    """Hits built eagerly, to free the shard's text."""
+    """Hits of one shard, built already."""
 
-    def __init__(self, matches: Matches) -> None:
-        self.repo, self._hits = matches.repo, matches.hits(0, len(matches))
+    def __init__(self, hits: list[Hit]) -> None:
+        self.repo, self._hits = hits[0].repo, hits
 
     def __len__(self) -> int:
         return len(self._hits)
@@ -80,10 +81,9 @@ class LazyHits(Sequence[Hit]):
     """Sequence of hits that behaves like a tuple, and builds them on access."""
 
     def __init__(self, segments: Iterable[Segment]) -> None:
-        self._segments = [one for one in segments if one.end > one.begin]
-        sizes = (one.end - one.begin for one in self._segments)
-        self._ends = list(accumulate(sizes))
-        self._blocks = dict[int, list[Hit]]()  # by number of the block
+        self._segments = _joined(segments)
+        self._ends = list(accumulate(one.end - one.begin for one in self._segments))
+        self._block = 0, list[Hit]()  # number of a block of CACHED hits, and its hits
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -97,27 +97,37 @@ class LazyHits(Sequence[Hit]):
             begin, end, step = index.indices(len(self))
             if step != 1:
                 return tuple(self)[index]
-            return LazyHits(self._within(begin, max(begin, end)))
+            end = max(begin, end)
+            if end - begin > AT_ONCE:
+                return LazyHits(self._within(begin, end))
+            return tuple(self._hits(begin, end))
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(index)
-        block, place = divmod(position, CACHED_BLOCK)
-        if block not in self._blocks:
-            self._blocks[block] = self._hits(
-                block * CACHED_BLOCK, min(len(self), (block + 1) * CACHED_BLOCK)
-            )
-        return self._blocks[block][place]
+        number, place = divmod(position, CACHED)
+        own, block = self._block  # another thread may replace it
+        if own != number or not block:
+            begin = number * CACHED
+            block = self._hits(begin, min(len(self), begin + CACHED))
+            self._block = number, block
+        return block[place]
 
     def first(self, count: int) -> LazyHits:
         """Return the first hits."""
         return LazyHits(self._within(0, min(count, len(self))))
 
     def __iter__(self) -> Iterator[Hit]:
-        for begin in range(0, len(self), LOOP_BLOCK):
-            yield from self._hits(begin, min(len(self), begin + LOOP_BLOCK))
+        for begin in range(0, len(self), AT_ONCE):
+            yield from self._hits(begin, min(len(self), begin + AT_ONCE))
+
+    def __add__(self, other: Sequence[Hit]) -> tuple[Hit, ...]:
+        return (*self, *other)
+
+    def __radd__(self, other: Sequence[Hit]) -> tuple[Hit, ...]:
+        return (*other, *self)
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, (LazyHits, tuple, list)):
+        if isinstance(other, (LazyHits, tuple)):
             return len(self) == len(other) and tuple(self) == tuple(other)
         return NotImplemented
 
@@ -138,6 +148,11 @@ class LazyHits(Sequence[Hit]):
                 column += part
         return values
 
+    @cached_property
+    def files(self) -> int:
+        """Return the number of files with hits."""
+        return len({*zip(*self.columns(["repo", "path"]), strict=True)})
+
     def repos(self) -> set[str]:
         """Return the repositories with hits."""
         return {one.matches.repo for one in self._segments}
@@ -149,7 +164,7 @@ class LazyHits(Sequence[Hit]):
         """Yield the segments of a range, cut at both ends."""
         number = bisect_right(self._ends, begin)
         while begin < end:
-            matches, first, last = self._segments[number]
+            matches, _, last = self._segments[number]
             start = last - (self._ends[number] - begin)
             count = min(end - begin, last - start)
             yield Segment(matches, start, start + count)
@@ -157,11 +172,28 @@ class LazyHits(Sequence[Hit]):
             number += 1
 
 
+def _joined(segments: Iterable[Segment]) -> list[Segment]:
+    """Join segments that continue one another."""
+    joined = list[Segment]()
+    for one in segments:
+        last = joined[-1] if joined else None
+        if last is not None and last.matches is one.matches and last.end == one.begin:
+            joined[-1] = last._replace(end=one.end)
+        elif one.end > one.begin:
+            joined.append(one)
+    return joined
+
+
 def columns_of(hits: Sequence[Hit], names: Sequence[str]) -> list[list[Any]]:
     """Return columns of the hits."""
     if isinstance(hits, LazyHits):
         return hits.columns(names)
     return [[getattr(hit, name) for hit in hits] for name in names]
+
+
+def files_of(hits: Sequence[Hit]) -> int:
+    """Return the number of files with hits."""
+    return hits.files if isinstance(hits, LazyHits) else len({(h.repo, h.path) for h in hits})
 
 
 def repos_of(hits: Sequence[Hit]) -> set[str]:

@@ -10,8 +10,8 @@ import msgspec
 
 from ..errors import MissingExtra, SearchError, did_you_mean
 from ..scopes.scope import EVERYTHING, Scope
-from .hit import Hit
-from .lazy_hits import columns_of, enc_hook
+from .hit import FIELDS, Hit
+from .lazy_hits import columns_of, enc_hook, files_of
 from .query import DEFAULT_HITS, AnyQuery, PathQuery, SemanticQuery, SymbolQuery, TextQuery
 
 # why hits are missing; empty if none are
@@ -88,7 +88,7 @@ class Results(msgspec.Struct, frozen=True):
 
     def files(self) -> int:
         """Return the number of files with hits."""
-        return len({*zip(*columns_of(self.hits, ["repo", "path"]), strict=True)})
+        return files_of(self.hits)
 
     def __len__(self) -> int:
         self._warn_if_truncated()
@@ -216,7 +216,8 @@ class Results(msgspec.Struct, frozen=True):
         except ImportError:
             raise MissingExtra("df", needed_by="Results.to_df") from None
         names = self.columns(columns)
-        frame = pandas.DataFrame(self._table(names), columns=names)
+        # columns without rows would be numbers
+        frame = pandas.DataFrame(self._table(names) if self.hits else [], columns=names)
         frame.attrs.update(self._completeness())
         return frame
 
@@ -228,7 +229,7 @@ class Results(msgspec.Struct, frozen=True):
         SearchError : a name is no column.
         """
         if names == "all":
-            return [*_ALL_COLUMNS]
+            return [*FIELDS]
         for name in names:
             if name not in Hit.__struct_fields__:
                 raise SearchError(
@@ -238,7 +239,7 @@ class Results(msgspec.Struct, frozen=True):
             return [*names]
         if isinstance(self.query, TextQuery) and self.query.show == "counts":
             return ["repo", "path", "language", "score"]
-        return [*_COLUMNS.get(type(self.query), _ALL_COLUMNS)]
+        return [*_COLUMNS.get(type(self.query), FIELDS)]
 
     def _table(self, names: Sequence[str]) -> dict[str, list[Any]]:
         """Return columns by name, as plain Python values."""
@@ -307,7 +308,6 @@ class Results(msgspec.Struct, frozen=True):
 
 
 _NESTED = {"why", "also"}
-_ALL_COLUMNS = tuple(name for name in Hit.__struct_fields__ if name not in _NESTED)
 # of a table of hits, by the search that found them
 _COLUMNS: dict[Any, tuple[str, ...]] = {
     TextQuery: ("repo", "path", "start_line", "cell", "language", "kind", "symbol", "snippet"),

@@ -17,6 +17,7 @@ from ..index.shard.catalog import read_table
 from ..index.shard.shard import KINDS, Shard
 from ..sources.chunk import decoded
 from .hit import Hit
+from .lazy_hits import columns_of
 from .mask import ScopeMask
 from .query import Bounds
 from .table import ANSWER, OWN_SCHEMA, SCHEMA, Table
@@ -220,7 +221,10 @@ def _load_hits(connection: Any, hits: Sequence[Hit]) -> None:
     if hits:
         rows = {
             "rank": np.arange(1, len(hits) + 1),
-            **{name: np.array([getattr(hit, name) for hit in hits], object) for name in names},
+            **{
+                name: np.array(values, object)
+                for name, values in zip(names, columns_of(hits, names), strict=True)
+            },
         }
         connection.register("given", rows)
         connection.execute(f"insert into hits select rank, {', '.join(names)} from given")

@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from codeintel_nb import Results, Workspace
+from codeintel_nb import Results, Scope, Workspace
 from codeintel_nb.search.hit import Hit
-from codeintel_nb.search.lazy_hits import CACHED_BLOCK, LazyHits, columns_of
+from codeintel_nb.search.lazy_hits import CACHED, LazyHits, columns_of
 from codeintel_nb.search.text.hits import TextMatches
 from codeintel_nb.search.text.unindexed import UnindexedFiles
 from codeintel_nb.settings import Settings
@@ -49,7 +49,8 @@ def test_columns_are_the_fields_of_the_hits(workspace, options):
     for name, values in zip(names, columns_of(results.hits, names), strict=True):
         assert values == [getattr(hit, name) for hit in hits], name
         if name not in ("why", "also"):
-            assert results.to_df(columns=[name])[name].tolist() == values or None in values
+            column = results.to_df(columns=[name])[name].astype(object)
+            assert column.where(column.notna(), None).tolist() == values, name
     assert results.to_arrow().to_pylist() == [
         {name: value for name, value in one.items() if name not in ("why", "also")}
         for one in results.to_dicts()
@@ -61,13 +62,15 @@ def test_hits_behave_like_a_tuple(workspace):
     results = search(workspace)
     lazy, hits = results.hits, tuple(results.hits)
     assert isinstance(lazy, LazyHits)
-    assert len(hits) > 3 * CACHED_BLOCK
+    assert len(hits) > 3 * CACHED
     assert lazy == hits == lazy
     assert hits == lazy
-    assert (lazy != hits[1:], lazy[1:] == hits[1:], lazy == "x") == (True, True, False)
+    assert (lazy != hits[1:], lazy[1:] == hits[1:], lazy == [*hits]) == (True, True, False)
+    assert lazy + lazy[:1] == (*hits, hits[0])
+    assert hits[:1] + lazy == (hits[0], *hits)
     assert hash(lazy) == hash(hits)
     assert repr(lazy[:3]) == repr(hits[:3])
-    for at in (0, 1, CACHED_BLOCK - 1, CACHED_BLOCK, len(hits) - 1, -1, -len(hits)):
+    for at in (0, 1, CACHED - 1, CACHED, len(hits) - 1, -1, -len(hits)):
         assert lazy[at] == hits[at]
     for part in (slice(5), slice(70, 300), slice(-9, None), slice(300, 70), slice(None, None, -7)):
         assert tuple(lazy[part]) == hits[part]
@@ -91,7 +94,7 @@ def test_hits_are_built_on_access(workspace, monkeypatch):
 
     monkeypatch.setattr(TextMatches, "hits", hits)
     results = search(workspace)
-    assert (len(results) > 3 * CACHED_BLOCK, results.files() > 20, bool(results)) == (
+    assert (len(results) > 3 * CACHED, results.files() > 20, bool(results)) == (
         True,
         True,
         True,
@@ -100,10 +103,10 @@ def test_hits_are_built_on_access(workspace, monkeypatch):
     assert results.to_arrow().num_rows == len(results)
     assert made == []
     assert "self" in repr(results)
-    assert 0 < sum(made) <= 300 < len(results) / 10
+    assert 0 < sum(made) <= 250 < len(results) / 10
     made.clear()
     assert results[200] == results[200]
-    assert sum(made) == CACHED_BLOCK
+    assert sum(made) == CACHED
 
 
 def test_hits_outlive_their_index(tmp_path):
@@ -126,21 +129,46 @@ def test_json_round_trip(workspace):
     assert again == results
 
 
-@pytest.mark.parametrize(("others", "is_kept"), [(0, True), (5_000, False)])
+@pytest.mark.parametrize(("others", "is_kept"), [(0, True), (300_000, False)])
 def test_text_of_unindexed_files_is_kept_for_many_matches_only(tmp_path, others, is_kept):
-    files = {f"{name}.txt": "word\n" * 20 + "-\n" * others for name in "ab"}
+    files = {f"{name}.txt": "word\n" * 600 + "-\n" * others for name in "ab"}
     here = str(write_tree(tmp_path / "tree", files))
     workspace = Workspace(Settings.from_environment(tmp_path / "home"), here=here, follow=False)
+    before = {id(one) for one in gc.get_objects() if isinstance(one, UnindexedFiles)}
     results = search(workspace, "word", context=1)
     workspace.close()
     gc.collect()
-    assert any(isinstance(one, UnindexedFiles) for one in gc.get_objects()) == is_kept
+    kept = [one for one in gc.get_objects() if isinstance(one, UnindexedFiles)]
+    assert any(id(one) not in before for one in kept) == is_kept
+    del kept
     names = Hit.__struct_fields__
     for name, values in zip(names, columns_of(results.hits, names), strict=True):
         assert values == [getattr(hit, name) for hit in results.hits]
-    assert [(hit.path, hit.start_line) for hit in results[18:22]] == [
-        ("a.txt", 19),
-        ("a.txt", 20),
+    assert [(hit.path, hit.start_line) for hit in results[598:602]] == [
+        ("a.txt", 599),
+        ("a.txt", 600),
         ("b.txt", 1),
         ("b.txt", 2),
     ]
+
+
+def test_neighbouring_files_of_a_shard_stay_together(workspace):
+    assert len(workspace.status()) == 1
+    results = search(workspace)
+    assert results.files() > 100
+    shards = len(workspace._repositories.view(Scope()).targets)
+    assert len(results.hits._segments) <= 2 * shards + 1, "one file in between is read separately"
+
+
+def test_columns_of_nothing_are_texts(workspace):
+    frame = search(workspace, "zzz nothing").to_df()
+    assert frame.path.str.endswith(".py").tolist() == []
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_sql_reads_columns(workspace, kind, monkeypatch):
+    results = search(workspace)
+    expected = len(kind(results.hits))
+    monkeypatch.setattr(TextMatches, "hits", None)
+    counted = workspace.sql("select count(*) from hits", hits=results.hits)
+    assert counted.rows() == [(expected,)]

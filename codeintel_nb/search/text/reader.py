@@ -66,8 +66,13 @@ def search_text(
         if collector.by_line and collector.stopped and not ended
         else None
     )
+    matches = (
+        TextMatches(plan.shard, plan.repo, collector.matches, query, counts)
+        if collector.matches
+        else None  # an empty one would keep the text
+    )
     return TextAnswer(
-        TextMatches(plan.shard, plan.repo, collector.matches, query, counts),
+        matches,
         collector.total,
         rest,
         collector.more and not collector.by_line,

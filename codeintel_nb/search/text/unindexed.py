@@ -197,8 +197,9 @@ def search_unindexed(
         if plan is not None:
             count_end = plan.count_end(counted_bytes)
             answer = search_text(plan, query, max(0, limit - hits), bounds, count_end)
-            if answer.matches and files.size > MAX_TEXT_BYTES * answer.found:
-                answer = answer._replace(matches=EagerHits(answer.matches))
+            matches = answer.matches
+            if matches is not None and files.size > MAX_TEXT_BYTES * answer.found:
+                answer = answer._replace(matches=EagerHits(matches.hits(0, answer.found)))
             answers.append(answer)
             hits += answer.found
             if answers[-1].rest is not None:
