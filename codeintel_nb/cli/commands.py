@@ -19,7 +19,6 @@ from ..operations.answers import ScopeAnswer, SearchAnswer
 from ..operations.options import options_of, positional_of
 from ..operations.table import Operation
 from ..operations.wire import to_wire
-from ..outlay import Outlay, embedded_by
 from ..output.plain_text import aligned, plain, status_notes, status_table
 from ..output.progress import TerminalProgress, plural, skipped, summary
 from ..output.terminal import emit, emit_json
@@ -30,12 +29,15 @@ from ..sources.repository import package, worktree
 from ..workspace import Workspace
 
 if TYPE_CHECKING:
+    from ..outlay import Outlay
     from ..server.backend import Backend
 
 FOUND, NONE, ERROR = 0, 1, 2
 
 
 def index(args: argparse.Namespace, workspace: Workspace) -> int:
+    from ..outlay import embedded_by
+
     repository = (
         package(args.package, args.name)
         if args.package

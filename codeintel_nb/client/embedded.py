@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError
 from ..index.update.report import IndexReport, OnProgress
-from ..index.watch.watcher import Watcher
 from ..operations.answers import ScopeAnswer
 from ..operations.limits import Limits
 from ..operations.requests import (
@@ -30,6 +29,9 @@ from ..search.request import Request
 from ..sources.project import current_folder
 from ..workspace import Workspace
 from .contract import Client
+
+if TYPE_CHECKING:
+    from ..index.watch.watcher import Watcher
 
 
 class FixedClient(Client):

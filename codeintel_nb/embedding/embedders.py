@@ -6,10 +6,13 @@ import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .embedder import TABLE, Embedder, default_embedder
-from .endpoint.client import EndpointEmbedder
-from .endpoint.models import EndpointModel, model_named, read_models
+
+if TYPE_CHECKING:
+    from .endpoint.client import EndpointEmbedder
+    from .endpoint.models import EndpointModel
 
 
 class Embedders:
@@ -29,7 +32,11 @@ class Embedders:
         ------
         EmbeddingError : ``embedders.toml`` has no such entry, or is invalid.
         """
-        return self._opened(model_named(self.home, name), dim) if name else self.default()
+        if not name:
+            return self.default()
+        from .endpoint.models import model_named
+
+        return self._opened(model_named(self.home, name), dim)
 
     def of_id(self, embedder_id: str, dim: int) -> Embedder | None:
         """Return the embedder with this id and number of dimensions, or None.
@@ -41,6 +48,8 @@ class Embedders:
         default = self.default()
         if default.id == embedder_id:
             return default
+        from .endpoint.models import read_models
+
         for model in read_models(self.home).values():
             if model.id == embedder_id:
                 return self._opened(model, dim)
@@ -51,6 +60,8 @@ class Embedders:
             endpoint.close()
 
     def _opened(self, model: EndpointModel, dim: int) -> EndpointEmbedder:
+        from .endpoint.client import EndpointEmbedder
+
         with self._lock:
             endpoint = self._endpoints.get((model, dim))
             if endpoint is None:
@@ -61,5 +72,7 @@ class Embedders:
 def id_of(home: Path, name: str) -> str:
     """Return the id of an embedder's vectors without opening it."""
     if name:
+        from .endpoint.models import model_named
+
         return model_named(home, name).id
     return str(json.loads((TABLE / "config.json").read_bytes())["id"])

@@ -5,17 +5,22 @@ All arguments are values that can travel: an engine may run on another machine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
+from ..index.shard.shard import Shard
 from ..scopes.scope import Scope
 from ..search.code_map.points import Points
 from ..search.facets import Facets
 from ..search.hit import Hit
+from ..search.mask import ScopeMask
 from ..search.query import AnyQuery
 from ..search.results import Reason
 from ..search.table import Table
 from ..search.text.unindexed import UnindexedTarget
+
+_T = TypeVar("_T")
+_V = TypeVar("_V")
 
 
 class Target(NamedTuple):
@@ -136,3 +141,22 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class OpenShards(Protocol):
+    """Shards opened in this process with their masks, and threads to search them."""
+
+    full_scan_chunks: int  # of a vector space in scope; with more, coarse codes come first
+
+    def shard_of(self, target: Target) -> Shard: ...
+    def mask(self, target: Target) -> ScopeMask:
+        """Return the mask of a target's scope."""
+        ...
+
+    def live(self, target: Target) -> ScopeMask:
+        """Return the mask of a shard's live files."""
+        ...
+
+    def each(self, values: list[_V], work: Callable[[_V], _T], parallel: bool = True) -> list[_T]:
+        """Map ``work`` over the values, on threads if ``parallel``."""
+        ...

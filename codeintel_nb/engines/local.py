@@ -1,4 +1,7 @@
-"""LocalEngine: search in the shards of this machine, on threads."""
+"""LocalEngine: search in the shards of this machine, on threads.
+
+What one kind of call needs is imported by that call: a command starts faster.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from heapq import nsmallest
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -19,12 +20,9 @@ from ..index.shard.cache import Shards
 from ..index.shard.mapping import raise_descriptor_limit
 from ..index.shard.shard import KINDS, Shard
 from ..scopes.scope import EVERYTHING, Scope
-from ..search.code_map.clusters import clusters_of
-from ..search.code_map.maps import CodeMaps
 from ..search.code_map.points import Points
-from ..search.facet_counts import Counted, count_facets
 from ..search.facets import Facets
-from ..search.hit import Hit, path_order
+from ..search.hit import Hit
 from ..search.lazy_hits import EagerHits, merge_matches
 from ..search.mask import ScopeMask, compile_mask
 from ..search.paths import list_paths
@@ -37,14 +35,17 @@ from ..search.query import (
     TextQuery,
 )
 from ..search.results import Reason
-from ..search.sql import InScope, run_sql
-from ..search.symbols import FoundSymbol, find_alike, find_symbols, in_scope, symbol_hits
 from ..search.table import Table
 from ..search.text.unindexed import UnindexedTarget
 from ..settings import Settings
 from .engine import Answer, Counts, FileContent, Limit, Target
-from .semantic_search import semantic_search
 from .text_search import TextSearch
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from ..search.code_map.maps import CodeMaps
+    from ..search.facet_counts import Counted
 
 MAX_MASKS = 512
 MAX_CALLS = 1_000  # ended ones that are remembered
@@ -93,6 +94,8 @@ class LocalEngine:
         without_kinds: Scope,
         most_folders: int,
     ) -> Facets:
+        from ..search.facet_counts import Counted, count_facets
+
         def counted(scope: Scope | None = None) -> list[Counted]:
             scoped = (
                 targets if scope is None else [target._replace(scope=scope) for target in targets]
@@ -106,6 +109,8 @@ class LocalEngine:
         )
 
     def points(self, targets: Sequence[Target], most: int) -> Points:
+        from ..search.code_map.clusters import clusters_of
+
         masks = [self.mask(target) for target in targets]
         total = sum(mask.chunks_in_scope for mask in masks)
         places, owners, lines, cells, kinds = (
@@ -166,66 +171,15 @@ class LocalEngine:
                     search = TextSearch(self, query, bounds, self._count_bytes)
                     return search.run(targets, unindexed)
                 case SemanticQuery():
+                    from .semantic_search import semantic_search
+
                     return semantic_search(self, self._embedders, query, targets, bounds)
                 case SymbolQuery():
-                    return self._symbols(query, targets, bounds)
+                    from .symbol_search import symbol_search
+
+                    return symbol_search(self, query, targets, bounds)
                 case PathQuery():
                     return self._list_paths(query, targets)
-
-    def _symbols(self, query: SymbolQuery, targets: Sequence[Target], bounds: Bounds) -> Answer:
-        began = time.perf_counter()
-        parts = []  # masks without kinds: a definition's kind may differ from its chunk's
-        for target in targets:
-            mask = self.mask(target._replace(scope=target.scope.merged(kinds=())))
-            parts.append(
-                (
-                    target,
-                    self.shard_of(target),
-                    in_scope(self.shard_of(target), mask, target.scope.kinds),
-                )
-            )
-        matches = [
-            (target, one)
-            for target, shard, counts in parts
-            for one in find_symbols(shard, counts, query, bounds)
-        ]
-        if not matches and not query.is_glob and not bounds.reached():
-            matches = [
-                (target, one)
-                for target, shard, counts in parts
-                for one in find_alike(shard, counts, query)
-            ]
-
-        def order(
-            match: tuple[Target, FoundSymbol],
-        ) -> tuple[float, int, tuple[str, list[str]], int]:
-            target, one = match
-            shard = self.shard_of(target)
-            return (
-                -one.score,
-                one.length,
-                path_order(target.repo, shard.paths[int(shard.symbol_file[one.number])]),
-                one.number,
-            )
-
-        first = nsmallest(query.limit, matches, key=order)
-        matched = time.perf_counter()
-        by_symbol: dict[tuple[str, int], Hit] = {}
-        for target in targets:
-            ones = [one for of, one in first if of is target]
-            hits_here = symbol_hits(self.shard_of(target), target.repo, ones)
-            by_symbol |= {
-                (target.shard, one.number): hit for one, hit in zip(ones, hits_here, strict=True)
-            }
-        hits = [by_symbol[target.shard, one.number] for target, one in first]
-        timings = {
-            "match": (matched - began) * 1000,
-            "read": (time.perf_counter() - matched) * 1000,
-        }
-        reason: Reason = (
-            bounds.reason() if bounds.reached() else "limit" if len(matches) > len(hits) else ""
-        )
-        return Answer(hits, len(matches), reason, timings, not bounds.reached())
 
     def _list_paths(self, query: PathQuery, targets: Sequence[Target]) -> Answer:
         began = time.perf_counter()
@@ -249,6 +203,8 @@ class LocalEngine:
         memory_bytes: int,
         hits: Sequence[Hit] = (),
     ) -> Table:
+        from ..search.sql import InScope, run_sql
+
         shards = [InScope(one.repo, self.shard_of(one), self.mask(one)) for one in targets]
         with self._bounds(limit) as bounds:
             return run_sql(statement, shards, bounds, most_rows, memory_bytes, hits)
@@ -335,6 +291,8 @@ class LocalEngine:
         """Map ``work`` over the values, on threads if ``parallel``."""
         if len(values) < 2 or not parallel:
             return [work(value) for value in values]
+        from concurrent.futures import ThreadPoolExecutor
+
         with self._lock:
             # threads do not survive a fork
             if self._pool is None or self._pool_process != os.getpid():

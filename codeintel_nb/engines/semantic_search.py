@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
 from ..embedding.embedder import Embedder
 from ..embedding.embedders import Embedders
 from ..embedding.endpoint.models import FILE
 from ..errors import EmbeddingError
-from ..index.shard.shard import Shard
-from ..search.mask import ScopeMask
 from ..search.query import MAX_RANKED_CHUNKS, Bounds, SemanticQuery
 from ..search.results import Reason
 from ..search.semantic.candidates import (
@@ -26,22 +24,11 @@ from ..search.semantic.closest import Search, closest
 from ..search.semantic.hits import hydrated
 from ..search.semantic.plan import SearchPlan, depth, plan_search, with_vectors
 from ..search.semantic.rank import rank
-from .engine import Answer, Target
+from .engine import Answer, OpenShards, Target
 from .why_not import why_not
 
 _T = TypeVar("_T")
 _V = TypeVar("_V")
-
-
-class OpenShards(Protocol):
-    """Open shards with their masks, and threads to search them."""
-
-    full_scan_chunks: int  # per embedder, in scope; with more, coarse codes come first
-
-    def shard_of(self, target: Target) -> Shard: ...
-    def mask(self, target: Target) -> ScopeMask: ...
-    def live(self, target: Target) -> ScopeMask: ...
-    def each(self, values: list[_T], work: Callable[[_T], _V]) -> list[_V]: ...
 
 
 def semantic_search(

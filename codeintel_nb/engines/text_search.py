@@ -11,12 +11,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
-from ..index.shard.shard import Shard
 from ..search.hit import path_order
 from ..search.lazy_hits import merge_matches
-from ..search.mask import ScopeMask
 from ..search.query import MAX_HITS, Bounds, TextQuery
 from ..search.results import Reason
 from ..search.text.hits import ranked
@@ -25,7 +23,7 @@ from ..search.text.plan import TextPlan, plan_text
 from ..search.text.reader import TextAnswer, read, search_text
 from ..search.text.ripgrep import count_in_ranges, count_in_shards
 from ..search.text.unindexed import UnindexedTarget, search_unindexed
-from .engine import Answer, Target
+from .engine import Answer, OpenShards, Target
 
 _T = TypeVar("_T")
 _V = TypeVar("_V")
@@ -34,16 +32,6 @@ MAX_RANKED = 5_000  # matches scored by a ranked text search, the first in path 
 PARALLEL_BYTES = 8 << 20  # read with the GIL released, above which a second thread pays off
 MIN_LOOK_BYTES = 16 << 20  # read to look for one more match, which takes some milliseconds
 COUNTED_HERE = 1 << 20  # bytes up to which counting here is faster than starting rg
-
-
-class OpenShards(Protocol):
-    """Part of an engine used by text search."""
-
-    def shard_of(self, target: Target) -> Shard: ...
-    def mask(self, target: Target) -> ScopeMask: ...
-    def each(
-        self, values: list[_V], work: Callable[[_V], _T], parallel: bool = True
-    ) -> list[_T]: ...
 
 
 class Rest(NamedTuple):

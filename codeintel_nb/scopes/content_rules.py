@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 
 CONSIDERED_BYTES = 50 * 1024
 Rule = Callable[[bytes], object]
 
 
 def _finds(*patterns: str, flags: int = 0) -> Rule:
-    """Return a rule for any pattern; ``^`` matches line starts."""
-    return re.compile("|".join(patterns).encode(), re.M | flags).search
+    """Return a rule for any pattern, compiled on first use; ``^`` matches line starts."""
+
+    @cache
+    def compiled() -> re.Pattern[bytes]:
+        return re.compile("|".join(patterns).encode(), re.M | flags)
+
+    return lambda content: compiled().search(content)
 
 
 _COMMENT = re.compile(rb"/\*(?:.*?\*/|.*)|//[^\n]*", re.S)

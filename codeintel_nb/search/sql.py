@@ -20,12 +20,10 @@ from .hit import Hit
 from .lazy_hits import columns_of
 from .mask import ScopeMask
 from .query import Bounds
-from .table import ANSWER, OWN_SCHEMA, SCHEMA, Table
+from .table import ANSWER, MAX_ROWS, MEMORY_LIMIT, OWN_SCHEMA, SCHEMA, Table
 
-MAX_ROWS = 1_000_000
 EMPTY = "The SQL statement is empty. Try: select language, count(*) from files group by all"
 WATCHED_S = 0.05  # between checks of a query's bounds
-MEMORY_LIMIT = 1_000_000_000  # bytes
 # of the shards' Parquet, for the columns that are not there by their own name
 _STORED = {
     "language": "coalesce(own_language, language)",  # of a cell, or its file's

@@ -10,6 +10,8 @@ import msgspec
 
 from ..errors import MissingExtra
 
+MAX_ROWS = 1_000_000
+MEMORY_LIMIT = 1_000_000_000  # bytes
 # types with the same value in JSON
 _PLAIN = {
     "BOOLEAN",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import importlib.util
 import os
 import re
 import sys
@@ -65,20 +63,20 @@ def worktree(path: str | Path, name: str | None = None, outputs: bool = False) -
 
 def package(import_name: str, name: str | None = None) -> Repository:
     """Find a package by import or distribution name, without importing."""
+    from importlib.metadata import packages_distributions
+
     module = import_name.strip()
     root = _package_folder(module)
     if root is None:  # scikit-learn is imported as sklearn
         target = plain_name(module)
-        for imported, distributions in importlib.metadata.packages_distributions().items():
+        for imported, distributions in packages_distributions().items():
             if (
                 target in map(plain_name, distributions)
                 and (root := _package_folder(imported)) is not None
             ):
                 break
     if root is None:
-        candidates = [
-            n for n in importlib.metadata.packages_distributions() if not n.startswith("_")
-        ]
+        candidates = [n for n in packages_distributions() if not n.startswith("_")]
         raise SourceError(
             f"No package {import_name!r} is installed in {sys.prefix}."
             f"{did_you_mean(module, candidates)} Install it, or give its folder: "
@@ -138,6 +136,8 @@ def _package(root: Path, name: str | None) -> Repository:
 
 def _distribution_at(root: Path) -> tuple[str, str, str]:
     """Return a distribution, version and RECORD digest, or empty strings."""
+    from importlib.metadata import Distribution
+
     folder = root.parent
     if (folder / "os.py").is_file():  # the standard library: each of its packages counts alone
         return (
@@ -156,7 +156,7 @@ def _distribution_at(root: Path) -> tuple[str, str, str]:
         files = _text(path / "RECORD")
         listed = f"\n{root.name}/" in files or files.startswith(f"{root.name}/")
         if listed or root.name in _text(path / "top_level.txt").split():
-            entry = importlib.metadata.Distribution.at(path)
+            entry = Distribution.at(path)
             return (
                 entry.name,
                 entry.version,
@@ -175,15 +175,10 @@ def _text(path: Path) -> str:
 
 
 def _is_only_package(root: Path, distribution: str) -> bool:
-    files = next(
-        (
-            entry.read_text("RECORD") or ""
-            for entry in importlib.metadata.distributions(
-                name=distribution, path=[str(root.parent)]
-            )
-        ),
-        "",
-    )
+    from importlib.metadata import distributions
+
+    entries = distributions(name=distribution, path=[str(root.parent)])
+    files = next((entry.read_text("RECORD") or "" for entry in entries), "")
     tops = {path.partition("/")[0] for path in re.findall(r"^([^,\n]+/__init__\.py),", files, re.M)}
     return {top for top in tops if not top.startswith("_")} <= {root.name}
 
@@ -191,8 +186,10 @@ def _is_only_package(root: Path, distribution: str) -> bool:
 def _package_folder(module: str) -> Path | None:
     if not re.fullmatch(r"\w+", module):
         return None
+    from importlib.util import find_spec
+
     try:
-        spec = importlib.util.find_spec(module)
+        spec = find_spec(module)
     except (ImportError, ValueError):
         return None
     for folder in (spec.submodule_search_locations or []) if spec else []:

@@ -31,12 +31,11 @@ from ...index.update.report import Progress
 from ...index.update.subprocess_job import (
     Cancelled,
     Failure,
+    JobInput,
     Output,
     ask,
     end,
     how_it_ended,
-    read_job,
-    run_as_child,
     spawn,
 )
 from .landmarks import (
@@ -258,8 +257,7 @@ def _in_child(
 
 def main() -> None:
     """Run the child: lay out landmarks, place chunks, report progress."""
-    job = msgspec.json.decode(read_job(), type=Layout)
-    run_as_child()
+    job = msgspec.json.decode(JobInput().next(), type=Layout)
     try:
         _make(job)
         _print(Done())

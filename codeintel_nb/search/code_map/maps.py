@@ -6,14 +6,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...embedding.endpoint.models import ID_PREFIX
 from ...index.shard.shard import Shard
 from ...index.update.report import Progress
-from .landmarks import Floats
-from .layout import Projection
+
+if TYPE_CHECKING:
+    from .landmarks import Floats
+    from .layout import Projection
 
 GAP = 0.2  # between two maps, each 2 wide
 
@@ -60,9 +62,13 @@ class CodeMaps:
         return np.asarray((points + shift) / half, np.float32)
 
     def _projection(self, space: str) -> Projection:
+        from .layout import Projection
+
         folder = self._folder / space if _is_endpoint(space) else self._folder
         return self._projections.setdefault(space, Projection(folder))
 
 
 def _is_endpoint(space: str) -> bool:
+    from ...embedding.endpoint.models import ID_PREFIX
+
     return space.startswith(ID_PREFIX)

@@ -21,7 +21,6 @@ from ...scopes.globs import PathMatcher
 from ...scopes.languages import NOTEBOOK, depends_on_text, is_notebook, language_of
 from ...scopes.scope import Scope
 from ...sources.chunk import Document
-from ...sources.document import plain_document, refusal
 from ...sources.opening import TRANSIENT
 from ...sources.repository import WORKTREE
 from ...sources.source import Reader, Source
@@ -280,6 +279,8 @@ def read_document(target: UnindexedTarget, path: str) -> Document | None:
 
 
 def _document(reader: Reader, max_bytes: int, path: str) -> Document | None:
+    from ...sources.document import plain_document, refusal  # with all readers of notebooks
+
     try:
         data, _ = reader.read(path)
     except (OSError, SourceError) as error:
