@@ -17,7 +17,7 @@ from typing import IO
 import msgspec
 
 from ..errors import CodeIntelError, EngineError, SearchError
-from ..index.update.subprocess_job import Failure, end, how_it_ended, read_job, run_as_child, spawn
+from ..index.update.subprocess_job import Failure, JobInput, end, how_it_ended, spawn
 from ..operations.answers import TableAnswer
 from ..scopes.scope import Scope
 from ..search.hit import Hit
@@ -181,15 +181,12 @@ def _too_large(memory_bytes: int) -> SearchError:
 
 def main() -> None:
     """Run one query; write its header and rows, or failure."""
+    jobs = JobInput()
     import duckdb  # noqa: F401 (imported before the query arrives)
 
     from ..workspace import Workspace
 
-    line = read_job()
-    if not line:
-        return  # the parent no longer needs this spare child
-    query = msgspec.json.decode(line, type=Query, dec_hook=lambda kind, value: kind(value))
-    run_as_child()
+    query = msgspec.json.decode(jobs.next(), type=Query, dec_hook=lambda kind, value: kind(value))
     _limit_memory(query.memory_bytes)
     out = sys.stdout.buffer
     try:

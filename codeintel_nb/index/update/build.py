@@ -21,24 +21,22 @@ from ...settings import Settings
 from ...sources.languages.grammar_folder import TEMPORARY, use_grammar_folder
 from ...sources.repository import Repository
 from ..store import Snapshot, Store, StoredRepository
-from .parse_guard import ParseGuard, crashed_file
+from .parse_guard import MAX_CRASHES, ParseGuard, crashed_file
 from .plan import plan_update
 from .report import IndexReport, Progress
 from .subprocess_job import (
     Cancelled,
     Failure,
+    JobInput,
     Output,
     ask,
     end,
     how_it_ended,
-    read_job,
-    run_as_child,
     spawn,
 )
 from .updater import embedder_of, update
 
 STOP_S = 8.0  # grace period for a stopped child to write a shard
-MAX_CRASHES = 100  # per run, each on a different file
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -205,8 +203,8 @@ def _died(status: int, stored: StoredRepository, stderr: IO[bytes]) -> EngineErr
 
 def main() -> None:
     """Run the job on stdin; print progress, then the outcome."""
-    job = msgspec.json.decode(read_job(), type=Job, dec_hook=lambda kind, value: kind(value))
-    stop = run_as_child()
+    jobs = JobInput()
+    job = msgspec.json.decode(jobs.next(), type=Job, dec_hook=lambda kind, value: kind(value))
     try:
         with suppress(EngineError):  # without grammars, files are indexed by lines and counted
             use_grammar_folder(job.settings.home)
@@ -221,7 +219,7 @@ def main() -> None:
                 job.only,
                 ParseGuard(stored.folder),
                 job.avoid,
-                stop.is_set,
+                jobs.stop.is_set,
             )
         )
     except CodeIntelError as error:

@@ -30,9 +30,10 @@ from ..shard.shard import KINDS, Shard
 from ..shard.text_flags import ENDS_WITH_NEWLINE
 from ..shard.writer import ShardWriter
 from ..store import ShardRef, Snapshot, Store, StoredRepository, read_snapshot, write_snapshot
+from .known_vectors import known_vectors
 from .report import Progress
-from .subprocess_job import Cancelled, Output, ask, end, how_it_ended, read_job, run_as_child, spawn
-from .updater import embedder_of, known_vectors
+from .subprocess_job import Cancelled, JobInput, Output, ask, end, how_it_ended, spawn
+from .updater import embedder_of
 from .write_lock import COMPACTING, one_writer, sweep
 
 MAX_SMALL_SHARDS = 8  # more are merged
@@ -298,8 +299,9 @@ def main() -> None:
 
     Exit status 0 means success.
     """
-    job = msgspec.json.decode(read_job(), type=Compaction, dec_hook=lambda kind, value: kind(value))
-    run_as_child()
+    job = msgspec.json.decode(
+        JobInput().next(), type=Compaction, dec_hook=lambda kind, value: kind(value)
+    )
 
     def say(event: Progress) -> None:
         sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 MARK = "reading"
+MAX_CRASHES = 100  # per run, each on a different file
 MAX_S = 10.0  # CPU time of the process for one file; 2 MB of C++ take less than 2 s
 _SIZE = 8192  # bytes of the mark: two for the length, then the path
 # signals of a grammar's crash or timeout (SIGPROF); other signals have other senders
@@ -24,10 +25,10 @@ CRASHES = frozenset(
 class ParseGuard:
     """Mark of the file being parsed; kills after ``MAX_S``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mark: str = MARK) -> None:
         self._mark: mmap.mmap | bytearray = bytearray(_SIZE)
         # where the folder is not writable, a crash names no file
-        with suppress(OSError), (folder / MARK).open("w+b") as file:
+        with suppress(OSError), (folder / mark).open("w+b") as file:
             file.write(bytes(_SIZE))  # allocates the mark: on a full disk, later writes would fail
             file.flush()
             self._mark = mmap.mmap(file.fileno(), _SIZE)
@@ -49,7 +50,7 @@ class ParseGuard:
         self._mark[:2] = b"\0\0"
 
 
-def crashed_file(folder: Path, status: int) -> str:
+def crashed_file(folder: Path, status: int, mark: str = MARK) -> str:
     """Return the path being parsed when a process crashed.
 
     Empty if the process ended otherwise, or was parsing no file.
@@ -57,7 +58,7 @@ def crashed_file(folder: Path, status: int) -> str:
     if status not in CRASHES:
         return ""
     try:
-        mark = (folder / MARK).read_bytes()
+        marked = (folder / mark).read_bytes()
     except OSError:
         return ""
-    return mark[2 : 2 + int.from_bytes(mark[:2], "little")].decode("utf-8", "surrogateescape")
+    return marked[2 : 2 + int.from_bytes(marked[:2], "little")].decode("utf-8", "surrogateescape")

@@ -11,7 +11,7 @@ import numpy as np
 from ...embedding.embedder import Embedder
 from ...files import replace, storage_errors
 from ..shard.arrays import Array
-from ..shard.writer import Known
+from ..shard.contents import Known
 
 FILE = "endpoint.part"
 

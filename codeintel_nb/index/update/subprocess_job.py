@@ -23,6 +23,7 @@ import msgspec
 from ...errors import CodeIntelError, named_error
 
 STOP = b"stop"  # line sent to a child
+NICENESS = 10
 
 
 def spawn(
@@ -159,41 +160,36 @@ def how_it_ended(status: int, said: IO[bytes]) -> str:
     return f"{how}{hint}{f' Its last message: {last[-1][:300]}' if last else ''}"
 
 
-_behind_job = b""  # input read past the job
+class JobInput:
+    """Input of a child: jobs, one a line, and requests to stop the current one.
 
-
-def read_job() -> bytes:
-    """Read the job from ``ask``; empty if the pipe closed.
-
-    Called in the child, before ``run_as_child``.
+    The child exits when its input closes, so it does not outlive its parent. Its priority is low.
     """
-    global _behind_job
-    parts = list[bytes]()
-    while block := os.read(0, 1 << 20):  # not sys.stdin, which would buffer the rest
-        line, newline, behind = block.partition(b"\n")
-        parts.append(line)
-        if newline:
-            _behind_job = behind
-            return b"".join(parts)
-    return b""
 
+    def __init__(self) -> None:
+        self.stop = threading.Event()  # set when the parent asks to stop the job
+        self._jobs: queue.Queue[bytes] = queue.Queue()
+        if hasattr(os, "nice"):
+            os.nice(max(0, NICENESS - os.nice(0)))
+        threading.Thread(target=self._read, daemon=True).start()
 
-def run_as_child() -> threading.Event:
-    """Lower the child's priority; exit when the parent's pipe closes.
+    def next(self) -> bytes:
+        """Wait for the next job."""
+        return self._jobs.get()
 
-    Return an event, set when the parent asks the child to stop.
-    """
-    stop = threading.Event()
-    if _behind_job.startswith(STOP):
-        stop.set()
-    threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
-    if hasattr(os, "nice"):
-        os.nice(10)
-    return stop
+    def _read(self) -> None:
+        line = b""
+        while block := os.read(0, 1 << 20):  # not sys.stdin: its lock would be held at exit
+            first, *others = block.split(b"\n")
+            line += first
+            for other in others:
+                self._take(line)
+                line = other
+        os._exit(1)
 
-
-def _end_with_parent(stop: threading.Event) -> None:
-    while block := os.read(0, 4096):  # not sys.stdin: its lock would be held at interpreter exit
-        if block.startswith(STOP):
-            stop.set()
-    os._exit(1)
+    def _take(self, line: bytes) -> None:
+        if line == STOP:
+            self.stop.set()
+        else:
+            self.stop.clear()
+            self._jobs.put(line)
