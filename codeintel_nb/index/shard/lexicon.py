@@ -82,6 +82,21 @@ class LexiconBuilder:
                 )
                 self._word_ends.append(len(self._word_terms))
 
+    def extend(self, other: LexiconBuilder) -> None:
+        """Append the terms of the next chunks."""
+        own = self._terms
+        ids = np.array([own.setdefault(term, len(own)) for term in other._terms], np.uint32)
+        self._postings += [
+            (ids[terms], chunks + np.uint32(self._chunks), counts)
+            for terms, chunks, counts in other._postings
+        ]
+        self._lengths += other._lengths
+        self._chunks += other._chunks
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the cache of words."""
+        return {**self.__dict__, "_word_ids": {}, "_word_terms": None, "_word_ends": None}
+
     def write(self, path: Path) -> None:
         hashes = np.fromiter(map(hash_of, self._terms), np.uint64, len(self._terms))
         by_hash = np.argsort(hashes)

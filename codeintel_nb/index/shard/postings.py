@@ -111,9 +111,20 @@ class PostingsBuilder:
             self._starts += [base + start for start in starts[first + 1 : first + _BATCH + 1]]
         del self._tail[: starts[-1]]
 
-    def write(self, path: Path) -> None:
+    def end_piece(self) -> None:
+        """End the last block."""
         if self._tail:
             self._cut(final=True)
+
+    def extend(self, other: PostingsBuilder) -> None:
+        """Append the postings of the next files; both have ended their pieces."""
+        blocks, base = len(self._starts) - 1, self._starts[-1]
+        self._batches += [(first + blocks, keys) for first, keys in other._batches]
+        self._joints += [joints + np.array([blocks, 0], np.uint32) for joints in other._joints]
+        self._starts += [base + start for start in other._starts[1:]]
+
+    def write(self, path: Path) -> None:
+        self.end_piece()
         # rows of (block, code)
         halves = np.empty(
             (sum(len(keys) for _, keys in self._batches) + sum(map(len, self._joints)), 2), "<u4"

@@ -1,0 +1,245 @@
+"""Contents of a shard, collected from documents before it is written.
+
+They may be collected in pieces, each by another process, and put together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from bisect import bisect_right
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...embedding.embedder import Embedder, StaticEmbedder, embedder_input
+from ...embedding.words import WORD, hash_of, names_of
+from ...sources.chunk import Document, decoded
+from ...sources.opening import FileState
+from .arrays import Array
+from .codes import check_range, encode
+from .lexicon import LexiconBuilder
+from .postings import PostingsBuilder
+from .shard import HALF, KINDS
+from .text_flags import IS_ASCII, flags_of, is_plain
+
+Known = Callable[[Array], tuple[Array, Array]]
+
+
+class Contents:
+    """Files, chunks, symbols, words and codes of documents in path order.
+
+    ``known`` maps digests of embedder inputs to a mask of those with codes, and these codes.
+    ``keep`` receives the digests and codes of each new batch.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        known: Known | None = None,
+        keep: Callable[[Array, Array], None] | None = None,
+    ) -> None:
+        self._embedder: Embedder | None = embedder
+        self._known, self._keep = known, keep
+        self.content_bytes = 0
+        self.embedded = self.reused = 0
+        self.lexicon = LexiconBuilder()
+        self.postings = PostingsBuilder()
+        self._pending: list[tuple[str, str]] = []  # path and text of chunks to embed
+        self.codes: list[Array] = []
+        self.digests: list[Array] = []
+        self.files: list[tuple[Any, ...]] = []
+        self.chunks: list[tuple[Any, ...]] = []
+        self.is_plain: list[bool] = []  # of each chunk
+        self.labels: list[str] = []
+        self.symbols: list[tuple[Any, ...]] = []
+        self.symbol_chunks: list[int] = []
+        self.definitions: list[tuple[int, int, int]] = []
+        self.languages: dict[str, int] = {}
+
+    def add(self, document: Document, state: FileState) -> None:
+        """Add a document and the state of its file."""
+        file = len(self.files)
+        self.postings.add(document.content)
+        offset = self.content_bytes
+        first_chunk = len(self.chunks)
+        lines = document.content.split(b"\n")
+        flags = flags_of(document)
+        language = self._language(document.language)
+        for chunk in document.chunks:
+            text = b"\n".join(lines[chunk.start_line - 1 : chunk.end_line]) + b"\n"
+            self._pending.append((document.path, decoded(text)))
+            cell = -1 if chunk.cell is None else chunk.cell
+            own = self._language(chunk.language or document.language)
+            self.chunks.append(
+                (file, offset, chunk.start_line, chunk.end_line, KINDS.index(chunk.kind), cell, own)
+            )
+            self.is_plain.append(bool(flags & IS_ASCII) or is_plain(text))
+            self.labels.append(chunk.symbol)
+            offset += len(text)
+        self.content_bytes += len(document.content)
+        self.files.append(
+            (
+                document.path,
+                language,
+                flags,
+                first_chunk,
+                offset - len(document.content),
+                len(lines) - 1,
+                document.content_hash,
+                *state,
+            )
+        )
+        self._add_symbols(document, file, first_chunk)
+        assert self._embedder is not None
+        while len(self._pending) >= self._embedder.batch:
+            self._embed_batch(self._embedder)
+
+    def end_piece(self) -> None:
+        """Embed what is pending, and end the last block of text.
+
+        So the contents are the same whether a piece is collected here or elsewhere.
+        """
+        while self._pending:
+            assert self._embedder is not None
+            self._embed_batch(self._embedder)
+        self.postings.end_piece()
+
+    def _language(self, name: str) -> int:
+        return self.languages.setdefault(name, len(self.languages))
+
+    def _add_symbols(self, document: Document, file: int, first_chunk: int) -> None:
+        begins = [chunk.start_line for chunk in document.chunks]
+        for symbol in document.symbols:
+            number = len(self.symbols)
+            self.symbols.append((file, *symbol))
+            self.symbol_chunks.append(first_chunk + bisect_right(begins, symbol.start_line) - 1)
+            for name in names_of(symbol.name):
+                self.definitions.append(
+                    (hash_of(name.lower()) & HALF, hash_of(name) & HALF, number)
+                )
+
+    def _embed_batch(self, embedder: Embedder) -> None:
+        self._embed(self._pending[: embedder.batch], embedder)
+        del self._pending[: embedder.batch]
+
+    def _embed(self, chunks: list[tuple[str, str]], embedder: Embedder) -> None:
+        """Embed some chunks (path, text), and add their words to the lexicon."""
+        words = [WORD.findall(text) for _, text in chunks]
+        self.lexicon.add_words(
+            [
+                [*own, *WORD.findall(path_words(path))]
+                for own, (path, _) in zip(words, chunks, strict=True)
+            ]
+        )
+        paths = [path for path, _ in chunks]
+        inputs = [embedder_input(path, text) for path, text in chunks]
+        digests = np.array([_digest(text) for text in inputs], np.uint64)
+        codes = np.zeros((len(inputs), embedder.dim), np.uint8)
+        fresh = np.ones(len(inputs), bool)
+        if self._known is not None:
+            matches, their_codes = self._known(digests)
+            codes[matches] = their_codes
+            fresh[matches] = False
+        new = np.flatnonzero(fresh)
+        if len(new):
+            vectors = _vectors(embedder, [(paths[i], words[i], inputs[i]) for i in new.tolist()])
+            if embedder.is_remote:
+                check_range(vectors)
+            codes[new] = encode(vectors)
+            if self._keep is not None:
+                self._keep(digests[new], codes[new])
+        self.embedded += len(new)
+        self.reused += len(inputs) - len(new)
+        self.codes.append(codes)
+        self.digests.append(digests)
+
+    def extend(self, other: Contents) -> None:
+        """Append the contents of the next files, a piece ended by ``end_piece``."""
+        files, chunks, symbols = len(self.files), len(self.chunks), len(self.symbols)
+        languages = [self._language(name) for name in other.languages]
+        for path, language, flags, first, start, *rest in other.files:
+            self.files.append(
+                (
+                    path,
+                    languages[language],
+                    flags,
+                    first + chunks,
+                    start + self.content_bytes,
+                    *rest,
+                )
+            )
+        for file, offset, *lines, kind, cell, own in other.chunks:
+            self.chunks.append(
+                (file + files, offset + self.content_bytes, *lines, kind, cell, languages[own])
+            )
+        self.symbols += [(file + files, *rest) for file, *rest in other.symbols]
+        self.symbol_chunks += [chunk + chunks for chunk in other.symbol_chunks]
+        self.definitions += [
+            (folded, exact, number + symbols) for folded, exact, number in other.definitions
+        ]
+        self.is_plain += other.is_plain
+        self.labels += other.labels
+        self.codes += other.codes
+        self.digests += other.digests
+        self.lexicon.extend(other.lexicon)
+        self.postings.extend(other.postings)
+        self.content_bytes += other.content_bytes
+        self.embedded += other.embedded
+        self.reused += other.reused
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_embedder": None, "_known": None, "_keep": None}
+
+
+class Piece:
+    """Contents of some neighbouring files with their text, for another process."""
+
+    def __init__(self, embedder: Embedder, known: Known | None = None) -> None:
+        self.contents = Contents(embedder, known)
+        self.texts: list[bytes] = []
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def add(self, document: Document, state: FileState) -> None:
+        """Add a document and the state of its file."""
+        self.contents.add(document, state)
+        self.texts.append(document.content)
+
+    def save(self, path: Path) -> None:
+        """Write the piece; only a process of the same build reads it."""
+        self.contents.end_piece()
+        with path.open("wb") as file:
+            pickle.dump(self, file, pickle.HIGHEST_PROTOCOL)
+
+    @staticmethod
+    def load(path: Path) -> Piece:
+        with path.open("rb") as file:
+            piece: Piece = pickle.load(file)
+        return piece
+
+
+def _vectors(embedder: Embedder, chunks: list[tuple[str, list[str], str]]) -> Array:
+    """Return vectors of chunks (path, words, embedder input).
+
+    The static table needs no embedder input.
+    """
+    if isinstance(embedder, StaticEmbedder):
+        return embedder.embed_words([[*WORD.findall(path), *words] for path, words, _ in chunks])
+    return embedder.embed_code([text for _, _, text in chunks])
+
+
+def path_words(path: str) -> str:
+    """Return a path's BM25 words: stem twice, last three folders."""
+    folder, _, name = path.rpartition("/")
+    stem = name.rpartition(".")[0] or name
+    return f"{stem} {stem} {' '.join(folder.split('/')[-3:])}"
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(
+        hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little"
+    )
