@@ -18,7 +18,9 @@ class Settings(msgspec.Struct, frozen=True):
     home: Path
     max_file_bytes: int = 2_000_000  # of searched text; of a notebook, that of its cells
     max_notebook_bytes: int = 100_000_000  # of a notebook's file, pictures in its outputs included
-    shard_bytes: int = 250_000_000  # text in one shard; a larger shard takes more memory to build
+    shard_bytes: int = 64_000_000  # text in one shard; a larger shard takes more memory to build
+    piece_bytes: int = 4_000_000  # text that a process of a large build reads at a time
+    build_workers: int = 0  # processes of a large build; 0: as many as the machine has room for
     # read to count matches beyond a search's limit; after that the total is a lower bound
     count_bytes: int = 256_000_000
     # chunks in scope; with more, a semantic search compares coarse codes first
@@ -35,7 +37,8 @@ class Settings(msgspec.Struct, frozen=True):
         """Return settings with the environment's variables applied.
 
         They are ``CODEINTEL_HOME``, ``CODEINTEL_MAX_FILE_BYTES``, ``CODEINTEL_MAX_NOTEBOOK_BYTES``,
-        ``CODEINTEL_COUNT_BYTES``, ``CODEINTEL_FULL_SCAN_CHUNKS`` and ``SESSION_MAX_AGE_SECONDS``.
+        ``CODEINTEL_COUNT_BYTES``, ``CODEINTEL_FULL_SCAN_CHUNKS``, ``CODEINTEL_BUILD_WORKERS`` and
+        ``SESSION_MAX_AGE_SECONDS``.
         ``home`` comes before ``CODEINTEL_HOME``, and that before the user's data folder.
 
         Raises
@@ -61,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True):
             max_notebook_bytes=_bytes(environment, "CODEINTEL_MAX_NOTEBOOK_BYTES", 100_000_000),
             count_bytes=_bytes(environment, "CODEINTEL_COUNT_BYTES", 256_000_000),
             full_scan_chunks=_count(environment, "CODEINTEL_FULL_SCAN_CHUNKS", 300_000),
+            build_workers=_workers(environment),
             session_max_age_s=_number(environment, "SESSION_MAX_AGE_SECONDS", 3600.0),
         )
 
@@ -81,6 +85,11 @@ def _user_data_folder() -> str:
 
 def _bytes(environment: Mapping[str, str], name: str, default: int) -> int:
     return _count(environment, name, default, "byte")
+
+
+def _workers(environment: Mapping[str, str]) -> int:
+    name = "CODEINTEL_BUILD_WORKERS"
+    return _count(environment, name, 0, "worker") if environment.get(name) else 0
 
 
 def _count(environment: Mapping[str, str], name: str, default: int, of: str = "chunk") -> int:

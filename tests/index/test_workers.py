@@ -1,0 +1,200 @@
+"""Builds by several worker processes: the same shards, and no harm from one that dies."""
+
+import os
+import threading
+
+import msgspec
+import psutil
+import pytest
+
+from codeintel_nb import Workspace
+from codeintel_nb.errors import EngineError
+from codeintel_nb.index.shard.manifest import read_manifest
+from codeintel_nb.index.store import read_snapshot
+from codeintel_nb.index.update import machine
+from codeintel_nb.settings import Settings
+from tests.conftest import write_tree
+from tests.index.test_guard import FAILED, FAULTS
+from tests.live import children_of
+
+WORKER = "codeintel_nb.index.update.workers"
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return write_tree(
+        tmp_path / "tree",
+        {
+            f"part{n % 7}/f{n:03}.py": "".join(
+                f"def function_{n}_{i}(value):\n    return value + {i}\n\n\n" for i in range(30)
+            )
+            for n in range(120)
+        },
+    )
+
+
+@pytest.fixture
+def opened(tmp_path):
+    workspaces = []
+
+    def opened(name, workers, shard_bytes=120_000, piece_bytes=9_000):
+        settings = msgspec.structs.replace(
+            Settings.from_environment(tmp_path / name),
+            build_workers=workers,
+            shard_bytes=shard_bytes,
+            piece_bytes=piece_bytes,
+        )
+        workspaces.append(Workspace(settings, follow=False))
+        return workspaces[-1]
+
+    yield opened
+    for workspace in workspaces:
+        workspace.close()
+
+
+def parts(workspace):
+    """Return the parts of each shard, with their checksums."""
+    (stored,) = workspace._repositories.all()
+    return [
+        read_manifest(stored.shards / ref.id).parts for ref in read_snapshot(stored.folder).shards
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shard_bytes", "shards"), [(12_000, range(12, 99)), (120_000, range(2, 9)), (10**7, [1])]
+)
+def test_any_number_of_workers_writes_the_same_shards(opened, tree, shard_bytes, shards):
+    (tree / "part1" / "photo.py").write_bytes(b"\0")
+    (tree / "part3" / "empty.bin").write_bytes(b"\0")
+    alone, together = opened("alone", 1, shard_bytes), opened("together", 3, shard_bytes)
+    first = alone.index(tree)
+    second = together.index(tree)
+    assert len(parts(alone)) in shards
+    assert parts(alone) == parts(together)
+    assert msgspec.structs.replace(first, seconds=0) == msgspec.structs.replace(second, seconds=0)
+    assert alone.status()[0].examples == together.status()[0].examples != {}
+    (tree / "part2" / "f002.py").write_text("def changed(): ...\n")
+    (tree / "part4" / "f004.py").unlink()
+    for workspace in (alone, together):
+        report = workspace.index(tree)
+        assert (report.indexed, report.removed) == (1, 1)
+        report = workspace.refresh(report.repository, rebuild=True)
+        assert (report.files, report.embedded) == (119, 0), "vectors are reused"
+    assert parts(alone) == parts(together)
+
+
+def test_progress_of_workers_adds_up(opened, tree):
+    events = []
+    report = opened("home", 2).index(tree, progress=events.append)
+    reading = [event for event in events if event.stage in ("indexing", "writing")]
+    assert len({event.files_total for event in reading}) == 1
+    assert reading[-1].files_total == report.files
+    assert sorted(event.share for event in reading) == [event.share for event in reading]
+
+
+@pytest.fixture
+def faulty(tmp_path, monkeypatch, opened):
+    write_tree(tmp_path / "faults", {"sitecustomize.py": FAULTS})
+    path = [str(tmp_path / "faults"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    return opened("home", 2)
+
+
+def test_crash_of_a_worker_costs_only_its_file(faulty, tree):
+    (tree / "part3" / "f0.py").write_text("def it_crashes(): ...\n")
+    (tree / "part5" / "f0.py").write_text("def it_crashes_too(): ...\n")
+    report = faulty.index(tree, name="tree")
+    assert (report.files, report.skipped[FAILED]) == (122, 2)
+    assert len(faulty.search_text("it_crashes")) == 2
+    assert not children_of(os.getpid(), WORKER, recursive=True)
+    (stored,) = faulty._repositories.all()
+    assert not [*stored.folder.glob("reading-*")]
+
+
+def test_killed_worker_ends_the_build_with_advice(faulty, tree):
+    (tree / "part3" / "f0.py").write_text("# is killed\n")
+    with pytest.raises(EngineError, match=r"killed by SIGKILL.*set CODEINTEL_BUILD_WORKERS=1"):
+        faulty.index(tree, name="tree")
+    (tree / "part3" / "f0.py").unlink()
+    assert faulty.index(tree, name="tree").files == 120
+
+
+@pytest.mark.parametrize("rebuild", [False, True])
+def test_cancelled_workers_keep_what_they_read(opened, tree, rebuild):
+    workspace = opened("home", 2)
+    if rebuild:
+        workspace.index(tree, name="tree")
+        old = parts(workspace)
+    cancel = threading.Event()
+
+    def stop(progress):
+        if progress.files_done:
+            cancel.set()
+
+    with pytest.raises(EngineError, match="was stopped"):
+        workspace.index(tree, name="tree", progress=stop, cancel=cancel, rebuild=rebuild)
+    if rebuild:
+        assert parts(workspace) == old
+    assert not children_of(os.getpid(), WORKER, recursive=True)
+    assert workspace.index(tree, name="tree").files == 120
+    assert len({hit.path for hit in workspace.search_text("def function_", limit=0)}) == 120
+
+
+def test_workers_end_with_the_process_that_started_them(opened, tree):
+    workspace, seen = opened("home", 2), []
+
+    def kill(progress):
+        if progress.stage == "indexing" and not seen:
+            seen.extend(children_of(os.getpid(), WORKER, recursive=True))
+            for child in children_of(os.getpid(), "codeintel_nb.index.update.build"):
+                child.kill()
+
+    with pytest.raises(EngineError, match="killed by SIGKILL"):
+        workspace.index(tree, name="tree", progress=kill)
+    assert len(seen) == 2
+    psutil.wait_procs(seen, 10)
+    assert not any(one.is_running() for one in seen)
+    assert workspace.index(tree, name="tree").files == 120
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({}, 8),
+        ({"cpu.max": "max 100000\n"}, 8),
+        ({"cpu.max": "150000 100000\n"}, 2),
+        ({"memory.max": "2000000000", "memory.current": "300000000", "memory.stat": "x 1\n"}, 2),
+        (
+            {
+                "memory.max": "2000000000",
+                "memory.current": "1900000000",
+                "memory.stat": "active_file 1\ninactive_file 1600000000\n",
+            },
+            2,
+        ),
+        ({"memory.max": "100000000", "memory.current": "1", "memory.stat": ""}, 1),
+        ({"memory.max": "max", "memory.current": "1", "memory.stat": ""}, 8),
+    ],
+)
+def test_workers_fit_the_processors_and_memory_of_a_container(
+    tmp_path, monkeypatch, limits, expected
+):
+    monkeypatch.setattr(machine, "_GROUP", write_tree(tmp_path / "group", limits or {"x": ""}))
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda pid: range(8), raising=False)
+    memory = psutil.virtual_memory()._replace(available=64 * 10**9)
+    monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: memory)
+    assert machine.fitting_workers() == expected
+    monkeypatch.setattr(
+        machine.psutil, "virtual_memory", lambda: memory._replace(available=1_700_000_000)
+    )
+    assert machine.fitting_workers() == min(expected, 2)
+
+
+def test_small_tree_starts_no_worker(opened, tree):
+    workspace, seen = opened("home", 0), []
+
+    def look(progress):
+        seen.extend(children_of(os.getpid(), WORKER, recursive=True))
+
+    assert workspace.index(tree, progress=look).files == 120
+    assert seen == []
