@@ -11,7 +11,6 @@ import msgspec
 from .errors import EngineError
 from .index.shard.cache import Shards
 from .index.store import Snapshot, StoredRepository
-from .index.update.compact import compact_in_child, to_merge
 from .index.update.report import Progress
 from .settings import Settings
 
@@ -33,6 +32,8 @@ class Compactor:
         cancel: threading.Event | None,
     ) -> None:
         """Merge a repository's shards if due."""
+        from .index.update.compact import compact_in_child, to_merge
+
         repository = stored.repository
         if not to_merge(
             snapshot,

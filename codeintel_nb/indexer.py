@@ -1,4 +1,7 @@
-"""Indexer: index, update, watch and remove repositories."""
+"""Indexer: index, update, watch and remove repositories.
+
+What a run needs is imported by the run: a command that searches starts faster.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import msgspec
@@ -15,8 +19,6 @@ from .compactor import Compactor
 from .errors import IndexingCancelled, ShardError, SourceError
 from .index.shard.cache import Shards
 from .index.store import REMOVED, Store, StoredRepository
-from .index.update.build import InterruptedAtEnd, build, unchanged
-from .index.update.plan import plan_update
 from .index.update.report import NOTHING, IndexReport, Progress
 from .index.update.stops import (
     clear_rebuild,
@@ -28,13 +30,15 @@ from .index.update.stops import (
 )
 from .index.update.write_lock import one_writer
 from .index.watch.tree import Freshness
-from .index.watch.watcher import Watcher
-from .outlay import Outlay, check_allowed, outlay_of, with_embedder
 from .repositories import Repositories
 from .settings import Settings
 from .sources import repository as sources
 from .sources.own_index import check_is_indexable
 from .sources.repository import Repository
+
+if TYPE_CHECKING:
+    from .index.watch.watcher import Watcher
+    from .outlay import Outlay
 
 
 class Indexer:
@@ -73,6 +77,8 @@ class Indexer:
         ------
         SourceError : the folder cannot be indexed; its name belongs to another repository.
         """
+        from .outlay import with_embedder
+
         # before a description of it is stored
         check_is_indexable(repository.root, self._settings.home)
         former = same = None
@@ -109,6 +115,8 @@ class Indexer:
         None if no consent is needed. Raises like ``outlay_of``, and SourceError for an unreadable
         folder.
         """
+        from .outlay import outlay_of, with_embedder
+
         same = next(
             (
                 stored.repository
@@ -152,6 +160,8 @@ class Indexer:
         snapshot = self._repositories.snapshot(stored)
         if not (snapshot.complete and snapshot.shards and Path(existing.root).is_dir()):
             return None
+        from .index.update.build import unchanged
+
         return unchanged(existing, snapshot, snapshot.files, snapshot.skipped, snapshot.secrets)
 
     def _built(
@@ -163,6 +173,9 @@ class Indexer:
         only: Sequence[str] | None = None,
         requested: bool = True,
     ) -> IndexReport:
+        from .index.update.build import InterruptedAtEnd, build
+        from .outlay import check_allowed
+
         check_allowed(self._settings, repository)
         folder = self._store.folder_of(repository.name)
         rebuild = rebuild or (only is None and is_rebuild_due(folder))
@@ -274,6 +287,8 @@ class Indexer:
         Watches all of them by default. ``updated`` gets the report of each run that changed an
         index, ``failed`` a repository's name and an error message.
         """
+        from .index.watch.watcher import Watcher
+
         followed = (
             [self.repository(name) for name in names]
             if names
@@ -302,6 +317,8 @@ class Indexer:
 
         Compares these paths only; the whole folder if None.
         """
+        from .index.update.plan import plan_update
+
         try:
             return not plan_update(
                 self._store.stored(repository), self._settings, None, only=paths

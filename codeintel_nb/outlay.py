@@ -55,11 +55,6 @@ class Outlay(msgspec.Struct, frozen=True):
         )
 
 
-def embedded_by(repository: Repository, embed: str, allow_host: str = "") -> Repository:
-    """Return the repository with an entry of ``embedders.toml`` as its embedder."""
-    return msgspec.structs.replace(repository, embedder=embed, allowed_host=allow_host)
-
-
 def with_embedder(repository: Repository, existing: Repository | None) -> Repository:
     """Return the repository with the requested embedder, or else that of its index."""
     if existing is None or repository.embedder not in ("", existing.embedder):

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import uuid4
 
@@ -24,6 +23,7 @@ from .index.shard.cache import Shards
 from .index.store import Store
 from .index.update.report import IndexReport, Progress, RepositoryStatus
 from .index.watch.tree import Freshness
+from .indexer import Indexer
 from .projects import Projects
 from .repositories import Repositories, View
 from .scopes.scope import EVERYTHING, Scope
@@ -39,12 +39,11 @@ from .search.results import Coverage, Results
 from .search.table import MAX_ROWS, MEMORY_LIMIT, Table
 from .searches import Searches
 from .settings import Settings
-from .sources.repository import Repository, package, worktree
+from .sources.repository import Repository, embedded_by, package, worktree
 from .statuses import status_of
 
 if TYPE_CHECKING:
     from .index.watch.watcher import Watcher
-    from .indexer import Indexer
 
 _T = TypeVar("_T")
 
@@ -78,21 +77,8 @@ class Workspace(Searches):
         self._repositories = Repositories(settings, store, self._engine, shards, here)
         self._files = CurrentFiles(settings, self._engine, shards, self._freshness, here)
         self._projects = Projects(self._repositories)
-        self._look_here, self._follow = look_here, follow
-
-    @cached_property
-    def indexer(self) -> Indexer:
-        """Return the indexer of the home."""
-        from .indexer import Indexer
-
-        return Indexer(
-            self.settings,
-            self._store,
-            self._repositories,
-            self._shards,
-            self._freshness,
-            self._look_here,
-            self._follow,
+        self.indexer = Indexer(
+            settings, store, self._repositories, shards, self._freshness, look_here, follow
         )
 
     @classmethod
@@ -135,8 +121,6 @@ class Workspace(Searches):
         names an entry of ``embedders.toml``, or ``builtin``; by default the embedder stays.
         ``allow_host`` consents to sending the code to that host.
         """
-        from .outlay import embedded_by
-
         folder = worktree(os.fspath(path), name, outputs)
         source = embedded_by(folder, embed, allow_host)
         return self.indexer.index(source, progress, cancel, rebuild)
@@ -156,8 +140,6 @@ class Workspace(Searches):
         It is indexed whole: ignore files are not read. For ``embed`` and ``allow_host`` see
         ``index``.
         """
-        from .outlay import embedded_by
-
         source = embedded_by(package(import_name, name), embed, allow_host)
         return self.indexer.index(source, progress, cancel, rebuild)
 
@@ -211,8 +193,7 @@ class Workspace(Searches):
 
     def close(self) -> None:
         """Stop background work and release the mapped files."""
-        if "indexer" in self.__dict__:  # it was used
-            self.indexer.close()
+        self.indexer.close()
         self._freshness.close()
         self._engine.close()
         self._embedders.close()

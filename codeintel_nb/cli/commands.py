@@ -25,7 +25,7 @@ from ..output.terminal import emit, emit_json
 from ..scopes.scope import EVERYTHING
 from ..search.results import Results
 from ..search.table import Table
-from ..sources.repository import package, worktree
+from ..sources.repository import embedded_by, package, worktree
 from ..workspace import Workspace
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ FOUND, NONE, ERROR = 0, 1, 2
 
 
 def index(args: argparse.Namespace, workspace: Workspace) -> int:
-    from ..outlay import embedded_by
-
     repository = (
         package(args.package, args.name)
         if args.package

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from heapq import nsmallest
 
-from ..search.hit import Hit, path_order
+import numpy as np
+
+from ..index.shard.shard import Shard
+from ..search.hit import path_order
+from ..search.lazy_hits import LazyHits, Segment
 from ..search.query import Bounds, SymbolQuery
 from ..search.results import Reason
-from ..search.symbols import FoundSymbol, find_alike, find_symbols, in_scope, symbol_hits
+from ..search.symbols import FoundSymbol, SymbolMatches, find_alike, find_symbols, in_scope
 from .engine import Answer, OpenShards, Target
+
+_Match = tuple[str, Shard, FoundSymbol]  # of a repository
 
 
 def symbol_search(
@@ -40,33 +45,35 @@ def symbol_search(
             for one in find_alike(shard, counts, query)
         ]
 
-    def order(
-        match: tuple[Target, FoundSymbol],
-    ) -> tuple[float, int, tuple[str, list[str]], int]:
-        target, one = match
-        shard = shards.shard_of(target)
-        return (
-            -one.score,
-            one.length,
-            path_order(target.repo, shard.paths[int(shard.symbol_file[one.number])]),
-            one.number,
-        )
-
-    first = nsmallest(query.limit, matches, key=order)
+    by_name = [(target.repo, shards.shard_of(target), one) for target, one in matches]
+    first = _first(by_name, query.limit)
     matched = time.perf_counter()
-    by_symbol: dict[tuple[str, int], Hit] = {}
-    for target in targets:
-        ones = [one for of, one in first if of is target]
-        hits_here = symbol_hits(shards.shard_of(target), target.repo, ones)
-        by_symbol |= {
-            (target.shard, one.number): hit for one, hit in zip(ones, hits_here, strict=True)
-        }
-    hits = [by_symbol[target.shard, one.number] for target, one in first]
+    lazy = LazyHits([Segment(SymbolMatches(first), 0, len(first))])
+    # an older shard is read now, while a search may be repeated
+    is_old = any(shard.details is None for shard in {shard for _, shard, _ in first})
     timings = {
         "match": (matched - began) * 1000,
         "read": (time.perf_counter() - matched) * 1000,
     }
+    hits = tuple(lazy) if is_old else lazy
     reason: Reason = (
         bounds.reason() if bounds.reached() else "limit" if len(matches) > len(hits) else ""
     )
     return Answer(hits, len(matches), reason, timings, not bounds.reached())
+
+
+def _first(matches: list[_Match], limit: int | None) -> list[_Match]:
+    """Return the first matches: by score, then the shorter name, then by path and line."""
+    keys = np.array([(-one.score, one.length) for _, _, one in matches]).reshape(-1, 2)
+    order = np.lexsort((keys[:, 1], keys[:, 0]))
+    if limit is not None and len(matches) > limit:
+        last = keys[order[limit - 1]]
+        ties = (keys[order] == last).all(axis=1)
+        order = order[: max(limit, int(np.flatnonzero(ties)[-1]) + 1)]
+
+    def place(number: int) -> tuple[float, float, tuple[str, list[str]], int]:
+        repo, shard, one = matches[number]
+        path = shard.paths[int(shard.symbol_file[one.number])]
+        return (-one.score, one.length, path_order(repo, path), one.number)
+
+    return [matches[number] for number in sorted(order.tolist(), key=place)[:limit]]

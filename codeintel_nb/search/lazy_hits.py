@@ -22,11 +22,13 @@ FileKey = tuple[str, list[str]]  # sort key of a file
 
 
 class Matches(Protocol):
-    """Matches of one shard in path and line order."""
-
-    repo: str
+    """Matches in their order, from which hits are built."""
 
     def __len__(self) -> int: ...
+
+    def repos(self) -> set[str]:
+        """Return the repositories with matches."""
+        ...
 
     def hits(self, begin: int, end: int) -> list[Hit]:
         """Build a range of hits."""
@@ -35,6 +37,10 @@ class Matches(Protocol):
     def columns(self, names: Sequence[str], begin: int, end: int) -> list[list[Any]]:
         """Return columns of a range, without building its hits."""
         ...
+
+
+class FileMatches(Matches, Protocol):
+    """Matches of one shard in path and line order."""
 
     def file_key(self, number: int) -> FileKey:
         """Return the sort key of a match's file."""
@@ -53,6 +59,9 @@ class EagerHits:
 
     def __len__(self) -> int:
         return len(self._hits)
+
+    def repos(self) -> set[str]:
+        return {self.repo}
 
     def hits(self, begin: int, end: int) -> list[Hit]:
         return self._hits[begin:end]
@@ -155,7 +164,7 @@ class LazyHits(Sequence[Hit]):
 
     def repos(self) -> set[str]:
         """Return the repositories with hits."""
-        return {one.matches.repo for one in self._segments}
+        return {repo for one in self._segments for repo in one.matches.repos()}
 
     def _hits(self, begin: int, end: int) -> list[Hit]:
         return [hit for one in self._within(begin, end) for hit in one.matches.hits(*one[1:])]
@@ -213,7 +222,7 @@ def enc_hook(value: object) -> object:
     raise NotImplementedError(f"{type(value).__name__} cannot be encoded as JSON")
 
 
-def merge_matches(answers: Sequence[Matches]) -> LazyHits:
+def merge_matches(answers: Sequence[FileMatches]) -> LazyHits:
     """Merge the hits of all shards in path and line order; a file is in one shard only."""
     nonempty = sorted((one for one in answers if len(one)), key=lambda one: one.file_key(0))
     if all(one.file_key(len(one) - 1) < other.file_key(0) for one, other in pairwise(nonempty)):

@@ -17,6 +17,7 @@ from ..index.shard.catalog import read_table
 from ..index.shard.shard import KINDS, Shard
 from .cells import cell_line
 from .hit import Hit
+from .lazy_hits import columns_of
 from .mask import ScopeMask
 from .query import ALIKE, Bounds, SymbolQuery
 
@@ -105,20 +106,20 @@ class _Glob:
 
 
 def _candidates(shard: Shard, needle: str, mask: Mask) -> list[int]:
-    """Return definitions in the mask containing ``needle``, ignoring case.
+    """Return definitions in the mask whose labels may contain ``needle``, ignoring case.
 
-    A match that only begins in a label counts too.
+    A match that only begins in a label counts too, as does any label that is not ASCII.
     """
-    import re2
-
-    texts, ends = shard.symbol_texts
-    if not needle or needle == "." or not len(ends):
+    labels = shard.symbol_texts
+    if not needle or needle == "." or not len(labels):
         return np.flatnonzero(mask).tolist()
-    options = re2.Options()
-    options.case_sensitive, options.log_errors, options.never_capture = False, False, True
-    pattern = re2.compile(re2.escape(needle), options)
-    starts = np.fromiter((match.start() for match in pattern.finditer(texts.tobytes())), np.int64)
-    numbers = np.unique(np.searchsorted(ends, starts, "right"))
+    blob, others = labels.folded
+    starts, text = list[int](), needle.encode("utf-8", "replace")
+    start = blob.find(text)
+    while start >= 0:
+        starts.append(start)
+        start = blob.find(text, start + 1)
+    numbers = np.union1d(labels.at(starts), others)
     return numbers[mask[numbers]].tolist()  # type: ignore[no-any-return]
 
 
@@ -134,18 +135,21 @@ def _reader(process: int) -> Any:
     return duckdb.connect(config={"threads": "1", "temp_directory": ""})
 
 
-def symbol_hits(shard: Shard, repo: str, found: Sequence[FoundSymbol]) -> list[Hit]:
-    """Return definitions' hits; FileNotFoundError if the shard was deleted."""
+def _in_parquet(shard: Shard, numbers: Sequence[int]) -> list[tuple[str, str]]:
+    """Return signatures and documentation from the tables for SQL.
+
+    Raises
+    ------
+    FileNotFoundError : the shard was deleted.
+    """
     import duckdb
 
-    if not found:
-        return []
-    files = sorted({int(shard.symbol_file[one.number]) for one in found})
+    files = sorted({int(shard.symbol_file[number]) for number in numbers})
     source = read_table(shard.folder / "symbols.parquet")
     try:
         with _reader(os.getpid()).cursor() as connection:
             rows: list[Any] = connection.execute(
-                "select file_id, start_line, end_line, name, container, signature, doc "
+                "select file_id, start_line, name, container, signature, doc "
                 f"from {source} where file_id >= {files[0]} and file_id <= {files[-1]} "
                 f"and file_id in ({', '.join(map(str, files))})"
             ).fetchall()
@@ -157,24 +161,79 @@ def symbol_hits(shard: Shard, repo: str, found: Sequence[FoundSymbol]) -> list[H
             f"The definitions of shard {shard.id} cannot be read: {str(error).splitlines()[0]} "
             "Run: codeintel doctor"
         ) from error
-    rows_by_place = {(row[0], row[1], f"{row[4]}.{row[3]}".strip(".")): row for row in rows}
+    details = {
+        (file, line, f"{container}.{name}".strip(".")): (signature, doc)
+        for file, line, name, container, signature, doc in rows
+    }
+    return [
+        details.get(
+            (
+                int(shard.symbol_file[number]),
+                int(shard.symbol_line[number]),
+                shard.symbol_label(number),
+            ),
+            ("", ""),
+        )
+        for number in numbers
+    ]
+
+
+def symbol_hits(shard: Shard, repo: str, matches: Sequence[FoundSymbol]) -> list[Hit]:
+    """Return the hits of definitions.
+
+    Raises
+    ------
+    FileNotFoundError : the shard was deleted, and has its details in Parquet only.
+    """
+    if not matches:
+        return []
+    numbers = [one.number for one in matches]
+    details = shard.details.of(numbers) if shard.details else _in_parquet(shard, numbers)
     hits = []
-    for one in found:
+    for one, (signature, doc) in zip(matches, details, strict=True):
         file = int(shard.symbol_file[one.number])
-        label = shard.symbol_label(one.number)
         start_line = int(shard.symbol_line[one.number])
-        row = rows_by_place.get((file, start_line, label))
-        _, _, end_line, _, _, signature, doc = row or (0, 0, start_line, "", "", "", "")
         chunk = shard.chunk_at(file, start_line)
         cell = int(shard.chunk_cell[chunk])
         hits.append(
             Hit(
-                repo=repo, path=shard.paths[file], start_line=start_line, end_line=end_line,
+                repo=repo, path=shard.paths[file], start_line=start_line,
+                end_line=int(shard.symbol_end_line[one.number]),
                 score=round(one.score, 4), snippet=signature, snippet_line=start_line,
                 language=shard.languages[int(shard.chunk_language[chunk])],
-                kind=KINDS[int(shard.symbol_kind[one.number])], symbol=label,
+                kind=KINDS[int(shard.symbol_kind[one.number])],
+                symbol=shard.symbol_label(one.number),
                 cell=None if cell < 0 else cell, revision=shard.revision(file),
                 signature=signature, doc=doc, cell_line=cell_line(shard, chunk, start_line),
             )
         )  # fmt: skip
     return hits
+
+
+class SymbolMatches:
+    """Matches of all shards, the best first, as lazy hits."""
+
+    def __init__(self, matches: Sequence[tuple[str, Shard, FoundSymbol]]) -> None:
+        self._matches = matches
+
+    def __len__(self) -> int:
+        return len(self._matches)
+
+    def repos(self) -> set[str]:
+        return {repo for repo, _, _ in self._matches}
+
+    def hits(self, begin: int, end: int) -> list[Hit]:
+        """Build a range of hits, shard by shard."""
+        hits = list[Hit | None]([None] * (end - begin))
+        of_shard = dict[tuple[str, Shard], list[int]]()
+        for at, (repo, shard, _) in enumerate(self._matches[begin:end]):
+            of_shard.setdefault((repo, shard), []).append(at)
+        for (repo, shard), places in of_shard.items():
+            ones = [self._matches[begin + at][2] for at in places]
+            for at, hit in zip(places, symbol_hits(shard, repo, ones), strict=True):
+                hits[at] = hit
+        return [hit for hit in hits if hit is not None]
+
+    def columns(self, names: Sequence[str], begin: int, end: int) -> list[list[Any]]:
+        """Return columns of a range."""
+        return columns_of(self.hits(begin, end), names)

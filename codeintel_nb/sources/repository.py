@@ -61,6 +61,11 @@ def worktree(path: str | Path, name: str | None = None, outputs: bool = False) -
     return Repository(check_name(name or resolved.name or "root"), str(resolved), outputs=outputs)
 
 
+def embedded_by(repository: Repository, embed: str, allow_host: str = "") -> Repository:
+    """Return the repository with an entry of ``embedders.toml`` as its embedder."""
+    return msgspec.structs.replace(repository, embedder=embed, allowed_host=allow_host)
+
+
 def package(import_name: str, name: str | None = None) -> Repository:
     """Find a package by import or distribution name, without importing."""
     from importlib.metadata import packages_distributions

@@ -15,9 +15,9 @@ from codeintel_nb.errors import EmbeddingError
 from codeintel_nb.index.update import partial_vectors
 from codeintel_nb.index.update.compact import compact_in_child
 from codeintel_nb.index.update.partial_vectors import PartialVectors, either, stored_vectors
-from codeintel_nb.outlay import embedded_by, outlay_of
+from codeintel_nb.outlay import outlay_of
 from codeintel_nb.scopes.scope import EVERYTHING, Scope
-from codeintel_nb.sources.repository import worktree
+from codeintel_nb.sources.repository import embedded_by, worktree
 
 from ..conftest import write_tree
 from .endpoint import KEY, body, refusing_longer_than, served, status, vectors_of

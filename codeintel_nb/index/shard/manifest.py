@@ -66,6 +66,23 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def check_parts(folder: Path, manifest: Manifest) -> None:
+    """Check that the parts of a shard are there, with their sizes.
+
+    Raises
+    ------
+    FileNotFoundError : a part is gone that every shard has.
+    ShardError : a part has another size.
+    """
+    for name, part in manifest.parts.items():
+        path = folder / name
+        if not path.exists():
+            if name in PARTS:
+                raise FileNotFoundError(path)
+        elif path.stat().st_size != part.size:
+            raise damaged(folder, f"{name} has {path.stat().st_size} bytes instead of {part.size}")
+
+
 def damaged(folder: Path, what: str) -> ShardError:
     return ShardError(
         f"Shard {folder.name} is damaged: {what}. To find its repository, run: codeintel doctor. "

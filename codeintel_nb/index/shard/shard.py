@@ -15,9 +15,11 @@ from ...errors import ShardError
 from ...sources.chunk import decoded
 from ...sources.opening import FileState
 from .arrays import Array, Mask, open_arrays
+from .details import PART as DETAILS
+from .details import Details
 from .id_lists import Ids
 from .lexicon import Lexicon
-from .manifest import PARTS, crc32_of, damaged, read_manifest
+from .manifest import check_parts, crc32_of, damaged, read_manifest
 from .mapping import map_file
 from .paths import PathTable
 from .postings import Postings
@@ -56,15 +58,7 @@ class Shard:
     def _open(self) -> None:
         folder = self.folder
         self.manifest = read_manifest(folder)
-        for name, part in self.manifest.parts.items():
-            path = folder / name
-            if not path.exists():
-                if name in PARTS:
-                    raise FileNotFoundError(path)
-            elif path.stat().st_size != part.size:
-                raise damaged(
-                    folder, f"{name} has {path.stat().st_size} bytes instead of {part.size}"
-                )
+        check_parts(folder, self.manifest)
         if crc32_of(folder / "columns.bin") != self.manifest.parts["columns.bin"].crc32:
             raise damaged(folder, "columns.bin fails its checksum")
         columns = open_arrays(folder / "columns.bin")
@@ -103,12 +97,11 @@ class Shard:
         self._file_symbol = memoryview(columns["file_symbol"].data)
         self.symbol_line = columns["symbol_line"]
         self.symbol_kind = columns["symbol_kind"]  # position in KINDS
-        # names with containers: one blob, and the end of each
-        self.symbol_texts = columns["symbol_label_texts"], columns["symbol_label_ends"]
         self._symbol_line = memoryview(self.symbol_line.data)
         self.symbol_end_line = columns["symbol_end_line"]
         self._symbol_end_line = memoryview(self.symbol_end_line.data)
-        self._symbol_labels = Texts(columns["symbol_label_texts"], columns["symbol_label_ends"])
+        # names with containers
+        self.symbol_texts = Texts(columns["symbol_label_texts"], columns["symbol_label_ends"])
         # number of a symbol, or of another text counted down from -1
         self._chunk_label = memoryview(columns["chunk_label"].data)
         self._labels = Texts(columns["label_texts"], columns["label_ends"])
@@ -201,7 +194,7 @@ class Shard:
         first, counts = self.definitions_in(chunks)
         ends = np.cumsum(counts)
         numbers = np.repeat(first - (ends - counts), counts) + np.arange(int(counts.sum()))
-        labels = self.symbol_labels(numbers)
+        labels = self.symbol_texts.each(numbers)
         return [
             tuple(labels[stop - count : stop])
             for stop, count in zip(ends.tolist(), counts.tolist(), strict=True)
@@ -209,11 +202,11 @@ class Shard:
 
     def symbol_label(self, number: int) -> str:
         """Return a definition's name with its containers."""
-        return self._symbol_labels[number]
+        return self.symbol_texts[number]
 
     def symbol_labels(self, numbers: Ids) -> list[str]:
         """Return definitions' names with their containers; empty for -1."""
-        return self._symbol_labels.each(numbers)
+        return self.symbol_texts.each(numbers)
 
     def chunk_at(self, file: int, line: int) -> int:
         """Return the chunk of a file's line."""
@@ -298,13 +291,19 @@ class Shard:
         return Postings(self.folder / "postings.bin")
 
     @cached_property
+    def details(self) -> Details | None:
+        """Return signatures and documentation; None for a shard that has them in Parquet only."""
+        path = self.folder / DETAILS
+        return Details(path) if DETAILS in self.manifest.parts and path.exists() else None
+
+    @cached_property
     def lexicon(self) -> Lexicon:
         return Lexicon(self.folder / "lexicon.bin")
 
     def label(self, chunk: int) -> str:
         """Return the symbol or heading of a chunk."""
         number = self._chunk_label[chunk]
-        return self._symbol_labels[number] if number >= 0 else self._labels[-1 - number]
+        return self.symbol_texts[number] if number >= 0 else self._labels[-1 - number]
 
     def definitions_around(self, files: Ids, lines: Ids) -> Ids:
         """Return each line's innermost definition by number, or -1.

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
+
 import numpy as np
+from stringzilla import Str
 
 from .arrays import Array
 from .id_lists import Ids
@@ -26,6 +30,19 @@ class Texts:
         together = b"\0".join(texts).decode("utf-8").split("\0")
         # a notebook's text may contain a NUL
         return together if len(together) == len(texts) else [str(text, "utf-8") for text in texts]
+
+    @cached_property
+    def folded(self) -> tuple[Str, Ids]:
+        """Return the blob in lower case (ASCII), and the positions of texts that are not ASCII."""
+        others = np.flatnonzero(np.frombuffer(self._blob, np.uint8) > 127)
+        return Str(self._blob.tobytes().lower()), np.unique(self.at(others))
+
+    def at(self, starts: Sequence[int] | Ids) -> Ids:
+        """Return the positions of the texts at some bytes of the blob."""
+        return self._all_ends.searchsorted(starts, "right")
+
+    def __len__(self) -> int:
+        return len(self._all_ends)
 
     def __getitem__(self, position: int) -> str:
         return str(

@@ -24,6 +24,8 @@ from .arrays import Array, write_arrays
 from .catalog import write_tables
 from .coarse import write_coarse
 from .contents import Contents, Known, Piece
+from .details import PART as DETAILS
+from .details import write_details
 from .manifest import FORMAT, MANIFEST, PARTS, Manifest, Part, crc32_of
 from .paths import PathTable
 from .shard import KINDS
@@ -106,7 +108,7 @@ class ShardWriter:
             codes = np.concatenate([np.zeros((0, self.embedder.dim), np.uint8), *contents.codes])
             contents.codes.clear()
             write_vectors(self.folder / "vectors.faiss", codes)
-            names = [*PARTS, *write_coarse(self.folder, codes)]
+            names = [*PARTS, DETAILS, *write_coarse(self.folder, codes)]
             del codes
             contents.lexicon.write(self.folder / "lexicon.bin")
             contents.postings.write(self.folder / "postings.bin")
@@ -273,6 +275,7 @@ class ShardWriter:
             if self.contents.symbols
             else ([],) * 8
         )
+        write_details(self.folder / DETAILS, signatures, docs)
         tables |= {
             "symbols": {
                 "file_id": np.array(files, np.uint32), "name": names, "kind": kinds,

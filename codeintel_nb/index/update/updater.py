@@ -160,8 +160,8 @@ class _Run:
         keeps_partial = not self.replaced  # a stopped rebuild leaves the index unchanged
         workers = self._workers(sum(map(len, ranges)))
         if workers > 1:
-            known = tuple(shard.id for shard in self.vector_sources)
-            work = Work(self.settings, self.stored.repository, known, self.avoid, keeps_partial)
+            reusable = tuple(shard.id for shard in self.vector_sources)
+            work = Work(self.settings, self.stored.repository, reusable, self.avoid, keeps_partial)
             yield from build_in_workers(work, ranges, workers, progress, stopped)
             return
         reused, keep = known_vectors(self.vector_sources, self.embedder), None

@@ -41,7 +41,7 @@ class Work(msgspec.Struct, frozen=True):
 
     settings: Settings
     repository: Repository
-    known: tuple[str, ...]  # shards with vectors to reuse
+    reusable: tuple[str, ...]  # shards whose vectors may be reused
     avoid: tuple[str, ...]  # files to index without parsing
     keeps_partial: bool  # whether a stopped range is written
 
@@ -323,7 +323,7 @@ class _Source:
 
     def __init__(self) -> None:
         self._names: tuple[str, ...] = ()  # of the shards with vectors to reuse
-        self._known: Known | None = None
+        self._lookup: Known | None = None
         self._has_grammars = False
 
     def done(self, job: _Job, stopped: Callable[[], bool]) -> Iterator[RangeProgress | RangeResult]:
@@ -334,13 +334,13 @@ class _Source:
             with suppress(EngineError):  # without grammars, files are indexed by lines
                 use_grammar_folder(work.settings.home)
             self._has_grammars = True
-        if self._names != work.known:
-            self._names = work.known
-            shards = [Shard(stored.shards / name) for name in work.known]
-            self._known = known_vectors(shards, embedder)
+        if self._names != work.reusable:
+            self._names = work.reusable
+            shards = [Shard(stored.shards / name) for name in work.reusable]
+            self._lookup = known_vectors(shards, embedder)
         guard = ParseGuard(stored.folder, job.mark)
         builder = RangeBuilder(
-            stored, work.settings, embedder, self._known, guard=guard, avoid=work.avoid
+            stored, work.settings, embedder, self._lookup, guard=guard, avoid=work.avoid
         )
         if task.pieces:
             return builder.assemble([Path(name) for name in task.pieces])

@@ -49,6 +49,9 @@ class TextMatches:
     def __len__(self) -> int:
         return len(self._places)
 
+    def repos(self) -> set[str]:
+        return {self.repo}
+
     def hits(self, begin: int, end: int) -> list[Hit]:
         """Build a range of hits, column by column for speed."""
         if begin == end:

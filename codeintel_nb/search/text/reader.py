@@ -13,7 +13,7 @@ import numpy as np
 from stringzilla import Str
 
 from ...index.shard.text_flags import ENDS_WITH_NEWLINE
-from ..lazy_hits import Matches
+from ..lazy_hits import FileMatches
 from ..query import MAX_HITS, Bounds, TextQuery
 from .hits import TextMatches
 from .literals import is_word
@@ -32,7 +32,7 @@ Finder = Callable[[int, int], tuple[int, int]]
 class TextAnswer(NamedTuple):
     """The first matches of a shard, in path and line order."""
 
-    matches: Matches | None
+    matches: FileMatches | None
     total: int  # matches read
     rest: TextPlan | None = None  # the unread part after the last hit
     more: bool = False  # an uncounted match follows
