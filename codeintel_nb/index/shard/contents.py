@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
@@ -51,12 +52,13 @@ class Contents:
         self.codes: list[Array] = []
         self.digests: list[Array] = []
         self.files: list[tuple[Any, ...]] = []
-        self.chunks: list[tuple[Any, ...]] = []
-        self.is_plain: list[bool] = []  # of each chunk
+        # rows of file, first byte, first and last line, kind, cell and language
+        self._chunks = array("q")
+        self.is_plain = bytearray()  # of each chunk
         self.labels: list[str] = []
         self.symbols: list[tuple[Any, ...]] = []
-        self.symbol_chunks: list[int] = []
-        self.definitions: list[tuple[int, int, int]] = []
+        self.symbol_chunks = array("I")
+        self._definitions = array("I")  # rows of folded hash, exact hash and symbol
         self.languages: dict[str, int] = {}
 
     def add(self, document: Document, state: FileState) -> None:
@@ -64,7 +66,7 @@ class Contents:
         file = len(self.files)
         self.postings.add(document.content)
         offset = self.content_bytes
-        first_chunk = len(self.chunks)
+        first_chunk = self.chunks
         lines = document.content.split(b"\n")
         flags = flags_of(document)
         language = self._language(document.language)
@@ -73,7 +75,7 @@ class Contents:
             self._pending.append((document.path, decoded(text)))
             cell = -1 if chunk.cell is None else chunk.cell
             own = self._language(chunk.language or document.language)
-            self.chunks.append(
+            self._chunks.extend(
                 (file, offset, chunk.start_line, chunk.end_line, KINDS.index(chunk.kind), cell, own)
             )
             self.is_plain.append(bool(flags & IS_ASCII) or is_plain(text))
@@ -97,6 +99,19 @@ class Contents:
         while len(self._pending) >= self._embedder.batch:
             self._embed_batch(self._embedder)
 
+    @property
+    def chunks(self) -> int:
+        """Return the number of chunks."""
+        return len(self._chunks) // 7
+
+    def chunk_rows(self) -> Array:
+        """Return the columns of the chunks, (n, 7)."""
+        return np.array(self._chunks, np.int64).reshape(-1, 7)
+
+    def definition_rows(self) -> Array:
+        """Return the columns of the definitions' names, (n, 3)."""
+        return np.array(self._definitions, np.uint32).reshape(-1, 3)
+
     def end_piece(self) -> None:
         """Embed what is pending, and end the last block of text.
 
@@ -117,7 +132,7 @@ class Contents:
             self.symbols.append((file, *symbol))
             self.symbol_chunks.append(first_chunk + bisect_right(begins, symbol.start_line) - 1)
             for name in names_of(symbol.name):
-                self.definitions.append(
+                self._definitions.extend(
                     (hash_of(name.lower()) & HALF, hash_of(name) & HALF, number)
                 )
 
@@ -158,8 +173,14 @@ class Contents:
 
     def extend(self, other: Contents) -> None:
         """Append the contents of the next files, a piece ended by ``end_piece``."""
-        files, chunks, symbols = len(self.files), len(self.chunks), len(self.symbols)
+        files, chunks, symbols = len(self.files), self.chunks, len(self.symbols)
         languages = [self._language(name) for name in other.languages]
+        rows = other.chunk_rows()
+        rows += np.array([files, self.content_bytes, 0, 0, 0, 0, 0])
+        rows[:, 6] = np.array(languages, np.int64)[rows[:, 6]]
+        self._chunks.frombytes(rows.tobytes())
+        definitions = other.definition_rows() + np.array([0, 0, symbols], np.uint32)
+        self._definitions.frombytes(definitions.tobytes())
         for path, language, flags, first, start, *rest in other.files:
             self.files.append(
                 (
@@ -171,15 +192,8 @@ class Contents:
                     *rest,
                 )
             )
-        for file, offset, *lines, kind, cell, own in other.chunks:
-            self.chunks.append(
-                (file + files, offset + self.content_bytes, *lines, kind, cell, languages[own])
-            )
         self.symbols += [(file + files, *rest) for file, *rest in other.symbols]
-        self.symbol_chunks += [chunk + chunks for chunk in other.symbol_chunks]
-        self.definitions += [
-            (folded, exact, number + symbols) for folded, exact, number in other.definitions
-        ]
+        self.symbol_chunks.extend(chunk + chunks for chunk in other.symbol_chunks)
         self.is_plain += other.is_plain
         self.labels += other.labels
         self.codes += other.codes

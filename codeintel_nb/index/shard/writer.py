@@ -124,7 +124,7 @@ class ShardWriter:
                 )
             manifest = Manifest(
                 format=FORMAT, id=self.id, embedder=self.embedder.id, dim=self.embedder.dim,
-                files=len(contents.files), chunks=len(contents.chunks),
+                files=len(contents.files), chunks=contents.chunks,
                 content_bytes=contents.content_bytes, languages=tuple(contents.languages),
                 revisions=(WORKTREE,), parts=parts,
             )  # fmt: skip
@@ -164,7 +164,7 @@ class ShardWriter:
             "file_language": np.array(languages, np.uint8),
             "file_flags": np.array(flags, np.uint8),
             "file_revisions": np.ones(len(paths), np.uint64),
-            "file_chunk": np.array([*first_chunks, len(self.contents.chunks)], np.uint32),
+            "file_chunk": np.array([*first_chunks, self.contents.chunks], np.uint32),
             "file_start": np.array([*starts, self.contents.content_bytes], np.uint64),
             "file_lines": np.array(lines, np.uint32),
             "file_size": np.array(sizes, np.int64),
@@ -176,20 +176,18 @@ class ShardWriter:
         }
 
     def _chunk_columns(self) -> dict[str, Array]:
-        owners, offsets, lines, _, kinds, cells, languages = (
-            zip(*self.contents.chunks, strict=True) if self.contents.chunks else ((),) * 7
-        )
+        owners, offsets, lines, _, kinds, cells, languages = self.contents.chunk_rows().T
         columns: dict[str, Array] = {
             "chunk_start": np.array([*offsets, self.contents.content_bytes], np.uint64),
-            "chunk_line": np.array(lines, np.uint32),
-            "chunk_kind": np.array(kinds, np.uint8),
-            "chunk_plain": np.packbits(np.array(self.contents.is_plain, bool)),
+            "chunk_line": lines.astype(np.uint32),
+            "chunk_kind": kinds.astype(np.uint8),
+            "chunk_plain": np.packbits(np.array(self.contents.is_plain, np.uint8)),
         }
-        if any(cell >= 0 for cell in cells):
-            columns["chunk_cell"] = np.array(cells, np.int32)
-        file_languages = [file[1] for file in self.contents.files]
-        if any(file_languages[file] != own for file, own in zip(owners, languages, strict=True)):
-            columns["chunk_language"] = np.array(languages, np.uint8)
+        if (cells >= 0).any():
+            columns["chunk_cell"] = cells.astype(np.int32)
+        file_languages = np.array([file[1] for file in self.contents.files], np.int64)
+        if (file_languages[owners] != languages).any():
+            columns["chunk_language"] = languages.astype(np.uint8)
         digests = (
             np.concatenate(self.contents.digests)
             if self.contents.digests
@@ -198,7 +196,7 @@ class ShardWriter:
         return {**columns, "chunk_input": digests}
 
     def _symbol_columns(self) -> dict[str, Array]:
-        definitions = np.array(self.contents.definitions, np.uint32).reshape(-1, 3)
+        definitions = self.contents.definition_rows()
         definitions = definitions[np.argsort(definitions[:, 0], kind="stable")]
         labels = [f"{symbol[3]}.{symbol[1]}".strip(".") for symbol in self.contents.symbols]
         chunk_labels, others = self._label_numbers(labels)
@@ -227,8 +225,9 @@ class ShardWriter:
             numbers.setdefault((symbol[0], label), number)
         others = {"": 0}
         of_chunk = []
-        for chunk, label in zip(self.contents.chunks, self.contents.labels, strict=True):
-            symbol_number = numbers.get((chunk[0], label))
+        files = self.contents.chunk_rows()[:, 0].tolist()
+        for file, label in zip(files, self.contents.labels, strict=True):
+            symbol_number = numbers.get((file, label))
             of_chunk.append(
                 -1 - others.setdefault(label, len(others))
                 if symbol_number is None
@@ -251,22 +250,18 @@ class ShardWriter:
                 "generated": np.array([bool(flag & IS_GENERATED) for flag in flags], bool),
             },
         }  # fmt: skip
-        files, _, starts, ends, kinds, cells, own = (
-            (list(column) for column in zip(*self.contents.chunks, strict=True))
-            if self.contents.chunks
-            else ([],) * 7
-        )
+        files, _, starts, ends, kinds, cells, own = self.contents.chunk_rows().T
         own_languages = [
             None if languages[file] == language else names[language]
-            for file, language in zip(files, own, strict=True)
+            for file, language in zip(files.tolist(), own.tolist(), strict=True)
         ]
         tables |= {
             "chunks": {
                 "chunk_id": np.arange(len(files), dtype=np.uint32),
-                "file_id": np.array(files, np.uint32), "start_line": np.array(starts, np.uint32),
-                "end_line": np.array(ends, np.uint32), "kind": [KINDS[k] for k in kinds],
+                "file_id": files.astype(np.uint32), "start_line": starts.astype(np.uint32),
+                "end_line": ends.astype(np.uint32), "kind": [KINDS[k] for k in kinds.tolist()],
                 "symbol": [label or None for label in self.contents.labels],
-                "cell": np.array(cells, np.int32), "own_language": own_languages,
+                "cell": cells.astype(np.int32), "own_language": own_languages,
             },
         }  # fmt: skip
         symbol_languages = [own_languages[chunk] for chunk in self.contents.symbol_chunks]
