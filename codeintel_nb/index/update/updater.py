@@ -158,8 +158,8 @@ class _Run:
     ) -> Iterator[tuple[int, RangeResult]]:
         """Yield the results of ranges, built by workers if that pays."""
         keeps_partial = not self.replaced  # a stopped rebuild leaves the index unchanged
-        workers = self._workers(sum(map(len, ranges)))
-        if workers > 1:
+        workers = self._workers(ranges)
+        if workers:
             reusable = tuple(shard.id for shard in self.vector_sources)
             work = Work(self.settings, self.stored.repository, reusable, self.avoid, keeps_partial)
             yield from build_in_workers(work, ranges, workers, progress, stopped)
@@ -172,14 +172,14 @@ class _Run:
         )
         yield from build_here(builder, ranges, progress, stopped, keeps_partial)
 
-    def _workers(self, pieces: int) -> int:
-        """Return the number of worker processes; 1 for none."""
-        if self.embedder.is_remote:
-            return 1  # the endpoint decides how long it takes
-        size = sum(stat.size for stat in self.plan.suspects)
-        if not self.settings.build_workers and size < MIN_BYTES:
-            return 1
-        return min(self.settings.build_workers or fitting_workers(), pieces)
+    def _workers(self, ranges: list[Range]) -> int:
+        """Return the number of worker processes; 0 to build in this one."""
+        size, count = sum(stat.size for stat in self.plan.suspects), self.settings.build_workers
+        if self.embedder.is_remote or (size < MIN_BYTES and count < 2):
+            return 0  # the endpoint, or starting a worker, would take longer
+        workers = min(count or fitting_workers(), sum(map(len, ranges)))
+        # one worker a shard takes less memory than one process for all
+        return 0 if workers == len(ranges) == 1 else workers
 
     def _take(self, number: int, result: RangeResult) -> None:
         """Take over a range's outcome; publish its shard."""

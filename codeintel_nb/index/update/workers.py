@@ -254,10 +254,18 @@ class _Pool:
             return
         self._report(task, RangeProgress("writing", event.files, event.size))
         if not self._folder:
+            self._renew(worker)
             yield task.range, event
             return
         self._parts.setdefault(task.range, {})[task.piece] = event
         yield from self._finish(task.range)
+
+    def _renew(self, worker: _Worker) -> None:
+        """Replace a worker: what one range leaves in fragments adds to the next one's memory."""
+        self._workers.remove(worker)
+        worker.close()
+        if self._tasks:
+            self._start()
 
     def _finish(self, number: int) -> Iterator[tuple[int, RangeResult]]:
         """Assemble a range if no task of it is left; yield the result if there is no shard."""
