@@ -93,6 +93,11 @@ class Walk:
         self.unlisted: set[str] = set()
         # files with further hard links: changes through those give no event
         self.linked: dict[str, FileState] = {}
+        # two times and inode of each folder before it was listed, where the system has handles
+        self.folders: dict[str, tuple[int, int, int]] = {}
+        self.left_out: list[str] = []  # entries neither read nor entered
+        # entries left out by their state, and files with rules
+        self.others: dict[str, FileState] = {}
         self._settings = settings
         self._never = HISTORIES if no_ignore else NEVER
         self._home = identity_of(settings.home)
@@ -222,6 +227,9 @@ class Walk:
                 if os.scandir in os.supports_fd
                 else None
             )
+            if handle is not None:
+                own = os.fstat(handle)
+                self.folders[folder] = own.st_mtime_ns, own.st_ctime_ns, own.st_ino
             if self._is_home(place if handle is None else handle):
                 self._leave(OWN_INDEX, folder)
                 return iter(()), rules
@@ -241,11 +249,14 @@ class Walk:
                     one = self._entry(entry, path, rules)
                 except OSError:
                     self._leave("vanished or unreadable", path)
+                    self.left_out.append(path)
                     continue
                 if isinstance(one, FileStat):
                     selected.append(one)
                 elif one:
                     selected.append(path)
+                else:
+                    self.left_out.append(path)
         except OSError as error:
             if error.errno in TRANSIENT:  # the files still exist: do not report them as deleted
                 raise SourceError(
@@ -283,6 +294,8 @@ class Walk:
                     self.secrets.append(path + "/")
             return reason is None
         state = entry.stat(follow_symlinks=False)
+        if name in IGNORE_FILES:
+            self.others[path] = FileState.of(state)
         if not stat.S_ISREG(state.st_mode):
             self._leave("not a regular file", path)
         elif name == ".git":
@@ -300,10 +313,12 @@ class Walk:
             and state.st_size > self._settings.raw_limit(name)
         ):
             self._leave("too large", path)
+            self.others[path] = FileState.of(state)
         elif state.st_mode & _READABLE != _READABLE and not os.access(
             os.path.join(self.root, path), os.R_OK
         ):
             self._leave("unreadable", path)
+            self.others[path] = FileState.of(state)
         else:
             if state.st_nlink > 1:
                 self.linked[path] = FileState.of(state)

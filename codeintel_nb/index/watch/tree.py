@@ -23,6 +23,7 @@ from ..comparison import FileCache, IndexedFiles, Place, compare, is_settled, re
 from ..shard.shard import Shard
 from ..store import ShardRef, Snapshot, StoredRepository, read_snapshot
 from .inotify import Inotify, WatchSet
+from .listing import MAX_CHANGED, read_listing, write_listing
 
 MAX_TOLD = 5_000  # changed paths; beyond that the whole folder is scanned
 
@@ -175,7 +176,7 @@ class _Tree:
             or len(reported) > MAX_TOLD
             or not all(has_stamp(path, stamp) for path, stamp in self._outside.items())
         ):
-            return self._look(snapshot, shards, notices)
+            return self._resume(snapshot, shards, notices) or self._look(snapshot, shards, notices)
         if snapshot.generation != self._generation:
             reported |= self._indexed_since(shards)
         elif not reported:
@@ -206,10 +207,40 @@ class _Tree:
             paths.update(shard.paths[number] for number in gone if number not in dead)
         return paths
 
+    def _resume(
+        self, snapshot: Snapshot, shards: OpenShards, notices: Inotify | None
+    ) -> Changes | None:
+        """Compare what changed since an earlier process walked the folder; None without that."""
+        self._known = None
+        listing = read_listing(self.folder, self.repository, self._source.settings)
+        if listing is None or not all(
+            has_stamp(path, stamp) for path, stamp in listing.outside.items()
+        ):
+            return None
+        by_id = {shard.id: shard for _, shard in shards}
+        if not by_id.keys() >= listing.shards.keys():
+            return None
+        watched = notices.follow(self) if notices is not None else None
+        if watched is not None:
+            for folder in listing.folder_paths():
+                watched.folder(folder)
+            if watched.missed:
+                return None
+        changed = listing.changed(self.root)
+        if changed is None:
+            return None
+        self._dead = {name: (by_id[name], set(dead)) for name, dead in listing.shards.items()}
+        changed |= self._indexed_since(shards)
+        if len(changed) > MAX_CHANGED:
+            return None
+        self._outside, self._linked = listing.outside, listing.linked
+        return self._compare(changed.union(listing.suspects), snapshot, shards, notices)
+
     def _look(self, snapshot: Snapshot, shards: OpenShards, notices: Inotify | None) -> Changes:
         """Scan the whole folder and watch it."""
         # if this scan fails, the next search scans again
         self._known, self._outside, self._unwatched = None, {}, {""}
+        began_ns = time.time_ns()
         walk, watched = self._walk(notices)
         stats = {stat.path: stat for stat in walk}
         self._outside = dict(walk.outside)
@@ -221,6 +252,11 @@ class _Tree:
             changes = self._differing(stats, missing, files, files.states.get)
         self._unwatched = {""} if watched is None else _topmost(watched.missed)
         self._unlisted, self._linked = walk.unlisted, self._hard_linked(walk)
+        suspects = {stat.path for stat in changes.files} | changes.gone
+        write_listing(
+            self.folder, self.repository, self._source.settings, walk, stats,
+            {shard.id: ref.dead for ref, shard in shards}, suspects, began_ns,
+        )  # fmt: skip
         return self._remember(changes, snapshot, shards)
 
     def _compare(
