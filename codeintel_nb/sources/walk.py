@@ -93,8 +93,8 @@ class Walk:
         self.unlisted: set[str] = set()
         # files with further hard links: changes through those give no event
         self.linked: dict[str, FileState] = {}
-        # two times and inode of each folder before it was listed, where the system has handles
-        self.folders: dict[str, tuple[int, int, int]] = {}
+        # change time and inode of each folder before it was listed, where the system has handles
+        self.folders: dict[str, tuple[int, int]] = {}
         self.left_out: list[str] = []  # entries neither read nor entered
         # entries left out by their state, and files with rules
         self.others: dict[str, FileState] = {}
@@ -229,7 +229,7 @@ class Walk:
             )
             if handle is not None:
                 own = os.fstat(handle)
-                self.folders[folder] = own.st_mtime_ns, own.st_ctime_ns, own.st_ino
+                self.folders[folder] = own.st_ctime_ns, own.st_ino
             if self._is_home(place if handle is None else handle):
                 self._leave(OWN_INDEX, folder)
                 return iter(()), rules

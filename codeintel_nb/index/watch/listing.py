@@ -1,6 +1,6 @@
 """Listing of a folder from an earlier walk: what changed since costs one ``stat`` a file.
 
-A folder whose times are the same has the same entries, so it is not listed again, and no rule is
+A folder with the same change time has the same entries, so it is not listed again, and no rule is
 applied again. This holds for local file systems of Linux; elsewhere the folder is walked.
 """
 
@@ -51,9 +51,9 @@ class Listing(msgspec.Struct, array_like=True, frozen=True):
     outside: dict[str, tuple[int, ...]]  # files outside that decide what is read
     linked: dict[str, FileState]  # files with further hard links
     paths: bytes  # of the files, joined by NUL
-    states: bytes  # rows of size, two times, inode
+    states: bytes  # rows of change time and inode: these tell any change
     folders: bytes  # paths, joined by NUL
-    stamps: bytes  # rows of two times and inode
+    stamps: bytes  # of the folders, in the same way
     left_out: bytes  # paths of entries neither read nor entered, joined by NUL
 
     def folder_paths(self) -> list[str]:
@@ -68,16 +68,16 @@ class Listing(msgspec.Struct, array_like=True, frozen=True):
         except OSError:
             return None
         try:
-            changed = _differing(paths, _rows(self.states, 4), handle)
+            changed = _differing(paths, _rows(self.states), handle)
             decided = {_decided_by(path) for path in changed if path.rpartition("/")[2] in RULES}
-            stamps = _rows(self.stamps, 3)
-            stale = _differing(folders, stamps, handle, of_folders=True)
+            stamps = _rows(self.stamps)
+            stale = _differing(folders, stamps, handle)
             if len(changed) + len(stale) > MAX_CHANGED or "" in changed:
                 return None
             entries = _entries(stale, paths, folders)
             left_out = self.left_out.decode("utf-8", "surrogateescape").split("\0")
             others = _entries(stale, left_out)
-            inodes = dict(zip(folders, stamps[:, 2].tolist(), strict=True))
+            inodes = dict(zip(folders, stamps[:, 1].tolist(), strict=True))
             for folder in stale:
                 now = _entries_now(folder, inodes[folder], handle)
                 if now is None:  # it is gone, or another one
@@ -108,22 +108,20 @@ def _decided_by(path: str) -> str:
     return folder.rpartition("/")[0] if name == OLD_ENVIRONMENT else folder
 
 
-def _rows(data: bytes, width: int) -> Array:
-    return np.frombuffer(data, np.int64).reshape(-1, width)
+def _rows(data: bytes) -> Array:
+    return np.frombuffer(data, np.int64).reshape(-1, 2)
 
 
-def _differing(paths: list[str], rows: Array, handle: int, of_folders: bool = False) -> set[str]:
+def _differing(paths: list[str], rows: Array, handle: int) -> set[str]:
     """Return the paths whose states differ from their rows."""
     now, get = list[int](), os.stat
     for path in paths:
         try:
             state = get(path or ".", dir_fd=handle, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
-            now += (_CHANGED - 1,) * rows.shape[1]
+            now += (_CHANGED - 1, 0)
             continue
-        if not of_folders:
-            now.append(state.st_size)
-        now += (state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+        now += (state.st_ctime_ns, state.st_ino)
     different = (np.array(now, np.int64).reshape(rows.shape) != rows).any(axis=1)
     return {paths[number] for number in np.flatnonzero(different).tolist()}
 
@@ -190,7 +188,8 @@ def write_listing(
     if not key or len(files) < MIN_FILES or walk.unlisted or not walk.folders:
         return
     others = {path: state for path, state in walk.others.items() if path not in files}
-    states = [one[1:] for one in files.values()] + [tuple(one) for one in others.values()]
+    states = [(one.ctime_ns, one.inode) for one in files.values()]
+    states += [(one.ctime_ns, one.inode) for one in others.values()]
     listing = Listing(
         key,
         {shard: tuple(sorted(dead)) for shard, dead in shards.items()},
@@ -198,17 +197,16 @@ def write_listing(
         walk.outside,
         walk.linked,
         "\0".join([*files, *others]).encode(),
-        _settled(np.array(states, np.int64), 1, began_ns).tobytes(),
+        _settled(np.array(states, np.int64), began_ns).tobytes(),
         "\0".join(walk.folders).encode(),
-        _settled(np.array([*walk.folders.values()], np.int64), 0, began_ns).tobytes(),
+        _settled(np.array([*walk.folders.values()], np.int64), began_ns).tobytes(),
         "\0".join(walk.left_out).encode("utf-8", "surrogateescape"),
     )
     with suppress(ShardError), storage_errors(folder):
         replace(folder / FILE, msgspec.msgpack.encode(listing))
 
 
-def _settled(rows: Array, time_at: int, began_ns: int) -> Array:
+def _settled(rows: Array, began_ns: int) -> Array:
     """Mark what changed so shortly before the walk that a later change may not show."""
-    latest = np.maximum(rows[:, time_at], rows[:, time_at + 1])
-    rows[latest >= began_ns - CLOCK_STEP_NS, time_at] = _CHANGED
+    rows[rows[:, 0] >= began_ns - CLOCK_STEP_NS, 0] = _CHANGED
     return rows
