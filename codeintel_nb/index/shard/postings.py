@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from .arrays import Array, open_arrays, write_arrays
 from .id_lists import IdLists, packed
+from .runs import CLASSES, longest_runs
 
 BLOCK = 8 << 10  # approximate bytes: a block ends with a line
 _BATCH = 256  # blocks sorted together: one byte numbers them
@@ -89,6 +90,7 @@ class PostingsBuilder:
         self._starts: list[int] = [0]
         self._batches: list[tuple[int, Array]] = []  # number of the first block, and _keys_of
         self._joints: list[Array] = []  # rows of (block, joint)
+        self._runs: list[Array] = []  # rows of longest_runs
         self._tail = bytearray()
 
     def add(self, content: bytes) -> None:
@@ -103,6 +105,7 @@ class PostingsBuilder:
         if not final and len(starts) > 1:
             starts.pop()  # the last block may grow
         base = self._starts[-1]
+        self._runs.append(longest_runs(tail[: starts[-1]], starts))
         for first in range(0, len(starts) - 1, _BATCH):
             edges = starts[first : first + _BATCH + 1]
             texts = list(_folded(tail, edges))
@@ -120,6 +123,7 @@ class PostingsBuilder:
         """Append the postings of the next files; both have ended their pieces."""
         blocks, base = len(self._starts) - 1, self._starts[-1]
         self._batches += [(first + blocks, keys) for first, keys in other._batches]
+        self._runs += other._runs
         self._joints += [joints + np.array([blocks, 0], np.uint32) for joints in other._joints]
         self._starts += [base + start for start in other._starts[1:]]
 
@@ -148,6 +152,7 @@ class PostingsBuilder:
             {
                 "starts": np.array(self._starts, np.uint64),
                 "codes": codes[starts],
+                "runs": np.concatenate([np.zeros((0, len(CLASSES)), np.uint8), *self._runs]),
                 **packed(blocks, starts, len(self._starts) - 1),
             },
         )
@@ -241,6 +246,7 @@ class Postings:
         self.starts = arrays["starts"]  # first byte of each block, and the end
         self._codes = arrays["codes"]
         self.blocks = max(0, len(self.starts) - 1)
+        self.runs = arrays.get("runs")  # of character classes; None in an older shard
         self._lists = IdLists(arrays, self.blocks)
 
     def find(self, codes: Array) -> list[tuple[int, int]] | None:

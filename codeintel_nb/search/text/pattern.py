@@ -56,6 +56,13 @@ class Pattern:
         return trigram_query(self.text, self.is_regex, self.insensitive)
 
     @cached_property
+    def class_runs(self) -> tuple[int, ...]:
+        """Return the least length of a run of each character class in every match."""
+        from .class_runs import class_runs
+
+        return class_runs(self.text, self.is_regex, self.insensitive)
+
+    @cached_property
     def required(self) -> bytes:
         """Return a regular expression's required text; empty if none."""
         from .literals import required_literal
