@@ -18,15 +18,14 @@ from codeintel_nb.sources.mounts import mount_of
 from codeintel_nb.sources.walk import Walk
 from tests.conftest import write_tree
 
-pytestmark = pytest.mark.skipif(
-    (mount := mount_of(tempfile.gettempdir())) is None or mount.kind not in listing.LOCAL,
-    reason="the folder for temporary files is not on a local file system of Linux",
-)
+MOUNT = mount_of(tempfile.gettempdir())
+pytestmark = pytest.mark.skipif(MOUNT is None, reason="the mounted file systems are unknown")
 
 
 @pytest.fixture(autouse=True)
 def listed(monkeypatch):
     monkeypatch.setattr(listing, "MIN_FILES", 1)
+    monkeypatch.setattr(listing, "LOCAL", {MOUNT.kind})
 
 
 class Home:
