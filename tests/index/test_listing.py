@@ -38,10 +38,14 @@ class Home:
     def index(self):
         self.workspace.index(self.root, name="tree")
 
-    def changes(self, follow=False):
+    def snapshot(self):
+        (stored,) = self.workspace._repositories.all()
+        return self.workspace._repositories.snapshot(stored)
+
+    def changes(self, follow=False, snapshot=None):
         """Return the changes that a new process finds."""
         (stored,) = self.workspace._repositories.all()
-        snapshot = self.workspace._repositories.snapshot(stored)
+        snapshot = snapshot or self.snapshot()
         shards = [(ref, self.workspace._shards.open(stored.key(ref.id))) for ref in snapshot.shards]
         process = Freshness(self.workspace.settings, follow)
         found = process.changes(stored, snapshot, shards)
@@ -220,6 +224,14 @@ def test_index_updated_since(home, monkeypatch):
     wait_until_settled()
     monkeypatch.setattr(Walk, "__iter__", None)
     assert home.changes() == ((), frozenset())
+
+
+def test_older_snapshot_is_compared_by_a_walk(home):
+    older = home.snapshot()
+    (home.root / "part5" / "f005.py").unlink()
+    home.index()
+    assert home.changes() == ((), frozenset()), "written with the newer snapshot"
+    assert home.changes(snapshot=older) == ((), {"part5/f005.py"})
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x93", b"\0" * 99, None])

@@ -218,8 +218,11 @@ class _Tree:
         ):
             return None
         by_id = {shard.id: shard for _, shard in shards}
-        if not by_id.keys() >= listing.shards.keys():
-            return None
+        now = {shard.id: set(ref.dead) for ref, shard in shards}
+        if not all(
+            name in now and now[name].issuperset(dead) for name, dead in listing.shards.items()
+        ):
+            return None  # shards were merged, or this snapshot is older
         watched = notices.follow(self) if notices is not None else None
         if watched is not None:
             for folder in listing.folder_paths():
