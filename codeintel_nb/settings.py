@@ -19,8 +19,8 @@ class Settings(msgspec.Struct, frozen=True):
     max_file_bytes: int = 2_000_000  # of searched text; of a notebook, that of its cells
     max_notebook_bytes: int = 100_000_000  # of a notebook's file, pictures in its outputs included
     shard_bytes: int = 64_000_000  # text in one shard; a larger shard takes more memory to build
-    piece_bytes: int = 4_000_000  # text that a process of a large build reads at a time
-    build_workers: int = 0  # processes of a large build; 0: as many as the machine has room for
+    piece_bytes: int = 4_000_000  # text in a piece, read by one process of a large build
+    build_workers: int = 0  # processes of a large build; 0: as many as CPUs and memory allow
     # read to count matches beyond a search's limit; after that the total is a lower bound
     count_bytes: int = 256_000_000
     # chunks in scope; with more, a semantic search compares coarse codes first
@@ -89,7 +89,9 @@ def _bytes(environment: Mapping[str, str], name: str, default: int) -> int:
 
 def _workers(environment: Mapping[str, str]) -> int:
     name = "CODEINTEL_BUILD_WORKERS"
-    return _count(environment, name, 0, "worker") if environment.get(name) else 0
+    if environment.get(name, "").strip() in ("", "0"):
+        return 0
+    return _count(environment, name, 0, "worker")
 
 
 def _count(environment: Mapping[str, str], name: str, default: int, of: str = "chunk") -> int:

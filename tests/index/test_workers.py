@@ -1,4 +1,4 @@
-"""Builds by several worker processes: the same shards, and no harm from one that dies."""
+"""Builds by several worker processes: the same shards, and recovery from a crash."""
 
 import os
 import threading
@@ -10,9 +10,11 @@ import pytest
 from codeintel_nb import Workspace
 from codeintel_nb.errors import EngineError
 from codeintel_nb.index.shard.manifest import read_manifest
-from codeintel_nb.index.store import read_snapshot
-from codeintel_nb.index.update import machine
+from codeintel_nb.index.store import Store, read_snapshot
+from codeintel_nb.index.update import machine, workers
+from codeintel_nb.index.update.ranges import RangeFile, _cut
 from codeintel_nb.settings import Settings
+from codeintel_nb.sources.repository import worktree
 from tests.conftest import write_tree
 from tests.index.test_guard import FAILED, FAULTS
 from tests.live import children_of
@@ -133,8 +135,11 @@ def test_cancelled_workers_keep_what_they_read(opened, tree, rebuild):
 
     with pytest.raises(EngineError, match="was stopped"):
         workspace.index(tree, name="tree", progress=stop, cancel=cancel, rebuild=rebuild)
+    (stored,) = workspace._repositories.all()
     if rebuild:
         assert parts(workspace) == old
+    else:
+        assert 0 < read_snapshot(stored.folder).files < 120
     assert not children_of(os.getpid(), WORKER, recursive=True)
     assert workspace.index(tree, name="tree").files == 120
     assert len({hit.path for hit in workspace.search_text("def function_", limit=0)}) == 120
@@ -155,6 +160,89 @@ def test_workers_end_with_the_process_that_started_them(opened, tree):
     psutil.wait_procs(seen, 10)
     assert not any(one.is_running() for one in seen)
     assert workspace.index(tree, name="tree").files == 120
+
+
+def test_worker_that_dies_while_idle_is_replaced(opened, tree, monkeypatch):
+    """Kill the first idle worker: the assembly that follows needs one."""
+    workspace, killed = opened("home", 1), []
+    (stored,) = [Store(workspace.settings.home).create(worktree(tree, "tree"))]
+    settings = msgspec.structs.replace(workspace.settings, shard_bytes=10**7, piece_bytes=10**7)
+    files = [
+        RangeFile(path.relative_to(tree).as_posix(), path.stat().st_size)
+        for path in sorted(tree.rglob("*.py"))
+    ]
+    ranges = [[files[:5], files[5:]]]
+    finish = workers._Pool._finish
+
+    def finish_after_death(pool, number):
+        if len(pool._parts[number]) == 1:
+            (idle,) = [one for one in pool._workers if one.task is None]
+            idle.child.kill()
+            idle.child.wait()
+            killed.append(idle)
+        yield from finish(pool, number)
+
+    monkeypatch.setattr(workers._Pool, "_finish", finish_after_death)
+    work = workers.Work(settings, stored.repository, (), (), True)
+    results = [*workers.build_in_workers(work, ranges, 2, lambda event: None, lambda: False)]
+    assert killed
+    ((number, result),) = results
+    assert (number, result.files, len(result.added), bool(result.shard)) == (0, 120, 120, True)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most", "expected"),
+    [
+        ([0] * 5, 100, [5]),
+        ([10, 0, 0], 100, [3]),
+        ([30, 40, 30, 0], 50, [2, 2]),
+        ([300, 1, 1], 100, [1, 1, 1]),
+        ([1, 1, 300], 100, [3]),
+        ([50] * 8, 100, [2, 2, 2, 2]),
+        ([], 100, [0]),
+    ],
+)
+def test_parts_of_similar_size(sizes, most, expected):
+    files = [RangeFile(str(number), size) for number, size in enumerate(sizes)]
+    cut = _cut(files, {file.path: file.size for file in files}, most)
+    assert [len(part) for part in cut] == expected
+    assert [file for part in cut for file in part] == files
+
+
+def test_empty_files_make_one_shard(opened, tmp_path):
+    root = write_tree(tmp_path / "empty", {f"{n}/__init__.py": "" for n in range(40)})
+    workspace = opened("home", 1)
+    assert workspace.index(root).files == 40
+    assert len(parts(workspace)) == 1
+
+
+def test_workers_fit_the_group_of_a_service(tmp_path, monkeypatch):
+    group = write_tree(
+        tmp_path / "group",
+        {
+            "user/job/cpu.max": "max 100000\n",
+            "user/cpu.max": "300000 100000\n",
+            "user/job/memory.max": "max\n",
+            "user/memory.max": "2500000000\n",
+            "user/memory.current": "0\n",
+            "user/memory.stat": "",
+            "cpu/batch/cpu.cfs_quota_us": "200000\n",
+            "cpu/batch/cpu.cfs_period_us": "100000\n",
+        },
+    )
+    own = tmp_path / "own"
+    monkeypatch.setattr(machine, "_CGROUP", group)
+    monkeypatch.setattr(machine, "_OWN_CGROUP", own)
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda pid: range(8), raising=False)
+    memory = psutil.virtual_memory()._replace(available=64 * 10**9)
+    monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: memory)
+    own.write_text("0::/user/job\n")
+    assert machine.fitting_workers() == 3
+    own.write_text("4:cpu,cpuacct:/batch\n")
+    (group / "cpu,cpuacct").symlink_to(group / "cpu")
+    assert machine.fitting_workers() == 2
+    own.write_text("0::/elsewhere\n")
+    assert machine.fitting_workers() == 8
 
 
 @pytest.mark.parametrize(
@@ -179,7 +267,7 @@ def test_workers_end_with_the_process_that_started_them(opened, tree):
 def test_workers_fit_the_processors_and_memory_of_a_container(
     tmp_path, monkeypatch, limits, expected
 ):
-    monkeypatch.setattr(machine, "_GROUP", write_tree(tmp_path / "group", limits or {"x": ""}))
+    monkeypatch.setattr(machine, "_CGROUP", write_tree(tmp_path / "group", limits or {"x": ""}))
     monkeypatch.setattr(machine.os, "sched_getaffinity", lambda pid: range(8), raising=False)
     memory = psutil.virtual_memory()._replace(available=64 * 10**9)
     monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: memory)

@@ -26,6 +26,7 @@ from ...sources.chunk import Chunk, Document, Symbol
 from ...sources.repository import Repository
 from ..locking import acquire_lock
 from ..shard.catalog import read_table
+from ..shard.contents import Contents
 from ..shard.shard import KINDS, Shard
 from ..shard.text_flags import ENDS_WITH_NEWLINE
 from ..shard.writer import ShardWriter
@@ -128,9 +129,8 @@ def _merge(
     symbols = [_symbols(shard) for shard in shards]
     place = {(refs[i].id, number): at for at, (_, i, number) in enumerate(files)}
     last = 0.0
-    with ShardWriter(
-        stored.shards, embedder, known_vectors(shards, embedder), COMPACTING
-    ) as writer:
+    contents = Contents(embedder, known_vectors(shards, embedder))
+    with ShardWriter(stored.shards, contents, COMPACTING) as writer:
         for at, (_, i, number) in enumerate(files):
             shard = shards[i]
             writer.add(

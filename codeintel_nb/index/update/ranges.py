@@ -25,7 +25,7 @@ from ...sources.source import Reader, source_of
 from ...sources.walk import FileStat
 from ..comparison import MAX_ATTEMPTS, Refused, Unparsed, is_settled
 from ..shard.arrays import Array
-from ..shard.contents import Known, Piece
+from ..shard.contents import Contents, Known, Piece
 from ..shard.writer import ShardWriter
 from ..store import StoredRepository
 from .parse_guard import ParseGuard
@@ -42,9 +42,9 @@ class RangeFile(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RangeResult(msgspec.Struct, tag="range"):
-    """Files of a range or a piece, as read."""
+    """Result of reading a range or a piece."""
 
-    shard: str = ""  # id; empty if it has no file
+    shard: str = ""  # id; empty if no shard was written
     files: int = 0  # read; fewer than given if the run was stopped
     size: int = 0  # of these files, in bytes
     same: int = 0  # unchanged
@@ -66,7 +66,7 @@ class RangeResult(msgspec.Struct, tag="range"):
 
 
 class RangeProgress(msgspec.Struct, frozen=True, tag="progress"):
-    """Progress of a range: the stage, and what was read of it so far."""
+    """Progress of a range: its stage, and the files and bytes read so far."""
 
     stage: str
     files: int
@@ -79,7 +79,7 @@ Range = list[list[RangeFile]]  # the files of each piece
 def ranges_of(plan: Plan, settings: Settings) -> list[Range]:
     """Cut the files to read into ranges, and these into pieces."""
     files = [_range_file(stat, plan) for stat in plan.suspects]
-    # pictures of a notebook are not indexed
+    # a notebook counts without its images: they are not indexed
     sizes = {file.path: min(file.size, settings.max_file_bytes) for file in files}
     return [
         _cut(one, sizes, settings.piece_bytes)
@@ -88,16 +88,17 @@ def ranges_of(plan: Plan, settings: Settings) -> list[Range]:
     ]
 
 
-def _cut(files: Sequence[RangeFile], sizes: dict[str, int], most: int) -> list[list[RangeFile]]:
-    """Cut files into parts of the same size, about ``most`` bytes at most."""
+def _cut(
+    files: Sequence[RangeFile], sizes: dict[str, int], max_bytes: int
+) -> list[list[RangeFile]]:
+    """Cut files into parts of similar size, each at most about ``max_bytes``."""
     total = sum(sizes[file.path] for file in files)
-    share = total / max(1, math.ceil(total / most))
+    count = math.ceil(total / max_bytes)
     parts: list[list[RangeFile]] = [[]]
-    size, end = 0, share
+    size = 0
     for file in files:
-        if size >= end:
+        if parts[-1] and len(parts) < count and size * count >= total * len(parts):
             parts.append([])
-            end += share
         parts[-1].append(file)
         size += sizes[file.path]
     return parts
@@ -138,7 +139,8 @@ class RangeBuilder:
     ) -> Iterator[RangeProgress | RangeResult]:
         """Yield the progress of a range, then the result with its shard.
 
-        Once ``stopped`` returns true, the files read so far make the shard, if ``keeps_partial``.
+        Once ``stopped`` returns true, reading ends. The files read so far become the shard if
+        ``keeps_partial``.
         """
         result = RangeResult()
         total = sum(map(len, pieces))
@@ -173,7 +175,8 @@ class RangeBuilder:
             yield RangeResult(shard=writer.save())
 
     def _writer(self) -> ShardWriter:
-        return ShardWriter(self._stored.shards, self._embedder, self._known, keep=self._keep)
+        contents = Contents(self._embedder, self._known, self._keep)
+        return ShardWriter(self._stored.shards, contents)
 
     def _read(
         self,

@@ -143,7 +143,7 @@ def end(child: subprocess.Popen[bytes]) -> None:
         if pipe is not None:
             try:
                 pipe.close()
-            except BrokenPipeError:
+            except OSError:
                 pass  # the child is gone; unsent input no longer matters
 
 
@@ -161,7 +161,7 @@ def how_it_ended(status: int, said: IO[bytes]) -> str:
 
 
 class JobInput:
-    """Input of a child: jobs, one a line, and requests to stop the current one.
+    """Input of a child: jobs, one per line, and requests to stop the current one.
 
     The child exits when its input closes, so it does not outlive its parent. Its priority is low.
     """

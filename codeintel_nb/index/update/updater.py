@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
 
 import msgspec
 import numpy as np
@@ -140,8 +140,10 @@ class _Run:
         def report(event: RangeProgress) -> None:
             progress(Progress(event.stage, event.files, files, event.bytes, size))
 
-        for number, result in self._built(ranges, report, stopped):
-            self._take(number, result)
+        # closed at once if a result cannot be taken: workers must not go on
+        with closing(self._build(ranges, report, stopped)) as results:
+            for number, result in results:
+                self._take(number, result)
         self.is_stopped = self.count("files") < files
         for path in self.plan.gone:
             self.plan.seen.unparsed.pop(path, None)
@@ -150,13 +152,13 @@ class _Run:
         """Return the sum of a field over all ranges."""
         return sum(getattr(result, field) for result in self.results.values())
 
-    def _built(
+    def _build(
         self,
         ranges: list[Range],
         progress: Callable[[RangeProgress], None],
         stopped: Callable[[], bool],
-    ) -> Iterator[tuple[int, RangeResult]]:
-        """Yield the results of ranges, built by workers if that pays."""
+    ) -> Generator[tuple[int, RangeResult], None, None]:
+        """Yield the results of ranges, built by workers if that is faster."""
         keeps_partial = not self.replaced  # a stopped rebuild leaves the index unchanged
         workers = self._workers(ranges)
         if workers:
@@ -164,25 +166,26 @@ class _Run:
             work = Work(self.settings, self.stored.repository, reusable, self.avoid, keeps_partial)
             yield from build_in_workers(work, ranges, workers, progress, stopped)
             return
-        reused, keep = known_vectors(self.vector_sources, self.embedder), None
+        lookup, keep = known_vectors(self.vector_sources, self.embedder), None
         if self.partial is not None:
-            reused, keep = either(reused, self.partial.known()), self.partial.append
+            lookup, keep = either(lookup, self.partial.known()), self.partial.append
         builder = RangeBuilder(
-            self.stored, self.settings, self.embedder, reused, keep, self.guard, self.avoid
+            self.stored, self.settings, self.embedder, lookup, keep, self.guard, self.avoid
         )
         yield from build_here(builder, ranges, progress, stopped, keeps_partial)
 
     def _workers(self, ranges: list[Range]) -> int:
-        """Return the number of worker processes; 0 to build in this one."""
+        """Return the number of worker processes; 0 to build in this process."""
         size, count = sum(stat.size for stat in self.plan.suspects), self.settings.build_workers
         if self.embedder.is_remote or (size < MIN_BYTES and count < 2):
-            return 0  # the endpoint, or starting a worker, would take longer
+            # an endpoint limits the speed; for little text, starting workers takes longer
+            return 0
         workers = min(count or fitting_workers(), sum(map(len, ranges)))
-        # one worker a shard takes less memory than one process for all
+        # a fresh worker for each shard takes less memory than one process for all
         return 0 if workers == len(ranges) == 1 else workers
 
     def _take(self, number: int, result: RangeResult) -> None:
-        """Take over a range's outcome; publish its shard."""
+        """Record a range's result, and publish its shard."""
         cache = self.plan.seen
         self.results[number] = result
         cache.touched |= result.touched
@@ -199,7 +202,7 @@ class _Run:
             self._publish(result)
 
     def left_out(self) -> tuple[dict[str, int], dict[str, list[str]]]:
-        """Return the files left out by reason: their number, and the first ones."""
+        """Return the number of files left out, and examples, by reason."""
         counts = Counter(self.plan.skipped)
         examples = {reason: [*paths] for reason, paths in self.plan.examples.items()}
         for number in sorted(self.results):

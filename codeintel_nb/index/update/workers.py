@@ -1,7 +1,7 @@
 """Worker processes of an update.
 
-Of many ranges, each worker builds one at a time. Of few, it reads one piece at a time, and then
-writes the shard of all pieces of a range.
+With many ranges, each worker builds a whole range at a time. With few, it reads a piece at a time;
+the last step assembles the pieces of a range into its shard.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from ..store import Store
 from .known_vectors import known_vectors
 from .parse_guard import MARK, MAX_CRASHES, ParseGuard, crashed_file
 from .ranges import Range, RangeBuilder, RangeProgress, RangeResult
-from .subprocess_job import Failure, JobInput, ask, end, how_it_ended, spawn, tell_to_stop
+from .subprocess_job import STOP, Failure, JobInput, ask, end, how_it_ended, spawn
 
-MIN_RANGES = 4  # for each worker, to let it build whole ranges
+MIN_RANGES = 4  # per worker; with fewer, ranges are read in pieces
 
 
 class Work(msgspec.Struct, frozen=True):
-    """What all jobs of a run have in common."""
+    """Settings common to all tasks of a run."""
 
     settings: Settings
     repository: Repository
@@ -60,7 +60,7 @@ class _Job(msgspec.Struct, frozen=True):
     """Line of a worker's input."""
 
     work: Work
-    mark: str  # name of the file that names the file being parsed
+    mark: str  # name of the parse guard's file
     task: _Task
 
 
@@ -76,7 +76,7 @@ def build_here(
 ) -> Iterator[tuple[int, RangeResult]]:
     """Build ranges in this process; yield their numbers and results.
 
-    The progress is that of all ranges together.
+    Progress is totalled over all ranges.
     """
     files = size = 0
     for number, pieces in enumerate(ranges):
@@ -99,7 +99,7 @@ def build_in_workers(
 ) -> Iterator[tuple[int, RangeResult]]:
     """Build ranges in processes; yield their numbers and results as they finish.
 
-    A task whose process crashed while parsing a file is done again, with that file by lines.
+    If a worker crashes while parsing a file, its task is retried with that file indexed by lines.
 
     Raises
     ------
@@ -113,12 +113,14 @@ class _Worker:
     """Worker process with its output and the mark of its parse guard."""
 
     def __init__(self, number: int, work: Work, lines: queue.Queue[tuple[_Worker, bytes]]) -> None:
-        self.number, self.mark = number, f"{MARK}-{number}"
+        self.mark = f"{MARK}-{number}"
         self.task: _Task | None = None  # while it is busy
         self._folder = Store(work.settings.home).stored(work.repository).folder
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed by ``close``)
         self.child = spawn("codeintel_nb.index.update.workers", self._stderr, self._folder)
+        self._input: queue.Queue[bytes] = queue.Queue()
         threading.Thread(target=self._read, args=(lines,), daemon=True).start()
+        threading.Thread(target=self._write, daemon=True).start()
 
     def _read(self, lines: queue.Queue[tuple[_Worker, bytes]]) -> None:
         assert self.child.stdout is not None
@@ -127,11 +129,19 @@ class _Worker:
                 lines.put((self, line))
         lines.put((self, b""))
 
+    def _write(self) -> None:
+        """Send the input: a long job waits until the worker has started."""
+        with suppress(OSError, ValueError):  # it has exited; the end of its output tells
+            while line := self._input.get():
+                ask(self.child, line)
+
     def begin(self, work: Work, task: _Task) -> None:
         self.task = task
-        job = msgspec.json.encode(_Job(work, self.mark, task), enc_hook=str)
-        with suppress(BrokenPipeError):  # the end of its output follows
-            ask(self.child, job)
+        self._input.put(msgspec.json.encode(_Job(work, self.mark, task), enc_hook=str))
+
+    def stop(self) -> None:
+        """Ask the worker to end its task early."""
+        self._input.put(STOP)
 
     def crashed_file(self) -> str:
         """Return the path that a dead worker was parsing when it crashed."""
@@ -141,6 +151,7 @@ class _Worker:
         return how_it_ended(self.child.wait(), self._stderr)
 
     def close(self) -> None:
+        self._input.put(b"")
         end(self.child)
         self._stderr.close()
         with suppress(OSError):
@@ -159,28 +170,28 @@ class _Pool:
     ) -> None:
         self._work, self._ranges, self._progress = work, ranges, progress
         self._lines: queue.Queue[tuple[_Worker, bytes]] = queue.Queue()
-        self._opened = ExitStack()
+        self._resources = ExitStack()
         self._workers: list[_Worker] = []  # alive
         self._started = 0
         self._folder = ""  # of pieces; empty if whole ranges are built
         self._parts: dict[int, dict[int, RangeResult]] = {}  # of unfinished ranges, by piece
         self._events: dict[tuple[int, int], RangeProgress] = {}  # the last one of each task
         try:
-            self._tasks = deque(self._cut(count))
+            self._tasks = deque(self._make_tasks(count))
             for _ in range(min(count, len(self._tasks))):
                 self._start()
         except BaseException:
-            self._opened.close()
+            self._resources.close()
             raise
 
-    def _cut(self, count: int) -> list[_Task]:
-        if len(self._ranges) >= MIN_RANGES * count:
+    def _make_tasks(self, count: int) -> list[_Task]:
+        if count == 1 or len(self._ranges) >= MIN_RANGES * count:
             return [_Task(number, files=pieces) for number, pieces in enumerate(self._ranges)]
         shards = Store(self._work.settings.home).stored(self._work.repository).shards
         with storage_errors(shards):
             shards.mkdir(parents=True, exist_ok=True)
             self._folder = tempfile.mkdtemp(prefix=".building-", dir=shards)
-        self._opened.callback(shutil.rmtree, self._folder, ignore_errors=True)
+        self._resources.callback(shutil.rmtree, self._folder, ignore_errors=True)
         return [
             _Task(number, piece, [files], self._file(number, piece))
             for number, pieces in enumerate(self._ranges)
@@ -194,44 +205,48 @@ class _Pool:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._opened.close()
+        self._resources.close()
 
     def _start(self) -> None:
         worker = _Worker(self._started, self._work, self._lines)
         self._started += 1
         self._workers.append(worker)
-        self._opened.callback(worker.close)
-        self._fill()
+        self._resources.callback(worker.close)
+        self._assign()
 
-    def _fill(self) -> None:
+    def _assign(self) -> None:
         """Give the next tasks to idle workers."""
         for worker in self._workers:
             if worker.task is None and self._tasks:
                 worker.begin(self._work, self._tasks.popleft())
 
-    def _undone(self) -> list[_Task]:
-        """Return the tasks waiting or at work."""
+    def _unfinished_tasks(self) -> list[_Task]:
+        """Return the queued and running tasks."""
         return [*self._tasks, *(one.task for one in self._workers if one.task is not None)]
 
     def results(self, stopped: Callable[[], bool]) -> Iterator[tuple[int, RangeResult]]:
-        """Yield the results of all ranges; after a stop, those of what was read."""
+        """Yield the results of all ranges; after a stop, those of the files read so far."""
         is_stopped = False
-        while self._undone():
+        while self._unfinished_tasks():
             if not is_stopped and stopped():
                 is_stopped = True
                 yield from self._stop()
             with suppress(queue.Empty):
                 worker, line = self._lines.get(timeout=0.1)
-                if worker.task is not None:  # else it ended while idle
+                if worker.task is not None:
                     yield from self._take(worker, worker.task, line, is_stopped)
-            self._fill()
+                elif worker in self._workers:  # it ended while idle
+                    self._remove(worker)
+            if self._tasks and not self._workers:
+                self._start()
+            self._assign()
 
     def _stop(self) -> Iterator[tuple[int, RangeResult]]:
         """Stop reading files; assemble the pieces read."""
         self._tasks = deque(task for task in self._tasks if task.pieces)
         for worker in self._workers:
             if worker.task is not None:
-                tell_to_stop(worker.child)
+                worker.stop()
         for number in [*self._parts]:
             yield from self._finish(number)
 
@@ -240,7 +255,7 @@ class _Pool:
     ) -> Iterator[tuple[int, RangeResult]]:
         """Take a line of a worker's output; yield the result of a finished range."""
         if not line:
-            self._replace(worker, task, is_stopped)
+            yield from self._replace(worker, task, is_stopped)
             return
         event: RangeProgress | RangeResult | Failure = msgspec.json.decode(line, type=_Line)
         if isinstance(event, Failure):
@@ -250,7 +265,7 @@ class _Pool:
             return
         worker.task = None
         if task.pieces:
-            yield task.range, self._joined(task.range, event.shard)
+            yield task.range, self._join(task.range, event.shard)
             return
         self._report(task, RangeProgress("writing", event.files, event.size))
         if not self._folder:
@@ -261,15 +276,18 @@ class _Pool:
         yield from self._finish(task.range)
 
     def _renew(self, worker: _Worker) -> None:
-        """Replace a worker: what one range leaves in fragments adds to the next one's memory."""
-        self._workers.remove(worker)
-        worker.close()
+        """Replace a worker, as its fragmented memory would add to that of the next range."""
+        self._remove(worker)
         if self._tasks:
             self._start()
 
+    def _remove(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        worker.close()
+
     def _finish(self, number: int) -> Iterator[tuple[int, RangeResult]]:
-        """Assemble a range if no task of it is left; yield the result if there is no shard."""
-        if any(task.range == number for task in self._undone()):
+        """Queue the assembly of a range with no task left, or yield its result without a shard."""
+        if any(task.range == number for task in self._unfinished_tasks()):
             return
         parts = self._parts[number]
         files = sum(part.files for part in parts.values())
@@ -278,9 +296,9 @@ class _Pool:
         if filled and (is_whole or self._work.keeps_partial):
             self._tasks.appendleft(_Task(number, pieces=filled))
         else:
-            yield number, self._joined(number, "")
+            yield number, self._join(number, "")
 
-    def _joined(self, number: int, shard: str) -> RangeResult:
+    def _join(self, number: int, shard: str) -> RangeResult:
         """Return the result of a range, from those of its pieces."""
         parts, joined = self._parts.pop(number), RangeResult()
         for piece in sorted(parts):
@@ -291,51 +309,57 @@ class _Pool:
         return joined
 
     def _report(self, task: _Task, event: RangeProgress) -> None:
-        self._events[task.range, task.piece] = event
+        key = task.range, task.piece
+        last = self._events.get(key)
+        if last is None or last.files < event.files:  # a retried task begins again
+            self._events[key] = event
         events = self._events.values()
-        stage = "indexing" if any(one.files for one in self._undone()) else "writing"
+        stage = "indexing" if any(one.files for one in self._unfinished_tasks()) else "writing"
         files, size = sum(one.files for one in events), sum(one.bytes for one in events)
         self._progress(RangeProgress(stage, files, size))
 
-    def _replace(self, worker: _Worker, task: _Task, is_stopped: bool) -> None:
-        """Start another worker on the task of a dead one, unless it would die as well."""
+    def _replace(
+        self, worker: _Worker, task: _Task, is_stopped: bool
+    ) -> Iterator[tuple[int, RangeResult]]:
+        """Retry a dead worker's task in a new worker, unless that would crash again."""
         path, avoid = worker.crashed_file(), self._work.avoid
         if not path or path in avoid or len(avoid) >= MAX_CRASHES:
             raise EngineError(
                 f"A process indexing {self._work.repository.name!r} {worker.how_it_ended()} "
-                "Files indexed earlier remain searchable. To use less memory, set "
+                "Files indexed earlier remain searchable. If memory ran out, set "
                 "CODEINTEL_BUILD_WORKERS=1. To retry, run codeintel index again."
             )
-        self._workers.remove(worker)
-        worker.close()
+        self._remove(worker)
         self._work = msgspec.structs.replace(self._work, avoid=(*avoid, path))
         if not is_stopped:
             self._tasks.appendleft(task)
-        self._start()
+            self._start()
+        elif task.range in self._parts:
+            yield from self._finish(task.range)
 
 
 def main() -> None:
     """Do the tasks given on stdin; print progress and results."""
-    jobs, source = JobInput(), _Source()
+    jobs, runner = JobInput(), _TaskRunner()
     while True:
         job = msgspec.json.decode(jobs.next(), type=_Job, dec_hook=lambda kind, value: kind(value))
         try:
-            for event in source.done(job, jobs.stop.is_set):
-                _say(event)
+            for event in runner.run(job, jobs.stop.is_set):
+                _send(event)
         except CodeIntelError as error:
-            _say(Failure.of(error))
+            _send(Failure.of(error))
 
 
-class _Source:
-    """What a worker keeps from one task to the next."""
+class _TaskRunner:
+    """Runner of a worker's tasks, with the state kept between them."""
 
     def __init__(self) -> None:
         self._names: tuple[str, ...] = ()  # of the shards with vectors to reuse
         self._lookup: Known | None = None
         self._has_grammars = False
 
-    def done(self, job: _Job, stopped: Callable[[], bool]) -> Iterator[RangeProgress | RangeResult]:
-        """Do a task, yielding its progress and its result."""
+    def run(self, job: _Job, stopped: Callable[[], bool]) -> Iterator[RangeProgress | RangeResult]:
+        """Run a task; yield its progress, then its result."""
         work, task, embedder = job.work, job.task, default_embedder()
         stored = Store(work.settings.home).stored(work.repository)
         if not self._has_grammars:
@@ -357,7 +381,7 @@ class _Source:
         return builder.build(task.files, stopped, work.keeps_partial)
 
 
-def _say(line: _Line) -> None:
+def _send(line: _Line) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
     sys.stdout.buffer.flush()
 
