@@ -7,6 +7,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -93,10 +94,10 @@ class Walk:
         self.unlisted: set[str] = set()
         # files with further hard links: changes through those give no event
         self.linked: dict[str, FileState] = {}
-        # change time and inode of each folder before it was listed, where the system has handles
+        # change time and inode of each folder before it was listed, if opened by a handle
         self.folders: dict[str, tuple[int, int]] = {}
         self.left_out: list[str] = []  # entries neither read nor entered
-        # entries left out by their state, and files with rules
+        # states of ignore files, and of entries left out because of their state
         self.others: dict[str, FileState] = {}
         self._settings = settings
         self._never = HISTORIES if no_ignore else NEVER
@@ -227,18 +228,19 @@ class Walk:
                 if os.scandir in os.supports_fd
                 else None
             )
-            if handle is not None:
-                own = os.fstat(handle)
-                self.folders[folder] = own.st_ctime_ns, own.st_ino
             if self._is_home(place if handle is None else handle):
                 self._leave(OWN_INDEX, folder)
                 return iter(()), rules
+            if handle is not None:
+                own = os.fstat(handle)
+                self.folders[folder] = own.st_ctime_ns, own.st_ino
             self.entered(folder)
             with os.scandir(place if handle is None else handle) as listing:
                 entries = sorted(listing, key=_NAME)
             names = {entry.name for entry in entries}
             if folder and (reason := self._reason_inside(folder, names)) is not None:
                 self._leave(reason, folder)
+                self._note_marks(folder)
                 return iter(()), rules
             if self.reads_ignore_files:
                 rules = self._reader.entering(rules, folder, names, handle)
@@ -336,6 +338,13 @@ class Walk:
         if name in SECRET_FOLDERS:
             return "secret"
         return "ignored folder" if rules.ignores(path, True) else None
+
+    def _note_marks(self, folder: str) -> None:
+        """Note the files in subfolders that mark an environment: without them, it is read."""
+        for mark in ENVIRONMENT_MARKS[2:]:
+            with suppress(OSError):
+                path = f"{folder}/{mark}"
+                self.others[path] = FileState.of(os.lstat(os.path.join(self.root, path)))
 
     def _is_home(self, folder: str | int) -> bool:
         return self._home is not None and identity_of(folder) == self._home

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from codeintel_nb import Workspace
 from codeintel_nb.index.watch import listing
 from codeintel_nb.index.watch.tree import Freshness, _Tree
 from codeintel_nb.settings import Settings
-from codeintel_nb.sources.mounts import mount_of
+from codeintel_nb.sources.mounts import Mount, mount_of, mounts
 from codeintel_nb.sources.walk import Walk
 from tests.conftest import write_tree
 
@@ -23,13 +24,13 @@ pytestmark = pytest.mark.skipif(MOUNT is None, reason="the mounted file systems 
 
 
 @pytest.fixture(autouse=True)
-def listed(monkeypatch):
+def list_small_trees(monkeypatch):
     monkeypatch.setattr(listing, "MIN_FILES", 1)
     monkeypatch.setattr(listing, "LOCAL", {MOUNT.kind})
 
 
 class Home:
-    """A tree with its index, compared by processes that follow it and that do not."""
+    """A tree and its index, compared with and without inotify."""
 
     def __init__(self, base):
         self.root = base / "tree"
@@ -75,7 +76,7 @@ RULES = ["*.log\n", "d/\n", "*.txt\n!b.txt\n", "e\n", ""]
 
 
 class Edits(RuleBasedStateMachine):
-    """Random edits of a tree, after each of which both ways must agree."""
+    """Random edits of a tree; after each, the listing and a walk must agree."""
 
     @initialize()
     def begin(self):
@@ -143,6 +144,10 @@ class Edits(RuleBasedStateMachine):
         if (self.root / "d").is_dir() and not (self.root / "d" / "bin").is_symlink():
             write_tree(self.root / "d", {mark: "ref: refs/heads/main\n"})
 
+    @rule(mark=st.sampled_from(["pyvenv.cfg", "bin/activate_this.py"]))
+    def unmark(self, mark):
+        (self.root / "d" / mark).unlink(missing_ok=True)
+
     @rule(name=st.sampled_from([*PATHS, *FOLDERS]))
     def set_back(self, name):
         if (self.root / name).exists():
@@ -189,8 +194,6 @@ def home(tmp_path):
 
 
 def wait_until_settled():
-    import time
-
     time.sleep(3 * listing.CLOCK_STEP_NS / 1e9)
 
 
@@ -201,6 +204,40 @@ def test_unchanged_tree_is_not_walked(home, monkeypatch, follow):
     monkeypatch.setattr(Walk, "__iter__", None)
     monkeypatch.setattr(Walk, "of", None)
     assert home.changes(follow) == ((), frozenset())
+
+
+def test_environment_without_its_mark_is_read(home):
+    write_tree(home.root, {"env/bin/activate_this.py": "x\n", "env/own.py": "x\n"})
+    wait_until_settled()
+    assert home.changes() == ((), frozenset())
+    (home.root / "env" / "bin" / "activate_this.py").unlink()
+    files, _ = home.changes()
+    assert [one.path for one in files] == ["env/own.py"]
+
+
+def test_inodes_of_64_bits(home, monkeypatch):
+    """The upper layers of overlay file systems set the highest bit."""
+    wait_until_settled()
+    (stored,) = home.workspace._repositories.all()
+    settings, repository = home.workspace.settings, stored.repository
+    walk = Walk(repository, settings)
+    files = {one.path: one._replace(inode=one.inode | 1 << 63) for one in walk}
+    walk.folders = {path: (at, inode | 1 << 63) for path, (at, inode) in walk.folders.items()}
+    listing.write_listing(
+        stored.folder, repository, settings, walk, files, {}, (), {}, time.time_ns()
+    )
+    stored_listing = listing.read_listing(stored.folder, repository, settings)
+    assert stored_listing.changed(repository.root) == set()
+
+
+def test_mounts_of_other_kinds_need_a_walk(home, monkeypatch):
+    repository, settings = home.workspace.repositories()[0], home.workspace.settings
+    assert listing.key_of(repository, settings)
+    remote = Mount(f"{repository.root}/data", "fuse.sshfs")
+    monkeypatch.setattr(listing, "mounts", lambda: [*mounts(), remote])
+    assert not listing.key_of(repository, settings)
+    monkeypatch.setattr(listing, "mounts", lambda: [*mounts(), remote._replace(kind="proc")])
+    assert listing.key_of(repository, settings)
 
 
 def test_saved_file_costs_no_walk(home, monkeypatch):

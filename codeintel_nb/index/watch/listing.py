@@ -1,4 +1,4 @@
-"""Listing of a folder from an earlier walk: what changed since costs one ``stat`` a file.
+"""Listing of a folder from an earlier walk: finding later changes takes one ``stat`` per file.
 
 A folder with the same change time has the same entries, so it is not listed again, and no rule is
 applied again. This holds for local file systems of Linux; elsewhere the folder is walked.
@@ -19,7 +19,7 @@ from ...errors import ShardError
 from ...files import replace, storage_errors
 from ...settings import Settings
 from ...sources.git.ignore import IGNORE_FILES as RULES
-from ...sources.mounts import mount_of, virtual_folders
+from ...sources.mounts import VIRTUAL, is_in, mount_of, mounts
 from ...sources.opening import FileState
 from ...sources.own_index import HOME_FORMATS, identity_of
 from ...sources.repository import Repository
@@ -39,13 +39,14 @@ _DECIDING = frozenset({
     ".git", *RULES, *HOME_FORMATS,
     *(part for mark in ENVIRONMENT_MARKS for part in mark.split("/")),
 })  # fmt: skip
-_CHANGED = -1  # time of a file or folder that may change within its time stamp
+_INODE = (1 << 63) - 1  # bits of an inode that are kept
+_CHANGED = -1  # time stored for a path whose time stamp may not show its next change
 
 
 class Listing(msgspec.Struct, array_like=True, frozen=True):
     """Files and folders of a walk with their states, and their comparison with an index."""
 
-    key: str  # what else the walk depended on
+    key: str  # of the walk's other inputs
     shards: dict[str, tuple[int, ...]]  # of the index, with their tombstones
     suspects: tuple[str, ...]  # paths that differed from the index
     outside: dict[str, tuple[int, ...]]  # files outside that decide what is read
@@ -69,7 +70,9 @@ class Listing(msgspec.Struct, array_like=True, frozen=True):
             return None
         try:
             changed = _differing(paths, _rows(self.states), handle)
-            decided = {_decided_by(path) for path in changed if path.rpartition("/")[2] in RULES}
+            decided = {
+                _decided_by(path) for path in changed if path.rpartition("/")[2] in _DECIDING
+            }
             stamps = _rows(self.stamps)
             stale = _differing(folders, stamps, handle)
             if len(changed) + len(stale) > MAX_CHANGED or "" in changed:
@@ -79,15 +82,15 @@ class Listing(msgspec.Struct, array_like=True, frozen=True):
             others = _entries(stale, left_out)
             inodes = dict(zip(folders, stamps[:, 1].tolist(), strict=True))
             for folder in stale:
-                now = _entries_now(folder, inodes[folder], handle)
-                if now is None:  # it is gone, or another one
+                current = _entries_now(folder, inodes[folder], handle)
+                if current is None:  # removed, or replaced by another folder
                     changed.add(folder)
                     continue
                 # an entry that was left out may be another one now
-                changed |= {_below(folder, name) for name in now ^ entries[folder]}
+                changed |= {_below(folder, name) for name in current ^ entries[folder]}
                 decided |= {
                     _decided_by(_below(folder, name))
-                    for name in now ^ (entries[folder] | others[folder])
+                    for name in current ^ (entries[folder] | others[folder])
                     if name in _DECIDING
                 }
         except OSError:  # too many open files: a walk reports it
@@ -103,7 +106,7 @@ def _below(folder: str, name: str) -> str:
 
 
 def _decided_by(path: str) -> str:
-    """Return the folder that an entry decides how to read."""
+    """Return the folder whose reading depends on an entry."""
     folder, _, name = path.rpartition("/")
     return folder.rpartition("/")[0] if name == OLD_ENVIRONMENT else folder
 
@@ -114,15 +117,15 @@ def _rows(data: bytes) -> Array:
 
 def _differing(paths: list[str], rows: Array, handle: int) -> set[str]:
     """Return the paths whose states differ from their rows."""
-    now, get = list[int](), os.stat
+    states, stat_path = list[int](), os.stat
     for path in paths:
         try:
-            state = get(path or ".", dir_fd=handle, follow_symlinks=False)
+            state = stat_path(path or ".", dir_fd=handle, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
-            now += (_CHANGED - 1, 0)
+            states += (_CHANGED - 1, 0)
             continue
-        now += (state.st_ctime_ns, state.st_ino)
-    different = (np.array(now, np.int64).reshape(rows.shape) != rows).any(axis=1)
+        states += (state.st_ctime_ns, state.st_ino & _INODE)
+    different = (np.array(states, np.int64).reshape(rows.shape) != rows).any(axis=1)
     return {paths[number] for number in np.flatnonzero(different).tolist()}
 
 
@@ -130,7 +133,7 @@ def _entries(stale: set[str], *paths: Iterable[str]) -> dict[str, set[str]]:
     """Return the names of the walk's entries in some folders."""
     entries = {folder: set[str]() for folder in stale}
     if stale:
-        for path in (path for some in paths for path in some):
+        for path in (path for group in paths for path in group):
             folder, _, name = path.rpartition("/")
             if folder in entries and name:
                 entries[folder].add(name)
@@ -141,7 +144,7 @@ def _entries_now(folder: str, inode: int, handle: int) -> set[str] | None:
     """Return the names in a folder; None if it is gone, or another one."""
     try:
         state = os.stat(folder or ".", dir_fd=handle, follow_symlinks=False)
-        if not stat.S_ISDIR(state.st_mode) or state.st_ino != inode:
+        if not stat.S_ISDIR(state.st_mode) or state.st_ino & _INODE != inode:
             return None
         inner = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=handle)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -153,14 +156,16 @@ def _entries_now(folder: str, inode: int, handle: int) -> set[str] | None:
 
 
 def key_of(repository: Repository, settings: Settings) -> str:
-    """Return what a walk depends on beside its folder; empty if its file system is unknown."""
+    """Return a key of a walk's other inputs; empty if the file system is unknown or remote."""
     mount = mount_of(repository.root)
-    if mount is None or mount.kind not in LOCAL:
+    inner = [one for one in mounts() if is_in(one.folder, repository.root)]
+    kinds = {one.kind for one in inner} - VIRTUAL
+    if mount is None or not LOCAL.issuperset({mount.kind, *kinds}):
         return ""
     return repr((
         __version__, repository.root, repository.reads_ignore_files, settings.max_file_bytes,
         settings.max_notebook_bytes, identity_of(settings.home),
-        sorted(virtual_folders(repository.root)),
+        sorted(inner),
     ))  # fmt: skip
 
 
@@ -181,32 +186,34 @@ def write_listing(
     files: Mapping[str, FileStat],
     shards: Mapping[str, Collection[int]],
     suspects: Iterable[str],
+    linked: dict[str, FileState],
     began_ns: int,
 ) -> None:
-    """Store a walk that began at ``began_ns``, for later processes; failures do no harm."""
+    """Save a walk that began at ``began_ns`` for later processes; ignore a failure to write."""
     key = key_of(repository, settings)
     if not key or len(files) < MIN_FILES or walk.unlisted or not walk.folders:
         return
     others = {path: state for path, state in walk.others.items() if path not in files}
-    states = [(one.ctime_ns, one.inode) for one in files.values()]
-    states += [(one.ctime_ns, one.inode) for one in others.values()]
+    states = [(one.ctime_ns, one.inode & _INODE) for one in files.values()]
+    states += [(one.ctime_ns, one.inode & _INODE) for one in others.values()]
+    stamps = [(changed_ns, inode & _INODE) for changed_ns, inode in walk.folders.values()]
     listing = Listing(
         key,
         {shard: tuple(sorted(dead)) for shard, dead in shards.items()},
         tuple(suspects),
         walk.outside,
-        walk.linked,
+        linked,
         "\0".join([*files, *others]).encode(),
-        _settled(np.array(states, np.int64), began_ns).tobytes(),
+        _mark_unsettled(np.array(states, np.int64), began_ns).tobytes(),
         "\0".join(walk.folders).encode(),
-        _settled(np.array([*walk.folders.values()], np.int64), began_ns).tobytes(),
+        _mark_unsettled(np.array(stamps, np.int64), began_ns).tobytes(),
         "\0".join(walk.left_out).encode("utf-8", "surrogateescape"),
     )
     with suppress(ShardError), storage_errors(folder):
         replace(folder / FILE, msgspec.msgpack.encode(listing))
 
 
-def _settled(rows: Array, began_ns: int) -> Array:
-    """Mark what changed so shortly before the walk that a later change may not show."""
+def _mark_unsettled(rows: Array, began_ns: int) -> Array:
+    """Mark rows changed so shortly before the walk that the next change may keep their time."""
     rows[rows[:, 0] >= began_ns - CLOCK_STEP_NS, 0] = _CHANGED
     return rows

@@ -210,7 +210,7 @@ class _Tree:
     def _resume(
         self, snapshot: Snapshot, shards: OpenShards, notices: Inotify | None
     ) -> Changes | None:
-        """Compare what changed since an earlier process walked the folder; None without that."""
+        """Compare only what changed since an earlier process's walk; None if a walk is needed."""
         self._known = None
         listing = read_listing(self.folder, self.repository, self._source.settings)
         if listing is None or not all(
@@ -218,9 +218,10 @@ class _Tree:
         ):
             return None
         by_id = {shard.id: shard for _, shard in shards}
-        now = {shard.id: set(ref.dead) for ref, shard in shards}
+        current = {shard.id: set(ref.dead) for ref, shard in shards}
         if not all(
-            name in now and now[name].issuperset(dead) for name, dead in listing.shards.items()
+            name in current and current[name].issuperset(dead)
+            for name, dead in listing.shards.items()
         ):
             return None  # shards were merged, or this snapshot is older
         watched = notices.follow(self) if notices is not None else None
@@ -258,7 +259,7 @@ class _Tree:
         suspects = {stat.path for stat in changes.files} | changes.gone
         write_listing(
             self.folder, self.repository, self._source.settings, walk, stats,
-            {shard.id: ref.dead for ref, shard in shards}, suspects, began_ns,
+            {shard.id: ref.dead for ref, shard in shards}, suspects, self._linked, began_ns,
         )  # fmt: skip
         return self._remember(changes, snapshot, shards)
 
