@@ -49,13 +49,13 @@ def symbol_search(
     first = _first(by_name, query.limit)
     matched = time.perf_counter()
     lazy = LazyHits([Segment(SymbolMatches(first), 0, len(first))])
-    # an older shard is read now, while a search may be repeated
+    # an older shard's details are in Parquet: build its hits while the search can be retried
     is_old = any(shard.details is None for shard in {shard for _, shard, _ in first})
+    hits = tuple(lazy) if is_old else lazy
     timings = {
         "match": (matched - began) * 1000,
         "read": (time.perf_counter() - matched) * 1000,
     }
-    hits = tuple(lazy) if is_old else lazy
     reason: Reason = (
         bounds.reason() if bounds.reached() else "limit" if len(matches) > len(hits) else ""
     )
@@ -63,7 +63,7 @@ def symbol_search(
 
 
 def _first(matches: list[_Match], limit: int | None) -> list[_Match]:
-    """Return the first matches: by score, then the shorter name, then by path and line."""
+    """Return the first matches, ordered by score, label length, path and line."""
     keys = np.array([(-one.score, one.length) for _, _, one in matches]).reshape(-1, 2)
     order = np.lexsort((keys[:, 1], keys[:, 0]))
     if limit is not None and len(matches) > limit:

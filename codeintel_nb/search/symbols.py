@@ -26,6 +26,7 @@ EXACT, FOLDED, PREFIX, INSIDE = 1.0, 0.95, 0.8, 0.6
 LEAST_ALIKE = 70  # minimum similarity, of 100
 KEY = 0.9  # factor for a key of data: a query for a name means code
 _TEXT = KINDS.index("text")
+_DETAILED = frozenset({"signature", "snippet", "doc"})  # columns from the details
 
 
 def in_scope(shard: Shard, mask: ScopeMask, kinds: Sequence[str]) -> Mask:
@@ -108,7 +109,8 @@ class _Glob:
 def _candidates(shard: Shard, needle: str, mask: Mask) -> list[int]:
     """Return definitions in the mask whose labels may contain ``needle``, ignoring case.
 
-    A match that only begins in a label counts too, as does any label that is not ASCII.
+    Labels are searched as one text, so a match may run into the next label. Labels that are not
+    ASCII are always included.
     """
     labels = shard.symbol_texts
     if not needle or needle == "." or not len(labels):
@@ -135,7 +137,7 @@ def _reader(process: int) -> Any:
     return duckdb.connect(config={"threads": "1", "temp_directory": ""})
 
 
-def _in_parquet(shard: Shard, numbers: Sequence[int]) -> list[tuple[str, str]]:
+def _details_from_parquet(shard: Shard, numbers: Sequence[int]) -> list[tuple[str, str]]:
     """Return signatures and documentation from the tables for SQL.
 
     Raises
@@ -178,8 +180,10 @@ def _in_parquet(shard: Shard, numbers: Sequence[int]) -> list[tuple[str, str]]:
     ]
 
 
-def symbol_hits(shard: Shard, repo: str, matches: Sequence[FoundSymbol]) -> list[Hit]:
-    """Return the hits of definitions.
+def symbol_hits(
+    shard: Shard, repo: str, matches: Sequence[FoundSymbol], with_details: bool = True
+) -> list[Hit]:
+    """Return the hits of definitions, with or without signatures and documentation.
 
     Raises
     ------
@@ -188,7 +192,11 @@ def symbol_hits(shard: Shard, repo: str, matches: Sequence[FoundSymbol]) -> list
     if not matches:
         return []
     numbers = [one.number for one in matches]
-    details = shard.details.of(numbers) if shard.details else _in_parquet(shard, numbers)
+    details = [("", "")] * len(numbers)
+    if with_details:
+        details = (
+            shard.details.of(numbers) if shard.details else _details_from_parquet(shard, numbers)
+        )
     hits = []
     for one, (signature, doc) in zip(matches, details, strict=True):
         file = int(shard.symbol_file[one.number])
@@ -222,7 +230,7 @@ class SymbolMatches:
     def repos(self) -> set[str]:
         return {repo for repo, _, _ in self._matches}
 
-    def hits(self, begin: int, end: int) -> list[Hit]:
+    def hits(self, begin: int, end: int, with_details: bool = True) -> list[Hit]:
         """Build a range of hits, shard by shard."""
         hits = list[Hit | None]([None] * (end - begin))
         of_shard = dict[tuple[str, Shard], list[int]]()
@@ -230,10 +238,10 @@ class SymbolMatches:
             of_shard.setdefault((repo, shard), []).append(at)
         for (repo, shard), places in of_shard.items():
             ones = [self._matches[begin + at][2] for at in places]
-            for at, hit in zip(places, symbol_hits(shard, repo, ones), strict=True):
+            for at, hit in zip(places, symbol_hits(shard, repo, ones, with_details), strict=True):
                 hits[at] = hit
         return [hit for hit in hits if hit is not None]
 
     def columns(self, names: Sequence[str], begin: int, end: int) -> list[list[Any]]:
-        """Return columns of a range."""
-        return columns_of(self.hits(begin, end), names)
+        """Return columns of a range; details are read only for columns that have them."""
+        return columns_of(self.hits(begin, end, not _DETAILED.isdisjoint(names)), names)

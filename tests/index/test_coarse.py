@@ -8,6 +8,7 @@ from codeintel_nb.errors import ShardError
 from codeintel_nb.index.shard import coarse
 from codeintel_nb.index.shard.coarse import PART, CoarseCodes, coarse_of
 from codeintel_nb.index.shard.codes import encode
+from codeintel_nb.index.shard.contents import Contents
 from codeintel_nb.index.shard.shard import Shard
 from codeintel_nb.index.shard.vectors import VectorIndex, top, write_vectors
 from codeintel_nb.index.shard.writer import ShardWriter
@@ -71,7 +72,7 @@ def test_best_of_some_chunks(tmp_path, step, copies):
 @pytest.mark.parametrize("least", [3, 4])
 def test_large_shards_store_their_coarse_codes(tmp_path, monkeypatch, least):
     monkeypatch.setattr(coarse, "MIN_STORED", least)
-    shards = ShardWriter(tmp_path, default_embedder())
+    shards = ShardWriter(tmp_path, Contents(default_embedder()))
     for name in "abc":
         document = document_of(f"{name}.py", f"def {name}(): ...\n".encode())
         shards.add(document, FileState(1, 2, 3, 4))

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeintel_nb.errors import ScopeError, SearchError
+from codeintel_nb.errors import ScopeError, SearchError, ShardError
+from codeintel_nb.index.shard.details import Details
 from codeintel_nb.scopes.scope import Scope
 from tests.conftest import write_tree
 
@@ -159,3 +160,45 @@ def test_changed_file_is_found_after_reindexing(frames, make_workspace, tmp_path
     workspace.index(root, name="t")
     assert named(workspace.symbols("after")) == ["a.py:1 after"]
     assert not workspace.symbols("before")
+
+
+@pytest.fixture
+def details(make_workspace, tmp_path):
+    """Return a small workspace, and the file with the details of its only shard."""
+    workspace = make_workspace()
+    text = 'def merge(left):\n    """Join."""\n\n\ndef merged(): ...\n'
+    workspace.index(write_tree(tmp_path / "small", {"a.py": text}), name="small")
+    (path,) = workspace.settings.home.rglob("details.bin")
+    return workspace, path
+
+
+def test_shard_without_details_is_read_from_parquet(details):
+    workspace, path = details
+    expected = [*workspace.symbols("merge")]
+    assert expected[0].doc == "Join."
+    path.unlink()
+    workspace._shards.keep_only(set())
+    assert [*workspace.symbols("merge")] == expected
+
+
+def test_damaged_details_are_reported(details):
+    workspace, path = details
+    data = bytearray(path.read_bytes())
+    data[-64:] = bytes(64)  # the compressed block
+    path.write_bytes(data)
+    workspace._shards.keep_only(set())
+    with pytest.raises(ShardError, match=r"details\.bin cannot be read.*--rebuild"):
+        workspace.symbols("merge")[0]
+
+
+def test_columns_without_details_read_none(details, monkeypatch):
+    workspace, _ = details
+    monkeypatch.setattr(Details, "of", None)
+    results = workspace.symbols("merge")
+    assert (results.files(), results["path"], results["symbol"]) == (
+        1,
+        ["a.py", "a.py"],
+        ["merge", "merged"],
+    )
+    with pytest.raises(TypeError):
+        results["doc"]

@@ -23,9 +23,9 @@ from .codes import Codes, component_range
 from .id_lists import Ids
 from .mapping import map_file
 
-PART = "coarse.bin"  # other codes need another name
+PART = "coarse.bin"  # rename it when the encoding changes
 MIN_STORED = 50_000  # chunks; for a smaller shard, codes are computed in milliseconds
-MIDDLE = 0.43  # standard deviations around the mean; a third of the components lies between them
+MIDDLE = 0.43  # half-width of the middle third of the components, in standard deviations
 ENCODED = 1 << 16  # chunks encoded at a time
 SAMPLE_STEP = 64  # every 64th distance gives a first estimate of a limit
 GATHERED_SHARE = 1 / 8  # of the chunks; for a smaller scope, codes are gathered first

@@ -1,6 +1,6 @@
 """Contents of a shard, collected from documents before it is written.
 
-They may be collected in pieces, each by another process, and put together.
+They may be collected in pieces by several processes, and then joined.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ Known = Callable[[Array], tuple[Array, Array]]
 class Contents:
     """Files, chunks, symbols, words and codes of documents in path order.
 
-    ``known`` maps digests of embedder inputs to a mask of those with codes, and these codes.
-    ``keep`` receives the digests and codes of each new batch.
+    ``known`` takes digests of embedder inputs. It returns a mask of those already embedded, and
+    their codes. ``keep`` receives the digests and codes of each new batch.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Contents:
         known: Known | None = None,
         keep: Callable[[Array, Array], None] | None = None,
     ) -> None:
-        self._embedder: Embedder | None = embedder
+        self.embedder = embedder
         self._known, self._keep = known, keep
         self.content_bytes = 0
         self.embedded = self.reused = 0
@@ -95,9 +95,8 @@ class Contents:
             )
         )
         self._add_symbols(document, file, first_chunk)
-        assert self._embedder is not None
-        while len(self._pending) >= self._embedder.batch:
-            self._embed_batch(self._embedder)
+        while len(self._pending) >= self.embedder.batch:
+            self._embed_batch()
 
     @property
     def chunks(self) -> int:
@@ -105,21 +104,20 @@ class Contents:
         return len(self._chunks) // 7
 
     def chunk_rows(self) -> Array:
-        """Return the columns of the chunks, (n, 7)."""
+        """Return the chunks as rows, (n, 7)."""
         return np.array(self._chunks, np.int64).reshape(-1, 7)
 
     def definition_rows(self) -> Array:
-        """Return the columns of the definitions' names, (n, 3)."""
+        """Return the names of definitions as rows of hashes and symbol, (n, 3)."""
         return np.array(self._definitions, np.uint32).reshape(-1, 3)
 
     def end_piece(self) -> None:
-        """Embed what is pending, and end the last block of text.
+        """Embed the pending chunks, and end the last block of text.
 
-        So the contents are the same whether a piece is collected here or elsewhere.
+        This makes the contents the same in whichever process a piece is collected.
         """
         while self._pending:
-            assert self._embedder is not None
-            self._embed_batch(self._embedder)
+            self._embed_batch()
         self.postings.end_piece()
 
     def _language(self, name: str) -> int:
@@ -136,11 +134,11 @@ class Contents:
                     (hash_of(name.lower()) & HALF, hash_of(name) & HALF, number)
                 )
 
-    def _embed_batch(self, embedder: Embedder) -> None:
-        self._embed(self._pending[: embedder.batch], embedder)
-        del self._pending[: embedder.batch]
+    def _embed_batch(self) -> None:
+        self._embed(self._pending[: self.embedder.batch])
+        del self._pending[: self.embedder.batch]
 
-    def _embed(self, chunks: list[tuple[str, str]], embedder: Embedder) -> None:
+    def _embed(self, chunks: list[tuple[str, str]]) -> None:
         """Embed some chunks (path, text), and add their words to the lexicon."""
         words = [WORD.findall(text) for _, text in chunks]
         self.lexicon.add_words(
@@ -152,16 +150,18 @@ class Contents:
         paths = [path for path, _ in chunks]
         inputs = [embedder_input(path, text) for path, text in chunks]
         digests = np.array([_digest(text) for text in inputs], np.uint64)
-        codes = np.zeros((len(inputs), embedder.dim), np.uint8)
+        codes = np.zeros((len(inputs), self.embedder.dim), np.uint8)
         fresh = np.ones(len(inputs), bool)
         if self._known is not None:
-            matches, their_codes = self._known(digests)
-            codes[matches] = their_codes
+            matches, known_codes = self._known(digests)
+            codes[matches] = known_codes
             fresh[matches] = False
         new = np.flatnonzero(fresh)
         if len(new):
-            vectors = _vectors(embedder, [(paths[i], words[i], inputs[i]) for i in new.tolist()])
-            if embedder.is_remote:
+            vectors = _vectors(
+                self.embedder, [(paths[i], words[i], inputs[i]) for i in new.tolist()]
+            )
+            if self.embedder.is_remote:
                 check_range(vectors)
             codes[new] = encode(vectors)
             if self._keep is not None:
@@ -205,11 +205,13 @@ class Contents:
         self.reused += other.reused
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_embedder": None, "_known": None, "_keep": None}
+        """Leave out what only collects further documents."""
+        left_out = ("embedder", "_known", "_keep")
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
 
 class Piece:
-    """Contents of some neighbouring files with their text, for another process."""
+    """Contents and text of neighbouring files, collected for another process."""
 
     def __init__(self, embedder: Embedder, known: Known | None = None) -> None:
         self.contents = Contents(embedder, known)

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from .arrays import open_arrays, write_arrays
+from .manifest import damaged
 
 PART = "details.bin"
 BLOCK = 64  # definitions compressed together
@@ -33,18 +34,25 @@ class Details:
     """Signatures and documentation, read by the numbers of definitions."""
 
     def __init__(self, path: Path) -> None:
-        arrays = open_arrays(path)
+        self._shard, arrays = path.parent, open_arrays(path)
         self._ends, self._blocks = arrays["ends"], memoryview(arrays["blocks"].data)
 
     def of(self, numbers: Sequence[int]) -> list[tuple[str, str]]:
-        """Return the signature and the documentation of each definition."""
-        blocks = {
-            block: _decoder.decode(
-                zlib.decompress(self._blocks[int(self._ends[block]) : int(self._ends[block + 1])])
-            )
-            for block in {number // BLOCK for number in numbers}
-        }
+        """Return the signature and the documentation of each definition.
+
+        Raises
+        ------
+        ShardError : the file is damaged.
+        """
+        blocks = {block: self._read(block) for block in {number // BLOCK for number in numbers}}
         return [
             (blocks[block][2 * at], blocks[block][2 * at + 1])
             for block, at in (divmod(number, BLOCK) for number in numbers)
         ]
+
+    def _read(self, block: int) -> list[str]:
+        packed = self._blocks[int(self._ends[block]) : int(self._ends[block + 1])]
+        try:
+            return _decoder.decode(zlib.decompress(packed))
+        except (zlib.error, msgspec.DecodeError) as error:
+            raise damaged(self._shard, f"{PART} cannot be read: {error}") from error

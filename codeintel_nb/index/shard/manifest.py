@@ -67,12 +67,12 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_parts(folder: Path, manifest: Manifest) -> None:
-    """Check that the parts of a shard are there, with their sizes.
+    """Check that the parts of a shard exist and have the recorded sizes.
 
     Raises
     ------
-    FileNotFoundError : a part is gone that every shard has.
-    ShardError : a part has another size.
+    FileNotFoundError : a part required in every shard is missing.
+    ShardError : the size of a part differs from the manifest.
     """
     for name, part in manifest.parts.items():
         path = folder / name

@@ -120,7 +120,7 @@ class PostingsBuilder:
             self._cut(final=True)
 
     def extend(self, other: PostingsBuilder) -> None:
-        """Append the postings of the next files; both have ended their pieces."""
+        """Append the postings of the next files; call ``end_piece`` on both builders first."""
         blocks, base = len(self._starts) - 1, self._starts[-1]
         self._batches += [(first + blocks, keys) for first, keys in other._batches]
         self._runs += other._runs

@@ -1,4 +1,4 @@
-"""Longest runs of digits, letters and the like in each block of a shard's text.
+"""Longest run of each character class in each block of a shard's text.
 
 A pattern without a literal, such as ``[0-9a-f]{12}``, matches only where a run is long enough.
 Bytes beyond ASCII belong to every class, as a Unicode class may match them.
@@ -21,8 +21,8 @@ CLASSES = (
     string.ascii_uppercase,
     string.ascii_letters + string.digits + "_",
 )
-MAX_RUN = 255  # longer runs count as this
-# one bit a class
+MAX_RUN = 255  # longer runs count as 255
+# one bit per class
 _BITS = bytes(
     sum((byte > 127 or chr(byte) in members) << number for number, members in enumerate(CLASSES))
     for byte in range(256)
@@ -32,8 +32,8 @@ _BITS = bytes(
 def longest_runs(text: bytes, starts: Sequence[int]) -> Array:
     """Return the longest run of each class in each block, (blocks, classes).
 
-    ``starts`` are the first byte of each block, and the end; no run spans blocks, as these end
-    with a line.
+    ``starts`` holds the offset of each block, then the length of the text. No run spans two blocks,
+    as each ends with a newline.
     """
     bits = np.frombuffer(b"\0" + text.translate(_BITS) + b"\0", np.uint8)
     changed = bits[1:] ^ bits[:-1]

@@ -100,7 +100,7 @@ class Shard:
         self._symbol_line = memoryview(self.symbol_line.data)
         self.symbol_end_line = columns["symbol_end_line"]
         self._symbol_end_line = memoryview(self.symbol_end_line.data)
-        # names with containers
+        # names qualified by their containers
         self.symbol_texts = Texts(columns["symbol_label_texts"], columns["symbol_label_ends"])
         # number of a symbol, or of another text counted down from -1
         self._chunk_label = memoryview(columns["chunk_label"].data)

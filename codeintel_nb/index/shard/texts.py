@@ -38,7 +38,7 @@ class Texts:
         return Str(self._blob.tobytes().lower()), np.unique(self.at(others))
 
     def at(self, starts: Sequence[int] | Ids) -> Ids:
-        """Return the positions of the texts at some bytes of the blob."""
+        """Return the indexes of the texts that contain the given bytes of the blob."""
         return self._all_ends.searchsorted(starts, "right")
 
     def __len__(self) -> int:

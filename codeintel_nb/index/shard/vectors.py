@@ -28,7 +28,7 @@ DIGITS = 7  # of a score; further digits depend on the order of summation
 SCORED = 1 << 16
 # largest scope where gathering the codes beats a scan with a bitmap (measured)
 FEW = 1500
-MAX_MEANS = 500  # cached, of a shard's files: half a megabyte for 256 dimensions
+MAX_MEANS = 500  # file means cached per shard: half a megabyte for 256 dimensions
 MAX_AVERAGED = 512  # chunks of a file whose mean is compared with the query
 
 
@@ -75,7 +75,8 @@ class VectorIndex:
     def near(self, query: Floats, least: int, mask: npt.NDArray[np.bool_] | None) -> Near:
         """Return the chunks in the mask nearest to the query by coarse codes.
 
-        They are all within some distance: at least ``least``, if the mask has as many.
+        All chunks within a distance limit are returned: at least ``least``,
+        if the mask has as many.
         """
         return self._coarse.near(encode(query.reshape(1, -1)), least, mask)
 

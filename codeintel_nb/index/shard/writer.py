@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import zlib
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +14,6 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
-from ...embedding.embedder import Embedder
 from ...files import storage_errors, sync, write_synced
 from ...sources.chunk import Document
 from ...sources.opening import FileState
@@ -23,7 +21,7 @@ from ...sources.repository import WORKTREE
 from .arrays import Array, write_arrays
 from .catalog import write_tables
 from .coarse import write_coarse
-from .contents import Contents, Known, Piece
+from .contents import Contents, Piece
 from .details import PART as DETAILS
 from .details import write_details
 from .manifest import FORMAT, MANIFEST, PARTS, Manifest, Part, crc32_of
@@ -35,25 +33,12 @@ from .vectors import write_vectors
 
 
 class ShardWriter:
-    """Builder of one shard from documents in path order.
+    """Writer of one shard, from documents or pieces in path order."""
 
-    ``known`` maps digests of embedder inputs to a mask of those with codes, and these codes.
-    ``keep`` receives the digests and codes of each new batch.
-    """
-
-    def __init__(
-        self,
-        shards: Path,
-        embedder: Embedder,
-        known: Known | None = None,
-        prefix: str = ".building-",
-        keep: Callable[[Array, Array], None] | None = None,
-    ) -> None:
+    def __init__(self, shards: Path, contents: Contents, prefix: str = ".building-") -> None:
         self.id = secrets.token_hex(8)
-        self.shards = shards
+        self.shards, self.contents = shards, contents
         self.folder = shards / f"{prefix}{self.id}"
-        self.embedder = embedder
-        self.contents = Contents(embedder, known, keep)
         self._content_crc = 0
         with storage_errors(shards):
             self.folder.mkdir(parents=True)
@@ -105,7 +90,9 @@ class ShardWriter:
             self._content.flush()
             os.fsync(self._content.fileno())
             self._content.close()
-            codes = np.concatenate([np.zeros((0, self.embedder.dim), np.uint8), *contents.codes])
+            codes = np.concatenate(
+                [np.zeros((0, contents.embedder.dim), np.uint8), *contents.codes]
+            )
             contents.codes.clear()
             write_vectors(self.folder / "vectors.faiss", codes)
             names = [*PARTS, DETAILS, *write_coarse(self.folder, codes)]
@@ -123,8 +110,8 @@ class ShardWriter:
                     self._content_crc if name == "content.bin" else crc32_of(path),
                 )
             manifest = Manifest(
-                format=FORMAT, id=self.id, embedder=self.embedder.id, dim=self.embedder.dim,
-                files=len(contents.files), chunks=contents.chunks,
+                format=FORMAT, id=self.id, embedder=contents.embedder.id,
+                dim=contents.embedder.dim, files=len(contents.files), chunks=contents.chunks,
                 content_bytes=contents.content_bytes, languages=tuple(contents.languages),
                 revisions=(WORKTREE,), parts=parts,
             )  # fmt: skip
