@@ -1,6 +1,6 @@
 """Indexer: index, update, watch and remove repositories.
 
-What a run needs is imported by the run: a command that searches starts faster.
+Modules that only indexing needs are imported inside it, so search commands start faster.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     if "numpy" not in sys.modules:
-        # its threads multiply matrices; starting them takes longer than a command
+        # OpenBLAS threads only speed up matrix products; starting them takes longer than a command
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from .parser import run
 

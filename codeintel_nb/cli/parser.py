@@ -1,4 +1,4 @@
-"""Parser of command lines, and the run of one command."""
+"""Command-line parser, and ``run``, which executes one command."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ class Engine(Protocol):
 class OpenShards(Protocol):
     """Shards opened in this process with their masks, and threads to search them."""
 
-    full_scan_chunks: int  # of a vector space in scope; with more, coarse codes come first
+    full_scan_chunks: int  # compared in full per vector space; above it, coarse codes come first
 
     def shard_of(self, target: Target) -> Shard: ...
     def mask(self, target: Target) -> ScopeMask:

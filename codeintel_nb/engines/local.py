@@ -1,6 +1,6 @@
 """LocalEngine: search in the shards of this machine, on threads.
 
-What one kind of call needs is imported by that call: a command starts faster.
+Modules that only one kind of call needs are imported inside it, so commands start faster.
 """
 
 from __future__ import annotations

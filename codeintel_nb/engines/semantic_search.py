@@ -27,7 +27,7 @@ from ..search.semantic.rank import rank
 from .engine import Answer, OpenShards, Target
 from .why_not import why_not
 
-PARALLEL_CHUNKS = 200_000  # in scope; 3 ms on one core
+PARALLEL_CHUNKS = 200_000  # in scope; one core searches as many in 3 ms
 
 
 def semantic_search(
@@ -100,15 +100,15 @@ def _found(
 def _map_of(shards: OpenShards, parts: Sequence[Part]) -> Each:
     """Return a map over shards.
 
-    Large scopes are searched on threads, with one task each: threads that run Python in turns take
-    more time than they save.
+    Large scopes are searched by two tasks on threads. More tasks would lose more time waiting for
+    the GIL than they save.
     """
     if sum(part.mask.chunks_in_scope for part in parts) < PARALLEL_CHUNKS:
         return lambda values, work: [work(value) for value in values]
 
     def mapped(values: list[Any], work: Callable[[Any], Any]) -> list[Any]:
         half = (len(values) + 1) // 2
-        groups = [values[:half], values[half:]]
+        groups = [group for group in (values[:half], values[half:]) if group]
         results = shards.each(groups, lambda group: [work(value) for value in group])
         return [result for group in results for result in group]
 
@@ -145,7 +145,7 @@ def _embedders_of(
         else:
             missing[space] = (
                 f"{part.repo!r} was indexed with the embedding {manifest.embedder}, which is "
-                f"neither of this version nor in {FILE}. "
+                f"neither built into this version nor listed in {FILE}. "
                 "To rebuild the index, run: codeintel index PATH --rebuild"
             )
     return present, missing

@@ -168,7 +168,7 @@ def _distance(
         and meaning_rank <= CANDIDATES
         and is_missed(parts, vector, (chunk.at, chunk.chunk), full_scan)
     ):
-        return f"{place}; the first step, by coarse vectors, missed it."
+        return f"{place}; the shortlist by coarse vectors missed it."
     if plan.query.mode == "dense":
         return f"{place}."
     return f"{place}; only the first {CANDIDATES} of each are ranked."

@@ -15,7 +15,10 @@ Rule = Callable[[bytes], object]
 
 
 def _finds(*patterns: str, flags: int = 0) -> Rule:
-    """Return a rule for any pattern, compiled on first use; ``^`` matches line starts."""
+    """Return a rule that matches any of the patterns, compiled on first use.
+
+    ``^`` matches line starts.
+    """
 
     @cache
     def compiled() -> re.Pattern[bytes]:

@@ -1,6 +1,6 @@
 """Lazy hits, built on access.
 
-A text search may find 100,000 matches, of which 50 are displayed. The others stay offsets of lines
+A text search may find 100,000 matches, of which 50 are displayed. The others remain line offsets
 in a shard. Building hits comes after the search, so its time limit does not include it.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, cast, overload
 
 from .hit import Hit, path_order
 
-AT_ONCE = 1_024  # hits built at a time by a loop, and at most by a slice
+AT_ONCE = 1_024  # hits built at a time by a loop, and the most that a slice builds
 CACHED = 64  # hits built at a time by indexing; the last ones are kept
 
 
@@ -52,7 +52,7 @@ class FileMatches(Matches, Protocol):
 
 
 class EagerHits:
-    """Hits of one shard, built already."""
+    """Hits of one shard that are already built."""
 
     def __init__(self, hits: list[Hit]) -> None:
         self.repo, self._hits = hits[0].repo, hits
@@ -90,7 +90,7 @@ class LazyHits(Sequence[Hit]):
     """Sequence of hits that behaves like a tuple, and builds them on access."""
 
     def __init__(self, segments: Iterable[Segment]) -> None:
-        self._segments = _joined(segments)
+        self._segments = _join(segments)
         self._ends = list(accumulate(one.end - one.begin for one in self._segments))
         self._block = 0, list[Hit]()  # number of a block of CACHED hits, and its hits
 
@@ -181,7 +181,7 @@ class LazyHits(Sequence[Hit]):
             number += 1
 
 
-def _joined(segments: Iterable[Segment]) -> list[Segment]:
+def _join(segments: Iterable[Segment]) -> list[Segment]:
     """Join segments that continue one another."""
     joined = list[Segment]()
     for one in segments:

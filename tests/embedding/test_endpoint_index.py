@@ -314,7 +314,7 @@ def test_repositories_with_vectors_of_two_lengths(workspace, tree, endpoint, tmp
     endpoint.requests.clear()
     for _ in range(3):
         assert workspace.semantic_search(QUESTION, Scope(repos=("short",)), mode="dense").hits
-    assert not endpoint.requests, "the query's vector is kept"
+    assert not endpoint.requests, "the query's vector is cached"
 
 
 def test_batches_are_full(workspace, tmp_path, endpoint):

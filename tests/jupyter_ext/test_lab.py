@@ -244,7 +244,7 @@ def test_restart_keeps_the_scope_and_kernel_change_offers_it(lab, open_lab):
     page = open_lab("kernels.ipynb", SETUP, "%scope set --lang css", "%scope")
     panel = show_panel(page)
     page.locator(STATUS, has_text="Scope: shop css").wait_for()
-    page.expected.append("Canceled future for")  # what JupyterLab asked the kernel before
+    page.expected.append("Canceled future for")  # a request that JupyterLab had sent before
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.info")
     time.sleep(1)

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.index.shard.postings import Postings, PostingsBuilder
 from codeintel_nb.index.shard.runs import CLASSES, MAX_RUN, longest_runs
-from codeintel_nb.search.text.class_runs import class_runs, within_runs
+from codeintel_nb.search.mask import compile_mask
+from codeintel_nb.search.query import TextQuery
+from codeintel_nb.search.text.class_runs import class_runs
+from codeintel_nb.search.text.plan import plan_text
 from tests.conftest import write_tree
 
 DIGITS, HEX, LOWER, UPPER, WORD = range(5)
@@ -52,7 +55,7 @@ def test_ignoring_case_needs_no_run_of_one_case():
     assert class_runs("abcdefghi", False, False) == (0,) * len(CLASSES)
 
 
-def brute(text, starts):
+def count_runs(text, starts):
     rows = []
     for begin, end in pairwise(starts):
         row = []
@@ -71,7 +74,7 @@ def test_longest_runs_equal_a_plain_count(lines):
     blocks = [f"{line}\n".encode() for line in lines]
     starts = [0, *np.cumsum([len(block) for block in blocks]).tolist()]
     text = b"".join(blocks)
-    np.testing.assert_array_equal(longest_runs(text, starts), brute(text, starts))
+    np.testing.assert_array_equal(longest_runs(text, starts), count_runs(text, starts))
 
 
 def test_long_run_counts_as_the_maximum():
@@ -98,9 +101,9 @@ def test_every_match_has_the_runs(pattern, text):
     match = re.search(pattern, text)
     if match is not None:
         part = match[0].encode()
-        have = longest_runs(part + b"\n", [0, len(part) + 1])[0]
+        runs = longest_runs(part + b"\n", [0, len(part) + 1])[0]
         insensitive = pattern.startswith("(?i)")
-        assert (have >= np.array(class_runs(pattern, True, insensitive))).all(), (match[0], have)
+        assert (runs >= np.array(class_runs(pattern, True, insensitive))).all(), (match[0], runs)
 
 
 def test_blocks_without_a_run_are_skipped(tmp_path):
@@ -112,8 +115,10 @@ def test_blocks_without_a_run_are_skipped(tmp_path):
     assert [hit.start_line for hit in results] == [150 * 300 + 1]
     (target,) = workspace._repositories.view(Scope()).targets
     shard = workspace._shards.open(target.shard)
-    blocks = within_runs(class_runs("[0-9a-f]{12}", True, False), shard.postings, None)
-    assert (len(blocks), shard.postings.blocks > 50) == (1, True)
+    plan = plan_text(
+        shard, "tree", compile_mask(shard, (), Scope()), TextQuery("[0-9a-f]{12}", regex=True)
+    )
+    assert plan.bytes_to_read < 20_000 < shard.size / 20
     workspace.close()
 
 

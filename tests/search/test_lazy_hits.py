@@ -138,9 +138,9 @@ def test_text_of_unindexed_files_is_kept_for_many_matches_only(tmp_path, others,
     results = search(workspace, "word", context=1)
     workspace.close()
     gc.collect()
-    kept = [one for one in gc.get_objects() if isinstance(one, UnindexedFiles)]
-    assert any(id(one) not in before for one in kept) == is_kept
-    del kept
+    alive = [one for one in gc.get_objects() if isinstance(one, UnindexedFiles)]
+    assert any(id(one) not in before for one in alive) == is_kept
+    del alive
     names = Hit.__struct_fields__
     for name, values in zip(names, columns_of(results.hits, names), strict=True):
         assert values == [getattr(hit, name) for hit in results.hits]

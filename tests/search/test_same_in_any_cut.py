@@ -178,7 +178,7 @@ def test_chunk_missed_by_coarse_codes_is_explained(cuts, monkeypatch, mode):
         for hit in exact[::20]
     }
     missed = {
-        place for place, reason in reasons.items() if "by coarse vectors, missed it." in reason
+        place for place, reason in reasons.items() if "by coarse vectors missed it." in reason
     }
     assert missed
     assert not missed & shown

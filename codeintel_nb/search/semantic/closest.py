@@ -41,13 +41,13 @@ class Search(NamedTuple):
 
 
 def _shortlist(parts: Sequence[Part], full_scan: int) -> int:
-    """Return the least number of chunks that coarse codes select; 0 if they are not used."""
+    """Return the least number of chunks in a shortlist by coarse codes; 0 if none is used."""
     in_scope = sum(one.mask.chunks_in_scope for one in parts)
     return max(MIN_SHORTLIST, int(SHORTLIST_SHARE * in_scope)) if in_scope > full_scan else 0
 
 
 def is_missed(parts: Sequence[Part], vector: Vector, place: Place, full_scan: int) -> bool:
-    """Whether coarse codes leave a chunk in scope out of their selection."""
+    """Whether the shortlist by coarse codes lacks a chunk in scope."""
     at, chunk = place
     space = parts[at].shard.manifest.space
     own = {at: one for at, one in enumerate(parts) if one.shard.manifest.space == space}

@@ -13,7 +13,7 @@ from ...index.shard.postings import Blocks, Postings
 from ...index.shard.runs import CLASSES, MAX_RUN
 from .expression import op, parsed
 
-MAX_COPIES = 8  # of a repeated part that are looked at
+MAX_COPIES = 8  # of a repeated part that are analysed
 MIN_RUN = 3  # shorter ones are in almost every block
 _SETS = [frozenset(map(ord, members)) for members in CLASSES]
 _DIGITS, _HEX, _WORD = 0, 1, 4  # classes with digits
@@ -38,7 +38,7 @@ _MEMBER = _Part(1, 1, 1, 1, True)
 
 @lru_cache(256)
 def class_runs(pattern: str, regex: bool, insensitive: bool) -> tuple[int, ...]:
-    """Return the least length of a run of each class in every match."""
+    """Return, for each class, the length of the longest run that every match must contain."""
     if not regex or (expression := parsed(pattern)) is None:
         return (0,) * len(CLASSES)
     one_case = () if insensitive or _IGNORES_CASE.search(pattern) else _ONE_CASE
@@ -51,7 +51,7 @@ def class_runs(pattern: str, regex: bool, insensitive: bool) -> tuple[int, ...]:
 
 
 def _sequence(items: Iterable[Any], number: int) -> _Part:
-    return reduce(_joined, (_item(kind, value, number) for kind, value in items), _EMPTY)
+    return reduce(_join, (_item(kind, value, number) for kind, value in items), _EMPTY)
 
 
 def _item(kind: Any, value: Any, number: int) -> _Part:
@@ -64,7 +64,7 @@ def _item(kind: Any, value: Any, number: int) -> _Part:
     if kind is op.BRANCH:
         return _branches([_sequence(branch, number) for branch in value[1]])
     if kind in (op.MAX_REPEAT, op.MIN_REPEAT):
-        return _repeated(int(value[0]), _sequence(value[2], number))
+        return _repeat(int(value[0]), _sequence(value[2], number))
     return _EMPTY if kind is op.AT else _OTHER
 
 
@@ -94,7 +94,7 @@ def _is_within(items: Sequence[Any], number: int) -> bool:
     return True
 
 
-def _joined(left: _Part, right: _Part) -> _Part:
+def _join(left: _Part, right: _Part) -> _Part:
     return _Part(
         left.length + right.first if left.is_whole else left.first,
         max(left.longest, right.longest, left.last + right.first),
@@ -109,15 +109,17 @@ def _branches(parts: Sequence[_Part]) -> _Part:
     return _Part(first, longest, last, length, all(part.is_whole for part in parts))
 
 
-def _repeated(least: int, part: _Part) -> _Part:
+def _repeat(least: int, part: _Part) -> _Part:
     if part.is_whole:
         length = min(least * part.length, MAX_RUN)
         return _Part(length, length, length, length, True)
-    return reduce(_joined, [part] * min(least, MAX_COPIES), _EMPTY) if least else _OTHER
+    return reduce(_join, [part] * min(least, MAX_COPIES), _EMPTY) if least else _OTHER
 
 
-def within_runs(runs: Sequence[int], postings: Postings, blocks: Blocks | None) -> Blocks | None:
-    """Return those of the blocks whose runs are long enough; None for all."""
+def blocks_with_runs(
+    runs: Sequence[int], postings: Postings, blocks: Blocks | None
+) -> Blocks | None:
+    """Return the blocks whose runs are long enough; None for all."""
     if postings.runs is None or max(runs) < MIN_RUN:
         return blocks
     required = np.array(runs, np.uint8)

@@ -57,7 +57,7 @@ class Pattern:
 
     @cached_property
     def class_runs(self) -> tuple[int, ...]:
-        """Return the least length of a run of each character class in every match."""
+        """Return, for each class, the length of the longest run that every match must contain."""
         from .class_runs import class_runs
 
         return class_runs(self.text, self.is_regex, self.insensitive)

@@ -11,7 +11,7 @@ from ...index.shard.postings import Blocks
 from ...index.shard.text_flags import IS_ASCII, LONG_BYTES, is_plain
 from ..mask import ScopeMask
 from ..query import TextQuery
-from .class_runs import within_runs
+from .class_runs import blocks_with_runs
 from .matches import MatchCollector
 from .pattern import Pattern, compile_pattern
 from .ranges import NOWHERE, Chunks, Ranges, ranges_of
@@ -212,7 +212,7 @@ def plan_text(shard: Searchable, repo: str, mask: ScopeMask, query: TextQuery) -
                 chunks = may if chunks is None else chunks & may
         else:
             blocks = candidate_blocks(need, shard.postings)
-            blocks = within_runs(pattern.class_runs, shard.postings, blocks)
+            blocks = blocks_with_runs(pattern.class_runs, shard.postings, blocks)
             # only rg can judge a pattern rejected by re2
             if blocks is not None and not len(blocks) and pattern.re2 is not None:
                 return None

@@ -69,7 +69,7 @@ def search_text(
     matches = (
         TextMatches(plan.shard, plan.repo, collector.matches, query, counts)
         if collector.matches
-        else None  # an empty one would keep the text
+        else None  # without matches, do not keep the text in memory
     )
     return TextAnswer(
         matches,

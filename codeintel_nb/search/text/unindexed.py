@@ -37,7 +37,7 @@ from .ripgrep import files_with_matches
 FIRST_BATCH, MAX_IN_BATCH = 32, 2_048  # files; the first batch is enough for a common pattern
 FEW = 64  # files read directly, without rg as a prefilter
 MAX_FILES = 200_000
-MAX_TEXT_BYTES = 500  # per match, kept for lazy hits; beyond it, built hits are smaller
+MAX_TEXT_BYTES = 500  # kept per match for lazy hits; above it, built hits take less memory
 # languages of files with cells, perhaps in other languages
 _WITH_CELLS = frozenset({"notebook", "markdown", "python", "r", "julia", "scala", "sql"})
 
