@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -37,8 +38,12 @@ from .sources.own_index import check_is_indexable
 from .sources.repository import Repository
 
 if TYPE_CHECKING:
+    from .index.update.processes import IndexProcesses
     from .index.watch.watcher import Watcher
     from .outlay import Outlay
+
+
+MAX_CHANGED = 1_000  # paths read one by one; with more, the whole folder is compared
 
 
 class Indexer:
@@ -57,7 +62,17 @@ class Indexer:
         self._settings, self._store, self._repositories = settings, store, repositories
         self._shards, self._freshness = shards, freshness
         self._look_here = look_here  # see build() in index/update/build.py
-        self._compactor = Compactor(settings, shards, follow)
+        self._follow = follow
+        # left_out_changes of Freshness, before the last run over a whole folder
+        self._counted: dict[Path, int] = {}
+        self._compactor = Compactor(settings, shards, follow, lambda: self._processes)
+
+    @cached_property
+    def _processes(self) -> IndexProcesses:
+        """Return the processes for updates; in a lasting process, one stays after an update."""
+        from .index.update.processes import IDLE_S, IndexProcesses
+
+        return IndexProcesses(self._store.root, IDLE_S if self._follow else 0.0)
 
     def index(
         self,
@@ -179,8 +194,10 @@ class Indexer:
         check_allowed(self._settings, repository)
         folder = self._store.folder_of(repository.name)
         rebuild = rebuild or (only is None and is_rebuild_due(folder))
-        if only is None and not rebuild and self._is_unchanged(repository):
-            only = ()
+        left_out = None
+        if only is None and not rebuild:
+            left_out = self._freshness.left_out_changes(self._store.stored(repository))
+            only = self._changed_paths(repository, left_out)
         if not requested and self.is_stopped(repository.name):
             raise IndexingCancelled(
                 f"Indexing {repository.name!r} was stopped earlier. "
@@ -208,6 +225,7 @@ class Indexer:
                 rebuild,
                 self._look_here and only is None,
                 only,
+                self._processes,
             )
         except InterruptedAtEnd:
             if rebuild:
@@ -218,6 +236,8 @@ class Indexer:
         if rebuild:  # an update of some paths leaves it due
             clear_rebuild(folder)
         stored = self._store.stored(repository)
+        if only is None and left_out is not None:
+            self._counted[stored.folder] = left_out
         snapshot = self._repositories.snapshot(stored)
         self._compactor.compact(stored, snapshot, progress, cancel)
         return report
@@ -259,22 +279,29 @@ class Indexer:
         """
         return read_stop(self._store.folder_of(name)) is not None
 
-    def _is_unchanged(self, repository: Repository) -> bool:
-        """Whether file-change events report no change since indexing; False without events."""
+    def _changed_paths(self, repository: Repository, left_out: int | None) -> list[str] | None:
+        """Return the paths that changed since indexing, as events report them.
+
+        None if they are unknown, or if an update of these alone would leave wrong counts.
+        """
         stored = next(
             (stored for stored in self._repositories.all() if stored.repository == repository), None
         )
-        if stored is None:
-            return False
+        if stored is None or left_out is None:
+            return None
         snapshot = self._repositories.snapshot(stored)
         try:
-            return self._freshness.is_unchanged(
+            paths = self._freshness.changed_paths(
                 stored,
                 snapshot,
                 [(ref, self._shards.open(stored.key(ref.id))) for ref in snapshot.shards],
             )
         except FileNotFoundError:  # a shard was replaced meanwhile
-            return False
+            return None
+        is_counted = self._counted.get(stored.folder) == self._freshness.left_out_changes(stored)
+        if paths is None or len(paths) > MAX_CHANGED or (paths and not is_counted):
+            return None
+        return sorted(paths)
 
     def watch(
         self,
@@ -333,6 +360,8 @@ class Indexer:
         """
         stored = self._repositories.stored(name)
         removed = stored.folder.with_name(f"{REMOVED}{uuid4().hex}-{stored.folder.name}")
+        if "_processes" in vars(self):
+            self._processes.end_idle()  # Windows keeps the files that it has open
         with one_writer(stored):
             (stored.folder / "repository.json").unlink(missing_ok=True)
             try:
@@ -371,3 +400,5 @@ class Indexer:
     def close(self) -> None:
         """Stop background work."""
         self._compactor.close()
+        if "_processes" in vars(self):
+            self._processes.close()

@@ -61,6 +61,9 @@ class IndexedFiles:
     def __init__(self, shards: Sequence[Shard], dead: Iterable[Collection[int]]) -> None:
         self._shards = [(shard, frozenset(gone)) for shard, gone in zip(shards, dead, strict=False)]
 
+    def __len__(self) -> int:
+        return sum(shard.manifest.files - len(dead) for shard, dead in self._shards)
+
     @cached_property
     def states(self) -> dict[str, tuple[int, ...]]:
         """Return every state by path, faster than repeated ``state``."""

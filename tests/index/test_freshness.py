@@ -16,10 +16,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from codeintel_nb import Scope, Workspace
 from codeintel_nb.errors import SearchError, SourceError
+from codeintel_nb.index.update.processes import MODULE
 from codeintel_nb.search.text.ripgrep import rg_path
 from codeintel_nb.settings import Settings
 from codeintel_nb.sources.walk import Walk
 from tests.conftest import write_tree
+from tests.live import children_of
 from tests.sources.ignore_trees import make_repository
 
 TREE = {
@@ -455,6 +457,26 @@ def test_refresh_without_events_walks_nothing(ws, tree, monkeypatch):
         assert (report.indexed, report.removed) == expected
         found(ws, "zebra")
     assert found(ws, "value") == [("b/c.py", 1), ("b/d.md", 3)]
+
+
+def test_refresh_reads_only_the_files_reported_as_changed(ws, tree):
+    found(ws, "zebra")
+    ws.refresh("tree")
+    (tree / "a.py").write_text("zebra = 1\n")
+    assert ws.refresh("tree").indexed == 1
+    (tree / "a.py").write_text("zebra = 2\n")
+    report = ws.refresh("tree")
+    assert (report.indexed, report.unchanged, report.files) == (1, len(TREE) - 1, len(TREE))
+    # an update of named files leaves its process for the next one
+    assert bool(children_of(os.getpid(), MODULE)) == (ws._freshness._notices is not None)
+    write_tree(tree, {".env": "PASSWORD=secret\n", "a.py": "zebra = 3\n"})
+    report = ws.refresh("tree")
+    assert report.secrets == (".env",), "the whole folder is compared to count what is left out"
+    assert report.indexed == 1
+    (tree / ".env").unlink()
+    (tree / "a.py").write_text("zebra = 4\n")
+    assert ws.refresh("tree").secrets == ()
+    assert found(ws, "zebra = 4") == [("a.py", 1)]
 
 
 def replaced_in_place(root):

@@ -35,3 +35,7 @@ class Shards:
             for key in self._open.keys() - keys:
                 del self._open[key]
             self.generation += 1
+
+    def keep_existing(self) -> None:
+        """Drop the shards whose folders are gone."""
+        self.keep_only({key for key in list(self._open) if (self.root / key).is_dir()})

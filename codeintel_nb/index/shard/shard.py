@@ -18,6 +18,7 @@ from .arrays import Array, Mask, open_arrays
 from .details import PART as DETAILS
 from .details import Details
 from .id_lists import Ids
+from .inputs import Inputs
 from .lexicon import Lexicon
 from .manifest import check_parts, crc32_of, damaged, read_manifest
 from .mapping import map_file
@@ -91,7 +92,7 @@ class Shard:
         # position in manifest.languages; None: the language of the file
         self._own_language = columns.get("chunk_language")
         self._chunk_plain = columns["chunk_plain"]  # one bit a chunk
-        self.chunk_input = columns["chunk_input"]  # digest of the embedder's input
+        self.inputs = Inputs(columns["chunk_input"])
         # read one by one: a memoryview takes a tenth of an array's time
         # first symbol of each file, and the end; symbols are in line order
         self._file_symbol = memoryview(columns["file_symbol"].data)

@@ -1,56 +1,36 @@
-"""Index builds in a child process at low priority.
+"""Index builds and compactions in a child process at low priority.
 
 A grammar that crashes or exhausts memory ends the child, not the kernel.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
 from ...embedding.embedders import id_of
-from ...errors import CodeIntelError, EngineError, IndexingCancelled
+from ...errors import CodeIntelError, EmbeddingError, EngineError, IndexingCancelled
 from ...settings import Settings
-from ...sources.languages.grammar_folder import TEMPORARY, use_grammar_folder
+from ...sources.languages.grammar_folder import use_grammar_folder
 from ...sources.repository import Repository
+from ..shard.cache import Shards
 from ..store import Snapshot, Store, StoredRepository
 from .parse_guard import MAX_CRASHES, ParseGuard, crashed_file
 from .plan import plan_update
+from .processes import Compacted, Compaction, IndexProcess, IndexProcesses, Ready, Update
 from .report import IndexReport, Progress
-from .subprocess_job import (
-    Cancelled,
-    Failure,
-    JobInput,
-    Output,
-    ask,
-    end,
-    how_it_ended,
-    spawn,
-)
+from .subprocess_job import Cancelled, Failure, JobInput
 from .updater import embedder_of, update
 
 STOP_S = 8.0  # grace period for a stopped child to write a shard
 
 
-class Job(msgspec.Struct, frozen=True):
-    """Job of a child, one line of JSON on stdin."""
-
-    settings: Settings
-    repository: Repository
-    rebuild: bool = False
-    only: tuple[str, ...] | None = None  # paths to update; None for all
-    # files to index by lines, without parsing: each crashed an earlier child
-    avoid: tuple[str, ...] = ()
-
-
-_Line = Progress | IndexReport | Failure
+_Line = Progress | IndexReport | Compacted | Failure | Ready
 
 
 def build(
@@ -61,13 +41,15 @@ def build(
     rebuild: bool = False,
     look_here: bool = True,
     only: Sequence[str] | None = None,
+    processes: IndexProcesses | None = None,
 ) -> IndexReport:
     """Bring a repository's index up to date in a child process.
 
     ``cancel`` or Ctrl-C ends the child and harms nothing. With ``look_here``, this process first
     checks for changes, and starts no child if there are none. A server leaves the check to the
     child, because it blocks the interpreter for a moment. ``only`` limits the update to some paths
-    and those below them; if it is empty, nothing is checked.
+    and those below them; if it is empty, nothing is checked. Such an update leaves its process to
+    ``processes``, for the next one.
 
     Raises
     ------
@@ -81,10 +63,13 @@ def build(
         and (report := _nothing_to_do(settings, repository, only)) is not None
     ):
         return report
-    job = Job(settings, repository, rebuild, None if only is None else tuple(only))
+    processes = processes or IndexProcesses(stored.folder)
+    # a run over a whole folder may take much memory; an endpoint's key may change
+    stays = bool(processes.idle_s and only is not None and not repository.embedder)
+    job = Update(settings, repository, stays, rebuild, None if only is None else tuple(only))
     while True:
         try:
-            return _in_child(settings, job, stored, progress, cancel)
+            return _in_child(processes, job, stored, progress, cancel)
         except _Crashed as crash:
             # a grammar crashed on this file; shards published before the crash remain
             if crash.path in job.avoid or len(job.avoid) >= MAX_CRASHES:
@@ -105,27 +90,18 @@ class _Crashed(EngineError):
 
 
 def _in_child(
-    settings: Settings,
-    job: Job,
+    processes: IndexProcesses,
+    job: Update,
     stored: StoredRepository,
     progress: Callable[[Progress], None] | None,
     cancel: threading.Event | None,
 ) -> IndexReport:
-    with (
-        tempfile.TemporaryFile() as stderr,
-        # removed here, because a killed child does not clean up
-        tempfile.TemporaryDirectory(prefix="codeintel-grammars-") as scratch,
-    ):
-        child = spawn(
-            "codeintel_nb.index.update.build", stderr, stored.folder, {TEMPORARY: scratch}
-        )
+    with processes.process(job.stays) as process:
         try:
-            ask(child, msgspec.json.encode(job, enc_hook=str))
-            return _follow(child, stored, progress, cancel, stderr)
+            process.send(job)
+            return _follow(process, stored, progress, cancel)
         except BrokenPipeError:
-            raise _died(child.wait(), stored, stderr) from None
-        finally:
-            end(child)
+            raise _died(process, stored) from None
 
 
 def _nothing_to_do(
@@ -158,18 +134,18 @@ def unchanged(
 
 
 def _follow(
-    child: subprocess.Popen[bytes],
+    process: IndexProcess,
     stored: StoredRepository,
     progress: Callable[[Progress], None] | None,
     cancel: threading.Event | None,
-    stderr: IO[bytes],
 ) -> IndexReport:
-    output = Output(child)
     try:
-        for line in output.lines(
+        for line in process.lines(
             cancel, lambda: 0.0 if getattr(cancel, "is_urgent", False) else STOP_S
         ):
             message: Any = msgspec.json.decode(line, type=_Line)
+            if isinstance(message, IndexReport | Failure):
+                process.settle()
             if isinstance(message, IndexReport):
                 return message
             if isinstance(message, Failure):
@@ -180,7 +156,7 @@ def _follow(
         stop = threading.Event()
         stop.set()
         with suppress(Cancelled):
-            for line in output.lines(stop, lambda: STOP_S):
+            for line in process.lines(stop, lambda: STOP_S):
                 if isinstance(msgspec.json.decode(line, type=_Line), IndexReport):
                     raise InterruptedAtEnd from None
         raise
@@ -189,41 +165,65 @@ def _follow(
             f"Indexing {stored.repository.name!r} was cancelled. Files indexed earlier remain "
             f"searchable. To resume, run: codeintel refresh {stored.repository.name}"
         ) from None
-    raise _died(child.wait(), stored, stderr)
+    raise _died(process, stored)
 
 
-def _died(status: int, stored: StoredRepository, stderr: IO[bytes]) -> EngineError:
-    how = (
-        f"The process indexing {stored.repository.name!r} {how_it_ended(status, stderr)}"
+def _died(process: IndexProcess, stored: StoredRepository) -> EngineError:
+    status, how = process.wait()
+    message = (
+        f"The process indexing {stored.repository.name!r} {how}"
         " Files indexed earlier remain searchable. To retry, run codeintel index again."
     )
     path = crashed_file(stored.folder, status)
-    return _Crashed(how, path) if path else EngineError(how)
+    return _Crashed(message, path) if path else EngineError(message)
 
 
 def main() -> None:
-    """Run the job on stdin; print progress, then the outcome."""
-    jobs = JobInput()
-    job = msgspec.json.decode(jobs.next(), type=Job, dec_hook=lambda kind, value: kind(value))
-    try:
-        with suppress(EngineError):  # without grammars, files are indexed by lines and counted
-            use_grammar_folder(job.settings.home)
-        stored = Store(job.settings.home).create(job.repository)
-        _say(
-            update(
-                stored,
-                job.settings,
-                embedder_of(stored, job.settings, job.rebuild),
-                _say,
-                job.rebuild,
-                job.only,
-                ParseGuard(stored.folder),
-                job.avoid,
-                jobs.stop.is_set,
-            )
+    """Run the jobs on stdin; print the progress of each, then its outcome."""
+    jobs, runner = JobInput(), _JobRunner()
+    stays = True
+    while stays:
+        job: Update | Compaction = msgspec.json.decode(
+            jobs.next(), type=Update | Compaction, dec_hook=lambda kind, value: kind(value)
         )
-    except CodeIntelError as error:
-        _say(Failure.of(error))
+        try:
+            _say(runner.run(job, jobs.stop.is_set))
+        except CodeIntelError as error:
+            _say(Failure.of(error))
+        if stays := job.stays:
+            _say(Ready())
+
+
+class _JobRunner:
+    """Runner of a child's jobs, with the state kept between them."""
+
+    def __init__(self) -> None:
+        self._shards: Shards | None = None
+        self._has_grammars = False
+
+    def run(self, job: Update | Compaction, stopped: Callable[[], bool]) -> _Line:
+        """Run a job; return its outcome."""
+        settings, store = job.settings, Store(job.settings.home)
+        if isinstance(job, Compaction):
+            from .compact import compact
+
+            stored = store.stored(job.repository)
+            with suppress(EmbeddingError):  # no such entry any more: an update will say so
+                compact(stored, settings, embedder_of(stored, settings), _say)
+            return Compacted()
+        if not self._has_grammars:
+            with suppress(EngineError):  # without grammars, files are indexed by lines and counted
+                use_grammar_folder(settings.home)
+            self._has_grammars = True
+        shards = self._shards = self._shards or Shards(store.root)
+        shards.keep_existing()
+        stored = store.create(job.repository)
+        embedder = embedder_of(stored, settings, job.rebuild)
+        guard = ParseGuard(stored.folder)
+        return update(
+            stored, settings, embedder, _say, job.rebuild, job.only, guard, job.avoid, stopped,
+            shards,
+        )  # fmt: skip
 
 
 def _say(line: _Line) -> None:

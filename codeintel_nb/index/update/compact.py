@@ -7,19 +7,17 @@ in the meantime are tombstones in it from the start.
 
 from __future__ import annotations
 
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from ...embedding.embedder import Embedder
-from ...errors import EmbeddingError, EngineError
+from ...errors import EngineError
 from ...files import storage_errors
 from ...settings import Settings
 from ...sources.chunk import Chunk, Document, Symbol
@@ -32,9 +30,9 @@ from ..shard.text_flags import ENDS_WITH_NEWLINE
 from ..shard.writer import ShardWriter
 from ..store import ShardRef, Snapshot, Store, StoredRepository, read_snapshot, write_snapshot
 from .known_vectors import known_vectors
+from .processes import Compacted, Compaction, IndexProcesses
 from .report import Progress
-from .subprocess_job import Cancelled, JobInput, Output, ask, end, how_it_ended, spawn
-from .updater import embedder_of
+from .subprocess_job import Cancelled, Failure
 from .write_lock import COMPACTING, one_writer, sweep
 
 MAX_SMALL_SHARDS = 8  # more are merged
@@ -253,18 +251,12 @@ def _one_compactor(stored: StoredRepository) -> Iterator[bool]:
         lock.release()
 
 
-class Compaction(msgspec.Struct, frozen=True):
-    """Job of a child, one line of JSON on stdin."""
-
-    settings: Settings
-    repository: Repository
-
-
 def compact_in_child(
     settings: Settings,
     repository: Repository,
     progress: Callable[[Progress], None] | None = None,
     cancel: threading.Event | None = None,
+    processes: IndexProcesses | None = None,
 ) -> None:
     """Merge the shards that are due, in a child process.
 
@@ -273,45 +265,30 @@ def compact_in_child(
     EngineError : the child failed or was cancelled; the index is intact.
     """
     stored = Store(settings.home).stored(repository)
-    with tempfile.TemporaryFile() as stderr:
-        child = spawn("codeintel_nb.index.update.compact", stderr, stored.folder)
+    processes = processes or IndexProcesses(stored.folder)
+    job = Compaction(settings, repository, stays=bool(processes.idle_s and not repository.embedder))
+    with processes.process(job.stays) as process:
         try:
-            ask(child, msgspec.json.encode(Compaction(settings, repository), enc_hook=str))
-            for line in Output(child).lines(cancel):
+            process.send(job)
+            for line in process.lines(cancel):
+                message: Any = msgspec.json.decode(line, type=Progress | Compacted | Failure)
+                if isinstance(message, Compacted):
+                    process.settle()
+                    return
+                if isinstance(message, Failure):
+                    raise _unfinished(repository, f"failed: {message.message}")
                 if progress is not None:
-                    progress(msgspec.json.decode(line, type=Progress))
-            if status := child.wait():
-                raise EngineError(
-                    f"The process compacting the index of {repository.name!r}"
-                    f" {how_it_ended(status, stderr)} Nothing is lost; the next update retries."
-                )
+                    progress(message)
+            raise _unfinished(repository, process.wait()[1])
         except (BrokenPipeError, Cancelled):
             raise EngineError(
                 f"Compacting the index of {repository.name!r} was interrupted."
                 " Nothing is lost; the next update retries."
             ) from None
-        finally:
-            end(child)
 
 
-def main() -> None:
-    """Run the job on stdin; write progress events as lines.
-
-    Exit status 0 means success.
-    """
-    job = msgspec.json.decode(
-        JobInput().next(), type=Compaction, dec_hook=lambda kind, value: kind(value)
+def _unfinished(repository: Repository, how: str) -> EngineError:
+    return EngineError(
+        f"The process compacting the index of {repository.name!r} {how}"
+        " Nothing is lost; the next update retries."
     )
-
-    def say(event: Progress) -> None:
-        sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
-        sys.stdout.buffer.flush()
-
-    stored = Store(job.settings.home).stored(job.repository)
-    with suppress(EmbeddingError):  # no such entry any more: an update will say so
-        embedder = embedder_of(stored, job.settings)
-        compact(stored, job.settings, embedder, say)
-
-
-if __name__ == "__main__":
-    main()

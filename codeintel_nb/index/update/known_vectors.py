@@ -24,20 +24,15 @@ def known_vectors(shards: list[Shard], embedder: Embedder) -> Known | None:
     ]
     if not usable:
         return None
-    digests = np.concatenate([shard.chunk_input for shard in usable])
-    order = np.argsort(digests, kind="stable")
-    ordered = digests[order]
-    ends = np.cumsum([shard.manifest.chunks for shard in usable])
 
     def lookup(target: Array) -> tuple[Array, Array]:
-        at = np.minimum(np.searchsorted(ordered, target), len(ordered) - 1)
-        matches = ordered[at] == target
-        rows = order[at[matches]]
-        owner = np.searchsorted(ends, rows, "right")
-        codes = np.empty((len(rows), usable[0].manifest.dim), np.uint8)
-        for i, shard in enumerate(usable):
-            mine = owner == i
-            codes[mine] = shard.vectors.codes[rows[mine] - (ends[i] - shard.manifest.chunks)]
-        return matches, codes
+        matches = np.zeros(len(target), bool)
+        codes = np.empty((len(target), embedder.dim), np.uint8)
+        for shard in usable:
+            missing = np.flatnonzero(~matches)
+            rows, known = shard.inputs.find(target[missing])
+            codes[missing[known]] = shard.vectors.codes[rows[known]]
+            matches[missing[known]] = True
+        return matches, codes[matches]
 
     return lookup

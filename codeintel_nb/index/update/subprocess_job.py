@@ -108,8 +108,16 @@ class Output:
             if line is None:
                 continue
             if not line:
+                self._lines.put(b"")  # for the next call
                 return
             yield line
+
+    def next_line(self, wait_s: float) -> bytes:
+        """Return the next unread line; empty if there is none, or not in time."""
+        try:
+            return self._lines.get(timeout=wait_s)
+        except queue.Empty:
+            return b""
 
 
 def tell_to_stop(child: subprocess.Popen[bytes]) -> None:

@@ -18,6 +18,7 @@ from ...files import replace, storage_errors
 from ...settings import Settings
 from ...sources.document import BY_LINES
 from ...sources.walk import MAX_EXAMPLES
+from ..shard.cache import Shards
 from ..shard.shard import Shard
 from ..store import ShardRef, Snapshot, StoredRepository, read_snapshot, write_snapshot
 from .known_vectors import known_vectors
@@ -43,6 +44,7 @@ def update(
     guard: ParseGuard | None = None,
     avoid: Sequence[str] = (),
     stopped: Callable[[], bool] = lambda: False,
+    cache: Shards | None = None,
 ) -> IndexReport:
     """Update a repository's index, as its only writer.
 
@@ -50,12 +52,13 @@ def update(
     IndexingCancelled is raised.
 
     ``only`` limits the update to those paths and everything below them. ``guard`` records the file
-    being parsed; the files in ``avoid`` are indexed without parsing.
+    being parsed; the files in ``avoid`` are indexed without parsing. ``cache`` keeps shards open
+    for the next update.
     """
     began = time.perf_counter()
     progress(Progress("listing files"))
     with one_writer(stored):
-        plan = plan_update(stored, settings, embedder.id, rebuild, only)
+        plan = plan_update(stored, settings, embedder.id, rebuild, only, cache)
         old = _replaced(stored) if rebuild or not plan.snapshot.shards else plan.snapshot
         run = _Run(stored, settings, embedder, plan, old, guard, tuple(avoid))
         run.index(progress, stopped)

@@ -96,22 +96,29 @@ class Freshness:
         }
         return {name: reason for name, reason in reasons.items() if reason}
 
-    def is_unchanged(
+    def changed_paths(
         self, stored: StoredRepository, snapshot: Snapshot, shards: OpenShards
-    ) -> bool:
-        """Whether nothing changed since the folder was compared with this snapshot.
+    ) -> set[str] | None:
+        """Return the paths that differ from the snapshot.
 
-        False, too, for a folder that is not watched as a whole.
+        None for a folder that was not compared yet, or is not watched as a whole.
         """
         tree = self._trees.get(stored.folder)
         if tree is None or tree.repository != stored.repository:
-            return False
+            return None
         with tree.lock:
-            return (
-                tree.is_watched
-                and tree.changes(snapshot, shards, self._notices) == Changes()
-                and tree.is_watched
-            )
+            if not tree.is_watched:
+                return None
+            changes = tree.changes(snapshot, shards, self._notices)
+            return {stat.path for stat in changes.files} | changes.gone if tree.is_watched else None
+
+    def left_out_changes(self, stored: StoredRepository) -> int | None:
+        """Return how many changes to files outside the index were seen; None if unwatched.
+
+        After such a change, an update of changed paths alone would leave wrong counts.
+        """
+        tree = self._trees.get(stored.folder)
+        return tree.left_out_changes if tree is not None and tree.is_watched else None
 
     def close(self) -> None:
         if self._notices is not None:
@@ -140,6 +147,7 @@ class _Tree:
         self._seen: tuple[tuple[int, ...], FileCache] = (), FileCache()
         self._unwatched: set[str] = {""}  # folders without events; "" for all
         self._unlisted: set[str] = set()  # folders that could not be listed
+        self.left_out_changes = 0
         # states of hard-linked files at the last comparison
         self._linked: dict[str, FileState] = {}
 
@@ -272,9 +280,12 @@ class _Tree:
         missing: set[str] = set()
         targets = tuple(paths)
         for path in targets:
-            here = {stat.path: stat for stat in walk.of(path)}
+            here, indexed = {stat.path: stat for stat in walk.of(path)}, files.at(path)
             stats.update(here)
-            missing.update(indexed for indexed in files.at(path) if indexed not in here)
+            missing.update(each for each in indexed if each not in here)
+            if walk.skipped or not (here or indexed):
+                self.left_out_changes += 1
+                walk.skipped.clear()
         self._outside = walk.outside | self._outside
         if not self._source.is_available():
             stats, missing = {}, set()

@@ -125,7 +125,7 @@ class _Texts:
     def _digest(self, position: int) -> int:
         """Return the digest of a piece's path and text."""
         at, chunk = self._pieces[position].place
-        return int(self._shards[at].chunk_input[chunk])
+        return int(self._shards[at].inputs.digests[chunk])
 
     def _is_like(self, text: str, position: int, least: float) -> bool:
         at, chunk = self._pieces[position].place

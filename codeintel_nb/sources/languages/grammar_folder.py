@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...errors import EngineError
 
-TEMPORARY = "CODEINTEL_GRAMMARS_TMP"  # folder created and removed by the parent process
+TEMPORARY = "CODEINTEL_GRAMMARS_TMP"  # folder made if needed, and removed by the parent process
 VARIABLE = "SEMBLE_GRAMMARS_CACHE_DIR"  # read by the grammars' package
 PROBE = "json"  # the smallest grammar
 
@@ -62,6 +62,7 @@ def temporary_folder() -> Path:
     A build's children use their parent's.
     """
     if shared := os.environ.get(TEMPORARY):
+        os.makedirs(shared, mode=0o700, exist_ok=True)
         return Path(shared)
     own = tempfile.mkdtemp(prefix="codeintel-grammars-")
     atexit.register(shutil.rmtree, own, ignore_errors=True)
